@@ -1,0 +1,13 @@
+// `node scripts/run.mjs <entry.ts> [arguments]`: runs one of Millrace's programs on Node 24, whatever Node is here.
+import path from 'node:path';
+import { installIfStale } from './install.mjs';
+import { runOnNode24 } from './node24.mjs';
+
+const root = path.dirname(import.meta.dirname);
+const [entry, ...args] = process.argv.slice(2);
+if (!entry) {
+  console.error('usage: node scripts/run.mjs <entry.ts> [arguments]');
+  process.exit(2);
+}
+installIfStale(root, { dev: false });
+await runOnNode24(root, entry, args);

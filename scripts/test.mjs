@@ -1,0 +1,8 @@
+// `npm test [-- vitest's arguments]`: all unit and integration tests, once. The services come from tests/services.
+import path from 'node:path';
+import { installIfStale } from './install.mjs';
+import { runOnNode24 } from './node24.mjs';
+
+const root = path.dirname(import.meta.dirname);
+installIfStale(root);
+await runOnNode24(root, 'node_modules/vitest/vitest.mjs', ['run', ...process.argv.slice(2)]);
