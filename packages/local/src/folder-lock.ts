@@ -1,0 +1,31 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { commandOf, isAlive } from './processes.ts';
+import { StartError } from './start-error.ts';
+
+/**
+ * Makes this process the only one that runs Millrace on `dir`, and returns what gives it up. A lock left by a process
+ * that is gone, or whose id now belongs to some other program, is taken over.
+ */
+export async function lockFolder(dir: string): Promise<() => Promise<void>> {
+  const file = path.join(dir, 'lock');
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    try {
+      await writeFile(file, `${process.pid}\n`, { flag: 'wx' });
+      return () => rm(file, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const pid = Number.parseInt(await readFile(file, 'utf8').catch(() => ''), 10);
+    if (await isHolder(pid)) {
+      throw new StartError(`Millrace already runs in this folder (process ${pid}): stop that one first.`);
+    }
+    await rm(file, { force: true });
+  }
+  throw new StartError(`Millrace could not take ${file}: another start is taking it at the same moment.`);
+}
+
+async function isHolder(pid: number): Promise<boolean> {
+  if (!(pid > 0) || pid === process.pid || !isAlive(pid)) return false;
+  return /\bscripts[\\/]start\./.test(await commandOf(pid));
+}

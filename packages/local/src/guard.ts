@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process';
+
+/** Ends what it was told of when this process is gone, however it went: SIGKILL leaves no time to clean up. */
+export interface Guard {
+  add(pid: number, signal: NodeJS.Signals): void;
+  remove(pid: number): void;
+  /** Ends the guard itself; what it still guards is ended with it. */
+  close(): Promise<void>;
+  /** Settles when the guard has ended, asked or not. */
+  readonly ended: Promise<void>;
+}
+
+/**
+ * A shell that reads from a pipe of which this process holds the other end. The kernel closes that end when this
+ * process dies, `read` fails, and the shell ends the process groups it was told of: first with their own signal to
+ * the leader, then, when the leaders are gone or ten seconds are over, with SIGKILL to the group. Prctl's parent-death signal would do on Linux alone.
+ */
+const script = `
+trap '' INT TERM HUP
+parts=
+while read -r verb pid signal; do
+  case $verb in
+    add) parts="$parts $pid:$signal" ;;
+    remove)
+      rest=
+      for part in $parts; do [ "\${part%%:*}" = "$pid" ] || rest="$rest $part"; done
+      parts=$rest ;;
+  esac
+done
+for part in $parts; do kill -s "\${part#*:}" "\${part%%:*}" 2>/dev/null; done
+runs() {
+  kill -s 0 "$1" 2>/dev/null || return 1
+  # In a container nobody may be there to collect a dead orphan, and a zombie still takes signals.
+  if [ -r "/proc/$1/stat" ]; then read -r stat <"/proc/$1/stat"; case $stat in *') Z '*) return 1 ;; esac; fi
+}
+tries=0
+while [ $tries -lt 100 ]; do
+  alive=
+  for part in $parts; do runs "\${part%%:*}" && alive=1; done
+  [ "$alive" ] || break
+  sleep 0.1
+  tries=$((tries + 1))
+done
+for part in $parts; do kill -s KILL -- "-\${part%%:*}" 2>/dev/null; done
+`;
+
+/** Starts a guard. What it guards must lead a process group of its own (`detached`). */
+export function startGuard(): Guard {
+  // No POSIX shell there, and no Redis either: Windows is for those who bring their own servers.
+  if (process.platform === 'win32') return withoutShell();
+  const shell = spawn('/bin/sh', ['-c', script, 'millrace-guard'], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  const ended = new Promise<void>((resolve) => {
+    shell.once('exit', () => resolve());
+    shell.once('error', () => resolve());
+  });
+  // A guard that is gone cannot be written to: `ended` has said so already.
+  shell.stdin.on('error', () => {});
+  return {
+    add: (pid, signal) => void shell.stdin.write(`add ${pid} ${signal.slice('SIG'.length)}\n`),
+    remove: (pid) => void shell.stdin.write(`remove ${pid}\n`),
+    close: () => {
+      shell.stdin.end();
+      return ended;
+    },
+    ended,
+  };
+}
+
+function withoutShell(): Guard {
+  const never = new Promise<void>(() => {});
+  return { add() {}, remove() {}, close: async () => {}, ended: never };
+}

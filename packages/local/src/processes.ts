@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process';
+import { readFile, readlink } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Whether a process of that id exists, whoever owns it. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** The command line of a process, or '' when it is gone. A minimal Linux has no `ps`, but always /proc. */
+export async function commandOf(pid: number): Promise<string> {
+  try {
+    if (process.platform === 'linux') return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ');
+    return (await run('ps', ['-o', 'args=', '-p', String(pid)])).stdout.trim();
+  } catch {
+    return '';
+  }
+}
+
+async function directoryOf(pid: number): Promise<string> {
+  try {
+    if (process.platform === 'linux') return await readlink(`/proc/${pid}/cwd`);
+    const { stdout } = await run('lsof', ['-a', '-p', String(pid), '-d', 'cwd', '-Fn']);
+    return /^n(.*)$/m.exec(stdout)?.[1] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * Ends a server that a killed run left on this data directory. Redis and Postgres both write a pid file there and
+ * make the directory their own working directory, which tells them from a stranger that has been given the same id.
+ */
+export async function endOrphan(pidFile: string, dataDir: string, signal: NodeJS.Signals): Promise<void> {
+  const pid = Number.parseInt(await readFile(pidFile, 'utf8').catch(() => ''), 10);
+  if (!(pid > 1) || (await directoryOf(pid)) !== dataDir) return;
+  for (const [attempt, waitMs] of [
+    [signal, 10_000],
+    ['SIGKILL', 2_000],
+  ] as const) {
+    signalQuietly(pid, attempt);
+    const deadline = performance.now() + waitMs;
+    while (performance.now() < deadline) {
+      if ((await directoryOf(pid)) !== dataDir) return;
+      await delay(20);
+    }
+  }
+}
+
+function signalQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Gone already, which is what we want.
+  }
+}

@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process';
+import { userInfo } from 'node:os';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+interface Manager {
+  name: string;
+  needsRoot: boolean;
+  /** Run before a second attempt: an image often ships without the package lists. */
+  refresh?: string[];
+  install: (name: string) => string[];
+}
+
+const managers: Manager[] = [
+  {
+    name: 'apt-get',
+    needsRoot: true,
+    refresh: ['update', '-qq'],
+    install: (name) => ['install', '-y', '-qq', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=60', name],
+  },
+  { name: 'dnf', needsRoot: true, install: (name) => ['install', '-y', '-q', name] },
+  { name: 'apk', needsRoot: true, refresh: ['update', '-q'], install: (name) => ['add', '-q', name] },
+  { name: 'pacman', needsRoot: true, refresh: ['-Sy'], install: (name) => ['-S', '--noconfirm', '--needed', name] },
+  { name: 'brew', needsRoot: false, install: (name) => ['install', '--quiet', name] },
+];
+
+/**
+ * Installs the first of `names` that the system's package manager knows, when that needs no password. Returns what
+ * came of it, in words; whether the program is there now is for the caller to see.
+ */
+export async function installPackage(names: string[], say: (message: string) => void): Promise<string> {
+  const manager = await findManager();
+  if (!manager) return 'no package manager that Millrace knows was found';
+  const prefix = manager.needsRoot ? await rootPrefix() : [];
+  if (!prefix) return `${manager.name} needs root, and sudo asks for a password`;
+  say(`Installing a Redis server with ${manager.name}, once.`);
+  for (const refresh of [false, true]) {
+    if (refresh && manager.refresh) await attempt([...prefix, manager.name, ...manager.refresh]);
+    for (const name of names) {
+      if (await attempt([...prefix, manager.name, ...manager.install(name)]))
+        return `${manager.name} installed ${name}`;
+    }
+    if (!manager.refresh) break;
+  }
+  return `${manager.name} could install none of ${names.join(', ')}`;
+}
+
+async function findManager(): Promise<Manager | undefined> {
+  for (const manager of managers) {
+    if (await attempt([manager.name, '--version'])) return manager;
+  }
+  return undefined;
+}
+
+/** What to put before a command to run it as root without being asked anything, or undefined. */
+async function rootPrefix(): Promise<string[] | undefined> {
+  if (userInfo().uid === 0) return [];
+  return (await attempt(['sudo', '-n', 'true'])) ? ['sudo', '-n'] : undefined;
+}
+
+async function attempt([command = '', ...args]: string[]): Promise<boolean> {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  try {
+    await run(command, args, { env, timeout: 300_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
