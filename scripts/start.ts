@@ -1,0 +1,15 @@
+import path from 'node:path';
+import { StartError } from '@millrace/local/start-error';
+import { launch } from './start/launch.ts';
+import { startSettings } from './start/settings.ts';
+import { stopRequests } from './start/stop-requests.ts';
+
+// `npm start`: Redis, Postgres, API and worker on this machine, as one thing that starts and ends together.
+const root = path.dirname(import.meta.dirname);
+try {
+  const signal = stopRequests(process.env);
+  await launch({ root, settings: startSettings(process.env, root), env: process.env, signal, say: console.log });
+} catch (error) {
+  console.error(error instanceof StartError ? `\n${error.message}` : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,111 @@
+import { mkdir, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { lockFolder } from '@millrace/local/folder-lock';
+import { startGuard } from '@millrace/local/guard';
+import type { Part } from '@millrace/local/part';
+import { isPortFree } from '@millrace/local/ports';
+import { startServices } from '@millrace/local/services';
+import { StartError } from '@millrace/local/start-error';
+import { announce } from './announce.ts';
+import { startProgram, untilOneEnds } from './programs.ts';
+import { untilReady } from './readiness.ts';
+import { checkServers, migrateDatabase } from './servers.ts';
+import { modelNames, type StartSettings } from './settings.ts';
+
+export interface LaunchOptions {
+  root: string;
+  settings: StartSettings;
+  env: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+  say: (message: string) => void;
+}
+
+type Close = () => Promise<unknown>;
+
+/**
+ * Runs all of Millrace from this folder until `signal` is aborted, and resolves when all of it has ended; rejects,
+ * with nothing left running either, when a part of it cannot start or ends unasked.
+ */
+export async function launch(options: LaunchOptions): Promise<void> {
+  const closers: Close[] = [];
+  try {
+    await run(options, closers);
+  } catch (error) {
+    if (!options.signal.aborted) throw error;
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+async function run({ root, settings, env, signal, say }: LaunchOptions, closers: Close[]): Promise<void> {
+  const { host, port, modelsDir } = settings;
+  const models = modelNames(modelsDir);
+  if (models.length === 0) {
+    throw new StartError(`There is no model in ${modelsDir}: it needs <name>/<version>/model.onnx, or set MODELS_DIR.`);
+  }
+  const dir = path.join(root, '.millrace');
+  await mkdir(path.join(dir, 'logs'), { recursive: true });
+  closers.push(await lockFolder(dir));
+  if (!(await isPortFree(host, port))) {
+    throw new StartError(
+      `Port ${port} of ${host} is taken by another program: stop it, or choose one with PORT=8081 npm start.`,
+    );
+  }
+  await keepPreviousLogs(path.join(dir, 'logs'));
+
+  const guard = startGuard();
+  closers.push(() => guard.close());
+  await checkServers(settings);
+  const services = await startServices({ dir, guard, durable: true, say, ...settings });
+  closers.push(() => stopAll(services.parts));
+  signal.throwIfAborted();
+  await migrateDatabase(services.databaseUrl);
+  signal.throwIfAborted();
+
+  const programEnv: NodeJS.ProcessEnv = {
+    ...env,
+    HOST: host,
+    PORT: String(port),
+    REDIS_URL: services.redisUrl,
+    CACHE_REDIS_URL: settings.cacheRedisUrl ?? services.redisUrl,
+    DATABASE_URL: services.databaseUrl,
+    MODELS_DIR: modelsDir,
+  };
+  const programs = { root, dir, guard, env: programEnv, show: say };
+  const worker = await startProgram('worker', programs);
+  closers.push(() => worker.stop());
+  // Ended first: what it has accepted still finds a worker.
+  const api = await startProgram('api', programs);
+  closers.push(() => api.stop());
+
+  const ended = untilOneEnds([...services.parts, worker, api]);
+  const guardEnded = guard.ended.then((): never => {
+    throw new StartError('The guard process was killed, so nothing would end the others if this one were: stopping.');
+  });
+  const interruptions = [ended, guardEnded, untilAborted(signal)];
+  const baseUrl = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const ready = untilReady(baseUrl, signal).then(() => announce({ baseUrl, models, dir, say }));
+  // Whichever of these loses the race is still heard of here, and nowhere else.
+  for (const promise of [ready, ...interruptions]) promise.catch(() => {});
+  await Promise.race([ready, ...interruptions]);
+  await Promise.race(interruptions).finally(() => say('Stopping.'));
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = () => reject(new Error('asked to stop'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function stopAll(parts: Part[]): Promise<unknown> {
+  return Promise.all(parts.map((part) => part.stop()));
+}
+
+/** The logs begin anew at each start; those of the run before are kept beside them. */
+async function keepPreviousLogs(logs: string): Promise<void> {
+  for (const name of ['api', 'worker', 'redis', 'postgres']) {
+    await rename(path.join(logs, `${name}.log`), path.join(logs, `${name}.previous.log`)).catch(() => {});
+  }
+}

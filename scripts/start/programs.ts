@@ -1,0 +1,45 @@
+import path from 'node:path';
+import type { Guard } from '@millrace/local/guard';
+import { type Part, startPart } from '@millrace/local/part';
+import { StartError } from '@millrace/local/start-error';
+import { terminalLine } from './log-lines.ts';
+
+export interface ProgramOptions {
+  root: string;
+  dir: string;
+  guard: Guard;
+  env: NodeJS.ProcessEnv;
+  /** Shows a line of a program's log. */
+  show: (line: string) => void;
+}
+
+// Longer than either program's own deadline for ending in good order.
+const stopTimeoutMs = 30_000;
+
+/** Starts apps/<name>/src/main.ts on the Node this process runs on. */
+export function startProgram(name: 'api' | 'worker', options: ProgramOptions): Promise<Part> {
+  return startPart(options.guard, {
+    name,
+    command: process.execPath,
+    args: ['--disable-warning=ExperimentalWarning', path.join(options.root, `apps/${name}/src/main.ts`)],
+    cwd: options.root,
+    env: options.env,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs,
+    logFile: path.join(options.dir, 'logs', `${name}.log`),
+    onLine: (line) => {
+      const text = terminalLine(name, line);
+      if (text !== undefined) options.show(text);
+    },
+  });
+}
+
+/** Rejects, with the part's last words, when one of them ends. */
+export async function untilOneEnds(parts: Part[]): Promise<never> {
+  const { part, exit } = await Promise.race(parts.map(async (part) => ({ part, exit: await part.exited })));
+  const how = exit.signal ? `was ended by ${exit.signal}` : `ended with code ${exit.code}`;
+  const words = part.lastLines().flatMap((line) => terminalLine(part.name, line) ?? []);
+  throw new StartError(
+    [`${part.name} ${how}; its last words:`, ...words.slice(-5).map((line) => `  ${line}`)].join('\n'),
+  );
+}
