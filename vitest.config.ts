@@ -16,6 +16,7 @@ export default defineConfig({
           name: 'integration',
           include: ['tests/**/*.test.ts'],
           exclude: ['tests/chaos/**'],
+          globalSetup: ['tests/services/global-setup.ts'],
           testTimeout: 20_000,
           hookTimeout: 60_000,
         },

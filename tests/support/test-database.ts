@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { afterAll, beforeAll, inject } from 'vitest';
+import { asAdmin, urlOfDatabase } from '../services/template.ts';
+
+export interface TestDatabase {
+  readonly url: string;
+  /** Fails when a connection to it is still open, and drops it in any case. */
+  drop(): Promise<void>;
+}
+
+// A server takes a moment to forget a connection that its client has closed.
+const forgetTimeoutMs = 3_000;
+
+/** A migrated database with nothing in it, copied from the run's template. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const adminUrl = inject('databaseUrl');
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  // Files are copied as they are: quicker than through the log, for an empty database.
+  await asAdmin(adminUrl, `CREATE DATABASE ${name} TEMPLATE ${inject('templateDatabase')} STRATEGY file_copy`);
+  return {
+    url: urlOfDatabase(adminUrl, name),
+    drop: async () => {
+      const leaked = await openConnections(adminUrl, name);
+      await asAdmin(adminUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+      if (leaked.length > 0) {
+        throw new Error(`${leaked.length} connections to the test database were left open:\n  ${leaked.join('\n  ')}`);
+      }
+    },
+  };
+}
+
+/**
+ * A database for the tests of a file, or of the `describe` this is called in. Call it before other hooks are set: it
+ * is dropped, and looked at for leaks, after theirs have run.
+ */
+export function useTestDatabase(): { readonly url: string } {
+  let database: TestDatabase | undefined;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+  afterAll(() => database?.drop());
+  return {
+    get url() {
+      if (!database) throw new Error('The test database is there from beforeAll on.');
+      return database.url;
+    },
+  };
+}
+
+/** What is still connected when the server has had time to forget the rest: names and last statements. */
+async function openConnections(adminUrl: string, name: string): Promise<string[]> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    const deadline = performance.now() + forgetTimeoutMs;
+    for (;;) {
+      const { rows } = await client.query<{ application_name: string; query: string }>(
+        `SELECT application_name, query FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'`,
+        [name],
+      );
+      if (rows.length === 0 || performance.now() > deadline) {
+        return rows.map((row) => `${row.application_name || 'unnamed'}: ${row.query}`);
+      }
+      await delay(20);
+    }
+  } finally {
+    await client.end();
+  }
+}
