@@ -1,5 +1,4 @@
-/** Why Millrace is asked to end. */
-export type StopRequest = 'signal' | 'parent gone';
+type StopRequest = 'signal' | 'parent gone';
 
 // A terminal's Ctrl-C reaches us twice when a wrapper passes it on as well; a person's second one comes later.
 const repeatAfterMs = 1_000;
