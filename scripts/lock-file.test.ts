@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+
+interface Entry {
+  resolved?: string;
+  link?: boolean;
+  dependencies?: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
+}
+
+const file = path.resolve(import.meta.dirname, '../package-lock.json');
+const { packages } = JSON.parse(readFileSync(file, 'utf8')) as { packages: Record<string, Entry> };
+
+test('the lock file names no registry: whoever installs uses their own', () => {
+  expect(Object.values(packages).filter(({ resolved }) => resolved?.includes('://'))).toEqual([]);
+});
+
+// npm leaves out an optional package that the registry at hand has not got. `npm ci` then refuses the file, on a
+// machine where the registry has it, or for another platform.
+test('the lock file has every package for every platform', () => {
+  const names = new Set(Object.keys(packages).map((key) => key.slice(key.lastIndexOf('node_modules/') + 13)));
+  const wanted = Object.values(packages).flatMap((entry) =>
+    Object.keys({ ...entry.dependencies, ...entry.optionalDependencies }),
+  );
+  expect(wanted.filter((name) => !names.has(name))).toEqual([]);
+});
