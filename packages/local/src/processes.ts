@@ -15,6 +15,14 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Whether a process of that id does anything still: a zombie, dead but not collected by its parent, does not. */
+export async function isRunning(pid: number): Promise<boolean> {
+  if (!isAlive(pid)) return false;
+  if (process.platform !== 'linux') return true;
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z ');
+  return !stat.includes(') Z ');
+}
+
 /** The command line of a process, or '' when it is gone. A minimal Linux has no `ps`, but always /proc. */
 export async function commandOf(pid: number): Promise<string> {
   try {

@@ -1,0 +1,40 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { modelNames, startSettings } from './settings.ts';
+
+describe('startSettings', () => {
+  test('has a default for all, and servers of its own where none is named', () => {
+    const modelsDir = path.resolve('/somewhere/models');
+    expect(startSettings({}, '/somewhere')).toEqual({ host: '127.0.0.1', port: 8080, modelsDir });
+  });
+
+  test('takes an empty variable for one that is not set, as compose passes them', () => {
+    expect(startSettings({ PORT: '', REDIS_URL: '' }, '/somewhere')).toEqual(startSettings({}, '/somewhere'));
+  });
+
+  test.each(['0', '65536', '80a', '-1', '80.5'])('refuses %s as a port', (port) => {
+    expect(() => startSettings({ PORT: port }, '/somewhere')).toThrow(/PORT must be a number from 1 to 65535/);
+  });
+});
+
+describe('modelNames', () => {
+  let dir = '';
+  beforeEach(() => {
+    dir = mkdtempSync(path.join(tmpdir(), 'millrace-models-'));
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  test('are the folders with a version that has a model', () => {
+    mkdirSync(path.join(dir, 'good/1'), { recursive: true });
+    writeFileSync(path.join(dir, 'good/1/model.onnx'), '');
+    mkdirSync(path.join(dir, 'unfinished/1'), { recursive: true });
+    writeFileSync(path.join(dir, 'README.md'), '');
+    expect(modelNames(dir)).toEqual(['good']);
+  });
+
+  test('are none where there is no folder', () => {
+    expect(modelNames(path.join(dir, 'missing'))).toEqual([]);
+  });
+});

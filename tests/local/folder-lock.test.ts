@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { lockFolder } from '@millrace/local/folder-lock';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+let dir = '';
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), 'millrace-lock-'));
+});
+afterEach(() => rm(dir, { recursive: true }));
+
+test('a folder is locked until it is given up', async () => {
+  const unlock = await lockFolder(dir);
+  expect(await readdir(dir)).toEqual(['lock']);
+  await unlock();
+  expect(await readdir(dir)).toEqual([]);
+});
+
+test('a start that runs keeps the folder', async () => {
+  // What `npm start` runs is called so; a program that is not is no start of ours.
+  const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', 'scripts/start.ts']);
+  await once(holder, 'spawn');
+  await writeFile(path.join(dir, 'lock'), `${holder.pid}\n`);
+  await expect(lockFolder(dir)).rejects.toThrow(`Millrace already runs in this folder (process ${holder.pid})`);
+  holder.kill();
+  await once(holder, 'exit');
+  await (await lockFolder(dir))();
+});
+
+test.each(['', 'no number', '999999999', String(process.ppid)])('a lock of %j holds nothing', async (content) => {
+  await writeFile(path.join(dir, 'lock'), content);
+  await (await lockFolder(dir))();
+});
