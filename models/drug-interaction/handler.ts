@@ -8,7 +8,8 @@
 import { defineHandler, type Entities, type Entity, InputError, type Static, Type } from '@millrace/shared/handler';
 import loadRDKit, { type MainModule, type Mol } from '@rdkit/rdkit';
 
-// The layout of a drug's vector, as training/graph.py has it: known (1 or 0), embedding, descriptors, fingerprint words.
+// The layout of a drug's vector, as training/graph.py has it: known (1 or 0), embedding, descriptors, counts of groups,
+// fingerprint words.
 const DIMENSIONS = 64;
 const DESCRIPTORS = [
   'amw',
@@ -24,10 +25,22 @@ const DESCRIPTORS = [
   'tpsa',
   'CrippenMR',
 ] as const;
+// Counted up to GROUP_MAX each; the names are in training/features.py.
+const GROUPS = [
+  '[#7;+,$([N;H2&+0][$([C,a]);!$([C,a](=O))]),$([N;H1&+0]([$([C,a]);!$([C,a](=O))])[$([C,a]);!$([C,a](=O))]),' +
+    '$([N;H0&+0]([C;!$(C(=O))])([C;!$(C(=O))])[C;!$(C(=O))])]',
+  '[$([C,S](=[O,S,P])-[O;H1,-1])]',
+  '[F,Cl,Br,I]',
+  '[NX3;H0]([CX4])([CX4])[CX4]',
+  '[NX3;H1]([CX4])[CX4]',
+  'c[OH]',
+];
+const GROUP_MAX = 3;
+const NUMBERS = DESCRIPTORS.length + GROUPS.length;
 const BITS = 1024;
 const WORDS = (2 * BITS) / 16;
 const STRUCTURE_AT = 1 + DIMENSIONS;
-const WIDTH = STRUCTURE_AT + DESCRIPTORS.length + WORDS;
+const WIDTH = STRUCTURE_AT + NUMBERS + WORDS;
 
 // RDKit's work grows steeply with size and with rings; these bounds hold every listed drug several times over and keep
 // the slowest accepted structure from stopping the API's event loop for long.
@@ -116,24 +129,34 @@ function largestPart(module: MainModule, smiles: string): string {
   return sized[0]?.part ?? smiles;
 }
 
-/** The features of a molecule, as training/features.py computes them: descriptors (float32), then fingerprint bits. */
-export function featuresOf(molecule: Mol): Buffer {
-  const bytes = Buffer.alloc(DESCRIPTORS.length * 4 + (2 * BITS) / 8);
-  const values = JSON.parse(molecule.get_descriptors()) as Record<string, number>;
-  DESCRIPTORS.forEach((name, index) => {
-    bytes.writeFloatLE(values[name] ?? Number.NaN, index * 4);
+let patterns: Mol[] | undefined;
+
+function groupsOf(module: MainModule, molecule: Mol): number[] {
+  patterns ??= GROUPS.map((smarts) => module.get_qmol(smarts) as Mol);
+  return patterns.map((pattern) => {
+    const matches = JSON.parse(molecule.get_substruct_matches(pattern)) as unknown;
+    return Array.isArray(matches) ? Math.min(matches.length, GROUP_MAX) : 0; // none is an empty object
   });
-  bytes.set(molecule.get_atom_pair_fp_as_uint8array(JSON.stringify({ nBits: BITS })), DESCRIPTORS.length * 4);
+}
+
+/** The features of a molecule, as training/features.py computes them: numbers (float32), then fingerprint bits. */
+export function featuresOf(module: MainModule, molecule: Mol): Buffer {
+  const bytes = Buffer.alloc(NUMBERS * 4 + (2 * BITS) / 8);
+  const descriptors = JSON.parse(molecule.get_descriptors()) as Record<string, number>;
+  const numbers = [...DESCRIPTORS.map((name) => descriptors[name] ?? Number.NaN), ...groupsOf(module, molecule)];
+  numbers.forEach((value, index) => {
+    bytes.writeFloatLE(value, index * 4);
+  });
+  bytes.set(molecule.get_atom_pair_fp_as_uint8array(JSON.stringify({ nBits: BITS })), NUMBERS * 4);
   const paths = molecule.get_rdkit_fp_as_uint8array(JSON.stringify({ nBits: BITS, minPath: 1, maxPath: 5 }));
-  bytes.set(paths, DESCRIPTORS.length * 4 + BITS / 8);
+  bytes.set(paths, NUMBERS * 4 + BITS / 8);
   return bytes;
 }
 
-/** Features spread into the structure part of a vector: descriptors, then the bits, sixteen to a number. */
+/** Features spread into the structure part of a vector: numbers, then the bits, sixteen to a number. */
 export function writeStructure(features: Buffer, into: Float32Array, offset: number): void {
-  for (let i = 0; i < DESCRIPTORS.length; i++) into[offset + i] = features.readFloatLE(i * 4);
-  const words = DESCRIPTORS.length * 4;
-  for (let i = 0; i < WORDS; i++) into[offset + DESCRIPTORS.length + i] = features.readUInt16LE(words + 2 * i);
+  for (let i = 0; i < NUMBERS; i++) into[offset + i] = features.readFloatLE(i * 4);
+  for (let i = 0; i < WORDS; i++) into[offset + NUMBERS + i] = features.readUInt16LE(NUMBERS * 4 + 2 * i);
 }
 
 /** The listed drug that a molecule is: whatever its charge; and drawn without stereochemistry, if only one fits. */
@@ -181,7 +204,7 @@ function fromSmiles(module: MainModule, input: DrugInput, pointer: string, entit
     if (molecule.get_num_atoms(true) < 2) throw unreadable(at, text, 'is a SMILES of fewer than two atoms.');
     const listed = listedAs(module, molecule, entities);
     if (listed !== undefined) return listed.key;
-    return { smiles, features: featuresOf(molecule).toString('base64') };
+    return { smiles, features: featuresOf(module, molecule).toString('base64') };
   } finally {
     molecule.delete();
   }

@@ -1,4 +1,4 @@
-"""What the model knows of a structure: two fingerprints and twelve descriptors. `handler.ts` holds the same recipe.
+"""What the model knows of a structure: two fingerprints, twelve descriptors and six counts of groups. `handler.ts` holds the same recipe.
 
 A test compares the two bit by bit, so both sides must run the same RDKit release (see requirements.txt and the
 `@rdkit/rdkit` in package.json). Everything is computed from the molecule as RDKit reads it from its canonical SMILES.
@@ -32,7 +32,22 @@ DESCRIPTORS = {
     'tpsa': rdMolDescriptors.CalcTPSA,
     'CrippenMR': Crippen.MolMR,
 }
-WIDTH = len(DESCRIPTORS) + PACKED
+
+# Groups that say much about how a drug is taken up, bound and broken down. A count stops at three.
+GROUPS = {
+    'basic': '[#7;+,$([N;H2&+0][$([C,a]);!$([C,a](=O))]),$([N;H1&+0]([$([C,a]);!$([C,a](=O))])[$([C,a]);!$([C,a](=O))]),'
+    '$([N;H0&+0]([C;!$(C(=O))])([C;!$(C(=O))])[C;!$(C(=O))])]',
+    'acid': '[$([C,S](=[O,S,P])-[O;H1,-1])]',
+    'halogen': '[F,Cl,Br,I]',
+    'tertiary amine': '[NX3;H0]([CX4])([CX4])[CX4]',
+    'secondary amine': '[NX3;H1]([CX4])[CX4]',
+    'phenol': 'c[OH]',
+}
+GROUP_MAX = 3
+PATTERNS = [Chem.MolFromSmarts(pattern) for pattern in GROUPS.values()]
+
+NUMBERS = len(DESCRIPTORS) + len(GROUPS)
+WIDTH = NUMBERS + PACKED
 
 
 def pack(bits):
@@ -48,42 +63,43 @@ def unpack(packed):
 
 
 def structure_vector(smiles):
-    """float32 [12 descriptors, 128 packed fingerprint words]; all zero when there is no structure."""
+    """float32 [12 descriptors, 6 counts, 128 packed fingerprint words]; all zero when there is no structure."""
     if not smiles:
         return np.zeros(WIDTH, np.float32)
     molecule = Chem.MolFromSmiles(smiles)
-    descriptors = np.array([descriptor(molecule) for descriptor in DESCRIPTORS.values()], np.float64)
+    numbers = [descriptor(molecule) for descriptor in DESCRIPTORS.values()]
+    numbers += [min(len(molecule.GetSubstructMatches(pattern)), GROUP_MAX) for pattern in PATTERNS]
     bits = np.zeros(2 * BITS, np.uint8)
     bits[list(ATOM_PAIRS.GetFingerprint(molecule).GetOnBits())] = 1
     bits[[BITS + bit for bit in PATHS.GetFingerprint(molecule).GetOnBits()]] = 1
-    return np.concatenate([descriptors.astype(np.float32), pack(bits)])
+    return np.concatenate([np.array(numbers, np.float64).astype(np.float32), pack(bits)])
 
 
 class StructureKernel:
-    """Similarity of structures: the mean of two Tanimotos, and a little of a Gaussian over standardised descriptors."""
+    """Similarity of structures: the mean of two Tanimotos, and a share of a Gaussian over the standardised numbers."""
 
-    def __init__(self, vectors, descriptor_weight=0.2, width=0.25):
+    def __init__(self, vectors, number_share, number_width):
         """`vectors` [n, WIDTH]: the structures that others are compared with."""
-        self.descriptor_weight = descriptor_weight
-        self.width = width
-        raw = vectors[:, : len(DESCRIPTORS)].astype(np.float64)
+        self.number_share = number_share
+        self.number_width = number_width
+        raw = vectors[:, :NUMBERS].astype(np.float64)
         self.mean, self.scale = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-6)
         self.reference = self._parts(vectors)
 
     def _parts(self, vectors):
-        raw = vectors[:, : len(DESCRIPTORS)].astype(np.float64)
-        bits = unpack(vectors[:, len(DESCRIPTORS) :]).astype(np.float64)
+        raw = vectors[:, :NUMBERS].astype(np.float64)
+        bits = unpack(vectors[:, NUMBERS:]).astype(np.float64)
         return np.clip((raw - self.mean) / self.scale, -3, 3), bits[:, :BITS], bits[:, BITS:]
 
     def __call__(self, vectors):
         """[m, WIDTH] -> [m, n]. What has no structure (no bit set) is similar to nothing."""
-        descriptors, *prints = self._parts(vectors)
+        numbers, *prints = self._parts(vectors)
         total = 0.0
         for bits, reference in zip(prints, self.reference[1:]):
             common = bits @ reference.T
             either = bits.sum(axis=1)[:, None] + reference.sum(axis=1)[None, :] - common
             total = total + common / np.maximum(either, 1.0)
-        apart = ((descriptors[:, None, :] - self.reference[0][None, :, :]) ** 2).mean(axis=2)
-        gaussian = np.exp(-self.width * apart)
+        apart = ((numbers[:, None, :] - self.reference[0][None, :, :]) ** 2).mean(axis=2)
+        gaussian = np.exp(-self.number_width * apart)
         present = (prints[0].sum(axis=1) > 0)[:, None]
-        return present * ((1 - self.descriptor_weight) * total / 2 + self.descriptor_weight * gaussian)
+        return present * ((1 - self.number_share) * total / 2 + self.number_share * gaussian)

@@ -1,7 +1,7 @@
 """The model as an ONNX graph, and the rows of the drug entity that feed it.
 
 A drug comes in as one float32 vector: [1 when it is known and 0 when it is new, its embedding (zeros when new), 12
-descriptors, 128 packed fingerprint words]. Inputs `a` and `b` are [batch, width]; output `probability` is [batch].
+descriptors, 6 counts, 128 packed fingerprint words]. Inputs `a` and `b` are [batch, width]; output `probability` is [batch].
 
 The two inputs meet in a product of embeddings and a count, so the answer is the same, to the bit, in either order. What
 estimates new drugs sits in one branch of an `If`: a batch without a new drug skips it. Fingerprints of the reference
@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from features import BITS, BITS_PER_FLOAT, DESCRIPTORS, PACKED, WIDTH
+from features import BITS, BITS_PER_FLOAT, NUMBERS, PACKED, WIDTH
 
 
 class Builder:
@@ -43,33 +43,35 @@ def estimate_branch(embedding, drugs, dimensions):
     build = Builder('new/')
     kernel = embedding.structures
     start = 1 + dimensions
-    descriptors = slice_columns(build, drugs, start, start + len(DESCRIPTORS), 'descriptors')
-    packed = slice_columns(build, drugs, start + len(DESCRIPTORS), start + WIDTH, 'packed')
+    numbers = slice_columns(build, drugs, start, start + NUMBERS, 'numbers')
+    packed = slice_columns(build, drugs, start + NUMBERS, start + WIDTH, 'packed')
 
-    # Words -> bits: the lowest bit first.
+    # Words -> bytes -> bits, the lowest first, by a table of all bytes.
     axis = build.constant('last', [2], np.int64)
-    words = build.node('Unsqueeze', [packed, axis], 'words')
-    powers = build.constant('powers', 2.0 ** -np.arange(BITS_PER_FLOAT))
-    halves = build.constant('halves', 2.0 ** -np.arange(1, BITS_PER_FLOAT + 1))
-    whole = build.node('Floor', [build.node('Mul', [words, powers], 'shifted')], 'whole')
-    above = build.node('Floor', [build.node('Mul', [words, halves], 'shifted_more')], 'above')
-    twice = build.node('Add', [above, above], 'twice')
-    odd = build.node('Sub', [whole, twice], 'odd')
+    byte_size = build.constant('byte_size', 256.0)
+    high = build.node('Floor', [build.node('Div', [packed, byte_size], 'shifted')], 'high')
+    low = build.node('Sub', [packed, build.node('Mul', [high, byte_size], 'above')], 'low')
+    sides = [build.node('Unsqueeze', [side, axis], f'{name}_column') for name, side in (('low', low), ('high', high))]
+    bytes_ = build.node('Concat', sides, 'bytes', axis=2)
+    indices = build.node('Cast', [bytes_], 'indices', to=TensorProto.INT32)
+    table = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder='little')
+    spread = build.node('Gather', [build.constant('bits_of_byte', table, np.uint8), indices], 'spread', axis=0)
     shape = build.constant('bits_shape', [-1, PACKED * BITS_PER_FLOAT], np.int64)
-    bits = build.node('Reshape', [odd, shape], 'bits')
+    bits = build.node('Reshape', [spread, shape], 'bits')
 
     total = None
     for index, name in enumerate(('pairs', 'paths')):
         reference = kernel.reference[1 + index]
         own = slice_columns(build, bits, index * BITS, (index + 1) * BITS, name)
-        axes = build.constant(f'{name}_axes', [1], np.int64)
-        count = build.node('ReduceSum', [own, axes], f'{name}_count', keepdims=1)
-        small = build.node('Cast', [own], f'{name}_small', to=TensorProto.UINT8)
-        table = build.constant(f'{name}_reference', reference.T, np.uint8)
-        common_int = build.node('MatMulInteger', [small, table], f'{name}_common_int')
-        common = build.node('Cast', [common_int], f'{name}_common', to=TensorProto.FLOAT)
-        sum_ = build.node('Add', [count, build.constant(f'{name}_counts', reference.sum(axis=1)[None, :])], f'{name}_sum')
-        either = build.node('Sub', [sum_, common], f'{name}_either')
+        # A last column of ones counts the drug's own bits in the same product.
+        columns = np.concatenate([reference.T, np.ones((BITS, 1))], axis=1)
+        counts_int = build.node('MatMulInteger', [own, build.constant(f'{name}_reference', columns, np.uint8)],
+                                f'{name}_counts_int')
+        counts = build.node('Cast', [counts_int], f'{name}_counts', to=TensorProto.FLOAT)
+        common = slice_columns(build, counts, 0, len(reference), f'{name}_common')
+        count = slice_columns(build, counts, len(reference), len(reference) + 1, f'{name}_count')
+        sizes = build.constant(f'{name}_sizes', reference.sum(axis=1)[None, :])
+        either = build.node('Sub', [build.node('Add', [count, sizes], f'{name}_sum'), common], f'{name}_either')
         safe = build.node('Max', [either, build.constant(f'{name}_one', 1.0)], f'{name}_safe')
         tanimoto = build.node('Div', [common, safe], f'{name}_tanimoto')
         total = tanimoto if total is None else build.node('Add', [total, tanimoto], 'total')
@@ -77,30 +79,28 @@ def estimate_branch(embedding, drugs, dimensions):
             present = build.node('Min', [count, build.constant('present_one', 1.0)], 'present')
 
     # Squared distance as x^2 + r^2 - 2xr, so that it is one product.
-    centred = build.node('Sub', [descriptors, build.constant('mean', kernel.mean)], 'centred')
+    centred = build.node('Sub', [numbers, build.constant('mean', kernel.mean)], 'centred')
     scaled = build.node('Div', [centred, build.constant('scale', kernel.scale)], 'scaled')
-    clipped = build.node('Clip', [scaled, build.constant('low', -3.0), build.constant('high', 3.0)], 'clipped')
+    clipped = build.node('Clip', [scaled, build.constant('low_bound', -3.0), build.constant('high_bound', 3.0)], 'clipped')
     squares = build.node('Mul', [clipped, clipped], 'squares')
-    square_axes = build.constant('square_axes', [1], np.int64)
-    own_square = build.node('ReduceSum', [squares, square_axes], 'own_square', keepdims=1)
+    own_square = build.node('ReduceSum', [squares, build.constant('square_axes', [1], np.int64)], 'own_square', keepdims=1)
     reference = kernel.reference[0]
     crossed = build.node('MatMul', [clipped, build.constant('reference', -2.0 * reference.T)], 'crossed')
     far = build.node('Add', [own_square, build.constant('reference_square', (reference**2).sum(axis=1)[None, :])], 'far')
     apart = build.node('Add', [far, crossed], 'apart')
-    exponent = build.node('Mul', [apart, build.constant('width', -kernel.width / len(DESCRIPTORS))], 'exponent')
+    exponent = build.node('Mul', [apart, build.constant('width', -kernel.number_width / NUMBERS)], 'exponent')
     gaussian = build.node('Exp', [exponent], 'gaussian')
 
-    share = kernel.descriptor_weight
+    share = kernel.number_share
     left = build.node('Mul', [total, build.constant('print_share', (1 - share) / 2)], 'left')
-    right = build.node('Mul', [gaussian, build.constant('descriptor_share', share)], 'right')
+    right = build.node('Mul', [gaussian, build.constant('number_share', share)], 'right')
     blended = build.node('Add', [left, right], 'blended')
     alike = build.node('Mul', [blended, present], 'alike')
     moved = build.node('MatMul', [alike, build.constant('from_neighbours', embedding.from_neighbours)], 'moved')
     estimated = build.node('Add', [moved, build.constant('middle', embedding.middle)], 'estimated')
 
     known = slice_columns(build, drugs, 0, 1, 'known')
-    threshold = build.constant('half', 0.5)
-    is_known = build.node('Greater', [known, threshold], 'is_known')
+    is_known = build.node('Greater', [known, build.constant('half', 0.5)], 'is_known')
     own = slice_columns(build, drugs, 1, start, 'own')
     result = build.node('Where', [is_known, own, estimated], 'result')
     out = helper.make_tensor_value_info(result, TensorProto.FLOAT, [None, dimensions])

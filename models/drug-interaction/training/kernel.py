@@ -6,6 +6,9 @@ K[a,d] K[b,c])`: symmetric by construction. Over n drugs the scores are one symm
 eigenvectors give each drug a vector `e` with `F[a,b] = sum of sign * e[a] * e[b]`. A new drug has no profile: its vector is
 estimated from those of its structural neighbours by ridge regression.
 
+Profiles have holes where pairs are unknown. They are compared twice: first over what both drugs have, then with the
+holes filled in by the scores that came of it.
+
 Scores become probabilities by one logistic curve for pairs of known drugs, one for pairs with a new drug and one for
 pairs of new drugs, each fitted to scores of pairs (or drugs) left out.
 """
@@ -22,10 +25,15 @@ from features import StructureKernel
 
 @dataclass(frozen=True)
 class Settings:
+    """Widths of the Gaussians, shares of what is mixed, and strengths of the two ridge regressions."""
+
     profile_width: float = 2.0
     structure_share: float = 0.3
     ridge: float = 0.1
-    neighbour_ridge: float = 0.3
+    fill_rounds: int = 1
+    number_share: float = 0.3
+    number_width: float = 0.2
+    neighbour_ridge: float = 0.1
     dimensions: int = 64
 
 
@@ -34,6 +42,15 @@ def profile_kernel(target, width):
     known = (target != 0).astype(float)
     agreement = (target @ target.T) / np.maximum(known @ known.T, 1.0)
     return np.exp(width * (agreement - 1.0))
+
+
+def filled_kernel(target, scores, width):
+    """The same with the holes of the profiles filled by scores."""
+    filled = np.where(target != 0, target, np.clip(scores, -1.0, 1.0))
+    np.fill_diagonal(filled, 0.0)
+    agreement = filled @ filled.T
+    lengths = np.sqrt(np.maximum(agreement.diagonal(), 1e-12))
+    return np.exp(width * (agreement / np.outer(lengths, lengths) - 1.0))
 
 
 def solve_pairs(kernel, first, second, values, ridge):
@@ -56,25 +73,36 @@ def solve_pairs(kernel, first, second, values, ridge):
         solution += step * direction
         residual -= step * image
         previous, norm = norm, residual @ residual
-        if norm < 1e-10 * len(values):
+        if norm < 1e-8 * len(values):
             break
         direction = residual + norm / previous * direction
     return spread(solution)
 
 
-def similarity_of(target, structures, settings):
-    """K [n,n] over the drugs, made positive definite."""
-    kernel = (1 - settings.structure_share) * profile_kernel(target, settings.profile_width)
-    kernel = kernel + settings.structure_share * structures
-    lowest = np.linalg.eigvalsh(kernel)[0]
-    return kernel + max(0.0, 1e-6 - lowest) * np.eye(len(kernel))
+def pair_scores(profiles, structures, target, settings):
+    """F [n,n] from how alike the profiles and the structures of n drugs are."""
+    kernel = (1 - settings.structure_share) * profiles + settings.structure_share * structures
+    kernel = kernel + max(0.0, 1e-6 - np.linalg.eigvalsh(kernel)[0]) * np.eye(len(kernel))
+    first, second = np.nonzero(np.triu(target, 1))
+    scores = kernel @ solve_pairs(kernel, first, second, target[first, second], settings.ridge) @ kernel
+    return (scores + scores.T) / 2
 
 
 def scores_of(target, structures, settings):
     """F [n,n]: the score of every pair of the drugs, from the pairs whose target is not 0."""
-    first, second = np.nonzero(np.triu(target, 1))
-    kernel = similarity_of(target, structures, settings)
-    return kernel @ solve_pairs(kernel, first, second, target[first, second], settings.ridge) @ kernel
+    scores = pair_scores(profile_kernel(target, settings.profile_width), structures, target, settings)
+    for _ in range(settings.fill_rounds):
+        scores = pair_scores(filled_kernel(target, scores, settings.profile_width), structures, target, settings)
+    return scores
+
+
+def structure_similarities(kernel, vectors):
+    """Structure kernel [n,n] of the reference drugs among themselves; what has no structure is alike to itself alone."""
+    drawn = vectors.any(axis=1)
+    among = np.eye(len(vectors))
+    among[np.ix_(drawn, drawn)] = kernel(vectors[drawn])
+    np.fill_diagonal(among, 1.0)
+    return among
 
 
 def fit_curve(scores, labels):
@@ -83,19 +111,20 @@ def fit_curve(scores, labels):
     return float(curve.coef_[0, 0]), float(curve.intercept_[0])
 
 
+def logistic(curve, scores):
+    slope, offset = curve
+    return 1.0 / (1.0 + np.exp(-(slope * scores + offset)))
+
+
 class Embedding:
     """Drug vectors for the drugs seen in training, and the way to one for a drug that was not."""
 
     def __init__(self, target, vectors, settings):
         """`target` [n,n] of the n seen drugs; `vectors` [n, WIDTH] their structures (zeros: none)."""
-        self.has_structure = vectors.any(axis=1)
-        self.structures = StructureKernel(vectors[self.has_structure])
-        among = np.zeros((len(target), len(target)))
-        inside = self.structures(vectors[self.has_structure])
-        among[np.ix_(self.has_structure, self.has_structure)] = inside
-        np.fill_diagonal(among, 1.0)
-        self.scores = scores_of(target, among, settings)
-        values, axes = np.linalg.eigh((self.scores + self.scores.T) / 2)
+        drawn = vectors.any(axis=1)
+        self.structures = StructureKernel(vectors[drawn], settings.number_share, settings.number_width)
+        among = structure_similarities(self.structures, vectors)
+        values, axes = np.linalg.eigh(scores_of(target, among, settings))
         order = np.argsort(-np.abs(values), kind='stable')[: settings.dimensions]
         axes = axes[:, order]
         # An eigenvector's sign is arbitrary; fixing it keeps the files the same from run to run.
@@ -103,8 +132,9 @@ class Embedding:
         self.signs = np.sign(values[order])
         self.known = axes * np.sqrt(np.abs(values[order]))
         self.middle = self.known.mean(axis=0)
+        inside = among[np.ix_(drawn, drawn)]
         weights = np.linalg.inv(inside + settings.neighbour_ridge * np.eye(len(inside)))
-        self.from_neighbours = weights @ (self.known[self.has_structure] - self.middle)
+        self.from_neighbours = weights @ (self.known[drawn] - self.middle)
 
     def of_structures(self, vectors):
         """[m, WIDTH] -> [m, dimensions], for drugs without a profile."""
@@ -123,25 +153,24 @@ class Model:
 
     def fit(self, pairs, index, labels, vectors, seen=None):
         """`index`: the training pairs. `seen`: mask of the drugs they come from, all when None."""
-        count = len(labels)
-        self.seen = np.ones(count, bool) if seen is None else seen
+        self.seen = np.ones(len(labels), bool) if seen is None else seen
         where = np.flatnonzero(self.seen)
         target = target_matrix(pairs, index, labels)[np.ix_(where, where)]
         self.embedding = Embedding(target, vectors[where], self.settings)
-        self.curves = [
-            fit_curve(*left_out_pairs(target, vectors[where], self.settings)),
-            *[fit_curve(*entry) for entry in left_out_drugs(target, vectors[where], self.settings)],
-        ]
+        one, both = left_out_drugs(target, vectors[where], self.settings)
+        self.curves = [fit_curve(*left_out_pairs(target, vectors[where], self.settings)), fit_curve(*one), fit_curve(*both)]
         self.vectors = self.embedding.of_structures(vectors)
         self.vectors[where] = self.embedding.known
         return self
 
     def probability(self, pairs):
         """P(interacts) [m] for pairs [m,2] of drug indices."""
-        score = self.embedding.score(self.vectors[pairs[:, 0]], self.vectors[pairs[:, 1]])
-        new = (~self.seen[pairs]).sum(axis=1)
+        return self.of_vectors(self.vectors[pairs[:, 0]], self.vectors[pairs[:, 1]], (~self.seen[pairs]).sum(axis=1))
+
+    def of_vectors(self, first, second, new):
+        """P(interacts) [m] for embeddings [m,d] and how many drugs of each pair are new [m]."""
         slope, offset = np.array(self.curves)[new].T
-        return 1.0 / (1.0 + np.exp(-(slope * score + offset)))
+        return logistic((slope, offset), self.embedding.score(first, second))
 
 
 def left_out_pairs(target, vectors, settings, folds=5):
@@ -166,4 +195,5 @@ def left_out_drugs(target, vectors, settings, folds=5):
         one.append((embedding.score(estimated[a], embedding.known[b]), target[left[a], kept[b]]))
         a, b = np.nonzero(np.triu(target[np.ix_(left, left)], 1))
         both.append((embedding.score(estimated[a], estimated[b]), target[left[a], left[b]]))
-    return [(np.concatenate([s for s, _ in part]), np.concatenate([(t > 0).astype(int) for _, t in part])) for part in (one, both)]
+    scored = [(np.concatenate([s for s, _ in part]), np.concatenate([t for _, t in part])) for part in (one, both)]
+    return [(scores, (targets > 0).astype(int)) for scores, targets in scored]
