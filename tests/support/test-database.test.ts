@@ -17,7 +17,7 @@ describe('a test database', () => {
   });
 
   test('cannot be dropped quietly while a connection to it is open', async () => {
-    const leaky = await createTestDatabase();
+    const leaky = await createTestDatabase({ forgetTimeoutMs: 100 });
     const client = new pg.Client({ connectionString: leaky.url, application_name: 'forgotten' });
     const ended = new Promise((resolve) => client.on('error', resolve));
     await client.connect();

@@ -10,11 +10,11 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-// A server takes a moment to forget a connection that its client has closed.
-const forgetTimeoutMs = 3_000;
-
-/** A migrated database with nothing in it, copied from the run's template. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/**
+ * A migrated database with nothing in it, copied from the run's template. `forgetTimeoutMs`: how long the server may
+ * take to forget a connection that its client has closed.
+ */
+export async function createTestDatabase({ forgetTimeoutMs = 3_000 } = {}): Promise<TestDatabase> {
   const adminUrl = inject('databaseUrl');
   const name = `test_${randomBytes(6).toString('hex')}`;
   // Files are copied as they are: quicker than through the log, for an empty database.
@@ -22,7 +22,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   return {
     url: urlOfDatabase(adminUrl, name),
     drop: async () => {
-      const leaked = await openConnections(adminUrl, name);
+      const leaked = await openConnections(adminUrl, name, forgetTimeoutMs);
       await asAdmin(adminUrl, `DROP DATABASE ${name} WITH (FORCE)`);
       if (leaked.length > 0) {
         throw new Error(`${leaked.length} connections to the test database were left open:\n  ${leaked.join('\n  ')}`);
@@ -50,7 +50,7 @@ export function useTestDatabase(): { readonly url: string } {
 }
 
 /** What is still connected when the server has had time to forget the rest: names and last statements. */
-async function openConnections(adminUrl: string, name: string): Promise<string[]> {
+async function openConnections(adminUrl: string, name: string, forgetTimeoutMs: number): Promise<string[]> {
   const client = new pg.Client({ connectionString: adminUrl });
   await client.connect();
   try {
