@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { chown, readFile, stat } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import path from 'node:path';
 import { StartError } from './start-error.ts';
 
@@ -20,7 +19,7 @@ const setpriv = '/usr/bin/setpriv';
  * `nobody`, stays closed: setpriv (of util-linux) then leaves Postgres the one capability to pass through.
  */
 export async function postgresAccount(programDir: string, dataDir: string): Promise<Account> {
-  if (process.platform === 'win32' || userInfo().uid !== 0) {
+  if (process.geteuid?.() !== 0) {
     return { own: async () => {}, wrap: (command, args) => ({ command, args }) };
   }
   const { uid, gid } = await nobody();

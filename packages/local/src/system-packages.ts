@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { userInfo } from 'node:os';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -33,7 +32,7 @@ export async function installPackage(names: string[], say: (message: string) => 
   const manager = await findManager();
   if (!manager) return 'no package manager that Millrace knows was found';
   const prefix = manager.needsRoot ? await rootPrefix() : [];
-  if (!prefix) return `${manager.name} needs root, and sudo asks for a password`;
+  if (!prefix) return `${manager.name} needs root, and sudo would ask for a password`;
   say(`Installing a Redis server with ${manager.name}, once.`);
   for (const refresh of [false, true]) {
     if (refresh && manager.refresh) await attempt([...prefix, manager.name, ...manager.refresh]);
@@ -55,7 +54,7 @@ async function findManager(): Promise<Manager | undefined> {
 
 /** What to put before a command to run it as root without being asked anything, or undefined. */
 async function rootPrefix(): Promise<string[] | undefined> {
-  if (userInfo().uid === 0) return [];
+  if (process.geteuid?.() === 0) return [];
   return (await attempt(['sudo', '-n', 'true'])) ? ['sudo', '-n'] : undefined;
 }
 
