@@ -38,12 +38,11 @@ export async function launch(options: LaunchOptions): Promise<void> {
 }
 
 async function run({ root, settings, env, signal, say }: LaunchOptions, closers: Close[]): Promise<void> {
-  const { host, port, modelsDir } = settings;
+  const { host, port, modelsDir, dir } = settings;
   const models = modelNames(modelsDir);
   if (models.length === 0) {
     throw new StartError(`There is no model in ${modelsDir}: it needs <name>/<version>/model.onnx, or set MODELS_DIR.`);
   }
-  const dir = path.join(root, '.millrace');
   await mkdir(path.join(dir, 'logs'), { recursive: true });
   closers.push(await lockFolder(dir));
   if (!(await isPortFree(host, port))) {
@@ -56,7 +55,7 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
   const guard = startGuard();
   closers.push(() => guard.close());
   await checkServers(settings);
-  const services = await startServices({ dir, guard, durable: true, say, ...settings });
+  const services = await startServices({ ...settings, guard, durable: true, say });
   closers.push(() => stopAll(services.parts));
   signal.throwIfAborted();
   await migrateDatabase(services.databaseUrl);

@@ -6,8 +6,8 @@ import { modelNames, startSettings } from './settings.ts';
 
 describe('startSettings', () => {
   test('has a default for all, and servers of its own where none is named', () => {
-    const modelsDir = path.resolve('/somewhere/models');
-    expect(startSettings({}, '/somewhere')).toEqual({ host: '127.0.0.1', port: 8080, modelsDir });
+    const folders = { modelsDir: path.resolve('/somewhere/models'), dir: path.resolve('/somewhere/.millrace') };
+    expect(startSettings({}, '/somewhere')).toEqual({ host: '127.0.0.1', port: 8080, ...folders });
   });
 
   test('takes an empty variable for one that is not set, as compose passes them', () => {

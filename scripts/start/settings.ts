@@ -6,6 +6,8 @@ export interface StartSettings {
   host: string;
   port: number;
   modelsDir: string;
+  /** Where data and logs are kept. */
+  dir: string;
   redisUrl?: string;
   cacheRedisUrl?: string;
   databaseUrl?: string;
@@ -21,6 +23,7 @@ export function startSettings(env: NodeJS.ProcessEnv, root: string): StartSettin
     host: env.HOST || '127.0.0.1',
     port,
     modelsDir: path.resolve(root, env.MODELS_DIR || 'models'),
+    dir: path.resolve(root, env.MILLRACE_DIR || '.millrace'),
     redisUrl: env.REDIS_URL || undefined,
     cacheRedisUrl: env.CACHE_REDIS_URL || undefined,
     databaseUrl: env.DATABASE_URL || undefined,

@@ -1,0 +1,140 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { startGuard } from '@millrace/local/guard';
+import { startRedis } from '@millrace/local/redis';
+import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { processesWith } from './processes-with.ts';
+import { type Started, startMillrace } from './started.ts';
+
+const started = 'Ask it yourself';
+let dir = '';
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), 'millrace-start-'));
+});
+afterEach(async () => {
+  // Here and not in the tests: whatever else they find, nothing may be left of it.
+  await expect.poll(() => processesWith(dir), { timeout: 15_000 }).toEqual([]);
+  await rm(dir, { recursive: true });
+});
+
+describe('npm start', { timeout: 60_000 }, () => {
+  test('answers a first question, ends at SIGTERM, and finds its data again', async () => {
+    const first = await startMillrace(dir);
+    await first.printed(started);
+    expect(first.output()).toMatch(
+      /First prediction: Warfarin \+ Fluconazole, in \d+ ms \(Cache-Status: millrace; fwd=miss/,
+    );
+    const answer = await ask(first);
+    expect(answer.cacheStatus).toMatch(/^millrace; hit/);
+    first.signal('SIGTERM');
+    expect(await first.exited).toEqual({ code: 0, signal: null });
+    expect(await processesWith(dir)).toEqual([]);
+
+    const second = await startMillrace(dir);
+    await second.printed(started);
+    expect(second.output()).toContain('Cache-Status: millrace; hit');
+    const known = await fetch(`${second.baseUrl}/v1/predictions/${answer.id}`);
+    expect([known.status, ((await known.json()) as { id: string }).id]).toEqual([200, answer.id]);
+
+    const third = await startMillrace(dir);
+    expect(await third.exited).toMatchObject({ code: 1 });
+    expect(third.output()).toContain('Millrace already runs in this folder');
+    second.signal('SIGINT');
+    expect(await second.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test.each(['api', 'worker', 'postgres'])('ends, and says so, when %s dies', async (part) => {
+    const millrace = await startMillrace(dir);
+    await millrace.printed(started);
+    process.kill(await pidOf(part), 'SIGKILL');
+    expect(await millrace.exited).toMatchObject({ code: 1 });
+    expect(millrace.output()).toContain(`${part} was ended by SIGKILL`);
+  });
+
+  test('leaves nothing behind when it is killed itself', async () => {
+    const millrace = await startMillrace(dir);
+    await millrace.printed(started);
+    expect((await processesWith(dir)).length).toBeGreaterThan(4);
+    millrace.signal('SIGKILL');
+    await millrace.exited;
+  });
+
+  test('can be stopped while it is starting', async () => {
+    const millrace = await startMillrace(dir);
+    await expect.poll(() => readFile(path.join(dir, 'lock'), 'utf8').catch(() => '')).not.toBe('');
+    millrace.signal('SIGTERM');
+    expect(await millrace.exited).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
+  const refusal = async (env: NodeJS.ProcessEnv) => {
+    const millrace = await startMillrace(dir, env);
+    expect(await millrace.exited).toEqual({ code: 1, signal: null });
+    return millrace.output().trim();
+  };
+
+  test('a port that is taken', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as { port: number };
+    expect(await refusal({ PORT: String(port) })).toBe(
+      `Port ${port} of 127.0.0.1 is taken by another program: stop it, or choose one with PORT=8081 npm start.`,
+    );
+    other.close();
+  });
+
+  test('a folder without models', async () => {
+    expect(await refusal({ MODELS_DIR: dir })).toMatch(
+      /^There is no model in .*: it needs <name>\/<version>\/model.onnx/,
+    );
+  });
+
+  test('a Postgres that is not there', async () => {
+    expect(await refusal({ DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/db' })).toBe(
+      'Postgres at postgres://127.0.0.1:1/db cannot be used (connect ECONNREFUSED 127.0.0.1:1): check DATABASE_URL.',
+    );
+  });
+
+  test('a Redis that is not there', async () => {
+    expect(await refusal({ REDIS_URL: 'redis://127.0.0.1:1' })).toMatch(/^Redis .* REDIS_URL/);
+  });
+
+  test.each([
+    ['would evict', ['maxmemory-policy', 'allkeys-lru'], /noeviction/],
+    ['keeps nothing on disk', ['appendonly', 'no'], /appendonly/],
+  ] as const)('a Redis that %s', async (_, [name, value], sentence) => {
+    const guard = startGuard();
+    const program = await findOrInstallRedis(console.log);
+    const files = { dataDir: path.join(dir, 'other-redis'), logFile: path.join(dir, 'other-redis.log') };
+    const { url, part } = await startRedis({ program, password: 'secret', guard, ...files });
+    const client = new Redis(url);
+    await client.config('SET', name, value);
+    client.disconnect();
+    expect(await refusal({ REDIS_URL: url })).toMatch(sentence);
+    await part.stop();
+    await guard.close();
+  });
+});
+
+async function pidOf(part: string): Promise<number> {
+  if (part === 'postgres')
+    return Number.parseInt(await readFile(path.join(dir, 'postgres/postmaster.pid'), 'utf8'), 10);
+  // The launcher's children know the folder by their environment; their command says which they are.
+  const line = (await processesWith(dir)).find((entry) => entry.includes(`apps/${part}/src/main.ts`));
+  return Number(line?.split(' ', 1)[0]);
+}
+
+async function ask({ baseUrl }: Started): Promise<{ id: string; cacheStatus: string }> {
+  const response = await fetch(`${baseUrl}/v1/models/drug-interaction/predictions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', prefer: 'wait=10' },
+    body: JSON.stringify({ input: { drug_a: 'fluconazole', drug_b: 'WARFARIN' } }),
+  });
+  const { id } = (await response.json()) as { id: string };
+  return { id, cacheStatus: response.headers.get('cache-status') ?? '' };
+}
