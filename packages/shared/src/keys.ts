@@ -1,0 +1,50 @@
+/**
+ * Every Redis key of Millrace, in one place. All keys that one operation touches share a hash tag (`{s3}`), so that
+ * Redis Cluster can hold them. A prefix keeps installations, and tests, apart.
+ */
+import { shardOfId } from './ids.ts';
+
+export interface Keys {
+  /** Prefix for BullMQ's own keys of a shard's queues. */
+  bull(shard: number): string;
+  /** Live state of a prediction, a hash. */
+  live(id: string): string;
+  /** Ids that wait for a leader's answer, a set. */
+  followers(id: string): string;
+  /** Which prediction computes a cache key now. */
+  flight(shard: number, cacheKey: string): string;
+  /** Counters of a model's queue, a hash: see lua/. */
+  queueStats(shard: number, model: string): string;
+  /** Completion events of a shard, a stream. */
+  events(shard: number): string;
+  /** What the recorder is to write, a stream. */
+  ledger(shard: number): string;
+  /** A cached result, on the cache Redis. */
+  result(cacheKey: string): string;
+  /** A cached query, on the cache Redis. */
+  query(name: string): string;
+  /** An idempotency key, hashed, of a tenant. */
+  idempotency(tenant: string, hashed: string): string;
+  /** Heartbeat of a worker process. */
+  worker(shard: number, workerId: string): string;
+  /** Pub/sub channel on which registry changes are told. */
+  registryChannel(): string;
+}
+
+export function keysFor(prefix: string): Keys {
+  const tag = (shard: number) => `${prefix}:{s${shard}}`;
+  return {
+    bull: (shard) => `${tag(shard)}:q`,
+    live: (id) => `${tag(shardOfId(id))}:p:${id}`,
+    followers: (id) => `${tag(shardOfId(id))}:w:${id}`,
+    flight: (shard, cacheKey) => `${tag(shard)}:f:${cacheKey}`,
+    queueStats: (shard, model) => `${tag(shard)}:n:${model}`,
+    events: (shard) => `${tag(shard)}:ev`,
+    ledger: (shard) => `${tag(shard)}:rec`,
+    result: (cacheKey) => `${prefix}:r:${cacheKey}`,
+    query: (name) => `${prefix}:c:${name}`,
+    idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,
+    worker: (shard, workerId) => `${tag(shard)}:hb:${workerId}`,
+    registryChannel: () => `${prefix}:registry`,
+  };
+}

@@ -1,0 +1,62 @@
+/** A prediction, its states, and the one place where it becomes JSON. */
+
+export type Status = 'queued' | 'running' | 'succeeded' | 'failed' | 'canceled' | 'expired';
+export type TerminalStatus = 'succeeded' | 'failed' | 'canceled' | 'expired';
+export type Priority = 'low' | 'normal' | 'high';
+
+/** BullMQ's numbers: lower goes first. No job goes without: unprioritised ones would overtake all others. */
+export const BULL_PRIORITY: Readonly<Record<Priority, number>> = { high: 1, normal: 5, low: 9 };
+
+export const isTerminal = (status: string): status is TerminalStatus => status !== 'queued' && status !== 'running';
+
+/** All that a prediction's JSON is made of. Times are Unix milliseconds. */
+export interface PredictionRecord {
+  id: string;
+  model: string;
+  version: string;
+  status: Status;
+  /** JSON text of the output, or of the error (a problem); '' while there is none. Never parsed on its way out. */
+  result: string;
+  createdAt: number;
+  startedAt: number | null;
+  completedAt: number | null;
+  expiresAt: number | null;
+  attempts: number;
+  /** JSON text; '' for none. */
+  metadata: string;
+  inferenceMs: number | null;
+  batchSize: number | null;
+}
+
+export interface QueueEstimate {
+  position: number;
+  estimatedStartAt: number;
+  estimatedCompletionAt: number;
+}
+
+const iso = (ms: number | null): string => (ms === null ? 'null' : `"${new Date(ms).toISOString()}"`);
+const round = (ms: number | null): string => (ms === null ? 'null' : String(Math.round(ms * 1000) / 1000));
+
+/** The JSON text of a prediction. Its `result` goes in as it is. */
+export function renderPrediction(record: PredictionRecord, queue?: QueueEstimate): string {
+  const { id, status, result, createdAt, startedAt, completedAt } = record;
+  const output = status === 'succeeded' ? result : 'null';
+  const error = status === 'succeeded' || result === '' ? 'null' : result;
+  const queueMs = startedAt === null ? null : startedAt - createdAt;
+  const totalMs = completedAt === null ? null : completedAt - createdAt;
+  const estimate =
+    queue === undefined
+      ? ''
+      : `"queue":{"position":${queue.position},"estimated_start_at":${iso(queue.estimatedStartAt)},` +
+        `"estimated_completion_at":${iso(queue.estimatedCompletionAt)}},`;
+  return (
+    `{"id":"${id}","model":${JSON.stringify(record.model)},"version":${JSON.stringify(record.version)},` +
+    `"status":"${status}","output":${output},"error":${error},"created_at":${iso(createdAt)},` +
+    `"started_at":${iso(startedAt)},"completed_at":${iso(completedAt)},"expires_at":${iso(record.expiresAt)},` +
+    `"attempts":${record.attempts},"metadata":${record.metadata || 'null'},` +
+    `"metrics":{"queue_ms":${round(queueMs)},"inference_ms":${round(record.inferenceMs)},` +
+    `"total_ms":${round(totalMs)},"batch_size":${record.batchSize ?? 'null'}},${estimate}` +
+    `"urls":{"self":"/v1/predictions/${id}","events":"/v1/predictions/${id}/events",` +
+    `"cancel":"/v1/predictions/${id}/cancel"}}`
+  );
+}
