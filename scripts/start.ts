@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { StartError } from '@millrace/local/start-error';
+import { ConfigError } from '@millrace/shared/config';
 import { launch } from './start/launch.ts';
 import { startSettings } from './start/settings.ts';
 import { stopRequests } from './start/stop-requests.ts';
@@ -10,6 +11,7 @@ try {
   const signal = stopRequests(process.env);
   await launch({ root, settings: startSettings(process.env, root), env: process.env, signal, say: console.log });
 } catch (error) {
-  console.error(error instanceof StartError ? `\n${error.message}` : error);
+  const isForReader = error instanceof StartError || error instanceof ConfigError;
+  console.error(isForReader ? `\n${error.message}` : error);
   process.exitCode = 1;
 }

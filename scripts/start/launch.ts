@@ -3,7 +3,7 @@ import path from 'node:path';
 import { lockFolder } from '@millrace/local/folder-lock';
 import { startGuard } from '@millrace/local/guard';
 import type { Part } from '@millrace/local/part';
-import { isPortFree } from '@millrace/local/ports';
+import { freePort, isPortFree } from '@millrace/local/ports';
 import { startServices } from '@millrace/local/services';
 import { StartError } from '@millrace/local/start-error';
 import { announce } from './announce.ts';
@@ -38,7 +38,8 @@ export async function launch(options: LaunchOptions): Promise<void> {
 }
 
 async function run({ root, settings, env, signal, say }: LaunchOptions, closers: Close[]): Promise<void> {
-  const { host, port, modelsDir, dir } = settings;
+  const { host, modelsDir, dir } = settings;
+  const port = settings.port || (await freePort(host));
   const models = modelNames(modelsDir);
   if (models.length === 0) {
     throw new StartError(`There is no model in ${modelsDir}: it needs <name>/<version>/model.onnx, or set MODELS_DIR.`);

@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { StartError } from '@millrace/local/start-error';
+import { loadConfig } from '@millrace/shared/config';
 
 export interface StartSettings {
   host: string;
+  /** 0 for any that is free. */
   port: number;
   modelsDir: string;
   /** Where data and logs are kept. */
@@ -13,16 +14,16 @@ export interface StartSettings {
   databaseUrl?: string;
 }
 
-/** What `npm start` itself reads from the environment; API and worker read the rest, and say what is wrong with it. */
+/**
+ * What `npm start` itself needs of the environment, which is checked whole: a ConfigError here spares API and worker
+ * theirs. A server that no variable names is undefined, and started.
+ */
 export function startSettings(env: NodeJS.ProcessEnv, root: string): StartSettings {
-  const port = Number(env.PORT || 8080);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new StartError(`PORT must be a number from 1 to 65535, and is ${JSON.stringify(env.PORT)}.`);
-  }
+  const { host, port, modelsDir } = loadConfig(env);
   return {
-    host: env.HOST || '127.0.0.1',
+    host,
     port,
-    modelsDir: path.resolve(root, env.MODELS_DIR || 'models'),
+    modelsDir: path.resolve(root, modelsDir),
     dir: path.resolve(root, env.MILLRACE_DIR || '.millrace'),
     redisUrl: env.REDIS_URL || undefined,
     cacheRedisUrl: env.CACHE_REDIS_URL || undefined,
