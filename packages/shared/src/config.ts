@@ -13,27 +13,35 @@ export interface Setting {
   about: string;
 }
 
-const text = (name: string, value: string | undefined, about: string, oneOf?: readonly string[]): Setting => ({
+/** Its kind as a literal: the type of the value is made of it. */
+type Of<K extends Kind> = Setting & { kind: K };
+
+const text = (name: string, value: string | undefined, about: string, oneOf?: readonly string[]): Of<'text'> => ({
   name,
   kind: 'text',
   default: value,
   about,
   ...(oneOf ? { oneOf } : {}),
 });
-const url = (name: string, value: string | undefined, about: string): Setting => ({
+const url = (name: string, value: string | undefined, about: string): Of<'url'> => ({
   name,
   kind: 'url',
   default: value,
   about,
 });
-const list = (name: string, value: string, about: string): Setting => ({ name, kind: 'list', default: value, about });
-const flag = (name: string, value: boolean, about: string): Setting => ({
+const list = (name: string, value: string, about: string): Of<'list'> => ({
+  name,
+  kind: 'list',
+  default: value,
+  about,
+});
+const flag = (name: string, value: boolean, about: string): Of<'flag'> => ({
   name,
   kind: 'flag',
   default: String(value),
   about,
 });
-const integer = (name: string, value: number, min: number, max: number, about: string): Setting => ({
+const integer = (name: string, value: number, min: number, max: number, about: string): Of<'integer'> => ({
   name,
   kind: 'integer',
   default: String(value),
