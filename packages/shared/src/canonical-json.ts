@@ -1,0 +1,38 @@
+/**
+ * One text for each JSON value, as RFC 8785 has it: members sorted by UTF-16 code units, no white space, numbers as
+ * ECMAScript writes them (1.0 is 1, -0 is 0). Lone surrogates are escaped, so that no two values share their bytes.
+ */
+
+/** The canonical text of a JSON value; members that are undefined are left out. Throws TypeError on what is not JSON. */
+export function canonicalJson(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'number':
+      if (!Number.isFinite(value)) throw new TypeError(`${value} is not JSON`);
+      return JSON.stringify(value);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'object':
+      if (value === null) return 'null';
+      return Array.isArray(value) ? arrayText(value) : objectText(value as Record<string, unknown>);
+    default:
+      throw new TypeError(`a value of type ${typeof value} is not JSON`);
+  }
+}
+
+function arrayText(items: readonly unknown[]): string {
+  let text = '[';
+  for (let i = 0; i < items.length; i++) text += i === 0 ? canonicalJson(items[i]) : `,${canonicalJson(items[i])}`;
+  return `${text}]`;
+}
+
+function objectText(members: Record<string, unknown>): string {
+  let text = '{';
+  for (const key of Object.keys(members).sort()) {
+    const value = members[key];
+    if (value === undefined) continue;
+    text += `${text === '{' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(value)}`;
+  }
+  return `${text}}`;
+}
