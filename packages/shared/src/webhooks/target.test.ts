@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { internalSpellings } from '../../../../tests/support/internal-spellings.ts';
+import { addressRule } from './address.ts';
+import { checkTarget, readTarget } from './target.ts';
+
+const strict = { allowHttp: true, mayReach: addressRule([]) };
+const refusal = (result: unknown) => (result instanceof URL ? undefined : (result as { code: string }).code);
+const unresolved = () => Promise.reject(new Error('ENOTFOUND'));
+
+describe('a target', () => {
+  test.each(internalSpellings)('inside is refused: %s', (host) => {
+    for (const scheme of ['http', 'https']) {
+      // Some spellings are no URLs at all: refused for their form.
+      expect(refusal(readTarget(`${scheme}://${host}/hook`, strict))).toMatch(/^(address|form)$/);
+      expect(refusal(readTarget(`${scheme}://${host}:8080/hook`, strict))).toMatch(/^(address|form)$/);
+    }
+  });
+
+  test.each(['https://8.8.8.8/hook', 'https://[2606:4700::1111]:8443/', 'https://receiver.example/?a=1'])(
+    'outside is taken: %s',
+    (text) => {
+      expect(readTarget(text, strict)).toBeInstanceOf(URL);
+    },
+  );
+
+  test('must be https where the operator did not say otherwise', () => {
+    expect(readTarget('http://8.8.8.8/', { ...strict, allowHttp: false })).toMatchObject({ code: 'form' });
+    expect(readTarget('https://8.8.8.8/', { ...strict, allowHttp: false })).toBeInstanceOf(URL);
+  });
+
+  test.each([
+    'ftp://8.8.8.8/',
+    'file:///etc/passwd',
+    'https://user:pass@8.8.8.8/',
+    'https://',
+    'hook',
+    '',
+    `https://a/${'x'.repeat(3_000)}`,
+  ])('is refused for its form: %s', (text) => {
+    expect(readTarget(text, strict)).toMatchObject({ code: 'form' });
+  });
+
+  test('whose name leads inside is refused, whose name leads nowhere yet is not', async () => {
+    const check = (resolve: () => Promise<string[]>) => checkTarget('https://name.example/', strict, resolve);
+    expect(refusal(await check(async () => ['127.0.0.1', '::1']))).toBe('address');
+    expect(refusal(await check(async () => ['8.8.8.8']))).toBeUndefined();
+    expect(refusal(await check(unresolved))).toBeUndefined();
+  });
+
+  test('within a network of the operator is taken', () => {
+    const rules = { allowHttp: true, mayReach: addressRule(['127.0.0.0/8', 'fd12::/16']) };
+    expect(readTarget('http://127.0.0.1:9/', rules)).toBeInstanceOf(URL);
+    expect(readTarget('http://[fd12::1]/', rules)).toBeInstanceOf(URL);
+    expect(readTarget('http://10.0.0.1/', rules)).toMatchObject({ code: 'address' });
+    expect(() => addressRule(['10.0.0.0/33'])).toThrow("'10.0.0.0/33'");
+    expect(() => addressRule(['example.com'])).toThrow('networks such as');
+  });
+});
+
+describe('addresses', () => {
+  const mayReach = addressRule([]);
+
+  test('of private networks are never reached, in IPv4 nor mapped, translated or embedded in IPv6', () => {
+    const octet = fc.nat(255);
+    const internal = fc.oneof(
+      fc.tuple(fc.constant(10), octet, octet, octet),
+      fc.tuple(fc.constant(127), octet, octet, octet),
+      fc.tuple(fc.constant(172), fc.integer({ min: 16, max: 31 }), octet, octet),
+      fc.tuple(fc.constant(192), fc.constant(168), octet, octet),
+      fc.tuple(fc.constant(169), fc.constant(254), octet, octet),
+      fc.tuple(fc.constant(100), fc.integer({ min: 64, max: 127 }), octet, octet),
+    );
+    fc.assert(
+      fc.property(internal, (octets) => {
+        const dotted = octets.join('.');
+        const hex = Buffer.from(octets).toString('hex');
+        const groups = `${hex.slice(0, 4)}:${hex.slice(4)}`;
+        for (const address of [
+          dotted,
+          `::ffff:${dotted}`,
+          `::ffff:${groups}`,
+          `::${dotted}`,
+          `64:ff9b::${groups}`,
+          `64:ff9b:1::${groups}`,
+          `2002:${groups}::1`,
+          `::ffff:0:${groups}`,
+        ])
+          expect(mayReach(address), address).toBe(false);
+      }),
+    );
+  });
+
+  test('that are not addresses are never reached', () => {
+    fc.assert(fc.property(fc.string(), (text) => !mayReach(text)));
+  });
+});
