@@ -5,10 +5,14 @@
 import { shardOfId } from './ids.ts';
 
 export interface Keys {
+  /** What every key of a shard begins with; ends in ':'. */
+  tag(shard: number): string;
   /** Prefix for BullMQ's own keys of a shard's queues. */
   bull(shard: number): string;
   /** Live state of a prediction, a hash. */
   live(id: string): string;
+  /** A prediction's task, JSON text. */
+  task(id: string): string;
   /** Ids that wait for a leader's answer, a set. */
   followers(id: string): string;
   /** Which prediction computes a cache key now. */
@@ -32,19 +36,21 @@ export interface Keys {
 }
 
 export function keysFor(prefix: string): Keys {
-  const tag = (shard: number) => `${prefix}:{s${shard}}`;
+  const tag = (shard: number) => `${prefix}:{s${shard}}:`;
   return {
-    bull: (shard) => `${tag(shard)}:q`,
-    live: (id) => `${tag(shardOfId(id))}:p:${id}`,
-    followers: (id) => `${tag(shardOfId(id))}:w:${id}`,
-    flight: (shard, cacheKey) => `${tag(shard)}:f:${cacheKey}`,
-    queueStats: (shard, model) => `${tag(shard)}:n:${model}`,
-    events: (shard) => `${tag(shard)}:ev`,
-    ledger: (shard) => `${tag(shard)}:rec`,
+    tag,
+    bull: (shard) => `${tag(shard)}q`,
+    live: (id) => `${tag(shardOfId(id))}p:${id}`,
+    task: (id) => `${tag(shardOfId(id))}i:${id}`,
+    followers: (id) => `${tag(shardOfId(id))}w:${id}`,
+    flight: (shard, cacheKey) => `${tag(shard)}f:${cacheKey.slice(0, 40)}`,
+    queueStats: (shard, model) => `${tag(shard)}n:${model}`,
+    events: (shard) => `${tag(shard)}ev`,
+    ledger: (shard) => `${tag(shard)}rec`,
     result: (cacheKey) => `${prefix}:r:${cacheKey}`,
     query: (name) => `${prefix}:c:${name}`,
     idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,
-    worker: (shard, workerId) => `${tag(shard)}:hb:${workerId}`,
+    worker: (shard, workerId) => `${tag(shard)}hb:${workerId}`,
     registryChannel: () => `${prefix}:registry`,
   };
 }

@@ -1,0 +1,108 @@
+/** Connections to Redis, with the settings that RELIABILITY.md's rows paid for, and the check that a server can be trusted. */
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+
+export type Connection = Redis | Cluster;
+
+/** Reconnects soon after an outage: the default back-off waits up to 20 s when all is well again. */
+const retryStrategy = (times: number): number => Math.min(50 * times, 500);
+
+/**
+ * `producer` fails fast: for requests that a caller waits for. `blocking` waits for ever: for workers and listeners,
+ * whose calls outlast any time-out.
+ */
+export function connectRedis(
+  url: string,
+  kind: 'producer' | 'blocking',
+  options: { cluster?: boolean; timeoutMs?: number; name?: string; onError?: (error: Error) => void } = {},
+): Connection {
+  const redisOptions: RedisOptions = {
+    retryStrategy,
+    connectTimeout: 5_000,
+    connectionName: options.name,
+    ...(kind === 'producer'
+      ? { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: options.timeoutMs ?? 800 }
+      : { maxRetriesPerRequest: null }),
+  };
+  const redis: Connection = options.cluster
+    ? new Cluster([url], {
+        redisOptions: { ...redisOptions, ...credentials(url) },
+        clusterRetryStrategy: retryStrategy,
+        enableOfflineQueue: kind === 'blocking',
+        maxRedirections: 16,
+      })
+    : new Redis(url, redisOptions);
+  redis.on('error', options.onError ?? (() => {}));
+  return redis;
+}
+
+function credentials(url: string): RedisOptions {
+  const { username, password, protocol } = new URL(url);
+  return {
+    ...(username ? { username: decodeURIComponent(username) } : {}),
+    ...(password ? { password: decodeURIComponent(password) } : {}),
+    ...(protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+}
+
+/** Waits until the connection can be used; a clear error when it cannot within `timeoutMs`. */
+export async function waitForRedis(redis: Connection, name: string, timeoutMs: number): Promise<void> {
+  if (redis.status === 'ready') return;
+  let last: Error | undefined;
+  const remember = (error: Error) => {
+    last = error;
+  };
+  redis.on('error', remember);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`${name} cannot be reached: ${last?.message ?? `no answer in ${timeoutMs} ms`}.`)),
+        timeoutMs,
+      );
+      redis.once('ready', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  } finally {
+    redis.off('error', remember);
+  }
+}
+
+/** A Redis that would lose promises; the message says what to set. */
+export class UnfitRedisError extends Error {
+  override name = 'UnfitRedisError';
+}
+
+/**
+ * Refuses a queue Redis that evicts keys, keeps nothing on disk or is too old. Reads INFO alone, which managed services
+ * allow where they forbid CONFIG.
+ */
+export async function checkQueueRedis(redis: Connection): Promise<void> {
+  const info = await (redis instanceof Cluster ? (redis.nodes('master')[0] ?? redis) : redis).info();
+  const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1];
+  const problems: string[] = [];
+  const policy = field('maxmemory_policy');
+  if (policy !== undefined && policy !== 'noeviction')
+    problems.push(
+      `its maxmemory-policy is '${policy}' and it would evict accepted work: set maxmemory-policy noeviction`,
+    );
+  if (field('aof_enabled') === '0')
+    problems.push('it keeps no append-only file and would lose accepted work when it restarts: set appendonly yes');
+  const version = field('valkey_version') ? '7.2' : (field('redis_version') ?? '0');
+  if (Number.parseInt(version, 10) < 7) problems.push(`it is version ${version}: Redis 7.0 or Valkey 8 is needed`);
+  if (problems.length > 0)
+    throw new UnfitRedisError(`The queue Redis (REDIS_URL) cannot be used: ${problems.join('; ')}.`);
+}
+
+/** Share of maxmemory in use, 0 to 1; 0 where no maximum is set. */
+export async function memoryShare(redis: Connection): Promise<number> {
+  const nodes = redis instanceof Cluster ? redis.nodes('master') : [redis];
+  let most = 0;
+  for (const node of nodes) {
+    const info = await node.info('memory');
+    const used = Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0);
+    const limit = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0);
+    if (limit > 0) most = Math.max(most, used / limit);
+  }
+  return most;
+}
