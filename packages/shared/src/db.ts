@@ -1,0 +1,96 @@
+/** Connections to Postgres, each call of which ends in bounded time even when the server has stopped answering. */
+import pg from 'pg';
+
+/** What runs a statement: a pool, or one connection inside a transaction. */
+export type Db = Pick<pg.Pool, 'query'>;
+export type Pool = pg.Pool;
+
+export interface PoolSettings {
+  databaseUrl: string;
+  /** Most connections. */
+  max: number;
+  /** Longest that a statement may take, and that a caller may wait for a connection. */
+  statementTimeoutMs: number;
+  /** Shown in pg_stat_activity. */
+  applicationName: string;
+  /** Told of connections that broke while idle; the pool replaces them. */
+  onError?: (error: Error) => void;
+}
+
+/** A Postgres that cannot be used, in one sentence for whoever started the process. */
+export class PostgresError extends Error {
+  override name = 'PostgresError';
+}
+
+const OLDEST = 150_000;
+// A server that is alive cancels the statement itself, and the connection stays good; only one that is not gets this far.
+const CLIENT_GRACE_MS = 250;
+
+const types = new pg.TypeOverrides();
+types.setTypeParser(pg.types.builtins.INT8, (text: string) => {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number)) throw new RangeError(`${text} does not fit a number.`);
+  return number;
+});
+
+/** A pool that connects when it is first used. */
+export function createPool(settings: PoolSettings): Pool {
+  const { databaseUrl, max, statementTimeoutMs, applicationName, onError } = settings;
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max,
+    types,
+    application_name: applicationName,
+    connectionTimeoutMillis: statementTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
+    // A process that is stopped in mid-transaction must not hold its locks for ever.
+    idle_in_transaction_session_timeout: Math.max(statementTimeoutMs * 2, 1_000),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  });
+  pool.on('error', (error) => onError?.(error));
+  return pool;
+}
+
+/** Runs `work` in one transaction; rolls back, or gives the connection up, when it throws. */
+export async function inTransaction<T>(pool: Pool, work: (db: Db) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((failure: Error) => {
+      broken = failure;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** Where a database is, without its password. */
+export function placeOf(databaseUrl: string): string {
+  return databaseUrl.replace(/\/\/[^@/]*@/, '//').replace(/\?.*$/, '');
+}
+
+/** Turns what a driver throws into one sentence. Node reports a refused name with several addresses without a message. */
+export function postgresError(error: unknown, databaseUrl: string): PostgresError {
+  if (error instanceof PostgresError) return error;
+  const { message, code } = error as NodeJS.ErrnoException;
+  const reason = message || code || String(error);
+  const sentence = `Postgres at ${placeOf(databaseUrl)} cannot be used (${reason}): check DATABASE_URL.`;
+  return new PostgresError(sentence, { cause: error });
+}
+
+/** Throws a PostgresError unless the server is one that Millrace can run on. */
+export async function checkServerVersion(db: Db): Promise<void> {
+  const { rows } = await db.query<{ number: number; text: string }>(
+    `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS text`,
+  );
+  const { number, text } = rows[0]!;
+  if (number < OLDEST) throw new PostgresError(`Millrace needs Postgres 15 or later, and this is ${text}.`);
+}

@@ -1,0 +1,169 @@
+/**
+ * Brings a database to the schema in migrations/. Any number of processes may do so at once: one at a time holds an
+ * advisory lock, and each file is applied, and noted, in a transaction of its own.
+ */
+import pg from 'pg';
+import { checkServerVersion, type Db, type Pool, PostgresError, postgresError } from './db.ts';
+import { MIGRATIONS_DIR, type Migration, readMigrations } from './migration-files.ts';
+import { ensurePartitions } from './partitions.ts';
+
+export interface MigrateOptions {
+  dir?: string;
+  nowMs?: number;
+  /** Longest wait for another process that migrates. */
+  lockTimeoutMs?: number;
+}
+
+// Any number that nobody else on this server locks; the same in every version of Millrace.
+const LOCK = 7_217_401_655;
+const NO_SUCH_DATABASE = '3D000';
+const DATABASE_EXISTS = new Set(['42P04', '23505']);
+const PARTITION_DAYS = 3;
+
+interface Applied {
+  name: string;
+  checksum: string;
+  compatible: boolean;
+}
+
+/**
+ * Applies what is missing and gives back the names of it; makes the database when there is none and it may. Throws a
+ * PostgresError of one sentence when Postgres is out of reach, or newer than this code.
+ */
+export async function migrate(databaseUrl: string, options: MigrateOptions = {}): Promise<string[]> {
+  const { dir = MIGRATIONS_DIR, nowMs = Date.now(), lockTimeoutMs = 60_000 } = options;
+  const known = await readMigrations(dir);
+  let client: pg.Client | undefined;
+  try {
+    client = await connectOrCreate(databaseUrl);
+    await checkServerVersion(client);
+    await client.query(`SELECT set_config('lock_timeout', $1, false)`, [String(lockTimeoutMs)]);
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
+    const names = await applyMissing(client, known);
+    await ensurePartitions(client, nowMs, PARTITION_DAYS);
+    return names;
+  } catch (error) {
+    throw postgresError(error, databaseUrl);
+  } finally {
+    // Also lets go of the lock.
+    await client?.end().catch(() => {});
+  }
+}
+
+/** Throws a PostgresError of one sentence unless the database has what this code needs, and nothing it would break on. */
+export async function assertMigrated(pool: Pool, dir = MIGRATIONS_DIR): Promise<void> {
+  const known = await readMigrations(dir);
+  const applied = await readApplied(pool);
+  const missing = known.filter(({ name }) => !applied.some((row) => row.name === name));
+  if (missing.length > 0) {
+    const names = missing.map(({ name }) => name).join(', ');
+    throw new PostgresError(`The database lacks ${names}: run npm run migrate first.`);
+  }
+  refuseChanged(known, applied);
+  refuseNewer(
+    known,
+    applied.filter((row) => !row.compatible),
+  );
+}
+
+/** Throws a PostgresError of one sentence unless the pool's server is in reach, new enough and migrated. */
+export async function checkPostgres(pool: Pool, databaseUrl: string): Promise<void> {
+  try {
+    await checkServerVersion(pool);
+    await assertMigrated(pool);
+  } catch (error) {
+    throw postgresError(error, databaseUrl);
+  }
+}
+
+async function applyMissing(client: pg.Client, known: readonly Migration[]): Promise<string[]> {
+  await client.query(`CREATE TABLE IF NOT EXISTS millrace_migrations (
+    name text PRIMARY KEY,
+    checksum text NOT NULL,
+    compatible boolean NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+  )`);
+  const applied = await readApplied(client);
+  refuseChanged(known, applied);
+  refuseNewer(known, applied);
+  const missing = known.filter(({ name }) => !applied.some((row) => row.name === name));
+  for (const migration of missing) await apply(client, migration);
+  return missing.map(({ name }) => name);
+}
+
+async function apply(client: pg.Client, { name, sql, checksum, compatible }: Migration): Promise<void> {
+  try {
+    await client.query('BEGIN');
+    await client.query(sql);
+    await client.query('INSERT INTO millrace_migrations (name, checksum, compatible) VALUES ($1, $2, $3)', [
+      name,
+      checksum,
+      compatible,
+    ]);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    const { message } = error as Error;
+    throw new PostgresError(`The migration ${name} failed, and left nothing behind: ${message}.`, { cause: error });
+  }
+}
+
+async function readApplied(db: Db): Promise<Applied[]> {
+  const { rows: found } = await db.query(`SELECT to_regclass('millrace_migrations') IS NOT NULL AS exists`);
+  if (!found[0].exists) return [];
+  const { rows } = await db.query<Applied>('SELECT name, checksum, compatible FROM millrace_migrations ORDER BY name');
+  return rows;
+}
+
+function refuseChanged(known: readonly Migration[], applied: readonly Applied[]): void {
+  for (const { name, checksum } of applied) {
+    const file = known.find((migration) => migration.name === name);
+    if (file && file.checksum !== checksum) {
+      throw new PostgresError(
+        `The migration ${name} is not the one that was applied to this database: its file was changed afterwards.`,
+      );
+    }
+  }
+}
+
+function refuseNewer(known: readonly Migration[], applied: readonly Applied[]): void {
+  const unknown = applied.filter(({ name }) => !known.some((migration) => migration.name === name));
+  if (unknown.length === 0) return;
+  const names = unknown.map(({ name }) => name).join(', ');
+  throw new PostgresError(
+    `The database is newer than this Millrace, which does not know ${names}: start the version that migrated it.`,
+  );
+}
+
+async function connectOrCreate(databaseUrl: string): Promise<pg.Client> {
+  try {
+    return await connect(databaseUrl);
+  } catch (error) {
+    if ((error as pg.DatabaseError).code !== NO_SUCH_DATABASE) throw error;
+  }
+  const url = new URL(databaseUrl);
+  const name = decodeURIComponent(url.pathname.slice(1));
+  url.pathname = '/postgres';
+  const admin = await connect(url.href);
+  try {
+    await admin.query(`CREATE DATABASE ${admin.escapeIdentifier(name)}`);
+  } catch (error) {
+    // Another process was first.
+    if (!DATABASE_EXISTS.has((error as pg.DatabaseError).code ?? '')) throw error;
+  } finally {
+    await admin.end();
+  }
+  return connect(databaseUrl);
+}
+
+async function connect(databaseUrl: string): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    connectionTimeoutMillis: 5_000,
+    application_name: 'millrace-migrate',
+  });
+  // A connection that breaks between statements would otherwise end the process without a word.
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}

@@ -1,0 +1,34 @@
+/** The SQL files in migrations/, in the order in which they are applied. */
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+export interface Migration {
+  /** The file's name without `.sql`, such as `0001_tenants`. */
+  name: string;
+  sql: string;
+  /** SHA-256 (hex) of the file with Unix line ends, so that a checkout on Windows has the same. */
+  checksum: string;
+  /**
+   * Whether code that does not know it yet can go on with it: its first line is `-- compatible`. What is not is
+   * refused by older processes when they start.
+   */
+  compatible: boolean;
+}
+
+export const MIGRATIONS_DIR = path.resolve(import.meta.dirname, '../../../migrations');
+
+export async function readMigrations(dir: string): Promise<Migration[]> {
+  const files = (await readdir(dir)).filter((file) => file.endsWith('.sql')).sort();
+  return Promise.all(
+    files.map(async (file) => {
+      const sql = (await readFile(path.join(dir, file), 'utf8')).replaceAll('\r\n', '\n');
+      return {
+        name: file.slice(0, -'.sql'.length),
+        sql,
+        checksum: createHash('sha256').update(sql).digest('hex'),
+        compatible: /^-- compatible\b/.test(sql),
+      };
+    }),
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * Days of the tables that are partitioned by UUIDv7. A day is made before it begins and dropped, not deleted from, when
+ * it is past retention.
+ */
+import { type Db, inTransaction, type Pool } from './db.ts';
+import { idBoundAt } from './ids.ts';
+
+/** Tables that are partitioned by day, and the column that says which. */
+const TABLES = [
+  ['predictions', 'id'],
+  ['events', 'id'],
+  ['webhook_deliveries', 'id'],
+  ['webhook_attempts', 'delivery'],
+] as const;
+
+const DAY_MS = 86_400_000;
+const HAS_DAY = /^(.+)_d(\d{4})(\d\d)(\d\d)$/;
+const ALREADY_THERE = new Set(['42P07', '42P17', '23505']);
+
+const dayOf = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS;
+const partitionName = (table: string, dayMs: number): string =>
+  `${table}_d${new Date(dayMs).toISOString().slice(0, 10).replaceAll('-', '')}`;
+
+/** Makes the partitions of today and of the days ahead that are not there, and gives back their names. Races are safe. */
+export async function ensurePartitions(db: Db, nowMs: number, daysAhead: number): Promise<string[]> {
+  const made: string[] = [];
+  const there = new Set(await partitionNames(db));
+  for (const [table, column] of TABLES) {
+    for (let ahead = 0; ahead <= daysAhead; ahead++) {
+      const dayMs = dayOf(nowMs) + ahead * DAY_MS;
+      const name = partitionName(table, dayMs);
+      if (there.has(name)) continue;
+      if (await makePartition(db, { table, column, name, dayMs })) made.push(name);
+    }
+  }
+  return made;
+}
+
+/**
+ * One block, so that it is atomic on a pool too. Attaching locks the table for writers far more briefly than
+ * `CREATE ... PARTITION OF`. Rows of that day that went to the default partition are moved first.
+ */
+async function makePartition(
+  db: Db,
+  { table, column, name, dayMs }: { table: string; column: string; name: string; dayMs: number },
+): Promise<boolean> {
+  const from = idBoundAt(dayMs);
+  const to = idBoundAt(dayMs + DAY_MS);
+  try {
+    await db.query(`DO $$ BEGIN
+      SET LOCAL lock_timeout = '2s';
+      CREATE TABLE ${name} (LIKE ${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+      LOCK TABLE ${table}_default IN ACCESS EXCLUSIVE MODE;
+      WITH moved AS (
+        DELETE FROM ${table}_default WHERE ${column} >= '${from}' AND ${column} < '${to}' RETURNING *
+      ) INSERT INTO ${name} SELECT * FROM moved;
+      ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM ('${from}') TO ('${to}');
+    END $$`);
+    return true;
+  } catch (error) {
+    if (ALREADY_THERE.has((error as { code?: string }).code ?? '')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Drops the days that ended more than `retentionDays` ago, and gives back their names. Dropping locks the table for an
+ * instant; when somebody else holds it, the call fails within two seconds and the next one tries again.
+ */
+export async function dropOldPartitions(pool: Pool, nowMs: number, retentionDays: number): Promise<string[]> {
+  const boundMs = dayOf(nowMs) - retentionDays * DAY_MS;
+  const dropped: string[] = [];
+  for (const name of await partitionNames(pool)) {
+    const match = HAS_DAY.exec(name);
+    if (!match || Date.UTC(Number(match[2]), Number(match[3]) - 1, Number(match[4])) >= boundMs) continue;
+    await inTransaction(pool, async (db) => {
+      await db.query(`SET LOCAL lock_timeout = '2s'`);
+      await db.query(`DROP TABLE IF EXISTS ${name}`);
+    });
+    dropped.push(name);
+  }
+  for (const [table, column] of TABLES) {
+    await pool.query(`DELETE FROM ${table}_default WHERE ${column} < $1`, [idBoundAt(boundMs)]);
+  }
+  return dropped;
+}
+
+async function partitionNames(db: Db): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `SELECT c.relname AS name FROM pg_inherits i
+       JOIN pg_class c ON c.oid = i.inhrelid
+      WHERE i.inhparent = ANY($1::text[]::regclass[])
+      ORDER BY c.relname`,
+    [TABLES.map(([table]) => table)],
+  );
+  return rows.map(({ name }) => name);
+}

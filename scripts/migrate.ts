@@ -1,0 +1,14 @@
+/** `npm run migrate`: brings the database of DATABASE_URL to this version's schema, and says what it did. */
+import { ConfigError, loadConfig } from '@millrace/shared/config';
+import { PostgresError, placeOf } from '@millrace/shared/db';
+import { migrate } from '@millrace/shared/migrate';
+
+try {
+  const { databaseUrl } = loadConfig(process.env);
+  const names = await migrate(databaseUrl);
+  console.log(`${placeOf(databaseUrl)}: ${names.length > 0 ? `applied ${names.join(', ')}` : 'up to date'}.`);
+} catch (error) {
+  const expected = error instanceof PostgresError || error instanceof ConfigError;
+  console.error(expected ? error.message : error);
+  process.exitCode = 1;
+}
