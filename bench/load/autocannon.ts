@@ -1,0 +1,20 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type { Load, LoadFigures } from './load.ts';
+
+const child = path.join(import.meta.dirname, 'autocannon-child.mjs');
+
+/** In a process of its own, as wrk is: the bench's own event loop must not slow what it measures. */
+export async function runAutocannon(load: Load): Promise<LoadFigures> {
+  const file = path.join(load.dir, `load-${randomUUID()}.json`);
+  await writeFile(file, JSON.stringify(load));
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [child, file]);
+    return JSON.parse(stdout) as LoadFigures;
+  } finally {
+    await rm(file, { force: true });
+  }
+}

@@ -1,0 +1,23 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type { Load, LoadFigures } from './load.ts';
+
+const script = path.join(import.meta.dirname, 'wrk.lua');
+
+/** One thread: it has two cores' worth to spare on the requests that two cores can answer. */
+export async function runWrk(load: Load): Promise<LoadFigures> {
+  const bodies = path.join(load.dir, `bodies-${randomUUID()}.txt`);
+  await writeFile(bodies, load.bodies.join('\n'));
+  const headers = Object.entries(load.headers).map(([name, value]) => `${name}: ${value}`);
+  const options = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '--timeout', '60s', '-s', script];
+  try {
+    const { stdout } = await promisify(execFile)('wrk', [...options, load.url, '--', bodies, ...headers]);
+    const line = stdout.trim().split('\n').at(-1) ?? '';
+    return JSON.parse(line) as LoadFigures;
+  } finally {
+    await rm(bodies, { force: true });
+  }
+}

@@ -1,0 +1,72 @@
+/** `npm run bench`: every rival under every load, a table, and bench/results.json. */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Bench, Scenario } from './bench.ts';
+import { findDriver } from './load/load.ts';
+import { type Options, readOptions, UsageError, usage } from './options.ts';
+import { openQuestions } from './questions.ts';
+import { judged, machine, type Results } from './results.ts';
+import { scenarios } from './scenarios.ts';
+import { openStage, type Stage } from './stage.ts';
+import { table } from './table.ts';
+
+const live = process.stdout.isTTY;
+
+function progress(message: string): void {
+  if (live) process.stdout.write(`\r\x1b[K${message}`);
+  else console.log(message);
+}
+
+async function run(options: Options): Promise<Results> {
+  const driver = findDriver();
+  const questions = await openQuestions();
+  const { seconds, rounds, waiting } = options;
+  const results: Results = {
+    machine: machine(),
+    measured_at: new Date().toISOString(),
+    seconds,
+    rounds,
+    driver,
+    scenarios: [],
+  };
+  const chosen = scenarios.filter(({ name }) => options.only === undefined || options.only.includes(name));
+  for (const [index, scenario] of chosen.entries()) {
+    const say = (message: string) => progress(`[${index + 1}/${chosen.length}] ${scenario.name}: ${message}`);
+    const stage = await openStage(say);
+    stopOnSignals(stage);
+    try {
+      const rivals: Bench['rivals'] = (names) => names.filter((name) => options.rivals.includes(name));
+      const found = await scenario.run({ stage, driver, questions, seconds, rounds, waiting, rivals, say });
+      const result = { ...found, goals: judged(found.goals) };
+      results.scenarios.push(result);
+      if (live) process.stdout.write('\r\x1b[K');
+      console.log(table(scenario, result));
+    } catch (error) {
+      throw new Error(`The scenario ${scenario.name} failed: ${(error as Error).message}`, { cause: error });
+    } finally {
+      await stage.close();
+    }
+    // After each: an interrupted run keeps what it has found.
+    await writeFile(options.out, `${JSON.stringify(results, null, 2)}\n`);
+  }
+  return results;
+}
+
+function stopOnSignals(stage: Stage): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.removeAllListeners(signal);
+    process.once(signal, () => void stage.close().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143)));
+  }
+}
+
+try {
+  const names = scenarios.map((scenario: Scenario) => scenario.name);
+  const options = readOptions(process.argv.slice(2), names, path.join(import.meta.dirname, 'results.json'));
+  const results = await run(options);
+  const goals = results.scenarios.flatMap((scenario) => scenario.goals);
+  console.log(`${goals.filter(({ met }) => met).length} of ${goals.length} goals met; figures in ${options.out}`);
+} catch (error) {
+  if (error instanceof UsageError) console.error(`${error.message}\n\n${usage}`);
+  else console.error(error);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

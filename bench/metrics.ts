@@ -1,0 +1,26 @@
+/** Millrace's own metrics, in Prometheus's text form. */
+import type { Rival } from './stage.ts';
+
+/** The sum of a metric over its label sets; undefined when there is none of that name. */
+export function sumOf(text: string, name: string, label = ''): number | undefined {
+  const lines = text.split('\n').filter((line) => /^[a-zA-Z_:][\w:]*/.exec(line)?.[0] === name && line.includes(label));
+  if (lines.length === 0) return undefined;
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
+export async function scrape(url: string): Promise<string> {
+  const answer = await fetch(url);
+  return answer.ok ? answer.text() : '';
+}
+
+/** 99 of 100 turns of the event loops of API and worker were on time to this, since the call before. */
+export async function eventLoopDelays({ metrics }: Rival): Promise<Record<string, number | undefined>> {
+  if (!metrics) return {};
+  const [api, worker] = await Promise.all([scrape(metrics.api), scrape(metrics.worker)]);
+  // prom-client begins anew at each scrape.
+  const p99 = (text: string) => {
+    const seconds = sumOf(text, 'nodejs_eventloop_lag_p99_seconds');
+    return seconds === undefined ? undefined : seconds * 1_000;
+  };
+  return { api_loop_p99_ms: p99(api), worker_loop_p99_ms: p99(worker) };
+}

@@ -1,0 +1,62 @@
+import { parseArgs } from 'node:util';
+import { type RivalName, rivalPlans } from './rivals.ts';
+
+export interface Options {
+  only: readonly string[] | undefined;
+  rivals: readonly RivalName[];
+  seconds: number;
+  rounds: number;
+  waiting: number;
+  out: string;
+}
+
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+export const usage = `npm run bench -- [options]
+  --only hit,queue    these scenarios alone
+  --rivals millrace,echo   these rivals alone; goals that need another are left without a figure
+  --seconds 10        how long each load lasts
+  --rounds 3          how often each rival has its turn; medians are reported
+  --waiting 1000000   predictions that wait in the scenario backlog
+  --out FILE          where the figures go (bench/results.json)`;
+
+/** Reads the command line; throws a UsageError that says what is wrong with it. */
+export function readOptions(args: readonly string[], scenarios: readonly string[], out: string): Options {
+  const { values } = parse(args);
+  const only = list(values.only);
+  const rivals = list(values.rivals) ?? Object.keys(rivalPlans);
+  for (const name of only ?? []) known('scenario', name, scenarios);
+  for (const name of rivals) known('rival', name, Object.keys(rivalPlans));
+  return {
+    only,
+    rivals: rivals as RivalName[],
+    seconds: whole('seconds', values.seconds ?? '10'),
+    rounds: whole('rounds', values.rounds ?? '3'),
+    waiting: whole('waiting', values.waiting ?? '1000000'),
+    out: values.out ?? out,
+  };
+}
+
+function parse(args: readonly string[]) {
+  const text = { type: 'string' } as const;
+  const options = { only: text, rivals: text, seconds: text, rounds: text, waiting: text, out: text };
+  try {
+    return parseArgs({ args: [...args], options });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+const list = (value: string | undefined): string[] | undefined => value?.split(',').filter(Boolean);
+
+function known(kind: string, name: string, names: readonly string[]): void {
+  if (!names.includes(name)) throw new UsageError(`There is no ${kind} '${name}'; there are ${names.join(', ')}.`);
+}
+
+function whole(name: string, value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1) throw new UsageError(`--${name} must be a whole number, 1 or more.`);
+  return number;
+}

@@ -1,0 +1,83 @@
+/** The model that every rival answers with, by its own handler: what differs between rivals is only the way to it. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Entities, Entity } from '@millrace/shared/handler';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import handler from '../../models/drug-interaction/handler.ts';
+
+export const folder = path.resolve(import.meta.dirname, '../../models/drug-interaction');
+export const predictionsPath = '/v1/models/drug-interaction/predictions';
+
+export interface Pair {
+  drug_a: string;
+  drug_b: string;
+}
+
+export type Row = Awaited<ReturnType<typeof handler.canonicalize>>;
+export type Output = Awaited<ReturnType<typeof handler.decode>>[number];
+
+export interface Model {
+  canonicalize(input: Pair): Row | Promise<Row>;
+  /** One run of the model for all rows. */
+  answer(rows: readonly Row[]): Promise<Output[]>;
+}
+
+/** The drugs of the model, in the order of their file. */
+export async function readDrugs(): Promise<Entity[]> {
+  const [head = '', ...lines] = (await readFile(path.join(folder, 'entities/drug.csv'), 'utf8')).trim().split('\n');
+  const names = head.split(',');
+  return lines.map((line) => {
+    const { key = '', name = '', aliases = '', vector = '', ...attributes } = record(names, line.split(','));
+    const bytes = Buffer.from(vector, 'base64');
+    const floats = new Float32Array(bytes.length / 4).map((_, index) => bytes.readFloatLE(index * 4));
+    return { key, name, aliases: aliases.split('|').filter(Boolean), attributes, vector: floats };
+  });
+}
+
+function record(names: readonly string[], values: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']));
+}
+
+const spelt = (text: string): string => text.trim().replace(/\s+/g, ' ').toLowerCase();
+
+function entitiesOf(drugs: readonly Entity[]): Entities {
+  const byKey = new Map(drugs.map((drug) => [drug.key, drug]));
+  const byName = new Map(
+    drugs.flatMap((drug) => [drug.key, drug.name, ...drug.aliases].map((name) => [spelt(name), drug] as const)),
+  );
+  return {
+    find: (_, name) => byName.get(spelt(name)),
+    get: (_, key) => byKey.get(key),
+    near: () => [],
+    all: () => drugs,
+  };
+}
+
+/** Opens the model. One thread: a run of a row is too short to be worth sharing out, and rivals share two cores. */
+export async function openModel(): Promise<Model> {
+  const [session, drugs] = await Promise.all([
+    InferenceSession.create(path.join(folder, '1/model.onnx'), { intraOpNumThreads: 1, interOpNumThreads: 1 }),
+    readDrugs(),
+  ]);
+  const context = { entities: entitiesOf(drugs) };
+  return {
+    canonicalize: (input) => handler.canonicalize(input, context),
+    answer: async (rows) => {
+      const inputs = await handler.encode(rows, context);
+      const feeds: Record<string, Tensor> = {};
+      for (const [name, { data, dims }] of Object.entries(inputs)) {
+        feeds[name] = new Tensor('float32', data as Float32Array, dims);
+      }
+      const { probability } = await session.run(feeds);
+      if (probability === undefined) throw new Error('the model has no output `probability`');
+      const data = probability.data as Float32Array;
+      return handler.decode({ probability: { dtype: 'float32', dims: probability.dims, data } }, rows, context);
+    },
+  };
+}
+
+/** A handler for those that need no session, such as an API before a queue. */
+export async function openCanonicalizer(): Promise<Pick<Model, 'canonicalize'>> {
+  const context = { entities: entitiesOf(await readDrugs()) };
+  return { canonicalize: (input) => handler.canonicalize(input, context) };
+}

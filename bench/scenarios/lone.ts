@@ -1,0 +1,22 @@
+import type { Scenario } from '../bench.ts';
+import { atMost, quotients } from '../results.ts';
+import { runRounds } from '../rounds.ts';
+import { computed } from './queue.ts';
+
+export const lone: Scenario = {
+  name: 'lone',
+  about: 'one client, one request at a time, every one computed',
+  run: async (bench) => {
+    const names = bench.rivals(['echo', 'direct', 'job-per-request', 'millrace']);
+    const rivals = await Promise.all(names.map((name) => bench.stage.start(name)));
+    const among = bench.questions.bodies.length;
+    const figures = await runRounds(bench, rivals, { connections: 1, headers: computed, among, sample: 'after' });
+    const ratios = quotients(figures, 'p50_ms', [['millrace', 'job-per-request']]);
+    return {
+      name: 'lone',
+      rivals: figures,
+      ratios,
+      goals: [atMost('p50 millrace/job-per-request', ratios['millrace/job-per-request'] ?? Number.NaN, 1.3)],
+    };
+  },
+};

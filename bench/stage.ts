@@ -1,0 +1,207 @@
+/** Rivals and the servers they need, on data that is thrown away, all ended together. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Guard, startGuard } from '@millrace/local/guard';
+import { type Part, startPart } from '@millrace/local/part';
+import { freePort } from '@millrace/local/ports';
+import { startPostgres } from '@millrace/local/postgres';
+import { startRedis } from '@millrace/local/redis';
+import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { type Program, type RivalName, rivalPlans } from './rivals.ts';
+
+export interface Rival {
+  name: RivalName;
+  /** Without a slash at its end. */
+  url: string;
+  port: number;
+  /** Everything that works for it, servers too. */
+  parts: { role: 'api' | 'worker' | 'redis' | 'postgres'; part: Part }[];
+  redisUrl: string | undefined;
+  databaseUrl: string | undefined;
+  /** Where its programs tell their metrics; Millrace's alone do. */
+  metrics: { api: string; worker: string } | undefined;
+  /** Ends the worker, as if it had been scaled to none; resolves when it is gone. */
+  stopWorker(): Promise<void>;
+  startWorker(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface RivalOptions {
+  /** Set in the environment of its programs. */
+  env?: Readonly<Record<string, string>>;
+  modelsDir?: string;
+}
+
+export interface Stage {
+  dir: string;
+  start(name: RivalName, options?: RivalOptions): Promise<Rival>;
+  close(): Promise<void>;
+}
+
+const root = path.resolve(import.meta.dirname, '..');
+const password = 'bench';
+const startTimeoutMs = 60_000;
+
+export async function openStage(say: (message: string) => void): Promise<Stage> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'millrace-bench-'));
+  const guard = startGuard();
+  const rivals: Rival[] = [];
+  return {
+    dir,
+    start: async (name, options = {}) => {
+      const folder = await mkdtemp(path.join(dir, `${name}-`));
+      const rival = await startRival(name, options, folder, guard, say);
+      rivals.push(rival);
+      return rival;
+    },
+    close: async () => {
+      await Promise.allSettled(rivals.map((rival) => rival.stop()));
+      await guard.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startRival(
+  name: RivalName,
+  options: RivalOptions,
+  dir: string,
+  guard: Guard,
+  say: (message: string) => void,
+): Promise<Rival> {
+  const { needs, programs } = rivalPlans[name];
+  const logs = path.join(dir, 'logs');
+  await mkdir(logs);
+  const redis = needs.includes('redis')
+    ? await startRedis({
+        program: await findOrInstallRedis(say),
+        dataDir: path.join(dir, 'redis'),
+        logFile: path.join(logs, 'redis.log'),
+        password,
+        guard,
+      })
+    : undefined;
+  const postgres = needs.includes('postgres')
+    ? await startPostgres({
+        dataDir: path.join(dir, 'postgres'),
+        logFile: path.join(logs, 'postgres.log'),
+        password,
+        guard,
+        // A committed row is what a 202 promises: measured with all that it costs.
+        durable: true,
+      })
+    : undefined;
+  if (postgres) {
+    const { migrate } = await import('@millrace/shared/migrate');
+    await migrate(postgres.url);
+  }
+  const [port, workerPort] = [await freePort(), await freePort()];
+  const env: NodeJS.ProcessEnv = {
+    PATH: process.env.PATH,
+    NODE_ENV: 'production',
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    WORKER_PORT: String(workerPort),
+    ...(redis ? { REDIS_URL: redis.url, CACHE_REDIS_URL: redis.url } : {}),
+    ...(postgres ? { DATABASE_URL: postgres.url } : {}),
+    MODELS_DIR: options.modelsDir ?? path.join(root, 'models'),
+    ENGINES: '1',
+    LOG_LEVEL: 'warn',
+    ...options.env,
+  };
+  const parts: Rival['parts'] = [];
+  if (redis) parts.push({ role: 'redis', part: redis.part });
+  if (postgres) parts.push({ role: 'postgres', part: postgres.part });
+  const url = `http://127.0.0.1:${port}`;
+  const launch = async (program: Program) => {
+    const part = await startProgram(name, program, env, logs, guard);
+    parts.push({ role: program.role, part });
+    if (name === 'millrace') await untilAnswers(`http://127.0.0.1:${program.role === 'api' ? port : workerPort}`, part);
+  };
+  const worker = programs.find(({ role }) => role === 'worker');
+  const rival: Rival = {
+    name,
+    url,
+    port,
+    parts,
+    redisUrl: redis?.url,
+    databaseUrl: postgres?.url,
+    metrics:
+      name === 'millrace' ? { api: `${url}/metrics`, worker: `http://127.0.0.1:${workerPort}/metrics` } : undefined,
+    stopWorker: async () => {
+      for (const entry of parts.filter(({ role }) => role === 'worker')) {
+        await entry.part.stop();
+        parts.splice(parts.indexOf(entry), 1);
+      }
+    },
+    startWorker: async () => {
+      if (worker) await launch(worker);
+    },
+    stop: async () => {
+      for (const { part } of parts.toReversed()) await part.stop();
+      parts.length = 0;
+    },
+  };
+  try {
+    for (const program of programs) await launch(program);
+  } catch (error) {
+    await rival.stop();
+    throw error;
+  }
+  return rival;
+}
+
+/** Resolves when the program has said `ready`; Millrace's have no such line, and are asked (untilAnswers). */
+async function startProgram(
+  name: RivalName,
+  program: Program,
+  env: NodeJS.ProcessEnv,
+  logs: string,
+  guard: Guard,
+): Promise<Part> {
+  let heard = () => {};
+  const ready = new Promise<void>((resolve) => {
+    heard = resolve;
+  });
+  const profiling = process.env.BENCH_PROFILE ? ['--cpu-prof', `--cpu-prof-dir=${process.env.BENCH_PROFILE}`] : [];
+  const part = await startPart(guard, {
+    name: `${name} ${program.role}`,
+    command: process.execPath,
+    args: ['--disable-warning=ExperimentalWarning', ...profiling, program.file],
+    cwd: root,
+    env,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 30_000,
+    logFile: path.join(logs, `${program.role}.log`),
+    onLine: (line) => {
+      if (line === 'ready') heard();
+    },
+  });
+  if (name !== 'millrace') await Promise.race([ready, endedEarly(part), tooLate(part)]);
+  return part;
+}
+
+async function untilAnswers(url: string, part: Part): Promise<void> {
+  const answers = async () => {
+    while (
+      !(await fetch(`${url}/readyz`).then(
+        (answer) => answer.ok,
+        () => false,
+      ))
+    )
+      await delay(50);
+  };
+  await Promise.race([answers(), endedEarly(part), tooLate(part)]);
+}
+
+async function endedEarly(part: Part): Promise<never> {
+  const { code, signal } = await part.exited;
+  throw new Error(`${part.name} ended while starting (${signal ?? code}):\n${part.lastLines().join('\n')}`);
+}
+
+async function tooLate(part: Part): Promise<never> {
+  await delay(startTimeoutMs, undefined, { ref: false });
+  throw new Error(`${part.name} was not ready within ${startTimeoutMs} ms:\n${part.lastLines().join('\n')}`);
+}
