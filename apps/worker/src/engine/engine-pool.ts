@@ -1,0 +1,189 @@
+/** The engines of a worker: gives each run a free one, and takes a failing batch apart until its culprit stands alone. */
+import { availableParallelism } from 'node:os';
+import type { Config } from '@millrace/shared/config';
+import type { Logger } from 'pino';
+import { EngineError } from './engine.ts';
+import { EngineSeat, LoadError } from './engine-seat.ts';
+import { type Attempt, chunk, isolate } from './isolate.ts';
+import type { LoadedVersion, RowResult } from './loaded-version.ts';
+
+export interface EnginePool {
+  /**
+   * A result for each row (canonical JSON texts), in order. Rows beyond the version's maxBatch go in several calls. A
+   * call that fails is halved until the poisonous rows stand alone; one past timeoutMs, or that ends its engine, is
+   * run again row by row on a fresh engine. Rejects only if no engine can be had, or `signal` is aborted: an abort
+   * kills the engine in mid-run.
+   */
+  run(version: LoadedVersion, rows: readonly string[], signal?: AbortSignal): Promise<RowResult[]>;
+  /** Runs that can begin at once. */
+  readonly free: number;
+  readonly size: number;
+  /** Resolves when `free` is above 0. */
+  whenFree(): Promise<void>;
+  /** Starts every engine and loads the version in each, ahead of its first run. */
+  warm(version?: LoadedVersion): Promise<void>;
+  /** Drops a version from every engine. */
+  unload(key: string): Promise<void>;
+  /** Takes no more runs; waits up to `deadlineMs` for those under way, then kills what is left. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+export interface PoolOptions {
+  engines: number;
+  /** Threads of one operator in each engine. */
+  threads: number;
+  /** Runs that an engine may hold: 1, or 2 to have the next one wait in its socket. */
+  depth: number;
+  recycleBytes: number;
+  memoryLimitBytes: number;
+  loadTimeoutMs: number;
+  log: Logger;
+}
+
+const MIB = 1_048_576;
+
+/** `cores` is what this process may use. One engine for every two cores unless set. */
+export function poolOptions(config: Config, log: Logger, cores: number = availableParallelism()): PoolOptions {
+  const engines = config.engines || Math.max(1, Math.floor(cores / 2));
+  return {
+    engines,
+    threads: Math.max(1, Math.floor(cores / engines)),
+    depth: 1,
+    recycleBytes: config.engineMemoryMb * MIB,
+    // A run may go beyond the mark at which the engine is replaced after it, but not without end.
+    memoryLimitBytes: 2 * config.engineMemoryMb * MIB,
+    loadTimeoutMs: config.loadTimeoutMs,
+    log,
+  };
+}
+
+/** Engines start at their first run, or with `warm`. */
+export function createEnginePool(options: PoolOptions): EnginePool {
+  return new Pool(options);
+}
+
+// An engine that ends because of another run is no fault of this one; that many in a row are the pool's.
+const LOST_RETRIES = 20;
+
+class Pool implements EnginePool {
+  readonly #seats: EngineSeat[];
+  readonly #options: PoolOptions;
+  readonly #waiting: (() => void)[] = [];
+  readonly #running = new Set<Promise<unknown>>();
+  #closed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    const log = options.log;
+    this.#seats = Array.from(
+      { length: options.engines },
+      (_, seat) =>
+        new EngineSeat({
+          ...options,
+          onOutput: (line) => log.warn({ seat, line: line.slice(0, 1_000) }, 'engine output'),
+          onEvent: (event, fields) => log.debug({ seat, ...fields }, `engine ${event}`),
+        }),
+    );
+  }
+
+  get free(): number {
+    if (this.#closed) return 0;
+    return this.#seats.reduce((sum, seat) => sum + Math.max(0, this.#options.depth - seat.busy), 0);
+  }
+
+  get size(): number {
+    return this.#seats.length;
+  }
+
+  async whenFree(): Promise<void> {
+    while (this.free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  async warm(version?: LoadedVersion): Promise<void> {
+    await Promise.all(this.#seats.map((seat) => (version === undefined ? seat.engine() : seat.load(version))));
+  }
+
+  async unload(key: string): Promise<void> {
+    await Promise.all(this.#seats.map((seat) => seat.unload(key)));
+  }
+
+  run(version: LoadedVersion, rows: readonly string[], signal?: AbortSignal): Promise<RowResult[]> {
+    const run = this.#runWhenFree(version, rows, signal);
+    const settled = run.then(
+      () => {},
+      () => {},
+    );
+    this.#running.add(settled);
+    void settled.then(() => this.#running.delete(settled));
+    return run;
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    this.#closed = true;
+    const late = new Promise<void>((resolve) => setTimeout(resolve, deadlineMs).unref());
+    await Promise.race([Promise.all(this.#running), late]);
+    await Promise.all(this.#seats.map((seat) => seat.close()));
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  async #runWhenFree(version: LoadedVersion, rows: readonly string[], signal?: AbortSignal): Promise<RowResult[]> {
+    while (this.free === 0) {
+      if (this.#closed) throw new Error('the engines are closed');
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    signal?.throwIfAborted();
+    const seat = this.#choose(version);
+    seat.busy++;
+    const abort = () => seat.kill('the run was aborted');
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const results: RowResult[] = [];
+      for (const part of chunk(rows, version.maxBatch))
+        results.push(...(await isolate(part, (some) => this.#attempt(seat, version, some, signal))));
+      return results;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      seat.busy--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /** The least busy engine; of equals one that has the version. */
+  #choose(version: LoadedVersion): EngineSeat {
+    const cost = (seat: EngineSeat) => 2 * seat.busy + (seat.has(version) ? 0 : 1);
+    return this.#seats.reduce((best, seat) => (cost(seat) < cost(best) ? seat : best));
+  }
+
+  async #attempt(
+    seat: EngineSeat,
+    version: LoadedVersion,
+    rows: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<Attempt> {
+    for (let lost = 0; ; lost++) {
+      signal?.throwIfAborted();
+      try {
+        const { outputs, inferenceMs } = await seat.run(version, rows);
+        if (outputs.length === rows.length) return { kind: 'done', outputs, inferenceMs };
+        return { kind: 'failed', detail: `${outputs.length} outputs came of ${rows.length} rows` };
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        signal?.throwIfAborted();
+        if (error.kind === 'lost') {
+          if (this.#closed || lost >= LOST_RETRIES) throw error;
+          continue;
+        }
+        this.#options.log.debug({ model: version.model, rows: rows.length, kind: error.kind }, 'run failed');
+        return attemptOf(error);
+      }
+    }
+  }
+}
+
+function attemptOf(error: EngineError): Attempt {
+  const detail = error.message;
+  if (error.kind === 'timeout') return { kind: 'fatal', code: 'inference_timeout', detail };
+  if (error.kind === 'died') return { kind: 'fatal', code: 'inference_failed', detail };
+  if (error instanceof LoadError) return { kind: 'hopeless', detail };
+  return { kind: 'failed', detail };
+}

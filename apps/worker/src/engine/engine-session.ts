@@ -1,0 +1,122 @@
+/** One loaded version inside an engine: rows in, outputs out. */
+
+import { registerHooks } from 'node:module';
+import { resolve as resolvePath } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Handler, HandlerContext, Json } from '@millrace/shared/handler';
+import type { TensorMap } from '@millrace/shared/tensor';
+import {
+  joinRows,
+  shapeKey,
+  splitInto,
+  type TensorRow,
+  tensorsOfRow,
+  tensorsToJson,
+} from '@millrace/shared/tensor-rows';
+import type { InferenceSession } from 'onnxruntime-node';
+import { entitiesOf } from './engine-entities.ts';
+import type { LoadRequest, RawSpec } from './loaded-version.ts';
+import { openSession, runSession } from './ort-tensor.ts';
+
+// Handlers may lie outside the repository, where Node would not find the package that they are written with.
+registerHooks({
+  resolve(specifier, context, next) {
+    if (!specifier.startsWith('@millrace/shared/')) return next(specifier, context);
+    return next(specifier, { ...context, parentURL: import.meta.url });
+  },
+});
+
+export class EngineSession {
+  readonly #session: InferenceSession;
+  readonly #handler: Handler | null;
+  readonly #context: HandlerContext;
+  readonly #labels: LoadRequest['labels'];
+
+  private constructor(session: InferenceSession, handler: Handler | null, request: LoadRequest) {
+    this.#session = session;
+    this.#handler = handler;
+    this.#context = { entities: entitiesOf(request.entities) };
+    this.#labels = request.labels;
+  }
+
+  static async load(request: LoadRequest): Promise<EngineSession> {
+    const handler = request.handler === null ? null : await importHandler(request.handler.path, request.handler.digest);
+    // By path, absolute: external data is looked for beside the file, and never in the working directory.
+    const session = await openSession(resolvePath(request.modelPath), request.threads);
+    return new EngineSession(session, handler, request);
+  }
+
+  get session(): InferenceSession {
+    return this.#session;
+  }
+
+  specs(): { inputs: RawSpec[]; outputs: RawSpec[] } {
+    const describe = (specs: readonly InferenceSession.ValueMetadata[]): RawSpec[] =>
+      specs.map((spec) =>
+        spec.isTensor
+          ? { name: spec.name, type: spec.type, shape: [...spec.shape] }
+          : { name: spec.name, type: undefined, shape: [] },
+      );
+    return { inputs: describe(this.#session.inputMetadata), outputs: describe(this.#session.outputMetadata) };
+  }
+
+  /** JSON texts of n outputs for n rows. Throws where any row fails; which one, the worker finds out. */
+  async run(rows: readonly string[]): Promise<string[]> {
+    const parsed = JSON.parse(`[${rows.join(',')}]`) as Json[];
+    if (parsed.length !== rows.length) throw new Error('a row is not one JSON value');
+    return this.#handler === null ? this.#runTensors(parsed) : this.#runHandler(this.#handler, parsed);
+  }
+
+  async #runHandler(handler: Handler, rows: Json[]): Promise<string[]> {
+    const tensors = await handler.encode(rows, this.#context);
+    const decoded = (await handler.decode(await runSession(this.#session, tensors), rows, this.#context)) as unknown[];
+    if (!Array.isArray(decoded) || decoded.length !== rows.length)
+      throw new Error(`the handler decoded ${decoded?.length} outputs for ${rows.length} rows`);
+    return decoded.map((output) => {
+      const text = JSON.stringify(output) as string | undefined;
+      if (text === undefined) throw new Error('the handler decoded an output that is not JSON');
+      return text;
+    });
+  }
+
+  /** Rows of one shape go together; a row of another shape (a longer text, a larger image) goes in a run of its own. */
+  async #runTensors(parsed: Json[]): Promise<string[]> {
+    const rows = parsed.map((row) => tensorsOfRow(row as unknown as TensorRow));
+    if (rows.length === 1) return [tensorsToJson(await runSession(this.#session, rows[0]!), this.#labels)];
+    const groups = new Map<string, number[]>();
+    rows.forEach((row, index) => {
+      const key = shapeKey(row);
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [index]);
+      else group.push(index);
+    });
+    const outputs = new Array<string>(rows.length);
+    for (const group of groups.values()) {
+      const parts = await this.#runGroup(group.map((index) => rows[index]!));
+      group.forEach((index, i) => {
+        outputs[index] = tensorsToJson(parts[i]!, this.#labels);
+      });
+    }
+    return outputs;
+  }
+
+  async #runGroup(rows: TensorMap[]): Promise<TensorMap[]> {
+    const counts = rows.map((row) => Object.values(row)[0]?.dims[0] ?? 0);
+    return splitInto(await runSession(this.#session, joinRows(rows)), counts);
+  }
+
+  /** Without it, the session's memory stays for as long as the process. */
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+/** A handler by path; the digest in the address makes a changed file a new module. Throws where it is no handler. */
+async function importHandler(path: string, digest: string): Promise<Handler> {
+  const module = (await import(`${pathToFileURL(path).href}?digest=${digest}`)) as { default?: Partial<Handler> };
+  const handler = module.default;
+  for (const part of ['canonicalize', 'encode', 'decode'] as const)
+    if (typeof handler?.[part] !== 'function')
+      throw new Error(`${path} exports no handler by default: ${part} is missing`);
+  return handler as Handler;
+}

@@ -1,0 +1,238 @@
+/**
+ * The worker's side of one engine: a child process that answers in the order it is asked. What is asked while a run is
+ * under way waits in the socket, so that the engine starts on it without a word from here.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Duplex, Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { serialize } from 'node:v8';
+import {
+  bytesFrame,
+  DONE,
+  FAILED,
+  type Frame,
+  FrameReader,
+  HEADER_BYTES,
+  LOAD,
+  OUTPUTS,
+  OUTPUTS_HEADER_BYTES,
+  PROBE,
+  READY,
+  RUN,
+  textFrame,
+  UNLOAD,
+} from './frames.ts';
+import type { LoadAnswer, LoadRequest } from './loaded-version.ts';
+import { residentBytes } from './process-memory.ts';
+
+/** Why an engine did not answer. `lost`: it ended, and something else was to blame. */
+export type EngineErrorKind = 'failed' | 'timeout' | 'died' | 'lost';
+
+export class EngineError extends Error {
+  override name = 'EngineError';
+  readonly kind: EngineErrorKind;
+  constructor(kind: EngineErrorKind, detail: string) {
+    super(detail);
+    this.kind = kind;
+  }
+}
+
+export interface EngineOptions {
+  /** Threads of one operator. */
+  threads: number;
+  /** Resident bytes beyond which the engine is killed in mid-run. */
+  memoryLimitBytes: number;
+  /** Lines that the engine, a handler or onnxruntime wrote to stdout or stderr. */
+  onOutput?: (line: string) => void;
+}
+
+export interface RunOutcome {
+  outputs: string[];
+  inferenceMs: number;
+  /** Resident bytes after the run. */
+  residentBytes: number;
+}
+
+interface Pending {
+  id: number;
+  timeoutMs: number;
+  resolve(frame: Frame): void;
+  reject(error: EngineError): void;
+}
+
+const PROGRAM = fileURLToPath(new URL('./engine-main.ts', import.meta.url));
+const START_TIMEOUT_MS = 30_000;
+// Often enough to catch a run that takes a gigabyte a second before the machine is full.
+const MEMORY_CHECK_MS = 50;
+const OUTPUT_KEPT = 4_096;
+
+export class Engine {
+  readonly #child: ChildProcess;
+  readonly #socket: Duplex;
+  readonly #options: EngineOptions;
+  readonly #reader = new FrameReader();
+  readonly #pending: Pending[] = [];
+  readonly #memoryWatch: NodeJS.Timeout;
+  readonly exited: Promise<void>;
+  #timer: NodeJS.Timeout | undefined;
+  #nextId = 1;
+  #nextSession = 1;
+  #alive = true;
+  /** Why it was killed; what it was doing is to blame if `kind` is not `lost`. */
+  #verdict: { kind: EngineErrorKind; detail: string } | undefined;
+  #said = '';
+
+  /** A running engine, ready to load. Rejects when it does not come up. */
+  static async start(options: EngineOptions): Promise<Engine> {
+    const engine = new Engine(options);
+    try {
+      await engine.#ask(undefined, 0, START_TIMEOUT_MS);
+    } catch (error) {
+      throw new Error('no engine could be started', { cause: error });
+    }
+    return engine;
+  }
+
+  private constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#child = spawn(process.execPath, ['--no-warnings', PROGRAM], {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      // Nothing that an engine runs needs the worker's settings, and some of them are secrets.
+      env: {},
+    });
+    this.#socket = this.#child.stdio[3] as Duplex;
+    this.#socket.on('data', (chunk: Buffer) => {
+      for (const frame of this.#reader.push(chunk)) this.#settle(frame);
+    });
+    for (const stream of [this.#socket, this.#child.stdio[4] as Duplex])
+      stream.on('error', () => this.kill('its pipe broke'));
+    for (const stream of [this.#child.stdout, this.#child.stderr]) this.#listen(stream as Readable);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.exited = promise;
+    this.#child.once('error', (error) => this.#end(`it could not be started: ${error.message}`, resolve));
+    this.#child.once('exit', (code, signal) => {
+      const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+      this.#end(`the engine ended ${how}${this.#said === '' ? '' : `: ${lastLine(this.#said)}`}`, resolve);
+    });
+    this.#memoryWatch = setInterval(() => void this.#checkMemory(), MEMORY_CHECK_MS).unref();
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Requests that are not answered. */
+  get pending(): number {
+    return this.#pending.length;
+  }
+
+  /** Loads a version; gives its session number and what the file says of itself. Rejects with an EngineError. */
+  async load(
+    request: Omit<LoadRequest, 'session' | 'threads'>,
+    timeoutMs: number,
+  ): Promise<LoadAnswer & { session: number }> {
+    const session = this.#nextSession++;
+    const body: LoadRequest = { ...request, session, threads: this.#options.threads };
+    const id = this.#nextId++;
+    const frame = await this.#ask(bytesFrame(LOAD, id, serialize(body)), id, timeoutMs);
+    return { session, ...(JSON.parse(frame.body.toString()) as LoadAnswer) };
+  }
+
+  /** Gives the session's memory back. */
+  async unload(session: number): Promise<void> {
+    const id = this.#nextId++;
+    const body = Buffer.alloc(4);
+    body.writeUInt32LE(session);
+    await this.#ask(bytesFrame(UNLOAD, id, body), id, START_TIMEOUT_MS);
+  }
+
+  /** Runs rows (canonical JSON texts) as one batch: all of them, or an EngineError. */
+  async run(session: number, rows: readonly string[], timeoutMs: number): Promise<RunOutcome> {
+    const id = this.#nextId++;
+    const request = textFrame(RUN, id, 4, rows.join('\n'));
+    request.writeUInt32LE(session, HEADER_BYTES);
+    const { body } = await this.#ask(request, id, timeoutMs);
+    return {
+      outputs: body.toString('utf8', OUTPUTS_HEADER_BYTES).split('\n'),
+      inferenceMs: body.readDoubleLE(0),
+      residentBytes: body.readDoubleLE(8),
+    };
+  }
+
+  /** Asks the engine to look into a session: see probe.ts. `question` and the answer are JSON. */
+  async probe(session: number, question: unknown, timeoutMs: number): Promise<unknown> {
+    const id = this.#nextId++;
+    const request = textFrame(PROBE, id, 4, JSON.stringify(question));
+    request.writeUInt32LE(session, HEADER_BYTES);
+    return JSON.parse((await this.#ask(request, id, timeoutMs)).body.toString());
+  }
+
+  /** Ends it at once. What it had not answered rejects with `lost`, or the head of it with `kind` if given. */
+  kill(detail: string, kind: EngineErrorKind = 'lost'): void {
+    this.#verdict ??= { kind, detail };
+    this.#child.kill('SIGKILL');
+  }
+
+  #ask(request: Buffer | undefined, id: number, timeoutMs: number): Promise<Frame> {
+    return new Promise((resolve, reject) => {
+      if (!this.#alive) return reject(new EngineError('lost', 'the engine has ended'));
+      this.#pending.push({ id, timeoutMs, resolve, reject });
+      if (this.#pending.length === 1) this.#startClock();
+      if (request !== undefined) this.#socket.write(request);
+    });
+  }
+
+  /** The clock runs for the oldest request alone: the engine turns to the next only when that is answered. */
+  #startClock(): void {
+    clearTimeout(this.#timer);
+    const head = this.#pending[0];
+    if (head === undefined) return;
+    const say = `it took longer than ${head.timeoutMs} ms`;
+    this.#timer = setTimeout(() => this.kill(say, 'timeout'), head.timeoutMs);
+  }
+
+  #settle(frame: Frame): void {
+    const head = this.#pending.shift();
+    this.#startClock();
+    if (head === undefined || head.id !== frame.id) this.kill('it answered what it was not asked');
+    else if (frame.type === FAILED) head.reject(new EngineError('failed', JSON.parse(frame.body.toString()) as string));
+    else if (frame.type === OUTPUTS || frame.type === DONE || frame.type === READY) head.resolve(frame);
+    else head.reject(new EngineError('failed', `the engine answered with frame type ${frame.type}`));
+  }
+
+  #end(how: string, exited: () => void): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    clearTimeout(this.#timer);
+    clearInterval(this.#memoryWatch);
+    const { kind, detail } = this.#verdict ?? { kind: 'died' as const, detail: how };
+    const [head, ...others] = this.#pending.splice(0);
+    head?.reject(new EngineError(kind, detail));
+    for (const other of others) other.reject(new EngineError('lost', 'the engine ended on what came before'));
+    exited();
+  }
+
+  async #checkMemory(): Promise<void> {
+    if (this.#pending.length === 0 || this.#child.pid === undefined) return;
+    const bytes = await residentBytes(this.#child.pid);
+    if (bytes === undefined || bytes <= this.#options.memoryLimitBytes) return;
+    const limitMiB = Math.round(this.#options.memoryLimitBytes / 1_048_576);
+    this.kill(`it took more than ${limitMiB} MiB of memory`, 'died');
+  }
+
+  #listen(stream: Readable): void {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      this.#said = (this.#said + text).slice(-OUTPUT_KEPT);
+      for (const line of text.split('\n')) if (line.trim() !== '') this.#options.onOutput?.(line);
+    });
+  }
+}
+
+function lastLine(text: string): string {
+  const lines = text.trim().split('\n');
+  return (lines.find((line) => /error|exception|terminate/i.test(line)) ?? lines.at(-1) ?? '').slice(0, 300);
+}

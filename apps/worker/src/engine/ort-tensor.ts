@@ -1,0 +1,53 @@
+/** Millrace's tensors to onnxruntime's and back. No elements are copied. */
+import { DTYPES, type Dtype, type Tensor, type TensorMap } from '@millrace/shared/tensor';
+import * as ort from 'onnxruntime-node';
+
+// In Node 24, where onnxruntime takes and gives float16 as Float16Array; TypeScript's library has no type of it yet.
+type HalfArray = ArrayLike<number> & ArrayBufferView;
+const Half = (
+  globalThis as unknown as { Float16Array: new (buffer: ArrayBufferLike, at: number, length: number) => HalfArray }
+).Float16Array;
+
+export function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
+  if (dtype === 'float16') {
+    const bits = data as Uint16Array;
+    const halves = new Half(bits.buffer, bits.byteOffset, bits.length);
+    return new ort.Tensor('float16', halves as unknown as Uint16Array, dims);
+  }
+  return new ort.Tensor(dtype as 'float32', data as Float32Array, dims);
+}
+
+/** Throws on what is no tensor of a type that Millrace carries. */
+export function fromOrt(name: string, value: ort.OnnxValue): Tensor {
+  const tensor = value as ort.Tensor | undefined;
+  if (tensor === undefined || !DTYPES.includes(tensor.type as Dtype))
+    throw new Error(`the output "${name}" is ${tensor === undefined ? 'missing' : `of type ${tensor.type}`}`);
+  const dtype = tensor.type as Dtype;
+  let data = tensor.data as Tensor['data'];
+  if (dtype === 'float16') {
+    const halves = data as unknown as HalfArray;
+    data = new Uint16Array(halves.buffer as ArrayBuffer, halves.byteOffset, halves.length);
+  }
+  return { dtype, dims: tensor.dims, data };
+}
+
+export async function runSession(session: ort.InferenceSession, tensors: TensorMap): Promise<TensorMap> {
+  const feeds: Record<string, ort.Tensor> = {};
+  for (const name in tensors) feeds[name] = toOrt(tensors[name]!);
+  const values = await session.run(feeds);
+  const outputs: TensorMap = {};
+  for (const name of session.outputNames) outputs[name] = fromOrt(name, values[name]!);
+  return outputs;
+}
+
+/** A session of a model file: shares of the cores, no spinning, one thread per operator at a time. */
+export function openSession(modelPath: string, threads: number): Promise<ort.InferenceSession> {
+  return ort.InferenceSession.create(modelPath, {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    // Spinning threads would take the cores that the worker and the other engines need.
+    extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+  });
+}

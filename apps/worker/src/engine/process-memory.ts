@@ -1,0 +1,20 @@
+/** How much memory another process holds. */
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+const ROW = /^VmRSS:\s+(\d+) kB$/m;
+
+/** Resident bytes of a process; undefined when it is gone or cannot be asked. */
+export async function residentBytes(pid: number): Promise<number | undefined> {
+  try {
+    if (process.platform === 'linux') {
+      const kib = ROW.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
+      return kib === undefined ? undefined : Number(kib) * 1024;
+    }
+    const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(pid)]);
+    return Number(stdout.trim()) * 1024 || undefined;
+  } catch {
+    return undefined;
+  }
+}
