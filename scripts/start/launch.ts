@@ -9,7 +9,7 @@ import { StartError } from '@millrace/local/start-error';
 import { announce } from './announce.ts';
 import { startProgram, untilOneEnds } from './programs.ts';
 import { untilReady } from './readiness.ts';
-import { checkServers, migrateDatabase } from './servers.ts';
+import { checkQueue, migrateDatabase } from './servers.ts';
 import { modelNames, type StartSettings } from './settings.ts';
 
 export interface LaunchOptions {
@@ -55,7 +55,7 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
 
   const guard = startGuard();
   closers.push(() => guard.close());
-  await checkServers(settings);
+  if (settings.redisUrl) await checkQueue(settings.redisUrl);
   const services = await startServices({ ...settings, guard, durable: true, say });
   closers.push(() => stopAll(services.parts));
   signal.throwIfAborted();

@@ -101,7 +101,7 @@ describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
   });
 
   test('a Redis that is not there', async () => {
-    expect(await refusal({ REDIS_URL: 'redis://127.0.0.1:1' })).toMatch(/^Redis .* REDIS_URL/);
+    expect(await refusal({ REDIS_URL: 'redis://127.0.0.1:1' })).toMatch(/^The queue Redis \(REDIS_URL\) cannot be reached: /);
   });
 
   test.each([
