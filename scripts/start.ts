@@ -13,5 +13,7 @@ try {
 } catch (error) {
   const isForReader = error instanceof StartError || error instanceof ConfigError;
   console.error(isForReader ? `\n${error.message}` : error);
-  process.exitCode = 1;
+  process.exit(1);
 }
+// All of it has ended; a timer of some client's is not to keep the terminal waiting.
+process.exit(0);

@@ -1,6 +1,6 @@
 import { StartError } from '@millrace/local/start-error';
 
-const redisTimeoutMs = 5_000;
+const redisTimeoutMs = 2_000;
 
 /** Refuses a queue Redis that cannot be reached or would lose what it is given, before anything of ours runs. */
 export async function checkQueue(redisUrl: string): Promise<void> {
