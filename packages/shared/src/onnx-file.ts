@@ -1,0 +1,219 @@
+/**
+ * What must be known of an ONNX file before anything loads it: which other files it would read, and what its inputs
+ * and outputs are where onnxruntime does not tell. A walk over the protobuf (onnx.proto3) that skips the weights.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+
+export interface OnnxFile {
+  irVersion: number;
+  /** Operator set versions by domain; '' is ONNX's own. */
+  opsets: Readonly<Record<string, number>>;
+  /** Paths of external data, as the file gives them: relative to its folder if it is honest. */
+  externalData: readonly string[];
+  inputs: readonly OnnxValue[];
+  outputs: readonly OnnxValue[];
+}
+
+export interface OnnxValue {
+  name: string;
+  kind: 'tensor' | 'sequence' | 'map' | 'optional' | 'sparse tensor' | 'unknown';
+  /** TensorProto.DataType. */
+  elementType: number;
+  /** Whether the file gives a shape: onnxruntime calls both "none" and "scalar" an empty one. */
+  hasShape: boolean;
+}
+
+/** Not an ONNX file, or one that ends too early. */
+export class OnnxFileError extends Error {
+  override name = 'OnnxFileError';
+}
+
+const WINDOW_BYTES = 64 * 1024;
+// A file of nothing but tiny parts would keep the walk busy for minutes; the largest public models have some 10^6.
+const FIELDS_MAX = 20_000_000;
+const DEPTH_MAX = 64;
+
+/** Reads the parts of a model file. Throws OnnxFileError, or what the file system throws. */
+export async function readOnnxFile(path: string): Promise<OnnxFile> {
+  const file = await open(path, 'r');
+  try {
+    const walk = new Walk(file, (await file.stat()).size);
+    await walk.model();
+    return walk;
+  } finally {
+    await file.close();
+  }
+}
+
+interface Field {
+  number: number;
+  /** Value of a varint field; 0 for others. */
+  value: number;
+  /** Where the bytes of a length-delimited field lie. */
+  start: number;
+  end: number;
+}
+
+class Walk implements OnnxFile {
+  irVersion = 0;
+  readonly opsets: Record<string, number> = {};
+  readonly externalData: string[] = [];
+  inputs: OnnxValue[] = [];
+  outputs: OnnxValue[] = [];
+  readonly #file: FileHandle;
+  readonly #size: number;
+  readonly #window = Buffer.alloc(WINDOW_BYTES);
+  #windowAt = 0;
+  #windowLength = 0;
+  #fields = 0;
+
+  constructor(file: FileHandle, size: number) {
+    this.#file = file;
+    this.#size = size;
+  }
+
+  async model(): Promise<void> {
+    if (this.#size === 0) throw new OnnxFileError('the file is empty');
+    let graphs = 0;
+    for await (const field of this.#each(0, this.#size)) {
+      if (field.number === 1) this.irVersion = field.value;
+      else if (field.number === 8) await this.#opset(field);
+      else if (field.number === 7 && ++graphs > 0) await this.#graph(field, 0, true);
+      else if (field.number === 25) await this.#nodes(field, 7, 0);
+    }
+    if (graphs === 0) throw new OnnxFileError('the file holds no graph: it is no ONNX model, or it ends too early');
+  }
+
+  async #opset({ start, end }: Field): Promise<void> {
+    let domain = '';
+    let version = 0;
+    for await (const field of this.#each(start, end)) {
+      if (field.number === 1) domain = await this.#text(field);
+      else if (field.number === 2) version = field.value;
+    }
+    this.opsets[domain === 'ai.onnx' ? '' : domain] = version;
+  }
+
+  async #graph({ start, end }: Field, depth: number, main: boolean): Promise<void> {
+    if (depth > DEPTH_MAX) throw new OnnxFileError('its graphs nest too deep');
+    for await (const field of this.#each(start, end)) {
+      if (field.number === 1) await this.#node(field, depth);
+      else if (field.number === 5) await this.#tensor(field);
+      else if (field.number === 15) await this.#sparse(field);
+      else if (main && field.number === 11) this.inputs.push(await this.#value(field));
+      else if (main && field.number === 12) this.outputs.push(await this.#value(field));
+    }
+  }
+
+  async #nodes({ start, end }: Field, number: number, depth: number): Promise<void> {
+    for await (const field of this.#each(start, end)) if (field.number === number) await this.#node(field, depth);
+  }
+
+  async #node({ start, end }: Field, depth: number): Promise<void> {
+    for await (const attribute of this.#each(start, end)) {
+      if (attribute.number !== 5) continue;
+      for await (const field of this.#each(attribute.start, attribute.end)) {
+        if (field.number === 5 || field.number === 10) await this.#tensor(field);
+        else if (field.number === 6 || field.number === 11) await this.#graph(field, depth + 1, false);
+        else if (field.number === 22 || field.number === 23) await this.#sparse(field);
+      }
+    }
+  }
+
+  async #sparse({ start, end }: Field): Promise<void> {
+    for await (const field of this.#each(start, end)) if (field.number <= 2) await this.#tensor(field);
+  }
+
+  /** TensorProto.external_data: pairs of key and value, of which `location` is a path. */
+  async #tensor({ start, end }: Field): Promise<void> {
+    for await (const field of this.#each(start, end)) {
+      if (field.number !== 13) continue;
+      let key = '';
+      let value = '';
+      for await (const part of this.#each(field.start, field.end)) {
+        if (part.number === 1) key = await this.#text(part);
+        else if (part.number === 2) value = await this.#text(part);
+      }
+      if (key === 'location' && !this.externalData.includes(value)) this.externalData.push(value);
+    }
+  }
+
+  async #value({ start, end }: Field): Promise<OnnxValue> {
+    const value: OnnxValue = { name: '', kind: 'unknown', elementType: 0, hasShape: false };
+    for await (const field of this.#each(start, end)) {
+      if (field.number === 1) value.name = await this.#text(field);
+      if (field.number !== 2) continue;
+      for await (const type of this.#each(field.start, field.end)) {
+        value.kind = KINDS[type.number] ?? value.kind;
+        if (type.number !== 1) continue;
+        for await (const part of this.#each(type.start, type.end)) {
+          if (part.number === 1) value.elementType = part.value;
+          else if (part.number === 2) value.hasShape = true;
+        }
+      }
+    }
+    return value;
+  }
+
+  async #text({ start, end }: Field): Promise<string> {
+    if (end - start > WINDOW_BYTES) throw new OnnxFileError('a name in it is longer than 64 KiB');
+    await this.#see(start, end - start);
+    const at = start - this.#windowAt;
+    return this.#window.toString('utf8', at, at + end - start);
+  }
+
+  /** The fields of a message, one by one. */
+  async *#each(start: number, end: number): AsyncGenerator<Field> {
+    let at = start;
+    while (at < end) {
+      if (++this.#fields > FIELDS_MAX) throw new OnnxFileError('it has too many parts');
+      await this.#see(at, Math.min(20, this.#size - at));
+      const [tag, afterTag] = this.#varint(at);
+      const number = Math.floor(tag / 8);
+      const wire = tag % 8;
+      let value = 0;
+      let from = afterTag;
+      if (wire === 0) [value, at] = this.#varint(afterTag);
+      else if (wire === 1) at = afterTag + 8;
+      else if (wire === 5) at = afterTag + 4;
+      else if (wire === 2) {
+        const [length, next] = this.#varint(afterTag);
+        from = next;
+        at = next + length;
+      } else throw new OnnxFileError('it is not an ONNX file (protobuf)');
+      if (number === 0) throw new OnnxFileError('it is not an ONNX file (protobuf)');
+      if (at > end) throw new OnnxFileError('it ends too early: it is truncated, or not an ONNX file');
+      yield { number, value, start: from, end: at };
+    }
+  }
+
+  #varint(at: number): [number, number] {
+    let value = 0;
+    let scale = 1;
+    for (let i = at; i < at + 10; i++) {
+      const byte = this.#window[i - this.#windowAt];
+      if (byte === undefined || i >= this.#windowAt + this.#windowLength) break;
+      value += (byte & 0x7f) * scale;
+      scale *= 128;
+      if (byte < 0x80) return [value, i + 1];
+    }
+    throw new OnnxFileError('it ends too early: it is truncated, or not an ONNX file');
+  }
+
+  /** Has `length` bytes from `at` in the window. */
+  async #see(at: number, length: number): Promise<void> {
+    if (at >= this.#windowAt && at + length <= this.#windowAt + this.#windowLength) return;
+    const { bytesRead } = await this.#file.read(this.#window, 0, WINDOW_BYTES, at);
+    this.#windowAt = at;
+    this.#windowLength = bytesRead;
+    if (bytesRead < length) throw new OnnxFileError('it ends too early');
+  }
+}
+
+const KINDS: Readonly<Record<number, OnnxValue['kind']>> = {
+  1: 'tensor',
+  4: 'sequence',
+  5: 'map',
+  8: 'sparse tensor',
+  9: 'optional',
+};
