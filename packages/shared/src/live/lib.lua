@@ -1,7 +1,7 @@
 -- Shared by the scripts of this folder, put before each of them. All keys carry one hash tag, so they are in one slot.
 --
 -- A prediction's live state is a hash `p:<id>`:
---   s status  a attempts  b attempts when last (re)tried by hand  t created  x deadline  n tenant  m model  v version
+--   s status  a attempts  b attempts when last (re)tried by hand  t created  x deadline  n tenant  m model  v version  d digest
 --   p priority  k metadata  o options  f flight  l leader  q number in the queue  u '1' once it left the queue
 --   w worker  j job  st started  cm completed  im inference ms  bs batch size  r result
 --   c '1' while it is computed for its followers though it is itself terminal

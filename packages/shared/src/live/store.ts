@@ -82,6 +82,7 @@ export interface LivePrediction extends PredictionRecord {
   /** Number in its model's queue; null for a follower. */
   number: number | null;
   job: string;
+  digest: string;
 }
 
 export interface QueueCounts {
@@ -105,7 +106,27 @@ const SCRIPTS = {
   mrAdopt: source('adopt'),
 } as const;
 
-const FIELDS = ['s', 'a', 't', 'x', 'n', 'm', 'v', 'p', 'k', 'o', 'l', 'q', 'j', 'st', 'cm', 'im', 'bs', 'r'] as const;
+const FIELDS = [
+  's',
+  'a',
+  't',
+  'x',
+  'n',
+  'm',
+  'v',
+  'p',
+  'k',
+  'o',
+  'l',
+  'q',
+  'j',
+  'st',
+  'cm',
+  'im',
+  'bs',
+  'r',
+  'd',
+] as const;
 
 const numberOrNull = (text: string | null | undefined): number | null => (text ? Number(text) : null);
 
@@ -129,8 +150,7 @@ export class LiveStore {
 
   /** Writes new predictions of one model version and priority, which `job` (still to be added) is to carry. */
   async submit(
-    model: string,
-    version: string,
+    { model, version, digest }: { model: string; version: string; digest: string },
     priority: Priority,
     job: string,
     items: readonly NewPrediction[],
@@ -139,7 +159,7 @@ export class LiveStore {
     const shard = shardOf(model);
     const args: (string | number)[] = items.map((item) => this.#keys.live(item.id));
     args.push(nowMs, this.#tag(shard), model, version, BULL_PRIORITY[priority], job, this.#jobs(shard, model));
-    args.push(WAITING_TTL_MS, TERMINAL_TTL_MS, INLINE_BYTES);
+    args.push(WAITING_TTL_MS, TERMINAL_TTL_MS, INLINE_BYTES, digest);
     for (const item of items) {
       args.push(item.id, item.createdAt, item.expiresAt ?? '', item.tenant, item.metadata, item.options);
       args.push(item.flight?.slice(0, 40) ?? '', item.task, item.attempts, item.known ?? '');
@@ -287,7 +307,7 @@ function submitted([outcome, a, b, c]: [string, ...(string | number)[]]): Submit
 }
 
 function livePrediction(id: string, row: readonly (string | null)[]): LivePrediction | null {
-  const [s, a, t, x, n, m, v, p, k, o, l, q, j, st, cm, im, bs, r] = row;
+  const [s, a, t, x, n, m, v, p, k, o, l, q, j, st, cm, im, bs, r, d] = row;
   if (!s) return null;
   return {
     id,
@@ -309,6 +329,7 @@ function livePrediction(id: string, row: readonly (string | null)[]): LivePredic
     leader: l ?? null,
     number: numberOrNull(q),
     job: j ?? '',
+    digest: d ?? '',
   };
 }
 

@@ -1,12 +1,12 @@
 -- Writes the live state of new predictions, and finds for each who computes it: itself, or a leader under way.
 -- KEYS: live state of each.
--- ARGV: now, tag, model, version, priority, job id, job key prefix, ttl waiting, ttl terminal, inline, then for each:
+-- ARGV: now, tag, model, version, priority, job id, job key prefix, ttl waiting, ttl terminal, inline, digest, then for each:
 --       id, created, deadline, tenant, metadata, options, flight, task, attempts so far,
 --       answer known already ('' for none).
 -- Returns for each: {'lead', number}, {'follow', leader, leader's priority, leader's job}, {'done'} or {'exists', status};
 --       last, the model's counts: {s1, t1, s5, t5, s9, t9}.
 local now, tag, model, version, priority, job, jobs = unpack(ARGV, 1, 7)
-local ttl, ttl_end, inline = ARGV[8], ARGV[9], tonumber(ARGV[10])
+local ttl, ttl_end, inline, digest = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
 local stats = tag .. 'n:' .. model
 local out = {}
 
@@ -20,7 +20,7 @@ local function carried(hs, t, j, w, c)
 end
 
 for n = 1, #KEYS do
-  local at = 10 + (n - 1) * 10
+  local at = 11 + (n - 1) * 10
   local id, t, x, tenant, metadata, options, flight, task, a, known = unpack(ARGV, at + 1, at + 10)
   local key = KEYS[n]
   local s = redis.call('HGET', key, 's')
@@ -40,7 +40,8 @@ for n = 1, #KEYS do
         end
       end
     end
-    local fields = { 's', 'queued', 'a', a, 't', t, 'n', tenant, 'm', model, 'v', version, 'p', priority, 'j', job }
+    local fields = { 's', 'queued', 'a', a, 't', t, 'n', tenant, 'm', model, 'v', version, 'd', digest, 'p', priority,
+      'j', job }
     local function put(name, value)
       if value ~= '' then fields[#fields + 1] = name fields[#fields + 1] = value end
     end

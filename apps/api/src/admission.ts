@@ -1,0 +1,112 @@
+/** Decides, before anything is accepted, whether a prediction can be answered in time. No clock and no I/O. */
+import type { QueueCounts } from '@millrace/shared/live/store';
+import { BULL_PRIORITY, type Priority, type QueueEstimate } from '@millrace/shared/prediction';
+
+/** Weight of the past in the drain rate halves in this time. */
+const HALF_LIFE_MS = 5_000;
+/** What one prediction is taken to need while no rate was measured yet. */
+const GUESS_MS = 10;
+
+/** How fast a model's queue drains, from how many left it. An idle queue tells nothing of what it could do. */
+export class DrainRate {
+  #last: { left: number; waiting: number; atMs: number } | undefined;
+  #perMs: number | undefined;
+
+  observe(counts: QueueCounts, nowMs: number): void {
+    const left = sum(counts.left);
+    const waiting = sum(counts.entered) - left;
+    const last = this.#last;
+    if (last && nowMs - last.atMs < 100) return;
+    this.#last = { left, waiting, atMs: nowMs };
+    if (!last || left < last.left) return;
+    const perMs = (left - last.left) / (nowMs - last.atMs);
+    const busy = last.waiting > 0 && waiting > 0;
+    if (this.#perMs === undefined) {
+      if (busy) this.#perMs = perMs;
+    } else if (busy || perMs > this.#perMs) {
+      const keep = 0.5 ** ((nowMs - last.atMs) / HALF_LIFE_MS);
+      this.#perMs = this.#perMs * keep + perMs * (1 - keep);
+    }
+  }
+
+  /** Predictions per millisecond; undefined while nothing was measured. */
+  get perMs(): number | undefined {
+    return this.#perMs && this.#perMs > 0 ? this.#perMs : undefined;
+  }
+}
+
+const sum = (counts: Record<number, number>): number => Object.values(counts).reduce((total, n) => total + n, 0);
+
+/** How many predictions wait in all. */
+export function waitingOf(counts: QueueCounts): number {
+  return Math.max(0, sum(counts.entered) - sum(counts.left));
+}
+
+/** How many go before one of this priority; `number` is its own in its priority, or undefined for a newcomer. */
+export function aheadOf(counts: QueueCounts, priority: number, number?: number): number {
+  let ahead = 0;
+  for (const other of Object.values(BULL_PRIORITY)) {
+    const entered = other === priority && number !== undefined ? number - 1 : (counts.entered[other] ?? 0);
+    if (other <= priority) ahead += Math.max(0, entered - (counts.left[other] ?? 0));
+  }
+  return ahead;
+}
+
+/** Position (1 is next), and when it will start and be done if things go on as they did. Times in Unix ms. */
+export function estimate(ahead: number, perMs: number | undefined, nowMs: number): QueueEstimate {
+  const each = perMs === undefined ? GUESS_MS : 1 / perMs;
+  return {
+    position: ahead + 1,
+    estimatedStartAt: Math.round(nowMs + ahead * each),
+    estimatedCompletionAt: Math.round(nowMs + (ahead + 1) * each),
+  };
+}
+
+export type Verdict =
+  | { admitted: true }
+  | { admitted: false; code: 'queue_full' | 'deadline_unreachable'; detail: string; retryAfterS: number };
+
+export interface Limits {
+  /** Most predictions that may wait for a model. */
+  maxQueue: number;
+  /** Share of the queue Redis memory, 0 to 1, at which new work is refused. */
+  maxMemoryShare: number;
+}
+
+export interface Load {
+  counts: QueueCounts;
+  perMs: number | undefined;
+  memoryShare: number;
+}
+
+/** `expiresInMs` is what the caller asked for; null when it named no deadline. */
+export function admit(load: Load, limits: Limits, priority: Priority, expiresInMs: number | null): Verdict {
+  const waiting = waitingOf(load.counts);
+  const drainS = (count: number) =>
+    Math.max(1, Math.min(3_600, Math.ceil(count / (load.perMs ?? 1 / GUESS_MS) / 1_000)));
+  if (load.memoryShare >= limits.maxMemoryShare) {
+    const percent = Math.round(load.memoryShare * 100);
+    return refuse('queue_full', `The queue's memory is ${percent} % full.`, drainS(waiting / 10));
+  }
+  if (waiting >= limits.maxQueue)
+    return refuse(
+      'queue_full',
+      `${waiting} predictions wait for this model, which is as many as may.`,
+      drainS(waiting - limits.maxQueue + 1),
+    );
+  if (expiresInMs !== null && load.perMs !== undefined) {
+    const needsMs = (aheadOf(load.counts, BULL_PRIORITY[priority]) + 1) / load.perMs;
+    if (needsMs > expiresInMs) {
+      const detail = `It would take about ${Math.ceil(needsMs / 1000)} s to answer, and expires_in allows ${expiresInMs / 1000} s.`;
+      return refuse('deadline_unreachable', detail, Math.max(1, Math.ceil((needsMs - expiresInMs) / 1_000)));
+    }
+  }
+  return { admitted: true };
+}
+
+const refuse = (code: 'queue_full' | 'deadline_unreachable', detail: string, retryAfterS: number): Verdict => ({
+  admitted: false,
+  code,
+  detail,
+  retryAfterS,
+});

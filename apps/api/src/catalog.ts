@@ -1,0 +1,164 @@
+/**
+ * What the API knows of models: the registry, read through the cache, and for each version the function that turns an
+ * input into canonical rows. Nothing of it touches Postgres while the cache holds it.
+ */
+import { ApiError, type Fault } from '@millrace/shared/errors';
+import { nearNames } from '@millrace/shared/near-names';
+import type { ModelVersion, RegisteredModel, RegistrySnapshot } from '@millrace/shared/registry-types';
+import type { Logger } from 'pino';
+import type { Canonicalizer } from './canonicalizer.ts';
+
+/** How long a process trusts its own copy of the registry without being told of a change. */
+const TRUST_MS = 1_000;
+
+export interface ServedModel {
+  registered: RegisteredModel;
+  version: ModelVersion;
+  canonicalizer: Canonicalizer;
+}
+
+export interface Catalog {
+  models(tenant: string): Promise<RegistrySnapshot>;
+  model(tenant: string, name: string): Promise<RegisteredModel>;
+  version(tenant: string, name: string, versionOrAlias: string): Promise<ModelVersion>;
+  /** The version that serves a request; at once (no promise) where it is known already. Throws ApiError. */
+  serving(tenant: string, name: string, versionOrAlias?: string): ServedModel | Promise<ServedModel>;
+  /** Forgets the registry: it has changed. */
+  changed(): void;
+}
+
+export interface CatalogMeans {
+  /** The registry of a tenant, through the read-through cache. */
+  loadRegistry(tenant: string): Promise<RegistrySnapshot>;
+  /** Makes the canonicalizer of a version; called once per digest. */
+  loadCanonicalizer(version: ModelVersion): Promise<Canonicalizer>;
+  log: Logger;
+}
+
+interface Known {
+  snapshot: RegistrySnapshot;
+  byName: Map<string, RegisteredModel>;
+  at: number;
+}
+
+export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogMeans): Catalog {
+  const known = new Map<string, Known>();
+  const loading = new Map<string, Promise<Known>>();
+  const canonicalizers = new Map<string, Canonicalizer>();
+  const preparing = new Map<string, Promise<Canonicalizer>>();
+  let generation = 0;
+
+  function refresh(tenant: string): Promise<Known> {
+    const started = generation;
+    let under = loading.get(tenant);
+    if (!under) {
+      under = loadRegistry(tenant)
+        .then((snapshot) => {
+          const fresh = { snapshot, byName: new Map(snapshot.models.map((m) => [m.model, m])), at: Date.now() };
+          // A change told while this was loading makes it old already: it serves this caller, and is not kept.
+          if (started === generation) known.set(tenant, fresh);
+          return fresh;
+        })
+        .finally(() => loading.delete(tenant));
+      loading.set(tenant, under);
+    }
+    return under;
+  }
+
+  /** The copy at hand, refreshed behind the caller's back when it is old; a promise only when there is none. */
+  function current(tenant: string): Known | Promise<Known> {
+    const have = known.get(tenant);
+    if (!have) return refresh(tenant);
+    if (Date.now() - have.at > TRUST_MS) {
+      // One refresh at a time, and not again at once when it fails: the copy goes on serving.
+      have.at = Date.now();
+      refresh(tenant).catch((error) => log.warn({ err: error }, 'the registry cannot be refreshed'));
+    }
+    return have;
+  }
+
+  function find({ byName }: Known, name: string): RegisteredModel {
+    const model = byName.get(name);
+    if (model) return model;
+    const suggestions = nearNames(name, byName.keys());
+    throw new ApiError('model_not_found', `There is no model '${name.slice(0, 100)}'.`, { suggestions });
+  }
+
+  function findVersion(model: RegisteredModel, versionOrAlias: string): ModelVersion {
+    const wanted = model.aliases[versionOrAlias] ?? versionOrAlias;
+    const version = model.versions.find((candidate) => candidate.version === wanted);
+    if (version) return version;
+    throw new ApiError(
+      'version_not_found',
+      `Model '${model.model}' has no version or alias '${versionOrAlias.slice(0, 100)}'.`,
+      {
+        suggestions: [...Object.keys(model.aliases), ...model.versions.map((candidate) => candidate.version)].slice(
+          0,
+          10,
+        ),
+      },
+    );
+  }
+
+  function pick(model: RegisteredModel, versionOrAlias: string | undefined): ModelVersion {
+    if (versionOrAlias === undefined && model.defaultVersion === null) {
+      const failed = model.versions.find(({ state }) => state === 'failed');
+      const why = failed ? ` Version ${failed.version} failed: ${failed.reason}` : '';
+      throw new ApiError('model_unavailable', `Model '${model.model}' has no version that is ready.${why}`, {
+        retryAfterS: 2,
+      });
+    }
+    const version = findVersion(model, versionOrAlias ?? (model.defaultVersion as string));
+    if (version.state === 'ready' || version.state === 'draining') return version;
+    const why = version.reason ? `: ${version.reason}` : '.';
+    throw new ApiError(
+      'model_unavailable',
+      `Version ${version.version} of '${model.model}' is ${version.state}${why}`,
+      {
+        retryAfterS: 2,
+      },
+    );
+  }
+
+  function serve(have: Known, name: string, versionOrAlias: string | undefined): ServedModel | Promise<ServedModel> {
+    const registered = find(have, name);
+    const version = pick(registered, versionOrAlias);
+    const canonicalizer = canonicalizers.get(version.digest);
+    if (canonicalizer) return { registered, version, canonicalizer };
+    return prepare(version).then((prepared) => ({ registered, version, canonicalizer: prepared }));
+  }
+
+  function prepare(version: ModelVersion): Promise<Canonicalizer> {
+    let under = preparing.get(version.digest);
+    if (!under) {
+      under = loadCanonicalizer(version)
+        .then((canonicalizer) => {
+          canonicalizers.set(version.digest, canonicalizer);
+          return canonicalizer;
+        })
+        .finally(() => preparing.delete(version.digest));
+      preparing.set(version.digest, under);
+    }
+    return under;
+  }
+
+  return {
+    models: async (tenant) => (await current(tenant)).snapshot,
+    model: async (tenant, name) => find(await current(tenant), name),
+    version: async (tenant, name, versionOrAlias) => findVersion(find(await current(tenant), name), versionOrAlias),
+    serving(tenant, name, versionOrAlias) {
+      const have = current(tenant);
+      return have instanceof Promise
+        ? have.then((k) => serve(k, name, versionOrAlias))
+        : serve(have, name, versionOrAlias);
+    },
+    changed() {
+      generation += 1;
+      known.clear();
+      loading.clear();
+    },
+  };
+}
+
+/** Faults of one input as faults of the request, whose body holds the input under `prefix` (such as `/input`). */
+export const under = (prefix: string, fault: Fault): Fault => ({ ...fault, pointer: prefix + fault.pointer });

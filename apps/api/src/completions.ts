@@ -1,0 +1,206 @@
+/**
+ * Wakes whoever waits for a prediction. One listener per shard reads completion events from an explicit position in the
+ * stream, and every second the waiters' states are read as well, so that an event lost is a second lost, no more.
+ */
+import { SHARDS, shardOfId } from '@millrace/shared/ids';
+import type { Keys } from '@millrace/shared/keys';
+import { type Completion, type LivePrediction, type LiveStore, parseCompletion } from '@millrace/shared/live/store';
+import { isTerminal } from '@millrace/shared/prediction';
+import type { Connection } from '@millrace/shared/redis';
+import type { Logger } from 'pino';
+
+const REREAD_MS = 1_000;
+const POSITION_MS = 800;
+const BLOCK_MS = 5_000;
+/** States read in one go by the safety net: bounded, so that 10,000 waiters do not stop the event loop. */
+const REREAD_AT_ONCE = 500;
+
+/** What a waiter is told: the completion, with its result; null when the wait ended first. */
+export type Answer = Omit<Completion, 'result'> & { result: string };
+
+interface Waiter {
+  since: number;
+  promise: Promise<Answer | null>;
+  resolve: (answer: Answer | null) => void;
+}
+
+interface Listener {
+  connection: Connection;
+  /** Undefined once its position is known. */
+  ready: Promise<void> | undefined;
+  lastId: string;
+}
+
+export class Completions {
+  readonly #live: LiveStore;
+  readonly #keys: Keys;
+  readonly #connect: (shard: number) => Connection;
+  readonly #log: Logger;
+  readonly #waiters = new Map<string, Set<Waiter>>();
+  readonly #listeners: (Listener | undefined)[] = new Array(SHARDS);
+  readonly #timer: NodeJS.Timeout;
+  #closed = false;
+  #rereading = false;
+
+  /** `connect` opens a connection of the listener's own, whose calls may block for ever. */
+  constructor(live: LiveStore, keys: Keys, connect: (shard: number) => Connection, log: Logger) {
+    this.#live = live;
+    this.#keys = keys;
+    this.#connect = connect;
+    this.#log = log;
+    this.#timer = setInterval(() => void this.#reread(), REREAD_MS);
+    this.#timer.unref();
+  }
+
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  /** Resolves (undefined: it has) once events of the shard are being read: call it before the work whose end is awaited is added. */
+  listen(shard: number): Promise<void> | undefined {
+    return (this.#listeners[shard] ?? this.#startListener(shard)).ready;
+  }
+
+  /**
+   * Registers a waiter at once; its promise resolves with the answer, or with null after `waitMs` or when the signal
+   * aborts. Register first, then read the state: the other way round loses what happens in between.
+   */
+  wait(id: string, waitMs: number, signal?: AbortSignal): Promise<Answer | null> {
+    void this.listen(shardOfId(id));
+    const { promise, resolve } = Promise.withResolvers<Answer | null>();
+    const waiter: Waiter = {
+      since: Date.now(),
+      promise,
+      resolve: (answer) => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', giveUp);
+        const set = this.#waiters.get(id);
+        set?.delete(waiter);
+        if (set?.size === 0) this.#waiters.delete(id);
+        resolve(answer);
+      },
+    };
+    const giveUp = () => waiter.resolve(null);
+    const timer = setTimeout(giveUp, waitMs);
+    signal?.addEventListener('abort', giveUp, { once: true });
+    const set = this.#waiters.get(id);
+    if (set) set.add(waiter);
+    else this.#waiters.set(id, new Set([waiter]));
+    if (signal?.aborted || this.#closed) giveUp();
+    return promise;
+  }
+
+  /** Ends the waits for a prediction, or the one whose promise is given, with null. */
+  forget(id: string, waiting?: Promise<Answer | null>): void {
+    for (const waiter of [...(this.#waiters.get(id) ?? [])])
+      if (waiting === undefined || waiter.promise === waiting) waiter.resolve(null);
+  }
+
+  #startListener(shard: number): Listener {
+    const connection = this.#connect(shard);
+    const listener: Listener = { connection, lastId: '0-0', ready: Promise.resolve() };
+    this.#listeners[shard] = listener;
+    listener.ready = this.#position(listener, shard).then(
+      () => {
+        listener.ready = undefined;
+        void this.#read(listener, shard);
+      },
+      (error) => {
+        this.#listeners[shard] = undefined;
+        connection.disconnect();
+        throw error;
+      },
+    );
+    listener.ready.catch(() => {});
+    return listener;
+  }
+
+  async #position(listener: Listener, shard: number): Promise<void> {
+    // The connection itself waits for ever; the caller who asked for it does not.
+    const asked = listener.connection.xrevrange(this.#keys.events(shard), '+', '-', 'COUNT', 1);
+    asked.catch(() => {});
+    const late = new Promise<never>((_, reject) => {
+      setTimeout(() => reject(new Error('Redis did not tell the position of its events')), POSITION_MS).unref();
+    });
+    const last = await Promise.race([asked, late]);
+    listener.lastId = last[0]?.[0] ?? '0-0';
+  }
+
+  async #read(listener: Listener, shard: number): Promise<void> {
+    const key = this.#keys.events(shard);
+    while (!this.#closed) {
+      try {
+        const answer = await listener.connection.xread('COUNT', 64, 'BLOCK', BLOCK_MS, 'STREAMS', key, listener.lastId);
+        for (const [id, fields] of answer?.[0]?.[1] ?? []) {
+          listener.lastId = id;
+          for (let at = 0; at < fields.length; at += 2) this.#wake(fields[at] as string, fields[at + 1] as string);
+        }
+        if (answer === null) await this.#restartAfterLoss(listener, key);
+      } catch (error) {
+        if (this.#closed) return;
+        this.#log.warn({ err: error, shard }, 'completion events cannot be read');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+  }
+
+  /** A Redis that lost its data counts event ids anew; a position ahead of the stream would never be reached. */
+  async #restartAfterLoss(listener: Listener, key: string): Promise<void> {
+    const last = await listener.connection.xrevrange(key, '+', '-', 'COUNT', 1);
+    const lastId = last[0]?.[0] ?? '0-0';
+    if (Number(lastId.split('-')[0]) < Number(listener.lastId.split('-')[0])) listener.lastId = '0-0';
+  }
+
+  #wake(id: string, value: string): void {
+    const waiters = this.#waiters.get(id);
+    if (!waiters) return;
+    const completion = parseCompletion(value);
+    if (completion.result === null) void this.#readOne(id).catch(() => {});
+    else for (const waiter of [...waiters]) waiter.resolve(completion as Answer);
+  }
+
+  async #readOne(id: string): Promise<void> {
+    const state = await this.#live.read(id);
+    if (state && isTerminal(state.status)) {
+      for (const waiter of [...(this.#waiters.get(id) ?? [])]) waiter.resolve(answerOf(state));
+    }
+  }
+
+  async #reread(): Promise<void> {
+    if (this.#rereading) return;
+    this.#rereading = true;
+    try {
+      const old = Date.now() - REREAD_MS;
+      const due: string[] = [];
+      for (const [id, waiters] of this.#waiters) for (const { since } of waiters) if (since <= old) due.push(id);
+      for (let at = 0; at < due.length; at += REREAD_AT_ONCE) {
+        await Promise.all(due.slice(at, at + REREAD_AT_ONCE).map((id) => this.#readOne(id)));
+        await new Promise(setImmediate);
+      }
+    } catch {
+      // Redis is away: the waiters stay, and the next round tries again.
+    } finally {
+      this.#rereading = false;
+    }
+  }
+
+  /** Sends every waiter home with null and closes the listeners. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    for (const waiters of [...this.#waiters.values()]) for (const waiter of [...waiters]) waiter.resolve(null);
+    for (const listener of this.#listeners) listener?.connection.disconnect();
+  }
+}
+
+export function answerOf(state: LivePrediction): Answer {
+  return {
+    status: state.status,
+    attempts: state.attempts,
+    startedAt: state.startedAt,
+    completedAt: state.completedAt ?? Date.now(),
+    inferenceMs: state.inferenceMs,
+    batchSize: state.batchSize,
+    result: state.result,
+  };
+}

@@ -1,0 +1,92 @@
+/** Finds predictions: in Redis while they live, in the ledger for as long as it keeps them. */
+import { ApiError } from '@millrace/shared/errors';
+import { isPredictionId } from '@millrace/shared/ids';
+import type { LedgerRow } from '@millrace/shared/ledger-rows';
+import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
+import { isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
+import { aheadOf, estimate } from './admission.ts';
+import type { Completions } from './completions.ts';
+import type { LoadWatch } from './load.ts';
+import { fromStore } from './stores.ts';
+
+export interface Found {
+  record: PredictionRecord;
+  /** While it waits. */
+  queue: QueueEstimate | undefined;
+}
+
+export interface Finder {
+  /** Null when there is no such prediction of that tenant. */
+  find(tenant: string, id: string): Promise<Found | null>;
+  /** As `find`, or throws `prediction_not_found`. */
+  get(tenant: string, id: string): Promise<Found>;
+  /** Waits up to `waitMs` for a prediction that is not terminal; gives what it then is. */
+  await(tenant: string, record: PredictionRecord, waitMs: number, signal: AbortSignal): Promise<Found | null>;
+  redisReady(): boolean;
+}
+
+export interface FinderMeans {
+  live: LiveStore;
+  loads: LoadWatch;
+  completions: Completions;
+  findInLedger(tenant: string, id: string): Promise<LedgerRow | null>;
+  redisReady(): boolean;
+}
+
+export function createFinder({ live, loads, completions, findInLedger, redisReady }: FinderMeans): Finder {
+  async function find(tenant: string, id: string): Promise<Found | null> {
+    if (!isPredictionId(id)) return null;
+    let redisError: unknown;
+    let state = await live.read(id).catch((error) => {
+      redisError = error;
+      return null;
+    });
+    if (state && state.tenant !== tenant) return null;
+    if (state && overdue(state)) {
+      await fromStore('Redis', live.end(id, tenant, 'expired', Date.now()));
+      state = await fromStore('Redis', live.read(id));
+    }
+    if (state) return { record: state, queue: queueOf(state) };
+    const row = await fromStore('Postgres', findInLedger(tenant, id));
+    // A row that waits while Redis is away is told as it is; one that was never promised may be known to Redis alone.
+    if (row === null && redisError !== undefined)
+      throw new ApiError('store_unavailable', 'Redis does not answer.', { retryAfterS: 1, cause: redisError });
+    return row === null ? null : { record: row, queue: undefined };
+  }
+
+  function queueOf(state: LivePrediction): QueueEstimate | undefined {
+    if (state.status !== 'queued') return undefined;
+    const now = Date.now();
+    const load = loads.current(state.model, now);
+    return estimate(state.number === null ? 0 : aheadOf(load.counts, state.priority, state.number), load.perMs, now);
+  }
+
+  async function get(tenant: string, id: string): Promise<Found> {
+    const found = await find(tenant, id);
+    if (found) return found;
+    throw new ApiError('prediction_not_found', `There is no prediction '${id.slice(0, 64)}'.`);
+  }
+
+  return {
+    find,
+    get,
+    redisReady,
+    async await(tenant, record, waitMs, signal) {
+      if (isTerminal(record.status) || waitMs <= 0) return { record, queue: undefined };
+      // Registered before the state is read again, so that an end in between is not missed.
+      const untilDeadline = record.expiresAt === null ? waitMs : Math.max(1, record.expiresAt - Date.now() + 1);
+      const waiting = completions.wait(record.id, Math.min(waitMs, untilDeadline), signal);
+      const now = await find(tenant, record.id);
+      if (now && isTerminal(now.record.status)) {
+        completions.forget(record.id, waiting);
+        return now;
+      }
+      const answer = await waiting;
+      if (answer) return { record: { ...(now?.record ?? record), ...answer }, queue: undefined };
+      return signal.aborted ? null : find(tenant, record.id);
+    },
+  };
+}
+
+const overdue = (state: LivePrediction): boolean =>
+  !isTerminal(state.status) && state.expiresAt !== null && state.expiresAt <= Date.now();

@@ -1,0 +1,66 @@
+/**
+ * A lane turns single items into batches without a timer. While a batch is under way newcomers gather, and go together
+ * when it returns or when they fill a batch; an idle lane sends with the turn of the event loop, so that a lone item
+ * waits for nobody and items of one turn go together.
+ */
+export class Lane<T, R> {
+  readonly #send: (items: T[]) => Promise<R[]>;
+  readonly #maxItems: number;
+  readonly #defer: (run: () => void) => void;
+  #gathered: { item: T; resolve: (result: R) => void; reject: (error: unknown) => void }[] = [];
+  #underWay = 0;
+  #scheduled = false;
+
+  /**
+   * `send` gets 1 to `maxItems` items in the order they came and resolves to a result for each; when it rejects, just
+   * the items of that batch fail. `defer` runs a function at the end of this turn of the event loop.
+   */
+  constructor(
+    send: (items: T[]) => Promise<R[]>,
+    maxItems: number,
+    defer: (run: () => void) => void = (run) => void setImmediate(run),
+  ) {
+    this.#send = send;
+    this.#maxItems = maxItems;
+    this.#defer = defer;
+  }
+
+  /** How many items wait for their batch to go. */
+  get gathered(): number {
+    return this.#gathered.length;
+  }
+
+  add(item: T): Promise<R> {
+    return new Promise((resolve, reject) => {
+      this.#gathered.push({ item, resolve, reject });
+      if (this.#gathered.length >= this.#maxItems) this.#flush();
+      else if (this.#underWay === 0 && !this.#scheduled) {
+        this.#scheduled = true;
+        this.#defer(() => {
+          this.#scheduled = false;
+          if (this.#underWay === 0) this.#flush();
+        });
+      }
+    });
+  }
+
+  #flush(): void {
+    if (this.#gathered.length === 0) return;
+    const batch = this.#gathered;
+    this.#gathered = [];
+    this.#underWay += 1;
+    void this.#run(batch);
+  }
+
+  async #run(batch: { item: T; resolve: (result: R) => void; reject: (error: unknown) => void }[]): Promise<void> {
+    try {
+      const results = await this.#send(batch.map(({ item }) => item));
+      for (const [at, { resolve }] of batch.entries()) resolve(results[at] as R);
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    } finally {
+      this.#underWay -= 1;
+      if (this.#underWay === 0) this.#flush();
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/** Keeps what admission needs to know of each model's queue and of Redis, a moment old at most, off the fast path. */
+import type { LiveStore, QueueCounts } from '@millrace/shared/live/store';
+import { DrainRate, type Load } from './admission.ts';
+
+const REFRESH_MS = 500;
+const NOTHING: QueueCounts = { entered: {}, left: {} };
+
+interface Known {
+  counts: QueueCounts;
+  rate: DrainRate;
+  at: number;
+  refreshing: boolean;
+}
+
+export class LoadWatch {
+  readonly #live: LiveStore;
+  readonly #readMemoryShare: () => Promise<number>;
+  readonly #known = new Map<string, Known>();
+  #memory = { share: 0, at: 0, refreshing: false };
+
+  constructor(live: LiveStore, readMemoryShare: () => Promise<number>) {
+    this.#live = live;
+    this.#readMemoryShare = readMemoryShare;
+  }
+
+  #of(model: string): Known {
+    let known = this.#known.get(model);
+    if (!known) {
+      known = { counts: NOTHING, rate: new DrainRate(), at: 0, refreshing: false };
+      this.#known.set(model, known);
+    }
+    return known;
+  }
+
+  /** Counts that came with something else. */
+  observe(model: string, counts: QueueCounts, nowMs: number): void {
+    const known = this.#of(model);
+    known.counts = counts;
+    known.at = nowMs;
+    known.rate.observe(counts, nowMs);
+  }
+
+  /** What is known now; asks for news behind the caller's back when it is old. */
+  current(model: string, nowMs: number): Load {
+    const known = this.#of(model);
+    if (nowMs - known.at > REFRESH_MS && !known.refreshing) {
+      known.refreshing = true;
+      this.#live
+        .counts(model)
+        .then((counts) => this.observe(model, counts, Date.now()))
+        .catch(() => {})
+        .finally(() => {
+          known.refreshing = false;
+        });
+    }
+    const memory = this.#memory;
+    if (nowMs - memory.at > 1_000 && !memory.refreshing) {
+      memory.refreshing = true;
+      this.#readMemoryShare()
+        .then((share) => {
+          memory.share = share;
+        })
+        .catch(() => {})
+        .finally(() => {
+          memory.at = Date.now();
+          memory.refreshing = false;
+        });
+    }
+    return { counts: known.counts, perMs: known.rate.perMs, memoryShare: memory.share };
+  }
+}

@@ -1,0 +1,103 @@
+/** What a request asks to be computed: canonical rows, their cache keys, and what is known of them already. */
+import { cacheKey } from '@millrace/shared/cache-key';
+import { ApiError } from '@millrace/shared/errors';
+import { InputError } from '@millrace/shared/handler';
+import type { Task } from '@millrace/shared/task';
+import type { CanonicalInput } from './canonicalizer.ts';
+import { type ServedModel, under } from './catalog.ts';
+
+export interface Plan {
+  shape: Task['shape'];
+  rows: string[];
+  /** Cache key (hex) of each row. */
+  keys: string[];
+}
+
+export interface Inputs {
+  input?: unknown;
+  inputs?: readonly unknown[];
+}
+
+/** At once where the model's canonicalizer is; throws ApiError. */
+export function planOf(served: ServedModel, tenant: string, body: Inputs, maxRows: number): Plan | Promise<Plan> {
+  const finish = (shape: Task['shape'], rows: string[]): Plan => {
+    if (rows.length > maxRows)
+      throw new ApiError('invalid_request', `A prediction has at most ${maxRows} rows, and this has ${rows.length}.`, {
+        faults: [
+          {
+            pointer: body.inputs ? '/inputs' : '/input',
+            message: 'Too many rows',
+            expected: `at most ${maxRows}`,
+            got: String(rows.length),
+          },
+        ],
+      });
+    const { config, digest } = served.version;
+    const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
+    return { shape, rows, keys: rows.map((row) => cacheKey({ scope, digest, row })) };
+  };
+  if (body.inputs === undefined) {
+    const canonical = located('/input', () => served.canonicalizer(body.input));
+    if (canonical instanceof Promise) return canonical.then(({ shape, rows }) => finish(shape, rows));
+    return finish(canonical.shape, canonical.rows);
+  }
+  if (body.inputs.length > maxRows) return finish('list', new Array(body.inputs.length));
+  const all = body.inputs.map((input, at) => located(`/inputs/${at}`, () => served.canonicalizer(input)));
+  if (all.some((one) => one instanceof Promise))
+    return Promise.all(all).then((every) => finish('list', oneRowEach(every)));
+  return finish('list', oneRowEach(all as CanonicalInput[]));
+}
+
+function oneRowEach(inputs: readonly CanonicalInput[]): string[] {
+  return inputs.map(({ rows }, at) => {
+    if (rows.length === 1) return rows[0] as string;
+    throw new ApiError('invalid_request', 'Each of `inputs` is one row.', {
+      faults: [
+        {
+          pointer: `/inputs/${at}`,
+          message: 'Too many rows in one of `inputs`',
+          expected: 'tensors whose first dimension is 1; or all rows in one `input`',
+          got: `${rows.length} rows`,
+        },
+      ],
+    });
+  });
+}
+
+/** Runs a canonicalizer and gives its errors their place in the request. */
+function located<T>(prefix: string, run: () => T | Promise<T>): T | Promise<T> {
+  try {
+    const result = run();
+    return result instanceof Promise
+      ? result.catch((error) => {
+          throw relocated(prefix, error);
+        })
+      : result;
+  } catch (error) {
+    throw relocated(prefix, error);
+  }
+}
+
+function relocated(prefix: string, error: unknown): unknown {
+  // A handler may come with its own copy of the class, so the name decides.
+  if (error instanceof InputError || (error instanceof Error && error.name === 'InputError')) {
+    const { pointer, message, expected, got, suggestions } = error as InputError;
+    const fault = { pointer, message, ...(expected ? { expected } : {}), ...(got ? { got } : {}) };
+    const faults = [under(prefix, { ...fault, ...(suggestions.length > 0 ? { suggestions } : {}) })];
+    return new ApiError('invalid_input', message, { faults, suggestions });
+  }
+  if (error instanceof ApiError && error.faults.length > 0) {
+    const faults = error.faults.map((fault) => under(prefix, fault));
+    return new ApiError(error.code, error.message, { faults, suggestions: error.suggestions });
+  }
+  return error;
+}
+
+/** The key under which a whole prediction shares a computation: its row's own, or one over all its rows. */
+export function flightOf(plan: Plan, digest: string, epoch: number): string {
+  const key =
+    plan.shape === 'one' && plan.keys.length === 1
+      ? (plan.keys[0] as string)
+      : cacheKey({ scope: `rows ${plan.shape}`, digest, row: plan.keys.join() });
+  return epoch === 0 ? key : `${epoch.toString(36)}-${key}`;
+}

@@ -1,0 +1,386 @@
+/**
+ * The way of a prediction through the API: canonical form, cache, single flight, admission, queue, and the wait for its
+ * answer. What it gives back is an outcome; the route turns it into HTTP.
+ */
+import { ApiError } from '@millrace/shared/errors';
+import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import type { PredictionOptions, PromiseRow } from '@millrace/shared/ledger-rows';
+import type { LiveStore, NewPrediction } from '@millrace/shared/live/store';
+import { assembleOutput } from '@millrace/shared/output';
+import {
+  BULL_PRIORITY,
+  isTerminal,
+  type PredictionRecord,
+  type Priority,
+  type QueueEstimate,
+} from '@millrace/shared/prediction';
+import type { CachedResult, ResultCache } from '@millrace/shared/result-cache';
+import type { Task } from '@millrace/shared/task';
+import { admit, aheadOf, estimate, type Limits } from './admission.ts';
+import type { Catalog, ServedModel } from './catalog.ts';
+import type { Answer, Completions } from './completions.ts';
+import type { Finder } from './finder.ts';
+import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency.ts';
+import type { LoadWatch } from './load.ts';
+import { flightOf, type Plan, planOf } from './plan.ts';
+import type { CacheControl, Prefer } from './preferences.ts';
+import { fromStore } from './stores.ts';
+import type { SubmitResult, Submitter } from './submitter.ts';
+
+/** How long a request with another's idempotency key looks for that one's prediction before it says so or takes over. */
+const CLAIM_PATIENCE_MS = 2_000;
+/** A first request that has shown nothing for this long has died half way. */
+const CLAIM_DEAD_MS = 5_000;
+const CLAIM_POLL_MS = 20;
+
+export interface PredictionBody {
+  input?: unknown;
+  inputs?: unknown[];
+  webhook?: { url: string; events?: string[] };
+  priority?: Priority;
+  expires_in?: number;
+  metadata?: Record<string, unknown>;
+}
+
+export interface PredictionRequest {
+  tenant: string;
+  model: string;
+  version: string | undefined;
+  body: PredictionBody;
+  prefer: Prefer;
+  cacheControl: CacheControl;
+  idempotencyKey: string | undefined;
+  /** Aborts when the caller has gone. */
+  signal: AbortSignal;
+}
+
+export type Outcome =
+  /** Known: the stored bytes of the prediction that computed it. */
+  | { kind: 'cached'; body: Buffer; cacheStatus: string; ageS: number; ttlS: number }
+  /** Terminal. */
+  | { kind: 'answered'; record: PredictionRecord; cacheStatus: string }
+  /** Promised: to be fetched later. */
+  | { kind: 'accepted'; record: PredictionRecord; queue: QueueEstimate; cacheStatus: string }
+  /** Nobody is there any more. */
+  | { kind: 'gone' };
+
+export interface PredictMeans {
+  catalog: Catalog;
+  cache: ResultCache;
+  live: LiveStore;
+  submitter: Submitter;
+  completions: Completions;
+  idempotency: Idempotency;
+  loads: LoadWatch;
+  finder: Finder;
+  /** Commits a promise to the ledger. */
+  promise(row: PromiseRow): Promise<void>;
+  /** Refuses addresses that webhooks may not reach; throws ApiError. */
+  checkWebhook(url: string): Promise<void> | void;
+  limits: Limits & { maxRows: number; expiresInDefaultS: number };
+}
+
+export type Predict = (request: PredictionRequest) => Promise<Outcome>;
+
+/** What is known of a request once it is planned. */
+interface Ask {
+  request: PredictionRequest;
+  served: ServedModel;
+  plan: Plan;
+  priority: Priority;
+  id: string;
+  createdAt: number;
+  expiresAt: number;
+  /** JSON text; '' for none. */
+  metadata: string;
+  options: PredictionOptions & { idempotency?: string };
+  /** May read the cache and share a flight; may be stored. */
+  read: boolean;
+  store: boolean;
+}
+
+export function createPredict(means: PredictMeans): Predict {
+  const { catalog, cache, live, submitter, completions, idempotency, loads, finder, limits } = means;
+
+  return async function predict(request) {
+    const { tenant, body, cacheControl } = request;
+    const serving = catalog.serving(tenant, request.model, request.version);
+    const served = serving instanceof Promise ? await serving : serving;
+    const planning = planOf(served, tenant, body, limits.maxRows);
+    const plan = planning instanceof Promise ? await planning : planning;
+    const caching = served.version.config.cache.enabled;
+    const read = caching && !cacheControl.noCache && !cacheControl.noStore;
+    const own = body.webhook !== undefined || body.metadata !== undefined || request.idempotencyKey !== undefined;
+
+    let known: (CachedResult | null)[] = [];
+    if (read) {
+      known =
+        plan.keys.length === 1
+          ? [await cache.get(plan.keys[0] as string, served.registered.cacheEpoch)]
+          : await cache.getMany(plan.keys, served.registered.cacheEpoch);
+      const now = Date.now();
+      known = known.map((one) => (one && fresh(one, cacheControl.maxAgeS, now) ? one : null));
+      const [hit] = known;
+      if (!own && plan.shape === 'one' && hit?.body) {
+        return { kind: 'cached', body: hit.body, cacheStatus: hitStatus(known, now), ...ages(hit, now) };
+      }
+    }
+    const allKnown = known.length > 0 && known.every((one) => one !== null);
+    if (cacheControl.onlyIfCached && !allKnown)
+      throw new ApiError('not_cached', 'The answer is not in the cache, and only-if-cached was asked.');
+    if (body.webhook) await means.checkWebhook(body.webhook.url);
+
+    const createdAt = Date.now();
+    const priority = body.priority ?? served.version.config.priority;
+    const expiresInS = body.expires_in ?? limits.expiresInDefaultS;
+    const ask: Ask = {
+      request,
+      served,
+      plan,
+      priority,
+      id: newPredictionId(shardOf(served.registered.model), createdAt),
+      createdAt,
+      expiresAt: createdAt + Math.round(expiresInS * 1000),
+      metadata: body.metadata === undefined ? '' : JSON.stringify(body.metadata),
+      options: {
+        ...(body.webhook ? { webhook: body.webhook } : {}),
+        ...(request.idempotencyKey ? { idempotency: hashOfKey(request.idempotencyKey) } : {}),
+      },
+      read,
+      store: caching && !cacheControl.noStore,
+    };
+    if (request.idempotencyKey === undefined) return begin(ask, known, allKnown);
+    return once(ask, known, allKnown, request.idempotencyKey);
+  };
+
+  /** Under an idempotency key: the first goes ahead, the others get its prediction. */
+  async function once(ask: Ask, known: (CachedResult | null)[], allKnown: boolean, key: string): Promise<Outcome> {
+    const { tenant, model, version, body } = ask.request;
+    const fingerprint = fingerprintOf(model, version, body);
+    const claim = await fromStore('Redis', idempotency.claim(tenant, key, fingerprint, ask.id, ask.createdAt));
+    if (claim.kind === 'theirs') {
+      if (!claim.same)
+        throw new ApiError('idempotency_mismatch', 'This Idempotency-Key was used with another request.', {
+          faults: [
+            {
+              pointer: 'Idempotency-Key',
+              message: 'used with another request',
+              expected: 'a key of its own',
+              got: key,
+            },
+          ],
+        });
+      const deadline = Date.now() + CLAIM_PATIENCE_MS;
+      while (Date.now() < deadline && !ask.request.signal.aborted) {
+        const found = await finder.find(tenant, claim.id);
+        if (found) return follow(ask, found.record, found.queue);
+        if (claim.ageMs > CLAIM_DEAD_MS) break;
+        await new Promise((resolve) => setTimeout(resolve, CLAIM_POLL_MS));
+      }
+      if (claim.ageMs <= CLAIM_DEAD_MS)
+        throw new ApiError(
+          'idempotency_in_progress',
+          'The first request with this Idempotency-Key has not got so far.',
+          {
+            retryAfterS: 1,
+          },
+        );
+      // The first has died before its prediction was written: this one goes on under the id that was claimed.
+      return begin({ ...ask, id: claim.id }, known, allKnown);
+    }
+    try {
+      return await begin(ask, known, allKnown);
+    } catch (error) {
+      await idempotency.release(tenant, key, ask.id).catch(() => {});
+      throw error;
+    }
+  }
+
+  async function begin(ask: Ask, known: (CachedResult | null)[], allKnown: boolean): Promise<Outcome> {
+    const { request, served, plan, priority } = ask;
+    const waits = request.prefer.waitS !== null && !request.prefer.respondAsync;
+    const outputs = known.map((one) => (one ? one.output.toString() : null));
+    const answer = allKnown ? assembleOutput(plan.shape, outputs as string[]) : null;
+    if (answer === null) {
+      const asked = request.body.expires_in === undefined ? null : request.body.expires_in * 1000;
+      const verdict = admit(loads.current(served.registered.model, ask.createdAt), limits, priority, asked);
+      if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
+    }
+    const item = newPrediction(ask, outputs, answer);
+    if (answer !== null) return answeredFromCache(ask, item, known);
+    return waits ? waitFor(ask, item, known) : promise(ask, item, known);
+  }
+
+  function newPrediction(ask: Ask, outputs: (string | null)[], answer: string | null): NewPrediction {
+    const { plan, served, request } = ask;
+    const { digest } = served.version;
+    const epoch = served.registered.cacheEpoch;
+    const some = answer === null && outputs.some((one) => one !== null);
+    const keys = ask.store ? plan.keys : plan.keys.map(() => null);
+    const task: Task = { shape: plan.shape, rows: plan.rows, keys, digest, epoch, ...(some ? { known: outputs } : {}) };
+    return {
+      id: ask.id,
+      createdAt: ask.createdAt,
+      expiresAt: ask.expiresAt,
+      tenant: request.tenant,
+      metadata: ask.metadata,
+      options: Object.keys(ask.options).length > 0 ? JSON.stringify(ask.options) : '',
+      flight: ask.read ? flightOf(plan, digest, epoch) : null,
+      task: JSON.stringify(task),
+      attempts: 0,
+      known: answer,
+    };
+  }
+
+  async function submit(ask: Ask, item: NewPrediction): Promise<SubmitResult> {
+    const { model } = ask.served.registered;
+    const { version, digest } = ask.served.version;
+    const result = await submitter.submit({ target: { model, version, digest }, priority: ask.priority, item });
+    loads.observe(model, result.counts, Date.now());
+    return result;
+  }
+
+  /** Every row was known, and the caller wants a prediction of its own: it is terminal from its first moment. */
+  async function answeredFromCache(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+    await fromStore('Redis', submit(ask, item));
+    const now = Date.now();
+    const record: PredictionRecord = {
+      ...recordOf(ask),
+      status: 'succeeded',
+      result: item.known as string,
+      completedAt: now,
+    };
+    return { kind: 'answered', record, cacheStatus: hitStatus(known, now) };
+  }
+
+  /** For a caller that waits: no promise is needed unless the answer takes longer than the wait. */
+  async function waitFor(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+    const { signal, prefer } = ask.request;
+    if (!finder.redisReady()) throw redisAway();
+    const listening = completions.listen(shardOf(ask.served.registered.model));
+    if (listening) await fromStore('Redis', listening);
+    const waiting = completions.wait(ask.id, (prefer.waitS as number) * 1000, signal);
+    let result: SubmitResult;
+    try {
+      result = await fromStore('Redis', submit(ask, item));
+    } catch (error) {
+      completions.forget(ask.id);
+      // It may have been written all the same: nobody is told of it, so nobody is to compute it.
+      live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
+      throw error;
+    }
+    const answer = await waiting;
+    const cacheStatus = missStatus(ask, result, known);
+    if (answer) return { kind: 'answered', record: withAnswer(recordOf(ask), answer), cacheStatus };
+    if (signal.aborted && ask.request.idempotencyKey === undefined && ask.request.body.webhook === undefined) {
+      live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
+      return { kind: 'gone' };
+    }
+    try {
+      await fromStore('Postgres', means.promise(promiseRow(ask, item)));
+    } catch (error) {
+      live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
+      throw error;
+    }
+    return accepted(ask, result, cacheStatus);
+  }
+
+  /** For a caller that does not wait: the ledger first. From its commit on it is promised, whatever Redis does. */
+  async function promise(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+    if (!finder.redisReady()) throw redisAway();
+    await fromStore('Postgres', means.promise(promiseRow(ask, item)));
+    let result: SubmitResult | undefined;
+    try {
+      result = await submit(ask, item);
+    } catch {
+      // The promise stands: the reconciler finds it in the ledger and brings it to Redis.
+    }
+    const cacheStatus = missStatus(ask, result, known);
+    if (result?.submitted.outcome === 'done') {
+      const found = await finder.find(ask.request.tenant, ask.id);
+      if (found && isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
+    }
+    return accepted(ask, result, cacheStatus);
+  }
+
+  function accepted(ask: Ask, result: SubmitResult | undefined, cacheStatus: string): Outcome {
+    const now = Date.now();
+    const load = loads.current(ask.served.registered.model, now);
+    const submitted = result?.submitted;
+    const number = submitted?.outcome === 'lead' ? submitted.number : undefined;
+    const ahead = aheadOf(result?.counts ?? load.counts, BULL_PRIORITY[ask.priority], number);
+    return { kind: 'accepted', record: recordOf(ask), queue: estimate(ahead, load.perMs, now), cacheStatus };
+  }
+
+  /** The prediction that an idempotency key stands for, waited for if the caller would. */
+  async function follow(ask: Ask, record: PredictionRecord, queue: QueueEstimate | undefined): Promise<Outcome> {
+    const { prefer, signal, tenant } = ask.request;
+    const waitMs = prefer.respondAsync ? 0 : (prefer.waitS ?? 0) * 1000;
+    const found = (await finder.await(tenant, record, waitMs, signal)) ?? { record, queue };
+    const cacheStatus = 'millrace; fwd=request; collapsed';
+    if (isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
+    const now = Date.now();
+    return { kind: 'accepted', record: found.record, queue: found.queue ?? estimate(0, undefined, now), cacheStatus };
+  }
+}
+
+const redisAway = (): ApiError =>
+  new ApiError('store_unavailable', 'Redis does not answer; nothing was accepted.', { retryAfterS: 1 });
+
+function recordOf(ask: Ask): PredictionRecord {
+  return {
+    id: ask.id,
+    model: ask.served.registered.model,
+    version: ask.served.version.version,
+    status: 'queued',
+    result: '',
+    createdAt: ask.createdAt,
+    startedAt: null,
+    completedAt: null,
+    expiresAt: ask.expiresAt,
+    attempts: 0,
+    metadata: ask.metadata,
+    inferenceMs: null,
+    batchSize: null,
+  };
+}
+
+export const withAnswer = (record: PredictionRecord, answer: Answer): PredictionRecord => ({ ...record, ...answer });
+
+function promiseRow(ask: Ask, item: NewPrediction): PromiseRow {
+  return {
+    id: ask.id,
+    tenant: ask.request.tenant,
+    model: ask.served.registered.model,
+    version: ask.served.version.version,
+    digest: ask.served.version.digest,
+    priority: ask.priority,
+    task: item.task,
+    options: ask.options.webhook ? { webhook: ask.options.webhook } : null,
+    metadata: ask.metadata,
+    createdAt: ask.createdAt,
+    expiresAt: ask.expiresAt,
+    idempotencyHash: ask.options.idempotency ?? null,
+  };
+}
+
+const fresh = (cached: CachedResult, maxAgeS: number | null, nowMs: number): boolean =>
+  nowMs < cached.freshUntil && (maxAgeS === null || nowMs - cached.storedAt <= maxAgeS * 1000);
+
+function ages(cached: CachedResult, nowMs: number): { ageS: number; ttlS: number } {
+  const seconds = (ms: number) => Math.max(0, Math.floor(ms / 1000));
+  return { ageS: seconds(nowMs - cached.storedAt), ttlS: seconds(cached.freshUntil - nowMs) };
+}
+
+/** RFC 9211. Of many rows, the time left is that of the first to go. */
+function hitStatus(known: readonly (CachedResult | null)[], nowMs: number): string {
+  const ttl = Math.min(...known.map((one) => (one ? ages(one, nowMs).ttlS : 0)));
+  return `millrace; hit; ttl=${ttl}`;
+}
+
+function missStatus(ask: Ask, result: SubmitResult | undefined, known: readonly (CachedResult | null)[]): string {
+  const outcome = result?.submitted.outcome;
+  if (!ask.store) return 'millrace; fwd=bypass';
+  const reason = !ask.read ? 'request' : known.some((one) => one !== null) ? 'partial' : 'miss';
+  return `millrace; fwd=${reason}; ${outcome === 'follow' || outcome === 'done' ? 'collapsed' : 'stored'}`;
+}

@@ -1,0 +1,83 @@
+/** The request headers that say how an answer is wanted: `Prefer` (RFC 7240) and `Cache-Control` (RFC 9111). */
+import { ApiError } from '@millrace/shared/errors';
+
+export const WAIT_MAX_S = 60;
+
+export interface Prefer {
+  /** Seconds the caller would wait, 1 to 60; null when it would not. */
+  waitS: number | null;
+  respondAsync: boolean;
+}
+
+/** Unknown preferences are ignored, as RFC 7240 asks; `wait` beyond the most is cut to it, and the reply says so. */
+export function parsePrefer(header: string | string[] | undefined): Prefer {
+  if (header === undefined) return { waitS: null, respondAsync: false };
+  let waitS: number | null = null;
+  let respondAsync = false;
+  for (const part of (Array.isArray(header) ? header.join(',') : header).split(',')) {
+    const [name = '', value] = (part.split(';')[0] ?? '').split('=').map((piece) => piece.trim());
+    if (name.toLowerCase() === 'respond-async') respondAsync = true;
+    if (name.toLowerCase() === 'wait' && waitS === null) {
+      const seconds = Number(value?.replace(/^"(.*)"$/, '$1'));
+      if (value === undefined || !Number.isInteger(seconds) || seconds < 0)
+        throw new ApiError('invalid_header', 'The preference wait takes a whole number of seconds.', {
+          faults: [
+            {
+              pointer: 'Prefer',
+              message: 'wait is not a whole number of seconds',
+              expected: `wait=1 to wait=${WAIT_MAX_S}`,
+              got: part.trim(),
+            },
+          ],
+        });
+      waitS = Math.min(seconds, WAIT_MAX_S);
+    }
+  }
+  return { waitS: waitS === 0 ? null : waitS, respondAsync };
+}
+
+export interface CacheControl {
+  noCache: boolean;
+  noStore: boolean;
+  onlyIfCached: boolean;
+  /** Seconds; null for any age. */
+  maxAgeS: number | null;
+}
+
+const ANY: CacheControl = Object.freeze({ noCache: false, noStore: false, onlyIfCached: false, maxAgeS: null });
+
+/** Unknown directives are ignored, as RFC 9111 asks. */
+export function parseCacheControl(header: string | undefined): CacheControl {
+  if (header === undefined) return ANY;
+  const out = { ...ANY };
+  for (const part of header.split(',')) {
+    const [name = '', value] = part.split('=').map((piece) => piece.trim());
+    switch (name.toLowerCase()) {
+      case 'no-cache':
+        out.noCache = true;
+        break;
+      case 'no-store':
+        out.noStore = true;
+        break;
+      case 'only-if-cached':
+        out.onlyIfCached = true;
+        break;
+      case 'max-age': {
+        const seconds = Number(value?.replace(/^"(.*)"$/, '$1'));
+        if (value === undefined || !Number.isInteger(seconds) || seconds < 0)
+          throw new ApiError('invalid_header', 'The directive max-age takes a whole number of seconds.', {
+            faults: [
+              {
+                pointer: 'Cache-Control',
+                message: 'max-age is not a number of seconds',
+                expected: 'max-age=N',
+                got: part.trim(),
+              },
+            ],
+          });
+        out.maxAgeS = seconds;
+      }
+    }
+  }
+  return out;
+}

@@ -1,0 +1,45 @@
+/** BullMQ, in one place of the API: a queue per model, all on the one producer connection. */
+import { shardOf } from '@millrace/shared/ids';
+import { JOB_NAME, jobIdOf, jobOptions, type PredictJob } from '@millrace/shared/job';
+import type { Keys } from '@millrace/shared/keys';
+import type { Connection } from '@millrace/shared/redis';
+import { Queue } from 'bullmq';
+
+export interface Queues {
+  /** Adds a micro-batch; a repeated add with the same job id changes nothing. `priority` is BullMQ's number. */
+  add(model: string, version: string, ids: string[], priority: number, jobId?: string): Promise<void>;
+  /** Moves a waiting job to another priority; nothing happens when it is no longer waiting. */
+  lift(model: string, jobId: string, priority: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createQueues(connection: Connection, keys: Keys, onError: (error: Error) => void): Queues {
+  const queues = new Map<string, Queue<PredictJob>>();
+  function queueOf(model: string): Queue<PredictJob> {
+    let queue = queues.get(model);
+    if (!queue) {
+      queue = new Queue<PredictJob>(model, {
+        connection,
+        prefix: keys.bull(shardOf(model)),
+        // BullMQ's own event stream is not read: completion events are ours.
+        streams: { events: { maxLen: 100 } },
+        skipVersionCheck: true,
+      });
+      queue.on('error', onError);
+      queues.set(model, queue);
+    }
+    return queue;
+  }
+  return {
+    async add(model, version, ids, priority, jobId = jobIdOf(ids[0] as string)) {
+      await queueOf(model).add(JOB_NAME, { v: 1, version, ids }, jobOptions(jobId, priority));
+    },
+    async lift(model, jobId, priority) {
+      const job = await queueOf(model).getJob(jobId);
+      if (job && (job.priority === 0 || job.priority > priority)) await job.changePriority({ priority });
+    },
+    async close() {
+      await Promise.allSettled([...queues.values()].map((queue) => queue.close()));
+    },
+  };
+}

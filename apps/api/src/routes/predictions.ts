@@ -1,0 +1,165 @@
+/** Predictions: ask for one, fetch one, wait for one. */
+import { ApiError } from '@millrace/shared/errors';
+import { isTerminal, type PredictionRecord, type QueueEstimate, renderPrediction } from '@millrace/shared/prediction';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Finder } from '../finder.ts';
+import type { Outcome, Predict, PredictionBody } from '../predict.ts';
+import { type Prefer, parseCacheControl, parsePrefer, WAIT_MAX_S } from '../preferences.ts';
+import { GetQuery, IdParams, ModelParams, PredictionRequestBody, VersionParams } from '../schemas.ts';
+
+export interface PredictionRoutes {
+  predict: Predict;
+  finder: Finder;
+  tenantOf(request: FastifyRequest): string;
+  limits: { maxMetadata: number };
+}
+
+export function registerPredictions(app: FastifyInstance, means: PredictionRoutes): void {
+  const { predict, finder, tenantOf, limits } = means;
+
+  async function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const body = request.body as PredictionBody;
+    checkBody(body, limits.maxMetadata);
+    const { model, version } = request.params as { model: string; version?: string };
+    const prefer = parsePrefer(request.headers.prefer);
+    const outcome = await predict({
+      tenant: tenantOf(request),
+      model,
+      version,
+      body,
+      prefer,
+      cacheControl: parseCacheControl(request.headers['cache-control']),
+      idempotencyKey: idempotencyKeyOf(request),
+      signal: goneSignal(reply, prefer.waitS !== null),
+    });
+    return send(reply, outcome, prefer);
+  }
+
+  app.post('/v1/models/:model/predictions', { schema: { params: ModelParams, body: PredictionRequestBody } }, create);
+  app.post(
+    '/v1/models/:model/versions/:version/predictions',
+    { schema: { params: VersionParams, body: PredictionRequestBody } },
+    create,
+  );
+
+  app.get('/v1/predictions/:id', { schema: { params: IdParams, querystring: GetQuery } }, async (request, reply) => {
+    const { id } = request.params as { id: string };
+    const { wait } = request.query as { wait?: number };
+    const prefer = parsePrefer(request.headers.prefer);
+    const waitS = prefer.respondAsync ? null : (prefer.waitS ?? wait ?? null);
+    const tenant = tenantOf(request);
+    let found = await finder.get(tenant, id);
+    if (waitS && !isTerminal(found.record.status)) {
+      const awaited = await finder.await(tenant, found.record, waitS * 1000, goneSignal(reply, true));
+      if (awaited === null) return reply;
+      found = awaited;
+    }
+    preferenceApplied(reply, prefer);
+    if (!isTerminal(found.record.status)) return sendPending(reply, found.record, found.queue, 202);
+    const etag = etagOf(found.record);
+    reply.header('etag', etag).header('cache-control', 'private, no-cache');
+    if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send();
+    return json(reply, 200, renderPrediction(found.record));
+  });
+}
+
+function checkBody(body: PredictionBody, maxMetadata: number): void {
+  if ((body.input === undefined) === (body.inputs === undefined)) {
+    const got = body.input === undefined ? 'neither' : 'both';
+    throw new ApiError('invalid_request', `The body must have either input or inputs, and has ${got}.`, {
+      faults: [
+        {
+          pointer: body.input === undefined ? '/input' : '/inputs',
+          message: 'One of input and inputs is needed',
+          expected: 'input or inputs',
+          got,
+        },
+      ],
+    });
+  }
+  const size = body.metadata === undefined ? 0 : Buffer.byteLength(JSON.stringify(body.metadata));
+  if (size > maxMetadata)
+    throw new ApiError('invalid_request', `metadata is at most ${maxMetadata} bytes of JSON, and this is ${size}.`, {
+      faults: [
+        { pointer: '/metadata', message: 'Too large', expected: `at most ${maxMetadata} bytes`, got: `${size} bytes` },
+      ],
+    });
+}
+
+function idempotencyKeyOf(request: FastifyRequest): string | undefined {
+  const header = request.headers['idempotency-key'];
+  if (header === undefined) return undefined;
+  // The draft has a structured-field string, in quotes; most clients send it bare.
+  const key = String(header)
+    .trim()
+    .replace(/^"(.*)"$/, '$1');
+  if (key.length >= 1 && key.length <= 255 && /^[\x20-\x7e]+$/.test(key)) return key;
+  throw new ApiError('invalid_header', 'Idempotency-Key is 1 to 255 printable characters.', {
+    faults: [
+      {
+        pointer: 'Idempotency-Key',
+        message: 'Not usable as a key',
+        expected: '1 to 255 printable ASCII characters',
+        got: `${key.length} characters`,
+      },
+    ],
+  });
+}
+
+const NEVER = new AbortController().signal;
+
+/** Aborts when the connection closes before the answer is out. */
+function goneSignal(reply: FastifyReply, waits: boolean): AbortSignal {
+  if (!waits) return NEVER;
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
+
+function send(reply: FastifyReply, outcome: Outcome, prefer: Prefer): FastifyReply {
+  if (outcome.kind === 'gone') return reply;
+  reply.header('cache-status', outcome.cacheStatus);
+  preferenceApplied(reply, prefer);
+  switch (outcome.kind) {
+    case 'cached':
+      // The body begins {"id":"<36 characters>", and its attempts do not matter: it succeeded, so it is the last.
+      reply.header('age', String(outcome.ageS)).header('etag', `"${outcome.body.toString('latin1', 7, 43)}"`);
+      return json(reply, 200, outcome.body);
+    case 'answered':
+      reply.header('etag', etagOf(outcome.record));
+      return json(reply, 200, renderPrediction(outcome.record));
+    case 'accepted':
+      return sendPending(reply, outcome.record, outcome.queue, 202);
+  }
+}
+
+function sendPending(
+  reply: FastifyReply,
+  record: PredictionRecord,
+  queue: QueueEstimate | undefined,
+  code: number,
+): FastifyReply {
+  const seconds = queue ? Math.ceil((queue.estimatedCompletionAt - Date.now()) / 1000) : 1;
+  reply.header('location', `/v1/predictions/${record.id}`);
+  reply.header('retry-after', String(Math.max(1, Math.min(seconds, 60))));
+  return json(reply, code, renderPrediction(record, queue));
+}
+
+function preferenceApplied(reply: FastifyReply, prefer: Prefer): void {
+  if (prefer.respondAsync) reply.header('preference-applied', 'respond-async');
+  else if (prefer.waitS !== null) reply.header('preference-applied', `wait=${Math.min(prefer.waitS, WAIT_MAX_S)}`);
+}
+
+const etagOf = (record: PredictionRecord): string =>
+  record.status === 'succeeded' ? `"${record.id}"` : `"${record.id}.${record.attempts}.${record.status}"`;
+
+function matches(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  return header.trim() === '*' || header.split(',').some((one) => one.trim().replace(/^W\//, '') === etag);
+}
+
+function json(reply: FastifyReply, code: number, body: string | Buffer): FastifyReply {
+  return reply.code(code).header('content-type', 'application/json; charset=utf-8').send(body);
+}

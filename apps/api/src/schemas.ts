@@ -1,0 +1,75 @@
+/** The HTTP contract as TypeBox schemas: they validate, they type, and they are the OpenAPI document. */
+import { Type } from 'typebox';
+
+const closed = { additionalProperties: false } as const;
+
+export const ModelParams = Type.Object({
+  model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
+});
+
+export const VersionParams = Type.Object({
+  model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
+  version: Type.String({ minLength: 1, maxLength: 200, description: 'A version, or an alias of one.' }),
+});
+
+export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of a prediction.' }) });
+
+export const EntityParams = Type.Object({ entity: Type.String({ minLength: 1, maxLength: 100 }) });
+export const EntityKeyParams = Type.Object({
+  entity: Type.String({ minLength: 1, maxLength: 100 }),
+  key: Type.String({ minLength: 1, maxLength: 300 }),
+});
+
+export const GetQuery = Type.Object(
+  {
+    wait: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 60, description: 'Seconds to hold until it is terminal.' }),
+    ),
+  },
+  closed,
+);
+
+export const EntityQuery = Type.Object(
+  {
+    q: Type.Optional(Type.String({ maxLength: 200, description: 'Beginning or part of a name or alias.' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 10 })),
+  },
+  closed,
+);
+
+export const PrioritySchema = Type.Union([Type.Literal('low'), Type.Literal('normal'), Type.Literal('high')]);
+
+export const WebhookRequest = Type.Object(
+  {
+    url: Type.String({ minLength: 1, maxLength: 2_048, description: 'Where the event is sent; https.' }),
+    events: Type.Optional(
+      Type.Array(Type.String({ maxLength: 100 }), {
+        maxItems: 20,
+        description: 'Types of event; the terminal ones if absent.',
+      }),
+    ),
+  },
+  closed,
+);
+
+export const PredictionRequestBody = Type.Object(
+  {
+    input: Type.Optional(Type.Unknown({ description: 'One input, of the form that the model says.' })),
+    inputs: Type.Optional(
+      Type.Array(Type.Unknown(), { minItems: 1, description: 'Many inputs, answered as one prediction.' }),
+    ),
+    webhook: Type.Optional(WebhookRequest),
+    priority: Type.Optional(PrioritySchema),
+    expires_in: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 604_800,
+        description: 'Seconds after which an answer is of no use.',
+      }),
+    ),
+    metadata: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: "The caller's own; given back with the prediction." }),
+    ),
+  },
+  closed,
+);

@@ -1,0 +1,76 @@
+/** Takes predictions into the queue: micro-batches per model version and priority, live state and job in one round trip. */
+
+import { jobIdOf } from '@millrace/shared/job';
+import type { LiveStore, NewPrediction, QueueCounts, Submitted } from '@millrace/shared/live/store';
+import { BULL_PRIORITY, type Priority } from '@millrace/shared/prediction';
+import type { Logger } from 'pino';
+import { Lane } from './lane.ts';
+import type { Queues } from './queues.ts';
+
+/** Most predictions in one job: beyond it a batch gains nothing and one lost worker costs more. */
+const BATCH_MAX = 256;
+/** A lane that nobody used for this long is forgotten: versions come and go. */
+const IDLE_MS = 60_000;
+
+export interface Target {
+  model: string;
+  version: string;
+  digest: string;
+}
+
+export interface Submission {
+  target: Target;
+  priority: Priority;
+  item: NewPrediction;
+}
+
+export interface SubmitResult {
+  submitted: Submitted;
+  counts: QueueCounts;
+}
+
+export interface Submitter {
+  /** Resolves when live state and job are written; when it rejects, neither can be relied on. */
+  submit(submission: Submission): Promise<SubmitResult>;
+}
+
+export function createSubmitter(live: LiveStore, queues: Queues, log: Logger): Submitter {
+  const lanes = new Map<string, { lane: Lane<NewPrediction, SubmitResult>; usedAt: number }>();
+
+  async function send(target: Target, priority: Priority, items: NewPrediction[]): Promise<SubmitResult[]> {
+    const { model, version } = target;
+    const ids = items.filter(({ known }) => known === null).map(({ id }) => id);
+    const jobId = jobIdOf((items[0] as NewPrediction).id);
+    // Both go out on one connection, in this order, so the job is never there before the state that it names.
+    const [{ items: submitted, counts }] = await Promise.all([
+      live.submit(target, priority, jobId, items, Date.now()),
+      ids.length > 0 ? queues.add(model, version, ids, BULL_PRIORITY[priority], jobId) : undefined,
+    ]);
+    for (const one of submitted) {
+      if (one.outcome === 'follow' && one.leaderPriority > BULL_PRIORITY[priority]) {
+        queues
+          .lift(model, one.leaderJob, BULL_PRIORITY[priority])
+          .catch((error) => log.warn({ err: error, id: one.leader }, 'a leader could not be lifted'));
+      }
+    }
+    return submitted.map((one) => ({ submitted: one, counts }));
+  }
+
+  function laneOf(target: Target, priority: Priority): Lane<NewPrediction, SubmitResult> {
+    const name = `${target.model}/${target.version}/${target.digest}/${priority}`;
+    let entry = lanes.get(name);
+    if (!entry) {
+      const now = Date.now();
+      for (const [other, { lane, usedAt }] of lanes)
+        if (lane.gathered === 0 && now - usedAt > IDLE_MS) lanes.delete(other);
+      entry = { lane: new Lane((items) => send(target, priority, items), BATCH_MAX), usedAt: now };
+      lanes.set(name, entry);
+    }
+    entry.usedAt = Date.now();
+    return entry.lane;
+  }
+
+  return {
+    submit: ({ target, priority, item }) => laneOf(target, priority).add(item),
+  };
+}
