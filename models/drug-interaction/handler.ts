@@ -1,16 +1,16 @@
 /**
  * Two drugs, by name or structure, to the tensors of the drug-interaction model, and its probability back to an answer.
  *
- * A drug that the `drug` entity lists becomes its key. One that it does not is described here, by RDKit, with the
- * recipe of training/features.py; vectors.test.ts holds the two recipes to the same bits. RDKit is loaded when the first
- * structure is asked about, and in the API alone: the canonical form of a new drug carries its features with it.
+ * A drug that the `drug` entity lists becomes its key. One that it does not is described by RDKit, which is loaded when
+ * the first structure is asked about, and in the API alone: the canonical form of a new drug carries its features with
+ * it. They are computed by the recipe of training/features.py, and handler.test.ts holds the two to the same bits: the
+ * RDKit in package.json and the one in training/requirements.txt must be of the same release.
+ *
+ * All of it is in one file because a version's digest covers its handler and not what the handler imports.
  */
-import { defineHandler, type Entities, type Entity, InputError, type Static, Type } from '@millrace/shared/handler';
-import loadRDKit, { type MainModule, type Mol } from '@rdkit/rdkit';
+import { defineHandler, type Entities, InputError, type Static, Type } from '@millrace/shared/handler';
+import loadModule, { type MainModule, type Mol } from '@rdkit/rdkit';
 
-// The layout of a drug's vector, as training/graph.py has it: known (1 or 0), embedding, descriptors, counts of groups,
-// fingerprint words.
-const DIMENSIONS = 64;
 const DESCRIPTORS = [
   'amw',
   'CrippenClogP',
@@ -25,6 +25,7 @@ const DESCRIPTORS = [
   'tpsa',
   'CrippenMR',
 ] as const;
+
 // Counted up to GROUP_MAX each; the names are in training/features.py.
 const GROUPS = [
   '[#7;+,$([N;H2&+0][$([C,a]);!$([C,a](=O))]),$([N;H1&+0]([$([C,a]);!$([C,a](=O))])[$([C,a]);!$([C,a](=O))]),' +
@@ -37,15 +38,129 @@ const GROUPS = [
 ];
 const GROUP_MAX = 3;
 const NUMBERS = DESCRIPTORS.length + GROUPS.length;
-const BITS = 1024;
-const WORDS = (2 * BITS) / 16;
-const STRUCTURE_AT = 1 + DIMENSIONS;
-const WIDTH = STRUCTURE_AT + NUMBERS + WORDS;
 
-// RDKit's work grows steeply with size and with rings; these bounds hold every listed drug several times over and keep
-// the slowest accepted structure from stopping the API's event loop for long.
+const BITS = 1024;
+const ATOM_PAIRS = JSON.stringify({ nBits: BITS });
+const PATHS = JSON.stringify({ nBits: BITS, minPath: 1, maxPath: 5 });
+const WORDS = (2 * BITS) / 16;
+
+/** Numbers in the structure part of a drug's vector: descriptors, counts of groups, fingerprint words of 16 bits. */
+const STRUCTURE_WIDTH = NUMBERS + WORDS;
+
 const SMILES_LENGTH_MAX = 1000;
+// The largest listed drug has 101 atoms and ten rings. From some 600 atoms on RDKit's recursion runs over its WebAssembly
+// stack, which it does not check: it hangs or breaks for good. And its work grows steeply with rings.
+const ATOMS_MAX = 150;
 const RINGS_MAX = 24;
+
+const ATOM = /\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]/g;
+// Elements whose valence bounds how crowded an atom can be, and with that the number of paths through it.
+const BRACKET =
+  '\\[\\d*(?:H|Li|B|C|N|O|F|Na|Mg|Si|P|S|Cl|K|Ca|As|Se|Br|I|b|c|n|o|p|s|as|se)@{0,2}(?:H\\d*)?(?:[+-]+\\d*)?(?::\\d+)?\\]';
+const SMILES = new RegExp(`^(?:${BRACKET}|Br|Cl|[BCNOPSFIbcnops]|%\\d\\d|[\\d\\-=#:/\\\\.()~$])+$`);
+
+/** Whether a text is made of the atoms and bonds that a SMILES of the model's chemistry is made of; it may not parse. */
+function looksLikeSmiles(text: string): boolean {
+  return SMILES.test(text);
+}
+
+/** Why a text that looks like a SMILES is too little or too much to work on; undefined when it is neither. */
+function outOfBounds(smiles: string): string | undefined {
+  const atoms = smiles.match(ATOM) ?? [];
+  if (atoms.filter(isHeavy).length < 2) return 'has fewer than two atoms, which leaves nothing to compare';
+  if (atoms.length > ATOMS_MAX) return `has ${atoms.length} atoms; ${ATOMS_MAX} are the most`;
+  const closures = smiles.replace(/\[[^\]]*\]/g, '').match(/%\d\d|\d/g) ?? [];
+  return closures.length / 2 > RINGS_MAX ? `has more than ${RINGS_MAX} rings` : undefined;
+}
+
+interface Structure {
+  /** Canonical, of the largest part alone: no salt, no water. */
+  smiles: string;
+  /** '' when InChI has none for it. */
+  inchikey: string;
+  /** Numbers (float32), then fingerprint bits; see `writeStructure`. */
+  features: Buffer;
+}
+
+/** RDKit, loaded. Its memory outlives JavaScript's, so every molecule taken from it is given back. */
+class Chemistry {
+  readonly #module: MainModule;
+  readonly #groups: Mol[];
+
+  constructor(module: MainModule) {
+    this.#module = module;
+    this.#groups = GROUPS.map((smarts) => {
+      const pattern = module.get_qmol(smarts);
+      if (pattern === null) throw new Error(`RDKit cannot read the pattern ${smarts}`);
+      return pattern;
+    });
+  }
+
+  /** The structure a SMILES stands for; undefined when it does not parse. */
+  read(text: string): Structure | undefined {
+    const whole = this.#module.get_mol(text);
+    if (whole === null) return undefined;
+    const canonical = whole.get_smiles();
+    whole.delete();
+    // Read again from its canonical SMILES, as in training: the order in which atoms were written decides nothing.
+    const smiles = this.#largestPart(canonical);
+    const molecule = this.#module.get_mol(smiles);
+    if (molecule === null) return undefined;
+    try {
+      const inchi = molecule.get_inchi();
+      const inchikey = inchi === '' ? '' : this.#module.get_inchikey_for_inchi(inchi);
+      return { smiles, inchikey, features: this.#features(molecule) };
+    } finally {
+      molecule.delete();
+    }
+  }
+
+  /** The part with the most atoms other than hydrogen; of equal ones the first by SMILES. */
+  #largestPart(smiles: string): string {
+    const parts = smiles.split('.').map((part) => ({ part, atoms: (part.match(ATOM) ?? []).filter(isHeavy).length }));
+    parts.sort((x, y) => y.atoms - x.atoms || (x.part < y.part ? -1 : 1));
+    return parts[0]?.part ?? smiles;
+  }
+
+  #features(molecule: Mol): Buffer {
+    const bytes = Buffer.alloc(NUMBERS * 4 + (2 * BITS) / 8);
+    const descriptors = JSON.parse(molecule.get_descriptors()) as Record<string, number>;
+    DESCRIPTORS.forEach((name, index) => {
+      bytes.writeFloatLE(descriptors[name] ?? Number.NaN, index * 4);
+    });
+    this.#groups.forEach((pattern, index) => {
+      const matches = JSON.parse(molecule.get_substruct_matches(pattern)) as unknown; // an empty object for none
+      const count = Array.isArray(matches) ? Math.min(matches.length, GROUP_MAX) : 0;
+      bytes.writeFloatLE(count, (DESCRIPTORS.length + index) * 4);
+    });
+    bytes.set(molecule.get_atom_pair_fp_as_uint8array(ATOM_PAIRS), NUMBERS * 4);
+    bytes.set(molecule.get_rdkit_fp_as_uint8array(PATHS), NUMBERS * 4 + BITS / 8);
+    return bytes;
+  }
+}
+
+function isHeavy(atom: string): boolean {
+  return !/^\[\d*H[+\]]/.test(atom);
+}
+
+/** Loads a fresh RDKit, in some 100 ms. */
+export async function loadChemistry(): Promise<Chemistry> {
+  // The package is CommonJS: its types call the function `default`, Node hands over the function itself.
+  const module = await (loadModule as unknown as () => Promise<MainModule>)();
+  module.disable_logging();
+  return new Chemistry(module);
+}
+
+/** Features spread into the structure part of a vector: numbers, then the bits, sixteen to a number, the lowest first. */
+export function writeStructure(features: Buffer, into: Float32Array, offset: number): void {
+  for (let i = 0; i < NUMBERS; i++) into[offset + i] = features.readFloatLE(i * 4);
+  for (let i = 0; i < WORDS; i++) into[offset + NUMBERS + i] = features.readUInt16LE(NUMBERS * 4 + 2 * i);
+}
+
+// The layout of a drug's vector, as training/graph.py has it: known (1 or 0), embedding, structure.
+const DIMENSIONS = 64;
+const STRUCTURE_AT = 1 + DIMENSIONS;
+const WIDTH = STRUCTURE_AT + STRUCTURE_WIDTH;
 
 const SmilesInput = Type.Object(
   { smiles: Type.String({ minLength: 1, maxLength: SMILES_LENGTH_MAX, examples: ['CC(=O)Oc1ccccc1C(=O)O'] }) },
@@ -58,7 +173,7 @@ function drugInput(examples: string[]) {
       minLength: 1,
       maxLength: SMILES_LENGTH_MAX,
       description:
-        'A name, an alias or an InChIKey, in any case; else a SMILES. A known name is never read as a SMILES.',
+        'A name, alias or InChIKey, in any case; else a SMILES. What is a known name is never read as a SMILES.',
       examples,
     }),
     SmilesInput,
@@ -66,7 +181,7 @@ function drugInput(examples: string[]) {
 }
 
 const Input = Type.Object(
-  { drug_a: drugInput(['Warfarin', 'aspirin']), drug_b: drugInput(['Fluconazole', 'CC(C)Cc1ccc(cc1)C(C)C(=O)O']) },
+  { drug_a: drugInput(['Warfarin', 'aspirin']), drug_b: drugInput(['Fluconazole', 'CN1C=NC2=C1C(=O)N(C)C(=O)N2C']) },
   { additionalProperties: false },
 );
 
@@ -87,17 +202,15 @@ type DrugInput = Static<typeof Input>['drug_a'];
 type Drug = string | { smiles: string; features: string };
 type Row = [Drug, Drug];
 
-let rdkit: MainModule | undefined;
-let loading: Promise<MainModule> | undefined;
+let chemistry: Chemistry | undefined;
+let loading: Promise<Chemistry> | undefined;
 
-/** RDKit, loaded once; a failed load is tried again by the next one who asks. */
-function load(): Promise<MainModule> {
-  // The package is CommonJS: its types call the function `default`, Node hands over the function itself.
-  loading ??= (loadRDKit as unknown as () => Promise<MainModule>)().then(
-    (module) => {
-      module.disable_logging();
-      rdkit = module;
-      return module;
+/** RDKit, loaded once for all who wait; a failed load is tried again by the next one who asks. */
+function load(): Promise<Chemistry> {
+  loading ??= loadChemistry().then(
+    (loaded) => {
+      chemistry = loaded;
+      return loaded;
     },
     (error) => {
       loading = undefined;
@@ -107,147 +220,88 @@ function load(): Promise<MainModule> {
   return loading;
 }
 
-// Elements whose valences bound how crowded an atom can be, and with it the number of paths through it.
-const TOKEN =
-  /^(?:\[\d*(?:H|B|C|N|O|F|Na|Mg|Si|P|S|Cl|K|Ca|As|Se|Br|Li|I|b|c|n|o|p|s|as|se)[@A-Z]{0,3}\d*(?:H\d*)?(?:[+-]+\d*)?(?::\d+)?\]|Br|Cl|[BCNOPSFIbcnops]|%\d\d|[\d\-=#:/\\.()~$])+$/;
-
-function ringBonds(smiles: string): number {
-  const closures = smiles.replace(/\[[^\]]*\]/g, '').match(/%\d\d|\d/g);
-  return (closures?.length ?? 0) / 2;
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
-/** The heaviest part of a structure of several (a salt, a hydrate); of equal ones the first by SMILES. */
-function largestPart(module: MainModule, smiles: string): string {
-  if (!smiles.includes('.')) return smiles;
-  const sized = smiles.split('.').map((part) => {
-    const molecule = module.get_mol(part);
-    const atoms = molecule?.get_num_atoms(true) ?? 0;
-    molecule?.delete();
-    return { part, atoms };
-  });
-  sized.sort((x, y) => y.atoms - x.atoms || (x.part < y.part ? -1 : 1));
-  return sized[0]?.part ?? smiles;
-}
-
-let patterns: Mol[] | undefined;
-
-function groupsOf(module: MainModule, molecule: Mol): number[] {
-  patterns ??= GROUPS.map((smarts) => module.get_qmol(smarts) as Mol);
-  return patterns.map((pattern) => {
-    const matches = JSON.parse(molecule.get_substruct_matches(pattern)) as unknown;
-    return Array.isArray(matches) ? Math.min(matches.length, GROUP_MAX) : 0; // none is an empty object
-  });
-}
-
-/** The features of a molecule, as training/features.py computes them: numbers (float32), then fingerprint bits. */
-export function featuresOf(module: MainModule, molecule: Mol): Buffer {
-  const bytes = Buffer.alloc(NUMBERS * 4 + (2 * BITS) / 8);
-  const descriptors = JSON.parse(molecule.get_descriptors()) as Record<string, number>;
-  const numbers = [...DESCRIPTORS.map((name) => descriptors[name] ?? Number.NaN), ...groupsOf(module, molecule)];
-  numbers.forEach((value, index) => {
-    bytes.writeFloatLE(value, index * 4);
-  });
-  bytes.set(molecule.get_atom_pair_fp_as_uint8array(JSON.stringify({ nBits: BITS })), NUMBERS * 4);
-  const paths = molecule.get_rdkit_fp_as_uint8array(JSON.stringify({ nBits: BITS, minPath: 1, maxPath: 5 }));
-  bytes.set(paths, NUMBERS * 4 + BITS / 8);
-  return bytes;
-}
-
-/** Features spread into the structure part of a vector: numbers, then the bits, sixteen to a number. */
-export function writeStructure(features: Buffer, into: Float32Array, offset: number): void {
-  for (let i = 0; i < NUMBERS; i++) into[offset + i] = features.readFloatLE(i * 4);
-  for (let i = 0; i < WORDS; i++) into[offset + NUMBERS + i] = features.readUInt16LE(NUMBERS * 4 + 2 * i);
-}
-
-/** The listed drug that a molecule is: whatever its charge; and drawn without stereochemistry, if only one fits. */
-function listedAs(module: MainModule, molecule: Mol, entities: Entities): Entity | undefined {
-  const key = module.get_inchikey_for_inchi(molecule.get_inchi());
-  // The last letter tells the protonation: N is none.
-  return key === '' ? undefined : entities.find('drug', `${key.slice(0, -1)}N`);
-}
-
-function unknown(pointer: string, text: string, entities: Entities, message: string): InputError {
+function unknown(pointer: string, text: string, why: string, entities: Entities): InputError {
   const suggestions = entities.near('drug', text.slice(0, 100), 5);
-  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   const hint = suggestions.length > 0 ? ` Did you mean ${suggestions.join(', ')}?` : '';
   return new InputError({
     pointer,
-    message: `"${shown}" ${message}${hint}`,
+    message: `"${shorten(text)}" ${why}.${hint}`,
     expected: 'a drug by name, alias or InChIKey, or a SMILES',
-    got: shown,
+    got: shorten(text),
     suggestions,
   });
 }
 
 function unreadable(pointer: string, smiles: string, why: string): InputError {
-  const shown = smiles.length > 60 ? `${smiles.slice(0, 60)}…` : smiles;
-  return new InputError({ pointer, message: `"${shown}" ${why}`, expected: 'a valid SMILES', got: shown });
-}
-
-/** A structure to the drug it is. Throws InputError when it is none. */
-function fromSmiles(module: MainModule, input: DrugInput, pointer: string, entities: Entities): Drug {
-  const named = typeof input === 'string';
-  const text = (named ? input : input.smiles).trim();
-  const at = named ? pointer : `${pointer}/smiles`;
-  if (ringBonds(text) > RINGS_MAX) throw unreadable(at, text, `is a SMILES with more than ${RINGS_MAX} rings.`);
-  const whole = module.get_mol(text);
-  if (whole === null) {
-    if (named) throw unknown(at, text, entities, 'is not a drug known here, and as a SMILES it does not parse.');
-    throw unreadable(at, text, 'is not a valid SMILES: it does not parse.');
-  }
-  const smiles = largestPart(module, whole.get_smiles());
-  whole.delete();
-  // Read again from its canonical SMILES, as training does: atom order decides nothing.
-  const molecule = module.get_mol(smiles);
-  if (molecule === null) throw unreadable(at, text, 'is not a valid SMILES: it does not parse.');
-  try {
-    if (molecule.get_num_atoms(true) < 2) throw unreadable(at, text, 'is a SMILES of fewer than two atoms.');
-    const listed = listedAs(module, molecule, entities);
-    if (listed !== undefined) return listed.key;
-    return { smiles, features: featuresOf(module, molecule).toString('base64') };
-  } finally {
-    molecule.delete();
-  }
+  const got = shorten(smiles);
+  return new InputError({ pointer, message: `"${got}" ${why}.`, expected: 'a valid SMILES', got });
 }
 
 /** The key of a drug given by name; undefined for what may be a SMILES. Throws InputError for what is neither. */
 function fromName(input: DrugInput, pointer: string, entities: Entities): string | undefined {
-  if (typeof input !== 'string') {
-    if (TOKEN.test(input.smiles.trim())) return undefined;
-    throw unreadable(
-      `${pointer}/smiles`,
-      input.smiles,
-      'is not a valid SMILES: it has a part that is no atom or bond.',
-    );
-  }
-  const listed = entities.find('drug', input);
+  const byName = typeof input === 'string';
+  const text = byName ? input : input.smiles;
+  const listed = byName ? entities.find('drug', text) : undefined;
   if (listed !== undefined) return listed.key;
-  if (TOKEN.test(input.trim())) return undefined;
-  throw unknown(pointer, input, entities, 'is neither a drug known here nor a valid SMILES.');
-}
-
-function order(drug: Drug): string {
-  return typeof drug === 'string' ? drug : drug.smiles;
-}
-
-/** The pair in the one order that both ways of asking share: descending, so that the documented example keeps its own. */
-function pair(a: Drug, b: Drug, entities: Entities): Row {
-  const first = order(a);
-  const second = order(b);
-  if (first === second) {
-    const name = nameOf(a, entities);
-    throw new InputError({
-      pointer: '/drug_b',
-      message: `drug_a and drug_b are the same drug, ${name}.`,
-      expected: 'two different drugs',
-      got: name,
-    });
+  const at = byName ? pointer : `${pointer}/smiles`;
+  if (!looksLikeSmiles(text.trim())) {
+    if (byName) throw unknown(at, text, 'is neither a drug known here nor a valid SMILES', entities);
+    throw unreadable(at, text, 'is not a valid SMILES: a part of it is no bond and no atom that the model knows');
   }
-  return first > second ? [a, b] : [b, a];
+  const bound = outOfBounds(text.trim());
+  if (bound !== undefined) throw unreadable(at, text, `as a SMILES ${bound}`);
+  return undefined;
+}
+
+/** The structure of a SMILES; undefined when it does not parse. */
+function readStructure(loaded: Chemistry, text: string, pointer: string): Structure | undefined {
+  try {
+    return loaded.read(text);
+  } catch (error) {
+    // A trap inside WebAssembly leaves RDKit broken for every later caller. The next one gets a fresh one.
+    if (chemistry === loaded) {
+      chemistry = undefined;
+      loading = undefined;
+    }
+    throw Object.assign(unreadable(pointer, text, 'is a SMILES that RDKit breaks on'), { cause: error });
+  }
+}
+
+/** The drug that a SMILES stands for: a listed one, whatever its charge and salt, or a new one. */
+function fromSmiles(loaded: Chemistry, input: DrugInput, pointer: string, entities: Entities): Drug {
+  const byName = typeof input === 'string';
+  const text = (byName ? input : input.smiles).trim();
+  const at = byName ? pointer : `${pointer}/smiles`;
+  const structure = readStructure(loaded, text, at);
+  if (structure === undefined) {
+    if (byName) throw unknown(at, text, 'is not a drug known here, and as a SMILES it does not parse', entities);
+    throw unreadable(at, text, 'is not a valid SMILES: it does not parse');
+  }
+  // The last letter of an InChIKey is the protonation. Drugs are listed uncharged: N.
+  const listed = structure.inchikey && entities.find('drug', `${structure.inchikey.slice(0, -1)}N`);
+  if (listed) return listed.key;
+  return { smiles: structure.smiles, features: structure.features.toString('base64') };
 }
 
 function nameOf(drug: Drug, entities: Entities): string {
   return typeof drug === 'string' ? (entities.get('drug', drug)?.name ?? drug) : drug.smiles;
+}
+
+/** The pair in the order that both ways of asking share: descending, so that the documented example keeps its own. */
+function pair(a: Drug, b: Drug, entities: Entities): Row {
+  const [first, second] = [a, b].map((drug) => (typeof drug === 'string' ? drug : drug.smiles)) as [string, string];
+  if (first !== second) return first > second ? [a, b] : [b, a];
+  const got = nameOf(a, entities);
+  throw new InputError({
+    pointer: '/drug_b',
+    message: `drug_a and drug_b are the same drug, ${got}.`,
+    expected: 'two different drugs',
+    got,
+  });
 }
 
 function writeVector(drug: Drug, into: Float32Array, offset: number, entities: Entities): void {
@@ -261,10 +315,10 @@ function writeVector(drug: Drug, into: Float32Array, offset: number, entities: E
   into.set(vector, offset);
 }
 
-function basisOf([a, b]: Row, entities: Entities): Static<typeof Output>['basis'] {
-  if (typeof a !== 'string' || typeof b !== 'string') return 'structure';
-  const drawn = (key: string) => entities.get('drug', key)?.attributes.smiles !== '';
-  return drawn(a) && drawn(b) ? 'structure and profile' : 'profile';
+function basisOf(row: Row, entities: Entities): Static<typeof Output>['basis'] {
+  if (row.some((drug) => typeof drug !== 'string')) return 'structure';
+  const drawn = row.every((key) => entities.get('drug', key as string)?.attributes.smiles);
+  return drawn ? 'structure and profile' : 'profile';
 }
 
 export default defineHandler({
@@ -275,13 +329,13 @@ export default defineHandler({
     const a = fromName(input.drug_a, '/drug_a', entities);
     const b = fromName(input.drug_b, '/drug_b', entities);
     if (a !== undefined && b !== undefined) return pair(a, b, entities);
-    const finish = (module: MainModule) =>
+    const finish = (loaded: Chemistry) =>
       pair(
-        a ?? fromSmiles(module, input.drug_a, '/drug_a', entities),
-        b ?? fromSmiles(module, input.drug_b, '/drug_b', entities),
+        a ?? fromSmiles(loaded, input.drug_a, '/drug_a', entities),
+        b ?? fromSmiles(loaded, input.drug_b, '/drug_b', entities),
         entities,
       );
-    return rdkit === undefined ? load().then(finish) : finish(rdkit);
+    return chemistry === undefined ? load().then(finish) : finish(chemistry);
   },
 
   encode(rows, { entities }) {
@@ -298,7 +352,7 @@ export default defineHandler({
   decode(tensors, rows, { entities }) {
     const probabilities = tensors.probability?.data as Float32Array;
     return rows.map((row, index) => {
-      // Six decimals: float32 has no more to say, and the answer stays short.
+      // Six decimals: a float32 has no more to say, and the answer stays short.
       const probability = Math.round((probabilities[index] as number) * 1e6) / 1e6;
       return {
         interaction: probability >= 0.5,

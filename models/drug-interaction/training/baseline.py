@@ -1,8 +1,8 @@
 """The DDI-MLops pipeline's own model, as its training script has it: a random forest on five similarities.
 
 Same grid, same folds, same seeds, same split. Three things are not as in the pipeline: pairs of a drug with itself are
-left out (they are all "no" and their similarity is 1), the first line of every matrix is read (the pipeline takes it for
-column names, which shifts all rows by one), and the columns have a fixed order (it takes them from a Python set).
+left out (they are all "no" and their similarity is 1), the first line of every matrix is read (the pipeline takes it
+for column names, which shifts all rows by one), and the columns have a fixed order (it takes them from a Python set).
 """
 
 import numpy as np
@@ -61,22 +61,38 @@ def to_onnx(forest, description):
 
     count = len(splits)
     node = helper.make_node(
-        'TreeEnsemble', ['similarities'], ['votes'], name='forest', domain='ai.onnx.ml', n_targets=1, aggregate_function=1,
-        post_transform=0, tree_roots=roots, nodes_featureids=features,
+        'TreeEnsemble',
+        ['similarities'],
+        ['votes'],
+        name='forest',
+        domain='ai.onnx.ml',
+        n_targets=1,
+        aggregate_function=1,
+        post_transform=0,
+        tree_roots=roots,
+        nodes_featureids=features,
         nodes_splits=numpy_helper.from_array(round_down(splits), 'splits'),
         nodes_modes=numpy_helper.from_array(np.zeros(count, np.uint8), 'modes'),  # 0: value <= split goes to true
-        nodes_truenodeids=true_ids, nodes_trueleafs=true_leaf, nodes_falsenodeids=false_ids, nodes_falseleafs=false_leaf,
-        leaf_targetids=[0] * len(weights), leaf_weights=numpy_helper.from_array(np.array(weights, np.float32), 'weights'),
+        nodes_truenodeids=true_ids,
+        nodes_trueleafs=true_leaf,
+        nodes_falsenodeids=false_ids,
+        nodes_falseleafs=false_leaf,
+        leaf_targetids=[0] * len(weights),
+        leaf_weights=numpy_helper.from_array(np.array(weights, np.float32), 'weights'),
     )
     axis = numpy_helper.from_array(np.array([1], np.int64), 'axis')
     squeeze = helper.make_node('Squeeze', ['votes', 'axis'], ['probability'], name='squeeze')
     graph = helper.make_graph(
-        [node, squeeze], 'drug_interaction_similarity',
+        [node, squeeze],
+        'drug_interaction_similarity',
         [helper.make_tensor_value_info('similarities', TensorProto.FLOAT, ['batch', len(SIMILARITIES)])],
-        [helper.make_tensor_value_info('probability', TensorProto.FLOAT, ['batch'])], [axis],
+        [helper.make_tensor_value_info('probability', TensorProto.FLOAT, ['batch'])],
+        [axis],
     )
     opsets = [helper.make_opsetid('', 18), helper.make_opsetid('ai.onnx.ml', 5)]
-    made = helper.make_model(graph, opset_imports=opsets, producer_name='millrace', ir_version=9, doc_string=description)
+    made = helper.make_model(
+        graph, opset_imports=opsets, producer_name='millrace', ir_version=9, doc_string=description
+    )
     onnx.checker.check_model(made)
     return made
 

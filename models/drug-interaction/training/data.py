@@ -11,7 +11,9 @@ SIMILARITIES = ['MACCS', 'RWsim', 'feat_sim', 'fingerprint_sim', 'smiles_sim']
 
 def read_matrix(path):
     with open(path, encoding='utf-8') as lines:
-        return np.array([[float(cell) for cell in line.strip().rstrip(',').split(',')] for line in lines if line.strip()])
+        return np.array(
+            [[float(cell) for cell in line.strip().rstrip(',').split(',')] for line in lines if line.strip()]
+        )
 
 
 def read(directory):
@@ -50,7 +52,7 @@ def split_pairs(pairs):
 
 
 def split_drugs(pairs, count):
-    """(train, test, unseen): pairs of seen drugs alone; pairs with one or two drugs of the 20 % that training never saw."""
+    """(train, test, unseen): pairs of seen drugs alone; pairs with one or two of the 20 % of drugs held out."""
     _, held = train_test_split(np.arange(count), test_size=0.2, random_state=SEED)
     unseen = np.zeros(count, bool)
     unseen[held] = True

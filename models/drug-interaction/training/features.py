@@ -1,7 +1,8 @@
-"""What the model knows of a structure: two fingerprints, twelve descriptors and six counts of groups. `handler.ts` holds the same recipe.
+"""What the model knows of a structure: two fingerprints, twelve descriptors and six counts of groups.
 
-A test compares the two bit by bit, so both sides must run the same RDKit release (see requirements.txt and the
-`@rdkit/rdkit` in package.json). Everything is computed from the molecule as RDKit reads it from its canonical SMILES.
+`structure.ts` holds the same recipe. A test compares the two bit by bit, so both sides must run the same RDKit release
+(see requirements.txt and the `@rdkit/rdkit` in package.json). Everything is computed from the molecule as RDKit reads
+it from its canonical SMILES.
 """
 
 import numpy as np
@@ -35,7 +36,8 @@ DESCRIPTORS = {
 
 # Groups that say much about how a drug is taken up, bound and broken down. A count stops at three.
 GROUPS = {
-    'basic': '[#7;+,$([N;H2&+0][$([C,a]);!$([C,a](=O))]),$([N;H1&+0]([$([C,a]);!$([C,a](=O))])[$([C,a]);!$([C,a](=O))]),'
+    'basic': '[#7;+,$([N;H2&+0][$([C,a]);!$([C,a](=O))]),'
+    '$([N;H1&+0]([$([C,a]);!$([C,a](=O))])[$([C,a]);!$([C,a](=O))]),'
     '$([N;H0&+0]([C;!$(C(=O))])([C;!$(C(=O))])[C;!$(C(=O))])]',
     'acid': '[$([C,S](=[O,S,P])-[O;H1,-1])]',
     'halogen': '[F,Cl,Br,I]',

@@ -1,7 +1,8 @@
 """The model as an ONNX graph, and the rows of the drug entity that feed it.
 
 A drug comes in as one float32 vector: [1 when it is known and 0 when it is new, its embedding (zeros when new), 12
-descriptors, 6 counts, 128 packed fingerprint words]. Inputs `a` and `b` are [batch, width]; output `probability` is [batch].
+descriptors, 6 counts, 128 packed fingerprint words]. Inputs `a` and `b` are [batch, width]; output `probability` is
+[batch].
 
 The two inputs meet in a product of embeddings and a count, so the answer is the same, to the bit, in either order. What
 estimates new drugs sits in one branch of an `If`: a batch without a new drug skips it. Fingerprints of the reference
@@ -33,13 +34,15 @@ class Builder:
 
 
 def slice_columns(build, tensor, start, end, name):
-    bounds = [build.constant(f'{name}_{part}', [value], np.int64) for part, value in
-              (('start', start), ('end', end), ('axis', 1))]
+    bounds = [
+        build.constant(f'{name}_{part}', [value], np.int64)
+        for part, value in (('start', start), ('end', end), ('axis', 1))
+    ]
     return build.node('Slice', [tensor, *bounds], name)
 
 
 def estimate_branch(embedding, drugs, dimensions):
-    """The subgraph [2n, width] -> [2n, dimensions] that gives new drugs the embedding of their structural neighbours."""
+    """The subgraph [2n, width] -> [2n, dimensions] that gives new drugs the embedding of what looks like them."""
     build = Builder('new/')
     kernel = embedding.structures
     start = 1 + dimensions
@@ -65,8 +68,9 @@ def estimate_branch(embedding, drugs, dimensions):
         own = slice_columns(build, bits, index * BITS, (index + 1) * BITS, name)
         # A last column of ones counts the drug's own bits in the same product.
         columns = np.concatenate([reference.T, np.ones((BITS, 1))], axis=1)
-        counts_int = build.node('MatMulInteger', [own, build.constant(f'{name}_reference', columns, np.uint8)],
-                                f'{name}_counts_int')
+        counts_int = build.node(
+            'MatMulInteger', [own, build.constant(f'{name}_reference', columns, np.uint8)], f'{name}_counts_int'
+        )
         counts = build.node('Cast', [counts_int], f'{name}_counts', to=TensorProto.FLOAT)
         common = slice_columns(build, counts, 0, len(reference), f'{name}_common')
         count = slice_columns(build, counts, len(reference), len(reference) + 1, f'{name}_count')
@@ -81,12 +85,18 @@ def estimate_branch(embedding, drugs, dimensions):
     # Squared distance as x^2 + r^2 - 2xr, so that it is one product.
     centred = build.node('Sub', [numbers, build.constant('mean', kernel.mean)], 'centred')
     scaled = build.node('Div', [centred, build.constant('scale', kernel.scale)], 'scaled')
-    clipped = build.node('Clip', [scaled, build.constant('low_bound', -3.0), build.constant('high_bound', 3.0)], 'clipped')
+    clipped = build.node(
+        'Clip', [scaled, build.constant('low_bound', -3.0), build.constant('high_bound', 3.0)], 'clipped'
+    )
     squares = build.node('Mul', [clipped, clipped], 'squares')
-    own_square = build.node('ReduceSum', [squares, build.constant('square_axes', [1], np.int64)], 'own_square', keepdims=1)
+    own_square = build.node(
+        'ReduceSum', [squares, build.constant('square_axes', [1], np.int64)], 'own_square', keepdims=1
+    )
     reference = kernel.reference[0]
     crossed = build.node('MatMul', [clipped, build.constant('reference', -2.0 * reference.T)], 'crossed')
-    far = build.node('Add', [own_square, build.constant('reference_square', (reference**2).sum(axis=1)[None, :])], 'far')
+    far = build.node(
+        'Add', [own_square, build.constant('reference_square', (reference**2).sum(axis=1)[None, :])], 'far'
+    )
     apart = build.node('Add', [far, crossed], 'apart')
     exponent = build.node('Mul', [apart, build.constant('width', -kernel.number_width / NUMBERS)], 'exponent')
     gaussian = build.node('Exp', [exponent], 'gaussian')
@@ -125,13 +135,19 @@ def to_onnx(model, description):
     least = build.node('ReduceMin', [known], 'least', keepdims=0)
     any_new = build.node('Less', [least, build.constant('half', 0.5)], 'any_new')
     vectors = build.node(
-        'If', [any_new], 'vectors',
+        'If',
+        [any_new],
+        'vectors',
         then_branch=estimate_branch(embedding, drugs, dimensions),
         else_branch=known_branch(drugs, dimensions),
     )
     # Halves of equal size: the first n rows are a, the others b.
-    build.nodes.append(helper.make_node('Split', [vectors], ['vector_a', 'vector_b'], name='split', axis=0, num_outputs=2))
-    build.nodes.append(helper.make_node('Split', [known], ['known_a', 'known_b'], name='split_known', axis=0, num_outputs=2))
+    build.nodes.append(
+        helper.make_node('Split', [vectors], ['vector_a', 'vector_b'], name='split', axis=0, num_outputs=2)
+    )
+    build.nodes.append(
+        helper.make_node('Split', [known], ['known_a', 'known_b'], name='split_known', axis=0, num_outputs=2)
+    )
     product = build.node('Mul', ['vector_a', 'vector_b'], 'product')
     score = build.node('MatMul', [product, build.constant('signs', embedding.signs[:, None])], 'score')
 
@@ -151,8 +167,13 @@ def to_onnx(model, description):
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ['batch', width]) for name in ('a', 'b')]
     outputs = [helper.make_tensor_value_info('probability', TensorProto.FLOAT, ['batch'])]
     graph = helper.make_graph(build.nodes, 'drug_interaction', inputs, outputs, build.constants)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], producer_name='millrace', ir_version=9,
-                             doc_string=description)
+    made = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid('', 18)],
+        producer_name='millrace',
+        ir_version=9,
+        doc_string=description,
+    )
     onnx.checker.check_model(made, full_check=True)
     return made
 

@@ -1,10 +1,10 @@
 """The model: kernel ridge regression over pairs of drugs, with every drug reduced to an embedding.
 
-Two drugs are alike when they are known to interact with the same others (profile) and when they look alike (structure).
-With K[a,c] for how alike a and c are, the score of a pair is `sum over known pairs (c,d) of alpha[c,d] * (K[a,c] K[b,d] +
-K[a,d] K[b,c])`: symmetric by construction. Over n drugs the scores are one symmetric matrix `F = K A K`, and its leading
-eigenvectors give each drug a vector `e` with `F[a,b] = sum of sign * e[a] * e[b]`. A new drug has no profile: its vector is
-estimated from those of its structural neighbours by ridge regression.
+Two drugs are alike when they are known to interact with the same others (profile) and when they look alike
+(structure). With K[a,c] for how alike a and c are, the score of a pair is the sum over known pairs (c,d) of
+alpha[c,d] * (K[a,c] K[b,d] + K[a,d] K[b,c]): symmetric by construction. Over n drugs the scores are one symmetric
+matrix F = K A K, and its leading eigenvectors give each drug a vector e with F[a,b] = sum of sign * e[a] * e[b]. A new
+drug has no profile: its vector is estimated from those of its structural neighbours by ridge regression.
 
 Profiles have holes where pairs are unknown. They are compared twice: first over what both drugs have, then with the
 holes filled in by the scores that came of it.
@@ -97,7 +97,7 @@ def scores_of(target, structures, settings):
 
 
 def structure_similarities(kernel, vectors):
-    """Structure kernel [n,n] of the reference drugs among themselves; what has no structure is alike to itself alone."""
+    """[n,n] among the reference drugs; what has no structure is alike to itself alone."""
     drawn = vectors.any(axis=1)
     among = np.eye(len(vectors))
     among[np.ix_(drawn, drawn)] = kernel(vectors[drawn])
@@ -158,7 +158,11 @@ class Model:
         target = target_matrix(pairs, index, labels)[np.ix_(where, where)]
         self.embedding = Embedding(target, vectors[where], self.settings)
         one, both = left_out_drugs(target, vectors[where], self.settings)
-        self.curves = [fit_curve(*left_out_pairs(target, vectors[where], self.settings)), fit_curve(*one), fit_curve(*both)]
+        self.curves = [
+            fit_curve(*left_out_pairs(target, vectors[where], self.settings)),
+            fit_curve(*one),
+            fit_curve(*both),
+        ]
         self.vectors = self.embedding.of_structures(vectors)
         self.vectors[where] = self.embedding.known
         return self

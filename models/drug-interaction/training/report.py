@@ -19,7 +19,8 @@ def bins_of(truth, probability):
     which = np.minimum((probability * BINS).astype(int), BINS - 1)
     return [
         (probability[which == k].mean(), truth[which == k].mean(), (which == k).mean())
-        for k in range(BINS) if (which == k).any()
+        for k in range(BINS)
+        if (which == k).any()
     ]
 
 
@@ -29,7 +30,9 @@ def figures(truth, probability):
         'roc_auc': round(float(roc_auc_score(truth, probability)), 4),
         'pr_auc': round(float(average_precision_score(truth, probability)), 4),
         'accuracy': round(float(accuracy_score(truth, probability >= 0.5)), 4),
-        'ece': round(float(sum(share * abs(mean - positive) for mean, positive, share in bins_of(truth, probability))), 4),
+        'ece': round(
+            float(sum(share * abs(mean - positive) for mean, positive, share in bins_of(truth, probability))), 4
+        ),
     }
 
 
@@ -59,17 +62,28 @@ def plot_roc(curves, path):
 
 
 def plot_calibration(cases, path):
-    """`cases`: {title: (truth, probability)}, one panel each: how often pairs of a bin interact, and how many they are."""
+    """`cases`: {title: (truth, probability)}, one panel each: how often pairs of a bin interact, and their share."""
     figure, panels = plt.subplots(1, len(cases), figsize=(5 * len(cases), 4.6), layout='constrained')
     for panel, (title, (truth, probability)) in zip(np.atleast_1d(panels), cases.items()):
         found = np.array(bins_of(truth, probability))
-        panel.bar((np.arange(BINS) + 0.5) / BINS, np.histogram(probability, BINS, (0, 1))[0] / len(truth), width=0.09,
-                  color='#dfe8f1', label='share of pairs')
+        panel.bar(
+            (np.arange(BINS) + 0.5) / BINS,
+            np.histogram(probability, BINS, (0, 1))[0] / len(truth),
+            width=0.09,
+            color='#dfe8f1',
+            label='share of pairs',
+        )
         panel.plot([0, 1], [0, 1], color='#d0d2d4', linewidth=1)
         panel.plot(found[:, 0], found[:, 1], 'o-', color=BLUE, label='known to interact')
         ece = figures(truth, probability)['ece']
-        panel.set(title=f'{title} (error {ece:.3f})', xlabel='predicted probability', ylabel='share', aspect='equal',
-                  xlim=(0, 1), ylim=(0, 1))
+        panel.set(
+            title=f'{title} (error {ece:.3f})',
+            xlabel='predicted probability',
+            ylabel='share',
+            aspect='equal',
+            xlim=(0, 1),
+            ylim=(0, 1),
+        )
         panel.legend(loc='upper left', frameon=False)
     save(figure, path)
 

