@@ -1,0 +1,117 @@
+/** Rows of the ledger, and how they become columns. */
+import { type ArrayType, pgArray } from './pg-arrays.ts';
+import type { PredictionRecord, Priority, TerminalStatus } from './prediction.ts';
+
+/** What the recorder must know of a request once the answer is there. */
+export interface PredictionOptions {
+  webhook?: {
+    url: string /** Types such as `prediction.failed`; every terminal one if absent or empty. */;
+    events?: string[];
+  };
+}
+
+/** A prediction that was promised and is not terminal. Times are Unix milliseconds. */
+export interface PromiseRow {
+  id: string;
+  tenant: string;
+  model: string;
+  version: string;
+  digest: string;
+  priority: Priority;
+  /** JSON text of a Task. */
+  task: string;
+  options: PredictionOptions | null;
+  /** JSON text; '' for none. */
+  metadata: string;
+  createdAt: number;
+  expiresAt: number | null;
+  idempotencyHash: string | null;
+}
+
+/**
+ * A prediction that reached its end, promised or not. What was promised keeps its own request: of it only the outcome
+ * is written. `task` may be '' for one that succeeded.
+ */
+export interface TerminalRow extends PromiseRow {
+  status: TerminalStatus;
+  /** JSON text of the output, or of the error (a problem). */
+  result: string;
+  startedAt: number | null;
+  completedAt: number;
+  attempts: number;
+  inferenceMs: number | null;
+  batchSize: number | null;
+}
+
+/** A row as it is read. */
+export interface LedgerRow extends PredictionRecord {
+  tenant: string;
+  digest: string;
+  priority: Priority;
+  /** JSON text of the Task; null once it has succeeded. */
+  task: string | null;
+  options: PredictionOptions | null;
+  promised: boolean;
+  idempotencyHash: string | null;
+}
+
+/** The columns of a SELECT whose rows are LedgerRows. */
+export const LEDGER_COLUMNS = `id, tenant, model, version, digest, status, priority, task, options, metadata, result,
+  created_at AS "createdAt", started_at AS "startedAt", completed_at AS "completedAt", expires_at AS "expiresAt",
+  attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised, idempotency_hash AS "idempotencyHash"`;
+
+type Column<R> = readonly [name: string, type: ArrayType, of: (row: R) => string | number | boolean | null];
+
+export const PROMISE_COLUMNS: readonly Column<PromiseRow>[] = [
+  ['id', 'uuid', (row) => row.id],
+  ['tenant', 'text', (row) => row.tenant],
+  ['model', 'text', (row) => row.model],
+  ['version', 'text', (row) => row.version],
+  ['digest', 'text', (row) => row.digest],
+  ['priority', 'text', (row) => row.priority],
+  ['task', 'text', (row) => storable(row.task)],
+  ['options', 'text', (row) => (row.options === null ? null : storableJson(row.options))],
+  ['metadata', 'text', (row) => storable(row.metadata)],
+  ['created_at', 'int8', (row) => row.createdAt],
+  ['expires_at', 'int8', (row) => row.expiresAt],
+  ['idempotency_hash', 'text', (row) => row.idempotencyHash],
+];
+
+export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [
+  ...PROMISE_COLUMNS.map(
+    ([name, type, of]): Column<TerminalRow> =>
+      name === 'task'
+        ? [name, type, (row) => (row.status === 'succeeded' ? null : storable(row.task))]
+        : [name, type, of],
+  ),
+  ['status', 'text', (row) => row.status],
+  ['result', 'text', (row) => storable(row.result)],
+  ['started_at', 'int8', (row) => row.startedAt],
+  ['completed_at', 'int8', (row) => row.completedAt],
+  ['attempts', 'int4', (row) => row.attempts],
+  ['inference_ms', 'float8', (row) => row.inferenceMs],
+  ['batch_size', 'int4', (row) => row.batchSize],
+];
+
+/** One array a column, in the order of `columns`. */
+export function columnArrays<R>(columns: readonly Column<R>[], rows: readonly R[]): Buffer[] {
+  return columns.map(([, type, of]) => pgArray(type, rows.map(of)));
+}
+
+/** `unnest($1::uuid[], ...) AS input (id, ...)` for what columnArrays gives. */
+export function unnestSql<R>(columns: readonly Column<R>[]): string {
+  const arrays = columns.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ');
+  return `unnest(${arrays}) AS input (${columns.map(([name]) => name).join(', ')})`;
+}
+
+// What one row holds must never make Postgres refuse the statement, and with it the rows of strangers: text has no
+// U+0000, and jsonb neither that nor half a surrogate pair, even when escaped.
+function storable(text: string): string {
+  return text.includes('\u0000') ? text.replaceAll('\u0000', '\ufffd') : text;
+}
+
+function storableJson(value: unknown): string {
+  return JSON.stringify(value).replace(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/gi, (match) =>
+    match === '\\\\' ? match : '\ufffd',
+  );
+}

@@ -1,0 +1,125 @@
+/**
+ * The ledger: the Postgres record of every prediction that Millrace promised to answer, or answered. Statements of the
+ * table `predictions`; what follows from a terminal state (events, deliveries) is written by the same statement.
+ *
+ *     insertPromises ─► queued ─ recordTerminal ─► succeeded
+ *                         ▲                  └───► failed, canceled, expired
+ *                         └────── markRetried ──────────┘
+ */
+import type { Db } from './db.ts';
+import {
+  columnArrays,
+  LEDGER_COLUMNS,
+  type LedgerRow,
+  PROMISE_COLUMNS,
+  type PromiseRow,
+  unnestSql,
+} from './ledger-rows.ts';
+import type { Status } from './prediction.ts';
+
+export type { LedgerRow, PredictionOptions, PromiseRow, TerminalRow } from './ledger-rows.ts';
+export { dropOldPartitions, ensurePartitions } from './partitions.ts';
+export { markTerminal, recordTerminal } from './record-terminal.ts';
+
+const INSERT_PROMISES = `
+  INSERT INTO predictions (${PROMISE_COLUMNS.map(([name]) => name).join(', ')}, status, result, attempts, promised)
+  SELECT id, tenant, model, version, digest, priority, task, options::jsonb, metadata, created_at, expires_at,
+         idempotency_hash, 'queued', '', 0, true
+    FROM ${unnestSql(PROMISE_COLUMNS)}
+  ON CONFLICT (id) DO NOTHING`;
+
+/**
+ * Commits promises, as one statement. One that is there already stays as it is: a repeated call changes nothing, and a
+ * terminal state that was quicker than its promise is kept.
+ */
+export async function insertPromises(db: Db, rows: readonly PromiseRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  // In the order of ids, as recordTerminal: two statements that met the same rows would otherwise wait for each other.
+  const sorted = [...rows].sort((a, b) => (a.id < b.id ? -1 : 1));
+  await db.query({ name: 'insert-promises', text: INSERT_PROMISES, values: columnArrays(PROMISE_COLUMNS, sorted) });
+}
+
+/** A tenant's prediction, or undefined. */
+export async function findPrediction(db: Db, tenant: string, id: string): Promise<LedgerRow | undefined> {
+  const { rows } = await db.query<LedgerRow>(
+    `SELECT ${LEDGER_COLUMNS} FROM predictions WHERE id = $1 AND tenant = $2`,
+    [id, tenant],
+  );
+  return rows[0];
+}
+
+export interface ListOptions {
+  model?: string;
+  status?: Status;
+  limit: number;
+  /** Only what is older than this id. */
+  before?: string;
+}
+
+const STATUSES: ReadonlySet<string> = new Set(['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired']);
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+/** A tenant's predictions, newest first. */
+export async function listPredictions(db: Db, tenant: string, options: ListOptions): Promise<LedgerRow[]> {
+  const { model, status, limit, before = LAST_ID } = options;
+  if (status !== undefined && !STATUSES.has(status)) throw new RangeError(`'${status}' is not a status.`);
+  // Written out, since the partial indexes are considered only for a status that is known when the query is planned.
+  const ofStatus = status === undefined ? '' : `AND status = '${status}'`;
+  const page = (ofModel: string) => `
+    SELECT ${LEDGER_COLUMNS} FROM predictions
+     WHERE tenant = $1 AND id < $2 AND model = ${ofModel} ${ofStatus}
+     ORDER BY predictions.id DESC LIMIT $3`;
+  // For all models, a page of each: there is an index by model, and one more index would cost every row that is written.
+  const all = `
+    SELECT page.* FROM models m CROSS JOIN LATERAL (${page('m.model')}) page
+     WHERE m.tenant = $1 OR (m.tenant = 'default' AND NOT EXISTS
+           (SELECT FROM models own WHERE own.tenant = $1 AND own.model = m.model))
+     ORDER BY page.id DESC LIMIT $3`;
+  const { rows } =
+    model === undefined
+      ? await db.query<LedgerRow>(all, [tenant, before, limit])
+      : await db.query<LedgerRow>(page('$4'), [tenant, before, limit, model]);
+  return rows;
+}
+
+export interface OpenOptions {
+  /** Only what was made at least so long ago: younger ones may still be on their way into Redis. */
+  olderThanMs: number;
+  nowMs: number;
+  limit: number;
+  /** Only what comes after this id. */
+  after?: string;
+}
+
+/** Promises of all tenants that are not terminal, oldest first. Cheap when there are none. */
+export async function openPromises(db: Db, options: OpenOptions): Promise<LedgerRow[]> {
+  const { olderThanMs, nowMs, limit, after = '00000000-0000-0000-0000-000000000000' } = options;
+  const { rows } = await db.query<LedgerRow>(
+    `SELECT ${LEDGER_COLUMNS} FROM predictions
+      WHERE status IN ('queued', 'running') AND id > $1 AND created_at <= $2
+      ORDER BY id LIMIT $3`,
+    [after, nowMs - olderThanMs, limit],
+  );
+  return rows;
+}
+
+/**
+ * Opens a failed, canceled or expired prediction again, as queued, and gives it back; undefined when it is not one of
+ * those. `attempts` stays, so that what the next execution writes is told from what the last one wrote.
+ */
+export async function markRetried(
+  db: Db,
+  tenant: string,
+  id: string,
+  { expiresAt }: { expiresAt: number | null },
+): Promise<LedgerRow | undefined> {
+  const { rows } = await db.query<LedgerRow>(
+    `UPDATE predictions
+        SET status = 'queued', result = '', started_at = NULL, completed_at = NULL, inference_ms = NULL,
+            batch_size = NULL, promised = true, expires_at = $3, superseded_at = completed_at
+      WHERE id = $1 AND tenant = $2 AND status IN ('failed', 'canceled', 'expired')
+      RETURNING ${LEDGER_COLUMNS}`,
+    [id, tenant, expiresAt],
+  );
+  return rows[0];
+}

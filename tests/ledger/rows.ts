@@ -1,0 +1,38 @@
+import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import type { PromiseRow, TerminalRow } from '@millrace/shared/ledger';
+
+/** A promise of a prediction of `m`, made at `createdAt`. */
+export function promiseRow(given: Partial<PromiseRow> = {}): PromiseRow {
+  const { model = 'm', createdAt = Date.now() } = given;
+  return {
+    id: newPredictionId(shardOf(model), createdAt),
+    tenant: 'default',
+    model,
+    version: '1',
+    digest: 'd'.repeat(64),
+    priority: 'normal',
+    task: '{"shape":"one","rows":["[1]"]}',
+    options: null,
+    metadata: '',
+    createdAt,
+    expiresAt: createdAt + 60_000,
+    idempotencyHash: null,
+    ...given,
+  };
+}
+
+/** The end of a prediction: a success of its first attempt, where nothing else is said. */
+export function terminalRow(given: Partial<TerminalRow> = {}): TerminalRow {
+  const promise = promiseRow(given);
+  return {
+    ...promise,
+    status: 'succeeded',
+    result: '{"answer":42}',
+    startedAt: promise.createdAt + 1,
+    completedAt: promise.createdAt + 5,
+    attempts: 1,
+    inferenceMs: 1.5,
+    batchSize: 8,
+    ...given,
+  };
+}
