@@ -78,7 +78,7 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
   const api = await startProgram('api', programs);
   closers.push(() => api.stop());
 
-  const ended = untilOneEnds([...services.parts, worker, api]);
+  const ended = untilOneEnds([...services.parts, worker, api], path.join(dir, 'logs'));
   const guardEnded = guard.ended.then((): never => {
     throw new StartError('The guard process was killed, so nothing would end the others if this one were: stopping.');
   });

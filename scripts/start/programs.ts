@@ -34,12 +34,9 @@ export function startProgram(name: 'api' | 'worker', options: ProgramOptions): P
   });
 }
 
-/** Rejects, with the part's last words, when one of them ends. */
-export async function untilOneEnds(parts: Part[]): Promise<never> {
-  const { part, exit } = await Promise.race(parts.map(async (part) => ({ part, exit: await part.exited })));
+/** Rejects when one of them ends, and names its log. */
+export async function untilOneEnds(parts: Part[], logs: string): Promise<never> {
+  const { name, exit } = await Promise.race(parts.map(async (part) => ({ name: part.name, exit: await part.exited })));
   const how = exit.signal ? `was ended by ${exit.signal}` : `ended with code ${exit.code}`;
-  const words = part.lastLines().flatMap((line) => terminalLine(part.name, line) ?? []);
-  throw new StartError(
-    [`${part.name} ${how}; its last words:`, ...words.slice(-5).map((line) => `  ${line}`)].join('\n'),
-  );
+  throw new StartError(`${name} ${how}, and so all has ended: see ${path.relative(process.cwd(), logs)}/${name}.log.`);
 }
