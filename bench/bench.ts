@@ -22,5 +22,7 @@ export interface Bench {
 export interface Scenario {
   name: string;
   about: string;
+  /** Rivals without which it says nothing: it is left out when they are. */
+  requires?: readonly RivalName[];
   run(bench: Bench): Promise<ScenarioResult>;
 }

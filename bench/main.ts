@@ -29,7 +29,11 @@ async function run(options: Options): Promise<Results> {
     driver,
     scenarios: [],
   };
-  const chosen = scenarios.filter(({ name }) => options.only === undefined || options.only.includes(name));
+  const chosen = scenarios.filter(
+    ({ name, requires = [] }) =>
+      (options.only === undefined || options.only.includes(name)) &&
+      requires.every((rival) => options.rivals.includes(rival)),
+  );
   for (const [index, scenario] of chosen.entries()) {
     const say = (message: string) => progress(`[${index + 1}/${chosen.length}] ${scenario.name}: ${message}`);
     const stage = await openStage(say);

@@ -24,3 +24,8 @@ export async function eventLoopDelays({ metrics }: Rival): Promise<Record<string
   };
   return { api_loop_p99_ms: p99(api), worker_loop_p99_ms: p99(worker) };
 }
+
+/** Rows that the engines of a Millrace have computed since they started. */
+export async function rowsComputed({ metrics }: Rival): Promise<number | undefined> {
+  return metrics ? sumOf(await scrape(metrics.worker), 'millrace_rows_total') : undefined;
+}

@@ -1,6 +1,11 @@
 import type { Scenario } from './bench.ts';
+import { accept } from './scenarios/accept.ts';
+import { backlog } from './scenarios/backlog.ts';
+import { engines } from './scenarios/engines.ts';
 import { hit } from './scenarios/hit.ts';
+import { hold10k } from './scenarios/hold10k.ts';
 import { lone } from './scenarios/lone.ts';
 import { queue } from './scenarios/queue.ts';
+import { rowsScenario } from './scenarios/rows.ts';
 
-export const scenarios: readonly Scenario[] = [hit, queue, lone];
+export const scenarios: readonly Scenario[] = [hit, queue, lone, accept, hold10k, rowsScenario, engines, backlog];

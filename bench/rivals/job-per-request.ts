@@ -19,6 +19,9 @@ const model = await openCanonicalizer();
 const queue = new Queue('predictions', {
   connection: { url },
   defaultJobOptions: { removeOnComplete: true, removeOnFail: 1_000 },
+  // By default 10,000: each job has four events, and with 10,000 jobs under way a fifth of the completions were
+  // trimmed away before they were read.
+  streams: { events: { maxLen: 200_000 } },
 });
 const events = new QueueEvents('predictions', { connection: { url } });
 const waiters = new Map<string, Waiter>();

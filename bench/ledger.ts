@@ -1,0 +1,32 @@
+/** What the bench asks of Millrace's ledger, in SQL of its own: a count that the API gave could share its mistakes. */
+import pg from 'pg';
+
+export interface Ledger {
+  /** Predictions that are not terminal. */
+  open(): Promise<number>;
+  counts(): Promise<{ all: number; succeeded: number }>;
+  /** JSON texts of outputs, of predictions from all over the ledger. */
+  outputs(limit: number): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export function openLedger(databaseUrl: string): Ledger {
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 1 });
+  const one = async <T extends pg.QueryResultRow>(sql: string): Promise<T> => {
+    const { rows } = await pool.query<T>(sql);
+    return rows[0] as T;
+  };
+  return {
+    open: async () =>
+      (await one<{ n: number }>("SELECT count(*)::int AS n FROM predictions WHERE status IN ('queued', 'running')")).n,
+    counts: () =>
+      one(
+        "SELECT count(*)::int AS all, count(*) FILTER (WHERE status = 'succeeded')::int AS succeeded FROM predictions",
+      ),
+    outputs: async (limit) => {
+      const sql = "SELECT result FROM predictions WHERE status = 'succeeded' ORDER BY md5(id::text) LIMIT $1";
+      return (await pool.query<{ result: string }>(sql, [limit])).rows.map(({ result }) => result);
+    },
+    close: () => pool.end(),
+  };
+}

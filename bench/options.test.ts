@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { readOptions } from './options.ts';
+
+const read = (...args: string[]) => readOptions(args, ['hit', 'queue'], 'results.json');
+
+test('everything, unless less is asked for', () => {
+  expect(read()).toMatchObject({ only: undefined, seconds: 10, rounds: 3, waiting: 1_000_000, out: 'results.json' });
+  expect(read('--only', 'hit,queue', '--seconds', '5')).toMatchObject({ only: ['hit', 'queue'], seconds: 5 });
+  expect(read('--rivals', 'echo,millrace')).toMatchObject({ rivals: ['echo', 'millrace'] });
+});
+
+test('what cannot be done is refused, not guessed at', () => {
+  expect(() => read('--only', 'hits')).toThrow("There is no scenario 'hits'; there are hit, queue.");
+  expect(() => read('--rivals', 'triton')).toThrow("There is no rival 'triton'");
+  expect(() => read('--seconds', '0')).toThrow('--seconds must be a whole number, 1 or more.');
+  expect(() => read('--second', '5')).toThrow("'--second'");
+});
