@@ -24,7 +24,7 @@ import {
   UNLOAD,
 } from './frames.ts';
 import type { LoadRequest } from './loaded-version.ts';
-import { probe } from './probe.ts';
+import { type ProbeQuestion, probe } from './probe.ts';
 
 const WATCH = `
 const { Socket } = require('node:net');
@@ -54,7 +54,17 @@ async function load(body: Buffer): Promise<string> {
   const session = await EngineSession.load(request);
   sessions.set(request.session, session);
   const loadMs = performance.now() - started;
-  return JSON.stringify({ loadMs, residentBytes: process.memoryUsage.rss(), ...session.specs() });
+  return JSON.stringify({
+    loadMs,
+    residentBytes: process.memoryUsage.rss(),
+    peakBytes: peakBytes(),
+    ...session.specs(),
+  });
+}
+
+/** The most that it ever held: a model may have taken and given back more than it holds now. */
+function peakBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
 }
 
 async function unload(body: Buffer): Promise<string> {
@@ -82,12 +92,16 @@ async function run(id: number, body: Buffer): Promise<Buffer> {
   return frame;
 }
 
+async function look(body: Buffer): Promise<string> {
+  return JSON.stringify(await probe(sessionOf(body), JSON.parse(body.toString('utf8', 4)) as ProbeQuestion));
+}
+
 async function answer({ type, id, body }: Frame): Promise<Buffer> {
   try {
     if (type === RUN) return await run(id, body);
     if (type === LOAD) return textFrame(DONE, id, 0, await load(body));
     if (type === UNLOAD) return textFrame(DONE, id, 0, await unload(body));
-    if (type === PROBE) return textFrame(DONE, id, 0, JSON.stringify(await probe(sessionOf(body).session, body)));
+    if (type === PROBE) return textFrame(DONE, id, 0, await look(body));
     throw new Error(`unknown frame type ${type}`);
   } catch (error) {
     return textFrame(FAILED, id, 0, JSON.stringify(error instanceof Error ? error.message : String(error)));

@@ -28,14 +28,14 @@ registerHooks({
 
 export class EngineSession {
   readonly #session: InferenceSession;
-  readonly #handler: Handler | null;
-  readonly #context: HandlerContext;
+  readonly handler: Handler | null;
+  readonly context: HandlerContext;
   readonly #labels: LoadRequest['labels'];
 
   private constructor(session: InferenceSession, handler: Handler | null, request: LoadRequest) {
     this.#session = session;
-    this.#handler = handler;
-    this.#context = { entities: entitiesOf(request.entities) };
+    this.handler = handler;
+    this.context = { entities: entitiesOf(request.entities) };
     this.#labels = request.labels;
   }
 
@@ -64,12 +64,12 @@ export class EngineSession {
   async run(rows: readonly string[]): Promise<string[]> {
     const parsed = JSON.parse(`[${rows.join(',')}]`) as Json[];
     if (parsed.length !== rows.length) throw new Error('a row is not one JSON value');
-    return this.#handler === null ? this.#runTensors(parsed) : this.#runHandler(this.#handler, parsed);
+    return this.handler === null ? this.#runTensors(parsed) : this.#runHandler(this.handler, parsed);
   }
 
   async #runHandler(handler: Handler, rows: Json[]): Promise<string[]> {
-    const tensors = await handler.encode(rows, this.#context);
-    const decoded = (await handler.decode(await runSession(this.#session, tensors), rows, this.#context)) as unknown[];
+    const tensors = await handler.encode(rows, this.context);
+    const decoded = (await handler.decode(await runSession(this.#session, tensors), rows, this.context)) as unknown[];
     if (!Array.isArray(decoded) || decoded.length !== rows.length)
       throw new Error(`the handler decoded ${decoded?.length} outputs for ${rows.length} rows`);
     return decoded.map((output) => {

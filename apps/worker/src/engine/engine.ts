@@ -23,6 +23,7 @@ import {
   UNLOAD,
 } from './frames.ts';
 import type { LoadAnswer, LoadRequest } from './loaded-version.ts';
+import type { ProbeQuestion } from './probe.ts';
 import { residentBytes } from './process-memory.ts';
 
 /** Why an engine did not answer. `lost`: it ended, and something else was to blame. */
@@ -163,8 +164,8 @@ export class Engine {
     };
   }
 
-  /** Asks the engine to look into a session: see probe.ts. `question` and the answer are JSON. */
-  async probe(session: number, question: unknown, timeoutMs: number): Promise<unknown> {
+  /** Asks the engine to look into a session: see probe.ts. The answer is JSON. */
+  async probe(session: number, question: ProbeQuestion, timeoutMs: number): Promise<unknown> {
     const id = this.#nextId++;
     const request = textFrame(PROBE, id, 4, JSON.stringify(question));
     request.writeUInt32LE(session, HEADER_BYTES);

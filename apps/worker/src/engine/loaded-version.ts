@@ -39,6 +39,8 @@ export interface LoadRequest {
 export interface LoadAnswer {
   loadMs: number;
   residentBytes: number;
+  /** The most that the engine ever held. */
+  peakBytes: number;
   inputs: RawSpec[];
   outputs: RawSpec[];
 }

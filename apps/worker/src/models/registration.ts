@@ -1,0 +1,122 @@
+/** What becomes of a found version in the registry: loading, then ready or failed; draining, then retired. */
+
+import { resolveModelConfig } from '@millrace/shared/model-config';
+import { digestOf, type FoundVersion, type VersionFiles } from '@millrace/shared/model-folder';
+import type { ModelVersion } from '@millrace/shared/registry-types';
+import type { Logger } from 'pino';
+import type { RegistryPort } from './registry-port.ts';
+import { readEntities, type Verifier } from './verifier.ts';
+
+/** Reason of a version whose folder went away; one that comes back with it is taken up again. */
+export const GONE = 'Its folder was removed.';
+
+const TENANT = 'default';
+// The API trusts its copy of the registry for a second; what it admitted in it must still be answered.
+const DRAIN_MS = 10_000;
+
+export interface RegisterMeans {
+  found: FoundVersion;
+  known: ModelVersion | undefined;
+  registry: RegistryPort;
+  verifier: Verifier;
+  log: Logger;
+  now: () => number;
+}
+
+/** Verifies and registers a version that this process has not seen before. True if the registry changed. */
+export async function registerFound({ found, known, registry, verifier, log, now }: RegisterMeans): Promise<boolean> {
+  const fields = { model: found.model, version: found.version };
+  if (known !== undefined && known.state !== 'failed' && known.digest !== found.digest) {
+    log.error({ ...fields, registered: known.digest, found: found.digest }, CONFLICT);
+    return false;
+  }
+  if (known?.digest === found.digest) {
+    if (known.state === 'ready') return true;
+    if ((known.state === 'draining' || known.state === 'retired') && known.reason === GONE) {
+      await registry.setState(known, 'ready', null);
+      return true;
+    }
+    if (known.state === 'draining' || known.state === 'retired') return true;
+  }
+  const started = now();
+  const verdict = await verifier.verify(found);
+  const seconds = (now() - started) / 1_000;
+  if (!verdict.ok) {
+    log.warn({ ...fields, reason: verdict.reason, seconds }, 'version failed');
+    await registry.register(failedVersion(found, found.digest, verdict.reason, now()));
+    return true;
+  }
+  const { verified } = verdict;
+  for (const [entity, rows] of Object.entries(await readEntities(found)))
+    await registry.storeEntities(entity, found.entityDigests[entity]!, rows);
+  const version: ModelVersion = {
+    tenant: TENANT,
+    model: found.model,
+    version: found.version,
+    digest: found.digest,
+    state: 'loading',
+    reason: null,
+    signature: verified.signature,
+    config: verified.config,
+    handlerDigest: found.handlerDigest,
+    inputSchema: verified.inputSchema,
+    outputSchema: verified.outputSchema,
+    entitySets: found.entityDigests,
+    createdAt: now(),
+  };
+  if ((await registry.register(version)) === 'conflict') {
+    log.error({ ...fields, found: found.digest }, CONFLICT);
+    return false;
+  }
+  await registry.setState(version, 'ready', null);
+  log.info({ ...fields, digest: found.digest, rows: verified.rowTrial, seconds }, 'version ready');
+  return true;
+}
+
+const CONFLICT = 'refused: this version is registered with other content; versions never change, add a new one';
+
+/** A version whose files cannot even be read. */
+export function brokenVersion(files: VersionFiles, reason: string, nowMs: number): ModelVersion {
+  return failedVersion(files, digestOf([['broken', reason]]), reason, nowMs);
+}
+
+function failedVersion(files: VersionFiles, digest: string, reason: string, nowMs: number): ModelVersion {
+  return {
+    tenant: TENANT,
+    model: files.model,
+    version: files.version,
+    digest,
+    state: 'failed',
+    reason,
+    signature: { inputs: [], outputs: [] },
+    config: resolveModelConfig({}, false),
+    handlerDigest: null,
+    inputSchema: null,
+    outputSchema: null,
+    entitySets: {},
+    createdAt: nowMs,
+  };
+}
+
+const drainingSince = new WeakMap<RegistryPort, Map<string, number>>();
+
+/** Retires versions that have drained: long enough, and no work of theirs is left. */
+export async function retireDrained(
+  registry: RegistryPort,
+  registered: readonly ModelVersion[],
+  nowMs: number,
+  hasWork: (version: ModelVersion) => Promise<boolean> = async () => false,
+): Promise<void> {
+  const since = drainingSince.get(registry) ?? new Map<string, number>();
+  drainingSince.set(registry, since);
+  for (const version of registered) {
+    if (version.state !== 'draining') {
+      since.delete(version.digest);
+      continue;
+    }
+    const began = since.get(version.digest) ?? nowMs;
+    since.set(version.digest, began);
+    if (nowMs - began < DRAIN_MS || (await hasWork(version))) continue;
+    await registry.setState(version, 'retired', version.reason);
+  }
+}

@@ -1,0 +1,17 @@
+/** What finding models needs of the registry. The Postgres side is packages/shared/src/registry.ts. */
+import type { Entity } from '@millrace/shared/handler';
+import type { ModelVersion, VersionState } from '@millrace/shared/registry-types';
+
+export interface RegistryPort {
+  /** Every version of the default tenant, in any state. */
+  list(): Promise<readonly ModelVersion[]>;
+  /**
+   * Registers a version, or finds the one that is there. `conflict`: the version exists with another digest, and stays
+   * as it is; one that failed is replaced.
+   */
+  register(version: ModelVersion): Promise<'registered' | 'known' | 'conflict'>;
+  /** Changes state and reason of the version with that digest. */
+  setState(version: ModelVersion, state: VersionState, reason: string | null): Promise<void>;
+  /** Stores the rows of an entity under their digest, once. */
+  storeEntities(entity: string, digest: string, rows: readonly Entity[]): Promise<void>;
+}

@@ -1,0 +1,196 @@
+/**
+ * The models of this worker: finds them in the folder, verifies and registers what is new, and tells which versions can
+ * be run here. A version is run when it is ready (or draining) in the registry and its files here have its digest.
+ */
+import type { Config } from '@millrace/shared/config';
+import type { FoundVersion } from '@millrace/shared/model-folder';
+import type { ModelVersion } from '@millrace/shared/registry-types';
+import type { Logger } from 'pino';
+import type { EnginePool } from '../engine/engine-pool.ts';
+import type { LoadedVersion } from '../engine/loaded-version.ts';
+import { FolderWatch, nameOf } from './folder-watch.ts';
+import { brokenVersion, GONE, registerFound, retireDrained } from './registration.ts';
+import type { RegistryPort } from './registry-port.ts';
+import { createVerifier, handlerOf, readEntities } from './verifier.ts';
+
+export interface ModelVersionHandle {
+  version: ModelVersion;
+  loaded: LoadedVersion;
+}
+
+export interface Models {
+  /** Versions that can be run here now, in no order. The array is new after every change. */
+  ready(): readonly ModelVersionHandle[];
+  /** Calls back after every change of `ready()`; the function it gives back ends that. */
+  onChange(callback: () => void): () => void;
+  /** Looks at the folder and the registry now instead of at the next interval. Rejects only on a bug. */
+  refresh(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ModelsMeans {
+  config: Pick<Config, 'modelsDir' | 'workerModels' | 'scanMs' | 'loadMemoryMb' | 'loadTimeoutMs'>;
+  registry: RegistryPort;
+  pool: EnginePool;
+  log: Logger;
+  now?: () => number;
+  /** Whether predictions of a version still wait; a draining one is retired when none does. */
+  hasWork?: (version: ModelVersion) => Promise<boolean>;
+}
+
+// Loading every one of a great many models into every engine would take longer than the first requests can wait.
+const PRELOAD_MAX = 16;
+const MIB = 1_048_576;
+
+/** Looks once before it resolves: what was registered before can be run then; what is new is verified afterwards. */
+export async function startModels(means: ModelsMeans): Promise<Models> {
+  const { config, registry, pool, log, now = Date.now } = means;
+  const watch = new FolderWatch(config.modelsDir, config.workerModels);
+  const verifier = createVerifier({
+    memoryBytes: config.loadMemoryMb * MIB,
+    timeoutMs: config.loadTimeoutMs,
+    log,
+  });
+  const local = new Map<string, FoundVersion>();
+  const handles = new Map<string, ModelVersionHandle>();
+  const callbacks = new Set<() => void>();
+  const verifying = new Map<string, Promise<void>>();
+  let ready: readonly ModelVersionHandle[] = [];
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+  let looking: Promise<void> | undefined;
+  let settling: Promise<void> = Promise.resolve();
+
+  async function look(): Promise<void> {
+    const news = await watch.look(now());
+    for (const { path, message } of news.problems) log.warn({ path, reason: message }, 'models folder');
+    const registered = await registry.list();
+    const byName = new Map(registered.map((version) => [nameOf(version), version]));
+    for (const { files, reason } of news.broken) {
+      log.warn({ model: files.model, version: files.version, reason }, 'version cannot be read');
+      await registry.register(brokenVersion(files, reason, now()));
+    }
+    for (const found of news.found) {
+      local.set(nameOf(found), found);
+      admit(found, byName.get(nameOf(found)));
+    }
+    for (const name of news.gone) {
+      local.delete(name);
+      const version = byName.get(name);
+      if (version?.state === 'ready') await registry.setState(version, 'draining', GONE);
+    }
+    await retireDrained(registry, registered, now(), means.hasWork);
+    await settle(news.gone.length > 0 ? await registry.list() : registered);
+  }
+
+  /** Verifies what the registry does not know yet; the look does not wait for it. */
+  function admit(found: FoundVersion, known: ModelVersion | undefined): void {
+    const name = nameOf(found);
+    if (verifying.has(name)) {
+      watch.forget(name);
+      return;
+    }
+    const work = registerFound({ found, known, registry, verifier, log, now })
+      .then(async (changed) => {
+        if (changed && !closed) await settle(await registry.list());
+      })
+      .catch((error: unknown) => {
+        // The registry is out of reach, most likely: the next look tries again.
+        watch.forget(name);
+        if (!closed) log.error({ err: error, model: found.model, version: found.version }, 'version not registered');
+      })
+      .finally(() => verifying.delete(name));
+    verifying.set(name, work);
+  }
+
+  /** One at a time: a look and a verification may end together. */
+  function settle(registered: readonly ModelVersion[]): Promise<void> {
+    settling = settling
+      .then(() => bring(registered))
+      .catch((error: unknown) => log.error({ err: error }, 'models not settled'));
+    return settling;
+  }
+
+  /** Brings the handles to what registry and folder say. */
+  async function bring(registered: readonly ModelVersion[]): Promise<void> {
+    const before = ready;
+    const wanted = new Map<string, ModelVersion>();
+    for (const version of registered)
+      if (version.state === 'ready' || version.state === 'draining') wanted.set(nameOf(version), version);
+    for (const [name, handle] of handles) {
+      if (wanted.get(name)?.digest === handle.version.digest) continue;
+      handles.delete(name);
+      void pool.unload(handle.loaded.key);
+    }
+    const fresh: LoadedVersion[] = [];
+    for (const [name, version] of wanted) {
+      const handle = handles.get(name);
+      const found = local.get(name);
+      if (handle !== undefined) handles.set(name, { ...handle, version });
+      else if (found?.digest === version.digest) {
+        const loaded = await loadedVersion(found, version);
+        handles.set(name, { version, loaded });
+        fresh.push(loaded);
+      }
+    }
+    ready = [...handles.values()];
+    const states = (list: readonly ModelVersionHandle[]) =>
+      list.map(({ version }) => `${nameOf(version)} ${version.digest} ${version.state}`).join();
+    if (ready.length <= PRELOAD_MAX)
+      await Promise.all(
+        fresh.map((loaded) =>
+          pool.warm(loaded).catch((error: unknown) => log.warn({ err: error, model: loaded.model }, 'not preloaded')),
+        ),
+      );
+    if (states(before) !== states(ready)) for (const callback of callbacks) callback();
+  }
+
+  const refresh = (): Promise<void> => {
+    looking ??= look()
+      .catch((error: unknown) => {
+        if (!closed) log.error({ err: error }, 'models folder or registry out of reach');
+      })
+      .finally(() => {
+        looking = undefined;
+      });
+    return looking;
+  };
+
+  const schedule = (): void => {
+    timer = setTimeout(() => void refresh().then(() => closed || schedule()), config.scanMs).unref();
+  };
+
+  await refresh();
+  schedule();
+  return {
+    ready: () => ready,
+    onChange(callback) {
+      callbacks.add(callback);
+      return () => callbacks.delete(callback);
+    },
+    refresh,
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await verifier.close();
+      await Promise.all([looking, ...verifying.values()]);
+    },
+  };
+}
+
+/** What engines need of a version: files from here, settings from the registry, so that all workers agree. */
+export async function loadedVersion(found: FoundVersion, version: ModelVersion): Promise<LoadedVersion> {
+  const { config, signature, digest, model } = version;
+  return {
+    key: digest,
+    model,
+    version: version.version,
+    modelPath: found.modelPath,
+    handler: handlerOf(found),
+    entities: await readEntities(found),
+    labels: config.labels,
+    maxBatch: config.rowIndependent ? config.maxBatch : 1,
+    timeoutMs: config.timeoutMs,
+    signature,
+  };
+}

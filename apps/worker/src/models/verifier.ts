@@ -1,0 +1,156 @@
+/**
+ * The first load of a model file, in an engine of its own with limits on memory and time: what ends that engine, or is
+ * refused there, ends there, with a reason for its owner.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { EntityCsvError, parseEntityCsv } from '@millrace/shared/entity-csv';
+import type { Entity } from '@millrace/shared/handler';
+import { resolveModelConfig } from '@millrace/shared/model-config';
+import type { FoundVersion } from '@millrace/shared/model-folder';
+import { readOnnxFile } from '@millrace/shared/onnx-file';
+import type { ModelConfig } from '@millrace/shared/registry-types';
+import type { Logger } from 'pino';
+import { Engine, EngineError } from '../engine/engine.ts';
+import type { Schemas } from '../engine/probe.ts';
+import { isCandidate, type TrialResult } from '../engine/row-trial.ts';
+import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './signature.ts';
+
+export interface VerifyOptions {
+  memoryBytes: number;
+  timeoutMs: number;
+  log: Logger;
+}
+
+export interface Verified {
+  signature: Signature;
+  config: ModelConfig;
+  inputSchema: unknown;
+  outputSchema: unknown;
+  /** How row independence was decided. */
+  rowTrial: string;
+}
+
+export type Verdict = { ok: true; verified: Verified } | { ok: false; reason: string };
+
+/** Verifies one version after the other, in one engine for as long as that one is sound. */
+export interface Verifier {
+  verify(found: FoundVersion): Promise<Verdict>;
+  close(): Promise<void>;
+}
+
+// An engine that grew by what it loaded has less room for the next: a fresh one gives each the same.
+const FRESH_ABOVE = 0.3;
+
+export function createVerifier(options: VerifyOptions): Verifier {
+  const { memoryBytes, timeoutMs, log } = options;
+  let engine: Engine | undefined;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  async function limited(): Promise<Engine> {
+    if (engine?.alive) return engine;
+    engine = await Engine.start({
+      threads: 1,
+      memoryLimitBytes: memoryBytes,
+      onOutput: (line) => log.debug({ line: line.slice(0, 500) }, 'verifying engine output'),
+    });
+    return engine;
+  }
+
+  async function verify(found: FoundVersion): Promise<Verdict> {
+    try {
+      const onnx = await readOnnxFile(found.modelPath);
+      refuseByFile(onnx);
+      const entities = await readEntities(found);
+      const request = { modelPath: found.modelPath, handler: handlerOf(found), entities, labels: {} };
+      const load = async () => {
+        const loaded = await (await limited()).load(request, timeoutMs);
+        if (loaded.peakBytes > memoryBytes) {
+          engine?.kill('it took too much memory', 'died');
+          throw new EngineError('died', `it took more than ${Math.round(memoryBytes / 1_048_576)} MiB of memory`);
+        }
+        return loaded;
+      };
+      const loaded = await load();
+      let session = loaded.session;
+      const signature = signatureOf(loaded, onnx);
+      const trial = await tryRows(found, signature, session);
+      // A trial may have ended the engine: the rest needs one again.
+      if (!engine?.alive) session = (await load()).session;
+      const config = resolveModelConfig(found.file, trial.independent);
+      const schemas = (await engine!.probe(session, { ask: 'schemas' }, timeoutMs)) as Schemas;
+      await runExamples(found, signature, session, config);
+      await engine!.unload(session);
+      if (loaded.residentBytes > FRESH_ABOVE * memoryBytes) engine!.kill('it has grown');
+      const { input: inputSchema, output: outputSchema } = schemas;
+      return { ok: true, verified: { signature, config, inputSchema, outputSchema, rowTrial: trial.reason } };
+    } catch (error) {
+      return { ok: false, reason: reasonOf(error, found) };
+    }
+  }
+
+  async function tryRows(found: FoundVersion, { inputs, outputs }: Signature, session: number): Promise<TrialResult> {
+    const said = found.file.row_independent;
+    if (said !== undefined) return { independent: said, reason: 'model.json says so' };
+    if (found.handlerPath === null && !isCandidate(inputs, outputs))
+      return { independent: false, reason: 'its inputs and outputs share no free first dimension' };
+    if (!isCandidate(inputs, outputs))
+      return { independent: false, reason: 'its tensors share no free first dimension' };
+    const size = (await engine!.probe(session, { ask: 'size', inputs }, timeoutMs)) as number | null;
+    if (size === null) return { independent: false, reason: 'no random row could be run' };
+    try {
+      return (await engine!.probe(session, { ask: 'rows', inputs, size }, timeoutMs)) as TrialResult;
+    } catch (error) {
+      return { independent: false, reason: `rows together: ${(error as Error).message}` };
+    }
+  }
+
+  async function runExamples(found: FoundVersion, { inputs }: Signature, session: number, config: ModelConfig) {
+    for (const [index, example] of config.examples.entries()) {
+      try {
+        await engine!.probe(session, { ask: 'example', inputs, example }, config.timeoutMs);
+      } catch (error) {
+        throw new RefusedModelError(
+          `Example ${index + 1} of model.json fails: ${plain((error as Error).message, found)}`,
+        );
+      }
+    }
+  }
+
+  return {
+    verify(found) {
+      const verdict = queue.then(() => verify(found));
+      queue = verdict.catch(() => {});
+      return verdict;
+    },
+    async close() {
+      engine?.kill('the worker stops');
+      await engine?.exited;
+    },
+  };
+}
+
+/** The rows of every entity that the version reads, from its own CSV files. Throws EntityCsvError. */
+export async function readEntities(found: FoundVersion): Promise<Record<string, Entity[]>> {
+  const sets: Record<string, Entity[]> = {};
+  for (const entity of found.file.entities ?? [])
+    sets[entity] = parseEntityCsv(await readFile(found.entityPaths[entity]!, 'utf8'), `entities/${entity}.csv`);
+  return sets;
+}
+
+export function handlerOf({ handlerPath, handlerDigest }: FoundVersion): { path: string; digest: string } | null {
+  return handlerPath === null || handlerDigest === null ? null : { path: handlerPath, digest: handlerDigest };
+}
+
+function reasonOf(error: unknown, found: FoundVersion): string {
+  const message = plain((error as Error).message, found);
+  if (error instanceof RefusedModelError || error instanceof EntityCsvError) return message;
+  if (error instanceof EngineError && error.kind === 'timeout') return `The first load was given up: ${message}.`;
+  if (error instanceof EngineError && error.kind === 'died') return `The first load ended its engine: ${message}.`;
+  return `The model cannot be loaded: ${message}`;
+}
+
+/** Without this machine's paths, and short. */
+function plain(message: string, found: FoundVersion): string {
+  return message.replaceAll(dirname(found.modelPath), found.version).slice(0, 500);
+}
