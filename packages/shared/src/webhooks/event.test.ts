@@ -1,54 +1,81 @@
 import { describe, expect, test } from 'vitest';
-import { endpointPayload, predictionEventId, predictionPayload, type TerminalFacts } from './event.ts';
+import { endpointPayload, eventBody, type StoredEvent } from './event.ts';
+import { laneOf } from './lane.ts';
 
-const facts: TerminalFacts = {
-  id: '0197c7f0-0000-7003-8000-000000000000',
+const prediction = '0197c7f0-0000-7003-8000-000000000000';
+const completedAt = Date.UTC(2026, 0, 1, 0, 0, 1, 5);
+const event: StoredEvent = {
+  id: '0197c7f0-0000-7000-8000-000000000001',
+  type: 'prediction.failed',
+  createdAt: completedAt + 5,
+  payload: null,
+  prediction,
   model: 'drug-interaction',
   version: '1',
   status: 'failed',
-  attempt: 1,
-  createdAt: Date.UTC(2026, 0, 1),
-  completedAt: Date.UTC(2026, 0, 1, 0, 0, 1, 5),
+  predictionCreatedAt: Date.UTC(2026, 0, 1),
+  completedAt,
   metadata: '{"order":17}',
   errorCode: 'inference_timeout',
 };
+const dataOf = (given: StoredEvent) => JSON.parse(eventBody(given, undefined)).data;
 
 describe('the event of a prediction', () => {
   test('says what happened, and where the prediction is', () => {
-    expect(JSON.parse(predictionPayload(facts, 'https://api.example.com/'))).toEqual({
+    expect(JSON.parse(eventBody(event, 'https://api.example.com/'))).toEqual({
       type: 'prediction.failed',
-      timestamp: '2026-01-01T00:00:01.005Z',
+      timestamp: '2026-01-01T00:00:01.010Z',
       data: {
-        id: facts.id,
+        id: prediction,
         model: 'drug-interaction',
         version: '1',
         status: 'failed',
-        attempt: 1,
         error: { code: 'inference_timeout' },
         created_at: '2026-01-01T00:00:00.000Z',
         completed_at: '2026-01-01T00:00:01.005Z',
         metadata: { order: 17 },
-        url: `https://api.example.com/v1/predictions/${facts.id}`,
+        url: `https://api.example.com/v1/predictions/${prediction}`,
       },
     });
   });
 
   test('has a path where nobody said how clients reach the API', () => {
-    expect(JSON.parse(predictionPayload(facts, undefined)).data.url).toBe(`/v1/predictions/${facts.id}`);
+    expect(dataOf(event).url).toBe(`/v1/predictions/${prediction}`);
   });
 
-  test('has one id however often it is recorded, and another after a retry', () => {
-    expect(predictionEventId(facts)).toMatch(/^evt_[A-Za-z0-9_-]{27}$/);
-    expect(predictionEventId({ ...facts })).toBe(predictionEventId(facts));
-    expect(predictionEventId({ ...facts, attempt: 2 })).not.toBe(predictionEventId(facts));
+  test('tells the same when the prediction was opened again, or is gone from the ledger', () => {
+    expect(dataOf({ ...event, status: 'succeeded', errorCode: null })).toMatchObject({
+      status: 'failed',
+      error: { code: 'internal' },
+      completed_at: '2026-01-01T00:00:01.010Z',
+    });
+    const gone = { status: null, predictionCreatedAt: null, completedAt: null, metadata: null, errorCode: null };
+    expect(dataOf({ ...event, ...gone })).toMatchObject({ id: prediction, status: 'failed', metadata: null });
   });
 });
 
 test('the event of an endpoint names it', () => {
-  const endpoint = { id: 'we_1', url: 'https://receiver.example/hook' };
-  expect(JSON.parse(endpointPayload('webhook_endpoint.test', endpoint, 0, undefined))).toEqual({
-    type: 'webhook_endpoint.test',
-    timestamp: '1970-01-01T00:00:00.000Z',
-    data: { id: 'we_1', endpoint_url: 'https://receiver.example/hook', url: '/v1/webhook-endpoints/we_1' },
+  const payload = endpointPayload({ id: 'e1', url: 'https://receiver.example/hook' }, { reason: 'gone' });
+  expect(
+    JSON.parse(eventBody({ ...event, type: 'webhook_endpoint.disabled', prediction: null, payload }, 'http://a')),
+  ).toEqual({
+    type: 'webhook_endpoint.disabled',
+    timestamp: '2026-01-01T00:00:01.010Z',
+    data: {
+      id: 'e1',
+      endpoint_url: 'https://receiver.example/hook',
+      reason: 'gone',
+      url: 'http://a/v1/webhook-endpoints/e1',
+    },
   });
+});
+
+test('an address has one lane whatever its query, and shares it with no other tenant, path or endpoint', () => {
+  const lane = (tenant: string, url: string, endpoint: string | null = null) => laneOf({ tenant, endpoint, url });
+  const own = lane('a', 'https://receiver.example/hook?job=1');
+  expect(own).toMatch(/^[0-9a-f]{32}$/);
+  expect(lane('a', 'https://receiver.example/hook?job=2')).toBe(own);
+  expect(lane('b', 'https://receiver.example/hook?job=1')).not.toBe(own);
+  expect(lane('a', 'https://receiver.example/other')).not.toBe(own);
+  expect(lane('a', 'https://receiver.example/hook', prediction)).toBe(prediction);
 });

@@ -1,6 +1,4 @@
-/** Events: what webhooks carry and the feed lists. One event is one body, the same bytes wherever it goes. */
-import { createHash } from 'node:crypto';
-import type { TerminalStatus } from '../prediction.ts';
+/** Events: what webhooks carry and the feed lists. */
 
 /** Events that an endpoint or a prediction may choose. */
 export const PREDICTION_EVENTS = [
@@ -9,72 +7,69 @@ export const PREDICTION_EVENTS = [
   'prediction.canceled',
   'prediction.expired',
 ] as const;
-export type PredictionEvent = (typeof PREDICTION_EVENTS)[number];
 /** Of an endpoint itself: a test that was asked for, and (in the feed only) that it was disabled. */
 export type EndpointEvent = 'webhook_endpoint.test' | 'webhook_endpoint.disabled';
-export type EventType = PredictionEvent | EndpointEvent;
 
-export const eventOfStatus = (status: TerminalStatus): PredictionEvent => `prediction.${status}`;
-
-/** A terminal state as an event tells it. Times are Unix milliseconds. */
-export interface TerminalFacts {
+/** An event with what its data is made of, as EVENT_COLUMNS selects it. Times are Unix milliseconds. */
+export interface StoredEvent {
   id: string;
-  model: string;
-  version: string;
-  status: TerminalStatus;
-  /** How often it was opened: 1, and one more for each retry by its caller. Each has an event of its own. */
-  attempt: number;
+  type: string;
   createdAt: number;
-  completedAt: number;
-  /** JSON text; '' for none. */
-  metadata: string;
-  /** Code of the error; null when it succeeded. */
+  /** JSON text of its data where that is not its prediction's. */
+  payload: string | null;
+  prediction: string | null;
+  model: string | null;
+  version: string | null;
+  /** The prediction as it is now; all null when the ledger no longer has it. */
+  status: string | null;
+  predictionCreatedAt: number | null;
+  completedAt: number | null;
+  metadata: string | null;
   errorCode: string | null;
 }
 
+/** For `FROM events ev LEFT JOIN predictions p ON p.id = ev.prediction`. The result itself may be large, and stays there. */
+export const EVENT_COLUMNS = `ev.type, ev.created_at AS "createdAt", ev.payload, ev.prediction, ev.model, ev.version,
+  p.status, p.created_at AS "predictionCreatedAt", p.completed_at AS "completedAt", p.metadata,
+  CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS "errorCode"`;
+
 /**
- * The id of an event, and the `webhook-id` of its deliveries: a function of what it tells, so that a terminal state
- * which is recorded twice is one event.
+ * The JSON that a receiver gets and the feed shows: small, so that the output is fetched and never pushed. `publicUrl`
+ * is where clients reach the API; paths stand alone without it.
  */
-export function eventId(...told: readonly (string | number)[]): string {
-  const digest = createHash('sha256').update(JSON.stringify(told)).digest('base64url');
-  return `evt_${digest.slice(0, 27)}`;
-}
-
-export const predictionEventId = (facts: Pick<TerminalFacts, 'id' | 'attempt'>): string =>
-  eventId('prediction', facts.id, facts.attempt);
-
-/** The body of a prediction's event. `publicUrl` is where clients reach the API; paths stand alone without it. */
-export function predictionPayload(facts: TerminalFacts, publicUrl: string | undefined): string {
-  return envelope(eventOfStatus(facts.status), facts.completedAt, {
-    id: facts.id,
-    model: facts.model,
-    version: facts.version,
-    status: facts.status,
-    attempt: facts.attempt,
-    error: facts.errorCode === null ? null : { code: facts.errorCode },
-    created_at: new Date(facts.createdAt).toISOString(),
-    completed_at: new Date(facts.completedAt).toISOString(),
-    metadata: facts.metadata === '' ? null : JSON.parse(facts.metadata),
-    url: absolute(`/v1/predictions/${facts.id}`, publicUrl),
+export function eventBody(event: StoredEvent, publicUrl: string | undefined): string {
+  const data = event.payload === null ? predictionData(event) : (JSON.parse(event.payload) as { id: string });
+  const path = event.prediction === null ? `/v1/webhook-endpoints/${data.id}` : `/v1/predictions/${event.prediction}`;
+  const url = publicUrl === undefined ? path : publicUrl.replace(/\/+$/, '') + path;
+  return JSON.stringify({
+    type: event.type,
+    timestamp: new Date(event.createdAt).toISOString(),
+    data: { ...data, url },
   });
 }
 
+function predictionData(event: StoredEvent) {
+  const status = event.type.slice('prediction.'.length);
+  // A retry may have opened the prediction again: the event goes on telling what was then.
+  const same = event.status === status;
+  return {
+    id: event.prediction as string,
+    model: event.model,
+    version: event.version,
+    status,
+    error: status === 'succeeded' ? null : { code: (same ? event.errorCode : null) ?? 'internal' },
+    created_at: iso(event.predictionCreatedAt),
+    completed_at: iso(same ? event.completedAt : event.createdAt),
+    metadata: event.metadata ? (JSON.parse(event.metadata) as unknown) : null,
+  };
+}
+
+/** The payload of an endpoint's own event, as JSON text. */
 export function endpointPayload(
-  type: EndpointEvent,
   endpoint: { id: string; url: string },
-  atMs: number,
-  publicUrl: string | undefined,
   more: Readonly<Record<string, string>> = {},
 ): string {
-  const self = absolute(`/v1/webhook-endpoints/${endpoint.id}`, publicUrl);
-  return envelope(type, atMs, { id: endpoint.id, endpoint_url: endpoint.url, ...more, url: self });
+  return JSON.stringify({ id: endpoint.id, endpoint_url: endpoint.url, ...more });
 }
 
-function envelope(type: EventType, atMs: number, data: unknown): string {
-  return JSON.stringify({ type, timestamp: new Date(atMs).toISOString(), data });
-}
-
-function absolute(path: string, publicUrl: string | undefined): string {
-  return publicUrl === undefined ? path : publicUrl.replace(/\/+$/, '') + path;
-}
+const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());

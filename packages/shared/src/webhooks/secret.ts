@@ -5,6 +5,7 @@ const PREFIX = 'whsec_';
 const BYTES = 32;
 const MIN_BYTES = 24;
 const MAX_BYTES = 64;
+const MAX_SECRETS = 5;
 
 /** How long the secret before a rotation goes on signing beside the new one. */
 export const OVERLAP_MS = 24 * 3_600_000;
@@ -25,21 +26,29 @@ export function secretKey(secret: string): Buffer {
   return key;
 }
 
-/** The secrets of an endpoint as Postgres has them. Times are Unix milliseconds. */
-export interface EndpointSecrets {
+/** One secret as Postgres has it; a list of them has the newest first. `until`: Unix ms at which it ends to sign. */
+export interface StoredSecret {
   secret: string;
-  previousSecret: string | null;
-  previousSecretExpiresAt: number | null;
+  until: number | null;
 }
 
-/** The secrets that sign at `nowMs`, newest first: both during the overlap of a rotation. */
-export function signingSecrets(endpoint: EndpointSecrets, nowMs: number): string[] {
-  const { secret, previousSecret, previousSecretExpiresAt } = endpoint;
-  const overlaps = previousSecret !== null && previousSecretExpiresAt !== null && nowMs < previousSecretExpiresAt;
-  return overlaps ? [secret, previousSecret] : [secret];
+/** The secrets that sign at `nowMs`, newest first: more than one during the overlap of a rotation. */
+export function signingSecrets(stored: readonly StoredSecret[], nowMs: number): string[] {
+  return stored.filter(({ until }) => until === null || nowMs < until).map(({ secret }) => secret);
 }
 
-/** What a rotation at `nowMs` leaves. A second one inside the overlap ends the oldest secret at once. */
-export function rotated(current: { secret: string }, next: string, nowMs: number, overlapMs: number): EndpointSecrets {
-  return { secret: next, previousSecret: current.secret, previousSecretExpiresAt: nowMs + overlapMs };
+/** What a rotation at `nowMs` leaves: the new secret, and those before it until the overlap is over. */
+export function rotated(
+  stored: readonly StoredSecret[],
+  next: string,
+  nowMs: number,
+  overlapMs: number,
+): StoredSecret[] {
+  const overlapEnd = nowMs + overlapMs;
+  const old = stored
+    .map(({ secret, until }) => ({ secret, until: Math.min(until ?? overlapEnd, overlapEnd) }))
+    .filter(({ until }) => nowMs < until)
+    // Every signature makes the header longer; who rotates time and again within a day knows what for.
+    .slice(0, MAX_SECRETS - 1);
+  return [{ secret: next, until: null }, ...old];
 }

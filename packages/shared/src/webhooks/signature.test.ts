@@ -46,8 +46,8 @@ describe('signatures', () => {
         fc.pre(old !== next);
         const overlapMs = 100_000;
         const at = now();
-        const endpoint = rotated({ secret: old }, next, at - sinceMs, overlapMs);
-        const headers = signatureHeaders({ id: 'evt_1', atMs: at, body: '{}', secrets: signingSecrets(endpoint, at) });
+        const stored = rotated([{ secret: old, until: null }], next, at - sinceMs, overlapMs);
+        const headers = signatureHeaders({ id: 'evt_1', atMs: at, body: '{}', secrets: signingSecrets(stored, at) });
         new Webhook(next).verify('{}', headers);
         if (sinceMs < overlapMs) new Webhook(old).verify('{}', headers);
         else expect(() => new Webhook(old).verify('{}', headers)).toThrow();

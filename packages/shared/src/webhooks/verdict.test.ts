@@ -37,7 +37,7 @@ describe('an attempt', () => {
     fc.assert(
       fc.property(outcomes, contexts, (outcome, at) => {
         const ok = 'status' in outcome && outcome.status >= 200 && outcome.status <= 299;
-        expect(judge(outcome, at).status === 'succeeded').toBe(ok);
+        expect(judge(outcome, at).status === 'delivered').toBe(ok);
       }),
     );
   });
@@ -65,7 +65,7 @@ describe('an attempt', () => {
         const { status, nextAttemptAtMs, endpoint } = judge(outcome, at);
         expect(status === 'pending').toBe(nextAttemptAtMs !== null);
         expect(endpoint.disable === null || status === 'failed').toBe(true);
-        expect(endpoint.failingSinceMs === null).toBe(status === 'succeeded');
+        expect(endpoint.failingSinceMs === null).toBe(status === 'delivered');
       }),
     );
   });

@@ -37,21 +37,19 @@ export type AttemptError =
 export type Outcome = { status: number; retryAfter?: string | undefined } | { error: AttemptError };
 
 export interface AttemptContext {
-  /** 1 for the first. */
+  /** 1 for the first of its schedule, which a redelivery by hand begins anew. */
   attempt: number;
   nowMs: number;
   /** First failure of the endpoint since its last success, Unix ms; null when the last attempt succeeded. */
   failingSinceMs: number | null;
   /** A number in [0, 1). */
   random: number;
-  /** Attempts that somebody asked for by hand are not retried on a schedule that is used up already. */
-  maxAttempts?: number;
 }
 
 export type DisableReason = 'gone' | 'failing';
 
 export interface Verdict {
-  status: 'succeeded' | 'pending' | 'failed';
+  status: 'delivered' | 'pending' | 'failed';
   /** Unix ms while pending, else null. */
   nextAttemptAtMs: number | null;
   endpoint: { failingSinceMs: number | null; disable: DisableReason | null };
@@ -61,15 +59,15 @@ export const succeeded = (outcome: Outcome): boolean =>
   'status' in outcome && outcome.status >= 200 && outcome.status < 300;
 
 export function judge(outcome: Outcome, context: AttemptContext): Verdict {
-  const { attempt, nowMs, maxAttempts = MAX_ATTEMPTS } = context;
+  const { attempt, nowMs } = context;
   if (succeeded(outcome)) {
-    return { status: 'succeeded', nextAttemptAtMs: null, endpoint: { failingSinceMs: null, disable: null } };
+    return { status: 'delivered', nextAttemptAtMs: null, endpoint: { failingSinceMs: null, disable: null } };
   }
   const failingSinceMs = Math.min(context.failingSinceMs ?? nowMs, nowMs);
   const gone = 'status' in outcome && outcome.status === 410;
   const failing = nowMs - failingSinceMs >= DISABLE_AFTER_MS;
   const disable = gone ? 'gone' : failing ? 'failing' : null;
-  const over = disable !== null || attempt >= maxAttempts;
+  const over = disable !== null || attempt >= MAX_ATTEMPTS;
   return {
     status: over ? 'failed' : 'pending',
     nextAttemptAtMs: over ? null : nowMs + retryDelayMs(outcome, context),
