@@ -5,7 +5,7 @@ import type { LiveStore, NewPrediction, QueueCounts, Submitted } from '@millrace
 import { BULL_PRIORITY, type Priority } from '@millrace/shared/prediction';
 import type { Logger } from 'pino';
 import { Lane } from './lane.ts';
-import type { Queues } from './queues.ts';
+import type { Queues } from '@millrace/shared/queues';
 
 /** Most predictions in one job: beyond it a batch gains nothing and one lost worker costs more. */
 const BATCH_MAX = 256;

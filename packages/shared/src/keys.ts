@@ -23,6 +23,10 @@ export interface Keys {
   events(shard: number): string;
   /** What the recorder is to write, a stream. */
   ledger(shard: number): string;
+  /** There as long as the shard keeps its data: its absence tells the reconciler that all was lost. */
+  sentinel(shard: number): string;
+  /** Whose turn it is to reconcile. */
+  reconciler(): string;
   /** A cached result, on the cache Redis. */
   result(cacheKey: string): string;
   /** A cached query, on the cache Redis. */
@@ -47,6 +51,8 @@ export function keysFor(prefix: string): Keys {
     queueStats: (shard, model) => `${tag(shard)}n:${model}`,
     events: (shard) => `${tag(shard)}ev`,
     ledger: (shard) => `${tag(shard)}rec`,
+    sentinel: (shard) => `${tag(shard)}kept`,
+    reconciler: () => `${prefix}:reconciler`,
     result: (cacheKey) => `${prefix}:r:${cacheKey}`,
     query: (name) => `${prefix}:c:${name}`,
     idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,

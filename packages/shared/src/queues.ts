@@ -1,9 +1,10 @@
-/** BullMQ, in one place of the API: a queue per model, all on the one producer connection. */
-import { shardOf } from '@millrace/shared/ids';
-import { JOB_NAME, jobIdOf, jobOptions, type PredictJob } from '@millrace/shared/job';
-import type { Keys } from '@millrace/shared/keys';
-import type { Connection } from '@millrace/shared/redis';
+/** Adding jobs to BullMQ, in one place: a queue per model, all on the one producer connection. */
+
 import { Queue } from 'bullmq';
+import { shardOf } from './ids.ts';
+import { JOB_NAME, jobIdOf, jobOptions, type PredictJob } from './job.ts';
+import type { Keys } from './keys.ts';
+import type { Connection } from './redis.ts';
 
 export interface Queues {
   /** Adds a micro-batch; a repeated add with the same job id changes nothing. `priority` is BullMQ's number. */

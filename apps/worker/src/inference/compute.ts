@@ -1,0 +1,164 @@
+/** Computes taken predictions: their unknown rows through the engines, their results into the cache and the live state. */
+import { problem } from '@millrace/shared/errors';
+import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
+import { assembleOutput } from '@millrace/shared/output';
+import { renderPrediction } from '@millrace/shared/prediction';
+import type { ModelVersion } from '@millrace/shared/registry-types';
+import { encodeResult, type ResultCache } from '@millrace/shared/result-cache';
+import type { Task } from '@millrace/shared/task';
+import type { Logger } from 'pino';
+import type { EnginePool } from '../engine/engine-pool.ts';
+import type { LoadedVersion, RowResult } from '../engine/loaded-version.ts';
+import type { WorkerMetrics } from '../metrics.ts';
+
+export interface ComputeMeans {
+  live: LiveStore;
+  cache: ResultCache;
+  pool: EnginePool;
+  workerId: string;
+  maxAttempts: number;
+  metrics: WorkerMetrics;
+  log: Logger;
+}
+
+interface Work {
+  taken: Taken;
+  task: Task;
+  /** Result of each row, known or computed. */
+  results: (RowResult | undefined)[];
+}
+
+export interface Target {
+  version: ModelVersion;
+  loaded: LoadedVersion;
+  shard: number;
+}
+
+/** Runs predictions by id, whatever jobs they came with. Resolves when each is terminal, or needs no run any more. */
+export async function compute(means: ComputeMeans, target: Target, ids: readonly string[]): Promise<void> {
+  const { live, workerId, maxAttempts } = means;
+  const taken = await live.take(target.shard, ids, workerId, maxAttempts, Date.now());
+  if (taken.length === 0) return;
+  const works = taken.map((one): Work => {
+    const task = JSON.parse(one.task) as Task;
+    return { taken: one, task, results: knownResults(task) };
+  });
+  const together = works.filter(({ taken: { lost } }) => lost === 0);
+  if (together.length > 0) await run(means, target, together);
+  // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
+  for (const work of works) if (work.taken.lost > 0) await run(means, target, [work]);
+}
+
+function knownResults(task: Task): (RowResult | undefined)[] {
+  if (!task.known) return new Array(task.rows.length);
+  return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
+}
+
+async function run(means: ComputeMeans, target: Target, works: readonly Work[]): Promise<void> {
+  const startedAt = Date.now();
+  // Equal rows of different predictions are run once.
+  const rows: string[] = [];
+  const places = new Map<string, number>();
+  for (const { task, results } of works) {
+    for (const [at, row] of task.rows.entries()) {
+      if (results[at] === undefined && !places.has(row)) {
+        places.set(row, rows.length);
+        rows.push(row);
+      }
+    }
+  }
+  const computed = rows.length === 0 ? [] : await runRows(means, target.loaded, rows);
+  for (const { task, results } of works) {
+    for (const [at, row] of task.rows.entries()) results[at] ??= computed[places.get(row) as number];
+  }
+  const finished = works.map((work) => finishedOf(work, startedAt));
+  const now = Date.now();
+  const [verdicts] = await Promise.all([
+    means.live.finish(target.shard, finished, now),
+    store(means, target, works, finished, places, now),
+  ]);
+  means.metrics.finished(target.version.model, target.version.version, finished, verdicts);
+  const fenced = verdicts.filter((verdict) => verdict === 'fenced').length;
+  if (fenced > 0) means.log.warn({ model: target.version.model, fenced }, 'stale results were refused');
+}
+
+/** Parts of one engine batch each, so that several engines share what is large. */
+async function runRows({ pool }: ComputeMeans, loaded: LoadedVersion, rows: string[]): Promise<RowResult[]> {
+  if (rows.length <= loaded.maxBatch) return pool.run(loaded, rows);
+  const parts: Promise<RowResult[]>[] = [];
+  for (let at = 0; at < rows.length; at += loaded.maxBatch)
+    parts.push(pool.run(loaded, rows.slice(at, at + loaded.maxBatch)));
+  return (await Promise.all(parts)).flat();
+}
+
+function finishedOf({ taken, task, results }: Work, startedAt: number): Finished {
+  let inferenceMs = 0;
+  let batchSize = 0;
+  const outputs: string[] = [];
+  for (const [at, result] of results.entries()) {
+    if (!result?.ok) {
+      const { code, detail } = result ?? { code: 'inference_failed' as const, detail: 'The row was not run.' };
+      const pointer = task.shape === 'list' ? `/inputs/${at}` : '/input';
+      const error = problem(code, detail, { errors: [{ pointer, message: detail }] });
+      return {
+        id: taken.id,
+        attempt: taken.attempt,
+        status: 'failed',
+        result: JSON.stringify(error),
+        startedAt,
+        inferenceMs,
+        batchSize,
+      };
+    }
+    outputs.push(result.output);
+    inferenceMs = Math.max(inferenceMs, result.inferenceMs);
+    batchSize = Math.max(batchSize, result.batchSize);
+  }
+  const result = assembleOutput(task.shape, outputs);
+  return { id: taken.id, attempt: taken.attempt, status: 'succeeded', result, startedAt, inferenceMs, batchSize };
+}
+
+/** Successes go into the cache, row by row; a failure there costs a later computation, no more. */
+async function store(
+  { cache }: ComputeMeans,
+  { version }: Target,
+  works: readonly Work[],
+  finished: readonly Finished[],
+  places: ReadonlyMap<string, number>,
+  now: number,
+): Promise<void> {
+  const puts: Promise<void>[] = [];
+  const stored = new Set<string>();
+  for (const [n, { taken, task, results }] of works.entries()) {
+    for (const [at, key] of task.keys.entries()) {
+      const result = results[at];
+      if (key === null || !result?.ok || stored.has(key) || !places.has(task.rows[at] as string)) continue;
+      stored.add(key);
+      // Up to a tenth less for some, so that what was stored together does not go together.
+      const ttlMs = version.config.cache.ttlS * 1000 * (0.9 + 0.1 * Math.random());
+      const body =
+        task.shape === 'one' && task.rows.length === 1 ? bodyOf(version, taken, finished[n] as Finished, now) : null;
+      puts.push(cache.put(key, task.epoch, encodeResult(key, now, now + ttlMs, result.output, body), ttlMs));
+    }
+  }
+  await Promise.all(puts);
+}
+
+/** The prediction as a hit shows it: without what was its caller's own (metadata, deadline), since anybody may ask. */
+function bodyOf(version: ModelVersion, taken: Taken, finished: Finished, now: number): string {
+  return renderPrediction({
+    id: taken.id,
+    model: version.model,
+    version: version.version,
+    status: 'succeeded',
+    result: finished.result,
+    createdAt: taken.createdAt,
+    startedAt: finished.startedAt,
+    completedAt: now,
+    expiresAt: null,
+    attempts: taken.attempt,
+    metadata: '',
+    inferenceMs: finished.inferenceMs,
+    batchSize: finished.batchSize,
+  });
+}

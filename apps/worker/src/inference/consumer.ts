@@ -1,0 +1,93 @@
+/** BullMQ's side of inference: one consumer per model, which hands the ids of its jobs to the dispatcher. */
+import { shardOf } from '@millrace/shared/ids';
+import { type PredictJob, parsePredictJob } from '@millrace/shared/job';
+import type { Keys } from '@millrace/shared/keys';
+import type { Connection } from '@millrace/shared/redis';
+import { DelayedError, Worker } from 'bullmq';
+import type { Logger } from 'pino';
+
+/** BullMQ looks for jobs without a lock this often; two looks move one back. The janitor frees those of dead workers. */
+const STALLED_INTERVAL_MS = 500;
+/** A job that cannot be done here now is tried again after this long. */
+const HAND_BACK_MS = 1_000;
+
+export interface ConsumerMeans {
+  connect(): Connection;
+  keys: Keys;
+  workerId: string;
+  concurrency: number;
+  lockMs: number;
+  /** Resolves when every prediction of the job needs nothing more; rejects when it should be tried again. */
+  compute(model: string, version: string, ids: string[]): Promise<void>;
+  onLocksLost(count: number): void;
+  log: Logger;
+}
+
+export interface Consumer {
+  readonly model: string;
+  /** Jobs held now. */
+  readonly active: number;
+  /** Unix ms when a job last came or ended. */
+  readonly lastMoveAt: number;
+  /** Takes no more jobs and resolves when those under way are done. */
+  close(): Promise<void>;
+}
+
+export function startConsumer(model: string, means: ConsumerMeans): Consumer {
+  const { keys, workerId, concurrency, lockMs, log } = means;
+  let active = 0;
+  let lastMoveAt = Date.now();
+  const connection = means.connect();
+  const worker = new Worker<PredictJob>(
+    model,
+    async (job, token) => {
+      active += 1;
+      lastMoveAt = Date.now();
+      try {
+        const { version, ids } = parsePredictJob(job.data);
+        await means.compute(model, version, ids);
+      } catch (error) {
+        // Whatever it was (a version not here yet, an engine that cannot start), the job stays: nothing is lost.
+        log.warn({ err: error, model, job: job.id }, 'a job is handed back');
+        await job.moveToDelayed(Date.now() + HAND_BACK_MS, token);
+        throw new DelayedError();
+      } finally {
+        active -= 1;
+        lastMoveAt = Date.now();
+      }
+    },
+    {
+      connection,
+      prefix: keys.bull(shardOf(model)),
+      concurrency,
+      lockDuration: lockMs,
+      stalledInterval: STALLED_INTERVAL_MS,
+      // We count lost executions ourselves, by prediction, and end them with a reason.
+      maxStalledCount: 1_000_000,
+      removeOnComplete: { count: 0 },
+      removeOnFail: { count: 1_000 },
+      runRetryDelay: 500,
+      skipVersionCheck: true,
+      autorun: false,
+    },
+  );
+  // Lock tokens begin with this id, by which the janitor tells the jobs of the dead.
+  Object.assign(worker, { id: workerId });
+  worker.on('error', (error) => log.debug({ err: error, model }, 'consumer error'));
+  worker.on('lockRenewalFailed', (jobs: string[]) => means.onLocksLost(jobs.length));
+  const running = worker.run().catch((error) => log.error({ err: error, model }, 'the consumer has stopped'));
+  return {
+    model,
+    get active() {
+      return active;
+    },
+    get lastMoveAt() {
+      return lastMoveAt;
+    },
+    async close() {
+      await worker.close();
+      await running;
+      connection.disconnect();
+    },
+  };
+}

@@ -1,0 +1,80 @@
+/** What a worker counts, for Prometheus. */
+import type { Finished } from '@millrace/shared/live/store';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface WorkerMetrics {
+  readonly registry: Registry;
+  finished(
+    model: string,
+    version: string,
+    items: readonly Finished[],
+    verdicts: readonly ('written' | 'cancelled' | 'fenced')[],
+  ): void;
+  recorded(rows: number): void;
+  reconciled(outcome: string): void;
+  lockLost(count: number): void;
+  gauge(name: string, help: string, read: () => number): void;
+}
+
+export function createWorkerMetrics(): WorkerMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 10 });
+  const registers = [registry];
+  const outcomes = new Counter({
+    name: 'millrace_worker_predictions_total',
+    help: 'Predictions that this worker computed, by what became of the result.',
+    labelNames: ['model', 'version', 'status', 'verdict'],
+    registers,
+  });
+  const batch = new Histogram({
+    name: 'millrace_worker_batch_rows',
+    help: 'Rows of the engine batch that a prediction was part of.',
+    labelNames: ['model'],
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+    registers,
+  });
+  const rows = new Counter({
+    name: 'millrace_recorder_rows_total',
+    help: 'Terminal states written to the ledger.',
+    registers,
+  });
+  const reconciled = new Counter({
+    name: 'millrace_reconciler_total',
+    help: 'Promises that the reconciler looked at, by what it found.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const locks = new Counter({
+    name: 'millrace_worker_lock_renewals_failed_total',
+    help: 'Job locks that could not be renewed.',
+    registers,
+  });
+  return {
+    registry,
+    finished(model, version, items, verdicts) {
+      const counts = new Map<string, number>();
+      for (const [at, { status, batchSize }] of items.entries()) {
+        const name = `${status} ${verdicts[at]}`;
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+        if (at === 0) batch.observe({ model }, batchSize);
+      }
+      for (const [name, count] of counts) {
+        const [status = '', verdict = ''] = name.split(' ');
+        outcomes.inc({ model, version, status, verdict }, count);
+      }
+    },
+    recorded: (count) => rows.inc(count),
+    reconciled: (outcome) => reconciled.inc({ outcome }),
+    lockLost: (count) => locks.inc(count),
+    gauge(name, help, read) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+  };
+}

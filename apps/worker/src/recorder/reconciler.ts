@@ -1,0 +1,191 @@
+/**
+ * Finds promises that nothing carries any more and brings them back: rows of the ledger that are not terminal and that
+ * Redis has lost, or holds without a job. One at a time over the cluster; a pass is bounded, and goes on where the last
+ * one stopped. When Redis has lost all, the whole ledger is looked through at once.
+ */
+
+import { problem } from '@millrace/shared/errors';
+import { SHARDS } from '@millrace/shared/ids';
+import { jobIdOf } from '@millrace/shared/job';
+import type { Keys } from '@millrace/shared/keys';
+import type { LedgerRow } from '@millrace/shared/ledger-rows';
+import type { LiveStore } from '@millrace/shared/live/store';
+import { BULL_PRIORITY } from '@millrace/shared/prediction';
+import type { Queues } from '@millrace/shared/queues';
+import type { Connection } from '@millrace/shared/redis';
+import type { Logger } from 'pino';
+
+/** Younger promises may still be on their way into Redis. */
+const YOUNGEST_MS = 1_500;
+const PAGE = 1_000;
+/** Pages in one pass while nothing is amiss. */
+const PAGES = 2;
+/** Predictions in one job that is added again. */
+const BATCH = 64;
+
+export interface ReconcilerMeans {
+  redis: Connection;
+  keys: Keys;
+  live: LiveStore;
+  queues: Queues;
+  workerId: string;
+  intervalMs: number;
+  openPromises(options: { olderThanMs: number; nowMs: number; limit: number; after?: string }): Promise<LedgerRow[]>;
+  /** Ends a row that Redis does not know. */
+  expire(row: LedgerRow, error: string, nowMs: number): Promise<boolean>;
+  onOutcome(outcome: string): void;
+  log: Logger;
+}
+
+export interface Reconciler {
+  /** One pass now; resolves to how many promises were brought back. */
+  pass(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export function startReconciler(means: ReconcilerMeans): Reconciler {
+  const { redis, keys, workerId, intervalMs, log } = means;
+  const lock = keys.reconciler();
+  const sentinels = Array.from({ length: SHARDS }, (_, shard) => keys.sentinel(shard));
+  let after: string | undefined;
+  let running: Promise<number> | undefined;
+  let closed = false;
+
+  async function mine(): Promise<boolean> {
+    const holder = await redis.set(lock, workerId, 'PX', intervalMs * 3 + 5_000, 'NX', 'GET');
+    if (holder === null) return true;
+    if (holder !== workerId) return false;
+    await redis.pexpire(lock, intervalMs * 3 + 5_000);
+    return true;
+  }
+
+  async function pass(): Promise<number> {
+    if (!(await mine())) return 0;
+    const kept = await Promise.all(sentinels.map((key) => redis.exists(key)));
+    const lostAll = kept.includes(0);
+    if (lostAll) after = undefined;
+    let restored = 0;
+    for (let page = 0; !closed && (lostAll || page < PAGES); page += 1) {
+      const rows = await means.openPromises({
+        olderThanMs: YOUNGEST_MS,
+        nowMs: Date.now(),
+        limit: PAGE,
+        ...(after === undefined ? {} : { after }),
+      });
+      restored += await reconcile(means, rows);
+      after = rows.length === PAGE ? rows.at(-1)?.id : undefined;
+      if (after === undefined) break;
+      if (lostAll) await redis.pexpire(lock, intervalMs * 3 + 5_000);
+    }
+    if (lostAll && !closed) await Promise.all(sentinels.map((key) => redis.set(key, Date.now())));
+    if (restored > 0) log.warn({ restored, lostAll }, 'promises were brought back');
+    return restored;
+  }
+
+  async function guarded(): Promise<number> {
+    running ??= pass()
+      .catch((error) => {
+        log.warn({ err: error }, 'the ledger cannot be reconciled');
+        return 0;
+      })
+      .finally(() => {
+        running = undefined;
+      });
+    return running;
+  }
+
+  void guarded();
+  const timer = setInterval(() => void guarded(), intervalMs);
+  return {
+    pass: guarded,
+    async close() {
+      closed = true;
+      clearInterval(timer);
+      await running;
+      const holder = await redis.get(lock).catch(() => null);
+      if (holder === workerId) await redis.del(lock).catch(() => {});
+    },
+  };
+}
+
+async function reconcile(means: ReconcilerMeans, rows: readonly LedgerRow[]): Promise<number> {
+  const { live, queues, onOutcome } = means;
+  const now = Date.now();
+  const lost = new Map<string, LedgerRow[]>();
+  let restored = 0;
+  await Promise.all(
+    rows.map(async (row) => {
+      if (row.expiresAt !== null && row.expiresAt <= now) {
+        await expire(means, row, now);
+        return;
+      }
+      const job = jobIdOf(row.id, now);
+      const answer = await live.adopt(row.id, row.model, job, now);
+      onOutcome(answer.outcome);
+      if (answer.outcome === 'adopted') {
+        await queues.add(row.model, row.version, [row.id], answer.priority, job);
+        restored += 1;
+      } else if (answer.outcome === 'gone' && row.task !== null) {
+        const lane = `${row.model}\n${row.version}\n${row.priority}`;
+        lost.set(lane, [...(lost.get(lane) ?? []), row]);
+      }
+    }),
+  );
+  for (const group of lost.values()) {
+    for (let at = 0; at < group.length; at += BATCH) restored += await restore(means, group.slice(at, at + BATCH), now);
+  }
+  return restored;
+}
+
+async function expire(
+  { live, expire: expireRow, onOutcome }: ReconcilerMeans,
+  row: LedgerRow,
+  now: number,
+): Promise<void> {
+  const { outcome } = await live.end(row.id, row.tenant, 'expired', now);
+  onOutcome(outcome === 'ended' ? 'expired' : outcome);
+  const error = JSON.stringify(problem('expired', 'It was not answered before its deadline.'));
+  if (outcome === 'gone') await expireRow(row, error, now);
+  // Terminal in Redis and open in the ledger: tell the recorder again.
+  if (outcome === 'terminal') await live.adopt(row.id, row.model, jobIdOf(row.id, now), now);
+}
+
+async function restore({ live, queues }: ReconcilerMeans, rows: readonly LedgerRow[], now: number): Promise<number> {
+  const [first] = rows;
+  if (!first) return 0;
+  const job = jobIdOf(first.id, now);
+  await Promise.all([
+    live.submit(
+      { model: first.model, version: first.version, digest: first.digest },
+      first.priority,
+      job,
+      rows.map((row) => ({
+        id: row.id,
+        createdAt: row.createdAt,
+        expiresAt: row.expiresAt,
+        tenant: row.tenant,
+        metadata: row.metadata,
+        options: optionsOf(row),
+        // Alone: whom it might have followed is lost as well.
+        flight: null,
+        task: row.task as string,
+        attempts: row.attempts,
+        known: null,
+      })),
+      now,
+    ),
+    queues.add(
+      first.model,
+      first.version,
+      rows.map(({ id }) => id),
+      BULL_PRIORITY[first.priority],
+      job,
+    ),
+  ]);
+  return rows.length;
+}
+
+function optionsOf({ options, idempotencyHash }: LedgerRow): string {
+  const all = { ...(options ?? {}), ...(idempotencyHash ? { idempotency: idempotencyHash } : {}) };
+  return Object.keys(all).length > 0 ? JSON.stringify(all) : '';
+}

@@ -1,0 +1,183 @@
+/**
+ * Carries terminal states from Redis into the ledger: many rows a statement, webhook deliveries in the same transaction.
+ * An entry leaves the stream once its rows are committed; while Postgres is away the stream waits.
+ */
+import type { Keys } from '@millrace/shared/keys';
+import type { PredictionOptions, TerminalRow } from '@millrace/shared/ledger-rows';
+import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
+import { BULL_PRIORITY, isTerminal, type Priority, type TerminalStatus } from '@millrace/shared/prediction';
+import type { Recorded } from '@millrace/shared/record-terminal';
+import type { Connection } from '@millrace/shared/redis';
+import type { Logger } from 'pino';
+
+const GROUP = 'recorder';
+/** Entries in one read; each holds the predictions of one engine batch. */
+const ENTRIES = 64;
+const BLOCK_MS = 2_000;
+/** Rows in one statement. */
+const ROWS = 1_000;
+/** An entry that a recorder took and did not finish in this time is taken by another: it has died. */
+const ABANDONED_MS = 5_000;
+const RETRY_MS = 250;
+
+export interface RecorderMeans {
+  /** For blocking reads; the recorder closes it. */
+  reader: Connection;
+  /** For everything else. */
+  redis: Connection;
+  keys: Keys;
+  live: LiveStore;
+  shards: readonly number[];
+  consumer: string;
+  /** How long Redis keeps what the ledger has. */
+  liveTtlMs: number;
+  record(rows: TerminalRow[]): Promise<Recorded>;
+  /** Told of the deliveries that were committed. */
+  onDeliveries(deliveries: Recorded['deliveries']): Promise<void>;
+  onRecorded(rows: number): void;
+  log: Logger;
+}
+
+export interface Recorder {
+  close(): Promise<void>;
+}
+
+type Entry = [id: string, fields: string[]];
+type StreamReply = [stream: string, entries: Entry[]][] | null;
+
+export function startRecorder(means: RecorderMeans): Recorder {
+  const { reader, redis, keys, shards, consumer, log } = means;
+  const streams = shards.map((shard) => keys.ledger(shard));
+  let closed = false;
+  let groupsMade = false;
+  let claimedAt = 0;
+
+  async function makeGroups(): Promise<void> {
+    for (const stream of streams) {
+      await redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
+        if (!error.message.includes('BUSYGROUP')) throw error;
+      });
+    }
+    groupsMade = true;
+  }
+
+  async function recordEntries(stream: string, entries: readonly Entry[]): Promise<void> {
+    const ids = [...new Set(entries.flatMap(([, fields]) => fields.filter((_, at) => at % 2 === 0)))];
+    for (let at = 0; at < ids.length; at += ROWS) await recordIds(means, ids.slice(at, at + ROWS), () => closed);
+    const entryIds = entries.map(([id]) => id);
+    await redis
+      .pipeline()
+      .xack(stream, GROUP, ...entryIds)
+      .xdel(stream, ...entryIds)
+      .exec();
+  }
+
+  /** Takes over what a recorder that died had read and not finished. */
+  async function claimAbandoned(): Promise<void> {
+    claimedAt = Date.now();
+    for (const stream of streams) {
+      const [, entries] = (await redis.xautoclaim(stream, GROUP, consumer, ABANDONED_MS, '0', 'COUNT', ENTRIES)) as [
+        string,
+        Entry[],
+      ];
+      const present = entries.filter(([, fields]) => fields);
+      if (present.length > 0) await recordEntries(stream, present);
+    }
+  }
+
+  async function loop(): Promise<void> {
+    while (!closed) {
+      try {
+        if (!groupsMade) await makeGroups();
+        if (Date.now() - claimedAt > ABANDONED_MS) await claimAbandoned();
+        const reply = (await reader.xreadgroup(
+          'GROUP',
+          GROUP,
+          consumer,
+          'COUNT',
+          ENTRIES,
+          'BLOCK',
+          BLOCK_MS,
+          'STREAMS',
+          ...streams,
+          ...streams.map(() => '>'),
+        )) as StreamReply;
+        for (const [stream, entries] of reply ?? []) await recordEntries(stream, entries);
+      } catch (error) {
+        if (closed) return;
+        // What was read and not recorded stays pending under this name, and is claimed again.
+        if ((error as Error).message.includes('NOGROUP')) groupsMade = false;
+        else log.warn({ err: error }, 'terminal states cannot be recorded');
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  const looping = loop();
+  return {
+    async close() {
+      closed = true;
+      // A blocked read returns at the latest after BLOCK_MS; a batch under way is finished.
+      reader.disconnect();
+      await looping;
+    },
+  };
+}
+
+async function recordIds(means: RecorderMeans, ids: readonly string[], closed: () => boolean): Promise<void> {
+  const { live, record, onDeliveries, onRecorded, liveTtlMs, log } = means;
+  const states = await live.readMany(ids);
+  const rows: TerminalRow[] = [];
+  for (const state of states) {
+    // Opened again meanwhile: its next end will be told anew.
+    if (state && isTerminal(state.status)) rows.push(await terminalRow(live, state));
+  }
+  if (rows.length === 0) return;
+  let recorded: Recorded | undefined;
+  while (!recorded) {
+    try {
+      recorded = await record(rows);
+    } catch (error) {
+      if (closed()) throw error;
+      log.warn({ err: error, rows: rows.length }, 'the ledger cannot be written');
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+  for (const { id, reason } of recorded.unstorable) log.error({ id, reason }, 'a row cannot be stored');
+  await live.shorten(
+    rows.map(({ id }) => id),
+    liveTtlMs,
+  );
+  onRecorded(recorded.applied);
+  if (recorded.deliveries.length > 0) await onDeliveries(recorded.deliveries);
+}
+
+const PRIORITY_OF = new Map(Object.entries(BULL_PRIORITY).map(([name, number]) => [number, name as Priority]));
+
+async function terminalRow(live: LiveStore, state: LivePrediction): Promise<TerminalRow> {
+  const { idempotency, ...options } = (state.options === '' ? {} : JSON.parse(state.options)) as PredictionOptions & {
+    idempotency?: string;
+  };
+  return {
+    id: state.id,
+    tenant: state.tenant,
+    model: state.model,
+    version: state.version,
+    digest: state.digest,
+    priority: PRIORITY_OF.get(state.priority) ?? 'normal',
+    // Only what can be run again needs its task.
+    task: state.status === 'succeeded' ? '' : ((await live.task(state.id)) ?? ''),
+    options: options.webhook ? options : null,
+    metadata: state.metadata,
+    createdAt: state.createdAt,
+    expiresAt: state.expiresAt,
+    idempotencyHash: idempotency ?? null,
+    status: state.status as TerminalStatus,
+    result: state.result,
+    startedAt: state.startedAt,
+    completedAt: state.completedAt ?? Date.now(),
+    attempts: state.attempts,
+    inferenceMs: state.inferenceMs,
+    batchSize: state.batchSize,
+  };
+}
