@@ -7,7 +7,7 @@ CREATE TABLE models (
   PRIMARY KEY (tenant, model)
 );
 
--- A version never changes what it answers: only `state` and `reason` are ever updated.
+-- A version never changes what it answers: its digest stays. Its state does, and settings that are in no answer.
 CREATE TABLE model_versions (
   tenant text NOT NULL,
   model text NOT NULL,
