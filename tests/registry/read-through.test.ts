@@ -1,0 +1,177 @@
+import { keysFor } from '@millrace/shared/keys';
+import { createReadThrough } from '@millrace/shared/read-through';
+import { type Connection, connectRedis, waitForRedis } from '@millrace/shared/redis';
+import { announceRegistryChange } from '@millrace/shared/registry-cache';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
+import { testPrefix } from '../support/test-prefix.ts';
+
+let redis: Connection;
+let keys: ReturnType<typeof keysFor>;
+beforeAll(async () => {
+  redis = connectRedis(inject('redisUrl'), 'producer');
+  await waitForRedis(redis, 'The test Redis', 5_000);
+});
+afterAll(() => redis.quit());
+beforeEach(() => {
+  keys = keysFor(testPrefix());
+});
+
+const cache = (given: Partial<Parameters<typeof createReadThrough>[0]> = {}) =>
+  createReadThrough({ redis, keys, ttlMs: 60_000, ...given });
+
+/** A load that ends when it is told to. */
+function slowLoad<T>() {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const begun = Promise.withResolvers<void>();
+  const load = () => {
+    begun.resolve();
+    return promise;
+  };
+  return { load, begun: begun.promise, resolve, reject };
+}
+
+describe('a query', () => {
+  test('is loaded once, and told from the cache after that', async () => {
+    const { get, counts } = cache();
+    const load = vi.fn(async () => ({ a: [1, null, 'ü'] }));
+    for (let i = 0; i < 3; i++) expect(await get('q', load)).toEqual({ a: [1, null, 'ü'] });
+    expect(load).toHaveBeenCalledTimes(1);
+    expect(counts).toEqual({ hits: 2, misses: 1, loads: 1, errors: 0 });
+    expect(await redis.pttl(keys.query('q'))).toBeGreaterThan(50_000);
+  });
+
+  test('may have nothing as its answer', async () => {
+    const { get } = cache();
+    const load = vi.fn(async () => null);
+    await get('q', load);
+    expect(await get('q', load)).toBeNull();
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  test('is loaded once for all who ask at the same time, in this process and in others', async () => {
+    const processes = Array.from({ length: 5 }, () => cache());
+    const load = vi.fn(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return 42;
+    });
+    const answers = await Promise.all(processes.flatMap(({ get }) => Array.from({ length: 20 }, () => get('q', load))));
+    expect(new Set(answers)).toEqual(new Set([42]));
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  test('that failed is told so to those who waited, and loaded by the next', async () => {
+    const { get } = cache();
+    const slow = slowLoad<number>();
+    const first = get('q', slow.load);
+    await slow.begun;
+    const second = get('q', slow.load);
+    slow.reject(new Error('no database'));
+    await expect(first).rejects.toThrow('no database');
+    await expect(second).rejects.toThrow('no database');
+    expect(await get('q', async () => 1)).toBe(1);
+  });
+
+  test('does not wait for ever for a process that died while it loaded', async () => {
+    await redis.set(keys.query('q'), 'l-dead', 'PX', 200);
+    expect(await cache({ leaseMs: 200 }).get('q', async () => 1)).toBe(1);
+  });
+});
+
+describe('an invalidation', () => {
+  test('makes the next ask load again', async () => {
+    const { get, invalidate } = cache();
+    await get('q', async () => 'old');
+    await invalidate('q');
+    expect(await get('q', async () => 'new')).toBe('new');
+  });
+
+  test.each(['in the same process', 'in another process'])('beats a slow load from before it, %s', async (where) => {
+    const reader = cache();
+    const writer = where === 'in the same process' ? reader : cache();
+    const slow = slowLoad<string>();
+    const begunBefore = reader.get('q', slow.load);
+    await slow.begun;
+    await writer.invalidate('q');
+    // Asked after the change, while the load from before it still runs: must not join it.
+    expect(await reader.get('q', async () => 'new')).toBe('new');
+    slow.resolve('old');
+    expect(await begunBefore).toBe('old');
+    expect(await reader.get('q', async () => 'newer')).toBe('new');
+    expect(await cache().get('q', async () => 'newer')).toBe('new');
+  });
+
+  test('beats it also when nobody asked in between', async () => {
+    const reader = cache();
+    const slow = slowLoad<string>();
+    const begunBefore = reader.get('q', slow.load);
+    await slow.begun;
+    await cache().invalidate('q');
+    slow.resolve('old');
+    await begunBefore;
+    expect(await reader.get('q', async () => 'new')).toBe('new');
+  });
+
+  test('keeps what was loaded without a lease from being stored', async () => {
+    const reader = cache();
+    const slow = slowLoad<string>();
+    const begunBefore = reader.get('q', slow.load);
+    await slow.begun;
+    await redis.del(keys.query('q')); // evicted
+    slow.resolve('old');
+    await begunBefore;
+    expect(await redis.exists(keys.query('q'))).toBe(0);
+  });
+
+  test('is behind the back of nobody who hears of a registry change', async () => {
+    const readThrough = cache();
+    await readThrough.get('registry:default', async () => 'old');
+    const listener = redis.duplicate();
+    const seen = new Promise((resolve, reject) => {
+      listener.on('message', (_, tenant) => {
+        readThrough.get('registry:default', async () => `new, told of ${tenant}`).then(resolve, reject);
+      });
+    });
+    await waitForRedis(listener as Connection, 'The listener', 5_000);
+    await listener.subscribe(keys.registryChannel());
+    await announceRegistryChange({ redis, keys, readThrough, tenant: 'default' });
+    expect(await seen).toBe('new, told of default');
+    listener.disconnect();
+  });
+});
+
+describe('a dead cache', () => {
+  test('means loads, one at a time for those who ask together, and no errors', async () => {
+    const dead = connectRedis('redis://127.0.0.1:1', 'producer');
+    const onError = vi.fn();
+    const { get, counts } = cache({ redis: dead, onError });
+    const load = vi.fn(async () => 7);
+    expect(await Promise.all([get('q', load), get('q', load), get('q', load)])).toEqual([7, 7, 7]);
+    expect(load.mock.calls.length).toBeLessThanOrEqual(3);
+    expect(counts.errors).toBe(onError.mock.calls.length);
+    expect(counts.errors).toBeGreaterThan(0);
+    dead.disconnect();
+  });
+
+  test('that comes back holds nothing that was to be forgotten meanwhile', async () => {
+    let reachable = true;
+    const reach =
+      <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+      (...args: A) =>
+        reachable ? call(...args) : Promise.reject(new Error('out of reach'));
+    const flaky = {
+      get: reach((key: string) => redis.get(key)),
+      del: reach((key: string) => redis.del(key)),
+      set: reach((...args: [string, string, 'PX', number, 'NX', 'GET']) => redis.set(...args)),
+      eval: reach((script: string, n: number, ...args: (string | number)[]) => redis.eval(script, n, ...args)),
+    };
+    const { get, invalidate, close } = cache({ redis: flaky });
+    await get('q', async () => 'old');
+    reachable = false;
+    await invalidate('q');
+    reachable = true;
+    expect(await get('q', async () => 'new')).toBe('new');
+    await vi.waitFor(async () => expect(await redis.exists(keys.query('q'))).toBe(0));
+    await vi.waitFor(async () => expect(await cache().get('q', async () => 'newest')).toBe('newest'));
+    close();
+  });
+});

@@ -1,0 +1,148 @@
+import { createPool, type Pool } from '@millrace/shared/db';
+import {
+  bumpCacheEpoch,
+  loadRegistry,
+  registerVersion,
+  removeAlias,
+  retireVersion,
+  setAlias,
+  setVersionState,
+} from '@millrace/shared/registry';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { useTestDatabase } from '../support/test-database.ts';
+import { modelVersion } from './versions.ts';
+
+const database = useTestDatabase();
+let pool: Pool;
+beforeAll(() => {
+  pool = createPool({ databaseUrl: database.url, max: 20, statementTimeoutMs: 10_000, applicationName: 'registry' });
+});
+afterAll(() => pool.end());
+beforeEach(async () => {
+  await pool.query('TRUNCATE models, model_versions, model_aliases');
+});
+
+const version = (name: string) => ({ tenant: 'default', model: 'm', version: name });
+
+async function onlyModel(tenant = 'default') {
+  const { models } = await loadRegistry(pool, tenant);
+  expect(models).toHaveLength(1);
+  return models[0]!;
+}
+
+describe('a version', () => {
+  test('comes back as it was registered, the order of its schema included', async () => {
+    const given = modelVersion({ outputSchema: null, entitySets: { drug: 'b'.repeat(64) } });
+    expect(await registerVersion(pool, given)).toEqual({ outcome: 'registered', state: 'ready' });
+    const model = await onlyModel();
+    expect(model).toEqual({ model: 'm', versions: [given], aliases: {}, defaultVersion: '1', cacheEpoch: 0 });
+    expect(JSON.stringify(model.versions[0]!.inputSchema)).toBe(JSON.stringify(given.inputSchema));
+  });
+
+  test('is registered by one of twenty workers, and known to the rest', async () => {
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => registerVersion(pool, modelVersion())));
+    const count = (wanted: string) => outcomes.filter(({ outcome }) => outcome === wanted).length;
+    expect([count('registered'), count('known')]).toEqual([1, 19]);
+  });
+
+  test('is refused with another digest, also in a race', async () => {
+    const digests = Array.from({ length: 20 }, (_, i) => String(i % 10).repeat(64));
+    const settled = await Promise.allSettled(digests.map((digest) => registerVersion(pool, modelVersion({ digest }))));
+    const kept = (await onlyModel()).versions[0]!.digest;
+    settled.forEach((outcome, i) => {
+      if (digests[i] === kept) expect(outcome.status).toBe('fulfilled');
+      else expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'digest_mismatch' } });
+    });
+  });
+
+  test('takes new settings that are in no answer', async () => {
+    await registerVersion(pool, modelVersion());
+    const changed = modelVersion({ config: { ...modelVersion().config, maxBatch: 32 } });
+    expect(await registerVersion(pool, changed)).toEqual({ outcome: 'updated', state: 'ready' });
+    expect((await onlyModel()).versions[0]!.config.maxBatch).toBe(32);
+  });
+
+  test('says whether its state changed, and is not loading again once it is ready', async () => {
+    await registerVersion(pool, modelVersion({ state: 'loading' }));
+    expect(await setVersionState(pool, version('1'), 'failed', 'no memory')).toBe(true);
+    expect(await setVersionState(pool, version('1'), 'failed', 'no memory')).toBe(false);
+    expect((await onlyModel()).versions[0]).toMatchObject({ state: 'failed', reason: 'no memory' });
+    expect(await setVersionState(pool, version('1'), 'ready')).toBe(true);
+    expect(await setVersionState(pool, version('1'), 'loading')).toBe(false);
+    expect((await onlyModel()).versions[0]).toMatchObject({ state: 'ready', reason: null });
+  });
+});
+
+describe('the default version', () => {
+  beforeEach(async () => {
+    for (const name of ['2', '10', '9']) await registerVersion(pool, modelVersion({ version: name }));
+  });
+
+  test('is the highest that is ready, by its number', async () => {
+    expect((await onlyModel()).versions.map((each) => each.version)).toEqual(['2', '9', '10']);
+    expect((await onlyModel()).defaultVersion).toBe('10');
+    await setVersionState(pool, version('10'), 'failed', 'bad');
+    expect((await onlyModel()).defaultVersion).toBe('9');
+  });
+
+  test('is the one that production points at', async () => {
+    await setAlias(pool, version('2'), 'production');
+    await setAlias(pool, version('9'), 'next');
+    expect(await onlyModel()).toMatchObject({ defaultVersion: '2', aliases: { production: '2', next: '9' } });
+    await setAlias(pool, version('9'), 'production');
+    expect((await onlyModel()).defaultVersion).toBe('9');
+    expect(await removeAlias(pool, 'default', 'm', 'production')).toBe(true);
+    expect(await removeAlias(pool, 'default', 'm', 'production')).toBe(false);
+    expect((await onlyModel()).defaultVersion).toBe('10');
+  });
+
+  test('is none when nothing is ready', async () => {
+    for (const name of ['2', '10', '9']) await retireVersion(pool, version(name));
+    expect((await onlyModel()).defaultVersion).toBeNull();
+  });
+});
+
+describe('an alias', () => {
+  beforeEach(async () => {
+    await registerVersion(pool, modelVersion());
+  });
+
+  test('cannot point at what is not there, or retired', async () => {
+    await expect(setAlias(pool, version('7'), 'a')).rejects.toMatchObject({ code: 'version_not_found' });
+    await retireVersion(pool, version('1'));
+    await expect(setAlias(pool, version('1'), 'a')).rejects.toMatchObject({ code: 'version_not_found' });
+    expect(await setVersionState(pool, version('1'), 'ready')).toBe(false);
+  });
+
+  test('keeps its version from being retired, whoever is first', async () => {
+    for (let round = 0; round < 20; round++) {
+      const name = version(`r${round}`);
+      await registerVersion(pool, modelVersion({ version: name.version }));
+      const [alias, retirement] = await Promise.allSettled([
+        setAlias(pool, name, `alias-${round}`),
+        retireVersion(pool, name),
+      ]);
+      expect([alias.status, retirement.status].sort()).toEqual(['fulfilled', 'rejected']);
+    }
+  });
+});
+
+test('a tenant has the models of the default tenant but those it has itself', async () => {
+  await registerVersion(pool, modelVersion({ model: 'shared' }));
+  await registerVersion(pool, modelVersion({ model: 'both' }));
+  await registerVersion(pool, modelVersion({ model: 'both', tenant: 'other', version: '5' }));
+  const { models } = await loadRegistry(pool, 'other');
+  expect(models.map(({ model, defaultVersion }) => [model, defaultVersion])).toEqual([
+    ['both', '5'],
+    ['shared', '1'],
+  ]);
+  expect((await loadRegistry(pool, 'default')).models).toHaveLength(2);
+});
+
+test('a purge raises the epoch of its model alone', async () => {
+  await registerVersion(pool, modelVersion());
+  const epochs = await Promise.all(Array.from({ length: 10 }, () => bumpCacheEpoch(pool, 'default', 'm')));
+  expect(epochs.sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  expect((await onlyModel()).cacheEpoch).toBe(10);
+  await expect(bumpCacheEpoch(pool, 'default', 'none')).rejects.toMatchObject({ code: 'model_not_found' });
+});
