@@ -1,9 +1,56 @@
-/** Entities for autocompletion and display, read through the cache. */
+/** Entities for autocompletion, display and canonical forms, read through the cache. */
+import type { Db } from '@millrace/shared/db';
+import { buildEntities } from '@millrace/shared/entities';
+import { findEntity, loadEntityNames, newestEntitySet, searchEntities } from '@millrace/shared/entities-store';
+import { newestSetQuery } from '@millrace/shared/entity-queries';
+import { fold } from '@millrace/shared/fold';
 import type { Entity } from '@millrace/shared/handler';
+import type { ReadThrough } from '@millrace/shared/read-through';
+import type { ModelVersion } from '@millrace/shared/registry-types';
 
 export interface EntityLookup {
   /** Names and aliases that begin with, or hold, `q`; null when there is no such entity. */
   search(tenant: string, entity: string, q: string, limit: number): Promise<Entity[] | null>;
   /** By key, name or alias; `near` has similar names when it is not found; null when there is no such entity. */
   find(tenant: string, entity: string, key: string): Promise<{ found: Entity } | { near: string[] } | null>;
+}
+
+/** Queries are cached under the digest of the set that they read, so that none outlives it. */
+export function createEntityLookup(readThrough: ReadThrough, db: Db): EntityLookup {
+  const newest = (tenant: string, entity: string) =>
+    readThrough.get(newestSetQuery(tenant, entity), async () => (await newestEntitySet(db, tenant, entity)) ?? null);
+  return {
+    async search(tenant, entity, q, limit) {
+      const digest = await newest(tenant, entity);
+      if (digest === null) return null;
+      const name = `entity-search:${digest}:${limit}:${fold(q)}`;
+      return readThrough.get(name, async () => (await searchEntities(db, tenant, entity, q, limit)) ?? []);
+    },
+    async find(tenant, entity, key) {
+      const digest = await newest(tenant, entity);
+      if (digest === null) return null;
+      const found = await readThrough.get(
+        `entity:${digest}:${fold(key)}`,
+        async () => (await findEntity(db, tenant, entity, key)) ?? null,
+      );
+      if (found) return { found };
+      const names = await namesOf(readThrough, db, digest);
+      return { near: buildEntities({ [entity]: names }).near(entity, key, 3) };
+    },
+  };
+}
+
+const namesOf = (readThrough: ReadThrough, db: Db, digest: string): Promise<Entity[]> =>
+  readThrough.get(`entity-names:${digest}`, () => loadEntityNames(db, digest));
+
+/** The rows, without vectors, of every entity that a version reads. */
+export async function entitiesOfVersion(
+  readThrough: ReadThrough,
+  db: Db,
+  version: ModelVersion,
+): Promise<Record<string, Entity[]>> {
+  const sets = Object.entries(version.entitySets).map(
+    async ([entity, digest]) => [entity, await namesOf(readThrough, db, digest)] as const,
+  );
+  return Object.fromEntries(await Promise.all(sets));
 }

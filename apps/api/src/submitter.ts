@@ -3,9 +3,9 @@
 import { jobIdOf } from '@millrace/shared/job';
 import type { LiveStore, NewPrediction, QueueCounts, Submitted } from '@millrace/shared/live/store';
 import { BULL_PRIORITY, type Priority } from '@millrace/shared/prediction';
+import type { Queues } from '@millrace/shared/queues';
 import type { Logger } from 'pino';
 import { Lane } from './lane.ts';
-import type { Queues } from '@millrace/shared/queues';
 
 /** Most predictions in one job: beyond it a batch gains nothing and one lost worker costs more. */
 const BATCH_MAX = 256;

@@ -13,12 +13,19 @@ const retryStrategy = (times: number): number => Math.min(50 * times, 500);
 export function connectRedis(
   url: string,
   kind: 'producer' | 'blocking',
-  options: { cluster?: boolean; timeoutMs?: number; name?: string; onError?: (error: Error) => void } = {},
+  options: {
+    cluster?: boolean;
+    timeoutMs?: number;
+    name?: string;
+    autoPipeline?: boolean;
+    onError?: (error: Error) => void;
+  } = {},
 ): Connection {
   const redisOptions: RedisOptions = {
     retryStrategy,
     connectTimeout: 5_000,
     connectionName: options.name,
+    enableAutoPipelining: options.autoPipeline ?? false,
     ...(kind === 'producer'
       ? { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: options.timeoutMs ?? 800 }
       : { maxRetriesPerRequest: null }),

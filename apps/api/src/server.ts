@@ -1,0 +1,160 @@
+/** One API process: opens the stores, builds the application on them, listens, and closes in reverse. */
+import { createClosers } from '@millrace/shared/closers';
+import type { Config } from '@millrace/shared/config';
+import { createPool } from '@millrace/shared/db';
+import { buildEntities } from '@millrace/shared/entities';
+import { GroupCommit } from '@millrace/shared/group-commit';
+import { keysFor } from '@millrace/shared/keys';
+import { findPrediction, insertPromises, type PromiseRow } from '@millrace/shared/ledger';
+import { LiveStore } from '@millrace/shared/live/store';
+import { checkPostgres } from '@millrace/shared/migrate';
+import { createQueues } from '@millrace/shared/queues';
+import { createReadThrough } from '@millrace/shared/read-through';
+import { checkQueueRedis, connectRedis, memoryShare, waitForRedis } from '@millrace/shared/redis';
+import { readRegistry } from '@millrace/shared/registry-cache';
+import { createResultCache } from '@millrace/shared/result-cache';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { buildApp } from './app.ts';
+import { createCanonicalizer } from './canonicalizer.ts';
+import { createCatalog } from './catalog.ts';
+import { Completions } from './completions.ts';
+import { createEntityLookup, entitiesOfVersion } from './entity-lookup.ts';
+import { createFinder } from './finder.ts';
+import { createIdempotency } from './idempotency.ts';
+import { LoadWatch } from './load.ts';
+import { createPredict } from './predict.ts';
+import { createSubmitter } from './submitter.ts';
+
+const START_TIMEOUT_MS = 10_000;
+const PROMISES_PER_COMMIT = 500;
+const PROMISES_WAITING = 50_000;
+
+export interface RunningApi {
+  app: FastifyInstance;
+  url: string;
+  close(deadlineMs: number): Promise<string[]>;
+}
+
+/** Resolves when it listens. When it cannot start, what was opened is closed, and the error says why. */
+export async function startApi(config: Config, log: Logger): Promise<RunningApi> {
+  const closers = createClosers((name, error) => log.warn({ err: error, part: name }, 'could not be closed'));
+  try {
+    const keys = keysFor(config.keyPrefix);
+    const connect = (kind: 'producer' | 'blocking', name: string) =>
+      connectRedis(config.redisUrl, kind, {
+        cluster: config.redisCluster,
+        timeoutMs: config.storeTimeoutMs,
+        name: `millrace-api-${name}`,
+        onError: (error) => log.debug({ err: error, connection: name }, 'Redis connection error'),
+      });
+    const redis = connect('producer', 'main');
+    closers.push('redis', () => redis.disconnect());
+    await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
+    await checkQueueRedis(redis);
+    const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
+      timeoutMs: Math.min(config.storeTimeoutMs, 250),
+      cluster: config.redisCluster && config.cacheRedisUrl === config.redisUrl,
+      autoPipeline: true,
+      name: 'millrace-api-cache',
+      onError: (error) => log.debug({ err: error, connection: 'cache' }, 'Redis connection error'),
+    });
+    closers.push('cache', () => cacheRedis.disconnect());
+    const db = createPool({
+      databaseUrl: config.databaseUrl,
+      max: 10,
+      statementTimeoutMs: config.storeTimeoutMs,
+      applicationName: 'millrace-api',
+      onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
+    });
+    closers.push('postgres', () => db.end());
+    await checkPostgres(db, config.databaseUrl);
+
+    const readThrough = createReadThrough({
+      redis: cacheRedis,
+      keys,
+      ttlMs: config.queryTtlMs,
+      onError: (error) => log.debug({ err: error }, 'the cache does not answer'),
+    });
+    closers.push('read-through', () => readThrough.close());
+    const live = new LiveStore(redis, keys);
+    const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
+    closers.push('queues', () => queues.close());
+    const completions = new Completions(live, keys, (shard) => connect('blocking', `events-${shard}`), log);
+    closers.push('completions', () => completions.close());
+    const loads = new LoadWatch(live, () => memoryShare(redis));
+    const redisReady = () => redis.status === 'ready';
+    const promises = new GroupCommit<PromiseRow>({
+      write: (rows) => insertPromises(db, rows),
+      maxRows: PROMISES_PER_COMMIT,
+      maxWaiting: PROMISES_WAITING,
+      concurrency: 2,
+    });
+    closers.push('promises', () => promises.drain());
+    const finder = createFinder({
+      live,
+      loads,
+      completions,
+      redisReady,
+      findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
+    });
+    const catalog = createCatalog({
+      loadRegistry: (tenant) => readRegistry(readThrough, db, tenant),
+      loadCanonicalizer: (version) =>
+        createCanonicalizer(version, config.modelsDir, async (v) =>
+          buildEntities(await entitiesOfVersion(readThrough, db, v)),
+        ),
+      log,
+    });
+    const listener = connect('blocking', 'registry');
+    closers.push('registry listener', () => listener.disconnect());
+    listener.on('message', () => catalog.changed());
+    await listener.subscribe(keys.registryChannel());
+
+    const app = buildApp({
+      config,
+      log,
+      catalog,
+      finder,
+      entities: createEntityLookup(readThrough, db),
+      predict: createPredict({
+        catalog,
+        cache: createResultCache(cacheRedis, keys, (error) => log.debug({ err: error }, 'the cache does not answer')),
+        live,
+        submitter: createSubmitter(live, queues, log),
+        completions,
+        idempotency: createIdempotency(redis, keys),
+        loads,
+        finder,
+        promise: (row) => promises.add(row),
+        checkWebhook: () => {},
+        limits: { ...config, maxMemoryShare: config.maxMemoryShare / 100 },
+      }),
+      checks: {
+        ready: async () => ({
+          redis: await answers(async () => void (await redis.ping())),
+          postgres: await answers(async () => void (await db.query('SELECT 1'))),
+          models: await answers(async () => {
+            const { models } = await catalog.models('default');
+            if (!models.some(({ defaultVersion }) => defaultVersion !== null)) throw new Error('no model is ready');
+          }),
+        }),
+      },
+    });
+    closers.push('http', () => app.close());
+    const url = await app.listen({ host: config.host, port: config.port });
+    return { app, url, close: (deadlineMs) => closers.close(deadlineMs) };
+  } catch (error) {
+    await closers.close(5_000);
+    throw error;
+  }
+}
+
+async function answers(ask: () => Promise<void>): Promise<'ok' | string> {
+  try {
+    await ask();
+    return 'ok';
+  } catch (error) {
+    return (error as Error).message || 'no answer';
+  }
+}

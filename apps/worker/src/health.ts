@@ -1,0 +1,93 @@
+/** The worker's own small HTTP server: alive, ready, metrics. It serves nothing else. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Config } from '@millrace/shared/config';
+import type { Db } from '@millrace/shared/db';
+import type { Connection } from '@millrace/shared/redis';
+import type { WorkerMetrics } from './metrics.ts';
+
+const CHECK_TIMEOUT_MS = 1_000;
+
+type Answer = 'ok' | string;
+
+export interface WorkerHealth {
+  url: string;
+  /** A part that must be well for the worker to be ready. */
+  check(name: string, ask: () => Answer | Promise<Answer>): void;
+  /** Whether the worker should be restarted. */
+  liveness(ask: () => Promise<Answer>): void;
+  /** All roles run: from now on it may be ready. */
+  started(): void;
+  close(): Promise<void>;
+}
+
+export async function startHealth(
+  config: Config,
+  metrics: WorkerMetrics,
+  { redis, db }: { redis: Connection; db: Db },
+): Promise<WorkerHealth> {
+  const checks = new Map<string, () => Answer | Promise<Answer>>([
+    ['redis', async () => ((await redis.ping()) === 'PONG' ? 'ok' : 'no PONG')],
+    ['postgres', async () => ((await db.query('SELECT 1')).rowCount === 1 ? 'ok' : 'no row')],
+  ]);
+  let live: () => Promise<Answer> = async () => 'ok';
+  let up = false;
+
+  async function ready(): Promise<Record<string, Answer>> {
+    const parts = await Promise.all([...checks].map(async ([name, ask]) => [name, await bounded(ask)] as const));
+    return { ...Object.fromEntries(parts), ...(up ? {} : { start: 'not all roles run yet' }) };
+  }
+
+  const server = createServer((request, response) => {
+    const send = (code: number, body: string, type = 'application/json') =>
+      response.writeHead(code, { 'content-type': type }).end(body);
+    const answer = async () => {
+      if (request.url === '/healthz') {
+        const state = await bounded(live);
+        send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state }));
+      } else if (request.url === '/readyz') {
+        const parts = await ready();
+        const well = Object.values(parts).every((state) => state === 'ok');
+        send(well ? 200 : 503, JSON.stringify({ status: well ? 'ready' : 'not ready', parts }));
+      } else if (request.url === '/metrics') {
+        send(200, await metrics.registry.metrics(), metrics.registry.contentType);
+      } else send(404, '{"status":"there are /healthz, /readyz and /metrics"}');
+    };
+    answer().catch(() => send(500, '{"status":"failed"}'));
+  });
+  server.headersTimeout = 5_000;
+  server.requestTimeout = 5_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.workerPort, config.workerHost, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://${config.workerHost.includes(':') ? `[${config.workerHost}]` : config.workerHost}:${port}`,
+    check: (name, ask) => void checks.set(name, ask),
+    liveness: (ask) => {
+      live = ask;
+    },
+    started: () => {
+      up = true;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** A part that does not answer in time is not well: the asker is not to wait with it. */
+async function bounded(ask: () => Answer | Promise<Answer>): Promise<Answer> {
+  const { promise: late, resolve } = Promise.withResolvers<Answer>();
+  const timer = setTimeout(() => resolve(`no answer within ${CHECK_TIMEOUT_MS} ms`), CHECK_TIMEOUT_MS);
+  try {
+    return await Promise.race([Promise.resolve(ask()), late]);
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    clearTimeout(timer);
+  }
+}
