@@ -104,10 +104,11 @@ function roundHalf(value: number): number {
 }
 
 /** Short JSON text of a float: a number that reads back as the same bits, or "NaN", "Infinity", "-Infinity" quoted. */
-function floatText(value: number, round: (value: number) => number, digits: number): string {
+function floatText(value: number, round: (value: number) => number, digits: number, normal: number): string {
   if (Number.isInteger(value)) return Object.is(value, -0) ? '-0' : String(value);
   if (!Number.isFinite(value)) return `"${value}"`;
-  for (let precision = digits; precision < digits + 3; precision++) {
+  // Below the least normal number fewer digits tell neighbours apart.
+  for (let precision = Math.abs(value) < normal ? 1 : digits; precision <= digits + 3; precision++) {
     const short = Number(value.toPrecision(precision));
     if (round(short) === value) return String(short);
   }
@@ -120,9 +121,9 @@ const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 export function elementsText(dtype: Dtype, data: TensorData): string {
   switch (dtype) {
     case 'float32':
-      return Array.from(data as Float32Array, (value) => floatText(value, Math.fround, 7)).join(',');
+      return Array.from(data as Float32Array, (value) => floatText(value, Math.fround, 6, 2 ** -126)).join(',');
     case 'float16':
-      return Array.from(data as Uint16Array, (bits) => floatText(fromHalfBits(bits), roundHalf, 4)).join(',');
+      return Array.from(data as Uint16Array, (bits) => floatText(fromHalfBits(bits), roundHalf, 3, 2 ** -14)).join(',');
     case 'float64':
       return Array.from(data as Float64Array, (value) =>
         Number.isFinite(value) ? (Object.is(value, -0) ? '-0' : String(value)) : `"${value}"`,

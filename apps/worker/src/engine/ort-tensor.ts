@@ -2,17 +2,15 @@
 import { DTYPES, type Dtype, type Tensor, type TensorMap } from '@millrace/shared/tensor';
 import * as ort from 'onnxruntime-node';
 
-// In Node 24, where onnxruntime takes and gives float16 as Float16Array; TypeScript's library has no type of it yet.
+// In Node 24 onnxruntime's JavaScript side makes a Float16Array of every float16 tensor, which its own native side does
+// not know ("not enough space: expected 8, got 0"). It takes the bits, so they are put back.
 type HalfArray = ArrayLike<number> & ArrayBufferView;
-const Half = (
-  globalThis as unknown as { Float16Array: new (buffer: ArrayBufferLike, at: number, length: number) => HalfArray }
-).Float16Array;
 
 export function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
   if (dtype === 'float16') {
-    const bits = data as Uint16Array;
-    const halves = new Half(bits.buffer, bits.byteOffset, bits.length);
-    return new ort.Tensor('float16', halves as unknown as Uint16Array, dims);
+    const tensor = new ort.Tensor('float16', data as Uint16Array, dims);
+    (tensor as unknown as { cpuData: unknown }).cpuData = data;
+    return tensor;
   }
   return new ort.Tensor(dtype as 'float32', data as Float32Array, dims);
 }

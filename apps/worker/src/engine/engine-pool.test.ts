@@ -1,0 +1,199 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DTYPES, type Dtype, type TensorMap } from '@millrace/shared/tensor';
+import { newData } from '@millrace/shared/tensor-data';
+import { tensorRowText } from '@millrace/shared/tensor-rows';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  centered,
+  identity,
+  lookup,
+  memoryHog,
+  perceptron,
+  recurrent,
+  spinner,
+} from '../../../../tests/support/onnx-models.ts';
+import { createEnginePool, type EnginePool, type PoolOptions } from './engine-pool.ts';
+import type { LoadedVersion } from './loaded-version.ts';
+
+const MIB = 1_048_576;
+let dir: string;
+let pool: EnginePool;
+const events: string[] = [];
+const log = pino({ level: 'debug' }, { write: (line: string) => void events.push(JSON.parse(line).msg as string) });
+
+const options = (more: Partial<PoolOptions> = {}): PoolOptions => ({
+  engines: 1,
+  threads: 1,
+  depth: 1,
+  recycleBytes: 2_048 * MIB,
+  memoryLimitBytes: 2_048 * MIB,
+  loadTimeoutMs: 20_000,
+  log,
+  ...more,
+});
+
+let files = 0;
+function versionOf(bytes: Buffer, more: Partial<LoadedVersion> = {}): LoadedVersion {
+  const modelPath = join(dir, `${files++}.onnx`);
+  writeFileSync(modelPath, bytes);
+  const signature = { inputs: [], outputs: [] };
+  const rest = { handler: null, entities: {}, labels: {}, maxBatch: 64, timeoutMs: 10_000, signature };
+  return { key: modelPath, model: 'm', version: '1', modelPath, ...rest, ...more };
+}
+
+const row = (tensors: TensorMap): string => tensorRowText(tensors);
+const longRow = (value: number): string =>
+  row({ x: { dtype: 'int64', dims: [1], data: BigInt64Array.of(BigInt(value)) } });
+const floatRow = (dims: number[], ...values: number[]): string =>
+  row({ x: { dtype: 'float32', dims, data: Float32Array.from(values) } });
+const outputOf = (result: { ok: boolean; output?: string }) =>
+  JSON.parse(result.output ?? 'null') as Record<string, { data: unknown[]; shape: number[] }>;
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'millrace-engines-'));
+  pool = createEnginePool(options());
+});
+afterAll(async () => {
+  await pool.close(1_000);
+  rmSync(dir, { recursive: true });
+});
+
+const SAMPLES: Readonly<Record<Dtype, readonly [ArrayLike<unknown>, string]>> = {
+  float16: [[0x3c00, 0x7c00, 0xfe00, 0x8000], '1,"Infinity","NaN",-0'],
+  float32: [[0.1, -1e-45, Infinity, Number.NaN], '0.1,-1e-45,"Infinity","NaN"'],
+  float64: [[0.1, 5e-324, -Infinity, 1.7976931348623157e308], '0.1,5e-324,"-Infinity",1.7976931348623157e+308'],
+  int8: [[-128, 127, 0, 1], '-128,127,0,1'],
+  int16: [[-32_768, 32_767, 0, 1], '-32768,32767,0,1'],
+  int32: [[-2_147_483_648, 2_147_483_647, 0, 1], '-2147483648,2147483647,0,1'],
+  int64: [
+    [-(2n ** 63n), 2n ** 63n - 1n, 9_007_199_254_740_993n, 1n],
+    '"-9223372036854775808","9223372036854775807","9007199254740993",1',
+  ],
+  uint8: [[0, 255, 1, 2], '0,255,1,2'],
+  uint16: [[0, 65_535, 1, 2], '0,65535,1,2'],
+  uint32: [[0, 4_294_967_295, 1, 2], '0,4294967295,1,2'],
+  uint64: [[0n, 2n ** 64n - 1n, 1n, 2n], '0,"18446744073709551615",1,2'],
+  bool: [[1, 0, 1, 1], 'true,false,true,true'],
+  string: [['a', '', 'é\n"\u2028', '日本'], '"a","","é\\n\\"\u2028","日本"'],
+};
+
+describe('every type goes through onnxruntime and back', () => {
+  test.each(DTYPES)('%s: rows, a batch of them, an empty tensor, a scalar', async (dtype) => {
+    const [values, text] = SAMPLES[dtype];
+    const data = newData(dtype, 4) as unknown[];
+    for (let i = 0; i < 4; i++) data[i] = values[i];
+    const tensor = (dims: number[], elements: unknown) => ({ x: { dtype, dims, data: elements as Float32Array } });
+    const version = versionOf(identity(dtype, ['n', 'k']));
+    const rows = [row(tensor([1, 4], data)), row(tensor([1, 2], data.slice(2))), row(tensor([1, 4], data))];
+    const results = await pool.run(version, [...rows, row(tensor([0, 3], newData(dtype, 0)))]);
+    expect(results.map((result) => (result.ok ? result.output : result))).toEqual([
+      `{"y":{"dtype":"${dtype}","shape":[1,4],"data":[${text}]}}`,
+      `{"y":{"dtype":"${dtype}","shape":[1,2],"data":[${text.split(',').slice(2).join(',')}]}}`,
+      `{"y":{"dtype":"${dtype}","shape":[1,4],"data":[${text}]}}`,
+      `{"y":{"dtype":"${dtype}","shape":[0,3],"data":[]}}`,
+    ]);
+    const scalar = versionOf(identity(dtype, []), { maxBatch: 1 });
+    const [one] = await pool.run(scalar, [row(tensor([], data.slice(0, 1)))]);
+    expect(one).toMatchObject({
+      ok: true,
+      output: `{"y":{"dtype":"${dtype}","shape":[],"data":[${text.split(',')[0]}]}}`,
+    });
+  });
+});
+
+test('a batch gives each row its own answer, in order', async () => {
+  const rows = Array.from({ length: 200 }, (_, i) => floatRow([1, 2], i, -1));
+  const results = await pool.run(versionOf(perceptron()), rows);
+  expect(results.map((result) => outputOf(result).y?.data)).toEqual(
+    rows.map((_, i) => [Math.max(0, i - 2), Math.max(0, 2 - i)]),
+  );
+  expect(results[0]).toMatchObject({ batchSize: 64 });
+  expect(results[199]).toMatchObject({ batchSize: 200 - 3 * 64 });
+});
+
+test('a poisonous row fails alone: 63 of 64 succeed', async () => {
+  const rows = Array.from({ length: 64 }, (_, i) => longRow(i === 37 ? 99 : i % 4));
+  const results = await pool.run(versionOf(lookup()), rows);
+  expect(results.filter(({ ok }) => ok)).toHaveLength(63);
+  expect(results[37]).toMatchObject({ ok: false, code: 'inference_failed', detail: expect.stringContaining('out of') });
+  expect(outputOf(results[38]!).y?.data).toEqual([12]);
+});
+
+test('a row that never ends is killed at its time, and fails alone', { timeout: 30_000 }, async () => {
+  const version = versionOf(spinner(), { timeoutMs: 500 });
+  const rows = Array.from({ length: 8 }, (_, i) => longRow(i === 5 ? 1e15 : i));
+  const results = await pool.run(version, rows);
+  expect(results[5]).toEqual({ ok: false, code: 'inference_timeout', detail: 'it took longer than 500 ms' });
+  expect(results.filter(({ ok }) => ok)).toHaveLength(7);
+  expect(await pool.run(version, [longRow(3)])).toMatchObject([{ ok: true }]);
+});
+
+test('a row that takes all memory ends its engine and fails alone', { timeout: 30_000 }, async () => {
+  const small = createEnginePool(options({ memoryLimitBytes: 500 * MIB }));
+  const version = versionOf(memoryHog());
+  const rows = [3, 4, 200_000_000, 5].map(longRow);
+  const results = await small.run(version, rows);
+  expect(results.map(({ ok }) => ok)).toEqual([true, true, false, true]);
+  expect(results[2]).toMatchObject({ code: 'inference_failed', detail: 'it took more than 500 MiB of memory' });
+  await small.close(0);
+});
+
+test('an engine that has grown is replaced after its run', { timeout: 30_000 }, async () => {
+  const small = createEnginePool(options({ recycleBytes: 300 * MIB }));
+  const version = versionOf(memoryHog());
+  events.length = 0;
+  for (let i = 0; i < 3; i++) expect(await small.run(version, [longRow(40_000_000)])).toMatchObject([{ ok: true }]);
+  expect(events.filter((event) => event === 'engine recycled').length).toBeGreaterThanOrEqual(2);
+  await small.close(0);
+});
+
+test('what cannot be batched is run one prediction at a time, with its tensors as given', async () => {
+  const mean = await pool.run(versionOf(centered(), { maxBatch: 1 }), [
+    floatRow([2, 3], 1, 2, 3, 3, 4, 5),
+    floatRow([1, 3], 1, 2, 3),
+  ]);
+  expect(mean.map((result) => outputOf(result).y)).toMatchObject([
+    { shape: [2, 3], data: [-1, -1, -1, 1, 1, 1] },
+    { data: [0, 0, 0] },
+  ]);
+  const state = row({
+    x: { dtype: 'float32', dims: [1, 4], data: Float32Array.of(1, 2, 3, 4) },
+    state: { dtype: 'float32', dims: [2, 1, 4], data: new Float32Array(8).fill(1) },
+  });
+  const results = await pool.run(versionOf(recurrent(), { maxBatch: 1 }), [state, state]);
+  for (const result of results)
+    expect(outputOf(result)).toMatchObject({ y: { data: [4, 6, 8, 10] }, next: { shape: [2, 1, 4] } });
+});
+
+test('a file that does not load fails every row once, with the reason', async () => {
+  const results = await pool.run(versionOf(Buffer.from('not a model')), [longRow(1), longRow(2)]);
+  expect(results).toMatchObject([{ ok: false, code: 'inference_failed' }, { ok: false }]);
+  expect(results[0]).toMatchObject({ detail: expect.stringContaining('could not be loaded') });
+});
+
+test('an abort kills the run under way and leaves a pool that works', { timeout: 30_000 }, async () => {
+  const version = versionOf(spinner(), { timeoutMs: 20_000 });
+  await pool.run(version, [longRow(1)]);
+  const aborter = new AbortController();
+  const run = pool.run(version, [longRow(1e15)], aborter.signal);
+  aborter.abort(new Error('no longer wanted'));
+  await expect(run).rejects.toThrow('no longer wanted');
+  expect(await pool.run(version, [longRow(7)])).toMatchObject([{ ok: true }]);
+});
+
+test('runs wait their turn, and closing kills what is not done by the deadline', { timeout: 30_000 }, async () => {
+  const other = createEnginePool(options());
+  const version = versionOf(spinner(), { timeoutMs: 60_000 });
+  await other.warm(version);
+  expect(other.free).toBe(1);
+  const endless = other.run(version, [longRow(1e15)]);
+  const waiting = other.run(version, [longRow(1)]);
+  const ends = Promise.allSettled([endless, waiting]);
+  expect(other.free).toBe(0);
+  await other.close(100);
+  expect((await ends).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  await expect(other.run(version, [longRow(1)])).rejects.toThrow('closed');
+});

@@ -1,0 +1,143 @@
+/** Models with a known answer, or a known way to go wrong. */
+import type { Dtype } from '@millrace/shared/tensor';
+import { floats, longs, onnxModel } from './onnx-builder.ts';
+
+/** y = x, of any type and shape. */
+export function identity(dtype: Dtype, shape: readonly (number | string)[] | undefined): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype, shape }],
+    outputs: [{ name: 'y', dtype, shape }],
+  });
+}
+
+/** y = relu(x · [[1, -1], [2, -2]]) for x of float32[n, 2]. */
+export function perceptron(): Buffer {
+  return onnxModel({
+    nodes: [
+      { op: 'MatMul', inputs: ['x', 'w'], outputs: ['h'] },
+      { op: 'Relu', inputs: ['h'], outputs: ['y'] },
+    ],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [2, 2], data: floats(1, -1, 2, -2) }],
+  });
+}
+
+/** y = table[x]: fails on an index beyond the table's 4 rows. */
+export function lookup(): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'Gather', inputs: ['table', 'x'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'int64', shape: ['n'] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n'] }],
+    initializers: [{ name: 'table', dtype: 'float32', dims: [4], data: floats(10, 11, 12, 13) }],
+  });
+}
+
+/** y = x, after as many turns of an empty loop as the greatest x says: a row of 1e15 never comes back. */
+export function spinner(): Buffer {
+  return onnxModel({
+    nodes: [
+      { op: 'ReduceMax', inputs: ['x'], outputs: ['turns'], attributes: { keepdims: 0 } },
+      {
+        op: 'Loop',
+        inputs: ['turns', 'yes', 'zero'],
+        outputs: ['sum'],
+        attributes: {
+          body: {
+            nodes: [
+              { op: 'Identity', inputs: ['go'], outputs: ['goOn'] },
+              { op: 'Add', inputs: ['before', 'one'], outputs: ['after'] },
+            ],
+            inputs: [
+              { name: 'turn', dtype: 'int64', shape: [] },
+              { name: 'go', dtype: 'bool', shape: [] },
+              { name: 'before', dtype: 'int64', shape: [] },
+            ],
+            outputs: [
+              { name: 'goOn', dtype: 'bool', shape: [] },
+              { name: 'after', dtype: 'int64', shape: [] },
+            ],
+          },
+        },
+      },
+      { op: 'Mul', inputs: ['sum', 'zero'], outputs: ['nothing'] },
+      { op: 'Add', inputs: ['x', 'nothing'], outputs: ['y'] },
+    ],
+    inputs: [{ name: 'x', dtype: 'int64', shape: ['n'] }],
+    outputs: [{ name: 'y', dtype: 'int64', shape: ['n'] }],
+    initializers: [
+      { name: 'yes', dtype: 'bool', dims: [], data: Uint8Array.of(1) },
+      { name: 'zero', dtype: 'int64', dims: [], data: longs(0) },
+      { name: 'one', dtype: 'int64', dims: [], data: longs(1) },
+    ],
+  });
+}
+
+/** A few bytes that ask for `elements` int64 when the file is loaded, or (`atRun`) as many as the input says. */
+export function rangeBomb(elements: number): Buffer {
+  return onnxModel({
+    nodes: [
+      { op: 'Range', inputs: ['zero', 'many', 'one'], outputs: ['all'] },
+      { op: 'ReduceSum', inputs: ['all'], outputs: ['sum'], attributes: { keepdims: 0 } },
+      { op: 'Add', inputs: ['x', 'sum'], outputs: ['y'] },
+    ],
+    inputs: [{ name: 'x', dtype: 'int64', shape: ['n'] }],
+    outputs: [{ name: 'y', dtype: 'int64', shape: ['n'] }],
+    initializers: [
+      { name: 'zero', dtype: 'int64', dims: [], data: longs(0) },
+      { name: 'one', dtype: 'int64', dims: [], data: longs(1) },
+      { name: 'many', dtype: 'int64', dims: [], data: longs(elements) },
+    ],
+  });
+}
+
+/** y = 0..max(x): takes 8 bytes for each; a row can ask for more memory than there is. */
+export function memoryHog(): Buffer {
+  return onnxModel({
+    nodes: [
+      { op: 'ReduceMax', inputs: ['x'], outputs: ['many'], attributes: { keepdims: 0 } },
+      { op: 'Range', inputs: ['zero', 'many', 'one'], outputs: ['all'] },
+      { op: 'ReduceMax', inputs: ['all'], outputs: ['last'], attributes: { keepdims: 0 } },
+      { op: 'Mul', inputs: ['last', 'zero'], outputs: ['nothing'] },
+      { op: 'Add', inputs: ['x', 'nothing'], outputs: ['y'] },
+    ],
+    inputs: [{ name: 'x', dtype: 'int64', shape: ['n'] }],
+    outputs: [{ name: 'y', dtype: 'int64', shape: ['n'] }],
+    initializers: [
+      { name: 'zero', dtype: 'int64', dims: [], data: longs(0) },
+      { name: 'one', dtype: 'int64', dims: [], data: longs(1) },
+    ],
+  });
+}
+
+/** A recurrent cell whose batch is the second dimension of its state: state' = state + x, y = sum over the state. */
+export function recurrent(): Buffer {
+  return onnxModel({
+    nodes: [
+      { op: 'Add', inputs: ['state', 'x'], outputs: ['next'] },
+      { op: 'ReduceSum', inputs: ['next', 'axes'], outputs: ['y'], attributes: { keepdims: 0 } },
+    ],
+    inputs: [
+      { name: 'x', dtype: 'float32', shape: ['n', 4] },
+      { name: 'state', dtype: 'float32', shape: [2, 'n', 4] },
+    ],
+    outputs: [
+      { name: 'y', dtype: 'float32', shape: ['n', 4] },
+      { name: 'next', dtype: 'float32', shape: [2, 'n', 4] },
+    ],
+    initializers: [{ name: 'axes', dtype: 'int64', dims: [1], data: longs(0) }],
+  });
+}
+
+/** y = x - mean over the batch: the shapes say that rows are independent, and they are not. */
+export function centered(): Buffer {
+  return onnxModel({
+    nodes: [
+      { op: 'ReduceMean', inputs: ['x'], outputs: ['mean'], attributes: { axes: [0], keepdims: 1 } },
+      { op: 'Sub', inputs: ['x', 'mean'], outputs: ['y'] },
+    ],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 3] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 3] }],
+  });
+}
