@@ -1,0 +1,181 @@
+/**
+ * Who is attempted next. Each lane has at most `perLane` attempts under way; all together have `total`. So that lanes
+ * that do not answer cannot hold all of those, there are two pools of `total` slots: an attempt begins in the pool of its
+ * lane, and one that takes longer than `slowMs` gives its slot in the pool of the prompt back. Its lane, and any whose
+ * last attempt failed, then waits among its like until an attempt goes well.
+ *
+ *     wake ─► claim ─► buffer ─► slot ─► perform ─► next of this lane, or of one that waited
+ */
+
+export interface PumpOptions<D> {
+  /** Deliveries of the lane that are due, at most `limit`, held for this process for a while. */
+  claim(lane: string, limit: number): Promise<D[]>;
+  /** One attempt with all that follows; whether it went well. Never rejects. */
+  perform(delivery: D): Promise<boolean>;
+  /** Whether the claim still covers an attempt; what is no longer ours is left to whoever claims it next. */
+  held(delivery: D): boolean;
+  perLane: number;
+  total: number;
+  slowMs: number;
+  /** Most deliveries in one claim. */
+  claimMost: number;
+  onError(lane: string, error: unknown): void;
+}
+
+type Pool = 'prompt' | 'suspect';
+
+interface Lane<D> {
+  name: string;
+  running: number;
+  buffer: D[];
+  /** There may be something due in Postgres that is not in the buffer. */
+  more: boolean;
+  claiming: boolean;
+  waiting: boolean;
+}
+
+/** Suspects that are remembered while they have nothing to do. */
+const SUSPECTS_KEPT = 10_000;
+
+export class LanePump<D> {
+  readonly #options: PumpOptions<D>;
+  readonly #lanes = new Map<string, Lane<D>>();
+  readonly #suspects = new Set<string>();
+  readonly #used: Record<Pool, number> = { prompt: 0, suspect: 0 };
+  readonly #waiting: Record<Pool, Lane<D>[]> = { prompt: [], suspect: [] };
+  #closed = false;
+  #idle: (() => void) | undefined;
+
+  constructor(options: PumpOptions<D>) {
+    this.#options = options;
+  }
+
+  /** Attempts under way. */
+  get underWay(): number {
+    let count = 0;
+    for (const lane of this.#lanes.values()) count += lane.running;
+    return count;
+  }
+
+  /** Looks for what is due in the lane. Whatever was committed before the call is found. */
+  wake(name: string): void {
+    if (this.#closed) return;
+    let lane = this.#lanes.get(name);
+    if (!lane) {
+      lane = { name, running: 0, buffer: [], more: true, claiming: false, waiting: false };
+      this.#lanes.set(name, lane);
+    }
+    lane.more = true;
+    this.#advance(lane);
+  }
+
+  /** Starts nothing more; gives back what was claimed and not begun. */
+  stop(): D[] {
+    this.#closed = true;
+    return [...this.#lanes.values()].flatMap((lane) => lane.buffer.splice(0));
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while ([...this.#lanes.values()].some((lane) => lane.running > 0 || lane.claiming)) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+  }
+
+  #advance(lane: Lane<D>, served = false): void {
+    while (!this.#closed && lane.running < this.#options.perLane) {
+      if (lane.buffer.length === 0 && (lane.claiming || !lane.more)) break;
+      const pool = this.#poolOf(lane);
+      const mustWait = this.#used[pool] >= this.#options.total || (!served && this.#waiting[pool].length > 0);
+      if (mustWait) {
+        if (!lane.waiting) this.#waiting[pool].push(lane);
+        lane.waiting = true;
+        return;
+      }
+      const delivery = lane.buffer.shift();
+      if (delivery === undefined) {
+        void this.#claim(lane, pool);
+        break;
+      }
+      if (!this.#options.held(delivery)) continue;
+      void this.#perform(lane, pool, delivery);
+      // One for a lane that waited, and then it is the turn of the next that waits.
+      served = false;
+    }
+    if (lane.running === 0 && lane.buffer.length === 0 && !lane.claiming && !lane.waiting && !lane.more) {
+      this.#lanes.delete(lane.name);
+    }
+  }
+
+  async #claim(lane: Lane<D>, pool: Pool): Promise<void> {
+    const { claim, claimMost, perLane, onError } = this.#options;
+    // A lane that may take 15 s for each is not given more than it can begin now.
+    const limit = this.#suspects.has(lane.name) ? perLane - lane.running : claimMost;
+    lane.claiming = true;
+    lane.more = false;
+    // With a slot in hand: what was claimed and then waits for one would not be held long enough.
+    this.#used[pool]++;
+    try {
+      const claimed = await claim(lane.name, limit);
+      lane.buffer.push(...claimed);
+      if (claimed.length === limit) lane.more = true;
+    } catch (error) {
+      // The next sweep wakes the lane again.
+      onError(lane.name, error);
+    } finally {
+      lane.claiming = false;
+      this.#used[pool]--;
+      this.#advance(lane, true);
+      this.#serve(pool);
+      this.#idle?.();
+    }
+  }
+
+  async #perform(lane: Lane<D>, began: Pool, delivery: D): Promise<void> {
+    let pool = began;
+    lane.running++;
+    this.#used[pool]++;
+    const timer = setTimeout(() => {
+      this.#suspect(lane.name, true);
+      if (pool === 'suspect') return;
+      this.#used.prompt--;
+      this.#used.suspect++;
+      pool = 'suspect';
+      this.#serve('prompt');
+    }, this.#options.slowMs);
+    const startedAt = performance.now();
+    const well = await this.#options.perform(delivery);
+    clearTimeout(timer);
+    this.#suspect(lane.name, !well || performance.now() - startedAt > this.#options.slowMs);
+    lane.running--;
+    this.#used[pool]--;
+    this.#serve(pool);
+    this.#advance(lane);
+    this.#idle?.();
+  }
+
+  #serve(pool: Pool): void {
+    while (this.#used[pool] < this.#options.total) {
+      const lane = this.#waiting[pool].shift();
+      if (!lane) return;
+      lane.waiting = false;
+      this.#advance(lane, true);
+    }
+  }
+
+  #poolOf(lane: Lane<D>): Pool {
+    return this.#suspects.has(lane.name) ? 'suspect' : 'prompt';
+  }
+
+  #suspect(name: string, suspect: boolean): void {
+    this.#suspects.delete(name);
+    if (!suspect) return;
+    this.#suspects.add(name);
+    for (const oldest of this.#suspects) {
+      if (this.#suspects.size <= SUSPECTS_KEPT) break;
+      this.#suspects.delete(oldest);
+    }
+  }
+}
