@@ -10,7 +10,8 @@ for n = 1, #KEYS do
   local at = 6 + (n - 1) * 7
   local id, attempt, status, result, st, im, bs = unpack(ARGV, at + 1, at + 7)
   local key = KEYS[n]
-  local s, a, c, x = unpack(redis.call('HMGET', key, 's', 'a', 'c', 'x'))
+  local s, a, c, x, f, g = unpack(redis.call('HMGET', key, 's', 'a', 'c', 'x', 'f', 'g'))
+  local own = s
   if not s or a ~= attempt or s == 'queued' then
     out[n] = 0
   elseif terminal(s) and not c then
@@ -19,9 +20,11 @@ for n = 1, #KEYS do
     out[n] = 1
     if s == 'running' then
       if x and tonumber(x) <= tonumber(now) then
-        terminate(tag, id, 'expired', expired, now, st, '', '', ttl, inline)
+        own = 'expired'
+        terminate(tag, id, own, expired, now, st, '', '', ttl, inline, a)
       else
-        terminate(tag, id, status, result, now, st, im, bs, ttl, inline)
+        own = status
+        terminate(tag, id, own, result, now, st, im, bs, ttl, inline, a)
       end
     else
       redis.call('HDEL', key, 'c')
@@ -29,13 +32,12 @@ for n = 1, #KEYS do
       redis.call('PEXPIRE', tag .. 'i:' .. id, ttl)
       out[n] = 2
     end
-    if redis.call('EXISTS', tag .. 'w:' .. id) == 1 then
+    if g and redis.call('EXISTS', tag .. 'w:' .. id) == 1 then
       end_followers(tag, id, status, result, now, st, im, bs, ttl, inline, expired)
       out[n] = 1
     end
-    local own = redis.call('HGET', key, 's')
-    if status == 'succeeded' and own == 'succeeded' then release_flight(tag, key, id, tomb)
-    else release_flight(tag, key, id, 0) end
+    if status == 'succeeded' and own == 'succeeded' then release_flight(tag, key, id, tomb, f)
+    else release_flight(tag, key, id, 0, f) end
   end
 end
 flush(tag)

@@ -5,6 +5,7 @@
 --   p priority  k metadata  o options  f flight  l leader  q number in the queue  u '1' once it left the queue
 --   w worker  j job  st started  cm completed  im inference ms  bs batch size  r result
 --   c '1' while it is computed for its followers though it is itself terminal
+--   g '1' once it had a follower, so that those who have none are not looked up
 -- Its task is the string `i:<id>`, apart, so that the hash stays a small listpack while it waits.
 -- `w:<id>` is the set of its followers, `f:<flight>` names who computes a cache key, `hb:<worker>` lives while its
 -- worker does. `n:<model>` counts predictions that entered (s<priority>) and left (t<priority>) the queue.
@@ -15,6 +16,15 @@ local function terminal(s) return s ~= 'queued' and s ~= 'running' end
 -- Events and ledger entries of one script run go out together, in one entry each.
 local out_events, out_ledger = {}, {}
 
+-- Those who leave the queue are counted together too: a script is paid for by the command.
+local left = {}
+
+local function count_left(m, p)
+  local n = left[m] or {}
+  n[p] = (n[p] or 0) + 1
+  left[m] = n
+end
+
 local function leave_queue(tag, key)
   local u, m, p = unpack(redis.call('HMGET', key, 'u', 'm', 'p'))
   if not u and m then
@@ -23,12 +33,14 @@ local function leave_queue(tag, key)
   end
 end
 
-local function terminate(tag, id, status, result, now, st, im, bs, ttl, inline)
+-- `a` are its attempts, where they are known already. What succeeded is never run again, and needs no task.
+local function terminate(tag, id, status, result, now, st, im, bs, ttl, inline, a)
   local key = live_key(tag, id)
   redis.call('HSET', key, 's', status, 'r', result, 'cm', now, 'st', st, 'im', im, 'bs', bs)
   redis.call('PEXPIRE', key, ttl)
-  redis.call('PEXPIRE', tag .. 'i:' .. id, ttl)
-  local a = redis.call('HGET', key, 'a')
+  if status == 'succeeded' then redis.call('DEL', tag .. 'i:' .. id)
+  else redis.call('PEXPIRE', tag .. 'i:' .. id, ttl) end
+  a = a or redis.call('HGET', key, 'a')
   local body = '-'
   if #result <= inline then body = '+' .. result end
   out_events[#out_events + 1] = id
@@ -37,8 +49,9 @@ local function terminate(tag, id, status, result, now, st, im, bs, ttl, inline)
   out_ledger[#out_ledger + 1] = a
 end
 
-local function release_flight(tag, key, id, tomb)
-  local f = redis.call('HGET', key, 'f')
+-- `f` is its flight where that is known already: false for none.
+local function release_flight(tag, key, id, tomb, f)
+  if f == nil then f = redis.call('HGET', key, 'f') end
   if f and f ~= '' then
     local name = tag .. 'f:' .. f
     if redis.call('GET', name) == id then
@@ -77,4 +90,7 @@ local function flush(tag)
   end
   add_all(tag .. 'ev', out_events, { 'MAXLEN', '~', '1000', '*' })
   add_all(tag .. 'rec', out_ledger, { '*' })
+  for m, counts in pairs(left) do
+    for p, n in pairs(counts) do redis.call('HINCRBY', tag .. 'n:' .. m, 't' .. p, n) end
+  end
 end

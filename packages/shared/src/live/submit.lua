@@ -9,6 +9,8 @@ local now, tag, model, version, priority, job, jobs = unpack(ARGV, 1, 7)
 local ttl, ttl_end, inline, digest = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
 local stats = tag .. 'n:' .. model
 local out = {}
+-- Numbers are given out from here, and the counter is moved once, at the end.
+local number, leads = tonumber(redis.call('HGET', stats, 's' .. priority) or '0'), 0
 
 -- Whether a leader's computation still has somebody who carries it: a job while it waits, a worker while it runs.
 local function carried(hs, t, j, w, c)
@@ -48,18 +50,16 @@ for n = 1, #KEYS do
     put('x', x) put('k', metadata) put('o', options)
     if a ~= '0' then put('b', a) end
     if known ~= '' then
+      put('u', '1')
       redis.call('HSET', key, unpack(fields))
-      redis.call('HSET', key, 'u', '1')
-      redis.call('SET', tag .. 'i:' .. id, task)
-      terminate(tag, id, 'succeeded', known, now, '', '', '', ttl_end, inline)
+      terminate(tag, id, 'succeeded', known, now, '', '', '', ttl_end, inline, a)
       out[n] = { 'done' }
     elseif answered then
       -- The leader has just finished: its flight lingers so that a question asked meanwhile is not computed twice.
+      put('u', '1')
       redis.call('HSET', key, unpack(fields))
-      redis.call('HSET', key, 'u', '1')
       local st, im, bs, r = unpack(redis.call('HMGET', answered, 'st', 'im', 'bs', 'r'))
       redis.call('HINCRBY', key, 'a', 1)
-      redis.call('SET', tag .. 'i:' .. id, task)
       terminate(tag, id, 'succeeded', r, now, st, im, bs, ttl_end, inline)
       out[n] = { 'done' }
     else
@@ -72,10 +72,12 @@ for n = 1, #KEYS do
         redis.call('HSET', key, unpack(fields))
         if ls == 'running' then redis.call('HSET', key, 's', 'running', 'st', lst) end
         redis.call('SADD', tag .. 'w:' .. leader, id)
+        redis.call('HSET', lk, 'g', '1')
         redis.call('PEXPIRE', tag .. 'w:' .. leader, ttl)
         out[n] = { 'follow', leader, lp, lj }
       else
-        local number = redis.call('HINCRBY', stats, 's' .. priority, 1)
+        number = number + 1
+        leads = leads + 1
         put('f', flight)
         put('q', tostring(number))
         redis.call('HSET', key, unpack(fields))
@@ -86,6 +88,7 @@ for n = 1, #KEYS do
     end
   end
 end
+if leads > 0 then redis.call('HINCRBY', stats, 's' .. priority, leads) end
 flush(tag)
 out[#KEYS + 1] = redis.call('HMGET', stats, 's1', 't1', 's5', 't5', 's9', 't9')
 return out

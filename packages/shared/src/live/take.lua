@@ -8,8 +8,9 @@ local most, ttl, inline, lost, expired = tonumber(ARGV[4]), ARGV[5], tonumber(AR
 local out = {}
 for n = 1, #KEYS do
   local id, key = ARGV[8 + n], KEYS[n]
-  local s, a, b, x, l, c, t, tenant = unpack(redis.call('HMGET', key, 's', 'a', 'b', 'x', 'l', 'c', 't', 'n'))
-  local followers = s and redis.call('SCARD', tag .. 'w:' .. id) or 0
+  local s, a, b, x, l, c, t, tenant, g, u, m, p =
+    unpack(redis.call('HMGET', key, 's', 'a', 'b', 'x', 'l', 'c', 't', 'n', 'g', 'u', 'm', 'p'))
+  local followers = g and redis.call('SCARD', tag .. 'w:' .. id) or 0
   if s and not terminal(s) and x and tonumber(x) <= tonumber(now) then
     terminate(tag, id, 'expired', expired, now, '', '', '', ttl, inline)
     s = 'expired'
@@ -38,10 +39,10 @@ for n = 1, #KEYS do
     if not task then
       out[n] = { 'skip' }
     else
-      local attempt = redis.call('HINCRBY', key, 'a', 1)
-      leave_queue(tag, key)
-      redis.call('HSET', key, 'w', worker)
-      if not terminal(s) then redis.call('HSET', key, 's', 'running', 'st', now) end
+      local attempt = tonumber(a) + 1
+      if not u then count_left(m, p) end
+      if terminal(s) then redis.call('HSET', key, 'a', attempt, 'w', worker, 'u', '1')
+      else redis.call('HSET', key, 'a', attempt, 'w', worker, 'u', '1', 's', 'running', 'st', now) end
       if followers > 0 then
         for _, follower in ipairs(redis.call('SMEMBERS', tag .. 'w:' .. id)) do
           local fk = live_key(tag, follower)
