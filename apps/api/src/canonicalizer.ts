@@ -1,11 +1,9 @@
 /** Turns one input of a model version into canonical rows: by its handler, or as raw tensors by its signature. */
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { canonicalJson } from '@millrace/shared/canonical-json';
 import { ApiError } from '@millrace/shared/errors';
 import type { Entities, Handler, Json } from '@millrace/shared/handler';
+import { digestHandler, importHandler } from '@millrace/shared/handler-file';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import type { Task } from '@millrace/shared/task';
 import { parseTensorInput } from '@millrace/shared/tensor-json';
@@ -28,7 +26,7 @@ export async function createCanonicalizer(
   entitiesOf: (version: ModelVersion) => Promise<Entities>,
 ): Promise<Canonicalizer> {
   if (version.handlerDigest === null) return tensorCanonicalizer(version);
-  const handler = await importHandler(version, modelsDir);
+  const handler = await loadHandler(version, modelsDir);
   const context = { entities: await entitiesOf(version) };
   const check = checkerOf(handler.input);
   const one = (canonical: Json): CanonicalInput => ({ shape: 'one', rows: [canonicalJson(canonical)] });
@@ -49,20 +47,14 @@ function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer
 }
 
 /** The handler's code is this process's own copy, and must be the one that the digest was made with. */
-async function importHandler(version: ModelVersion, modelsDir: string): Promise<Handler> {
+async function loadHandler(version: ModelVersion, modelsDir: string): Promise<Handler> {
   const places = [
     join(modelsDir, version.model, version.version, 'handler.ts'),
     join(modelsDir, version.model, 'handler.ts'),
   ];
   for (const path of places) {
-    const source = await readFile(path).catch(() => null);
-    if (source === null) continue;
-    const digest = createHash('sha256').update(source).digest('hex');
-    if (digest !== version.handlerDigest) continue;
-    const url = pathToFileURL(path);
-    url.searchParams.set('digest', digest);
-    const module = (await import(url.href)) as { default: Handler };
-    return module.default;
+    const digest = await digestHandler(path).catch(() => null);
+    if (digest !== null && digest === version.handlerDigest) return importHandler(path, digest);
   }
   throw new ApiError(
     'model_unavailable',

@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { canonicalJson } from './canonical-json.ts';
+import { digestHandler, handlerFiles } from './handler-file.ts';
 import { type ModelFile, ModelFileError, mergeModelFiles, parseModelFile } from './model-config.ts';
 import { readOnnxFile } from './onnx-file.ts';
 
@@ -89,10 +90,11 @@ async function filesOf(folder: string, model: string, version: string, modelPath
 export async function fingerprint(files: VersionFiles): Promise<{ text: string; newestMs: number }> {
   const folder = resolve(files.modelPath, '..');
   const inFolder = (await namesIn(folder)).map((name) => join(folder, name));
-  const paths = [...inFolder, ...files.configPaths, ...Object.values(files.entityPaths), files.handlerPath ?? ''];
+  const handler = files.handlerPath === null ? [] : await handlerFiles(files.handlerPath).catch(() => []);
+  const paths = [...inFolder, ...files.configPaths, ...Object.values(files.entityPaths), ...handler];
   let text = '';
   let newestMs = 0;
-  for (const path of [...new Set(paths)].filter(Boolean).sort()) {
+  for (const path of [...new Set(paths)].sort()) {
     const info = await stat(path).catch(() => undefined);
     if (info === undefined) continue;
     text += `${path}:${info.size}:${info.mtimeMs}:${info.ino}\n`;
@@ -116,7 +118,7 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
       throw new ModelFileError([`The model reads its data from "${location}", and that file is not in its folder.`]);
     parts.push([`data:${location}`, await hashFile(path)]);
   }
-  const handlerDigest = files.handlerPath === null ? null : hash('sha256', await readFile(files.handlerPath), 'hex');
+  const handlerDigest = files.handlerPath === null ? null : await digestHandler(files.handlerPath);
   if (handlerDigest !== null) parts.push(['handler', handlerDigest]);
   const entityDigests: Record<string, string> = {};
   for (const entity of file.entities ?? []) {

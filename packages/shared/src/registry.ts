@@ -22,8 +22,8 @@ const DEFAULT_TENANT = 'default';
 
 /**
  * Registers a version, together with its model. Safe when many workers do so at once. Versions are immutable: throws
- * ApiError `digest_mismatch` when the version is there with another digest. Settings that stand in no answer follow
- * whoever registers last.
+ * ApiError `digest_mismatch` when the version is there with another digest, unless it failed: that one has answered
+ * nobody, and is replaced. Settings that stand in no answer follow whoever registers last.
  */
 export async function registerVersion(db: Db, version: ModelVersion): Promise<Registered> {
   const { tenant, model, digest } = version;
@@ -34,8 +34,14 @@ export async function registerVersion(db: Db, version: ModelVersion): Promise<Re
        input_schema, output_schema, entity_sets, created_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
      ON CONFLICT (tenant, model, version) DO UPDATE
-        SET config = excluded.config, input_schema = excluded.input_schema, output_schema = excluded.output_schema
-      WHERE v.digest = excluded.digest AND v.config <> excluded.config
+        SET digest = excluded.digest, state = CASE v.state WHEN 'failed' THEN excluded.state ELSE v.state END,
+            reason = CASE v.state WHEN 'failed' THEN excluded.reason ELSE v.reason END,
+            signature = excluded.signature, config = excluded.config, handler_digest = excluded.handler_digest,
+            input_schema = excluded.input_schema, output_schema = excluded.output_schema,
+            entity_sets = excluded.entity_sets
+      WHERE (v.digest = excluded.digest AND v.config <> excluded.config AND excluded.state <> 'failed')
+         OR (v.state = 'failed' AND (v.digest, v.state, v.reason) IS DISTINCT FROM
+               (excluded.digest, excluded.state, excluded.reason))
      RETURNING state, xmax = 0 AS inserted`,
     [
       tenant,

@@ -1,9 +1,9 @@
 /** One loaded version inside an engine: rows in, outputs out. */
 
-import { registerHooks } from 'node:module';
 import { resolve as resolvePath } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { buildEntities } from '@millrace/shared/entities';
 import type { Handler, HandlerContext, Json } from '@millrace/shared/handler';
+import { importHandler } from '@millrace/shared/handler-file';
 import type { TensorMap } from '@millrace/shared/tensor';
 import {
   joinRows,
@@ -14,17 +14,8 @@ import {
   tensorsToJson,
 } from '@millrace/shared/tensor-rows';
 import type { InferenceSession } from 'onnxruntime-node';
-import { entitiesOf } from './engine-entities.ts';
 import type { LoadRequest, RawSpec } from './loaded-version.ts';
 import { openSession, runSession } from './ort-tensor.ts';
-
-// Handlers may lie outside the repository, where Node would not find the package that they are written with.
-registerHooks({
-  resolve(specifier, context, next) {
-    if (!specifier.startsWith('@millrace/shared/')) return next(specifier, context);
-    return next(specifier, { ...context, parentURL: import.meta.url });
-  },
-});
 
 export class EngineSession {
   readonly #session: InferenceSession;
@@ -35,7 +26,7 @@ export class EngineSession {
   private constructor(session: InferenceSession, handler: Handler | null, request: LoadRequest) {
     this.#session = session;
     this.handler = handler;
-    this.context = { entities: entitiesOf(request.entities) };
+    this.context = { entities: buildEntities(request.entities) };
     this.#labels = request.labels;
   }
 
@@ -109,14 +100,4 @@ export class EngineSession {
   async release(): Promise<void> {
     await this.#session.release();
   }
-}
-
-/** A handler by path; the digest in the address makes a changed file a new module. Throws where it is no handler. */
-async function importHandler(path: string, digest: string): Promise<Handler> {
-  const module = (await import(`${pathToFileURL(path).href}?digest=${digest}`)) as { default?: Partial<Handler> };
-  const handler = module.default;
-  for (const part of ['canonicalize', 'encode', 'decode'] as const)
-    if (typeof handler?.[part] !== 'function')
-      throw new Error(`${path} exports no handler by default: ${part} is missing`);
-  return handler as Handler;
 }

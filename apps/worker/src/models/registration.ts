@@ -1,5 +1,6 @@
 /** What becomes of a found version in the registry: loading, then ready or failed; draining, then retired. */
 
+import { canonicalJson } from '@millrace/shared/canonical-json';
 import { resolveModelConfig } from '@millrace/shared/model-config';
 import { digestOf, type FoundVersion, type VersionFiles } from '@millrace/shared/model-folder';
 import type { ModelVersion } from '@millrace/shared/registry-types';
@@ -7,7 +8,7 @@ import type { Logger } from 'pino';
 import type { RegistryPort } from './registry-port.ts';
 import { readEntities, type Verifier } from './verifier.ts';
 
-/** Reason of a version whose folder went away; one that comes back with it is taken up again. */
+/** Reason of a version whose folder went away; if the folder comes back in time, it is taken up again. */
 export const GONE = 'Its folder was removed.';
 
 const TENANT = 'default';
@@ -30,13 +31,11 @@ export async function registerFound({ found, known, registry, verifier, log, now
     log.error({ ...fields, registered: known.digest, found: found.digest }, CONFLICT);
     return false;
   }
-  if (known?.digest === found.digest) {
-    if (known.state === 'ready') return true;
-    if ((known.state === 'draining' || known.state === 'retired') && known.reason === GONE) {
-      await registry.setState(known, 'ready', null);
-      return true;
-    }
-    if (known.state === 'draining' || known.state === 'retired') return true;
+  if (known?.digest === found.digest && known.state !== 'failed' && known.state !== 'loading') {
+    await follow(known, found, registry);
+    if (known.state === 'retired')
+      log.warn(fields, 'retired versions stay so: give it a new version to serve it again');
+    return true;
   }
   const started = now();
   const verdict = await verifier.verify(found);
@@ -71,6 +70,13 @@ export async function registerFound({ found, known, registry, verifier, log, now
   await registry.setState(version, 'ready', null);
   log.info({ ...fields, digest: found.digest, rows: verified.rowTrial, seconds }, 'version ready');
   return true;
+}
+
+/** A version that is known: its folder is back, or its settings have changed. */
+async function follow(known: ModelVersion, found: FoundVersion, registry: RegistryPort): Promise<void> {
+  if (known.state === 'draining' && known.reason === GONE) await registry.setState(known, 'ready', null);
+  const config = resolveModelConfig(found.file, known.config.rowIndependent);
+  if (canonicalJson(config) !== canonicalJson(known.config)) await registry.register({ ...known, config });
 }
 
 const CONFLICT = 'refused: this version is registered with other content; versions never change, add a new one';

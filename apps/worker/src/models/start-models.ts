@@ -2,6 +2,7 @@
  * The models of this worker: finds them in the folder, verifies and registers what is new, and tells which versions can
  * be run here. A version is run when it is ready (or draining) in the registry and its files here have its digest.
  */
+import { canonicalJson } from '@millrace/shared/canonical-json';
 import type { Config } from '@millrace/shared/config';
 import type { FoundVersion } from '@millrace/shared/model-folder';
 import type { ModelVersion } from '@millrace/shared/registry-types';
@@ -126,7 +127,8 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
     for (const [name, version] of wanted) {
       const handle = handles.get(name);
       const found = local.get(name);
-      if (handle !== undefined) handles.set(name, { ...handle, version });
+      const sameSettings = handle && canonicalJson(handle.version.config) === canonicalJson(version.config);
+      if (handle !== undefined && sameSettings) handles.set(name, { ...handle, version });
       else if (found?.digest === version.digest) {
         const loaded = await loadedVersion(found, version);
         handles.set(name, { version, loaded });
