@@ -1,0 +1,187 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { listVersions, readVersion } from '@millrace/shared/model-folder';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type GraphSource, onnxModel } from '../../../../tests/support/onnx-builder.ts';
+import {
+  centered,
+  identity,
+  lookup,
+  perceptron,
+  rangeBomb,
+  recurrent,
+  spinner,
+} from '../../../../tests/support/onnx-models.ts';
+import { createVerifier, type Verdict, type Verifier } from './verifier.ts';
+
+let dir: string;
+let verifier: Verifier;
+let models = 0;
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'millrace-verify-'));
+  verifier = createVerifier({ memoryBytes: 700 * 1_048_576, timeoutMs: 20_000, log: pino({ level: 'silent' }) });
+});
+afterAll(async () => {
+  await verifier.close();
+  rmSync(dir, { recursive: true });
+});
+
+/** Registers the bytes as a model of its own; `files` are beside model.onnx or, with '../', beside the version. */
+async function verify(bytes: Buffer, files: Record<string, string | Buffer> = {}): Promise<Verdict> {
+  const model = `m${models++}`;
+  const folder = join(dir, model, '1');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'model.onnx'), bytes);
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  const { versions } = await listVersions(dir);
+  const found = versions.find((version) => version.model === model)!;
+  try {
+    return await verifier.verify(await readVersion(found));
+  } catch (error) {
+    return { ok: false, reason: (error as Error).message };
+  }
+}
+
+const x = (more = {}) => ({ name: 'x', dtype: 'float32' as const, shape: ['n', 2], ...more });
+const y = (more = {}) => ({ ...x(), name: 'y', ...more });
+const graph = (more: Partial<GraphSource>): Buffer =>
+  onnxModel({ nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }], inputs: [x()], outputs: [y()], ...more });
+const external = (location: string): Buffer =>
+  graph({
+    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
+  });
+
+describe('what cannot be served is refused with a reason, and the next version is none the worse', () => {
+  const bad: [string, () => Buffer, RegExp][] = [
+    ['an empty file', () => Buffer.alloc(0), /empty/],
+    ['text', () => Buffer.from('<html>404 not found</html>'), /not an ONNX file|ends too early/],
+    ['a truncated file', () => perceptron().subarray(0, 60), /truncated/],
+    ['a truncated file cut between fields', () => Buffer.from([8, 8]), /no graph/],
+    ['an unknown operator', () => graph({ nodes: [{ op: 'Nonsense', inputs: ['x'], outputs: ['y'] }] }), /Nonsense/],
+    [
+      'an unknown domain',
+      () => graph({ nodes: [{ op: 'Relu', domain: 'com.example', inputs: ['x'], outputs: ['y'] }] }),
+      /com\.example/,
+    ],
+    [
+      'an opset of the future',
+      () =>
+        onnxModel(
+          { nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }], inputs: [x()], outputs: [y()] },
+          { opset: 99 },
+        ),
+      /opset/i,
+    ],
+    [
+      'a graph that goes in circles',
+      () =>
+        graph({
+          nodes: [
+            { op: 'Add', inputs: ['x', 'b'], outputs: ['a'] },
+            { op: 'Add', inputs: ['x', 'a'], outputs: ['b'] },
+            { op: 'Relu', inputs: ['b'], outputs: ['y'] },
+          ],
+        }),
+      /cannot be loaded/,
+    ],
+    [
+      'an input of complex numbers',
+      () => graph({ inputs: [x({ dtype: 'complex64' })] }),
+      /complex64, which cannot be carried/,
+    ],
+    [
+      'an output that is a sequence',
+      () =>
+        graph({
+          nodes: [{ op: 'SequenceConstruct', inputs: ['x'], outputs: ['y'] }],
+          outputs: [y({ sequence: true })],
+        }),
+      /"y" is a sequence/,
+    ],
+    ['no outputs', () => graph({ outputs: [] }), /no outputs/],
+    ['data outside its folder', () => external('../secret.bin'), /outside its own folder/],
+    ['data by absolute path', () => external('/etc/passwd'), /outside its own folder/],
+    ['data that is not there', () => external('weights.bin'), /not in its folder/],
+  ];
+  test.each(bad)('%s', async (_, bytes, reason) => {
+    expect(await verify(bytes())).toMatchObject({ ok: false, reason: expect.stringMatching(reason) });
+    expect(await verify(perceptron())).toMatchObject({ ok: true });
+  });
+
+  test('a bomb of some hundred bytes', { timeout: 60_000 }, async () => {
+    const bomb = rangeBomb(200_000_000);
+    expect(bomb.length).toBeLessThan(300);
+    const verdict = await verify(bomb);
+    expect(verdict).toMatchObject({ ok: false, reason: expect.stringContaining('more than 700 MiB') });
+    expect(await verify(perceptron())).toMatchObject({ ok: true });
+  });
+
+  test('a model whose example never ends', { timeout: 60_000 }, async () => {
+    const config = { timeout_ms: 300, row_independent: false, examples: [{ x: ['1000000000000000'] }] };
+    const verdict = await verify(spinner(), { 'model.json': JSON.stringify(config) });
+    expect(verdict).toMatchObject({ ok: false, reason: 'Example 1 of model.json fails: it took longer than 300 ms' });
+    expect(await verify(perceptron())).toMatchObject({ ok: true });
+  });
+
+  test('an example that does not fit', async () => {
+    const verdict = await verify(perceptron(), {
+      'model.json': JSON.stringify({ examples: [{ x: [[1, 2]] }, { x: [1] }] }),
+    });
+    expect(verdict).toMatchObject({ ok: false, reason: expect.stringContaining('Example 2') });
+  });
+});
+
+test('data beside the model is read, and stands in its digest', async () => {
+  const weights = Buffer.from(new Float32Array([1, 2]).buffer);
+  expect(await verify(external('weights.bin'), { 'weights.bin': weights })).toMatchObject({ ok: true });
+});
+
+describe('row independence', () => {
+  const config = async (bytes: Buffer, json?: object) => {
+    const verdict = await verify(bytes, json ? { 'model.json': JSON.stringify(json) } : {});
+    return verdict.ok ? { ...verdict.verified.config, why: verdict.verified.rowTrial } : verdict;
+  };
+  test('is found where it is', async () => {
+    expect(await config(perceptron())).toMatchObject({ rowIndependent: true, maxBatch: 64 });
+    expect(await config(lookup())).toMatchObject({ rowIndependent: true });
+    expect(await config(identity('string', ['n', 'k']))).toMatchObject({ rowIndependent: true });
+  });
+  test('is not taken from shapes alone', async () => {
+    expect(await config(centered())).toMatchObject({
+      rowIndependent: false,
+      maxBatch: 1,
+      why: expect.stringContaining('is another when rows are run together'),
+    });
+  });
+  test('is not there with a state of [2, n, 4], a fixed batch, a scalar or a free rank', async () => {
+    expect(await config(recurrent())).toMatchObject({ rowIndependent: false, maxBatch: 1 });
+    expect(await config(identity('float32', [1, 3]))).toMatchObject({ rowIndependent: false, maxBatch: 1 });
+    expect(await config(identity('float32', []))).toMatchObject({ rowIndependent: false });
+    expect(await config(identity('float32', undefined))).toMatchObject({ rowIndependent: false });
+  });
+  test('is what model.json says', async () => {
+    expect(await config(perceptron(), { row_independent: false })).toMatchObject({
+      rowIndependent: false,
+      maxBatch: 1,
+    });
+    expect(await config(centered(), { row_independent: true, max_batch: 7 })).toMatchObject({ maxBatch: 7 });
+  });
+});
+
+test('a signature has names, types and shapes; a free rank is told from a scalar', async () => {
+  const signature = async (bytes: Buffer) => {
+    const verdict = await verify(bytes);
+    return verdict.ok ? verdict.verified.signature.inputs : verdict;
+  };
+  expect(await signature(recurrent())).toEqual([
+    { name: 'x', dtype: 'float32', shape: ['n', 4] },
+    { name: 'state', dtype: 'float32', shape: [2, 'n', 4] },
+  ]);
+  expect(await signature(identity('int64', []))).toEqual([{ name: 'x', dtype: 'int64', shape: [] }]);
+  expect(await signature(identity('int64', undefined))).toEqual([{ name: 'x', dtype: 'int64', shape: ['...'] }]);
+  expect(await signature(identity('float16', ['', 3]))).toEqual([{ name: 'x', dtype: 'float16', shape: ['', 3] }]);
+});
