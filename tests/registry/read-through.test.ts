@@ -125,13 +125,13 @@ describe('an invalidation', () => {
   test('is behind the back of nobody who hears of a registry change', async () => {
     const readThrough = cache();
     await readThrough.get('registry:default', async () => 'old');
-    const listener = redis.duplicate();
+    const listener = connectRedis(inject('redisUrl'), 'blocking');
     const seen = new Promise((resolve, reject) => {
       listener.on('message', (_, tenant) => {
         readThrough.get('registry:default', async () => `new, told of ${tenant}`).then(resolve, reject);
       });
     });
-    await waitForRedis(listener as Connection, 'The listener', 5_000);
+    await waitForRedis(listener, 'The listener', 5_000);
     await listener.subscribe(keys.registryChannel());
     await announceRegistryChange({ redis, keys, readThrough, tenant: 'default' });
     expect(await seen).toBe('new, told of default');

@@ -12,6 +12,7 @@ export interface MigrateOptions {
   nowMs?: number;
   /** Longest wait for another process that migrates. */
   lockTimeoutMs?: number;
+  connectTimeoutMs?: number;
 }
 
 // Any number that nobody else on this server locks; the same in every version of Millrace.
@@ -31,11 +32,11 @@ interface Applied {
  * PostgresError of one sentence when Postgres is out of reach, or newer than this code.
  */
 export async function migrate(databaseUrl: string, options: MigrateOptions = {}): Promise<string[]> {
-  const { dir = MIGRATIONS_DIR, nowMs = Date.now(), lockTimeoutMs = 60_000 } = options;
+  const { dir = MIGRATIONS_DIR, nowMs = Date.now(), lockTimeoutMs = 60_000, connectTimeoutMs = 5_000 } = options;
   const known = await readMigrations(dir);
   let client: pg.Client | undefined;
   try {
-    client = await connectOrCreate(databaseUrl);
+    client = await connectOrCreate(databaseUrl, connectTimeoutMs);
     await checkServerVersion(client);
     await client.query(`SELECT set_config('lock_timeout', $1, false)`, [String(lockTimeoutMs)]);
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
@@ -135,16 +136,16 @@ function refuseNewer(known: readonly Migration[], applied: readonly Applied[]): 
   );
 }
 
-async function connectOrCreate(databaseUrl: string): Promise<pg.Client> {
+async function connectOrCreate(databaseUrl: string, timeoutMs: number): Promise<pg.Client> {
   try {
-    return await connect(databaseUrl);
+    return await connect(databaseUrl, timeoutMs);
   } catch (error) {
     if ((error as pg.DatabaseError).code !== NO_SUCH_DATABASE) throw error;
   }
   const url = new URL(databaseUrl);
   const name = decodeURIComponent(url.pathname.slice(1));
   url.pathname = '/postgres';
-  const admin = await connect(url.href);
+  const admin = await connect(url.href, timeoutMs);
   try {
     await admin.query(`CREATE DATABASE ${admin.escapeIdentifier(name)}`);
   } catch (error) {
@@ -153,13 +154,13 @@ async function connectOrCreate(databaseUrl: string): Promise<pg.Client> {
   } finally {
     await admin.end();
   }
-  return connect(databaseUrl);
+  return connect(databaseUrl, timeoutMs);
 }
 
-async function connect(databaseUrl: string): Promise<pg.Client> {
+async function connect(databaseUrl: string, timeoutMs: number): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: databaseUrl,
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: timeoutMs,
     application_name: 'millrace-migrate',
   });
   // A connection that breaks between statements would otherwise end the process without a word.

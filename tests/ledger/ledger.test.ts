@@ -1,0 +1,250 @@
+import { createPool, type Pool } from '@millrace/shared/db';
+import { newPredictionId } from '@millrace/shared/ids';
+import {
+  findPrediction,
+  insertPromises,
+  type LedgerRow,
+  listPredictions,
+  markRetried,
+  markTerminal,
+  openPromises,
+  recordTerminal,
+} from '@millrace/shared/ledger';
+import { registerVersion } from '@millrace/shared/registry';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { modelVersion } from '../registry/versions.ts';
+import { useTestDatabase } from '../support/test-database.ts';
+import { promiseRow, terminalRow } from './rows.ts';
+
+const database = useTestDatabase();
+let pool: Pool;
+beforeAll(() => {
+  pool = createPool({ databaseUrl: database.url, max: 10, statementTimeoutMs: 10_000, applicationName: 'ledger' });
+});
+afterAll(() => pool.end());
+beforeEach(async () => {
+  await pool.query('TRUNCATE predictions');
+});
+
+const find = (id: string) => findPrediction(pool, 'default', id);
+
+describe('a promise', () => {
+  test('is found as it was made, by its tenant alone', async () => {
+    const row = promiseRow({
+      options: { webhook: { url: 'https://a.example/?q="\\\'ü' } },
+      metadata: '{"note":"tab\\t, \u{1F600}"}',
+      idempotencyHash: 'h',
+    });
+    await insertPromises(pool, [row]);
+    const expected: LedgerRow = {
+      ...row,
+      status: 'queued',
+      result: '',
+      startedAt: null,
+      completedAt: null,
+      attempts: 0,
+      inferenceMs: null,
+      batchSize: null,
+      promised: true,
+    };
+    expect(await find(row.id)).toEqual(expected);
+    expect(await findPrediction(pool, 'other', row.id)).toBeUndefined();
+  });
+
+  test('may be made twice, and none made after its end opens it again', async () => {
+    const kept = promiseRow();
+    await recordTerminal(pool, [terminalRow({ id: kept.id })]);
+    const twice = promiseRow();
+    await insertPromises(pool, [twice, kept]);
+    await insertPromises(pool, [{ ...twice, model: 'other' }]);
+    expect(await find(kept.id)).toMatchObject({ status: 'succeeded' });
+    expect(await find(twice.id)).toMatchObject({ model: 'm' });
+    await insertPromises(pool, []);
+  });
+});
+
+describe('a terminal state', () => {
+  test('of what was not promised is kept whole', async () => {
+    const row = terminalRow({ status: 'failed', result: '{"code":"inference_failed"}', metadata: '1' });
+    expect(await recordTerminal(pool, [row])).toEqual({ applied: 1, refused: [], deliveries: [], unstorable: [] });
+    expect(await find(row.id)).toEqual({ ...row, promised: false });
+  });
+
+  test('ends a promise, and leaves the request as it was', async () => {
+    const promise = promiseRow({ metadata: '"mine"' });
+    await insertPromises(pool, [promise]);
+    const end = terminalRow({ id: promise.id, metadata: '', inferenceMs: 0.125 });
+    expect(await recordTerminal(pool, [end])).toMatchObject({ applied: 1 });
+    expect(await find(promise.id)).toEqual({
+      ...end,
+      metadata: '"mine"',
+      createdAt: promise.createdAt,
+      expiresAt: promise.expiresAt,
+      task: null,
+      promised: true,
+    });
+  });
+
+  test('is written once: no other status follows it', async () => {
+    const first = terminalRow({ status: 'canceled', result: '{"code":"canceled"}' });
+    await recordTerminal(pool, [first]);
+    for (const status of ['succeeded', 'failed', 'expired', 'canceled'] as const) {
+      const { applied, refused } = await recordTerminal(pool, [
+        { ...first, status, completedAt: first.completedAt + 9 },
+      ]);
+      expect([applied, refused]).toEqual([0, [first.id]]);
+    }
+    expect(await find(first.id)).toMatchObject({ status: 'canceled', completedAt: first.completedAt });
+  });
+
+  test('of a higher attempt follows a retry, but never a success', async () => {
+    const failed = terminalRow({ status: 'failed', attempts: 1 });
+    await recordTerminal(pool, [failed]);
+    expect(await recordTerminal(pool, [{ ...failed, status: 'succeeded', attempts: 2 }])).toMatchObject({ applied: 1 });
+    expect(await recordTerminal(pool, [{ ...failed, status: 'failed', attempts: 3 }])).toMatchObject({ applied: 0 });
+    expect(await find(failed.id)).toMatchObject({ status: 'succeeded', attempts: 2 });
+  });
+
+  test('is taken once of several in a call: the highest attempt, and of equal ones the first', async () => {
+    const row = terminalRow({ status: 'failed', attempts: 1 });
+    const rows = [row, { ...row, attempts: 2, result: '"second"' }, { ...row, attempts: 2, result: '"third"' }];
+    expect(await recordTerminal(pool, rows)).toMatchObject({ applied: 1, refused: [] });
+    expect(await find(row.id)).toMatchObject({ attempts: 2, result: '"second"' });
+  });
+
+  test('that cannot be stored does not keep those beside it from being', async () => {
+    const good = Array.from({ length: 7 }, () => terminalRow());
+    const bad = terminalRow({ createdAt: Number.NaN, id: newPredictionId(0, Date.now()) });
+    const { applied, unstorable } = await recordTerminal(pool, [...good.slice(0, 3), bad, ...good.slice(3)]);
+    expect(applied).toBe(7);
+    expect(unstorable).toEqual([{ id: bad.id, reason: expect.stringContaining('NaN') }]);
+  });
+
+  test('may hold any text at all', async () => {
+    const row = terminalRow({
+      result: 'NUL \u0000, half \ud800 a pair',
+      options: { webhook: { url: 'https://a.example/\u0000\udfff\\u0000' } },
+    });
+    expect(await recordTerminal(pool, [row])).toMatchObject({ applied: 1, unstorable: [] });
+    expect((await find(row.id))?.result).toBe('NUL \ufffd, half \ufffd a pair');
+    expect((await find(row.id))?.options?.webhook?.url).toBe('https://a.example/\ufffd\ufffd\\u0000');
+  });
+
+  test('is written once by twenty recorders at the same time', async () => {
+    const rows = Array.from({ length: 200 }, () => terminalRow());
+    const shuffled = () => [...rows].sort(() => Math.random() - 0.5);
+    const recorded = await Promise.all(Array.from({ length: 20 }, () => recordTerminal(pool, shuffled())));
+    expect(recorded.reduce((sum, { applied }) => sum + applied, 0)).toBe(200);
+  });
+
+  test('of one prediction can be given by hand', async () => {
+    const promise = promiseRow();
+    await insertPromises(pool, [promise]);
+    const row = (await find(promise.id))!;
+    const outcome = { status: 'expired', result: '{"code":"expired"}', completedAt: Date.now() } as const;
+    expect(await markTerminal(pool, row, outcome)).toBe(true);
+    expect(await markTerminal(pool, row, { ...outcome, status: 'canceled' })).toBe(false);
+    expect(await find(promise.id)).toMatchObject({ ...outcome, task: promise.task });
+  });
+});
+
+describe('a retry', () => {
+  test('opens what failed, and keeps its attempts', async () => {
+    const failed = terminalRow({ status: 'failed', result: '{"code":"worker_lost"}', attempts: 4 });
+    await recordTerminal(pool, [failed]);
+    const row = await markRetried(pool, 'default', failed.id, { expiresAt: 99 });
+    expect(row).toMatchObject({ status: 'queued', result: '', attempts: 4, completedAt: null, expiresAt: 99 });
+    expect(row).toMatchObject({ task: failed.task, promised: true });
+    expect(await markRetried(pool, 'default', failed.id, { expiresAt: null })).toBeUndefined();
+  });
+
+  test('is refused for a success and for another tenant', async () => {
+    const rows = [terminalRow(), terminalRow({ status: 'failed' })] as const;
+    await recordTerminal(pool, rows);
+    expect(await markRetried(pool, 'default', rows[0].id, { expiresAt: null })).toBeUndefined();
+    expect(await markRetried(pool, 'other', rows[1].id, { expiresAt: null })).toBeUndefined();
+  });
+
+  test('is not undone by a late copy of the state before it, but can be canceled before it ran', async () => {
+    const failed = terminalRow({ status: 'failed', attempts: 2 });
+    await recordTerminal(pool, [failed]);
+    await markRetried(pool, 'default', failed.id, { expiresAt: null });
+    expect(await recordTerminal(pool, [failed])).toMatchObject({ applied: 0, refused: [failed.id] });
+    const canceled = { ...failed, status: 'canceled' as const, completedAt: failed.completedAt + 100 };
+    expect(await recordTerminal(pool, [canceled])).toMatchObject({ applied: 1 });
+    expect(await find(failed.id)).toMatchObject({ status: 'canceled', attempts: 2 });
+  });
+});
+
+describe('a list', () => {
+  const at = (ms: number, given = {}) => terminalRow({ createdAt: Date.now() - ms, ...given });
+
+  beforeEach(async () => {
+    await pool.query('TRUNCATE models, model_versions, model_aliases');
+    for (const model of ['m', 'n']) await registerVersion(pool, modelVersion({ model }));
+    await registerVersion(pool, modelVersion({ model: 'own', tenant: 'other' }));
+  });
+
+  test('has the newest first, page by page, and of no other tenant', async () => {
+    const rows = Array.from({ length: 7 }, (_, i) => at(1_000 * (i + 1), { model: i % 2 ? 'm' : 'n' }));
+    await recordTerminal(pool, [...rows, at(5, { tenant: 'other' }), at(6, { tenant: 'other', model: 'own' })]);
+    const pages: string[][] = [];
+    for (let before: string | undefined; ; ) {
+      const page = await listPredictions(pool, 'default', { limit: 3, ...(before ? { before } : {}) });
+      if (page.length === 0) break;
+      pages.push(page.map(({ id }) => id));
+      before = page.at(-1)!.id;
+    }
+    expect(pages.map((page) => page.length)).toEqual([3, 3, 1]);
+    expect(pages.flat()).toEqual(rows.map(({ id }) => id));
+    const ofOther = await listPredictions(pool, 'other', { limit: 10 });
+    expect(ofOther.map(({ model }) => model)).toEqual(['m', 'own']);
+  });
+
+  test('can be of one model, or of one status, or both', async () => {
+    const rows = [at(100, { status: 'failed' }), at(200), at(300, { model: 'n', status: 'failed' })];
+    await recordTerminal(pool, rows);
+    await insertPromises(pool, [promiseRow({ createdAt: Date.now() - 1_000 })]);
+    const list = async (options: object) =>
+      (await listPredictions(pool, 'default', { limit: 10, ...options })).map(({ model, status }) => [model, status]);
+    expect(await list({ model: 'm' })).toEqual([
+      ['m', 'failed'],
+      ['m', 'succeeded'],
+      ['m', 'queued'],
+    ]);
+    expect(await list({ status: 'failed' })).toEqual([
+      ['m', 'failed'],
+      ['n', 'failed'],
+    ]);
+    expect(await list({ status: 'queued', model: 'm' })).toEqual([['m', 'queued']]);
+    await expect(list({ status: "x' OR true --" })).rejects.toThrow(RangeError);
+  });
+});
+
+test('open promises come oldest first, once they are old enough', async () => {
+  const nowMs = Date.now();
+  const rows = Array.from({ length: 5 }, (_, i) => promiseRow({ createdAt: nowMs - 10_000 * (5 - i) }));
+  await insertPromises(pool, rows);
+  await recordTerminal(pool, [terminalRow({ id: rows[1]!.id })]);
+  const open = async (more: object) =>
+    (await openPromises(pool, { olderThanMs: 15_000, nowMs, limit: 10, ...more })).map(({ id }) => id);
+  expect(await open({})).toEqual([rows[0]!.id, rows[2]!.id, rows[3]!.id]);
+  expect(await open({ limit: 1 })).toEqual([rows[0]!.id]);
+  expect(await open({ after: rows[0]!.id })).toEqual([rows[2]!.id, rows[3]!.id]);
+});
+
+test('looking for open promises reads nothing of what is terminal', async () => {
+  await recordTerminal(
+    pool,
+    Array.from({ length: 2_000 }, () => terminalRow()),
+  );
+  await pool.query('ANALYZE predictions');
+  const { rows } = await pool.query(
+    `EXPLAIN SELECT id FROM predictions WHERE status IN ('queued', 'running') AND id > $1 ORDER BY id LIMIT 10`,
+    ['00000000-0000-0000-0000-000000000000'],
+  );
+  const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+  const today = `predictions_d${new Date().toISOString().slice(0, 10).replaceAll('-', '')}`;
+  expect(plan).toMatch(new RegExp(`Index (Only )?Scan using ${today}_id_idx`));
+  expect(plan).not.toContain(`Seq Scan on ${today}`);
+});

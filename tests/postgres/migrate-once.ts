@@ -1,0 +1,8 @@
+/** One process of a race: migrates the database of its first argument, and tells its parent what it applied. */
+import { migrate } from '@millrace/shared/migrate';
+
+process.send?.('ready');
+process.once('message', async () => {
+  const applied = await migrate(process.argv[2]!).catch((error: Error) => error.message);
+  process.send?.(applied, () => process.disconnect());
+});

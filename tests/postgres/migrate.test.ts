@@ -1,0 +1,144 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createPool } from '@millrace/shared/db';
+import { assertMigrated, checkPostgres, migrate } from '@millrace/shared/migrate';
+import { MIGRATIONS_DIR } from '@millrace/shared/migration-files';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { asAdmin, urlOfDatabase } from '../services/template.ts';
+
+let name: string;
+let url: string;
+let dir: string;
+let files: string[];
+beforeEach(async () => {
+  name = `migrate_${Math.random().toString(36).slice(2)}`;
+  url = urlOfDatabase(inject('databaseUrl'), name);
+  dir = await mkdtemp(path.join(tmpdir(), 'millrace-migrations-'));
+  await cp(MIGRATIONS_DIR, dir, { recursive: true });
+  files = (await readdir(dir)).map((file) => path.parse(file).name).sort();
+});
+afterEach(async () => {
+  await asAdmin(inject('databaseUrl'), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  await rm(dir, { recursive: true });
+});
+
+async function query(sql: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function withPool<T>(work: (pool: pg.Pool) => Promise<T>): Promise<T> {
+  const pool = createPool({ databaseUrl: url, max: 1, statementTimeoutMs: 5_000, applicationName: 'migrate-test' });
+  try {
+    return await work(pool);
+  } finally {
+    await pool.end();
+  }
+}
+
+describe('migrate', () => {
+  test('makes the database, applies every file once, and has today ready', async () => {
+    expect(await migrate(url)).toEqual(files);
+    expect(await migrate(url)).toEqual([]);
+    const today = new Date().toISOString().slice(0, 10).replaceAll('-', '');
+    expect(await query(`SELECT to_regclass('predictions_d${today}') IS NOT NULL AS there`)).toEqual([{ there: true }]);
+  });
+
+  test('is raced by twenty processes: one applies, the others find it done', async () => {
+    const program = path.join(import.meta.dirname, 'migrate-once.ts');
+    const processes = Array.from({ length: 20 }, () => fork(program, [url]));
+    await Promise.all(processes.map((each) => once(each, 'message')));
+    const outcomes = await Promise.all(
+      processes.map(async (each) => {
+        const answer = once(each, 'message');
+        each.send('go');
+        return (await answer)[0] as string[];
+      }),
+    );
+    expect(outcomes.filter((applied) => applied.length > 0)).toEqual([files]);
+    expect(outcomes.filter((applied) => Array.isArray(applied) && applied.length === 0)).toHaveLength(19);
+  }, 60_000);
+
+  test('leaves nothing of a file that fails, and goes on from there when it is mended', async () => {
+    const bad = path.join(dir, '9000_bad.sql');
+    await writeFile(bad, 'CREATE TABLE half (); SELECT 1/0;');
+    await expect(migrate(url, { dir })).rejects.toThrow(
+      'The migration 9000_bad failed, and left nothing behind: division by zero.',
+    );
+    expect(await query(`SELECT to_regclass('half') AS half`)).toEqual([{ half: null }]);
+    await writeFile(bad, 'CREATE TABLE half ();');
+    expect(await migrate(url, { dir })).toEqual(['9000_bad']);
+  });
+
+  test('refuses a database that is newer than the code', async () => {
+    await writeFile(path.join(dir, '9000_later.sql'), '-- compatible\nSELECT 1;');
+    await migrate(url, { dir });
+    await expect(migrate(url)).rejects.toThrow(
+      'The database is newer than this Millrace, which does not know 9000_later: start the version that migrated it.',
+    );
+  });
+
+  test('refuses a file that was changed after it was applied, but not for its line ends', async () => {
+    await migrate(url, { dir });
+    const file = path.join(dir, `${files[0]}.sql`);
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replaceAll('\n', '\r\n'));
+    expect(await migrate(url, { dir })).toEqual([]);
+    await writeFile(file, `${text}-- more`);
+    await expect(migrate(url, { dir })).rejects.toThrow(`The migration ${files[0]} is not the one that was applied`);
+  });
+
+  test('says in one sentence that nobody answers, and where, without the password', async () => {
+    const closed = 'postgres://someone:secret@127.0.0.1:1/millrace?sslmode=disable';
+    await expect(migrate(closed)).rejects.toThrow(
+      /^Postgres at postgres:\/\/127\.0\.0\.1:1\/millrace cannot be used \(connect ECONNREFUSED .*\): check DATABASE_URL\.$/,
+    );
+  });
+
+  test('gives up on a server that takes the connection and says nothing', async () => {
+    const sockets = new Set<Socket>();
+    const mute = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const { port } = mute.address() as AddressInfo;
+    await expect(migrate(`postgres://x@127.0.0.1:${port}/x`, { connectTimeoutMs: 200 })).rejects.toThrow(
+      'cannot be used',
+    );
+    for (const socket of sockets) socket.destroy();
+    mute.close();
+  });
+});
+
+describe('a process that starts', () => {
+  test('goes on when the database is migrated', async () => {
+    await migrate(url);
+    await withPool((pool) => checkPostgres(pool, url));
+  });
+
+  test('refuses one that is not, and says what to do', async () => {
+    await asAdmin(inject('databaseUrl'), `CREATE DATABASE ${name}`);
+    await withPool((pool) =>
+      expect(checkPostgres(pool, url)).rejects.toThrow(
+        `The database lacks ${files.join(', ')}: run npm run migrate first.`,
+      ),
+    );
+  });
+
+  test('goes on beside a newer version whose migrations are compatible, and refuses others', async () => {
+    await writeFile(path.join(dir, '9000_index.sql'), '-- compatible\nSELECT 1;');
+    await migrate(url, { dir });
+    await withPool((pool) => assertMigrated(pool));
+    await writeFile(path.join(dir, '9001_breaking.sql'), 'SELECT 1;');
+    await migrate(url, { dir });
+    await withPool((pool) => expect(assertMigrated(pool)).rejects.toThrow('does not know 9001_breaking'));
+  });
+});
