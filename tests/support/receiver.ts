@@ -1,0 +1,146 @@
+/** A webhook receiver that answers as its path says, well or badly, and remembers what it got. */
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+
+export interface Received {
+  path: string;
+  headers: Record<string, string>;
+  body: string;
+  /** Unix ms. */
+  at: number;
+}
+
+export interface Receiver {
+  /** Without a path. */
+  url: string;
+  port: number;
+  received: readonly Received[];
+  /** Of one path, in order. */
+  at(path: string): Received[];
+  connections(): number;
+  /** Bytes of replies that were written to sockets. */
+  bytesSent(): number;
+  /** Resolves once so many requests of the path are there. */
+  until(path: string, count: number): Promise<Received[]>;
+  /** Answers the next requests of a path with these statuses before it goes on as it does. */
+  script(path: string, ...statuses: number[]): void;
+  close(): Promise<void>;
+}
+
+const MIB = Buffer.alloc(1_048_576, 'x');
+
+/**
+ * Paths: a status (`/200`, `/410`), `/redirect` (to `to`), `/busy` (429 with Retry-After: 7), `/hang`, `/drip` (a byte of
+ * the header now and then), `/drip-body` (200, then the same), `/reset`, `/once` (200, and a reset to the next on the same
+ * connection), `/huge` (200 and 1 GB), `/garbage`. What follows
+ * a further slash tells paths of one behaviour apart.
+ */
+export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripMs = 50 } = {}): Promise<Receiver> {
+  const received: Received[] = [];
+  const scripts = new Map<string, number[]>();
+  const sockets = new Set<Socket>();
+  const used = new WeakSet<Socket>();
+  const timers = new Set<NodeJS.Timeout>();
+  const waiters = new Set<() => void>();
+  let connections = 0;
+  let bytes = 0;
+
+  const server = http.createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('error', () => {});
+    response.on('error', () => {});
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const path = request.url ?? '';
+      const headers = request.headers as Record<string, string>;
+      received.push({ path, headers, body: Buffer.concat(chunks).toString(), at: Date.now() });
+      for (const waiter of waiters) waiter();
+      answer(path, response);
+    });
+  });
+
+  function answer(path: string, response: http.ServerResponse): void {
+    const socket = response.socket as Socket;
+    const scripted = scripts.get(path)?.shift();
+    const behaviour = scripted === undefined ? (path.split(/[/?]/)[1] ?? '') : String(scripted);
+    switch (behaviour) {
+      case 'redirect':
+        return void response.writeHead(301, { location: redirectTo }).end();
+      case 'busy':
+        return void response.writeHead(429, { 'retry-after': '7' }).end('later');
+      case 'hang':
+        return;
+      case 'drip':
+        drip(socket, 'HTTP/1.1 200 OK\r\nx-slow: ');
+        return;
+      case 'drip-body':
+        drip(socket, 'HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n');
+        return;
+      case 'reset':
+        return void socket.resetAndDestroy();
+      case 'once':
+        if (used.has(socket)) return void socket.resetAndDestroy();
+        used.add(socket);
+        return void response.writeHead(200).end();
+      case 'garbage':
+        return void socket.end('\0\x01 this is not HTTP\r\n\r\n');
+      case 'huge':
+        response.writeHead(200, { 'content-length': 1_073_741_824 });
+        flood(response, 1_024);
+        return;
+      default:
+        return void response.writeHead(Number(behaviour) || 200).end(`answered ${behaviour}`);
+    }
+  }
+
+  function drip(socket: Socket, start: string): void {
+    socket.write(start);
+    const timer = setInterval(() => socket.write('x'), dripMs);
+    timers.add(timer);
+    socket.once('close', () => clearInterval(timer));
+  }
+
+  function flood(response: http.ServerResponse, left: number): void {
+    if (left === 0 || response.destroyed) return void response.end();
+    bytes += MIB.length;
+    response.write(MIB, () => flood(response, left - 1));
+  }
+
+  server.on('connection', (socket) => {
+    connections++;
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.listen(0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+
+  const at = (path: string) => received.filter((one) => one.path === path);
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    port,
+    received,
+    at,
+    connections: () => connections,
+    bytesSent: () => bytes,
+    script: (path, ...statuses) => void scripts.set(path, statuses),
+    until: (path, count) =>
+      new Promise((resolve) => {
+        const look = () => {
+          if (at(path).length < count) return;
+          waiters.delete(look);
+          resolve(at(path));
+        };
+        waiters.add(look);
+        look();
+      }),
+    async close() {
+      for (const timer of timers) clearInterval(timer);
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
