@@ -1,0 +1,31 @@
+# One image for all processes; the command chooses: api (default), worker, migrate, gateway.
+FROM node:24-bookworm-slim AS packages
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY apps/api/package.json apps/api/
+COPY apps/worker/package.json apps/worker/
+COPY apps/gateway/package.json apps/gateway/
+COPY packages/shared/package.json packages/shared/
+COPY packages/local/package.json packages/local/
+# Optional packages are the embedded Postgres and Node itself, which the image has no use for. onnxruntime-node brings its
+# libraries for every platform: only this one's stay.
+RUN npm ci --omit=dev --omit=optional \
+ && cd node_modules/onnxruntime-node/bin/napi-v* \
+ && find . -mindepth 1 -maxdepth 1 ! -name "$(node -p process.platform)" -exec rm -rf {} + \
+ && find "$(node -p process.platform)" -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -rf {} +
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production NODE_OPTIONS=--disable-warning=ExperimentalWarning
+WORKDIR /app
+COPY --from=packages /app ./
+COPY LICENSE ./
+COPY migrations migrations
+COPY packages/shared packages/shared
+COPY apps apps
+COPY scripts/migrate.ts scripts/migrate.ts
+COPY models models
+ENV HOST=0.0.0.0 PORT=8080 WORKER_HOST=0.0.0.0 WORKER_PORT=8081 MODELS_DIR=/app/models
+USER node
+EXPOSE 8080 8081
+STOPSIGNAL SIGTERM
+CMD ["node", "apps/api/src/main.ts"]
