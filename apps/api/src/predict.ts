@@ -17,7 +17,7 @@ import {
 import type { CachedResult, ResultCache } from '@millrace/shared/result-cache';
 import type { Task } from '@millrace/shared/task';
 import { admit, aheadOf, estimate, type Limits } from './admission.ts';
-import type { Catalog, ServedModel } from './catalog.ts';
+import { type Catalog, type ServedModel, under } from './catalog.ts';
 import type { Answer, Completions } from './completions.ts';
 import type { Finder } from './finder.ts';
 import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency.ts';
@@ -128,7 +128,7 @@ export function createPredict(means: PredictMeans): Predict {
     const allKnown = known.length > 0 && known.every((one) => one !== null);
     if (cacheControl.onlyIfCached && !allKnown)
       throw new ApiError('not_cached', 'The answer is not in the cache, and only-if-cached was asked.');
-    if (body.webhook) await means.checkWebhook(body.webhook.url);
+    if (body.webhook) await checkWebhook(body.webhook.url);
 
     const createdAt = Date.now();
     const priority = body.priority ?? served.version.config.priority;
@@ -152,6 +152,16 @@ export function createPredict(means: PredictMeans): Predict {
     if (request.idempotencyKey === undefined) return begin(ask, known, allKnown);
     return once(ask, known, allKnown, request.idempotencyKey);
   };
+
+  async function checkWebhook(url: string): Promise<void> {
+    try {
+      await means.checkWebhook(url);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const faults = error.faults.map((fault) => under('/webhook', fault));
+      throw new ApiError(error.code, error.message, { faults });
+    }
+  }
 
   /** Under an idempotency key: the first goes ahead, the others get its prediction. */
   async function once(ask: Ask, known: (CachedResult | null)[], allKnown: boolean, key: string): Promise<Outcome> {

@@ -13,6 +13,7 @@ import { createReadThrough } from '@millrace/shared/read-through';
 import { checkQueueRedis, connectRedis, memoryShare, waitForRedis } from '@millrace/shared/redis';
 import { readRegistry } from '@millrace/shared/registry-cache';
 import { createResultCache } from '@millrace/shared/result-cache';
+import { createWebhookCheck } from '@millrace/shared/webhooks/target-check';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { buildApp } from './app.ts';
@@ -127,7 +128,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         loads,
         finder,
         promise: (row) => promises.add(row),
-        checkWebhook: () => {},
+        checkWebhook: createWebhookCheck(config),
         limits: { ...config, maxMemoryShare: config.maxMemoryShare / 100 },
       }),
       checks: {

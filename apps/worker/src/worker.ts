@@ -13,6 +13,7 @@ import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { type Connection, checkQueueRedis, connectRedis, waitForRedis } from '@millrace/shared/redis';
 import { createResultCache } from '@millrace/shared/result-cache';
+import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { Logger } from 'pino';
 import { createEnginePool, poolOptions } from './engine/engine-pool.ts';
 import { startHealth, type WorkerHealth } from './health.ts';
@@ -25,6 +26,7 @@ import { type ModelVersionHandle, startModels } from './models/start-models.ts';
 import { startReconciler } from './recorder/reconciler.ts';
 import { startRecorder } from './recorder/recorder.ts';
 import { createRegistryPort } from './registry-adapter.ts';
+import { startWebhooks } from './webhooks/webhooks.ts';
 
 const START_TIMEOUT_MS = 10_000;
 const PARTITIONS_EVERY_MS = 3_600_000;
@@ -93,7 +95,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
       connect,
     };
     if (config.workerRoles.includes('recorder')) await startRecorderRole(base);
-    if (config.workerRoles.includes('webhooks')) await startWebhooksRole(base);
+    if (config.workerRoles.includes('webhooks')) startWebhooksRole(base);
     if (config.workerRoles.includes('inference')) await startInferenceRole(base);
     health.started();
     return { id, healthUrl: health.url, close: (deadlineMs) => closers.close(deadlineMs) };
@@ -228,7 +230,10 @@ async function startRecorderRole(base: Base): Promise<void> {
     PARTITIONS_EVERY_MS,
   );
   closers.push('partitions', () => clearInterval(timer));
-  const schedule = await deliveryScheduler(base);
+  const timersRedis = connect('producer', 'webhook-timers');
+  closers.push('webhook timers redis', () => timersRedis.disconnect());
+  const timers = createWebhookTimers({ connection: timersRedis, keyPrefix: config.keyPrefix });
+  closers.push('webhook timers', () => timers.close());
   const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
   // One read covers all streams; in a cluster each lies on a node of its own, and needs a reader of its own.
   const groups = config.redisCluster ? shards.map((shard) => [shard]) : [shards];
@@ -242,7 +247,7 @@ async function startRecorderRole(base: Base): Promise<void> {
       consumer: id,
       liveTtlMs: config.liveTtlMs,
       record: (rows) => recordTerminal(db, rows),
-      onDeliveries: schedule,
+      onDeliveries: (deliveries) => timers.scheduleDeliveries(deliveries),
       onRecorded: (rows) => metrics.recorded(rows),
       log,
     });
@@ -265,9 +270,7 @@ async function startRecorderRole(base: Base): Promise<void> {
   closers.push('reconciler', () => reconciler.close());
 }
 
-/** Filled in with the webhooks role. */
-async function deliveryScheduler(_base: Base): Promise<(deliveries: unknown[]) => Promise<void>> {
-  return async () => {};
+function startWebhooksRole({ config, log, db, closers, connect }: Base): void {
+  const webhooks = startWebhooks({ config, db, redis: (kind) => connect(kind, 'webhooks'), log });
+  closers.push('webhooks', () => webhooks.close());
 }
-
-async function startWebhooksRole(_base: Base): Promise<void> {}
