@@ -110,7 +110,11 @@ export async function findEntity(
   keyOrName: string,
 ): Promise<Entity | undefined> {
   const digest = await newestEntitySet(db, tenant, entity);
-  if (digest === undefined) return undefined;
+  return digest === undefined ? undefined : findInSet(db, digest, keyOrName);
+}
+
+/** As findEntity, in a set of which the digest is known. */
+export async function findInSet(db: Db, digest: string, keyOrName: string): Promise<Entity | undefined> {
   const { rows } = await db.query<StoredEntity>(
     `SELECT key, name, aliases, attributes FROM entities
       WHERE digest = $1 AND (key = $2 OR terms @> ARRAY[$3])
@@ -133,7 +137,11 @@ export async function searchEntities(
   limit: number,
 ): Promise<Entity[] | undefined> {
   const digest = await newestEntitySet(db, tenant, entity);
-  if (digest === undefined) return undefined;
+  return digest === undefined ? undefined : searchSet(db, digest, q, limit);
+}
+
+/** As searchEntities, in a set of which the digest is known. */
+export async function searchSet(db: Db, digest: string, q: string, limit: number): Promise<Entity[]> {
   const { rows } = await db.query<StoredEntity>(
     `SELECT key, name, aliases, attributes
        FROM entities CROSS JOIN LATERAL (

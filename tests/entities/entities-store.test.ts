@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { createPool, type Pool } from '@millrace/shared/db';
+import {
+  digestOfEntities,
+  findEntity,
+  loadEntityNames,
+  loadEntitySet,
+  searchEntities,
+  upsertEntitySet,
+} from '@millrace/shared/entities-store';
+import { parseEntityCsv } from '@millrace/shared/entity-csv';
+import type { Entity } from '@millrace/shared/handler';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { useTestDatabase } from '../support/test-database.ts';
+
+const database = useTestDatabase();
+let pool: Pool;
+beforeAll(() => {
+  pool = createPool({ databaseUrl: database.url, max: 20, statementTimeoutMs: 10_000, applicationName: 'entities' });
+});
+afterAll(() => pool.end());
+beforeEach(async () => {
+  await pool.query('TRUNCATE entity_sets, entities');
+});
+
+const row = (key: string, name: string, aliases: string[] = [], more: Partial<Entity> = {}): Entity => ({
+  key,
+  name,
+  aliases,
+  attributes: {},
+  ...more,
+});
+const names = (rows: readonly Entity[] | undefined) => rows?.map(({ name }) => name);
+
+describe('a set of rows', () => {
+  test('comes back as it was, in its order, vectors to the last bit', async () => {
+    const rows = [
+      row('b', 'Beta', ['β', 'b2'], {
+        attributes: { note: '"1",2' },
+        vector: Float32Array.of(0.1, -0, Infinity, 1e-40),
+      }),
+      row('a', 'Alpha'),
+    ];
+    const digest = await upsertEntitySet(pool, 'default', 'letter', rows);
+    expect(await loadEntitySet(pool, digest)).toEqual(rows);
+    expect(await loadEntityNames(pool, digest)).toEqual(rows.map(({ vector: _, ...rest }) => rest));
+    expect(await loadEntitySet(pool, 'f'.repeat(64))).toEqual([]);
+  });
+
+  test('of the bundled model is stored by twenty workers at the same time, once', async () => {
+    const file = path.resolve(import.meta.dirname, '../../models/drug-interaction/entities/drug.csv');
+    const rows = parseEntityCsv(readFileSync(file, 'utf8'), 'drug.csv');
+    const digests = await Promise.all(Array.from({ length: 20 }, () => upsertEntitySet(pool, 'default', 'drug', rows)));
+    expect(new Set(digests)).toEqual(new Set([digestOfEntities(rows)]));
+    expect(await loadEntitySet(pool, digests[0]!)).toEqual(rows);
+    expect(await findEntity(pool, 'default', 'drug', '  WARFARIN ')).toMatchObject({ key: 'warfarin' });
+  });
+
+  test('is shared by those who have the same rows, and may be known by a digest of theirs', async () => {
+    const rows = [row('a', 'Alpha')];
+    const digest = await upsertEntitySet(pool, 'default', 'letter', rows);
+    expect(await upsertEntitySet(pool, 'other', 'sign', rows)).toBe(digest);
+    expect(await upsertEntitySet(pool, 'default', 'letter', rows, 'file-digest')).toBe('file-digest');
+    const { rows: counted } = await pool.query('SELECT digest, count(*) FROM entities GROUP BY 1 ORDER BY 1');
+    expect(counted.map(({ count }) => count)).toEqual([1, 1]);
+    expect(names(await searchEntities(pool, 'other', 'sign', '', 5))).toEqual(['Alpha']);
+  });
+
+  test('has another digest for any difference', () => {
+    const base = row('a', 'Alpha', ['x'], { attributes: { p: '1', q: '2' }, vector: Float32Array.of(1) });
+    const variants: Entity[] = [
+      { ...base, key: 'b' },
+      { ...base, name: 'x', aliases: ['Alpha'] },
+      { ...base, aliases: [] },
+      { ...base, aliases: ['x', 'y'] },
+      { ...base, attributes: { p: '2', q: '1' } },
+      { ...base, vector: Float32Array.of(-1) },
+      { ...base, vector: undefined },
+    ];
+    const digests = [base, ...variants].map((one) => digestOfEntities([one]));
+    expect(new Set(digests).size).toBe(digests.length);
+    expect(digestOfEntities([{ ...base, attributes: { q: '2', p: '1' } }])).toBe(digests[0]);
+  });
+});
+
+describe('a look-up', () => {
+  beforeEach(async () => {
+    await upsertEntitySet(pool, 'default', 'drug', [row('old', 'Old')]);
+    await upsertEntitySet(pool, 'default', 'drug', [
+      row('warfarin', 'Warfarin', ['coumadin']),
+      row('asa', 'Acetylsalicylic  Acid', ['aspirin', '50%_off\\']),
+      row('cou', 'Coumarin', ['warf-like']),
+      row('prasa', 'Prasa', []),
+    ]);
+  });
+  const find = async (name: string) => (await findEntity(pool, 'default', 'drug', name))?.key;
+  const search = async (q: string, limit = 10) => names(await searchEntities(pool, 'default', 'drug', q, limit));
+
+  test('finds by key, name or alias, however spelt, in the newest set', async () => {
+    expect(await find('asa')).toBe('asa');
+    expect(await find(' acetylsalicylic\tACID')).toBe('asa');
+    expect(await find('Aspirin')).toBe('asa');
+    expect(await find('old')).toBeUndefined();
+    expect(await find('nothing')).toBeUndefined();
+    expect(await find('nul\u0000')).toBeUndefined();
+    expect(await findEntity(pool, 'default', 'planet', 'asa')).toBeUndefined();
+  });
+
+  test('completes names first, then aliases, then what holds the text', async () => {
+    expect(await search('WAR')).toEqual(['Warfarin', 'Coumarin']);
+    expect(await search('cou')).toEqual(['Coumarin', 'Warfarin']);
+    expect(await search('asp')).toEqual(['Acetylsalicylic  Acid']);
+    expect(await search('farin')).toEqual(['Warfarin']);
+    expect(await search('')).toHaveLength(4);
+    expect(await search('', 2)).toHaveLength(2);
+    expect(await search('zzz')).toEqual([]);
+    expect(await searchEntities(pool, 'default', 'planet', 'a', 5)).toBeUndefined();
+  });
+
+  test('takes every character for itself', async () => {
+    expect(await search('%')).toEqual(['Acetylsalicylic  Acid']);
+    expect(await search('_off\\')).toEqual(['Acetylsalicylic  Acid']);
+    expect(await search("'; DROP TABLE entities --")).toEqual([]);
+  });
+
+  test('prefers a set of the tenant to that of the default tenant', async () => {
+    expect((await findEntity(pool, 'other', 'drug', 'asa'))?.key).toBe('asa');
+    await upsertEntitySet(pool, 'other', 'drug', [row('mine', 'Mine')]);
+    expect(await findEntity(pool, 'other', 'drug', 'asa')).toBeUndefined();
+    expect(await find('asa')).toBe('asa');
+  });
+});
