@@ -1,0 +1,24 @@
+/** What every role of a worker shares. */
+import type { Closers } from '@millrace/shared/closers';
+import type { Config } from '@millrace/shared/config';
+import type { Pool } from '@millrace/shared/db';
+import type { Keys } from '@millrace/shared/keys';
+import type { LiveStore } from '@millrace/shared/live/store';
+import type { Connection } from '@millrace/shared/redis';
+import type { Logger } from 'pino';
+import type { WorkerHealth } from './health.ts';
+import type { WorkerMetrics } from './metrics.ts';
+
+export interface Base {
+  config: Config;
+  log: Logger;
+  keys: Keys;
+  id: string;
+  redis: Connection;
+  db: Pool;
+  live: LiveStore;
+  metrics: WorkerMetrics;
+  health: WorkerHealth;
+  closers: Closers;
+  connect(kind: 'producer' | 'blocking', name: string): Connection;
+}

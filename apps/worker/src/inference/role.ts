@@ -1,0 +1,128 @@
+/** The role `inference`: models, engines, and a consumer for each model that can be run here. */
+import { shardOf } from '@millrace/shared/ids';
+import type { LiveStore } from '@millrace/shared/live/store';
+import { createQueues } from '@millrace/shared/queues';
+import { createReadThrough } from '@millrace/shared/read-through';
+import { connectRedis } from '@millrace/shared/redis';
+import { createResultCache } from '@millrace/shared/result-cache';
+import type { Base } from '../base.ts';
+import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
+import { type ModelVersionHandle, startModels } from '../models/start-models.ts';
+import { createRegistryPort } from '../registry-adapter.ts';
+import { compute } from './compute.ts';
+import { type Consumer, startConsumer } from './consumer.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { startHeartbeat } from './heartbeat.ts';
+
+export async function startInferenceRole(base: Base): Promise<void> {
+  const { config, log, keys, id, redis, db, live, metrics, health, closers, connect } = base;
+  const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
+    name: 'millrace-worker-cache',
+    cluster: config.redisCluster && config.cacheRedisUrl === config.redisUrl,
+    onError: () => {},
+  });
+  closers.push('cache', () => cacheRedis.disconnect());
+  const cache = createResultCache(cacheRedis, keys, (error) => log.debug({ err: error }, 'a result was not cached'));
+  const readThrough = createReadThrough({ redis: cacheRedis, keys, ttlMs: config.queryTtlMs });
+  closers.push('read-through', () => readThrough.close());
+  const pool = createEnginePool(poolOptions(config, log));
+  closers.push('engines', () => pool.close(1_000));
+  await pool.warm();
+
+  const dispatcher = new Dispatcher<string>(() => pool.size + 1);
+  const queues = createQueues(redis, keys, () => {});
+  closers.push('queues', () => queues.close());
+  const registry = createRegistryPort({ pool: db, redis, keys, readThrough });
+  const models = await startModels({
+    config,
+    registry,
+    pool,
+    log,
+    hasWork: async ({ model }) => {
+      const counts = await live.counts(model);
+      return Object.entries(counts.entered).some(
+        ([priority, entered]) => entered > (counts.left[Number(priority)] ?? 0),
+      );
+    },
+  });
+
+  const byName = new Map<string, ModelVersionHandle>();
+  const means = { live, cache, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
+  const consumers = new Map<string, Consumer>();
+
+  async function runJob(model: string, version: string, ids: string[]): Promise<void> {
+    const handle = byName.get(`${model}\n${version}`);
+    if (!handle) throw new Error(`version ${version} of '${model}' is not ready in this worker`);
+    const target = { ...handle, shard: shardOf(model) };
+    await dispatcher.add(handle.version.digest, ids, Math.max(handle.loaded.maxBatch, 1), (some) =>
+      compute(means, target, some),
+    );
+  }
+
+  function settle(): void {
+    byName.clear();
+    for (const handle of models.ready()) byName.set(`${handle.version.model}\n${handle.version.version}`, handle);
+    for (const model of new Set(models.ready().map(({ version }) => version.model))) {
+      if (consumers.has(model)) continue;
+      consumers.set(
+        model,
+        startConsumer(model, {
+          connect: () => connect('blocking', `jobs-${model}`),
+          keys,
+          workerId: id,
+          concurrency: config.workerConcurrency,
+          lockMs: config.lockMs,
+          compute: runJob,
+          onLocksLost: (count) => metrics.lockLost(count),
+          log,
+        }),
+      );
+    }
+  }
+  settle();
+  const stopListening = models.onChange(settle);
+
+  // Told at once of promotions and retirements made elsewhere; the next scan would find them as well.
+  const listener = connect('blocking', 'registry');
+  closers.push('registry listener', () => listener.disconnect());
+  listener.on('message', () => void models.refresh());
+  await listener.subscribe(keys.registryChannel());
+
+  const heartbeat = startHeartbeat({
+    redis,
+    keys,
+    workerId: id,
+    intervalMs: config.heartbeatMs,
+    models: () => [...consumers.keys()],
+    log,
+  });
+  closers.push('heartbeat', () => heartbeat.close());
+  closers.push('models', async () => {
+    stopListening();
+    await models.close();
+  });
+  closers.push('consumers', async () => {
+    await Promise.all([...consumers.values()].map((consumer) => consumer.close()));
+  });
+  metrics.gauge('millrace_worker_engines', 'Engines of this worker.', () => pool.size);
+  metrics.gauge('millrace_worker_held', 'Predictions held by this worker and not under way.', () => dispatcher.waiting);
+  health.check('inference', () => (models.ready().length > 0 ? 'ok' : 'no version of any model is ready here'));
+  health.liveness(async () => takesWork([...consumers.values()], live));
+}
+
+/** How long work may wait for a model while this worker neither takes nor ends any of it. */
+const IDLE_TOO_LONG_MS = 60_000;
+
+/** A worker that no longer takes work though work waits is to be restarted. */
+async function takesWork(consumers: readonly Consumer[], live: LiveStore): Promise<'ok' | string> {
+  for (const { model, lastMoveAt, active } of consumers) {
+    if (active > 0 || Date.now() - lastMoveAt < IDLE_TOO_LONG_MS) continue;
+    const { entered, left } = await live.counts(model);
+    const waits = Object.keys(entered).some(
+      (priority) => (entered[Number(priority)] ?? 0) > (left[Number(priority)] ?? 0),
+    );
+    if (waits)
+      return `work waits for '${model}' and none was taken for ${Math.round((Date.now() - lastMoveAt) / 1000)} s`;
+  }
+  return 'ok';
+}

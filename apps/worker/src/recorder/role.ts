@@ -1,0 +1,64 @@
+/** The role `recorder`: terminal states into the ledger, promises kept, partitions made and dropped. */
+import { SHARDS } from '@millrace/shared/ids';
+import { markTerminal, openPromises, recordTerminal } from '@millrace/shared/ledger';
+import { dropOldPartitions, ensurePartitions } from '@millrace/shared/partitions';
+import { createQueues } from '@millrace/shared/queues';
+import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
+import type { Base } from '../base.ts';
+import { startReconciler } from './reconciler.ts';
+import { startRecorder } from './recorder.ts';
+
+const PARTITIONS_EVERY_MS = 3_600_000;
+const PARTITIONS_AHEAD_DAYS = 7;
+
+export async function startRecorderRole(base: Base): Promise<void> {
+  const { config, log, keys, id, redis, db, live, metrics, closers, connect } = base;
+  await ensurePartitions(db, Date.now(), PARTITIONS_AHEAD_DAYS);
+  const keepPartitions = async () => {
+    await ensurePartitions(db, Date.now(), PARTITIONS_AHEAD_DAYS);
+    await dropOldPartitions(db, Date.now(), config.retentionDays);
+  };
+  const timer = setInterval(
+    () => void keepPartitions().catch((error) => log.warn({ err: error }, 'partitions cannot be kept')),
+    PARTITIONS_EVERY_MS,
+  );
+  closers.push('partitions', () => clearInterval(timer));
+  const timersRedis = connect('producer', 'webhook-timers');
+  closers.push('webhook timers redis', () => timersRedis.disconnect());
+  const timers = createWebhookTimers({ connection: timersRedis, keyPrefix: config.keyPrefix });
+  closers.push('webhook timers', () => timers.close());
+  const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
+  // One read covers all streams; in a cluster each lies on a node of its own, and needs a reader of its own.
+  const groups = config.redisCluster ? shards.map((shard) => [shard]) : [shards];
+  for (const group of groups) {
+    const recorder = startRecorder({
+      reader: connect('blocking', 'recorder'),
+      redis,
+      keys,
+      live,
+      shards: group,
+      consumer: id,
+      liveTtlMs: config.liveTtlMs,
+      record: (rows) => recordTerminal(db, rows),
+      onDeliveries: (deliveries) => timers.scheduleDeliveries(deliveries),
+      onRecorded: (rows) => metrics.recorded(rows),
+      log,
+    });
+    closers.push('recorder', () => recorder.close());
+  }
+  const queues = createQueues(redis, keys, () => {});
+  closers.push('reconciler queues', () => queues.close());
+  const reconciler = startReconciler({
+    redis,
+    keys,
+    live,
+    queues,
+    workerId: id,
+    intervalMs: config.reconcileMs,
+    openPromises: (options) => openPromises(db, options),
+    expire: (row, error, nowMs) => markTerminal(db, row, { status: 'expired', result: error, completedAt: nowMs }),
+    onOutcome: (outcome) => metrics.reconciled(outcome),
+    log,
+  });
+  closers.push('reconciler', () => reconciler.close());
+}
