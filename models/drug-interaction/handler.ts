@@ -48,8 +48,8 @@ const WORDS = (2 * BITS) / 16;
 const STRUCTURE_WIDTH = NUMBERS + WORDS;
 
 const SMILES_LENGTH_MAX = 1000;
-// The largest listed drug has 101 atoms and ten rings. From some 600 atoms on RDKit's recursion runs over its WebAssembly
-// stack, which it does not check: it hangs or breaks for good. And its work grows steeply with rings.
+// The largest listed drug has 101 atoms and ten rings. From some 600 atoms on RDKit's recursion overruns the stack of
+// its WebAssembly, unnoticed: it hangs, or is broken from then on. And its work grows steeply with rings.
 const ATOMS_MAX = 150;
 const RINGS_MAX = 24;
 
@@ -59,7 +59,7 @@ const BRACKET =
   '\\[\\d*(?:H|Li|B|C|N|O|F|Na|Mg|Si|P|S|Cl|K|Ca|As|Se|Br|I|b|c|n|o|p|s|as|se)@{0,2}(?:H\\d*)?(?:[+-]+\\d*)?(?::\\d+)?\\]';
 const SMILES = new RegExp(`^(?:${BRACKET}|Br|Cl|[BCNOPSFIbcnops]|%\\d\\d|[\\d\\-=#:/\\\\.()~$])+$`);
 
-/** Whether a text is made of the atoms and bonds that a SMILES of the model's chemistry is made of; it may not parse. */
+/** Whether a text is made of atoms and bonds as a SMILES of the model's chemistry is; it may still not parse. */
 function looksLikeSmiles(text: string): boolean {
   return SMILES.test(text);
 }
@@ -71,15 +71,6 @@ function outOfBounds(smiles: string): string | undefined {
   if (atoms.length > ATOMS_MAX) return `has ${atoms.length} atoms; ${ATOMS_MAX} are the most`;
   const closures = smiles.replace(/\[[^\]]*\]/g, '').match(/%\d\d|\d/g) ?? [];
   return closures.length / 2 > RINGS_MAX ? `has more than ${RINGS_MAX} rings` : undefined;
-}
-
-interface Structure {
-  /** Canonical, of the largest part alone: no salt, no water. */
-  smiles: string;
-  /** '' when InChI has none for it. */
-  inchikey: string;
-  /** Numbers (float32), then fingerprint bits; see `writeStructure`. */
-  features: Buffer;
 }
 
 /** RDKit, loaded. Its memory outlives JavaScript's, so every molecule taken from it is given back. */
@@ -96,22 +87,33 @@ class Chemistry {
     });
   }
 
-  /** The structure a SMILES stands for; undefined when it does not parse. */
-  read(text: string): Structure | undefined {
+  /** Canonical SMILES and InChIKey ('' for none) of a structure's largest part; undefined if it does not parse. */
+  identify(text: string): { smiles: string; inchikey: string } | undefined {
     const whole = this.#module.get_mol(text);
     if (whole === null) return undefined;
     const canonical = whole.get_smiles();
     whole.delete();
-    // Read again from its canonical SMILES, as in training: the order in which atoms were written decides nothing.
     const smiles = this.#largestPart(canonical);
-    const molecule = this.#module.get_mol(smiles);
-    if (molecule === null) return undefined;
-    try {
+    return this.#with(smiles, (molecule) => {
       const inchi = molecule.get_inchi();
-      const inchikey = inchi === '' ? '' : this.#module.get_inchikey_for_inchi(inchi);
-      return { smiles, inchikey, features: this.#features(molecule) };
+      return { smiles, inchikey: inchi === '' ? '' : this.#module.get_inchikey_for_inchi(inchi) };
+    });
+  }
+
+  /**
+   * Numbers (float32), then fingerprint bits; see `writeStructure`. Of a canonical SMILES, as in training: the order in
+   * which a caller wrote the atoms decides nothing.
+   */
+  featuresOf(smiles: string): Buffer | undefined {
+    return this.#with(smiles, (molecule) => this.#features(molecule));
+  }
+
+  #with<T>(smiles: string, use: (molecule: Mol) => T): T | undefined {
+    const molecule = this.#module.get_mol(smiles);
+    try {
+      return molecule === null ? undefined : use(molecule);
     } finally {
-      molecule.delete();
+      molecule?.delete();
     }
   }
 
@@ -151,7 +153,7 @@ export async function loadChemistry(): Promise<Chemistry> {
   return new Chemistry(module);
 }
 
-/** Features spread into the structure part of a vector: numbers, then the bits, sixteen to a number, the lowest first. */
+/** Features spread into the structure part of a vector: numbers, then the bits, sixteen to a number, lowest first. */
 export function writeStructure(features: Buffer, into: Float32Array, offset: number): void {
   for (let i = 0; i < NUMBERS; i++) into[offset + i] = features.readFloatLE(i * 4);
   for (let i = 0; i < WORDS; i++) into[offset + NUMBERS + i] = features.readUInt16LE(NUMBERS * 4 + 2 * i);
@@ -241,12 +243,14 @@ function unreadable(pointer: string, smiles: string, why: string): InputError {
   return new InputError({ pointer, message: `"${got}" ${why}.`, expected: 'a valid SMILES', got });
 }
 
-/** The key of a drug given by name; undefined for what may be a SMILES. Throws InputError for what is neither. */
-function fromName(input: DrugInput, pointer: string, entities: Entities): string | undefined {
+/** The drug of a name, or of a SMILES seen before; undefined for what may be another. Throws InputError if none. */
+function withoutRDKit(input: DrugInput, pointer: string, entities: Entities): Drug | undefined {
   const byName = typeof input === 'string';
   const text = byName ? input : input.smiles;
   const listed = byName ? entities.find('drug', text) : undefined;
   if (listed !== undefined) return listed.key;
+  const seen = recall(text.trim(), entities);
+  if (seen !== undefined) return seen;
   const at = byName ? pointer : `${pointer}/smiles`;
   if (!looksLikeSmiles(text.trim())) {
     if (byName) throw unknown(at, text, 'is neither a drug known here nor a valid SMILES', entities);
@@ -257,34 +261,53 @@ function fromName(input: DrugInput, pointer: string, entities: Entities): string
   return undefined;
 }
 
-/** The structure of a SMILES; undefined when it does not parse. */
-function readStructure(loaded: Chemistry, text: string, pointer: string): Structure | undefined {
+// What structures turned out to be: RDKit takes milliseconds, also for a question whose answer is cached. By entities,
+// which are those of one version.
+const REMEMBERED_MAX = 2000;
+const remembered = new WeakMap<Entities, Map<string, Drug>>();
+
+function recall(text: string, entities: Entities): Drug | undefined {
+  return remembered.get(entities)?.get(text);
+}
+
+function remember(text: string, drug: Drug, entities: Entities): Drug {
+  const drugs = remembered.get(entities) ?? new Map<string, Drug>();
+  if (drugs.size >= REMEMBERED_MAX) drugs.delete(drugs.keys().next().value as string);
+  remembered.set(entities, drugs.set(text, drug));
+  return drug;
+}
+
+/** The drug a SMILES stands for: a listed one, whatever its charge and salt, or a new one; undefined if it is none. */
+function identify(loaded: Chemistry, text: string, entities: Entities): Drug | undefined {
+  const found = loaded.identify(text);
+  if (found === undefined) return undefined;
+  // The last letter of an InChIKey is the protonation. Drugs are listed uncharged: N.
+  const listed = found.inchikey && entities.find('drug', `${found.inchikey.slice(0, -1)}N`);
+  if (listed) return listed.key;
+  const features = loaded.featuresOf(found.smiles);
+  return features && { smiles: found.smiles, features: features.toString('base64') };
+}
+
+/** The same, with what RDKit cannot read told as an InputError. */
+function fromSmiles(loaded: Chemistry, input: DrugInput, pointer: string, entities: Entities): Drug {
+  const byName = typeof input === 'string';
+  const text = (byName ? input : input.smiles).trim();
+  const at = byName ? pointer : `${pointer}/smiles`;
+  let drug: Drug | undefined;
   try {
-    return loaded.read(text);
+    // Once more: another who waited for RDKit may have asked about the same.
+    drug = recall(text, entities) ?? identify(loaded, text, entities);
   } catch (error) {
     // A trap inside WebAssembly leaves RDKit broken for every later caller. The next one gets a fresh one.
     if (chemistry === loaded) {
       chemistry = undefined;
       loading = undefined;
     }
-    throw Object.assign(unreadable(pointer, text, 'is a SMILES that RDKit breaks on'), { cause: error });
+    throw Object.assign(unreadable(at, text, 'is a SMILES that RDKit breaks on'), { cause: error });
   }
-}
-
-/** The drug that a SMILES stands for: a listed one, whatever its charge and salt, or a new one. */
-function fromSmiles(loaded: Chemistry, input: DrugInput, pointer: string, entities: Entities): Drug {
-  const byName = typeof input === 'string';
-  const text = (byName ? input : input.smiles).trim();
-  const at = byName ? pointer : `${pointer}/smiles`;
-  const structure = readStructure(loaded, text, at);
-  if (structure === undefined) {
-    if (byName) throw unknown(at, text, 'is not a drug known here, and as a SMILES it does not parse', entities);
-    throw unreadable(at, text, 'is not a valid SMILES: it does not parse');
-  }
-  // The last letter of an InChIKey is the protonation. Drugs are listed uncharged: N.
-  const listed = structure.inchikey && entities.find('drug', `${structure.inchikey.slice(0, -1)}N`);
-  if (listed) return listed.key;
-  return { smiles: structure.smiles, features: structure.features.toString('base64') };
+  if (drug !== undefined) return remember(text, drug, entities);
+  if (byName) throw unknown(at, text, 'is not a drug known here, and as a SMILES it does not parse', entities);
+  throw unreadable(at, text, 'is not a valid SMILES: it does not parse');
 }
 
 function nameOf(drug: Drug, entities: Entities): string {
@@ -326,8 +349,8 @@ export default defineHandler({
   output: Output,
 
   canonicalize(input, { entities }): Row | Promise<Row> {
-    const a = fromName(input.drug_a, '/drug_a', entities);
-    const b = fromName(input.drug_b, '/drug_b', entities);
+    const a = withoutRDKit(input.drug_a, '/drug_a', entities);
+    const b = withoutRDKit(input.drug_b, '/drug_b', entities);
     if (a !== undefined && b !== undefined) return pair(a, b, entities);
     const finish = (loaded: Chemistry) =>
       pair(

@@ -27,6 +27,10 @@ def fit(similarities, labels):
     return search.best_estimator_, scores
 
 
+def fit_with(parameters, similarities, labels):
+    return RandomForestClassifier(random_state=SEED, **parameters).fit(similarities, labels)
+
+
 def probability(forest, similarities):
     return forest.predict_proba(similarities)[:, 1]
 

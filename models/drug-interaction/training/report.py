@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import matplotlib
 import numpy as np
@@ -37,9 +38,10 @@ def figures(truth, probability):
 
 
 def write_json(value, path):
+    """JSON as the repository's formatter has it: small numbers are 1e-6 there, not 1e-06."""
+    text = re.sub(r'(\de-)0', r'\1', json.dumps(value, indent=2))
     with open(path, 'w', encoding='utf-8') as file:
-        json.dump(value, file, indent=2)
-        file.write('\n')
+        file.write(f'{text}\n')
 
 
 def save(figure, path):

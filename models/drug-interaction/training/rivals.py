@@ -16,7 +16,7 @@ from sklearn.neural_network import MLPClassifier
 
 from data import SEED, target_matrix
 from features import NUMBERS, StructureKernel
-from kernel import fit_curve, left_out_drugs, logistic, scores_of, structure_similarities
+from kernel import Settings, fit_curve, left_out_drugs, logistic, scores_of, structure_similarities
 
 FOLDS = 5
 
@@ -45,6 +45,14 @@ def judge(scores, truth):
 
 def by_kernel(structures, settings):
     return lambda target, _, left: scores_of(target, structures, settings)[tuple(left.T)]
+
+
+def choose(pairs, index, labels, vectors, seen=None):
+    """Settings from the training pairs of a split alone. `seen`: mask of the drugs they come from, all when None."""
+    where = np.arange(len(labels)) if seen is None else np.flatnonzero(seen)
+    target = target_matrix(pairs, index, labels)[np.ix_(where, where)]
+    settings = choose_pair_settings(pairs, index, labels, vectors, Settings())
+    return choose_neighbour_settings(target, vectors[where], settings)
 
 
 def choose_pair_settings(pairs, index, labels, vectors, settings):
