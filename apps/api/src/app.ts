@@ -1,7 +1,7 @@
 /** The API as one Fastify application. It is given what it needs, opens nothing, and knows no ONNX. */
 import type { Config } from '@millrace/shared/config';
 import { ApiError } from '@millrace/shared/errors';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Value } from 'typebox/value';
@@ -31,7 +31,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
   const { config, log } = means;
   const app = Fastify({
     loggerInstance: log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimit,
     requestTimeout: config.requestTimeoutMs,
     connectionTimeout: config.connectionTimeoutMs,

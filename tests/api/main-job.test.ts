@@ -1,0 +1,84 @@
+import pg from 'pg';
+import { describe, expect, test, vi } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+
+const MODEL = 'drug-interaction';
+const millrace = useMillrace({ models: [MODEL] });
+const pair = (drug_a: string, drug_b: string) => ({ input: { drug_a, drug_b } });
+
+describe('the main job', () => {
+  test('a miss is 202 with a Location, and a GET that waits has the answer', async () => {
+    const miss = await millrace.predict(MODEL, pair('Warfarin', 'aspirin'));
+    expect(miss.status).toBe(202);
+    expect(miss.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
+    expect(miss.headers.get('location')).toBe(`/v1/predictions/${miss.body.id}`);
+    expect(Number(miss.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(miss.body).toMatchObject({ status: 'queued', output: null, error: null, queue: { position: 1 } });
+
+    const answer = await millrace.ask(`${miss.headers.get('location')}?wait=10`);
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({ id: miss.body.id, status: 'succeeded', attempts: 1, error: null });
+    expect(answer.body.output.probability).toBeGreaterThanOrEqual(0);
+  });
+
+  test('the same again is a hit, also swapped and respelt, and touches no database', async () => {
+    await millrace.ask('/v1/models');
+    await expect
+      .poll(async () => (await millrace.predict(MODEL, pair('Warfarin', 'aspirin'))).headers.get('cache-status'))
+      .toMatch(/^millrace; hit; ttl=\d+$/);
+    const queries = vi.spyOn(pg.Client.prototype, 'query');
+    const hit = await millrace.predict(MODEL, pair('Warfarin', 'aspirin'));
+    const swapped = await millrace.predict(MODEL, pair('Acetylsalicylic acid', ' WARFARIN '));
+    const list = await millrace.ask('/v1/models');
+    expect(queries).not.toHaveBeenCalled();
+    queries.mockRestore();
+    expect(hit.status).toBe(200);
+    expect(swapped.headers.get('cache-status')).toMatch(/^millrace; hit; ttl=\d+$/);
+    expect(swapped.text).toBe(hit.text);
+    expect(Number(hit.headers.get('age'))).toBeGreaterThanOrEqual(0);
+    expect(list.body.models.map(({ name }: { name: string }) => name)).toEqual([MODEL]);
+  });
+
+  test('a miss that ends within the wait is 200', async () => {
+    const answer = await millrace.predict(MODEL, pair('Warfarin', 'Fluconazole'), { prefer: 'wait=10' });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('preference-applied')).toBe('wait=10');
+    expect(answer.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
+    expect(answer.body.output.interaction).toBe(true);
+  });
+
+  test('an unknown drug is named, with near names', async () => {
+    const answer = await millrace.predict(MODEL, pair('Warfarrin', 'aspirin'));
+    expect(answer.status).toBe(422);
+    expect(answer.headers.get('content-type')).toContain('application/problem+json');
+    expect(answer.body).toMatchObject({ code: 'invalid_input', suggestions: ['Warfarin'] });
+    expect(answer.body.errors).toMatchObject([{ pointer: '/input/drug_a', got: 'Warfarrin' }]);
+  });
+
+  test.each([
+    ['a body that is not JSON', '{"input":', 'invalid_json', ''],
+    ['a missing field', { input: { drug_a: 'aspirin' } }, 'invalid_request', '/input/drug_b'],
+    ['an extra field', { input: { drug_a: 'a', drug_b: 'b', drug_c: 'c' } }, 'invalid_request', '/input/drug_c'],
+    ['an extra field beside input', { ...pair('a', 'b'), prioritty: 'low' }, 'invalid_request', '/prioritty'],
+  ])('%s is a 400 that says where', async (_, body, code, pointer) => {
+    const answer = await millrace.predict(MODEL, body);
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatchObject({ code, errors: [{ pointer }] });
+  });
+
+  test('an unknown model is a 404 with near names', async () => {
+    const answer = await millrace.predict('drug-interactoin', pair('Warfarin', 'aspirin'));
+    expect(answer.status).toBe(404);
+    expect(answer.body).toMatchObject({ code: 'model_not_found', suggestions: [MODEL] });
+  });
+
+  test('work that a killed worker left queued is done by the next', async () => {
+    await millrace.stopWorkers('kill');
+    const drugs = ['ibuprofen', 'simvastatin', 'omeprazole'];
+    const promised = await Promise.all(drugs.map((drug) => millrace.predict(MODEL, pair('Warfarin', drug))));
+    expect(promised.map(({ status }) => status)).toEqual(drugs.map(() => 202));
+    await millrace.startWorker();
+    const answers = await Promise.all(promised.map(({ body }) => millrace.ask(`/v1/predictions/${body.id}?wait=15`)));
+    expect(answers.map(({ body }) => body.status)).toEqual(drugs.map(() => 'succeeded'));
+  });
+});

@@ -1,0 +1,152 @@
+/**
+ * Millrace for tests: the API in this process, workers as processes of their own, on the run's Redis and a database and
+ * key prefix of their own. Every answer goes through `checked`, so that none leaves the OpenAPI document unnoticed.
+ */
+import path from 'node:path';
+import { type Config, loadConfig } from '@millrace/shared/config';
+import { keysFor } from '@millrace/shared/keys';
+import pino from 'pino';
+import { afterAll, beforeAll, inject, vi } from 'vitest';
+import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
+import { checkAnswer } from './openapi-check.ts';
+import { createTestDatabase } from './test-database.ts';
+import { testPrefix } from './test-prefix.ts';
+import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
+
+export const ROOT_MODELS = path.resolve(import.meta.dirname, '../../models');
+
+export interface MillraceOptions {
+  modelsDir?: string;
+  /** Models that the first worker serves and that are waited for. */
+  models: readonly string[];
+  env?: Readonly<Record<string, string>>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what a body holds is what the tests are about.
+type Loose = any;
+
+export interface Answer<T = Loose> {
+  status: number;
+  headers: Headers;
+  body: T;
+  text: string;
+}
+
+export interface Ask {
+  method?: string;
+  headers?: Record<string, string>;
+  /** Sent as JSON; a string is sent as it is. */
+  body?: unknown;
+  signal?: AbortSignal;
+}
+
+export interface Millrace {
+  readonly api: RunningApi;
+  readonly url: string;
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string>>;
+  readonly keys: ReturnType<typeof keysFor>;
+  /** The workers that run. */
+  readonly workers: readonly WorkerProcess[];
+  startWorker(env?: Readonly<Record<string, string>>): Promise<WorkerProcess>;
+  /** Kills or stops all workers. */
+  stopWorkers(how: 'kill' | 'stop'): Promise<void>;
+  /** One request; its answer is held against the OpenAPI document. */
+  ask<T = Loose>(path: string, ask?: Ask): Promise<Answer<T>>;
+  /** POSTs to a model's predictions. */
+  predict<T = Loose>(model: string, body: unknown, headers?: Record<string, string>): Promise<Answer<T>>;
+  close(): Promise<void>;
+}
+
+export async function startMillrace(options: MillraceOptions): Promise<Millrace> {
+  const database = await createTestDatabase();
+  const env: Record<string, string> = {
+    REDIS_URL: inject('redisUrl'),
+    DATABASE_URL: database.url,
+    KEY_PREFIX: testPrefix(),
+    MODELS_DIR: options.modelsDir ?? ROOT_MODELS,
+    WORKER_MODELS: options.models.join(),
+    PORT: '0',
+    ENGINES: '1',
+    HEARTBEAT_MS: '500',
+    SCAN_MS: '500',
+    RECONCILE_MS: '500',
+    STORE_TIMEOUT_MS: '5000',
+    SHUTDOWN_MS: '5000',
+    ...options.env,
+  };
+  const config = loadConfig(env);
+  const workers: WorkerProcess[] = [];
+  const startWorker = async (more: Readonly<Record<string, string>> = {}) => {
+    const worker = await startWorkerProcess({ ...env, ...more });
+    workers.push(worker);
+    return worker;
+  };
+  const [api] = await Promise.all([startApi(config, pino({ level: 'silent' })), startWorker()]);
+  const ask = async <T>(where: string, request: Ask = {}): Promise<Answer<T>> => {
+    const { body, headers = {}, signal } = request;
+    const method = request.method ?? (body === undefined ? 'GET' : 'POST');
+    const response = await fetch(api.url + where, {
+      method,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+      redirect: 'manual',
+    });
+    const text = await response.text();
+    const type = response.headers.get('content-type') ?? '';
+    const parsed = type.includes('json') && text !== '' ? JSON.parse(text) : text;
+    checkAnswer(api.app, { method, path: where, status: response.status, headers: response.headers, body: parsed });
+    return { status: response.status, headers: response.headers, body: parsed as T, text };
+  };
+  const millrace: Millrace = {
+    api,
+    url: api.url,
+    config,
+    env,
+    keys: keysFor(config.keyPrefix),
+    workers,
+    startWorker,
+    async stopWorkers(how) {
+      await Promise.all(workers.splice(0).map((worker) => worker[how]()));
+    },
+    ask,
+    predict: (model, body, headers = {}) => ask(`/v1/models/${model}/predictions`, { body, headers }),
+    async close() {
+      await millrace.stopWorkers('stop');
+      await api.close(5_000);
+      await database.drop();
+    },
+  };
+  await modelsReady(millrace, options.models);
+  return millrace;
+}
+
+async function modelsReady({ ask }: Millrace, models: readonly string[]): Promise<void> {
+  const state = async (model: string) => {
+    const { body } = await ask(`/v1/models/${model}`);
+    return `${model}: ${body.default_version ?? body.versions?.[0]?.reason ?? body.code ?? 'not ready'}`;
+  };
+  await vi.waitFor(
+    async () => {
+      const states = await Promise.all(models.map(state));
+      if (!states.every((text) => /: \d+$/.test(text))) throw new Error(`not ready: ${states.join(', ')}`);
+    },
+    { timeout: 50_000, interval: 50 },
+  );
+}
+
+/** One for the tests of a file, or of the `describe` this is called in. */
+export function useMillrace(options: MillraceOptions | (() => Promise<MillraceOptions>)): Millrace {
+  let running: Millrace | undefined;
+  beforeAll(async () => {
+    running = await startMillrace(typeof options === 'function' ? await options() : options);
+  });
+  afterAll(() => running?.close());
+  return new Proxy({} as Millrace, {
+    get: (_, name: keyof Millrace) => {
+      if (!running) throw new Error('Millrace is there from beforeAll on.');
+      return running[name];
+    },
+  });
+}

@@ -1,0 +1,28 @@
+/** A models folder of small models with known answers. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { identity, perceptron, spinner } from './onnx-models.ts';
+
+const MODELS = {
+  /** y = relu(x · [[1, -1], [2, -2]]) for x of float32[n, 2]; rows are cached one by one. */
+  rows: { file: perceptron, config: { description: 'Rows.', row_independent: true, max_batch: 64 } },
+  /** y = x for x of int64[n], after as many turns of a loop as the greatest x says. */
+  slow: { file: spinner, config: { description: 'Slow.', max_batch: 1, timeout_ms: 10_000 } },
+  /** y = x for x of int64[2]. */
+  echo: { file: () => identity('int64', [2]), config: { description: 'Echo.' } },
+} as const;
+
+export type SmallModel = keyof typeof MODELS;
+
+/** Throw it away with `remove`. */
+export async function makeModelFolder(names: readonly SmallModel[]): Promise<{ dir: string; remove(): Promise<void> }> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'millrace-models-'));
+  for (const name of names) {
+    const { file, config } = MODELS[name];
+    await mkdir(path.join(dir, name, '1'), { recursive: true });
+    await writeFile(path.join(dir, name, '1', 'model.onnx'), file());
+    await writeFile(path.join(dir, name, 'model.json'), JSON.stringify(config));
+  }
+  return { dir, remove: () => rm(dir, { recursive: true, force: true }) };
+}

@@ -1,0 +1,68 @@
+/** A worker as production has it: a process of its own, which a test may kill. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import path from 'node:path';
+
+const main = path.resolve(import.meta.dirname, '../../apps/worker/src/main.ts');
+
+export interface WorkerProcess {
+  readonly pid: number;
+  readonly healthUrl: string;
+  /** Its Prometheus metrics: the sum of all samples of a name whose labels hold `part`. */
+  metric(name: string, part?: string): Promise<number>;
+  signal(name: NodeJS.Signals): void;
+  /** Ends it by SIGTERM; resolves to its exit code. */
+  stop(): Promise<number | null>;
+  /** Ends it by SIGKILL, and resolves when it is gone. */
+  kill(): Promise<void>;
+}
+
+/** Resolves when all its roles run. Rejects with what it printed when it ends before. */
+export async function startWorkerProcess(env: Readonly<Record<string, string>>): Promise<WorkerProcess> {
+  const { PATH = '', HOME = '' } = process.env;
+  const child = spawn(process.execPath, [main], {
+    env: { PATH, HOME, LOG_LEVEL: 'info', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const healthUrl = await urlOf(child, exited);
+  return {
+    pid: child.pid as number,
+    healthUrl,
+    metric: (name, part = '') => readMetric(`${healthUrl}/metrics`, name, part),
+    signal: (name) => void child.kill(name),
+    async stop() {
+      child.kill('SIGTERM');
+      return exited;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+function urlOf(child: ChildProcess, exited: Promise<unknown>): Promise<string> {
+  let printed = '';
+  return new Promise((resolve, reject) => {
+    const look = (chunk: Buffer) => {
+      if (printed.length < 100_000) printed += chunk;
+      const ready = /"health":"([^"]+)".*"worker ready"/.exec(printed)?.[1];
+      if (ready) resolve(ready);
+    };
+    child.stdout?.on('data', look);
+    child.stderr?.on('data', look);
+    void exited.then((code) => reject(new Error(`the worker ended with ${code}:\n${printed}`)));
+  });
+}
+
+/** The sum of the samples of a metric in Prometheus' text format. */
+export async function readMetric(url: string, name: string, part = ''): Promise<number> {
+  const text = await (await fetch(url)).text();
+  let sum = 0;
+  for (const line of text.split('\n')) {
+    const [, labels = '', value] =
+      /^(\{[^}]*\})? (.+)$/.exec(line.startsWith(name) ? line.slice(name.length) : '') ?? [];
+    if (value !== undefined && labels.includes(part)) sum += Number(value);
+  }
+  return sum;
+}
