@@ -23,7 +23,7 @@ export class PostgresError extends Error {
 }
 
 const OLDEST = 150_000;
-// A server that is alive cancels the statement itself, and the connection stays good; only one that is not gets this far.
+// A server that is alive ends the statement itself, and says so; only one that is not lets it come to this.
 const CLIENT_GRACE_MS = 250;
 
 const types = new pg.TypeOverrides();

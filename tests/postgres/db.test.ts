@@ -1,0 +1,104 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createPool, inTransaction, type Pool } from '@millrace/shared/db';
+import { findPrediction, insertPromises } from '@millrace/shared/ledger';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { promiseRow } from '../ledger/rows.ts';
+import { useTestDatabase } from '../support/test-database.ts';
+import { startStallingProxy } from './stalling-proxy.ts';
+
+const database = useTestDatabase();
+let proxy: Awaited<ReturnType<typeof startStallingProxy>>;
+let pool: Pool;
+const broken: Error[] = [];
+beforeAll(async () => {
+  proxy = await startStallingProxy(database.url);
+  pool = createPool({
+    databaseUrl: proxy.url,
+    max: 2,
+    statementTimeoutMs: 300,
+    applicationName: 'db-test',
+    onError: (error) => broken.push(error),
+  });
+});
+afterAll(async () => {
+  await pool.end();
+  await proxy.close();
+});
+afterEach(() => proxy.resume());
+
+async function elapsed(work: Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await expect(work).rejects.toThrow();
+  return performance.now() - startedAt;
+}
+
+describe('a pool', () => {
+  test('gives whole numbers as numbers, and refuses those that are none to JavaScript', async () => {
+    const { rows } = await pool.query('SELECT 9007199254740991::int8 AS most, count(*) AS count');
+    expect(rows).toEqual([{ most: Number.MAX_SAFE_INTEGER, count: 1 }]);
+    await expect(pool.query('SELECT 9007199254740992::int8')).rejects.toThrow('does not fit a number');
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+
+  test('ends a statement that takes too long, at the server too', async () => {
+    await expect(pool.query('SELECT pg_sleep(10)')).rejects.toThrow('statement timeout');
+    const { rows } = await pool.query(
+      `SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(10)' AND state = 'active'`,
+    );
+    expect(rows).toEqual([]);
+  });
+
+  test('holds nobody up when the server falls silent, for however many calls, and is well again after it', async () => {
+    const kept = promiseRow();
+    await insertPromises(pool, [kept]);
+    proxy.stall();
+    const calls = Array.from({ length: 6 }, () => elapsed(insertPromises(pool, [promiseRow()])));
+    for (const ms of await Promise.all(calls)) expect(ms).toBeLessThan(2_000);
+    // Connecting anew is no way around it.
+    expect(await elapsed(findPrediction(pool, 'default', kept.id))).toBeLessThan(1_000);
+    proxy.resume();
+    expect(await findPrediction(pool, 'default', kept.id)).toMatchObject({ id: kept.id });
+  });
+
+  test('outlives cut connections', async () => {
+    await pool.query('SELECT 1');
+    proxy.cut();
+    await expect.poll(() => broken.length).toBeGreaterThan(0);
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+});
+
+describe('a transaction', () => {
+  test('that throws leaves nothing, and its connection is good', async () => {
+    const row = promiseRow();
+    const work = inTransaction(pool, async (db) => {
+      await insertPromises(db, [row]);
+      throw new Error('no');
+    });
+    await expect(work).rejects.toThrow('no');
+    expect(await findPrediction(pool, 'default', row.id)).toBeUndefined();
+    expect(pool.idleCount).toBe(pool.totalCount);
+  });
+
+  test('whose process is stopped lets go of its locks by itself', async () => {
+    await pool.query('CREATE TABLE lock_me ()');
+    const client = await pool.connect();
+    const ended = new Promise((resolve) => client.once('error', resolve));
+    await client.query('BEGIN; LOCK TABLE lock_me');
+    await ended;
+    client.release(true);
+    await pool.query('SELECT FROM lock_me');
+  });
+
+  test('that loses its server in the middle fails in time', async () => {
+    const work = inTransaction(pool, async (db) => {
+      await db.query('SELECT 1');
+      proxy.stall();
+      await db.query('SELECT 2');
+    });
+    expect(await elapsed(work)).toBeLessThan(2_000);
+    proxy.resume();
+    await delay(1);
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+});
