@@ -28,7 +28,7 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-const MIB = Buffer.alloc(1_048_576, 'x');
+const CHUNK = Buffer.alloc(65_536, 'x');
 
 /**
  * Paths: a status (`/200`, `/410`), `/redirect` (to `to`), `/busy` (429 with Retry-After: 7), `/hang`, `/drip` (a byte of
@@ -87,7 +87,7 @@ export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripM
         return void socket.end('\0\x01 this is not HTTP\r\n\r\n');
       case 'huge':
         response.writeHead(200, { 'content-length': 1_073_741_824 });
-        flood(response, 1_024);
+        flood(response, 16_384);
         return;
       default:
         return void response.writeHead(Number(behaviour) || 200).end(`answered ${behaviour}`);
@@ -103,8 +103,8 @@ export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripM
 
   function flood(response: http.ServerResponse, left: number): void {
     if (left === 0 || response.destroyed) return void response.end();
-    bytes += MIB.length;
-    response.write(MIB, () => flood(response, left - 1));
+    bytes += CHUNK.length;
+    response.write(CHUNK, () => flood(response, left - 1));
   }
 
   server.on('connection', (socket) => {

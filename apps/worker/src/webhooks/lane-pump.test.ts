@@ -35,6 +35,7 @@ function setUp(given: Partial<PumpOptions<Delivery>> = {}) {
     perLane: 4,
     total: 8,
     slowMs: 1_000,
+    restMs: 50,
     claimMost: 16,
     onError: () => {},
     ...given,
@@ -49,7 +50,7 @@ function setUp(given: Partial<PumpOptions<Delivery>> = {}) {
   return { pump, due, add, running, endOne, done, most: () => most, lanes: () => [...underWay.keys()] };
 }
 
-const settled = () => vi.advanceTimersByTimeAsync(0);
+const settled = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 
 describe('the pump', () => {
   beforeEach(() => void vi.useFakeTimers());
@@ -108,6 +109,23 @@ describe('the pump', () => {
     const first = done.slice(0, 16).map(({ lane }) => lane);
     expect(first.filter((lane) => lane === 'b')).toHaveLength(3);
     expect(first.filter((lane) => lane === 'c')).toHaveLength(3);
+  });
+
+  test('lets a lane that goes on failing rest, and no other', async () => {
+    const { add, running, endOne } = setUp({ perLane: 1 });
+    add('failing', 10);
+    add('good', 10);
+    await settled();
+    endOne('failing', false);
+    await settled();
+    expect(running('failing')).toBe(1);
+    endOne('failing', false);
+    endOne('good');
+    await settled(49);
+    expect(running('failing')).toBe(0);
+    expect(running('good')).toBe(1);
+    await settled(1);
+    expect(running('failing')).toBe(1);
   });
 
   test('finds what becomes due while it asks', async () => {
@@ -178,9 +196,9 @@ describe('the pump', () => {
           // Three of the prompt and three of the suspect.
           expect(pump.underWay).toBeLessThanOrEqual(6);
         }
-        while (pump.underWay > 0) {
+        for (let turn = 0; done.length < added && turn < 1_000; turn++) {
           for (const lane of lanes()) if (running(lane) > 0) endOne(lane);
-          await settled();
+          await settled(50);
         }
         expect(done).toHaveLength(added);
         expect(new Set(done).size).toBe(added);

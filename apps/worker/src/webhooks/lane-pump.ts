@@ -17,6 +17,8 @@ export interface PumpOptions<D> {
   perLane: number;
   total: number;
   slowMs: number;
+  /** A lane that goes on failing rests so long after each attempt: what fails at once must not take all of the CPU. */
+  restMs: number;
   /** Most deliveries in one claim. */
   claimMost: number;
   onError(lane: string, error: unknown): void;
@@ -43,6 +45,7 @@ export class LanePump<D> {
   readonly #suspects = new Set<string>();
   readonly #used: Record<Pool, number> = { prompt: 0, suspect: 0 };
   readonly #waiting: Record<Pool, Lane<D>[]> = { prompt: [], suspect: [] };
+  #attempts = 0;
   #closed = false;
   #idle: (() => void) | undefined;
 
@@ -52,9 +55,7 @@ export class LanePump<D> {
 
   /** Attempts under way. */
   get underWay(): number {
-    let count = 0;
-    for (const lane of this.#lanes.values()) count += lane.running;
-    return count;
+    return this.#attempts;
   }
 
   /** Looks for what is due in the lane. Whatever was committed before the call is found. */
@@ -135,7 +136,9 @@ export class LanePump<D> {
 
   async #perform(lane: Lane<D>, began: Pool, delivery: D): Promise<void> {
     let pool = began;
+    const wasSuspect = began === 'suspect';
     lane.running++;
+    this.#attempts++;
     this.#used[pool]++;
     const timer = setTimeout(() => {
       this.#suspect(lane.name, true);
@@ -149,9 +152,13 @@ export class LanePump<D> {
     const well = await this.#options.perform(delivery);
     clearTimeout(timer);
     this.#suspect(lane.name, !well || performance.now() - startedAt > this.#options.slowMs);
-    lane.running--;
+    this.#attempts--;
     this.#used[pool]--;
     this.#serve(pool);
+    if (wasSuspect && !well && !this.#closed) {
+      await new Promise((resolve) => setTimeout(resolve, this.#options.restMs));
+    }
+    lane.running--;
     this.#advance(lane);
     this.#idle?.();
   }

@@ -60,6 +60,7 @@ export interface Webhooks {
 
 /** An attempt that takes longer gives its slot back: half of the second within which a good receiver is to be reached. */
 const SLOW_MS = 500;
+const REST_MS = 50;
 const CLAIM_MOST = 32;
 const TIMER_CONCURRENCY = 16;
 /** What is overdue for less is on its way by its timer. */
@@ -108,6 +109,7 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
     perLane: config.webhookPerEndpoint,
     total: config.webhookConcurrency,
     slowMs: SLOW_MS,
+    restMs: REST_MS,
     claimMost: CLAIM_MOST,
     onError: (_lane, error) => failing('postgres', error),
   });

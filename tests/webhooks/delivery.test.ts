@@ -1,0 +1,253 @@
+import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import { DISABLE_AFTER_MS, MAX_ATTEMPTS, RETRY_DELAYS_MS } from '@millrace/shared/webhooks/verdict';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { claimDue } from '../../apps/worker/src/webhooks/claim.ts';
+import { HOLD_MS } from '../../apps/worker/src/webhooks/outbox.ts';
+import { type Receiver, startReceiver } from '../support/receiver.ts';
+import { useTestDatabase } from '../support/test-database.ts';
+import { type Clock, deliveriesOf, insertEndpoint, type Started, startWorkerOn } from './started.ts';
+
+const database = useTestDatabase();
+let receiver: Receiver;
+beforeAll(async () => {
+  receiver = await startReceiver();
+});
+afterAll(() => receiver.close());
+
+const webhook = (path: string, events?: string[]) => ({
+  webhook: { url: receiver.url + path, ...(events && { events }) },
+});
+const idFor = (model: string) => newPredictionId(shardOf(model), Date.now());
+
+describe('deliveries', () => {
+  let started: Started;
+  beforeAll(async () => {
+    started = await startWorkerOn(database.url);
+  });
+  afterAll(() => started.close());
+
+  test('of a prediction that names its webhook are signed with the secret of the tenant', async () => {
+    const [row] = await started.record({ options: webhook('/200/inline'), metadata: '{"order":17}' });
+    const [got] = await receiver.until('/200/inline', 1);
+    await started.until(1);
+    const { rows } = await started.db.query(`SELECT webhook_secrets FROM tenants WHERE tenant = 'default'`);
+    const event = new Webhook(rows[0].webhook_secrets[0].secret).verify(got!.body, got!.headers);
+    expect(event).toMatchObject({
+      type: 'prediction.succeeded',
+      data: {
+        id: row!.id,
+        model: 'm',
+        status: 'succeeded',
+        metadata: { order: 17 },
+        url: `https://millrace.example/v1/predictions/${row!.id}`,
+      },
+    });
+    const [delivery] = await deliveriesOf(started.db, row!.id);
+    expect(delivery).toMatchObject({
+      status: 'delivered',
+      attempts: 1,
+      nextAt: null,
+      event: got!.headers['webhook-id'],
+    });
+    const attempts = await started.db.query('SELECT * FROM webhook_attempts WHERE delivery = $1', [delivery!.id]);
+    expect(attempts.rows).toEqual([
+      expect.objectContaining({ number: 1, status: 200, error: null, reply: 'answered 200' }),
+    ]);
+    expect(got!.body.length).toBeLessThan(1_000);
+  });
+
+  test('go to the endpoints that chose the event and the model, each with its own secret', async () => {
+    const model = 'chosen';
+    const [all, failed, other] = await Promise.all([
+      insertEndpoint(started.db, { url: `${receiver.url}/200/all`, models: [model] }),
+      insertEndpoint(started.db, { url: `${receiver.url}/200/failed`, models: [model], events: ['prediction.failed'] }),
+      insertEndpoint(started.db, { url: `${receiver.url}/200/other`, models: ['another'] }),
+    ]);
+    await started.record(
+      { model, id: idFor(model) },
+      { model, id: idFor(model), status: 'failed', result: '{"code":"worker_lost"}' },
+    );
+    const toAll = await receiver.until('/200/all', 2);
+    const toFailed = await receiver.until('/200/failed', 1);
+    for (const { body, headers } of toAll) new Webhook(all.secret).verify(body, headers);
+    expect(new Webhook(failed.secret).verify(toFailed[0]!.body, toFailed[0]!.headers)).toMatchObject({
+      type: 'prediction.failed',
+      data: { error: { code: 'worker_lost' } },
+    });
+    expect(() => new Webhook(other.secret).verify(toAll[0]!.body, toAll[0]!.headers)).toThrow();
+    expect(receiver.at('/200/other')).toEqual([]);
+  });
+
+  test('of events that were not chosen are not made', async () => {
+    const [row] = await started.record({ options: webhook('/200/none', ['prediction.failed']) });
+    expect(await deliveriesOf(started.db, row!.id)).toEqual([]);
+  });
+
+  test('are made once by however many workers, and by the next when one is gone', async () => {
+    const model = 'crowd';
+    const { id } = await insertEndpoint(started.db, { url: `${receiver.url}/200/crowd`, models: [model] });
+    const others = [started.another(), started.another()];
+    await started.record(...Array.from({ length: 300 }, () => ({ model, id: idFor(model) })));
+    await receiver.until('/200/crowd', 150);
+    await others[0]!.close();
+    const got = await receiver.until('/200/crowd', 300);
+    await started.until(300, ({ endpoint }) => endpoint === id);
+    expect(new Set(got.map(({ headers }) => headers['webhook-id'])).size).toBe(300);
+    expect(receiver.at('/200/crowd')).toHaveLength(300);
+  });
+
+  test('are found by the sweep when no timer tells of them', async () => {
+    const model = 'swept';
+    await insertEndpoint(started.db, { url: `${receiver.url}/200/swept`, models: [model] });
+    await started.write({ model, id: idFor(model) });
+    await receiver.until('/200/swept', 1);
+  });
+
+  test('to the prompt arrive within a second while others hang, fail, reset, drip and send without end', async () => {
+    const bad = [
+      '/hang/a',
+      '/hang/b',
+      '/hang/c',
+      '/hang/d',
+      '/500/a',
+      '/reset/a',
+      '/drip/a',
+      '/huge/a',
+      '/redirect',
+      '/busy',
+    ];
+    const model = 'mixed';
+    await insertEndpoint(started.db, {
+      url: `${receiver.url}/200/prompt`,
+      models: [model],
+      events: ['prediction.succeeded'],
+    });
+    for (const path of bad) {
+      await insertEndpoint(started.db, { url: receiver.url + path, models: [model] });
+    }
+    const recordedAt = new Map<string, number>();
+    const count = 300;
+    for (let i = 0; i < count; i += 10) {
+      const rows = await started.record(...Array.from({ length: 10 }, () => ({ model, id: idFor(model) })));
+      for (const { id } of rows) recordedAt.set(id, Date.now());
+    }
+    const got = await receiver.until('/200/prompt', count);
+    const latencies = got
+      .map(({ body, at }) => at - (recordedAt.get(JSON.parse(body).data.id) as number))
+      .sort((a, b) => a - b);
+    expect(latencies[Math.floor(count * 0.99)]).toBeLessThan(1_000);
+  });
+});
+
+describe('with a clock of its own', () => {
+  const clock: Clock = { nowMs: Date.now() };
+  let started: Started;
+  beforeAll(async () => {
+    // Only the test's own sweeps: timers of Redis and of the process know another time.
+    started = await startWorkerOn(database.url, { clock, means: { sweepMs: 1_000_000 } });
+  });
+  afterAll(() => started.close());
+
+  /** Lets time pass, and whatever is overdue then be attempted. */
+  async function pass(ms: number): Promise<void> {
+    clock.nowMs += ms;
+    await started.webhooks.sweep();
+  }
+  const of = (delivery: string) => (attempt: { delivery: string }) => attempt.delivery === delivery;
+
+  test('a failing delivery is attempted by the schedule, under one id, ten times', async () => {
+    const startedAt = clock.nowMs;
+    const [row] = await started.record({ options: webhook('/500/schedule') });
+    await pass(1_000);
+    const { id, event } = (await deliveriesOf(started.db, row!.id))[0]!;
+    for (const [index, delay] of RETRY_DELAYS_MS.entries()) {
+      await started.until(index + 1, of(id));
+      await pass(delay - 1_000);
+      expect(started.settled.filter(of(id))).toHaveLength(index + 1);
+      await pass(2_000);
+    }
+    const attempts = await started.until(MAX_ATTEMPTS, of(id));
+    expect(attempts.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(attempts.at(-1)!.at - startedAt).toBeGreaterThan(75 * 3_600_000);
+    const got = receiver.at('/500/schedule');
+    expect(new Set(got.map(({ headers }) => headers['webhook-id']))).toEqual(new Set([event]));
+    expect(new Set(got.map(({ body }) => body)).size).toBe(1);
+    expect(new Set(got.map(({ headers }) => headers['webhook-timestamp'])).size).toBe(MAX_ATTEMPTS);
+    expect(await deliveriesOf(started.db, row!.id)).toMatchObject([{ status: 'failed', attempts: 10, nextAt: null }]);
+  });
+
+  test('Retry-After is obeyed', async () => {
+    const [row] = await started.record({ options: webhook('/busy/now') });
+    await pass(1_000);
+    const { id } = (await deliveriesOf(started.db, row!.id))[0]!;
+    const [first] = await started.until(1, of(id));
+    expect(first).toMatchObject({ replyStatus: 429, status: 'pending' });
+    expect(first!.nextAt! - first!.at).toBe(7_000);
+  });
+
+  test('a 410 disables the endpoint, says so in the feed, and cancels what waits', async () => {
+    const model = 'gone';
+    const { id } = await insertEndpoint(started.db, { url: `${receiver.url}/410/gone`, models: [model] });
+    const rows = await started.record(...Array.from({ length: 20 }, () => ({ model, id: idFor(model) })));
+    await pass(1_000);
+    await started.until(1, ({ endpoint }) => endpoint === id);
+    await pass(HOLD_MS + 1_000);
+    const { rows: endpoints } = await started.db.query('SELECT * FROM webhook_endpoints WHERE id = $1', [id]);
+    expect(endpoints[0]).toMatchObject({ state: 'disabled', reason: 'It answered 410 Gone.' });
+    await expect
+      .poll(async () => (await Promise.all(rows.map((row) => deliveriesOf(started.db, row.id)))).flat())
+      .toSatisfy((all: { status: string }[]) =>
+        all.every(({ status }) => status === 'canceled' || status === 'failed'),
+      );
+    const feed = await started.db.query(`SELECT payload FROM events WHERE type = 'webhook_endpoint.disabled'`);
+    expect(feed.rows.map(({ payload }) => JSON.parse(payload))).toEqual([
+      { id, endpoint_url: `${receiver.url}/410/gone`, reason: 'It answered 410 Gone.' },
+    ]);
+    // Nothing is sent to it again.
+    const before = receiver.at('/410/gone').length;
+    await started.record({ model, id: idFor(model) });
+    await pass(1_000);
+    expect(receiver.at('/410/gone')).toHaveLength(before);
+  });
+
+  test('an endpoint that fails for five days is disabled, and one success starts the count anew', async () => {
+    const model = 'failing';
+    const path = '/500/failing';
+    const { id } = await insertEndpoint(started.db, { url: receiver.url + path, models: [model] });
+    const endpoint = async () =>
+      (await started.db.query('SELECT state, reason, failing_since FROM webhook_endpoints WHERE id = $1', [id]))
+        .rows[0];
+    const mine = (attempt: { endpoint: string | null }) => attempt.endpoint === id;
+    await started.record({ model, id: idFor(model) });
+    await pass(1_000);
+    await started.until(1, mine);
+    expect((await endpoint()).failing_since).toBe(clock.nowMs);
+    receiver.script(path, 200);
+    await pass(6_000);
+    await started.until(2, mine);
+    expect((await endpoint()).failing_since).toBeNull();
+    await started.record({ model, id: idFor(model) });
+    await pass(1_000);
+    await started.until(3, mine);
+    await pass(DISABLE_AFTER_MS);
+    await started.until(4, mine);
+    expect(await endpoint()).toMatchObject({ state: 'disabled', reason: 'Every attempt of five days failed.' });
+  });
+
+  test('what a killed worker had claimed is attempted by another when its claim has ended', async () => {
+    const [row] = await started.write({ options: webhook('/200/killed') });
+    const { id } = (await deliveriesOf(started.db, row!.id))[0]!;
+    const { rows } = await started.db.query(
+      'SELECT webhook_lane(tenant, endpoint, url) AS lane FROM webhook_deliveries WHERE id = $1',
+      [id],
+    );
+    const nowMs = clock.nowMs;
+    await claimDue(started.db, { lane: rows[0].lane, limit: 1, nowMs, heldUntil: nowMs + HOLD_MS });
+    await pass(1_000);
+    expect(receiver.at('/200/killed')).toEqual([]);
+    await pass(HOLD_MS + 1_000);
+    await started.until(1, of(id));
+    expect(receiver.at('/200/killed')).toHaveLength(1);
+  });
+});

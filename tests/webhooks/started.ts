@@ -1,0 +1,155 @@
+/** The webhooks role on a real Redis and Postgres, with a clock that the test may turn. */
+import { loadConfig } from '@millrace/shared/config';
+import { createPool, type Pool } from '@millrace/shared/db';
+import { recordTerminal, type TerminalRow } from '@millrace/shared/ledger';
+import { connectRedis } from '@millrace/shared/redis';
+import { newSecret } from '@millrace/shared/webhooks/secret';
+import { createWebhookTimers, type WebhookTimers } from '@millrace/shared/webhooks/timers';
+import { inject } from 'vitest';
+import type { Settled } from '../../apps/worker/src/webhooks/settle.ts';
+import { startWebhooks, type WebhookMeans, type Webhooks } from '../../apps/worker/src/webhooks/webhooks.ts';
+import { terminalRow } from '../ledger/rows.ts';
+import { testPrefix } from '../support/test-prefix.ts';
+
+export interface Clock {
+  nowMs: number;
+}
+
+export interface Started {
+  db: Pool;
+  webhooks: Webhooks;
+  timers: WebhookTimers;
+  keyPrefix: string;
+  settled: readonly Settled[];
+  /** Resolves once `count` attempts that fit have been written. */
+  until(count: number, fits?: (attempt: Settled) => boolean): Promise<Settled[]>;
+  /** Records the end of predictions and has their deliveries attempted, as the recorder does. */
+  record(...rows: Partial<TerminalRow>[]): Promise<TerminalRow[]>;
+  /** The same, and its timers are lost. */
+  write(...rows: Partial<TerminalRow>[]): Promise<TerminalRow[]>;
+  /** Another worker on the same stores. */
+  another(means?: Partial<WebhookMeans>): Webhooks;
+  close(): Promise<void>;
+}
+
+export const quiet = { info: () => {}, warn: () => {} };
+
+export async function startWorkerOn(
+  databaseUrl: string,
+  { clock, env = {}, means = {} }: { clock?: Clock; env?: Record<string, string>; means?: Partial<WebhookMeans> } = {},
+): Promise<Started> {
+  const keyPrefix = testPrefix();
+  const config = loadConfig({
+    KEY_PREFIX: keyPrefix,
+    WEBHOOK_ALLOW_HTTP: 'true',
+    WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
+    WEBHOOK_TIMEOUT_MS: '2000',
+    PUBLIC_URL: 'https://millrace.example',
+    ...env,
+  });
+  const now = clock ? () => clock.nowMs : Date.now;
+  const db = createPool({ databaseUrl, max: 6, statementTimeoutMs: 10_000, applicationName: 'webhooks-test' });
+  const settled: Settled[] = [];
+  const waiters = new Set<() => void>();
+  const connection = connectRedis(inject('redisUrl'), 'producer', { timeoutMs: 5_000 });
+  await new Promise((resolve) => connection.once('ready', resolve));
+  const timers = createWebhookTimers({ connection, keyPrefix, now });
+  const start = (more: Partial<WebhookMeans> = {}) =>
+    startWebhooks({
+      config,
+      db,
+      redis: (kind) => connectRedis(inject('redisUrl'), kind, { timeoutMs: 5_000 }),
+      log: quiet,
+      now,
+      random: () => 0,
+      onAttempt: (attempt) => {
+        settled.push(attempt);
+        for (const waiter of waiters) waiter();
+      },
+      ...means,
+      ...more,
+    });
+  const started: Webhooks[] = [start()];
+  return {
+    db,
+    webhooks: started[0] as Webhooks,
+    timers,
+    keyPrefix,
+    settled,
+    until: (count, fits = () => true) =>
+      new Promise((resolve) => {
+        const look = () => {
+          const fitting = settled.filter(fits);
+          if (fitting.length < count) return;
+          waiters.delete(look);
+          resolve(fitting);
+        };
+        waiters.add(look);
+        look();
+      }),
+    async record(...rows) {
+      const full = rows.map((row) => terminalRow(row));
+      const { deliveries } = await recordTerminal(db, full, now());
+      await timers.scheduleDeliveries(deliveries);
+      return full;
+    },
+    async write(...rows) {
+      const full = rows.map((row) => terminalRow(row));
+      await recordTerminal(db, full, now());
+      return full;
+    },
+    another(more) {
+      const worker = start(more);
+      started.push(worker);
+      return worker;
+    },
+    async close() {
+      await Promise.all(started.map((one) => one.close(1_000)));
+      await timers.close();
+      connection.disconnect();
+      await db.end();
+    },
+  };
+}
+
+export interface EndpointRow {
+  tenant?: string;
+  url: string;
+  events?: string[];
+  models?: string[];
+  secret?: string;
+  failingSince?: number | null;
+}
+
+/** Registers an endpoint in the database itself. */
+export async function insertEndpoint(db: Pool, endpoint: EndpointRow): Promise<{ id: string; secret: string }> {
+  const secret = endpoint.secret ?? newSecret();
+  const { rows } = await db.query<{ id: string }>(
+    `INSERT INTO webhook_endpoints (tenant, url, events, models, secrets, failing_since)
+     VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+    [
+      endpoint.tenant ?? 'default',
+      endpoint.url,
+      endpoint.events ?? [],
+      endpoint.models ?? [],
+      JSON.stringify([{ secret, until: null }]),
+      endpoint.failingSince ?? null,
+    ],
+  );
+  return { id: (rows[0] as { id: string }).id, secret };
+}
+
+export async function deliveriesOf(db: Pool, prediction: string) {
+  const { rows } = await db.query(
+    'SELECT id, status, attempts, next_at AS "nextAt", event, endpoint FROM webhook_deliveries WHERE prediction = $1 ORDER BY id',
+    [prediction],
+  );
+  return rows as {
+    id: string;
+    status: string;
+    attempts: number;
+    nextAt: number | null;
+    event: string;
+    endpoint: string | null;
+  }[];
+}
