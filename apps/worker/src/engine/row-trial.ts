@@ -15,11 +15,13 @@ export interface TrialResult {
 
 export type RunTensors = (tensors: TensorMap) => Promise<TensorMap>;
 
-/** A trial needs a free first dimension of one name (or of none) in all inputs and outputs. */
+/** A trial needs a free first dimension of one name (or of none) in all inputs and outputs, and that name nowhere else. */
 export function isCandidate(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
   const first = inputs[0]?.shape[0];
   if (typeof first !== 'string' || first === '...' || outputs.length === 0) return false;
-  return [...inputs, ...outputs].every((spec) => spec.shape[0] === first);
+  return [...inputs, ...outputs].every(
+    ({ shape }) => shape[0] === first && (first === '' || !shape.slice(1).includes(first)),
+  );
 }
 
 // Sizes for dimensions that are free beside the first. Models may want a least size or a multiple of something.

@@ -161,6 +161,7 @@ describe('row independence', () => {
     expect(await config(recurrent())).toMatchObject({ rowIndependent: false, maxBatch: 1 });
     expect(await config(identity('float32', [1, 3]))).toMatchObject({ rowIndependent: false, maxBatch: 1 });
     expect(await config(identity('float32', []))).toMatchObject({ rowIndependent: false });
+    expect(await config(identity('float32', ['n', 'n']))).toMatchObject({ rowIndependent: false });
     expect(await config(identity('float32', undefined))).toMatchObject({ rowIndependent: false });
   });
   test('is what model.json says', async () => {

@@ -150,7 +150,12 @@ function reasonOf(error: unknown, found: FoundVersion): string {
   return `The model cannot be loaded: ${message}`;
 }
 
-/** Without this machine's paths, and short. */
+/** onnxruntime's words without its source files, this machine's paths and what is said already; and short. */
 function plain(message: string, found: FoundVersion): string {
-  return message.replaceAll(dirname(found.modelPath), found.version).slice(0, 500);
+  return message
+    .replaceAll(dirname(found.modelPath), found.version)
+    .replace(/Load model from \S+ failed:\s*/, '')
+    .replace(/\/\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])/, '')
+    .replace(/\/\S+\.(?:cc|h):\d+ /, '')
+    .slice(0, 500);
 }
