@@ -60,6 +60,8 @@ describe('npm start', { timeout: 60_000 }, () => {
     await millrace.printed(started);
     expect((await processesWith(dir)).length).toBeGreaterThan(4);
     millrace.signal('SIGKILL');
+    // In less than the guard's ten seconds: they end as they should, though nobody reads their logs any more.
+    await expect.poll(() => processesWith(dir), { timeout: 9_000 }).toEqual([]);
     await millrace.exited;
   });
 
@@ -101,7 +103,9 @@ describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
   });
 
   test('a Redis that is not there', async () => {
-    expect(await refusal({ REDIS_URL: 'redis://127.0.0.1:1' })).toMatch(/^The queue Redis \(REDIS_URL\) cannot be reached: /);
+    expect(await refusal({ REDIS_URL: 'redis://127.0.0.1:1' })).toMatch(
+      /^The queue Redis \(REDIS_URL\) cannot be reached: /,
+    );
   });
 
   test.each([

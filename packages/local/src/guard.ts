@@ -12,36 +12,37 @@ export interface Guard {
 
 /**
  * A shell that reads from a pipe of which this process holds the other end. The kernel closes that end when this
- * process dies, `read` fails, and the shell ends the process groups it was told of: first with their own signal to
- * the leader, then, when the leaders are gone or ten seconds are over, with SIGKILL to the group. Prctl's parent-death signal would do on Linux alone.
+ * process dies, `read` fails, and the shell ends what it was told of, the newest first: each with its own signal to the
+ * leader, then, when that is gone or ten seconds are over, with SIGKILL to its process group. Prctl has a signal for
+ * the death of a parent, on Linux alone.
  */
 const script = `
 trap '' INT TERM HUP
 parts=
 while read -r verb pid signal; do
   case $verb in
-    add) parts="$parts $pid:$signal" ;;
+    add) parts="$pid:$signal $parts" ;;
     remove)
       rest=
       for part in $parts; do [ "\${part%%:*}" = "$pid" ] || rest="$rest $part"; done
       parts=$rest ;;
   esac
 done
-for part in $parts; do kill -s "\${part#*:}" "\${part%%:*}" 2>/dev/null; done
 runs() {
   kill -s 0 "$1" 2>/dev/null || return 1
   # In a container nobody may be there to collect a dead orphan, and a zombie still takes signals.
   if [ -r "/proc/$1/stat" ]; then read -r stat <"/proc/$1/stat"; case $stat in *') Z '*) return 1 ;; esac; fi
 }
-tries=0
-while [ $tries -lt 100 ]; do
-  alive=
-  for part in $parts; do runs "\${part%%:*}" && alive=1; done
-  [ "$alive" ] || break
-  sleep 0.1
-  tries=$((tries + 1))
+for part in $parts; do
+  pid=\${part%%:*}
+  kill -s "\${part#*:}" "$pid" 2>/dev/null
+  tries=0
+  while [ $tries -lt 100 ] && runs "$pid"; do
+    sleep 0.1
+    tries=$((tries + 1))
+  done
+  kill -s KILL -- "-$pid" 2>/dev/null
 done
-for part in $parts; do kill -s KILL -- "-\${part%%:*}" 2>/dev/null; done
 `;
 
 /** Starts a guard. What it guards must lead a process group of its own (`detached`). */

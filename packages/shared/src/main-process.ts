@@ -23,11 +23,16 @@ export async function runMain(
     process.stderr.write(`${error.message}\n`);
     process.exit(1);
   }
-  const log = pino({
-    level: config.logLevel,
-    base: { process: name, pid: process.pid },
-    redact: ['req.headers.authorization', 'headers.authorization', 'secret', '*.secret'],
-  });
+  const log = pino(
+    {
+      level: config.logLevel,
+      base: { process: name, pid: process.pid },
+      redact: ['req.headers.authorization', 'headers.authorization', 'secret', '*.secret'],
+    },
+    // Not pino's default, which writes in the background and at exit tries for ever to write what is left: with its
+    // reader gone (a launcher or log collector that was killed), a process that was told to stop never would.
+    pino.destination({ fd: 1, sync: true }),
+  );
   process.on('unhandledRejection', (error) => {
     log.fatal({ err: error }, 'unhandled rejection');
     process.exit(1);
