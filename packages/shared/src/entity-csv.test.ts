@@ -1,39 +1,57 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseEntityCsv } from './entity-csv.ts';
 
 const parse = (text: string) => parseEntityCsv(text, 'drug.csv');
 
-test('rows have keys, names, aliases, attributes and vectors', () => {
-  const vector = Buffer.from(Float32Array.of(1, 2.5).buffer).toString('base64');
-  const text = `key,name,aliases,smiles,vector\r\na,Aspirin,ASA| acetylsalicylic acid |,"C,""x""\ny",${vector}\r\n\r\nb,B,,,\r\n`;
-  expect(parse(`\uFEFF${text}`)).toEqual([
-    {
-      key: 'a',
-      name: 'Aspirin',
-      aliases: ['ASA', 'acetylsalicylic acid'],
-      attributes: { smiles: 'C,"x"\ny' },
-      vector: Float32Array.of(1, 2.5),
-    },
-    { key: 'b', name: 'B', aliases: [], attributes: { smiles: '' } },
-  ]);
+describe('the rows of a CSV', () => {
+  test('have key, name, aliases and vector, and the other columns as attributes', () => {
+    const vector = Buffer.from(Float32Array.of(1.5, -2).buffer).toString('base64');
+    expect(parse(`key,name,aliases,formula,vector\na,Alpha, x |y||,H2O,${vector}\nb,Beta,,,\n`)).toEqual([
+      {
+        key: 'a',
+        name: 'Alpha',
+        aliases: ['x', 'y'],
+        attributes: { formula: 'H2O' },
+        vector: Float32Array.of(1.5, -2),
+      },
+      { key: 'b', name: 'Beta', aliases: [], attributes: { formula: '' } },
+    ]);
+  });
+
+  test('may have any order of columns, a byte order mark, Windows line ends and no last one', () => {
+    expect(parse('\ufeffname,key\r\nAlpha,a\r\n\r\n"Be,ta",b')).toEqual([
+      { key: 'a', name: 'Alpha', aliases: [], attributes: {} },
+      { key: 'b', name: 'Be,ta', aliases: [], attributes: {} },
+    ]);
+  });
+
+  test('come back whatever their text is, once it is quoted', () => {
+    const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+    fc.assert(
+      fc.property(fc.array(fc.string(), { minLength: 1, maxLength: 5 }), (notes) => {
+        const lines = notes.map((note, at) => `k${at},n${at},${quoted(note)}`);
+        const rows = parse(`key,name,note\n${lines.join('\n')}\n`);
+        expect(rows.map(({ attributes }) => attributes.note)).toEqual(notes);
+      }),
+    );
+  });
 });
 
-describe('a fault says in which line', () => {
-  const faults: [string, string, string][] = [
-    ['no column', 'key,title\na,A\n', 'drug.csv has no column "name"; it has key, title.'],
-    ['no text', '', 'drug.csv has no column "key"; it has none.'],
-    ['a field too few', 'key,name\n"a\nb",B\nc\n', 'drug.csv, line 4: 1 fields, and the header has 2.'],
-    ['a key twice', 'key,name\na,A\nb,B\na,C\n', 'drug.csv, line 4: the key "a" is that of line 2.'],
-    ['no name', 'key,name\na,\n', 'drug.csv, line 2: key and name must not be empty.'],
-    ['an open quote', 'key,name\na,"A\n', 'drug.csv, line 2: a quote is not closed.'],
-    ['text after a quote', 'key,name\na,"A"x\n', 'drug.csv, line 2: text follows a closing quote.'],
-    [
-      'a vector of odd bytes',
-      'key,name,vector\na,A,AAA=\n',
-      'drug.csv, line 2: the vector must be float32 numbers in base64.',
-    ],
-  ];
-  test.each(faults)('%s', (_, text, wanted) => {
-    expect(() => parse(text)).toThrow(wanted);
+describe('a CSV that cannot be used says where and why:', () => {
+  test.each([
+    ['key,title\na,b\n', 'drug.csv has no column "name"; it has key, title.'],
+    ['', 'drug.csv has no column "key"; it has none.'],
+    ['key,name\na\n', 'drug.csv, line 2: 1 fields, and the header has 2.'],
+    ['key,name\na,A\n"b\nb",\n', 'drug.csv, line 3: key and name must not be empty.'],
+    ['key,name\na,"A\nb,B\n', 'drug.csv, line 2: a quote is not closed.'],
+    ['key,name\na,"A"x\n', 'drug.csv, line 2: text follows a closing quote.'],
+    ['key,name\na,A\n"b\n2",B\na,C\n', 'drug.csv, line 5: the key "a" is that of line 2.'],
+    ['key,name,aliases\na,A,x\nb,B,y| X \n', 'drug.csv, line 3: "X" names "a" of line 2 too.'],
+    ['key,name\na,Same  name\nb,same NAME\n', 'drug.csv, line 3: "same NAME" names "a" of line 2 too.'],
+    ['key,name,vector\na,A,AAAA\n', 'drug.csv, line 2: the vector must be float32 numbers in base64.'],
+    ['key,name,vector\na,A,?!\n', 'drug.csv, line 2: the vector must be float32 numbers in base64.'],
+  ])('%j', (text, message) => {
+    expect(() => parse(text)).toThrow(message);
   });
 });

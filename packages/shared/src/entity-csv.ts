@@ -1,7 +1,9 @@
 /**
  * The rows of an entity as a model brings them: CSV (RFC 4180) with a header. `key` and `name` must be there; `aliases`
  * are separated by `|`, `vector` is little-endian float32 in base64, and every other column is an attribute.
+ * A key, name or alias is that of one row alone, however it is spelt.
  */
+import { fold } from './fold.ts';
 import type { Entity } from './handler.ts';
 
 /** A CSV that cannot be used, in one sentence with its line. */
@@ -18,25 +20,35 @@ export function parseEntityCsv(text: string, file: string): Entity[] {
     if (at(name) < 0)
       throw new EntityCsvError(`${file} has no column "${name}"; it has ${columns.join(', ') || 'none'}.`);
   const attributes = columns.filter((name) => !['key', 'name', 'aliases', 'vector'].includes(name));
-  const lines = new Map<string, number>();
+  const keys = new Map<string, number>();
+  const terms = new Map<string, { line: number; key: string }>();
   return records.map(({ fields, line }) => {
     const where = `${file}, line ${line}`;
     if (fields.length !== columns.length)
       throw new EntityCsvError(`${where}: ${fields.length} fields, and the header has ${columns.length}.`);
     const field = (name: string) => fields[at(name)] ?? '';
     const key = field('key');
-    if (key === '' || field('name') === '') throw new EntityCsvError(`${where}: key and name must not be empty.`);
-    const first = lines.get(key);
+    const name = field('name');
+    if (key.trim() === '' || name.trim() === '') throw new EntityCsvError(`${where}: key and name must not be empty.`);
+    const first = keys.get(key);
     if (first !== undefined) throw new EntityCsvError(`${where}: the key "${key}" is that of line ${first}.`);
-    lines.set(key, line);
+    keys.set(key, line);
+    const aliases = field('aliases')
+      .split('|')
+      .map((alias) => alias.trim())
+      .filter(Boolean);
+    // Whoever names one row must never get another.
+    for (const term of [key, name, ...aliases]) {
+      const other = terms.get(fold(term));
+      if (other !== undefined && other.key !== key)
+        throw new EntityCsvError(`${where}: "${term}" names "${other.key}" of line ${other.line} too.`);
+      terms.set(fold(term), { line, key });
+    }
     return {
       key,
-      name: field('name'),
-      aliases: field('aliases')
-        .split('|')
-        .map((alias) => alias.trim())
-        .filter(Boolean),
-      attributes: Object.fromEntries(attributes.map((name) => [name, field(name)])),
+      name,
+      aliases,
+      attributes: Object.fromEntries(attributes.map((attribute) => [attribute, field(attribute)])),
       ...(field('vector') === '' ? {} : { vector: vectorOf(field('vector'), where) }),
     };
   });
