@@ -1,0 +1,80 @@
+/** Submits predictions, keeps what it was promised, and fetches all of it in the end. */
+
+const MODEL = 'drug-interaction';
+
+export interface Tally {
+  submitted: number;
+  accepted: number;
+  refused: number;
+  lost: string[];
+  wrong: string[];
+}
+
+interface Pair {
+  drug_a: string;
+  drug_b: string;
+}
+
+/** Distinct pairs of the bundled drugs, by the API's own list. */
+export async function pairsOf(base: string): Promise<Pair[]> {
+  const { entities } = (await (await fetch(`${base}/v1/entities/drug?limit=100`)).json()) as {
+    entities: { name: string }[];
+  };
+  const names = entities.map(({ name }) => name);
+  return names.flatMap((drug_a, at) => names.slice(at + 1).map((drug_b) => ({ drug_a, drug_b })));
+}
+
+export class LedgerClient {
+  readonly #base: string;
+  readonly #promised = new Map<string, Pair>();
+  readonly tally: Tally = { submitted: 0, accepted: 0, refused: 0, lost: [], wrong: [] };
+
+  constructor(base: string) {
+    this.#base = base;
+  }
+
+  /** Submits pairs until told to stop, `clients` at once; connections that break are counted as refused. */
+  async submitWhile(pairs: readonly Pair[], clients: number, going: () => boolean): Promise<void> {
+    let next = 0;
+    const one = async () => {
+      while (going()) {
+        const pair = pairs[next++ % pairs.length] as Pair;
+        this.tally.submitted += 1;
+        try {
+          const reply = await fetch(`${this.#base}/v1/models/${MODEL}/predictions`, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+            body: JSON.stringify({ input: pair }),
+            signal: AbortSignal.timeout(10_000),
+          });
+          const { id } = (await reply.json()) as { id?: string };
+          if ((reply.status === 202 || reply.status === 200) && id) {
+            this.tally.accepted += 1;
+            this.#promised.set(id, pair);
+          } else this.tally.refused += 1;
+        } catch {
+          this.tally.refused += 1;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: clients }, one));
+  }
+
+  /** Waits for each promise, and checks that its answer is about the pair that was asked. */
+  async settle(): Promise<void> {
+    const entries = [...this.#promised];
+    const one = async () => {
+      for (let entry = entries.pop(); entry; entry = entries.pop()) {
+        const [id, pair] = entry;
+        const reply = await fetch(`${this.#base}/v1/predictions/${id}?wait=60`);
+        const prediction = (await reply.json()) as { status?: string; output?: Pair };
+        if (prediction.status !== 'succeeded') this.tally.lost.push(`${id} ${reply.status} ${prediction.status}`);
+        else {
+          const got = [prediction.output?.drug_a, prediction.output?.drug_b].sort().join();
+          if (got !== [pair.drug_a, pair.drug_b].sort().join()) this.tally.wrong.push(id);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, one));
+  }
+}

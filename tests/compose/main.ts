@@ -1,0 +1,76 @@
+/**
+ * `npm run test:compose`: the product in containers, from docker-compose.yml. Brings it up, scales workers 1, 4, 2 and API
+ * replicas to 2 under load, kills a worker container, and takes it down; nothing accepted may be lost. Needs a container
+ * engine with the base images, and says so when there is none.
+ */
+import path from 'node:path';
+import { type Compose, createCompose } from './compose.ts';
+import { LedgerClient, pairsOf } from './ledger-client.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const port = Number(process.env.COMPOSE_TEST_PORT ?? 18_080);
+const base = `http://127.0.0.1:${port}`;
+const say = (message: string) => process.stdout.write(`${message}\n`);
+
+async function untilReady(): Promise<void> {
+  const deadline = Date.now() + 120_000;
+  while (Date.now() < deadline) {
+    const ok = await fetch(`${base}/readyz`, { signal: AbortSignal.timeout(2_000) }).then(
+      (reply) => reply.ok,
+      () => false,
+    );
+    if (ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  throw new Error('it was not ready within two minutes');
+}
+
+async function scaled(compose: Compose, counts: Record<string, number>): Promise<void> {
+  const flags = Object.entries(counts).flatMap(([service, count]) => ['--scale', `${service}=${count}`]);
+  await compose('up', '-d', '--no-build', '--no-recreate', ...flags);
+  for (const [service, count] of Object.entries(counts)) {
+    const running = await compose.containers(service);
+    if (running.length !== count)
+      throw new Error(`${service}: ${running.length} containers run, and ${count} were asked for`);
+  }
+  say(
+    `  scaled: ${Object.entries(counts)
+      .map(([service, count]) => `${service}=${count}`)
+      .join(' ')}`,
+  );
+}
+
+const compose = await createCompose(root, port);
+let failed = false;
+try {
+  if (process.env.COMPOSE_TEST_BUILD !== 'false')
+    await compose.docker('build', '--network', 'host', '-t', 'millrace:local', '.');
+  const started = Date.now();
+  await compose('up', '-d', '--no-build');
+  await untilReady();
+  say(`up and ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  const client = new LedgerClient(base);
+  const pairs = await pairsOf(base);
+  let going = true;
+  const load = client.submitWhile(pairs, 8, () => going);
+  await scaled(compose, { worker: 4, api: 2 });
+  const [victim = ''] = await compose.containers('worker');
+  await compose.docker('kill', victim);
+  say('  killed a worker');
+  await scaled(compose, { worker: 2, api: 2 });
+  going = false;
+  await load;
+  await client.settle();
+  const { submitted, accepted, refused, lost, wrong } = client.tally;
+  say(`submitted ${submitted}, accepted ${accepted}, refused ${refused}, lost ${lost.length}, wrong ${wrong.length}`);
+  for (const line of [...lost, ...wrong].slice(0, 10)) say(`  ${line}`);
+  failed = lost.length > 0 || wrong.length > 0 || accepted === 0;
+} catch (error) {
+  failed = true;
+  say((error as Error).message);
+  say((await compose('logs', '--no-color', '--tail=30').catch(() => '')).slice(-6_000));
+} finally {
+  await compose('down', '-v', '-t', '30').catch((error: Error) => say(error.message));
+}
+say(failed ? 'FAILED' : 'nothing was lost');
+process.exit(failed ? 1 : 0);
