@@ -1,6 +1,7 @@
 import type { GivenServers, TestServers } from './servers.ts';
 
 export const images = { redis: 'redis:8-bookworm', postgres: 'postgres:17-bookworm' };
+const redisPort = 6379;
 
 /** Servers in containers, as docker-compose has them. Without `reaper`, only `stop` takes them away again. */
 export async function startContainers(given: GivenServers, { reaper }: { reaper: boolean }): Promise<TestServers> {
@@ -11,7 +12,7 @@ export async function startContainers(given: GivenServers, { reaper }: { reaper:
     given.databaseUrl ? undefined : startPostgresContainer(),
   ]);
   return {
-    redisUrl: given.redisUrl ?? redis!.getConnectionUrl(),
+    redisUrl: given.redisUrl ?? `redis://${redis!.getHost()}:${redis!.getMappedPort(redisPort)}`,
     databaseUrl: given.databaseUrl ?? postgres!.getConnectionUri(),
     stop: async () => {
       await Promise.all([redis?.stop(), postgres?.stop()]);
@@ -20,9 +21,11 @@ export async function startContainers(given: GivenServers, { reaper }: { reaper:
 }
 
 async function startRedisContainer() {
-  const { RedisContainer } = await import('@testcontainers/redis');
-  return new RedisContainer(images.redis)
+  const { GenericContainer, Wait } = await import('testcontainers');
+  return new GenericContainer(images.redis)
+    .withExposedPorts(redisPort)
     .withCommand(['redis-server', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--save', ''])
+    .withWaitStrategy(Wait.forLogMessage('Ready to accept connections'))
     .start();
 }
 
