@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Entity, InputError, type Json } from '@millrace/shared/handler';
+import { fold } from '@millrace/shared/fold';
+import { InputError, type Json } from '@millrace/shared/handler';
 import Compile from 'typebox/compile';
 import { describe, expect, test, vi } from 'vitest';
-import { entitiesOf, fold, readDrugs } from './drugs.ts';
+import { type Drug, entitiesOf, readDrugs } from './drugs.ts';
 import handler, { loadChemistry, writeStructure } from './handler.ts';
 
 // RDKit takes milliseconds for each of hundreds of structures, and the machine may be busy.
@@ -215,7 +216,7 @@ describe('answers', () => {
   });
 });
 
-function bytesOf(drug: Entity & { vector: Float32Array }, from: number): Buffer {
+function bytesOf(drug: Drug, from: number): Buffer {
   const part = drug.vector.slice(from);
   return Buffer.from(part.buffer);
 }
