@@ -24,7 +24,7 @@ export interface ClaimedDelivery {
 
 type Row = Omit<ClaimedDelivery, 'event' | 'lane'> & StoredEvent & { eventId: string };
 
-// The ids come as an array, so that each delivery is looked up in the one partition that its id names.
+// An endpoint that moved gets what waits where it is now. The ids come as an array, so that each delivery is looked up in the one partition that its id names.
 const CLAIM = `
   WITH claimed AS (
     UPDATE webhook_deliveries SET next_at = $3
@@ -34,7 +34,7 @@ const CLAIM = `
         ORDER BY next_at, id LIMIT $4 FOR UPDATE SKIP LOCKED))
     RETURNING id, tenant, event, endpoint, url, attempts, attempts_before
   )
-  SELECT d.id, d.tenant, d.endpoint, d.url, d.attempts, d.attempts_before AS "attemptsBefore", d.event AS "eventId",
+  SELECT d.id, d.tenant, d.endpoint, coalesce(e.url, d.url) AS url, d.attempts, d.attempts_before AS "attemptsBefore", d.event AS "eventId",
          CASE WHEN d.endpoint IS NOT NULL THEN coalesce(e.state, 'gone') END AS state,
          e.failing_since AS "failingSince", coalesce(e.secrets, t.webhook_secrets, '[]') AS secrets,
          $3::bigint AS "heldUntil", ${EVENT_COLUMNS}

@@ -1,0 +1,132 @@
+/** Statements of the tables `webhook_deliveries` and `webhook_attempts`, each within one tenant. */
+import { type Db, inTransaction, type Pool } from '@millrace/shared/db';
+import { idBoundAt } from '@millrace/shared/ids';
+import { insertEndpointEvent } from '@millrace/shared/webhooks/endpoint-event';
+import type { Destination } from '@millrace/shared/webhooks/lane';
+
+export interface Delivery extends Destination {
+  id: string;
+  event: string;
+  type: string;
+  prediction: string | null;
+  status: 'pending' | 'delivered' | 'failed' | 'canceled';
+  attempts: number;
+  /** Times are Unix milliseconds. */
+  nextAt: number | null;
+  createdAt: number;
+  completedAt: number | null;
+}
+
+export interface Attempt {
+  delivery: string;
+  number: number;
+  at: number;
+  latencyMs: number | null;
+  status: number | null;
+  error: string | null;
+  reply: string | null;
+}
+
+const COLUMNS = `id, tenant, event, endpoint, url, type, prediction, status, attempts, next_at AS "nextAt",
+  created_at AS "createdAt", completed_at AS "completedAt"`;
+
+export interface DeliveryFilter {
+  status: Delivery['status'] | null;
+  endpoint: string | null;
+  prediction: string | null;
+  limit: number;
+  /** Only what is older than this id. */
+  before: string | null;
+}
+
+/** Newest first. */
+export async function listDeliveries(db: Db, tenant: string, filter: DeliveryFilter): Promise<Delivery[]> {
+  const { rows } = await db.query<Delivery>(
+    `SELECT ${COLUMNS} FROM webhook_deliveries
+      WHERE tenant = $1 AND ($2::text IS NULL OR status = $2) AND ($3::uuid IS NULL OR endpoint = $3)
+        AND ($4::uuid IS NULL OR prediction = $4) AND ($5::uuid IS NULL OR id < $5)
+      ORDER BY id DESC LIMIT $6`,
+    [tenant, filter.status, filter.endpoint, filter.prediction, filter.before, filter.limit],
+  );
+  return rows;
+}
+
+export async function findDelivery(db: Db, tenant: string, id: string): Promise<Delivery | undefined> {
+  const { rows } = await db.query<Delivery>(`SELECT ${COLUMNS} FROM webhook_deliveries WHERE tenant = $1 AND id = $2`, [
+    tenant,
+    id,
+  ]);
+  return rows[0];
+}
+
+/** Of the deliveries given, each in its order. */
+export async function listAttempts(db: Db, deliveries: readonly string[]): Promise<Attempt[]> {
+  if (deliveries.length === 0) return [];
+  const { rows } = await db.query<Attempt>(
+    `SELECT delivery, number, at, latency_ms AS "latencyMs", status, error, reply
+       FROM webhook_attempts WHERE delivery = ANY ($1::uuid[]) ORDER BY delivery, number`,
+    [deliveries],
+  );
+  return rows;
+}
+
+// To an endpoint that is there and enabled, or to an address that its prediction named.
+const REACHABLE = `(endpoint IS NULL OR EXISTS (
+  SELECT FROM webhook_endpoints e WHERE e.id = endpoint AND e.state = 'enabled'))`;
+const AGAIN = `status = 'pending', completed_at = NULL, attempts_before = attempts`;
+
+/** Makes a delivery due at `nowMs`, with the whole schedule before it. Undefined when its endpoint is gone or disabled. */
+export async function redeliver(db: Db, tenant: string, id: string, nowMs: number): Promise<Delivery | undefined> {
+  const { rows } = await db.query<Delivery>(
+    `UPDATE webhook_deliveries SET ${AGAIN}, next_at = $3
+      WHERE tenant = $1 AND id = $2 AND ${REACHABLE} RETURNING ${COLUMNS}`,
+    [tenant, id, nowMs],
+  );
+  return rows[0];
+}
+
+export interface RedeliveryRange {
+  /** When they were made; Unix ms, `toMs` not included. */
+  fromMs: number;
+  toMs: number;
+  endpoint: string | null;
+  statuses: readonly Delivery['status'][];
+}
+
+/** The same for all that ended so in a time range: how many, and one for each destination. */
+export async function redeliverRange(
+  db: Db,
+  tenant: string,
+  range: RedeliveryRange,
+  nowMs: number,
+): Promise<{ count: number; destinations: Destination[] }> {
+  const { rows } = await db.query<Destination & { count: number }>(
+    `WITH again AS (
+       UPDATE webhook_deliveries SET ${AGAIN}, next_at = $6
+        WHERE tenant = $1 AND id >= $2 AND id < $3 AND ($4::uuid IS NULL OR endpoint = $4)
+          AND status = ANY ($5::text[]) AND ${REACHABLE}
+       RETURNING tenant, endpoint, url
+     ) SELECT tenant, endpoint, url, count(*)::int AS count FROM again GROUP BY tenant, endpoint, url`,
+    [tenant, idBoundAt(range.fromMs), idBoundAt(range.toMs), range.endpoint, range.statuses, nowMs],
+  );
+  return { count: rows.reduce((sum, { count }) => sum + count, 0), destinations: rows };
+}
+
+/** Writes a test event of an endpoint, and its delivery. */
+export function insertTest(
+  pool: Pool,
+  tenant: string,
+  endpoint: { id: string; url: string },
+  nowMs: number,
+): Promise<Delivery> {
+  return inTransaction(pool, async (db) => {
+    const type = 'webhook_endpoint.test';
+    const event = await insertEndpointEvent(db, { tenant, endpoint, type }, nowMs);
+    const { rows } = await db.query<Delivery>(
+      `INSERT INTO webhook_deliveries (id, tenant, event, endpoint, url, type, next_at, created_at)
+       VALUES (millrace_uuid7($6), $1, $2, $3, $4, $5, $6, $6) RETURNING ${COLUMNS}`,
+      [tenant, event, endpoint.id, endpoint.url, type, nowMs],
+    );
+    return rows[0] as Delivery;
+  });
+}

@@ -1,0 +1,93 @@
+/** Schemas of the webhook routes: they validate, they type, and they are the OpenAPI document. */
+import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
+import { type Static, Type } from 'typebox';
+
+const closed = { additionalProperties: false } as const;
+const Url = Type.String({ minLength: 1, maxLength: 2_048, description: 'Where events are sent; https.' });
+const Description = Type.String({ maxLength: 500 });
+const Events = Type.Array(Type.Union(PREDICTION_EVENTS.map((type) => Type.Literal(type))), {
+  maxItems: 20,
+  description: 'Types of event; all if empty.',
+});
+const Models = Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
+  maxItems: 100,
+  description: 'Names of models; all if empty.',
+});
+const Time = Type.String({ maxLength: 40, description: 'A time, as 2026-01-31T12:00:00Z.' });
+const Limit = Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'Most in one page.' });
+const Cursor = Type.String({ maxLength: 100, description: '`next` of the page before.' });
+
+export const NewEndpoint = Type.Object(
+  {
+    url: Url,
+    description: Type.Optional(Description),
+    events: Type.Optional(Events),
+    models: Type.Optional(Models),
+  },
+  closed,
+);
+export type NewEndpoint = Static<typeof NewEndpoint>;
+
+export const EndpointChanges = Type.Object(
+  {
+    url: Type.Optional(Url),
+    description: Type.Optional(Description),
+    events: Type.Optional(Events),
+    models: Type.Optional(Models),
+    state: Type.Optional(Type.Union([Type.Literal('enabled'), Type.Literal('disabled')])),
+  },
+  { ...closed, minProperties: 1 },
+);
+export type EndpointChanges = Static<typeof EndpointChanges>;
+
+export const IdParams = Type.Object({ id: Type.String({ maxLength: 64 }) });
+export const Page = Type.Object({ limit: Type.Optional(Limit), cursor: Type.Optional(Cursor) }, closed);
+
+export const Rotation = Type.Object(
+  {
+    overlap: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 604_800,
+        default: 86_400,
+        description: 'Seconds for which the secret before signs as well.',
+      }),
+    ),
+  },
+  closed,
+);
+
+export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed', 'canceled'] as const;
+
+export const DeliveryQuery = Type.Object(
+  {
+    status: Type.Optional(Type.Union(DELIVERY_STATUSES.map((status) => Type.Literal(status)))),
+    endpoint: Type.Optional(Type.String({ maxLength: 64, description: 'Id of an endpoint.' })),
+    prediction: Type.Optional(Type.String({ maxLength: 64, description: 'Id of a prediction.' })),
+    limit: Type.Optional(Limit),
+    cursor: Type.Optional(Cursor),
+  },
+  closed,
+);
+export type DeliveryQuery = Static<typeof DeliveryQuery>;
+
+export const RedeliverRange = Type.Object(
+  {
+    from: Time,
+    to: Type.Optional(Time),
+    endpoint: Type.Optional(Type.String({ maxLength: 64, description: 'Id of an endpoint; all if absent.' })),
+    status: Type.Optional(
+      Type.Union([Type.Literal('failed'), Type.Literal('canceled')], { description: 'Both if absent.' }),
+    ),
+  },
+  closed,
+);
+export type RedeliverRange = Static<typeof RedeliverRange>;
+
+export const FeedQuery = Type.Object(
+  {
+    after: Type.Optional(Type.String({ maxLength: 30, description: '`next` of the call before; all if absent.' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 100 })),
+  },
+  closed,
+);
