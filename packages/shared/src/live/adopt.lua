@@ -15,9 +15,9 @@ end
 if l then
   local lk = live_key(tag, l)
   local ls, lj, lc = unpack(redis.call('HMGET', lk, 's', 'j', 'c'))
-  if ls and (not terminal(ls) or lc) and redis.call('EXISTS', jobs .. lj) == 1 then return { 'carried' } end
+  if ls and (not terminal(ls) or lc) and carries(jobs .. lj) then return { 'carried' } end
   redis.call('HDEL', key, 'l')
-elseif redis.call('EXISTS', jobs .. j) == 1 then
+elseif carries(jobs .. j) then
   return { 'carried' }
 end
 redis.call('HSET', key, 'j', job)

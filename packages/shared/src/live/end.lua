@@ -4,7 +4,7 @@
 local now, tag, id, status, result, ttl, inline, tenant = unpack(ARGV)
 local key = KEYS[1]
 local s, l, st, n, x = unpack(redis.call('HMGET', key, 's', 'l', 'st', 'n', 'x'))
-if not s or n ~= tenant then return { 'gone' } end
+if not s or tenant_of(n) ~= tenant then return { 'gone' } end
 if terminal(s) then return { 'terminal', s } end
 if status == 'expired' and (not x or tonumber(x) > tonumber(now)) then return { 'early' } end
 terminate(tag, id, status, result, now, st or '', '', '', ttl, tonumber(inline))

@@ -1,7 +1,7 @@
 -- Shared by the scripts of this folder, put before each of them. All keys carry one hash tag, so they are in one slot.
 --
 -- A prediction's live state is a hash `p:<id>`:
---   s status  a attempts  b attempts when last (re)tried by hand  t created  x deadline  n tenant  m model  v version  d digest
+--   s status  a attempts  b attempts when last (re)tried by hand  t created  x deadline  n tenant (none: default)  m model  v version  d digest
 --   p priority  k metadata  o options  f flight  l leader  q number in the queue  u '1' once it left the queue
 --   w worker  j job  st started  cm completed  im inference ms  bs batch size  r result
 --   c '1' while it is computed for its followers though it is itself terminal
@@ -11,7 +11,14 @@
 -- worker does. `n:<model>` counts predictions that entered (s<priority>) and left (t<priority>) the queue.
 
 local function live_key(tag, id) return tag .. 'p:' .. id end
+-- The default tenant is not written down: that would be the most frequent field, and each waiting byte counts.
+local function tenant_of(n) return n or 'default' end
 local function terminal(s) return s ~= 'queued' and s ~= 'running' end
+
+-- Whether a job is still to be run. BullMQ keeps the last failed ones for people to look at: those carry nothing.
+local function carries(job)
+  return redis.call('EXISTS', job) == 1 and redis.call('HEXISTS', job, 'finishedOn') == 0
+end
 
 -- Events and ledger entries of one script run go out together, in one entry each.
 local out_events, out_ledger = {}, {}

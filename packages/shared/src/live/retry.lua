@@ -4,7 +4,7 @@
 local now, tag, id, job, x, ttl, tenant = unpack(ARGV)
 local key = KEYS[1]
 local s, a, n, c, st, w, m, p, u = unpack(redis.call('HMGET', key, 's', 'a', 'n', 'c', 'st', 'w', 'm', 'p', 'u'))
-if not s or n ~= tenant then return { 'gone' } end
+if not s or tenant_of(n) ~= tenant then return { 'gone' } end
 if s == 'succeeded' or not terminal(s) then return { 'refused', s } end
 if redis.call('EXISTS', tag .. 'i:' .. id) == 0 then return { 'gone' } end
 redis.call('HDEL', key, 'r', 'cm', 'im', 'bs', 'l', 'x')

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 import { problem } from '../errors.ts';
 import { shardOf, shardOfId } from '../ids.ts';
-import type { Keys } from '../keys.ts';
+import { flightName, type Keys, packDigest, unpackDigest } from '../keys.ts';
 import { BULL_PRIORITY, isTerminal, type PredictionRecord, type Priority, type Status } from '../prediction.ts';
 
 /** Results up to this many bytes travel in the completion event itself; larger ones are read from the live state. */
@@ -93,7 +93,7 @@ export interface QueueCounts {
 
 type Script = (numberOfKeys: number, ...args: (string | number)[]) => Promise<unknown>;
 type Scripted = (Redis | Cluster) &
-  Record<'mrSubmit' | 'mrTake' | 'mrFinish' | 'mrEnd' | 'mrRetry' | 'mrAdopt', Script>;
+  Record<'mrSubmit' | 'mrTake' | 'mrFinish' | 'mrEnd' | 'mrRetry' | 'mrAdopt' | 'mrShorten', Script>;
 
 const source = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
 const LIB = source('lib');
@@ -104,6 +104,7 @@ const SCRIPTS = {
   mrEnd: source('end'),
   mrRetry: source('retry'),
   mrAdopt: source('adopt'),
+  mrShorten: source('shorten'),
 } as const;
 
 const FIELDS = [
@@ -159,10 +160,10 @@ export class LiveStore {
     const shard = shardOf(model);
     const args: (string | number)[] = items.map((item) => this.#keys.live(item.id));
     args.push(nowMs, this.#tag(shard), model, version, BULL_PRIORITY[priority], job, this.#jobs(shard, model));
-    args.push(WAITING_TTL_MS, TERMINAL_TTL_MS, INLINE_BYTES, digest);
+    args.push(WAITING_TTL_MS, TERMINAL_TTL_MS, INLINE_BYTES, packDigest(digest));
     for (const item of items) {
       args.push(item.id, item.createdAt, item.expiresAt ?? '', item.tenant, item.metadata, item.options);
-      args.push(item.flight?.slice(0, 40) ?? '', item.task, item.attempts, item.known ?? '');
+      args.push(item.flight === null ? '' : flightName(item.flight), item.task, item.attempts, item.known ?? '');
     }
     const rows = (await this.#redis.mrSubmit(items.length, ...args)) as [string, ...(string | number)[]][];
     const counted = rows.pop() as unknown as (string | null)[];
@@ -276,14 +277,12 @@ export class LiveStore {
     return this.#redis.get(this.#keys.task(id));
   }
 
-  /** The ledger has these: Redis need not keep them for long. */
+  /** The ledger has these, all of one shard: Redis need not keep them for long. */
   async shorten(ids: readonly string[], ttlMs: number): Promise<void> {
-    const pipeline = this.#redis.pipeline();
-    for (const id of ids) {
-      pipeline.pexpire(this.#keys.live(id), ttlMs);
-      pipeline.pexpire(this.#keys.task(id), ttlMs);
-    }
-    await pipeline.exec();
+    const [first] = ids;
+    if (first === undefined) return;
+    const liveKeys = ids.map((id) => this.#keys.live(id));
+    await this.#redis.mrShorten(ids.length, ...liveKeys, this.#tag(shardOfId(first)), ttlMs, ...ids);
   }
 
   async counts(model: string): Promise<QueueCounts> {
@@ -323,13 +322,13 @@ function livePrediction(id: string, row: readonly (string | null)[]): LivePredic
     metadata: k ?? '',
     inferenceMs: numberOrNull(im),
     batchSize: numberOrNull(bs),
-    tenant: n ?? '',
+    tenant: n ?? 'default',
     priority: Number(p),
     options: o ?? '',
     leader: l ?? null,
     number: numberOrNull(q),
     job: j ?? '',
-    digest: d ?? '',
+    digest: unpackDigest(d ?? ''),
   };
 }
 

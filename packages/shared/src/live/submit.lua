@@ -16,7 +16,7 @@ local number, leads = tonumber(redis.call('HGET', stats, 's' .. priority) or '0'
 local function carried(hs, t, j, w, c)
   if hs == 'running' or (c and w) then return redis.call('EXISTS', tag .. 'hb:' .. w) == 1 end
   if hs == 'queued' or c then
-    return tonumber(now) - tonumber(t) < 3000 or redis.call('EXISTS', jobs .. j) == 1
+    return tonumber(now) - tonumber(t) < 3000 or carries(jobs .. j)
   end
   return false
 end
@@ -42,11 +42,12 @@ for n = 1, #KEYS do
         end
       end
     end
-    local fields = { 's', 'queued', 'a', a, 't', t, 'n', tenant, 'm', model, 'v', version, 'd', digest, 'p', priority,
+    local fields = { 's', 'queued', 'a', a, 't', t, 'm', model, 'v', version, 'd', digest, 'p', priority,
       'j', job }
     local function put(name, value)
       if value ~= '' then fields[#fields + 1] = name fields[#fields + 1] = value end
     end
+    if tenant ~= 'default' then put('n', tenant) end
     put('x', x) put('k', metadata) put('o', options)
     if a ~= '0' then put('b', a) end
     if known ~= '' then

@@ -49,7 +49,7 @@ for n = 1, #KEYS do
           if redis.call('HGET', fk, 's') == 'queued' then redis.call('HSET', fk, 's', 'running', 'st', now) end
         end
       end
-      out[n] = { 'run', attempt, t, tenant, attempt - 1 - tonumber(b or '0'), task }
+      out[n] = { 'run', attempt, t, tenant_of(tenant), attempt - 1 - tonumber(b or '0'), task }
     end
   end
 end

@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest';
+import { MODEL, NOW, newId, SHARD, useLive } from './live-fixture.ts';
+
+const f = useLive();
+const cancel = (id: string) => f.live.end(id, 'default', 'canceled', NOW);
+const ttl = (id: string) => f.redis.pttl(f.keys.live(id));
+
+test('a waiting prediction is cancelled once, and leaves the queue', async () => {
+  const { id } = await f.submit({ flight: 'end-1' });
+  const before = await f.live.counts(MODEL);
+  expect(await cancel(id)).toEqual({ outcome: 'ended', was: 'queued' });
+  expect(await cancel(id)).toEqual({ outcome: 'terminal', status: 'canceled' });
+  expect((await f.live.counts(MODEL)).left[5]).toBe((before.left[5] ?? 0) + 1);
+  expect(await f.flightHolder('end-1')).toBeNull();
+  expect(await f.take([id])).toEqual([]);
+  expect((await f.live.counts(MODEL)).left[5]).toBe((before.left[5] ?? 0) + 1);
+});
+
+test('nobody else can cancel it, nor what nobody knows', async () => {
+  const { id } = await f.submit();
+  expect(await f.live.end(id, 'stranger', 'canceled', NOW)).toEqual({ outcome: 'gone' });
+  expect(await cancel(newId())).toEqual({ outcome: 'gone' });
+});
+
+test('it expires at its deadline and not before', async () => {
+  const { id } = await f.submit({ expiresAt: NOW + 10 });
+  expect(await f.live.end(id, 'default', 'expired', NOW + 9)).toEqual({ outcome: 'early' });
+  expect(await f.live.end(id, 'default', 'expired', NOW + 10)).toEqual({ outcome: 'ended', was: 'queued' });
+});
+
+describe('a leader that others wait for', () => {
+  test('is cancelled alone: the computation goes on and answers the others', async () => {
+    const lead = await f.submit({ flight: 'end-2' });
+    const follower = await f.submit({ flight: 'end-2' });
+    await cancel(lead.id);
+    expect([await f.status(lead.id), await f.status(follower.id)]).toEqual(['canceled', 'queued']);
+    expect(await ttl(lead.id)).toBe(-1);
+    const [taken] = await f.take([lead.id]);
+    expect(taken).toMatchObject({ id: lead.id, attempt: 1 });
+    expect(await f.status(lead.id)).toBe('canceled');
+    expect(await f.finish(taken!)).toBe('written');
+    expect([await f.status(lead.id), await f.status(follower.id)]).toEqual(['canceled', 'succeeded']);
+    expect(await ttl(lead.id)).toBeGreaterThan(0);
+  });
+
+  test('keeps its state while it computes for them, whatever the recorder shortens', async () => {
+    const lead = await f.submit({ flight: 'end-3' });
+    await f.submit({ flight: 'end-3' });
+    await cancel(lead.id);
+    await f.live.shorten([lead.id], 10);
+    expect(await ttl(lead.id)).toBe(-1);
+  });
+
+  test('is not computed once the last of them has gone', async () => {
+    const lead = await f.submit({ flight: 'end-4' });
+    const follower = await f.submit({ flight: 'end-4' });
+    await cancel(lead.id);
+    await cancel(follower.id);
+    expect(await f.take([lead.id])).toEqual([]);
+    expect(await f.flightHolder('end-4')).toBeNull();
+    expect(await ttl(lead.id)).toBeGreaterThan(0);
+  });
+
+  test('goes on when one follower of two has gone', async () => {
+    const lead = await f.submit({ flight: 'end-5' });
+    const [one, two] = [await f.submit({ flight: 'end-5' }), await f.submit({ flight: 'end-5' })];
+    await cancel(one.id);
+    const [taken] = await f.take([lead.id]);
+    await f.finish(taken!);
+    expect([await f.status(lead.id), await f.status(one.id), await f.status(two.id)]).toEqual([
+      'succeeded',
+      'canceled',
+      'succeeded',
+    ]);
+  });
+});
+
+test('what the ledger has is kept a short while, what was opened again meanwhile is not cut short', async () => {
+  const { id } = await f.submit();
+  await cancel(id);
+  await f.live.shorten([id], 5_000);
+  expect(await ttl(id)).toBeLessThanOrEqual(5_000);
+  await f.live.retry(id, 'default', 'p-again', null, NOW);
+  // The recorder was slow: it had read the first end before the retry.
+  await f.live.shorten([id], 5_000);
+  expect(await ttl(id)).toBeGreaterThan(60_000);
+  expect(await f.redis.pttl(f.keys.task(id))).toBeGreaterThan(60_000);
+  expect(SHARD).toBe(Number.parseInt(id.slice(15, 18), 16));
+});

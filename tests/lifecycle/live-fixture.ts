@@ -1,0 +1,118 @@
+/** The live store on a prefix of its own, and short words for what the tests do with it. */
+import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import { type Keys, keysFor } from '@millrace/shared/keys';
+import {
+  type Finished,
+  LiveStore,
+  type NewPrediction,
+  parseCompletion,
+  type Submitted,
+  type Taken,
+} from '@millrace/shared/live/store';
+import type { Priority } from '@millrace/shared/prediction';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, inject } from 'vitest';
+import { testPrefix } from '../support/test-prefix.ts';
+
+export const MODEL = 'm';
+export const SHARD = shardOf(MODEL);
+export const NOW = 1_800_000_000_000;
+export const TARGET = { model: MODEL, version: '1', digest: 'd'.repeat(64) };
+
+export interface LiveFixture {
+  redis: Redis;
+  keys: Keys;
+  live: LiveStore;
+  /** Submits one, at NOW unless told; gives its id and what came of it. */
+  submit(given?: Partial<NewPrediction>, options?: SubmitOptions): Promise<{ id: string; submitted: Submitted }>;
+  take(ids: string[], options?: { worker?: string; most?: number; now?: number }): Promise<Taken[]>;
+  finish(
+    taken: Pick<Taken, 'id' | 'attempt'>,
+    given?: Partial<Finished>,
+    now?: number,
+  ): Promise<'written' | 'cancelled' | 'fenced' | undefined>;
+  status(id: string): Promise<string | undefined>;
+  /** Puts a job's hash where BullMQ would. */
+  addJob(job: string, fields?: Record<string, string>): Promise<void>;
+  beat(worker: string): Promise<unknown>;
+  /** Completion events since the last call, as [id, status, attempts]. */
+  events(): Promise<[string, string, number][]>;
+  /** Ids told to the recorder since the last call. */
+  ledger(): Promise<string[]>;
+  flightHolder(flight: string): Promise<string | null>;
+}
+
+export interface SubmitOptions {
+  now?: number;
+  job?: string;
+  priority?: Priority;
+}
+
+export const newId = (atMs = NOW): string => newPredictionId(SHARD, atMs);
+
+export function newPrediction(given: Partial<NewPrediction> = {}): NewPrediction {
+  return {
+    id: newId(),
+    createdAt: NOW,
+    expiresAt: NOW + 60_000,
+    tenant: 'default',
+    metadata: '',
+    options: '',
+    flight: null,
+    task: '{"rows":["1"]}',
+    attempts: 0,
+    known: null,
+    ...given,
+  };
+}
+
+/** Connected before the tests of the file, its keys removed after them. */
+export function useLive(prefix = testPrefix()): LiveFixture {
+  const keys = keysFor(prefix);
+  const fixture = { keys } as LiveFixture;
+  const seen = { [keys.events(SHARD)]: '-', [keys.ledger(SHARD)]: '-' };
+  beforeAll(() => {
+    fixture.redis = new Redis(inject('redisUrl'));
+    fixture.live = new LiveStore(fixture.redis, keys);
+  });
+  afterAll(async () => {
+    const left = await fixture.redis.keys(`${keys.tag(SHARD)}*`);
+    if (left.length > 0) await fixture.redis.unlink(...left);
+    fixture.redis.disconnect();
+  });
+
+  async function fieldsSince(stream: string): Promise<[string, string][]> {
+    const entries = await fixture.redis.xrange(stream, seen[stream] as string, '+');
+    const last = entries.at(-1);
+    if (last) seen[stream] = `(${last[0]}`;
+    return entries.flatMap(([, fields]) =>
+      fields.flatMap((field, at) => (at % 2 === 0 ? [[field, fields[at + 1] as string] as [string, string]] : [])),
+    );
+  }
+
+  return Object.assign(fixture, {
+    async submit(given, { now = NOW, job, priority = 'normal' } = {}) {
+      const item = newPrediction(given);
+      const { items } = await fixture.live.submit(TARGET, priority, job ?? `p-${item.id}`, [item], now);
+      return { id: item.id, submitted: items[0] as Submitted };
+    },
+    take: (ids, { worker = 'w1', most = 4, now = NOW } = {}) => fixture.live.take(SHARD, ids, worker, most, now),
+    async finish({ id, attempt }, given = {}, now = NOW) {
+      const one = { status: 'succeeded', result: '{"y":1}', startedAt: now, inferenceMs: 1, batchSize: 1 } as const;
+      return (await fixture.live.finish(SHARD, [{ id, attempt, ...one, ...given }], now))[0];
+    },
+    status: async (id) => (await fixture.live.read(id))?.status,
+    async addJob(job, fields = { name: 'predict' }) {
+      await fixture.redis.hset(`${keys.bull(SHARD)}:${MODEL}:${job}`, fields);
+    },
+    beat: (worker) => fixture.redis.set(keys.worker(SHARD, worker), '1'),
+    async events() {
+      return (await fieldsSince(keys.events(SHARD))).map(([id, value]) => {
+        const { status, attempts } = parseCompletion(value);
+        return [id, status, attempts];
+      });
+    },
+    ledger: async () => (await fieldsSince(keys.ledger(SHARD))).map(([id]) => id),
+    flightHolder: (flight) => fixture.redis.get(keys.flight(SHARD, flight)),
+  } satisfies Omit<LiveFixture, 'redis' | 'keys' | 'live'>);
+}

@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+import { NOW, newId, useLive } from './live-fixture.ts';
+
+const f = useLive();
+const cancel = (id: string) => f.live.end(id, 'default', 'canceled', NOW);
+const retry = (id: string) => f.live.retry(id, 'default', `p-${id}-1`, NOW + 99_000, NOW + 1);
+
+describe('retry', () => {
+  test('opens a failed one again under the same id, its attempts counted on', async () => {
+    const { id } = await f.submit();
+    const [first] = await f.take([id]);
+    await f.finish(first!, { status: 'failed', result: '{}' });
+    expect(await retry(id)).toEqual({ outcome: 'queued' });
+    expect(await f.live.read(id)).toMatchObject({
+      ...{ status: 'queued', attempts: 1, result: '', startedAt: null, completedAt: null, expiresAt: NOW + 99_000 },
+    });
+    const [second] = await f.take([id]);
+    expect(second).toMatchObject({ attempt: 2, lost: 0 });
+    expect(await f.finish(first!)).toBe('fenced');
+    expect(await f.finish(second!)).toBe('written');
+  });
+
+  test('is refused for a success, for what is not terminal, and to strangers', async () => {
+    const { id } = await f.submit();
+    expect(await retry(id)).toEqual({ outcome: 'refused', status: 'queued' });
+    const [taken] = await f.take([id]);
+    await f.finish(taken!);
+    expect(await retry(id)).toEqual({ outcome: 'refused', status: 'succeeded' });
+    expect(await f.live.retry(id, 'stranger', 'p-x', null, NOW)).toEqual({ outcome: 'gone' });
+    expect(await retry(newId())).toEqual({ outcome: 'gone' });
+  });
+
+  test('of one whose computation goes on for others takes part in it again', async () => {
+    const lead = await f.submit({ flight: 'retry-1' });
+    const follower = await f.submit({ flight: 'retry-1' });
+    const [taken] = await f.take([lead.id]);
+    await cancel(lead.id);
+    expect(await retry(lead.id)).toEqual({ outcome: 'attached' });
+    expect(await f.finish(taken!)).toBe('written');
+    expect([await f.status(lead.id), await f.status(follower.id)]).toEqual(['succeeded', 'succeeded']);
+  });
+
+  test('of a follower computes for itself', async () => {
+    const lead = await f.submit({ flight: 'retry-2' });
+    const follower = await f.submit({ flight: 'retry-2' });
+    await cancel(follower.id);
+    expect(await retry(follower.id)).toEqual({ outcome: 'queued' });
+    const taken = await f.take([lead.id, follower.id]);
+    expect(taken.map(({ id }) => id)).toEqual([lead.id, follower.id]);
+    await f.finish(taken[0]!);
+    expect(await f.status(follower.id)).toBe('running');
+    expect(await f.finish(taken[1]!)).toBe('written');
+  });
+
+  test('is gone when its task is', async () => {
+    const { id } = await f.submit();
+    await cancel(id);
+    await f.redis.del(f.keys.task(id));
+    expect(await retry(id)).toEqual({ outcome: 'gone' });
+  });
+});
+
+describe('adopt', () => {
+  const adopt = (id: string) => f.live.adopt(id, 'm', `p-${id}-9`, NOW);
+
+  test('leaves alone what a job carries', async () => {
+    const { id } = await f.submit();
+    await f.addJob(`p-${id}`);
+    expect(await adopt(id)).toEqual({ outcome: 'carried' });
+  });
+
+  test('gives a job to what has none, running or not', async () => {
+    const { id } = await f.submit();
+    await f.take([id]);
+    expect(await adopt(id)).toEqual({ outcome: 'adopted', priority: 5 });
+    expect((await f.live.read(id))?.job).toBe(`p-${id}-9`);
+  });
+
+  test('gives a job to what a failed job will carry no more', async () => {
+    const { id } = await f.submit();
+    await f.addJob(`p-${id}`, { name: 'predict', finishedOn: String(NOW), failedReason: 'the lock was lost' });
+    expect((await adopt(id)).outcome).toBe('adopted');
+  });
+
+  test('lets a follower lead when its leader is no longer carried', async () => {
+    const lead = await f.submit({ flight: 'adopt-1' });
+    const follower = await f.submit({ flight: 'adopt-1' });
+    await f.addJob(`p-${lead.id}`);
+    expect(await adopt(follower.id)).toEqual({ outcome: 'carried' });
+    await f.redis.del(f.keys.live(lead.id));
+    expect((await adopt(follower.id)).outcome).toBe('adopted');
+    expect(await f.take([follower.id])).toHaveLength(1);
+  });
+
+  test('tells the recorder again of what has ended, and knows nothing of the rest', async () => {
+    const { id } = await f.submit();
+    await cancel(id);
+    await f.ledger();
+    expect(await adopt(id)).toEqual({ outcome: 'terminal' });
+    expect(await f.ledger()).toEqual([id]);
+    expect(await adopt(newId())).toEqual({ outcome: 'gone' });
+  });
+});
+
+test('a prediction that the ledger brings back keeps its attempts, and its lost ones are not held against it', async () => {
+  const { id } = await f.submit({ attempts: 3 });
+  expect((await f.take([id], { most: 1 }))[0]).toMatchObject({ attempt: 4, lost: 0 });
+});

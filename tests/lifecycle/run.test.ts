@@ -1,0 +1,130 @@
+import { problem } from '@millrace/shared/errors';
+import { describe, expect, test } from 'vitest';
+import { MODEL, NOW, newId, useLive } from './live-fixture.ts';
+
+const f = useLive();
+
+describe('take', () => {
+  test('gives the task, marks it running and counts it out of the queue once', async () => {
+    const { id } = await f.submit();
+    const before = await f.live.counts(MODEL);
+    const [taken] = await f.take([id], { worker: 'w7' });
+    expect(taken).toEqual({
+      ...{ id, attempt: 1, createdAt: NOW, tenant: 'default', lost: 0 },
+      task: '{"rows":["1"]}',
+    });
+    expect(await f.live.read(id)).toMatchObject({ status: 'running', startedAt: NOW, attempts: 1 });
+    expect((await f.take([id]))[0]).toMatchObject({ attempt: 2, lost: 1 });
+    expect((await f.live.counts(MODEL)).left[5]).toBe((before.left[5] ?? 0) + 1);
+  });
+
+  test('skips the unknown, the followers, and those that ended', async () => {
+    const lead = await f.submit({ flight: 'take-1' });
+    const follower = await f.submit({ flight: 'take-1' });
+    const canceled = await f.submit();
+    await f.live.end(canceled.id, 'default', 'canceled', NOW);
+    const taken = await f.take([newId(), follower.id, lead.id, canceled.id]);
+    expect(taken.map(({ id }) => id)).toEqual([lead.id]);
+    expect(await f.status(follower.id)).toBe('running');
+  });
+
+  test('expires what is past its deadline, unless others wait for it', async () => {
+    const alone = await f.submit({ expiresAt: NOW + 10 });
+    const lead = await f.submit({ expiresAt: NOW + 10, flight: 'take-2' });
+    const follower = await f.submit({ flight: 'take-2' });
+    const taken = await f.take([alone.id, lead.id], { now: NOW + 10 });
+    expect(taken.map(({ id }) => id)).toEqual([lead.id]);
+    expect([await f.status(alone.id), await f.status(lead.id)]).toEqual(['expired', 'expired']);
+    expect(await f.finish(taken[0]!, {}, NOW + 20)).toBe('written');
+    expect(await f.live.read(follower.id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(await f.live.read(lead.id)).toMatchObject({ status: 'expired' });
+  });
+
+  test('fails what was lost with its worker too often, its followers with it', async () => {
+    const lead = await f.submit({ flight: 'take-3' });
+    const follower = await f.submit({ flight: 'take-3' });
+    expect(await f.take([lead.id], { most: 2 })).toHaveLength(1);
+    expect(await f.take([lead.id], { most: 2 })).toHaveLength(1);
+    expect(await f.take([lead.id], { most: 2 })).toHaveLength(0);
+    for (const id of [lead.id, follower.id]) {
+      const state = await f.live.read(id);
+      expect(state?.status).toBe('failed');
+      expect(JSON.parse(state?.result ?? '')).toMatchObject({ code: problem('worker_lost', '').code });
+    }
+    expect(await f.flightHolder('take-3')).toBeNull();
+  });
+
+  test('skips what has lost its task', async () => {
+    const { id } = await f.submit();
+    await f.redis.del(f.keys.task(id));
+    expect(await f.take([id])).toEqual([]);
+  });
+});
+
+describe('finish', () => {
+  test('writes the end once, tells it once, and keeps no task of a success', async () => {
+    const { id } = await f.submit();
+    const [taken] = await f.take([id]);
+    await f.events();
+    await f.ledger();
+    expect(await f.finish(taken!, { inferenceMs: 1.5, batchSize: 3 }, NOW + 5)).toBe('written');
+    expect(await f.live.read(id)).toMatchObject({
+      ...{ status: 'succeeded', result: '{"y":1}', completedAt: NOW + 5, inferenceMs: 1.5, batchSize: 3 },
+    });
+    expect(await f.events()).toEqual([[id, 'succeeded', 1]]);
+    expect(await f.ledger()).toEqual([id]);
+    expect(await f.live.task(id)).toBeNull();
+    expect(await f.finish(taken!, { result: '"again"' })).toBe('cancelled');
+    expect((await f.live.read(id))?.result).toBe('{"y":1}');
+    expect(await f.events()).toEqual([]);
+  });
+
+  test('refuses the result of an attempt that was overtaken', async () => {
+    const { id } = await f.submit();
+    const [stale] = await f.take([id], { worker: 'paused' });
+    const [fresh] = await f.take([id], { worker: 'other' });
+    expect(await f.finish(stale!, { result: '"stale"' })).toBe('fenced');
+    expect(await f.status(id)).toBe('running');
+    expect(await f.finish(fresh!)).toBe('written');
+    expect(await f.finish(stale!, { result: '"stale"' })).toBe('fenced');
+    expect((await f.live.read(id))?.result).toBe('{"y":1}');
+  });
+
+  test('refuses results of what is unknown, or waits again', async () => {
+    const { id } = await f.submit();
+    expect(await f.finish({ id, attempt: 0 })).toBe('fenced');
+    expect(await f.finish({ id: newId(), attempt: 1 })).toBe('fenced');
+  });
+
+  test('throws away what comes for a cancelled one', async () => {
+    const { id } = await f.submit();
+    const [taken] = await f.take([id]);
+    await f.live.end(id, 'default', 'canceled', NOW);
+    expect(await f.finish(taken!)).toBe('cancelled');
+    expect(await f.live.read(id)).toMatchObject({ status: 'canceled' });
+  });
+
+  test('is too late after the deadline: the caller gets expired, the followers their answer', async () => {
+    const lead = await f.submit({ flight: 'finish-1', expiresAt: NOW + 10 });
+    const follower = await f.submit({ flight: 'finish-1' });
+    const short = await f.submit({ flight: 'finish-1', expiresAt: NOW + 15 });
+    const [taken] = await f.take([lead.id]);
+    expect(await f.finish(taken!, {}, NOW + 20)).toBe('written');
+    expect([await f.status(lead.id), await f.status(follower.id), await f.status(short.id)]).toEqual([
+      'expired',
+      'succeeded',
+      'expired',
+    ]);
+    expect(await f.flightHolder('finish-1')).toBeNull();
+  });
+
+  test('ends a thousand followers in one go, each told', async () => {
+    const lead = await f.submit({ flight: 'finish-2' });
+    const followers = await Promise.all(Array.from({ length: 1_000 }, () => f.submit({ flight: 'finish-2' })));
+    const [taken] = await f.take([lead.id]);
+    await f.ledger();
+    expect(await f.finish(taken!)).toBe('written');
+    expect(new Set(await f.ledger())).toEqual(new Set([lead, ...followers].map(({ id }) => id)));
+    expect(await f.status(followers[999]!.id)).toBe('succeeded');
+  });
+});
