@@ -20,7 +20,9 @@ import {
   PROBE,
   READY,
   RUN,
+  RUN_HEADER_BYTES,
   textFrame,
+  textsFrame,
   UNLOAD,
 } from './frames.ts';
 import type { LoadRequest } from './loaded-version.ts';
@@ -84,9 +86,9 @@ function sessionOf(body: Buffer): EngineSession {
 async function run(id: number, body: Buffer): Promise<Buffer> {
   const session = sessionOf(body);
   const started = performance.now();
-  const outputs = await session.run(body.toString('utf8', 4).split('\n'));
+  const outputs = await session.run(body.toString('utf8', RUN_HEADER_BYTES), body.readUInt32LE(4));
   const inferenceMs = performance.now() - started;
-  const frame = textFrame(OUTPUTS, id, OUTPUTS_HEADER_BYTES, outputs.join('\n'));
+  const frame = textsFrame(OUTPUTS, id, OUTPUTS_HEADER_BYTES, outputs, ['', '\n', '']);
   frame.writeDoubleLE(inferenceMs, HEADER_BYTES);
   frame.writeDoubleLE(process.memoryUsage.rss(), HEADER_BYTES + 8);
   return frame;

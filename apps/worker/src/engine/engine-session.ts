@@ -51,10 +51,10 @@ export class EngineSession {
     return { inputs: describe(this.#session.inputMetadata), outputs: describe(this.#session.outputMetadata) };
   }
 
-  /** JSON texts of n outputs for n rows. Throws where any row fails; which one, the worker finds out. */
-  async run(rows: readonly string[]): Promise<string[]> {
-    const parsed = JSON.parse(`[${rows.join(',')}]`) as Json[];
-    if (parsed.length !== rows.length) throw new Error('a row is not one JSON value');
+  /** JSON texts of n outputs for the JSON array of n rows. Throws where any row fails; which one, the worker finds out. */
+  async run(rows: string, count: number): Promise<string[]> {
+    const parsed = JSON.parse(rows) as Json[];
+    if (parsed.length !== count) throw new Error('a row is not one JSON value');
     return this.handler === null ? this.#runTensors(parsed) : this.#runHandler(this.handler, parsed);
   }
 

@@ -19,7 +19,9 @@ import {
   PROBE,
   READY,
   RUN,
+  RUN_HEADER_BYTES,
   textFrame,
+  textsFrame,
   UNLOAD,
 } from './frames.ts';
 import type { LoadAnswer, LoadRequest } from './loaded-version.ts';
@@ -154,8 +156,9 @@ export class Engine {
   /** Runs rows (canonical JSON texts) as one batch: all of them, or an EngineError. */
   async run(session: number, rows: readonly string[], timeoutMs: number): Promise<RunOutcome> {
     const id = this.#nextId++;
-    const request = textFrame(RUN, id, 4, rows.join('\n'));
+    const request = textsFrame(RUN, id, RUN_HEADER_BYTES, rows, ['[', ',', ']']);
     request.writeUInt32LE(session, HEADER_BYTES);
+    request.writeUInt32LE(rows.length, HEADER_BYTES + 4);
     const { body } = await this.#ask(request, id, timeoutMs);
     return {
       outputs: body.toString('utf8', OUTPUTS_HEADER_BYTES).split('\n'),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { bytesFrame, FrameReader, HEADER_BYTES, textFrame } from './frames.ts';
+import { bytesFrame, FrameReader, HEADER_BYTES, textFrame, textsFrame } from './frames.ts';
 
 test('frames come out as they went in, however the stream is cut', () => {
   const frame = fc.record({ type: fc.nat(255), id: fc.nat(2 ** 31), body: fc.uint8Array({ maxLength: 50 }) });
@@ -35,4 +35,17 @@ test('text goes as UTF-8 behind the room that was asked for', () => {
   expect(only).toMatchObject({ type: 7, id: 9 });
   expect(only!.body.readUInt32LE(0)).toBe(42);
   expect(only!.body.toString('utf8', 4)).toBe('{"é":"日本"}\nnext');
+});
+
+test('texts of any characters are whole, whatever room they need', () => {
+  const text = fc.string({ unit: fc.constantFrom('a', 'é', '日', '😀', '\n'), maxLength: 20 });
+  fc.assert(
+    fc.property(fc.array(text, { maxLength: 12 }), (texts) => {
+      const [frame] = new FrameReader().push(textsFrame(1, 2, 8, texts, ['[', ',', ']']));
+      expect(frame!.body.toString('utf8', 8)).toBe(`[${texts.join(',')}]`);
+      const [bare] = new FrameReader().push(textsFrame(1, 2, 0, texts, ['', '|', '']));
+      expect(bare!.body.toString('utf8')).toBe(texts.join('|'));
+    }),
+    { numRuns: 2_000 },
+  );
 });

@@ -1,7 +1,7 @@
 /**
  * Frames between a worker and its engines, over a socket pair: `u32 length of the rest | u8 type | u32 id | body`,
- * little-endian. A run's rows and outputs are JSON texts joined by newlines, which JSON text never holds raw: so
- * neither side parses or copies row by row what it only passes on. docs/decisions/engine-transport.md has the measure.
+ * little-endian. A run's rows are sent as the JSON array that the engine parses, its outputs as JSON texts with a newline
+ * between them, which JSON text never holds raw: the worker parses neither. docs/decisions/0004-engines.md has the measure.
  */
 
 /** Worker to engine. */
@@ -19,6 +19,9 @@ export const OUTPUTS = 13;
 export const FAILED = 14;
 
 export const HEADER_BYTES = 9;
+/** RUN: `u32 session | u32 number of rows | JSON array of them`. */
+export const RUN_HEADER_BYTES = 8;
+/** OUTPUTS: see above. */
 export const OUTPUTS_HEADER_BYTES = 16;
 
 export interface Frame {
@@ -33,6 +36,41 @@ export function textFrame(type: number, id: number, prefixBytes: number, text: s
   const frame = Buffer.allocUnsafe(start + Buffer.byteLength(text));
   frame.write(text, start);
   return header(frame, type, id);
+}
+
+/**
+ * A frame of texts: `before`, the texts with `between` among them, `after` (all of one ASCII character or none), behind
+ * `prefixBytes` that are left free. Each text is written straight into the frame: joining them first costs more than
+ * all the rest of a large batch.
+ */
+export function textsFrame(
+  type: number,
+  id: number,
+  prefixBytes: number,
+  texts: readonly string[],
+  [before, between, after]: readonly [string, string, string],
+): Buffer {
+  let room = HEADER_BYTES + prefixBytes + 2;
+  for (const text of texts) room += text.length + 1;
+  let frame: Buffer = Buffer.allocUnsafe(room);
+  let at = HEADER_BYTES + prefixBytes;
+  at += frame.write(before, at);
+  for (let i = 0; i < texts.length; i++) {
+    const text = texts[i]!;
+    // Room for ASCII is there. What is not takes up to three bytes a unit, and is counted only where that may be short.
+    if (at + 3 * text.length + 3 > frame.length) frame = grown(frame, at, at + Buffer.byteLength(text) + 3);
+    if (i > 0) at += frame.write(between, at);
+    at += frame.write(text, at);
+  }
+  at += frame.write(after, at);
+  return header(frame.subarray(0, at), type, id);
+}
+
+function grown(frame: Buffer, used: number, needed: number): Buffer {
+  if (needed <= frame.length) return frame;
+  const larger = Buffer.allocUnsafe(Math.max(needed, 2 * frame.length));
+  frame.copy(larger, 0, 0, used);
+  return larger;
 }
 
 export function bytesFrame(type: number, id: number, body: Uint8Array): Buffer {

@@ -42,7 +42,7 @@ export async function probe(
         handler === null
           ? tensorRowText(parseTensorInput(inputs, example))
           : canonicalJson(await handler.canonicalize(example, context));
-      return (await session.run([row]))[0]!;
+      return (await session.run(`[${row}]`, 1))[0]!;
     }
   }
 }

@@ -1,0 +1,20 @@
+/** Answers every batch with as many outputs of a usual size. */
+import { Socket } from 'node:net';
+import { FrameReader, textsFrame } from '../../apps/worker/src/engine/frames.ts';
+
+const output = (row: unknown): string =>
+  `{"interaction":false,"probability":0.5,"kind":"${typeof row}","drug_a":"Abiraterone","drug_b":"Warfarin","basis":"structure and profile"}`;
+
+if (process.argv[2] === 'send') {
+  process.on('message', (rows) => process.send?.((rows as string[]).map((row) => output(JSON.parse(row)))));
+} else {
+  const socket = new Socket({ fd: 3, readable: true, writable: true });
+  const reader = new FrameReader();
+  socket.on('data', (chunk) => {
+    for (const { id, body } of reader.push(chunk)) {
+      const rows = JSON.parse(body.toString('utf8')) as unknown[];
+      socket.write(textsFrame(13, id, 0, rows.map(output), ['', '\n', '']));
+    }
+  });
+  socket.on('end', () => process.exit(0));
+}
