@@ -67,18 +67,19 @@ export async function listPredictions(db: Db, tenant: string, options: ListOptio
   const ofStatus = status === undefined ? '' : `AND status = '${status}'`;
   const page = (ofModel: string) => `
     SELECT ${LEDGER_COLUMNS} FROM predictions
-     WHERE tenant = $1 AND id < $2 AND model = ${ofModel} ${ofStatus}
+     WHERE tenant = $1 AND id < $2 ${ofModel} ${ofStatus}
      ORDER BY predictions.id DESC LIMIT $3`;
+  const values = [tenant, before, limit];
+  if (model !== undefined) return (await db.query<LedgerRow>(page('AND model = $4'), [...values, model])).rows;
+  if (status !== undefined && status !== 'succeeded') return (await db.query<LedgerRow>(page(''), values)).rows;
   // For all models, a page of each: there is an index by model, and one more index would cost every row that is written.
-  const all = `
-    SELECT page.* FROM models m CROSS JOIN LATERAL (${page('m.model')}) page
-     WHERE m.tenant = $1 OR (m.tenant = 'default' AND NOT EXISTS
-           (SELECT FROM models own WHERE own.tenant = $1 AND own.model = m.model))
-     ORDER BY page.id DESC LIMIT $3`;
-  const { rows } =
-    model === undefined
-      ? await db.query<LedgerRow>(all, [tenant, before, limit])
-      : await db.query<LedgerRow>(page('$4'), [tenant, before, limit, model]);
+  const { rows } = await db.query<LedgerRow>(
+    `SELECT page.* FROM models m CROSS JOIN LATERAL (${page('AND model = m.model')}) page
+      WHERE m.tenant = $1 OR (m.tenant = 'default' AND NOT EXISTS
+            (SELECT FROM models own WHERE own.tenant = $1 AND own.model = m.model))
+      ORDER BY page.id DESC LIMIT $3`,
+    values,
+  );
   return rows;
 }
 
