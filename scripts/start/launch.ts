@@ -84,7 +84,9 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
   });
   const interruptions = [ended, guardEnded, untilAborted(signal)];
   const baseUrl = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const ready = untilReady(baseUrl, signal).then(() => announce({ baseUrl, models, dir, say }));
+  const ready = Promise.all([untilReady(baseUrl, signal), services.onDisk]).then(() =>
+    announce({ baseUrl, models, dir, say }),
+  );
   // Whichever of these loses the race is still heard of here, and nowhere else.
   for (const promise of [ready, ...interruptions]) promise.catch(() => {});
   await Promise.race([ready, ...interruptions]);

@@ -15,8 +15,9 @@ export async function startEmbedded(given: GivenServers): Promise<TestServers> {
     await rm(dir, { recursive: true, force: true });
   };
   try {
-    const { parts, ...urls } = await startServices({ dir, guard, durable: false, say: console.log, ...given });
-    return { ...urls, stop: () => stop(parts) };
+    const services = await startServices({ dir, guard, durable: false, say: console.log, ...given });
+    const { redisUrl, databaseUrl, parts } = services;
+    return { redisUrl, databaseUrl, stop: () => stop(parts) };
   } catch (error) {
     await stop([]);
     throw error;

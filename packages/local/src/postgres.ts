@@ -21,6 +21,8 @@ export interface LocalPostgres {
   /** Of the database `postgres`, as its superuser. */
   url: string;
   part: Part;
+  /** Settles when a new cluster is on the disk. Before that a power cut may cost it, so promise nothing on it. */
+  onDisk: Promise<void>;
 }
 
 const host = '127.0.0.1';
@@ -47,9 +49,11 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const part = await untilReady(options, account.wrap(program.postgres, ['-D', dataDir, '-p', String(port), ...flags]));
-  // initdb wrote without waiting for the disk, which took half its time; nothing has been promised on this data yet.
-  if (isNew && options.durable) await syncCluster(program, account, dataDir, options);
-  return { url: `postgres://${user}:${options.password}@${host}:${port}/postgres`, part };
+  // initdb did not wait for the disk: what starts next need not either, and both take their time.
+  const onDisk = isNew && options.durable ? syncCluster(program, account, dataDir, options) : Promise.resolve();
+  // Heard of by whoever awaits it; ended together with Postgres it concerns nobody.
+  onDisk.catch(() => {});
+  return { url: `postgres://${user}:${options.password}@${host}:${port}/postgres`, part, onDisk };
 }
 
 async function hasCluster(dataDir: string): Promise<boolean> {

@@ -21,6 +21,8 @@ export interface ServicesOptions {
 export interface Services {
   redisUrl: string;
   databaseUrl: string;
+  /** See LocalPostgres. */
+  onDisk: Promise<void>;
   /** What was started here, in no particular order. */
   parts: Part[];
 }
@@ -44,7 +46,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
           }),
         ),
     databaseUrl
-      ? { url: databaseUrl, part: undefined }
+      ? { url: databaseUrl, part: undefined, onDisk: Promise.resolve() }
       : startPostgres({
           dataDir: path.join(dir, 'postgres'),
           logFile: path.join(logs, 'postgres.log'),
@@ -57,7 +59,8 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     outcome.status === 'fulfilled' && outcome.value.part ? [outcome.value.part] : [],
   );
   if (redis.status === 'fulfilled' && postgres.status === 'fulfilled') {
-    return { redisUrl: redis.value.url, databaseUrl: postgres.value.url, parts };
+    const { url, onDisk } = postgres.value;
+    return { redisUrl: redis.value.url, databaseUrl: url, onDisk, parts };
   }
   await Promise.all(parts.map((part) => part.stop()));
   throw redis.status === 'rejected' ? redis.reason : (postgres as PromiseRejectedResult).reason;
