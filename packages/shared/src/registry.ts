@@ -92,6 +92,23 @@ export async function setVersionState(
   return rowCount === 1;
 }
 
+const UNLOADED = 'It was unloaded on request.';
+
+/**
+ * Takes all versions of a model out of service, or those that were taken out so back into it. How many changed. What
+ * waits for a version is still answered while it drains.
+ */
+export async function setServed(db: Db, tenant: string, model: string, served: boolean): Promise<number> {
+  const { rowCount } = await db.query(
+    served
+      ? `UPDATE model_versions SET state = 'ready', reason = NULL
+          WHERE tenant = $1 AND model = $2 AND state IN ('draining', 'retired') AND reason = $3`
+      : `UPDATE model_versions SET state = 'draining', reason = $3 WHERE tenant = $1 AND model = $2 AND state = 'ready'`,
+    [tenant, model, UNLOADED],
+  );
+  return rowCount ?? 0;
+}
+
 /** Points an alias at a version. Throws ApiError `version_not_found` when there is none, or it is retired. */
 export async function setAlias(db: Db, name: VersionName, alias: string): Promise<void> {
   const { tenant, model, version } = name;

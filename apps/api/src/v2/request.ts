@@ -1,0 +1,162 @@
+/** An inference request of the Open Inference Protocol, turned into the body of a prediction. */
+import type { ModelVersion } from '@millrace/shared/registry-types';
+import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { PredictionBody } from '../predict.ts';
+import { faultsOf, summary } from '../schema-faults.ts';
+import { DATATYPES, dtypeOf } from './datatypes.ts';
+import { V2Error } from './error.ts';
+import { readStrings } from './wire.ts';
+
+const Parameters = Type.Optional(Type.Record(Type.String(), Type.Unknown()));
+const Shape = Type.Array(Type.Integer({ minimum: 0 }), { maxItems: 64 });
+
+/** Unknown members are ignored, as the protocol's clients expect of extensions that a server has not. */
+export const InferRequest = Type.Object({
+  id: Type.Optional(Type.String({ maxLength: 1_000 })),
+  parameters: Parameters,
+  inputs: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      shape: Shape,
+      datatype: Type.String(),
+      parameters: Parameters,
+      data: Type.Optional(Type.Unknown()),
+    }),
+    { minItems: 1, maxItems: 10_000 },
+  ),
+  outputs: Type.Optional(
+    Type.Array(Type.Object({ name: Type.String(), parameters: Parameters }), { maxItems: 10_000 }),
+  ),
+});
+
+const compiled = Compile(InferRequest);
+type Request = Type.Static<typeof InferRequest>;
+type Input = Request['inputs'][number];
+
+export interface Infer {
+  id: string | undefined;
+  body: PredictionBody;
+  /** Names of the outputs that are wanted, and whether as bytes; all of them, in the model's order, if not given. */
+  outputs: { name: string; binary: boolean }[] | undefined;
+  /** What of outputs that are not named one by one. */
+  binary: boolean;
+  /** Seconds the caller would wait. */
+  waitS: number;
+}
+
+/** Name of the one input and output by which models with a handler are asked: elements are JSON texts. */
+export const HANDLER_INPUT = 'input';
+export const HANDLER_OUTPUT = 'output';
+
+const WAIT_S = 60;
+
+export function parseInfer(json: unknown, rest: Buffer, version: ModelVersion): Infer {
+  if (!compiled.Check(json)) {
+    const faults = faultsOf(InferRequest, json, compiled.Errors(json) as Parameters<typeof faultsOf>[2]);
+    throw new V2Error(400, summary(faults));
+  }
+  const tensors = tensorsOf(json.inputs, rest);
+  const known = outputNames(version);
+  for (const { name } of json.outputs ?? [])
+    if (!known.includes(name))
+      throw new V2Error(
+        400,
+        `unexpected inference output '${name}' for model '${version.model}'; it has ${known.join(', ')}`,
+      );
+  const binary = json.parameters?.binary_data_output === true;
+  return {
+    id: json.id,
+    body: {
+      ...(version.handlerDigest === null ? { input: tensors } : { inputs: handlerInputs(tensors) }),
+      ...scheduling(json.parameters),
+    },
+    outputs: json.outputs?.map(({ name, parameters }) => ({
+      name,
+      binary: typeof parameters?.binary_data === 'boolean' ? parameters.binary_data : binary,
+    })),
+    binary,
+    waitS: waitOf(json.parameters),
+  };
+}
+
+export const outputNames = (version: ModelVersion): string[] =>
+  version.handlerDigest === null ? version.signature.outputs.map(({ name }) => name) : [HANDLER_OUTPUT];
+
+type TensorInput = { dtype: string; shape: number[]; data?: unknown; base64?: string };
+
+function tensorsOf(inputs: readonly Input[], rest: Buffer): Record<string, TensorInput> {
+  const tensors: Record<string, TensorInput> = Object.create(null);
+  let at = 0;
+  for (const { name, shape, datatype, data, parameters } of inputs) {
+    const dtype = dtypeOf(datatype);
+    if (dtype === undefined)
+      throw new V2Error(
+        400,
+        `input '${name}': unknown datatype '${datatype.slice(0, 50)}'; known are ${DATATYPES.join(', ')}`,
+      );
+    if (Object.hasOwn(tensors, name)) throw new V2Error(400, `input '${name}' is given twice`);
+    const size = parameters?.binary_data_size;
+    if (size === undefined) {
+      if (data === undefined) throw new V2Error(400, `input '${name}' has neither data nor binary_data_size`);
+      tensors[name] = { dtype, shape, data };
+      continue;
+    }
+    if (typeof size !== 'number' || !Number.isInteger(size) || size < 0 || at + size > rest.length)
+      throw new V2Error(
+        400,
+        `input '${name}': binary_data_size is ${String(size)}, and ${rest.length - at} bytes are left`,
+      );
+    const bytes = rest.subarray(at, at + size);
+    at += size;
+    tensors[name] =
+      dtype === 'string'
+        ? { dtype, shape, data: readStrings(bytes, name) }
+        : { dtype, shape, base64: bytes.toString('base64') };
+  }
+  if (at < rest.length) throw new V2Error(400, `${rest.length - at} bytes after the JSON belong to no input`);
+  return tensors;
+}
+
+function handlerInputs(tensors: Record<string, TensorInput>): unknown[] {
+  const names = Object.keys(tensors);
+  const tensor = tensors[HANDLER_INPUT];
+  if (names.length !== 1 || tensor?.dtype !== 'string')
+    throw new V2Error(
+      400,
+      `this model has one input, '${HANDLER_INPUT}', of datatype BYTES: each element the JSON text of an input`,
+    );
+  const elements = [tensor.data].flat(64);
+  const count = tensor.shape.reduce((product, dim) => product * dim, 1);
+  if (elements.length !== count || count === 0)
+    throw new V2Error(400, `input '${HANDLER_INPUT}' has ${elements.length} elements, and its shape asks for ${count}`);
+  return elements.map((element, at) => {
+    try {
+      return JSON.parse(String(element));
+    } catch {
+      throw new V2Error(400, `input '${HANDLER_INPUT}': element ${at} is not JSON`);
+    }
+  });
+}
+
+/** Triton's scheduling parameters: 1 is the highest priority, 0 the model's own; `timeout` is in microseconds. */
+function scheduling(parameters: Request['parameters']): Pick<PredictionBody, 'priority' | 'expires_in'> {
+  const { priority, timeout } = parameters ?? {};
+  const level = Number(priority ?? 0);
+  if (!Number.isInteger(level) || level < 0)
+    throw new V2Error(400, `parameter 'priority' must be a whole number from 0, got ${String(priority)}`);
+  const micros = Number(timeout ?? 0);
+  if (!Number.isFinite(micros) || micros < 0)
+    throw new V2Error(400, `parameter 'timeout' must be microseconds, got ${String(timeout)}`);
+  return {
+    ...(level === 0
+      ? {}
+      : { priority: level === 1 ? ('high' as const) : level === 2 ? ('normal' as const) : ('low' as const) }),
+    ...(micros === 0 ? {} : { expires_in: Math.max(0.001, micros / 1e6) }),
+  };
+}
+
+function waitOf(parameters: Request['parameters']): number {
+  const micros = Number(parameters?.timeout ?? 0);
+  return micros > 0 ? Math.min(WAIT_S, micros / 1e6) : WAIT_S;
+}

@@ -1,0 +1,226 @@
+/** The Open Inference Protocol v2 over HTTP: the same cache, single flight, lanes and queue as /v1, for clients that exist. */
+import { ApiError } from '@millrace/shared/errors';
+import type { ModelVersion } from '@millrace/shared/registry-types';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Catalog } from '../catalog.ts';
+import { goneSignal } from '../gone-signal.ts';
+import type { Outcome, Predict } from '../predict.ts';
+import { asApiError } from '../problems.ts';
+import type { Checks } from '../routes/operations.ts';
+import { tensorMetadata } from './datatypes.ts';
+import { messageOf, statusOf, V2Error } from './error.ts';
+import { HANDLER_INPUT, HANDLER_OUTPUT, type Infer, parseInfer } from './request.ts';
+import { renderInfer } from './response.ts';
+import { Statistics } from './statistics.ts';
+import { splitBody } from './wire.ts';
+
+export interface V2Means {
+  catalog: Catalog;
+  predict: Predict;
+  checks: Checks;
+  tenantOf(request: FastifyRequest): string;
+  /** Takes a model out of service, or back into it; false where there was nothing to do it with. */
+  setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
+  parseJson(text: string): unknown;
+}
+
+const EXTENSIONS = ['binary_tensor_data', 'model_repository', 'statistics', 'schedule_policy'];
+
+type Params = { model: string; version?: string };
+
+export function registerV2(app: FastifyInstance, means: V2Means): void {
+  void app.register(async (v2) => routes(v2, means), { prefix: '/v2' });
+}
+
+function routes(app: FastifyInstance, means: V2Means): void {
+  const { catalog, predict, checks, tenantOf } = means;
+  const statistics = new Statistics();
+
+  app.removeAllContentTypeParsers();
+  // Triton's clients send JSON under either type, and binary bodies under application/octet-stream; some send none at all.
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof V2Error) return reply.code(error.status).send({ error: error.message });
+    const known = asApiError(error);
+    const status = statusOf(known);
+    if (status >= 500) request.log.error({ err: known.cause ?? known, code: known.code }, 'request failed');
+    if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
+    return reply.code(status).send({ error: messageOf(known) });
+  });
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send({ error: `there is no ${request.method} ${request.url.slice(0, 200)}` }),
+  );
+
+  const versionOf = async (request: FastifyRequest): Promise<ModelVersion> => {
+    const { model, version } = request.params as Params;
+    const tenant = tenantOf(request);
+    if (version !== undefined) return catalog.version(tenant, model, version);
+    const registered = await catalog.model(tenant, model);
+    const name = registered.defaultVersion ?? registered.versions.at(-1)?.version;
+    if (name === undefined) throw new ApiError('version_not_found', `Model '${model}' has no version.`);
+    return catalog.version(tenant, model, name);
+  };
+
+  app.get('/', async () => ({ name: 'millrace', version: '0.1.0', extensions: EXTENSIONS }));
+  app.get('/health/live', async () => ({ live: true }));
+  app.get('/health/ready', async (_request, reply) => {
+    const ready = Object.values(await checks.ready()).every((answer) => answer === 'ok');
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+
+  for (const path of ['/models/:model', '/models/:model/versions/:version']) {
+    app.get(path, async (request) => {
+      const version = await versionOf(request);
+      const { versions } = await catalog.model(tenantOf(request), version.model);
+      return metadata(version, versions);
+    });
+    app.get(`${path}/ready`, async (request, reply) => {
+      const { state, model } = await versionOf(request);
+      return reply.code(state === 'ready' ? 200 : 503).send({ name: model, ready: state === 'ready' });
+    });
+    app.get(`${path}/stats`, async (request) => {
+      const { model, version } = request.params as Params;
+      const { versions } = await catalog.model(tenantOf(request), model);
+      const asked = version === undefined ? versions : [await versionOf(request)];
+      return { model_stats: asked.map((one) => statistics.of(model, one.version)) };
+    });
+    app.post(`${path}/infer`, infer);
+  }
+
+  app.get('/models/stats', async (request) => {
+    const { models } = await catalog.models(tenantOf(request));
+    const all = models.flatMap(({ model, versions }) => versions.map(({ version }) => statistics.of(model, version)));
+    return { model_stats: all };
+  });
+
+  app.post('/repository/index', async (request) => {
+    const { ready } = (bodyOf(request, means.parseJson) ?? {}) as { ready?: boolean };
+    const { models } = await catalog.models(tenantOf(request));
+    return models.flatMap(({ versions }) =>
+      versions
+        .filter(({ state }) => ready !== true || state === 'ready')
+        .map(({ model, version, state, reason }) => ({
+          name: model,
+          version,
+          state: TRITON_STATE[state],
+          reason: reason ?? '',
+        })),
+    );
+  });
+
+  for (const [action, served] of [
+    ['load', true],
+    ['unload', false],
+  ] as const) {
+    app.post(`/repository/models/:model/${action}`, async (request, reply) => {
+      const { model } = request.params as Params;
+      await catalog.model(tenantOf(request), model);
+      if (!(await means.setServed(tenantOf(request), model, served))) {
+        const registered = await catalog.model(tenantOf(request), model);
+        const serves = registered.defaultVersion !== null;
+        if (serves !== served)
+          throw new V2Error(400, `failed to ${action} '${model}': no version of it is in a state for that`);
+      }
+      catalog.changed();
+      return reply.code(200).send();
+    });
+  }
+
+  async function infer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const started = performance.now();
+    const { model, version } = request.params as Params;
+    const tenant = tenantOf(request);
+    const serving = await catalog.serving(tenant, model, version);
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    const { json, rest } = splitBody(body, headerOf(request, 'inference-header-content-length'));
+    const asked = parseInfer(means.parseJson(json), rest, serving.version);
+    const outcome = await predict({
+      tenant,
+      model,
+      version: serving.version.version,
+      body: asked.body,
+      prefer: { waitS: asked.waitS, respondAsync: false },
+      cacheControl: { noCache: false, noStore: false, onlyIfCached: false, maxAgeS: null },
+      idempotencyKey: undefined,
+      signal: goneSignal(reply, true),
+      ledgerless: true,
+    });
+    if (outcome.kind === 'gone') return reply;
+    const told = { model, version: serving.version.version, rows: asked.body.inputs?.length ?? 1, started };
+    record(statistics, told, outcome);
+    return sendInfer(reply, serving.version, asked, outcome);
+  }
+}
+
+function sendInfer(
+  reply: FastifyReply,
+  version: ModelVersion,
+  asked: Infer,
+  outcome: Exclude<Outcome, { kind: 'gone' }>,
+): FastifyReply {
+  reply.header('cache-status', outcome.cacheStatus);
+  if (outcome.kind === 'accepted') throw new V2Error(504, 'the inference did not end within its timeout');
+  if (outcome.kind === 'answered' && outcome.record.status !== 'succeeded') {
+    const { status, detail } = JSON.parse(outcome.record.result) as { status: number; detail: string };
+    throw new V2Error(status >= 500 ? status : 500, detail);
+  }
+  const output: unknown =
+    outcome.kind === 'cached'
+      ? (JSON.parse(Buffer.from(outcome.text, 'latin1').toString()) as { output: unknown }).output
+      : JSON.parse(outcome.record.result);
+  const { body, headerLength } = renderInfer(version, asked, output);
+  if (headerLength === undefined) return reply.header('content-type', 'application/json').send(body);
+  return reply
+    .header('content-type', 'application/octet-stream')
+    .header('inference-header-content-length', String(headerLength))
+    .send(body);
+}
+
+function record(
+  statistics: Statistics,
+  { model, version, rows, started }: { model: string; version: string; rows: number; started: number },
+  outcome: Exclude<Outcome, { kind: 'gone' }>,
+): void {
+  const prediction = outcome.kind === 'cached' ? undefined : outcome.record;
+  statistics.record({
+    model,
+    version,
+    rows,
+    ok: prediction === undefined || prediction.status === 'succeeded',
+    hit: outcome.cacheStatus.includes('; hit'),
+    totalMs: performance.now() - started,
+    queueMs: prediction?.startedAt ? prediction.startedAt - prediction.createdAt : 0,
+    computeMs: prediction?.inferenceMs ?? 0,
+    atMs: Date.now(),
+  });
+}
+
+const TRITON_STATE = {
+  loading: 'LOADING',
+  ready: 'READY',
+  failed: 'UNAVAILABLE',
+  draining: 'UNLOADING',
+  retired: 'UNAVAILABLE',
+} as const;
+
+function metadata(version: ModelVersion, versions: readonly ModelVersion[]) {
+  const text = (name: string) => [{ name, datatype: 'BYTES', shape: [-1] }];
+  const raw = version.handlerDigest === null;
+  return {
+    name: version.model,
+    versions: versions.filter(({ state }) => state === 'ready').map((one) => one.version),
+    platform: 'onnxruntime_onnx',
+    inputs: raw ? version.signature.inputs.map(tensorMetadata) : text(HANDLER_INPUT),
+    outputs: raw ? version.signature.outputs.map(tensorMetadata) : text(HANDLER_OUTPUT),
+  };
+}
+
+const headerOf = (request: FastifyRequest, name: string): string | undefined => {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+};
+
+function bodyOf(request: FastifyRequest, parseJson: (text: string) => unknown): unknown {
+  const body = request.body;
+  return Buffer.isBuffer(body) && body.length > 0 ? parseJson(body.toString()) : undefined;
+}

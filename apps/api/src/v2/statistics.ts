@@ -1,0 +1,94 @@
+/** The statistics extension: what this API process has answered over /v2, by model and version. */
+
+interface Duration {
+  count: number;
+  ns: number;
+}
+
+interface Counts {
+  inferences: number;
+  executions: number;
+  lastMs: number;
+  success: Duration;
+  fail: Duration;
+  queue: Duration;
+  compute: Duration;
+  hit: Duration;
+  miss: Duration;
+}
+
+export interface Inferred {
+  model: string;
+  version: string;
+  /** Rows that were asked. */
+  rows: number;
+  ok: boolean;
+  hit: boolean;
+  totalMs: number;
+  queueMs: number;
+  computeMs: number;
+  atMs: number;
+}
+
+const none = (): Duration => ({ count: 0, ns: 0 });
+const add = (duration: Duration, ms: number): void => {
+  duration.count += 1;
+  duration.ns += Math.round(ms * 1e6);
+};
+
+export class Statistics {
+  readonly #counts = new Map<string, Counts>();
+
+  record({ model, version, rows, ok, hit, totalMs, queueMs, computeMs, atMs }: Inferred): void {
+    const key = `${model}\n${version}`;
+    let counts = this.#counts.get(key);
+    if (!counts) {
+      counts = {
+        inferences: 0,
+        executions: 0,
+        lastMs: 0,
+        success: none(),
+        fail: none(),
+        queue: none(),
+        compute: none(),
+        hit: none(),
+        miss: none(),
+      };
+      this.#counts.set(key, counts);
+    }
+    counts.lastMs = atMs;
+    add(ok ? counts.success : counts.fail, totalMs);
+    if (!ok) return;
+    counts.inferences += rows;
+    if (hit) add(counts.hit, totalMs);
+    else {
+      counts.executions += 1;
+      add(counts.miss, totalMs);
+      add(counts.queue, queueMs);
+      add(counts.compute, computeMs);
+    }
+  }
+
+  /** In Triton's form. Encoding and decoding are part of a run here, and are not told apart. */
+  of(model: string, version: string) {
+    const counts = this.#counts.get(`${model}\n${version}`);
+    return {
+      name: model,
+      version,
+      last_inference: counts?.lastMs ?? 0,
+      inference_count: counts?.inferences ?? 0,
+      execution_count: counts?.executions ?? 0,
+      inference_stats: {
+        success: counts?.success ?? none(),
+        fail: counts?.fail ?? none(),
+        queue: counts?.queue ?? none(),
+        compute_input: none(),
+        compute_infer: counts?.compute ?? none(),
+        compute_output: none(),
+        cache_hit: counts?.hit ?? none(),
+        cache_miss: counts?.miss ?? none(),
+      },
+      batch_stats: [],
+    };
+  }
+}
