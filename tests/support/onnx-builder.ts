@@ -2,7 +2,7 @@
 import type { Dtype } from '@millrace/shared/tensor';
 
 /** TensorProto.DataType. */
-export const ELEMENT_TYPES: Readonly<Record<Dtype | 'complex64', number>> = {
+const ELEMENT_TYPES: Readonly<Record<Dtype | 'complex64', number>> = {
   float32: 1,
   uint8: 2,
   int8: 3,
@@ -38,7 +38,7 @@ const bytes = (field: number, value: Uint8Array | string): Part => {
 };
 const message = (field: number, parts: readonly Part[]): Part => bytes(field, Buffer.concat(parts));
 
-export interface ValueSpec {
+interface ValueSpec {
   name: string;
   dtype: Dtype | 'complex64';
   /** Undefined for a tensor of any rank. */
@@ -47,7 +47,7 @@ export interface ValueSpec {
   sequence?: boolean;
 }
 
-export interface TensorSource {
+interface TensorSource {
   name: string;
   dtype: Dtype;
   dims: readonly number[];
@@ -55,7 +55,7 @@ export interface TensorSource {
   data: Uint8Array | string[] | { location: string };
 }
 
-export type Attribute =
+type Attribute =
   | number
   | string
   | readonly number[]
@@ -64,7 +64,7 @@ export type Attribute =
   | GraphSource
   | TensorSource;
 
-export interface NodeSource {
+interface NodeSource {
   op: string;
   inputs: readonly string[];
   outputs: readonly string[];

@@ -48,7 +48,8 @@ export function poolOptions(config: Config, log: Logger, cores: number = availab
   return {
     engines,
     threads: Math.max(1, Math.floor(cores / engines)),
-    depth: 1,
+    // Behind a single engine the next run may wait in its socket; of several, the first to be free is to have it.
+    depth: engines === 1 ? 2 : 1,
     recycleBytes: config.engineMemoryMb * MIB,
     // A run may go beyond the mark at which the engine is replaced after it, but not without end.
     memoryLimitBytes: 2 * config.engineMemoryMb * MIB,

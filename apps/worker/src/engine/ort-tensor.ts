@@ -6,7 +6,7 @@ import * as ort from 'onnxruntime-node';
 // not know ("not enough space: expected 8, got 0"). It takes the bits, so they are put back.
 type HalfArray = ArrayLike<number> & ArrayBufferView;
 
-export function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
+function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
   if (dtype === 'float16') {
     const tensor = new ort.Tensor('float16', data as Uint16Array, dims);
     (tensor as unknown as { cpuData: unknown }).cpuData = data;
@@ -16,7 +16,7 @@ export function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
 }
 
 /** Throws on what is no tensor of a type that Millrace carries. */
-export function fromOrt(name: string, value: ort.OnnxValue): Tensor {
+function fromOrt(name: string, value: ort.OnnxValue): Tensor {
   const tensor = value as ort.Tensor | undefined;
   if (tensor === undefined || !DTYPES.includes(tensor.type as Dtype))
     throw new Error(`the output "${name}" is ${tensor === undefined ? 'missing' : `of type ${tensor.type}`}`);

@@ -84,7 +84,7 @@ function elementsOf(row: TensorMap): number {
 }
 
 /** Equal but for rounding: a batch takes other paths through matrix products than a row does. */
-export function alike(a: Tensor, b: Tensor): boolean {
+function alike(a: Tensor, b: Tensor): boolean {
   if (a.dtype !== b.dtype || String(a.dims) !== String(b.dims)) return false;
   const tolerance = a.dtype === 'float64' ? 1e-9 : a.dtype === 'float16' ? 1e-2 : 1e-4;
   const value = a.dtype === 'float16' ? (bits: unknown) => fromHalfBits(bits as number) : Number;

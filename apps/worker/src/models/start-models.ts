@@ -181,7 +181,7 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
 }
 
 /** What engines need of a version: files from here, settings from the registry, so that all workers agree. */
-export async function loadedVersion(found: FoundVersion, version: ModelVersion): Promise<LoadedVersion> {
+async function loadedVersion(found: FoundVersion, version: ModelVersion): Promise<LoadedVersion> {
   const { config, signature, digest, model } = version;
   return {
     key: digest,

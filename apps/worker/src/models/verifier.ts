@@ -22,7 +22,7 @@ export interface VerifyOptions {
   log: Logger;
 }
 
-export interface Verified {
+interface Verified {
   signature: Signature;
   config: ModelConfig;
   inputSchema: unknown;
