@@ -1,10 +1,19 @@
-/** Parses JSON bodies: bounded in depth before anything walks them, and clear about what is wrong. */
+/** Parses JSON bodies: bounded before anything walks them, with nothing lost on the way, and clear about what is wrong. */
 import { ApiError } from '@millrace/shared/errors';
 
-/** Throws ApiError: `invalid_json`, or `json_too_deep` beyond `maxDepth`. */
-export function parseJson(text: string, maxDepth: number): unknown {
-  // Each level takes two characters at least, so a short body cannot be too deep.
-  if (text.length > 2 * maxDepth) checkDepth(text, maxDepth);
+export interface JsonLimits {
+  /** Deepest nesting. */
+  depth: number;
+  /** Longest string, member names among them, in UTF-16 units. */
+  stringLength: number;
+}
+
+/**
+ * Throws ApiError: `json_too_deep`, or `invalid_json` for what is not JSON, and for what JavaScript would silently
+ * change: a member named twice (the first would be lost), a number beyond a double (it would be infinite), `__proto__`.
+ */
+export function parseJson(text: string, limits: JsonLimits): unknown {
+  const written = countMembers(text, limits.depth);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -13,26 +22,30 @@ export function parseJson(text: string, maxDepth: number): unknown {
       text.trim() === ''
         ? 'The body is empty; JSON was expected.'
         : `The body is not JSON: ${(error as Error).message.slice(0, 200)}.`;
-    throw new ApiError('invalid_json', detail, {
-      faults: [{ pointer: '', message: 'The body cannot be parsed', expected: 'JSON', got: shortened(text) }],
-    });
+    throw refuse(detail, '', 'The body cannot be parsed', 'JSON', text);
   }
-  // A key that JavaScript treats apart would be lost or do harm further on; no input of ours needs one.
-  if (text.includes('__proto__') && hasProto(value))
-    throw new ApiError('invalid_json', 'The body has a member named __proto__, which is not allowed.');
+  const parsed = new Walk(limits.stringLength).walk(value, '');
+  if (parsed !== written) throw duplicate(text);
   return value;
 }
+
+const refuse = (detail: string, pointer: string, message: string, expected: string, got: string): ApiError =>
+  new ApiError('invalid_json', detail, { faults: [{ pointer, message, expected, got: shortened(got) }] });
 
 const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
 const QUOTE = 34;
+const COLON = 58;
 const BACKSLASH = 92;
 
-function checkDepth(text: string, maxDepth: number): void {
+/** Members of all objects as they are written, by their colons; of text that is not JSON, any number. */
+function countMembers(text: string, maxDepth: number): number {
   let depth = 0;
+  let members = 0;
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) at = endOfString(text, at);
+    else if (code === COLON) members += 1;
     else if (code === 91 || code === 123) {
       depth += 1;
       if (depth > maxDepth)
@@ -41,6 +54,7 @@ function checkDepth(text: string, maxDepth: number): void {
         });
     } else if (code === 93 || code === 125) depth -= 1;
   }
+  return members;
 }
 
 function endOfString(text: string, open: number): number {
@@ -52,8 +66,82 @@ function endOfString(text: string, open: number): number {
   return text.length;
 }
 
-function hasProto(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (Object.hasOwn(value, '__proto__')) return true;
-  return Object.values(value).some(hasProto);
+const escapePart = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
+
+/** Looks at every value once, and counts the members of objects. */
+class Walk {
+  readonly #maxString: number;
+  /** Names and indices on the way to the value that is looked at. */
+  readonly #path: (string | number)[] = [];
+
+  constructor(maxString: number) {
+    this.#maxString = maxString;
+  }
+
+  walk(value: unknown, name: string | number): number {
+    if (typeof value === 'number') {
+      if (!Number.isFinite(value)) throw this.#fault(name, 'is beyond the range of a number', 'at most 1.8e308');
+    } else if (typeof value === 'string') {
+      if (value.length > this.#maxString) throw this.#tooLong(name, value.length);
+    } else if (typeof value === 'object' && value !== null) return this.#inside(value, name);
+    return 0;
+  }
+
+  #inside(value: object, name: string | number): number {
+    this.#path.push(name);
+    let members = 0;
+    if (Array.isArray(value)) {
+      for (let at = 0; at < value.length; at += 1) members += this.walk(value[at], at);
+    } else {
+      for (const key in value) {
+        // JavaScript treats it apart: it would be lost or do harm further on, and no input of ours needs it.
+        if (key === '__proto__') throw this.#fault(key, 'is not allowed as a name', 'another name');
+        if (key.length > this.#maxString) throw this.#tooLong(key.slice(0, 60), key.length);
+        members += 1 + this.walk((value as Record<string, unknown>)[key], key);
+      }
+    }
+    this.#path.pop();
+    return members;
+  }
+
+  #tooLong(name: string | number, length: number): ApiError {
+    return this.#fault(name, `has ${length} characters`, `at most ${this.#maxString} characters`);
+  }
+
+  #fault(name: string | number, problem: string, expected: string): ApiError {
+    // The first name on the path is the body's own, which has none.
+    const parts = this.#path.length === 0 ? [] : [...this.#path.slice(1), name];
+    const pointer = parts.map((part) => `/${escapePart(String(part))}`).join('');
+    const where = pointer === '' ? 'The body' : `The value at ${pointer.slice(0, 200)}`;
+    return refuse(`${where} ${problem}.`, pointer.slice(0, 500), `It ${problem}`, expected, problem);
+  }
+}
+
+/** Says which member is there twice. Slow, and only for a body that is refused: JSON.parse itself tells nothing of it. */
+function duplicate(text: string): ApiError {
+  const open: { names: Set<string> | null; pointer: string; name: string; index: number }[] = [];
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    const inside = open.at(-1);
+    if (code === 123 || code === 91) {
+      const part = inside === undefined ? '' : `/${inside.names ? escapePart(inside.name) : inside.index}`;
+      const pointer = `${inside?.pointer ?? ''}${part}`;
+      open.push({ names: code === 123 ? new Set() : null, pointer, name: '', index: 0 });
+    } else if (code === 125 || code === 93) open.pop();
+    else if (code === 44 && inside) inside.index += 1;
+    else if (code === QUOTE) {
+      const end = endOfString(text, at);
+      const after = /\S/.exec(text.slice(end + 1, end + 100))?.[0];
+      if (inside?.names && after === ':') {
+        const name = JSON.parse(text.slice(at, end + 1)) as string;
+        const pointer = `${inside.pointer}/${escapePart(name.slice(0, 200))}`;
+        if (inside.names.has(name))
+          return refuse(`The body has ${pointer} twice.`, pointer, 'It is there twice', 'once', name);
+        inside.names.add(name);
+        inside.name = name;
+      }
+      at = end;
+    }
+  }
+  return refuse('The body has a member twice.', '', 'A member is there twice', 'each name once', 'twice');
 }

@@ -8,14 +8,34 @@ const OF_FASTIFY: Record<string, ErrorCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_json',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_json',
   FST_ERR_BAD_URL: 'not_found',
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
 };
 
-export function registerProblems(app: FastifyInstance): void {
-  app.setErrorHandler((error: FastifyError, request, reply) => sendProblem(error, request, reply));
-  app.setNotFoundHandler((request) => {
-    throw new ApiError('not_found', `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 200)}.`);
+export interface ProblemMeans {
+  /** Methods that a path has. */
+  methodsOf(path: string): string[];
+  /** Told of errors of routes that count their answers themselves. */
+  onError?(request: FastifyRequest, status: number): void;
+}
+
+export function registerProblems(app: FastifyInstance, { methodsOf, onError }: ProblemMeans): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    sendProblem(error, request, reply);
+    onError?.(request, reply.statusCode);
+    return reply;
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0] ?? '';
+    const methods = methodsOf(path);
+    if (methods.length === 0) throw new ApiError('not_found', `There is no ${request.method} ${path.slice(0, 200)}.`);
+    reply.header('allow', methods.join(', '));
+    throw new ApiError('method_not_allowed', `${path.slice(0, 200)} takes ${methods.join(', ')}.`, {
+      faults: [
+        { pointer: '', message: 'The method is not allowed', expected: methods.join(' or '), got: request.method },
+      ],
+    });
   });
 }
 
@@ -31,6 +51,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   const body = problemOf(known, request.id);
   if (body.status >= 500) request.log.error({ err: known.cause ?? known, code: known.code }, 'request failed');
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
+  if (known.code === 'queue_full') reply.header('ratelimit', `"queue";r=0;t=${known.retryAfterS ?? 1}`);
   if (known.code === 'not_cached') reply.header('cache-status', 'millrace; fwd=miss');
   return reply.code(body.status).type('application/problem+json').send(JSON.stringify(body));
 }

@@ -14,6 +14,18 @@ export const VersionParams = Type.Object({
 
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of a prediction.' }) });
 
+const NAME = '^[a-z0-9][a-z0-9._-]{0,99}$';
+
+export const AliasParams = Type.Object({
+  model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
+  alias: Type.String({ pattern: NAME, description: 'Such as `production`, which requests without a version get.' }),
+});
+
+export const AliasBody = Type.Object(
+  { version: Type.String({ pattern: NAME, description: 'The version that the alias is to point at.' }) },
+  closed,
+);
+
 export const EntityParams = Type.Object({ entity: Type.String({ minLength: 1, maxLength: 100 }) });
 export const EntityKeyParams = Type.Object({
   entity: Type.String({ minLength: 1, maxLength: 100 }),
@@ -24,6 +36,22 @@ export const GetQuery = Type.Object(
   {
     wait: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 60, description: 'Seconds to hold until it is terminal.' }),
+    ),
+  },
+  closed,
+);
+
+export const StatusSchema = Type.Union(
+  (['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'] as const).map((status) => Type.Literal(status)),
+);
+
+export const ListQuery = Type.Object(
+  {
+    model: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'Only those of this model.' })),
+    status: Type.Optional(StatusSchema),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
+    cursor: Type.Optional(
+      Type.String({ maxLength: 200, description: '`next` of the page before, with the same filters.' }),
     ),
   },
   closed,

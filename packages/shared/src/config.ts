@@ -88,7 +88,7 @@ const SETTINGS = {
   bodyLimit: integer('BODY_LIMIT', 8 * MIB, 1_024, 1_024 * MIB, 'Largest request body, bytes.'),
   jsonDepth: integer('JSON_DEPTH', 64, 4, 512, 'Deepest nesting of a JSON body.'),
   maxRows: integer('MAX_ROWS', 10_000, 1, 1_000_000, 'Most rows in one prediction.'),
-  maxStringLength: integer('MAX_STRING_LENGTH', 100_000, 16, 100 * MIB, 'Longest string in a JSON input, characters.'),
+  maxStringLength: integer('MAX_STRING_LENGTH', 2_000_000, 16, 100 * MIB, 'Longest string in a JSON body, characters.'),
   maxMetadata: integer('MAX_METADATA', 4_096, 2, MIB, 'Largest `metadata`, bytes of JSON.'),
   maxHeaders: integer('MAX_HEADERS', 100, 10, 2_000, 'Most headers in a request.'),
   requestTimeoutMs: integer('REQUEST_TIMEOUT_MS', 30_000, 100, 600_000, 'Longest that a request may take to arrive.'),

@@ -1,0 +1,123 @@
+/**
+ * What an API process counts, for Prometheus. Requests are counted in plain numbers and become metrics when they are
+ * asked for: a labelled prom-client histogram costs more than the rest of a cache hit's bookkeeping.
+ */
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+
+const BUCKETS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
+
+interface Series {
+  labels: string;
+  count: number;
+  sumMs: number;
+  buckets: Float64Array;
+}
+
+export class HttpMetrics {
+  readonly #registry = new Registry();
+  readonly #requests = new Map<string, Map<number, Series>>();
+  readonly #cache = new Map<string, Map<string, number>>();
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 10 });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** One answer. `route` is a pattern and not a path, of which there is no end; with its method, such as `GET /v1/models`. */
+  answered(route: string, status: number, ms: number): void {
+    let byStatus = this.#requests.get(route);
+    if (!byStatus) {
+      byStatus = new Map();
+      this.#requests.set(route, byStatus);
+    }
+    let series = byStatus.get(status);
+    if (!series) {
+      const [method = '', path = ''] = route.split(' ');
+      const labels = `method="${method}",route="${path}",status="${status}"`;
+      series = { labels, count: 0, sumMs: 0, buckets: new Float64Array(BUCKETS_MS.length) };
+      byStatus.set(status, series);
+    }
+    series.count += 1;
+    series.sumMs += ms;
+    let at = 0;
+    while (at < BUCKETS_MS.length && ms > (BUCKETS_MS[at] as number)) at += 1;
+    if (at < BUCKETS_MS.length) series.buckets[at] = (series.buckets[at] as number) + 1;
+  }
+
+  /** An answer about a new prediction of a registered model; `cacheStatus` is the header's value. */
+  predicted(route: string, model: string, status: number, cacheStatus: string | null, startedAt: number): void {
+    this.answered(route, status, performance.now() - startedAt);
+    if (cacheStatus === null) return;
+    const result = outcomeOf(cacheStatus);
+    let counts = this.#cache.get(model);
+    if (!counts) {
+      counts = new Map();
+      this.#cache.set(model, counts);
+    }
+    counts.set(result, (counts.get(result) ?? 0) + 1);
+  }
+
+  gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  /** A gauge with a value for each model; read when it is asked for. */
+  gaugeByModel(name: string, help: string, read: () => Promise<ReadonlyMap<string, number>>): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['model'],
+      registers: [this.#registry],
+      async collect() {
+        this.reset();
+        for (const [model, value] of await read()) this.set({ model }, value);
+      },
+    });
+  }
+
+  /** In Prometheus' text format. */
+  async text(): Promise<string> {
+    return `${this.#requestText()}\n${this.#cacheText()}\n${await this.#registry.metrics()}`;
+  }
+
+  #requestText(): string {
+    const name = 'millrace_http_request_seconds';
+    const lines = [`# HELP ${name} Time from a request to its answer.`, `# TYPE ${name} histogram`];
+    for (const byStatus of this.#requests.values()) {
+      for (const { labels, count, sumMs, buckets } of byStatus.values()) {
+        let under = 0;
+        for (const [at, ms] of BUCKETS_MS.entries()) {
+          under += buckets[at] as number;
+          lines.push(`${name}_bucket{${labels},le="${ms / 1_000}"} ${under}`);
+        }
+        lines.push(`${name}_bucket{${labels},le="+Inf"} ${count}`);
+        lines.push(`${name}_sum{${labels}} ${sumMs / 1_000}`, `${name}_count{${labels}} ${count}`);
+      }
+    }
+    return `${lines.join('\n')}\n`;
+  }
+
+  #cacheText(): string {
+    const name = 'millrace_cache_answers_total';
+    const lines = [`# HELP ${name} Predictions asked for, by what the cache had.`, `# TYPE ${name} counter`];
+    for (const [model, counts] of this.#cache)
+      for (const [result, count] of counts) lines.push(`${name}{model="${model}",result="${result}"} ${count}`);
+    return `${lines.join('\n')}\n`;
+  }
+}
+
+function outcomeOf(cacheStatus: string): string {
+  if (cacheStatus.startsWith('millrace; hit')) return 'hit';
+  if (cacheStatus.endsWith('collapsed')) return 'collapsed';
+  return /fwd=(\w+)/.exec(cacheStatus)?.[1] ?? 'miss';
+}

@@ -1,0 +1,64 @@
+import { ApiError } from '@millrace/shared/errors';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseJson } from './json-body.ts';
+
+const parse = (text: string) => parseJson(text, { depth: 64, stringLength: 1_000 });
+
+function faultOf(text: string) {
+  try {
+    parse(text);
+  } catch (error) {
+    if (error instanceof ApiError) return { code: error.code, ...error.faults[0] };
+    throw error;
+  }
+  throw new Error('it was taken');
+}
+
+describe('a body', () => {
+  test('is what JSON.parse makes of it', () => {
+    // -0 becomes 0 on its way through JSON, in anybody's hands.
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 8 }), fc.constantFrom(0, 1), (text, indent) => {
+        fc.pre(!text.includes('__proto__'));
+        const value = JSON.parse(text);
+        expect(parse(JSON.stringify(value, null, indent))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+
+  test.each([
+    ['', ''],
+    ['{"a":', ''],
+    ['nul', ''],
+    ['{"a":1} x', ''],
+    ['{"a":NaN}', ''],
+    ['{"a":1,"a":2}', '/a'],
+    ['{"a":1,"\\u0061":2}', '/a'],
+    ['{"b":[{},{"c/d":1,"c/d" : 1}]}', '/b/1/c~1d'],
+    ['{"x":{"y":1},"x":{"z":2}}', '/x'],
+    ['{"a":[1,1e400]}', '/a/1'],
+    ['-1e999', ''],
+    ['{"a":{"__proto__":{}}}', '/a/__proto__'],
+    [`["${'x'.repeat(1_001)}"]`, '/0'],
+    [`{"${'x'.repeat(1_001)}":1}`, `/${'x'.repeat(60)}`],
+  ])('%j is refused', (text, pointer) => {
+    expect(faultOf(text)).toMatchObject({ code: 'invalid_json', pointer });
+  });
+
+  test.each(['[', '{"a":'])('may nest of %j as deep as the limit and no deeper', (open) => {
+    const nested = (depth: number) => `${open.repeat(depth)}0${(open === '[' ? ']' : '}').repeat(depth)}`;
+    expect(() => parse(nested(64))).not.toThrow();
+    expect(faultOf(nested(65))).toMatchObject({ code: 'json_too_deep' });
+    expect(faultOf(nested(1_000_000))).toMatchObject({ code: 'json_too_deep' });
+  });
+
+  test('may have strings as long as the limit', () => {
+    expect(parse(`["${'x'.repeat(1_000)}"]`)).toHaveLength(1);
+  });
+
+  test('may have colons, braces and quotes in its strings', () => {
+    const value = { 'a:"b': '{"a":1,"a":2}', c: ['[[[[', '\\', '\\"', ':'] };
+    expect(parse(JSON.stringify(value))).toEqual(value);
+  });
+});

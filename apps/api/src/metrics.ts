@@ -1,0 +1,31 @@
+/** The metrics of an API process, with what is read from its parts when they are asked for. */
+import type { LiveStore } from '@millrace/shared/live/store';
+import { waitingOf } from './admission.ts';
+import type { Catalog } from './catalog.ts';
+import type { Completions } from './completions.ts';
+import { HttpMetrics } from './http-metrics.ts';
+import type { Streams } from './streams.ts';
+
+export interface MetricsMeans {
+  completions: Pick<Completions, 'waiting'>;
+  streams: Pick<Streams, 'size'>;
+  live: Pick<LiveStore, 'counts'>;
+  catalog: Pick<Catalog, 'models'>;
+}
+
+export function createMetrics({ completions, streams, live, catalog }: MetricsMeans): HttpMetrics {
+  const metrics = new HttpMetrics();
+  metrics.gauge('millrace_api_waiting', 'Predictions that somebody waits for here.', () => completions.waiting);
+  metrics.gauge('millrace_api_streams', 'Predictions whose events are watched here.', () => streams.size);
+  metrics.gaugeByModel('millrace_queue_waiting', 'Predictions that wait for a worker.', async () => {
+    const waiting = new Map<string, number>();
+    // Without Redis or the registry the other metrics are wanted all the more.
+    const { models } = await catalog.models('default').catch(() => ({ models: [] }));
+    for (const { model } of models) {
+      const counts = await live.counts(model).catch(() => null);
+      if (counts) waiting.set(model, waitingOf(counts));
+    }
+    return waiting;
+  });
+  return metrics;
+}

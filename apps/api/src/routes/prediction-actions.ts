@@ -1,0 +1,41 @@
+/** What is done to predictions that are there: cancel, retry; and the list of them. */
+import { renderPrediction, type Status } from '@millrace/shared/prediction';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Actions } from '../actions.ts';
+import type { Found } from '../finder.ts';
+import type { Listing } from '../listing.ts';
+import { IdParams, ListQuery } from '../schemas.ts';
+import { sendFound } from './predictions.ts';
+
+export interface ActionRoutes {
+  actions: Actions;
+  list: Listing;
+  tenantOf(request: FastifyRequest): string;
+}
+
+export function registerPredictionActions(app: FastifyInstance, { actions, list, tenantOf }: ActionRoutes): void {
+  const act =
+    (run: (tenant: string, id: string) => Promise<Found>) => async (request: FastifyRequest, reply: FastifyReply) => {
+      const found = await run(tenantOf(request), (request.params as { id: string }).id);
+      return sendFound(reply, found);
+    };
+  app.post('/v1/predictions/:id/cancel', { schema: { params: IdParams } }, act(actions.cancel));
+  app.post('/v1/predictions/:id/retry', { schema: { params: IdParams } }, act(actions.retry));
+
+  app.get('/v1/predictions', { schema: { querystring: ListQuery } }, async (request, reply) => {
+    const query = request.query as { model?: string; status?: Status; limit?: number; cursor?: string };
+    const { records, next } = await list(tenantOf(request), { ...query, limit: query.limit ?? 20 });
+    if (next !== null) reply.header('link', `<${nextUrl(query, next)}>; rel="next"`);
+    const items = records.map((record) => renderPrediction(record));
+    // One that waits has its estimate in its own page: here it would cost a look at the queue for each.
+    reply.header('content-type', 'application/json; charset=utf-8');
+    return reply.send(`{"predictions":[${items.join(',')}],"next":${JSON.stringify(next)}}`);
+  });
+}
+
+function nextUrl(query: Record<string, unknown>, next: string): string {
+  const kept = Object.entries(query).filter(([name, value]) => name !== 'cursor' && value !== undefined);
+  const parameters = new URLSearchParams(kept.map(([name, value]): [string, string] => [name, String(value)]));
+  parameters.set('cursor', next);
+  return `/v1/predictions?${parameters}`;
+}
