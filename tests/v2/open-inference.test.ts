@@ -1,0 +1,187 @@
+import { afterAll, describe, expect, test, vi } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+
+let remove: () => Promise<void>;
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['rows', 'echo']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['rows', 'echo'] };
+});
+afterAll(() => remove());
+
+const get = async (path: string) => {
+  const reply = await fetch(millrace.url + path);
+  return { status: reply.status, body: await reply.json() };
+};
+
+async function infer(path: string, body: unknown, headers: Record<string, string> = {}) {
+  const reply = await fetch(`${millrace.url}/v2/models/${path}/infer`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body),
+  });
+  const bytes = Buffer.from(await reply.arrayBuffer());
+  const length = Number(reply.headers.get('inference-header-content-length') ?? bytes.length);
+  return {
+    status: reply.status,
+    cache: reply.headers.get('cache-status'),
+    json: JSON.parse(bytes.toString('utf8', 0, length)),
+    rest: bytes.subarray(length),
+  };
+}
+
+const rowsInput = (data: unknown, shape: number[]) => ({ name: 'x', shape, datatype: 'FP32', data });
+
+describe('metadata and health', () => {
+  test('server and model say what they are', async () => {
+    expect((await get('/v2')).body).toMatchObject({
+      name: 'millrace',
+      extensions: expect.arrayContaining(['binary_tensor_data']),
+    });
+    expect((await get('/v2/health/live')).status).toBe(200);
+    expect((await get('/v2/health/ready')).body).toEqual({ ready: true });
+    expect((await get('/v2/models/rows')).body).toEqual({
+      name: 'rows',
+      versions: ['1'],
+      platform: 'onnxruntime_onnx',
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 2] }],
+    });
+    expect((await get('/v2/models/rows/versions/1/ready')).status).toBe(200);
+  });
+
+  test('what is unknown is 404, in the protocol own form', async () => {
+    expect(await get('/v2/models/row')).toEqual({ status: 404, body: { error: "There is no model 'row'." } });
+    expect((await get('/v2/models/rows/versions/7')).status).toBe(404);
+    expect((await get('/v2/nothing')).status).toBe(404);
+  });
+});
+
+describe('infer', () => {
+  test('JSON, nested or flat, with the id given back', async () => {
+    const flat = await infer('rows', { id: 'a1', inputs: [rowsInput([1, 2, 3, 4], [2, 2])] });
+    expect(flat.status).toBe(200);
+    expect(flat.json).toEqual({
+      model_name: 'rows',
+      model_version: '1',
+      id: 'a1',
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [2, 2], data: [5, 0, 11, 0] }],
+    });
+    const nested = await infer('rows/versions/1', {
+      inputs: [
+        rowsInput(
+          [
+            [1, 2],
+            [3, 4],
+          ],
+          [2, 2],
+        ),
+      ],
+    });
+    expect(nested.json.outputs).toEqual(flat.json.outputs);
+    expect(nested.cache).toContain('hit');
+  });
+
+  test('rows that /v1 computed are known to /v2, and only the others are run', async () => {
+    await millrace.predict('rows', { input: { x: [[50, 60]] } }, { prefer: 'wait=10' });
+    const partly = await infer('rows', { inputs: [rowsInput([50, 60, 70, 80], [2, 2])] });
+    expect(partly.cache).toMatch(/fwd=partial/);
+    expect(partly.json.outputs[0].data).toEqual([170, 0, 230, 0]);
+  });
+
+  test('binary tensors in both directions', async () => {
+    const data = new Float32Array([7, 8, 9, 10]);
+    const header = Buffer.from(
+      JSON.stringify({
+        inputs: [{ name: 'x', shape: [2, 2], datatype: 'FP32', parameters: { binary_data_size: 16 } }],
+        outputs: [{ name: 'y', parameters: { binary_data: true } }],
+      }),
+    );
+    const body = Buffer.concat([header, Buffer.from(data.buffer)]);
+    const reply = await infer('rows', body, {
+      'content-type': 'application/octet-stream',
+      'inference-header-content-length': String(header.length),
+    });
+    expect(reply.status).toBe(200);
+    expect(reply.json.outputs).toEqual([
+      { name: 'y', datatype: 'FP32', shape: [2, 2], parameters: { binary_data_size: 16 } },
+    ]);
+    expect([...new Float32Array(new Uint8Array(reply.rest).buffer)]).toEqual([23, 0, 29, 0]);
+  });
+
+  test('int64 beyond 2^53 comes back to the last bit, in bytes', async () => {
+    const value = 9_007_199_254_740_993n;
+    const header = Buffer.from(
+      JSON.stringify({
+        parameters: { binary_data_output: true },
+        inputs: [{ name: 'x', shape: [2], datatype: 'INT64', parameters: { binary_data_size: 16 } }],
+      }),
+    );
+    const numbers = Buffer.from(new BigInt64Array([value, -value]).buffer);
+    const reply = await infer('echo', Buffer.concat([header, numbers]), {
+      'inference-header-content-length': String(header.length),
+    });
+    expect(reply.rest.equals(numbers)).toBe(true);
+  });
+
+  test('priority and timeout are taken as Triton has them', async () => {
+    const reply = await infer('rows', {
+      parameters: { priority: 1, timeout: 5_000_000 },
+      inputs: [rowsInput([0.5, 0.5], [1, 2])],
+    });
+    expect(reply.json.outputs[0].data).toEqual([1.5, 0]);
+    const refused = await infer('rows', { parameters: { priority: -1 }, inputs: [rowsInput([0, 0], [1, 2])] });
+    expect(refused.status).toBe(400);
+  });
+
+  test.each([
+    ['no inputs', {}, /inputs/],
+    ['an unknown datatype', { inputs: [{ name: 'x', shape: [1, 2], datatype: 'FP31', data: [1, 2] }] }, /FP31/],
+    [
+      'another type than the model has',
+      { inputs: [{ name: 'x', shape: [1, 2], datatype: 'INT32', data: [1, 2] }] },
+      /float32/,
+    ],
+    ['an unknown input', { inputs: [{ name: 'z', shape: [1, 2], datatype: 'FP32', data: [1, 2] }] }, /"z"/],
+    ['too few elements', { inputs: [rowsInput([1, 2, 3], [2, 2])] }, /4/],
+    ['an unknown output', { inputs: [rowsInput([1, 2], [1, 2])], outputs: [{ name: 'q' }] }, /'q'/],
+    [
+      'bytes that are not there',
+      { inputs: [{ name: 'x', shape: [1, 2], datatype: 'FP32', parameters: { binary_data_size: 8 } }] },
+      /binary_data_size/,
+    ],
+  ])('%s is 400 and says so', async (_name, body, message) => {
+    const reply = await infer('rows', body);
+    expect(reply.status).toBe(400);
+    expect(reply.json.error).toMatch(message);
+  });
+});
+
+describe('repository and statistics', () => {
+  test('what was inferred is counted, hits apart', async () => {
+    const input = { inputs: [rowsInput([1.25, 2.5], [1, 2])] };
+    const before = (await get('/v2/models/rows/versions/1/stats')).body.model_stats[0];
+    await infer('rows', input);
+    await vi.waitFor(async () => expect((await infer('rows', input)).cache).toContain('hit'));
+    const after = (await get('/v2/models/rows/stats')).body.model_stats[0];
+    expect(after.inference_stats.cache_miss.count).toBeGreaterThan(before.inference_stats.cache_miss.count);
+    expect(after.inference_stats.cache_hit.count).toBeGreaterThan(before.inference_stats.cache_hit.count);
+    expect(after.inference_stats.success.ns).toBeGreaterThan(before.inference_stats.success.ns);
+  });
+
+  test('a model is unloaded, and loaded again', async () => {
+    const post = (path: string) => fetch(`${millrace.url}/v2/repository/${path}`, { method: 'POST' });
+    const index = async () => (await (await post('index')).json()) as { name: string; state: string }[];
+    expect(await index()).toContainEqual({ name: 'echo', version: '1', state: 'READY', reason: '' });
+    expect((await post('models/echo/unload')).status).toBe(200);
+    await vi.waitFor(async () => expect((await get('/v2/models/echo/ready')).status).toBe(503));
+    const refused = await infer('echo', { inputs: [{ name: 'x', shape: [2], datatype: 'INT64', data: [1, 2] }] });
+    expect(refused.status).toBe(503);
+    expect((await post('models/echo/load')).status).toBe(200);
+    await vi.waitFor(async () => expect((await get('/v2/models/echo/ready')).status).toBe(200));
+    const served = await infer('echo', { inputs: [{ name: 'x', shape: [2], datatype: 'INT64', data: [1, 2] }] });
+    expect(served.json.outputs[0].data).toEqual([1, 2]);
+    expect((await post('models/nothing/load')).status).toBe(404);
+  });
+});
