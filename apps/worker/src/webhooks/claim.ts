@@ -12,6 +12,8 @@ export interface ClaimedDelivery {
   /** Attempts made before this one, in all and before the last redelivery by hand. */
   attempts: number;
   attemptsBefore: number;
+  /** Redeliveries by hand. */
+  round: number;
   /** Unix ms at which the claim ends, unless it is renewed. */
   heldUntil: number;
   /** Null where the prediction named the address itself; `gone` when the endpoint was deleted. */
@@ -32,9 +34,9 @@ const CLAIM = `
        SELECT id FROM webhook_deliveries
         WHERE status = 'pending' AND webhook_lane(tenant, endpoint, url) = $1 AND next_at <= $2
         ORDER BY next_at, id LIMIT $4 FOR UPDATE SKIP LOCKED))
-    RETURNING id, tenant, event, endpoint, url, attempts, attempts_before
+    RETURNING id, tenant, event, endpoint, url, attempts, attempts_before, round
   )
-  SELECT d.id, d.tenant, d.endpoint, coalesce(e.url, d.url) AS url, d.attempts, d.attempts_before AS "attemptsBefore", d.event AS "eventId",
+  SELECT d.id, d.tenant, d.endpoint, coalesce(e.url, d.url) AS url, d.attempts, d.attempts_before AS "attemptsBefore", d.round, d.event AS "eventId",
          CASE WHEN d.endpoint IS NOT NULL THEN coalesce(e.state, 'gone') END AS state,
          e.failing_since AS "failingSince", coalesce(e.secrets, t.webhook_secrets, '[]') AS secrets,
          $3::bigint AS "heldUntil", ${EVENT_COLUMNS}

@@ -38,6 +38,7 @@ export async function attempt(
     tenant,
     endpoint,
     number: delivery.attempts + 1,
+    round: delivery.round,
     at,
     latencyMs,
     replyStatus: 'status' in outcome ? outcome.status : null,

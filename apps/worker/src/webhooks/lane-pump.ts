@@ -70,6 +70,11 @@ export class LanePump<D> {
     this.#advance(lane);
   }
 
+  /** Gives back what was claimed in a lane and not begun. */
+  discard(name: string): D[] {
+    return this.#lanes.get(name)?.buffer.splice(0) ?? [];
+  }
+
   /** Starts nothing more; gives back what was claimed and not begun. */
   stop(): D[] {
     this.#closed = true;

@@ -9,6 +9,8 @@ export interface Settled {
   endpoint: string | null;
   /** The attempt's number, from 1. */
   number: number;
+  /** Redeliveries by hand before it. */
+  round: number;
   /** When it began, Unix ms. */
   at: number;
   latencyMs: number;
@@ -29,7 +31,7 @@ export async function settle(pool: Pool, rows: readonly Settled[], nowMs: number
     await insertAttempts(db, sorted);
     await updateDeliveries(db, sorted, nowMs);
     await updateEndpoints(db, sorted);
-    for (const [id, reason] of disabledBy(sorted)) await disable(db, id, reason, nowMs);
+    for (const [id, { disable: reason, at }] of disabledBy(sorted)) await disable(db, id, reason, at, nowMs);
   });
 }
 
@@ -52,19 +54,24 @@ async function insertAttempts(db: Db, rows: readonly Settled[]): Promise<void> {
   });
 }
 
-// What was canceled while its attempt was under way and then arrived, did arrive.
+// What was canceled while its attempt was under way and then arrived, did arrive. What was asked for again meanwhile has
+// its fate from the next attempt.
+const DECIDES = `d.round = s.round AND (d.status = 'pending' OR (d.status = 'canceled' AND s.status = 'delivered'))`;
+
 async function updateDeliveries(db: Db, rows: readonly Settled[], nowMs: number): Promise<void> {
   await db.query({
     name: 'webhook-settle',
     text: `UPDATE webhook_deliveries d
-        SET status = s.status, attempts = s.number, next_at = s.next_at,
-            completed_at = CASE WHEN s.status = 'pending' THEN NULL ELSE $5::bigint END
-       FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bigint[]) AS s (id, number, status, next_at)
-      WHERE d.id = s.id AND d.attempts = s.number - 1
-        AND (d.status = 'pending' OR (d.status = 'canceled' AND s.status = 'delivered'))`,
+        SET attempts = s.number,
+            status = CASE WHEN ${DECIDES} THEN s.status ELSE d.status END,
+            next_at = CASE WHEN ${DECIDES} THEN s.next_at ELSE d.next_at END,
+            completed_at = CASE WHEN NOT (${DECIDES}) THEN d.completed_at WHEN s.status <> 'pending' THEN $6::bigint END
+       FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::bigint[]) AS s (id, number, round, status, next_at)
+      WHERE d.id = s.id AND d.attempts = s.number - 1`,
     values: [
       rows.map(({ delivery }) => delivery),
       rows.map(({ number }) => number),
+      rows.map(({ round }) => round),
       rows.map(({ status }) => status),
       rows.map(({ nextAt }) => nextAt),
       nowMs,
@@ -93,12 +100,14 @@ async function updateEndpoints(db: Db, rows: readonly Settled[]): Promise<void> 
   });
 }
 
-function disabledBy(rows: readonly Settled[]): [string, DisableReason][] {
-  const disabled = new Map<string, DisableReason>();
-  for (const { endpoint, disable } of rows) {
-    if (endpoint !== null && disable !== null && disabled.get(endpoint) !== 'gone') disabled.set(endpoint, disable);
+type Disabling = Settled & { disable: DisableReason };
+
+function disabledBy(rows: readonly Settled[]): [string, Disabling][] {
+  const disabling = new Map<string, Disabling>();
+  for (const row of rows) {
+    if (row.endpoint !== null && row.disable !== null) disabling.set(row.endpoint, row as Disabling);
   }
-  return [...disabled].sort(([a], [b]) => (a < b ? -1 : 1));
+  return [...disabling].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 const REASONS: Readonly<Record<DisableReason, string>> = {
@@ -106,12 +115,15 @@ const REASONS: Readonly<Record<DisableReason, string>> = {
   failing: 'Every attempt of five days failed.',
 };
 
-/** Disables an endpoint, cancels what it still had to get, and says so in the feed. */
-async function disable(db: Db, id: string, reason: DisableReason, nowMs: number): Promise<void> {
+/**
+ * Disables an endpoint, cancels what it still had to get, and says so in the feed. Not when its owner changed it after
+ * the attempt of `at` began: what that found may be mended.
+ */
+async function disable(db: Db, id: string, reason: DisableReason, at: number, nowMs: number): Promise<void> {
   const { rows } = await db.query<{ tenant: string; url: string }>(
     `UPDATE webhook_endpoints SET state = 'disabled', reason = $2, updated_at = $3
-      WHERE id = $1 AND state = 'enabled' AND ($4 OR failing_since <= $5) RETURNING tenant, url`,
-    [id, REASONS[reason], nowMs, reason === 'gone', nowMs - DISABLE_AFTER_MS],
+      WHERE id = $1 AND state = 'enabled' AND ($4 OR failing_since <= $5) AND updated_at <= $6 RETURNING tenant, url`,
+    [id, REASONS[reason], nowMs, reason === 'gone', nowMs - DISABLE_AFTER_MS, at],
   );
   const [endpoint] = rows;
   if (!endpoint) return;

@@ -95,7 +95,10 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
           unfinished.push(delivery);
           return true;
         }
+        // What else was claimed for an endpoint that is now disabled is canceled by the same commit.
+        const spared = settled.disable === null ? [] : pump.discard(delivery.lane);
         await outbox.settle(delivery, settled, () => {
+          void outbox.release(spared);
           means.onAttempt?.(settled);
           if (settled.nextAt !== null) void timers.scheduleLanes([{ lane: delivery.lane, atMs: settled.nextAt }]);
         });

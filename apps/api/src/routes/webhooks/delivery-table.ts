@@ -73,7 +73,7 @@ export async function listAttempts(db: Db, deliveries: readonly string[]): Promi
 // To an endpoint that is there and enabled, or to an address that its prediction named.
 const REACHABLE = `(endpoint IS NULL OR EXISTS (
   SELECT FROM webhook_endpoints e WHERE e.id = endpoint AND e.state = 'enabled'))`;
-const AGAIN = `status = 'pending', completed_at = NULL, attempts_before = attempts`;
+const AGAIN = `status = 'pending', completed_at = NULL, attempts_before = attempts, round = round + 1`;
 
 /** Makes a delivery due at `nowMs`, with the whole schedule before it. Undefined when its endpoint is gone or disabled. */
 export async function redeliver(db: Db, tenant: string, id: string, nowMs: number): Promise<Delivery | undefined> {
