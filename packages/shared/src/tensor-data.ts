@@ -103,13 +103,33 @@ function roundHalf(value: number): number {
   return half[0]!;
 }
 
-/** Short JSON text of a float: a number that reads back as the same bits, or "NaN", "Infinity", "-Infinity" quoted. */
+/** Powers of ten that a double holds exactly: with them a decimal is rounded as reading its text would round it. */
+const POWERS = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
+
+/**
+ * Short JSON text of a float that reads back as the same bits; NaN and infinities are quoted. `digits` are as many as
+ * most values need less one, `normal` is the least normal number.
+ */
 function floatText(value: number, round: (value: number) => number, digits: number, normal: number): string {
   if (Number.isInteger(value)) return Object.is(value, -0) ? '-0' : String(value);
   if (!Number.isFinite(value)) return `"${value}"`;
+  const magnitude = Math.abs(value);
+  const places = digits - 1 - Math.floor(Math.log10(magnitude));
   // Below the least normal number fewer digits tell neighbours apart.
-  for (let precision = Math.abs(value) < normal ? 1 : digits; precision <= digits + 3; precision++) {
-    const short = Number(value.toPrecision(precision));
+  if (magnitude < normal || places < 0 || places > 20) return shortest(value, round, 1, digits + 2);
+  const usual = Math.round(value * POWERS[places + 1]!) / POWERS[places + 1]!;
+  if (round(usual) === value) {
+    const shorter = Math.round(value * POWERS[places]!) / POWERS[places]!;
+    return String(round(shorter) === value ? shorter : usual);
+  }
+  const longer = Math.round(value * POWERS[places + 2]!) / POWERS[places + 2]!;
+  return String(round(longer) === value ? longer : value);
+}
+
+/** The first text that reads back, from `least` digits on. */
+function shortest(value: number, round: (value: number) => number, least: number, most: number): string {
+  for (let digits = least; digits <= most; digits++) {
+    const short = Number(value.toPrecision(digits));
     if (round(short) === value) return String(short);
   }
   return String(value);
@@ -117,13 +137,23 @@ function floatText(value: number, round: (value: number) => number, digits: numb
 
 const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 
+function floatsText(values: Float32Array): string {
+  let text = '';
+  for (let i = 0; i < values.length; i++)
+    text +=
+      i === 0
+        ? floatText(values[i]!, Math.fround, 7, 2 ** -126)
+        : `,${floatText(values[i]!, Math.fround, 7, 2 ** -126)}`;
+  return text;
+}
+
 /** JSON texts of elements, joined by commas. Integers beyond 2^53 are quoted; nothing is lost. */
 export function elementsText(dtype: Dtype, data: TensorData): string {
   switch (dtype) {
     case 'float32':
-      return Array.from(data as Float32Array, (value) => floatText(value, Math.fround, 6, 2 ** -126)).join(',');
+      return floatsText(data as Float32Array);
     case 'float16':
-      return Array.from(data as Uint16Array, (bits) => floatText(fromHalfBits(bits), roundHalf, 3, 2 ** -14)).join(',');
+      return Array.from(data as Uint16Array, (bits) => floatText(fromHalfBits(bits), roundHalf, 4, 2 ** -14)).join(',');
     case 'float64':
       return Array.from(data as Float64Array, (value) =>
         Number.isFinite(value) ? (Object.is(value, -0) ? '-0' : String(value)) : `"${value}"`,
