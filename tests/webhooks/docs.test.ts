@@ -1,0 +1,105 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
+import { newSecret } from '@millrace/shared/webhooks/secret';
+import { signatureHeaders } from '@millrace/shared/webhooks/signature';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const doc = await readFile(path.resolve(import.meta.dirname, '../../docs/webhooks.md'), 'utf8');
+const example = (language: string) => new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 's').exec(doc)?.[1] ?? '';
+const body = '{"type":"prediction.succeeded","data":{"name":"Ω"}}';
+const [secret, next] = [newSecret(), newSecret()];
+const now = Date.now();
+const signed = (secrets: string[], atMs = now) => signatureHeaders({ id: 'evt-1', atMs, body, secrets });
+
+interface Case {
+  name: string;
+  headers: Record<string, string>;
+  body: string;
+  secret: string;
+  accepted: boolean;
+}
+const cases: Case[] = [
+  { name: 'as it came', headers: signed([secret]), body, secret, accepted: true },
+  { name: 'rotated, with the old secret', headers: signed([next, secret]), body, secret, accepted: true },
+  { name: 'rotated, with the new secret', headers: signed([next, secret]), body, secret: next, accepted: true },
+  { name: 'of another secret', headers: signed([next]), body, secret, accepted: false },
+  { name: 'with another body', headers: signed([secret]), body: `${body} `, secret, accepted: false },
+  { name: 'with another id', headers: { ...signed([secret]), 'webhook-id': 'evt-2' }, body, secret, accepted: false },
+  { name: 'too old', headers: signed([secret], now - 301_000), body, secret, accepted: false },
+  { name: 'too new', headers: signed([secret], now + 302_000), body, secret, accepted: false },
+  { name: 'unsigned', headers: {}, body, secret, accepted: false },
+  {
+    name: 'with nonsense for a signature',
+    headers: { ...signed([secret]), 'webhook-signature': 'v1 v1, ,' },
+    body,
+    secret,
+    accepted: false,
+  },
+];
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'millrace-docs-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('the TypeScript example', () => {
+  let verify: (headers: Record<string, string>, body: string, secret: string) => unknown;
+  beforeAll(async () => {
+    const file = path.join(folder, 'verify.ts');
+    await writeFile(file, example('ts'));
+    verify = (await import(/* @vite-ignore */ pathToFileURL(file).href)).verifyWebhook;
+  });
+
+  test.each(cases)('on a message $name', (given) => {
+    const ask = () => verify(given.headers, given.body, given.secret);
+    if (given.accepted) expect(ask()).toEqual(JSON.parse(body));
+    else expect(ask).toThrow();
+  });
+});
+
+const python = ['python3', 'python'].find((name) => {
+  try {
+    return /Python 3\.(9|\d\d)/.test(execFileSync(name, ['--version'], { encoding: 'utf8' }));
+  } catch {
+    return false;
+  }
+});
+if (!python) console.log('There is no Python 3.9 or later here: the Python example of docs/webhooks.md was not run.');
+
+describe('the Python example', () => {
+  const harness = `
+import sys
+for case in json.load(sys.stdin):
+    try:
+        verify_webhook(case["headers"], case["body"].encode(), case["secret"])
+        print(case["name"])
+    except ValueError:
+        pass
+`;
+
+  test.skipIf(!python)('accepts what is to be accepted, and nothing else', async () => {
+    const file = path.join(folder, 'verify.py');
+    await writeFile(file, example('python') + harness);
+    const run = promisify(execFile)(python as string, [file]);
+    run.child.stdin?.end(JSON.stringify(cases));
+    const { stdout } = await run;
+    const accepted = cases.filter((one) => one.accepted).map(({ name }) => name);
+    expect(stdout.trim().split(/\r?\n/)).toEqual(accepted);
+  });
+});
+
+test('the page tells of every event and every way that an attempt can fail', async () => {
+  const verdict = await readFile(
+    path.resolve(import.meta.dirname, '../../packages/shared/src/webhooks/verdict.ts'),
+    'utf8',
+  );
+  const errors = /type AttemptError =(.*?);/s.exec(verdict)?.[1]?.match(/\w+(?=')/g) ?? [];
+  expect(errors.length).toBeGreaterThan(5);
+  for (const word of [...PREDICTION_EVENTS, ...errors]) expect(doc).toContain(`\`${word}\``);
+});
