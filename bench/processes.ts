@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 // USER_HZ: what /proc counts processor time in, 100 on every Linux that Node runs on.
 const ticksPerSecond = 100;
 
-/** Processor time of a process and all it started that still runs, in milliseconds. */
+/** Processor time of a process and all it started, in milliseconds; of those that ended, if it has waited for them. */
 export function cpuMs(pid: number): number | undefined {
   const own = stat(pid);
   if (!own) return undefined;
@@ -31,7 +31,7 @@ function stat(pid: number): Stat | undefined {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The name before ')' may hold anything; the state is the first field after it.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const ticks = Number(fields[11]) + Number(fields[12]);
+    const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
     return { parent: Number(fields[1]), cpuMs: (ticks * 1_000) / ticksPerSecond };
   } catch {
     return undefined;

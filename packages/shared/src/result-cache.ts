@@ -17,6 +17,8 @@ export interface CachedResult {
   freshUntil: number;
   /** JSON bytes of the prediction that computed it; null when it was computed as a row of many. */
   body: Buffer | null;
+  /** The same bytes as latin1 text, where it is at hand: a socket takes it together with the headers. */
+  text?: string;
   /** JSON bytes of the output. */
   output: Buffer;
 }

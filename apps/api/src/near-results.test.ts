@@ -1,0 +1,78 @@
+import type { CachedResult, ResultCache } from '@millrace/shared/result-cache';
+import { expect, test } from 'vitest';
+import { nearResults } from './near-results.ts';
+
+const now = 1_700_000_000_000;
+
+function resultOf(text: string): CachedResult {
+  return {
+    storedAt: now,
+    freshUntil: now + 60_000,
+    body: Buffer.from(`{"output":${text}}`),
+    output: Buffer.from(text),
+  };
+}
+
+function redisWith(stored: Map<string, CachedResult>): ResultCache & { reads: number } {
+  const cache = {
+    reads: 0,
+    get: async (key: string, epoch: number) => {
+      cache.reads++;
+      return stored.get(`${epoch}:${key}`) ?? null;
+    },
+    getMany: async () => [],
+    put: async () => {},
+  };
+  return cache;
+}
+
+test('what is hit again and again is near, for a second at a time', async () => {
+  const redis = redisWith(new Map([['0:a', resultOf('1')]]));
+  const near = nearResults(redis);
+  for (let n = 0; n < 3; n++) expect((await near.get('a', 0, now))?.output.toString()).toBe('1');
+  expect(redis.reads).toBe(3);
+  for (let n = 0; n < 10; n++) {
+    const got = near.get('a', 0, now + 99 * n);
+    expect(got).not.toBeInstanceOf(Promise);
+    expect((got as CachedResult).text).toBe('{"output":1}');
+  }
+  expect(redis.reads).toBe(3);
+  await near.get('a', 0, now + 1_000);
+  expect(redis.reads).toBe(4);
+  // It is still hot: one read a second is enough.
+  expect(near.get('a', 0, now + 1_999)).not.toBeInstanceOf(Promise);
+});
+
+test('hits far apart make nothing hot', async () => {
+  const redis = redisWith(new Map([['0:a', resultOf('1')]]));
+  const near = nearResults(redis);
+  for (let n = 0; n < 10; n++) await near.get('a', 0, now + n * 5_000);
+  expect(redis.reads).toBe(10);
+});
+
+test('a purge, a forgotten key and what Redis lost are not answered from here', async () => {
+  const stored = new Map([['0:a', resultOf('1')]]);
+  const redis = redisWith(stored);
+  const near = nearResults(redis);
+  const heat = async () => {
+    for (let n = 0; n < 3; n++) await near.get('a', 0, now);
+    expect(near.get('a', 0, now)).not.toBeInstanceOf(Promise);
+  };
+  await heat();
+  expect(await near.get('a', 1, now)).toBeNull();
+  await heat();
+  near.forget('a');
+  expect(near.get('a', 0, now)).toBeInstanceOf(Promise);
+  await heat();
+  stored.clear();
+  expect(await near.get('a', 0, now + 1_000)).toBeNull();
+  expect(await near.get('a', 0, now + 1_001)).toBeNull();
+});
+
+test('a miss is never remembered', async () => {
+  const stored = new Map<string, CachedResult>();
+  const near = nearResults(redisWith(stored));
+  for (let n = 0; n < 5; n++) expect(await near.get('a', 0, now)).toBeNull();
+  stored.set('0:a', resultOf('2'));
+  expect((await near.get('a', 0, now))?.output.toString()).toBe('2');
+});
