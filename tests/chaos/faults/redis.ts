@@ -1,0 +1,169 @@
+/** What happens to the queue Redis and the cache Redis. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Context, type Fault, slowest } from '../fault.ts';
+import { startLoad } from '../load.ts';
+import { quick, slow } from '../models.ts';
+
+/** Kills Redis under load, leaves it dead for a while and starts it on its append-only file. */
+function restarted(seconds: number): Fault {
+  return {
+    name: `redis-restarted-${seconds}s`,
+    how: `kill -9 of the queue Redis under load, started again on its AOF after ${seconds} s`,
+    long: seconds > 10,
+    async run({ stage, servers, random, note, expect }) {
+      const load = startLoad(stage.client, random);
+      await delay(1_500);
+      const killedAt = Date.now();
+      await servers.redis.kill();
+      await delay(seconds * 1_000);
+      const late = stage.client.replies.filter(({ status, atMs }) => status === 503 && atMs > killedAt);
+      await servers.redis.start();
+      const healedAt = Date.now();
+      await delay(1_500);
+      await load.stop();
+      note(`${late.length} refused with 503, the slowest in ${slowest(late)} ms`);
+      expect(late.length > 0, 'nothing was refused while Redis was gone');
+      return healedAt;
+    },
+  };
+}
+
+async function loadWaiting({ stage }: Context, count: number): Promise<void> {
+  await Promise.all(Array.from({ length: count }, () => stage.client.ask(slow(20), { mode: 'async' })));
+}
+
+export const redisFaults: Fault[] = [
+  restarted(1),
+  restarted(10),
+  restarted(60),
+  {
+    name: 'redis-loses-everything',
+    how: 'kill -9 of the queue Redis, its files deleted, started empty',
+    async run(context) {
+      const { stage, servers, note } = context;
+      await loadWaiting(context, 300);
+      await servers.redis.kill();
+      await servers.redis.wipe();
+      const done = await stage.sql<{ n: number }>("SELECT count(*)::int AS n FROM predictions WHERE status = 'queued'");
+      await servers.redis.start();
+      note(`${done[0]?.n} promises were open when all was lost`);
+      return Date.now();
+    },
+  },
+  {
+    name: 'redis-stalls',
+    how: 'SIGSTOP of the queue Redis for 10 s under load',
+    async run({ stage, servers, random, note, expect }) {
+      const load = startLoad(stage.client, random, {
+        options: () => ({ mode: random() < 0.5 ? 'wait' : 'async', waitS: 2 }),
+      });
+      await delay(1_000);
+      const from = Date.now();
+      servers.redis.freeze();
+      await delay(3_000);
+      const asked = Date.now();
+      const fresh = await Promise.all(Array.from({ length: 10 }, () => stage.client.ask(quick())));
+      const health = performance.now();
+      const ready = await fetch(`${stage.apis[0]?.url}/readyz`).then(
+        ({ status }) => status,
+        () => 0,
+      );
+      const healthMs = Math.round(performance.now() - health);
+      await delay(Math.max(0, 10_000 - (Date.now() - from)));
+      servers.redis.thaw();
+      const healedAt = Date.now();
+      const refused = stage.client.replies.filter(
+        ({ status, atMs }) => status === 503 && atMs >= from && atMs <= healedAt,
+      );
+      await delay(1_000);
+      await load.stop();
+      note(
+        `${refused.length} refused with 503, the slowest in ${slowest(refused)} ms; readiness said ${ready} in ${healthMs} ms`,
+      );
+      expect(
+        fresh.every(({ status }) => status === 503),
+        `asked at ${asked}, not all got 503: ${JSON.stringify(stage.client.tally(asked))}`,
+      );
+      expect(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
+      expect(ready === 503 && healthMs <= 1_000, `readiness said ${ready} after ${healthMs} ms`);
+      return healedAt;
+    },
+  },
+  {
+    name: 'redis-full',
+    how: 'maxmemory below what is used, under load; then raised',
+    async run({ stage, random, note, expect }) {
+      const load = startLoad(stage.client, random);
+      await delay(1_000);
+      const from = Date.now();
+      const before = await stage.client.ask(quick(), { mode: 'async' });
+      await stage.withRedis((redis) => redis.config('SET', 'maxmemory', '1mb'));
+      await delay(4_000);
+      const late = stage.client.replies.filter(({ atMs }) => atMs > from + 2_000);
+      const read = before.entry?.id ? await stage.client.fetch(before.entry.id, 1) : undefined;
+      await stage.withRedis((redis) => redis.config('SET', 'maxmemory', '0'));
+      const healedAt = Date.now();
+      await delay(1_000);
+      await load.stop();
+      const refused = late.filter(({ status }) => status === 503 || status === 429);
+      note(`${refused.length} refused`);
+      expect(refused.length > 0, 'nothing was refused by a full Redis');
+      expect(
+        refused.every(({ retryAfter }) => retryAfter !== null),
+        'a refusal had no Retry-After',
+      );
+      expect(typeof read === 'object', 'a prediction could not be read from a full Redis');
+      return healedAt;
+    },
+  },
+  {
+    name: 'cache-gone',
+    how: 'kill -9 of the cache Redis under load',
+    async run({ stage, servers, random, note, expect }) {
+      const load = startLoad(stage.client, random);
+      await delay(1_000);
+      const from = Date.now();
+      await servers.cache.kill();
+      await delay(4_000);
+      const during = stage.client.replies.filter(({ atMs }) => atMs > from);
+      const bad = during.filter(({ status }) => status !== 200 && status !== 202);
+      await servers.cache.start();
+      const healedAt = Date.now();
+      await load.stop();
+      note(`${during.length} answered meanwhile, the slowest in ${slowest(during)} ms`);
+      expect(bad.length === 0, `without a cache: ${JSON.stringify(stage.client.tally(from))}`);
+      return healedAt;
+    },
+  },
+  {
+    name: 'events-cut',
+    how: 'CLIENT KILL of the event connections and XTRIM of the streams while 50 wait, again and again',
+    async run({ stage, note, expect }) {
+      let cuts = 0;
+      let done = false;
+      const cutting = stage.withRedis(async (redis) => {
+        while (!done) {
+          const clients = String(await redis.client('LIST')).split('\n');
+          for (const line of clients.filter((one) => /name=millrace-api-events/.test(one))) {
+            const id = /\bid=(\d+)/.exec(line)?.[1];
+            if (id) await redis.client('KILL', 'ID', id);
+            cuts += 1;
+          }
+          for (let shard = 0; shard < 16; shard += 1) await redis.xtrim(stage.keys.events(shard), 'MAXLEN', 0);
+          await delay(20);
+        }
+      });
+      const replies = await Promise.all(Array.from({ length: 50 }, () => stage.client.ask(quick())));
+      const slow = slowest(replies);
+      done = true;
+      await cutting;
+      note(`${cuts} cuts; the slowest of 50 waiters was answered in ${slow} ms`);
+      expect(
+        replies.every(({ status }) => status === 200),
+        JSON.stringify(stage.client.tally()),
+      );
+      expect(slow <= 2_000, `a waiter was answered after ${slow} ms`);
+      return undefined;
+    },
+  },
+];

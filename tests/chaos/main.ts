@@ -1,0 +1,89 @@
+/**
+ * `npm run test:chaos [-- --quick --only name,name --seed N]`: every fault in turn on real servers and processes, the
+ * ledger checked after each. Exits 1 when anything was lost, wrong or ended twice, or did not hold.
+ */
+import path from 'node:path';
+import { type Context, type Fault, recovery } from './fault.ts';
+import { apiFaults } from './faults/api.ts';
+import { crowdFaults } from './faults/crowd.ts';
+import { postgresFaults } from './faults/postgres.ts';
+import { redisFaults } from './faults/redis.ts';
+import { workerFaults } from './faults/worker.ts';
+import { writeModels } from './models.ts';
+import { optionsOf } from './options.ts';
+import { seeded } from './random.ts';
+import { type Result, writeReport } from './report.ts';
+import { type Servers, startServers } from './servers.ts';
+import { openStage } from './stage.ts';
+import { verify } from './verify.ts';
+
+const GOAL_RECOVERY_S = 5;
+const faults: readonly Fault[] = [...workerFaults, ...apiFaults, ...redisFaults, ...postgresFaults, ...crowdFaults];
+const options = optionsOf(process.argv.slice(2));
+const names = faults.map(({ name }) => name);
+const unknown = options.only.filter((name) => !names.includes(name));
+if (unknown.length > 0) throw new Error(`There is no fault ${unknown.join(', ')}; there are ${names.join(', ')}.`);
+
+const chosen = faults.filter(({ name, long }) =>
+  options.only.length > 0 ? options.only.includes(name) : !(options.short && long),
+);
+console.log(`Seed ${options.seed}. ${chosen.length} faults.`);
+const servers = await startServers(console.log);
+const results: Result[] = [];
+try {
+  await writeModels(path.join(servers.dir, 'models'));
+  for (const fault of chosen) {
+    const result = await play(fault, servers);
+    results.push(result);
+    show(result);
+    writeReport(results, names);
+  }
+} finally {
+  await servers.close();
+}
+const bad = results.filter(({ problems }) => problems.length > 0);
+console.log(bad.length === 0 ? 'All clean.' : `Not clean: ${bad.map(({ name }) => name).join(', ')}.`);
+process.exit(bad.length === 0 ? 0 : 1);
+
+async function play(fault: Fault, on: Servers): Promise<Result> {
+  const stage = await openStage(on, fault.stage);
+  const problems: string[] = [];
+  const notes: string[] = [];
+  const context: Context = {
+    stage,
+    servers: on,
+    random: seeded(options.seed),
+    short: options.short,
+    note: (text) => notes.push(text),
+    expect: (holds, otherwise) => void (holds || problems.push(otherwise)),
+  };
+  try {
+    const healedAt = await fault.run(context);
+    const recoveryS = healedAt === undefined ? null : await recovery(stage, healedAt);
+    if (recoveryS !== null && recoveryS > GOAL_RECOVERY_S) problems.push(`recovered after ${recoveryS} s`);
+    const { problems: more, ...verdict } = await verify(stage);
+    problems.push(...more);
+    const told = { how: fault.how, notes: notes.join('; '), problems: problems.slice(0, 20), short: options.short };
+    const on = new Date().toISOString().slice(0, 10);
+    return { name: fault.name, seed: options.seed, ...verdict, recovery_s: recoveryS, ...told, on };
+  } finally {
+    await stage.close();
+  }
+}
+
+function show({
+  name,
+  accepted,
+  lost,
+  wrong,
+  terminal_twice,
+  duplicate_executions,
+  recovery_s,
+  notes,
+  problems,
+}: Result) {
+  const figures = { accepted, lost, wrong, terminal_twice, duplicate_executions, recovery_s };
+  const text = Object.entries(figures).map(([key, value]) => `${key} ${value}`);
+  console.log(`${problems.length === 0 ? 'ok ' : 'BAD'} ${name}: ${text.join(', ')}. ${notes}`);
+  for (const problem of problems) console.log(`      ${problem}`);
+}

@@ -1,0 +1,96 @@
+/** API and workers as the processes they are. */
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Guard } from '@millrace/local/guard';
+import { type Exit, type Part, startPart } from '@millrace/local/part';
+import { freePort } from '@millrace/local/ports';
+import { familyOf } from './servers.ts';
+
+export interface Program {
+  readonly kind: 'api' | 'worker';
+  readonly url: string;
+  readonly pid: number;
+  readonly exited: Promise<Exit>;
+  /** Set when it was told to end: clients are not sent there any more, as a load balancer would see to. */
+  leaving: boolean;
+  signal(name: NodeJS.Signals): void;
+  /** SIGKILL to it alone, as the out-of-memory killer does; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM; resolves with how it ended and after how long. */
+  stop(): Promise<Exit & { tookMs: number }>;
+  /** Its own processes: engines, for a worker. */
+  children(): number[];
+  metric(name: string): Promise<number>;
+}
+
+const root = path.resolve(import.meta.dirname, '../..');
+const READY_TIMEOUT_MS = 40_000;
+
+export async function startProgram(
+  kind: 'api' | 'worker',
+  { guard, dir, env }: { guard: Guard; dir: string; env: Readonly<Record<string, string>> },
+): Promise<Program> {
+  const port = await freePort();
+  const part = await startPart(guard, {
+    name: kind,
+    command: process.execPath,
+    args: ['--disable-warning=ExperimentalWarning', path.join(root, `apps/${kind}/src/main.ts`)],
+    cwd: root,
+    env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...env, PORT: String(port), WORKER_PORT: String(port) },
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 30_000,
+    logFile: path.join(dir, `${kind}.log`),
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await untilReady(url, part);
+  const program: Program = {
+    kind,
+    url,
+    pid: part.pid,
+    exited: part.exited,
+    leaving: false,
+    signal: (name) => void process.kill(part.pid, name),
+    async kill() {
+      program.leaving = true;
+      process.kill(part.pid, 'SIGKILL');
+      await part.exited;
+    },
+    async stop() {
+      program.leaving = true;
+      const startedAt = performance.now();
+      const exit = await part.stop();
+      return { ...exit, tookMs: performance.now() - startedAt };
+    },
+    children: () => familyOf(part.pid).slice(1),
+    async metric(name) {
+      const text = await fetch(`${url}/metrics`).then((response) => response.text());
+      let sum = 0;
+      for (const line of text.split('\n')) {
+        const found = /^([^ ]+) ([0-9.e+-]+)$/.exec(line);
+        if (found?.[1]?.startsWith(name)) sum += Number(found[2]);
+      }
+      return sum;
+    },
+  };
+  return program;
+}
+
+async function untilReady(url: string, part: Part): Promise<void> {
+  let ended = false;
+  void part.exited.then(() => {
+    ended = true;
+  });
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  let last = '';
+  while (performance.now() < deadline && !ended) {
+    try {
+      const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
+      last = await response.text();
+      if (response.ok) return;
+    } catch {
+      // It does not listen yet.
+    }
+    await delay(30);
+  }
+  throw new Error(`${part.name} was not ready: ${last}\n${part.lastLines().join('\n')}`);
+}

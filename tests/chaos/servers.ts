@@ -1,0 +1,133 @@
+/** Real redis-server and postgres processes that faults kill, stop, wipe and start again; each behind a proxy, so that its address stays. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type Guard, startGuard } from '@millrace/local/guard';
+import type { Part } from '@millrace/local/part';
+import { startPostgres } from '@millrace/local/postgres';
+import { startRedis } from '@millrace/local/redis';
+import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { startProxy, type TcpProxy } from './proxy.ts';
+
+const password = 'chaos';
+
+export interface Server {
+  /** Through the proxy: for what is tested. */
+  readonly url: string;
+  /** For what looks on. */
+  readonly directUrl: string;
+  readonly proxy: TcpProxy;
+  /** SIGKILL, resolving when it is gone. */
+  kill(): Promise<void>;
+  /** On the data that is there; resolves when it answers. */
+  start(): Promise<void>;
+  /** SIGSTOP to it and its children. */
+  freeze(): void;
+  thaw(): void;
+  /** Deletes its data; it must have been killed. */
+  wipe(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface Servers {
+  dir: string;
+  guard: Guard;
+  redis: Server;
+  cache: Server;
+  postgres: Server;
+  close(): Promise<void>;
+}
+
+export async function startServers(say: (message: string) => void): Promise<Servers> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'millrace-chaos-'));
+  const guard = startGuard();
+  const program = await findOrInstallRedis(say);
+  const redisIn = (name: string) => (dataDir: string) =>
+    startRedis({ program, dataDir, logFile: path.join(dir, `${name}.log`), password, guard });
+  // Durable: a kill of Postgres must not lose what it said was committed.
+  const postgresIn = (dataDir: string) =>
+    startPostgres({ dataDir, logFile: path.join(dir, 'postgres.log'), password, guard, durable: true });
+  const [redis, cache, postgres] = await Promise.all([
+    serve(path.join(dir, 'redis'), redisIn('redis')),
+    serve(path.join(dir, 'cache'), redisIn('cache')),
+    serve(path.join(dir, 'postgres'), postgresIn),
+  ]);
+  return {
+    dir,
+    guard,
+    redis,
+    cache,
+    postgres,
+    async close() {
+      await Promise.allSettled([redis.stop(), cache.stop(), postgres.stop()]);
+      await guard.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+type Start = (dataDir: string) => Promise<{ url: string; part: Part }>;
+
+async function serve(dataDir: string, start: Start): Promise<Server> {
+  let running = await start(dataDir);
+  const proxy = await startProxy(portOf(running.url));
+  const through = new URL(running.url);
+  through.port = String(proxy.port);
+  const family = () => familyOf(running.part.pid);
+  const signal = (name: NodeJS.Signals) => {
+    for (const pid of family()) send(pid, name);
+  };
+  return {
+    url: through.href,
+    get directUrl() {
+      return running.url;
+    },
+    proxy,
+    async kill() {
+      signal('SIGKILL');
+      await running.part.exited;
+    },
+    async start() {
+      running = await start(dataDir);
+      proxy.target(portOf(running.url));
+    },
+    freeze: () => signal('SIGSTOP'),
+    thaw: () => signal('SIGCONT'),
+    wipe: () => rm(dataDir, { recursive: true, force: true }),
+    async stop() {
+      signal('SIGCONT');
+      await running.part.stop();
+      await proxy.close();
+    },
+  };
+}
+
+const portOf = (url: string): number => Number(new URL(url).port);
+
+function send(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    // It has ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** A process and all below it: Postgres runs a process for each connection. Linux only, as the faults are. */
+export function familyOf(pid: number): number[] {
+  const parents = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+      parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
+    } catch {
+      // It has ended while we looked.
+    }
+  }
+  const family = [pid];
+  for (const member of family) family.push(...(parents.get(member) ?? []));
+  return family;
+}

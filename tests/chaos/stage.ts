@@ -1,0 +1,125 @@
+/** What a fault plays on: a database and key prefix of its own, API and workers on them, and the client that keeps the books. */
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { keysFor } from '@millrace/shared/keys';
+import { migrate } from '@millrace/shared/migrate';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { asAdmin, urlOfDatabase } from '../services/template.ts';
+import { LedgerClient } from './client.ts';
+import { type Program, startProgram } from './processes.ts';
+import type { Servers } from './servers.ts';
+
+export interface Stage {
+  servers: Servers;
+  env: Readonly<Record<string, string>>;
+  keys: ReturnType<typeof keysFor>;
+  databaseUrl: string;
+  client: LedgerClient;
+  apis: Program[];
+  workers: Program[];
+  startApi(env?: Readonly<Record<string, string>>): Promise<Program>;
+  startWorker(env?: Readonly<Record<string, string>>): Promise<Program>;
+  /** Runs on a connection that goes past the proxy. */
+  sql<T>(text: string, values?: unknown[]): Promise<T[]>;
+  withRedis<T>(work: (redis: Redis) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+// Each time a row becomes terminal, or a terminal one changes: what a clean ledger has once for each prediction.
+const WITNESS = `
+  CREATE TABLE chaos_ends (id uuid, status text, at timestamptz DEFAULT clock_timestamp());
+  CREATE FUNCTION chaos_witness() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    IF NEW.status NOT IN ('queued', 'running') AND (TG_OP = 'INSERT' OR OLD.status IS DISTINCT FROM NEW.status
+        OR OLD.result IS DISTINCT FROM NEW.result) THEN
+      INSERT INTO chaos_ends (id, status) VALUES (NEW.id, NEW.status);
+    END IF;
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER chaos_witness AFTER INSERT OR UPDATE ON predictions FOR EACH ROW EXECUTE FUNCTION chaos_witness();`;
+
+export async function openStage(
+  servers: Servers,
+  settings: { apis?: number; workers?: number; env?: Readonly<Record<string, string>> } = {},
+): Promise<Stage> {
+  const name = `chaos_${randomBytes(4).toString('hex')}`;
+  const direct = () => urlOfDatabase(servers.postgres.directUrl, name);
+  await asAdmin(servers.postgres.directUrl, `CREATE DATABASE ${name}`);
+  await migrate(direct());
+  await asAdmin(direct(), WITNESS);
+  const prefix = `c${randomBytes(3).toString('hex')}`;
+  const env = {
+    REDIS_URL: servers.redis.url,
+    CACHE_REDIS_URL: servers.cache.url,
+    DATABASE_URL: urlOfDatabase(servers.postgres.url, name),
+    KEY_PREFIX: prefix,
+    MODELS_DIR: path.join(servers.dir, 'models'),
+    ENGINES: '1',
+    SHUTDOWN_MS: '10000',
+    ...settings.env,
+  };
+  const apis: Program[] = [];
+  const workers: Program[] = [];
+  const start = async (kind: 'api' | 'worker', list: Program[], more: Readonly<Record<string, string>> = {}) => {
+    const program = await startProgram(kind, { ...servers, env: { ...env, ...more } });
+    list.push(program);
+    void program.exited.then(() => list.splice(list.indexOf(program), 1));
+    return program;
+  };
+  const stage: Stage = {
+    servers,
+    env,
+    keys: keysFor(prefix),
+    databaseUrl: env.DATABASE_URL,
+    client: new LedgerClient(() => apis.filter(({ leaving }) => !leaving).map(({ url }) => url)),
+    apis,
+    workers,
+    startApi: (more) => start('api', apis, more),
+    startWorker: (more) => start('worker', workers, more),
+    async sql<T>(text: string, values: unknown[] = []) {
+      const connection = new pg.Client({ connectionString: direct() });
+      await connection.connect();
+      try {
+        return (await connection.query(text, values)).rows as T[];
+      } finally {
+        await connection.end();
+      }
+    },
+    async withRedis(work) {
+      const redis = new Redis(servers.redis.directUrl, { maxRetriesPerRequest: 3 });
+      redis.on('error', () => {});
+      try {
+        return await work(redis);
+      } finally {
+        redis.disconnect();
+      }
+    },
+    async close() {
+      await Promise.allSettled([...apis, ...workers].map((program) => program.kill()));
+      await asAdmin(servers.postgres.directUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+    },
+  };
+  // The models are registered by a worker, and the API is ready once one of them is.
+  await Promise.all(Array.from({ length: settings.workers ?? 1 }, () => stage.startWorker()));
+  await Promise.all(Array.from({ length: settings.apis ?? 1 }, () => stage.startApi()));
+  await untilServed(stage);
+  return stage;
+}
+
+const MODELS = ['quick', 'slow', 'lookup'];
+
+async function untilServed({ apis }: Stage): Promise<void> {
+  const deadline = performance.now() + 40_000;
+  for (const { url } of apis)
+    for (const model of MODELS) {
+      for (;;) {
+        const body = (await fetch(`${url}/v1/models/${model}`).then((response) => response.json())) as {
+          default_version?: string | null;
+        };
+        if (body.default_version) break;
+        if (performance.now() > deadline) throw new Error(`'${model}' was not served: ${JSON.stringify(body)}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+}
