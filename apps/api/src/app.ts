@@ -1,34 +1,64 @@
 /** The API as one Fastify application. It is given what it needs, opens nothing, and knows no ONNX. */
+import type { Socket } from 'node:net';
 import type { Config } from '@millrace/shared/config';
 import { ApiError } from '@millrace/shared/errors';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Value } from 'typebox/value';
+import type { Actions } from './actions.ts';
+import { collectMethods } from './allowed-methods.ts';
 import type { Catalog } from './catalog.ts';
+import { answerClientError } from './client-errors.ts';
 import type { EntityLookup } from './entity-lookup.ts';
 import type { Finder } from './finder.ts';
+import type { HttpMetrics } from './http-metrics.ts';
 import { parseJson } from './json-body.ts';
+import type { Listing } from './listing.ts';
 import type { Predict } from './predict.ts';
-import { registerProblems } from './problems.ts';
+import { registerProblems, sendProblem } from './problems.ts';
+import type { RegistryChanges } from './registry-changes.ts';
+import type { Remembered } from './remembered.ts';
+import { countAnswers, countFailed } from './request-counts.ts';
 import { registerEntities } from './routes/entities.ts';
 import { registerModels } from './routes/models.ts';
 import { type Checks, registerOperations } from './routes/operations.ts';
+import { registerPredictionActions } from './routes/prediction-actions.ts';
+import { registerPredictionEvents } from './routes/prediction-events.ts';
 import { registerPredictions } from './routes/predictions.ts';
+import { registerRegistryChanges } from './routes/registry-changes.ts';
 import { faultsOf, summary } from './schema-faults.ts';
+import type { Streams } from './streams.ts';
+import { registerV2 } from './v2/routes.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The body as it came; '' where there was none. */
+    bodyText: string;
+  }
+}
 
 export interface AppMeans {
   config: Config;
   log: FastifyBaseLogger;
   catalog: Catalog;
   predict: Predict;
+  remembered: Remembered;
   finder: Finder;
   entities: EntityLookup;
   checks: Checks;
+  actions: Actions;
+  list: Listing;
+  streams: Streams;
+  changes: RegistryChanges;
+  metrics: HttpMetrics;
+  /** Takes a model out of service, or back into it; false where nothing changed. */
+  setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
 }
 
 export function buildApp(means: AppMeans): FastifyInstance {
-  const { config, log } = means;
+  const { config, log, remembered } = means;
+  const jsonLimits = { depth: config.jsonDepth, stringLength: config.maxStringLength };
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -38,47 +68,74 @@ export function buildApp(means: AppMeans): FastifyInstance {
     keepAliveTimeout: 72_000,
     routerOptions: { maxParamLength: 300 },
     genReqId: requestIds(),
-    return503OnClosing: true,
+    // Who is connected already is answered, with `Connection: close`: a rolling restart fails no request.
+    return503OnClosing: false,
     forceCloseConnections: 'idle',
     http: { maxHeaderSize: 16_384 },
+    clientErrorHandler: (error, socket) => answerClientError(error as NodeJS.ErrnoException, socket as Socket, log),
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
   });
-  app.server.maxHeadersCount = config.maxHeaders;
+  // Node drops what is beyond silently: one more than allowed is let in, to be refused below.
+  app.server.maxHeadersCount = config.maxHeaders + 1;
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+  app.decorateRequest('bodyText', '');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
     try {
-      done(null, parseJson(text as string, config.jsonDepth));
+      request.bodyText = text as string;
+      done(null, remembered.bodyOf(request.bodyText) ?? parseJson(request.bodyText, jsonLimits));
     } catch (error) {
       done(error as Error);
     }
   });
-  app.addHook('onRequest', async (request) => {
-    const encoding = request.headers['content-encoding'];
-    if (encoding !== undefined && encoding !== 'identity')
-      throw new ApiError(
-        'unsupported_media_type',
-        `Compressed bodies are not taken; Content-Encoding was '${String(encoding).slice(0, 50)}'.`,
-      );
-  });
+  app.addHook('onRequest', (request, _reply, done) => done(refusalOf(request, config.maxHeaders)));
   app.setValidatorCompiler(({ schema, httpPart }) =>
-    validator(schema as TSchema, httpPart === 'body' ? '' : `${httpPart ?? ''}`),
+    validator(schema as TSchema, httpPart === 'body' ? '' : `${httpPart ?? ''}`, remembered),
   );
   // Answers are rendered by hand or small: no serialiser is compiled from their schemas.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  registerProblems(app);
+  registerProblems(app, { methodsOf: collectMethods(app), onError: countFailed(means.metrics) });
+  countAnswers(app, means.metrics);
 
   const tenantOf = (_request: FastifyRequest) => 'default';
   registerPredictions(app, { ...means, tenantOf, limits: config });
+  registerPredictionActions(app, { ...means, tenantOf });
+  registerPredictionEvents(app, { ...means, tenantOf });
+  registerRegistryChanges(app, { ...means, tenantOf });
   registerModels(app, { ...means, tenantOf });
   registerEntities(app, { ...means, tenantOf });
   registerOperations(app, means);
+  registerV2(app, {
+    ...means,
+    tenantOf,
+    parseJson: (text) => parseJson(text, jsonLimits),
+  });
   return app;
 }
 
+function refusalOf({ headers, raw }: FastifyRequest, maxHeaders: number): ApiError | undefined {
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    const detail = `Compressed bodies are not taken; Content-Encoding was '${String(encoding).slice(0, 50)}'.`;
+    return new ApiError('unsupported_media_type', detail);
+  }
+  if (raw.rawHeaders.length <= 2 * maxHeaders) return undefined;
+  return new ApiError('headers_too_large', `A request has at most ${maxHeaders} headers.`, {
+    faults: [{ pointer: '', message: 'Too many headers', expected: `at most ${maxHeaders}`, got: 'more' }],
+  });
+}
+
 /** Bodies are taken as they are; parameters come as text, and are converted to what their schema asks first. */
-function validator(schema: TSchema, part: string): (value: unknown) => { value: unknown } | { error: Error } {
+function validator(
+  schema: TSchema,
+  part: string,
+  remembered: Remembered,
+): (value: unknown) => { value: unknown } | { error: Error } {
   const compiled = Compile(schema);
   return (given) => {
+    if (part === '' && remembered.met(schema, given)) return { value: given };
+    // What is right as it is needs no conversion, which is a walk over the schema.
+    if (given !== undefined && compiled.Check(given)) return { value: given };
     const value = part === '' ? given : Value.Convert(schema, given ?? {});
     if (compiled.Check(value)) return { value };
     const faults = faultsOf(schema, value, compiled.Errors(value) as Parameters<typeof faultsOf>[2]);

@@ -1,7 +1,7 @@
 /** Entities for autocompletion, display and canonical forms, read through the cache. */
 import type { Db } from '@millrace/shared/db';
 import { buildEntities } from '@millrace/shared/entities';
-import { findEntity, loadEntityNames, newestEntitySet, searchEntities } from '@millrace/shared/entities-store';
+import { findInSet, loadEntityNames, newestOwnSet, searchSet } from '@millrace/shared/entities-store';
 import { newestSetQuery } from '@millrace/shared/entity-queries';
 import { fold } from '@millrace/shared/fold';
 import type { Entity } from '@millrace/shared/handler';
@@ -17,21 +17,24 @@ export interface EntityLookup {
 
 /** Queries are cached under the digest of the set that they read, so that none outlives it. */
 export function createEntityLookup(readThrough: ReadThrough, db: Db): EntityLookup {
-  const newest = (tenant: string, entity: string) =>
-    readThrough.get(newestSetQuery(tenant, entity), async () => (await newestEntitySet(db, tenant, entity)) ?? null);
+  const newestOwn = (tenant: string, entity: string) =>
+    readThrough.get(newestSetQuery(tenant, entity), async () => (await newestOwnSet(db, tenant, entity)) ?? null);
+  // Cached owner by owner: a change of the shared set then reaches all who share it.
+  const newest = async (tenant: string, entity: string) =>
+    (await newestOwn(tenant, entity)) ?? (tenant === 'default' ? null : newestOwn('default', entity));
   return {
     async search(tenant, entity, q, limit) {
       const digest = await newest(tenant, entity);
       if (digest === null) return null;
       const name = `entity-search:${digest}:${limit}:${fold(q)}`;
-      return readThrough.get(name, async () => (await searchEntities(db, tenant, entity, q, limit)) ?? []);
+      return readThrough.get(name, () => searchSet(db, digest, q, limit));
     },
     async find(tenant, entity, key) {
       const digest = await newest(tenant, entity);
       if (digest === null) return null;
       const found = await readThrough.get(
         `entity:${digest}:${fold(key)}`,
-        async () => (await findEntity(db, tenant, entity, key)) ?? null,
+        async () => (await findInSet(db, digest, key)) ?? null,
       );
       if (found) return { found };
       const names = await namesOf(readThrough, db, digest);

@@ -14,7 +14,7 @@ import {
   type Priority,
   type QueueEstimate,
 } from '@millrace/shared/prediction';
-import type { CachedResult, ResultCache } from '@millrace/shared/result-cache';
+import type { CachedResult } from '@millrace/shared/result-cache';
 import type { Task } from '@millrace/shared/task';
 import { admit, aheadOf, estimate, type Limits } from './admission.ts';
 import { type Catalog, type ServedModel, under } from './catalog.ts';
@@ -22,8 +22,10 @@ import type { Answer, Completions } from './completions.ts';
 import type { Finder } from './finder.ts';
 import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency.ts';
 import type { LoadWatch } from './load.ts';
+import type { NearResults } from './near-results.ts';
 import { flightOf, type Plan, planOf } from './plan.ts';
 import type { CacheControl, Prefer } from './preferences.ts';
+import type { Remembered } from './remembered.ts';
 import { fromStore } from './stores.ts';
 import type { SubmitResult, Submitter } from './submitter.ts';
 
@@ -52,11 +54,13 @@ export interface PredictionRequest {
   idempotencyKey: string | undefined;
   /** Aborts when the caller has gone. */
   signal: AbortSignal;
+  /** The caller takes no promise: what is not answered within its wait is cancelled. */
+  ledgerless?: boolean;
 }
 
 export type Outcome =
-  /** Known: the stored bytes of the prediction that computed it. */
-  | { kind: 'cached'; body: Buffer; cacheStatus: string; ageS: number; ttlS: number }
+  /** Known: the stored bytes, as latin1 text, of the prediction that computed it; and how it was found. */
+  | { kind: 'cached'; text: string; cacheStatus: string; ageS: number; ttlS: number; plan: Plan; digest: string }
   /** Terminal. */
   | { kind: 'answered'; record: PredictionRecord; cacheStatus: string }
   /** Promised: to be fetched later. */
@@ -66,7 +70,8 @@ export type Outcome =
 
 export interface PredictMeans {
   catalog: Catalog;
-  cache: ResultCache;
+  cache: NearResults;
+  remembered: Remembered;
   live: LiveStore;
   submitter: Submitter;
   completions: Completions;
@@ -100,30 +105,38 @@ interface Ask {
 }
 
 export function createPredict(means: PredictMeans): Predict {
-  const { catalog, cache, live, submitter, completions, idempotency, loads, finder, limits } = means;
+  const { catalog, cache, remembered, live, submitter, completions, idempotency, loads, finder, limits } = means;
 
   return async function predict(request) {
     const { tenant, body, cacheControl } = request;
     const serving = catalog.serving(tenant, request.model, request.version);
     const served = serving instanceof Promise ? await serving : serving;
-    const planning = planOf(served, tenant, body, limits.maxRows);
+    const { digest } = served.version;
+    const planning = remembered.planOf(body, tenant, digest) ?? planOf(served, tenant, body, limits.maxRows);
     const plan = planning instanceof Promise ? await planning : planning;
     const caching = served.version.config.cache.enabled;
     const read = caching && !cacheControl.noCache && !cacheControl.noStore;
     const own = body.webhook !== undefined || body.metadata !== undefined || request.idempotencyKey !== undefined;
 
     let known: (CachedResult | null)[] = [];
-    if (read) {
-      known =
-        plan.keys.length === 1
-          ? [await cache.get(plan.keys[0] as string, served.registered.cacheEpoch)]
-          : await cache.getMany(plan.keys, served.registered.cacheEpoch);
+    if (read && plan.keys.length === 1) {
+      const now = Date.now();
+      const reading = cache.get(plan.keys[0] as string, served.registered.cacheEpoch, now);
+      const one = reading instanceof Promise ? await reading : reading;
+      const hit = one && fresh(one, cacheControl.maxAgeS, now) ? one : null;
+      if (hit?.body && !own && plan.shape === 'one') {
+        const { ageS, ttlS } = ages(hit, now);
+        const text = hit.text ?? hit.body.toString('latin1');
+        return { kind: 'cached', text, cacheStatus: `millrace; hit; ttl=${ttlS}`, ageS, ttlS, plan, digest };
+      }
+      known = [hit];
+    } else if (read) {
+      known = await cache.getMany(plan.keys, served.registered.cacheEpoch);
       const now = Date.now();
       known = known.map((one) => (one && fresh(one, cacheControl.maxAgeS, now) ? one : null));
-      const [hit] = known;
-      if (!own && plan.shape === 'one' && hit?.body) {
-        return { kind: 'cached', body: hit.body, cacheStatus: hitStatus(known, now), ...ages(hit, now) };
-      }
+    } else if (caching && !cacheControl.noStore) {
+      // It is computed afresh, and what this process remembers must not outlive that.
+      for (const key of plan.keys) cache.forget(key);
     }
     const allKnown = known.length > 0 && known.every((one) => one !== null);
     if (cacheControl.onlyIfCached && !allKnown)
@@ -285,6 +298,10 @@ export function createPredict(means: PredictMeans): Predict {
     if (signal.aborted && ask.request.idempotencyKey === undefined && ask.request.body.webhook === undefined) {
       live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
       return { kind: 'gone' };
+    }
+    if (ask.request.ledgerless) {
+      live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
+      return accepted(ask, result, cacheStatus);
     }
     try {
       await fromStore('Postgres', means.promise(promiseRow(ask, item)));

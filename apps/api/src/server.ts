@@ -5,17 +5,26 @@ import { createPool } from '@millrace/shared/db';
 import { buildEntities } from '@millrace/shared/entities';
 import { GroupCommit } from '@millrace/shared/group-commit';
 import { keysFor } from '@millrace/shared/keys';
-import { findPrediction, insertPromises, type PromiseRow } from '@millrace/shared/ledger';
+import {
+  findPrediction,
+  insertPromises,
+  listPredictions,
+  markRetried,
+  markTerminal,
+  type PromiseRow,
+} from '@millrace/shared/ledger';
 import { LiveStore } from '@millrace/shared/live/store';
 import { checkPostgres } from '@millrace/shared/migrate';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { checkQueueRedis, connectRedis, memoryShare, waitForRedis } from '@millrace/shared/redis';
-import { readRegistry } from '@millrace/shared/registry-cache';
+import { setServed } from '@millrace/shared/registry';
+import { announceRegistryChange, readRegistry } from '@millrace/shared/registry-cache';
 import { createResultCache } from '@millrace/shared/result-cache';
 import { createWebhookCheck } from '@millrace/shared/webhooks/target-check';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { createActions } from './actions.ts';
 import { buildApp } from './app.ts';
 import { createCanonicalizer } from './canonicalizer.ts';
 import { createCatalog } from './catalog.ts';
@@ -23,8 +32,15 @@ import { Completions } from './completions.ts';
 import { createEntityLookup, entitiesOfVersion } from './entity-lookup.ts';
 import { createFinder } from './finder.ts';
 import { createIdempotency } from './idempotency.ts';
+import { createListing } from './listing.ts';
 import { LoadWatch } from './load.ts';
+import { createMetrics } from './metrics.ts';
+import { nearResults } from './near-results.ts';
 import { createPredict } from './predict.ts';
+import { createRegistryChanges } from './registry-changes.ts';
+import { Remembered } from './remembered.ts';
+import { fromStore } from './stores.ts';
+import { Streams } from './streams.ts';
 import { createSubmitter } from './submitter.ts';
 
 const START_TIMEOUT_MS = 10_000;
@@ -112,15 +128,39 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     listener.on('message', () => catalog.changed());
     await listener.subscribe(keys.registryChannel());
 
+    const remembered = new Remembered();
+    const limits = { ...config, maxMemoryShare: config.maxMemoryShare / 100 };
+    const streams = new Streams(finder, completions);
+    closers.push('streams', () => streams.close());
     const app = buildApp({
       config,
       log,
+      streams,
+      metrics: createMetrics({ completions, streams, live, catalog }),
+      changes: createRegistryChanges(db, catalog, { redis, keys, readThrough }),
+      list: createListing(live, (tenant, options) => listPredictions(db, tenant, options)),
+      actions: createActions({
+        live,
+        queues,
+        finder,
+        loads,
+        catalog,
+        limits,
+        findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
+        endInLedger: (row, outcome) => markTerminal(db, row, outcome),
+        reopenInLedger: (tenant, id, expiresAt) => markRetried(db, tenant, id, { expiresAt }),
+        promise: (row) => promises.add(row),
+      }),
+      remembered,
       catalog,
       finder,
       entities: createEntityLookup(readThrough, db),
       predict: createPredict({
         catalog,
-        cache: createResultCache(cacheRedis, keys, (error) => log.debug({ err: error }, 'the cache does not answer')),
+        cache: nearResults(
+          createResultCache(cacheRedis, keys, (error) => log.debug({ err: error }, 'the cache does not answer')),
+        ),
+        remembered,
         live,
         submitter: createSubmitter(live, queues, log),
         completions,
@@ -129,8 +169,13 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         finder,
         promise: (row) => promises.add(row),
         checkWebhook: createWebhookCheck(config),
-        limits: { ...config, maxMemoryShare: config.maxMemoryShare / 100 },
+        limits,
       }),
+      setServed: async (tenant, model, served) => {
+        const changed = await fromStore('Postgres', setServed(db, tenant, model, served));
+        if (changed > 0) await announceRegistryChange({ redis, keys, readThrough, tenant });
+        return changed > 0;
+      },
       checks: {
         ready: async () => ({
           redis: await answers(async () => void (await redis.ping())),

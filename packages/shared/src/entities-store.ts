@@ -92,14 +92,18 @@ export async function loadEntityNames(db: Db, digest: string): Promise<Entity[]>
   return rows.map(entityOf);
 }
 
-/** Digest of the newest set of an entity, the tenant's own before a shared one; undefined when there is none. */
-export async function newestEntitySet(db: Db, tenant: string, entity: string): Promise<string | undefined> {
+/** Digest of the newest set of an entity that a tenant has of its own. */
+export async function newestOwnSet(db: Db, tenant: string, entity: string): Promise<string | undefined> {
   const { rows } = await db.query<{ digest: string }>(
-    `SELECT digest FROM entity_sets WHERE tenant IN ($1, 'default') AND entity = $2
-      ORDER BY tenant <> $1, sequence DESC LIMIT 1`,
+    'SELECT digest FROM entity_sets WHERE tenant = $1 AND entity = $2 ORDER BY sequence DESC LIMIT 1',
     [tenant, entity],
   );
   return rows[0]?.digest;
+}
+
+/** Digest of the newest set of an entity, the tenant's own before a shared one; undefined when there is none. */
+async function newestEntitySet(db: Db, tenant: string, entity: string): Promise<string | undefined> {
+  return (await newestOwnSet(db, tenant, entity)) ?? newestOwnSet(db, 'default', entity);
 }
 
 /** By key, else by name or alias as `fold` has it, in the newest set. Without its vector. */

@@ -2,28 +2,38 @@
 import { ApiError } from '@millrace/shared/errors';
 import { isTerminal, type PredictionRecord, type QueueEstimate, renderPrediction } from '@millrace/shared/prediction';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Finder } from '../finder.ts';
+import type { Finder, Found } from '../finder.ts';
+import { goneSignal } from '../gone-signal.ts';
+import type { HttpMetrics } from '../http-metrics.ts';
 import type { Outcome, Predict, PredictionBody } from '../predict.ts';
 import { type Prefer, parseCacheControl, parsePrefer, WAIT_MAX_S } from '../preferences.ts';
+import type { Remembered } from '../remembered.ts';
 import { GetQuery, IdParams, ModelParams, PredictionRequestBody, VersionParams } from '../schemas.ts';
 
 export interface PredictionRoutes {
   predict: Predict;
+  remembered: Remembered;
   finder: Finder;
   tenantOf(request: FastifyRequest): string;
   limits: { maxMetadata: number };
+  metrics: HttpMetrics;
 }
 
+const CREATE = 'POST /v1/models/:model/predictions';
+const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
+
 export function registerPredictions(app: FastifyInstance, means: PredictionRoutes): void {
-  const { predict, finder, tenantOf, limits } = means;
+  const { predict, remembered, finder, tenantOf, limits, metrics } = means;
 
   async function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const startedAt = performance.now();
     const body = request.body as PredictionBody;
     checkBody(body, limits.maxMetadata);
     const { model, version } = request.params as { model: string; version?: string };
     const prefer = parsePrefer(request.headers.prefer);
+    const tenant = tenantOf(request);
     const outcome = await predict({
-      tenant: tenantOf(request),
+      tenant,
       model,
       version,
       body,
@@ -32,13 +42,34 @@ export function registerPredictions(app: FastifyInstance, means: PredictionRoute
       idempotencyKey: idempotencyKeyOf(request),
       signal: goneSignal(reply, prefer.waitS !== null),
     });
-    return send(reply, outcome, prefer);
+    const route = version === undefined ? CREATE : CREATE_PINNED;
+    if (outcome.kind !== 'cached') {
+      send(reply, outcome, prefer);
+      metrics.predicted(
+        route,
+        model,
+        reply.statusCode,
+        outcome.kind === 'gone' ? null : outcome.cacheStatus,
+        startedAt,
+      );
+      return reply;
+    }
+    metrics.predicted(route, model, 200, outcome.cacheStatus, startedAt);
+    const { plan, digest } = outcome;
+    remembered.remember({ text: request.bodyText, body, schema: PredictionRequestBody, tenant, digest, plan });
+    return sendCached(reply, outcome, prefer);
   }
 
-  app.post('/v1/models/:model/predictions', { schema: { params: ModelParams, body: PredictionRequestBody } }, create);
+  // A hook that counts would cost more than the counting: these two do it themselves.
+  const config = { countsItself: true };
+  app.post(
+    '/v1/models/:model/predictions',
+    { schema: { params: ModelParams, body: PredictionRequestBody }, config },
+    create,
+  );
   app.post(
     '/v1/models/:model/versions/:version/predictions',
-    { schema: { params: VersionParams, body: PredictionRequestBody } },
+    { schema: { params: VersionParams, body: PredictionRequestBody }, config },
     create,
   );
 
@@ -106,33 +137,50 @@ function idempotencyKeyOf(request: FastifyRequest): string | undefined {
   });
 }
 
-const NEVER = new AbortController().signal;
-
-/** Aborts when the connection closes before the answer is out. */
-function goneSignal(reply: FastifyReply, waits: boolean): AbortSignal {
-  if (!waits) return NEVER;
-  const controller = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
+/**
+ * The hit path, past Fastify's reply: headers and stored bytes go to the socket as one latin1 text, which is copied,
+ * where a buffer would take a gathering write of two parts and UTF-8 a pass over every character.
+ */
+function sendCached(reply: FastifyReply, outcome: Outcome & { kind: 'cached' }, prefer: Prefer): FastifyReply {
+  const { text, cacheStatus, ageS } = outcome;
+  reply.hijack();
+  const headers = [
+    'content-type',
+    'application/json; charset=utf-8',
+    'content-length',
+    String(text.length),
+    'cache-status',
+    cacheStatus,
+    'age',
+    String(ageS),
+    // The body begins {"id":"<36 characters>", and its attempts do not matter: it succeeded, so it is the last.
+    'etag',
+    `"${text.slice(7, 43)}"`,
+  ];
+  const applied = appliedPreference(prefer);
+  if (applied !== undefined) headers.push('preference-applied', applied);
+  reply.raw.writeHead(200, headers).end(text, 'latin1');
+  return reply;
 }
 
-function send(reply: FastifyReply, outcome: Outcome, prefer: Prefer): FastifyReply {
+function send(reply: FastifyReply, outcome: Exclude<Outcome, { kind: 'cached' }>, prefer: Prefer): FastifyReply {
   if (outcome.kind === 'gone') return reply;
   reply.header('cache-status', outcome.cacheStatus);
   preferenceApplied(reply, prefer);
   switch (outcome.kind) {
-    case 'cached':
-      // The body begins {"id":"<36 characters>", and its attempts do not matter: it succeeded, so it is the last.
-      reply.header('age', String(outcome.ageS)).header('etag', `"${outcome.body.toString('latin1', 7, 43)}"`);
-      return json(reply, 200, outcome.body);
     case 'answered':
       reply.header('etag', etagOf(outcome.record));
       return json(reply, 200, renderPrediction(outcome.record));
     case 'accepted':
       return sendPending(reply, outcome.record, outcome.queue, 202);
   }
+}
+
+/** A prediction that was looked up: 200 when it is terminal, else 202 with where and when to ask again. */
+export function sendFound(reply: FastifyReply, { record, queue }: Found): FastifyReply {
+  if (!isTerminal(record.status)) return sendPending(reply, record, queue, 202);
+  reply.header('etag', etagOf(record));
+  return json(reply, 200, renderPrediction(record));
 }
 
 function sendPending(
@@ -148,8 +196,13 @@ function sendPending(
 }
 
 function preferenceApplied(reply: FastifyReply, prefer: Prefer): void {
-  if (prefer.respondAsync) reply.header('preference-applied', 'respond-async');
-  else if (prefer.waitS !== null) reply.header('preference-applied', `wait=${Math.min(prefer.waitS, WAIT_MAX_S)}`);
+  const applied = appliedPreference(prefer);
+  if (applied !== undefined) reply.header('preference-applied', applied);
+}
+
+function appliedPreference(prefer: Prefer): string | undefined {
+  if (prefer.respondAsync) return 'respond-async';
+  return prefer.waitS === null ? undefined : `wait=${Math.min(prefer.waitS, WAIT_MAX_S)}`;
 }
 
 const etagOf = (record: PredictionRecord): string =>
