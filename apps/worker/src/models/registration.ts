@@ -116,12 +116,13 @@ export async function retireDrained(
   const since = drainingSince.get(registry) ?? new Map<string, number>();
   drainingSince.set(registry, since);
   for (const version of registered) {
+    const name = `${version.model}/${version.version}`;
     if (version.state !== 'draining') {
-      since.delete(version.digest);
+      since.delete(name);
       continue;
     }
-    const began = since.get(version.digest) ?? nowMs;
-    since.set(version.digest, began);
+    const began = since.get(name) ?? nowMs;
+    since.set(name, began);
     if (nowMs - began < DRAIN_MS || (await hasWork(version))) continue;
     await registry.setState(version, 'retired', version.reason);
   }

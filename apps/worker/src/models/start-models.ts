@@ -121,7 +121,9 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
     for (const [name, handle] of handles) {
       if (wanted.get(name)?.digest === handle.version.digest) continue;
       handles.delete(name);
-      void pool.unload(handle.loaded.key);
+      // The same files may stand under another name.
+      if (![...handles.values()].some(({ loaded }) => loaded.key === handle.loaded.key))
+        void pool.unload(handle.loaded.key);
     }
     const fresh: LoadedVersion[] = [];
     for (const [name, version] of wanted) {
