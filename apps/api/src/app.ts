@@ -27,6 +27,7 @@ import { registerPredictionActions } from './routes/prediction-actions.ts';
 import { registerPredictionEvents } from './routes/prediction-events.ts';
 import { registerPredictions } from './routes/predictions.ts';
 import { registerRegistryChanges } from './routes/registry-changes.ts';
+import { registerWebhooks, type WebhookRouteMeans } from './routes/webhooks/webhooks.ts';
 import { faultsOf, summary } from './schema-faults.ts';
 import type { Streams } from './streams.ts';
 import { registerV2 } from './v2/routes.ts';
@@ -51,6 +52,7 @@ export interface AppMeans {
   list: Listing;
   streams: Streams;
   changes: RegistryChanges;
+  webhooks: Omit<WebhookRouteMeans, 'tenantOf' | 'publicUrl'>;
   metrics: HttpMetrics;
   /** Takes a model out of service, or back into it; false where nothing changed. */
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
@@ -105,6 +107,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
   registerModels(app, { ...means, tenantOf });
   registerEntities(app, { ...means, tenantOf });
   registerOperations(app, means);
+  registerWebhooks(app, { ...means.webhooks, tenantOf, publicUrl: config.publicUrl });
   registerV2(app, {
     ...means,
     tenantOf,

@@ -22,13 +22,16 @@ import { setServed } from '@millrace/shared/registry';
 import { announceRegistryChange, readRegistry } from '@millrace/shared/registry-cache';
 import { createResultCache } from '@millrace/shared/result-cache';
 import { createWebhookCheck } from '@millrace/shared/webhooks/target-check';
+import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createActions } from './actions.ts';
 import { buildApp } from './app.ts';
 import { createCanonicalizer } from './canonicalizer.ts';
 import { createCatalog } from './catalog.ts';
+import { checkAll } from './checks.ts';
 import { Completions } from './completions.ts';
+import { Draining } from './draining.ts';
 import { createEntityLookup, entitiesOfVersion } from './entity-lookup.ts';
 import { createFinder } from './finder.ts';
 import { createIdempotency } from './idempotency.ts';
@@ -41,6 +44,7 @@ import { createRegistryChanges } from './registry-changes.ts';
 import { Remembered } from './remembered.ts';
 import { fromStore } from './stores.ts';
 import { Streams } from './streams.ts';
+import { RedisWatch } from './redis-watch.ts';
 import { createSubmitter } from './submitter.ts';
 
 const START_TIMEOUT_MS = 10_000;
@@ -70,7 +74,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
     await checkQueueRedis(redis);
     const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
-      timeoutMs: Math.min(config.storeTimeoutMs, 250),
+      timeoutMs: Math.min(config.storeTimeoutMs, 200),
       cluster: config.redisCluster && config.cacheRedisUrl === config.redisUrl,
       autoPipeline: true,
       name: 'millrace-api-cache',
@@ -100,12 +104,16 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const completions = new Completions(live, keys, (shard) => connect('blocking', `events-${shard}`), log);
     closers.push('completions', () => completions.close());
     const loads = new LoadWatch(live, () => memoryShare(redis));
-    const redisReady = () => redis.status === 'ready';
+    const watch = new RedisWatch(redis);
+    closers.push('redis watch', () => watch.close());
+    const redisReady = () => watch.ready;
     const promises = new GroupCommit<PromiseRow>({
       write: (rows) => insertPromises(db, rows),
       maxRows: PROMISES_PER_COMMIT,
       maxWaiting: PROMISES_WAITING,
       concurrency: 2,
+      // Each would find out by a time-out of its own what the one before it did.
+      failsAll: () => true,
     });
     closers.push('promises', () => promises.drain());
     const finder = createFinder({
@@ -132,7 +140,12 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const limits = { ...config, maxMemoryShare: config.maxMemoryShare / 100 };
     const streams = new Streams(finder, completions);
     closers.push('streams', () => streams.close());
+    const checkWebhook = createWebhookCheck(config);
+    const timers = createWebhookTimers({ connection: redis, keyPrefix: config.keyPrefix });
+    closers.push('webhook timers', () => timers.close());
+    const draining = new Draining();
     const app = buildApp({
+      webhooks: { db, timers, checkWebhook },
       config,
       log,
       streams,
@@ -168,7 +181,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         loads,
         finder,
         promise: (row) => promises.add(row),
-        checkWebhook: createWebhookCheck(config),
+        checkWebhook,
         limits,
       }),
       setServed: async (tenant, model, served) => {
@@ -177,30 +190,36 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         return changed > 0;
       },
       checks: {
-        ready: async () => ({
-          redis: await answers(async () => void (await redis.ping())),
-          postgres: await answers(async () => void (await db.query('SELECT 1'))),
-          models: await answers(async () => {
-            const { models } = await catalog.models('default');
-            if (!models.some(({ defaultVersion }) => defaultVersion !== null)) throw new Error('no model is ready');
+        ready: () =>
+          checkAll({
+            process: async () => {
+              if (draining.leaving) throw new Error('stopping');
+            },
+            redis: () => redis.ping(),
+            postgres: () => db.query('SELECT 1'),
+            models: async () => {
+              const { models } = await catalog.models('default');
+              if (!models.some(({ defaultVersion }) => defaultVersion !== null)) throw new Error('no model is ready');
+            },
           }),
-        }),
       },
     });
     closers.push('http', () => app.close());
+    closers.push('callers', () =>
+      draining.run({
+        server: app.server,
+        waiting: () => completions.waiting,
+        release: async () => {
+          await streams.close();
+          await completions.close();
+        },
+        shutdownMs: config.shutdownMs,
+      }),
+    );
     const url = await app.listen({ host: config.host, port: config.port });
     return { app, url, close: (deadlineMs) => closers.close(deadlineMs) };
   } catch (error) {
     await closers.close(5_000);
     throw error;
-  }
-}
-
-async function answers(ask: () => Promise<void>): Promise<'ok' | string> {
-  try {
-    await ask();
-    return 'ok';
-  } catch (error) {
-    return (error as Error).message || 'no answer';
   }
 }
