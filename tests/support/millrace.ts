@@ -5,6 +5,7 @@
 import path from 'node:path';
 import { type Config, loadConfig } from '@millrace/shared/config';
 import { keysFor } from '@millrace/shared/keys';
+import { Redis } from 'ioredis';
 import pino from 'pino';
 import { afterAll, beforeAll, inject, vi } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
@@ -53,6 +54,8 @@ export interface Millrace {
   stopWorkers(how: 'kill' | 'stop'): Promise<void>;
   /** One request; its answer is held against the OpenAPI document. */
   ask<T = Loose>(path: string, ask?: Ask): Promise<Answer<T>>;
+  /** Makes Redis forget a prediction, as it does with old ones. */
+  forget(id: string): Promise<void>;
   /** POSTs to a model's predictions. */
   predict<T = Loose>(model: string, body: unknown, headers?: Record<string, string>): Promise<Answer<T>>;
   close(): Promise<void>;
@@ -112,6 +115,11 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     },
     ask,
     predict: (model, body, headers = {}) => ask(`/v1/models/${model}/predictions`, { body, headers }),
+    async forget(id) {
+      const redis = new Redis(config.redisUrl);
+      await redis.del(millrace.keys.live(id), millrace.keys.task(id));
+      redis.disconnect();
+    },
     async close() {
       await millrace.stopWorkers('stop');
       await api.close(5_000);

@@ -9,6 +9,8 @@ const MODELS = {
   rows: { file: perceptron, config: { description: 'Rows.', row_independent: true, max_batch: 64 } },
   /** y = x for x of int64[n], after as many turns of a loop as the greatest x says. */
   slow: { file: spinner, config: { description: 'Slow.', max_batch: 1, timeout_ms: 10_000 } },
+  /** The same, with less patience. */
+  stuck: { file: spinner, config: { description: 'Stuck.', max_batch: 1, timeout_ms: 500 } },
   /** y = x for x of int64[2]. */
   echo: { file: () => identity('int64', [2]), config: { description: 'Echo.' } },
 } as const;

@@ -214,7 +214,9 @@ export function createPredict(means: PredictMeans): Predict {
     try {
       return await begin(ask, known, allKnown);
     } catch (error) {
-      await idempotency.release(tenant, key, ask.id).catch(() => {});
+      const released = idempotency.release(tenant, key, ask.id).catch(() => {});
+      // A Redis that has just not answered is not waited for a second time.
+      if (!(error instanceof ApiError && error.code === 'store_unavailable')) await released;
       throw error;
     }
   }
@@ -282,7 +284,8 @@ export function createPredict(means: PredictMeans): Predict {
     if (!finder.redisReady()) throw redisAway();
     const listening = completions.listen(shardOf(ask.served.registered.model));
     if (listening) await fromStore('Redis', listening);
-    const waiting = completions.wait(ask.id, (prefer.waitS as number) * 1000, signal);
+    const untilDeadlineMs = Math.max(1, ask.expiresAt - Date.now() + 1);
+    const waiting = completions.wait(ask.id, Math.min((prefer.waitS as number) * 1000, untilDeadlineMs), signal);
     let result: SubmitResult;
     try {
       result = await fromStore('Redis', submit(ask, item));
@@ -295,6 +298,11 @@ export function createPredict(means: PredictMeans): Predict {
     const answer = await waiting;
     const cacheStatus = missStatus(ask, result, known);
     if (answer) return { kind: 'answered', record: withAnswer(recordOf(ask), answer), cacheStatus };
+    if (!signal.aborted && Date.now() >= ask.expiresAt) {
+      // Looked up, it is ended by its deadline.
+      const found = await finder.find(ask.request.tenant, ask.id);
+      if (found && isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
+    }
     if (signal.aborted && ask.request.idempotencyKey === undefined && ask.request.body.webhook === undefined) {
       live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
       return { kind: 'gone' };

@@ -1,0 +1,123 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+import { holdWorker } from '../support/slow-work.ts';
+
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['slow', 'stuck']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['slow', 'stuck'], env: { WORKER_CONCURRENCY: '1' } };
+});
+afterAll(() => remove());
+
+let asked = 0;
+/** A question that nobody asked before; it takes no time. */
+const quick = () => {
+  asked += 1;
+  return { input: { x: [asked] } };
+};
+const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
+const act = (id: string, action: string) => millrace.ask(`/v1/predictions/${id}/${action}`, { method: 'POST' });
+const statusOf = async (id: string) => (await get(id)).body.status;
+
+// First: once the queue is known to be slow, deadlines this short are refused.
+describe('a deadline', () => {
+  test('that passes while it waits makes it expired, and wakes who waits for it', async () => {
+    const held = await holdWorker(millrace);
+    const wait = { prefer: 'wait=20' };
+    const [promised, waited] = await Promise.all([
+      millrace.predict('slow', { ...quick(), expires_in: 0.4 }),
+      millrace.predict('slow', { ...quick(), expires_in: 0.4 }, wait),
+    ]);
+    expect([waited.status, waited.body]).toMatchObject([200, { status: 'expired', error: { code: 'expired' } }]);
+    const { status, body } = await get(promised.body.id, '?wait=20');
+    expect([status, body]).toMatchObject([200, { status: 'expired', error: { code: 'expired' } }]);
+    expect(Date.parse(body.completed_at) - Date.parse(body.expires_at)).toBeLessThan(1_000);
+    await held.release();
+    expect(await statusOf(promised.body.id)).toBe('expired');
+  });
+
+  test('that passes while it runs makes it expired', async () => {
+    const { body } = await millrace.predict('stuck', { input: { x: [10 ** 15 + 1] }, expires_in: 0.3 });
+    await expect.poll(() => statusOf(body.id)).toBe('running');
+    expect((await get(body.id, '?wait=20')).body).toMatchObject({ status: 'expired', error: { code: 'expired' } });
+  });
+});
+
+describe('cancel', () => {
+  test('ends one that is queued, once and for all', async () => {
+    const held = await holdWorker(millrace);
+    const { body } = await millrace.predict('slow', quick());
+    const canceled = await act(body.id, 'cancel');
+    expect(canceled.status).toBe(200);
+    expect(canceled.body).toMatchObject({ id: body.id, status: 'canceled', output: null, error: { code: 'canceled' } });
+    expect((await act(body.id, 'cancel')).body).toEqual(canceled.body);
+    await held.release();
+    expect(await statusOf(body.id)).toBe('canceled');
+  });
+
+  test('throws away the result of one that is running', async () => {
+    const held = await holdWorker(millrace);
+    expect(await statusOf(held.id)).toBe('running');
+    const canceled = await act(held.id, 'cancel');
+    expect(canceled.body).toMatchObject({ status: 'canceled', attempts: 1 });
+    const next = await millrace.predict('slow', quick(), { prefer: 'wait=10' });
+    expect(next.body.status).toBe('succeeded');
+    expect(await statusOf(held.id)).toBe('canceled');
+  });
+
+  test('is refused for what has ended otherwise, and for what is not there', async () => {
+    const done = await millrace.predict('slow', quick(), { prefer: 'wait=10' });
+    const refused = await act(done.body.id, 'cancel');
+    expect([refused.status, refused.body.code]).toEqual([409, 'conflict']);
+    const unknown = await act('01234567-0123-7000-8000-000000000000', 'cancel');
+    expect([unknown.status, unknown.body.code]).toEqual([404, 'prediction_not_found']);
+    expect((await act('nonsense', 'cancel')).status).toBe(404);
+  });
+
+  test('of one in a micro-batch leaves the others', async () => {
+    const held = await holdWorker(millrace);
+    const three = await Promise.all([quick(), quick(), quick()].map((body) => millrace.predict('slow', body)));
+    await act(three[1]?.body.id, 'cancel');
+    await held.release();
+    const ends = await Promise.all(three.map(({ body }) => get(body.id, '?wait=10')));
+    expect(ends.map(({ body }) => body.status)).toEqual(['succeeded', 'canceled', 'succeeded']);
+  });
+});
+
+describe('retry', () => {
+  test('runs a canceled one again under its id, as a new attempt', async () => {
+    const held = await holdWorker(millrace);
+    const { body } = await millrace.predict('slow', { ...quick(), metadata: { mine: 1 } });
+    await act(body.id, 'cancel');
+    const retried = await act(body.id, 'retry');
+    expect(retried.status).toBe(202);
+    expect(retried.headers.get('location')).toBe(`/v1/predictions/${body.id}`);
+    expect(retried.body).toMatchObject({ id: body.id, status: 'queued', error: null, metadata: { mine: 1 } });
+    expect((await act(body.id, 'retry')).body.code).toBe('conflict');
+    await held.release();
+    expect((await get(body.id, '?wait=10')).body).toMatchObject({ id: body.id, status: 'succeeded', attempts: 1 });
+    expect((await act(body.id, 'retry')).body.code).toBe('conflict');
+  });
+
+  test('runs one again that nobody was promised', async () => {
+    const failed = await millrace.predict('stuck', { input: { x: [10 ** 15] } }, { prefer: 'wait=30' });
+    expect(failed.body).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'inference_timeout' } });
+    const retried = await act(failed.body.id, 'retry');
+    expect(retried.status).toBe(202);
+    await expect.poll(() => statusOf(failed.body.id)).toBe('running');
+    expect((await act(failed.body.id, 'cancel')).body).toMatchObject({ status: 'canceled', attempts: 2 });
+  });
+
+  test('runs one again that Redis has forgotten', async () => {
+    const held = await holdWorker(millrace);
+    const { body } = await millrace.predict('slow', quick());
+    await act(body.id, 'cancel');
+    await expect.poll(async () => (await millrace.ask('/v1/predictions?status=canceled')).text).toContain(body.id);
+    await millrace.forget(body.id);
+    expect((await act(body.id, 'retry')).status).toBe(202);
+    await held.release();
+    expect((await get(body.id, '?wait=10')).body).toMatchObject({ id: body.id, status: 'succeeded', attempts: 1 });
+  });
+});
