@@ -10,7 +10,7 @@ import { announce } from './announce.ts';
 import { startProgram, untilOneEnds } from './programs.ts';
 import { untilReady } from './readiness.ts';
 import { checkQueue, migrateDatabase } from './servers.ts';
-import { modelNames, type StartSettings } from './settings.ts';
+import { baseUrlOf, modelNames, type StartSettings } from './settings.ts';
 
 export interface LaunchOptions {
   root: string;
@@ -85,7 +85,7 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
     throw new StartError('The guard process was killed, so nothing would end the others if this one were: stopping.');
   });
   const interruptions = [ended, guardEnded, untilAborted(signal)];
-  const baseUrl = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const baseUrl = baseUrlOf(host, port);
   const ready = Promise.all([untilReady(baseUrl, signal), services.onDisk]).then(() =>
     announce({ baseUrl, models, dir, say }),
   );

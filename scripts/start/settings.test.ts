@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { modelNames, startSettings } from './settings.ts';
+import { baseUrlOf, modelNames, startSettings } from './settings.ts';
 
 describe('startSettings', () => {
   test('has a default for all, and servers of its own where none is named', () => {
@@ -17,6 +17,15 @@ describe('startSettings', () => {
   test('refuses what API or worker would refuse', () => {
     expect(() => startSettings({ PORT: '80a', ENGINES: '-1' }, '/somewhere')).toThrow(/PORT must.*\n.*ENGINES must/);
   });
+});
+
+test.each([
+  ['127.0.0.1', 'http://127.0.0.1:8080'],
+  ['0.0.0.0', 'http://127.0.0.1:8080'],
+  ['::', 'http://[::1]:8080'],
+  ['here.example', 'http://here.example:8080'],
+])('an API that listens on %s is reached at %s', (host, url) => {
+  expect(baseUrlOf(host, 8080)).toBe(url);
 });
 
 describe('modelNames', () => {

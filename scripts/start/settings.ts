@@ -31,6 +31,12 @@ export function startSettings(env: NodeJS.ProcessEnv, root: string): StartSettin
   };
 }
 
+/** Where a client on this machine reaches an API that listens on `host`, which may be all addresses. */
+export function baseUrlOf(host: string, port: number): string {
+  const near = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
+  return `http://${near.includes(':') ? `[${near}]` : near}:${port}`;
+}
+
 /** The names of the models in a model repository: the folders that hold a version with a model.onnx. */
 export function modelNames(modelsDir: string): string[] {
   return folders(modelsDir).filter((name) =>
