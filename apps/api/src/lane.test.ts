@@ -79,3 +79,23 @@ test('under any schedule nothing is lost or sent twice, order and bounds hold, a
     { numRuns: 300 },
   );
 });
+
+test('those behind a batch that fails fail with it where that is wanted', async () => {
+  const fail = Promise.withResolvers<number[]>();
+  let sent = 0;
+  const lane = new Lane<number, number>(
+    () => {
+      sent += 1;
+      return fail.promise;
+    },
+    8,
+    (run) => run(),
+    true,
+  );
+  const first = lane.add(1);
+  const behind = lane.add(2);
+  fail.reject(new Error('no answer'));
+  await expect(first).rejects.toThrow('no answer');
+  await expect(behind).rejects.toThrow('no answer');
+  expect(sent).toBe(1);
+});

@@ -7,22 +7,26 @@ export class Lane<T, R> {
   readonly #send: (items: T[]) => Promise<R[]>;
   readonly #maxItems: number;
   readonly #defer: (run: () => void) => void;
+  readonly #failsAll: boolean;
   #gathered: { item: T; resolve: (result: R) => void; reject: (error: unknown) => void }[] = [];
   #underWay = 0;
   #scheduled = false;
 
   /**
    * `send` gets 1 to `maxItems` items in the order they came and resolves to a result for each; when it rejects, just
-   * the items of that batch fail. `defer` runs a function at the end of this turn of the event loop.
+   * the items of that batch fail. `defer` runs a function at the end of this turn of the event loop. With
+   * `failsAll` those who gathered behind a failing batch fail with it: they would find out by a time-out of their own.
    */
   constructor(
     send: (items: T[]) => Promise<R[]>,
     maxItems: number,
     defer: (run: () => void) => void = (run) => void setImmediate(run),
+    failsAll = false,
   ) {
     this.#send = send;
     this.#maxItems = maxItems;
     this.#defer = defer;
+    this.#failsAll = failsAll;
   }
 
   /** How many items wait for their batch to go. */
@@ -58,6 +62,7 @@ export class Lane<T, R> {
       for (const [at, { resolve }] of batch.entries()) resolve(results[at] as R);
     } catch (error) {
       for (const { reject } of batch) reject(error);
+      if (this.#failsAll) for (const { reject } of this.#gathered.splice(0)) reject(error);
     } finally {
       this.#underWay -= 1;
       if (this.#underWay === 0) this.#flush();

@@ -40,11 +40,11 @@ import { LoadWatch } from './load.ts';
 import { createMetrics } from './metrics.ts';
 import { nearResults } from './near-results.ts';
 import { createPredict } from './predict.ts';
+import { RedisWatch } from './redis-watch.ts';
 import { createRegistryChanges } from './registry-changes.ts';
 import { Remembered } from './remembered.ts';
 import { fromStore } from './stores.ts';
 import { Streams } from './streams.ts';
-import { RedisWatch } from './redis-watch.ts';
 import { createSubmitter } from './submitter.ts';
 
 const START_TIMEOUT_MS = 10_000;

@@ -63,7 +63,7 @@ export function createSubmitter(live: LiveStore, queues: Queues, log: Logger): S
       const now = Date.now();
       for (const [other, { lane, usedAt }] of lanes)
         if (lane.gathered === 0 && now - usedAt > IDLE_MS) lanes.delete(other);
-      entry = { lane: new Lane((items) => send(target, priority, items), BATCH_MAX), usedAt: now };
+      entry = { lane: new Lane((items) => send(target, priority, items), BATCH_MAX, undefined, true), usedAt: now };
       lanes.set(name, entry);
     }
     entry.usedAt = Date.now();

@@ -118,3 +118,24 @@ test('whatever comes when, and whatever fails: each row is in one commit, and it
     { numRuns: 300 },
   );
 });
+
+test('those who wait behind a commit that fails fail with it where that is wanted', async () => {
+  const fail = Promise.withResolvers<void>();
+  let commits = 0;
+  const group = new GroupCommit<number>({
+    write: () => {
+      commits += 1;
+      return fail.promise;
+    },
+    maxRows: 10,
+    maxWaiting: 10,
+    failsAll: () => true,
+  });
+  const first = group.add(1);
+  const behind = group.add(2, 3);
+  fail.reject(new Error('no answer'));
+  await expect(first).rejects.toThrow('no answer');
+  await expect(behind).rejects.toThrow('no answer');
+  expect([commits, group.waiting]).toEqual([1, 0]);
+  await group.drain();
+});

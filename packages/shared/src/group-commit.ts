@@ -12,6 +12,8 @@ export interface GroupCommitOptions<T> {
   maxWaiting: number;
   /** Commits under way at once. */
   concurrency?: number;
+  /** Whether those who wait fail with a commit that failed so, instead of trying the same again. Not so by default. */
+  failsAll?: (error: unknown) => boolean;
 }
 
 /** More rows wait than may: the store does not keep up. */
@@ -90,6 +92,10 @@ export class GroupCommit<T> {
       for (const { done } of group) done.resolve();
     } catch (error) {
       for (const { done } of group) done.reject(error);
+      if (this.#options.failsAll?.(error)) {
+        this.#waitingRows = 0;
+        for (const { done } of this.#waiting.splice(0)) done.reject(error);
+      }
     } finally {
       this.#underWay--;
       this.#next();

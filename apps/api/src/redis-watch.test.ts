@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { RedisWatch } from './redis-watch.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+function watched() {
+  let stalled = false;
+  const waiting: (() => void)[] = [];
+  const redis = {
+    status: 'ready' as const,
+    ping: () =>
+      stalled ? new Promise<'PONG'>((resolve) => waiting.push(() => resolve('PONG'))) : Promise.resolve('PONG'),
+  };
+  const watch = new RedisWatch(redis as unknown as ConstructorParameters<typeof RedisWatch>[0]);
+  return {
+    watch,
+    stall: () => {
+      stalled = true;
+    },
+    thaw: () => {
+      stalled = false;
+      for (const answer of waiting.splice(0)) answer();
+    },
+  };
+}
+
+test('a Redis that answers is ready', async () => {
+  const { watch } = watched();
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(watch.ready).toBe(true);
+  watch.close();
+});
+
+test('one that has stopped answering is not, within half a second, until it answers again', async () => {
+  const { watch, stall, thaw } = watched();
+  await vi.advanceTimersByTimeAsync(1_000);
+  stall();
+  await vi.advanceTimersByTimeAsync(300);
+  expect(watch.ready).toBe(true);
+  await vi.advanceTimersByTimeAsync(250);
+  expect(watch.ready).toBe(false);
+  thaw();
+  await vi.advanceTimersByTimeAsync(50);
+  expect(watch.ready).toBe(true);
+  watch.close();
+});
