@@ -70,6 +70,8 @@ export function buildApp(means: AppMeans): FastifyInstance {
     keepAliveTimeout: 72_000,
     routerOptions: { maxParamLength: 300 },
     genReqId: requestIds(),
+    // A child for each request costs more than its hit; what is logged of a request names its id itself.
+    childLoggerFactory: (logger) => logger,
     // Who is connected already is answered, with `Connection: close`: a rolling restart fails no request.
     return503OnClosing: false,
     forceCloseConnections: 'idle',

@@ -49,7 +49,8 @@ export function asApiError(error: unknown): ApiError {
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = asApiError(error);
   const body = problemOf(known, request.id);
-  if (body.status >= 500) request.log.error({ err: known.cause ?? known, code: known.code }, 'request failed');
+  if (body.status >= 500)
+    request.log.error({ err: known.cause ?? known, code: known.code, reqId: request.id }, 'request failed');
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
   if (known.code === 'queue_full') reply.header('ratelimit', `"queue";r=0;t=${known.retryAfterS ?? 1}`);
   if (known.code === 'not_cached') reply.header('cache-status', 'millrace; fwd=miss');

@@ -34,7 +34,21 @@ export interface QueueEstimate {
   estimatedCompletionAt: number;
 }
 
-const iso = (ms: number | null): string => (ms === null ? 'null' : `"${new Date(ms).toISOString()}"`);
+// Predictions of a batch share their times, and writing one costs more than finding it.
+const isoTexts = new Map<number, string>();
+const ISO_KEPT = 1_000;
+
+function iso(ms: number | null): string {
+  if (ms === null) return 'null';
+  let text = isoTexts.get(ms);
+  if (text === undefined) {
+    text = `"${new Date(ms).toISOString()}"`;
+    if (isoTexts.size >= ISO_KEPT) isoTexts.clear();
+    isoTexts.set(ms, text);
+  }
+  return text;
+}
+
 const round = (ms: number | null): string => (ms === null ? 'null' : String(Math.round(ms * 1000) / 1000));
 
 /** The JSON text of a prediction. Its `result` goes in as it is. */

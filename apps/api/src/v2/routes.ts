@@ -43,7 +43,8 @@ function routes(app: FastifyInstance, means: V2Means): void {
     if (error instanceof V2Error) return reply.code(error.status).send({ error: error.message });
     const known = asApiError(error);
     const status = statusOf(known);
-    if (status >= 500) request.log.error({ err: known.cause ?? known, code: known.code }, 'request failed');
+    if (status >= 500)
+      request.log.error({ err: known.cause ?? known, code: known.code, reqId: request.id }, 'request failed');
     if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
     return reply.code(status).send({ error: messageOf(known) });
   });
