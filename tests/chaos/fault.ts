@@ -29,20 +29,24 @@ export interface Fault {
   run(context: Context): Promise<number | undefined>;
 }
 
-/**
- * Seconds from the healing until a new question is answered and all that was promised has ended: recovery is not the
- * first sign of life.
- */
-export async function recovery(stage: Stage, healedAtMs: number): Promise<number> {
+export interface Recovery {
+  /** Seconds from the healing until a new question is answered. */
+  answersS: number;
+  /** Seconds from the healing until all that was promised before has ended: this depends on how much that was. */
+  endedS: number;
+}
+
+export async function recovery(stage: Stage, healedAtMs: number): Promise<Recovery> {
   const deadline = Date.now() + 60_000;
   for (;;) {
     const { status } = await stage.client.ask(quick(), { timeoutMs: 5_000, waitS: 5 });
     if (status === 200) break;
-    if (Date.now() > deadline) return Number.POSITIVE_INFINITY;
+    if (Date.now() > deadline) return { answersS: Number.POSITIVE_INFINITY, endedS: Number.POSITIVE_INFINITY };
     await delay(20);
   }
+  const answersS = (Date.now() - healedAtMs) / 1_000;
   await untilEnded(stage);
-  return (Date.now() - healedAtMs) / 1_000;
+  return { answersS, endedS: (Date.now() - healedAtMs) / 1_000 };
 }
 
 /** How long the slowest of some replies took; 0 for none. */

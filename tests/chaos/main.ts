@@ -59,8 +59,10 @@ async function play(fault: Fault, on: Servers): Promise<Result> {
   };
   try {
     const healedAt = await fault.run(context);
-    const recoveryS = healedAt === undefined ? null : await recovery(stage, healedAt);
+    const recovered = healedAt === undefined ? null : await recovery(stage, healedAt);
+    const recoveryS = recovered?.answersS ?? null;
     if (recoveryS !== null && recoveryS > GOAL_RECOVERY_S) problems.push(`recovered after ${recoveryS} s`);
+    if (recovered) notes.push(`all promises kept after ${recovered.endedS.toFixed(1)} s`);
     const { problems: more, ...verdict } = await verify(stage);
     problems.push(...more);
     const told = { how: fault.how, notes: notes.join('; '), problems: problems.slice(0, 20), short: options.short };

@@ -5,6 +5,7 @@ import type { Keys } from '@millrace/shared/keys';
 import type { Connection } from '@millrace/shared/redis';
 import { DelayedError, Worker } from 'bullmq';
 import type { Logger } from 'pino';
+import { HandedBack } from './dispatcher.ts';
 
 /** BullMQ looks for jobs without a lock this often; two looks move one back. The janitor frees those of dead workers. */
 const STALLED_INTERVAL_MS = 500;
@@ -48,8 +49,9 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
         await means.compute(model, version, ids);
       } catch (error) {
         // Whatever it was (a version not here yet, an engine that cannot start), the job stays: nothing is lost.
-        log.warn({ err: error, model, job: job.id }, 'a job is handed back');
-        await job.moveToDelayed(Date.now() + HAND_BACK_MS, token);
+        const stopping = error instanceof HandedBack;
+        if (!stopping) log.warn({ err: error, model, job: job.id }, 'a job is handed back');
+        await job.moveToDelayed(Date.now() + (stopping ? 0 : HAND_BACK_MS), token);
         throw new DelayedError();
       } finally {
         active -= 1;

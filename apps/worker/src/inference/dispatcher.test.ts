@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Dispatcher } from './dispatcher.ts';
+import { Dispatcher, HandedBack } from './dispatcher.ts';
 
 test('what gathers while a batch runs goes together, versions taking turns', async () => {
   const runs: { key: string; items: number[]; end: () => void }[] = [];
@@ -68,4 +68,17 @@ test('every item runs once, in batches within bounds, and a failed run fails jus
     ),
     { numRuns: 200 },
   );
+});
+
+test('a worker that stops hands back what it has not begun, and ends what it has', async () => {
+  const begun = Promise.withResolvers<void>();
+  const dispatcher = new Dispatcher<number>(() => 1);
+  const first = dispatcher.add('a', [1], 4, () => begun.promise);
+  const second = dispatcher.add('a', [2], 4, () => begun.promise);
+  dispatcher.handBack();
+  await expect(second).rejects.toThrow(HandedBack);
+  await expect(dispatcher.add('a', [3], 4, () => begun.promise)).rejects.toThrow(HandedBack);
+  begun.resolve();
+  await first;
+  expect([dispatcher.inFlight, dispatcher.waiting]).toEqual([0, 0]);
 });

@@ -15,10 +15,16 @@ interface Gathering<T> {
   run: (items: T[]) => Promise<void>;
 }
 
+/** The worker stops: what had not begun goes back to the queue at once, for others. */
+export class HandedBack extends Error {
+  override name = 'HandedBack';
+}
+
 export class Dispatcher<T> {
   readonly #inFlightMax: () => number;
   readonly #gathering = new Map<string, Gathering<T>>();
   #inFlight = 0;
+  #closed = false;
 
   /** `inFlightMax` batches are under way at once: one for each engine, and one more that is made ready meanwhile. */
   constructor(inFlightMax: () => number) {
@@ -40,6 +46,7 @@ export class Dispatcher<T> {
    * together, at most `maxItems` unless one caller brings more.
    */
   add(key: string, items: T[], maxItems: number, run: (items: T[]) => Promise<void>): Promise<void> {
+    if (this.#closed) return Promise.reject(new HandedBack('the worker stops'));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const batch = { items, resolve, reject };
     const gathering = this.#gathering.get(key);
@@ -47,6 +54,14 @@ export class Dispatcher<T> {
     else this.#gathering.set(key, { batches: [batch], maxItems, run });
     this.#pump();
     return promise;
+  }
+
+  /** Begins nothing more: what waits, and what still comes, is rejected with HandedBack. What runs goes on. */
+  handBack(): void {
+    this.#closed = true;
+    const batches = [...this.#gathering.values()].flatMap((gathering) => gathering.batches);
+    this.#gathering.clear();
+    for (const { reject } of batches) reject(new HandedBack('the worker stops'));
   }
 
   #pump(): void {
