@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
+import { settings } from '@millrace/shared/config';
+import { Deployment } from 'kubernetes-models/apps/v1';
+import { Job } from 'kubernetes-models/batch/v1';
+import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
+import { ConfigMap, Secret, Service } from 'kubernetes-models/v1';
+import { describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+
+const DIR = path.resolve(import.meta.dirname, '../../deploy/kubernetes');
+const KINDS = { ConfigMap, Secret, Deployment, Service, PodDisruptionBudget, Job, ScaledObject };
+
+// biome-ignore lint/suspicious/noExplicitAny: a manifest is of any kind until it is validated.
+type Manifest = any;
+
+const manifests: { name: string; value: Manifest }[] = readdirSync(DIR)
+  .filter((file) => file.endsWith('.yaml'))
+  .flatMap((file) =>
+    parseAllDocuments(readFileSync(path.join(DIR, file), 'utf8')).map((document) => {
+      const value = document.toJS({ maxAliasCount: 0 });
+      return { name: `${file} ${value.kind} ${value.metadata.name}`, value };
+    }),
+  );
+
+describe('manifests', () => {
+  test.each(manifests)('$name fits the schema of its kind', ({ value }) => {
+    const Model = KINDS[value.kind as keyof typeof KINDS] as unknown as new (json: Manifest) => { validate(): void };
+    expect(Model, `kind ${value.kind}`).toBeDefined();
+    expect(() => new Model(value).validate()).not.toThrow();
+  });
+
+  test('a wrong field is found out, so the check can fail', () => {
+    const [deployment] = manifests.filter(({ value }) => value.kind === 'Deployment');
+    const wrong = structuredClone(deployment?.value);
+    wrong.spec.template.spec.containers[0].ports[0].containerPort = 'eighty';
+    expect(() => new Deployment(wrong).validate()).toThrow();
+  });
+
+  test('every setting they name is one of ours', () => {
+    const known = new Set(settings.map(({ name }) => name));
+    const named = manifests.flatMap(({ value }) => Object.keys(value.data ?? value.stringData ?? {}));
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
+});
