@@ -1,11 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DTYPES, type Dtype, type TensorMap } from '@millrace/shared/tensor';
 import { newData } from '@millrace/shared/tensor-data';
 import { tensorRowText } from '@millrace/shared/tensor-rows';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { onnxModel } from '../../../../tests/support/onnx-builder.ts';
 import {
   centered,
   identity,
@@ -197,3 +200,64 @@ test('runs wait their turn, and closing kills what is not done by the deadline',
   expect((await ends).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   await expect(other.run(version, [longRow(1)])).rejects.toThrow('closed');
 });
+
+test('memory is flat over 100 loads and unloads, and sessions beyond the budget are given up, least used first', {
+  timeout: 60_000,
+}, async () => {
+  const levels: number[] = [];
+  const watching = pino(
+    { level: 'debug' },
+    {
+      write: (line: string) => {
+        const { msg, residentBytes } = JSON.parse(line) as Record<string, unknown>;
+        if (msg === 'engine loaded') levels.push(residentBytes as number);
+      },
+    },
+  );
+  const weights = Buffer.alloc(8 * MIB, 1);
+  const bytes = onnxModel({
+    nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 1024] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2048] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [1024, 2048], data: weights }],
+  });
+  const version = versionOf(bytes);
+  const row = floatRow([1, 1024], ...new Array<number>(1024).fill(0));
+  const unloading = createEnginePool(options({ log: watching }));
+  for (let i = 0; i < 100; i++) {
+    expect(await unloading.run({ ...version, key: `u${i}` }, [row])).toMatchObject([{ ok: true }]);
+    await unloading.unload(`u${i}`);
+  }
+  expect(levels[99]! - levels[20]!).toBeLessThan(30 * MIB);
+  await unloading.close(0);
+  levels.length = 0;
+  const budgeted = createEnginePool(options({ log: watching, recycleBytes: 300 * MIB }));
+  for (let i = 0; i < 60; i++)
+    expect(await budgeted.run({ ...version, key: `b${i}` }, [row])).toMatchObject([{ ok: true }]);
+  expect(Math.max(...levels)).toBeLessThan(300 * MIB);
+  await budgeted.close(0);
+});
+
+test.skipIf(process.platform !== 'linux')(
+  'an engine dies with its worker, also in a run that never ends',
+  { timeout: 30_000 },
+  async () => {
+    const version = versionOf(spinner());
+    const source = `
+    import { Engine } from '${new URL('./engine.ts', import.meta.url).href}';
+    const engine = await Engine.start({ threads: 1, memoryLimitBytes: 2e9 });
+    const { session } = await engine.load(${JSON.stringify({ modelPath: version.modelPath, handler: null, entities: {}, labels: {} })}, 9999);
+    engine.run(session, [${JSON.stringify(longRow(1e15))}], 60_000).catch(() => {});
+    process.stdout.write(String(engine.pid));
+  `;
+    const worker = spawn(process.execPath, ['--input-type=module', '-e', source], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const pid = Number(String((await once(worker.stdout!, 'data'))[0]));
+    const isAlive = () => existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    expect(isAlive()).toBe(true);
+    worker.kill('SIGKILL');
+    await once(worker, 'exit');
+    await vi.waitFor(() => expect(isAlive()).toBe(false), { timeout: 5_000 });
+  },
+);

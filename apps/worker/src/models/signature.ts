@@ -25,6 +25,9 @@ const OTHER_TYPES: Readonly<Record<number, string>> = {
   21: 'uint4',
   22: 'int4',
   23: 'float4e2m1',
+  24: 'float8e8m0',
+  25: 'uint2',
+  26: 'int2',
 };
 
 /** Refuses, before anything loads it, a model whose inputs or outputs cannot be carried. Throws RefusedModelError. */

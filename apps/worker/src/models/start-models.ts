@@ -2,6 +2,7 @@
  * The models of this worker: finds them in the folder, verifies and registers what is new, and tells which versions can
  * be run here. A version is run when it is ready (or draining) in the registry and its files here have its digest.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { canonicalJson } from '@millrace/shared/canonical-json';
 import type { Config } from '@millrace/shared/config';
 import type { FoundVersion } from '@millrace/shared/model-folder';
@@ -26,6 +27,8 @@ export interface Models {
   onChange(callback: () => void): () => void;
   /** Looks at the folder and the registry now instead of at the next interval. Rejects only on a bug. */
   refresh(): Promise<void>;
+  /** Looks at the registry alone: for who is told that it has changed. */
+  relist(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -41,6 +44,11 @@ export interface ModelsMeans {
 
 // Loading every one of a great many models into every engine would take longer than the first requests can wait.
 const PRELOAD_MAX = 16;
+// Each of a thousand versions that become ready one after the other would list all the others: what takes long is given
+// a rest as many times as long.
+const REST = 4;
+const REST_MAX_MS = 1_000;
+const SHORT_MS = 10;
 const MIB = 1_048_576;
 
 /** Looks once before it resolves: what was registered before can be run then; what is new is verified afterwards. */
@@ -61,6 +69,8 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> | undefined;
   let settling: Promise<void> = Promise.resolve();
+  let relisting: Promise<void> | undefined;
+  let asked = false;
 
   async function look(): Promise<void> {
     const news = await watch.look(now());
@@ -81,7 +91,30 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
       if (version?.state === 'ready') await registry.setState(version, 'draining', GONE);
     }
     await retireDrained(registry, registered, now(), means.hasWork);
-    await settle(news.gone.length > 0 ? await registry.list() : registered);
+    await relist();
+  }
+
+  /** One at a time, and one more for all who ask meanwhile. */
+  function relist(): Promise<void> {
+    asked = true;
+    relisting ??= list()
+      .catch((error: unknown) => {
+        if (!closed) log.error({ err: error }, 'registry out of reach');
+      })
+      .finally(() => {
+        relisting = undefined;
+      });
+    return relisting;
+  }
+
+  async function list(): Promise<void> {
+    while (asked && !closed) {
+      asked = false;
+      const started = performance.now();
+      await settle(await registry.list());
+      const tookMs = performance.now() - started;
+      if (asked && tookMs > SHORT_MS) await delay(Math.min(REST * tookMs, REST_MAX_MS), undefined, { ref: false });
+    }
   }
 
   /** Verifies what the registry does not know yet; the look does not wait for it. */
@@ -93,7 +126,7 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
     }
     const work = registerFound({ found, known, registry, verifier, log, now })
       .then(async (changed) => {
-        if (changed && !closed) await settle(await registry.list());
+        if (changed && !closed) await relist();
       })
       .catch((error: unknown) => {
         // The registry is out of reach, most likely: the next look tries again.
@@ -160,12 +193,16 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
     return looking;
   };
 
-  const schedule = (): void => {
-    timer = setTimeout(() => void refresh().then(() => closed || schedule()), config.scanMs).unref();
+  const schedule = (afterMs: number): void => {
+    timer = setTimeout(() => void scan(), afterMs).unref();
+  };
+  const scan = async (): Promise<void> => {
+    const started = performance.now();
+    await refresh();
+    if (!closed) schedule(Math.max(config.scanMs, REST * (performance.now() - started)));
   };
 
-  await refresh();
-  schedule();
+  await scan();
   return {
     ready: () => ready,
     onChange(callback) {
@@ -173,6 +210,7 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
       return () => callbacks.delete(callback);
     },
     refresh,
+    relist,
     async close() {
       closed = true;
       clearTimeout(timer);
