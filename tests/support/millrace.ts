@@ -5,13 +5,14 @@
 import path from 'node:path';
 import { type Config, loadConfig } from '@millrace/shared/config';
 import { keysFor } from '@millrace/shared/keys';
-import { Redis } from 'ioredis';
+import { connectRedis } from '@millrace/shared/redis';
 import pino from 'pino';
-import { afterAll, beforeAll, inject, vi } from 'vitest';
+import { afterAll, beforeAll, vi } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
 import { checkAnswer } from './openapi-check.ts';
 import { createTestDatabase } from './test-database.ts';
 import { testPrefix } from './test-prefix.ts';
+import { redisEnv } from './test-redis.ts';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 
 export const ROOT_MODELS = path.resolve(import.meta.dirname, '../../models');
@@ -64,7 +65,7 @@ export interface Millrace {
 export async function startMillrace(options: MillraceOptions): Promise<Millrace> {
   const database = await createTestDatabase();
   const env: Record<string, string> = {
-    REDIS_URL: inject('redisUrl'),
+    ...redisEnv(),
     DATABASE_URL: database.url,
     KEY_PREFIX: testPrefix(),
     MODELS_DIR: options.modelsDir ?? ROOT_MODELS,
@@ -99,7 +100,13 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     const text = await response.text();
     const type = response.headers.get('content-type') ?? '';
     const parsed = type.includes('json') && text !== '' ? JSON.parse(text) : text;
-    checkAnswer(api.app, { method, path: where, status: response.status, headers: response.headers, body: parsed });
+    await checkAnswer(api.app, {
+      method,
+      path: where,
+      status: response.status,
+      headers: response.headers,
+      body: parsed,
+    });
     return { status: response.status, headers: response.headers, body: parsed as T, text };
   };
   const millrace: Millrace = {
@@ -116,7 +123,7 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     ask,
     predict: (model, body, headers = {}) => ask(`/v1/models/${model}/predictions`, { body, headers }),
     async forget(id) {
-      const redis = new Redis(config.redisUrl);
+      const redis = connectRedis(config.redisUrl, 'blocking', { cluster: config.redisCluster });
       await redis.del(millrace.keys.live(id), millrace.keys.task(id));
       redis.disconnect();
     },

@@ -15,11 +15,13 @@ import type { Finder } from './finder.ts';
 import type { HttpMetrics } from './http-metrics.ts';
 import { parseJson } from './json-body.ts';
 import type { Listing } from './listing.ts';
+import { collectRoutes } from './openapi/document.ts';
 import type { Predict } from './predict.ts';
 import { registerProblems, sendProblem } from './problems.ts';
 import type { RegistryChanges } from './registry-changes.ts';
 import type { Remembered } from './remembered.ts';
 import { countAnswers, countFailed } from './request-counts.ts';
+import { registerDocuments } from './routes/documents.ts';
 import { registerEntities } from './routes/entities.ts';
 import { registerModels } from './routes/models.ts';
 import { type Checks, registerOperations } from './routes/operations.ts';
@@ -98,6 +100,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
   );
   // Answers are rendered by hand or small: no serialiser is compiled from their schemas.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  const documented = collectRoutes(app);
   registerProblems(app, { methodsOf: collectMethods(app), onError: countFailed(means.metrics) });
   countAnswers(app, means.metrics);
 
@@ -109,6 +112,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
   registerModels(app, { ...means, tenantOf });
   registerEntities(app, { ...means, tenantOf });
   registerOperations(app, means);
+  registerDocuments(app, documented);
   registerWebhooks(app, { ...means.webhooks, tenantOf, publicUrl: config.publicUrl });
   registerV2(app, {
     ...means,

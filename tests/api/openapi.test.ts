@@ -1,0 +1,49 @@
+import { ERRORS } from '@millrace/shared/errors';
+import { describe, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+
+const MODEL = 'drug-interaction';
+const millrace = useMillrace({ models: [MODEL] });
+// biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document, looked at here and there.
+const load = async (): Promise<any> => (await millrace.ask('/openapi.json')).body;
+
+describe('the OpenAPI document', () => {
+  test('has examples that are answered', async () => {
+    const { paths } = await load();
+    const { examples } = paths['/v1/models/{model}/predictions'].post.requestBody.content['application/json'];
+    for (const { value } of Object.values<{ value: unknown }>(examples)) {
+      const answer = await millrace.predict(MODEL, value, { prefer: 'wait=10' });
+      expect([answer.status, answer.body.status]).toEqual([200, 'succeeded']);
+    }
+    const alias = paths['/v1/models/{model}/aliases/{alias}'].put.requestBody.content['application/json'].examples;
+    const path = `/v1/models/${MODEL}/aliases/production`;
+    const set = await millrace.ask(path, { method: 'PUT', body: alias.production.value });
+    expect([set.status, set.body.aliases]).toEqual([200, { production: '1' }]);
+    expect((await millrace.ask(path, { method: 'DELETE' })).status).toBe(204);
+  });
+
+  test('names every error that a route can answer with', async () => {
+    const text = JSON.stringify((await load()).paths);
+    // As the `error` of a prediction alone, of the worker, and of what is to come.
+    const elsewhere = ['inference_failed', 'inference_timeout', 'worker_lost', 'expired', 'canceled'];
+    const others = [...elsewhere, 'unauthorized', 'digest_mismatch', 'method_not_allowed'];
+    const missing = Object.keys(ERRORS).filter((code) => !text.includes(`"${code}"`) && !others.includes(code));
+    expect(missing).toEqual([]);
+  });
+
+  test('has an operation id for each operation, and each once', async () => {
+    const { paths } = await load();
+    const ids = Object.values<object>(paths).flatMap((path) =>
+      Object.values<{ operationId: string }>(path as never).map(({ operationId }) => operationId),
+    );
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.length).toBeGreaterThan(30);
+  });
+
+  test('is a page to read, which needs nothing from elsewhere', async () => {
+    const page = await millrace.ask('/docs');
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(page.text).toContain('createPrediction');
+    expect(page.text).not.toMatch(/<script|https?:\/\/(?!example\.com)/);
+  });
+});
