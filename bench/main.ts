@@ -46,7 +46,9 @@ async function run(options: Options): Promise<Results> {
       if (live) process.stdout.write('\r\x1b[K');
       console.log(table(scenario, result));
     } catch (error) {
-      throw new Error(`The scenario ${scenario.name} failed: ${(error as Error).message}`, { cause: error });
+      // The others may still say something; the exit code tells.
+      console.error(`The scenario ${scenario.name} failed:`, error);
+      process.exitCode = 1;
     } finally {
       await stage.close();
     }

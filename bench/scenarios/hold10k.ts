@@ -56,6 +56,9 @@ async function hold({ questions }: Bench, rival: Rival): Promise<RivalFigures> {
   const ms = answers.map((answer) => answer.ms);
   const good = answers.filter(({ status }) => status === 200);
   if (rival.name !== 'echo') await check(questions, answers);
+  const [bad] = answers.filter(({ status }) => status !== 200);
+  if (bad)
+    console.warn(`${rival.name}, one of ${answers.length - good.length}: ${bad.status} ${bad.body.slice(0, 300)}`);
   const api = rival.parts.find(({ role }) => role === 'api');
   return {
     rps: good.length / seconds,
