@@ -1,4 +1,5 @@
 /** The registry in Postgres as the models of a worker use it; every change is announced to all processes. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from '@millrace/shared/db';
 import { upsertEntitySet } from '@millrace/shared/entities-store';
 import { newestSetQuery } from '@millrace/shared/entity-queries';
@@ -19,7 +20,7 @@ export function createRegistryPort(means: {
   readThrough: ReadThrough;
 }): RegistryPort {
   const { pool, redis, keys, readThrough } = means;
-  const announce = () => announceRegistryChange({ redis, keys, readThrough, tenant: TENANT });
+  const announce = createAnnouncer(() => announceRegistryChange({ redis, keys, readThrough, tenant: TENANT }));
   return {
     async list() {
       return (await loadOwnModels(pool, TENANT)).flatMap(({ versions }) => versions);
@@ -27,7 +28,8 @@ export function createRegistryPort(means: {
     async register(version) {
       try {
         const { outcome } = await registerVersion(pool, version);
-        if (outcome !== 'known') await announce();
+        // What is loading is told of when it is ready or has failed: that comes next.
+        if (outcome !== 'known' && version.state !== 'loading') await announce();
         return outcome === 'known' ? 'known' : 'registered';
       } catch (error) {
         if (error instanceof ApiError && error.code === 'digest_mismatch') return 'conflict';
@@ -41,5 +43,30 @@ export function createRegistryPort(means: {
       await upsertEntitySet(pool, TENANT, entity, rows, digest);
       await readThrough.invalidate(newestSetQuery(TENANT, entity));
     },
+  };
+}
+
+/** The longest that a change may go untold while others come one upon the other. */
+const UNTOLD_MS = 250;
+
+/**
+ * Tells of a change at once, and of all that come within the next quarter of a second together: thousands of new
+ * versions would otherwise have every process read the whole registry anew for each. Resolves when the change is told.
+ */
+function createAnnouncer(tell: () => Promise<void>): () => Promise<void> {
+  let next: Promise<void> | undefined;
+  let last: Promise<void> = Promise.resolve();
+  let lastAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    next ??= last
+      .catch(() => {})
+      .then(() => delay(Math.max(0, lastAt + UNTOLD_MS - performance.now())))
+      .then(() => {
+        lastAt = performance.now();
+        last = tell();
+        next = undefined;
+        return last;
+      });
+    return next;
   };
 }

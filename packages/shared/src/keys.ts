@@ -35,6 +35,8 @@ export interface Keys {
   idempotency(tenant: string, hashed: string): string;
   /** Heartbeat of a worker process. */
   worker(shard: number, workerId: string): string;
+  /** Pub/sub channel on which a shard's models are named when they get work: see submit.lua. */
+  doorbell(shard: number): string;
   /** Pub/sub channel on which registry changes are told. */
   registryChannel(): string;
 }
@@ -57,6 +59,7 @@ export function keysFor(prefix: string): Keys {
     query: (name) => `${prefix}:c:${name}`,
     idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,
     worker: (shard, workerId) => `${tag(shard)}hb:${workerId}`,
+    doorbell: (shard) => `${tag(shard)}bell`,
     registryChannel: () => `${prefix}:registry`,
   };
 }

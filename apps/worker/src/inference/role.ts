@@ -1,5 +1,5 @@
 /** The role `inference`: models, engines, and a consumer for each model that can be run here. */
-import { shardOf } from '@millrace/shared/ids';
+import { SHARDS, shardOf } from '@millrace/shared/ids';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
@@ -11,6 +11,7 @@ import { type ModelVersionHandle, startModels } from '../models/start-models.ts'
 import { createRegistryPort } from '../registry-adapter.ts';
 import { compute } from './compute.ts';
 import { type Consumer, startConsumer } from './consumer.ts';
+import { Consumers } from './consumers.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { startHeartbeat } from './heartbeat.ts';
 
@@ -48,52 +49,64 @@ export async function startInferenceRole(base: Base): Promise<void> {
 
   const byName = new Map<string, ModelVersionHandle>();
   const means = { live, cache, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
-  const consumers = new Map<string, Consumer>();
+  const listener = connect('blocking', 'registry');
+  closers.push('registry listener', () => listener.disconnect());
+  const consumers = new Consumers({
+    redis,
+    keys,
+    log,
+    listen: () => {
+      const doorbells = Array.from({ length: SHARDS }, (_, shard) => keys.doorbell(shard));
+      listener.subscribe(...doorbells).catch((error: unknown) => log.warn({ err: error }, 'no doorbells'));
+    },
+    open: (model) =>
+      startConsumer(model, {
+        connect: () => connect('blocking', `jobs-${model}`),
+        keys,
+        workerId: id,
+        concurrency: config.workerConcurrency,
+        lockMs: config.lockMs,
+        compute: runJob,
+        onLocksLost: (count) => metrics.lockLost(count),
+        log,
+      }),
+  });
 
   async function runJob(model: string, version: string, ids: string[]): Promise<void> {
     const handle = byName.get(`${model}\n${version}`);
     if (!handle) throw new Error(`version ${version} of '${model}' is not ready in this worker`);
     const target = { ...handle, shard: shardOf(model) };
-    await dispatcher.add(handle.version.digest, ids, Math.max(handle.loaded.maxBatch, 1), (some) =>
-      compute(means, target, some),
+    // By name too: models with the same files have predictions in different shards.
+    await dispatcher.add(
+      `${model}\n${version}\n${handle.version.digest}`,
+      ids,
+      Math.max(handle.loaded.maxBatch, 1),
+      (some) => compute(means, target, some),
     );
   }
 
   function settle(): void {
     byName.clear();
     for (const handle of models.ready()) byName.set(`${handle.version.model}\n${handle.version.version}`, handle);
-    for (const model of new Set(models.ready().map(({ version }) => version.model))) {
-      if (consumers.has(model)) continue;
-      consumers.set(
-        model,
-        startConsumer(model, {
-          connect: () => connect('blocking', `jobs-${model}`),
-          keys,
-          workerId: id,
-          concurrency: config.workerConcurrency,
-          lockMs: config.lockMs,
-          compute: runJob,
-          onLocksLost: (count) => metrics.lockLost(count),
-          log,
-        }),
-      );
-    }
+    consumers.serve(new Set(models.ready().map(({ version }) => version.model)));
   }
   settle();
   const stopListening = models.onChange(settle);
 
   // Told at once of promotions and retirements made elsewhere; the next scan would find them as well.
-  const listener = connect('blocking', 'registry');
-  closers.push('registry listener', () => listener.disconnect());
-  listener.on('message', () => void models.refresh());
-  await listener.subscribe(keys.registryChannel());
+  const registryChannel = keys.registryChannel();
+  listener.on('message', (channel, message) => {
+    if (channel === registryChannel) void models.relist();
+    else consumers.ring(message);
+  });
+  await listener.subscribe(registryChannel);
 
   const heartbeat = startHeartbeat({
     redis,
     keys,
     workerId: id,
     intervalMs: config.heartbeatMs,
-    models: () => [...consumers.keys()],
+    models: () => consumers.open.map(({ model }) => model),
     log,
   });
   closers.push('heartbeat', () => heartbeat.close());
@@ -102,12 +115,16 @@ export async function startInferenceRole(base: Base): Promise<void> {
     await models.close();
   });
   closers.push('consumers', async () => {
-    await Promise.all([...consumers.values()].map((consumer) => consumer.close()));
+    // In this order: a job that is handed back must not be taken here again.
+    const closing = consumers.close();
+    dispatcher.handBack();
+    await closing;
   });
   metrics.gauge('millrace_worker_engines', 'Engines of this worker.', () => pool.size);
+  metrics.gauge('millrace_worker_consumers', 'Models whose queue this worker reads.', () => consumers.open.length);
   metrics.gauge('millrace_worker_held', 'Predictions held by this worker and not under way.', () => dispatcher.waiting);
   health.check('inference', () => (models.ready().length > 0 ? 'ok' : 'no version of any model is ready here'));
-  health.liveness(async () => takesWork([...consumers.values()], live));
+  health.liveness(async () => takesWork(consumers.open, live));
 }
 
 /** How long work may wait for a model while this worker neither takes nor ends any of it. */

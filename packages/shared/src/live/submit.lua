@@ -89,7 +89,11 @@ for n = 1, #KEYS do
     end
   end
 end
-if leads > 0 then redis.call('HINCRBY', stats, 's' .. priority, leads) end
+if leads > 0 then
+  redis.call('HINCRBY', stats, 's' .. priority, leads)
+  -- A worker of many models opens a consumer for this one; who missed it finds the job within a second.
+  redis.call('PUBLISH', tag .. 'bell', model)
+end
 flush(tag)
 out[#KEYS + 1] = redis.call('HMGET', stats, 's1', 't1', 's5', 't5', 's9', 't9')
 return out

@@ -1,0 +1,116 @@
+import { shardOf } from '@millrace/shared/ids';
+import { keysFor } from '@millrace/shared/keys';
+import { createQueues } from '@millrace/shared/queues';
+import { Redis } from 'ioredis';
+import pino from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import type { Consumer } from '../../apps/worker/src/inference/consumer.ts';
+import { Consumers } from '../../apps/worker/src/inference/consumers.ts';
+import { testPrefix } from '../support/test-prefix.ts';
+
+const names = (count: number) => Array.from({ length: count }, (_, n) => `m${n}`);
+const jobOf = (model: string) => [`p-${model}`] as const;
+
+let redis: Redis;
+let now = 1_000_000;
+let opened: string[] = [];
+let closed: string[] = [];
+let listening = 0;
+const busy = new Set<string>();
+
+function consumers(prefix = testPrefix()): { consumers: Consumers; keys: ReturnType<typeof keysFor> } {
+  const keys = keysFor(prefix);
+  const open = (model: string): Consumer => {
+    opened.push(model);
+    const lastMoveAt = now;
+    return {
+      model,
+      lastMoveAt,
+      get active() {
+        return busy.has(model) ? 1 : 0;
+      },
+      close: async () => void closed.push(model),
+    };
+  };
+  const means = {
+    redis,
+    keys,
+    open,
+    listen: () => {
+      listening += 1;
+    },
+    log: pino({ level: 'silent' }),
+    now: () => now,
+  };
+  return { consumers: new Consumers(means), keys };
+}
+
+beforeAll(() => {
+  redis = new Redis(inject('redisUrl'));
+});
+afterAll(() => redis.disconnect());
+beforeEach(() => {
+  opened = [];
+  closed = [];
+  listening = 0;
+  busy.clear();
+});
+
+describe('consumers', () => {
+  test('of 64 models all are open, and no doorbell is listened to', async () => {
+    const { consumers: some } = consumers();
+    some.serve(new Set(names(64)));
+    expect(opened).toEqual(names(64));
+    expect(listening).toBe(0);
+    now += 3_600_000;
+    await some.sweep();
+    expect(closed).toEqual([]);
+    await some.close();
+    expect(closed.sort()).toEqual(names(64).sort());
+  });
+
+  test('of more, those open that are rung for', async () => {
+    const { consumers: some } = consumers();
+    some.serve(new Set(names(65)));
+    await some.sweep();
+    expect([opened, listening]).toEqual([[], 1]);
+    some.ring('m3');
+    some.ring('m3');
+    some.ring('another worker serves this one');
+    expect(opened).toEqual(['m3']);
+    await some.close();
+  });
+
+  test('work that nobody rang for is found, waiting or left behind', async () => {
+    const { consumers: some, keys } = consumers();
+    const queues = createQueues(redis, keys, () => {});
+    const model = names(2_000).findLast((name) => shardOf(name) === 3) as string;
+    await queues.add(model, '1', [], 5, ...jobOf(model));
+    // What a killed worker held is active, and nobody's.
+    await redis.lpush(`${keys.bull(shardOf('m7'))}:m7:active`, 'p-left');
+    await redis.zadd(`${keys.bull(shardOf('m8'))}:m8:delayed`, 1, 'p-back');
+    some.serve(new Set(names(2_000)));
+    await some.sweep();
+    expect(opened.sort()).toEqual(['m7', 'm8', model].sort());
+    await Promise.all([some.close(), queues.close()]);
+  });
+
+  test('beyond 64 the idle are closed after a minute, beyond 192 at once, and the busy never', async () => {
+    const { consumers: some } = consumers();
+    const models = names(300);
+    some.serve(new Set(models));
+    busy.add('m0');
+    for (const model of models.slice(0, 100)) some.ring(model);
+    now += 59_000;
+    await some.sweep();
+    expect(closed).toEqual([]);
+    now += 1_001;
+    await some.sweep();
+    expect(closed).toEqual(models.slice(1, 37));
+    expect(some.open).toHaveLength(64);
+    for (const model of models.slice(100)) some.ring(model);
+    expect(some.open).toHaveLength(192);
+    expect(some.open.map(({ model }) => model)).toContain('m0');
+    await some.close();
+  });
+});
