@@ -1,0 +1,102 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { HandlerContext } from './handler.ts';
+import { digestHandler, handlerFiles, importHandler } from './handler-file.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'millrace-handler-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+function write(path: string, content: string): string {
+  const full = join(dir, path);
+  mkdirSync(dirname(full), { recursive: true });
+  writeFileSync(full, content);
+  return full;
+}
+
+const context = {} as HandlerContext;
+
+test('the handler of docs/models.md does what it says', async () => {
+  const docs = readFileSync(new URL('../../../docs/models.md', import.meta.url), 'utf8');
+  const path = write('m/handler.ts', /```ts\n([\s\S]*?)```/.exec(docs)![1]!);
+  const handler = await importHandler(path, await digestHandler(path));
+  const row = handler.canonicalize({ text: 'Good, GOOD and great' }, context);
+  expect(row).toEqual([0, 2, 1]);
+  expect(
+    handler.encode(
+      [
+        [0, 2, 1],
+        [1, 0, 0],
+      ],
+      context,
+    ),
+  ).toEqual({
+    counts: { dtype: 'float32', dims: [2, 3], data: Float32Array.of(0, 2, 1, 1, 0, 0) },
+  });
+  const score = { dtype: 'float32' as const, dims: [2], data: Float32Array.of(1, -1) };
+  expect(handler.decode({ score }, [[0], [1]], context)).toEqual([{ score: 1 }, { score: -1 }]);
+  expect(() => handler.canonicalize({ text: '!' }, context)).toThrow('There is no word in the text.');
+});
+
+describe('the digest', () => {
+  test('is of every file that the handler imports from beside itself, and of no other', async () => {
+    const path = write(
+      'm/handler.ts',
+      "import { a } from './a.ts';\nexport * from \"../shared/b.ts\";\nimport 'node:fs';\n",
+    );
+    write('m/a.ts', "export const a = await import('./deep/c.ts');\n");
+    write('shared/b.ts', 'export const b = 1;\n');
+    write('m/deep/c.ts', "import '../handler.ts';\n");
+    write('m/other.ts', '');
+    const files = ['m/handler.ts', 'm/a.ts', 'shared/b.ts', 'm/deep/c.ts'].map((file) => join(dir, file));
+    expect(new Set(await handlerFiles(path))).toEqual(new Set(files));
+    const seen = new Set([await digestHandler(path)]);
+    for (const file of files) {
+      writeFileSync(file, `${readFileSync(file, 'utf8')}// changed\n`);
+      seen.add(await digestHandler(path));
+    }
+    write('m/other.ts', 'changed');
+    seen.add(await digestHandler(path));
+    expect(seen.size).toBe(5);
+  });
+  test('cannot be had where a file is missing', async () => {
+    const path = write('m/handler.ts', "import './gone.ts';\n");
+    await expect(digestHandler(path)).rejects.toThrow('imports gone.ts, which cannot be read');
+  });
+});
+
+describe('importing', () => {
+  const SOURCE = `
+    import { Type } from '@millrace/shared/handler';
+    import { value } from './value.ts';
+    const none = () => [];
+    export default { input: {}, output: {}, canonicalize: () => value + ' ' + typeof Type + ' ', encode: none, decode: none };
+  `;
+  // In a process of its own: Vitest resolves imports by itself, and what Node does is the question.
+  test('takes up a change of a file that the handler imports, and finds our package from anywhere', {
+    timeout: 20_000,
+  }, async () => {
+    const path = write('m/handler.ts', SOURCE);
+    const source = `
+      import { writeFileSync } from 'node:fs';
+      import { digestHandler, importHandler } from '${new URL('./handler-file.ts', import.meta.url).href}';
+      for (const value of ['a', 'b']) {
+        writeFileSync('${join(dir, 'm/value.ts')}', \`export const value = '\${value}';\`);
+        const handler = await importHandler('${path}', await digestHandler('${path}'));
+        process.stdout.write(handler.canonicalize());
+      }
+    `;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
+    expect(stdout).toBe('a object b object ');
+  });
+  test('refuses what is no handler, and says what is missing', async () => {
+    const path = write('m/handler.ts', 'export default { input: {}, output: {}, encode() {} };');
+    await expect(importHandler(path, await digestHandler(path))).rejects.toThrow('"canonicalize" is missing');
+  });
+});
