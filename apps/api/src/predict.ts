@@ -2,29 +2,24 @@
  * The way of a prediction through the API: canonical form, cache, single flight, admission, queue, and the wait for its
  * answer. What it gives back is an outcome; the route turns it into HTTP.
  */
+
 import { ApiError } from '@millrace/shared/errors';
 import { newPredictionId, shardOf } from '@millrace/shared/ids';
-import type { PredictionOptions, PromiseRow } from '@millrace/shared/ledger-rows';
+import type { PromiseRow } from '@millrace/shared/ledger-rows';
 import type { LiveStore, NewPrediction } from '@millrace/shared/live/store';
 import { assembleOutput } from '@millrace/shared/output';
-import {
-  BULL_PRIORITY,
-  isTerminal,
-  type PredictionRecord,
-  type Priority,
-  type QueueEstimate,
-} from '@millrace/shared/prediction';
+import { BULL_PRIORITY, isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
 import type { CachedResult } from '@millrace/shared/result-cache';
-import type { Task } from '@millrace/shared/task';
 import { admit, aheadOf, estimate, type Limits } from './admission.ts';
-import { type Catalog, type ServedModel, under } from './catalog.ts';
+import { type Ask, newPrediction, type PredictionRequest, promiseRow, recordOf } from './ask.ts';
+import { ages, fresh, hitStatus, missStatus } from './cache-status.ts';
+import { type Catalog, under } from './catalog.ts';
 import type { Answer, Completions } from './completions.ts';
 import type { Finder } from './finder.ts';
 import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency.ts';
 import type { LoadWatch } from './load.ts';
 import type { NearResults } from './near-results.ts';
-import { flightOf, type Plan, planOf } from './plan.ts';
-import type { CacheControl, Prefer } from './preferences.ts';
+import { type Plan, planOf } from './plan.ts';
 import type { Remembered } from './remembered.ts';
 import { fromStore } from './stores.ts';
 import type { SubmitResult, Submitter } from './submitter.ts';
@@ -34,29 +29,6 @@ const CLAIM_PATIENCE_MS = 2_000;
 /** A first request that has shown nothing for this long has died half way. */
 const CLAIM_DEAD_MS = 5_000;
 const CLAIM_POLL_MS = 20;
-
-export interface PredictionBody {
-  input?: unknown;
-  inputs?: unknown[];
-  webhook?: { url: string; events?: string[] };
-  priority?: Priority;
-  expires_in?: number;
-  metadata?: Record<string, unknown>;
-}
-
-export interface PredictionRequest {
-  tenant: string;
-  model: string;
-  version: string | undefined;
-  body: PredictionBody;
-  prefer: Prefer;
-  cacheControl: CacheControl;
-  idempotencyKey: string | undefined;
-  /** Aborts when the caller has gone. */
-  signal: AbortSignal;
-  /** The caller takes no promise: what is not answered within its wait is cancelled. */
-  ledgerless?: boolean;
-}
 
 export type Outcome =
   /** Known: the stored bytes, as latin1 text, of the prediction that computed it; and how it was found. */
@@ -86,23 +58,6 @@ export interface PredictMeans {
 }
 
 export type Predict = (request: PredictionRequest) => Promise<Outcome>;
-
-/** What is known of a request once it is planned. */
-interface Ask {
-  request: PredictionRequest;
-  served: ServedModel;
-  plan: Plan;
-  priority: Priority;
-  id: string;
-  createdAt: number;
-  expiresAt: number;
-  /** JSON text; '' for none. */
-  metadata: string;
-  options: PredictionOptions & { idempotency?: string };
-  /** May read the cache and share a flight; may be stored. */
-  read: boolean;
-  store: boolean;
-}
 
 export function createPredict(means: PredictMeans): Predict {
   const { catalog, cache, remembered, live, submitter, completions, idempotency, loads, finder, limits } = means;
@@ -236,27 +191,6 @@ export function createPredict(means: PredictMeans): Predict {
     return waits ? waitFor(ask, item, known) : promise(ask, item, known);
   }
 
-  function newPrediction(ask: Ask, outputs: (string | null)[], answer: string | null): NewPrediction {
-    const { plan, served, request } = ask;
-    const { digest } = served.version;
-    const epoch = served.registered.cacheEpoch;
-    const some = answer === null && outputs.some((one) => one !== null);
-    const keys = ask.store ? plan.keys : plan.keys.map(() => null);
-    const task: Task = { shape: plan.shape, rows: plan.rows, keys, digest, epoch, ...(some ? { known: outputs } : {}) };
-    return {
-      id: ask.id,
-      createdAt: ask.createdAt,
-      expiresAt: ask.expiresAt,
-      tenant: request.tenant,
-      metadata: ask.metadata,
-      options: Object.keys(ask.options).length > 0 ? JSON.stringify(ask.options) : '',
-      flight: ask.read ? flightOf(plan, digest, epoch) : null,
-      task: JSON.stringify(task),
-      attempts: 0,
-      known: answer,
-    };
-  }
-
   async function submit(ask: Ask, item: NewPrediction): Promise<SubmitResult> {
     const { model } = ask.served.registered;
     const { version, digest } = ask.served.version;
@@ -362,60 +296,4 @@ export function createPredict(means: PredictMeans): Predict {
 const redisAway = (): ApiError =>
   new ApiError('store_unavailable', 'Redis does not answer; nothing was accepted.', { retryAfterS: 1 });
 
-function recordOf(ask: Ask): PredictionRecord {
-  return {
-    id: ask.id,
-    model: ask.served.registered.model,
-    version: ask.served.version.version,
-    status: 'queued',
-    result: '',
-    createdAt: ask.createdAt,
-    startedAt: null,
-    completedAt: null,
-    expiresAt: ask.expiresAt,
-    attempts: 0,
-    metadata: ask.metadata,
-    inferenceMs: null,
-    batchSize: null,
-  };
-}
-
 export const withAnswer = (record: PredictionRecord, answer: Answer): PredictionRecord => ({ ...record, ...answer });
-
-function promiseRow(ask: Ask, item: NewPrediction): PromiseRow {
-  return {
-    id: ask.id,
-    tenant: ask.request.tenant,
-    model: ask.served.registered.model,
-    version: ask.served.version.version,
-    digest: ask.served.version.digest,
-    priority: ask.priority,
-    task: item.task,
-    options: ask.options.webhook ? { webhook: ask.options.webhook } : null,
-    metadata: ask.metadata,
-    createdAt: ask.createdAt,
-    expiresAt: ask.expiresAt,
-    idempotencyHash: ask.options.idempotency ?? null,
-  };
-}
-
-const fresh = (cached: CachedResult, maxAgeS: number | null, nowMs: number): boolean =>
-  nowMs < cached.freshUntil && (maxAgeS === null || nowMs - cached.storedAt <= maxAgeS * 1000);
-
-function ages(cached: CachedResult, nowMs: number): { ageS: number; ttlS: number } {
-  const seconds = (ms: number) => Math.max(0, Math.floor(ms / 1000));
-  return { ageS: seconds(nowMs - cached.storedAt), ttlS: seconds(cached.freshUntil - nowMs) };
-}
-
-/** RFC 9211. Of many rows, the time left is that of the first to go. */
-function hitStatus(known: readonly (CachedResult | null)[], nowMs: number): string {
-  const ttl = Math.min(...known.map((one) => (one ? ages(one, nowMs).ttlS : 0)));
-  return `millrace; hit; ttl=${ttl}`;
-}
-
-function missStatus(ask: Ask, result: SubmitResult | undefined, known: readonly (CachedResult | null)[]): string {
-  const outcome = result?.submitted.outcome;
-  if (!ask.store) return 'millrace; fwd=bypass';
-  const reason = !ask.read ? 'request' : known.some((one) => one !== null) ? 'partial' : 'miss';
-  return `millrace; fwd=${reason}; ${outcome === 'follow' || outcome === 'done' ? 'collapsed' : 'stored'}`;
-}

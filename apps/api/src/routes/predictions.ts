@@ -2,10 +2,11 @@
 import { ApiError } from '@millrace/shared/errors';
 import { isTerminal, type PredictionRecord, type QueueEstimate, renderPrediction } from '@millrace/shared/prediction';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { PredictionBody } from '../ask.ts';
 import type { Finder, Found } from '../finder.ts';
 import { goneSignal } from '../gone-signal.ts';
 import type { HttpMetrics } from '../http-metrics.ts';
-import type { Outcome, Predict, PredictionBody } from '../predict.ts';
+import type { Outcome, Predict } from '../predict.ts';
 import { type Prefer, parseCacheControl, parsePrefer, WAIT_MAX_S } from '../preferences.ts';
 import type { Remembered } from '../remembered.ts';
 import { GetQuery, IdParams, ModelParams, PredictionRequestBody, VersionParams } from '../schemas.ts';

@@ -2,7 +2,7 @@
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { PredictionBody } from '../predict.ts';
+import type { PredictionBody } from '../ask.ts';
 import { faultsOf, summary } from '../schema-faults.ts';
 import { DATATYPES, dtypeOf } from './datatypes.ts';
 import { V2Error } from './error.ts';

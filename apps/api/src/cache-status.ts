@@ -1,0 +1,29 @@
+/** What the cache did for a request, in the words of RFC 9211. */
+import type { CachedResult } from '@millrace/shared/result-cache';
+import type { Ask } from './ask.ts';
+import type { SubmitResult } from './submitter.ts';
+
+export const fresh = (cached: CachedResult, maxAgeS: number | null, nowMs: number): boolean =>
+  nowMs < cached.freshUntil && (maxAgeS === null || nowMs - cached.storedAt <= maxAgeS * 1000);
+
+export function ages(cached: CachedResult, nowMs: number): { ageS: number; ttlS: number } {
+  const seconds = (ms: number) => Math.max(0, Math.floor(ms / 1000));
+  return { ageS: seconds(nowMs - cached.storedAt), ttlS: seconds(cached.freshUntil - nowMs) };
+}
+
+/** RFC 9211. Of many rows, the time left is that of the first to go. */
+export function hitStatus(known: readonly (CachedResult | null)[], nowMs: number): string {
+  const ttl = Math.min(...known.map((one) => (one ? ages(one, nowMs).ttlS : 0)));
+  return `millrace; hit; ttl=${ttl}`;
+}
+
+export function missStatus(
+  ask: Ask,
+  result: SubmitResult | undefined,
+  known: readonly (CachedResult | null)[],
+): string {
+  const outcome = result?.submitted.outcome;
+  if (!ask.store) return 'millrace; fwd=bypass';
+  const reason = !ask.read ? 'request' : known.some((one) => one !== null) ? 'partial' : 'miss';
+  return `millrace; fwd=${reason}; ${outcome === 'follow' || outcome === 'done' ? 'collapsed' : 'stored'}`;
+}
