@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Two projects: `unit` needs nothing but Node, `integration` has a real Redis and Postgres (tests/services). */
 export default defineConfig({
   test: {
+    // Vitest would leave one core to others, and so use one of two. Most of an integration test is waiting.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         test: {
