@@ -35,7 +35,7 @@ function setUp(given: Partial<PumpOptions<Delivery>> = {}) {
     perLane: 4,
     total: 8,
     slowMs: 1_000,
-    restMs: 50,
+    restMs: { least: 50, most: 50 },
     claimMost: 16,
     onError: () => {},
     ...given,

@@ -17,8 +17,11 @@ export interface PumpOptions<D> {
   perLane: number;
   total: number;
   slowMs: number;
-  /** A lane that goes on failing rests so long after each attempt: what fails at once must not take all of the CPU. */
-  restMs: number;
+  /**
+   * A lane that goes on failing rests after each attempt, so that it does not take the CPU from others: four times as
+   * long as the attempt took, since that grows as the CPU becomes scarce, within these bounds.
+   */
+  restMs: { least: number; most: number };
   /** Most deliveries in one claim. */
   claimMost: number;
   onError(lane: string, error: unknown): void;
@@ -156,12 +159,14 @@ export class LanePump<D> {
     const startedAt = performance.now();
     const well = await this.#options.perform(delivery);
     clearTimeout(timer);
-    this.#suspect(lane.name, !well || performance.now() - startedAt > this.#options.slowMs);
+    const tookMs = performance.now() - startedAt;
+    this.#suspect(lane.name, !well || tookMs > this.#options.slowMs);
     this.#attempts--;
     this.#used[pool]--;
     this.#serve(pool);
     if (wasSuspect && !well && !this.#closed) {
-      await new Promise((resolve) => setTimeout(resolve, this.#options.restMs));
+      const { least, most } = this.#options.restMs;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(4 * tookMs, least), most)));
     }
     lane.running--;
     this.#advance(lane);

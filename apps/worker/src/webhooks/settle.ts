@@ -23,81 +23,79 @@ export interface Settled {
   disable: DisableReason | null;
 }
 
-/** Writes all or none. A delivery that has had an attempt of that number keeps what it has. */
-export async function settle(pool: Pool, rows: readonly Settled[], nowMs: number): Promise<void> {
-  await inTransaction(pool, async (db) => {
-    // In the order of ids, so that two workers that meet do not wait for each other in a circle.
-    const sorted = [...rows].sort((a, b) => (a.delivery < b.delivery ? -1 : 1));
-    await insertAttempts(db, sorted);
-    await updateDeliveries(db, sorted, nowMs);
-    await updateEndpoints(db, sorted);
-    for (const [id, { disable: reason, at }] of disabledBy(sorted)) await disable(db, id, reason, at, nowMs);
-  });
-}
-
-async function insertAttempts(db: Db, rows: readonly Settled[]): Promise<void> {
-  await db.query({
-    name: 'webhook-attempts',
-    text: `INSERT INTO webhook_attempts (delivery, number, tenant, at, latency_ms, status, error, reply)
-      SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bigint[], $5::float8[], $6::int[], $7::text[], $8::text[])
-      ON CONFLICT (delivery, number) DO NOTHING`,
-    values: [
-      rows.map(({ delivery }) => delivery),
-      rows.map(({ number }) => number),
-      rows.map(({ tenant }) => tenant),
-      rows.map(({ at }) => at),
-      rows.map(({ latencyMs }) => latencyMs),
-      rows.map(({ replyStatus }) => replyStatus),
-      rows.map(({ error }) => error),
-      rows.map(({ reply }) => reply),
-    ],
-  });
-}
-
 // What was canceled while its attempt was under way and then arrived, did arrive. What was asked for again meanwhile has
 // its fate from the next attempt.
 const DECIDES = `d.round = s.round AND (d.status = 'pending' OR (d.status = 'canceled' AND s.status = 'delivered'))`;
 
-async function updateDeliveries(db: Db, rows: readonly Settled[], nowMs: number): Promise<void> {
+// One statement, and so one way to Postgres and back. Of an endpoint the first failure since the last success is kept, and
+// written only as it changes: most attempts write nothing there.
+const SETTLE = `
+  WITH settled AS (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
+        $8::float8[], $9::int[], $10::text[], $11::text[])
+      AS s (id, number, round, status, next_at, tenant, at, latency_ms, reply_status, error, reply)
+  ), attempts AS (
+    INSERT INTO webhook_attempts (delivery, number, tenant, at, latency_ms, status, error, reply)
+    SELECT id, number, tenant, at, latency_ms, reply_status, error, reply FROM settled
+    ON CONFLICT (delivery, number) DO NOTHING
+  ), deliveries AS (
+    UPDATE webhook_deliveries d
+       SET attempts = s.number,
+           status = CASE WHEN ${DECIDES} THEN s.status ELSE d.status END,
+           next_at = CASE WHEN ${DECIDES} THEN s.next_at ELSE d.next_at END,
+           completed_at = CASE WHEN NOT (${DECIDES}) THEN d.completed_at WHEN s.status <> 'pending' THEN $12::bigint END
+      FROM settled s
+     WHERE d.id = s.id AND d.id = ANY ($1::uuid[]) AND d.attempts = s.number - 1
+  )
+  UPDATE webhook_endpoints e SET failing_since = CASE WHEN h.well THEN NULL ELSE h.at END
+    FROM unnest($13::uuid[], $14::boolean[], $15::bigint[]) AS h (id, well, at)
+   WHERE e.id = h.id AND h.well = (e.failing_since IS NOT NULL)`;
+
+/** Writes all or none. A delivery that has had an attempt of that number keeps what it has. */
+export async function settle(pool: Pool, rows: readonly Settled[], nowMs: number): Promise<void> {
+  // In the order of ids, so that two workers that meet do not wait for each other in a circle.
+  const sorted = [...rows].sort((a, b) => (a.delivery < b.delivery ? -1 : 1));
+  const disabling = disabledBy(sorted);
+  if (disabling.length === 0) return write(pool, sorted, nowMs);
+  await inTransaction(pool, async (db) => {
+    await write(db, sorted, nowMs);
+    for (const [id, { disable: reason, at }] of disabling) await disable(db, id, reason, at, nowMs);
+  });
+}
+
+async function write(db: Db, rows: readonly Settled[], nowMs: number): Promise<void> {
+  const health = healthBy(rows);
   await db.query({
     name: 'webhook-settle',
-    text: `UPDATE webhook_deliveries d
-        SET attempts = s.number,
-            status = CASE WHEN ${DECIDES} THEN s.status ELSE d.status END,
-            next_at = CASE WHEN ${DECIDES} THEN s.next_at ELSE d.next_at END,
-            completed_at = CASE WHEN NOT (${DECIDES}) THEN d.completed_at WHEN s.status <> 'pending' THEN $6::bigint END
-       FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::bigint[]) AS s (id, number, round, status, next_at)
-      WHERE d.id = s.id AND d.attempts = s.number - 1`,
+    text: SETTLE,
     values: [
       rows.map(({ delivery }) => delivery),
       rows.map(({ number }) => number),
       rows.map(({ round }) => round),
       rows.map(({ status }) => status),
       rows.map(({ nextAt }) => nextAt),
+      rows.map(({ tenant }) => tenant),
+      rows.map(({ at }) => at),
+      rows.map(({ latencyMs }) => latencyMs),
+      rows.map(({ replyStatus }) => replyStatus),
+      rows.map(({ error }) => error),
+      rows.map(({ reply }) => reply),
       nowMs,
+      health.map(([id]) => id),
+      health.map(([, { status }]) => status === 'delivered'),
+      health.map(([, { at }]) => at),
     ],
   });
 }
 
-/** The first failure since the last success, kept only as it changes: most attempts write nothing here. */
-async function updateEndpoints(db: Db, rows: readonly Settled[]): Promise<void> {
-  const last = new Map<string, Settled>();
+/** One attempt for each endpoint: a success where there was one, else the first. */
+function healthBy(rows: readonly Settled[]): [string, Settled][] {
+  const telling = new Map<string, Settled>();
   for (const row of [...rows].sort((a, b) => a.at - b.at)) {
-    if (row.endpoint !== null && last.get(row.endpoint)?.status !== 'delivered') last.set(row.endpoint, row);
+    if (row.endpoint === null) continue;
+    if (row.status === 'delivered' || !telling.has(row.endpoint)) telling.set(row.endpoint, row);
   }
-  if (last.size === 0) return;
-  const seen = [...last].sort(([a], [b]) => (a < b ? -1 : 1));
-  await db.query({
-    name: 'webhook-health',
-    text: `UPDATE webhook_endpoints e SET failing_since = CASE WHEN s.well THEN NULL ELSE s.at END
-       FROM unnest($1::uuid[], $2::boolean[], $3::bigint[]) AS s (id, well, at)
-      WHERE e.id = s.id AND s.well = (e.failing_since IS NOT NULL)`,
-    values: [
-      seen.map(([id]) => id),
-      seen.map(([, { status }]) => status === 'delivered'),
-      seen.map(([, { at }]) => at),
-    ],
-  });
+  return [...telling].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 type Disabling = Settled & { disable: DisableReason };

@@ -60,7 +60,7 @@ export interface Webhooks {
 
 /** An attempt that takes longer gives its slot back: half of the second within which a good receiver is to be reached. */
 const SLOW_MS = 500;
-const REST_MS = 50;
+const REST_MS = { least: 50, most: 2_000 };
 const CLAIM_MOST = 32;
 const TIMER_CONCURRENCY = 16;
 /** What is overdue for less is on its way by its timer. */
