@@ -1,0 +1,7 @@
+// `npm run docs`: writes the generated parts of the documents.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { envExample, GENERATED, withTables } from './docs/tables.ts';
+
+for (const [file, parts] of Object.entries(GENERATED))
+  writeFileSync(file, withTables(readFileSync(file, 'utf8'), parts));
+writeFileSync('.env.example', envExample());

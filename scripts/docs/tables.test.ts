@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { loadConfig } from '@millrace/shared/config';
+import { describe, expect, test } from 'vitest';
+import { envExample, GENERATED, withTables } from './tables.ts';
+
+const read = (file: string) => readFileSync(path.resolve(import.meta.dirname, '../..', file), 'utf8');
+
+// When one of these fails: npm run docs.
+describe('generated documents', () => {
+  test.each(Object.entries(GENERATED))('%s is what the code says', (file, parts) => {
+    expect(read(file)).toBe(withTables(read(file), parts));
+  });
+
+  test('.env.example is what the code says', () => {
+    expect(read('.env.example')).toBe(envExample());
+  });
+
+  test('.env.example, uncommented, is a configuration like none at all', () => {
+    const lines = envExample().matchAll(/^# ([A-Z_]+)=(.*)$/gm);
+    const env = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
+    expect(loadConfig(env)).toEqual(loadConfig({}));
+  });
+});

@@ -1,0 +1,63 @@
+/** Parts of the documents that are tables of the code: made from it, and held to it by tables.test.ts. */
+import { type Setting, settings } from '@millrace/shared/config';
+import { ERRORS, type ErrorKind } from '@millrace/shared/errors';
+
+/** The files that hold generated parts, and those parts by the name in their markers. */
+export const GENERATED: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  'docs/errors.md': { errors: errorTable },
+  'docs/configuration.md': { settings: settingTable },
+};
+
+const begin = (name: string) => `<!-- begin ${name}: written by npm run docs -->\n`;
+const end = (name: string) => `<!-- end ${name} -->`;
+
+/** The text with its generated parts as they are to be. Throws when a part's markers are not there. */
+export function withTables(text: string, parts: Readonly<Record<string, () => string>>): string {
+  let out = text;
+  for (const [name, table] of Object.entries(parts)) {
+    const from = out.indexOf(begin(name));
+    const to = out.indexOf(end(name));
+    if (from === -1 || to < from) throw new Error(`there is no place for the table '${name}'`);
+    out = `${out.slice(0, from)}${begin(name)}\n${table()}\n${out.slice(to)}`;
+  }
+  return out;
+}
+
+const row = (...cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+
+function errorTable(): string {
+  const kinds: [string, ErrorKind][] = Object.entries(ERRORS);
+  const sorted = kinds.sort(([, a], [, b]) => a.status - b.status);
+  return [
+    row('code', 'status', 'title', 'may succeed later', 'what it means'),
+    row('---', '---', '---', '---', '---'),
+    ...sorted.map(([code, { status, title, retryable, about }]) =>
+      row(`\`${code}\``, String(status), title, retryable ? 'yes' : 'no', about),
+    ),
+  ].join('\n');
+}
+
+const rangeOf = ({ kind, min, max, oneOf }: Setting): string => {
+  if (oneOf) return oneOf.map((value) => `\`${value}\``).join(', ');
+  if (kind === 'flag') return '`true`, `false`';
+  if (kind === 'list') return 'separated by commas';
+  return min === undefined ? kind : `${min} to ${max}`;
+};
+
+function settingTable(): string {
+  return [
+    row('name', 'default', 'values', 'what it is'),
+    row('---', '---', '---', '---'),
+    ...settings.map((setting) =>
+      row(`\`${setting.name}\``, setting.default ? `\`${setting.default}\`` : 'none', rangeOf(setting), setting.about),
+    ),
+  ].join('\n');
+}
+
+/** Every setting with its default, as a comment: a copy of it changes nothing. */
+export function envExample(): string {
+  const head =
+    '# Every setting of Millrace with its default; docs/configuration.md tells more. Written by npm run docs.';
+  const entries = settings.map(({ name, about, default: value = '' }) => `# ${about}\n# ${name}=${value}`);
+  return `${[head, ...entries].join('\n\n')}\n`;
+}

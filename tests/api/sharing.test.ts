@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, describe, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+import { holdWorker } from '../support/slow-work.ts';
+
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['slow', 'rows', 'echo']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['slow', 'rows', 'echo'], env: { WORKER_CONCURRENCY: '1' } };
+});
+afterAll(() => remove());
+
+const computed = () =>
+  Promise.all(millrace.workers.map((worker) => worker.metric('millrace_worker_predictions_total'))).then((counts) =>
+    counts.reduce((sum, count) => sum + count, 0),
+  );
+const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
+const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
+
+describe('identical questions at once', () => {
+  test('are computed once, and each has its answer and its id', async () => {
+    const before = await computed();
+    const question = { input: { x: [1_000_001] } };
+    const answers = await Promise.all(times(100, () => millrace.predict('slow', question, { prefer: 'wait=20' })));
+    expect(new Set(answers.map(({ status, body }) => `${status} ${body.status}`))).toEqual(new Set(['200 succeeded']));
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(100);
+    expect(new Set(answers.map(({ body }) => JSON.stringify(body.output))).size).toBe(1);
+    expect(answers.filter(({ headers }) => headers.get('cache-status')?.endsWith('collapsed'))).toHaveLength(99);
+    expect((await computed()) - before).toBe(1);
+  });
+
+  test('are computed for the last who wants the answer when all others cancel', async () => {
+    const held = await holdWorker(millrace);
+    const question = { input: { x: [2] } };
+    const asked = await Promise.all(times(100, () => millrace.predict('slow', question)));
+    const ids = asked.map(({ body }) => body.id as string);
+    const [last, ...others] = [ids.pop() as string, ...ids];
+    const canceled = await Promise.all(
+      others.map((id) => millrace.ask(`/v1/predictions/${id}/cancel`, { method: 'POST' })),
+    );
+    expect(new Set(canceled.map(({ body }) => body.status))).toEqual(new Set(['canceled']));
+    await held.release();
+    expect((await get(last, '?wait=10')).body).toMatchObject({ id: last, status: 'succeeded' });
+  });
+
+  test('by all doors are one computation', async () => {
+    const held = await holdWorker(millrace);
+    const before = await computed();
+    const x = [77];
+    const [one, pinned, list, v2] = await Promise.all([
+      millrace.predict('slow', { input: { x } }, { prefer: 'wait=20' }),
+      millrace.ask('/v1/models/slow/versions/1/predictions', {
+        body: { input: { x } },
+        headers: { prefer: 'wait=20' },
+      }),
+      millrace.predict(
+        'slow',
+        { input: { x: { shape: [1], data: ['77'] } }, metadata: { mine: true } },
+        { prefer: 'wait=20' },
+      ),
+      millrace.ask('/v2/models/slow/infer', {
+        body: { inputs: [{ name: 'x', datatype: 'INT64', shape: [1], data: x }] },
+      }),
+      held.release(),
+    ]);
+    expect([one, pinned, list].map(({ body }) => body.status)).toEqual(['succeeded', 'succeeded', 'succeeded']);
+    expect(v2.body.outputs[0].data).toEqual([77]);
+    // The one that was held, and the one for all.
+    expect((await computed()) - before).toBe(2);
+  });
+
+  test('are released within 5 s when the worker that computes them is killed', async () => {
+    const held = await holdWorker(millrace, 30_000_000);
+    const question = { input: { x: [30_000_000] } };
+    const first = await millrace.predict('slow', question);
+    await millrace.ask(`/v1/predictions/${held.id}/cancel`, { method: 'POST' });
+    await millrace.stopWorkers('kill');
+    const killedAt = performance.now();
+    await millrace.startWorker();
+    await expect.poll(async () => (await get(first.body.id)).body.status, { timeout: 10_000 }).toBe('running');
+    expect(performance.now() - killedAt).toBeLessThan(5_000 + 3_000);
+    await millrace.ask(`/v1/predictions/${first.body.id}/cancel`, { method: 'POST' });
+    await millrace.stopWorkers('kill');
+    await millrace.startWorker();
+    const next = await millrace.predict('slow', { input: { x: [3] } }, { prefer: 'wait=15' });
+    expect(next.body.status).toBe('succeeded');
+  }, 40_000);
+
+  test('of high priority lift the one of low priority that they wait for', async () => {
+    const held = await holdWorker(millrace);
+    const question = { input: { x: [600_000] } };
+    const low = await millrace.predict('slow', { ...question, priority: 'low' });
+    const normal = await millrace.predict('slow', { input: { x: [600_001] }, priority: 'normal' });
+    await millrace.predict('slow', { ...question, priority: 'high', metadata: {} });
+    await held.release();
+    await get(normal.body.id, '?wait=20');
+    const [lifted, overtaken] = await Promise.all([get(low.body.id), get(normal.body.id)]);
+    expect(lifted.body.status).toBe('succeeded');
+    expect(Date.parse(lifted.body.completed_at)).toBeLessThanOrEqual(Date.parse(overtaken.body.completed_at));
+  });
+});
+
+describe('an Idempotency-Key', () => {
+  const ask = (key: string, body: unknown = { input: { x: [5, 6] } }, more: Record<string, string> = {}) =>
+    millrace.predict('echo', body, { 'idempotency-key': key, ...more });
+
+  test('in 1,000 racing pairs makes 1,000 predictions', async () => {
+    const ids = new Set<string>();
+    for (const round of times(20, (at) => at)) {
+      const pairs = await Promise.all(
+        times(50, async (at) => {
+          const key = `"${randomUUID()}"`;
+          const body = { input: { x: [round, at] } };
+          return Promise.all([ask(key, body), ask(key, body)]);
+        }),
+      );
+      for (const [one, other] of pairs) {
+        expect([one.status, other.status].every((status) => status === 200 || status === 202)).toBe(true);
+        expect(one.body.id).toBe(other.body.id);
+        ids.add(one.body.id);
+      }
+    }
+    expect(ids.size).toBe(1_000);
+  }, 60_000);
+
+  test('is the same bare and in quotes, and however the body is spelt', async () => {
+    const key = randomUUID();
+    const first = await ask(key, '{"input":{"x":[1,2]},"metadata":{"a":1,"b":2}}');
+    const again = await ask(`"${key}"`, '{ "metadata" : {"b":2.0,"a":1}, "input" : {"x":[1,2]} }');
+    expect(again.body.id).toBe(first.body.id);
+  });
+
+  test('with another body is refused', async () => {
+    const key = randomUUID();
+    await ask(key);
+    const other = await ask(key, { input: { x: [5, 7] } });
+    expect([other.status, other.body.code]).toEqual([422, 'idempotency_mismatch']);
+  });
+
+  test('of a request that was refused can be used again', async () => {
+    const key = randomUUID();
+    expect((await ask(key, { input: { x: ['no'] } })).status).toBe(422);
+    expect((await ask(key, { input: { x: [5, 8] } }, { prefer: 'wait=10' })).body.status).toBe('succeeded');
+  });
+
+  test.each(['', '""', 'x'.repeat(256), 'caf\u00e9'])('of the form %j is refused', async (key) => {
+    expect((await ask(key)).body.code).toBe('invalid_header');
+  });
+});
+
+describe('rows', () => {
+  test('that are known are not computed again, and all stay in order', async () => {
+    const row = (at: number) => ({ x: [[at, 1]] });
+    const known = times(100, row).filter((_, at) => ![3, 50, 99].includes(at));
+    const first = await millrace.predict('rows', { inputs: known }, { prefer: 'wait=10' });
+    expect(first.body.status).toBe('succeeded');
+    const all = { inputs: times(100, row) };
+    await expect
+      .poll(async () => (await millrace.predict('rows', { inputs: known })).headers.get('cache-status'))
+      .toMatch(/^millrace; hit/);
+    const answer = await millrace.predict('rows', all, { prefer: 'wait=10' });
+    expect(answer.headers.get('cache-status')).toBe('millrace; fwd=partial; stored');
+    expect(answer.body.metrics.batch_size).toBe(3);
+    expect(answer.body.output.map(({ y }: { y: { data: number[] } }) => y.data)).toEqual(
+      times(100, (at) => [at + 2, 0]),
+    );
+    const tensor = await millrace.predict('rows', { input: { x: times(100, (at) => [at, 1]) } });
+    expect(tensor.headers.get('cache-status')).toMatch(/^millrace; hit/);
+    expect(tensor.body.output.y.shape).toEqual([100, 2]);
+  });
+});
