@@ -1,5 +1,6 @@
 /** Connections to Redis, with the settings that RELIABILITY.md's rows paid for, and the check that a server can be trusted. */
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { timeOutCommands } from './command-deadlines.ts';
 
 export type Connection = Redis | Cluster;
 
@@ -21,13 +22,19 @@ export function connectRedis(
     onError?: (error: Error) => void;
   } = {},
 ): Connection {
+  const timeoutMs = options.timeoutMs ?? 800;
   const redisOptions: RedisOptions = {
     retryStrategy,
     connectTimeout: 5_000,
     connectionName: options.name,
     enableAutoPipelining: options.autoPipeline ?? false,
     ...(kind === 'producer'
-      ? { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: options.timeoutMs ?? 800 }
+      ? {
+          maxRetriesPerRequest: 1,
+          enableOfflineQueue: false,
+          // The connections of a cluster are its own, where timeOutCommands cannot reach them.
+          ...(options.cluster ? { commandTimeout: timeoutMs } : {}),
+        }
       : { maxRetriesPerRequest: null }),
   };
   const redis: Connection = options.cluster
@@ -35,9 +42,14 @@ export function connectRedis(
         redisOptions: { ...redisOptions, ...credentials(url) },
         clusterRetryStrategy: retryStrategy,
         enableOfflineQueue: kind === 'blocking',
-        maxRedirections: 16,
+        enableAutoPipelining: options.autoPipeline ?? false,
+        // While a master fails over each try is a redirection, 100 ms after the one before: who may wait for ever does.
+        maxRedirections: kind === 'blocking' ? Number.POSITIVE_INFINITY : 16,
+        // Certificates name hosts, and a cluster tells addresses only as it was told to announce itself.
+        ...(url.startsWith('rediss:') ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
       })
     : new Redis(url, redisOptions);
+  if (kind === 'producer' && redis instanceof Redis) timeOutCommands(redis, timeoutMs);
   redis.on('error', options.onError ?? (() => {}));
   return redis;
 }
@@ -55,8 +67,8 @@ function credentials(url: string): RedisOptions {
 export async function waitForRedis(redis: Connection, name: string, timeoutMs: number): Promise<void> {
   if (redis.status === 'ready') return;
   let last: Error | undefined;
-  const remember = (error: Error) => {
-    last = error;
+  const remember = (error: Error & { lastNodeError?: Error }) => {
+    last = error.lastNodeError ?? error;
   };
   redis.on('error', remember);
   try {
@@ -80,14 +92,27 @@ export class UnfitRedisError extends Error {
   override name = 'UnfitRedisError';
 }
 
+export const isCluster = (redis: object): redis is Cluster => redis instanceof Cluster;
+
+/** Of a cluster every master: keys lie on all of them. */
+const serversOf = (redis: Connection): Redis[] => (isCluster(redis) ? redis.nodes('master') : [redis]);
+
 /**
- * Refuses a queue Redis that evicts keys, keeps nothing on disk or is too old. Reads INFO alone, which managed services
- * allow where they forbid CONFIG.
+ * Refuses a queue Redis that evicts keys, keeps nothing on disk or is too old; of a cluster, one with such a master.
+ * Reads INFO alone, which managed services allow where they forbid CONFIG.
  */
 export async function checkQueueRedis(redis: Connection): Promise<void> {
-  const info = await (redis instanceof Cluster ? (redis.nodes('master')[0] ?? redis) : redis).info();
+  const infos = await Promise.all(serversOf(redis).map((server) => server.info()));
+  const problems = new Set(infos.flatMap((info) => problemsOf(info, isCluster(redis))));
+  if (problems.size > 0)
+    throw new UnfitRedisError(`The queue Redis (REDIS_URL) cannot be used: ${[...problems].join('; ')}.`);
+}
+
+function problemsOf(info: string, isCluster: boolean): string[] {
   const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1];
   const problems: string[] = [];
+  if (field('cluster_enabled') === '1' && !isCluster)
+    problems.push('it is a node of a Redis Cluster: set REDIS_CLUSTER=true');
   const policy = field('maxmemory_policy');
   if (policy !== undefined && policy !== 'noeviction')
     problems.push(
@@ -97,19 +122,16 @@ export async function checkQueueRedis(redis: Connection): Promise<void> {
     problems.push('it keeps no append-only file and would lose accepted work when it restarts: set appendonly yes');
   const version = field('valkey_version') ? '7.2' : (field('redis_version') ?? '0');
   if (Number.parseInt(version, 10) < 7) problems.push(`it is version ${version}: Redis 7.0 or Valkey 8 is needed`);
-  if (problems.length > 0)
-    throw new UnfitRedisError(`The queue Redis (REDIS_URL) cannot be used: ${problems.join('; ')}.`);
+  return problems;
 }
 
-/** Share of maxmemory in use, 0 to 1; 0 where no maximum is set. */
+/** Share of maxmemory in use, 0 to 1; 0 where no maximum is set. Of a cluster, that of its fullest master. */
 export async function memoryShare(redis: Connection): Promise<number> {
-  const nodes = redis instanceof Cluster ? redis.nodes('master') : [redis];
-  let most = 0;
-  for (const node of nodes) {
-    const info = await node.info('memory');
+  const shares = serversOf(redis).map(async (server) => {
+    const info = await server.info('memory');
     const used = Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0);
     const limit = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0);
-    if (limit > 0) most = Math.max(most, used / limit);
-  }
-  return most;
+    return limit > 0 ? used / limit : 0;
+  });
+  return Math.max(0, ...(await Promise.all(shares)));
 }
