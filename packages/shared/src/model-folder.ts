@@ -111,7 +111,12 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   const file = await readConfig(files);
   const folder = resolve(files.modelPath, '..');
   const onnx = await readOnnxFile(files.modelPath);
-  const parts: [string, string][] = [['model', await hashFile(files.modelPath)]];
+  // The name too: a prediction says which model and version made it, also when it comes from the cache.
+  const name = `${files.model}/${files.version}`;
+  const parts: [string, string][] = [
+    ['name', name],
+    ['model', await hashFile(files.modelPath)],
+  ];
   for (const location of onnx.externalData) {
     const path = externalPath(folder, location);
     if (!(await isFile(path)))
