@@ -82,9 +82,9 @@ export class LedgerClient {
         body: JSON.stringify({ input: question.input, ...options.body }),
         signal: AbortSignal.timeout(timeoutMs),
       });
-      const body = (await response.json()) as Told & { code?: string };
+      const body = (await response.json()) as Told & { code?: string; detail?: string };
       status = response.status;
-      code = body.code ?? '';
+      code = body.code === undefined ? '' : `${body.code}: ${body.detail}`;
       retryAfter = response.headers.get('retry-after');
       if (status === 200 || status === 202) entry = this.#keep(question, mode, status, body);
     } catch (error) {

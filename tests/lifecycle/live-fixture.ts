@@ -10,9 +10,10 @@ import {
   type Taken,
 } from '@millrace/shared/live/store';
 import type { Priority } from '@millrace/shared/prediction';
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, inject } from 'vitest';
+import type { Connection } from '@millrace/shared/redis';
+import { afterAll, beforeAll } from 'vitest';
 import { testPrefix } from '../support/test-prefix.ts';
+import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
 export const MODEL = 'm';
 export const SHARD = shardOf(MODEL);
@@ -20,7 +21,7 @@ export const NOW = 1_800_000_000_000;
 export const TARGET = { model: MODEL, version: '1', digest: 'd'.repeat(64) };
 
 export interface LiveFixture {
-  redis: Redis;
+  redis: Connection;
   keys: Keys;
   live: LiveStore;
   /** Submits one, at NOW unless told; gives its id and what came of it. */
@@ -72,11 +73,11 @@ export function useLive(prefix = testPrefix()): LiveFixture {
   const fixture = { keys } as LiveFixture;
   const seen = { [keys.events(SHARD)]: '-', [keys.ledger(SHARD)]: '-' };
   beforeAll(() => {
-    fixture.redis = new Redis(inject('redisUrl'));
+    fixture.redis = connectTestRedis();
     fixture.live = new LiveStore(fixture.redis, keys);
   });
   afterAll(async () => {
-    const left = await fixture.redis.keys(`${keys.tag(SHARD)}*`);
+    const left = await keysOf(fixture.redis, keys.tag(SHARD));
     if (left.length > 0) await fixture.redis.unlink(...left);
     fixture.redis.disconnect();
   });

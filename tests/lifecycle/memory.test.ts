@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { jobIdOf } from '@millrace/shared/job';
 import { createQueues } from '@millrace/shared/queues';
 import { expect, test } from 'vitest';
+import { keysOf } from '../support/test-redis.ts';
 import { MODEL, NOW, newPrediction, SHARD, TARGET, useLive } from './live-fixture.ts';
 
 // As long as the default prefix, which is part of every key.
@@ -31,7 +32,7 @@ test(`a waiting prediction takes at most ${GOAL_BYTES} bytes of Redis beside its
   }
   await queues.close();
   // The sum over its keys: what the server uses as a whole moves with the tests beside this one.
-  const keys = await f.redis.keys(`${f.keys.tag(SHARD)}*`);
+  const keys = await keysOf(f.redis, f.keys.tag(SHARD));
   const sizes = await Promise.all(keys.map((key) => f.redis.memory('USAGE', key, 'SAMPLES', 0)));
   const each = sizes.reduce<number>((sum, size) => sum + Number(size), 0) / COUNT + SLOTS_BYTES;
   const beside = Math.round(each - task.length);

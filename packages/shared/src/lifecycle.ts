@@ -1,0 +1,239 @@
+/**
+ * The life of a prediction, as a pure state machine: what the scripts of live/*.lua do, without Redis, clock or I/O. It
+ * is explored by property (lifecycle.test.ts), and the scripts are held to it (tests/lifecycle/model.test.ts).
+ *
+ * In prose. A prediction enters as `queued`, and leads a computation of its own unless the same question is under way:
+ * then it follows its leader, and whatever ends the leader's computation ends it too. A worker takes it (`running`); each
+ * taking is an attempt with the next number, and a result counts only if it comes from the latest. From `queued` or
+ * `running` it goes to one of four ends: `succeeded` and `failed` by a result, `canceled` by its caller, `expired` by its
+ * deadline. A leader that is canceled or expires while others follow it is computed for them all the same (`goesOn`), and
+ * its own end stays. Executions that end with their worker are repeated, and fail the prediction when they are too many.
+ * An end is for ever, but that a caller may open what did not succeed again, as further attempts under the same id.
+ * Followers whose leader nobody carries any more are adopted: each then leads for itself.
+ */
+import { isTerminal, type Status, type TerminalStatus } from './prediction.ts';
+
+export interface Life {
+  status: Status;
+  /** Executions begun. */
+  attempts: number;
+  /** `attempts` when it was last submitted or retried: only those after it can have been lost. */
+  attemptsBefore: number;
+  createdAt: number;
+  expiresAt: number | null;
+  flight: string | null;
+  leader: string | null;
+  job: string;
+  worker: string | null;
+  /** It has ended, and is computed for its followers. */
+  goesOn: boolean;
+  hasTask: boolean;
+  /** Whose followers it has; kept beside `leader` as the scripts keep it. */
+  followers: Set<string>;
+}
+
+export interface Lives {
+  lives: Map<string, Life>;
+  /** Who computes a question now; a success lingers. */
+  flights: Map<string, string>;
+  /** Every end in order, as it is told to waiters and to the recorder. */
+  ends: { id: string; status: TerminalStatus; attempts: number }[];
+}
+
+/** What the state of predictions does not tell. */
+export interface Surroundings {
+  now: number;
+  /** Whether a job is still to be run. */
+  jobRuns(job: string): boolean;
+  workerLives(worker: string): boolean;
+}
+
+/** A job that was submitted so lately may still be on its way. */
+const YOUNG_MS = 3_000;
+
+export const noLives = (): Lives => ({ lives: new Map(), flights: new Map(), ends: [] });
+
+const overdue = (life: Life, now: number): boolean => life.expiresAt !== null && life.expiresAt <= now;
+
+function end(all: Lives, id: string, status: TerminalStatus): void {
+  const life = all.lives.get(id) as Life;
+  life.status = status;
+  if (status === 'succeeded') life.hasTask = false;
+  all.ends.push({ id, status, attempts: life.attempts });
+}
+
+/** A flight that lingers is kept. */
+function land(all: Lives, id: string, lingers = false): void {
+  const flight = all.lives.get(id)?.flight;
+  if (flight && all.flights.get(flight) === id && !lingers) all.flights.delete(flight);
+}
+
+function endFollowers(all: Lives, id: string, status: 'succeeded' | 'failed', now: number): void {
+  const { followers } = all.lives.get(id) as Life;
+  for (const follower of followers) {
+    const life = all.lives.get(follower);
+    if (!life || isTerminal(life.status) || life.leader !== id) continue;
+    if (overdue(life, now)) end(all, follower, 'expired');
+    else {
+      // Too often lost, it fails as it stands; a result counts as its attempt.
+      life.attempts += 1;
+      end(all, follower, status);
+    }
+  }
+  followers.clear();
+}
+
+function carried(leader: Life, around: Surroundings): boolean {
+  if (leader.status === 'running' || (leader.goesOn && leader.worker !== null))
+    return leader.worker !== null && around.workerLives(leader.worker);
+  if (leader.status === 'queued' || leader.goesOn)
+    return around.now - leader.createdAt < YOUNG_MS || around.jobRuns(leader.job);
+  return false;
+}
+
+export interface Submission {
+  id: string;
+  flight: string | null;
+  expiresAt: number | null;
+  job: string;
+  attempts: number;
+}
+
+export type SubmitOutcome = 'lead' | 'follow' | 'done' | 'exists';
+
+export function submit(
+  all: Lives,
+  { id, flight, expiresAt, job, attempts }: Submission,
+  around: Surroundings,
+): SubmitOutcome {
+  if (all.lives.has(id)) return 'exists';
+  const life: Life = {
+    ...{ status: 'queued', attempts, attemptsBefore: attempts, createdAt: around.now, expiresAt, job },
+    ...{ flight: null, leader: null, worker: null, goesOn: false, hasTask: true, followers: new Set() },
+  };
+  all.lives.set(id, life);
+  const holder = flight === null ? undefined : all.flights.get(flight);
+  const leading = holder === undefined ? undefined : all.lives.get(holder);
+  if (leading?.status === 'succeeded') {
+    life.attempts += 1;
+    end(all, id, 'succeeded');
+    return 'done';
+  }
+  if (leading && carried(leading, around)) {
+    life.leader = holder as string;
+    if (leading.status === 'running') life.status = 'running';
+    leading.followers.add(id);
+    return 'follow';
+  }
+  life.flight = flight;
+  if (flight !== null) all.flights.set(flight, id);
+  return 'lead';
+}
+
+/** The attempt to run, or null where there is nothing to run. */
+export function take(all: Lives, id: string, worker: string, attemptsMax: number, now: number): number | null {
+  const life = all.lives.get(id);
+  if (!life) return null;
+  if (!isTerminal(life.status) && overdue(life, now)) {
+    end(all, id, 'expired');
+    if (life.followers.size > 0) life.goesOn = true;
+    else land(all, id);
+  }
+  if (life.leader !== null || (isTerminal(life.status) && !(life.goesOn && life.followers.size > 0))) return null;
+  if (life.attempts - life.attemptsBefore >= attemptsMax) {
+    if (!isTerminal(life.status)) end(all, id, 'failed');
+    endFollowers(all, id, 'failed', now);
+    land(all, id);
+    life.goesOn = false;
+    return null;
+  }
+  if (!life.hasTask) return null;
+  life.attempts += 1;
+  life.worker = worker;
+  if (!isTerminal(life.status)) life.status = 'running';
+  for (const follower of life.followers) {
+    const other = all.lives.get(follower);
+    if (other?.status === 'queued') other.status = 'running';
+  }
+  return life.attempts;
+}
+
+/** `written`, `cancelled` (it had ended: thrown away) or `fenced` (the work had been lost). */
+export function finish(
+  all: Lives,
+  id: string,
+  attempt: number,
+  status: 'succeeded' | 'failed',
+  now: number,
+): 'written' | 'cancelled' | 'fenced' {
+  const life = all.lives.get(id);
+  if (!life || life.attempts !== attempt || life.status === 'queued') return 'fenced';
+  if (isTerminal(life.status) && !life.goesOn) return 'cancelled';
+  let written = life.status === 'running';
+  if (written) end(all, id, overdue(life, now) ? 'expired' : status);
+  life.goesOn = false;
+  if (life.followers.size > 0) {
+    written = true;
+    endFollowers(all, id, status, now);
+  }
+  land(all, id, status === 'succeeded' && life.status === 'succeeded');
+  return written ? 'written' : 'cancelled';
+}
+
+export type EndOutcome = 'gone' | 'terminal' | 'early' | 'ended';
+
+/** Cancels or expires one, and nobody with it. */
+export function endOne(all: Lives, id: string, status: 'canceled' | 'expired', now: number): EndOutcome {
+  const life = all.lives.get(id);
+  if (!life) return 'gone';
+  if (isTerminal(life.status)) return 'terminal';
+  if (status === 'expired' && !overdue(life, now)) return 'early';
+  end(all, id, status);
+  if (life.leader !== null) {
+    const leader = all.lives.get(life.leader);
+    leader?.followers.delete(id);
+    if (leader?.goesOn && leader.followers.size === 0) {
+      leader.goesOn = false;
+      land(all, life.leader);
+    }
+  } else if (life.followers.size > 0) life.goesOn = true;
+  else land(all, id);
+  return 'ended';
+}
+
+export type RetryOutcome = 'gone' | 'refused' | 'attached' | 'queued';
+
+export function retry(all: Lives, id: string, job: string, expiresAt: number | null): RetryOutcome {
+  const life = all.lives.get(id);
+  if (!life) return 'gone';
+  if (life.status === 'succeeded' || !isTerminal(life.status)) return 'refused';
+  if (!life.hasTask) return 'gone';
+  life.leader = null;
+  life.expiresAt = expiresAt;
+  if (life.goesOn) {
+    life.goesOn = false;
+    life.status = life.worker === null ? 'queued' : 'running';
+    return 'attached';
+  }
+  Object.assign(life, { status: 'queued', attemptsBefore: life.attempts, job, worker: null, flight: null });
+  return 'queued';
+}
+
+export type AdoptOutcome = 'gone' | 'terminal' | 'carried' | 'adopted';
+
+/** Gives one that nobody carries a job of its own. */
+export function adopt(all: Lives, id: string, job: string, around: Surroundings): AdoptOutcome {
+  const life = all.lives.get(id);
+  if (!life) return 'gone';
+  if (isTerminal(life.status) && !life.goesOn) {
+    all.ends.push({ id, status: life.status, attempts: life.attempts });
+    return 'terminal';
+  }
+  if (life.leader !== null) {
+    const leader = all.lives.get(life.leader);
+    if (leader && (!isTerminal(leader.status) || leader.goesOn) && around.jobRuns(leader.job)) return 'carried';
+    life.leader = null;
+  } else if (around.jobRuns(life.job)) return 'carried';
+  life.job = job;
+  return 'adopted';
+}
