@@ -89,7 +89,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
     });
     closers.push('postgres', () => db.end());
-    await checkPostgres(db, config.databaseUrl);
+    await checkPostgresPatiently(db, config.databaseUrl);
 
     const readThrough = createReadThrough({
       redis: cacheRedis,
@@ -221,5 +221,17 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
   } catch (error) {
     await closers.close(5_000);
     throw error;
+  }
+}
+
+/** The pool's time-outs are those of requests; a server that is merely slow must not keep this process from starting. */
+async function checkPostgresPatiently(db: Parameters<typeof checkPostgres>[0], databaseUrl: string): Promise<void> {
+  const end = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await checkPostgres(db, databaseUrl);
+    } catch (error) {
+      if (Date.now() > end || !/time-?out/i.test((error as Error).message)) throw error;
+    }
   }
 }
