@@ -8,6 +8,7 @@ import { Compile } from 'typebox/compile';
 import { Value } from 'typebox/value';
 import type { Actions } from './actions.ts';
 import { collectMethods } from './allowed-methods.ts';
+import { registerAuthentication } from './authentication.ts';
 import type { Catalog } from './catalog.ts';
 import { answerClientError } from './client-errors.ts';
 import type { EntityLookup } from './entity-lookup.ts';
@@ -54,6 +55,8 @@ export interface AppMeans {
   list: Listing;
   streams: Streams;
   changes: RegistryChanges;
+  /** The tenant of an API key; undefined for one that is not good. */
+  tenantOfKey(key: string): Promise<string | undefined>;
   webhooks: Omit<WebhookRouteMeans, 'tenantOf' | 'publicUrl'>;
   metrics: HttpMetrics;
   /** Takes a model out of service, or back into it; false where nothing changed. */
@@ -104,7 +107,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
   registerProblems(app, { methodsOf: collectMethods(app), onError: countFailed(means.metrics) });
   countAnswers(app, means.metrics);
 
-  const tenantOf = (_request: FastifyRequest) => 'default';
+  const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: means.tenantOfKey });
   registerPredictions(app, { ...means, tenantOf, limits: config });
   registerPredictionActions(app, { ...means, tenantOf });
   registerPredictionEvents(app, { ...means, tenantOf });

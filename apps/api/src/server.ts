@@ -1,4 +1,5 @@
 /** One API process: opens the stores, builds the application on them, listens, and closes in reverse. */
+import { tenantOfKey } from '@millrace/shared/api-keys';
 import { createClosers } from '@millrace/shared/closers';
 import type { Config } from '@millrace/shared/config';
 import { createPool } from '@millrace/shared/db';
@@ -146,6 +147,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const draining = new Draining();
     const app = buildApp({
       webhooks: { db, timers, checkWebhook },
+      tenantOfKey: (key) => tenantOfKey(db, key, Date.now()),
       config,
       log,
       streams,

@@ -85,6 +85,7 @@ const SETTINGS = {
   port: integer('PORT', 8080, 0, 65_535, 'Port the API listens on.'),
   publicUrl: url('PUBLIC_URL', undefined, 'Where clients reach the API; put before the paths in webhook payloads.'),
   shutdownMs: integer('SHUTDOWN_MS', 25_000, 100, 600_000, 'Deadline of a graceful stop.'),
+  apiKeysRequired: flag('API_KEYS_REQUIRED', false, 'Ask for an API key under /v1 and /v2; `npm run keys` makes them.'),
   bodyLimit: integer('BODY_LIMIT', 8 * MIB, 1_024, 1_024 * MIB, 'Largest request body, bytes.'),
   jsonDepth: integer('JSON_DEPTH', 64, 4, 512, 'Deepest nesting of a JSON body.'),
   maxRows: integer('MAX_ROWS', 10_000, 1, 1_000_000, 'Most rows in one prediction.'),
