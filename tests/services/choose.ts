@@ -1,17 +1,18 @@
 import { images, startContainers } from './containers.ts';
 import { startEmbedded } from './embedded.ts';
 import { type Engine, findEngine } from './engine.ts';
+import { startTestCluster } from './redis-cluster.ts';
 import type { GivenServers, TestServers } from './servers.ts';
 
 const pullTimeoutMs = 60_000;
-// testcontainers' own, which removes containers that a killed run left behind.
-const reaperImage = 'testcontainers/ryuk:0.14.0';
 
 /**
  * The servers to test on: those of TEST_REDIS_URL and TEST_DATABASE_URL, else containers where an engine has their
- * images or can get them, else embedded ones. TEST_SERVICES=containers or =embedded leaves no choice.
+ * images or can get them, else embedded ones. TEST_SERVICES=containers or =embedded leaves no choice. TEST_REDIS=cluster
+ * starts a Redis Cluster of three masters here, in place of any other Redis.
  */
 export async function startTestServers(env: NodeJS.ProcessEnv): Promise<TestServers & { kind: string }> {
+  if (env.TEST_REDIS === 'cluster') return startOnCluster(env);
   const given: GivenServers = {
     redisUrl: env.TEST_REDIS_URL || undefined,
     databaseUrl: env.TEST_DATABASE_URL || undefined,
@@ -24,14 +25,28 @@ export async function startTestServers(env: NodeJS.ProcessEnv): Promise<TestServ
   }
   const engine = wish === 'embedded' ? undefined : await findEngine(env);
   if (engine && (await providesAll(engine))) {
-    const reaper = await engine.provides(reaperImage, pullTimeoutMs);
-    return { kind: 'containers', ...(await startContainers(given, { reaper })) };
+    return { kind: 'containers', ...(await startContainers(given)) };
   }
   if (wish === 'containers') {
     const lack = engine ? `it has not got ${Object.values(images).join(' and ')}` : 'none answers';
     throw new Error(`TEST_SERVICES=containers needs a container engine, and ${lack}.`);
   }
   return { kind: 'embedded', ...(await startEmbedded(given)) };
+}
+
+async function startOnCluster(env: NodeJS.ProcessEnv): Promise<TestServers & { kind: string }> {
+  const cluster = await startTestCluster();
+  try {
+    const { TEST_REDIS: _, ...others } = env;
+    const servers = await startTestServers({ ...others, TEST_REDIS_URL: cluster.url });
+    const stop = async () => {
+      await Promise.all([servers.stop(), cluster.stop()]);
+    };
+    return { ...servers, kind: `${servers.kind}, Redis Cluster`, redisCluster: true, stop };
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
 }
 
 async function providesAll(engine: Engine): Promise<boolean> {

@@ -1,23 +1,39 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
 import type { GivenServers, TestServers } from './servers.ts';
 
 export const images = { redis: 'redis:8-bookworm', postgres: 'postgres:17-bookworm' };
 const redisPort = 6379;
 
-/** Servers in containers, as docker-compose has them. Without `reaper`, only `stop` takes them away again. */
-export async function startContainers(given: GivenServers, { reaper }: { reaper: boolean }): Promise<TestServers> {
-  // Read by testcontainers when it is loaded, which takes a second and is wanted by no other way of testing.
-  if (!reaper) process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
+/** Servers in containers, as docker-compose has them. They go with this process, however it ends. */
+export async function startContainers(given: GivenServers): Promise<TestServers> {
+  // Ours (reap.ts) needs no third image, which may not be to be had. Read by testcontainers when it is loaded.
+  process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
   const [redis, postgres] = await Promise.all([
     given.redisUrl ? undefined : startRedisContainer(),
     given.databaseUrl ? undefined : startPostgresContainer(),
   ]);
+  const started = [redis, postgres].filter((container) => container !== undefined);
+  const reaper = startReaper(started.map((container) => container.getId()));
   return {
     redisUrl: given.redisUrl ?? `redis://${redis!.getHost()}:${redis!.getMappedPort(redisPort)}`,
     databaseUrl: given.databaseUrl ?? postgres!.getConnectionUri(),
     stop: async () => {
-      await Promise.all([redis?.stop(), postgres?.stop()]);
+      await Promise.all(started.map((container) => container.stop()));
+      reaper.stdin.end();
     },
   };
+}
+
+function startReaper(ids: string[]) {
+  const program = path.join(import.meta.dirname, 'reap.ts');
+  const reaper = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...ids], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  // It waits for us, not we for it.
+  reaper.unref();
+  return reaper;
 }
 
 async function startRedisContainer() {

@@ -1,25 +1,23 @@
 import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 
-/** Where a container engine's API listens, if it answers there at all. */
+/** A container engine that answers. */
 export interface Engine {
   /** Whether it has the image, or could get it within the time. */
   provides(image: string, timeoutMs: number): Promise<boolean>;
-  has(image: string): Promise<boolean>;
 }
 
 /** The engine of this machine, or undefined. Asked directly: loading testcontainers to learn "none" takes a second. */
 export async function findEngine(env: NodeJS.ProcessEnv): Promise<Engine | undefined> {
   const address = engineAddress(env);
-  if (!address || (await call(address, 'GET', '/_ping', 2_000)) !== 200) return undefined;
-  const has = async (image: string) => (await call(address, 'GET', `/images/${image}/json`, 5_000)) === 200;
+  if (!address || (await engineCall(address, 'GET', '/_ping', 2_000)) !== 200) return undefined;
+  const has = async (image: string) => (await engineCall(address, 'GET', `/images/${image}/json`, 5_000)) === 200;
   const pull = (image: string, timeoutMs: number) => {
     const [name = '', tag = 'latest'] = image.split(':');
     const query = new URLSearchParams({ fromImage: name, tag });
-    return call(address, 'POST', `/images/create?${query}`, timeoutMs);
+    return engineCall(address, 'POST', `/images/create?${query}`, timeoutMs);
   };
   return {
-    has,
     provides: async (image, timeoutMs) => {
       if (await has(image)) return true;
       await pull(image, timeoutMs);
@@ -30,7 +28,8 @@ export async function findEngine(env: NodeJS.ProcessEnv): Promise<Engine | undef
 
 type Address = { socketPath: string } | { host: string; port: number };
 
-function engineAddress({ DOCKER_HOST: configured }: NodeJS.ProcessEnv): Address | undefined {
+/** Where the environment says that a container engine is, or the usual place if there is one. */
+export function engineAddress({ DOCKER_HOST: configured }: NodeJS.ProcessEnv): Address | undefined {
   if (!configured) {
     const socketPath = '/var/run/docker.sock';
     return existsSync(socketPath) ? { socketPath } : undefined;
@@ -41,7 +40,12 @@ function engineAddress({ DOCKER_HOST: configured }: NodeJS.ProcessEnv): Address 
 }
 
 /** The status of an answer that was read to its end, or undefined. */
-function call(address: Address, method: string, path: string, timeoutMs: number): Promise<number | undefined> {
+export function engineCall(
+  address: Address,
+  method: string,
+  path: string,
+  timeoutMs: number,
+): Promise<number | undefined> {
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(timeoutMs);
     const sent = request({ ...address, method, path, signal }, (response) => {

@@ -6,6 +6,8 @@ import { makeTemplate } from './template.ts';
 declare module 'vitest' {
   interface ProvidedContext {
     redisUrl: string;
+    /** Whether that is a node of a cluster. */
+    redisCluster: boolean;
     /** Of a database to make others from; tests use tests/support/test-database.ts. */
     databaseUrl: string;
     templateDatabase: string;
@@ -23,6 +25,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     throw error;
   });
   project.provide('redisUrl', servers.redisUrl);
+  project.provide('redisCluster', servers.redisCluster ?? false);
   project.provide('databaseUrl', servers.databaseUrl);
   project.provide('templateDatabase', template);
   console.log(`Test servers: ${servers.kind}, ready in ${Math.round(performance.now() - startedAt)} ms.`);
