@@ -1,3 +1,176 @@
-import type { Fault } from '../fault.ts';
+/** Too many clients, too slow ones, and more work than can be done. */
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { gather, post } from '../../../bench/load/crowd.ts';
+import { type Fault, slowest } from '../fault.ts';
+import { startLoad } from '../load.ts';
+import { type Question, quick, slow } from '../models.ts';
 
-export const crowdFaults: Fault[] = [];
+const SLOW_WRITERS = 50;
+const SLOW_READERS = 50;
+
+export const crowdFaults: Fault[] = [
+  {
+    name: 'clients-10000',
+    how: '10,000 clients at once, each with a connection and a question of its own (2,000 in the short form)',
+    async run({ stage, short, note, expect }) {
+      const count = short ? 2_000 : 10_000;
+      const url = new URL(stage.apis[0]?.url ?? '');
+      const crowd = await gather(url.hostname, Number(url.port), count);
+      const questions = Array.from({ length: count }, () => quick());
+      const path = `${url.origin}/v1/models/quick/predictions`;
+      const requests = questions.map(({ input }) => post(path, { prefer: 'wait=50' }, JSON.stringify({ input })));
+      const startedAt = performance.now();
+      const answers = await crowd.send(requests, 60_000);
+      const tookMs = Math.round(performance.now() - startedAt);
+      crowd.close();
+      const bad = new Map<string, number>();
+      for (const [at, { status, body }] of answers.entries()) {
+        const told = status === 200 ? (JSON.parse(body) as { id: string; status: string; output: unknown }) : undefined;
+        const output = JSON.stringify(told?.output);
+        if (told && output === questions[at]?.expected) {
+          const seen = { status: told.status, output, detail: '' };
+          stage.client.entries.push({
+            question: questions[at] as Question,
+            mode: 'wait',
+            id: told.id,
+            promised: false,
+            seen,
+            atMs: 0,
+          });
+        } else bad.set(`${status} ${body.slice(0, 80)}`, (bad.get(`${status} ${body.slice(0, 80)}`) ?? 0) + 1);
+      }
+      note(`${count} clients answered in ${(tookMs / 1_000).toFixed(1)} s`);
+      expect(bad.size === 0, `answers that were none: ${JSON.stringify([...bad].slice(0, 5))}`);
+      return undefined;
+    },
+  },
+  {
+    name: 'slow-clients',
+    how: '50 clients that send a byte a second and 50 that ask again and again and read nothing, beside others',
+    stage: { env: { REQUEST_TIMEOUT_MS: '3000', CONNECTION_TIMEOUT_MS: '4000' } },
+    async run({ stage, random, note, expect }) {
+      const api = stage.apis[0];
+      const url = new URL(api?.url ?? '');
+      const load = startLoad(stage.client, random, { clients: 4, question: () => quick() });
+      await delay(1_000);
+      const before = residentMib(api?.pid ?? 0);
+      const startedAt = Date.now();
+      const dial = () => connect({ host: url.hostname, port: Number(url.port) });
+      const writers = Array.from({ length: SLOW_WRITERS }, () => drip(dial()));
+      const readers = Array.from({ length: SLOW_READERS }, () => neverRead(dial()));
+      const writersS = await allClosed(writers, 15_000);
+      const readersS = await allClosed(readers, 15_000);
+      const grown = residentMib(api?.pid ?? 0) - before;
+      await load.stop();
+      const others = stage.client.replies.filter(({ atMs }) => atMs > startedAt);
+      note(
+        `writers dropped after ${writersS} s, readers after ${readersS} s; the API grew by ${grown} MiB; the slowest of ${others.length} others took ${slowest(others)} ms`,
+      );
+      expect(writersS !== undefined, 'slow writers were not dropped');
+      expect(readersS !== undefined, 'slow readers were not dropped');
+      expect(grown < 150, `the API grew by ${grown} MiB`);
+      expect(
+        others.every(({ status }) => status === 200 || status === 202),
+        JSON.stringify(stage.client.tally(startedAt)),
+      );
+      return undefined;
+    },
+  },
+  {
+    name: 'overload',
+    how: 'three times the load that can be borne, at a fixed rate that waits for nobody',
+    stage: { env: { MAX_QUEUE: '40' } },
+    async run({ stage, short, note, expect }) {
+      const seconds = short ? 6 : 20;
+      const peak = await goodput(stage, seconds, async (until) => {
+        const clients = Array.from({ length: 24 }, async () => {
+          while (Date.now() < until) await stage.client.ask(slow(15));
+        });
+        await Promise.all(clients);
+      });
+      const from = Date.now();
+      const under = await goodput(stage, seconds, async (until) => {
+        const asked: Promise<unknown>[] = [];
+        while (Date.now() < until) {
+          await delay(20);
+          for (let n = 0; n < Math.ceil((3 * peak) / 50); n += 1) asked.push(stage.client.ask(slow(15), { waitS: 10 }));
+        }
+        void Promise.all(asked);
+      });
+      const replies = stage.client.replies.filter(({ atMs }) => atMs > from);
+      const refused = replies.filter(({ status }) => status === 429 || status === 503);
+      note(
+        `${peak.toFixed(0)}/s at its peak, ${under.toFixed(0)}/s under three times that (${Math.round((100 * under) / peak)} %), ${refused.length} refused`,
+      );
+      expect(under >= 0.9 * peak, `goodput fell to ${Math.round((100 * under) / peak)} % of its peak`);
+      expect(
+        refused.length > 0 && refused.every(({ retryAfter }) => retryAfter !== null),
+        'refusals without Retry-After, or none',
+      );
+      return Date.now();
+    },
+  },
+];
+
+/** Answers a second that the ledger client in fact got to see, or that the workers wrote, while `drive` ran. */
+async function goodput(
+  stage: Parameters<Fault['run']>[0]['stage'],
+  seconds: number,
+  drive: (until: number) => Promise<void>,
+): Promise<number> {
+  const written = 'millrace_worker_predictions_total{model="slow",version="1",status="succeeded",verdict="written"}';
+  const worker = stage.workers[0];
+  const before = (await worker?.metric(written)) ?? 0;
+  const startedAt = Date.now();
+  await drive(startedAt + seconds * 1_000);
+  const after = (await worker?.metric(written)) ?? 0;
+  return ((after - before) * 1_000) / (Date.now() - startedAt);
+}
+
+/** Sends a request a byte a second. */
+function drip(socket: Socket): Socket {
+  const text =
+    'POST /v1/models/quick/predictions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{';
+  let at = 0;
+  const timer = setInterval(() => {
+    socket.write(text[at % text.length] as string);
+    at += 1;
+  }, 1_000);
+  socket.on('error', () => {});
+  socket.on('close', () => clearInterval(timer));
+  socket.resume();
+  return socket;
+}
+
+/** Asks for much, and reads none of it. */
+function neverRead(socket: Socket): Socket {
+  socket.on('error', () => {});
+  socket.pause();
+  socket.write('GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(200));
+  return socket;
+}
+
+/** Seconds until all are closed by the other side; undefined when that takes longer than it may. */
+async function allClosed(sockets: readonly Socket[], patienceMs: number): Promise<number | undefined> {
+  const startedAt = Date.now();
+  // A socket that reads nothing does not hear of its end: it finds out by writing.
+  const open = (socket: Socket) => {
+    if (socket.isPaused()) socket.write('\r\n');
+    return !socket.destroyed;
+  };
+  for (;;) {
+    if (!sockets.some(open)) return Math.round((Date.now() - startedAt) / 100) / 10;
+    if (Date.now() - startedAt > patienceMs) {
+      for (const socket of sockets) socket.destroy();
+      return undefined;
+    }
+    await delay(100);
+  }
+}
+
+function residentMib(pid: number): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Math.round(Number(kib) / 1_024);
+}
