@@ -27,5 +27,5 @@ export async function eventLoopDelays({ metrics }: Rival): Promise<Record<string
 
 /** Rows that the engines of a Millrace have computed since they started. */
 export async function rowsComputed({ metrics }: Rival): Promise<number | undefined> {
-  return metrics ? sumOf(await scrape(metrics.worker), 'millrace_rows_total') : undefined;
+  return metrics ? sumOf(await scrape(metrics.worker), 'millrace_worker_rows_total') : undefined;
 }

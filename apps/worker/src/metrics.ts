@@ -10,6 +10,8 @@ export interface WorkerMetrics {
     items: readonly Finished[],
     verdicts: readonly ('written' | 'cancelled' | 'fenced')[],
   ): void;
+  /** Rows that were not known already and went to the engines. */
+  computed(model: string, rows: number): void;
   recorded(rows: number): void;
   reconciled(outcome: string): void;
   lockLost(count: number): void;
@@ -31,6 +33,12 @@ export function createWorkerMetrics(): WorkerMetrics {
     help: 'Rows of the engine batch that a prediction was part of.',
     labelNames: ['model'],
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+    registers,
+  });
+  const computed = new Counter({
+    name: 'millrace_worker_rows_total',
+    help: 'Rows given to the engines: what was known already is not among them.',
+    labelNames: ['model'],
     registers,
   });
   const rows = new Counter({
@@ -63,6 +71,7 @@ export function createWorkerMetrics(): WorkerMetrics {
         outcomes.inc({ model, version, status, verdict }, count);
       }
     },
+    computed: (model, count) => computed.inc({ model }, count),
     recorded: (count) => rows.inc(count),
     reconciled: (outcome) => reconciled.inc({ outcome }),
     lockLost: (count) => locks.inc(count),

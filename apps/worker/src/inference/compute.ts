@@ -67,6 +67,7 @@ async function run(means: ComputeMeans, target: Target, works: readonly Work[]):
       }
     }
   }
+  if (rows.length > 0) means.metrics.computed(target.version.model, rows.length);
   const computed = rows.length === 0 ? [] : await runRows(means, target.loaded, rows);
   for (const { task, results } of works) {
     for (const [at, row] of task.rows.entries()) results[at] ??= computed[places.get(row) as number];
