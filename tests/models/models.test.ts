@@ -5,12 +5,12 @@ import { loadConfig } from '@millrace/shared/config';
 import { createPool, type Pool } from '@millrace/shared/db';
 import { keysFor } from '@millrace/shared/keys';
 import { createReadThrough, type ReadThrough } from '@millrace/shared/read-through';
-import { type Connection, connectRedis, waitForRedis } from '@millrace/shared/redis';
+import { type Connection, waitForRedis } from '@millrace/shared/redis';
 import { loadOwnModels, setVersionState } from '@millrace/shared/registry';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import { tensorRowText } from '@millrace/shared/tensor-rows';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEnginePool, type EnginePool, poolOptions } from '../../apps/worker/src/engine/engine-pool.ts';
 import type { RegistryPort } from '../../apps/worker/src/models/registry-port.ts';
 import { type Models, startModels } from '../../apps/worker/src/models/start-models.ts';
@@ -18,6 +18,7 @@ import { createRegistryPort } from '../../apps/worker/src/registry-adapter.ts';
 import { identity, perceptron } from '../support/onnx-models.ts';
 import { useTestDatabase } from '../support/test-database.ts';
 import { testPrefix } from '../support/test-prefix.ts';
+import { connectTestRedis } from '../support/test-redis.ts';
 
 const database = useTestDatabase();
 let db: Pool;
@@ -34,7 +35,7 @@ const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(
 
 beforeAll(async () => {
   db = createPool({ databaseUrl: database.url, max: 4, statementTimeoutMs: 10_000, applicationName: 'models' });
-  redis = connectRedis(inject('redisUrl'), 'producer');
+  redis = connectTestRedis('producer');
   await waitForRedis(redis, 'The test Redis', 5_000);
   engines = createEnginePool(poolOptions(loadConfig({ ENGINES: '1' }), log, 1));
 });

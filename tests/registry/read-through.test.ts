@@ -2,13 +2,14 @@ import { keysFor } from '@millrace/shared/keys';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { type Connection, connectRedis, waitForRedis } from '@millrace/shared/redis';
 import { announceRegistryChange } from '@millrace/shared/registry-cache';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { testPrefix } from '../support/test-prefix.ts';
+import { connectTestRedis } from '../support/test-redis.ts';
 
 let redis: Connection;
 let keys: ReturnType<typeof keysFor>;
 beforeAll(async () => {
-  redis = connectRedis(inject('redisUrl'), 'producer');
+  redis = connectTestRedis('producer');
   await waitForRedis(redis, 'The test Redis', 5_000);
 });
 afterAll(() => redis.quit());
@@ -125,7 +126,7 @@ describe('an invalidation', () => {
   test('is behind the back of nobody who hears of a registry change', async () => {
     const readThrough = cache();
     await readThrough.get('registry:default', async () => 'old');
-    const listener = connectRedis(inject('redisUrl'), 'blocking');
+    const listener = connectTestRedis();
     const seen = new Promise((resolve, reject) => {
       listener.on('message', (_, tenant) => {
         readThrough.get('registry:default', async () => `new, told of ${tenant}`).then(resolve, reject);

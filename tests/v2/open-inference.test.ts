@@ -81,7 +81,8 @@ describe('infer', () => {
       ],
     });
     expect(nested.json.outputs).toEqual(flat.json.outputs);
-    expect(nested.cache).toContain('hit');
+    // Answered a moment ago: from the cache, or from the flight while the cache is being written.
+    expect(nested.cache).toMatch(/hit|collapsed/);
   });
 
   test('rows that /v1 computed are known to /v2, and only the others are run', async () => {

@@ -2,14 +2,13 @@
 import { loadConfig } from '@millrace/shared/config';
 import { createPool, type Pool } from '@millrace/shared/db';
 import { recordTerminal, type TerminalRow } from '@millrace/shared/ledger';
-import { connectRedis } from '@millrace/shared/redis';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import { createWebhookTimers, type WebhookTimers } from '@millrace/shared/webhooks/timers';
-import { inject } from 'vitest';
 import type { Settled } from '../../apps/worker/src/webhooks/settle.ts';
 import { startWebhooks, type WebhookMeans, type Webhooks } from '../../apps/worker/src/webhooks/webhooks.ts';
 import { terminalRow } from '../ledger/rows.ts';
 import { testPrefix } from '../support/test-prefix.ts';
+import { connectTestRedis } from '../support/test-redis.ts';
 
 export interface Clock {
   nowMs: number;
@@ -51,14 +50,14 @@ export async function startWorkerOn(
   const db = createPool({ databaseUrl, max: 6, statementTimeoutMs: 10_000, applicationName: 'webhooks-test' });
   const settled: Settled[] = [];
   const waiters = new Set<() => void>();
-  const connection = connectRedis(inject('redisUrl'), 'producer', { timeoutMs: 5_000 });
+  const connection = connectTestRedis('producer', { timeoutMs: 5_000 });
   await new Promise((resolve) => connection.once('ready', resolve));
   const timers = createWebhookTimers({ connection, keyPrefix, now });
   const start = (more: Partial<WebhookMeans> = {}) =>
     startWebhooks({
       config,
       db,
-      redis: (kind) => connectRedis(inject('redisUrl'), kind, { timeoutMs: 5_000 }),
+      redis: (kind) => connectTestRedis(kind, { timeoutMs: 5_000 }),
       log: quiet,
       now,
       random: () => 0,

@@ -2,7 +2,7 @@
  * Notices a Redis that holds its connections and answers nothing (stopped, or starved), which a socket does not show:
  * requests are then refused at once instead of each waiting for its own time-out.
  */
-import type { Connection } from '@millrace/shared/redis';
+import { type Connection, isCluster } from '@millrace/shared/redis';
 
 const TICK_MS = 50;
 /** Ticks that a PING may stay unanswered. Ticks and not time: when this process itself was held up, they did not pass. */
@@ -26,6 +26,8 @@ export class RedisWatch {
   }
 
   #tick(): void {
+    // A PING goes to any node of a cluster, and says nothing of the one that a request will need.
+    if (isCluster(this.#redis)) return;
     if (this.#asked) {
       this.#unanswered += 1;
       return;

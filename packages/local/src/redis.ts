@@ -15,6 +15,10 @@ export interface LocalRedisOptions {
   logFile: string;
   password: string;
   guard: Guard;
+  /** One that is to be kept over a restart; a free one otherwise. */
+  port?: number;
+  /** Further lines of its configuration. */
+  settings?: readonly string[];
 }
 
 export interface LocalRedis {
@@ -34,10 +38,11 @@ export async function startRedis(options: LocalRedisOptions): Promise<LocalRedis
   // Redis reports its directory without symlinks, and /tmp is one on macOS.
   const dataDir = await realpath(options.dataDir);
   await endOrphan(path.join(dataDir, 'redis.pid'), dataDir, 'SIGTERM');
-  const port = await freePort(host);
+  const port = options.port ?? (await freePort(host));
   const configFile = path.join(dataDir, 'redis.conf');
   // A file and not arguments: every user of the machine can read those, the password with them.
-  await writeFile(configFile, config(port, dataDir, options.password), { mode: 0o600 });
+  const lines = [...config(port, dataDir, options.password), ...(options.settings ?? []), ''];
+  await writeFile(configFile, lines.join('\n'), { mode: 0o600 });
   const part = await startPart(options.guard, {
     name: 'redis',
     command: options.program.file,
@@ -52,7 +57,7 @@ export async function startRedis(options: LocalRedisOptions): Promise<LocalRedis
   return { url: `redis://:${options.password}@${host}:${port}`, part };
 }
 
-function config(port: number, dataDir: string, password: string): string {
+function config(port: number, dataDir: string, password: string): string[] {
   return [
     `bind ${host}`,
     `port ${port}`,
@@ -64,8 +69,7 @@ function config(port: number, dataDir: string, password: string): string {
     'appendfsync everysec',
     'save ""',
     'maxmemory-policy noeviction',
-    '',
-  ].join('\n');
+  ];
 }
 
 async function untilPong(part: Part, port: number, password: string): Promise<void> {

@@ -1,0 +1,19 @@
+/** Connections to the run's Redis, be it one server or a cluster. */
+import { type Connection, connectRedis } from '@millrace/shared/redis';
+import { Cluster } from 'ioredis';
+import { inject } from 'vitest';
+
+/** What tells a process of the run's Redis. */
+export const redisEnv = (): Record<string, string> => ({
+  REDIS_URL: inject('redisUrl'),
+  REDIS_CLUSTER: String(inject('redisCluster')),
+});
+
+export const connectTestRedis = (kind: 'producer' | 'blocking' = 'blocking', options: { timeoutMs?: number } = {}) =>
+  connectRedis(inject('redisUrl'), kind, { ...options, cluster: inject('redisCluster') });
+
+/** Every key that begins with `prefix`, whichever server it lies on. */
+export async function keysOf(redis: Connection, prefix: string): Promise<string[]> {
+  const servers = redis instanceof Cluster ? redis.nodes('master') : [redis];
+  return (await Promise.all(servers.map((server) => server.keys(`${prefix}*`)))).flat();
+}
