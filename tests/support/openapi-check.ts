@@ -77,7 +77,9 @@ export class Contract {
     const found = this.#paths.find(({ pattern }) => pattern.test(bare));
     const operations = this.document.paths[found?.path ?? ''] ?? {};
     const operation = operations[method.toLowerCase()] ?? (method === 'HEAD' ? operations.get : undefined);
-    if (!operation) return this.#faultOfUnknown(found !== undefined, status, headers, body);
+    // HEAD is where GET is, but for streams.
+    if (!operation || (method === 'HEAD' && status === 405))
+      return this.#faultOfUnknown(found !== undefined, status, headers, body);
     const response = operation.responses[String(status)];
     if (!response) return 'is not in the document';
     for (const name of TOLD) {

@@ -80,7 +80,12 @@ export function buildApp(means: AppMeans): FastifyInstance {
     // Who is connected already is answered, with `Connection: close`: a rolling restart fails no request.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    http: { maxHeaderSize: 16_384 },
+    http: {
+      maxHeaderSize: 16_384,
+      headersTimeout: config.requestTimeoutMs,
+      // Node looks for requests that take too long every 30 s unless told otherwise, and they would have as much more.
+      connectionsCheckingInterval: Math.min(1_000, config.requestTimeoutMs),
+    },
     clientErrorHandler: (error, socket) => answerClientError(error as NodeJS.ErrnoException, socket as Socket, log),
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
   });

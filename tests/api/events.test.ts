@@ -1,0 +1,116 @@
+import { createConnection } from 'node:net';
+import { EventSource } from 'eventsource';
+import { afterAll, describe, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+import { holdWorker } from '../support/slow-work.ts';
+
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['slow', 'echo']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['slow', 'echo'], env: { WORKER_CONCURRENCY: '1' } };
+});
+afterAll(() => remove());
+
+interface Seen {
+  type: string;
+  id: string;
+  position?: number;
+}
+
+const TYPES = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'];
+
+/** What an EventSource, as browsers have it, sees until it is told that there is no more. */
+function watch(id: string): Promise<Seen[]> & { first: Promise<void> } {
+  const seen: Seen[] = [];
+  const source = new EventSource(`${millrace.url}/v1/predictions/${id}/events`);
+  const first = Promise.withResolvers<void>();
+  const all = new Promise<Seen[]>((resolve) => {
+    for (const type of TYPES) {
+      source.addEventListener(type, (event) => {
+        const { queue, status } = JSON.parse(event.data);
+        expect(status).toBe(type);
+        seen.push({ type, id: event.lastEventId, ...(queue ? { position: queue.position } : {}) });
+        first.resolve();
+      });
+    }
+    source.addEventListener('error', () => {
+      // Closed by a 204; else it reconnects by itself.
+      if (source.readyState === source.CLOSED) resolve(seen);
+    });
+  });
+  return Object.assign(all, { first: first.promise });
+}
+
+describe('the events of a prediction', () => {
+  test('tell an EventSource of its queue, its run and its end, once each, and that there is no more', async () => {
+    const held = await holdWorker(millrace);
+    const before = await millrace.predict('slow', { input: { x: [400_000] } });
+    const { body } = await millrace.predict('slow', { input: { x: [400_001] } });
+    const watching = watch(body.id);
+    await watching.first;
+    await held.release();
+    const seen = await watching;
+    expect(before.status).toBe(202);
+    expect(seen.map(({ type }) => type).filter((type, at, all) => type !== all[at - 1])).toEqual([
+      'queued',
+      'running',
+      'succeeded',
+    ]);
+    const positions = seen.filter(({ type }) => type === 'queued').map(({ position }) => position as number);
+    expect(positions[0]).toBeGreaterThan(1);
+    expect(positions).toEqual([...new Set(positions)].sort((a, b) => b - a));
+    expect(new Set(seen.map(({ id }) => id)).size).toBe(seen.length);
+  });
+
+  test('of one that has ended are its last, and none for who has had it', async () => {
+    const { body } = await millrace.predict('echo', { input: { x: [1, 2] }, metadata: {} }, { prefer: 'wait=10' });
+    const path = `/v1/predictions/${body.id}/events`;
+    const all = await millrace.ask(path);
+    expect(all.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    expect(all.text).toMatch(/^retry: 1000\n\nid: 1\.succeeded\nevent: succeeded\ndata: \{.*\}\n\n$/);
+    expect((await millrace.ask(path, { headers: { 'last-event-id': '1.succeeded' } })).status).toBe(204);
+    expect((await millrace.ask(path, { headers: { 'last-event-id': '0.queued.3' } })).text).toBe(all.text);
+    expect((await millrace.ask('/v1/predictions/none/events')).body.code).toBe('prediction_not_found');
+    expect((await millrace.ask(path, { method: 'HEAD' })).status).toBe(405);
+  });
+
+  test('go on after a cancel and a retry, for whom still listens', async () => {
+    const held = await holdWorker(millrace);
+    const { body } = await millrace.predict('slow', { input: { x: [11] } });
+    const watching = watch(body.id);
+    await watching.first;
+    await millrace.ask(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
+    expect((await watching).at(-1)).toMatchObject({ type: 'canceled' });
+    await held.release();
+  });
+
+  test('are told to a thousand at once, each read once for all of them', async () => {
+    const held = await holdWorker(millrace);
+    const { body } = await millrace.predict('slow', { input: { x: [12] } });
+    const streams = Array.from({ length: 1_000 }, () => rawStream(body.id));
+    await Promise.all(streams.map(({ first }) => first));
+    await held.release();
+    const texts = await Promise.all(streams.map(({ all }) => all));
+    expect(texts.filter((text) => /event: succeeded\n/.test(text))).toHaveLength(1_000);
+  });
+});
+
+/** A client that needs no more than a socket. */
+function rawStream(id: string): { first: Promise<void>; all: Promise<string> } {
+  const { hostname, port } = new URL(millrace.url);
+  const socket = createConnection(Number(port), hostname);
+  socket.write(`GET /v1/predictions/${id}/events HTTP/1.0\r\nHost: x\r\n\r\n`);
+  const first = Promise.withResolvers<void>();
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += chunk;
+    if (text.includes('event: ')) first.resolve();
+  });
+  const all = new Promise<string>((resolve, reject) => {
+    socket.on('error', reject);
+    socket.on('close', () => resolve(text));
+  });
+  return { first: first.promise, all };
+}
