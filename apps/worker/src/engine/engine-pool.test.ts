@@ -1,115 +1,39 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { DTYPES, type Dtype, type TensorMap } from '@millrace/shared/tensor';
-import { newData } from '@millrace/shared/tensor-data';
+import { existsSync, readFileSync } from 'node:fs';
 import { tensorRowText } from '@millrace/shared/tensor-rows';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { onnxModel } from '../../../../tests/support/onnx-builder.ts';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import {
-  centered,
-  identity,
-  lookup,
-  memoryHog,
-  perceptron,
-  recurrent,
-  spinner,
-} from '../../../../tests/support/onnx-models.ts';
+  engineOptions,
+  floatRow,
+  longRow,
+  MIB,
+  outputOf,
+  versionFiles,
+} from '../../../../tests/support/engine-versions.ts';
+import { onnxModel } from '../../../../tests/support/onnx-builder.ts';
+import { centered, lookup, memoryHog, perceptron, recurrent, spinner } from '../../../../tests/support/onnx-models.ts';
 import { createEnginePool, type EnginePool, type PoolOptions } from './engine-pool.ts';
-import type { LoadedVersion } from './loaded-version.ts';
 
-const MIB = 1_048_576;
-let dir: string;
+let versions: ReturnType<typeof versionFiles>;
 let pool: EnginePool;
 const events: string[] = [];
 const log = pino({ level: 'debug' }, { write: (line: string) => void events.push(JSON.parse(line).msg as string) });
-
-const options = (more: Partial<PoolOptions> = {}): PoolOptions => ({
-  engines: 1,
-  threads: 1,
-  depth: 1,
-  recycleBytes: 2_048 * MIB,
-  memoryLimitBytes: 2_048 * MIB,
-  loadTimeoutMs: 20_000,
-  log,
-  ...more,
-});
-
-let files = 0;
-function versionOf(bytes: Buffer, more: Partial<LoadedVersion> = {}): LoadedVersion {
-  const modelPath = join(dir, `${files++}.onnx`);
-  writeFileSync(modelPath, bytes);
-  const signature = { inputs: [], outputs: [] };
-  const rest = { handler: null, entities: {}, labels: {}, maxBatch: 64, timeoutMs: 10_000, signature };
-  return { key: modelPath, model: 'm', version: '1', modelPath, ...rest, ...more };
-}
-
-const row = (tensors: TensorMap): string => tensorRowText(tensors);
-const longRow = (value: number): string =>
-  row({ x: { dtype: 'int64', dims: [1], data: BigInt64Array.of(BigInt(value)) } });
-const floatRow = (dims: number[], ...values: number[]): string =>
-  row({ x: { dtype: 'float32', dims, data: Float32Array.from(values) } });
-const outputOf = (result: { ok: boolean; output?: string }) =>
-  JSON.parse(result.output ?? 'null') as Record<string, { data: unknown[]; shape: number[] }>;
+const options = (more: Partial<PoolOptions> = {}): PoolOptions => engineOptions({ log, ...more });
 
 beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), 'millrace-engines-'));
+  versions = versionFiles();
   pool = createEnginePool(options());
 });
 afterAll(async () => {
   await pool.close(1_000);
-  rmSync(dir, { recursive: true });
-});
-
-const SAMPLES: Readonly<Record<Dtype, readonly [ArrayLike<unknown>, string]>> = {
-  float16: [[0x3c00, 0x7c00, 0xfe00, 0x8000], '1,"Infinity","NaN",-0'],
-  float32: [[0.1, -1e-45, Infinity, Number.NaN], '0.1,-1e-45,"Infinity","NaN"'],
-  float64: [[0.1, 5e-324, -Infinity, 1.7976931348623157e308], '0.1,5e-324,"-Infinity",1.7976931348623157e+308'],
-  int8: [[-128, 127, 0, 1], '-128,127,0,1'],
-  int16: [[-32_768, 32_767, 0, 1], '-32768,32767,0,1'],
-  int32: [[-2_147_483_648, 2_147_483_647, 0, 1], '-2147483648,2147483647,0,1'],
-  int64: [
-    [-(2n ** 63n), 2n ** 63n - 1n, 9_007_199_254_740_993n, 1n],
-    '"-9223372036854775808","9223372036854775807","9007199254740993",1',
-  ],
-  uint8: [[0, 255, 1, 2], '0,255,1,2'],
-  uint16: [[0, 65_535, 1, 2], '0,65535,1,2'],
-  uint32: [[0, 4_294_967_295, 1, 2], '0,4294967295,1,2'],
-  uint64: [[0n, 2n ** 64n - 1n, 1n, 2n], '0,"18446744073709551615",1,2'],
-  bool: [[1, 0, 1, 1], 'true,false,true,true'],
-  string: [['a', '', 'é\n"\u2028', '日本'], '"a","","é\\n\\"\u2028","日本"'],
-};
-
-describe('every type goes through onnxruntime and back', () => {
-  test.each(DTYPES)('%s: rows, a batch of them, an empty tensor, a scalar', async (dtype) => {
-    const [values, text] = SAMPLES[dtype];
-    const data = newData(dtype, 4) as unknown[];
-    for (let i = 0; i < 4; i++) data[i] = values[i];
-    const tensor = (dims: number[], elements: unknown) => ({ x: { dtype, dims, data: elements as Float32Array } });
-    const version = versionOf(identity(dtype, ['n', 'k']));
-    const rows = [row(tensor([1, 4], data)), row(tensor([1, 2], data.slice(2))), row(tensor([1, 4], data))];
-    const results = await pool.run(version, [...rows, row(tensor([0, 3], newData(dtype, 0)))]);
-    expect(results.map((result) => (result.ok ? result.output : result))).toEqual([
-      `{"y":{"dtype":"${dtype}","shape":[1,4],"data":[${text}]}}`,
-      `{"y":{"dtype":"${dtype}","shape":[1,2],"data":[${text.split(',').slice(2).join(',')}]}}`,
-      `{"y":{"dtype":"${dtype}","shape":[1,4],"data":[${text}]}}`,
-      `{"y":{"dtype":"${dtype}","shape":[0,3],"data":[]}}`,
-    ]);
-    const scalar = versionOf(identity(dtype, []), { maxBatch: 1 });
-    const [one] = await pool.run(scalar, [row(tensor([], data.slice(0, 1)))]);
-    expect(one).toMatchObject({
-      ok: true,
-      output: `{"y":{"dtype":"${dtype}","shape":[],"data":[${text.split(',')[0]}]}}`,
-    });
-  });
+  versions.remove();
 });
 
 test('a batch gives each row its own answer, in order', async () => {
   const rows = Array.from({ length: 200 }, (_, i) => floatRow([1, 2], i, -1));
-  const results = await pool.run(versionOf(perceptron()), rows);
+  const results = await pool.run(versions.versionOf(perceptron()), rows);
   expect(results.map((result) => outputOf(result).y?.data)).toEqual(
     rows.map((_, i) => [Math.max(0, i - 2), Math.max(0, 2 - i)]),
   );
@@ -119,14 +43,14 @@ test('a batch gives each row its own answer, in order', async () => {
 
 test('a poisonous row fails alone: 63 of 64 succeed', async () => {
   const rows = Array.from({ length: 64 }, (_, i) => longRow(i === 37 ? 99 : i % 4));
-  const results = await pool.run(versionOf(lookup()), rows);
+  const results = await pool.run(versions.versionOf(lookup()), rows);
   expect(results.filter(({ ok }) => ok)).toHaveLength(63);
   expect(results[37]).toMatchObject({ ok: false, code: 'inference_failed', detail: expect.stringContaining('out of') });
   expect(outputOf(results[38]!).y?.data).toEqual([12]);
 });
 
 test('a row that never ends is killed at its time, and fails alone', { timeout: 30_000 }, async () => {
-  const version = versionOf(spinner(), { timeoutMs: 500 });
+  const version = versions.versionOf(spinner(), { timeoutMs: 500 });
   const rows = Array.from({ length: 8 }, (_, i) => longRow(i === 5 ? 1e15 : i));
   const results = await pool.run(version, rows);
   expect(results[5]).toEqual({ ok: false, code: 'inference_timeout', detail: 'it took longer than 500 ms' });
@@ -136,7 +60,7 @@ test('a row that never ends is killed at its time, and fails alone', { timeout: 
 
 test('a row that takes all memory ends its engine and fails alone', { timeout: 30_000 }, async () => {
   const small = createEnginePool(options({ memoryLimitBytes: 500 * MIB }));
-  const version = versionOf(memoryHog());
+  const version = versions.versionOf(memoryHog());
   const rows = [3, 4, 200_000_000, 5].map(longRow);
   const results = await small.run(version, rows);
   expect(results.map(({ ok }) => ok)).toEqual([true, true, false, true]);
@@ -146,7 +70,7 @@ test('a row that takes all memory ends its engine and fails alone', { timeout: 3
 
 test('an engine that has grown is replaced after its run', { timeout: 30_000 }, async () => {
   const small = createEnginePool(options({ recycleBytes: 300 * MIB }));
-  const version = versionOf(memoryHog());
+  const version = versions.versionOf(memoryHog());
   events.length = 0;
   for (let i = 0; i < 3; i++) expect(await small.run(version, [longRow(40_000_000)])).toMatchObject([{ ok: true }]);
   expect(events.filter((event) => event === 'engine recycled').length).toBeGreaterThanOrEqual(2);
@@ -154,7 +78,7 @@ test('an engine that has grown is replaced after its run', { timeout: 30_000 }, 
 });
 
 test('what cannot be batched is run one prediction at a time, with its tensors as given', async () => {
-  const mean = await pool.run(versionOf(centered(), { maxBatch: 1 }), [
+  const mean = await pool.run(versions.versionOf(centered(), { maxBatch: 1 }), [
     floatRow([2, 3], 1, 2, 3, 3, 4, 5),
     floatRow([1, 3], 1, 2, 3),
   ]);
@@ -162,23 +86,23 @@ test('what cannot be batched is run one prediction at a time, with its tensors a
     { shape: [2, 3], data: [-1, -1, -1, 1, 1, 1] },
     { data: [0, 0, 0] },
   ]);
-  const state = row({
+  const state = tensorRowText({
     x: { dtype: 'float32', dims: [1, 4], data: Float32Array.of(1, 2, 3, 4) },
     state: { dtype: 'float32', dims: [2, 1, 4], data: new Float32Array(8).fill(1) },
   });
-  const results = await pool.run(versionOf(recurrent(), { maxBatch: 1 }), [state, state]);
+  const results = await pool.run(versions.versionOf(recurrent(), { maxBatch: 1 }), [state, state]);
   for (const result of results)
     expect(outputOf(result)).toMatchObject({ y: { data: [4, 6, 8, 10] }, next: { shape: [2, 1, 4] } });
 });
 
 test('a file that does not load fails every row once, with the reason', async () => {
-  const results = await pool.run(versionOf(Buffer.from('not a model')), [longRow(1), longRow(2)]);
+  const results = await pool.run(versions.versionOf(Buffer.from('not a model')), [longRow(1), longRow(2)]);
   expect(results).toMatchObject([{ ok: false, code: 'inference_failed' }, { ok: false }]);
   expect(results[0]).toMatchObject({ detail: expect.stringContaining('could not be loaded') });
 });
 
 test('an abort kills the run under way and leaves a pool that works', { timeout: 30_000 }, async () => {
-  const version = versionOf(spinner(), { timeoutMs: 20_000 });
+  const version = versions.versionOf(spinner(), { timeoutMs: 20_000 });
   await pool.run(version, [longRow(1)]);
   const aborter = new AbortController();
   const run = pool.run(version, [longRow(1e15)], aborter.signal);
@@ -189,7 +113,7 @@ test('an abort kills the run under way and leaves a pool that works', { timeout:
 
 test('runs wait their turn, and closing kills what is not done by the deadline', { timeout: 30_000 }, async () => {
   const other = createEnginePool(options());
-  const version = versionOf(spinner(), { timeoutMs: 60_000 });
+  const version = versions.versionOf(spinner(), { timeoutMs: 60_000 });
   await other.warm(version);
   expect(other.free).toBe(1);
   const endless = other.run(version, [longRow(1e15)]);
@@ -221,7 +145,7 @@ test('memory is flat over 100 loads and unloads, and sessions beyond the budget 
     outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2048] }],
     initializers: [{ name: 'w', dtype: 'float32', dims: [1024, 2048], data: weights }],
   });
-  const version = versionOf(bytes);
+  const version = versions.versionOf(bytes);
   const row = floatRow([1, 1024], ...new Array<number>(1024).fill(0));
   const unloading = createEnginePool(options({ log: watching }));
   for (let i = 0; i < 100; i++) {
@@ -242,7 +166,7 @@ test.skipIf(process.platform !== 'linux')(
   'an engine dies with its worker, also in a run that never ends',
   { timeout: 30_000 },
   async () => {
-    const version = versionOf(spinner());
+    const version = versions.versionOf(spinner());
     const source = `
     import { Engine } from '${new URL('./engine.ts', import.meta.url).href}';
     const engine = await Engine.start({ threads: 1, memoryLimitBytes: 2e9 });
@@ -259,5 +183,33 @@ test.skipIf(process.platform !== 'linux')(
     worker.kill('SIGKILL');
     await once(worker, 'exit');
     await vi.waitFor(() => expect(isAlive()).toBe(false), { timeout: 5_000 });
+  },
+);
+
+test.each([1, 2])(
+  'many runs share %d engines: all are answered, in order of asking, and who watches is told when none waits',
+  { timeout: 20_000 },
+  async (engines) => {
+    const shared = createEnginePool(options({ engines }));
+    const version = versions.versionOf(perceptron());
+    const ended: number[] = [];
+    const aborted = AbortSignal.abort(new Error('not wanted'));
+    const runs = Array.from({ length: 50 }, async (_, i) => {
+      const run = shared.run(version, [floatRow([1, 2], i, 0)], i % 10 === 7 ? aborted : undefined);
+      const outcome = await run.then(
+        ([result]) => outputOf(result!).y?.data[0],
+        () => 'aborted',
+      );
+      ended.push(i);
+      return outcome;
+    });
+    const told = Promise.all([shared.whenFree(), shared.whenFree()]).then(() => ended.length);
+    expect(await Promise.all(runs)).toEqual(runs.map((_, i) => (i % 10 === 7 ? 'aborted' : i)));
+    expect(await told).toBeGreaterThanOrEqual(48);
+    const run = ended.filter((n) => n % 10 !== 7);
+    if (engines === 1) expect(run).toEqual([...run].sort((a, b) => a - b));
+    expect(shared.free).toBe(engines);
+    await shared.close(1_000);
+    await shared.whenFree();
   },
 );

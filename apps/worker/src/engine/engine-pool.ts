@@ -18,7 +18,7 @@ export interface EnginePool {
   /** Runs that can begin at once. */
   readonly free: number;
   readonly size: number;
-  /** Resolves when `free` is above 0. */
+  /** Resolves when `free` is above 0 and no run waits, or the pool is closed. */
   whenFree(): Promise<void>;
   /** Starts every engine and loads the version in each, ahead of its first run. */
   warm(version?: LoadedVersion): Promise<void>;
@@ -69,7 +69,10 @@ const LOST_RETRIES = 20;
 class Pool implements EnginePool {
   readonly #seats: EngineSeat[];
   readonly #options: PoolOptions;
-  readonly #waiting: (() => void)[] = [];
+  /** Runs that wait for an engine, in order. */
+  readonly #queue: (() => void)[] = [];
+  /** Those who only ask to be told. */
+  readonly #watchers: (() => void)[] = [];
   readonly #running = new Set<Promise<unknown>>();
   #closed = false;
 
@@ -97,7 +100,7 @@ class Pool implements EnginePool {
   }
 
   async whenFree(): Promise<void> {
-    while (this.free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.free === 0 && !this.#closed) await new Promise<void>((resolve) => this.#watchers.push(resolve));
   }
 
   async warm(version?: LoadedVersion): Promise<void> {
@@ -121,23 +124,24 @@ class Pool implements EnginePool {
 
   async close(deadlineMs: number): Promise<void> {
     this.#closed = true;
+    // What has not begun is refused at once.
+    for (const wake of [...this.#queue.splice(0), ...this.#watchers.splice(0)]) wake();
     const late = new Promise<void>((resolve) => setTimeout(resolve, deadlineMs).unref());
     await Promise.race([Promise.all(this.#running), late]);
     await Promise.all(this.#seats.map((seat) => seat.close()));
-    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   async #runWhenFree(version: LoadedVersion, rows: readonly string[], signal?: AbortSignal): Promise<RowResult[]> {
     while (this.free === 0) {
       if (this.#closed) throw new Error('the engines are closed');
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await new Promise<void>((resolve) => this.#queue.push(resolve));
     }
-    signal?.throwIfAborted();
     const seat = this.#choose(version);
     seat.busy++;
     const abort = () => seat.kill('the run was aborted');
     signal?.addEventListener('abort', abort, { once: true });
     try {
+      signal?.throwIfAborted();
       const results: RowResult[] = [];
       for (const part of chunk(rows, version.maxBatch))
         results.push(...(await isolate(part, (some) => this.#attempt(seat, version, some, signal))));
@@ -145,7 +149,9 @@ class Pool implements EnginePool {
     } finally {
       signal?.removeEventListener('abort', abort);
       seat.busy--;
-      this.#waiting.shift()?.();
+      const next = this.#queue.shift();
+      if (next) next();
+      else for (const wake of this.#watchers.splice(0)) wake();
     }
   }
 

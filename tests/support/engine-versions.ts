@@ -1,0 +1,47 @@
+/** Versions and rows to give to engines directly, without a registry. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { tensorRowText } from '@millrace/shared/tensor-rows';
+import { pino } from 'pino';
+import type { PoolOptions } from '../../apps/worker/src/engine/engine-pool.ts';
+import type { LoadedVersion } from '../../apps/worker/src/engine/loaded-version.ts';
+
+export const MIB = 1_048_576;
+
+/** One engine, with room for all that tests do. */
+export const engineOptions = (more: Partial<PoolOptions> = {}): PoolOptions => ({
+  engines: 1,
+  threads: 1,
+  depth: 1,
+  recycleBytes: 2_048 * MIB,
+  memoryLimitBytes: 2_048 * MIB,
+  loadTimeoutMs: 20_000,
+  log: pino({ level: 'silent' }),
+  ...more,
+});
+
+/** Puts model files where engines can load them; `remove` takes them away. */
+export function versionFiles() {
+  const dir = mkdtempSync(join(tmpdir(), 'millrace-engines-'));
+  let files = 0;
+  return {
+    versionOf(bytes: Buffer, more: Partial<LoadedVersion> = {}): LoadedVersion {
+      const modelPath = join(dir, `${files++}.onnx`);
+      writeFileSync(modelPath, bytes);
+      const signature = { inputs: [], outputs: [] };
+      const rest = { handler: null, entities: {}, labels: {}, maxBatch: 64, timeoutMs: 10_000, signature };
+      return { key: modelPath, model: 'm', version: '1', modelPath, ...rest, ...more };
+    },
+    remove: () => rmSync(dir, { recursive: true }),
+  };
+}
+
+export const longRow = (value: number): string =>
+  tensorRowText({ x: { dtype: 'int64', dims: [1], data: BigInt64Array.of(BigInt(value)) } });
+
+export const floatRow = (dims: number[], ...values: number[]): string =>
+  tensorRowText({ x: { dtype: 'float32', dims, data: Float32Array.from(values) } });
+
+export const outputOf = (result: { ok: boolean; output?: string }) =>
+  JSON.parse(result.output ?? 'null') as Record<string, { data: unknown[]; shape: number[] }>;
