@@ -7,9 +7,14 @@ export type Connection = Redis | Cluster;
 /** Reconnects soon after an outage: the default back-off waits up to 20 s when all is well again. */
 const retryStrategy = (times: number): number => Math.min(50 * times, 500);
 
+/** Longer than any blocking call of ours or BullMQ's goes unanswered: beyond it the other end is not there any more. */
+const SILENCE_MS = 30_000;
+
 /**
  * `producer` fails fast: for requests that a caller waits for. `blocking` waits for ever: for workers and listeners,
- * whose calls outlast any time-out.
+ * whose calls outlast any time-out. A
+ * connection on which a call has had no answer for `silenceMs` is given up, and the call made again on a new one: a
+ * peer that vanished without a word (a machine that lost power) is otherwise noticed after hours.
  */
 export function connectRedis(
   url: string,
@@ -17,6 +22,7 @@ export function connectRedis(
   options: {
     cluster?: boolean;
     timeoutMs?: number;
+    silenceMs?: number;
     name?: string;
     autoPipeline?: boolean;
     onError?: (error: Error) => void;
@@ -35,7 +41,7 @@ export function connectRedis(
           // The connections of a cluster are its own, where timeOutCommands cannot reach them.
           ...(options.cluster ? { commandTimeout: timeoutMs } : {}),
         }
-      : { maxRetriesPerRequest: null }),
+      : { maxRetriesPerRequest: null, socketTimeout: options.silenceMs ?? SILENCE_MS }),
   };
   const redis: Connection = options.cluster
     ? new Cluster([url], {
