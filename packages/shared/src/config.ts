@@ -167,7 +167,13 @@ const SETTINGS = {
   webhookNetworks: list('WEBHOOK_ALLOWED_NETWORKS', '', 'Private networks (CIDR) that webhooks may reach.'),
   webhookTimeoutMs: integer('WEBHOOK_TIMEOUT_MS', 15_000, 100, 60_000, 'Longest that a webhook receiver may take.'),
   webhookConcurrency: integer('WEBHOOK_CONCURRENCY', 64, 1, 1_024, 'Webhook attempts under way at once in a worker.'),
-  webhookPerEndpoint: integer('WEBHOOK_PER_ENDPOINT', 4, 1, 64, 'Webhook attempts under way at once for one endpoint.'),
+  webhookPerEndpoint: integer(
+    'WEBHOOK_PER_ENDPOINT',
+    16,
+    1,
+    64,
+    'Most webhook attempts under way at once for one endpoint.',
+  ),
 } as const satisfies Record<string, Setting>;
 
 export const settings: readonly Setting[] = Object.values(SETTINGS);

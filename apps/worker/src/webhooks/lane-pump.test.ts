@@ -111,6 +111,25 @@ describe('the pump', () => {
     expect(first.filter((lane) => lane === 'c')).toHaveLength(3);
   });
 
+  test('gives a lane that does well more at once, and takes it back when it fails', async () => {
+    const { add, running, endOne } = setUp({ perLane: 6, total: 32 });
+    add('a', 100);
+    await settled();
+    expect(running('a')).toBe(4);
+    for (const expected of [5, 6, 6]) {
+      endOne('a');
+      await settled();
+      expect(running('a')).toBe(expected);
+    }
+    endOne('a', false);
+    await settled();
+    for (let i = 0; i < 2; i++) {
+      endOne('a', false);
+      await settled(50);
+    }
+    expect(running('a')).toBe(4);
+  });
+
   test('lets a lane that goes on failing rest, and no other', async () => {
     const { add, running, endOne } = setUp({ perLane: 1 });
     add('failing', 10);

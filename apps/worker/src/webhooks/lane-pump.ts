@@ -1,6 +1,7 @@
 /**
- * Who is attempted next. Each lane has at most `perLane` attempts under way; all together have `total`. So that lanes
- * that do not answer cannot hold all of those, there are two pools of `total` slots: an attempt begins in the pool of its
+ * Who is attempted next. Each lane has at most `perLane` attempts under way, at first four: one more with each that goes
+ * well, half as many with each that does not. All together have `total`. So that lanes that do not answer cannot hold
+ * all of those, there are two pools of `total` slots: an attempt begins in the pool of its
  * lane, and one that takes longer than `slowMs` gives its slot in the pool of the prompt back. Its lane, and any whose
  * last attempt failed, then waits among its like until an attempt goes well.
  *
@@ -32,6 +33,8 @@ type Pool = 'prompt' | 'suspect';
 interface Lane<D> {
   name: string;
   running: number;
+  /** Attempts that may be under way. */
+  allowed: number;
   buffer: D[];
   /** There may be something due in Postgres that is not in the buffer. */
   more: boolean;
@@ -39,11 +42,13 @@ interface Lane<D> {
   waiting: boolean;
 }
 
+const LEAST_PER_LANE = 4;
 /** Suspects that are remembered while they have nothing to do. */
 const SUSPECTS_KEPT = 10_000;
 
 export class LanePump<D> {
   readonly #options: PumpOptions<D>;
+  readonly #least: number;
   readonly #lanes = new Map<string, Lane<D>>();
   readonly #suspects = new Set<string>();
   readonly #used: Record<Pool, number> = { prompt: 0, suspect: 0 };
@@ -54,6 +59,7 @@ export class LanePump<D> {
 
   constructor(options: PumpOptions<D>) {
     this.#options = options;
+    this.#least = Math.min(LEAST_PER_LANE, options.perLane);
   }
 
   /** Attempts under way. */
@@ -66,7 +72,7 @@ export class LanePump<D> {
     if (this.#closed) return;
     let lane = this.#lanes.get(name);
     if (!lane) {
-      lane = { name, running: 0, buffer: [], more: true, claiming: false, waiting: false };
+      lane = { name, running: 0, allowed: this.#least, buffer: [], more: true, claiming: false, waiting: false };
       this.#lanes.set(name, lane);
     }
     lane.more = true;
@@ -94,7 +100,7 @@ export class LanePump<D> {
   }
 
   #advance(lane: Lane<D>, served = false): void {
-    while (!this.#closed && lane.running < this.#options.perLane) {
+    while (!this.#closed && lane.running < lane.allowed) {
       if (lane.buffer.length === 0 && (lane.claiming || !lane.more)) break;
       const pool = this.#poolOf(lane);
       const mustWait = this.#used[pool] >= this.#options.total || (!served && this.#waiting[pool].length > 0);
@@ -109,6 +115,10 @@ export class LanePump<D> {
         break;
       }
       if (!this.#options.held(delivery)) continue;
+      // Before the buffer is empty: a lane that is quick need not wait for Postgres.
+      if (pool === 'prompt' && lane.more && !lane.claiming && lane.buffer.length < this.#options.claimMost / 4) {
+        void this.#claim(lane, pool);
+      }
       void this.#perform(lane, pool, delivery);
       // One for a lane that waited, and then it is the turn of the next that waits.
       served = false;
@@ -119,17 +129,15 @@ export class LanePump<D> {
   }
 
   async #claim(lane: Lane<D>, pool: Pool): Promise<void> {
-    const { claim, claimMost, perLane, onError } = this.#options;
-    // A lane that may take 15 s for each is not given more than it can begin now.
-    const limit = this.#suspects.has(lane.name) ? perLane - lane.running : claimMost;
+    const { claim, claimMost, onError } = this.#options;
     lane.claiming = true;
     lane.more = false;
     // With a slot in hand: what was claimed and then waits for one would not be held long enough.
     this.#used[pool]++;
     try {
-      const claimed = await claim(lane.name, limit);
+      const claimed = await claim(lane.name, claimMost);
       lane.buffer.push(...claimed);
-      if (claimed.length === limit) lane.more = true;
+      if (claimed.length === claimMost) lane.more = true;
     } catch (error) {
       // The next sweep wakes the lane again.
       onError(lane.name, error);
@@ -161,6 +169,9 @@ export class LanePump<D> {
     clearTimeout(timer);
     const tookMs = performance.now() - startedAt;
     this.#suspect(lane.name, !well || tookMs > this.#options.slowMs);
+    lane.allowed = well
+      ? Math.min(lane.allowed + 1, this.#options.perLane)
+      : Math.max(Math.floor(lane.allowed / 2), this.#least);
     this.#attempts--;
     this.#used[pool]--;
     this.#serve(pool);
