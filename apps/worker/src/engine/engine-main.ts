@@ -4,6 +4,7 @@
  * a thread of its own because a run may hold this one for ever.
  */
 import { writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { deserialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
@@ -56,6 +57,8 @@ async function load(body: Buffer): Promise<string> {
   const session = await EngineSession.load(request);
   sessions.set(request.session, session);
   const loadMs = performance.now() - started;
+  // Node writes its cache of compiled code at a regular exit, and engines are killed.
+  setImmediate(flushCompileCache);
   return JSON.stringify({
     loadMs,
     residentBytes: process.memoryUsage.rss(),

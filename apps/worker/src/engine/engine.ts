@@ -3,6 +3,7 @@
  * under way waits in the socket, so that the engine starts on it without a word from here.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { getCompileCacheDir } from 'node:module';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
@@ -98,10 +99,11 @@ export class Engine {
 
   private constructor(options: EngineOptions) {
     this.#options = options;
+    const compiled = getCompileCacheDir();
     this.#child = spawn(process.execPath, ['--no-warnings', PROGRAM], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       // Nothing that an engine runs needs the worker's settings, and some of them are secrets.
-      env: {},
+      env: compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled },
     });
     this.#socket = this.#child.stdio[3] as Duplex;
     this.#socket.on('data', (chunk: Buffer) => {
