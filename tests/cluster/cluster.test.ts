@@ -1,0 +1,129 @@
+/**
+ * A Redis Cluster of three masters with a replica each, real servers all. What Millrace does in general is tested on a
+ * cluster by `TEST_REDIS=cluster npm test`; here is what only a cluster can show.
+ */
+import { cp } from 'node:fs/promises';
+import path from 'node:path';
+import { checkQueueRedis, connectRedis, UnfitRedisError, waitForRedis } from '@millrace/shared/redis';
+import { Redis } from 'ioredis';
+import { afterAll, describe, expect, test } from 'vitest';
+import { startTestCluster } from '../services/redis-cluster.ts';
+import { type Millrace, useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+
+/** Enough that their shards lie on all masters. */
+const MODELS = Array.from({ length: 8 }, (_, n) => `rows-${n}`);
+/** y = relu(x · [[1, -1], [2, -2]]): each of these has an answer of its own. */
+const question = (n: number) => ({ input: { x: [[n, 1]] } });
+const answer = (n: number) => ({ y: { data: [n + 2, 0] } });
+
+const PATIENT = { timeout: 60_000 };
+
+let cluster: Awaited<ReturnType<typeof startTestCluster>>;
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  cluster = await startTestCluster({ replicas: true });
+  const folder = await makeModelFolder(['rows']);
+  remove = folder.remove;
+  for (const name of MODELS) await cp(path.join(folder.dir, 'rows'), path.join(folder.dir, name), { recursive: true });
+  const env = { REDIS_URL: cluster.url, REDIS_CLUSTER: 'true', STORE_TIMEOUT_MS: '2000' };
+  return { modelsDir: folder.dir, models: MODELS, env };
+});
+afterAll(async () => {
+  await remove();
+  await cluster?.stop();
+});
+
+interface Promised {
+  n: number;
+  id: string;
+}
+
+/** Asks until it is accepted, as a client that must know does: under one Idempotency-Key. */
+async function accepted({ predict }: Millrace, n: number): Promise<Promised> {
+  const model = MODELS[n % MODELS.length] as string;
+  for (;;) {
+    const { status, body } = await predict(model, question(n), { 'idempotency-key': `n-${n}` });
+    if (status === 200 || status === 202) return { n, id: body.id };
+    if (status !== 503 && status !== 409 && status !== 429) throw new Error(`${status}: ${JSON.stringify(body)}`);
+  }
+}
+
+async function expectKept({ ask }: Millrace, promised: readonly Promised[]): Promise<void> {
+  for (const { n, id } of promised) {
+    const end = () => ask(`/v1/predictions/${id}?wait=5`);
+    await expect.poll(async () => (await end()).body.completed_at, PATIENT).toEqual(expect.any(String));
+    expect((await end()).body).toMatchObject({ id, status: 'succeeded', output: answer(n) });
+  }
+}
+
+/** Accepts work all the while `harm` goes on, and for a moment before and after. */
+async function under(harm: () => Promise<void>, first: number): Promise<Promised[]> {
+  const promised: Promised[] = [];
+  let over = false;
+  let next = first;
+  const client = async () => {
+    while (!over) {
+      next += 1;
+      promised.push(await accepted(millrace, next));
+    }
+  };
+  const clients = Array.from({ length: 4 }, client);
+  try {
+    await expect.poll(() => promised.length, PATIENT).toBeGreaterThan(20);
+    await harm();
+    const then = promised.length;
+    await expect.poll(() => promised.length, PATIENT).toBeGreaterThan(then + 40);
+  } finally {
+    over = true;
+    await Promise.all(clients);
+  }
+  return promised;
+}
+
+describe('a Redis Cluster', () => {
+  test('holds the models of a batch on all its masters', async () => {
+    const promised = await Promise.all(MODELS.map((_, n) => accepted(millrace, n)));
+    await expectKept(millrace, promised);
+    for (const { url } of cluster.nodes.slice(0, 3)) {
+      const node = new Redis(url);
+      expect((await node.keys(`${millrace.config.keyPrefix}:*`)).length).toBeGreaterThan(5);
+      node.disconnect();
+    }
+  }, 120_000);
+
+  test('that is taken for a single server, or the other way round, is refused with what to set', async () => {
+    const single = connectRedis(cluster.url, 'producer');
+    await waitForRedis(single, 'Redis', 5_000);
+    await expect(checkQueueRedis(single)).rejects.toThrow(UnfitRedisError);
+    await expect(checkQueueRedis(single)).rejects.toThrow('set REDIS_CLUSTER=true');
+    single.disconnect();
+  });
+
+  test('loses nothing when a worker is killed', async () => {
+    const promised = await under(async () => {
+      await millrace.stopWorkers('kill');
+      await millrace.startWorker();
+    }, 1_000);
+    await expectKept(millrace, promised);
+  }, 120_000);
+
+  test('loses nothing when a master is killed and its replica takes its place', async () => {
+    const promised = await under(async () => {
+      await cluster.nodes[0]?.kill();
+      await cluster.nodes[3]?.becomesMaster();
+    }, 10_000);
+    await expectKept(millrace, promised);
+    await cluster.nodes[0]?.start();
+    await cluster.whole();
+  }, 180_000);
+
+  test('loses nothing when a master and its replica are killed, and start again from their files', async () => {
+    const promised = await under(async () => {
+      await Promise.all([cluster.nodes[1]?.kill(), cluster.nodes[4]?.kill()]);
+      await Promise.all([cluster.nodes[1]?.start(), cluster.nodes[4]?.start()]);
+      await cluster.whole();
+    }, 20_000);
+    await expectKept(millrace, promised);
+  }, 180_000);
+});
