@@ -23,7 +23,8 @@ export const InferRequest = Type.Object({
       parameters: Parameters,
       data: Type.Optional(Type.Unknown()),
     }),
-    { minItems: 1, maxItems: 10_000 },
+    // None for a model that has none.
+    { maxItems: 10_000 },
   ),
   outputs: Type.Optional(
     Type.Array(Type.Object({ name: Type.String(), parameters: Parameters }), { maxItems: 10_000 }),
