@@ -47,6 +47,7 @@ import { Remembered } from './remembered.ts';
 import { fromStore } from './stores.ts';
 import { Streams } from './streams.ts';
 import { createSubmitter } from './submitter.ts';
+import { within } from './within.ts';
 
 const START_TIMEOUT_MS = 10_000;
 const PROMISES_PER_COMMIT = 500;
@@ -109,7 +110,8 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     closers.push('redis watch', () => watch.close());
     const redisReady = () => watch.ready;
     const promises = new GroupCommit<PromiseRow>({
-      write: (rows) => insertPromises(db, rows),
+      // A connection may have to be opened first, which has a time-out of its own.
+      write: (rows) => within(config.storeTimeoutMs + 200, insertPromises(db, rows), 'The commit of promises'),
       maxRows: PROMISES_PER_COMMIT,
       maxWaiting: PROMISES_WAITING,
       concurrency: 2,
