@@ -46,11 +46,15 @@ async function soak(stage: Stage, api: Program, worker: Program, random: Random)
   const load = startLoad(stage.client, random, { pauseMs: 40 });
   const startedAt = Date.now();
   const until = startedAt + minutes * 60_000;
-  const samples: Record<string, { x: number; y: number }[]> = {};
+  const samples = new Map<string, { x: number; y: number }[]>();
   let faultAt = startedAt + FAULT_EVERY_MS;
   while (Date.now() < until) {
     const x = (Date.now() - startedAt) / 60_000;
-    for (const [name, y] of Object.entries(await sample(stage, api, worker))) (samples[name] ??= []).push({ x, y });
+    for (const [name, y] of Object.entries(await sample(stage, api, worker))) {
+      const points = samples.get(name) ?? [];
+      points.push({ x, y });
+      samples.set(name, points);
+    }
     if (Date.now() > faultAt) {
       faultAt = Date.now() + FAULT_EVERY_MS;
       console.log(`${x.toFixed(1)} min: ${await oneFault(stage, worker, random)}`);
@@ -61,7 +65,7 @@ async function soak(stage: Stage, api: Program, worker: Program, random: Random)
   const { problems, ...verdict } = await verify(stage);
   console.log(JSON.stringify({ ...verdict, replies: stage.client.tally() }));
   for (const problem of problems.slice(0, 20)) console.log(problem);
-  for (const [name, points] of Object.entries(samples)) {
+  for (const [name, points] of samples) {
     const settled = points.filter(({ x }) => x >= minutes * WARM_UP_SHARE);
     const [first, last] = [settled[0]?.y ?? 0, settled.at(-1)?.y ?? 0];
     console.log(`${name}: ${first.toFixed(1)} to ${last.toFixed(1)}, ${slope(settled).toFixed(2)} a minute`);
