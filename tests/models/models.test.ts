@@ -172,9 +172,12 @@ describe('a version that is registered', () => {
   });
 
   test('takes settings that stand in no answer', async () => {
+    let told = 0;
+    models!.onChange(() => told++);
     put('m/model.json', '{"timeout_ms": 1234, "max_batch": 7}');
     await until(() => models!.ready().every(({ loaded }) => loaded.timeoutMs === 1234 && loaded.maxBatch === 7));
     expect(served()).toEqual(['m/1', 'm/2']);
+    expect(told).toBeGreaterThan(0);
   });
 
   test('drains and is retired when its folder goes, and nothing else does', async () => {

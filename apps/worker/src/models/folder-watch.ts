@@ -9,8 +9,6 @@ import {
 } from '@millrace/shared/model-folder';
 
 export interface FolderNews {
-  /** Versions whose files are new or changed since they were last told. */
-  found: FoundVersion[];
   /** Versions that cannot be read, and why. */
   broken: { files: VersionFiles; reason: string }[];
   /** `model/version` of versions that were told before and are gone. */
@@ -40,11 +38,14 @@ export class FolderWatch {
     this.#only = new Set(only);
   }
 
-  /** Throws where the folder cannot be read: that is no reason to think that its models are gone. */
-  async look(nowMs: number): Promise<FolderNews> {
+  /**
+   * Calls `onFound` for each version whose files are new or changed since it was last told, while the look goes on.
+   * Throws where the folder cannot be read: that is no reason to think that its models are gone.
+   */
+  async look(nowMs: number, onFound: (found: FoundVersion) => void): Promise<FolderNews> {
     const listed = await listVersions(this.#dir);
     const versions = listed.versions.filter(({ model }) => this.#only.size === 0 || this.#only.has(model));
-    const news: FolderNews = { found: [], broken: [], gone: [], problems: [] };
+    const news: FolderNews = { broken: [], gone: [], problems: [] };
     const seen = new Map<string, string>();
     for (const files of versions) {
       const name = nameOf(files);
@@ -58,11 +59,12 @@ export class FolderWatch {
         const found = await readVersion(files);
         // Written to while it was read: next time.
         if ((await fingerprint(files)).text !== text) continue;
-        news.found.push(found);
+        this.#told.set(name, text);
+        onFound(found);
       } catch (error) {
+        this.#told.set(name, text);
         news.broken.push({ files, reason: (error as Error).message });
       }
-      this.#told.set(name, text);
     }
     this.#findGone(seen, news);
     this.#seen = seen;

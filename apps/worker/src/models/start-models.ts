@@ -11,14 +11,12 @@ import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
 import type { LoadedVersion } from '../engine/loaded-version.ts';
 import { FolderWatch, nameOf } from './folder-watch.ts';
+import { differ, loadedVersion, type ModelVersionHandle } from './handles.ts';
 import { brokenVersion, GONE, registerFound, retireDrained } from './registration.ts';
 import type { RegistryPort } from './registry-port.ts';
-import { createVerifier, handlerOf, readEntities } from './verifier.ts';
+import { createVerifier } from './verifier.ts';
 
-export interface ModelVersionHandle {
-  version: ModelVersion;
-  loaded: LoadedVersion;
-}
+export type { ModelVersionHandle };
 
 export interface Models {
   /** Versions that can be run here now, in no order. The array is new after every change. */
@@ -73,17 +71,16 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
   let asked = false;
 
   async function look(): Promise<void> {
-    const news = await watch.look(now());
-    for (const { path, message } of news.problems) log.warn({ path, reason: message }, 'models folder');
     const registered = await registry.list();
     const byName = new Map(registered.map((version) => [nameOf(version), version]));
+    const news = await watch.look(now(), (found) => {
+      local.set(nameOf(found), found);
+      admit(found, byName.get(nameOf(found)));
+    });
+    for (const { path, message } of news.problems) log.warn({ path, reason: message }, 'models folder');
     for (const { files, reason } of news.broken) {
       log.warn({ model: files.model, version: files.version, reason }, 'version cannot be read');
       await registry.register(brokenVersion(files, reason, now()));
-    }
-    for (const found of news.found) {
-      local.set(nameOf(found), found);
-      admit(found, byName.get(nameOf(found)));
     }
     for (const name of news.gone) {
       local.delete(name);
@@ -165,21 +162,24 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
       const sameSettings = handle && canonicalJson(handle.version.config) === canonicalJson(version.config);
       if (handle !== undefined && sameSettings) handles.set(name, { ...handle, version });
       else if (found?.digest === version.digest) {
-        const loaded = await loadedVersion(found, version);
-        handles.set(name, { version, loaded });
-        fresh.push(loaded);
+        try {
+          const loaded = await loadedVersion(found, version);
+          handles.set(name, { version, loaded });
+          fresh.push(loaded);
+        } catch (error) {
+          // Its files went away meanwhile: the next look tells.
+          log.warn({ err: error, model: version.model, version: version.version }, 'version cannot be read');
+        }
       }
     }
     ready = [...handles.values()];
-    const states = (list: readonly ModelVersionHandle[]) =>
-      list.map(({ version }) => `${nameOf(version)} ${version.digest} ${version.state}`).join();
     if (ready.length <= PRELOAD_MAX)
       await Promise.all(
         fresh.map((loaded) =>
           pool.warm(loaded).catch((error: unknown) => log.warn({ err: error, model: loaded.model }, 'not preloaded')),
         ),
       );
-    if (states(before) !== states(ready)) for (const callback of callbacks) callback();
+    if (differ(before, ready)) for (const callback of callbacks) callback();
   }
 
   const refresh = (): Promise<void> => {
@@ -217,22 +217,5 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
       await verifier.close();
       await Promise.all([looking, ...verifying.values()]);
     },
-  };
-}
-
-/** What engines need of a version: files from here, settings from the registry, so that all workers agree. */
-async function loadedVersion(found: FoundVersion, version: ModelVersion): Promise<LoadedVersion> {
-  const { config, signature, digest, model } = version;
-  return {
-    key: digest,
-    model,
-    version: version.version,
-    modelPath: found.modelPath,
-    handler: handlerOf(found),
-    entities: await readEntities(found),
-    labels: config.labels,
-    maxBatch: config.rowIndependent ? config.maxBatch : 1,
-    timeoutMs: config.timeoutMs,
-    signature,
   };
 }
