@@ -13,6 +13,8 @@ describe('the main job', () => {
     expect(miss.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
     expect(miss.headers.get('location')).toBe(`/v1/predictions/${miss.body.id}`);
     expect(Number(miss.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(miss.headers.get('ratelimit-policy')).toBe('"queue";q=2000000');
+    expect(miss.headers.get('ratelimit')).toBe('"queue";r=1999999');
     expect(miss.body).toMatchObject({ status: 'queued', output: null, error: null, queue: { position: 1 } });
 
     const answer = await millrace.ask(`${miss.headers.get('location')}?wait=10`);

@@ -18,7 +18,7 @@ interface Response {
   content?: Record<string, { schema?: object }>;
 }
 
-interface Document {
+export interface Document {
   paths: Record<string, Record<string, { responses: Record<string, Response> }>>;
   components: { schemas: Record<string, object> };
 }
@@ -79,7 +79,7 @@ export class Contract {
     const operation = operations[method.toLowerCase()] ?? (method === 'HEAD' ? operations.get : undefined);
     // HEAD is where GET is, but for streams.
     if (!operation || (method === 'HEAD' && status === 405))
-      return this.#faultOfUnknown(found !== undefined, status, headers, body);
+      return this.#faultOfUnknown(found !== undefined && bare.length < 300, status, headers, body);
     const response = operation.responses[String(status)];
     if (!response) return 'is not in the document';
     for (const name of TOLD) {

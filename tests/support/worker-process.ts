@@ -1,12 +1,13 @@
-/** A worker as production has it: a process of its own, which a test may kill. */
+/** Worker and API as production has them: processes of their own, which a test may kill. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 
-const main = path.resolve(import.meta.dirname, '../../apps/worker/src/main.ts');
+const apps = path.resolve(import.meta.dirname, '../../apps');
 
 export interface WorkerProcess {
   readonly pid: number;
-  readonly healthUrl: string;
+  /** Of a worker's health, or of the API. */
+  readonly url: string;
   /** Its Prometheus metrics: the sum of all samples of a name whose labels hold `part`. */
   metric(name: string, part?: string): Promise<number>;
   signal(name: NodeJS.Signals): void;
@@ -17,18 +18,25 @@ export interface WorkerProcess {
 }
 
 /** Resolves when all its roles run. Rejects with what it printed when it ends before. */
-export async function startWorkerProcess(env: Readonly<Record<string, string>>): Promise<WorkerProcess> {
+export const startWorkerProcess = (env: Readonly<Record<string, string>>): Promise<WorkerProcess> =>
+  startProcess('worker', /"health":"([^"]+)".*"worker ready"/, env);
+
+/** Resolves when it listens. */
+export const startApiProcess = (env: Readonly<Record<string, string>>): Promise<WorkerProcess> =>
+  startProcess('api', /"url":"([^"]+)".*"api ready"/, env);
+
+async function startProcess(app: string, ready: RegExp, env: Readonly<Record<string, string>>): Promise<WorkerProcess> {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [path.join(apps, app, 'src/main.ts')], {
     env: { PATH, HOME, LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const healthUrl = await urlOf(child, exited);
+  const url = await urlOf(child, exited, ready);
   return {
     pid: child.pid as number,
-    healthUrl,
-    metric: (name, part = '') => readMetric(`${healthUrl}/metrics`, name, part),
+    url,
+    metric: (name, part = '') => readMetric(`${url}/metrics`, name, part),
     signal: (name) => void child.kill(name),
     async stop() {
       child.kill('SIGTERM');
@@ -41,17 +49,17 @@ export async function startWorkerProcess(env: Readonly<Record<string, string>>):
   };
 }
 
-function urlOf(child: ChildProcess, exited: Promise<unknown>): Promise<string> {
+function urlOf(child: ChildProcess, exited: Promise<unknown>, pattern: RegExp): Promise<string> {
   let printed = '';
   return new Promise((resolve, reject) => {
     const look = (chunk: Buffer) => {
       if (printed.length < 100_000) printed += chunk;
-      const ready = /"health":"([^"]+)".*"worker ready"/.exec(printed)?.[1];
+      const ready = pattern.exec(printed)?.[1];
       if (ready) resolve(ready);
     };
     child.stdout?.on('data', look);
     child.stderr?.on('data', look);
-    void exited.then((code) => reject(new Error(`the worker ended with ${code}:\n${printed}`)));
+    void exited.then((code) => reject(new Error(`it ended with ${code}:\n${printed}`)));
   });
 }
 

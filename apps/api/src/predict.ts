@@ -6,11 +6,11 @@
 import { ApiError } from '@millrace/shared/errors';
 import { newPredictionId, shardOf } from '@millrace/shared/ids';
 import type { PromiseRow } from '@millrace/shared/ledger-rows';
-import type { LiveStore, NewPrediction } from '@millrace/shared/live/store';
+import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
 import { assembleOutput } from '@millrace/shared/output';
 import { BULL_PRIORITY, isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
 import type { CachedResult } from '@millrace/shared/result-cache';
-import { admit, aheadOf, estimate, type Limits } from './admission.ts';
+import { admit, aheadOf, estimate, type Limits, waitingOf } from './admission.ts';
 import { type Ask, newPrediction, type PredictionRequest, promiseRow, recordOf } from './ask.ts';
 import { ages, fresh, hitStatus, missStatus } from './cache-status.ts';
 import { type Catalog, under } from './catalog.ts';
@@ -35,8 +35,8 @@ export type Outcome =
   | { kind: 'cached'; text: string; cacheStatus: string; ageS: number; ttlS: number; plan: Plan; digest: string }
   /** Terminal. */
   | { kind: 'answered'; record: PredictionRecord; cacheStatus: string }
-  /** Promised: to be fetched later. */
-  | { kind: 'accepted'; record: PredictionRecord; queue: QueueEstimate; cacheStatus: string }
+  /** Promised: to be fetched later. `room` is how many more its model's queue takes. */
+  | { kind: 'accepted'; record: PredictionRecord; queue: QueueEstimate; room: number; cacheStatus: string }
   /** Nobody is there any more. */
   | { kind: 'gone' };
 
@@ -277,8 +277,10 @@ export function createPredict(means: PredictMeans): Predict {
     const load = loads.current(ask.served.registered.model, now);
     const submitted = result?.submitted;
     const number = submitted?.outcome === 'lead' ? submitted.number : undefined;
-    const ahead = aheadOf(result?.counts ?? load.counts, BULL_PRIORITY[ask.priority], number);
-    return { kind: 'accepted', record: recordOf(ask), queue: estimate(ahead, load.perMs, now), cacheStatus };
+    const counts = result?.counts ?? load.counts;
+    const ahead = aheadOf(counts, BULL_PRIORITY[ask.priority], number);
+    const queue = estimate(ahead, load.perMs, now);
+    return { kind: 'accepted', record: recordOf(ask), queue, room: roomIn(counts), cacheStatus };
   }
 
   /** The prediction that an idempotency key stands for, waited for if the caller would. */
@@ -289,7 +291,13 @@ export function createPredict(means: PredictMeans): Predict {
     const cacheStatus = 'millrace; fwd=request; collapsed';
     if (isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
     const now = Date.now();
-    return { kind: 'accepted', record: found.record, queue: found.queue ?? estimate(0, undefined, now), cacheStatus };
+    const room = roomIn(loads.current(found.record.model, now).counts);
+    const estimated = found.queue ?? estimate(0, undefined, now);
+    return { kind: 'accepted', record: found.record, queue: estimated, room, cacheStatus };
+  }
+
+  function roomIn(counts: QueueCounts): number {
+    return Math.max(0, limits.maxQueue - waitingOf(counts));
   }
 }
 

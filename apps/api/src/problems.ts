@@ -42,7 +42,7 @@ export function registerProblems(app: FastifyInstance, { methodsOf, onError }: P
 export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   const code = OF_FASTIFY[(error as FastifyError | null)?.code ?? ''];
-  if (code) return new ApiError(code, (error as Error).message);
+  if (code) return new ApiError(code, (error as Error).message.slice(0, 200));
   return new ApiError('internal', 'Something went wrong here; the log has it under request_id.', { cause: error });
 }
 

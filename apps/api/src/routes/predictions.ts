@@ -16,7 +16,7 @@ export interface PredictionRoutes {
   remembered: Remembered;
   finder: Finder;
   tenantOf(request: FastifyRequest): string;
-  limits: { maxMetadata: number };
+  limits: { maxMetadata: number; maxQueue: number };
   metrics: HttpMetrics;
 }
 
@@ -25,6 +25,7 @@ const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
 
 export function registerPredictions(app: FastifyInstance, means: PredictionRoutes): void {
   const { predict, remembered, finder, tenantOf, limits, metrics } = means;
+  const policy = `"queue";q=${limits.maxQueue}`;
 
   async function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const startedAt = performance.now();
@@ -45,7 +46,7 @@ export function registerPredictions(app: FastifyInstance, means: PredictionRoute
     });
     const route = version === undefined ? CREATE : CREATE_PINNED;
     if (outcome.kind !== 'cached') {
-      send(reply, outcome, prefer);
+      send(reply, outcome, prefer, policy);
       metrics.predicted(
         route,
         model,
@@ -164,7 +165,13 @@ function sendCached(reply: FastifyReply, outcome: Outcome & { kind: 'cached' }, 
   return reply;
 }
 
-function send(reply: FastifyReply, outcome: Exclude<Outcome, { kind: 'cached' }>, prefer: Prefer): FastifyReply {
+/** `policy` is the RateLimit-Policy of the queue. */
+function send(
+  reply: FastifyReply,
+  outcome: Exclude<Outcome, { kind: 'cached' }>,
+  prefer: Prefer,
+  policy: string,
+): FastifyReply {
   if (outcome.kind === 'gone') return reply;
   reply.header('cache-status', outcome.cacheStatus);
   preferenceApplied(reply, prefer);
@@ -173,6 +180,7 @@ function send(reply: FastifyReply, outcome: Exclude<Outcome, { kind: 'cached' }>
       reply.header('etag', etagOf(outcome.record));
       return json(reply, 200, renderPrediction(outcome.record));
     case 'accepted':
+      reply.header('ratelimit-policy', policy).header('ratelimit', `"queue";r=${outcome.room}`);
       return sendPending(reply, outcome.record, outcome.queue, 202);
   }
 }
