@@ -67,6 +67,12 @@ test('every event reaches every good receiver under one id, whatever is killed',
   let recording = true;
   const faults: Record<string, number> = {};
   const starting: Promise<void>[] = [];
+  /** One that starts while a store is away ends, and is started again by whoever supervises it. */
+  async function startAgain(): Promise<void> {
+    const worker = await startWorkerProcess(env).catch(() => undefined);
+    if (worker) workers.push(worker);
+    else await startAgain();
+  }
   async function disturb(): Promise<void> {
     while (recording) {
       await delay(400 + random() * 1_200);
@@ -79,7 +85,7 @@ test('every event reaches every good receiver under one id, whatever is killed',
         const at = Math.floor(random() * workers.length);
         const [victim] = workers.splice(at, 1);
         await victim?.kill();
-        starting.push(startWorkerProcess(env).then((worker) => void workers.push(worker)));
+        starting.push(startAgain());
       } else if (fault.startsWith('cut')) {
         store.cut();
       } else {

@@ -117,7 +117,7 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
     onError: (_lane, error) => failing('postgres', error),
   });
 
-  const worker = new Worker<LaneJob>(WEBHOOK_QUEUE, async () => {}, {
+  const worker = new Worker<LaneJob>(WEBHOOK_QUEUE, async (job) => pump.wake(job.data.lane), {
     connection: blocking,
     prefix: webhookPrefix(config.keyPrefix),
     concurrency: TIMER_CONCURRENCY,
@@ -127,7 +127,7 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
     skipVersionCheck: true,
   });
   worker.on('error', (error) => failing('redis', error));
-  // Not before: while the job is there a new one of its name is refused, and what that one told of must be seen.
+  // Once more: while the job was there a new one of its name was refused, and what that one told of must be seen.
   worker.on('completed', (job) => pump.wake(job.data.lane));
 
   async function sweep(): Promise<void> {
