@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from '../fault.ts';
 import { startLoad } from '../load.ts';
 import { entry, hanging, slow, TIMEOUT_MS } from '../models.ts';
+import type { Stage } from '../stage.ts';
 
 export const workerFaults: Fault[] = [
   {
@@ -78,7 +79,9 @@ export const workerFaults: Fault[] = [
     async run({ stage, random, note }) {
       const load = startLoad(stage.client, random, { question: () => slow(100) });
       for (let n = 0; n < 5; n += 1) {
-        await delay(300 + random() * 300);
+        // One that still starts runs nothing yet: the next is hit when it has answered something.
+        await untilAnswered(stage);
+        await delay(random() * 150);
         const children = stage.workers[0]?.children() ?? [];
         for (const pid of children) process.kill(pid, 'SIGABRT');
         note(`${children.length} aborted`);
@@ -106,3 +109,13 @@ export const workerFaults: Fault[] = [
     },
   },
 ];
+
+/** Resolves when a question is answered that was not before. */
+async function untilAnswered({ client }: Stage): Promise<void> {
+  const before = client.replies.length;
+  const deadline = performance.now() + 20_000;
+  while (!client.replies.slice(before).some(({ status }) => status === 200)) {
+    if (performance.now() > deadline) throw new Error('nothing was answered for 20 s');
+    await delay(10);
+  }
+}
