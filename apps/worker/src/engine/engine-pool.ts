@@ -104,7 +104,7 @@ class Pool implements EnginePool {
   }
 
   async warm(version?: LoadedVersion): Promise<void> {
-    await Promise.all(this.#seats.map((seat) => (version === undefined ? seat.engine() : seat.load(version))));
+    await Promise.all(this.#seats.map((seat) => (version === undefined ? seat.start() : seat.load(version))));
   }
 
   async unload(key: string): Promise<void> {

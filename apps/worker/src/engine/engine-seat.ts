@@ -2,6 +2,7 @@
  * One place of the pool: the engine that sits in it, the versions loaded there, and a fresh engine when that one ends
  * or has grown too large.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Engine, EngineError, type EngineOptions, type RunOutcome } from './engine.ts';
 import type { LoadedVersion } from './loaded-version.ts';
 import { type LoadedSize, toUnload } from './memory-budget.ts';
@@ -17,14 +18,30 @@ interface Session extends LoadedSize {
   number: Promise<number>;
 }
 
+/** An engine with what is loaded in it: numbers of sessions mean nothing to another one. */
+interface Occupant {
+  engine: Engine;
+  sessions: Map<string, Session>;
+  /** Resident bytes after the last load: what the engine needs when it does nothing. */
+  restBytes: number;
+}
+
+/** What Node and onnxruntime take before any model is loaded. */
+const BASE_BYTES = 100 * 1_048_576;
+const DRAIN_POLL_MS = 20;
+
+/** The version cannot be loaded: no row of it can be run, so that halving is of no use. */
+export class LoadError extends EngineError {
+  override name = 'LoadError';
+}
+
 export class EngineSeat {
   readonly #options: SeatOptions;
-  #engine: Promise<Engine> | undefined;
-  #current: Engine | undefined;
-  #sessions = new Map<string, Session>();
-  /** Resident bytes after the last load: what the engine needs when it does nothing. */
-  #restBytes = 0;
+  #arriving: Promise<Occupant> | undefined;
+  #current: Occupant | undefined;
   #clock = 0;
+  #isReplacing = false;
+  #isClosed = false;
   /** Runs that were given to this seat and are not done. */
   busy = 0;
 
@@ -32,91 +49,111 @@ export class EngineSeat {
     this.#options = options;
   }
 
-  /** The engine, started if need be. */
-  engine(): Promise<Engine> {
-    if (this.#engine !== undefined && (this.#current === undefined || this.#current.alive)) return this.#engine;
-    this.#sessions = new Map();
-    this.#current = undefined;
-    this.#restBytes = 0;
-    const starting = Engine.start(this.#options);
-    this.#engine = starting;
-    starting.then(
-      (engine) => {
-        if (this.#engine === starting) this.#current = engine;
-        this.#options.onEvent('started', { pid: engine.pid });
-        void engine.exited.then(() => this.#options.onEvent('ended', { pid: engine.pid }));
-      },
-      () => {
-        if (this.#engine === starting) this.#engine = undefined;
-      },
-    );
-    return starting;
+  /** Starts the engine ahead of its first run. */
+  async start(): Promise<void> {
+    await this.#occupant();
   }
 
   has(version: LoadedVersion): boolean {
-    return this.#sessions.has(version.key);
+    return this.#current?.sessions.has(version.key) ?? false;
   }
 
   /** Loads the version if it is not loaded. Rejects with an EngineError. */
   async load(version: LoadedVersion): Promise<void> {
-    const engine = await this.engine();
-    await (this.#sessions.get(version.key) ?? this.#load(engine, version)).number;
+    const occupant = await this.#occupant();
+    await (occupant.sessions.get(version.key) ?? this.#load(occupant, version)).number;
   }
 
   /** Loads the version if it is not loaded, then runs the rows as one batch. Rejects with an EngineError. */
   async run(version: LoadedVersion, rows: readonly string[]): Promise<RunOutcome> {
-    const engine = await this.engine();
-    const loaded = this.#sessions.get(version.key);
+    const occupant = await this.#occupant();
+    const { engine, sessions } = occupant;
+    const loaded = sessions.get(version.key);
     if (loaded !== undefined) loaded.usedAt = ++this.#clock;
-    const session = await (loaded ?? this.#load(engine, version)).number;
+    const session = await (loaded ?? this.#load(occupant, version)).number;
     const outcome = await engine.run(session, rows, version.timeoutMs);
-    if (engine === this.#current) this.#recycleAbove(outcome.residentBytes, engine);
+    if (occupant === this.#current && this.#hasGrown(occupant, outcome)) void this.#replace(occupant, version);
     return outcome;
   }
 
   /** Drops a version that is no longer served. */
   async unload(key: string): Promise<void> {
-    const session = this.#sessions.get(key);
-    if (session === undefined || this.#current === undefined) return;
-    this.#sessions.delete(key);
-    this.#options.onEvent('unloaded', { key });
-    await this.#current.unload(await session.number).catch(() => {});
+    if (this.#current !== undefined) await this.#unload(this.#current, key);
   }
 
   kill(detail: string): void {
-    this.#current?.kill(detail);
-    this.#engine?.then((engine) => engine.kill(detail)).catch(() => {});
+    this.#current?.engine.kill(detail);
+    this.#arriving?.then(({ engine }) => engine.kill(detail)).catch(() => {});
   }
 
-  /** Ends the engine once it has answered what it was asked. */
+  /** Ends the engine at once; there will be no other. */
   async close(): Promise<void> {
-    const engine = await this.#engine?.catch(() => undefined);
-    engine?.kill('the worker stops');
-    await engine?.exited;
+    this.#isClosed = true;
+    const occupant = await this.#arriving?.catch(() => undefined);
+    occupant?.engine.kill('the worker stops');
+    await occupant?.engine.exited;
   }
 
-  #load(engine: Engine, version: LoadedVersion): Session {
-    const budget = this.#options.recycleBytes - BASE_BYTES;
-    for (const key of toUnload([...this.#sessions], budget, this.#restBytes - BASE_BYTES)) void this.unload(key);
-    const { modelPath, handler, entities, labels } = version;
-    const before = this.#restBytes;
-    const loading = engine.load({ modelPath, handler, entities, labels }, this.#options.loadTimeoutMs);
-    const session: Session = { bytes: 0, usedAt: ++this.#clock, number: loading.then((answer) => answer.session) };
-    this.#sessions.set(version.key, session);
-    loading.then(
-      ({ residentBytes, loadMs }) => {
-        session.bytes = Math.max(0, residentBytes - Math.max(before, BASE_BYTES));
-        this.#restBytes = residentBytes;
-        this.#options.onEvent('loaded', { model: version.model, version: version.version, loadMs, residentBytes });
+  /** The engine that sits here, or a new one where that has ended. */
+  #occupant(): Promise<Occupant> {
+    if (this.#arriving !== undefined && (this.#current === undefined || this.#current.engine.alive))
+      return this.#arriving;
+    this.#current = undefined;
+    const arriving = this.#newOccupant();
+    this.#arriving = arriving;
+    arriving.then(
+      (occupant) => {
+        if (this.#arriving === arriving) this.#current = occupant;
       },
       () => {
-        if (this.#sessions.get(version.key) === session) this.#sessions.delete(version.key);
+        if (this.#arriving === arriving) this.#arriving = undefined;
       },
     );
-    session.number = session.number.catch((error: unknown) => {
-      const kind = error instanceof EngineError && error.kind === 'lost' ? 'lost' : 'failed';
-      throw new LoadError(kind, `the model could not be loaded: ${(error as Error).message}`);
-    });
+    return arriving;
+  }
+
+  async #newOccupant(): Promise<Occupant> {
+    const engine = await Engine.start(this.#options);
+    this.#options.onEvent('started', { pid: engine.pid });
+    void engine.exited.then(() => this.#options.onEvent('ended', { pid: engine.pid }));
+    if (this.#isClosed) engine.kill('the worker stops');
+    return { engine, sessions: new Map(), restBytes: BASE_BYTES };
+  }
+
+  async #unload({ engine, sessions }: Occupant, key: string): Promise<void> {
+    const session = sessions.get(key);
+    if (session === undefined) return;
+    sessions.delete(key);
+    this.#options.onEvent('unloaded', { key });
+    await session.number.then((number) => engine.unload(number)).catch(() => {});
+  }
+
+  #load(occupant: Occupant, version: LoadedVersion): Session {
+    const { engine, sessions } = occupant;
+    const budget = this.#options.recycleBytes - BASE_BYTES;
+    for (const key of toUnload([...sessions], budget, occupant.restBytes - BASE_BYTES))
+      void this.#unload(occupant, key);
+    const { modelPath, handler, entities, labels } = version;
+    const before = occupant.restBytes;
+    const loading = engine.load({ modelPath, handler, entities, labels }, this.#options.loadTimeoutMs);
+    const number = loading.then(
+      (answer) => answer.session,
+      (error: unknown) => {
+        if (sessions.get(version.key) === session) sessions.delete(version.key);
+        const kind = error instanceof EngineError && error.kind === 'lost' ? 'lost' : 'failed';
+        throw new LoadError(kind, `the model could not be loaded: ${(error as Error).message}`);
+      },
+    );
+    const session: Session = { bytes: 0, usedAt: ++this.#clock, number };
+    sessions.set(version.key, session);
+    loading.then(
+      ({ residentBytes, loadMs }) => {
+        session.bytes = Math.max(0, residentBytes - before);
+        occupant.restBytes = Math.max(residentBytes, BASE_BYTES);
+        this.#options.onEvent('loaded', { model: version.model, version: version.version, loadMs, residentBytes });
+      },
+      () => {},
+    );
     return session;
   }
 
@@ -124,29 +161,31 @@ export class EngineSeat {
    * onnxruntime keeps what its largest batch needed, and a little of every session: an engine that grew is replaced
    * after its run. One whose models alone are that large is let be, or it would be replaced after every run.
    */
-  #recycleAbove(residentBytes: number, engine: Engine): void {
-    const { recycleBytes, onEvent } = this.#options;
-    if (residentBytes <= recycleBytes || residentBytes <= 1.5 * this.#restBytes) return;
-    onEvent('recycled', { pid: engine.pid, residentBytes });
-    this.#engine = undefined;
-    this.#current = undefined;
-    const end = () => engine.kill('it was replaced');
+  #hasGrown({ restBytes }: Occupant, { residentBytes }: RunOutcome): boolean {
+    return residentBytes > this.#options.recycleBytes && residentBytes > 1.5 * restBytes;
+  }
+
+  /** A fresh engine takes over when it has loaded what was run last; until then the old one goes on. */
+  async #replace(old: Occupant, version: LoadedVersion): Promise<void> {
+    if (this.#isReplacing) return;
+    this.#isReplacing = true;
+    let fresh: Occupant | undefined;
+    try {
+      fresh = await this.#newOccupant();
+      await this.#load(fresh, version).number;
+      if (this.#isClosed || this.#current !== old) throw new Error('the old one is gone');
+    } catch {
+      // Where the old one goes on, the next run that finds it too large tries again.
+      fresh?.engine.kill('it did not take over');
+      return;
+    } finally {
+      this.#isReplacing = false;
+    }
+    this.#options.onEvent('recycled', { pid: old.engine.pid, by: fresh.engine.pid });
+    this.#current = fresh;
+    this.#arriving = Promise.resolve(fresh);
     // What was sent to it already is answered first.
-    if (engine.pending === 0) end();
-    else void this.#drained(engine).then(end);
-    void this.engine().catch(() => {});
+    while (old.engine.alive && old.engine.pending > 0) await delay(DRAIN_POLL_MS, undefined, { ref: false });
+    old.engine.kill('it was replaced');
   }
-
-  async #drained(engine: Engine): Promise<void> {
-    while (engine.alive && engine.pending > 0)
-      await Promise.race([engine.exited, new Promise((resolve) => setTimeout(resolve, 20))]);
-  }
-}
-
-/** What Node and onnxruntime take before any model is loaded. */
-const BASE_BYTES = 100 * 1_048_576;
-
-/** The version cannot be loaded: no row of it can be run, so that halving is of no use. */
-export class LoadError extends EngineError {
-  override name = 'LoadError';
 }
