@@ -47,6 +47,15 @@ test('connections at once are spread over the replicas', async () => {
   expect(new Set(answers)).toEqual(new Set(['127.0.0.1', '127.0.0.2']));
 });
 
+test('connections one after the other are spread too', async () => {
+  const port = await replica('127.0.0.1');
+  await replica('127.0.0.2', port);
+  const balancer = await balance(port, ['127.0.0.1', '127.0.0.2']);
+  const answers: string[] = [];
+  for (let n = 0; n < 6; n += 1) answers.push(await ask(balancer));
+  expect(answers.filter((answer) => answer === '127.0.0.2')).toHaveLength(3);
+});
+
 test('a replica that is gone costs nobody an answer', async () => {
   const port = await replica('127.0.0.1');
   const balancer = await balance(port, ['127.0.0.1', '127.0.0.3']);

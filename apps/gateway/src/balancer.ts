@@ -1,6 +1,7 @@
 /**
  * One address before several API replicas: a TCP balancer for compose, where no orchestrator brings one. It knows no HTTP.
- * Backends are the addresses that a DNS name has now; a connection goes to the one with the fewest.
+ * Backends are the addresses that a DNS name has now; a connection goes to the one with the fewest, and
+ * among equals to the one that has waited longest: what comes one by one is spread as well.
  */
 import { lookup } from 'node:dns/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -29,9 +30,14 @@ export interface Balancer {
 const byDns = async (host: string): Promise<string[]> =>
   (await lookup(host, { all: true, family: 4 })).map(({ address }) => address);
 
+const of = (counts: ReadonlyMap<string, number>, backend: string): number => counts.get(backend) ?? 0;
+
 export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
   const { target, connectTimeoutMs, resolve = byDns, log } = options;
   const open = new Map<string, number>();
+  /** When each was last chosen, in connections. */
+  const chosenAt = new Map<string, number>();
+  let chosen = 0;
   const sockets = new Set<Socket>();
   let backends: string[] = [];
 
@@ -39,6 +45,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     try {
       const found = (await resolve(target.host)).sort();
       if (found.join() !== backends.join()) log({ backends: found }, 'backends');
+      for (const gone of chosenAt.keys()) if (!found.includes(gone)) chosenAt.delete(gone);
       backends = found;
     } catch (error) {
       // The addresses of before may still answer; a refused connection moves on to the next.
@@ -50,10 +57,12 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   function dial(tried: ReadonlySet<string>): Promise<{ socket: Socket; backend: string }> {
     const [backend] = backends
       .filter((candidate) => !tried.has(candidate))
-      .sort((a, b) => (open.get(a) ?? 0) - (open.get(b) ?? 0));
+      .sort((a, b) => of(open, a) - of(open, b) || of(chosenAt, a) - of(chosenAt, b));
     if (backend === undefined) return Promise.reject(new Error('no replica answers'));
     // Counted from here, so that many that come at once do not all choose the same.
-    open.set(backend, (open.get(backend) ?? 0) + 1);
+    open.set(backend, of(open, backend) + 1);
+    chosen += 1;
+    chosenAt.set(backend, chosen);
     return new Promise((done, fail) => {
       const socket = connect({ host: backend, port: target.port, noDelay: true });
       const timer = setTimeout(() => socket.destroy(new Error('timed out')), connectTimeoutMs);
