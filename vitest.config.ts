@@ -6,12 +6,14 @@ export default defineConfig({
   test: {
     // Vitest would leave one core to others, and so use one of two. Most of an integration test is waiting.
     maxWorkers: availableParallelism(),
+    // Time limits end what hangs. They measure nothing: a shared machine may be ten times slower than an idle one.
     projects: [
       {
         test: {
           name: 'unit',
           include: ['{packages,apps,models,scripts,bench}/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'models/*/training/**'],
+          testTimeout: 60_000,
         },
       },
       {
@@ -20,8 +22,8 @@ export default defineConfig({
           include: ['tests/**/*.test.ts'],
           exclude: ['tests/chaos/**'],
           globalSetup: ['tests/services/global-setup.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 60_000,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
     ],
