@@ -1,17 +1,18 @@
 import { shardOf } from '@millrace/shared/ids';
 import { keysFor } from '@millrace/shared/keys';
 import { createQueues } from '@millrace/shared/queues';
-import { Redis } from 'ioredis';
+import type { Connection } from '@millrace/shared/redis';
 import pino from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Consumer } from '../../apps/worker/src/inference/consumer.ts';
 import { Consumers } from '../../apps/worker/src/inference/consumers.ts';
 import { testPrefix } from '../support/test-prefix.ts';
+import { connectTestRedis } from '../support/test-redis.ts';
 
 const names = (count: number) => Array.from({ length: count }, (_, n) => `m${n}`);
 const jobOf = (model: string) => [`p-${model}`] as const;
 
-let redis: Redis;
+let redis: Connection;
 let now = 1_000_000;
 let opened: string[] = [];
 let closed: string[] = [];
@@ -46,7 +47,7 @@ function consumers(prefix = testPrefix()): { consumers: Consumers; keys: ReturnT
 }
 
 beforeAll(() => {
-  redis = new Redis(inject('redisUrl'));
+  redis = connectTestRedis();
 });
 afterAll(() => redis.disconnect());
 beforeEach(() => {

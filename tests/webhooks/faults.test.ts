@@ -38,109 +38,116 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-test('every event reaches every good receiver under one id, whatever is killed', { timeout: 600_000 }, async () => {
-  console.log(`FAULT_SEED=${SEED}`);
-  const random = randomFrom(SEED);
-  const trap = await startReceiver();
-  const receiver = await startReceiver({ redirectTo: `${trap.url}/trap` });
-  const [postgres, redis] = [await startStallingProxy(database.url), await startStallingProxy(inject('redisUrl'))];
-  const keyPrefix = testPrefix();
-  const env = {
-    WORKER_ROLES: 'webhooks',
-    KEY_PREFIX: keyPrefix,
-    DATABASE_URL: postgres.url,
-    REDIS_URL: redis.url,
-    WEBHOOK_ALLOW_HTTP: 'true',
-    WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
-    WEBHOOK_TIMEOUT_MS: '3000',
-    LOG_LEVEL: 'info',
-  };
-  const db = createPool({ databaseUrl: database.url, max: 4, statementTimeoutMs: 10_000, applicationName: 'faults' });
-  const connection = connectRedis(inject('redisUrl'), 'producer', { timeoutMs: 5_000 });
-  await new Promise((resolve) => connection.once('ready', resolve));
-  const timers = createWebhookTimers({ connection, keyPrefix });
-  for (const path of [...GOOD, ...BAD, '/200/flapping']) {
-    await insertEndpoint(db, { url: receiver.url + path, models: [MODEL] });
-  }
-  const workers: WorkerProcess[] = await Promise.all([startWorkerProcess(env), startWorkerProcess(env)]);
+// A proxy stands before one address, and a cluster has several.
+const onOneRedis = test.skipIf(inject('redisCluster'));
 
-  let recording = true;
-  const faults: Record<string, number> = {};
-  const starting: Promise<void>[] = [];
-  /** One that starts while a store is away ends, and is started again by whoever supervises it. */
-  async function startAgain(): Promise<void> {
-    const worker = await startWorkerProcess(env).catch(() => undefined);
-    if (worker) workers.push(worker);
-    else await startAgain();
-  }
-  async function disturb(): Promise<void> {
-    while (recording) {
-      await delay(400 + random() * 1_200);
-      const fault = KINDS[Math.floor(random() * KINDS.length)] as string;
-      if (fault === 'none') continue;
-      faults[fault] = (faults[fault] ?? 0) + 1;
-      receiver.script('/200/flapping', 500, 503);
-      const store = fault.endsWith('redis') ? redis : postgres;
-      if (fault === 'kill') {
-        const at = Math.floor(random() * workers.length);
-        const [victim] = workers.splice(at, 1);
-        await victim?.kill();
-        starting.push(startAgain());
-      } else if (fault.startsWith('cut')) {
-        store.cut();
-      } else {
-        store.stall();
-        await delay(500 + random() * 1_000);
-        store.resume();
+onOneRedis(
+  'every event reaches every good receiver under one id, whatever is killed',
+  { timeout: 600_000 },
+  async () => {
+    console.log(`FAULT_SEED=${SEED}`);
+    const random = randomFrom(SEED);
+    const trap = await startReceiver();
+    const receiver = await startReceiver({ redirectTo: `${trap.url}/trap` });
+    const [postgres, redis] = [await startStallingProxy(database.url), await startStallingProxy(inject('redisUrl'))];
+    const keyPrefix = testPrefix();
+    const env = {
+      WORKER_ROLES: 'webhooks',
+      KEY_PREFIX: keyPrefix,
+      DATABASE_URL: postgres.url,
+      REDIS_URL: redis.url,
+      WEBHOOK_ALLOW_HTTP: 'true',
+      WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
+      WEBHOOK_TIMEOUT_MS: '3000',
+      LOG_LEVEL: 'info',
+    };
+    const db = createPool({ databaseUrl: database.url, max: 4, statementTimeoutMs: 10_000, applicationName: 'faults' });
+    const connection = connectRedis(inject('redisUrl'), 'producer', { timeoutMs: 5_000 });
+    await new Promise((resolve) => connection.once('ready', resolve));
+    const timers = createWebhookTimers({ connection, keyPrefix });
+    for (const path of [...GOOD, ...BAD, '/200/flapping']) {
+      await insertEndpoint(db, { url: receiver.url + path, models: [MODEL] });
+    }
+    const workers: WorkerProcess[] = await Promise.all([startWorkerProcess(env), startWorkerProcess(env)]);
+
+    let recording = true;
+    const faults: Record<string, number> = {};
+    const starting: Promise<void>[] = [];
+    /** One that starts while a store is away ends, and is started again by whoever supervises it. */
+    async function startAgain(): Promise<void> {
+      const worker = await startWorkerProcess(env).catch(() => undefined);
+      if (worker) workers.push(worker);
+      else await startAgain();
+    }
+    async function disturb(): Promise<void> {
+      while (recording) {
+        await delay(400 + random() * 1_200);
+        const fault = KINDS[Math.floor(random() * KINDS.length)] as string;
+        if (fault === 'none') continue;
+        faults[fault] = (faults[fault] ?? 0) + 1;
+        receiver.script('/200/flapping', 500, 503);
+        const store = fault.endsWith('redis') ? redis : postgres;
+        if (fault === 'kill') {
+          const at = Math.floor(random() * workers.length);
+          const [victim] = workers.splice(at, 1);
+          await victim?.kill();
+          starting.push(startAgain());
+        } else if (fault.startsWith('cut')) {
+          store.cut();
+        } else {
+          store.stall();
+          await delay(500 + random() * 1_000);
+          store.resume();
+        }
       }
     }
-  }
-  const disturbed = disturb();
-  const recordedAt = new Map<string, number>();
-  for (let done = 0; done < EVENTS; done += BATCH) {
-    const rows = Array.from({ length: BATCH }, () =>
-      terminalRow({ model: MODEL, id: newPredictionId(shardOf(MODEL), Date.now()) }),
+    const disturbed = disturb();
+    const recordedAt = new Map<string, number>();
+    for (let done = 0; done < EVENTS; done += BATCH) {
+      const rows = Array.from({ length: BATCH }, () =>
+        terminalRow({ model: MODEL, id: newPredictionId(shardOf(MODEL), Date.now()) }),
+      );
+      const { deliveries } = await recordTerminal(db, rows);
+      for (const { id } of rows) recordedAt.set(id, Date.now());
+      await timers.scheduleDeliveries(deliveries);
+      await delay((1_000 * BATCH) / EVENTS_PER_S);
+    }
+    recording = false;
+    await disturbed;
+    await Promise.all(starting);
+
+    const arrived = (path: string) => new Set(receiver.at(path).map(({ headers }) => headers['webhook-id']));
+    const wanted = [...GOOD, '/200/flapping'];
+    await expect
+      .poll(() => wanted.map((path) => arrived(path).size), { timeout: 60_000, interval: 200 })
+      .toEqual(wanted.map(() => EVENTS));
+    const { rows: ids } = await db.query('SELECT id FROM events');
+    const known = new Set(ids.map(({ id }) => id));
+    for (const { headers } of receiver.received) expect(known).toContain(headers['webhook-id']);
+    expect(trap.connections()).toBe(0);
+
+    const good = GOOD.flatMap((path) => receiver.at(path));
+    const first = new Map<string, number>();
+    for (const { path, headers, body, at } of good) {
+      const key = `${path} ${headers['webhook-id']}`;
+      if (!first.has(key)) first.set(key, at - (recordedAt.get(JSON.parse(body).data.id) as number));
+    }
+    const latencies = [...first.values()].sort((a, b) => a - b);
+    const share = (of: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * of))];
+    console.log(
+      JSON.stringify({
+        events: EVENTS,
+        faults,
+        attempts: receiver.received.length,
+        goodArrived: first.size,
+        goodRepeated: good.length - first.size,
+        latencyMs: { p50: share(0.5), p90: share(0.9), p99: share(0.99), most: share(1) },
+      }),
     );
-    const { deliveries } = await recordTerminal(db, rows);
-    for (const { id } of rows) recordedAt.set(id, Date.now());
-    await timers.scheduleDeliveries(deliveries);
-    await delay((1_000 * BATCH) / EVENTS_PER_S);
-  }
-  recording = false;
-  await disturbed;
-  await Promise.all(starting);
-
-  const arrived = (path: string) => new Set(receiver.at(path).map(({ headers }) => headers['webhook-id']));
-  const wanted = [...GOOD, '/200/flapping'];
-  await expect
-    .poll(() => wanted.map((path) => arrived(path).size), { timeout: 60_000, interval: 200 })
-    .toEqual(wanted.map(() => EVENTS));
-  const { rows: ids } = await db.query('SELECT id FROM events');
-  const known = new Set(ids.map(({ id }) => id));
-  for (const { headers } of receiver.received) expect(known).toContain(headers['webhook-id']);
-  expect(trap.connections()).toBe(0);
-
-  const good = GOOD.flatMap((path) => receiver.at(path));
-  const first = new Map<string, number>();
-  for (const { path, headers, body, at } of good) {
-    const key = `${path} ${headers['webhook-id']}`;
-    if (!first.has(key)) first.set(key, at - (recordedAt.get(JSON.parse(body).data.id) as number));
-  }
-  const latencies = [...first.values()].sort((a, b) => a - b);
-  const share = (of: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * of))];
-  console.log(
-    JSON.stringify({
-      events: EVENTS,
-      faults,
-      attempts: receiver.received.length,
-      goodArrived: first.size,
-      goodRepeated: good.length - first.size,
-      latencyMs: { p50: share(0.5), p90: share(0.9), p99: share(0.99), most: share(1) },
-    }),
-  );
-  const codes = await Promise.all(workers.map((worker) => worker.stop()));
-  expect(codes).toEqual(codes.map(() => 0));
-  await timers.close();
-  connection.disconnect();
-  await Promise.all([db.end(), postgres.close(), redis.close(), receiver.close(), trap.close()]);
-});
+    const codes = await Promise.all(workers.map((worker) => worker.stop()));
+    expect(codes).toEqual(codes.map(() => 0));
+    await timers.close();
+    connection.disconnect();
+    await Promise.all([db.end(), postgres.close(), redis.close(), receiver.close(), trap.close()]);
+  },
+);
