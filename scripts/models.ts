@@ -122,7 +122,7 @@ async function add(
   }
 }
 
-async function change(config: Config, pool: Pool, make: () => Promise<void>): Promise<void> {
+async function change(config: Config, make: () => Promise<void>): Promise<void> {
   const connect = (url: string) => connectRedis(url, 'producer', { cluster: config.redisCluster, timeoutMs: 5_000 });
   const redis = connect(config.redisUrl);
   const cacheRedis = connect(config.cacheRedisUrl);
@@ -165,7 +165,7 @@ async function main(): Promise<void> {
     await checkPostgres(pool, config.databaseUrl);
     if (command === 'list') return await list(pool);
     const name = { tenant: TENANT, model: first as string, version: second as string };
-    await change(config, pool, () =>
+    await change(config, () =>
       command === 'promote' ? setAlias(pool, name, 'production') : retireVersion(pool, name),
     );
     say(command === 'promote' ? `${first}: production is ${second}` : `${first}/${second} is retired`);

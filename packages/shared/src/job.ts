@@ -29,7 +29,10 @@ export const jobOptions = (jobId: string, priority: number) => ({
 export function parsePredictJob(data: unknown): PredictJob {
   const job = data as Partial<PredictJob> | null;
   const fits =
-    job?.v === 1 && typeof job.version === 'string' && Array.isArray(job.ids) && job.ids.every((id) => isPredictionId(id));
+    job?.v === 1 &&
+    typeof job.version === 'string' &&
+    Array.isArray(job.ids) &&
+    job.ids.every((id) => isPredictionId(id));
   if (!fits) throw new Error(`expected a job {v: 1, version, ids}, got ${JSON.stringify(data).slice(0, 200)}`);
   return job as PredictJob;
 }
