@@ -9,7 +9,7 @@ const millrace = useMillrace(async () => {
   const folder = await makeModelFolder(['echo', 'rows']);
   remove = folder.remove;
   const env = {
-    BODY_LIMIT: '20000',
+    JSON_LIMIT: '20000',
     MAX_ROWS: '50',
     MAX_METADATA: '100',
     MAX_STRING_LENGTH: '1000',

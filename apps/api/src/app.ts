@@ -94,7 +94,8 @@ export function buildApp(means: AppMeans): FastifyInstance {
 
   app.removeAllContentTypeParsers();
   app.decorateRequest('bodyText', '');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+  const bodyLimit = Math.min(config.jsonLimit, config.bodyLimit);
+  app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit }, (request, text, done) => {
     try {
       request.bodyText = text as string;
       done(null, remembered.bodyOf(request.bodyText) ?? parseJson(request.bodyText, jsonLimits));

@@ -87,6 +87,14 @@ const SETTINGS = {
   shutdownMs: integer('SHUTDOWN_MS', 25_000, 100, 600_000, 'Deadline of a graceful stop.'),
   apiKeysRequired: flag('API_KEYS_REQUIRED', false, 'Ask for an API key under /v1 and /v2; `npm run keys` makes them.'),
   bodyLimit: integer('BODY_LIMIT', 8 * MIB, 1_024, 1_024 * MIB, 'Largest request body, bytes.'),
+  // JSON is parsed in one go: 8 MiB of it would hold the event loop for up to 170 ms, and every other caller with it.
+  jsonLimit: integer(
+    'JSON_LIMIT',
+    2 * MIB,
+    1_024,
+    1_024 * MIB,
+    'Largest JSON body under /v1, bytes; at most `BODY_LIMIT`.',
+  ),
   jsonDepth: integer('JSON_DEPTH', 64, 4, 512, 'Deepest nesting of a JSON body.'),
   maxRows: integer('MAX_ROWS', 10_000, 1, 1_000_000, 'Most rows in one prediction.'),
   maxStringLength: integer('MAX_STRING_LENGTH', 2_000_000, 16, 100 * MIB, 'Longest string in a JSON body, characters.'),

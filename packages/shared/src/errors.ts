@@ -84,7 +84,12 @@ export const ERRORS = {
     false,
     'Versions are immutable: register a new one.',
   ),
-  payload_too_large: kind(413, 'The body is too large', false, 'The limit is `BODY_LIMIT`.'),
+  payload_too_large: kind(
+    413,
+    'The body is too large',
+    false,
+    'The limit is `JSON_LIMIT` for JSON, and `BODY_LIMIT` for all else.',
+  ),
   unsupported_media_type: kind(415, 'The media type is not supported', false, 'Send `application/json`, uncompressed.'),
   invalid_input: kind(
     422,
