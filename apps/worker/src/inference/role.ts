@@ -19,6 +19,8 @@ export async function startInferenceRole(base: Base): Promise<void> {
   const { config, log, keys, id, redis, db, live, metrics, health, closers, connect } = base;
   const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
     name: 'millrace-worker-cache',
+    // The results of a batch are stored one by one, and go out in one write.
+    autoPipeline: true,
     cluster: config.redisCluster && config.cacheRedisUrl === config.redisUrl,
     onError: () => {},
   });

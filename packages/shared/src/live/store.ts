@@ -93,13 +93,14 @@ export interface QueueCounts {
 
 type Script = (numberOfKeys: number, ...args: (string | number)[]) => Promise<unknown>;
 type Scripted = (Redis | Cluster) &
-  Record<'mrSubmit' | 'mrTake' | 'mrFinish' | 'mrEnd' | 'mrRetry' | 'mrAdopt' | 'mrShorten', Script>;
+  Record<'mrSubmit' | 'mrTake' | 'mrFinish' | 'mrEnd' | 'mrRetry' | 'mrAdopt' | 'mrShorten' | 'mrRead', Script>;
 
 const source = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
 const LIB = source('lib');
 const SCRIPTS = {
   mrSubmit: source('submit'),
   mrTake: source('take'),
+  mrRead: source('read'),
   mrFinish: source('finish'),
   mrEnd: source('end'),
   mrRetry: source('retry'),
@@ -128,6 +129,9 @@ const FIELDS = [
   'r',
   'd',
 ] as const;
+
+/** Between the values of a reply: see read.lua. */
+const SEPARATOR = '\x1f';
 
 const numberOrNull = (text: string | null | undefined): number | null => (text ? Number(text) : null);
 
@@ -190,11 +194,13 @@ export class LiveStore {
       LOST,
       EXPIRED,
       ...ids,
-    )) as [string, number, string, string, number, string][];
+    )) as string[];
     const taken: Taken[] = [];
-    rows.forEach(([verdict, attempt, createdAt, tenant, lost, task], at) => {
-      if (verdict === 'run')
-        taken.push({ id: ids[at] as string, attempt, createdAt: Number(createdAt), tenant, lost, task });
+    rows.forEach((text, at) => {
+      if (text === '') return;
+      const [attempt, createdAt, lost, tenant = '', task = ''] = text.split(SEPARATOR);
+      const id = ids[at] as string;
+      taken.push({ id, attempt: Number(attempt), createdAt: Number(createdAt), tenant, lost: Number(lost), task });
     });
     return taken;
   }
@@ -267,9 +273,21 @@ export class LiveStore {
     return livePrediction(id, row);
   }
 
-  /** Many at once, in one round trip per node. */
+  /** Many at once, in one round trip for each shard; null for those that Redis does not know. */
   async readMany(ids: readonly string[]): Promise<(LivePrediction | null)[]> {
-    return Promise.all(ids.map((id) => this.read(id)));
+    const states = new Map<string, LivePrediction | null>();
+    await Promise.all([...Map.groupBy(ids, shardOfId).values()].map((some) => this.#readShard(some, states)));
+    return ids.map((id) => states.get(id) ?? null);
+  }
+
+  async #readShard(ids: readonly string[], into: Map<string, LivePrediction | null>): Promise<void> {
+    const keys = ids.map((id) => this.#keys.live(id));
+    const texts = (await this.#redis.mrRead(ids.length, ...keys, ...FIELDS)) as string[];
+    for (const [at, id] of ids.entries()) {
+      const row = (texts[at] ?? '').split(SEPARATOR);
+      // A separator where none should be: no reason to guess.
+      into.set(id, row.length === FIELDS.length ? livePrediction(id, row) : await this.read(id));
+    }
   }
 
   /** JSON text of the Task, or null. */
@@ -322,10 +340,10 @@ function livePrediction(id: string, row: readonly (string | null)[]): LivePredic
     metadata: k ?? '',
     inferenceMs: numberOrNull(im),
     batchSize: numberOrNull(bs),
-    tenant: n ?? 'default',
+    tenant: n || 'default',
     priority: Number(p),
     options: o ?? '',
-    leader: l ?? null,
+    leader: l || null,
     number: numberOrNull(q),
     job: j ?? '',
     digest: unpackDigest(d ?? ''),

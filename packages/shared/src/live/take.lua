@@ -2,7 +2,7 @@
 -- skipped; one whose executions were lost too often fails.
 -- KEYS: live state of each.
 -- ARGV: now, tag, worker, most attempts, ttl terminal, inline, error of a lost one, error of an expired one, then ids.
--- Returns for each: {'run', attempt, created, tenant, lost, task} or {'skip'}.
+-- Returns for each one text: attempt, created, lost, tenant and task with the unit separator between; '' to skip it.
 local now, tag, worker = ARGV[1], ARGV[2], ARGV[3]
 local most, ttl, inline, lost, expired = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local out = {}
@@ -26,18 +26,18 @@ for n = 1, #KEYS do
   end
   if not s or l or (terminal(s) and not (c and followers > 0)) then
     if s and terminal(s) then leave_queue(tag, key) end
-    out[n] = { 'skip' }
+    out[n] = ''
   elseif tonumber(a) - tonumber(b or '0') >= most then
     leave_queue(tag, key)
     if not terminal(s) then terminate(tag, id, 'failed', lost, now, '', '', '', ttl, inline) end
     end_followers(tag, id, 'failed', lost, now, '', '', '', ttl, inline, expired)
     release_flight(tag, key, id, 0)
     redis.call('HDEL', key, 'c')
-    out[n] = { 'skip' }
+    out[n] = ''
   else
     local task = redis.call('GET', tag .. 'i:' .. id)
     if not task then
-      out[n] = { 'skip' }
+      out[n] = ''
     else
       local attempt = tonumber(a) + 1
       if not u then count_left(m, p) end
@@ -49,7 +49,7 @@ for n = 1, #KEYS do
           if redis.call('HGET', fk, 's') == 'queued' then redis.call('HSET', fk, 's', 'running', 'st', now) end
         end
       end
-      out[n] = { 'run', attempt, t, tenant_of(tenant), attempt - 1 - tonumber(b or '0'), task }
+      out[n] = table.concat({ attempt, t, attempt - 1 - tonumber(b or '0'), tenant_of(tenant), task }, '\31')
     end
   end
 end
