@@ -4,7 +4,10 @@ import pg from 'pg';
 export interface Ledger {
   /** Predictions that are not terminal. */
   open(): Promise<number>;
+  /** Of the predictions that were promised: a caller that waits and goes away has its own cancelled. */
   counts(): Promise<{ all: number; succeeded: number }>;
+  /** All rows, promised or not. */
+  rows(): Promise<number>;
   /** JSON texts of outputs, of predictions from all over the ledger. */
   outputs(limit: number): Promise<string[]>;
   close(): Promise<void>;
@@ -20,9 +23,9 @@ export function openLedger(databaseUrl: string): Ledger {
     open: async () =>
       (await one<{ n: number }>("SELECT count(*)::int AS n FROM predictions WHERE status IN ('queued', 'running')")).n,
     counts: () =>
-      one(
-        "SELECT count(*)::int AS all, count(*) FILTER (WHERE status = 'succeeded')::int AS succeeded FROM predictions",
-      ),
+      one(`SELECT count(*)::int AS all, count(*) FILTER (WHERE status = 'succeeded')::int AS succeeded
+           FROM predictions WHERE promised`),
+    rows: async () => (await one<{ n: number }>('SELECT count(*)::int AS n FROM predictions')).n,
     outputs: async (limit) => {
       const sql = "SELECT result FROM predictions WHERE status = 'succeeded' ORDER BY md5(id::text) LIMIT $1";
       return (await pool.query<{ result: string }>(sql, [limit])).rows.map(({ result }) => result);

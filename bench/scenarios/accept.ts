@@ -113,7 +113,7 @@ async function checkPromises(
 async function drained(rival: Rival): Promise<void> {
   const ledger = openLedger(rival.databaseUrl ?? '');
   // The rows of those who waited follow with the recorder: until it has stopped, it would be part of the next load.
-  for (let last = -1, all = 0; all !== last; await delay(300)) [last, all] = [all, (await ledger.counts()).all];
+  for (let last = -1, all = 0; all !== last; await delay(300)) [last, all] = [all, await ledger.rows()];
   await ledger.close();
 }
 
