@@ -68,7 +68,8 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
   let looking: Promise<void> | undefined;
   let settling: Promise<void> = Promise.resolve();
   let relisting: Promise<void> | undefined;
-  let asked = false;
+  let nextList: Promise<void> | undefined;
+  let restMs = 0;
 
   async function look(): Promise<void> {
     const registered = await registry.list();
@@ -91,26 +92,35 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
     await relist();
   }
 
-  /** One at a time, and one more for all who ask meanwhile. */
+  /**
+   * One at a time, and one more for all who ask meanwhile. Resolves when what was in the registry at the call is settled,
+   * however many go on asking.
+   */
   function relist(): Promise<void> {
-    asked = true;
-    relisting ??= list()
-      .catch((error: unknown) => {
-        if (!closed) log.error({ err: error }, 'registry out of reach');
-      })
-      .finally(() => {
-        relisting = undefined;
+    if (relisting === undefined) {
+      relisting = list();
+      return relisting;
+    }
+    nextList ??= relisting
+      .then(() => delay(restMs, undefined, { ref: false }))
+      .then(() => {
+        nextList = undefined;
+        relisting = list();
+        return relisting;
       });
-    return relisting;
+    return nextList;
   }
 
   async function list(): Promise<void> {
-    while (asked && !closed) {
-      asked = false;
-      const started = performance.now();
-      await settle(await registry.list());
+    const started = performance.now();
+    try {
+      if (!closed) await settle(await registry.list());
+    } catch (error) {
+      if (!closed) log.error({ err: error }, 'registry out of reach');
+    } finally {
       const tookMs = performance.now() - started;
-      if (asked && tookMs > SHORT_MS) await delay(Math.min(REST * tookMs, REST_MAX_MS), undefined, { ref: false });
+      restMs = closed || tookMs < SHORT_MS ? 0 : Math.min(REST * tookMs, REST_MAX_MS);
+      if (nextList === undefined) relisting = undefined;
     }
   }
 

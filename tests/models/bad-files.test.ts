@@ -1,0 +1,78 @@
+/** Files that nobody should trust, dropped in beside a good model that is asked all the while. */
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { onnxModel } from '../support/onnx-builder.ts';
+import { perceptron, rangeBomb } from '../support/onnx-models.ts';
+
+type Graph = Parameters<typeof onnxModel>[0];
+const x = { name: 'x', dtype: 'float32', shape: ['n'] } as const;
+const y = { ...x, name: 'y' };
+const relu: Graph = { nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }], inputs: [x], outputs: [y] };
+const outside = (location: string) =>
+  onnxModel({
+    ...relu,
+    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
+  });
+const circle = [
+  { op: 'Add', inputs: ['x', 'b'], outputs: ['a'] },
+  { op: 'Add', inputs: ['x', 'a'], outputs: ['b'] },
+  { op: 'Relu', inputs: ['b'], outputs: ['y'] },
+];
+
+const BAD: Readonly<Record<string, [Buffer, RegExp]>> = {
+  bomb: [rangeBomb(200_000_000), /more than 400 MiB of memory/],
+  truncated: [perceptron().subarray(0, 60), /truncated/],
+  cyclic: [onnxModel({ ...relu, nodes: circle }), /cannot be loaded/],
+  parent: [outside('../../good/1/model.onnx'), /outside its own folder/],
+  absolute: [outside('/etc/passwd'), /outside its own folder/],
+  unknown: [onnxModel({ ...relu, nodes: [{ op: 'Nonsense', inputs: ['x'], outputs: ['y'] }] }), /Nonsense/],
+  future: [onnxModel(relu, { opset: 99 }), /opset/i],
+};
+
+let dir = '';
+// Registered before useMillrace, so that it runs after the workers have ended.
+afterAll(() => rm(dir, { recursive: true, force: true }));
+const put = async (model: string, file: Buffer) => {
+  const made = path.join(dir, `.making-${model}`);
+  await mkdir(path.join(made, '1'), { recursive: true });
+  await writeFile(path.join(made, '1', 'model.onnx'), file);
+  await rename(made, path.join(dir, model));
+};
+const millrace = useMillrace(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), 'millrace-bad-'));
+  await put('good', perceptron());
+  // All models are served, those too that come later.
+  return { modelsDir: dir, models: ['good'], env: { WORKER_MODELS: '', LOAD_MEMORY_MB: '400' } };
+});
+
+test('each ends as failed with its reason, and the good one answers all the while', { timeout: 60_000 }, async () => {
+  const answers: unknown[] = [];
+  const asking = new AbortController();
+  const asks = (async () => {
+    for (let n = 0; !asking.signal.aborted; n++) {
+      const { status, body } = await millrace.predict('good', { input: { x: [[n, 1]] } }, { prefer: 'wait=30' });
+      answers.push(status === 200 && body.output.y.data[0] === n + 2 ? 'right' : body);
+    }
+  })();
+  for (const [model, [file]] of Object.entries(BAD)) await put(model, file);
+  for (const [model, [, reason]] of Object.entries(BAD)) {
+    const version = async () => (await millrace.ask(`/v1/models/${model}/versions/1`)).body;
+    await expect
+      .poll(version, { timeout: 40_000 })
+      .toMatchObject({ state: 'failed', reason: expect.stringMatching(reason) });
+    const asked = await millrace.predict(model, { input: { x: [1] } });
+    expect([asked.status, asked.body.code]).toEqual([503, 'model_unavailable']);
+    expect(asked.body.detail).toMatch(reason);
+  }
+  await put('another', perceptron());
+  const state = async () => (await millrace.ask('/v1/models/another/versions/1')).body.state;
+  await expect.poll(state, { timeout: 20_000 }).toBe('ready');
+  asking.abort();
+  await asks;
+  expect(new Set(answers)).toEqual(new Set(['right']));
+  expect(answers.length).toBeGreaterThan(10);
+});
