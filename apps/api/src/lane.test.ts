@@ -92,7 +92,7 @@ test('those behind a batch that fails fail with it where that is wanted', async 
     },
     8,
     (run) => run(),
-    true,
+    () => true,
   );
   const first = lane.add(1);
   const behind = lane.add(2);

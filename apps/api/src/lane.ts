@@ -14,7 +14,7 @@ export class Lane<T, R> {
   readonly #send: (items: T[]) => Promise<R[]>;
   readonly #maxItems: number;
   readonly #defer: (run: () => void) => void;
-  readonly #failsAll: boolean;
+  readonly #failsAll: () => boolean;
   #gathered: { item: T; resolve: (result: R) => void; reject: (error: unknown) => void }[] = [];
   #underWay = 0;
   #scheduled = false;
@@ -22,13 +22,13 @@ export class Lane<T, R> {
   /**
    * `send` gets 1 to `maxItems` items in the order they came and resolves to a result for each; when it rejects, just
    * the items of that batch fail. `defer` runs a function at the end of this turn of the event loop. With
-   * `failsAll` those who gathered behind a failing batch fail with it: they would find out by a time-out of their own.
+   * `failsAll` saying so those who gathered behind a failing batch fail with it: they would find out by a time-out of their own.
    */
   constructor(
     send: (items: T[]) => Promise<R[]>,
     maxItems: number,
     defer: (run: () => void) => void = (run) => void setImmediate(run),
-    failsAll = false,
+    failsAll = () => false,
   ) {
     this.#send = send;
     this.#maxItems = maxItems;
@@ -69,7 +69,7 @@ export class Lane<T, R> {
       for (const [at, { resolve }] of batch.entries()) resolve(results[at] as R);
     } catch (error) {
       for (const { reject } of batch) reject(error);
-      if (this.#failsAll) for (const { reject } of this.#gathered.splice(0)) reject(error);
+      if (this.#failsAll()) for (const { reject } of this.#gathered.splice(0)) reject(error);
     } finally {
       this.#underWay -= 1;
       this.#pump();

@@ -179,7 +179,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         ),
         remembered,
         live,
-        submitter: createSubmitter(live, queues, log),
+        submitter: createSubmitter(live, queues, log, redisReady),
         completions,
         idempotency: createIdempotency(redis, keys),
         loads,

@@ -34,7 +34,11 @@ export interface Submitter {
   submit(submission: Submission): Promise<SubmitResult>;
 }
 
-export function createSubmitter(live: LiveStore, queues: Queues, log: Logger): Submitter {
+/**
+ * While `redisReady` says no, a batch that fails takes those with it that gathered behind it. A time-out alone does not:
+ * in a crowd of thousands the first batch may be late, and the others are not.
+ */
+export function createSubmitter(live: LiveStore, queues: Queues, log: Logger, redisReady: () => boolean): Submitter {
   const lanes = new Map<string, { lane: Lane<NewPrediction, SubmitResult>; usedAt: number }>();
 
   async function send(target: Target, priority: Priority, items: NewPrediction[]): Promise<SubmitResult[]> {
@@ -63,7 +67,15 @@ export function createSubmitter(live: LiveStore, queues: Queues, log: Logger): S
       const now = Date.now();
       for (const [other, { lane, usedAt }] of lanes)
         if (lane.gathered === 0 && now - usedAt > IDLE_MS) lanes.delete(other);
-      entry = { lane: new Lane((items) => send(target, priority, items), BATCH_MAX, undefined, true), usedAt: now };
+      entry = {
+        lane: new Lane(
+          (items) => send(target, priority, items),
+          BATCH_MAX,
+          undefined,
+          () => !redisReady(),
+        ),
+        usedAt: now,
+      };
       lanes.set(name, entry);
     }
     entry.usedAt = Date.now();
