@@ -76,18 +76,21 @@ export const workerFaults: Fault[] = [
   {
     name: 'engine-aborts',
     how: 'SIGABRT to an engine in mid-run, five times',
-    async run({ stage, random, note }) {
-      const load = startLoad(stage.client, random, { question: () => slow(100) });
+    async run({ stage, random, note, expect }) {
+      const load = startLoad(stage.client, random, { question: () => ({ ...slow(100), mayFail: true }) });
       for (let n = 0; n < 5; n += 1) {
         // One that still starts runs nothing yet: the next is hit when it has answered something.
         await untilAnswered(stage);
         await delay(random() * 150);
         const children = stage.workers[0]?.children() ?? [];
         for (const pid of children) process.kill(pid, 'SIGABRT');
-        note(`${children.length} aborted`);
       }
       const healedAt = Date.now();
       await load.stop();
+      const failed = stage.client.entries.filter(({ seen }) => seen?.status === 'failed');
+      note(`${failed.length} of ${stage.client.entries.length} failed with its engine, alone in it`);
+      const reasons = failed.filter(({ seen }) => /inference_failed/.test(seen?.detail ?? ''));
+      expect(reasons.length === failed.length, 'one failed without a reason');
       return healedAt;
     },
   },
