@@ -10,7 +10,9 @@ import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
 
 const REREAD_MS = 1_000;
-const POSITION_MS = 800;
+/** Ticks, not time: while a crowd holds this process up they do not pass, and the answer lies in the socket, unread. */
+const POSITION_TICKS = 16;
+const POSITION_TICK_MS = 50;
 const BLOCK_MS = 5_000;
 /** States read in one go by the safety net: bounded, so that 10,000 waiters do not stop the event loop. */
 const REREAD_AT_ONCE = 500;
@@ -119,11 +121,20 @@ export class Completions {
     // The connection itself waits for ever; the caller who asked for it does not.
     const asked = listener.connection.xrevrange(this.#keys.events(shard), '+', '-', 'COUNT', 1);
     asked.catch(() => {});
+    let ticks = 0;
+    let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      setTimeout(() => reject(new Error('Redis did not tell the position of its events')), POSITION_MS).unref();
+      timer = setInterval(() => {
+        ticks += 1;
+        if (ticks > POSITION_TICKS) reject(new Error('Redis did not tell the position of its events'));
+      }, POSITION_TICK_MS);
     });
-    const last = await Promise.race([asked, late]);
-    listener.lastId = last[0]?.[0] ?? '0-0';
+    try {
+      const last = await Promise.race([asked, late]);
+      listener.lastId = last[0]?.[0] ?? '0-0';
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   async #read(listener: Listener, shard: number): Promise<void> {
