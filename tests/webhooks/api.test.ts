@@ -187,6 +187,16 @@ describe('secrets', () => {
 });
 
 describe('deliveries', () => {
+  test('to an address that is both named and registered are made once, with the secret of the endpoint', async () => {
+    const endpoint = await register('/200/both', { models: ['both'] });
+    const url = `${receiver.url}/200/both`;
+    const [row] = await started.record({ model: 'both', id: idFor('both'), options: { webhook: { url } } });
+    const [got] = await receiver.until('/200/both', 1);
+    new Webhook(endpoint.secret).verify(got!.body, got!.headers);
+    const { body } = await ask('GET', `/v1/webhook-deliveries?prediction=${row!.id}`);
+    expect(body.deliveries).toMatchObject([{ endpoint: endpoint.id }]);
+  });
+
   test('show each attempt, and are made again by hand under the same id', async () => {
     const endpoint = await register('/500/again', { models: ['again'] });
     const [row] = await started.record({ model: 'again', id: idFor('again') });

@@ -13,7 +13,8 @@ import { startHealth } from './health.ts';
 import { startInferenceRole } from './inference/role.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import { startRecorderRole } from './recorder/role.ts';
-import { startWebhooks } from './webhooks/webhooks.ts';
+import { createWebhookMetrics } from './webhooks/webhook-metrics.ts';
+import { startWebhooks, type Webhooks } from './webhooks/webhooks.ts';
 
 const START_TIMEOUT_MS = 10_000;
 
@@ -75,7 +76,14 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
   }
 }
 
-function startWebhooksRole({ config, log, db, closers, connect }: Base): void {
-  const webhooks = startWebhooks({ config, db, redis: (kind) => connect(kind, 'webhooks'), log });
+function startWebhooksRole({ config, log, db, metrics, closers, connect }: Base): void {
+  const webhooks: Webhooks = startWebhooks({
+    config,
+    db,
+    redis: (kind) => connect(kind, 'webhooks'),
+    log,
+    onAttempt: (settled) => counted.attempt(settled),
+  });
+  const counted = createWebhookMetrics(metrics.registry, () => webhooks.underWay());
   closers.push('webhooks', () => webhooks.close());
 }

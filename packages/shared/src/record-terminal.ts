@@ -47,17 +47,21 @@ WITH input AS (
         OR (p.status IN ('queued', 'running') AND excluded.attempts = p.attempts
             AND (p.superseded_at IS NULL OR excluded.completed_at > p.superseded_at)))
   RETURNING p.id, p.tenant, p.model, p.version, 'prediction.' || p.status AS type, p.options
-), targets AS (
-  SELECT a.id, NULL::uuid AS endpoint, a.options->'webhook'->>'url' AS url
-    FROM applied a
-   WHERE a.options->'webhook'->>'url' IS NOT NULL
-     AND (coalesce(a.options->'webhook'->'events', '[]') = '[]' OR a.options->'webhook'->'events' ? a.type)
-  UNION ALL
+), registered AS (
   -- A disabled endpoint gets no delivery, and still finds the event in the feed when it is back.
-  SELECT a.id, e.id, CASE WHEN e.state = 'enabled' THEN e.url END
+  SELECT a.id, e.id AS endpoint, CASE WHEN e.state = 'enabled' THEN e.url END AS url
     FROM applied a
     JOIN webhook_endpoints e ON e.tenant = a.tenant
      AND (e.models = '{}' OR a.model = ANY (e.models)) AND (e.events = '{}' OR a.type = ANY (e.events))
+), targets AS (
+  SELECT * FROM registered
+  UNION ALL
+  -- An address that is registered for the event too gets it once, signed with the secret of its endpoint.
+  SELECT a.id, NULL::uuid, a.options->'webhook'->>'url'
+    FROM applied a
+   WHERE a.options->'webhook'->>'url' IS NOT NULL
+     AND (coalesce(a.options->'webhook'->'events', '[]') = '[]' OR a.options->'webhook'->'events' ? a.type)
+     AND NOT EXISTS (SELECT FROM registered r WHERE r.id = a.id AND r.url = a.options->'webhook'->>'url')
 ), sources AS (
   SELECT a.*, millrace_uuid7($NOW) AS event,
          row_number() OVER (PARTITION BY a.tenant ORDER BY a.id) AS number, count(*) OVER (PARTITION BY a.tenant) AS total

@@ -154,13 +154,19 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
     sweeper = undefined;
     const unbegun = pump.stop();
     const deadline = setTimeout(() => abort.abort(), deadlineMs);
-    await Promise.all([worker.close(), swept, outbox.release(unbegun), pump.idle()]);
+    // BullMQ waits for Redis without end, where that is gone.
+    const late = new Promise<void>((resolve) => abort.signal.addEventListener('abort', () => resolve()));
+    await Promise.all([
+      Promise.race([worker.close(), late]),
+      Promise.race([Promise.all([swept, outbox.release(unbegun)]), late]),
+      pump.idle(),
+    ]);
     clearTimeout(deadline);
     await outbox.release([...pump.stop(), ...unfinished]);
     outbox.close();
     await outbox.drain();
     sender.close();
-    await timers.close();
+    await Promise.race([timers.close(), late]);
     for (const connection of [producer, blocking]) connection.disconnect();
   }
 

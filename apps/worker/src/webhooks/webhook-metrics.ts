@@ -1,0 +1,45 @@
+/** What the role `webhooks` counts, for Prometheus. No label names a tenant or an address: there may be many. */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Settled } from './settle.ts';
+
+export interface WebhookMetrics {
+  attempt(settled: Settled): void;
+}
+
+export function createWebhookMetrics(registry: Registry, underWay: () => number): WebhookMetrics {
+  const registers = [registry];
+  const attempts = new Counter({
+    name: 'millrace_webhook_attempts_total',
+    help: 'Webhook attempts, by the class of their status or by their error, and by what became of the delivery.',
+    labelNames: ['outcome', 'delivery'],
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'millrace_webhook_attempt_seconds',
+    help: 'Time that webhook receivers took.',
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15],
+    registers,
+  });
+  const disabled = new Counter({
+    name: 'millrace_webhook_endpoints_disabled_total',
+    help: 'Attempts that disabled their endpoint.',
+    labelNames: ['reason'],
+    registers,
+  });
+  new Gauge({
+    name: 'millrace_webhook_attempts_under_way',
+    help: 'Webhook attempts under way in this worker.',
+    registers,
+    collect() {
+      this.set(underWay());
+    },
+  });
+  return {
+    attempt({ replyStatus, error, latencyMs, status, disable, endpoint }) {
+      const outcome = replyStatus === null ? (error ?? 'unknown') : `${Math.floor(replyStatus / 100)}xx`;
+      attempts.inc({ outcome, delivery: status });
+      latency.observe(latencyMs / 1_000);
+      if (disable !== null && endpoint !== null) disabled.inc({ reason: disable });
+    },
+  };
+}
