@@ -71,6 +71,12 @@ describe('a prediction with a webhook', () => {
     expect(feed.events).toMatchObject([{ id: got!.headers['webhook-id'], data: { id: body.id } }]);
   });
 
+  test('is refused for an event that there is none of', async () => {
+    const { status, body } = await millrace.predict(MODEL, ask('/200/x', { events: ['prediction.exploded'] }));
+    expect(status).toBe(400);
+    expect(body.code).toBe('invalid_request');
+  });
+
   test.each(['http://10.1/', 'https://169.254.169.254/latest', 'https://[::ffff:a9fe:a9fe]/', 'gopher://127.0.0.1/'])(
     'is refused where it leads inside, and nothing is accepted: %s',
     async (url) => {

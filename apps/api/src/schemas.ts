@@ -1,4 +1,5 @@
 /** The HTTP contract as TypeBox schemas: they validate, they type, and they are the OpenAPI document. */
+import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { Type } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
@@ -71,7 +72,8 @@ export const WebhookRequest = Type.Object(
   {
     url: Type.String({ minLength: 1, maxLength: 2_048, description: 'Where the event is sent; https.' }),
     events: Type.Optional(
-      Type.Array(Type.String({ maxLength: 100 }), {
+      // By name, since a misspelt one would never be sent, and nobody would know.
+      Type.Array(Type.Union(PREDICTION_EVENTS.map((type) => Type.Literal(type))), {
         maxItems: 20,
         description: 'Types of event; the terminal ones if absent.',
       }),
