@@ -85,7 +85,10 @@ async function submitOneByOne({ questions }: Bench, rival: Rival, count: number)
     });
     const text = await answer.text();
     took.push(performance.now() - start);
-    if (answer.status !== 202) throw new Error(`${answer.status} where 202 was due: ${text.slice(0, 500)}`);
+    if (answer.status !== 202) {
+      const log = rival.parts.find(({ role }) => role === 'api')?.part.lastLines() ?? [];
+      throw new Error(`${answer.status} where 202 was due: ${text.slice(0, 500)}\n${log.slice(-3).join('\n')}`);
+    }
   }
   return took;
 }
