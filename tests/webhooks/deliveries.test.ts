@@ -1,0 +1,153 @@
+import { Webhook } from 'standardwebhooks';
+import { describe, expect, test } from 'vitest';
+import { idFor, useWebhookApi } from './webhook-api.ts';
+
+const api = useWebhookApi();
+const { ask, register, deliveredTo } = api;
+
+describe('deliveries', () => {
+  test('to an address that is both named and registered are made once, with the secret of the endpoint', async () => {
+    const endpoint = await register('/200/both', { models: ['both'] });
+    const url = `${api.receiver.url}/200/both`;
+    const [row] = await api.started.record({ model: 'both', id: idFor('both'), options: { webhook: { url } } });
+    const [got] = await api.receiver.until('/200/both', 1);
+    new Webhook(endpoint.secret).verify(got!.body, got!.headers);
+    const { body } = await ask('GET', `/v1/webhook-deliveries?prediction=${row!.id}`);
+    expect(body.deliveries).toMatchObject([{ endpoint: endpoint.id }]);
+  });
+
+  test('show each attempt, and are made again by hand under the same id', async () => {
+    const endpoint = await register('/500/again', { models: ['again'] });
+    const [row] = await api.started.record({ model: 'again', id: idFor('again') });
+    await deliveredTo(endpoint.id, 1);
+    const list = await ask(
+      'GET',
+      `/v1/webhook-deliveries?endpoint=${endpoint.id}&status=pending&prediction=${row!.id}`,
+    );
+    expect(list.body.deliveries).toMatchObject([
+      {
+        endpoint: endpoint.id,
+        prediction: row!.id,
+        status: 'pending',
+        event: { type: 'prediction.succeeded' },
+        attempts: [{ number: 1, status: 500, error: null, reply: 'answered 500', latency_ms: expect.any(Number) }],
+      },
+    ]);
+    const [delivery] = list.body.deliveries;
+    api.receiver.script('/500/again', 200);
+    const again = await ask('POST', delivery.urls.redeliver);
+    expect(again.status).toBe(202);
+    await deliveredTo(endpoint.id, 2);
+    const seen = await ask('GET', delivery.urls.self);
+    expect(seen.body).toMatchObject({
+      status: 'delivered',
+      attempts: [{ status: 500 }, { status: 200 }],
+      next_attempt_at: null,
+    });
+    const ids = api.receiver.at('/500/again').map(({ headers }) => headers['webhook-id']);
+    expect(new Set(ids)).toEqual(new Set([delivery.event.id]));
+  });
+
+  test('that failed in a range of time are all made again, others are not', async () => {
+    const endpoint = await register('/410/range', { models: ['range'] });
+    const from = new Date(Date.now() - 1).toISOString();
+    await api.started.record(...Array.from({ length: 12 }, () => ({ model: 'range', id: idFor('range') })));
+    await expect
+      .poll(
+        async () =>
+          (await ask('GET', `/v1/webhook-deliveries?endpoint=${endpoint.id}&status=pending`)).body.deliveries.length,
+      )
+      .toBe(0);
+    expect((await ask('GET', `/v1/webhook-endpoints/${endpoint.id}`)).body).toMatchObject({
+      state: 'disabled',
+      reason: 'It answered 410 Gone.',
+    });
+    const range = { from, endpoint: endpoint.id };
+    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({ redelivered: 0 });
+    await ask('PATCH', `/v1/webhook-endpoints/${endpoint.id}`, {
+      state: 'enabled',
+      url: `${api.receiver.url}/200/range`,
+    });
+    const later = { ...range, from: new Date(Date.now() + 1_000).toISOString() };
+    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', later)).body).toEqual({ redelivered: 0 });
+    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({ redelivered: 12 });
+    const got = await api.receiver.until('/200/range', 12);
+    expect(new Set(got.map(({ headers }) => headers['webhook-id'])).size).toBe(12);
+  });
+
+  test.each([
+    ['GET', '/v1/webhook-deliveries?status=lost', 'invalid_request'],
+    ['GET', '/v1/webhook-deliveries?endpoint=x', 'invalid_request'],
+    ['GET', '/v1/webhook-deliveries?cursor=x', 'invalid_cursor'],
+    ['GET', '/v1/webhook-deliveries/x', 'delivery_not_found'],
+    ['GET', '/v1/webhook-deliveries/0197c7f0-0000-7003-8000-000000000000', 'delivery_not_found'],
+    ['POST', '/v1/webhook-deliveries/x/redeliver', 'delivery_not_found'],
+    ['GET', '/v1/events?after=x', 'invalid_cursor'],
+  ] as const)('%s %s is %s', async (method, url, code) => {
+    expect((await ask(method, url)).body.code).toBe(code);
+  });
+
+  test.each([
+    [{}],
+    [{ from: 'yesterday' }],
+    [{ from: '2026-01-01' }],
+    [{ from: '2026-01-01T00:00:00Z', status: 'delivered' }],
+  ])('are not made again for %j', async (body) => {
+    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', body)).body.code).toBe('invalid_request');
+  });
+});
+
+describe('the feed', () => {
+  test('brings a receiver that was down up to date, in order and without gaps, while others write', async () => {
+    const endpoint = await register('/500/down', { models: ['feed'] });
+    const start = (await ask('GET', '/v1/events?limit=1000')).body.next;
+    const recorded = new Set<string>();
+    const writers = Array.from({ length: 4 }, async () => {
+      for (let i = 0; i < 20; i++) {
+        const rows = await api.started.write(
+          ...Array.from({ length: 5 }, () => ({ model: 'feed', id: idFor('feed'), metadata: '{"a":1}' })),
+        );
+        for (const { id } of rows) recorded.add(id);
+      }
+    });
+    const seen: { id: string; cursor: string; data: { id: string } }[] = [];
+    let after = start;
+    let written = false;
+    void Promise.all(writers).then(() => {
+      written = true;
+    });
+    for (let more = true; more || !written; ) {
+      const { body } = await ask('GET', `/v1/events?after=${after}&limit=7`);
+      seen.push(...body.events);
+      after = body.next;
+      more = body.events.length > 0;
+    }
+    const mine = seen.filter(({ data }) => recorded.has(data.id));
+    expect(mine).toHaveLength(400);
+    expect(seen.map(({ cursor }) => Number(cursor))).toEqual(seen.map((_, i) => Number(start) + 1 + i));
+    // What the feed shows is what the webhook would have carried, under the same id.
+    await api.receiver.until('/500/down', 1);
+    const [got] = api.receiver.at('/500/down');
+    const { id, cursor: _, ...body } = seen.find((event) => event.id === got!.headers['webhook-id'])!;
+    expect(JSON.parse(got!.body)).toEqual(body);
+    await ask('DELETE', `/v1/webhook-endpoints/${endpoint.id}`);
+  });
+
+  test('begins where it begins, and tells of tests', async () => {
+    const { id } = await register('/200/tested');
+    await ask('POST', `/v1/webhook-endpoints/${id}/test`);
+    const [got] = await api.receiver.until('/200/tested', 1);
+    expect(JSON.parse(got!.body)).toMatchObject({
+      type: 'webhook_endpoint.test',
+      data: {
+        id,
+        endpoint_url: `${api.receiver.url}/200/tested`,
+        url: `https://millrace.example/v1/webhook-endpoints/${id}`,
+      },
+    });
+    const first = await ask('GET', '/v1/events?limit=1');
+    expect(first.body).toMatchObject({ events: [{ cursor: '1' }], next: '1', has_more: true });
+    const { body } = await ask('GET', '/v1/events?limit=1000');
+    expect(body.events.map((event: { id: string }) => event.id)).toContain(got!.headers['webhook-id']);
+  });
+});

@@ -1,0 +1,71 @@
+/** The webhook routes as the API mounts them, with a worker on the same stores and a receiver. */
+import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import { createWebhookCheck } from '@millrace/shared/webhooks/target-check';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { Value } from 'typebox/value';
+import { afterAll, beforeAll } from 'vitest';
+import { sendProblem } from '../../apps/api/src/problems.ts';
+import { registerWebhooks } from '../../apps/api/src/routes/webhooks/webhooks.ts';
+import { checkerOf } from '../../apps/api/src/schema-faults.ts';
+import { type Receiver, startReceiver } from '../support/receiver.ts';
+import { useTestDatabase } from '../support/test-database.ts';
+import { type Started, startWorkerOn } from './started.ts';
+
+export const idFor = (model: string) => newPredictionId(shardOf(model), Date.now());
+
+// biome-ignore lint/suspicious/noExplicitAny: what a body holds is what the tests are about.
+type Loose = any;
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+/** For the tests of a file; all of it is there from beforeAll on. */
+export function useWebhookApi() {
+  const database = useTestDatabase();
+  const api = {
+    receiver: undefined as unknown as Receiver,
+    started: undefined as unknown as Started,
+    /** Who asks. */
+    tenant: 'default',
+    async ask(method: Method, url: string, payload?: object) {
+      const answer = await app.inject({ method, url, ...(payload ? { payload } : {}) });
+      const body: Loose = answer.body ? answer.json() : undefined;
+      return { status: answer.statusCode, headers: answer.headers, body };
+    },
+    /** Registers an endpoint at a path of the receiver, for no model where none is given. */
+    register: async (path: string, more: object = {}) =>
+      (await api.ask('POST', '/v1/webhook-endpoints', { url: api.receiver.url + path, models: ['none'], ...more }))
+        .body,
+    /** Resolves once so many attempts at an endpoint are written. */
+    deliveredTo: (endpoint: string, count: number) => api.started.until(count, (one) => one.endpoint === endpoint),
+  };
+  let app: FastifyInstance;
+  beforeAll(async () => {
+    api.receiver = await startReceiver();
+    api.started = await startWorkerOn(database.url);
+    app = Fastify();
+    app.setValidatorCompiler(({ schema, httpPart }) => (given) => {
+      const value = httpPart === 'body' ? given : Value.Convert(schema as object, given ?? {});
+      try {
+        checkerOf(schema as object)(value);
+        return { value };
+      } catch (error) {
+        return { error: error as Error };
+      }
+    });
+    app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
+    const config = { webhookHttp: true, webhookNetworks: ['127.0.0.1/32'] };
+    registerWebhooks(app, {
+      db: api.started.db,
+      timers: api.started.timers,
+      checkWebhook: createWebhookCheck(config, async () => ['127.0.0.9']),
+      tenantOf: () => api.tenant,
+      publicUrl: 'https://millrace.example',
+    });
+    await app.ready();
+  });
+  afterAll(async () => {
+    await app.close();
+    await api.started.close();
+    await api.receiver.close();
+  });
+  return api;
+}
