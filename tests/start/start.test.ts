@@ -67,7 +67,8 @@ describe('npm start', { timeout: 60_000 }, () => {
 
   test('can be stopped while it is starting', async () => {
     const millrace = await startMillrace(dir);
-    await expect.poll(() => readFile(path.join(dir, 'lock'), 'utf8').catch(() => '')).not.toBe('');
+    const lock = () => readFile(path.join(dir, 'lock'), 'utf8').catch(() => '');
+    await expect.poll(lock, { timeout: 30_000 }).not.toBe('');
     millrace.signal('SIGTERM');
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
