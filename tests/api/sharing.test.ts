@@ -84,7 +84,7 @@ describe('identical questions at once', () => {
     await millrace.startWorker();
     const next = await millrace.predict('slow', { input: { x: [3] } }, { prefer: 'wait=15' });
     expect(next.body.status).toBe('succeeded');
-  }, 40_000);
+  }, 120_000);
 
   test('of high priority lift the one of low priority that they wait for', async () => {
     const held = await holdWorker(millrace);
