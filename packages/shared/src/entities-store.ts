@@ -96,7 +96,7 @@ export async function loadEntityNames(db: Db, digest: string): Promise<Entity[]>
 export async function newestOwnSet(db: Db, tenant: string, entity: string): Promise<string | undefined> {
   const { rows } = await db.query<{ digest: string }>(
     'SELECT digest FROM entity_sets WHERE tenant = $1 AND entity = $2 ORDER BY sequence DESC LIMIT 1',
-    [tenant, entity],
+    [tenant, storable(entity)],
   );
   return rows[0]?.digest;
 }
