@@ -66,6 +66,7 @@ describe('the main job', () => {
     const answer = await millrace.predict(MODEL, body);
     expect(answer.status).toBe(400);
     expect(answer.body).toMatchObject({ code, errors: [{ pointer }] });
+    expect(answer.body.detail).toContain(` at ${pointer}`);
   });
 
   test('an unknown model is a 404 with near names', async () => {

@@ -5,6 +5,7 @@ import { InputError } from '@millrace/shared/handler';
 import type { Task } from '@millrace/shared/task';
 import type { CanonicalInput } from './canonicalizer.ts';
 import { type ServedModel, under } from './catalog.ts';
+import { summary } from './schema-faults.ts';
 
 export interface Plan {
   shape: Task['shape'];
@@ -103,7 +104,9 @@ function relocated(prefix: string, error: unknown): unknown {
   }
   if (error instanceof ApiError && error.faults.length > 0) {
     const faults = error.faults.map((fault) => under(prefix, fault));
-    return new ApiError(error.code, error.message, { faults, suggestions: error.suggestions });
+    // The sentence names the place as well, and is to name the same one.
+    const detail = error.code === 'invalid_request' ? summary(faults) : error.message;
+    return new ApiError(error.code, detail, { faults, suggestions: error.suggestions });
   }
   return error;
 }
