@@ -21,7 +21,7 @@ export function parseJson(text: string, limits: JsonLimits): unknown {
     const detail =
       text.trim() === ''
         ? 'The body is empty; JSON was expected.'
-        : `The body is not JSON: ${(error as Error).message.slice(0, 200)}.`;
+        : `The body is not JSON: ${located((error as Error).message, text).slice(0, 200)}.`;
     throw refuse(detail, '', 'The body cannot be parsed', 'JSON', text);
   }
   const parsed = new Walk(limits.stringLength).walk(value, '');
@@ -31,6 +31,10 @@ export function parseJson(text: string, limits: JsonLimits): unknown {
 
 const refuse = (detail: string, pointer: string, message: string, expected: string, got: string): ApiError =>
   new ApiError('invalid_json', detail, { faults: [{ pointer, message, expected, got: shortened(got) }] });
+
+/** V8 gives the place of a wrong token, or the text around it; of a body that ends too early it says nothing. */
+const located = (message: string, text: string): string =>
+  message === 'Unexpected end of JSON input' ? `${message} at position ${text.length}` : message;
 
 const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
