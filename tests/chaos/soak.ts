@@ -32,7 +32,7 @@ let clean = false;
 try {
   await writeModels(path.join(servers.dir, 'models'));
   // Ended predictions are forgotten by Redis within seconds, so that what stays in it shows.
-  const stage = await openStage(servers, { workers: 1, env: { LIVE_TTL_MS: '5000' } });
+  const stage = await openStage(servers, { workers: 1, env: { LIVE_TTL_MS: '10000' } });
   const [api, worker] = [stage.apis[0] as Program, stage.workers[0] as Program];
   await stage.startWorker();
   clean = await soak(stage, api, worker, seeded(seed));

@@ -5,10 +5,10 @@ import {
   type Finished,
   LiveStore,
   type NewPrediction,
-  parseCompletion,
   type Submitted,
   type Taken,
 } from '@millrace/shared/live/store';
+import { parseCompletion } from '@millrace/shared/live/completion';
 import type { Priority } from '@millrace/shared/prediction';
 import type { Connection } from '@millrace/shared/redis';
 import { afterAll, beforeAll } from 'vitest';

@@ -10,8 +10,8 @@ const f = useLive(randomBytes(1).toString('hex'));
 const COUNT = 1_280;
 const BATCH = 64;
 const GOAL_BYTES = 700;
-// Live state, task and flight each have a slot in the table of keys and in that of expiry times, half of them empty.
-const SLOTS_BYTES = 3 * 2 * 8 * 1.5;
+// Live state and flight each have a slot in the table of keys and in that of expiry times, half of them empty.
+const SLOTS_BYTES = 2 * 2 * 8 * 1.5;
 
 test(`a waiting prediction takes at most ${GOAL_BYTES} bytes of Redis beside its input`, async () => {
   const queues = createQueues(f.redis, f.keys, () => {});

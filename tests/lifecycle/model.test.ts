@@ -125,8 +125,8 @@ function openTwins(number: number) {
   };
 
   async function seenOf(id: string): Promise<Seen | null> {
-    const [s, a, l, c] = await f.redis.hmget(f.keys.live(id), 's', 'a', 'l', 'c');
-    return s ? { status: s as Status, attempts: Number(a), leader: l ?? null, goesOn: c === '1' } : null;
+    const state = await f.live.read(id);
+    return state && { status: state.status, attempts: state.attempts, leader: state.leader, goesOn: state.goesOn };
   }
 
   function expectedOf(life: pure.Life | undefined): Seen | null {

@@ -52,10 +52,10 @@ describe('retry', () => {
     expect(await f.finish(taken[1]!)).toBe('written');
   });
 
-  test('is gone when its task is', async () => {
+  test('is gone when Redis has lost it', async () => {
     const { id } = await f.submit();
     await cancel(id);
-    await f.redis.del(f.keys.task(id));
+    await f.redis.del(f.keys.live(id));
     expect(await retry(id)).toEqual({ outcome: 'gone' });
   });
 });

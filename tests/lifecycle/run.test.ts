@@ -54,10 +54,30 @@ describe('take', () => {
     expect(await f.flightHolder('take-3')).toBeNull();
   });
 
-  test('skips what has lost its task', async () => {
-    const { id } = await f.submit();
-    await f.redis.del(f.keys.task(id));
-    expect(await f.take([id])).toEqual([]);
+  test.each([
+    ['short', '{"rows":["1"]}', ''],
+    ['long', `{"rows":["${'x'.repeat(20_000)}"]}`, ''],
+    ['in another script', '{"rows":["薬物相互作用"]}', '{"note":"Ærø – 薬"}'],
+    ['beside long metadata', '{"rows":["1"]}', `{"note":"${'é'.repeat(10_000)}"}`],
+  ])('gives a task that is %s, and all else as it was', async (_, task, metadata) => {
+    const { id } = await f.submit({ task, metadata, options: '{"webhook":{}}', flight: `whole-${task.length}-${metadata.length}` });
+    const whole = { metadata, options: '{"webhook":{}}', createdAt: NOW, expiresAt: NOW + 60_000 };
+    expect(await f.live.read(id)).toMatchObject({ ...whole, status: 'queued' });
+    const [taken] = await f.take([id]);
+    expect(taken).toMatchObject({ id, task, createdAt: NOW, tenant: 'default' });
+    expect(await f.live.task(id)).toBe(task);
+    const result = JSON.stringify({ said: `ok ${'ü'.repeat(task.length)}` });
+    expect(await f.finish(taken!, { result }, NOW + 5)).toBe('written');
+    expect(await f.live.read(id)).toMatchObject({ ...whole, status: 'succeeded', result, completedAt: NOW + 5 });
+    expect((await f.live.readMany([id]))[0]).toMatchObject({ ...whole, result, task: '' });
+  });
+
+  test('keeps the task of what failed, for a retry', async () => {
+    const { id } = await f.submit({ metadata: '{"a":"ä"}' });
+    const [taken] = await f.take([id]);
+    await f.finish(taken!, { status: 'failed', result: '{"code":"x"}' });
+    expect(await f.live.read(id)).toMatchObject({ status: 'failed', result: '{"code":"x"}', metadata: '{"a":"ä"}' });
+    expect(await f.live.task(id)).toBe('{"rows":["1"]}');
   });
 });
 

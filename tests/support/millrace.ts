@@ -124,7 +124,7 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     predict: (model, body, headers = {}) => ask(`/v1/models/${model}/predictions`, { body, headers }),
     async forget(id) {
       const redis = connectRedis(config.redisUrl, 'blocking', { cluster: config.redisCluster });
-      await redis.del(millrace.keys.live(id), millrace.keys.task(id));
+      await redis.del(millrace.keys.live(id));
       redis.disconnect();
     },
     async close() {

@@ -4,7 +4,8 @@
  */
 import { SHARDS, shardOfId } from '@millrace/shared/ids';
 import type { Keys } from '@millrace/shared/keys';
-import { type Completion, type LivePrediction, type LiveStore, parseCompletion } from '@millrace/shared/live/store';
+import { type Completion, parseCompletion } from '@millrace/shared/live/completion';
+import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { isTerminal } from '@millrace/shared/prediction';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';

@@ -100,7 +100,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       onError: (error) => log.debug({ err: error }, 'the cache does not answer'),
     });
     closers.push('read-through', () => readThrough.close());
-    const live = new LiveStore(redis, keys);
+    const live = new LiveStore(redis, keys, config.liveTtlMs);
     const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
     closers.push('queues', () => queues.close());
     const completions = new Completions(live, keys, (shard) => connect('blocking', `events-${shard}`), log);

@@ -1,5 +1,5 @@
 /** A worker: the roles it was given, each with its own connections, opened here and closed in reverse. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createClosers } from '@millrace/shared/closers';
 import type { Config } from '@millrace/shared/config';
 import { createPool } from '@millrace/shared/db';
@@ -27,7 +27,8 @@ export interface RunningWorker {
 /** Resolves when all roles run. When one cannot start, what was opened is closed, and the error says why. */
 export async function startWorker(config: Config, log: Logger): Promise<RunningWorker> {
   const closers = createClosers((name, error) => log.warn({ err: error, part: name }, 'could not be closed'));
-  const id = randomUUID();
+  // Short, since it stands in the state of each prediction under way.
+  const id = randomBytes(8).toString('hex');
   try {
     const connect = (kind: 'producer' | 'blocking', name: string) =>
       connectRedis(config.redisUrl, kind, {
@@ -59,7 +60,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
       id,
       redis,
       db,
-      live: new LiveStore(redis, keys),
+      live: new LiveStore(redis, keys, config.liveTtlMs),
       metrics,
       health,
       closers,

@@ -9,10 +9,8 @@ export interface Keys {
   tag(shard: number): string;
   /** Prefix for BullMQ's own keys of a shard's queues. */
   bull(shard: number): string;
-  /** Live state of a prediction, a hash. */
+  /** Live state of a prediction, its task in it: see live/lib.lua. */
   live(id: string): string;
-  /** A prediction's task, JSON text. */
-  task(id: string): string;
   /** Ids that wait for a leader's answer, a set. */
   followers(id: string): string;
   /** Which prediction computes a cache key now. */
@@ -47,7 +45,6 @@ export function keysFor(prefix: string): Keys {
     tag,
     bull: (shard) => `${tag(shard)}q`,
     live: (id) => `${tag(shardOfId(id))}p:${id}`,
-    task: (id) => `${tag(shardOfId(id))}i:${id}`,
     followers: (id) => `${tag(shardOfId(id))}w:${id}`,
     flight: (shard, cacheKey) => `${tag(shard)}f:${flightName(cacheKey)}`,
     queueStats: (shard, model) => `${tag(shard)}n:${model}`,

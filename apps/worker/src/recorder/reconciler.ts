@@ -30,6 +30,8 @@ export interface ReconcilerMeans {
   queues: Queues;
   workerId: string;
   intervalMs: number;
+  /** How long Redis keeps what has succeeded: what it does not know may be older than this and not recorded yet. */
+  liveTtlMs: number;
   openPromises(options: { olderThanMs: number; nowMs: number; limit: number; after?: string }): Promise<LedgerRow[]>;
   /** Ends a row that Redis does not know. */
   expire(row: LedgerRow, error: string, nowMs: number): Promise<boolean>;
@@ -64,6 +66,10 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
     const kept = await Promise.all(sentinels.map((key) => redis.exists(key)));
     const lostAll = kept.includes(0);
     if (lostAll) after = undefined;
+    if (await recorderLags(means)) {
+      log.warn('the recorder is far behind: what Redis does not know any more may have ended, so nothing is brought back');
+      return 0;
+    }
     let restored = 0;
     for (let page = 0; !closed && (lostAll || page < PAGES); page += 1) {
       const rows = await means.openPromises({
@@ -106,6 +112,27 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
       if (holder === workerId) await redis.del(lock).catch(() => {});
     },
   };
+}
+
+/** Before its life in Redis ends an end is recorded with this much to spare, or nobody is to judge by Redis alone. */
+const SPARE_MS = 5_000;
+
+/**
+ * Whether an end may be neither in Redis nor in the ledger, but in the recorder's stream alone: only after Postgres was away
+ * for as long as Redis keeps an end. Asked before the ledger is read, so that what it says of older ends still holds then.
+ */
+async function recorderLags({ redis, keys, liveTtlMs }: ReconcilerMeans): Promise<boolean> {
+  const lags = await Promise.all(
+    Array.from({ length: SHARDS }, async (_, shard) => {
+      const stream = keys.ledger(shard);
+      // By the clock of Redis, which made the entry's id and ends lives.
+      const [oldest] = await redis.xrange(stream, '-', '+', 'COUNT', 1);
+      if (!oldest) return 0;
+      const now = Number(await redis.eval("return redis.call('TIME')[1]", 1, stream)) * 1_000;
+      return now - Number(oldest[0].split('-')[0]);
+    }),
+  );
+  return Math.max(...lags) > liveTtlMs - SPARE_MS;
 }
 
 async function reconcile(means: ReconcilerMeans, rows: readonly LedgerRow[]): Promise<number> {

@@ -4,6 +4,7 @@
  */
 import type { Keys } from '@millrace/shared/keys';
 import type { PredictionOptions, TerminalRow } from '@millrace/shared/ledger-rows';
+import { parseState } from '@millrace/shared/live/state';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { BULL_PRIORITY, isTerminal, type Priority, type TerminalStatus } from '@millrace/shared/prediction';
 import type { Recorded } from '@millrace/shared/record-terminal';
@@ -29,7 +30,7 @@ export interface RecorderMeans {
   live: LiveStore;
   shards: readonly number[];
   consumer: string;
-  /** How long Redis keeps what the ledger has. */
+  /** How long Redis keeps what the ledger has, where it was kept longer for the recorder to read it. */
   liveTtlMs: number;
   record(rows: TerminalRow[]): Promise<Recorded>;
   /** Told of the deliveries that were committed. */
@@ -62,8 +63,8 @@ export function startRecorder(means: RecorderMeans): Recorder {
   }
 
   async function recordEntries(stream: string, entries: readonly Entry[]): Promise<void> {
-    const ids = [...new Set(entries.flatMap(([, fields]) => fields.filter((_, at) => at % 2 === 0)))];
-    for (let at = 0; at < ids.length; at += ROWS) await recordIds(means, ids.slice(at, at + ROWS), () => closed);
+    const ends = endsOf(entries);
+    for (let at = 0; at < ends.length; at += ROWS) await recordEnds(means, ends.slice(at, at + ROWS), () => closed);
     const entryIds = entries.map(([id]) => id);
     await redis
       .pipeline()
@@ -124,13 +125,30 @@ export function startRecorder(means: RecorderMeans): Recorder {
   };
 }
 
-async function recordIds(means: RecorderMeans, ids: readonly string[], closed: () => boolean): Promise<void> {
+/** An end as the stream tells it: its id, and all of it or '' where it must be read. */
+type End = readonly [id: string, state: string];
+
+function endsOf(entries: readonly Entry[]): End[] {
+  const ends: End[] = [];
+  for (const [, fields] of entries)
+    for (let at = 0; at < fields.length; at += 2) ends.push([fields[at] as string, fields[at + 1] as string]);
+  return ends;
+}
+
+async function recordEnds(means: RecorderMeans, ends: readonly End[], closed: () => boolean): Promise<void> {
   const { live, record, onDeliveries, onRecorded, liveTtlMs, log } = means;
-  const states = await live.readMany(ids);
   const rows: TerminalRow[] = [];
-  for (const state of states) {
+  const unread = new Set<string>();
+  for (const [id, state] of ends) {
+    if (state === '') unread.add(id);
+    else rows.push(terminalRow(parseState(id, state)));
+  }
+  const read: string[] = [];
+  for (const state of unread.size > 0 ? await live.readMany([...unread]) : []) {
     // Opened again meanwhile: its next end will be told anew.
-    if (state && isTerminal(state.status)) rows.push(await terminalRow(live, state));
+    if (!state || !isTerminal(state.status)) continue;
+    rows.push(terminalRow(state));
+    read.push(state.id);
   }
   if (rows.length === 0) return;
   let recorded: Recorded | undefined;
@@ -144,17 +162,14 @@ async function recordIds(means: RecorderMeans, ids: readonly string[], closed: (
     }
   }
   for (const { id, reason } of recorded.unstorable) log.error({ id, reason }, 'a row cannot be stored');
-  await live.shorten(
-    rows.map(({ id }) => id),
-    liveTtlMs,
-  );
+  await live.shorten(read, liveTtlMs);
   onRecorded(recorded.applied);
   if (recorded.deliveries.length > 0) await onDeliveries(recorded.deliveries);
 }
 
 const PRIORITY_OF = new Map(Object.entries(BULL_PRIORITY).map(([name, number]) => [number, name as Priority]));
 
-async function terminalRow(live: LiveStore, state: LivePrediction): Promise<TerminalRow> {
+function terminalRow(state: LivePrediction): TerminalRow {
   const { idempotency, ...options } = (state.options === '' ? {} : JSON.parse(state.options)) as PredictionOptions & {
     idempotency?: string;
   };
@@ -166,7 +181,7 @@ async function terminalRow(live: LiveStore, state: LivePrediction): Promise<Term
     digest: state.digest,
     priority: PRIORITY_OF.get(state.priority) ?? 'normal',
     // Only what can be run again needs its task.
-    task: state.status === 'succeeded' ? '' : ((await live.task(state.id)) ?? ''),
+    task: state.status === 'succeeded' ? '' : state.task,
     options: options.webhook ? options : null,
     metadata: state.metadata,
     createdAt: state.createdAt,

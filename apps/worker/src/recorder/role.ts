@@ -55,6 +55,7 @@ export async function startRecorderRole(base: Base): Promise<void> {
     queues,
     workerId: id,
     intervalMs: config.reconcileMs,
+    liveTtlMs: config.liveTtlMs,
     openPromises: (options) => openPromises(db, options),
     expire: (row, error, nowMs) => markTerminal(db, row, { status: 'expired', result: error, completedAt: nowMs }),
     onOutcome: (outcome) => metrics.reconciled(outcome),

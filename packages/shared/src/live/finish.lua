@@ -1,43 +1,64 @@
 -- A worker gives results back. A write whose attempt is not the latest is refused: its worker had lost the work.
 -- KEYS: live state of each.
--- ARGV: now, tag, ttl terminal, inline, flight lingers, error of an expired one, then for each:
+-- ARGV: now, tag, ttl recorded, ttl unrecorded, inline, flight lingers, error of an expired one, then for each:
 --       id, attempt, status, result, started, inference ms, batch size.
 -- Returns for each 1 (written), 2 (it was cancelled meanwhile: thrown away) or 0 (fenced).
-local now, tag, ttl, inline = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local tomb, expired = tonumber(ARGV[5]), ARGV[6]
+local now, tag = ARGV[1], ARGV[2]
+local ttls = { recorded = ARGV[3], unrecorded = ARGV[4], inline = tonumber(ARGV[5]) }
+local tomb, too_late = tonumber(ARGV[6]), ARGV[7]
+local now13 = ms(now)
+-- Enough for all but the task of nearly every prediction.
+local PEEK = 512
 local out = {}
+
+-- All but a plain success of a running prediction that nobody follows.
+local function finish(key, id, status, result, st, im, bs)
+  local one = load(key)
+  local verdict, own = 1, one.s
+  local goes_on = one.c
+  one.c = false
+  if one.s == 'r' then
+    one.st = st
+    if expired(one.x, now) then
+      own = 'e'
+      terminate(tag, id, one, own, too_late, now, '', '', ttls)
+    else
+      own = status
+      terminate(tag, id, one, own, result, now, im, bs, ttls)
+    end
+  elseif goes_on then
+    save(key, one, ttls.unrecorded)
+    verdict = 2
+  end
+  if one.g and redis.call('EXISTS', tag .. 'w:' .. id) == 1 then
+    end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late)
+    verdict = 1
+  end
+  release_flight(tag, one.f, id, (status == 's' and own == 's') and tomb or 0)
+  return verdict
+end
+
 for n = 1, #KEYS do
-  local at = 6 + (n - 1) * 7
-  local id, attempt, status, result, st, im, bs = unpack(ARGV, at + 1, at + 7)
+  local at = 7 + (n - 1) * 7
+  local id, attempt, status, result, started, im, bs = unpack(ARGV, at + 1, at + 7)
   local key = KEYS[n]
-  local s, a, c, x, f, g = unpack(redis.call('HMGET', key, 's', 'a', 'c', 'x', 'f', 'g'))
-  local own = s
-  if not s or a ~= attempt or s == 'queued' then
+  local v = redis.call('GETRANGE', key, 0, PEEK - 1)
+  local s = sub(v, 11, 11)
+  if v == '' or tonumber(sub(v, 17, 21)) ~= tonumber(attempt) or s == 'q' then
     out[n] = 0
-  elseif terminal(s) and not c then
+  elseif s ~= 'r' and sub(v, 14, 14) == '0' then
     out[n] = 2
   else
-    out[n] = 1
-    if s == 'running' then
-      if x and tonumber(x) <= tonumber(now) then
-        own = 'expired'
-        terminate(tag, id, own, expired, now, st, '', '', ttl, inline, a)
-      else
-        own = status
-        terminate(tag, id, own, result, now, st, im, bs, ttl, inline, a)
-      end
-    else
-      redis.call('HDEL', key, 'c')
-      redis.call('PEXPIRE', key, ttl)
-      redis.call('PEXPIRE', tag .. 'i:' .. id, ttl)
-      out[n] = 2
-    end
-    if g and redis.call('EXISTS', tag .. 'w:' .. id) == 1 then
-      end_followers(tag, id, status, result, now, st, im, bs, ttl, inline, expired)
+    local st, size = ms(started), tonumber(sub(v, 82, 87))
+    if s == 'r' and status == 's' and sub(v, 14, 15) == '00' and HEAD + size <= PEEK and not expired(sub(v, 27, 39), now) then
+      local state = concat({ sub(v, 1, 10), 's', sub(v, 12, 39), st, sub(v, 53, 68), now13, sub(v, 82, HEAD + size),
+        SEP, im, SEP, bs, SEP, result, SEP })
+      redis.call('SET', key, state, 'PX', tell(id, 's', attempt, st, now, im, bs, result, state, ttls))
+      release_flight(tag, sub(v, HEAD + 1, find(v, SEP, HEAD + 1, true) - 1), id, tomb)
       out[n] = 1
+    else
+      out[n] = finish(key, id, status, result, st, im, bs)
     end
-    if status == 'succeeded' and own == 'succeeded' then release_flight(tag, key, id, tomb, f)
-    else release_flight(tag, key, id, 0, f) end
   end
 end
 flush(tag)

@@ -1,19 +1,67 @@
 -- Shared by the scripts of this folder, put before each of them. All keys carry one hash tag, so they are in one slot.
 --
--- A prediction's live state is a hash `p:<id>`:
---   s status  a attempts  b attempts when last (re)tried by hand  t created  x deadline  n tenant (none: default)  m model  v version  d digest
---   p priority  k metadata  o options  f flight  l leader  q number in the queue  u '1' once it left the queue
---   w worker  j job  st started  cm completed  im inference ms  bs batch size  r result
---   c '1' while it is computed for its followers though it is itself terminal
---   g '1' once it had a follower, so that those who have none are not looked up
--- Its task is the string `i:<id>`, apart, so that the hash stays a small listpack while it waits.
+-- A prediction's live state is one string, `p:<id>`: a head of fixed widths, so that what changes on the way of most
+-- predictions is read and written without touching the rest, then fields with the unit separator between, which JSON
+-- text and names never hold raw. state.ts writes it first and reads it. A hash of these fields with the task in a key of
+-- its own took three times the commands, and a command is what a script is paid for.
+--
+--   head: q number in the queue (0: none), s status (first letter), p priority, u '1' once it left the queue, c '1' while
+--         it is computed for its followers though it is itself terminal, g '1' once it had a follower, y '1' while it
+--         follows another, a attempts, b attempts when last (re)tried by hand, x deadline, st started (0: none), w worker,
+--         cm completed (0: none), z length of the first ten fields below
+--   then: f flight, t created, n tenant, m model, v version, d digest, j job, l leader, k metadata, o options,
+--         im inference ms, bs batch size, r result, i task
+--
 -- `w:<id>` is the set of its followers, `f:<flight>` names who computes a cache key, `hb:<worker>` lives while its
 -- worker does. `n:<model>` counts predictions that entered (s<priority>) and left (t<priority>) the queue.
 
+local HEAD = 87
+local SEP = '\31'
+local NEVER = '0000000000000'
+local sub, format, find, concat = string.sub, string.format, string.find, table.concat
+
 local function live_key(tag, id) return tag .. 'p:' .. id end
--- The default tenant is not written down: that would be the most frequent field, and each waiting byte counts.
-local function tenant_of(n) return n or 'default' end
-local function terminal(s) return s ~= 'queued' and s ~= 'running' end
+local function terminal(s) return s ~= 'q' and s ~= 'r' end
+local function ms(number) return format('%013.0f', number) end
+
+-- All of a state as a table of texts; nil for an empty one.
+local function parse(v)
+  if not v or v == '' then return nil end
+  local fields, from = {}, HEAD + 1
+  for n = 1, 13 do
+    local at = find(v, SEP, from, true)
+    fields[n] = sub(v, from, at - 1)
+    from = at + 1
+  end
+  return {
+    q = sub(v, 1, 10), s = sub(v, 11, 11), p = sub(v, 12, 12), u = sub(v, 13, 13) == '1', c = sub(v, 14, 14) == '1',
+    g = sub(v, 15, 15) == '1', y = sub(v, 16, 16) == '1', a = tonumber(sub(v, 17, 21)), b = tonumber(sub(v, 22, 26)),
+    x = sub(v, 27, 39), st = sub(v, 40, 52), w = sub(v, 53, 68), cm = sub(v, 69, 81),
+    f = fields[1], t = fields[2], n = fields[3], m = fields[4], v = fields[5], d = fields[6], j = fields[7],
+    l = fields[8], k = fields[9], o = fields[10], im = fields[11], bs = fields[12], r = fields[13], i = sub(v, from),
+  }
+end
+
+local function bit(set) return set and '1' or '0' end
+
+local function pack(one)
+  local first = concat({ one.f, one.t, one.n, one.m, one.v, one.d, one.j, one.l, one.k, one.o }, SEP)
+  local head = one.q .. one.s .. one.p .. bit(one.u) .. bit(one.c) .. bit(one.g) .. bit(one.y) .. format('%05d%05d', one.a, one.b)
+    .. one.x .. one.st .. one.w .. one.cm .. format('%06d', #first)
+  return head .. concat({ first, one.im, one.bs, one.r, one.i }, SEP)
+end
+
+local function load(key) return parse(redis.call('GET', key)) end
+
+-- `ttl` in ms; none: for ever.
+local function save(key, one, ttl)
+  if ttl then redis.call('SET', key, pack(one), 'PX', ttl) else redis.call('SET', key, pack(one)) end
+end
+
+local function expired(x, now) return x ~= NEVER and tonumber(x) <= tonumber(now) end
+
+-- The worker that runs it, without its padding.
+local function worker_of(one) return (string.gsub(one.w, ' +$', '')) end
 
 -- Whether a job is still to be run. BullMQ keeps the last failed ones for people to look at: those carry nothing.
 local function carries(job)
@@ -23,7 +71,7 @@ end
 -- Events and ledger entries of one script run go out together, in one entry each.
 local out_events, out_ledger = {}, {}
 
--- Those who leave the queue are counted together too: a script is paid for by the command.
+-- Those who leave the queue are counted together too.
 local left = {}
 
 local function count_left(m, p)
@@ -32,53 +80,62 @@ local function count_left(m, p)
   left[m] = n
 end
 
-local function leave_queue(tag, key)
-  local u, m, p = unpack(redis.call('HMGET', key, 'u', 'm', 'p'))
-  if not u and m then
-    redis.call('HSET', key, 'u', '1')
-    redis.call('HINCRBY', tag .. 'n:' .. m, 't' .. p, 1)
+local function leave_queue(one)
+  if not one.u then
+    one.u = true
+    count_left(one.m, one.p)
   end
 end
 
--- `a` are its attempts, where they are known already. What succeeded is never run again, and needs no task.
-local function terminate(tag, id, status, result, now, st, im, bs, ttl, inline, a)
-  local key = live_key(tag, id)
-  redis.call('HSET', key, 's', status, 'r', result, 'cm', now, 'st', st, 'im', im, 'bs', bs)
-  redis.call('PEXPIRE', key, ttl)
-  if status == 'succeeded' then redis.call('DEL', tag .. 'i:' .. id)
-  else redis.call('PEXPIRE', tag .. 'i:' .. id, ttl) end
-  a = a or redis.call('HGET', key, 'a')
+-- What is told of an end: to those who wait, with a result that is not too long, and to the recorder. A success never
+-- changes again, so the recorder is given all of it; anything else may be opened again, and is read when its turn comes.
+-- Gives how long the state is to be kept: what the recorder must still read is kept until it has.
+local function tell(id, status, a, st, now, im, bs, result, state, ttls)
   local body = '-'
-  if #result <= inline then body = '+' .. result end
-  out_events[#out_events + 1] = id
-  out_events[#out_events + 1] = status .. '|' .. a .. '|' .. st .. '|' .. now .. '|' .. im .. '|' .. bs .. '|' .. body
-  out_ledger[#out_ledger + 1] = id
-  out_ledger[#out_ledger + 1] = a
+  if #result <= ttls.inline then body = '+' .. result end
+  local n, l = #out_events, #out_ledger
+  if st == NEVER then st = '' end
+  out_events[n + 1] = id
+  out_events[n + 2] = concat({ status, a, st, now, im, bs, body }, '|')
+  out_ledger[l + 1] = id
+  if status == 's' and #state <= 2 * ttls.inline then
+    out_ledger[l + 2] = state
+    return ttls.recorded
+  end
+  out_ledger[l + 2] = ''
+  return ttls.unrecorded
 end
 
--- `f` is its flight where that is known already: false for none.
-local function release_flight(tag, key, id, tomb, f)
-  if f == nil then f = redis.call('HGET', key, 'f') end
-  if f and f ~= '' then
-    local name = tag .. 'f:' .. f
-    if redis.call('GET', name) == id then
-      if tomb > 0 then redis.call('PEXPIRE', name, tomb) else redis.call('DEL', name) end
-    end
+-- Ends a prediction; what succeeded is never run again, and needs no task. `keep`: for as long as others need it.
+local function terminate(tag, id, one, status, result, now, im, bs, ttls, keep)
+  one.s, one.r, one.cm, one.im, one.bs = status, result, ms(now), im, bs
+  if status == 's' then one.i = '' end
+  local key, text = live_key(tag, id), pack(one)
+  local ttl = tell(id, status, one.a, one.st, now, im, bs, result, text, ttls)
+  if keep then redis.call('SET', key, text) else redis.call('SET', key, text, 'PX', ttl) end
+end
+
+-- Nobody computes this key any more, if it was `id` who did; after a success it still answers for `tomb` ms.
+local function release_flight(tag, f, id, tomb)
+  if f == '' then return end
+  local name = tag .. 'f:' .. f
+  if redis.call('GET', name) == id then
+    if tomb > 0 then redis.call('PEXPIRE', name, tomb) else redis.call('DEL', name) end
   end
 end
 
 -- Ends the followers of a computation with its result; one that has passed its own deadline expires instead.
-local function end_followers(tag, id, status, result, now, st, im, bs, ttl, inline, expired)
+local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late)
   local set = tag .. 'w:' .. id
   for _, follower in ipairs(redis.call('SMEMBERS', set)) do
-    local key = live_key(tag, follower)
-    local s, l, x = unpack(redis.call('HMGET', key, 's', 'l', 'x'))
-    if s and not terminal(s) and l == id then
-      if x and x ~= '' and tonumber(x) <= tonumber(now) then
-        terminate(tag, follower, 'expired', expired, now, st, '', '', ttl, inline)
+    local one = load(live_key(tag, follower))
+    if one and not terminal(one.s) and one.y and one.l == id then
+      one.st = st
+      if expired(one.x, now) then
+        terminate(tag, follower, one, 'e', too_late, now, '', '', ttls)
       else
-        redis.call('HINCRBY', key, 'a', 1)
-        terminate(tag, follower, status, result, now, st, im, bs, ttl, inline)
+        one.a = one.a + 1
+        terminate(tag, follower, one, status, result, now, im, bs, ttls)
       end
     end
   end

@@ -1,22 +1,21 @@
 -- Opens a failed, expired or canceled prediction again, as a new attempt under the same id.
--- KEYS: its live state. ARGV: now, tag, id, job, deadline, ttl waiting, tenant.
+-- KEYS: its live state. ARGV: now, tag, id, job, deadline (13 digits), ttl waiting, tenant.
 -- Returns {'gone'}, {'refused', status}, {'queued', number} (add its job) or {'attached'} (it is being computed still).
 local now, tag, id, job, x, ttl, tenant = unpack(ARGV)
 local key = KEYS[1]
-local s, a, n, c, st, w, m, p, u = unpack(redis.call('HMGET', key, 's', 'a', 'n', 'c', 'st', 'w', 'm', 'p', 'u'))
-if not s or tenant_of(n) ~= tenant then return { 'gone' } end
-if s == 'succeeded' or not terminal(s) then return { 'refused', s } end
-if redis.call('EXISTS', tag .. 'i:' .. id) == 0 then return { 'gone' } end
-redis.call('HDEL', key, 'r', 'cm', 'im', 'bs', 'l', 'x')
-if x ~= '' then redis.call('HSET', key, 'x', x) end
-redis.call('PEXPIRE', key, ttl)
-redis.call('PEXPIRE', tag .. 'i:' .. id, ttl)
-if c then
-  redis.call('HDEL', key, 'c')
-  if u then redis.call('HSET', key, 's', 'running') else redis.call('HSET', key, 's', 'queued') end
+local one = load(key)
+if not one or one.n ~= tenant then return { 'gone' } end
+if one.s == 's' or not terminal(one.s) then return { 'refused', one.s } end
+if one.i == '' then return { 'gone' } end
+one.r, one.cm, one.im, one.bs, one.l, one.y, one.x = '', NEVER, '', '', '', false, x
+if one.c then
+  one.c = false
+  one.s = one.u and 'r' or 'q'
+  save(key, one, ttl)
   return { 'attached' }
 end
-redis.call('HDEL', key, 'st', 'w', 'u', 'f')
-local number = redis.call('HINCRBY', tag .. 'n:' .. m, 's' .. p, 1)
-redis.call('HSET', key, 's', 'queued', 'b', a, 'q', number, 'j', job)
+local number = redis.call('HINCRBY', tag .. 'n:' .. one.m, 's' .. one.p, 1)
+one.st, one.w, one.u, one.f = NEVER, string.rep(' ', 16), false, ''
+one.s, one.b, one.q, one.j = 'q', one.a, format('%010d', number), job
+save(key, one, ttl)
 return { 'queued', number }

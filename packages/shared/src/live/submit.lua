@@ -1,91 +1,84 @@
 -- Writes the live state of new predictions, and finds for each who computes it: itself, or a leader under way.
 -- KEYS: live state of each.
--- ARGV: now, tag, model, version, priority, job id, job key prefix, ttl waiting, ttl terminal, inline, digest, then for each:
---       id, created, deadline, tenant, metadata, options, flight, task, attempts so far,
---       answer known already ('' for none).
+-- ARGV: now, tag, model, priority, job key prefix, ttl waiting, ttl recorded, ttl unrecorded, inline, then for each:
+--       id, state but for its number, flight ('' for none), answer known already ('' for none).
 -- Returns for each: {'lead', number}, {'follow', leader, leader's priority, leader's job}, {'done'} or {'exists', status};
 --       last, the model's counts: {s1, t1, s5, t5, s9, t9}.
-local now, tag, model, version, priority, job, jobs = unpack(ARGV, 1, 7)
-local ttl, ttl_end, inline, digest = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
+local now, tag, model, priority, jobs, ttl = unpack(ARGV, 1, 6)
+local ttls = { recorded = ARGV[7], unrecorded = ARGV[8], inline = tonumber(ARGV[9]) }
 local stats = tag .. 'n:' .. model
 local out = {}
 -- Numbers are given out from here, and the counter is moved once, at the end.
 local number, leads = tonumber(redis.call('HGET', stats, 's' .. priority) or '0'), 0
+local NONE = '0000000000'
 
 -- Whether a leader's computation still has somebody who carries it: a job while it waits, a worker while it runs.
-local function carried(hs, t, j, w, c)
-  if hs == 'running' or (c and w) then return redis.call('EXISTS', tag .. 'hb:' .. w) == 1 end
-  if hs == 'queued' or c then
-    return tonumber(now) - tonumber(t) < 3000 or carries(jobs .. j)
+local function carried(leader)
+  if leader.s == 'r' or (leader.c and worker_of(leader) ~= '') then
+    return redis.call('EXISTS', tag .. 'hb:' .. worker_of(leader)) == 1
+  end
+  if leader.s == 'q' or leader.c then
+    return tonumber(now) - tonumber(leader.t) < 3000 or carries(jobs .. leader.j)
   end
   return false
 end
 
+-- Gives what there is already, or nil.
+local function add(key, state)
+  if redis.call('SET', key, state, 'NX', 'PX', ttl) then return nil end
+  return { 'exists', sub(redis.call('GETRANGE', key, 10, 10), 1, 1) }
+end
+
+local function end_at_once(key, id, state, a, st, im, bs, result)
+  local there = add(key, NONE .. state)
+  if there then return there end
+  local one = parse(NONE .. state)
+  one.u, one.a, one.st = true, one.a + a, st
+  terminate(tag, id, one, 's', result, now, im, bs, ttls)
+  return { 'done' }
+end
+
+local function follow(key, id, state, holder, leader)
+  local one = parse(NONE .. state)
+  one.u, one.y, one.l, one.f = true, true, holder, ''
+  if leader.s == 'r' then one.s, one.st = 'r', leader.st end
+  local there = add(key, pack(one))
+  if there then return there end
+  redis.call('SADD', tag .. 'w:' .. holder, id)
+  redis.call('PEXPIRE', tag .. 'w:' .. holder, ttl)
+  if not leader.g then redis.call('SETRANGE', live_key(tag, holder), 14, '1') end
+  return { 'follow', holder, leader.p, leader.j }
+end
+
 for n = 1, #KEYS do
-  local at = 11 + (n - 1) * 10
-  local id, t, x, tenant, metadata, options, flight, task, a, known = unpack(ARGV, at + 1, at + 10)
-  local key = KEYS[n]
-  local s = redis.call('HGET', key, 's')
-  if s then
-    out[n] = { 'exists', s }
+  local at = 9 + (n - 1) * 4
+  local key, id, state, flight, known = KEYS[n], unpack(ARGV, at + 1, at + 4)
+  local leader, holder, mine
+  if flight ~= '' and known == '' then
+    holder = redis.call('SET', tag .. 'f:' .. flight, id, 'NX', 'GET', 'PX', ttl)
+    mine = not holder
+    if holder and holder ~= id then
+      leader = load(live_key(tag, holder))
+      if leader and leader.s ~= 's' and not carried(leader) then leader = nil end
+    end
+  end
+  if known ~= '' then
+    out[n] = end_at_once(key, id, state, 0, NEVER, '', '', known)
+  elseif leader and leader.s == 's' then
+    -- The leader has just finished: its flight lingers so that a question asked meanwhile is not computed twice.
+    out[n] = end_at_once(key, id, state, 1, leader.st, leader.im, leader.bs, leader.r)
+  elseif leader then
+    out[n] = follow(key, id, state, holder, leader)
   else
-    local leader, answered = nil, nil
-    if flight ~= '' then
-      local holder = redis.call('GET', tag .. 'f:' .. flight)
-      if holder and holder ~= id then
-        local hk = live_key(tag, holder)
-        local hs, ht, hj, hw, hc = unpack(redis.call('HMGET', hk, 's', 't', 'j', 'w', 'c'))
-        if hs == 'succeeded' then
-          answered = hk
-        elseif hs and carried(hs, ht, hj, hw, hc) then
-          leader = holder
-        end
-      end
-    end
-    local fields = { 's', 'queued', 'a', a, 't', t, 'm', model, 'v', version, 'd', digest, 'p', priority,
-      'j', job }
-    local function put(name, value)
-      if value ~= '' then fields[#fields + 1] = name fields[#fields + 1] = value end
-    end
-    if tenant ~= 'default' then put('n', tenant) end
-    put('x', x) put('k', metadata) put('o', options)
-    if a ~= '0' then put('b', a) end
-    if known ~= '' then
-      put('u', '1')
-      redis.call('HSET', key, unpack(fields))
-      terminate(tag, id, 'succeeded', known, now, '', '', '', ttl_end, inline, a)
-      out[n] = { 'done' }
-    elseif answered then
-      -- The leader has just finished: its flight lingers so that a question asked meanwhile is not computed twice.
-      put('u', '1')
-      redis.call('HSET', key, unpack(fields))
-      local st, im, bs, r = unpack(redis.call('HMGET', answered, 'st', 'im', 'bs', 'r'))
-      redis.call('HINCRBY', key, 'a', 1)
-      terminate(tag, id, 'succeeded', r, now, st, im, bs, ttl_end, inline)
-      out[n] = { 'done' }
+    local there = add(key, format('%010d', number + 1) .. state)
+    if there then
+      if mine then redis.call('DEL', tag .. 'f:' .. flight) end
+      out[n] = there
     else
-      redis.call('SET', tag .. 'i:' .. id, task, 'PX', ttl)
-      if leader then
-        local lk = live_key(tag, leader)
-        local ls, lst, lp, lj = unpack(redis.call('HMGET', lk, 's', 'st', 'p', 'j'))
-        put('l', leader)
-        put('u', '1')
-        redis.call('HSET', key, unpack(fields))
-        if ls == 'running' then redis.call('HSET', key, 's', 'running', 'st', lst) end
-        redis.call('SADD', tag .. 'w:' .. leader, id)
-        redis.call('HSET', lk, 'g', '1')
-        redis.call('PEXPIRE', tag .. 'w:' .. leader, ttl)
-        out[n] = { 'follow', leader, lp, lj }
-      else
-        number = number + 1
-        leads = leads + 1
-        put('f', flight)
-        put('q', tostring(number))
-        redis.call('HSET', key, unpack(fields))
-        if flight ~= '' then redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl) end
-        out[n] = { 'lead', number }
-      end
-      redis.call('PEXPIRE', key, ttl)
+      number = number + 1
+      leads = leads + 1
+      if holder and holder ~= id then redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl) end
+      out[n] = { 'lead', number }
     end
   end
 end

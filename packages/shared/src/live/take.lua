@@ -1,56 +1,78 @@
--- A worker takes predictions of a job: marks them running and gets their tasks. Cancelled, expired and unknown ones are
--- skipped; one whose executions were lost too often fails.
+-- A worker takes predictions of a job: marks them running and gets their states, tasks among them. Cancelled, expired and
+-- unknown ones are skipped; one whose executions were lost too often fails.
 -- KEYS: live state of each.
--- ARGV: now, tag, worker, most attempts, ttl terminal, inline, error of a lost one, error of an expired one, then ids.
--- Returns for each one text: attempt, created, lost, tenant and task with the unit separator between; '' to skip it.
-local now, tag, worker = ARGV[1], ARGV[2], ARGV[3]
-local most, ttl, inline, lost, expired = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
+-- ARGV: now, tag, worker (padded), most attempts, ttl recorded, ttl unrecorded, inline, error of a lost one, error of an
+--       expired one, then ids.
+-- Returns for each its state as it was before, the attempt that begins being one more than its attempts; '' to skip it.
+local now, tag, worker, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local ttls = { recorded = ARGV[5], unrecorded = ARGV[6], inline = tonumber(ARGV[7]) }
+local lost, too_late = ARGV[8], ARGV[9]
+local now13 = ms(now)
 local out = {}
-for n = 1, #KEYS do
-  local id, key = ARGV[8 + n], KEYS[n]
-  local s, a, b, x, l, c, t, tenant, g, u, m, p =
-    unpack(redis.call('HMGET', key, 's', 'a', 'b', 'x', 'l', 'c', 't', 'n', 'g', 'u', 'm', 'p'))
-  local followers = g and redis.call('SCARD', tag .. 'w:' .. id) or 0
-  if s and not terminal(s) and x and tonumber(x) <= tonumber(now) then
-    terminate(tag, id, 'expired', expired, now, '', '', '', ttl, inline)
-    s = 'expired'
+
+-- Anything but a waiting one of its own that nobody follows.
+local function take(key, id, v)
+  local one = parse(v)
+  local followers = one.g and redis.call('SCARD', tag .. 'w:' .. id) or 0
+  if not terminal(one.s) and expired(one.x, now) then
+    one.st = NEVER
     if followers > 0 then
-      redis.call('HSET', key, 'c', '1')
-      redis.call('PERSIST', key)
-      redis.call('PERSIST', tag .. 'i:' .. id)
-      c = '1'
+      one.c = true
     else
-      leave_queue(tag, key)
-      release_flight(tag, key, id, 0)
+      leave_queue(one)
+      release_flight(tag, one.f, id, 0)
+    end
+    terminate(tag, id, one, 'e', too_late, now, '', '', ttls, followers > 0)
+  end
+  if one.y or (terminal(one.s) and not (one.c and followers > 0)) then
+    if terminal(one.s) and not one.u then
+      leave_queue(one)
+      redis.call('SETRANGE', key, 12, '1')
+    end
+    return ''
+  end
+  if one.a - one.b >= most then
+    leave_queue(one)
+    one.c = false
+    if terminal(one.s) then save(key, one, ttls.unrecorded)
+    else
+      one.st = NEVER
+      terminate(tag, id, one, 'f', lost, now, '', '', ttls)
+    end
+    end_followers(tag, id, 'f', lost, now, NEVER, '', '', ttls, too_late)
+    release_flight(tag, one.f, id, 0)
+    return ''
+  end
+  if one.i == '' then return '' end
+  leave_queue(one)
+  one.a, one.w = one.a + 1, worker
+  if not terminal(one.s) then one.s, one.st = 'r', now13 end
+  redis.call('SETRANGE', key, 0, sub(pack(one), 1, HEAD))
+  for _, follower in ipairs(followers > 0 and redis.call('SMEMBERS', tag .. 'w:' .. id) or {}) do
+    local fk = live_key(tag, follower)
+    if redis.call('GETRANGE', fk, 10, 10) == 'q' then
+      redis.call('SETRANGE', fk, 10, 'r')
+      redis.call('SETRANGE', fk, 39, now13)
     end
   end
-  if not s or l or (terminal(s) and not (c and followers > 0)) then
-    if s and terminal(s) then leave_queue(tag, key) end
+  return v
+end
+
+for n = 1, #KEYS do
+  local key, v = KEYS[n], redis.call('GET', KEYS[n])
+  if not v then
     out[n] = ''
-  elseif tonumber(a) - tonumber(b or '0') >= most then
-    leave_queue(tag, key)
-    if not terminal(s) then terminate(tag, id, 'failed', lost, now, '', '', '', ttl, inline) end
-    end_followers(tag, id, 'failed', lost, now, '', '', '', ttl, inline, expired)
-    release_flight(tag, key, id, 0)
-    redis.call('HDEL', key, 'c')
-    out[n] = ''
+  -- Waiting; not out of the queue, not for others alone, without followers, no follower itself.
+  elseif sub(v, 11, 11) == 'q' and sub(v, 13, 16) == '0000' and not expired(sub(v, 27, 39), now)
+    and tonumber(sub(v, 17, 21)) - tonumber(sub(v, 22, 26)) < most then
+    local p = sub(v, 12, 12)
+    redis.call('SETRANGE', key, 10, 'r' .. p .. '1000' .. format('%05d', tonumber(sub(v, 17, 21)) + 1) .. sub(v, 22, 39) .. now13 .. worker)
+    local from = HEAD + 1
+    for _ = 1, 3 do from = find(v, SEP, from, true) + 1 end
+    count_left(sub(v, from, find(v, SEP, from, true) - 1), p)
+    out[n] = v
   else
-    local task = redis.call('GET', tag .. 'i:' .. id)
-    if not task then
-      out[n] = ''
-    else
-      local attempt = tonumber(a) + 1
-      if not u then count_left(m, p) end
-      if terminal(s) then redis.call('HSET', key, 'a', attempt, 'w', worker, 'u', '1')
-      else redis.call('HSET', key, 'a', attempt, 'w', worker, 'u', '1', 's', 'running', 'st', now) end
-      if followers > 0 then
-        for _, follower in ipairs(redis.call('SMEMBERS', tag .. 'w:' .. id)) do
-          local fk = live_key(tag, follower)
-          if redis.call('HGET', fk, 's') == 'queued' then redis.call('HSET', fk, 's', 'running', 'st', now) end
-        end
-      end
-      out[n] = table.concat({ attempt, t, attempt - 1 - tonumber(b or '0'), tenant_of(tenant), task }, '\31')
-    end
+    out[n] = take(key, ARGV[9 + n], v)
   end
 end
 flush(tag)

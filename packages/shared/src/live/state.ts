@@ -1,0 +1,165 @@
+/**
+ * A prediction's live state as text: lib.lua says what it is made of. It is written here once, changed by the scripts, and
+ * read here. The task is its last field.
+ */
+import { packDigest, unpackDigest } from '../keys.ts';
+import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../prediction.ts';
+
+/** Where the parts of the head begin; NUMBER is left to submit.lua, which gives it out. */
+const NUMBER = 10;
+const HEAD = 87;
+const SEPARATOR = '\x1f';
+const NEVER = '0000000000000';
+export const WORKER_ID_MAX = 16;
+
+const STATUS: Readonly<Record<string, Status>> = {
+  q: 'queued',
+  r: 'running',
+  s: 'succeeded',
+  f: 'failed',
+  c: 'canceled',
+  e: 'expired',
+};
+
+/** A status as the scripts write it. */
+export const letterOf = (status: Status): string => status[0] as string;
+export const statusOf = (letter: string): Status => STATUS[letter] ?? 'queued';
+
+/** Unix milliseconds as the head holds them. */
+export const msText = (ms: number | null): string =>
+  ms === null ? NEVER : ms >= 1e12 ? String(ms) : String(ms).padStart(13, '0');
+
+/** What runs a prediction, as wide as the head wants it. */
+export function workerText(id: string): string {
+  if (id.length > WORKER_ID_MAX) throw new RangeError(`A worker id has at most ${WORKER_ID_MAX} characters: '${id}'.`);
+  return id.padEnd(WORKER_ID_MAX);
+}
+
+export interface StateTarget {
+  model: string;
+  version: string;
+  digest: string;
+}
+
+/** A prediction about to enter the queue. */
+export interface NewPrediction {
+  id: string;
+  createdAt: number;
+  expiresAt: number | null;
+  tenant: string;
+  /** JSON text; '' for none. */
+  metadata: string;
+  /** JSON text of what else was asked (webhook, idempotency); '' for none. */
+  options: string;
+  /** Cache key (hex) under which identical questions share this computation; null to share with none. */
+  flight: string | null;
+  /** JSON text of the Task. */
+  task: string;
+  /** Attempts it has had already, where the reconciler brings it back. */
+  attempts: number;
+  /** JSON text of its output where that is known: it is then terminal at once, and recorded like any other. */
+  known: string | null;
+}
+
+/** A prediction as Redis knows it, with what its JSON does not show. */
+export interface LivePrediction extends PredictionRecord {
+  tenant: string;
+  priority: number;
+  options: string;
+  leader: string | null;
+  /** Number in its model's queue; null for a follower. */
+  number: number | null;
+  job: string;
+  digest: string;
+  /** Computed for its followers though it is itself terminal. */
+  goesOn: boolean;
+  /** JSON text of the Task; '' where it is not needed any more. */
+  task: string;
+}
+
+/** What of a new state is the same for all of its batch. */
+export interface StateFrame {
+  before: string;
+  between: string;
+  after: string;
+}
+
+const count = (number: number): string => (number < 10 ? `0000${number}` : String(number).padStart(5, '0'));
+
+export function stateFrame({ model, version, digest }: StateTarget, priority: Priority, job: string): StateFrame {
+  const names = [model, version, packDigest(digest), job];
+  return {
+    before: `q${BULL_PRIORITY[priority]}0000`,
+    between: `${NEVER}${' '.repeat(WORKER_ID_MAX)}${NEVER}`,
+    after: `${SEPARATOR}${names.join(SEPARATOR)}${SEPARATOR}${SEPARATOR}`,
+  };
+}
+
+/** The state of a new prediction, but for its number; `flight` is the flight's name, '' for none. */
+export function newState(frame: StateFrame, item: NewPrediction, flight: string): string {
+  const { createdAt, tenant, metadata, options, attempts, expiresAt, task } = item;
+  const first = `${flight}${SEPARATOR}${createdAt}${SEPARATOR}${tenant}${frame.after}${metadata}${SEPARATOR}${options}`;
+  const tries = count(attempts);
+  // The scripts count bytes: Buffer.byteLength is worth its time only where the two can differ.
+  const bytes = metadata === '' && options === '' ? first.length : Buffer.byteLength(first);
+  return (
+    `${frame.before}${tries}${tries}${msText(expiresAt)}${frame.between}${String(bytes).padStart(6, '0')}` +
+    `${first}${SEPARATOR}${SEPARATOR}${SEPARATOR}${SEPARATOR}${task}`
+  );
+}
+
+const numberOrNull = (text: string | undefined): number | null => (text ? Number(text) : null);
+const msOrNull = (text: string): number | null => (text === NEVER ? null : Number(text));
+
+/** What a worker needs of a state that it took. */
+export function takenOf(id: string, state: string) {
+  const attempts = Number(state.slice(16, 21));
+  const created = state.indexOf(SEPARATOR, HEAD) + 1;
+  const tenant = state.indexOf(SEPARATOR, created) + 1;
+  return {
+    id,
+    /** Fences the results: give it back with them. */
+    attempt: attempts + 1,
+    createdAt: Number(state.slice(created, tenant - 1)),
+    tenant: state.slice(tenant, state.indexOf(SEPARATOR, tenant)),
+    /** Executions before this one that ended with their worker. */
+    lost: attempts - Number(state.slice(21, 26)),
+    /** JSON text of the Task. */
+    task: state.slice(state.lastIndexOf(SEPARATOR) + 1),
+  };
+}
+
+export type Taken = ReturnType<typeof takenOf>;
+
+/** Whether the beginning of a state has all of it but the task: while it waits or runs there is no result yet. */
+export const wholeWithoutTask = (beginning: string): boolean =>
+  /^[qr]/.test(beginning.slice(NUMBER)) && HEAD + Number(beginning.slice(81, 87)) + 4 < Buffer.byteLength(beginning) - 4;
+
+export function parseState(id: string, state: string): LivePrediction {
+  const [, t, n, m, v, d, j, l, k, o, im, bs, r, i] = state.slice(HEAD).split(SEPARATOR);
+  const number = Number(state.slice(0, NUMBER));
+  return {
+    id,
+    model: m ?? '',
+    version: v ?? '',
+    status: statusOf(state[10] as string),
+    result: r ?? '',
+    createdAt: Number(t),
+    startedAt: msOrNull(state.slice(39, 52)),
+    completedAt: msOrNull(state.slice(68, 81)),
+    expiresAt: msOrNull(state.slice(26, 39)),
+    attempts: Number(state.slice(16, 21)),
+    metadata: k ?? '',
+    inferenceMs: numberOrNull(im),
+    batchSize: numberOrNull(bs),
+    tenant: n ?? '',
+    priority: Number(state[11]),
+    options: o ?? '',
+    leader: l || null,
+    number: number === 0 ? null : number,
+    job: j ?? '',
+    digest: unpackDigest(d ?? ''),
+    goesOn: state[13] === '1',
+    task: i ?? '',
+  };
+}
