@@ -1,14 +1,8 @@
 /** The live store on a prefix of its own, and short words for what the tests do with it. */
 import { newPredictionId, shardOf } from '@millrace/shared/ids';
 import { type Keys, keysFor } from '@millrace/shared/keys';
-import {
-  type Finished,
-  LiveStore,
-  type NewPrediction,
-  type Submitted,
-  type Taken,
-} from '@millrace/shared/live/store';
 import { parseCompletion } from '@millrace/shared/live/completion';
+import { type Finished, LiveStore, type NewPrediction, type Submitted, type Taken } from '@millrace/shared/live/store';
 import type { Priority } from '@millrace/shared/prediction';
 import type { Connection } from '@millrace/shared/redis';
 import { afterAll, beforeAll } from 'vitest';

@@ -60,7 +60,12 @@ describe('take', () => {
     ['in another script', '{"rows":["薬物相互作用"]}', '{"note":"Ærø – 薬"}'],
     ['beside long metadata', '{"rows":["1"]}', `{"note":"${'é'.repeat(10_000)}"}`],
   ])('gives a task that is %s, and all else as it was', async (_, task, metadata) => {
-    const { id } = await f.submit({ task, metadata, options: '{"webhook":{}}', flight: `whole-${task.length}-${metadata.length}` });
+    const { id } = await f.submit({
+      task,
+      metadata,
+      options: '{"webhook":{}}',
+      flight: `whole-${task.length}-${metadata.length}`,
+    });
     const whole = { metadata, options: '{"webhook":{}}', createdAt: NOW, expiresAt: NOW + 60_000 };
     expect(await f.live.read(id)).toMatchObject({ ...whole, status: 'queued' });
     const [taken] = await f.take([id]);

@@ -67,7 +67,9 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
     const lostAll = kept.includes(0);
     if (lostAll) after = undefined;
     if (await recorderLags(means)) {
-      log.warn('the recorder is far behind: what Redis does not know any more may have ended, so nothing is brought back');
+      log.warn(
+        'the recorder is far behind: what Redis does not know any more may have ended, so nothing is brought back',
+      );
       return 0;
     }
     let restored = 0;

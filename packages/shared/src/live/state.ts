@@ -133,7 +133,8 @@ export type Taken = ReturnType<typeof takenOf>;
 
 /** Whether the beginning of a state has all of it but the task: while it waits or runs there is no result yet. */
 export const wholeWithoutTask = (beginning: string): boolean =>
-  /^[qr]/.test(beginning.slice(NUMBER)) && HEAD + Number(beginning.slice(81, 87)) + 4 < Buffer.byteLength(beginning) - 4;
+  /^[qr]/.test(beginning.slice(NUMBER)) &&
+  HEAD + Number(beginning.slice(81, 87)) + 4 < Buffer.byteLength(beginning) - 4;
 
 export function parseState(id: string, state: string): LivePrediction {
   const [, t, n, m, v, d, j, l, k, o, im, bs, r, i] = state.slice(HEAD).split(SEPARATOR);

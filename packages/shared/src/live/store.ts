@@ -269,4 +269,3 @@ function submitted([outcome, a, b, c]: [string, ...(string | number)[]]): Submit
   if (outcome === 'exists') return { outcome, status: statusOf(a as string) };
   return { outcome: 'done' };
 }
-
