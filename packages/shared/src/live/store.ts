@@ -7,7 +7,7 @@ import type { Cluster, Redis } from 'ioredis';
 import { problem } from '../errors.ts';
 import { shardOf, shardOfId } from '../ids.ts';
 import { flightName, type Keys } from '../keys.ts';
-import { BULL_PRIORITY, isTerminal, type Priority, type Status } from '../prediction.ts';
+import { BULL_PRIORITY, type Priority, type Status } from '../prediction.ts';
 import {
   type LivePrediction,
   letterOf,
