@@ -13,11 +13,13 @@ export interface Completion {
   result: string | null;
 }
 
+const SEPARATOR = '\x1f';
+
 const numberOrNull = (text: string | undefined): number | null => (text ? Number(text) : null);
 
 /** Parses the value of an event's field, as lib.lua writes it. */
 export function parseCompletion(value: string): Completion {
-  const parts = value.split('|', 6);
+  const parts = value.split(SEPARATOR, 6);
   const [status = '', attempts, startedAt, completedAt, inferenceMs, batchSize] = parts;
   let at = 0;
   for (const part of parts) at += part.length + 1;

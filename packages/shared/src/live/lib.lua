@@ -21,6 +21,7 @@ local NEVER = '0000000000000'
 local sub, format, find, concat = string.sub, string.format, string.find, table.concat
 
 local function live_key(tag, id) return tag .. 'p:' .. id end
+local function id_of(tag, key) return sub(key, #tag + 3) end
 local function terminal(s) return s ~= 'q' and s ~= 'r' end
 local function ms(number) return format('%013.0f', number) end
 
@@ -90,13 +91,14 @@ end
 -- What is told of an end: to those who wait, with a result that is not too long, and to the recorder. A success never
 -- changes again, so the recorder is given all of it; anything else may be opened again, and is read when its turn comes.
 -- Gives how long the state is to be kept: what the recorder must still read is kept until it has.
-local function tell(id, status, a, st, now, im, bs, result, state, ttls)
+-- `run` is inference ms and batch size with the separator between.
+local function tell(id, status, a, st, now, run, result, state, ttls)
   local body = '-'
   if #result <= ttls.inline then body = '+' .. result end
   local n, l = #out_events, #out_ledger
   if st == NEVER then st = '' end
   out_events[n + 1] = id
-  out_events[n + 2] = concat({ status, a, st, now, im, bs, body }, '|')
+  out_events[n + 2] = concat({ status, a, st, now, run, body }, SEP)
   out_ledger[l + 1] = id
   if status == 's' and #state <= 2 * ttls.inline then
     out_ledger[l + 2] = state
@@ -111,7 +113,7 @@ local function terminate(tag, id, one, status, result, now, im, bs, ttls, keep)
   one.s, one.r, one.cm, one.im, one.bs = status, result, ms(now), im, bs
   if status == 's' then one.i = '' end
   local key, text = live_key(tag, id), pack(one)
-  local ttl = tell(id, status, one.a, one.st, now, im, bs, result, text, ttls)
+  local ttl = tell(id, status, one.a, one.st, now, im .. SEP .. bs, result, text, ttls)
   if keep then redis.call('SET', key, text) else redis.call('SET', key, text, 'PX', ttl) end
 end
 

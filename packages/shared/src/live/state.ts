@@ -131,6 +131,21 @@ export function takenOf(id: string, state: string) {
 
 export type Taken = ReturnType<typeof takenOf>;
 
+export interface Finished {
+  id: string;
+  attempt: number;
+  status: 'succeeded' | 'failed';
+  /** JSON text of the output or of the error (a problem). */
+  result: string;
+  startedAt: number;
+  inferenceMs: number;
+  batchSize: number;
+}
+
+/** How a result is told to finish.lua. */
+export const finishText = ({ attempt, status, startedAt, inferenceMs, batchSize }: Finished): string =>
+  `${count(attempt)}${letterOf(status)}${msText(startedAt)}${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}`;
+
 /** Whether the beginning of a state has all of it but the task: while it waits or runs there is no result yet. */
 export const wholeWithoutTask = (beginning: string): boolean =>
   /^[qr]/.test(beginning.slice(NUMBER)) &&

@@ -9,6 +9,8 @@ import { shardOf, shardOfId } from '../ids.ts';
 import { flightName, type Keys } from '../keys.ts';
 import { BULL_PRIORITY, type Priority, type Status } from '../prediction.ts';
 import {
+  type Finished,
+  finishText,
   type LivePrediction,
   letterOf,
   msText,
@@ -24,7 +26,7 @@ import {
   workerText,
 } from './state.ts';
 
-export type { LivePrediction, NewPrediction, StateTarget, Taken } from './state.ts';
+export type { Finished, LivePrediction, NewPrediction, StateTarget, Taken } from './state.ts';
 
 /** Results up to this many bytes travel in the completion event itself; larger ones are read from the live state. */
 const INLINE_BYTES = 4_096;
@@ -50,17 +52,6 @@ export type Submitted =
   | { outcome: 'done' }
   /** It is known already: a repeated submission that had in fact worked. */
   | { outcome: 'exists'; status: Status };
-
-export interface Finished {
-  id: string;
-  attempt: number;
-  status: 'succeeded' | 'failed';
-  /** JSON text of the output or of the error (a problem). */
-  result: string;
-  startedAt: number;
-  inferenceMs: number;
-  batchSize: number;
-}
 
 export interface QueueCounts {
   /** By BullMQ priority: how many predictions entered and left the queue. */
@@ -118,12 +109,11 @@ export class LiveStore {
     const tag = this.#tag(shard);
     const args: (string | number)[] = items.map((item) => this.#keys.live(item.id));
     args.push(nowMs, tag, model, BULL_PRIORITY[priority], this.#jobs(shard, model), WAITING_TTL_MS, ...this.#ends);
+    const knowns = items.flatMap(({ known }, at) => (known === null ? [] : [at + 1, known]));
+    args.push(knowns.length / 2, ...knowns);
     const frame = stateFrame(target, priority, job);
-    for (const item of items) {
-      const flight = item.flight === null ? '' : flightName(item.flight);
-      args.push(item.id, newState(frame, item, flight), flight, item.known ?? '');
-    }
-    const rows = (await this.#redis.mrSubmit(items.length, ...args)) as [string, ...(string | number)[]][];
+    for (const item of items) args.push(newState(frame, item, item.flight === null ? '' : flightName(item.flight)));
+    const rows = (await this.#redis.mrSubmit(items.length, ...args)) as SubmitReply[];
     const counted = rows.pop() as unknown as (string | null)[];
     return { items: rows.map(submitted), counts: queueCounts(counted.map(Number)) };
   }
@@ -146,7 +136,6 @@ export class LiveStore {
       ...this.#ends,
       LOST,
       EXPIRED,
-      ...ids,
     )) as string[];
     const taken: Taken[] = [];
     for (const [at, state] of states.entries()) if (state !== '') taken.push(takenOf(ids[at] as string, state));
@@ -161,10 +150,7 @@ export class LiveStore {
   ): Promise<('written' | 'cancelled' | 'fenced')[]> {
     const args: (string | number)[] = items.map((item) => this.#keys.live(item.id));
     args.push(nowMs, this.#tag(shard), ...this.#ends, FLIGHT_LINGERS_MS, EXPIRED);
-    for (const item of items) {
-      args.push(item.id, item.attempt, letterOf(item.status), item.result, item.startedAt);
-      args.push(item.inferenceMs.toFixed(3), item.batchSize);
-    }
+    for (const item of items) args.push(finishText(item), item.result);
     const codes = (await this.#redis.mrFinish(items.length, ...args)) as number[];
     return codes.map((code) => (code === 1 ? 'written' : code === 2 ? 'cancelled' : 'fenced'));
   }
@@ -263,8 +249,12 @@ function queueCounts(row: readonly number[]): QueueCounts {
   return { entered: { 1: s1, 5: s5, 9: s9 }, left: { 1: t1, 5: t5, 9: t9 } };
 }
 
-function submitted([outcome, a, b, c]: [string, ...(string | number)[]]): Submitted {
-  if (outcome === 'lead') return { outcome, number: Number(a) };
+/** The number of one that leads, or what else became of it. */
+type SubmitReply = number | [string, ...(string | number)[]];
+
+function submitted(reply: SubmitReply): Submitted {
+  if (typeof reply === 'number') return { outcome: 'lead', number: reply };
+  const [outcome, a, b, c] = reply;
   if (outcome === 'follow') return { outcome, leader: String(a), leaderPriority: Number(b), leaderJob: String(c) };
   if (outcome === 'exists') return { outcome, status: statusOf(a as string) };
   return { outcome: 'done' };

@@ -1,11 +1,14 @@
 -- Writes the live state of new predictions, and finds for each who computes it: itself, or a leader under way.
 -- KEYS: live state of each.
--- ARGV: now, tag, model, priority, job key prefix, ttl waiting, ttl recorded, ttl unrecorded, inline, then for each:
---       id, state but for its number, flight ('' for none), answer known already ('' for none).
--- Returns for each: {'lead', number}, {'follow', leader, leader's priority, leader's job}, {'done'} or {'exists', status};
---       last, the model's counts: {s1, t1, s5, t5, s9, t9}.
+-- ARGV: now, tag, model, priority, job key prefix, ttl waiting, ttl recorded, ttl unrecorded, inline, how many answers are
+--       known already, for each of those its place and the answer; then for each its state but for its number.
+-- Returns for each: its number when it leads, or {'follow', leader, leader's priority, leader's job}, {'done'} or
+--       {'exists', status}; last, the model's counts: {s1, t1, s5, t5, s9, t9}.
 local now, tag, model, priority, jobs, ttl = unpack(ARGV, 1, 6)
 local ttls = { recorded = ARGV[7], unrecorded = ARGV[8], inline = tonumber(ARGV[9]) }
+local knowns = {}
+local states = 10 + 2 * tonumber(ARGV[10])
+for at = 11, states, 2 do knowns[tonumber(ARGV[at])] = ARGV[at + 1] end
 local stats = tag .. 'n:' .. model
 local out = {}
 -- Numbers are given out from here, and the counter is moved once, at the end.
@@ -51,10 +54,12 @@ local function follow(key, id, state, holder, leader)
 end
 
 for n = 1, #KEYS do
-  local at = 9 + (n - 1) * 4
-  local key, id, state, flight, known = KEYS[n], unpack(ARGV, at + 1, at + 4)
+  local key, state, known = KEYS[n], ARGV[states + n], knowns[n]
+  local id = id_of(tag, key)
+  -- What comes before the number is not there yet.
+  local flight = sub(state, HEAD - 9, find(state, SEP, HEAD - 9, true) - 1)
   local leader, holder, mine
-  if flight ~= '' and known == '' then
+  if flight ~= '' and not known then
     holder = redis.call('SET', tag .. 'f:' .. flight, id, 'NX', 'GET', 'PX', ttl)
     mine = not holder
     if holder and holder ~= id then
@@ -62,7 +67,7 @@ for n = 1, #KEYS do
       if leader and leader.s ~= 's' and not carried(leader) then leader = nil end
     end
   end
-  if known ~= '' then
+  if known then
     out[n] = end_at_once(key, id, state, 0, NEVER, '', '', known)
   elseif leader and leader.s == 's' then
     -- The leader has just finished: its flight lingers so that a question asked meanwhile is not computed twice.
@@ -78,7 +83,7 @@ for n = 1, #KEYS do
       number = number + 1
       leads = leads + 1
       if holder and holder ~= id then redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl) end
-      out[n] = { 'lead', number }
+      out[n] = number
     end
   end
 end

@@ -2,7 +2,7 @@
 -- unknown ones are skipped; one whose executions were lost too often fails.
 -- KEYS: live state of each.
 -- ARGV: now, tag, worker (padded), most attempts, ttl recorded, ttl unrecorded, inline, error of a lost one, error of an
---       expired one, then ids.
+--       expired one.
 -- Returns for each its state as it was before, the attempt that begins being one more than its attempts; '' to skip it.
 local now, tag, worker, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ttls = { recorded = ARGV[5], unrecorded = ARGV[6], inline = tonumber(ARGV[7]) }
@@ -72,7 +72,7 @@ for n = 1, #KEYS do
     count_left(sub(v, from, find(v, SEP, from, true) - 1), p)
     out[n] = v
   else
-    out[n] = take(key, ARGV[9 + n], v)
+    out[n] = take(key, id_of(tag, key), v)
   end
 end
 flush(tag)
