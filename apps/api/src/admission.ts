@@ -35,7 +35,11 @@ export class DrainRate {
   }
 }
 
-const sum = (counts: Record<number, number>): number => Object.values(counts).reduce((total, n) => total + n, 0);
+function sum(counts: Record<number, number>): number {
+  let total = 0;
+  for (const priority in counts) total += counts[priority] as number;
+  return total;
+}
 
 /** How many predictions wait in all. */
 export function waitingOf(counts: QueueCounts): number {

@@ -4,6 +4,7 @@ import type { NewPrediction } from '@millrace/shared/live/store';
 import type { PredictionRecord, Priority } from '@millrace/shared/prediction';
 import type { Task } from '@millrace/shared/task';
 import type { ServedModel } from './catalog.ts';
+import type { GoneSignal } from './gone-signal.ts';
 import { flightOf, type Plan } from './plan.ts';
 import type { CacheControl, Prefer } from './preferences.ts';
 
@@ -25,7 +26,7 @@ export interface PredictionRequest {
   cacheControl: CacheControl;
   idempotencyKey: string | undefined;
   /** Aborts when the caller has gone. */
-  signal: AbortSignal;
+  signal: GoneSignal;
   /** The caller takes no promise: what is not answered within its wait is cancelled. */
   ledgerless?: boolean;
 }

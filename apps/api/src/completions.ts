@@ -9,6 +9,7 @@ import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { isTerminal } from '@millrace/shared/prediction';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
+import type { GoneSignal } from './gone-signal.ts';
 
 const REREAD_MS = 1_000;
 /** Ticks, not time: while a crowd holds this process up they do not pass, and the answer lies in the socket, unread. */
@@ -21,10 +22,15 @@ const REREAD_AT_ONCE = 500;
 /** What a waiter is told: the completion, with its result; null when the wait ended first. */
 export type Answer = Omit<Completion, 'result'> & { result: string };
 
+/** One who waits for a prediction; `next` is another who waits for the same one, which is rare. */
 interface Waiter {
+  /** When the first of those who wait for it came. */
   since: number;
   promise: Promise<Answer | null>;
-  resolve: (answer: Answer | null) => void;
+  settle: (answer: Answer | null) => void;
+  timer: NodeJS.Timeout;
+  signal: GoneSignal | undefined;
+  next: Waiter | undefined;
 }
 
 interface Listener {
@@ -39,7 +45,7 @@ export class Completions {
   readonly #keys: Keys;
   readonly #connect: (shard: number) => Connection;
   readonly #log: Logger;
-  readonly #waiters = new Map<string, Set<Waiter>>();
+  readonly #waiters = new Map<string, Waiter>();
   readonly #listeners: (Listener | undefined)[] = new Array(SHARDS);
   readonly #timer: NodeJS.Timeout;
   #closed = false;
@@ -68,35 +74,39 @@ export class Completions {
    * Registers a waiter at once; its promise resolves with the answer, or with null after `waitMs` or when the signal
    * aborts. Register first, then read the state: the other way round loses what happens in between.
    */
-  wait(id: string, waitMs: number, signal?: AbortSignal): Promise<Answer | null> {
+  wait(id: string, waitMs: number, signal?: GoneSignal): Promise<Answer | null> {
     void this.listen(shardOfId(id));
-    const { promise, resolve } = Promise.withResolvers<Answer | null>();
-    const waiter: Waiter = {
-      since: Date.now(),
-      promise,
-      resolve: (answer) => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', giveUp);
-        const set = this.#waiters.get(id);
-        set?.delete(waiter);
-        if (set?.size === 0) this.#waiters.delete(id);
-        resolve(answer);
-      },
-    };
-    const giveUp = () => waiter.resolve(null);
-    const timer = setTimeout(giveUp, waitMs);
-    signal?.addEventListener('abort', giveUp, { once: true });
-    const set = this.#waiters.get(id);
-    if (set) set.add(waiter);
-    else this.#waiters.set(id, new Set([waiter]));
-    if (signal?.aborted || this.#closed) giveUp();
+    const { promise, resolve: settle } = Promise.withResolvers<Answer | null>();
+    const timer = setTimeout(this.#giveUp, waitMs, id, promise);
+    const next = this.#waiters.get(id);
+    this.#waiters.set(id, { since: next?.since ?? Date.now(), promise, settle, timer, signal, next });
+    if (signal) signal.onGone = () => this.forget(id, promise);
+    if (signal?.aborted || this.#closed) this.forget(id, promise);
     return promise;
   }
 
   /** Ends the waits for a prediction, or the one whose promise is given, with null. */
   forget(id: string, waiting?: Promise<Answer | null>): void {
-    for (const waiter of [...(this.#waiters.get(id) ?? [])])
-      if (waiting === undefined || waiter.promise === waiting) waiter.resolve(null);
+    if (waiting === undefined) this.#end(id, null);
+    let before: Waiter | undefined;
+    for (let waiter = this.#waiters.get(id); waiter; before = waiter, waiter = waiter.next) {
+      if (waiter.promise !== waiting) continue;
+      if (before) before.next = waiter.next;
+      else if (waiter.next) this.#waiters.set(id, waiter.next);
+      else this.#waiters.delete(id);
+      settle(waiter, null);
+      return;
+    }
+  }
+
+  readonly #giveUp = (id: string, waiting: Promise<Answer | null>): void => this.forget(id, waiting);
+
+  /** Gives all who wait for a prediction the same answer. */
+  #end(id: string, answer: Answer | null): void {
+    let waiter = this.#waiters.get(id);
+    if (!waiter) return;
+    this.#waiters.delete(id);
+    for (; waiter; waiter = waiter.next) settle(waiter, answer);
   }
 
   #startListener(shard: number): Listener {
@@ -164,18 +174,15 @@ export class Completions {
   }
 
   #wake(id: string, value: string): void {
-    const waiters = this.#waiters.get(id);
-    if (!waiters) return;
+    if (!this.#waiters.has(id)) return;
     const completion = parseCompletion(value);
     if (completion.result === null) void this.#readOne(id).catch(() => {});
-    else for (const waiter of [...waiters]) waiter.resolve(completion as Answer);
+    else this.#end(id, completion as Answer);
   }
 
   async #readOne(id: string): Promise<void> {
     const state = await this.#live.read(id);
-    if (state && isTerminal(state.status)) {
-      for (const waiter of [...(this.#waiters.get(id) ?? [])]) waiter.resolve(answerOf(state));
-    }
+    if (state && isTerminal(state.status)) this.#end(id, answerOf(state));
   }
 
   async #reread(): Promise<void> {
@@ -184,7 +191,7 @@ export class Completions {
     try {
       const old = Date.now() - REREAD_MS;
       const due: string[] = [];
-      for (const [id, waiters] of this.#waiters) for (const { since } of waiters) if (since <= old) due.push(id);
+      for (const [id, { since }] of this.#waiters) if (since <= old) due.push(id);
       for (let at = 0; at < due.length; at += REREAD_AT_ONCE) {
         await Promise.all(due.slice(at, at + REREAD_AT_ONCE).map((id) => this.#readOne(id)));
         await new Promise(setImmediate);
@@ -200,9 +207,15 @@ export class Completions {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
-    for (const waiters of [...this.#waiters.values()]) for (const waiter of [...waiters]) waiter.resolve(null);
+    for (const id of [...this.#waiters.keys()]) this.#end(id, null);
     for (const listener of this.#listeners) listener?.connection.disconnect();
   }
+}
+
+function settle({ timer, signal, settle }: Waiter, answer: Answer | null): void {
+  clearTimeout(timer);
+  if (signal) signal.onGone = undefined;
+  settle(answer);
 }
 
 export function answerOf(state: LivePrediction): Answer {

@@ -6,6 +6,7 @@ import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
 import { aheadOf, estimate } from './admission.ts';
 import type { Completions } from './completions.ts';
+import type { GoneSignal } from './gone-signal.ts';
 import type { LoadWatch } from './load.ts';
 import { fromStore } from './stores.ts';
 
@@ -21,7 +22,7 @@ export interface Finder {
   /** As `find`, or throws `prediction_not_found`. */
   get(tenant: string, id: string): Promise<Found>;
   /** Waits up to `waitMs` for a prediction that is not terminal; gives what it then is. */
-  await(tenant: string, record: PredictionRecord, waitMs: number, signal: AbortSignal): Promise<Found | null>;
+  await(tenant: string, record: PredictionRecord, waitMs: number, signal: GoneSignal): Promise<Found | null>;
   redisReady(): boolean;
 }
 

@@ -3,18 +3,47 @@ import { ApiError } from '@millrace/shared/errors';
 
 export const WAIT_MAX_S = 60;
 
+/** Clients send the same few headers for ever: what was read of one is kept, of so many and no longer ones. */
+const TEXTS = 64;
+const TEXT_MAX = 200;
+
+class Texts<T extends object> {
+  readonly #known = new Map<string, T>();
+  readonly #read: (text: string) => T;
+
+  /** `read` throws on a text that is wrong. */
+  constructor(read: (text: string) => T) {
+    this.#read = read;
+  }
+
+  get(text: string): T {
+    const known = this.#known.get(text);
+    if (known) return known;
+    const value = Object.freeze(this.#read(text));
+    if (this.#known.size >= TEXTS) this.#known.clear();
+    if (text.length <= TEXT_MAX) this.#known.set(text, value);
+    return value;
+  }
+}
+
 export interface Prefer {
   /** Seconds the caller would wait, 1 to 60; null when it would not. */
   waitS: number | null;
   respondAsync: boolean;
 }
 
+const NO_PREFERENCE: Prefer = Object.freeze({ waitS: null, respondAsync: false });
+
 /** Unknown preferences are ignored, as RFC 7240 asks; `wait` beyond the most is cut to it, and the reply says so. */
 export function parsePrefer(header: string | string[] | undefined): Prefer {
-  if (header === undefined) return { waitS: null, respondAsync: false };
+  if (header === undefined) return NO_PREFERENCE;
+  return typeof header === 'string' ? prefers.get(header) : readPrefer(header.join(','));
+}
+
+function readPrefer(header: string): Prefer {
   let waitS: number | null = null;
   let respondAsync = false;
-  for (const part of (Array.isArray(header) ? header.join(',') : header).split(',')) {
+  for (const part of header.split(',')) {
     const [name = '', value] = (part.split(';')[0] ?? '').split('=').map((piece) => piece.trim());
     if (name.toLowerCase() === 'respond-async') respondAsync = true;
     if (name.toLowerCase() === 'wait' && waitS === null) {
@@ -36,6 +65,8 @@ export function parsePrefer(header: string | string[] | undefined): Prefer {
   return { waitS: waitS === 0 ? null : waitS, respondAsync };
 }
 
+const prefers = new Texts(readPrefer);
+
 export interface CacheControl {
   noCache: boolean;
   noStore: boolean;
@@ -48,7 +79,10 @@ const ANY: CacheControl = Object.freeze({ noCache: false, noStore: false, onlyIf
 
 /** Unknown directives are ignored, as RFC 9111 asks. */
 export function parseCacheControl(header: string | undefined): CacheControl {
-  if (header === undefined) return ANY;
+  return header === undefined ? ANY : cacheControls.get(header);
+}
+
+function readCacheControl(header: string): CacheControl {
   const out = { ...ANY };
   for (const part of header.split(',')) {
     const [name = '', value] = part.split('=').map((piece) => piece.trim());
@@ -81,3 +115,5 @@ export function parseCacheControl(header: string | undefined): CacheControl {
   }
   return out;
 }
+
+const cacheControls = new Texts(readCacheControl);

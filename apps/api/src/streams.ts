@@ -5,6 +5,7 @@
 import { isTerminal } from '@millrace/shared/prediction';
 import type { Completions } from './completions.ts';
 import type { Finder, Found } from './finder.ts';
+import { Gone } from './gone-signal.ts';
 
 /** A round's least distance, and the reads a second that all rounds together may take. */
 const ROUND_MS = 250;
@@ -15,7 +16,7 @@ const LONGEST_MS = 2 ** 31 - 1;
 interface Watched {
   tenant: string;
   watchers: Set<(found: Found) => void>;
-  ended: AbortController;
+  ended: Gone;
 }
 
 export class Streams {
@@ -41,7 +42,7 @@ export class Streams {
   watch(tenant: string, id: string, watcher: (found: Found) => void): () => void {
     let watched = this.#watched.get(id);
     if (!watched) {
-      watched = { tenant, watchers: new Set(), ended: new AbortController() };
+      watched = { tenant, watchers: new Set(), ended: new Gone() };
       this.#watched.set(id, watched);
       this.#awaitEnd(id, watched);
     }
@@ -60,14 +61,14 @@ export class Streams {
   }
 
   #awaitEnd(id: string, watched: Watched): void {
-    void this.#completions.wait(id, LONGEST_MS, watched.ended.signal).then((answer) => {
-      if (answer && !watched.ended.signal.aborted) void this.#read(id, watched);
+    void this.#completions.wait(id, LONGEST_MS, watched.ended).then((answer) => {
+      if (answer && !watched.ended.aborted) void this.#read(id, watched);
     });
   }
 
   async #read(id: string, watched: Watched): Promise<void> {
     const found = await this.#finder.find(watched.tenant, id).catch(() => null);
-    if (!found || watched.ended.signal.aborted) return;
+    if (!found || watched.ended.aborted) return;
     for (const watcher of [...watched.watchers]) watcher(found);
     if (isTerminal(found.record.status)) this.#forget(id, watched);
   }

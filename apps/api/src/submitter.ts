@@ -34,12 +34,21 @@ export interface Submitter {
   submit(submission: Submission): Promise<SubmitResult>;
 }
 
+interface Entry {
+  model: string;
+  version: string;
+  priority: Priority;
+  lane: Lane<NewPrediction, SubmitResult>;
+  usedAt: number;
+}
+
 /**
  * While `redisReady` says no, a batch that fails takes those with it that gathered behind it. A time-out alone does not:
  * in a crowd of thousands the first batch may be late, and the others are not.
  */
 export function createSubmitter(live: LiveStore, queues: Queues, log: Logger, redisReady: () => boolean): Submitter {
-  const lanes = new Map<string, { lane: Lane<NewPrediction, SubmitResult>; usedAt: number }>();
+  // By digest, then one by one: putting a text together for each request to look it up by costs more than it looks.
+  const lanes = new Map<string, Entry[]>();
 
   async function send(target: Target, priority: Priority, items: NewPrediction[]): Promise<SubmitResult[]> {
     const { model, version } = target;
@@ -61,25 +70,36 @@ export function createSubmitter(live: LiveStore, queues: Queues, log: Logger, re
   }
 
   function laneOf(target: Target, priority: Priority): Lane<NewPrediction, SubmitResult> {
-    const name = `${target.model}/${target.version}/${target.digest}/${priority}`;
-    let entry = lanes.get(name);
+    const { model, version, digest } = target;
+    const ofDigest = lanes.get(digest);
+    let entry = ofDigest?.find((one) => one.priority === priority && one.model === model && one.version === version);
     if (!entry) {
-      const now = Date.now();
-      for (const [other, { lane, usedAt }] of lanes)
-        if (lane.gathered === 0 && now - usedAt > IDLE_MS) lanes.delete(other);
+      forgetIdle();
       entry = {
+        model,
+        version,
+        priority,
         lane: new Lane(
           (items) => send(target, priority, items),
           BATCH_MAX,
           undefined,
           () => !redisReady(),
         ),
-        usedAt: now,
+        usedAt: 0,
       };
-      lanes.set(name, entry);
+      lanes.set(digest, [...(lanes.get(digest) ?? []), entry]);
     }
     entry.usedAt = Date.now();
     return entry.lane;
+  }
+
+  function forgetIdle(): void {
+    const before = Date.now() - IDLE_MS;
+    for (const [digest, entries] of lanes) {
+      const used = entries.filter(({ lane, usedAt }) => lane.gathered > 0 || usedAt > before);
+      if (used.length > 0) lanes.set(digest, used);
+      else lanes.delete(digest);
+    }
   }
 
   return {

@@ -20,6 +20,8 @@ export interface PredictionRoutes {
   metrics: HttpMetrics;
 }
 
+/** What is counted for a caller who left before the answer: nothing was sent. */
+const GONE = 499;
 const CREATE = 'POST /v1/models/:model/predictions';
 const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
 
@@ -45,15 +47,13 @@ export function registerPredictions(app: FastifyInstance, means: PredictionRoute
       signal: goneSignal(reply, prefer.waitS !== null),
     });
     const route = version === undefined ? CREATE : CREATE_PINNED;
+    if (outcome.kind === 'gone') {
+      metrics.predicted(route, model, GONE, null, startedAt);
+      return reply;
+    }
     if (outcome.kind !== 'cached') {
-      send(reply, outcome, prefer, policy);
-      metrics.predicted(
-        route,
-        model,
-        reply.statusCode,
-        outcome.kind === 'gone' ? null : outcome.cacheStatus,
-        startedAt,
-      );
+      const status = send(reply, outcome, prefer, policy);
+      metrics.predicted(route, model, status, outcome.cacheStatus, startedAt);
       return reply;
     }
     metrics.predicted(route, model, 200, outcome.cacheStatus, startedAt);
@@ -140,49 +140,55 @@ function idempotencyKeyOf(request: FastifyRequest): string | undefined {
 }
 
 /**
- * The hit path, past Fastify's reply: headers and stored bytes go to the socket as one latin1 text, which is copied,
- * where a buffer would take a gathering write of two parts and UTF-8 a pass over every character.
+ * Past Fastify's reply: headers and body go to the socket as one text, which is copied, where a buffer would take a
+ * gathering write of two parts. `encoding` is latin1 for stored bytes, which then need no pass over every character.
  */
+function sendRaw(
+  reply: FastifyReply,
+  code: number,
+  headers: string[],
+  text: string,
+  encoding: 'latin1' | 'utf8',
+): void {
+  reply.hijack();
+  const length = encoding === 'latin1' ? text.length : Buffer.byteLength(text);
+  headers.push('content-type', 'application/json; charset=utf-8', 'content-length', String(length));
+  reply.raw.writeHead(code, headers).end(text, encoding);
+}
+
 function sendCached(reply: FastifyReply, outcome: Outcome & { kind: 'cached' }, prefer: Prefer): FastifyReply {
   const { text, cacheStatus, ageS } = outcome;
-  reply.hijack();
-  const headers = [
-    'content-type',
-    'application/json; charset=utf-8',
-    'content-length',
-    String(text.length),
-    'cache-status',
-    cacheStatus,
-    'age',
-    String(ageS),
-    // The body begins {"id":"<36 characters>", and its attempts do not matter: it succeeded, so it is the last.
-    'etag',
-    `"${text.slice(7, 43)}"`,
-  ];
-  const applied = appliedPreference(prefer);
-  if (applied !== undefined) headers.push('preference-applied', applied);
-  reply.raw.writeHead(200, headers).end(text, 'latin1');
+  // The body begins {"id":"<36 characters>", and its attempts do not matter: it succeeded, so it is the last.
+  const headers = ['cache-status', cacheStatus, 'age', String(ageS), 'etag', `"${text.slice(7, 43)}"`];
+  addPreference(headers, prefer);
+  sendRaw(reply, 200, headers, text, 'latin1');
   return reply;
 }
 
-/** `policy` is the RateLimit-Policy of the queue. */
+/** Gives the status that was sent. `policy` is the RateLimit-Policy of the queue. */
 function send(
   reply: FastifyReply,
-  outcome: Exclude<Outcome, { kind: 'cached' }>,
+  outcome: Exclude<Outcome, { kind: 'cached' | 'gone' }>,
   prefer: Prefer,
   policy: string,
-): FastifyReply {
-  if (outcome.kind === 'gone') return reply;
-  reply.header('cache-status', outcome.cacheStatus);
-  preferenceApplied(reply, prefer);
-  switch (outcome.kind) {
-    case 'answered':
-      reply.header('etag', etagOf(outcome.record));
-      return json(reply, 200, renderPrediction(outcome.record));
-    case 'accepted':
-      reply.header('ratelimit-policy', policy).header('ratelimit', `"queue";r=${outcome.room}`);
-      return sendPending(reply, outcome.record, outcome.queue, 202);
+): number {
+  const { record } = outcome;
+  const headers = ['cache-status', outcome.cacheStatus];
+  addPreference(headers, prefer);
+  if (outcome.kind === 'answered') {
+    headers.push('etag', etagOf(record));
+    sendRaw(reply, 200, headers, renderPrediction(record), 'utf8');
+    return 200;
   }
+  headers.push('ratelimit-policy', policy, 'ratelimit', `"queue";r=${outcome.room}`);
+  headers.push('location', locationOf(record), 'retry-after', retryAfterOf(outcome.queue));
+  sendRaw(reply, 202, headers, renderPrediction(record, outcome.queue), 'utf8');
+  return 202;
+}
+
+function addPreference(headers: string[], prefer: Prefer): void {
+  const applied = appliedPreference(prefer);
+  if (applied !== undefined) headers.push('preference-applied', applied);
 }
 
 /** A prediction that was looked up: 200 when it is terminal, else 202 with where and when to ask again. */
@@ -198,10 +204,15 @@ function sendPending(
   queue: QueueEstimate | undefined,
   code: number,
 ): FastifyReply {
-  const seconds = queue ? Math.ceil((queue.estimatedCompletionAt - Date.now()) / 1000) : 1;
-  reply.header('location', `/v1/predictions/${record.id}`);
-  reply.header('retry-after', String(Math.max(1, Math.min(seconds, 60))));
+  reply.header('location', locationOf(record)).header('retry-after', retryAfterOf(queue));
   return json(reply, code, renderPrediction(record, queue));
+}
+
+const locationOf = ({ id }: PredictionRecord): string => `/v1/predictions/${id}`;
+
+function retryAfterOf(queue: QueueEstimate | undefined): string {
+  const seconds = queue ? Math.ceil((queue.estimatedCompletionAt - Date.now()) / 1000) : 1;
+  return String(Math.max(1, Math.min(seconds, 60)));
 }
 
 function preferenceApplied(reply: FastifyReply, prefer: Prefer): void {
