@@ -15,6 +15,7 @@ import type { EntityLookup } from './entity-lookup.ts';
 import type { Finder } from './finder.ts';
 import type { HttpMetrics } from './http-metrics.ts';
 import { parseJson } from './json-body.ts';
+import type { KnownAnswer } from './known-answer.ts';
 import type { Listing } from './listing.ts';
 import { collectRoutes } from './openapi/document.ts';
 import type { Predict } from './predict.ts';
@@ -47,6 +48,7 @@ export interface AppMeans {
   log: FastifyBaseLogger;
   catalog: Catalog;
   predict: Predict;
+  knownAnswer: KnownAnswer;
   remembered: Remembered;
   finder: Finder;
   entities: EntityLookup;

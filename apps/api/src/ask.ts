@@ -54,7 +54,7 @@ export function newPrediction(ask: Ask, outputs: (string | null)[], answer: stri
   const { digest } = served.version;
   const epoch = served.registered.cacheEpoch;
   const some = answer === null && outputs.some((one) => one !== null);
-  const keys = ask.store ? plan.keys : plan.keys.map(() => null);
+  const keys = ask.store ? plan.keys : plan.rows.map(() => null);
   const task: Task = { shape: plan.shape, rows: plan.rows, keys, digest, epoch, ...(some ? { known: outputs } : {}) };
   return {
     id: ask.id,

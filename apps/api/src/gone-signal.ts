@@ -18,12 +18,18 @@ export class Gone implements GoneSignal {
   }
 }
 
-/** Never aborts. */
-const stays = (): GoneSignal => ({ aborted: false, onGone: undefined });
+/** Of a caller who does not wait: never aborts, and nobody listens. */
+export const STAYS: GoneSignal = {
+  aborted: false,
+  get onGone() {
+    return undefined;
+  },
+  set onGone(_nobody) {},
+};
 
 /** Aborts when the connection closes before the answer is out. */
 export function goneSignal(reply: FastifyReply, waits: boolean): GoneSignal {
-  if (!waits) return stays();
+  if (!waits) return STAYS;
   const gone = new Gone();
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) gone.abort();

@@ -24,6 +24,8 @@ interface Near {
 export interface NearResults extends Omit<ResultCache, 'get'> {
   /** At once where the result is near; else from Redis. */
   get(cacheKey: string, epoch: number, nowMs: number): CachedResult | null | Promise<CachedResult | null>;
+  /** What is near and need not be read again, or undefined. */
+  near(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined;
   /** The next one who asks is to get what Redis has. */
   forget(cacheKey: string): void;
 }
@@ -67,12 +69,15 @@ export function nearResults(cache: ResultCache): NearResults {
     old.delete(cacheKey);
   }
 
+  function nearest(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined {
+    const near = find(cacheKey);
+    const trusted = near && near.hits >= HOT_HITS && near.epoch === epoch && nowMs - near.readAt < TRUST_MS;
+    return trusted ? near.result : undefined;
+  }
+
   return {
-    get(cacheKey, epoch, nowMs) {
-      const near = find(cacheKey);
-      if (near && near.hits >= HOT_HITS && near.epoch === epoch && nowMs - near.readAt < TRUST_MS) return near.result;
-      return read(cacheKey, epoch, nowMs);
-    },
+    near: nearest,
+    get: (cacheKey, epoch, nowMs) => nearest(cacheKey, epoch, nowMs) ?? read(cacheKey, epoch, nowMs),
     getMany: (cacheKeys, epoch) => cache.getMany(cacheKeys, epoch),
     put: (cacheKey, epoch, value, ttlMs) => cache.put(cacheKey, epoch, value, ttlMs),
     forget,

@@ -10,7 +10,7 @@ import { summary } from './schema-faults.ts';
 export interface Plan {
   shape: Task['shape'];
   rows: string[];
-  /** Cache key (hex) of each row. */
+  /** Cache key (hex) of each row; none where nothing is to be read, shared or stored. */
   keys: string[];
 }
 
@@ -20,7 +20,13 @@ export interface Inputs {
 }
 
 /** At once where the model's canonicalizer is; throws ApiError. */
-export function planOf(served: ServedModel, tenant: string, body: Inputs, maxRows: number): Plan | Promise<Plan> {
+export function planOf(
+  served: ServedModel,
+  tenant: string,
+  body: Inputs,
+  maxRows: number,
+  keyed: boolean,
+): Plan | Promise<Plan> {
   const finish = (shape: Task['shape'], rows: string[]): Plan => {
     if (rows.length > maxRows)
       throw new ApiError('invalid_request', `A prediction has at most ${maxRows} rows, and this has ${rows.length}.`, {
@@ -35,7 +41,7 @@ export function planOf(served: ServedModel, tenant: string, body: Inputs, maxRow
       });
     const { config, digest } = served.version;
     const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
-    return { shape, rows, keys: rows.map((row) => cacheKey({ scope, digest, row })) };
+    return { shape, rows, keys: keyed ? rows.map((row) => cacheKey({ scope, digest, row })) : [] };
   };
   if (body.inputs === undefined) {
     const canonical = located('/input', () => served.canonicalizer(body.input));

@@ -17,9 +17,10 @@ import { type Catalog, under } from './catalog.ts';
 import type { Answer, Completions } from './completions.ts';
 import type { Finder } from './finder.ts';
 import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency.ts';
+import type { CachedAnswer } from './known-answer.ts';
 import type { LoadWatch } from './load.ts';
 import type { NearResults } from './near-results.ts';
-import { type Plan, planOf } from './plan.ts';
+import { planOf } from './plan.ts';
 import type { Remembered } from './remembered.ts';
 import { fromStore } from './stores.ts';
 import type { SubmitResult, Submitter } from './submitter.ts';
@@ -31,8 +32,7 @@ const CLAIM_DEAD_MS = 5_000;
 const CLAIM_POLL_MS = 20;
 
 export type Outcome =
-  /** Known: the stored bytes, as latin1 text, of the prediction that computed it; and how it was found. */
-  | { kind: 'cached'; text: string; cacheStatus: string; ageS: number; ttlS: number; plan: Plan; digest: string }
+  | CachedAnswer
   /** Terminal. */
   | { kind: 'answered'; record: PredictionRecord; cacheStatus: string }
   /** Promised: to be fetched later. `room` is how many more its model's queue takes. */
@@ -67,10 +67,11 @@ export function createPredict(means: PredictMeans): Predict {
     const serving = catalog.serving(tenant, request.model, request.version);
     const served = serving instanceof Promise ? await serving : serving;
     const { digest } = served.version;
-    const planning = remembered.planOf(body, tenant, digest) ?? planOf(served, tenant, body, limits.maxRows);
-    const plan = planning instanceof Promise ? await planning : planning;
     const caching = served.version.config.cache.enabled;
-    const read = caching && !cacheControl.noCache && !cacheControl.noStore;
+    const keyed = caching && !cacheControl.noStore;
+    const planning = remembered.planOf(body, tenant, digest) ?? planOf(served, tenant, body, limits.maxRows, keyed);
+    const plan = planning instanceof Promise ? await planning : planning;
+    const read = keyed && !cacheControl.noCache;
     const own = body.webhook !== undefined || body.metadata !== undefined || request.idempotencyKey !== undefined;
 
     let known: (CachedResult | null)[] = [];
@@ -89,7 +90,7 @@ export function createPredict(means: PredictMeans): Predict {
       known = await cache.getMany(plan.keys, served.registered.cacheEpoch);
       const now = Date.now();
       known = known.map((one) => (one && fresh(one, cacheControl.maxAgeS, now) ? one : null));
-    } else if (caching && !cacheControl.noStore) {
+    } else if (keyed) {
       // It is computed afresh, and what this process remembers must not outlive that.
       for (const key of plan.keys) cache.forget(key);
     }
@@ -115,7 +116,7 @@ export function createPredict(means: PredictMeans): Predict {
         ...(request.idempotencyKey ? { idempotency: hashOfKey(request.idempotencyKey) } : {}),
       },
       read,
-      store: caching && !cacheControl.noStore,
+      store: keyed,
     };
     if (request.idempotencyKey === undefined) return begin(ask, known, allKnown);
     return once(ask, known, allKnown, request.idempotencyKey);

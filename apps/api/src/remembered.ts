@@ -38,6 +38,11 @@ export class Remembered {
     return typeof body === 'object' && body !== null && this.#byBody.get(body)?.schema === schema;
   }
 
+  /** Whether anything is remembered of a body. */
+  knows(body: object): boolean {
+    return this.#byBody.has(body);
+  }
+
   planOf(body: object, tenant: string, digest: string): Plan | undefined {
     const entry = this.#byBody.get(body);
     return entry?.digest === digest && entry.tenant === tenant ? entry.plan : undefined;

@@ -36,6 +36,7 @@ import { Draining } from './draining.ts';
 import { createEntityLookup, entitiesOfVersion } from './entity-lookup.ts';
 import { createFinder } from './finder.ts';
 import { createIdempotency } from './idempotency.ts';
+import { createKnownAnswer } from './known-answer.ts';
 import { createListing } from './listing.ts';
 import { LoadWatch } from './load.ts';
 import { createMetrics } from './metrics.ts';
@@ -140,6 +141,9 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     await listener.subscribe(keys.registryChannel());
 
     const remembered = new Remembered();
+    const cache = nearResults(
+      createResultCache(cacheRedis, keys, (error) => log.debug({ err: error }, 'the cache does not answer')),
+    );
     const limits = { ...config, maxMemoryShare: config.maxMemoryShare / 100 };
     const streams = new Streams(finder, completions);
     closers.push('streams', () => streams.close());
@@ -172,11 +176,10 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       catalog,
       finder,
       entities: createEntityLookup(readThrough, db),
+      knownAnswer: createKnownAnswer({ catalog, remembered, cache }),
       predict: createPredict({
         catalog,
-        cache: nearResults(
-          createResultCache(cacheRedis, keys, (error) => log.debug({ err: error }, 'the cache does not answer')),
-        ),
+        cache,
         remembered,
         live,
         submitter: createSubmitter(live, queues, log, redisReady),

@@ -2,10 +2,11 @@
 import { ApiError } from '@millrace/shared/errors';
 import { isTerminal, type PredictionRecord, type QueueEstimate, renderPrediction } from '@millrace/shared/prediction';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { PredictionBody } from '../ask.ts';
+import type { PredictionBody, PredictionRequest } from '../ask.ts';
 import type { Finder, Found } from '../finder.ts';
-import { goneSignal } from '../gone-signal.ts';
+import { goneSignal, STAYS } from '../gone-signal.ts';
 import type { HttpMetrics } from '../http-metrics.ts';
+import type { CachedAnswer, KnownAnswer } from '../known-answer.ts';
 import type { Outcome, Predict } from '../predict.ts';
 import { type Prefer, parseCacheControl, parsePrefer, WAIT_MAX_S } from '../preferences.ts';
 import type { Remembered } from '../remembered.ts';
@@ -13,6 +14,7 @@ import { GetQuery, IdParams, ModelParams, PredictionRequestBody, VersionParams }
 
 export interface PredictionRoutes {
   predict: Predict;
+  knownAnswer: KnownAnswer;
   remembered: Remembered;
   finder: Finder;
   tenantOf(request: FastifyRequest): string;
@@ -26,26 +28,40 @@ const CREATE = 'POST /v1/models/:model/predictions';
 const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
 
 export function registerPredictions(app: FastifyInstance, means: PredictionRoutes): void {
-  const { predict, remembered, finder, tenantOf, limits, metrics } = means;
+  const { predict, knownAnswer, remembered, finder, tenantOf, limits, metrics } = means;
   const policy = `"queue";q=${limits.maxQueue}`;
 
-  async function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
     const startedAt = performance.now();
     const body = request.body as PredictionBody;
     checkBody(body, limits.maxMetadata);
     const { model, version } = request.params as { model: string; version?: string };
-    const prefer = parsePrefer(request.headers.prefer);
-    const tenant = tenantOf(request);
-    const outcome = await predict({
-      tenant,
+    const { headers } = request;
+    const asked: PredictionRequest = {
+      tenant: tenantOf(request),
       model,
       version,
       body,
-      prefer,
-      cacheControl: parseCacheControl(request.headers['cache-control']),
+      prefer: parsePrefer(headers.prefer),
+      cacheControl: parseCacheControl(headers['cache-control']),
       idempotencyKey: idempotencyKeyOf(request),
-      signal: goneSignal(reply, prefer.waitS !== null),
-    });
+      signal: STAYS,
+    };
+    const own = body.webhook ?? body.metadata ?? asked.idempotencyKey;
+    const known = own === undefined ? knownAnswer(asked.tenant, model, version, body, asked.cacheControl) : undefined;
+    if (known === undefined) return look(request, reply, asked, startedAt);
+    metrics.predicted(version === undefined ? CREATE : CREATE_PINNED, model, 200, known.cacheStatus, startedAt);
+    sendCached(reply, known, asked.prefer);
+  }
+
+  async function look(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    asked: PredictionRequest,
+    startedAt: number,
+  ): Promise<FastifyReply> {
+    const { tenant, model, version, body, prefer } = asked;
+    const outcome = await predict({ ...asked, signal: goneSignal(reply, prefer.waitS !== null) });
     const route = version === undefined ? CREATE : CREATE_PINNED;
     if (outcome.kind === 'gone') {
       metrics.predicted(route, model, GONE, null, startedAt);
@@ -59,7 +75,8 @@ export function registerPredictions(app: FastifyInstance, means: PredictionRoute
     metrics.predicted(route, model, 200, outcome.cacheStatus, startedAt);
     const { plan, digest } = outcome;
     remembered.remember({ text: request.bodyText, body, schema: PredictionRequestBody, tenant, digest, plan });
-    return sendCached(reply, outcome, prefer);
+    sendCached(reply, outcome, prefer);
+    return reply;
   }
 
   // A hook that counts would cost more than the counting: these two do it themselves.
@@ -156,13 +173,12 @@ function sendRaw(
   reply.raw.writeHead(code, headers).end(text, encoding);
 }
 
-function sendCached(reply: FastifyReply, outcome: Outcome & { kind: 'cached' }, prefer: Prefer): FastifyReply {
+function sendCached(reply: FastifyReply, outcome: CachedAnswer, prefer: Prefer): void {
   const { text, cacheStatus, ageS } = outcome;
   // The body begins {"id":"<36 characters>", and its attempts do not matter: it succeeded, so it is the last.
   const headers = ['cache-status', cacheStatus, 'age', String(ageS), 'etag', `"${text.slice(7, 43)}"`];
   addPreference(headers, prefer);
   sendRaw(reply, 200, headers, text, 'latin1');
-  return reply;
 }
 
 /** Gives the status that was sent. `policy` is the RateLimit-Policy of the queue. */

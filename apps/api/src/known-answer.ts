@@ -1,0 +1,53 @@
+/**
+ * The quickest way to an answer: a question whose very text was answered a moment ago, with an answer that lies in this
+ * process. Nothing in it waits, so that the request makes no promise on its way. It knows no more than predict.ts does,
+ * and says nothing where that must look further.
+ */
+import { ages, fresh } from './cache-status.ts';
+import type { Catalog } from './catalog.ts';
+import type { NearResults } from './near-results.ts';
+import type { Plan } from './plan.ts';
+import type { CacheControl } from './preferences.ts';
+import type { Remembered } from './remembered.ts';
+
+/** The stored bytes, as latin1 text, of the prediction that computed it; and how it was found. */
+export interface CachedAnswer {
+  kind: 'cached';
+  text: string;
+  cacheStatus: string;
+  ageS: number;
+  ttlS: number;
+  plan: Plan;
+  digest: string;
+}
+
+export interface KnownMeans {
+  catalog: Catalog;
+  remembered: Remembered;
+  cache: NearResults;
+}
+
+export type KnownAnswer = (
+  tenant: string,
+  model: string,
+  version: string | undefined,
+  body: object,
+  cacheControl: CacheControl,
+) => CachedAnswer | undefined;
+
+/** For requests that bring nothing of their own (webhook, metadata, Idempotency-Key). */
+export function createKnownAnswer({ catalog, remembered, cache }: KnownMeans): KnownAnswer {
+  return (tenant, model, version, body, cacheControl) => {
+    if (cacheControl.noCache || cacheControl.noStore || !remembered.knows(body)) return undefined;
+    const served = catalog.serving(tenant, model, version);
+    if (served instanceof Promise || !served.version.config.cache.enabled) return undefined;
+    const { digest } = served.version;
+    const plan = remembered.planOf(body, tenant, digest);
+    if (plan?.shape !== 'one' || plan.keys.length !== 1) return undefined;
+    const now = Date.now();
+    const result = cache.near(plan.keys[0] as string, served.registered.cacheEpoch, now);
+    if (!result?.text || !fresh(result, cacheControl.maxAgeS, now)) return undefined;
+    const { ageS, ttlS } = ages(result, now);
+    return { kind: 'cached', text: result.text, cacheStatus: `millrace; hit; ttl=${ttlS}`, ageS, ttlS, plan, digest };
+  };
+}
