@@ -15,21 +15,16 @@ import { type Ask, newPrediction, type PredictionRequest, promiseRow, recordOf }
 import { ages, fresh, hitStatus, missStatus } from './cache-status.ts';
 import { type Catalog, under } from './catalog.ts';
 import type { Answer, Completions } from './completions.ts';
-import type { Finder } from './finder.ts';
-import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency.ts';
+import type { Finder, Found } from './finder.ts';
+import { hashOfKey, type Idempotency } from './idempotency.ts';
 import type { CachedAnswer } from './known-answer.ts';
 import type { LoadWatch } from './load.ts';
 import type { NearResults } from './near-results.ts';
+import { createOnce } from './once.ts';
 import { planOf } from './plan.ts';
 import type { Remembered } from './remembered.ts';
 import { fromStore } from './stores.ts';
 import type { SubmitResult, Submitter } from './submitter.ts';
-
-/** How long a request with another's idempotency key looks for that one's prediction before it says so or takes over. */
-const CLAIM_PATIENCE_MS = 2_000;
-/** A first request that has shown nothing for this long has died half way. */
-const CLAIM_DEAD_MS = 5_000;
-const CLAIM_POLL_MS = 20;
 
 export type Outcome =
   | CachedAnswer
@@ -60,7 +55,8 @@ export interface PredictMeans {
 export type Predict = (request: PredictionRequest) => Promise<Outcome>;
 
 export function createPredict(means: PredictMeans): Predict {
-  const { catalog, cache, remembered, live, submitter, completions, idempotency, loads, finder, limits } = means;
+  const { catalog, cache, remembered, live, submitter, completions, loads, finder, limits } = means;
+  const once = createOnce(means);
 
   return async function predict(request) {
     const { tenant, body, cacheControl } = request;
@@ -119,7 +115,7 @@ export function createPredict(means: PredictMeans): Predict {
       store: keyed,
     };
     if (request.idempotencyKey === undefined) return begin(ask, known, allKnown);
-    return once(ask, known, allKnown, request.idempotencyKey);
+    return once(ask, request.idempotencyKey, (own) => begin(own, known, allKnown), follow);
   };
 
   async function checkWebhook(url: string): Promise<void> {
@@ -129,51 +125,6 @@ export function createPredict(means: PredictMeans): Predict {
       if (!(error instanceof ApiError)) throw error;
       const faults = error.faults.map((fault) => under('/webhook', fault));
       throw new ApiError(error.code, error.message, { faults });
-    }
-  }
-
-  /** Under an idempotency key: the first goes ahead, the others get its prediction. */
-  async function once(ask: Ask, known: (CachedResult | null)[], allKnown: boolean, key: string): Promise<Outcome> {
-    const { tenant, model, version, body } = ask.request;
-    const fingerprint = fingerprintOf(model, version, body);
-    const claim = await fromStore('Redis', idempotency.claim(tenant, key, fingerprint, ask.id, ask.createdAt));
-    if (claim.kind === 'theirs') {
-      if (!claim.same)
-        throw new ApiError('idempotency_mismatch', 'This Idempotency-Key was used with another request.', {
-          faults: [
-            {
-              pointer: 'Idempotency-Key',
-              message: 'used with another request',
-              expected: 'a key of its own',
-              got: key,
-            },
-          ],
-        });
-      const deadline = Date.now() + CLAIM_PATIENCE_MS;
-      while (Date.now() < deadline && !ask.request.signal.aborted) {
-        const found = await finder.find(tenant, claim.id);
-        if (found) return follow(ask, found.record, found.queue);
-        if (claim.ageMs > CLAIM_DEAD_MS) break;
-        await new Promise((resolve) => setTimeout(resolve, CLAIM_POLL_MS));
-      }
-      if (claim.ageMs <= CLAIM_DEAD_MS)
-        throw new ApiError(
-          'idempotency_in_progress',
-          'The first request with this Idempotency-Key has not got so far.',
-          {
-            retryAfterS: 1,
-          },
-        );
-      // The first has died before its prediction was written: this one goes on under the id that was claimed.
-      return begin({ ...ask, id: claim.id }, known, allKnown);
-    }
-    try {
-      return await begin(ask, known, allKnown);
-    } catch (error) {
-      const released = idempotency.release(tenant, key, ask.id).catch(() => {});
-      // A Redis that has just not answered is not waited for a second time.
-      if (!(error instanceof ApiError && error.code === 'store_unavailable')) await released;
-      throw error;
     }
   }
 
@@ -285,7 +236,7 @@ export function createPredict(means: PredictMeans): Predict {
   }
 
   /** The prediction that an idempotency key stands for, waited for if the caller would. */
-  async function follow(ask: Ask, record: PredictionRecord, queue: QueueEstimate | undefined): Promise<Outcome> {
+  async function follow(ask: Ask, { record, queue }: Found): Promise<Outcome> {
     const { prefer, signal, tenant } = ask.request;
     const waitMs = prefer.respondAsync ? 0 : (prefer.waitS ?? 0) * 1000;
     const found = (await finder.await(tenant, record, waitMs, signal)) ?? { record, queue };
