@@ -22,7 +22,7 @@ export interface LiveFixture {
   submit(given?: Partial<NewPrediction>, options?: SubmitOptions): Promise<{ id: string; submitted: Submitted }>;
   take(ids: string[], options?: { worker?: string; most?: number; now?: number }): Promise<Taken[]>;
   finish(
-    taken: Pick<Taken, 'id' | 'attempt'>,
+    taken: Pick<Taken, 'id' | 'attempt'> & { state?: string },
     given?: Partial<Finished>,
     now?: number,
   ): Promise<'written' | 'cancelled' | 'fenced' | undefined>;
@@ -92,9 +92,9 @@ export function useLive(prefix = testPrefix()): LiveFixture {
       return { id: item.id, submitted: items[0] as Submitted };
     },
     take: (ids, { worker = 'w1', most = 4, now = NOW } = {}) => fixture.live.take(SHARD, ids, worker, most, now),
-    async finish({ id, attempt }, given = {}, now = NOW) {
+    async finish({ id, attempt, state }, given = {}, now = NOW) {
       const one = { status: 'succeeded', result: '{"y":1}', startedAt: now, inferenceMs: 1, batchSize: 1 } as const;
-      return (await fixture.live.finish(SHARD, [{ id, attempt, ...one, ...given }], now))[0];
+      return (await fixture.live.finish(SHARD, [{ id, attempt, state, ...one, ...given }], 'w1', now))[0];
     },
     status: async (id) => (await fixture.live.read(id))?.status,
     async addJob(job, fields = { name: 'predict' }) {

@@ -34,7 +34,7 @@ function openTwins(number: number) {
   const all = pure.noLives();
   const jobs = new Set<string>();
   const alive = new Set<string>();
-  const lastAttempt = new Map<string, number>();
+  const last = new Map<string, { attempt: number; state: string }>();
   let now = NOW;
   let made = 0;
   let told = 0;
@@ -74,14 +74,19 @@ function openTwins(number: number) {
       case 3:
       case 4: {
         const [taken] = await f.live.take(SHARD, [id], worker, 2, now);
-        if (taken) lastAttempt.set(id, taken.attempt);
+        if (taken) last.set(id, taken);
         return [taken?.attempt ?? null, pure.take(all, id, worker, 2, now)];
       }
       case 5:
       case 6: {
-        const attempt = (lastAttempt.get(id) ?? 1) - ((choice >> 9) % 4 === 0 ? 1 : 0);
+        const attempt = (last.get(id)?.attempt ?? 1) - ((choice >> 9) % 4 === 0 ? 1 : 0);
+        // With the state as it was taken, or without, which the scripts must treat alike.
+        const state = (choice >> 13) % 4 === 0 ? undefined : last.get(id)?.state;
         const status = (choice >> 11) % 3 === 0 ? 'failed' : 'succeeded';
-        return [await f.finish({ id, attempt }, { status }, now), pure.finish(all, id, attempt, status, now)];
+        return [
+          await f.finish({ id, attempt, ...(state && { state }) }, { status }, now),
+          pure.finish(all, id, attempt, status, now),
+        ];
       }
       case 7: {
         const status = (choice >> 9) % 3 === 0 ? 'expired' : 'canceled';

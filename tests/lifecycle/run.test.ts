@@ -10,7 +10,7 @@ describe('take', () => {
     const before = await f.live.counts(MODEL);
     const [taken] = await f.take([id], { worker: 'w7' });
     expect(taken).toEqual({
-      ...{ id, attempt: 1, createdAt: NOW, tenant: 'default', lost: 0 },
+      ...{ id, attempt: 1, createdAt: NOW, tenant: 'default', lost: 0, state: expect.any(String) },
       task: '{"rows":["1"]}',
     });
     expect(await f.live.read(id)).toMatchObject({ status: 'running', startedAt: NOW, attempts: 1 });

@@ -75,7 +75,7 @@ async function run(means: ComputeMeans, target: Target, works: readonly Work[]):
   const finished = works.map((work) => finishedOf(work, startedAt));
   const now = Date.now();
   const [verdicts] = await Promise.all([
-    means.live.finish(target.shard, finished, now),
+    means.live.finish(target.shard, finished, means.workerId, now),
     store(means, target, works, finished, places, now),
   ]);
   means.metrics.finished(target.version.model, target.version.version, finished, verdicts);
@@ -116,7 +116,8 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
     batchSize = Math.max(batchSize, result.batchSize);
   }
   const result = assembleOutput(task.shape, outputs);
-  return { id: taken.id, attempt: taken.attempt, status: 'succeeded', result, startedAt, inferenceMs, batchSize };
+  const { id, attempt, state } = taken;
+  return { id, attempt, state, status: 'succeeded', result, startedAt, inferenceMs, batchSize };
 }
 
 /** Successes go into the cache, row by row; a failure there costs a later computation, no more. */

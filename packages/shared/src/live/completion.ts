@@ -1,6 +1,6 @@
-/** What a completion event says of one prediction. */
+/** What a completion event says of one prediction: the state that it ended in, which lib.lua writes. */
 import type { Status } from '../prediction.ts';
-import { statusOf } from './state.ts';
+import { endOf, numberOrNull, SEPARATOR } from './state.ts';
 
 export interface Completion {
   status: Status;
@@ -13,23 +13,20 @@ export interface Completion {
   result: string | null;
 }
 
-const SEPARATOR = '\x1f';
+/** Stands where a result is too long to be told. */
+const LONG = '\x1e';
 
-const numberOrNull = (text: string | undefined): number | null => (text ? Number(text) : null);
-
-/** Parses the value of an event's field, as lib.lua writes it. */
+/** Takes what it needs and no more: every waiter is woken by one of these. The task, last, is empty. */
 export function parseCompletion(value: string): Completion {
-  const parts = value.split(SEPARATOR, 6);
-  const [status = '', attempts, startedAt, completedAt, inferenceMs, batchSize] = parts;
-  let at = 0;
-  for (const part of parts) at += part.length + 1;
+  const task = value.lastIndexOf(SEPARATOR);
+  const result = value.lastIndexOf(SEPARATOR, task - 1);
+  const batch = value.lastIndexOf(SEPARATOR, result - 1);
+  const inference = value.lastIndexOf(SEPARATOR, batch - 1);
+  const told = value.slice(result + 1, task);
   return {
-    status: statusOf(status),
-    attempts: Number(attempts),
-    startedAt: numberOrNull(startedAt),
-    completedAt: Number(completedAt),
-    inferenceMs: numberOrNull(inferenceMs),
-    batchSize: numberOrNull(batchSize),
-    result: value[at] === '+' ? value.slice(at + 1) : null,
+    ...endOf(value),
+    inferenceMs: numberOrNull(value.slice(inference + 1, batch)),
+    batchSize: numberOrNull(value.slice(batch + 1, result)),
+    result: told === LONG ? null : told,
   };
 }

@@ -88,33 +88,33 @@ local function leave_queue(one)
   end
 end
 
--- What is told of an end: to those who wait, with a result that is not too long, and to the recorder. A success never
--- changes again, so the recorder is given all of it; anything else may be opened again, and is read when its turn comes.
--- Gives how long the state is to be kept: what the recorder must still read is kept until it has.
--- `run` is inference ms and batch size with the separator between.
-local function tell(id, status, a, st, now, run, result, state, ttls)
-  local body = '-'
-  if #result <= ttls.inline then body = '+' .. result end
+-- What is told of an end: its state, to those who wait without what is too long for an event (LONG in its place), and to
+-- the recorder. A success never changes again, so the recorder is given all of it; anything else may be opened again, and is
+-- read when its turn comes. Gives how long the state is to be kept: what the recorder must still read is kept until it has.
+local LONG = '\30'
+
+local function tell(id, state, short, recorded, ttls)
   local n, l = #out_events, #out_ledger
-  if st == NEVER then st = '' end
-  out_events[n + 1] = id
-  out_events[n + 2] = concat({ status, a, st, now, run, body }, SEP)
-  out_ledger[l + 1] = id
-  if status == 's' and #state <= 2 * ttls.inline then
-    out_ledger[l + 2] = state
-    return ttls.recorded
-  end
-  out_ledger[l + 2] = ''
-  return ttls.unrecorded
+  out_events[n + 1], out_events[n + 2] = id, short
+  out_ledger[l + 1], out_ledger[l + 2] = id, recorded and state or ''
+  return recorded and ttls.recorded or ttls.unrecorded
 end
 
 -- Ends a prediction; what succeeded is never run again, and needs no task. `keep`: for as long as others need it.
 local function terminate(tag, id, one, status, result, now, im, bs, ttls, keep)
   one.s, one.r, one.cm, one.im, one.bs = status, result, ms(now), im, bs
   if status == 's' then one.i = '' end
-  local key, text = live_key(tag, id), pack(one)
-  local ttl = tell(id, status, one.a, one.st, now, im .. SEP .. bs, result, text, ttls)
-  if keep then redis.call('SET', key, text) else redis.call('SET', key, text, 'PX', ttl) end
+  local key, state = live_key(tag, id), pack(one)
+  local short = state
+  if status ~= 's' or #state > ttls.inline then
+    local k, o, i = one.k, one.o, one.i
+    one.k, one.o, one.i = '', '', ''
+    if #result > ttls.inline then one.r = LONG end
+    short = pack(one)
+    one.k, one.o, one.i, one.r = k, o, i, result
+  end
+  local ttl = tell(id, state, short, status == 's' and #state <= ttls.inline, ttls)
+  if keep then redis.call('SET', key, state) else redis.call('SET', key, state, 'PX', ttl) end
 end
 
 -- Nobody computes this key any more, if it was `id` who did; after a success it still answers for `tomb` ms.

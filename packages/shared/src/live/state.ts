@@ -8,7 +8,7 @@ import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from
 /** Where the parts of the head begin; NUMBER is left to submit.lua, which gives it out. */
 const NUMBER = 10;
 const HEAD = 87;
-const SEPARATOR = '\x1f';
+export const SEPARATOR = '\x1f';
 const NEVER = '0000000000000';
 export const WORKER_ID_MAX = 16;
 
@@ -108,7 +108,7 @@ export function newState(frame: StateFrame, item: NewPrediction, flight: string)
   );
 }
 
-const numberOrNull = (text: string | undefined): number | null => (text ? Number(text) : null);
+export const numberOrNull = (text: string | undefined): number | null => (text ? Number(text) : null);
 const msOrNull = (text: string): number | null => (text === NEVER ? null : Number(text));
 
 /** What a worker needs of a state that it took. */
@@ -126,6 +126,7 @@ export function takenOf(id: string, state: string) {
     lost: attempts - Number(state.slice(21, 26)),
     /** JSON text of the Task. */
     task: state.slice(state.lastIndexOf(SEPARATOR) + 1),
+    state,
   };
 }
 
@@ -140,11 +141,36 @@ export interface Finished {
   startedAt: number;
   inferenceMs: number;
   batchSize: number;
+  /** The state as it was taken, where it is known. */
+  state?: string;
 }
 
-/** How a result is told to finish.lua. */
-export const finishText = ({ attempt, status, startedAt, inferenceMs, batchSize }: Finished): string =>
-  `${count(attempt)}${letterOf(status)}${msText(startedAt)}${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}`;
+/** How a result is told to finish.lua: nearly always as the state that it leads to, and what must still stand there now. */
+export function finishTexts(item: Finished, nowMs: number, worker: string, inlineBytes: number): [string, string] {
+  const { attempt, status, startedAt, inferenceMs, batchSize, result, state } = item;
+  const run = `${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}`;
+  if (state !== undefined && status === 'succeeded' && isPlain(state, nowMs)) {
+    const tries = `${state[11]}1000${count(attempt)}`;
+    // Behind what never changes there were inference ms, batch size and result, all empty, and the task.
+    const first = state.slice(81, state.lastIndexOf(SEPARATOR) - 3);
+    const head = `${state.slice(0, 10)}s${tries}${state.slice(21, 39)}${msText(startedAt)}${worker}${msText(nowMs)}`;
+    const ended = `${head}${first}${SEPARATOR}${run}${SEPARATOR}${result}${SEPARATOR}`;
+    if (ended.length * 3 <= inlineBytes || Buffer.byteLength(ended) <= inlineBytes) return [`+r${tries}`, ended];
+  }
+  return [`${count(attempt)}${letterOf(status)}${msText(startedAt)}${run}`, result];
+}
+
+/** Whether a state was that of one that waits in the queue, without followers and within its deadline. */
+const isPlain = (state: string, nowMs: number): boolean =>
+  state[10] === 'q' && state.slice(12, 16) === '0000' && (msOrNull(state.slice(26, 39)) ?? nowMs + 1) > nowMs;
+
+/** What the head of a terminal state tells of its end. */
+export const endOf = (state: string) => ({
+  status: statusOf(state[10] as string),
+  attempts: Number(state.slice(16, 21)),
+  startedAt: msOrNull(state.slice(39, 52)),
+  completedAt: Number(state.slice(68, 81)),
+});
 
 /** Whether the beginning of a state has all of it but the task: while it waits or runs there is no result yet. */
 export const wholeWithoutTask = (beginning: string): boolean =>

@@ -10,7 +10,7 @@ import { flightName, type Keys } from '../keys.ts';
 import { BULL_PRIORITY, type Priority, type Status } from '../prediction.ts';
 import {
   type Finished,
-  finishText,
+  finishTexts,
   type LivePrediction,
   letterOf,
   msText,
@@ -146,11 +146,13 @@ export class LiveStore {
   async finish(
     shard: number,
     items: readonly Finished[],
+    worker: string,
     nowMs: number,
   ): Promise<('written' | 'cancelled' | 'fenced')[]> {
     const args: (string | number)[] = items.map((item) => this.#keys.live(item.id));
     args.push(nowMs, this.#tag(shard), ...this.#ends, FLIGHT_LINGERS_MS, EXPIRED);
-    for (const item of items) args.push(finishText(item), item.result);
+    const by = workerText(worker);
+    for (const item of items) args.push(...finishTexts(item, nowMs, by, INLINE_BYTES));
     const codes = (await this.#redis.mrFinish(items.length, ...args)) as number[];
     return codes.map((code) => (code === 1 ? 'written' : code === 2 ? 'cancelled' : 'fenced'));
   }
