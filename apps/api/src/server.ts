@@ -128,7 +128,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
     });
     const catalog = createCatalog({
-      loadRegistry: (tenant) => readRegistry(readThrough, db, tenant),
+      loadRegistry: (tenant) => fromStore('Postgres', readRegistry(readThrough, db, tenant)),
       loadCanonicalizer: (version) =>
         createCanonicalizer(version, config.modelsDir, async (v) =>
           buildEntities(await entitiesOfVersion(readThrough, db, v)),
@@ -193,7 +193,8 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       }),
       setServed: async (tenant, model, served) => {
         const changed = await fromStore('Postgres', setServed(db, tenant, model, served));
-        if (changed > 0) await announceRegistryChange({ redis, keys, readThrough, tenant });
+        // Committed: a process that is not told looks again within the second.
+        if (changed > 0) await announceRegistryChange({ redis, keys, readThrough, tenant }).catch(() => {});
         return changed > 0;
       },
       checks: {
