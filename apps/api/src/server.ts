@@ -7,6 +7,7 @@ import { buildEntities } from '@millrace/shared/entities';
 import { GroupCommit } from '@millrace/shared/group-commit';
 import { keysFor } from '@millrace/shared/keys';
 import {
+  findKeyed,
   findPrediction,
   insertPromises,
   listPredictions,
@@ -184,7 +185,12 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         live,
         submitter: createSubmitter(live, queues, log, redisReady),
         completions,
-        idempotency: createIdempotency(redis, keys),
+        idempotency: createIdempotency(
+          redis,
+          keys,
+          (asked, sinceMs) => findKeyed(db, asked, sinceMs),
+          (error) => log.warn({ err: error }, 'keys that Redis does not know are taken for new'),
+        ),
         loads,
         finder,
         promise: (row) => promises.add(row),
