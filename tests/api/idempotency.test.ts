@@ -3,6 +3,7 @@ import { createPool, type Pool } from '@millrace/shared/db';
 import { newPredictionId } from '@millrace/shared/ids';
 import { findKeyed, insertPromises } from '@millrace/shared/ledger';
 import { type Connection, connectRedis } from '@millrace/shared/redis';
+import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createIdempotency, fingerprintOf, hashOfKey } from '../../apps/api/src/idempotency.ts';
 import { promiseRow } from '../ledger/rows.ts';
@@ -65,7 +66,13 @@ describe('an Idempotency-Key that Redis has lost', () => {
 
 describe('a key whose request the ledger knows too', () => {
   const tenant = 'default';
-  const claims = () => createIdempotency(redis, millrace.keys, (asked, sinceMs) => findKeyed(pool, asked, sinceMs));
+  const claims = () =>
+    createIdempotency(
+      redis,
+      millrace.keys,
+      (asked, sinceMs) => findKeyed(pool, asked, sinceMs),
+      pino({ level: 'silent' }),
+    );
 
   test('is refused for another request', async () => {
     const key = randomUUID();
@@ -82,7 +89,7 @@ describe('a key whose request the ledger knows too', () => {
   test('is taken for new while Postgres does not answer', async () => {
     const told: unknown[] = [];
     const away = async () => Promise.reject(new Error('Postgres is away'));
-    const idempotency = createIdempotency(redis, millrace.keys, away, (error) => told.push(error));
+    const idempotency = createIdempotency(redis, millrace.keys, away, { warn: (error: unknown) => told.push(error) });
     const id = newPredictionId(0, Date.now());
     expect(await idempotency.claim(tenant, randomUUID(), 'f', id, Date.now())).toEqual({ kind: 'mine' });
     expect(told).toHaveLength(1);

@@ -7,6 +7,7 @@ import { canonicalJson } from '@millrace/shared/canonical-json';
 import type { Keys } from '@millrace/shared/keys';
 import type { KeyedPrediction } from '@millrace/shared/ledger';
 import type { Connection } from '@millrace/shared/redis';
+import type { Logger } from 'pino';
 import { Lane } from './lane.ts';
 import { within } from './within.ts';
 
@@ -50,14 +51,14 @@ export function createIdempotency(
   redis: Connection,
   keys: Keys,
   findInLedger: (asked: readonly Asked[], sinceMs: number) => Promise<(KeyedPrediction | undefined)[]>,
-  onError: (error: unknown) => void = () => {},
+  log: Pick<Logger, 'warn'>,
 ): Idempotency {
   // Who asks while another look is under way shares the next: a look for each would cost more than the prediction.
   const looks = new Lane<Asked, KeyedPrediction | undefined>(async (asked) => {
     try {
       return await within(LEDGER_PATIENCE_MS, findInLedger(asked, Date.now() - KEPT_MS), 'The look for a key');
     } catch (error) {
-      onError(error);
+      log.warn({ err: error }, 'keys that Redis does not know are taken for new: the ledger does not answer');
       return asked.map(() => undefined);
     }
   }, ASKED_MAX);

@@ -42,6 +42,7 @@ import { createListing } from './listing.ts';
 import { LoadWatch } from './load.ts';
 import { createMetrics } from './metrics.ts';
 import { nearResults } from './near-results.ts';
+import { Outage } from './outage.ts';
 import { createPredict } from './predict.ts';
 import { RedisWatch } from './redis-watch.ts';
 import { createRegistryChanges } from './registry-changes.ts';
@@ -77,13 +78,15 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     closers.push('redis', () => redis.disconnect());
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
     await checkQueueRedis(redis);
+    const cacheOutage = new Outage(log, 'the cache Redis (CACHE_REDIS_URL) does not answer: every question is a miss');
     const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
       timeoutMs: Math.min(config.storeTimeoutMs, 200),
       cluster: config.redisCluster && config.cacheRedisUrl === config.redisUrl,
       autoPipeline: true,
       name: 'millrace-api-cache',
-      onError: (error) => log.debug({ err: error, connection: 'cache' }, 'Redis connection error'),
+      onError: (error) => cacheOutage.tell(error),
     });
+    cacheRedis.on('ready', () => cacheOutage.over());
     closers.push('cache', () => cacheRedis.disconnect());
     const db = createPool({
       databaseUrl: config.databaseUrl,
@@ -185,12 +188,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         live,
         submitter: createSubmitter(live, queues, log, redisReady),
         completions,
-        idempotency: createIdempotency(
-          redis,
-          keys,
-          (asked, sinceMs) => findKeyed(db, asked, sinceMs),
-          (error) => log.warn({ err: error }, 'keys that Redis does not know are taken for new'),
-        ),
+        idempotency: createIdempotency(redis, keys, (asked, sinceMs) => findKeyed(db, asked, sinceMs), log),
         loads,
         finder,
         promise: (row) => promises.add(row),
