@@ -54,6 +54,15 @@ describe('an Idempotency-Key that Redis has lost', () => {
     }
   });
 
+  test('is still refused for another request', async () => {
+    const key = randomUUID();
+    const first = await ask(key, [5, 6]);
+    await hasRecorded(first.body.id);
+    await lose(key);
+    expect((await ask(key, [6, 5])).body.code).toBe('idempotency_mismatch');
+    expect((await ask(key, [5, 6])).body.id).toBe(first.body.id);
+  });
+
   test('is one prediction for a crowd that asks with it at once', async () => {
     const key = randomUUID();
     const first = await ask(key, [3, 4]);
