@@ -1,28 +1,30 @@
 /** `npm run keys`: API keys from the command line. */
-import { parseArgs } from 'node:util';
 import { createApiKey, listApiKeys, revokeApiKey } from '@millrace/shared/api-keys';
 import { ConfigError, loadConfig } from '@millrace/shared/config';
 import { createPool, PostgresError } from '@millrace/shared/db';
 import { checkPostgres } from '@millrace/shared/migrate';
+import { Refusal, readCommandLine } from './command-line.ts';
 
 const USAGE = `usage: npm run keys -- COMMAND
   create TENANT [--name NAME] [--days N]   make a key and show it, this once
   list                                     keys by their first characters
   revoke KEY                               by id or first characters; refused within five seconds`;
 
-class Refusal extends Error {}
+const LINE = {
+  usage: USAGE,
+  commands: { create: { least: 1, most: 1 }, list: { least: 0, most: 0 }, revoke: { least: 1, most: 1 } },
+  options: { name: { type: 'string' }, days: { type: 'string' } },
+} as const;
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const day = (ms: number | null) => (ms === null ? 'never' : new Date(ms).toISOString().slice(0, 10));
 
 async function main(): Promise<void> {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { name: { type: 'string', default: '' }, days: { type: 'string' } },
-  });
-  const [command, subject] = positionals;
-  if (!(command === 'list' || ((command === 'create' || command === 'revoke') && subject))) throw new Refusal(USAGE);
-  if (command === 'create' && !/^[a-z0-9][a-z0-9_-]{0,62}$/.test(subject as string))
+  const line = readCommandLine(LINE, process.argv.slice(2));
+  if (line === null) return void say(USAGE);
+  const { command, values } = line;
+  const [subject = ''] = line.words;
+  if (command === 'create' && !/^[a-z0-9][a-z0-9_-]{0,62}$/.test(subject))
     throw new Refusal(`'${subject}' is no name for a tenant: lower-case letters, digits, '_' and '-', at most 63.`);
   const days = values.days === undefined ? null : Number(values.days);
   if (days !== null && !(days > 0)) throw new Refusal(`--days takes a number of days, got '${values.days}'.`);
@@ -37,9 +39,9 @@ async function main(): Promise<void> {
         );
     } else if (command === 'create') {
       const expiresAt = days === null ? null : Date.now() + days * 86_400_000;
-      const { key, row } = await createApiKey(pool, { tenant: subject as string, name: values.name, expiresAt });
+      const { key, row } = await createApiKey(pool, { tenant: subject, name: values.name ?? '', expiresAt });
       say(`${key}\nA key of ${row.tenant}, ends ${day(row.expiresAt)}. It is not shown again.`);
-    } else if ((await revokeApiKey(pool, subject as string, Date.now())) === 0) {
+    } else if ((await revokeApiKey(pool, subject, Date.now())) === 0) {
       throw new Refusal(`There is no key '${subject}' to revoke.`);
     } else say(`${subject} is revoked`);
   } finally {
@@ -50,5 +52,5 @@ async function main(): Promise<void> {
 await main().catch((error: Error) => {
   const plain = [Refusal, PostgresError, ConfigError].some((kind) => error instanceof kind);
   process.stderr.write(`${plain ? error.message : error.stack}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof Refusal ? error.exitCode : 1;
 });

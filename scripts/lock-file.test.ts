@@ -7,6 +7,7 @@ interface Entry {
   link?: boolean;
   dependencies?: Record<string, string>;
   optionalDependencies?: Record<string, string>;
+  engines?: { node?: string };
 }
 
 const file = path.resolve(import.meta.dirname, '../package-lock.json');
@@ -24,4 +25,12 @@ test('the lock file has every package for every platform', () => {
     Object.keys({ ...entry.dependencies, ...entry.optionalDependencies }),
   );
   expect(wanted.filter((name) => !names.has(name))).toEqual([]);
+});
+
+// All of them run on the Node 24 that is installed with them, and npm, on the Node 20 that it is called with, would warn of
+// each. npm leaves alone what is missing here: take `engines` out of an entry that this test names.
+test('the lock file has npm warn of no package that the Node here were too old for', () => {
+  const oldest = (range: string) => Math.min(...range.split('||').map((part) => Number(/\d+/.exec(part)?.[0] ?? 0)));
+  const newer = Object.entries(packages).filter(([, { engines }]) => oldest(engines?.node ?? '') > 20);
+  expect(newer.map(([name, { engines }]) => `${name}: ${engines?.node}`)).toEqual([]);
 });

@@ -1,7 +1,6 @@
 /** `npm run models`: the models folder and the registry from the command line. */
 import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig } from '@millrace/shared/config';
 import { createPool, type Pool, PostgresError } from '@millrace/shared/db';
 import { ApiError } from '@millrace/shared/errors';
@@ -14,6 +13,7 @@ import { compareVersions, loadRegistry, retireVersion, setAlias } from '@millrac
 import { announceRegistryChange } from '@millrace/shared/registry-cache';
 import pino from 'pino';
 import { createVerifier } from '../apps/worker/src/models/verifier.ts';
+import { Refusal, readCommandLine } from './command-line.ts';
 
 const USAGE = `usage: npm run models -- COMMAND
   list                                   models and versions, as the registry has them
@@ -22,11 +22,19 @@ const USAGE = `usage: npm run models -- COMMAND
   promote NAME VERSION                   point the alias production at a version
   retire NAME VERSION                    take a version out of service for good`;
 
+const LINE = {
+  usage: USAGE,
+  commands: {
+    list: { least: 0, most: 0 },
+    check: { least: 0, most: 1 },
+    add: { least: 1, most: 1 },
+    promote: { least: 2, most: 2 },
+    retire: { least: 2, most: 2 },
+  },
+  options: { name: { type: 'string' }, version: { type: 'string' } },
+} as const;
 const TENANT = 'default';
 const say = (text: string) => process.stdout.write(`${text}\n`);
-
-/** What the user can mend: printed without a stack. */
-class Refusal extends Error {}
 
 async function list(pool: Pool): Promise<void> {
   const { models } = await loadRegistry(pool, TENANT);
@@ -141,20 +149,18 @@ async function change(config: Config, make: () => Promise<void>): Promise<void> 
 }
 
 async function main(): Promise<void> {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { name: { type: 'string' }, version: { type: 'string' } },
-  });
-  const [command, first, second] = positionals;
+  const line = readCommandLine(LINE, process.argv.slice(2));
+  if (line === null) return void say(USAGE);
+  const { command, values } = line;
+  const [first, second] = line.words;
+  if (command === 'add' && !values.name) throw new Refusal(`add needs --name: the model's name.\n${USAGE}`, 2);
   const config = loadConfig(process.env);
   const dir = config.modelsDir;
   if (command === 'check') {
     process.exitCode = (await check(dir, first, config)) ? 0 : 1;
     return;
   }
-  if (command === 'add' && first && values.name) return add(dir, first, values.name, values.version, config);
-  const known = command === 'list' || ((command === 'promote' || command === 'retire') && first && second);
-  if (!known) throw new Refusal(USAGE);
+  if (command === 'add') return add(dir, first as string, values.name as string, values.version, config);
   const pool = createPool({
     databaseUrl: config.databaseUrl,
     max: 2,
@@ -177,5 +183,5 @@ async function main(): Promise<void> {
 await main().catch((error: Error) => {
   const plain = [Refusal, ApiError, PostgresError, ConfigError].some((kind) => error instanceof kind);
   process.stderr.write(`${plain || / cannot be reached: /.test(error.message) ? error.message : error.stack}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof Refusal ? error.exitCode : 1;
 });

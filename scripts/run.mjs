@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { installIfStale } from './install.mjs';
 import { runOnNode24 } from './node24.mjs';
+import { endIfAsked } from './usage.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const [entry, ...args] = process.argv.slice(2);
@@ -9,5 +10,6 @@ if (!entry) {
   console.error('usage: node scripts/run.mjs <entry.ts> [arguments]');
   process.exit(2);
 }
+endIfAsked(entry, args);
 installIfStale(root, { dev: false });
 await runOnNode24(root, entry, args);

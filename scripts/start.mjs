@@ -2,7 +2,9 @@
 import path from 'node:path';
 import { installIfStale } from './install.mjs';
 import { runOnNode24 } from './node24.mjs';
+import { endIfAsked } from './usage.mjs';
 
 const root = path.dirname(import.meta.dirname);
+endIfAsked('scripts/start.ts', process.argv.slice(2));
 installIfStale(root, { dev: false });
-await runOnNode24(root, 'scripts/start.ts', process.argv.slice(2));
+await runOnNode24(root, 'scripts/start.ts', []);

@@ -45,6 +45,7 @@ describe('a limit holds on both sides:', () => {
     expect((await known(padded(20_000))).status).toBe(200);
     const over = await known(padded(20_001));
     expect([over.status, over.body.code]).toEqual([413, 'payload_too_large']);
+    expect(over.body.errors).toMatchObject([{ expected: 'at most 20000 bytes', got: '20001 bytes' }]);
   });
 
   test('rows', async () => {

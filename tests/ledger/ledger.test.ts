@@ -1,6 +1,7 @@
 import { createPool, type Pool } from '@millrace/shared/db';
 import { newPredictionId } from '@millrace/shared/ids';
 import {
+  findKeyed,
   findPrediction,
   insertPromises,
   type LedgerRow,
@@ -27,6 +28,39 @@ beforeEach(async () => {
 });
 
 const find = (id: string) => findPrediction(pool, 'default', id);
+
+describe('what an Idempotency-Key stands for', () => {
+  const key = (digit: string) => digit.repeat(32);
+  const now = Date.now();
+  const look = (...hashes: string[]) =>
+    findKeyed(
+      pool,
+      hashes.map((hash) => ({ tenant: 'default', hash })),
+      now - 1_000,
+    );
+
+  test('is the newest of its tenant, promised or not, for each key in its place', async () => {
+    const promised = promiseRow({ createdAt: now, idempotencyHash: `${key('a')}fingerprint` });
+    const older = terminalRow({ createdAt: now - 10, idempotencyHash: key('b') });
+    const newer = terminalRow({ createdAt: now, idempotencyHash: key('b') });
+    const strange = promiseRow({ tenant: 'other', idempotencyHash: key('c') });
+    await insertPromises(pool, [promised, strange, promiseRow()]);
+    await recordTerminal(pool, [older, newer]);
+    expect(await look(key('b'), key('c'), key('a'), key('b'))).toEqual([
+      { id: newer.id, idempotencyHash: key('b'), createdAt: now },
+      undefined,
+      { id: promised.id, idempotencyHash: `${key('a')}fingerprint`, createdAt: now },
+      { id: newer.id, idempotencyHash: key('b'), createdAt: now },
+    ]);
+  });
+
+  test('is nothing that is older or was canceled', async () => {
+    const old = promiseRow({ createdAt: now - 2_000, idempotencyHash: key('a') });
+    await insertPromises(pool, [old]);
+    await recordTerminal(pool, [terminalRow({ createdAt: now, status: 'canceled', idempotencyHash: key('b') })]);
+    expect(await look(key('a'), key('b'))).toEqual([undefined, undefined]);
+  });
+});
 
 describe('a promise', () => {
   test('is found as it was made, by its tenant alone', async () => {

@@ -6,6 +6,14 @@ import { BULL_PRIORITY, type Priority, type QueueEstimate } from '@millrace/shar
 const HALF_LIFE_MS = 5_000;
 /** What one prediction is taken to need while no rate was measured yet. */
 const GUESS_MS = 10;
+/**
+ * The furthest that is told. The rate of a queue that stands still halves on and on: within minutes what it promises lies
+ * beyond the dates that can be written. A prediction lives no longer than this (`expires_in`).
+ */
+const FAR_MS = 604_800_000;
+/** A rate that was measured goes no lower: at zero it would count as not measured, and a dead queue look like an idle one. */
+const SLOWEST_PER_MS = 1 / FAR_MS;
+const RETRY_AFTER_MAX_S = 3_600;
 
 /** How fast a model's queue drains, from how many left it. An idle queue tells nothing of what it could do. */
 export class DrainRate {
@@ -25,7 +33,8 @@ export class DrainRate {
       if (busy) this.#perMs = perMs;
     } else if (busy || perMs > this.#perMs) {
       const keep = 0.5 ** ((nowMs - last.atMs) / HALF_LIFE_MS);
-      this.#perMs = this.#perMs * keep + perMs * (1 - keep);
+      const next = this.#perMs * keep + perMs * (1 - keep);
+      this.#perMs = this.#perMs > 0 ? Math.max(next, SLOWEST_PER_MS) : next;
     }
   }
 
@@ -58,11 +67,11 @@ export function aheadOf(counts: QueueCounts, priority: number, number?: number):
 
 /** Position (1 is next), and when it will start and be done if things go on as they did. Times in Unix ms. */
 export function estimate(ahead: number, perMs: number | undefined, nowMs: number): QueueEstimate {
-  const each = perMs === undefined ? GUESS_MS : 1 / perMs;
+  const each = perMs === undefined ? GUESS_MS : Math.min(1 / perMs, FAR_MS);
   return {
     position: ahead + 1,
-    estimatedStartAt: Math.round(nowMs + ahead * each),
-    estimatedCompletionAt: Math.round(nowMs + (ahead + 1) * each),
+    estimatedStartAt: Math.round(nowMs + Math.min(ahead * each, FAR_MS)),
+    estimatedCompletionAt: Math.round(nowMs + Math.min((ahead + 1) * each, FAR_MS)),
   };
 }
 
@@ -87,7 +96,7 @@ export interface Load {
 export function admit(load: Load, limits: Limits, priority: Priority, expiresInMs: number | null): Verdict {
   const waiting = waitingOf(load.counts);
   const drainS = (count: number) =>
-    Math.max(1, Math.min(3_600, Math.ceil(count / (load.perMs ?? 1 / GUESS_MS) / 1_000)));
+    Math.max(1, Math.min(RETRY_AFTER_MAX_S, Math.ceil(count / (load.perMs ?? 1 / GUESS_MS) / 1_000)));
   if (load.memoryShare >= limits.maxMemoryShare) {
     const percent = Math.round(load.memoryShare * 100);
     return refuse('queue_full', `The queue's memory is ${percent} % full.`, drainS(waiting / 10));
@@ -101,8 +110,10 @@ export function admit(load: Load, limits: Limits, priority: Priority, expiresInM
   if (expiresInMs !== null && load.perMs !== undefined) {
     const needsMs = (aheadOf(load.counts, BULL_PRIORITY[priority]) + 1) / load.perMs;
     if (needsMs > expiresInMs) {
-      const detail = `It would take about ${Math.ceil(needsMs / 1000)} s to answer, and expires_in allows ${expiresInMs / 1000} s.`;
-      return refuse('deadline_unreachable', detail, Math.max(1, Math.ceil((needsMs - expiresInMs) / 1_000)));
+      const about = needsMs > FAR_MS ? 'more than a week' : `about ${Math.ceil(needsMs / 1000)} s`;
+      const detail = `It would take ${about} to answer, and expires_in allows ${expiresInMs / 1000} s.`;
+      const retryAfterS = Math.min(RETRY_AFTER_MAX_S, Math.ceil((needsMs - expiresInMs) / 1_000));
+      return refuse('deadline_unreachable', detail, Math.max(1, retryAfterS));
     }
   }
   return { admitted: true };

@@ -41,6 +41,10 @@ declare module 'fastify' {
     /** The body as it came; '' where there was none. */
     bodyText: string;
   }
+  interface FastifyInstance {
+    /** Most bytes of a JSON body. */
+    jsonLimit: number;
+  }
 }
 
 export interface AppMeans {
@@ -97,6 +101,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.decorateRequest('bodyText', '');
   const bodyLimit = Math.min(config.jsonLimit, config.bodyLimit);
+  app.decorate('jsonLimit', bodyLimit);
   app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit }, (request, text, done) => {
     try {
       request.bodyText = text as string;
@@ -136,8 +141,10 @@ export function buildApp(means: AppMeans): FastifyInstance {
 function refusalOf({ headers, raw }: FastifyRequest, maxHeaders: number): ApiError | undefined {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    const detail = `Compressed bodies are not taken; Content-Encoding was '${String(encoding).slice(0, 50)}'.`;
-    return new ApiError('unsupported_media_type', detail);
+    const got = String(encoding).slice(0, 50);
+    return new ApiError('unsupported_media_type', `Compressed bodies are not taken; Content-Encoding was '${got}'.`, {
+      faults: [{ pointer: 'Content-Encoding', message: 'Not taken', expected: 'identity, or nothing', got }],
+    });
   }
   if (raw.rawHeaders.length <= 2 * maxHeaders) return undefined;
   return new ApiError('headers_too_large', `A request has at most ${maxHeaders} headers.`, {
@@ -159,6 +166,9 @@ function validator(
     const value = part === '' ? given : Value.Convert(schema, given ?? {});
     if (compiled.Check(value)) return { value };
     const faults = faultsOf(schema, value, compiled.Errors(value) as Parameters<typeof faultsOf>[2]);
+    // A parameter goes by its name; only a body has pointers.
+    if (part !== '') for (const fault of faults) fault.pointer = fault.pointer.replace(/^\//, '');
+    else if (given === null && faults[0]) faults[0].got = 'null, or no body';
     return { error: new ApiError('invalid_request', summary(faults), { faults }) };
   };
 }

@@ -13,7 +13,8 @@ export function ages(cached: CachedResult, nowMs: number): { ageS: number; ttlS:
 
 /** RFC 9211. Of many rows, the time left is that of the first to go. */
 export function hitStatus(known: readonly (CachedResult | null)[], nowMs: number): string {
-  const ttl = Math.min(...known.map((one) => (one ? ages(one, nowMs).ttlS : 0)));
+  // No spread: rows may be more than a call takes arguments.
+  const ttl = known.reduce((least, one) => Math.min(least, one ? ages(one, nowMs).ttlS : 0), Number.POSITIVE_INFINITY);
   return `millrace; hit; ttl=${ttl}`;
 }
 

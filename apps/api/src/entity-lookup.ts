@@ -7,7 +7,9 @@ import { fold } from '@millrace/shared/fold';
 import type { Entity } from '@millrace/shared/handler';
 import type { ReadThrough } from '@millrace/shared/read-through';
 import type { ModelVersion } from '@millrace/shared/registry-types';
+import { fromStore } from './stores.ts';
 
+/** Each throws `store_unavailable` for what the cache does not hold while Postgres does not answer. */
 export interface EntityLookup {
   /** Names and aliases that begin with, or hold, `q`; null when there is no such entity. */
   search(tenant: string, entity: string, q: string, limit: number): Promise<Entity[] | null>;
@@ -16,9 +18,10 @@ export interface EntityLookup {
 }
 
 /** Queries are cached under the digest of the set that they read, so that none outlives it. */
-export function createEntityLookup(readThrough: ReadThrough, db: Db): EntityLookup {
+export function createEntityLookup(cache: ReadThrough, db: Db): EntityLookup {
+  const read = <T>(name: string, load: () => Promise<T>): Promise<T> => fromStore('Postgres', cache.get(name, load));
   const newestOwn = (tenant: string, entity: string) =>
-    readThrough.get(newestSetQuery(tenant, entity), async () => (await newestOwnSet(db, tenant, entity)) ?? null);
+    read(newestSetQuery(tenant, entity), async () => (await newestOwnSet(db, tenant, entity)) ?? null);
   // Cached owner by owner: a change of the shared set then reaches all who share it.
   const newest = async (tenant: string, entity: string) =>
     (await newestOwn(tenant, entity)) ?? (tenant === 'default' ? null : newestOwn('default', entity));
@@ -27,33 +30,33 @@ export function createEntityLookup(readThrough: ReadThrough, db: Db): EntityLook
       const digest = await newest(tenant, entity);
       if (digest === null) return null;
       const name = `entity-search:${digest}:${limit}:${fold(q)}`;
-      return readThrough.get(name, () => searchSet(db, digest, q, limit));
+      return read(name, () => searchSet(db, digest, q, limit));
     },
     async find(tenant, entity, key) {
       const digest = await newest(tenant, entity);
       if (digest === null) return null;
-      const found = await readThrough.get(
-        `entity:${digest}:${fold(key)}`,
-        async () => (await findInSet(db, digest, key)) ?? null,
-      );
+      const found = await read(`entity:${digest}:${fold(key)}`, async () => (await findInSet(db, digest, key)) ?? null);
       if (found) return { found };
-      const names = await namesOf(readThrough, db, digest);
+      const names = await namesOf(cache, db, digest);
       return { near: buildEntities({ [entity]: names }).near(entity, key, 3) };
     },
   };
 }
 
-const namesOf = (readThrough: ReadThrough, db: Db, digest: string): Promise<Entity[]> =>
-  readThrough.get(`entity-names:${digest}`, () => loadEntityNames(db, digest));
+const namesOf = (cache: ReadThrough, db: Db, digest: string): Promise<Entity[]> =>
+  fromStore(
+    'Postgres',
+    cache.get(`entity-names:${digest}`, () => loadEntityNames(db, digest)),
+  );
 
 /** The rows, without vectors, of every entity that a version reads. */
 export async function entitiesOfVersion(
-  readThrough: ReadThrough,
+  cache: ReadThrough,
   db: Db,
   version: ModelVersion,
 ): Promise<Record<string, Entity[]>> {
   const sets = Object.entries(version.entitySets).map(
-    async ([entity, digest]) => [entity, await namesOf(readThrough, db, digest)] as const,
+    async ([entity, digest]) => [entity, await namesOf(cache, db, digest)] as const,
   );
   return Object.fromEntries(await Promise.all(sets));
 }

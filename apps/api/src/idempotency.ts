@@ -1,10 +1,21 @@
-/** Idempotency keys (IETF draft): the first request with a key owns its prediction; the same one again gets the same. */
+/**
+ * Idempotency keys (IETF draft): the first request with a key owns its prediction; the same one again gets the same. Redis
+ * keeps them for a day. A key that it does not know may be one that it has lost, and is looked for in the ledger.
+ */
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '@millrace/shared/canonical-json';
 import type { Keys } from '@millrace/shared/keys';
+import type { KeyedPrediction } from '@millrace/shared/ledger';
 import type { Connection } from '@millrace/shared/redis';
+import type { Logger } from 'pino';
+import { Lane } from './lane.ts';
+import { within } from './within.ts';
 
 const KEPT_MS = 24 * 3_600_000;
+/** Keys of one look into the ledger. */
+const ASKED_MAX = 256;
+/** Beyond it a key is taken for new: it is nearly always, and without Postgres a caller who waits is still answered. */
+const LEDGER_PATIENCE_MS = 300;
 
 export type Claim =
   /** The key is the caller's; `id` is to be its prediction's. */
@@ -20,26 +31,59 @@ export interface Idempotency {
 
 /** What makes two requests the same: model, version and body, however spelt. */
 export function fingerprintOf(model: string, version: string | undefined, body: unknown): string {
-  return sha256(`${model}\n${version ?? ''}\n${canonicalJson(body)}`).slice(0, 32);
+  return sha256(`${model}\n${version ?? ''}\n${canonicalJson(body)}`).slice(0, HASH_LENGTH);
 }
 
-export const hashOfKey = (key: string): string => sha256(key).slice(0, 32);
+const HASH_LENGTH = 32;
+
+/** What the ledger keeps of a key, and of the request where that is given: both are needed to know the same one again. */
+export const hashOfKey = (key: string, fingerprint = ''): string => sha256(key).slice(0, HASH_LENGTH) + fingerprint;
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-export function createIdempotency(redis: Connection, keys: Keys): Idempotency {
-  const name = (tenant: string, key: string) => keys.idempotency(tenant, hashOfKey(key));
+interface Asked {
+  tenant: string;
+  hash: string;
+}
+
+/** `findInLedger` gives what each key stood for since a time; see `findKeyed`. */
+export function createIdempotency(
+  redis: Connection,
+  keys: Keys,
+  findInLedger: (asked: readonly Asked[], sinceMs: number) => Promise<(KeyedPrediction | undefined)[]>,
+  log: Pick<Logger, 'warn'>,
+): Idempotency {
+  // Who asks while another look is under way shares the next: a look for each would cost more than the prediction.
+  const looks = new Lane<Asked, KeyedPrediction | undefined>(async (asked) => {
+    try {
+      return await within(LEDGER_PATIENCE_MS, findInLedger(asked, Date.now() - KEPT_MS), 'The look for a key');
+    } catch (error) {
+      log.warn({ err: error }, 'keys that Redis does not know are taken for new: the ledger does not answer');
+      return asked.map(() => undefined);
+    }
+  }, ASKED_MAX);
+
   return {
     async claim(tenant, key, fingerprint, id, nowMs) {
-      const value = `${id} ${fingerprint} ${nowMs}`;
-      const held = await redis.set(name(tenant, key), value, 'PX', KEPT_MS, 'NX', 'GET');
-      if (held === null || held === value) return { kind: 'mine' };
+      const hash = hashOfKey(key);
+      const name = keys.idempotency(tenant, hash);
+      let held = await redis.get(name);
+      if (held === null) {
+        const found = await looks.add({ tenant, hash });
+        const ageMs = found ? Math.max(0, nowMs - found.createdAt) : 0;
+        // Without the fingerprint of its request it is taken at its word.
+        const known = found && (found.idempotencyHash.slice(HASH_LENGTH) || fingerprint);
+        const value = found ? `${found.id} ${known} ${found.createdAt}` : `${id} ${fingerprint} ${nowMs}`;
+        held = (await redis.set(name, value, 'PX', Math.max(1, KEPT_MS - ageMs), 'NX', 'GET')) ?? value;
+      }
       const [heldId = '', heldFingerprint, at] = held.split(' ');
+      if (heldId === id) return { kind: 'mine' };
       return { kind: 'theirs', id: heldId, same: heldFingerprint === fingerprint, ageMs: nowMs - Number(at) };
     },
     async release(tenant, key, id) {
-      const held = await redis.get(name(tenant, key));
-      if (held?.startsWith(`${id} `)) await redis.del(name(tenant, key));
+      const name = keys.idempotency(tenant, hashOfKey(key));
+      const held = await redis.get(name);
+      if (held?.startsWith(`${id} `)) await redis.del(name);
     },
   };
 }

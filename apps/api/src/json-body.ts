@@ -10,9 +10,20 @@ export interface JsonLimits {
 
 /**
  * Throws ApiError: `json_too_deep`, or `invalid_json` for what is not JSON, and for what JavaScript would silently
- * change: a member named twice (the first would be lost), a number beyond a double (it would be infinite), `__proto__`.
+ * change: a member named twice (the first would be lost), a number beyond a double (it would be infinite), `__proto__`,
+ * bytes that are not UTF-8.
  */
 export function parseJson(text: string, limits: JsonLimits): unknown {
+  // What was not UTF-8 has become this character, and different bodies the same; meant, it can be written as an escape.
+  const strange = text.indexOf('\ufffd');
+  if (strange !== -1)
+    throw refuse(
+      `The body is not UTF-8, or holds U+FFFD, at character ${strange}.`,
+      '',
+      'The body cannot be read',
+      'UTF-8, with U+FFFD as the escape \\ufffd',
+      text.slice(Math.max(0, strange - 30), strange + 30),
+    );
   const written = countMembers(text, limits.depth);
   let value: unknown;
   try {

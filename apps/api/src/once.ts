@@ -2,7 +2,7 @@
 import { ApiError } from '@millrace/shared/errors';
 import type { Ask } from './ask.ts';
 import type { Finder, Found } from './finder.ts';
-import { fingerprintOf, type Idempotency } from './idempotency.ts';
+import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency.ts';
 import type { Outcome } from './predict.ts';
 import { fromStore } from './stores.ts';
 
@@ -21,9 +21,11 @@ export type Once = (
 ) => Promise<Outcome>;
 
 export function createOnce({ idempotency, finder }: { idempotency: Idempotency; finder: Finder }): Once {
-  return async function once(ask, key, begin, follow) {
-    const { tenant, model, version, body } = ask.request;
+  return async function once(asked, key, begin, follow) {
+    const { tenant, model, version, body } = asked.request;
     const fingerprint = fingerprintOf(model, version, body);
+    // The ledger then knows the same request again, should Redis lose the key.
+    const ask = { ...asked, options: { ...asked.options, idempotency: hashOfKey(key, fingerprint) } };
     const claim = await fromStore('Redis', idempotency.claim(tenant, key, fingerprint, ask.id, ask.createdAt));
     if (claim.kind === 'theirs') {
       if (!claim.same)

@@ -29,7 +29,10 @@ export function registerProblems(app: FastifyInstance, { methodsOf, onError }: P
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? '';
     const methods = methodsOf(path);
-    if (methods.length === 0) throw new ApiError('not_found', `There is no ${request.method} ${path.slice(0, 200)}.`);
+    if (methods.length === 0) {
+      const detail = `There is no ${request.method} ${path.slice(0, 200)}; /docs has all that there is.`;
+      throw new ApiError('not_found', detail);
+    }
     reply.header('allow', methods.join(', '));
     throw new ApiError('method_not_allowed', `${path.slice(0, 200)} takes ${methods.join(', ')}.`, {
       faults: [
@@ -39,17 +42,38 @@ export function registerProblems(app: FastifyInstance, { methodsOf, onError }: P
   });
 }
 
-export function asApiError(error: unknown): ApiError {
+/** With the request that caused it, what came is told as well. */
+export function asApiError(error: unknown, request?: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error;
-  const code = OF_FASTIFY[(error as FastifyError | null)?.code ?? ''];
+  const fastifyCode = (error as FastifyError | null)?.code ?? '';
+  if (request && fastifyCode === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return wrongType(request);
+  if (request && fastifyCode === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request);
+  const code = OF_FASTIFY[fastifyCode];
   if (code) return new ApiError(code, (error as Error).message.slice(0, 200));
   return new ApiError('internal', 'Something went wrong here; the log has it under request_id.', { cause: error });
 }
 
+function wrongType({ headers }: FastifyRequest): ApiError {
+  const type = headers['content-type'];
+  const got = type === undefined ? 'nothing' : type.slice(0, 100);
+  return new ApiError('unsupported_media_type', `Send application/json; Content-Type was ${got}.`, {
+    faults: [{ pointer: 'Content-Type', message: 'Another type', expected: 'application/json', got }],
+  });
+}
+
+function tooLarge({ headers, server }: FastifyRequest): ApiError {
+  const length = headers['content-length'];
+  const expected = `at most ${server.jsonLimit} bytes`;
+  return new ApiError('payload_too_large', `The body is larger than ${server.jsonLimit} bytes.`, {
+    faults: [{ pointer: '', message: 'Too large', expected, got: length === undefined ? 'more' : `${length} bytes` }],
+  });
+}
+
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const known = asApiError(error);
+  const known = asApiError(error, request);
   const body = problemOf(known, request.id);
-  if (body.status >= 500)
+  // That it is not cached is what the caller asked to be told, and nothing to wake anybody for.
+  if (body.status >= 500 && known.code !== 'not_cached')
     request.log.error({ err: known.cause ?? known, code: known.code, reqId: request.id }, 'request failed');
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
   if (known.code === 'queue_full') reply.header('ratelimit', `"queue";r=0;t=${known.retryAfterS ?? 1}`);

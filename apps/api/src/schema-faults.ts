@@ -3,9 +3,12 @@ import { ApiError, type Fault } from '@millrace/shared/errors';
 import { nearNames } from '@millrace/shared/near-names';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { Settings } from 'typebox/system';
 
 /** Most faults that one answer tells. */
 const FAULTS_MAX = 20;
+// TypeBox tells eight unless asked: a choice of seven words used them up, and the fault after it was never told.
+Settings.Set({ maxErrors: 200 });
 
 interface SchemaError {
   keyword: string;
@@ -101,8 +104,10 @@ export function describe(schema: (TSchema & Loose) | TSchema | undefined): strin
   if (choices) return choices.map(describe).join(' or ');
   if (s.const !== undefined) return JSON.stringify(s.const);
   if (Array.isArray(s.enum)) return `one of ${s.enum.map((item) => JSON.stringify(item)).join(', ')}`;
-  const range = (low: unknown, high: unknown, unit: string) =>
-    low === undefined && high === undefined ? '' : ` of ${low ?? 0} to ${high ?? 'any number of'} ${unit}`;
+  const range = (low: unknown, high: unknown, unit: string) => {
+    if (high === undefined) return low === undefined ? '' : ` of ${low} or more ${unit}`;
+    return ` of ${low ?? 0} to ${high} ${unit}`;
+  };
   switch (s.type) {
     case 'string':
       return `a string${range(s.minLength, s.maxLength, 'characters')}`;
@@ -115,8 +120,10 @@ export function describe(schema: (TSchema & Loose) | TSchema | undefined): strin
     case 'integer':
     case 'number': {
       const noun = s.type === 'integer' ? 'a whole number' : 'a number';
-      const low = s.minimum === undefined ? '' : ` from ${s.minimum}`;
-      return `${noun}${low}${s.maximum === undefined ? '' : ` to ${s.maximum}`}`;
+      const above = s.exclusiveMinimum === undefined ? '' : ` above ${s.exclusiveMinimum}`;
+      const low = s.minimum === undefined ? above : ` from ${s.minimum}`;
+      const to = s.minimum === undefined ? ', at most' : ' to';
+      return `${noun}${low}${s.maximum === undefined ? '' : `${to} ${s.maximum}`}`;
     }
     case 'boolean':
       return 'true or false';

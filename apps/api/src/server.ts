@@ -7,6 +7,7 @@ import { buildEntities } from '@millrace/shared/entities';
 import { GroupCommit } from '@millrace/shared/group-commit';
 import { keysFor } from '@millrace/shared/keys';
 import {
+  findKeyed,
   findPrediction,
   insertPromises,
   listPredictions,
@@ -41,6 +42,7 @@ import { createListing } from './listing.ts';
 import { LoadWatch } from './load.ts';
 import { createMetrics } from './metrics.ts';
 import { nearResults } from './near-results.ts';
+import { Outage } from './outage.ts';
 import { createPredict } from './predict.ts';
 import { RedisWatch } from './redis-watch.ts';
 import { createRegistryChanges } from './registry-changes.ts';
@@ -76,13 +78,15 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     closers.push('redis', () => redis.disconnect());
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
     await checkQueueRedis(redis);
+    const cacheOutage = new Outage(log, 'the cache Redis (CACHE_REDIS_URL) does not answer: every question is a miss');
     const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
       timeoutMs: Math.min(config.storeTimeoutMs, 200),
       cluster: config.redisCluster && config.cacheRedisUrl === config.redisUrl,
       autoPipeline: true,
       name: 'millrace-api-cache',
-      onError: (error) => log.debug({ err: error, connection: 'cache' }, 'Redis connection error'),
+      onError: (error) => cacheOutage.tell(error),
     });
+    cacheRedis.on('ready', () => cacheOutage.over());
     closers.push('cache', () => cacheRedis.disconnect());
     const db = createPool({
       databaseUrl: config.databaseUrl,
@@ -128,7 +132,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
     });
     const catalog = createCatalog({
-      loadRegistry: (tenant) => readRegistry(readThrough, db, tenant),
+      loadRegistry: (tenant) => fromStore('Postgres', readRegistry(readThrough, db, tenant)),
       loadCanonicalizer: (version) =>
         createCanonicalizer(version, config.modelsDir, async (v) =>
           buildEntities(await entitiesOfVersion(readThrough, db, v)),
@@ -184,7 +188,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         live,
         submitter: createSubmitter(live, queues, log, redisReady),
         completions,
-        idempotency: createIdempotency(redis, keys),
+        idempotency: createIdempotency(redis, keys, (asked, sinceMs) => findKeyed(db, asked, sinceMs), log),
         loads,
         finder,
         promise: (row) => promises.add(row),
@@ -193,7 +197,8 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       }),
       setServed: async (tenant, model, served) => {
         const changed = await fromStore('Postgres', setServed(db, tenant, model, served));
-        if (changed > 0) await announceRegistryChange({ redis, keys, readThrough, tenant });
+        // Committed: a process that is not told looks again within the second.
+        if (changed > 0) await announceRegistryChange({ redis, keys, readThrough, tenant }).catch(() => {});
         return changed > 0;
       },
       checks: {

@@ -7,6 +7,7 @@
  *                         └────── markRetried ──────────┘
  */
 import type { Db } from './db.ts';
+import { idBoundAt } from './ids.ts';
 import {
   columnArrays,
   LEDGER_COLUMNS,
@@ -46,6 +47,43 @@ export async function findPrediction(db: Db, tenant: string, id: string): Promis
     [id, tenant],
   );
   return rows[0];
+}
+
+/** A prediction that was made under an Idempotency-Key. */
+export interface KeyedPrediction {
+  id: string;
+  /** As `PromiseRow.idempotencyHash`: 32 characters that name the key, and what its writer put behind them. */
+  idempotencyHash: string;
+  createdAt: number;
+}
+
+const FIND_KEYED = `
+  SELECT found.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (tenant, hash, number)
+    LEFT JOIN LATERAL (
+      SELECT id, idempotency_hash AS "idempotencyHash", created_at AS "createdAt" FROM predictions
+       WHERE tenant = asked.tenant AND left(idempotency_hash, 32) = asked.hash AND idempotency_hash IS NOT NULL
+         AND id >= $3 AND status <> 'canceled'
+       ORDER BY id DESC LIMIT 1
+    ) found ON true
+   ORDER BY asked.number`;
+
+/**
+ * For each key, of which the first 32 characters count, its tenant's newest prediction since `sinceMs`, or undefined. What
+ * was canceled is left out: so ends a request that was answered by an error, whose key is free again.
+ */
+export async function findKeyed(
+  db: Db,
+  asked: readonly { tenant: string; hash: string }[],
+  sinceMs: number,
+): Promise<(KeyedPrediction | undefined)[]> {
+  const tenants = asked.map(({ tenant }) => tenant);
+  const hashes = asked.map(({ hash }) => hash);
+  const { rows } = await db.query<KeyedPrediction | { id: null }>({
+    name: 'find-keyed',
+    text: FIND_KEYED,
+    values: [tenants, hashes, idBoundAt(sinceMs)],
+  });
+  return rows.map((row) => (row.id === null ? undefined : row));
 }
 
 export interface ListOptions {

@@ -8,14 +8,14 @@ const STYLE = `
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #0a6ebd; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem 1.5rem 4rem; }
 h1 { margin-bottom: 0; } h2 { margin-top: 3rem; border-bottom: 1px solid var(--line); }
-code, pre { font: 14px/1.45 ui-monospace, monospace; }
+code, pre { font: 14px/1.45 ui-monospace, monospace; } code { overflow-wrap: anywhere; }
 pre { background: var(--soft); padding: .75rem 1rem; overflow-x: auto; border-radius: 6px; margin: .5rem 0; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; }
 td, th { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
 details { border: 1px solid var(--line); border-radius: 8px; margin: .6rem 0; padding: .5rem 1rem; }
-summary { cursor: pointer; } summary b { display: inline-block; min-width: 4.5rem; color: var(--accent); }
+summary { cursor: pointer; } summary b { display: inline-block; min-width: 5rem; color: var(--accent); }
 summary span { opacity: .75; margin-left: .75rem; }
-h4 { margin: 1rem 0 .2rem; } nav a { margin-right: 1rem; } a { color: var(--accent); }`;
+h4 { margin: 1rem 0 .2rem; } nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; } a { color: var(--accent); }`;
 
 const escapeHtml = (text: unknown): string =>
   String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { createPool, type Pool } from '@millrace/shared/db';
+import { newPredictionId } from '@millrace/shared/ids';
+import { findKeyed, insertPromises } from '@millrace/shared/ledger';
+import { type Connection, connectRedis } from '@millrace/shared/redis';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createIdempotency, fingerprintOf, hashOfKey } from '../../apps/api/src/idempotency.ts';
+import { promiseRow } from '../ledger/rows.ts';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['echo']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['echo'] };
+});
+let redis: Connection;
+let pool: Pool;
+beforeAll(() => {
+  const { redisUrl, redisCluster, databaseUrl } = millrace.config;
+  redis = connectRedis(redisUrl, 'blocking', { cluster: redisCluster });
+  pool = createPool({ databaseUrl, max: 4, statementTimeoutMs: 10_000, applicationName: 'idempotency-test' });
+});
+afterAll(async () => {
+  redis.disconnect();
+  await pool.end();
+  await remove();
+});
+
+const ask = (key: string, x: number[], more: Record<string, string> = {}) =>
+  millrace.predict('echo', { input: { x } }, { 'idempotency-key': key, ...more });
+/** As a Redis that was lost. */
+const lose = (key: string) => redis.del(millrace.keys.idempotency('default', hashOfKey(key)));
+const hasRecorded = (id: string) =>
+  expect
+    .poll(async () => (await pool.query('SELECT FROM predictions WHERE id = $1', [id])).rowCount, { timeout: 20_000 })
+    .toBe(1);
+
+describe('an Idempotency-Key that Redis has lost', () => {
+  test('stands for its prediction as long as the ledger has it, promised or answered at once', async () => {
+    for (const prefer of ['respond-async', 'wait=10']) {
+      const key = randomUUID();
+      const first = await ask(key, [1, 2], { prefer });
+      await hasRecorded(first.body.id);
+      expect(await lose(key)).toBe(1);
+      const again = await ask(key, [1, 2], { prefer: 'wait=10' });
+      expect([again.status, again.body.id, again.body.status]).toEqual([200, first.body.id, 'succeeded']);
+      // And Redis has it again, for as long as it would have had it.
+      const name = millrace.keys.idempotency('default', hashOfKey(key));
+      expect(await redis.get(name)).toContain(first.body.id);
+      expect(await redis.pttl(name)).toBeLessThanOrEqual(24 * 3_600_000);
+    }
+  });
+
+  test('is still refused for another request', async () => {
+    const key = randomUUID();
+    const first = await ask(key, [5, 6]);
+    await hasRecorded(first.body.id);
+    await lose(key);
+    expect((await ask(key, [6, 5])).body.code).toBe('idempotency_mismatch');
+    expect((await ask(key, [5, 6])).body.id).toBe(first.body.id);
+  });
+
+  test('is one prediction for a crowd that asks with it at once', async () => {
+    const key = randomUUID();
+    const first = await ask(key, [3, 4]);
+    await hasRecorded(first.body.id);
+    await lose(key);
+    const crowd = await Promise.all(Array.from({ length: 50 }, () => ask(key, [3, 4], { prefer: 'wait=10' })));
+    expect(new Set(crowd.map(({ body }) => body.id))).toEqual(new Set([first.body.id]));
+  });
+});
+
+describe('a key whose request the ledger knows too', () => {
+  const tenant = 'default';
+  const claims = () =>
+    createIdempotency(
+      redis,
+      millrace.keys,
+      (asked, sinceMs) => findKeyed(pool, asked, sinceMs),
+      pino({ level: 'silent' }),
+    );
+
+  test('is refused for another request', async () => {
+    const key = randomUUID();
+    const asked = fingerprintOf('m', undefined, { input: 1 });
+    const row = promiseRow({ idempotencyHash: hashOfKey(key, asked) });
+    await insertPromises(pool, [row]);
+    const now = Date.now();
+    const claim = (fingerprint: string) => claims().claim(tenant, key, fingerprint, newPredictionId(0, now), now);
+    const other = fingerprintOf('m', undefined, { input: 2 });
+    expect(await claim(other)).toMatchObject({ kind: 'theirs', id: row.id, same: false });
+    expect(await claim(asked)).toMatchObject({ kind: 'theirs', id: row.id, same: true });
+  });
+
+  test('is taken for new while Postgres does not answer', async () => {
+    const told: unknown[] = [];
+    const away = async () => Promise.reject(new Error('Postgres is away'));
+    const idempotency = createIdempotency(redis, millrace.keys, away, { warn: (error: unknown) => told.push(error) });
+    const id = newPredictionId(0, Date.now());
+    expect(await idempotency.claim(tenant, randomUUID(), 'f', id, Date.now())).toEqual({ kind: 'mine' });
+    expect(told).toHaveLength(1);
+  });
+});

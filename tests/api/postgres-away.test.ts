@@ -1,0 +1,56 @@
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
+import { startStallingProxy } from '../postgres/stalling-proxy.ts';
+import { useMillrace } from '../support/millrace.ts';
+import { testPrefix } from '../support/test-prefix.ts';
+
+const millrace = useMillrace({ models: ['drug-interaction'] });
+let proxy: Awaited<ReturnType<typeof startStallingProxy>>;
+let api: RunningApi;
+beforeAll(async () => {
+  const { config } = millrace;
+  proxy = await startStallingProxy(config.databaseUrl);
+  // With keys of its own on Redis, and so with nothing in the cache.
+  const own = { ...config, databaseUrl: proxy.url, keyPrefix: testPrefix(), storeTimeoutMs: 300 };
+  api = await startApi(own, pino({ level: 'silent' }));
+  proxy.stall();
+});
+afterAll(async () => {
+  proxy.resume();
+  await api.close(5_000);
+  await proxy.close();
+});
+
+const PREDICTIONS = '/v1/models/drug-interaction/predictions';
+const QUESTION = JSON.stringify({ input: { drug_a: 'Warfarin', drug_b: 'Fluconazole' } });
+const UUID = '019a2b3c-4d5e-7000-8000-000000000000';
+
+describe('while Postgres is silent and nothing is cached, a 503 answers', () => {
+  test.each([
+    ['GET', '/v1/models'],
+    ['GET', '/v1/models/drug-interaction'],
+    ['GET', '/v1/models/drug-interaction/versions/1'],
+    ['POST', PREDICTIONS],
+    ['POST', '/v1/models/drug-interaction/versions/production/predictions'],
+    ['PUT', '/v1/models/drug-interaction/aliases/beta', '{"version":"1"}'],
+    ['DELETE', '/v1/models/drug-interaction/cache'],
+    ['GET', '/v1/entities/drug?q=war'],
+    ['GET', '/v1/entities/drug/Warfarin'],
+    ['GET', '/v1/predictions'],
+    ['GET', `/v1/predictions/${UUID}`],
+    ['POST', `/v1/predictions/${UUID}/cancel`],
+    ['POST', `/v1/predictions/${UUID}/retry`],
+    ['GET', `/v1/predictions/${UUID}/events`],
+    ['GET', '/v1/webhook-endpoints'],
+    ['GET', '/v1/webhook-deliveries'],
+    ['GET', '/v2/models/drug-interaction'],
+    ['POST', '/v2/models/drug-interaction/infer', '{"inputs":[]}'],
+    ['POST', '/v2/repository/index', '{}'],
+  ])('%s %s', async (method, path, body = method === 'POST' && path.endsWith('predictions') ? QUESTION : undefined) => {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    const answer = await fetch(api.url + path, { method, headers, ...(body === undefined ? {} : { body }) });
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await answer.text()).toContain('Postgres does not answer; nothing was accepted.');
+  });
+});
