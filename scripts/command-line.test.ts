@@ -21,7 +21,7 @@ describe('a command line', () => {
 
   test.each([
     [[], 'A command is needed: list, add.'],
-    [['lits'], "There is no command 'lits', only list, add."],
+    [['lits'], "There is no command 'lits'; did you mean list?"],
     [['constructor'], "There is no command 'constructor', only list, add."],
     [['add'], 'add takes 1 argument, got 0.'],
     [['list', 'a', 'b'], 'list takes 0 to 1 arguments, got 2: a b.'],

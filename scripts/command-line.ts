@@ -1,5 +1,6 @@
 /** The command line of a program with commands: what can be wrong with it, said with its usage. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { nearNames } from '@millrace/shared/near-names';
 
 /** What the user can mend: printed without a stack. */
 export class Refusal extends Error {
@@ -37,7 +38,12 @@ export function readCommandLine(
   const [command, ...words] = parsed.positionals;
   if (command === undefined) throw refuse(`A command is needed: ${Object.keys(commands).join(', ')}.`);
   const form = Object.hasOwn(commands, command) ? commands[command] : undefined;
-  if (!form) throw refuse(`There is no command '${command}', only ${Object.keys(commands).join(', ')}.`);
+  if (!form) {
+    const [near] = nearNames(command, Object.keys(commands), 1);
+    throw refuse(
+      `There is no command '${command}'${near ? `; did you mean ${near}?` : `, only ${Object.keys(commands).join(', ')}.`}`,
+    );
+  }
   if (words.length < form.least || words.length > form.most) {
     const many = form.least === form.most ? `${form.most}` : `${form.least} to ${form.most}`;
     const came = words.length > 0 ? `${words.length}: ${words.join(' ')}` : '0';

@@ -1,9 +1,11 @@
 /** `npm run keys`: API keys from the command line. */
+import path from 'node:path';
 import { createApiKey, listApiKeys, revokeApiKey } from '@millrace/shared/api-keys';
 import { ConfigError, loadConfig } from '@millrace/shared/config';
 import { createPool, PostgresError } from '@millrace/shared/db';
 import { checkPostgres } from '@millrace/shared/migrate';
 import { Refusal, readCommandLine } from './command-line.ts';
+import { withServers } from './local-servers.ts';
 
 const USAGE = `usage: npm run keys -- COMMAND
   create TENANT [--name NAME] [--days N]   make a key and show it, this once
@@ -28,7 +30,7 @@ async function main(): Promise<void> {
     throw new Refusal(`'${subject}' is no name for a tenant: lower-case letters, digits, '_' and '-', at most 63.`);
   const days = values.days === undefined ? null : Number(values.days);
   if (days !== null && !(days > 0)) throw new Refusal(`--days takes a number of days, got '${values.days}'.`);
-  const { databaseUrl } = loadConfig(process.env);
+  const { databaseUrl } = loadConfig(withServers(process.env, path.dirname(import.meta.dirname)));
   const pool = createPool({ databaseUrl, max: 1, statementTimeoutMs: 10_000, applicationName: 'millrace-keys' });
   try {
     await checkPostgres(pool, databaseUrl);

@@ -1,12 +1,22 @@
 /** `npm run models`: the models folder and the registry from the command line. */
-import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type Config, ConfigError, loadConfig } from '@millrace/shared/config';
 import { createPool, type Pool, PostgresError } from '@millrace/shared/db';
 import { ApiError } from '@millrace/shared/errors';
 import { keysFor } from '@millrace/shared/keys';
 import { checkPostgres } from '@millrace/shared/migrate';
-import { listVersions, MODEL_NAME, readVersion } from '@millrace/shared/model-folder';
+import { ModelFileError } from '@millrace/shared/model-config';
+import {
+  externalPath,
+  type FolderProblem,
+  listVersions,
+  MODEL_NAME,
+  readVersion,
+  type VersionFiles,
+} from '@millrace/shared/model-folder';
+import { nearNames } from '@millrace/shared/near-names';
+import { readOnnxFile } from '@millrace/shared/onnx-file';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { connectRedis, waitForRedis } from '@millrace/shared/redis';
 import { compareVersions, loadRegistry, retireVersion, setAlias } from '@millrace/shared/registry';
@@ -14,13 +24,17 @@ import { announceRegistryChange } from '@millrace/shared/registry-cache';
 import pino from 'pino';
 import { createVerifier } from '../apps/worker/src/models/verifier.ts';
 import { Refusal, readCommandLine } from './command-line.ts';
+import { withServers } from './local-servers.ts';
 
 const USAGE = `usage: npm run models -- COMMAND
   list                                   models and versions, as the registry has them
   check [NAME[/VERSION]]                 load what the folder has in a limited engine, and say what is wrong with it
   add FILE --name NAME [--version V]     check a file and put it into the folder; running workers take it up
   promote NAME VERSION                   point the alias production at a version
-  retire NAME VERSION                    take a version out of service for good`;
+  retire NAME VERSION                    take a version out of service for good
+
+The folder is MODELS_DIR; the registry is in DATABASE_URL, and REDIS_URL is told of its changes. Where none of these is
+set, they are those of the \`npm start\` that runs in this folder.`;
 
 const LINE = {
   usage: USAGE,
@@ -57,7 +71,7 @@ async function check(dir: string, wanted: string | undefined, config: Config): P
   const chosen = versions.filter(
     ({ model, version }) => wanted === undefined || wanted === model || wanted === `${model}/${version}`,
   );
-  if (chosen.length === 0) throw new Refusal(`There is no ${wanted ?? 'model'} in ${dir}.`);
+  if (chosen.length === 0) throw new Refusal(noneIn(dir, wanted, versions, problems));
   if (wanted === undefined) for (const { path: where, message } of problems) say(`${where}: ${message}`);
   const verifier = createVerifier({
     memoryBytes: config.loadMemoryMb * 1_048_576,
@@ -95,6 +109,22 @@ async function check(dir: string, wanted: string | undefined, config: Config): P
   return well;
 }
 
+function noneIn(
+  dir: string,
+  wanted: string | undefined,
+  versions: readonly VersionFiles[],
+  problems: readonly FolderProblem[],
+): string {
+  if (wanted === undefined)
+    return [
+      `There is no model in ${dir}: it needs NAME/VERSION/model.onnx.`,
+      ...problems.map(({ path: where, message }) => `${where}: ${message}`),
+    ].join('\n');
+  const names = new Set(versions.flatMap(({ model, version }) => [model, `${model}/${version}`]));
+  const near = nearNames(wanted, names);
+  return `There is no ${wanted} in ${dir}.${near.length > 0 ? ` Did you mean ${near.join(', ')}?` : ''}`;
+}
+
 async function add(
   dir: string,
   file: string,
@@ -102,8 +132,14 @@ async function add(
   version: string | undefined,
   config: Config,
 ): Promise<void> {
-  if (!MODEL_NAME.test(name))
-    throw new Refusal(`'${name}' is no name for a model: lower-case letters, digits, '.', '_' and '-'.`);
+  for (const [what, text] of [
+    ['model', name],
+    ['version', version ?? '1'],
+  ] as const)
+    if (!MODEL_NAME.test(text))
+      throw new Refusal(
+        `'${text}' is no name for a ${what}: at most 100 of a-z, 0-9, '.', '_' and '-', a letter or digit first.`,
+      );
   const folder = path.join(dir, name);
   const present = await readdir(folder).catch(() => [] as string[]);
   const numbers = present.filter((entry) => /^\d+$/.test(entry)).sort(compareVersions);
@@ -116,9 +152,12 @@ async function add(
   try {
     const target = path.join(trial, name, chosen);
     await mkdir(target, { recursive: true });
-    await cp(file, path.join(target, 'model.onnx')).catch(() => {
-      throw new Refusal(`${file} cannot be read.`);
+    await copyFile(file, path.join(target, 'model.onnx')).catch((error: NodeJS.ErrnoException) => {
+      throw new Refusal(`${file} cannot be read (${error.code}): an .onnx file was expected.`);
     });
+    // External data lies beside the file, and belongs to the version.
+    for (const location of await externalDataOf(path.join(target, 'model.onnx')))
+      await copyInto(target, path.dirname(file), location);
     for (const part of ['model.json', 'handler.ts', 'entities'])
       if (present.includes(part)) await cp(path.join(folder, part), path.join(trial, name, part), { recursive: true });
     if (!(await check(trial, `${name}/${chosen}`, config))) throw new Refusal('It was not added.');
@@ -128,6 +167,22 @@ async function add(
   } finally {
     await rm(trial, { recursive: true, force: true });
   }
+}
+
+/** Relative paths that the model reads its weights from; what is no ONNX file is for the check to say. */
+const externalDataOf = (file: string): Promise<readonly string[]> =>
+  readOnnxFile(file).then(
+    ({ externalData }) => externalData,
+    () => [],
+  );
+
+async function copyInto(target: string, from: string, location: string): Promise<void> {
+  // Throws for a path that leaves the folder.
+  const place = externalPath(target, location);
+  await mkdir(path.dirname(place), { recursive: true });
+  await copyFile(path.join(from, location), place).catch((error: NodeJS.ErrnoException) => {
+    throw new Refusal(`The model reads its data from "${location}", which is not beside it (${error.code}).`);
+  });
 }
 
 async function change(config: Config, make: () => Promise<void>): Promise<void> {
@@ -154,7 +209,9 @@ async function main(): Promise<void> {
   const { command, values } = line;
   const [first, second] = line.words;
   if (command === 'add' && !values.name) throw new Refusal(`add needs --name: the model's name.\n${USAGE}`, 2);
-  const config = loadConfig(process.env);
+  if (command !== 'add' && (values.name ?? values.version) !== undefined)
+    throw new Refusal(`${command} takes no --name or --version.\n${USAGE}`, 2);
+  const config = loadConfig(withServers(process.env, path.dirname(import.meta.dirname)));
   const dir = config.modelsDir;
   if (command === 'check') {
     process.exitCode = (await check(dir, first, config)) ? 0 : 1;
@@ -181,7 +238,7 @@ async function main(): Promise<void> {
 }
 
 await main().catch((error: Error) => {
-  const plain = [Refusal, ApiError, PostgresError, ConfigError].some((kind) => error instanceof kind);
+  const plain = [Refusal, ApiError, ModelFileError, PostgresError, ConfigError].some((kind) => error instanceof kind);
   process.stderr.write(`${plain || / cannot be reached: /.test(error.message) ? error.message : error.stack}\n`);
   process.exitCode = error instanceof Refusal ? error.exitCode : 1;
 });

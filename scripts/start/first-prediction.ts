@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@millrace/local/start-error';
 
 /** The question `npm start` asks, for a model that is bundled: its answer is known to be worth reading. */
@@ -13,8 +14,30 @@ export interface FirstAnswer {
   ms: number;
 }
 
+const registeredTimeoutMs = 60_000;
+
+/**
+ * Resolves when a worker has said what the model is. The API is ready with the first model of all, and the others are
+ * verified one after the other.
+ */
+async function untilRegistered(baseUrl: string): Promise<void> {
+  const deadline = performance.now() + registeredTimeoutMs;
+  for (;;) {
+    const response = await fetch(`${baseUrl}/v1/models/${firstQuestion.model}`, {
+      signal: AbortSignal.timeout(10_000),
+    });
+    const { versions = [] } = (await response.json()) as { versions?: { state: string }[] };
+    // Where it failed, the question is answered with the reason.
+    if (versions.some(({ state }) => state === 'ready' || state === 'failed')) return;
+    if (performance.now() > deadline)
+      throw new StartError(`No worker registered ${firstQuestion.model} within ${registeredTimeoutMs / 1000} seconds.`);
+    await delay(25);
+  }
+}
+
 /** Asks through HTTP as any client would, and waits for the answer. */
 export async function firstPrediction(baseUrl: string): Promise<FirstAnswer> {
+  await untilRegistered(baseUrl);
   const startedAt = performance.now();
   const response = await fetch(`${baseUrl}/v1/models/${firstQuestion.model}/predictions`, {
     method: 'POST',

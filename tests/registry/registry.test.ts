@@ -110,8 +110,16 @@ describe('an alias', () => {
   test('cannot point at what is not there, or retired', async () => {
     await expect(setAlias(pool, version('7'), 'a')).rejects.toMatchObject({ code: 'version_not_found' });
     await retireVersion(pool, version('1'));
-    await expect(setAlias(pool, version('1'), 'a')).rejects.toMatchObject({ code: 'version_not_found' });
+    await expect(setAlias(pool, version('1'), 'a')).rejects.toMatchObject({ code: 'conflict' });
     expect(await setVersionState(pool, version('1'), 'ready')).toBe(false);
+  });
+
+  test('cannot point at a version that failed, and says why it did', async () => {
+    await registerVersion(pool, modelVersion({ version: '2', state: 'failed', reason: 'It is truncated.' }));
+    await expect(setAlias(pool, version('2'), 'production')).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('failed: It is truncated.'),
+    });
   });
 
   test('keeps its version from being retired, whoever is first', async () => {

@@ -143,11 +143,21 @@ describe('infer', () => {
     [
       'another type than the model has',
       { inputs: [{ name: 'x', shape: [1, 2], datatype: 'INT32', data: [1, 2] }] },
-      /float32/,
+      /float32.*; got int32\./,
     ],
     ['an unknown input', { inputs: [{ name: 'z', shape: [1, 2], datatype: 'FP32', data: [1, 2] }] }, /"z"/],
     ['too few elements', { inputs: [rowsInput([1, 2, 3], [2, 2])] }, /4/],
     ['an unknown output', { inputs: [rowsInput([1, 2], [1, 2])], outputs: [{ name: 'q' }] }, /'q'/],
+    [
+      'an extension that is not here',
+      { inputs: [rowsInput([1, 2], [1, 2])], outputs: [{ name: 'y', parameters: { classification: 2 } }] },
+      /output 'y'.*classification/,
+    ],
+    [
+      'shared memory',
+      { inputs: [{ name: 'x', shape: [1, 2], datatype: 'FP32', parameters: { shared_memory_region: 'r' } }] },
+      /input 'x'.*shared_memory_region/,
+    ],
     [
       'bytes that are not there',
       { inputs: [{ name: 'x', shape: [1, 2], datatype: 'FP32', parameters: { binary_data_size: 8 } }] },
@@ -158,6 +168,15 @@ describe('infer', () => {
     expect(reply.status).toBe(400);
     expect(reply.json.error).toMatch(message);
   });
+});
+
+test('JSON that would hold the event loop is refused', async () => {
+  const count = millrace.config.jsonLimit / 2;
+  const data = Array.from({ length: count }, () => 1);
+  const input = { name: 'x', shape: [count / 2, 2], datatype: 'FP32' };
+  const refused = await infer('rows', { inputs: [{ ...input, data }] });
+  expect(refused.status).toBe(413);
+  expect(refused.json.error).toMatch(/JSON has more than \d+ bytes: .*binary/);
 });
 
 describe('repository and statistics', () => {
@@ -185,5 +204,11 @@ describe('repository and statistics', () => {
     const served = await infer('echo', { inputs: [{ name: 'x', shape: [2], datatype: 'INT64', data: [1, 2] }] });
     expect(served.json.outputs[0].data).toEqual([1, 2]);
     expect((await post('models/nothing/load')).status).toBe(404);
+    const withConfig = JSON.stringify({ parameters: { config: '{"max_batch_size": 4}' } });
+    const own = await fetch(`${millrace.url}/v2/repository/models/echo/load`, { method: 'POST', body: withConfig });
+    expect([own.status, ((await own.json()) as { error: string }).error]).toEqual([
+      400,
+      expect.stringContaining("'config'"),
+    ]);
   });
 });

@@ -134,6 +134,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
     ...means,
     tenantOf,
     parseJson: (text) => parseJson(text, jsonLimits),
+    jsonLimit: bodyLimit,
   });
   return app;
 }

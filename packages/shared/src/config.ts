@@ -93,7 +93,7 @@ const SETTINGS = {
     2 * MIB,
     1_024,
     1_024 * MIB,
-    'Largest JSON body under /v1, bytes; at most `BODY_LIMIT`.',
+    'Largest JSON of a body, bytes; at most `BODY_LIMIT`. Binary tensors beside it are not counted.',
   ),
   jsonDepth: integer('JSON_DEPTH', 64, 4, 512, 'Deepest nesting of a JSON body.'),
   maxRows: integer('MAX_ROWS', 10_000, 1, 1_000_000, 'Most rows in one prediction.'),

@@ -74,12 +74,14 @@ describe('the digest', () => {
 describe('importing', () => {
   const SOURCE = `
     import { Type } from '@millrace/shared/handler';
+    import loadRDKit from '@rdkit/rdkit';
     import { value } from './value.ts';
     const none = () => [];
-    export default { input: {}, output: {}, canonicalize: () => value + ' ' + typeof Type + ' ', encode: none, decode: none };
+    const canonicalize = () => [value, typeof Type, typeof loadRDKit, ''].join(' ');
+    export default { input: {}, output: {}, canonicalize, encode: none, decode: none };
   `;
   // In a process of its own: Vitest resolves imports by itself, and what Node does is the question.
-  test('takes up a change of a file that the handler imports, and finds our package from anywhere', {
+  test('takes up a change of a file that the handler imports, and finds our packages from anywhere', {
     timeout: 20_000,
   }, async () => {
     const path = write('m/handler.ts', SOURCE);
@@ -93,7 +95,16 @@ describe('importing', () => {
       }
     `;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
-    expect(stdout).toBe('a object b object ');
+    expect(stdout).toBe('a object function b object function ');
+  });
+  test('names the package that is nowhere, and who wanted it', async () => {
+    const path = write('m/handler.ts', "import 'no-such-package';\n");
+    const source = `
+      import { digestHandler, importHandler } from '${new URL('./handler-file.ts', import.meta.url).href}';
+      await importHandler('${path}', await digestHandler('${path}')).catch(({ message }) => process.stdout.write(message));
+    `;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
+    expect(stdout).toMatch(/Cannot find package 'no-such-package' imported from .*m\/handler\.ts/);
   });
   test('refuses what is no handler, and says what is missing', async () => {
     const path = write('m/handler.ts', 'export default { input: {}, output: {}, encode() {} };');

@@ -45,18 +45,29 @@ async function sourcesOf(path: string): Promise<Map<string, string | null>> {
 let isHooked = false;
 
 /**
- * Two things that Node would not do for a handler: find `@millrace/shared` from a models folder outside the repository,
- * and load the files it imports anew when its digest is new.
+ * Two things that Node would not do for a handler: find Millrace's own packages from a models folder outside the
+ * repository, and load the files it imports anew when its digest is new.
  */
 function hookImports(): void {
   if (isHooked) return;
   isHooked = true;
   registerHooks({
     resolve(specifier, context, next) {
-      if (specifier.startsWith('@millrace/shared/')) return next(specifier, { ...context, parentURL: import.meta.url });
+      const fromHere = () => next(specifier, { ...context, parentURL: import.meta.url });
+      if (specifier.startsWith('@millrace/shared/')) return fromHere();
       const digest = context.parentURL?.match(/\?handler=[0-9a-f]+$/)?.[0];
-      if (digest === undefined || !specifier.startsWith('.')) return next(specifier, context);
-      return next(specifier + digest, context);
+      if (digest === undefined) return next(specifier, context);
+      if (specifier.startsWith('.')) return next(specifier + digest, context);
+      // A package beside the handler goes before ours; the bundled model's RDKit is only here.
+      try {
+        return next(specifier, context);
+      } catch (error) {
+        try {
+          return fromHere();
+        } catch {
+          throw error;
+        }
+      }
     },
   });
 }

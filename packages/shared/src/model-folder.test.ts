@@ -51,17 +51,24 @@ describe('what is listed', () => {
   test('names that cannot be used, and a model without a version, are told', async () => {
     for (const bad of ['Upper/1', 'a:b/1', 'sp ace/1', 'ok/1:2', '-x/1']) write(`${bad}/model.onnx`, perceptron());
     write('loose/model.onnx', perceptron());
+    write('ResNet.onnx', perceptron());
+    write('named/1/named.onnx', perceptron());
+    write('none/1/readme.txt', '');
     const { versions, problems } = await listVersions(dir);
     expect(versions).toEqual([]);
     expect(problems.map(({ path }) => path).sort()).toEqual([
       '-x/1',
+      'ResNet.onnx',
       'Upper/1',
       'a:b/1',
       'loose',
+      'named/1',
       'ok/1:2',
       'sp ace/1',
     ]);
     expect(problems.find(({ path }) => path === 'loose')?.message).toContain('loose/1/model.onnx');
+    expect(problems.find(({ path }) => path === 'ResNet.onnx')?.message).toContain('at resnet/1/model.onnx');
+    expect(problems.find(({ path }) => path === 'named/1')?.message).toContain('rename named/1/named.onnx');
     expect(problems.find(({ path }) => path === 'ok/1:2')?.message).toContain('"1:2" cannot be a name');
   });
   test("a version's own files go before its model's", async () => {
@@ -121,6 +128,12 @@ describe('the digest', () => {
     write('m/1/w.bin', Buffer.alloc(8, 1));
     expect((await only()).digest).not.toBe(digest);
   });
+});
+
+test('a pointer of Git LFS is told as what it is', async () => {
+  write('m/1/model.onnx', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n');
+  const { versions } = await listVersions(dir);
+  await expect(readVersion(versions[0]!)).rejects.toThrow('git lfs pull');
 });
 
 test('a fingerprint changes with any file of the version, and with those the handler imports', async () => {

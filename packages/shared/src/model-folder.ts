@@ -9,7 +9,7 @@ import { isAbsolute, join, relative, resolve } from 'node:path';
 import { canonicalJson } from './canonical-json.ts';
 import { digestHandler, handlerFiles } from './handler-file.ts';
 import { type ModelFile, ModelFileError, mergeModelFiles, parseModelFile } from './model-config.ts';
-import { readOnnxFile } from './onnx-file.ts';
+import { type OnnxFile, OnnxFileError, readOnnxFile } from './onnx-file.ts';
 
 export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 
@@ -45,17 +45,27 @@ export interface FolderProblem {
 export async function listVersions(dir: string): Promise<{ versions: VersionFiles[]; problems: FolderProblem[] }> {
   const versions: VersionFiles[] = [];
   const problems: FolderProblem[] = [];
+  for (const file of await onnxIn(dir))
+    problems.push({
+      path: file,
+      message: `A model lies in a folder of its own: put ${file} at ${file.slice(0, -5).toLowerCase()}/1/model.onnx.`,
+    });
   for (const model of await foldersIn(dir)) {
     const folder = resolve(dir, model);
-    if (await isFile(join(folder, 'model.onnx')))
+    for (const file of await onnxIn(folder))
       problems.push({
         path: model,
-        message: `Put ${model}/model.onnx into a folder of its version: ${model}/1/model.onnx.`,
+        message: `Put ${model}/${file} into a folder of its version: ${model}/1/model.onnx.`,
       });
     for (const version of await foldersIn(folder)) {
       const path = `${model}/${version}`;
       const modelPath = join(folder, version, 'model.onnx');
-      if (!(await isFile(modelPath))) continue;
+      if (!(await isFile(modelPath))) {
+        const [other] = await onnxIn(join(folder, version));
+        if (other !== undefined)
+          problems.push({ path, message: `A version's file is named model.onnx: rename ${path}/${other}.` });
+        continue;
+      }
       const bad = [model, version].find((name) => !MODEL_NAME.test(name));
       if (bad === undefined) versions.push(await filesOf(folder, model, version, modelPath));
       else
@@ -104,13 +114,13 @@ export async function fingerprint(files: VersionFiles): Promise<{ text: string; 
 }
 
 /**
- * Reads a version whole: its settings and its digest. Throws ModelFileError (a sentence for each fault) or OnnxFileError
- * on what the owner must mend, anything else on what the disk does.
+ * Reads a version whole: its settings and its digest. Throws ModelFileError (a sentence for each fault) on what the owner
+ * must mend, anything else on what the disk does.
  */
 export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   const file = await readConfig(files);
   const folder = resolve(files.modelPath, '..');
-  const onnx = await readOnnxFile(files.modelPath);
+  const onnx = await readOnnx(files.modelPath);
   // The name too: a prediction says which model and version made it, also when it comes from the cache.
   const name = `${files.model}/${files.version}`;
   const parts: [string, string][] = [
@@ -158,6 +168,26 @@ export async function readConfig(files: VersionFiles): Promise<ModelFile> {
   return merged;
 }
 
+const LFS_POINTER = 'version https://git-lfs';
+
+async function readOnnx(path: string): Promise<OnnxFile> {
+  try {
+    return await readOnnxFile(path);
+  } catch (error) {
+    if (!(error instanceof OnnxFileError)) throw error;
+    const start = await readStart(path, LFS_POINTER.length);
+    const why =
+      start === LFS_POINTER ? 'it is a pointer of Git LFS, and `git lfs pull` gets what it stands for' : error.message;
+    throw new ModelFileError([`model.onnx cannot be used: ${why}.`]);
+  }
+}
+
+async function readStart(path: string, bytes: number): Promise<string> {
+  let text = '';
+  for await (const chunk of createReadStream(path, { end: bytes - 1, encoding: 'latin1' })) text += chunk;
+  return text;
+}
+
 /** Where external data lies. Throws ModelFileError for a path that leaves the version's folder. */
 export function externalPath(folder: string, location: string): string {
   const path = resolve(folder, location);
@@ -182,6 +212,11 @@ async function foldersIn(dir: string): Promise<string[]> {
     if (entry.isDirectory() || linked) names.push(entry.name);
   }
   return names.sort();
+}
+
+/** Names of .onnx files, which are where somebody put a model by mistake. */
+async function onnxIn(dir: string): Promise<string[]> {
+  return (await namesIn(dir)).filter((name) => name.endsWith('.onnx') && !name.startsWith('.'));
 }
 
 async function namesIn(dir: string): Promise<string[]> {

@@ -109,19 +109,40 @@ export async function setServed(db: Db, tenant: string, model: string, served: b
   return rowCount ?? 0;
 }
 
-/** Points an alias at a version. Throws ApiError `version_not_found` when there is none, or it is retired. */
+/**
+ * Points an alias at a version. Throws ApiError: `version_not_found` when there is none, `conflict` when it is none that
+ * serves: whoever asks without a version would get nothing but errors from then on.
+ */
 export async function setAlias(db: Db, name: VersionName, alias: string): Promise<void> {
   const { tenant, model, version } = name;
   // The row lock holds off a retirement until the alias can be seen by it.
   const { rowCount } = await db.query(
     `INSERT INTO model_aliases (tenant, model, alias, version)
      SELECT tenant, model, $4, version FROM model_versions
-      WHERE tenant = $1 AND model = $2 AND version = $3 AND state <> 'retired'
+      WHERE tenant = $1 AND model = $2 AND version = $3 AND state IN ('loading', 'ready')
         FOR SHARE
      ON CONFLICT (tenant, model, alias) DO UPDATE SET version = excluded.version`,
     [tenant, model, version, alias],
   );
-  if (rowCount === 0) throw new ApiError('version_not_found', `Model '${model}' has no version '${version}' to serve.`);
+  if (rowCount === 0) throw await whyNotServed(db, name);
+}
+
+async function whyNotServed(db: Db, { tenant, model, version }: VersionName): Promise<ApiError> {
+  const { rows } = await db.query<{ version: string; state: VersionState; reason: string | null }>(
+    'SELECT version, state, reason FROM model_versions WHERE tenant = $1 AND model = $2',
+    [tenant, model],
+  );
+  if (rows.length === 0) return new ApiError('model_not_found', `There is no model '${model}'.`);
+  const found = rows.find((row) => row.version === version);
+  if (found) {
+    const why = found.reason ? `: ${found.reason}` : '.';
+    return new ApiError('conflict', `Version ${version} of '${model}' is ${found.state}${why}`);
+  }
+  const known = rows.map((row) => row.version).sort(compareVersions);
+  const shown = known.slice(-10).join(', ');
+  return new ApiError('version_not_found', `Model '${model}' has no version '${version}'; it has ${shown}.`, {
+    suggestions: known.slice(-10),
+  });
 }
 
 /** Whether there was such an alias. */
@@ -142,7 +163,7 @@ export async function retireVersion(pool: Pool, { tenant, model, version }: Vers
       'SELECT FROM model_versions WHERE tenant = $1 AND model = $2 AND version = $3 FOR UPDATE',
       name,
     );
-    if (rowCount === 0) throw new ApiError('version_not_found', `Model '${model}' has no version '${version}'.`);
+    if (rowCount === 0) throw await whyNotServed(db, { tenant, model, version });
     const { rows } = await db.query<{ alias: string }>(
       'SELECT alias FROM model_aliases WHERE tenant = $1 AND model = $2 AND version = $3 ORDER BY alias',
       name,

@@ -19,9 +19,12 @@ export function statusOf(error: ApiError): number {
   return status;
 }
 
-/** What is wrong in one text: faults have no field of their own there. */
+/** What is wrong in one text, with what came: faults have no field of their own there. */
 export function messageOf(error: ApiError): string {
   const [fault] = error.faults;
-  if (!fault || error.message.includes(fault.message)) return error.message;
-  return `${error.message} ${fault.message} (${fault.pointer})`;
+  if (!fault) return error.message;
+  const { message, pointer, got } = fault;
+  const at = pointer === '' ? '' : ` (${pointer})`;
+  const text = error.message.includes(message) ? error.message : `${error.message} ${message}${at}`;
+  return got === undefined || text.includes(got) ? text : `${text.replace(/\.$/, '')}; got ${got}.`;
 }

@@ -57,14 +57,17 @@ export function parseInfer(json: unknown, rest: Buffer, version: ModelVersion): 
     const faults = faultsOf(InferRequest, json, compiled.Errors(json) as Parameters<typeof faultsOf>[2]);
     throw new V2Error(400, summary(faults));
   }
+  for (const { name, parameters } of json.inputs) refuseExtensions('input', name, parameters);
   const tensors = tensorsOf(json.inputs, rest);
   const known = outputNames(version);
-  for (const { name } of json.outputs ?? [])
+  for (const { name, parameters } of json.outputs ?? []) {
+    refuseExtensions('output', name, parameters);
     if (!known.includes(name))
       throw new V2Error(
         400,
         `unexpected inference output '${name}' for model '${version.model}'; it has ${known.join(', ')}`,
       );
+  }
   const binary = json.parameters?.binary_data_output === true;
   return {
     id: json.id,
@@ -79,6 +82,13 @@ export function parseInfer(json: unknown, rest: Buffer, version: ModelVersion): 
     binary,
     waitS: waitOf(json.parameters),
   };
+}
+
+/** What asks for another answer than it would get, were it ignored as other unknown parameters are. */
+function refuseExtensions(what: string, name: string, parameters: Request['parameters']): void {
+  for (const extension of ['classification', 'shared_memory_region'])
+    if (parameters?.[extension] !== undefined)
+      throw new V2Error(400, `${what} '${name}': the parameter '${extension}' is of an extension that is not here`);
 }
 
 export const outputNames = (version: ModelVersion): string[] =>
@@ -160,4 +170,15 @@ function scheduling(parameters: Request['parameters']): Pick<PredictionBody, 'pr
 function waitOf(parameters: Request['parameters']): number {
   const micros = Number(parameters?.timeout ?? 0);
   return micros > 0 ? Math.min(WAIT_S, micros / 1e6) : WAIT_S;
+}
+
+/** A load that brings its own configuration or files asks for a model that is not the one in the folder. */
+export function refuseFiles(body: unknown): void {
+  const { parameters } = (body ?? {}) as { parameters?: Record<string, unknown> | null };
+  const other = Object.keys(parameters ?? {}).find((name) => name === 'config' || name.startsWith('file:'));
+  if (other !== undefined)
+    throw new V2Error(
+      400,
+      `the parameter '${other.slice(0, 100)}' is not here: models are loaded from the models folder`,
+    );
 }

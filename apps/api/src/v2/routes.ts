@@ -9,7 +9,7 @@ import { asApiError } from '../problems.ts';
 import type { Checks } from '../routes/operations.ts';
 import { tensorMetadata } from './datatypes.ts';
 import { messageOf, statusOf, V2Error } from './error.ts';
-import { HANDLER_INPUT, HANDLER_OUTPUT, type Infer, parseInfer } from './request.ts';
+import { HANDLER_INPUT, HANDLER_OUTPUT, type Infer, parseInfer, refuseFiles } from './request.ts';
 import { renderInfer } from './response.ts';
 import { Statistics } from './statistics.ts';
 import { splitBody } from './wire.ts';
@@ -22,6 +22,8 @@ export interface V2Means {
   /** Takes a model out of service, or back into it; false where there was nothing to do it with. */
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
   parseJson(text: string): unknown;
+  /** Longest JSON, bytes: parsing it holds the event loop. What goes beside it as bytes does not. */
+  jsonLimit: number;
 }
 
 const EXTENSIONS = ['binary_tensor_data', 'model_repository', 'statistics', 'schedule_policy'];
@@ -33,7 +35,11 @@ export function registerV2(app: FastifyInstance, means: V2Means): void {
 }
 
 function routes(app: FastifyInstance, means: V2Means): void {
-  const { catalog, predict, checks, tenantOf } = means;
+  const { catalog, predict, checks, tenantOf, jsonLimit } = means;
+  const parseJson = (text: string): unknown => {
+    if (text.length <= jsonLimit) return means.parseJson(text);
+    throw new V2Error(413, `the JSON has more than ${jsonLimit} bytes: send tensors of this size as binary data`);
+  };
   const statistics = new Statistics();
 
   app.removeAllContentTypeParsers();
@@ -72,6 +78,11 @@ function routes(app: FastifyInstance, means: V2Means): void {
   for (const path of ['/models/:model', '/models/:model/versions/:version']) {
     app.get(path, async (request) => {
       const version = await versionOf(request);
+      if (version.state === 'failed')
+        throw new ApiError(
+          'model_unavailable',
+          `Version ${version.version} of '${version.model}' failed: ${version.reason}`,
+        );
       const { versions } = await catalog.model(tenantOf(request), version.model);
       return metadata(version, versions);
     });
@@ -95,7 +106,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
   });
 
   app.post('/repository/index', async (request) => {
-    const { ready } = (bodyOf(request, means.parseJson) ?? {}) as { ready?: boolean };
+    const { ready } = (bodyOf(request, parseJson) ?? {}) as { ready?: boolean };
     const { models } = await catalog.models(tenantOf(request));
     return models.flatMap(({ versions }) =>
       versions
@@ -115,12 +126,19 @@ function routes(app: FastifyInstance, means: V2Means): void {
   ] as const) {
     app.post(`/repository/models/:model/${action}`, async (request, reply) => {
       const { model } = request.params as Params;
-      await catalog.model(tenantOf(request), model);
+      const { versions } = await catalog.model(tenantOf(request), model);
+      refuseFiles(bodyOf(request, parseJson));
       if (!(await means.setServed(tenantOf(request), model, served))) {
         const registered = await catalog.model(tenantOf(request), model);
         const serves = registered.defaultVersion !== null;
+        const states = versions.map(
+          ({ version, state, reason }) => `${version} is ${state}${reason ? `: ${reason}` : ''}`,
+        );
         if (serves !== served)
-          throw new V2Error(400, `failed to ${action} '${model}': no version of it is in a state for that`);
+          throw new V2Error(
+            400,
+            `failed to ${action} '${model}': no version of it is in a state for that; ${states.join('; ')}`,
+          );
       }
       catalog.changed();
       return reply.code(200).send();
@@ -134,7 +152,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
     const serving = await catalog.serving(tenant, model, version);
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const { json, rest } = splitBody(body, headerOf(request, 'inference-header-content-length'));
-    const asked = parseInfer(means.parseJson(json), rest, serving.version);
+    const asked = parseInfer(parseJson(json), rest, serving.version);
     const outcome = await predict({
       tenant,
       model,

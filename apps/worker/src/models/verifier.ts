@@ -74,6 +74,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
       const loaded = await load();
       let session = loaded.session;
       const signature = signatureOf(loaded, onnx);
+      refuseLabels(found, signature);
       const trial = await tryRows(found, signature, session);
       // A trial may have ended the engine: the rest needs one again.
       if (!engine?.alive) session = (await load()).session;
@@ -150,12 +151,34 @@ function reasonOf(error: unknown, found: FoundVersion): string {
   return `The model cannot be loaded: ${message}`;
 }
 
+/** Labels of an output that the model has not would be lost without a word. */
+function refuseLabels({ file }: FoundVersion, { outputs }: Signature): void {
+  const names = outputs.map(({ name }) => name);
+  const stray = Object.keys(file.labels ?? {}).find((name) => !names.includes(name));
+  if (stray !== undefined)
+    throw new RefusedModelError(
+      `model.json has labels of "${stray}", which is no output; there are ${names.join(', ')}.`,
+    );
+}
+
 /** onnxruntime's words without its source files, this machine's paths and what is said already; and short. */
 function plain(message: string, found: FoundVersion): string {
-  return message
+  const text = message
     .replaceAll(dirname(found.modelPath), found.version)
     .replace(/Load model from \S+ failed:\s*/, '')
     .replace(/\/\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])/, '')
     .replace(/\/\S+\.(?:cc|h):\d+ /, '')
-    .slice(0, 500);
+    .trim();
+  return (inFewWords(text) ?? text).slice(0, 500);
+}
+
+/** What most owners meet, and onnxruntime says in many words. */
+function inFewWords(text: string): string | undefined {
+  const opset = /Opset (\d+) is under development.*support for domain (\S+) is till opset (\d+)/s.exec(text);
+  if (opset)
+    return `it needs operator set ${opset[1]} of ${opset[2]}, and this onnxruntime has them up to ${opset[3]}.`;
+  const operator = /No Op registered for (\S+) with domain_version of (\d+)/.exec(text);
+  if (operator) return `its operator "${operator[1]}" is not in operator set ${operator[2]}, which it names.`;
+  const unknown = /Fatal error: (\S+)\(-?\d+\) is not a registered function\/op/.exec(text);
+  return unknown ? `its operator "${unknown[1]}" is none that this onnxruntime has.` : undefined;
 }

@@ -1,0 +1,85 @@
+/** `npm run models` as someone who has never used it: what it says to what it cannot do. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { onnxModel } from '../support/onnx-builder.ts';
+import { perceptron } from '../support/onnx-models.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+let dir = '';
+beforeAll(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), 'millrace-command-'));
+  await writeFile(path.join(dir, 'good.onnx'), perceptron());
+  const value = (name: string) => ({ name, dtype: 'float32' as const, shape: ['n', 2] });
+  const apart = onnxModel({
+    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+    inputs: [value('x')],
+    outputs: [value('y')],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location: 'w.bin' } }],
+  });
+  await writeFile(path.join(dir, 'apart.onnx'), apart);
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+interface Said {
+  code: number;
+  text: string;
+}
+
+/** Runs the command in `dir`/models, with `dir` for whatever it is to find servers in. */
+function models(...args: string[]): Promise<Said> {
+  const { PATH, HOME } = process.env;
+  const env = { PATH, HOME, MILLRACE_DIR: dir, MODELS_DIR: path.join(dir, 'models') };
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      ['scripts/run.mjs', 'scripts/models.ts', ...args],
+      { cwd: root, env },
+      (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), text: out + err }),
+    );
+  });
+}
+
+test.each<[string[], RegExp]>([
+  [[], /^usage: npm run models/],
+  [['lst'], /^There is no command 'lst'; did you mean list\?/],
+  [['list', 'more'], /^list takes 0 arguments, got 1: more/],
+  [['promote', 'm'], /^promote takes 2 arguments, got 1: m/],
+  [['add', 'FILE'], /^add needs --name/],
+  [['list', '--name', 'm'], /^list takes no --name/],
+  [['add', '--nam', 'm'], /^Unknown option '--nam'/],
+  [['add', 'none.onnx', '--name', 'm'], /^none\.onnx cannot be read \(ENOENT\)/],
+  [['add', 'x.onnx', '--name', 'Bad'], /^'Bad' is no name for a model/],
+  [['add', 'x.onnx', '--name', 'm', '--version', '../../out'], /^'\.\.\/\.\.\/out' is no name for a version/],
+])('%j is refused in a sentence', { timeout: 20_000 }, async (args, message) => {
+  const { code, text } = await models(...args);
+  expect(text).toMatch(message);
+  expect(text).not.toMatch(/^ {4}at /m);
+  expect(code).toBe(1);
+});
+
+test('help is no error', { timeout: 20_000 }, async () => {
+  expect(await models('--help')).toMatchObject({ code: 0, text: expect.stringMatching(/^usage: /) });
+});
+
+test('a file is added as the next version, with the data beside it, and checked by name', {
+  timeout: 60_000,
+}, async () => {
+  expect((await models('add', path.join(dir, 'apart.onnx'), '--name', 'm')).text).toMatch(
+    /"w\.bin", which is not beside/,
+  );
+  await writeFile(path.join(dir, 'w.bin'), Buffer.alloc(8));
+  for (const [file, version] of [
+    ['apart.onnx', '1'],
+    ['good.onnx', '2'],
+  ]) {
+    const added = await models('add', path.join(dir, file!), '--name', 'm');
+    expect(added).toMatchObject({ code: 0, text: expect.stringContaining(`m/${version}: good`) });
+  }
+  expect(await readdir(path.join(dir, 'models/m/1'))).toEqual(['model.onnx', 'w.bin']);
+  expect(await readdir(path.join(dir, 'models'))).toEqual(['m']);
+  expect(await models('check', 'm/2')).toMatchObject({ code: 0, text: expect.stringContaining('x float32[n, 2]') });
+  expect((await models('check', 'm/3')).text).toMatch(/no m\/3 in .* Did you mean m\/1, m\/2/);
+});
