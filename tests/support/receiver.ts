@@ -91,7 +91,8 @@ export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripM
       case 'switch':
         return void socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
       case 'interim':
-        return floodInterim(socket);
+        floodInterim(socket);
+        return;
       case 'flap':
         return void response.writeHead(id.endsWith('0') && first ? 500 : 200).end();
       case 'huge':
