@@ -8,14 +8,22 @@ const SYSTEM_LOOKUPS = 2;
 /** How long one family is waited for once the other has addresses (RFC 8305): some name servers never answer for AAAA. */
 const OTHER_FAMILY_MS = 50;
 
+export interface ResolveOptions {
+  timeoutMs?: number;
+  tries?: number;
+  /** Name servers, as `address:port`; those of the system if absent. */
+  servers?: readonly string[];
+}
+
 /**
  * Asks the name servers through c-ares, which waits on sockets; `dns.lookup` waits on a thread. Only names that they
  * do not know go to the system, for its hosts file and search domains, and only two at a time.
  */
-export function createResolve({ timeoutMs = 2_000, tries = 2 } = {}): Resolve {
+export function createResolve({ timeoutMs = 2_000, tries = 2, servers }: ResolveOptions = {}): Resolve {
   const gate = createGate(SYSTEM_LOOKUPS);
   return async (hostname) => {
     const resolver = new Resolver({ timeout: timeoutMs, tries });
+    if (servers) resolver.setServers(servers);
     const answers = await bothOrFirst(resolver.resolve4(hostname), resolver.resolve6(hostname));
     const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
     if (addresses.length > 0) return addresses.filter((address) => isIP(address) !== 0);

@@ -66,8 +66,8 @@ export function registerDeliveries(app: FastifyInstance, means: WebhookRouteMean
       endpoint: filterId(endpoint, '/endpoint'),
       statuses: status === undefined ? (['failed', 'canceled'] as const) : [status],
     };
-    const { count, destinations } = await fromStore('Postgres', redeliverRange(db, tenantOf(request), range, nowMs));
-    await timers.scheduleDeliveries(destinations);
+    const again = redeliverRange(db, tenantOf(request), range, nowMs, timers.scheduleDeliveries);
+    const count = await fromStore('Postgres', again);
     return reply.code(202).send({ redelivered: count });
   });
 }
