@@ -35,6 +35,8 @@ export interface WebhookBooks {
   check(asked: ReadonlyMap<number, string>, patienceMs: number): Promise<string[]>;
   /** From the end of a prediction, as the ledger has it, to the good receivers; of events made since a moment. */
   latencies(sinceMs?: number): Promise<Latencies>;
+  /** Predictions beyond the one that each question was answered with. */
+  unasked(asked: ReadonlyMap<number, string>): Promise<number>;
   /** Requests at all receivers, and those of them that a good one had had already. */
   counts(): { attempts: number; repeated: number };
   close(): Promise<void>;
@@ -45,6 +47,8 @@ interface EventRow {
   prediction: string;
   type: string;
   status: string;
+  /** The address that the prediction itself named. */
+  own: string | null;
   sequence: number;
   createdAt: number;
 }
@@ -89,30 +93,34 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
 
   const events = () =>
     stage.sql<EventRow>(
-      `SELECT e.id::text, e.prediction::text, e.type, p.status, e.sequence::int, e.created_at::float8 AS "createdAt"
+      `SELECT e.id::text, e.prediction::text, e.type, p.status, p.options->'webhook'->>'url' AS own, e.sequence::int, e.created_at::float8 AS "createdAt"
          FROM events e LEFT JOIN predictions p ON p.id = e.prediction WHERE e.prediction IS NOT NULL ORDER BY e.sequence`,
     );
   const idsAt = (path: string) => new Set(receiver.at(path).map(({ headers }) => headers['webhook-id'] as string));
 
   /** What did not come where it was to. */
-  function missing(rows: readonly EventRow[], asked: ReadonlyMap<number, string>): string[] {
+  function missing(rows: readonly EventRow[]): string[] {
     const lacking = [...GOOD, FLAPPING].flatMap((path) => {
       const got = idsAt(path);
       return rows.flatMap(({ id }) => (got.has(id) ? [] : [`${id} did not reach ${path}`]));
     });
-    const own = new Set(receiver.received.map(({ path }) => path).filter((path) => path.includes('/own')));
-    for (const n of asked.keys()) if (!own.has(ownPath(n))) lacking.push(`nothing reached ${ownPath(n)}`);
+    const arrived = new Set(
+      receiver.received.map(({ path, headers }) => `${receiver.url}${path} ${headers['webhook-id']}`),
+    );
+    for (const { id, own } of rows) {
+      if (own !== null && !arrived.has(`${own} ${id}`)) lacking.push(`${id} did not reach its own ${own}`);
+    }
     return lacking;
   }
 
   async function check(asked: ReadonlyMap<number, string>, patienceMs: number): Promise<string[]> {
     const deadline = performance.now() + patienceMs;
     let rows = await events();
-    let lacking = missing(rows, asked);
+    let lacking = missing(rows);
     while ((lacking.length > 0 || rows.length < asked.size) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 500));
       rows = await events();
-      lacking = missing(rows, asked);
+      lacking = missing(rows);
     }
     const problems = [...lacking];
     const byId = new Map(rows.map((row) => [row.id, row]));
@@ -133,10 +141,11 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
     for (const { path, headers, body } of receiver.received) {
       const { type, data } = JSON.parse(body) as { type: string; data: { id: string } };
       const event = byId.get(headers['webhook-id'] as string);
-      const n = /\/own(?:-|\?n=)(\d+)$/.exec(path)?.[1];
       const right = event?.prediction === data.id && event.type === type;
       if (!right) problems.push(`${path} got ${headers['webhook-id']}, which is no such event`);
-      if (n !== undefined && asked.get(Number(n)) !== data.id) problems.push(`${path} got the event of ${data.id}`);
+      if (path.includes('/own') && event?.own !== receiver.url + path) {
+        problems.push(`${path} got the event of ${data.id}, which named ${event?.own}`);
+      }
     }
     if (trap.connections() > 0) problems.push(`${trap.connections()} connections to where a redirect led`);
     const gone = await stage.sql<{ state: string }>('SELECT state FROM webhook_endpoints WHERE id = $1', [
@@ -165,6 +174,10 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
     addressOf: (n) => receiver.url + ownPath(n),
     check,
     latencies,
+    async unasked(asked) {
+      const answered = new Set(asked.values());
+      return (await events()).filter(({ prediction, own }) => own !== null && !answered.has(prediction)).length;
+    },
     counts: () => ({
       attempts: receiver.received.length,
       repeated: GOOD.reduce((sum, path) => sum + receiver.at(path).length - idsAt(path).size, 0),
