@@ -24,7 +24,8 @@ export interface PumpOptions<D> {
   groupOf?(delivery: D): string | undefined;
   /**
    * A lane that goes on failing rests after each attempt, so that it does not take the CPU from others: four times as
-   * long as the attempt took, since that grows as the CPU becomes scarce, within these bounds.
+   * long as the attempt took, since that grows as the CPU becomes scarce, and twice as long after each four failures in
+   * a row, within these bounds.
    */
   restMs: { least: number; most: number };
   /** Most deliveries in one claim. */
@@ -39,6 +40,8 @@ interface Lane<D> {
   running: number;
   /** Attempts that may be under way. */
   allowed: number;
+  /** In a row. */
+  failures: number;
   buffer: D[];
   /** There may be something due in Postgres that is not in the buffer. */
   more: boolean;
@@ -74,7 +77,15 @@ export class LanePump<D> {
     if (this.#closed) return;
     let lane = this.#lanes.get(name);
     if (!lane) {
-      const idle = { running: 0, allowed: this.#least, buffer: [], more: true, claiming: false, waiting: false };
+      const idle = {
+        running: 0,
+        allowed: this.#least,
+        failures: 0,
+        buffer: [],
+        more: true,
+        claiming: false,
+        waiting: false,
+      };
       lane = { name, group: undefined, ...idle };
       this.#lanes.set(name, lane);
     }
@@ -133,8 +144,8 @@ export class LanePump<D> {
 
   async #claim(lane: Lane<D>, pool: Pool): Promise<void> {
     const { claim, claimMost, groupOf, onError } = this.#options;
-    // Of a lane that does badly no more than can begin: the rest would be held, and renewed, for as long as it takes.
-    const limit = pool === 'prompt' ? claimMost : Math.max(1, Math.min(lane.allowed - lane.running, claimMost));
+    // Of a lane that hangs no more than can begin: the rest would be held, and renewed, for as long as it takes.
+    const limit = pool !== 'stuck' ? claimMost : Math.max(1, Math.min(lane.allowed - lane.running, claimMost));
     lane.claiming = true;
     lane.more = false;
     // With a slot in hand: what was claimed and then waits for one would not be held long enough.
@@ -177,6 +188,7 @@ export class LanePump<D> {
     for (const timer of timers) clearTimeout(timer);
     const tookMs = performance.now() - startedAt;
     this.#standings.tell(lane, tookMs > stuckMs ? 'stuck' : well && tookMs <= slowMs ? 'prompt' : 'suspect');
+    lane.failures = well ? 0 : lane.failures + 1;
     lane.allowed = well
       ? Math.min(lane.allowed + 1, this.#options.perLane)
       : Math.max(Math.floor(lane.allowed / 2), this.#least);
@@ -185,7 +197,8 @@ export class LanePump<D> {
     this.#serve(pool);
     if (began !== 'prompt' && !well && !this.#closed) {
       const { least, most } = this.#options.restMs;
-      await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(4 * tookMs, least), most)));
+      const restMs = Math.min(Math.max(4 * tookMs, least * 2 ** Math.floor(lane.failures / 4)), most);
+      await new Promise((resolve) => setTimeout(resolve, restMs));
     }
     lane.running--;
     this.#advance(lane);

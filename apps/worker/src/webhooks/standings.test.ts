@@ -60,7 +60,7 @@ describe('among lanes that do badly, the pump', () => {
     expect(running('host/well')).toBe(1);
   });
 
-  test('claims of a lane that does badly no more than it can begin', async () => {
+  test('claims of a lane that hangs no more than it can begin', async () => {
     const limits: number[] = [];
     const { add, endOne } = setUp({
       claim: async (lane, limit) => {
@@ -70,13 +70,30 @@ describe('among lanes that do badly, the pump', () => {
       claimMost: 4,
     });
     add('a', 0);
-    await settled();
-    for (let n = 0; n < 8; n++) {
+    for (let n = 0; n < 12; n++) {
+      await settled(5_001);
       endOne('a', false);
       await settled(50);
     }
     expect(limits[0]).toBe(4);
     expect(limits.at(-1)).toBe(1);
+  });
+
+  test('lets a lane rest longer the longer it fails, and not at all once it does well', async () => {
+    const { add, running, endOne } = setUp({ perLane: 1, restMs: { least: 50, most: 200 } });
+    add('a', 100);
+    await settled();
+    for (let n = 0; n < 12; n++) {
+      endOne('a', false);
+      await settled(200);
+    }
+    endOne('a', false);
+    await settled(199);
+    expect(running('a')).toBe(0);
+    await settled(1);
+    endOne('a', true);
+    await settled();
+    expect(running('a')).toBe(1);
   });
 
   test('lets a lane that goes on failing rest, and no other', async () => {
