@@ -92,12 +92,12 @@ function startKilling({ stage, servers, random }: Context) {
 export const webhookFaults: Fault[] = [
   {
     name: 'webhooks-beside-bad',
-    how: `events at 20 a second to three good receivers beside ones that do ${BAD.join(', ')}`,
+    how: `events at 40 a second to three good receivers beside ones that do ${BAD.join(', ')}`,
     stage,
     run: (context) =>
       withBooks(context, async (books) => {
         const { short, note, expect } = context;
-        const asked = await askAll(context, books, { total: short ? 300 : 1_200, perS: 20 });
+        const asked = await askAll(context, books, { total: short ? 300 : 1_200, perS: 40 });
         for (const problem of await books.check(asked, 60_000)) expect(false, problem);
         const seen = await books.latencies();
         note(`${seen.count} deliveries to good receivers after ${rounded(seen)}; ${books.counts().attempts} attempts`);
