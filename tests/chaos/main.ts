@@ -8,6 +8,7 @@ import { apiFaults } from './faults/api.ts';
 import { crowdFaults } from './faults/crowd.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { redisFaults } from './faults/redis.ts';
+import { webhookFaults } from './faults/webhooks.ts';
 import { workerFaults } from './faults/worker.ts';
 import { writeModels } from './models.ts';
 import { optionsOf } from './options.ts';
@@ -18,7 +19,14 @@ import { openStage } from './stage.ts';
 import { verify } from './verify.ts';
 
 const GOAL_RECOVERY_S = 5;
-const faults: readonly Fault[] = [...workerFaults, ...apiFaults, ...redisFaults, ...postgresFaults, ...crowdFaults];
+const faults: readonly Fault[] = [
+  ...workerFaults,
+  ...apiFaults,
+  ...redisFaults,
+  ...postgresFaults,
+  ...crowdFaults,
+  ...webhookFaults,
+];
 const options = optionsOf(process.argv.slice(2));
 const names = faults.map(({ name }) => name);
 const unknown = options.only.filter((name) => !names.includes(name));

@@ -33,13 +33,14 @@ const CHUNK = Buffer.alloc(65_536, 'x');
 /**
  * Paths: a status (`/200`, `/410`), `/redirect` (to `to`), `/busy` (429 with Retry-After: 7), `/hang`, `/drip` (a byte of
  * the header now and then), `/drip-body` (200, then the same), `/reset`, `/once` (200, and a reset to the next on the same
- * connection), `/huge` (200 and 1 GB), `/garbage`. What follows
- * a further slash tells paths of one behaviour apart.
+ * connection), `/huge` (200 and 1 GB), `/garbage`, `/switch` (to another protocol), `/interim` (replies 103 without end), `/flap`
+ * (500 to the first attempt of one event in sixteen). What follows a further slash tells paths of one behaviour apart.
  */
 export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripMs = 50 } = {}): Promise<Receiver> {
   const received: Received[] = [];
   const scripts = new Map<string, number[]>();
   const sockets = new Set<Socket>();
+  const seen = new Set<string>();
   const used = new WeakSet<Socket>();
   const timers = new Set<NodeJS.Timeout>();
   const waiters = new Set<() => void>();
@@ -56,11 +57,13 @@ export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripM
       const headers = request.headers as Record<string, string>;
       received.push({ path, headers, body: Buffer.concat(chunks).toString(), at: Date.now() });
       for (const waiter of waiters) waiter();
-      answer(path, response);
+      answer(path, response, headers['webhook-id'] ?? '');
     });
   });
 
-  function answer(path: string, response: http.ServerResponse): void {
+  function answer(path: string, response: http.ServerResponse, id: string): void {
+    const first = !seen.has(`${path} ${id}`);
+    seen.add(`${path} ${id}`);
     const socket = response.socket as Socket;
     const scripted = scripts.get(path)?.shift();
     const behaviour = scripted === undefined ? (path.split(/[/?]/)[1] ?? '') : String(scripted);
@@ -85,6 +88,13 @@ export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripM
         return void response.writeHead(200).end();
       case 'garbage':
         return void socket.end('\0\x01 this is not HTTP\r\n\r\n');
+      case 'switch':
+        return void socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+      case 'interim':
+        floodInterim(socket);
+        return;
+      case 'flap':
+        return void response.writeHead(id.endsWith('0') && first ? 500 : 200).end();
       case 'huge':
         response.writeHead(200, { 'content-length': 1_073_741_824 });
         flood(response, 16_384);
@@ -92,6 +102,11 @@ export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripM
       default:
         return void response.writeHead(Number(behaviour) || 200).end(`answered ${behaviour}`);
     }
+  }
+
+  function floodInterim(socket: Socket): void {
+    if (socket.destroyed) return;
+    socket.write('HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n'.repeat(100), () => floodInterim(socket));
   }
 
   function drip(socket: Socket, start: string): void {

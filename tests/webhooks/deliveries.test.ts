@@ -91,9 +91,15 @@ describe('deliveries', () => {
     [{}],
     [{ from: 'yesterday' }],
     [{ from: '2026-01-01' }],
+    [{ from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z' }],
     [{ from: '2026-01-01T00:00:00Z', status: 'delivered' }],
   ])('are not made again for %j', async (body) => {
     expect((await ask('POST', '/v1/webhook-deliveries/redeliver', body)).body.code).toBe('invalid_request');
+  });
+
+  test('are not made again of an endpoint that there is none of', async () => {
+    const range = { from: '2026-01-01T00:00:00Z', endpoint: '11111111-1111-4111-8111-111111111111' };
+    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', range)).body.code).toBe('endpoint_not_found');
   });
 });
 

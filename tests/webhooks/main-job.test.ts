@@ -71,6 +71,16 @@ describe('a prediction with a webhook', () => {
     expect(feed.events).toMatchObject([{ id: got!.headers['webhook-id'], data: { id: body.id } }]);
   });
 
+  test('is tested and has its secret rotated by clients that name a type for the body that they do not send', async () => {
+    const { body } = await millrace.ask('/v1/webhook-endpoints', { body: { url: `${receiver.url}/200/bare` } });
+    const headers = { 'content-type': 'application/json' };
+    for (const action of ['test', 'rotate-secret']) {
+      const { status } = await millrace.ask(`/v1/webhook-endpoints/${body.id}/${action}`, { method: 'POST', headers });
+      expect(status).toBeLessThan(300);
+    }
+    await receiver.until('/200/bare', 1);
+  });
+
   test('is refused for an event that there is none of', async () => {
     const { status, body } = await millrace.predict(MODEL, ask('/200/x', { events: ['prediction.exploded'] }));
     expect(status).toBe(400);

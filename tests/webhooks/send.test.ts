@@ -49,6 +49,14 @@ describe('an attempt at a receiver that', () => {
     expect((await send(`${receiver.url}/${status}`)).outcome).toMatchObject({ status });
   });
 
+  test.each([
+    ['switches protocols', 'switch', { status: 101 }],
+    ['sends interim replies without end', 'interim', { error: 'invalid_response' }],
+  ])('%s ends the attempt', async (_, path, outcome) => {
+    makeSender();
+    expect((await send(`${receiver.url}/${path}`)).outcome).toMatchObject(outcome);
+  });
+
   test('redirects is not followed', async () => {
     makeSender();
     const before = trap.connections();

@@ -95,7 +95,7 @@ export const WEBHOOK_OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: 'Deliver again what failed within a time',
     examples: { day: { from: '2026-01-31T00:00:00Z', to: '2026-02-01T00:00:00Z' } },
     answers: { 202: answer('Redelivered', 'How many are due now.') },
-    errors: ['store_unavailable'],
+    errors: ['endpoint_not_found', 'store_unavailable'],
   },
   'GET /v1/events': {
     id: 'listEvents',

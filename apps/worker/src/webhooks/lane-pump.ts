@@ -1,12 +1,13 @@
 /**
  * Who is attempted next. Each lane has at most `perLane` attempts under way, at first four: one more with each that goes
  * well, half as many with each that does not. All together have `total`. So that lanes that do not answer cannot hold
- * all of those, there are two pools of `total` slots: an attempt begins in the pool of its
- * lane, and one that takes longer than `slowMs` gives its slot in the pool of the prompt back. Its lane, and any whose
- * last attempt failed, then waits among its like until an attempt goes well.
+ * all of those, there are three pools of `total` slots: an attempt begins in the pool in which its lane stands, and one
+ * that takes longer than `slowMs`, and then `stuckMs`, gives its slot back and takes one of the next pool. Its lane
+ * then waits among its like until an attempt goes well.
  *
  *     wake ─► claim ─► buffer ─► slot ─► perform ─► next of this lane, or of one that waited
  */
+import { POOLS, type Pool, Standings } from './standings.ts';
 
 export interface PumpOptions<D> {
   /** Deliveries of the lane that are due, at most `limit`, held for this process for a while. */
@@ -18,9 +19,13 @@ export interface PumpOptions<D> {
   perLane: number;
   total: number;
   slowMs: number;
+  stuckMs: number;
+  /** The group of a delivery's lane, if it is in one (see Standings). */
+  groupOf?(delivery: D): string | undefined;
   /**
    * A lane that goes on failing rests after each attempt, so that it does not take the CPU from others: four times as
-   * long as the attempt took, since that grows as the CPU becomes scarce, within these bounds.
+   * long as the attempt took, since that grows as the CPU becomes scarce, and twice as long after each four failures in
+   * a row, within these bounds.
    */
   restMs: { least: number; most: number };
   /** Most deliveries in one claim. */
@@ -28,13 +33,15 @@ export interface PumpOptions<D> {
   onError(lane: string, error: unknown): void;
 }
 
-type Pool = 'prompt' | 'suspect';
-
 interface Lane<D> {
   name: string;
+  /** Known once something of it was claimed. */
+  group: string | undefined;
   running: number;
   /** Attempts that may be under way. */
   allowed: number;
+  /** In a row. */
+  failures: number;
   buffer: D[];
   /** There may be something due in Postgres that is not in the buffer. */
   more: boolean;
@@ -43,16 +50,14 @@ interface Lane<D> {
 }
 
 const LEAST_PER_LANE = 4;
-/** Suspects that are remembered while they have nothing to do. */
-const SUSPECTS_KEPT = 10_000;
 
 export class LanePump<D> {
   readonly #options: PumpOptions<D>;
   readonly #least: number;
   readonly #lanes = new Map<string, Lane<D>>();
-  readonly #suspects = new Set<string>();
-  readonly #used: Record<Pool, number> = { prompt: 0, suspect: 0 };
-  readonly #waiting: Record<Pool, Lane<D>[]> = { prompt: [], suspect: [] };
+  readonly #standings = new Standings();
+  readonly #used: Record<Pool, number> = { prompt: 0, suspect: 0, stuck: 0 };
+  readonly #waiting: Record<Pool, Lane<D>[]> = { prompt: [], suspect: [], stuck: [] };
   #attempts = 0;
   #closed = false;
   #idle: (() => void) | undefined;
@@ -72,7 +77,16 @@ export class LanePump<D> {
     if (this.#closed) return;
     let lane = this.#lanes.get(name);
     if (!lane) {
-      lane = { name, running: 0, allowed: this.#least, buffer: [], more: true, claiming: false, waiting: false };
+      const idle = {
+        running: 0,
+        allowed: this.#least,
+        failures: 0,
+        buffer: [],
+        more: true,
+        claiming: false,
+        waiting: false,
+      };
+      lane = { name, group: undefined, ...idle };
       this.#lanes.set(name, lane);
     }
     lane.more = true;
@@ -102,7 +116,7 @@ export class LanePump<D> {
   #advance(lane: Lane<D>, served = false): void {
     while (!this.#closed && lane.running < lane.allowed) {
       if (lane.buffer.length === 0 && (lane.claiming || !lane.more)) break;
-      const pool = this.#poolOf(lane);
+      const pool = this.#standings.of(lane);
       const mustWait = this.#used[pool] >= this.#options.total || (!served && this.#waiting[pool].length > 0);
       if (mustWait) {
         if (!lane.waiting) this.#waiting[pool].push(lane);
@@ -129,22 +143,25 @@ export class LanePump<D> {
   }
 
   async #claim(lane: Lane<D>, pool: Pool): Promise<void> {
-    const { claim, claimMost, onError } = this.#options;
+    const { claim, claimMost, groupOf, onError } = this.#options;
+    // Of a lane that hangs no more than can begin: the rest would be held, and renewed, for as long as it takes.
+    const limit = pool !== 'stuck' ? claimMost : Math.max(1, Math.min(lane.allowed - lane.running, claimMost));
     lane.claiming = true;
     lane.more = false;
     // With a slot in hand: what was claimed and then waits for one would not be held long enough.
     this.#used[pool]++;
     try {
-      const claimed = await claim(lane.name, claimMost);
+      const claimed = await claim(lane.name, limit);
       lane.buffer.push(...claimed);
-      if (claimed.length === claimMost) lane.more = true;
+      if (claimed[0] !== undefined) lane.group = groupOf?.(claimed[0]);
+      if (claimed.length === limit) lane.more = true;
     } catch (error) {
       // The next sweep wakes the lane again.
       onError(lane.name, error);
     } finally {
       lane.claiming = false;
       this.#used[pool]--;
-      this.#advance(lane, true);
+      this.#advance(lane, this.#standings.of(lane) === pool);
       this.#serve(pool);
       this.#idle?.();
     }
@@ -152,32 +169,36 @@ export class LanePump<D> {
 
   async #perform(lane: Lane<D>, began: Pool, delivery: D): Promise<void> {
     let pool = began;
-    const wasSuspect = began === 'suspect';
     lane.running++;
     this.#attempts++;
     this.#used[pool]++;
-    const timer = setTimeout(() => {
-      this.#suspect(lane.name, true);
-      if (pool === 'suspect') return;
-      this.#used.prompt--;
-      this.#used.suspect++;
-      pool = 'suspect';
-      this.#serve('prompt');
-    }, this.#options.slowMs);
+    const { slowMs, stuckMs } = this.#options;
+    const sink = (to: Pool) => {
+      this.#standings.tell(lane, to);
+      if (POOLS.indexOf(pool) >= POOLS.indexOf(to)) return;
+      const left = pool;
+      this.#used[left]--;
+      this.#used[to]++;
+      pool = to;
+      this.#serve(left);
+    };
+    const timers = [setTimeout(sink, slowMs, 'suspect'), setTimeout(sink, stuckMs, 'stuck')];
     const startedAt = performance.now();
     const well = await this.#options.perform(delivery);
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
     const tookMs = performance.now() - startedAt;
-    this.#suspect(lane.name, !well || tookMs > this.#options.slowMs);
+    this.#standings.tell(lane, tookMs > stuckMs ? 'stuck' : well && tookMs <= slowMs ? 'prompt' : 'suspect');
+    lane.failures = well ? 0 : lane.failures + 1;
     lane.allowed = well
       ? Math.min(lane.allowed + 1, this.#options.perLane)
       : Math.max(Math.floor(lane.allowed / 2), this.#least);
     this.#attempts--;
     this.#used[pool]--;
     this.#serve(pool);
-    if (wasSuspect && !well && !this.#closed) {
+    if (began !== 'prompt' && !well && !this.#closed) {
       const { least, most } = this.#options.restMs;
-      await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(4 * tookMs, least), most)));
+      const restMs = Math.min(Math.max(4 * tookMs, least * 2 ** Math.floor(lane.failures / 4)), most);
+      await new Promise((resolve) => setTimeout(resolve, restMs));
     }
     lane.running--;
     this.#advance(lane);
@@ -189,21 +210,8 @@ export class LanePump<D> {
       const lane = this.#waiting[pool].shift();
       if (!lane) return;
       lane.waiting = false;
-      this.#advance(lane, true);
-    }
-  }
-
-  #poolOf(lane: Lane<D>): Pool {
-    return this.#suspects.has(lane.name) ? 'suspect' : 'prompt';
-  }
-
-  #suspect(name: string, suspect: boolean): void {
-    this.#suspects.delete(name);
-    if (!suspect) return;
-    this.#suspects.add(name);
-    for (const oldest of this.#suspects) {
-      if (this.#suspects.size <= SUSPECTS_KEPT) break;
-      this.#suspects.delete(oldest);
+      // It may stand elsewhere by now, and then waits there as the others do.
+      this.#advance(lane, this.#standings.of(lane) === pool);
     }
   }
 }

@@ -13,8 +13,8 @@ export interface OutboxOptions {
 }
 
 /** How long a claim lasts unless renewed: so long do the deliveries of a worker that was killed wait for another. */
-export const HOLD_MS = 10_000;
-const RENEW_MS = 3_000;
+export const HOLD_MS = 4_000;
+const RENEW_MS = 1_000;
 const RETRY_MS = 250;
 /** Outcomes that may wait to be written before attempts wait for them. */
 const MAX_UNWRITTEN = 500;

@@ -36,7 +36,16 @@ export interface SenderOptions extends TargetRules {
 const MAX_REPLY_BYTES = 65_536;
 const HEAD_BYTES = 1_024;
 
+/** Interim replies (1xx) to one attempt; more are a flood, which costs CPU for as long as it may last. */
+const MAX_INTERIM = 16;
+
 class TimedOut extends Error {}
+class ConnectionClosed extends Error {
+  code = 'ECONNRESET';
+}
+class TooManyInterim extends Error {
+  code = 'HPE_TOO_MANY_INTERIM';
+}
 
 export function createSender(options: SenderOptions): Sender {
   const agents = createGuardedAgents(options);
@@ -60,7 +69,11 @@ export function createSender(options: SenderOptions): Sender {
         ended.removeEventListener('abort', stop);
         resolve(result);
       };
+      let told = false;
       const fail = (error: unknown) => {
+        // What becomes of the connection afterwards changes nothing.
+        if (told) return;
+        told = true;
         // The receiver closed an idle connection just as we wrote to it: it has seen nothing of this.
         if (request?.reusedSocket && !fresh && errorOf(error) === 'connection_reset') {
           ended.removeEventListener('abort', stop);
@@ -84,7 +97,21 @@ export function createSender(options: SenderOptions): Sender {
       }
       ended.addEventListener('abort', stop);
       request.on('error', fail);
+      // After all that it tells by other means; only when it told nothing, nobody else ends the attempt.
+      request.on('close', () => fail(new ConnectionClosed()));
+      // Without a listener Node drops the connection of who switches protocols, and tells of no error.
+      request.on('upgrade', (response, socket) => {
+        told = true;
+        socket.destroy();
+        finish({ outcome: { status: response.statusCode ?? 0 }, replyHead: '' });
+      });
+      let interim = 0;
+      request.on('information', () => {
+        interim += 1;
+        if (interim > MAX_INTERIM) request?.destroy(new TooManyInterim());
+      });
       request.on('response', (response) => {
+        told = true;
         const outcome: Outcome = { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] };
         void readHead(response, ended, options.replyMs ?? 2_000).then((replyHead) => finish({ outcome, replyHead }));
       });

@@ -1,5 +1,6 @@
 /** What came of attempts, written many at a time: the attempts themselves, their deliveries and their endpoints. */
 import { type Db, inTransaction, type Pool } from '@millrace/shared/db';
+import { cancelFirst, cancelRest } from '@millrace/shared/webhooks/cancel-pending';
 import { insertEndpointEvent } from '@millrace/shared/webhooks/endpoint-event';
 import { DISABLE_AFTER_MS, type DisableReason } from '@millrace/shared/webhooks/verdict';
 
@@ -57,10 +58,16 @@ export async function settle(pool: Pool, rows: readonly Settled[], nowMs: number
   const sorted = [...rows].sort((a, b) => (a.delivery < b.delivery ? -1 : 1));
   const disabling = disabledBy(sorted);
   if (disabling.length === 0) return write(pool, sorted, nowMs);
-  await inTransaction(pool, async (db) => {
+  const rest = await inTransaction(pool, async (db) => {
     await write(db, sorted, nowMs);
-    for (const [id, { disable: reason, at }] of disabling) await disable(db, id, reason, at, nowMs);
+    const more: string[] = [];
+    for (const [id, { disable: reason, at }] of disabling) {
+      if (await disable(db, id, reason, at, nowMs)) more.push(id);
+    }
+    return more;
   });
+  // Others' outcomes, which share this write, do not wait for it.
+  for (const id of rest) void cancelRest(pool, id, nowMs);
 }
 
 async function write(db: Db, rows: readonly Settled[], nowMs: number): Promise<void> {
@@ -114,26 +121,23 @@ const REASONS: Readonly<Record<DisableReason, string>> = {
 };
 
 /**
- * Disables an endpoint, cancels what it still had to get, and says so in the feed. Not when its owner changed it after
- * the attempt of `at` began: what that found may be mended.
+ * Disables an endpoint, cancels what it still had to get, and says so in the feed; whether more is left to cancel. Not
+ * when its owner changed it after the attempt of `at` began: what that found may be mended.
  */
-async function disable(db: Db, id: string, reason: DisableReason, at: number, nowMs: number): Promise<void> {
+async function disable(db: Db, id: string, reason: DisableReason, at: number, nowMs: number): Promise<boolean> {
   const { rows } = await db.query<{ tenant: string; url: string }>(
     `UPDATE webhook_endpoints SET state = 'disabled', reason = $2, updated_at = $3
       WHERE id = $1 AND state = 'enabled' AND ($4 OR failing_since <= $5) AND updated_at <= $6 RETURNING tenant, url`,
     [id, REASONS[reason], nowMs, reason === 'gone', nowMs - DISABLE_AFTER_MS, at],
   );
   const [endpoint] = rows;
-  if (!endpoint) return;
-  await db.query(
-    `UPDATE webhook_deliveries SET status = 'canceled', next_at = NULL, completed_at = $2
-      WHERE endpoint = $1 AND status = 'pending'`,
-    [id, nowMs],
-  );
+  if (!endpoint) return false;
+  const more = await cancelFirst(db, id, nowMs);
   const event = {
     tenant: endpoint.tenant,
     endpoint: { id, url: endpoint.url },
     type: 'webhook_endpoint.disabled',
   } as const;
   await insertEndpointEvent(db, { ...event, more: { reason: REASONS[reason] } }, nowMs);
+  return more;
 }

@@ -60,11 +60,19 @@ export interface Webhooks {
 
 /** An attempt that takes longer gives its slot back: half of the second within which a good receiver is to be reached. */
 const SLOW_MS = 500;
+/** One that takes longer is one of those that hang, and waits among them. */
+const STUCK_MS = 2_500;
 const REST_MS = { least: 50, most: 2_000 };
 const CLAIM_MOST = 32;
 const TIMER_CONCURRENCY = 16;
 /** What is overdue for less is on its way by its timer. */
 const OVERDUE_MS = 250;
+/**
+ * A job lasts no longer than it takes to wake its lane. The one of a worker that died keeps others of its name out until
+ * it is found to be stalled; BullMQ's half minute would leave the lane to the sweep for as long.
+ */
+const TIMER_LOCK_MS = 4_000;
+const TIMER_STALLED_MS = 2_000;
 const CLOSE_MS = 20_000;
 
 export function startWebhooks(means: WebhookMeans): Webhooks {
@@ -112,6 +120,9 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
     perLane: config.webhookPerEndpoint,
     total: config.webhookConcurrency,
     slowMs: SLOW_MS,
+    stuckMs: STUCK_MS,
+    // What predictions name is often an address for each of them.
+    groupOf: ({ endpoint, tenant, url }) => (endpoint === null ? `${tenant} ${hostOf(url)}` : undefined),
     restMs: REST_MS,
     claimMost: CLAIM_MOST,
     onError: (_lane, error) => failing('postgres', error),
@@ -123,6 +134,8 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
     concurrency: TIMER_CONCURRENCY,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
+    lockDuration: TIMER_LOCK_MS,
+    stalledInterval: TIMER_STALLED_MS,
     maxStalledCount: 1_000,
     skipVersionCheck: true,
   });
@@ -176,6 +189,8 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
     close: (deadlineMs = CLOSE_MS) => (closing ??= close(deadlineMs)),
   };
 }
+
+const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
 
 /** One line when a store fails, and no more for a while: an outage is one event, however many calls it breaks. */
 function createOutageLog(log: WebhookLog, quietMs = 10_000): (store: string, error: unknown) => void {

@@ -29,6 +29,7 @@ export function createWebhookCheck(
   now: () => number = Date.now,
 ): CheckWebhook {
   const rules = targetRules(config);
+  const expected = `an ${config.webhookHttp ? 'https or http' : 'https'} URL outside private networks`;
   const kept = new Map<string, { addresses: Promise<readonly string[]>; until: number }>();
 
   const resolveOnce: Resolve = (hostname) => {
@@ -48,7 +49,7 @@ export function createWebhookCheck(
     const checked: URL | TargetProblem = await checkTarget(text, rules, resolveOnce);
     if (checked instanceof URL) return;
     throw new ApiError('webhook_refused', checked.message, {
-      faults: [{ pointer: '/url', message: checked.message, expected: 'an https URL outside private networks' }],
+      faults: [{ pointer: '/url', message: checked.message, expected, got: text.slice(0, 200) }],
     });
   };
 }

@@ -19,7 +19,7 @@ export function filterId(text: string | undefined, pointer: string): string | nu
 /** Pages are continued after the last id of the page before. */
 export function cursorId(text: string | undefined): string | null {
   if (text === undefined) return null;
-  if (!UUID.test(text)) throw new ApiError('invalid_cursor', 'The cursor is not one of ours.');
+  if (!UUID.test(text)) throw invalidCursor('/cursor', text);
   return text.toLowerCase();
 }
 
@@ -27,7 +27,7 @@ export function cursorId(text: string | undefined): string | null {
 export function cursorSequence(text: string | undefined): number {
   if (text === undefined || text === '') return 0;
   const sequence = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(sequence)) throw new ApiError('invalid_cursor', 'The cursor is not one of ours.');
+  if (!Number.isSafeInteger(sequence)) throw invalidCursor('/after', text);
   return sequence;
 }
 
@@ -42,7 +42,14 @@ export function timeOf(text: string, pointer: string): number {
   return ms;
 }
 
-function invalid(pointer: string, message: string, expected: string, got: string): ApiError {
+function invalidCursor(pointer: string, got: string): ApiError {
+  const shown = got.slice(0, 100);
+  return new ApiError('invalid_cursor', `'${shown}' is not a cursor of ours: expected \`next\` of the page before.`, {
+    faults: [{ pointer, message: 'It is not a cursor of ours', expected: '`next` of the page before', got: shown }],
+  });
+}
+
+export function invalid(pointer: string, message: string, expected: string, got: string): ApiError {
   return new ApiError('invalid_request', `${pointer}: ${message}`, {
     faults: [{ pointer, message, expected, got: got.slice(0, 100) }],
   });

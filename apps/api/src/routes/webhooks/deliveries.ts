@@ -2,8 +2,9 @@
 import { ApiError } from '@millrace/shared/errors';
 import type { FastifyInstance } from 'fastify';
 import { fromStore } from '../../stores.ts';
-import { cursorId, filterId, idOf, timeOf } from './arguments.ts';
+import { cursorId, filterId, idOf, invalid, timeOf } from './arguments.ts';
 import { findDelivery, listAttempts, listDeliveries, redeliver, redeliverRange } from './delivery-table.ts';
+import { findEndpoint } from './endpoint-table.ts';
 import type { WebhookRouteMeans } from './means.ts';
 import { deliveryJson } from './render.ts';
 import { DeliveryQuery, IdParams, RedeliverRange } from './schemas.ts';
@@ -18,8 +19,8 @@ export function registerDeliveries(app: FastifyInstance, means: WebhookRouteMean
     const { status = null, endpoint, prediction, limit = 20, cursor } = request.query as DeliveryQuery;
     const filter = {
       status,
-      endpoint: filterId(endpoint, 'endpoint'),
-      prediction: filterId(prediction, 'prediction'),
+      endpoint: filterId(endpoint, '/endpoint'),
+      prediction: filterId(prediction, '/prediction'),
       limit: limit + 1,
       before: cursorId(cursor),
     };
@@ -66,8 +67,13 @@ export function registerDeliveries(app: FastifyInstance, means: WebhookRouteMean
       endpoint: filterId(endpoint, '/endpoint'),
       statuses: status === undefined ? (['failed', 'canceled'] as const) : [status],
     };
-    const { count, destinations } = await fromStore('Postgres', redeliverRange(db, tenantOf(request), range, nowMs));
-    await timers.scheduleDeliveries(destinations);
+    if (to !== undefined && range.toMs <= range.fromMs)
+      throw invalid('/to', 'It is not after `from`.', `a time after ${from}`, to);
+    const tenant = tenantOf(request);
+    if (range.endpoint !== null && !(await fromStore('Postgres', findEndpoint(db, tenant, range.endpoint))))
+      throw new ApiError('endpoint_not_found', `There is no webhook endpoint '${range.endpoint}'.`);
+    const again = redeliverRange(db, tenant, range, nowMs, timers.scheduleDeliveries);
+    const count = await fromStore('Postgres', again);
     return reply.code(202).send({ redelivered: count });
   });
 }

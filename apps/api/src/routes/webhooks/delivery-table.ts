@@ -39,11 +39,14 @@ export interface DeliveryFilter {
   before: string | null;
 }
 
+// Said in the statement itself, so that the index of what did not arrive can serve it.
+const UNDELIVERED = `AND status <> 'delivered'`;
+
 /** Newest first. */
 export async function listDeliveries(db: Db, tenant: string, filter: DeliveryFilter): Promise<Delivery[]> {
   const { rows } = await db.query<Delivery>(
     `SELECT ${COLUMNS} FROM webhook_deliveries
-      WHERE tenant = $1 AND ($2::text IS NULL OR status = $2) AND ($3::uuid IS NULL OR endpoint = $3)
+      WHERE tenant = $1 AND ($2::text IS NULL OR status = $2) ${(filter.status ?? 'delivered') === 'delivered' ? '' : UNDELIVERED} AND ($3::uuid IS NULL OR endpoint = $3)
         AND ($4::uuid IS NULL OR prediction = $4) AND ($5::uuid IS NULL OR id < $5)
       ORDER BY id DESC LIMIT $6`,
     [tenant, filter.status, filter.endpoint, filter.prediction, filter.before, filter.limit],
@@ -93,23 +96,53 @@ export interface RedeliveryRange {
   statuses: readonly Delivery['status'][];
 }
 
-/** The same for all that ended so in a time range: how many, and one for each destination. */
+/** Deliveries in one statement, of the second within which it must be over. */
+const REDELIVER_BATCH = 1_000;
+const NO_ID = '00000000-0000-0000-0000-000000000000';
+
+// The ids come as an array, so that each is looked up in its partition.
+const REDELIVER = `
+  WITH found AS (
+    SELECT id FROM webhook_deliveries
+     WHERE tenant = $1 AND id > $2 AND id >= $3 AND id < $4 AND ($5::uuid IS NULL OR endpoint = $5)
+       AND status = ANY ($6::text[]) ${UNDELIVERED} AND ${REACHABLE}
+     ORDER BY id LIMIT ${REDELIVER_BATCH}
+  ), again AS (
+    UPDATE webhook_deliveries SET ${AGAIN}, next_at = $7
+     WHERE id = ANY (ARRAY(SELECT id FROM found)) AND status = ANY ($6::text[])
+    RETURNING tenant, endpoint, url
+  )
+  SELECT (SELECT count(*) FROM again)::int AS count, (SELECT id FROM found ORDER BY id DESC LIMIT 1) AS last,
+         coalesce((SELECT json_agg(d) FROM (SELECT DISTINCT tenant, endpoint, url FROM again) d), '[]') AS destinations`;
+
+interface RedeliveredBatch {
+  count: number;
+  last: string | null;
+  destinations: Destination[];
+}
+
+/**
+ * The same for all that ended so in a time range: how many, and one for each destination. Each batch is committed by
+ * itself, so that however many there are none of it is in vain; asked for again, it goes on with what is left.
+ */
 export async function redeliverRange(
   db: Db,
   tenant: string,
   range: RedeliveryRange,
   nowMs: number,
-): Promise<{ count: number; destinations: Destination[] }> {
-  const { rows } = await db.query<Destination & { count: number }>(
-    `WITH again AS (
-       UPDATE webhook_deliveries SET ${AGAIN}, next_at = $6
-        WHERE tenant = $1 AND id >= $2 AND id < $3 AND ($4::uuid IS NULL OR endpoint = $4)
-          AND status = ANY ($5::text[]) AND ${REACHABLE}
-       RETURNING tenant, endpoint, url
-     ) SELECT tenant, endpoint, url, count(*)::int AS count FROM again GROUP BY tenant, endpoint, url`,
-    [tenant, idBoundAt(range.fromMs), idBoundAt(range.toMs), range.endpoint, range.statuses, nowMs],
-  );
-  return { count: rows.reduce((sum, { count }) => sum + count, 0), destinations: rows };
+  onBatch: (destinations: readonly Destination[]) => Promise<void>,
+): Promise<number> {
+  const [from, to] = [idBoundAt(range.fromMs), idBoundAt(range.toMs)];
+  let last: string | null = NO_ID;
+  let total = 0;
+  while (last !== null) {
+    const values: unknown[] = [tenant, last, from, to, range.endpoint, range.statuses, nowMs];
+    const batch: RedeliveredBatch | undefined = (await db.query<RedeliveredBatch>(REDELIVER, values)).rows[0];
+    last = batch?.last ?? null;
+    total += batch?.count ?? 0;
+    if (batch && batch.destinations.length > 0) await onBatch(batch.destinations);
+  }
+  return total;
 }
 
 /** Writes a test event of an endpoint, and its delivery. */

@@ -1,5 +1,6 @@
 /** Statements of the table `webhook_endpoints`, each within one tenant. */
 import { type Db, inTransaction, type Pool } from '@millrace/shared/db';
+import { cancelFirst, cancelRest } from '@millrace/shared/webhooks/cancel-pending';
 import { rotated, type StoredSecret } from '@millrace/shared/webhooks/secret';
 
 export interface Endpoint {
@@ -73,14 +74,15 @@ export async function listEndpoints(
 export type EndpointUpdate = Partial<EndpointFields> & { state?: 'enabled' | 'disabled' };
 
 /** Enabling forgets why it was disabled and since when it failed; disabling cancels what it still had to get. */
-export function updateEndpoint(
+export async function updateEndpoint(
   pool: Pool,
   tenant: string,
   id: string,
   changes: EndpointUpdate,
   nowMs: number,
 ): Promise<Endpoint | undefined> {
-  return inTransaction(pool, async (db) => {
+  let more = false;
+  const changed = await inTransaction(pool, async (db) => {
     const { rows } = await db.query<Endpoint>(
       `UPDATE webhook_endpoints SET
          url = coalesce($3, url), description = coalesce($4, description), events = coalesce($5, events),
@@ -99,26 +101,23 @@ export function updateEndpoint(
         nowMs,
       ],
     );
-    if (rows[0] && changes.state === 'disabled') await cancelPending(db, id, nowMs);
+    if (rows[0] && changes.state === 'disabled') more = await cancelFirst(db, id, nowMs);
     return rows[0];
   });
+  if (more) void cancelRest(pool, id, nowMs);
+  return changed;
 }
 
 /** Whether there was one. Its deliveries stay to be seen; those still pending are canceled. */
-export function deleteEndpoint(pool: Pool, tenant: string, id: string, nowMs: number): Promise<boolean> {
-  return inTransaction(pool, async (db) => {
+export async function deleteEndpoint(pool: Pool, tenant: string, id: string, nowMs: number): Promise<boolean> {
+  let more = false;
+  const removed = await inTransaction(pool, async (db) => {
     const { rowCount } = await db.query('DELETE FROM webhook_endpoints WHERE tenant = $1 AND id = $2', [tenant, id]);
-    if (rowCount === 1) await cancelPending(db, id, nowMs);
+    if (rowCount === 1) more = await cancelFirst(db, id, nowMs);
     return rowCount === 1;
   });
-}
-
-async function cancelPending(db: Db, id: string, nowMs: number): Promise<void> {
-  await db.query(
-    `UPDATE webhook_deliveries SET status = 'canceled', next_at = NULL, completed_at = $2
-      WHERE endpoint = $1 AND status = 'pending'`,
-    [id, nowMs],
-  );
+  if (more) void cancelRest(pool, id, nowMs);
+  return removed;
 }
 
 export interface RotationRequest {

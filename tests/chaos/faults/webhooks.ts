@@ -1,0 +1,132 @@
+/** Webhooks: every event reaches every good receiver, whatever the bad ones do and whatever is killed. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Context, Fault } from '../fault.ts';
+import { entry, type Question, quick } from '../models.ts';
+import { BAD, openBooks, type WebhookBooks } from '../webhook-books.ts';
+
+const stage = {
+  workers: 2,
+  env: { WEBHOOK_ALLOW_HTTP: 'true', WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8', MAX_ATTEMPTS: '20' },
+};
+const GOAL_P99_MS = 1_000;
+
+// Some fail, so that there are events of more than one type.
+const question = (n: number): Question => (n % 25 === 0 ? entry(5) : quick());
+
+/** Asks `total` questions, each with a webhook of its own, at so many a second; resolves to which prediction each became. */
+async function askAll(
+  { stage: { client }, expect }: Context,
+  books: WebhookBooks,
+  { total, perS }: { total: number; perS: number },
+): Promise<Map<number, string>> {
+  const asked = new Map<number, string>();
+  const startedAt = performance.now();
+  const clients = Array.from({ length: 16 }, async (_, first) => {
+    for (let n = first; n < total; n += 16) {
+      await delay(Math.max(0, startedAt + (1_000 * n) / perS - performance.now()));
+      // Asked again until it is answered: who does not know whether it was accepted cannot keep books.
+      const { entry, status, code } = await client.ask(question(n), {
+        mode: n % 2 === 0 ? 'async' : 'wait',
+        idempotencyKey: `webhook-${n}`,
+        body: { webhook: { url: books.addressOf(n) } },
+      });
+      if (entry?.id) asked.set(n, entry.id);
+      else expect(false, `question ${n} was answered ${status} ${code}`);
+    }
+  });
+  await Promise.all(clients);
+  return asked;
+}
+
+async function withBooks(context: Context, play: (books: WebhookBooks) => Promise<number | undefined>) {
+  const books = await openBooks(context.stage);
+  try {
+    return await play(books);
+  } finally {
+    await books.close();
+  }
+}
+
+const rounded = ({ p50, p99, most }: { p50: number; p99: number; most: number }): string =>
+  `p50 ${Math.round(p50)}, p99 ${Math.round(p99)}, most ${Math.round(most)} ms`;
+
+/** Kills and starts again, at random, until told to stop. */
+function startKilling({ stage, servers, random }: Context) {
+  const done: Record<string, number> = {};
+  let stopped = false;
+  const kills = {
+    worker: async () => {
+      const victim = stage.workers[Math.floor(random() * stage.workers.length)];
+      await victim?.kill();
+      await stage.startWorker();
+    },
+    Postgres: async () => {
+      await servers.postgres.kill();
+      await delay(random() * 1_500);
+      await servers.postgres.start();
+    },
+    Redis: async () => {
+      await servers.redis.kill();
+      await delay(random() * 1_500);
+      await servers.redis.start();
+    },
+  };
+  const names = ['worker', 'worker', 'Postgres', 'Redis'] as const;
+  const killing = (async () => {
+    while (!stopped) {
+      await delay(500 + random() * 4_000);
+      const name = names[Math.floor(random() * names.length)] as (typeof names)[number];
+      await kills[name]();
+      done[name] = (done[name] ?? 0) + 1;
+    }
+  })();
+  return {
+    async stop() {
+      stopped = true;
+      await killing;
+      return Object.entries(done).map(([name, times]) => `${name} ${times}`);
+    },
+  };
+}
+
+export const webhookFaults: Fault[] = [
+  {
+    name: 'webhooks-beside-bad',
+    how: `events at 40 a second to three good receivers beside ones that do ${BAD.join(', ')}`,
+    stage,
+    run: (context) =>
+      withBooks(context, async (books) => {
+        const { short, note, expect } = context;
+        const asked = await askAll(context, books, { total: short ? 300 : 1_200, perS: 40 });
+        for (const problem of await books.check(asked, 60_000)) expect(false, problem);
+        const seen = await books.latencies();
+        note(`${seen.count} deliveries to good receivers after ${rounded(seen)}; ${books.counts().attempts} attempts`);
+        expect(seen.p99 < GOAL_P99_MS, `the p99 of delivery is ${Math.round(seen.p99)} ms`);
+        return undefined;
+      }),
+  },
+  {
+    name: 'webhooks-killed',
+    how: `10,000 predictions with webhooks (500 in the short form), good and bad receivers, while workers, Postgres and Redis are killed at random`,
+    stage,
+    run: (context) =>
+      withBooks(context, async (books) => {
+        const { short, note, expect } = context;
+        const killing = startKilling(context);
+        const asked = await askAll(context, books, { total: short ? 500 : 10_000, perS: 40 });
+        const kills = await killing.stop();
+        const healedAt = performance.now();
+        // A delivery whose first two attempts failed has its next after five minutes.
+        for (const problem of await books.check(asked, 400_000)) expect(false, problem);
+        const afterS = (performance.now() - healedAt) / 1_000;
+        const { attempts, repeated } = books.counts();
+        const seen = await books.latencies();
+        const unasked = await books.unasked(asked);
+        note(`${kills.join(', ')} killed; ${asked.size} events, ${attempts} attempts`);
+        note(`of ${seen.count} deliveries to good receivers none was lost, ${repeated} came again, ${rounded(seen)}`);
+        note(`the last arrived ${afterS.toFixed(1)} s after the last kill`);
+        if (unasked > 0) note(`${unasked} of the keys asked again after an error made another prediction`);
+        return undefined;
+      }),
+  },
+];

@@ -1,0 +1,69 @@
+/** More deliveries than one statement deals with: what is asked of all of them is done to all of them. */
+import { describe, expect, test } from 'vitest';
+import { overdueLanes } from '../../apps/worker/src/webhooks/claim.ts';
+import { useWebhookApi } from './webhook-api.ts';
+
+const MANY = 2_500;
+const api = useWebhookApi();
+
+/** Writes deliveries, due at a time that is far away unless another is said. */
+async function fill(endpoint: string, status: string, { count = MANY, nextAt = 9_000_000_000_000 } = {}) {
+  await api.started.db.query(
+    `INSERT INTO webhook_deliveries (id, tenant, event, endpoint, url, type, status, next_at, created_at)
+     SELECT millrace_uuid7($5), 'default', gen_random_uuid(), $1, 'https://x.example/', 'prediction.failed', $2,
+            CASE WHEN $2 = 'pending' THEN $4::bigint END, $5
+       FROM generate_series(1, $3)`,
+    [endpoint, status, count, nextAt, Date.now()],
+  );
+}
+
+async function countsOf(endpoint: string): Promise<Record<string, number>> {
+  const { rows } = await api.started.db.query<{ status: string; count: number }>(
+    'SELECT status, count(*)::int AS count FROM webhook_deliveries WHERE endpoint = $1 GROUP BY status',
+    [endpoint],
+  );
+  return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
+}
+
+const patience = { timeout: 20_000, interval: 100 };
+
+describe('of very many deliveries', () => {
+  test('all that wait are canceled with their endpoint, disabled or removed', async () => {
+    const [disabled, removed] = [await api.register('/200/disabled'), await api.register('/200/removed')];
+    await fill(disabled.id, 'pending');
+    await fill(removed.id, 'pending');
+    const changed = await api.ask('PATCH', `/v1/webhook-endpoints/${disabled.id}`, { state: 'disabled' });
+    expect(changed.status).toBe(200);
+    expect((await api.ask('DELETE', `/v1/webhook-endpoints/${removed.id}`)).status).toBe(204);
+    await expect.poll(() => countsOf(disabled.id), patience).toEqual({ canceled: MANY });
+    await expect.poll(() => countsOf(removed.id), patience).toEqual({ canceled: MANY });
+  });
+
+  test('all that wait are canceled when a 410 disables their endpoint', async () => {
+    const gone = await api.register('/410/many');
+    await fill(gone.id, 'pending');
+    await api.ask('POST', `/v1/webhook-endpoints/${gone.id}/test`);
+    await expect.poll(() => countsOf(gone.id), patience).toEqual({ canceled: MANY, failed: 1 });
+  });
+
+  test('all that failed are delivered again when a range is asked for, and counted', async () => {
+    const again = await api.register('/200/again');
+    await fill(again.id, 'failed');
+    await fill(again.id, 'delivered', { count: 3 });
+    const range = { from: new Date(Date.now() - 60_000).toISOString(), endpoint: again.id };
+    const { status, body } = await api.ask('POST', '/v1/webhook-deliveries/redeliver', range);
+    expect(status).toBe(202);
+    expect(body).toEqual({ redelivered: MANY });
+    expect(await api.ask('POST', '/v1/webhook-deliveries/redeliver', range)).toMatchObject({
+      body: { redelivered: 0 },
+    });
+  });
+
+  test('those of one lane do not hide another from the sweep', async () => {
+    const [crowded, lonely] = [await api.register('/200/crowded'), await api.register('/200/lonely')];
+    await api.started.webhooks.close();
+    await fill(crowded.id, 'pending', { nextAt: 1 });
+    await fill(lonely.id, 'pending', { count: 1, nextAt: 2 });
+    expect(await overdueLanes(api.started.db, Date.now())).toEqual(expect.arrayContaining([crowded.id, lonely.id]));
+  });
+});
