@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { Config } from '@millrace/shared/config';
 import type { Logger } from 'pino';
-import { EngineError } from './engine.ts';
+import { EngineError, EngineStartError } from './engine-error.ts';
 import { EngineSeat, LoadError } from './engine-seat.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
 import type { LoadedVersion, RowResult } from './loaded-version.ts';
@@ -11,8 +11,8 @@ export interface EnginePool {
   /**
    * A result for each row (canonical JSON texts), in order. Rows beyond the version's maxBatch go in several calls. A
    * call that fails is halved until the poisonous rows stand alone; one past timeoutMs, or that ends its engine, is
-   * run again row by row on a fresh engine. Rejects only if no engine can be had, or `signal` is aborted: an abort
-   * kills the engine in mid-run.
+   * run again row by row on a fresh engine, and a row alone that ended its engine once more before it is to blame.
+   * Rejects only if no engine can be had, or `signal` is aborted: an abort kills the engine in mid-run.
    */
   run(version: LoadedVersion, rows: readonly string[], signal?: AbortSignal): Promise<RowResult[]>;
   /** Runs that can begin at once. */
@@ -65,6 +65,11 @@ export function createEnginePool(options: PoolOptions): EnginePool {
 
 // An engine that ends because of another run is no fault of this one; that many in a row are the pool's.
 const LOST_RETRIES = 20;
+// The first load of a file, with limits, has shown that it can be loaded: what ended this one was most likely something
+// else (the kernel short of memory, a signal, an engine full of other models).
+const LOADS = 4;
+// Likewise a row alone in its engine: on a fresh one it is run once more.
+const DEATHS_ALONE = 2;
 
 class Pool implements EnginePool {
   readonly #seats: EngineSeat[];
@@ -167,7 +172,10 @@ class Pool implements EnginePool {
     rows: readonly string[],
     signal: AbortSignal | undefined,
   ): Promise<Attempt> {
-    for (let lost = 0; ; lost++) {
+    let lost = 0;
+    let loads = 0;
+    let deaths = 0;
+    for (;;) {
       signal?.throwIfAborted();
       try {
         const { outputs, inferenceMs } = await seat.run(version, rows);
@@ -176,10 +184,15 @@ class Pool implements EnginePool {
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
         signal?.throwIfAborted();
+        if (error instanceof EngineStartError && error.kind === 'failed') throw error;
         if (error.kind === 'lost') {
-          if (this.#closed || lost >= LOST_RETRIES) throw error;
+          lost += 1;
+          if (this.#closed || lost > LOST_RETRIES) throw error;
           continue;
         }
+        if (error instanceof LoadError) loads += error.kind === 'failed' ? LOADS : 1;
+        else deaths += error.kind === 'died' && rows.length === 1 ? 1 : DEATHS_ALONE;
+        if (!this.#closed && loads < LOADS && deaths < DEATHS_ALONE) continue;
         this.#options.log.debug({ model: version.model, rows: rows.length, kind: error.kind }, 'run failed');
         return attemptOf(error);
       }
@@ -189,8 +202,8 @@ class Pool implements EnginePool {
 
 function attemptOf(error: EngineError): Attempt {
   const detail = error.message;
+  if (error instanceof LoadError) return { kind: 'hopeless', detail };
   if (error.kind === 'timeout') return { kind: 'fatal', code: 'inference_timeout', detail };
   if (error.kind === 'died') return { kind: 'fatal', code: 'inference_failed', detail };
-  if (error instanceof LoadError) return { kind: 'hopeless', detail };
   return { kind: 'failed', detail };
 }

@@ -3,7 +3,8 @@
  * or has grown too large.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Engine, EngineError, type EngineOptions, type RunOutcome } from './engine.ts';
+import { Engine, type EngineOptions, type RunOutcome } from './engine.ts';
+import { EngineError } from './engine-error.ts';
 import type { LoadedVersion } from './loaded-version.ts';
 import { type LoadedSize, toUnload } from './memory-budget.ts';
 
@@ -30,7 +31,10 @@ interface Occupant {
 const BASE_BYTES = 100 * 1_048_576;
 const DRAIN_POLL_MS = 20;
 
-/** The version cannot be loaded: no row of it can be run, so that halving is of no use. */
+/**
+ * The version could not be loaded: no row of it can be run, so that halving is of no use. Of `kind` `failed` it never can
+ * be; of another its engine ended, and a fresh one may do better.
+ */
 export class LoadError extends EngineError {
   override name = 'LoadError';
 }
@@ -140,7 +144,7 @@ export class EngineSeat {
       (answer) => answer.session,
       (error: unknown) => {
         if (sessions.get(version.key) === session) sessions.delete(version.key);
-        const kind = error instanceof EngineError && error.kind === 'lost' ? 'lost' : 'failed';
+        const kind = error instanceof EngineError ? error.kind : 'failed';
         throw new LoadError(kind, `the model could not be loaded: ${(error as Error).message}`);
       },
     );

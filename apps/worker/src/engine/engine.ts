@@ -7,6 +7,7 @@ import { getCompileCacheDir } from 'node:module';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
+import { EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
 import {
   bytesFrame,
   DONE,
@@ -27,19 +28,7 @@ import {
 } from './frames.ts';
 import type { LoadAnswer, LoadRequest } from './loaded-version.ts';
 import type { ProbeQuestion } from './probe.ts';
-import { residentBytes } from './process-memory.ts';
-
-/** Why an engine did not answer. `lost`: it ended, and something else was to blame. */
-export type EngineErrorKind = 'failed' | 'timeout' | 'died' | 'lost';
-
-export class EngineError extends Error {
-  override name = 'EngineError';
-  readonly kind: EngineErrorKind;
-  constructor(kind: EngineErrorKind, detail: string) {
-    super(detail);
-    this.kind = kind;
-  }
-}
+import { isStopped, residentBytes } from './process-memory.ts';
 
 export interface EngineOptions {
   /** Threads of one operator. */
@@ -92,7 +81,9 @@ export class Engine {
     try {
       await engine.#ask(undefined, 0, START_TIMEOUT_MS);
     } catch (error) {
-      throw new Error('no engine could be started', { cause: error });
+      // One that was killed as it came up says nothing of the next.
+      const kind = (error as EngineError).kind === 'died' ? 'lost' : 'failed';
+      throw new EngineStartError(kind, 'no engine could be started', error);
     }
     return engine;
   }
@@ -109,8 +100,9 @@ export class Engine {
     this.#socket.on('data', (chunk: Buffer) => {
       for (const frame of this.#reader.push(chunk)) this.#settle(frame);
     });
+    // A pipe breaks when the engine ends with something unread in it: how it ended is the reason, which comes after.
     for (const stream of [this.#socket, this.#child.stdio[4] as Duplex])
-      stream.on('error', () => this.kill('its pipe broke'));
+      stream.on('error', () => this.#child.kill('SIGKILL'));
     for (const stream of [this.#child.stdout, this.#child.stderr]) this.#listen(stream as Readable);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.exited = promise;
@@ -197,8 +189,11 @@ export class Engine {
     clearTimeout(this.#timer);
     const head = this.#pending[0];
     if (head === undefined) return;
-    const say = `it took longer than ${head.timeoutMs} ms`;
-    this.#timer = setTimeout(() => this.kill(say, 'timeout'), head.timeoutMs);
+    this.#timer = setTimeout(() => {
+      // One that somebody has stopped would have answered nothing, whatever it was asked.
+      if (this.#child.pid !== undefined && isStopped(this.#child.pid)) this.kill('it was stopped');
+      else this.kill(`it took longer than ${head.timeoutMs} ms`, 'timeout');
+    }, head.timeoutMs);
   }
 
   #settle(frame: Frame): void {

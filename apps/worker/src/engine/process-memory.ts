@@ -1,5 +1,6 @@
-/** How much memory another process holds. */
+/** What can be told of another process from outside: how much memory it holds, and whether it was stopped. */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
@@ -16,5 +17,15 @@ export async function residentBytes(pid: number): Promise<number | undefined> {
     return Number(stdout.trim()) * 1024 || undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Whether a signal has stopped the process (SIGSTOP, a debugger), so that it can do nothing. False where that cannot be told. */
+export function isStopped(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return /^[Tt]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+  } catch {
+    return false;
   }
 }

@@ -11,7 +11,8 @@ import type { FoundVersion } from '@millrace/shared/model-folder';
 import { readOnnxFile } from '@millrace/shared/onnx-file';
 import type { ModelConfig } from '@millrace/shared/registry-types';
 import type { Logger } from 'pino';
-import { Engine, EngineError } from '../engine/engine.ts';
+import { Engine } from '../engine/engine.ts';
+import { EngineError } from '../engine/engine-error.ts';
 import type { Schemas } from '../engine/probe.ts';
 import { isCandidate, type TrialResult } from '../engine/row-trial.ts';
 import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './signature.ts';
@@ -31,7 +32,7 @@ interface Verified {
   rowTrial: string;
 }
 
-export type Verdict = { ok: true; verified: Verified } | { ok: false; reason: string };
+export type Verdict = { ok: true; verified: Verified } | { ok: false; reason: string; engineEnded?: boolean };
 
 /** Verifies one version after the other, in one engine for as long as that one is sound. */
 export interface Verifier {
@@ -46,6 +47,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
   const { memoryBytes, timeoutMs, log } = options;
   let engine: Engine | undefined;
   let queue: Promise<unknown> = Promise.resolve();
+  let closed = false;
 
   async function limited(): Promise<Engine> {
     if (engine?.alive) return engine;
@@ -86,8 +88,15 @@ export function createVerifier(options: VerifyOptions): Verifier {
       const { input: inputSchema, output: outputSchema } = schemas;
       return { ok: true, verified: { signature, config, inputSchema, outputSchema, rowTrial: trial.reason } };
     } catch (error) {
-      return { ok: false, reason: reasonOf(error, found) };
+      const engineEnded = error instanceof EngineError && (error.kind === 'died' || error.kind === 'lost');
+      return { ok: false, reason: reasonOf(error, found), engineEnded };
     }
+  }
+
+  /** What ended its engine is loaded once more, in a fresh one: a kill from outside must not condemn a version. */
+  async function verifyTwice(found: FoundVersion): Promise<Verdict> {
+    const verdict = await verify(found);
+    return !verdict.ok && verdict.engineEnded && !closed ? verify(found) : verdict;
   }
 
   async function tryRows(found: FoundVersion, { inputs, outputs }: Signature, session: number): Promise<TrialResult> {
@@ -120,11 +129,12 @@ export function createVerifier(options: VerifyOptions): Verifier {
 
   return {
     verify(found) {
-      const verdict = queue.then(() => verify(found));
+      const verdict = queue.then(() => verifyTwice(found));
       queue = verdict.catch(() => {});
       return verdict;
     },
     async close() {
+      closed = true;
       engine?.kill('the worker stops');
       await engine?.exited;
     },

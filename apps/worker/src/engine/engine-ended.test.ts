@@ -1,0 +1,81 @@
+/** Engines that end, or stand still, for reasons that are not the model's: nobody's prediction fails of it. */
+import { setImmediate as macrotask } from 'node:timers/promises';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { engineOptions, longRow, outputOf, versionFiles } from '../../../../tests/support/engine-versions.ts';
+import { spinner } from '../../../../tests/support/onnx-models.ts';
+import { createEnginePool, type EnginePool } from './engine-pool.ts';
+
+let versions: ReturnType<typeof versionFiles>;
+beforeAll(() => {
+  versions = versionFiles();
+});
+afterAll(() => versions.remove());
+
+/** A pool that tells the process of each engine as it comes up, before anything is loaded in it. */
+function watchedPool(onStarted: (pid: number) => void = () => {}): { pool: EnginePool; pids: number[] } {
+  const pids: number[] = [];
+  const write = (line: string) => {
+    const { msg, pid } = JSON.parse(line) as { msg: string; pid: number };
+    if (msg !== 'engine started') return;
+    pids.push(pid);
+    onStarted(pid);
+  };
+  const log = pino({ level: 'debug', base: null }, { write });
+  return { pool: createEnginePool(engineOptions({ log })), pids };
+}
+
+/** Ends an engine after it was given what it is asked next, and before it can answer that. */
+async function killUnderWay(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  await macrotask();
+  process.kill(pid, 'SIGKILL');
+}
+
+test('an engine that is killed while it loads fails nobody: the next one loads', async () => {
+  let kills = 0;
+  const { pool, pids } = watchedPool((pid) => {
+    kills += 1;
+    if (kills <= 2) void killUnderWay(pid);
+  });
+  const results = await pool.run(versions.versionOf(spinner()), [longRow(3), longRow(4)]);
+  expect(results.map((result) => outputOf(result).y?.data)).toEqual([[3], [4]]);
+  expect(pids).toHaveLength(3);
+  await pool.close(0);
+});
+
+test('a version whose every load ends its engine fails with the reason', async () => {
+  const { pool, pids } = watchedPool((pid) => void killUnderWay(pid));
+  const [result] = await pool.run(versions.versionOf(spinner()), [longRow(3)]);
+  expect(result).toMatchObject({
+    ok: false,
+    code: 'inference_failed',
+    detail: 'the model could not be loaded: the engine ended by SIGKILL',
+  });
+  expect(pids).toHaveLength(4);
+  await pool.close(0);
+});
+
+test('a row that is alone when its engine is killed is run again, and failed only if that ends one too', async () => {
+  const { pool, pids } = watchedPool();
+  const version = versions.versionOf(spinner());
+  await pool.warm(version);
+  const run = pool.run(version, [longRow(5)]);
+  await killUnderWay(pids[0]!);
+  expect(outputOf((await run)[0]!).y?.data).toEqual([5]);
+  expect(pids).toHaveLength(2);
+  await pool.close(0);
+});
+
+test.skipIf(process.platform !== 'linux')(
+  'an engine that somebody stopped is replaced, and its row answered by the next',
+  async () => {
+    const { pool, pids } = watchedPool();
+    const version = versions.versionOf(spinner(), { timeoutMs: 500 });
+    await pool.warm(version);
+    process.kill(pids[0]!, 'SIGSTOP');
+    expect(outputOf((await pool.run(version, [longRow(6)]))[0]!).y?.data).toEqual([6]);
+    expect(pids).toHaveLength(2);
+    await pool.close(0);
+  },
+);
