@@ -23,6 +23,10 @@ export interface Stage {
   /** Runs on a connection that goes past the proxy. */
   sql<T>(text: string, values?: unknown[]): Promise<T[]>;
   withRedis<T>(work: (redis: Redis) => Promise<T>): Promise<T>;
+  /** Resolves when every API serves every model. */
+  untilServed(): Promise<void>;
+  /** Puts right, after the ledger is checked, what the next stage needs as it was. */
+  atEnd(work: () => Promise<void>): void;
   close(): Promise<void>;
 }
 
@@ -61,6 +65,7 @@ export async function openStage(
   };
   const apis: Program[] = [];
   const workers: Program[] = [];
+  const ends: (() => Promise<void>)[] = [];
   const start = async (kind: 'api' | 'worker', list: Program[], more: Readonly<Record<string, string>> = {}) => {
     const program = await startProgram(kind, { ...servers, env: { ...env, ...more } });
     list.push(program);
@@ -95,8 +100,11 @@ export async function openStage(
         redis.disconnect();
       }
     },
+    untilServed: () => untilServed(stage),
+    atEnd: (work) => void ends.push(work),
     async close() {
       await Promise.allSettled([...apis, ...workers].map((program) => program.kill()));
+      for (const end of ends) await end();
       await asAdmin(servers.postgres.directUrl, `DROP DATABASE ${name} WITH (FORCE)`);
     },
   };

@@ -1,10 +1,17 @@
 /** What happens to Postgres: who waits for an answer goes on, and no promise is given that is not written. */
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { asAdmin } from '../../services/template.ts';
 import { type Context, type Fault, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';
 
-function ledgerAway(name: string, how: string, away: (context: Context) => Promise<() => Promise<void>>): Fault {
+/** `mayPromise`: what connections are left may still write, and a 202 is then as good as ever. */
+function ledgerAway(
+  name: string,
+  how: string,
+  away: (context: Context) => Promise<() => Promise<void>>,
+  mayPromise = false,
+): Fault {
   return {
     name,
     how,
@@ -23,9 +30,10 @@ function ledgerAway(name: string, how: string, away: (context: Context) => Promi
       const during = stage.client.replies.filter(({ atMs, tookMs }) => atMs - tookMs > from && atMs < until);
       const answered = during.filter(({ status }) => status === 200);
       const refused = during.filter(({ status }) => status === 503);
-      const rest = during.length - answered.length - refused.length;
+      const promised = mayPromise ? during.filter(({ status }) => status === 202).length : 0;
+      const rest = during.length - answered.length - refused.length - promised;
       note(
-        `meanwhile ${answered.length} answered, ${refused.length} refused with 503, the slowest in ${slowest(refused)} ms`,
+        `meanwhile ${answered.length} answered${mayPromise ? `, ${promised} promised` : ''}, ${refused.length} refused with 503, the slowest in ${slowest(refused)} ms`,
       );
       expect(answered.length > 0, 'callers who wait got no answers');
       expect(refused.length > 0, 'promises were given without a ledger');
@@ -57,4 +65,45 @@ export const postgresFaults: Fault[] = [
       await client.end();
     };
   }),
+  ledgerAway(
+    'ledger-read-only',
+    'Postgres takes no writes (default_transaction_read_only) for 4 s',
+    async (context) => {
+      const readOnly = async (value: string) => {
+        await asAdmin(context.servers.postgres.directUrl, `ALTER SYSTEM SET default_transaction_read_only = ${value}`);
+        await asAdmin(context.servers.postgres.directUrl, 'SELECT pg_reload_conf()');
+      };
+      await readOnly('on');
+      return () => readOnly('off');
+    },
+  ),
+  ledgerAway(
+    'postgres-full',
+    'its connections to Postgres ended and every one that can be had taken by others for 4 s',
+    async ({ stage, servers }) => {
+      const taken = await takeConnections(servers.postgres.directUrl, new URL(stage.databaseUrl).pathname.slice(1));
+      return async () => {
+        await Promise.all(taken.map((client) => client.end()));
+      };
+    },
+    true,
+  ),
 ];
+
+/** Ends the connections of a database and takes their places, until there is none to be had any more. */
+async function takeConnections(url: string, database: string): Promise<pg.Client[]> {
+  const taken: pg.Client[] = [];
+  let refused = 0;
+  while (refused < 3) {
+    const client = new pg.Client({ connectionString: url });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      taken.push(client);
+    } catch {
+      refused += 1;
+      await taken[0]?.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
+    }
+  }
+  return taken;
+}

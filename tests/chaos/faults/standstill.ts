@@ -1,0 +1,132 @@
+/** What stands still without ending, and clocks that do not agree. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Fault, slowest } from '../fault.ts';
+import { startLoad } from '../load.ts';
+import { nextNumber, quick, slow } from '../models.ts';
+
+const CLOCKS_DIFFER_S = 120;
+
+/** For NODE_OPTIONS: a process whose clock is off by so many seconds. */
+const clockOff = (seconds: number): string =>
+  `--import=data:text/javascript,${encodeURIComponent(
+    `const now=Date.now;Date.now=()=>now()+${seconds * 1_000};globalThis.Date=new Proxy(Date,{construct:(D,a)=>a.length?new D(...a):new D(now()+${seconds * 1_000})})`,
+  )}`;
+
+export const standstillFaults: Fault[] = [
+  {
+    name: 'engine-stopped',
+    how: 'SIGSTOP of the engines of a worker in mid-run, three times; nobody wakes them',
+    async run({ stage, random, note, expect }) {
+      const load = startLoad(stage.client, random, { question: () => slow(60) });
+      for (let n = 0; n < 3; n += 1) {
+        await delay(1_000 + random() * 500);
+        for (const pid of stage.workers[0]?.children() ?? []) process.kill(pid, 'SIGSTOP');
+        // Until a fresh one has answered something.
+        const { status } = await stage.client.ask(slow(5), { waitS: 40, timeoutMs: 45_000 });
+        expect(status === 200, `with its engines stopped, ${status}`);
+      }
+      const healedAt = Date.now();
+      await load.stop();
+      note(`the slowest answer took ${slowest(stage.client.replies)} ms`);
+      return healedAt;
+    },
+  },
+  {
+    name: 'api-stopped',
+    how: 'SIGSTOP of one of two APIs for 5 s under load, its clients asking again with their Idempotency-Key',
+    stage: { apis: 2 },
+    async run({ stage, random, note, expect }) {
+      let keys = 0;
+      const load = startLoad(stage.client, random, {
+        options: () => {
+          keys += 1;
+          return { mode: random() < 0.5 ? 'wait' : 'async', idempotencyKey: `s${nextNumber()}`, timeoutMs: 2_000 };
+        },
+      });
+      await delay(1_000);
+      const [stopped] = stage.apis;
+      stopped?.signal('SIGSTOP');
+      await delay(5_000);
+      stopped?.signal('SIGCONT');
+      const healedAt = Date.now();
+      await delay(1_000);
+      await load.stop();
+      const unsure = stage.client.replies.filter(({ status }) => status === 0).length;
+      const rows = await stage.sql<{ n: number }>(
+        `SELECT count(*)::int AS n FROM (SELECT FROM predictions WHERE idempotency_hash IS NOT NULL
+           GROUP BY idempotency_hash HAVING count(*) > 1) AS twice`,
+      );
+      note(`${unsure} requests given up by their clients, ${keys} keys`);
+      expect(rows[0]?.n === 0, `${rows[0]?.n} keys have more than one prediction`);
+      expect(stage.client.entries.length === keys, `${keys} keys, ${stage.client.entries.length} answers`);
+      return healedAt;
+    },
+  },
+  {
+    name: 'recorder-stopped',
+    how: 'SIGSTOP of one of two recorders for 6 s under load, so that the other takes over what it held',
+    stage: { workers: 1, env: { WORKER_ROLES: 'inference' } },
+    async run({ stage, random, note }) {
+      const first = await stage.startWorker({ WORKER_ROLES: 'recorder' });
+      const load = startLoad(stage.client, random);
+      await delay(1_000);
+      await stage.startWorker({ WORKER_ROLES: 'recorder' });
+      first.signal('SIGSTOP');
+      await delay(6_000);
+      first.signal('SIGCONT');
+      const healedAt = Date.now();
+      await delay(1_000);
+      await load.stop();
+      note(`${stage.client.entries.length} asked meanwhile`);
+      return healedAt;
+    },
+  },
+  {
+    name: 'clocks-differ',
+    how: `workers whose clocks are ${CLOCKS_DIFFER_S} s ahead of the API's and as much behind, one killed`,
+    stage: { workers: 0, apis: 0 },
+    async run({ stage, random, note, expect }) {
+      const ahead = await stage.startWorker({ NODE_OPTIONS: clockOff(CLOCKS_DIFFER_S) });
+      await stage.startWorker({ NODE_OPTIONS: clockOff(-CLOCKS_DIFFER_S) });
+      await stage.startApi();
+      await stage.untilServed();
+      const load = startLoad(stage.client, random);
+      await delay(3_000);
+      await ahead.kill();
+      const healedAt = Date.now();
+      await stage.startWorker({ NODE_OPTIONS: clockOff(CLOCKS_DIFFER_S) });
+      await delay(2_000);
+      await load.stop();
+      const bad = stage.client.replies.filter(({ status }) => status !== 200 && status !== 202);
+      note(`${stage.client.replies.length} requests, ${bad.length} failed`);
+      expect(bad.length === 0, `requests failed: ${JSON.stringify(stage.client.tally())}`);
+      return healedAt;
+    },
+  },
+  {
+    name: 'network-half-open',
+    how: 'connections to Redis and Postgres stay open and carry nothing for 5 s under load',
+    async run({ stage, servers, random, note, expect }) {
+      const proxies = [servers.redis.proxy, servers.cache.proxy, servers.postgres.proxy];
+      const load = startLoad(stage.client, random, {
+        options: () => ({ mode: random() < 0.5 ? 'wait' : 'async', waitS: 2 }),
+      });
+      await delay(1_000);
+      for (const proxy of proxies) proxy.behave({ stalled: true });
+      await delay(1_000);
+      const fresh = await Promise.all(Array.from({ length: 10 }, () => stage.client.ask(quick())));
+      await delay(4_000);
+      for (const proxy of proxies) proxy.behave({ stalled: false });
+      const healedAt = Date.now();
+      await delay(1_000);
+      await load.stop();
+      note(`10 asked meanwhile, refused within ${slowest(fresh)} ms`);
+      expect(
+        fresh.every(({ status }) => status === 503),
+        `not all got 503: ${JSON.stringify(fresh.map(({ status }) => status))}`,
+      );
+      expect(slowest(fresh) <= 1_000, `a 503 took ${slowest(fresh)} ms`);
+      return healedAt;
+    },
+  },
+];
