@@ -5,7 +5,8 @@ const MODEL = 'drug-interaction';
 export interface Tally {
   submitted: number;
   accepted: number;
-  refused: number;
+  /** How many were not taken, by status and code or by how the connection ended. */
+  refused: Record<string, number>;
   lost: string[];
   wrong: string[];
 }
@@ -27,7 +28,7 @@ export async function pairsOf(base: string): Promise<Pair[]> {
 export class LedgerClient {
   readonly #base: string;
   readonly #promised = new Map<string, Pair>();
-  readonly tally: Tally = { submitted: 0, accepted: 0, refused: 0, lost: [], wrong: [] };
+  readonly tally: Tally = { submitted: 0, accepted: 0, refused: {}, lost: [], wrong: [] };
 
   constructor(base: string) {
     this.#base = base;
@@ -47,17 +48,22 @@ export class LedgerClient {
             body: JSON.stringify({ input: pair }),
             signal: AbortSignal.timeout(10_000),
           });
-          const { id } = (await reply.json()) as { id?: string };
+          const { id, code } = (await reply.json()) as { id?: string; code?: string };
           if ((reply.status === 202 || reply.status === 200) && id) {
             this.tally.accepted += 1;
             this.#promised.set(id, pair);
-          } else this.tally.refused += 1;
-        } catch {
-          this.tally.refused += 1;
+          } else this.#refused(`${reply.status} ${code}`);
+        } catch (error) {
+          const { name, cause } = error as Error & { cause?: { code?: string } };
+          this.#refused(cause?.code ?? name);
         }
       }
     };
     await Promise.all(Array.from({ length: clients }, one));
+  }
+
+  #refused(why: string): void {
+    this.tally.refused[why] = (this.tally.refused[why] ?? 0) + 1;
   }
 
   /** Waits for each promise, and checks that its answer is about the pair that was asked. */

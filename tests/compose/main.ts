@@ -62,7 +62,9 @@ try {
   await load;
   await client.settle();
   const { submitted, accepted, refused, lost, wrong } = client.tally;
-  say(`submitted ${submitted}, accepted ${accepted}, refused ${refused}, lost ${lost.length}, wrong ${wrong.length}`);
+  say(
+    `submitted ${submitted}, accepted ${accepted}, refused ${JSON.stringify(refused)}, lost ${lost.length}, wrong ${wrong.length}`,
+  );
   for (const line of [...lost, ...wrong].slice(0, 10)) say(`  ${line}`);
   failed = lost.length > 0 || wrong.length > 0 || accepted === 0;
 } catch (error) {

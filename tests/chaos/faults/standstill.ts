@@ -83,19 +83,22 @@ export const standstillFaults: Fault[] = [
   },
   {
     name: 'clocks-differ',
-    how: `workers whose clocks are ${CLOCKS_DIFFER_S} s ahead of the API's and as much behind, one killed`,
+    how: `workers whose clocks are ${CLOCKS_DIFFER_S} s ahead of the API's and as much behind; of two ahead one is stopped and one killed`,
     stage: { workers: 0, apis: 0 },
     async run({ stage, random, note, expect }) {
-      const ahead = await stage.startWorker({ NODE_OPTIONS: clockOff(CLOCKS_DIFFER_S) });
+      const ahead = { NODE_OPTIONS: clockOff(CLOCKS_DIFFER_S) };
+      const stopped = await stage.startWorker(ahead);
+      const killed = await stage.startWorker(ahead);
       await stage.startWorker({ NODE_OPTIONS: clockOff(-CLOCKS_DIFFER_S) });
       await stage.startApi();
       await stage.untilServed();
-      const load = startLoad(stage.client, random);
-      await delay(3_000);
-      await ahead.kill();
-      const healedAt = Date.now();
-      await stage.startWorker({ NODE_OPTIONS: clockOff(CLOCKS_DIFFER_S) });
+      const load = startLoad(stage.client, random, { clients: 24, question: () => slow(40) });
       await delay(2_000);
+      await stopped.stop();
+      await delay(1_000);
+      await killed.kill();
+      const healedAt = Date.now();
+      await delay(1_000);
       await load.stop();
       const bad = stage.client.replies.filter(({ status }) => status !== 200 && status !== 202);
       note(`${stage.client.replies.length} requests, ${bad.length} failed`);
