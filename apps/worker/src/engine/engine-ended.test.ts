@@ -79,3 +79,16 @@ test.skipIf(process.platform !== 'linux')(
     await pool.close(0);
   },
 );
+
+test('a worker that stood still itself blames no row for the time that has passed', async () => {
+  const { pool, pids } = watchedPool();
+  const version = versions.versionOf(spinner(), { timeoutMs: 1_000 });
+  await pool.warm(version);
+  const run = pool.run(version, [longRow(7)]);
+  await macrotask();
+  // Nothing of this process runs meanwhile, as under SIGSTOP.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
+  expect(outputOf((await run)[0]!).y?.data).toEqual([7]);
+  expect(pids).toHaveLength(1);
+  await pool.close(0);
+});

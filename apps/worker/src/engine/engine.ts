@@ -58,6 +58,8 @@ const START_TIMEOUT_MS = 30_000;
 // Often enough to catch a run that takes a gigabyte a second before the machine is full.
 const MEMORY_CHECK_MS = 50;
 const OUTPUT_KEPT = 4_096;
+/** A timer that comes later than this tells of the worker, not of the engine. */
+const LATE_MS = 500;
 
 export class Engine {
   readonly #child: ChildProcess;
@@ -189,7 +191,10 @@ export class Engine {
     clearTimeout(this.#timer);
     const head = this.#pending[0];
     if (head === undefined) return;
+    const due = performance.now() + head.timeoutMs;
     this.#timer = setTimeout(() => {
+      // This process stood still itself (SIGSTOP, a starved machine): the answer may have come, and was not read yet.
+      if (performance.now() > due + LATE_MS) return this.#startClock();
       // One that somebody has stopped would have answered nothing, whatever it was asked.
       if (this.#child.pid !== undefined && isStopped(this.#child.pid)) this.kill('it was stopped');
       else this.kill(`it took longer than ${head.timeoutMs} ms`, 'timeout');
