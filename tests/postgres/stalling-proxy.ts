@@ -5,19 +5,23 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export async function startStallingProxy(databaseUrl: string) {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
+  const answers = new Set<Socket>();
   let stalled = false;
+  let silent = false;
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
+    answers.add(upstream);
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
     ] as const) {
       sockets.add(from);
-      if (stalled) from.pause();
       from.on('data', (bytes) => to.write(bytes));
+      if (stalled || (silent && from === upstream)) from.pause();
       from.on('error', () => {});
       from.on('close', () => {
         sockets.delete(from);
+        answers.delete(from);
         to.destroy();
       });
     }
@@ -31,8 +35,14 @@ export async function startStallingProxy(databaseUrl: string) {
       stalled = true;
       for (const socket of sockets) socket.pause();
     },
+    /** It hears and does what it is asked, and nobody hears of it. */
+    stallAnswers() {
+      silent = true;
+      for (const socket of answers) socket.pause();
+    },
     resume() {
       stalled = false;
+      silent = false;
       for (const socket of sockets) socket.resume();
     },
     cut() {

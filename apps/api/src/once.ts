@@ -4,7 +4,7 @@ import type { Ask } from './ask.ts';
 import type { Finder, Found } from './finder.ts';
 import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency.ts';
 import type { Outcome } from './predict.ts';
-import { fromStore } from './stores.ts';
+import { fromStore, Undecided } from './stores.ts';
 
 /** How long a request with another's idempotency key looks for that one's prediction before it says so or takes over. */
 const CLAIM_PATIENCE_MS = 2_000;
@@ -60,6 +60,8 @@ export function createOnce({ idempotency, finder }: { idempotency: Idempotency; 
     try {
       return await begin(ask);
     } catch (error) {
+      // Kept for whoever repeats the request: a promise that was committed late is found under it, and is the only one.
+      if (error instanceof Undecided) throw error;
       const released = idempotency.release(tenant, key, ask.id).catch(() => {});
       // A Redis that has just not answered is not waited for a second time.
       if (!(error instanceof ApiError && error.code === 'store_unavailable')) await released;

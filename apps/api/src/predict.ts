@@ -23,7 +23,7 @@ import type { NearResults } from './near-results.ts';
 import { createOnce } from './once.ts';
 import { planOf } from './plan.ts';
 import type { Remembered } from './remembered.ts';
-import { fromStore } from './stores.ts';
+import { committed, fromStore } from './stores.ts';
 import type { SubmitResult, Submitter } from './submitter.ts';
 
 export type Outcome =
@@ -209,7 +209,7 @@ export function createPredict(means: PredictMeans): Predict {
   /** For a caller that does not wait: the ledger first. From its commit on it is promised, whatever Redis does. */
   async function promise(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
     if (!finder.redisReady()) throw redisAway();
-    await fromStore('Postgres', means.promise(promiseRow(ask, item)));
+    await committed(means.promise(promiseRow(ask, item)));
     let result: SubmitResult | undefined;
     try {
       result = await submit(ask, item);

@@ -1,5 +1,11 @@
 /** Turns the failures of Redis and Postgres into the one error that a caller can do something about. */
 import { ApiError } from '@millrace/shared/errors';
+import { GroupCommitFull } from '@millrace/shared/group-commit';
+
+/** The call may have worked all the same: whoever tries again must do so under the same id. */
+export class Undecided extends ApiError {
+  override name = 'Undecided';
+}
 
 /** Awaits a call to a store; whatever it throws becomes `store_unavailable`, with the cause for the log. */
 export async function fromStore<T>(name: 'Redis' | 'Postgres', call: Promise<T>): Promise<T> {
@@ -8,6 +14,19 @@ export async function fromStore<T>(name: 'Redis' | 'Postgres', call: Promise<T>)
   } catch (error) {
     if (error instanceof ApiError) throw error;
     throw new ApiError('store_unavailable', `${name} does not answer; nothing was accepted.`, {
+      retryAfterS: 1,
+      cause: error,
+    });
+  }
+}
+
+/** As `fromStore` for the commit of a promise: a time-out tells only that its answer did not come. */
+export async function committed(call: Promise<void>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    const Kind = error instanceof GroupCommitFull ? ApiError : Undecided;
+    throw new Kind('store_unavailable', 'Postgres does not answer; nothing was promised.', {
       retryAfterS: 1,
       cause: error,
     });

@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto';
+import { createPool, type Pool } from '@millrace/shared/db';
+import pino from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
+import { startStallingProxy } from '../postgres/stalling-proxy.ts';
+import { useMillrace } from '../support/millrace.ts';
+import { testPrefix } from '../support/test-prefix.ts';
+
+const millrace = useMillrace({ models: ['drug-interaction'] });
+let proxy: Awaited<ReturnType<typeof startStallingProxy>>;
+let api: RunningApi;
+let pool: Pool;
+beforeAll(async () => {
+  const { config } = millrace;
+  proxy = await startStallingProxy(config.databaseUrl);
+  // With keys of its own on Redis: no worker takes what it queues.
+  const own = { ...config, databaseUrl: proxy.url, keyPrefix: testPrefix(), storeTimeoutMs: 300 };
+  api = await startApi(own, pino({ level: 'silent' }));
+  pool = createPool({ databaseUrl: config.databaseUrl, max: 1, statementTimeoutMs: 5_000, applicationName: 'late' });
+});
+afterAll(async () => {
+  proxy.resume();
+  await api.close(5_000);
+  await proxy.close();
+  await pool.end();
+});
+
+async function ask(key: string) {
+  const answer = await fetch(`${api.url}/v1/models/drug-interaction/predictions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': key },
+    body: JSON.stringify({ input: { drug_a: 'Warfarin', drug_b: 'Fluconazole' } }),
+  });
+  const body = (await answer.json()) as { id?: string; code?: string };
+  return { ...body, status: answer.status };
+}
+
+test('a promise whose commit was answered too late is the one that the same key gets, and no second', async () => {
+  // The registry is read, and connections are open: none could be opened later.
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      expect((await ask(randomUUID())).status).toBe(202);
+    }),
+  );
+  const count = async () => (await pool.query('SELECT id FROM predictions ORDER BY id')).rows;
+  const before = await count();
+  const key = randomUUID();
+  proxy.stallAnswers();
+  expect(await ask(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
+  await expect.poll(async () => (await count()).length, { timeout: 5_000 }).toBe(before.length + 1);
+  proxy.resume();
+  let again = await ask(key);
+  await expect
+    .poll(
+      async () => {
+        again = await ask(key);
+        return again.status;
+      },
+      { timeout: 10_000 },
+    )
+    .toBe(202);
+  const after = await count();
+  expect(after).toHaveLength(before.length + 1);
+  expect(after.map(({ id }) => id)).toContain(again.id);
+});
