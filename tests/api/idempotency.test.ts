@@ -1,11 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { createPool, type Pool } from '@millrace/shared/db';
+import { ApiError } from '@millrace/shared/errors';
 import { newPredictionId } from '@millrace/shared/ids';
 import { findKeyed, insertPromises } from '@millrace/shared/ledger';
 import { type Connection, connectRedis } from '@millrace/shared/redis';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Ask } from '../../apps/api/src/ask.ts';
+import type { Finder } from '../../apps/api/src/finder.ts';
 import { createIdempotency, fingerprintOf, hashOfKey } from '../../apps/api/src/idempotency.ts';
+import { createOnce } from '../../apps/api/src/once.ts';
+import { Undecided } from '../../apps/api/src/stores.ts';
 import { promiseRow } from '../ledger/rows.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
@@ -102,5 +107,33 @@ describe('a key whose request the ledger knows too', () => {
     const id = newPredictionId(0, Date.now());
     expect(await idempotency.claim(tenant, randomUUID(), 'f', id, Date.now())).toEqual({ kind: 'mine' });
     expect(told).toHaveLength(1);
+  });
+});
+
+describe('a key whose request got an error', () => {
+  const idempotency = () =>
+    createIdempotency(
+      redis,
+      millrace.keys,
+      (asked, sinceMs) => findKeyed(pool, asked, sinceMs),
+      pino({ level: 'silent' }),
+    );
+  const nobody = {
+    find: () => Promise.reject(new Error('there is nothing to find')),
+  } as unknown as Finder;
+
+  test.each([
+    ['is kept where the promise may have been committed', new Undecided('store_unavailable', 'late'), true],
+    ['is let go where nothing was', new ApiError('queue_full', 'full'), false],
+  ])('%s', async (_, error, kept) => {
+    const key = randomUUID();
+    const id = newPredictionId(0, Date.now());
+    const request = { tenant: 'default', model: 'echo', version: undefined, body: { input: 1 } };
+    const ask = { request, id, createdAt: Date.now() } as unknown as Ask;
+    const once = createOnce({ idempotency: idempotency(), finder: nobody });
+    const fail = () => Promise.reject(error);
+    await expect(once(ask, key, fail, fail)).rejects.toBe(error);
+    const held = await redis.get(millrace.keys.idempotency('default', hashOfKey(key)));
+    expect(held?.startsWith(id) ?? false).toBe(kept);
   });
 });

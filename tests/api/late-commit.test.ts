@@ -48,6 +48,8 @@ test('a promise whose commit was answered too late is the one that the same key 
   const key = randomUUID();
   proxy.stallAnswers();
   expect(await ask(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
+  // Repeated while nobody can tell what became of the first: it must not be a second.
+  expect(await ask(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
   await expect.poll(async () => (await count()).length, { timeout: 5_000 }).toBe(before.length + 1);
   proxy.resume();
   let again = await ask(key);
