@@ -9,6 +9,7 @@ import { freePort } from '@millrace/local/ports';
 import { startPostgres } from '@millrace/local/postgres';
 import { startRedis } from '@millrace/local/redis';
 import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { nodeArgs } from '../scripts/node-args.mjs';
 import { type Program, type RivalName, rivalPlans } from './rivals.ts';
 
 export interface Rival {
@@ -43,6 +44,7 @@ export interface Stage {
 const root = path.resolve(import.meta.dirname, '..');
 const password = 'bench';
 const startTimeoutMs = 60_000;
+const warnings = ['--disable-warning=ExperimentalWarning'];
 
 export async function openStage(say: (message: string) => void): Promise<Stage> {
   const dir = await mkdtemp(path.join(tmpdir(), 'millrace-bench-'));
@@ -169,7 +171,8 @@ async function startProgram(
   const part = await startPart(guard, {
     name: `${name} ${program.role}`,
     command: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', ...profiling, program.file],
+    // The rivals as anybody would run them, Millrace as it runs itself.
+    args: [...(name === 'millrace' ? nodeArgs : warnings), ...profiling, program.file],
     cwd: root,
     env,
     stopSignal: 'SIGTERM',

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { nodeArgs } from './node-args.mjs';
 
 const required = 24;
 
@@ -32,7 +33,7 @@ export async function runOnNode24(root, entry, args) {
       `Millrace needs Node.js ${required}; this is ${process.version}, and npm has none for ${process.platform}-${process.arch}: please install it.`,
     );
   }
-  runChild(node, ['--disable-warning=ExperimentalWarning', file, ...args]);
+  runChild(node, [...nodeArgs, file, ...args]);
 }
 
 function runChild(node, args) {

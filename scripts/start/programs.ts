@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Guard } from '@millrace/local/guard';
 import { type Part, startPart } from '@millrace/local/part';
 import { StartError } from '@millrace/local/start-error';
+import { nodeArgs } from '../node-args.mjs';
 import { terminalLine } from './log-lines.ts';
 
 export interface ProgramOptions {
@@ -21,7 +22,7 @@ export function startProgram(name: 'api' | 'worker', options: ProgramOptions): P
   return startPart(options.guard, {
     name,
     command: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', path.join(options.root, `apps/${name}/src/main.ts`)],
+    args: [...nodeArgs, path.join(options.root, `apps/${name}/src/main.ts`)],
     cwd: options.root,
     env: options.env,
     stopSignal: 'SIGTERM',

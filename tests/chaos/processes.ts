@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Guard } from '@millrace/local/guard';
 import { type Exit, type Part, startPart } from '@millrace/local/part';
 import { freePort } from '@millrace/local/ports';
+import { nodeArgs } from '../../scripts/node-args.mjs';
 import { familyOf } from './servers.ts';
 
 export interface Program {
@@ -34,7 +35,7 @@ export async function startProgram(
   const part = await startPart(guard, {
     name: kind,
     command: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', path.join(root, `apps/${kind}/src/main.ts`)],
+    args: [...nodeArgs, path.join(root, `apps/${kind}/src/main.ts`)],
     cwd: root,
     env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...env, PORT: String(port), WORKER_PORT: String(port) },
     stopSignal: 'SIGTERM',
