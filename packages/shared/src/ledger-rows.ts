@@ -60,18 +60,24 @@ export const LEDGER_COLUMNS = `id, tenant, model, version, digest, status, prior
   created_at AS "createdAt", started_at AS "startedAt", completed_at AS "completedAt", expires_at AS "expiresAt",
   attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised, idempotency_hash AS "idempotencyHash"`;
 
-type Column<R> = readonly [name: string, type: ArrayType, of: (row: R) => string | number | boolean | null];
+type Column<R> = readonly [
+  name: string,
+  type: ArrayType,
+  of: (row: R) => string | number | boolean | null,
+  /** Never null, and mostly the same in all rows of a statement: it is then sent once. */
+  common?: 'common',
+];
 
 export const PROMISE_COLUMNS: readonly Column<PromiseRow>[] = [
   ['id', 'uuid', (row) => row.id],
-  ['tenant', 'text', (row) => row.tenant],
-  ['model', 'text', (row) => row.model],
-  ['version', 'text', (row) => row.version],
-  ['digest', 'text', (row) => row.digest],
-  ['priority', 'text', (row) => row.priority],
+  ['tenant', 'text', (row) => row.tenant, 'common'],
+  ['model', 'text', (row) => row.model, 'common'],
+  ['version', 'text', (row) => row.version, 'common'],
+  ['digest', 'text', (row) => row.digest, 'common'],
+  ['priority', 'text', (row) => row.priority, 'common'],
   ['task', 'text', (row) => storable(row.task)],
   ['options', 'text', (row) => (row.options === null ? null : storableJson(row.options))],
-  ['metadata', 'text', (row) => storable(row.metadata)],
+  ['metadata', 'text', (row) => storable(row.metadata), 'common'],
   ['created_at', 'int8', (row) => row.createdAt],
   ['expires_at', 'int8', (row) => row.expiresAt],
   ['idempotency_hash', 'text', (row) => row.idempotencyHash],
@@ -79,12 +85,12 @@ export const PROMISE_COLUMNS: readonly Column<PromiseRow>[] = [
 
 export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [
   ...PROMISE_COLUMNS.map(
-    ([name, type, of]): Column<TerminalRow> =>
-      name === 'task'
-        ? [name, type, (row) => (row.status === 'succeeded' ? null : storable(row.task))]
-        : [name, type, of],
+    (column): Column<TerminalRow> =>
+      column[0] === 'task'
+        ? ['task', 'text', (row) => (row.status === 'succeeded' ? null : storable(row.task))]
+        : column,
   ),
-  ['status', 'text', (row) => row.status],
+  ['status', 'text', (row) => row.status, 'common'],
   ['result', 'text', (row) => storable(row.result)],
   ['started_at', 'int8', (row) => row.startedAt],
   ['completed_at', 'int8', (row) => row.completedAt],
@@ -95,13 +101,24 @@ export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [
 
 /** One array a column, in the order of `columns`. */
 export function columnArrays<R>(columns: readonly Column<R>[], rows: readonly R[]): Buffer[] {
-  return columns.map(([, type, of]) => pgArray(type, rows.map(of)));
+  return columns.map(([, type, of, common]) => {
+    const [first] = rows;
+    if (common && first) {
+      const value = of(first);
+      if (rows.every((row) => of(row) === value)) return pgArray(type, [value]);
+    }
+    return pgArray(type, rows.map(of));
+  });
 }
 
-/** `unnest($1::uuid[], ...) AS input (id, ...)` for what columnArrays gives. */
+/** A relation `input` of the rows that columnArrays gives: where an array is shorter than others unnest gives nulls. */
 export function unnestSql<R>(columns: readonly Column<R>[]): string {
-  const arrays = columns.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ');
-  return `unnest(${arrays}) AS input (${columns.map(([name]) => name).join(', ')})`;
+  const arrays = columns.map(([, type], at) => `$${at + 1}::${type}[]`);
+  const values = columns.map(([name, , , common], at) =>
+    common ? `coalesce(${name}, (${arrays[at]})[1]) AS ${name}` : name,
+  );
+  const names = columns.map(([name]) => name).join(', ');
+  return `(SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS given (${names})) AS input`;
 }
 
 // What one row holds must never make Postgres refuse the statement, and with it the rows of strangers: text has no
