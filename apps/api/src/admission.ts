@@ -44,9 +44,12 @@ export class DrainRate {
   }
 }
 
+const PRIORITIES = Object.values(BULL_PRIORITY);
+
+// Several times a request: walking over the object's own keys took a hundredth of the API's time.
 function sum(counts: Record<number, number>): number {
   let total = 0;
-  for (const priority in counts) total += counts[priority] as number;
+  for (const priority of PRIORITIES) total += counts[priority] ?? 0;
   return total;
 }
 

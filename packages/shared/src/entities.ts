@@ -13,6 +13,8 @@ interface EntityIndex {
   rows: readonly Entity[];
   byKey: ReadonlyMap<string, Entity>;
   byTerm: ReadonlyMap<string, Entity>;
+  /** Names as they were spelt and found: folding one costs more than all the rest of a look-up. */
+  spelt: Map<string, Entity>;
   terms: readonly Term[];
   /** Trigram → the terms that hold it. */
   byTrigram: ReadonlyMap<string, readonly number[]>;
@@ -22,6 +24,7 @@ const NEAR = 5;
 // Longer than any name, and short enough that what a stranger sends cannot keep the event loop.
 const LONGEST = 100;
 const CANDIDATES = 64;
+const SPELT_MAX = 4_096;
 
 /** Look-ups over rows by entity name. The indexes of an entity are built at its first look-up. */
 export function buildEntities(sets: Readonly<Record<string, readonly Entity[]>>): Entities {
@@ -34,7 +37,18 @@ export function buildEntities(sets: Readonly<Record<string, readonly Entity[]>>)
     return index;
   }
   return {
-    find: (entity, nameOrAlias) => indexOf(entity)?.byTerm.get(fold(nameOrAlias)),
+    find(entity, nameOrAlias) {
+      const index = indexOf(entity);
+      if (!index) return undefined;
+      const known = index.spelt.get(nameOrAlias);
+      if (known) return known;
+      const found = index.byTerm.get(fold(nameOrAlias));
+      if (found && nameOrAlias.length <= LONGEST) {
+        if (index.spelt.size >= SPELT_MAX) index.spelt.clear();
+        index.spelt.set(nameOrAlias, found);
+      }
+      return found;
+    },
     get: (entity, key) => indexOf(entity)?.byKey.get(key),
     near(entity, name, limit = NEAR) {
       const index = indexOf(entity);
@@ -63,7 +77,7 @@ function buildIndex(rows: readonly Entity[]): EntityIndex {
       terms.push({ folded, trigrams, row: at });
     }
   });
-  return { rows, byKey: new Map(rows.map((row) => [row.key, row])), byTerm, terms, byTrigram };
+  return { rows, byKey: new Map(rows.map((row) => [row.key, row])), byTerm, spelt: new Map(), terms, byTrigram };
 }
 
 function setFirst(map: Map<string, Entity>, term: string, row: Entity): void {
