@@ -3,7 +3,7 @@ import { shardOf } from '@millrace/shared/ids';
 import { type PredictJob, parsePredictJob } from '@millrace/shared/job';
 import type { Keys } from '@millrace/shared/keys';
 import type { Connection } from '@millrace/shared/redis';
-import { DelayedError, Worker } from 'bullmq';
+import { DelayedError, type Job, WaitingError, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import { HandedBack } from './dispatcher.ts';
 
@@ -49,9 +49,12 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
         await means.compute(model, version, ids);
       } catch (error) {
         // Whatever it was (a version not here yet, an engine that cannot start), the job stays: nothing is lost.
-        const stopping = error instanceof HandedBack;
-        if (!stopping) log.warn({ err: error, model, job: job.id }, 'a job is handed back');
-        await job.moveToDelayed(Date.now() + (stopping ? 0 : HAND_BACK_MS), token);
+        if (error instanceof HandedBack) {
+          await handBack(job, token);
+          throw new WaitingError();
+        }
+        log.warn({ err: error, model, job: job.id }, 'a job is handed back');
+        await job.moveToDelayed(Date.now() + HAND_BACK_MS, token);
         throw new DelayedError();
       } finally {
         active -= 1;
@@ -73,6 +76,16 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
       autorun: false,
     },
   );
+  /**
+   * Puts a job back in front of those that wait, for others to take at once. Not by a delay of nothing: that ends when
+   * the taker's clock has reached ours. BullMQ (6.7) wakes no idle worker for a job that it moves back so, if that has a
+   * priority, as all of ours have; the marker is what they block on.
+   */
+  async function handBack(job: Job<PredictJob>, token: string | undefined): Promise<void> {
+    await job.moveToWait(token);
+    await connection.zadd(worker.toKey('marker'), 0, '0');
+  }
+
   // Lock tokens begin with this id, by which the janitor tells the jobs of the dead.
   Object.assign(worker, { id: workerId });
   worker.on('error', (error) => log.debug({ err: error, model }, 'consumer error'));

@@ -1,0 +1,92 @@
+/** Jobs that a stopping worker gives back are taken by others at once, however far apart their clocks are. */
+import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import { jobIdOf } from '@millrace/shared/job';
+import { keysFor } from '@millrace/shared/keys';
+import { createQueues, type Queues } from '@millrace/shared/queues';
+import type { Connection } from '@millrace/shared/redis';
+import pino from 'pino';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { type Consumer, startConsumer } from '../../apps/worker/src/inference/consumer.ts';
+import { HandedBack } from '../../apps/worker/src/inference/dispatcher.ts';
+import { testPrefix } from '../support/test-prefix.ts';
+import { connectTestRedis } from '../support/test-redis.ts';
+
+const MODEL = 'handed-back';
+const HOUR_MS = 3_600_000;
+
+let redis: Connection;
+let queues: Queues;
+const keys = keysFor(testPrefix());
+const bull = `${keys.bull(shardOf(MODEL))}:${MODEL}`;
+const opened: Consumer[] = [];
+
+beforeAll(() => {
+  redis = connectTestRedis();
+  queues = createQueues(redis, keys, () => {});
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await Promise.all(opened.splice(0).map((consumer) => consumer.close()));
+});
+afterAll(async () => {
+  await queues.close();
+  redis.disconnect();
+});
+
+/** A consumer with one job at a time, and the jobs that it took, each to be ended by the test. */
+function consume(workerId: string) {
+  const taken: { ids: string[]; end: PromiseWithResolvers<void> }[] = [];
+  const consumer = startConsumer(MODEL, {
+    connect: () => connectTestRedis(),
+    keys,
+    workerId,
+    concurrency: 1,
+    lockMs: 30_000,
+    compute(_model, _version, ids) {
+      const end = Promise.withResolvers<void>();
+      taken.push({ ids, end });
+      return end.promise;
+    },
+    onLocksLost: () => {},
+    log: pino({ level: 'silent' }),
+  });
+  opened.push(consumer);
+  return { consumer, taken, first: () => vi.waitUntil(() => taken[0], { timeout: 10_000 }) };
+}
+
+/** What Redis says while only consumers that are closing know of the job. */
+const stateOf = async (job: string) => ({
+  waiting: await redis.zrange(`${bull}:prioritized`, '0', '-1'),
+  delayed: await redis.zrange(`${bull}:delayed`, '0', '-1'),
+  active: await redis.lrange(`${bull}:active`, 0, -1),
+  locked: await redis.exists(`${bull}:${job}:lock`),
+  marked: await redis.zscore(`${bull}:marker`, '0'),
+});
+
+test('a job handed back waits at once, before those that came later, and wakes who is idle', async () => {
+  const [first, second] = [1, 2].map((ms) => newPredictionId(shardOf(MODEL), ms)) as [string, string];
+  const stopping = consume('stopping');
+  await queues.add(MODEL, '1', [first], 5);
+  const held = await stopping.first();
+  await queues.add(MODEL, '1', [second], 5);
+  await redis.del(`${bull}:marker`);
+
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + HOUR_MS });
+  const closing = stopping.consumer.close();
+  held.end.reject(new HandedBack('the worker stops'));
+  await closing;
+  vi.useRealTimers();
+  expect(await stateOf(jobIdOf(first))).toEqual({
+    waiting: [jobIdOf(first), jobIdOf(second)],
+    delayed: [],
+    active: [],
+    locked: 0,
+    marked: '0',
+  });
+
+  const other = consume('other');
+  const retaken = await other.first();
+  expect(retaken.ids).toEqual([first]);
+  retaken.end.resolve();
+  (await vi.waitUntil(() => other.taken[1], { timeout: 10_000 })).end.resolve();
+});
