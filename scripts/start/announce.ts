@@ -1,30 +1,39 @@
 import path from 'node:path';
 import { curlLine, firstPrediction, firstQuestion } from './first-prediction.ts';
+import type { Unserved } from './unserved.ts';
 
 interface Announcement {
   baseUrl: string;
-  models: string[];
+  /** As `model/version`. */
+  versions: readonly string[];
+  unserved: Unserved;
   dir: string;
+  apiKeysRequired: boolean;
   say: (message: string) => void;
 }
 
-/** Makes the first prediction, when its model is here, and says where everything is. */
-export async function announce({ baseUrl, models, dir, say }: Announcement): Promise<void> {
+/** Makes the first prediction, when its model is here and nobody needs a key, and says where everything is. */
+export async function announce(means: Announcement): Promise<void> {
+  const { baseUrl, versions, unserved, dir, apiKeysRequired, say } = means;
   const lines = [''];
-  if (models.includes(firstQuestion.model)) {
-    const { output, cacheStatus, ms } = await firstPrediction(baseUrl);
+  const models = [...new Set(versions.map((name) => name.split('/', 1)[0] as string))];
+  const canAsk = models.includes(firstQuestion.model) && !apiKeysRequired;
+  const answer = canAsk ? await firstPrediction(baseUrl, unserved) : undefined;
+  if (answer) {
     const { drug_a: a, drug_b: b } = firstQuestion.input;
-    lines.push(`First prediction: ${a} + ${b}, in ${ms.toFixed(0)} ms (Cache-Status: ${cacheStatus})`);
-    lines.push(indent(JSON.stringify(output, undefined, 2)), '');
+    lines.push(`First prediction: ${a} + ${b}, in ${answer.ms.toFixed(0)} ms (Cache-Status: ${answer.cacheStatus})`);
+    lines.push(indent(JSON.stringify(answer.output, undefined, 2)), '');
   }
   lines.push(
-    `Millrace serves ${models.join(', ')}`,
+    `Millrace serves ${models.filter((model) => !unserved.includes(model)).join(', ')}`,
     `  API        ${baseUrl}`,
     `  reference  ${baseUrl}/docs`,
     `  logs       ${path.join(path.relative(process.cwd(), dir), 'logs')}`,
   );
-  if (models.includes(firstQuestion.model))
-    lines.push('', 'Ask it yourself (Ctrl-C ends all of it):', '', indent(curlLine(baseUrl)));
+  const failed = unserved.lines();
+  if (failed.length > 0) lines.push('', 'and does not serve:', ...failed);
+  if (apiKeysRequired) lines.push('', 'It asks for an API key: npm run keys -- create default');
+  if (answer) lines.push('', 'Ask it yourself (Ctrl-C ends all of it):', '', indent(curlLine(baseUrl)));
   lines.push('');
   say(lines.join('\n'));
 }

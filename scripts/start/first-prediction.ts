@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@millrace/local/start-error';
+import type { Unserved } from './unserved.ts';
 
 /** The question `npm start` asks, for a model that is bundled: its answer is known to be worth reading. */
 export const firstQuestion = {
@@ -14,30 +15,32 @@ export interface FirstAnswer {
   ms: number;
 }
 
-const registeredTimeoutMs = 60_000;
+const servedTimeoutMs = 60_000;
 
 /**
- * Resolves when a worker has said what the model is. The API is ready with the first model of all, and the others are
- * verified one after the other.
+ * Resolves when the model can be asked: the API is ready with the first model of all, and the others are verified one
+ * after the other. False when the worker has said of each of its versions why it cannot be served.
  */
-async function untilRegistered(baseUrl: string): Promise<void> {
-  const deadline = performance.now() + registeredTimeoutMs;
+async function untilServed(baseUrl: string, unserved: Unserved): Promise<boolean> {
+  const deadline = performance.now() + servedTimeoutMs;
   for (;;) {
+    if (unserved.includes(firstQuestion.model)) return false;
     const response = await fetch(`${baseUrl}/v1/models/${firstQuestion.model}`, {
       signal: AbortSignal.timeout(10_000),
     });
-    const { versions = [] } = (await response.json()) as { versions?: { state: string }[] };
-    // Where it failed, the question is answered with the reason.
-    if (versions.some(({ state }) => state === 'ready' || state === 'failed')) return;
-    if (performance.now() > deadline)
-      throw new StartError(`No worker registered ${firstQuestion.model} within ${registeredTimeoutMs / 1000} seconds.`);
+    // What the registry says of failures may be of an earlier start, before they were mended.
+    const model = (await response.json()) as { default_version?: string | null };
+    if (typeof model.default_version === 'string') return true;
+    if (performance.now() > deadline) {
+      throw new StartError(`No worker served ${firstQuestion.model} within ${servedTimeoutMs / 1000} seconds.`);
+    }
     await delay(25);
   }
 }
 
-/** Asks through HTTP as any client would, and waits for the answer. */
-export async function firstPrediction(baseUrl: string): Promise<FirstAnswer> {
-  await untilRegistered(baseUrl);
+/** Asks through HTTP as any client would, and waits for the answer; undefined when the model cannot be served. */
+export async function firstPrediction(baseUrl: string, unserved: Unserved): Promise<FirstAnswer | undefined> {
+  if (!(await untilServed(baseUrl, unserved))) return undefined;
   const startedAt = performance.now();
   const response = await fetch(`${baseUrl}/v1/models/${firstQuestion.model}/predictions`, {
     method: 'POST',

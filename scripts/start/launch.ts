@@ -11,7 +11,8 @@ import { announce } from './announce.ts';
 import { startProgram, untilOneEnds } from './programs.ts';
 import { untilReady } from './readiness.ts';
 import { checkQueue, migrateDatabase } from './servers.ts';
-import { baseUrlOf, modelNames, type StartSettings } from './settings.ts';
+import { baseUrlOf, type StartSettings, versionNames } from './settings.ts';
+import { Unserved } from './unserved.ts';
 
 export interface LaunchOptions {
   root: string;
@@ -39,11 +40,14 @@ export async function launch(options: LaunchOptions): Promise<void> {
 }
 
 async function run({ root, settings, env, signal, say }: LaunchOptions, closers: Close[]): Promise<void> {
-  const { host, modelsDir, dir } = settings;
+  const { host, modelsDir, dir, workerModels } = settings;
   const port = settings.port || (await freePort(host));
-  const models = modelNames(modelsDir);
-  if (models.length === 0) {
-    throw new StartError(`There is no model in ${modelsDir}: it needs <name>/<version>/model.onnx, or set MODELS_DIR.`);
+  const versions = versionNames(modelsDir, workerModels);
+  if (versions.length === 0) {
+    const which = workerModels.length > 0 ? ` of those in WORKER_MODELS (${workerModels.join(', ')})` : '';
+    throw new StartError(
+      `There is no model${which} in ${modelsDir}: it needs <name>/<version>/model.onnx, or set MODELS_DIR.`,
+    );
   }
   await mkdir(path.join(dir, 'logs'), { recursive: true });
   closers.push(await lockFolder(dir));
@@ -77,7 +81,8 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
   // For `npm run models` and its like.
   closers.push(await tellServers(dir, programEnv));
   const programs = { root, dir, guard, env: programEnv, show: say };
-  const worker = await startProgram('worker', programs);
+  const unserved = new Unserved(versions);
+  const worker = await startProgram('worker', programs, (record) => unserved.read(record));
   closers.push(() => worker.stop());
   // Ended first: what it has accepted still finds a worker.
   const api = await startProgram('api', programs);
@@ -87,14 +92,18 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
   const guardEnded = guard.ended.then((): never => {
     throw new StartError('The guard process was killed, so nothing would end the others if this one were: stopping.');
   });
+  const noneServed = unserved.all.then((): never => {
+    throw new StartError(['None of the models can be served:', ...unserved.lines()].join('\n'));
+  });
   const interruptions = [ended, guardEnded, untilAborted(signal)];
   const baseUrl = baseUrlOf(host, port);
   const ready = Promise.all([untilReady(baseUrl, signal), services.onDisk]).then(() =>
-    announce({ baseUrl, models, dir, say }),
+    announce({ baseUrl, versions, unserved, dir, apiKeysRequired: settings.apiKeysRequired, say }),
   );
   // Whichever of these loses the race is still heard of here, and nowhere else.
-  for (const promise of [ready, ...interruptions]) promise.catch(() => {});
-  await Promise.race([ready, ...interruptions]);
+  for (const promise of [ready, noneServed, ...interruptions]) promise.catch(() => {});
+  // Once something was served, models that fail are for the log alone.
+  await Promise.race([ready, noneServed, ...interruptions]);
   await Promise.race(interruptions).finally(() => say('Stopping.'));
 }
 

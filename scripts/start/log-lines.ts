@@ -21,13 +21,14 @@ export function terminalLine(part: string, line: string): string | undefined {
   return [part.padEnd(6), '│', message, ...fields].join(' ');
 }
 
-interface LogRecord {
+export interface LogRecord {
   level: number;
   msg?: string;
   [field: string]: unknown;
 }
 
-function parseRecord(line: string): LogRecord | undefined {
+/** A line of pino's as its fields; undefined for what is none. */
+export function parseRecord(line: string): LogRecord | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
     const value = JSON.parse(line) as LogRecord;

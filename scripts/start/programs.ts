@@ -3,7 +3,7 @@ import type { Guard } from '@millrace/local/guard';
 import { type Part, startPart } from '@millrace/local/part';
 import { StartError } from '@millrace/local/start-error';
 import { nodeArgs } from '../node-args.mjs';
-import { terminalLine } from './log-lines.ts';
+import { type LogRecord, parseRecord, terminalLine } from './log-lines.ts';
 
 export interface ProgramOptions {
   root: string;
@@ -14,11 +14,13 @@ export interface ProgramOptions {
   show: (line: string) => void;
 }
 
+type OnRecord = (record: LogRecord) => void;
+
 // Longer than either program's own deadline for ending in good order.
 const stopTimeoutMs = 30_000;
 
-/** Starts apps/<name>/src/main.ts on the Node this process runs on. */
-export function startProgram(name: 'api' | 'worker', options: ProgramOptions): Promise<Part> {
+/** Starts apps/<name>/src/main.ts on the Node this process runs on. `onRecord` gets what it logs, whatever is shown of it. */
+export function startProgram(name: 'api' | 'worker', options: ProgramOptions, onRecord?: OnRecord): Promise<Part> {
   return startPart(options.guard, {
     name,
     command: process.execPath,
@@ -31,6 +33,8 @@ export function startProgram(name: 'api' | 'worker', options: ProgramOptions): P
     onLine: (line) => {
       const text = terminalLine(name, line);
       if (text !== undefined) options.show(text);
+      const record = onRecord && parseRecord(line);
+      if (record) onRecord?.(record);
     },
   });
 }

@@ -2,12 +2,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { baseUrlOf, modelNames, startSettings } from './settings.ts';
+import { baseUrlOf, startSettings, versionNames } from './settings.ts';
 
 describe('startSettings', () => {
   test('has a default for all, and servers of its own where none is named', () => {
+    const asks = { workerModels: [], apiKeysRequired: false };
     const folders = { modelsDir: path.resolve('/somewhere/models'), dir: path.resolve('/somewhere/.millrace') };
-    expect(startSettings({}, '/somewhere')).toEqual({ host: '127.0.0.1', port: 8080, ...folders });
+    expect(startSettings({}, '/somewhere')).toEqual({ host: '127.0.0.1', port: 8080, ...folders, ...asks });
   });
 
   test('takes an empty variable for one that is not set, as compose passes them', () => {
@@ -28,22 +29,24 @@ test.each([
   expect(baseUrlOf(host, 8080)).toBe(url);
 });
 
-describe('modelNames', () => {
+describe('versionNames', () => {
   let dir = '';
   beforeEach(() => {
     dir = mkdtempSync(path.join(tmpdir(), 'millrace-models-'));
   });
   afterEach(() => rmSync(dir, { recursive: true }));
 
-  test('are the folders with a version that has a model', () => {
+  test('are the versions that have a model, of the models that are asked for', () => {
     mkdirSync(path.join(dir, 'good/1'), { recursive: true });
     writeFileSync(path.join(dir, 'good/1/model.onnx'), '');
     mkdirSync(path.join(dir, 'unfinished/1'), { recursive: true });
     writeFileSync(path.join(dir, 'README.md'), '');
-    expect(modelNames(dir)).toEqual(['good']);
+    expect(versionNames(dir)).toEqual(['good/1']);
+    expect(versionNames(dir, ['good'])).toEqual(['good/1']);
+    expect(versionNames(dir, ['other'])).toEqual([]);
   });
 
   test('are none where there is no folder', () => {
-    expect(modelNames(path.join(dir, 'missing'))).toEqual([]);
+    expect(versionNames(path.join(dir, 'missing'))).toEqual([]);
   });
 });

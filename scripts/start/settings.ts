@@ -7,6 +7,9 @@ export interface StartSettings {
   /** 0 for any that is free. */
   port: number;
   modelsDir: string;
+  /** The models that the worker keeps to; empty for all. */
+  workerModels: readonly string[];
+  apiKeysRequired: boolean;
   /** Where data and logs are kept. */
   dir: string;
   redisUrl?: string;
@@ -19,11 +22,13 @@ export interface StartSettings {
  * theirs. A server that no variable names is undefined, and started.
  */
 export function startSettings(env: NodeJS.ProcessEnv, root: string): StartSettings {
-  const { host, port, modelsDir } = loadConfig(env);
+  const { host, port, modelsDir, workerModels, apiKeysRequired } = loadConfig(env);
   return {
     host,
     port,
     modelsDir: path.resolve(root, modelsDir),
+    workerModels,
+    apiKeysRequired,
     dir: path.resolve(root, env.MILLRACE_DIR || '.millrace'),
     redisUrl: env.REDIS_URL || undefined,
     cacheRedisUrl: env.CACHE_REDIS_URL || undefined,
@@ -37,10 +42,13 @@ export function baseUrlOf(host: string, port: number): string {
   return `http://${near.includes(':') ? `[${near}]` : near}:${port}`;
 }
 
-/** The names of the models in a model repository: the folders that hold a version with a model.onnx. */
-export function modelNames(modelsDir: string): string[] {
-  return folders(modelsDir).filter((name) =>
-    folders(path.join(modelsDir, name)).some((version) => holdsModel(path.join(modelsDir, name, version))),
+/** What a model repository has, as `model/version`: the folders that hold a model.onnx. `only` narrows to some models. */
+export function versionNames(modelsDir: string, only: readonly string[] = []): string[] {
+  const models = folders(modelsDir).filter((model) => only.length === 0 || only.includes(model));
+  return models.flatMap((model) =>
+    folders(path.join(modelsDir, model))
+      .filter((version) => holdsModel(path.join(modelsDir, model, version)))
+      .map((version) => `${model}/${version}`),
   );
 }
 

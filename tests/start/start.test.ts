@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,6 +7,7 @@ import { startRedis } from '@millrace/local/redis';
 import { findOrInstallRedis } from '@millrace/local/redis-program';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { perceptron } from '../support/onnx-models.ts';
 import { processesWith } from './processes-with.ts';
 import { type Started, startMillrace } from './started.ts';
 
@@ -65,6 +66,19 @@ describe('npm start', { timeout: 60_000 }, () => {
     await millrace.exited;
   });
 
+  test('asks nothing where API keys are required, and serves without a model that fails', async () => {
+    const modelsDir = path.join(dir, 'models');
+    for (const name of ['broken', 'good']) await mkdir(path.join(modelsDir, name, '1'), { recursive: true });
+    await writeFile(path.join(modelsDir, 'broken/1/model.onnx'), 'this is no model');
+    await writeFile(path.join(modelsDir, 'good/1/model.onnx'), perceptron());
+    const millrace = await startMillrace(dir, { MODELS_DIR: modelsDir, API_KEYS_REQUIRED: 'true' });
+    await millrace.printed('npm run keys -- create default');
+    expect(millrace.output()).toMatch(/Millrace serves (broken, )?good\n/);
+    expect((await fetch(`${millrace.baseUrl}/v1/models`)).status).toBe(401);
+    millrace.signal('SIGTERM');
+    expect(await millrace.exited).toEqual({ code: 0, signal: null });
+  });
+
   test('can be stopped while it is starting', async () => {
     const millrace = await startMillrace(dir);
     const lock = () => readFile(path.join(dir, 'lock'), 'utf8').catch(() => '');
@@ -95,6 +109,21 @@ describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
     expect(await refusal({ MODELS_DIR: dir })).toMatch(
       /^There is no model in .*: it needs <name>\/<version>\/model.onnx/,
     );
+  });
+
+  test('models of which none can be served, with the reason of each', async () => {
+    const modelsDir = path.join(dir, 'models');
+    for (const name of ['one/1', 'one/2', 'Two/1']) {
+      await mkdir(path.join(modelsDir, name), { recursive: true });
+      await writeFile(path.join(modelsDir, name, 'model.onnx'), 'this is no model');
+    }
+    const said = await refusal({ MODELS_DIR: modelsDir });
+    expect(said.slice(said.indexOf('None of the models can be served:')).split('\n').sort()).toEqual([
+      expect.stringMatching(/^ {2}Two\/1: "Two" cannot be a name/),
+      expect.stringMatching(/^ {2}one\/1: .*ONNX/),
+      expect.stringMatching(/^ {2}one\/2: .*ONNX/),
+      'None of the models can be served:',
+    ]);
   });
 
   test('a Postgres that is not there', async () => {

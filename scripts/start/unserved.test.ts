@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { Unserved } from './unserved.ts';
+
+const failed = { level: 40, msg: 'version failed', model: 'a', version: '1', reason: 'It is no ONNX file.' };
+
+test('a model is unserved when each of its versions is, and all are when nothing is left', async () => {
+  const unserved = new Unserved(['a/1', 'a/2', 'B/1']);
+  unserved.read(failed);
+  expect(unserved.includes('a')).toBe(false);
+  unserved.read({ level: 50, msg: 'refused: this version is registered', model: 'a', version: '2' });
+  expect([unserved.includes('a'), unserved.includes('B')]).toEqual([true, false]);
+  unserved.read({ level: 40, msg: 'models folder', path: 'B/1', reason: '"B" cannot be a name' });
+  await unserved.all;
+  expect(unserved.lines()).toEqual([
+    '  a/1: It is no ONNX file.',
+    '  a/2: refused: this version is registered',
+    '  B/1: "B" cannot be a name',
+  ]);
+});
+
+test('a version that is mended meanwhile is served after all', () => {
+  const unserved = new Unserved(['a/1']);
+  unserved.read(failed);
+  unserved.read({ level: 30, msg: 'version ready', model: 'a', version: '1' });
+  expect([unserved.includes('a'), unserved.lines()]).toEqual([false, []]);
+});
+
+test('what the worker says of anything else is no reason', () => {
+  const unserved = new Unserved(['a/1']);
+  unserved.read({ level: 40, msg: 'a job is handed back', model: 'a', job: 'p-1' });
+  unserved.read({ level: 40, msg: 'version failed', model: 'b', version: '1', reason: 'broken' });
+  expect(unserved.lines()).toEqual([]);
+});
