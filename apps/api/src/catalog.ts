@@ -30,7 +30,7 @@ export interface Catalog {
 export interface CatalogMeans {
   /** The registry of a tenant, through the read-through cache. */
   loadRegistry(tenant: string): Promise<RegistrySnapshot>;
-  /** Makes the canonicalizer of a version; called once per digest. */
+  /** Makes the canonicalizer of a version; called once per digest for as long as that is served. */
   loadCanonicalizer(version: ModelVersion): Promise<Canonicalizer>;
   log: Logger;
 }
@@ -45,6 +45,8 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
   const known = new Map<string, Known>();
   const loading = new Map<string, Promise<Known>>();
   const canonicalizers = new Map<string, Canonicalizer>();
+  /** By tenant, the digests that can serve. It outlives a change, after which tenants are read again one by one. */
+  const served = new Map<string, Set<string>>();
   const preparing = new Map<string, Promise<Canonicalizer>>();
   let generation = 0;
 
@@ -56,13 +58,26 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
         .then((snapshot) => {
           const fresh = { snapshot, byName: new Map(snapshot.models.map((m) => [m.model, m])), at: Date.now() };
           // A change told while this was loading makes it old already: it serves this caller, and is not kept.
-          if (started === generation) known.set(tenant, fresh);
+          if (started === generation) {
+            known.set(tenant, fresh);
+            forgetUnserved(tenant, snapshot);
+          }
           return fresh;
         })
         .finally(() => loading.delete(tenant));
       loading.set(tenant, under);
     }
     return under;
+  }
+
+  /** Lets go of canonicalizers, with the entities and handlers that they hold, once no version of any tenant needs them. */
+  function forgetUnserved(tenant: string, { models }: RegistrySnapshot): void {
+    const versions = models.flatMap((model) => model.versions.filter(canServe));
+    served.set(tenant, new Set(versions.map(({ digest }) => digest)));
+    const sets = [...served.values()];
+    for (const digest of canonicalizers.keys()) {
+      if (!sets.some((digests) => digests.has(digest))) canonicalizers.delete(digest);
+    }
   }
 
   /** The copy at hand, refreshed behind the caller's back when it is old; a promise only when there is none. */
@@ -109,7 +124,7 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
       });
     }
     const version = findVersion(model, versionOrAlias ?? (model.defaultVersion as string));
-    if (version.state === 'ready' || version.state === 'draining') return version;
+    if (canServe(version)) return version;
     const why = version.reason ? `: ${version.reason}` : '.';
     throw new ApiError(
       'model_unavailable',
@@ -159,6 +174,8 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
     },
   };
 }
+
+const canServe = ({ state }: ModelVersion): boolean => state === 'ready' || state === 'draining';
 
 /** Faults of one input as faults of the request, whose body holds the input under `prefix` (such as `/input`). */
 export const under = (prefix: string, fault: Fault): Fault => ({ ...fault, pointer: prefix + fault.pointer });
