@@ -1,6 +1,6 @@
 /** More deliveries than one statement deals with: what is asked of all of them is done to all of them. */
 import { describe, expect, test } from 'vitest';
-import { overdueLanes } from '../../apps/worker/src/webhooks/claim.ts';
+import { createOverdueSweep } from '../../apps/worker/src/webhooks/overdue.ts';
 import { useWebhookApi } from './webhook-api.ts';
 
 const MANY = 2_500;
@@ -64,6 +64,27 @@ describe('of very many deliveries', () => {
     await api.started.webhooks.close();
     await fill(crowded.id, 'pending', { nextAt: 1 });
     await fill(lonely.id, 'pending', { count: 1, nextAt: 2 });
-    expect(await overdueLanes(api.started.db, Date.now())).toEqual(expect.arrayContaining([crowded.id, lonely.id]));
+    expect(await createOverdueSweep(api.started.db)(Date.now())).toEqual(
+      expect.arrayContaining([crowded.id, lonely.id]),
+    );
+  });
+
+  test('every lane has its turn, and no sweep looks at all of very many', async () => {
+    await api.started.webhooks.close();
+    await api.started.db.query(
+      `INSERT INTO webhook_deliveries (id, tenant, event, url, type, status, next_at, created_at)
+       SELECT millrace_uuid7($2), 'default', gen_random_uuid(), 'https://x.example/' || n, 'prediction.failed', 'pending', 3, $2
+         FROM generate_series(1, $1) n`,
+      [MANY, Date.now()],
+    );
+    const sweep = createOverdueSweep(api.started.db);
+    const seen = new Set<string>();
+    for (const turn of [1, 2, 3]) {
+      const lanes = await sweep(Date.now());
+      // So many of those due for longest, and so many in turn.
+      expect(lanes.length, `sweep ${turn}`).toBeLessThanOrEqual(2_000);
+      for (const lane of lanes) seen.add(lane);
+    }
+    expect(seen.size).toBeGreaterThanOrEqual(MANY);
   });
 });

@@ -92,34 +92,6 @@ export async function cancelClaims(db: Db, claims: readonly ClaimedDelivery[], n
   );
 }
 
-const LANE = 'webhook_lane(tenant, endpoint, url)';
-/** Overdue rows that are looked at one by one; beyond these it costs less to go from lane to lane. */
-const OVERDUE_ROWS = 1_000;
-const OVERDUE = `
-  SELECT DISTINCT lane, count(*) OVER ()::int AS rows
-    FROM (SELECT ${LANE} AS lane FROM webhook_deliveries
-           WHERE status = 'pending' AND next_at <= $1 ORDER BY next_at LIMIT ${OVERDUE_ROWS}) due`;
-// From each lane that has something pending to the next by the index, however much waits in them.
-const OVERDUE_LANES = `
-  WITH RECURSIVE lanes AS (
-    (SELECT ${LANE} AS lane FROM webhook_deliveries WHERE status = 'pending' ORDER BY 1 LIMIT 1)
-    UNION ALL
-    SELECT (SELECT ${LANE} FROM webhook_deliveries
-             WHERE status = 'pending' AND ${LANE} > l.lane ORDER BY ${LANE} LIMIT 1)
-      FROM lanes l WHERE l.lane IS NOT NULL
-  )
-  SELECT lane FROM lanes l
-   WHERE EXISTS (SELECT FROM webhook_deliveries
-                  WHERE status = 'pending' AND ${LANE} = l.lane AND next_at <= $1)`;
-
-/** Lanes with something that has been due since before `beforeMs`: their timers were lost, or their worker was. */
-export async function overdueLanes(db: Db, beforeMs: number): Promise<string[]> {
-  const { rows } = await db.query<{ lane: string; rows: number }>(OVERDUE, [beforeMs]);
-  if ((rows[0]?.rows ?? 0) < OVERDUE_ROWS) return rows.map(({ lane }) => lane);
-  const all = await db.query<{ lane: string }>(OVERDUE_LANES, [beforeMs]);
-  return all.rows.map(({ lane }) => lane);
-}
-
 /** The secrets of a tenant's own addresses; the first time they are needed, `fresh` becomes the first of them. */
 export async function tenantSecrets(db: Db, tenant: string, fresh: string): Promise<readonly StoredSecret[]> {
   const { rows } = await db.query<{ secrets: StoredSecret[] }>(

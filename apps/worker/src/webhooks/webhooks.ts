@@ -14,10 +14,11 @@ import type { Resolve } from '@millrace/shared/webhooks/target';
 import { targetRules } from '@millrace/shared/webhooks/target-check';
 import { createWebhookTimers, type LaneJob, WEBHOOK_QUEUE, webhookPrefix } from '@millrace/shared/webhooks/timers';
 import { Worker } from 'bullmq';
-import { type ClaimedDelivery, overdueLanes } from './claim.ts';
+import type { ClaimedDelivery } from './claim.ts';
 import { attempt } from './deliver.ts';
 import { LanePump } from './lane-pump.ts';
 import { Outbox } from './outbox.ts';
+import { createOverdueSweep } from './overdue.ts';
 import { createSender } from './send.ts';
 import type { Settled } from './settle.ts';
 
@@ -143,9 +144,10 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
   // Once more: while the job was there a new one of its name was refused, and what that one told of must be seen.
   worker.on('completed', (job) => pump.wake(job.data.lane));
 
+  const overdueLanes = createOverdueSweep(db);
   async function sweep(): Promise<void> {
     try {
-      for (const lane of await overdueLanes(db, now() - OVERDUE_MS)) pump.wake(lane);
+      for (const lane of await overdueLanes(now() - OVERDUE_MS)) pump.wake(lane);
     } catch (error) {
       failing('postgres', error);
     }
