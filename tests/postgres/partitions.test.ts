@@ -1,8 +1,14 @@
 import { createPool, type Pool } from '@millrace/shared/db';
 import { newPredictionId } from '@millrace/shared/ids';
-import { dropOldPartitions, ensurePartitions, findPrediction, recordTerminal } from '@millrace/shared/ledger';
+import {
+  dropOldPartitions,
+  ensurePartitions,
+  findPrediction,
+  insertPromises,
+  recordTerminal,
+} from '@millrace/shared/ledger';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { terminalRow } from '../ledger/rows.ts';
+import { promiseRow, terminalRow } from '../ledger/rows.ts';
 import { useTestDatabase } from '../support/test-database.ts';
 
 const database = useTestDatabase();
@@ -75,4 +81,36 @@ test('days past retention are dropped whole, the rest of them deleted, and nothi
   expect(await partitionOf(oldWithoutDay.id)).toBeUndefined();
   expect(await partitionOf(kept.id)).toBe('predictions_d20400102');
   expect(await dropOldPartitions(pool, nowMs, 2)).toEqual([]);
+});
+
+test('days past retention are kept for as long as a promise or a delivery is open', async () => {
+  const days = [1, 2, 3].map((day) => Date.UTC(2050, 0, day, 13)) as [number, number, number];
+  const nowMs = Date.UTC(2050, 0, 10);
+  const asks = { webhook: { url: 'https://receiver.example/hook' } };
+  const old = rowAt(days[0]);
+  const told = terminalRow({ createdAt: days[1], id: newPredictionId(3, days[1]), options: asks });
+  const promise = promiseRow({ createdAt: days[2], id: newPredictionId(3, days[2]) });
+  for (const day of days) await ensurePartitions(pool, day, 0);
+  await recordTerminal(pool, [old, told]);
+  await insertPromises(pool, [promise]);
+  const drop = async (atMs: number) =>
+    (await dropOldPartitions(pool, atMs, 1)).filter((name) => name.startsWith('predictions_d2050'));
+
+  // The delivery itself is of that later day: it is its prediction that it needs.
+  await pool.query('UPDATE webhook_deliveries SET id = millrace_uuid7($1), event = millrace_uuid7($1)', [nowMs]);
+  expect(await drop(nowMs)).toEqual(['predictions_d20500101']);
+  await pool.query(`UPDATE webhook_deliveries SET status = 'delivered' WHERE prediction = $1`, [told.id]);
+  expect(await drop(nowMs)).toEqual(['predictions_d20500102']);
+  expect(await drop(nowMs + 20 * DAY_MS)).toEqual([]);
+  expect(await partitionOf(promise.id)).toBe('predictions_d20500103');
+  await pool.query(`UPDATE predictions SET status = 'expired' WHERE id = $1`, [promise.id]);
+  expect(await drop(nowMs)).toEqual(['predictions_d20500103']);
+});
+
+test('a row that never ends keeps no day for longer than a month', async () => {
+  const day = Date.UTC(2051, 0, 1, 13);
+  await ensurePartitions(pool, day, 0);
+  await insertPromises(pool, [promiseRow({ createdAt: day, id: newPredictionId(3, day) })]);
+  expect(await dropOldPartitions(pool, day + 31 * DAY_MS, 1)).not.toContain('predictions_d20510101');
+  expect(await dropOldPartitions(pool, day + 32 * DAY_MS, 1)).toContain('predictions_d20510101');
 });

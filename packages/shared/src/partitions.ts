@@ -3,7 +3,7 @@
  * it is past retention.
  */
 import { type Db, inTransaction, type Pool } from './db.ts';
-import { idBoundAt } from './ids.ts';
+import { idBoundAt, timeOfId } from './ids.ts';
 
 /** Tables that are partitioned by day, and the column that says which. */
 const TABLES = [
@@ -14,6 +14,8 @@ const TABLES = [
 ] as const;
 
 const DAY_MS = 86_400_000;
+/** Days past retention are kept so much longer at most, lest one row that never ends keep all of them for ever. */
+const NEEDED_DAYS_MAX = 30;
 const HAS_DAY = /^(.+)_d(\d{4})(\d\d)(\d\d)$/;
 // Which of them a race ends in depends on the catalogue in which the two meet first.
 const ALREADY_THERE = new Set(['42P07', '42710', '23505']);
@@ -65,11 +67,14 @@ async function makePartition(
 }
 
 /**
- * Drops the days that ended more than `retentionDays` ago, and gives back their names. Dropping locks the table for an
- * instant; when somebody else holds it, the call fails within two seconds and the next one tries again.
+ * Drops the days that ended more than `retentionDays` ago, and gives back their names. Days stay as long as something
+ * that is still open needs them, and so do the days after the first of these. Dropping locks the table for an instant; when
+ * somebody else holds it, the call fails within two seconds and the next one tries again.
  */
 export async function dropOldPartitions(pool: Pool, nowMs: number, retentionDays: number): Promise<string[]> {
-  const boundMs = dayOf(nowMs) - retentionDays * DAY_MS;
+  const retentionMs = dayOf(nowMs) - retentionDays * DAY_MS;
+  const neededMs = Math.max(await oldestNeeded(pool, retentionMs), retentionMs - NEEDED_DAYS_MAX * DAY_MS);
+  const boundMs = Math.min(retentionMs, neededMs);
   const dropped: string[] = [];
   for (const name of await partitionNames(pool)) {
     const match = HAS_DAY.exec(name);
@@ -84,6 +89,23 @@ export async function dropOldPartitions(pool: Pool, nowMs: number, retentionDays
     await pool.query(`DELETE FROM ${table}_default WHERE ${column} < $1`, [idBoundAt(boundMs)]);
   }
   return dropped;
+}
+
+/**
+ * The day, of those before `beforeMs`, from which on something is needed; infinite when nothing is. A promise lasts up to a
+ * week, a delivery is attempted for more than three days and needs its event and its prediction, and a prediction of any
+ * age can be retried and a delivery made again, just before it would be dropped.
+ */
+async function oldestNeeded(db: Db, beforeMs: number): Promise<number> {
+  const before = idBoundAt(beforeMs);
+  const { rows } = await db.query<{ id: string }>(
+    `(SELECT id FROM predictions WHERE status IN ('queued', 'running') AND id < $1 ORDER BY id LIMIT 1)
+     UNION ALL
+     (SELECT least(id, event, prediction) AS id FROM webhook_deliveries
+       WHERE status = 'pending' AND least(id, event, prediction) < $1 ORDER BY 1 LIMIT 1)`,
+    [before],
+  );
+  return Math.min(...rows.map(({ id }) => dayOf(timeOfId(id))));
 }
 
 async function partitionNames(db: Db): Promise<string[]> {
