@@ -54,7 +54,7 @@ export const redisFaults: Fault[] = [
   {
     name: 'redis-stalls',
     how: 'SIGSTOP of the queue Redis for 10 s under load',
-    async run({ stage, servers, random, note, expect }) {
+    async run({ stage, servers, random, note, expect, goal }) {
       const load = startLoad(stage.client, random, {
         options: () => ({ mode: random() < 0.5 ? 'wait' : 'async', waitS: 2 }),
       });
@@ -85,8 +85,9 @@ export const redisFaults: Fault[] = [
         fresh.every(({ status }) => status === 503),
         `asked at ${asked}, not all got 503: ${JSON.stringify(stage.client.tally(asked))}`,
       );
-      expect(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
-      expect(ready === 503 && healthMs <= 1_000, `readiness said ${ready} after ${healthMs} ms`);
+      goal(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
+      expect(ready === 503, `readiness said ${ready}`);
+      goal(healthMs <= 1_000, `readiness took ${healthMs} ms`);
       return healedAt;
     },
   },
@@ -139,7 +140,7 @@ export const redisFaults: Fault[] = [
   {
     name: 'events-cut',
     how: 'CLIENT KILL of the event connections and XTRIM of the streams while 50 wait, again and again',
-    async run({ stage, note, expect }) {
+    async run({ stage, note, expect, goal }) {
       let cuts = 0;
       let done = false;
       const cutting = stage.withRedis(async (redis) => {
@@ -163,7 +164,7 @@ export const redisFaults: Fault[] = [
         replies.every(({ status }) => status === 200),
         JSON.stringify(stage.client.tally()),
       );
-      expect(slow <= 2_000, `a waiter was answered after ${slow} ms`);
+      goal(slow <= 2_000, `a waiter was answered after ${slow} ms`);
       return undefined;
     },
   },
