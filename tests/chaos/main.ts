@@ -69,7 +69,6 @@ try {
 } finally {
   await servers.close();
 }
-const isClean = ({ problems, missed }: Result) => problems.length === 0 && (options.short || missed.length === 0);
 const bad = [...results.filter((result) => !isClean(result)).map(({ name }) => name), ...broken];
 if (unplayed.length > 0) console.log(`Not played, for want of time: ${unplayed.join(', ')}.`);
 console.log(bad.length === 0 ? 'All clean.' : `Not clean: ${bad.join(', ')}.`);
@@ -112,6 +111,10 @@ async function play(fault: Fault, on: Servers): Promise<Result> {
   } finally {
     await stage.close();
   }
+}
+
+function isClean({ problems, missed }: Result): boolean {
+  return problems.length === 0 && (options.short || missed.length === 0);
 }
 
 function show(result: Result, tookS: number) {

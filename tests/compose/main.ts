@@ -4,11 +4,13 @@
  * engine with the base images, and says so when there is none.
  */
 import path from 'node:path';
+import { freePort } from '@millrace/local/ports';
 import { type Compose, createCompose } from './compose.ts';
 import { LedgerClient, pairsOf } from './ledger-client.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
-const port = Number(process.env.COMPOSE_TEST_PORT ?? 18_080);
+// One of its own: the test may be running elsewhere on this machine too.
+const port = await freePort();
 const base = `http://127.0.0.1:${port}`;
 const say = (message: string) => process.stdout.write(`${message}\n`);
 
@@ -53,10 +55,13 @@ try {
   const pairs = await pairsOf(base);
   let going = true;
   const load = client.submitWhile(pairs, 8, () => going);
+  client.step = 'workers 1 to 4, APIs 1 to 2';
   await scaled(compose, { worker: 4, api: 2 });
+  client.step = 'a worker killed';
   const [victim = ''] = await compose.containers('worker');
   await compose.docker('kill', victim);
   say('  killed a worker');
+  client.step = 'workers to 2';
   await scaled(compose, { worker: 2, api: 2 });
   going = false;
   await load;
