@@ -99,7 +99,11 @@ export const redisFaults: Fault[] = [
       await delay(1_000);
       const before = await stage.client.ask(quick(), { mode: 'async' });
       await stage.withRedis((redis) => redis.config('SET', 'maxmemory', '1mb'));
-      await delay(2_000);
+      // Until the API knows: it looks twice a second, and promises that it made meanwhile are kept all the same.
+      const noticedBy = Date.now() + 30_000;
+      while (!stage.client.replies.some(({ code }) => code.startsWith('queue_full')) && Date.now() < noticedBy) {
+        await delay(50);
+      }
       const asks = Array.from({ length: 10 }, (_, n) => stage.client.ask(quick(), { mode: n % 2 ? 'wait' : 'async' }));
       const late = await Promise.all(asks);
       const read = before.entry?.id ? await stage.client.fetch(before.entry.id, 1) : undefined;
