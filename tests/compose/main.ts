@@ -43,6 +43,13 @@ async function scaled(compose: Compose, counts: Record<string, number>): Promise
 }
 
 const compose = await createCompose(root, port);
+const client = new LedgerClient(base);
+const sayTally = () => {
+  const { submitted, accepted, refused, lost, wrong } = client.tally;
+  say(
+    `submitted ${submitted}, accepted ${accepted}, refused ${JSON.stringify(refused)}, lost ${lost.length}, wrong ${wrong.length}`,
+  );
+};
 let failed = false;
 try {
   if (process.env.COMPOSE_TEST_BUILD !== 'false')
@@ -51,7 +58,6 @@ try {
   await compose('up', '-d', '--no-build');
   await untilReady();
   say(`up and ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
-  const client = new LedgerClient(base);
   const pairs = await pairsOf(base);
   let going = true;
   const load = client.submitWhile(pairs, 8, () => going);
@@ -66,15 +72,14 @@ try {
   going = false;
   await load;
   await client.settle();
-  const { submitted, accepted, refused, lost, wrong } = client.tally;
-  say(
-    `submitted ${submitted}, accepted ${accepted}, refused ${JSON.stringify(refused)}, lost ${lost.length}, wrong ${wrong.length}`,
-  );
+  sayTally();
+  const { accepted, lost, wrong } = client.tally;
   for (const line of [...lost, ...wrong].slice(0, 10)) say(`  ${line}`);
   failed = lost.length > 0 || wrong.length > 0 || accepted === 0;
 } catch (error) {
   failed = true;
   say((error as Error).message);
+  sayTally();
   say((await compose('logs', '--no-color', '--tail=30').catch(() => '')).slice(-6_000));
 } finally {
   await compose('down', '-v', '-t', '30').catch((error: Error) => say(error.message));
