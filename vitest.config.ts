@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
+// A poll that names no limit of its own would give up after a second.
+const expect = { poll: { timeout: 30_000 } };
+
 /** Two projects: `unit` needs nothing but Node, `integration` has a real Redis and Postgres (tests/services). */
 export default defineConfig({
   test: {
@@ -14,6 +17,7 @@ export default defineConfig({
           include: ['{packages,apps,models,scripts,bench}/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'models/*/training/**'],
           testTimeout: 60_000,
+          expect,
         },
       },
       {
@@ -24,6 +28,7 @@ export default defineConfig({
           globalSetup: ['tests/services/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
+          expect,
         },
       },
     ],

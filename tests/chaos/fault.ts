@@ -14,8 +14,10 @@ export interface Context {
   short: boolean;
   /** Notes what is seen besides the ledger, for the table. */
   note(text: string): void;
-  /** Records a problem when something does not hold. */
+  /** Records a problem when something does not hold, however slow the machine is. */
   expect(holds: boolean, otherwise: string): void;
+  /** Records a goal that was missed: what a machine with too much else to do may miss without any fault of Millrace. */
+  goal(met: boolean, otherwise: string): void;
 }
 
 export interface Fault {

@@ -25,7 +25,7 @@ export interface Program {
 }
 
 const root = path.resolve(import.meta.dirname, '../..');
-const READY_TIMEOUT_MS = 40_000;
+const READY_TIMEOUT_MS = 120_000;
 
 export async function startProgram(
   kind: 'api' | 'worker',

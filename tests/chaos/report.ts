@@ -15,6 +15,8 @@ export interface Result {
   how: string;
   notes: string;
   problems: string[];
+  /** Goals that depend on the machine too; they fail no short form. */
+  missed: string[];
   short: boolean;
   on: string;
 }
@@ -55,8 +57,13 @@ function tableOf(faults: readonly Result[]): string {
     one.terminal_twice,
     one.duplicate_executions,
     one.recovery_s === null ? '–' : one.recovery_s.toFixed(1),
-    [one.notes, ...(one.problems.length > 0 ? [`**${one.problems.length} problems**`] : [])].filter(Boolean).join('; '),
+    seenIn(one),
   ]);
   const head = ['fault', 'how', 'accepted', 'lost', 'wrong', 'terminal twice', 'run again', 'recovery, s', 'seen'];
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
+
+function seenIn({ notes, problems, missed }: Result): string {
+  const bad = problems.length > 0 ? [`**${problems.length} problems**`] : [];
+  return [notes, ...missed.map((goal) => `**missed: ${goal}**`), ...bad].filter(Boolean).join('; ');
 }

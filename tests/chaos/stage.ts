@@ -118,7 +118,7 @@ export async function openStage(
 const MODELS = ['quick', 'slow', 'lookup'];
 
 async function untilServed({ apis }: Stage): Promise<void> {
-  const deadline = performance.now() + 40_000;
+  const deadline = performance.now() + 120_000;
   for (const { url } of apis)
     for (const model of MODELS) {
       for (;;) {

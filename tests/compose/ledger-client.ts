@@ -5,8 +5,8 @@ const MODEL = 'drug-interaction';
 export interface Tally {
   submitted: number;
   accepted: number;
-  /** How many were not taken, by status and code or by how the connection ended. */
-  refused: Record<string, number>;
+  /** What was not taken, by status, code and detail or by how the connection ended; and at which steps of the test. */
+  refused: Record<string, { times: number; during: string[] }>;
   lost: string[];
   wrong: string[];
 }
@@ -28,6 +28,8 @@ export async function pairsOf(base: string): Promise<Pair[]> {
 export class LedgerClient {
   readonly #base: string;
   readonly #promised = new Map<string, Pair>();
+  /** What the test does just now. */
+  step = '';
   readonly tally: Tally = { submitted: 0, accepted: 0, refused: {}, lost: [], wrong: [] };
 
   constructor(base: string) {
@@ -48,11 +50,11 @@ export class LedgerClient {
             body: JSON.stringify({ input: pair }),
             signal: AbortSignal.timeout(10_000),
           });
-          const { id, code } = (await reply.json()) as { id?: string; code?: string };
+          const { id, code, detail } = (await reply.json()) as { id?: string; code?: string; detail?: string };
           if ((reply.status === 202 || reply.status === 200) && id) {
             this.tally.accepted += 1;
             this.#promised.set(id, pair);
-          } else this.#refused(`${reply.status} ${code}`);
+          } else this.#refused(`${reply.status} ${code}: ${detail}`);
         } catch (error) {
           const { name, cause } = error as Error & { cause?: { code?: string } };
           this.#refused(cause?.code ?? name);
@@ -63,7 +65,10 @@ export class LedgerClient {
   }
 
   #refused(why: string): void {
-    this.tally.refused[why] = (this.tally.refused[why] ?? 0) + 1;
+    const seen = this.tally.refused[why] ?? { times: 0, during: [] };
+    seen.times += 1;
+    if (!seen.during.includes(this.step)) seen.during.push(this.step);
+    this.tally.refused[why] = seen;
   }
 
   /** Waits for each promise, and checks that its answer is about the pair that was asked. */

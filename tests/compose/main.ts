@@ -4,11 +4,13 @@
  * engine with the base images, and says so when there is none.
  */
 import path from 'node:path';
+import { freePort } from '@millrace/local/ports';
 import { type Compose, createCompose } from './compose.ts';
 import { LedgerClient, pairsOf } from './ledger-client.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
-const port = Number(process.env.COMPOSE_TEST_PORT ?? 18_080);
+// One of its own: the test may be running elsewhere on this machine too.
+const port = await freePort();
 const base = `http://127.0.0.1:${port}`;
 const say = (message: string) => process.stdout.write(`${message}\n`);
 
@@ -41,6 +43,13 @@ async function scaled(compose: Compose, counts: Record<string, number>): Promise
 }
 
 const compose = await createCompose(root, port);
+const client = new LedgerClient(base);
+const sayTally = () => {
+  const { submitted, accepted, refused, lost, wrong } = client.tally;
+  say(
+    `submitted ${submitted}, accepted ${accepted}, refused ${JSON.stringify(refused)}, lost ${lost.length}, wrong ${wrong.length}`,
+  );
+};
 let failed = false;
 try {
   if (process.env.COMPOSE_TEST_BUILD !== 'false')
@@ -49,27 +58,28 @@ try {
   await compose('up', '-d', '--no-build');
   await untilReady();
   say(`up and ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
-  const client = new LedgerClient(base);
   const pairs = await pairsOf(base);
   let going = true;
   const load = client.submitWhile(pairs, 8, () => going);
+  client.step = 'workers 1 to 4, APIs 1 to 2';
   await scaled(compose, { worker: 4, api: 2 });
+  client.step = 'a worker killed';
   const [victim = ''] = await compose.containers('worker');
   await compose.docker('kill', victim);
   say('  killed a worker');
+  client.step = 'workers to 2';
   await scaled(compose, { worker: 2, api: 2 });
   going = false;
   await load;
   await client.settle();
-  const { submitted, accepted, refused, lost, wrong } = client.tally;
-  say(
-    `submitted ${submitted}, accepted ${accepted}, refused ${JSON.stringify(refused)}, lost ${lost.length}, wrong ${wrong.length}`,
-  );
+  sayTally();
+  const { accepted, lost, wrong } = client.tally;
   for (const line of [...lost, ...wrong].slice(0, 10)) say(`  ${line}`);
   failed = lost.length > 0 || wrong.length > 0 || accepted === 0;
 } catch (error) {
   failed = true;
   say((error as Error).message);
+  sayTally();
   say((await compose('logs', '--no-color', '--tail=30').catch(() => '')).slice(-6_000));
 } finally {
   await compose('down', '-v', '-t', '30').catch((error: Error) => say(error.message));

@@ -44,7 +44,7 @@ export const apiFaults: Fault[] = [
     name: 'rolling-restart',
     how: 'SIGTERM of each API and worker in turn under load, 50 times (8 in the short form)',
     stage: { apis: 2, workers: 2 },
-    async run({ stage, random, short, note, expect }) {
+    async run({ stage, random, short, note, expect, goal }) {
       const load = startLoad(stage.client, random);
       const times = short ? 8 : 50;
       const took: { tookMs: number }[] = [];
@@ -64,7 +64,7 @@ export const apiFaults: Fault[] = [
         `${times} restarts, ${stage.client.replies.length} requests, ${bad.length} failed, the slowest stop took ${slowest(took)} ms`,
       );
       expect(bad.length === 0, `requests failed: ${JSON.stringify(stage.client.tally())}`);
-      expect(slowest(took) <= 10_000, `a stop took ${slowest(took)} ms, and 10 s is its deadline`);
+      goal(slowest(took) <= 10_000, `a stop took ${slowest(took)} ms, and 10 s is its deadline`);
       return healedAt;
     },
   },

@@ -50,7 +50,7 @@ export const crowdFaults: Fault[] = [
     name: 'slow-clients',
     how: '50 clients that send a byte a second and 50 that ask again and again and read nothing, beside others',
     stage: { env: { REQUEST_TIMEOUT_MS: '3000', CONNECTION_TIMEOUT_MS: '4000' } },
-    async run({ stage, random, note, expect }) {
+    async run({ stage, random, note, expect, goal }) {
       const api = stage.apis[0];
       const url = new URL(api?.url ?? '');
       const load = startLoad(stage.client, random, { clients: 4, question: () => quick() });
@@ -70,7 +70,7 @@ export const crowdFaults: Fault[] = [
       );
       expect(writersS !== undefined, 'slow writers were not dropped');
       expect(readersS !== undefined, 'slow readers were not dropped');
-      expect(grown < 150, `the API grew by ${grown} MiB`);
+      goal(grown < 150, `the API grew by ${grown} MiB`);
       expect(
         others.every(({ status }) => status === 200 || status === 202),
         JSON.stringify(stage.client.tally(startedAt)),
@@ -82,7 +82,7 @@ export const crowdFaults: Fault[] = [
     name: 'overload',
     how: 'three times the load that can be borne, at a fixed rate that waits for nobody',
     stage: { env: { MAX_QUEUE: '40' } },
-    async run({ stage, short, note, expect }) {
+    async run({ stage, short, note, expect, goal }) {
       const seconds = short ? 6 : 20;
       const closed = () =>
         goodput(stage, seconds, async (until) => {
@@ -110,7 +110,7 @@ export const crowdFaults: Fault[] = [
       note(
         `${peak.toFixed(0)}/s at its peak, ${under.toFixed(0)}/s under three times that (${Math.round((100 * under) / peak)} %), ${refused.length} refused`,
       );
-      expect(under >= 0.9 * peak, `goodput fell to ${Math.round((100 * under) / peak)} % of its peak`);
+      goal(under >= 0.9 * peak, `goodput fell to ${Math.round((100 * under) / peak)} % of its peak`);
       expect(
         refused.length > 0 && refused.every(({ retryAfter }) => retryAfter !== null),
         'refusals without Retry-After, or none',

@@ -67,7 +67,7 @@ export const failoverFaults: Fault[] = [
   {
     name: 'redis-paused',
     how: 'CLIENT PAUSE of the queue Redis, all commands, for 4 s under load',
-    async run({ stage, random, note, expect }) {
+    async run({ stage, random, note, expect, goal }) {
       const load = startLoad(stage.client, random, {
         options: () => ({ mode: random() < 0.5 ? 'wait' : 'async', waitS: 2 }),
       });
@@ -85,7 +85,7 @@ export const failoverFaults: Fault[] = [
         fresh.every(({ status }) => status === 503),
         `not all got 503: ${JSON.stringify(fresh.map(({ status }) => status))}`,
       );
-      expect(slowest(fresh) <= 1_000, `a 503 took ${slowest(fresh)} ms`);
+      goal(slowest(fresh) <= 1_000, `a 503 took ${slowest(fresh)} ms`);
       return healedAt;
     },
   },

@@ -16,7 +16,7 @@ function ledgerAway(
     name,
     how,
     async run(context) {
-      const { stage, random, note, expect } = context;
+      const { stage, random, note, expect, goal } = context;
       const load = startLoad(stage.client, random);
       await delay(1_000);
       const back = await away(context);
@@ -38,7 +38,7 @@ function ledgerAway(
       expect(answered.length > 0, 'callers who wait got no answers');
       expect(refused.length > 0, 'promises were given without a ledger');
       expect(rest === 0, `something else came: ${JSON.stringify(stage.client.tally(from))}`);
-      expect(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
+      goal(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
       return healedAt;
     },
   };

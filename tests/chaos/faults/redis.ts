@@ -54,7 +54,7 @@ export const redisFaults: Fault[] = [
   {
     name: 'redis-stalls',
     how: 'SIGSTOP of the queue Redis for 10 s under load',
-    async run({ stage, servers, random, note, expect }) {
+    async run({ stage, servers, random, note, expect, goal }) {
       const load = startLoad(stage.client, random, {
         options: () => ({ mode: random() < 0.5 ? 'wait' : 'async', waitS: 2 }),
       });
@@ -85,8 +85,9 @@ export const redisFaults: Fault[] = [
         fresh.every(({ status }) => status === 503),
         `asked at ${asked}, not all got 503: ${JSON.stringify(stage.client.tally(asked))}`,
       );
-      expect(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
-      expect(ready === 503 && healthMs <= 1_000, `readiness said ${ready} after ${healthMs} ms`);
+      goal(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
+      expect(ready === 503, `readiness said ${ready}`);
+      goal(healthMs <= 1_000, `readiness took ${healthMs} ms`);
       return healedAt;
     },
   },
@@ -98,7 +99,11 @@ export const redisFaults: Fault[] = [
       await delay(1_000);
       const before = await stage.client.ask(quick(), { mode: 'async' });
       await stage.withRedis((redis) => redis.config('SET', 'maxmemory', '1mb'));
-      await delay(2_000);
+      // Until the API knows: it looks twice a second, and promises that it made meanwhile are kept all the same.
+      const noticedBy = Date.now() + 30_000;
+      while (!stage.client.replies.some(({ code }) => code.startsWith('queue_full')) && Date.now() < noticedBy) {
+        await delay(50);
+      }
       const asks = Array.from({ length: 10 }, (_, n) => stage.client.ask(quick(), { mode: n % 2 ? 'wait' : 'async' }));
       const late = await Promise.all(asks);
       const read = before.entry?.id ? await stage.client.fetch(before.entry.id, 1) : undefined;
@@ -139,7 +144,7 @@ export const redisFaults: Fault[] = [
   {
     name: 'events-cut',
     how: 'CLIENT KILL of the event connections and XTRIM of the streams while 50 wait, again and again',
-    async run({ stage, note, expect }) {
+    async run({ stage, note, expect, goal }) {
       let cuts = 0;
       let done = false;
       const cutting = stage.withRedis(async (redis) => {
@@ -163,7 +168,7 @@ export const redisFaults: Fault[] = [
         replies.every(({ status }) => status === 200),
         JSON.stringify(stage.client.tally()),
       );
-      expect(slow <= 2_000, `a waiter was answered after ${slow} ms`);
+      goal(slow <= 2_000, `a waiter was answered after ${slow} ms`);
       return undefined;
     },
   },

@@ -109,7 +109,7 @@ export const standstillFaults: Fault[] = [
   {
     name: 'network-half-open',
     how: 'connections to Redis and Postgres stay open and carry nothing for 5 s under load',
-    async run({ stage, servers, random, note, expect }) {
+    async run({ stage, servers, random, note, expect, goal }) {
       const proxies = [servers.redis.proxy, servers.cache.proxy, servers.postgres.proxy];
       const load = startLoad(stage.client, random, {
         options: () => ({ mode: random() < 0.5 ? 'wait' : 'async', waitS: 2 }),
@@ -128,7 +128,7 @@ export const standstillFaults: Fault[] = [
         fresh.every(({ status }) => status === 503),
         `not all got 503: ${JSON.stringify(fresh.map(({ status }) => status))}`,
       );
-      expect(slowest(fresh) <= 1_000, `a 503 took ${slowest(fresh)} ms`);
+      goal(slowest(fresh) <= 1_000, `a 503 took ${slowest(fresh)} ms`);
       return healedAt;
     },
   },

@@ -96,12 +96,12 @@ export const webhookFaults: Fault[] = [
     stage,
     run: (context) =>
       withBooks(context, async (books) => {
-        const { short, note, expect } = context;
+        const { short, note, expect, goal } = context;
         const asked = await askAll(context, books, { total: short ? 300 : 1_200, perS: 40 });
         for (const problem of await books.check(asked, 60_000)) expect(false, problem);
         const seen = await books.latencies();
         note(`${seen.count} deliveries to good receivers after ${rounded(seen)}; ${books.counts().attempts} attempts`);
-        expect(seen.p99 < GOAL_P99_MS, `the p99 of delivery is ${Math.round(seen.p99)} ms`);
+        goal(seen.p99 < GOAL_P99_MS, `the p99 of delivery is ${Math.round(seen.p99)} ms`);
         return undefined;
       }),
   },
