@@ -5,8 +5,6 @@
  * the first structure is asked about, and in the API alone: the canonical form of a new drug carries its features with
  * it. They are computed by the recipe of training/features.py, and handler.test.ts holds the two to the same bits: the
  * RDKit in package.json and the one in training/requirements.txt must be of the same release.
- *
- * All of it is in one file because a version's digest covers its handler and not what the handler imports.
  */
 import { defineHandler, type Entities, InputError, type Static, Type } from '@millrace/shared/handler';
 import loadModule, { type MainModule, type Mol } from '@rdkit/rdkit';
