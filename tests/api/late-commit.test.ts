@@ -1,36 +1,46 @@
 import { randomUUID } from 'node:crypto';
 import { createPool, type Pool } from '@millrace/shared/db';
+import { type Connection, connectRedis } from '@millrace/shared/redis';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
 import { startStallingProxy } from '../postgres/stalling-proxy.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { testPrefix } from '../support/test-prefix.ts';
+import { keysOf } from '../support/test-redis.ts';
 
 const millrace = useMillrace({ models: ['drug-interaction'] });
 let proxy: Awaited<ReturnType<typeof startStallingProxy>>;
+let redisProxy: typeof proxy;
+let redis: Connection;
+const keyPrefix = testPrefix();
 let api: RunningApi;
 let pool: Pool;
 beforeAll(async () => {
   const { config } = millrace;
   proxy = await startStallingProxy(config.databaseUrl);
   // With keys of its own on Redis: no worker takes what it queues.
-  const own = { ...config, databaseUrl: proxy.url, keyPrefix: testPrefix(), storeTimeoutMs: 300 };
+  redisProxy = await startStallingProxy(config.redisUrl);
+  redis = connectRedis(config.redisUrl, 'blocking');
+  const own = { ...config, databaseUrl: proxy.url, redisUrl: redisProxy.url, keyPrefix, storeTimeoutMs: 300 };
   api = await startApi(own, pino({ level: 'silent' }));
   pool = createPool({ databaseUrl: config.databaseUrl, max: 1, statementTimeoutMs: 5_000, applicationName: 'late' });
 });
 afterAll(async () => {
   proxy.resume();
+  redisProxy.resume();
   await api.close(5_000);
   await proxy.close();
+  await redisProxy.close();
+  redis.disconnect();
   await pool.end();
 });
 
-async function ask(key: string) {
+async function ask(key: string, headers: Record<string, string> = {}, drug_a = 'Warfarin') {
   const answer = await fetch(`${api.url}/v1/models/drug-interaction/predictions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'idempotency-key': key },
-    body: JSON.stringify({ input: { drug_a: 'Warfarin', drug_b: 'Fluconazole' } }),
+    headers: { 'content-type': 'application/json', 'idempotency-key': key, ...headers },
+    body: JSON.stringify({ input: { drug_a, drug_b: 'Fluconazole' } }),
   });
   const body = (await answer.json()) as { id?: string; code?: string };
   return { ...body, status: answer.status };
@@ -65,4 +75,29 @@ test('a promise whose commit was answered too late is the one that the same key 
   const after = await count();
   expect(after).toHaveLength(before.length + 1);
   expect(after.map(({ id }) => id)).toContain(again.id);
+});
+
+test('a submission that Redis answered too late is the one that the same key gets, and no second', async () => {
+  const lives = async () => {
+    const keys = await keysOf(redis, `${keyPrefix}:`);
+    return keys.filter((name) => /}:p:[^:]+$/.test(name));
+  };
+  const before = await lives();
+  const key = randomUUID();
+  // The claim of the key is answered; the submission, which names the drug by its key, is heard and not answered.
+  redisProxy.stallAnswersTo('metformin');
+  expect(await ask(key, { prefer: 'wait=5' }, 'Metformin')).toMatchObject({ status: 503, code: 'store_unavailable' });
+  redisProxy.resume();
+  let again = await ask(key, {}, 'Metformin');
+  await expect
+    .poll(
+      async () => {
+        again = await ask(key, {}, 'Metformin');
+        return again.status;
+      },
+      { timeout: 20_000 },
+    )
+    .toBe(202);
+  const fresh = (await lives()).filter((name) => !before.includes(name));
+  expect(fresh.map((name) => name.slice(name.lastIndexOf(':') + 1))).toEqual([again.id]);
 });

@@ -1,13 +1,19 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A way to a Postgres that can be made to fall silent, as a server does that is stopped: connections stay open. */
+/** A way to a Postgres, or a Redis, that can be made to fall silent, as a server does that is stopped: connections stay open. */
 export async function startStallingProxy(databaseUrl: string) {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   const answers = new Set<Socket>();
   let stalled = false;
   let silent = false;
+  let cue: string | undefined;
+  function silence() {
+    silent = true;
+    cue = undefined;
+    for (const socket of answers) socket.pause();
+  }
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
     answers.add(upstream);
@@ -16,7 +22,10 @@ export async function startStallingProxy(databaseUrl: string) {
       [upstream, client],
     ] as const) {
       sockets.add(from);
-      from.on('data', (bytes) => to.write(bytes));
+      from.on('data', (bytes: Buffer) => {
+        if (cue !== undefined && from === client && bytes.includes(cue)) silence();
+        to.write(bytes);
+      });
       if (stalled || (silent && from === upstream)) from.pause();
       from.on('error', () => {});
       from.on('close', () => {
@@ -36,9 +45,10 @@ export async function startStallingProxy(databaseUrl: string) {
       for (const socket of sockets) socket.pause();
     },
     /** It hears and does what it is asked, and nobody hears of it. */
-    stallAnswers() {
-      silent = true;
-      for (const socket of answers) socket.pause();
+    stallAnswers: silence,
+    /** As stallAnswers, from the moment when it is told this text. */
+    stallAnswersTo(text: string) {
+      cue = text;
     },
     resume() {
       stalled = false;

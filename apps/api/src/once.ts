@@ -8,8 +8,8 @@ import { fromStore, Undecided } from './stores.ts';
 
 /** How long a request with another's idempotency key looks for that one's prediction before it says so or takes over. */
 const CLAIM_PATIENCE_MS = 2_000;
-/** A first request that has shown nothing for this long has died half way. */
-const CLAIM_DEAD_MS = 5_000;
+/** A first request that has shown nothing for this long has died half way: its calls to the stores have ended long before. */
+const CLAIM_DEAD_MS = 3_000;
 const CLAIM_POLL_MS = 20;
 
 /** `begin` makes the prediction of an ask; `follow` answers it with the prediction that its key stands for. */

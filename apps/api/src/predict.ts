@@ -23,7 +23,7 @@ import type { NearResults } from './near-results.ts';
 import { createOnce } from './once.ts';
 import { planOf } from './plan.ts';
 import type { Remembered } from './remembered.ts';
-import { committed, fromStore } from './stores.ts';
+import { committed, fromStore, Undecided } from './stores.ts';
 import type { SubmitResult, Submitter } from './submitter.ts';
 
 export type Outcome =
@@ -153,7 +153,11 @@ export function createPredict(means: PredictMeans): Predict {
 
   /** Every row was known, and the caller wants a prediction of its own: it is terminal from its first moment. */
   async function answeredFromCache(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
-    await fromStore('Redis', submit(ask, item));
+    try {
+      await fromStore('Redis', submit(ask, item));
+    } catch (error) {
+      throw withdrawn(ask, error);
+    }
     const now = Date.now();
     const record: PredictionRecord = {
       ...recordOf(ask),
@@ -177,9 +181,7 @@ export function createPredict(means: PredictMeans): Predict {
       result = await fromStore('Redis', submit(ask, item));
     } catch (error) {
       completions.forget(ask.id);
-      // It may have been written all the same: nobody is told of it, so nobody is to compute it.
-      live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
-      throw error;
+      throw withdrawn(ask, error);
     }
     const answer = await waiting;
     const cacheStatus = missStatus(ask, result, known);
@@ -198,12 +200,21 @@ export function createPredict(means: PredictMeans): Predict {
       return accepted(ask, result, cacheStatus);
     }
     try {
-      await fromStore('Postgres', means.promise(promiseRow(ask, item)));
+      await committed(means.promise(promiseRow(ask, item)));
     } catch (error) {
-      live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
-      throw error;
+      throw withdrawn(ask, error);
     }
     return accepted(ask, result, cacheStatus);
+  }
+
+  /**
+   * What a failed call began may have been written all the same. Nobody is told of it, so nobody is to compute it; but with an
+   * Idempotency-Key the caller comes back, and is to find it.
+   */
+  function withdrawn(ask: Ask, error: unknown): unknown {
+    if (ask.request.idempotencyKey !== undefined) return Undecided.of(error);
+    live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
+    return error;
   }
 
   /** For a caller that does not wait: the ledger first. From its commit on it is promised, whatever Redis does. */

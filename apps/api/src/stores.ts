@@ -5,6 +5,12 @@ import { GroupCommitFull } from '@millrace/shared/group-commit';
 /** The call may have worked all the same: whoever tries again must do so under the same id. */
 export class Undecided extends ApiError {
   override name = 'Undecided';
+
+  static of(error: unknown): unknown {
+    if (!(error instanceof ApiError) || error.code !== 'store_unavailable') return error;
+    const detail = 'A store did not answer in time: repeat the request with the same Idempotency-Key.';
+    return new Undecided(error.code, detail, { retryAfterS: 1, cause: error.cause });
+  }
 }
 
 /** Awaits a call to a store; whatever it throws becomes `store_unavailable`, with the cause for the log. */
