@@ -34,6 +34,13 @@ afterAll(async () => {
   await remove();
 });
 
+const claims = () =>
+  createIdempotency(
+    redis,
+    millrace.keys,
+    (asked, sinceMs) => findKeyed(pool, asked, sinceMs),
+    pino({ level: 'silent' }),
+  );
 const ask = (key: string, x: number[], more: Record<string, string> = {}) =>
   millrace.predict('echo', { input: { x } }, { 'idempotency-key': key, ...more });
 /** As a Redis that was lost. */
@@ -80,13 +87,6 @@ describe('an Idempotency-Key that Redis has lost', () => {
 
 describe('a key whose request the ledger knows too', () => {
   const tenant = 'default';
-  const claims = () =>
-    createIdempotency(
-      redis,
-      millrace.keys,
-      (asked, sinceMs) => findKeyed(pool, asked, sinceMs),
-      pino({ level: 'silent' }),
-    );
 
   test('is refused for another request', async () => {
     const key = randomUUID();
@@ -111,13 +111,6 @@ describe('a key whose request the ledger knows too', () => {
 });
 
 describe('a key whose request got an error', () => {
-  const idempotency = () =>
-    createIdempotency(
-      redis,
-      millrace.keys,
-      (asked, sinceMs) => findKeyed(pool, asked, sinceMs),
-      pino({ level: 'silent' }),
-    );
   const nobody = {
     find: () => Promise.reject(new Error('there is nothing to find')),
   } as unknown as Finder;
@@ -130,7 +123,7 @@ describe('a key whose request got an error', () => {
     const id = newPredictionId(0, Date.now());
     const request = { tenant: 'default', model: 'echo', version: undefined, body: { input: 1 } };
     const ask = { request, id, createdAt: Date.now() } as unknown as Ask;
-    const once = createOnce({ idempotency: idempotency(), finder: nobody });
+    const once = createOnce({ idempotency: claims(), finder: nobody });
     const fail = () => Promise.reject(error);
     await expect(once(ask, key, fail, fail)).rejects.toBe(error);
     const held = await redis.get(millrace.keys.idempotency('default', hashOfKey(key)));
