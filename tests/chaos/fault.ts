@@ -54,3 +54,17 @@ export async function recovery(stage: Stage, healedAtMs: number): Promise<Recove
 /** How long the slowest of some replies took; 0 for none. */
 export const slowest = (replies: readonly { tookMs: number }[]): number =>
   Math.round(Math.max(0, ...replies.map(({ tookMs }) => tookMs)));
+
+/** What must hold of those who asked while a store was silent: a 503 for each, and as a goal within a second. */
+export function judgeRefused(
+  replies: readonly { status: number; tookMs: number }[],
+  { note, expect, goal }: Pick<Context, 'note' | 'expect' | 'goal'>,
+): void {
+  const statuses = replies.map(({ status }) => status);
+  note(`${replies.length} asked meanwhile, refused within ${slowest(replies)} ms`);
+  expect(
+    statuses.every((status) => status === 503),
+    `not all got 503: ${JSON.stringify(statuses)}`,
+  );
+  goal(slowest(replies) <= 1_000, `a 503 took ${slowest(replies)} ms`);
+}

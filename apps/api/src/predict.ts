@@ -16,7 +16,7 @@ import { ages, fresh, hitStatus, missStatus } from './cache-status.ts';
 import { type Catalog, under } from './catalog.ts';
 import type { Answer, Completions } from './completions.ts';
 import type { Finder, Found } from './finder.ts';
-import { hashOfKey, type Idempotency } from './idempotency.ts';
+import type { Idempotency } from './idempotency.ts';
 import type { CachedAnswer } from './known-answer.ts';
 import type { LoadWatch } from './load.ts';
 import type { NearResults } from './near-results.ts';
@@ -107,10 +107,7 @@ export function createPredict(means: PredictMeans): Predict {
       createdAt,
       expiresAt: createdAt + Math.round(expiresInS * 1000),
       metadata: body.metadata === undefined ? '' : JSON.stringify(body.metadata),
-      options: {
-        ...(body.webhook ? { webhook: body.webhook } : {}),
-        ...(request.idempotencyKey ? { idempotency: hashOfKey(request.idempotencyKey) } : {}),
-      },
+      options: body.webhook ? { webhook: body.webhook } : {},
       read,
       store: keyed,
     };

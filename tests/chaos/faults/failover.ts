@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { startRedis } from '@millrace/local/redis';
 import { findOrInstallRedis } from '@millrace/local/redis-program';
 import { Redis } from 'ioredis';
-import { type Fault, slowest } from '../fault.ts';
+import { type Fault, judgeRefused } from '../fault.ts';
 import { startLoad } from '../load.ts';
 import { quick } from '../models.ts';
 
@@ -80,12 +80,7 @@ export const failoverFaults: Fault[] = [
       const healedAt = Date.now();
       await delay(1_000);
       await load.stop();
-      note(`10 asked meanwhile, refused within ${slowest(fresh)} ms`);
-      expect(
-        fresh.every(({ status }) => status === 503),
-        `not all got 503: ${JSON.stringify(fresh.map(({ status }) => status))}`,
-      );
-      goal(slowest(fresh) <= 1_000, `a 503 took ${slowest(fresh)} ms`);
+      judgeRefused(fresh, { note, expect, goal });
       return healedAt;
     },
   },

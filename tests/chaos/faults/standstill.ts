@@ -1,6 +1,6 @@
 /** What stands still without ending, and clocks that do not agree. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Fault, slowest } from '../fault.ts';
+import { type Fault, judgeRefused, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';
 import { nextNumber, quick, slow } from '../models.ts';
 
@@ -123,12 +123,7 @@ export const standstillFaults: Fault[] = [
       const healedAt = Date.now();
       await delay(1_000);
       await load.stop();
-      note(`10 asked meanwhile, refused within ${slowest(fresh)} ms`);
-      expect(
-        fresh.every(({ status }) => status === 503),
-        `not all got 503: ${JSON.stringify(fresh.map(({ status }) => status))}`,
-      );
-      goal(slowest(fresh) <= 1_000, `a 503 took ${slowest(fresh)} ms`);
+      judgeRefused(fresh, { note, expect, goal });
       return healedAt;
     },
   },
