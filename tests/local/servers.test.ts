@@ -33,11 +33,12 @@ describe('the private Redis', () => {
 
   test('is fit to hold a queue', async () => {
     const redis = await start();
-    const settings = ['appendonly', 'appendfsync', 'maxmemory-policy'];
+    const settings = ['appendonly', 'appendfsync', 'save', 'maxmemory-policy'];
     const values = await inRedis(redis, (client) => Promise.all(settings.map((name) => client.config('GET', name))));
     expect(values).toEqual([
       ['appendonly', 'yes'],
       ['appendfsync', 'everysec'],
+      ['save', ''],
       ['maxmemory-policy', 'noeviction'],
     ]);
     await redis.part.stop();

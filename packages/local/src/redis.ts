@@ -67,6 +67,10 @@ function config(port: number, dataDir: string, password: string): string[] {
     'pidfile redis.pid',
     'appendonly yes',
     'appendfsync everysec',
+    // States come and go within minutes: at its default of 64 MB and compressed, a busy queue's file was rewritten every few
+    // seconds, for a third of all the processor time of Redis.
+    'auto-aof-rewrite-min-size 256mb',
+    'rdbcompression no',
     'save ""',
     'maxmemory-policy noeviction',
   ];

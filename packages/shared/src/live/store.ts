@@ -35,7 +35,7 @@ const WAITING_TTL_MS = 8 * 86_400_000;
 /** What ended otherwise than well, or with a long result, is kept so long for the recorder, who shortens it. */
 const UNRECORDED_TTL_MS = 86_400_000;
 /** How long what has succeeded is kept unless told otherwise: the recorder has it from the stream. */
-const TERMINAL_TTL_MS = 3_600_000;
+const TERMINAL_TTL_MS = 600_000;
 /** Enough of a state to show it, in nearly every case. */
 const PEEK_BYTES = 8_192;
 /** How long a finished flight still answers: a request that missed the cache just before must not compute again. */
