@@ -15,8 +15,8 @@ RUN npm ci --omit=dev --omit=optional \
  && find "$(node -p process.platform)" -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -rf {} +
 
 FROM node:24-bookworm-slim
-# As in scripts/node-args.mjs, which says why.
-ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=4"
+# As in scripts/node-args.mjs, which says why; --no-parallel-scavenge may not be set here.
+ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=8"
 WORKDIR /app
 COPY --from=packages /app ./
 COPY LICENSE ./
@@ -29,4 +29,4 @@ ENV HOST=0.0.0.0 PORT=8080 WORKER_HOST=0.0.0.0 WORKER_PORT=8081 MODELS_DIR=/app/
 USER node
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
-CMD ["node", "apps/api/src/main.ts"]
+CMD ["node", "--no-parallel-scavenge", "apps/api/src/main.ts"]
