@@ -35,16 +35,16 @@ afterAll(async () => {
 
 /** A consumer with one job at a time, and the jobs that it took, each to be ended by the test. */
 function consume(workerId: string) {
-  const taken: { ids: string[]; end: PromiseWithResolvers<void> }[] = [];
+  const taken: { ids: string[]; ahead: readonly string[] | undefined; end: PromiseWithResolvers<void> }[] = [];
   const consumer = startConsumer(MODEL, {
     connect: () => connectTestRedis(),
     keys,
     workerId,
     concurrency: 1,
     lockMs: 30_000,
-    compute(_model, _version, ids) {
+    compute(_model, _version, ids, ahead) {
       const end = Promise.withResolvers<void>();
-      taken.push({ ids, end });
+      taken.push({ ids, ahead: ahead?.rows, end });
       return end.promise;
     },
     onLocksLost: () => {},
@@ -89,4 +89,19 @@ test('a job handed back waits at once, before those that came later, and wakes w
   expect(retaken.ids).toEqual([first]);
   retaken.end.resolve();
   (await vi.waitUntil(() => other.taken[1], { timeout: 10_000 })).end.resolve();
+});
+
+test('the rows that a job tells are begun with before its predictions are taken at its first attempt only', async () => {
+  const id = newPredictionId(shardOf(MODEL), 3);
+  const stopping = consume('first');
+  await queues.add(MODEL, '1', [id], 5, jobIdOf(id), ['["a","b"]']);
+  const held = await stopping.first();
+  expect(held.ahead).toEqual(['["a","b"]']);
+  const closing = stopping.consumer.close();
+  held.end.reject(new HandedBack('the worker stops'));
+  await closing;
+
+  const again = await consume('second').first();
+  expect(again).toMatchObject({ ids: [id], ahead: undefined });
+  again.end.resolve();
 });

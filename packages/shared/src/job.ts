@@ -1,8 +1,9 @@
 /**
- * The BullMQ job: a micro-batch of predictions of one model version, by id alone. What is to be computed stands in each
- * prediction's live state, so that a job is small, and what was cancelled is never sent to a worker.
+ * The BullMQ job: a micro-batch of predictions of one model version, by id. What is to be computed stands in each
+ * prediction's live state, so that a job is small, and what was cancelled is skipped.
  */
 import { isPredictionId } from './ids.ts';
+import type { Task } from './task.ts';
 
 export const JOB_NAME = 'predict';
 
@@ -11,6 +12,25 @@ export interface PredictJob {
   v: 1;
   version: string;
   ids: string[];
+  /**
+   * Rows that a small job needs computed: its worker may begin with them while it takes the predictions. A lone caller waits
+   * for every round trip; in a large job they would only make it larger.
+   */
+  ahead?: string[];
+}
+
+const AHEAD_JOB_MAX = 4;
+const AHEAD_TEXT_MAX = 1_024;
+
+/** What `ahead` is for these tasks (JSON texts), or undefined for more than it is meant for. */
+export function rowsAhead(tasks: readonly string[]): string[] | undefined {
+  if (tasks.length > AHEAD_JOB_MAX || tasks.some(({ length }) => length > AHEAD_TEXT_MAX)) return undefined;
+  const rows = new Set<string>();
+  for (const text of tasks) {
+    const task = JSON.parse(text) as Task;
+    for (const [at, row] of task.rows.entries()) if ((task.known?.[at] ?? null) === null) rows.add(row);
+  }
+  return [...rows];
 }
 
 /** BullMQ takes no ':' and no bare digits in a job id; one made from the first prediction makes a repeated add harmless. */
@@ -32,7 +52,8 @@ export function parsePredictJob(data: unknown): PredictJob {
     job?.v === 1 &&
     typeof job.version === 'string' &&
     Array.isArray(job.ids) &&
-    job.ids.every((id) => isPredictionId(id));
-  if (!fits) throw new Error(`expected a job {v: 1, version, ids}, got ${JSON.stringify(data).slice(0, 200)}`);
+    job.ids.every((id) => isPredictionId(id)) &&
+    (job.ahead === undefined || (Array.isArray(job.ahead) && job.ahead.every((row) => typeof row === 'string')));
+  if (!fits) throw new Error(`expected a job {v: 1, version, ids, ahead?}, got ${JSON.stringify(data).slice(0, 200)}`);
   return job as PredictJob;
 }

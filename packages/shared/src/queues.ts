@@ -8,7 +8,7 @@ import type { Connection } from './redis.ts';
 
 export interface Queues {
   /** Adds a micro-batch; a repeated add with the same job id changes nothing. `priority` is BullMQ's number. */
-  add(model: string, version: string, ids: string[], priority: number, jobId?: string): Promise<void>;
+  add(model: string, version: string, ids: string[], priority: number, jobId?: string, ahead?: string[]): Promise<void>;
   /** Moves a waiting job to another priority; nothing happens when it is no longer waiting. */
   lift(model: string, jobId: string, priority: number): Promise<void>;
   close(): Promise<void>;
@@ -32,8 +32,9 @@ export function createQueues(connection: Connection, keys: Keys, onError: (error
     return queue;
   }
   return {
-    async add(model, version, ids, priority, jobId = jobIdOf(ids[0] as string)) {
-      await queueOf(model).add(JOB_NAME, { v: 1, version, ids }, jobOptions(jobId, priority));
+    async add(model, version, ids, priority, jobId = jobIdOf(ids[0] as string), ahead = undefined) {
+      const data: PredictJob = ahead === undefined ? { v: 1, version, ids } : { v: 1, version, ids, ahead };
+      await queueOf(model).add(JOB_NAME, data, jobOptions(jobId, priority));
     },
     async lift(model, jobId, priority) {
       const job = await queueOf(model).getJob(jobId);

@@ -34,19 +34,36 @@ export interface Target {
   shard: number;
 }
 
-/** Runs predictions by id, whatever jobs they came with. Resolves when each is terminal, or needs no run any more. */
-export async function compute(means: ComputeMeans, target: Target, ids: readonly string[]): Promise<void> {
+/** What is known of rows that were begun before their predictions were taken, by their texts. */
+type Begun = ReadonlyMap<string, RowResult>;
+
+/**
+ * Runs predictions by id, whatever jobs they came with. Resolves when each is terminal, or needs no run any more. The rows
+ * of `ahead` are begun with while the predictions are taken.
+ */
+export async function compute(
+  means: ComputeMeans,
+  target: Target,
+  ids: readonly string[],
+  ahead: readonly string[],
+): Promise<void> {
   const { live, workerId, maxAttempts } = means;
-  const taken = await live.take(target.shard, ids, workerId, maxAttempts, Date.now());
+  const startedAt = Date.now();
+  const beginning = ahead.length === 0 ? undefined : runRows(means, target.loaded, ahead);
+  // Should taking fail, nobody asks how the rows did.
+  beginning?.catch(() => {});
+  const taken = await live.take(target.shard, ids, workerId, maxAttempts, startedAt);
+  const results = (await beginning) ?? [];
   if (taken.length === 0) return;
+  const begun: Begun = new Map(ahead.map((row, at) => [row, results[at] as RowResult]));
   const works = taken.map((one): Work => {
     const task = JSON.parse(one.task) as Task;
     return { taken: one, task, results: knownResults(task) };
   });
   const together = works.filter(({ taken: { lost } }) => lost === 0);
-  if (together.length > 0) await run(means, target, together);
+  if (together.length > 0) await run(means, target, together, begun, startedAt);
   // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
-  for (const work of works) if (work.taken.lost > 0) await run(means, target, [work]);
+  for (const work of works) if (work.taken.lost > 0) await run(means, target, [work], new Map(), Date.now());
 }
 
 function knownResults(task: Task): (RowResult | undefined)[] {
@@ -54,8 +71,13 @@ function knownResults(task: Task): (RowResult | undefined)[] {
   return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
 }
 
-async function run(means: ComputeMeans, target: Target, works: readonly Work[]): Promise<void> {
-  const startedAt = Date.now();
+async function run(
+  means: ComputeMeans,
+  target: Target,
+  works: readonly Work[],
+  begun: Begun,
+  startedAt: number,
+): Promise<void> {
   // Equal rows of different predictions are run once.
   const rows: string[] = [];
   const places = new Map<string, number>();
@@ -68,7 +90,10 @@ async function run(means: ComputeMeans, target: Target, works: readonly Work[]):
     }
   }
   if (rows.length > 0) means.metrics.computed(target.version.model, rows.length);
-  const computed = rows.length === 0 ? [] : await runRows(means, target.loaded, rows);
+  const left = begun.size === 0 ? rows : rows.filter((row) => !begun.has(row));
+  const ran = left.length === 0 ? [] : await runRows(means, target.loaded, left);
+  let next = 0;
+  const computed = begun.size === 0 ? ran : rows.map((row) => begun.get(row) ?? (ran[next++] as RowResult));
   for (const { task, results } of works) {
     for (const [at, row] of task.rows.entries()) results[at] ??= computed[places.get(row) as number];
   }
@@ -84,7 +109,7 @@ async function run(means: ComputeMeans, target: Target, works: readonly Work[]):
 }
 
 /** Parts of one engine batch each, so that several engines share what is large. */
-async function runRows({ pool }: ComputeMeans, loaded: LoadedVersion, rows: string[]): Promise<RowResult[]> {
+async function runRows({ pool }: ComputeMeans, loaded: LoadedVersion, rows: readonly string[]): Promise<RowResult[]> {
   if (rows.length <= loaded.maxBatch) return pool.run(loaded, rows);
   const parts: Promise<RowResult[]>[] = [];
   for (let at = 0; at < rows.length; at += loaded.maxBatch)

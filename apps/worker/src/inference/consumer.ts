@@ -12,6 +12,12 @@ const STALLED_INTERVAL_MS = 500;
 /** A job that cannot be done here now is tried again after this long. */
 const HAND_BACK_MS = 1_000;
 
+/** Rows of a job that may be begun with before its predictions are taken, and when it was added (Unix ms, its API's clock). */
+export interface Ahead {
+  rows: readonly string[];
+  addedAt: number;
+}
+
 export interface ConsumerMeans {
   connect(): Connection;
   keys: Keys;
@@ -19,7 +25,7 @@ export interface ConsumerMeans {
   concurrency: number;
   lockMs: number;
   /** Resolves when every prediction of the job needs nothing more; rejects when it should be tried again. */
-  compute(model: string, version: string, ids: string[]): Promise<void>;
+  compute(model: string, version: string, ids: string[], ahead: Ahead | undefined): Promise<void>;
   onLocksLost(count: number): void;
   log: Logger;
 }
@@ -45,8 +51,10 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
       active += 1;
       lastMoveAt = Date.now();
       try {
-        const { version, ids } = parsePredictJob(job.data);
-        await means.compute(model, version, ids);
+        const { version, ids, ahead } = parsePredictJob(job.data);
+        // A job that was begun before may have ended its worker: its rows wait until each is known to be harmless.
+        const begun = ahead === undefined || job.attemptsStarted > 1;
+        await means.compute(model, version, ids, begun ? undefined : { rows: ahead, addedAt: job.timestamp });
       } catch (error) {
         // Whatever it was (a version not here yet, an engine that cannot start), the job stays: nothing is lost.
         if (error instanceof HandedBack) {

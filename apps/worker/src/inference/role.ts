@@ -10,7 +10,7 @@ import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
 import { type ModelVersionHandle, startModels } from '../models/start-models.ts';
 import { createRegistryPort } from '../registry-adapter.ts';
 import { compute } from './compute.ts';
-import { type Consumer, startConsumer } from './consumer.ts';
+import { type Ahead, type Consumer, startConsumer } from './consumer.ts';
 import { Consumers } from './consumers.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { startHeartbeat } from './heartbeat.ts';
@@ -74,7 +74,7 @@ export async function startInferenceRole(base: Base): Promise<void> {
       }),
   });
 
-  async function runJob(model: string, version: string, ids: string[]): Promise<void> {
+  async function runJob(model: string, version: string, ids: string[], ahead?: Ahead): Promise<void> {
     const handle = byName.get(`${model}\n${version}`);
     if (!handle) throw new Error(`version ${version} of '${model}' is not ready in this worker`);
     const target = { ...handle, shard: shardOf(model) };
@@ -83,7 +83,7 @@ export async function startInferenceRole(base: Base): Promise<void> {
       `${model}\n${version}\n${handle.version.digest}`,
       ids,
       Math.max(handle.loaded.maxBatch, 1),
-      (some) => compute(means, target, some),
+      (some) => compute(means, target, some, some.length === ids.length ? rowsOf(ahead) : []),
     );
   }
 
@@ -128,6 +128,13 @@ export async function startInferenceRole(base: Base): Promise<void> {
   health.check('inference', () => (models.ready().length > 0 ? 'ok' : 'no version of any model is ready here'));
   health.liveness(async () => takesWork(consumers.open, live));
 }
+
+/** Younger than this, hardly any job has predictions that were cancelled: what waited longer is not run before they are taken. */
+const FRESH_MS = 50;
+
+/** Rows to begin with now; none where a clock says that the job has waited, or that it comes from the future. */
+const rowsOf = (ahead: Ahead | undefined): readonly string[] =>
+  ahead !== undefined && Math.abs(Date.now() - ahead.addedAt) < FRESH_MS ? ahead.rows : [];
 
 /** How long work may wait for a model while this worker neither takes nor ends any of it. */
 const IDLE_TOO_LONG_MS = 60_000;
