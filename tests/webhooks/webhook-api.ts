@@ -51,7 +51,7 @@ export function useWebhookApi() {
         return { error: error as Error };
       }
     });
-    app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
+    app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, app.log));
     const config = { webhookHttp: true, webhookNetworks: ['127.0.0.1/32'] };
     registerWebhooks(app, {
       db: api.started.db,

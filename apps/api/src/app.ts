@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Config } from '@millrace/shared/config';
 import { ApiError } from '@millrace/shared/errors';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Value } from 'typebox/value';
@@ -73,16 +73,13 @@ export function buildApp(means: AppMeans): FastifyInstance {
   const { config, log, remembered } = means;
   const jsonLimits = { depth: config.jsonDepth, stringLength: config.maxStringLength };
   const app = Fastify({
-    loggerInstance: log,
-    logController: new LogController({ disableRequestLogging: true }),
+    // Without a logger: with one Fastify listens to the end of every answer, to log the few that fail on their way out.
     bodyLimit: config.bodyLimit,
     requestTimeout: config.requestTimeoutMs,
     connectionTimeout: config.connectionTimeoutMs,
     keepAliveTimeout: 72_000,
     routerOptions: { maxParamLength: 300 },
     genReqId: requestIds(),
-    // A child for each request costs more than its hit; what is logged of a request names its id itself.
-    childLoggerFactory: (logger) => logger,
     // Who is connected already is answered, with `Connection: close`: a rolling restart fails no request.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -93,7 +90,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
       connectionsCheckingInterval: Math.min(1_000, config.requestTimeoutMs),
     },
     clientErrorHandler: (error, socket) => answerClientError(error as NodeJS.ErrnoException, socket as Socket, log),
-    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply, log),
   });
   // Node drops what is beyond silently: one more than allowed is let in, to be refused below.
   app.server.maxHeadersCount = config.maxHeaders + 1;
@@ -119,7 +116,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
   // Answers are rendered by hand or small: no serialiser is compiled from their schemas.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   const documented = collectRoutes(app);
-  registerProblems(app, { methodsOf: collectMethods(app), onError: countFailed(means.metrics) });
+  registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(means.metrics) });
   countAnswers(app, means.metrics);
 
   const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: means.tenantOfKey });

@@ -1,4 +1,5 @@
 /** What a request asks, once it is planned, and the forms in which live state, ledger and caller are told of it. */
+import { newPredictionId, shardOf } from '@millrace/shared/ids';
 import type { PredictionOptions, PromiseRow } from '@millrace/shared/ledger-rows';
 import type { NewPrediction } from '@millrace/shared/live/store';
 import type { PredictionRecord, Priority } from '@millrace/shared/prediction';
@@ -46,6 +47,36 @@ export interface Ask {
   /** May read the cache and share a flight; may be stored. */
   read: boolean;
   store: boolean;
+}
+
+/** Whether its caller gets a prediction of its own, whatever is known. */
+export const bringsItsOwn = ({ body, idempotencyKey }: PredictionRequest): boolean =>
+  body.webhook !== undefined || body.metadata !== undefined || idempotencyKey !== undefined;
+
+/** A new ask, with an id; `expiresInS` where the request does not say. */
+export function askOf(
+  request: PredictionRequest,
+  served: ServedModel,
+  plan: Plan,
+  expiresInS: number,
+  read: boolean,
+  store: boolean,
+): Ask {
+  const { body } = request;
+  const createdAt = Date.now();
+  return {
+    request,
+    served,
+    plan,
+    priority: body.priority ?? served.version.config.priority,
+    id: newPredictionId(shardOf(served.registered.model), createdAt),
+    createdAt,
+    expiresAt: createdAt + Math.round((body.expires_in ?? expiresInS) * 1000),
+    metadata: body.metadata === undefined ? '' : JSON.stringify(body.metadata),
+    options: body.webhook ? { webhook: body.webhook } : {},
+    read,
+    store,
+  };
 }
 
 /** `outputs` are those known of its rows; `answer` is its whole output where all are. */

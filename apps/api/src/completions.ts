@@ -23,14 +23,35 @@ const REREAD_AT_ONCE = 500;
 export type Answer = Omit<Completion, 'result'> & { result: string };
 
 /** One who waits for a prediction; `next` is another who waits for the same one, which is rare. */
-interface Waiter {
+export class Waiter {
+  readonly id: string;
   /** When the first of those who wait for it came. */
-  since: number;
-  promise: Promise<Answer | null>;
-  settle: (answer: Answer | null) => void;
-  timer: NodeJS.Timeout;
-  signal: GoneSignal | undefined;
+  readonly since: number;
+  readonly signal: GoneSignal | undefined;
+  /** Called once: with the answer, or with null when the wait ended first. May not throw. */
+  readonly told: (answer: Answer | null) => void;
+  readonly #completions: Completions;
+  timer: NodeJS.Timeout | undefined;
   next: Waiter | undefined;
+
+  constructor(
+    completions: Completions,
+    id: string,
+    told: (answer: Answer | null) => void,
+    signal: GoneSignal | undefined,
+    next: Waiter | undefined,
+  ) {
+    this.#completions = completions;
+    this.id = id;
+    this.told = told;
+    this.signal = signal;
+    this.next = next;
+    this.since = next?.since ?? Date.now();
+  }
+
+  gone(): void {
+    this.#completions.forget(this);
+  }
 }
 
 interface Listener {
@@ -71,26 +92,30 @@ export class Completions {
   }
 
   /**
-   * Registers a waiter at once; its promise resolves with the answer, or with null after `waitMs` or when the signal
-   * aborts. Register first, then read the state: the other way round loses what happens in between.
+   * Registers a waiter at once; `told` is called with the answer, or with null after `waitMs` or when the signal aborts,
+   * which may be before this returns. Register first, then read the state: the other way round loses what happens in between.
    */
-  wait(id: string, waitMs: number, signal?: GoneSignal): Promise<Answer | null> {
+  tell(id: string, waitMs: number, signal: GoneSignal | undefined, told: (answer: Answer | null) => void): Waiter {
     void this.listen(shardOfId(id));
-    const { promise, resolve: settle } = Promise.withResolvers<Answer | null>();
-    const timer = setTimeout(this.#giveUp, waitMs, id, promise);
-    const next = this.#waiters.get(id);
-    this.#waiters.set(id, { since: next?.since ?? Date.now(), promise, settle, timer, signal, next });
-    if (signal) signal.onGone = () => this.forget(id, promise);
-    if (signal?.aborted || this.#closed) this.forget(id, promise);
-    return promise;
+    const waiter = new Waiter(this, id, told, signal, this.#waiters.get(id));
+    waiter.timer = setTimeout(giveUp, waitMs, waiter);
+    this.#waiters.set(id, waiter);
+    if (signal) signal.listener = waiter;
+    if (signal?.aborted || this.#closed) this.forget(waiter);
+    return waiter;
   }
 
-  /** Ends the waits for a prediction, or the one whose promise is given, with null. */
-  forget(id: string, waiting?: Promise<Answer | null>): void {
-    if (waiting === undefined) this.#end(id, null);
+  /** As `tell`, by a promise. */
+  wait(id: string, waitMs: number, signal?: GoneSignal): Promise<Answer | null> {
+    return new Promise((resolve) => void this.tell(id, waitMs, signal, resolve));
+  }
+
+  /** Ends a wait with null, if it has not ended. */
+  forget(waiter: Waiter): void {
+    const { id } = waiter;
     let before: Waiter | undefined;
-    for (let waiter = this.#waiters.get(id); waiter; before = waiter, waiter = waiter.next) {
-      if (waiter.promise !== waiting) continue;
+    for (let one = this.#waiters.get(id); one; before = one, one = one.next) {
+      if (one !== waiter) continue;
       if (before) before.next = waiter.next;
       else if (waiter.next) this.#waiters.set(id, waiter.next);
       else this.#waiters.delete(id);
@@ -98,8 +123,6 @@ export class Completions {
       return;
     }
   }
-
-  readonly #giveUp = (id: string, waiting: Promise<Answer | null>): void => this.forget(id, waiting);
 
   /** Gives all who wait for a prediction the same answer. */
   #end(id: string, answer: Answer | null): void {
@@ -212,10 +235,12 @@ export class Completions {
   }
 }
 
-function settle({ timer, signal, settle }: Waiter, answer: Answer | null): void {
-  clearTimeout(timer);
-  if (signal) signal.onGone = undefined;
-  settle(answer);
+const giveUp = (waiter: Waiter): void => waiter.gone();
+
+function settle(waiter: Waiter, answer: Answer | null): void {
+  clearTimeout(waiter.timer);
+  if (waiter.signal) waiter.signal.listener = undefined;
+  waiter.told(answer);
 }
 
 export function answerOf(state: LivePrediction): Answer {

@@ -5,7 +5,7 @@ import type { LedgerRow } from '@millrace/shared/ledger-rows';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
 import { aheadOf, estimate } from './admission.ts';
-import type { Completions } from './completions.ts';
+import type { Answer, Completions } from './completions.ts';
 import type { GoneSignal } from './gone-signal.ts';
 import type { LoadWatch } from './load.ts';
 import { fromStore } from './stores.ts';
@@ -76,13 +76,14 @@ export function createFinder({ live, loads, completions, findInLedger, redisRead
       if (isTerminal(record.status) || waitMs <= 0) return { record, queue: undefined };
       // Registered before the state is read again, so that an end in between is not missed.
       const untilDeadline = record.expiresAt === null ? waitMs : Math.max(1, record.expiresAt - Date.now() + 1);
-      const waiting = completions.wait(record.id, Math.min(waitMs, untilDeadline), signal);
+      const { promise, resolve } = Promise.withResolvers<Answer | null>();
+      const waiter = completions.tell(record.id, Math.min(waitMs, untilDeadline), signal, resolve);
       const now = await find(tenant, record.id);
       if (now && isTerminal(now.record.status)) {
-        completions.forget(record.id, waiting);
+        completions.forget(waiter);
         return now;
       }
-      const answer = await waiting;
+      const answer = await promise;
       if (answer) return { record: { ...(now?.record ?? record), ...answer }, queue: undefined };
       return signal.aborted ? null : find(tenant, record.id);
     },

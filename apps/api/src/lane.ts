@@ -10,12 +10,20 @@
  */
 const UNDER_WAY_MAX = 4;
 
+/** Learns what became of an item: one of the two is called, once. Neither may throw. */
+export interface Sender<R> {
+  sent(result: R): void;
+  failed(error: unknown): void;
+}
+
 export class Lane<T, R> {
   readonly #send: (items: T[]) => Promise<R[]>;
   readonly #maxItems: number;
   readonly #defer: (run: () => void) => void;
   readonly #failsAll: () => boolean;
-  #gathered: { item: T; resolve: (result: R) => void; reject: (error: unknown) => void }[] = [];
+  /** Those who gathered: the items, and in the same order who brought them. */
+  #items: T[] = [];
+  #senders: Sender<R>[] = [];
   #underWay = 0;
   #scheduled = false;
 
@@ -38,38 +46,44 @@ export class Lane<T, R> {
 
   /** How many items wait for their batch to go. */
   get gathered(): number {
-    return this.#gathered.length;
+    return this.#items.length;
   }
 
   add(item: T): Promise<R> {
-    return new Promise((resolve, reject) => {
-      this.#gathered.push({ item, resolve, reject });
-      if (this.#gathered.length >= this.#maxItems) this.#pump();
-      else if (this.#underWay === 0 && !this.#scheduled) {
-        this.#scheduled = true;
-        this.#defer(() => {
-          this.#scheduled = false;
-          this.#pump();
-        });
-      }
-    });
+    return new Promise((sent, failed) => this.put(item, { sent, failed }));
   }
 
-  #pump(): void {
-    const mayGo = () => this.#underWay === 0 || this.#gathered.length >= this.#maxItems;
-    while (this.#gathered.length > 0 && this.#underWay < UNDER_WAY_MAX && mayGo()) {
-      this.#underWay += 1;
-      void this.#run(this.#gathered.splice(0, this.#maxItems));
+  /** As `add`, for the fast path: without a promise. */
+  put(item: T, sender: Sender<R>): void {
+    this.#items.push(item);
+    this.#senders.push(sender);
+    if (this.#items.length >= this.#maxItems) this.#pump();
+    else if (this.#underWay === 0 && !this.#scheduled) {
+      this.#scheduled = true;
+      this.#defer(() => {
+        this.#scheduled = false;
+        this.#pump();
+      });
     }
   }
 
-  async #run(batch: { item: T; resolve: (result: R) => void; reject: (error: unknown) => void }[]): Promise<void> {
+  #pump(): void {
+    const mayGo = () => this.#underWay === 0 || this.#items.length >= this.#maxItems;
+    while (this.#items.length > 0 && this.#underWay < UNDER_WAY_MAX && mayGo()) {
+      this.#underWay += 1;
+      void this.#run(this.#items.splice(0, this.#maxItems), this.#senders.splice(0, this.#maxItems));
+    }
+  }
+
+  async #run(items: T[], senders: Sender<R>[]): Promise<void> {
     try {
-      const results = await this.#send(batch.map(({ item }) => item));
-      for (const [at, { resolve }] of batch.entries()) resolve(results[at] as R);
+      const results = await this.#send(items);
+      for (let at = 0; at < senders.length; at += 1) (senders[at] as Sender<R>).sent(results[at] as R);
     } catch (error) {
-      for (const { reject } of batch) reject(error);
-      if (this.#failsAll()) for (const { reject } of this.#gathered.splice(0)) reject(error);
+      const behind = this.#failsAll() ? this.#senders : [];
+      if (behind.length > 0) [this.#items, this.#senders] = [[], []];
+      for (const sender of senders) sender.failed(error);
+      for (const sender of behind) sender.failed(error);
     } finally {
       this.#underWay -= 1;
       this.#pump();

@@ -20,7 +20,10 @@ function redisWith(stored: Map<string, CachedResult>): ResultCache & { reads: nu
       cache.reads++;
       return stored.get(`${epoch}:${key}`) ?? null;
     },
-    getMany: async () => [],
+    getMany: async (keys: readonly (string | null)[], epoch: number) => {
+      cache.reads++;
+      return keys.map((key) => stored.get(`${epoch}:${key}`) ?? null);
+    },
     put: async () => {},
   };
   return cache;
@@ -75,4 +78,35 @@ test('a miss is never remembered', async () => {
   for (let n = 0; n < 5; n++) expect(await near.get('a', 0, now)).toBeNull();
   stored.set('0:a', resultOf('2'));
   expect((await near.get('a', 0, now))?.output.toString()).toBe('2');
+});
+
+test('what is hot is read again behind the back of those who ask, all together, and while they ask only', async () => {
+  const stored = new Map([...'abcd'].map((key) => [`0:${key}`, resultOf(`"${key}"`)]));
+  const redis = redisWith(stored);
+  const near = nearResults(redis);
+  const ask = (key: string, at: number) => near.get(key, 0, at);
+  for (const key of 'abcd') for (let n = 0; n < 3; n++) await ask(key, now);
+  for (const key of 'abc') void ask(key, now + 100);
+  redis.reads = 0;
+  await near.refresh(now + 400);
+  expect(redis.reads, 'none is old enough').toBe(0);
+
+  stored.set('0:b', { ...resultOf('"new"'), storedAt: now + 200 });
+  stored.delete('0:c');
+  await near.refresh(now + 500);
+  expect(redis.reads).toBe(1);
+  expect(ask('a', now + 1_400)).toMatchObject({ text: '{"output":"a"}' });
+  expect(ask('b', now + 1_400)).toMatchObject({ text: '{"output":"new"}' });
+  expect(await ask('c', now + 501)).toBeNull();
+  expect(ask('d', now + 1_000), 'nobody asked for it').toBeInstanceOf(Promise);
+});
+
+test('what is forgotten while it is read again stays forgotten', async () => {
+  const redis = redisWith(new Map([['0:a', resultOf('1')]]));
+  const near = nearResults(redis);
+  for (let n = 0; n < 4; n++) await near.get('a', 0, now);
+  const refreshing = near.refresh(now + 600);
+  near.forget('a');
+  await refreshing;
+  expect(near.near('a', 0, now + 601)).toBeUndefined();
 });

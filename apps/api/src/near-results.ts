@@ -1,11 +1,16 @@
 /**
  * Results asked for again and again, kept in this process for a second at a time. A key earns its place by being hit in
- * Redis a few times within seconds, so that only what is hot is here; and once a second it is read from Redis again, so
- * that what another process stored, or Redis lost, is seen that soon. A purge changes the epoch, and is seen at once.
+ * Redis a few times within seconds, so that only what is hot is here; and before the second is over it is read from Redis
+ * again, so that what another process stored, or Redis lost, is seen that soon: many at once and behind everybody's back, or
+ * all that became hot together would be asked for together. A purge changes the epoch, and is seen at once.
  */
 import type { CachedResult, ResultCache } from '@millrace/shared/result-cache';
 
 const TRUST_MS = 1_000;
+/** Read again from this age on, if it was asked for since it was last read. */
+const REFRESH_MS = 500;
+/** How often `refresh` is to be called. */
+export const REFRESH_EVERY_MS = 100;
 const HOT_HITS = 3;
 /** Hits further apart than this do not add up. */
 const HOT_MS = 5_000;
@@ -19,6 +24,8 @@ interface Near {
   /** Unix ms of the last read from Redis. */
   readAt: number;
   hits: number;
+  /** Whether it was asked for since. */
+  asked: boolean;
 }
 
 export interface NearResults extends Omit<ResultCache, 'get'> {
@@ -28,6 +35,8 @@ export interface NearResults extends Omit<ResultCache, 'get'> {
   near(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined;
   /** The next one who asks is to get what Redis has. */
   forget(cacheKey: string): void;
+  /** Reads again what is asked for all the time and will soon be a second old. To be called every REFRESH_EVERY_MS. */
+  refresh(nowMs: number): Promise<void>;
 }
 
 export function nearResults(cache: ResultCache): NearResults {
@@ -59,9 +68,38 @@ export function nearResults(cache: ResultCache): NearResults {
     if (result === null) forget(cacheKey);
     else if ((result.body?.length ?? 0) <= BODY_MAX && result.output.length <= BODY_MAX) {
       const again = before && before.epoch === epoch && nowMs - before.readAt < HOT_MS;
-      keep(cacheKey, { result: copyOf(result), epoch, readAt: nowMs, hits: again ? before.hits + 1 : 1 });
+      keep(cacheKey, { result: copyOf(result), epoch, readAt: nowMs, hits: again ? before.hits + 1 : 1, asked: false });
     }
     return result;
+  }
+
+  /** Of one epoch. */
+  async function readAgain(cacheKeys: readonly string[], epoch: number, nowMs: number): Promise<void> {
+    const results = await cache.getMany(cacheKeys, epoch);
+    for (const [at, cacheKey] of cacheKeys.entries()) {
+      const near = young.get(cacheKey);
+      // Forgotten or read again meanwhile: what came is no news.
+      if (near?.epoch !== epoch || near.readAt >= nowMs) continue;
+      const result = results[at];
+      if (!result) forget(cacheKey);
+      else {
+        const { storedAt, freshUntil } = near.result;
+        if (result.storedAt !== storedAt || result.freshUntil !== freshUntil) near.result = copyOf(result);
+        near.readAt = nowMs;
+        near.asked = false;
+      }
+    }
+  }
+
+  async function refresh(nowMs: number): Promise<void> {
+    const due = new Map<number, string[]>();
+    for (const [cacheKey, { epoch, asked, hits, readAt }] of young) {
+      if (!asked || hits < HOT_HITS || nowMs - readAt < REFRESH_MS || nowMs - readAt >= TRUST_MS) continue;
+      const ofEpoch = due.get(epoch);
+      if (ofEpoch) ofEpoch.push(cacheKey);
+      else due.set(epoch, [cacheKey]);
+    }
+    await Promise.all([...due].map(([epoch, cacheKeys]) => readAgain(cacheKeys, epoch, nowMs)));
   }
 
   function forget(cacheKey: string): void {
@@ -72,7 +110,9 @@ export function nearResults(cache: ResultCache): NearResults {
   function nearest(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined {
     const near = find(cacheKey);
     const trusted = near && near.hits >= HOT_HITS && near.epoch === epoch && nowMs - near.readAt < TRUST_MS;
-    return trusted ? near.result : undefined;
+    if (!trusted) return undefined;
+    near.asked = true;
+    return near.result;
   }
 
   return {
@@ -81,6 +121,7 @@ export function nearResults(cache: ResultCache): NearResults {
     getMany: (cacheKeys, epoch) => cache.getMany(cacheKeys, epoch),
     put: (cacheKey, epoch, value, ttlMs) => cache.put(cacheKey, epoch, value, ttlMs),
     forget,
+    refresh,
   };
 }
 

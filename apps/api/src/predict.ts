@@ -4,16 +4,16 @@
  */
 
 import { ApiError } from '@millrace/shared/errors';
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import { shardOf } from '@millrace/shared/ids';
 import type { PromiseRow } from '@millrace/shared/ledger-rows';
 import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
 import { assembleOutput } from '@millrace/shared/output';
 import { BULL_PRIORITY, isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
 import type { CachedResult } from '@millrace/shared/result-cache';
 import { admit, aheadOf, estimate, type Limits, waitingOf } from './admission.ts';
-import { type Ask, newPrediction, type PredictionRequest, promiseRow, recordOf } from './ask.ts';
+import { type Ask, askOf, bringsItsOwn, newPrediction, type PredictionRequest, promiseRow, recordOf } from './ask.ts';
 import { ages, fresh, hitStatus, missStatus } from './cache-status.ts';
-import { type Catalog, under } from './catalog.ts';
+import { type Catalog, type ServedModel, under } from './catalog.ts';
 import type { Answer, Completions } from './completions.ts';
 import type { Finder, Found } from './finder.ts';
 import type { Idempotency } from './idempotency.ts';
@@ -21,9 +21,9 @@ import type { CachedAnswer } from './known-answer.ts';
 import type { LoadWatch } from './load.ts';
 import type { NearResults } from './near-results.ts';
 import { createOnce } from './once.ts';
-import { planOf } from './plan.ts';
+import { type Plan, planOf } from './plan.ts';
 import type { Remembered } from './remembered.ts';
-import { committed, fromStore, Undecided } from './stores.ts';
+import { committed, fromStore, storeError, Undecided } from './stores.ts';
 import type { SubmitResult, Submitter } from './submitter.ts';
 
 export type Outcome =
@@ -52,68 +52,81 @@ export interface PredictMeans {
   limits: Limits & { maxRows: number; expiresInDefaultS: number };
 }
 
-export type Predict = (request: PredictionRequest) => Promise<Outcome>;
+/** Throws ApiError, or rejects with it; at once where nothing has to be waited for. */
+export type Predict = (request: PredictionRequest) => Outcome | Promise<Outcome>;
+
+/**
+ * What comes next, at once where the value is there. On the fast path an async function would be made for each caller
+ * only to be kept, and moved by the garbage collector, for as long as the caller waits.
+ */
+function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
 
 export function createPredict(means: PredictMeans): Predict {
   const { catalog, cache, remembered, live, submitter, completions, loads, finder, limits } = means;
   const once = createOnce(means);
 
-  return async function predict(request) {
-    const { tenant, body, cacheControl } = request;
-    const serving = catalog.serving(tenant, request.model, request.version);
-    const served = serving instanceof Promise ? await serving : serving;
-    const { digest } = served.version;
-    const caching = served.version.config.cache.enabled;
-    const keyed = caching && !cacheControl.noStore;
-    const planning = remembered.planOf(body, tenant, digest) ?? planOf(served, tenant, body, limits.maxRows, keyed);
-    const plan = planning instanceof Promise ? await planning : planning;
+  function predict(request: PredictionRequest): Outcome | Promise<Outcome> {
+    const { tenant, model, version, body, cacheControl } = request;
+    return after(catalog.serving(tenant, model, version), (served) => {
+      const { digest, config } = served.version;
+      const keyed = config.cache.enabled && !cacheControl.noStore;
+      const planning = remembered.planOf(body, tenant, digest) ?? planOf(served, tenant, body, limits.maxRows, keyed);
+      return after(planning, (plan) => look(request, served, plan, keyed));
+    });
+  }
+
+  /** Looks into the cache, and goes on with what is not there. */
+  function look(
+    request: PredictionRequest,
+    served: ServedModel,
+    plan: Plan,
+    keyed: boolean,
+  ): Outcome | Promise<Outcome> {
+    const { cacheControl } = request;
+    const { cacheEpoch } = served.registered;
     const read = keyed && !cacheControl.noCache;
-    const own = body.webhook !== undefined || body.metadata !== undefined || request.idempotencyKey !== undefined;
-
-    let known: (CachedResult | null)[] = [];
-    if (read && plan.keys.length === 1) {
-      const now = Date.now();
-      const reading = cache.get(plan.keys[0] as string, served.registered.cacheEpoch, now);
-      const one = reading instanceof Promise ? await reading : reading;
-      const hit = one && fresh(one, cacheControl.maxAgeS, now) ? one : null;
-      if (hit?.body && !own && plan.shape === 'one') {
-        const { ageS, ttlS } = ages(hit, now);
-        const text = hit.text ?? hit.body.toString('latin1');
-        return { kind: 'cached', text, cacheStatus: `millrace; hit; ttl=${ttlS}`, ageS, ttlS, plan, digest };
-      }
-      known = [hit];
-    } else if (read) {
-      known = await cache.getMany(plan.keys, served.registered.cacheEpoch);
-      const now = Date.now();
-      known = known.map((one) => (one && fresh(one, cacheControl.maxAgeS, now) ? one : null));
-    } else if (keyed) {
+    if (!read) {
       // It is computed afresh, and what this process remembers must not outlive that.
-      for (const key of plan.keys) cache.forget(key);
+      if (keyed) for (const key of plan.keys) cache.forget(key);
+      return goOn(request, served, plan, { read, store: keyed }, []);
     }
-    const allKnown = known.length > 0 && known.every((one) => one !== null);
-    if (cacheControl.onlyIfCached && !allKnown)
-      throw new ApiError('not_cached', 'The answer is not in the cache, and only-if-cached was asked.');
-    if (body.webhook) await checkWebhook(body.webhook.url);
+    const now = Date.now();
+    const ofUse = (one: CachedResult | null) => (one && fresh(one, cacheControl.maxAgeS, now) ? one : null);
+    if (plan.keys.length !== 1)
+      return cache
+        .getMany(plan.keys, cacheEpoch)
+        .then((known) => goOn(request, served, plan, { read, store: keyed }, known.map(ofUse)));
+    return after(cache.get(plan.keys[0] as string, cacheEpoch, now), (one) => {
+      const hit = ofUse(one);
+      if (!hit?.body || plan.shape !== 'one' || bringsItsOwn(request))
+        return goOn(request, served, plan, { read, store: keyed }, [hit]);
+      const { ageS, ttlS } = ages(hit, now);
+      const text = hit.text ?? hit.body.toString('latin1');
+      const { digest } = served.version;
+      return { kind: 'cached', text, cacheStatus: `millrace; hit; ttl=${ttlS}`, ageS, ttlS, plan, digest };
+    });
+  }
 
-    const createdAt = Date.now();
-    const priority = body.priority ?? served.version.config.priority;
-    const expiresInS = body.expires_in ?? limits.expiresInDefaultS;
-    const ask: Ask = {
-      request,
-      served,
-      plan,
-      priority,
-      id: newPredictionId(shardOf(served.registered.model), createdAt),
-      createdAt,
-      expiresAt: createdAt + Math.round(expiresInS * 1000),
-      metadata: body.metadata === undefined ? '' : JSON.stringify(body.metadata),
-      options: body.webhook ? { webhook: body.webhook } : {},
-      read,
-      store: keyed,
-    };
-    if (request.idempotencyKey === undefined) return begin(ask, known, allKnown);
-    return once(ask, request.idempotencyKey, (own) => begin(own, known, allKnown), follow);
-  };
+  function goOn(
+    request: PredictionRequest,
+    served: ServedModel,
+    plan: Plan,
+    { read, store }: { read: boolean; store: boolean },
+    known: (CachedResult | null)[],
+  ): Promise<Outcome> {
+    const { body, idempotencyKey } = request;
+    const allKnown = known.length > 0 && known.every((one) => one !== null);
+    if (request.cacheControl.onlyIfCached && !allKnown)
+      throw new ApiError('not_cached', 'The answer is not in the cache, and only-if-cached was asked.');
+    const ask = () => askOf(request, served, plan, limits.expiresInDefaultS, read, store);
+    const start = (): Promise<Outcome> =>
+      idempotencyKey === undefined
+        ? begin(ask(), known, allKnown)
+        : once(ask(), idempotencyKey, (own) => begin(own, known, allKnown), follow);
+    return body.webhook ? checkWebhook(body.webhook.url).then(start) : start();
+  }
 
   async function checkWebhook(url: string): Promise<void> {
     try {
@@ -125,7 +138,7 @@ export function createPredict(means: PredictMeans): Predict {
     }
   }
 
-  async function begin(ask: Ask, known: (CachedResult | null)[], allKnown: boolean): Promise<Outcome> {
+  function begin(ask: Ask, known: (CachedResult | null)[], allKnown: boolean): Promise<Outcome> {
     const { request, served, plan, priority } = ask;
     const waits = request.prefer.waitS !== null && !request.prefer.respondAsync;
     const outputs = known.map((one) => (one ? one.output.toString() : null));
@@ -140,18 +153,10 @@ export function createPredict(means: PredictMeans): Predict {
     return waits ? waitFor(ask, item, known) : promise(ask, item, known);
   }
 
-  async function submit(ask: Ask, item: NewPrediction): Promise<SubmitResult> {
-    const { model } = ask.served.registered;
-    const { version, digest } = ask.served.version;
-    const result = await submitter.submit({ target: { model, version, digest }, priority: ask.priority, item });
-    loads.observe(model, result.counts, Date.now());
-    return result;
-  }
-
   /** Every row was known, and the caller wants a prediction of its own: it is terminal from its first moment. */
   async function answeredFromCache(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
     try {
-      await fromStore('Redis', submit(ask, item));
+      await fromStore('Redis', submitter.submit(ask.served.version, ask.priority, item));
     } catch (error) {
       throw withdrawn(ask, error);
     }
@@ -166,23 +171,51 @@ export function createPredict(means: PredictMeans): Predict {
   }
 
   /** For a caller that waits: no promise is needed unless the answer takes longer than the wait. */
-  async function waitFor(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
-    const { signal, prefer } = ask.request;
+  function waitFor(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
     if (!finder.redisReady()) throw redisAway();
     const listening = completions.listen(shardOf(ask.served.registered.model));
-    if (listening) await fromStore('Redis', listening);
-    const untilDeadlineMs = Math.max(1, ask.expiresAt - Date.now() + 1);
-    const waiting = completions.wait(ask.id, Math.min((prefer.waitS as number) * 1000, untilDeadlineMs), signal);
-    let result: SubmitResult;
-    try {
-      result = await fromStore('Redis', submit(ask, item));
-    } catch (error) {
-      completions.forget(ask.id);
-      throw withdrawn(ask, error);
-    }
-    const answer = await waiting;
-    const cacheStatus = missStatus(ask, result, known);
-    if (answer) return { kind: 'answered', record: withAnswer(recordOf(ask), answer), cacheStatus };
+    if (listening) return fromStore('Redis', listening).then(() => submitAndWait(ask, item, known));
+    return submitAndWait(ask, item, known);
+  }
+
+  function submitAndWait(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      let result: SubmitResult | undefined;
+      let answer: Answer | null | undefined;
+      // Goes on when both are there, whichever came first.
+      const next = (): void => {
+        if (result === undefined || answer === undefined) return;
+        const cacheStatus = missStatus(ask, result, known);
+        if (answer === null) resolve(unanswered(ask, item, result, cacheStatus));
+        else resolve({ kind: 'answered', record: withAnswer(recordOf(ask), answer), cacheStatus });
+      };
+      const untilDeadlineMs = Math.max(1, ask.expiresAt - Date.now() + 1);
+      const waitMs = Math.min((ask.request.prefer.waitS as number) * 1000, untilDeadlineMs);
+      const waiter = completions.tell(ask.id, waitMs, ask.request.signal, (told) => {
+        answer = told;
+        next();
+      });
+      submitter.put(ask.served.version, ask.priority, item, {
+        sent: (submitted) => {
+          result = submitted;
+          next();
+        },
+        failed: (error) => {
+          completions.forget(waiter);
+          reject(withdrawn(ask, storeError('Redis', error)));
+        },
+      });
+    });
+  }
+
+  /** The wait has ended, and the work has not: a promise takes the place of the answer. */
+  async function unanswered(
+    ask: Ask,
+    item: NewPrediction,
+    result: SubmitResult,
+    cacheStatus: string,
+  ): Promise<Outcome> {
+    const { signal } = ask.request;
     if (!signal.aborted && Date.now() >= ask.expiresAt) {
       // Looked up, it is ended by its deadline.
       const found = await finder.find(ask.request.tenant, ask.id);
@@ -220,7 +253,7 @@ export function createPredict(means: PredictMeans): Predict {
     await committed(means.promise(promiseRow(ask, item)));
     let result: SubmitResult | undefined;
     try {
-      result = await submit(ask, item);
+      result = await submitter.submit(ask.served.version, ask.priority, item);
     } catch {
       // The promise stands: the reconciler finds it in the ledger and brings it to Redis.
     }
@@ -259,9 +292,12 @@ export function createPredict(means: PredictMeans): Predict {
   function roomIn(counts: QueueCounts): number {
     return Math.max(0, limits.maxQueue - waitingOf(counts));
   }
+
+  return predict;
 }
 
 const redisAway = (): ApiError =>
   new ApiError('store_unavailable', 'Redis does not answer; nothing was accepted.', { retryAfterS: 1 });
 
-export const withAnswer = (record: PredictionRecord, answer: Answer): PredictionRecord => ({ ...record, ...answer });
+/** Writes an answer into a record that nobody else has. */
+const withAnswer = (record: PredictionRecord, answer: Answer): PredictionRecord => Object.assign(record, answer);

@@ -1,6 +1,6 @@
 /** Every error leaves as RFC 9457 problem details; what is not ours to tell leaves as a bare 500 and is logged whole. */
 import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 /** Fastify's own errors that a caller can cause. */
 const OF_FASTIFY: Record<string, ErrorCode> = {
@@ -14,15 +14,16 @@ const OF_FASTIFY: Record<string, ErrorCode> = {
 };
 
 export interface ProblemMeans {
+  log: FastifyBaseLogger;
   /** Methods that a path has. */
   methodsOf(path: string): string[];
   /** Told of errors of routes that count their answers themselves. */
   onError?(request: FastifyRequest, status: number): void;
 }
 
-export function registerProblems(app: FastifyInstance, { methodsOf, onError }: ProblemMeans): void {
+export function registerProblems(app: FastifyInstance, { log, methodsOf, onError }: ProblemMeans): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    sendProblem(error, request, reply);
+    sendProblem(error, request, reply, log);
     onError?.(request, reply.statusCode);
     return reply;
   });
@@ -69,12 +70,21 @@ function tooLarge({ headers, server }: FastifyRequest): ApiError {
   });
 }
 
-export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** Fastify has no logger here (see app.ts): what failed is logged with the request's id. */
+export function logFailed(log: FastifyBaseLogger, request: FastifyRequest, known: ApiError): void {
+  log.error({ err: known.cause ?? known, code: known.code, reqId: request.id }, 'request failed');
+}
+
+export function sendProblem(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: FastifyBaseLogger,
+): FastifyReply {
   const known = asApiError(error, request);
   const body = problemOf(known, request.id);
   // That it is not cached is what the caller asked to be told, and nothing to wake anybody for.
-  if (body.status >= 500 && known.code !== 'not_cached')
-    request.log.error({ err: known.cause ?? known, code: known.code, reqId: request.id }, 'request failed');
+  if (body.status >= 500 && known.code !== 'not_cached') logFailed(log, request, known);
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
   if (known.code === 'queue_full') reply.header('ratelimit', `"queue";r=0;t=${known.retryAfterS ?? 1}`);
   if (known.code === 'not_cached') reply.header('cache-status', 'millrace; fwd=miss');

@@ -41,7 +41,7 @@ import { createKnownAnswer } from './known-answer.ts';
 import { createListing } from './listing.ts';
 import { LoadWatch } from './load.ts';
 import { createMetrics } from './metrics.ts';
-import { nearResults } from './near-results.ts';
+import { nearResults, REFRESH_EVERY_MS } from './near-results.ts';
 import { Outage } from './outage.ts';
 import { createPredict } from './predict.ts';
 import { RedisWatch } from './redis-watch.ts';
@@ -148,6 +148,8 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const cache = nearResults(
       createResultCache(cacheRedis, keys, (error) => log.debug({ err: error }, 'the cache does not answer')),
     );
+    const refreshing = setInterval(() => void cache.refresh(Date.now()), REFRESH_EVERY_MS).unref();
+    closers.push('near results', () => clearInterval(refreshing));
     const limits = { ...config, maxMemoryShare: config.maxMemoryShare / 100 };
     const streams = new Streams(finder, completions);
     closers.push('streams', () => streams.close());
@@ -186,7 +188,13 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         cache,
         remembered,
         live,
-        submitter: createSubmitter(live, queues, log, redisReady),
+        submitter: createSubmitter({
+          live,
+          queues,
+          log,
+          redisReady,
+          onCounts: (model, counts) => loads.observe(model, counts, Date.now()),
+        }),
         completions,
         idempotency: createIdempotency(redis, keys, (asked, sinceMs) => findKeyed(db, asked, sinceMs), log),
         loads,

@@ -18,12 +18,15 @@ export async function fromStore<T>(name: 'Redis' | 'Postgres', call: Promise<T>)
   try {
     return await call;
   } catch (error) {
-    if (error instanceof ApiError) throw error;
-    throw new ApiError('store_unavailable', `${name} does not answer; nothing was accepted.`, {
-      retryAfterS: 1,
-      cause: error,
-    });
+    throw storeError(name, error);
   }
+}
+
+/** What a caller is told of a failed call to a store. */
+export function storeError(name: 'Redis' | 'Postgres', cause: unknown): ApiError {
+  if (cause instanceof ApiError) return cause;
+  const detail = `${name} does not answer; nothing was accepted.`;
+  return new ApiError('store_unavailable', detail, { retryAfterS: 1, cause });
 }
 
 /** As `fromStore` for the commit of a promise: a time-out tells only that its answer did not come. */

@@ -1,11 +1,11 @@
 /** Takes predictions into the queue: micro-batches per model version and priority, live state and job in one round trip. */
 
-import { jobIdOf } from '@millrace/shared/job';
+import { jobIdOf, rowsAhead } from '@millrace/shared/job';
 import type { LiveStore, NewPrediction, QueueCounts, Submitted } from '@millrace/shared/live/store';
 import { BULL_PRIORITY, type Priority } from '@millrace/shared/prediction';
 import type { Queues } from '@millrace/shared/queues';
 import type { Logger } from 'pino';
-import { Lane } from './lane.ts';
+import { Lane, type Sender } from './lane.ts';
 
 /** Most predictions in one job: beyond it a batch gains nothing and one lost worker costs more. */
 const BATCH_MAX = 256;
@@ -18,12 +18,6 @@ export interface Target {
   digest: string;
 }
 
-export interface Submission {
-  target: Target;
-  priority: Priority;
-  item: NewPrediction;
-}
-
 export interface SubmitResult {
   submitted: Submitted;
   counts: QueueCounts;
@@ -31,7 +25,9 @@ export interface SubmitResult {
 
 export interface Submitter {
   /** Resolves when live state and job are written; when it rejects, neither can be relied on. */
-  submit(submission: Submission): Promise<SubmitResult>;
+  submit(target: Target, priority: Priority, item: NewPrediction): Promise<SubmitResult>;
+  /** As `submit`, for the fast path: without a promise. */
+  put(target: Target, priority: Priority, item: NewPrediction, sender: Sender<SubmitResult>): void;
 }
 
 interface Entry {
@@ -42,23 +38,37 @@ interface Entry {
   usedAt: number;
 }
 
+export interface SubmitterMeans {
+  live: LiveStore;
+  queues: Queues;
+  log: Logger;
+  redisReady(): boolean;
+  /** The model's counts as they were right after a batch went in. */
+  onCounts(model: string, counts: QueueCounts): void;
+}
+
 /**
  * While `redisReady` says no, a batch that fails takes those with it that gathered behind it. A time-out alone does not:
  * in a crowd of thousands the first batch may be late, and the others are not.
  */
-export function createSubmitter(live: LiveStore, queues: Queues, log: Logger, redisReady: () => boolean): Submitter {
+export function createSubmitter(means: SubmitterMeans): Submitter {
+  const { live, queues, log, redisReady, onCounts } = means;
   // By digest, then one by one: putting a text together for each request to look it up by costs more than it looks.
   const lanes = new Map<string, Entry[]>();
 
   async function send(target: Target, priority: Priority, items: NewPrediction[]): Promise<SubmitResult[]> {
     const { model, version } = target;
-    const ids = items.filter(({ known }) => known === null).map(({ id }) => id);
+    const open = items.filter(({ known }) => known === null);
+    const ids = open.map(({ id }) => id);
     const jobId = jobIdOf((items[0] as NewPrediction).id);
     // Both go out on one connection, in this order, so the job is never there before the state that it names.
     const [{ items: submitted, counts }] = await Promise.all([
       live.submit(target, priority, jobId, items, Date.now()),
-      ids.length > 0 ? queues.add(model, version, ids, BULL_PRIORITY[priority], jobId) : undefined,
+      ids.length > 0
+        ? queues.add(model, version, ids, BULL_PRIORITY[priority], jobId, rowsAhead(open.map(({ task }) => task)))
+        : undefined,
     ]);
+    onCounts(model, counts);
     for (const one of submitted) {
       if (one.outcome === 'follow' && one.leaderPriority > BULL_PRIORITY[priority]) {
         queues
@@ -103,6 +113,7 @@ export function createSubmitter(live: LiveStore, queues: Queues, log: Logger, re
   }
 
   return {
-    submit: ({ target, priority, item }) => laneOf(target, priority).add(item),
+    submit: (target, priority, item) => laneOf(target, priority).add(item),
+    put: (target, priority, item, sender) => laneOf(target, priority).put(item, sender),
   };
 }

@@ -7,10 +7,13 @@
  *    4 bytes  length of the output     then the body: a prediction's JSON (empty: only the output is known), output
  */
 
+import { Cluster } from 'ioredis';
 import type { Keys } from './keys.ts';
 import type { Connection } from './redis.ts';
 
 const HEADER = 56;
+/** Values read by one command: Redis does nothing else meanwhile. */
+const AT_ONCE = 200;
 
 export interface CachedResult {
   storedAt: number;
@@ -81,10 +84,28 @@ export function createResultCache(redis: Connection, keys: Keys, onError: (error
       return null;
     }
   }
+  /** Keys of a cluster are spread over its masters: there each is asked for alone. */
+  async function getSome(cacheKeys: readonly string[], epoch: number): Promise<(CachedResult | null)[]> {
+    if (redis instanceof Cluster) return Promise.all(cacheKeys.map((cacheKey) => get(cacheKey, epoch)));
+    try {
+      const values = await redis.mgetBuffer(cacheKeys.map((cacheKey) => name(cacheKey, epoch)));
+      return values.map((bytes, at) => bytes && decodeResult(cacheKeys[at] as string, bytes));
+    } catch (error) {
+      onError(error);
+      return cacheKeys.map(() => null);
+    }
+  }
+  async function getMany(cacheKeys: readonly (string | null)[], epoch: number): Promise<(CachedResult | null)[]> {
+    const asked = cacheKeys.filter((cacheKey) => cacheKey !== null);
+    const parts: Promise<(CachedResult | null)[]>[] = [];
+    for (let at = 0; at < asked.length; at += AT_ONCE) parts.push(getSome(asked.slice(at, at + AT_ONCE), epoch));
+    const found = (await Promise.all(parts)).flat();
+    let next = 0;
+    return cacheKeys.map((cacheKey) => (cacheKey === null ? null : (found[next++] ?? null)));
+  }
   return {
     get,
-    getMany: (cacheKeys, epoch) =>
-      Promise.all(cacheKeys.map((cacheKey) => (cacheKey === null ? null : get(cacheKey, epoch)))),
+    getMany,
     async put(cacheKey, epoch, value, ttlMs) {
       try {
         await redis.set(name(cacheKey, epoch), value, 'PX', Math.max(1, Math.round(ttlMs)));

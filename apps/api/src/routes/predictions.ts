@@ -1,18 +1,20 @@
 /** Predictions: ask for one, fetch one, wait for one. */
 import { ApiError } from '@millrace/shared/errors';
 import { isTerminal, type PredictionRecord, type QueueEstimate, renderPrediction } from '@millrace/shared/prediction';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { PredictionBody, PredictionRequest } from '../ask.ts';
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { bringsItsOwn, type PredictionBody, type PredictionRequest } from '../ask.ts';
 import type { Finder, Found } from '../finder.ts';
 import { goneSignal, STAYS } from '../gone-signal.ts';
 import type { HttpMetrics } from '../http-metrics.ts';
 import type { CachedAnswer, KnownAnswer } from '../known-answer.ts';
+import { createOutbox, type SendOut } from '../outbox.ts';
 import type { Outcome, Predict } from '../predict.ts';
 import { type Prefer, parseCacheControl, parsePrefer, WAIT_MAX_S } from '../preferences.ts';
 import type { Remembered } from '../remembered.ts';
 import { GetQuery, IdParams, ModelParams, PredictionRequestBody, VersionParams } from '../schemas.ts';
 
 export interface PredictionRoutes {
+  log: FastifyBaseLogger;
   predict: Predict;
   knownAnswer: KnownAnswer;
   remembered: Remembered;
@@ -29,6 +31,7 @@ const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
 
 export function registerPredictions(app: FastifyInstance, means: PredictionRoutes): void {
   const { predict, knownAnswer, remembered, finder, tenantOf, limits, metrics } = means;
+  const sendOut = createOutbox(means.log);
   const policy = `"queue";q=${limits.maxQueue}`;
 
   function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
@@ -47,35 +50,37 @@ export function registerPredictions(app: FastifyInstance, means: PredictionRoute
       idempotencyKey: idempotencyKeyOf(request),
       signal: STAYS,
     };
-    const own = body.webhook ?? body.metadata ?? asked.idempotencyKey;
-    const known = own === undefined ? knownAnswer(asked.tenant, model, version, body, asked.cacheControl) : undefined;
-    if (known === undefined) return look(request, reply, asked, startedAt);
-    metrics.predicted(version === undefined ? CREATE : CREATE_PINNED, model, 200, known.cacheStatus, startedAt);
-    sendCached(reply, known, asked.prefer);
+    const known = bringsItsOwn(asked) ? undefined : knownAnswer(asked.tenant, model, version, body, asked.cacheControl);
+    if (known !== undefined) {
+      metrics.predicted(version === undefined ? CREATE : CREATE_PINNED, model, 200, known.cacheStatus, startedAt);
+      sendCached(sendOut, reply, known, asked.prefer);
+      return undefined;
+    }
+    asked.signal = goneSignal(reply, asked.prefer.waitS !== null);
+    return Promise.resolve(predict(asked)).then((outcome) => answer(request, reply, asked, outcome, startedAt));
   }
 
-  async function look(
-    request: FastifyRequest,
+  function answer(
+    { bodyText: text }: FastifyRequest,
     reply: FastifyReply,
-    asked: PredictionRequest,
+    { tenant, model, version, body, prefer }: PredictionRequest,
+    outcome: Outcome,
     startedAt: number,
-  ): Promise<FastifyReply> {
-    const { tenant, model, version, body, prefer } = asked;
-    const outcome = await predict({ ...asked, signal: goneSignal(reply, prefer.waitS !== null) });
+  ): FastifyReply {
     const route = version === undefined ? CREATE : CREATE_PINNED;
     if (outcome.kind === 'gone') {
       metrics.predicted(route, model, GONE, null, startedAt);
       return reply;
     }
     if (outcome.kind !== 'cached') {
-      const status = send(reply, outcome, prefer, policy);
+      const status = send(sendOut, reply, outcome, prefer, policy);
       metrics.predicted(route, model, status, outcome.cacheStatus, startedAt);
       return reply;
     }
     metrics.predicted(route, model, 200, outcome.cacheStatus, startedAt);
     const { plan, digest } = outcome;
-    remembered.remember({ text: request.bodyText, body, schema: PredictionRequestBody, tenant, digest, plan });
-    sendCached(reply, outcome, prefer);
+    remembered.remember({ text, body, schema: PredictionRequestBody, tenant, digest, plan });
+    sendCached(sendOut, reply, outcome, prefer);
     return reply;
   }
 
@@ -156,33 +161,17 @@ function idempotencyKeyOf(request: FastifyRequest): string | undefined {
   });
 }
 
-/**
- * Past Fastify's reply: headers and body go to the socket as one text, which is copied, where a buffer would take a
- * gathering write of two parts. `encoding` is latin1 for stored bytes, which then need no pass over every character.
- */
-function sendRaw(
-  reply: FastifyReply,
-  code: number,
-  headers: string[],
-  text: string,
-  encoding: 'latin1' | 'utf8',
-): void {
-  reply.hijack();
-  const length = encoding === 'latin1' ? text.length : Buffer.byteLength(text);
-  headers.push('content-type', 'application/json; charset=utf-8', 'content-length', String(length));
-  reply.raw.writeHead(code, headers).end(text, encoding);
-}
-
-function sendCached(reply: FastifyReply, outcome: CachedAnswer, prefer: Prefer): void {
+function sendCached(sendOut: SendOut, reply: FastifyReply, outcome: CachedAnswer, prefer: Prefer): void {
   const { text, cacheStatus, ageS } = outcome;
   // The body begins {"id":"<36 characters>", and its attempts do not matter: it succeeded, so it is the last.
   const headers = ['cache-status', cacheStatus, 'age', String(ageS), 'etag', `"${text.slice(7, 43)}"`];
   addPreference(headers, prefer);
-  sendRaw(reply, 200, headers, text, 'latin1');
+  sendOut(reply, 200, headers, text, 'latin1');
 }
 
 /** Gives the status that was sent. `policy` is the RateLimit-Policy of the queue. */
 function send(
+  sendOut: SendOut,
   reply: FastifyReply,
   outcome: Exclude<Outcome, { kind: 'cached' | 'gone' }>,
   prefer: Prefer,
@@ -193,12 +182,12 @@ function send(
   addPreference(headers, prefer);
   if (outcome.kind === 'answered') {
     headers.push('etag', etagOf(record));
-    sendRaw(reply, 200, headers, renderPrediction(record), 'utf8');
+    sendOut(reply, 200, headers, renderPrediction(record), 'utf8');
     return 200;
   }
   headers.push('ratelimit-policy', policy, 'ratelimit', `"queue";r=${outcome.room}`);
   headers.push('location', locationOf(record), 'retry-after', retryAfterOf(outcome.queue));
-  sendRaw(reply, 202, headers, renderPrediction(record, outcome.queue), 'utf8');
+  sendOut(reply, 202, headers, renderPrediction(record, outcome.queue), 'utf8');
   return 202;
 }
 

@@ -1,11 +1,11 @@
 /** The Open Inference Protocol v2 over HTTP: the same cache, single flight, lanes and queue as /v1, for clients that exist. */
 import { ApiError } from '@millrace/shared/errors';
 import type { ModelVersion } from '@millrace/shared/registry-types';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Catalog } from '../catalog.ts';
 import { goneSignal } from '../gone-signal.ts';
 import type { Outcome, Predict } from '../predict.ts';
-import { asApiError } from '../problems.ts';
+import { asApiError, logFailed } from '../problems.ts';
 import type { Checks } from '../routes/operations.ts';
 import { tensorMetadata } from './datatypes.ts';
 import { messageOf, statusOf, V2Error } from './error.ts';
@@ -15,6 +15,7 @@ import { Statistics } from './statistics.ts';
 import { splitBody } from './wire.ts';
 
 export interface V2Means {
+  log: FastifyBaseLogger;
   catalog: Catalog;
   predict: Predict;
   checks: Checks;
@@ -49,8 +50,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
     if (error instanceof V2Error) return reply.code(error.status).send({ error: error.message });
     const known = asApiError(error);
     const status = statusOf(known);
-    if (status >= 500)
-      request.log.error({ err: known.cause ?? known, code: known.code, reqId: request.id }, 'request failed');
+    if (status >= 500) logFailed(means.log, request, known);
     if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
     return reply.code(status).send({ error: messageOf(known) });
   });

@@ -1,0 +1,25 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { idBoundAt, isPredictionId, newPredictionId, SHARDS, shardOfId, timeOfId } from './ids.ts';
+
+test('an id is a UUIDv7 that carries its time and its shard', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 ** 48 - 2 }), fc.integer({ min: 0, max: 4_095 }), (ms, shard) => {
+      const id = newPredictionId(shard, ms);
+      expect(isPredictionId(id), id).toBe(true);
+      expect([timeOfId(id), shardOfId(id)]).toEqual([ms, shard]);
+      expect(id >= idBoundAt(ms) && id < idBoundAt(ms + 1)).toBe(true);
+    }),
+  );
+});
+
+test('ids are different, over the end of the random bytes that are made at once too, and each of their digits varies', () => {
+  const ids = Array.from({ length: 2_000 }, (_, n) => newPredictionId(n % SHARDS, 1_000));
+  expect(new Set(ids).size).toBe(ids.length);
+  // The last 16 digits are random, but for two bits of the first.
+  for (let at = 1; at <= 17; at += 1) {
+    const place = 36 - at;
+    if (place === 23) continue;
+    expect(new Set(ids.map((id) => id[place])).size, `digit ${place}`).toBe(place === 19 ? 4 : 16);
+  }
+});
