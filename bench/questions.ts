@@ -12,8 +12,9 @@ export interface Questions {
 // A row run in another batch may differ in its last bits.
 const tolerance = 1e-5;
 
-export async function openQuestions(): Promise<Questions> {
-  const [model, drugs] = await Promise.all([openModel(), readDrugs()]);
+/** `modelsDir`: where the model is not the bundled one. */
+export async function openQuestions(modelsDir?: string): Promise<Questions> {
+  const [model, drugs] = await Promise.all([openModel(modelsDir), readDrugs()]);
   const names = drugs.map(({ name }) => name);
   const pairs = mixed(names.flatMap((drug_a, index) => names.slice(0, index).map((drug_b) => ({ drug_a, drug_b }))));
   return {

@@ -7,5 +7,6 @@ import { hold10k } from './scenarios/hold10k.ts';
 import { lone } from './scenarios/lone.ts';
 import { queue } from './scenarios/queue.ts';
 import { rowsScenario } from './scenarios/rows.ts';
+import { wide } from './scenarios/wide.ts';
 
-export const scenarios: readonly Scenario[] = [hit, queue, lone, accept, hold10k, rowsScenario, engines, backlog];
+export const scenarios: readonly Scenario[] = [hit, queue, wide, lone, accept, hold10k, rowsScenario, engines, backlog];

@@ -1,16 +1,14 @@
 /**
  * An ONNX model that takes a wanted time on one core, however many threads it is given: a Loop whose every turn needs
- * the one before. Written byte by byte, since no ONNX writer is installed here; the field numbers are onnx.proto3's.
+ * the one before.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { BOOL, FLOAT, graph, graphAttribute, INT64, model, node, tensor, value } from './onnx-writer.ts';
 import { median } from './statistics.ts';
 
 const width = 64;
-const FLOAT = 1;
-const INT64 = 7;
-const BOOL = 9;
 
 /** Writes `<modelsDir>/slow/1/model.onnx` and its model.json; resolves to the milliseconds that a run takes here. */
 export async function writeSlowModel(modelsDir: string, wantedMs: number): Promise<number> {
@@ -61,64 +59,5 @@ function slowModel(turns: number): Uint8Array {
     inputs: [value('x', FLOAT, [1, width])],
     outputs: [value('y', FLOAT, [1, width])],
   });
-  const opset = varintField(2, 17);
-  return Buffer.concat([varintField(1, 8), field(7, whole), field(8, opset)]);
-}
-
-interface GraphParts {
-  name: string;
-  nodes: Buffer[];
-  initializers?: Buffer[];
-  inputs: Buffer[];
-  outputs: Buffer[];
-}
-
-function graph({ name, nodes, initializers = [], inputs, outputs }: GraphParts): Buffer {
-  return Buffer.concat([
-    ...nodes.map((part) => field(1, part)),
-    field(2, Buffer.from(name)),
-    ...initializers.map((part) => field(5, part)),
-    ...inputs.map((part) => field(11, part)),
-    ...outputs.map((part) => field(12, part)),
-  ]);
-}
-
-function node(type: string, inputs: string[], outputs: string[], attributes: Buffer[] = []): Buffer {
-  return Buffer.concat([
-    ...inputs.map((name) => field(1, Buffer.from(name))),
-    ...outputs.map((name) => field(2, Buffer.from(name))),
-    field(4, Buffer.from(type)),
-    ...attributes.map((part) => field(5, part)),
-  ]);
-}
-
-function graphAttribute(name: string, value: Buffer): Buffer {
-  return Buffer.concat([field(1, Buffer.from(name)), field(6, value), varintField(20, 5)]);
-}
-
-function tensor(name: string, type: number, dims: number[], raw: Buffer): Buffer {
-  const head = [...dims.map((dim) => varintField(1, dim)), varintField(2, type), field(8, Buffer.from(name))];
-  return Buffer.concat([...head, field(9, raw)]);
-}
-
-/** A ValueInfoProto of a tensor type. */
-function value(name: string, type: number, dims: number[]): Buffer {
-  const shape = Buffer.concat(dims.map((dim) => field(1, varintField(1, dim))));
-  const tensorType = Buffer.concat([varintField(1, type), field(2, shape)]);
-  return Buffer.concat([field(1, Buffer.from(name)), field(2, field(1, tensorType))]);
-}
-
-function field(number: number, bytes: Buffer): Buffer {
-  return Buffer.concat([varint((number << 3) | 2), varint(bytes.length), bytes]);
-}
-
-function varintField(number: number, value: number): Buffer {
-  return Buffer.concat([varint(number << 3), varint(value)]);
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest & 0x7f) | 0x80);
-  return Buffer.from([...bytes, rest]);
+  return model(whole);
 }

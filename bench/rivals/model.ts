@@ -5,8 +5,10 @@ import type { Entities, Entity } from '@millrace/shared/handler';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import handler from '../../models/drug-interaction/handler.ts';
 
-export const folder = path.resolve(import.meta.dirname, '../../models/drug-interaction');
-export const predictionsPath = '/v1/models/drug-interaction/predictions';
+export const folderName = 'drug-interaction';
+/** Of the model as it comes with Millrace. */
+export const bundled = path.resolve(import.meta.dirname, '../../models', folderName);
+export const predictionsPath = `/v1/models/${folderName}/predictions`;
 
 export interface Pair {
   drug_a: string;
@@ -24,7 +26,7 @@ export interface Model {
 
 /** The drugs of the model, in the order of their file. */
 export async function readDrugs(): Promise<Entity[]> {
-  const [head = '', ...lines] = (await readFile(path.join(folder, 'entities/drug.csv'), 'utf8')).trim().split('\n');
+  const [head = '', ...lines] = (await readFile(path.join(bundled, 'entities/drug.csv'), 'utf8')).trim().split('\n');
   const names = head.split(',');
   return lines.map((line) => {
     const { key = '', name = '', aliases = '', vector = '', ...attributes } = record(names, line.split(','));
@@ -53,10 +55,16 @@ function entitiesOf(drugs: readonly Entity[]): Entities {
   };
 }
 
-/** Opens the model. One thread: a run of a row is too short to be worth sharing out, and rivals share two cores. */
-export async function openModel(): Promise<Model> {
+/**
+ * Opens the model of MODELS_DIR, where the stage has set that, or the bundled one. One thread: a run of a row is too short
+ * to be worth sharing out, and rivals share two cores.
+ */
+export async function openModel(modelsDir = process.env.MODELS_DIR ?? path.dirname(bundled)): Promise<Model> {
   const [session, drugs] = await Promise.all([
-    InferenceSession.create(path.join(folder, '1/model.onnx'), { intraOpNumThreads: 1, interOpNumThreads: 1 }),
+    InferenceSession.create(path.join(modelsDir, folderName, '1/model.onnx'), {
+      intraOpNumThreads: 1,
+      interOpNumThreads: 1,
+    }),
     readDrugs(),
   ]);
   const context = { entities: entitiesOf(drugs) };

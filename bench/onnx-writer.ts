@@ -1,0 +1,74 @@
+/** Writes ONNX files, byte by byte, since no ONNX writer is installed here; the field numbers are onnx.proto3's. */
+
+export const FLOAT = 1;
+export const INT64 = 7;
+export const BOOL = 9;
+
+/** A whole model of one graph, in opset 17. */
+export function model(whole: Buffer): Buffer {
+  return Buffer.concat([varintField(1, 8), field(7, whole), field(8, varintField(2, 17))]);
+}
+
+interface GraphParts {
+  name: string;
+  nodes: Buffer[];
+  initializers?: Buffer[];
+  inputs: Buffer[];
+  outputs: Buffer[];
+}
+
+export function graph({ name, nodes, initializers = [], inputs, outputs }: GraphParts): Buffer {
+  return Buffer.concat([
+    ...nodes.map((part) => field(1, part)),
+    field(2, Buffer.from(name)),
+    ...initializers.map((part) => field(5, part)),
+    ...inputs.map((part) => field(11, part)),
+    ...outputs.map((part) => field(12, part)),
+  ]);
+}
+
+export function node(type: string, inputs: string[], outputs: string[], attributes: Buffer[] = []): Buffer {
+  return Buffer.concat([
+    ...inputs.map((name) => field(1, Buffer.from(name))),
+    ...outputs.map((name) => field(2, Buffer.from(name))),
+    field(4, Buffer.from(type)),
+    ...attributes.map((part) => field(5, part)),
+  ]);
+}
+
+export function graphAttribute(name: string, value: Buffer): Buffer {
+  return Buffer.concat([field(1, Buffer.from(name)), field(6, value), varintField(20, 5)]);
+}
+
+export function intAttribute(name: string, value: number): Buffer {
+  return Buffer.concat([field(1, Buffer.from(name)), varintField(3, value), varintField(20, 2)]);
+}
+
+export function tensor(name: string, type: number, dims: number[], raw: Buffer): Buffer {
+  const head = [...dims.map((dim) => varintField(1, dim)), varintField(2, type), field(8, Buffer.from(name))];
+  return Buffer.concat([...head, field(9, raw)]);
+}
+
+/** A ValueInfoProto of a tensor type; a dimension that has a name instead of a size may have any. */
+export function value(name: string, type: number, dims: (number | string)[]): Buffer {
+  const dimension = (dim: number | string) =>
+    typeof dim === 'number' ? varintField(1, dim) : field(2, Buffer.from(dim));
+  const shape = Buffer.concat(dims.map((dim) => field(1, dimension(dim))));
+  const tensorType = Buffer.concat([varintField(1, type), field(2, shape)]);
+  return Buffer.concat([field(1, Buffer.from(name)), field(2, field(1, tensorType))]);
+}
+
+function field(number: number, bytes: Buffer): Buffer {
+  return Buffer.concat([varint((number << 3) | 2), varint(bytes.length), bytes]);
+}
+
+function varintField(number: number, value: number): Buffer {
+  return Buffer.concat([varint(number << 3), varint(value)]);
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest & 0x7f) | 0x80);
+  return Buffer.from([...bytes, rest]);
+}
