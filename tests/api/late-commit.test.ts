@@ -77,27 +77,32 @@ test('a promise whose commit was answered too late is the one that the same key 
   expect(after.map(({ id }) => id)).toContain(again.id);
 });
 
-test('a submission that Redis answered too late is the one that the same key gets, and no second', async () => {
-  const lives = async () => {
-    const keys = await keysOf(redis, `${keyPrefix}:`);
-    return keys.filter((name) => /}:p:[^:]+$/.test(name));
-  };
-  const before = await lives();
-  const key = randomUUID();
-  // The claim of the key is answered; the submission, which names the drug by its key, is heard and not answered.
-  redisProxy.stallAnswersTo('metformin');
-  expect(await ask(key, { prefer: 'wait=5' }, 'Metformin')).toMatchObject({ status: 503, code: 'store_unavailable' });
-  redisProxy.resume();
-  let again = await ask(key, {}, 'Metformin');
-  await expect
-    .poll(
-      async () => {
-        again = await ask(key, {}, 'Metformin');
-        return again.status;
-      },
-      { timeout: 20_000 },
-    )
-    .toBe(202);
-  const fresh = (await lives()).filter((name) => !before.includes(name));
-  expect(fresh.map((name) => name.slice(name.lastIndexOf(':') + 1))).toEqual([again.id]);
-});
+// A client of a cluster speaks to the nodes that it is told of, past the proxy.
+const onCluster = process.env.TEST_REDIS === 'cluster';
+test.skipIf(onCluster)(
+  'a submission that Redis answered too late is the one that the same key gets, and no second',
+  async () => {
+    const lives = async () => {
+      const keys = await keysOf(redis, `${keyPrefix}:`);
+      return keys.filter((name) => /}:p:[^:]+$/.test(name));
+    };
+    const before = await lives();
+    const key = randomUUID();
+    // The claim of the key is answered; the submission, which names the drug by its key, is heard and not answered.
+    redisProxy.stallAnswersTo('metformin');
+    expect(await ask(key, { prefer: 'wait=5' }, 'Metformin')).toMatchObject({ status: 503, code: 'store_unavailable' });
+    redisProxy.resume();
+    let again = await ask(key, {}, 'Metformin');
+    await expect
+      .poll(
+        async () => {
+          again = await ask(key, {}, 'Metformin');
+          return again.status;
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(202);
+    const fresh = (await lives()).filter((name) => !before.includes(name));
+    expect(fresh.map((name) => name.slice(name.lastIndexOf(':') + 1))).toEqual([again.id]);
+  },
+);
