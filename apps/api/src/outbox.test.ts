@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify from 'fastify';
+import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createOutbox } from './outbox.ts';
 
@@ -8,7 +9,7 @@ const logged: unknown[] = [];
 let url = '';
 
 beforeAll(async () => {
-  const sendOut = createOutbox({ error: (fields: unknown) => logged.push(fields) } as unknown as FastifyBaseLogger);
+  const sendOut = createOutbox(pino({}, { write: (line: string) => void logged.push(JSON.parse(line)) }));
   app.get('/:n', (request, reply) => {
     const { n } = request.params as { n: string };
     sendOut(reply, 200, ['x-n', n], `{"n":"${n}ä"}`, 'utf8');

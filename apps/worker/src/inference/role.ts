@@ -83,7 +83,8 @@ export async function startInferenceRole(base: Base): Promise<void> {
       `${model}\n${version}\n${handle.version.digest}`,
       ids,
       Math.max(handle.loaded.maxBatch, 1),
-      (some) => compute(means, target, some, some.length === ids.length ? rowsOf(ahead) : []),
+      // With what has joined this job, or is run in its stead, the rows of this one alone are no head start.
+      (some) => compute(means, target, some, some.length === ids.length && some[0] === ids[0] ? rowsOf(ahead) : []),
     );
   }
 
