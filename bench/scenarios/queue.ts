@@ -1,23 +1,32 @@
-import type { Scenario } from '../bench.ts';
-import { atLeast, atMost, quotients } from '../results.ts';
+import type { Bench, Scenario } from '../bench.ts';
+import { atLeast, atMost, quotients, type RivalFigures } from '../results.ts';
 import { runRounds } from '../rounds.ts';
 
 /** Every request is computed: nothing is read from the cache, stored in it, or attached to another's run. */
 export const computed = { prefer: 'wait=30', 'cache-control': 'no-store' } as const;
 
+/** All rivals under 256 clients that wait for computed answers; `modelsDir` where the model is not the bundled one. */
+export async function compareQueues(
+  bench: Bench,
+  modelsDir?: string,
+): Promise<{ figures: Record<string, RivalFigures>; ratios: ReturnType<typeof quotients> }> {
+  const names = bench.rivals(['echo', 'direct', 'job-per-request', 'millrace']);
+  const rivals = await Promise.all(names.map((name) => bench.stage.start(name, modelsDir ? { modelsDir } : {})));
+  const among = bench.questions.bodies.length;
+  const figures = await runRounds(bench, rivals, { connections: 256, headers: computed, among, sample: 'beside' });
+  const ratios = quotients(figures, 'rps', [
+    ['millrace', 'direct'],
+    ['millrace', 'echo'],
+    ['millrace', 'job-per-request'],
+  ]);
+  return { figures, ratios };
+}
+
 export const queue: Scenario = {
   name: 'queue',
   about: '256 clients wait for their answers, every one computed',
   run: async (bench) => {
-    const names = bench.rivals(['echo', 'direct', 'job-per-request', 'millrace']);
-    const rivals = await Promise.all(names.map((name) => bench.stage.start(name)));
-    const among = bench.questions.bodies.length;
-    const figures = await runRounds(bench, rivals, { connections: 256, headers: computed, among, sample: 'beside' });
-    const ratios = quotients(figures, 'rps', [
-      ['millrace', 'direct'],
-      ['millrace', 'echo'],
-      ['millrace', 'job-per-request'],
-    ]);
+    const { figures, ratios } = await compareQueues(bench);
     return {
       name: 'queue',
       rivals: figures,
