@@ -99,7 +99,7 @@ export const redisFaults: Fault[] = [
       await delay(1_000);
       const before = await stage.client.ask(quick(), { mode: 'async' });
       await stage.withRedis((redis) => redis.config('SET', 'maxmemory', '1mb'));
-      // Until the API knows: it looks twice a second, and promises that it made meanwhile are kept all the same.
+      // Until the API knows: it looks once a second, and promises that it made meanwhile are kept all the same.
       const noticedBy = Date.now() + 30_000;
       while (!stage.client.replies.some(({ code }) => code.startsWith('queue_full')) && Date.now() < noticedBy) {
         await delay(50);
