@@ -41,6 +41,32 @@ describe('a query', () => {
     expect(await redis.pttl(keys.query('q'))).toBeGreaterThan(50_000);
   });
 
+  test.each([
+    ['cut', (text: string) => text.slice(0, 12)],
+    ['empty', () => ''],
+    ['changed in one character', (text: string) => text.replace('7', '8')],
+    ['of 0.1.0, without a checksum', (text: string) => text.trimEnd()],
+    ['no value and no lease', () => 'x'.repeat(50)],
+    ['a lease as long as a value', (text: string) => `l${text.repeat(2)}`],
+  ])('that was stored and is now %s counts as absent: it is loaded anew and stored again', async (_, damage) => {
+    const onDamaged = vi.fn();
+    const { get, counts } = cache({ onDamaged });
+    const load = vi.fn(async () => ({ seven: 7, text: 'white space' }));
+    await get('q', load);
+    await redis.set(keys.query('q'), damage((await redis.get(keys.query('q'))) as string));
+    for (let i = 0; i < 2; i++) expect(await get('q', load)).toEqual({ seven: 7, text: 'white space' });
+    expect([load.mock.calls.length, onDamaged.mock.calls.length, counts.errors]).toEqual([2, 1, 0]);
+  });
+
+  test('whose key holds another type is loaded anew and stored', async () => {
+    const onDamaged = vi.fn();
+    const { get, counts } = cache({ onDamaged });
+    await redis.hset(keys.query('q'), 'a', 'b');
+    expect(await get('q', async () => 1)).toBe(1);
+    expect(await get('q', async () => 2)).toBe(1);
+    expect([onDamaged.mock.calls.length, counts.errors]).toEqual([1, 0]);
+  });
+
   test('may have nothing as its answer', async () => {
     const { get } = cache();
     const load = vi.fn(async () => null);

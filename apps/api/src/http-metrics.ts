@@ -2,7 +2,7 @@
  * What an API process counts, for Prometheus. Requests are counted in plain numbers and become metrics when they are
  * asked for: a labelled prom-client histogram costs more than the rest of a cache hit's bookkeeping.
  */
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
 const BUCKETS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
 
@@ -81,6 +81,23 @@ export class HttpMetrics {
       async collect() {
         this.reset();
         for (const [model, value] of await read()) this.set({ model }, value);
+      },
+    });
+  }
+
+  /** A counter with a value for each value of `label`, kept elsewhere; read when it is asked for. */
+  counterBy(
+    { name, help, label }: { name: string; help: string; label: string },
+    read: () => ReadonlyMap<string, number>,
+  ): void {
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of read()) this.inc({ [label]: value }, count);
       },
     });
   }

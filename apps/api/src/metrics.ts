@@ -1,4 +1,5 @@
 /** The metrics of an API process, with what is read from its parts when they are asked for. */
+import type { CacheDamage } from '@millrace/shared/cache/damage';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { waitingOf } from './admission.ts';
 import type { Catalog } from './catalog.ts';
@@ -11,12 +12,17 @@ export interface MetricsMeans {
   streams: Pick<Streams, 'size'>;
   live: Pick<LiveStore, 'counts'>;
   catalog: Pick<Catalog, 'models'>;
+  damage: Pick<CacheDamage, 'counts'>;
 }
 
-export function createMetrics({ completions, streams, live, catalog }: MetricsMeans): HttpMetrics {
+export function createMetrics({ completions, streams, live, catalog, damage }: MetricsMeans): HttpMetrics {
   const metrics = new HttpMetrics();
   metrics.gauge('millrace_api_waiting', 'Predictions that somebody waits for here.', () => completions.waiting);
   metrics.gauge('millrace_api_streams', 'Predictions whose events are watched here.', () => streams.size);
+  metrics.counterBy(
+    { name: 'millrace_cache_damaged_total', help: 'Damaged values found on the cache Redis.', label: 'kind' },
+    () => damage.counts,
+  );
   metrics.gaugeByModel('millrace_queue_waiting', 'Predictions that wait for a worker.', async () => {
     const waiting = new Map<string, number>();
     // Without Redis or the registry the other metrics are wanted all the more.

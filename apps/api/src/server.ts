@@ -1,5 +1,6 @@
 /** One API process: opens the stores, builds the application on them, listens, and closes in reverse. */
 import { tenantOfKey } from '@millrace/shared/api-keys';
+import { CacheDamage } from '@millrace/shared/cache/damage';
 import { createClosers } from '@millrace/shared/closers';
 import type { Config } from '@millrace/shared/config';
 import { createPool } from '@millrace/shared/db';
@@ -98,11 +99,13 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     closers.push('postgres', () => db.end());
     await checkPostgresPatiently(db, config.databaseUrl);
 
+    const damage = new CacheDamage(log);
     const readThrough = createReadThrough({
       redis: cacheRedis,
       keys,
       ttlMs: config.queryTtlMs,
       onError: (error) => log.debug({ err: error }, 'the cache does not answer'),
+      onDamaged: () => damage.found('query'),
     });
     closers.push('read-through', () => readThrough.close());
     const live = new LiveStore(redis, keys, config.liveTtlMs);
@@ -146,7 +149,10 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
 
     const remembered = new Remembered();
     const cache = nearResults(
-      createResultCache(cacheRedis, keys, (error) => log.debug({ err: error }, 'the cache does not answer')),
+      createResultCache(cacheRedis, keys, {
+        onError: (error) => log.debug({ err: error }, 'the cache does not answer'),
+        onDamaged: () => damage.found('result'),
+      }),
     );
     const refreshing = setInterval(() => void cache.refresh(Date.now()), REFRESH_EVERY_MS).unref();
     closers.push('near results', () => clearInterval(refreshing));
@@ -163,7 +169,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       config,
       log,
       streams,
-      metrics: createMetrics({ completions, streams, live, catalog }),
+      metrics: createMetrics({ completions, streams, live, catalog, damage }),
       changes: createRegistryChanges(db, catalog, { redis, keys, readThrough }),
       list: createListing(live, (tenant, options) => listPredictions(db, tenant, options)),
       actions: createActions({

@@ -16,6 +16,8 @@ export interface WorkerMetrics {
   reconciled(outcome: string): void;
   lockLost(count: number): void;
   gauge(name: string, help: string, read: () => number): void;
+  /** A counter with a value for each value of `label`, kept elsewhere; read when it is asked for. */
+  counterBy(counter: { name: string; help: string; label: string }, read: () => ReadonlyMap<string, number>): void;
 }
 
 export function createWorkerMetrics(): WorkerMetrics {
@@ -75,6 +77,18 @@ export function createWorkerMetrics(): WorkerMetrics {
     recorded: (count) => rows.inc(count),
     reconciled: (outcome) => reconciled.inc({ outcome }),
     lockLost: (count) => locks.inc(count),
+    counterBy({ name, help, label }, read) {
+      new Counter({
+        name,
+        help,
+        labelNames: [label],
+        registers,
+        collect() {
+          this.reset();
+          for (const [value, count] of read()) this.inc({ [label]: value }, count);
+        },
+      });
+    },
     gauge(name, help, read) {
       new Gauge({
         name,

@@ -25,7 +25,7 @@ export interface Keys {
   sentinel(shard: number): string;
   /** Whose turn it is to reconcile. */
   reconciler(): string;
-  /** A cached result, on the cache Redis. */
+  /** A cached result, on the cache Redis. Those of 0.1.0 are named `r:` and have no checksum: neither version reads the other's. */
   result(cacheKey: string): string;
   /** A cached query, on the cache Redis. */
   query(name: string): string;
@@ -52,7 +52,7 @@ export function keysFor(prefix: string): Keys {
     ledger: (shard) => `${tag(shard)}rec`,
     sentinel: (shard) => `${tag(shard)}kept`,
     reconciler: () => `${prefix}:reconciler`,
-    result: (cacheKey) => `${prefix}:r:${cacheKey}`,
+    result: (cacheKey) => `${prefix}:r2:${cacheKey}`,
     query: (name) => `${prefix}:c:${name}`,
     idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,
     worker: (shard, workerId) => `${tag(shard)}hb:${workerId}`,

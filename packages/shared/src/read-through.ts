@@ -1,13 +1,14 @@
 /**
  * The one read-through cache for queries: get, else load and set with a TTL. On the cache Redis, which may forget or die.
  *
- * A key holds either a value ('v' and JSON) or the lease ('l' and a token) of whoever loads it now. The lease is two
+ * A key holds either a value ('v' and JSON with its checksum) or the lease ('l' and a token) of whoever loads it now. The lease is two
  * things in one: others wait for its holder instead of loading too, and the holder stores only while it is still there.
  * An invalidation deletes the key, and the lease with it, so that what a load began before the change cannot be stored
- * after it; nor can it when the lease was evicted or ran out.
+ * after it; nor can it when the lease was evicted or ran out. A damaged value counts as none: whoever finds it loads anew.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isWrongType, sealJson, unsealJson } from './cache/checksum.ts';
 import type { Keys } from './keys.ts';
 
 /** What is used of a connection. Give it a command timeout: a stopped Redis must not hold up the reader. */
@@ -24,6 +25,8 @@ export interface ReadThroughOptions {
   ttlMs: number;
   /** Told of a failing cache; the reads go on without it. */
   onError?: (error: unknown) => void;
+  /** Told of each damaged value that was found. */
+  onDamaged?: () => void;
   /** How long a lease keeps others from loading. What takes longer to load is not stored. */
   leaseMs?: number;
   /** How often somebody else's load is looked after. */
@@ -62,16 +65,23 @@ return 0`;
 // KEYS[1] the key; ARGV[1] our lease. After a failed load: the next one need not wait for it to run out.
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`;
+// KEYS[1] the key; ARGV[1] our lease, ARGV[2] its time in ms. Puts the lease in the place of a damaged value of any type.
+const REPLACE = `redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`;
 
 const RETRY_MS = 250;
+/** No lease is longer. */
+const LEASE_LENGTH_MAX = 64;
 
 interface Flight {
   lease: string;
   value: Promise<unknown>;
 }
 
+/** What stands under a key: a value, nothing (the lease is ours now), or the lease of somebody who loads it. */
+type Found = { kind: 'value'; json: string } | { kind: 'mine' } | { kind: 'theirs'; lease: string };
+
 export function createReadThrough(options: ReadThroughOptions): ReadThrough {
-  const { redis, keys, ttlMs, onError = () => {}, leaseMs = 3_000, pollMs = 20 } = options;
+  const { redis, keys, ttlMs, onError = () => {}, onDamaged = () => {}, leaseMs = 3_000, pollMs = 20 } = options;
   const counts: ReadThroughCounts = { hits: 0, misses: 0, loads: 0, errors: 0 };
   const flights = new Map<string, Flight>();
   /** Names whose invalidation has not reached the cache. */
@@ -107,7 +117,7 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
       await redis.eval(RELEASE, 1, key, lease).catch(failed);
       throw error;
     }
-    await redis.eval(STORE, 1, key, lease, `v${JSON.stringify(value)}`, ttlMs).catch(failed);
+    await redis.eval(STORE, 1, key, lease, `v${sealJson(JSON.stringify(value))}`, ttlMs).catch(failed);
     return value;
   }
 
@@ -118,31 +128,46 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
     return fly(name, '', () => loadCounted(load));
   }
 
+  /** What a key holds; where that is nothing, or damaged, `lease` is put there. */
+  async function find(key: string, lease: string): Promise<Found> {
+    try {
+      const held = (await redis.get(key)) ?? (await redis.set(key, lease, 'PX', leaseMs, 'NX', 'GET'));
+      if (held === null) return { kind: 'mine' };
+      if (held.startsWith('l') && held.length <= LEASE_LENGTH_MAX) return { kind: 'theirs', lease: held };
+      const json = held.startsWith('v') ? unsealJson(held.slice(1)) : undefined;
+      if (json !== undefined) return { kind: 'value', json };
+    } catch (error) {
+      if (!isWrongType(error)) throw error;
+    }
+    onDamaged();
+    await redis.eval(REPLACE, 1, key, lease, leaseMs);
+    return { kind: 'mine' };
+  }
+
   async function get<T>(name: string, load: () => Promise<T>): Promise<T> {
     if (unforgotten.has(name)) return loadAlone(name, load);
     const key = keys.query(name);
     const until = performance.now() + leaseMs;
     let missed = false;
     for (;;) {
-      let held: string | null;
       const lease = `l${randomUUID()}`;
+      let found: Found;
       try {
-        held = await redis.get(key);
-        held ??= await redis.set(key, lease, 'PX', leaseMs, 'NX', 'GET');
+        found = await find(key, lease);
       } catch (error) {
         failed(error);
         return loadAlone(name, load);
       }
-      if (held?.startsWith('v')) {
+      if (found.kind === 'value') {
         // Who waited for another's load counts as the miss it was.
         if (!missed) counts.hits += 1;
-        return JSON.parse(held.slice(1)) as T;
+        return JSON.parse(found.json) as T;
       }
       if (!missed) counts.misses += 1;
       missed = true;
-      if (held === null) return fly(name, lease, () => loadAndStore(key, lease, load));
+      if (found.kind === 'mine') return fly(name, lease, () => loadAndStore(key, lease, load));
       const flight = flights.get(name);
-      if (flight?.lease === held) return flight.value as Promise<T>;
+      if (flight?.lease === found.lease) return flight.value as Promise<T>;
       if (performance.now() > until) return loadCounted(load);
       await delay(pollMs);
     }

@@ -1,17 +1,27 @@
 /**
  * Cached results, on the cache Redis. A value carries its key, its times and where its output lies, so that a hit goes
- * out as stored bytes and a row of a batch can be cut out of it. A dead cache means misses, never errors.
+ * out as stored bytes and a row of a batch can be cut out of it. A dead cache means misses, never errors. A damaged value is
+ * a miss too: it is counted and deleted.
  *
- *   32 bytes  the cache key            8 bytes  stored at (Unix ms, float64 little-endian)
- *    8 bytes  fresh until (Unix ms)    4 bytes  offset of the output in the body
- *    4 bytes  length of the output     then the body: a prediction's JSON (empty: only the output is known), output
+ *    4 bytes  checksum of what follows  4 bytes  length of the whole value
+ *   32 bytes  the cache key             8 bytes  stored at (Unix ms, float64 little-endian)
+ *    8 bytes  fresh until (Unix ms)     4 bytes  offset of the output in the body
+ *    4 bytes  length of the output      then the body: a prediction's JSON (empty: only the output is known), output
  */
 
 import { Cluster } from 'ioredis';
+import { checksumOf, isWrongType } from './cache/checksum.ts';
 import type { Keys } from './keys.ts';
 import type { Connection } from './redis.ts';
 
-const HEADER = 56;
+/** Where the parts of the head begin. */
+const CHECKED = 4;
+const KEY = 8;
+const STORED_AT = 40;
+const FRESH_UNTIL = 48;
+const OUTPUT_AT = 56;
+const OUTPUT_LENGTH = 60;
+const HEADER = 64;
 /** Values read by one command: Redis does nothing else meanwhile. */
 const AT_ONCE = 200;
 
@@ -34,32 +44,33 @@ export function encodeResult(
   output: string,
   body: string | null,
 ): Buffer {
-  const outputBytes = Buffer.from(output);
   const head = Buffer.alloc(HEADER);
-  head.write(cacheKey, 'hex');
-  head.writeDoubleLE(storedAt, 32);
-  head.writeDoubleLE(freshUntil, 40);
-  if (body === null) {
-    head.writeUInt32LE(0, 48);
-    head.writeUInt32LE(outputBytes.length, 52);
-    return Buffer.concat([head, outputBytes]);
+  head.write(cacheKey, KEY, 'hex');
+  head.writeDoubleLE(storedAt, STORED_AT);
+  head.writeDoubleLE(freshUntil, FRESH_UNTIL);
+  head.writeUInt32LE(Buffer.byteLength(output), OUTPUT_LENGTH);
+  if (body !== null) {
+    // renderPrediction puts the output right behind this marker, and nothing before it can hold it unescaped.
+    const at = body.indexOf('"output":') + '"output":'.length;
+    head.writeUInt32LE(Buffer.byteLength(body.slice(0, at)), OUTPUT_AT);
   }
-  // renderPrediction puts the output right behind this marker, and nothing before it can hold it unescaped.
-  const at = body.indexOf('"output":') + '"output":'.length;
-  head.writeUInt32LE(Buffer.byteLength(body.slice(0, at)), 48);
-  head.writeUInt32LE(outputBytes.length, 52);
-  return Buffer.concat([head, Buffer.from(body)]);
+  const value = Buffer.concat([head, Buffer.from(body ?? output)]);
+  value.writeUInt32LE(value.length, CHECKED);
+  value.writeUInt32LE(checksumOf(value.subarray(CHECKED)), 0);
+  return value;
 }
 
-/** Null when the bytes are not a value for this key. */
+/** Null when the bytes are not a whole, undamaged value for this key. */
 export function decodeResult(cacheKey: string, bytes: Buffer): CachedResult | null {
-  if (bytes.length < HEADER || bytes.toString('hex', 0, 32) !== cacheKey) return null;
-  const at = bytes.readUInt32LE(48);
-  const length = bytes.readUInt32LE(52);
+  if (bytes.length < HEADER || bytes.readUInt32LE(CHECKED) !== bytes.length) return null;
+  if (bytes.readUInt32LE(0) !== checksumOf(bytes.subarray(CHECKED))) return null;
+  if (bytes.toString('hex', KEY, STORED_AT) !== cacheKey) return null;
+  const at = bytes.readUInt32LE(OUTPUT_AT);
+  const length = bytes.readUInt32LE(OUTPUT_LENGTH);
   if (HEADER + at + length > bytes.length) return null;
   return {
-    storedAt: bytes.readDoubleLE(32),
-    freshUntil: bytes.readDoubleLE(40),
+    storedAt: bytes.readDoubleLE(STORED_AT),
+    freshUntil: bytes.readDoubleLE(FRESH_UNTIL),
     body: at === 0 ? null : bytes.subarray(HEADER),
     output: bytes.subarray(HEADER + at, HEADER + at + length),
   };
@@ -72,14 +83,32 @@ export interface ResultCache {
   put(cacheKey: string, epoch: number, value: Buffer, ttlMs: number): Promise<void>;
 }
 
-/** `onError` is told once per failed call; the call itself counts as a miss. */
-export function createResultCache(redis: Connection, keys: Keys, onError: (error: unknown) => void): ResultCache {
+export interface ResultCacheOptions {
+  /** Told once per failed call; the call itself counts as a miss. */
+  onError(error: unknown): void;
+  /** Told of each value that was damaged; the value counts as a miss and is deleted. */
+  onDamaged(): void;
+}
+
+export function createResultCache(redis: Connection, keys: Keys, options: ResultCacheOptions): ResultCache {
+  const { onError, onDamaged } = options;
   const name = (cacheKey: string, epoch: number) => keys.result(epoch === 0 ? cacheKey : `${epoch}:${cacheKey}`);
+
+  /** A good value that was stored meanwhile may go with the damaged value: that costs a computation, no more. */
+  function discard(cacheKey: string, epoch: number): null {
+    onDamaged();
+    redis.unlink(name(cacheKey, epoch)).catch(onError);
+    return null;
+  }
+
+  const decoded = (cacheKey: string, epoch: number, bytes: Buffer | null): CachedResult | null =>
+    bytes === null ? null : (decodeResult(cacheKey, bytes) ?? discard(cacheKey, epoch));
+
   async function get(cacheKey: string, epoch: number): Promise<CachedResult | null> {
     try {
-      const bytes = await redis.getBuffer(name(cacheKey, epoch));
-      return bytes === null ? null : decodeResult(cacheKey, bytes);
+      return decoded(cacheKey, epoch, await redis.getBuffer(name(cacheKey, epoch)));
     } catch (error) {
+      if (isWrongType(error)) return discard(cacheKey, epoch);
       onError(error);
       return null;
     }
@@ -89,7 +118,7 @@ export function createResultCache(redis: Connection, keys: Keys, onError: (error
     if (redis instanceof Cluster) return Promise.all(cacheKeys.map((cacheKey) => get(cacheKey, epoch)));
     try {
       const values = await redis.mgetBuffer(cacheKeys.map((cacheKey) => name(cacheKey, epoch)));
-      return values.map((bytes, at) => bytes && decodeResult(cacheKeys[at] as string, bytes));
+      return values.map((bytes, at) => decoded(cacheKeys[at] as string, epoch, bytes));
     } catch (error) {
       onError(error);
       return cacheKeys.map(() => null);

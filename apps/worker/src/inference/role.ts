@@ -1,4 +1,5 @@
 /** The role `inference`: models, engines, and a consumer for each model that can be run here. */
+import { CacheDamage } from '@millrace/shared/cache/damage';
 import { SHARDS, shardOf } from '@millrace/shared/ids';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { createQueues } from '@millrace/shared/queues';
@@ -25,8 +26,21 @@ export async function startInferenceRole(base: Base): Promise<void> {
     onError: () => {},
   });
   closers.push('cache', () => cacheRedis.disconnect());
-  const cache = createResultCache(cacheRedis, keys, (error) => log.debug({ err: error }, 'a result was not cached'));
-  const readThrough = createReadThrough({ redis: cacheRedis, keys, ttlMs: config.queryTtlMs });
+  const damage = new CacheDamage(log);
+  metrics.counterBy(
+    { name: 'millrace_cache_damaged_total', help: 'Damaged values found on the cache Redis.', label: 'kind' },
+    () => damage.counts,
+  );
+  const cache = createResultCache(cacheRedis, keys, {
+    onError: (error) => log.debug({ err: error }, 'a result was not cached'),
+    onDamaged: () => damage.found('result'),
+  });
+  const readThrough = createReadThrough({
+    redis: cacheRedis,
+    keys,
+    ttlMs: config.queryTtlMs,
+    onDamaged: () => damage.found('query'),
+  });
   closers.push('read-through', () => readThrough.close());
   const pool = createEnginePool(poolOptions(config, log));
   closers.push('engines', () => pool.close(1_000));

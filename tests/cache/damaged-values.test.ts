@@ -1,0 +1,75 @@
+import type { Connection } from '@millrace/shared/redis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+import { connectTestRedis, keysOf } from '../support/test-redis.ts';
+import { readMetric } from '../support/worker-process.ts';
+
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['echo']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['echo'] };
+});
+afterAll(() => remove());
+
+let redis: Connection;
+beforeAll(() => {
+  redis = connectTestRedis();
+});
+afterAll(() => redis.disconnect());
+
+const ask = (x: number[], cacheControl = '') =>
+  millrace.predict('echo', { input: { x } }, { prefer: 'wait=30', 'cache-control': cacheControl });
+const damaged = () => readMetric(`${millrace.url}/metrics`, 'millrace_cache_damaged_total', 'kind="result"');
+
+/** Has a question answered and its answer cached; gives the name and the bytes of the cached value. */
+async function cached(x: number[]): Promise<{ name: string; value: Buffer }> {
+  const before = new Set(await keysOf(redis, millrace.keys.result('')));
+  await ask(x);
+  const added = async () => (await keysOf(redis, millrace.keys.result(''))).filter((name) => !before.has(name));
+  await expect.poll(async () => (await added()).length).toBe(1);
+  const [name = ''] = await added();
+  return { name, value: (await redis.getBuffer(name)) as Buffer };
+}
+
+describe('a damaged cached result', () => {
+  test('is never sent, whatever its length: it is a miss, counted and deleted', async () => {
+    const { name, value } = await cached([1, 1]);
+    const right = (await ask([1, 1])).body.output;
+    const lengths = Array.from({ length: 64 }, (_, at) => Math.floor((at * value.length) / 64));
+    const before = await damaged();
+    for (const length of lengths) {
+      await redis.set(name, value.subarray(0, length));
+      const answer = await ask([1, 1], 'only-if-cached');
+      expect([length, answer.status, answer.body.code]).toEqual([length, 504, 'not_cached']);
+      await expect.poll(() => redis.exists(name)).toBe(0);
+    }
+    expect((await damaged()) - before).toBe(lengths.length);
+    await redis.set(name, value.subarray(0, value.length - 1));
+    const answer = await ask([1, 1]);
+    expect([answer.status, answer.body.output]).toEqual([200, right]);
+    expect(answer.headers.get('cache-status')).toMatch(/^millrace; fwd=miss; /);
+  });
+
+  test('is never sent with a byte changed, nor when its key holds something else', async () => {
+    const { name, value } = await cached([2, 1]);
+    for (let at = 0; at < value.length; at += 7) {
+      const flipped = Buffer.from(value);
+      flipped[at] = (flipped[at] as number) ^ (1 + (at % 255));
+      await redis.set(name, flipped);
+      expect([at, (await ask([2, 1], 'only-if-cached')).status]).toEqual([at, 504]);
+    }
+    await redis.del(name);
+    await redis.hset(name, 'a', 'b');
+    expect((await ask([2, 1], 'only-if-cached')).status).toBe(504);
+    await expect.poll(() => redis.exists(name)).toBe(0);
+  });
+
+  test('is never a row of many', async () => {
+    const { name, value } = await cached([3, 1]);
+    await redis.set(name, value.subarray(0, 90));
+    const answer = await millrace.predict('echo', { inputs: [{ x: [3, 1] }, { x: [4, 1] }] }, { prefer: 'wait=30' });
+    expect(answer.body.output).toMatchObject([{ y: { data: [3, 1] } }, { y: { data: [4, 1] } }]);
+  });
+});
