@@ -8,11 +8,12 @@ import { Compile } from 'typebox/compile';
 import { Value } from 'typebox/value';
 import type { Actions } from './actions.ts';
 import { collectMethods } from './allowed-methods.ts';
-import { registerAuthentication } from './authentication.ts';
+import { type AuthenticationDeps, registerAuthentication } from './authentication.ts';
 import type { Catalog } from './catalog.ts';
 import { answerClientError } from './client-errors.ts';
 import type { EntityLookup } from './entity-lookup.ts';
 import type { Finder } from './finder.ts';
+import { registerNosniff } from './http/nosniff.ts';
 import type { HttpMetrics } from './http-metrics.ts';
 import { parseJson } from './json-body.ts';
 import type { KnownAnswer } from './known-answer.ts';
@@ -61,8 +62,8 @@ export interface AppMeans {
   list: Listing;
   streams: Streams;
   changes: RegistryChanges;
-  /** The tenant of an API key; undefined for one that is not good. */
-  tenantOfKey(key: string): Promise<string | undefined>;
+  /** The tenant of an API key; undefined for a key that is unknown, revoked or expired. */
+  tenantOfKey: AuthenticationDeps['tenantOfKey'];
   webhooks: Omit<WebhookRouteMeans, 'tenantOf' | 'publicUrl'>;
   metrics: HttpMetrics;
   /** Takes a model out of service, or back into it; false where nothing changed. */
@@ -115,6 +116,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
   );
   // Answers are rendered by hand or small: no serialiser is compiled from their schemas.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  registerNosniff(app);
   const documented = collectRoutes(app);
   registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(means.metrics) });
   countAnswers(app, means.metrics);

@@ -1,69 +1,79 @@
-/** Who asks. Without keys everybody is the tenant `default`; with them, what lies under /v1 and /v2 wants one. */
-import { createHash } from 'node:crypto';
+/**
+ * The tenant of a request. Without API keys every caller is the tenant `default`. Where keys are required, each route asks
+ * for one unless its configuration declares `public: true`. The route that the router matched decides, never the text of
+ * the URL: the router decodes percent-encoding and accepts absolute URLs, so many texts lead to one route.
+ */
 import { ApiError } from '@millrace/shared/errors';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { fromStore } from './stores.ts';
 
 const DEFAULT_TENANT = 'default';
-/** How long a process trusts what it knows of a key: a revoked one is refused after that at the latest. */
-const TRUST_MS = 5_000;
-const KNOWN_MAX = 10_000;
-/** Health of the protocol's own, asked by load balancers that have no key. */
-const OPEN = /^\/v2\/health\//;
+/** The longest `Authorization` header that is read. A key has at most 53 characters. */
+const HEADER_MAX = 200;
 
-export interface AuthenticationMeans {
+export interface AuthenticationDeps {
   required: boolean;
-  /** The tenant of a key; undefined for a key that is not good. */
-  tenantOfKey(key: string): Promise<string | undefined>;
-  now?: () => number;
+  /** The tenant of a key, or undefined for a key that is unknown, revoked or expired. A value where it is at hand. */
+  tenantOfKey(key: string): string | undefined | Promise<string | undefined>;
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
     tenant: string;
   }
+  interface FastifyContextConfig {
+    /** The route answers callers without an API key. */
+    public?: boolean;
+  }
 }
 
-/** Adds `request.tenant`, and refuses whom it does not know. Gives back how routes ask for it. */
+/**
+ * Refuses requests without a good key with `unauthorized`, also those that match no route. Returns the function by which
+ * routes get the tenant. That function throws on a public route, which has no tenant.
+ */
 export function registerAuthentication(
   app: FastifyInstance,
-  means: AuthenticationMeans,
+  { required, tenantOfKey }: AuthenticationDeps,
 ): (request: FastifyRequest) => string {
-  const { required, tenantOfKey, now = Date.now } = means;
   if (!required) return () => DEFAULT_TENANT;
-  // Keys by their hash: none of them is to lie about in memory.
-  const known = new Map<string, { tenant: Promise<string | undefined>; until: number }>();
-
-  function lookUp(key: string): Promise<string | undefined> {
-    const hash = createHash('sha256').update(key).digest('base64');
-    const entry = known.get(hash);
-    if (entry && entry.until > now()) return entry.tenant;
-    if (known.size >= KNOWN_MAX) known.clear();
-    const tenant = tenantOfKey(key);
-    known.set(hash, { tenant, until: now() + TRUST_MS });
-    tenant.catch(() => known.delete(hash));
-    return tenant;
-  }
 
   app.decorateRequest('tenant', '');
-  app.addHook('onRequest', async (request, reply) => {
-    if (!/^\/v[12]\//.test(request.url) || OPEN.test(request.url)) return;
-    const [scheme = '', key = ''] = (request.headers.authorization ?? '').split(' ');
-    const tenant = scheme.toLowerCase() === 'bearer' ? await fromStore('Postgres', lookUp(key)) : undefined;
-    if (tenant === undefined) {
-      reply.header('www-authenticate', 'Bearer realm="millrace"');
-      throw new ApiError('unauthorized', 'Send a key of yours as `Authorization: Bearer mrk_...`.', {
-        faults: [
-          {
-            pointer: 'Authorization',
-            message: 'No key that is known here',
-            expected: 'Bearer and a key',
-            got: request.headers.authorization === undefined ? 'nothing' : 'something else',
-          },
-        ],
-      });
-    }
-    request.tenant = tenant;
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.routeOptions.config.public === true) return done();
+    const key = keyOf(request);
+    const tenant = key === undefined ? undefined : tenantOfKey(key);
+    const admit = (found: string | undefined): void => {
+      request.tenant = found ?? '';
+      done(request.tenant === '' ? unauthorized(request, reply) : undefined);
+    };
+    if (tenant instanceof Promise) fromStore('Postgres', tenant).then(admit, done);
+    else admit(tenant);
   });
-  return (request) => request.tenant;
+
+  return (request) => {
+    if (request.tenant !== '') return request.tenant;
+    throw new Error(
+      `${request.method} ${request.routeOptions.url} has no tenant: a public route must not ask for one.`,
+    );
+  };
+}
+
+function keyOf({ headers }: FastifyRequest): string | undefined {
+  const { authorization } = headers;
+  if (authorization === undefined || authorization.length > HEADER_MAX) return undefined;
+  return /^bearer ([^\s]+)$/i.exec(authorization)?.[1];
+}
+
+function unauthorized({ headers }: FastifyRequest, reply: FastifyReply): ApiError {
+  reply.header('www-authenticate', 'Bearer realm="millrace"');
+  return new ApiError('unauthorized', 'Send your API key as `Authorization: Bearer mrk_...`.', {
+    faults: [
+      {
+        pointer: 'Authorization',
+        message: 'No key that is known here',
+        expected: 'Bearer and a key',
+        got: headers.authorization === undefined ? 'nothing' : 'something else',
+      },
+    ],
+  });
 }

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger } from 'fastify';
+import { NOSNIFF_PAIR } from './http/nosniff.ts';
 
 const OF_NODE: Record<string, readonly [ErrorCode, string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request did not arrive in time.'],
@@ -22,6 +23,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, 
       `HTTP/1.1 ${body.status} ${body.title}`,
       'Content-Type: application/problem+json; charset=utf-8',
       `Content-Length: ${Buffer.byteLength(text)}`,
+      NOSNIFF_PAIR.join(': '),
       'Connection: close',
     ];
     socket.write(`${head.join('\r\n')}\r\n\r\n${text}`);

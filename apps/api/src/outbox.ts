@@ -4,6 +4,7 @@
  * the kernel more than the write: a fifth of all the time of a cache hit.
  */
 import type { FastifyBaseLogger, FastifyReply } from 'fastify';
+import { NOSNIFF_PAIR } from './http/nosniff.ts';
 
 interface Answer {
   reply: FastifyReply;
@@ -38,7 +39,13 @@ export function createOutbox(log: Pick<FastifyBaseLogger, 'error'>): SendOut {
     waiting = [];
     for (const { reply, code, headers, body, encoding } of answers) {
       const length = encoding === 'latin1' ? body.length : Buffer.byteLength(body);
-      headers.push('content-type', 'application/json; charset=utf-8', 'content-length', String(length));
+      headers.push(
+        ...NOSNIFF_PAIR,
+        'content-type',
+        'application/json; charset=utf-8',
+        'content-length',
+        String(length),
+      );
       try {
         reply.raw.writeHead(code, headers).end(body, encoding);
       } catch (error) {

@@ -1,6 +1,7 @@
 /** Every error leaves as RFC 9457 problem details; what is not ours to tell leaves as a bare 500 and is logged whole. */
 import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { NOSNIFF } from './http/nosniff.ts';
 
 /** Fastify's own errors that a caller can cause. */
 const OF_FASTIFY: Record<string, ErrorCode> = {
@@ -15,8 +16,8 @@ const OF_FASTIFY: Record<string, ErrorCode> = {
 
 export interface ProblemMeans {
   log: FastifyBaseLogger;
-  /** Methods that a path has. */
-  methodsOf(path: string): string[];
+  /** Methods of the path of a request target. */
+  methodsOf(target: string): string[];
   /** Told of errors of routes that count their answers themselves. */
   onError?(request: FastifyRequest, status: number): void;
 }
@@ -29,7 +30,7 @@ export function registerProblems(app: FastifyInstance, { log, methodsOf, onError
   });
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? '';
-    const methods = methodsOf(path);
+    const methods = methodsOf(request.url);
     if (methods.length === 0) {
       const detail = `There is no ${request.method} ${path.slice(0, 200)}; /docs has all that there is.`;
       throw new ApiError('not_found', detail);
@@ -88,5 +89,6 @@ export function sendProblem(
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
   if (known.code === 'queue_full') reply.header('ratelimit', `"queue";r=0;t=${known.retryAfterS ?? 1}`);
   if (known.code === 'not_cached') reply.header('cache-status', 'millrace; fwd=miss');
-  return reply.code(body.status).type('application/problem+json').send(JSON.stringify(body));
+  // Not by the hook of nosniff.ts alone: Fastify runs no hooks for a URL that it cannot decode.
+  return reply.code(body.status).headers(NOSNIFF).type('application/problem+json').send(JSON.stringify(body));
 }

@@ -37,6 +37,7 @@ import { Completions } from './completions.ts';
 import { Draining } from './draining.ts';
 import { createEntityLookup, entitiesOfVersion } from './entity-lookup.ts';
 import { createFinder } from './finder.ts';
+import { knownKeys } from './http/known-keys.ts';
 import { createIdempotency } from './idempotency.ts';
 import { createKnownAnswer } from './known-answer.ts';
 import { createListing } from './listing.ts';
@@ -165,7 +166,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const draining = new Draining();
     const app = buildApp({
       webhooks: { db, timers, checkWebhook },
-      tenantOfKey: (key) => tenantOfKey(db, key, Date.now()),
+      tenantOfKey: knownKeys((key) => tenantOfKey(db, key, Date.now())),
       config,
       log,
       streams,

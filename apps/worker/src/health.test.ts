@@ -41,3 +41,20 @@ test('readiness names the part that is missing, within a second', async () => {
   expect(status).toBe(503);
   expect(body.parts).toEqual({ redis: 'no answer within 900 ms', postgres: 'ok' });
 });
+
+test('a probe may add a query; other paths and methods are refused; no browser guesses the type', async () => {
+  await start({ ping: async () => 'PONG' });
+  const answers = await Promise.all(
+    [
+      ['GET', '/readyz?verbose=1'],
+      ['HEAD', '/healthz'],
+      ['POST', '/healthz'],
+      ['GET', '/healthz/x'],
+      ['GET', '//'],
+    ].map(async ([method = '', path = '']) => {
+      const response = await fetch(health.url + path, { method });
+      return `${response.status} ${response.headers.get('x-content-type-options')}`;
+    }),
+  );
+  expect(answers).toEqual(['200 nosniff', '200 nosniff', '405 nosniff', '404 nosniff', '404 nosniff']);
+});

@@ -40,17 +40,21 @@ export async function startHealth(
 
   const server = createServer((request, response) => {
     const send = (code: number, body: string, type = 'application/json') =>
-      response.writeHead(code, { 'content-type': type }).end(body);
+      response.writeHead(code, { 'content-type': type, 'x-content-type-options': 'nosniff' }).end(body);
+    const path = pathOf(request.url);
     const answer = async () => {
-      if (request.url === '/healthz') {
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        response.setHeader('allow', 'GET, HEAD');
+        send(405, '{"status":"this server takes GET and HEAD"}');
+      } else if (path === '/healthz') {
         // Where it cannot be told (Redis is away), a restart would mend nothing, and lose what is under way.
         const state = await bounded(() => live().catch(() => 'ok'), 'ok');
         send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state }));
-      } else if (request.url === '/readyz') {
+      } else if (path === '/readyz') {
         const parts = await ready();
         const well = Object.values(parts).every((state) => state === 'ok');
         send(well ? 200 : 503, JSON.stringify({ status: well ? 'ready' : 'not ready', parts }));
-      } else if (request.url === '/metrics') {
+      } else if (path === '/metrics') {
         send(200, await metrics.registry.metrics(), metrics.registry.contentType);
       } else send(404, '{"status":"there are /healthz, /readyz and /metrics"}');
     };
@@ -79,6 +83,10 @@ export async function startHealth(
       }),
   };
 }
+
+/** The path of a request target, which may be an absolute URL and may have a query; '' for a target that is no URL. */
+const pathOf = (target = ''): string =>
+  URL.canParse(target, 'http://worker') ? new URL(target, 'http://worker').pathname : '';
 
 /** A part that does not answer in time is not well: the asker is not to wait with it. */
 async function bounded(

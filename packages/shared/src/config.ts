@@ -85,7 +85,11 @@ const SETTINGS = {
   port: integer('PORT', 8080, 0, 65_535, 'Port the API listens on.'),
   publicUrl: url('PUBLIC_URL', undefined, 'Where clients reach the API; put before the paths in webhook payloads.'),
   shutdownMs: integer('SHUTDOWN_MS', 25_000, 100, 600_000, 'Deadline of a graceful stop.'),
-  apiKeysRequired: flag('API_KEYS_REQUIRED', false, 'Ask for an API key under /v1 and /v2; `npm run keys` makes them.'),
+  apiKeysRequired: flag(
+    'API_KEYS_REQUIRED',
+    false,
+    'Ask for an API key on every route but the public ones (operations.md); `npm run keys` makes keys.',
+  ),
   bodyLimit: integer('BODY_LIMIT', 8 * MIB, 1_024, 1_024 * MIB, 'Largest request body, bytes.'),
   // JSON is parsed in one go: 8 MiB of it would hold the event loop for up to 170 ms, and every other caller with it.
   jsonLimit: integer(

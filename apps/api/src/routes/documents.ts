@@ -9,12 +9,12 @@ export function registerDocuments(app: FastifyInstance, routes: ReturnType<typeo
   let page: string | undefined;
   const current = () => (document ??= openApiDocument(routes));
 
-  app.get('/openapi.json', async (_request, reply) => {
+  app.get('/openapi.json', { config: { public: true } }, async (_request, reply) => {
     text ??= JSON.stringify(current());
     return reply.header('content-type', 'application/json; charset=utf-8').send(text);
   });
 
-  app.get('/docs', async (_request, reply) => {
+  app.get('/docs', { config: { public: true } }, async (_request, reply) => {
     page ??= documentPage(current());
     return reply
       .header('content-type', 'text/html; charset=utf-8')

@@ -11,15 +11,15 @@ export function registerOperations(
   app: FastifyInstance,
   { checks, metrics }: { checks: Checks; metrics: HttpMetrics },
 ): void {
-  app.get('/healthz', async () => ({ status: 'ok' }));
+  app.get('/healthz', { config: { public: true } }, async () => ({ status: 'ok' }));
 
-  app.get('/readyz', async (_request, reply) => {
+  app.get('/readyz', { config: { public: true } }, async (_request, reply) => {
     const parts = await checks.ready();
     const ready = Object.values(parts).every((answer) => answer === 'ok');
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', parts });
   });
 
-  app.get('/metrics', async (_request, reply) => {
+  app.get('/metrics', { config: { public: true } }, async (_request, reply) => {
     reply.header('content-type', metrics.contentType);
     return metrics.text();
   });

@@ -4,6 +4,7 @@ import { isTerminal } from '@millrace/shared/prediction';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { eventIdOf, eventText } from '../event-stream.ts';
 import type { Finder, Found } from '../finder.ts';
+import { NOSNIFF } from '../http/nosniff.ts';
 import { IdParams } from '../schemas.ts';
 import type { Streams } from '../streams.ts';
 
@@ -19,6 +20,7 @@ const HEADERS = {
   'cache-control': 'no-cache, no-transform',
   // nginx would gather events otherwise.
   'x-accel-buffering': 'no',
+  ...NOSNIFF,
 };
 
 export interface EventRoutes {

@@ -69,8 +69,8 @@ function routes(app: FastifyInstance, means: V2Means): void {
   };
 
   app.get('/', async () => ({ name: 'millrace', version: '0.1.0', extensions: EXTENSIONS }));
-  app.get('/health/live', async () => ({ live: true }));
-  app.get('/health/ready', async (_request, reply) => {
+  app.get('/health/live', { config: { public: true } }, async () => ({ live: true }));
+  app.get('/health/ready', { config: { public: true } }, async (_request, reply) => {
     const ready = Object.values(await checks.ready()).every((answer) => answer === 'ok');
     return reply.code(ready ? 200 : 503).send({ ready });
   });
