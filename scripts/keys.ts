@@ -1,9 +1,11 @@
 /** `npm run keys`: API keys from the command line. */
+
 import path from 'node:path';
 import { createApiKey, listApiKeys, revokeApiKey } from '@millrace/shared/api-keys';
 import { ConfigError, loadConfig } from '@millrace/shared/config';
 import { createPool, PostgresError } from '@millrace/shared/db';
 import { checkPostgres } from '@millrace/shared/migrate';
+import { postgresNow } from '@millrace/shared/postgres/clock';
 import { Refusal, readCommandLine } from './command-line.ts';
 import { withServers } from './local-servers.ts';
 
@@ -40,10 +42,10 @@ async function main(): Promise<void> {
           `${prefix}…  ${tenant}  ${name || '-'}  ${revokedAt === null ? `ends ${day(expiresAt)}` : `revoked ${day(revokedAt)}`}`,
         );
     } else if (command === 'create') {
-      const expiresAt = days === null ? null : Date.now() + days * 86_400_000;
+      const expiresAt = days === null ? null : (await postgresNow(pool)) + days * 86_400_000;
       const { key, row } = await createApiKey(pool, { tenant: subject, name: values.name ?? '', expiresAt });
       say(`${key}\nA key of ${row.tenant}, ends ${day(row.expiresAt)}. It is not shown again.`);
-    } else if ((await revokeApiKey(pool, subject, Date.now())) === 0) {
+    } else if ((await revokeApiKey(pool, subject, await postgresNow(pool))) === 0) {
       throw new Refusal(`There is no key '${subject}' to revoke.`);
     } else say(`${subject} is revoked`);
   } finally {

@@ -7,6 +7,7 @@
 import path from 'node:path';
 import { type Context, type Fault, recovery } from './fault.ts';
 import { apiFaults } from './faults/api.ts';
+import { clockFaults } from './faults/clocks.ts';
 import { crowdFaults } from './faults/crowd.ts';
 import { failoverFaults } from './faults/failover.ts';
 import { postgresFaults } from './faults/postgres.ts';
@@ -30,6 +31,7 @@ const faults: readonly Fault[] = [
   ...failoverFaults,
   ...postgresFaults,
   ...standstillFaults,
+  ...clockFaults,
   ...crowdFaults,
   ...webhookFaults,
 ];

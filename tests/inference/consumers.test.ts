@@ -18,6 +18,7 @@ let opened: string[] = [];
 let closed: string[] = [];
 let listening = 0;
 const busy = new Set<string>();
+const paused = new Set<string>();
 
 function consumers(prefix = testPrefix()): { consumers: Consumers; keys: ReturnType<typeof keysFor> } {
   const keys = keysFor(prefix);
@@ -30,6 +31,8 @@ function consumers(prefix = testPrefix()): { consumers: Consumers; keys: ReturnT
       get active() {
         return busy.has(model) ? 1 : 0;
       },
+      pause: () => void paused.add(model),
+      resume: () => void paused.delete(model),
       close: async () => void closed.push(model),
     };
   };
@@ -55,6 +58,7 @@ beforeEach(() => {
   closed = [];
   listening = 0;
   busy.clear();
+  paused.clear();
 });
 
 describe('consumers', () => {
@@ -68,6 +72,17 @@ describe('consumers', () => {
     expect(closed).toEqual([]);
     await some.close();
     expect(closed.sort()).toEqual(names(64).sort());
+  });
+
+  test('that are paused open paused, and all go on together', async () => {
+    const { consumers: some } = consumers();
+    some.serve(new Set(names(2)));
+    some.pause();
+    some.serve(new Set(names(3)));
+    expect([...paused].sort()).toEqual(names(3));
+    some.resume();
+    expect(paused.size).toBe(0);
+    await some.close();
   });
 
   test('of more, those open that are rung for', async () => {

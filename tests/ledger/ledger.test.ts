@@ -261,7 +261,7 @@ test('open promises come oldest first, once they are old enough', async () => {
   await insertPromises(pool, rows);
   await recordTerminal(pool, [terminalRow({ id: rows[1]!.id })]);
   const open = async (more: object) =>
-    (await openPromises(pool, { olderThanMs: 15_000, nowMs, limit: 10, ...more })).map(({ id }) => id);
+    (await openPromises(pool, { olderThanMs: 15_000, limit: 10, ...more })).map(({ id }) => id);
   expect(await open({})).toEqual([rows[0]!.id, rows[2]!.id, rows[3]!.id]);
   expect(await open({ limit: 1 })).toEqual([rows[0]!.id]);
   expect(await open({ after: rows[0]!.id })).toEqual([rows[2]!.id, rows[3]!.id]);

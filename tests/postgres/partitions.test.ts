@@ -2,12 +2,16 @@ import { createPool, type Pool } from '@millrace/shared/db';
 import { newPredictionId } from '@millrace/shared/ids';
 import {
   dropOldPartitions,
+  ensureDays,
   ensurePartitions,
   findPrediction,
   insertPromises,
+  openPromises,
   recordTerminal,
 } from '@millrace/shared/ledger';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { postgresNow } from '@millrace/shared/postgres/clock';
+import { PASSES } from '@millrace/shared/postgres/retention-passes';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { promiseRow, terminalRow } from '../ledger/rows.ts';
 import { useTestDatabase } from '../support/test-database.ts';
 
@@ -29,7 +33,7 @@ async function partitionOf(id: string): Promise<string> {
 }
 
 test('a day is made once, also when twenty do so at the same time, and holds the ids of that day', async () => {
-  const made = (await Promise.all(Array.from({ length: 20 }, () => ensurePartitions(pool, start, 1)))).flat();
+  const made = (await Promise.all(Array.from({ length: 20 }, () => ensureDays(pool, start, 1)))).flat();
   expect(made.filter((name) => name.startsWith('predictions')).sort()).toEqual([
     'predictions_d20400101',
     'predictions_d20400102',
@@ -47,7 +51,7 @@ test('what has no day is kept, and moves to its day when that is made', async ()
   const rows = [rowAt(day - 1), rowAt(day + 5), rowAt(day + DAY_MS)] as const;
   await recordTerminal(pool, rows);
   expect(await partitionOf(rows[1].id)).toBe('predictions_default');
-  await ensurePartitions(pool, day, 0);
+  await ensureDays(pool, day, 0);
   expect(await Promise.all(rows.map(({ id }) => partitionOf(id)))).toEqual([
     'predictions_default',
     'predictions_d20410601',
@@ -61,56 +65,149 @@ test('writers are not in the way of a new day, nor it in theirs', async () => {
   const writing = (async () => {
     while (!done) await recordTerminal(pool, [terminalRow(), rowAt(Date.UTC(2042, 0, 3))]);
   })();
-  for (let day = 1; day <= 5; day++) await ensurePartitions(pool, Date.UTC(2042, 0, day), 0);
+  for (let day = 1; day <= 5; day++) await ensureDays(pool, Date.UTC(2042, 0, day), 0);
   done = true;
   await writing;
 });
 
+/** The start of a day so many days before today, by the clock of Postgres, and 13 hours. */
+async function daysAgo(days: number): Promise<number> {
+  return Math.floor((await postgresNow(pool)) / DAY_MS - days) * DAY_MS + 13 * 3_600_000;
+}
+const nameOf = (table: string, ms: number) =>
+  `${table}_d${new Date(ms).toISOString().slice(0, 10).replaceAll('-', '')}`;
+
+/** As if passes of the last day, an hour apart, had found everything past retention. */
+async function agreedPasses(passes = PASSES): Promise<void> {
+  await pool.query('TRUNCATE retention_passes');
+  await pool.query(
+    `INSERT INTO retention_passes (at, bound)
+     SELECT clock_timestamp() - n * interval '1 hour', 9e15::bigint FROM generate_series($1, 1, -1) AS n`,
+    [passes],
+  );
+}
+
+const drop = async (retentionDays: number) => {
+  await agreedPasses();
+  return (await dropOldPartitions(pool, retentionDays)).filter((name) => name.startsWith('predictions'));
+};
+
 test('days past retention are dropped whole, the rest of them deleted, and nothing younger', async () => {
-  await ensurePartitions(pool, start, 3);
-  const nowMs = start + 3 * DAY_MS;
-  const old = rowAt(start);
-  const oldWithoutDay = rowAt(Date.UTC(2039, 0, 1));
-  const kept = rowAt(start + DAY_MS);
+  const [oldest, young] = [await daysAgo(60), await daysAgo(59)];
+  await ensureDays(pool, oldest, 3);
+  const old = rowAt(oldest);
+  const oldWithoutDay = rowAt(Date.UTC(2019, 0, 1));
+  const kept = rowAt(young);
   await recordTerminal(pool, [old, oldWithoutDay, kept]);
-  const dropped = await dropOldPartitions(pool, nowMs, 2);
-  expect(dropped).toContain('predictions_d20400101');
-  expect(dropped).toContain('events_d20400101');
-  expect(dropped).not.toContain('predictions_d20400102');
+  await agreedPasses();
+  const dropped = await dropOldPartitions(pool, 59);
+  expect(dropped).toContain(nameOf('predictions', oldest));
+  expect(dropped).toContain(nameOf('events', oldest));
+  expect(dropped).not.toContain(nameOf('predictions', young));
   expect(await partitionOf(old.id)).toBeUndefined();
   expect(await partitionOf(oldWithoutDay.id)).toBeUndefined();
-  expect(await partitionOf(kept.id)).toBe('predictions_d20400102');
-  expect(await dropOldPartitions(pool, nowMs, 2)).toEqual([]);
+  expect(await partitionOf(kept.id)).toBe(nameOf('predictions', young));
+  expect(await drop(59)).toEqual([]);
 });
 
 test('days past retention are kept for as long as a promise or a delivery is open', async () => {
-  const days = [1, 2, 3].map((day) => Date.UTC(2050, 0, day, 13)) as [number, number, number];
-  const nowMs = Date.UTC(2050, 0, 10);
+  const days = [await daysAgo(110), await daysAgo(109), await daysAgo(108)] as const;
   const asks = { webhook: { url: 'https://receiver.example/hook' } };
   const old = rowAt(days[0]);
   const told = terminalRow({ createdAt: days[1], id: newPredictionId(3, days[1]), options: asks });
   const promise = promiseRow({ createdAt: days[2], id: newPredictionId(3, days[2]) });
-  for (const day of days) await ensurePartitions(pool, day, 0);
+  for (const day of days) await ensureDays(pool, day, 0);
   await recordTerminal(pool, [old, told]);
   await insertPromises(pool, [promise]);
-  const drop = async (atMs: number) =>
-    (await dropOldPartitions(pool, atMs, 1)).filter((name) => name.startsWith('predictions_d2050'));
 
   // The delivery itself is of that later day: it is its prediction that it needs.
-  await pool.query('UPDATE webhook_deliveries SET id = millrace_uuid7($1), event = millrace_uuid7($1)', [nowMs]);
-  expect(await drop(nowMs)).toEqual(['predictions_d20500101']);
+  await pool.query('UPDATE webhook_deliveries SET id = millrace_uuid7($1), event = millrace_uuid7($1)', [
+    Math.floor(await postgresNow(pool)),
+  ]);
+  expect(await drop(100)).toEqual([nameOf('predictions', days[0])]);
   await pool.query(`UPDATE webhook_deliveries SET status = 'delivered' WHERE prediction = $1`, [told.id]);
-  expect(await drop(nowMs)).toEqual(['predictions_d20500102']);
-  expect(await drop(nowMs + 20 * DAY_MS)).toEqual([]);
-  expect(await partitionOf(promise.id)).toBe('predictions_d20500103');
+  expect(await drop(100)).toEqual([nameOf('predictions', days[1])]);
+  expect(await drop(80)).toEqual([]);
+  expect(await partitionOf(promise.id)).toBe(nameOf('predictions', days[2]));
   await pool.query(`UPDATE predictions SET status = 'expired' WHERE id = $1`, [promise.id]);
-  expect(await drop(nowMs)).toEqual(['predictions_d20500103']);
+  expect(await drop(100)).toEqual([nameOf('predictions', days[2])]);
 });
 
 test('a row that never ends keeps no day for longer than a month', async () => {
-  const day = Date.UTC(2051, 0, 1, 13);
-  await ensurePartitions(pool, day, 0);
+  const day = await daysAgo(200);
+  await ensureDays(pool, day, 0);
   await insertPromises(pool, [promiseRow({ createdAt: day, id: newPredictionId(3, day) })]);
-  expect(await dropOldPartitions(pool, day + 31 * DAY_MS, 1)).not.toContain('predictions_d20510101');
-  expect(await dropOldPartitions(pool, day + 32 * DAY_MS, 1)).toContain('predictions_d20510101');
+  expect(await drop(170)).not.toContain(nameOf('predictions', day));
+  expect(await drop(169)).toContain(nameOf('predictions', day));
 });
+
+test('a process whose clock is 40 days ahead drops no young day and makes the days of Postgres', async () => {
+  const day = await daysAgo(20);
+  await ensureDays(pool, day, 0);
+  const row = rowAt(day);
+  await recordTerminal(pool, [row]);
+  await drop(30);
+  await agreedPasses();
+  const today = nameOf('predictions', await postgresNow(pool));
+  await pool.query(`DROP TABLE IF EXISTS ${today}`);
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 40 * DAY_MS });
+  try {
+    expect(await dropOldPartitions(pool, 30)).toEqual([]);
+    expect(await ensurePartitions(pool, 0)).toContain(today);
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(await partitionOf(row.id)).toBe(nameOf('predictions', day));
+});
+
+test('a clock of Postgres that jumps ahead drops nothing for a day of passes, and nothing once it is right again', async () => {
+  const day = await daysAgo(25);
+  await ensureDays(pool, day, 0);
+  await pool.query('TRUNCATE retention_passes');
+  // The bound of a day ago: nothing of the last 30 days.
+  await pool.query(
+    `INSERT INTO retention_passes (at, bound)
+     SELECT clock_timestamp() - n * interval '1 hour', $1 FROM generate_series(${PASSES}, 1, -1) AS n`,
+    [Math.floor((await postgresNow(pool)) - 30 * DAY_MS)],
+  );
+  // Less retention is to a day what a clock ahead is.
+  expect(await dropOldPartitions(pool, 10)).toEqual([]);
+  expect(await dropOldPartitions(pool, 10)).toEqual([]);
+  // The last of a day of passes agrees.
+  await pool.query(`UPDATE retention_passes SET at = at - interval '23 hours', bound = 9e15::bigint`);
+  expect(await dropOldPartitions(pool, 10)).toContain(nameOf('predictions', day));
+});
+
+test('passes of a clock that was ahead do not count with those after it was set back', async () => {
+  const day = await daysAgo(25);
+  await ensureDays(pool, day, 0);
+  await pool.query('TRUNCATE retention_passes');
+  await pool.query(
+    `INSERT INTO retention_passes (at, bound)
+     SELECT clock_timestamp() + interval '40 days' - n * interval '1 hour', 9e15::bigint FROM generate_series(${PASSES}, 1, -1) AS n`,
+  );
+  expect(await dropOldPartitions(pool, 30)).toEqual([]);
+  expect(await partitionNames()).toContain(nameOf('predictions', day));
+});
+
+test.each([0, -5, 0.5, Number.NaN, Number.POSITIVE_INFINITY])('a retention of %s days is refused', async (days) => {
+  await expect(dropOldPartitions(pool, days)).rejects.toThrow('a whole number of days');
+});
+
+test('whether a promise is overdue is judged by the clock of Postgres', async () => {
+  const now = Math.floor(await postgresNow(pool));
+  const made = [now + 3_600_000, now - 60_000].map((expiresAt) => {
+    const createdAt = now - 120_000;
+    return promiseRow({ id: newPredictionId(3, createdAt), createdAt, expiresAt });
+  });
+  await insertPromises(pool, made);
+  vi.useFakeTimers({ toFake: ['Date'], now: now + 40 * DAY_MS });
+  const open = await openPromises(pool, { olderThanMs: 0, limit: 100 }).finally(() => vi.useRealTimers());
+  const overdue = made.map(({ id }) => open.find((row) => row.id === id)?.overdue);
+  expect(overdue).toEqual([false, true]);
+});
+
+async function partitionNames(): Promise<string[]> {
+  const { rows } = await pool.query(`SELECT inhrelid::regclass::text AS name FROM pg_inherits`);
+  return rows.map(({ name }) => name);
+}

@@ -1,8 +1,10 @@
 /** What a caller may do to a prediction that is there: cancel it, or run it again under its id. */
+
 import { ApiError, problem } from '@millrace/shared/errors';
 import { jobIdOf } from '@millrace/shared/job';
 import type { LedgerRow, PromiseRow } from '@millrace/shared/ledger-rows';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Priority, type Status } from '@millrace/shared/prediction';
 import type { Queues } from '@millrace/shared/queues';
 import { admit, type Limits } from './admission.ts';
@@ -23,6 +25,8 @@ export interface ActionsMeans {
   endInLedger(row: LedgerRow, outcome: { status: 'canceled'; result: string; completedAt: number }): Promise<boolean>;
   /** Opens a terminal row again; undefined where there is none. */
   reopenInLedger(tenant: string, id: string, expiresAt: number | null): Promise<LedgerRow | undefined>;
+  /** Throws ApiError while this process may accept nothing. */
+  checkClock(): void;
   /** Commits a promise; one that is there stays as it is. */
   promise(row: PromiseRow): Promise<void>;
 }
@@ -50,12 +54,12 @@ export function createActions(means: ActionsMeans): Actions {
     const found = await finder.get(tenant, id);
     if (found.record.status === 'canceled') return found;
     if (isTerminal(found.record.status)) throw notInState('canceled', found.record.status);
-    const end = () => fromStore('Redis', live.end(id, tenant, 'canceled', Date.now()));
+    const end = () => fromStore('Redis', live.end(id, tenant, 'canceled', sharedNow()));
     let outcome = await end();
     if (outcome.outcome === 'gone') {
       // Redis lost it. The reconciler may bring it back at this moment: so its row ends first, then what came back.
       const row = await fromStore('Postgres', means.findInLedger(tenant, id));
-      const ended = { status: 'canceled', result: CANCELED, completedAt: Date.now() } as const;
+      const ended = { status: 'canceled', result: CANCELED, completedAt: sharedNow() } as const;
       if (row) await fromStore('Postgres', means.endInLedger(row, ended));
       outcome = await end();
     }
@@ -64,10 +68,11 @@ export function createActions(means: ActionsMeans): Actions {
   }
 
   async function retry(tenant: string, id: string): Promise<Found> {
+    means.checkClock();
     const { record } = await finder.get(tenant, id);
     if (!isTerminal(record.status) || record.status === 'succeeded') throw notInState('retried', record.status);
     const served = await catalog.serving(tenant, record.model, record.version);
-    const now = Date.now();
+    const now = sharedNow();
     const again = await whatToRun(tenant, id);
     const verdict = admit(loads.current(record.model, now), limits, again.priority, null);
     if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });

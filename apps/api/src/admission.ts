@@ -24,15 +24,17 @@ export class DrainRate {
     const left = sum(counts.left);
     const waiting = sum(counts.entered) - left;
     const last = this.#last;
-    if (last && nowMs - last.atMs < 100) return;
+    const sinceMs = last ? nowMs - last.atMs : 0;
+    // A clock that was set back is no reason to wait until it is there again.
+    if (last && sinceMs >= 0 && sinceMs < 100) return;
     this.#last = { left, waiting, atMs: nowMs };
-    if (!last || left < last.left) return;
-    const perMs = (left - last.left) / (nowMs - last.atMs);
+    if (!last || left < last.left || sinceMs <= 0) return;
+    const perMs = (left - last.left) / sinceMs;
     const busy = last.waiting > 0 && waiting > 0;
     if (this.#perMs === undefined) {
       if (busy) this.#perMs = perMs;
     } else if (busy || perMs > this.#perMs) {
-      const keep = 0.5 ** ((nowMs - last.atMs) / HALF_LIFE_MS);
+      const keep = 0.5 ** (sinceMs / HALF_LIFE_MS);
       const next = this.#perMs * keep + perMs * (1 - keep);
       this.#perMs = this.#perMs > 0 ? Math.max(next, SLOWEST_PER_MS) : next;
     }

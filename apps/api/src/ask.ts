@@ -1,7 +1,9 @@
 /** What a request asks, once it is planned, and the forms in which live state, ledger and caller are told of it. */
+
 import { newPredictionId, shardOf } from '@millrace/shared/ids';
 import type { PredictionOptions, PromiseRow } from '@millrace/shared/ledger-rows';
 import type { NewPrediction } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { PredictionRecord, Priority } from '@millrace/shared/prediction';
 import type { Task } from '@millrace/shared/task';
 import type { ServedModel } from './catalog.ts';
@@ -63,7 +65,7 @@ export function askOf(
   store: boolean,
 ): Ask {
   const { body } = request;
-  const createdAt = Date.now();
+  const createdAt = sharedNow();
   return {
     request,
     served,

@@ -56,7 +56,7 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
     if (!under) {
       under = loadRegistry(tenant)
         .then((snapshot) => {
-          const fresh = { snapshot, byName: new Map(snapshot.models.map((m) => [m.model, m])), at: Date.now() };
+          const fresh = { snapshot, byName: new Map(snapshot.models.map((m) => [m.model, m])), at: performance.now() };
           // A change told while this was loading makes it old already: it serves this caller, and is not kept.
           if (started === generation) {
             known.set(tenant, fresh);
@@ -84,9 +84,9 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
   function current(tenant: string): Known | Promise<Known> {
     const have = known.get(tenant);
     if (!have) return refresh(tenant);
-    if (Date.now() - have.at > TRUST_MS) {
+    if (performance.now() - have.at > TRUST_MS) {
       // One refresh at a time, and not again at once when it fails: the copy goes on serving.
-      have.at = Date.now();
+      have.at = performance.now();
       refresh(tenant).catch((error) => log.warn({ err: error }, 'the registry cannot be refreshed'));
     }
     return have;

@@ -2,10 +2,12 @@
  * Wakes whoever waits for a prediction. One listener per shard reads completion events from an explicit position in the
  * stream, and every second the waiters' states are read as well, so that an event lost is a second lost, no more.
  */
+
 import { SHARDS, shardOfId } from '@millrace/shared/ids';
 import type { Keys } from '@millrace/shared/keys';
 import { type Completion, parseCompletion } from '@millrace/shared/live/completion';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isTerminal } from '@millrace/shared/prediction';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
@@ -25,7 +27,7 @@ export type Answer = Omit<Completion, 'result'> & { result: string };
 /** One who waits for a prediction; `next` is another who waits for the same one, which is rare. */
 export class Waiter {
   readonly id: string;
-  /** When the first of those who wait for it came. */
+  /** When the first of those who wait for it came, on the monotonic clock. */
   readonly since: number;
   readonly signal: GoneSignal | undefined;
   /** Called once: with the answer, or with null when the wait ended first. May not throw. */
@@ -46,7 +48,7 @@ export class Waiter {
     this.told = told;
     this.signal = signal;
     this.next = next;
-    this.since = next?.since ?? Date.now();
+    this.since = next?.since ?? performance.now();
   }
 
   gone(): void {
@@ -212,7 +214,7 @@ export class Completions {
     if (this.#rereading) return;
     this.#rereading = true;
     try {
-      const old = Date.now() - REREAD_MS;
+      const old = performance.now() - REREAD_MS;
       const due: string[] = [];
       for (const [id, { since }] of this.#waiters) if (since <= old) due.push(id);
       for (let at = 0; at < due.length; at += REREAD_AT_ONCE) {
@@ -248,7 +250,7 @@ export function answerOf(state: LivePrediction): Answer {
     status: state.status,
     attempts: state.attempts,
     startedAt: state.startedAt,
-    completedAt: state.completedAt ?? Date.now(),
+    completedAt: state.completedAt ?? sharedNow(),
     inferenceMs: state.inferenceMs,
     batchSize: state.batchSize,
     result: state.result,

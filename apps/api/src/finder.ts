@@ -1,8 +1,10 @@
 /** Finds predictions: in Redis while they live, in the ledger for as long as it keeps them. */
+
 import { ApiError } from '@millrace/shared/errors';
 import { isPredictionId } from '@millrace/shared/ids';
 import type { LedgerRow } from '@millrace/shared/ledger-rows';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
 import { aheadOf, estimate } from './admission.ts';
 import type { Answer, Completions } from './completions.ts';
@@ -32,9 +34,13 @@ export interface FinderMeans {
   completions: Completions;
   findInLedger(tenant: string, id: string): Promise<LedgerRow | null>;
   redisReady(): boolean;
+  /** Whether the clock of this process may end what is overdue. */
+  isClockRight(): boolean;
 }
 
-export function createFinder({ live, loads, completions, findInLedger, redisReady }: FinderMeans): Finder {
+export function createFinder(means: FinderMeans): Finder {
+  const { live, loads, completions, findInLedger, redisReady, isClockRight } = means;
+
   async function find(tenant: string, id: string): Promise<Found | null> {
     if (!isPredictionId(id)) return null;
     let redisError: unknown;
@@ -43,8 +49,8 @@ export function createFinder({ live, loads, completions, findInLedger, redisRead
       return null;
     });
     if (state && state.tenant !== tenant) return null;
-    if (state && overdue(state)) {
-      await fromStore('Redis', live.end(id, tenant, 'expired', Date.now()));
+    if (state && overdue(state) && isClockRight()) {
+      await fromStore('Redis', live.end(id, tenant, 'expired', sharedNow()));
       state = await fromStore('Redis', live.read(id));
     }
     if (state) return { record: state, queue: queueOf(state) };
@@ -57,7 +63,7 @@ export function createFinder({ live, loads, completions, findInLedger, redisRead
 
   function queueOf(state: LivePrediction): QueueEstimate | undefined {
     if (state.status !== 'queued') return undefined;
-    const now = Date.now();
+    const now = sharedNow();
     const load = loads.current(state.model, now);
     return estimate(state.number === null ? 0 : aheadOf(load.counts, state.priority, state.number), load.perMs, now);
   }
@@ -75,7 +81,7 @@ export function createFinder({ live, loads, completions, findInLedger, redisRead
     async await(tenant, record, waitMs, signal) {
       if (isTerminal(record.status) || waitMs <= 0) return { record, queue: undefined };
       // Registered before the state is read again, so that an end in between is not missed.
-      const untilDeadline = record.expiresAt === null ? waitMs : Math.max(1, record.expiresAt - Date.now() + 1);
+      const untilDeadline = record.expiresAt === null ? waitMs : Math.max(1, record.expiresAt - sharedNow() + 1);
       const { promise, resolve } = Promise.withResolvers<Answer | null>();
       const waiter = completions.tell(record.id, Math.min(waitMs, untilDeadline), signal, resolve);
       const now = await find(tenant, record.id);
@@ -91,4 +97,4 @@ export function createFinder({ live, loads, completions, findInLedger, redisRead
 }
 
 const overdue = (state: LivePrediction): boolean =>
-  !isTerminal(state.status) && state.expiresAt !== null && state.expiresAt <= Date.now();
+  !isTerminal(state.status) && state.expiresAt !== null && state.expiresAt <= sharedNow();

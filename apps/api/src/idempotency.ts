@@ -2,10 +2,12 @@
  * Idempotency keys (IETF draft): the first request with a key owns its prediction; the same one again gets the same. Redis
  * keeps them for a day. A key that it does not know may be one that it has lost, and is looked for in the ledger.
  */
+
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '@millrace/shared/canonical-json';
 import type { Keys } from '@millrace/shared/keys';
 import type { KeyedPrediction } from '@millrace/shared/ledger';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
 import { Lane } from './lane.ts';
@@ -56,7 +58,7 @@ export function createIdempotency(
   // Who asks while another look is under way shares the next: a look for each would cost more than the prediction.
   const looks = new Lane<Asked, KeyedPrediction | undefined>(async (asked) => {
     try {
-      return await within(LEDGER_PATIENCE_MS, findInLedger(asked, Date.now() - KEPT_MS), 'The look for a key');
+      return await within(LEDGER_PATIENCE_MS, findInLedger(asked, sharedNow() - KEPT_MS), 'The look for a key');
     } catch (error) {
       log.warn({ err: error }, 'keys that Redis does not know are taken for new: the ledger does not answer');
       return asked.map(() => undefined);

@@ -3,6 +3,7 @@
  * process. Nothing in it waits, so that the request makes no promise on its way. It knows no more than predict.ts does,
  * and says nothing where that must look further.
  */
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { ages, fresh } from './cache-status.ts';
 import type { Catalog } from './catalog.ts';
 import type { NearResults } from './near-results.ts';
@@ -44,7 +45,7 @@ export function createKnownAnswer({ catalog, remembered, cache }: KnownMeans): K
     const { digest } = served.version;
     const plan = remembered.planOf(body, tenant, digest);
     if (plan?.shape !== 'one' || plan.keys.length !== 1) return undefined;
-    const now = Date.now();
+    const now = sharedNow();
     const result = cache.near(plan.keys[0] as string, served.registered.cacheEpoch, now);
     if (!result?.text || !fresh(result, cacheControl.maxAgeS, now)) return undefined;
     const { ageS, ttlS } = ages(result, now);

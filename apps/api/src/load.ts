@@ -1,5 +1,7 @@
 /** Keeps what admission needs to know of each model's queue and of Redis, a moment old at most, off the fast path. */
+
 import type { LiveStore, QueueCounts } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { DrainRate, type Load } from './admission.ts';
 
 /**
@@ -47,18 +49,18 @@ export class LoadWatch {
   /** What is known now; asks for news behind the caller's back when it is old. */
   current(model: string, nowMs: number): Load {
     const known = this.#of(model);
-    if (nowMs - known.at > REFRESH_MS && !known.refreshing) {
+    if (Math.abs(nowMs - known.at) > REFRESH_MS && !known.refreshing) {
       known.refreshing = true;
       this.#live
         .counts(model)
-        .then((counts) => this.observe(model, counts, Date.now()))
+        .then((counts) => this.observe(model, counts, sharedNow()))
         .catch(() => {})
         .finally(() => {
           known.refreshing = false;
         });
     }
     const memory = this.#memory;
-    if (nowMs - memory.at > 1_000 && !memory.refreshing) {
+    if (Math.abs(nowMs - memory.at) > 1_000 && !memory.refreshing) {
       memory.refreshing = true;
       this.#readMemoryShare()
         .then((share) => {
@@ -66,7 +68,7 @@ export class LoadWatch {
         })
         .catch(() => {})
         .finally(() => {
-          memory.at = Date.now();
+          memory.at = sharedNow();
           memory.refreshing = false;
         });
     }

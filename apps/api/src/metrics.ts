@@ -1,6 +1,7 @@
 /** The metrics of an API process, with what is read from its parts when they are asked for. */
 import type { CacheDamage } from '@millrace/shared/cache/damage';
 import type { LiveStore } from '@millrace/shared/live/store';
+import type { Clock } from '@millrace/shared/postgres/clock';
 import { waitingOf } from './admission.ts';
 import type { Catalog } from './catalog.ts';
 import type { Completions } from './completions.ts';
@@ -13,11 +14,13 @@ export interface MetricsMeans {
   live: Pick<LiveStore, 'counts'>;
   catalog: Pick<Catalog, 'models'>;
   damage: Pick<CacheDamage, 'counts'>;
+  clock: Pick<Clock, 'skewS'>;
 }
 
-export function createMetrics({ completions, streams, live, catalog, damage }: MetricsMeans): HttpMetrics {
+export function createMetrics({ completions, streams, live, catalog, damage, clock }: MetricsMeans): HttpMetrics {
   const metrics = new HttpMetrics();
   metrics.gauge('millrace_api_waiting', 'Predictions that somebody waits for here.', () => completions.waiting);
+  metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', clock.skewS);
   metrics.gauge('millrace_api_streams', 'Predictions whose events are watched here.', () => streams.size);
   metrics.counterBy(
     { name: 'millrace_cache_damaged_total', help: 'Damaged values found on the cache Redis.', label: 'kind' },

@@ -39,8 +39,8 @@ export function createOnce({ idempotency, finder }: { idempotency: Idempotency; 
             },
           ],
         });
-      const deadline = Date.now() + CLAIM_PATIENCE_MS;
-      while (Date.now() < deadline && !ask.request.signal.aborted) {
+      const deadline = performance.now() + CLAIM_PATIENCE_MS;
+      while (performance.now() < deadline && !ask.request.signal.aborted) {
         const found = await finder.find(tenant, claim.id);
         if (found) return follow(ask, found);
         if (claim.ageMs > CLAIM_DEAD_MS) break;

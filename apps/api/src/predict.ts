@@ -8,6 +8,7 @@ import { shardOf } from '@millrace/shared/ids';
 import type { PromiseRow } from '@millrace/shared/ledger-rows';
 import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
 import { assembleOutput } from '@millrace/shared/output';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
 import type { CachedResult } from '@millrace/shared/result-cache';
 import { admit, aheadOf, estimate, type Limits, waitingOf } from './admission.ts';
@@ -47,6 +48,8 @@ export interface PredictMeans {
   finder: Finder;
   /** Commits a promise to the ledger. */
   promise(row: PromiseRow): Promise<void>;
+  /** Throws ApiError while this process may accept nothing. */
+  checkClock(): void;
   /** Refuses addresses that webhooks may not reach; throws ApiError. */
   checkWebhook(url: string): Promise<void> | void;
   limits: Limits & { maxRows: number; expiresInDefaultS: number };
@@ -92,7 +95,7 @@ export function createPredict(means: PredictMeans): Predict {
       if (keyed) for (const key of plan.keys) cache.forget(key);
       return goOn(request, served, plan, { read, store: keyed }, []);
     }
-    const now = Date.now();
+    const now = sharedNow();
     const ofUse = (one: CachedResult | null) => (one && fresh(one, cacheControl.maxAgeS, now) ? one : null);
     if (plan.keys.length !== 1)
       return cache
@@ -140,6 +143,7 @@ export function createPredict(means: PredictMeans): Predict {
 
   function begin(ask: Ask, known: (CachedResult | null)[], allKnown: boolean): Promise<Outcome> {
     const { request, served, plan, priority } = ask;
+    means.checkClock();
     const waits = request.prefer.waitS !== null && !request.prefer.respondAsync;
     const outputs = known.map((one) => (one ? one.output.toString() : null));
     const answer = allKnown ? assembleOutput(plan.shape, outputs as string[]) : null;
@@ -160,7 +164,7 @@ export function createPredict(means: PredictMeans): Predict {
     } catch (error) {
       throw withdrawn(ask, error);
     }
-    const now = Date.now();
+    const now = sharedNow();
     const record: PredictionRecord = {
       ...recordOf(ask),
       status: 'succeeded',
@@ -189,7 +193,7 @@ export function createPredict(means: PredictMeans): Predict {
         if (answer === null) resolve(unanswered(ask, item, result, cacheStatus));
         else resolve({ kind: 'answered', record: withAnswer(recordOf(ask), answer), cacheStatus });
       };
-      const untilDeadlineMs = Math.max(1, ask.expiresAt - Date.now() + 1);
+      const untilDeadlineMs = Math.max(1, ask.expiresAt - sharedNow() + 1);
       const waitMs = Math.min((ask.request.prefer.waitS as number) * 1000, untilDeadlineMs);
       const waiter = completions.tell(ask.id, waitMs, ask.request.signal, (told) => {
         answer = told;
@@ -216,17 +220,17 @@ export function createPredict(means: PredictMeans): Predict {
     cacheStatus: string,
   ): Promise<Outcome> {
     const { signal } = ask.request;
-    if (!signal.aborted && Date.now() >= ask.expiresAt) {
+    if (!signal.aborted && sharedNow() >= ask.expiresAt) {
       // Looked up, it is ended by its deadline.
       const found = await finder.find(ask.request.tenant, ask.id);
       if (found && isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
     }
     if (signal.aborted && ask.request.idempotencyKey === undefined && ask.request.body.webhook === undefined) {
-      live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
+      live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
       return { kind: 'gone' };
     }
     if (ask.request.ledgerless) {
-      live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
+      live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
       return accepted(ask, result, cacheStatus);
     }
     try {
@@ -243,7 +247,7 @@ export function createPredict(means: PredictMeans): Predict {
    */
   function withdrawn(ask: Ask, error: unknown): unknown {
     if (ask.request.idempotencyKey !== undefined) return Undecided.of(error);
-    live.end(ask.id, ask.request.tenant, 'canceled', Date.now()).catch(() => {});
+    live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
     return error;
   }
 
@@ -266,7 +270,7 @@ export function createPredict(means: PredictMeans): Predict {
   }
 
   function accepted(ask: Ask, result: SubmitResult | undefined, cacheStatus: string): Outcome {
-    const now = Date.now();
+    const now = sharedNow();
     const load = loads.current(ask.served.registered.model, now);
     const submitted = result?.submitted;
     const number = submitted?.outcome === 'lead' ? submitted.number : undefined;
@@ -283,7 +287,7 @@ export function createPredict(means: PredictMeans): Predict {
     const found = (await finder.await(tenant, record, waitMs, signal)) ?? { record, queue };
     const cacheStatus = 'millrace; fwd=request; collapsed';
     if (isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
-    const now = Date.now();
+    const now = sharedNow();
     const room = roomIn(loads.current(found.record.model, now).counts);
     const estimated = found.queue ?? estimate(0, undefined, now);
     return { kind: 'accepted', record: found.record, queue: estimated, room, cacheStatus };

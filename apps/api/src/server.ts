@@ -5,6 +5,7 @@ import { createClosers } from '@millrace/shared/closers';
 import type { Config } from '@millrace/shared/config';
 import { createPool } from '@millrace/shared/db';
 import { buildEntities } from '@millrace/shared/entities';
+import { ApiError } from '@millrace/shared/errors';
 import { GroupCommit } from '@millrace/shared/group-commit';
 import { keysFor } from '@millrace/shared/keys';
 import {
@@ -18,6 +19,7 @@ import {
 } from '@millrace/shared/ledger';
 import { LiveStore } from '@millrace/shared/live/store';
 import { checkPostgres } from '@millrace/shared/migrate';
+import { type Clock, sharedNow, startClock } from '@millrace/shared/postgres/clock';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { checkQueueRedis, connectRedis, memoryShare, waitForRedis } from '@millrace/shared/redis';
@@ -99,6 +101,9 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     });
     closers.push('postgres', () => db.end());
     await checkPostgresPatiently(db, config.databaseUrl);
+    const clock = await startClock({ db, maxSkewMs: config.maxClockSkewMs, log });
+    closers.push('clock', () => clock.close());
+    const checkClock = () => refuseWrongClock(clock);
 
     const damage = new CacheDamage(log);
     const readThrough = createReadThrough({
@@ -133,6 +138,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       loads,
       completions,
       redisReady,
+      isClockRight: () => clock.fault() === undefined,
       findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
     });
     const catalog = createCatalog({
@@ -155,7 +161,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         onDamaged: () => damage.found('result'),
       }),
     );
-    const refreshing = setInterval(() => void cache.refresh(Date.now()), REFRESH_EVERY_MS).unref();
+    const refreshing = setInterval(() => void cache.refresh(sharedNow()), REFRESH_EVERY_MS).unref();
     closers.push('near results', () => clearInterval(refreshing));
     const limits = { ...config, maxMemoryShare: config.maxMemoryShare / 100 };
     const streams = new Streams(finder, completions);
@@ -166,11 +172,11 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const draining = new Draining();
     const app = buildApp({
       webhooks: { db, timers, checkWebhook },
-      tenantOfKey: knownKeys((key) => tenantOfKey(db, key, Date.now())),
+      tenantOfKey: knownKeys((key) => tenantOfKey(db, key, sharedNow())),
       config,
       log,
       streams,
-      metrics: createMetrics({ completions, streams, live, catalog, damage }),
+      metrics: createMetrics({ completions, streams, live, catalog, damage, clock }),
       changes: createRegistryChanges(db, catalog, { redis, keys, readThrough }),
       list: createListing(live, (tenant, options) => listPredictions(db, tenant, options)),
       actions: createActions({
@@ -184,6 +190,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         endInLedger: (row, outcome) => markTerminal(db, row, outcome),
         reopenInLedger: (tenant, id, expiresAt) => markRetried(db, tenant, id, { expiresAt }),
         promise: (row) => promises.add(row),
+        checkClock,
       }),
       remembered,
       catalog,
@@ -200,13 +207,14 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
           queues,
           log,
           redisReady,
-          onCounts: (model, counts) => loads.observe(model, counts, Date.now()),
+          onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
         }),
         completions,
         idempotency: createIdempotency(redis, keys, (asked, sinceMs) => findKeyed(db, asked, sinceMs), log),
         loads,
         finder,
         promise: (row) => promises.add(row),
+        checkClock,
         checkWebhook,
         limits,
       }),
@@ -224,6 +232,10 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
             },
             redis: () => redis.ping(),
             postgres: () => db.query('SELECT 1'),
+            clock: async () => {
+              const fault = clock.fault();
+              if (fault !== undefined) throw new Error(fault);
+            },
             models: async () => {
               const { models } = await catalog.models('default');
               if (!models.some(({ defaultVersion }) => defaultVersion !== null)) throw new Error('no model is ready');
@@ -251,14 +263,19 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
   }
 }
 
+function refuseWrongClock(clock: Clock): void {
+  const fault = clock.fault();
+  if (fault !== undefined) throw new ApiError('clock_wrong', `${fault} Nothing was accepted.`, { retryAfterS: 5 });
+}
+
 /** The pool's time-outs are those of requests; a server that is merely slow must not keep this process from starting. */
 async function checkPostgresPatiently(db: Parameters<typeof checkPostgres>[0], databaseUrl: string): Promise<void> {
-  const end = Date.now() + START_TIMEOUT_MS;
+  const end = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     try {
       return await checkPostgres(db, databaseUrl);
     } catch (error) {
-      if (Date.now() > end || !/time-?out/i.test((error as Error).message)) throw error;
+      if (performance.now() > end || !/time-?out/i.test((error as Error).message)) throw error;
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import { jobIdOf, rowsAhead } from '@millrace/shared/job';
 import type { LiveStore, NewPrediction, QueueCounts, Submitted } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, type Priority } from '@millrace/shared/prediction';
 import type { Queues } from '@millrace/shared/queues';
 import type { Logger } from 'pino';
@@ -63,7 +64,7 @@ export function createSubmitter(means: SubmitterMeans): Submitter {
     const jobId = jobIdOf((items[0] as NewPrediction).id);
     // Both go out on one connection, in this order, so the job is never there before the state that it names.
     const [{ items: submitted, counts }] = await Promise.all([
-      live.submit(target, priority, jobId, items, Date.now()),
+      live.submit(target, priority, jobId, items, sharedNow()),
       ids.length > 0
         ? queues.add(model, version, ids, BULL_PRIORITY[priority], jobId, rowsAhead(open.map(({ task }) => task)))
         : undefined,
@@ -99,12 +100,12 @@ export function createSubmitter(means: SubmitterMeans): Submitter {
       };
       lanes.set(digest, [...(lanes.get(digest) ?? []), entry]);
     }
-    entry.usedAt = Date.now();
+    entry.usedAt = performance.now();
     return entry.lane;
   }
 
   function forgetIdle(): void {
-    const before = Date.now() - IDLE_MS;
+    const before = performance.now() - IDLE_MS;
     for (const [digest, entries] of lanes) {
       const used = entries.filter(({ lane, usedAt }) => lane.gathered > 0 || usedAt > before);
       if (used.length > 0) lanes.set(digest, used);

@@ -4,6 +4,7 @@ import type { Config } from '@millrace/shared/config';
 import type { Pool } from '@millrace/shared/db';
 import type { Keys } from '@millrace/shared/keys';
 import type { LiveStore } from '@millrace/shared/live/store';
+import type { Clock } from '@millrace/shared/postgres/clock';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
 import type { WorkerHealth } from './health.ts';
@@ -17,6 +18,7 @@ export interface Base {
   redis: Connection;
   db: Pool;
   live: LiveStore;
+  clock: Clock;
   metrics: WorkerMetrics;
   health: WorkerHealth;
   closers: Closers;

@@ -6,6 +6,7 @@ import { createPool } from '@millrace/shared/db';
 import { keysFor } from '@millrace/shared/keys';
 import { LiveStore } from '@millrace/shared/live/store';
 import { checkPostgres } from '@millrace/shared/migrate';
+import { startClock } from '@millrace/shared/postgres/clock';
 import { checkQueueRedis, connectRedis, waitForRedis } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
 import type { Base } from './base.ts';
@@ -49,9 +50,13 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     });
     closers.push('postgres', () => db.end());
     await checkPostgres(db, config.databaseUrl);
+    const clock = await startClock({ db, maxSkewMs: config.maxClockSkewMs, log });
+    closers.push('clock', () => clock.close());
     const keys = keysFor(config.keyPrefix);
     const metrics = createWorkerMetrics();
     const health = await startHealth(config, metrics, { redis, db });
+    health.check('clock', () => clock.fault() ?? 'ok');
+    metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', clock.skewS);
     closers.push('health', () => health.close());
     const base: Base = {
       config,
@@ -61,6 +66,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
       redis,
       db,
       live: new LiveStore(redis, keys, config.liveTtlMs),
+      clock,
       metrics,
       health,
       closers,
@@ -77,12 +83,13 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
   }
 }
 
-function startWebhooksRole({ config, log, db, metrics, closers, connect }: Base): void {
+function startWebhooksRole({ config, log, db, metrics, closers, connect, clock }: Base): void {
   const webhooks: Webhooks = startWebhooks({
     config,
     db,
     redis: (kind) => connect(kind, 'webhooks'),
     log,
+    isClockRight: () => clock.fault() === undefined,
     onAttempt: (settled) => counted.attempt(settled),
   });
   const counted = createWebhookMetrics(metrics.registry, () => webhooks.underWay());

@@ -12,13 +12,13 @@ export function createClosers(onError: (name: string, error: unknown) => void): 
 
   async function run(deadlineMs: number): Promise<string[]> {
     const unfinished: string[] = [];
-    const end = Date.now() + deadlineMs;
+    const end = performance.now() + deadlineMs;
     for (let next = stack.pop(); next; next = stack.pop()) {
       const { name, close } = next;
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<'late'>((resolve) => {
         // Past the deadline each still gets a moment, so that the cheap ones are closed all the same.
-        timer = setTimeout(() => resolve('late'), Math.max(end - Date.now(), 50));
+        timer = setTimeout(() => resolve('late'), Math.max(end - performance.now(), 50));
       });
       try {
         const outcome = await Promise.race([Promise.resolve(close()).then(() => 'closed' as const), late]);

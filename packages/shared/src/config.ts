@@ -121,6 +121,13 @@ const SETTINGS = {
     'Percent of the queue Redis maxmemory at which new work is refused.',
   ),
   storeTimeoutMs: integer('STORE_TIMEOUT_MS', 700, 50, 60_000, 'Longest that the API waits for Redis or Postgres.'),
+  maxClockSkewMs: integer(
+    'MAX_CLOCK_SKEW_MS',
+    5_000,
+    100,
+    3_600_000,
+    'Largest difference between the clock of a process and that of Postgres; beyond it the process takes no work.',
+  ),
   liveTtlMs: integer('LIVE_TTL_MS', 600_000, 10_000, 604_800_000, 'How long Redis keeps a terminal prediction.'),
   queryTtlMs: integer(
     'QUERY_TTL_MS',

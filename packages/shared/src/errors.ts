@@ -125,6 +125,12 @@ export const ERRORS = {
     true,
     'Redis or Postgres does not answer; nothing was accepted.',
   ),
+  clock_wrong: kind(
+    503,
+    'The clock of the server is wrong',
+    true,
+    'The clock of this API process differs from the clock of Postgres by more than `MAX_CLOCK_SKEW_MS`; nothing was accepted.',
+  ),
   shutting_down: kind(503, 'The server is stopping', true, 'Ask again: another one answers.'),
   not_cached: kind(504, 'The answer is not in the cache', false, '`only-if-cached` was asked, and it is not.'),
   inference_failed: kind(

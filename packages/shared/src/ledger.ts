@@ -19,7 +19,7 @@ import {
 import type { Status } from './prediction.ts';
 
 export type { LedgerRow, PredictionOptions, PromiseRow, TerminalRow } from './ledger-rows.ts';
-export { dropOldPartitions, ensurePartitions } from './partitions.ts';
+export { dropOldPartitions, ensureDays, ensurePartitions } from './partitions.ts';
 export { markTerminal, recordTerminal } from './record-terminal.ts';
 
 const INSERT_PROMISES = `
@@ -124,20 +124,27 @@ export async function listPredictions(db: Db, tenant: string, options: ListOptio
 export interface OpenOptions {
   /** Only what was made at least so long ago: younger ones may still be on their way into Redis. */
   olderThanMs: number;
-  nowMs: number;
   limit: number;
   /** Only what comes after this id. */
   after?: string;
 }
 
-/** Promises of all tenants that are not terminal, oldest first. Cheap when there are none. */
-export async function openPromises(db: Db, options: OpenOptions): Promise<LedgerRow[]> {
-  const { olderThanMs, nowMs, limit, after = '00000000-0000-0000-0000-000000000000' } = options;
-  const { rows } = await db.query<LedgerRow>(
-    `SELECT ${LEDGER_COLUMNS} FROM predictions
-      WHERE status IN ('queued', 'running') AND id > $1 AND created_at <= $2
+/** A promise that is not kept yet. */
+export interface OpenPromise extends LedgerRow {
+  /** Whether its deadline has passed by the clock of Postgres. */
+  overdue: boolean;
+}
+
+const POSTGRES_MS = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint';
+
+/** Promises of all tenants that are not terminal, oldest first. Cheap when there are none. Postgres's clock decides. */
+export async function openPromises(db: Db, options: OpenOptions): Promise<OpenPromise[]> {
+  const { olderThanMs, limit, after = '00000000-0000-0000-0000-000000000000' } = options;
+  const { rows } = await db.query<OpenPromise>(
+    `SELECT ${LEDGER_COLUMNS}, coalesce(expires_at <= ${POSTGRES_MS}, false) AS overdue FROM predictions
+      WHERE status IN ('queued', 'running') AND id > $1 AND created_at <= ${POSTGRES_MS} - $2
       ORDER BY id LIMIT $3`,
-    [after, nowMs - olderThanMs, limit],
+    [after, olderThanMs, limit],
   );
   return rows;
 }

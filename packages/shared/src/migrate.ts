@@ -9,7 +9,6 @@ import { ensurePartitions } from './partitions.ts';
 
 export interface MigrateOptions {
   dir?: string;
-  nowMs?: number;
   /** Longest wait for another process that migrates. */
   lockTimeoutMs?: number;
   connectTimeoutMs?: number;
@@ -32,7 +31,7 @@ interface Applied {
  * PostgresError of one sentence when Postgres is out of reach, or newer than this code.
  */
 export async function migrate(databaseUrl: string, options: MigrateOptions = {}): Promise<string[]> {
-  const { dir = MIGRATIONS_DIR, nowMs = Date.now(), lockTimeoutMs = 60_000, connectTimeoutMs = 5_000 } = options;
+  const { dir = MIGRATIONS_DIR, lockTimeoutMs = 60_000, connectTimeoutMs = 5_000 } = options;
   const known = await readMigrations(dir);
   let client: pg.Client | undefined;
   try {
@@ -41,7 +40,7 @@ export async function migrate(databaseUrl: string, options: MigrateOptions = {})
     await client.query(`SELECT set_config('lock_timeout', $1, false)`, [String(lockTimeoutMs)]);
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
     const names = await applyMissing(client, known);
-    await ensurePartitions(client, nowMs, PARTITION_DAYS);
+    await ensurePartitions(client, PARTITION_DAYS);
     return names;
   } catch (error) {
     throw postgresError(error, databaseUrl);

@@ -4,6 +4,8 @@
  */
 import { type Db, inTransaction, type Pool } from './db.ts';
 import { idBoundAt, timeOfId } from './ids.ts';
+import { postgresNow } from './postgres/clock.ts';
+import { notePass } from './postgres/retention-passes.ts';
 
 /** Tables that are partitioned by day, and the column that says which. */
 const TABLES = [
@@ -24,13 +26,18 @@ const dayOf = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS;
 const partitionName = (table: string, dayMs: number): string =>
   `${table}_d${new Date(dayMs).toISOString().slice(0, 10).replaceAll('-', '')}`;
 
-/** Makes the partitions of today and of the days ahead that are not there, and gives back their names. Races are safe. */
-export async function ensurePartitions(db: Db, nowMs: number, daysAhead: number): Promise<string[]> {
+/** Makes the partitions of today, by the clock of Postgres, and of the days ahead. Returns the names of those it made. */
+export async function ensurePartitions(db: Db, daysAhead: number): Promise<string[]> {
+  return ensureDays(db, await postgresNow(db), daysAhead);
+}
+
+/** Makes the partitions of the day of `firstMs` and of the days ahead of it that are missing. Races are safe. */
+export async function ensureDays(db: Db, firstMs: number, daysAhead: number): Promise<string[]> {
   const made: string[] = [];
   const there = new Set(await partitionNames(db));
   for (const [table, column] of TABLES) {
     for (let ahead = 0; ahead <= daysAhead; ahead++) {
-      const dayMs = dayOf(nowMs) + ahead * DAY_MS;
+      const dayMs = dayOf(firstMs) + ahead * DAY_MS;
       const name = partitionName(table, dayMs);
       if (there.has(name)) continue;
       if (await makePartition(db, { table, column, name, dayMs })) made.push(name);
@@ -67,14 +74,19 @@ async function makePartition(
 }
 
 /**
- * Drops the days that ended more than `retentionDays` ago, and gives back their names. Days stay as long as something
- * that is still open needs them, and so do the days after the first of these. Dropping locks the table for an instant; when
- * somebody else holds it, the call fails within two seconds and the next one tries again.
+ * Drops the days that ended more than `retentionDays` ago by the clock of Postgres, and returns their names. Days stay as
+ * long as something that is still open needs them, and so do the days after the first of these. A day must be past retention
+ * in each of the last passes (see retention-passes.ts): a clock that jumps ahead, Postgres's too, drops nothing at once.
+ * Dropping locks the table for an instant; when somebody else holds it, the call fails within two seconds and the next
+ * one tries again.
  */
-export async function dropOldPartitions(pool: Pool, nowMs: number, retentionDays: number): Promise<string[]> {
-  const retentionMs = dayOf(nowMs) - retentionDays * DAY_MS;
+export async function dropOldPartitions(pool: Pool, retentionDays: number): Promise<string[]> {
+  if (!Number.isInteger(retentionDays) || retentionDays < 1)
+    throw new RangeError(`The ledger is kept for a whole number of days, 1 at least, and not for ${retentionDays}.`);
+  const retentionMs = dayOf(await postgresNow(pool)) - retentionDays * DAY_MS;
   const neededMs = Math.max(await oldestNeeded(pool, retentionMs), retentionMs - NEEDED_DAYS_MAX * DAY_MS);
-  const boundMs = Math.min(retentionMs, neededMs);
+  const boundMs = await notePass(pool, Math.min(retentionMs, neededMs));
+  if (boundMs === undefined) return [];
   const dropped: string[] = [];
   for (const name of await partitionNames(pool)) {
     const match = HAS_DAY.exec(name);

@@ -1,6 +1,8 @@
 /** Terminal states into the ledger, with the events and webhook deliveries that follow from them. */
+
 import type { Db } from './db.ts';
 import { columnArrays, type LedgerRow, TERMINAL_COLUMNS, type TerminalRow, unnestSql } from './ledger-rows.ts';
+import { sharedNow } from './postgres/clock.ts';
 import type { TerminalStatus } from './prediction.ts';
 
 /** A webhook delivery that is due now, as it was written. */
@@ -100,7 +102,7 @@ const ROW_FAULT = /^2[23]/;
 export async function recordTerminal(
   db: Db,
   rows: readonly TerminalRow[],
-  nowMs: number = Date.now(),
+  nowMs: number = sharedNow(),
 ): Promise<Recorded> {
   const recorded: Recorded = { applied: 0, refused: [], deliveries: [], unstorable: [] };
   await recordInto(recorded, db, lastById(rows), nowMs);

@@ -7,7 +7,7 @@ const KNOWN_MAX = 10_000;
 
 export type TenantOfKey = (key: string) => Promise<string | undefined>;
 
-export function knownKeys(tenantOfKey: TenantOfKey, now: () => number = Date.now): TenantOfKey {
+export function knownKeys(tenantOfKey: TenantOfKey, now: () => number = () => performance.now()): TenantOfKey {
   // By their hash: no key itself stays in memory.
   const known = new Map<string, { tenant: Promise<string | undefined>; until: number }>();
   return (key) => {

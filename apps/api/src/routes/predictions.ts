@@ -1,5 +1,7 @@
 /** Predictions: ask for one, fetch one, wait for one. */
+
 import { ApiError } from '@millrace/shared/errors';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isTerminal, type PredictionRecord, type QueueEstimate, renderPrediction } from '@millrace/shared/prediction';
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { bringsItsOwn, type PredictionBody, type PredictionRequest } from '../ask.ts';
@@ -216,7 +218,7 @@ function sendPending(
 const locationOf = ({ id }: PredictionRecord): string => `/v1/predictions/${id}`;
 
 function retryAfterOf(queue: QueueEstimate | undefined): string {
-  const seconds = queue ? Math.ceil((queue.estimatedCompletionAt - Date.now()) / 1000) : 1;
+  const seconds = queue ? Math.ceil((queue.estimatedCompletionAt - sharedNow()) / 1000) : 1;
   return String(Math.max(1, Math.min(seconds, 60)));
 }
 

@@ -1,5 +1,7 @@
 /** The Open Inference Protocol v2 over HTTP: the same cache, single flight, lanes and queue as /v1, for clients that exist. */
+
 import { ApiError } from '@millrace/shared/errors';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Catalog } from '../catalog.ts';
@@ -210,7 +212,7 @@ function record(
     totalMs: performance.now() - started,
     queueMs: prediction?.startedAt ? prediction.startedAt - prediction.createdAt : 0,
     computeMs: prediction?.inferenceMs ?? 0,
-    atMs: Date.now(),
+    atMs: sharedNow(),
   });
 }
 

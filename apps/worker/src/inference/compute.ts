@@ -1,7 +1,9 @@
 /** Computes taken predictions: their unknown rows through the engines, their results into the cache and the live state. */
+
 import { problem } from '@millrace/shared/errors';
 import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
 import { assembleOutput } from '@millrace/shared/output';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { renderPrediction } from '@millrace/shared/prediction';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import { encodeResult, type ResultCache } from '@millrace/shared/result-cache';
@@ -48,7 +50,7 @@ export async function compute(
   ahead: readonly string[],
 ): Promise<void> {
   const { live, workerId, maxAttempts } = means;
-  const startedAt = Date.now();
+  const startedAt = sharedNow();
   const beginning = ahead.length === 0 ? undefined : runRows(means, target.loaded, ahead);
   // Should taking fail, nobody asks how the rows did.
   beginning?.catch(() => {});
@@ -63,7 +65,7 @@ export async function compute(
   const together = works.filter(({ taken: { lost } }) => lost === 0);
   if (together.length > 0) await run(means, target, together, begun, startedAt);
   // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
-  for (const work of works) if (work.taken.lost > 0) await run(means, target, [work], new Map(), Date.now());
+  for (const work of works) if (work.taken.lost > 0) await run(means, target, [work], new Map(), sharedNow());
 }
 
 function knownResults(task: Task): (RowResult | undefined)[] {
@@ -98,7 +100,7 @@ async function run(
     for (const [at, row] of task.rows.entries()) results[at] ??= computed[places.get(row) as number];
   }
   const finished = works.map((work) => finishedOf(work, startedAt));
-  const now = Date.now();
+  const now = sharedNow();
   const [verdicts] = await Promise.all([
     means.live.finish(target.shard, finished, means.workerId, now),
     store(means, target, works, finished, places, now),

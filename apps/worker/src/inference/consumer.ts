@@ -1,7 +1,9 @@
 /** BullMQ's side of inference: one consumer per model, which hands the ids of its jobs to the dispatcher. */
+
 import { shardOf } from '@millrace/shared/ids';
 import { type PredictJob, parsePredictJob } from '@millrace/shared/job';
 import type { Keys } from '@millrace/shared/keys';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Connection } from '@millrace/shared/redis';
 import { DelayedError, type Job, WaitingError, Worker } from 'bullmq';
 import type { Logger } from 'pino';
@@ -34,8 +36,11 @@ export interface Consumer {
   readonly model: string;
   /** Jobs held now. */
   readonly active: number;
-  /** Unix ms when a job last came or ended. */
+  /** When a job last came or ended, on the monotonic clock. */
   readonly lastMoveAt: number;
+  /** Takes no more jobs until `resume`; what is under way goes on. A job that is on its way still comes. */
+  pause(): void;
+  resume(): void;
   /** Takes no more jobs and resolves when those under way are done. */
   close(): Promise<void>;
 }
@@ -43,13 +48,13 @@ export interface Consumer {
 export function startConsumer(model: string, means: ConsumerMeans): Consumer {
   const { keys, workerId, concurrency, lockMs, log } = means;
   let active = 0;
-  let lastMoveAt = Date.now();
+  let lastMoveAt = performance.now();
   const connection = means.connect();
   const worker = new Worker<PredictJob>(
     model,
     async (job, token) => {
       active += 1;
-      lastMoveAt = Date.now();
+      lastMoveAt = performance.now();
       try {
         const { version, ids, ahead } = parsePredictJob(job.data);
         // A job that was begun before may have ended its worker: its rows wait until each is known to be harmless.
@@ -62,11 +67,11 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
           throw new WaitingError();
         }
         log.warn({ err: error, model, job: job.id }, 'a job is handed back');
-        await job.moveToDelayed(Date.now() + HAND_BACK_MS, token);
+        await job.moveToDelayed(sharedNow() + HAND_BACK_MS, token);
         throw new DelayedError();
       } finally {
         active -= 1;
-        lastMoveAt = Date.now();
+        lastMoveAt = performance.now();
       }
     },
     {
@@ -106,6 +111,12 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
     },
     get lastMoveAt() {
       return lastMoveAt;
+    },
+    pause: () => void worker.pause(true),
+    resume() {
+      // The time that it was paused is no time in which it took nothing.
+      lastMoveAt = performance.now();
+      void worker.resume();
     },
     async close() {
       await worker.close();

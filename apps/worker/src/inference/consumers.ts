@@ -50,10 +50,11 @@ export class Consumers {
   #sweeping: Promise<void> | undefined;
   #listening = false;
   #closed = false;
+  #paused = false;
 
   constructor(means: ConsumersMeans) {
     this.#means = means;
-    this.#now = means.now ?? Date.now;
+    this.#now = means.now ?? (() => performance.now());
     this.#timer = setInterval(() => void this.sweep(), SWEEP_MS);
   }
 
@@ -75,10 +76,23 @@ export class Consumers {
     void this.sweep();
   }
 
+  /** Takes no more jobs until `resume`; what is under way goes on. */
+  pause(): void {
+    this.#paused = true;
+    for (const consumer of this.#open.values()) consumer.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    for (const consumer of this.#open.values()) consumer.resume();
+  }
+
   /** Told that a model has work. */
   ring(model: string): void {
     if (this.#closed || this.#open.has(model) || !this.#models.has(model)) return;
-    this.#open.set(model, this.#means.open(model));
+    const consumer = this.#means.open(model);
+    if (this.#paused) consumer.pause();
+    this.#open.set(model, consumer);
     if (this.#open.size > OPEN_MAX) this.#closeIdle(this.#open.size - OPEN_MAX, 0);
   }
 

@@ -2,8 +2,10 @@
  * Says that this worker lives, and frees what the dead hold: the job locks of a worker whose heartbeat has ended are
  * removed, and BullMQ then gives its jobs to others within a second instead of after the lock's half minute.
  */
+
 import { SHARDS, shardOf } from '@millrace/shared/ids';
 import type { Keys } from '@millrace/shared/keys';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
 
@@ -49,7 +51,7 @@ export function startHeartbeat(options: {
 
   async function beat(): Promise<void> {
     await Promise.all(
-      Array.from({ length: SHARDS }, (_, shard) => redis.set(keys.worker(shard, workerId), Date.now(), 'PX', ttlMs)),
+      Array.from({ length: SHARDS }, (_, shard) => redis.set(keys.worker(shard, workerId), sharedNow(), 'PX', ttlMs)),
     );
   }
 

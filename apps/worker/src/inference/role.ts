@@ -2,6 +2,7 @@
 import { CacheDamage } from '@millrace/shared/cache/damage';
 import { SHARDS, shardOf } from '@millrace/shared/ids';
 import type { LiveStore } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { connectRedis } from '@millrace/shared/redis';
@@ -13,11 +14,11 @@ import { createRegistryPort } from '../registry-adapter.ts';
 import { compute } from './compute.ts';
 import { type Ahead, type Consumer, startConsumer } from './consumer.ts';
 import { Consumers } from './consumers.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { Dispatcher, HandedBack } from './dispatcher.ts';
 import { startHeartbeat } from './heartbeat.ts';
 
 export async function startInferenceRole(base: Base): Promise<void> {
-  const { config, log, keys, id, redis, db, live, metrics, health, closers, connect } = base;
+  const { config, log, keys, id, redis, db, live, metrics, health, closers, connect, clock } = base;
   const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
     name: 'millrace-worker-cache',
     // The results of a batch are stored one by one, and go out in one write.
@@ -89,6 +90,12 @@ export async function startInferenceRole(base: Base): Promise<void> {
   });
 
   async function runJob(model: string, version: string, ids: string[], ahead?: Ahead): Promise<void> {
+    // A job may come before the consumers pause, or be held when they do.
+    const refuseWrongClock = () => {
+      const fault = clock.fault();
+      if (fault !== undefined) throw new HandedBack(fault);
+    };
+    refuseWrongClock();
     const handle = byName.get(`${model}\n${version}`);
     if (!handle) throw new Error(`version ${version} of '${model}' is not ready in this worker`);
     const target = { ...handle, shard: shardOf(model) };
@@ -98,7 +105,10 @@ export async function startInferenceRole(base: Base): Promise<void> {
       ids,
       Math.max(handle.loaded.maxBatch, 1),
       // With what has joined this job, or is run in its stead, the rows of this one alone are no head start.
-      (some) => compute(means, target, some, some.length === ids.length && some[0] === ids[0] ? rowsOf(ahead) : []),
+      async (some) => {
+        refuseWrongClock();
+        await compute(means, target, some, some.length === ids.length && some[0] === ids[0] ? rowsOf(ahead) : []);
+      },
     );
   }
 
@@ -108,6 +118,8 @@ export async function startInferenceRole(base: Base): Promise<void> {
     consumers.serve(new Set(models.ready().map(({ version }) => version.model)));
   }
   settle();
+  if (clock.fault() !== undefined) consumers.pause();
+  clock.onChange((fault) => (fault === undefined ? consumers.resume() : consumers.pause()));
   const stopListening = models.onChange(settle);
 
   // Told at once of promotions and retirements made elsewhere; the next scan would find them as well.
@@ -141,7 +153,8 @@ export async function startInferenceRole(base: Base): Promise<void> {
   metrics.gauge('millrace_worker_consumers', 'Models whose queue this worker reads.', () => consumers.open.length);
   metrics.gauge('millrace_worker_held', 'Predictions held by this worker and not under way.', () => dispatcher.waiting);
   health.check('inference', () => (models.ready().length > 0 ? 'ok' : 'no version of any model is ready here'));
-  health.liveness(async () => takesWork(consumers.open, live));
+  // A restart mends no clock.
+  health.liveness(async () => (clock.fault() === undefined ? takesWork(consumers.open, live) : 'ok'));
 }
 
 /** Younger than this, hardly any job has predictions that were cancelled: what waited longer is not run before they are taken. */
@@ -149,7 +162,7 @@ const FRESH_MS = 50;
 
 /** Rows to begin with now; none where a clock says that the job has waited, or that it comes from the future. */
 const rowsOf = (ahead: Ahead | undefined): readonly string[] =>
-  ahead !== undefined && Math.abs(Date.now() - ahead.addedAt) < FRESH_MS ? ahead.rows : [];
+  ahead !== undefined && Math.abs(sharedNow() - ahead.addedAt) < FRESH_MS ? ahead.rows : [];
 
 /** How long work may wait for a model while this worker neither takes nor ends any of it. */
 const IDLE_TOO_LONG_MS = 60_000;
@@ -157,13 +170,13 @@ const IDLE_TOO_LONG_MS = 60_000;
 /** A worker that no longer takes work though work waits is to be restarted. */
 async function takesWork(consumers: readonly Consumer[], live: LiveStore): Promise<'ok' | string> {
   for (const { model, lastMoveAt, active } of consumers) {
-    if (active > 0 || Date.now() - lastMoveAt < IDLE_TOO_LONG_MS) continue;
+    if (active > 0 || performance.now() - lastMoveAt < IDLE_TOO_LONG_MS) continue;
     const { entered, left } = await live.counts(model);
     const waits = Object.keys(entered).some(
       (priority) => (entered[Number(priority)] ?? 0) > (left[Number(priority)] ?? 0),
     );
     if (waits)
-      return `work waits for '${model}' and none was taken for ${Math.round((Date.now() - lastMoveAt) / 1000)} s`;
+      return `work waits for '${model}' and none was taken for ${Math.round((performance.now() - lastMoveAt) / 1000)} s`;
   }
   return 'ok';
 }

@@ -37,9 +37,9 @@ export async function registerFound({ found, known, registry, verifier, log, now
       log.warn(fields, 'retired versions stay so: give it a new version to serve it again');
     return true;
   }
-  const started = now();
+  const started = performance.now();
   const verdict = await verifier.verify(found);
-  const seconds = (now() - started) / 1_000;
+  const seconds = (performance.now() - started) / 1_000;
   if (!verdict.ok) {
     log.warn({ ...fields, reason: verdict.reason, seconds }, 'version failed');
     await registry.register(failedVersion(found, found.digest, verdict.reason, now()));

@@ -2,10 +2,12 @@
  * The models of this worker: finds them in the folder, verifies and registers what is new, and tells which versions can
  * be run here. A version is run when it is ready (or draining) in the registry and its files here have its digest.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { canonicalJson } from '@millrace/shared/canonical-json';
 import type { Config } from '@millrace/shared/config';
 import type { FoundVersion } from '@millrace/shared/model-folder';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
@@ -51,7 +53,7 @@ const MIB = 1_048_576;
 
 /** Looks once before it resolves: what was registered before can be run then; what is new is verified afterwards. */
 export async function startModels(means: ModelsMeans): Promise<Models> {
-  const { config, registry, pool, log, now = Date.now } = means;
+  const { config, registry, pool, log, now = sharedNow } = means;
   const watch = new FolderWatch(config.modelsDir, config.workerModels);
   const verifier = createVerifier({
     memoryBytes: config.loadMemoryMb * MIB,

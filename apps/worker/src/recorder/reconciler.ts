@@ -8,8 +8,10 @@ import { problem } from '@millrace/shared/errors';
 import { SHARDS } from '@millrace/shared/ids';
 import { jobIdOf } from '@millrace/shared/job';
 import type { Keys } from '@millrace/shared/keys';
+import type { OpenOptions, OpenPromise } from '@millrace/shared/ledger';
 import type { LedgerRow } from '@millrace/shared/ledger-rows';
 import type { LiveStore } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY } from '@millrace/shared/prediction';
 import type { Queues } from '@millrace/shared/queues';
 import type { Connection } from '@millrace/shared/redis';
@@ -32,7 +34,9 @@ export interface ReconcilerMeans {
   intervalMs: number;
   /** How long Redis keeps what has succeeded: what it does not know may be older than this and not recorded yet. */
   liveTtlMs: number;
-  openPromises(options: { olderThanMs: number; nowMs: number; limit: number; after?: string }): Promise<LedgerRow[]>;
+  openPromises(options: OpenOptions): Promise<OpenPromise[]>;
+  /** Whether the clock of this process may judge deadlines. No pass runs while it may not. */
+  isClockRight(): boolean;
   /** Ends a row that Redis does not know. */
   expire(row: LedgerRow, error: string, nowMs: number): Promise<boolean>;
   onOutcome(outcome: string): void;
@@ -62,7 +66,7 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
   }
 
   async function pass(): Promise<number> {
-    if (!(await mine())) return 0;
+    if (!means.isClockRight() || !(await mine())) return 0;
     const kept = await Promise.all(sentinels.map((key) => redis.exists(key)));
     const lostAll = kept.includes(0);
     if (lostAll) after = undefined;
@@ -73,10 +77,9 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
       return 0;
     }
     let restored = 0;
-    for (let page = 0; !closed && (lostAll || page < PAGES); page += 1) {
+    for (let page = 0; !closed && means.isClockRight() && (lostAll || page < PAGES); page += 1) {
       const rows = await means.openPromises({
         olderThanMs: YOUNGEST_MS,
-        nowMs: Date.now(),
         limit: PAGE,
         ...(after === undefined ? {} : { after }),
       });
@@ -85,7 +88,8 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
       if (after === undefined) break;
       if (lostAll) await redis.pexpire(lock, intervalMs * 3 + 5_000);
     }
-    if (lostAll && !closed) await Promise.all(sentinels.map((key) => redis.set(key, Date.now())));
+    if (lostAll && !closed && means.isClockRight())
+      await Promise.all(sentinels.map((key) => redis.set(key, sharedNow())));
     if (restored > 0) log.warn({ restored, lostAll }, 'promises were brought back');
     return restored;
   }
@@ -137,14 +141,14 @@ async function recorderLags({ redis, keys, liveTtlMs }: ReconcilerMeans): Promis
   return Math.max(...lags) > liveTtlMs - SPARE_MS;
 }
 
-async function reconcile(means: ReconcilerMeans, rows: readonly LedgerRow[]): Promise<number> {
+async function reconcile(means: ReconcilerMeans, rows: readonly OpenPromise[]): Promise<number> {
   const { live, queues, onOutcome } = means;
-  const now = Date.now();
+  const now = sharedNow();
   const lost = new Map<string, LedgerRow[]>();
   let restored = 0;
   await Promise.all(
     rows.map(async (row) => {
-      if (row.expiresAt !== null && row.expiresAt <= now) {
+      if (row.overdue) {
         await expire(means, row, now);
         return;
       }

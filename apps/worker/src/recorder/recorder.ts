@@ -2,10 +2,12 @@
  * Carries terminal states from Redis into the ledger: many rows a statement, webhook deliveries in the same transaction.
  * An entry leaves the stream once its rows are committed; while Postgres is away the stream waits.
  */
+
 import type { Keys } from '@millrace/shared/keys';
 import type { PredictionOptions, TerminalRow } from '@millrace/shared/ledger-rows';
 import { parseState } from '@millrace/shared/live/state';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Priority, type TerminalStatus } from '@millrace/shared/prediction';
 import type { Recorded } from '@millrace/shared/record-terminal';
 import type { Connection } from '@millrace/shared/redis';
@@ -41,6 +43,8 @@ export interface RecorderMeans {
   /** Told of the deliveries that were committed. */
   onDeliveries(deliveries: Recorded['deliveries']): Promise<void>;
   onRecorded(rows: number): void;
+  /** Nothing is read while the clock of this process is wrong: another recorder takes the entries. */
+  isClockRight(): boolean;
   log: Logger;
 }
 
@@ -56,7 +60,7 @@ export function startRecorder(means: RecorderMeans): Recorder {
   const streams = shards.map((shard) => keys.ledger(shard));
   let closed = false;
   let groupsMade = false;
-  let claimedAt = 0;
+  let claimedAt = Number.NEGATIVE_INFINITY;
 
   async function makeGroups(): Promise<void> {
     for (const stream of streams) {
@@ -80,7 +84,7 @@ export function startRecorder(means: RecorderMeans): Recorder {
 
   /** Takes over what a recorder that died had read and not finished. */
   async function claimAbandoned(): Promise<void> {
-    claimedAt = Date.now();
+    claimedAt = performance.now();
     for (const stream of streams) {
       const [, entries] = (await redis.xautoclaim(stream, GROUP, consumer, ABANDONED_MS, '0', 'COUNT', ENTRIES)) as [
         string,
@@ -94,8 +98,12 @@ export function startRecorder(means: RecorderMeans): Recorder {
   async function loop(): Promise<void> {
     while (!closed) {
       try {
+        if (!means.isClockRight()) {
+          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+          continue;
+        }
         if (!groupsMade) await makeGroups();
-        if (Date.now() - claimedAt > ABANDONED_MS) await claimAbandoned();
+        if (performance.now() - claimedAt > ABANDONED_MS) await claimAbandoned();
         const reply = (await reader.xreadgroup(
           'GROUP',
           GROUP,
@@ -198,7 +206,7 @@ function terminalRow(state: LivePrediction): TerminalRow {
     status: state.status as TerminalStatus,
     result: state.result,
     startedAt: state.startedAt,
-    completedAt: state.completedAt ?? Date.now(),
+    completedAt: state.completedAt ?? sharedNow(),
     attempts: state.attempts,
     inferenceMs: state.inferenceMs,
     batchSize: state.batchSize,

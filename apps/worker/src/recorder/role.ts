@@ -12,11 +12,12 @@ const PARTITIONS_EVERY_MS = 3_600_000;
 const PARTITIONS_AHEAD_DAYS = 7;
 
 export async function startRecorderRole(base: Base): Promise<void> {
-  const { config, log, keys, id, redis, db, live, metrics, closers, connect } = base;
-  await ensurePartitions(db, Date.now(), PARTITIONS_AHEAD_DAYS);
+  const { config, log, keys, id, redis, db, live, metrics, closers, connect, clock } = base;
+  const isClockRight = () => clock.fault() === undefined;
+  await ensurePartitions(db, PARTITIONS_AHEAD_DAYS);
   const keepPartitions = async () => {
-    await ensurePartitions(db, Date.now(), PARTITIONS_AHEAD_DAYS);
-    await dropOldPartitions(db, Date.now(), config.retentionDays);
+    await ensurePartitions(db, PARTITIONS_AHEAD_DAYS);
+    if (isClockRight()) await dropOldPartitions(db, config.retentionDays);
   };
   const timer = setInterval(
     () => void keepPartitions().catch((error) => log.warn({ err: error }, 'partitions cannot be kept')),
@@ -42,6 +43,7 @@ export async function startRecorderRole(base: Base): Promise<void> {
       record: (rows) => recordTerminal(db, rows),
       onDeliveries: (deliveries) => timers.scheduleDeliveries(deliveries),
       onRecorded: (rows) => metrics.recorded(rows),
+      isClockRight,
       log,
     });
     closers.push('recorder', () => recorder.close());
@@ -57,6 +59,7 @@ export async function startRecorderRole(base: Base): Promise<void> {
     intervalMs: config.reconcileMs,
     liveTtlMs: config.liveTtlMs,
     openPromises: (options) => openPromises(db, options),
+    isClockRight,
     expire: (row, error, nowMs) => markTerminal(db, row, { status: 'expired', result: error, completedAt: nowMs }),
     onOutcome: (outcome) => metrics.reconciled(outcome),
     log,

@@ -6,8 +6,10 @@
  *                       ├─► lane ─► claim ─► attempt ─► settle ─► timer, if there is a next attempt
  *     sweep ────────────┘
  */
+
 import type { Config } from '@millrace/shared/config';
 import type { Pool } from '@millrace/shared/db';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Connection } from '@millrace/shared/redis';
 import { createResolve } from '@millrace/shared/webhooks/resolve';
 import type { Resolve } from '@millrace/shared/webhooks/target';
@@ -45,6 +47,8 @@ export interface WebhookMeans {
   /** Told of each attempt, once it is written. */
   onAttempt?(settled: Settled): void;
   resolve?: Resolve;
+  /** Nothing is claimed while the clock of this process is wrong: the sweep of another worker finds what is due. */
+  isClockRight?: () => boolean;
   now?: () => number;
   random?: () => number;
   sweepMs?: number;
@@ -77,7 +81,7 @@ const TIMER_STALLED_MS = 2_000;
 const CLOSE_MS = 20_000;
 
 export function startWebhooks(means: WebhookMeans): Webhooks {
-  const { config, db, log, now = Date.now, random = Math.random, sweepMs = 1_000 } = means;
+  const { config, db, log, now = sharedNow, random = Math.random, sweepMs = 1_000 } = means;
   const failing = createOutageLog(log);
   const abort = new AbortController();
   const producer = means.redis('producer');
@@ -95,7 +99,7 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
   const unfinished: ClaimedDelivery[] = [];
 
   const pump = new LanePump<ClaimedDelivery>({
-    claim: (lane, limit) => outbox.claim(lane, limit),
+    claim: async (lane, limit) => (means.isClockRight?.() === false ? [] : outbox.claim(lane, limit)),
     held: (delivery) => outbox.holds(delivery),
     perform: async (delivery) => {
       try {

@@ -26,7 +26,7 @@ export type CheckWebhook = (url: string) => Promise<void>;
 export function createWebhookCheck(
   config: TargetSettings,
   resolve: Resolve = createResolve({ timeoutMs: RESOLVE_MS, tries: 1 }),
-  now: () => number = Date.now,
+  now: () => number = () => performance.now(),
 ): CheckWebhook {
   const rules = targetRules(config);
   const expected = `an ${config.webhookHttp ? 'https or http' : 'https'} URL outside private networks`;

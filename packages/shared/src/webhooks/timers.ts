@@ -40,6 +40,7 @@ export interface TimerOptions {
 }
 
 export function createWebhookTimers(options: TimerOptions): WebhookTimers {
+  // The clock of this machine: BullMQ adds a job's delay to the same clock, so the due time comes out as it was given.
   const { connection, keyPrefix, now = Date.now, onError = () => {} } = options;
   const queue = new Queue<LaneJob>(WEBHOOK_QUEUE, {
     connection,

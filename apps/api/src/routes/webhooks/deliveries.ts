@@ -1,5 +1,7 @@
 /** Webhook deliveries: see every attempt, and have them made again. */
+
 import { ApiError } from '@millrace/shared/errors';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { FastifyInstance } from 'fastify';
 import { fromStore } from '../../stores.ts';
 import { cursorId, filterId, idOf, invalid, timeOf } from './arguments.ts';
@@ -12,7 +14,7 @@ import { DeliveryQuery, IdParams, RedeliverRange } from './schemas.ts';
 const missing = (id: string) => new ApiError('delivery_not_found', `There is no webhook delivery '${id}'.`);
 
 export function registerDeliveries(app: FastifyInstance, means: WebhookRouteMeans): void {
-  const { db, timers, tenantOf, now = Date.now } = means;
+  const { db, timers, tenantOf, now = sharedNow } = means;
   const idIn = (request: { params: unknown }) => idOf((request.params as { id: string }).id, 'delivery_not_found');
 
   app.get('/v1/webhook-deliveries', { schema: { querystring: DeliveryQuery } }, async (request) => {

@@ -1,5 +1,7 @@
 /** Webhook endpoints: register, look, change, rotate, test, remove. */
+
 import { ApiError } from '@millrace/shared/errors';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import type { FastifyInstance } from 'fastify';
 import { fromStore } from '../../stores.ts';
@@ -21,7 +23,7 @@ import { EndpointChanges, IdParams, NewEndpoint, Page, Rotation } from './schema
 const missing = (id: string) => new ApiError('endpoint_not_found', `There is no webhook endpoint '${id}'.`);
 
 export function registerEndpoints(app: FastifyInstance, means: WebhookRouteMeans): void {
-  const { db, timers, checkWebhook, tenantOf, now = Date.now } = means;
+  const { db, timers, checkWebhook, tenantOf, now = sharedNow } = means;
   const idIn = (request: { params: unknown }) => idOf((request.params as { id: string }).id, 'endpoint_not_found');
 
   app.post('/v1/webhook-endpoints', { schema: { body: NewEndpoint } }, async (request, reply) => {

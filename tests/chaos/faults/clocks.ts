@@ -1,0 +1,136 @@
+/** Clocks that are days or hours off: of a worker from its start on, of a worker and of an API while they run. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { DAY_MS, HOUR_MS, shiftedClock } from '../../support/shifted-clock.ts';
+import type { Fault } from '../fault.ts';
+import { startLoad } from '../load.ts';
+import { quick } from '../models.ts';
+import type { Program } from '../processes.ts';
+import type { Stage } from '../stage.ts';
+
+const SHIFTS: Readonly<Record<string, number>> = {
+  '40 days ahead': 40 * DAY_MS,
+  '40 days behind': -40 * DAY_MS,
+  '2 hours ahead': 2 * HOUR_MS,
+  '2 hours behind': -2 * HOUR_MS,
+};
+
+/** Resolves when readiness says what it is to say of the clock. */
+async function untilClock({ url }: Program, isRight: boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  for (;;) {
+    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
+    const { parts } = (await response.json()) as { parts: { clock?: string } };
+    if ((parts.clock === 'ok') === isRight) return;
+    if (performance.now() > deadline) throw new Error(`readiness says of the clock: ${parts.clock}`);
+    await delay(20);
+  }
+}
+
+interface Kept {
+  promises: number;
+  days: number;
+}
+
+async function keptBy(stage: Stage): Promise<Kept> {
+  const [kept] = await stage.sql<Kept>(
+    `SELECT (SELECT count(*)::int FROM predictions WHERE status IN ('queued', 'running')) AS promises,
+            (SELECT count(*)::int FROM pg_inherits WHERE inhparent = 'predictions'::regclass) AS days`,
+  );
+  return kept as Kept;
+}
+
+/** Promises that nobody can keep, as their model has no worker: only a wrong clock could end them within the fault. */
+async function strand(stage: Stage, count: number): Promise<void> {
+  await stage.sql(
+    `INSERT INTO predictions (id, tenant, model, version, digest, status, priority, task, metadata, result, created_at,
+                              expires_at, attempts, promised)
+     SELECT millrace_uuid7(now_ms), 'default', 'nobody', '1', 'none', 'queued', 'normal', '{}', '', '', now_ms,
+            now_ms + 3600000, 0, true
+       FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint - 60000 AS now_ms) AS t, generate_series(1, $1)`,
+    [count],
+  );
+}
+
+const STRANDED = 200;
+
+export const clockFaults: Fault[] = [
+  {
+    name: 'worker-clocks-wrong',
+    how: `the clocks of four workers beside a right one are set ${Object.keys(SHIFTS).join(', ')} under load, then set right; ${STRANDED} promises of another model are open meanwhile`,
+    stage: { workers: 1 },
+    async run({ stage, random, note, expect }) {
+      const wrong = await Promise.all(
+        Object.values(SHIFTS).map((shiftMs) => stage.startWorker(shiftedClock(shiftMs, 'at-signal'))),
+      );
+      await strand(stage, STRANDED);
+      const before = await keptBy(stage);
+      const load = startLoad(stage.client, random);
+      await delay(1_000);
+      for (const worker of wrong) worker.signal('SIGUSR2');
+      await Promise.all(wrong.map((worker) => untilClock(worker, false)));
+      const taken = async () => Promise.all(wrong.map((worker) => worker.metric('millrace_worker_predictions_total{')));
+      const first = await taken();
+      await delay(5_000);
+      const later = await taken();
+      const skews = await Promise.all(wrong.map((worker) => worker.metric('millrace_clock_skew_seconds')));
+      for (const worker of wrong) worker.signal('SIGUSR2');
+      await Promise.all(wrong.map((worker) => untilClock(worker, true)));
+      const healedAt = Date.now();
+      await load.stop();
+      const after = await keptBy(stage);
+      const [expired] = await stage.sql<{ n: number }>(
+        `SELECT count(*)::int AS n FROM predictions WHERE model = 'nobody' AND status <> 'queued'`,
+      );
+      note(`differences of ${skews.map((skew) => Math.round(skew)).join(', ')} s reported`);
+      note(`${later.reduce((sum, n, at) => sum + n - (first[at] as number), 0)} results of workers with a wrong clock`);
+      expect(after.days >= before.days, `${before.days - after.days} days of the ledger were dropped`);
+      expect(expired?.n === 0, `${expired?.n} of ${STRANDED} open promises ended`);
+      // What ran when the clock was set may end.
+      const bad = stage.client.replies.filter(({ status }) => status !== 200 && status !== 202);
+      expect(bad.length === 0, `requests failed: ${JSON.stringify(stage.client.tally())}`);
+      await stage.sql(`DELETE FROM predictions WHERE model = 'nobody'`);
+      return healedAt;
+    },
+  },
+  {
+    name: 'api-clock-wrong',
+    how: `the clock of one of two APIs is set ${Object.keys(SHIFTS).join(', ')} in turn under load, each time then set right`,
+    stage: { workers: 1 },
+    async run({ stage, random, note, expect }) {
+      const load = startLoad(stage.client, random);
+      let refused = 0;
+      for (const [words, shiftMs] of Object.entries(SHIFTS)) {
+        const api = await stage.startApi(shiftedClock(shiftMs, 'at-signal'));
+        await delay(500);
+        // A load balancer that asks for readiness takes it out; until then its clients are refused.
+        api.signal('SIGUSR2');
+        await untilClock(api, false);
+        api.leaving = true;
+        const response = await fetch(`${api.url}/v1/models/quick/predictions`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+          body: JSON.stringify({ input: quick().input }),
+        });
+        const { code } = (await response.json()) as { code?: string };
+        expect(response.status === 503 && code === 'clock_wrong', `${words}: ${response.status} ${code}`);
+        refused += 1;
+        api.signal('SIGUSR2');
+        await untilClock(api, true);
+        api.leaving = false;
+        await delay(500);
+        await api.stop();
+      }
+      const healedAt = Date.now();
+      await load.stop();
+      const odd = Object.keys(stage.client.tally()).filter((told) => !/^(200|202|503 clock_wrong)/.test(told));
+      note(`${refused} of ${refused} refused with 503 clock_wrong, ${stage.client.replies.length} requests`);
+      expect(odd.length === 0, `other errors: ${odd.join(', ')}`);
+      const [strange] = await stage.sql<{ n: number }>(
+        `SELECT count(*)::int AS n FROM predictions
+          WHERE abs(created_at - extract(epoch FROM clock_timestamp()) * 1000) > 600000`,
+      );
+      expect(strange?.n === 0, `${strange?.n} rows of the ledger have a time that is hours off`);
+      return healedAt;
+    },
+  },
+];
