@@ -76,6 +76,7 @@ const create: Omit<Operation, 'id'> = {
     'deadline_unreachable',
     'model_unavailable',
     'store_unavailable',
+    'clock_wrong',
     'not_cached',
   ],
 };
@@ -138,6 +139,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       'queue_full',
       'model_unavailable',
       'store_unavailable',
+      'clock_wrong',
     ],
   },
   'GET /v1/predictions': {
