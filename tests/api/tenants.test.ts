@@ -1,4 +1,12 @@
-import { createApiKey, listApiKeys, revokeApiKey, tenantOfKey } from '@millrace/shared/api-keys';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  createApiKey,
+  formOfKey,
+  hashOfKey,
+  listApiKeys,
+  revokeApiKey,
+  tenantsOfKeys,
+} from '@millrace/shared/api-keys';
 import { createPool, type Pool } from '@millrace/shared/db';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
@@ -75,14 +83,52 @@ describe('where keys are required', () => {
 
   test('a revoked key and an expired one are good for nothing', async () => {
     const now = Date.now();
-    const { key, row } = await createApiKey(db, { tenant: 'acme', name: 'short', expiresAt: now + 1_000 });
-    expect(await tenantOfKey(db, key, now)).toBe('acme');
-    expect(await tenantOfKey(db, key, now + 1_000)).toBeUndefined();
+    const tenantOf = async (key: string) => (await tenantsOfKeys(db, [hashOfKey(key)]))[0];
+    const { key, row } = await createApiKey(db, { tenant: 'acme', name: 'short', expiresAt: now + 3_600_000 });
+    const expired = await createApiKey(db, { tenant: 'acme', name: 'over', expiresAt: now - 3_600_000 });
+    expect(await tenantsOfKeys(db, [expired.key, key, key, 'none'].map(hashOfKey))).toEqual([
+      undefined,
+      'acme',
+      'acme',
+      undefined,
+    ]);
+    expect((await ask('/v1/models', expired.key)).status).toBe(401);
     expect(await revokeApiKey(db, row.prefix, now)).toBe(1);
-    expect(await tenantOfKey(db, key, now)).toBeUndefined();
+    expect(await tenantOf(key)).toBeUndefined();
     expect(await revokeApiKey(db, row.id, now)).toBe(0);
     expect((await listApiKeys(db)).find(({ id }) => id === row.id)?.revokedAt).toBe(now);
     expect((await ask('/v1/models', key)).status).toBe(401);
+  });
+
+  test('a key made by 0.1.0, without a checksum, goes on to work', async () => {
+    const key = `mrk_${randomBytes(32).toString('base64url')}`;
+    await db.query("INSERT INTO api_keys (tenant, hash) VALUES ('acme', $1)", [
+      createHash('sha256').update(key).digest(),
+    ]);
+    expect([formOfKey(key), formOfKey(keys.acme ?? '')]).toEqual(['unchecked', 'checked']);
+    expect((await ask('/v1/models', key)).status).toBe(200);
+  });
+
+  test('a flood of unknown keys takes none of the connections of known callers', async () => {
+    /** When each kind of connection last looked up a key. */
+    const lookUps = async () => {
+      const { rows } = await db.query<{ name: string; at: Date }>(
+        `SELECT application_name AS name, max(query_start) AS at FROM pg_stat_activity
+          WHERE datname = current_database() AND query LIKE '%FROM api_keys%' AND application_name LIKE 'millrace-api%'
+          GROUP BY 1`,
+      );
+      return new Map(rows.map(({ name, at }) => [name, at.getTime()]));
+    };
+    const before = await lookUps();
+    const unknown = Array.from({ length: 400 }, (_, at) => {
+      const key = `mrk_${randomBytes(32).toString('base64url')}`;
+      return at % 2 === 0 ? key : `${key}xxxxxx`;
+    });
+    const answers = await Promise.all(unknown.map((key) => ask('/v1/models', key)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401]));
+    const after = await lookUps();
+    expect(after.get('millrace-api')).toEqual(before.get('millrace-api'));
+    expect(after.get('millrace-api-keys-unchecked')).toBeGreaterThan(before.get('millrace-api-keys-unchecked') ?? 0);
   });
 
   test('no key is kept in clear', async () => {

@@ -10,6 +10,7 @@ import { apiFaults } from './faults/api.ts';
 import { clockFaults } from './faults/clocks.ts';
 import { crowdFaults } from './faults/crowd.ts';
 import { failoverFaults } from './faults/failover.ts';
+import { keyFaults } from './faults/keys.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { redisFaults } from './faults/redis.ts';
 import { standstillFaults } from './faults/standstill.ts';
@@ -33,6 +34,7 @@ const faults: readonly Fault[] = [
   ...standstillFaults,
   ...clockFaults,
   ...crowdFaults,
+  ...keyFaults,
   ...webhookFaults,
 ];
 const options = optionsOf(process.argv.slice(2));

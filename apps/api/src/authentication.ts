@@ -5,6 +5,7 @@
  */
 import { ApiError } from '@millrace/shared/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { RefusalPace } from './http/refusal-pace.ts';
 import { fromStore } from './stores.ts';
 
 const DEFAULT_TENANT = 'default';
@@ -37,6 +38,7 @@ export function registerAuthentication(
 ): (request: FastifyRequest) => string {
   if (!required) return () => DEFAULT_TENANT;
 
+  const pace = new RefusalPace();
   app.decorateRequest('tenant', '');
   app.addHook('onRequest', (request, reply, done) => {
     if (request.routeOptions.config.public === true) return done();
@@ -44,7 +46,8 @@ export function registerAuthentication(
     const tenant = key === undefined ? undefined : tenantOfKey(key);
     const admit = (found: string | undefined): void => {
       request.tenant = found ?? '';
-      done(request.tenant === '' ? unauthorized(request, reply) : undefined);
+      if (request.tenant !== '') done();
+      else pace.run(() => done(unauthorized(request, reply)));
     };
     if (tenant instanceof Promise) fromStore('Postgres', tenant).then(admit, done);
     else admit(tenant);

@@ -1,5 +1,4 @@
 /** One API process: opens the stores, builds the application on them, listens, and closes in reverse. */
-import { tenantOfKey } from '@millrace/shared/api-keys';
 import { CacheDamage } from '@millrace/shared/cache/damage';
 import { createClosers } from '@millrace/shared/closers';
 import type { Config } from '@millrace/shared/config';
@@ -39,7 +38,7 @@ import { Completions } from './completions.ts';
 import { Draining } from './draining.ts';
 import { createEntityLookup, entitiesOfVersion } from './entity-lookup.ts';
 import { createFinder } from './finder.ts';
-import { knownKeys } from './http/known-keys.ts';
+import { openKnownKeys } from './http/open-known-keys.ts';
 import { createIdempotency } from './idempotency.ts';
 import { createKnownAnswer } from './known-answer.ts';
 import { createListing } from './listing.ts';
@@ -170,9 +169,10 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const timers = createWebhookTimers({ connection: redis, keyPrefix: config.keyPrefix });
     closers.push('webhook timers', () => timers.close());
     const draining = new Draining();
+    const knownKeys = openKnownKeys({ config, db, closers, log });
     const app = buildApp({
       webhooks: { db, timers, checkWebhook },
-      tenantOfKey: knownKeys((key) => tenantOfKey(db, key, sharedNow())),
+      tenantOfKey: (key) => knownKeys.tenantOf(key),
       config,
       log,
       streams,

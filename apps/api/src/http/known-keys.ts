@@ -1,23 +1,101 @@
-/** Remembers for some seconds which tenant a key belongs to. */
-import { hash } from 'node:crypto';
+/**
+ * Which tenant an API key belongs to, remembered for some seconds. Known keys, unknown keys, and unknown keys without a
+ * checksum are looked up by three lanes that share nothing. So a flood of unknown keys delays no caller whose key this
+ * process knows, and a flood of unknown keys in the form of 0.1.0 delays no new caller either.
+ */
+import { formOfKey, hashOfKey, type KeyForm } from '@millrace/shared/api-keys';
+import { ApiError } from '@millrace/shared/errors';
+import { LRUCache } from 'lru-cache';
+import { Lane } from '../lane.ts';
 
-/** How long a process trusts what it knows of a key: a revoked key is refused after that at the latest. */
-const TRUST_MS = 5_000;
+/** A revoked or expired key is refused after this time at the latest, and a new key works after this time at the latest. */
+export const KEY_TRUST_MS = 5_000;
+/** How long a known key keeps its lane after its last use. */
+const KNOWN_MS = 3_600_000;
 const KNOWN_MAX = 10_000;
+/** Each takes some 200 bytes. */
+const REFUSED_MAX = 20_000;
+/** Keys of one look-up. A lane has few look-ups under way, and each takes all that gathered meanwhile. */
+const KEYS_AT_ONCE = 256;
+/** Keys that may wait for a look-up of their lane. */
+const WAITING_MAX = 4_096;
 
-export type TenantOfKey = (key: string) => Promise<string | undefined>;
+/** For each hash of a key, in their order, its tenant; undefined for a key that is unknown, revoked or expired. */
+export type FindTenants = (hashes: readonly Buffer[]) => Promise<(string | undefined)[]>;
 
-export function knownKeys(tenantOfKey: TenantOfKey, now: () => number = () => performance.now()): TenantOfKey {
-  // By their hash: no key itself stays in memory.
-  const known = new Map<string, { tenant: Promise<string | undefined>; until: number }>();
-  return (key) => {
-    const name = hash('sha256', key, 'base64');
-    const entry = known.get(name);
-    if (entry && entry.until > now()) return entry.tenant;
-    if (known.size >= KNOWN_MAX) known.clear();
-    const tenant = tenantOfKey(key);
-    known.set(name, { tenant, until: now() + TRUST_MS });
-    tenant.catch(() => known.delete(name));
+export interface KnownKeysDeps {
+  /** Looks up keys that were good before: on the pool of the callers. */
+  findKnown: FindTenants;
+  /** Looks up keys that this process never saw good, by their form: each on a connection of its own. */
+  findUnknown: Readonly<Record<KeyForm, FindTenants>>;
+  /** Milliseconds of a clock that never goes back. */
+  now?: () => number;
+}
+
+interface Known {
+  tenant: string;
+  until: number;
+}
+
+export class KnownKeys {
+  readonly #now: () => number;
+  readonly #known = new LRUCache<string, Known>({ max: KNOWN_MAX });
+  /** Until when a key counts as unknown. A separate cache: unknown keys, of which there is no end, evict no known one. */
+  readonly #refused = new LRUCache<string, number>({ max: REFUSED_MAX });
+  readonly #pending = new Map<string, Promise<string | undefined>>();
+  readonly #lanes: Readonly<Record<KeyForm | 'known', Lane<Buffer, string | undefined>>>;
+
+  constructor({ findKnown, findUnknown, now = () => performance.now() }: KnownKeysDeps) {
+    this.#now = now;
+    const lane = (find: FindTenants) => new Lane<Buffer, string | undefined>(find, KEYS_AT_ONCE);
+    this.#lanes = {
+      known: lane(findKnown),
+      checked: lane(findUnknown.checked),
+      unchecked: lane(findUnknown.unchecked),
+    };
+  }
+
+  /**
+   * The tenant of a key; undefined for a key that is unknown, revoked or expired. At once where the answer is known.
+   * Rejects where Postgres does not answer, and with `store_unavailable` where too many unknown keys wait already.
+   */
+  tenantOf(key: string): string | undefined | Promise<string | undefined> {
+    const form = formOfKey(key);
+    if (form === undefined) return undefined;
+    const hash = hashOfKey(key);
+    // No key itself stays in memory.
+    const name = hash.toString('base64');
+    const now = this.#now();
+    const known = this.#known.get(name);
+    if (known && now < known.until) return known.tenant;
+    if (now < (this.#refused.get(name) ?? 0)) return undefined;
+    return this.#pending.get(name) ?? this.#lookUp(name, hash, known && now < known.until + KNOWN_MS ? 'known' : form);
+  }
+
+  #lookUp(name: string, hash: Buffer, by: KeyForm | 'known'): Promise<string | undefined> {
+    const lane = this.#lanes[by];
+    if (lane.gathered >= WAITING_MAX) {
+      const detail = 'Too many unknown API keys are being looked up: try again.';
+      return Promise.reject(new ApiError('store_unavailable', detail, { retryAfterS: 1 }));
+    }
+    // Trusted from before the look-up on: a key that is revoked during it is refused in time too.
+    const askedAt = this.#now();
+    const pending = lane
+      .add(hash)
+      .then((tenant) => this.#settle(name, tenant, askedAt + KEY_TRUST_MS))
+      .finally(() => this.#pending.delete(name));
+    this.#pending.set(name, pending);
+    return pending;
+  }
+
+  #settle(name: string, tenant: string | undefined, until: number): string | undefined {
+    if (tenant === undefined) {
+      this.#known.delete(name);
+      this.#refused.set(name, until);
+    } else {
+      this.#refused.delete(name);
+      this.#known.set(name, { tenant, until });
+    }
     return tenant;
-  };
+  }
 }

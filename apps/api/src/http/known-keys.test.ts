@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { hashOfKey, newKey } from '@millrace/shared/api-keys';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { KEY_TRUST_MS, KnownKeys } from './known-keys.ts';
+
+const unchecked = () => `mrk_${randomBytes(32).toString('base64url')}`;
+
+/** Postgres' table of keys, and what was asked of it, on which pool. */
+const stored = new Map<string, string>();
+let asked: { pool: string; count: number }[] = [];
+let now = 0;
+/** Look-ups that wait until the test lets them go on. */
+let held: (() => void)[] = [];
+let holding = '';
+
+const find = (pool: string) => async (hashes: readonly Buffer[]) => {
+  asked.push({ pool, count: hashes.length });
+  if (pool === holding) await new Promise<void>((resolve) => held.push(resolve));
+  return hashes.map((hash) => stored.get(hash.toString('hex')));
+};
+const store = (key: string, tenant: string) => stored.set(hashOfKey(key).toString('hex'), tenant);
+const open = () =>
+  new KnownKeys({
+    findKnown: find('callers'),
+    findUnknown: { checked: find('checked'), unchecked: find('unchecked') },
+    now: () => now,
+  });
+
+beforeEach(() => {
+  stored.clear();
+  asked = [];
+  held = [];
+  holding = '';
+  now = 0;
+});
+
+describe('keys', () => {
+  test('that cannot be keys are refused without a look-up', () => {
+    const keys = open();
+    for (const text of ['', 'mrk_', `mrk_${'x'.repeat(49)}`, 'x'.repeat(150)])
+      expect(keys.tenantOf(text)).toBeUndefined();
+    expect(asked).toEqual([]);
+  });
+
+  test('in both forms are found, and known for a while', async () => {
+    const keys = open();
+    for (const key of [newKey(), unchecked()]) {
+      store(key, 'acme');
+      expect(await keys.tenantOf(key)).toBe('acme');
+      expect(keys.tenantOf(key)).toBe('acme');
+    }
+    expect(asked).toEqual([
+      { pool: 'checked', count: 1 },
+      { pool: 'unchecked', count: 1 },
+    ]);
+  });
+
+  test('that are revoked are refused, and new keys work, after the time that is stated', async () => {
+    const keys = open();
+    const [old, late] = [newKey(), newKey()];
+    store(old, 'acme');
+    expect(await keys.tenantOf(old)).toBe('acme');
+    expect(await keys.tenantOf(late)).toBeUndefined();
+    stored.clear();
+    store(late, 'acme');
+    now += KEY_TRUST_MS - 1;
+    expect([keys.tenantOf(old), keys.tenantOf(late)]).toEqual(['acme', undefined]);
+    now += 1;
+    expect([await keys.tenantOf(old), await keys.tenantOf(late)]).toEqual([undefined, 'acme']);
+  });
+
+  test('that are revoked during their look-up are trusted from its beginning on', async () => {
+    const keys = open();
+    const key = newKey();
+    store(key, 'acme');
+    holding = 'checked';
+    const found = keys.tenantOf(key);
+    await expect.poll(() => held.length).toBe(1);
+    now += 4_000;
+    held.pop()?.();
+    expect(await found).toBe('acme');
+    holding = '';
+    stored.clear();
+    now += KEY_TRUST_MS - 4_000;
+    expect(await keys.tenantOf(key)).toBeUndefined();
+  });
+
+  test('that are unknown are asked for together, and never on the pool of the callers', async () => {
+    const keys = open();
+    const flood = Array.from({ length: 1_000 }, (_, at) => (at % 2 === 0 ? newKey() : unchecked()));
+    const answers = await Promise.all([...flood, ...flood].map((key) => keys.tenantOf(key)));
+    expect(new Set(answers)).toEqual(new Set([undefined]));
+    expect(asked.some(({ pool }) => pool === 'callers')).toBe(false);
+    expect(asked.length).toBeLessThan(20);
+    expect(asked.reduce((sum, { count }) => sum + count, 0)).toBe(1_000);
+    // And once more, from memory.
+    for (const key of flood) expect(keys.tenantOf(key)).toBeUndefined();
+  });
+
+  test('that are known wait for no unknown key, and are forgotten for none', async () => {
+    const keys = open();
+    const known = newKey();
+    store(known, 'acme');
+    expect(await keys.tenantOf(known)).toBe('acme');
+    now += KEY_TRUST_MS;
+    holding = 'checked';
+    const flood = Array.from({ length: 4_000 }, () => Promise.resolve(keys.tenantOf(newKey())));
+    expect(await keys.tenantOf(known)).toBe('acme');
+    expect(asked.filter(({ pool }) => pool === 'callers')).toEqual([{ pool: 'callers', count: 1 }]);
+    holding = '';
+    for (const go of held) go();
+    await Promise.all(flood);
+    for (let at = 0; at < 30_000; at += 1) await keys.tenantOf(newKey());
+    expect(keys.tenantOf(known)).toBe('acme');
+  });
+
+  test('that are unknown are refused at once when too many wait, and known keys are not', async () => {
+    const keys = open();
+    const known = newKey();
+    store(known, 'acme');
+    await keys.tenantOf(known);
+    holding = 'checked';
+    const flood = Array.from({ length: 6_000 }, async () => keys.tenantOf(newKey()));
+    await expect(Promise.all(flood)).rejects.toMatchObject({ code: 'store_unavailable', retryAfterS: 1 });
+    now += KEY_TRUST_MS;
+    expect(await keys.tenantOf(known)).toBe('acme');
+    holding = '';
+    const late = Promise.allSettled(flood);
+    await expect
+      .poll(() => {
+        for (const go of held.splice(0)) go();
+        return asked.reduce((sum, { count }) => sum + count, 0);
+      })
+      .toBeGreaterThan(4_000);
+    await late;
+  });
+
+  test('whose look-up fails are looked up again', async () => {
+    let fails = true;
+    const keys = new KnownKeys({
+      findKnown: find('callers'),
+      findUnknown: {
+        checked: async (hashes) => {
+          if (fails) throw new Error('Postgres is away');
+          return hashes.map(() => 'acme');
+        },
+        unchecked: find('unchecked'),
+      },
+    });
+    const key = newKey();
+    await expect(keys.tenantOf(key)).rejects.toThrow('Postgres is away');
+    fails = false;
+    expect(await keys.tenantOf(key)).toBe('acme');
+  });
+});

@@ -1,0 +1,34 @@
+/** The look-ups of API keys in Postgres, each kind on connections of its own. */
+import { type KeyForm, tenantsOfKeys } from '@millrace/shared/api-keys';
+import type { Closers } from '@millrace/shared/closers';
+import type { Config } from '@millrace/shared/config';
+import { createPool, type Pool } from '@millrace/shared/db';
+import type { Logger } from 'pino';
+import { type FindTenants, KnownKeys } from './known-keys.ts';
+
+export interface OpenKnownKeysParams {
+  config: Config;
+  /** The callers' pool. */
+  db: Pool;
+  closers: Closers;
+  log: Logger;
+}
+
+/** Keys that this process knows are looked up on the callers' pool; unknown keys have one connection for each form. */
+export function openKnownKeys({ config, db, closers, log }: OpenKnownKeysParams): KnownKeys {
+  const findUnknown = (form: KeyForm): FindTenants => {
+    const pool = createPool({
+      databaseUrl: config.databaseUrl,
+      max: 1,
+      statementTimeoutMs: config.storeTimeoutMs,
+      applicationName: `millrace-api-keys-${form}`,
+      onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
+    });
+    closers.push(`postgres of ${form} keys`, () => pool.end());
+    return (hashes) => tenantsOfKeys(pool, hashes);
+  };
+  return new KnownKeys({
+    findKnown: (hashes) => tenantsOfKeys(db, hashes),
+    findUnknown: { checked: findUnknown('checked'), unchecked: findUnknown('unchecked') },
+  });
+}

@@ -1,0 +1,35 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { RefusalPace } from './refusal-pace.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+test('the first refusals of a second go out at once, and the others a quarter of a second later', () => {
+  const pace = new RefusalPace();
+  let refused = 0;
+  const refuse = (times: number) => {
+    for (let n = 0; n < times; n += 1)
+      pace.run(() => {
+        refused += 1;
+      });
+  };
+  refuse(60);
+  expect(refused).toBe(50);
+  vi.advanceTimersByTime(250);
+  expect(refused).toBe(60);
+  vi.advanceTimersByTime(1_000);
+  refuse(1);
+  expect(refused).toBe(61);
+});
+
+test('no more than 10,000 are held', () => {
+  const pace = new RefusalPace();
+  let refused = 0;
+  for (let n = 0; n < 10_060; n += 1)
+    pace.run(() => {
+      refused += 1;
+    });
+  expect(refused).toBe(60);
+  vi.advanceTimersByTime(250);
+  expect(refused).toBe(10_060);
+});
