@@ -1,7 +1,7 @@
 /** The live store on a prefix of its own, and short words for what the tests do with it. */
 import { newPredictionId, shardOf } from '@millrace/shared/ids';
 import { type Keys, keysFor } from '@millrace/shared/keys';
-import { parseCompletion } from '@millrace/shared/live/completion';
+import { type Completion, parseCompletion } from '@millrace/shared/live/completion';
 import { type Finished, LiveStore, type NewPrediction, type Submitted, type Taken } from '@millrace/shared/live/store';
 import type { Priority } from '@millrace/shared/prediction';
 import type { Connection } from '@millrace/shared/redis';
@@ -103,7 +103,7 @@ export function useLive(prefix = testPrefix()): LiveFixture {
     beat: (worker) => fixture.redis.set(keys.worker(SHARD, worker), '1'),
     async events() {
       return (await fieldsSince(keys.events(SHARD))).map(([id, value]) => {
-        const { status, attempts } = parseCompletion(value);
+        const { status, attempts } = parseCompletion(value) as Completion;
         return [id, status, attempts];
       });
     },

@@ -201,7 +201,7 @@ export class Completions {
   #wake(id: string, value: string): void {
     if (!this.#waiters.has(id)) return;
     const completion = parseCompletion(value);
-    if (completion.result === null) void this.#readOne(id).catch(() => {});
+    if (completion === null || completion.result === null) void this.#readOne(id).catch(() => {});
     else this.#end(id, completion as Answer);
   }
 

@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { isWrongType } from '@millrace/shared/cache/checksum';
 import { canonicalJson } from '@millrace/shared/canonical-json';
 import type { Keys } from '@millrace/shared/keys';
 import type { KeyedPrediction } from '@millrace/shared/ledger';
@@ -43,6 +44,14 @@ export const hashOfKey = (key: string, fingerprint = ''): string => sha256(key).
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
+/** What Redis keeps of a key: the prediction's id, the fingerprint of its request, and when it was claimed (Unix ms). */
+const CLAIM = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) ([0-9a-f]{32}) (\d{13})$/;
+
+/** KEYS: a key. Deletes what is no claim, and nothing else. */
+const DISCARD = `
+local held = redis.pcall('GET', KEYS[1])
+if held and (type(held) == 'table' or #held ~= 83 or not string.match(held, '^[%x-]+ %x+ %d+$')) then redis.call('DEL', KEYS[1]) end`;
+
 interface Asked {
   tenant: string;
   hash: string;
@@ -65,11 +74,23 @@ export function createIdempotency(
     }
   }, ASKED_MAX);
 
+  /** The claim that stands under a name. What is damaged is deleted, and the key is looked for in the ledger. */
+  async function heldUnder(name: string): Promise<string | null> {
+    const held = await redis.get(name).catch((error: Error) => {
+      if (!isWrongType(error)) throw error;
+      return '';
+    });
+    if (held === null || CLAIM.test(held)) return held;
+    log.warn({ key: name }, 'an Idempotency-Key in Redis is damaged: it is looked for in the ledger');
+    await redis.eval(DISCARD, 1, name);
+    return null;
+  }
+
   return {
     async claim(tenant, key, fingerprint, id, nowMs) {
       const hash = hashOfKey(key);
       const name = keys.idempotency(tenant, hash);
-      let held = await redis.get(name);
+      let held = await heldUnder(name);
       if (held === null) {
         const found = await looks.add({ tenant, hash });
         const ageMs = found ? Math.max(0, nowMs - found.createdAt) : 0;

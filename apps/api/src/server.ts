@@ -22,6 +22,7 @@ import { type Clock, sharedNow, startClock } from '@millrace/shared/postgres/clo
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { checkQueueRedis, connectRedis, memoryShare, waitForRedis } from '@millrace/shared/redis';
+import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
 import { setServed } from '@millrace/shared/registry';
 import { announceRegistryChange, readRegistry } from '@millrace/shared/registry-cache';
 import { createResultCache } from '@millrace/shared/result-cache';
@@ -63,6 +64,8 @@ export interface RunningApi {
   app: FastifyInstance;
   url: string;
   close(deadlineMs: number): Promise<string[]>;
+  /** See main-process.ts. */
+  mustStop: Promise<string>;
 }
 
 /** Resolves when it listens. When it cannot start, what was opened is closed, and the error says why. */
@@ -81,6 +84,10 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     closers.push('redis', () => redis.disconnect());
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
     await checkQueueRedis(redis);
+    await claimQueueFormat(redis, keys);
+    const { promise: mustStop, resolve: onNewer } = Promise.withResolvers<string>();
+    const format = watchQueueFormat({ redis, keys, onNewer });
+    closers.push('format watch', () => format.close());
     const cacheOutage = new Outage(log, 'the cache Redis (CACHE_REDIS_URL) does not answer: every question is a miss');
     const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
       timeoutMs: Math.min(config.storeTimeoutMs, 200),
@@ -256,7 +263,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       }),
     );
     const url = await app.listen({ host: config.host, port: config.port });
-    return { app, url, close: (deadlineMs) => closers.close(deadlineMs) };
+    return { app, url, mustStop, close: (deadlineMs) => closers.close(deadlineMs) };
   } catch (error) {
     await closers.close(5_000);
     throw error;

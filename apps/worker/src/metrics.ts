@@ -15,6 +15,8 @@ export interface WorkerMetrics {
   recorded(rows: number): void;
   reconciled(outcome: string): void;
   lockLost(count: number): void;
+  /** Live states that could not be read and were discarded, by any process. */
+  unreadable(count: number): void;
   gauge(name: string, help: string, read: () => number): void;
   /** A counter with a value for each value of `label`, kept elsewhere; read when it is asked for. */
   counterBy(counter: { name: string; help: string; label: string }, read: () => ReadonlyMap<string, number>): void;
@@ -59,6 +61,11 @@ export function createWorkerMetrics(): WorkerMetrics {
     help: 'Job locks that could not be renewed.',
     registers,
   });
+  const unreadable = new Counter({
+    name: 'millrace_live_states_unreadable_total',
+    help: 'Live states in Redis that could not be read and were discarded; the ledger has their promises.',
+    registers,
+  });
   return {
     registry,
     finished(model, version, items, verdicts) {
@@ -77,6 +84,7 @@ export function createWorkerMetrics(): WorkerMetrics {
     recorded: (count) => rows.inc(count),
     reconciled: (outcome) => reconciled.inc({ outcome }),
     lockLost: (count) => locks.inc(count),
+    unreadable: (count) => unreadable.inc(count),
     counterBy({ name, help, label }, read) {
       new Counter({
         name,

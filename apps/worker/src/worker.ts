@@ -8,6 +8,7 @@ import { LiveStore } from '@millrace/shared/live/store';
 import { checkPostgres } from '@millrace/shared/migrate';
 import { startClock } from '@millrace/shared/postgres/clock';
 import { checkQueueRedis, connectRedis, waitForRedis } from '@millrace/shared/redis';
+import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
 import type { Logger } from 'pino';
 import type { Base } from './base.ts';
 import { startHealth } from './health.ts';
@@ -23,6 +24,8 @@ export interface RunningWorker {
   id: string;
   healthUrl: string;
   close(deadlineMs: number): Promise<string[]>;
+  /** See main-process.ts. */
+  mustStop: Promise<string>;
 }
 
 /** Resolves when all roles run. When one cannot start, what was opened is closed, and the error says why. */
@@ -41,6 +44,11 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     closers.push('redis', () => redis.disconnect());
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
     await checkQueueRedis(redis);
+    const keys = keysFor(config.keyPrefix);
+    await claimQueueFormat(redis, keys);
+    const { promise: mustStop, resolve: onNewer } = Promise.withResolvers<string>();
+    const format = watchQueueFormat({ redis, keys, onNewer });
+    closers.push('format watch', () => format.close());
     const db = createPool({
       databaseUrl: config.databaseUrl,
       max: 8,
@@ -52,7 +60,6 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     await checkPostgres(db, config.databaseUrl);
     const clock = await startClock({ db, maxSkewMs: config.maxClockSkewMs, log });
     closers.push('clock', () => clock.close());
-    const keys = keysFor(config.keyPrefix);
     const metrics = createWorkerMetrics();
     const health = await startHealth(config, metrics, { redis, db });
     health.check('clock', () => clock.fault() ?? 'ok');
@@ -76,7 +83,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     if (config.workerRoles.includes('webhooks')) startWebhooksRole(base);
     if (config.workerRoles.includes('inference')) await startInferenceRole(base);
     health.started();
-    return { id, healthUrl: health.url, close: (deadlineMs) => closers.close(deadlineMs) };
+    return { id, healthUrl: health.url, mustStop, close: (deadlineMs) => closers.close(deadlineMs) };
   } catch (error) {
     await closers.close(5_000);
     throw error;

@@ -45,9 +45,16 @@ export const jobOptions = (jobId: string, priority: number) => ({
   removeOnFail: { count: 1_000 },
 });
 
-/** Throws on a payload that is not one of ours, saying what came. */
+/** A later version wrote the job: a worker of that version is to take it. */
+export class NewerJobError extends Error {
+  override name = 'NewerJobError';
+}
+
+/** Throws on a payload that is not one of ours, saying what came; NewerJobError on one that a later version wrote. */
 export function parsePredictJob(data: unknown): PredictJob {
   const job = data as Partial<PredictJob> | null;
+  if (typeof job?.v === 'number' && job.v > 1)
+    throw new NewerJobError(`its form is ${job.v}, and this version reads form 1`);
   const fits =
     job?.v === 1 &&
     typeof job.version === 'string' &&

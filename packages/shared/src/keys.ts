@@ -23,6 +23,10 @@ export interface Keys {
   ledger(shard: number): string;
   /** There as long as the shard keeps its data: its absence tells the reconciler that all was lost. */
   sentinel(shard: number): string;
+  /** How many unreadable live states of the shard were discarded, until the reconciler has counted them. */
+  unreadable(shard: number): string;
+  /** Number of the format of the shard's data: see redis/format.ts. */
+  format(shard: number): string;
   /** Whose turn it is to reconcile. */
   reconciler(): string;
   /** A cached result, on the cache Redis. Those of 0.1.0 are named `r:` and have no checksum: neither version reads the other's. */
@@ -51,6 +55,8 @@ export function keysFor(prefix: string): Keys {
     events: (shard) => `${tag(shard)}ev`,
     ledger: (shard) => `${tag(shard)}rec`,
     sentinel: (shard) => `${tag(shard)}kept`,
+    unreadable: (shard) => `${tag(shard)}bad`,
+    format: (shard) => `${tag(shard)}format`,
     reconciler: () => `${prefix}:reconciler`,
     result: (cacheKey) => `${prefix}:r2:${cacheKey}`,
     query: (name) => `${prefix}:c:${name}`,

@@ -7,9 +7,11 @@ import { UnfitRedisError } from './redis.ts';
 export interface Running {
   /** Resolves to the names of parts that did not close in time. */
   close(deadlineMs: number): Promise<string[]>;
+  /** Resolves, with the sentence for the operator, when the process must not go on. */
+  readonly mustStop?: Promise<string>;
 }
 
-/** Never returns before the process ends. Exit codes: 0 stopped when asked, 1 could not start or broke. */
+/** Never returns before the process ends. Exit codes: 0 stopped when asked, 1 could not start, broke, or must not go on. */
 export async function runMain(
   name: string,
   env: Readonly<Record<string, string | undefined>>,
@@ -44,7 +46,7 @@ export async function runMain(
 
   let running: Running | undefined;
   let stopping = false;
-  const stop = async (signal: string) => {
+  const stop = async (signal: string, exitCode = 0) => {
     if (stopping) return;
     stopping = true;
     log.info({ signal }, 'stopping');
@@ -53,13 +55,17 @@ export async function runMain(
     const unfinished = (await running?.close(config.shutdownMs)) ?? [];
     if (unfinished.length > 0) log.warn({ unfinished }, 'not all parts closed in time');
     log.info('stopped');
-    process.exit(0);
+    process.exit(exitCode);
   };
   process.on('SIGTERM', () => void stop('SIGTERM'));
   process.on('SIGINT', () => void stop('SIGINT'));
   try {
     running = await start(config, log);
     if (stopping) await running.close(config.shutdownMs);
+    void running.mustStop?.then((reason) => {
+      log.fatal(reason);
+      void stop('none', 1);
+    });
   } catch (error) {
     const { message } = error as Error;
     // What an operator can mend is one sentence; anything else is a bug and comes with its stack.

@@ -219,6 +219,12 @@ export async function loadOwnModels(db: Db, tenant: string): Promise<RegisteredM
   });
 }
 
+/** Every name of a model, of any tenant: each has a queue. */
+export async function queueNames(db: Db): Promise<string[]> {
+  const { rows } = await db.query<{ model: string }>('SELECT DISTINCT model FROM models');
+  return rows.map(({ model }) => model);
+}
+
 export function mergeRegistries(own: readonly RegisteredModel[], shared: readonly RegisteredModel[]): RegistrySnapshot {
   const taken = new Set(own.map(({ model }) => model));
   const models = [...own, ...shared.filter(({ model }) => !taken.has(model))];

@@ -97,7 +97,7 @@ export function createResultCache(redis: Connection, keys: Keys, options: Result
   /** A good value that was stored meanwhile may go with the damaged value: that costs a computation, no more. */
   function discard(cacheKey: string, epoch: number): null {
     onDamaged();
-    redis.unlink(name(cacheKey, epoch)).catch(onError);
+    redis.del(name(cacheKey, epoch)).catch(onError);
     return null;
   }
 

@@ -20,3 +20,28 @@ export interface Task {
   /** Epoch of the model's cache at submission. */
   epoch: number;
 }
+
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isTextOrNull = (value: unknown): boolean => value === null || isText(value);
+
+/** The Task that a JSON text holds; undefined for text that is none: cut, damaged, or of a layout that we do not know. */
+export function readTask(text: string): Task | undefined {
+  let task: Partial<Task> | null;
+  try {
+    task = JSON.parse(text) as Partial<Task> | null;
+  } catch {
+    return undefined;
+  }
+  const { shape, rows, keys, known, digest, epoch } = task ?? {};
+  const fits =
+    (shape === 'one' || shape === 'list' || shape === 'tensors') &&
+    Array.isArray(rows) &&
+    rows.every(isText) &&
+    Array.isArray(keys) &&
+    keys.length === rows.length &&
+    keys.every(isTextOrNull) &&
+    (known === undefined || (Array.isArray(known) && known.every(isTextOrNull))) &&
+    isText(digest) &&
+    typeof epoch === 'number';
+  return fits ? (task as Task) : undefined;
+}

@@ -7,7 +7,7 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import { renderPrediction } from '@millrace/shared/prediction';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import { encodeResult, type ResultCache } from '@millrace/shared/result-cache';
-import type { Task } from '@millrace/shared/task';
+import { readTask, type Task } from '@millrace/shared/task';
 import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
 import type { LoadedVersion, RowResult } from '../engine/loaded-version.ts';
@@ -58,14 +58,25 @@ export async function compute(
   const results = (await beginning) ?? [];
   if (taken.length === 0) return;
   const begun: Begun = new Map(ahead.map((row, at) => [row, results[at] as RowResult]));
-  const works = taken.map((one): Work => {
-    const task = JSON.parse(one.task) as Task;
-    return { taken: one, task, results: knownResults(task) };
-  });
+  const works: Work[] = [];
+  for (const one of taken) {
+    const task = readTask(one.task);
+    if (task) works.push({ taken: one, task, results: knownResults(task) });
+    else await discard(means, target, one);
+  }
   const together = works.filter(({ taken: { lost } }) => lost === 0);
   if (together.length > 0) await run(means, target, together, begun, startedAt);
   // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
   for (const work of works) if (work.taken.lost > 0) await run(means, target, [work], new Map(), sharedNow());
+}
+
+/** A task that cannot be read is not run: the ledger, or the API whose caller waits, has the prediction still. */
+async function discard({ live, log }: ComputeMeans, { version }: Target, { id, attempt }: Taken): Promise<void> {
+  log.error(
+    { id, model: version.model },
+    'the task of a prediction cannot be read in Redis: its live state is discarded',
+  );
+  await live.discard(id, attempt);
 }
 
 function knownResults(task: Task): (RowResult | undefined)[] {

@@ -1,11 +1,11 @@
 /** BullMQ's side of inference: one consumer per model, which hands the ids of its jobs to the dispatcher. */
 
 import { shardOf } from '@millrace/shared/ids';
-import { type PredictJob, parsePredictJob } from '@millrace/shared/job';
+import { NewerJobError, type PredictJob, parsePredictJob } from '@millrace/shared/job';
 import type { Keys } from '@millrace/shared/keys';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Connection } from '@millrace/shared/redis';
-import { DelayedError, type Job, WaitingError, Worker } from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import { HandedBack } from './dispatcher.ts';
 
@@ -56,12 +56,13 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
       active += 1;
       lastMoveAt = performance.now();
       try {
-        const { version, ids, ahead } = parsePredictJob(job.data);
+        const { version, ids, ahead } = readJob(job);
         // A job that was begun before may have ended its worker: its rows wait until each is known to be harmless.
         const begun = ahead === undefined || job.attemptsStarted > 1;
         await means.compute(model, version, ids, begun ? undefined : { rows: ahead, addedAt: job.timestamp });
       } catch (error) {
         // Whatever it was (a version not here yet, an engine that cannot start), the job stays: nothing is lost.
+        if (error instanceof UnrecoverableError) throw error;
         if (error instanceof HandedBack) {
           await handBack(job, token);
           throw new WaitingError();
@@ -89,6 +90,23 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
       autorun: false,
     },
   );
+  /**
+   * A job that nobody can read ends as failed. It then carries no prediction any more (`carries` in lib.lua), and the
+   * reconciler gives those that it named a new one.
+   */
+  function readJob(job: Job<PredictJob>): PredictJob {
+    try {
+      return parsePredictJob(job.data);
+    } catch (error) {
+      if (error instanceof NewerJobError) throw error;
+      log.error(
+        { err: error, model, job: job.id },
+        'a job cannot be read: it is dropped, and the ledger has its promises',
+      );
+      throw new UnrecoverableError((error as Error).message);
+    }
+  }
+
   /**
    * Puts a job back in front of those that wait, for others to take at once. Not by a delay of nothing: that ends when
    * the taker's clock has reached ours. BullMQ (6.7) wakes no idle worker for a job that it moves back so, if that has a

@@ -1,9 +1,11 @@
 /**
  * Finds promises that nothing carries any more and brings them back: rows of the ledger that are not terminal and that
  * Redis has lost, or holds without a job. One at a time over the cluster; a pass is bounded, and goes on where the last
- * one stopped. When Redis has lost all, the whole ledger is looked through at once.
+ * one stopped. When Redis has lost all, or live states were discarded that nobody could read, the whole ledger is looked
+ * through at once.
  */
 
+import { isWrongType } from '@millrace/shared/cache/checksum';
 import { problem } from '@millrace/shared/errors';
 import { SHARDS } from '@millrace/shared/ids';
 import { jobIdOf } from '@millrace/shared/job';
@@ -15,7 +17,9 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY } from '@millrace/shared/prediction';
 import type { Queues } from '@millrace/shared/queues';
 import type { Connection } from '@millrace/shared/redis';
+import { readTask } from '@millrace/shared/task';
 import type { Logger } from 'pino';
+import { CountSettlement } from './settle-counts.ts';
 
 /** Younger promises may still be on their way into Redis. */
 const YOUNGEST_MS = 1_500;
@@ -39,7 +43,13 @@ export interface ReconcilerMeans {
   isClockRight(): boolean;
   /** Ends a row that Redis does not know. */
   expire(row: LedgerRow, error: string, nowMs: number): Promise<boolean>;
+  /** Ends a row that cannot be run: its task cannot be read. */
+  fail(row: LedgerRow, error: string, nowMs: number): Promise<boolean>;
+  /** Every model that has a queue. */
+  models(): Promise<readonly string[]>;
   onOutcome(outcome: string): void;
+  /** Told how many unreadable live states were discarded. */
+  onUnreadable(count: number): void;
   log: Logger;
 }
 
@@ -56,9 +66,29 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
   let after: string | undefined;
   let running: Promise<number> | undefined;
   let closed = false;
+  /** Live states were discarded, and the ledger has not been looked through since. */
+  let damaged = false;
+  const settlement = new CountSettlement(means);
+
+  async function countDiscarded(): Promise<void> {
+    const shards = await Promise.all(sentinels.map((_, shard) => means.live.takeDiscarded(shard)));
+    const discarded = shards.reduce((sum, count) => sum + count, 0);
+    if (discarded === 0) return;
+    damaged = true;
+    settlement.begin();
+    means.onUnreadable(discarded);
+    log.warn(
+      { discarded },
+      'live states in Redis could not be read and were discarded, as after an upgrade from a version before 0.1.0: their promises are brought back from the ledger',
+    );
+  }
 
   async function mine(): Promise<boolean> {
-    const holder = await redis.set(lock, workerId, 'PX', intervalMs * 3 + 5_000, 'NX', 'GET');
+    const holder = await redis.set(lock, workerId, 'PX', intervalMs * 3 + 5_000, 'NX', 'GET').catch(async (error) => {
+      if (!isWrongType(error)) throw error;
+      await redis.del(lock);
+      return '';
+    });
     if (holder === null) return true;
     if (holder !== workerId) return false;
     await redis.pexpire(lock, intervalMs * 3 + 5_000);
@@ -68,7 +98,9 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
   async function pass(): Promise<number> {
     if (!means.isClockRight() || !(await mine())) return 0;
     const kept = await Promise.all(sentinels.map((key) => redis.exists(key)));
-    const lostAll = kept.includes(0);
+    await countDiscarded();
+    await settlement.look();
+    const lostAll = kept.includes(0) || damaged;
     if (lostAll) after = undefined;
     if (await recorderLags(means)) {
       log.warn(
@@ -85,7 +117,10 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
       });
       restored += await reconcile(means, rows);
       after = rows.length === PAGE ? rows.at(-1)?.id : undefined;
-      if (after === undefined) break;
+      if (after === undefined) {
+        damaged = false;
+        break;
+      }
       if (lostAll) await redis.pexpire(lock, intervalMs * 3 + 5_000);
     }
     if (lostAll && !closed && means.isClockRight())
@@ -119,6 +154,10 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
     },
   };
 }
+
+const UNREADABLE = JSON.stringify(
+  problem('internal', 'What was asked cannot be read in the ledger any more: ask again with a new prediction.'),
+);
 
 /** Before its life in Redis ends an end is recorded with this much to spare, or nobody is to judge by Redis alone. */
 const SPARE_MS = 5_000;
@@ -158,6 +197,8 @@ async function reconcile(means: ReconcilerMeans, rows: readonly OpenPromise[]): 
       if (answer.outcome === 'adopted') {
         await queues.add(row.model, row.version, [row.id], answer.priority, job);
         restored += 1;
+      } else if (answer.outcome === 'gone' && row.task !== null && readTask(row.task) === undefined) {
+        await means.fail(row, UNREADABLE, now);
       } else if (answer.outcome === 'gone' && row.task !== null) {
         const lane = `${row.model}\n${row.version}\n${row.priority}`;
         lost.set(lane, [...(lost.get(lane) ?? []), row]);

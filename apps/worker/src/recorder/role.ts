@@ -3,6 +3,7 @@ import { SHARDS } from '@millrace/shared/ids';
 import { markTerminal, openPromises, recordTerminal } from '@millrace/shared/ledger';
 import { dropOldPartitions, ensurePartitions } from '@millrace/shared/partitions';
 import { createQueues } from '@millrace/shared/queues';
+import { queueNames } from '@millrace/shared/registry';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { Base } from '../base.ts';
 import { startReconciler } from './reconciler.ts';
@@ -61,7 +62,10 @@ export async function startRecorderRole(base: Base): Promise<void> {
     openPromises: (options) => openPromises(db, options),
     isClockRight,
     expire: (row, error, nowMs) => markTerminal(db, row, { status: 'expired', result: error, completedAt: nowMs }),
+    fail: (row, error, nowMs) => markTerminal(db, row, { status: 'failed', result: error, completedAt: nowMs }),
+    models: () => queueNames(db),
     onOutcome: (outcome) => metrics.reconciled(outcome),
+    onUnreadable: (count) => metrics.unreadable(count),
     log,
   });
   closers.push('reconciler', () => reconciler.close());

@@ -1,6 +1,6 @@
 /** What a completion event says of one prediction: the state that it ended in, which lib.lua writes. */
 import type { Status } from '../prediction.ts';
-import { endOf, numberOrNull, SEPARATOR } from './state.ts';
+import { endOf, hasHead, numberOrNull, SEPARATOR } from './state.ts';
 
 export interface Completion {
   status: Status;
@@ -16,8 +16,12 @@ export interface Completion {
 /** Stands where a result is too long to be told. */
 const LONG = '\x1e';
 
-/** Takes what it needs and no more: every waiter is woken by one of these. The task, last, is empty. */
-export function parseCompletion(value: string): Completion {
+/**
+ * Takes what it needs and no more: every waiter is woken by one of these. The task, last, is empty. Null for an event that is
+ * no state, such as those of versions before 0.1.0: its waiters read the live state.
+ */
+export function parseCompletion(value: string): Completion | null {
+  if (!hasHead(value)) return null;
   const task = value.lastIndexOf(SEPARATOR);
   const result = value.lastIndexOf(SEPARATOR, task - 1);
   const batch = value.lastIndexOf(SEPARATOR, result - 1);

@@ -44,7 +44,7 @@ for n = 1, #KEYS do
   if sub(head, 1, 1) ~= '+' then
     local im, bs = string.match(head, '^(.*)\31(.*)$', 20)
     out[n] = finish(key, id, tonumber(sub(head, 1, 5)), sub(head, 6, 6), body, sub(head, 7, 19), im, bs)
-  elseif redis.call('GETRANGE', key, 10, 20) == sub(head, 2) then
+  elseif redis.pcall('GETRANGE', key, 10, 20) == sub(head, 2) then
     redis.call('SET', key, body, 'PX', tell(id, body, body, true, ttls))
     if sub(body, HEAD + 1, HEAD + 1) ~= SEP then
       release_flight(tag, sub(body, HEAD + 1, find(body, SEP, HEAD + 1, true) - 1), id, tomb)

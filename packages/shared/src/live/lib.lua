@@ -25,12 +25,18 @@ local function id_of(tag, key) return sub(key, #tag + 3) end
 local function terminal(s) return s ~= 'q' and s ~= 'r' end
 local function ms(number) return format('%013.0f', number) end
 
--- All of a state as a table of texts; nil for an empty one.
+-- The form of every head. state.ts has the same.
+local HEAD_FORM = '^' .. string.rep('%d', 10) .. '[qrsfce]%d[01][01][01][01]' .. string.rep('%d', 36)
+  .. string.rep('.', 16) .. string.rep('%d', 19)
+
+-- All of a state as a table of texts; nil for an empty one, and for one that is unreadable: cut, damaged, or of a layout
+-- that this version does not know.
 local function parse(v)
-  if not v or v == '' then return nil end
+  if not v or v == '' or not find(v, HEAD_FORM) then return nil end
   local fields, from = {}, HEAD + 1
   for n = 1, 13 do
     local at = find(v, SEP, from, true)
+    if not at then return nil end
     fields[n] = sub(v, from, at - 1)
     from = at + 1
   end
@@ -52,14 +58,44 @@ local function pack(one)
   return head .. concat({ first, one.im, one.bs, one.r, one.i }, SEP)
 end
 
-local function load(key) return parse(redis.call('GET', key)) end
+-- Number of the format of the data of this version: QUEUE_FORMAT in redis/format.ts.
+local FORMAT = 1
+
+-- Deletes an unreadable state, and counts it for the reconciler. The promise is in the ledger, or with the API process whose
+-- caller waits: the prediction is brought back from there, which the key prevented. What a newer format has is left alone.
+local function discard(key)
+  local tag = sub(key, 1, -39)
+  local format = redis.pcall('GET', tag .. 'format')
+  if type(format) == 'string' and (tonumber(format) or 0) > FORMAT then return end
+  redis.call('DEL', key)
+  redis.pcall('INCR', tag .. 'bad')
+end
+
+-- A state as text. Nil where there is none, and where the key holds another type: versions before 0.1.0 kept a hash.
+local function text_of(key)
+  local v = redis.pcall('GET', key)
+  if type(v) ~= 'table' then return v or nil end
+  if not find(v.err, 'WRONGTYPE', 1, true) then error(v) end
+  discard(key)
+  return nil
+end
+
+local function load(key)
+  local v = text_of(key)
+  local one = parse(v)
+  if v and not one then discard(key) end
+  return one
+end
 
 -- `ttl` in ms; none: for ever.
 local function save(key, one, ttl)
   if ttl then redis.call('SET', key, pack(one), 'PX', ttl) else redis.call('SET', key, pack(one)) end
 end
 
-local function expired(x, now) return x ~= NEVER and tonumber(x) <= tonumber(now) end
+local function expired(x, now)
+  local at = tonumber(x)
+  return x ~= NEVER and at ~= nil and at <= tonumber(now)
+end
 
 -- The worker that runs it, without its padding.
 local function worker_of(one) return (string.gsub(one.w, ' +$', '')) end

@@ -177,6 +177,21 @@ export const wholeWithoutTask = (beginning: string): boolean =>
   /^[qr]/.test(beginning.slice(NUMBER)) &&
   HEAD + Number(beginning.slice(81, 87)) + 4 < Buffer.byteLength(beginning) - 4;
 
+/** lib.lua has the same. */
+const HEAD_FORM = /^\d{10}[qrsfce]\d[01]{4}\d{36}.{16}\d{19}/s;
+const FIELDS = 14;
+
+/** Whether the head of a state, or of the beginning of one, is as this version writes it. */
+export const hasHead = (state: string): boolean => HEAD_FORM.test(state);
+
+/** Undefined for a state that is unreadable: cut, damaged, or of a layout that this version does not know. */
+export function readState(id: string, state: string): LivePrediction | undefined {
+  if (!hasHead(state)) return undefined;
+  let fields = 1;
+  for (let at = state.indexOf(SEPARATOR, HEAD); at !== -1; at = state.indexOf(SEPARATOR, at + 1)) fields += 1;
+  return fields === FIELDS ? parseState(id, state) : undefined;
+}
+
 export function parseState(id: string, state: string): LivePrediction {
   const [, t, n, m, v, d, j, l, k, o, im, bs, r, i] = state.slice(HEAD).split(SEPARATOR);
   const number = Number(state.slice(0, NUMBER));

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
+import { isWrongType } from '../cache/checksum.ts';
 import { problem } from '../errors.ts';
 import { shardOf, shardOfId } from '../ids.ts';
 import { flightName, type Keys } from '../keys.ts';
@@ -16,7 +17,7 @@ import {
   msText,
   type NewPrediction,
   newState,
-  parseState,
+  readState,
   type StateTarget,
   stateFrame,
   statusOf,
@@ -61,7 +62,7 @@ export interface QueueCounts {
 
 type Script = (numberOfKeys: number, ...args: (string | number)[]) => Promise<unknown>;
 type Scripted = (Redis | Cluster) &
-  Record<'mrSubmit' | 'mrTake' | 'mrFinish' | 'mrEnd' | 'mrRetry' | 'mrAdopt' | 'mrShorten', Script>;
+  Record<'mrSubmit' | 'mrTake' | 'mrFinish' | 'mrEnd' | 'mrRetry' | 'mrAdopt' | 'mrShorten' | 'mrDiscard', Script>;
 
 const source = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
 const LIB = source('lib');
@@ -73,6 +74,7 @@ const SCRIPTS = {
   mrRetry: source('retry'),
   mrAdopt: source('adopt'),
   mrShorten: source('shorten'),
+  mrDiscard: source('discard'),
 } as const;
 
 export class LiveStore {
@@ -206,11 +208,32 @@ export class LiveStore {
   /** Null when Redis does not know it. Without the task where that is long: a poll is not to carry it each time. */
   async read(id: string): Promise<LivePrediction | null> {
     const key = this.#keys.live(id);
-    const state = await this.#redis.getrange(key, 0, PEEK_BYTES - 1);
+    const state = await this.#redis.getrange(key, 0, PEEK_BYTES - 1).catch(unlessWrongType);
     if (state === '') return null;
-    if (Buffer.byteLength(state) < PEEK_BYTES || wholeWithoutTask(state)) return parseState(id, state);
+    if (Buffer.byteLength(state) < PEEK_BYTES || wholeWithoutTask(state)) return this.#readable(id, state);
     const whole = await this.#redis.get(key);
-    return whole === null ? null : parseState(id, whole);
+    return whole === null ? null : this.#readable(id, whole);
+  }
+
+  /** The prediction that a state shows. A state that cannot be read is discarded, and null is returned: see lib.lua. */
+  async #readable(id: string, state: string): Promise<LivePrediction | null> {
+    const read = readState(id, state);
+    if (read) return read;
+    await this.discard(id);
+    return null;
+  }
+
+  /**
+   * Discards a state that cannot be read; with an attempt also one whose task cannot be read, while that attempt is its
+   * latest. The ledger, or the API process whose caller waits, has the prediction still.
+   */
+  async discard(id: string, attempt?: number): Promise<void> {
+    await this.#redis.mrDiscard(1, this.#keys.live(id), attempt ?? '');
+  }
+
+  /** How many states of a shard were discarded since the last call, by any process. */
+  async takeDiscarded(shard: number): Promise<number> {
+    return Number(await this.#redis.eval(TAKE_COUNT, 1, this.#keys.unreadable(shard)));
   }
 
   /** Many at once, in one round trip for each shard, their tasks too; null for those that Redis does not know. */
@@ -219,8 +242,11 @@ export class LiveStore {
     await Promise.all(
       [...Map.groupBy(ids, shardOfId).values()].map(async (some) => {
         const texts = await this.#redis.mget(some.map((id) => this.#keys.live(id)));
-        for (const [at, text] of texts.entries())
-          if (text) states.set(some[at] as string, parseState(some[at] as string, text));
+        for (const [at, id] of some.entries()) {
+          const text = texts[at];
+          // MGET tells a key of another type as one that is absent.
+          if (text) states.set(id, await this.#readable(id, text));
+        }
       }),
     );
     return ids.map((id) => states.get(id) ?? null);
@@ -228,8 +254,8 @@ export class LiveStore {
 
   /** JSON text of the Task, or null. */
   async task(id: string): Promise<string | null> {
-    const state = await this.#redis.get(this.#keys.live(id));
-    return state ? parseState(id, state).task || null : null;
+    const state = await this.#redis.get(this.#keys.live(id)).catch(unlessWrongType);
+    return state ? (readState(id, state)?.task ?? '') || null : null;
   }
 
   /** The ledger has these, all of one shard: Redis need not keep them for long. */
@@ -243,6 +269,19 @@ export class LiveStore {
     return queueCounts(row.map(Number));
   }
 }
+
+/** Stands for the text of a key that holds another type: no state is like it. */
+const NO_STATE = '?';
+
+function unlessWrongType(error: Error): string {
+  if (isWrongType(error)) return NO_STATE;
+  throw error;
+}
+
+const TAKE_COUNT = `
+local count = redis.call('GET', KEYS[1])
+if count then redis.call('DEL', KEYS[1]) end
+return count or '0'`;
 
 const COUNTS = ['s1', 't1', 's5', 't5', 's9', 't9'] as const;
 

@@ -29,7 +29,10 @@ end
 -- Gives what there is already, or nil.
 local function add(key, state)
   if redis.call('SET', key, state, 'NX', 'PX', ttl) then return nil end
-  return { 'exists', sub(redis.call('GETRANGE', key, 10, 10), 1, 1) }
+  local one = load(key)
+  if one then return { 'exists', one.s } end
+  redis.call('SET', key, state, 'PX', ttl)
+  return nil
 end
 
 local function end_at_once(key, id, state, a, st, im, bs, result)
@@ -60,7 +63,12 @@ for n = 1, #KEYS do
   local flight = sub(state, HEAD - 9, find(state, SEP, HEAD - 9, true) - 1)
   local leader, holder, mine
   if flight ~= '' and not known then
-    holder = redis.call('SET', tag .. 'f:' .. flight, id, 'NX', 'GET', 'PX', ttl)
+    holder = redis.pcall('SET', tag .. 'f:' .. flight, id, 'NX', 'GET', 'PX', ttl)
+    if type(holder) == 'table' then
+      if not find(holder.err, 'WRONGTYPE', 1, true) then error(holder) end
+      redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl)
+      holder = false
+    end
     mine = not holder
     if holder and holder ~= id then
       leader = load(live_key(tag, holder))

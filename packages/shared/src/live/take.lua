@@ -13,6 +13,10 @@ local out = {}
 -- Anything but a waiting one of its own that nobody follows.
 local function take(key, id, v)
   local one = parse(v)
+  if not one then
+    discard(key)
+    return ''
+  end
   local followers = one.g and redis.call('SCARD', tag .. 'w:' .. id) or 0
   if not terminal(one.s) and expired(one.x, now) then
     one.st = NEVER
@@ -58,15 +62,19 @@ local function take(key, id, v)
   return v
 end
 
+-- What stands before the task of one that has no end yet.
+local NO_END = string.rep(SEP, 4)
+
 for n = 1, #KEYS do
-  local key, v = KEYS[n], redis.call('GET', KEYS[n])
+  local key, v = KEYS[n], text_of(KEYS[n])
+  local a, b, z = v and tonumber(sub(v, 17, 21)), v and tonumber(sub(v, 22, 26)), v and tonumber(sub(v, 82, 87))
   if not v then
     out[n] = ''
   -- Waiting; not out of the queue, not for others alone, without followers, no follower itself.
   elseif sub(v, 11, 11) == 'q' and sub(v, 13, 16) == '0000' and not expired(sub(v, 27, 39), now)
-    and tonumber(sub(v, 17, 21)) - tonumber(sub(v, 22, 26)) < most then
+    and a and b and a - b < most and z and sub(v, HEAD + z + 1, HEAD + z + 4) == NO_END then
     local p = sub(v, 12, 12)
-    redis.call('SETRANGE', key, 10, 'r' .. p .. '1000' .. format('%05d', tonumber(sub(v, 17, 21)) + 1) .. sub(v, 22, 39) .. now13 .. worker)
+    redis.call('SETRANGE', key, 10, 'r' .. p .. '1000' .. format('%05d', a + 1) .. sub(v, 22, 39) .. now13 .. worker)
     local from = HEAD + 1
     for _ = 1, 3 do from = find(v, SEP, from, true) + 1 end
     count_left(sub(v, from, find(v, SEP, from, true) - 1), p)

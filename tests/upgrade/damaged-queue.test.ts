@@ -1,0 +1,120 @@
+/** What a queue Redis holds that nobody can read: promises come back from the ledger, and nothing stands still. */
+import { shardOf } from '@millrace/shared/ids';
+import { type Connection, connectRedis } from '@millrace/shared/redis';
+import { Queue } from 'bullmq';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { hashOfKey } from '../../apps/api/src/idempotency.ts';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+
+const MODEL = 'echo';
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder([MODEL]);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: [MODEL], env: { HEARTBEAT_MS: '500', RECONCILE_MS: '300' } };
+});
+let redis: Connection;
+beforeAll(() => {
+  redis = connectRedis(millrace.config.redisUrl, 'blocking', { cluster: millrace.config.redisCluster });
+});
+afterAll(async () => {
+  redis.disconnect();
+  await remove();
+});
+// Each test submits while no worker runs, and damages what then waits.
+beforeEach(() => millrace.stopWorkers('stop'));
+
+async function promise(x: number[], headers: Record<string, string> = {}): Promise<string> {
+  const answer = await millrace.predict(MODEL, { input: { x } }, { prefer: 'respond-async', ...headers });
+  expect(answer.status).toBe(202);
+  return answer.body.id;
+}
+
+async function answerOf(id: string): Promise<unknown> {
+  let body: { status: string; output: { y: { data: number[] } } } | undefined;
+  await expect
+    .poll(
+      async () => {
+        body = (await millrace.ask(`/v1/predictions/${id}?wait=5`)).body;
+        return body?.status;
+      },
+      { timeout: 50_000 },
+    )
+    .toBe('succeeded');
+  return body?.output.y.data;
+}
+
+let rounds = 100;
+/** Part of an input that no other test has: its answers are in no cache. */
+const nextRound = (): number => ++rounds;
+
+const live = (id: string) => millrace.keys.live(id);
+
+describe('promises whose live state', () => {
+  test.each<[string, (id: string) => Promise<unknown>]>([
+    [
+      'is a hash, as versions before 0.1.0 wrote it',
+      async (id) => {
+        await redis.del(live(id));
+        await redis.hset(live(id), { s: 'queued', a: '0', t: String(Date.now()), m: MODEL, v: '1', p: '5', q: '1' });
+      },
+    ],
+    ['is cut in its head', async (id) => redis.set(live(id), ((await redis.get(live(id))) as string).slice(0, 50))],
+    ['is cut in its task', async (id) => redis.set(live(id), ((await redis.get(live(id))) as string).slice(0, -30))],
+    ['is garbage', (id) => redis.set(live(id), 'garbage')],
+  ])('%s are brought back and answered, and the queue counts right again', async (_, damage) => {
+    const round = nextRound();
+    const ids = await Promise.all(Array.from({ length: 8 }, (_, at) => promise([at, round])));
+    for (const id of ids.slice(0, 5)) await damage(id);
+    const worker = await millrace.startWorker();
+    for (const [at, id] of ids.entries()) expect(await answerOf(id)).toEqual([at, round]);
+    await expect.poll(() => worker.metric('millrace_live_states_unreadable_total')).toBe(5);
+    await expect
+      .poll(async () => {
+        const metrics = await (await fetch(`${millrace.url}/metrics`)).text();
+        return /^millrace_queue_waiting\{model="echo"\} (\d+)$/m.exec(metrics)?.[1];
+      })
+      .toBe('0');
+    expect(await worker.metric('millrace_worker_predictions_total', 'status="failed"')).toBe(0);
+  });
+});
+
+test('a promise whose job cannot be read gets another job, and a job of a later version waits for its worker', async () => {
+  const id = await promise([1, 77]);
+  const later = await promise([2, 77]);
+  const queue = new Queue(MODEL, {
+    connection: redis,
+    prefix: millrace.keys.bull(shardOf(MODEL)),
+    skipVersionCheck: true,
+  });
+  queue.on('error', () => {});
+  const jobs = await queue.getJobs(['prioritized', 'waiting']);
+  const jobOf = (wanted: string) => jobs.find(({ data }) => data.ids.includes(wanted));
+  await jobOf(id)?.updateData({ version: 1, ids: 'none' });
+  await jobOf(later)?.updateData({ v: 2, batch: { of: 'tomorrow' } });
+  await millrace.startWorker();
+  expect(await answerOf(id)).toEqual([1, 77]);
+  expect((await millrace.ask(`/v1/predictions/${later}`)).body.status).toBe('queued');
+  const waiting = (await queue.getJobs(['prioritized', 'waiting', 'delayed', 'active'])).find(
+    ({ data }) => data.v === 2,
+  );
+  await waiting?.updateData({ v: 1, version: '1', ids: [later] });
+  expect(await answerOf(later)).toEqual([2, 77]);
+  await queue.close();
+});
+
+test.each([
+  ['cut', (held: string) => held.slice(0, 60)],
+  ['garbled', (held: string) => `x${held.slice(1)}`],
+  ['empty', () => ''],
+])('an Idempotency-Key that is %s in Redis is found in the ledger', async (name, damage) => {
+  await millrace.startWorker();
+  const key = `key-${name}`;
+  const ask = () => millrace.predict(MODEL, { input: { x: [3, name.length] } }, { 'idempotency-key': key });
+  const { id } = (await ask()).body;
+  const redisKey = millrace.keys.idempotency('default', hashOfKey(key));
+  await redis.set(redisKey, damage((await redis.get(redisKey)) as string), 'PX', 60_000);
+  const again = await ask();
+  expect([again.body.id, again.headers.get('cache-status')]).toEqual([id, 'millrace; fwd=request; collapsed']);
+});
