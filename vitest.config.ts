@@ -7,6 +7,8 @@ const expect = { poll: { timeout: 30_000 } };
 /** Two projects: `unit` needs nothing but Node, `integration` has a real Redis and Postgres (tests/services). */
 export default defineConfig({
   test: {
+    // Node imports a model's handler, and not Vite: handler-file.ts says which text is run.
+    server: { deps: { external: [/\?handler=/] } },
     // Vitest would leave one core to others, and so use one of two. Most of an integration test is waiting.
     maxWorkers: availableParallelism(),
     // Time limits end what hangs. They measure nothing: a shared machine may be ten times slower than an idle one.

@@ -10,6 +10,7 @@ import { apiFaults } from './faults/api.ts';
 import { clockFaults } from './faults/clocks.ts';
 import { crowdFaults } from './faults/crowd.ts';
 import { failoverFaults } from './faults/failover.ts';
+import { fileFaults } from './faults/files.ts';
 import { keyFaults } from './faults/keys.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { redisFaults } from './faults/redis.ts';
@@ -27,6 +28,7 @@ import { verify } from './verify.ts';
 const GOAL_RECOVERY_S = 5;
 const faults: readonly Fault[] = [
   ...workerFaults,
+  ...fileFaults,
   ...apiFaults,
   ...redisFaults,
   ...failoverFaults,

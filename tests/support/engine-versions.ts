@@ -1,4 +1,5 @@
 /** Versions and rows to give to engines directly, without a registry. */
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,11 +28,12 @@ export function versionFiles() {
   let files = 0;
   return {
     versionOf(bytes: Buffer, more: Partial<LoadedVersion> = {}): LoadedVersion {
-      const modelPath = join(dir, `${files++}.onnx`);
-      writeFileSync(modelPath, bytes);
+      const path = join(dir, `${files++}.onnx`);
+      writeFileSync(path, bytes);
+      const model = { path, bytes: bytes.length, digest: hash('sha256', bytes, 'hex') };
       const signature = { inputs: [], outputs: [] };
       const rest = { handler: null, entities: {}, labels: {}, maxBatch: 64, timeoutMs: 10_000, signature };
-      return { key: modelPath, model: 'm', version: '1', modelPath, ...rest, ...more };
+      return { key: path, model: 'm', version: '1', content: { model, data: [] }, ...rest, ...more };
     },
     remove: () => rmSync(dir, { recursive: true }),
   };

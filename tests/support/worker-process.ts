@@ -1,6 +1,7 @@
 /** Worker and API as production has them: processes of their own, which a test may kill. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const apps = path.resolve(import.meta.dirname, '../../apps');
 
@@ -73,4 +74,21 @@ export async function readMetric(url: string, name: string, part = ''): Promise<
     if (value !== undefined && labels.includes(part)) sum += Number(value);
   }
   return sum;
+}
+
+/** Processes of a process: the engines of a worker. */
+function childrenOf(pid: number): number[] {
+  const listed = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
+  return [...listed.matchAll(/^\s*(\d+)\s+(\d+)\s*$/gm)]
+    .filter(([, , parent]) => Number(parent) === pid)
+    .map(([, child]) => Number(child));
+}
+
+/** Kills all engines of some workers, and resolves when they are gone. */
+export async function killEngines(workers: readonly WorkerProcess[]): Promise<void> {
+  for (const { pid } of workers) {
+    const engines = childrenOf(pid);
+    for (const engine of engines) process.kill(engine, 'SIGKILL');
+    while (childrenOf(pid).some((child) => engines.includes(child))) await delay(10);
+  }
 }

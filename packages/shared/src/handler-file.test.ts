@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { HandlerContext } from './handler.ts';
-import { digestHandler, handlerFiles, importHandler } from './handler-file.ts';
+import { digestHandler, HandlerChangedError, handlerFiles, importHandler } from './handler-file.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -105,6 +105,42 @@ describe('importing', () => {
     `;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
     expect(stdout).toMatch(/Cannot find package 'no-such-package' imported from .*m\/handler\.ts/);
+  });
+  test('runs the text that has the digest, and no other that has taken its place', async () => {
+    const path = write('m/handler.ts', "import { value } from './value.ts';\nexport default { value };\n");
+    const value = write('m/value.ts', "export const value = 'first';\n");
+    const digest = await digestHandler(path);
+    writeFileSync(value, "export const value = 'other';\n");
+    await expect(importHandler(path, digest)).rejects.toThrow(HandlerChangedError);
+    writeFileSync(value, "export const value = 'first';\n");
+    writeFileSync(path, `${readFileSync(path, 'utf8')}// other`);
+    await expect(importHandler(path, digest)).rejects.toThrow(/is not the file with which the version was registered/);
+  });
+  test('refuses files that the digest does not cover', async () => {
+    write('m/value.ts', "export const value = 'uncovered';\n");
+    for (const specifier of ['`./value.ts`', "['./val', 'ue.ts'].join('')", `'file://${join(dir, 'm/value.ts')}'`]) {
+      const path = write(
+        'm/handler.ts',
+        `const none = () => [];\nawait import(${specifier});\nexport default { input: {}, output: {}, canonicalize: none, encode: none, decode: none };\n`,
+      );
+      await expect(importHandler(path, await digestHandler(path))).rejects.toThrow('which its digest does not cover');
+    }
+  });
+  test('takes JSON, CommonJS and JavaScript beside the handler from the verified texts too', async () => {
+    write('m/table.json', '{"a": 1}');
+    write('m/old.cjs', 'module.exports = { b: 2 };');
+    write('m/plain.js', 'export const c = 3;');
+    const path = write(
+      'm/handler.ts',
+      `import table from './table.json' with { type: 'json' };
+       import old from './old.cjs';
+       import { c } from './plain.js';
+       const canonicalize = (): number[] => [table.a, old.b, c];
+       const none = () => [];
+       export default { input: {}, output: {}, canonicalize, encode: none, decode: none };`,
+    );
+    const handler = await importHandler(path, await digestHandler(path));
+    expect(handler.canonicalize(null as never, context)).toEqual([1, 2, 3]);
   });
   test('refuses what is no handler, and says what is missing', async () => {
     const path = write('m/handler.ts', 'export default { input: {}, output: {}, encode() {} };');

@@ -1,7 +1,7 @@
 /** A model's handler.ts as a file: its digest, over all that it imports beside itself, and the module it is. */
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { registerHooks } from 'node:module';
+import { type ImportAttributes, registerHooks } from 'node:module';
 import { dirname, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Handler } from './handler.ts';
@@ -15,12 +15,7 @@ const FILES_MAX = 200;
  * Packages that it imports are not in it. Throws where one of the files cannot be read.
  */
 export async function digestHandler(path: string): Promise<string> {
-  const base = dirname(resolve(path));
-  const parts = [...(await sourcesOf(path))].map(([file, source]) => {
-    if (source === null) throw new Error(`handler.ts imports ${relative(base, file)}, which cannot be read`);
-    return [relative(base, file), hash('sha256', source, 'hex')];
-  });
-  return hash('sha256', JSON.stringify(parts.sort(([x], [y]) => (x! < y! ? -1 : 1))), 'hex');
+  return digestSources(path, await sourcesOf(path));
 }
 
 /** Every file that belongs to a handler, itself first; also those that cannot be read. */
@@ -28,8 +23,20 @@ export async function handlerFiles(path: string): Promise<string[]> {
   return [...(await sourcesOf(path)).keys()];
 }
 
-async function sourcesOf(path: string): Promise<Map<string, string | null>> {
-  const sources = new Map<string, string | null>();
+/** Text of each file by its path; null where the file cannot be read. */
+type Sources = Map<string, string | null>;
+
+function digestSources(path: string, sources: Sources): string {
+  const base = dirname(resolve(path));
+  const parts = [...sources].map(([file, source]) => {
+    if (source === null) throw new Error(`handler.ts imports ${relative(base, file)}, which cannot be read`);
+    return [relative(base, file), hash('sha256', source, 'hex')];
+  });
+  return hash('sha256', JSON.stringify(parts.sort(([x], [y]) => (x! < y! ? -1 : 1))), 'hex');
+}
+
+async function sourcesOf(path: string): Promise<Sources> {
+  const sources: Sources = new Map();
   const left = [resolve(path)];
   for (let file = left.shift(); file !== undefined; file = left.shift()) {
     if (sources.has(file)) continue;
@@ -42,22 +49,31 @@ async function sourcesOf(path: string): Promise<Map<string, string | null>> {
   return sources;
 }
 
-let isHooked = false;
+/** The handler's files changed after its version was registered. */
+export class HandlerChangedError extends Error {
+  override name = 'HandlerChangedError';
+}
 
 /**
- * Two things that Node would not do for a handler: find Millrace's own packages from a models folder outside the
- * repository, and load the files it imports anew when its digest is new.
+ * Verified sources of the handlers of this process, by module URL (with the digest in its query). Node runs these texts:
+ * the files may be replaced at any time after their digest was computed, even before the import has read them.
  */
+const verified = new Map<string, string>();
+const DIGEST_QUERY = /\?handler=[0-9a-f]+$/;
+let isHooked = false;
+
+/** Has Node take a handler's files from `verified`, and find Millrace's own packages from any models folder. */
 function hookImports(): void {
   if (isHooked) return;
   isHooked = true;
   registerHooks({
     resolve(specifier, context, next) {
       const fromHere = () => next(specifier, { ...context, parentURL: import.meta.url });
+      if (verified.has(specifier)) return { url: specifier, shortCircuit: true };
       if (specifier.startsWith('@millrace/shared/')) return fromHere();
-      const digest = context.parentURL?.match(/\?handler=[0-9a-f]+$/)?.[0];
+      const digest = context.parentURL?.match(DIGEST_QUERY)?.[0];
       if (digest === undefined) return next(specifier, context);
-      if (specifier.startsWith('.')) return next(specifier + digest, context);
+      if (/^(\.|\/|file:)/.test(specifier)) return resolveVerified(specifier, context.parentURL!, digest, context);
       // A package beside the handler goes before ours; the bundled model's RDKit is only here.
       try {
         return next(specifier, context);
@@ -69,13 +85,52 @@ function hookImports(): void {
         }
       }
     },
+    load(url, context, next) {
+      const source = verified.get(url);
+      if (source === undefined) return next(url, context);
+      return { source, format: formatOf(url.replace(DIGEST_QUERY, ''), source), shortCircuit: true };
+    },
   });
 }
 
-/** The handler at a path, loaded once for each digest. Throws where the module is no handler. */
+function resolveVerified(
+  specifier: string,
+  parentURL: string,
+  digest: string,
+  { importAttributes }: { importAttributes: ImportAttributes },
+) {
+  const url = new URL(specifier, parentURL).href + digest;
+  if (verified.has(url)) return { url, importAttributes, shortCircuit: true };
+  throw new Error(
+    `handler.ts imports '${specifier}', which its digest does not cover: write a plain import of a relative path, such as import './file.ts'`,
+  );
+}
+
+/** As Node decides it, without package.json: a file with import or export statements is a module. */
+function formatOf(url: string, source: string): string {
+  if (url.endsWith('.json')) return 'json';
+  const isTyped = /\.[cm]?ts$/.test(url);
+  const isModule = /\.m[jt]s$/.test(url) || (!/\.c[jt]s$/.test(url) && /^\s*(import|export)\b/m.test(source));
+  return (isModule ? 'module' : 'commonjs') + (isTyped ? '-typescript' : '');
+}
+
+/**
+ * The handler at a path, loaded once for each digest: from the texts that have this digest, whatever becomes of the files.
+ * Throws HandlerChangedError where the files have another digest, and Error where the module is no handler.
+ */
 export async function importHandler(path: string, digest: string): Promise<Handler> {
   hookImports();
-  const module = (await import(`${pathToFileURL(path).href}?handler=${digest}`)) as { default?: Partial<Handler> };
+  const query = `?handler=${digest}`;
+  const url = pathToFileURL(path).href + query;
+  if (!verified.has(url)) {
+    const sources = await sourcesOf(path);
+    if (digestSources(path, sources) !== digest)
+      throw new HandlerChangedError(
+        `handler.ts, or a file that it imports, is not the file with which the version was registered: restore it, or add a new version`,
+      );
+    for (const [file, source] of sources) verified.set(pathToFileURL(file).href + query, source!);
+  }
+  const module = (await import(url)) as { default?: Partial<Handler> };
   const handler = module.default;
   for (const part of ['input', 'output', 'canonicalize', 'encode', 'decode'] as const)
     if (handler?.[part] === undefined)

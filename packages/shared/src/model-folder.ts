@@ -25,9 +25,30 @@ export interface VersionFiles {
   entityPaths: Readonly<Record<string, string>>;
 }
 
+/** A file as its version's digest has it. Whoever uses the file compares the bytes: the path may lead to others by then. */
+export interface VersionFile {
+  /** Absolute. */
+  path: string;
+  bytes: number;
+  /** SHA-256 (hex). */
+  digest: string;
+}
+
+/** What onnxruntime loads of a version. */
+export interface ModelContent {
+  model: VersionFile;
+  /** External data; `location` is its path as model.onnx gives it. */
+  data: readonly (VersionFile & { location: string })[];
+}
+
+/** Bytes of all files that onnxruntime loads of a version. */
+export const contentBytes = ({ model, data }: ModelContent): number =>
+  data.reduce((sum, { bytes }) => sum + bytes, model.bytes);
+
 /** A version that can be registered. */
 export interface FoundVersion extends VersionFiles {
   digest: string;
+  content: ModelContent;
   handlerDigest: string | null;
   /** Entity name → SHA-256 of its csv, of those that model.json names. */
   entityDigests: Readonly<Record<string, string>>;
@@ -94,7 +115,7 @@ async function filesOf(folder: string, model: string, version: string, modelPath
 }
 
 /**
- * Size, time and inode of every file that belongs to a version, and when the newest was written (Unix ms). A version is
+ * Size, times and inode of every file that belongs to a version, and when the newest was written (Unix ms). A version is
  * read when two looks at it, some time apart, agree: until then it may be half written.
  */
 export async function fingerprint(files: VersionFiles): Promise<{ text: string; newestMs: number }> {
@@ -107,7 +128,7 @@ export async function fingerprint(files: VersionFiles): Promise<{ text: string; 
   for (const path of [...new Set(paths)].sort()) {
     const info = await stat(path).catch(() => undefined);
     if (info === undefined) continue;
-    text += `${path}:${info.size}:${info.mtimeMs}:${info.ino}\n`;
+    text += `${path}:${info.size}:${info.mtimeMs}:${info.ctimeMs}:${info.ino}\n`;
     newestMs = Math.max(newestMs, info.mtimeMs, info.ctimeMs);
   }
   return { text, newestMs };
@@ -123,15 +144,19 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   const onnx = await readOnnx(files.modelPath);
   // The name too: a prediction says which model and version made it, also when it comes from the cache.
   const name = `${files.model}/${files.version}`;
+  const model = await hashFile(files.modelPath);
+  const data: (VersionFile & { location: string })[] = [];
   const parts: [string, string][] = [
     ['name', name],
-    ['model', await hashFile(files.modelPath)],
+    ['model', model.digest],
   ];
   for (const location of onnx.externalData) {
     const path = externalPath(folder, location);
     if (!(await isFile(path)))
       throw new ModelFileError([`The model reads its data from "${location}", and that file is not in its folder.`]);
-    parts.push([`data:${location}`, await hashFile(path)]);
+    const file = await hashFile(path);
+    data.push({ ...file, location });
+    parts.push([`data:${location}`, file.digest]);
   }
   const handlerDigest = files.handlerPath === null ? null : await digestHandler(files.handlerPath);
   if (handlerDigest !== null) parts.push(['handler', handlerDigest]);
@@ -140,12 +165,12 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
     const path = files.entityPaths[entity];
     if (path === undefined)
       throw new ModelFileError([`model.json names the entity "${entity}", and there is no entities/${entity}.csv.`]);
-    entityDigests[entity] = await hashFile(path);
+    entityDigests[entity] = (await hashFile(path)).digest;
     parts.push([`entity:${entity}`, entityDigests[entity]]);
   }
   // Of the settings only labels stand in an answer; the others may change without a new version.
   if (file.labels !== undefined) parts.push(['labels', canonicalJson(file.labels)]);
-  return { ...files, file, digest: digestOf(parts), handlerDigest, entityDigests };
+  return { ...files, file, digest: digestOf(parts), content: { model, data }, handlerDigest, entityDigests };
 }
 
 /** SHA-256 (hex) over named parts, in order of name, each after its length. */
@@ -198,10 +223,14 @@ export function externalPath(folder: string, location: string): string {
   return path;
 }
 
-async function hashFile(path: string): Promise<string> {
+async function hashFile(path: string): Promise<VersionFile> {
   const digest = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1_048_576 })) digest.update(chunk as Buffer);
-  return digest.digest('hex');
+  let bytes = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1_048_576 })) {
+    digest.update(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+  }
+  return { path, bytes, digest: digest.digest('hex') };
 }
 
 async function foldersIn(dir: string): Promise<string[]> {

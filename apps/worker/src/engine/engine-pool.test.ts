@@ -178,7 +178,7 @@ test.skipIf(process.platform !== 'linux')(
     const source = `
     import { Engine } from '${new URL('./engine.ts', import.meta.url).href}';
     const engine = await Engine.start({ threads: 1, memoryLimitBytes: 2e9 });
-    const { session } = await engine.load(${JSON.stringify({ modelPath: version.modelPath, handler: null, entities: {}, labels: {} })}, 9999);
+    const { session } = await engine.load(${JSON.stringify({ content: version.content, handler: null, entities: {}, labels: {} })}, 9999);
     engine.run(session, [${JSON.stringify(longRow(1e15))}], 60_000).catch(() => {});
     process.stdout.write(String(engine.pid));
   `;

@@ -137,9 +137,9 @@ export class EngineSeat {
     const budget = this.#options.recycleBytes - BASE_BYTES;
     for (const key of toUnload([...sessions], budget, occupant.restBytes - BASE_BYTES))
       void this.#unload(occupant, key);
-    const { modelPath, handler, entities, labels } = version;
+    const { content, handler, entities, labels } = version;
     const before = occupant.restBytes;
-    const loading = engine.load({ modelPath, handler, entities, labels }, this.#options.loadTimeoutMs);
+    const loading = engine.load({ content, handler, entities, labels }, this.#options.loadTimeoutMs);
     const number = loading.then(
       (answer) => answer.session,
       (error: unknown) => {

@@ -1,6 +1,5 @@
 /** One loaded version inside an engine: rows in, outputs out. */
 
-import { resolve as resolvePath } from 'node:path';
 import { buildEntities } from '@millrace/shared/entities';
 import type { Handler, HandlerContext, Json } from '@millrace/shared/handler';
 import { importHandler } from '@millrace/shared/handler-file';
@@ -14,8 +13,9 @@ import {
   tensorsToJson,
 } from '@millrace/shared/tensor-rows';
 import type { InferenceSession } from 'onnxruntime-node';
+import { loadModel } from './child/load-model.ts';
 import type { LoadRequest, RawSpec } from './loaded-version.ts';
-import { openSession, runSession } from './ort-tensor.ts';
+import { runSession } from './ort-tensor.ts';
 
 export class EngineSession {
   readonly #session: InferenceSession;
@@ -32,8 +32,7 @@ export class EngineSession {
 
   static async load(request: LoadRequest): Promise<EngineSession> {
     const handler = request.handler === null ? null : await importHandler(request.handler.path, request.handler.digest);
-    // By path, absolute: external data is looked for beside the file, and never in the working directory.
-    const session = await openSession(resolvePath(request.modelPath), request.threads);
+    const { session } = await loadModel(request.content, request.threads, () => undefined);
     return new EngineSession(session, handler, request);
   }
 

@@ -4,9 +4,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { getCompileCacheDir } from 'node:module';
+import { tmpdir } from 'node:os';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
+import { contentBytes } from '@millrace/shared/model-folder';
 import { EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
 import {
   bytesFrame,
@@ -49,6 +51,8 @@ export interface RunOutcome {
 interface Pending {
   id: number;
   timeoutMs: number;
+  /** Bytes that it may take beyond the limit. */
+  allowanceBytes: number;
   resolve(frame: Frame): void;
   reject(error: EngineError): void;
 }
@@ -96,7 +100,12 @@ export class Engine {
     this.#child = spawn(process.execPath, ['--no-warnings', PROGRAM], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       // Nothing that an engine runs needs the worker's settings, and some of them are secrets.
-      env: compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled },
+      env: {
+        TMPDIR: tmpdir(),
+        // glibc raises this threshold by itself, and then keeps the memory of model files that were read and freed.
+        MALLOC_MMAP_THRESHOLD_: String(4 * 1_048_576),
+        ...(compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }),
+      },
     });
     this.#socket = this.#child.stdio[3] as Duplex;
     this.#socket.on('data', (chunk: Buffer) => {
@@ -137,7 +146,8 @@ export class Engine {
     const session = this.#nextSession++;
     const body: LoadRequest = { ...request, session, threads: this.#options.threads };
     const id = this.#nextId++;
-    const frame = await this.#ask(bytesFrame(LOAD, id, serialize(body)), id, timeoutMs);
+    // The engine holds the verified files in memory until onnxruntime has loaded them; that is no fault of the model.
+    const frame = await this.#ask(bytesFrame(LOAD, id, serialize(body)), id, timeoutMs, contentBytes(request.content));
     return { session, ...(JSON.parse(frame.body.toString()) as LoadAnswer) };
   }
 
@@ -177,10 +187,10 @@ export class Engine {
     this.#child.kill('SIGKILL');
   }
 
-  #ask(request: Buffer | undefined, id: number, timeoutMs: number): Promise<Frame> {
+  #ask(request: Buffer | undefined, id: number, timeoutMs: number, allowanceBytes = 0): Promise<Frame> {
     return new Promise((resolve, reject) => {
       if (!this.#alive) return reject(new EngineError('lost', 'the engine has ended'));
-      this.#pending.push({ id, timeoutMs, resolve, reject });
+      this.#pending.push({ id, timeoutMs, allowanceBytes, resolve, reject });
       if (this.#pending.length === 1) this.#startClock();
       if (request !== undefined) this.#socket.write(request);
     });
@@ -223,9 +233,10 @@ export class Engine {
   }
 
   async #checkMemory(): Promise<void> {
-    if (this.#pending.length === 0 || this.#child.pid === undefined) return;
+    const [head] = this.#pending;
+    if (head === undefined || this.#child.pid === undefined) return;
     const bytes = await residentBytes(this.#child.pid);
-    if (bytes === undefined || bytes <= this.#options.memoryLimitBytes) return;
+    if (bytes === undefined || bytes <= this.#options.memoryLimitBytes + head.allowanceBytes) return;
     const limitMiB = Math.round(this.#options.memoryLimitBytes / 1_048_576);
     this.kill(`it took more than ${limitMiB} MiB of memory`, 'died');
   }

@@ -1,5 +1,6 @@
 /** What an engine needs of a model version, and what comes of a run. */
 import type { Entity } from '@millrace/shared/handler';
+import type { ModelContent } from '@millrace/shared/model-folder';
 import type { TensorSpec } from '@millrace/shared/tensor';
 
 /** A model version as engines load it. `key` is its identity in an engine: equal keys, equal answers. */
@@ -7,7 +8,7 @@ export interface LoadedVersion {
   key: string;
   model: string;
   version: string;
-  modelPath: string;
+  content: ModelContent;
   /** null for a model of raw tensors. */
   handler: { path: string; digest: string } | null;
   /** Rows of the entity sets that the handler reads, by entity. */
@@ -28,7 +29,7 @@ export type RowResult =
 /** Body of LOAD (v8 structured clone, so that vectors go as bytes). */
 export interface LoadRequest {
   session: number;
-  modelPath: string;
+  content: ModelContent;
   handler: { path: string; digest: string } | null;
   entities: Readonly<Record<string, readonly Entity[]>>;
   labels: Readonly<Record<string, readonly string[]>>;

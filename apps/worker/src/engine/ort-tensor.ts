@@ -38,14 +38,37 @@ export async function runSession(session: ort.InferenceSession, tensors: TensorM
   return outputs;
 }
 
-/** A session of a model file: shares of the cores, no spinning, one thread per operator at a time. */
-export function openSession(modelPath: string, threads: number): Promise<ort.InferenceSession> {
-  return ort.InferenceSession.create(modelPath, {
+/** Extra session options of onnxruntime beside those that every session has. */
+type MoreOptions = Pick<ort.InferenceSession.SessionOptions, 'extra'> & {
+  /** Contents of external data by location. onnxruntime copies them. */
+  externalData?: readonly { path: string; data: Uint8Array }[];
+};
+
+/**
+ * A session of a model: shares of the cores, no spinning, one thread per operator at a time. `model` is a path, or the
+ * bytes of a model file.
+ */
+export function openSession(
+  model: string | Uint8Array,
+  threads: number,
+  more: MoreOptions = {},
+): Promise<ort.InferenceSession> {
+  const options: ort.InferenceSession.SessionOptions & MoreOptions = {
+    ...more,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
-    // Spinning threads would take the cores that the worker and the other engines need.
-    extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-  });
+    extra: {
+      session: {
+        // Spinning threads would take the cores that the worker and the other engines need.
+        intra_op: { allow_spinning: '0' },
+        inter_op: { allow_spinning: '0' },
+        ...(more.extra?.session as object | undefined),
+      },
+    },
+  };
+  return typeof model === 'string'
+    ? ort.InferenceSession.create(model, options)
+    : ort.InferenceSession.create(model, options);
 }

@@ -29,7 +29,7 @@ export async function loadedVersion(found: FoundVersion, version: ModelVersion):
     key: digest,
     model,
     version: version.version,
-    modelPath: found.modelPath,
+    content: found.content,
     handler: handlerOf(found),
     entities: await readEntities(found),
     labels: config.labels,

@@ -2,12 +2,13 @@
  * The first load of a model file, in an engine of its own with limits on memory and time: what ends that engine, or is
  * refused there, ends there, with a reason for its owner.
  */
+import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EntityCsvError, parseEntityCsv } from '@millrace/shared/entity-csv';
 import type { Entity } from '@millrace/shared/handler';
 import { resolveModelConfig } from '@millrace/shared/model-config';
-import type { FoundVersion } from '@millrace/shared/model-folder';
+import { contentBytes, type FoundVersion } from '@millrace/shared/model-folder';
 import { readOnnxFile } from '@millrace/shared/onnx-file';
 import type { ModelConfig } from '@millrace/shared/registry-types';
 import type { Logger } from 'pino';
@@ -64,10 +65,10 @@ export function createVerifier(options: VerifyOptions): Verifier {
       const onnx = await readOnnxFile(found.modelPath);
       refuseByFile(onnx);
       const entities = await readEntities(found);
-      const request = { modelPath: found.modelPath, handler: handlerOf(found), entities, labels: {} };
+      const request = { content: found.content, handler: handlerOf(found), entities, labels: {} };
       const load = async () => {
         const loaded = await (await limited()).load(request, timeoutMs);
-        if (loaded.peakBytes > memoryBytes) {
+        if (loaded.peakBytes > memoryBytes + contentBytes(found.content)) {
           engine?.kill('it took too much memory', 'died');
           throw new EngineError('died', `it took more than ${Math.round(memoryBytes / 1_048_576)} MiB of memory`);
         }
@@ -84,7 +85,9 @@ export function createVerifier(options: VerifyOptions): Verifier {
       const schemas = (await engine!.probe(session, { ask: 'schemas' }, timeoutMs)) as Schemas;
       await runExamples(found, signature, session, config);
       await engine!.unload(session);
-      if (loaded.residentBytes > FRESH_ABOVE * memoryBytes) engine!.kill('it has grown');
+      // The peak is of the engine's whole life: it must not count against the next version.
+      if (loaded.residentBytes > FRESH_ABOVE * memoryBytes || loaded.peakBytes > memoryBytes)
+        engine!.kill('it has grown');
       const { input: inputSchema, output: outputSchema } = schemas;
       return { ok: true, verified: { signature, config, inputSchema, outputSchema, rowTrial: trial.reason } };
     } catch (error) {
@@ -141,11 +144,21 @@ export function createVerifier(options: VerifyOptions): Verifier {
   };
 }
 
-/** The rows of every entity that the version reads, from its own CSV files. Throws EntityCsvError. */
+/**
+ * The rows of every entity that the version reads, from its own CSV files. Throws EntityCsvError, also where a file is not
+ * the one that the version's digest was computed with.
+ */
 export async function readEntities(found: FoundVersion): Promise<Record<string, Entity[]>> {
   const sets: Record<string, Entity[]> = {};
-  for (const entity of found.file.entities ?? [])
-    sets[entity] = parseEntityCsv(await readFile(found.entityPaths[entity]!, 'utf8'), `entities/${entity}.csv`);
+  for (const entity of found.file.entities ?? []) {
+    const name = `entities/${entity}.csv`;
+    const bytes = await readFile(found.entityPaths[entity]!);
+    if (hash('sha256', bytes, 'hex') !== found.entityDigests[entity])
+      throw new EntityCsvError(
+        `${name} is not the file with which the version was registered: restore it, or add a new version.`,
+      );
+    sets[entity] = parseEntityCsv(bytes.toString(), name);
+  }
   return sets;
 }
 

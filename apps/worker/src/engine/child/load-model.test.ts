@@ -1,0 +1,180 @@
+import { hash } from 'node:crypto';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { ModelContent } from '@millrace/shared/model-folder';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { engineOptions, floatRow, outputOf, versionFiles } from '../../../../../tests/support/engine-versions.ts';
+import { floats, type GraphSource, onnxModel } from '../../../../../tests/support/onnx-builder.ts';
+import { createEnginePool, type EnginePool } from '../engine-pool.ts';
+import type { LoadedVersion } from '../loaded-version.ts';
+
+let dir: string;
+let pool: EnginePool;
+let versions: ReturnType<typeof versionFiles>;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'millrace-replaced-'));
+  pool = createEnginePool(engineOptions());
+  versions = versionFiles();
+});
+afterEach(async () => {
+  await pool.close(0);
+  versions.remove();
+  rmSync(dir, { recursive: true });
+});
+
+/** y = x + w for x of float32[n, 2]; w is in the file `location`. */
+const adds = (location: string): Buffer =>
+  onnxModel({
+    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
+  });
+
+/** The same of a constant in the file itself: files of one size with other answers. */
+const constant = (value: number): Buffer =>
+  onnxModel({
+    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: floats(value, value) }],
+  });
+
+/** The weights belong to the branch of an If, where onnxruntime takes none from memory. */
+function nested(location: string): Buffer {
+  const branch = (op: string): GraphSource => ({
+    nodes: [{ op, inputs: ['x', 'w'], outputs: ['z'] }],
+    inputs: [],
+    outputs: [{ name: 'z', dtype: 'float32', shape: ['n', 2] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
+  });
+  return onnxModel({
+    nodes: [
+      {
+        op: 'If',
+        inputs: ['yes'],
+        outputs: ['y'],
+        attributes: { then_branch: branch('Add'), else_branch: branch('Sub') },
+      },
+    ],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
+    initializers: [{ name: 'yes', dtype: 'bool', dims: [], data: Uint8Array.of(1) }],
+  });
+}
+
+function put(path: string, bytes: Uint8Array) {
+  const full = join(dir, path);
+  mkdirSync(dirname(full), { recursive: true });
+  writeFileSync(full, bytes);
+  return { path: full, bytes: bytes.length, digest: hash('sha256', bytes, 'hex') };
+}
+
+const versionOf = (content: ModelContent): LoadedVersion => ({
+  ...versions.versionOf(Buffer.of()),
+  key: content.model.digest,
+  content,
+});
+
+async function ask(version: LoadedVersion): Promise<unknown> {
+  const [result] = await pool.run(version, [floatRow([1, 2], 1, 2)]);
+  return result?.ok ? outputOf(result).y?.data : result?.detail;
+}
+
+/** As after a crash: the next run is in a fresh engine. */
+async function freshEngine(): Promise<void> {
+  await pool.close(0);
+  pool = createEnginePool(engineOptions());
+}
+
+describe('a model file that was replaced', () => {
+  const FIRST = constant(1);
+  const OTHER = constant(2);
+  const ways: [string, (path: string) => void][] = [
+    ['written in place', (path) => writeFileSync(path, OTHER)],
+    [
+      'renamed over',
+      (path) => {
+        writeFileSync(`${path}.new`, OTHER);
+        renameSync(`${path}.new`, path);
+      },
+    ],
+    [
+      'by a symbolic link',
+      (path) => {
+        writeFileSync(`${path}.other`, OTHER);
+        rmSync(path);
+        symlinkSync(`${path}.other`, path);
+      },
+    ],
+    ['cut to nothing', (path) => truncateSync(path, 0)],
+    ['removed', (path) => rmSync(path)],
+    [
+      'by a folder',
+      (path) => {
+        rmSync(path);
+        mkdirSync(path);
+      },
+    ],
+  ];
+  test.each(ways)('%s: never gives its answers, and the first file gives them again', async (_, replace) => {
+    expect(FIRST.length).toBe(OTHER.length);
+    const version = versionOf({ model: put('model.onnx', FIRST), data: [] });
+    copyFileSync(join(dir, 'model.onnx'), join(dir, 'kept'));
+    expect(await ask(version)).toEqual([2, 3]);
+    replace(join(dir, 'model.onnx'));
+    expect(await ask(version)).toEqual([2, 3]);
+    await freshEngine();
+    expect(await ask(version)).toMatch(
+      /^the model could not be loaded: model\.onnx is not the file with which the version was registered/,
+    );
+    rmSync(join(dir, 'model.onnx'), { recursive: true, force: true });
+    renameSync(join(dir, 'kept'), join(dir, 'model.onnx'));
+    expect(await ask(version)).toEqual([2, 3]);
+  });
+});
+
+describe('external data', () => {
+  const contentOf = (model: Buffer, location: string): ModelContent => ({
+    model: put('model.onnx', model),
+    data: [{ ...put(location, floats(10, 20)), location }],
+  });
+  const layouts: [string, Buffer, string][] = [
+    ['of the graph', adds('w.bin'), 'w.bin'],
+    ['in a folder', adds('sub/w.bin'), 'sub/w.bin'],
+    ['with a dot before its path', adds('./w.bin'), './w.bin'],
+    ['of a branch', nested('w.bin'), 'w.bin'],
+  ];
+  test.each(layouts)('%s is loaded from verified bytes, and from no others', async (_, model, location) => {
+    const copies = () => readdirSync(tmpdir()).filter((name) => name.startsWith('millrace-model-'));
+    const before = copies();
+    const version = versionOf(contentOf(model, location));
+    expect(await ask(version)).toEqual([11, 22]);
+    expect(copies().filter((name) => !before.includes(name))).toEqual([]);
+    writeFileSync(join(dir, location), floats(30, 40));
+    expect(await ask(version)).toEqual([11, 22]);
+    await freshEngine();
+    expect(await ask(version)).toContain('w.bin is not the file with which the version was registered');
+    writeFileSync(join(dir, location), floats(10, 20));
+    expect(await ask(version)).toEqual([11, 22]);
+  });
+
+  test('that the digest does not cover is not read', async () => {
+    put('w.bin', floats(10, 20));
+    for (const location of ['w.bin', join(dir, 'w.bin'), '../w.bin'])
+      expect(await ask(versionOf({ model: put('model.onnx', adds(location)), data: [] }))).toMatch(
+        /could not be loaded/,
+      );
+  });
+});

@@ -1,0 +1,76 @@
+/**
+ * Loads a model from bytes whose digest was verified in this process (docs/decisions/0010). onnxruntime gets bytes and no
+ * path: a path can lead to another file between the verification and the load.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import type { ModelContent } from '@millrace/shared/model-folder';
+import type { InferenceSession } from 'onnxruntime-node';
+import { openSession } from '../ort-tensor.ts';
+import { free, readVerified } from './verified-file.ts';
+
+/** Data that the digest does not cover would be looked for here, and not in the working directory. */
+const NO_FOLDER = '/dev/null/no-unverified-data';
+
+interface Verified {
+  model: Buffer;
+  data: { path: string; data: Buffer }[];
+}
+
+/** `look` gets the model's bytes before the memory is returned. Throws ChangedFileError, or what onnxruntime throws. */
+export async function loadModel<T>(
+  content: ModelContent,
+  threads: number,
+  look: (model: Buffer) => T,
+): Promise<{ session: InferenceSession; seen: T }> {
+  const verified: Verified = { model: readVerified(content.model), data: [] };
+  try {
+    for (const file of content.data) verified.data.push({ path: file.location, data: readVerified(file) });
+    return { seen: look(verified.model), session: await open(verified, threads) };
+  } finally {
+    free(verified.model);
+    for (const { data } of verified.data) free(data);
+  }
+}
+
+async function open(verified: Verified, threads: number): Promise<InferenceSession> {
+  const { model, data } = verified;
+  const extra = { session: { model_external_initializers_file_folder_path: NO_FOLDER } };
+  if (data.length === 0) return openSession(model, threads, { extra });
+  try {
+    return await openSession(model, threads, { extra, externalData: data });
+  } catch {
+    // onnxruntime takes data from memory for the initializers of the main graph, spelled without `./`: not for others.
+    return openFromFolder(verified, threads);
+  }
+}
+
+/** A private copy of the verified bytes, which is removed as soon as the session is open: a mapped file outlives its name. */
+async function openFromFolder({ model, data }: Verified, threads: number): Promise<InferenceSession> {
+  const folder = makeFolder();
+  const put = (location: string, bytes: Buffer): string => {
+    const path = resolve(folder, location);
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(path, bytes, { mode: 0o400, flag: 'wx' });
+    return path;
+  };
+  try {
+    for (const { path, data: bytes } of data) put(path, bytes);
+    return await openSession(put('model.onnx', model), threads);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function makeFolder(): string {
+  try {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-model-'));
+    chmodSync(folder, 0o700);
+    return folder;
+  } catch (error) {
+    throw new Error(
+      `the model keeps data of its inner graphs in files, and ${tmpdir()} takes no copy of them (${(error as NodeJS.ErrnoException).code}): set TMPDIR to a folder that can be written`,
+    );
+  }
+}

@@ -1,0 +1,58 @@
+/** The bytes of a version's file, read once and compared with the digest. What is returned is what was hashed. */
+import { createHash } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { VersionFile } from '@millrace/shared/model-folder';
+
+/** A file of a version is not the file with which the version was registered. */
+export class ChangedFileError extends Error {
+  override name = 'ChangedFileError';
+}
+
+const CHUNK_BYTES = 8 * 1_048_576;
+
+/**
+ * Reads a file into memory of its own and verifies size and SHA-256. Throws ChangedFileError. Reads no more than the
+ * expected size, whatever stands at the path by now.
+ */
+export function readVerified({ path, bytes, digest }: VersionFile): Buffer {
+  const name = basename(path);
+  const changed = (how: string) =>
+    new ChangedFileError(
+      `${name} is not the file with which the version was registered (${how}): restore the file, or add the new one as a new version`,
+    );
+  const file = open(path, changed);
+  try {
+    const info = fstatSync(file);
+    if (!info.isFile()) throw changed('it is no regular file');
+    if (info.size !== bytes) throw changed(`it has ${info.size} bytes instead of ${bytes}`);
+    // Not from Node's pool: `free` returns the whole memory.
+    const content = Buffer.allocUnsafeSlow(bytes);
+    const sum = createHash('sha256');
+    for (let at = 0; at < bytes; ) {
+      const read = readSync(file, content, at, Math.min(CHUNK_BYTES, bytes - at), at);
+      if (read === 0) throw changed(`it ended after ${at} of ${bytes} bytes`);
+      sum.update(content.subarray(at, at + read));
+      at += read;
+    }
+    const found = sum.digest('hex');
+    if (found !== digest) throw changed(`its SHA-256 is ${found.slice(0, 12)} instead of ${digest.slice(0, 12)}`);
+    return content;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function open(path: string, changed: (how: string) => Error): number {
+  try {
+    // A named pipe that took the file's place must not hold the engine.
+    return openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  } catch (error) {
+    throw changed(`it cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}
+
+/** Returns the memory of a buffer of `readVerified` at once: the garbage collector may leave a gigabyte for minutes. */
+export function free(content: Buffer): void {
+  (content.buffer as ArrayBuffer).transfer(0);
+}

@@ -1,0 +1,104 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, expect, test } from 'vitest';
+import { startApi } from '../../apps/api/src/server.ts';
+import { useMillrace } from '../support/millrace.ts';
+import { floats, onnxModel } from '../support/onnx-builder.ts';
+import { killEngines } from '../support/worker-process.ts';
+
+let dir: string;
+
+/** y = x + value for x of float32[n]. */
+const plus = (value: number): Buffer =>
+  onnxModel({
+    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n'] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n'] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [1], data: floats(value) }],
+  });
+
+/** Answers `{ value: x * factor + 1 }` to `{ x }`, through a file that the handler imports. */
+const HANDLER = `
+  import { defineHandler, Type } from '@millrace/shared/handler';
+  import { factor } from './factor.ts';
+  export default defineHandler({
+    input: Type.Object({ x: Type.Number() }),
+    output: Type.Object({ value: Type.Number() }),
+    canonicalize: ({ x }) => x,
+    encode: (rows) => ({ x: { dtype: 'float32', dims: [rows.length], data: Float32Array.from(rows, (x) => x * factor) } }),
+    decode: (tensors, rows) => rows.map((_, at) => ({ value: (tensors.y!.data as Float32Array)[at]! })),
+  });
+`;
+
+async function write(files: Record<string, string | Buffer>): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(dir, path)), { recursive: true });
+    await writeFile(join(dir, path), content);
+  }
+}
+
+const millrace = useMillrace(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'millrace-models-'));
+  await write({
+    'plain/1/model.onnx': plus(1),
+    'handled/1/model.onnx': plus(1),
+    'handled/handler.ts': HANDLER,
+    'handled/factor.ts': 'export const factor = 10;',
+  });
+  return { modelsDir: dir, models: ['plain', 'handled'] };
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+const WAIT = { prefer: 'wait=30' };
+const plain = (x: number) => millrace.predict('plain', { input: { x: [x] } }, WAIT);
+const handled = (x: number) => millrace.predict('handled', { input: { x } }, WAIT);
+
+test('no answer of another model.onnx, nor of another file of a handler, is given or kept', async () => {
+  expect((await plain(1)).body.output.y.data).toEqual([2]);
+  expect((await handled(1)).body.output).toEqual({ value: 11 });
+
+  writeFileSync(join(dir, 'plain/1/model.onnx'), plus(100));
+  writeFileSync(join(dir, 'handled/factor.ts'), 'export const factor = 77;');
+  await killEngines(millrace.workers);
+
+  const failed = [await plain(2), await plain(3)];
+  for (const { body } of failed) {
+    expect(body.status).toBe('failed');
+    expect(body.error.detail).toContain('model.onnx is not the file with which the version was registered');
+  }
+  const refused = await handled(2);
+  expect(refused.body.status).toBe('failed');
+  expect(refused.body.error.detail).toContain('is not the file with which the version was registered');
+  // What was answered before stays right.
+  expect((await plain(1)).body.output.y.data).toEqual([2]);
+
+  writeFileSync(join(dir, 'plain/1/model.onnx'), plus(1));
+  writeFileSync(join(dir, 'handled/factor.ts'), 'export const factor = 10;');
+  expect((await plain(2)).body.output.y.data).toEqual([3]);
+  expect((await plain(3)).body.output.y.data).toEqual([4]);
+  expect((await handled(2)).body.output).toEqual({ value: 21 });
+});
+
+test('the API runs no other handler than the registered one', async () => {
+  const path = join(dir, 'handled/handler.ts');
+  const registered = readFileSync(path);
+  renameSync(path, join(dir, 'handled/kept.ts'));
+  writeFileSync(path, String(registered).replace('=> x,', '=> 1_000 * x,'));
+  const api = await startApi({ ...millrace.config, port: 0 }, pino({ level: 'silent' }));
+  try {
+    const response = await fetch(`${api.url}/v1/models/handled/predictions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ input: { x: 1 } }),
+    });
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ code: 'model_unavailable' });
+  } finally {
+    await api.close(5_000);
+    rmSync(path);
+    renameSync(join(dir, 'handled/kept.ts'), path);
+  }
+});
