@@ -92,8 +92,8 @@ describe('a delivery', () => {
     const row = terminalRow({ status: 'failed', options: webhook() });
     for (let i = 0; i < 3; i++) await recordTerminal(pool, [row]);
     expect(await deliveryRows()).toHaveLength(1);
-    await markRetried(pool, 'default', row.id, { expiresAt: null });
-    await recordTerminal(pool, [row, { ...row, status: 'succeeded', attempts: 2 }]);
+    await markRetried(pool, { tenant: 'default', id: row.id, opening: 0, nowMs: Date.now() });
+    await recordTerminal(pool, [row, { ...row, status: 'succeeded', attempts: 2, opening: 1 }]);
     expect((await events()).map(({ type }) => type)).toEqual(['prediction.failed', 'prediction.succeeded']);
     expect(await deliveryRows()).toHaveLength(2);
   });

@@ -28,6 +28,8 @@ beforeEach(async () => {
 });
 
 const find = (id: string) => findPrediction(pool, 'default', id);
+const NOW = Date.now();
+const retry = (id: string, opening = 0, tenant = 'default') => markRetried(pool, { tenant, id, opening, nowMs: NOW });
 
 describe('what an Idempotency-Key stands for', () => {
   const key = (digit: string) => digit.repeat(32);
@@ -77,9 +79,11 @@ describe('a promise', () => {
       startedAt: null,
       completedAt: null,
       attempts: 0,
+      opening: 0,
       inferenceMs: null,
       batchSize: null,
       promised: true,
+      supersededAt: null,
     };
     expect(await find(row.id)).toEqual(expected);
     expect(await findPrediction(pool, 'other', row.id)).toBeUndefined();
@@ -101,7 +105,7 @@ describe('a terminal state', () => {
   test('of what was not promised is kept whole', async () => {
     const row = terminalRow({ status: 'failed', result: '{"code":"inference_failed"}', metadata: '1' });
     expect(await recordTerminal(pool, [row])).toEqual({ applied: 1, refused: [], deliveries: [], unstorable: [] });
-    expect(await find(row.id)).toEqual({ ...row, promised: false });
+    expect(await find(row.id)).toEqual({ ...row, promised: false, supersededAt: null });
   });
 
   test('ends a promise, and leaves the request as it was', async () => {
@@ -116,6 +120,7 @@ describe('a terminal state', () => {
       expiresAt: promise.expiresAt,
       task: null,
       promised: true,
+      supersededAt: null,
     });
   });
 
@@ -131,11 +136,13 @@ describe('a terminal state', () => {
     expect(await find(first.id)).toMatchObject({ status: 'canceled', completedAt: first.completedAt });
   });
 
-  test('of a higher attempt follows a retry, but never a success', async () => {
+  test('of a later opening follows, but never a success, and no higher attempt of the same opening does', async () => {
     const failed = terminalRow({ status: 'failed', attempts: 1 });
     await recordTerminal(pool, [failed]);
-    expect(await recordTerminal(pool, [{ ...failed, status: 'succeeded', attempts: 2 }])).toMatchObject({ applied: 1 });
-    expect(await recordTerminal(pool, [{ ...failed, status: 'failed', attempts: 3 }])).toMatchObject({ applied: 0 });
+    const second = { ...failed, status: 'succeeded', attempts: 2 } as const;
+    expect(await recordTerminal(pool, [second])).toMatchObject({ applied: 0 });
+    expect(await recordTerminal(pool, [{ ...second, opening: 1 }])).toMatchObject({ applied: 1 });
+    expect(await recordTerminal(pool, [{ ...failed, opening: 2, attempts: 3 }])).toMatchObject({ applied: 0 });
     expect(await find(failed.id)).toMatchObject({ status: 'succeeded', attempts: 2 });
   });
 
@@ -183,30 +190,85 @@ describe('a terminal state', () => {
 });
 
 describe('a retry', () => {
-  test('opens what failed, and keeps its attempts', async () => {
+  test('opens what failed under the next number, and keeps its attempts', async () => {
     const failed = terminalRow({ status: 'failed', result: '{"code":"worker_lost"}', attempts: 4 });
     await recordTerminal(pool, [failed]);
-    const row = await markRetried(pool, 'default', failed.id, { expiresAt: 99 });
-    expect(row).toMatchObject({ status: 'queued', result: '', attempts: 4, completedAt: null, expiresAt: 99 });
-    expect(row).toMatchObject({ task: failed.task, promised: true });
-    expect(await markRetried(pool, 'default', failed.id, { expiresAt: null })).toBeUndefined();
+    const row = await retry(failed.id);
+    expect(row).toMatchObject({ status: 'queued', result: '', attempts: 4, opening: 1, completedAt: null });
+    expect(row).toMatchObject({ task: failed.task, promised: true, supersededAt: failed.completedAt });
+    expect(await retry(failed.id)).toBeUndefined();
+    expect(await retry(failed.id, 1)).toBeUndefined();
   });
 
-  test('is refused for a success and for another tenant', async () => {
+  test('is refused for a success, for another tenant and for another opening', async () => {
     const rows = [terminalRow(), terminalRow({ status: 'failed' })] as const;
     await recordTerminal(pool, rows);
-    expect(await markRetried(pool, 'default', rows[0].id, { expiresAt: null })).toBeUndefined();
-    expect(await markRetried(pool, 'other', rows[1].id, { expiresAt: null })).toBeUndefined();
+    expect(await retry(rows[0].id)).toBeUndefined();
+    expect(await retry(rows[1].id, 0, 'other')).toBeUndefined();
+    expect(await retry(rows[1].id, 1)).toBeUndefined();
   });
 
-  test('is not undone by a late copy of the state before it, but can be canceled before it ran', async () => {
+  test('is done once by twenty at the same time', async () => {
+    const failed = terminalRow({ status: 'failed' });
+    await recordTerminal(pool, [failed]);
+    const all = await Promise.all(Array.from({ length: 20 }, () => retry(failed.id)));
+    expect(all.filter((row) => row !== undefined)).toHaveLength(1);
+    expect(await find(failed.id)).toMatchObject({ opening: 1 });
+  });
+
+  test('has as much time as the first request, however often', async () => {
+    const row = terminalRow({ status: 'expired', expiresAt: NOW - 990_000, createdAt: NOW - 1_000_000 });
+    await recordTerminal(pool, [row]);
+    for (let opening = 0; opening < 4; opening += 1) {
+      const nowMs = NOW + 60_000 * opening;
+      const opened = await markRetried(pool, { tenant: 'default', id: row.id, opening, nowMs });
+      expect(opened?.expiresAt).toBe(nowMs + 10_000);
+      await recordTerminal(pool, [{ ...row, opening: opening + 1, completedAt: nowMs + 10_000 }]);
+    }
+    const timeless = terminalRow({ status: 'failed', expiresAt: null });
+    await recordTerminal(pool, [timeless]);
+    expect(await retry(timeless.id)).toMatchObject({ expiresAt: null });
+  });
+
+  test('is not undone by a late copy of an end before it, whatever that says of attempts and time', async () => {
     const failed = terminalRow({ status: 'failed', attempts: 2 });
     await recordTerminal(pool, [failed]);
-    await markRetried(pool, 'default', failed.id, { expiresAt: null });
+    await retry(failed.id);
+    const late = { ...failed, attempts: 3, completedAt: failed.completedAt + 100 };
+    expect(await recordTerminal(pool, [failed])).toMatchObject({ applied: 0, refused: [failed.id] });
+    expect(await recordTerminal(pool, [late])).toMatchObject({ applied: 0, refused: [failed.id] });
+  });
+
+  test('can be canceled before it ran, by a process whose clock is behind', async () => {
+    const failed = terminalRow({ status: 'failed', attempts: 2 });
+    await recordTerminal(pool, [failed]);
+    await retry(failed.id);
+    const canceled = { ...failed, opening: 1, status: 'canceled' as const, completedAt: failed.completedAt - 100 };
+    expect(await recordTerminal(pool, [canceled])).toMatchObject({ applied: 1 });
+    expect(await find(failed.id)).toMatchObject({ status: 'canceled', attempts: 2, opening: 1 });
+    expect(await recordTerminal(pool, [{ ...canceled, attempts: 3, status: 'failed' }])).toMatchObject({ applied: 0 });
+  });
+
+  test('of a process of 0.1.0, which gives no number, is told from the end before it by its time', async () => {
+    const failed = terminalRow({ status: 'failed', attempts: 2 });
+    await recordTerminal(pool, [failed]);
+    await pool.query(
+      "UPDATE predictions SET status = 'queued', completed_at = NULL, superseded_at = completed_at WHERE id = $1",
+      [failed.id],
+    );
     expect(await recordTerminal(pool, [failed])).toMatchObject({ applied: 0, refused: [failed.id] });
     const canceled = { ...failed, status: 'canceled' as const, completedAt: failed.completedAt + 100 };
     expect(await recordTerminal(pool, [canceled])).toMatchObject({ applied: 1 });
-    expect(await find(failed.id)).toMatchObject({ status: 'canceled', attempts: 2 });
+  });
+
+  test('whose ends come together, in any order, has each of them written, in the order of openings', async () => {
+    const first = terminalRow({ status: 'canceled', options: { webhook: { url: 'https://a.example/' } } });
+    const ends = [2, 0, 1].map((opening) => ({ ...first, opening, status: 'canceled' as const }));
+    const { applied, deliveries } = await recordTerminal(pool, ends);
+    expect([applied, deliveries.length]).toEqual([3, 3]);
+    const { rows } = await pool.query('SELECT opening FROM events WHERE prediction = $1 ORDER BY sequence', [first.id]);
+    expect(rows).toEqual([{ opening: 0 }, { opening: 1 }, { opening: 2 }]);
+    expect(await find(first.id)).toMatchObject({ opening: 2 });
   });
 });
 

@@ -31,6 +31,7 @@ export function terminalRow(given: Partial<TerminalRow> = {}): TerminalRow {
     startedAt: promise.createdAt + 1,
     completedAt: promise.createdAt + 5,
     attempts: 1,
+    opening: 0,
     inferenceMs: 1.5,
     batchSize: 8,
     ...given,

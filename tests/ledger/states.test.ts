@@ -26,7 +26,15 @@ async function countOf(table: 'events' | 'webhook_deliveries', ids: readonly str
 test('whatever is recorded, repeated, late or retried: what is terminal stays, and each end has one event', async () => {
   const statuses = fc.constantFrom<TerminalStatus>('succeeded', 'failed', 'canceled', 'expired');
   const step = fc.oneof(
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('end' as const), status: statuses, ran: fc.boolean() }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('end' as const),
+        status: statuses,
+        ran: fc.boolean(),
+        behind: fc.boolean(),
+      }),
+    },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('repeat' as const), which: fc.nat() }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('retry' as const) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('promise' as const) }) },
@@ -35,22 +43,26 @@ test('whatever is recorded, repeated, late or retried: what is terminal stays, a
     fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
       const promise = promiseRow({ options });
       const told: TerminalRow[] = [];
-      // What the live state would be: its attempts only grow, and its clock with them.
+      // What the live state would be: its attempts only grow.
       let attempts = 0;
       let clock = promise.createdAt;
+      let opening = 0;
       let ends = 0;
       for (const each of steps) {
         const before = await findPrediction(pool, 'default', promise.id);
         const open = before === undefined || !isTerminal(before.status);
         if (each.do === 'promise') await insertPromises(pool, [promise]);
         if (each.do === 'retry') {
-          const reopened = await markRetried(pool, 'default', promise.id, { expiresAt: null });
+          const end = { tenant: 'default', id: promise.id, opening, nowMs: clock };
+          const reopened = await markRetried(pool, end);
           expect(reopened !== undefined).toBe(before !== undefined && !open && before.status !== 'succeeded');
+          if (reopened) opening += 1;
         }
         if (each.do === 'end' && open) {
           if (each.ran || each.status === 'succeeded') attempts++;
-          clock += 10;
-          const row = terminalRow({ ...promise, status: each.status, attempts, completedAt: clock });
+          // Of processes whose clocks differ.
+          clock += each.behind ? -10 : 10;
+          const row = terminalRow({ ...promise, status: each.status, attempts, opening, completedAt: clock });
           told.push(row);
           expect((await recordTerminal(pool, [row])).applied).toBe(1);
           ends++;

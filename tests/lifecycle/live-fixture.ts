@@ -56,6 +56,7 @@ export function newPrediction(given: Partial<NewPrediction> = {}): NewPrediction
     flight: null,
     task: '{"rows":["1"]}',
     attempts: 0,
+    opening: 0,
     known: null,
     ...given,
   };

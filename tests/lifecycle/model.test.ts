@@ -1,10 +1,29 @@
+import { createPool, type Pool } from '@millrace/shared/db';
+import {
+  findPrediction,
+  insertPromises,
+  type LedgerRow,
+  markRetried,
+  recordTerminal,
+  type TerminalRow,
+} from '@millrace/shared/ledger';
 import * as pure from '@millrace/shared/lifecycle';
-import type { Status } from '@millrace/shared/prediction';
+import { Ledger, type Row } from '@millrace/shared/lifecycle-ledger';
+import { terminalRowOf } from '@millrace/shared/live/terminal-row';
+import { isTerminal, type Status } from '@millrace/shared/prediction';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { promiseRow } from '../ledger/rows.ts';
+import { useTestDatabase } from '../support/test-database.ts';
 import { MODEL, NOW, newId, newPrediction, SHARD, TARGET, useLive } from './live-fixture.ts';
 
 const f = useLive();
+const database = useTestDatabase();
+let pool: Pool;
+beforeAll(() => {
+  pool = createPool({ databaseUrl: database.url, max: 4, statementTimeoutMs: 10_000, applicationName: 'model' });
+});
+afterAll(() => pool.end());
 const RUNS = 100;
 let run = 0;
 
@@ -12,13 +31,17 @@ let run = 0;
 interface Seen {
   status: Status;
   attempts: number;
+  opening: number;
   leader: string | null;
   goesOn: boolean;
 }
 
-test('whatever is done in whatever order, the scripts do what the pure state machine does', async () => {
+/** The same of the ledger. */
+type SeenRow = Pick<Row, 'status' | 'attempts' | 'opening' | 'supersededAt' | 'endedAt'>;
+
+test('whatever is done in whatever order, the scripts and the ledger do what the pure state machine does', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(2 ** 20), { minLength: 5, maxLength: 30 }), async (choices) => {
+    fc.asyncProperty(fc.array(fc.nat(2 ** 20), { minLength: 5, maxLength: 45 }), async (choices) => {
       run += 1;
       const twins = openTwins(run);
       for (const choice of choices) await twins.step(choice);
@@ -32,6 +55,9 @@ function openTwins(number: number) {
   const flights = [`${number}-x`, `${number}-y`];
   const workers = [`${number}-w0`, `${number}-w1`];
   const all = pure.noLives();
+  const ledger = new Ledger('openings');
+  /** Ends that a recorder has read, and not written yet. */
+  const reading: { row: TerminalRow; end: pure.End }[] = [];
   const jobs = new Set<string>();
   const alive = new Set<string>();
   const last = new Map<string, { attempt: number; state: string }>();
@@ -61,15 +87,21 @@ function openTwins(number: number) {
     const id = ids[(choice >> 4) % 4] as string;
     const worker = workers[(choice >> 6) % 2] as string;
     const flight = (choice >> 7) % 4 === 0 ? null : (flights[(choice >> 8) % 2] as string);
-    switch (choice % 12) {
+    const more = choice >> 10;
+    switch (choice % 17) {
       case 0:
       case 1:
       case 2: {
         const job = nextJob();
         const expiresAt = (choice >> 9) % 2 ? now + 200 : null;
         const item = newPrediction({ id, flight, expiresAt, createdAt: now });
+        if (more % 3 > 0) {
+          const { options: _, ...request } = item;
+          await insertPromises(pool, [promiseRow({ ...request, tenant: 'default' })]);
+          ledger.promise(id, expiresAt);
+        }
         const { items } = await f.live.submit(TARGET, 'normal', job, [item], now);
-        return [items[0]?.outcome, pure.submit(all, { id, flight, expiresAt, job, attempts: 0 }, around)];
+        return [items[0]?.outcome, pure.submit(all, { id, flight, expiresAt, job, attempts: 0, opening: 0 }, around)];
       }
       case 3:
       case 4: {
@@ -93,18 +125,48 @@ function openTwins(number: number) {
         return [(await f.live.end(id, 'default', status, now)).outcome, pure.endOne(all, id, status, now)];
       }
       case 8: {
-        const job = nextJob();
-        const opened = await f.live.retry(id, 'default', job, now + 500, now);
-        return [opened.outcome, pure.retry(all, id, job, now + 500)];
+        // Under the number that the ledger has given, or another.
+        const opening = (ledger.rows.get(id)?.opening ?? 0) + (more % 4 === 0 ? 1 : 0);
+        const again = { opening, job: nextJob(), expiresAt: now + 500 };
+        const opened = await f.live.retry({ id, tenant: 'default', nowMs: now, ...again });
+        return [opened.outcome, pure.retry(all, id, again)];
       }
       case 9: {
-        const job = nextJob();
-        return [(await f.live.adopt(id, MODEL, job, now)).outcome, pure.adopt(all, id, job, around)];
+        const row = ledger.rows.get(id) ?? { opening: 0, supersededAt: null };
+        const { opening, supersededAt } = row;
+        const adoption = { opening, supersededAt, job: nextJob(), expiresAt: now + 700 };
+        const { outcome } = await f.live.adopt({ id, model: MODEL, ...adoption }, adoption.job, now);
+        return [outcome, pure.adopt(all, id, adoption, around)];
       }
       case 10: {
         const job = all.lives.get(id)?.job;
         if (job !== undefined) await setJob(job, !jobs.has(job));
         return [0, 0];
+      }
+      case 11:
+      case 12: {
+        // The recorder reads an end, or a retry does: both write it later, whatever happens meanwhile.
+        const state = await f.live.readWhole(id);
+        const life = all.lives.get(id);
+        const end = life ? pure.endOf(id, life) : null;
+        if (state && isTerminal(state.status) && end) reading.push({ row: terminalRowOf(state), end });
+        return [state !== null && isTerminal(state.status), end !== null];
+      }
+      case 13:
+      case 14: {
+        const late = reading.splice(more % Math.max(1, reading.length), 1)[0];
+        if (!late) return [0, 0];
+        const { applied } = await recordTerminal(pool, [late.row]);
+        if (applied === 0) await f.live.drop([late.row]);
+        else await f.live.shorten([late.row], 600_000);
+        const recorded = ledger.record(late.end);
+        if (!recorded) pure.drop(all, late.end);
+        return [applied === 1, recorded];
+      }
+      case 15: {
+        const opening = (ledger.rows.get(id)?.opening ?? 0) + (more % 8 === 0 ? 1 : 0);
+        const row = await markRetried(pool, { tenant: 'default', id, opening, nowMs: now });
+        return [row !== undefined, ledger.reopen(id, opening, null)];
       }
       default: {
         now += 150 * ((choice >> 9) % 30);
@@ -120,8 +182,10 @@ function openTwins(number: number) {
   return {
     async step(choice: number): Promise<void> {
       const [real, model] = await act(choice);
-      expect(real, `step ${choice % 12}`).toEqual(model);
+      expect(real, `step ${choice % 17}`).toEqual(model);
       for (const id of ids) expect(await seenOf(id), id).toEqual(expectedOf(all.lives.get(id)));
+      for (const id of ids)
+        expect(rowOf(await findPrediction(pool, 'default', id)), id).toEqual(expectedRow(ledger.rows.get(id)));
       for (const flight of flights) expect(await f.flightHolder(flight)).toBe(all.flights.get(flight) ?? null);
       const ends = all.ends.slice(told).map(({ id }) => id);
       told = all.ends.length;
@@ -131,12 +195,26 @@ function openTwins(number: number) {
 
   async function seenOf(id: string): Promise<Seen | null> {
     const state = await f.live.read(id);
-    return state && { status: state.status, attempts: state.attempts, leader: state.leader, goesOn: state.goesOn };
+    if (!state) return null;
+    const { status, attempts, opening, leader, goesOn } = state;
+    return { status, attempts, opening, leader, goesOn };
   }
 
   function expectedOf(life: pure.Life | undefined): Seen | null {
     if (!life) return null;
-    const { status, attempts, leader, goesOn } = life;
-    return { status, attempts, leader, goesOn };
+    const { status, attempts, opening, leader, goesOn } = life;
+    return { status, attempts, opening, leader, goesOn };
+  }
+
+  function rowOf(row: LedgerRow | undefined): SeenRow | null {
+    if (!row) return null;
+    const { status, attempts, opening, supersededAt, completedAt } = row;
+    return { status, attempts, opening, supersededAt, endedAt: completedAt };
+  }
+
+  function expectedRow(row: Row | undefined): SeenRow | null {
+    if (!row) return null;
+    const { status, attempts, opening, supersededAt, endedAt } = row;
+    return { status, attempts, opening, supersededAt, endedAt };
   }
 }

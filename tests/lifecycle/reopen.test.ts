@@ -1,9 +1,11 @@
+import type { OpenRow } from '@millrace/shared/live/store';
 import { describe, expect, test } from 'vitest';
 import { NOW, newId, useLive } from './live-fixture.ts';
 
 const f = useLive();
 const cancel = (id: string) => f.live.end(id, 'default', 'canceled', NOW);
-const retry = (id: string) => f.live.retry(id, 'default', `p-${id}-1`, NOW + 99_000, NOW + 1);
+const retry = (id: string, opening = 1, tenant = 'default') =>
+  f.live.retry({ id, tenant, job: `p-${id}-1`, opening, expiresAt: NOW + 99_000, nowMs: NOW + 1 });
 
 describe('retry', () => {
   test('opens a failed one again under the same id, its attempts counted on', async () => {
@@ -12,7 +14,16 @@ describe('retry', () => {
     await f.finish(first!, { status: 'failed', result: '{}' });
     expect(await retry(id)).toEqual({ outcome: 'queued' });
     expect(await f.live.read(id)).toMatchObject({
-      ...{ status: 'queued', attempts: 1, result: '', startedAt: null, completedAt: null, expiresAt: NOW + 99_000 },
+      ...{
+        status: 'queued',
+        attempts: 1,
+        opening: 1,
+        createdAt: NOW,
+        result: '',
+        startedAt: null,
+        completedAt: null,
+        expiresAt: NOW + 99_000,
+      },
     });
     const [second] = await f.take([id]);
     expect(second).toMatchObject({ attempt: 2, lost: 0 });
@@ -26,7 +37,7 @@ describe('retry', () => {
     const [taken] = await f.take([id]);
     await f.finish(taken!);
     expect(await retry(id)).toEqual({ outcome: 'refused', status: 'succeeded' });
-    expect(await f.live.retry(id, 'stranger', 'p-x', null, NOW)).toEqual({ outcome: 'gone' });
+    expect(await retry(id, 1, 'stranger')).toEqual({ outcome: 'gone' });
     expect(await retry(newId())).toEqual({ outcome: 'gone' });
   });
 
@@ -52,6 +63,21 @@ describe('retry', () => {
     expect(await f.finish(taken[1]!)).toBe('written');
   });
 
+  test('opens it once under one number, and again under the next', async () => {
+    const { id } = await f.submit();
+    await cancel(id);
+    expect(await retry(id)).toEqual({ outcome: 'queued' });
+    expect(await retry(id)).toEqual({ outcome: 'reopened', status: 'queued' });
+    await cancel(id);
+    expect(await retry(id)).toEqual({ outcome: 'reopened', status: 'canceled' });
+    expect(await retry(id, 12)).toEqual({ outcome: 'queued' });
+    const [taken] = await f.take([id]);
+    expect(taken).toMatchObject({ createdAt: NOW, attempt: 1 });
+    await f.ledger();
+    await f.finish(taken!);
+    expect(await f.live.read(id)).toMatchObject({ status: 'succeeded', opening: 12, createdAt: NOW });
+  });
+
   test('is gone when Redis has lost it', async () => {
     const { id } = await f.submit();
     await cancel(id);
@@ -61,7 +87,8 @@ describe('retry', () => {
 });
 
 describe('adopt', () => {
-  const adopt = (id: string) => f.live.adopt(id, 'm', `p-${id}-9`, NOW);
+  const adopt = (id: string, given: Partial<OpenRow> = {}) =>
+    f.live.adopt({ id, model: 'm', opening: 0, supersededAt: null, expiresAt: null, ...given }, `p-${id}-9`, NOW);
 
   test('leaves alone what a job carries', async () => {
     const { id } = await f.submit();
@@ -100,9 +127,52 @@ describe('adopt', () => {
     expect(await f.ledger()).toEqual([id]);
     expect(await adopt(newId())).toEqual({ outcome: 'gone' });
   });
+
+  describe('of what the ledger has under a later opening', () => {
+    const row = { opening: 1, supersededAt: NOW, expiresAt: NOW + 77_000 };
+
+    test('opens it again where Redis was not told of the retry', async () => {
+      const { id } = await f.submit();
+      await cancel(id);
+      expect(await adopt(id, row)).toEqual({ outcome: 'adopted', priority: 5 });
+      const opened = { status: 'queued', opening: 1, job: `p-${id}-9`, expiresAt: NOW + 77_000, completedAt: null };
+      expect(await f.live.read(id)).toMatchObject(opened);
+      expect(await f.take([id])).toHaveLength(1);
+    });
+
+    test('gives it the number where a process that knows no number brought it back, and takes its end', async () => {
+      const { id } = await f.submit();
+      await f.addJob(`p-${id}`);
+      expect(await adopt(id, row)).toEqual({ outcome: 'carried' });
+      expect(await f.live.read(id)).toMatchObject({ status: 'queued', opening: 1 });
+      const other = await f.submit();
+      await f.live.end(other.id, 'default', 'canceled', NOW + 1);
+      await f.ledger();
+      expect(await adopt(other.id, row)).toEqual({ outcome: 'terminal' });
+      expect(await f.live.read(other.id)).toMatchObject({ status: 'canceled', opening: 1 });
+      expect(await f.redis.pttl(f.keys.live(other.id))).toBeGreaterThan(0);
+      expect(await f.ledger()).toEqual([other.id]);
+    });
+
+    test('lets a success be', async () => {
+      const { id } = await f.submit();
+      const [taken] = await f.take([id]);
+      await f.finish(taken!);
+      expect(await adopt(id, row)).toEqual({ outcome: 'terminal' });
+      expect(await f.live.read(id)).toMatchObject({ status: 'succeeded', opening: 1 });
+    });
+
+    test('opens it again where a process that gives no number retried it in the ledger alone', async () => {
+      const { id } = await f.submit();
+      await cancel(id);
+      expect(await adopt(id, { ...row, opening: 0 })).toEqual({ outcome: 'adopted', priority: 5 });
+      expect(await f.live.read(id)).toMatchObject({ status: 'queued', opening: 0 });
+    });
+  });
 });
 
-test('a prediction that the ledger brings back keeps its attempts, and its lost ones are not held against it', async () => {
-  const { id } = await f.submit({ attempts: 3 });
-  expect((await f.take([id], { most: 1 }))[0]).toMatchObject({ attempt: 4, lost: 0 });
+test('a prediction that the ledger brings back keeps its attempts and its opening, and its lost ones are not held against it', async () => {
+  const { id } = await f.submit({ attempts: 3, opening: 2 });
+  expect(await f.live.read(id)).toMatchObject({ createdAt: NOW, opening: 2 });
+  expect((await f.take([id], { most: 1 }))[0]).toMatchObject({ attempt: 4, lost: 0, createdAt: NOW });
 });

@@ -2,10 +2,12 @@
 
 import { ApiError, problem } from '@millrace/shared/errors';
 import { jobIdOf } from '@millrace/shared/job';
-import type { LedgerRow, PromiseRow } from '@millrace/shared/ledger-rows';
-import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
+import type { UndoneEnd } from '@millrace/shared/ledger';
+import type { LedgerRow, PromiseRow, TerminalRow } from '@millrace/shared/ledger-rows';
+import type { LiveStore } from '@millrace/shared/live/store';
+import { terminalRowOf } from '@millrace/shared/live/terminal-row';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { BULL_PRIORITY, isTerminal, type Priority, type Status } from '@millrace/shared/prediction';
+import { BULL_PRIORITY, isTerminal, type Status } from '@millrace/shared/prediction';
 import type { Queues } from '@millrace/shared/queues';
 import { admit, type Limits } from './admission.ts';
 import type { Catalog } from './catalog.ts';
@@ -23,12 +25,12 @@ export interface ActionsMeans {
   findInLedger(tenant: string, id: string): Promise<LedgerRow | null>;
   /** Ends a row of the ledger that Redis does not know. */
   endInLedger(row: LedgerRow, outcome: { status: 'canceled'; result: string; completedAt: number }): Promise<boolean>;
-  /** Opens a terminal row again; undefined where there is none. */
-  reopenInLedger(tenant: string, id: string, expiresAt: number | null): Promise<LedgerRow | undefined>;
+  /** Writes an end, with what follows from it, unless the ledger has the end. */
+  recordEnd(row: TerminalRow): Promise<void>;
+  /** Opens a row again whose `opening` has ended; undefined where another retry was first. */
+  reopenInLedger(end: UndoneEnd): Promise<LedgerRow | undefined>;
   /** Throws ApiError while this process may accept nothing. */
   checkClock(): void;
-  /** Commits a promise; one that is there stays as it is. */
-  promise(row: PromiseRow): Promise<void>;
 }
 
 export interface Actions {
@@ -39,11 +41,9 @@ export interface Actions {
 }
 
 const CANCELED = JSON.stringify(problem('canceled', 'It was canceled on request.'));
-const PRIORITY_OF = new Map(Object.entries(BULL_PRIORITY).map(([name, number]) => [number, name as Priority]));
-
-/** What a retry needs to know, from Redis or from the ledger. */
-interface Again extends PromiseRow {
-  attempts: number;
+/** A row that can be run again. */
+interface OpenedRow extends LedgerRow {
+  task: string;
 }
 
 export function createActions(means: ActionsMeans): Actions {
@@ -72,55 +72,47 @@ export function createActions(means: ActionsMeans): Actions {
     const { record } = await finder.get(tenant, id);
     if (!isTerminal(record.status) || record.status === 'succeeded') throw notInState('retried', record.status);
     const served = await catalog.serving(tenant, record.model, record.version);
-    const now = sharedNow();
-    const again = await whatToRun(tenant, id);
-    const verdict = admit(loads.current(record.model, now), limits, again.priority, null);
-    if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
-    // As long as it was given the first time.
-    const expiresAt = again.expiresAt === null ? null : now + Math.max(1, again.expiresAt - again.createdAt);
+    const row = await reopened(tenant, id);
 
-    // The ledger first, as with every promise: whatever becomes of Redis, the reconciler finds it there.
-    const reopened = await fromStore('Postgres', means.reopenInLedger(tenant, id, expiresAt));
-    if (!reopened) await fromStore('Postgres', means.promise({ ...again, expiresAt }));
-    const job = jobIdOf(id, now);
-    const opened = await fromStore('Redis', live.retry(id, tenant, job, expiresAt, now));
+    // The ledger came first, as with every promise: whatever becomes of Redis, the reconciler finds the new opening there.
+    const { opening, expiresAt, priority } = row;
+    const nowMs = sharedNow();
+    const job = jobIdOf(id, nowMs);
+    const opened = await fromStore('Redis', live.retry({ id, tenant, job, opening, expiresAt, nowMs }));
     if (opened.outcome === 'refused') throw notInState('retried', opened.status);
-    const add = () => queues.add(record.model, record.version, [id], BULL_PRIORITY[again.priority], job);
+    const add = () => queues.add(record.model, record.version, [id], BULL_PRIORITY[priority], job);
     if (opened.outcome === 'queued') await fromStore('Redis', add());
     if (opened.outcome === 'gone') {
       const target = { model: record.model, version: record.version, digest: served.version.digest };
-      const item = {
-        ...again,
-        expiresAt,
-        options: optionsText(again),
-        flight: null,
-        known: null,
-      };
-      await fromStore('Redis', Promise.all([live.submit(target, again.priority, job, [item], now), add()]));
+      const item = { ...row, options: optionsText(row), flight: null, known: null };
+      await fromStore('Redis', Promise.all([live.submit(target, priority, job, [item], nowMs), add()]));
     }
     return finder.get(tenant, id);
   }
 
-  async function whatToRun(tenant: string, id: string): Promise<Again> {
-    const [state, task] = await fromStore('Redis', Promise.all([live.read(id), live.task(id)]));
-    if (state && task !== null) return fromLive(state, task);
+  /** The row of the ledger, opened again. Throws `conflict` where another retry was first, and what admission throws. */
+  async function reopened(tenant: string, id: string): Promise<OpenedRow> {
+    const state = await fromStore('Redis', live.readWhole(id));
+    // The recorder may be late. Recorded after the retry, this end would be refused; recorded instead of the new one, the
+    // ledger would have ended what this retry promises.
+    if (state && isTerminal(state.status)) await fromStore('Postgres', means.recordEnd(terminalRowOf(state)));
     const row = await fromStore('Postgres', means.findInLedger(tenant, id));
-    if (row && row.task !== null) return { ...row, task: row.task };
-    throw new ApiError('conflict', 'What it was asked is no longer kept, so it cannot be run again.');
+    if (row?.status === 'succeeded') throw notInState('retried', row.status);
+    if (!row || row.task === null)
+      throw new ApiError('conflict', 'What it was asked is no longer kept, so it cannot be run again.');
+    const now = sharedNow();
+    const verdict = admit(loads.current(row.model, now), limits, row.priority, null);
+    if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
+    // Open already, by a retry that was not written to Redis: this call completes it.
+    const halfDone = !isTerminal(row.status) && state !== null && state.opening < row.opening;
+    const again = isTerminal(row.status)
+      ? await fromStore('Postgres', means.reopenInLedger({ tenant, id, opening: row.opening, nowMs: now }))
+      : row;
+    if (!again || !(isTerminal(row.status) || halfDone)) throw notInState('retried', 'queued');
+    return { ...again, task: row.task };
   }
 
   return { cancel, retry };
-}
-
-function fromLive(state: LivePrediction, task: string): Again {
-  const { idempotency, ...options } = state.options === '' ? {} : JSON.parse(state.options);
-  return {
-    ...state,
-    task,
-    priority: PRIORITY_OF.get(state.priority) ?? 'normal',
-    options: options.webhook ? options : null,
-    idempotencyHash: idempotency ?? null,
-  };
 }
 
 function optionsText({ options, idempotencyHash }: PromiseRow): string {

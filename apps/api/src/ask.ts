@@ -99,6 +99,7 @@ export function newPrediction(ask: Ask, outputs: (string | null)[], answer: stri
     flight: ask.read ? flightOf(plan, digest, epoch) : null,
     task: JSON.stringify(task),
     attempts: 0,
+    opening: 0,
     known: answer,
   };
 }
@@ -115,6 +116,7 @@ export function recordOf(ask: Ask): PredictionRecord {
     completedAt: null,
     expiresAt: ask.expiresAt,
     attempts: 0,
+    opening: 0,
     metadata: ask.metadata,
     inferenceMs: null,
     batchSize: null,

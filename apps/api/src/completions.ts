@@ -6,6 +6,7 @@
 import { SHARDS, shardOfId } from '@millrace/shared/ids';
 import type { Keys } from '@millrace/shared/keys';
 import { type Completion, parseCompletion } from '@millrace/shared/live/completion';
+import { openingOf } from '@millrace/shared/live/state';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isTerminal } from '@millrace/shared/prediction';
@@ -33,6 +34,8 @@ export class Waiter {
   /** Called once: with the answer, or with null when the wait ended first. May not throw. */
   readonly told: (answer: Answer | null) => void;
   readonly #completions: Completions;
+  /** The opening whose end is awaited: events of earlier ones may still be on their way. */
+  opening = 0;
   timer: NodeJS.Timeout | undefined;
   next: Waiter | undefined;
 
@@ -199,7 +202,8 @@ export class Completions {
   }
 
   #wake(id: string, value: string): void {
-    if (!this.#waiters.has(id)) return;
+    const waiter = this.#waiters.get(id);
+    if (waiter === undefined || (waiter.opening > 0 && openingOf(value) < waiter.opening)) return;
     const completion = parseCompletion(value);
     if (completion === null || completion.result === null) void this.#readOne(id).catch(() => {});
     else this.#end(id, completion as Answer);

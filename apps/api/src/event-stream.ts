@@ -2,8 +2,9 @@
 import { type PredictionRecord, type QueueEstimate, renderPrediction } from '@millrace/shared/prediction';
 
 /** Names a state: the same id again is the same news. Terminal ones end a stream for good. */
-export function eventIdOf({ status, attempts }: PredictionRecord, queue: QueueEstimate | undefined): string {
-  return status === 'queued' ? `${attempts}.queued.${queue?.position ?? 0}` : `${attempts}.${status}`;
+export function eventIdOf({ status, attempts, opening }: PredictionRecord, queue: QueueEstimate | undefined): string {
+  const tries = opening === 0 ? `${attempts}` : `${opening}-${attempts}`;
+  return status === 'queued' ? `${tries}.queued.${queue?.position ?? 0}` : `${tries}.${status}`;
 }
 
 /** One event. Its data is the prediction, on one line: a line break can only stand between JSON's tokens. */

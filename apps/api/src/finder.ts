@@ -84,6 +84,7 @@ export function createFinder(means: FinderMeans): Finder {
       const untilDeadline = record.expiresAt === null ? waitMs : Math.max(1, record.expiresAt - sharedNow() + 1);
       const { promise, resolve } = Promise.withResolvers<Answer | null>();
       const waiter = completions.tell(record.id, Math.min(waitMs, untilDeadline), signal, resolve);
+      waiter.opening = record.opening;
       const now = await find(tenant, record.id);
       if (now && isTerminal(now.record.status)) {
         completions.forget(waiter);

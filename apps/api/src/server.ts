@@ -15,6 +15,7 @@ import {
   markRetried,
   markTerminal,
   type PromiseRow,
+  recordTerminal,
 } from '@millrace/shared/ledger';
 import { LiveStore } from '@millrace/shared/live/store';
 import { checkPostgres } from '@millrace/shared/migrate';
@@ -195,8 +196,11 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         limits,
         findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
         endInLedger: (row, outcome) => markTerminal(db, row, outcome),
-        reopenInLedger: (tenant, id, expiresAt) => markRetried(db, tenant, id, { expiresAt }),
-        promise: (row) => promises.add(row),
+        recordEnd: async (row) => {
+          const { deliveries } = await recordTerminal(db, [row]);
+          await timers.scheduleDeliveries(deliveries);
+        },
+        reopenInLedger: (end) => markRetried(db, end),
         checkClock,
       }),
       remembered,

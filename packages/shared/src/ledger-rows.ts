@@ -39,6 +39,8 @@ export interface TerminalRow extends PromiseRow {
   startedAt: number | null;
   completedAt: number;
   attempts: number;
+  /** 0, and one more for each retry: each opening ends once. */
+  opening: number;
   inferenceMs: number | null;
   batchSize: number | null;
 }
@@ -53,12 +55,15 @@ export interface LedgerRow extends PredictionRecord {
   options: PredictionOptions | null;
   promised: boolean;
   idempotencyHash: string | null;
+  /** When the end was that the last retry undid; null where there was no retry. */
+  supersededAt: number | null;
 }
 
 /** The columns of a SELECT whose rows are LedgerRows. */
 export const LEDGER_COLUMNS = `id, tenant, model, version, digest, status, priority, task, options, metadata, result,
   created_at AS "createdAt", started_at AS "startedAt", completed_at AS "completedAt", expires_at AS "expiresAt",
-  attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised, idempotency_hash AS "idempotencyHash"`;
+  attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised, idempotency_hash AS "idempotencyHash",
+  opening, superseded_at AS "supersededAt"`;
 
 type Column<R> = readonly [
   name: string,
@@ -95,6 +100,7 @@ export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [
   ['started_at', 'int8', (row) => row.startedAt],
   ['completed_at', 'int8', (row) => row.completedAt],
   ['attempts', 'int4', (row) => row.attempts],
+  ['opening', 'int4', (row) => row.opening, 'common'],
   ['inference_ms', 'float8', (row) => row.inferenceMs],
   ['batch_size', 'int4', (row) => row.batchSize],
 ];

@@ -49,6 +49,23 @@ export async function findPrediction(db: Db, tenant: string, id: string): Promis
   return rows[0];
 }
 
+/** What the ledger has as the end of a prediction, if that has ended. */
+export interface RecordedEnd {
+  id: string;
+  status: Status;
+  opening: number;
+  completedAt: number | null;
+}
+
+/** Of those of the ids that the ledger knows, in no order. */
+export async function findEnds(db: Db, ids: readonly string[]): Promise<RecordedEnd[]> {
+  const { rows } = await db.query<RecordedEnd>(
+    'SELECT id, status, opening, completed_at AS "completedAt" FROM predictions WHERE id = ANY ($1::uuid[])',
+    [ids],
+  );
+  return rows;
+}
+
 /** A prediction that was made under an Idempotency-Key. */
 export interface KeyedPrediction {
   id: string;
@@ -149,23 +166,34 @@ export async function openPromises(db: Db, options: OpenOptions): Promise<OpenPr
   return rows;
 }
 
+/** Which end a retry undoes. */
+export interface UndoneEnd {
+  tenant: string;
+  id: string;
+  /** The opening that has ended. */
+  opening: number;
+  nowMs: number;
+}
+
 /**
- * Opens a failed, canceled or expired prediction again, as queued, and gives it back; undefined when it is not one of
- * those. `attempts` stays, so that what the next execution writes is told from what the last one wrote.
+ * Opens a failed, canceled or expired prediction again, as queued, with the next number of opening and as much time as its
+ * first request gave it. Returns the row; undefined when that opening has no such end, or was opened again already.
+ *
+ * `attempts` stays, so that what the next execution writes is told from what the last one wrote. `superseded_at` is for
+ * processes of 0.1.0, which tell an old end from a new one by its time.
  */
-export async function markRetried(
-  db: Db,
-  tenant: string,
-  id: string,
-  { expiresAt }: { expiresAt: number | null },
-): Promise<LedgerRow | undefined> {
+export async function markRetried(db: Db, { tenant, id, opening, nowMs }: UndoneEnd): Promise<LedgerRow | undefined> {
   const { rows } = await db.query<LedgerRow>(
     `UPDATE predictions
         SET status = 'queued', result = '', started_at = NULL, completed_at = NULL, inference_ms = NULL,
-            batch_size = NULL, promised = true, expires_at = $3, superseded_at = completed_at
-      WHERE id = $1 AND tenant = $2 AND status IN ('failed', 'canceled', 'expired')
+            batch_size = NULL, promised = true, superseded_at = completed_at, opening = opening + 1,
+            allowance_ms = coalesce(allowance_ms, expires_at - created_at),
+            expires_at = CASE WHEN expires_at IS NOT NULL THEN
+              $4::bigint + greatest(1, coalesce(allowance_ms, expires_at - created_at)) END
+      WHERE id = $1 AND tenant = $2 AND opening = $3 AND status IN ('failed', 'canceled', 'expired')
+        AND task IS NOT NULL
       RETURNING ${LEDGER_COLUMNS}`,
-    [id, tenant, expiresAt],
+    [id, tenant, opening, nowMs],
   );
   return rows[0];
 }

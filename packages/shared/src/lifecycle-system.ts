@@ -1,9 +1,24 @@
 /**
  * The state machine among what surrounds it, for exploration: jobs, workers that crash and that write late, a ledger with
- * its recorder and reconciler, and a Redis that loses everything. Each step is chosen by a number; after each the
- * invariants of docs/reliability.md are checked, and after `quiesce` that every promise was kept.
+ * its reconciler and a recorder that is late, retries that stop half way, and a Redis that loses everything. Each step is
+ * chosen by a number; after each the invariants of docs/reliability.md are checked, and after `quiesce` that every promise was
+ * kept and that the stores agree.
  */
-import { adopt, endOne, finish, type Lives, noLives, retry, type Surroundings, submit, take } from './lifecycle.ts';
+import {
+  adopt,
+  drop,
+  type End,
+  endOf,
+  endOne,
+  finish,
+  type Lives,
+  noLives,
+  type Surroundings,
+  submit,
+  take,
+} from './lifecycle.ts';
+import { type Fence, Ledger, type Row } from './lifecycle-ledger.ts';
+import { type RetryUnderWay, startRetry } from './lifecycle-retry.ts';
 import { isTerminal, type Status } from './prediction.ts';
 
 const IDS = ['a', 'b', 'c', 'd'];
@@ -13,14 +28,6 @@ const ATTEMPTS_MAX = 3;
 interface Held {
   job: string;
   taken: { id: string; attempt: number }[];
-}
-
-interface Row {
-  status: Status;
-  attempts: number;
-  expiresAt: number | null;
-  ended: number;
-  reopened: number;
 }
 
 export interface System {
@@ -33,7 +40,7 @@ function must(holds: boolean, otherwise: string): void {
   if (!holds) throw new Error(otherwise);
 }
 
-export function openSystem(): System {
+export function openSystem(fence: Fence = 'openings'): System {
   let all: Lives = noLives();
   let now = 1_000_000;
   let made = 0;
@@ -41,8 +48,15 @@ export function openSystem(): System {
   const held = new Map<string, Held>();
   /** What workers that lost their job still believe. */
   const stale: Held['taken'] = [];
-  const ledger = new Map<string, Row>();
+  const ledger = new Ledger(fence);
+  const entered = new Set<string>();
+  /** The entries of the recorder's stream. */
   const told: string[] = [];
+  /** Ends that a recorder has read, and not written yet. */
+  const reading: End[] = [];
+  const retries: RetryUnderWay[] = [];
+  /** The latest opening of each prediction that a 202 was given for. */
+  const promised = new Map<string, number>();
   let heard = 0;
   const around: Surroundings = {
     get now() {
@@ -59,16 +73,17 @@ export function openSystem(): System {
     return job;
   }
 
-  function promise(id: string, expiresAt: number | null): void {
-    if (!ledger.has(id)) ledger.set(id, { status: 'queued', attempts: 0, expiresAt, ended: 0, reopened: 0 });
-  }
-
-  function enter(id: string, flight: string | null, expiresAt: number | null, addsJob: boolean): void {
-    if (ledger.has(id)) return;
-    promise(id, expiresAt);
+  function enter(id: string, flight: string | null, expiresAt: number | null, addsJob: 'yes' | 'no' | 'waits'): void {
+    if (entered.has(id)) return;
+    entered.add(id);
+    // The caller of the others waits for the answer: they have no row before their end.
+    if (addsJob !== 'waits') {
+      ledger.promise(id, expiresAt);
+      promised.set(id, 0);
+    }
     const job = newJob([id]);
-    submit(all, { id, flight, expiresAt, job, attempts: 0 }, around);
-    if (!addsJob) jobs.delete(job);
+    submit(all, { id, flight, expiresAt, job, attempts: 0, opening: 0 }, around);
+    if (addsJob === 'no') jobs.delete(job);
   }
 
   function begin(worker: string): void {
@@ -107,43 +122,58 @@ export function openSystem(): System {
   }
 
   function again(id: string): void {
-    const row = ledger.get(id);
-    if (!row || row.status === 'succeeded' || !isTerminal(row.status)) return;
-    const life = all.lives.get(id);
-    if (life && (life.status === 'succeeded' || !isTerminal(life.status))) return;
-    Object.assign(row, { status: 'queued', reopened: row.reopened + 1, expiresAt: now + 1_000 });
-    const job = newJob([id]);
-    const outcome = retry(all, id, job, now + 1_000);
-    if (outcome === 'gone')
-      submit(all, { id, flight: null, expiresAt: now + 1_000, job, attempts: row.attempts }, around);
-    else if (outcome !== 'queued') jobs.delete(job);
+    const status = (all.lives.get(id) ?? ledger.rows.get(id))?.status;
+    if (!status || status === 'succeeded' || !isTerminal(status)) return;
+    const deps = { fence, lives: () => all, ledger, around, newJob, dropJob: (job: string) => void jobs.delete(job) };
+    const accepted = (of: string, opening: number) => void promised.set(of, Math.max(opening, promised.get(of) ?? 0));
+    retries.push(startRetry({ ...deps, accepted }, id));
   }
 
-  function record(): void {
+  /** The next step of a retry that is under way, or its end where its process stops. */
+  function goOn(which: number, stops: boolean): void {
+    const at = which % Math.max(1, retries.length);
+    const done = stops || retries[at]?.next().done;
+    if (done) retries.splice(at, 1);
+  }
+
+  /** What a recorder read can be written much later, and over anything that has happened since. */
+  function read(): void {
     const id = told.shift();
     const life = id === undefined ? undefined : all.lives.get(id);
-    const row = id === undefined ? undefined : ledger.get(id);
-    if (!life || !row || !isTerminal(life.status) || row.status === 'succeeded') return;
-    if (life.attempts > row.attempts || !isTerminal(row.status)) {
-      if (!isTerminal(row.status)) row.ended += 1;
-      row.status = life.status;
-      row.attempts = life.attempts;
-    }
+    const end = life ? endOf(id as string, life) : null;
+    if (end) reading.push(end);
+  }
+
+  function recordNext(): void {
+    const end = reading.shift();
+    if (!end || ledger.record(end)) return;
+    // After a loss of Redis, or of its last moments, the ledger may have an end that Redis does not know of.
+    const row = ledger.rows.get(end.id) as Row;
+    const same = row.opening === end.opening && row.endedAt === end.endedAt;
+    if (fence === 'openings' && isTerminal(row.status) && !same) drop(all, end);
   }
 
   function reconcile(): void {
-    for (const [id, row] of ledger) {
+    for (const [id, row] of ledger.rows) {
       if (isTerminal(row.status)) continue;
-      if (row.expiresAt !== null && row.expiresAt <= now) {
+      const job = newJob([id]);
+      const { opening, supersededAt, expiresAt } = row;
+      const adoption = {
+        opening: fence === 'openings' ? opening : 0,
+        supersededAt: fence === 'openings' ? supersededAt : null,
+        expiresAt,
+        job,
+      };
+      if (expiresAt !== null && expiresAt <= now) {
         const outcome = endOne(all, id, 'expired', now);
-        if (outcome === 'gone') Object.assign(row, { status: 'expired', ended: row.ended + 1 });
-        if (outcome === 'terminal') told.push(id);
+        if (outcome === 'gone') ledger.record({ id, status: 'expired', attempts: row.attempts, opening, endedAt: now });
+        if (outcome === 'terminal' && adopt(all, id, adoption, around) === 'adopted') endOne(all, id, 'expired', now);
+        jobs.delete(job);
         continue;
       }
-      const job = newJob([id]);
-      const outcome = adopt(all, id, job, around);
+      const outcome = adopt(all, id, adoption, around);
       if (outcome === 'gone')
-        submit(all, { id, flight: null, expiresAt: row.expiresAt, job, attempts: row.attempts }, around);
+        submit(all, { id, flight: null, expiresAt, job, attempts: row.attempts, opening }, around);
       else if (outcome !== 'adopted') jobs.delete(job);
     }
   }
@@ -162,48 +192,67 @@ export function openSystem(): System {
     for (; heard < all.ends.length; heard += 1) told.push(all.ends[heard]?.id as string);
   }
 
-  const before = new Map<string, { status: Status; attempts: number; reopened: number }>();
+  const before = new Map<string, { status: Status; attempts: number; opening: number }>();
 
   function check(lossy: boolean): void {
     for (const [id, life] of all.lives) {
       const last = before.get(id);
-      const row = ledger.get(id) as Row;
-      if (last && !lossy && last.reopened === row.reopened) {
-        must(!isTerminal(last.status) || life.status === last.status, `${id}: ${last.status} became ${life.status}`);
+      if (last && !lossy) {
+        const same = last.opening === life.opening;
+        must(
+          !same || !isTerminal(last.status) || life.status === last.status,
+          `${id}: ${last.status} became ${life.status}`,
+        );
         must(life.attempts >= last.attempts, `${id}: attempts fell from ${last.attempts} to ${life.attempts}`);
+        must(life.opening >= last.opening, `${id}: opening ${last.opening} became ${life.opening}`);
       }
       must(!life.goesOn || isTerminal(life.status), `${id}: goes on for others, and has not ended itself`);
       must(life.attempts - life.attemptsBefore <= ATTEMPTS_MAX + 1, `${id}: ${life.attempts} executions`);
       must(life.status === 'succeeded' || life.hasTask, `${id}: ${life.status} and its task is gone`);
-      before.set(id, { status: life.status, attempts: life.attempts, reopened: row.reopened });
+      before.set(id, { status: life.status, attempts: life.attempts, opening: life.opening });
     }
-    for (const [id, row] of ledger)
-      must(row.ended <= row.reopened + 1, `${id}: ended ${row.ended} times in the ledger`);
+    for (const [id, row] of ledger.rows) checkRow(id, row);
     for (const [flight, id] of all.flights)
       must(all.lives.get(id)?.flight === flight, `${flight}: held by ${id}, which does not know`);
   }
 
+  function checkRow(id: string, { status, ends }: Row): void {
+    const openings = ends.map(({ opening }) => opening);
+    must(
+      openings.every((opening, at) => opening === at),
+      `${id}: the ends of openings ${openings} are in the ledger`,
+    );
+    const last = promised.get(id) ?? 0;
+    must(
+      !isTerminal(status) || openings.length > last,
+      `${id}: opening ${last} was promised, and the ledger has it ended by the end of opening ${openings.length - 1}`,
+    );
+  }
+
   function step(choice: number): void {
-    const what = choice % 16;
-    const id = IDS[(choice >> 4) % 4] as string;
-    const worker = WORKERS[(choice >> 6) % 2] as string;
-    const flight = ((choice >> 7) & 3) === 0 ? null : `f${(choice >> 8) & 1}`;
+    const what = choice % 20;
+    const id = IDS[(choice >> 5) % 4] as string;
+    const worker = WORKERS[(choice >> 7) % 2] as string;
+    const flight = ((choice >> 8) & 3) === 0 ? null : `f${(choice >> 9) & 1}`;
+    const more = choice >> 10;
     let lossy = false;
-    if (what <= 2) enter(id, flight, (choice >> 9) & 1 ? now + 200 : null, what < 2 || ((choice >> 10) & 1) === 1);
-    else if (what <= 5) begin(worker);
-    else if (what <= 7) complete(worker, (choice >> 9) & 3 ? 'succeeded' : 'failed');
-    else if (what === 8) lose(worker, false);
-    else if (what === 9) lose(worker, true);
-    else if (what === 10) {
+    now += 1;
+    if (what <= 2) enter(id, flight, more & 1 ? now + 200 : null, what === 2 ? 'no' : more & 2 ? 'waits' : 'yes');
+    else if (what <= 4) begin(worker);
+    else if (what <= 6) complete(worker, more & 3 ? 'succeeded' : 'failed');
+    else if (what === 7) lose(worker, (more & 1) === 1);
+    else if (what === 8) {
       const late = stale.shift();
       if (late) write(late.id, late.attempt, 'succeeded');
-    } else if (what === 11) endOne(all, id, 'canceled', now);
-    else if (what === 12) {
+    } else if (what <= 10) endOne(all, id, 'canceled', now);
+    else if (what === 11) {
       now += 150;
       endOne(all, id, 'expired', now);
-    } else if (what === 13) again(id);
-    else if (what === 14) record();
-    else if ((choice >> 9) % 8 === 0) {
+    } else if (what <= 13) again(id);
+    else if (what <= 15) goOn(more, what === 15 && more % 8 === 0);
+    else if (what === 16) read();
+    else if (what <= 18) recordNext();
+    else if (more % 8 === 0) {
       loseAll();
       lossy = true;
     } else reconcile();
@@ -211,23 +260,38 @@ export function openSystem(): System {
     check(lossy);
   }
 
+  function calm(): boolean {
+    const open = [...ledger.rows.values()].some(({ status }) => !isTerminal(status));
+    return !open && told.length === 0 && reading.length === 0 && retries.length === 0 && jobs.size === 0;
+  }
+
   return {
     step,
     quiesce() {
-      const open = () => [...ledger.values()].some(({ status }) => !isTerminal(status));
-      for (let rounds = 0; open() && rounds < 60; rounds += 1) {
+      for (let rounds = 0; !calm() && rounds < 60; rounds += 1) {
         now += 10_000;
+        while (retries.length > 0) goOn(0, false);
         for (const worker of WORKERS) {
           begin(worker);
           complete(worker, 'succeeded');
         }
         hear();
-        while (told.length > 0) record();
+        while (told.length > 0) read();
+        while (reading.length > 0) recordNext();
         reconcile();
         hear();
         check(false);
       }
-      for (const [id, { status }] of ledger) must(isTerminal(status), `${id}: promised, and still ${status}`);
+      for (const [id, { status }] of ledger.rows) must(isTerminal(status), `${id}: promised, and still ${status}`);
+      for (const id of promised.keys()) must(ledger.rows.has(id), `${id}: promised, and not in the ledger`);
+      for (const [id, { status, opening }] of all.lives) {
+        const row = ledger.rows.get(id);
+        if (row)
+          must(
+            row.status === status && row.opening === opening,
+            `${id}: ${status} in Redis, ${row.status} in the ledger`,
+          );
+      }
     },
   };
 }

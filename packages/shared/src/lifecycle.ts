@@ -8,7 +8,8 @@
  * `running` it goes to one of four ends: `succeeded` and `failed` by a result, `canceled` by its caller, `expired` by its
  * deadline. A leader that is canceled or expires while others follow it is computed for them all the same (`goesOn`), and
  * its own end stays. Executions that end with their worker are repeated, and fail the prediction when they are too many.
- * An end is for ever, but that a caller may open what did not succeed again, as further attempts under the same id.
+ * An end is for ever, but that a caller may open what did not succeed again, as further attempts under the same id. Each
+ * opening has a number, and each end belongs to one opening: the ledger gives the number, before Redis is told of the retry.
  * Followers whose leader nobody carries any more are adopted: each then leads for itself.
  */
 import { isTerminal, type Status, type TerminalStatus } from './prediction.ts';
@@ -19,7 +20,10 @@ export interface Life {
   attempts: number;
   /** `attempts` when it was last submitted or retried: only those after it can have been lost. */
   attemptsBefore: number;
+  /** 0, and one more for each retry. */
+  opening: number;
   createdAt: number;
+  endedAt: number | null;
   expiresAt: number | null;
   flight: string | null;
   leader: string | null;
@@ -32,12 +36,20 @@ export interface Life {
   followers: Set<string>;
 }
 
+export interface End {
+  id: string;
+  status: TerminalStatus;
+  attempts: number;
+  opening: number;
+  endedAt: number;
+}
+
 export interface Lives {
   lives: Map<string, Life>;
   /** Who computes a question now; a success lingers. */
   flights: Map<string, string>;
   /** Every end in order, as it is told to waiters and to the recorder. */
-  ends: { id: string; status: TerminalStatus; attempts: number }[];
+  ends: End[];
 }
 
 /** What the state of predictions does not tell. */
@@ -55,11 +67,17 @@ export const noLives = (): Lives => ({ lives: new Map(), flights: new Map(), end
 
 const overdue = (life: Life, now: number): boolean => life.expiresAt !== null && life.expiresAt <= now;
 
-function end(all: Lives, id: string, status: TerminalStatus): void {
+/** The end of a life; null while it has none. */
+export function endOf(id: string, { status, attempts, opening, endedAt }: Life): End | null {
+  return isTerminal(status) && endedAt !== null ? { id, status, attempts, opening, endedAt } : null;
+}
+
+function end(all: Lives, id: string, status: TerminalStatus, now: number): void {
   const life = all.lives.get(id) as Life;
   life.status = status;
+  life.endedAt = now;
   if (status === 'succeeded') life.hasTask = false;
-  all.ends.push({ id, status, attempts: life.attempts });
+  all.ends.push(endOf(id, life) as End);
 }
 
 /** A flight that lingers is kept. */
@@ -73,11 +91,11 @@ function endFollowers(all: Lives, id: string, status: 'succeeded' | 'failed', no
   for (const follower of followers) {
     const life = all.lives.get(follower);
     if (!life || isTerminal(life.status) || life.leader !== id) continue;
-    if (overdue(life, now)) end(all, follower, 'expired');
+    if (overdue(life, now)) end(all, follower, 'expired', now);
     else {
       // Too often lost, it fails as it stands; a result counts as its attempt.
       life.attempts += 1;
-      end(all, follower, status);
+      end(all, follower, status, now);
     }
   }
   followers.clear();
@@ -97,26 +115,27 @@ export interface Submission {
   expiresAt: number | null;
   job: string;
   attempts: number;
+  opening: number;
 }
 
 export type SubmitOutcome = 'lead' | 'follow' | 'done' | 'exists';
 
 export function submit(
   all: Lives,
-  { id, flight, expiresAt, job, attempts }: Submission,
+  { id, flight, expiresAt, job, attempts, opening }: Submission,
   around: Surroundings,
 ): SubmitOutcome {
   if (all.lives.has(id)) return 'exists';
   const life: Life = {
-    ...{ status: 'queued', attempts, attemptsBefore: attempts, createdAt: around.now, expiresAt, job },
-    ...{ flight: null, leader: null, worker: null, goesOn: false, hasTask: true, followers: new Set() },
+    ...{ status: 'queued', attempts, attemptsBefore: attempts, opening, createdAt: around.now, expiresAt, job },
+    ...{ endedAt: null, flight: null, leader: null, worker: null, goesOn: false, hasTask: true, followers: new Set() },
   };
   all.lives.set(id, life);
   const holder = flight === null ? undefined : all.flights.get(flight);
   const leading = holder === undefined ? undefined : all.lives.get(holder);
   if (leading?.status === 'succeeded') {
     life.attempts += 1;
-    end(all, id, 'succeeded');
+    end(all, id, 'succeeded', around.now);
     return 'done';
   }
   if (leading && carried(leading, around)) {
@@ -135,13 +154,13 @@ export function take(all: Lives, id: string, worker: string, attemptsMax: number
   const life = all.lives.get(id);
   if (!life) return null;
   if (!isTerminal(life.status) && overdue(life, now)) {
-    end(all, id, 'expired');
+    end(all, id, 'expired', now);
     if (life.followers.size > 0) life.goesOn = true;
     else land(all, id);
   }
   if (life.leader !== null || (isTerminal(life.status) && !(life.goesOn && life.followers.size > 0))) return null;
   if (life.attempts - life.attemptsBefore >= attemptsMax) {
-    if (!isTerminal(life.status)) end(all, id, 'failed');
+    if (!isTerminal(life.status)) end(all, id, 'failed', now);
     endFollowers(all, id, 'failed', now);
     land(all, id);
     life.goesOn = false;
@@ -170,7 +189,7 @@ export function finish(
   if (!life || life.attempts !== attempt || life.status === 'queued') return 'fenced';
   if (isTerminal(life.status) && !life.goesOn) return 'cancelled';
   let written = life.status === 'running';
-  if (written) end(all, id, overdue(life, now) ? 'expired' : status);
+  if (written) end(all, id, overdue(life, now) ? 'expired' : status, now);
   life.goesOn = false;
   if (life.followers.size > 0) {
     written = true;
@@ -188,7 +207,7 @@ export function endOne(all: Lives, id: string, status: 'canceled' | 'expired', n
   if (!life) return 'gone';
   if (isTerminal(life.status)) return 'terminal';
   if (status === 'expired' && !overdue(life, now)) return 'early';
-  end(all, id, status);
+  end(all, id, status, now);
   if (life.leader !== null) {
     const leader = all.lives.get(life.leader);
     leader?.followers.delete(id);
@@ -201,15 +220,35 @@ export function endOne(all: Lives, id: string, status: 'canceled' | 'expired', n
   return 'ended';
 }
 
-export type RetryOutcome = 'gone' | 'refused' | 'attached' | 'queued';
+/** The ledger has another end in place of this one: Redis forgets it, so that a poll says what the list says. */
+export function drop(all: Lives, { id, endedAt }: End): void {
+  const life = all.lives.get(id);
+  if (!life || !isTerminal(life.status) || life.goesOn || life.endedAt !== endedAt) return;
+  land(all, id);
+  all.lives.delete(id);
+}
 
-export function retry(all: Lives, id: string, job: string, expiresAt: number | null): RetryOutcome {
+/** A new opening, as the ledger has it. */
+export interface Opening {
+  opening: number;
+  job: string;
+  expiresAt: number | null;
+}
+
+/** `reopened`: it has this opening, or a later one, already. */
+export type RetryOutcome = 'gone' | 'refused' | 'reopened' | 'attached' | 'queued';
+
+export function retry(all: Lives, id: string, again: Opening): RetryOutcome {
   const life = all.lives.get(id);
   if (!life) return 'gone';
+  if (life.opening >= again.opening) return 'reopened';
   if (life.status === 'succeeded' || !isTerminal(life.status)) return 'refused';
   if (!life.hasTask) return 'gone';
-  life.leader = null;
-  life.expiresAt = expiresAt;
+  return reopen(life, again);
+}
+
+function reopen(life: Life, { opening, job, expiresAt }: Opening): 'attached' | 'queued' {
+  Object.assign(life, { opening, leader: null, expiresAt, endedAt: null });
   if (life.goesOn) {
     life.goesOn = false;
     life.status = life.worker === null ? 'queued' : 'running';
@@ -219,14 +258,25 @@ export function retry(all: Lives, id: string, job: string, expiresAt: number | n
   return 'queued';
 }
 
+export interface Adoption extends Opening {
+  /** When the end was that the ledger's last retry undid. */
+  supersededAt: number | null;
+}
+
 export type AdoptOutcome = 'gone' | 'terminal' | 'carried' | 'adopted';
 
-/** Gives one that nobody carries a job of its own. */
-export function adopt(all: Lives, id: string, job: string, around: Surroundings): AdoptOutcome {
+/** Gives one that nobody carries a job of its own, and the opening that the ledger has. */
+export function adopt(all: Lives, id: string, row: Adoption, around: Surroundings): AdoptOutcome {
   const life = all.lives.get(id);
   if (!life) return 'gone';
-  if (isTerminal(life.status) && !life.goesOn) {
-    all.ends.push({ id, status: life.status, attempts: life.attempts });
+  const undone = life.opening < row.opening || row.opening === 0;
+  const endedAt = isTerminal(life.status) && life.status !== 'succeeded' ? life.endedAt : null;
+  if (undone && endedAt !== null && row.supersededAt !== null && endedAt <= row.supersededAt)
+    return reopen(life, row) === 'queued' ? 'adopted' : 'carried';
+  if (life.opening < row.opening) life.opening = row.opening;
+  const ended = life.goesOn ? null : endOf(id, life);
+  if (ended) {
+    all.ends.push(ended);
     return 'terminal';
   }
   if (life.leader !== null) {
@@ -234,6 +284,6 @@ export function adopt(all: Lives, id: string, job: string, around: Surroundings)
     if (leader && (!isTerminal(leader.status) || leader.goesOn) && around.jobRuns(leader.job)) return 'carried';
     life.leader = null;
   } else if (around.jobRuns(life.job)) return 'carried';
-  life.job = job;
+  life.job = row.job;
   return 'adopted';
 }

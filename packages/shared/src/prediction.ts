@@ -22,6 +22,8 @@ export interface PredictionRecord {
   completedAt: number | null;
   expiresAt: number | null;
   attempts: number;
+  /** 0, and one more for each retry: an end belongs to one opening. It is not in the prediction's JSON. */
+  opening: number;
   /** JSON text; '' for none. */
   metadata: string;
   inferenceMs: number | null;
@@ -52,7 +54,7 @@ function iso(ms: number | null): string {
 const round = (ms: number | null): string => (ms === null ? 'null' : String(Math.round(ms * 1000) / 1000));
 
 /** The JSON text of a prediction. Its `result` goes in as it is. */
-export function renderPrediction(record: PredictionRecord, queue?: QueueEstimate): string {
+export function renderPrediction(record: Omit<PredictionRecord, 'opening'>, queue?: QueueEstimate): string {
   const { id, status, result, createdAt, startedAt, completedAt } = record;
   const output = status === 'succeeded' ? result : 'null';
   const error = status === 'succeeded' || result === '' ? 'null' : result;

@@ -29,8 +29,9 @@ export interface Recorded {
 }
 
 // An insert becomes the first record of a prediction whose caller waited; a conflict is a promise that is now kept, or
-// a repetition. What is terminal stays, but for the higher attempt of a retry. After a retry the attempt before it has
-// the number that a cancellation of the new one would have, so that its late copy is told by its time.
+// a repetition. Each opening of a prediction ends once: an end of an earlier opening than the row's, or a second one of the
+// same opening, is refused. Processes of 0.1.0 open a row again without a new number: a late copy of the end that such a
+// retry undid has the attempts that a cancellation of the new one would have, and is told by its time.
 const RECORD = `
 WITH input AS (
   SELECT * FROM ${unnestSql(TERMINAL_COLUMNS)}
@@ -41,14 +42,18 @@ WITH input AS (
   ON CONFLICT (id) DO UPDATE
     SET status = excluded.status, result = excluded.result, started_at = excluded.started_at,
         completed_at = excluded.completed_at, attempts = excluded.attempts, inference_ms = excluded.inference_ms,
-        batch_size = excluded.batch_size,
+        batch_size = excluded.batch_size, opening = excluded.opening,
         task = CASE WHEN excluded.status = 'succeeded' THEN NULL ELSE coalesce(p.task, excluded.task) END,
         options = coalesce(p.options, excluded.options)
     WHERE p.status <> 'succeeded'
-      AND (excluded.attempts > p.attempts
-        OR (p.status IN ('queued', 'running') AND excluded.attempts = p.attempts
-            AND (p.superseded_at IS NULL OR excluded.completed_at > p.superseded_at)))
-  RETURNING p.id, p.tenant, p.model, p.version, 'prediction.' || p.status AS type, p.options
+      AND CASE
+        WHEN excluded.opening <> p.opening THEN excluded.opening > p.opening
+        WHEN p.status NOT IN ('queued', 'running') THEN false
+        ELSE p.opening > 0 OR p.superseded_at IS NULL OR excluded.attempts > p.attempts
+          OR (excluded.attempts = p.attempts AND excluded.completed_at > p.superseded_at)
+      END
+  RETURNING p.id, p.tenant, p.model, p.version, 'prediction.' || p.status AS type, p.options, p.opening, p.completed_at,
+            CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS error_code
 ), registered AS (
   -- A disabled endpoint gets no delivery, and still finds the event in the feed when it is back.
   SELECT a.id, e.id AS endpoint, CASE WHEN e.state = 'enabled' THEN e.url END AS url
@@ -75,8 +80,9 @@ WITH input AS (
   ON CONFLICT (tenant) DO UPDATE SET last = c.last + excluded.last
   RETURNING tenant, last
 ), event_rows AS (
-  INSERT INTO events (id, tenant, sequence, type, prediction, model, version, created_at)
-  SELECT s.event, s.tenant, c.last - s.total + s.number, s.type, s.id, s.model, s.version, $NOW
+  INSERT INTO events (id, tenant, sequence, type, prediction, model, version, created_at, opening, completed_at, error_code)
+  SELECT s.event, s.tenant, c.last - s.total + s.number, s.type, s.id, s.model, s.version, $NOW, s.opening, s.completed_at,
+         s.error_code
     FROM sources s JOIN counted c USING (tenant)
 ), delivery_rows AS (
   INSERT INTO webhook_deliveries (id, tenant, event, endpoint, url, type, prediction, next_at, created_at)
@@ -105,7 +111,7 @@ export async function recordTerminal(
   nowMs: number = sharedNow(),
 ): Promise<Recorded> {
   const recorded: Recorded = { applied: 0, refused: [], deliveries: [], unstorable: [] };
-  await recordInto(recorded, db, lastById(rows), nowMs);
+  for (const round of roundsOf(rows)) await recordInto(recorded, db, round, nowMs);
   return recorded;
 }
 
@@ -132,16 +138,27 @@ async function recordInto(recorded: Recorded, db: Db, rows: readonly TerminalRow
 }
 
 /**
- * One row for an id, as a statement may touch a row once: of several the highest attempt, and of equal ones the first.
- * In the order of ids, so that two recorders that meet the same rows do not wait for each other in a circle.
+ * The rows in rounds, nearly always one: a statement may touch a row of the ledger once, and the ends of a prediction are
+ * written in the order of its openings. Of several ends of one opening the highest attempt counts, of equal ones the first.
+ * Within a round in the order of ids, so that two recorders that meet the same rows do not wait for each other in a circle.
  */
-function lastById(rows: readonly TerminalRow[]): TerminalRow[] {
-  const byId = new Map<string, TerminalRow>();
-  for (const row of rows) {
-    const other = byId.get(row.id);
-    if (other === undefined || row.attempts > other.attempts) byId.set(row.id, row);
-  }
-  return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+function roundsOf(rows: readonly TerminalRow[]): TerminalRow[][] {
+  const rounds: Map<string, TerminalRow>[] = [];
+  for (const row of rows) place(rounds, row, 0);
+  return rounds.map((round) => [...round.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
+}
+
+/** Puts a row into the first round from `at` on that has no earlier end of the same prediction; a later one moves on. */
+function place(rounds: Map<string, TerminalRow>[], row: TerminalRow, at: number): void {
+  const round = rounds[at] ?? new Map<string, TerminalRow>();
+  rounds[at] = round;
+  const there = round.get(row.id);
+  if (there === undefined) round.set(row.id, row);
+  else if (there.opening < row.opening) place(rounds, row, at + 1);
+  else if (there.opening > row.opening) {
+    round.set(row.id, row);
+    place(rounds, there, at + 1);
+  } else if (row.attempts > there.attempts) round.set(row.id, row);
 }
 
 export interface Outcome {

@@ -232,8 +232,11 @@ function appliedPreference(prefer: Prefer): string | undefined {
   return prefer.waitS === null ? undefined : `wait=${Math.min(prefer.waitS, WAIT_MAX_S)}`;
 }
 
-const etagOf = (record: PredictionRecord): string =>
-  record.status === 'succeeded' ? `"${record.id}"` : `"${record.id}.${record.attempts}.${record.status}"`;
+/** A prediction that is canceled before it runs, retried and canceled again has another end with the same attempts. */
+function etagOf({ id, status, attempts, opening }: PredictionRecord): string {
+  if (status === 'succeeded') return `"${id}"`;
+  return opening === 0 ? `"${id}.${attempts}.${status}"` : `"${id}.${opening}-${attempts}.${status}"`;
+}
 
 function matches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;

@@ -192,7 +192,7 @@ async function reconcile(means: ReconcilerMeans, rows: readonly OpenPromise[]): 
         return;
       }
       const job = jobIdOf(row.id, now);
-      const answer = await live.adopt(row.id, row.model, job, now);
+      const answer = await live.adopt(row, job, now);
       onOutcome(answer.outcome);
       if (answer.outcome === 'adopted') {
         await queues.add(row.model, row.version, [row.id], answer.priority, job);
@@ -220,8 +220,11 @@ async function expire(
   onOutcome(outcome === 'ended' ? 'expired' : outcome);
   const error = JSON.stringify(problem('expired', 'It was not answered before its deadline.'));
   if (outcome === 'gone') await expireRow(row, error, now);
-  // Terminal in Redis and open in the ledger: tell the recorder again.
-  if (outcome === 'terminal') await live.adopt(row.id, row.model, jobIdOf(row.id, now), now);
+  if (outcome !== 'terminal') return;
+  // Terminal in Redis and open in the ledger: the recorder is told again. An end that a retry has undone in the ledger is
+  // opened again, and this opening is overdue.
+  const answer = await live.adopt(row, jobIdOf(row.id, now), now);
+  if (answer.outcome === 'adopted') await live.end(row.id, row.tenant, 'expired', now);
 }
 
 async function restore({ live, queues }: ReconcilerMeans, rows: readonly LedgerRow[], now: number): Promise<number> {
@@ -244,6 +247,7 @@ async function restore({ live, queues }: ReconcilerMeans, rows: readonly LedgerR
         flight: null,
         task: row.task as string,
         attempts: row.attempts,
+        opening: row.opening,
         known: null,
       })),
       now,

@@ -4,11 +4,12 @@
  */
 
 import type { Keys } from '@millrace/shared/keys';
-import type { PredictionOptions, TerminalRow } from '@millrace/shared/ledger-rows';
+import type { RecordedEnd } from '@millrace/shared/ledger';
+import type { TerminalRow } from '@millrace/shared/ledger-rows';
 import { parseState } from '@millrace/shared/live/state';
-import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
-import { sharedNow } from '@millrace/shared/postgres/clock';
-import { BULL_PRIORITY, isTerminal, type Priority, type TerminalStatus } from '@millrace/shared/prediction';
+import type { LiveStore } from '@millrace/shared/live/store';
+import { terminalRowOf } from '@millrace/shared/live/terminal-row';
+import { isTerminal } from '@millrace/shared/prediction';
 import type { Recorded } from '@millrace/shared/record-terminal';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
@@ -40,6 +41,8 @@ export interface RecorderMeans {
   /** How long Redis keeps what the ledger has, where it was kept longer for the recorder to read it. */
   liveTtlMs: number;
   record(rows: TerminalRow[]): Promise<Recorded>;
+  /** What the ledger has of predictions whose end it refused. */
+  findEnds(ids: string[]): Promise<RecordedEnd[]>;
   /** Told of the deliveries that were committed. */
   onDeliveries(deliveries: Recorded['deliveries']): Promise<void>;
   onRecorded(rows: number): void;
@@ -157,15 +160,15 @@ async function recordEnds(means: RecorderMeans, ends: readonly End[], closed: ()
   const unread = new Set<string>();
   for (const [id, state] of ends) {
     if (state === '') unread.add(id);
-    else rows.push(terminalRow(parseState(id, state)));
+    else rows.push(terminalRowOf(parseState(id, state)));
   }
-  const read: string[] = [];
+  const read: TerminalRow[] = [];
   for (const state of unread.size > 0 ? await live.readMany([...unread]) : []) {
-    // Opened again meanwhile: its next end will be told anew.
+    // Opened again meanwhile: the retry has recorded this end, and the next end will be told anew.
     if (!state || !isTerminal(state.status)) continue;
-    rows.push(terminalRow(state));
-    read.push(state.id);
+    read.push(terminalRowOf(state));
   }
+  rows.push(...read);
   if (rows.length === 0) return;
   let recorded: Recorded | undefined;
   while (!recorded) {
@@ -181,34 +184,22 @@ async function recordEnds(means: RecorderMeans, ends: readonly End[], closed: ()
   await live.shorten(read, liveTtlMs);
   onRecorded(recorded.applied);
   if (recorded.deliveries.length > 0) await onDeliveries(recorded.deliveries);
+  if (recorded.refused.length > 0) await dropOverruled(means, rows, recorded.refused);
 }
 
-const PRIORITY_OF = new Map(Object.entries(BULL_PRIORITY).map(([name, number]) => [number, name as Priority]));
-
-function terminalRow(state: LivePrediction): TerminalRow {
-  const { idempotency, ...options } = (state.options === '' ? {} : JSON.parse(state.options)) as PredictionOptions & {
-    idempotency?: string;
-  };
-  return {
-    id: state.id,
-    tenant: state.tenant,
-    model: state.model,
-    version: state.version,
-    digest: state.digest,
-    priority: PRIORITY_OF.get(state.priority) ?? 'normal',
-    // Only what can be run again needs its task.
-    task: state.status === 'succeeded' ? '' : state.task,
-    options: options.webhook ? options : null,
-    metadata: state.metadata,
-    createdAt: state.createdAt,
-    expiresAt: state.expiresAt,
-    idempotencyHash: idempotency ?? null,
-    status: state.status as TerminalStatus,
-    result: state.result,
-    startedAt: state.startedAt,
-    completedAt: state.completedAt ?? sharedNow(),
-    attempts: state.attempts,
-    inferenceMs: state.inferenceMs,
-    batchSize: state.batchSize,
-  };
+/**
+ * The ledger refuses mostly what it has already. Where it has another end, since Redis lost its last moments, that end is
+ * the one that the list, the feed and the webhooks tell: Redis must not tell a poll of another.
+ */
+async function dropOverruled(
+  { live, findEnds }: RecorderMeans,
+  rows: readonly TerminalRow[],
+  refused: string[],
+): Promise<void> {
+  const ends = new Map((await findEnds(refused)).map((end) => [end.id, end]));
+  const overruled = rows.filter(({ id, opening, completedAt }) => {
+    const end = ends.get(id);
+    return end && isTerminal(end.status) && !(end.opening === opening && end.completedAt === completedAt);
+  });
+  await live.drop(overruled);
 }

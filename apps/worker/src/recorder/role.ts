@@ -1,6 +1,6 @@
 /** The role `recorder`: terminal states into the ledger, promises kept, partitions made and dropped. */
 import { SHARDS } from '@millrace/shared/ids';
-import { markTerminal, openPromises, recordTerminal } from '@millrace/shared/ledger';
+import { findEnds, markTerminal, openPromises, recordTerminal } from '@millrace/shared/ledger';
 import { dropOldPartitions, ensurePartitions } from '@millrace/shared/partitions';
 import { createQueues } from '@millrace/shared/queues';
 import { queueNames } from '@millrace/shared/registry';
@@ -42,6 +42,7 @@ export async function startRecorderRole(base: Base): Promise<void> {
       consumer: id,
       liveTtlMs: config.liveTtlMs,
       record: (rows) => recordTerminal(db, rows),
+      findEnds: (ids) => findEnds(db, ids),
       onDeliveries: (deliveries) => timers.scheduleDeliveries(deliveries),
       onRecorded: (rows) => metrics.recorded(rows),
       isClockRight,

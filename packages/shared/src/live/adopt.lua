@@ -1,10 +1,25 @@
--- The reconciler gives a waiting prediction that nobody carries a job of its own.
--- KEYS: its live state. ARGV: now, tag, id, job, job key prefix, ttl waiting.
+-- The reconciler gives a waiting prediction that nobody carries a job of its own. The ledger has it open.
+-- KEYS: its live state. ARGV: now, tag, id, job, job key prefix, ttl waiting, then of the ledger's row the number of its
+-- opening, when the end before that opening was (13 digits), and the deadline (13 digits).
 -- Returns {'gone'}, {'terminal'}, {'carried'}, or {'adopted', priority} (add its job).
-local now, tag, id, job, jobs, ttl = unpack(ARGV)
+local now, tag, id, job, jobs, ttl, opening, superseded, deadline = unpack(ARGV)
 local key = KEYS[1]
 local one = load(key)
 if not one then return { 'gone' } end
+local own, theirs = opening_of(one), tonumber(opening)
+-- A process of 0.1.0 retries without a new number, and sets the time of the end that it undid as well.
+local undone = own < theirs or theirs == 0
+if undone and terminal(one.s) and one.s ~= 's' and one.i ~= '' and one.cm <= superseded then
+  -- The ledger has a retry of this end, and Redis was not told of the retry.
+  local number = reopen(tag, one, { opening = opening, job = job, deadline = deadline })
+  save(key, one, ttl)
+  return number and { 'adopted', one.p } or { 'carried' }
+end
+if own < theirs then
+  -- Brought back by a process of 0.1.0, which does not know the number; or Redis has lost its last moments.
+  set_opening(one, opening)
+  redis.call('SET', key, pack(one), 'KEEPTTL')
+end
 if terminal(one.s) and not one.c then
   -- The ledger does not know yet: tell it again, in case the entry was lost.
   out_ledger[1] = id

@@ -9,7 +9,7 @@
 --         it is computed for its followers though it is itself terminal, g '1' once it had a follower, y '1' while it
 --         follows another, a attempts, b attempts when last (re)tried by hand, x deadline, st started (0: none), w worker,
 --         cm completed (0: none), z length of the first ten fields below
---   then: f flight, t created, n tenant, m model, v version, d digest, j job, l leader, k metadata, o options,
+--   then: f flight, t created and opening, n tenant, m model, v version, d digest, j job, l leader, k metadata, o options,
 --         im inference ms, bs batch size, r result, i task
 --
 -- `w:<id>` is the set of its followers, `f:<flight>` names who computes a cache key, `hb:<worker>` lives while its
@@ -56,6 +56,14 @@ local function pack(one)
   local head = one.q .. one.s .. one.p .. bit(one.u) .. bit(one.c) .. bit(one.g) .. bit(one.y) .. format('%05d%05d', one.a, one.b)
     .. one.x .. one.st .. one.w .. one.cm .. format('%06d', #first)
   return head .. concat({ first, one.im, one.bs, one.r, one.i }, SEP)
+end
+
+-- The number of the opening stands behind the time of creation (see `openingText` in state.ts): none for opening 0.
+local function opening_of(one) return tonumber(string.match(one.t, '%.000000(%d+)$') or '0') end
+
+local function set_opening(one, opening)
+  local created = string.match(one.t, '^%d+') or one.t
+  one.t = tonumber(opening) > 0 and created .. '.000000' .. opening or created
 end
 
 -- Number of the format of the data of this version: QUEUE_FORMAT in redis/format.ts.
@@ -122,6 +130,22 @@ local function leave_queue(one)
     one.u = true
     count_left(one.m, one.p)
   end
+end
+
+-- Opens an ended prediction again under the number `opening`. `again` has the text of the number, the job and the deadline.
+-- Returns its number in the queue (its job must be added), or nil when its computation is still under way for followers.
+local function reopen(tag, one, again)
+  set_opening(one, again.opening)
+  one.r, one.cm, one.im, one.bs, one.l, one.y, one.x = '', NEVER, '', '', '', false, again.deadline
+  if one.c then
+    one.c = false
+    one.s = one.u and 'r' or 'q'
+    return nil
+  end
+  local number = redis.call('HINCRBY', tag .. 'n:' .. one.m, 's' .. one.p, 1)
+  one.st, one.w, one.u, one.f = NEVER, string.rep(' ', 16), false, ''
+  one.s, one.b, one.q, one.j = 'q', one.a, format('%010d', number), again.job
+  return number
 end
 
 -- What is told of an end: its state, to those who wait without what is too long for an event (LONG in its place), and to

@@ -1,6 +1,10 @@
 /**
  * A prediction's live state as text: lib.lua says what it is made of. It is written here once, changed by the scripts, and
  * read here. The task is its last field.
+ *
+ * Since 0.1.0 the field of the time of creation also holds the number of the opening (`openingText`). A state of opening 0 is
+ * byte for byte a state of 0.1.0. The scripts and the code of 0.1.0 carry the field through unchanged, and read the same time
+ * from it.
  */
 import { packDigest, unpackDigest } from '../keys.ts';
 import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../prediction.ts';
@@ -57,6 +61,8 @@ export interface NewPrediction {
   task: string;
   /** Attempts it has had already, where the reconciler brings it back. */
   attempts: number;
+  /** 0, and one more for each retry. */
+  opening: number;
   /** JSON text of its output where that is known: it is then terminal at once, and recorded like any other. */
   known: string | null;
 }
@@ -84,6 +90,24 @@ export interface StateFrame {
   after: string;
 }
 
+/**
+ * What stands behind the time of creation: nothing for opening 0, and for opening 12 `.00000012`. A number so small is less than
+ * the precision of a double at such a time, so that `Number` and Lua's `tonumber` read the whole milliseconds alone.
+ */
+const openingText = (opening: number): string => (opening === 0 ? '' : `.000000${opening}`);
+
+/** The number of the opening, of the text in which the time of creation stands. */
+function openingIn(created: string): number {
+  const point = created.indexOf('.');
+  return point === -1 ? 0 : Number(created.slice(point + 7));
+}
+
+/** The number of the opening that a state belongs to. */
+export function openingOf(state: string): number {
+  const from = state.indexOf(SEPARATOR, HEAD) + 1;
+  return openingIn(state.slice(from, state.indexOf(SEPARATOR, from)));
+}
+
 const count = (number: number): string => (number < 10 ? `0000${number}` : String(number).padStart(5, '0'));
 
 export function stateFrame({ model, version, digest }: StateTarget, priority: Priority, job: string): StateFrame {
@@ -97,8 +121,8 @@ export function stateFrame({ model, version, digest }: StateTarget, priority: Pr
 
 /** The state of a new prediction, but for its number; `flight` is the flight's name, '' for none. */
 export function newState(frame: StateFrame, item: NewPrediction, flight: string): string {
-  const { createdAt, tenant, metadata, options, attempts, expiresAt, task } = item;
-  const first = `${flight}${SEPARATOR}${createdAt}${SEPARATOR}${tenant}${frame.after}${metadata}${SEPARATOR}${options}`;
+  const { createdAt, tenant, metadata, options, attempts, opening, expiresAt, task } = item;
+  const first = `${flight}${SEPARATOR}${createdAt}${openingText(opening)}${SEPARATOR}${tenant}${frame.after}${metadata}${SEPARATOR}${options}`;
   const tries = count(attempts);
   // The scripts count bytes: Buffer.byteLength is worth its time only where the two can differ.
   const bytes = metadata === '' && options === '' ? first.length : Buffer.byteLength(first);
@@ -202,6 +226,7 @@ export function parseState(id: string, state: string): LivePrediction {
     status: statusOf(state[10] as string),
     result: r ?? '',
     createdAt: Number(t),
+    opening: openingIn(t ?? ''),
     startedAt: msOrNull(state.slice(39, 52)),
     completedAt: msOrNull(state.slice(68, 81)),
     expiresAt: msOrNull(state.slice(26, 39)),

@@ -60,9 +60,36 @@ export interface QueueCounts {
   left: Record<number, number>;
 }
 
+export interface Retry {
+  id: string;
+  tenant: string;
+  /** The job that is to carry it. */
+  job: string;
+  /** The number that the ledger has given to the new opening. */
+  opening: number;
+  expiresAt: number | null;
+  nowMs: number;
+}
+
+/** `refused`: it is not an end that a retry may undo. `reopened`: Redis has this opening, or a later one, already. */
+export type Retried = { outcome: 'queued' | 'attached' | 'gone' } | { outcome: 'refused' | 'reopened'; status: Status };
+
+/** What the ledger has of a prediction that is open there. */
+export interface OpenRow {
+  id: string;
+  model: string;
+  opening: number;
+  /** When the end was that the last retry undid. */
+  supersededAt: number | null;
+  expiresAt: number | null;
+}
+
 type Script = (numberOfKeys: number, ...args: (string | number)[]) => Promise<unknown>;
 type Scripted = (Redis | Cluster) &
-  Record<'mrSubmit' | 'mrTake' | 'mrFinish' | 'mrEnd' | 'mrRetry' | 'mrAdopt' | 'mrShorten' | 'mrDiscard', Script>;
+  Record<
+    'mrSubmit' | 'mrTake' | 'mrFinish' | 'mrEnd' | 'mrRetry' | 'mrAdopt' | 'mrShorten' | 'mrDrop' | 'mrDiscard',
+    Script
+  >;
 
 const source = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
 const LIB = source('lib');
@@ -75,6 +102,7 @@ const SCRIPTS = {
   mrAdopt: source('adopt'),
   mrShorten: source('shorten'),
   mrDiscard: source('discard'),
+  mrDrop: source('drop'),
 } as const;
 
 export class LiveStore {
@@ -178,28 +206,26 @@ export class LiveStore {
   }
 
   /** Opens an ended prediction again. On `queued` the caller adds `job`; `gone`: Redis has forgotten it. */
-  async retry(
-    id: string,
-    tenant: string,
-    job: string,
-    expiresAt: number | null,
-    nowMs: number,
-  ): Promise<{ outcome: 'queued' | 'attached' | 'gone' } | { outcome: 'refused'; status: Status }> {
-    const args = [nowMs, this.#tag(shardOfId(id)), id, job, msText(expiresAt), WAITING_TTL_MS, tenant];
+  async retry({ id, tenant, job, opening, expiresAt, nowMs }: Retry): Promise<Retried> {
+    const args = [nowMs, this.#tag(shardOfId(id)), id, job, msText(expiresAt), WAITING_TTL_MS, tenant, opening];
     const [outcome, status] = (await this.#redis.mrRetry(1, this.#keys.live(id), ...args)) as [string, string];
-    if (outcome === 'refused') return { outcome, status: statusOf(status) };
+    if (outcome === 'refused' || outcome === 'reopened') return { outcome, status: statusOf(status) };
     return { outcome: outcome as 'queued' | 'attached' | 'gone' };
   }
 
-  /** For the reconciler: gives a prediction a job of its own if nothing carries it. On `adopted` the caller adds `job`. */
+  /**
+   * For the reconciler: gives a prediction a job of its own if nothing carries it. On `adopted` the caller adds `job`. `row` is
+   * what the ledger has of it: where the ledger has a later opening, Redis gets that opening too.
+   */
   async adopt(
-    id: string,
-    model: string,
+    row: OpenRow,
     job: string,
     nowMs: number,
   ): Promise<{ outcome: 'gone' | 'terminal' | 'carried' } | { outcome: 'adopted'; priority: number }> {
+    const { id, model, opening, supersededAt, expiresAt } = row;
     const shard = shardOfId(id);
     const args = [nowMs, this.#tag(shard), id, job, this.#jobs(shard, model), WAITING_TTL_MS];
+    args.push(opening, msText(supersededAt), msText(expiresAt));
     const [outcome, priority] = (await this.#redis.mrAdopt(1, this.#keys.live(id), ...args)) as [string, string];
     if (outcome === 'adopted') return { outcome, priority: Number(priority) };
     return { outcome: outcome as 'gone' | 'terminal' | 'carried' };
@@ -252,16 +278,31 @@ export class LiveStore {
     return ids.map((id) => states.get(id) ?? null);
   }
 
-  /** JSON text of the Task, or null. */
-  async task(id: string): Promise<string | null> {
+  /** As `read`, always with the task. */
+  async readWhole(id: string): Promise<LivePrediction | null> {
     const state = await this.#redis.get(this.#keys.live(id)).catch(unlessWrongType);
-    return state ? (readState(id, state)?.task ?? '') || null : null;
+    return state ? this.#readable(id, state) : null;
   }
 
-  /** The ledger has these, all of one shard: Redis need not keep them for long. */
-  async shorten(ids: readonly string[], ttlMs: number): Promise<void> {
-    if (ids.length === 0) return;
-    await this.#redis.mrShorten(ids.length, ...ids.map((id) => this.#keys.live(id)), ttlMs);
+  /** JSON text of the Task, or null. */
+  async task(id: string): Promise<string | null> {
+    return (await this.readWhole(id))?.task || null;
+  }
+
+  /** The ledger has these ends, all of one shard: Redis need not keep them for long. */
+  async shorten(ends: readonly { id: string; completedAt: number }[], ttlMs: number): Promise<void> {
+    if (ends.length === 0) return;
+    const keys = ends.map(({ id }) => this.#keys.live(id));
+    await this.#redis.mrShorten(ends.length, ...keys, ttlMs, ...ends.map(({ completedAt }) => msText(completedAt)));
+  }
+
+  /** The ledger has other ends in place of these, all of one shard: Redis forgets them. */
+  async drop(ends: readonly { id: string; completedAt: number }[]): Promise<void> {
+    const [first] = ends;
+    if (!first) return;
+    const keys = ends.map(({ id }) => this.#keys.live(id));
+    const times = ends.map(({ completedAt }) => msText(completedAt));
+    await this.#redis.mrDrop(ends.length, ...keys, this.#tag(shardOfId(first.id)), ...times);
   }
 
   async counts(model: string): Promise<QueueCounts> {

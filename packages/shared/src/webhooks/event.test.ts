@@ -12,6 +12,9 @@ const event: StoredEvent = {
   prediction,
   model: 'drug-interaction',
   version: '1',
+  opening: 0,
+  endedAt: completedAt,
+  endErrorCode: 'inference_timeout',
   status: 'failed',
   predictionCreatedAt: Date.UTC(2026, 0, 1),
   completedAt,
@@ -30,6 +33,7 @@ describe('the event of a prediction', () => {
         model: 'drug-interaction',
         version: '1',
         status: 'failed',
+        opening: 0,
         error: { code: 'inference_timeout' },
         created_at: '2026-01-01T00:00:00.000Z',
         completed_at: '2026-01-01T00:00:01.005Z',
@@ -43,14 +47,26 @@ describe('the event of a prediction', () => {
     expect(dataOf(event).url).toBe(`/v1/predictions/${prediction}`);
   });
 
-  test('tells the same when the prediction was opened again, or is gone from the ledger', () => {
-    expect(dataOf({ ...event, status: 'succeeded', errorCode: null })).toMatchObject({
+  test('tells the same when the prediction was opened again, has ended again, or is gone from the ledger', () => {
+    const same = { status: 'failed', error: { code: 'inference_timeout' }, completed_at: '2026-01-01T00:00:01.005Z' };
+    expect(dataOf({ ...event, status: 'queued', completedAt: null, errorCode: null })).toMatchObject(same);
+    const again = { ...event, status: 'failed', completedAt: completedAt + 900, errorCode: 'worker_lost' };
+    expect(dataOf(again)).toMatchObject(same);
+    const gone = { status: null, predictionCreatedAt: null, completedAt: null, metadata: null, errorCode: null };
+    expect(dataOf({ ...event, ...gone })).toMatchObject({ id: prediction, ...same, metadata: null });
+  });
+
+  test('of 0.1.0, which does not hold its end, takes it from the prediction while that is the same', () => {
+    const old = { ...event, endedAt: null, endErrorCode: null };
+    expect(dataOf(old)).toMatchObject({
+      error: { code: 'inference_timeout' },
+      completed_at: '2026-01-01T00:00:01.005Z',
+    });
+    expect(dataOf({ ...old, status: 'succeeded', errorCode: null })).toMatchObject({
       status: 'failed',
       error: { code: 'internal' },
       completed_at: '2026-01-01T00:00:01.010Z',
     });
-    const gone = { status: null, predictionCreatedAt: null, completedAt: null, metadata: null, errorCode: null };
-    expect(dataOf({ ...event, ...gone })).toMatchObject({ id: prediction, status: 'failed', metadata: null });
   });
 });
 

@@ -20,6 +20,10 @@ export interface StoredEvent {
   prediction: string | null;
   model: string | null;
   version: string | null;
+  /** Of the end that the event tells: the number of its opening, and when it was; null in events of 0.1.0 and of endpoints. */
+  opening: number;
+  endedAt: number | null;
+  endErrorCode: string | null;
   /** The prediction as it is now; all null when the ledger no longer has it. */
   status: string | null;
   predictionCreatedAt: number | null;
@@ -30,7 +34,7 @@ export interface StoredEvent {
 
 /** For `FROM events ev LEFT JOIN predictions p ON p.id = ev.prediction`. The result itself may be large, and stays there. */
 export const EVENT_COLUMNS = `ev.type, ev.created_at AS "createdAt", ev.payload, ev.prediction, ev.model, ev.version,
-  p.status, p.created_at AS "predictionCreatedAt", p.completed_at AS "completedAt", p.metadata,
+  ev.opening, ev.completed_at AS "endedAt", ev.error_code AS "endErrorCode", p.status, p.created_at AS "predictionCreatedAt", p.completed_at AS "completedAt", p.metadata,
   CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS "errorCode"`;
 
 /**
@@ -50,16 +54,19 @@ export function eventBody(event: StoredEvent, publicUrl: string | undefined): st
 
 function predictionData(event: StoredEvent) {
   const status = event.type.slice('prediction.'.length);
-  // A retry may have opened the prediction again: the event goes on telling what was then.
+  // A retry may have opened the prediction again: the event goes on telling what was then. An event of 0.1.0 does not hold
+  // its end, and takes it from the prediction while that has the same status.
   const same = event.status === status;
+  const code = event.endedAt === null && same ? event.errorCode : event.endErrorCode;
   return {
     id: event.prediction as string,
     model: event.model,
     version: event.version,
     status,
-    error: status === 'succeeded' ? null : { code: (same ? event.errorCode : null) ?? 'internal' },
+    opening: event.opening,
+    error: status === 'succeeded' ? null : { code: code ?? 'internal' },
     created_at: iso(event.predictionCreatedAt),
-    completed_at: iso(same ? event.completedAt : event.createdAt),
+    completed_at: iso(event.endedAt ?? (same ? event.completedAt : event.createdAt)),
     metadata: event.metadata ? (JSON.parse(event.metadata) as unknown) : null,
   };
 }
