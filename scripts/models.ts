@@ -19,6 +19,8 @@ import { nearNames } from '@millrace/shared/near-names';
 import { readOnnxFile } from '@millrace/shared/onnx-file';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { connectRedis, waitForRedis } from '@millrace/shared/redis';
+import type { RedisSetting } from '@millrace/shared/redis/redis-fault';
+import { redisServerOf } from '@millrace/shared/redis/redis-store';
 import { compareVersions, loadRegistry, retireVersion, setAlias } from '@millrace/shared/registry';
 import { announceRegistryChange } from '@millrace/shared/registry-cache';
 import pino from 'pino';
@@ -186,9 +188,12 @@ async function copyInto(target: string, from: string, location: string): Promise
 }
 
 async function change(config: Config, make: () => Promise<void>): Promise<void> {
-  const connect = (url: string) => connectRedis(url, 'producer', { cluster: config.redisCluster, timeoutMs: 5_000 });
-  const redis = connect(config.redisUrl);
-  const cacheRedis = connect(config.cacheRedisUrl);
+  const connect = (setting: RedisSetting) => {
+    const server = redisServerOf(config, setting);
+    return connectRedis(server.url, 'producer', { ...server, timeoutMs: 5_000 });
+  };
+  const redis = connect('REDIS_URL');
+  const cacheRedis = connect('CACHE_REDIS_URL');
   try {
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', 5_000);
     await waitForRedis(cacheRedis, 'The cache Redis (CACHE_REDIS_URL)', 5_000);

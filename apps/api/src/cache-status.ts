@@ -18,13 +18,19 @@ export function hitStatus(known: readonly (CachedResult | null)[], nowMs: number
   return `millrace; hit; ttl=${ttl}`;
 }
 
-export function missStatus(
-  ask: Ask,
-  result: SubmitResult | undefined,
-  known: readonly (CachedResult | null)[],
-): string {
+export interface MissParams {
+  ask: Pick<Ask, 'store' | 'read'>;
+  result: SubmitResult | undefined;
+  known: readonly (CachedResult | null)[];
+  /** Whether the cache Redis takes writes now: nothing is stored otherwise. */
+  cacheWritable: boolean;
+}
+
+/** RFC 9211, of a request that the cache did not answer whole. */
+export function missStatus({ ask, result, known, cacheWritable }: MissParams): string {
   const outcome = result?.submitted.outcome;
   if (!ask.store) return 'millrace; fwd=bypass';
   const reason = !ask.read ? 'request' : known.some((one) => one !== null) ? 'partial' : 'miss';
-  return `millrace; fwd=${reason}; ${outcome === 'follow' || outcome === 'done' ? 'collapsed' : 'stored'}`;
+  if (outcome === 'follow' || outcome === 'done') return `millrace; fwd=${reason}; collapsed`;
+  return `millrace; fwd=${reason}; ${cacheWritable ? 'stored' : 'stored=?0; detail=cache-unavailable'}`;
 }

@@ -15,10 +15,20 @@ export interface MetricsMeans {
   catalog: Pick<Catalog, 'models'>;
   damage: Pick<CacheDamage, 'counts'>;
   clock: Pick<Clock, 'skewS'>;
+  /** Whether each Redis took the last write. */
+  queueWritable(): boolean;
+  cacheWritable(): boolean;
 }
 
-export function createMetrics({ completions, streams, live, catalog, damage, clock }: MetricsMeans): HttpMetrics {
+export function createMetrics(means: MetricsMeans): HttpMetrics {
+  const { completions, streams, live, catalog, damage, clock } = means;
   const metrics = new HttpMetrics();
+  metrics.gauge('millrace_queue_redis_writable', 'Whether the queue Redis took the last write: 1 or 0.', () =>
+    Number(means.queueWritable()),
+  );
+  metrics.gauge('millrace_cache_redis_writable', 'Whether the cache Redis took the last write: 1 or 0.', () =>
+    Number(means.cacheWritable()),
+  );
   metrics.gauge('millrace_api_waiting', 'Predictions that somebody waits for here.', () => completions.waiting);
   metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', clock.skewS);
   metrics.gauge('millrace_api_streams', 'Predictions whose events are watched here.', () => streams.size);

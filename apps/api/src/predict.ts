@@ -24,7 +24,7 @@ import type { NearResults } from './near-results.ts';
 import { createOnce } from './once.ts';
 import { type Plan, planOf } from './plan.ts';
 import type { Remembered } from './remembered.ts';
-import { committed, fromStore, storeError, Undecided } from './stores.ts';
+import { committed, fromStore, redisAway, storeError, Undecided } from './stores.ts';
 import type { SubmitResult, Submitter } from './submitter.ts';
 
 export type Outcome =
@@ -46,6 +46,10 @@ export interface PredictMeans {
   idempotency: Idempotency;
   loads: LoadWatch;
   finder: Finder;
+  /** What the queue Redis answers to writes while it refuses them. */
+  redisRefusal(): Error | undefined;
+  /** Whether the cache Redis takes writes. */
+  cacheWritable(): boolean;
   /** Commits a promise to the ledger. */
   promise(row: PromiseRow): Promise<void>;
   /** Throws ApiError while this process may accept nothing. */
@@ -176,7 +180,7 @@ export function createPredict(means: PredictMeans): Predict {
 
   /** For a caller that waits: no promise is needed unless the answer takes longer than the wait. */
   function waitFor(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
-    if (!finder.redisReady()) throw redisAway();
+    if (!finder.redisReady()) throw redisAway(means.redisRefusal());
     const listening = completions.listen(shardOf(ask.served.registered.model));
     if (listening) return fromStore('Redis', listening).then(() => submitAndWait(ask, item, known));
     return submitAndWait(ask, item, known);
@@ -189,7 +193,7 @@ export function createPredict(means: PredictMeans): Predict {
       // Goes on when both are there, whichever came first.
       const next = (): void => {
         if (result === undefined || answer === undefined) return;
-        const cacheStatus = missStatus(ask, result, known);
+        const cacheStatus = missStatus({ ask, result, known, cacheWritable: means.cacheWritable() });
         if (answer === null) resolve(unanswered(ask, item, result, cacheStatus));
         else resolve({ kind: 'answered', record: withAnswer(recordOf(ask), answer), cacheStatus });
       };
@@ -253,7 +257,7 @@ export function createPredict(means: PredictMeans): Predict {
 
   /** For a caller that does not wait: the ledger first. From its commit on it is promised, whatever Redis does. */
   async function promise(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
-    if (!finder.redisReady()) throw redisAway();
+    if (!finder.redisReady()) throw redisAway(means.redisRefusal());
     await committed(means.promise(promiseRow(ask, item)));
     let result: SubmitResult | undefined;
     try {
@@ -261,7 +265,7 @@ export function createPredict(means: PredictMeans): Predict {
     } catch {
       // The promise stands: the reconciler finds it in the ledger and brings it to Redis.
     }
-    const cacheStatus = missStatus(ask, result, known);
+    const cacheStatus = missStatus({ ask, result, known, cacheWritable: means.cacheWritable() });
     if (result?.submitted.outcome === 'done') {
       const found = await finder.find(ask.request.tenant, ask.id);
       if (found && isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
@@ -299,9 +303,6 @@ export function createPredict(means: PredictMeans): Predict {
 
   return predict;
 }
-
-const redisAway = (): ApiError =>
-  new ApiError('store_unavailable', 'Redis does not answer; nothing was accepted.', { retryAfterS: 1 });
 
 /** Writes an answer into a record that nobody else has. */
 const withAnswer = (record: PredictionRecord, answer: Answer): PredictionRecord => Object.assign(record, answer);

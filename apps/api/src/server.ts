@@ -20,10 +20,12 @@ import {
 import { LiveStore } from '@millrace/shared/live/store';
 import { checkPostgres } from '@millrace/shared/migrate';
 import { type Clock, sharedNow, startClock } from '@millrace/shared/postgres/clock';
+import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
-import { checkQueueRedis, connectRedis, memoryShare, waitForRedis } from '@millrace/shared/redis';
+import { checkQueueRedis, memoryShare, waitForRedis } from '@millrace/shared/redis';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
+import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { setServed } from '@millrace/shared/registry';
 import { announceRegistryChange, readRegistry } from '@millrace/shared/registry-cache';
 import { createResultCache } from '@millrace/shared/result-cache';
@@ -47,7 +49,6 @@ import { createListing } from './listing.ts';
 import { LoadWatch } from './load.ts';
 import { createMetrics } from './metrics.ts';
 import { nearResults, REFRESH_EVERY_MS } from './near-results.ts';
-import { Outage } from './outage.ts';
 import { createPredict } from './predict.ts';
 import { RedisWatch } from './redis-watch.ts';
 import { createRegistryChanges } from './registry-changes.ts';
@@ -74,9 +75,16 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
   const closers = createClosers((name, error) => log.warn({ err: error, part: name }, 'could not be closed'));
   try {
     const keys = keysFor(config.keyPrefix);
+    const queueRedis = openRedisStore({
+      config,
+      setting: 'REDIS_URL',
+      process: 'millrace-api',
+      log,
+      consequence: 'The queue Redis takes no writes: predictions are refused.',
+    });
+    closers.push('queue probe', () => queueRedis.close());
     const connect = (kind: 'producer' | 'blocking', name: string) =>
-      connectRedis(config.redisUrl, kind, {
-        cluster: config.redisCluster,
+      queueRedis.connect(kind, {
         timeoutMs: config.storeTimeoutMs,
         name: `millrace-api-${name}`,
         onError: (error) => log.debug({ err: error, connection: name }, 'Redis connection error'),
@@ -84,20 +92,24 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const redis = connect('producer', 'main');
     closers.push('redis', () => redis.disconnect());
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
-    await checkQueueRedis(redis);
+    await checkQueueRedis(redis, queueRedis.user);
     await claimQueueFormat(redis, keys);
     const { promise: mustStop, resolve: onNewer } = Promise.withResolvers<string>();
     const format = watchQueueFormat({ redis, keys, onNewer });
     closers.push('format watch', () => format.close());
-    const cacheOutage = new Outage(log, 'the cache Redis (CACHE_REDIS_URL) does not answer: every question is a miss');
-    const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
+    const cacheStore = openRedisStore({
+      config,
+      setting: 'CACHE_REDIS_URL',
+      process: 'millrace-api',
+      log,
+      consequence: 'The cache Redis takes no writes: every new question is a miss.',
+    });
+    closers.push('cache probe', () => cacheStore.close());
+    const cacheRedis = cacheStore.connect('producer', {
       timeoutMs: Math.min(config.storeTimeoutMs, 200),
-      cluster: config.redisCluster && config.cacheRedisUrl === config.redisUrl,
       autoPipeline: true,
       name: 'millrace-api-cache',
-      onError: (error) => cacheOutage.tell(error),
     });
-    cacheRedis.on('ready', () => cacheOutage.over());
     closers.push('cache', () => cacheRedis.disconnect());
     const db = createPool({
       databaseUrl: config.databaseUrl,
@@ -129,7 +141,8 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const loads = new LoadWatch(live, () => memoryShare(redis));
     const watch = new RedisWatch(redis);
     closers.push('redis watch', () => watch.close());
-    const redisReady = () => watch.ready;
+    const redisReady = () => watch.ready && queueRedis.probe.writable;
+    const cacheWritable = () => cacheStore.probe.proven;
     const promises = new GroupCommit<PromiseRow>({
       // A connection may have to be opened first, which has a time-out of its own.
       write: (rows) => within(config.storeTimeoutMs + 200, insertPromises(db, rows), 'The commit of promises'),
@@ -184,7 +197,16 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       config,
       log,
       streams,
-      metrics: createMetrics({ completions, streams, live, catalog, damage, clock }),
+      metrics: createMetrics({
+        completions,
+        streams,
+        live,
+        catalog,
+        damage,
+        clock,
+        queueWritable: () => queueRedis.probe.proven,
+        cacheWritable,
+      }),
       changes: createRegistryChanges(db, catalog, { redis, keys, readThrough }),
       list: createListing(live, (tenant, options) => listPredictions(db, tenant, options)),
       actions: createActions({
@@ -224,6 +246,8 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         idempotency: createIdempotency(redis, keys, (asked, sinceMs) => findKeyed(db, asked, sinceMs), log),
         loads,
         finder,
+        redisRefusal: () => queueRedis.probe.refusal,
+        cacheWritable,
         promise: (row) => promises.add(row),
         checkClock,
         checkWebhook,
@@ -241,8 +265,9 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
             process: async () => {
               if (draining.leaving) throw new Error('stopping');
             },
-            redis: () => redis.ping(),
-            postgres: () => db.query('SELECT 1'),
+            redis: () => queueRedis.probe.prove(),
+            cache: () => cacheStore.probe.prove(),
+            postgres: () => checkWritable(db),
             clock: async () => {
               const fault = clock.fault();
               if (fault !== undefined) throw new Error(fault);

@@ -1,6 +1,8 @@
 /** Turns the failures of Redis and Postgres into the one error that a caller can do something about. */
 import { ApiError } from '@millrace/shared/errors';
 import { GroupCommitFull } from '@millrace/shared/group-commit';
+import { isReadOnly } from '@millrace/shared/postgres/read-only';
+import { refusalForCallers } from '@millrace/shared/redis/redis-fault';
 
 /** The call may have worked all the same: whoever tries again must do so under the same id. */
 export class Undecided extends ApiError {
@@ -25,8 +27,17 @@ export async function fromStore<T>(name: 'Redis' | 'Postgres', call: Promise<T>)
 /** What a caller is told of a failed call to a store. */
 export function storeError(name: 'Redis' | 'Postgres', cause: unknown): ApiError {
   if (cause instanceof ApiError) return cause;
-  const detail = `${name} does not answer; nothing was accepted.`;
+  const refusal = name === 'Redis' ? refusalForCallers(cause) : postgresRefusal(cause);
+  const detail = `${refusal ?? `${name} does not answer`}; nothing was accepted.`;
   return new ApiError('store_unavailable', detail, { retryAfterS: 1, cause });
+}
+
+const postgresRefusal = (cause: unknown): string | undefined =>
+  isReadOnly(cause) ? 'Postgres takes no writes now' : undefined;
+
+/** For a request that is refused before Redis is asked; `refusal` is what Redis last answered, where it did. */
+export function redisAway(refusal: Error | undefined): ApiError {
+  return storeError('Redis', refusal);
 }
 
 /** As `fromStore` for the commit of a promise: a time-out tells only that its answer did not come. */
@@ -35,9 +46,7 @@ export async function committed(call: Promise<void>): Promise<void> {
     await call;
   } catch (error) {
     const Kind = error instanceof GroupCommitFull ? ApiError : Undecided;
-    throw new Kind('store_unavailable', 'Postgres does not answer; nothing was promised.', {
-      retryAfterS: 1,
-      cause: error,
-    });
+    const detail = `${postgresRefusal(error) ?? 'Postgres does not answer'}; nothing was promised.`;
+    throw new Kind('store_unavailable', detail, { retryAfterS: 1, cause: error });
   }
 }

@@ -7,8 +7,9 @@ const never = () => new Promise<never>(() => {});
 let health: WorkerHealth;
 afterEach(() => health.close());
 
-async function start(redis: { ping(): Promise<string> }): Promise<void> {
-  const db = { query: async () => ({ rowCount: 1 }) };
+async function start(redis: { prove(): Promise<void> }): Promise<void> {
+  const client = { query: async () => ({ rows: [{ standby: false, readOnly: false }] }), release: () => {} };
+  const db = { connect: async () => client };
   const stores = { redis, db } as unknown as Parameters<typeof startHealth>[2];
   health = await startHealth(loadConfig({}), createWorkerMetrics(), stores);
   health.started();
@@ -22,7 +23,7 @@ async function ask(
 }
 
 test('a worker is alive while it cannot be told whether it takes work: a restart would not bring Redis back', async () => {
-  await start({ ping: never });
+  await start({ prove: never });
   health.liveness(never);
   expect(await ask('/healthz')).toEqual({ status: 200, body: { status: 'ok' } });
   health.liveness(async () => {
@@ -34,7 +35,7 @@ test('a worker is alive while it cannot be told whether it takes work: a restart
 });
 
 test('readiness names the part that is missing, within a second', async () => {
-  await start({ ping: never });
+  await start({ prove: never });
   const startedAt = performance.now();
   const { status, body } = await ask('/readyz');
   expect(performance.now() - startedAt).toBeLessThan(1_500);

@@ -2,8 +2,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '@millrace/shared/config';
-import type { Db } from '@millrace/shared/db';
-import type { Connection } from '@millrace/shared/redis';
+import type { Pool } from '@millrace/shared/db';
+import { checkWritable } from '@millrace/shared/postgres/read-only';
+import { verdictOf } from '@millrace/shared/process/readiness';
 import type { WorkerMetrics } from './metrics.ts';
 
 const CHECK_TIMEOUT_MS = 900;
@@ -24,11 +25,11 @@ export interface WorkerHealth {
 export async function startHealth(
   config: Config,
   metrics: WorkerMetrics,
-  { redis, db }: { redis: Connection; db: Db },
+  { redis, db }: { redis: { prove(): Promise<void> }; db: Pick<Pool, 'connect'> },
 ): Promise<WorkerHealth> {
   const checks = new Map<string, () => Answer | Promise<Answer>>([
-    ['redis', async () => ((await redis.ping()) === 'PONG' ? 'ok' : 'no PONG')],
-    ['postgres', async () => ((await db.query('SELECT 1')).rowCount === 1 ? 'ok' : 'no row')],
+    ['redis', () => redis.prove().then(() => 'ok')],
+    ['postgres', () => checkWritable(db).then(() => 'ok')],
   ]);
   let live: () => Promise<Answer> = async () => 'ok';
   let up = false;
@@ -52,8 +53,8 @@ export async function startHealth(
         send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state }));
       } else if (path === '/readyz') {
         const parts = await ready();
-        const well = Object.values(parts).every((state) => state === 'ok');
-        send(well ? 200 : 503, JSON.stringify({ status: well ? 'ready' : 'not ready', parts }));
+        const { code, status } = verdictOf(parts);
+        send(code, JSON.stringify({ status, parts }));
       } else if (path === '/metrics') {
         send(200, await metrics.registry.metrics(), metrics.registry.contentType);
       } else send(404, '{"status":"there are /healthz, /readyz and /metrics"}');

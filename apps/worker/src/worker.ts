@@ -7,8 +7,9 @@ import { keysFor } from '@millrace/shared/keys';
 import { LiveStore } from '@millrace/shared/live/store';
 import { checkPostgres } from '@millrace/shared/migrate';
 import { startClock } from '@millrace/shared/postgres/clock';
-import { checkQueueRedis, connectRedis, waitForRedis } from '@millrace/shared/redis';
+import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
+import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import type { Logger } from 'pino';
 import type { Base } from './base.ts';
 import { startHealth } from './health.ts';
@@ -34,16 +35,23 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
   // Short, since it stands in the state of each prediction under way.
   const id = randomBytes(8).toString('hex');
   try {
+    const queueRedis = openRedisStore({
+      config,
+      setting: 'REDIS_URL',
+      process: 'millrace-worker',
+      log,
+      consequence: 'The queue Redis takes no writes: work waits.',
+    });
+    closers.push('queue probe', () => queueRedis.close());
     const connect = (kind: 'producer' | 'blocking', name: string) =>
-      connectRedis(config.redisUrl, kind, {
-        cluster: config.redisCluster,
+      queueRedis.connect(kind, {
         name: `millrace-worker-${name}`,
         onError: (error) => log.debug({ err: error, connection: name }, 'Redis connection error'),
       });
     const redis = connect('blocking', 'main');
     closers.push('redis', () => redis.disconnect());
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
-    await checkQueueRedis(redis);
+    await checkQueueRedis(redis, queueRedis.user);
     const keys = keysFor(config.keyPrefix);
     await claimQueueFormat(redis, keys);
     const { promise: mustStop, resolve: onNewer } = Promise.withResolvers<string>();
@@ -61,7 +69,10 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     const clock = await startClock({ db, maxSkewMs: config.maxClockSkewMs, log });
     closers.push('clock', () => clock.close());
     const metrics = createWorkerMetrics();
-    const health = await startHealth(config, metrics, { redis, db });
+    metrics.gauge('millrace_queue_redis_writable', 'Whether the queue Redis took the last write: 1 or 0.', () =>
+      Number(queueRedis.probe.proven),
+    );
+    const health = await startHealth(config, metrics, { redis: queueRedis.probe, db });
     health.check('clock', () => clock.fault() ?? 'ok');
     metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', clock.skewS);
     closers.push('health', () => health.close());

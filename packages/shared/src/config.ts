@@ -1,5 +1,7 @@
 /** Every setting of every process, read once from the environment. docs/configuration.md is held to this table by test. */
 
+import { parseAddress } from './redis/sentinels.ts';
+
 type Kind = 'url' | 'integer' | 'number' | 'text' | 'list' | 'flag' | 'secret';
 
 export interface Setting {
@@ -29,6 +31,7 @@ const url = (name: string, value: string | undefined, about: string): Of<'url'> 
   default: value,
   about,
 });
+const secret = (name: string, about: string): Of<'secret'> => ({ name, kind: 'secret', default: undefined, about });
 const list = (name: string, value: string, about: string): Of<'list'> => ({
   name,
   kind: 'list',
@@ -64,6 +67,34 @@ const SETTINGS = {
     'Cache Redis: results and queries; may evict. `REDIS_URL` if not set.',
   ),
   redisCluster: flag('REDIS_CLUSTER', false, 'Treat `REDIS_URL` as one node of a Redis Cluster.'),
+  redisSentinels: list(
+    'REDIS_SENTINELS',
+    '',
+    'Sentinels of the queue Redis, each `host:port`. They name the primary; of `REDIS_URL` the scheme, user, password and database number still count.',
+  ),
+  redisSentinelPrimary: text('REDIS_SENTINEL_PRIMARY', 'mymaster', 'Name of the primary in `REDIS_SENTINELS`.'),
+  redisSentinelUsername: text(
+    'REDIS_SENTINEL_USERNAME',
+    undefined,
+    'User for the sentinels themselves, if they have ACLs.',
+  ),
+  redisSentinelPassword: secret('REDIS_SENTINEL_PASSWORD', 'Password of the sentinels themselves.'),
+  cacheRedisSentinels: list(
+    'CACHE_REDIS_SENTINELS',
+    '',
+    'Sentinels of the cache Redis. Those of the queue Redis if neither this nor `CACHE_REDIS_URL` is set.',
+  ),
+  cacheRedisSentinelPrimary: text(
+    'CACHE_REDIS_SENTINEL_PRIMARY',
+    undefined,
+    'Name of the primary in `CACHE_REDIS_SENTINELS`, which needs it.',
+  ),
+  cacheRedisSentinelUsername: text(
+    'CACHE_REDIS_SENTINEL_USERNAME',
+    undefined,
+    'User for the sentinels of the cache Redis, if they have ACLs.',
+  ),
+  cacheRedisSentinelPassword: secret('CACHE_REDIS_SENTINEL_PASSWORD', 'Password of the sentinels of the cache Redis.'),
   databaseUrl: {
     name: 'DATABASE_URL',
     kind: 'url',
@@ -203,7 +234,13 @@ const SETTINGS = {
 
 export const settings: readonly Setting[] = Object.values(SETTINGS);
 
-type Optional = 'publicUrl';
+type Optional =
+  | 'publicUrl'
+  | 'redisSentinelUsername'
+  | 'redisSentinelPassword'
+  | 'cacheRedisSentinelPrimary'
+  | 'cacheRedisSentinelUsername'
+  | 'cacheRedisSentinelPassword';
 type Value<S extends Setting> = S['kind'] extends 'integer' | 'number'
   ? number
   : S['kind'] extends 'list'
@@ -235,9 +272,31 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     const value = given === undefined || given === '' ? setting.default : given;
     out[key] = value === undefined ? undefined : read(setting, value, problems);
   }
+  const ownCache = out.cacheRedisUrl !== undefined;
   out.cacheRedisUrl ??= out.redisUrl;
+  problems.push(...sentinelProblems(out as Config));
+  // Without an address of its own the cache is the queue Redis, and found as that is.
+  if (!ownCache && (out as Config).cacheRedisSentinels.length === 0)
+    for (const part of ['Sentinels', 'SentinelPrimary', 'SentinelUsername', 'SentinelPassword'])
+      out[`cacheRedis${part}`] = out[`redis${part}`];
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(out) as Config;
+}
+
+function sentinelProblems(config: Config): string[] {
+  const { redisSentinels, cacheRedisSentinels, redisCluster, cacheRedisSentinelPrimary } = config;
+  const problems: string[] = [];
+  for (const [name, addresses] of [
+    ['REDIS_SENTINELS', redisSentinels],
+    ['CACHE_REDIS_SENTINELS', cacheRedisSentinels],
+  ] as const)
+    for (const address of addresses)
+      if (!parseAddress(address)) problems.push(`${name} must hold addresses as host:port, and holds '${address}'.`);
+  if (redisSentinels.length > 0 && redisCluster)
+    problems.push('REDIS_SENTINELS and REDIS_CLUSTER exclude each other: set one of them.');
+  if (cacheRedisSentinels.length > 0 && cacheRedisSentinelPrimary === undefined)
+    problems.push('CACHE_REDIS_SENTINEL_PRIMARY must name the primary, since CACHE_REDIS_SENTINELS is set.');
+  return problems;
 }
 
 function read(setting: Setting, value: string, problems: string[]): unknown {

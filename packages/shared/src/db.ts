@@ -1,5 +1,6 @@
 /** Connections to Postgres, each call of which ends in bounded time even when the server has stopped answering. */
 import pg from 'pg';
+import { isReadOnly, replaceReadOnlyConnections } from './postgres/read-only.ts';
 
 /** What runs a statement: a pool, or one connection inside a transaction. */
 export type Db = Pick<pg.Pool, 'query'>;
@@ -50,6 +51,7 @@ export function createPool(settings: PoolSettings): Pool {
     keepAliveInitialDelayMillis: 10_000,
   });
   pool.on('error', (error) => onError?.(error));
+  replaceReadOnlyConnections(pool);
   return pool;
 }
 
@@ -63,6 +65,7 @@ export async function inTransaction<T>(pool: Pool, work: (db: Db) => Promise<T>)
     await client.query('COMMIT');
     return result;
   } catch (error) {
+    if (isReadOnly(error)) broken = error as Error;
     await client.query('ROLLBACK').catch((failure: Error) => {
       broken = failure;
     });

@@ -41,6 +41,8 @@ export interface Keys {
   doorbell(shard: number): string;
   /** Pub/sub channel on which registry changes are told. */
   registryChannel(): string;
+  /** Written again and again by a process to prove that it reaches the primary: see redis/write-probe.ts. */
+  probe(shard: number, processId: string): string;
 }
 
 export function keysFor(prefix: string): Keys {
@@ -64,6 +66,7 @@ export function keysFor(prefix: string): Keys {
     worker: (shard, workerId) => `${tag(shard)}hb:${workerId}`,
     doorbell: (shard) => `${tag(shard)}bell`,
     registryChannel: () => `${prefix}:registry`,
+    probe: (shard, processId) => `${tag(shard)}probe:${processId}`,
   };
 }
 

@@ -1,6 +1,9 @@
 /** Connections to Redis, with the settings that RELIABILITY.md's rows paid for, and the check that a server can be trusted. */
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { timeOutCommands } from './command-deadlines.ts';
+import type { ConnectionGroup } from './redis/connection-group.ts';
+import { codeOf, explainRedisFault } from './redis/redis-fault.ts';
+import { type Sentinels, sentinelOptions } from './redis/sentinels.ts';
 
 export type Connection = Redis | Cluster;
 
@@ -10,28 +13,38 @@ const retryStrategy = (times: number): number => Math.min(50 * times, 500);
 /** Longer than any blocking call of ours or BullMQ's goes unanswered: beyond it the other end is not there any more. */
 const SILENCE_MS = 30_000;
 
+/** Longest pause between two looks at a Redis that loads its data: ioredis would otherwise pause for 10 s. */
+const LOADING_RETRY_MS = 500;
+
+export interface ConnectOptions {
+  cluster?: boolean | undefined;
+  timeoutMs?: number;
+  silenceMs?: number;
+  name?: string;
+  autoPipeline?: boolean;
+  onError?: (error: Error) => void;
+  /** Sentinels that name the primary; the host and port of the URL are not used then. */
+  sentinels?: Sentinels | undefined;
+  /** Follows the connection, and replaces it when the server is found to be demoted. Not for a cluster, which sees to that itself. */
+  group?: ConnectionGroup;
+  /** Whether the connection waits until the server has loaded its data, and is told by the sentinels of a failover. */
+  probe?: boolean;
+}
+
 /**
  * `producer` fails fast: for requests that a caller waits for. `blocking` waits for ever: for workers and listeners,
  * whose calls outlast any time-out. A
  * connection on which a call has had no answer for `silenceMs` is given up, and the call made again on a new one: a
  * peer that vanished without a word (a machine that lost power) is otherwise noticed after hours.
  */
-export function connectRedis(
-  url: string,
-  kind: 'producer' | 'blocking',
-  options: {
-    cluster?: boolean;
-    timeoutMs?: number;
-    silenceMs?: number;
-    name?: string;
-    autoPipeline?: boolean;
-    onError?: (error: Error) => void;
-  } = {},
-): Connection {
+export function connectRedis(url: string, kind: 'producer' | 'blocking', options: ConnectOptions = {}): Connection {
   const timeoutMs = options.timeoutMs ?? 800;
+  const { sentinels, group, probe = false } = options;
   const redisOptions: RedisOptions = {
     retryStrategy,
+    maxLoadingRetryTime: LOADING_RETRY_MS,
     connectTimeout: 5_000,
+    enableReadyCheck: !probe,
     connectionName: options.name,
     enableAutoPipelining: options.autoPipeline ?? false,
     ...(kind === 'producer'
@@ -54,11 +67,23 @@ export function connectRedis(
         // Certificates name hosts, and a cluster tells addresses only as it was told to announce itself.
         ...(url.startsWith('rediss:') ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
       })
-    : new Redis(url, redisOptions);
+    : single((own) => {
+        const all = { ...redisOptions, ...own };
+        if (!sentinels) return new Redis(url, all);
+        // The role of the server is compared with the sentinels' word by the ready check: the probe needs it there too.
+        const named = { ...sentinelOptions(sentinels, url), failoverDetector: probe, enableReadyCheck: true };
+        return new Redis({ ...all, ...credentials(url), db: databaseOf(url), ...named });
+      }, group);
   if (kind === 'producer' && redis instanceof Redis) timeOutCommands(redis, timeoutMs);
   redis.on('error', options.onError ?? (() => {}));
   return redis;
 }
+
+/** The database number in the path of a URL; 0 where there is none. */
+const databaseOf = (url: string): number => Number(new URL(url).pathname.slice(1)) || 0;
+
+const single = (create: Parameters<ConnectionGroup['open']>[0], group: ConnectionGroup | undefined): Redis =>
+  group ? group.open(create) : create({});
 
 function credentials(url: string): RedisOptions {
   const { username, password, protocol } = new URL(url);
@@ -107,8 +132,11 @@ const serversOf = (redis: Connection): Redis[] => (isCluster(redis) ? redis.node
  * Refuses a queue Redis that evicts keys, keeps nothing on disk or is too old; of a cluster, one with such a master.
  * Reads INFO alone, which managed services allow where they forbid CONFIG.
  */
-export async function checkQueueRedis(redis: Connection): Promise<void> {
-  const infos = await Promise.all(serversOf(redis).map((server) => server.info()));
+export async function checkQueueRedis(redis: Connection, user = 'default'): Promise<void> {
+  const infos = await Promise.all(serversOf(redis).map((server) => server.info())).catch((error: unknown) => {
+    if (codeOf(error) === '') throw error;
+    throw new UnfitRedisError(explainRedisFault(error, { setting: 'REDIS_URL', user }, 'info'), { cause: error });
+  });
   const problems = new Set(infos.flatMap((info) => problemsOf(info, isCluster(redis))));
   if (problems.size > 0)
     throw new UnfitRedisError(`The queue Redis (REDIS_URL) cannot be used: ${[...problems].join('; ')}.`);

@@ -141,7 +141,7 @@ const Entity = Type.Object(
 
 const Readiness = Type.Object(
   {
-    status: Type.Enum(['ready', 'not ready']),
+    status: Type.Enum(['ready', 'degraded', 'not ready']),
     parts: Type.Record(Type.String(), Type.String(), { description: '`ok`, or what is wrong.' }),
   },
   closed,

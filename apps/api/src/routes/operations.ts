@@ -1,4 +1,6 @@
 /** What operators and orchestrators ask. */
+
+import { verdictOf } from '@millrace/shared/process/readiness';
 import type { FastifyInstance } from 'fastify';
 import type { HttpMetrics } from '../http-metrics.ts';
 
@@ -15,8 +17,8 @@ export function registerOperations(
 
   app.get('/readyz', { config: { public: true } }, async (_request, reply) => {
     const parts = await checks.ready();
-    const ready = Object.values(parts).every((answer) => answer === 'ok');
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', parts });
+    const { code, status } = verdictOf(parts);
+    return reply.code(code).send({ status, parts });
   });
 
   app.get('/metrics', { config: { public: true } }, async (_request, reply) => {

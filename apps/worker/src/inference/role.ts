@@ -5,7 +5,7 @@ import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
-import { connectRedis } from '@millrace/shared/redis';
+import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { createResultCache } from '@millrace/shared/result-cache';
 import type { Base } from '../base.ts';
 import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
@@ -19,13 +19,20 @@ import { startHeartbeat } from './heartbeat.ts';
 
 export async function startInferenceRole(base: Base): Promise<void> {
   const { config, log, keys, id, redis, db, live, metrics, health, closers, connect, clock } = base;
-  const cacheRedis = connectRedis(config.cacheRedisUrl, 'producer', {
-    name: 'millrace-worker-cache',
-    // The results of a batch are stored one by one, and go out in one write.
-    autoPipeline: true,
-    cluster: config.redisCluster && config.cacheRedisUrl === config.redisUrl,
-    onError: () => {},
+  const cacheStore = openRedisStore({
+    config,
+    setting: 'CACHE_REDIS_URL',
+    process: 'millrace-worker',
+    log,
+    consequence: 'The cache Redis takes no writes: results are not cached.',
   });
+  closers.push('cache probe', () => cacheStore.close());
+  health.check('cache', () => cacheStore.probe.prove().then(() => 'ok'));
+  metrics.gauge('millrace_cache_redis_writable', 'Whether the cache Redis took the last write: 1 or 0.', () =>
+    Number(cacheStore.probe.proven),
+  );
+  // The results of a batch are stored one by one, and go out in one write.
+  const cacheRedis = cacheStore.connect('producer', { name: 'millrace-worker-cache', autoPipeline: true });
   closers.push('cache', () => cacheRedis.disconnect());
   const damage = new CacheDamage(log);
   metrics.counterBy(

@@ -1,0 +1,19 @@
+/** What the parts of a process say together. */
+
+/** A process serves without these, only slower. */
+const OPTIONAL: ReadonlySet<string> = new Set(['cache']);
+
+export interface Verdict {
+  /** HTTP status of /readyz. */
+  code: 200 | 503;
+  status: 'ready' | 'degraded' | 'not ready';
+}
+
+/** `parts` has `ok` or a sentence for each part. */
+export function verdictOf(parts: Readonly<Record<string, 'ok' | string>>): Verdict {
+  const faulty = Object.entries(parts).filter(([, state]) => state !== 'ok');
+  if (faulty.length === 0) return { code: 200, status: 'ready' };
+  return faulty.every(([name]) => OPTIONAL.has(name))
+    ? { code: 200, status: 'degraded' }
+    : { code: 503, status: 'not ready' };
+}

@@ -1,0 +1,97 @@
+/** Which commands a user of Redis needs, and whether the user may run them: asked before one of them fails a request. */
+import type { Connection } from '../redis.ts';
+import { codeOf, type RedisSetting } from './redis-fault.ts';
+
+type Call = readonly [command: string, ...args: string[]];
+
+/** Harmless on a key of any type or none. `key` stands for the probe's key: a refusal for another reason is of no interest. */
+const CACHE_CALLS = (key: string): Call[] => [
+  ['get', key],
+  ['mget', key],
+  ['set', key, '1', 'PX', '60000'],
+  ['del', `${key}:none`],
+  ['eval', 'return 1', '1', key],
+  ['evalsha', '0'.repeat(40), '1', key],
+];
+
+/** The commands of our scripts and of BullMQ's: Redis checks those inside a script as it checks any others. */
+const QUEUE_CALLS = (key: string): Call[] => {
+  const none = `${key}:none`;
+  return [
+    ...CACHE_CALLS(key),
+    ['exists', none],
+    ['type', none],
+    ['pttl', none],
+    ['pexpire', none, '1'],
+    ['getrange', none, '0', '0'],
+    ['setrange', none, '0', ''],
+    ['incr', key],
+    ['hget', none, 'f'],
+    ['hgetall', none],
+    ['hmget', none, 'f'],
+    ['hexists', none, 'f'],
+    ['hdel', none, 'f'],
+    ['hset', key, 'f', '1'],
+    ['hmset', key, 'f', '1'],
+    ['hincrby', key, 'f', '1'],
+    ['lindex', none, '0'],
+    ['llen', none],
+    ['lpos', none, '1'],
+    ['lrange', none, '0', '0'],
+    ['lrem', none, '0', '1'],
+    ['ltrim', none, '0', '0'],
+    ['lpush', key, '1'],
+    ['rpush', key, '1'],
+    ['rpop', none],
+    ['rpoplpush', none, none],
+    ['sadd', key, '1'],
+    ['srem', none, '1'],
+    ['scard', none],
+    ['sismember', none, '1'],
+    ['smembers', none],
+    ['zadd', key, '1', '1'],
+    ['zcard', none],
+    ['zcount', none, '0', '0'],
+    ['zpopmin', none],
+    ['zrange', none, '0', '0'],
+    ['zrangebyscore', none, '0', '0'],
+    ['zrem', none, '1'],
+    ['zscore', none, '1'],
+    ['zremrangebyrank', none, '0', '0'],
+    ['zremrangebyscore', none, '0', '0'],
+    ['xadd', key, '*', 'f', '1'],
+    ['xtrim', none, 'MAXLEN', '0'],
+    ['xread', 'COUNT', '1', 'STREAMS', none, '0'],
+    ['xrange', none, '-', '+', 'COUNT', '1'],
+    ['xrevrange', none, '+', '-', 'COUNT', '1'],
+    ['xack', none, 'g', '0-1'],
+    ['xdel', none, '0-1'],
+    ['xgroup', 'DESTROY', none, 'g'],
+    ['xreadgroup', 'GROUP', 'g', 'c', 'COUNT', '1', 'STREAMS', none, '>'],
+    ['xautoclaim', none, 'g', 'c', '0', '0'],
+    ['bzpopmin', none, '0.001'],
+    ['publish', `${key}:channel`, ''],
+    ['time'],
+    ['info', 'memory'],
+  ];
+};
+
+export interface MissingPermission {
+  command: string;
+  error: Error;
+}
+
+/** The first command that the user of the connection may not run; undefined when all are permitted. One round trip. */
+export async function missingPermission(
+  redis: Connection,
+  setting: RedisSetting,
+  key: string,
+): Promise<MissingPermission | undefined> {
+  const calls = setting === 'CACHE_REDIS_URL' ? CACHE_CALLS(key) : QUEUE_CALLS(key);
+  const replies = (await redis.pipeline(calls.map((call) => [...call])).exec()) ?? [];
+  for (const [at, [error]] of replies.entries()) {
+    const command = calls[at]?.[0] ?? '';
+    if (error && codeOf(error) === 'NOPERM') return { command, error };
+  }
+  return undefined;
+}

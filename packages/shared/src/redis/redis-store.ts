@@ -1,0 +1,92 @@
+/** One Redis as a process uses it: all of its connections, and the probe that proves that they lead to the primary. */
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import { keysFor } from '../keys.ts';
+import { type Connection, type ConnectOptions, connectRedis } from '../redis.ts';
+import { ConnectionGroup } from './connection-group.ts';
+import type { RedisIdentity, RedisSetting } from './redis-fault.ts';
+import type { Sentinels } from './sentinels.ts';
+import { WriteProbe } from './write-probe.ts';
+
+/** Where a Redis is, and how it is reached. */
+export interface RedisServer {
+  url: string;
+  cluster: boolean;
+  sentinels: Sentinels | undefined;
+}
+
+export function redisServerOf(config: Config, setting: RedisSetting): RedisServer {
+  if (setting === 'REDIS_URL')
+    return {
+      url: config.redisUrl,
+      cluster: config.redisCluster,
+      sentinels: sentinelsOf(config.redisSentinels, {
+        primary: config.redisSentinelPrimary,
+        username: config.redisSentinelUsername,
+        password: config.redisSentinelPassword,
+      }),
+    };
+  return {
+    url: config.cacheRedisUrl,
+    cluster: config.redisCluster && config.cacheRedisUrl === config.redisUrl,
+    sentinels: sentinelsOf(config.cacheRedisSentinels, {
+      primary: config.cacheRedisSentinelPrimary ?? '',
+      username: config.cacheRedisSentinelUsername,
+      password: config.cacheRedisSentinelPassword,
+    }),
+  };
+}
+
+const sentinelsOf = (addresses: readonly string[], rest: Omit<Sentinels, 'addresses'>): Sentinels | undefined =>
+  addresses.length > 0 ? { addresses, ...rest } : undefined;
+
+export interface RedisStore {
+  /** The ACL user of every connection. */
+  readonly user: string;
+  readonly probe: WriteProbe;
+  connect(kind: 'producer' | 'blocking', options: Pick<ConnectOptions, StoreOptions>): Connection;
+  close(): void;
+}
+
+type StoreOptions = 'timeoutMs' | 'name' | 'autoPipeline' | 'onError';
+
+export interface RedisStoreParams {
+  config: Config;
+  setting: RedisSetting;
+  /** Name of the process in CLIENT LIST, such as `millrace-api`. */
+  process: string;
+  log: Logger;
+  /** What follows from a fault, for the log. */
+  consequence: string;
+}
+
+export function openRedisStore({ config, setting, process, log, consequence }: RedisStoreParams): RedisStore {
+  const server = redisServerOf(config, setting);
+  const identity: RedisIdentity = { setting, user: userOf(server.url) };
+  const group = new ConnectionGroup((error) => probe.suspect(error));
+  let faulty = false;
+  const probe = new WriteProbe({
+    identity,
+    keys: keysFor(config.keyPrefix),
+    processId: randomBytes(6).toString('hex'),
+    connect: (onError) => {
+      const name = `${process}-${setting === 'REDIS_URL' ? '' : 'cache-'}probe`;
+      return connectRedis(server.url, 'producer', { ...server, name, probe: true, onError });
+    },
+    group,
+    onChange: (fault) => {
+      if (fault !== undefined) log.warn({ store: setting, fault }, consequence);
+      else if (faulty) log.info({ store: setting }, 'The store takes writes again.');
+      faulty = fault !== undefined;
+    },
+  });
+  return {
+    user: identity.user,
+    probe,
+    connect: (kind, options) => connectRedis(server.url, kind, { ...options, ...server, group }),
+    close: () => probe.close(),
+  };
+}
+
+const userOf = (url: string): string => decodeURIComponent(new URL(url).username) || 'default';

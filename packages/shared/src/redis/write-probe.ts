@@ -1,0 +1,192 @@
+/**
+ * Proves by a write, twice a second, that this process reaches the primary of a Redis, on a connection of its own. When the
+ * probe finds the primary elsewhere than before, it has every connection of the process replaced: subscribers and blocked
+ * readers of a demoted server would otherwise wait there for ever, without an error.
+ */
+import { Cluster, type Redis } from 'ioredis';
+import { SHARDS } from '../ids.ts';
+import type { Keys } from '../keys.ts';
+import type { Connection } from '../redis.ts';
+import type { ConnectionGroup } from './connection-group.ts';
+import { missingPermission } from './permissions.ts';
+import { codeOf, explainRedisFault, isRefusal, isWrongServer, NAME_OF, type RedisIdentity } from './redis-fault.ts';
+
+const INTERVAL_MS = 500;
+/** While writes are refused: how soon the probe looks where the address leads now. */
+const REFUSED_INTERVAL_MS = 250;
+const KEPT_MS = 60_000;
+
+export interface WriteProbeDeps {
+  identity: RedisIdentity;
+  keys: Keys;
+  /** Unique to this process: two processes never write the same probe key. */
+  processId: string;
+  /** Opens the probe's own connection, without a ready check: a server that loads its data is to refuse at once. */
+  connect(onError: (error: Error) => void): Connection;
+  group: ConnectionGroup;
+  /** Called when the state changes: with a sentence when writes fail, with undefined when they work again. */
+  onChange(fault: string | undefined): void;
+}
+
+export class WriteProbe {
+  readonly #deps: WriteProbeDeps;
+  readonly #redis: Connection;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #closed = false;
+  #proven = false;
+  #fault: string | undefined;
+  #refusal: Error | undefined;
+  /** performance.now() of the last reply that came from a wrong server; undefined once the connections were replaced. */
+  #suspectAt: number | undefined;
+  #connectedAt = 0;
+  #runId: string | undefined;
+  #provenAt = -1;
+  #permissions: 'unknown' | 'granted' = 'unknown';
+  #connectionError: Error | undefined;
+
+  constructor(deps: WriteProbeDeps) {
+    this.#deps = deps;
+    this.#redis = deps.connect((error) => {
+      this.#connectionError = error;
+    });
+    this.#redis.on('connect', () => {
+      this.#connectedAt = performance.now();
+    });
+    this.#schedule(0);
+  }
+
+  /** False while Redis answers and refuses writes, or commands that Millrace needs. An absent Redis is not told here. */
+  get writable(): boolean {
+    return this.#refusal === undefined;
+  }
+
+  /** Whether the last write worked. False before the first one. */
+  get proven(): boolean {
+    return this.#proven;
+  }
+
+  /** The error reply that refuses writes, while there is one. */
+  get refusal(): Error | undefined {
+    return this.#refusal;
+  }
+
+  /** Writes now, or shares a write in progress. Rejects with a sentence for operators when the write fails. */
+  async prove(): Promise<void> {
+    await this.#probe();
+    if (this.#fault !== undefined) throw new Error(this.#fault);
+  }
+
+  /** A connection of the group was told that its server is the wrong one, or that the user may not do something. */
+  suspect(error: Error): void {
+    if (isWrongServer(error)) this.#suspectAt = performance.now();
+    else this.#permissions = 'unknown';
+    this.#schedule(0);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#redis.disconnect();
+  }
+
+  #schedule(ms: number): void {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.#probe(), ms);
+    this.#timer.unref();
+  }
+
+  #probe(): Promise<void> {
+    this.#running ??= this.#attempt().finally(() => {
+      this.#running = undefined;
+      this.#schedule(this.#fault === undefined ? INTERVAL_MS : REFUSED_INTERVAL_MS);
+    });
+    return this.#running;
+  }
+
+  async #attempt(): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      await this.#write();
+      if (this.#permissions === 'unknown') await this.#checkPermissions();
+      await this.#replaceIfMoved(startedAt);
+      this.#tell(undefined, undefined);
+    } catch (error) {
+      this.#failed(error as Error);
+    }
+  }
+
+  async #write(): Promise<void> {
+    const { keys, processId } = this.#deps;
+    const write = (shard: number) => this.#redis.set(keys.probe(shard, processId), Date.now(), 'PX', KEPT_MS);
+    try {
+      // One master of a cluster may be away while the others serve.
+      if (this.#redis instanceof Cluster) await Promise.any(Array.from({ length: SHARDS }, (_, shard) => write(shard)));
+      else await write(0);
+    } catch (error) {
+      const first = error instanceof AggregateError ? (error.errors[0] as Error) : error;
+      // A full queue Redis is the right server: admission refuses new work, and everything else goes on.
+      if (codeOf(first) !== 'OOM' || this.#deps.identity.setting !== 'REDIS_URL') throw first;
+    }
+  }
+
+  async #checkPermissions(): Promise<void> {
+    const { keys, processId, identity } = this.#deps;
+    const missing = await missingPermission(this.#redis, identity.setting, keys.probe(0, processId));
+    if (missing) throw missing.error;
+    this.#permissions = 'granted';
+  }
+
+  async #replaceIfMoved(startedAt: number): Promise<void> {
+    let moved = false;
+    if (this.#provenAt < this.#connectedAt && !(this.#redis instanceof Cluster)) {
+      const runId = await runIdOf(this.#redis);
+      moved = runId !== undefined && this.#runId !== undefined && runId !== this.#runId;
+      this.#runId = runId ?? this.#runId;
+    }
+    this.#provenAt = startedAt;
+    if (!moved && this.#suspectAt === undefined) return;
+    const since = Math.max(this.#connectedAt, this.#suspectAt ?? 0);
+    this.#suspectAt = undefined;
+    this.#deps.group.replaceOlderThan(since);
+  }
+
+  #failed(error: Error): void {
+    const { identity } = this.#deps;
+    if (isRefusal(error)) {
+      if (isWrongServer(error)) this.#suspectAt = performance.now();
+      this.#tell(explainRedisFault(error, identity), error);
+    } else {
+      const cause = this.#redis.status === 'ready' ? error : (this.#connectionError ?? error);
+      this.#tell(explainAbsence(identity, cause), undefined);
+    }
+    // The address may lead elsewhere by now, whatever was wrong with this server. An ACL is not changed by a new connection.
+    if (codeOf(error) !== 'NOPERM' && !(this.#redis instanceof Cluster) && this.#redis.status === 'ready')
+      this.#redis.disconnect(true);
+  }
+
+  #tell(fault: string | undefined, refusal: Error | undefined): void {
+    const changed = fault !== this.#fault || (fault === undefined && !this.#proven);
+    this.#proven = fault === undefined;
+    this.#fault = fault;
+    this.#refusal = refusal;
+    if (changed && !this.#closed) this.#deps.onChange(fault);
+  }
+}
+
+function explainAbsence(identity: RedisIdentity, error: Error): string {
+  const code = codeOf(error);
+  if (code === 'NOAUTH' || code === 'WRONGPASS') return explainRedisFault(error, identity);
+  return `${NAME_OF[identity.setting]} does not answer (${error.message || error.name}). Expected a server at the address. Start it, or correct ${identity.setting}.`;
+}
+
+/** Identifies a server process; undefined where INFO is not permitted. */
+async function runIdOf(redis: Redis): Promise<string | undefined> {
+  try {
+    return /^run_id:(\w+)/m.exec(await redis.info('server'))?.[1];
+  } catch (error) {
+    if (codeOf(error) === 'NOPERM') return undefined;
+    throw error;
+  }
+}
