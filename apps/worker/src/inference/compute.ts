@@ -5,6 +5,7 @@ import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
 import { assembleOutput } from '@millrace/shared/output';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { renderPrediction } from '@millrace/shared/prediction';
+import { untilWritable } from '@millrace/shared/redis/until-writable';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import { encodeResult, type ResultCache } from '@millrace/shared/result-cache';
 import { readTask, type Task } from '@millrace/shared/task';
@@ -54,7 +55,7 @@ export async function compute(
   const beginning = ahead.length === 0 ? undefined : runRows(means, target.loaded, ahead);
   // Should taking fail, nobody asks how the rows did.
   beginning?.catch(() => {});
-  const taken = await live.take(target.shard, ids, workerId, maxAttempts, startedAt);
+  const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt));
   const results = (await beginning) ?? [];
   if (taken.length === 0) return;
   const begun: Begun = new Map(ahead.map((row, at) => [row, results[at] as RowResult]));
@@ -113,7 +114,7 @@ async function run(
   const finished = works.map((work) => finishedOf(work, startedAt));
   const now = sharedNow();
   const [verdicts] = await Promise.all([
-    means.live.finish(target.shard, finished, means.workerId, now),
+    untilWritable(() => means.live.finish(target.shard, finished, means.workerId, now)),
     store(means, target, works, finished, places, now),
   ]);
   means.metrics.finished(target.version.model, target.version.version, finished, verdicts);

@@ -17,8 +17,14 @@ export const NAME_OF: Readonly<Record<RedisSetting, string>> = {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** Redis 7.0 says so, without NOPERM and without the command, when a script runs a command that its user may not. */
+const SCRIPT_NOPERM = /^ERR The user executing the script can't /;
+
 /** The upper-case word at the start of an error reply, such as READONLY; '' for other errors. */
-export const codeOf = (error: unknown): string => /^([A-Z]{3,})\b/.exec(messageOf(error))?.[1] ?? '';
+export function codeOf(error: unknown): string {
+  const text = messageOf(error);
+  return SCRIPT_NOPERM.test(text) ? 'NOPERM' : (/^([A-Z]{3,})\b/.exec(text)?.[1] ?? '');
+}
 
 const WRONG_SERVER: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'LOADING', 'UNBLOCKED']);
 

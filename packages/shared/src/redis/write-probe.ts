@@ -15,6 +15,8 @@ const INTERVAL_MS = 500;
 /** While writes are refused: how soon the probe looks where the address leads now. */
 const REFUSED_INTERVAL_MS = 250;
 const KEPT_MS = 60_000;
+/** How long a write waits for a connection that was dropped a moment ago. Less than readiness waits for a part. */
+const RECONNECT_MS = 600;
 
 export interface WriteProbeDeps {
   identity: RedisIdentity;
@@ -44,6 +46,8 @@ export class WriteProbe {
   #provenAt = -1;
   #permissions: 'unknown' | 'granted' = 'unknown';
   #connectionError: Error | undefined;
+  /** False from when the connection was dropped, which its status shows only after a moment. */
+  #usable = false;
 
   constructor(deps: WriteProbeDeps) {
     this.#deps = deps;
@@ -51,7 +55,14 @@ export class WriteProbe {
       this.#connectionError = error;
     });
     this.#redis.on('connect', () => {
+      this.#connectionError = undefined;
       this.#connectedAt = performance.now();
+    });
+    this.#redis.on('ready', () => {
+      this.#usable = true;
+    });
+    this.#redis.on('close', () => {
+      this.#usable = false;
     });
     this.#schedule(0);
   }
@@ -108,6 +119,7 @@ export class WriteProbe {
   async #attempt(): Promise<void> {
     const startedAt = performance.now();
     try {
+      if (!this.#usable) await this.#reconnected();
       await this.#write();
       if (this.#permissions === 'unknown') await this.#checkPermissions();
       await this.#replaceIfMoved(startedAt);
@@ -115,6 +127,19 @@ export class WriteProbe {
     } catch (error) {
       this.#failed(error as Error);
     }
+  }
+
+  /** Resolves when the connection is ready, or after a while: the write then tells what is wrong. */
+  #reconnected(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#redis.off('ready', done);
+        resolve();
+      };
+      const timer = setTimeout(done, RECONNECT_MS);
+      this.#redis.once('ready', done);
+    });
   }
 
   async #write(): Promise<void> {
@@ -158,12 +183,13 @@ export class WriteProbe {
       if (isWrongServer(error)) this.#suspectAt = performance.now();
       this.#tell(explainRedisFault(error, identity), error);
     } else {
-      const cause = this.#redis.status === 'ready' ? error : (this.#connectionError ?? error);
+      const cause = this.#connectionError ?? error;
       this.#tell(explainAbsence(identity, cause), undefined);
     }
     // The address may lead elsewhere by now, whatever was wrong with this server. An ACL is not changed by a new connection.
-    if (codeOf(error) !== 'NOPERM' && !(this.#redis instanceof Cluster) && this.#redis.status === 'ready')
-      this.#redis.disconnect(true);
+    if (codeOf(error) === 'NOPERM' || this.#redis instanceof Cluster || !this.#usable) return;
+    this.#usable = false;
+    this.#redis.disconnect(true);
   }
 
   #tell(fault: string | undefined, refusal: Error | undefined): void {
