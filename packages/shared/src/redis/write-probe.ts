@@ -144,7 +144,7 @@ export class WriteProbe {
 
   async #write(): Promise<void> {
     const { keys, processId } = this.#deps;
-    const write = (shard: number) => this.#redis.set(keys.probe(shard, processId), Date.now(), 'PX', KEPT_MS);
+    const write = (shard: number) => this.#redis.set(keys.probe(shard, processId), '1', 'PX', KEPT_MS);
     try {
       // One master of a cluster may be away while the others serve.
       if (this.#redis instanceof Cluster) await Promise.any(Array.from({ length: SHARDS }, (_, shard) => write(shard)));
