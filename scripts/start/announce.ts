@@ -9,12 +9,14 @@ interface Announcement {
   unserved: Unserved;
   dir: string;
   apiKeysRequired: boolean;
+  /** How much the private Redis servers may take. */
+  memory: string;
   say: (message: string) => void;
 }
 
 /** Makes the first prediction, when its model is here and nobody needs a key, and says where everything is. */
 export async function announce(means: Announcement): Promise<void> {
-  const { baseUrl, versions, unserved, dir, apiKeysRequired, say } = means;
+  const { baseUrl, versions, unserved, dir, apiKeysRequired, memory, say } = means;
   const lines = [''];
   const models = [...new Set(versions.map((name) => name.split('/', 1)[0] as string))];
   const canAsk = models.includes(firstQuestion.model) && !apiKeysRequired;
@@ -30,6 +32,7 @@ export async function announce(means: Announcement): Promise<void> {
     `  reference  ${baseUrl}/docs`,
     `  logs       ${path.join(path.relative(process.cwd(), dir), 'logs')}`,
   );
+  if (memory) lines.push(`  memory     ${memory}`);
   const failed = unserved.lines();
   if (failed.length > 0) lines.push('', 'and does not serve:', ...failed);
   if (apiKeysRequired) lines.push('', 'It asks for an API key: npm run keys -- create default');

@@ -2,6 +2,7 @@ import { mkdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { lockFolder } from '@millrace/local/folder-lock';
 import { startGuard } from '@millrace/local/guard';
+import { inMegabytes, machineMemory, type RedisMemory, redisMemory } from '@millrace/local/memory';
 import type { Part } from '@millrace/local/part';
 import { freePort, isPortFree } from '@millrace/local/ports';
 import { startServices } from '@millrace/local/services';
@@ -61,7 +62,8 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
   const guard = startGuard();
   closers.push(() => guard.close());
   if (settings.redisUrl) await checkQueue(settings.redisUrl);
-  const services = await startServices({ ...settings, guard, durable: true, say });
+  const memory = redisMemory(env, machineMemory());
+  const services = await startServices({ ...settings, memory, guard, durable: true, say });
   closers.push(() => stopAll(services.parts));
   signal.throwIfAborted();
   await migrateDatabase(services.databaseUrl);
@@ -72,7 +74,7 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
     HOST: host,
     PORT: String(port),
     REDIS_URL: services.redisUrl,
-    CACHE_REDIS_URL: settings.cacheRedisUrl ?? services.redisUrl,
+    CACHE_REDIS_URL: services.cacheRedisUrl,
     DATABASE_URL: services.databaseUrl,
     MODELS_DIR: modelsDir,
     // Saves a third of the processor time of a start, from the second one on.
@@ -98,13 +100,30 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
   const interruptions = [ended, guardEnded, untilAborted(signal)];
   const baseUrl = baseUrlOf(host, port);
   const ready = Promise.all([untilReady(baseUrl, signal), services.onDisk]).then(() =>
-    announce({ baseUrl, versions, unserved, dir, apiKeysRequired: settings.apiKeysRequired, say }),
+    announce({
+      baseUrl,
+      versions,
+      unserved,
+      dir,
+      apiKeysRequired: settings.apiKeysRequired,
+      memory: memoryWords(services.parts, memory),
+      say,
+    }),
   );
   // Whichever of these loses the race is still heard of here, and nowhere else.
   for (const promise of [ready, noneServed, ...interruptions]) promise.catch(() => {});
   // Once something was served, models that fail are for the log alone.
   await Promise.race([ready, noneServed, ...interruptions]);
   await Promise.race(interruptions).finally(() => say('Stopping.'));
+}
+
+/** What the private Redis servers may take; empty where both were brought. */
+function memoryWords(parts: readonly Part[], memory: RedisMemory): string {
+  const words: Record<string, string> = {
+    redis: `queue ${inMegabytes(memory.queue)} (QUEUE_MEMORY)`,
+    cache: `cache ${inMegabytes(memory.cache)} (CACHE_MEMORY)`,
+  };
+  return parts.flatMap(({ name }) => words[name] ?? []).join(', ');
 }
 
 function untilAborted(signal: AbortSignal): Promise<never> {
@@ -121,7 +140,7 @@ function stopAll(parts: Part[]): Promise<unknown> {
 
 /** The logs begin anew at each start; those of the run before are kept beside them. */
 async function keepPreviousLogs(logs: string): Promise<void> {
-  for (const name of ['api', 'worker', 'redis', 'postgres']) {
+  for (const name of ['api', 'worker', 'redis', 'cache', 'postgres']) {
     await rename(path.join(logs, `${name}.log`), path.join(logs, `${name}.previous.log`)).catch(() => {});
   }
 }

@@ -2,9 +2,11 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Guard, startGuard } from '@millrace/local/guard';
+import type { RedisMemory } from '@millrace/local/memory';
 import { type LocalPostgres, startPostgres } from '@millrace/local/postgres';
 import { type LocalRedis, startRedis } from '@millrace/local/redis';
 import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { startServices } from '@millrace/local/services';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -73,6 +75,76 @@ describe('the private Redis', () => {
   });
 });
 
+describe('the private Redis servers of npm start', () => {
+  const start = (memory: RedisMemory, say: (message: string) => void = () => {}) =>
+    startServices({ dir, guard, durable: false, databaseUrl: 'postgres://elsewhere', memory, say });
+  const ask = (url: string, ...command: [string, ...string[]]) => inRedis({ url }, (client) => client.call(...command));
+  const MIB = 1_048_576;
+
+  test('are two: a queue that evicts nothing and a cache that evicts, each with its limit', async () => {
+    const services = await start({ queue: 64 * MIB, cache: 8 * MIB });
+    const { redisUrl, cacheRedisUrl, parts } = services;
+    expect(parts.map(({ name }) => name).sort()).toEqual(['cache', 'redis']);
+    const limits = async (url: string) => [
+      await ask(url, 'CONFIG', 'GET', 'maxmemory'),
+      await ask(url, 'CONFIG', 'GET', 'maxmemory-policy'),
+    ];
+    expect(await limits(redisUrl)).toEqual([
+      ['maxmemory', String(64 * MIB)],
+      ['maxmemory-policy', 'noeviction'],
+    ]);
+    expect(await limits(cacheRedisUrl)).toEqual([
+      ['maxmemory', String(8 * MIB)],
+      ['maxmemory-policy', 'allkeys-lfu'],
+    ]);
+    // Three times what the cache may take: it forgets, refuses nothing, and the queue grows by nothing.
+    const value = 'x'.repeat(64 * 1_024);
+    await inRedis({ url: cacheRedisUrl }, async (client) => {
+      for (let n = 0; n < 384; n += 1) await client.set(`result:${n}`, value);
+      expect(await client.dbsize()).toBeLessThan(384);
+      expect(Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))?.[1])).toBeLessThan(9 * MIB);
+    });
+    expect(await ask(redisUrl, 'DBSIZE')).toBe(0);
+    await Promise.all(parts.map((part) => part.stop()));
+  });
+
+  test('keep cached results over a stop, and room for work that an earlier run left', async () => {
+    const first = await start({ queue: 64 * MIB, cache: 16 * MIB });
+    await ask(first.cacheRedisUrl, 'SET', 'result', 'kept');
+    const value = 'x'.repeat(1_048_576);
+    for (let n = 0; n < 12; n += 1) await ask(first.redisUrl, 'SET', `work:${n}`, value);
+    await Promise.all(first.parts.map((part) => part.stop()));
+    const said: string[] = [];
+    const second = await start({ queue: 16 * MIB, cache: 16 * MIB }, (message) => said.push(message));
+    expect(await ask(second.cacheRedisUrl, 'GET', 'result')).toBe('kept');
+    expect(await ask(second.redisUrl, 'SET', 'work', 'new')).toBe('OK');
+    expect(said.join()).toMatch(
+      /The queue holds 1\d MB from earlier runs, so its limit is [23]\d MB for this run instead of 16 MB/,
+    );
+    await Promise.all(second.parts.map((part) => part.stop()));
+  });
+
+  test('are none where both were brought, and a cache alone where the queue was', async () => {
+    const brought = {
+      dir,
+      guard,
+      durable: false,
+      databaseUrl: 'postgres://elsewhere',
+      memory: { queue: 0, cache: 8 * MIB },
+      say: () => {},
+    };
+    const both = await startServices({ ...brought, redisUrl: 'redis://q', cacheRedisUrl: 'redis://c' });
+    expect(both).toMatchObject({ redisUrl: 'redis://q', cacheRedisUrl: 'redis://c', parts: [] });
+    const one = await startServices({ ...brought, redisUrl: 'redis://q' });
+    expect(one.redisUrl).toBe('redis://q');
+    expect(await ask(one.cacheRedisUrl, 'CONFIG', 'GET', 'maxmemory-policy')).toEqual([
+      'maxmemory-policy',
+      'allkeys-lfu',
+    ]);
+    await Promise.all(one.parts.map((part) => part.stop()));
+  });
+});
+
 describe('the private Postgres', () => {
   const dataDir = () => path.join(dir, 'postgres');
   const start = () =>
@@ -133,7 +205,7 @@ describe('the private Postgres', () => {
   });
 });
 
-async function inRedis<T>({ url }: LocalRedis, use: (client: Redis) => Promise<T>): Promise<T> {
+async function inRedis<T>({ url }: Pick<LocalRedis, 'url'>, use: (client: Redis) => Promise<T>): Promise<T> {
   const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null });
   // Told to whoever awaits the command.
   client.on('error', () => {});

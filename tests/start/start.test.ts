@@ -52,6 +52,26 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(await second.exited).toEqual({ code: 0, signal: null });
   });
 
+  test('bounds queue and cache, each by itself, and says by how much', async () => {
+    const millrace = await startMillrace(dir, { QUEUE_MEMORY: '100mb', CACHE_MEMORY: '50mb' });
+    await millrace.printed(started);
+    expect(millrace.output()).toContain('queue 100 MB (QUEUE_MEMORY), cache 50 MB (CACHE_MEMORY)');
+    const servers = JSON.parse(await readFile(path.join(dir, 'servers.json'), 'utf8'));
+    const [queue, cache] = await Promise.all(
+      [servers.REDIS_URL, servers.CACHE_REDIS_URL].map(async (url: string) => {
+        const client = new Redis(url);
+        const info = await client.info('memory');
+        client.disconnect();
+        return info;
+      }),
+    );
+    expect(queue).toMatch(/^maxmemory:104857600\r?\nmaxmemory_human:[^\n]*\nmaxmemory_policy:noeviction/m);
+    expect(cache).toMatch(/^maxmemory:52428800\r?\nmaxmemory_human:[^\n]*\nmaxmemory_policy:allkeys-lfu/m);
+    expect(millrace.output()).not.toContain('share the queue Redis');
+    millrace.signal('SIGTERM');
+    expect(await millrace.exited).toEqual({ code: 0, signal: null });
+  });
+
   test.each(['api', 'worker', 'postgres'])('ends, and says so, when %s dies', async (part) => {
     const millrace = await startMillrace(dir);
     await millrace.printed(started);
@@ -107,6 +127,10 @@ describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
       `Port ${port} of 127.0.0.1 is taken by another program: stop it, or choose one with PORT=8081 npm start.`,
     );
     other.close();
+  });
+
+  test('a size of memory that is none', async () => {
+    expect(await refusal({ QUEUE_MEMORY: 'much' })).toMatch(/^QUEUE_MEMORY is 'much', and must be a size/);
   });
 
   test('a folder without models', async () => {

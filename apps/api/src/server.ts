@@ -25,6 +25,7 @@ import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { checkQueueRedis, memoryShare, waitForRedis } from '@millrace/shared/redis';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
+import { holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { setServed } from '@millrace/shared/registry';
 import { announceRegistryChange, readRegistry } from '@millrace/shared/registry-cache';
@@ -111,6 +112,8 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       name: 'millrace-api-cache',
     });
     closers.push('cache', () => cacheRedis.disconnect());
+    const memory = { holdsCache: await holdsCache(redis, cacheRedis), maxMemoryShare: config.maxMemoryShare };
+    for (const sentence of await queueMemoryAdvice(redis, memory)) log.warn(sentence);
     const db = createPool({
       databaseUrl: config.databaseUrl,
       max: 10,

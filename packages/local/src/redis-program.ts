@@ -29,13 +29,16 @@ const waysOut = `There are three ways out:
 
 /** The redis-server or valkey-server of this machine, installed with its package manager when that may be done. */
 export async function findOrInstallRedis(say: (message: string) => void): Promise<RedisProgram> {
-  const found = findRedis(searchPath());
+  const found = installedRedis();
   if (found) return found;
   const outcome = await installPackage(['redis-tools', 'valkey', 'redis'], say);
-  const installed = findRedis(searchPath());
+  const installed = installedRedis();
   if (installed) return installed;
   throw new StartError(`Millrace needs a redis-server (7.0 or later), and none is installed (${outcome}).\n${waysOut}`);
 }
+
+/** The redis-server or valkey-server of this machine. */
+export const installedRedis = (): RedisProgram | undefined => findRedis(searchPath());
 
 /** The first program in these directories that is Redis 7 or later, or any Valkey. */
 export function findRedis(directories: string[]): RedisProgram | undefined {

@@ -11,6 +11,10 @@ import { StartError } from './start-error.ts';
 
 export interface LocalRedisOptions {
   program: RedisProgram;
+  /** A queue keeps everything on disk and evicts nothing. A cache evicts what is asked for least. */
+  role?: 'queue' | 'cache';
+  /** Bytes that its data may take; without it there is no limit. */
+  maxMemory?: number;
   dataDir: string;
   logFile: string;
   password: string;
@@ -29,10 +33,7 @@ export interface LocalRedis {
 const host = '127.0.0.1';
 const startTimeoutMs = 30_000;
 
-/**
- * Starts a private Redis with what a queue needs (append-only file, no eviction), and resolves when it answers PING,
- * which is after it has read its data.
- */
+/** Starts a private Redis for its role, and resolves when it answers PING, which is after it has read its data. */
 export async function startRedis(options: LocalRedisOptions): Promise<LocalRedis> {
   await mkdir(options.dataDir, { recursive: true });
   // Redis reports its directory without symlinks, and /tmp is one on macOS.
@@ -41,10 +42,12 @@ export async function startRedis(options: LocalRedisOptions): Promise<LocalRedis
   const port = options.port ?? (await freePort(host));
   const configFile = path.join(dataDir, 'redis.conf');
   // A file and not arguments: every user of the machine can read those, the password with them.
-  const lines = [...config(port, dataDir, options.password), ...(options.settings ?? []), ''];
+  const { role = 'queue', maxMemory, settings = [] } = options;
+  const limit = maxMemory === undefined ? [] : [`maxmemory ${maxMemory}`];
+  const lines = [...config(port, dataDir, options.password), ...ROLES[role], ...limit, ...settings, ''];
   await writeFile(configFile, lines.join('\n'), { mode: 0o600 });
   const part = await startPart(options.guard, {
-    name: 'redis',
+    name: role === 'queue' ? 'redis' : 'cache',
     command: options.program.file,
     argv0: options.program.argv0,
     args: [configFile],
@@ -65,6 +68,11 @@ function config(port: number, dataDir: string, password: string): string[] {
     `requirepass ${password}`,
     'daemonize no',
     'pidfile redis.pid',
+  ];
+}
+
+const ROLES: Readonly<Record<'queue' | 'cache', readonly string[]>> = {
+  queue: [
     'appendonly yes',
     'appendfsync everysec',
     // States come and go within minutes: at its default of 64 MB and compressed, a busy queue's file was rewritten every few
@@ -73,7 +81,27 @@ function config(port: number, dataDir: string, password: string): string[] {
     'rdbcompression no',
     'save ""',
     'maxmemory-policy noeviction',
-  ];
+  ],
+  cache: [
+    'appendonly no',
+    // Written when it stops, so that the next start finds its results; hardly ever meanwhile.
+    'save 86400 1',
+    'stop-writes-on-bgsave-error no',
+    'maxmemory-policy allkeys-lfu',
+  ],
+};
+
+/** Bytes that the data of a private Redis takes now. */
+export async function usedMemory({ url }: LocalRedis): Promise<number> {
+  const { port, password } = new URL(url);
+  const reply = await ask(Number(port), password, 'INFO memory', (text) => text.includes('used_memory_human:'));
+  return Number(/^used_memory:(\d+)/m.exec(reply ?? '')?.[1] ?? 0);
+}
+
+/** Sets the limit of a private Redis while it runs. */
+export async function limitMemory({ url }: LocalRedis, bytes: number): Promise<void> {
+  const { port, password } = new URL(url);
+  await ask(Number(port), password, `CONFIG SET maxmemory ${bytes}`, (text) => text.split('\r\n').length > 2);
 }
 
 async function untilPong(part: Part, port: number, password: string): Promise<void> {
@@ -82,7 +110,9 @@ async function untilPong(part: Part, port: number, password: string): Promise<vo
     ended = true;
   });
   const deadline = performance.now() + startTimeoutMs;
-  while (!(await answersPing(port, password))) {
+  // Two replies: to AUTH, and to PING (-LOADING while the data is being read).
+  const replied = (text: string) => text.split('\r\n').length > 2;
+  while (!(await ask(port, password, 'PING', replied))?.includes('+PONG')) {
     if (ended) throw new StartError(`redis-server ended while starting:\n${part.lastLines().slice(-5).join('\n')}`);
     if (performance.now() > deadline) {
       await part.stop();
@@ -92,22 +122,27 @@ async function untilPong(part: Part, port: number, password: string): Promise<vo
   }
 }
 
-function answersPing(port: number, password: string): Promise<boolean> {
+/** Sends one command. Resolves to all replies once `isWhole` says so, or to undefined when they do not come. */
+function ask(
+  port: number,
+  password: string,
+  command: string,
+  isWhole: (replies: string) => boolean,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
-    let answer = '';
-    const finish = (pong: boolean) => {
+    let replies = '';
+    const finish = (result: string | undefined) => {
       socket.destroy();
-      resolve(pong);
+      resolve(result);
     };
-    socket.setTimeout(1_000, () => finish(false));
-    socket.on('error', () => finish(false));
-    socket.on('close', () => finish(false));
+    socket.setTimeout(1_000, () => finish(undefined));
+    socket.on('error', () => finish(undefined));
+    socket.on('close', () => finish(undefined));
     socket.on('data', (chunk) => {
-      answer += chunk;
-      // Two replies: to AUTH, and to PING (-LOADING while the data is being read).
-      if (answer.split('\r\n').length > 2) finish(answer.includes('+PONG'));
+      replies += chunk;
+      if (isWhole(replies)) finish(replies);
     });
-    socket.write(`AUTH ${password}\r\nPING\r\n`);
+    socket.write(`AUTH ${password}\r\n${command}\r\n`);
   });
 }

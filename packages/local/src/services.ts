@@ -1,25 +1,31 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Guard } from './guard.ts';
+import { inMegabytes, type RedisMemory } from './memory.ts';
 import type { Part } from './part.ts';
 import { localPassword } from './password.ts';
 import { startPostgres } from './postgres.ts';
-import { startRedis } from './redis.ts';
-import { findOrInstallRedis } from './redis-program.ts';
+import { type LocalRedis, limitMemory, startRedis, usedMemory } from './redis.ts';
+import { findOrInstallRedis, installedRedis, type RedisProgram } from './redis-program.ts';
 
 export interface ServicesOptions {
   /** Holds the data and the logs of both. */
   dir: string;
   guard: Guard;
   durable: boolean;
+  /** Bounds of the private Redis servers. Without it there is no limit, and one Redis is queue and cache. */
+  memory?: RedisMemory;
   /** What is there already, and so is not started. */
   redisUrl?: string;
+  cacheRedisUrl?: string;
   databaseUrl?: string;
   say: (message: string) => void;
 }
 
 export interface Services {
   redisUrl: string;
+  /** The URL of the queue where both are one. */
+  cacheRedisUrl: string;
   databaseUrl: string;
   /** See LocalPostgres. */
   onDisk: Promise<void>;
@@ -27,24 +33,19 @@ export interface Services {
   parts: Part[];
 }
 
-/** Starts the servers that nobody brought, side by side. When one cannot start, neither is left running. */
+/** Starts the servers that nobody brought, side by side. When one cannot start, none is left running. */
 export async function startServices(options: ServicesOptions): Promise<Services> {
-  const { dir, guard, durable, redisUrl, databaseUrl, say } = options;
+  const { dir, guard, durable, databaseUrl } = options;
   const logs = path.join(dir, 'logs');
   await mkdir(logs, { recursive: true });
   const password = await localPassword(dir);
-  const [redis, postgres] = await Promise.allSettled([
-    redisUrl
-      ? { url: redisUrl, part: undefined }
-      : findOrInstallRedis(say).then((program) =>
-          startRedis({
-            program,
-            dataDir: path.join(dir, 'redis'),
-            logFile: path.join(logs, 'redis.log'),
-            password,
-            guard,
-          }),
-        ),
+  // Once, though two servers need it: it may have to be installed.
+  let found: Promise<RedisProgram> | undefined;
+  const program = () => (found ??= findOrInstallRedis(options.say));
+  const place = { logs, password, program };
+  const [redis, cache, postgres] = await Promise.allSettled([
+    startQueue(options, place),
+    startCache(options, place),
     databaseUrl
       ? { url: databaseUrl, part: undefined, onDisk: Promise.resolve() }
       : startPostgres({
@@ -55,13 +56,71 @@ export async function startServices(options: ServicesOptions): Promise<Services>
           durable,
         }),
   ]);
-  const parts = [redis, postgres].flatMap((outcome) =>
-    outcome.status === 'fulfilled' && outcome.value.part ? [outcome.value.part] : [],
+  const outcomes = [redis, cache, postgres];
+  const parts = outcomes.flatMap((outcome) =>
+    outcome.status === 'fulfilled' && outcome.value?.part ? [outcome.value.part] : [],
   );
-  if (redis.status === 'fulfilled' && postgres.status === 'fulfilled') {
+  if (redis.status === 'fulfilled' && cache.status === 'fulfilled' && postgres.status === 'fulfilled') {
     const { url, onDisk } = postgres.value;
-    return { redisUrl: redis.value.url, databaseUrl: url, onDisk, parts };
+    const cacheRedisUrl = cache.value?.url ?? redis.value.url;
+    return { redisUrl: redis.value.url, cacheRedisUrl, databaseUrl: url, onDisk, parts };
   }
   await Promise.all(parts.map((part) => part.stop()));
-  throw redis.status === 'rejected' ? redis.reason : (postgres as PromiseRejectedResult).reason;
+  throw outcomes.find((outcome) => outcome.status === 'rejected')?.reason;
+}
+
+interface Place {
+  logs: string;
+  password: string;
+  program(): Promise<RedisProgram>;
+}
+
+type Started = Pick<LocalRedis, 'url'> & Partial<LocalRedis>;
+
+async function startQueue(
+  { dir, guard, redisUrl, memory, say }: ServicesOptions,
+  { logs, password, program }: Place,
+): Promise<Started> {
+  if (redisUrl) return { url: redisUrl };
+  const files = { dataDir: path.join(dir, 'redis'), logFile: path.join(logs, 'redis.log') };
+  const redis = await startRedis({
+    program: await program(),
+    ...files,
+    password,
+    guard,
+    maxMemory: memory?.queue,
+  });
+  if (memory) await makeRoom(redis, memory.queue, say);
+  return redis;
+}
+
+/** Data of an earlier start may be more than the limit, which would refuse all new work. */
+async function makeRoom(redis: LocalRedis, limit: number, say: (message: string) => void): Promise<void> {
+  const used = await usedMemory(redis);
+  if (used <= limit / 2) return;
+  await limitMemory(redis, used * 2);
+  say(
+    `The queue holds ${inMegabytes(used)} from earlier runs, so its limit is ${inMegabytes(used * 2)} for this run instead of ` +
+      `${inMegabytes(limit)} (QUEUE_MEMORY).`,
+  );
+}
+
+/** A server of its own, which may forget. Undefined where queue and cache are one. */
+async function startCache(
+  { dir, guard, redisUrl, cacheRedisUrl, memory, say }: ServicesOptions,
+  { logs, password, program }: Place,
+): Promise<Started | undefined> {
+  if (cacheRedisUrl) return { url: cacheRedisUrl };
+  if (!memory) return undefined;
+  // Who brought a Redis may have no program for another, and is asked to install none.
+  const own = redisUrl ? installedRedis() : await program();
+  if (!own) {
+    say(
+      'No redis-server is installed here, so cached results share REDIS_URL with the queue and take its memory. Set ' +
+        'CACHE_REDIS_URL to a second Redis with a maxmemory and maxmemory-policy allkeys-lfu.',
+    );
+    return undefined;
+  }
+  const files = { dataDir: path.join(dir, 'cache'), logFile: path.join(logs, 'cache.log') };
+  return startRedis({ program: own, role: 'cache', ...files, password, guard, maxMemory: memory.cache });
 }

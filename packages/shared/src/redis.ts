@@ -126,7 +126,7 @@ export class UnfitRedisError extends Error {
 export const isCluster = (redis: object): redis is Cluster => redis instanceof Cluster;
 
 /** Of a cluster every master: keys lie on all of them. */
-const serversOf = (redis: Connection): Redis[] => (isCluster(redis) ? redis.nodes('master') : [redis]);
+export const serversOf = (redis: Connection): Redis[] => (isCluster(redis) ? redis.nodes('master') : [redis]);
 
 /**
  * Refuses a queue Redis that evicts keys, keeps nothing on disk or is too old; of a cluster, one with such a master.
@@ -159,12 +159,13 @@ function problemsOf(info: string, isCluster: boolean): string[] {
   return problems;
 }
 
-/** Share of maxmemory in use, 0 to 1; 0 where no maximum is set. Of a cluster, that of its fullest master. */
+/** Share of maxmemory in use, or of the memory of its machine where no maximum is set; 1 is all. Of a cluster, that of its fullest master. */
 export async function memoryShare(redis: Connection): Promise<number> {
   const shares = serversOf(redis).map(async (server) => {
     const info = await server.info('memory');
     const used = Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0);
-    const limit = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0);
+    const limit =
+      Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0) || Number(/^total_system_memory:(\d+)/m.exec(info)?.[1] ?? 0);
     return limit > 0 ? used / limit : 0;
   });
   return Math.max(0, ...(await Promise.all(shares)));

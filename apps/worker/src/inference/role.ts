@@ -5,6 +5,7 @@ import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
+import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { createResultCache } from '@millrace/shared/result-cache';
 import type { Base } from '../base.ts';
@@ -39,10 +40,14 @@ export async function startInferenceRole(base: Base): Promise<void> {
     { name: 'millrace_cache_damaged_total', help: 'Damaged values found on the cache Redis.', label: 'kind' },
     () => damage.counts,
   );
-  const cache = createResultCache(cacheRedis, keys, {
+  const results = createResultCache(cacheRedis, keys, {
     onError: (error) => log.debug({ err: error }, 'a result was not cached'),
     onDamaged: () => damage.found('result'),
   });
+  const { maxMemoryShare } = config;
+  const isShared = await holdsCache(redis, cacheRedis);
+  for (const sentence of await queueMemoryAdvice(redis, { holdsCache: isShared, maxMemoryShare })) log.warn(sentence);
+  const cache = isShared ? cacheInQueueMemory(results, redis, maxMemoryShare) : results;
   const readThrough = createReadThrough({
     redis: cacheRedis,
     keys,
