@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GroupCommit, GroupCommitFull } from './group-commit.ts';
+import { GroupCommit, GroupCommitFull, type GroupCommitOptions } from './group-commit.ts';
 
 /** Commits that end when they are told to. */
-function manual(given: { maxRows?: number; maxWaiting?: number; concurrency?: number } = {}) {
+function manual(given: Partial<GroupCommitOptions<number>> = {}) {
   const commits: { rows: readonly number[]; end: PromiseWithResolvers<void> }[] = [];
   const group = new GroupCommit<number>({
     maxRows: 100,
@@ -45,6 +45,18 @@ describe('a group commit', () => {
     await settle();
     commits[1]!.end.resolve();
     await second;
+  });
+
+  test('bounds the bytes of a commit, and of what waits', async () => {
+    const { group, commits } = manual({ bytesOf: (row) => row, maxBytes: 10, maxWaitingBytes: 25 });
+    const added = [group.add(1), group.add(6), group.add(5), group.add(14)];
+    await expect(group.add(1)).rejects.toThrow(GroupCommitFull);
+    for (let at = 0; at < 4; at += 1) {
+      commits[at]!.end.resolve();
+      await settle();
+    }
+    await Promise.all(added);
+    expect(commits.map(({ rows }) => rows)).toEqual([[1], [6], [5], [14]]);
   });
 
   test('refuses what is too much, and takes more when there is room again', async () => {

@@ -10,6 +10,12 @@ export interface GroupCommitOptions<T> {
   maxRows: number;
   /** Most rows that may wait; more are refused at once. */
   maxWaiting: number;
+  /** Bytes of a row; 0 for each by default. */
+  bytesOf?: (row: T) => number;
+  /** Most bytes in one commit, as `maxRows`. */
+  maxBytes?: number;
+  /** Most bytes that may wait, as `maxWaiting`. */
+  maxWaitingBytes?: number;
   /** Commits under way at once. */
   concurrency?: number;
   /** Whether those who wait fail with a commit that failed so, instead of trying the same again. Not so by default. */
@@ -23,6 +29,7 @@ export class GroupCommitFull extends Error {
 
 interface Waiter<T> {
   rows: readonly T[];
+  bytes: number;
   done: PromiseWithResolvers<void>;
 }
 
@@ -30,6 +37,7 @@ export class GroupCommit<T> {
   readonly #options: GroupCommitOptions<T>;
   #waiting: Waiter<T>[] = [];
   #waitingRows = 0;
+  #waitingBytes = 0;
   #underWay = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -45,12 +53,16 @@ export class GroupCommit<T> {
   /** Resolves when the rows are committed; rejects when their commit failed, or with GroupCommitFull. */
   add(...rows: readonly T[]): Promise<void> {
     if (rows.length === 0) return Promise.resolve();
-    if (this.#waitingRows + rows.length > this.#options.maxWaiting && this.#waitingRows > 0) {
+    const { maxWaiting, bytesOf, maxWaitingBytes = Number.POSITIVE_INFINITY } = this.#options;
+    const bytes = bytesOf ? rows.reduce((sum, row) => sum + bytesOf(row), 0) : 0;
+    const full = this.#waitingRows + rows.length > maxWaiting || this.#waitingBytes + bytes > maxWaitingBytes;
+    if (full && this.#waitingRows > 0) {
       return Promise.reject(new GroupCommitFull(`${this.#waitingRows} rows wait to be committed`));
     }
-    const waiter = { rows, done: Promise.withResolvers<void>() };
+    const waiter = { rows, bytes, done: Promise.withResolvers<void>() };
     this.#waiting.push(waiter);
     this.#waitingRows += rows.length;
+    this.#waitingBytes += bytes;
     this.#next();
     return waiter.done.promise;
   }
@@ -75,14 +87,18 @@ export class GroupCommit<T> {
   }
 
   #take(): Waiter<T>[] {
+    const { maxRows, maxBytes = Number.POSITIVE_INFINITY } = this.#options;
     let rows = 0;
+    let bytes = 0;
     let callers = 0;
     for (const waiter of this.#waiting) {
-      if (callers > 0 && rows + waiter.rows.length > this.#options.maxRows) break;
+      if (callers > 0 && (rows + waiter.rows.length > maxRows || bytes + waiter.bytes > maxBytes)) break;
       rows += waiter.rows.length;
+      bytes += waiter.bytes;
       callers++;
     }
     this.#waitingRows -= rows;
+    this.#waitingBytes -= bytes;
     return this.#waiting.splice(0, callers);
   }
 
@@ -94,6 +110,7 @@ export class GroupCommit<T> {
       for (const { done } of group) done.reject(error);
       if (this.#options.failsAll?.(error)) {
         this.#waitingRows = 0;
+        this.#waitingBytes = 0;
         for (const { done } of this.#waiting.splice(0)) done.reject(error);
       }
     } finally {
