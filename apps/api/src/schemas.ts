@@ -54,6 +54,11 @@ export const ListQuery = Type.Object(
     cursor: Type.Optional(
       Type.String({ maxLength: 200, description: '`next` of the page before, with the same filters.' }),
     ),
+    include: Type.Optional(
+      Type.Literal('output', {
+        description: 'Each prediction has its `output`. A page then ends where its outputs reach 4 MiB.',
+      }),
+    ),
   },
   closed,
 );

@@ -15,6 +15,7 @@ import {
   markRetried,
   markTerminal,
   type PromiseRow,
+  readOutputs,
   recordTerminal,
 } from '@millrace/shared/ledger';
 import { LiveStore } from '@millrace/shared/live/store';
@@ -62,6 +63,9 @@ import { within } from './within.ts';
 const START_TIMEOUT_MS = 10_000;
 const PROMISES_PER_COMMIT = 500;
 const PROMISES_WAITING = 50_000;
+/** Bytes of tasks in one commit, and of all that wait for theirs. */
+const PROMISE_BYTES = 4 * 1_048_576;
+const PROMISE_BYTES_WAITING = 256 * 1_048_576;
 
 export interface RunningApi {
   app: FastifyInstance;
@@ -151,6 +155,9 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       write: (rows) => within(config.storeTimeoutMs + 200, insertPromises(db, rows), 'The commit of promises'),
       maxRows: PROMISES_PER_COMMIT,
       maxWaiting: PROMISES_WAITING,
+      bytesOf: ({ task }) => task.length,
+      maxBytes: PROMISE_BYTES,
+      maxWaitingBytes: PROMISE_BYTES_WAITING,
       concurrency: 2,
       // Each would find out by a time-out of its own what the one before it did.
       failsAll: () => true,
@@ -211,7 +218,11 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         cacheWritable,
       }),
       changes: createRegistryChanges(db, catalog, { redis, keys, readThrough }),
-      list: createListing(live, (tenant, options) => listPredictions(db, tenant, options)),
+      list: createListing({
+        live,
+        readLedger: (tenant, options) => listPredictions(db, tenant, options),
+        readOutputs: (tenant, ids) => readOutputs(db, tenant, ids),
+      }),
       actions: createActions({
         live,
         queues,

@@ -59,11 +59,37 @@ export interface LedgerRow extends PredictionRecord {
   supersededAt: number | null;
 }
 
+/** A promise that is open, without its task, which may be large. */
+export type TasklessRow = Omit<LedgerRow, 'task'> & {
+  /** Bytes of the task; null where there is none. */
+  taskBytes: number | null;
+};
+
+const columns = (
+  task: string,
+  result: string,
+): string => `id, tenant, model, version, digest, status, priority, ${task},
+  options, metadata, ${result}, created_at AS "createdAt", started_at AS "startedAt", completed_at AS "completedAt",
+  expires_at AS "expiresAt", attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised,
+  idempotency_hash AS "idempotencyHash", opening, superseded_at AS "supersededAt"`;
+
 /** The columns of a SELECT whose rows are LedgerRows. */
-export const LEDGER_COLUMNS = `id, tenant, model, version, digest, status, priority, task, options, metadata, result,
-  created_at AS "createdAt", started_at AS "startedAt", completed_at AS "completedAt", expires_at AS "expiresAt",
-  attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised, idempotency_hash AS "idempotencyHash",
-  opening, superseded_at AS "supersededAt"`;
+export const LEDGER_COLUMNS = columns('task', 'result');
+
+/** The columns of a SELECT whose rows are TasklessRows. */
+export const TASKLESS_COLUMNS = columns('octet_length(task) AS "taskBytes"', 'result');
+
+/** A row as a list shows it: without its task, and with the bytes of its output in place of the output. */
+export type ListedRow = Omit<LedgerRow, 'task'> & {
+  /** Bytes of the output; 0 while there is none. */
+  outputBytes: number;
+};
+
+/** The columns of a SELECT whose rows are ListedRows. */
+export const LISTED_COLUMNS = columns(
+  `CASE WHEN status = 'succeeded' THEN octet_length(result) ELSE 0 END AS "outputBytes"`,
+  `CASE WHEN status = 'succeeded' THEN '' ELSE result END AS result`,
+);
 
 type Column<R> = readonly [
   name: string,

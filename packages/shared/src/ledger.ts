@@ -12,13 +12,17 @@ import {
   columnArrays,
   LEDGER_COLUMNS,
   type LedgerRow,
+  LISTED_COLUMNS,
+  type ListedRow,
   PROMISE_COLUMNS,
   type PromiseRow,
+  TASKLESS_COLUMNS,
+  type TasklessRow,
   unnestSql,
 } from './ledger-rows.ts';
 import type { Status } from './prediction.ts';
 
-export type { LedgerRow, PredictionOptions, PromiseRow, TerminalRow } from './ledger-rows.ts';
+export type { LedgerRow, ListedRow, PredictionOptions, PromiseRow, TasklessRow, TerminalRow } from './ledger-rows.ts';
 export { dropOldPartitions, ensureDays, ensurePartitions } from './partitions.ts';
 export { markTerminal, recordTerminal } from './record-terminal.ts';
 
@@ -114,21 +118,21 @@ export interface ListOptions {
 const STATUSES: ReadonlySet<string> = new Set(['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired']);
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
-/** A tenant's predictions, newest first. */
-export async function listPredictions(db: Db, tenant: string, options: ListOptions): Promise<LedgerRow[]> {
+/** A tenant's predictions, newest first, without their tasks and outputs, which may be large. */
+export async function listPredictions(db: Db, tenant: string, options: ListOptions): Promise<ListedRow[]> {
   const { model, status, limit, before = LAST_ID } = options;
   if (status !== undefined && !STATUSES.has(status)) throw new RangeError(`'${status}' is not a status.`);
   // Written out, since the partial indexes are considered only for a status that is known when the query is planned.
   const ofStatus = status === undefined ? '' : `AND status = '${status}'`;
   const page = (ofModel: string) => `
-    SELECT ${LEDGER_COLUMNS} FROM predictions
+    SELECT ${LISTED_COLUMNS} FROM predictions
      WHERE tenant = $1 AND id < $2 ${ofModel} ${ofStatus}
      ORDER BY predictions.id DESC LIMIT $3`;
   const values = [tenant, before, limit];
-  if (model !== undefined) return (await db.query<LedgerRow>(page('AND model = $4'), [...values, model])).rows;
-  if (status !== undefined && status !== 'succeeded') return (await db.query<LedgerRow>(page(''), values)).rows;
+  if (model !== undefined) return (await db.query<ListedRow>(page('AND model = $4'), [...values, model])).rows;
+  if (status !== undefined && status !== 'succeeded') return (await db.query<ListedRow>(page(''), values)).rows;
   // For all models, a page of each: there is an index by model, and one more index would cost every row that is written.
-  const { rows } = await db.query<LedgerRow>(
+  const { rows } = await db.query<ListedRow>(
     `SELECT page.* FROM models m CROSS JOIN LATERAL (${page('AND model = m.model')}) page
       WHERE m.tenant = $1 OR (m.tenant = 'default' AND NOT EXISTS
             (SELECT FROM models own WHERE own.tenant = $1 AND own.model = m.model))
@@ -136,6 +140,15 @@ export async function listPredictions(db: Db, tenant: string, options: ListOptio
     values,
   );
   return rows;
+}
+
+/** JSON text of the outputs of a tenant's predictions, by id. The caller bounds the bytes: see `ListedRow.outputBytes`. */
+export async function readOutputs(db: Db, tenant: string, ids: readonly string[]): Promise<Map<string, string>> {
+  const { rows } = await db.query<{ id: string; result: string }>(
+    `SELECT id, result FROM predictions WHERE id = ANY ($1::uuid[]) AND tenant = $2 AND status = 'succeeded'`,
+    [ids, tenant],
+  );
+  return new Map(rows.map(({ id, result }) => [id, result]));
 }
 
 export interface OpenOptions {
@@ -146,8 +159,8 @@ export interface OpenOptions {
   after?: string;
 }
 
-/** A promise that is not kept yet. */
-export interface OpenPromise extends LedgerRow {
+/** A promise that is not kept yet, without its task, which may be large. */
+export interface OpenPromise extends TasklessRow {
   /** Whether its deadline has passed by the clock of Postgres. */
   overdue: boolean;
 }
@@ -158,12 +171,21 @@ const POSTGRES_MS = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint'
 export async function openPromises(db: Db, options: OpenOptions): Promise<OpenPromise[]> {
   const { olderThanMs, limit, after = '00000000-0000-0000-0000-000000000000' } = options;
   const { rows } = await db.query<OpenPromise>(
-    `SELECT ${LEDGER_COLUMNS}, coalesce(expires_at <= ${POSTGRES_MS}, false) AS overdue FROM predictions
+    `SELECT ${TASKLESS_COLUMNS}, coalesce(expires_at <= ${POSTGRES_MS}, false) AS overdue FROM predictions
       WHERE status IN ('queued', 'running') AND id > $1 AND created_at <= ${POSTGRES_MS} - $2
       ORDER BY id LIMIT $3`,
     [after, olderThanMs, limit],
   );
   return rows;
+}
+
+/** JSON text of the tasks of predictions, by id. The caller bounds the bytes: see `TasklessRow.taskBytes`. */
+export async function readTasks(db: Db, ids: readonly string[]): Promise<Map<string, string>> {
+  const { rows } = await db.query<{ id: string; task: string }>(
+    'SELECT id, task FROM predictions WHERE id = ANY ($1::uuid[]) AND task IS NOT NULL',
+    [ids],
+  );
+  return new Map(rows.map(({ id, task }) => [id, task]));
 }
 
 /** Which end a retry undoes. */

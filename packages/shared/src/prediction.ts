@@ -55,8 +55,14 @@ const round = (ms: number | null): string => (ms === null ? 'null' : String(Math
 
 /** The JSON text of a prediction. Its `result` goes in as it is. */
 export function renderPrediction(record: Omit<PredictionRecord, 'opening'>, queue?: QueueEstimate): string {
+  return render(record, `"output":${record.status === 'succeeded' ? record.result : 'null'},`, queue);
+}
+
+/** As `renderPrediction`, without the member `output`. */
+export const renderWithoutOutput = (record: Omit<PredictionRecord, 'opening'>): string => render(record, '', undefined);
+
+function render(record: Omit<PredictionRecord, 'opening'>, output: string, queue: QueueEstimate | undefined): string {
   const { id, status, result, createdAt, startedAt, completedAt } = record;
-  const output = status === 'succeeded' ? result : 'null';
   const error = status === 'succeeded' || result === '' ? 'null' : result;
   const queueMs = startedAt === null ? null : startedAt - createdAt;
   const totalMs = completedAt === null ? null : completedAt - createdAt;
@@ -67,7 +73,7 @@ export function renderPrediction(record: Omit<PredictionRecord, 'opening'>, queu
         `"estimated_completion_at":${iso(queue.estimatedCompletionAt)}},`;
   return (
     `{"id":"${id}","model":${JSON.stringify(record.model)},"version":${JSON.stringify(record.version)},` +
-    `"status":"${status}","output":${output},"error":${error},"created_at":${iso(createdAt)},` +
+    `"status":"${status}",${output}"error":${error},"created_at":${iso(createdAt)},` +
     `"started_at":${iso(startedAt)},"completed_at":${iso(completedAt)},"expires_at":${iso(record.expiresAt)},` +
     `"attempts":${record.attempts},"metadata":${record.metadata || 'null'},` +
     `"metrics":{"queue_ms":${round(queueMs)},"inference_ms":${round(record.inferenceMs)},` +

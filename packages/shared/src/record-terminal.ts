@@ -1,7 +1,14 @@
 /** Terminal states into the ledger, with the events and webhook deliveries that follow from them. */
 
 import type { Db } from './db.ts';
-import { columnArrays, type LedgerRow, TERMINAL_COLUMNS, type TerminalRow, unnestSql } from './ledger-rows.ts';
+import {
+  columnArrays,
+  type LedgerRow,
+  type TasklessRow,
+  TERMINAL_COLUMNS,
+  type TerminalRow,
+  unnestSql,
+} from './ledger-rows.ts';
 import { sharedNow } from './postgres/clock.ts';
 import type { TerminalStatus } from './prediction.ts';
 
@@ -171,9 +178,11 @@ export interface Outcome {
 }
 
 /** Ends one prediction that the ledger has open. Whether it did: not when it is terminal, unknown or of another tenant. */
-export async function markTerminal(db: Db, row: LedgerRow, outcome: Outcome): Promise<boolean> {
+export async function markTerminal(db: Db, row: LedgerRow | TasklessRow, outcome: Outcome): Promise<boolean> {
+  // Without a task the row keeps the task that the ledger has.
+  const task = ('task' in row ? row.task : null) ?? '';
   const { applied } = await recordTerminal(db, [
-    { ...row, task: row.task ?? '', ...outcome, attempts: outcome.attempts ?? row.attempts },
+    { ...row, task, ...outcome, attempts: outcome.attempts ?? row.attempts },
   ] as TerminalRow[]);
   return applied === 1;
 }

@@ -146,7 +146,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     id: 'listPredictions',
     tag: 'Predictions',
     summary: 'List predictions, newest first',
-    description: 'New ones do not move those of later pages. A page may be short and still have a next one.',
+    description:
+      'Without outputs, unless `include=output` asks for them. New predictions do not move those of later pages. A page may be ' +
+      'short and still have a next one.',
     answers: { 200: json('PredictionList', 'A page.', ['Link']) },
     errors: ['invalid_cursor', 'store_unavailable'],
   },

@@ -48,38 +48,41 @@ const Queue = Type.Object(
 
 const Ms = Type.Number({ minimum: 0 });
 
-const Prediction = Type.Object(
-  {
-    id: Id,
-    model: Type.String(),
-    version: Type.String(),
-    status: StatusSchema,
-    output: Type.Unknown({ description: 'Of the form that the model says; null while there is none.' }),
-    error: orNull(ref('Problem'), 'Why it did not succeed.'),
-    created_at: Time,
-    started_at: orNull(Time),
-    completed_at: orNull(Time),
-    expires_at: orNull(Time, 'After this an answer is of no use.'),
-    attempts: Type.Integer({ minimum: 0 }),
-    metadata: orNull(Type.Record(Type.String(), Type.Unknown())),
-    metrics: Type.Object(
-      {
-        queue_ms: orNull(Type.Number()),
-        inference_ms: orNull(Ms),
-        total_ms: orNull(Type.Number()),
-        batch_size: orNull(Type.Integer({ minimum: 0 })),
-      },
-      closed,
-    ),
-    queue: Type.Optional(ref('Queue')),
-    urls: Type.Object({ self: Path, events: Path, cancel: Path }, closed),
-  },
-  { ...closed, description: 'One request for one answer.' },
-);
+const predictionFields = (output: TSchema) => ({
+  id: Id,
+  model: Type.String(),
+  version: Type.String(),
+  status: StatusSchema,
+  output,
+  error: orNull(ref('Problem'), 'Why it did not succeed.'),
+  created_at: Time,
+  started_at: orNull(Time),
+  completed_at: orNull(Time),
+  expires_at: orNull(Time, 'After this an answer is of no use.'),
+  attempts: Type.Integer({ minimum: 0 }),
+  metadata: orNull(Type.Record(Type.String(), Type.Unknown())),
+  metrics: Type.Object(
+    {
+      queue_ms: orNull(Type.Number()),
+      inference_ms: orNull(Ms),
+      total_ms: orNull(Type.Number()),
+      batch_size: orNull(Type.Integer({ minimum: 0 })),
+    },
+    closed,
+  ),
+  queue: Type.Optional(ref('Queue')),
+  urls: Type.Object({ self: Path, events: Path, cancel: Path }, closed),
+});
+const Output = Type.Unknown({ description: 'Of the form that the model says; null while there is none.' });
+const Prediction = Type.Object(predictionFields(Output), { ...closed, description: 'One request for one answer.' });
+const ListedPrediction = Type.Object(predictionFields(Type.Optional(Output)), {
+  ...closed,
+  description: 'A prediction of a list: with `output` only where the request has `include=output`.',
+});
 
 const PredictionList = Type.Object(
   {
-    predictions: Type.Array(ref('Prediction')),
+    predictions: Type.Array(ref('ListedPrediction')),
     next: orNull(Type.String(), '`cursor` of the next page; null when this is the last.'),
   },
   closed,
@@ -152,6 +155,7 @@ export const COMPONENTS: Readonly<Record<string, TSchema>> = {
   Problem,
   Queue,
   Prediction,
+  ListedPrediction,
   PredictionList,
   Model,
   ModelDetail,

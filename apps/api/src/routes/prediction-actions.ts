@@ -1,9 +1,9 @@
 /** What is done to predictions that are there: cancel, retry; and the list of them. */
-import { renderPrediction, type Status } from '@millrace/shared/prediction';
+import { renderPrediction, renderWithoutOutput } from '@millrace/shared/prediction';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Actions } from '../actions.ts';
 import type { Found } from '../finder.ts';
-import type { Listing } from '../listing.ts';
+import type { Listing, ListRequest } from '../listing.ts';
 import { IdParams, ListQuery } from '../schemas.ts';
 import { sendFound } from './predictions.ts';
 
@@ -23,10 +23,12 @@ export function registerPredictionActions(app: FastifyInstance, { actions, list,
   app.post('/v1/predictions/:id/retry', { schema: { params: IdParams } }, act(actions.retry));
 
   app.get('/v1/predictions', { schema: { querystring: ListQuery } }, async (request, reply) => {
-    const query = request.query as { model?: string; status?: Status; limit?: number; cursor?: string };
+    const query = request.query as Omit<ListRequest, 'limit'> & { limit?: number };
     const { records, next } = await list(tenantOf(request), { ...query, limit: query.limit ?? 20 });
     if (next !== null) reply.header('link', `<${nextUrl(query, next)}>; rel="next"`);
-    const items = records.map((record) => renderPrediction(record));
+    const items = records.map((record) =>
+      query.include === 'output' ? renderPrediction(record) : renderWithoutOutput(record),
+    );
     // One that waits has its estimate in its own page: here it would cost a look at the queue for each.
     reply.header('content-type', 'application/json; charset=utf-8');
     return reply.send(`{"predictions":[${items.join(',')}],"next":${JSON.stringify(next)}}`);

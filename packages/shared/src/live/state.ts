@@ -216,6 +216,16 @@ export function readState(id: string, state: string): LivePrediction | undefined
   return fields === FIELDS ? parseState(id, state) : undefined;
 }
 
+/** Whether the beginning of a state has all of its result: the separator behind the result is there. */
+export function resultIsWhole(beginning: string): boolean {
+  let at = HEAD - 1;
+  for (let separators = 0; separators < 13; separators += 1) {
+    at = beginning.indexOf(SEPARATOR, at + 1);
+    if (at < 0) return false;
+  }
+  return true;
+}
+
 export function parseState(id: string, state: string): LivePrediction {
   const [, t, n, m, v, d, j, l, k, o, im, bs, r, i] = state.slice(HEAD).split(SEPARATOR);
   const number = Number(state.slice(0, NUMBER));

@@ -12,12 +12,15 @@ import { BULL_PRIORITY, type Priority, type Status } from '../prediction.ts';
 import {
   type Finished,
   finishTexts,
+  hasHead,
   type LivePrediction,
   letterOf,
   msText,
   type NewPrediction,
   newState,
+  parseState,
   readState,
+  resultIsWhole,
   type StateTarget,
   stateFrame,
   statusOf,
@@ -34,7 +37,7 @@ const INLINE_BYTES = 4_096;
 /** A prediction waits no longer than its deadline, which is at most a week. */
 const WAITING_TTL_MS = 8 * 86_400_000;
 /** What ended otherwise than well, or with a long result, is kept so long for the recorder, who shortens it. */
-const UNRECORDED_TTL_MS = 86_400_000;
+export const UNRECORDED_TTL_MS = 86_400_000;
 /** How long what has succeeded is kept unless told otherwise: the recorder has it from the stream. */
 const TERMINAL_TTL_MS = 600_000;
 /** Enough of a state to show it, in nearly every case. */
@@ -45,6 +48,12 @@ const FLIGHT_LINGERS_MS = 5_000;
 const EXPIRED = JSON.stringify(problem('expired', 'It was not answered before its deadline.'));
 const LOST = JSON.stringify(problem('worker_lost', 'Each of its executions ended with its worker.'));
 const CANCELED = JSON.stringify(problem('canceled', 'It was canceled on request.'));
+
+/** A prediction as its first bytes in Redis show it. */
+export interface LiveHead extends LivePrediction {
+  /** Of the whole state. */
+  bytes: number;
+}
 
 export type Submitted =
   | { outcome: 'lead'; number: number }
@@ -215,17 +224,19 @@ export class LiveStore {
 
   /**
    * For the reconciler: gives a prediction a job of its own if nothing carries it. On `adopted` the caller adds `job`. `row` is
-   * what the ledger has of it: where the ledger has a later opening, Redis gets that opening too.
+   * what the ledger has of it: where the ledger has a later opening, Redis gets that opening too. With
+   * `announce` a terminal prediction gets a new entry in the recorder's stream.
    */
   async adopt(
     row: OpenRow,
     job: string,
     nowMs: number,
+    announce = true,
   ): Promise<{ outcome: 'gone' | 'terminal' | 'carried' } | { outcome: 'adopted'; priority: number }> {
     const { id, model, opening, supersededAt, expiresAt } = row;
     const shard = shardOfId(id);
     const args = [nowMs, this.#tag(shard), id, job, this.#jobs(shard, model), WAITING_TTL_MS];
-    args.push(opening, msText(supersededAt), msText(expiresAt));
+    args.push(opening, msText(supersededAt), msText(expiresAt), announce ? 1 : 0);
     const [outcome, priority] = (await this.#redis.mrAdopt(1, this.#keys.live(id), ...args)) as [string, string];
     if (outcome === 'adopted') return { outcome, priority: Number(priority) };
     return { outcome: outcome as 'gone' | 'terminal' | 'carried' };
@@ -276,6 +287,42 @@ export class LiveStore {
       }),
     );
     return ids.map((id) => states.get(id) ?? null);
+  }
+
+  /**
+   * What lists show of states, in order: without tasks, and without a result that is not in the first PEEK_BYTES. Bounded,
+   * however large the states are; null for those that Redis does not know.
+   */
+  async heads(ids: readonly string[]): Promise<(LiveHead | null)[]> {
+    return Promise.all(
+      ids.map(async (id) => {
+        const key = this.#keys.live(id);
+        const [beginning, bytes] = await Promise.all([
+          this.#redis.getrange(key, 0, PEEK_BYTES - 1).catch(unlessWrongType),
+          this.#strlen(id),
+        ]);
+        if (beginning === '') return null;
+        // A state that nobody can read is told as the ledger has it; the reconciler discards the state.
+        if (!hasHead(beginning)) return null;
+        const state = parseState(id, beginning);
+        return {
+          ...state,
+          task: '',
+          bytes,
+          result: bytes <= PEEK_BYTES || resultIsWhole(beginning) ? state.result : '',
+        };
+      }),
+    );
+  }
+
+  async #strlen(id: string): Promise<number> {
+    const bytes = await this.#redis.strlen(this.#keys.live(id)).catch(unlessWrongType);
+    return Number(bytes);
+  }
+
+  /** Bytes of each state, in order; 0 for a state that Redis does not know. Ids of one shard or of several. */
+  async sizes(ids: readonly string[]): Promise<number[]> {
+    return Promise.all(ids.map((id) => this.#strlen(id)));
   }
 
   /** As `read`, always with the task. */

@@ -1,0 +1,86 @@
+/** The list of predictions, with and without their outputs. */
+import { createPool } from '@millrace/shared/db';
+import { problem } from '@millrace/shared/errors';
+import { recordTerminal } from '@millrace/shared/ledger';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { terminalRow } from '../ledger/rows.ts';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+
+const MIB = 1_048_576;
+const error = problem('inference_failed', 'The model raised an error.');
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['echo']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['echo'] };
+});
+afterAll(() => remove());
+
+interface Item {
+  id: string;
+  status: string;
+  output?: unknown;
+  error: unknown;
+}
+const list = async (query: string) => {
+  const { body, text } = await millrace.ask<{ predictions: Item[]; next: string | null }>(
+    `/v1/predictions?model=echo&${query}`,
+  );
+  return { ...body, bytes: text.length };
+};
+const outputOf = (characters: number) => JSON.stringify('x'.repeat(characters));
+
+beforeAll(async () => {
+  const pool = createPool({
+    databaseUrl: millrace.env.DATABASE_URL as string,
+    max: 1,
+    statementTimeoutMs: 10_000,
+    applicationName: 'list',
+  });
+  // The oldest first: three of a megabyte and a half, one of six megabytes, one that failed.
+  const rows = [1.5 * MIB, 1.5 * MIB, 1.5 * MIB, 6 * MIB].map((characters, at) =>
+    terminalRow({ model: 'echo', createdAt: Date.now() - 10_000 + at, result: outputOf(characters) }),
+  );
+  rows.push(
+    terminalRow({
+      model: 'echo',
+      createdAt: Date.now() - 5_000,
+      status: 'failed',
+      result: JSON.stringify(error),
+    }),
+  );
+  await recordTerminal(pool, rows);
+  await pool.end();
+});
+
+test('leaves outputs out, and shows errors', async () => {
+  const page = await list('limit=100');
+  expect(page.predictions).toHaveLength(5);
+  expect(page.predictions.every((item) => !('output' in item))).toBe(true);
+  expect(page.predictions[0]?.error).toEqual(error);
+  expect(page.bytes).toBeLessThan(5_000);
+});
+
+test('has outputs on request, and ends a page where they reach 4 MiB', async () => {
+  const lengths: number[][] = [];
+  let cursor: string | null = '';
+  while (cursor !== null) {
+    const page = await list(`limit=100&include=output${cursor ? `&cursor=${cursor}` : ''}`);
+    lengths.push(page.predictions.map(({ output }) => (output === null ? 0 : (output as string).length)));
+    cursor = page.next;
+  }
+  expect(lengths).toEqual([[0], [6 * MIB], [1.5 * MIB, 1.5 * MIB], [1.5 * MIB]]);
+});
+
+test('has the output of a promise that Redis knows to be done and the ledger does not', async () => {
+  const { body } = await millrace.predict('echo', { input: { x: [4, 2] } }, { prefer: 'respond-async' });
+  await expect.poll(async () => (await millrace.ask(`/v1/predictions/${body.id}`)).body.status).toBe('succeeded');
+  const { output } = (await millrace.ask(`/v1/predictions/${body.id}`)).body;
+  const [first] = (await list('limit=1&include=output')).predictions;
+  expect(first).toMatchObject({ id: body.id, status: 'succeeded', output });
+});
+
+test('refuses to include anything else', async () => {
+  expect((await millrace.ask('/v1/predictions?include=everything')).status).toBe(400);
+});
