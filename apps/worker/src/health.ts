@@ -15,6 +15,8 @@ export interface WorkerHealth {
   url: string;
   /** A part that must be well for the worker to be ready. */
   check(name: string, ask: () => Answer | Promise<Answer>): void;
+  /** A part that /healthz reports without asking for a restart: the fault lies outside this process. */
+  note(name: string, ask: () => Answer): void;
   /** Whether the worker should be restarted. */
   liveness(ask: () => Promise<Answer>): void;
   /** All roles run: from now on it may be ready. */
@@ -31,6 +33,7 @@ export async function startHealth(
     ['redis', () => redis.prove().then(() => 'ok')],
     ['postgres', () => checkWritable(db).then(() => 'ok')],
   ]);
+  const notes = new Map<string, () => Answer>();
   let live: () => Promise<Answer> = async () => 'ok';
   let up = false;
 
@@ -50,7 +53,8 @@ export async function startHealth(
       } else if (path === '/healthz') {
         // Where it cannot be told (Redis is away), a restart would mend nothing, and lose what is under way.
         const state = await bounded(() => live().catch(() => 'ok'), 'ok');
-        send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state }));
+        const told = [...notes].map(([name, ask]) => [name, ask()] as const).filter(([, note]) => note !== 'ok');
+        send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state, ...Object.fromEntries(told) }));
       } else if (path === '/readyz') {
         const parts = await ready();
         const { code, status } = verdictOf(parts);
@@ -71,6 +75,7 @@ export async function startHealth(
   return {
     url: `http://${config.workerHost.includes(':') ? `[${config.workerHost}]` : config.workerHost}:${port}`,
     check: (name, ask) => void checks.set(name, ask),
+    note: (name, ask) => void notes.set(name, ask),
     liveness: (ask) => {
       live = ask;
     },

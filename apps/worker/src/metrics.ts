@@ -13,6 +13,8 @@ export interface WorkerMetrics {
   /** Rows that were not known already and went to the engines. */
   computed(model: string, rows: number): void;
   recorded(rows: number): void;
+  /** An end whose output Postgres could not store. */
+  recordedWithoutOutput(): void;
   reconciled(outcome: string): void;
   lockLost(count: number): void;
   /** Live states that could not be read and were discarded, by any process. */
@@ -50,6 +52,11 @@ export function createWorkerMetrics(): WorkerMetrics {
     help: 'Terminal states written to the ledger.',
     registers,
   });
+  const omitted = new Counter({
+    name: 'millrace_recorder_outputs_omitted_total',
+    help: 'Ends that were written to the ledger without their output, which Postgres could not store.',
+    registers,
+  });
   const reconciled = new Counter({
     name: 'millrace_reconciler_total',
     help: 'Promises that the reconciler looked at, by what it found.',
@@ -82,6 +89,7 @@ export function createWorkerMetrics(): WorkerMetrics {
     },
     computed: (model, count) => computed.inc({ model }, count),
     recorded: (count) => rows.inc(count),
+    recordedWithoutOutput: () => omitted.inc(),
     reconciled: (outcome) => reconciled.inc({ outcome }),
     lockLost: (count) => locks.inc(count),
     unreadable: (count) => unreadable.inc(count),

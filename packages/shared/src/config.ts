@@ -212,6 +212,13 @@ const SETTINGS = {
   ),
   scanMs: integer('SCAN_MS', 2_000, 100, 3_600_000, 'How often the models folder is looked through.'),
   reconcileMs: integer('RECONCILE_MS', 2_000, 100, 3_600_000, 'How often the ledger is compared with Redis.'),
+  recorderLagMs: integer(
+    'RECORDER_LAG_MS',
+    30_000,
+    1_000,
+    3_600_000,
+    'Age of an unrecorded end at which a worker with the role `recorder` is not ready.',
+  ),
   retentionDays: integer(
     'RETENTION_DAYS',
     30,

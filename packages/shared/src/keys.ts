@@ -21,6 +21,10 @@ export interface Keys {
   events(shard: number): string;
   /** What the recorder is to write, a stream. */
   ledger(shard: number): string;
+  /** Ids of ends that the recorder writes on their own, a sorted set by when each is due (Unix ms, the clock of Redis). */
+  setAside(shard: number): string;
+  /** Id to how often its end could not be written, a hash. */
+  setAsideTries(shard: number): string;
   /** There as long as the shard keeps its data: its absence tells the reconciler that all was lost. */
   sentinel(shard: number): string;
   /** How many unreadable live states of the shard were discarded, until the reconciler has counted them. */
@@ -56,6 +60,8 @@ export function keysFor(prefix: string): Keys {
     queueStats: (shard, model) => `${tag(shard)}n:${model}`,
     events: (shard) => `${tag(shard)}ev`,
     ledger: (shard) => `${tag(shard)}rec`,
+    setAside: (shard) => `${tag(shard)}rec-aside`,
+    setAsideTries: (shard) => `${tag(shard)}rec-tries`,
     sentinel: (shard) => `${tag(shard)}kept`,
     unreadable: (shard) => `${tag(shard)}bad`,
     format: (shard) => `${tag(shard)}format`,

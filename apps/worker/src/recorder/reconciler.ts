@@ -7,11 +7,11 @@
 
 import { isWrongType } from '@millrace/shared/cache/checksum';
 import { problem } from '@millrace/shared/errors';
-import { SHARDS } from '@millrace/shared/ids';
+import { SHARDS, shardOfId } from '@millrace/shared/ids';
 import { jobIdOf } from '@millrace/shared/job';
 import type { Keys } from '@millrace/shared/keys';
 import type { OpenOptions, OpenPromise } from '@millrace/shared/ledger';
-import type { LedgerRow } from '@millrace/shared/ledger-rows';
+import type { TasklessRow } from '@millrace/shared/ledger-rows';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY } from '@millrace/shared/prediction';
@@ -19,6 +19,10 @@ import type { Queues } from '@millrace/shared/queues';
 import type { Connection } from '@millrace/shared/redis';
 import { readTask } from '@millrace/shared/task';
 import type { Logger } from 'pino';
+import { Announcements } from './announcements.ts';
+import { partsOf } from './ends.ts';
+import { type StreamSpan, spanOf } from './lag.ts';
+import { SetAside } from './set-aside.ts';
 import { CountSettlement } from './settle-counts.ts';
 
 /** Younger promises may still be on their way into Redis. */
@@ -26,8 +30,11 @@ const YOUNGEST_MS = 1_500;
 const PAGE = 1_000;
 /** Pages in one pass while nothing is amiss. */
 const PAGES = 2;
-/** Predictions in one job that is added again. */
+/** Predictions in one job that is added again, and bytes of their tasks that are read and written together. */
 const BATCH = 64;
+const BATCH_BYTES = 1_048_576;
+/** Rows whose look-ups in Redis are under way at once. */
+const AT_ONCE = 200;
 
 export interface ReconcilerMeans {
   redis: Connection;
@@ -41,10 +48,12 @@ export interface ReconcilerMeans {
   openPromises(options: OpenOptions): Promise<OpenPromise[]>;
   /** Whether the clock of this process may judge deadlines. No pass runs while it may not. */
   isClockRight(): boolean;
+  /** JSON text of tasks, by id. */
+  readTasks(ids: readonly string[]): Promise<Map<string, string>>;
   /** Ends a row that Redis does not know. */
-  expire(row: LedgerRow, error: string, nowMs: number): Promise<boolean>;
+  expire(row: TasklessRow, error: string, nowMs: number): Promise<boolean>;
   /** Ends a row that cannot be run: its task cannot be read. */
-  fail(row: LedgerRow, error: string, nowMs: number): Promise<boolean>;
+  fail(row: TasklessRow, error: string, nowMs: number): Promise<boolean>;
   /** Every model that has a queue. */
   models(): Promise<readonly string[]>;
   onOutcome(outcome: string): void;
@@ -63,6 +72,7 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
   const { redis, keys, workerId, intervalMs, log } = means;
   const lock = keys.reconciler();
   const sentinels = Array.from({ length: SHARDS }, (_, shard) => keys.sentinel(shard));
+  const announcements = new Announcements();
   let after: string | undefined;
   let running: Promise<number> | undefined;
   let closed = false;
@@ -115,7 +125,7 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
         limit: PAGE,
         ...(after === undefined ? {} : { after }),
       });
-      restored += await reconcile(means, rows);
+      restored += await reconcile(means, rows, announcements);
       after = rows.length === PAGE ? rows.at(-1)?.id : undefined;
       if (after === undefined) {
         damaged = false;
@@ -167,67 +177,114 @@ const SPARE_MS = 5_000;
  * for as long as Redis keeps an end. Asked before the ledger is read, so that what it says of older ends still holds then.
  */
 async function recorderLags({ redis, keys, liveTtlMs }: ReconcilerMeans): Promise<boolean> {
-  const lags = await Promise.all(
-    Array.from({ length: SHARDS }, async (_, shard) => {
-      const stream = keys.ledger(shard);
-      // By the clock of Redis, which made the entry's id and ends lives.
-      const [oldest] = await redis.xrange(stream, '-', '+', 'COUNT', 1);
-      if (!oldest) return 0;
-      const now = Number(await redis.eval("return redis.call('TIME')[1]", 1, stream)) * 1_000;
-      return now - Number(oldest[0].split('-')[0]);
-    }),
-  );
-  return Math.max(...lags) > liveTtlMs - SPARE_MS;
+  const spans = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => spanOf(redis, keys, shard)));
+  return Math.max(...spans.map(({ lagMs }) => lagMs)) > liveTtlMs - SPARE_MS;
 }
 
-async function reconcile(means: ReconcilerMeans, rows: readonly OpenPromise[]): Promise<number> {
+async function reconcile(
+  means: ReconcilerMeans,
+  rows: readonly OpenPromise[],
+  announcements: Announcements,
+): Promise<number> {
   const { live, queues, onOutcome } = means;
   const now = sharedNow();
-  const lost = new Map<string, LedgerRow[]>();
+  const lost = new Map<string, TasklessRow[]>();
+  const ended: TasklessRow[] = [];
   let restored = 0;
-  await Promise.all(
-    rows.map(async (row) => {
-      if (row.overdue) {
-        await expire(means, row, now);
-        return;
-      }
-      const job = jobIdOf(row.id, now);
-      const answer = await live.adopt(row, job, now);
-      onOutcome(answer.outcome);
-      if (answer.outcome === 'adopted') {
-        await queues.add(row.model, row.version, [row.id], answer.priority, job);
-        restored += 1;
-      } else if (answer.outcome === 'gone' && row.task !== null && readTask(row.task) === undefined) {
-        await means.fail(row, UNREADABLE, now);
-      } else if (answer.outcome === 'gone' && row.task !== null) {
-        const lane = `${row.model}\n${row.version}\n${row.priority}`;
-        lost.set(lane, [...(lost.get(lane) ?? []), row]);
-      }
-    }),
-  );
+  for (let at = 0; at < rows.length; at += AT_ONCE)
+    await Promise.all(
+      rows.slice(at, at + AT_ONCE).map(async (row) => {
+        if (row.overdue) {
+          if (await expire(means, row, now)) ended.push(row);
+          return;
+        }
+        const job = jobIdOf(row.id, now);
+        const answer = await live.adopt(row, job, now, false);
+        onOutcome(answer.outcome);
+        if (answer.outcome === 'terminal') ended.push(row);
+        else announcements.forget(row.id);
+        if (answer.outcome === 'adopted') {
+          await queues.add(row.model, row.version, [row.id], answer.priority, job);
+          restored += 1;
+        } else if (answer.outcome === 'gone' && row.taskBytes !== null) {
+          const lane = `${row.model}\n${row.version}\n${row.priority}`;
+          lost.set(lane, [...(lost.get(lane) ?? []), row]);
+        }
+      }),
+    );
+  await announce(means, ended, announcements, now);
   for (const group of lost.values()) {
-    for (let at = 0; at < group.length; at += BATCH) restored += await restore(means, group.slice(at, at + BATCH), now);
+    const sized = group.map((row) => ({ row, bytes: row.taskBytes ?? 0 }));
+    for (const part of partsOf(sized, BATCH, BATCH_BYTES))
+      restored += await restore(
+        means,
+        part.map(({ row }) => row),
+        now,
+      );
   }
   return restored;
 }
 
-async function expire(
-  { live, expire: expireRow, onOutcome }: ReconcilerMeans,
-  row: LedgerRow,
+/** Tells the recorder again of predictions that are terminal in Redis and open in the ledger, if their entries are gone. */
+async function announce(
+  { live, queues, redis, keys }: ReconcilerMeans,
+  rows: readonly TasklessRow[],
+  announcements: Announcements,
   now: number,
 ): Promise<void> {
+  const setAside = new SetAside(redis, keys);
+  for (const [shard, some] of Map.groupBy(rows, ({ id }) => shardOfId(id))) {
+    const before = await spanOf(redis, keys, shard);
+    const aside = await setAside.has(
+      shard,
+      some.map(({ id }) => id),
+    );
+    const told = new Set<string>();
+    for (const row of some) {
+      if (!announcements.due(row.id, before, aside.has(row.id))) continue;
+      const job = jobIdOf(row.id, now);
+      const answer = await live.adopt(row, job, now);
+      // A retry has undone the end since it was seen.
+      if (answer.outcome === 'adopted') await queues.add(row.model, row.version, [row.id], answer.priority, job);
+      told.add(row.id);
+    }
+    const after: StreamSpan = await spanOf(redis, keys, shard);
+    for (const { id } of some) announcements.saw(id, after, told.has(id));
+  }
+}
+
+/** Whether the prediction had ended in Redis before. */
+async function expire(
+  { live, expire: expireRow, onOutcome }: ReconcilerMeans,
+  row: TasklessRow,
+  now: number,
+): Promise<boolean> {
   const { outcome } = await live.end(row.id, row.tenant, 'expired', now);
   onOutcome(outcome === 'ended' ? 'expired' : outcome);
   const error = JSON.stringify(problem('expired', 'It was not answered before its deadline.'));
   if (outcome === 'gone') await expireRow(row, error, now);
-  if (outcome !== 'terminal') return;
-  // Terminal in Redis and open in the ledger: the recorder is told again. An end that a retry has undone in the ledger is
-  // opened again, and this opening is overdue.
-  const answer = await live.adopt(row, jobIdOf(row.id, now), now);
-  if (answer.outcome === 'adopted') await live.end(row.id, row.tenant, 'expired', now);
+  if (outcome !== 'terminal') return false;
+  // An end that a retry has undone in the ledger is opened again, and this opening is overdue.
+  const answer = await live.adopt(row, jobIdOf(row.id, now), now, false);
+  if (answer.outcome !== 'adopted') return answer.outcome === 'terminal';
+  await live.end(row.id, row.tenant, 'expired', now);
+  return false;
 }
 
-async function restore({ live, queues }: ReconcilerMeans, rows: readonly LedgerRow[], now: number): Promise<number> {
+async function restore(
+  { live, queues, readTasks, fail }: ReconcilerMeans,
+  open: readonly TasklessRow[],
+  now: number,
+): Promise<number> {
+  const tasks = await readTasks(open.map(({ id }) => id));
+  const rows: TasklessRow[] = [];
+  for (const row of open) {
+    const task = tasks.get(row.id);
+    // A row that has ended since has no task any more.
+    if (task === undefined) continue;
+    if (readTask(task) === undefined) await fail(row, UNREADABLE, now);
+    else rows.push(row);
+  }
   const [first] = rows;
   if (!first) return 0;
   const job = jobIdOf(first.id, now);
@@ -245,7 +302,7 @@ async function restore({ live, queues }: ReconcilerMeans, rows: readonly LedgerR
         options: optionsOf(row),
         // Alone: whom it might have followed is lost as well.
         flight: null,
-        task: row.task as string,
+        task: tasks.get(row.id) as string,
         attempts: row.attempts,
         opening: row.opening,
         known: null,
@@ -263,7 +320,7 @@ async function restore({ live, queues }: ReconcilerMeans, rows: readonly LedgerR
   return rows.length;
 }
 
-function optionsOf({ options, idempotencyHash }: LedgerRow): string {
+function optionsOf({ options, idempotencyHash }: TasklessRow): string {
   const all = { ...(options ?? {}), ...(idempotencyHash ? { idempotency: idempotencyHash } : {}) };
   return Object.keys(all).length > 0 ? JSON.stringify(all) : '';
 }

@@ -1,8 +1,11 @@
 /**
  * Carries terminal states from Redis into the ledger: many rows a statement, webhook deliveries in the same transaction.
- * An entry leaves the stream once its rows are committed; while Postgres is away the stream waits.
+ * An entry leaves the stream once its rows are committed or set aside; while Postgres is away the stream waits. Reads and
+ * statements are bounded by rows and by bytes. A large end, and an end that Postgres cannot write, is written on its own by
+ * a second loop, so that no end waits behind it.
  */
-
+import { setTimeout as delay } from 'node:timers/promises';
+import { shardOfId } from '@millrace/shared/ids';
 import type { Keys } from '@millrace/shared/keys';
 import type { RecordedEnd } from '@millrace/shared/ledger';
 import type { TerminalRow } from '@millrace/shared/ledger-rows';
@@ -13,16 +16,30 @@ import { isTerminal } from '@millrace/shared/prediction';
 import type { Recorded } from '@millrace/shared/record-terminal';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
+import { type Entry, endsOf, partsOf, type SizedEnd } from './ends.ts';
+import { type Claim, SetAside } from './set-aside.ts';
+import { type Unwritten, type WriteDeps, writeRows } from './write-rows.ts';
 
 const GROUP = 'recorder';
-/** Entries in one read; each holds the predictions of one engine batch. */
+/** Entries of a stream in one read; lib.lua bounds the bytes of an entry. */
 const ENTRIES = 64;
 const BLOCK_MS = 2_000;
-/** Rows in one statement. */
+/** Rows and bytes of live states in one statement. */
 const ROWS = 1_000;
+const BYTES = 4 * 1_048_576;
+/** A state that is larger is written on its own. */
+const LARGE_BYTES = 65_536;
+/** Rows of one claim: few, so that a claim is written well within its lease. */
+const CLAIM_ROWS = 16;
+const CLAIM_POLL_MS = 1_000;
 /** An entry that a recorder took and did not finish in this time is taken by another: it has died. */
 const ABANDONED_MS = 5_000;
 const RETRY_MS = 250;
+/** Pauses before the next attempt to write an end that failed alone; the last is used again and again. */
+const AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 30_000, 60_000];
+/** After so many attempts an end is recorded without its output, if the output is large enough to be the reason. */
+const OMIT_AFTER = 6;
+const OMIT_BYTES = 262_144;
 /**
  * From one read to the next. What ended meanwhile is written as one statement: at a few hundred a second one for each took
  * as much processor time as answering, from those who answered next.
@@ -40,14 +57,20 @@ export interface RecorderMeans {
   consumer: string;
   /** How long Redis keeps what the ledger has, where it was kept longer for the recorder to read it. */
   liveTtlMs: number;
+  /** Pauses in place of AGAIN_MS; for tests. */
+  againMs?: readonly number[];
   record(rows: TerminalRow[]): Promise<Recorded>;
   /** What the ledger has of predictions whose end it refused. */
   findEnds(ids: string[]): Promise<RecordedEnd[]>;
-  /** Told of the deliveries that were committed. */
+  /** Whether Postgres answers at all: tells a statement that fails from a server that is away. */
+  postgresAnswers(): Promise<boolean>;
+  /** Told of the deliveries that were committed. May not reject. */
   onDeliveries(deliveries: Recorded['deliveries']): Promise<void>;
   onRecorded(rows: number): void;
   /** Nothing is read while the clock of this process is wrong: another recorder takes the entries. */
   isClockRight(): boolean;
+  /** Told of an end that was recorded without its output. */
+  onOmitted(): void;
   log: Logger;
 }
 
@@ -55,15 +78,29 @@ export interface Recorder {
   close(): Promise<void>;
 }
 
-type Entry = [id: string, fields: string[]];
 type StreamReply = [stream: string, entries: Entry[]][] | null;
 
 export function startRecorder(means: RecorderMeans): Recorder {
-  const { reader, redis, keys, shards, consumer, log } = means;
+  const { reader, redis, keys, live, shards, consumer, liveTtlMs, log, againMs = AGAIN_MS } = means;
   const streams = shards.map((shard) => keys.ledger(shard));
-  let closed = false;
+  const setAside = new SetAside(redis, keys);
+  const closing = new AbortController();
   let groupsMade = false;
   let claimedAt = Number.NEGATIVE_INFINITY;
+  /** Wakes the second loop. */
+  let wake = () => {};
+
+  const writing: WriteDeps = {
+    record: means.record,
+    postgresAnswers: means.postgresAnswers,
+    closed: () => closing.signal.aborted,
+    log,
+    async onWritten({ applied, deliveries, refused }, rows) {
+      means.onRecorded(applied);
+      if (deliveries.length > 0) await means.onDeliveries(deliveries);
+      if (refused.length > 0) await dropOverruled(means, rows, refused);
+    },
+  };
 
   async function makeGroups(): Promise<void> {
     for (const stream of streams) {
@@ -76,13 +113,58 @@ export function startRecorder(means: RecorderMeans): Recorder {
 
   async function recordEntries(stream: string, entries: readonly Entry[]): Promise<void> {
     const ends = endsOf(entries);
-    for (let at = 0; at < ends.length; at += ROWS) await recordEnds(means, ends.slice(at, at + ROWS), () => closed);
+    const unread = [...new Set(ends.filter(({ state }) => state === '').map(({ id }) => id))];
+    const sizes = unread.length > 0 ? await live.sizes(unread) : [];
+    const large = unread.filter((_, at) => (sizes[at] as number) > LARGE_BYTES);
+    await setEndsAside(large, { afterMs: 0, tries: 0 });
+    const small: SizedEnd[] = [
+      ...ends.filter(({ state }) => state !== '').map((end) => ({ ...end, bytes: end.state.length })),
+      ...unread.map((id, at) => ({ id, state: '', bytes: sizes[at] as number })),
+    ].filter(({ bytes }) => bytes > 0 && bytes <= LARGE_BYTES);
+    for (const part of partsOf(small, ROWS, BYTES)) await recordPart(part);
     const entryIds = entries.map(([id]) => id);
     await redis
       .pipeline()
       .xack(stream, GROUP, ...entryIds)
       .xdel(stream, ...entryIds)
       .exec();
+  }
+
+  async function recordPart(ends: readonly SizedEnd[]): Promise<void> {
+    const rows: TerminalRow[] = [];
+    const unread: string[] = [];
+    for (const { id, state } of ends) {
+      if (state === '') unread.push(id);
+      else rows.push(terminalRowOf(parseState(id, state)));
+    }
+    const read = await readRows(unread);
+    const unwritten = await writeRows(writing, [...rows, ...read]);
+    const failed = new Set(unwritten.map(({ row }) => row.id));
+    if (failed.size > 0) {
+      for (const { row, reason } of unwritten)
+        log.error(
+          { id: row.id, reason },
+          'an end could not be recorded and is set aside: it is tried again on its own',
+        );
+      await setEndsAside([...failed], { afterMs: againMs[0] as number, tries: 1 });
+    }
+    await live.shorten(
+      read.filter(({ id }) => !failed.has(id)),
+      liveTtlMs,
+    );
+  }
+
+  /** The rows of ends that are still ends. Of what was opened again meanwhile the retry has recorded the end. */
+  async function readRows(ids: readonly string[]): Promise<TerminalRow[]> {
+    if (ids.length === 0) return [];
+    const states = await live.readMany(ids);
+    return states.flatMap((state) => (state && isTerminal(state.status) ? [terminalRowOf(state)] : []));
+  }
+
+  async function setEndsAside(ids: readonly string[], when: { afterMs: number; tries: number }): Promise<void> {
+    if (ids.length === 0) return;
+    for (const [shard, some] of Map.groupBy(ids, shardOfId)) await setAside.add(shard, some, when);
+    wake();
   }
 
   /** Takes over what a recorder that died had read and not finished. */
@@ -98,94 +180,116 @@ export function startRecorder(means: RecorderMeans): Recorder {
     }
   }
 
-  async function loop(): Promise<void> {
-    while (!closed) {
+  async function readStreams(): Promise<void> {
+    if (!groupsMade) await makeGroups();
+    if (performance.now() - claimedAt > ABANDONED_MS) await claimAbandoned();
+    const reply = (await reader.xreadgroup(
+      'GROUP',
+      GROUP,
+      consumer,
+      'COUNT',
+      ENTRIES,
+      'BLOCK',
+      BLOCK_MS,
+      'STREAMS',
+      ...streams,
+      ...streams.map(() => '>'),
+    )) as StreamReply;
+    const read = performance.now();
+    for (const [stream, entries] of reply ?? []) await recordEntries(stream, entries);
+    const early = PACE_MS - (performance.now() - read);
+    if (reply !== null && early > 0) await pause(early);
+  }
+
+  async function recordClaims(): Promise<void> {
+    const counts = await Promise.all(shards.map((shard) => redis.zcard(keys.setAside(shard))));
+    let recorded = false;
+    for (const [at, shard] of shards.entries()) {
+      if (counts[at] === 0 || closing.signal.aborted) continue;
+      const claim = await setAside.claim(shard, CLAIM_ROWS, BYTES);
+      if (claim === null) continue;
+      await recordClaim(claim);
+      recorded = true;
+    }
+    if (!recorded) await Promise.race([pause(CLAIM_POLL_MS), new Promise<void>((resolve) => (wake = resolve))]);
+  }
+
+  async function recordClaim(claim: Claim): Promise<void> {
+    const rows = await readRows(claim.ends.map(({ id }) => id));
+    const unwritten = await writeRows(writing, rows, { split: false });
+    const failed = new Map(unwritten.map((one) => [one.row.id, one]));
+    for (const { id, tries } of claim.ends) {
+      const one = failed.get(id);
+      if (!one) continue;
+      if (claim.ends.length === 1 && mayOmit(one, tries + 1) && (await recordWithoutOutput(one))) {
+        failed.delete(id);
+        continue;
+      }
+      // After a failure together each is tried alone at once.
+      const afterMs = claim.ends.length > 1 ? 0 : (againMs[Math.min(tries, againMs.length - 1)] as number);
+      log.error({ id, tries: tries + 1, reason: one.reason }, 'an end cannot be recorded; it is tried again');
+      await setAside.again(claim, [id], { afterMs, tries: tries + 1 });
+    }
+    await live.shorten(
+      rows.filter(({ id }) => !failed.has(id)),
+      liveTtlMs,
+    );
+    await setAside.done(
+      claim,
+      claim.ends.filter(({ id }) => !failed.has(id)).map(({ id }) => id),
+    );
+  }
+
+  /** The promise and its webhooks are kept, though Postgres cannot hold the output. */
+  async function recordWithoutOutput({ row, reason }: Unwritten): Promise<boolean> {
+    const bytes = row.result.length;
+    const without: TerminalRow = { ...row, result: row.status === 'succeeded' ? 'null' : row.result, task: '' };
+    let unwritten = await writeRows(writing, [without], { split: false });
+    if (unwritten[0]?.refused)
+      unwritten = await writeRows(writing, [{ ...without, metadata: '', options: null }], { split: false });
+    if (unwritten.length > 0) return false;
+    log.error(
+      { id: row.id, bytes, reason },
+      'an end was recorded without its output: Postgres cannot store the output',
+    );
+    means.onOmitted();
+    return true;
+  }
+
+  const pause = (ms: number): Promise<void> => delay(ms, undefined, { signal: closing.signal }).catch(() => {});
+
+  async function repeat(work: () => Promise<void>, text: string): Promise<void> {
+    while (!closing.signal.aborted) {
       try {
-        if (!means.isClockRight()) {
-          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-          continue;
-        }
-        if (!groupsMade) await makeGroups();
-        if (performance.now() - claimedAt > ABANDONED_MS) await claimAbandoned();
-        const reply = (await reader.xreadgroup(
-          'GROUP',
-          GROUP,
-          consumer,
-          'COUNT',
-          ENTRIES,
-          'BLOCK',
-          BLOCK_MS,
-          'STREAMS',
-          ...streams,
-          ...streams.map(() => '>'),
-        )) as StreamReply;
-        const read = performance.now();
-        for (const [stream, entries] of reply ?? []) await recordEntries(stream, entries);
-        const early = PACE_MS - (performance.now() - read);
-        if (reply !== null && early > 0 && !closed) await new Promise((resolve) => setTimeout(resolve, early));
+        if (means.isClockRight()) await work();
+        else await pause(RETRY_MS);
       } catch (error) {
-        if (closed) return;
+        if (closing.signal.aborted) return;
         // What was read and not recorded stays pending under this name, and is claimed again.
         if ((error as Error).message.includes('NOGROUP')) groupsMade = false;
-        else log.warn({ err: error }, 'terminal states cannot be recorded');
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        else log.warn({ err: error }, text);
+        await pause(RETRY_MS);
       }
     }
   }
 
-  const looping = loop();
+  const loops = Promise.all([
+    repeat(readStreams, 'terminal states cannot be recorded'),
+    repeat(recordClaims, 'ends that were set aside cannot be recorded'),
+  ]);
   return {
     async close() {
-      closed = true;
+      closing.abort();
       // A blocked read returns at the latest after BLOCK_MS; a batch under way is finished.
       reader.disconnect();
-      await looping;
+      await loops;
     },
   };
 }
 
-/** An end as the stream tells it: its id, and all of it or '' where it must be read. */
-type End = readonly [id: string, state: string];
-
-function endsOf(entries: readonly Entry[]): End[] {
-  const ends: End[] = [];
-  for (const [, fields] of entries)
-    for (let at = 0; at < fields.length; at += 2) ends.push([fields[at] as string, fields[at + 1] as string]);
-  return ends;
-}
-
-async function recordEnds(means: RecorderMeans, ends: readonly End[], closed: () => boolean): Promise<void> {
-  const { live, record, onDeliveries, onRecorded, liveTtlMs, log } = means;
-  const rows: TerminalRow[] = [];
-  const unread = new Set<string>();
-  for (const [id, state] of ends) {
-    if (state === '') unread.add(id);
-    else rows.push(terminalRowOf(parseState(id, state)));
-  }
-  const read: TerminalRow[] = [];
-  for (const state of unread.size > 0 ? await live.readMany([...unread]) : []) {
-    // Opened again meanwhile: the retry has recorded this end, and the next end will be told anew.
-    if (!state || !isTerminal(state.status)) continue;
-    read.push(terminalRowOf(state));
-  }
-  rows.push(...read);
-  if (rows.length === 0) return;
-  let recorded: Recorded | undefined;
-  while (!recorded) {
-    try {
-      recorded = await record(rows);
-    } catch (error) {
-      if (closed()) throw error;
-      log.warn({ err: error, rows: rows.length }, 'the ledger cannot be written');
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
-  }
-  for (const { id, reason } of recorded.unstorable) log.error({ id, reason }, 'a row cannot be stored');
-  await live.shorten(read, liveTtlMs);
-  onRecorded(recorded.applied);
-  if (recorded.deliveries.length > 0) await onDeliveries(recorded.deliveries);
-  if (recorded.refused.length > 0) await dropOverruled(means, rows, recorded.refused);
-}
+/** Whether an end is to be recorded without its output: Postgres refuses the data, or has failed on a large output for long. */
+const mayOmit = ({ row, refused }: Unwritten, tries: number): boolean =>
+  refused || (tries >= OMIT_AFTER && row.result.length >= OMIT_BYTES);
 
 /**
  * The ledger refuses mostly what it has already. Where it has another end, since Redis lost its last moments, that end is

@@ -1,11 +1,13 @@
 /** The role `recorder`: terminal states into the ledger, promises kept, partitions made and dropped. */
+import type { Db } from '@millrace/shared/db';
 import { SHARDS } from '@millrace/shared/ids';
-import { findEnds, markTerminal, openPromises, recordTerminal } from '@millrace/shared/ledger';
+import { findEnds, markTerminal, openPromises, readTasks, recordTerminal } from '@millrace/shared/ledger';
 import { dropOldPartitions, ensurePartitions } from '@millrace/shared/partitions';
 import { createQueues } from '@millrace/shared/queues';
 import { queueNames } from '@millrace/shared/registry';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { Base } from '../base.ts';
+import { watchLag } from './lag-watch.ts';
 import { startReconciler } from './reconciler.ts';
 import { startRecorder } from './recorder.ts';
 
@@ -43,13 +45,16 @@ export async function startRecorderRole(base: Base): Promise<void> {
       liveTtlMs: config.liveTtlMs,
       record: (rows) => recordTerminal(db, rows),
       findEnds: (ids) => findEnds(db, ids),
+      postgresAnswers: () => answers(db),
       onDeliveries: (deliveries) => timers.scheduleDeliveries(deliveries),
       onRecorded: (rows) => metrics.recorded(rows),
       isClockRight,
+      onOmitted: () => metrics.recordedWithoutOutput(),
       log,
     });
     closers.push('recorder', () => recorder.close());
   }
+  watchLag(base, shards);
   const queues = createQueues(redis, keys, () => {});
   closers.push('reconciler queues', () => queues.close());
   const reconciler = startReconciler({
@@ -62,6 +67,7 @@ export async function startRecorderRole(base: Base): Promise<void> {
     liveTtlMs: config.liveTtlMs,
     openPromises: (options) => openPromises(db, options),
     isClockRight,
+    readTasks: (ids) => readTasks(db, ids),
     expire: (row, error, nowMs) => markTerminal(db, row, { status: 'expired', result: error, completedAt: nowMs }),
     fail: (row, error, nowMs) => markTerminal(db, row, { status: 'failed', result: error, completedAt: nowMs }),
     models: () => queueNames(db),
@@ -70,4 +76,13 @@ export async function startRecorderRole(base: Base): Promise<void> {
     log,
   });
   closers.push('reconciler', () => reconciler.close());
+}
+
+async function answers(db: Db): Promise<boolean> {
+  try {
+    await db.query('SELECT 1');
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,8 +1,9 @@
 -- The reconciler gives a waiting prediction that nobody carries a job of its own. The ledger has it open.
 -- KEYS: its live state. ARGV: now, tag, id, job, job key prefix, ttl waiting, then of the ledger's row the number of its
--- opening, when the end before that opening was (13 digits), and the deadline (13 digits).
+-- opening, when the end before that opening was (13 digits), and the deadline (13 digits); last '1' to tell the recorder of a
+-- terminal prediction again.
 -- Returns {'gone'}, {'terminal'}, {'carried'}, or {'adopted', priority} (add its job).
-local now, tag, id, job, jobs, ttl, opening, superseded, deadline = unpack(ARGV)
+local now, tag, id, job, jobs, ttl, opening, superseded, deadline, announce = unpack(ARGV)
 local key = KEYS[1]
 local one = load(key)
 if not one then return { 'gone' } end
@@ -21,10 +22,10 @@ if own < theirs then
   redis.call('SET', key, pack(one), 'KEEPTTL')
 end
 if terminal(one.s) and not one.c then
-  -- The ledger does not know yet: tell it again, in case the entry was lost.
-  out_ledger[1] = id
-  out_ledger[2] = ''
-  flush(tag)
+  if announce == '1' then
+    out_ledger[1], out_ledger[2] = id, ''
+    flush(tag)
+  end
   return { 'terminal' }
 end
 if one.y then

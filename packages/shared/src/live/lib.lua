@@ -205,13 +205,19 @@ local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too
 end
 
 local function flush(tag)
-  -- unpack is bounded by Lua's stack: long lists go out in parts.
+  -- unpack is bounded by Lua's stack, and whoever reads entries bounds them by number: long lists go out in parts.
   local function add_all(stream, list, head)
-    for from = 1, #list, 400 do
-      local args = {}
-      for _, word in ipairs(head) do args[#args + 1] = word end
-      for i = from, math.min(from + 399, #list) do args[#args + 1] = list[i] end
+    local from = 1
+    while from <= #list do
+      local args, bytes, to = {}, 0, from
+      for n, word in ipairs(head) do args[n] = word end
+      local n = #head
+      repeat
+        args[n + 1], args[n + 2] = list[to], list[to + 1]
+        n, bytes, to = n + 2, bytes + #list[to + 1], to + 2
+      until to > #list or to - from >= 400 or bytes >= 65536
       redis.call('XADD', stream, unpack(args))
+      from = to
     end
   end
   add_all(tag .. 'ev', out_events, { 'MAXLEN', '~', '1000', '*' })

@@ -1,0 +1,129 @@
+/**
+ * Ends that the recorder writes on their own: large ends, and ends that Postgres could not write together with others. They
+ * wait in a sorted set of their shard instead of the stream, so that no end waits behind them. Every recorder takes from
+ * the sets of its shards; a claim is a lease, so that another recorder takes over what a dead recorder held.
+ */
+import type { Keys } from '@millrace/shared/keys';
+import { UNRECORDED_TTL_MS } from '@millrace/shared/live/store';
+import type { Connection } from '@millrace/shared/redis';
+
+/** Longer than any attempt to write one claim: a statement and its repetition without the output. */
+const LEASE_MS = 60_000;
+
+// These scripts may run while Redis is full: recording is what makes room. Each adds a few bytes at most.
+const FLAGS = '#!lua flags=allow-oom\n';
+const NOW = "local t = redis.call('TIME')\nlocal now = t[1] * 1000 + math.floor(t[2] / 1000)\n";
+
+// KEYS: set, tries. ARGV: prefix of live keys, ms to keep a state, ms until due, tries, ids.
+const ADD = `${FLAGS}${NOW}
+for n = 5, #ARGV do
+  redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[n])
+  if ARGV[4] ~= '0' then redis.call('HSET', KEYS[2], ARGV[n], ARGV[4]) end
+  redis.call('PEXPIRE', ARGV[1] .. ARGV[n], ARGV[2], 'GT')
+end`;
+
+// KEYS: set, tries. ARGV: prefix of live keys, lease ms, most rows, most bytes. Returns the lease (as text), then id and tries of each.
+// An end that failed before is claimed alone.
+const CLAIM = `${FLAGS}${NOW}
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[3])
+local lease, bytes, out = string.format('%.0f', now + ARGV[2]), 0, {}
+for _, id in ipairs(due) do
+  local tries = redis.call('HGET', KEYS[2], id) or '0'
+  bytes = bytes + redis.call('STRLEN', ARGV[1] .. id)
+  if #out > 0 and (bytes > tonumber(ARGV[4]) or tries ~= '0') then break end
+  redis.call('ZADD', KEYS[1], 'XX', lease, id)
+  out[#out + 1] = id
+  out[#out + 1] = tries
+  if tries ~= '0' then break end
+end
+table.insert(out, 1, lease)
+return out`;
+
+// KEYS: set, tries. ARGV: lease, ms until due (-1: it is done), tries, ids. An end that was set aside again since has another
+// due time than the lease, and stays.
+const SETTLE = `${FLAGS}${NOW}
+for n = 4, #ARGV do
+  if redis.call('ZSCORE', KEYS[1], ARGV[n]) == ARGV[1] then
+    if ARGV[2] == '-1' then
+      redis.call('ZREM', KEYS[1], ARGV[n])
+      redis.call('HDEL', KEYS[2], ARGV[n])
+    else
+      redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[n])
+      redis.call('HSET', KEYS[2], ARGV[n], ARGV[3])
+    end
+  end
+end`;
+
+// KEYS: set. Returns how many ends are set aside, and for how many ms the first has been due.
+const WAITING = `#!lua flags=no-writes
+${NOW}
+local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return { redis.call('ZCARD', KEYS[1]), first[2] and math.max(0, now - first[2]) or 0 }`;
+
+export interface Claimed {
+  id: string;
+  /** How often the end could not be written. */
+  tries: number;
+}
+
+export interface Claim {
+  shard: number;
+  lease: string;
+  ends: Claimed[];
+}
+
+export class SetAside {
+  readonly #redis: Connection;
+  readonly #keys: Keys;
+
+  constructor(redis: Connection, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** Sets ends of a shard aside; their live states stay until they are written, at most UNRECORDED_TTL_MS. */
+  async add(shard: number, ids: readonly string[], { afterMs = 0, tries = 0 } = {}): Promise<void> {
+    if (ids.length === 0) return;
+    await this.#run(ADD, shard, [`${this.#keys.tag(shard)}p:`, UNRECORDED_TTL_MS, afterMs, tries, ...ids]);
+  }
+
+  /** Takes due ends of a shard: as many as fit into `rows` and `bytes`, at least one; null when none is due. */
+  async claim(shard: number, rows: number, bytes: number): Promise<Claim | null> {
+    const reply = await this.#run(CLAIM, shard, [`${this.#keys.tag(shard)}p:`, LEASE_MS, rows, bytes]);
+    const [lease = '', ...pairs] = reply as string[];
+    const ends: Claimed[] = [];
+    for (let at = 0; at < pairs.length; at += 2) ends.push({ id: pairs[at] as string, tries: Number(pairs[at + 1]) });
+    return ends.length === 0 ? null : { shard, lease, ends };
+  }
+
+  /** The ends of a claim that were written, or that need not be written. */
+  async done({ shard, lease }: Claim, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await this.#run(SETTLE, shard, [lease, -1, 0, ...ids]);
+  }
+
+  /** Ends of a claim that could not be written: they are due again after `afterMs`. */
+  async again(
+    { shard, lease }: Claim,
+    ids: readonly string[],
+    retry: { afterMs: number; tries: number },
+  ): Promise<void> {
+    if (ids.length > 0) await this.#run(SETTLE, shard, [lease, retry.afterMs, retry.tries, ...ids]);
+  }
+
+  /** How many ends of a shard are set aside, and for how long the first has been due. */
+  async waiting(shard: number): Promise<{ count: number; overdueMs: number }> {
+    const [count, overdueMs] = (await this.#redis.eval(WAITING, 1, this.#keys.setAside(shard))) as [number, number];
+    return { count, overdueMs };
+  }
+
+  /** Of these ids of a shard, those that are set aside. */
+  async has(shard: number, ids: readonly string[]): Promise<Set<string>> {
+    if (ids.length === 0) return new Set();
+    const scores = await this.#redis.zmscore(this.#keys.setAside(shard), ...ids);
+    return new Set(ids.filter((_, at) => scores[at] !== null));
+  }
+
+  #run(script: string, shard: number, args: readonly (string | number)[]): Promise<unknown> {
+    return this.#redis.eval(script, 2, this.#keys.setAside(shard), this.#keys.setAsideTries(shard), ...args);
+  }
+}

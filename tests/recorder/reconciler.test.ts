@@ -1,0 +1,106 @@
+/** What the reconciler tells the recorder again, and how much of the ledger it reads at once. */
+import type { Pool } from '@millrace/shared/db';
+import { findPrediction, insertPromises, markTerminal, openPromises, readTasks } from '@millrace/shared/ledger';
+import { createQueues } from '@millrace/shared/queues';
+import pino from 'pino';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Reconciler, startReconciler } from '../../apps/worker/src/recorder/reconciler.ts';
+import { promiseRow } from '../ledger/rows.ts';
+import { newId, SHARD, TARGET, useLive } from '../lifecycle/live-fixture.ts';
+import { useTestDatabase } from '../support/test-database.ts';
+import { pool, recordOf, succeed } from './started.ts';
+
+const database = useTestDatabase();
+const f = useLive();
+let db: Pool;
+let reconciler: Reconciler;
+let tasksRead: number[] = [];
+const longAgo = Date.now() - 60_000;
+
+beforeAll(async () => {
+  db = pool(database.url);
+  const queues = createQueues(f.redis, f.keys, () => {});
+  reconciler = startReconciler({
+    redis: f.redis,
+    keys: f.keys,
+    live: f.live,
+    queues,
+    workerId: 'w1',
+    // The test makes each pass itself.
+    intervalMs: 1_000_000,
+    liveTtlMs: 600_000,
+    openPromises: (options) => openPromises(db, options),
+    isClockRight: () => true,
+    readTasks: async (ids) => {
+      const tasks = await readTasks(db, ids);
+      tasksRead.push([...tasks.values()].reduce((bytes, task) => bytes + task.length, 0));
+      return tasks;
+    },
+    expire: (row, error, nowMs) => markTerminal(db, row, { status: 'expired', result: error, completedAt: nowMs }),
+    fail: (row, error, nowMs) => markTerminal(db, row, { status: 'failed', result: error, completedAt: nowMs }),
+    models: async () => [TARGET.model],
+    onUnreadable: () => {},
+    onOutcome: () => {},
+    log: pino({ level: 'silent' }),
+  });
+  await reconciler.pass();
+  return async () => {
+    await reconciler.close();
+    await queues.close();
+  };
+});
+afterAll(() => db.end());
+beforeEach(() => {
+  tasksRead = [];
+});
+
+const entries = () => f.redis.xlen(f.keys.ledger(SHARD));
+
+/** A promise that has ended in Redis, and is open in the ledger. */
+async function endedPromise(): Promise<string> {
+  const id = newId(longAgo);
+  await insertPromises(db, [promiseRow({ id, model: TARGET.model, createdAt: longAgo, expiresAt: null })]);
+  return succeed(f, 10, { id, expiresAt: null });
+}
+
+test('an end whose entry waits in the stream is not told again, however many passes are made', async () => {
+  await Promise.all(Array.from({ length: 20 }, () => endedPromise()));
+  const before = await entries();
+  for (let pass = 0; pass < 5; pass += 1) await reconciler.pass();
+  expect(await entries()).toBe(before);
+  const recorder = recordOf(f, db);
+  await expect.poll(entries).toBe(0);
+  await recorder.close();
+});
+
+test('an end whose entry is lost is told again once, and recorded', async () => {
+  const id = await endedPromise();
+  await f.redis.xtrim(f.keys.ledger(SHARD), 'MAXLEN', 0);
+  await reconciler.pass();
+  await reconciler.pass();
+  expect(await entries()).toBe(1);
+  await reconciler.pass();
+  expect(await entries()).toBe(1);
+  const recorder = recordOf(f, db);
+  await expect.poll(async () => (await findPrediction(db, 'default', id))?.status).toBe('succeeded');
+  await recorder.close();
+});
+
+test('an end that is set aside is not told again', async () => {
+  const id = await endedPromise();
+  await f.redis.xtrim(f.keys.ledger(SHARD), 'MAXLEN', 0);
+  await f.redis.zadd(f.keys.setAside(SHARD), Date.now() + 60_000, id);
+  for (let pass = 0; pass < 4; pass += 1) await reconciler.pass();
+  expect(await entries()).toBe(0);
+});
+
+test('lost promises come back with their tasks, a megabyte at a time', async () => {
+  const task = JSON.stringify({ shape: 'one', rows: ['x'.repeat(400_000)], keys: [null], digest: 'd', epoch: 0 });
+  const rows = Array.from({ length: 7 }, () =>
+    promiseRow({ id: newId(longAgo), model: TARGET.model, createdAt: longAgo, expiresAt: null, task }),
+  );
+  await insertPromises(db, rows);
+  expect(await reconciler.pass()).toBe(7);
+  expect(Math.max(...tasksRead)).toBeLessThanOrEqual(1_048_576);
+  expect(await f.live.task(rows[3]?.id as string)).toBe(task);
+});

@@ -1,0 +1,37 @@
+/** A recorder that stands still is reported by every worker that records. */
+import pg from 'pg';
+import { afterAll, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['echo']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['echo'], env: { RECORDER_LAG_MS: '1000' } };
+});
+afterAll(() => remove());
+
+test('/readyz, /healthz and the metrics say so, until the ledger has caught up', async () => {
+  const [worker] = millrace.workers;
+  if (!worker) throw new Error('no worker runs');
+  const ready = () => fetch(`${worker.url}/readyz`).then(async (reply) => [reply.status, await reply.json()] as const);
+  await expect.poll(async () => (await ready())[0]).toBe(200);
+  const client = new pg.Client({ connectionString: millrace.env.DATABASE_URL as string });
+  await client.connect();
+  await client.query('BEGIN');
+  await client.query('LOCK TABLE predictions');
+  await millrace.predict('echo', { input: { x: [7, 7] } }, { prefer: 'wait=10' });
+  await expect.poll(async () => (await ready())[0]).toBe(503);
+  expect((await ready())[1]).toMatchObject({ parts: { recorder: expect.stringContaining('RECORDER_LAG_MS') } });
+  const alive = await fetch(`${worker.url}/healthz`);
+  expect([alive.status, await alive.json()]).toMatchObject([
+    200,
+    { recorder: expect.stringContaining('The oldest end') },
+  ]);
+  expect(await worker.metric('millrace_recorder_lag_seconds')).toBeGreaterThan(1);
+  await client.query('ROLLBACK');
+  await client.end();
+  await expect.poll(async () => (await ready())[0]).toBe(200);
+  expect(await worker.metric('millrace_recorder_lag_seconds')).toBe(0);
+});

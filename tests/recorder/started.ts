@@ -1,0 +1,66 @@
+/** A recorder on the run's Redis and Postgres, without a worker around it, and ends for it to record. */
+import { createPool, type Pool } from '@millrace/shared/db';
+import { findEnds, recordTerminal, type TerminalRow } from '@millrace/shared/ledger';
+import type { Recorded } from '@millrace/shared/record-terminal';
+import type { Connection } from '@millrace/shared/redis';
+import pino from 'pino';
+import { type Recorder, type RecorderMeans, startRecorder } from '../../apps/worker/src/recorder/recorder.ts';
+import { type LiveFixture, SHARD } from '../lifecycle/live-fixture.ts';
+import { connectTestRedis } from '../support/test-redis.ts';
+
+export interface StartedRecorder {
+  /** Rows of each statement that was sent. */
+  readonly statements: TerminalRow[][];
+  /** Deliveries that were committed. */
+  readonly deliveries: Recorded['deliveries'];
+  readonly omitted: () => number;
+  close(): Promise<void>;
+}
+
+export const pool = (databaseUrl: string, statementTimeoutMs = 10_000): Pool =>
+  createPool({ databaseUrl, max: 4, statementTimeoutMs, applicationName: 'recorder' });
+
+export function recordOf(
+  fixture: LiveFixture,
+  db: Pool,
+  given: Partial<Pick<RecorderMeans, 'consumer' | 'againMs'>> = {},
+): StartedRecorder {
+  const statements: TerminalRow[][] = [];
+  const deliveries: Recorded['deliveries'] = [];
+  let omitted = 0;
+  const reader: Connection = connectTestRedis();
+  const { consumer = 'r1', againMs = [20] } = given;
+  const recorder: Recorder = startRecorder({
+    reader,
+    redis: fixture.redis,
+    keys: fixture.keys,
+    live: fixture.live,
+    shards: [SHARD],
+    consumer,
+    liveTtlMs: 600_000,
+    againMs,
+    record: (rows) => {
+      statements.push(rows);
+      return recordTerminal(db, rows);
+    },
+    findEnds: (ids) => findEnds(db, ids),
+    postgresAnswers: async () => (await db.query('SELECT 1').catch(() => null)) !== null,
+    onDeliveries: async (some) => void deliveries.push(...some),
+    onRecorded: () => {},
+    isClockRight: () => true,
+    onOmitted: () => {
+      omitted += 1;
+    },
+    log: pino({ level: 'silent' }),
+  });
+  return { statements, deliveries, omitted: () => omitted, close: () => recorder.close() };
+}
+
+/** Ends a prediction whose output is text of so many characters; resolves to its id. */
+export async function succeed(fixture: LiveFixture, characters: number, given = {}): Promise<string> {
+  const { id } = await fixture.submit(given);
+  const [taken] = await fixture.take([id]);
+  if (!taken) throw new Error('the prediction was not taken');
+  await fixture.finish(taken, { result: JSON.stringify('x'.repeat(characters)) });
+  return id;
+}
