@@ -31,6 +31,7 @@ function consumers(prefix = testPrefix()): { consumers: Consumers; keys: ReturnT
       get active() {
         return busy.has(model) ? 1 : 0;
       },
+      holds: () => false,
       pause: () => void paused.add(model),
       resume: () => void paused.delete(model),
       close: async () => void closed.push(model),

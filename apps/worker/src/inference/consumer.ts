@@ -36,6 +36,8 @@ export interface Consumer {
   readonly model: string;
   /** Jobs held now. */
   readonly active: number;
+  /** Whether a job is held under that lock token. */
+  holds(job: string, token: string): boolean;
   /** When a job last came or ended, on the monotonic clock. */
   readonly lastMoveAt: number;
   /** Takes no more jobs until `resume`; what is under way goes on. A job that is on its way still comes. */
@@ -48,12 +50,15 @@ export interface Consumer {
 export function startConsumer(model: string, means: ConsumerMeans): Consumer {
   const { keys, workerId, concurrency, lockMs, log } = means;
   let active = 0;
+  /** Lock token of each job held. */
+  const held = new Map<string, string>();
   let lastMoveAt = performance.now();
   const connection = means.connect();
   const worker = new Worker<PredictJob>(
     model,
     async (job, token) => {
       active += 1;
+      held.set(job.id as string, token as string);
       lastMoveAt = performance.now();
       try {
         const { version, ids, ahead } = readJob(job);
@@ -72,6 +77,8 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
         throw new DelayedError();
       } finally {
         active -= 1;
+        // Taken again meanwhile, after its lock was lost: it is held under the newer token.
+        if (held.get(job.id as string) === token) held.delete(job.id as string);
         lastMoveAt = performance.now();
       }
     },
@@ -127,6 +134,7 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
     get active() {
       return active;
     },
+    holds: (job, token) => held.get(job) === token,
     get lastMoveAt() {
       return lastMoveAt;
     },

@@ -63,6 +63,11 @@ export class Consumers {
     return [...this.#open.values()];
   }
 
+  /** Whether a job of a model is held here under that lock token. */
+  holds(model: string, job: string, token: string): boolean {
+    return this.#open.get(model)?.holds(job, token) ?? false;
+  }
+
   /** The models that can be run here now. */
   serve(models: ReadonlySet<string>): void {
     this.#models = models;

@@ -8,17 +8,22 @@ import type { Keys } from '@millrace/shared/keys';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
+import { RolledBackState } from './rolled-back.ts';
 
-// KEYS: a queue's list of active jobs. ARGV: prefix of job keys, prefix of heartbeats, then workers that were silent at the
-// last look. Frees the locks of those that still are; gives back how many, and who is silent now.
-const FREE_LOCKS = `
-local before, silent, freed = {}, {}, 0
-for n = 3, #ARGV do before[ARGV[n]] = true end
+// KEYS: a queue's list of active jobs, its counters. ARGV: prefix of job keys, prefix of heartbeats, this worker, then workers
+// that were silent at the last look. Frees the locks of those that still are. Returns how many, who is silent now, the jobs under
+// a lock of this worker with their tokens, and the counters of an empty queue that do not agree.
+const LOOK = `
+local before, silent, own, freed = {}, {}, {}, 0
+for n = 4, #ARGV do before[ARGV[n]] = true end
 for _, job in ipairs(redis.call('LRANGE', KEYS[1], 0, 4999)) do
   local lock = ARGV[1] .. job .. ':lock'
   local token = redis.call('GET', lock)
   local worker = token and string.match(token, '^([^:]+)')
-  if worker and redis.call('EXISTS', ARGV[2] .. worker) == 0 then
+  if worker == ARGV[3] then
+    own[#own + 1] = job
+    own[#own + 1] = token
+  elseif worker and redis.call('EXISTS', ARGV[2] .. worker) == 0 then
     silent[worker] = true
     if before[worker] then
       redis.call('DEL', lock)
@@ -28,7 +33,13 @@ for _, job in ipairs(redis.call('LRANGE', KEYS[1], 0, 4999)) do
 end
 local names = {}
 for worker in pairs(silent) do names[#names + 1] = worker end
-return { freed, names }`;
+local uneven = ''
+if redis.call('EXISTS', KEYS[1], ARGV[1] .. 'wait', ARGV[1] .. 'prioritized', ARGV[1] .. 'delayed', ARGV[1] .. 'paused') == 0 then
+  local counts = redis.call('HMGET', KEYS[2], 's1', 't1', 's5', 't5', 's9', 't9')
+  for n = 1, 6 do counts[n] = counts[n] or '0' end
+  if counts[1] ~= counts[2] or counts[3] ~= counts[4] or counts[5] ~= counts[6] then uneven = table.concat(counts, ' ') end
+end
+return { freed, names, own, uneven }`;
 
 export interface Heartbeat {
   close(): Promise<void>;
@@ -40,9 +51,12 @@ export function startHeartbeat(options: {
   workerId: string;
   intervalMs: number;
   models(): readonly string[];
+  /** Whether this worker runs the job of a model under that lock token. */
+  holds(model: string, job: string, token: string): boolean;
   log: Logger;
 }): Heartbeat {
-  const { redis, keys, workerId, intervalMs, models, log } = options;
+  const { redis, keys, workerId, intervalMs, models, holds, log } = options;
+  const rolledBack = new RolledBackState({ redis, keys, holds, log });
   // Two may be late before it counts as dead.
   const ttlMs = Math.round(intervalMs * 2.5);
   // By model. After an outage of Redis all are silent for a moment: only who is so twice counts as dead.
@@ -55,19 +69,22 @@ export function startHeartbeat(options: {
     );
   }
 
-  async function freeLocks(model: string): Promise<void> {
+  async function look(model: string): Promise<void> {
     const shard = shardOf(model);
     const queue = `${keys.bull(shard)}:${model}:`;
-    const [freed, names] = (await redis.eval(
-      FREE_LOCKS,
-      1,
+    const [freed, names, ownLocks, unevenCounts] = (await redis.eval(
+      LOOK,
+      2,
       `${queue}active`,
+      keys.queueStats(shard, model),
       queue,
       keys.worker(shard, ''),
+      workerId,
       ...(silent.get(model) ?? []),
-    )) as [number, string[]];
+    )) as [number, string[], string[], string];
     silent.set(model, names);
     if (freed > 0) log.warn({ model, jobs: freed }, 'jobs of a lost worker are freed');
+    await rolledBack.observe(model, { ownLocks, unevenCounts });
   }
 
   async function tick(): Promise<void> {
@@ -75,7 +92,7 @@ export function startHeartbeat(options: {
     busy = true;
     try {
       await beat();
-      await Promise.all(models().map(freeLocks));
+      await Promise.all(models().map(look));
     } catch (error) {
       log.debug({ err: error }, 'no heartbeat');
     } finally {

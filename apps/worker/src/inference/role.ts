@@ -148,6 +148,7 @@ export async function startInferenceRole(base: Base): Promise<void> {
     workerId: id,
     intervalMs: config.heartbeatMs,
     models: () => consumers.open.map(({ model }) => model),
+    holds: (model, job, token) => consumers.holds(model, job, token),
     log,
   });
   closers.push('heartbeat', () => heartbeat.close());

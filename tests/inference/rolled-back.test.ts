@@ -1,0 +1,119 @@
+/** What a Redis that lost its last writes has again, although the worker it names has ended it. */
+import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import { jobIdOf } from '@millrace/shared/job';
+import { keysFor } from '@millrace/shared/keys';
+import { createQueues, type Queues } from '@millrace/shared/queues';
+import type { Connection } from '@millrace/shared/redis';
+import pino from 'pino';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { type Consumer, startConsumer } from '../../apps/worker/src/inference/consumer.ts';
+import { type Heartbeat, startHeartbeat } from '../../apps/worker/src/inference/heartbeat.ts';
+import { testPrefix } from '../support/test-prefix.ts';
+import { connectTestRedis, keysOf } from '../support/test-redis.ts';
+
+const MODEL = 'rolled-back';
+const WORKER = 'aaaaaaaaaaaaaaaa';
+let redis: Connection;
+let queues: Queues;
+let consumer: Consumer | undefined;
+let heartbeat: Heartbeat | undefined;
+const keys = keysFor(testPrefix());
+const queue = `${keys.bull(shardOf(MODEL))}:${MODEL}`;
+
+beforeAll(() => {
+  redis = connectTestRedis();
+  queues = createQueues(redis, keys, () => {});
+});
+afterEach(async () => {
+  await consumer?.close();
+  await heartbeat?.close();
+});
+afterAll(async () => {
+  await queues.close();
+  redis.disconnect();
+});
+
+/** A worker whose jobs are ended by the test. */
+function work() {
+  const taken: { ids: string[]; end: PromiseWithResolvers<void> }[] = [];
+  const log = pino({ level: 'silent' });
+  const own = startConsumer(MODEL, {
+    connect: () => connectTestRedis(),
+    keys,
+    workerId: WORKER,
+    concurrency: 4,
+    lockMs: 60_000,
+    compute(_model, _version, ids) {
+      const end = Promise.withResolvers<void>();
+      taken.push({ ids, end });
+      return end.promise;
+    },
+    onLocksLost: () => {},
+    log,
+  });
+  consumer = own;
+  heartbeat = startHeartbeat({
+    redis,
+    keys,
+    workerId: WORKER,
+    intervalMs: 400,
+    models: () => [MODEL],
+    holds: (_, job, token) => own.holds(job, token),
+    log,
+  });
+  return taken;
+}
+
+/** All keys of the queue as they are now; to be put back. */
+async function snapshot(): Promise<() => Promise<void>> {
+  const kept = await Promise.all(
+    (await keysOf(redis, queue)).map(async (key) => {
+      const [value, ttl] = await Promise.all([redis.dumpBuffer(key), redis.pttl(key)]);
+      return { key, value, ttl };
+    }),
+  );
+  return async () => {
+    const now = await keysOf(redis, queue);
+    await Promise.all(now.map((key) => redis.del(key)));
+    for (const { key, value, ttl } of kept) if (value) await redis.restore(key, Math.max(ttl, 0), value, 'REPLACE');
+  };
+}
+
+test('a job that was ended and is active again, under a lock of its living worker, is run again', async () => {
+  const taken = work();
+  const id = newPredictionId(shardOf(MODEL), Date.now());
+  await queues.add(MODEL, '1', [id], 5, jobIdOf(id));
+  await vi.waitUntil(() => taken.length === 1, { timeout: 20_000 });
+  const rollBack = await snapshot();
+  const token = await redis.get(`${queue}:${jobIdOf(id)}:lock`);
+  expect(token).toMatch(new RegExp(`^${WORKER}:`));
+  taken[0]?.end.resolve();
+  await expect.poll(() => redis.exists(`${queue}:${jobIdOf(id)}`)).toBe(0);
+  await rollBack();
+  expect(await redis.pttl(`${queue}:${jobIdOf(id)}:lock`)).toBeGreaterThan(40_000);
+  await vi.waitUntil(() => taken.length === 2, { timeout: 20_000 });
+  expect(taken[1]?.ids).toEqual([id]);
+  taken[1]?.end.resolve();
+  await expect.poll(() => redis.exists(`${queue}:${jobIdOf(id)}`)).toBe(0);
+});
+
+test('a job that runs here is left alone, however often it is looked at', async () => {
+  const taken = work();
+  const id = newPredictionId(shardOf(MODEL), Date.now());
+  await queues.add(MODEL, '1', [id], 5, jobIdOf(id));
+  await vi.waitUntil(() => taken.length === 1, { timeout: 20_000 });
+  const token = await redis.get(`${queue}:${jobIdOf(id)}:lock`);
+  // Each look renews the heartbeat: five of them.
+  const beats = new Set<string | null>();
+  await vi.waitUntil(async () => beats.add(await redis.get(keys.worker(0, WORKER))).size > 5, { timeout: 20_000 });
+  expect(await redis.get(`${queue}:${jobIdOf(id)}:lock`)).toBe(token);
+  expect(taken).toHaveLength(1);
+  taken[0]?.end.resolve();
+});
+
+test('the counts of an empty queue are set even, so that no model looks busy for ever', async () => {
+  const stats = keys.queueStats(shardOf(MODEL), MODEL);
+  await redis.hset(stats, { s1: 5, t1: 5, s5: 9, t5: 7, s9: 1 });
+  work();
+  await expect.poll(() => redis.hgetall(stats)).toEqual({ s1: '5', t1: '5', s5: '9', t5: '9', s9: '1', t9: '1' });
+});
