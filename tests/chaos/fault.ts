@@ -51,6 +51,12 @@ export async function recovery(stage: Stage, healedAtMs: number): Promise<Recove
   return { answersS, endedS: (Date.now() - healedAtMs) / 1_000 };
 }
 
+/** Seconds from a moment until the first answer that came after it. */
+export function firstAnswerS({ client }: Stage, sinceMs: number): string {
+  const first = client.replies.find(({ status, atMs, tookMs }) => status === 200 && atMs - tookMs >= sinceMs);
+  return first ? `${((first.atMs - sinceMs) / 1_000).toFixed(1)} s` : 'none';
+}
+
 /** How long the slowest of some replies took; 0 for none. */
 export const slowest = (replies: readonly { tookMs: number }[]): number =>
   Math.round(Math.max(0, ...replies.map(({ tookMs }) => tookMs)));

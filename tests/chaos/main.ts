@@ -9,11 +9,13 @@ import { type Context, type Fault, recovery } from './fault.ts';
 import { apiFaults } from './faults/api.ts';
 import { clockFaults } from './faults/clocks.ts';
 import { crowdFaults } from './faults/crowd.ts';
+import { demotionFaults } from './faults/demotion.ts';
 import { failoverFaults } from './faults/failover.ts';
 import { fileFaults } from './faults/files.ts';
 import { keyFaults } from './faults/keys.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { redisFaults } from './faults/redis.ts';
+import { rollbackFaults } from './faults/rollback.ts';
 import { standstillFaults } from './faults/standstill.ts';
 import { webhookFaults } from './faults/webhooks.ts';
 import { workerFaults } from './faults/worker.ts';
@@ -32,6 +34,8 @@ const faults: readonly Fault[] = [
   ...apiFaults,
   ...redisFaults,
   ...failoverFaults,
+  ...demotionFaults,
+  ...rollbackFaults,
   ...postgresFaults,
   ...standstillFaults,
   ...clockFaults,
