@@ -90,6 +90,18 @@ describe('a transaction', () => {
     await pool.query('SELECT FROM lock_me');
   });
 
+  test('whose connection ends between two statements fails, and does not end the process', async () => {
+    const work = inTransaction(pool, async (db) => {
+      await db.query('SELECT 1');
+      proxy.cut();
+      // Nothing is under way that could be told: the connection itself reports its end.
+      await delay(50);
+      await db.query('SELECT 2');
+    });
+    await expect(work).rejects.toThrow();
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+
   test('that loses its server in the middle fails in time', async () => {
     const work = inTransaction(pool, async (db) => {
       await db.query('SELECT 1');

@@ -57,20 +57,39 @@ export function createPool(settings: PoolSettings): Pool {
 
 /** Runs `work` in one transaction; rolls back, or gives the connection up, when it throws. */
 export async function inTransaction<T>(pool: Pool, work: (db: Db) => Promise<T>): Promise<T> {
+  return onConnection(pool, async (client, giveUp) => {
+    try {
+      await client.query('BEGIN');
+      const result = await work(client);
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      if (isReadOnly(error)) giveUp(error as Error);
+      await client.query('ROLLBACK').catch(giveUp);
+      throw error;
+    }
+  });
+}
+
+/**
+ * Runs `work` on one connection of the pool. A connection that breaks meanwhile, also between two statements, or that `work`
+ * gives up, is closed and not used again. The pool listens only to idle connections, and without a listener the error
+ * would end the process.
+ */
+export async function onConnection<T>(
+  pool: Pool,
+  work: (client: pg.PoolClient, giveUp: (error: Error) => void) => Promise<T>,
+): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  const giveUp = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', giveUp);
   try {
-    await client.query('BEGIN');
-    const result = await work(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    if (isReadOnly(error)) broken = error as Error;
-    await client.query('ROLLBACK').catch((failure: Error) => {
-      broken = failure;
-    });
-    throw error;
+    return await work(client, giveUp);
   } finally {
+    client.off('error', giveUp);
     client.release(broken);
   }
 }

@@ -6,7 +6,7 @@
  * all compared with values in Postgres. The clock of Redis decides only how long Redis keeps a key and how old an entry of
  * a stream is.
  */
-import type { Pool } from '../db.ts';
+import { onConnection, type Pool } from '../db.ts';
 
 /** One reading of Postgres's clock, with the monotonic clock of this process beside it. Milliseconds. */
 interface Reading {
@@ -145,23 +145,16 @@ export async function startClock({ db, maxSkewMs, log }: ClockOptions): Promise<
 }
 
 /** Undefined where the wall clock was set, or the machine slept, in the meantime. */
-async function readPostgres(db: Pool): Promise<Reading | undefined> {
-  // Waiting for a connection is no part of the round trip.
-  const client = await db.connect();
-  let failure: Error | undefined;
-  try {
+function readPostgres(db: Pool): Promise<Reading | undefined> {
+  // On a connection that is there: waiting for one is no part of the round trip.
+  return onConnection(db, async (client) => {
     const [own, before] = [Date.now(), performance.now()];
     const shared = await postgresNow(client);
     const [ownAfter, takenAt] = [Date.now(), performance.now()];
     const tripMs = takenAt - before;
     if (Math.abs(ownAfter - own - tripMs) > STEP_MS) return undefined;
     return { baseMs: shared - (before + takenAt) / 2, errorMs: tripMs / 2, takenAt };
-  } catch (error) {
-    failure = error as Error;
-    throw error;
-  } finally {
-    client.release(failure);
-  }
+  });
 }
 
 /** A reading replaces the last one where it is more exact, and where both cannot be true: then a clock was set. */

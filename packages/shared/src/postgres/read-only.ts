@@ -39,6 +39,11 @@ export function replaceReadOnlyConnections(pool: pg.Pool): void {
 export async function checkWritable(pool: Pick<pg.Pool, 'connect'>): Promise<void> {
   const client = await pool.connect();
   let fault: Error | undefined;
+  // A connection that ends while it is here would otherwise end the process.
+  const onError = (error: Error) => {
+    fault = error;
+  };
+  client.on('error', onError);
   try {
     const { rows } = await client.query<{ standby: boolean; readOnly: boolean }>(
       `SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS "readOnly"`,
@@ -48,6 +53,7 @@ export async function checkWritable(pool: Pick<pg.Pool, 'connect'>): Promise<voi
   } catch (error) {
     fault = error as Error;
   } finally {
+    client.off('error', onError);
     client.release(fault);
   }
   if (fault) throw fault;
