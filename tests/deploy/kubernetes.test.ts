@@ -4,13 +4,14 @@ import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
 import { settings } from '@millrace/shared/config';
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { Job } from 'kubernetes-models/batch/v1';
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
 import { ConfigMap, Secret, Service } from 'kubernetes-models/v1';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 
 const DIR = path.resolve(import.meta.dirname, '../../deploy/kubernetes');
-const KINDS = { ConfigMap, Secret, Deployment, Service, PodDisruptionBudget, Job, ScaledObject };
+const KINDS = { ConfigMap, Secret, Deployment, Service, PodDisruptionBudget, Job, ScaledObject, NetworkPolicy };
 
 // biome-ignore lint/suspicious/noExplicitAny: a manifest is of any kind until it is validated.
 type Manifest = any;
@@ -36,6 +37,37 @@ describe('manifests', () => {
     const wrong = structuredClone(deployment?.value);
     wrong.spec.template.spec.containers[0].ports[0].containerPort = 'eighty';
     expect(() => new Deployment(wrong).validate()).toThrow();
+  });
+
+  const pods: [string, Manifest][] = manifests
+    .filter(({ value }) => value.spec?.template?.spec?.containers)
+    .map(({ name, value }) => [name, value.spec.template]);
+
+  test.each(pods)('%s runs without rights that it does not need', (_, { spec }) => {
+    expect(spec).toMatchObject({
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+    });
+    for (const { securityContext, resources } of spec.containers) {
+      expect(securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(resources.limits.memory).toBeDefined();
+    }
+    for (const key of ['hostNetwork', 'hostPID', 'hostIPC']) expect(spec[key]).toBeUndefined();
+  });
+
+  test.each(pods)('%s has a policy for what reaches it and for what it reaches', (_, { metadata }) => {
+    const policies = manifests.filter(({ value }) => value.kind === 'NetworkPolicy').map(({ value }) => value.spec);
+    const own = policies.filter(({ podSelector: { matchLabels } }) =>
+      Object.entries(matchLabels).every(([label, wanted]) => metadata.labels[label] === wanted),
+    );
+    expect(own).toHaveLength(1);
+    expect(own[0].policyTypes).toEqual(['Ingress', 'Egress']);
+    // A rule that names neither address nor port would admit everything.
+    for (const rule of [...(own[0].ingress ?? []), ...own[0].egress]) expect(rule.to ?? rule.ports).toBeDefined();
   });
 
   test('every setting they name is one of ours', () => {

@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+
+const root = path.resolve(import.meta.dirname, '../..');
+
+interface Service {
+  image?: string;
+  environment?: Record<string, string>;
+  command?: string[];
+  entrypoint?: string[];
+  healthcheck?: { test: string[] };
+  networks?: string[];
+  cap_drop?: string[];
+  cap_add?: string[];
+  security_opt?: string[];
+  read_only?: boolean;
+  pids_limit?: number;
+  privileged?: boolean;
+  volumes?: string[];
+  tmpfs?: string[];
+  ports?: string[];
+}
+
+const compose = parse(readFileSync(path.join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
+  services: Record<string, Service>;
+  networks: Record<string, { internal?: boolean } | null>;
+};
+const services = Object.entries(compose.services);
+const STORES = ['cache-redis', 'postgres', 'queue-redis'];
+/** What the entrypoints of the stores' images need to give the data to their user and become it. */
+const ENTRYPOINT_NEEDS = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID'];
+
+describe('each container', () => {
+  test.each(services)('%s has no rights that it does not need', (name, service) => {
+    expect(service.cap_drop).toEqual(['ALL']);
+    expect(service.cap_add ?? []).toEqual(STORES.includes(name) ? ENTRYPOINT_NEEDS : []);
+    expect(service.security_opt).toEqual(['no-new-privileges:true']);
+    expect(service.read_only).toBe(true);
+    expect(service.tmpfs).toContain('/tmp');
+    expect(service.pids_limit).toBeGreaterThan(0);
+    expect(service.privileged).toBeUndefined();
+    // No socket of the engine, and models read-only.
+    for (const volume of service.volumes ?? []) expect(volume).toMatch(/^(queue|postgres):|:ro$/);
+  });
+
+  test.each(services)('%s has no password on a command line', (_, service) => {
+    const lines = [service.command, service.entrypoint, service.healthcheck?.test].flatMap((line) => line ?? []);
+    // Compose would put in what `$NAME` and `${NAME}` stand for; `$$NAME` is left to the shell in the container.
+    for (const line of lines) expect(line.replaceAll('$$', '')).not.toMatch(/\$\{?\w*PASSWORD/);
+    expect(lines.join(' ')).not.toMatch(/--requirepass/);
+  });
+});
+
+test('the gateway reaches the API alone, and nothing outside reaches a store', () => {
+  const networksOf = (name: string) => compose.services[name]?.networks ?? [];
+  const neighbours = (name: string) =>
+    services
+      .filter(
+        ([other, { networks = [] }]) =>
+          other !== name && networks.some((network) => networksOf(name).includes(network)),
+      )
+      .map(([other]) => other);
+  expect(neighbours('gateway')).toEqual(['api']);
+  for (const store of STORES) {
+    expect(networksOf(store)).toEqual(['stores']);
+    expect(
+      neighbours(store)
+        .filter((other) => !STORES.includes(other))
+        .sort(),
+    ).toEqual(['api', 'migrate', 'worker']);
+  }
+  expect(compose.networks.stores).toEqual({ internal: true });
+  expect(services.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual(['gateway']);
+  // Webhooks leave by it.
+  expect(networksOf('worker').filter((name) => compose.networks[name]?.internal !== true)).toEqual(['outside']);
+});
+
+test('queue and cache have a limit each, and their own way with it', () => {
+  const after = (name: string, option: string) => {
+    const command = compose.services[name]?.command ?? [];
+    return command[command.indexOf(option) + 1];
+  };
+  expect(after('queue-redis', '--maxmemory')).toMatch(/^\$\{QUEUE_MEMORY:-\d+mb\}$/);
+  expect(after('queue-redis', '--maxmemory-policy')).toBe('noeviction');
+  expect(after('cache-redis', '--maxmemory')).toMatch(/^\$\{CACHE_MEMORY:-\d+mb\}$/);
+  expect(after('cache-redis', '--maxmemory-policy')).toBe('allkeys-lfu');
+});
