@@ -42,7 +42,9 @@ function consume(workerId: string) {
     workerId,
     concurrency: 1,
     lockMs: 30_000,
-    compute(_model, _version, ids, ahead) {
+    waitingRows: () => 0,
+    holdRows: () => 1_000,
+    compute({ ids, ahead }) {
       const end = Promise.withResolvers<void>();
       taken.push({ ids, ahead: ahead?.rows, end });
       return end.promise;
@@ -94,7 +96,7 @@ test('a job handed back waits at once, before those that came later, and wakes w
 test('the rows that a job tells are begun with before its predictions are taken at its first attempt only', async () => {
   const id = newPredictionId(shardOf(MODEL), 3);
   const stopping = consume('first');
-  await queues.add(MODEL, '1', [id], 5, jobIdOf(id), ['["a","b"]']);
+  await queues.add(MODEL, '1', [id], 5, jobIdOf(id), { ahead: ['["a","b"]'] });
   const held = await stopping.first();
   expect(held.ahead).toEqual(['["a","b"]']);
   const closing = stopping.consumer.close();

@@ -43,7 +43,9 @@ function work() {
     workerId: WORKER,
     concurrency: 4,
     lockMs: 60_000,
-    compute(_model, _version, ids) {
+    waitingRows: () => 0,
+    holdRows: () => 1_000,
+    compute({ ids }) {
       const end = Promise.withResolvers<void>();
       taken.push({ ids, end });
       return end.promise;

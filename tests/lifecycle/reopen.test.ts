@@ -119,6 +119,14 @@ describe('adopt', () => {
     expect(await f.take([follower.id])).toHaveLength(1);
   });
 
+  test('gives a leader a job with the priority of the most urgent prediction that follows it', async () => {
+    const lead = await f.submit({ flight: 'adopt-2' });
+    await f.submit({ flight: 'adopt-2' }, { priority: 'low' });
+    await f.submit({ flight: 'adopt-2' }, { priority: 'high' });
+    expect(await adopt(lead.id)).toEqual({ outcome: 'adopted', priority: 1 });
+    expect((await f.live.read(lead.id))?.priority).toBe(5);
+  });
+
   test('tells the recorder again of what has ended, and knows nothing of the rest', async () => {
     const { id } = await f.submit();
     await cancel(id);

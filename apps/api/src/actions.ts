@@ -1,7 +1,7 @@
 /** What a caller may do to a prediction that is there: cancel it, or run it again under its id. */
 
 import { ApiError, problem } from '@millrace/shared/errors';
-import { jobIdOf } from '@millrace/shared/job';
+import { jobIdOf, rowCounts } from '@millrace/shared/job';
 import type { UndoneEnd } from '@millrace/shared/ledger';
 import type { LedgerRow, PromiseRow, TerminalRow } from '@millrace/shared/ledger-rows';
 import type { LiveStore } from '@millrace/shared/live/store';
@@ -80,7 +80,10 @@ export function createActions(means: ActionsMeans): Actions {
     const job = jobIdOf(id, nowMs);
     const opened = await fromStore('Redis', live.retry({ id, tenant, job, opening, expiresAt, nowMs }));
     if (opened.outcome === 'refused') throw notInState('retried', opened.status);
-    const add = () => queues.add(record.model, record.version, [id], BULL_PRIORITY[priority], job);
+    const add = () =>
+      queues.add(record.model, record.version, [id], BULL_PRIORITY[priority], job, {
+        rows: rowCounts([row.task]),
+      });
     if (opened.outcome === 'queued') await fromStore('Redis', add());
     if (opened.outcome === 'gone') {
       const target = { model: record.model, version: record.version, digest: served.version.digest };

@@ -98,6 +98,7 @@ export function newPrediction(ask: Ask, outputs: (string | null)[], answer: stri
     options: Object.keys(ask.options).length > 0 ? JSON.stringify(ask.options) : '',
     flight: ask.read ? flightOf(plan, digest, epoch) : null,
     task: JSON.stringify(task),
+    rows: some ? outputs.filter((one) => one === null).length : plan.rows.length,
     attempts: 0,
     opening: 0,
     known: answer,

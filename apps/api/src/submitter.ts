@@ -66,14 +66,17 @@ export function createSubmitter(means: SubmitterMeans): Submitter {
     const [{ items: submitted, counts }] = await Promise.all([
       live.submit(target, priority, jobId, items, sharedNow()),
       ids.length > 0
-        ? queues.add(model, version, ids, BULL_PRIORITY[priority], jobId, rowsAhead(open.map(({ task }) => task)))
+        ? queues.add(model, version, ids, BULL_PRIORITY[priority], jobId, {
+            rows: open.some(({ rows = 1 }) => rows !== 1) ? open.map(({ rows = 1 }) => rows) : undefined,
+            ahead: rowsAhead(open.map(({ task }) => task)),
+          })
         : undefined,
     ]);
     onCounts(model, counts);
     for (const one of submitted) {
       if (one.outcome === 'follow' && one.leaderPriority > BULL_PRIORITY[priority]) {
         queues
-          .lift(model, one.leaderJob, BULL_PRIORITY[priority])
+          .lift({ model, id: one.leader, jobId: one.leaderJob, priority: BULL_PRIORITY[priority] })
           .catch((error) => log.warn({ err: error, id: one.leader }, 'a leader could not be lifted'));
       }
     }

@@ -185,7 +185,13 @@ const SETTINGS = {
   workerPort: integer('WORKER_PORT', 0, 0, 65_535, 'Port of the worker health and metrics; 0 picks a free one.'),
   workerHost: text('WORKER_HOST', '127.0.0.1', 'Address of the worker health and metrics.'),
   engines: integer('ENGINES', 0, 0, 256, 'Engines of a worker; 0 is one for every two cores.'),
-  workerConcurrency: integer('WORKER_CONCURRENCY', 64, 1, 1_024, 'Jobs of one model that a worker holds at once.'),
+  workerConcurrency: integer(
+    'WORKER_CONCURRENCY',
+    64,
+    1,
+    1_024,
+    'Most jobs of one model that a worker holds at once; it stops at a second of work before.',
+  ),
   engineMemoryMb: integer('ENGINE_MEMORY_MB', 2_048, 128, 1_048_576, 'Memory at which an engine is replaced.'),
   loadMemoryMb: integer('LOAD_MEMORY_MB', 1_024, 64, 1_048_576, 'Memory that the first load of a model file may take.'),
   loadTimeoutMs: integer(

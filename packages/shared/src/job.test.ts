@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parsePredictJob, rowsAhead } from './job.ts';
+import { liftText, NewerJobError, parseLift, parsePredictJob, rowCounts, rowsAhead } from './job.ts';
 
 const ID = '01a20d70-b864-7003-81b6-471cc51458d6';
 const task = (rows: string[], known?: (string | null)[]) =>
@@ -18,16 +18,38 @@ test('a job of many predictions, or of long ones, tells none', () => {
 test.each([
   { v: 1, version: '1', ids: [ID] },
   { v: 1, version: '1', ids: [ID], ahead: ['["a","b"]'] },
+  { v: 1, version: '1', ids: [ID], rows: [10_000] },
 ])('takes %j', (job) => {
   expect(parsePredictJob(job)).toEqual(job);
 });
 
 test.each([
   null,
-  { v: 2, version: '1', ids: [] },
   { v: 1, version: '1', ids: ['x'] },
   { v: 1, version: '1', ids: [ID], ahead: [7] },
   { v: 1, version: '1', ids: [ID], ahead: 'x' },
+  { v: 1, version: '1', ids: [ID], rows: [1, 1] },
+  { v: 1, version: '1', ids: [ID], rows: ['1'] },
+  { v: 1, version: '1', ids: [ID], rows: 1 },
 ])('refuses %j', (job) => {
-  expect(() => parsePredictJob(job)).toThrow('expected a job {v: 1, version, ids, ahead?}, got');
+  expect(() => parsePredictJob(job)).toThrow('expected a job {v: 1, version, ids, rows?, ahead?}, got');
+});
+
+test('tells a job of a later version from one that nobody can read', () => {
+  expect(() => parsePredictJob({ v: 2, version: '1', ids: [] })).toThrow(NewerJobError);
+});
+
+test('a job counts the rows to compute of each prediction, unless each has one', () => {
+  expect(rowCounts([task(['1']), task(['2'])])).toBeUndefined();
+  expect(rowCounts([task(['1', '2']), task(['3', '4'], ['"known"', null]), task(['5'], ['"known"'])])).toEqual([
+    2, 1, 0,
+  ]);
+  expect(rowCounts([task(['x'.repeat(20_000)])])).toEqual([1_000]);
+  expect(rowCounts(['{"rows":', task(['1', '2'])])).toEqual([1, 2]);
+});
+
+test('a lift survives its channel, and nothing else is taken for a lift', () => {
+  const lift = { model: 'm', id: ID, priority: 1 };
+  expect(parseLift(liftText(lift))).toEqual(lift);
+  for (const text of ['', 'm', `x ${ID} m`, `1 ${ID} `, '1 nobody m']) expect(parseLift(text)).toBeUndefined();
 });

@@ -3,7 +3,7 @@
  * prediction's live state, so that a job is small, and what was cancelled is skipped.
  */
 import { isPredictionId } from './ids.ts';
-import type { Task } from './task.ts';
+import { readTask, type Task } from './task.ts';
 
 export const JOB_NAME = 'predict';
 
@@ -12,6 +12,8 @@ export interface PredictJob {
   v: 1;
   version: string;
   ids: string[];
+  /** Rows to compute of each prediction; absent where each has one. Workers of 0.1 ignore the field. */
+  rows?: number[];
   /**
    * Rows that a small job needs computed: its worker may begin with them while it takes the predictions. A lone caller waits
    * for every round trip; in a large job they would only make it larger.
@@ -31,6 +33,41 @@ export function rowsAhead(tasks: readonly string[]): string[] | undefined {
     for (const [at, row] of task.rows.entries()) if ((task.known?.[at] ?? null) === null) rows.add(row);
   }
   return [...rows];
+}
+
+/** A task of more characters is not parsed only to be counted: it counts as this many rows. */
+const COUNTED_TEXT_MAX = 16_384;
+const LARGE_TASK_ROWS = 1_000;
+
+/** `rows` of a job for these tasks (JSON texts): undefined where each has one row to compute. */
+export function rowCounts(tasks: readonly string[]): number[] | undefined {
+  const counts = tasks.map((text) => {
+    if (text.length > COUNTED_TEXT_MAX) return LARGE_TASK_ROWS;
+    const task = readTask(text);
+    if (task === undefined) return 1;
+    const { rows, known } = task;
+    return rows.filter((_, at) => (known?.[at] ?? null) === null).length;
+  });
+  return counts.every((count) => count === 1) ? undefined : counts;
+}
+
+/** A prediction that is to go before others of its model: somebody more urgent waits for its result. */
+export interface Lift {
+  model: string;
+  id: string;
+  /** BullMQ's number. */
+  priority: number;
+}
+
+/** A lift as the message of its channel: `priority id model`. */
+export const liftText = ({ model, id, priority }: Lift): string => `${priority} ${id} ${model}`;
+
+/** Undefined for a message that is no lift. */
+export function parseLift(text: string): Lift | undefined {
+  const [priority = '', id = '', model = ''] = text.split(' ');
+  return /^\d{1,3}$/.test(priority) && isPredictionId(id) && model !== ''
+    ? { model, id, priority: Number(priority) }
+    : undefined;
 }
 
 /** BullMQ takes no ':' and no bare digits in a job id; one made from the first prediction makes a repeated add harmless. */
@@ -60,7 +97,12 @@ export function parsePredictJob(data: unknown): PredictJob {
     typeof job.version === 'string' &&
     Array.isArray(job.ids) &&
     job.ids.every((id) => isPredictionId(id)) &&
+    (job.rows === undefined ||
+      (Array.isArray(job.rows) &&
+        job.rows.length === job.ids.length &&
+        job.rows.every((rows) => Number.isInteger(rows) && rows >= 0))) &&
     (job.ahead === undefined || (Array.isArray(job.ahead) && job.ahead.every((row) => typeof row === 'string')));
-  if (!fits) throw new Error(`expected a job {v: 1, version, ids, ahead?}, got ${JSON.stringify(data).slice(0, 200)}`);
+  if (!fits)
+    throw new Error(`expected a job {v: 1, version, ids, rows?, ahead?}, got ${JSON.stringify(data).slice(0, 200)}`);
   return job as PredictJob;
 }

@@ -43,6 +43,8 @@ export interface Keys {
   worker(shard: number, workerId: string): string;
   /** Pub/sub channel on which a shard's models are named when they get work: see submit.lua. */
   doorbell(shard: number): string;
+  /** Pub/sub channel on which workers are told of predictions whose priority was raised: see job.ts. */
+  liftChannel(): string;
   /** Pub/sub channel on which registry changes are told. */
   registryChannel(): string;
   /** Written again and again by a process to prove that it reaches the primary: see redis/write-probe.ts. */
@@ -71,6 +73,7 @@ export function keysFor(prefix: string): Keys {
     idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,
     worker: (shard, workerId) => `${tag(shard)}hb:${workerId}`,
     doorbell: (shard) => `${tag(shard)}bell`,
+    liftChannel: () => `${prefix}:lifts`,
     registryChannel: () => `${prefix}:registry`,
     probe: (shard, processId) => `${tag(shard)}probe:${processId}`,
   };

@@ -2,15 +2,22 @@
 
 import { Queue } from 'bullmq';
 import { shardOf } from './ids.ts';
-import { JOB_NAME, jobIdOf, jobOptions, type PredictJob } from './job.ts';
+import { JOB_NAME, jobIdOf, jobOptions, type Lift, liftText, type PredictJob } from './job.ts';
 import type { Keys } from './keys.ts';
 import type { Connection } from './redis.ts';
 
 export interface Queues {
   /** Adds a micro-batch; a repeated add with the same job id changes nothing. `priority` is BullMQ's number. */
-  add(model: string, version: string, ids: string[], priority: number, jobId?: string, ahead?: string[]): Promise<void>;
-  /** Moves a waiting job to another priority; nothing happens when it is no longer waiting. */
-  lift(model: string, jobId: string, priority: number): Promise<void>;
+  add(
+    model: string,
+    version: string,
+    ids: string[],
+    priority: number,
+    jobId?: string,
+    more?: Pick<PredictJob, 'rows' | 'ahead'>,
+  ): Promise<void>;
+  /** Raises a prediction to a more urgent priority: with its job while that waits, else in the worker that holds the job. */
+  lift(lift: Lift & { jobId: string }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -32,13 +39,17 @@ export function createQueues(connection: Connection, keys: Keys, onError: (error
     return queue;
   }
   return {
-    async add(model, version, ids, priority, jobId = jobIdOf(ids[0] as string), ahead = undefined) {
-      const data: PredictJob = ahead === undefined ? { v: 1, version, ids } : { v: 1, version, ids, ahead };
+    async add(model, version, ids, priority, jobId = jobIdOf(ids[0] as string), { rows, ahead } = {}) {
+      const data: PredictJob = { v: 1, version, ids };
+      if (rows !== undefined) data.rows = rows;
+      if (ahead !== undefined) data.ahead = ahead;
       await queueOf(model).add(JOB_NAME, data, jobOptions(jobId, priority));
     },
-    async lift(model, jobId, priority) {
+    async lift({ model, id, priority, jobId }) {
       const job = await queueOf(model).getJob(jobId);
       if (job && (job.priority === 0 || job.priority > priority)) await job.changePriority({ priority });
+      // After the change: a worker that takes the job from now on reads the new priority with the job.
+      await connection.publish(keys.liftChannel(), liftText({ model, id, priority }));
     },
     async close() {
       await Promise.allSettled([...queues.values()].map((queue) => queue.close()));

@@ -109,7 +109,7 @@ test('an abort kills the run under way and leaves a pool that works', { timeout:
   const version = versions.versionOf(spinner(), { timeoutMs: 20_000 });
   await pool.run(version, [longRow(1)]);
   const aborter = new AbortController();
-  const run = pool.run(version, [longRow(1e15)], aborter.signal);
+  const run = pool.run(version, [longRow(1e15)], { signal: aborter.signal });
   aborter.abort(new Error('no longer wanted'));
   await expect(run).rejects.toThrow('no longer wanted');
   expect(await pool.run(version, [longRow(7)])).toMatchObject([{ ok: true }]);
@@ -203,7 +203,7 @@ test.each([1, 2])(
     const ended: number[] = [];
     const aborted = AbortSignal.abort(new Error('not wanted'));
     const runs = Array.from({ length: 50 }, async (_, i) => {
-      const run = shared.run(version, [floatRow([1, 2], i, 0)], i % 10 === 7 ? aborted : undefined);
+      const run = shared.run(version, [floatRow([1, 2], i, 0)], i % 10 === 7 ? { signal: aborted } : {});
       const outcome = await run.then(
         ([result]) => outputOf(result!).y?.data[0],
         () => 'aborted',

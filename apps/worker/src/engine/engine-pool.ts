@@ -7,6 +7,12 @@ import { EngineSeat, LoadError } from './engine-seat.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
 import type { LoadedVersion, RowResult } from './loaded-version.ts';
 
+export interface RunOptions {
+  signal?: AbortSignal;
+  /** Of the runs that wait for an engine, the one with the lowest number goes first, then the oldest. 0 if absent. */
+  priority?: number;
+}
+
 export interface EnginePool {
   /**
    * A result for each row (canonical JSON texts), in order. Rows beyond the version's maxBatch go in several calls. A
@@ -14,7 +20,7 @@ export interface EnginePool {
    * run again row by row on a fresh engine, and a row alone that ended its engine once more before it is to blame.
    * Rejects only if no engine can be had, or `signal` is aborted: an abort kills the engine in mid-run.
    */
-  run(version: LoadedVersion, rows: readonly string[], signal?: AbortSignal): Promise<RowResult[]>;
+  run(version: LoadedVersion, rows: readonly string[], options?: RunOptions): Promise<RowResult[]>;
   /** Runs that can begin at once. */
   readonly free: number;
   readonly size: number;
@@ -70,14 +76,26 @@ const LOST_RETRIES = 20;
 const LOADS = 4;
 // Likewise a row alone in its engine: on a fresh one it is run once more.
 const DEATHS_ALONE = 2;
+/** Behind a run that takes longer than this no other run waits in the engine's socket, where no urgent run can overtake. */
+const SHORT_MS = 20;
+
+interface Waiting {
+  priority: number;
+  wake(): void;
+}
 
 class Pool implements EnginePool {
   readonly #seats: EngineSeat[];
   readonly #options: PoolOptions;
-  /** Runs that wait for an engine, in order. */
-  readonly #queue: (() => void)[] = [];
+  /** Runs that wait for an engine, in the order in which they get one. */
+  readonly #queue: Waiting[] = [];
+  /** How long the last run of a version took, ms, and which version each seat began last. */
+  readonly #tookMs = new WeakMap<LoadedVersion, number>();
+  readonly #begun = new Map<EngineSeat, LoadedVersion>();
   /** Those who only ask to be told. */
   readonly #watchers: (() => void)[] = [];
+  /** Runs that were woken and have not begun. */
+  #woken = 0;
   readonly #running = new Set<Promise<unknown>>();
   #closed = false;
 
@@ -97,7 +115,13 @@ class Pool implements EnginePool {
 
   get free(): number {
     if (this.#closed) return 0;
-    return this.#seats.reduce((sum, seat) => sum + Math.max(0, this.#options.depth - seat.busy), 0);
+    return this.#seats.reduce((sum, seat) => sum + this.#room(seat), 0);
+  }
+
+  #room(seat: EngineSeat): number {
+    const last = this.#begun.get(seat);
+    const long = last !== undefined && (this.#tookMs.get(last) ?? 0) > SHORT_MS;
+    return Math.max(0, (long && seat.busy > 0 ? 1 : this.#options.depth) - seat.busy);
   }
 
   get size(): number {
@@ -116,8 +140,8 @@ class Pool implements EnginePool {
     await Promise.all(this.#seats.map((seat) => seat.unload(key)));
   }
 
-  run(version: LoadedVersion, rows: readonly string[], signal?: AbortSignal): Promise<RowResult[]> {
-    const run = this.#runWhenFree(version, rows, signal);
+  run(version: LoadedVersion, rows: readonly string[], options: RunOptions = {}): Promise<RowResult[]> {
+    const run = this.#runWhenFree(version, rows, options);
     const settled = run.then(
       () => {},
       () => {},
@@ -130,19 +154,28 @@ class Pool implements EnginePool {
   async close(deadlineMs: number): Promise<void> {
     this.#closed = true;
     // What has not begun is refused at once.
-    for (const wake of [...this.#queue.splice(0), ...this.#watchers.splice(0)]) wake();
+    while (this.#queue.length > 0) this.#wakeNext();
+    for (const wake of this.#watchers.splice(0)) wake();
     const late = new Promise<void>((resolve) => setTimeout(resolve, deadlineMs).unref());
     await Promise.race([Promise.all(this.#running), late]);
     await Promise.all(this.#seats.map((seat) => seat.close()));
   }
 
-  async #runWhenFree(version: LoadedVersion, rows: readonly string[], signal?: AbortSignal): Promise<RowResult[]> {
-    while (this.free === 0) {
+  async #runWhenFree(
+    version: LoadedVersion,
+    rows: readonly string[],
+    { signal, priority = 0 }: RunOptions,
+  ): Promise<RowResult[]> {
+    // A place that a run was woken for is no longer free, though that run has not begun yet.
+    while (this.free <= this.#woken) {
       if (this.#closed) throw new Error('the engines are closed');
-      await new Promise<void>((resolve) => this.#queue.push(resolve));
+      await new Promise<void>((wake) => this.#wait({ priority, wake }));
+      this.#woken -= 1;
+      if (this.free > 0) break;
     }
     const seat = this.#choose(version);
     seat.busy++;
+    this.#begun.set(seat, version);
     const abort = () => seat.kill('the run was aborted');
     signal?.addEventListener('abort', abort, { once: true });
     try {
@@ -154,15 +187,25 @@ class Pool implements EnginePool {
     } finally {
       signal?.removeEventListener('abort', abort);
       seat.busy--;
-      const next = this.#queue.shift();
-      if (next) next();
-      else for (const wake of this.#watchers.splice(0)) wake();
+      while (this.#queue.length > 0 && this.free > this.#woken) this.#wakeNext();
+      if (this.#queue.length === 0) for (const wake of this.#watchers.splice(0)) wake();
     }
   }
 
-  /** The least busy engine; of equals one that has the version. */
+  #wakeNext(): void {
+    this.#woken += 1;
+    this.#queue.shift()?.wake();
+  }
+
+  #wait(one: Waiting): void {
+    let at = this.#queue.length;
+    while (at > 0 && one.priority < (this.#queue[at - 1] as Waiting).priority) at -= 1;
+    this.#queue.splice(at, 0, one);
+  }
+
+  /** Of the engines with room the least busy one; of equals one that has the version. */
   #choose(version: LoadedVersion): EngineSeat {
-    const cost = (seat: EngineSeat) => 2 * seat.busy + (seat.has(version) ? 0 : 1);
+    const cost = (seat: EngineSeat) => 2 * seat.busy + (seat.has(version) ? 0 : 1) + (this.#room(seat) > 0 ? 0 : 100);
     return this.#seats.reduce((best, seat) => (cost(seat) < cost(best) ? seat : best));
   }
 
@@ -179,6 +222,7 @@ class Pool implements EnginePool {
       signal?.throwIfAborted();
       try {
         const { outputs, inferenceMs } = await seat.run(version, rows);
+        this.#tookMs.set(version, inferenceMs);
         if (outputs.length === rows.length) return { kind: 'done', outputs, inferenceMs };
         return { kind: 'failed', detail: `${outputs.length} outputs came of ${rows.length} rows` };
       } catch (error) {

@@ -35,29 +35,31 @@ export interface Target {
   version: ModelVersion;
   loaded: LoadedVersion;
   shard: number;
+  /** BullMQ's number: whose run gets the next free engine. */
+  priority: number;
 }
 
 /** What is known of rows that were begun before their predictions were taken, by their texts. */
 type Begun = ReadonlyMap<string, RowResult>;
 
 /**
- * Runs predictions by id, whatever jobs they came with. Resolves when each is terminal, or needs no run any more. The rows
- * of `ahead` are begun with while the predictions are taken.
+ * Runs predictions by id, whatever jobs they came with. Resolves to the number of rows computed, when each prediction is
+ * terminal or needs no run any more. The rows of `ahead` are begun with while the predictions are taken.
  */
 export async function compute(
   means: ComputeMeans,
   target: Target,
   ids: readonly string[],
   ahead: readonly string[],
-): Promise<void> {
+): Promise<number> {
   const { live, workerId, maxAttempts } = means;
   const startedAt = sharedNow();
-  const beginning = ahead.length === 0 ? undefined : runRows(means, target.loaded, ahead);
+  const beginning = ahead.length === 0 ? undefined : runRows(means, target, ahead);
   // Should taking fail, nobody asks how the rows did.
   beginning?.catch(() => {});
   const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt));
   const results = (await beginning) ?? [];
-  if (taken.length === 0) return;
+  if (taken.length === 0) return ahead.length;
   const begun: Begun = new Map(ahead.map((row, at) => [row, results[at] as RowResult]));
   const works: Work[] = [];
   for (const one of taken) {
@@ -66,9 +68,10 @@ export async function compute(
     else await discard(means, target, one);
   }
   const together = works.filter(({ taken: { lost } }) => lost === 0);
-  if (together.length > 0) await run(means, target, together, begun, startedAt);
+  let rows = together.length > 0 ? await run(means, target, together, begun, startedAt) : 0;
   // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
-  for (const work of works) if (work.taken.lost > 0) await run(means, target, [work], new Map(), sharedNow());
+  for (const work of works) if (work.taken.lost > 0) rows += await run(means, target, [work], new Map(), sharedNow());
+  return rows;
 }
 
 /** A task that cannot be read is not run: the ledger, or the API whose caller waits, has the prediction still. */
@@ -91,7 +94,7 @@ async function run(
   works: readonly Work[],
   begun: Begun,
   startedAt: number,
-): Promise<void> {
+): Promise<number> {
   // Equal rows of different predictions are run once.
   const rows: string[] = [];
   const places = new Map<string, number>();
@@ -105,7 +108,7 @@ async function run(
   }
   if (rows.length > 0) means.metrics.computed(target.version.model, rows.length);
   const left = begun.size === 0 ? rows : rows.filter((row) => !begun.has(row));
-  const ran = left.length === 0 ? [] : await runRows(means, target.loaded, left);
+  const ran = left.length === 0 ? [] : await runRows(means, target, left);
   let next = 0;
   const computed = begun.size === 0 ? ran : rows.map((row) => begun.get(row) ?? (ran[next++] as RowResult));
   for (const { task, results } of works) {
@@ -120,15 +123,29 @@ async function run(
   means.metrics.finished(target.version.model, target.version.version, finished, verdicts);
   const fenced = verdicts.filter((verdict) => verdict === 'fenced').length;
   if (fenced > 0) means.log.warn({ model: target.version.model, fenced }, 'stale results were refused');
+  return rows.length;
 }
 
-/** Parts of one engine batch each, so that several engines share what is large. */
-async function runRows({ pool }: ComputeMeans, loaded: LoadedVersion, rows: readonly string[]): Promise<RowResult[]> {
-  if (rows.length <= loaded.maxBatch) return pool.run(loaded, rows);
-  const parts: Promise<RowResult[]>[] = [];
-  for (let at = 0; at < rows.length; at += loaded.maxBatch)
-    parts.push(pool.run(loaded, rows.slice(at, at + loaded.maxBatch)));
-  return (await Promise.all(parts)).flat();
+/**
+ * Parts of one engine batch each, so that several engines share a large prediction. No more parts ask for an engine at
+ * once than keep all engines busy: the runs of others take turns with the parts.
+ */
+async function runRows(
+  { pool }: ComputeMeans,
+  { loaded, priority }: Target,
+  rows: readonly string[],
+): Promise<RowResult[]> {
+  if (rows.length <= loaded.maxBatch) return pool.run(loaded, rows, { priority });
+  const parts: RowResult[][] = [];
+  let next = 0;
+  const runParts = async (): Promise<void> => {
+    for (let at = next; at < rows.length; at = next) {
+      next = at + loaded.maxBatch;
+      parts[at / loaded.maxBatch] = await pool.run(loaded, rows.slice(at, next), { priority });
+    }
+  };
+  await Promise.all(Array.from({ length: pool.size + 1 }, runParts));
+  return parts.flat();
 }
 
 function finishedOf({ taken, task, results }: Work, startedAt: number): Finished {

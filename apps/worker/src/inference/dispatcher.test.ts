@@ -1,25 +1,57 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { Dispatcher, HandedBack } from './dispatcher.ts';
+import { describe, expect, test } from 'vitest';
+import { type Added, Dispatcher, HandedBack } from './dispatcher.ts';
+import { Pace } from './pace.ts';
+
+const [HIGH, NORMAL, LOW] = [1, 5, 9];
+const priorities = [HIGH, NORMAL, LOW];
+const turn = () => new Promise(setImmediate);
+
+interface Started {
+  key: string;
+  items: number[];
+  priority: number;
+  end: () => void;
+}
+
+/** A dispatcher whose runs the test ends, and whose clock the test moves. */
+function stage({ slots = 1, maxBatch = 4 } = {}) {
+  const clock = { ms: 0 };
+  const runs: Started[] = [];
+  const dispatcher = new Dispatcher<number>({ slots: () => slots, priorities, now: () => clock.ms });
+  const paces = new Map<string, Pace>();
+  const paceOf = (key: string) => paces.get(key) ?? (paces.set(key, new Pace()).get(key) as Pace);
+  const add = (key: string, items: number[], more: Partial<Added<number>> = {}) =>
+    dispatcher.add({
+      key,
+      items,
+      priority: NORMAL,
+      addedAt: 0,
+      maxBatch,
+      pace: paceOf(key),
+      run: (some, priority) =>
+        new Promise<number>((resolve) => {
+          runs.push({ key, items: some, priority, end: () => resolve(some.length) });
+        }),
+      ...more,
+    });
+  const endAll = async (msEach = 0): Promise<void> => {
+    for (let at = 0; at < runs.length; at += 1) {
+      clock.ms += msEach;
+      runs[at]?.end();
+      await turn();
+    }
+  };
+  const order = () => runs.map(({ key, items }) => [key, items]);
+  return { dispatcher, add, runs, clock, paceOf, endAll, order };
+}
 
 test('what gathers while a batch runs goes together, versions taking turns', async () => {
-  const runs: { key: string; items: number[]; end: () => void }[] = [];
-  const dispatcher = new Dispatcher<number>(() => 1);
-  const run = (key: string) => (items: number[]) =>
-    new Promise<void>((resolve) => runs.push({ key, items, end: resolve }));
-  const all = [
-    dispatcher.add('a', [1], 4, run('a')),
-    dispatcher.add('a', [2, 3], 4, run('a')),
-    dispatcher.add('b', [4], 4, run('b')),
-    dispatcher.add('a', [5, 6], 4, run('a')),
-    dispatcher.add('a', [7], 4, run('a')),
-  ];
-  for (let at = 0; at < 4; at += 1) {
-    runs[at]?.end();
-    await new Promise(setImmediate);
-  }
+  const { add, endAll, order } = stage();
+  const all = [add('a', [1]), add('a', [2, 3]), add('b', [4]), add('a', [5, 6]), add('a', [7])];
+  await endAll();
   await Promise.all(all);
-  expect(runs.map(({ key, items }) => [key, items])).toEqual([
+  expect(order()).toEqual([
     ['a', [1]],
     ['a', [2, 3, 5, 6]],
     ['b', [4]],
@@ -27,58 +59,201 @@ test('what gathers while a batch runs goes together, versions taking turns', asy
   ]);
 });
 
+describe('the order', () => {
+  test('is by priority, then by age, and a run of a slow model mixes no priorities', async () => {
+    const { add, endAll, order } = stage({ maxBatch: 2 });
+    const all = [
+      add('a', [1, 2, 3]),
+      add('a', [4], { priority: LOW }),
+      add('a', [5], { addedAt: 20 }),
+      add('a', [6], { addedAt: 10 }),
+      add('a', [7], { priority: HIGH, addedAt: 30 }),
+    ];
+    await endAll(200);
+    await Promise.all(all);
+    expect(order().map(([, items]) => items)).toEqual([[1, 2], [7], [3, 6], [5], [4]]);
+  });
+
+  test('lets rows of lower priority fill a micro-batch that is short', async () => {
+    const { add, endAll, order, paceOf } = stage({ maxBatch: 4 });
+    paceOf('a').begin(0);
+    paceOf('a').end(100, 100);
+    const all = [add('a', [1]), add('a', [2, 3, 4, 5]), add('a', [6], { priority: HIGH })];
+    await endAll();
+    await Promise.all(all);
+    expect(order().map(([, items]) => items)).toEqual([[1], [6, 2, 3, 4], [5]]);
+  });
+
+  test('of versions: the most urgent goes first', async () => {
+    const { add, endAll, order } = stage();
+    const all = [add('a', [1]), add('a', [2]), add('b', [3]), add('c', [4], { priority: HIGH })];
+    await endAll();
+    await Promise.all(all);
+    expect(order().map(([key]) => key)).toEqual(['a', 'c', 'a', 'b']);
+  });
+
+  test('starves nobody: a held prediction rises by one priority every ten seconds', async () => {
+    const { add, runs, clock } = stage({ maxBatch: 1 });
+    void add('a', [0], { priority: HIGH });
+    void add('a', [1], { priority: LOW });
+    void add('a', [2], { addedAt: 5 });
+    const begun = async (atMs: number): Promise<number | undefined> => {
+      clock.ms = atMs;
+      void add('a', [100 + atMs], { priority: HIGH, addedAt: 10 + atMs });
+      runs.at(-1)?.end();
+      await turn();
+      return runs.at(-1)?.items[0];
+    };
+    expect(await begun(5_000)).toBe(5_100);
+    expect(await begun(9_999)).toBe(10_099);
+    expect(await begun(10_000)).toBe(2);
+    expect(await begun(19_999)).toBe(10_100);
+    expect(await begun(20_000)).toBe(1);
+  });
+
+  test('is that of a raised prediction from then on', async () => {
+    const { add, endAll, order, dispatcher } = stage({ maxBatch: 1 });
+    const all = [add('a', [1]), add('a', [2, 3, 4], { priority: LOW }), add('a', [5])];
+    expect(dispatcher.raise(3, HIGH)).toBe(true);
+    expect(dispatcher.raise(1, HIGH)).toBe(false);
+    await endAll();
+    await Promise.all(all);
+    expect(order().map(([, items]) => items)).toEqual([[1], [3], [5], [2], [4]]);
+  });
+});
+
+describe('the slots', () => {
+  test('of urgent runs are not taken by others', async () => {
+    const { add, runs } = stage({ slots: 2, maxBatch: 1 });
+    void add('a', [1, 2, 3]);
+    expect(runs.map(({ items }) => items)).toEqual([[1], [2]]);
+    void add('a', [4, 5, 6], { priority: HIGH });
+    expect(runs.slice(2).map(({ items, priority }) => [items, priority])).toEqual([
+      [[4], HIGH],
+      [[5], HIGH],
+    ]);
+  });
+
+  test('of other versions are not taken by a run that takes long', async () => {
+    const { add, runs, clock } = stage({ slots: 1, maxBatch: 1 });
+    void add('a', [1, 2], { rows: [10_000, 1] });
+    void add('b', [3]);
+    expect(runs).toHaveLength(1);
+    clock.ms = 1_001;
+    void add('c', [4]);
+    expect(runs.map(({ key }) => key)).toEqual(['a', 'b']);
+    expect(runs).toHaveLength(2);
+  });
+
+  test('are given back in time: a caller with many rows runs in parts of a tenth of a second', async () => {
+    const { add, runs, clock, endAll, paceOf } = stage({ maxBatch: 1 });
+    paceOf('a').begin(0);
+    paceOf('a').end(125, 1_000);
+    clock.ms = 1_000;
+    const all = add(
+      'a',
+      Array.from({ length: 30 }, (_, n) => n),
+    );
+    await endAll();
+    await all;
+    expect(runs[0]?.items).toHaveLength(12);
+    expect(runs.flatMap(({ items }) => items)).toHaveLength(30);
+  });
+});
+
+test('waiting rows are counted by priority, each with its rows', () => {
+  const { add, dispatcher, paceOf } = stage({ maxBatch: 1 });
+  void add('a', [1]);
+  void add('a', [2, 3], { rows: [10, 20] });
+  void add('a', [4], { priority: LOW });
+  void add('b', [5, 6]);
+  expect(dispatcher.waitingRows(paceOf('a'))).toBe(31);
+  expect(dispatcher.waitingRows(paceOf('a'), NORMAL)).toBe(30);
+  expect(dispatcher.waitingRows(paceOf('a'), HIGH)).toBe(0);
+  expect(dispatcher.waiting).toBe(5);
+});
+
 test('every item runs once, in batches within bounds, and a failed run fails just its callers', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.record({ key: fc.constantFrom('a', 'b', 'c'), size: fc.integer({ min: 1, max: 6 }) }), {
-        maxLength: 30,
-      }),
+      fc.array(
+        fc.record({
+          key: fc.constantFrom('a', 'b', 'c'),
+          size: fc.integer({ min: 1, max: 6 }),
+          priority: fc.constantFrom(...priorities),
+          addedAt: fc.nat({ max: 9 }),
+        }),
+        { maxLength: 30 },
+      ),
       fc.integer({ min: 1, max: 5 }),
       fc.integer({ min: 1, max: 3 }),
       fc.scheduler(),
-      async (adds, maxItems, inFlightMax, s) => {
-        const dispatcher = new Dispatcher<number>(() => inFlightMax);
+      async (adds, maxBatch, slots, s) => {
+        const clock = { ms: 0 };
+        const dispatcher = new Dispatcher<number>({ slots: () => slots, priorities, now: () => clock.ms++ });
+        const pace = new Pace();
         const ran: number[] = [];
         const bad = new Set<number>();
-        let underWay = 0;
+        const underWay = new Map<number, number>();
         let next = 0;
-        const outcomes = adds.map(({ key, size }) => {
+        const outcomes = adds.map(({ key, size, priority, addedAt }) => {
           const items = Array.from({ length: size }, () => next++);
-          const done = dispatcher.add(key, items, maxItems, async (batch) => {
-            underWay += 1;
-            expect(underWay).toBeLessThanOrEqual(inFlightMax);
+          const run = async (batch: number[], urgency: number): Promise<number> => {
+            underWay.set(urgency, (underWay.get(urgency) ?? 0) + 1);
+            const asUrgent = priorities.filter((one) => one <= urgency).map((one) => underWay.get(one) ?? 0);
+            expect(asUrgent.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(slots);
             ran.push(...batch);
             await s.schedule(Promise.resolve());
-            underWay -= 1;
-            if (batch.includes(3)) {
-              for (const item of batch) bad.add(item);
-              throw new Error('no');
-            }
-          });
+            underWay.set(urgency, (underWay.get(urgency) ?? 0) - 1);
+            if (!batch.includes(3)) return batch.length;
+            for (const item of batch) bad.add(item);
+            throw new Error('no');
+          };
+          const done = dispatcher.add({ key, items, priority, addedAt, maxBatch, pace, run });
           return done.then(
             () => ({ items, ok: true }),
             () => ({ items, ok: false }),
           );
         });
         await s.waitFor(Promise.all(outcomes));
-        expect([...ran].sort((x, y) => x - y)).toEqual(Array.from({ length: next }, (_, i) => i));
-        for (const { items, ok } of await Promise.all(outcomes)) expect(items.some((i) => bad.has(i))).toBe(!ok);
-        expect(dispatcher.waiting).toBe(0);
+        const ended = await Promise.all(outcomes);
+        expect(new Set(ran).size).toBe(ran.length);
+        for (const { items, ok } of ended) {
+          expect(items.some((item) => bad.has(item))).toBe(!ok);
+          if (ok) expect(items.every((item) => ran.includes(item))).toBe(true);
+        }
+        expect([dispatcher.waiting, dispatcher.inFlight]).toEqual([0, 0]);
       },
     ),
     { numRuns: 200 },
   );
 });
 
-test('a worker that stops hands back what it has not begun, and ends what it has', async () => {
-  const begun = Promise.withResolvers<void>();
-  const dispatcher = new Dispatcher<number>(() => 1);
-  const first = dispatcher.add('a', [1], 4, () => begun.promise);
-  const second = dispatcher.add('a', [2], 4, () => begun.promise);
-  dispatcher.handBack();
-  await expect(second).rejects.toThrow(HandedBack);
-  await expect(dispatcher.add('a', [3], 4, () => begun.promise)).rejects.toThrow(HandedBack);
-  begun.resolve();
-  await first;
-  expect([dispatcher.inFlight, dispatcher.waiting]).toEqual([0, 0]);
+describe('a worker that stops', () => {
+  test('hands back what it has not begun, and ends what it has', async () => {
+    const { dispatcher, add, runs } = stage();
+    const first = add('a', [1]);
+    const second = add('a', [2]);
+    dispatcher.handBack();
+    await expect(second).rejects.toThrow(HandedBack);
+    await expect(add('a', [3])).rejects.toThrow(HandedBack);
+    runs[0]?.end();
+    await first;
+    expect([dispatcher.inFlight, dispatcher.waiting]).toEqual([0, 0]);
+  });
+
+  test('hands back a job that it has begun in part only when that part has ended', async () => {
+    const { dispatcher, add, runs } = stage({ maxBatch: 1 });
+    let ended = false;
+    const job = add('a', [1, 2]).finally(() => {
+      ended = true;
+    });
+    job.catch(() => {});
+    dispatcher.handBack();
+    await turn();
+    expect(ended).toBe(false);
+    runs[0]?.end();
+    await expect(job).rejects.toThrow(HandedBack);
+    expect(runs).toHaveLength(1);
+  });
 });

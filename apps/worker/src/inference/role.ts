@@ -1,8 +1,10 @@
 /** The role `inference`: models, engines, and a consumer for each model that can be run here. */
 import { CacheDamage } from '@millrace/shared/cache/damage';
 import { SHARDS, shardOf } from '@millrace/shared/ids';
+import { parseLift } from '@millrace/shared/job';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { BULL_PRIORITY } from '@millrace/shared/prediction';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
@@ -13,10 +15,12 @@ import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
 import { type ModelVersionHandle, startModels } from '../models/start-models.ts';
 import { createRegistryPort } from '../registry-adapter.ts';
 import { compute } from './compute.ts';
-import { type Ahead, type Consumer, startConsumer } from './consumer.ts';
+import { type Ahead, type Consumer, type Held, startConsumer } from './consumer.ts';
 import { Consumers } from './consumers.ts';
 import { Dispatcher, HandedBack } from './dispatcher.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { Lifts } from './lifts.ts';
+import { Pace } from './pace.ts';
 
 export async function startInferenceRole(base: Base): Promise<void> {
   const { config, log, keys, id, redis, db, live, metrics, health, closers, connect, clock } = base;
@@ -59,7 +63,11 @@ export async function startInferenceRole(base: Base): Promise<void> {
   closers.push('engines', () => pool.close(1_000));
   await pool.warm();
 
-  const dispatcher = new Dispatcher<string>(() => pool.size + 1);
+  const dispatcher = new Dispatcher<string>({
+    slots: () => pool.size + 1,
+    priorities: Object.values(BULL_PRIORITY).sort((a, b) => a - b),
+  });
+  const lifts = new Lifts();
   const queues = createQueues(redis, keys, () => {});
   closers.push('queues', () => queues.close());
   const registry = createRegistryPort({ pool: db, redis, keys, readThrough });
@@ -77,6 +85,14 @@ export async function startInferenceRole(base: Base): Promise<void> {
   });
 
   const byName = new Map<string, ModelVersionHandle>();
+  const paces = new Map<string, Pace>();
+  /** The largest micro-batch of each model's versions. */
+  const maxBatches = new Map<string, number>();
+  const paceOf = (model: string): Pace => {
+    const pace = paces.get(model) ?? new Pace();
+    paces.set(model, pace);
+    return pace;
+  };
   const means = { live, cache, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
   const listener = connect('blocking', 'registry');
   closers.push('registry listener', () => listener.disconnect());
@@ -95,13 +111,15 @@ export async function startInferenceRole(base: Base): Promise<void> {
         workerId: id,
         concurrency: config.workerConcurrency,
         lockMs: config.lockMs,
-        compute: runJob,
+        waitingRows: (name, priority) => dispatcher.waitingRows(paceOf(name), priority),
+        holdRows: (name) => paceOf(name).holdRows(maxBatches.get(name) ?? 1),
+        compute: runHeld,
         onLocksLost: (count) => metrics.lockLost(count),
         log,
       }),
   });
 
-  async function runJob(model: string, version: string, ids: string[], ahead?: Ahead): Promise<void> {
+  async function runHeld({ model, version, ids, rows, priority, addedAt, ahead }: Held): Promise<void> {
     // A job may come before the consumers pause, or be held when they do.
     const refuseWrongClock = () => {
       const fault = clock.fault();
@@ -110,23 +128,37 @@ export async function startInferenceRole(base: Base): Promise<void> {
     refuseWrongClock();
     const handle = byName.get(`${model}\n${version}`);
     if (!handle) throw new Error(`version ${version} of '${model}' is not ready in this worker`);
-    const target = { ...handle, shard: shardOf(model) };
-    // By name too: models with the same files have predictions in different shards.
-    await dispatcher.add(
-      `${model}\n${version}\n${handle.version.digest}`,
-      ids,
-      Math.max(handle.loaded.maxBatch, 1),
-      // With what has joined this job, or is run in its stead, the rows of this one alone are no head start.
-      async (some) => {
+    const shard = shardOf(model);
+    const done = dispatcher.add({
+      // By name too: models with the same files have predictions in different shards.
+      key: `${model}\n${version}\n${handle.version.digest}`,
+      items: ids,
+      rows,
+      priority,
+      addedAt,
+      maxBatch: Math.max(handle.loaded.maxBatch, 1),
+      pace: paceOf(model),
+      run: async (some, urgency) => {
         refuseWrongClock();
-        await compute(means, target, some, some.length === ids.length && some[0] === ids[0] ? rowsOf(ahead) : []);
+        // With what has joined this job, or is run in its stead, the rows of this one alone are no head start.
+        const own = some.length === ids.length && some[0] === ids[0];
+        return compute(means, { ...handle, shard, priority: urgency }, some, own ? rowsOf(ahead) : []);
       },
-    );
+    });
+    // A prediction may have been raised while its job was on its way from the queue to this worker.
+    for (const lift of lifts.among(ids)) if (lift.priority < priority) dispatcher.raise(lift.id, lift.priority);
+    await done;
   }
 
   function settle(): void {
     byName.clear();
-    for (const handle of models.ready()) byName.set(`${handle.version.model}\n${handle.version.version}`, handle);
+    maxBatches.clear();
+    for (const handle of models.ready()) {
+      const { model, version } = handle.version;
+      byName.set(`${model}\n${version}`, handle);
+      maxBatches.set(model, Math.max(maxBatches.get(model) ?? 1, handle.loaded.maxBatch));
+    }
+    for (const model of paces.keys()) if (!maxBatches.has(model)) paces.delete(model);
     consumers.serve(new Set(models.ready().map(({ version }) => version.model)));
   }
   settle();
@@ -136,11 +168,19 @@ export async function startInferenceRole(base: Base): Promise<void> {
 
   // Told at once of promotions and retirements made elsewhere; the next scan would find them as well.
   const registryChannel = keys.registryChannel();
+  const liftChannel = keys.liftChannel();
   listener.on('message', (channel, message) => {
     if (channel === registryChannel) void models.relist();
+    else if (channel === liftChannel) lift(message);
     else consumers.ring(message);
   });
-  await listener.subscribe(registryChannel);
+  await listener.subscribe(registryChannel, liftChannel);
+
+  function lift(message: string): void {
+    const one = parseLift(message);
+    if (one === undefined || !maxBatches.has(one.model)) return;
+    if (!dispatcher.raise(one.id, one.priority)) lifts.add(one, performance.now());
+  }
 
   const heartbeat = startHeartbeat({
     redis,

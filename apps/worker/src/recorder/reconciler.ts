@@ -8,7 +8,7 @@
 import { isWrongType } from '@millrace/shared/cache/checksum';
 import { problem } from '@millrace/shared/errors';
 import { SHARDS, shardOfId } from '@millrace/shared/ids';
-import { jobIdOf } from '@millrace/shared/job';
+import { jobIdOf, rowCounts } from '@millrace/shared/job';
 import type { Keys } from '@millrace/shared/keys';
 import type { OpenOptions, OpenPromise } from '@millrace/shared/ledger';
 import type { TasklessRow } from '@millrace/shared/ledger-rows';
@@ -315,6 +315,7 @@ async function restore(
       rows.map(({ id }) => id),
       BULL_PRIORITY[first.priority],
       job,
+      { rows: rowCounts(rows.map(({ id }) => tasks.get(id) as string)) },
     ),
   ]);
   return rows.length;

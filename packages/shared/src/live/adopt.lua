@@ -37,4 +37,12 @@ elseif carries(jobs .. one.j) then
 end
 one.j = job
 save(key, one, ttl)
-return { 'adopted', one.p }
+-- Its job had the priority of the most urgent one that waits for it. Some are enough: a script must stay short.
+local p = one.p
+if one.g then
+  for _, follower in ipairs(redis.call('SRANDMEMBER', tag .. 'w:' .. id, 200)) do
+    local own = redis.call('GETRANGE', live_key(tag, follower), 11, 11)
+    if own ~= '' and own < p then p = own end
+  end
+end
+return { 'adopted', p }

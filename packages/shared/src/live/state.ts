@@ -59,6 +59,8 @@ export interface NewPrediction {
   flight: string | null;
   /** JSON text of the Task. */
   task: string;
+  /** Rows of the task to compute; 1 if absent. */
+  rows?: number;
   /** Attempts it has had already, where the reconciler brings it back. */
   attempts: number;
   /** 0, and one more for each retry. */

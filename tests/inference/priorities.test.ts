@@ -1,0 +1,94 @@
+import { afterAll, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['slow', 'rows']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['slow', 'rows'] };
+});
+afterAll(() => remove());
+
+/** Turns of model `slow` that take some 20 ms. */
+const TURNS = 30_000;
+let asked = 0;
+const input = (turns = TURNS) => {
+  asked += 1;
+  return { input: { x: [turns + asked] } };
+};
+const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
+const ended = async () => (await millrace.workers[0]?.metric('millrace_worker_predictions_total')) ?? Number.NaN;
+
+/** Asks for many predictions of normal priority, and resolves to their ids when the worker has begun with them. */
+async function flood(count: number): Promise<string[]> {
+  const ids: string[] = [];
+  while (ids.length < count) {
+    const some = Array.from({ length: Math.min(50, count - ids.length) }, () => millrace.predict('slow', input()));
+    ids.push(...(await Promise.all(some)).map(({ body }) => body.id as string));
+  }
+  const begun = async () =>
+    (await Promise.all(ids.slice(0, 20).map((id) => get(id)))).some(({ body }) => body.attempts > 0);
+  await expect.poll(begun, { timeout: 30_000 }).toBe(true);
+  return ids;
+}
+
+async function cancelAll(ids: readonly string[]): Promise<void> {
+  for (let at = 0; at < ids.length; at += 50)
+    await Promise.all(
+      ids.slice(at, at + 50).map((id) => millrace.ask(`/v1/predictions/${id}/cancel`, { method: 'POST' })),
+    );
+}
+
+// More than a second of work and a run, and far less than a flood.
+const BOUND = 140;
+
+test('of high priority goes before all normal predictions that a worker holds', async () => {
+  const ids = await flood(800);
+  const before = await ended();
+  const high = await millrace.predict('slow', { ...input(), priority: 'high', expires_in: 20 });
+  expect(high.body).toMatchObject({ status: 'queued', queue: { position: 1 } });
+  expect((await get(high.body.id, '?wait=30')).body.status).toBe('succeeded');
+  const between = (await ended()) - before;
+  expect(between).toBeLessThanOrEqual(BOUND);
+  // Otherwise nothing was overtaken.
+  expect((await get(ids.at(-1) as string)).body.status).toBe('queued');
+  await cancelAll(ids);
+}, 120_000);
+
+test('of high priority goes before the rest of a prediction of very many rows', async () => {
+  const inputs = Array.from({ length: 200 }, () => input().input);
+  const long = await millrace.predict('slow', { inputs });
+  await expect.poll(async () => (await get(long.body.id)).body.status, { timeout: 30_000 }).toBe('running');
+  const high = await millrace.predict('slow', { ...input(), priority: 'high' }, { prefer: 'wait=30' });
+  expect(high.body.status).toBe('succeeded');
+  // Another model's turn comes as well.
+  const other = await millrace.predict('rows', { input: { x: [[asked, 1]] } }, { prefer: 'wait=30' });
+  expect(other.body.status).toBe('succeeded');
+  expect((await get(long.body.id)).body.status).toBe('running');
+  await get(long.body.id, '?wait=60');
+}, 120_000);
+
+test('of high priority lifts the normal prediction that it follows out of what a worker holds', async () => {
+  const ids = await flood(400);
+  const last = input();
+  const leader = await millrace.predict('slow', last);
+  const before = await ended();
+  const follower = await millrace.predict('slow', { ...last, priority: 'high', metadata: {} }, { prefer: 'wait=30' });
+  expect(follower.body.status).toBe('succeeded');
+  expect(follower.headers.get('cache-status')).toMatch(/collapsed$/);
+  expect((await ended()) - before).toBeLessThanOrEqual(BOUND);
+  expect((await get(leader.body.id)).body.status).toBe('succeeded');
+  expect((await get(ids.at(-1) as string)).body.status).toBe('queued');
+  await cancelAll(ids);
+}, 120_000);
+
+test('held predictions that are canceled are not run', async () => {
+  const ids = await flood(200);
+  await cancelAll(ids);
+  const before = await ended();
+  const next = await millrace.predict('slow', { ...input(), priority: 'low' }, { prefer: 'wait=30' });
+  expect(next.body.status).toBe('succeeded');
+  // The last one, and the runs that were under way.
+  expect((await ended()) - before).toBeLessThanOrEqual(40);
+}, 120_000);
