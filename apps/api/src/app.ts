@@ -15,7 +15,7 @@ import type { EntityLookup } from './entity-lookup.ts';
 import type { Finder } from './finder.ts';
 import { registerNosniff } from './http/nosniff.ts';
 import type { HttpMetrics } from './http-metrics.ts';
-import { parseJson } from './json-body.ts';
+import { type JsonLimits, parseJson } from './json-body.ts';
 import type { KnownAnswer } from './known-answer.ts';
 import type { Listing } from './listing.ts';
 import { collectRoutes } from './openapi/document.ts';
@@ -70,9 +70,17 @@ export interface AppMeans {
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
 }
 
+/** Characters of a body from which on the event loop gets a turn between parsing and use. */
+const LONG_TEXT = 262_144;
+
 export function buildApp(means: AppMeans): FastifyInstance {
   const { config, log, remembered } = means;
-  const jsonLimits = { depth: config.jsonDepth, stringLength: config.maxStringLength };
+  const jsonLimits: JsonLimits = {
+    depth: config.jsonDepth,
+    stringLength: config.maxStringLength,
+    members: config.jsonMembers,
+    items: config.jsonItems,
+  };
   const app = Fastify({
     // Without a logger: with one Fastify listens to the end of every answer, to log the few that fail on their way out.
     bodyLimit: config.bodyLimit,
@@ -105,7 +113,10 @@ export function buildApp(means: AppMeans): FastifyInstance {
       request.bodyText = text as string;
       // Many clients send the header always: where no body is asked for, an empty one is none.
       if (text === '' && request.routeOptions.schema?.body === undefined) return done(null, undefined);
-      done(null, remembered.bodyOf(request.bodyText) ?? parseJson(request.bodyText, jsonLimits));
+      const body = remembered.bodyOf(request.bodyText) ?? parseJson(request.bodyText, jsonLimits);
+      // The check of a long body and its tensors take a turn of the event loop of their own.
+      if (request.bodyText.length > LONG_TEXT) setImmediate(done, null, body);
+      else done(null, body);
     } catch (error) {
       done(error as Error);
     }
@@ -134,7 +145,8 @@ export function buildApp(means: AppMeans): FastifyInstance {
   registerV2(app, {
     ...means,
     tenantOf,
-    parseJson: (text) => parseJson(text, jsonLimits),
+    parseJson: (text, budget) => parseJson(text, jsonLimits, budget),
+    limits: config,
     jsonLimit: bodyLimit,
   });
   return app;

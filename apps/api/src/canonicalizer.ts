@@ -6,6 +6,7 @@ import type { Entities, Handler, Json } from '@millrace/shared/handler';
 import { digestHandler, importHandler } from '@millrace/shared/handler-file';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import type { Task } from '@millrace/shared/task';
+import type { TensorMap } from '@millrace/shared/tensor';
 import { parseTensorInput } from '@millrace/shared/tensor-json';
 import { rowCount, splitRows, tensorRowText } from '@millrace/shared/tensor-rows';
 import { checkerOf } from './schema-faults.ts';
@@ -17,8 +18,11 @@ export interface CanonicalInput {
   rows: string[];
 }
 
-/** Throws ApiError or InputError with pointers into the input. A promise only where the handler needs one. */
-export type Canonicalizer = (input: unknown) => CanonicalInput | Promise<CanonicalInput>;
+/**
+ * Throws ApiError or InputError with pointers into the input; also for tensors of more than `maxRows` rows, before they are
+ * taken apart. A promise only where the handler needs one, and for so many rows that they would hold the event loop.
+ */
+export type Canonicalizer = (input: unknown, maxRows: number) => CanonicalInput | Promise<CanonicalInput>;
 
 export async function createCanonicalizer(
   version: ModelVersion,
@@ -37,13 +41,45 @@ export async function createCanonicalizer(
   };
 }
 
+/** Rows whose texts are written in one turn of the event loop. */
+const ROWS_AT_ONCE = 256;
+
 function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer {
-  return (input) => {
+  return (input, maxRows) => {
+    const given = config.rowIndependent ? givenRows(input, signature.inputs[0]?.name) : undefined;
+    if (given !== undefined && given > maxRows) throw tooManyRows(given, maxRows);
     const tensors = parseTensorInput(signature.inputs, input);
     const rows = config.rowIndependent ? rowCount(tensors) : undefined;
     if (rows === undefined || rows <= 1) return { shape: 'one', rows: [tensorRowText(tensors)] };
+    if (rows > maxRows) throw tooManyRows(rows, maxRows);
+    if (rows > ROWS_AT_ONCE)
+      return textsInParts(splitRows(tensors)).then((texts) => ({ shape: 'tensors', rows: texts }));
     return { shape: 'tensors', rows: splitRows(tensors).map(tensorRowText) };
   };
+}
+
+/** The first dimension of a tensor as its caller gives it, before its elements are looked at; undefined where that is no number. */
+function givenRows(input: unknown, name: string | undefined): number | undefined {
+  const tensor: unknown = name === undefined ? undefined : (input as Readonly<Record<string, unknown>> | null)?.[name];
+  if (Array.isArray(tensor)) return tensor.length;
+  const shape: unknown = (tensor as { shape?: unknown } | null | undefined)?.shape;
+  const rows: unknown = Array.isArray(shape) ? shape[0] : undefined;
+  return typeof rows === 'number' ? rows : undefined;
+}
+
+async function textsInParts(rows: readonly TensorMap[]): Promise<string[]> {
+  const texts: string[] = [];
+  for (const [at, row] of rows.entries()) {
+    if (at > 0 && at % ROWS_AT_ONCE === 0) await new Promise(setImmediate);
+    texts.push(tensorRowText(row));
+  }
+  return texts;
+}
+
+/** `invalid_request`, with a pointer to the input itself. */
+export function tooManyRows(rows: number, maxRows: number): ApiError {
+  const faults = [{ pointer: '', message: 'Too many rows', expected: `at most ${maxRows}`, got: String(rows) }];
+  return new ApiError('invalid_request', `A prediction has at most ${maxRows} rows, and this has ${rows}.`, { faults });
 }
 
 /** The handler's code is this process's own copy, and must be the one that the digest was made with. */

@@ -4,10 +4,14 @@ import { buildEntities } from '@millrace/shared/entities';
 import { findInSet, loadEntityNames, newestOwnSet, searchSet } from '@millrace/shared/entities-store';
 import { newestSetQuery } from '@millrace/shared/entity-queries';
 import { fold } from '@millrace/shared/fold';
-import type { Entity } from '@millrace/shared/handler';
+import type { Entities, Entity } from '@millrace/shared/handler';
 import type { ReadThrough } from '@millrace/shared/read-through';
 import type { ModelVersion } from '@millrace/shared/registry-types';
+import { LRUCache } from 'lru-cache';
 import { fromStore } from './stores.ts';
+
+/** Sets of entities whose index of names is kept. */
+const INDEXES_MAX = 8;
 
 /** Each throws `store_unavailable` for what the cache does not hold while Postgres does not answer. */
 export interface EntityLookup {
@@ -19,6 +23,8 @@ export interface EntityLookup {
 
 /** Queries are cached under the digest of the set that they read, so that none outlives it. */
 export function createEntityLookup(cache: ReadThrough, db: Db): EntityLookup {
+  /** To build an index takes long where there are many names: it is built once for a set, not once for each unknown name. */
+  const indexes = new LRUCache<string, Entities>({ max: INDEXES_MAX });
   const read = <T>(name: string, load: () => Promise<T>): Promise<T> => fromStore('Postgres', cache.get(name, load));
   const newestOwn = (tenant: string, entity: string) =>
     read(newestSetQuery(tenant, entity), async () => (await newestOwnSet(db, tenant, entity)) ?? null);
@@ -37,8 +43,13 @@ export function createEntityLookup(cache: ReadThrough, db: Db): EntityLookup {
       if (digest === null) return null;
       const found = await read(`entity:${digest}:${fold(key)}`, async () => (await findInSet(db, digest, key)) ?? null);
       if (found) return { found };
-      const names = await namesOf(cache, db, digest);
-      return { near: buildEntities({ [entity]: names }).near(entity, key, 3) };
+      const name = `${entity}:${digest}`;
+      let index = indexes.get(name);
+      if (!index) {
+        index = buildEntities({ [entity]: await namesOf(cache, db, digest) });
+        indexes.set(name, index);
+      }
+      return { near: index.near(entity, key, 3) };
     },
   };
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseJson } from './json-body.ts';
 
-const parse = (text: string) => parseJson(text, { depth: 64, stringLength: 1_000 });
+const parse = (text: string) => parseJson(text, { depth: 64, stringLength: 1_000, members: 100, items: 10_000 });
 
 function faultOf(text: string) {
   try {
@@ -52,6 +52,41 @@ describe('a body', () => {
     expect(() => parse(nested(64))).not.toThrow();
     expect(faultOf(nested(65))).toMatchObject({ code: 'json_too_deep' });
     expect(faultOf(nested(1_000_000))).toMatchObject({ code: 'json_too_deep' });
+  });
+
+  test('may have an object of as many members as the limit, and no more', () => {
+    const members = (count: number, from = 0) =>
+      Array.from({ length: count }, (_, at) => `"m${from + at}":{"a":1}`).join();
+    expect(() => parse(`[{${members(100)}},{${members(100)}}]`)).not.toThrow();
+    expect(faultOf(`[{${members(101)}}]`)).toMatchObject({ code: 'payload_too_large', expected: 'at most 100' });
+    // Refused by the text alone, and so before JSON.parse could fail.
+    expect(faultOf(`[{${members(101)}`)).toMatchObject({ code: 'payload_too_large' });
+  });
+
+  test.each([
+    ['[]', 1],
+    ['{"a":1}', 2],
+    ['{"a":{"b":[]}}', 5],
+  ])('may have as many members, objects and arrays as the limit, and no more: %s', (item, items) => {
+    const body = (count: number) => `[${Array(count).fill(item).join()}]`;
+    const most = Math.floor(9_999 / items);
+    expect(() => parse(body(most))).not.toThrow();
+    expect(faultOf(body(most + 1))).toMatchObject({ code: 'payload_too_large', expected: 'at most 10000' });
+  });
+
+  test('shares its budget with the other texts of a request', () => {
+    const limits = { depth: 64, stringLength: 1_000, members: 100, items: 100 };
+    const budget = { items: 100 };
+    parseJson(`[${Array(59).fill('[]').join()}]`, limits, budget);
+    expect(budget.items).toBe(40);
+    expect(() => parseJson(`[${Array(40).fill('[]').join()}]`, limits, budget)).toThrow('more than 100');
+  });
+
+  test('that is long is refused for a member that is there twice, without the place', () => {
+    const text = `{"a":"${'x'.repeat(900)}","b":[${Array(400)
+      .fill(`"${'y'.repeat(900)}"`)
+      .join()}],"a":1}`;
+    expect(faultOf(text)).toMatchObject({ code: 'invalid_json', pointer: '', message: 'A member is there twice' });
   });
 
   test('may have strings as long as the limit', () => {

@@ -6,14 +6,23 @@ export interface JsonLimits {
   depth: number;
   /** Longest string, member names among them, in UTF-16 units. */
   stringLength: number;
+  /** Most members of one object: an object of many costs far more to build and to check than many small ones. */
+  members: number;
+  /** Most members, objects and arrays of all: they, and not the bytes, decide how long a body holds the event loop. */
+  items: number;
+}
+
+/** The items that the texts of one request may still have. */
+export interface JsonBudget {
+  items: number;
 }
 
 /**
- * Throws ApiError: `json_too_deep`, or `invalid_json` for what is not JSON, and for what JavaScript would silently
+ * Throws ApiError: `json_too_deep`, `payload_too_large` for too many members, or `invalid_json` for what is not JSON, and for what JavaScript would silently
  * change: a member named twice (the first would be lost), a number beyond a double (it would be infinite), `__proto__`,
  * bytes that are not UTF-8.
  */
-export function parseJson(text: string, limits: JsonLimits): unknown {
+export function parseJson(text: string, limits: JsonLimits, budget: JsonBudget = { items: limits.items }): unknown {
   // What was not UTF-8 has become this character, and different bodies the same; meant, it can be written as an escape.
   const strange = text.indexOf('\ufffd');
   if (strange !== -1)
@@ -24,7 +33,7 @@ export function parseJson(text: string, limits: JsonLimits): unknown {
       'UTF-8, with U+FFFD as the escape \\ufffd',
       text.slice(Math.max(0, strange - 30), strange + 30),
     );
-  const written = countMembers(text, limits.depth);
+  const written = countMembers(text, limits, budget);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -54,23 +63,46 @@ const COLON = 58;
 const BACKSLASH = 92;
 
 /** Members of all objects as they are written, by their colons; of text that is not JSON, any number. */
-function countMembers(text: string, maxDepth: number): number {
+function countMembers(text: string, limits: JsonLimits, budget: JsonBudget): number {
+  const ofObject = new Int32Array(limits.depth + 1);
   let depth = 0;
   let members = 0;
+  let containers = 0;
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) at = endOfString(text, at);
-    else if (code === COLON) members += 1;
-    else if (code === 91 || code === 123) {
+    else if (code === COLON) {
+      members += 1;
+      const own = (ofObject[depth] as number) + 1;
+      ofObject[depth] = own;
+      if (own > limits.members) throw tooMany(`An object has more than ${limits.members} members`, limits.members, at);
+      if (members + containers > budget.items) throw tooManyItems(limits.items, at);
+    } else if (code === 91 || code === 123) {
       depth += 1;
-      if (depth > maxDepth)
-        throw new ApiError('json_too_deep', `The body is nested deeper than ${maxDepth} levels, at character ${at}.`, {
-          faults: [{ pointer: '', message: 'Nested too deep', expected: `at most ${maxDepth} levels`, got: 'more' }],
-        });
-    } else if (code === 93 || code === 125) depth -= 1;
+      containers += 1;
+      if (depth > limits.depth) throw tooDeep(limits.depth, at);
+      ofObject[depth] = 0;
+      if (members + containers > budget.items) throw tooManyItems(limits.items, at);
+    } else if (code === 93 || code === 125) depth = Math.max(0, depth - 1);
   }
+  budget.items -= members + containers;
   return members;
 }
+
+const tooDeep = (maxDepth: number, at: number): ApiError =>
+  new ApiError('json_too_deep', `The body is nested deeper than ${maxDepth} levels, at character ${at}.`, {
+    faults: [{ pointer: '', message: 'Nested too deep', expected: `at most ${maxDepth} levels`, got: 'more' }],
+  });
+
+const tooManyItems = (max: number, at: number): ApiError =>
+  tooMany(`The body has more than ${max} members, objects and arrays in all`, max, at);
+
+const tooMany = (problem: string, max: number, at: number): ApiError =>
+  new ApiError(
+    'payload_too_large',
+    `${problem}, at character ${at}. Send fewer inputs in one request, or a tensor as {"shape": [...], "data": [...]} with flat data.`,
+    { faults: [{ pointer: '', message: problem, expected: `at most ${max}`, got: 'more' }] },
+  );
 
 function endOfString(text: string, open: number): number {
   for (let at = text.indexOf('"', open + 1); at !== -1; at = text.indexOf('"', at + 1)) {
@@ -83,6 +115,8 @@ function endOfString(text: string, open: number): number {
 
 const escapePart = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
 
+type Loose = Readonly<Record<string, unknown>>;
+
 /** Looks at every value once, and counts the members of objects. */
 class Walk {
   readonly #maxString: number;
@@ -93,29 +127,47 @@ class Walk {
     this.#maxString = maxString;
   }
 
+  /** The members of a value and of all in it. */
   walk(value: unknown, name: string | number): number {
+    if (typeof value === 'object' && value !== null) return this.#inside(value, name);
+    this.#check(value, name);
+    return 0;
+  }
+
+  #check(value: unknown, name: string | number): void {
     if (typeof value === 'number') {
       if (!Number.isFinite(value)) throw this.#fault(name, 'is beyond the range of a number', 'at most 1.8e308');
-    } else if (typeof value === 'string') {
-      if (value.length > this.#maxString) throw this.#tooLong(name, value.length);
-    } else if (typeof value === 'object' && value !== null) return this.#inside(value, name);
-    return 0;
+    } else if (typeof value === 'string' && value.length > this.#maxString) throw this.#tooLong(name, value.length);
   }
 
   #inside(value: object, name: string | number): number {
     this.#path.push(name);
-    let members = 0;
-    if (Array.isArray(value)) {
-      for (let at = 0; at < value.length; at += 1) members += this.walk(value[at], at);
-    } else {
-      for (const key in value) {
-        // JavaScript treats it apart: it would be lost or do harm further on, and no input of ours needs it.
-        if (key === '__proto__') throw this.#fault(key, 'is not allowed as a name', 'another name');
-        if (key.length > this.#maxString) throw this.#tooLong(key.slice(0, 60), key.length);
-        members += 1 + this.walk((value as Record<string, unknown>)[key], key);
-      }
-    }
+    const members = Array.isArray(value) ? this.#insideArray(value) : this.#insideObject(value as Loose);
     this.#path.pop();
+    return members;
+  }
+
+  #insideArray(items: readonly unknown[]): number {
+    let members = 0;
+    for (let at = 0; at < items.length; at += 1) {
+      const item = items[at];
+      if (typeof item === 'object' && item !== null) members += this.#inside(item, at);
+      else this.#check(item, at);
+    }
+    return members;
+  }
+
+  #insideObject(object: Loose): number {
+    const keys = Object.keys(object);
+    let members = keys.length;
+    for (const key of keys) {
+      // JavaScript treats it apart: it would be lost or do harm further on, and no input of ours needs it.
+      if (key === '__proto__') throw this.#fault(key, 'is not allowed as a name', 'another name');
+      if (key.length > this.#maxString) throw this.#tooLong(key.slice(0, 60), key.length);
+      const value = object[key];
+      if (typeof value === 'object' && value !== null) members += this.#inside(value, key);
+      else this.#check(value, key);
+    }
     return members;
   }
 
@@ -132,8 +184,12 @@ class Walk {
   }
 }
 
+/** Longer texts are refused without the place of the member: to find the place takes longer than to parse the text. */
+const SEARCHED_MAX = 262_144;
+
 /** Says which member is there twice. Slow, and only for a body that is refused: JSON.parse itself tells nothing of it. */
 function duplicate(text: string): ApiError {
+  if (text.length > SEARCHED_MAX) return twice();
   const open: { names: Set<string> | null; pointer: string; name: string; index: number }[] = [];
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
@@ -158,5 +214,8 @@ function duplicate(text: string): ApiError {
       at = end;
     }
   }
-  return refuse('The body has a member twice.', '', 'A member is there twice', 'each name once', 'twice');
+  return twice();
 }
+
+const twice = (): ApiError =>
+  refuse('The body has a member twice.', '', 'A member is there twice', 'each name once', 'twice');

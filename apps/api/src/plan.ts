@@ -3,7 +3,7 @@ import { cacheKey } from '@millrace/shared/cache-key';
 import { ApiError } from '@millrace/shared/errors';
 import { InputError } from '@millrace/shared/handler';
 import type { Task } from '@millrace/shared/task';
-import type { CanonicalInput } from './canonicalizer.ts';
+import { type CanonicalInput, tooManyRows } from './canonicalizer.ts';
 import { type ServedModel, under } from './catalog.ts';
 import { summary } from './schema-faults.ts';
 
@@ -27,31 +27,26 @@ export function planOf(
   maxRows: number,
   keyed: boolean,
 ): Plan | Promise<Plan> {
-  const finish = (shape: Task['shape'], rows: string[]): Plan => {
-    if (rows.length > maxRows)
-      throw new ApiError('invalid_request', `A prediction has at most ${maxRows} rows, and this has ${rows.length}.`, {
-        faults: [
-          {
-            pointer: body.inputs ? '/inputs' : '/input',
-            message: 'Too many rows',
-            expected: `at most ${maxRows}`,
-            got: String(rows.length),
-          },
-        ],
-      });
+  const finish = (shape: Task['shape'], rows: string[]): Plan | Promise<Plan> => {
+    if (rows.length > maxRows) throw relocated(body.inputs ? '/inputs' : '/input', tooManyRows(rows.length, maxRows));
     const { config, digest } = served.version;
     const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
-    return { shape, rows, keys: keyed ? rows.map((row) => cacheKey({ scope, digest, row })) : [] };
+    const keyOf = (row: string) => cacheKey({ scope, digest, row });
+    if (!keyed) return { shape, rows, keys: [] };
+    if (rows.length > INPUTS_AT_ONCE) return inParts(rows, keyOf).then((keys) => ({ shape, rows, keys }));
+    return { shape, rows, keys: rows.map(keyOf) };
   };
   if (body.inputs === undefined) {
-    const canonical = located('/input', () => served.canonicalizer(body.input));
+    const canonical = located('/input', () => served.canonicalizer(body.input, maxRows));
     if (canonical instanceof Promise) return canonical.then(({ shape, rows }) => finish(shape, rows));
     return finish(canonical.shape, canonical.rows);
   }
   if (body.inputs.length > maxRows) return finish('list', new Array(body.inputs.length));
+  const canonicalOf = (input: unknown, at: number) =>
+    located(`/inputs/${at}`, () => served.canonicalizer(input, maxRows));
   if (body.inputs.length > INPUTS_AT_ONCE)
-    return canonicalInParts(served, body.inputs).then((every) => finish('list', oneRowEach(every)));
-  const all = body.inputs.map((input, at) => located(`/inputs/${at}`, () => served.canonicalizer(input)));
+    return inParts(body.inputs, canonicalOf).then((every) => finish('list', oneRowEach(every)));
+  const all = body.inputs.map(canonicalOf);
   if (all.some((one) => one instanceof Promise))
     return Promise.all(all).then((every) => finish('list', oneRowEach(every)));
   return finish('list', oneRowEach(all as CanonicalInput[]));
@@ -60,11 +55,11 @@ export function planOf(
 /** As many as the event loop is held for: 10,000 would take a tenth of a second, and others wait meanwhile. */
 const INPUTS_AT_ONCE = 256;
 
-async function canonicalInParts(served: ServedModel, inputs: readonly unknown[]): Promise<CanonicalInput[]> {
-  const all: CanonicalInput[] = [];
-  for (const [at, input] of inputs.entries()) {
+async function inParts<T, R>(items: readonly T[], run: (item: T, at: number) => R | Promise<R>): Promise<R[]> {
+  const all: R[] = [];
+  for (const [at, item] of items.entries()) {
     if (at > 0 && at % INPUTS_AT_ONCE === 0) await new Promise(setImmediate);
-    const one = located(`/inputs/${at}`, () => served.canonicalizer(input));
+    const one = run(item, at);
     all.push(one instanceof Promise ? await one : one);
   }
   return all;

@@ -43,13 +43,28 @@ export function faultsOf(schema: TSchema, value: unknown, errors: readonly Schem
   // What fails inside the branches of a choice is told once, as the choice.
   const choices = errors.filter(({ keyword }) => keyword === 'anyOf').map(({ schemaPath }) => `${schemaPath}/anyOf/`);
   const faults = new Map<string, Fault>();
-  for (const error of errors) {
-    if (choices.some((path) => error.schemaPath.startsWith(path)) || error.keyword === 'boolean') continue;
+  const told = errors.filter(({ keyword }) => keyword !== 'boolean');
+  // Of many unknown members each is an error of its own, and the error that names them all comes after the last one kept.
+  for (const error of told.length > 0 ? told : errors.slice(0, FAULTS_MAX).map(unknownMember)) {
+    if (faults.size >= FAULTS_MAX) break;
+    if (choices.some((path) => error.schemaPath.startsWith(path))) continue;
     for (const fault of faultsOfError(schema, value, error)) {
       if (faults.size < FAULTS_MAX && !faults.has(fault.pointer)) faults.set(fault.pointer, fault);
     }
   }
   return [...faults.values()];
+}
+
+/** The error of one member that its schema does not allow, in the form of the error that names all such members. */
+function unknownMember({ schemaPath, instancePath, ...error }: SchemaError): SchemaError {
+  const at = instancePath.lastIndexOf('/');
+  return {
+    ...error,
+    keyword: 'additionalProperties',
+    schemaPath: schemaPath.replace(/\/additionalProperties$/, ''),
+    instancePath: instancePath.slice(0, at),
+    params: { additionalProperties: [unescapePart(instancePath.slice(at + 1))] },
+  };
 }
 
 function faultsOfError(root: TSchema, value: unknown, error: SchemaError): Fault[] {
@@ -58,7 +73,7 @@ function faultsOfError(root: TSchema, value: unknown, error: SchemaError): Fault
   const schema = schemaAt(root, error.schemaPath);
   const fields = Object.keys((schema?.properties as Loose | undefined) ?? {});
   if (keyword === 'required') {
-    return (params.requiredProperties as string[]).map((name) => ({
+    return (params.requiredProperties as string[]).slice(0, FAULTS_MAX).map((name) => ({
       pointer: `${instancePath}/${escapePart(name)}`,
       message: `The field ${name} is missing`,
       expected: describe((schema?.properties as Record<string, TSchema> | undefined)?.[name]),
@@ -66,7 +81,8 @@ function faultsOfError(root: TSchema, value: unknown, error: SchemaError): Fault
     }));
   }
   if (keyword === 'additionalProperties') {
-    return (params.additionalProperties as string[]).map((name) => {
+    // Cut before near names are looked for, which costs more than all the rest of a fault.
+    return (params.additionalProperties as string[]).slice(0, FAULTS_MAX).map((name) => {
       const suggestions = nearNames(name, fields);
       return {
         pointer: `${instancePath}/${escapePart(name.slice(0, 200))}`,

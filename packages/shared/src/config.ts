@@ -131,6 +131,15 @@ const SETTINGS = {
     'Largest JSON of a body, bytes; at most `BODY_LIMIT`. Binary tensors beside it are not counted.',
   ),
   jsonDepth: integer('JSON_DEPTH', 64, 4, 512, 'Deepest nesting of a JSON body.'),
+  jsonMembers: integer('JSON_MEMBERS', 1_000, 16, 1_000_000, 'Most members of one object in a JSON body.'),
+  // Each costs about a microsecond to build and check, and all other callers wait meanwhile.
+  jsonItems: integer(
+    'JSON_ITEMS',
+    50_000,
+    100,
+    10_000_000,
+    'Most members, objects and arrays of a JSON body, and strings of a binary tensor.',
+  ),
   maxRows: integer('MAX_ROWS', 10_000, 1, 1_000_000, 'Most rows in one prediction.'),
   maxStringLength: integer('MAX_STRING_LENGTH', 2_000_000, 16, 100 * MIB, 'Longest string in a JSON body, characters.'),
   maxMetadata: integer('MAX_METADATA', 4_096, 2, MIB, 'Largest `metadata`, bytes of JSON.'),

@@ -24,6 +24,10 @@ const NEAR = 5;
 // Longer than any name, and short enough that what a stranger sends cannot keep the event loop.
 const LONGEST = 100;
 const CANDIDATES = 64;
+/** Places of the trigram index that one search for near names looks at. */
+const PLACES_MAX = 50_000;
+/** A name that is longer is not looked up: its normal form alone would take milliseconds. */
+const FOUND_MAX = 1_000;
 const SPELT_MAX = 4_096;
 
 /** Look-ups over rows by entity name. The indexes of an entity are built at its first look-up. */
@@ -42,6 +46,7 @@ export function buildEntities(sets: Readonly<Record<string, readonly Entity[]>>)
       if (!index) return undefined;
       const known = index.spelt.get(nameOrAlias);
       if (known) return known;
+      if (nameOrAlias.length > FOUND_MAX) return undefined;
       const found = index.byTerm.get(fold(nameOrAlias));
       if (found && nameOrAlias.length <= LONGEST) {
         if (index.spelt.size >= SPELT_MAX) index.spelt.clear();
@@ -96,8 +101,13 @@ function trigramsOf(folded: string): string[] {
 function nearest({ rows, terms, byTrigram }: EntityIndex, wanted: string, limit: number): string[] {
   const wantedTrigrams = trigramsOf(wanted);
   const shared = new Map<number, number>();
-  for (const trigram of wantedTrigrams) {
-    for (const at of byTrigram.get(trigram) ?? []) shared.set(at, (shared.get(at) ?? 0) + 1);
+  // Rare trigrams first: they tell the most, and what is left out where there are too many places are common ones.
+  const places = wantedTrigrams.map((trigram) => byTrigram.get(trigram) ?? []).sort((a, b) => a.length - b.length);
+  let looked = 0;
+  for (const terms of places) {
+    looked += terms.length;
+    if (looked > PLACES_MAX) break;
+    for (const at of terms) shared.set(at, (shared.get(at) ?? 0) + 1);
   }
   const similarity = (at: number, count: number) =>
     count / (wantedTrigrams.length + terms[at]!.trigrams.length - count);

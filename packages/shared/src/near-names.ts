@@ -25,12 +25,19 @@ export function editDistance(a: string, b: string, limit: number): number {
   return previous[b.length]!;
 }
 
+/** Comparisons of characters that one search may take: some milliseconds. The names after that are not looked at. */
+const COMPARISONS_MAX = 500_000;
+
 /** Up to `count` of `names` that are like `name`, nearest first; case does not matter. */
 export function nearNames(name: string, names: Iterable<string>, count = 3): string[] {
   const wanted = name.slice(0, 100).toLowerCase();
   const limit = Math.max(1, Math.floor(wanted.length / 3));
   const found: { name: string; distance: number }[] = [];
+  let comparisons = 0;
   for (const candidate of names) {
+    if (Math.abs(candidate.length - wanted.length) <= limit) comparisons += candidate.length * wanted.length;
+    comparisons += 1;
+    if (comparisons > COMPARISONS_MAX) break;
     const other = candidate.toLowerCase();
     const distance = wanted.length > 2 && other.startsWith(wanted) ? 0.5 : editDistance(wanted, other, limit);
     if (distance <= limit) found.push({ name: candidate, distance });

@@ -1,7 +1,7 @@
 /**
  * Raw tensors as callers write them in JSON. A tensor is a nested array (a plain value for a scalar), or an object
  * `{"shape": [2, 3], "data": [flat or nested]}`, or `{"shape": [2, 3], "base64": "little-endian bytes"}`; objects may
- * say their `dtype`, which must then be the model's. What goes on inside Millrace is in tensor-rows.ts.
+ * say their `dtype`, which must then be the model's. In place of the base64 text there may be a Buffer, from other than JSON. What goes on inside Millrace is in tensor-rows.ts.
  */
 import { InputError } from './handler.ts';
 import { nearNames } from './near-names.ts';
@@ -78,10 +78,7 @@ function decodeBase64(spec: TensorSpec, dims: readonly number[], text: unknown, 
     throw fault(pointer, 'Strings have no fixed bytes: give them in "data".', 'an array of strings in "data"', text);
   const expected = elementCount(dims) * ELEMENT_BYTES[dtype];
   const wanted = `${expected} bytes in base64`;
-  if (typeof text !== 'string') throw fault(pointer, 'The bytes must be a base64 string.', wanted, text);
-  // Checked before decoding: Buffer skips what is not base64 without a word.
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw fault(pointer, 'This is not base64.', wanted, text);
-  const bytes = Buffer.from(text, 'base64');
+  const bytes = Buffer.isBuffer(text) ? text : bytesOfText(text, wanted, pointer);
   if (bytes.length !== expected)
     throw fault(
       pointer,
@@ -89,9 +86,18 @@ function decodeBase64(spec: TensorSpec, dims: readonly number[], text: unknown, 
       wanted,
       `${bytes.length} bytes`,
     );
-  if (dtype === 'bool' && bytes.some((byte) => byte > 1))
+  if (dtype === 'bool' && !bytes.every(isBit))
     throw fault(pointer, 'The bytes of a bool tensor are 0 and 1.', '0 and 1', 'other bytes');
   return dataFromBytes(dtype, bytes);
+}
+
+const isBit = (byte: number): boolean => byte <= 1;
+
+function bytesOfText(text: unknown, wanted: string, pointer: string): Buffer {
+  if (typeof text !== 'string') throw fault(pointer, 'The bytes must be a base64 string.', wanted, text);
+  // Checked before decoding: Buffer skips what is not base64 without a word.
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw fault(pointer, 'This is not base64.', wanted, text);
+  return Buffer.from(text, 'base64');
 }
 
 /** The shape of nested arrays, by their first elements; `fill` finds what is ragged. */

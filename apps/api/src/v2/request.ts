@@ -8,7 +8,8 @@ import { DATATYPES, dtypeOf } from './datatypes.ts';
 import { V2Error } from './error.ts';
 import { readStrings } from './wire.ts';
 
-const Parameters = Type.Optional(Type.Record(Type.String(), Type.Unknown()));
+// An object of any members. A record would look at the name of each.
+const Parameters = Type.Optional(Type.Unsafe<Record<string, unknown>>(Type.Object({})));
 const Shape = Type.Array(Type.Integer({ minimum: 0 }), { maxItems: 64 });
 
 /** Unknown members are ignored, as the protocol's clients expect of extensions that a server has not. */
@@ -52,27 +53,50 @@ export const HANDLER_OUTPUT = 'output';
 
 const WAIT_S = 60;
 
-export function parseInfer(json: unknown, rest: Buffer, version: ModelVersion): Infer {
+export interface InferLimits {
+  /** Most inputs of a model with a handler. */
+  maxRows: number;
+  /** Most strings of a binary tensor. */
+  jsonItems: number;
+}
+
+export interface ParseInferParams {
+  json: unknown;
+  /** The bytes after the JSON. */
+  rest: Buffer;
+  version: ModelVersion;
+  limits: InferLimits;
+  /** Parses the JSON texts of one request within the limits of a JSON body; throws ApiError. */
+  parseElements(texts: readonly string[]): unknown[];
+}
+
+export function parseInfer({ json, rest, version, limits, parseElements }: ParseInferParams): Infer {
   if (!compiled.Check(json)) {
     const faults = faultsOf(InferRequest, json, compiled.Errors(json) as Parameters<typeof faultsOf>[2]);
     throw new V2Error(400, summary(faults));
   }
   for (const { name, parameters } of json.inputs) refuseExtensions('input', name, parameters);
-  const tensors = tensorsOf(json.inputs, rest);
+  const tensors = tensorsOf(json.inputs, rest, limits.jsonItems);
   const known = outputNames(version);
+  const asked = new Set<string>();
   for (const { name, parameters } of json.outputs ?? []) {
     refuseExtensions('output', name, parameters);
+    // Each would be written out in full.
+    if (asked.has(name)) throw new V2Error(400, `output '${name.slice(0, 100)}' is asked for twice`);
+    asked.add(name);
     if (!known.includes(name))
       throw new V2Error(
         400,
-        `unexpected inference output '${name}' for model '${version.model}'; it has ${known.join(', ')}`,
+        `unexpected inference output '${name.slice(0, 100)}' for model '${version.model}'; it has ${known.join(', ')}`,
       );
   }
   const binary = json.parameters?.binary_data_output === true;
   return {
     id: json.id,
     body: {
-      ...(version.handlerDigest === null ? { input: tensors } : { inputs: handlerInputs(tensors) }),
+      ...(version.handlerDigest === null
+        ? { input: tensors }
+        : { inputs: parseElements(handlerTexts(tensors, limits.maxRows)) }),
       ...scheduling(json.parameters),
     },
     outputs: json.outputs?.map(({ name, parameters }) => ({
@@ -94,9 +118,9 @@ function refuseExtensions(what: string, name: string, parameters: Request['param
 export const outputNames = (version: ModelVersion): string[] =>
   version.handlerDigest === null ? version.signature.outputs.map(({ name }) => name) : [HANDLER_OUTPUT];
 
-type TensorInput = { dtype: string; shape: number[]; data?: unknown; base64?: string };
+type TensorInput = { dtype: string; shape: number[]; data?: unknown; base64?: Buffer };
 
-function tensorsOf(inputs: readonly Input[], rest: Buffer): Record<string, TensorInput> {
+function tensorsOf(inputs: readonly Input[], rest: Buffer, maxStrings: number): Record<string, TensorInput> {
   const tensors: Record<string, TensorInput> = Object.create(null);
   let at = 0;
   for (const { name, shape, datatype, data, parameters } of inputs) {
@@ -122,14 +146,15 @@ function tensorsOf(inputs: readonly Input[], rest: Buffer): Record<string, Tenso
     at += size;
     tensors[name] =
       dtype === 'string'
-        ? { dtype, shape, data: readStrings(bytes, name) }
-        : { dtype, shape, base64: bytes.toString('base64') };
+        ? { dtype, shape, data: readStrings(bytes, name, maxStrings) }
+        : { dtype, shape, base64: bytes };
   }
   if (at < rest.length) throw new V2Error(400, `${rest.length - at} bytes after the JSON belong to no input`);
   return tensors;
 }
 
-function handlerInputs(tensors: Record<string, TensorInput>): unknown[] {
+/** The JSON text of each input of a model with a handler. */
+function handlerTexts(tensors: Record<string, TensorInput>, maxRows: number): string[] {
   const names = Object.keys(tensors);
   const tensor = tensors[HANDLER_INPUT];
   if (names.length !== 1 || tensor?.dtype !== 'string')
@@ -141,13 +166,9 @@ function handlerInputs(tensors: Record<string, TensorInput>): unknown[] {
   const count = tensor.shape.reduce((product, dim) => product * dim, 1);
   if (elements.length !== count || count === 0)
     throw new V2Error(400, `input '${HANDLER_INPUT}' has ${elements.length} elements, and its shape asks for ${count}`);
-  return elements.map((element, at) => {
-    try {
-      return JSON.parse(String(element));
-    } catch {
-      throw new V2Error(400, `input '${HANDLER_INPUT}': element ${at} is not JSON`);
-    }
-  });
+  if (count > maxRows)
+    throw new V2Error(400, `input '${HANDLER_INPUT}' has ${count} elements; a prediction has at most ${maxRows} rows`);
+  return elements.map(String);
 }
 
 /** Triton's scheduling parameters: 1 is the highest priority, 0 the model's own; `timeout` is in microseconds. */

@@ -6,12 +6,13 @@ import type { ModelVersion } from '@millrace/shared/registry-types';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Catalog } from '../catalog.ts';
 import { goneSignal } from '../gone-signal.ts';
+import type { JsonBudget } from '../json-body.ts';
 import type { Outcome, Predict } from '../predict.ts';
 import { asApiError, logFailed } from '../problems.ts';
 import type { Checks } from '../routes/operations.ts';
 import { tensorMetadata } from './datatypes.ts';
 import { messageOf, statusOf, V2Error } from './error.ts';
-import { HANDLER_INPUT, HANDLER_OUTPUT, type Infer, parseInfer, refuseFiles } from './request.ts';
+import { HANDLER_INPUT, HANDLER_OUTPUT, type Infer, type InferLimits, parseInfer, refuseFiles } from './request.ts';
 import { renderInfer } from './response.ts';
 import { Statistics } from './statistics.ts';
 import { splitBody } from './wire.ts';
@@ -24,12 +25,17 @@ export interface V2Means {
   tenantOf(request: FastifyRequest): string;
   /** Takes a model out of service, or back into it; false where there was nothing to do it with. */
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
-  parseJson(text: string): unknown;
+  /** Throws ApiError. The texts of one request share a budget. */
+  parseJson(text: string, budget?: JsonBudget): unknown;
+  limits: InferLimits;
   /** Longest JSON, bytes: parsing it holds the event loop. What goes beside it as bytes does not. */
   jsonLimit: number;
 }
 
 const EXTENSIONS = ['binary_tensor_data', 'model_repository', 'statistics', 'schedule_policy'];
+
+/** Bytes of a body from which on the event loop gets a turn between parsing and use. */
+const LONG_BODY = 262_144;
 
 type Params = { model: string; version?: string };
 
@@ -42,6 +48,24 @@ function routes(app: FastifyInstance, means: V2Means): void {
   const parseJson = (text: string): unknown => {
     if (text.length <= jsonLimit) return means.parseJson(text);
     throw new V2Error(413, `the JSON has more than ${jsonLimit} bytes: send tensors of this size as binary data`);
+  };
+  const parseElements = (texts: readonly string[]): unknown[] => {
+    const length = texts.reduce((sum, text) => sum + text.length, 0);
+    if (length > jsonLimit)
+      throw new V2Error(413, `the elements of input '${HANDLER_INPUT}' have more than ${jsonLimit} characters in all`);
+    const budget = { items: means.limits.jsonItems };
+    return texts.map((text, at) => {
+      try {
+        return means.parseJson(text, budget);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        const { code, message } = error;
+        throw new V2Error(
+          statusOf(error),
+          `input '${HANDLER_INPUT}': element ${at} ${code === 'invalid_json' ? 'is not JSON: ' : ''}${message}`,
+        );
+      }
+    });
   };
   const statistics = new Statistics();
 
@@ -154,7 +178,16 @@ function routes(app: FastifyInstance, means: V2Means): void {
     const serving = await catalog.serving(tenant, model, version);
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const { json, rest } = splitBody(body, headerOf(request, 'inference-header-content-length'));
-    const asked = parseInfer(parseJson(json), rest, serving.version);
+    const parsed = parseJson(json);
+    // Tensors take a turn of the event loop of their own.
+    if (body.length > LONG_BODY) await new Promise(setImmediate);
+    const asked = parseInfer({
+      json: parsed,
+      rest,
+      version: serving.version,
+      limits: means.limits,
+      parseElements,
+    });
     const outcome = await predict({
       tenant,
       model,

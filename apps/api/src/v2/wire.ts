@@ -19,10 +19,14 @@ export function splitBody(body: Buffer, headerLength: string | undefined): { jso
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/** The elements of a BYTES tensor. ONNX strings are text: what is not UTF-8 is refused. */
-export function readStrings(bytes: Buffer, name: string): string[] {
+/**
+ * The elements of a BYTES tensor, at most `max`: each costs far more than its bytes. ONNX strings are text: what is not
+ * UTF-8 is refused.
+ */
+export function readStrings(bytes: Buffer, name: string, max: number): string[] {
   const elements: string[] = [];
   for (let at = 0; at < bytes.length; ) {
+    if (elements.length >= max) throw new V2Error(413, `input '${name}' has more than ${max} BYTES elements`);
     if (at + 4 > bytes.length) throw new V2Error(400, `input '${name}': a BYTES element has no whole length`);
     const length = bytes.readUInt32LE(at);
     at += 4;
