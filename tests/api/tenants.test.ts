@@ -8,6 +8,7 @@ import {
   tenantsOfKeys,
 } from '@millrace/shared/api-keys';
 import { createPool, type Pool } from '@millrace/shared/db';
+import { connectRedis } from '@millrace/shared/redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 
@@ -79,6 +80,113 @@ describe('where keys are required', () => {
     expect((await ask(`/v1/predictions/${id}/cancel`, keys.umbrella, {})).status).toBe(404);
     const list = (await (await ask('/v1/predictions', keys.umbrella)).json()) as { predictions: unknown[] };
     expect(list.predictions).toEqual([]);
+  });
+
+  describe('what one tenant asked of a public model is answered from the cache to another,', () => {
+    const post = async (key: string | undefined, x: number, cacheControl = '') => {
+      const url = key === undefined ? millrace.url : locked.url;
+      const reply = await fetch(`${url}/v1/models/${MODEL}/predictions`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          prefer: 'wait=20',
+          ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+          ...(cacheControl === '' ? {} : { 'cache-control': cacheControl }),
+        },
+        body: JSON.stringify({ input: { similarities: [[x, 0.2, 0.3, 0.4, 0.5]] } }),
+      });
+      // biome-ignore lint/suspicious/noExplicitAny: what a body holds is what the tests are about.
+      return { status: reply.status, headers: reply.headers, body: (await reply.json()) as any };
+    };
+    /** Resolves when the result is in the cache: it is written beside the answer. */
+    const cached = (key: string | undefined, x: number) =>
+      expect.poll(async () => (await post(key, x, 'only-if-cached')).status).toBe(200);
+
+    test('as a prediction of its own, which tells nothing of the first', async () => {
+      const first = await post(keys.acme, 0.71);
+      const before = Date.now();
+      await cached(keys.umbrella, 0.71);
+      const other = await post(keys.umbrella, 0.71, 'only-if-cached');
+      expect(other.body).toMatchObject({ status: 'succeeded', output: first.body.output, started_at: null });
+      expect(other.body.metrics).toMatchObject({ queue_ms: null, inference_ms: null, batch_size: null });
+      expect(Date.parse(other.body.created_at)).toBeGreaterThan(before - 1_000);
+      expect(JSON.stringify(other.body)).not.toContain(first.body.id);
+      expect(other.headers.get('cache-status')).toBe('millrace; hit');
+      expect(other.headers.get('age')).toBeNull();
+      expect((await ask(`/v1/predictions/${other.body.id}`, keys.umbrella)).status).toBe(200);
+      expect((await ask(`/v1/predictions/${other.body.id}`, keys.acme)).status).toBe(404);
+      // From then on the tenant's copy answers, as bytes.
+      const again = await post(keys.umbrella, 0.71);
+      expect([again.body.id, again.headers.get('etag')]).toEqual([other.body.id, `"${other.body.id}"`]);
+    });
+
+    test('and so to callers without a key, and from them', async () => {
+      const first = await post(keys.acme, 0.72);
+      await cached(undefined, 0.72);
+      const open = await post(undefined, 0.72, 'only-if-cached');
+      expect(open.body.id).not.toBe(first.body.id);
+      expect(open.body.output).toEqual(first.body.output);
+      const before = await post(undefined, 0.73);
+      await cached(keys.acme, 0.73);
+      expect((await post(keys.acme, 0.73, 'only-if-cached')).body.id).not.toBe(before.body.id);
+    });
+
+    test('until the tenant asks for it afresh', async () => {
+      await post(keys.acme, 0.74);
+      await cached(keys.umbrella, 0.74);
+      const copy = await post(keys.umbrella, 0.74);
+      const afresh = await post(keys.umbrella, 0.74, 'no-cache');
+      expect(afresh.headers.get('cache-status')).toContain('fwd=request');
+      await expect.poll(async () => (await post(keys.umbrella, 0.74)).body.id).not.toBe(copy.body.id);
+    });
+  });
+
+  test('the statistics of /v2 are those of the tenant', async () => {
+    const count = async (key?: string) => {
+      const { model_stats } = (await (await ask(`/v2/models/${MODEL}/stats`, key)).json()) as {
+        model_stats: { inference_count: number }[];
+      };
+      return model_stats[0]?.inference_count;
+    };
+    const body = {
+      inputs: [{ name: 'similarities', shape: [1, 5], datatype: 'FP32', data: [0.1, 0.2, 0.3, 0.4, 0.9] }],
+    };
+    expect((await ask(`/v2/models/${MODEL}/infer`, keys.acme, body)).status).toBe(200);
+    expect([await count(keys.acme), await count(keys.umbrella)]).toEqual([1, 0]);
+    const all = (await (await ask('/v2/models/stats', keys.umbrella)).json()) as {
+      model_stats: { last_inference: number }[];
+    };
+    expect(new Set(all.model_stats.map(({ last_inference }) => last_inference))).toEqual(new Set([0]));
+  });
+
+  test('a prediction whose live state is unreadable is told as the ledger has it', async () => {
+    const made = await ask(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { n: 1 } });
+    const { id } = (await made.json()) as { id: string };
+    const own = () => ask(`/v1/predictions/${id}`, keys.acme);
+    await expect.poll(async () => (await own()).status).toBe(200);
+    await expect
+      .poll(
+        async () =>
+          (await db.query('SELECT 1 FROM predictions WHERE id = $1 AND status = $2', [id, 'succeeded'])).rowCount,
+      )
+      .toBe(1);
+    const redis = connectRedis(millrace.config.redisUrl, 'blocking', { cluster: millrace.config.redisCluster });
+    const live = millrace.keys.live(id);
+    const damage = [
+      () => redis.set(live, 'x'),
+      () => redis.setrange(live, 0, 'garbage'),
+      () => redis.set(live, Buffer.from([0xff, 0x1f, 0x00])),
+      () => redis.hset(live, 'a', '1'),
+    ];
+    for (const spoil of damage) {
+      await redis.del(live);
+      await spoil();
+      const reply = await own();
+      expect([reply.status, await reply.json()]).toMatchObject([200, { id, status: 'succeeded', metadata: { n: 1 } }]);
+      expect((await ask(`/v1/predictions/${id}`, keys.umbrella)).status).toBe(404);
+    }
+    await redis.del(live);
+    redis.disconnect();
   });
 
   test('a revoked key and an expired one are good for nothing', async () => {

@@ -4,11 +4,11 @@
  * the URL: the router decodes percent-encoding and accepts absolute URLs, so many texts lead to one route.
  */
 import { ApiError } from '@millrace/shared/errors';
+import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RefusalPace } from './http/refusal-pace.ts';
 import { fromStore } from './stores.ts';
 
-const DEFAULT_TENANT = 'default';
 /** The longest `Authorization` header that is read. A key has at most 53 characters. */
 const HEADER_MAX = 200;
 

@@ -6,9 +6,22 @@ import type { SubmitResult } from './submitter.ts';
 export const fresh = (cached: CachedResult, maxAgeS: number | null, nowMs: number): boolean =>
   nowMs < cached.freshUntil && (maxAgeS === null || nowMs - cached.storedAt <= maxAgeS * 1000);
 
-export function ages(cached: CachedResult, nowMs: number): { ageS: number; ttlS: number } {
+function ages(cached: CachedResult, nowMs: number): { ageS: number; ttlS: number } {
   const seconds = (ms: number) => Math.max(0, Math.floor(ms / 1000));
   return { ageS: seconds(nowMs - cached.storedAt), ttlS: seconds(cached.freshUntil - nowMs) };
+}
+
+/** A stored answer as it goes out: its `Cache-Status`, and its `Age` in seconds. */
+export interface HitTold {
+  cacheStatus: string;
+  /** Null where another tenant may have computed the answer: its age would say when. */
+  ageS: number | null;
+}
+
+export function hitTold(cached: CachedResult, own: string | undefined, nowMs: number): HitTold {
+  if (own !== undefined) return { cacheStatus: 'millrace; hit', ageS: null };
+  const { ageS, ttlS } = ages(cached, nowMs);
+  return { cacheStatus: `millrace; hit; ttl=${ttlS}`, ageS };
 }
 
 /** RFC 9211. Of many rows, the time left is that of the first to go. */

@@ -4,7 +4,7 @@
  * and says nothing where that must look further.
  */
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { ages, fresh } from './cache-status.ts';
+import { fresh, hitTold } from './cache-status.ts';
 import type { Catalog } from './catalog.ts';
 import type { NearResults } from './near-results.ts';
 import type { Plan } from './plan.ts';
@@ -16,8 +16,7 @@ export interface CachedAnswer {
   kind: 'cached';
   text: string;
   cacheStatus: string;
-  ageS: number;
-  ttlS: number;
+  ageS: number | null;
   plan: Plan;
   digest: string;
 }
@@ -46,9 +45,8 @@ export function createKnownAnswer({ catalog, remembered, cache }: KnownMeans): K
     const plan = remembered.planOf(body, tenant, digest);
     if (plan?.shape !== 'one' || plan.keys.length !== 1) return undefined;
     const now = sharedNow();
-    const result = cache.near(plan.keys[0] as string, served.registered.cacheEpoch, now);
+    const result = cache.near(plan.own ?? (plan.keys[0] as string), served.registered.cacheEpoch, now);
     if (!result?.text || !fresh(result, cacheControl.maxAgeS, now)) return undefined;
-    const { ageS, ttlS } = ages(result, now);
-    return { kind: 'cached', text: result.text, cacheStatus: `millrace; hit; ttl=${ttlS}`, ageS, ttlS, plan, digest };
+    return { kind: 'cached', text: result.text, ...hitTold(result, plan.own, now), plan, digest };
   };
 }

@@ -3,6 +3,7 @@ import { cacheKey } from '@millrace/shared/cache-key';
 import { ApiError } from '@millrace/shared/errors';
 import { InputError } from '@millrace/shared/handler';
 import type { Task } from '@millrace/shared/task';
+import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import { type CanonicalInput, tooManyRows } from './canonicalizer.ts';
 import { type ServedModel, under } from './catalog.ts';
 import { summary } from './schema-faults.ts';
@@ -12,6 +13,12 @@ export interface Plan {
   rows: string[];
   /** Cache key (hex) of each row; none where nothing is to be read, shared or stored. */
   keys: string[];
+  /**
+   * Key of the caller's tenant alone, on a model whose results all tenants share, for any tenant but the default. Under this
+   * key stand the tenant's copies of shared results and its flights: the shared result is an output, and shows no
+   * prediction of another tenant.
+   */
+  own?: string;
 }
 
 export interface Inputs {
@@ -32,9 +39,14 @@ export function planOf(
     const { config, digest } = served.version;
     const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
     const keyOf = (row: string) => cacheKey({ scope, digest, row });
+    const withKeys = (keys: string[]): Plan => {
+      if (scope !== 'public' || tenant === DEFAULT_TENANT) return { shape, rows, keys };
+      const row = shape === 'one' && rows.length === 1 ? (rows[0] as string) : `${shape} ${keys.join()}`;
+      return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
+    };
     if (!keyed) return { shape, rows, keys: [] };
-    if (rows.length > INPUTS_AT_ONCE) return inParts(rows, keyOf).then((keys) => ({ shape, rows, keys }));
-    return { shape, rows, keys: rows.map(keyOf) };
+    if (rows.length > INPUTS_AT_ONCE) return inParts(rows, keyOf).then(withKeys);
+    return withKeys(rows.map(keyOf));
   };
   if (body.inputs === undefined) {
     const canonical = located('/input', () => served.canonicalizer(body.input, maxRows));
@@ -115,8 +127,9 @@ function relocated(prefix: string, error: unknown): unknown {
 /** The key under which a whole prediction shares a computation: its row's own, or one over all its rows. */
 export function flightOf(plan: Plan, digest: string, epoch: number): string {
   const key =
-    plan.shape === 'one' && plan.keys.length === 1
+    plan.own ??
+    (plan.shape === 'one' && plan.keys.length === 1
       ? (plan.keys[0] as string)
-      : cacheKey({ scope: `rows ${plan.shape}`, digest, row: plan.keys.join() });
+      : cacheKey({ scope: `rows ${plan.shape}`, digest, row: plan.keys.join() }));
   return epoch === 0 ? key : `${epoch.toString(36)}-${key}`;
 }

@@ -13,7 +13,8 @@ import { BULL_PRIORITY, isTerminal, type PredictionRecord, type QueueEstimate } 
 import type { CachedResult } from '@millrace/shared/result-cache';
 import { admit, aheadOf, estimate, type Limits, waitingOf } from './admission.ts';
 import { type Ask, askOf, bringsItsOwn, newPrediction, type PredictionRequest, promiseRow, recordOf } from './ask.ts';
-import { ages, fresh, hitStatus, missStatus } from './cache-status.ts';
+import { isCopied, keepCopy, removeCopy } from './cache/tenant-copy.ts';
+import { fresh, hitStatus, hitTold, missStatus } from './cache-status.ts';
 import { type Catalog, type ServedModel, under } from './catalog.ts';
 import type { Answer, Completions } from './completions.ts';
 import type { Finder, Found } from './finder.ts';
@@ -97,6 +98,7 @@ export function createPredict(means: PredictMeans): Predict {
     if (!read) {
       // It is computed afresh, and what this process remembers must not outlive that.
       if (keyed) for (const key of plan.keys) cache.forget(key);
+      if (keyed && plan.own !== undefined) void removeCopy(cache, plan.own, cacheEpoch);
       return goOn(request, served, plan, { read, store: keyed }, []);
     }
     const now = sharedNow();
@@ -105,15 +107,21 @@ export function createPredict(means: PredictMeans): Predict {
       return cache
         .getMany(plan.keys, cacheEpoch)
         .then((known) => goOn(request, served, plan, { read, store: keyed }, known.map(ofUse)));
-    return after(cache.get(plan.keys[0] as string, cacheEpoch, now), (one) => {
-      const hit = ofUse(one);
-      if (!hit?.body || plan.shape !== 'one' || bringsItsOwn(request))
-        return goOn(request, served, plan, { read, store: keyed }, [hit]);
-      const { ageS, ttlS } = ages(hit, now);
+    const { digest } = served.version;
+    const wholeHit = (hit: CachedResult | null): CachedAnswer | undefined => {
+      if (!hit?.body || plan.shape !== 'one' || bringsItsOwn(request)) return undefined;
       const text = hit.text ?? hit.body.toString('latin1');
-      const { digest } = served.version;
-      return { kind: 'cached', text, cacheStatus: `millrace; hit; ttl=${ttlS}`, ageS, ttlS, plan, digest };
-    });
+      return { kind: 'cached', text, ...hitTold(hit, plan.own, now), plan, digest };
+    };
+    const shared = () =>
+      after(cache.get(plan.keys[0] as string, cacheEpoch, now), (one) => {
+        const hit = ofUse(one);
+        // What is shared with other tenants shows the prediction of whoever asked first: only the output is for this one.
+        const whole = plan.own === undefined ? wholeHit(hit) : undefined;
+        return whole ?? goOn(request, served, plan, { read, store: keyed }, [hit]);
+      });
+    if (plan.own === undefined) return shared();
+    return after(cache.get(plan.own, cacheEpoch, now), (copy) => wholeHit(ofUse(copy)) ?? shared());
   }
 
   function goOn(
@@ -175,7 +183,10 @@ export function createPredict(means: PredictMeans): Predict {
       result: item.known as string,
       completedAt: now,
     };
-    return { kind: 'answered', record, cacheStatus: hitStatus(known, now) };
+    const [hit] = known;
+    if (hit && isCopied(ask)) void keepCopy({ cache, ask, record, hit, nowMs: now });
+    const cacheStatus = ask.plan.own === undefined ? hitStatus(known, now) : 'millrace; hit';
+    return { kind: 'answered', record, cacheStatus };
   }
 
   /** For a caller that waits: no promise is needed unless the answer takes longer than the wait. */

@@ -166,7 +166,8 @@ function idempotencyKeyOf(request: FastifyRequest): string | undefined {
 function sendCached(sendOut: SendOut, reply: FastifyReply, outcome: CachedAnswer, prefer: Prefer): void {
   const { text, cacheStatus, ageS } = outcome;
   // The body begins {"id":"<36 characters>", and its attempts do not matter: it succeeded, so it is the last.
-  const headers = ['cache-status', cacheStatus, 'age', String(ageS), 'etag', `"${text.slice(7, 43)}"`];
+  const headers = ['cache-status', cacheStatus, 'etag', `"${text.slice(7, 43)}"`];
+  if (ageS !== null) headers.push('age', String(ageS));
   addPreference(headers, prefer);
   sendOut(reply, 200, headers, text, 'latin1');
 }

@@ -120,14 +120,17 @@ function routes(app: FastifyInstance, means: V2Means): void {
       const { model, version } = request.params as Params;
       const { versions } = await catalog.model(tenantOf(request), model);
       const asked = version === undefined ? versions : [await versionOf(request)];
-      return { model_stats: asked.map((one) => statistics.of(model, one.version)) };
+      return { model_stats: asked.map((one) => statistics.of(tenantOf(request), model, one.version)) };
     });
     app.post(`${path}/infer`, infer);
   }
 
   app.get('/models/stats', async (request) => {
-    const { models } = await catalog.models(tenantOf(request));
-    const all = models.flatMap(({ model, versions }) => versions.map(({ version }) => statistics.of(model, version)));
+    const tenant = tenantOf(request);
+    const { models } = await catalog.models(tenant);
+    const all = models.flatMap(({ model, versions }) =>
+      versions.map(({ version }) => statistics.of(tenant, model, version)),
+    );
     return { model_stats: all };
   });
 
@@ -200,7 +203,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
       ledgerless: true,
     });
     if (outcome.kind === 'gone') return reply;
-    const told = { model, version: serving.version.version, rows: asked.body.inputs?.length ?? 1, started };
+    const told = { tenant, model, version: serving.version.version, rows: asked.body.inputs?.length ?? 1, started };
     record(statistics, told, outcome);
     return sendInfer(reply, serving.version, asked, outcome);
   }
@@ -232,14 +235,12 @@ function sendInfer(
 
 function record(
   statistics: Statistics,
-  { model, version, rows, started }: { model: string; version: string; rows: number; started: number },
+  { started, ...asked }: { tenant: string; model: string; version: string; rows: number; started: number },
   outcome: Exclude<Outcome, { kind: 'gone' }>,
 ): void {
   const prediction = outcome.kind === 'cached' ? undefined : outcome.record;
   statistics.record({
-    model,
-    version,
-    rows,
+    ...asked,
     ok: prediction === undefined || prediction.status === 'succeeded',
     hit: outcome.cacheStatus.includes('; hit'),
     totalMs: performance.now() - started,

@@ -1,4 +1,4 @@
-/** The statistics extension: what this API process has answered over /v2, by model and version. */
+/** The statistics extension: what this API process has answered over /v2, by tenant, model and version. */
 
 interface Duration {
   count: number;
@@ -18,6 +18,7 @@ interface Counts {
 }
 
 export interface Inferred {
+  tenant: string;
   model: string;
   version: string;
   /** Rows that were asked. */
@@ -30,6 +31,7 @@ export interface Inferred {
   atMs: number;
 }
 
+const keyOf = (...names: [tenant: string, model: string, version: string]): string => names.join('\n');
 const none = (): Duration => ({ count: 0, ns: 0 });
 const add = (duration: Duration, ms: number): void => {
   duration.count += 1;
@@ -39,8 +41,8 @@ const add = (duration: Duration, ms: number): void => {
 export class Statistics {
   readonly #counts = new Map<string, Counts>();
 
-  record({ model, version, rows, ok, hit, totalMs, queueMs, computeMs, atMs }: Inferred): void {
-    const key = `${model}\n${version}`;
+  record({ tenant, model, version, rows, ok, hit, totalMs, queueMs, computeMs, atMs }: Inferred): void {
+    const key = keyOf(tenant, model, version);
     let counts = this.#counts.get(key);
     if (!counts) {
       counts = {
@@ -69,9 +71,9 @@ export class Statistics {
     }
   }
 
-  /** In Triton's form. Encoding and decoding are part of a run here, and are not told apart. */
-  of(model: string, version: string) {
-    const counts = this.#counts.get(`${model}\n${version}`);
+  /** What one tenant asked, in Triton's form. Encoding and decoding are part of a run here, and are not told apart. */
+  of(tenant: string, model: string, version: string) {
+    const counts = this.#counts.get(keyOf(tenant, model, version));
     return {
       name: model,
       version,

@@ -9,6 +9,7 @@ import { untilWritable } from '@millrace/shared/redis/until-writable';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import { encodeResult, type ResultCache } from '@millrace/shared/result-cache';
 import { readTask, type Task } from '@millrace/shared/task';
+import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
 import type { LoadedVersion, RowResult } from '../engine/loaded-version.ts';
@@ -194,13 +195,17 @@ async function store(
       stored.add(key);
       // Up to a tenth less for some, so that what was stored together does not go together.
       const ttlMs = version.config.cache.ttlS * 1000 * (0.9 + 0.1 * Math.random());
-      const body =
-        task.shape === 'one' && task.rows.length === 1 ? bodyOf(version, taken, finished[n] as Finished, now) : null;
+      const whole = task.shape === 'one' && task.rows.length === 1 && maySee(version, taken);
+      const body = whole ? bodyOf(version, taken, finished[n] as Finished, now) : null;
       puts.push(cache.put(key, task.epoch, encodeResult(key, now, now + ttlMs, result.output, body), ttlMs));
     }
   }
   await Promise.all(puts);
 }
+
+/** Whether all who share the result may see the prediction that computed it, and not its output alone. */
+const maySee = ({ config }: ModelVersion, { tenant }: Taken): boolean =>
+  config.cache.scope !== 'public' || tenant === DEFAULT_TENANT;
 
 /** The prediction as a hit shows it: without what was its caller's own (metadata, deadline), since anybody may ask. */
 function bodyOf(version: ModelVersion, taken: Taken, finished: Finished, now: number): string {

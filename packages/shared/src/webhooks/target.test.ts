@@ -41,6 +41,59 @@ describe('a target', () => {
     expect(readTarget(text, strict)).toMatchObject({ code: 'form' });
   });
 
+  test.each([
+    'https://receiver.example/\r\nhook',
+    'https://receiver.example/ho\tok',
+    'https://receiver.example/hook\n',
+    ' https://receiver.example/hook',
+    'https://receiver.example/ho ok',
+    'https://receiver.example/\u0000',
+    'https://receiver.example/\u007f',
+    'https://rec\u00adeiver.example/',
+    'https://rec\u200beiver.example/',
+    'https://rec%C2%ADeiver.example/',
+    'https://receiver.example\\hook',
+    'https:\\\\receiver.example/',
+    'https:/receiver.example/',
+    'https:receiver.example/',
+    'https:///receiver.example/',
+    'https://receiver%2eexample/',
+    'https://receiver。example/',
+    'https://bücher.example/',
+    'https://@receiver.example/',
+    'https://receiver.example:/',
+    'https://receiver.example:0443/',
+    'https://receiver.example./',
+    'https://vm./',
+    'https://localhost./',
+    'https://localhost.:8443/',
+    'https://8.8.8.8./',
+    'https://8.8.2056/',
+  ])('is refused for its form, which the URL parser would mend: %j', (text) => {
+    expect(readTarget(text, strict)).toMatchObject({ code: 'form' });
+  });
+
+  test.each([
+    'https://Receiver.Example/Hook',
+    'HTTPS://receiver.example:443/?a=%20b',
+    'http://receiver.example:80/',
+    'https://receiver.example:8443',
+    'https://xn--bcher-kva.example/b%C3%BCcher',
+    'https://[2606:4700:0:0:0:0:0:1111]/',
+    'https://receiver.example?a=1#b',
+  ])('is taken as it is written: %s', (text) => {
+    expect(readTarget(text, strict)).toBeInstanceOf(URL);
+  });
+
+  test.each(['vm', 'localhost', 'a.localhost', 'db.internal', 'printer.local', 'router.home.arpa', 'x.lan'])(
+    'with an internal name that leads nowhere is refused: %s',
+    async (host) => {
+      expect(refusal(await checkTarget(`https://${host}/`, strict, unresolved))).toBe('address');
+      const rules = { allowHttp: false, mayReach: addressRule(['10.0.0.0/8']) };
+      expect(await checkTarget(`https://${host}/`, rules, async () => ['10.1.2.3'])).toBeInstanceOf(URL);
+    },
+  );
+
   test('whose name leads inside is refused, whose name leads nowhere yet is not', async () => {
     const check = (resolve: () => Promise<string[]>) => checkTarget('https://name.example/', strict, resolve);
     expect(refusal(await check(async () => ['127.0.0.1', '::1']))).toBe('address');

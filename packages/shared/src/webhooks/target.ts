@@ -14,18 +14,41 @@ export interface TargetRules {
   mayReach: AddressRule;
 }
 
+/**
+ * Characters that a URL is written with. Of others the URL parser strips some without a word (CR, LF, tabs, soft hyphens)
+ * and reads some as others (backslashes, full-width digits): what is registered would not be what is called.
+ */
+const WRITTEN = /^[!-[\]-~]+$/;
+const AUTHORITY = /^https?:\/\/([^/?#]+)/i;
+/** Names that no public name server knows (RFC 6761, RFC 6762, RFC 8375, and names set aside by ICANN), and names without a dot. */
+const INTERNAL = /^[^.]+$|\.(?:localhost|localdomain|local|internal|intranet|private|corp|home|lan|home\.arpa)$/;
+
 /** The URL as it will be called, or what is wrong with it. No I/O: names are not resolved here. */
 export function readTarget(text: string, { allowHttp, mayReach }: TargetRules): URL | TargetProblem {
   if (text.length > MAX_LENGTH) return form(`The URL is longer than ${MAX_LENGTH} characters.`);
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url) return form('It is not a URL.');
+  if (!WRITTEN.test(text))
+    return form(
+      'The URL must be printable ASCII without spaces and backslashes: write the host in its xn-- form, and encode the rest with %.',
+    );
   if (url.protocol !== 'https:' && !(allowHttp && url.protocol === 'http:')) return form('The URL must be https.');
   if (url.username !== '' || url.password !== '') return form('The URL must not carry a user or password.');
   if (url.port === '0') return form('Port 0 cannot be called.');
+  if (url.hostname.endsWith('.')) return form('The host name must not end with a dot.');
+  if (!isWrittenAsRead(text, url)) return form(`The host must be written as it is read: '${url.host}'.`);
   url.hash = '';
   const address = literalAddress(url.hostname);
   if (address !== undefined && !mayReach(address)) return forbidden();
   return url;
+}
+
+/** Whether host and port stand in the text just as the URL parser understands them. Of IPv6 every spelling is taken. */
+function isWrittenAsRead(text: string, { host, hostname, protocol }: URL): boolean {
+  const written = AUTHORITY.exec(text)?.[1]?.toLowerCase();
+  if (written === undefined) return false;
+  if (hostname.startsWith('[')) return /^\[[0-9a-f:.]+\](?::\d+)?$/.test(written);
+  return written === host || written === `${host}:${protocol === 'https:' ? 443 : 80}`;
 }
 
 /** The address that a URL's host name spells out, or undefined for a name. The URL parser has undone 0x7f.1 and its kin. */
@@ -35,14 +58,16 @@ export function literalAddress(hostname: string): string | undefined {
 }
 
 /**
- * As `readTarget`, and refuses names that lead only to forbidden addresses. A name that does not resolve is let
- * through: it may not exist yet, and each attempt checks again.
+ * As `readTarget`, and refuses names that lead only to forbidden addresses. A public name that does not resolve is let
+ * through: it may not exist yet, and each attempt checks again. An internal name must lead to a network that the operator
+ * allows.
  */
 export async function checkTarget(text: string, rules: TargetRules, resolve: Resolve): Promise<URL | TargetProblem> {
   const url = readTarget(text, rules);
   if (!(url instanceof URL) || literalAddress(url.hostname) !== undefined) return url;
   const addresses = await resolve(url.hostname).catch(() => undefined);
-  return addresses === undefined || addresses.some(rules.mayReach) ? url : forbidden();
+  if (addresses === undefined) return INTERNAL.test(url.hostname) ? forbidden() : url;
+  return addresses.some(rules.mayReach) ? url : forbidden();
 }
 
 const form = (message: string): TargetProblem => ({ code: 'form', message });
