@@ -96,7 +96,10 @@ async function infer(
     tensors[name] = {
       dtype,
       dims: shape,
-      data: dtype === 'string' ? readStrings(some, name, Number.POSITIVE_INFINITY) : dataFromBytes(dtype, Uint8Array.from(some)),
+      data:
+        dtype === 'string'
+          ? readStrings(some, name, Number.POSITIVE_INFINITY)
+          : dataFromBytes(dtype, Uint8Array.from(some)),
     };
     if (dtype !== 'string' && size % ELEMENT_BYTES[dtype] !== 0) throw new Error(`${name} has ${size} bytes`);
   }
