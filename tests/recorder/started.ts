@@ -38,6 +38,7 @@ export function recordOf(
     shards: [SHARD],
     consumer,
     liveTtlMs: 600_000,
+    room: { tight: false },
     againMs,
     record: (rows) => {
       statements.push(rows);

@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { identity, perceptron, spinner } from './onnx-models.ts';
+import { identity, perceptron, repeater, spinner } from './onnx-models.ts';
 
 const MODELS = {
   /** y = relu(x · [[1, -1], [2, -2]]) for x of float32[n, 2]; rows are cached one by one. */
@@ -13,6 +13,8 @@ const MODELS = {
   stuck: { file: spinner, config: { description: 'Stuck.', max_batch: 1, timeout_ms: 500 } },
   /** y = x for x of int64[2]. */
   echo: { file: () => identity('int64', [2]), config: { description: 'Echo.' } },
+  /** y = the number of a row, 180,000 times: some 2 MB of JSON for a number with nine digits. */
+  large: { file: () => repeater(180_000), config: { description: 'Large.', row_independent: true, max_batch: 4 } },
 } as const;
 
 export type SmallModel = keyof typeof MODELS;

@@ -141,3 +141,13 @@ export function centered(): Buffer {
     outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 3] }],
   });
 }
+
+/** y = the one number of each row of x, `width` times: a small input with a large output. */
+export function repeater(width: number): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'Expand', inputs: ['x', 'shape'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 1] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', width] }],
+    initializers: [{ name: 'shape', dtype: 'int64', dims: [2], data: longs(1, width) }],
+  });
+}

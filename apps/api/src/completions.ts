@@ -7,9 +7,9 @@ import { SHARDS, shardOfId } from '@millrace/shared/ids';
 import type { Keys } from '@millrace/shared/keys';
 import { type Completion, parseCompletion } from '@millrace/shared/live/completion';
 import { openingOf } from '@millrace/shared/live/state';
-import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
+import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { isTerminal } from '@millrace/shared/prediction';
+import { isTerminal, type PredictionRecord } from '@millrace/shared/prediction';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
 import type { GoneSignal } from './gone-signal.ts';
@@ -66,22 +66,33 @@ interface Listener {
   lastId: string;
 }
 
+export interface CompletionsMeans {
+  live: LiveStore;
+  keys: Keys;
+  /** Opens a connection of the listener's own, whose calls may block for ever. */
+  connect(shard: number): Connection;
+  /** What the ledger has of a prediction that has ended. */
+  findEnded(id: string): Promise<PredictionRecord | undefined>;
+  log: Logger;
+}
+
 export class Completions {
   readonly #live: LiveStore;
   readonly #keys: Keys;
   readonly #connect: (shard: number) => Connection;
   readonly #log: Logger;
+  readonly #findEnded: (id: string) => Promise<PredictionRecord | undefined>;
   readonly #waiters = new Map<string, Waiter>();
   readonly #listeners: (Listener | undefined)[] = new Array(SHARDS);
   readonly #timer: NodeJS.Timeout;
   #closed = false;
   #rereading = false;
 
-  /** `connect` opens a connection of the listener's own, whose calls may block for ever. */
-  constructor(live: LiveStore, keys: Keys, connect: (shard: number) => Connection, log: Logger) {
+  constructor({ live, keys, connect, findEnded, log }: CompletionsMeans) {
     this.#live = live;
     this.#keys = keys;
     this.#connect = connect;
+    this.#findEnded = findEnded;
     this.#log = log;
     this.#timer = setInterval(() => void this.#reread(), REREAD_MS);
     this.#timer.unref();
@@ -205,13 +216,22 @@ export class Completions {
     const waiter = this.#waiters.get(id);
     if (waiter === undefined || (waiter.opening > 0 && openingOf(value) < waiter.opening)) return;
     const completion = parseCompletion(value);
-    if (completion === null || completion.result === null) void this.#readOne(id).catch(() => {});
+    if (completion === null || completion.result === null) void this.#readLong(id).catch(() => {});
     else this.#end(id, completion as Answer);
   }
 
-  async #readOne(id: string): Promise<void> {
+  /** A long result, which is not in its event. While memory is short Redis keeps it only until the ledger has it. */
+  async #readLong(id: string): Promise<void> {
+    if (await this.#readOne(id)) return;
+    const row = await this.#findEnded(id);
+    if (row) this.#end(id, answerOf(row));
+  }
+
+  /** Whether Redis knows the prediction. */
+  async #readOne(id: string): Promise<boolean> {
     const state = await this.#live.read(id);
     if (state && isTerminal(state.status)) this.#end(id, answerOf(state));
+    return state !== null;
   }
 
   async #reread(): Promise<void> {
@@ -249,7 +269,7 @@ function settle(waiter: Waiter, answer: Answer | null): void {
   waiter.told(answer);
 }
 
-export function answerOf(state: LivePrediction): Answer {
+export function answerOf(state: PredictionRecord): Answer {
   return {
     status: state.status,
     attempts: state.attempts,

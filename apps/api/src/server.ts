@@ -8,6 +8,7 @@ import { ApiError } from '@millrace/shared/errors';
 import { GroupCommit } from '@millrace/shared/group-commit';
 import { keysFor } from '@millrace/shared/keys';
 import {
+  findEnded,
   findKeyed,
   findPrediction,
   insertPromises,
@@ -143,7 +144,13 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const live = new LiveStore(redis, keys, config.liveTtlMs);
     const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
     closers.push('queues', () => queues.close());
-    const completions = new Completions(live, keys, (shard) => connect('blocking', `events-${shard}`), log);
+    const completions = new Completions({
+      live,
+      keys,
+      connect: (shard) => connect('blocking', `events-${shard}`),
+      findEnded: (id) => findEnded(db, id),
+      log,
+    });
     closers.push('completions', () => completions.close());
     const loads = new LoadWatch(live, () => memoryShare(redis));
     const watch = new RedisWatch(redis);

@@ -2,7 +2,7 @@
 import { ApiError } from '@millrace/shared/errors';
 import { GroupCommitFull } from '@millrace/shared/group-commit';
 import { isReadOnly } from '@millrace/shared/postgres/read-only';
-import { refusalForCallers } from '@millrace/shared/redis/redis-fault';
+import { codeOf, refusalForCallers } from '@millrace/shared/redis/redis-fault';
 
 /** The call may have worked all the same: whoever tries again must do so under the same id. */
 export class Undecided extends ApiError {
@@ -27,6 +27,8 @@ export async function fromStore<T>(name: 'Redis' | 'Postgres', call: Promise<T>)
 /** What a caller is told of a failed call to a store. */
 export function storeError(name: 'Redis' | 'Postgres', cause: unknown): ApiError {
   if (cause instanceof ApiError) return cause;
+  if (name === 'Redis' && codeOf(cause) === 'OOM')
+    return new ApiError('queue_full', "The queue's memory is full; nothing was accepted.", { retryAfterS: 1, cause });
   const refusal = name === 'Redis' ? refusalForCallers(cause) : postgresRefusal(cause);
   const detail = `${refusal ?? `${name} does not answer`}; nothing was accepted.`;
   return new ApiError('store_unavailable', detail, { retryAfterS: 1, cause });

@@ -25,6 +25,8 @@ export interface Keys {
   setAside(shard: number): string;
   /** Id to how often its end could not be written, a hash. */
   setAsideTries(shard: number): string;
+  /** Large states that the ledger has too, a sorted set by when they were recorded. */
+  recordedStates(shard: number): string;
   /** There as long as the shard keeps its data: its absence tells the reconciler that all was lost. */
   sentinel(shard: number): string;
   /** How many unreadable live states of the shard were discarded, until the reconciler has counted them. */
@@ -64,6 +66,7 @@ export function keysFor(prefix: string): Keys {
     ledger: (shard) => `${tag(shard)}rec`,
     setAside: (shard) => `${tag(shard)}rec-aside`,
     setAsideTries: (shard) => `${tag(shard)}rec-tries`,
+    recordedStates: (shard) => `${tag(shard)}rec-kept`,
     sentinel: (shard) => `${tag(shard)}kept`,
     unreadable: (shard) => `${tag(shard)}bad`,
     format: (shard) => `${tag(shard)}format`,

@@ -70,6 +70,15 @@ export async function findEnds(db: Db, ids: readonly string[]): Promise<Recorded
   return rows;
 }
 
+/** A prediction that has ended, of whatever tenant: for a caller who may see it already. */
+export async function findEnded(db: Db, id: string): Promise<LedgerRow | undefined> {
+  const { rows } = await db.query<LedgerRow>(
+    `SELECT ${LEDGER_COLUMNS} FROM predictions WHERE id = $1 AND status NOT IN ('queued', 'running')`,
+    [id],
+  );
+  return rows[0];
+}
+
 /** A prediction that was made under an Idempotency-Key. */
 export interface KeyedPrediction {
   id: string;

@@ -118,7 +118,7 @@ async function run(
   const finished = works.map((work) => finishedOf(work, startedAt));
   const now = sharedNow();
   const [verdicts] = await Promise.all([
-    untilWritable(() => means.live.finish(target.shard, finished, means.workerId, now)),
+    means.live.finish(target.shard, finished, means.workerId, now),
     store(means, target, works, finished, places, now),
   ]);
   means.metrics.finished(target.version.model, target.version.version, finished, verdicts);

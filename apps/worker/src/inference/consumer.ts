@@ -5,9 +5,11 @@ import { NewerJobError, type PredictJob, parsePredictJob } from '@millrace/share
 import type { Keys } from '@millrace/shared/keys';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Connection } from '@millrace/shared/redis';
+import { untilWritable } from '@millrace/shared/redis/until-writable';
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import { HandedBack } from './dispatcher.ts';
+import { JobLocks } from './job-locks.ts';
 
 /** BullMQ looks for jobs without a lock this often; two looks move one back. The janitor frees those of dead workers. */
 const STALLED_INTERVAL_MS = 500;
@@ -83,11 +85,14 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
   let closing = false;
   let paused = false;
   const connection = means.connect();
+  const locks = new JobLocks(connection, lockMs);
   const worker = new Worker<PredictJob>(
     model,
     async (job, token) => {
       active += 1;
       held.set(job.id as string, token as string);
+      const lock = `${worker.toKey(job.id as string)}:lock`;
+      locks.hold(lock, token as string);
       lastMoveAt = performance.now();
       try {
         const { version, ids, rows, ahead } = readJob(job);
@@ -108,7 +113,8 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
         await computing;
         if (kept === ids.length) return;
         // The rest goes back, in front of its priority: for this worker after what is more urgent, or for another one.
-        await job.updateData({ ...job.data, ids: ids.slice(kept), ...(rows ? { rows: rows.slice(kept) } : {}) });
+        const rest = { ...job.data, ids: ids.slice(kept), ...(rows ? { rows: rows.slice(kept) } : {}) };
+        await untilWritable(() => job.updateData(rest));
         await handBack(job, token);
         throw new WaitingError();
       } catch (error) {
@@ -120,13 +126,15 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
           throw new WaitingError();
         }
         log.warn({ err: error, model, job: job.id }, 'a job is handed back');
-        await job.moveToDelayed(sharedNow() + HAND_BACK_MS, token);
+        // BullMQ would end the job as failed if this were refused, and nothing would carry its predictions.
+        await untilWritable(() => job.moveToDelayed(sharedNow() + HAND_BACK_MS, token));
         throw new DelayedError();
       } finally {
         active -= 1;
         // Taken again meanwhile, after its lock was lost: it is held under the newer token.
         if (held.get(job.id as string) === token) held.delete(job.id as string);
         arriving.delete(job.id as string);
+        locks.release(lock, token as string);
         lastMoveAt = performance.now();
         hold();
       }
@@ -169,7 +177,7 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
    * priority, as all of ours have; the marker is what they block on.
    */
   async function handBack(job: Job<PredictJob>, token: string | undefined): Promise<void> {
-    await job.moveToWait(token);
+    await untilWritable(() => job.moveToWait(token));
     await connection.zadd(worker.toKey('marker'), 0, '0');
   }
 
@@ -242,6 +250,7 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
       clearTimeout(timer);
       await worker.close();
       await running;
+      locks.close();
       connection.disconnect();
     },
   };

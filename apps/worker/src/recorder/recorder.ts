@@ -9,14 +9,17 @@ import { shardOfId } from '@millrace/shared/ids';
 import type { Keys } from '@millrace/shared/keys';
 import type { RecordedEnd } from '@millrace/shared/ledger';
 import type { TerminalRow } from '@millrace/shared/ledger-rows';
+import { RecordedStates } from '@millrace/shared/live/recorded-states';
 import { parseState } from '@millrace/shared/live/state';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { terminalRowOf } from '@millrace/shared/live/terminal-row';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isTerminal } from '@millrace/shared/prediction';
 import type { Recorded } from '@millrace/shared/record-terminal';
 import type { Connection } from '@millrace/shared/redis';
 import type { Logger } from 'pino';
 import { type Entry, endsOf, partsOf, type SizedEnd } from './ends.ts';
+import type { Room } from './make-room.ts';
 import { type Claim, SetAside } from './set-aside.ts';
 import { type Unwritten, type WriteDeps, writeRows } from './write-rows.ts';
 
@@ -35,6 +38,8 @@ const CLAIM_POLL_MS = 1_000;
 /** An entry that a recorder took and did not finish in this time is taken by another: it has died. */
 const ABANDONED_MS = 5_000;
 const RETRY_MS = 250;
+/** How long Redis keeps a small state that is recorded while memory is short: who waits for it reads it in this time. */
+const TIGHT_TTL_MS = 5_000;
 /** Pauses before the next attempt to write an end that failed alone; the last is used again and again. */
 const AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 30_000, 60_000];
 /** After so many attempts an end is recorded without its output, if the output is large enough to be the reason. */
@@ -57,6 +62,8 @@ export interface RecorderMeans {
   consumer: string;
   /** How long Redis keeps what the ledger has, where it was kept longer for the recorder to read it. */
   liveTtlMs: number;
+  /** Whether the memory of Redis is short. */
+  room: Room;
   /** Pauses in place of AGAIN_MS; for tests. */
   againMs?: readonly number[];
   record(rows: TerminalRow[]): Promise<Recorded>;
@@ -84,6 +91,7 @@ export function startRecorder(means: RecorderMeans): Recorder {
   const { reader, redis, keys, live, shards, consumer, liveTtlMs, log, againMs = AGAIN_MS } = means;
   const streams = shards.map((shard) => keys.ledger(shard));
   const setAside = new SetAside(redis, keys);
+  const recordedStates = new RecordedStates(redis, keys, live);
   const closing = new AbortController();
   let groupsMade = false;
   let claimedAt = Number.NEGATIVE_INFINITY;
@@ -148,9 +156,11 @@ export function startRecorder(means: RecorderMeans): Recorder {
         );
       await setEndsAside([...failed], { afterMs: againMs[0] as number, tries: 1 });
     }
+    // While memory is short a state whose end is recorded is hardly kept, whatever its size.
+    const { tight } = means.room;
     await live.shorten(
-      read.filter(({ id }) => !failed.has(id)),
-      liveTtlMs,
+      (tight ? [...rows, ...read] : read).filter(({ id }) => !failed.has(id)),
+      tight ? TIGHT_TTL_MS : liveTtlMs,
     );
   }
 
@@ -230,10 +240,9 @@ export function startRecorder(means: RecorderMeans): Recorder {
       log.error({ id, tries: tries + 1, reason: one.reason }, 'an end cannot be recorded; it is tried again');
       await setAside.again(claim, [id], { afterMs, tries: tries + 1 });
     }
-    await live.shorten(
-      rows.filter(({ id }) => !failed.has(id)),
-      liveTtlMs,
-    );
+    const written = rows.filter(({ id }) => !failed.has(id));
+    await live.shorten(written, liveTtlMs);
+    await recordedStates.add(claim.shard, written, sharedNow(), liveTtlMs);
     await setAside.done(
       claim,
       claim.ends.filter(({ id }) => !failed.has(id)).map(({ id }) => id),

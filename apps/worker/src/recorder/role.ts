@@ -8,6 +8,7 @@ import { queueNames } from '@millrace/shared/registry';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { Base } from '../base.ts';
 import { watchLag } from './lag-watch.ts';
+import { startMakingRoom } from './make-room.ts';
 import { startReconciler } from './reconciler.ts';
 import { startRecorder } from './recorder.ts';
 
@@ -34,6 +35,7 @@ export async function startRecorderRole(base: Base): Promise<void> {
   const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
   // One read covers all streams; in a cluster each lies on a node of its own, and needs a reader of its own.
   const groups = config.redisCluster ? shards.map((shard) => [shard]) : [shards];
+  const room = startMakingRoom(base);
   for (const group of groups) {
     const recorder = startRecorder({
       reader: connect('blocking', 'recorder'),
@@ -43,6 +45,7 @@ export async function startRecorderRole(base: Base): Promise<void> {
       shards: group,
       consumer: id,
       liveTtlMs: config.liveTtlMs,
+      room,
       record: (rows) => recordTerminal(db, rows),
       findEnds: (ids) => findEnds(db, ids),
       postgresAnswers: () => answers(db),

@@ -9,6 +9,7 @@ import { problem } from '../errors.ts';
 import { shardOf, shardOfId } from '../ids.ts';
 import { flightName, type Keys } from '../keys.ts';
 import { BULL_PRIORITY, type Priority, type Status } from '../prediction.ts';
+import { untilWritable } from '../redis/until-writable.ts';
 import {
   type Finished,
   finishTexts,
@@ -40,6 +41,8 @@ const WAITING_TTL_MS = 8 * 86_400_000;
 export const UNRECORDED_TTL_MS = 86_400_000;
 /** How long what has succeeded is kept unless told otherwise: the recorder has it from the stream. */
 const TERMINAL_TTL_MS = 600_000;
+/** Results of one run of finish.lua: Redis does nothing else meanwhile. A larger result is written alone. */
+const FINISH_CHARACTERS = 524_288;
 /** Enough of a state to show it, in nearly every case. */
 const PEEK_BYTES = 8_192;
 /** How long a finished flight still answers: a request that missed the cache just before must not compute again. */
@@ -114,6 +117,12 @@ const SCRIPTS = {
   mrDrop: source('drop'),
 } as const;
 
+/**
+ * Scripts that run although Redis has no memory left: they end a prediction or free memory, and add a few bytes at most.
+ * A prediction that nobody wants must not wait in a full Redis, and what frees memory must not wait for memory.
+ */
+const RUNS_WHEN_FULL: ReadonlySet<string> = new Set(['mrEnd', 'mrShorten', 'mrDrop', 'mrDiscard', 'mrRetry']);
+
 export class LiveStore {
   readonly #redis: Scripted;
   readonly #keys: Keys;
@@ -121,7 +130,10 @@ export class LiveStore {
   readonly #ends: readonly number[];
 
   constructor(redis: Redis | Cluster, keys: Keys, terminalTtlMs: number = TERMINAL_TTL_MS) {
-    for (const [name, lua] of Object.entries(SCRIPTS)) redis.defineCommand(name, { lua: `${LIB}\n${lua}` });
+    for (const [name, lua] of Object.entries(SCRIPTS)) {
+      const flags = RUNS_WHEN_FULL.has(name) ? '#!lua flags=allow-oom\n' : '';
+      redis.defineCommand(name, { lua: `${flags}${LIB}\n${lua}` });
+    }
     this.#redis = redis as Scripted;
     this.#keys = keys;
     this.#ends = [terminalTtlMs, UNRECORDED_TTL_MS, INLINE_BYTES];
@@ -181,19 +193,36 @@ export class LiveStore {
     return taken;
   }
 
-  /** Writes results; gives for each whether it was `written`, came for a `cancelled` one, or was `fenced`. */
+  /**
+   * Writes results, about FINISH_CHARACTERS of them in one script, and waits while Redis refuses the write. Returns for each
+   * whether it was `written`, came for a `cancelled` prediction, or was `fenced`.
+   */
   async finish(
     shard: number,
     items: readonly Finished[],
     worker: string,
     nowMs: number,
   ): Promise<('written' | 'cancelled' | 'fenced')[]> {
-    const args: (string | number)[] = items.map((item) => this.#keys.live(item.id));
-    args.push(nowMs, this.#tag(shard), ...this.#ends, FLIGHT_LINGERS_MS, EXPIRED);
     const by = workerText(worker);
-    for (const item of items) args.push(...finishTexts(item, nowMs, by, INLINE_BYTES));
-    const codes = (await this.#redis.mrFinish(items.length, ...args)) as number[];
-    return codes.map((code) => (code === 1 ? 'written' : code === 2 ? 'cancelled' : 'fenced'));
+    const verdicts: ('written' | 'cancelled' | 'fenced')[] = [];
+    for (let from = 0; from < items.length; ) {
+      const keys: string[] = [];
+      const texts: string[] = [];
+      let characters = 0;
+      do {
+        const item = items[from + keys.length] as Finished;
+        keys.push(this.#keys.live(item.id));
+        const [head, body] = finishTexts(item, nowMs, by, INLINE_BYTES);
+        texts.push(head, body);
+        characters += body.length;
+      } while (from + keys.length < items.length && characters < FINISH_CHARACTERS);
+      const args = [...keys, nowMs, this.#tag(shard), ...this.#ends, FLIGHT_LINGERS_MS, EXPIRED, ...texts];
+      // Each part on its own: what is written is not written again while the rest is refused.
+      const codes = (await untilWritable(() => this.#redis.mrFinish(keys.length, ...args))) as number[];
+      for (const code of codes) verdicts.push(code === 1 ? 'written' : code === 2 ? 'cancelled' : 'fenced');
+      from += keys.length;
+    }
+    return verdicts;
   }
 
   /** Cancels or expires a prediction. `early`: its deadline has not come. */

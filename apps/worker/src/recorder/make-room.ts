@@ -1,0 +1,49 @@
+/** Makes room in the queue Redis before new work is refused: what the ledger has too goes first, large states above all. */
+import { SHARDS } from '@millrace/shared/ids';
+import { RecordedStates } from '@millrace/shared/live/recorded-states';
+import { memoryShare } from '@millrace/shared/redis';
+import type { Base } from '../base.ts';
+
+const LOOK_EVERY_MS = 500;
+/** Room is made from this part of MAX_MEMORY_SHARE on: new work is refused only where this was not enough. */
+const TIGHT_PART = 0.7;
+/** States of a shard that are dropped before memory is looked at again. */
+const DROPPED_AT_ONCE = 8;
+
+export interface Room {
+  /** Whether memory is so short that what is recorded is not to be kept. */
+  readonly tight: boolean;
+}
+
+export function startMakingRoom({ config, log, redis, keys, live, closers }: Base): Room {
+  const states = new RecordedStates(redis, keys, live);
+  const tightShare = (config.maxMemoryShare / 100) * TIGHT_PART;
+  const room = { tight: false };
+  let busy = false;
+  let closed = false;
+
+  async function makeRoom(): Promise<void> {
+    for (let shard = 0, left = SHARDS; left > 0 && !closed; shard = (shard + 1) % SHARDS) {
+      room.tight = (await memoryShare(redis)) >= tightShare;
+      if (!room.tight) return;
+      const dropped = await states.drop(shard, DROPPED_AT_ONCE);
+      // Once around without anything to drop.
+      left = dropped > 0 ? SHARDS : left - 1;
+    }
+  }
+
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    makeRoom()
+      .catch((error) => log.debug({ err: error }, 'no room can be made in the queue Redis'))
+      .finally(() => {
+        busy = false;
+      });
+  }, LOOK_EVERY_MS);
+  closers.push('room', () => {
+    closed = true;
+    clearInterval(timer);
+  });
+  return room;
+}
