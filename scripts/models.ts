@@ -23,6 +23,7 @@ import type { RedisSetting } from '@millrace/shared/redis/redis-fault';
 import { redisServerOf } from '@millrace/shared/redis/redis-store';
 import { compareVersions, loadRegistry, retireVersion, setAlias } from '@millrace/shared/registry';
 import { announceRegistryChange } from '@millrace/shared/registry-cache';
+import { mismatchOf } from '@millrace/shared/registry-mismatch';
 import pino from 'pino';
 import { createVerifier } from '../apps/worker/src/models/verifier.ts';
 import { Refusal, readCommandLine } from './command-line.ts';
@@ -57,7 +58,9 @@ async function list(pool: Pool): Promise<void> {
   if (models.length === 0) say('No model is registered yet: a worker registers what it finds in its folder.');
   for (const { model, versions, aliases, defaultVersion } of models) {
     say(`${model}`);
-    for (const { version, state, reason, digest } of versions) {
+    for (const one of versions) {
+      const { version, state, digest } = one;
+      const reason = one.reason ?? mismatchOf(one);
       const names = Object.entries(aliases)
         .filter(([, target]) => target === version)
         .map(([alias]) => alias);

@@ -7,6 +7,7 @@ import { keysFor } from '@millrace/shared/keys';
 import { createReadThrough, type ReadThrough } from '@millrace/shared/read-through';
 import { type Connection, waitForRedis } from '@millrace/shared/redis';
 import { loadOwnModels, setVersionState } from '@millrace/shared/registry';
+import { mismatchOf } from '@millrace/shared/registry-mismatch';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import { tensorRowText } from '@millrace/shared/tensor-rows';
 import { pino } from 'pino';
@@ -167,8 +168,15 @@ describe('a version that is registered', () => {
     put('m/1/model.onnx', identity('float32', ['n']));
     await until(() => logged.some(({ msg }) => msg.includes('refused: this version is registered with other content')));
     expect(await states()).toEqual({ 'm/1': 'ready', 'm/2': 'ready' });
+    expect(models!.mismatched().map(({ model, version }) => `${model}/${version}`)).toEqual(['m/1']);
+    const [noted] = (await registry.list()).filter(({ version }) => version === '1');
+    expect(mismatchOf(noted!)).toMatch(
+      /^The files of m\/1 in the models folder have the digest [0-9a-f]{12}, and the version was registered with [0-9a-f]{12}: /,
+    );
     put('m/1/model.onnx', perceptron());
-    await until(() => served().length === 2);
+    await until(() => models!.mismatched().length === 0);
+    await until(async () => (await registry.list()).every((version) => mismatchOf(version) === null));
+    expect(served()).toEqual(['m/1', 'm/2']);
   });
 
   test('takes settings that stand in no answer', async () => {

@@ -35,7 +35,13 @@ describe('a version', () => {
     const given = modelVersion({ outputSchema: null, entitySets: { drug: 'b'.repeat(64) } });
     expect(await registerVersion(pool, given)).toEqual({ outcome: 'registered', state: 'ready' });
     const model = await onlyModel();
-    expect(model).toEqual({ model: 'm', versions: [given], aliases: {}, defaultVersion: '1', cacheEpoch: 0 });
+    expect(model).toEqual({
+      model: 'm',
+      versions: [{ ...given, foundDigest: null }],
+      aliases: {},
+      defaultVersion: '1',
+      cacheEpoch: 0,
+    });
     expect(JSON.stringify(model.versions[0]!.inputSchema)).toBe(JSON.stringify(given.inputSchema));
   });
 

@@ -94,7 +94,8 @@ async function loadHandler(version: ModelVersion, modelsDir: string): Promise<Ha
   }
   throw new ApiError(
     'model_unavailable',
-    `This server has no handler.ts of model '${version.model}' that is the one version ${version.version} was registered with.`,
+    `This server has no handler.ts of model '${version.model}' that is the one version ${version.version} was registered with: ` +
+      `put the registered files back into its models folder, or give the new files a new version number.`,
     { retryAfterS: 5 },
   );
 }

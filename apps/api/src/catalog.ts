@@ -4,10 +4,13 @@
  */
 import { ApiError, type Fault } from '@millrace/shared/errors';
 import { nearNames } from '@millrace/shared/near-names';
+import { mismatchOf } from '@millrace/shared/registry-mismatch';
 import type { ModelVersion, RegisteredModel, RegistrySnapshot } from '@millrace/shared/registry-types';
 import type { Logger } from 'pino';
 import type { Canonicalizer } from './canonicalizer.ts';
 
+/** Beyond so many models with a handler, only those are looked at that were asked for: loading each handler takes time. */
+const CHECKED_MAX = 16;
 /** How long a process trusts its own copy of the registry without being told of a change. */
 const TRUST_MS = 1_000;
 
@@ -23,8 +26,17 @@ export interface Catalog {
   version(tenant: string, name: string, versionOrAlias: string): Promise<ModelVersion>;
   /** The version that serves a request; at once (no promise) where it is known already. Throws ApiError. */
   serving(tenant: string, name: string, versionOrAlias?: string): ServedModel | Promise<ServedModel>;
+  /** Whether a tenant's models can be served by this process. */
+  condition(tenant: string): Promise<CatalogCondition>;
   /** Forgets the registry: it has changed. */
   changed(): void;
+}
+
+export interface CatalogCondition {
+  /** Models with a default version that this process can take requests for. */
+  servable: number;
+  /** A sentence for each version whose files are not the registered ones, or that this process has no handler of. */
+  problems: readonly string[];
 }
 
 export interface CatalogMeans {
@@ -48,6 +60,8 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
   /** By tenant, the digests that can serve. It outlives a change, after which tenants are read again one by one. */
   const served = new Map<string, Set<string>>();
   const preparing = new Map<string, Promise<Canonicalizer>>();
+  /** Digests of versions that somebody asked for and whose handler could not be loaded. */
+  const unprepared = new Set<string>();
   let generation = 0;
 
   function refresh(tenant: string): Promise<Known> {
@@ -78,6 +92,7 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
     for (const digest of canonicalizers.keys()) {
       if (!sets.some((digests) => digests.has(digest))) canonicalizers.delete(digest);
     }
+    for (const digest of unprepared) if (!sets.some((digests) => digests.has(digest))) unprepared.delete(digest);
   }
 
   /** The copy at hand, refreshed behind the caller's back when it is old; a promise only when there is none. */
@@ -149,7 +164,12 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
       under = loadCanonicalizer(version)
         .then((canonicalizer) => {
           canonicalizers.set(version.digest, canonicalizer);
+          unprepared.delete(version.digest);
           return canonicalizer;
+        })
+        .catch((error: unknown) => {
+          unprepared.add(version.digest);
+          throw error;
         })
         .finally(() => preparing.delete(version.digest));
       preparing.set(version.digest, under);
@@ -157,7 +177,33 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
     return under;
   }
 
+  /** The detail of the error for whoever asks for the version now; null where it can be served. */
+  async function unservable(version: ModelVersion, handlers: number): Promise<string | null> {
+    if (version.handlerDigest === null || canonicalizers.has(version.digest)) return null;
+    if (handlers > CHECKED_MAX && !version.foundDigest && !unprepared.has(version.digest)) return null;
+    return prepare(version).then(
+      () => null,
+      ({ message }: Error) => message,
+    );
+  }
+
+  async function condition(tenant: string): Promise<CatalogCondition> {
+    const { models } = (await current(tenant)).snapshot;
+    const defaults = models.flatMap((model) => {
+      const version = model.versions.find((one) => one.version === model.defaultVersion);
+      return version && canServe(version) ? [version] : [];
+    });
+    const handlers = defaults.filter(({ handlerDigest }) => handlerDigest !== null).length;
+    const refusals = await Promise.all(defaults.map((version) => unservable(version, handlers)));
+    const mismatches = models.flatMap(({ versions }) => versions.flatMap((version) => mismatchOf(version) ?? []));
+    return {
+      servable: refusals.filter((refusal) => refusal === null).length,
+      problems: [...new Set([...mismatches, ...refusals.filter((refusal) => refusal !== null)])],
+    };
+  }
+
   return {
+    condition,
     models: async (tenant) => (await current(tenant)).snapshot,
     model: async (tenant, name) => find(await current(tenant), name),
     version: async (tenant, name, versionOrAlias) => findVersion(find(await current(tenant), name), versionOrAlias),

@@ -294,10 +294,11 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
               if (fault !== undefined) throw new Error(fault);
             },
             models: async () => {
-              const { models } = await catalog.models('default');
-              if (!models.some(({ defaultVersion }) => defaultVersion !== null)) throw new Error('no model is ready');
+              const { servable, problems } = await catalog.condition('default');
+              if (servable === 0) throw new Error(['no model is ready', ...problems.slice(0, 3)].join('. '));
             },
           }),
+        degraded: async () => (await catalog.condition('default')).problems,
       },
     });
     closers.push('http', () => app.close());

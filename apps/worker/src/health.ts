@@ -8,6 +8,8 @@ import { verdictOf } from '@millrace/shared/process/readiness';
 import type { WorkerMetrics } from './metrics.ts';
 
 const CHECK_TIMEOUT_MS = 900;
+/** Sentences of impairment in one answer. */
+const DEGRADED_MAX = 20;
 
 type Answer = 'ok' | string;
 
@@ -17,6 +19,8 @@ export interface WorkerHealth {
   check(name: string, ask: () => Answer | Promise<Answer>): void;
   /** A part that /healthz reports without asking for a restart: the fault lies outside this process. */
   note(name: string, ask: () => Answer): void;
+  /** What impairs the worker and leaves it ready, a sentence each. */
+  degraded(list: () => readonly string[]): void;
   /** Whether the worker should be restarted. */
   liveness(ask: () => Promise<Answer>): void;
   /** All roles run: from now on it may be ready. */
@@ -35,6 +39,7 @@ export async function startHealth(
   ]);
   const notes = new Map<string, () => Answer>();
   let live: () => Promise<Answer> = async () => 'ok';
+  let impaired: () => readonly string[] = () => [];
   let up = false;
 
   async function ready(): Promise<Record<string, Answer>> {
@@ -57,8 +62,9 @@ export async function startHealth(
         send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state, ...Object.fromEntries(told) }));
       } else if (path === '/readyz') {
         const parts = await ready();
-        const { code, status } = verdictOf(parts);
-        send(code, JSON.stringify({ status, parts }));
+        const degraded = impaired().slice(0, DEGRADED_MAX);
+        const { code, status } = verdictOf(parts, degraded);
+        send(code, JSON.stringify({ status, parts, ...(degraded.length > 0 ? { degraded } : {}) }));
       } else if (path === '/metrics') {
         send(200, await metrics.registry.metrics(), metrics.registry.contentType);
       } else send(404, '{"status":"there are /healthz, /readyz and /metrics"}');
@@ -76,6 +82,9 @@ export async function startHealth(
     url: `http://${config.workerHost.includes(':') ? `[${config.workerHost}]` : config.workerHost}:${port}`,
     check: (name, ask) => void checks.set(name, ask),
     note: (name, ask) => void notes.set(name, ask),
+    degraded: (list) => {
+      impaired = list;
+    },
     liveness: (ask) => {
       live = ask;
     },

@@ -7,7 +7,7 @@ import { ApiError } from '@millrace/shared/errors';
 import type { Keys } from '@millrace/shared/keys';
 import type { ReadThrough } from '@millrace/shared/read-through';
 import type { Connection } from '@millrace/shared/redis';
-import { loadOwnModels, registerVersion, setVersionState } from '@millrace/shared/registry';
+import { loadOwnModels, registerVersion, setFoundDigest, setVersionState } from '@millrace/shared/registry';
 import { announceRegistryChange } from '@millrace/shared/registry-cache';
 import type { RegistryPort } from './models/registry-port.ts';
 
@@ -38,6 +38,9 @@ export function createRegistryPort(means: {
     },
     async setState(version, state, reason) {
       if (await setVersionState(pool, version, state, reason)) await announce();
+    },
+    async setFound({ model, version }, digest) {
+      if (await setFoundDigest(pool, { tenant: TENANT, model, version }, digest)) await announce();
     },
     async storeEntities(entity, digest, rows) {
       await upsertEntitySet(pool, TENANT, entity, rows, digest);

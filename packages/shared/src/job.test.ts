@@ -25,6 +25,7 @@ test.each([
 
 test.each([
   null,
+  { v: 0, version: '1', ids: [] },
   { v: 1, version: '1', ids: ['x'] },
   { v: 1, version: '1', ids: [ID], ahead: [7] },
   { v: 1, version: '1', ids: [ID], ahead: 'x' },

@@ -40,6 +40,8 @@ export interface ModelVersion {
   outputSchema: unknown;
   /** Entity name → digest of the set of rows that this version reads. */
   entitySets: Readonly<Record<string, string>>;
+  /** Digest of other content that a worker found in its models folder under this name; null or absent where none did. */
+  foundDigest?: string | null;
   /** Unix ms. */
   createdAt: number;
 }

@@ -92,6 +92,16 @@ export async function setVersionState(
   return rowCount === 1;
 }
 
+/** Notes the digest of other content that was found under a version's name, or null for its own. Whether this changed anything. */
+export async function setFoundDigest(db: Db, name: VersionName, digest: string | null): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `UPDATE model_versions SET found_digest = $4
+      WHERE tenant = $1 AND model = $2 AND version = $3 AND found_digest IS DISTINCT FROM $4`,
+    [name.tenant, name.model, name.version, digest],
+  );
+  return rowCount === 1;
+}
+
 const UNLOADED = 'It was unloaded on request.';
 
 /**
@@ -207,7 +217,7 @@ export async function loadOwnModels(db: Db, tenant: string): Promise<RegisteredM
             coalesce((SELECT json_agg(json_build_object(
                 'tenant', tenant, 'model', model, 'version', version, 'digest', digest, 'state', state,
                 'reason', reason, 'signature', signature, 'config', config, 'handlerDigest', handler_digest,
-                'inputSchema', input_schema, 'outputSchema', output_schema, 'entitySets', entity_sets,
+                'inputSchema', input_schema, 'outputSchema', output_schema, 'entitySets', entity_sets, 'foundDigest', found_digest,
                 'createdAt', created_at)) FROM model_versions v
                        WHERE v.tenant = m.tenant AND v.model = m.model), '[]') AS versions
        FROM models m WHERE m.tenant = $1 ORDER BY m.model`,

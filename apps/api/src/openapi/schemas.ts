@@ -92,6 +92,10 @@ const modelFields = {
   name: Type.String(),
   description: Type.String(),
   default_version: orNull(Type.String(), 'What a request without a version gets; null while none is ready.'),
+  problem: orNull(
+    Type.String(),
+    'Why the version that serves may not answer; null where nothing is known to be wrong.',
+  ),
   aliases: Type.Record(Type.String(), Type.String(), { description: 'Alias to version.' }),
   urls: Type.Object({ self: Path, predictions: Path }, closed),
 };
@@ -111,7 +115,7 @@ const Version = Type.Object(
     model: Type.String(),
     version: Type.String(),
     state: Type.Enum(['loading', 'ready', 'failed', 'draining', 'retired']),
-    reason: orNull(Type.String(), 'Why it failed.'),
+    reason: orNull(Type.String(), 'Why it failed, is draining, or may not answer though it is ready.'),
     digest: Type.String({ description: 'SHA-256 of all that decides an answer.' }),
     description: Type.String(),
     created_at: Time,
@@ -146,6 +150,11 @@ const Readiness = Type.Object(
   {
     status: Type.Enum(['ready', 'degraded', 'not ready']),
     parts: Type.Record(Type.String(), Type.String(), { description: '`ok`, or what is wrong.' }),
+    degraded: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'What impairs a process that is ready, such as a model whose files changed.',
+      }),
+    ),
   },
   closed,
 );

@@ -1,4 +1,5 @@
 /** The registry as callers see it. */
+import { mismatchOf } from '@millrace/shared/registry-mismatch';
 import type { ModelVersion, RegisteredModel } from '@millrace/shared/registry-types';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Catalog } from '../catalog.ts';
@@ -32,6 +33,7 @@ export function modelJson(model: RegisteredModel) {
     description: serving?.config.description ?? '',
     default_version: model.defaultVersion,
     aliases: model.aliases,
+    problem: (serving && mismatchOf(serving)) ?? null,
     versions: model.versions.map(({ version }) => version) as unknown[],
     urls: { self: `/v1/models/${model.model}`, predictions: `/v1/models/${model.model}/predictions` },
   };
@@ -43,7 +45,7 @@ export function versionJson(version: ModelVersion) {
     model: version.model,
     version: version.version,
     state: version.state,
-    reason: version.reason,
+    reason: version.reason ?? mismatchOf(version),
     digest: version.digest,
     description: config.description,
     created_at: new Date(version.createdAt).toISOString(),

@@ -9,6 +9,7 @@ import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
+import { mismatchOf } from '@millrace/shared/registry-mismatch';
 import { createResultCache } from '@millrace/shared/result-cache';
 import type { Base } from '../base.ts';
 import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
@@ -205,7 +206,18 @@ export async function startInferenceRole(base: Base): Promise<void> {
   metrics.gauge('millrace_worker_engines', 'Engines of this worker.', () => pool.size);
   metrics.gauge('millrace_worker_consumers', 'Models whose queue this worker reads.', () => consumers.open.length);
   metrics.gauge('millrace_worker_held', 'Predictions held by this worker and not under way.', () => dispatcher.waiting);
-  health.check('inference', () => (models.ready().length > 0 ? 'ok' : 'no version of any model is ready here'));
+  metrics.gauge(
+    'millrace_worker_models_mismatched',
+    'Versions in service whose files here are others than the registered ones.',
+    () => models.mismatched().length,
+  );
+  const mismatches = () => models.mismatched().flatMap((version) => mismatchOf(version) ?? []);
+  health.check('inference', () =>
+    models.ready().length > 0
+      ? 'ok'
+      : ['no version of any model is ready here', ...mismatches().slice(0, 3)].join('. '),
+  );
+  health.degraded(mismatches);
   // A restart mends no clock.
   health.liveness(async () => (clock.fault() === undefined ? takesWork(consumers.open, live) : 'ok'));
 }

@@ -29,7 +29,12 @@ export async function registerFound({ found, known, registry, verifier, log, now
   const fields = { model: found.model, version: found.version };
   if (known !== undefined && known.state !== 'failed' && known.digest !== found.digest) {
     log.error({ ...fields, registered: known.digest, found: found.digest }, CONFLICT);
-    return false;
+    await registry.setFound(known, found.digest);
+    return true;
+  }
+  if (known?.foundDigest) {
+    log.info(fields, 'the files of the version are the registered ones again');
+    await registry.setFound(known, null);
   }
   if (known?.digest === found.digest && known.state !== 'failed' && known.state !== 'loading') {
     await follow(known, found, registry);
@@ -65,7 +70,8 @@ export async function registerFound({ found, known, registry, verifier, log, now
   };
   if ((await registry.register(version)) === 'conflict') {
     log.error({ ...fields, found: found.digest }, CONFLICT);
-    return false;
+    await registry.setFound(version, found.digest);
+    return true;
   }
   await registry.setState(version, 'ready', null);
   log.info({ ...fields, digest: found.digest, rows: verified.rowTrial, seconds }, 'version ready');
@@ -79,7 +85,8 @@ async function follow(known: ModelVersion, found: FoundVersion, registry: Regist
   if (canonicalJson(config) !== canonicalJson(known.config)) await registry.register({ ...known, config });
 }
 
-const CONFLICT = 'refused: this version is registered with other content; versions never change, add a new one';
+const CONFLICT =
+  'refused: this version is registered with other content; versions never change: put the registered files back, or give the new files a new version number';
 
 /** A version whose files cannot even be read. */
 export function brokenVersion(files: VersionFiles, reason: string, nowMs: number): ModelVersion {

@@ -12,6 +12,8 @@ export interface RegistryPort {
   register(version: ModelVersion): Promise<'registered' | 'known' | 'conflict'>;
   /** Changes state and reason of the version with that digest. */
   setState(version: ModelVersion, state: VersionState, reason: string | null): Promise<void>;
+  /** Notes the digest of other content that stands under a version's name in the folder, or null where its own does. */
+  setFound(version: Pick<ModelVersion, 'model' | 'version'>, digest: string | null): Promise<void>;
   /** Stores the rows of an entity under their digest, once. */
   storeEntities(entity: string, digest: string, rows: readonly Entity[]): Promise<void>;
 }

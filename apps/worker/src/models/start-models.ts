@@ -23,6 +23,8 @@ export type { ModelVersionHandle };
 export interface Models {
   /** Versions that can be run here now, in no order. The array is new after every change. */
   ready(): readonly ModelVersionHandle[];
+  /** Versions in service whose files here are others than the registered ones. The array is new after every look. */
+  mismatched(): readonly ModelVersion[];
   /** Calls back after every change of `ready()`; the function it gives back ends that. */
   onChange(callback: () => void): () => void;
   /** Looks at the folder and the registry now instead of at the next interval. Rejects only on a bug. */
@@ -65,6 +67,7 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
   const callbacks = new Set<() => void>();
   const verifying = new Map<string, Promise<void>>();
   let ready: readonly ModelVersionHandle[] = [];
+  let mismatched: readonly ModelVersion[] = [];
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> | undefined;
@@ -185,6 +188,10 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
       }
     }
     ready = [...handles.values()];
+    mismatched = [...wanted].flatMap(([name, version]) => {
+      const found = local.get(name);
+      return found === undefined || found.digest === version.digest ? [] : [{ ...version, foundDigest: found.digest }];
+    });
     if (ready.length <= PRELOAD_MAX)
       await Promise.all(
         fresh.map((loaded) =>
@@ -217,6 +224,7 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
   await scan();
   return {
     ready: () => ready,
+    mismatched: () => mismatched,
     onChange(callback) {
       callbacks.add(callback);
       return () => callbacks.delete(callback);

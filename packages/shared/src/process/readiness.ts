@@ -9,10 +9,13 @@ export interface Verdict {
   status: 'ready' | 'degraded' | 'not ready';
 }
 
-/** `parts` has `ok` or a sentence for each part. */
-export function verdictOf(parts: Readonly<Record<string, 'ok' | string>>): Verdict {
+/**
+ * `parts` has `ok` or a sentence for each part; `impaired` has a sentence for whatever leaves the process in service, such as one
+ * bad model beside good ones.
+ */
+export function verdictOf(parts: Readonly<Record<string, 'ok' | string>>, impaired: readonly string[] = []): Verdict {
   const faulty = Object.entries(parts).filter(([, state]) => state !== 'ok');
-  if (faulty.length === 0) return { code: 200, status: 'ready' };
+  if (faulty.length === 0 && impaired.length === 0) return { code: 200, status: 'ready' };
   return faulty.every(([name]) => OPTIONAL.has(name))
     ? { code: 200, status: 'degraded' }
     : { code: 503, status: 'not ready' };
