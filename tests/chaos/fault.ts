@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { quick } from './models.ts';
 import type { Random } from './random.ts';
 import type { Servers } from './servers.ts';
-import type { openStage, Stage } from './stage.ts';
+import type { Stage, StageSettings } from './stage.ts';
 import { untilEnded } from './verify.ts';
 
 export interface Context {
@@ -26,7 +26,7 @@ export interface Fault {
   how: string;
   /** Left out of the short form. */
   long?: boolean;
-  stage?: Parameters<typeof openStage>[1];
+  stage?: StageSettings | (() => Promise<StageSettings>);
   /** Injects, heals; resolves to the moment of healing (Date.now()), or to nothing where there is none to tell. */
   run(context: Context): Promise<number | undefined>;
 }

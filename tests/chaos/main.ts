@@ -17,6 +17,7 @@ import { postgresFaults } from './faults/postgres.ts';
 import { redisFaults } from './faults/redis.ts';
 import { rollbackFaults } from './faults/rollback.ts';
 import { standstillFaults } from './faults/standstill.ts';
+import { upgradeFaults } from './faults/upgrade.ts';
 import { webhookFaults } from './faults/webhooks.ts';
 import { workerFaults } from './faults/worker.ts';
 import { writeModels } from './models.ts';
@@ -42,6 +43,7 @@ const faults: readonly Fault[] = [
   ...crowdFaults,
   ...keyFaults,
   ...webhookFaults,
+  ...upgradeFaults,
 ];
 const options = optionsOf(process.argv.slice(2));
 const names = faults.map(({ name }) => name);
@@ -85,7 +87,7 @@ console.log(bad.length === 0 ? 'All clean.' : `Not clean: ${bad.join(', ')}.`);
 process.exit(bad.length === 0 ? 0 : 1);
 
 async function play(fault: Fault, on: Servers): Promise<Result> {
-  const stage = await openStage(on, fault.stage);
+  const stage = await openStage(on, typeof fault.stage === 'function' ? await fault.stage() : fault.stage);
   const problems: string[] = [];
   const missed: string[] = [];
   const notes: string[] = [];

@@ -24,12 +24,13 @@ export interface Program {
   metric(name: string): Promise<number>;
 }
 
-const root = path.resolve(import.meta.dirname, '../..');
+/** This code. */
+export const ROOT = path.resolve(import.meta.dirname, '../..');
 const READY_TIMEOUT_MS = 120_000;
 
 export async function startProgram(
   kind: 'api' | 'worker',
-  { guard, dir, env }: { guard: Guard; dir: string; env: Readonly<Record<string, string>> },
+  { guard, dir, env, root = ROOT }: { guard: Guard; dir: string; env: Readonly<Record<string, string>>; root?: string },
 ): Promise<Program> {
   const port = await freePort();
   const part = await startPart(guard, {

@@ -7,12 +7,14 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 import { asAdmin, urlOfDatabase } from '../services/template.ts';
 import { LedgerClient } from './client.ts';
-import { type Program, startProgram } from './processes.ts';
+import { type Program, ROOT, startProgram } from './processes.ts';
 import type { Servers } from './servers.ts';
 
 export interface Stage {
   servers: Servers;
   env: Readonly<Record<string, string>>;
+  /** The code whose programs are started from now on. */
+  root: string;
   keys: ReturnType<typeof keysFor>;
   databaseUrl: string;
   client: LedgerClient;
@@ -43,14 +45,21 @@ const WITNESS = `
   END $$;
   CREATE TRIGGER chaos_witness AFTER INSERT OR UPDATE ON predictions FOR EACH ROW EXECUTE FUNCTION chaos_witness();`;
 
-export async function openStage(
-  servers: Servers,
-  settings: { apis?: number; workers?: number; env?: Readonly<Record<string, string>> } = {},
-): Promise<Stage> {
+export interface StageSettings {
+  apis?: number;
+  workers?: number;
+  env?: Readonly<Record<string, string>>;
+  /** Code of another version, with its migrations, to start from. */
+  root?: string;
+  /** Models to wait for, where they are not those of models.ts. */
+  models?: readonly string[];
+}
+
+export async function openStage(servers: Servers, settings: StageSettings = {}): Promise<Stage> {
   const name = `chaos_${randomBytes(4).toString('hex')}`;
   const direct = () => urlOfDatabase(servers.postgres.directUrl, name);
   await asAdmin(servers.postgres.directUrl, `CREATE DATABASE ${name}`);
-  await migrate(direct());
+  await migrate(direct(), settings.root === undefined ? {} : { dir: path.join(settings.root, 'migrations') });
   await asAdmin(direct(), WITNESS);
   const prefix = `c${randomBytes(3).toString('hex')}`;
   const env = {
@@ -67,7 +76,7 @@ export async function openStage(
   const workers: Program[] = [];
   const ends: (() => Promise<void>)[] = [];
   const start = async (kind: 'api' | 'worker', list: Program[], more: Readonly<Record<string, string>> = {}) => {
-    const program = await startProgram(kind, { ...servers, env: { ...env, ...more } });
+    const program = await startProgram(kind, { ...servers, env: { ...env, ...more }, root: stage.root });
     list.push(program);
     void program.exited.then(() => list.splice(list.indexOf(program), 1));
     return program;
@@ -75,6 +84,7 @@ export async function openStage(
   const stage: Stage = {
     servers,
     env,
+    root: settings.root ?? ROOT,
     keys: keysFor(prefix),
     databaseUrl: env.DATABASE_URL,
     client: new LedgerClient(() => apis.filter(({ leaving }) => !leaving).map(({ url }) => url)),
@@ -100,7 +110,7 @@ export async function openStage(
         redis.disconnect();
       }
     },
-    untilServed: () => untilServed(stage),
+    untilServed: () => untilServed(stage, settings.models ?? MODELS),
     atEnd: (work) => void ends.push(work),
     async close() {
       await Promise.allSettled([...apis, ...workers].map((program) => program.kill()));
@@ -111,16 +121,16 @@ export async function openStage(
   // The models are registered by a worker, and the API is ready once one of them is.
   await Promise.all(Array.from({ length: settings.workers ?? 1 }, () => stage.startWorker()));
   await Promise.all(Array.from({ length: settings.apis ?? 1 }, () => stage.startApi()));
-  await untilServed(stage);
+  await stage.untilServed();
   return stage;
 }
 
 const MODELS = ['quick', 'slow', 'lookup'];
 
-async function untilServed({ apis }: Stage): Promise<void> {
+async function untilServed({ apis }: Stage, models: readonly string[]): Promise<void> {
   const deadline = performance.now() + 120_000;
   for (const { url } of apis)
-    for (const model of MODELS) {
+    for (const model of models) {
       for (;;) {
         const body = (await fetch(`${url}/v1/models/${model}`).then((response) => response.json())) as {
           default_version?: string | null;

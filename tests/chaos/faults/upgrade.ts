@@ -1,0 +1,117 @@
+/**
+ * Upgrades from the last release, with data and under load. They run the code of the release from the history of the
+ * repository, so the short form leaves them out; `npm run test:upgrade` plays them alone.
+ */
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { migrate } from '@millrace/shared/migrate';
+import { RELEASE, unpackRelease } from '../../upgrade/release.ts';
+import type { Context, Fault } from '../fault.ts';
+import { startLoad } from '../load.ts';
+import { entry, quick, slow } from '../models.ts';
+import { ROOT } from '../processes.ts';
+import type { Stage, StageSettings } from '../stage.ts';
+
+let release: Promise<string> | undefined;
+
+/** A stage on which the last release runs. */
+async function onRelease(settings: StageSettings): Promise<StageSettings> {
+  release ??= unpackRelease();
+  return { ...settings, root: await release };
+}
+
+const APIS = 2;
+const WORKERS = 2;
+const BACKLOG = 150;
+
+/** Promises that wait, questions that are asked again and again, and callers who wait, until `stop`. */
+async function startMixedLoad({ stage, random }: Pick<Context, 'stage' | 'random'>) {
+  const keyed = () => ({ mode: 'async' as const, idempotencyKey: `k-${random()}` });
+  const waiting = () => ({ mode: random() < 0.5 ? ('wait' as const) : ('async' as const), waitS: 10 });
+  const loads = [
+    startLoad(stage.client, random, { clients: 4, options: waiting }),
+    startLoad(stage.client, random, { clients: 2, question: () => quick(), options: keyed }),
+    startLoad(stage.client, random, { clients: 2, question: () => entry(Math.floor(random() * 4)), options: waiting }),
+  ];
+  await Promise.all(Array.from({ length: BACKLOG }, () => stage.client.ask(slow(20), { mode: 'async' })));
+  return { stop: () => Promise.all(loads.map((load) => load.stop())) };
+}
+
+/** Replaces processes one by one by those of `root`: the new one first, then the old one is told to stop. */
+async function roll(stage: Stage, kind: 'api' | 'worker', root: string, { expect }: Context): Promise<void> {
+  stage.root = root;
+  for (const old of [...(kind === 'api' ? stage.apis : stage.workers)]) {
+    if (kind === 'api') await stage.startApi();
+    else await stage.startWorker();
+    await stage.untilServed();
+    const { code } = await old.stop();
+    expect(code === 0, `the ${kind} of the version before ended with ${code}`);
+    await delay(500);
+  }
+}
+
+/** Every reply that was neither an answer nor a promise, by what it said. */
+function judgeReplies({ stage, note, expect }: Context): void {
+  const tally = Object.entries(stage.client.tally());
+  const refused = tally.filter(([name]) => name !== '200' && name !== '202');
+  const count = refused.reduce((sum, [, times]) => sum + times, 0);
+  note(`${stage.client.replies.length} requests, ${count} refused or broken off`);
+  expect(count === 0, `refused or broken off: ${JSON.stringify(Object.fromEntries(refused))}`);
+}
+
+export const upgradeFaults: Fault[] = [
+  {
+    name: 'upgrade',
+    how: `rolling upgrade from ${RELEASE.version} under load, by docs/operations.md: migrate, workers, API; then back: API, workers`,
+    long: true,
+    stage: () => onRelease({ apis: APIS, workers: WORKERS }),
+    async run(context) {
+      const { stage, note } = context;
+      const old = stage.root;
+      const load = await startMixedLoad(context);
+      await delay(1_000);
+      const applied = await migrate(stage.databaseUrl, { dir: path.join(ROOT, 'migrations') });
+      note(`${applied.length} migrations beside the running release`);
+      await roll(stage, 'worker', ROOT, context);
+      await roll(stage, 'api', ROOT, context);
+      await delay(1_000);
+      note(`${stage.client.entries.length} accepted on the way there`);
+      await roll(stage, 'api', old, context);
+      await roll(stage, 'worker', old, context);
+      await delay(1_000);
+      await load.stop();
+      judgeReplies(context);
+      return Date.now();
+    },
+  },
+  {
+    name: 'old-beside-new',
+    how: `API and workers of ${RELEASE.version} and of this code side by side under load; a worker of each is killed, and the queue Redis is emptied`,
+    long: true,
+    stage: () => onRelease({ apis: 1, workers: 1 }),
+    async run(context) {
+      const { stage, note } = context;
+      const old = stage.root;
+      await migrate(stage.databaseUrl, { dir: path.join(ROOT, 'migrations') });
+      stage.root = ROOT;
+      await Promise.all([stage.startApi(), stage.startWorker()]);
+      await stage.untilServed();
+      const load = await startMixedLoad(context);
+      await delay(2_000);
+      for (const root of [old, ROOT]) {
+        const [victim] = stage.workers;
+        await victim?.kill();
+        stage.root = root;
+        await stage.startWorker();
+        await delay(1_000);
+      }
+      judgeReplies(context);
+      await stage.withRedis((redis) => redis.flushall());
+      const healedAt = Date.now();
+      await delay(2_000);
+      await load.stop();
+      note(`${stage.client.entries.filter(({ promised }) => promised).length} promises`);
+      return healedAt;
+    },
+  },
+];

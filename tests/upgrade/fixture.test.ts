@@ -1,0 +1,112 @@
+/** The state of an installation of the last release (fixtures/, made by make-fixture.ts) under this code: nothing is lost. */
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { migrate } from '@millrace/shared/migrate';
+import { MIGRATIONS_DIR } from '@millrace/shared/migration-files';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { asAdmin, urlOfDatabase } from '../services/template.ts';
+import { type Millrace, startMillrace } from '../support/millrace.ts';
+import { testPrefix } from '../support/test-prefix.ts';
+import { connectTestRedis } from '../support/test-redis.ts';
+import { type Fixture, type InstallationState, type KeyState, writeKeys, writeTables } from './state.ts';
+
+const MODEL = 'drug-interaction-similarity';
+const HOUR_MS = 3_600_000;
+const fixture = JSON.parse(await readFile(path.join(import.meta.dirname, 'fixtures/0.1.0.json'), 'utf8')) as Fixture;
+const prefix = testPrefix();
+const database = `upgrade_${prefix.replace(/\W/g, '_')}`;
+let millrace: Millrace;
+
+/** The deadlines of the fixture passed long ago: those that are open get new ones. Everything else stays as it was. */
+function withDeadlines({ tables, keys, migrations }: InstallationState, deadlineMs: number): InstallationState {
+  const predictions = (tables.predictions as { expires_at: number | null }[]).map((row) =>
+    row.expires_at === null ? row : { ...row, expires_at: deadlineMs },
+  );
+  return { migrations, tables: { ...tables, predictions }, keys: keys.map((key) => withDeadline(key, deadlineMs)) };
+}
+
+function withDeadline(key: KeyState, deadlineMs: number): KeyState {
+  if (!/^:\{s\d+\}:p:/.test(key.name)) return key;
+  const state = Buffer.from(key.values[0] as string, 'base64');
+  // Of a state without a deadline these are zeros.
+  if (state.toString('latin1', 26, 39) !== '0000000000000') state.write(String(deadlineMs), 26, 'latin1');
+  return { ...key, values: [state.toString('base64')] };
+}
+
+/** A database as the release had it, and then brought up to date by this code. */
+async function restore({ migrations, tables, keys }: InstallationState): Promise<string> {
+  await asAdmin(inject('databaseUrl'), `CREATE DATABASE ${database}`);
+  const url = urlOfDatabase(inject('databaseUrl'), database);
+  const dir = await mkdtemp(path.join(tmpdir(), 'millrace-migrations-'));
+  for (const name of migrations) await cp(path.join(MIGRATIONS_DIR, name), path.join(dir, name));
+  await migrate(url, { dir });
+  await rm(dir, { recursive: true });
+  const db = new pg.Client({ connectionString: url });
+  await db.connect();
+  await db.query('TRUNCATE tenants CASCADE');
+  await writeTables(db, tables);
+  await db.end();
+  await migrate(url);
+  const redis = connectTestRedis();
+  await writeKeys(redis, prefix, keys);
+  redis.disconnect();
+  return url;
+}
+
+beforeAll(async () => {
+  const url = await restore(withDeadlines(fixture.state, Date.now() + HOUR_MS));
+  millrace = await startMillrace({
+    models: [MODEL],
+    env: { DATABASE_URL: url, KEY_PREFIX: prefix, RETENTION_DAYS: '3650' },
+  });
+});
+afterAll(async () => {
+  await millrace?.close();
+  await asAdmin(inject('databaseUrl'), `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
+});
+
+const fetched = (id: string) => millrace.ask(`/v1/predictions/${id}?wait=30`);
+
+test('every promise is kept, and what had ended stays as it was told', async () => {
+  for (const { id, status, output } of fixture.predictions) {
+    const { body } = await fetched(id);
+    const wanted = status === 'queued' ? 'succeeded' : status;
+    expect([id, body.status]).toEqual([id, wanted]);
+    if (output !== null) expect(body.output).toEqual(output);
+    expect(body.metadata).toMatchObject({ größe: 'ü' });
+  }
+});
+
+test('each answer is that of a new prediction of the same input', async () => {
+  for (const { id, input, status } of fixture.predictions) {
+    if (status !== 'queued') continue;
+    const anew = await millrace.predict(MODEL, { input }, { prefer: 'wait=30', 'cache-control': 'no-store' });
+    expect((await fetched(id)).body.output).toEqual(anew.body.output);
+  }
+});
+
+test('an Idempotency-Key of the release still stands for its prediction', async () => {
+  const keyed = fixture.predictions.filter(({ idempotencyKey }) => idempotencyKey !== null);
+  expect(keyed).toHaveLength(2);
+  for (const { id, input, idempotencyKey } of keyed) {
+    const n = Math.round((input as { similarities: number[][] }).similarities[0]![0]! * 100);
+    const body = { input, metadata: { n, größe: 'ü' } };
+    const again = await millrace.predict(MODEL, body, {
+      'idempotency-key': idempotencyKey as string,
+      prefer: 'wait=30',
+    });
+    expect([again.status, again.body.id]).toEqual([200, id]);
+  }
+});
+
+test('the queue is empty, no state was unreadable, and the model is served under its registered digest', async () => {
+  const metrics = await (await fetch(`${millrace.url}/metrics`)).text();
+  expect(metrics).toMatch(new RegExp(`^millrace_queue_waiting\\{model="${MODEL}"\\} 0$`, 'm'));
+  expect(await millrace.workers[0]?.metric('millrace_live_states_unreadable_total')).toBe(0);
+  expect((await (await fetch(`${millrace.url}/readyz`)).json()) as unknown).toMatchObject({ status: 'ready' });
+  const { body } = await millrace.ask(`/v1/models/${MODEL}/versions/1`);
+  const [registered] = fixture.state.tables.model_versions as { digest: string }[];
+  expect([body.state, body.reason, body.digest]).toEqual(['ready', null, registered?.digest]);
+});
