@@ -16,6 +16,7 @@ import { keyFaults } from './faults/keys.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { redisFaults } from './faults/redis.ts';
 import { rollbackFaults } from './faults/rollback.ts';
+import { sentinelFaults } from './faults/sentinel.ts';
 import { standstillFaults } from './faults/standstill.ts';
 import { upgradeFaults } from './faults/upgrade.ts';
 import { webhookFaults } from './faults/webhooks.ts';
@@ -36,6 +37,7 @@ const faults: readonly Fault[] = [
   ...redisFaults,
   ...failoverFaults,
   ...demotionFaults,
+  ...sentinelFaults,
   ...rollbackFaults,
   ...postgresFaults,
   ...standstillFaults,

@@ -99,13 +99,17 @@ export async function waitForRedis(redis: Connection, name: string, timeoutMs: n
   if (redis.status === 'ready') return;
   let last: Error | undefined;
   const remember = (error: Error & { lastNodeError?: Error }) => {
+    // What each sentinel said is more than that none of them helped.
+    if (last && ALL_SENTINELS.test(error.message)) return;
     last = error.lastNodeError ?? error;
   };
   redis.on('error', remember);
+  redis.on('sentinelError', remember);
   try {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => reject(new Error(`${name} cannot be reached: ${last?.message ?? `no answer in ${timeoutMs} ms`}.`)),
+        () =>
+          reject(new Error(`${name} cannot be reached: ${last ? reasonOf(last) : `no answer in ${timeoutMs} ms`}.`)),
         timeoutMs,
       );
       redis.once('ready', () => {
@@ -115,7 +119,17 @@ export async function waitForRedis(redis: Connection, name: string, timeoutMs: n
     });
   } finally {
     redis.off('error', remember);
+    redis.off('sentinelError', remember);
   }
+}
+
+const ALL_SENTINELS = /^All sentinels are unreachable/;
+
+/** ioredis says "invalid reply: null" of a sentinel that knows no primary of the name. */
+function reasonOf({ message }: Error): string {
+  const [, sentinel] = /^connected to sentinel (\S+) successfully, but got an invalid reply: null/.exec(message) ?? [];
+  if (sentinel === undefined) return message.replace(/\.$/, '');
+  return `sentinel ${sentinel} knows no primary of that name: check REDIS_SENTINEL_PRIMARY and CACHE_REDIS_SENTINEL_PRIMARY`;
 }
 
 /** A Redis that would lose promises; the message says what to set. */
