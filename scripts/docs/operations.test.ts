@@ -15,6 +15,7 @@ const NOT_SETTINGS = new Set([
   'CONFIG',
   'PATCH',
   'READONLY',
+  'SENTINEL',
   'REPLICAOF',
   'MASTERDOWN',
   'MISCONF',

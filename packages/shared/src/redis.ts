@@ -125,11 +125,15 @@ export async function waitForRedis(redis: Connection, name: string, timeoutMs: n
 
 const ALL_SENTINELS = /^All sentinels are unreachable/;
 
-/** ioredis says "invalid reply: null" of a sentinel that knows no primary of the name. */
+/** What ioredis reports of a sentinel, as a sentence that names the setting to look at. */
 function reasonOf({ message }: Error): string {
-  const [, sentinel] = /^connected to sentinel (\S+) successfully, but got an invalid reply: null/.exec(message) ?? [];
-  if (sentinel === undefined) return message.replace(/\.$/, '');
-  return `sentinel ${sentinel} knows no primary of that name: check REDIS_SENTINEL_PRIMARY and CACHE_REDIS_SENTINEL_PRIMARY`;
+  const [, sentinel, cause] = /^(?:failed to connect|connected) to sentinel (\S+) (.*)$/s.exec(message) ?? [];
+  if (sentinel === undefined || cause === undefined) return message.replace(/\.$/, '');
+  if (/No such master|invalid reply: null/.test(cause))
+    return `sentinel ${sentinel} knows no primary of that name: check REDIS_SENTINEL_PRIMARY and CACHE_REDIS_SENTINEL_PRIMARY`;
+  if (/Connection is closed|ECONNREFUSED/.test(cause))
+    return `sentinel ${sentinel} does not answer: check REDIS_SENTINELS and CACHE_REDIS_SENTINELS`;
+  return message.replace(/\.$/, '');
 }
 
 /** A Redis that would lose promises; the message says what to set. */
