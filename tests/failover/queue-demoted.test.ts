@@ -1,4 +1,6 @@
+import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startApi } from '../../apps/api/src/server.ts';
 import { type Millrace, startMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { type RedisPair, startRedisPair } from '../support/redis-pair.ts';
@@ -71,6 +73,9 @@ describe('a queue Redis that was demoted while its connections stay open', () =>
     expect(refused.headers.get('retry-after')).toBe('1');
     const promise = await ask();
     expect([promise.status, promise.body.code]).toEqual([503, 'store_unavailable']);
+    await expect(startApi(millrace.config, pino({ level: 'silent' }))).rejects.toThrow(
+      'The queue Redis (REDIS_URL) cannot be used: it is a read-only replica',
+    );
     // Healed where it stands: the same server takes writes again.
     await pair.second.call('REPLICAOF', 'NO', 'ONE');
     await expect.poll(async () => (await ask(waits)).status, { timeout: 20_000 }).toBe(200);

@@ -8,7 +8,12 @@ let health: WorkerHealth;
 afterEach(() => health.close());
 
 async function start(redis: { prove(): Promise<void> }): Promise<void> {
-  const client = { query: async () => ({ rows: [{ standby: false, readOnly: false }] }), release: () => {} };
+  const client = {
+    query: async () => ({ rows: [{ standby: false, readOnly: false }] }),
+    release: () => {},
+    on: () => {},
+    off: () => {},
+  };
   const db = { connect: async () => client };
   const stores = { redis, db } as unknown as Parameters<typeof startHealth>[2];
   health = await startHealth(loadConfig({}), createWorkerMetrics(), stores);

@@ -165,6 +165,10 @@ function problemsOf(info: string, isCluster: boolean): string[] {
   const problems: string[] = [];
   if (field('cluster_enabled') === '1' && !isCluster)
     problems.push('it is a node of a Redis Cluster: set REDIS_CLUSTER=true');
+  if (field('role') === 'slave')
+    problems.push(
+      'it is a read-only replica: let the address lead to the primary, or promote it with REPLICAOF NO ONE',
+    );
   const policy = field('maxmemory_policy');
   if (policy !== undefined && policy !== 'noeviction')
     problems.push(
