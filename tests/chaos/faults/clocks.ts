@@ -1,6 +1,7 @@
 /** Clocks that are days or hours off: of a worker from its start on, of a worker and of an API while they run. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import type { Task } from '@millrace/shared/task';
 import { DAY_MS, HOUR_MS, shiftedClock } from '../../support/shifted-clock.ts';
 import type { Fault } from '../fault.ts';
 import { startLoad } from '../load.ts';
@@ -45,12 +46,13 @@ async function strand(stage: Stage, count: number): Promise<void> {
   const [now] = await stage.sql<{ ms: number }>('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS ms');
   const createdAt = Math.floor((now as { ms: number }).ms) - 60_000;
   const ids = Array.from({ length: count }, () => newPredictionId(shardOf('nobody'), createdAt));
+  const task: Task = { shape: 'one', rows: ['{}'], keys: [null], digest: '0'.repeat(64), epoch: 0 };
   await stage.sql(
     `INSERT INTO predictions (id, tenant, model, version, digest, status, priority, task, metadata, result, created_at,
                               expires_at, attempts, promised)
-     SELECT id, 'default', 'nobody', '1', repeat('0', 64), 'queued', 'normal', '{}', '', '', $2::bigint, $2::bigint + 3600000, 0, true
+     SELECT id, 'default', 'nobody', '1', repeat('0', 64), 'queued', 'normal', $3, '', '', $2::bigint, $2::bigint + 3600000, 0, true
        FROM unnest($1::uuid[]) AS t (id)`,
-    [ids, createdAt],
+    [ids, createdAt, JSON.stringify(task)],
   );
 }
 

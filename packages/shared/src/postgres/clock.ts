@@ -30,7 +30,7 @@ const LOOK_EVERY_MS = 250;
 // One for the process, as Date is. Its parts must agree on the time, and Postgres has one time for all of them.
 let reading: Reading | undefined;
 
-const errorOf = ({ errorMs, takenAt }: Reading): number => errorMs + (performance.now() - takenAt) * DRIFT;
+const errorOf = ({ errorMs, takenAt }: Reading, at: number): number => errorMs + (at - takenAt) * DRIFT;
 
 /**
  * The time that all processes share, in whole Unix milliseconds: for every time that another process, a store or a client
@@ -40,9 +40,10 @@ const errorOf = ({ errorMs, takenAt }: Reading): number => errorMs + (performanc
 export function sharedNow(): number {
   const own = Date.now();
   if (reading === undefined) return own;
-  const shared = reading.baseMs + performance.now();
+  const at = performance.now();
+  const shared = reading.baseMs + at;
   // Within the error of the measurement the own clock is as good, and is steady.
-  return Math.abs(own - shared) <= errorOf(reading) + GRAIN_MS ? own : Math.round(shared);
+  return Math.abs(own - shared) <= errorOf(reading, at) + GRAIN_MS ? own : Math.round(shared);
 }
 
 /** Postgres's clock, in Unix milliseconds. */
@@ -82,13 +83,14 @@ export async function startClock({ db, maxSkewMs, log }: ClockOptions): Promise<
   let reads: Promise<void> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
 
-  function skewMs(): number {
-    return reading === undefined ? 0 : Date.now() - (reading.baseMs + performance.now());
+  function skewMs(at = performance.now()): number {
+    return reading === undefined ? 0 : Date.now() - (reading.baseMs + at);
   }
 
   function fault(): string | undefined {
-    const skew = skewMs();
-    if (reading === undefined || Math.abs(skew) - errorOf(reading) <= maxSkewMs) return undefined;
+    const at = performance.now();
+    const skew = skewMs(at);
+    if (reading === undefined || Math.abs(skew) - errorOf(reading, at) <= maxSkewMs) return undefined;
     const seconds = (Math.abs(skew) / 1_000).toFixed(1);
     const side = skew > 0 ? 'ahead of' : 'behind';
     return (
@@ -160,6 +162,6 @@ function readPostgres(db: Pool): Promise<Reading | undefined> {
 /** A reading replaces the last one where it is more exact, and where both cannot be true: then a clock was set. */
 function isBetter(next: Reading): boolean {
   if (reading === undefined) return true;
-  const error = errorOf(reading);
+  const error = errorOf(reading, next.takenAt);
   return next.errorMs <= error || Math.abs(next.baseMs - reading.baseMs) > next.errorMs + error;
 }
