@@ -1,9 +1,10 @@
 /** Processes whose clock is not Postgres's: they take no work, expire and delete nothing, say so, and go on when it is right. */
 
 import { createPool, type Pool } from '@millrace/shared/db';
-import { newPredictionId } from '@millrace/shared/ids';
+import { newPredictionId, shardOf } from '@millrace/shared/ids';
 import { insertPromises } from '@millrace/shared/ledger';
 import { sharedNow, startClock } from '@millrace/shared/postgres/clock';
+import type { Task } from '@millrace/shared/task';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { promiseRow } from '../ledger/rows.ts';
 import { useMillrace } from '../support/millrace.ts';
@@ -18,6 +19,7 @@ const question = () => {
   asked += 1;
   return { drug_a: 'Warfarin', drug_b: pairs[asked % pairs.length] };
 };
+const TASK: Task = { shape: 'one', rows: ['{}'], keys: [null], digest: '0'.repeat(64), epoch: 0 };
 const anew = { 'cache-control': 'no-store' };
 
 const millrace = useMillrace({ models: [MODEL], env: { MAX_CLOCK_SKEW_MS: '5000' } });
@@ -78,10 +80,12 @@ describe.each([
     expect(status).toBe(202);
     const createdAt = Math.floor(sharedNow()) - 10_000;
     const forgotten = promiseRow({
-      id: newPredictionId(0, createdAt),
+      id: newPredictionId(shardOf('nobody'), createdAt),
       createdAt,
       expiresAt: createdAt + HOUR_MS,
       model: 'nobody',
+      digest: TASK.digest,
+      task: JSON.stringify(TASK),
     });
     await insertPromises(pool, [forgotten]);
     // The reconciler of another worker has its turn, and this one had several: what it would do is done by then.
