@@ -1,0 +1,125 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { SHARDS, shardOf } from '@millrace/shared/ids';
+import type { Connection } from '@millrace/shared/redis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { quick, slow, writeModels } from '../chaos/models.ts';
+import { seeded } from '../chaos/random.ts';
+import { startStallingProxy } from '../postgres/stalling-proxy.ts';
+import { type Disagreements, type Doors, disagreements, playLifecycle, playRandomly } from '../support/lifecycles.ts';
+import { useMillrace } from '../support/millrace.ts';
+import { type Receiver, startReceiver } from '../support/receiver.ts';
+import { connectTestRedis, keysOf } from '../support/test-redis.ts';
+
+/** `npm run test:chaos -- --only retries-before-recording` plays 2,000. */
+const LIFECYCLES = 60;
+const PATIENCE_MS = 30_000;
+const NONE: Disagreements = { list: [], feed: [], webhook: [] };
+
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const modelsDir = await mkdtemp(path.join(tmpdir(), 'millrace-openings-'));
+  remove = () => rm(modelsDir, { recursive: true, force: true });
+  await writeModels(modelsDir);
+  const env = {
+    WORKER_ROLES: 'inference,webhooks',
+    WEBHOOK_ALLOW_HTTP: 'true',
+    WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
+  };
+  return { modelsDir, models: ['quick', 'slow', 'lookup'], env };
+});
+let redis: Connection;
+let proxy: Awaited<ReturnType<typeof startStallingProxy>>;
+let receiver: Receiver;
+let doors: Doors;
+beforeAll(async () => {
+  receiver = await startReceiver();
+  redis = connectTestRedis('blocking');
+  proxy = await startStallingProxy(millrace.config.databaseUrl);
+  // A recorder of its own, whose way to Postgres can be held up.
+  await millrace.startWorker({ WORKER_ROLES: 'recorder', DATABASE_URL: proxy.url });
+  doors = {
+    ask: millrace.ask,
+    receiver,
+    random: seeded(7),
+    holdRecorder: (held) => (held ? proxy.stall() : proxy.resume()),
+  };
+});
+afterAll(async () => {
+  proxy.resume();
+  redis.disconnect();
+  await proxy.close();
+  await receiver.close();
+  await remove();
+});
+
+const act = (id: string, action: 'cancel' | 'retry') =>
+  millrace.ask(`/v1/predictions/${id}/${action}`, { method: 'POST' });
+
+/** Resolves when the recorder has read an end that it has not written. */
+async function untilRead(): Promise<void> {
+  const streams = Array.from({ length: SHARDS }, (_, shard) => millrace.keys.ledger(shard));
+  await expect
+    .poll(async () => {
+      const pending = await Promise.all(streams.map((stream) => redis.xpending(stream, 'recorder')));
+      return pending.reduce((sum, [count]) => sum + Number(count), 0);
+    })
+    .toBeGreaterThan(0);
+}
+
+describe('a retry before the end that it undoes is recorded', () => {
+  test.each(['promised', 'not promised'])('stands in the ledger, and so does each end: %s', async (how) => {
+    const url = `${receiver.url}/200/held?${how.length}`;
+    const body = { input: slow(400).input, webhook: { url } };
+    proxy.stall();
+    const asked = millrace.predict('slow', body, how === 'promised' ? {} : { prefer: 'wait=20' });
+    let id = '';
+    if (how === 'promised') id = (await asked).body.id;
+    else {
+      // The list does not know of it: its id is found in Redis.
+      const states = `${millrace.keys.tag(shardOf('slow'))}p:`;
+      await expect
+        .poll(async () => {
+          const keys = await keysOf(redis, states);
+          const texts = await Promise.all(keys.map(async (key) => [key.slice(-36), await redis.get(key)]));
+          id = texts.find(([, state]) => state?.includes(url))?.[0] ?? '';
+          return id;
+        })
+        .not.toBe('');
+    }
+    expect((await act(id, 'cancel')).body.status).toBe('canceled');
+    await untilRead();
+    expect((await act(id, 'retry')).status).toBe(202);
+    proxy.resume();
+    await asked;
+    // The late recorder writes now; nothing that it writes may end what the retry promised.
+    await expect.poll(async () => (await millrace.ask(`/v1/predictions/${id}?wait=10`)).status).toBe(200);
+    const played = { id, path: url.slice(receiver.url.length), openings: 2, unsure: false };
+    expect(await disagreements(doors, [played], PATIENCE_MS)).toEqual(NONE);
+  });
+});
+
+test.each([
+  ['cancel, retry, cancel', 24, () => slow(40), ['cancel', 'retry', 'cancel'] as const],
+  ['cancel, retry, cancel of what may have succeeded', 24, () => quick(), ['cancel', 'retry', 'cancel'] as const],
+  ['fail, retry, cancel', 24, undefined, ['end', 'retry', 'cancel'] as const],
+  ['fail, three retries at once, cancel', 24, undefined, ['end', 'retry three times at once', 'cancel'] as const],
+])('%s: the poll, the list, the feed and the webhooks agree', async (_, count, question, steps) => {
+  const failing = (n: number) => ({ model: 'lookup', input: { x: [100_000 + n] }, expected: undefined });
+  const played = await Promise.all(
+    Array.from({ length: count }, async (__, n) => {
+      doors.holdRecorder(n % 3 > 0);
+      const one = question === undefined ? failing(n + 1_000 * steps[1].length) : question();
+      return playLifecycle(doors, one, steps);
+    }),
+  );
+  doors.holdRecorder(false);
+  expect(await disagreements(doors, played, PATIENCE_MS)).toEqual(NONE);
+});
+
+test(`${LIFECYCLES} random lifecycles beside a recorder that is held up end alike in the poll, the list, the feed and the webhooks`, async () => {
+  const played = await playRandomly(doors, LIFECYCLES, 6);
+  expect(played).toHaveLength(LIFECYCLES);
+  expect(await disagreements(doors, played, PATIENCE_MS)).toEqual(NONE);
+}, 180_000);
