@@ -15,6 +15,7 @@ import { fileFaults } from './faults/files.ts';
 import { keyFaults } from './faults/keys.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { redisFaults } from './faults/redis.ts';
+import { retryFaults } from './faults/retries.ts';
 import { rollbackFaults } from './faults/rollback.ts';
 import { sentinelFaults } from './faults/sentinel.ts';
 import { standstillFaults } from './faults/standstill.ts';
@@ -42,6 +43,7 @@ const faults: readonly Fault[] = [
   ...postgresFaults,
   ...standstillFaults,
   ...clockFaults,
+  ...retryFaults,
   ...crowdFaults,
   ...keyFaults,
   ...webhookFaults,

@@ -32,14 +32,14 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-// Each time a row becomes terminal, or a terminal one changes: what a clean ledger has once for each prediction.
+// Each time a row becomes terminal, or a terminal one changes: what a clean ledger has once for each opening of a prediction.
 const WITNESS = `
-  CREATE TABLE chaos_ends (id uuid, status text, at timestamptz DEFAULT clock_timestamp());
+  CREATE TABLE chaos_ends (id uuid, opening int, status text, at timestamptz DEFAULT clock_timestamp());
   CREATE FUNCTION chaos_witness() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
     IF NEW.status NOT IN ('queued', 'running') AND (TG_OP = 'INSERT' OR OLD.status IS DISTINCT FROM NEW.status
         OR OLD.result IS DISTINCT FROM NEW.result) THEN
-      INSERT INTO chaos_ends (id, status) VALUES (NEW.id, NEW.status);
+      INSERT INTO chaos_ends (id, opening, status) VALUES (NEW.id, NEW.opening, NEW.status);
     END IF;
     RETURN NULL;
   END $$;

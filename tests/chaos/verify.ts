@@ -55,7 +55,7 @@ export async function verify(stage: Stage): Promise<Verdict> {
     problems.push(`wrong: ${id} ${seen.status} ${seen.output} ${seen.detail}, and ${question.expected} was expected`);
   }
   const twice = await stage.sql<{ id: string; ends: string[] }>(
-    'SELECT id, array_agg(status) AS ends FROM chaos_ends GROUP BY id HAVING count(*) > 1',
+    'SELECT id, array_agg(status) AS ends FROM chaos_ends GROUP BY id, opening HAVING count(*) > 1',
   );
   const changed = await changedSince(stage, promised);
   for (const { id, ends } of twice) problems.push(`terminal twice: ${id} ${ends}`);

@@ -68,7 +68,9 @@ export async function playLifecycle(doors: Doors, question: Question, steps: rea
   const { ask, receiver } = doors;
   const path = `/200/lifecycle?n=${JSON.stringify(question.input).replaceAll(/[^0-9]+/g, '-')}${question.model}`;
   const body = { input: question.input, webhook: { url: receiver.url + path } };
-  const asked = await ask(`/v1/models/${question.model}/predictions`, { method: 'POST', body });
+  const post = () => ask(`/v1/models/${question.model}/predictions`, { method: 'POST', body });
+  let asked = await post();
+  for (let tries = 1; asked.status !== 202 && tries < 5; tries += 1) asked = await post();
   if (asked.status !== 202) throw new Error(`asked, it was answered ${asked.status}: ${JSON.stringify(asked.body)}`);
   const played: Played = { id: asked.body.id, path, openings: 1, unsure: false };
   for (const step of steps) await take(doors, played, step);
