@@ -273,7 +273,7 @@ describe('a retry', () => {
 });
 
 describe('a list', () => {
-  const at = (ms: number, given = {}) => terminalRow({ createdAt: Date.now() - ms, ...given });
+  const at = (ms: number, given = {}) => terminalRow({ createdAt: NOW - ms, ...given });
 
   beforeEach(async () => {
     await pool.query('TRUNCATE models, model_versions, model_aliases');
