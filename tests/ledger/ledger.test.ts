@@ -300,7 +300,7 @@ describe('a list', () => {
   test('can be of one model, or of one status, or both', async () => {
     const rows = [at(100, { status: 'failed' }), at(200), at(300, { model: 'n', status: 'failed' })];
     await recordTerminal(pool, rows);
-    await insertPromises(pool, [promiseRow({ createdAt: Date.now() - 1_000 })]);
+    await insertPromises(pool, [promiseRow({ createdAt: NOW - 1_000 })]);
     const list = async (options: object) =>
       (await listPredictions(pool, 'default', { limit: 10, ...options })).map(({ model, status }) => [model, status]);
     expect(await list({ model: 'm' })).toEqual([

@@ -48,7 +48,7 @@ test('whatever is done in whatever order, the scripts and the ledger do what the
     }),
     { numRuns: RUNS },
   );
-}, 120_000);
+}, 300_000);
 
 function openTwins(number: number) {
   const ids = Array.from({ length: 4 }, () => newId());
