@@ -24,6 +24,7 @@ import { redisServerOf } from '@millrace/shared/redis/redis-store';
 import { compareVersions, loadRegistry, retireVersion, setAlias } from '@millrace/shared/registry';
 import { announceRegistryChange } from '@millrace/shared/registry-cache';
 import { mismatchOf } from '@millrace/shared/registry-mismatch';
+import { type ModelConfig, mayShareAnswers } from '@millrace/shared/registry-types';
 import pino from 'pino';
 import { createVerifier } from '../apps/worker/src/models/verifier.ts';
 import { Refusal, readCommandLine } from './command-line.ts';
@@ -92,7 +93,8 @@ async function check(dir: string, wanted: string | undefined, config: Config): P
         (error: Error) => ({ ok: false as const, reason: error.message }),
       );
       if (verdict.ok) {
-        const { signature, rowTrial, config: settings } = verdict.verified;
+        const { signature, config: settings } = verdict.verified;
+        const { rows, answers } = settings.findings ?? {};
         const tensors = (list: typeof signature.inputs) =>
           list
             .map(({ name: tensor, dtype, shape }) => `${tensor} ${dtype}[${shape.map((dim) => dim || '?').join(', ')}]`)
@@ -101,8 +103,9 @@ async function check(dir: string, wanted: string | undefined, config: Config): P
         say(`  inputs   ${tensors(signature.inputs)}`);
         say(`  outputs  ${tensors(signature.outputs)}`);
         say(
-          `  batches  ${settings.rowIndependent ? `up to ${settings.maxBatch} rows` : 'none: one prediction a run'} (${rowTrial})`,
+          `  batches  ${settings.rowIndependent ? `up to ${settings.maxBatch} rows` : 'none: one prediction a run'} (${rows?.reason})`,
         );
+        say(`  cache    ${cacheText(settings)}${answers?.deterministic ? '' : ` (${answers?.reason})`}`);
       } else {
         well = false;
         say(`${name}: ${verdict.reason}`);
@@ -112,6 +115,11 @@ async function check(dir: string, wanted: string | undefined, config: Config): P
     await verifier.close();
   }
   return well;
+}
+
+function cacheText(settings: ModelConfig): string {
+  if (mayShareAnswers(settings)) return `answers are kept for ${settings.cache.ttlS} s`;
+  return settings.cache.enabled ? 'none: equal questions get different answers' : 'none: model.json says so';
 }
 
 function noneIn(

@@ -14,6 +14,7 @@ export function modelVersion(given: Partial<ModelVersion> = {}): ModelVersion {
       description: 'A model.',
       maxBatch: 8,
       rowIndependent: true,
+      deterministic: true,
       cache: { ttlS: 60, scope: 'tenant', enabled: true },
       timeoutMs: 1_000,
       priority: 'normal',

@@ -79,10 +79,40 @@ export interface GraphSource {
   initializers?: readonly TensorSource[];
 }
 
+/** A function of the model's own, called as `name` of the domain `local`. */
+export interface FunctionSource {
+  name: string;
+  inputs: readonly string[];
+  outputs: readonly string[];
+  nodes: readonly NodeSource[];
+}
+
+interface ModelOptions {
+  opset?: number;
+  irVersion?: number;
+  functions?: readonly FunctionSource[];
+}
+
 /** The bytes of a model. `opset` 17 by default. */
-export function onnxModel(graph: GraphSource, { opset = 17, irVersion = 8 } = {}): Buffer {
-  const imports = [message(8, [bytes(1, ''), int(2, opset)]), message(8, [bytes(1, 'ai.onnx.ml'), int(2, 3)])];
-  return Buffer.concat([int(1, irVersion), bytes(2, 'millrace-test'), message(7, graphParts(graph)), ...imports]);
+export function onnxModel(
+  graph: GraphSource,
+  { opset = 17, irVersion = 8, functions = [] }: ModelOptions = {},
+): Buffer {
+  const main = [bytes(1, ''), int(2, opset)];
+  const imports = [message(8, main), message(8, [bytes(1, 'ai.onnx.ml'), int(2, 3)])];
+  if (functions.length > 0) imports.push(message(8, [bytes(1, 'local'), int(2, 1)]));
+  const own = functions.map(({ name, inputs, outputs, nodes }) =>
+    message(25, [
+      bytes(1, name),
+      ...inputs.map((input) => bytes(4, input)),
+      ...outputs.map((output) => bytes(5, output)),
+      ...nodes.map((node) => nodePart(node, 7)),
+      message(9, main),
+      bytes(10, 'local'),
+    ]),
+  );
+  const head = [int(1, irVersion), bytes(2, 'millrace-test')];
+  return Buffer.concat([...head, message(7, graphParts(graph)), ...imports, ...own]);
 }
 
 export const floats = (...values: number[]): Uint8Array => new Uint8Array(Float32Array.from(values).buffer);
@@ -90,7 +120,7 @@ export const longs = (...values: number[]): Uint8Array => new Uint8Array(BigInt6
 
 function graphParts({ nodes, inputs, outputs, initializers = [] }: GraphSource): Part[] {
   return [
-    ...nodes.map(nodePart),
+    ...nodes.map((node) => nodePart(node, 1)),
     bytes(2, 'graph'),
     ...initializers.map((tensor) => message(5, tensorParts(tensor))),
     ...inputs.map((value) => message(11, valueParts(value))),
@@ -98,8 +128,9 @@ function graphParts({ nodes, inputs, outputs, initializers = [] }: GraphSource):
   ];
 }
 
-function nodePart({ op, inputs, outputs, domain, attributes = {} }: NodeSource): Part {
-  return message(1, [
+/** `field` of the graph or function that has it. */
+function nodePart({ op, inputs, outputs, domain, attributes = {} }: NodeSource, field: number): Part {
+  return message(field, [
     ...inputs.map((name) => bytes(1, name)),
     ...outputs.map((name) => bytes(2, name)),
     bytes(4, op),

@@ -151,3 +151,121 @@ export function repeater(width: number): Buffer {
     initializers: [{ name: 'shape', dtype: 'int64', dims: [2], data: longs(1, width) }],
   });
 }
+
+/** x · w, with x quantized by the range of the whole batch: a large row makes the others coarse. */
+export function dynamicallyQuantized(): Buffer {
+  return onnxModel({
+    nodes: [
+      { op: 'DynamicQuantizeLinear', inputs: ['x'], outputs: ['q', 'scale', 'zero'] },
+      { op: 'MatMulInteger', inputs: ['q', 'w', 'zero'], outputs: ['sums'] },
+      { op: 'Cast', inputs: ['sums'], outputs: ['floats'], attributes: { to: 1 } },
+      { op: 'Mul', inputs: ['floats', 'scale'], outputs: ['y'] },
+    ],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
+    initializers: [{ name: 'w', dtype: 'uint8', dims: [2, 2], data: Uint8Array.of(1, 2, 3, 4) }],
+  });
+}
+
+/** y = x + max(first row of the batch - `above`, 0): rows influence each other through integers above `above`. */
+export function coupledAbove(above: number): Buffer {
+  return onnxModel({
+    nodes: [
+      { op: 'Gather', inputs: ['x', 'first'], outputs: ['row'] },
+      { op: 'Sub', inputs: ['row', 'above'], outputs: ['beyond'] },
+      { op: 'Max', inputs: ['beyond', 'none'], outputs: ['more'] },
+      { op: 'Add', inputs: ['x', 'more'], outputs: ['y'] },
+    ],
+    inputs: [{ name: 'x', dtype: 'int64', shape: ['n', 2] }],
+    outputs: [{ name: 'y', dtype: 'int64', shape: ['n', 2] }],
+    initializers: [
+      { name: 'first', dtype: 'int64', dims: [], data: longs(0) },
+      { name: 'above', dtype: 'int64', dims: [], data: longs(above) },
+      { name: 'none', dtype: 'int64', dims: [], data: longs(0) },
+    ],
+  });
+}
+
+/** Sums of embeddings of `words` tokens and of 2 types: integers beyond the tables fail. */
+export function embedding(words: number): Buffer {
+  const table = (name: string, rows: number) => ({
+    name,
+    dtype: 'float32' as const,
+    dims: [rows, 3],
+    data: floats(...Array.from({ length: rows * 3 }, (_, i) => i)),
+  });
+  return onnxModel({
+    nodes: [
+      { op: 'Gather', inputs: ['words', 'ids'], outputs: ['a'] },
+      { op: 'Gather', inputs: ['types', 'type_ids'], outputs: ['b'] },
+      { op: 'Add', inputs: ['a', 'b'], outputs: ['c'] },
+      { op: 'ReduceMean', inputs: ['c'], outputs: ['y'], attributes: { axes: [1], keepdims: 0 } },
+    ],
+    inputs: [
+      { name: 'ids', dtype: 'int64', shape: ['n', 's'] },
+      { name: 'type_ids', dtype: 'int64', shape: ['n', 's'] },
+    ],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 3] }],
+    initializers: [table('words', words), table('types', 2)],
+  });
+}
+
+/** y = x + noise that is drawn anew at each run; `where` the operator stands. */
+export function dice(where: 'graph' | 'branch' | 'loop' | 'function' = 'graph'): Buffer {
+  const draw = (from: string, to: string) => ({ op: 'RandomNormalLike', inputs: [from], outputs: [to] });
+  const value = (name: string) => ({ name, dtype: 'float32' as const, shape: ['n', 2] });
+  const inputs = [value('x')];
+  const outputs = [value('y')];
+  const add = { op: 'Add', inputs: ['x', 'noise'], outputs: ['y'] };
+  if (where === 'graph') return onnxModel({ nodes: [draw('x', 'noise'), add], inputs, outputs });
+  if (where === 'function') {
+    const own = { name: 'Noise', inputs: ['a'], outputs: ['b'], nodes: [draw('a', 'b')] };
+    const call = { op: 'Noise', domain: 'local', inputs: ['x'], outputs: ['noise'] };
+    return onnxModel({ nodes: [call, add], inputs, outputs }, { functions: [own] });
+  }
+  if (where === 'branch') {
+    const branch = { nodes: [draw('x', 'z')], inputs: [], outputs: [value('z')] };
+    const choice = { then_branch: branch, else_branch: branch };
+    return onnxModel({
+      nodes: [{ op: 'If', inputs: ['yes'], outputs: ['noise'], attributes: choice }, add],
+      inputs,
+      outputs,
+      initializers: [{ name: 'yes', dtype: 'bool', dims: [], data: Uint8Array.of(1) }],
+    });
+  }
+  const body = {
+    nodes: [
+      { op: 'Identity', inputs: ['go'], outputs: ['goOn'] },
+      draw('before', 'drawn'),
+      { op: 'Add', inputs: ['before', 'drawn'], outputs: ['after'] },
+    ],
+    inputs: [
+      { name: 'turn', dtype: 'int64' as const, shape: [] },
+      { name: 'go', dtype: 'bool' as const, shape: [] },
+      value('before'),
+    ],
+    outputs: [{ name: 'goOn', dtype: 'bool' as const, shape: [] }, value('after')],
+  };
+  return onnxModel({
+    nodes: [{ op: 'Loop', inputs: ['turns', 'yes', 'x'], outputs: ['y'], attributes: { body } }],
+    inputs,
+    outputs,
+    initializers: [
+      { name: 'yes', dtype: 'bool', dims: [], data: Uint8Array.of(1) },
+      { name: 'turns', dtype: 'int64', dims: [], data: longs(2) },
+    ],
+  });
+}
+
+/** Dropout of half the elements, in training mode or not. */
+export function dropout(training: boolean): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'Dropout', inputs: ['x', 'ratio', 'training'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 64] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 64] }],
+    initializers: [
+      { name: 'ratio', dtype: 'float32', dims: [], data: floats(0.5) },
+      { name: 'training', dtype: 'bool', dims: [], data: Uint8Array.of(Number(training)) },
+    ],
+  });
+}

@@ -1,4 +1,5 @@
 /** What the cache did for a request, in the words of RFC 9211. */
+import type { ModelConfig } from '@millrace/shared/registry-types';
 import type { CachedResult } from '@millrace/shared/result-cache';
 import type { Ask } from './ask.ts';
 import type { SubmitResult } from './submitter.ts';
@@ -31,8 +32,15 @@ export function hitStatus(known: readonly (CachedResult | null)[], nowMs: number
   return `millrace; hit; ttl=${ttl}`;
 }
 
+/** Why the cache was not used, where the model is the reason and not the request. */
+export function bypassStatus({ cache, deterministic }: ModelConfig): string {
+  if (!cache.enabled || deterministic === true) return 'millrace; fwd=bypass';
+  // A version that 0.1.0 registered is verified again by the first worker that finds its files.
+  return `millrace; fwd=bypass; detail=${deterministic === false ? 'nondeterministic' : 'unverified'}`;
+}
+
 export interface MissParams {
-  ask: Pick<Ask, 'store' | 'read'>;
+  ask: Pick<Ask, 'store' | 'read' | 'served'>;
   result: SubmitResult | undefined;
   known: readonly (CachedResult | null)[];
   /** Whether the cache Redis takes writes now: nothing is stored otherwise. */
@@ -42,7 +50,7 @@ export interface MissParams {
 /** RFC 9211, of a request that the cache did not answer whole. */
 export function missStatus({ ask, result, known, cacheWritable }: MissParams): string {
   const outcome = result?.submitted.outcome;
-  if (!ask.store) return 'millrace; fwd=bypass';
+  if (!ask.store) return bypassStatus(ask.served.version.config);
   const reason = !ask.read ? 'request' : known.some((one) => one !== null) ? 'partial' : 'miss';
   if (outcome === 'follow' || outcome === 'done') return `millrace; fwd=${reason}; collapsed`;
   return `millrace; fwd=${reason}; ${cacheWritable ? 'stored' : 'stored=?0; detail=cache-unavailable'}`;

@@ -30,7 +30,7 @@ const version = (digest: string, state: VersionState = 'ready'): ModelVersion =>
   state,
   reason: null,
   signature: { inputs: [], outputs: [] },
-  config: resolveModelConfig({}, false),
+  config: resolveModelConfig({}, {}),
   handlerDigest: null,
   inputSchema: null,
   outputSchema: null,

@@ -47,6 +47,11 @@ export interface CatalogMeans {
   log: Logger;
 }
 
+interface Prepared {
+  canonicalizer: Canonicalizer;
+  rowIndependent: boolean;
+}
+
 interface Known {
   snapshot: RegistrySnapshot;
   byName: Map<string, RegisteredModel>;
@@ -56,7 +61,7 @@ interface Known {
 export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogMeans): Catalog {
   const known = new Map<string, Known>();
   const loading = new Map<string, Promise<Known>>();
-  const canonicalizers = new Map<string, Canonicalizer>();
+  const canonicalizers = new Map<string, Prepared>();
   /** By tenant, the digests that can serve. It outlives a change, after which tenants are read again one by one. */
   const served = new Map<string, Set<string>>();
   const preparing = new Map<string, Promise<Canonicalizer>>();
@@ -153,17 +158,21 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
   function serve(have: Known, name: string, versionOrAlias: string | undefined): ServedModel | Promise<ServedModel> {
     const registered = find(have, name);
     const version = pick(registered, versionOrAlias);
-    const canonicalizer = canonicalizers.get(version.digest);
-    if (canonicalizer) return { registered, version, canonicalizer };
-    return prepare(version).then((prepared) => ({ registered, version, canonicalizer: prepared }));
+    const prepared = canonicalizers.get(version.digest);
+    // How tensors are cut into rows may change without a new digest.
+    if (prepared?.rowIndependent === version.config.rowIndependent)
+      return { registered, version, canonicalizer: prepared.canonicalizer };
+    return prepare(version).then((canonicalizer) => ({ registered, version, canonicalizer }));
   }
 
   function prepare(version: ModelVersion): Promise<Canonicalizer> {
-    let under = preparing.get(version.digest);
+    const { rowIndependent } = version.config;
+    const name = `${version.digest} ${rowIndependent}`;
+    let under = preparing.get(name);
     if (!under) {
       under = loadCanonicalizer(version)
         .then((canonicalizer) => {
-          canonicalizers.set(version.digest, canonicalizer);
+          canonicalizers.set(version.digest, { canonicalizer, rowIndependent });
           unprepared.delete(version.digest);
           return canonicalizer;
         })
@@ -171,8 +180,8 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogM
           unprepared.add(version.digest);
           throw error;
         })
-        .finally(() => preparing.delete(version.digest));
-      preparing.set(version.digest, under);
+        .finally(() => preparing.delete(name));
+      preparing.set(name, under);
     }
     return under;
   }

@@ -3,7 +3,9 @@
  * process. Nothing in it waits, so that the request makes no promise on its way. It knows no more than predict.ts does,
  * and says nothing where that must look further.
  */
+
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { mayShareAnswers } from '@millrace/shared/registry-types';
 import { fresh, hitTold } from './cache-status.ts';
 import type { Catalog } from './catalog.ts';
 import type { NearResults } from './near-results.ts';
@@ -40,7 +42,7 @@ export function createKnownAnswer({ catalog, remembered, cache }: KnownMeans): K
   return (tenant, model, version, body, cacheControl) => {
     if (cacheControl.noCache || cacheControl.noStore || !remembered.knows(body)) return undefined;
     const served = catalog.serving(tenant, model, version);
-    if (served instanceof Promise || !served.version.config.cache.enabled) return undefined;
+    if (served instanceof Promise || !mayShareAnswers(served.version.config)) return undefined;
     const { digest } = served.version;
     const plan = remembered.planOf(body, tenant, digest);
     if (plan?.shape !== 'one' || plan.keys.length !== 1) return undefined;

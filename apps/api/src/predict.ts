@@ -10,11 +10,12 @@ import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/liv
 import { assembleOutput } from '@millrace/shared/output';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
+import { type ModelConfig, mayShareAnswers } from '@millrace/shared/registry-types';
 import type { CachedResult } from '@millrace/shared/result-cache';
 import { admit, aheadOf, estimate, type Limits, waitingOf } from './admission.ts';
 import { type Ask, askOf, bringsItsOwn, newPrediction, type PredictionRequest, promiseRow, recordOf } from './ask.ts';
 import { isCopied, keepCopy, removeCopy } from './cache/tenant-copy.ts';
-import { fresh, hitStatus, hitTold, missStatus } from './cache-status.ts';
+import { bypassStatus, fresh, hitStatus, hitTold, missStatus } from './cache-status.ts';
 import { type Catalog, type ServedModel, under } from './catalog.ts';
 import type { Answer, Completions } from './completions.ts';
 import type { Finder, Found } from './finder.ts';
@@ -79,7 +80,7 @@ export function createPredict(means: PredictMeans): Predict {
     const { tenant, model, version, body, cacheControl } = request;
     return after(catalog.serving(tenant, model, version), (served) => {
       const { digest, config } = served.version;
-      const keyed = config.cache.enabled && !cacheControl.noStore;
+      const keyed = mayShareAnswers(config) && !cacheControl.noStore;
       const planning = remembered.planOf(body, tenant, digest) ?? planOf(served, tenant, body, limits.maxRows, keyed);
       return after(planning, (plan) => look(request, served, plan, keyed));
     });
@@ -133,8 +134,7 @@ export function createPredict(means: PredictMeans): Predict {
   ): Promise<Outcome> {
     const { body, idempotencyKey } = request;
     const allKnown = known.length > 0 && known.every((one) => one !== null);
-    if (request.cacheControl.onlyIfCached && !allKnown)
-      throw new ApiError('not_cached', 'The answer is not in the cache, and only-if-cached was asked.');
+    if (request.cacheControl.onlyIfCached && !allKnown) throw notCached(served.version.config);
     const ask = () => askOf(request, served, plan, limits.expiresInDefaultS, read, store);
     const start = (): Promise<Outcome> =>
       idempotencyKey === undefined
@@ -314,6 +314,17 @@ export function createPredict(means: PredictMeans): Predict {
 
   return predict;
 }
+
+const notCached = (config: ModelConfig): ApiError =>
+  config.cache.enabled && config.deterministic !== true
+    ? new ApiError(
+        'not_cached',
+        'No answer is cached, since equal questions to this model may get different answers.',
+        {
+          cacheStatus: bypassStatus(config),
+        },
+      )
+    : new ApiError('not_cached', 'The answer is not in the cache, and only-if-cached was asked.');
 
 /** Writes an answer into a record that nobody else has. */
 const withAnswer = (record: PredictionRecord, answer: Answer): PredictionRecord => Object.assign(record, answer);

@@ -88,7 +88,7 @@ export function sendProblem(
   if (body.status >= 500 && known.code !== 'not_cached') logFailed(log, request, known);
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
   if (known.code === 'queue_full') reply.header('ratelimit', `"queue";r=0;t=${known.retryAfterS ?? 1}`);
-  if (known.code === 'not_cached') reply.header('cache-status', 'millrace; fwd=miss');
+  if (known.code === 'not_cached') reply.header('cache-status', known.cacheStatus ?? 'millrace; fwd=miss');
   // Not by the hook of nosniff.ts alone: Fastify runs no hooks for a URL that it cannot decode.
   return reply.code(body.status).headers(NOSNIFF).type('application/problem+json').send(JSON.stringify(body));
 }

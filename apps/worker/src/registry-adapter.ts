@@ -1,13 +1,19 @@
 /** The registry in Postgres as the models of a worker use it; every change is announced to all processes. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Pool } from '@millrace/shared/db';
+import { inTransaction, type Pool } from '@millrace/shared/db';
 import { upsertEntitySet } from '@millrace/shared/entities-store';
 import { newestSetQuery } from '@millrace/shared/entity-queries';
 import { ApiError } from '@millrace/shared/errors';
 import type { Keys } from '@millrace/shared/keys';
 import type { ReadThrough } from '@millrace/shared/read-through';
 import type { Connection } from '@millrace/shared/redis';
-import { loadOwnModels, registerVersion, setFoundDigest, setVersionState } from '@millrace/shared/registry';
+import {
+  bumpCacheEpoch,
+  loadOwnModels,
+  registerVersion,
+  setFoundDigest,
+  setVersionState,
+} from '@millrace/shared/registry';
 import { announceRegistryChange } from '@millrace/shared/registry-cache';
 import type { RegistryPort } from './models/registry-port.ts';
 
@@ -25,9 +31,15 @@ export function createRegistryPort(means: {
     async list() {
       return (await loadOwnModels(pool, TENANT)).flatMap(({ versions }) => versions);
     },
-    async register(version) {
+    async register(version, { purge } = { purge: false }) {
       try {
-        const { outcome } = await registerVersion(pool, version);
+        // Together, so that no process ever sees the new settings with the old results, or the other way round.
+        const { outcome } = purge
+          ? await inTransaction(pool, async (db) => {
+              await bumpCacheEpoch(db, version.tenant, version.model);
+              return registerVersion(db, version);
+            })
+          : await registerVersion(pool, version);
         // What is loading is told of when it is ready or has failed: that comes next.
         if (outcome !== 'known' && version.state !== 'loading') await announce();
         return outcome === 'known' ? 'known' : 'registered';

@@ -188,16 +188,25 @@ export class ApiError extends Error {
   readonly suggestions: readonly string[];
   /** Seconds for `Retry-After`. */
   readonly retryAfterS: number | undefined;
+  /** `Cache-Status`, where that is not told by the code. */
+  readonly cacheStatus: string | undefined;
   constructor(
     code: ErrorCode,
     detail: string,
-    more: { faults?: readonly Fault[]; suggestions?: readonly string[]; retryAfterS?: number; cause?: unknown } = {},
+    more: {
+      faults?: readonly Fault[];
+      suggestions?: readonly string[];
+      retryAfterS?: number;
+      cacheStatus?: string;
+      cause?: unknown;
+    } = {},
   ) {
     super(detail, { cause: more.cause });
     this.code = code;
     this.faults = more.faults ?? [];
     this.suggestions = more.suggestions ?? [];
     this.retryAfterS = more.retryAfterS;
+    this.cacheStatus = more.cacheStatus;
   }
 }
 

@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs';
 import { Check } from 'typebox/value';
 import { describe, expect, test } from 'vitest';
 import {
+  FINDING_RULES,
   ModelFileError,
   ModelFileSchema,
   mergeModelFiles,
   parseModelFile,
   resolveModelConfig,
+  stillHold,
 } from './model-config.ts';
 
 function problems(text: string): readonly string[] {
@@ -48,11 +50,22 @@ describe('a fault names the file, the field, what was expected and what stands t
   });
 });
 
+const INDEPENDENT = {
+  rows: { independent: true, reason: 'tried' },
+  answers: { deterministic: true, reason: 'tried' },
+};
+
 test('defaults are filled in, and what a trial found gives way to what the file says', () => {
-  expect(resolveModelConfig({}, true)).toEqual({
+  expect(resolveModelConfig({}, INDEPENDENT)).toEqual({
     description: '',
     maxBatch: 64,
     rowIndependent: true,
+    deterministic: true,
+    findings: {
+      rules: FINDING_RULES,
+      rows: { independent: true, reason: 'tried', said: false },
+      answers: { deterministic: true, reason: 'tried', said: false },
+    },
     cache: { ttlS: 86_400, scope: 'tenant', enabled: true },
     timeoutMs: 30_000,
     priority: 'normal',
@@ -60,9 +73,32 @@ test('defaults are filled in, and what a trial found gives way to what the file 
     examples: [],
     labels: {},
   });
-  expect(resolveModelConfig({ max_batch: 8 }, false)).toMatchObject({ maxBatch: 1, rowIndependent: false });
-  expect(resolveModelConfig({ max_batch: 8, row_independent: true }, false)).toMatchObject({ maxBatch: 8 });
-  expect(resolveModelConfig({ row_independent: false }, true)).toMatchObject({ maxBatch: 1, rowIndependent: false });
+  expect(resolveModelConfig({ max_batch: 8 }, {})).toMatchObject({ maxBatch: 1, rowIndependent: false });
+  expect(resolveModelConfig({ max_batch: 8, row_independent: true }, {})).toMatchObject({ maxBatch: 8 });
+  expect(resolveModelConfig({ row_independent: false }, INDEPENDENT)).toMatchObject({
+    maxBatch: 1,
+    rowIndependent: false,
+  });
+});
+
+test('what nobody tried is neither independent nor deterministic; the file may say otherwise', () => {
+  expect(resolveModelConfig({}, {})).toMatchObject({ rowIndependent: false, deterministic: false });
+  const said = resolveModelConfig({ deterministic: true, row_independent: true }, {});
+  expect(said).toMatchObject({ rowIndependent: true, deterministic: true });
+  expect(said.findings).toMatchObject({ answers: { reason: 'model.json says so', said: true } });
+});
+
+test('findings hold until the rules change, or the file no longer says what was not tried', () => {
+  const { findings } = resolveModelConfig({}, INDEPENDENT);
+  expect(stillHold(findings, {})).toBe(true);
+  expect(stillHold(findings, { deterministic: false })).toBe(true);
+  expect(stillHold(undefined, {})).toBe(false);
+  expect(stillHold({ ...findings!, rules: FINDING_RULES - 1 }, {})).toBe(false);
+  for (const file of [{ deterministic: true }, { row_independent: true }]) {
+    const said = resolveModelConfig(file, INDEPENDENT).findings;
+    expect(stillHold(said, file)).toBe(true);
+    expect(stillHold(said, {})).toBe(false);
+  }
 });
 
 test("a version's own file goes before its model's, field by field", () => {

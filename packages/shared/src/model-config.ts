@@ -1,7 +1,7 @@
 /** model.json: what the file may say, what is wrong with one that says otherwise, and its defaults. */
 import { type Static, type TSchema, Type } from 'typebox';
 import { nearNames } from './near-names.ts';
-import type { ModelConfig } from './registry-types.ts';
+import type { Findings, ModelConfig } from './registry-types.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -24,6 +24,13 @@ export const ModelFileSchema = Type.Object(
         description:
           'Whether rows of the first dimension do not influence each other, so that they may be run with those of ' +
           'other requests and cached one by one. Found out by trial when not given.',
+      }),
+    ),
+    deterministic: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether equal inputs get equal answers. Answers of a model that is not deterministic are neither cached nor ' +
+          'shared. Found out from the operators and by trial when not given; true allows the cache all the same.',
       }),
     ),
     cache: Type.Optional(
@@ -111,13 +118,52 @@ export function mergeModelFiles(model: ModelFile, version: ModelFile): ModelFile
   return { ...model, ...version, ...cache };
 }
 
-/** The defaults filled in. `independent` is what a trial found; the file's own word goes before it. */
-export function resolveModelConfig(file: ModelFile, independent: boolean): ModelConfig {
-  const rowIndependent = file.row_independent ?? independent;
+/** Raised when the trial of a version becomes stricter: versions that older rules judged are then verified again. */
+export const FINDING_RULES = 2;
+
+const SAID = 'model.json says so';
+const UNKNOWN = 'it was not verified';
+
+/** What a verification tried. */
+export interface Tried {
+  rows?: { independent: boolean; reason: string };
+  answers?: { deterministic: boolean; reason: string };
+}
+
+/** What model.json says goes before what was tried; what neither says is not assumed. */
+export function findingsOf(file: ModelFile, found: Tried): Findings {
+  const { row_independent: independent, deterministic } = file;
+  return {
+    rules: FINDING_RULES,
+    rows:
+      independent === undefined
+        ? { independent: false, reason: UNKNOWN, ...found.rows, said: false }
+        : { independent, reason: SAID, said: true },
+    answers:
+      deterministic === undefined
+        ? { deterministic: false, reason: UNKNOWN, ...found.answers, said: false }
+        : { deterministic, reason: SAID, said: true },
+  };
+}
+
+/** Whether findings of an earlier verification still hold under a model.json. */
+export function stillHold(findings: Findings | undefined, file: ModelFile): findings is Findings {
+  if (findings === undefined || findings.rules < FINDING_RULES) return false;
+  const { rows, answers } = findings;
+  // What the file said and says no longer was never tried.
+  return !(rows.said && file.row_independent === undefined) && !(answers.said && file.deterministic === undefined);
+}
+
+/** The defaults filled in. `found` is what verification found; the file's own word goes before it. */
+export function resolveModelConfig(file: ModelFile, found: Tried): ModelConfig {
+  const findings = findingsOf(file, found);
+  const rowIndependent = findings.rows.independent;
   return {
     description: file.description ?? '',
     maxBatch: rowIndependent ? (file.max_batch ?? 64) : 1,
     rowIndependent,
+    deterministic: findings.answers.deterministic,
+    findings,
     cache: {
       ttlS: file.cache?.ttl_s ?? 86_400,
       scope: file.cache?.scope ?? 'tenant',

@@ -3,6 +3,18 @@ import type { TensorSpec } from './tensor.ts';
 
 export type VersionState = 'loading' | 'ready' | 'failed' | 'draining' | 'retired';
 
+/**
+ * What the verification of a version found, by the rules of that time. Where model.json said it (`said`), nothing was tried.
+ */
+export interface Findings {
+  /** Number of the rules (FINDING_RULES of model-config.ts): what was found by older rules is verified again. */
+  rules: number;
+  /** Whether rows of a batch leave each other's answers alone, and why it is thought so, in words. */
+  rows: { independent: boolean; reason: string; said: boolean };
+  /** Whether equal questions get equal answers, and why it is thought so, in words. */
+  answers: { deterministic: boolean; reason: string; said: boolean };
+}
+
 /** model.json with its defaults filled in; the file's own schema is in model-config.ts. */
 export interface ModelConfig {
   description: string;
@@ -10,6 +22,12 @@ export interface ModelConfig {
   maxBatch: number;
   /** Rows do not influence each other: they may be batched with strangers and cached one by one. */
   rowIndependent: boolean;
+  /**
+   * Equal questions get equal answers: only then is an answer cached, or shared with those who ask the same meanwhile. Not
+   * there in versions that 0.1.0 registered, until a worker has verified these again.
+   */
+  deterministic?: boolean;
+  findings?: Findings;
   cache: { ttlS: number; scope: 'tenant' | 'public'; enabled: boolean };
   timeoutMs: number;
   priority: 'low' | 'normal' | 'high';
@@ -20,6 +38,10 @@ export interface ModelConfig {
   /** Names for the elements of an output, by output name. */
   labels: Readonly<Record<string, readonly string[]>>;
 }
+
+/** Whether answers of a version may be kept in the cache, and one computation may answer several callers. */
+export const mayShareAnswers = ({ cache, deterministic }: ModelConfig): boolean =>
+  cache.enabled && deterministic === true;
 
 export interface ModelVersion {
   tenant: string;

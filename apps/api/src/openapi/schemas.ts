@@ -125,7 +125,13 @@ const Version = Type.Object(
     output_schema: Type.Unknown({ description: 'JSON Schema of `output`; null where it is tensors.' }),
     examples: Type.Array(Type.Unknown(), { description: 'Inputs that work.' }),
     max_batch: Type.Integer({ minimum: 1 }),
-    row_independent: Type.Boolean(),
+    row_independent: Type.Boolean({ description: 'Rows are batched with those of others and cached one by one.' }),
+    row_independent_reason: orNull(Type.String(), 'How that was decided; null before a worker has verified it.'),
+    deterministic: orNull(
+      Type.Boolean(),
+      'Equal questions get equal answers: only then are answers cached and shared. Null before a worker has verified it.',
+    ),
+    deterministic_reason: orNull(Type.String(), 'How that was decided; null before a worker has verified it.'),
     timeout_ms: Type.Integer({ minimum: 1 }),
     priority: Type.Enum(['low', 'normal', 'high']),
     cache: Type.Object(

@@ -64,6 +64,7 @@ async function load(body: Buffer): Promise<string> {
     residentBytes: process.memoryUsage.rss(),
     peakBytes: peakBytes(),
     ...session.specs(),
+    ...(session.graph === undefined ? {} : { file: { inputs: session.graph.inputs, outputs: session.graph.outputs } }),
   });
 }
 

@@ -14,6 +14,7 @@ import {
 } from '@millrace/shared/tensor-rows';
 import type { InferenceSession } from 'onnxruntime-node';
 import { loadModel } from './child/load-model.ts';
+import { GraphLimitError, type OnnxModel, readGraph } from './child/onnx-graph.ts';
 import type { LoadRequest, RawSpec } from './loaded-version.ts';
 import { runSession } from './ort-tensor.ts';
 
@@ -21,10 +22,17 @@ export class EngineSession {
   readonly #session: InferenceSession;
   readonly handler: Handler | null;
   readonly context: HandlerContext;
+  /** Where the load asked for it; undefined too where the file is too large to be examined. */
+  readonly graph: OnnxModel | undefined;
   readonly #labels: LoadRequest['labels'];
 
-  private constructor(session: InferenceSession, handler: Handler | null, request: LoadRequest) {
+  private constructor(
+    { session, seen }: { session: InferenceSession; seen: OnnxModel | undefined },
+    handler: Handler | null,
+    request: LoadRequest,
+  ) {
     this.#session = session;
+    this.graph = seen;
     this.handler = handler;
     this.context = { entities: buildEntities(request.entities) };
     this.#labels = request.labels;
@@ -32,8 +40,8 @@ export class EngineSession {
 
   static async load(request: LoadRequest): Promise<EngineSession> {
     const handler = request.handler === null ? null : await importHandler(request.handler.path, request.handler.digest);
-    const { session } = await loadModel(request.content, request.threads, () => undefined);
-    return new EngineSession(session, handler, request);
+    const loaded = await loadModel(request.content, request.threads, request.inspect ? examine : () => undefined);
+    return new EngineSession(loaded, handler, request);
   }
 
   get session(): InferenceSession {
@@ -98,5 +106,14 @@ export class EngineSession {
   /** Without it, the session's memory stays for as long as the process. */
   async release(): Promise<void> {
     await this.#session.release();
+  }
+}
+
+function examine(model: Buffer): OnnxModel | undefined {
+  try {
+    return readGraph(model);
+  } catch (error) {
+    if (error instanceof GraphLimitError) return undefined;
+    throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** What an engine needs of a model version, and what comes of a run. */
 import type { Entity } from '@millrace/shared/handler';
 import type { ModelContent } from '@millrace/shared/model-folder';
+import type { OnnxValue } from '@millrace/shared/onnx-file';
 import type { TensorSpec } from '@millrace/shared/tensor';
 
 /** A model version as engines load it. `key` is its identity in an engine: equal keys, equal answers. */
@@ -34,6 +35,8 @@ export interface LoadRequest {
   entities: Readonly<Record<string, readonly Entity[]>>;
   labels: Readonly<Record<string, readonly string[]>>;
   threads: number;
+  /** Keeps what the file says of its operators, for the questions of probe.ts. */
+  inspect?: boolean;
 }
 
 /** Answer to LOAD. */
@@ -44,6 +47,8 @@ export interface LoadAnswer {
   peakBytes: number;
   inputs: RawSpec[];
   outputs: RawSpec[];
+  /** What the verified file itself says of them; not there without `inspect`. */
+  file?: { inputs: readonly OnnxValue[]; outputs: readonly OnnxValue[] };
 }
 
 /** An input or output as onnxruntime tells it; `type` is undefined for what is no tensor. */

@@ -6,7 +6,7 @@ import { assembleOutput } from '@millrace/shared/output';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { renderPrediction } from '@millrace/shared/prediction';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
-import type { ModelVersion } from '@millrace/shared/registry-types';
+import { type ModelVersion, mayShareAnswers } from '@millrace/shared/registry-types';
 import { encodeResult, type ResultCache } from '@millrace/shared/result-cache';
 import { readTask, type Task } from '@millrace/shared/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
@@ -55,13 +55,14 @@ export async function compute(
 ): Promise<number> {
   const { live, workerId, maxAttempts } = means;
   const startedAt = sharedNow();
-  const beginning = ahead.length === 0 ? undefined : runRows(means, target, ahead);
+  const begins = ahead.length > 0 && target.version.config.deterministic === true;
+  const beginning = begins ? runRows(means, target, ahead) : undefined;
   // Should taking fail, nobody asks how the rows did.
   beginning?.catch(() => {});
   const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt));
   const results = (await beginning) ?? [];
-  if (taken.length === 0) return ahead.length;
-  const begun: Begun = new Map(ahead.map((row, at) => [row, results[at] as RowResult]));
+  if (taken.length === 0) return begins ? ahead.length : 0;
+  const begun: Begun = new Map(begins ? ahead.map((row, at) => [row, results[at] as RowResult]) : []);
   const works: Work[] = [];
   for (const one of taken) {
     const task = readTask(one.task);
@@ -96,12 +97,13 @@ async function run(
   begun: Begun,
   startedAt: number,
 ): Promise<number> {
-  // Equal rows of different predictions are run once.
+  // Equal rows of different predictions are run once, where they get equal answers.
+  const shares = target.version.config.deterministic === true;
   const rows: string[] = [];
   const places = new Map<string, number>();
   for (const { task, results } of works) {
     for (const [at, row] of task.rows.entries()) {
-      if (results[at] === undefined && !places.has(row)) {
+      if (results[at] === undefined && !(shares && places.has(row))) {
         places.set(row, rows.length);
         rows.push(row);
       }
@@ -112,8 +114,9 @@ async function run(
   const ran = left.length === 0 ? [] : await runRows(means, target, left);
   let next = 0;
   const computed = begun.size === 0 ? ran : rows.map((row) => begun.get(row) ?? (ran[next++] as RowResult));
+  let own = 0;
   for (const { task, results } of works) {
-    for (const [at, row] of task.rows.entries()) results[at] ??= computed[places.get(row) as number];
+    for (const [at, row] of task.rows.entries()) results[at] ??= computed[shares ? (places.get(row) as number) : own++];
   }
   const finished = works.map((work) => finishedOf(work, startedAt));
   const now = sharedNow();
@@ -186,6 +189,8 @@ async function store(
   places: ReadonlyMap<string, number>,
   now: number,
 ): Promise<void> {
+  // An API process may have asked for it before it learned that the answers change.
+  if (!mayShareAnswers(version.config)) return;
   const puts: Promise<void>[] = [];
   const stored = new Set<string>();
   for (const [n, { taken, task, results }] of works.entries()) {

@@ -1,12 +1,13 @@
 /** What becomes of a found version in the registry: loading, then ready or failed; draining, then retired. */
 
 import { canonicalJson } from '@millrace/shared/canonical-json';
-import { resolveModelConfig } from '@millrace/shared/model-config';
+import { resolveModelConfig, stillHold } from '@millrace/shared/model-config';
 import { digestOf, type FoundVersion, type VersionFiles } from '@millrace/shared/model-folder';
 import type { ModelVersion } from '@millrace/shared/registry-types';
 import type { Logger } from 'pino';
 import type { RegistryPort } from './registry-port.ts';
 import { readEntities, type Verifier } from './verifier.ts';
+import { invalidates, type VerifyAgainParams, verifyAgain } from './verify-again.ts';
 
 /** Reason of a version whose folder went away; if the folder comes back in time, it is taken up again. */
 export const GONE = 'Its folder was removed.';
@@ -37,7 +38,7 @@ export async function registerFound({ found, known, registry, verifier, log, now
     await registry.setFound(known, null);
   }
   if (known?.digest === found.digest && known.state !== 'failed' && known.state !== 'loading') {
-    await follow(known, found, registry);
+    await follow({ found, known, registry, verifier, log });
     if (known.state === 'retired')
       log.warn(fields, 'retired versions stay so: give it a new version to serve it again');
     return true;
@@ -74,15 +75,20 @@ export async function registerFound({ found, known, registry, verifier, log, now
     return true;
   }
   await registry.setState(version, 'ready', null);
-  log.info({ ...fields, digest: found.digest, rows: verified.rowTrial, seconds }, 'version ready');
+  const { rows, answers } = verified.config.findings ?? {};
+  log.info({ ...fields, digest: found.digest, rows: rows?.reason, answers: answers?.reason, seconds }, 'version ready');
   return true;
 }
 
-/** A version that is known: its folder is back, or its settings have changed. */
-async function follow(known: ModelVersion, found: FoundVersion, registry: RegistryPort): Promise<void> {
+/** A version that is known: its folder is back, its settings have changed, or its findings are too old. */
+async function follow(params: VerifyAgainParams): Promise<void> {
+  const { known, found, registry } = params;
   if (known.state === 'draining' && known.reason === GONE) await registry.setState(known, 'ready', null);
-  const config = resolveModelConfig(found.file, known.config.rowIndependent);
-  if (canonicalJson(config) !== canonicalJson(known.config)) await registry.register({ ...known, config });
+  const { findings } = known.config;
+  if (!stillHold(findings, found.file)) return verifyAgain(params);
+  const config = resolveModelConfig(found.file, findings);
+  if (canonicalJson(config) !== canonicalJson(known.config))
+    await registry.register({ ...known, config }, { purge: invalidates(known.config, config) });
 }
 
 const CONFLICT =
@@ -102,7 +108,7 @@ function failedVersion(files: VersionFiles, digest: string, reason: string, nowM
     state: 'failed',
     reason,
     signature: { inputs: [], outputs: [] },
-    config: resolveModelConfig({}, false),
+    config: resolveModelConfig({}, {}),
     handlerDigest: null,
     inputSchema: null,
     outputSchema: null,

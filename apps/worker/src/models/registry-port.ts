@@ -7,9 +7,9 @@ export interface RegistryPort {
   list(): Promise<readonly ModelVersion[]>;
   /**
    * Registers a version, or finds the one that is there. `conflict`: the version exists with another digest, and stays
-   * as it is; one that failed is replaced.
+   * as it is; one that failed is replaced. `purge`: what is cached of the model is no longer valid under these settings.
    */
-  register(version: ModelVersion): Promise<'registered' | 'known' | 'conflict'>;
+  register(version: ModelVersion, options?: { purge: boolean }): Promise<'registered' | 'known' | 'conflict'>;
   /** Changes state and reason of the version with that digest. */
   setState(version: ModelVersion, state: VersionState, reason: string | null): Promise<void>;
   /** Notes the digest of other content that stands under a version's name in the folder, or null where its own does. */

@@ -31,7 +31,7 @@ const OTHER_TYPES: Readonly<Record<number, string>> = {
 };
 
 /** Refuses, before anything loads it, a model whose inputs or outputs cannot be carried. Throws RefusedModelError. */
-export function refuseByFile({ inputs, outputs }: OnnxFile): void {
+export function refuseByFile({ inputs, outputs }: Pick<OnnxFile, 'inputs' | 'outputs'>): void {
   const check = (what: string, { name, kind, elementType }: OnnxValue) => {
     if (kind !== 'tensor' && kind !== 'unknown')
       throw new RefusedModelError(`The ${what} "${name}" is a ${kind}: only tensors can be carried.`);
@@ -47,7 +47,7 @@ export function refuseByFile({ inputs, outputs }: OnnxFile): void {
 /** The signature of a loaded model. Throws RefusedModelError. */
 export function signatureOf(
   raw: { inputs: readonly RawSpec[]; outputs: readonly RawSpec[] },
-  file: OnnxFile,
+  file: Pick<OnnxFile, 'inputs' | 'outputs'>,
 ): Signature {
   return {
     inputs: raw.inputs.map((spec) => specOf('input', spec, file.inputs)),

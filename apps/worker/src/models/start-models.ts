@@ -17,6 +17,7 @@ import { differ, loadedVersion, type ModelVersionHandle } from './handles.ts';
 import { brokenVersion, GONE, registerFound, retireDrained } from './registration.ts';
 import type { RegistryPort } from './registry-port.ts';
 import { createVerifier } from './verifier.ts';
+import { isVerified } from './verify-again.ts';
 
 export type { ModelVersionHandle };
 
@@ -51,6 +52,7 @@ const PRELOAD_MAX = 16;
 const REST = 4;
 const REST_MAX_MS = 1_000;
 const SHORT_MS = 10;
+const VERIFIED_AGAIN_MAX = 5;
 const MIB = 1_048_576;
 
 /** Looks once before it resolves: what was registered before can be run then; what is new is verified afterwards. */
@@ -66,6 +68,8 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
   const handles = new Map<string, ModelVersionHandle>();
   const callbacks = new Set<() => void>();
   const verifying = new Map<string, Promise<void>>();
+  /** By digest, how often a version was verified again because the registry had lost its findings. */
+  const verifiedAgain = new Map<string, number>();
   let ready: readonly ModelVersionHandle[] = [];
   let mismatched: readonly ModelVersion[] = [];
   let closed = false;
@@ -149,6 +153,16 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
     verifying.set(name, work);
   }
 
+  /** A worker of an earlier release registers settings without findings: these are found once more, a few times. */
+  function verifyUnverified(name: string, version: ModelVersion): void {
+    const found = local.get(name);
+    if (found?.digest !== version.digest || isVerified(found, version) || verifying.has(name)) return;
+    const times = verifiedAgain.get(version.digest) ?? 0;
+    if (times === VERIFIED_AGAIN_MAX) return;
+    verifiedAgain.set(version.digest, times + 1);
+    admit(found, version);
+  }
+
   /** One at a time: a look and a verification may end together. */
   function settle(registered: readonly ModelVersion[]): Promise<void> {
     settling = settling
@@ -172,6 +186,7 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
     }
     const fresh: LoadedVersion[] = [];
     for (const [name, version] of wanted) {
+      verifyUnverified(name, version);
       const handle = handles.get(name);
       const found = local.get(name);
       const sameSettings = handle && canonicalJson(handle.version.config) === canonicalJson(version.config);

@@ -7,6 +7,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GraphSource, onnxModel } from '../../../../tests/support/onnx-builder.ts';
 import {
   centered,
+  coupledAbove,
+  dice,
+  dropout,
+  dynamicallyQuantized,
+  embedding,
   identity,
   lookup,
   perceptron,
@@ -149,10 +154,25 @@ test('data beside the model is read, and stands in its digest', async () => {
   expect(await verify(external('weights.bin'), { 'weights.bin': weights })).toMatchObject({ ok: true });
 });
 
+/** The mean of a transposed x of [n, 3] over an axis, laid out as [n] or [3]. */
+const meanAfterTranspose = (axis: number): Buffer =>
+  onnxModel({
+    nodes: [
+      { op: 'Transpose', inputs: ['x'], outputs: ['t'], attributes: { perm: [1, 0] } },
+      { op: 'ReduceMean', inputs: ['t'], outputs: ['m'], attributes: { axes: [axis], keepdims: 1 } },
+      { op: 'Sub', inputs: ['t', 'm'], outputs: ['d'] },
+      { op: 'Transpose', inputs: ['d'], outputs: ['y'], attributes: { perm: [1, 0] } },
+    ],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 3] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 3] }],
+  });
+
 describe('row independence', () => {
   const config = async (bytes: Buffer, json?: object) => {
     const verdict = await verify(bytes, json ? { 'model.json': JSON.stringify(json) } : {});
-    return verdict.ok ? { ...verdict.verified.config, why: verdict.verified.rowTrial } : verdict;
+    if (!verdict.ok) return verdict;
+    const { config: found } = verdict.verified;
+    return { ...found, why: found.findings?.rows.reason, answers: found.findings?.answers.reason };
   };
   test('is found where it is', async () => {
     expect(await config(perceptron())).toMatchObject({ rowIndependent: true, maxBatch: 64 });
@@ -163,7 +183,7 @@ describe('row independence', () => {
     expect(await config(centered())).toMatchObject({
       rowIndependent: false,
       maxBatch: 1,
-      why: expect.stringContaining('is another when rows are run together'),
+      why: 'its operator ReduceMean works on all rows of a batch together',
     });
   });
   test('is not there with a state of [2, n, 4], a fixed batch, a scalar or a free rank', async () => {
@@ -172,6 +192,39 @@ describe('row independence', () => {
     expect(await config(identity('float32', []))).toMatchObject({ rowIndependent: false });
     expect(await config(identity('float32', ['n', 'n']))).toMatchObject({ rowIndependent: false });
     expect(await config(identity('float32', undefined))).toMatchObject({ rowIndependent: false });
+  });
+  test('is not there where an operator works on all rows, wherever it stands', async () => {
+    expect(await config(dynamicallyQuantized())).toMatchObject({
+      rowIndependent: false,
+      maxBatch: 1,
+      why: 'its operator DynamicQuantizeLinear works on all rows of a batch together',
+    });
+    // The rows lie along the second axis after the transposition: the mean over the first is of each row alone.
+    expect(await config(meanAfterTranspose(0))).toMatchObject({ rowIndependent: true });
+    expect(await config(meanAfterTranspose(1))).toMatchObject({ rowIndependent: false });
+    expect(await config(spinner())).toMatchObject({ rowIndependent: false });
+  });
+  test('is tried with integers of any size that the model takes', async () => {
+    for (const above of [3, 100, 40_000, 2_000_000_000]) {
+      expect(await config(coupledAbove(above))).toMatchObject({
+        rowIndependent: false,
+        why: expect.stringMatching(/^its output "y" of a row is another when \d+ rows are run together$/),
+      });
+    }
+    expect(await config(identity('int64', ['n', 2]))).toMatchObject({ rowIndependent: true });
+  });
+  test('is tried within the tables that integers look up', async () => {
+    expect(await config(embedding(50))).toMatchObject({
+      rowIndependent: true,
+      why: expect.stringMatching(/^\d+ rows gave the same alone and in batches of 2, 7, .*16, 64$/),
+    });
+  });
+  test('is tried with batches of max_batch rows', async () => {
+    expect(await config(identity('float32', ['n', 2]), { max_batch: 300 })).toMatchObject({
+      rowIndependent: true,
+      maxBatch: 300,
+      why: expect.stringContaining('16, 300'),
+    });
   });
   test('is what model.json says', async () => {
     expect(await config(perceptron(), { row_independent: false })).toMatchObject({
@@ -194,4 +247,58 @@ test('a signature has names, types and shapes; a free rank is told from a scalar
   expect(await signature(identity('int64', []))).toEqual([{ name: 'x', dtype: 'int64', shape: [] }]);
   expect(await signature(identity('int64', undefined))).toEqual([{ name: 'x', dtype: 'int64', shape: ['...'] }]);
   expect(await signature(identity('float16', ['', 3]))).toEqual([{ name: 'x', dtype: 'float16', shape: ['', 3] }]);
+});
+
+describe('whether answers repeat', () => {
+  const answers = async (bytes: Buffer, files: Record<string, string> = {}) => {
+    const verdict = await verify(bytes, files);
+    if (!verdict.ok) throw new Error(verdict.reason);
+    const { deterministic, findings } = verdict.verified.config;
+    return { deterministic, why: findings?.answers.reason };
+  };
+  test.each(['graph', 'branch', 'loop', 'function'] as const)(
+    'an operator in a %s draws random numbers',
+    async (where) => {
+      expect(await answers(dice(where))).toEqual({
+        deterministic: false,
+        why: 'its operator RandomNormalLike draws random numbers at each run',
+      });
+    },
+  );
+  test('dropout draws them in training mode alone', async () => {
+    expect(await answers(dropout(true))).toEqual({
+      deterministic: false,
+      why: 'its operator Dropout in training mode draws random numbers at each run',
+    });
+    expect(await answers(dropout(false))).toMatchObject({ deterministic: true });
+  });
+  test('a model without such operators repeats its answers', async () => {
+    expect(await answers(perceptron())).toEqual({
+      deterministic: true,
+      why: 'no operator draws random numbers, and 4 runs of one input gave the same',
+    });
+  });
+  test('a handler that draws them is found by the examples', async () => {
+    const handler = `
+      import { defineHandler, Type } from '@millrace/shared/handler';
+      export default defineHandler({
+        input: Type.Object({ x: Type.Number() }),
+        output: Type.Object({ y: Type.Number() }),
+        canonicalize: ({ x }) => x,
+        encode: (rows) => ({ x: { dtype: 'float32', dims: [rows.length, 2], data: Float32Array.from(rows.flatMap((x) => [x, x])) } }),
+        decode: (tensors, rows) => rows.map(() => ({ y: Math.random() })),
+      });`;
+    const files = { 'handler.ts': handler, 'model.json': JSON.stringify({ examples: [{ x: 1 }] }) };
+    expect(await answers(perceptron(), files)).toEqual({
+      deterministic: false,
+      why: 'the answer to example 1 of model.json changes between runs',
+    });
+  });
+  test('model.json goes before what is found', async () => {
+    const said = { 'model.json': '{"deterministic": true}' };
+    expect(await answers(dice(), said)).toEqual({ deterministic: true, why: 'model.json says so' });
+    expect(await answers(perceptron(), { 'model.json': '{"deterministic": false}' })).toMatchObject({
+      deterministic: false,
+    });
+  });
 });

@@ -4,7 +4,6 @@
  */
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { EntityCsvError, parseEntityCsv } from '@millrace/shared/entity-csv';
 import type { Entity } from '@millrace/shared/handler';
 import { resolveModelConfig } from '@millrace/shared/model-config';
@@ -15,8 +14,9 @@ import type { Logger } from 'pino';
 import { Engine } from '../engine/engine.ts';
 import { EngineError } from '../engine/engine-error.ts';
 import type { Schemas } from '../engine/probe.ts';
-import { isCandidate, type TrialResult } from '../engine/row-trial.ts';
+import { plainReason } from './plain-reason.ts';
 import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './signature.ts';
+import { type Ask, runExamples, tryVersion } from './try-version.ts';
 
 export interface VerifyOptions {
   memoryBytes: number;
@@ -29,8 +29,6 @@ interface Verified {
   config: ModelConfig;
   inputSchema: unknown;
   outputSchema: unknown;
-  /** How row independence was decided. */
-  rowTrial: string;
 }
 
 export type Verdict = { ok: true; verified: Verified } | { ok: false; reason: string; engineEnded?: boolean };
@@ -60,36 +58,51 @@ export function createVerifier(options: VerifyOptions): Verifier {
     return engine;
   }
 
+  /** Ends the engine, and waits until it has gone: the next version gets a fresh one. */
+  async function end(detail: string): Promise<void> {
+    engine?.kill(detail, 'died');
+    await engine?.exited;
+  }
+
   async function verify(found: FoundVersion): Promise<Verdict> {
     try {
       const onnx = await readOnnxFile(found.modelPath);
       refuseByFile(onnx);
       const entities = await readEntities(found);
-      const request = { content: found.content, handler: handlerOf(found), entities, labels: {} };
+      const request = { content: found.content, handler: handlerOf(found), entities, labels: {}, inspect: true };
       const load = async () => {
         const loaded = await (await limited()).load(request, timeoutMs);
         if (loaded.peakBytes > memoryBytes + contentBytes(found.content)) {
-          engine?.kill('it took too much memory', 'died');
+          await end('it took too much memory');
           throw new EngineError('died', `it took more than ${Math.round(memoryBytes / 1_048_576)} MiB of memory`);
         }
         return loaded;
       };
       const loaded = await load();
-      let session = loaded.session;
-      const signature = signatureOf(loaded, onnx);
+      // The file may have been replaced since it was read above; the engine tells of the bytes that it verified.
+      const file = loaded.file ?? onnx;
+      refuseByFile(file);
+      const signature = signatureOf(loaded, file);
       refuseLabels(found, signature);
-      const trial = await tryRows(found, signature, session);
-      // A trial may have ended the engine: the rest needs one again.
-      if (!engine?.alive) session = (await load()).session;
-      const config = resolveModelConfig(found.file, trial.independent);
-      const schemas = (await engine!.probe(session, { ask: 'schemas' }, timeoutMs)) as Schemas;
-      await runExamples(found, signature, session, config);
-      await engine!.unload(session);
+      const schemas = (await engine!.probe(loaded.session, { ask: 'schemas' }, timeoutMs)) as Schemas;
+      let session = loaded.session;
+      const current = async () => {
+        // A trial may have ended the engine: the rest needs one again.
+        if (!engine?.alive) session = (await load()).session;
+        return session;
+      };
+      const ask: Ask = async (question, limitMs = timeoutMs) => {
+        const loadedAs = await current();
+        return engine!.probe(loadedAs, question, limitMs);
+      };
+      const findings = await tryVersion({ found, signature, ask });
+      const config = resolveModelConfig(found.file, findings);
+      const changed = await runExamples({ found, signature, ask, config });
+      await engine!.unload(await current());
       // The peak is of the engine's whole life: it must not count against the next version.
-      if (loaded.residentBytes > FRESH_ABOVE * memoryBytes || loaded.peakBytes > memoryBytes)
-        engine!.kill('it has grown');
+      if (loaded.residentBytes > FRESH_ABOVE * memoryBytes || loaded.peakBytes > memoryBytes) await end('it has grown');
       const { input: inputSchema, output: outputSchema } = schemas;
-      return { ok: true, verified: { signature, config, inputSchema, outputSchema, rowTrial: trial.reason } };
+      return { ok: true, verified: { signature, config: changed ?? config, inputSchema, outputSchema } };
     } catch (error) {
       const engineEnded = error instanceof EngineError && (error.kind === 'died' || error.kind === 'lost');
       return { ok: false, reason: reasonOf(error, found), engineEnded };
@@ -100,34 +113,6 @@ export function createVerifier(options: VerifyOptions): Verifier {
   async function verifyTwice(found: FoundVersion): Promise<Verdict> {
     const verdict = await verify(found);
     return !verdict.ok && verdict.engineEnded && !closed ? verify(found) : verdict;
-  }
-
-  async function tryRows(found: FoundVersion, { inputs, outputs }: Signature, session: number): Promise<TrialResult> {
-    const said = found.file.row_independent;
-    if (said !== undefined) return { independent: said, reason: 'model.json says so' };
-    if (found.handlerPath === null && !isCandidate(inputs, outputs))
-      return { independent: false, reason: 'its inputs and outputs share no free first dimension' };
-    if (!isCandidate(inputs, outputs))
-      return { independent: false, reason: 'its tensors share no free first dimension' };
-    const size = (await engine!.probe(session, { ask: 'size', inputs }, timeoutMs)) as number | null;
-    if (size === null) return { independent: false, reason: 'no random row could be run' };
-    try {
-      return (await engine!.probe(session, { ask: 'rows', inputs, size }, timeoutMs)) as TrialResult;
-    } catch (error) {
-      return { independent: false, reason: `rows together: ${(error as Error).message}` };
-    }
-  }
-
-  async function runExamples(found: FoundVersion, { inputs }: Signature, session: number, config: ModelConfig) {
-    for (const [index, example] of config.examples.entries()) {
-      try {
-        await engine!.probe(session, { ask: 'example', inputs, example }, config.timeoutMs);
-      } catch (error) {
-        throw new RefusedModelError(
-          `Example ${index + 1} of model.json fails: ${plain((error as Error).message, found)}`,
-        );
-      }
-    }
   }
 
   return {
@@ -167,7 +152,7 @@ export function handlerOf({ handlerPath, handlerDigest }: FoundVersion): { path:
 }
 
 function reasonOf(error: unknown, found: FoundVersion): string {
-  const message = plain((error as Error).message, found);
+  const message = plainReason((error as Error).message, found);
   if (error instanceof RefusedModelError || error instanceof EntityCsvError) return message;
   if (error instanceof EngineError && error.kind === 'timeout') return `The first load was given up: ${message}.`;
   if (error instanceof EngineError && error.kind === 'died') return `The first load ended its engine: ${message}.`;
@@ -182,26 +167,4 @@ function refuseLabels({ file }: FoundVersion, { outputs }: Signature): void {
     throw new RefusedModelError(
       `model.json has labels of "${stray}", which is no output; there are ${names.join(', ')}.`,
     );
-}
-
-/** onnxruntime's words without its source files, this machine's paths and what is said already; and short. */
-function plain(message: string, found: FoundVersion): string {
-  const text = message
-    .replaceAll(dirname(found.modelPath), found.version)
-    .replace(/Load model from \S+ failed:\s*/, '')
-    .replace(/\/\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])/, '')
-    .replace(/\/\S+\.(?:cc|h):\d+ /, '')
-    .trim();
-  return (inFewWords(text) ?? text).slice(0, 500);
-}
-
-/** What most owners meet, and onnxruntime says in many words. */
-function inFewWords(text: string): string | undefined {
-  const opset = /Opset (\d+) is under development.*support for domain (\S+) is till opset (\d+)/s.exec(text);
-  if (opset)
-    return `it needs operator set ${opset[1]} of ${opset[2]}, and this onnxruntime has them up to ${opset[3]}.`;
-  const operator = /No Op registered for (\S+) with domain_version of (\d+)/.exec(text);
-  if (operator) return `its operator "${operator[1]}" is not in operator set ${operator[2]}, which it names.`;
-  const unknown = /Fatal error: (\S+)\(-?\d+\) is not a registered function\/op/.exec(text);
-  return unknown ? `its operator "${unknown[1]}" is none that this onnxruntime has.` : undefined;
 }

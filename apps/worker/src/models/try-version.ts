@@ -1,0 +1,120 @@
+/** What a new version is tried for: whether its rows are independent, and whether its answers repeat. */
+import { findingsOf, resolveModelConfig } from '@millrace/shared/model-config';
+import type { FoundVersion } from '@millrace/shared/model-folder';
+import type { Findings, ModelConfig } from '@millrace/shared/registry-types';
+import type { RepeatResult } from '../engine/child/repeat-trial.ts';
+import type { Operators, ProbeQuestion } from '../engine/probe.ts';
+import { isCandidate, type TrialResult } from '../engine/row-trial.ts';
+import { plainReason } from './plain-reason.ts';
+import { RefusedModelError, type Signature } from './signature.ts';
+
+/** Asks the engine that has the version loaded, and loads the version again where a trial has ended its engine. */
+export type Ask = (question: ProbeQuestion, timeoutMs?: number) => Promise<unknown>;
+
+export interface TryParams {
+  found: FoundVersion;
+  signature: Signature;
+  ask: Ask;
+}
+
+/** Rejects only where the engine cannot be had. */
+export async function tryVersion({ found, signature, ask }: TryParams): Promise<Findings> {
+  const { inputs, outputs } = signature;
+  const { row_independent, deterministic, max_batch = 64 } = found.file;
+  const operators = (await ask({ ask: 'operators', inputs })) as Operators;
+  const { random, coupled, vocabulary } = operators;
+  const needsRows = row_independent === undefined && isCandidate(inputs, outputs) && coupled === undefined;
+  const needsRepeats = deterministic === undefined && random === undefined;
+  const size = await sizeOf({ inputs, vocabulary, ask, needsRows, needsRepeats });
+
+  const repeats = async (): Promise<RepeatResult> => {
+    if (random !== undefined)
+      return { deterministic: false, reason: `its operator ${random} draws random numbers at each run` };
+    const untried = {
+      deterministic: true,
+      reason: 'no operator draws random numbers; no random row could be run twice',
+    };
+    if (size === null) return untried;
+    try {
+      return (await ask({ ask: 'repeats', inputs, size, vocabulary })) as RepeatResult;
+    } catch {
+      return untried;
+    }
+  };
+  const rows = async (): Promise<TrialResult> => {
+    if (!isCandidate(inputs, outputs))
+      return { independent: false, reason: 'its inputs and outputs share no free first dimension' };
+    if (coupled !== undefined) return { independent: false, reason: coupled };
+    if (size === null) return { independent: false, reason: 'no random row could be run' };
+    const examples = (found.file.examples ?? []) as readonly unknown[];
+    try {
+      const question = { ask: 'rows' as const, inputs, size, vocabulary, maxBatch: max_batch, examples };
+      return (await ask(question)) as TrialResult;
+    } catch (error) {
+      return { independent: false, reason: `rows together: ${(error as Error).message}` };
+    }
+  };
+
+  const answers = deterministic === undefined ? await repeats() : undefined;
+  if (row_independent !== undefined) return findingsOf(found.file, { ...(answers ? { answers } : {}) });
+  if (answers?.deterministic === false) {
+    const reason = 'its answers change between equal runs, so that a trial of rows says nothing';
+    return findingsOf(found.file, { answers, rows: { independent: false, reason } });
+  }
+  return findingsOf(found.file, { ...(answers ? { answers } : {}), rows: await rows() });
+}
+
+interface SizeParams extends Pick<TryParams, 'ask'> {
+  inputs: Signature['inputs'];
+  vocabulary: Operators['vocabulary'];
+  needsRows: boolean;
+  needsRepeats: boolean;
+}
+
+/** Rejects where a row of a model that would be batched ends its engine: such a model is refused. */
+async function sizeOf({ inputs, vocabulary, ask, needsRows, needsRepeats }: SizeParams): Promise<number | null> {
+  if (!needsRows && !needsRepeats) return null;
+  try {
+    return (await ask({ ask: 'size', inputs, vocabulary })) as number | null;
+  } catch (error) {
+    if (needsRows) throw error;
+    return null;
+  }
+}
+
+/** Repeats of examples end after this long: a hundred slow ones would delay the version. */
+const REPEAT_MS = 10_000;
+
+/**
+ * Runs the examples of model.json, twice each while time allows; throws RefusedModelError where one fails. A settings object
+ * where an answer changed between the two runs: a handler may draw random numbers, or ask the clock.
+ */
+export async function runExamples({
+  found,
+  signature,
+  ask,
+  config,
+}: TryParams & { config: ModelConfig }): Promise<ModelConfig | undefined> {
+  const { inputs } = signature;
+  const endAt = performance.now() + REPEAT_MS;
+  let changed: ModelConfig | undefined;
+  for (const [index, example] of config.examples.entries()) {
+    const run = () => ask({ ask: 'example', inputs, example }, config.timeoutMs);
+    try {
+      const first = await run();
+      const findings = config.findings as Findings;
+      if (found.file.deterministic !== undefined || !config.deterministic || performance.now() > endAt) continue;
+      if ((await run()) === first) continue;
+      const reason = `the answer to example ${index + 1} of model.json changes between runs`;
+      changed ??= resolveModelConfig(found.file, {
+        ...findings,
+        answers: { deterministic: false, reason },
+      });
+    } catch (error) {
+      throw new RefusedModelError(
+        `Example ${index + 1} of model.json fails: ${plainReason((error as Error).message, found)}`,
+      );
+    }
+  }
+  return changed;
+}

@@ -1,0 +1,37 @@
+/** Versions whose findings are older than this release's rules, or were never found: they are verified once more. */
+import { stillHold } from '@millrace/shared/model-config';
+import type { FoundVersion } from '@millrace/shared/model-folder';
+import type { ModelConfig, ModelVersion } from '@millrace/shared/registry-types';
+import type { Logger } from 'pino';
+import type { RegistryPort } from './registry-port.ts';
+import type { Verifier } from './verifier.ts';
+
+export interface VerifyAgainParams {
+  found: FoundVersion;
+  known: ModelVersion;
+  registry: RegistryPort;
+  verifier: Verifier;
+  log: Logger;
+}
+
+export const isVerified = (found: FoundVersion, { config }: ModelVersion): boolean =>
+  stillHold(config.findings, found.file);
+
+/** A version that cannot be verified now goes on as it is; its answers stay out of the cache. */
+export async function verifyAgain({ found, known, registry, verifier, log }: VerifyAgainParams): Promise<void> {
+  const fields = { model: known.model, version: known.version };
+  const verdict = await verifier.verify(found);
+  if (!verdict.ok) {
+    log.warn({ ...fields, reason: verdict.reason }, 'the version was not verified again: its answers are not cached');
+    return;
+  }
+  const { config } = verdict.verified;
+  const { rows, answers } = config.findings ?? {};
+  log.info({ ...fields, rows: rows?.reason, answers: answers?.reason }, 'version verified again');
+  await registry.register({ ...known, config }, { purge: invalidates(known.config, config) });
+}
+
+/** Whether answers that were cached under the earlier settings may be wrong under the new ones. */
+export const invalidates = (earlier: ModelConfig, config: ModelConfig): boolean =>
+  (earlier.rowIndependent && !config.rowIndependent) ||
+  (earlier.deterministic !== false && config.deterministic === false);

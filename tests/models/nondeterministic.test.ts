@@ -1,0 +1,183 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createPool, type Pool } from '@millrace/shared/db';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { coupledAbove, dice, perceptron } from '../support/onnx-models.ts';
+
+let dir: string;
+let db: Pool;
+
+async function put(model: string, bytes: Buffer, config: object = {}): Promise<void> {
+  await mkdir(join(dir, model, '1'), { recursive: true });
+  await writeFile(join(dir, model, '1', 'model.onnx'), bytes);
+  await writeFile(join(dir, model, 'model.json'), JSON.stringify(config));
+}
+
+const millrace = useMillrace(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'millrace-models-'));
+  await put('dice', dice());
+  await put('allowed', dice(), { deterministic: true });
+  await put('rows', perceptron());
+  await put('coupled', coupledAbove(3));
+  return { modelsDir: dir, models: ['dice', 'allowed', 'rows', 'coupled'] };
+});
+beforeAll(() => {
+  const databaseUrl = millrace.env.DATABASE_URL as string;
+  db = createPool({ databaseUrl, max: 1, statementTimeoutMs: 10_000, applicationName: 'nondeterministic' });
+});
+afterAll(async () => {
+  await db.end();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const ask = (model: string, input: unknown, headers: Record<string, string> = {}) =>
+  millrace.predict(model, { input }, { prefer: 'wait=30', ...headers });
+const values = (answer: { body: { output: { y: { data: number[] } } } }) => answer.body.output.y.data;
+
+describe('a model that draws random numbers', () => {
+  test('is not cached, and Cache-Status says why', async () => {
+    const [first, second] = [await ask('dice', { x: [[1, 2]] }), await ask('dice', { x: [[1, 2]] })];
+    for (const answer of [first, second])
+      expect(answer.headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
+    expect(values(second)).not.toEqual(values(first));
+    expect(second.body.id).not.toBe(first.body.id);
+    expect(second.headers.get('etag')).not.toBe(first.headers.get('etag'));
+  });
+
+  test('gives each of many that ask at once an answer of its own', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask('dice', { x: [[3, 4]] })));
+    expect(new Set(answers.map((answer) => String(values(answer)))).size).toBe(20);
+  });
+
+  test('gives equal inputs of one request answers of their own', async () => {
+    const inputs = Array.from({ length: 5 }, () => ({ x: [[5, 6]] }));
+    const { body } = await millrace.predict('dice', { inputs }, { prefer: 'wait=30' });
+    expect(new Set(body.output.map(({ y }: { y: { data: number[] } }) => String(y.data))).size).toBe(5);
+  });
+
+  test('is never found with only-if-cached', async () => {
+    const { status, body, headers } = await ask('dice', { x: [[1, 2]] }, { 'cache-control': 'only-if-cached' });
+    expect([status, body.code]).toEqual([504, 'not_cached']);
+    expect(body.detail).toContain('equal questions');
+    expect(headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
+  });
+
+  test('answers an Idempotency-Key with the same prediction', async () => {
+    const headers = { 'idempotency-key': 'dice-1' };
+    const [first, second] = [await ask('dice', { x: [[7, 8]] }, headers), await ask('dice', { x: [[7, 8]] }, headers)];
+    expect(second.body.id).toBe(first.body.id);
+    expect(values(second)).toEqual(values(first));
+  });
+
+  test('is not shared through /v2 either', async () => {
+    const infer = async () => {
+      const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }];
+      const answer = await millrace.ask('/v2/models/dice/infer', { body: { inputs } });
+      expect(answer.headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
+      return answer.body.outputs[0].data;
+    };
+    expect(await infer()).not.toEqual(await infer());
+  });
+
+  test('is cached where model.json allows it', async () => {
+    const first = await ask('allowed', { x: [[1, 2]] });
+    expect(first.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
+    // The result is stored beside the answer, and may come after it.
+    await vi.waitFor(async () => expect((await ask('allowed', { x: [[1, 2]] })).body.id).toBe(first.body.id));
+  });
+
+  test('is reported with the reason', async () => {
+    const version = async (model: string) => (await millrace.ask(`/v1/models/${model}/versions/1`)).body;
+    expect(await version('dice')).toMatchObject({
+      deterministic: false,
+      deterministic_reason: 'its operator RandomNormalLike draws random numbers at each run',
+      row_independent: false,
+    });
+    expect(await version('allowed')).toMatchObject({ deterministic: true, deterministic_reason: 'model.json says so' });
+    expect(await version('rows')).toMatchObject({
+      deterministic: true,
+      row_independent: true,
+      row_independent_reason: expect.stringContaining('gave the same alone and in batches of'),
+    });
+    const { body } = await millrace.ask('/v1/models/coupled');
+    expect(body.versions[0]).toMatchObject({
+      row_independent: false,
+      row_independent_reason: expect.stringMatching(/^its output "y" of a row is another when/),
+    });
+  });
+});
+
+test('rows that influence each other are run one prediction at a time, as they were asked', async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 16 }, (_, n) => ask('coupled', { x: [[n, n + 1]] }, { 'cache-control': 'no-store' })),
+  );
+  expect(answers.map(values)).toEqual(answers.map((_, n) => [n + Math.max(0, n - 3), n + 1 + Math.max(0, n + 1 - 3)]));
+  // Two rows of one caller belong together, and are not taken apart.
+  const [alone, together] = [
+    await ask('coupled', { x: [[1, 2]] }),
+    await ask('coupled', {
+      x: [
+        [9, 9],
+        [1, 2],
+      ],
+    }),
+  ];
+  expect(values(alone)).toEqual([1, 2]);
+  expect(values(together)).toEqual([15, 15, 7, 8]);
+});
+
+describe('a version that 0.1.0 registered', () => {
+  /** As 0.1.0 left it: rows were tried with small integers, and nothing is said of random numbers. */
+  const age = async (model: string, rowIndependent: boolean) => {
+    await db.query(
+      `UPDATE model_versions SET config = (config - 'findings' - 'deterministic')
+              || jsonb_build_object('rowIndependent', $2::boolean, 'maxBatch', 64) WHERE model = $1`,
+      [model, rowIndependent],
+    );
+  };
+  const epochOf = async (model: string) =>
+    (await db.query<{ epoch: number }>('SELECT cache_epoch AS epoch FROM models WHERE model = $1', [model])).rows[0]!
+      .epoch;
+
+  test('is verified again by the next worker, and what was cached wrongly is forgotten', async () => {
+    const before = { coupled: await epochOf('coupled'), dice: await epochOf('dice'), rows: await epochOf('rows') };
+    await millrace.stopWorkers('stop');
+    await Promise.all([age('coupled', true), age('dice', true), age('rows', true)]);
+    await millrace.startWorker();
+    const configs = async () =>
+      Object.fromEntries(
+        (
+          await db.query<{ model: string; config: { deterministic?: boolean; rowIndependent: boolean } }>(
+            'SELECT model, config FROM model_versions',
+          )
+        ).rows.map(({ model, config }) => [model, config]),
+      );
+    await vi.waitFor(
+      async () => {
+        const { coupled, dice: drawn, rows } = await configs();
+        expect(coupled).toMatchObject({ rowIndependent: false, deterministic: true });
+        expect(drawn).toMatchObject({ rowIndependent: false, deterministic: false });
+        expect(rows).toMatchObject({ rowIndependent: true, deterministic: true });
+      },
+      { timeout: 30_000, interval: 50 },
+    );
+    expect(await epochOf('coupled')).toBe(before.coupled + 1);
+    expect(await epochOf('dice')).toBe(before.dice + 1);
+    expect(await epochOf('rows')).toBe(before.rows);
+  });
+
+  test('is not cached until then', async () => {
+    await millrace.stopWorkers('stop');
+    await age('rows', true);
+    const worker = await millrace.startWorker({ WORKER_MODELS: 'allowed' });
+    await vi.waitFor(
+      async () => expect((await millrace.ask('/v1/models/rows/versions/1')).body.deterministic).toBeNull(),
+      { timeout: 30_000, interval: 50 },
+    );
+    const { status, headers } = await ask('rows', { x: [[1, 2]] }, { prefer: 'respond-async' });
+    expect([status, headers.get('cache-status')]).toEqual([202, 'millrace; fwd=bypass; detail=unverified']);
+    await worker.stop();
+  });
+});
