@@ -2,6 +2,7 @@ import type { Scenario } from './bench.ts';
 import { accept } from './scenarios/accept.ts';
 import { backlog } from './scenarios/backlog.ts';
 import { engines } from './scenarios/engines.ts';
+import { estimate } from './scenarios/estimate.ts';
 import { hit } from './scenarios/hit.ts';
 import { hold10k } from './scenarios/hold10k.ts';
 import { lone } from './scenarios/lone.ts';
@@ -9,4 +10,15 @@ import { queue } from './scenarios/queue.ts';
 import { rowsScenario } from './scenarios/rows.ts';
 import { wide } from './scenarios/wide.ts';
 
-export const scenarios: readonly Scenario[] = [hit, queue, wide, lone, accept, hold10k, rowsScenario, engines, backlog];
+export const scenarios: readonly Scenario[] = [
+  hit,
+  queue,
+  wide,
+  lone,
+  accept,
+  hold10k,
+  rowsScenario,
+  engines,
+  estimate,
+  backlog,
+];

@@ -14,6 +14,7 @@ import { failoverFaults } from './faults/failover.ts';
 import { fileFaults } from './faults/files.ts';
 import { keyFaults } from './faults/keys.ts';
 import { postgresFaults } from './faults/postgres.ts';
+import { priorityFaults } from './faults/priorities.ts';
 import { redisFaults } from './faults/redis.ts';
 import { retryFaults } from './faults/retries.ts';
 import { rollbackFaults } from './faults/rollback.ts';
@@ -46,6 +47,7 @@ const faults: readonly Fault[] = [
   ...retryFaults,
   ...crowdFaults,
   ...keyFaults,
+  ...priorityFaults,
   ...webhookFaults,
   ...upgradeFaults,
 ];

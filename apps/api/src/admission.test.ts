@@ -39,7 +39,7 @@ const record = {
 describe('a queue that stands still', () => {
   test.each([60, 200, 600, 20_000])('for %d s has an estimate that can be written', (seconds) => {
     const perMs = stalled(seconds * 1_000);
-    const { queue } = JSON.parse(renderPrediction(record, estimate(100_000, perMs, NOW)));
+    const { queue } = JSON.parse(renderPrediction(record, estimate(100_000, { perMs }, NOW)));
     expect(queue.position).toBe(100_001);
     expect(Date.parse(queue.estimated_completion_at)).toBeLessThanOrEqual(NOW + A_WEEK_MS);
     expect(Date.parse(queue.estimated_start_at)).toBeGreaterThan(NOW + AN_HOUR_MS);
@@ -65,11 +65,21 @@ test('whatever the rate, an estimate is a time from now to a week on', () => {
   const rate = fc.oneof(fc.constant(undefined), fc.double({ min: Number.MIN_VALUE, max: 1e9, noNaN: true }));
   fc.assert(
     fc.property(fc.nat({ max: 1e9 }), rate, (ahead, perMs) => {
-      const { position, estimatedStartAt, estimatedCompletionAt } = estimate(ahead, perMs, NOW);
+      const { position, estimatedStartAt, estimatedCompletionAt } = estimate(ahead, { perMs }, NOW);
       expect(position).toBe(ahead + 1);
       expect(estimatedStartAt).toBeGreaterThanOrEqual(NOW);
       expect(estimatedCompletionAt).toBeGreaterThanOrEqual(estimatedStartAt);
       expect(estimatedCompletionAt).toBeLessThanOrEqual(NOW + A_WEEK_MS);
     }),
   );
+});
+
+test('an estimate counts what waits at the measured rate, and then the measured run', () => {
+  const load = { perMs: 0.125, runMs: 300 };
+  expect(estimate(0, load, NOW)).toEqual({ position: 1, estimatedStartAt: NOW, estimatedCompletionAt: NOW + 300 });
+  expect(estimate(10, load, NOW)).toEqual({
+    position: 11,
+    estimatedStartAt: NOW + 80,
+    estimatedCompletionAt: NOW + 380,
+  });
 });

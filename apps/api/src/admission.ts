@@ -70,13 +70,17 @@ export function aheadOf(counts: QueueCounts, priority: number, number?: number):
   return ahead;
 }
 
-/** Position (1 is next), and when it will start and be done if things go on as they did. Times in Unix ms. */
-export function estimate(ahead: number, perMs: number | undefined, nowMs: number): QueueEstimate {
-  const each = perMs === undefined ? GUESS_MS : Math.min(1 / perMs, FAR_MS);
+/**
+ * Position (1 is next), and when it will start and be done if things go on as they did. Times in Unix ms. Predictions that a
+ * worker holds and has not begun count as waiting; the work that engines have begun is part of the measured run time.
+ */
+export function estimate(ahead: number, load: Pick<Load, 'perMs' | 'runMs'>, nowMs: number): QueueEstimate {
+  const each = load.perMs === undefined ? GUESS_MS : Math.min(1 / load.perMs, FAR_MS);
+  const startMs = Math.min(ahead * each, FAR_MS);
   return {
     position: ahead + 1,
-    estimatedStartAt: Math.round(nowMs + Math.min(ahead * each, FAR_MS)),
-    estimatedCompletionAt: Math.round(nowMs + Math.min((ahead + 1) * each, FAR_MS)),
+    estimatedStartAt: Math.round(nowMs + startMs),
+    estimatedCompletionAt: Math.round(nowMs + Math.min(startMs + (load.runMs ?? each), FAR_MS)),
   };
 }
 
@@ -93,7 +97,10 @@ export interface Limits {
 
 export interface Load {
   counts: QueueCounts;
+  /** Predictions that leave the queue per millisecond; undefined while nothing was measured. */
   perMs: number | undefined;
+  /** From the take of a prediction by a worker to its end, ms; undefined while nothing was measured. */
+  runMs?: number | undefined;
   memoryShare: number;
 }
 
@@ -113,6 +120,7 @@ export function admit(load: Load, limits: Limits, priority: Priority, expiresInM
       drainS(waiting - limits.maxQueue + 1),
     );
   if (expiresInMs !== null && load.perMs !== undefined) {
+    // Without the measured run: one prediction of very many rows would have the deadlines of small ones refused.
     const needsMs = (aheadOf(load.counts, BULL_PRIORITY[priority]) + 1) / load.perMs;
     if (needsMs > expiresInMs) {
       const about = needsMs > FAR_MS ? 'more than a week' : `about ${Math.ceil(needsMs / 1000)} s`;

@@ -65,7 +65,7 @@ export function createFinder(means: FinderMeans): Finder {
     if (state.status !== 'queued') return undefined;
     const now = sharedNow();
     const load = loads.current(state.model, now);
-    return estimate(state.number === null ? 0 : aheadOf(load.counts, state.priority, state.number), load.perMs, now);
+    return estimate(state.number === null ? 0 : aheadOf(load.counts, state.priority, state.number), load, now);
   }
 
   async function get(tenant: string, id: string): Promise<Found> {

@@ -22,6 +22,11 @@ export class HttpMetrics {
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 10 });
   }
 
+  /** For metrics that a part of the API keeps itself. */
+  get registry(): Registry {
+    return this.#registry;
+  }
+
   get contentType(): string {
     return this.#registry.contentType;
   }

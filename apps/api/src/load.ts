@@ -14,6 +14,8 @@ const NOTHING: QueueCounts = { entered: {}, left: {} };
 interface Known {
   counts: QueueCounts;
   rate: DrainRate;
+  /** From the take of a prediction to its end: a mean in which each new run has a tenth. */
+  runMs: number | undefined;
   at: number;
   refreshing: boolean;
 }
@@ -32,7 +34,7 @@ export class LoadWatch {
   #of(model: string): Known {
     let known = this.#known.get(model);
     if (!known) {
-      known = { counts: NOTHING, rate: new DrainRate(), at: 0, refreshing: false };
+      known = { counts: NOTHING, rate: new DrainRate(), runMs: undefined, at: 0, refreshing: false };
       this.#known.set(model, known);
     }
     return known;
@@ -44,6 +46,12 @@ export class LoadWatch {
     known.counts = counts;
     known.at = nowMs;
     known.rate.observe(counts, nowMs);
+  }
+
+  /** A prediction of the model ended `ms` after a worker had taken it. */
+  observeRun(model: string, ms: number): void {
+    const known = this.#of(model);
+    known.runMs = known.runMs === undefined ? ms : known.runMs + (ms - known.runMs) / 10;
   }
 
   /** What is known now; asks for news behind the caller's back when it is old. */
@@ -72,6 +80,6 @@ export class LoadWatch {
           memory.refreshing = false;
         });
     }
-    return { counts: known.counts, perMs: known.rate.perMs, memoryShare: memory.share };
+    return { counts: known.counts, perMs: known.rate.perMs, runMs: known.runMs, memoryShare: memory.share };
   }
 }

@@ -25,6 +25,7 @@ import type { LoadWatch } from './load.ts';
 import type { NearResults } from './near-results.ts';
 import { createOnce } from './once.ts';
 import { type Plan, planOf } from './plan.ts';
+import type { EstimateWatch } from './queue/estimate-watch.ts';
 import type { Remembered } from './remembered.ts';
 import { committed, fromStore, redisAway, storeError, Undecided } from './stores.ts';
 import type { SubmitResult, Submitter } from './submitter.ts';
@@ -47,6 +48,7 @@ export interface PredictMeans {
   completions: Completions;
   idempotency: Idempotency;
   loads: LoadWatch;
+  estimates: EstimateWatch;
   finder: Finder;
   /** What the queue Redis answers to writes while it refuses them. */
   redisRefusal(): Error | undefined;
@@ -212,6 +214,7 @@ export function createPredict(means: PredictMeans): Predict {
       const waitMs = Math.min((ask.request.prefer.waitS as number) * 1000, untilDeadlineMs);
       const waiter = completions.tell(ask.id, waitMs, ask.request.signal, (told) => {
         answer = told;
+        if (told?.startedAt) loads.observeRun(ask.served.registered.model, told.completedAt - told.startedAt);
         next();
       });
       submitter.put(ask.served.version, ask.priority, item, {
@@ -291,7 +294,8 @@ export function createPredict(means: PredictMeans): Predict {
     const number = submitted?.outcome === 'lead' ? submitted.number : undefined;
     const counts = result?.counts ?? load.counts;
     const ahead = aheadOf(counts, BULL_PRIORITY[ask.priority], number);
-    const queue = estimate(ahead, load.perMs, now);
+    const queue = estimate(ahead, load, now);
+    means.estimates.promised({ id: ask.id, model: ask.served.registered.model, priority: ask.priority, queue });
     return { kind: 'accepted', record: recordOf(ask), queue, room: roomIn(counts), cacheStatus };
   }
 
@@ -304,7 +308,7 @@ export function createPredict(means: PredictMeans): Predict {
     if (isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
     const now = sharedNow();
     const room = roomIn(loads.current(found.record.model, now).counts);
-    const estimated = found.queue ?? estimate(0, undefined, now);
+    const estimated = found.queue ?? estimate(0, { perMs: undefined }, now);
     return { kind: 'accepted', record: found.record, queue: estimated, room, cacheStatus };
   }
 

@@ -53,6 +53,7 @@ import { LoadWatch } from './load.ts';
 import { createMetrics } from './metrics.ts';
 import { nearResults, REFRESH_EVERY_MS } from './near-results.ts';
 import { createPredict } from './predict.ts';
+import { EstimateWatch } from './queue/estimate-watch.ts';
 import { RedisWatch } from './redis-watch.ts';
 import { createRegistryChanges } from './registry-changes.ts';
 import { Remembered } from './remembered.ts';
@@ -208,22 +209,29 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     closers.push('webhook timers', () => timers.close());
     const draining = new Draining();
     const knownKeys = openKnownKeys({ config, db, closers, log });
+    const metrics = createMetrics({
+      completions,
+      streams,
+      live,
+      catalog,
+      damage,
+      clock,
+      queueWritable: () => queueRedis.probe.proven,
+      cacheWritable,
+    });
+    const estimates = new EstimateWatch({
+      read: (id) => live.read(id),
+      onRun: (model, ms) => loads.observeRun(model, ms),
+      registry: metrics.registry,
+    });
+    closers.push('estimates', () => estimates.close());
     const app = buildApp({
       webhooks: { db, timers, checkWebhook },
       tenantOfKey: (key) => knownKeys.tenantOf(key),
       config,
       log,
       streams,
-      metrics: createMetrics({
-        completions,
-        streams,
-        live,
-        catalog,
-        damage,
-        clock,
-        queueWritable: () => queueRedis.probe.proven,
-        cacheWritable,
-      }),
+      metrics,
       changes: createRegistryChanges(db, catalog, { redis, keys, readThrough }),
       list: createListing({
         live,
@@ -266,6 +274,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         completions,
         idempotency: createIdempotency(redis, keys, (asked, sinceMs) => findKeyed(db, asked, sinceMs), log),
         loads,
+        estimates,
         finder,
         redisRefusal: () => queueRedis.probe.refusal,
         cacheWritable,
