@@ -104,6 +104,26 @@ test('a promise whose job cannot be read gets another job, and a job of a later 
   await queue.close();
 });
 
+test('entries of the recorder that nobody can read hold up no other end', async () => {
+  const stream = millrace.keys.ledger(shardOf(MODEL));
+  const id = await promise([4, nextRound()]);
+  await redis.xadd(stream, '*', id, '1', 'nobody', 'garbage', id, 'x'.repeat(200));
+  await redis.xadd(stream, '*', 'alone', '');
+  await millrace.startWorker();
+  await answerOf(id);
+  await redis.xadd(stream, '*', id, 'succeeded');
+  const later = await promise([5, nextRound()]);
+  await answerOf(later);
+  // Recorded: the list is read from the ledger.
+  await expect
+    .poll(async () =>
+      (await millrace.ask('/v1/predictions?status=succeeded&limit=20')).body.predictions?.map(
+        (one: { id: string }) => one.id,
+      ),
+    )
+    .toEqual(expect.arrayContaining([id, later]));
+});
+
 test.each([
   ['cut', (held: string) => held.slice(0, 60)],
   ['garbled', (held: string) => `x${held.slice(1)}`],

@@ -1,4 +1,5 @@
 /** Ends as the recorder's stream names them, and how they are divided into statements. */
+import { isPredictionId } from '@millrace/shared/ids';
 
 export type Entry = [id: string, fields: string[]];
 
@@ -17,8 +18,11 @@ export interface SizedEnd extends End {
 export function endsOf(entries: readonly Entry[]): End[] {
   const ends: End[] = [];
   for (const [, fields] of entries)
-    for (let at = 0; at < fields.length; at += 2)
-      ends.push({ id: fields[at] as string, state: fields[at + 1] as string });
+    for (let at = 0; at < fields.length; at += 2) {
+      const id = fields[at] as string;
+      // What names no prediction can be recorded by nobody, and must not hold up the others.
+      if (isPredictionId(id)) ends.push({ id, state: fields[at + 1] ?? '' });
+    }
   return ends;
 }
 

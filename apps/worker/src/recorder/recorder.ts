@@ -10,8 +10,8 @@ import type { Keys } from '@millrace/shared/keys';
 import type { RecordedEnd } from '@millrace/shared/ledger';
 import type { TerminalRow } from '@millrace/shared/ledger-rows';
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
-import { parseState } from '@millrace/shared/live/state';
-import type { LiveStore } from '@millrace/shared/live/store';
+import { readState } from '@millrace/shared/live/state';
+import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { terminalRowOf } from '@millrace/shared/live/terminal-row';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isTerminal } from '@millrace/shared/prediction';
@@ -87,6 +87,15 @@ export interface Recorder {
 
 type StreamReply = [stream: string, entries: Entry[]][] | null;
 
+/** Undefined for a state that cannot be read, or whose options are no JSON. */
+function rowOf(state: LivePrediction | undefined): TerminalRow | undefined {
+  try {
+    return state && terminalRowOf(state);
+  } catch {
+    return undefined;
+  }
+}
+
 export function startRecorder(means: RecorderMeans): Recorder {
   const { reader, redis, keys, live, shards, consumer, liveTtlMs, log, againMs = AGAIN_MS } = means;
   const streams = shards.map((shard) => keys.ledger(shard));
@@ -142,8 +151,10 @@ export function startRecorder(means: RecorderMeans): Recorder {
     const rows: TerminalRow[] = [];
     const unread: string[] = [];
     for (const { id, state } of ends) {
-      if (state === '') unread.push(id);
-      else rows.push(terminalRowOf(parseState(id, state)));
+      // A state that cannot be read, such as one of a version before 0.1.0, is read where it lives.
+      const row = state === '' ? undefined : rowOf(readState(id, state));
+      if (row) rows.push(row);
+      else unread.push(id);
     }
     const read = await readRows(unread);
     const unwritten = await writeRows(writing, [...rows, ...read]);
@@ -168,7 +179,7 @@ export function startRecorder(means: RecorderMeans): Recorder {
   async function readRows(ids: readonly string[]): Promise<TerminalRow[]> {
     if (ids.length === 0) return [];
     const states = await live.readMany(ids);
-    return states.flatMap((state) => (state && isTerminal(state.status) ? [terminalRowOf(state)] : []));
+    return states.flatMap((state) => (state && isTerminal(state.status) ? (rowOf(state) ?? []) : []));
   }
 
   async function setEndsAside(ids: readonly string[], when: { afterMs: number; tries: number }): Promise<void> {
