@@ -1,4 +1,5 @@
 import { problem } from '@millrace/shared/errors';
+import { serversOf } from '@millrace/shared/redis';
 import { describe, expect, test } from 'vitest';
 import { MODEL, NOW, newId, useLive } from './live-fixture.ts';
 
@@ -143,7 +144,7 @@ describe('finish', () => {
     expect(await f.flightHolder('finish-1')).toBeNull();
   });
 
-  test('ends a thousand followers in one go, each told', async () => {
+  test('ends a thousand followers, each told', async () => {
     const lead = await f.submit({ flight: 'finish-2' });
     const followers = await Promise.all(Array.from({ length: 1_000 }, () => f.submit({ flight: 'finish-2' })));
     const [taken] = await f.take([lead.id]);
@@ -151,5 +152,35 @@ describe('finish', () => {
     expect(await f.finish(taken!)).toBe('written');
     expect(new Set(await f.ledger())).toEqual(new Set([lead, ...followers].map(({ id }) => id)));
     expect(await f.status(followers[999]!.id)).toBe('succeeded');
+  });
+
+  test('ends at most 200 followers in one run of a script, and few of a large result', async () => {
+    const runs = async (characters: number, count: number) => {
+      const flight = `finish-${characters}`;
+      const lead = await f.submit({ flight });
+      await Promise.all(Array.from({ length: count }, () => f.submit({ flight })));
+      const [taken] = await f.take([lead.id]);
+      await Promise.all(serversOf(f.redis).map((server) => server.config('RESETSTAT')));
+      await f.finish(taken!, { result: JSON.stringify('x'.repeat(characters)) });
+      const infos = await Promise.all(serversOf(f.redis).map((server) => server.info('commandstats')));
+      return infos.reduce((sum, info) => sum + Number(/cmdstat_spop:calls=(\d+)/.exec(info)?.[1] ?? 0), 0);
+    };
+    expect(await runs(5, 450)).toBe(3);
+    expect(await runs(400_000, 5)).toBe(3);
+  });
+
+  test('a worker that dies between two runs loses no follower: whoever takes the job goes on', async () => {
+    const flight = 'finish-killed';
+    const lead = await f.submit({ flight });
+    const ended = await f.submit({ flight });
+    const left = await f.submit({ flight });
+    const [taken] = await f.take([lead.id]);
+    // As after a first run: one follower has not been ended yet.
+    await f.redis.srem(f.keys.followers(lead.id), left.id);
+    await f.finish(taken!, { result: '{"y":7}' });
+    await f.redis.sadd(f.keys.followers(lead.id), left.id);
+    expect([await f.status(ended.id), await f.status(left.id)]).toEqual(['succeeded', 'running']);
+    expect(await f.take([lead.id], { worker: 'w2' })).toEqual([]);
+    expect(await f.live.read(left.id)).toMatchObject({ status: 'succeeded', result: '{"y":7}' });
   });
 });

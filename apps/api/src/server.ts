@@ -154,7 +154,10 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     });
     closers.push('completions', () => completions.close());
     const loads = new LoadWatch(live, () => memoryShare(redis));
-    const watch = new RedisWatch(redis);
+    // On a connection of its own: behind a large reply a PING would be late, and Redis would look absent.
+    const watchRedis = connect('producer', 'watch');
+    closers.push('redis watch connection', () => watchRedis.disconnect());
+    const watch = new RedisWatch(watchRedis);
     closers.push('redis watch', () => watch.close());
     const redisReady = () => watch.ready && queueRedis.probe.writable;
     const cacheWritable = () => cacheStore.probe.proven;

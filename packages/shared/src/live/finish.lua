@@ -4,7 +4,8 @@
 --       '+' and what stands at the head (from the status to the attempts) of one that is as its worker took it, and the
 --       state that it is to have; or attempt (5 digits), status (1), started (13), inference ms, separator and batch size,
 --       and the result.
--- Returns for each 1 (written), 2 (it was cancelled meanwhile: thrown away) or 0 (fenced).
+-- Returns for each 1 (written), 2 (it was cancelled meanwhile: thrown away), 0 (fenced), or written with followers left that
+-- followers.lua ends: 3 (with the end of the leader) or 4 (with this result, which is not the leader's own end).
 local now, tag = ARGV[1], ARGV[2]
 local ttls = { recorded = ARGV[3], unrecorded = ARGV[4], inline = tonumber(ARGV[5]) }
 local tomb, too_late = tonumber(ARGV[6]), ARGV[7]
@@ -31,8 +32,14 @@ local function finish(key, id, attempt, status, result, st, im, bs)
     verdict = 2
   end
   if one.g and redis.call('EXISTS', tag .. 'w:' .. id) == 1 then
-    end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late)
+    local remaining = end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late)
     verdict = 1
+    if remaining > 0 and own == status then verdict = 3
+    elseif remaining > 0 then
+      -- Should this worker die before they are ended, the leader is computed again for them.
+      verdict, one.c = 4, true
+      save(key, one)
+    end
   end
   release_flight(tag, one.f, id, (status == 's' and own == 's') and tomb or 0)
   return verdict

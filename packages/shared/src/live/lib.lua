@@ -186,10 +186,15 @@ local function release_flight(tag, f, id, tomb)
   end
 end
 
--- Ends the followers of a computation with its result; one that has passed its own deadline expires instead.
+-- Followers that one script run ends, and bytes of results that it writes for them: Redis does nothing else meanwhile.
+local FOLLOWERS, FOLLOWER_BYTES = 200, 1048576
+
+-- Ends followers of a computation with its result; one that has passed its own deadline expires instead. Gives how many are
+-- left for further runs (followers.lua).
 local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late)
   local set = tag .. 'w:' .. id
-  for _, follower in ipairs(redis.call('SMEMBERS', set)) do
+  local most = math.max(1, math.min(FOLLOWERS, math.floor(FOLLOWER_BYTES / math.max(1, #result))))
+  for _, follower in ipairs(redis.call('SPOP', set, most)) do
     local one = load(live_key(tag, follower))
     if one and not terminal(one.s) and one.y and one.l == id then
       one.st = st
@@ -201,7 +206,7 @@ local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too
       end
     end
   end
-  redis.call('DEL', set)
+  return redis.call('SCARD', set)
 end
 
 local function flush(tag)

@@ -99,7 +99,16 @@ export interface OpenRow {
 type Script = (numberOfKeys: number, ...args: (string | number)[]) => Promise<unknown>;
 type Scripted = (Redis | Cluster) &
   Record<
-    'mrSubmit' | 'mrTake' | 'mrFinish' | 'mrEnd' | 'mrRetry' | 'mrAdopt' | 'mrShorten' | 'mrDrop' | 'mrDiscard',
+    | 'mrSubmit'
+    | 'mrTake'
+    | 'mrFinish'
+    | 'mrEnd'
+    | 'mrRetry'
+    | 'mrAdopt'
+    | 'mrShorten'
+    | 'mrDrop'
+    | 'mrFollowers'
+    | 'mrDiscard',
     Script
   >;
 
@@ -115,6 +124,7 @@ const SCRIPTS = {
   mrShorten: source('shorten'),
   mrDiscard: source('discard'),
   mrDrop: source('drop'),
+  mrFollowers: source('followers'),
 } as const;
 
 /**
@@ -189,7 +199,9 @@ export class LiveStore {
       EXPIRED,
     )) as string[];
     const taken: Taken[] = [];
-    for (const [at, state] of states.entries()) if (state !== '') taken.push(takenOf(ids[at] as string, state));
+    for (const [at, state] of states.slice(0, ids.length).entries())
+      if (state !== '') taken.push(takenOf(ids[at] as string, state));
+    for (const leader of states.slice(ids.length)) await this.#endFollowers(shard, leader, nowMs);
     return taken;
   }
 
@@ -219,10 +231,33 @@ export class LiveStore {
       const args = [...keys, nowMs, this.#tag(shard), ...this.#ends, FLIGHT_LINGERS_MS, EXPIRED, ...texts];
       // Each part on its own: what is written is not written again while the rest is refused.
       const codes = (await untilWritable(() => this.#redis.mrFinish(keys.length, ...args))) as number[];
-      for (const code of codes) verdicts.push(code === 1 ? 'written' : code === 2 ? 'cancelled' : 'fenced');
+      for (const [at, code] of codes.entries()) {
+        verdicts.push(code === 0 ? 'fenced' : code === 2 ? 'cancelled' : 'written');
+        const item = items[from + at] as Finished;
+        if (code >= 3) await this.#endFollowers(shard, item.id, nowMs, code === 4 ? item : undefined);
+      }
       from += keys.length;
     }
     return verdicts;
+  }
+
+  /**
+   * Ends the followers of a leader, in as many runs as that takes: with `result`, or with the end of the leader. Should the
+   * worker die between two runs, its job is taken again and `take` goes on; promised followers the reconciler finds as well.
+   */
+  async #endFollowers(shard: number, leader: string, nowMs: number, result?: Finished): Promise<void> {
+    const args = [nowMs, this.#tag(shard), leader, ...this.#ends, EXPIRED];
+    if (result === undefined) args.push('', '', '', '', '');
+    else
+      args.push(
+        letterOf(result.status),
+        msText(result.startedAt),
+        result.inferenceMs.toFixed(3),
+        result.batchSize,
+        result.result,
+      );
+    for (let left = 1; left > 0; )
+      left = (await untilWritable(() => this.#redis.mrFollowers(1, this.#keys.live(leader), ...args))) as number;
   }
 
   /** Cancels or expires a prediction. `early`: its deadline has not come. */

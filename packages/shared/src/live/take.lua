@@ -3,12 +3,13 @@
 -- KEYS: live state of each.
 -- ARGV: now, tag, worker (padded), most attempts, ttl recorded, ttl unrecorded, inline, error of a lost one, error of an
 --       expired one.
--- Returns for each its state as it was before, the attempt that begins being one more than its attempts; '' to skip it.
+-- Returns for each its state as it was before, the attempt that begins being one more than its attempts; '' to skip it. Then
+-- the ids of ended leaders that have followers left, for followers.lua.
 local now, tag, worker, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ttls = { recorded = ARGV[5], unrecorded = ARGV[6], inline = tonumber(ARGV[7]) }
 local lost, too_late = ARGV[8], ARGV[9]
 local now13 = ms(now)
-local out = {}
+local out, unended = {}, {}
 
 -- Anything but a waiting one of its own that nobody follows.
 local function take(key, id, v)
@@ -28,6 +29,8 @@ local function take(key, id, v)
     end
     terminate(tag, id, one, 'e', too_late, now, '', '', ttls, followers > 0)
   end
+  -- Its worker died while it ended the followers.
+  if followers > 0 and terminal(one.s) and not one.c then unended[#unended + 1] = id end
   if one.y or (terminal(one.s) and not (one.c and followers > 0)) then
     if terminal(one.s) and not one.u then
       leave_queue(one)
@@ -43,7 +46,7 @@ local function take(key, id, v)
       one.st = NEVER
       terminate(tag, id, one, 'f', lost, now, '', '', ttls)
     end
-    end_followers(tag, id, 'f', lost, now, NEVER, '', '', ttls, too_late)
+    if end_followers(tag, id, 'f', lost, now, NEVER, '', '', ttls, too_late) > 0 then unended[#unended + 1] = id end
     release_flight(tag, one.f, id, 0)
     return ''
   end
@@ -52,7 +55,7 @@ local function take(key, id, v)
   one.a, one.w = one.a + 1, worker
   if not terminal(one.s) then one.s, one.st = 'r', now13 end
   redis.call('SETRANGE', key, 0, sub(pack(one), 1, HEAD))
-  for _, follower in ipairs(followers > 0 and redis.call('SMEMBERS', tag .. 'w:' .. id) or {}) do
+  for _, follower in ipairs(followers > 0 and redis.call('SRANDMEMBER', tag .. 'w:' .. id, FOLLOWERS) or {}) do
     local fk = live_key(tag, follower)
     if redis.call('GETRANGE', fk, 10, 10) == 'q' then
       redis.call('SETRANGE', fk, 10, 'r')
@@ -84,4 +87,5 @@ for n = 1, #KEYS do
   end
 end
 flush(tag)
+for n, id in ipairs(unended) do out[#KEYS + n] = id end
 return out

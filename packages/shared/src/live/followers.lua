@@ -1,0 +1,24 @@
+-- Ends followers of a leader whose computation has ended, as many as one run may.
+-- KEYS: live state of the leader. ARGV: now, tag, id, ttl recorded, ttl unrecorded, inline, error of an expired one, then status ('':
+--       the leader's own end), started (13 digits), inference ms, batch size and result.
+-- Returns how many are left.
+local now, tag, id = ARGV[1], ARGV[2], ARGV[3]
+local ttls = { recorded = ARGV[4], unrecorded = ARGV[5], inline = tonumber(ARGV[6]) }
+local too_late, status, st, im, bs, result = unpack(ARGV, 7, 12)
+if status == '' then
+  local leader = load(KEYS[1])
+  -- The reconciler gives promised followers a job of their own.
+  if not leader or not terminal(leader.s) then return 0 end
+  status, st, im, bs, result = leader.s, leader.st, leader.im, leader.bs, leader.r
+  if status == 'c' or status == 'e' then st = NEVER end
+end
+local left_over = end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late)
+if left_over == 0 then
+  local leader = load(KEYS[1])
+  if leader and leader.c then
+    leader.c = false
+    save(KEYS[1], leader, ttls.unrecorded)
+  end
+end
+flush(tag)
+return left_over
