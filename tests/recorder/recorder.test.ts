@@ -73,7 +73,7 @@ describe('large outputs', () => {
     expect(await recorded(large)).toBeUndefined();
     await release();
     await untilRecorded([large]);
-    expect(await f.redis.zcard(f.keys.setAside(SHARD))).toBe(0);
+    await expect.poll(() => f.redis.zcard(f.keys.setAside(SHARD))).toBe(0);
   });
 
   test('that Postgres never writes in time are recorded without the output, with their webhook', async () => {
