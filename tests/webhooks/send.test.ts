@@ -130,7 +130,7 @@ describe('the trap', () => {
   test('can be reached where the operator allows it', async () => {
     makeSender({ mayReach: addressRule(['127.0.0.0/8', '::1/128']) });
     const before = trap.connections();
-    await send(`http://127.1:${trap.port}/200`);
+    await send(`http://127.0.0.1:${trap.port}/200`);
     await send(`http://[::1]:${trap.port}/200`);
     expect(trap.connections()).toBe(before + 2);
   });
