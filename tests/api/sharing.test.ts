@@ -12,8 +12,9 @@ const millrace = useMillrace(async () => {
 });
 afterAll(() => remove());
 
+/** Rows given to the engines. A worker counts them before a run; what became of a run is counted after its callers know. */
 const computed = () =>
-  Promise.all(millrace.workers.map((worker) => worker.metric('millrace_worker_predictions_total'))).then((counts) =>
+  Promise.all(millrace.workers.map((worker) => worker.metric('millrace_worker_rows_total'))).then((counts) =>
     counts.reduce((sum, count) => sum + count, 0),
   );
 const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
@@ -46,8 +47,8 @@ describe('identical questions at once', () => {
   });
 
   test('by all doors are one computation', async () => {
-    const held = await holdWorker(millrace);
     const before = await computed();
+    const held = await holdWorker(millrace);
     const x = [77];
     const [one, pinned, list, v2] = await Promise.all([
       millrace.predict('slow', { input: { x } }, { prefer: 'wait=20' }),
@@ -104,6 +105,19 @@ describe('an Idempotency-Key', () => {
   const ask = (key: string, body: unknown = { input: { x: [5, 6] } }, more: Record<string, string> = {}) =>
     millrace.predict('echo', body, { 'idempotency-key': key, ...more });
 
+  /**
+   * A request may be told that the first one with its key has not got so far, or that a store did not answer in time: both
+   * come with Retry-After, and the caller repeats the request.
+   */
+  async function askUntilTold(...request: Parameters<typeof ask>): ReturnType<typeof ask> {
+    for (;;) {
+      const answer = await ask(...request);
+      const repeatable = ['idempotency_in_progress', 'store_unavailable'].includes(answer.body.code);
+      if (!repeatable) return answer;
+      expect(answer.headers.get('retry-after')).not.toBeNull();
+    }
+  }
+
   test('in 1,000 racing pairs makes 1,000 predictions', async () => {
     const ids = new Set<string>();
     for (const round of times(20, (at) => at)) {
@@ -111,11 +125,11 @@ describe('an Idempotency-Key', () => {
         times(50, async (at) => {
           const key = `"${randomUUID()}"`;
           const body = { input: { x: [round, at] } };
-          return Promise.all([ask(key, body), ask(key, body)]);
+          return Promise.all([askUntilTold(key, body), askUntilTold(key, body)]);
         }),
       );
       for (const [one, other] of pairs) {
-        expect([one.status, other.status].every((status) => status === 200 || status === 202)).toBe(true);
+        for (const { status, text } of [one, other]) expect([200, 202], text).toContain(status);
         expect(one.body.id).toBe(other.body.id);
         ids.add(one.body.id);
       }

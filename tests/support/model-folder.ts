@@ -8,7 +8,7 @@ const MODELS = {
   /** y = relu(x · [[1, -1], [2, -2]]) for x of float32[n, 2]; rows are cached one by one. */
   rows: { file: perceptron, config: { description: 'Rows.', row_independent: true, max_batch: 64 } },
   /** y = x for x of int64[n], after as many turns of a loop as the greatest x says. */
-  slow: { file: spinner, config: { description: 'Slow.', max_batch: 1, timeout_ms: 10_000 } },
+  slow: { file: spinner, config: { description: 'Slow.', max_batch: 1, timeout_ms: 60_000 } },
   /** The same, with less patience. */
   stuck: { file: spinner, config: { description: 'Stuck.', max_batch: 1, timeout_ms: 500 } },
   /** y = x for x of int64[2]. */
