@@ -12,9 +12,15 @@ const CACHE_CALLS = (key: string): Call[] => [
   ['del', `${key}:none`],
   ['eval', 'return 1', '1', key],
   ['evalsha', '0'.repeat(40), '1', key],
+  // Asked at each connection: a server that still loads its data is not used.
+  ['info', 'memory'],
 ];
 
-/** The commands of our scripts and of BullMQ's: Redis checks those inside a script as it checks any others. */
+/**
+ * The commands of our scripts and of those of BullMQ's that run here: Redis checks those inside a script as it checks any
+ * others. A test compares them with what a Redis has run. Commands that only change the connection itself (HELLO, CLIENT,
+ * SUBSCRIBE) are not among them: a refusal of those shows at the connection.
+ */
 const QUEUE_CALLS = (key: string): Call[] => {
   const none = `${key}:none`;
   return [
@@ -23,6 +29,8 @@ const QUEUE_CALLS = (key: string): Call[] => {
     ['type', none],
     ['pttl', none],
     ['pexpire', none, '1'],
+    ['persist', none],
+    ['strlen', none],
     ['getrange', none, '0', '0'],
     ['setrange', none, '0', ''],
     ['incr', key],
@@ -46,6 +54,8 @@ const QUEUE_CALLS = (key: string): Call[] => {
     ['rpoplpush', none, none],
     ['sadd', key, '1'],
     ['srem', none, '1'],
+    ['spop', none, '1'],
+    ['srandmember', none, '1'],
     ['scard', none],
     ['sismember', none, '1'],
     ['smembers', none],
@@ -55,8 +65,11 @@ const QUEUE_CALLS = (key: string): Call[] => {
     ['zpopmin', none],
     ['zrange', none, '0', '0'],
     ['zrangebyscore', none, '0', '0'],
+    ['zrevrange', none, '0', '0'],
+    ['zrevrangebyscore', none, '0', '0'],
     ['zrem', none, '1'],
     ['zscore', none, '1'],
+    ['zmscore', none, '1'],
     ['zremrangebyrank', none, '0', '0'],
     ['zremrangebyscore', none, '0', '0'],
     ['xadd', key, '*', 'f', '1'],
@@ -66,15 +79,24 @@ const QUEUE_CALLS = (key: string): Call[] => {
     ['xrevrange', none, '+', '-', 'COUNT', '1'],
     ['xack', none, 'g', '0-1'],
     ['xdel', none, '0-1'],
+    ['xinfo', 'STREAM', none],
+    ['xgroup', 'CREATE', none, 'g', '0'],
     ['xgroup', 'DESTROY', none, 'g'],
     ['xreadgroup', 'GROUP', 'g', 'c', 'COUNT', '1', 'STREAMS', none, '>'],
     ['xautoclaim', none, 'g', 'c', '0', '0'],
     ['bzpopmin', none, '0.001'],
     ['publish', `${key}:channel`, ''],
     ['time'],
-    ['info', 'memory'],
   ];
 };
+
+const callsOf = (setting: RedisSetting, key: string): Call[] =>
+  setting === 'CACHE_REDIS_URL' ? CACHE_CALLS(key) : QUEUE_CALLS(key);
+
+/** Names of the commands that a user needs, in lower case, besides those of the category `connection` and SUBSCRIBE. */
+export const neededCommands = (setting: RedisSetting): string[] => [
+  ...new Set(callsOf(setting, '').map(([command]) => command)),
+];
 
 export interface MissingPermission {
   command: string;
@@ -87,7 +109,7 @@ export async function missingPermission(
   setting: RedisSetting,
   key: string,
 ): Promise<MissingPermission | undefined> {
-  const calls = setting === 'CACHE_REDIS_URL' ? CACHE_CALLS(key) : QUEUE_CALLS(key);
+  const calls = callsOf(setting, key);
   const replies = (await redis.pipeline(calls.map((call) => [...call])).exec()) ?? [];
   for (const [at, [error]] of replies.entries()) {
     const command = calls[at]?.[0] ?? '';
