@@ -20,11 +20,12 @@ const computed = () =>
 const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
 const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
 
-describe('identical questions at once', () => {
+// Some take a second of a machine that has nothing else to do.
+describe('identical questions at once', { timeout: 180_000 }, () => {
   test('are computed once, and each has its answer and its id', async () => {
     const before = await computed();
     const question = { input: { x: [1_000_001] } };
-    const answers = await Promise.all(times(100, () => millrace.predict('slow', question, { prefer: 'wait=20' })));
+    const answers = await Promise.all(times(100, () => millrace.predict('slow', question, { prefer: 'wait=60' })));
     expect(new Set(answers.map(({ status, body }) => `${status} ${body.status}`))).toEqual(new Set(['200 succeeded']));
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(100);
     expect(new Set(answers.map(({ body }) => JSON.stringify(body.output))).size).toBe(1);
@@ -43,7 +44,7 @@ describe('identical questions at once', () => {
     );
     expect(new Set(canceled.map(({ body }) => body.status))).toEqual(new Set(['canceled']));
     await held.release();
-    expect((await get(last, '?wait=10')).body).toMatchObject({ id: last, status: 'succeeded' });
+    expect((await get(last, '?wait=60')).body).toMatchObject({ id: last, status: 'succeeded' });
   });
 
   test('by all doors are one computation', async () => {
@@ -51,15 +52,15 @@ describe('identical questions at once', () => {
     const held = await holdWorker(millrace);
     const x = [77];
     const [one, pinned, list, v2] = await Promise.all([
-      millrace.predict('slow', { input: { x } }, { prefer: 'wait=20' }),
+      millrace.predict('slow', { input: { x } }, { prefer: 'wait=60' }),
       millrace.ask('/v1/models/slow/versions/1/predictions', {
         body: { input: { x } },
-        headers: { prefer: 'wait=20' },
+        headers: { prefer: 'wait=60' },
       }),
       millrace.predict(
         'slow',
         { input: { x: { shape: [1], data: ['77'] } }, metadata: { mine: true } },
-        { prefer: 'wait=20' },
+        { prefer: 'wait=60' },
       ),
       millrace.ask('/v2/models/slow/infer', {
         body: { inputs: [{ name: 'x', datatype: 'INT64', shape: [1], data: x }] },
@@ -83,9 +84,9 @@ describe('identical questions at once', () => {
     await millrace.ask(`/v1/predictions/${first.body.id}/cancel`, { method: 'POST' });
     await millrace.stopWorkers('kill');
     await millrace.startWorker();
-    const next = await millrace.predict('slow', { input: { x: [3] } }, { prefer: 'wait=15' });
+    const next = await millrace.predict('slow', { input: { x: [3] } }, { prefer: 'wait=60' });
     expect(next.body.status).toBe('succeeded');
-  }, 120_000);
+  });
 
   test('of high priority lift the one of low priority that they wait for', async () => {
     const held = await holdWorker(millrace);
@@ -94,7 +95,7 @@ describe('identical questions at once', () => {
     const normal = await millrace.predict('slow', { input: { x: [600_001] }, priority: 'normal' });
     await millrace.predict('slow', { ...question, priority: 'high', metadata: {} });
     await held.release();
-    await get(normal.body.id, '?wait=20');
+    await get(normal.body.id, '?wait=60');
     const [lifted, overtaken] = await Promise.all([get(low.body.id), get(normal.body.id)]);
     expect(lifted.body.status).toBe('succeeded');
     expect(Date.parse(lifted.body.completed_at)).toBeLessThanOrEqual(Date.parse(overtaken.body.completed_at));
@@ -135,7 +136,7 @@ describe('an Idempotency-Key', () => {
       }
     }
     expect(ids.size).toBe(1_000);
-  }, 60_000);
+  }, 180_000);
 
   test('is the same bare and in quotes, and however the body is spelt', async () => {
     const key = randomUUID();
@@ -154,7 +155,7 @@ describe('an Idempotency-Key', () => {
   test('of a request that was refused can be used again', async () => {
     const key = randomUUID();
     expect((await ask(key, { input: { x: ['no'] } })).status).toBe(422);
-    expect((await ask(key, { input: { x: [5, 8] } }, { prefer: 'wait=10' })).body.status).toBe('succeeded');
+    expect((await ask(key, { input: { x: [5, 8] } }, { prefer: 'wait=60' })).body.status).toBe('succeeded');
   });
 
   test.each(['', '""', 'x'.repeat(256), 'caf\u00e9'])('of the form %j is refused', async (key) => {
@@ -166,13 +167,13 @@ describe('rows', () => {
   test('that are known are not computed again, and all stay in order', async () => {
     const row = (at: number) => ({ x: [[at, 1]] });
     const known = times(100, row).filter((_, at) => ![3, 50, 99].includes(at));
-    const first = await millrace.predict('rows', { inputs: known }, { prefer: 'wait=10' });
+    const first = await millrace.predict('rows', { inputs: known }, { prefer: 'wait=60' });
     expect(first.body.status).toBe('succeeded');
     const all = { inputs: times(100, row) };
     await expect
       .poll(async () => (await millrace.predict('rows', { inputs: known })).headers.get('cache-status'))
       .toMatch(/^millrace; hit/);
-    const answer = await millrace.predict('rows', all, { prefer: 'wait=10' });
+    const answer = await millrace.predict('rows', all, { prefer: 'wait=60' });
     expect(answer.headers.get('cache-status')).toBe('millrace; fwd=partial; stored');
     expect(answer.body.metrics.batch_size).toBe(3);
     expect(answer.body.output.map(({ y }: { y: { data: number[] } }) => y.data)).toEqual(

@@ -22,7 +22,10 @@ export async function holdWorker({ predict, ask }: Millrace, turns = 800_000): P
   return {
     id: body.id,
     release: async () => {
-      await ask(`/v1/predictions/${body.id}?wait=30`);
+      for (;;) {
+        const { status } = (await ask(`/v1/predictions/${body.id}?wait=60`)).body;
+        if (status !== 'queued' && status !== 'running') return;
+      }
     },
   };
 }
