@@ -72,7 +72,10 @@ async function commandsRun(admin: Redis): Promise<string[]> {
 }
 
 let asked = 0;
-const nextInput = () => ({ input: { x: [(asked += 1), 7] } });
+function nextInput() {
+  asked += 1;
+  return { input: { x: [asked, 7] } };
+}
 const ended = async (id: string) => (await millrace.ask(`/v1/predictions/${id}?wait=60`)).body.status;
 const act = (id: string, action: 'cancel' | 'retry') =>
   millrace.ask(`/v1/predictions/${id}/${action}`, { method: 'POST' });
