@@ -35,7 +35,7 @@ describe('an error says where, what was expected and what came, of a request', (
     const states = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'];
     expect(new Set(body.errors)).toEqual(
       new Set([
-        expect.objectContaining({ pointer: 'foo', expected: 'only model, status, limit, cursor' }),
+        expect.objectContaining({ pointer: 'foo', expected: 'only model, status, limit, cursor, include' }),
         expect.objectContaining({ pointer: 'limit', expected: 'a whole number from 1 to 100', got: '0' }),
         expect.objectContaining({ pointer: 'status', expected: states.map((one) => `"${one}"`).join(' or ') }),
       ]),
