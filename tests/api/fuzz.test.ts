@@ -65,54 +65,6 @@ describe(`${REQUESTS} requests made up from the OpenAPI document (FUZZ_SEED=${SE
   });
 });
 
-/** Bodies of so many members, objects or rows that to look at each would take long. All are below JSON_LIMIT. */
-const many = (count: number, text: (at: number) => string): string =>
-  Array.from({ length: count }, (_, at) => text(at)).join();
-const WIDE: Readonly<Record<string, () => string>> = {
-  'unknown members': () => `{"input":{"x":[1,2]},${many(150_000, (at) => `"k${at}":1`)}}`,
-  'unknown inputs of a model': () => `{"input":{${many(150_000, (at) => `"k${at}":1`)}}}`,
-  metadata: () => `{"input":{"x":[1,2]},"metadata":{${many(150_000, (at) => `"k${at}":1`)}}}`,
-  'a member twice': () => `{"input":{"x":[1,2]},"metadata":{${many(150_000, (at) => `"k${at % 149_000}":1`)}}}`,
-  'inputs of different members': () => `{"inputs":[${many(120_000, (at) => `{"k${at}":1}`)}]}`,
-  'empty inputs': () => `{"inputs":[${many(600_000, () => '{}')}]}`,
-  'numbers as inputs': () => `{"inputs":[${many(900_000, () => '1')}]}`,
-  'rows as arrays': () => `{"input":{"x":[${many(400_000, () => '[1]')}]}}`,
-  'rows as flat data': () => `{"input":{"x":{"shape":[450000,2],"data":[${many(900_000, () => '1')}]}}}`,
-  nested: () =>
-    `{"input":${'['.repeat(60)}${many(15_000, () => `${'['.repeat(60)}${']'.repeat(60)}`)}${']'.repeat(60)}}`,
-};
-
-describe('a body of many members', () => {
-  const HELD_MS = 50;
-  const TRIES = 5;
-
-  /**
-   * Processor time of the API for a request. The time of the clock would count what else the machine does. What the
-   * process does besides (garbage of what came before) is left out by taking the least of some tries.
-   */
-  async function leastMs(request: () => Promise<unknown>): Promise<number> {
-    let least = Number.POSITIVE_INFINITY;
-    for (let n = 0; n < TRIES; n += 1) {
-      const before = await api.metric('process_cpu_seconds_total');
-      await request();
-      least = Math.min(least, (await api.metric('process_cpu_seconds_total')) - before);
-    }
-    return least * 1_000;
-  }
-
-  test.each(Object.keys(WIDE))('of %s does not hold the event loop', { timeout: 120_000 }, async (name) => {
-    const body = WIDE[name]?.() ?? '';
-    const ask = (text: string) =>
-      fetch(`${api.url}/v1/models/rows/predictions`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: text,
-      }).then((response) => response.text());
-    const nothing = await leastMs(() => ask('{}'));
-    expect((await leastMs(() => ask(body))) - nothing).toBeLessThan(HELD_MS);
-  });
-});
-
 async function send(contract: Contract, { method, path, headers, body }: FuzzRequest) {
   const response = await fetch(api.url + path, {
     method,

@@ -13,6 +13,11 @@ const MODELS = {
   stuck: { file: spinner, config: { description: 'Stuck.', max_batch: 1, timeout_ms: 500 } },
   /** y = x for x of int64[2]. */
   echo: { file: () => identity('int64', [2]), config: { description: 'Echo.' } },
+  /** y = x for images of float32[n, h, w, c]. */
+  image: {
+    file: () => identity('float32', ['n', 'h', 'w', 'c']),
+    config: { description: 'Image.', cache: { enabled: false } },
+  },
   /** y = the number of a row, 180,000 times: some 2 MB of JSON for a number with nine digits. */
   large: { file: () => repeater(180_000), config: { description: 'Large.', row_independent: true, max_batch: 4 } },
 } as const;

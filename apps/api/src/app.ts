@@ -15,7 +15,7 @@ import type { EntityLookup } from './entity-lookup.ts';
 import type { Finder } from './finder.ts';
 import { registerNosniff } from './http/nosniff.ts';
 import type { HttpMetrics } from './http-metrics.ts';
-import { type JsonLimits, parseJson } from './json-body.ts';
+import { type JsonLimits, LONG_TEXT, parseJson, parseLongJson } from './json-body.ts';
 import type { KnownAnswer } from './known-answer.ts';
 import type { Listing } from './listing.ts';
 import { collectRoutes } from './openapi/document.ts';
@@ -70,9 +70,6 @@ export interface AppMeans {
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
 }
 
-/** Characters of a body from which on the event loop gets a turn between parsing and use. */
-const LONG_TEXT = 262_144;
-
 export function buildApp(means: AppMeans): FastifyInstance {
   const { config, log, remembered } = means;
   const jsonLimits: JsonLimits = {
@@ -113,10 +110,15 @@ export function buildApp(means: AppMeans): FastifyInstance {
       request.bodyText = text as string;
       // Many clients send the header always: where no body is asked for, an empty one is none.
       if (text === '' && request.routeOptions.schema?.body === undefined) return done(null, undefined);
-      const body = remembered.bodyOf(request.bodyText) ?? parseJson(request.bodyText, jsonLimits);
-      // The check of a long body and its tensors take a turn of the event loop of their own.
-      if (request.bodyText.length > LONG_TEXT) setImmediate(done, null, body);
-      else done(null, body);
+      if (request.bodyText.length > LONG_TEXT) {
+        // By setImmediate: what `done` throws is no rejection of the parser.
+        parseLongJson(request.bodyText, jsonLimits).then(
+          (body) => setImmediate(done, null, body),
+          (error: Error) => setImmediate(done, error),
+        );
+        return;
+      }
+      done(null, remembered.bodyOf(request.bodyText) ?? parseJson(request.bodyText, jsonLimits));
     } catch (error) {
       done(error as Error);
     }
@@ -146,6 +148,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
     ...means,
     tenantOf,
     parseJson: (text, budget) => parseJson(text, jsonLimits, budget),
+    parseLongJson: (text) => parseLongJson(text, jsonLimits),
     limits: config,
     jsonLimit: bodyLimit,
   });

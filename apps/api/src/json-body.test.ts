@@ -1,7 +1,8 @@
+import { loadConfig } from '@millrace/shared/config';
 import { ApiError } from '@millrace/shared/errors';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseJson } from './json-body.ts';
+import { parseJson, parseLongJson } from './json-body.ts';
 
 const parse = (text: string) => parseJson(text, { depth: 64, stringLength: 1_000, members: 100, items: 10_000 });
 
@@ -64,22 +65,45 @@ describe('a body', () => {
   });
 
   test.each([
-    ['[]', 1],
     ['{"a":1}', 2],
-    ['{"a":{"b":[]}}', 5],
-  ])('may have as many members, objects and arrays as the limit, and no more: %s', (item, items) => {
-    const body = (count: number) => `[${Array(count).fill(item).join()}]`;
-    const most = Math.floor(9_999 / items);
-    expect(() => parse(body(most))).not.toThrow();
-    expect(faultOf(body(most + 1))).toMatchObject({ code: 'payload_too_large', expected: 'at most 10000' });
+    ['{"a":{"b":1}}', 4],
+    ['[[[[]]]]', 1],
+  ])(
+    'may have as many members and objects, and four times as many arrays, as the limit, and no more: %s',
+    (item, items) => {
+      const body = (count: number) => `{"a":[${Array(count).fill(item).join()}]}`;
+      const most = Math.floor(9_998 / items);
+      expect(() => parse(body(most))).not.toThrow();
+      expect(faultOf(body(most + 1))).toMatchObject({ code: 'payload_too_large', expected: 'at most 10000' });
+    },
+  );
+
+  test.each([
+    ['an image of 299 by 299 pixels in nested arrays', () => [Array(299).fill(Array(299).fill([0, 1, 2]))]],
+    ['5,000 rows of 4 members', () => Array(5_000).fill({ a: 1, b: 2, c: 3, d: 4 })],
+    ['10,000 rows of a tensor each', () => Array(10_000).fill({ x: [[1, 2, 3]] })],
+    ['a million numbers', () => Array(1_000_000).fill(1)],
+  ])('of ordinary use is within the limits that hold without settings: %s', (_name, inputs) => {
+    const { jsonDepth: depth, maxStringLength: stringLength, jsonMembers: members, jsonItems: items } = loadConfig({});
+    const text = JSON.stringify({ inputs: inputs() });
+    expect(() => parseJson(text, { depth, stringLength, members, items })).not.toThrow();
+  });
+
+  test('that is long is the same in several turns as in one', async () => {
+    const limits = { depth: 64, stringLength: 1_000, members: 100, items: 10_000 };
+    const text = JSON.stringify({ a: Array(1_000).fill('x'.repeat(300)), b: { c: [1, null, true] } });
+    expect(await parseLongJson(text, limits)).toEqual(parseJson(text, limits));
+    await expect(parseLongJson(`${text}]`, limits)).rejects.toMatchObject({ code: 'invalid_json' });
+    await expect(parseLongJson(text.replace('"b"', '"a"'), limits)).rejects.toMatchObject({ code: 'invalid_json' });
+    await expect(parseLongJson(text, { ...limits, items: 2 })).rejects.toMatchObject({ code: 'payload_too_large' });
   });
 
   test('shares its budget with the other texts of a request', () => {
     const limits = { depth: 64, stringLength: 1_000, members: 100, items: 100 };
     const budget = { items: 100 };
-    parseJson(`[${Array(59).fill('[]').join()}]`, limits, budget);
+    parseJson(`[${Array(60).fill('{}').join()}]`, limits, budget);
     expect(budget.items).toBe(40);
-    expect(() => parseJson(`[${Array(40).fill('[]').join()}]`, limits, budget)).toThrow('more than 100');
+    expect(() => parseJson(`[${Array(41).fill('{}').join()}]`, limits, budget)).toThrow('more than 100');
   });
 
   test('that is long is refused for a member that is there twice, without the place', () => {

@@ -1,4 +1,5 @@
 /** What a request asks to be computed: canonical rows, their cache keys, and what is known of them already. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { cacheKey } from '@millrace/shared/cache-key';
 import { ApiError } from '@millrace/shared/errors';
 import { InputError } from '@millrace/shared/handler';
@@ -45,6 +46,10 @@ export function planOf(
       return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
     };
     if (!keyed) return { shape, rows, keys: [] };
+    if ((rows[0]?.length ?? 0) > LONG_ROW)
+      return nextTurn()
+        .then(() => inParts(rows, keyOf))
+        .then(withKeys);
     if (rows.length > INPUTS_AT_ONCE) return inParts(rows, keyOf).then(withKeys);
     return withKeys(rows.map(keyOf));
   };
@@ -63,6 +68,9 @@ export function planOf(
     return Promise.all(all).then((every) => finish('list', oneRowEach(every)));
   return finish('list', oneRowEach(all as CanonicalInput[]));
 }
+
+/** Characters of a row whose key has a turn of the event loop to itself, after the turn in which its tensors were read. */
+const LONG_ROW = 1_048_576;
 
 /** As many as the event loop is held for: 10,000 would take a tenth of a second, and others wait meanwhile. */
 const INPUTS_AT_ONCE = 256;

@@ -138,7 +138,7 @@ const SETTINGS = {
     50_000,
     100,
     10_000_000,
-    'Most members, objects and arrays of a JSON body, and strings of a binary tensor.',
+    'Most members and objects of a JSON body, four arrays counted as one, and strings of a binary tensor.',
   ),
   maxRows: integer('MAX_ROWS', 10_000, 1, 1_000_000, 'Most rows in one prediction.'),
   maxStringLength: integer('MAX_STRING_LENGTH', 2_000_000, 16, 100 * MIB, 'Longest string in a JSON body, characters.'),

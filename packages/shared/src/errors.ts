@@ -88,7 +88,7 @@ export const ERRORS = {
     413,
     'The body is too large',
     false,
-    'The limit is `JSON_LIMIT` bytes for JSON, with at most `JSON_MEMBERS` members in an object and `JSON_ITEMS` members, objects and arrays in all, and `BODY_LIMIT` for all else.',
+    'The limit is `JSON_LIMIT` bytes for JSON, with at most `JSON_MEMBERS` members in an object and `JSON_ITEMS` members and objects in all (four arrays count as one), and `BODY_LIMIT` for all else.',
   ),
   unsupported_media_type: kind(415, 'The media type is not supported', false, 'Send `application/json`, uncompressed.'),
   invalid_input: kind(

@@ -166,7 +166,7 @@ function fill(dtype: Dtype, dims: readonly number[], json: unknown, pointer: str
       );
     const leaves = strict ? axis === dims.length - 1 : false;
     for (let i = 0; i < value.length; i++) {
-      if (leaves) at = writeLeaf(write, value[i], at, path, i);
+      if (leaves || (!strict && !Array.isArray(value[i]))) at = writeLeaf(write, value[i], at, path, i);
       else walk(value[i], axis + 1, `${path}/${i}`);
     }
   };

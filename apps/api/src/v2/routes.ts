@@ -6,7 +6,7 @@ import type { ModelVersion } from '@millrace/shared/registry-types';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Catalog } from '../catalog.ts';
 import { goneSignal } from '../gone-signal.ts';
-import type { JsonBudget } from '../json-body.ts';
+import { type JsonBudget, LONG_TEXT } from '../json-body.ts';
 import type { Outcome, Predict } from '../predict.ts';
 import { asApiError, logFailed } from '../problems.ts';
 import type { Checks } from '../routes/operations.ts';
@@ -27,6 +27,8 @@ export interface V2Means {
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
   /** Throws ApiError. The texts of one request share a budget. */
   parseJson(text: string, budget?: JsonBudget): unknown;
+  /** The same for a long text, in several turns of the event loop. */
+  parseLongJson(text: string): Promise<unknown>;
   limits: InferLimits;
   /** Longest JSON, bytes: parsing it holds the event loop. What goes beside it as bytes does not. */
   jsonLimit: number;
@@ -46,7 +48,7 @@ export function registerV2(app: FastifyInstance, means: V2Means): void {
 function routes(app: FastifyInstance, means: V2Means): void {
   const { catalog, predict, checks, tenantOf, jsonLimit } = means;
   const parseJson = (text: string): unknown => {
-    if (text.length <= jsonLimit) return means.parseJson(text);
+    if (text.length <= jsonLimit) return text.length > LONG_TEXT ? means.parseLongJson(text) : means.parseJson(text);
     throw new V2Error(413, `the JSON has more than ${jsonLimit} bytes: send tensors of this size as binary data`);
   };
   const parseElements = (texts: readonly string[]): unknown[] => {
@@ -135,7 +137,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
   });
 
   app.post('/repository/index', async (request) => {
-    const { ready } = (bodyOf(request, parseJson) ?? {}) as { ready?: boolean };
+    const { ready } = ((await bodyOf(request, parseJson)) ?? {}) as { ready?: boolean };
     const { models } = await catalog.models(tenantOf(request));
     return models.flatMap(({ versions }) =>
       versions
@@ -156,7 +158,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
     app.post(`/repository/models/:model/${action}`, async (request, reply) => {
       const { model } = request.params as Params;
       const { versions } = await catalog.model(tenantOf(request), model);
-      refuseFiles(bodyOf(request, parseJson));
+      refuseFiles(await bodyOf(request, parseJson));
       if (!(await means.setServed(tenantOf(request), model, served))) {
         const registered = await catalog.model(tenantOf(request), model);
         const serves = registered.defaultVersion !== null;
@@ -181,7 +183,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
     const serving = await catalog.serving(tenant, model, version);
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const { json, rest } = splitBody(body, headerOf(request, 'inference-header-content-length'));
-    const parsed = parseJson(json);
+    const parsed = await parseJson(json);
     // Tensors take a turn of the event loop of their own.
     if (body.length > LONG_BODY) await new Promise(setImmediate);
     const asked = parseInfer({
