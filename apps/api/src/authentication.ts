@@ -49,7 +49,9 @@ export function registerAuthentication(
       if (request.tenant !== '') done();
       else pace.run(() => done(unauthorized(request, reply)));
     };
-    if (tenant instanceof Promise) fromStore('Postgres', tenant).then(admit, done);
+    // A flood of unknown keys may end here too, where too many of them wait for Postgres.
+    const fail = (error: Error) => pace.run(() => done(error));
+    if (tenant instanceof Promise) fromStore('Postgres', tenant).then(admit, fail);
     else admit(tenant);
   });
 

@@ -1,6 +1,7 @@
 /** Every error leaves as RFC 9457 problem details; what is not ours to tell leaves as a bare 500 and is logged whole. */
 import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { FailureLog } from './http/failure-log.ts';
 import { NOSNIFF } from './http/nosniff.ts';
 
 /** Fastify's own errors that a caller can cause. */
@@ -71,8 +72,14 @@ function tooLarge({ headers, server }: FastifyRequest): ApiError {
   });
 }
 
+// One for the process, as its log is.
+const failureLog = new FailureLog();
+
 /** Fastify has no logger here (see app.ts): what failed is logged with the request's id. */
 export function logFailed(log: FastifyBaseLogger, request: FastifyRequest, known: ApiError): void {
+  const tell = (leftOut: number) =>
+    log.error({ code: known.code, left_out: leftOut }, `${leftOut} more requests failed; their lines are left out`);
+  if (!failureLog.mayWrite(tell)) return;
   log.error({ err: known.cause ?? known, code: known.code, reqId: request.id }, 'request failed');
 }
 

@@ -22,7 +22,7 @@ test('the first refusals of a second go out at once, and the others a quarter of
   expect(refused).toBe(61);
 });
 
-test('no more than 10,000 are held', () => {
+test('no more than 10,000 are held, and they go out some at a time', () => {
   const pace = new RefusalPace();
   let refused = 0;
   for (let n = 0; n < 10_060; n += 1)
@@ -30,6 +30,11 @@ test('no more than 10,000 are held', () => {
       refused += 1;
     });
   expect(refused).toBe(60);
+  // 20 in a turn of the event loop, and a turn each 5 ms.
   vi.advanceTimersByTime(250);
+  expect(refused).toBe(80);
+  vi.advanceTimersByTime(5);
+  expect(refused).toBe(100);
+  vi.advanceTimersByTime(2_500);
   expect(refused).toBe(10_060);
 });
