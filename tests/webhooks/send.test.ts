@@ -166,6 +166,14 @@ describe('the trap', () => {
     expect(trap.connections()).toBe(before);
   });
 
+  test.each(['bücher.example', 'receiver.example.', 'RECEIVER.example'])(
+    'is called where 0.1.0 registered it under another spelling: %s',
+    async (host) => {
+      makeSender({ resolve: async () => ['127.0.0.1'] });
+      expect((await send(`http://${host}:${receiver.port}/200`)).outcome).toEqual({ status: 200 });
+    },
+  );
+
   test('gets no connection by a name that changes its mind after it was checked', async () => {
     // The harmless answer is one that is allowed here, since nothing outside may be called by a test.
     const asked: string[] = [];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { internalSpellings } from '../../../../tests/support/internal-spellings.ts';
 import { addressRule } from './address.ts';
-import { checkTarget, readTarget } from './target.ts';
+import { checkTarget, readNewTarget, readTarget } from './target.ts';
 
 const strict = { allowHttp: true, mayReach: addressRule([]) };
 const refusal = (result: unknown) => (result instanceof URL ? undefined : (result as { code: string }).code);
@@ -14,6 +14,7 @@ describe('a target', () => {
       // Some spellings are no URLs at all: refused for their form.
       expect(refusal(readTarget(`${scheme}://${host}/hook`, strict))).toMatch(/^(address|form)$/);
       expect(refusal(readTarget(`${scheme}://${host}:8080/hook`, strict))).toMatch(/^(address|form)$/);
+      expect(refusal(readNewTarget(`${scheme}://${host}/hook`, strict))).toMatch(/^(address|form)$/);
     }
   });
 
@@ -70,7 +71,7 @@ describe('a target', () => {
     'https://8.8.8.8./',
     'https://8.8.2056/',
   ])('is refused for its form, which the URL parser would mend: %j', (text) => {
-    expect(readTarget(text, strict)).toMatchObject({ code: 'form' });
+    expect(readNewTarget(text, strict)).toMatchObject({ code: 'form' });
   });
 
   test.each([
@@ -82,7 +83,7 @@ describe('a target', () => {
     'https://[2606:4700:0:0:0:0:0:1111]/',
     'https://receiver.example?a=1#b',
   ])('is taken as it is written: %s', (text) => {
-    expect(readTarget(text, strict)).toBeInstanceOf(URL);
+    expect(readNewTarget(text, strict)).toBeInstanceOf(URL);
   });
 
   test.each(['vm', 'localhost', 'a.localhost', 'db.internal', 'printer.local', 'router.home.arpa', 'x.lan'])(
