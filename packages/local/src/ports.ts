@@ -5,6 +5,20 @@ export function freePort(host = '127.0.0.1'): Promise<number> {
   return listenOnce(host, 0);
 }
 
+const ATTEMPTS = 5;
+
+/** Calls `start` with so many free ports, and again with others where another program took one of them meanwhile. */
+export async function withFreePorts<T>(count: number, start: (ports: number[]) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const ports = await Promise.all(Array.from({ length: count }, () => freePort()));
+    try {
+      return await start(ports);
+    } catch (error) {
+      if (attempt === ATTEMPTS || !/address already in use/i.test((error as Error).message)) throw error;
+    }
+  }
+}
+
 /** Whether a server could listen on `port` of `host` now. Rejects for any reason but the port being taken. */
 export async function isPortFree(host: string, port: number): Promise<boolean> {
   try {

@@ -2,7 +2,7 @@ import { mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promis
 import path from 'node:path';
 import type { Guard } from './guard.ts';
 import { type Part, startPart } from './part.ts';
-import { freePort } from './ports.ts';
+import { withFreePorts } from './ports.ts';
 import { type Account, postgresAccount } from './postgres-account.ts';
 import { findPostgres, type PostgresProgram } from './postgres-program.ts';
 import { endOrphan } from './processes.ts';
@@ -41,14 +41,16 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   if (isNew) await createCluster(program, account, dataDir, options);
   else await clearStalePid(dataDir);
 
-  const port = await freePort(host);
   const settings = {
     listen_addresses: host,
     unix_socket_directories: '',
     ...(options.durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const part = await untilReady(options, account.wrap(program.postgres, ['-D', dataDir, '-p', String(port), ...flags]));
+  const { port, part } = await withFreePorts(1, async ([port = 0]) => {
+    const command = account.wrap(program.postgres, ['-D', dataDir, '-p', String(port), ...flags]);
+    return { port, part: await untilReady(options, command) };
+  });
   // initdb did not wait for the disk: what starts next need not either, and both take their time.
   const onDisk = isNew && options.durable ? syncCluster(program, account, dataDir, options) : Promise.resolve();
   // Heard of by whoever awaits it; ended together with Postgres it concerns nobody.

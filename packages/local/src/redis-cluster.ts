@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Guard } from './guard.ts';
 import type { Part } from './part.ts';
-import { freePort } from './ports.ts';
+import { withFreePorts } from './ports.ts';
 import { startRedis } from './redis.ts';
 import type { RedisProgram } from './redis-program.ts';
 import { StartError } from './start-error.ts';
@@ -79,12 +79,10 @@ export async function startRedisCluster(options: RedisClusterOptions): Promise<L
 
 async function startNode(options: RedisClusterOptions, n: number): Promise<Node> {
   const { program, dir, password, guard, nodeTimeoutMs = 2_000, command } = options;
-  const port = await freePort();
-  // Left alone it would be 10,000 above the port, which may be no port at all.
-  const busPort = await freePort();
-  const settings = [
+  const settingsOf = (busPort: number) => [
     'cluster-enabled yes',
     'cluster-config-file nodes.conf',
+    // Left alone it would be 10,000 above the port, which may be no port at all.
     `cluster-port ${busPort}`,
     `cluster-node-timeout ${nodeTimeoutMs}`,
     `masterauth ${password}`,
@@ -94,8 +92,13 @@ async function startNode(options: RedisClusterOptions, n: number): Promise<Node>
   ];
   const dataDir = path.join(dir, `node-${n}`);
   const logFile = path.join(dir, `node-${n}.log`);
-  const boot = () => startRedis({ program, dataDir, logFile, password, guard, port, settings });
-  const first = await boot();
+  const bootOn = (port: number, busPort: number) =>
+    startRedis({ program, dataDir, logFile, password, guard, port, settings: settingsOf(busPort) });
+  const { first, port, busPort } = await withFreePorts(2, async ([port = 0, busPort = 0]) => ({
+    first: await bootOn(port, busPort),
+    port,
+    busPort,
+  }));
   const node: Node = {
     url: first.url,
     port,
@@ -108,7 +111,7 @@ async function startNode(options: RedisClusterOptions, n: number): Promise<Node>
       await part?.exited;
     },
     async start() {
-      node.part ??= (await boot()).part;
+      node.part ??= (await bootOn(port, busPort)).part;
     },
     becomesMaster: () =>
       until('a replica takes over', async () => {

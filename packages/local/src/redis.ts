@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Guard } from './guard.ts';
 import { type Part, startPart } from './part.ts';
-import { freePort } from './ports.ts';
+import { withFreePorts } from './ports.ts';
 import { endOrphan } from './processes.ts';
 import type { RedisProgram } from './redis-program.ts';
 import { StartError } from './start-error.ts';
@@ -34,12 +34,16 @@ const host = '127.0.0.1';
 const startTimeoutMs = 30_000;
 
 /** Starts a private Redis for its role, and resolves when it answers PING, which is after it has read its data. */
-export async function startRedis(options: LocalRedisOptions): Promise<LocalRedis> {
+export function startRedis(options: LocalRedisOptions): Promise<LocalRedis> {
+  if (options.port !== undefined) return startRedisOn(options.port, options);
+  return withFreePorts(1, ([port = 0]) => startRedisOn(port, options));
+}
+
+async function startRedisOn(port: number, options: LocalRedisOptions): Promise<LocalRedis> {
   await mkdir(options.dataDir, { recursive: true });
   // Redis reports its directory without symlinks, and /tmp is one on macOS.
   const dataDir = await realpath(options.dataDir);
   await endOrphan(path.join(dataDir, 'redis.pid'), dataDir, 'SIGTERM');
-  const port = options.port ?? (await freePort(host));
   const configFile = path.join(dataDir, 'redis.conf');
   // A file and not arguments: every user of the machine can read those, the password with them.
   const { role = 'queue', maxMemory, settings = [] } = options;

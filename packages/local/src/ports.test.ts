@@ -1,0 +1,31 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { expect, test } from 'vitest';
+import { withFreePorts } from './ports.ts';
+
+test('a port that another program took meanwhile is left to it, and others are tried', async () => {
+  const other = createServer();
+  const tried: number[][] = [];
+  const served = await withFreePorts(2, async (ports) => {
+    tried.push(ports);
+    const [port] = ports;
+    if (tried.length === 1) await once(other.listen(port, '127.0.0.1'), 'listening');
+    const server = createServer().listen(port, '127.0.0.1');
+    // Rejects with the error of the server.
+    await once(server, 'listening');
+    return server;
+  });
+  expect(tried).toHaveLength(2);
+  served.close();
+  other.close();
+});
+
+test('any other failure is not tried again', async () => {
+  let calls = 0;
+  const failing = withFreePorts(1, async () => {
+    calls += 1;
+    throw new Error('redis-server ended while starting: no memory');
+  });
+  await expect(failing).rejects.toThrow('no memory');
+  expect(calls).toBe(1);
+});
