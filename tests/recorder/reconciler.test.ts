@@ -1,7 +1,7 @@
 /** What the reconciler tells the recorder again, and how much of the ledger it reads at once. */
 import type { Pool } from '@millrace/shared/db';
 import { findPrediction, insertPromises, markTerminal, openPromises, readTasks } from '@millrace/shared/ledger';
-import { createQueues } from '@millrace/shared/queues';
+import { createQueues, type Queues } from '@millrace/shared/queues';
 import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Reconciler, startReconciler } from '../../apps/worker/src/recorder/reconciler.ts';
@@ -13,13 +13,14 @@ import { pool, recordOf, succeed } from './started.ts';
 const database = useTestDatabase();
 const f = useLive();
 let db: Pool;
+let queues: Queues;
 let reconciler: Reconciler;
 let tasksRead: number[] = [];
 const longAgo = Date.now() - 60_000;
 
 beforeAll(async () => {
   db = pool(database.url);
-  const queues = createQueues(f.redis, f.keys, () => {});
+  queues = createQueues(f.redis, f.keys, () => {});
   reconciler = startReconciler({
     redis: f.redis,
     keys: f.keys,
@@ -44,12 +45,13 @@ beforeAll(async () => {
     log: pino({ level: 'silent' }),
   });
   await reconciler.pass();
-  return async () => {
-    await reconciler.close();
-    await queues.close();
-  };
 });
-afterAll(() => db.end());
+// Before the fixture closes Redis: closed after that, on a cluster, these did not end within two minutes.
+afterAll(async () => {
+  await reconciler.close();
+  await queues.close();
+  await db.end();
+});
 beforeEach(() => {
   tasksRead = [];
 });
