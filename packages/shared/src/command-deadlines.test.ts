@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { CommandDeadlines } from './command-deadlines.ts';
+import { CommandDeadlines, watchTraffic } from './command-deadlines.ts';
 
 function commandOf() {
   const command = {
@@ -36,4 +36,37 @@ test('an answered command is left alone', () => {
   command.isSettled = true;
   for (let n = 0; n < 40; n++) deadlines.tick();
   expect(command.failed).toBe('');
+});
+
+test('a command is not rejected while bytes of replies arrive, and is in the end', () => {
+  const deadlines = new CommandDeadlines();
+  const command = commandOf();
+  deadlines.add(command);
+  for (let n = 0; n < 200; n++) deadlines.tick(true);
+  expect(command.failed).toBe('');
+  for (let n = 0; n < 16; n++) deadlines.tick(false);
+  expect(command.failed).toBe('');
+  deadlines.tick(false);
+  expect(command.failed).toBe('Command timed out');
+  const trickled = commandOf();
+  deadlines.add(trickled);
+  for (let n = 0; n < 300; n++) deadlines.tick(true);
+  expect(trickled.failed).toBe('Command timed out');
+});
+
+test('bytes that were read count as traffic, and bytes that were written only where the peer takes a backlog', () => {
+  const socket = { bytesRead: 0, bytesWritten: 0, writableLength: 0 };
+  const moved = watchTraffic(() => socket);
+  expect(moved()).toBe(false);
+  socket.bytesRead = 10;
+  expect(moved()).toBe(true);
+  expect(moved()).toBe(false);
+  // The kernel takes small writes for a server that is stopped.
+  socket.bytesWritten = 100;
+  expect(moved()).toBe(false);
+  Object.assign(socket, { bytesWritten: 1_000, writableLength: 900 });
+  expect(moved()).toBe(false);
+  socket.writableLength = 500;
+  expect(moved()).toBe(true);
+  expect(moved()).toBe(false);
 });

@@ -1,39 +1,73 @@
 /**
  * Time-outs of Redis commands that count ticks of this process and not the clock: when its own event loop was held up,
- * by a thousand requests that came at once, the answer lies in the socket, unread, and Redis is not to blame. One timer
+ * by a thousand requests that came at once, the answer lies in the socket, unread, and Redis is not to blame. A tick in
+ * which bytes of replies arrived is not counted either: a slow reply is not an absent Redis. One timer
  * for all commands also costs less than ioredis's one for each.
  */
+import type { Socket } from 'node:net';
 import type { Command, Redis } from 'ioredis';
 
 const TICKS = 16;
+/** Bound of the ticks that are not counted, as a multiple of TICKS: a peer that sends one byte now and then times out too. */
+const PATIENCE = 16;
 
 type Pending = Pick<Command, 'reject'> & { isSettled?: boolean };
 
 export class CommandDeadlines {
-  #pending: { command: Pending; tick: number }[] = [];
+  #pending: { command: Pending; tick: number; idleTick: number }[] = [];
   #tick = 0;
+  /** Ticks in which nothing moved on the connection. */
+  #idleTick = 0;
 
   add(command: Pending): void {
-    this.#pending.push({ command, tick: this.#tick });
+    this.#pending.push({ command, tick: this.#tick, idleTick: this.#idleTick });
   }
 
-  /** To be called TICKS times in the time that a command may take. What has been answered is let go at once. */
-  tick(): void {
+  /**
+   * To be called TICKS times in the time that a command may take. What has been answered is let go at once. `moved`: bytes
+   * went over the connection since the last tick.
+   */
+  tick(moved = false): void {
     this.#tick += 1;
-    this.#pending = this.#pending.filter(({ command, tick }) => {
+    if (!moved) this.#idleTick += 1;
+    this.#pending = this.#pending.filter(({ command, tick, idleTick }) => {
       if (command.isSettled) return false;
       // One more than TICKS: the first may come right behind the command.
-      if (this.#tick - tick <= TICKS) return true;
+      if (this.#idleTick - idleTick <= TICKS && this.#tick - tick <= TICKS * PATIENCE) return true;
       command.reject(new Error('Command timed out'));
       return false;
     });
   }
 }
 
-/** Gives every command of a connection `timeoutMs`. */
+type Traffic = Pick<Socket, 'bytesRead' | 'bytesWritten' | 'writableLength'>;
+
+/**
+ * Returns a function that tells whether bytes have moved since its last call: read, or written out of a backlog. A write that
+ * met no backlog proves nothing: the kernel takes it for a peer that has stopped.
+ */
+export function watchTraffic(socketOf: () => Traffic | undefined): () => boolean {
+  let read = 0;
+  let written = 0;
+  let backlog = 0;
+  return () => {
+    const socket = socketOf();
+    const nowRead = socket?.bytesRead ?? 0;
+    const nowBacklog = socket?.writableLength ?? 0;
+    const nowWritten = (socket?.bytesWritten ?? 0) - nowBacklog;
+    const moved = nowRead > read || (backlog > 0 && nowWritten > written);
+    read = nowRead;
+    written = nowWritten;
+    backlog = nowBacklog;
+    return moved;
+  };
+}
+
+/** Gives every command of a connection `timeoutMs`, not counting the time in which replies arrive. */
 export function timeOutCommands(redis: Redis, timeoutMs: number): void {
   const deadlines = new CommandDeadlines();
-  const timer = setInterval(() => deadlines.tick(), timeoutMs / TICKS);
+  const moved = watchTraffic(() => redis.stream as Traffic | undefined);
+  const timer = setInterval(() => deadlines.tick(moved()), timeoutMs / TICKS);
   timer.unref();
   redis.once('end', () => clearInterval(timer));
   const send = redis.sendCommand.bind(redis);
