@@ -23,7 +23,19 @@ let dir: string;
 /** The rights that docs/operations.md names, for the prefix of the tests. */
 const RIGHTS = {
   queue: ['~test-*', '&test-*', '+@all', '-@dangerous', '+info'],
-  cache: ['~test-*', '+get', '+mget', '+set', '+del', '+eval', '+evalsha', '+info', '+@connection'],
+  cache: [
+    '~test-*',
+    '+get',
+    '+mget',
+    '+getrange',
+    '+strlen',
+    '+set',
+    '+del',
+    '+eval',
+    '+evalsha',
+    '+info',
+    '+@connection',
+  ],
 };
 const setUser = (name: keyof typeof RIGHTS, ...more: string[]) =>
   redis.call('ACL', 'SETUSER', name, 'reset', 'on', '>pw', ...RIGHTS[name], ...more);

@@ -24,6 +24,24 @@ const OUTPUT_LENGTH = 60;
 const HEADER = 64;
 /** Values read by one command: Redis does nothing else meanwhile. */
 const AT_ONCE = 200;
+/** A longer value goes over the connection for large values, so that no small one waits behind it. */
+const SMALL_BYTES = 65_536;
+/** Bytes of values in the reply to one read of many. */
+const REPLY_BYTES = 1_048_576;
+
+// KEYS: values. ARGV: longest value to return, bytes of the whole reply. Returns each value; nil for none, 1 for a longer one.
+const GET_SMALL = `
+local out, bytes = {}, 0
+for n = 1, #KEYS do
+  local length = redis.pcall('STRLEN', KEYS[n])
+  if type(length) ~= 'number' or length == 0 then out[n] = false
+  elseif length > tonumber(ARGV[1]) or bytes + length > tonumber(ARGV[2]) then out[n] = 1
+  else
+    out[n] = redis.call('GET', KEYS[n])
+    bytes = bytes + length
+  end
+end
+return out`;
 
 export interface CachedResult {
   storedAt: number;
@@ -76,6 +94,9 @@ export function decodeResult(cacheKey: string, bytes: Buffer): CachedResult | nu
   };
 }
 
+/** Whether these first bytes of a value say that the value is longer than a small one. */
+const isCut = (bytes: Buffer): boolean => bytes.length === SMALL_BYTES && bytes.readUInt32LE(CHECKED) > SMALL_BYTES;
+
 export interface ResultCache {
   get(cacheKey: string, epoch: number): Promise<CachedResult | null>;
   /** In the order of the keys; null for a key of null. */
@@ -88,10 +109,12 @@ export interface ResultCacheOptions {
   onError(error: unknown): void;
   /** Told of each value that was damaged; the value counts as a miss and is deleted. */
   onDamaged(): void;
+  /** A second connection to the same Redis, over which long values go; without it everything shares one. */
+  large?: Connection;
 }
 
 export function createResultCache(redis: Connection, keys: Keys, options: ResultCacheOptions): ResultCache {
-  const { onError, onDamaged } = options;
+  const { onError, onDamaged, large = redis } = options;
   const name = (cacheKey: string, epoch: number) => keys.result(epoch === 0 ? cacheKey : `${epoch}:${cacheKey}`);
 
   /** A good value that was stored meanwhile may go with the damaged value: that costs a computation, no more. */
@@ -106,7 +129,11 @@ export function createResultCache(redis: Connection, keys: Keys, options: Result
 
   async function get(cacheKey: string, epoch: number): Promise<CachedResult | null> {
     try {
-      return decoded(cacheKey, epoch, await redis.getBuffer(name(cacheKey, epoch)));
+      const key = name(cacheKey, epoch);
+      const beginning = await redis.getrangeBuffer(key, 0, SMALL_BYTES - 1);
+      if (beginning.length === 0) return null;
+      if (!isCut(beginning)) return decoded(cacheKey, epoch, beginning);
+      return decoded(cacheKey, epoch, await large.getBuffer(key));
     } catch (error) {
       if (isWrongType(error)) return discard(cacheKey, epoch);
       onError(error);
@@ -117,8 +144,18 @@ export function createResultCache(redis: Connection, keys: Keys, options: Result
   async function getSome(cacheKeys: readonly string[], epoch: number): Promise<(CachedResult | null)[]> {
     if (redis instanceof Cluster) return Promise.all(cacheKeys.map((cacheKey) => get(cacheKey, epoch)));
     try {
-      const values = await redis.mgetBuffer(cacheKeys.map((cacheKey) => name(cacheKey, epoch)));
-      return values.map((bytes, at) => decoded(cacheKeys[at] as string, epoch, bytes));
+      const names = cacheKeys.map((cacheKey) => name(cacheKey, epoch));
+      const values = (await redis.callBuffer('EVAL', GET_SMALL, names.length, ...names, SMALL_BYTES, REPLY_BYTES)) as (
+        | Buffer
+        | number
+        | null
+      )[];
+      return await Promise.all(
+        values.map((bytes, at) => {
+          const cacheKey = cacheKeys[at] as string;
+          return typeof bytes === 'number' ? get(cacheKey, epoch) : decoded(cacheKey, epoch, bytes);
+        }),
+      );
     } catch (error) {
       onError(error);
       return cacheKeys.map(() => null);
@@ -137,7 +174,8 @@ export function createResultCache(redis: Connection, keys: Keys, options: Result
     getMany,
     async put(cacheKey, epoch, value, ttlMs) {
       try {
-        await redis.set(name(cacheKey, epoch), value, 'PX', Math.max(1, Math.round(ttlMs)));
+        const connection = value.length > SMALL_BYTES ? large : redis;
+        await connection.set(name(cacheKey, epoch), value, 'PX', Math.max(1, Math.round(ttlMs)));
       } catch (error) {
         onError(error);
       }

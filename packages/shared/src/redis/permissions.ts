@@ -7,7 +7,8 @@ type Call = readonly [command: string, ...args: string[]];
 /** Harmless on a key of any type or none. `key` stands for the probe's key: a refusal for another reason is of no interest. */
 const CACHE_CALLS = (key: string): Call[] => [
   ['get', key],
-  ['mget', key],
+  ['getrange', key, '0', '0'],
+  ['strlen', key],
   ['set', key, '1', 'PX', '60000'],
   ['del', `${key}:none`],
   ['eval', 'return 1', '1', key],
@@ -30,9 +31,10 @@ const QUEUE_CALLS = (key: string): Call[] => {
     ['pttl', none],
     ['pexpire', none, '1'],
     ['persist', none],
-    ['strlen', none],
-    ['getrange', none, '0', '0'],
     ['setrange', none, '0', ''],
+    ['mget', key],
+    ['rename', key, key],
+    ['unlink', none],
     ['incr', key],
     ['hget', none, 'f'],
     ['hgetall', none],

@@ -1,0 +1,75 @@
+/** Long values on the cache Redis go over a connection of their own. */
+import { randomBytes } from 'node:crypto';
+import { keysFor } from '@millrace/shared/keys';
+import type { Connection } from '@millrace/shared/redis';
+import { createResultCache, encodeResult } from '@millrace/shared/result-cache';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { testPrefix } from '../support/test-prefix.ts';
+import { connectTestRedis, keysOf } from '../support/test-redis.ts';
+
+const MIB = 1_048_576;
+const prefix = testPrefix();
+const failures: unknown[] = [];
+let redis: Connection;
+let large: Connection;
+let cache: ReturnType<typeof createResultCache>;
+
+beforeAll(() => {
+  [redis, large] = [connectTestRedis(), connectTestRedis()];
+  cache = createResultCache(redis, keysFor(prefix), {
+    onError: (error) => failures.push(error),
+    onDamaged: () => failures.push('damaged'),
+    large,
+  });
+});
+afterAll(async () => {
+  for (const key of await keysOf(redis, prefix)) await redis.del(key);
+  redis.disconnect();
+  large.disconnect();
+});
+
+async function stored(characters: number): Promise<{ key: string; output: string }> {
+  const key = randomBytes(32).toString('hex');
+  const output = JSON.stringify('z'.repeat(characters));
+  await cache.put(key, 0, encodeResult(key, 1, 2, output, null), 60_000);
+  return { key, output };
+}
+
+test('values of every length come back, one by one and together, absent ones as null', async () => {
+  const head = 64 + 2;
+  const lengths = [1, 65_536 - head - 1, 65_536 - head, 65_536 - head + 1, 100_000, 3 * MIB];
+  const values = await Promise.all(lengths.map(stored));
+  for (const { key, output } of values) expect((await cache.get(key, 0))?.output.toString()).toBe(output);
+  const absent = randomBytes(32).toString('hex');
+  const keys = [...values.map(({ key }) => key), absent, null];
+  const read = (await cache.getMany(keys, 0)).map((one) => one?.output.toString() ?? null);
+  expect(read).toEqual([...values.map(({ output }) => output), null, null]);
+  expect(await cache.get(absent, 0)).toBeNull();
+  expect(failures).toEqual([]);
+});
+
+test('many short values that are together longer than one reply come back', async () => {
+  const values = await Promise.all(Array.from({ length: 40 }, () => stored(60_000)));
+  const read = await cache.getMany(
+    values.map(({ key }) => key),
+    0,
+  );
+  expect(read.map((one) => one?.output.toString())).toEqual(values.map(({ output }) => output));
+  expect(failures).toEqual([]);
+});
+
+test('a short value is read while a long one is written and read', async () => {
+  const short = await stored(10);
+  const done: string[] = [];
+  const note = (name: string) => () => void done.push(name);
+  const key = randomBytes(32).toString('hex');
+  const value = encodeResult(key, 1, 2, JSON.stringify('z'.repeat(21 * MIB)), null);
+  const writing = cache.put(key, 0, value, 60_000).then(note('long write'));
+  await cache.get(short.key, 0).then(note('short'));
+  await writing;
+  const reading = cache.get(key, 0).then(note('long read'));
+  await cache.get(short.key, 0).then(note('short'));
+  await cache.get(short.key, 0).then(note('short'));
+  await reading;
+  expect(done).toEqual(['short', 'long write', 'short', 'short', 'long read']);
+});
