@@ -63,6 +63,8 @@ import { createSubmitter } from './submitter.ts';
 import { within } from './within.ts';
 
 const START_TIMEOUT_MS = 10_000;
+/** Time-out of a large text, in time-outs of a small command: the text may wait for others of its size. */
+const LARGE_PATIENCE = 4;
 const PROMISES_PER_COMMIT = 500;
 const PROMISES_WAITING = 50_000;
 /** Bytes of tasks in one commit, and of all that wait for theirs. */
@@ -90,15 +92,18 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       consequence: 'The queue Redis takes no writes: predictions are refused.',
     });
     closers.push('queue probe', () => queueRedis.close());
-    const connect = (kind: 'producer' | 'blocking', name: string) =>
+    const connect = (kind: 'producer' | 'blocking', name: string, timeoutMs = config.storeTimeoutMs) =>
       queueRedis.connect(kind, {
-        timeoutMs: config.storeTimeoutMs,
+        timeoutMs,
         name: `millrace-api-${name}`,
         onError: (error) => log.debug({ err: error, connection: name }, 'Redis connection error'),
       });
     const redis = connect('producer', 'main');
     closers.push('redis', () => redis.disconnect());
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
+    const largeRedis = connect('producer', 'large', LARGE_PATIENCE * config.storeTimeoutMs);
+    closers.push('redis for large texts', () => largeRedis.disconnect());
+    await waitForRedis(largeRedis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
     await checkQueueRedis(redis, queueRedis.user);
     await claimQueueFormat(redis, keys);
     const { promise: mustStop, resolve: onNewer } = Promise.withResolvers<string>();
@@ -112,12 +117,18 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       consequence: 'The cache Redis takes no writes: every new question is a miss.',
     });
     closers.push('cache probe', () => cacheStore.close());
+    const cacheTimeoutMs = Math.min(config.storeTimeoutMs, 200);
     const cacheRedis = cacheStore.connect('producer', {
-      timeoutMs: Math.min(config.storeTimeoutMs, 200),
+      timeoutMs: cacheTimeoutMs,
       autoPipeline: true,
       name: 'millrace-api-cache',
     });
     closers.push('cache', () => cacheRedis.disconnect());
+    const largeCacheRedis = cacheStore.connect('producer', {
+      timeoutMs: LARGE_PATIENCE * cacheTimeoutMs,
+      name: 'millrace-api-cache-large',
+    });
+    closers.push('cache for large values', () => largeCacheRedis.disconnect());
     const memory = { holdsCache: await holdsCache(redis, cacheRedis), maxMemoryShare: config.maxMemoryShare };
     for (const sentence of await queueMemoryAdvice(redis, memory)) log.warn(sentence);
     const db = createPool({
@@ -142,7 +153,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       onDamaged: () => damage.found('query'),
     });
     closers.push('read-through', () => readThrough.close());
-    const live = new LiveStore(redis, keys, config.liveTtlMs);
+    const live = new LiveStore(redis, keys, config.liveTtlMs, largeRedis);
     const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
     closers.push('queues', () => queues.close());
     const completions = new Completions({
@@ -200,6 +211,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       createResultCache(cacheRedis, keys, {
         onError: (error) => log.debug({ err: error }, 'the cache does not answer'),
         onDamaged: () => damage.found('result'),
+        large: largeCacheRedis,
       }),
     );
     const refreshing = setInterval(() => void cache.refresh(sharedNow()), REFRESH_EVERY_MS).unref();

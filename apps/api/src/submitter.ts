@@ -62,9 +62,12 @@ export function createSubmitter(means: SubmitterMeans): Submitter {
     const open = items.filter(({ known }) => known === null);
     const ids = open.map(({ id }) => id);
     const jobId = jobIdOf((items[0] as NewPrediction).id);
-    // Both go out on one connection, in this order, so the job is never there before the state that it names.
+    const submitting = live.submit(target, priority, jobId, items, sharedNow());
+    // Both go out on one connection, in this order, so the job is never there before the state that it names. Large states go
+    // over another connection.
+    if (live.sendsLarge(items)) await submitting;
     const [{ items: submitted, counts }] = await Promise.all([
-      live.submit(target, priority, jobId, items, sharedNow()),
+      submitting,
       ids.length > 0
         ? queues.add(model, version, ids, BULL_PRIORITY[priority], jobId, {
             rows: open.some(({ rows = 1 }) => rows !== 1) ? open.map(({ rows = 1 }) => rows) : undefined,

@@ -51,6 +51,8 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     const redis = connect('blocking', 'main');
     closers.push('redis', () => redis.disconnect());
     await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
+    const largeRedis = connect('blocking', 'large');
+    closers.push('redis for large texts', () => largeRedis.disconnect());
     await checkQueueRedis(redis, queueRedis.user);
     const keys = keysFor(config.keyPrefix);
     await claimQueueFormat(redis, keys);
@@ -83,7 +85,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
       id,
       redis,
       db,
-      live: new LiveStore(redis, keys, config.liveTtlMs),
+      live: new LiveStore(redis, keys, config.liveTtlMs, largeRedis),
       clock,
       metrics,
       health,

@@ -11,6 +11,8 @@ export interface Keys {
   bull(shard: number): string;
   /** Live state of a prediction, its task in it: see live/lib.lua. */
   live(id: string): string;
+  /** A long result on its way into its prediction's live state: see live/place.lua. */
+  written(id: string): string;
   /** Ids that wait for a leader's answer, a set. */
   followers(id: string): string;
   /** Which prediction computes a cache key now. */
@@ -59,6 +61,7 @@ export function keysFor(prefix: string): Keys {
     tag,
     bull: (shard) => `${tag(shard)}q`,
     live: (id) => `${tag(shardOfId(id))}p:${id}`,
+    written: (id) => `${tag(shardOfId(id))}d:${id}`,
     followers: (id) => `${tag(shardOfId(id))}w:${id}`,
     flight: (shard, cacheKey) => `${tag(shard)}f:${flightName(cacheKey)}`,
     queueStats: (shard, model) => `${tag(shard)}n:${model}`,

@@ -40,6 +40,8 @@ export async function startInferenceRole(base: Base): Promise<void> {
   // The results of a batch are stored one by one, and go out in one write.
   const cacheRedis = cacheStore.connect('producer', { name: 'millrace-worker-cache', autoPipeline: true });
   closers.push('cache', () => cacheRedis.disconnect());
+  const largeCacheRedis = cacheStore.connect('producer', { name: 'millrace-worker-cache-large' });
+  closers.push('cache for large values', () => largeCacheRedis.disconnect());
   const damage = new CacheDamage(log);
   metrics.counterBy(
     { name: 'millrace_cache_damaged_total', help: 'Damaged values found on the cache Redis.', label: 'kind' },
@@ -48,6 +50,7 @@ export async function startInferenceRole(base: Base): Promise<void> {
   const results = createResultCache(cacheRedis, keys, {
     onError: (error) => log.debug({ err: error }, 'a result was not cached'),
     onDamaged: () => damage.found('result'),
+    large: largeCacheRedis,
   });
   const { maxMemoryShare } = config;
   const isShared = await holdsCache(redis, cacheRedis);

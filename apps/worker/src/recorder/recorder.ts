@@ -176,9 +176,9 @@ export function startRecorder(means: RecorderMeans): Recorder {
   }
 
   /** The rows of ends that are still ends. Of what was opened again meanwhile the retry has recorded the end. */
-  async function readRows(ids: readonly string[]): Promise<TerminalRow[]> {
+  async function readRows(ids: readonly string[], { large = false } = {}): Promise<TerminalRow[]> {
     if (ids.length === 0) return [];
-    const states = await live.readMany(ids);
+    const states = await live.readMany(ids, { large });
     return states.flatMap((state) => (state && isTerminal(state.status) ? (rowOf(state) ?? []) : []));
   }
 
@@ -236,7 +236,10 @@ export function startRecorder(means: RecorderMeans): Recorder {
   }
 
   async function recordClaim(claim: Claim): Promise<void> {
-    const rows = await readRows(claim.ends.map(({ id }) => id));
+    const rows = await readRows(
+      claim.ends.map(({ id }) => id),
+      { large: true },
+    );
     const unwritten = await writeRows(writing, rows, { split: false });
     const failed = new Map(unwritten.map((one) => [one.row.id, one]));
     for (const { id, tries } of claim.ends) {

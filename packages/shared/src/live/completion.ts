@@ -1,6 +1,6 @@
 /** What a completion event says of one prediction: the state that it ended in, which lib.lua writes. */
 import type { Status } from '../prediction.ts';
-import { endOf, hasHead, numberOrNull, SEPARATOR } from './state.ts';
+import { endOf, hasHead, LONG, numberOrNull, SEPARATOR } from './state.ts';
 
 export interface Completion {
   status: Status;
@@ -12,9 +12,6 @@ export interface Completion {
   /** JSON text of output or error; null when it was too large for the event: read the live state. */
   result: string | null;
 }
-
-/** Stands where a result is too long to be told. */
-const LONG = '\x1e';
 
 /**
  * Takes what it needs and no more: every waiter is woken by one of these. The task, last, is empty. Null for an event that is

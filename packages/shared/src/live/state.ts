@@ -171,20 +171,72 @@ export interface Finished {
   state?: string;
 }
 
+export interface Ending {
+  nowMs: number;
+  /** As `workerText` writes it. */
+  worker: string;
+}
+
 /** How a result is told to finish.lua: nearly always as the state that it leads to, and what must still stand there now. */
-export function finishTexts(item: Finished, nowMs: number, worker: string, inlineBytes: number): [string, string] {
+export function finishTexts(item: Finished, { nowMs, worker }: Ending, inlineBytes: number): [string, string] {
   const { attempt, status, startedAt, inferenceMs, batchSize, result, state } = item;
-  const run = `${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}`;
   if (state !== undefined && status === 'succeeded' && isPlain(state, nowMs)) {
-    const tries = `${state[11]}1000${count(attempt)}`;
-    // Behind what never changes there were inference ms, batch size and result, all empty, and the task.
-    const first = state.slice(81, state.lastIndexOf(SEPARATOR) - 3);
-    const head = `${state.slice(0, 10)}s${tries}${state.slice(21, 39)}${msText(startedAt)}${worker}${msText(nowMs)}`;
-    const ended = `${head}${first}${SEPARATOR}${run}${SEPARATOR}${result}${SEPARATOR}`;
-    if (ended.length * 3 <= inlineBytes || Buffer.byteLength(ended) <= inlineBytes) return [`+r${tries}`, ended];
+    const ended = endedText({ item, state, nowMs, worker }, fieldsOf(state), result);
+    if (ended.length * 3 <= inlineBytes || Buffer.byteLength(ended) <= inlineBytes)
+      return [`+r${triesOf(item, state)}`, ended];
   }
+  const run = `${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}`;
   return [`${count(attempt)}${letterOf(status)}${msText(startedAt)}${run}`, result];
 }
+
+/** What never changes: the length of the first ten fields, and the fields. Behind them stand three empty fields and the task. */
+const fieldsOf = (state: string): string => state.slice(81, state.lastIndexOf(SEPARATOR) - 3);
+
+const triesOf = ({ attempt }: Finished, state: string): string => `${state[11]}1000${count(attempt)}`;
+
+function endedText(
+  { item, state, nowMs, worker }: Ending & { item: Finished; state: string },
+  fields: string,
+  result: string,
+): string {
+  const { startedAt, inferenceMs, batchSize } = item;
+  const run = `${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}`;
+  const head = `${state.slice(0, 10)}s${triesOf(item, state)}${state.slice(21, 39)}${msText(startedAt)}${worker}${msText(nowMs)}`;
+  return `${head}${fields}${SEPARATOR}${run}${SEPARATOR}${result}${SEPARATOR}`;
+}
+
+/** Stands in an event for a result that is too long for it: read the live state. */
+export const LONG = '\x1e';
+
+/** How a long success is told to place.lua. */
+export interface PlainEnd {
+  text: string;
+  /** What must stand at the head, from the status to the attempts. */
+  head: string;
+  /** The state for the event: without metadata, options and the result. */
+  short: string;
+  flight: string;
+}
+
+/** Undefined where the state was not one that waited in the queue, without followers and within its deadline. */
+export function plainEnd(item: Finished, { nowMs, worker }: Ending): PlainEnd | undefined {
+  const { status, state, result } = item;
+  if (state === undefined || status !== 'succeeded' || !isPlain(state, nowMs)) return undefined;
+  const fields = fieldsOf(state);
+  const ending = { item, state, nowMs, worker };
+  const named = fields.slice(6).split(SEPARATOR);
+  const told = [...named.slice(0, METADATA), '', ''].join(SEPARATOR);
+  const toldFields = `${String(Buffer.byteLength(told)).padStart(6, '0')}${told}`;
+  return {
+    text: endedText(ending, fields, result),
+    head: `r${triesOf(item, state)}`,
+    short: endedText(ending, toldFields, LONG),
+    flight: named[0] ?? '',
+  };
+}
+
+/** Place of the metadata among the first ten fields; the options are behind it. */
+const METADATA = 8;
 
 /** Whether a state was that of one that waits in the queue, without followers and within its deadline. */
 const isPlain = (state: string, nowMs: number): boolean =>

@@ -11,6 +11,7 @@ import { flightName, type Keys } from '../keys.ts';
 import { BULL_PRIORITY, type Priority, type Status } from '../prediction.ts';
 import { untilWritable } from '../redis/until-writable.ts';
 import {
+  type Ending,
   type Finished,
   finishTexts,
   hasHead,
@@ -19,7 +20,9 @@ import {
   msText,
   type NewPrediction,
   newState,
+  type PlainEnd,
   parseState,
+  plainEnd,
   readState,
   resultIsWhole,
   type StateTarget,
@@ -41,10 +44,19 @@ const WAITING_TTL_MS = 8 * 86_400_000;
 export const UNRECORDED_TTL_MS = 86_400_000;
 /** How long what has succeeded is kept unless told otherwise: the recorder has it from the stream. */
 const TERMINAL_TTL_MS = 600_000;
-/** Results of one run of finish.lua: Redis does nothing else meanwhile. A larger result is written alone. */
+/** Results of one run of finish.lua: Redis does nothing else meanwhile. */
 const FINISH_CHARACTERS = 524_288;
+/**
+ * A text of more characters goes over the connection for large ones, so that no small command waits behind it, and a result
+ * of more is written without a script (place.lua) where its prediction is as its worker took it.
+ */
+const LARGE_CHARACTERS = 131_072;
+/** How long a result that was written, and is not in its place, is kept: its worker has died. */
+const WRITTEN_TTL_MS = 60_000;
 /** Enough of a state to show it, in nearly every case. */
 const PEEK_BYTES = 8_192;
+/** A state up to this length is read over the connection for small commands. */
+const SMALL_BYTES = 65_536;
 /** How long a finished flight still answers: a request that missed the cache just before must not compute again. */
 const FLIGHT_LINGERS_MS = 5_000;
 
@@ -96,6 +108,9 @@ export interface OpenRow {
   expiresAt: number | null;
 }
 
+type Verdict = 'written' | 'cancelled' | 'fenced';
+type ShardEnding = Ending & { shard: number };
+
 type Script = (numberOfKeys: number, ...args: (string | number)[]) => Promise<unknown>;
 type Scripted = (Redis | Cluster) &
   Record<
@@ -108,7 +123,8 @@ type Scripted = (Redis | Cluster) &
     | 'mrShorten'
     | 'mrDrop'
     | 'mrFollowers'
-    | 'mrDiscard',
+    | 'mrDiscard'
+    | 'mrPlace',
     Script
   >;
 
@@ -125,6 +141,7 @@ const SCRIPTS = {
   mrDiscard: source('discard'),
   mrDrop: source('drop'),
   mrFollowers: source('followers'),
+  mrPlace: source('place'),
 } as const;
 
 /**
@@ -135,16 +152,26 @@ const RUNS_WHEN_FULL: ReadonlySet<string> = new Set(['mrEnd', 'mrShorten', 'mrDr
 
 export class LiveStore {
   readonly #redis: Scripted;
+  /** For texts of more than LARGE_CHARACTERS. */
+  readonly #large: Scripted;
   readonly #keys: Keys;
   /** ARGV that tell how long an end is kept: recorded, unrecorded; and how long a result may be in an event. */
   readonly #ends: readonly number[];
 
-  constructor(redis: Redis | Cluster, keys: Keys, terminalTtlMs: number = TERMINAL_TTL_MS) {
-    for (const [name, lua] of Object.entries(SCRIPTS)) {
-      const flags = RUNS_WHEN_FULL.has(name) ? '#!lua flags=allow-oom\n' : '';
-      redis.defineCommand(name, { lua: `${flags}${LIB}\n${lua}` });
-    }
+  /** `large` is a second connection to the same Redis, over which large texts go; without it everything shares `redis`. */
+  constructor(
+    redis: Redis | Cluster,
+    keys: Keys,
+    terminalTtlMs: number = TERMINAL_TTL_MS,
+    large: Redis | Cluster = redis,
+  ) {
+    for (const connection of new Set([redis, large]))
+      for (const [name, lua] of Object.entries(SCRIPTS)) {
+        const flags = RUNS_WHEN_FULL.has(name) ? '#!lua flags=allow-oom\n' : '';
+        connection.defineCommand(name, { lua: `${flags}${LIB}\n${lua}` });
+      }
     this.#redis = redis as Scripted;
+    this.#large = large as Scripted;
     this.#keys = keys;
     this.#ends = [terminalTtlMs, UNRECORDED_TTL_MS, INLINE_BYTES];
   }
@@ -157,7 +184,15 @@ export class LiveStore {
     return `${this.#keys.bull(shard)}:${model}:`;
   }
 
-  /** Writes new predictions of one model version and priority, which `job` (still to be added) is to carry. */
+  /** Whether some of these go over the connection for large texts: what is sent next may overtake them. */
+  sendsLarge(items: readonly NewPrediction[]): boolean {
+    return this.#large !== this.#redis && partsOf(items).some(isLong);
+  }
+
+  /**
+   * Writes new predictions of one model version and priority, which `job` (still to be added) is to carry: in one script, or in
+   * several where their tasks are long. Rejects when one of the scripts failed.
+   */
   async submit(
     target: StateTarget,
     priority: Priority,
@@ -165,6 +200,20 @@ export class LiveStore {
     items: readonly NewPrediction[],
     nowMs: number,
   ): Promise<{ items: Submitted[]; counts: QueueCounts }> {
+    const replies: Promise<{ items: Submitted[]; counts: QueueCounts }>[] = [];
+    // All are sent in this turn, in order: what the caller sends next comes behind them.
+    for (const part of partsOf(items)) replies.push(this.#submitSome(target, { priority, job, nowMs }, part));
+    const parts = await Promise.all(replies);
+    const { counts } = parts.at(-1) as { counts: QueueCounts };
+    return { items: parts.flatMap(({ items: some }) => some), counts };
+  }
+
+  async #submitSome(
+    target: StateTarget,
+    { priority, job, nowMs }: { priority: Priority; job: string; nowMs: number },
+    items: readonly NewPrediction[],
+  ): Promise<{ items: Submitted[]; counts: QueueCounts }> {
+    const redis = isLong(items) ? this.#large : this.#redis;
     const { model } = target;
     const shard = shardOf(model);
     const tag = this.#tag(shard);
@@ -174,7 +223,7 @@ export class LiveStore {
     args.push(knowns.length / 2, ...knowns);
     const frame = stateFrame(target, priority, job);
     for (const item of items) args.push(newState(frame, item, item.flight === null ? '' : flightName(item.flight)));
-    const rows = (await this.#redis.mrSubmit(items.length, ...args)) as SubmitReply[];
+    const rows = (await redis.mrSubmit(items.length, ...args)) as SubmitReply[];
     const counted = rows.pop() as unknown as (string | null)[];
     return { items: rows.map(submitted), counts: queueCounts(counted.map(Number)) };
   }
@@ -187,58 +236,94 @@ export class LiveStore {
     maxAttempts: number,
     nowMs: number,
   ): Promise<Taken[]> {
-    const states = (await this.#redis.mrTake(
-      ids.length,
-      ...ids.map((id) => this.#keys.live(id)),
-      nowMs,
-      this.#tag(shard),
-      workerText(worker),
-      maxAttempts,
-      ...this.#ends,
-      LOST,
-      EXPIRED,
-    )) as string[];
     const taken: Taken[] = [];
-    for (const [at, state] of states.slice(0, ids.length).entries())
-      if (state !== '') taken.push(takenOf(ids[at] as string, state));
-    for (const leader of states.slice(ids.length)) await this.#endFollowers(shard, leader, nowMs);
+    for (let left = ids; left.length > 0; ) {
+      const states = (await this.#redis.mrTake(
+        left.length,
+        ...left.map((id) => this.#keys.live(id)),
+        nowMs,
+        this.#tag(shard),
+        workerText(worker),
+        maxAttempts,
+        ...this.#ends,
+        LOST,
+        EXPIRED,
+      )) as (string | null)[];
+      const later: string[] = [];
+      for (const [at, id] of left.entries()) {
+        const state = states[at] as string | null;
+        if (state === null) later.push(id);
+        else if (state !== '') taken.push(takenOf(id, state));
+      }
+      for (const leader of states.slice(left.length)) await this.#endFollowers(shard, leader as string, nowMs);
+      left = later;
+    }
     return taken;
   }
 
   /**
-   * Writes results, about FINISH_CHARACTERS of them in one script, and waits while Redis refuses the write. Returns for each
+   * Writes results, about FINISH_CHARACTERS of them in one script and each long one on its own, and waits while Redis refuses the write. Returns for each
    * whether it was `written`, came for a `cancelled` prediction, or was `fenced`.
    */
-  async finish(
-    shard: number,
-    items: readonly Finished[],
-    worker: string,
-    nowMs: number,
-  ): Promise<('written' | 'cancelled' | 'fenced')[]> {
-    const by = workerText(worker);
-    const verdicts: ('written' | 'cancelled' | 'fenced')[] = [];
+  async finish(shard: number, items: readonly Finished[], worker: string, nowMs: number): Promise<Verdict[]> {
+    const ending = { shard, nowMs, worker: workerText(worker) };
+    const verdicts: Verdict[] = [];
     for (let from = 0; from < items.length; ) {
-      const keys: string[] = [];
-      const texts: string[] = [];
+      const first = items[from] as Finished;
+      if (first.result.length > LARGE_CHARACTERS) {
+        verdicts.push(await this.#finishLarge(first, ending));
+        from += 1;
+        continue;
+      }
+      const some: Finished[] = [];
       let characters = 0;
       do {
-        const item = items[from + keys.length] as Finished;
-        keys.push(this.#keys.live(item.id));
-        const [head, body] = finishTexts(item, nowMs, by, INLINE_BYTES);
-        texts.push(head, body);
-        characters += body.length;
-      } while (from + keys.length < items.length && characters < FINISH_CHARACTERS);
-      const args = [...keys, nowMs, this.#tag(shard), ...this.#ends, FLIGHT_LINGERS_MS, EXPIRED, ...texts];
-      // Each part on its own: what is written is not written again while the rest is refused.
-      const codes = (await untilWritable(() => this.#redis.mrFinish(keys.length, ...args))) as number[];
-      for (const [at, code] of codes.entries()) {
-        verdicts.push(code === 0 ? 'fenced' : code === 2 ? 'cancelled' : 'written');
-        const item = items[from + at] as Finished;
-        if (code >= 3) await this.#endFollowers(shard, item.id, nowMs, code === 4 ? item : undefined);
-      }
-      from += keys.length;
+        const item = items[from + some.length] as Finished;
+        if (item.result.length > LARGE_CHARACTERS) break;
+        some.push(item);
+        characters += item.result.length;
+      } while (from + some.length < items.length && characters < FINISH_CHARACTERS);
+      verdicts.push(...(await this.#finishSome(this.#redis, some, ending)));
+      from += some.length;
     }
     return verdicts;
+  }
+
+  /** One run of finish.lua. Waits while Redis refuses it: what is written is not written again while the rest is refused. */
+  async #finishSome(redis: Scripted, items: readonly Finished[], ending: ShardEnding): Promise<Verdict[]> {
+    const { shard, nowMs } = ending;
+    const keys = items.map(({ id }) => this.#keys.live(id));
+    const texts = items.flatMap((item) => finishTexts(item, ending, INLINE_BYTES));
+    const args = [...keys, nowMs, this.#tag(shard), ...this.#ends, FLIGHT_LINGERS_MS, EXPIRED, ...texts];
+    const codes = (await untilWritable(() => redis.mrFinish(keys.length, ...args))) as number[];
+    for (const [at, code] of codes.entries()) {
+      const item = items[at] as Finished;
+      if (code >= 3) await this.#endFollowers(shard, item.id, nowMs, code === 4 ? item : undefined);
+    }
+    return codes.map((code) => (code === 0 ? 'fenced' : code === 2 ? 'cancelled' : 'written'));
+  }
+
+  /** By a plain SET and place.lua; by finish.lua, which copies the text several times, where its prediction has changed. */
+  async #finishLarge(item: Finished, ending: ShardEnding): Promise<Verdict> {
+    const ended = plainEnd(item, ending);
+    if (ended !== undefined && (await untilWritable(() => this.#place(ending.shard, item.id, ended)))) return 'written';
+    const [verdict] = await this.#finishSome(this.#large, [item], ending);
+    return verdict as Verdict;
+  }
+
+  /** Whether the state was as `ended` wants it, and is that end now. */
+  async #place(shard: number, id: string, ended: PlainEnd): Promise<boolean> {
+    const [key, written] = [this.#keys.live(id), this.#keys.written(id)];
+    const { text, head, short, flight } = ended;
+    const args = [this.#tag(shard), id, head, short, UNRECORDED_TTL_MS, flight, FLIGHT_LINGERS_MS];
+    for (;;) {
+      // One round trip: where the SET is refused, so is what follows, or that finds nothing.
+      const [, code] = await Promise.all([
+        this.#large.set(written, text, 'PX', WRITTEN_TTL_MS),
+        this.#large.mrPlace(2, key, written, ...args),
+      ]);
+      if (code !== 2) return code === 1;
+    }
   }
 
   /**
@@ -256,8 +341,9 @@ export class LiveStore {
         result.batchSize,
         result.result,
       );
+    const redis = (result?.result.length ?? 0) > LARGE_CHARACTERS ? this.#large : this.#redis;
     for (let left = 1; left > 0; )
-      left = (await untilWritable(() => this.#redis.mrFollowers(1, this.#keys.live(leader), ...args))) as number;
+      left = (await untilWritable(() => redis.mrFollowers(1, this.#keys.live(leader), ...args))) as number;
   }
 
   /** Cancels or expires a prediction. `early`: its deadline has not come. */
@@ -312,8 +398,10 @@ export class LiveStore {
     const state = await this.#redis.getrange(key, 0, PEEK_BYTES - 1).catch(unlessWrongType);
     if (state === '') return null;
     if (Buffer.byteLength(state) < PEEK_BYTES || wholeWithoutTask(state)) return this.#readable(id, state);
-    const whole = await this.#redis.get(key);
-    return whole === null ? null : this.#readable(id, whole);
+    const longer = await this.#redis.getrange(key, 0, SMALL_BYTES - 1).catch(unlessWrongType);
+    if (longer === '') return null;
+    if (Buffer.byteLength(longer) < SMALL_BYTES) return this.#readable(id, longer);
+    return this.readWhole(id);
   }
 
   /** The prediction that a state shows. A state that cannot be read is discarded, and null is returned: see lib.lua. */
@@ -337,12 +425,16 @@ export class LiveStore {
     return Number(await this.#redis.eval(TAKE_COUNT, 1, this.#keys.unreadable(shard)));
   }
 
-  /** Many at once, in one round trip for each shard, their tasks too; null for those that Redis does not know. */
-  async readMany(ids: readonly string[]): Promise<(LivePrediction | null)[]> {
+  /**
+   * Many at once, in one round trip for each shard, their tasks too; null for those that Redis does not know. With `large` over
+   * the connection for large texts.
+   */
+  async readMany(ids: readonly string[], { large = false } = {}): Promise<(LivePrediction | null)[]> {
+    const redis = large ? this.#large : this.#redis;
     const states = new Map<string, LivePrediction | null>();
     await Promise.all(
       [...Map.groupBy(ids, shardOfId).values()].map(async (some) => {
-        const texts = await this.#redis.mget(some.map((id) => this.#keys.live(id)));
+        const texts = await redis.mget(some.map((id) => this.#keys.live(id)));
         for (const [at, id] of some.entries()) {
           const text = texts[at];
           // MGET tells a key of another type as one that is absent.
@@ -391,7 +483,7 @@ export class LiveStore {
 
   /** As `read`, always with the task. */
   async readWhole(id: string): Promise<LivePrediction | null> {
-    const state = await this.#redis.get(this.#keys.live(id)).catch(unlessWrongType);
+    const state = await this.#large.get(this.#keys.live(id)).catch(unlessWrongType);
     return state ? this.#readable(id, state) : null;
   }
 
@@ -420,6 +512,29 @@ export class LiveStore {
     const row = await this.#redis.hmget(this.#keys.queueStats(shardOf(model), model), ...COUNTS);
     return queueCounts(row.map(Number));
   }
+}
+
+/** Characters of tasks and of known answers that one run of submit.lua writes. */
+const SUBMIT_CHARACTERS = 1_048_576;
+
+const lengthOf = ({ task, known }: NewPrediction): number => task.length + (known?.length ?? 0);
+
+const isLong = (items: readonly NewPrediction[]): boolean =>
+  items.reduce((sum, item) => sum + lengthOf(item), 0) > LARGE_CHARACTERS;
+
+/** In order: parts of at most SUBMIT_CHARACTERS, or of one item. */
+function partsOf(items: readonly NewPrediction[]): (readonly NewPrediction[])[] {
+  const parts: NewPrediction[][] = [];
+  let characters = Number.POSITIVE_INFINITY;
+  for (const item of items) {
+    characters += lengthOf(item);
+    if (characters <= SUBMIT_CHARACTERS) (parts.at(-1) as NewPrediction[]).push(item);
+    else {
+      characters = lengthOf(item);
+      parts.push([item]);
+    }
+  }
+  return parts;
 }
 
 /** Stands for the text of a key that holds another type: no state is like it. */

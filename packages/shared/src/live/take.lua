@@ -3,7 +3,8 @@
 -- KEYS: live state of each.
 -- ARGV: now, tag, worker (padded), most attempts, ttl recorded, ttl unrecorded, inline, error of a lost one, error of an
 --       expired one.
--- Returns for each its state as it was before, the attempt that begins being one more than its attempts; '' to skip it. Then
+-- Returns for each its state as it was before, the attempt that begins being one more than its attempts; '' to skip it; nil for
+-- one that was not looked at, since those before it fill the reply: ask again. Then
 -- the ids of ended leaders that have followers left, for followers.lua.
 local now, tag, worker, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ttls = { recorded = ARGV[5], unrecorded = ARGV[6], inline = tonumber(ARGV[7]) }
@@ -68,7 +69,11 @@ end
 -- What stands before the task of one that has no end yet.
 local NO_END = string.rep(SEP, 4)
 
-for n = 1, #KEYS do
+-- Bytes of states in one reply, and one state more: the connection and Redis are for others too.
+local REPLY_BYTES = 1048576
+local bytes = 0
+
+local function take_one(n)
   local key, v = KEYS[n], text_of(KEYS[n])
   local a, b, z = v and tonumber(sub(v, 17, 21)), v and tonumber(sub(v, 22, 26)), v and tonumber(sub(v, 82, 87))
   if not v then
@@ -85,6 +90,11 @@ for n = 1, #KEYS do
   else
     out[n] = take(key, id_of(tag, key), v)
   end
+  bytes = bytes + #out[n]
+end
+
+for n = 1, #KEYS do
+  if bytes < REPLY_BYTES then take_one(n) else out[n] = false end
 end
 flush(tag)
 for n, id in ipairs(unended) do out[#KEYS + n] = id end

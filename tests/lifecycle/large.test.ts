@@ -1,0 +1,170 @@
+/** Long results and long tasks: what is written for them, and that no small command waits behind them. */
+import { LiveStore } from '@millrace/shared/live/store';
+import type { Connection } from '@millrace/shared/redis';
+import type { Command } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connectTestRedis } from '../support/test-redis.ts';
+import { NOW, newPrediction, SHARD, TARGET, useLive } from './live-fixture.ts';
+
+const f = useLive();
+const MIB = 1_048_576;
+const long = (characters: number): string => JSON.stringify('x'.repeat(characters));
+const END = { status: 'succeeded', startedAt: NOW, inferenceMs: 1, batchSize: 2 } as const;
+let large: Connection;
+let live: LiveStore;
+
+beforeAll(() => {
+  large = connectTestRedis();
+  live = new LiveStore(f.redis, f.keys, undefined, large);
+});
+afterAll(() => large.disconnect());
+
+interface Sender {
+  sendCommand(command: Command, ...rest: unknown[]): unknown;
+}
+
+/** Names of the commands that a connection sends while `work` runs. */
+async function commandsOf(connection: Sender, work: () => Promise<unknown>): Promise<string[]> {
+  const names: string[] = [];
+  const send = connection.sendCommand.bind(connection);
+  connection.sendCommand = (command, ...rest) => {
+    names.push(command.name);
+    return send(command, ...rest);
+  };
+  try {
+    await work();
+  } finally {
+    connection.sendCommand = send;
+  }
+  return names;
+}
+
+async function taken(given = {}) {
+  const { id } = await f.submit(given);
+  const [one] = await f.take([id]);
+  if (!one) throw new Error('the prediction was not taken');
+  return one;
+}
+
+describe('a long result', () => {
+  const OF = { metadata: '{"größe":1}', options: '{"webhook":{"url":"https://a.example/"}}' };
+
+  test('is written without a script, and is the state that finish.lua writes', async () => {
+    const [short, plain] = [
+      await taken({ ...OF, flight: 'a'.repeat(64) }),
+      await taken({ ...OF, flight: 'b'.repeat(64) }),
+    ];
+    const result = long(MIB);
+    await f.events();
+    // Without the state as it was taken, finish.lua writes the end.
+    const { id, attempt } = short;
+    expect(await live.finish(SHARD, [{ id, attempt, result, ...END }], 'w1', NOW)).toEqual(['written']);
+    const byScript = await live.readWhole(id);
+    const sent = await commandsOf(large, () => live.finish(SHARD, [{ ...plain, result, ...END }], 'w1', NOW));
+    expect(sent.map((name) => name.toLowerCase()).slice(0, 2)).toEqual(['set', expect.stringMatching(/^eval/)]);
+    const state = await live.readWhole(plain.id);
+    const of = { id: plain.id, number: expect.any(Number), job: `p-${plain.id}`, task: '' };
+    expect(state).toEqual({ ...byScript, ...of });
+    expect(state?.result).toBe(result);
+    expect(await f.events()).toEqual([
+      [id, 'succeeded', 1],
+      [plain.id, 'succeeded', 1],
+    ]);
+    expect(await f.ledger()).toEqual(expect.arrayContaining([id, plain.id]));
+    const key = f.keys.live(plain.id);
+    expect(Math.abs((await f.redis.pttl(key)) - (await f.redis.pttl(f.keys.live(id))))).toBeLessThan(60_000);
+    expect(await f.redis.exists(f.keys.written(plain.id))).toBe(0);
+    // The flight still answers.
+    const again = await f.submit({ flight: 'b'.repeat(64) });
+    expect(again.submitted.outcome).toBe('done');
+    expect((await live.read(again.id))?.result).toBe(result);
+  });
+
+  test('of an attempt that is not the latest is refused, and leaves nothing behind', async () => {
+    const one = await taken();
+    await f.take([one.id], { worker: 'w2' });
+    const verdicts = await live.finish(SHARD, [{ ...one, result: long(MIB), ...END }], 'w1', NOW);
+    expect(verdicts).toEqual(['fenced']);
+    expect(await f.status(one.id)).toBe('running');
+    expect(await f.redis.exists(f.keys.written(one.id))).toBe(0);
+  });
+
+  test('of a prediction that was canceled meanwhile is thrown away', async () => {
+    const one = await taken();
+    await live.end(one.id, 'default', 'canceled', NOW);
+    expect(await live.finish(SHARD, [{ ...one, result: long(MIB), ...END }], 'w1', NOW)).toEqual(['cancelled']);
+    expect(await f.status(one.id)).toBe('canceled');
+  });
+
+  test('reaches the followers that came meanwhile', async () => {
+    const one = await taken({ flight: 'c'.repeat(64) });
+    await f.beat('w1');
+    const follower = await f.submit({ flight: 'c'.repeat(64) });
+    expect(follower.submitted.outcome).toBe('follow');
+    const result = long(MIB);
+    expect(await live.finish(SHARD, [{ ...one, result, ...END }], 'w1', NOW)).toEqual(['written']);
+    expect((await live.read(follower.id))?.result).toBe(result);
+  });
+
+  test('among short ones has a verdict in its place', async () => {
+    const ones = [await taken(), await taken(), await taken(), await taken()];
+    await live.end((ones[3] as { id: string }).id, 'default', 'canceled', NOW);
+    const items = ones.map((one, at) => ({ ...one, result: at === 1 ? long(MIB) : '1', ...END }));
+    expect(await live.finish(SHARD, items, 'w1', NOW)).toEqual(['written', 'written', 'written', 'cancelled']);
+  });
+});
+
+describe('beside a long result', () => {
+  test('the calls of others are answered while it is written and while it is read', async () => {
+    const other = await f.submit();
+    const one = await taken();
+    const done: string[] = [];
+    const note = (name: string) => () => void done.push(name);
+    const finishing = live.finish(SHARD, [{ ...one, result: long(21 * MIB), ...END }], 'w1', NOW).then(note('finish'));
+    await live.read(other.id).then(note('read'));
+    await finishing;
+    const reading = live.read(one.id).then(note('long read'));
+    // The first bytes tell that it is long.
+    await live.heads([one.id]).then(note('heads'));
+    await live.read(other.id).then(note('read'));
+    await reading;
+    expect(done).toEqual(['read', 'finish', 'heads', 'read', 'long read']);
+  });
+
+  test('the connection for small commands carries none of it', async () => {
+    const one = await taken();
+    const item = { ...one, result: long(MIB), ...END };
+    expect(await commandsOf(f.redis, () => live.finish(SHARD, [item], 'w1', NOW))).toEqual([]);
+    const reads = await commandsOf(f.redis, () => live.read(one.id));
+    expect(reads).toEqual(['getrange', 'getrange']);
+    expect(await commandsOf(f.redis, () => live.readMany([one.id], { large: true }))).toEqual([]);
+  });
+});
+
+describe('long tasks', () => {
+  const COUNT = 12;
+  const task = JSON.stringify({ shape: 'one', rows: ['y'.repeat(MIB / 3)], keys: [null], digest: 'd', epoch: 0 });
+
+  test('are submitted and taken a megabyte or so at a time, and all of them', async () => {
+    const items = Array.from({ length: COUNT }, () => newPrediction({ task }));
+    expect(live.sendsLarge(items)).toBe(true);
+    expect(live.sendsLarge([newPrediction()])).toBe(false);
+    const scripts = await commandsOf(large, () => live.submit(TARGET, 'normal', 'p-long', items, NOW));
+    expect(scripts.filter((name) => name === 'evalsha').length).toBeGreaterThanOrEqual(COUNT / 3);
+    const ids = items.map(({ id }) => id);
+    const results: string[] = [];
+    const takes = await commandsOf(f.redis, async () => {
+      for (const one of await live.take(SHARD, ids, 'w1', 4, NOW)) results.push(one.id);
+    });
+    expect(results.sort()).toEqual([...ids].sort());
+    expect(takes.length).toBeGreaterThanOrEqual(COUNT / 5);
+  });
+
+  test('are numbered in the order in which they were submitted', async () => {
+    const items = Array.from({ length: COUNT }, () => newPrediction({ task }));
+    const { items: submitted, counts } = await live.submit(TARGET, 'normal', 'p-order', items, NOW);
+    const numbers = submitted.map((one) => (one.outcome === 'lead' ? one.number : 0));
+    expect(numbers).toEqual(numbers.map((_, at) => (numbers[0] as number) + at));
+    expect(counts.entered[5]).toBe(numbers.at(-1));
+  });
+});
