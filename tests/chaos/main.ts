@@ -13,6 +13,7 @@ import { demotionFaults } from './faults/demotion.ts';
 import { failoverFaults } from './faults/failover.ts';
 import { fileFaults } from './faults/files.ts';
 import { keyFaults } from './faults/keys.ts';
+import { outputFaults } from './faults/outputs.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { priorityFaults } from './faults/priorities.ts';
 import { redisFaults } from './faults/redis.ts';
@@ -48,6 +49,7 @@ const faults: readonly Fault[] = [
   ...crowdFaults,
   ...keyFaults,
   ...priorityFaults,
+  ...outputFaults,
   ...webhookFaults,
   ...upgradeFaults,
 ];
