@@ -47,7 +47,7 @@ describe('a queue that stands still', () => {
 
   test('refuses a deadline that it cannot meet, with words and a Retry-After of this world', () => {
     const verdict = admit(
-      { counts: counts(100_000, 0), perMs: stalled(600_000), memoryShare: 0 },
+      { counts: counts(100_000, 0), perMs: stalled(600_000), memoryShare: 0, reservedShare: 0, outputShare: 0 },
       limits,
       'normal',
       60_000,
@@ -81,5 +81,25 @@ test('an estimate counts what waits at the measured rate, and then the measured 
     position: 11,
     estimatedStartAt: NOW + 80,
     estimatedCompletionAt: NOW + 380,
+  });
+});
+
+describe('outputs of waiting predictions', () => {
+  const load = { counts: counts(10, 0), perMs: 1, memoryShare: 0.3, outputShare: 0.05 };
+
+  test('have room reserved: what would not fit beside them is refused', () => {
+    expect(admit({ ...load, reservedShare: 0.34 }, limits, 'normal', null)).toEqual({ admitted: true });
+    expect(admit({ ...load, reservedShare: 0.4 }, limits, 'normal', null)).toEqual({
+      admitted: false,
+      code: 'queue_full',
+      detail:
+        "The queue's memory is 30 % full, and the outputs of waiting predictions need about 40 % more. Repeat the request later.",
+      retryAfterS: 1,
+    });
+  });
+
+  test('keep out nothing while nothing waits, however large the output', () => {
+    const idle = { ...load, counts: counts(10, 10), reservedShare: 0, outputShare: 2 };
+    expect(admit(idle, limits, 'normal', null)).toEqual({ admitted: true });
   });
 });

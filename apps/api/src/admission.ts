@@ -101,7 +101,11 @@ export interface Load {
   perMs: number | undefined;
   /** From the take of a prediction by a worker to its end, ms; undefined while nothing was measured. */
   runMs?: number | undefined;
+  /** Part of the memory of the queue Redis that is in use, 0 to 1. */
   memoryShare: number;
+  /** Parts of it that the outputs of all waiting predictions will need, and one more output of the model. */
+  reservedShare: number;
+  outputShare: number;
 }
 
 /** `expiresInMs` is what the caller asked for; null when it named no deadline. */
@@ -112,6 +116,13 @@ export function admit(load: Load, limits: Limits, priority: Priority, expiresInM
   if (load.memoryShare >= limits.maxMemoryShare) {
     const percent = Math.round(load.memoryShare * 100);
     return refuse('queue_full', `The queue's memory is ${percent} % full.`, drainS(waiting / 10));
+  }
+  // While nothing waits a prediction is taken, however large its output: it would be refused for ever.
+  if (load.reservedShare > 0 && load.memoryShare + load.reservedShare + load.outputShare > limits.maxMemoryShare) {
+    const used = Math.round(load.memoryShare * 100);
+    const reserved = Math.round(load.reservedShare * 100);
+    const detail = `The queue's memory is ${used} % full, and the outputs of waiting predictions need about ${reserved} % more. Repeat the request later.`;
+    return refuse('queue_full', detail, drainS(waiting / 10));
   }
   if (waiting >= limits.maxQueue)
     return refuse(

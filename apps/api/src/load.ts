@@ -2,13 +2,18 @@
 
 import type { LiveStore, QueueCounts } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { DrainRate, type Load } from './admission.ts';
+import type { QueueMemory } from '@millrace/shared/queue/output-sizes';
+import { DrainRate, type Load, waitingOf } from './admission.ts';
 
 /**
  * While everything is refused nothing goes in that would bring counts with it, and the queue drains meanwhile: with counts half
  * a second old a short queue stood empty for a third of the time under overload.
  */
 const REFRESH_MS = 50;
+/** Memory is looked at this often, and more often from TIGHT_SHARE on: a few large outputs fill it within a second. */
+const MEMORY_MS = 1_000;
+const TIGHT_MEMORY_MS = 100;
+const TIGHT_SHARE = 0.35;
 const NOTHING: QueueCounts = { entered: {}, left: {} };
 
 interface Known {
@@ -16,25 +21,39 @@ interface Known {
   rate: DrainRate;
   /** From the take of a prediction to its end: a mean in which each new run has a tenth. */
   runMs: number | undefined;
+  /** Mean bytes of an output; 0 while none was measured. */
+  outputBytes: number;
+  /** What its waiting predictions add to the bytes that are reserved. */
+  reservedBytes: number;
   at: number;
   refreshing: boolean;
 }
 
 export class LoadWatch {
   readonly #live: Pick<LiveStore, 'counts'>;
-  readonly #readMemoryShare: () => Promise<number>;
+  readonly #readMemory: () => Promise<QueueMemory>;
   readonly #known = new Map<string, Known>();
-  #memory = { share: 0, at: 0, refreshing: false };
+  /** Bytes of the outputs that waiting predictions of all models will have. */
+  #reservedBytes = 0;
+  #memory = { share: 0, limitBytes: 0, at: 0, refreshing: false };
 
-  constructor(live: Pick<LiveStore, 'counts'>, readMemoryShare: () => Promise<number>) {
+  constructor(live: Pick<LiveStore, 'counts'>, readMemory: () => Promise<QueueMemory>) {
     this.#live = live;
-    this.#readMemoryShare = readMemoryShare;
+    this.#readMemory = readMemory;
   }
 
   #of(model: string): Known {
     let known = this.#known.get(model);
     if (!known) {
-      known = { counts: NOTHING, rate: new DrainRate(), runMs: undefined, at: 0, refreshing: false };
+      known = {
+        counts: NOTHING,
+        rate: new DrainRate(),
+        runMs: undefined,
+        outputBytes: 0,
+        reservedBytes: 0,
+        at: 0,
+        refreshing: false,
+      };
       this.#known.set(model, known);
     }
     return known;
@@ -46,6 +65,28 @@ export class LoadWatch {
     known.counts = counts;
     known.at = nowMs;
     known.rate.observe(counts, nowMs);
+    if (known.outputBytes > 0) this.#reserve(known, waitingOf(counts));
+  }
+
+  #reserve(known: Known, waiting: number): void {
+    const bytes = waiting * known.outputBytes;
+    this.#reservedBytes += bytes - known.reservedBytes;
+    known.reservedBytes = bytes;
+  }
+
+  /** What waits for all models, those included that only other processes are asked about. */
+  #observeMemory({ share, limitBytes, outputs }: QueueMemory): void {
+    this.#memory.share = share;
+    this.#memory.limitBytes = limitBytes;
+    for (const { model, waiting, bytes } of outputs) {
+      const known = this.#of(model);
+      known.outputBytes = bytes;
+      this.#reserve(known, waiting);
+    }
+  }
+
+  #shareOf(bytes: number): number {
+    return this.#memory.limitBytes > 0 ? bytes / this.#memory.limitBytes : 0;
   }
 
   /** A prediction of the model ended `ms` after a worker had taken it. */
@@ -68,18 +109,25 @@ export class LoadWatch {
         });
     }
     const memory = this.#memory;
-    if (Math.abs(nowMs - memory.at) > 1_000 && !memory.refreshing) {
+    const reservedShare = this.#shareOf(this.#reservedBytes);
+    const everyMs = memory.share + reservedShare >= TIGHT_SHARE ? TIGHT_MEMORY_MS : MEMORY_MS;
+    if (Math.abs(nowMs - memory.at) > everyMs && !memory.refreshing) {
       memory.refreshing = true;
-      this.#readMemoryShare()
-        .then((share) => {
-          memory.share = share;
-        })
+      this.#readMemory()
+        .then((read) => this.#observeMemory(read))
         .catch(() => {})
         .finally(() => {
           memory.at = sharedNow();
           memory.refreshing = false;
         });
     }
-    return { counts: known.counts, perMs: known.rate.perMs, runMs: known.runMs, memoryShare: memory.share };
+    return {
+      counts: known.counts,
+      perMs: known.rate.perMs,
+      runMs: known.runMs,
+      memoryShare: memory.share,
+      reservedShare,
+      outputShare: this.#shareOf(known.outputBytes),
+    };
   }
 }

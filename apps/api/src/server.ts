@@ -23,9 +23,10 @@ import { LiveStore } from '@millrace/shared/live/store';
 import { checkPostgres } from '@millrace/shared/migrate';
 import { type Clock, sharedNow, startClock } from '@millrace/shared/postgres/clock';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
+import { readQueueMemory } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
-import { checkQueueRedis, memoryShare, waitForRedis } from '@millrace/shared/redis';
+import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
 import { holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
@@ -164,7 +165,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       log,
     });
     closers.push('completions', () => completions.close());
-    const loads = new LoadWatch(live, () => memoryShare(redis));
+    const loads = new LoadWatch(live, () => readQueueMemory(redis, keys));
     // On a connection of its own: behind a large reply a PING would be late, and Redis would look absent.
     const watchRedis = connect('producer', 'watch');
     closers.push('redis watch connection', () => watchRedis.disconnect());

@@ -19,6 +19,8 @@ export interface Keys {
   flight(shard: number, cacheKey: string): string;
   /** Counters of a model's queue, a hash: see lua/. */
   queueStats(shard: number, model: string): string;
+  /** Mean bytes of an output of each model of a shard, a hash: see queue/output-sizes.ts. */
+  outputSizes(shard: number): string;
   /** Completion events of a shard, a stream. */
   events(shard: number): string;
   /** What the recorder is to write, a stream. */
@@ -65,6 +67,7 @@ export function keysFor(prefix: string): Keys {
     followers: (id) => `${tag(shardOfId(id))}w:${id}`,
     flight: (shard, cacheKey) => `${tag(shard)}f:${flightName(cacheKey)}`,
     queueStats: (shard, model) => `${tag(shard)}n:${model}`,
+    outputSizes: (shard) => `${tag(shard)}out`,
     events: (shard) => `${tag(shard)}ev`,
     ledger: (shard) => `${tag(shard)}rec`,
     setAside: (shard) => `${tag(shard)}rec-aside`,

@@ -5,6 +5,7 @@ import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
 import { assembleOutput } from '@millrace/shared/output';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { renderPrediction } from '@millrace/shared/prediction';
+import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
 import { type ModelVersion, mayShareAnswers } from '@millrace/shared/registry-types';
 import { encodeResult, type ResultCache } from '@millrace/shared/result-cache';
@@ -19,6 +20,7 @@ export interface ComputeMeans {
   live: LiveStore;
   cache: ResultCache;
   pool: EnginePool;
+  sizes: OutputSizes;
   workerId: string;
   maxAttempts: number;
   metrics: WorkerMetrics;
@@ -119,6 +121,14 @@ async function run(
     for (const [at, row] of task.rows.entries()) results[at] ??= computed[shares ? (places.get(row) as number) : own++];
   }
   const finished = works.map((work) => finishedOf(work, startedAt));
+  let [outputs, bytes] = [0, 0];
+  for (const { status, result } of finished) {
+    if (status !== 'succeeded') continue;
+    outputs += 1;
+    // JSON is nearly always ASCII: a character is a byte.
+    bytes += result.length;
+  }
+  means.sizes.measured(target.version.model, outputs, bytes);
   const now = sharedNow();
   const [verdicts] = await Promise.all([
     means.live.finish(target.shard, finished, means.workerId, now),

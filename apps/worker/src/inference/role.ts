@@ -5,6 +5,7 @@ import { parseLift } from '@millrace/shared/job';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY } from '@millrace/shared/prediction';
+import { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queues';
 import { createReadThrough } from '@millrace/shared/read-through';
 import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
@@ -97,7 +98,8 @@ export async function startInferenceRole(base: Base): Promise<void> {
     paces.set(model, pace);
     return pace;
   };
-  const means = { live, cache, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
+  const sizes = new OutputSizes(redis, keys);
+  const means = { live, cache, sizes, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
   const listener = connect('blocking', 'registry');
   closers.push('registry listener', () => listener.disconnect());
   const consumers = new Consumers({

@@ -1,6 +1,7 @@
 /** Makes room in the queue Redis before new work is refused: what the ledger has too goes first, large states above all. */
 import { SHARDS } from '@millrace/shared/ids';
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
+import { readQueueMemory, reservedShare } from '@millrace/shared/queue/output-sizes';
 import { memoryShare } from '@millrace/shared/redis';
 import type { Base } from '../base.ts';
 
@@ -23,8 +24,10 @@ export function startMakingRoom({ config, log, redis, keys, live, closers }: Bas
   let closed = false;
 
   async function makeRoom(): Promise<void> {
+    // What waits will need room too: admission refuses new work for its sake.
+    const reserved = reservedShare(await readQueueMemory(redis, keys));
     for (let shard = 0, left = SHARDS; left > 0 && !closed; shard = (shard + 1) % SHARDS) {
-      room.tight = (await memoryShare(redis)) >= tightShare;
+      room.tight = (await memoryShare(redis)) + reserved >= tightShare;
       if (!room.tight) return;
       const dropped = await states.drop(shard, DROPPED_AT_ONCE);
       // Once around without anything to drop.
