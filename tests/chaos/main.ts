@@ -12,6 +12,7 @@ import { crowdFaults } from './faults/crowd.ts';
 import { demotionFaults } from './faults/demotion.ts';
 import { failoverFaults } from './faults/failover.ts';
 import { fileFaults } from './faults/files.ts';
+import { fullStoreFaults } from './faults/full-store.ts';
 import { keyFaults } from './faults/keys.ts';
 import { outputFaults } from './faults/outputs.ts';
 import { postgresFaults } from './faults/postgres.ts';
@@ -40,6 +41,7 @@ const faults: readonly Fault[] = [
   ...redisFaults,
   ...failoverFaults,
   ...demotionFaults,
+  ...fullStoreFaults,
   ...sentinelFaults,
   ...rollbackFaults,
   ...postgresFaults,

@@ -107,7 +107,7 @@ function openTwins(number: number) {
       case 4: {
         const [taken] = await f.live.take(SHARD, [id], worker, 2, now);
         if (taken) last.set(id, taken);
-        return [taken?.attempt ?? null, pure.take(all, id, worker, 2, now)];
+        return [taken?.attempt ?? null, pure.take(all, { id, worker, attemptsMax: 2 }, around)];
       }
       case 5:
       case 6: {

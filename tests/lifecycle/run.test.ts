@@ -1,7 +1,7 @@
 import { problem } from '@millrace/shared/errors';
 import { serversOf } from '@millrace/shared/redis';
 import { describe, expect, test } from 'vitest';
-import { MODEL, NOW, newId, useLive } from './live-fixture.ts';
+import { MODEL, NOW, newId, SHARD, useLive } from './live-fixture.ts';
 
 const f = useLive();
 
@@ -44,15 +44,31 @@ describe('take', () => {
   test('fails what was lost with its worker too often, its followers with it', async () => {
     const lead = await f.submit({ flight: 'take-3' });
     const follower = await f.submit({ flight: 'take-3' });
-    expect(await f.take([lead.id], { most: 2 })).toHaveLength(1);
-    expect(await f.take([lead.id], { most: 2 })).toHaveLength(1);
-    expect(await f.take([lead.id], { most: 2 })).toHaveLength(0);
+    expect(await f.take([lead.id], { most: 2, worker: 'dead-1' })).toHaveLength(1);
+    expect(await f.take([lead.id], { most: 2, worker: 'dead-2' })).toMatchObject([{ attempt: 2, lost: 1 }]);
+    expect(await f.take([lead.id], { most: 2, worker: 'w3' })).toHaveLength(0);
     for (const id of [lead.id, follower.id]) {
       const state = await f.live.read(id);
       expect(state?.status).toBe('failed');
       expect(JSON.parse(state?.result ?? '')).toMatchObject({ code: problem('worker_lost', '').code });
     }
     expect(await f.flightHolder('take-3')).toBeNull();
+  });
+
+  test.each([
+    ['the same worker', 'w1'],
+    ['another worker, while the first lives', 'w2'],
+  ])('counts no execution that was handed back: taken again by %s', async (_, next) => {
+    await f.beat('w1');
+    await f.beat(next);
+    const { id } = await f.submit();
+    await f.take([id], { most: 1 });
+    for (let attempt = 2; attempt < 6; attempt += 1)
+      expect(await f.take([id], { most: 1, worker: next })).toMatchObject([{ attempt, lost: 0 }]);
+    expect(await f.live.read(id)).toMatchObject({ status: 'running', attempts: 5 });
+    await f.redis.del(f.keys.worker(SHARD, 'w1'), f.keys.worker(SHARD, next));
+    expect(await f.take([id], { most: 1, worker: 'w3' })).toHaveLength(0);
+    expect(JSON.parse((await f.live.read(id))?.result ?? '')).toMatchObject({ code: 'worker_lost' });
   });
 
   test.each([

@@ -1,6 +1,7 @@
 /** Outputs that do not fit into the queue Redis together: accepted work is kept, and new work finds room again. */
+import { shardOf } from '@millrace/shared/ids';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { type Millrace, startMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
@@ -28,6 +29,16 @@ afterAll(async () => {
   await folder?.remove();
 });
 
+/** Promised, once there is room for it again. */
+const accepted = (x: number) =>
+  vi.waitUntil(
+    async () => {
+      const answer = await millrace.predict('large', { input: { x: [[x]] } }, { prefer: 'respond-async' });
+      return answer.status === 202 && answer;
+    },
+    { timeout: 30_000, interval: 100 },
+  );
+
 test('60 predictions of 2 MB in 60 MB all succeed', { timeout: 180_000 }, async () => {
   const ids: string[] = [];
   for (let at = 0; at < PREDICTIONS; at += 1) {
@@ -53,7 +64,7 @@ test('60 predictions of 2 MB in 60 MB all succeed', { timeout: 180_000 }, async 
 
 test('a prediction can be canceled while Redis has no memory left', async () => {
   await millrace.stopWorkers('stop');
-  const { body } = await millrace.predict('large', { input: { x: [[0.7]] } }, { prefer: 'respond-async' });
+  const { body } = await accepted(0.7);
   await redis.config('SET', 'maxmemory', '1mb');
   const canceled = await millrace.ask(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
   expect([canceled.status, canceled.body.status]).toEqual([200, 'canceled']);
@@ -61,4 +72,58 @@ test('a prediction can be canceled while Redis has no memory left', async () => 
   expect([refused.status, refused.body.code]).toEqual([429, 'queue_full']);
   expect(refused.body.detail).toContain('memory');
   await redis.config('SET', 'maxmemory', '60mb');
+});
+
+test('a retry whose job Redis has no memory for is a promise all the same, and is kept', async () => {
+  const { body } = await accepted(0.812345678);
+  await millrace.ask(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
+  await redis.config('SET', 'maxmemory', '1mb');
+  const retried = await millrace.ask(`/v1/predictions/${body.id}/retry`, { method: 'POST' });
+  expect([retried.status, retried.body.status]).toEqual([202, 'queued']);
+  expect(await redis.keys('*:q:large:p-*')).toEqual([]);
+  await redis.config('SET', 'maxmemory', '60mb');
+  await millrace.startWorker();
+  await expect
+    .poll(async () => (await fetch(`${millrace.url}/v1/predictions/${body.id}?wait=5`)).json(), { timeout: 60_000 })
+    .toMatchObject({ status: 'succeeded', attempts: 1 });
+});
+
+test('no more is accepted than has room for its outputs, once a worker has measured one', {
+  timeout: 120_000,
+}, async () => {
+  await expect
+    .poll(() => millrace.predict('large', { input: { x: [[0.912345678]] } }, { prefer: 'wait=20' }), {
+      timeout: 60_000,
+    })
+    .toMatchObject({ status: 200 });
+  await expect.poll(() => redis.hget(millrace.keys.outputSizes(shardOf('large')), 'large')).toMatch(/^[12]\d{6}$/);
+  await millrace.stopWorkers('stop');
+  const ids: string[] = [];
+  let refused: Awaited<ReturnType<Millrace['predict']>> | undefined;
+  for (let at = 0; at < PREDICTIONS && refused === undefined; at += 1) {
+    const input = { x: [[0.512345 + at / 1_000_000]] };
+    const answer = await millrace.predict('large', { input }, { prefer: 'respond-async' });
+    if (answer.status === 202) ids.push(answer.body.id);
+    else refused = answer;
+  }
+  expect(refused?.body).toMatchObject({
+    code: 'queue_full',
+    detail: expect.stringContaining('the outputs of waiting predictions need about'),
+  });
+  expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(0);
+  await millrace.startWorker();
+  for (const id of ids)
+    await expect
+      .poll(async () => (await fetch(`${millrace.url}/v1/predictions/${id}?wait=5`)).json(), { timeout: 60_000 })
+      .toMatchObject({ status: 'succeeded', attempts: 1 });
+  const peak = Number(/^used_memory_peak:(\d+)/m.exec(await redis.info('memory'))?.[1]);
+  console.log(`${ids.length} accepted; the peak of all tests of this file was ${Math.round(peak / 1_048_576)} MiB`);
+  await expect
+    .poll(
+      async () => (await millrace.predict('large', { input: { x: [[0.951234567]] } }, { prefer: 'wait=20' })).status,
+      {
+        timeout: 60_000,
+      },
+    )
+    .toBe(200);
 });

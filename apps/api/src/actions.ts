@@ -9,11 +9,12 @@ import { terminalRowOf } from '@millrace/shared/live/terminal-row';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Status } from '@millrace/shared/prediction';
 import type { Queues } from '@millrace/shared/queues';
+import type { Logger } from 'pino';
 import { admit, type Limits } from './admission.ts';
 import type { Catalog } from './catalog.ts';
 import type { Finder, Found } from './finder.ts';
 import type { LoadWatch } from './load.ts';
-import { fromStore } from './stores.ts';
+import { fromStore, redisAway } from './stores.ts';
 
 export interface ActionsMeans {
   live: LiveStore;
@@ -31,6 +32,9 @@ export interface ActionsMeans {
   reopenInLedger(end: UndoneEnd): Promise<LedgerRow | undefined>;
   /** Throws ApiError while this process may accept nothing. */
   checkClock(): void;
+  /** What the queue Redis answers to writes while it refuses them. */
+  redisRefusal(): Error | undefined;
+  log: Logger;
 }
 
 export interface Actions {
@@ -72,25 +76,35 @@ export function createActions(means: ActionsMeans): Actions {
     const { record } = await finder.get(tenant, id);
     if (!isTerminal(record.status) || record.status === 'succeeded') throw notInState('retried', record.status);
     const served = await catalog.serving(tenant, record.model, record.version);
+    if (!finder.redisReady()) throw redisAway(means.redisRefusal());
     const row = await reopened(tenant, id);
-
-    // The ledger came first, as with every promise: whatever becomes of Redis, the reconciler finds the new opening there.
-    const { opening, expiresAt, priority } = row;
-    const nowMs = sharedNow();
-    const job = jobIdOf(id, nowMs);
-    const opened = await fromStore('Redis', live.retry({ id, tenant, job, opening, expiresAt, nowMs }));
-    if (opened.outcome === 'refused') throw notInState('retried', opened.status);
-    const add = () =>
-      queues.add(record.model, record.version, [id], BULL_PRIORITY[priority], job, {
-        rows: rowCounts([row.task]),
-      });
-    if (opened.outcome === 'queued') await fromStore('Redis', add());
-    if (opened.outcome === 'gone') {
-      const target = { model: record.model, version: record.version, digest: served.version.digest };
-      const item = { ...row, options: optionsText(row), flight: null, known: null };
-      await fromStore('Redis', Promise.all([live.submit(target, priority, job, [item], nowMs), add()]));
+    try {
+      await enqueue(row, served.version.digest);
+    } catch (error) {
+      if (error instanceof ApiError) throw error;
+      // The promise stands: the ledger has the new opening, and the reconciler brings it to Redis.
+      means.log.warn({ err: error, id }, 'Redis did not take a retry: the reconciler brings it');
+      return { record: row, queue: undefined };
     }
     return finder.get(tenant, id);
+  }
+
+  /** Tells Redis of a new opening, after the ledger, as with every promise. Throws `conflict` for an end that stays. */
+  async function enqueue(row: OpenedRow, digest: string): Promise<void> {
+    const { id, tenant, model, version, opening, expiresAt, priority } = row;
+    const nowMs = sharedNow();
+    const job = jobIdOf(id, nowMs);
+    const opened = await live.retry({ id, tenant, job, opening, expiresAt, nowMs });
+    if (opened.outcome === 'refused') throw notInState('retried', opened.status);
+    const add = () =>
+      queues.add(model, version, [id], BULL_PRIORITY[priority], job, {
+        rows: rowCounts([row.task]),
+      });
+    if (opened.outcome === 'queued') await add();
+    if (opened.outcome === 'gone') {
+      const item = { ...row, options: optionsText(row), flight: null, known: null };
+      await Promise.all([live.submit({ model, version, digest }, priority, job, [item], nowMs), add()]);
+    }
   }
 
   /** The row of the ledger, opened again. Throws `conflict` where another retry was first, and what admission throws. */

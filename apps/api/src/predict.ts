@@ -264,7 +264,9 @@ export function createPredict(means: PredictMeans): Predict {
    * Idempotency-Key the caller comes back, and is to find it.
    */
   function withdrawn(ask: Ask, error: unknown): unknown {
-    if (ask.request.idempotencyKey !== undefined) return Undecided.of(error);
+    // What Redis had no memory for is refused for certain: its key is free again, and its state is not to wait without a job.
+    const refused = error instanceof ApiError && error.code === 'queue_full';
+    if (ask.request.idempotencyKey !== undefined && !refused) return Undecided.of(error);
     live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
     return error;
   }

@@ -269,6 +269,8 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         },
         reopenInLedger: (end) => markRetried(db, end),
         checkClock,
+        redisRefusal: () => queueRedis.probe.refusal,
+        log,
       }),
       remembered,
       catalog,

@@ -93,7 +93,7 @@ export function openSystem(fence: Fence = 'openings'): System {
     const [job, ids] = free;
     held.set(worker, { job, taken: [] });
     for (const id of ids) {
-      const attempt = take(all, id, worker, ATTEMPTS_MAX, now);
+      const attempt = take(all, { id, worker, attemptsMax: ATTEMPTS_MAX }, around);
       if (attempt !== null) held.get(worker)?.taken.push({ id, attempt });
     }
   }

@@ -7,7 +7,8 @@
  * taking is an attempt with the next number, and a result counts only if it comes from the latest. From `queued` or
  * `running` it goes to one of four ends: `succeeded` and `failed` by a result, `canceled` by its caller, `expired` by its
  * deadline. A leader that is canceled or expires while others follow it is computed for them all the same (`goesOn`), and
- * its own end stays. Executions that end with their worker are repeated, and fail the prediction when they are too many.
+ * its own end stays. Executions that end with their worker are repeated, and fail the prediction when they are too many; an
+ * execution whose worker lives on ended for another reason, and is not counted.
  * An end is for ever, but that a caller may open what did not succeed again, as further attempts under the same id. Each
  * opening has a number, and each end belongs to one opening: the ledger gives the number, before Redis is told of the retry.
  * Followers whose leader nobody carries any more are adopted: each then leads for itself.
@@ -18,7 +19,7 @@ export interface Life {
   status: Status;
   /** Executions begun. */
   attempts: number;
-  /** `attempts` when it was last submitted or retried: only those after it can have been lost. */
+  /** Attempts that cannot have been lost: those before it was last submitted or retried, and those whose worker lived on. */
   attemptsBefore: number;
   /** 0, and one more for each retry. */
   opening: number;
@@ -149,8 +150,18 @@ export function submit(
   return 'lead';
 }
 
+export interface Taking {
+  id: string;
+  worker: string;
+  attemptsMax: number;
+}
+
 /** The attempt to run, or null where there is nothing to run. */
-export function take(all: Lives, id: string, worker: string, attemptsMax: number, now: number): number | null {
+export function take(
+  all: Lives,
+  { id, worker, attemptsMax }: Taking,
+  { now, workerLives }: Pick<Surroundings, 'now' | 'workerLives'>,
+): number | null {
   const life = all.lives.get(id);
   if (!life) return null;
   if (!isTerminal(life.status) && overdue(life, now)) {
@@ -159,6 +170,9 @@ export function take(all: Lives, id: string, worker: string, attemptsMax: number
     else land(all, id);
   }
   if (life.leader !== null || (isTerminal(life.status) && !(life.goesOn && life.followers.size > 0))) return null;
+  const { worker: last, attempts } = life;
+  if (last !== null && attempts > life.attemptsBefore && (last === worker || workerLives(last)))
+    life.attemptsBefore += 1;
   if (life.attempts - life.attemptsBefore >= attemptsMax) {
     if (!isTerminal(life.status)) end(all, id, 'failed', now);
     endFollowers(all, id, 'failed', now);

@@ -193,8 +193,7 @@ export async function memoryUse(redis: Connection): Promise<{ share: number; lim
       const info = await server.info('memory');
       const used = Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0);
       const limit =
-        Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0) ||
-        Number(/^total_system_memory:(\d+)/m.exec(info)?.[1] ?? 0);
+        Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0) || Number(/^total_system_memory:(\d+)/m.exec(info)?.[1] ?? 0);
       return { share: limit > 0 ? used / limit : 0, limit };
     }),
   );

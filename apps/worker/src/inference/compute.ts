@@ -72,10 +72,43 @@ export async function compute(
     else await discard(means, target, one);
   }
   const together = works.filter(({ taken: { lost } }) => lost === 0);
-  let rows = together.length > 0 ? await run(means, target, together, begun, startedAt) : 0;
+  let rows = together.length > 0 ? await runOrFail(means, target, { works: together, begun, startedAt }) : 0;
   // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
-  for (const work of works) if (work.taken.lost > 0) rows += await run(means, target, [work], new Map(), sharedNow());
+  for (const work of works)
+    if (work.taken.lost > 0)
+      rows += await runOrFail(means, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
   return rows;
+}
+
+interface Run {
+  works: readonly Work[];
+  begun: Begun;
+  startedAt: number;
+}
+
+/**
+ * As `run`. Data on which the code of the worker throws, such as an output longer than a text can be, fail their own
+ * prediction: a job that is handed back is taken again, and counts no attempt while its worker lives.
+ */
+async function runOrFail(means: ComputeMeans, target: Target, { works, begun, startedAt }: Run): Promise<number> {
+  try {
+    return await run(means, target, { works, begun, startedAt });
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError)) throw error;
+    let rows = 0;
+    if (works.length > 1) {
+      for (const work of works)
+        rows += await runOrFail(means, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
+      return rows;
+    }
+    const [{ taken }] = works as [Work];
+    const { model } = target.version;
+    means.log.error({ err: error, id: taken.id, model }, 'the result of a prediction cannot be handled: it fails');
+    const result = JSON.stringify(problem('inference_failed', `The result cannot be handled: ${error.message}.`));
+    const failed = { id: taken.id, attempt: taken.attempt, status: 'failed', result, startedAt } as const;
+    await means.live.finish(target.shard, [{ ...failed, inferenceMs: 0, batchSize: 0 }], means.workerId, sharedNow());
+    return 0;
+  }
 }
 
 /** A task that cannot be read is not run: the ledger, or the API whose caller waits, has the prediction still. */
@@ -92,13 +125,7 @@ function knownResults(task: Task): (RowResult | undefined)[] {
   return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
 }
 
-async function run(
-  means: ComputeMeans,
-  target: Target,
-  works: readonly Work[],
-  begun: Begun,
-  startedAt: number,
-): Promise<number> {
+async function run(means: ComputeMeans, target: Target, { works, begun, startedAt }: Run): Promise<number> {
   // Equal rows of different predictions are run once, where they get equal answers.
   const shares = target.version.config.deterministic === true;
   const rows: string[] = [];

@@ -41,6 +41,10 @@ if redis.call('EXISTS', KEYS[1], ARGV[1] .. 'wait', ARGV[1] .. 'prioritized', AR
 end
 return { freed, names, own, uneven }`;
 
+// KEYS: heartbeat. ARGV: now, ms that it lives. Runs although Redis has no memory left: a worker that lives must not look dead.
+const BEAT = `#!lua flags=allow-oom
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`;
+
 export interface Heartbeat {
   close(): Promise<void>;
 }
@@ -65,7 +69,9 @@ export function startHeartbeat(options: {
 
   async function beat(): Promise<void> {
     await Promise.all(
-      Array.from({ length: SHARDS }, (_, shard) => redis.set(keys.worker(shard, workerId), sharedNow(), 'PX', ttlMs)),
+      Array.from({ length: SHARDS }, (_, shard) =>
+        redis.eval(BEAT, 1, keys.worker(shard, workerId), sharedNow(), ttlMs),
+      ),
     );
   }
 

@@ -7,7 +7,8 @@
 --
 --   head: q number in the queue (0: none), s status (first letter), p priority, u '1' once it left the queue, c '1' while
 --         it is computed for its followers though it is itself terminal, g '1' once it had a follower, y '1' while it
---         follows another, a attempts, b attempts when last (re)tried by hand, x deadline, st started (0: none), w worker,
+--         follows another, a attempts, b those of them that cannot have been
+--         lost (when last (re)tried by hand, and one more for each whose worker lived on), x deadline, st started (0: none), w worker,
 --         cm completed (0: none), z length of the first ten fields below
 --   then: f flight, t created and opening, n tenant, m model, v version, d digest, j job, l leader, k metadata, o options,
 --         im inference ms, bs batch size, r result, i task

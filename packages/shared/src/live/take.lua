@@ -1,10 +1,11 @@
 -- A worker takes predictions of a job: marks them running and gets their states, tasks among them. Cancelled, expired and
--- unknown ones are skipped; one whose executions were lost too often fails.
+-- unknown ones are skipped; one whose executions were lost too often fails. An execution was lost if its worker has died since. Where
+-- the worker of the last execution lives, its job was handed back or its reply did not come: that execution is not counted.
 -- KEYS: live state of each.
 -- ARGV: now, tag, worker (padded), most attempts, ttl recorded, ttl unrecorded, inline, error of a lost one, error of an
 --       expired one.
--- Returns for each its state as it was before, the attempt that begins being one more than its attempts; '' to skip it; nil for
--- one that was not looked at, since those before it fill the reply: ask again. Then
+-- Returns for each its state as it was before (but for the executions that count), the attempt that begins being one more than its
+-- attempts; '' to skip it; nil for one that was not looked at, since those before it fill the reply: ask again. Then
 -- the ids of ended leaders that have followers left, for followers.lua.
 local now, tag, worker, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ttls = { recorded = ARGV[5], unrecorded = ARGV[6], inline = tonumber(ARGV[7]) }
@@ -38,6 +39,10 @@ local function take(key, id, v)
       redis.call('SETRANGE', key, 12, '1')
     end
     return ''
+  end
+  if one.a > one.b and (one.w == worker or redis.call('EXISTS', tag .. 'hb:' .. worker_of(one)) == 1) then
+    one.b = one.b + 1
+    v = sub(v, 1, 21) .. format('%05d', one.b) .. sub(v, 27)
   end
   if one.a - one.b >= most then
     leave_queue(one)
