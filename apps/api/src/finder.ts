@@ -2,7 +2,7 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import { isPredictionId } from '@millrace/shared/ids';
-import type { LedgerRow } from '@millrace/shared/ledger-rows';
+import type { TasklessRow } from '@millrace/shared/ledger-rows';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/prediction';
@@ -32,7 +32,7 @@ export interface FinderMeans {
   live: LiveStore;
   loads: LoadWatch;
   completions: Completions;
-  findInLedger(tenant: string, id: string): Promise<LedgerRow | null>;
+  findInLedger(tenant: string, id: string): Promise<TasklessRow | null>;
   redisReady(): boolean;
   /** Whether the clock of this process may end what is overdue. */
   isClockRight(): boolean;

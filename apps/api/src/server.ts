@@ -11,6 +11,7 @@ import {
   findEnded,
   findKeyed,
   findPrediction,
+  findTaskless,
   insertPromises,
   listPredictions,
   markRetried,
@@ -192,7 +193,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       completions,
       redisReady,
       isClockRight: () => clock.fault() === undefined,
-      findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
+      findInLedger: async (tenant, id) => (await findTaskless(db, tenant, id)) ?? null,
     });
     const catalog = createCatalog({
       loadRegistry: (tenant) => fromStore('Postgres', readRegistry(readThrough, db, tenant)),

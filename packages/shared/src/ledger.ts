@@ -53,6 +53,15 @@ export async function findPrediction(db: Db, tenant: string, id: string): Promis
   return rows[0];
 }
 
+/** As `findPrediction`, without the task, which may be large: for those who show a prediction. */
+export async function findTaskless(db: Db, tenant: string, id: string): Promise<TasklessRow | undefined> {
+  const { rows } = await db.query<TasklessRow>(
+    `SELECT ${TASKLESS_COLUMNS} FROM predictions WHERE id = $1 AND tenant = $2`,
+    [id, tenant],
+  );
+  return rows[0];
+}
+
 /** What the ledger has as the end of a prediction, if that has ended. */
 export interface RecordedEnd {
   id: string;
@@ -71,9 +80,9 @@ export async function findEnds(db: Db, ids: readonly string[]): Promise<Recorded
 }
 
 /** A prediction that has ended, of whatever tenant: for a caller who may see it already. */
-export async function findEnded(db: Db, id: string): Promise<LedgerRow | undefined> {
-  const { rows } = await db.query<LedgerRow>(
-    `SELECT ${LEDGER_COLUMNS} FROM predictions WHERE id = $1 AND status NOT IN ('queued', 'running')`,
+export async function findEnded(db: Db, id: string): Promise<TasklessRow | undefined> {
+  const { rows } = await db.query<TasklessRow>(
+    `SELECT ${TASKLESS_COLUMNS} FROM predictions WHERE id = $1 AND status NOT IN ('queued', 'running')`,
     [id],
   );
   return rows[0];
