@@ -74,12 +74,16 @@ export function parseLift(text: string): Lift | undefined {
 export const jobIdOf = (predictionId: string, round = 0): string =>
   round === 0 ? `p-${predictionId}` : `p-${predictionId}-${round}`;
 
+/** Failed jobs that a queue keeps. */
+export const FAILED_KEPT = 50;
+
 /** Options that every job is added with; `priority` is BullMQ's number. */
 export const jobOptions = (jobId: string, priority: number) => ({
   jobId,
   priority,
   removeOnComplete: true,
-  removeOnFail: { count: 1_000 },
+  // A job fails only if nobody can read it: a few are kept for people to look at.
+  removeOnFail: { count: FAILED_KEPT },
 });
 
 /** A later version wrote the job: a worker of that version is to take it. */

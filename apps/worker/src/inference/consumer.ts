@@ -1,7 +1,7 @@
 /** BullMQ's side of inference: one consumer per model, which hands the ids of its jobs to the dispatcher. */
 
 import { shardOf } from '@millrace/shared/ids';
-import { NewerJobError, type PredictJob, parsePredictJob } from '@millrace/shared/job';
+import { FAILED_KEPT, NewerJobError, type PredictJob, parsePredictJob } from '@millrace/shared/job';
 import type { Keys } from '@millrace/shared/keys';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Connection } from '@millrace/shared/redis';
@@ -148,7 +148,7 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
       // We count lost executions ourselves, by prediction, and end them with a reason.
       maxStalledCount: 1_000_000,
       removeOnComplete: { count: 0 },
-      removeOnFail: { count: 1_000 },
+      removeOnFail: { count: FAILED_KEPT },
       runRetryDelay: 500,
       skipVersionCheck: true,
       autorun: false,

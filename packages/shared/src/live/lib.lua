@@ -210,9 +210,13 @@ local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too
   return redis.call('SCARD', set)
 end
 
+-- Events are kept for readers that are late by a moment, at most 1,000 entries. After an entry of n bytes the stream has at most
+-- EVENT_BYTES / n entries: entries of 64 KiB would else take 64 MB in each shard.
+local EVENT_BYTES = 1048576
+
 local function flush(tag)
   -- unpack is bounded by Lua's stack, and whoever reads entries bounds them by number: long lists go out in parts.
-  local function add_all(stream, list, head)
+  local function add_all(stream, list, head, most_bytes)
     local from = 1
     while from <= #list do
       local args, bytes, to = {}, 0, from
@@ -222,11 +226,12 @@ local function flush(tag)
         args[n + 1], args[n + 2] = list[to], list[to + 1]
         n, bytes, to = n + 2, bytes + #list[to + 1], to + 2
       until to > #list or to - from >= 400 or bytes >= 65536
+      if most_bytes then args[3] = math.max(8, math.min(1000, math.floor(most_bytes / bytes))) end
       redis.call('XADD', stream, unpack(args))
       from = to
     end
   end
-  add_all(tag .. 'ev', out_events, { 'MAXLEN', '~', '1000', '*' })
+  add_all(tag .. 'ev', out_events, { 'MAXLEN', '~', 1000, '*' }, EVENT_BYTES)
   add_all(tag .. 'rec', out_ledger, { '*' })
   for m, counts in pairs(left) do
     for p, n in pairs(counts) do redis.call('HINCRBY', tag .. 'n:' .. m, 't' .. p, n) end
