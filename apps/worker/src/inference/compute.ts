@@ -15,12 +15,14 @@ import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
 import type { LoadedVersion, RowResult } from '../engine/loaded-version.ts';
 import type { WorkerMetrics } from '../metrics.ts';
+import type { HeldResults } from './held-results.ts';
 
 export interface ComputeMeans {
   live: LiveStore;
   cache: ResultCache;
   pool: EnginePool;
   sizes: OutputSizes;
+  held: HeldResults;
   workerId: string;
   maxAttempts: number;
   metrics: WorkerMetrics;
@@ -56,6 +58,9 @@ export async function compute(
   ahead: readonly string[],
 ): Promise<number> {
   const { live, workerId, maxAttempts } = means;
+  // Before anything is taken: no attempt is counted, and its clients may cancel meanwhile.
+  const room = means.held.room();
+  if (room) await room;
   const startedAt = sharedNow();
   const begins = ahead.length > 0 && target.version.config.deterministic === true;
   const beginning = begins ? runRows(means, target, ahead) : undefined;
@@ -157,10 +162,12 @@ async function run(means: ComputeMeans, target: Target, { works, begun, startedA
   }
   means.sizes.measured(target.version.model, outputs, bytes);
   const now = sharedNow();
-  const [verdicts] = await Promise.all([
-    means.live.finish(target.shard, finished, means.workerId, now),
-    store(means, target, works, finished, places, now),
-  ]);
+  const [verdicts] = await means.held.during(bytes, () =>
+    Promise.all([
+      means.live.finish(target.shard, finished, means.workerId, now),
+      store(means, target, works, finished, places, now),
+    ]),
+  );
   means.metrics.finished(target.version.model, target.version.version, finished, verdicts);
   const fenced = verdicts.filter((verdict) => verdict === 'fenced').length;
   if (fenced > 0) means.log.warn({ model: target.version.model, fenced }, 'stale results were refused');

@@ -21,8 +21,13 @@ import { type Ahead, type Consumer, type Held, startConsumer } from './consumer.
 import { Consumers } from './consumers.ts';
 import { Dispatcher, HandedBack } from './dispatcher.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { HeldResults } from './held-results.ts';
 import { Lifts } from './lifts.ts';
 import { Pace } from './pace.ts';
+
+/** Results that may wait to be written, and what the outputs of one run may measure, in bytes: the memory of a worker is bounded by both. */
+const HELD_BYTES = 128 * 1_048_576;
+const RUN_BYTES = 32 * 1_048_576;
 
 export async function startInferenceRole(base: Base): Promise<void> {
   const { config, log, keys, id, redis, db, live, metrics, health, closers, connect, clock } = base;
@@ -99,7 +104,8 @@ export async function startInferenceRole(base: Base): Promise<void> {
     return pace;
   };
   const sizes = new OutputSizes(redis, keys);
-  const means = { live, cache, sizes, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
+  const held = new HeldResults(HELD_BYTES, () => takeOrPause());
+  const means = { live, cache, sizes, held, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
   const listener = connect('blocking', 'registry');
   closers.push('registry listener', () => listener.disconnect());
   const consumers = new Consumers({
@@ -142,7 +148,7 @@ export async function startInferenceRole(base: Base): Promise<void> {
       rows,
       priority,
       addedAt,
-      maxBatch: Math.max(handle.loaded.maxBatch, 1),
+      maxBatch: Math.max(1, Math.min(handle.loaded.maxBatch, Math.floor(RUN_BYTES / Math.max(1, sizes.of(model))))),
       pace: paceOf(model),
       run: async (some, urgency) => {
         refuseWrongClock();
@@ -168,8 +174,12 @@ export async function startInferenceRole(base: Base): Promise<void> {
     consumers.serve(new Set(models.ready().map(({ version }) => version.model)));
   }
   settle();
+  function takeOrPause(): void {
+    if (clock.fault() === undefined && !held.full) consumers.resume();
+    else consumers.pause();
+  }
   if (clock.fault() !== undefined) consumers.pause();
-  clock.onChange((fault) => (fault === undefined ? consumers.resume() : consumers.pause()));
+  clock.onChange(takeOrPause);
   const stopListening = models.onChange(settle);
 
   // Told at once of promotions and retirements made elsewhere; the next scan would find them as well.
@@ -209,6 +219,7 @@ export async function startInferenceRole(base: Base): Promise<void> {
     await closing;
   });
   metrics.gauge('millrace_worker_engines', 'Engines of this worker.', () => pool.size);
+  metrics.gauge('millrace_worker_results_held_bytes', 'Bytes of results that wait to be written.', () => held.bytes);
   metrics.gauge('millrace_worker_consumers', 'Models whose queue this worker reads.', () => consumers.open.length);
   metrics.gauge('millrace_worker_held', 'Predictions held by this worker and not under way.', () => dispatcher.waiting);
   metrics.gauge(
