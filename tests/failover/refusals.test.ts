@@ -190,11 +190,15 @@ describe('a queue Redis that refuses writes', () => {
   });
 
   test('because its disk cannot be written (MISCONF) says so, and heals', async () => {
+    // Accepted before, and computed while nothing can be written.
+    millrace.workers[0]?.signal('SIGSTOP');
+    const { body } = await millrace.predict('rows', { input: { x: [[4_711, 3]] } }, { prefer: 'respond-async' });
     // A snapshot that cannot be written stops all writes, as a full disk does. A folder stands where its file is to be.
     await mkdir(path.join(dir, 'dump.rdb'));
     await redis.config('SET', 'save', '3600 1');
     await redis.call('BGSAVE');
     await expect.poll(() => redis.info('persistence')).toContain('rdb_last_bgsave_status:err');
+    millrace.workers[0]?.signal('SIGCONT');
     try {
       await expect
         .poll(() => readiness(millrace.url), { timeout: 20_000 })
@@ -206,6 +210,9 @@ describe('a queue Redis that refuses writes', () => {
       await redis.config('SET', 'save', '');
     }
     await expect.poll(async () => (await ask()).status, { timeout: 20_000 }).toBe(200);
+    await expect
+      .poll(async () => (await millrace.ask(`/v1/predictions/${body.id}`)).body, { timeout: 20_000 })
+      .toMatchObject({ status: 'succeeded', attempts: 1 });
   });
 
   test('but not one that is full: admission answers for it', async () => {

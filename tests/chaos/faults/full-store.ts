@@ -60,19 +60,20 @@ export const fullStoreFaults: Fault[] = [
       stage.atEnd(async () => void (await limit(0)));
       // No output was measured yet: most are accepted at once, and more than fits.
       const asked = await Promise.all(Array.from({ length: 60 }, () => askPatiently(stage, 'async')));
-      const accepted = asked.filter(({ status }) => status === 202).length;
+      const accepted = asked.filter(({ status }) => status === 202 || status === 200).length;
       let refused = asked.reduce((sum, one) => sum + one.refused, 0);
       // New work is refused until there is room for its output.
+      for (let more = 0; more < 20 && refused === 0; more += 1) refused += (await askPatiently(stage, 'async')).refused;
       const late = await askPatiently(stage, 'wait');
       refused += late.refused;
       const left = await untilEnded(stage, PATIENCE_MS);
-      const [ledger] = await stage.sql<{ succeeded: number; most: number }>(
-        `SELECT count(*) FILTER (WHERE status = 'succeeded')::int AS succeeded, max(attempts)::int AS most
-           FROM predictions WHERE model = 'large'`,
+      const succeeded = stage.client.entries.filter(({ seen }) => seen?.status === 'succeeded').length;
+      const [ledger] = await stage.sql<{ most: number }>(
+        "SELECT max(attempts)::int AS most FROM predictions WHERE model = 'large'",
       );
       const peak = await stage.withRedis((redis) => memory(redis, 'used_memory_peak'));
       note(
-        `${accepted} accepted, ${ledger?.succeeded} succeeded in the ledger with at most ${ledger?.most} attempt; ${refused} times 429 meanwhile, then ${late.status}; Redis used at most ${Math.round(peak / MIB)} of ${Math.round((base + MEMORY_BYTES) / MIB)} MiB`,
+        `${accepted} of 60 accepted at first, ${succeeded} of ${stage.client.entries.length} succeeded, each with ${ledger?.most} attempt at most; ${refused} times 429 meanwhile, then ${late.status}; Redis used at most ${Math.round(peak / MIB)} of ${Math.round((base + MEMORY_BYTES) / MIB)} MiB`,
       );
       expect(accepted === 60, `${accepted} of 60 were accepted`);
       expect(left === 0, `${left} had not ended after ${PATIENCE_MS / 1_000} s`);
