@@ -148,7 +148,14 @@ const SCRIPTS = {
  * Scripts that run although Redis has no memory left: they end a prediction or free memory, and add a few bytes at most.
  * A prediction that nobody wants must not wait in a full Redis, and what frees memory must not wait for memory.
  */
-const RUNS_WHEN_FULL: ReadonlySet<string> = new Set(['mrEnd', 'mrShorten', 'mrDrop', 'mrDiscard', 'mrRetry']);
+const RUNS_WHEN_FULL: ReadonlySet<string> = new Set([
+  'mrEnd',
+  'mrShorten',
+  'mrDrop',
+  'mrDiscard',
+  'mrRetry',
+  'mrPlace',
+]);
 
 export class LiveStore {
   readonly #redis: Scripted;
