@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { shardOf } from '@millrace/shared/ids';
 import type { Redis } from 'ioredis';
 import { repeater } from '../../support/onnx-models.ts';
 import type { Fault } from '../fault.ts';
@@ -51,7 +52,7 @@ async function askPatiently({ client }: Stage, mode: 'wait' | 'async'): Promise<
 export const fullStoreFaults: Fault[] = [
   {
     name: 'outputs-fill-redis',
-    how: 'queue Redis of 60 MB, 60 accepted predictions of 2 MB outputs, one worker',
+    how: 'queue Redis of 60 MB, 60 accepted predictions of 2 MB outputs and 60 more that are repeated while they are refused, one worker',
     stage: withLargeModel,
     async run({ stage, note, expect }) {
       const base = await stage.withRedis((redis) => memory(redis, 'used_memory'));
@@ -62,8 +63,13 @@ export const fullStoreFaults: Fault[] = [
       const asked = await Promise.all(Array.from({ length: 60 }, () => askPatiently(stage, 'async')));
       const accepted = asked.filter(({ status }) => status === 202 || status === 200).length;
       let refused = asked.reduce((sum, one) => sum + one.refused, 0);
-      // New work is refused until there is room for its output.
-      for (let more = 0; more < 20 && refused === 0; more += 1) refused += (await askPatiently(stage, 'async')).refused;
+      // Once an output is measured, work beyond the room for its outputs is refused until there is room.
+      const measured = () => stage.withRedis((redis) => redis.hget(stage.keys.outputSizes(shardOf('large')), 'large'));
+      while ((await measured()) === null) await delay(50);
+      refused += (await askPatiently(stage, 'async')).refused;
+      await delay(200);
+      const more = await Promise.all(Array.from({ length: 60 }, () => askPatiently(stage, 'async')));
+      refused += more.reduce((sum, one) => sum + one.refused, 0);
       const late = await askPatiently(stage, 'wait');
       refused += late.refused;
       const left = await untilEnded(stage, PATIENCE_MS);
