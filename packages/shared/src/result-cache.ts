@@ -113,8 +113,17 @@ export interface ResultCacheOptions {
   large?: Connection;
 }
 
+/** A small value, 1 for a value that must be read alone, or null for none: each in the order of the keys. */
+type SmallValues = (Buffer | number | null)[];
+type Scripted = Connection & {
+  mrGetSmallBuffer(numberOfKeys: number, ...args: (string | number)[]): Promise<SmallValues>;
+};
+
 export function createResultCache(redis: Connection, keys: Keys, options: ResultCacheOptions): ResultCache {
   const { onError, onDamaged, large = redis } = options;
+  // A defined command and not `call`: of a command that goes out by `call` ioredis's automatic pipelines lose the name.
+  redis.defineCommand('mrGetSmall', { lua: GET_SMALL });
+  const scripted = redis as Scripted;
   const name = (cacheKey: string, epoch: number) => keys.result(epoch === 0 ? cacheKey : `${epoch}:${cacheKey}`);
 
   /** A good value that was stored meanwhile may go with the damaged value: that costs a computation, no more. */
@@ -145,11 +154,7 @@ export function createResultCache(redis: Connection, keys: Keys, options: Result
     if (redis instanceof Cluster) return Promise.all(cacheKeys.map((cacheKey) => get(cacheKey, epoch)));
     try {
       const names = cacheKeys.map((cacheKey) => name(cacheKey, epoch));
-      const values = (await redis.callBuffer('EVAL', GET_SMALL, names.length, ...names, SMALL_BYTES, REPLY_BYTES)) as (
-        | Buffer
-        | number
-        | null
-      )[];
+      const values = await scripted.mrGetSmallBuffer(names.length, ...names, SMALL_BYTES, REPLY_BYTES);
       return await Promise.all(
         values.map((bytes, at) => {
           const cacheKey = cacheKeys[at] as string;
