@@ -3,13 +3,13 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Guard, startGuard } from '@millrace/local/guard';
-import { type Part, startPart } from '@millrace/local/part';
-import { freePort } from '@millrace/local/ports';
-import { startPostgres } from '@millrace/local/postgres';
-import { startRedis } from '@millrace/local/redis';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
-import { nodeArgs } from '../scripts/node-args.mjs';
+import { startPostgres } from '@millrace/local/postgres/server';
+import { type Guard, startGuard } from '@millrace/local/process/guard';
+import { type Part, startPart } from '@millrace/local/process/part';
+import { freePort } from '@millrace/local/process/ports';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
+import { startRedis } from '@millrace/local/redis/server';
+import { nodeArgs } from '../scripts/launcher/node-args.mjs';
 import { type Program, type RivalName, rivalPlans } from './rivals.ts';
 
 export interface Rival {
@@ -96,7 +96,7 @@ async function startRival(
       })
     : undefined;
   if (postgres) {
-    const { migrate } = await import('@millrace/shared/migrate');
+    const { migrate } = await import('@millrace/shared/postgres/migrate');
     await migrate(postgres.url);
   }
   const [port, workerPort] = [await freePort(), await freePort()];

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { listVersions, readVersion } from '@millrace/shared/model-folder';
+import { listVersions, readVersion } from '@millrace/shared/model-files/model-folder';
 import { expect, test } from 'vitest';
 
 const released = JSON.parse(readFileSync(path.join(import.meta.dirname, 'released.json'), 'utf8')) as {

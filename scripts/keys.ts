@@ -1,13 +1,13 @@
 /** `npm run keys`: API keys from the command line. */
 
 import path from 'node:path';
-import { createApiKey, listApiKeys, revokeApiKey } from '@millrace/shared/api-keys';
-import { ConfigError, loadConfig } from '@millrace/shared/config';
-import { createPool, PostgresError } from '@millrace/shared/db';
-import { checkPostgres } from '@millrace/shared/migrate';
 import { postgresNow } from '@millrace/shared/postgres/clock';
-import { Refusal, readCommandLine } from './command-line.ts';
-import { withServers } from './local-servers.ts';
+import { createPool, PostgresError } from '@millrace/shared/postgres/db';
+import { checkPostgres } from '@millrace/shared/postgres/migrate';
+import { ConfigError, loadConfig } from '@millrace/shared/process/config';
+import { createApiKey, listApiKeys, revokeApiKey } from '@millrace/shared/tenants/api-keys';
+import { Refusal, readCommandLine } from './cli/command-line.ts';
+import { withServers } from './cli/local-servers.ts';
 
 const USAGE = `usage: npm run keys -- COMMAND
   create TENANT [--name NAME] [--days N]   make a key and show it, this once

@@ -1,7 +1,8 @@
 /** `npm run migrate`: brings the database of DATABASE_URL to this version's schema, and says what it did. */
-import { ConfigError, loadConfig } from '@millrace/shared/config';
-import { PostgresError, placeOf } from '@millrace/shared/db';
-import { migrate } from '@millrace/shared/migrate';
+
+import { PostgresError, placeOf } from '@millrace/shared/postgres/db';
+import { migrate } from '@millrace/shared/postgres/migrate';
+import { ConfigError, loadConfig } from '@millrace/shared/process/config';
 
 try {
   const { databaseUrl } = loadConfig(process.env);

@@ -1,12 +1,9 @@
 /** `npm run models`: the models folder and the registry from the command line. */
 import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Config, ConfigError, loadConfig } from '@millrace/shared/config';
-import { createPool, type Pool, PostgresError } from '@millrace/shared/db';
+import { createReadThrough } from '@millrace/shared/cache/read-through';
 import { ApiError } from '@millrace/shared/errors';
-import { keysFor } from '@millrace/shared/keys';
-import { checkPostgres } from '@millrace/shared/migrate';
-import { ModelFileError } from '@millrace/shared/model-config';
+import { ModelFileError } from '@millrace/shared/model-files/model-config';
 import {
   externalPath,
   type FolderProblem,
@@ -14,21 +11,24 @@ import {
   MODEL_NAME,
   readVersion,
   type VersionFiles,
-} from '@millrace/shared/model-folder';
-import { nearNames } from '@millrace/shared/near-names';
-import { readOnnxFile } from '@millrace/shared/onnx-file';
-import { createReadThrough } from '@millrace/shared/read-through';
-import { connectRedis, waitForRedis } from '@millrace/shared/redis';
+} from '@millrace/shared/model-files/model-folder';
+import { readOnnxFile } from '@millrace/shared/model-files/onnx-file';
+import { createPool, type Pool, PostgresError } from '@millrace/shared/postgres/db';
+import { checkPostgres } from '@millrace/shared/postgres/migrate';
+import { type Config, ConfigError, loadConfig } from '@millrace/shared/process/config';
+import { connectRedis, waitForRedis } from '@millrace/shared/redis/connection';
+import { keysFor } from '@millrace/shared/redis/keys';
 import type { RedisSetting } from '@millrace/shared/redis/redis-fault';
 import { redisServerOf } from '@millrace/shared/redis/redis-store';
-import { compareVersions, loadRegistry, retireVersion, setAlias } from '@millrace/shared/registry';
-import { announceRegistryChange } from '@millrace/shared/registry-cache';
-import { mismatchOf } from '@millrace/shared/registry-mismatch';
-import { type ModelConfig, mayShareAnswers } from '@millrace/shared/registry-types';
+import { compareVersions, loadRegistry, retireVersion, setAlias } from '@millrace/shared/registry/registry';
+import { announceRegistryChange } from '@millrace/shared/registry/registry-cache';
+import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
+import { type ModelConfig, mayShareAnswers } from '@millrace/shared/registry/registry-types';
+import { nearNames } from '@millrace/shared/text/near-names';
 import pino from 'pino';
 import { createVerifier } from '../apps/worker/src/models/verifier.ts';
-import { Refusal, readCommandLine } from './command-line.ts';
-import { withServers } from './local-servers.ts';
+import { Refusal, readCommandLine } from './cli/command-line.ts';
+import { withServers } from './cli/local-servers.ts';
 
 const USAGE = `usage: npm run models -- COMMAND
   list                                   models and versions, as the registry has them

@@ -1,8 +1,8 @@
 // `node scripts/run.mjs <entry.ts> [arguments]`: runs one of Millrace's programs on Node 24, whatever Node is here.
 import path from 'node:path';
-import { installIfStale } from './install.mjs';
-import { runOnNode24 } from './node24.mjs';
-import { endIfAsked } from './usage.mjs';
+import { installIfStale } from './launcher/install.mjs';
+import { runOnNode24 } from './launcher/node24.mjs';
+import { endIfAsked } from './launcher/usage.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const [entry, ...args] = process.argv.slice(2);

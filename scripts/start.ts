@@ -1,6 +1,6 @@
 import path from 'node:path';
-import { StartError } from '@millrace/local/start-error';
-import { ConfigError } from '@millrace/shared/config';
+import { StartError } from '@millrace/local/process/start-error';
+import { ConfigError } from '@millrace/shared/process/config';
 import { launch } from './start/launch.ts';
 import { startSettings } from './start/settings.ts';
 import { stopRequests } from './start/stop-requests.ts';

@@ -1,7 +1,7 @@
 // `npm test [-- vitest's arguments]`: all unit and integration tests, once. The services come from tests/services.
 import path from 'node:path';
-import { installIfStale } from './install.mjs';
-import { runOnNode24 } from './node24.mjs';
+import { installIfStale } from './launcher/install.mjs';
+import { runOnNode24 } from './launcher/node24.mjs';
 
 const root = path.dirname(import.meta.dirname);
 installIfStale(root);

@@ -2,8 +2,8 @@
  * The ceiling of one API process: Fastify that parses and validates the body and sends an answer of the size that
  * Millrace's has, and does nothing else.
  */
-import { newPredictionId } from '@millrace/shared/ids';
-import { renderPrediction } from '@millrace/shared/prediction';
+import { newPredictionId } from '@millrace/shared/predictions/ids';
+import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import Fastify from 'fastify';
 import { predictionsPath } from './model.ts';
 import { Body } from './schemas.ts';

@@ -1,6 +1,6 @@
 /** Answers every batch with as many outputs of a usual size. */
 import { Socket } from 'node:net';
-import { FrameReader, textsFrame } from '../../apps/worker/src/engine/frames.ts';
+import { FrameReader, textsFrame } from '../../apps/worker/src/engine/protocol/frames.ts';
 
 const output = (row: unknown): string =>
   `{"interaction":false,"probability":0.5,"kind":"${typeof row}","drug_a":"Abiraterone","drug_b":"Warfarin","basis":"structure and profile"}`;

@@ -7,7 +7,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { FrameReader, textsFrame } from '../../apps/worker/src/engine/frames.ts';
+import { FrameReader, textsFrame } from '../../apps/worker/src/engine/protocol/frames.ts';
 
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 const SECONDS = 1;

@@ -1,8 +1,8 @@
 /** For the tests: entities/drug.csv as the handler sees it, and the model run in this process. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { buildEntities } from '@millrace/shared/entities';
-import { parseEntityCsv } from '@millrace/shared/entity-csv';
+import { parseEntityCsv } from '@millrace/shared/entities/entity-csv';
+import { buildEntities } from '@millrace/shared/entities/entity-index';
 import type { Entities, Entity, TensorMap } from '@millrace/shared/handler';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 

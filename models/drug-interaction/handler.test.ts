@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { fold } from '@millrace/shared/fold';
 import { InputError, type Json } from '@millrace/shared/handler';
+import { fold } from '@millrace/shared/text/fold';
 import Compile from 'typebox/compile';
 import { describe, expect, test, vi } from 'vitest';
 import { type Drug, entitiesOf, readDrugs } from './drugs.ts';

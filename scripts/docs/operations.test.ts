@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { settings } from '@millrace/shared/config';
+import { settings } from '@millrace/shared/process/config';
 import { expect, test } from 'vitest';
 
 const root = path.resolve(import.meta.dirname, '../..');

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { loadConfig } from '@millrace/shared/config';
+import { loadConfig } from '@millrace/shared/process/config';
 import { describe, expect, test } from 'vitest';
 import { envExample, GENERATED, withTables } from './tables.ts';
 

@@ -1,6 +1,7 @@
 /** Parts of the documents that are tables of the code: made from it, and held to it by tables.test.ts. */
-import { type Setting, settings } from '@millrace/shared/config';
+
 import { ERRORS, type ErrorKind } from '@millrace/shared/errors';
+import { type Setting, settings } from '@millrace/shared/process/config';
 
 /** The files that hold generated parts, and those parts by the name in their markers. */
 export const GENERATED: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { StartError } from '@millrace/local/start-error';
+import { StartError } from '@millrace/local/process/start-error';
 import type { Unserved } from './unserved.ts';
 
 /** The question `npm start` asks, for a model that is bundled: its answer is known to be worth reading. */

@@ -1,8 +1,8 @@
 import path from 'node:path';
-import type { Guard } from '@millrace/local/guard';
-import { type Part, startPart } from '@millrace/local/part';
-import { StartError } from '@millrace/local/start-error';
-import { nodeArgs } from '../node-args.mjs';
+import type { Guard } from '@millrace/local/process/guard';
+import { type Part, startPart } from '@millrace/local/process/part';
+import { StartError } from '@millrace/local/process/start-error';
+import { nodeArgs } from '../launcher/node-args.mjs';
 import { type LogRecord, parseRecord, terminalLine } from './log-lines.ts';
 
 export interface ProgramOptions {

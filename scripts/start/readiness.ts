@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { StartError } from '@millrace/local/start-error';
+import { StartError } from '@millrace/local/process/start-error';
 
 const readyTimeoutMs = 60_000;
 

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { loadConfig } from '@millrace/shared/config';
+import { loadConfig } from '@millrace/shared/process/config';
 
 export interface StartSettings {
   host: string;

@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, METHODS, request } from 'node:http';
 import { createConnection } from 'node:net';
-import { createApiKey } from '@millrace/shared/api-keys';
-import { loadConfig } from '@millrace/shared/config';
-import { createPool, type Pool } from '@millrace/shared/db';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { loadConfig } from '@millrace/shared/process/config';
+import { createApiKey } from '@millrace/shared/tenants/api-keys';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';

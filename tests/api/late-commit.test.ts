@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { createPool, type Pool } from '@millrace/shared/db';
-import { type Connection, connectRedis } from '@millrace/shared/redis';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';

@@ -1,7 +1,8 @@
 /** The list of predictions, with and without their outputs. */
-import { createPool } from '@millrace/shared/db';
+
 import { problem } from '@millrace/shared/errors';
-import { recordTerminal } from '@millrace/shared/ledger';
+import { recordTerminal } from '@millrace/shared/ledger/ledger';
+import { createPool } from '@millrace/shared/postgres/db';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { terminalRow } from '../ledger/rows.ts';
 import { useMillrace } from '../support/millrace.ts';

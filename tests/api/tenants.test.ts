@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { connectRedis } from '@millrace/shared/redis/connection';
 import {
   createApiKey,
   formOfKey,
@@ -6,9 +8,7 @@ import {
   listApiKeys,
   revokeApiKey,
   tenantsOfKeys,
-} from '@millrace/shared/api-keys';
-import { createPool, type Pool } from '@millrace/shared/db';
-import { connectRedis } from '@millrace/shared/redis';
+} from '@millrace/shared/tenants/api-keys';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 
@@ -21,7 +21,7 @@ const keys: Record<string, string> = {};
 /** A second API process on the same stores, which asks for keys. */
 async function startLocked() {
   const { startApi } = await import('../../apps/api/src/server.ts');
-  const { loadConfig } = await import('@millrace/shared/config');
+  const { loadConfig } = await import('@millrace/shared/process/config');
   const { default: pino } = await import('pino');
   return startApi(loadConfig({ ...millrace.env, API_KEYS_REQUIRED: 'true' }), pino({ level: 'silent' }));
 }

@@ -1,4 +1,4 @@
-import type { Connection } from '@millrace/shared/redis';
+import type { Connection } from '@millrace/shared/redis/connection';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';

@@ -1,8 +1,8 @@
 /** Long values on the cache Redis go over a connection of their own. */
 import { randomBytes } from 'node:crypto';
-import { keysFor } from '@millrace/shared/keys';
-import type { Connection } from '@millrace/shared/redis';
-import { createResultCache, encodeResult } from '@millrace/shared/result-cache';
+import { createResultCache, encodeResult } from '@millrace/shared/cache/result-cache';
+import type { Connection } from '@millrace/shared/redis/connection';
+import { keysFor } from '@millrace/shared/redis/keys';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testPrefix } from '../support/test-prefix.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';

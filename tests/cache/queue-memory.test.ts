@@ -2,13 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Guard, startGuard } from '@millrace/local/guard';
-import { type LocalRedis, limitMemory, startRedis, usedMemory } from '@millrace/local/redis';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
-import { keysFor } from '@millrace/shared/keys';
-import { type Connection, connectRedis, memoryShare } from '@millrace/shared/redis';
+import { type Guard, startGuard } from '@millrace/local/process/guard';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
+import { type LocalRedis, limitMemory, startRedis, usedMemory } from '@millrace/local/redis/server';
+import { createResultCache, encodeResult } from '@millrace/shared/cache/result-cache';
+import { type Connection, connectRedis, memoryShare } from '@millrace/shared/redis/connection';
+import { keysFor } from '@millrace/shared/redis/keys';
 import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
-import { createResultCache, encodeResult } from '@millrace/shared/result-cache';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { testPrefix } from '../support/test-prefix.ts';
 

@@ -1,10 +1,10 @@
 /** API and workers as the processes they are. */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Guard } from '@millrace/local/guard';
-import { type Exit, type Part, startPart } from '@millrace/local/part';
-import { freePort } from '@millrace/local/ports';
-import { nodeArgs } from '../../scripts/node-args.mjs';
+import type { Guard } from '@millrace/local/process/guard';
+import { type Exit, type Part, startPart } from '@millrace/local/process/part';
+import { freePort } from '@millrace/local/process/ports';
+import { nodeArgs } from '../../scripts/launcher/node-args.mjs';
 import { familyOf } from './servers.ts';
 
 export interface Program {

@@ -3,11 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Guard, startGuard } from '@millrace/local/guard';
-import type { Part } from '@millrace/local/part';
-import { startPostgres } from '@millrace/local/postgres';
-import { startRedis } from '@millrace/local/redis';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { startPostgres } from '@millrace/local/postgres/server';
+import { type Guard, startGuard } from '@millrace/local/process/guard';
+import type { Part } from '@millrace/local/process/part';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
+import { startRedis } from '@millrace/local/redis/server';
 import { startProxy, type TcpProxy } from './proxy.ts';
 
 const password = 'chaos';

@@ -1,8 +1,8 @@
 /** What a fault plays on: a database and key prefix of its own, API and workers on them, and the client that keeps the books. */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { keysFor } from '@millrace/shared/keys';
-import { migrate } from '@millrace/shared/migrate';
+import { migrate } from '@millrace/shared/postgres/migrate';
+import { keysFor } from '@millrace/shared/redis/keys';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { asAdmin, urlOfDatabase } from '../services/template.ts';

@@ -1,10 +1,10 @@
 /** Processes whose clock is not Postgres's: they take no work, expire and delete nothing, say so, and go on when it is right. */
 
-import { createPool, type Pool } from '@millrace/shared/db';
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
-import { insertPromises } from '@millrace/shared/ledger';
+import { insertPromises } from '@millrace/shared/ledger/ledger';
 import { sharedNow, startClock } from '@millrace/shared/postgres/clock';
-import type { Task } from '@millrace/shared/task';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import type { Task } from '@millrace/shared/predictions/task';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { promiseRow } from '../ledger/rows.ts';
 import { useMillrace } from '../support/millrace.ts';

@@ -4,7 +4,7 @@
  */
 import { cp } from 'node:fs/promises';
 import path from 'node:path';
-import { checkQueueRedis, connectRedis, UnfitRedisError, waitForRedis } from '@millrace/shared/redis';
+import { checkQueueRedis, connectRedis, UnfitRedisError, waitForRedis } from '@millrace/shared/redis/connection';
 import { Redis } from 'ioredis';
 import { afterAll, describe, expect, test } from 'vitest';
 import { startTestCluster } from '../services/redis-cluster.ts';

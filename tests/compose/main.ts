@@ -4,7 +4,7 @@
  * engine with the base images, and says so when there is none.
  */
 import path from 'node:path';
-import { freePort } from '@millrace/local/ports';
+import { freePort } from '@millrace/local/process/ports';
 import { type Compose, createCompose } from './compose.ts';
 import { LedgerClient, pairsOf } from './ledger-client.ts';
 

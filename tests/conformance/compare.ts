@@ -1,6 +1,6 @@
 /** Whether an answer is what the suite expects: its own tolerances for floats, equality for all else. */
-import type { Tensor } from '@millrace/shared/tensor';
-import { fromHalfBits } from '@millrace/shared/tensor-data';
+import type { Tensor } from '@millrace/shared/tensors/tensor';
+import { fromHalfBits } from '@millrace/shared/tensors/tensor-data';
 
 const RELATIVE = 1e-3;
 const ABSOLUTE = 1e-5;

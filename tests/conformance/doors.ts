@@ -1,9 +1,9 @@
 /** The three ways in: /v1 in JSON, /v2 in JSON, /v2 in Triton's binary form. Each gives the tensors that came back. */
-import type { Tensor, TensorMap } from '@millrace/shared/tensor';
-import { bytesOf, dataFromBytes, ELEMENT_BYTES, elementsText } from '@millrace/shared/tensor-data';
-import { parseTensor } from '@millrace/shared/tensor-json';
-import { datatypeOf, dtypeOf } from '../../apps/api/src/v2/datatypes.ts';
-import { readStrings, splitBody, writeStrings } from '../../apps/api/src/v2/wire.ts';
+import type { Tensor, TensorMap } from '@millrace/shared/tensors/tensor';
+import { bytesOf, dataFromBytes, ELEMENT_BYTES, elementsText } from '@millrace/shared/tensors/tensor-data';
+import { parseTensor } from '@millrace/shared/tensors/tensor-json';
+import { readStrings, splitBody, writeStrings } from '../../apps/api/src/open-inference/binary-tensors.ts';
+import { datatypeOf, dtypeOf } from '../../apps/api/src/open-inference/datatypes.ts';
 
 /** Millrace said no, and why. */
 export class Refused extends Error {

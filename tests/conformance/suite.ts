@@ -1,7 +1,7 @@
 /** The conformance suite as it lies in the PyPI package `onnx`: data/<kind>/<test>/model.onnx and test_data_set_<n>/. */
 import { cp, mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Tensor, TensorMap } from '@millrace/shared/tensor';
+import type { Tensor, TensorMap } from '@millrace/shared/tensors/tensor';
 import { readTensor } from './tensor-file.ts';
 
 export interface Case {

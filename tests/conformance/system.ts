@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startGuard } from '@millrace/local/guard';
+import { startGuard } from '@millrace/local/process/guard';
 import { startServices } from '@millrace/local/services';
-import { migrate } from '@millrace/shared/migrate';
+import { migrate } from '@millrace/shared/postgres/migrate';
 import { type Program, startProgram } from '../chaos/processes.ts';
 
 export interface System {

@@ -1,6 +1,6 @@
 /** The suite's test_data_set files: one TensorProto each (onnx.proto3). */
-import { DTYPES, type Dtype, type Tensor } from '@millrace/shared/tensor';
-import { dataFromBytes, ELEMENT_BYTES, elementCount, newData } from '@millrace/shared/tensor-data';
+import { DTYPES, type Dtype, type Tensor } from '@millrace/shared/tensors/tensor';
+import { dataFromBytes, ELEMENT_BYTES, elementCount, newData } from '@millrace/shared/tensors/tensor-data';
 
 /** TensorProto.DataType → ours. */
 const TYPES: Readonly<Record<number, Dtype>> = {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { createPool, type Pool } from '@millrace/shared/db';
+import { parseEntityCsv } from '@millrace/shared/entities/entity-csv';
 import {
   digestOfEntities,
   findEntity,
@@ -8,9 +8,9 @@ import {
   loadEntitySet,
   searchEntities,
   upsertEntitySet,
-} from '@millrace/shared/entities-store';
-import { parseEntityCsv } from '@millrace/shared/entity-csv';
+} from '@millrace/shared/entities/entity-table';
 import type { Entity } from '@millrace/shared/handler';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { useTestDatabase } from '../support/test-database.ts';
 

@@ -2,10 +2,10 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startGuard } from '@millrace/local/guard';
-import { startRedis } from '@millrace/local/redis';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
-import { loadConfig } from '@millrace/shared/config';
+import { startGuard } from '@millrace/local/process/guard';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
+import { startRedis } from '@millrace/local/redis/server';
+import { loadConfig } from '@millrace/shared/process/config';
 import { Redis } from 'ioredis';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

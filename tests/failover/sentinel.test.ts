@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startGuard } from '@millrace/local/guard';
-import { loadConfig } from '@millrace/shared/config';
+import { startGuard } from '@millrace/local/process/guard';
+import { loadConfig } from '@millrace/shared/process/config';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startApi } from '../../apps/api/src/server.ts';

@@ -1,11 +1,11 @@
-import { shardOf } from '@millrace/shared/ids';
-import { keysFor } from '@millrace/shared/keys';
-import { createQueues } from '@millrace/shared/queues';
-import type { Connection } from '@millrace/shared/redis';
+import { shardOf } from '@millrace/shared/predictions/ids';
+import { createQueues } from '@millrace/shared/queue/queues';
+import type { Connection } from '@millrace/shared/redis/connection';
+import { keysFor } from '@millrace/shared/redis/keys';
 import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Consumer } from '../../apps/worker/src/inference/consumer.ts';
-import { Consumers } from '../../apps/worker/src/inference/consumers.ts';
+import { Consumers } from '../../apps/worker/src/inference/consumer-pool.ts';
 import { testPrefix } from '../support/test-prefix.ts';
 import { connectTestRedis } from '../support/test-redis.ts';
 

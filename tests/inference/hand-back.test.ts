@@ -1,9 +1,9 @@
 /** Jobs that a stopping worker gives back are taken by others at once, however far apart their clocks are. */
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
-import { jobIdOf } from '@millrace/shared/job';
-import { keysFor } from '@millrace/shared/keys';
-import { createQueues, type Queues } from '@millrace/shared/queues';
-import type { Connection } from '@millrace/shared/redis';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import { jobIdOf } from '@millrace/shared/queue/job';
+import { createQueues, type Queues } from '@millrace/shared/queue/queues';
+import type { Connection } from '@millrace/shared/redis/connection';
+import { keysFor } from '@millrace/shared/redis/keys';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { type Consumer, startConsumer } from '../../apps/worker/src/inference/consumer.ts';

@@ -1,8 +1,8 @@
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
-import { jobIdOf, parseLift } from '@millrace/shared/job';
-import { keysFor } from '@millrace/shared/keys';
-import { createQueues, type Queues } from '@millrace/shared/queues';
-import type { Connection } from '@millrace/shared/redis';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import { jobIdOf, parseLift } from '@millrace/shared/queue/job';
+import { createQueues, type Queues } from '@millrace/shared/queue/queues';
+import type { Connection } from '@millrace/shared/redis/connection';
+import { keysFor } from '@millrace/shared/redis/keys';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { type Consumer, type Held, startConsumer } from '../../apps/worker/src/inference/consumer.ts';

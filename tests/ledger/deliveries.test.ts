@@ -1,5 +1,5 @@
-import { createPool, type Pool } from '@millrace/shared/db';
-import { insertPromises, markRetried, recordTerminal } from '@millrace/shared/ledger';
+import { insertPromises, markRetried, recordTerminal } from '@millrace/shared/ledger/ledger';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { useTestDatabase } from '../support/test-database.ts';
 import { promiseRow, terminalRow } from './rows.ts';

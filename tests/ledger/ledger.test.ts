@@ -1,5 +1,3 @@
-import { createPool, type Pool } from '@millrace/shared/db';
-import { newPredictionId } from '@millrace/shared/ids';
 import {
   findKeyed,
   findPrediction,
@@ -10,8 +8,10 @@ import {
   markTerminal,
   openPromises,
   recordTerminal,
-} from '@millrace/shared/ledger';
-import { registerVersion } from '@millrace/shared/registry';
+} from '@millrace/shared/ledger/ledger';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { newPredictionId } from '@millrace/shared/predictions/ids';
+import { registerVersion } from '@millrace/shared/registry/registry';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { modelVersion } from '../registry/versions.ts';
 import { useTestDatabase } from '../support/test-database.ts';

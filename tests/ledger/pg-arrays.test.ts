@@ -1,5 +1,5 @@
-import { createPool, type Pool } from '@millrace/shared/db';
-import { pgArray } from '@millrace/shared/pg-arrays';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { pgArray } from '@millrace/shared/postgres/pg-arrays';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { useTestDatabase } from '../support/test-database.ts';

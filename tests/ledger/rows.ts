@@ -1,5 +1,5 @@
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
-import type { PromiseRow, TerminalRow } from '@millrace/shared/ledger';
+import type { PromiseRow, TerminalRow } from '@millrace/shared/ledger/ledger';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 
 /** A promise of a prediction of `m`, made at `createdAt`. */
 export function promiseRow(given: Partial<PromiseRow> = {}): PromiseRow {

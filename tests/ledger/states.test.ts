@@ -1,6 +1,12 @@
-import { createPool, type Pool } from '@millrace/shared/db';
-import { findPrediction, insertPromises, markRetried, recordTerminal, type TerminalRow } from '@millrace/shared/ledger';
-import { isTerminal, type TerminalStatus } from '@millrace/shared/prediction';
+import {
+  findPrediction,
+  insertPromises,
+  markRetried,
+  recordTerminal,
+  type TerminalRow,
+} from '@millrace/shared/ledger/ledger';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { isTerminal, type TerminalStatus } from '@millrace/shared/predictions/prediction';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { useTestDatabase } from '../support/test-database.ts';

@@ -1,4 +1,4 @@
-import { connectRedis, waitForRedis } from '@millrace/shared/redis';
+import { connectRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { expect, inject, test } from 'vitest';
 import { startProxy } from '../chaos/proxy.ts';
 

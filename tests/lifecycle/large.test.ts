@@ -1,6 +1,6 @@
 /** Long results and long tasks: what is written for them, and that no small command waits behind them. */
 import { LiveStore } from '@millrace/shared/live/store';
-import type { Connection } from '@millrace/shared/redis';
+import type { Connection } from '@millrace/shared/redis/connection';
 import type { Command } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectTestRedis } from '../support/test-redis.ts';

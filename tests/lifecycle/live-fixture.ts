@@ -1,10 +1,11 @@
 /** The live store on a prefix of its own, and short words for what the tests do with it. */
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
-import { type Keys, keysFor } from '@millrace/shared/keys';
+
 import { type Completion, parseCompletion } from '@millrace/shared/live/completion';
 import { type Finished, LiveStore, type NewPrediction, type Submitted, type Taken } from '@millrace/shared/live/store';
-import type { Priority } from '@millrace/shared/prediction';
-import type { Connection } from '@millrace/shared/redis';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import type { Priority } from '@millrace/shared/predictions/prediction';
+import type { Connection } from '@millrace/shared/redis/connection';
+import { type Keys, keysFor } from '@millrace/shared/redis/keys';
 import { afterAll, beforeAll } from 'vitest';
 import { testPrefix } from '../support/test-prefix.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';

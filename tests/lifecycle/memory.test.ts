@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { jobIdOf } from '@millrace/shared/job';
-import { createQueues } from '@millrace/shared/queues';
+import { jobIdOf } from '@millrace/shared/queue/job';
+import { createQueues } from '@millrace/shared/queue/queues';
 import { expect, test } from 'vitest';
 import { keysOf } from '../support/test-redis.ts';
 import { MODEL, NOW, newPrediction, SHARD, TARGET, useLive } from './live-fixture.ts';

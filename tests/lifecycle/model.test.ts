@@ -1,4 +1,3 @@
-import { createPool, type Pool } from '@millrace/shared/db';
 import {
   findPrediction,
   insertPromises,
@@ -6,15 +5,16 @@ import {
   markRetried,
   recordTerminal,
   type TerminalRow,
-} from '@millrace/shared/ledger';
-import * as pure from '@millrace/shared/lifecycle';
-import { Ledger, type Row } from '@millrace/shared/lifecycle-ledger';
+} from '@millrace/shared/ledger/ledger';
 import { terminalRowOf } from '@millrace/shared/live/terminal-row';
-import { isTerminal, type Status } from '@millrace/shared/prediction';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { isTerminal, type Status } from '@millrace/shared/predictions/prediction';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { promiseRow } from '../ledger/rows.ts';
 import { useTestDatabase } from '../support/test-database.ts';
+import * as pure from './lifecycle.ts';
+import { Ledger, type Row } from './lifecycle-ledger.ts';
 import { MODEL, NOW, newId, newPrediction, SHARD, TARGET, useLive } from './live-fixture.ts';
 
 const f = useLive();

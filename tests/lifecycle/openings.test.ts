@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { SHARDS, shardOf } from '@millrace/shared/ids';
-import type { Connection } from '@millrace/shared/redis';
+import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
+import type { Connection } from '@millrace/shared/redis/connection';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { quick, slow, writeModels } from '../chaos/models.ts';
 import { seeded } from '../chaos/random.ts';

@@ -1,5 +1,5 @@
 import { problem } from '@millrace/shared/errors';
-import { serversOf } from '@millrace/shared/redis';
+import { serversOf } from '@millrace/shared/redis/connection';
 import { describe, expect, test } from 'vitest';
 import { MODEL, NOW, newId, SHARD, useLive } from './live-fixture.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { lockFolder } from '@millrace/local/folder-lock';
+import { lockFolder } from '@millrace/local/process/folder-lock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 let dir = '';

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { devNull } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { startGuard } from '@millrace/local/guard';
-import { startPart } from '@millrace/local/part';
-import { isRunning } from '@millrace/local/processes';
+import { startGuard } from '@millrace/local/process/guard';
+import { startPart } from '@millrace/local/process/part';
+import { isRunning } from '@millrace/local/process/processes';
 import { describe, expect, test } from 'vitest';
 
 describe('a guard', () => {

@@ -1,11 +1,11 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Guard, startGuard } from '@millrace/local/guard';
 import type { RedisMemory } from '@millrace/local/memory';
-import { type LocalPostgres, startPostgres } from '@millrace/local/postgres';
-import { type LocalRedis, startRedis } from '@millrace/local/redis';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { type LocalPostgres, startPostgres } from '@millrace/local/postgres/server';
+import { type Guard, startGuard } from '@millrace/local/process/guard';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
+import { type LocalRedis, startRedis } from '@millrace/local/redis/server';
 import { startServices } from '@millrace/local/services';
 import { Redis } from 'ioredis';
 import pg from 'pg';

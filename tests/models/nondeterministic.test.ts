@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createPool, type Pool } from '@millrace/shared/db';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 import { coupledAbove, dice, perceptron } from '../support/onnx-models.ts';

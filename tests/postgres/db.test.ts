@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createPool, inTransaction, type Pool } from '@millrace/shared/db';
-import { findPrediction, insertPromises } from '@millrace/shared/ledger';
+import { findPrediction, insertPromises } from '@millrace/shared/ledger/ledger';
+import { createPool, inTransaction, type Pool } from '@millrace/shared/postgres/db';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { promiseRow } from '../ledger/rows.ts';
 import { useTestDatabase } from '../support/test-database.ts';

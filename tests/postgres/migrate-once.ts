@@ -1,5 +1,5 @@
 /** One process of a race: migrates the database of its first argument, and tells its parent what it applied. */
-import { migrate } from '@millrace/shared/migrate';
+import { migrate } from '@millrace/shared/postgres/migrate';
 
 process.send?.('ready');
 process.once('message', async () => {

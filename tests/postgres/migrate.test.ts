@@ -4,9 +4,9 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createPool } from '@millrace/shared/db';
-import { assertMigrated, checkPostgres, migrate } from '@millrace/shared/migrate';
-import { MIGRATIONS_DIR } from '@millrace/shared/migration-files';
+import { createPool } from '@millrace/shared/postgres/db';
+import { assertMigrated, checkPostgres, migrate } from '@millrace/shared/postgres/migrate';
+import { MIGRATIONS_DIR } from '@millrace/shared/postgres/migration-files';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { asAdmin, urlOfDatabase } from '../services/template.ts';

@@ -1,5 +1,3 @@
-import { createPool, type Pool } from '@millrace/shared/db';
-import { newPredictionId } from '@millrace/shared/ids';
 import {
   dropOldPartitions,
   ensureDays,
@@ -8,9 +6,11 @@ import {
   insertPromises,
   openPromises,
   recordTerminal,
-} from '@millrace/shared/ledger';
+} from '@millrace/shared/ledger/ledger';
 import { postgresNow } from '@millrace/shared/postgres/clock';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { PASSES } from '@millrace/shared/postgres/retention-passes';
+import { newPredictionId } from '@millrace/shared/predictions/ids';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { promiseRow, terminalRow } from '../ledger/rows.ts';
 import { useTestDatabase } from '../support/test-database.ts';

@@ -1,4 +1,4 @@
-import { createPool, inTransaction, type Pool } from '@millrace/shared/db';
+import { createPool, inTransaction, type Pool } from '@millrace/shared/postgres/db';
 import { checkWritable, isReadOnly } from '@millrace/shared/postgres/read-only';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { asAdmin } from '../services/template.ts';

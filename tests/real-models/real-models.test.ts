@@ -6,12 +6,12 @@
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Tensor, TensorMap } from '@millrace/shared/tensor';
-import { bytesOf } from '@millrace/shared/tensor-data';
-import { parseTensor } from '@millrace/shared/tensor-json';
+import type { Tensor, TensorMap } from '@millrace/shared/tensors/tensor';
+import { bytesOf } from '@millrace/shared/tensors/tensor-data';
+import { parseTensor } from '@millrace/shared/tensors/tensor-json';
 import { afterAll, describe, expect, test } from 'vitest';
-import { openSession, runSession } from '../../apps/worker/src/engine/ort-tensor.ts';
-import { randomFrom } from '../../apps/worker/src/engine/random-input.ts';
+import { openSession, runSession } from '../../apps/worker/src/engine/child/ort-tensor.ts';
+import { randomFrom } from '../../apps/worker/src/engine/child/random-input.ts';
 import { difference } from '../conformance/compare.ts';
 import { useMillrace } from '../support/millrace.ts';
 

@@ -1,5 +1,5 @@
 /** Outputs that do not fit into the queue Redis together: accepted work is kept, and new work finds room again. */
-import { shardOf } from '@millrace/shared/ids';
+import { shardOf } from '@millrace/shared/predictions/ids';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { type Millrace, startMillrace } from '../support/millrace.ts';

@@ -1,7 +1,8 @@
 /** What the reconciler tells the recorder again, and how much of the ledger it reads at once. */
-import type { Pool } from '@millrace/shared/db';
-import { findPrediction, insertPromises, markTerminal, openPromises, readTasks } from '@millrace/shared/ledger';
-import { createQueues, type Queues } from '@millrace/shared/queues';
+
+import { findPrediction, insertPromises, markTerminal, openPromises, readTasks } from '@millrace/shared/ledger/ledger';
+import type { Pool } from '@millrace/shared/postgres/db';
+import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Reconciler, startReconciler } from '../../apps/worker/src/recorder/reconciler.ts';

@@ -1,6 +1,7 @@
 /** What the recorder does with ends that are large, and with rows that Postgres cannot write. */
-import type { Pool } from '@millrace/shared/db';
-import { findPrediction } from '@millrace/shared/ledger';
+
+import { findPrediction } from '@millrace/shared/ledger/ledger';
+import type { Pool } from '@millrace/shared/postgres/db';
 import pg from 'pg';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SHARD, useLive } from '../lifecycle/live-fixture.ts';

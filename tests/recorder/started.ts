@@ -1,8 +1,9 @@
 /** A recorder on the run's Redis and Postgres, without a worker around it, and ends for it to record. */
-import { createPool, type Pool } from '@millrace/shared/db';
-import { findEnds, recordTerminal, type TerminalRow } from '@millrace/shared/ledger';
-import type { Recorded } from '@millrace/shared/record-terminal';
-import type { Connection } from '@millrace/shared/redis';
+
+import { findEnds, recordTerminal, type TerminalRow } from '@millrace/shared/ledger/ledger';
+import type { Recorded } from '@millrace/shared/ledger/record-terminal';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import type { Connection } from '@millrace/shared/redis/connection';
 import pino from 'pino';
 import { type Recorder, type RecorderMeans, startRecorder } from '../../apps/worker/src/recorder/recorder.ts';
 import { type LiveFixture, SHARD } from '../lifecycle/live-fixture.ts';

@@ -1,7 +1,7 @@
-import { keysFor } from '@millrace/shared/keys';
-import { createReadThrough } from '@millrace/shared/read-through';
-import { type Connection, connectRedis, waitForRedis } from '@millrace/shared/redis';
-import { announceRegistryChange } from '@millrace/shared/registry-cache';
+import { createReadThrough } from '@millrace/shared/cache/read-through';
+import { type Connection, connectRedis, waitForRedis } from '@millrace/shared/redis/connection';
+import { keysFor } from '@millrace/shared/redis/keys';
+import { announceRegistryChange } from '@millrace/shared/registry/registry-cache';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { testPrefix } from '../support/test-prefix.ts';
 import { connectTestRedis } from '../support/test-redis.ts';

@@ -1,4 +1,4 @@
-import { createPool, type Pool } from '@millrace/shared/db';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import {
   bumpCacheEpoch,
   loadRegistry,
@@ -7,7 +7,7 @@ import {
   retireVersion,
   setAlias,
   setVersionState,
-} from '@millrace/shared/registry';
+} from '@millrace/shared/registry/registry';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { useTestDatabase } from '../support/test-database.ts';
 import { modelVersion } from './versions.ts';

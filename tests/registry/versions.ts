@@ -1,4 +1,4 @@
-import type { ModelVersion } from '@millrace/shared/registry-types';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 
 /** A version that is ready, where nothing else is said. */
 export function modelVersion(given: Partial<ModelVersion> = {}): ModelVersion {

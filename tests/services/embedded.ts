@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startGuard } from '@millrace/local/guard';
+import { startGuard } from '@millrace/local/process/guard';
 import { startServices } from '@millrace/local/services';
 import type { GivenServers, TestServers } from './servers.ts';
 

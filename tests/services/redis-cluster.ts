@@ -2,10 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startGuard } from '@millrace/local/guard';
 import { localPassword } from '@millrace/local/password';
-import { type LocalRedisCluster, startRedisCluster } from '@millrace/local/redis-cluster';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { startGuard } from '@millrace/local/process/guard';
+import { type LocalRedisCluster, startRedisCluster } from '@millrace/local/redis/cluster';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { Redis } from 'ioredis';
 
 /** Three masters, by default without replicas; `url` is that of one of them. */

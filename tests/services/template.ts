@@ -1,4 +1,4 @@
-import { migrate } from '@millrace/shared/migrate';
+import { migrate } from '@millrace/shared/postgres/migrate';
 import pg from 'pg';
 
 /** Makes an empty, migrated database that those of the tests are copied from, and returns how to drop it. */

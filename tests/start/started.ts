@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { freePort } from '@millrace/local/ports';
+import { freePort } from '@millrace/local/process/ports';
 
 export interface Started {
   readonly pid: number;

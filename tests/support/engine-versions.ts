@@ -3,10 +3,10 @@ import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { tensorRowText } from '@millrace/shared/tensor-rows';
+import { tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { pino } from 'pino';
 import type { PoolOptions } from '../../apps/worker/src/engine/engine-pool.ts';
-import type { LoadedVersion } from '../../apps/worker/src/engine/loaded-version.ts';
+import type { LoadedVersion } from '../../apps/worker/src/engine/protocol/loaded-version.ts';
 
 export const MIB = 1_048_576;
 

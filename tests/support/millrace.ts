@@ -3,9 +3,9 @@
  * key prefix of their own. Every answer goes through `checked`, so that none leaves the OpenAPI document unnoticed.
  */
 import path from 'node:path';
-import { type Config, loadConfig } from '@millrace/shared/config';
-import { keysFor } from '@millrace/shared/keys';
-import { connectRedis } from '@millrace/shared/redis';
+import { type Config, loadConfig } from '@millrace/shared/process/config';
+import { connectRedis } from '@millrace/shared/redis/connection';
+import { keysFor } from '@millrace/shared/redis/keys';
 import pino from 'pino';
 import { afterAll, beforeAll, vi } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';

@@ -1,5 +1,5 @@
 /** Small ONNX files, written field by field (onnx.proto3): tests need no Python, and can make files nobody would. */
-import type { Dtype } from '@millrace/shared/tensor';
+import type { Dtype } from '@millrace/shared/tensors/tensor';
 
 /** TensorProto.DataType. */
 const ELEMENT_TYPES: Readonly<Record<Dtype | 'complex64', number>> = {

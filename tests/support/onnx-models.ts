@@ -1,5 +1,5 @@
 /** Models with a known answer, or a known way to go wrong. */
-import type { Dtype } from '@millrace/shared/tensor';
+import type { Dtype } from '@millrace/shared/tensors/tensor';
 import { floats, longs, onnxModel } from './onnx-builder.ts';
 
 /** y = x, of any type and shape. */

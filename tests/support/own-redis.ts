@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startGuard } from '@millrace/local/guard';
-import { startRedis } from '@millrace/local/redis';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { startGuard } from '@millrace/local/process/guard';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
+import { startRedis } from '@millrace/local/redis/server';
 
 export interface OwnRedis {
   url: string;

@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startGuard } from '@millrace/local/guard';
-import { type LocalRedis, startRedis } from '@millrace/local/redis';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { startGuard } from '@millrace/local/process/guard';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
+import { type LocalRedis, startRedis } from '@millrace/local/redis/server';
 import { Redis } from 'ioredis';
 import { vi } from 'vitest';
 import { startProxy, type TcpProxy } from '../chaos/proxy.ts';

@@ -2,11 +2,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Guard } from '@millrace/local/guard';
-import { type Part, startPart } from '@millrace/local/part';
-import { freePort } from '@millrace/local/ports';
-import { type LocalRedis, startRedis } from '@millrace/local/redis';
-import { findOrInstallRedis, type RedisProgram } from '@millrace/local/redis-program';
+import type { Guard } from '@millrace/local/process/guard';
+import { type Part, startPart } from '@millrace/local/process/part';
+import { freePort } from '@millrace/local/process/ports';
+import { findOrInstallRedis, type RedisProgram } from '@millrace/local/redis/program';
+import { type LocalRedis, startRedis } from '@millrace/local/redis/server';
 import { Redis } from 'ioredis';
 
 const SERVERS_PASSWORD = 'servers';

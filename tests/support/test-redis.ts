@@ -1,5 +1,5 @@
 /** Connections to the run's Redis, be it one server or a cluster. */
-import { type Connection, connectRedis } from '@millrace/shared/redis';
+import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
 import { Cluster } from 'ioredis';
 import { inject } from 'vitest';
 

@@ -1,9 +1,9 @@
 /** What a queue Redis holds that nobody can read: promises come back from the ledger, and nothing stands still. */
-import { shardOf } from '@millrace/shared/ids';
-import { type Connection, connectRedis } from '@millrace/shared/redis';
+import { shardOf } from '@millrace/shared/predictions/ids';
+import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
 import { Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { hashOfKey } from '../../apps/api/src/idempotency.ts';
+import { hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 

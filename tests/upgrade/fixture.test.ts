@@ -2,8 +2,8 @@
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { migrate } from '@millrace/shared/migrate';
-import { MIGRATIONS_DIR } from '@millrace/shared/migration-files';
+import { migrate } from '@millrace/shared/postgres/migrate';
+import { MIGRATIONS_DIR } from '@millrace/shared/postgres/migration-files';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { asAdmin, urlOfDatabase } from '../services/template.ts';

@@ -1,7 +1,7 @@
-import { SHARDS } from '@millrace/shared/ids';
-import { type Keys, keysFor } from '@millrace/shared/keys';
-import { type Connection, UnfitRedisError } from '@millrace/shared/redis';
+import { SHARDS } from '@millrace/shared/predictions/ids';
+import { type Connection, UnfitRedisError } from '@millrace/shared/redis/connection';
 import { claimQueueFormat, QUEUE_FORMAT, watchQueueFormat } from '@millrace/shared/redis/format';
+import { type Keys, keysFor } from '@millrace/shared/redis/keys';
 import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startApi } from '../../apps/api/src/server.ts';

@@ -1,5 +1,5 @@
 /** All that an installation has in Redis and Postgres, as JSON: taken from a running one, and put into an empty one. */
-import type { Connection } from '@millrace/shared/redis';
+import type { Connection } from '@millrace/shared/redis/connection';
 import type { Client } from 'pg';
 import { keysOf } from '../support/test-redis.ts';
 

@@ -1,9 +1,9 @@
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
-import { DISABLE_AFTER_MS, MAX_ATTEMPTS, RETRY_DELAYS_MS } from '@millrace/shared/webhooks/verdict';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { claimDue } from '../../apps/worker/src/webhooks/claim.ts';
-import { HOLD_MS } from '../../apps/worker/src/webhooks/outbox.ts';
+import { HOLD_MS } from '../../apps/worker/src/webhooks/delivery-claims.ts';
+import { claimDue } from '../../apps/worker/src/webhooks/due-deliveries.ts';
+import { DISABLE_AFTER_MS, MAX_ATTEMPTS, RETRY_DELAYS_MS } from '../../apps/worker/src/webhooks/retry-policy.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { useTestDatabase } from '../support/test-database.ts';
 import { type Clock, deliveriesOf, insertEndpoint, type Started, startWorkerOn } from './started.ts';

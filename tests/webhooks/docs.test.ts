@@ -6,8 +6,8 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { newSecret } from '@millrace/shared/webhooks/secret';
-import { signatureHeaders } from '@millrace/shared/webhooks/signature';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { signatureHeaders } from '../../apps/worker/src/webhooks/sign-message.ts';
 
 const doc = await readFile(path.resolve(import.meta.dirname, '../../docs/webhooks.md'), 'utf8');
 const example = (language: string) => new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 's').exec(doc)?.[1] ?? '';

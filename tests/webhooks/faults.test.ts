@@ -3,10 +3,10 @@
  * FAULT_EVENTS_PER_S make it longer and harder, FAULT_SEED the same again, FAULT_KINDS=none quiet.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { createPool } from '@millrace/shared/db';
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
-import { recordTerminal } from '@millrace/shared/ledger';
-import { connectRedis } from '@millrace/shared/redis';
+import { recordTerminal } from '@millrace/shared/ledger/ledger';
+import { createPool } from '@millrace/shared/postgres/db';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import { connectRedis } from '@millrace/shared/redis/connection';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import { expect, inject, test } from 'vitest';
 import { terminalRow } from '../ledger/rows.ts';

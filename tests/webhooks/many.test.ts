@@ -1,6 +1,6 @@
 /** More deliveries than one statement deals with: what is asked of all of them is done to all of them. */
 import { describe, expect, test } from 'vitest';
-import { createOverdueSweep } from '../../apps/worker/src/webhooks/overdue.ts';
+import { createOverdueSweep } from '../../apps/worker/src/webhooks/overdue-sweep.ts';
 import { useWebhookApi } from './webhook-api.ts';
 
 const MANY = 2_500;

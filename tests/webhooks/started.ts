@@ -1,11 +1,12 @@
 /** The webhooks role on a real Redis and Postgres, with a clock that the test may turn. */
-import { loadConfig } from '@millrace/shared/config';
-import { createPool, type Pool } from '@millrace/shared/db';
-import { recordTerminal, type TerminalRow } from '@millrace/shared/ledger';
+
+import { recordTerminal, type TerminalRow } from '@millrace/shared/ledger/ledger';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { loadConfig } from '@millrace/shared/process/config';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import { createWebhookTimers, type WebhookTimers } from '@millrace/shared/webhooks/timers';
-import type { Settled } from '../../apps/worker/src/webhooks/settle.ts';
-import { startWebhooks, type WebhookMeans, type Webhooks } from '../../apps/worker/src/webhooks/webhooks.ts';
+import type { Settled } from '../../apps/worker/src/webhooks/record-outcome.ts';
+import { startWebhooks, type WebhookMeans, type Webhooks } from '../../apps/worker/src/webhooks/role.ts';
 import { terminalRow } from '../ledger/rows.ts';
 import { testPrefix } from '../support/test-prefix.ts';
 import { connectTestRedis } from '../support/test-redis.ts';

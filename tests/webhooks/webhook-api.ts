@@ -1,12 +1,12 @@
 /** The webhook routes as the API mounts them, with a worker on the same stores and a receiver. */
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import { createWebhookCheck } from '@millrace/shared/webhooks/target-check';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { Value } from 'typebox/value';
 import { afterAll, beforeAll } from 'vitest';
-import { sendProblem } from '../../apps/api/src/problems.ts';
-import { registerWebhooks } from '../../apps/api/src/routes/webhooks/webhooks.ts';
-import { checkerOf } from '../../apps/api/src/schema-faults.ts';
+import { sendProblem } from '../../apps/api/src/http/error-handler.ts';
+import { checkerOf } from '../../apps/api/src/http/validation.ts';
+import { registerWebhooks } from '../../apps/api/src/webhooks/routes.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { useTestDatabase } from '../support/test-database.ts';
 import { type Started, startWorkerOn } from './started.ts';

@@ -1,4 +1,4 @@
-import { runMain } from '@millrace/shared/main-process';
+import { runMain } from '@millrace/shared/process/main-process';
 import { startApi } from './server.ts';
 
 await runMain('api', process.env, async (config, log) => {

@@ -1,12 +1,11 @@
 /** One API process: opens the stores, builds the application on them, listens, and closes in reverse. */
+
+import { GroupCommit } from '@millrace/shared/batching/group-commit';
 import { CacheDamage } from '@millrace/shared/cache/damage';
-import { createClosers } from '@millrace/shared/closers';
-import type { Config } from '@millrace/shared/config';
-import { createPool } from '@millrace/shared/db';
-import { buildEntities } from '@millrace/shared/entities';
+import { createReadThrough } from '@millrace/shared/cache/read-through';
+import { createResultCache } from '@millrace/shared/cache/result-cache';
+import { buildEntities } from '@millrace/shared/entities/entity-index';
 import { ApiError } from '@millrace/shared/errors';
-import { GroupCommit } from '@millrace/shared/group-commit';
-import { keysFor } from '@millrace/shared/keys';
 import {
   findEnded,
   findKeyed,
@@ -19,50 +18,52 @@ import {
   type PromiseRow,
   readOutputs,
   recordTerminal,
-} from '@millrace/shared/ledger';
+} from '@millrace/shared/ledger/ledger';
 import { LiveStore } from '@millrace/shared/live/store';
-import { checkPostgres } from '@millrace/shared/migrate';
 import { type Clock, sharedNow, startClock } from '@millrace/shared/postgres/clock';
+import { createPool } from '@millrace/shared/postgres/db';
+import { checkPostgres } from '@millrace/shared/postgres/migrate';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
+import { createClosers } from '@millrace/shared/process/closers';
+import type { Config } from '@millrace/shared/process/config';
+import { within } from '@millrace/shared/process/timeout';
 import { readQueueMemory } from '@millrace/shared/queue/output-sizes';
-import { createQueues } from '@millrace/shared/queues';
-import { createReadThrough } from '@millrace/shared/read-through';
-import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis';
+import { createQueues } from '@millrace/shared/queue/queues';
+import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
+import { keysFor } from '@millrace/shared/redis/keys';
 import { holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
-import { setServed } from '@millrace/shared/registry';
-import { announceRegistryChange, readRegistry } from '@millrace/shared/registry-cache';
-import { createResultCache } from '@millrace/shared/result-cache';
+import { setServed } from '@millrace/shared/registry/registry';
+import { announceRegistryChange, readRegistry } from '@millrace/shared/registry/registry-cache';
 import { createWebhookCheck } from '@millrace/shared/webhooks/target-check';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { createActions } from './actions.ts';
 import { buildApp } from './app.ts';
-import { createCanonicalizer } from './canonicalizer.ts';
-import { createCatalog } from './catalog.ts';
-import { checkAll } from './checks.ts';
-import { Completions } from './completions.ts';
-import { Draining } from './draining.ts';
-import { createEntityLookup, entitiesOfVersion } from './entity-lookup.ts';
-import { createFinder } from './finder.ts';
+import { createKnownAnswer } from './cache/cache-lookup.ts';
+import { nearResults, REFRESH_EVERY_MS } from './cache/local-results.ts';
+import { Remembered } from './cache/parsed-requests.ts';
+import { createEntityLookup, entitiesOfVersion } from './entities/entity-lookup.ts';
+import { Draining } from './http/graceful-shutdown.ts';
 import { openKnownKeys } from './http/open-known-keys.ts';
-import { createIdempotency } from './idempotency.ts';
-import { createKnownAnswer } from './known-answer.ts';
-import { createListing } from './listing.ts';
-import { LoadWatch } from './load.ts';
-import { createMetrics } from './metrics.ts';
-import { nearResults, REFRESH_EVERY_MS } from './near-results.ts';
-import { createPredict } from './predict.ts';
+import { createCanonicalizer } from './models/canonicalizer.ts';
+import { createCatalog } from './models/catalog.ts';
+import { createRegistryChanges } from './models/registry-changes.ts';
+import { createMetrics } from './operations/metrics.ts';
+import { checkAll } from './operations/readiness.ts';
+import { createActions } from './predictions/cancel-retry.ts';
+import { createPredict } from './predictions/create-prediction.ts';
+import { createFinder } from './predictions/find-prediction.ts';
+import { createIdempotency } from './predictions/idempotency-claims.ts';
+import { createListing } from './predictions/list-predictions.ts';
+import { Streams } from './predictions/prediction-watcher.ts';
+import { Completions } from './queue/completion-listener.ts';
 import { EstimateWatch } from './queue/estimate-watch.ts';
-import { RedisWatch } from './redis-watch.ts';
-import { createRegistryChanges } from './registry-changes.ts';
-import { Remembered } from './remembered.ts';
-import { fromStore } from './stores.ts';
-import { Streams } from './streams.ts';
-import { createSubmitter } from './submitter.ts';
-import { within } from './within.ts';
+import { LoadWatch } from './queue/queue-load.ts';
+import { createSubmitter } from './queue/submitter.ts';
+import { RedisWatch } from './stores/redis-watch.ts';
+import { fromStore } from './stores/store-errors.ts';
 
 const START_TIMEOUT_MS = 10_000;
 /** Time-out of a large text, in time-outs of a small command: the text may wait for others of its size. */

@@ -1,4 +1,4 @@
-import { runMain } from '@millrace/shared/main-process';
+import { runMain } from '@millrace/shared/process/main-process';
 import { startWorker } from './worker.ts';
 
 await runMain('worker', process.env, async (config, log) => {

@@ -1,23 +1,23 @@
 /** A worker: the roles it was given, each with its own connections, opened here and closed in reverse. */
 import { randomBytes } from 'node:crypto';
-import { createClosers } from '@millrace/shared/closers';
-import type { Config } from '@millrace/shared/config';
-import { createPool } from '@millrace/shared/db';
-import { keysFor } from '@millrace/shared/keys';
 import { LiveStore } from '@millrace/shared/live/store';
-import { checkPostgres } from '@millrace/shared/migrate';
 import { startClock } from '@millrace/shared/postgres/clock';
-import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis';
+import { createPool } from '@millrace/shared/postgres/db';
+import { checkPostgres } from '@millrace/shared/postgres/migrate';
+import { createClosers } from '@millrace/shared/process/closers';
+import type { Config } from '@millrace/shared/process/config';
+import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
+import { keysFor } from '@millrace/shared/redis/keys';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import type { Logger } from 'pino';
-import type { Base } from './base.ts';
-import { startHealth } from './health.ts';
 import { startInferenceRole } from './inference/role.ts';
-import { createWorkerMetrics } from './metrics.ts';
+import { startHealth } from './operations/health.ts';
+import { createWorkerMetrics } from './operations/metrics.ts';
+import type { Base } from './operations/worker-context.ts';
 import { startRecorderRole } from './recorder/role.ts';
+import { startWebhooks, type Webhooks } from './webhooks/role.ts';
 import { createWebhookMetrics } from './webhooks/webhook-metrics.ts';
-import { startWebhooks, type Webhooks } from './webhooks/webhooks.ts';
 
 const START_TIMEOUT_MS = 10_000;
 

@@ -2,7 +2,7 @@
 
 import { totalmem } from 'node:os';
 import { constrainedMemory } from 'node:process';
-import { StartError } from './start-error.ts';
+import { StartError } from './process/start-error.ts';
 
 export interface RedisMemory {
   /** Bytes of the queue: live states and jobs, and during a rewrite of its file half as much again. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { withFreePorts } from './ports.ts';
+import { withFreePorts } from './process/ports.ts';
 
 test('a port that another program took meanwhile is left to it, and others are tried', async () => {
   const other = createServer();

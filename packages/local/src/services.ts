@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { Guard } from './guard.ts';
 import { inMegabytes, type RedisMemory } from './memory.ts';
-import type { Part } from './part.ts';
 import { localPassword } from './password.ts';
-import { startPostgres } from './postgres.ts';
-import { type LocalRedis, limitMemory, startRedis, usedMemory } from './redis.ts';
-import { findOrInstallRedis, installedRedis, type RedisProgram } from './redis-program.ts';
+import { startPostgres } from './postgres/server.ts';
+import type { Guard } from './process/guard.ts';
+import type { Part } from './process/part.ts';
+import { findOrInstallRedis, installedRedis, type RedisProgram } from './redis/program.ts';
+import { type LocalRedis, limitMemory, startRedis, usedMemory } from './redis/server.ts';
 
 export interface ServicesOptions {
   /** Holds the data and the logs of both. */

@@ -1,7 +1,7 @@
 /** Clocks that are days or hours off: of a worker from its start on, of a worker and of an API while they run. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { newPredictionId, shardOf } from '@millrace/shared/ids';
-import type { Task } from '@millrace/shared/task';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import type { Task } from '@millrace/shared/predictions/task';
 import { DAY_MS, HOUR_MS, shiftedClock } from '../../support/shifted-clock.ts';
 import type { Fault } from '../fault.ts';
 import { startLoad } from '../load.ts';

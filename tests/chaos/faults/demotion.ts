@@ -1,8 +1,8 @@
 /** A Redis that was a primary becomes a replica of the one that takes its place, as every managed failover does it. */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type LocalRedis, startRedis } from '@millrace/local/redis';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
+import { type LocalRedis, startRedis } from '@millrace/local/redis/server';
 import { Redis } from 'ioredis';
 import { type Context, type Fault, firstAnswerS, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';

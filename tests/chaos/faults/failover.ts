@@ -1,8 +1,8 @@
 /** The queue Redis replaced by its replica, emptied, paused or short of disk, without a restart of its own. */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startRedis } from '@millrace/local/redis';
-import { findOrInstallRedis } from '@millrace/local/redis-program';
+import { findOrInstallRedis } from '@millrace/local/redis/program';
+import { startRedis } from '@millrace/local/redis/server';
 import { Redis } from 'ioredis';
 import { type Fault, judgeRefused } from '../fault.ts';
 import { startLoad } from '../load.ts';

@@ -1,8 +1,8 @@
 /** Callers with API keys, and strangers with keys that nobody made. */
 import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'node:http';
-import { createApiKey, newKey } from '@millrace/shared/api-keys';
-import { createPool } from '@millrace/shared/db';
+import { createPool } from '@millrace/shared/postgres/db';
+import { createApiKey, newKey } from '@millrace/shared/tenants/api-keys';
 import { LedgerClient } from '../client.ts';
 import { type Fault, slowest } from '../fault.ts';
 import { quick } from '../models.ts';

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { migrate } from '@millrace/shared/migrate';
+import { migrate } from '@millrace/shared/postgres/migrate';
 import { RELEASE, unpackRelease } from '../../upgrade/release.ts';
 import { type Context, type Fault, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';

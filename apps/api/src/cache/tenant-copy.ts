@@ -3,10 +3,11 @@
  * that a tenant's first hit makes a prediction of the tenant's own. That prediction is kept as the tenant's copy, and
  * answers the tenant's next hits as stored bytes.
  */
-import { type PredictionRecord, renderPrediction } from '@millrace/shared/prediction';
-import { type CachedResult, encodeResult } from '@millrace/shared/result-cache';
-import { type Ask, bringsItsOwn } from '../ask.ts';
-import type { NearResults } from '../near-results.ts';
+
+import { type CachedResult, encodeResult } from '@millrace/shared/cache/result-cache';
+import { type PredictionRecord, renderPrediction } from '@millrace/shared/predictions/prediction';
+import { type Ask, bringsItsOwn } from '../predictions/prediction-request.ts';
+import type { NearResults } from './local-results.ts';
 
 /** Whether the prediction of a hit is kept: not where it has metadata, a webhook or a key, which are its caller's own. */
 export const isCopied = ({ plan, request, served }: Ask): boolean =>

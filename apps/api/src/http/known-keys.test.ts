@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { hashOfKey, newKey } from '@millrace/shared/api-keys';
+import { hashOfKey, newKey } from '@millrace/shared/tenants/api-keys';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { KEY_TRUST_MS, KnownKeys } from './known-keys.ts';
 

@@ -3,10 +3,11 @@
  * checksum are looked up by three lanes that share nothing. So a flood of unknown keys delays no caller whose key this
  * process knows, and a flood of unknown keys in the form of 0.1.0 delays no new caller either.
  */
-import { formOfKey, hashOfKey, type KeyForm } from '@millrace/shared/api-keys';
+
+import { Lane } from '@millrace/shared/batching/batcher';
 import { ApiError } from '@millrace/shared/errors';
+import { formOfKey, hashOfKey, type KeyForm } from '@millrace/shared/tenants/api-keys';
 import { LRUCache } from 'lru-cache';
-import { Lane } from '../lane.ts';
 
 /** A revoked or expired key is refused after this time at the latest, and a new key works after this time at the latest. */
 export const KEY_TRUST_MS = 5_000;

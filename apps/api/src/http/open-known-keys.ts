@@ -1,8 +1,9 @@
 /** The look-ups of API keys in Postgres, each kind on connections of its own. */
-import { type KeyForm, tenantsOfKeys } from '@millrace/shared/api-keys';
-import type { Closers } from '@millrace/shared/closers';
-import type { Config } from '@millrace/shared/config';
-import { createPool, type Pool } from '@millrace/shared/db';
+
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import type { Closers } from '@millrace/shared/process/closers';
+import type { Config } from '@millrace/shared/process/config';
+import { type KeyForm, tenantsOfKeys } from '@millrace/shared/tenants/api-keys';
 import type { Logger } from 'pino';
 import { type FindTenants, KnownKeys } from './known-keys.ts';
 

@@ -1,7 +1,7 @@
 /** What is answered, as JSON Schema: the components of the OpenAPI document. Nothing is checked against them at run time. */
 import { ERRORS } from '@millrace/shared/errors';
 import { type TSchema, Type } from 'typebox';
-import { StatusSchema } from '../schemas.ts';
+import { StatusSchema } from '../predictions/schemas.ts';
 
 const closed = { additionalProperties: false } as const;
 const Time = Type.String({ format: 'date-time' });

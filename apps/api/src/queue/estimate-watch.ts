@@ -5,7 +5,7 @@
  */
 import type { LivePrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { isTerminal, type Priority, type QueueEstimate } from '@millrace/shared/prediction';
+import { isTerminal, type Priority, type QueueEstimate } from '@millrace/shared/predictions/prediction';
 import { Histogram, type Registry } from 'prom-client';
 
 /** Followed at once: in all, and of one model and priority. */

@@ -1,11 +1,11 @@
 /** The engines of a worker: gives each run a free one, and takes a failing batch apart until its culprit stands alone. */
 import { availableParallelism } from 'node:os';
-import type { Config } from '@millrace/shared/config';
+import type { Config } from '@millrace/shared/process/config';
 import type { Logger } from 'pino';
 import { EngineError, EngineStartError } from './engine-error.ts';
-import { EngineSeat, LoadError } from './engine-seat.ts';
+import { EngineSeat, LoadError } from './engine-slot.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
-import type { LoadedVersion, RowResult } from './loaded-version.ts';
+import type { LoadedVersion, RowResult } from './protocol/loaded-version.ts';
 
 export interface RunOptions {
   signal?: AbortSignal;

@@ -1,7 +1,7 @@
 /** Every element type through a real ONNX file and a real engine. */
-import { DTYPES, type Dtype } from '@millrace/shared/tensor';
-import { newData } from '@millrace/shared/tensor-data';
-import { tensorRowText as row } from '@millrace/shared/tensor-rows';
+import { DTYPES, type Dtype } from '@millrace/shared/tensors/tensor';
+import { newData } from '@millrace/shared/tensors/tensor-data';
+import { tensorRowText as row } from '@millrace/shared/tensors/tensor-rows';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { engineOptions, versionFiles } from '../../../../tests/support/engine-versions.ts';
 import { identity } from '../../../../tests/support/onnx-models.ts';

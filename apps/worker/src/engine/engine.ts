@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
-import { contentBytes } from '@millrace/shared/model-folder';
+import { contentBytes } from '@millrace/shared/model-files/model-folder';
+import type { ProbeQuestion } from './child/probe.ts';
 import { EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
+import { isStopped, residentBytes } from './process-memory.ts';
 import {
   bytesFrame,
   DONE,
@@ -27,10 +29,8 @@ import {
   textFrame,
   textsFrame,
   UNLOAD,
-} from './frames.ts';
-import type { LoadAnswer, LoadRequest } from './loaded-version.ts';
-import type { ProbeQuestion } from './probe.ts';
-import { isStopped, residentBytes } from './process-memory.ts';
+} from './protocol/frames.ts';
+import type { LoadAnswer, LoadRequest } from './protocol/loaded-version.ts';
 
 export interface EngineOptions {
   /** Threads of one operator. */
@@ -57,7 +57,7 @@ interface Pending {
   reject(error: EngineError): void;
 }
 
-const PROGRAM = fileURLToPath(new URL('./engine-main.ts', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('./child/main.ts', import.meta.url));
 const START_TIMEOUT_MS = 30_000;
 // Often enough to catch a run that takes a gigabyte a second before the machine is full.
 const MEMORY_CHECK_MS = 50;

@@ -1,5 +1,5 @@
 /** How a batch that fails is taken apart until the rows that are to blame stand alone. Pure: the runs are given. */
-import type { RowResult } from './loaded-version.ts';
+import type { RowResult } from './protocol/loaded-version.ts';
 
 /** What came of one engine call. `fatal`: it took the engine with it, by time or by crash. `hopeless`: no row can be run. */
 export type Attempt =

@@ -1,20 +1,20 @@
 /** Computes taken predictions: their unknown rows through the engines, their results into the cache and the live state. */
 
+import { encodeResult, type ResultCache } from '@millrace/shared/cache/result-cache';
 import { problem } from '@millrace/shared/errors';
 import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
-import { assembleOutput } from '@millrace/shared/output';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { renderPrediction } from '@millrace/shared/prediction';
+import { assembleOutput } from '@millrace/shared/predictions/output';
+import { renderPrediction } from '@millrace/shared/predictions/prediction';
+import { readTask, type Task } from '@millrace/shared/predictions/task';
 import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
-import { type ModelVersion, mayShareAnswers } from '@millrace/shared/registry-types';
-import { encodeResult, type ResultCache } from '@millrace/shared/result-cache';
-import { readTask, type Task } from '@millrace/shared/task';
+import { type ModelVersion, mayShareAnswers } from '@millrace/shared/registry/registry-types';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
-import type { LoadedVersion, RowResult } from '../engine/loaded-version.ts';
-import type { WorkerMetrics } from '../metrics.ts';
+import type { LoadedVersion, RowResult } from '../engine/protocol/loaded-version.ts';
+import type { WorkerMetrics } from '../operations/metrics.ts';
 import type { HeldResults } from './held-results.ts';
 
 export interface ComputeMeans {

@@ -1,10 +1,10 @@
 /** BullMQ's side of inference: one consumer per model, which hands the ids of its jobs to the dispatcher. */
 
-import { shardOf } from '@millrace/shared/ids';
-import { FAILED_KEPT, NewerJobError, type PredictJob, parsePredictJob } from '@millrace/shared/job';
-import type { Keys } from '@millrace/shared/keys';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import type { Connection } from '@millrace/shared/redis';
+import { shardOf } from '@millrace/shared/predictions/ids';
+import { FAILED_KEPT, NewerJobError, type PredictJob, parsePredictJob } from '@millrace/shared/queue/job';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Logger } from 'pino';

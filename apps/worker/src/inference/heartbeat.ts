@@ -3,10 +3,10 @@
  * removed, and BullMQ then gives its jobs to others within a second instead of after the lock's half minute.
  */
 
-import { SHARDS, shardOf } from '@millrace/shared/ids';
-import type { Keys } from '@millrace/shared/keys';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import type { Connection } from '@millrace/shared/redis';
+import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
 import { RolledBackState } from './rolled-back.ts';
 

@@ -2,7 +2,7 @@
  * Keeps the locks of jobs that are held for long. BullMQ renews them as well, with a command that a Redis without memory
  * refuses: the job would be given to another worker, which computes again what this worker waits to write.
  */
-import type { Connection } from '@millrace/shared/redis';
+import type { Connection } from '@millrace/shared/redis/connection';
 
 // KEYS: a job's lock. ARGV: the token of its holder, ms. The script adds nothing, so it may run while Redis is full.
 const KEEP = `#!lua flags=allow-oom

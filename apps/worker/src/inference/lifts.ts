@@ -2,7 +2,7 @@
  * Raised priorities of predictions that this worker does not hold. The message of a lift and the job of the prediction
  * travel on two connections: the message may arrive first.
  */
-import type { Lift } from '@millrace/shared/job';
+import type { Lift } from '@millrace/shared/queue/job';
 
 const KEPT_MS = 5_000;
 const KEPT_MAX = 1_000;

@@ -8,9 +8,9 @@
  *   ever, and its worker stuck. The counts are set even once the queue has been empty for some seconds.
  */
 
-import { shardOf } from '@millrace/shared/ids';
-import type { Keys } from '@millrace/shared/keys';
-import type { Connection } from '@millrace/shared/redis';
+import { shardOf } from '@millrace/shared/predictions/ids';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
 
 /** What one look at a model's queue found: see heartbeat.ts. */

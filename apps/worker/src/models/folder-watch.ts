@@ -6,7 +6,7 @@ import {
   listVersions,
   readVersion,
   type VersionFiles,
-} from '@millrace/shared/model-folder';
+} from '@millrace/shared/model-files/model-folder';
 
 export interface FolderNews {
   /** Versions that cannot be read, and why. */

@@ -1,6 +1,6 @@
 /** Reasons of onnxruntime, for the owner of a model. */
 import { dirname } from 'node:path';
-import type { FoundVersion } from '@millrace/shared/model-folder';
+import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 
 /** onnxruntime's words without its source files, this machine's paths and what is said already; and short. */
 export function plainReason(message: string, found: FoundVersion): string {

@@ -1,6 +1,6 @@
 /** What finding models needs of the registry. The Postgres side is packages/shared/src/registry.ts. */
 import type { Entity } from '@millrace/shared/handler';
-import type { ModelVersion, VersionState } from '@millrace/shared/registry-types';
+import type { ModelVersion, VersionState } from '@millrace/shared/registry/registry-types';
 
 export interface RegistryPort {
   /** Every version of the default tenant, in any state. */

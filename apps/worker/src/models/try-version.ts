@@ -1,12 +1,12 @@
 /** What a new version is tried for: whether its rows are independent, and whether its answers repeat. */
-import { findingsOf, resolveModelConfig } from '@millrace/shared/model-config';
-import type { FoundVersion } from '@millrace/shared/model-folder';
-import type { Findings, ModelConfig } from '@millrace/shared/registry-types';
+import { findingsOf, resolveModelConfig } from '@millrace/shared/model-files/model-config';
+import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { Findings, ModelConfig } from '@millrace/shared/registry/registry-types';
+import type { Operators, ProbeQuestion } from '../engine/child/probe.ts';
 import type { RepeatResult } from '../engine/child/repeat-trial.ts';
-import type { Operators, ProbeQuestion } from '../engine/probe.ts';
-import { isCandidate, type TrialResult } from '../engine/row-trial.ts';
+import { isCandidate, type TrialResult } from '../engine/child/row-trial.ts';
 import { plainReason } from './plain-reason.ts';
-import { RefusedModelError, type Signature } from './signature.ts';
+import { RefusedModelError, type Signature } from './read-signature.ts';
 
 /** Asks the engine that has the version loaded, and loads the version again where a trial has ended its engine. */
 export type Ask = (question: ProbeQuestion, timeoutMs?: number) => Promise<unknown>;

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { listVersions, readVersion } from '@millrace/shared/model-folder';
+import { listVersions, readVersion } from '@millrace/shared/model-files/model-folder';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GraphSource, onnxModel } from '../../../../tests/support/onnx-builder.ts';

@@ -4,18 +4,18 @@
  */
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { EntityCsvError, parseEntityCsv } from '@millrace/shared/entity-csv';
+import { EntityCsvError, parseEntityCsv } from '@millrace/shared/entities/entity-csv';
 import type { Entity } from '@millrace/shared/handler';
-import { resolveModelConfig } from '@millrace/shared/model-config';
-import { contentBytes, type FoundVersion } from '@millrace/shared/model-folder';
-import { readOnnxFile } from '@millrace/shared/onnx-file';
-import type { ModelConfig } from '@millrace/shared/registry-types';
+import { resolveModelConfig } from '@millrace/shared/model-files/model-config';
+import { contentBytes, type FoundVersion } from '@millrace/shared/model-files/model-folder';
+import { readOnnxFile } from '@millrace/shared/model-files/onnx-file';
+import type { ModelConfig } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';
+import type { Schemas } from '../engine/child/probe.ts';
 import { Engine } from '../engine/engine.ts';
 import { EngineError } from '../engine/engine-error.ts';
-import type { Schemas } from '../engine/probe.ts';
 import { plainReason } from './plain-reason.ts';
-import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './signature.ts';
+import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './read-signature.ts';
 import { type Ask, runExamples, tryVersion } from './try-version.ts';
 
 export interface VerifyOptions {

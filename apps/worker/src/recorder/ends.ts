@@ -1,5 +1,5 @@
 /** Ends as the recorder's stream names them, and how they are divided into statements. */
-import { isPredictionId } from '@millrace/shared/ids';
+import { isPredictionId } from '@millrace/shared/predictions/ids';
 
 export type Entry = [id: string, fields: string[]];
 

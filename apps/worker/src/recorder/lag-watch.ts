@@ -1,5 +1,5 @@
 /** Measures how far the recorders are behind, and reports a standstill in /readyz, /healthz and the metrics. */
-import type { Base } from '../base.ts';
+import type { Base } from '../operations/worker-context.ts';
 import { measureLag, type RecorderLag } from './lag.ts';
 import { SetAside } from './set-aside.ts';
 

@@ -1,6 +1,7 @@
 /** How far the recorders are behind: the age of the oldest end that is not in the ledger yet, by the clock of Redis. */
-import type { Keys } from '@millrace/shared/keys';
-import type { Connection } from '@millrace/shared/redis';
+
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 import type { SetAside } from './set-aside.ts';
 
 // KEYS: a stream. Returns the id of its first entry ('' when it is empty), the id that was given out last, and Unix ms. The

@@ -1,9 +1,10 @@
 /** Makes room in the queue Redis before new work is refused: what the ledger has too goes first, large states above all. */
-import { SHARDS } from '@millrace/shared/ids';
+
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
+import { SHARDS } from '@millrace/shared/predictions/ids';
 import { readQueueMemory, reservedShare } from '@millrace/shared/queue/output-sizes';
-import { memoryShare } from '@millrace/shared/redis';
-import type { Base } from '../base.ts';
+import { memoryShare } from '@millrace/shared/redis/connection';
+import type { Base } from '../operations/worker-context.ts';
 
 const LOOK_EVERY_MS = 500;
 /** Room is made from this part of MAX_MEMORY_SHARE on: new work is refused only where this was not enough. */

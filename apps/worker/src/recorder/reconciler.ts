@@ -7,17 +7,17 @@
 
 import { isWrongType } from '@millrace/shared/cache/checksum';
 import { problem } from '@millrace/shared/errors';
-import { SHARDS, shardOfId } from '@millrace/shared/ids';
-import { jobIdOf, rowCounts } from '@millrace/shared/job';
-import type { Keys } from '@millrace/shared/keys';
-import type { OpenOptions, OpenPromise } from '@millrace/shared/ledger';
-import type { TasklessRow } from '@millrace/shared/ledger-rows';
+import type { OpenOptions, OpenPromise } from '@millrace/shared/ledger/ledger';
+import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { BULL_PRIORITY } from '@millrace/shared/prediction';
-import type { Queues } from '@millrace/shared/queues';
-import type { Connection } from '@millrace/shared/redis';
-import { readTask } from '@millrace/shared/task';
+import { SHARDS, shardOfId } from '@millrace/shared/predictions/ids';
+import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
+import { readTask } from '@millrace/shared/predictions/task';
+import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
+import type { Queues } from '@millrace/shared/queue/queues';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
 import { Announcements } from './announcements.ts';
 import { partsOf } from './ends.ts';

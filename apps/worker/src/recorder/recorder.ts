@@ -5,18 +5,18 @@
  * a second loop, so that no end waits behind it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { shardOfId } from '@millrace/shared/ids';
-import type { Keys } from '@millrace/shared/keys';
-import type { RecordedEnd } from '@millrace/shared/ledger';
-import type { TerminalRow } from '@millrace/shared/ledger-rows';
+import type { RecordedEnd } from '@millrace/shared/ledger/ledger';
+import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
+import type { Recorded } from '@millrace/shared/ledger/record-terminal';
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
 import { readState } from '@millrace/shared/live/state';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { terminalRowOf } from '@millrace/shared/live/terminal-row';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { isTerminal } from '@millrace/shared/prediction';
-import type { Recorded } from '@millrace/shared/record-terminal';
-import type { Connection } from '@millrace/shared/redis';
+import { shardOfId } from '@millrace/shared/predictions/ids';
+import { isTerminal } from '@millrace/shared/predictions/prediction';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
 import { type Entry, endsOf, partsOf, type SizedEnd } from './ends.ts';
 import type { Room } from './make-room.ts';

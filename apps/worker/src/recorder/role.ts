@@ -1,12 +1,13 @@
 /** The role `recorder`: terminal states into the ledger, promises kept, partitions made and dropped. */
-import type { Db } from '@millrace/shared/db';
-import { SHARDS } from '@millrace/shared/ids';
-import { findEnds, markTerminal, openPromises, readTasks, recordTerminal } from '@millrace/shared/ledger';
-import { dropOldPartitions, ensurePartitions } from '@millrace/shared/partitions';
-import { createQueues } from '@millrace/shared/queues';
-import { queueNames } from '@millrace/shared/registry';
+
+import { findEnds, markTerminal, openPromises, readTasks, recordTerminal } from '@millrace/shared/ledger/ledger';
+import type { Db } from '@millrace/shared/postgres/db';
+import { dropOldPartitions, ensurePartitions } from '@millrace/shared/postgres/partitions';
+import { SHARDS } from '@millrace/shared/predictions/ids';
+import { createQueues } from '@millrace/shared/queue/queues';
+import { queueNames } from '@millrace/shared/registry/registry';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
-import type { Base } from '../base.ts';
+import type { Base } from '../operations/worker-context.ts';
 import { watchLag } from './lag-watch.ts';
 import { startMakingRoom } from './make-room.ts';
 import { startReconciler } from './reconciler.ts';

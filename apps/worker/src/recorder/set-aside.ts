@@ -3,9 +3,10 @@
  * wait in a sorted set of their shard instead of the stream, so that no end waits behind them. Every recorder takes from
  * the sets of its shards; a claim is a lease, so that another recorder takes over what a dead recorder held.
  */
-import type { Keys } from '@millrace/shared/keys';
+
 import { UNRECORDED_TTL_MS } from '@millrace/shared/live/store';
-import type { Connection } from '@millrace/shared/redis';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 
 /** Longer than any attempt to write one claim: a statement and its repetition without the output. */
 const LEASE_MS = 60_000;

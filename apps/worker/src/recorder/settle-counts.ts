@@ -3,10 +3,11 @@
  * its queue, and nothing tells that it left: its queue would look longer for ever, which callers see in their estimates, and
  * the worker's health as work that nobody takes.
  */
-import { shardOf } from '@millrace/shared/ids';
-import type { Keys } from '@millrace/shared/keys';
+
 import type { LiveStore } from '@millrace/shared/live/store';
-import type { Connection } from '@millrace/shared/redis';
+import { shardOf } from '@millrace/shared/predictions/ids';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 
 /**
  * KEYS: counters of a queue. ARGV: prefix of its BullMQ keys, then how many of each priority had entered at the look before.

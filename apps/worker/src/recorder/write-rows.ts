@@ -3,8 +3,8 @@
  * rows. While Postgres itself is away the same rows are tried again.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TerminalRow } from '@millrace/shared/ledger-rows';
-import type { Recorded } from '@millrace/shared/record-terminal';
+import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
+import type { Recorded } from '@millrace/shared/ledger/record-terminal';
 import type { Logger } from 'pino';
 
 const RETRY_MS = 250;

@@ -2,8 +2,8 @@
 import http from 'node:http';
 import https from 'node:https';
 import { type Resolve, readTarget, type TargetRules } from '@millrace/shared/webhooks/target';
-import type { AttemptError, Outcome } from '@millrace/shared/webhooks/verdict';
 import { AddressRefused, createGuardedAgents, NameNotResolved } from './guarded-agent.ts';
+import type { AttemptError, Outcome } from './retry-policy.ts';
 
 export interface Message {
   url: string;

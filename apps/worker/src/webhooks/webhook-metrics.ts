@@ -1,6 +1,6 @@
 /** What the role `webhooks` counts, for Prometheus. No label names a tenant or an address: there may be many. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Settled } from './settle.ts';
+import type { Settled } from './record-outcome.ts';
 
 export interface WebhookMetrics {
   attempt(settled: Settled): void;

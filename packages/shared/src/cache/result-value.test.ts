@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeResult, encodeResult } from '../result-cache.ts';
 import { sealJson, unsealJson } from './checksum.ts';
+import { decodeResult, encodeResult } from './result-cache.ts';
 
 const KEY = createHash('sha256').update('a question').digest('hex');
 const OUTPUT = '{"label":"größer","score":0.25}';

@@ -1,5 +1,5 @@
 /** What a completion event says of one prediction: the state that it ended in, which lib.lua writes. */
-import type { Status } from '../prediction.ts';
+import type { Status } from '../predictions/prediction.ts';
 import { endOf, hasHead, LONG, numberOrNull, SEPARATOR } from './state.ts';
 
 export interface Completion {

@@ -2,8 +2,9 @@
  * Large states that the ledger has too. Redis keeps them for a while, since a poll is cheaper from there; where memory is
  * short they are the first to go. A sorted set of each shard names them, oldest first.
  */
-import type { Keys } from '../keys.ts';
-import type { Connection } from '../redis.ts';
+
+import type { Connection } from '../redis/connection.ts';
+import type { Keys } from '../redis/keys.ts';
 import type { LiveStore } from './store.ts';
 
 // Both scripts may run while Redis is full: they are how Redis gets room. ADD adds some 80 bytes for a state of 64 KiB or more.

@@ -6,8 +6,9 @@
  * byte for byte a state of 0.1.0. The scripts and the code of 0.1.0 carry the field through unchanged, and read the same time
  * from it.
  */
-import { packDigest, unpackDigest } from '../keys.ts';
-import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../prediction.ts';
+
+import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../predictions/prediction.ts';
+import { packDigest, unpackDigest } from '../redis/keys.ts';
 
 /** Where the parts of the head begin; NUMBER is left to submit.lua, which gives it out. */
 const NUMBER = 10;

@@ -1,7 +1,7 @@
 /** An ended live state as the ledger wants it. */
-import type { PredictionOptions, TerminalRow } from '../ledger-rows.ts';
+import type { PredictionOptions, TerminalRow } from '../ledger/ledger-rows.ts';
 import { sharedNow } from '../postgres/clock.ts';
-import { BULL_PRIORITY, type Priority, type TerminalStatus } from '../prediction.ts';
+import { BULL_PRIORITY, type Priority, type TerminalStatus } from '../predictions/prediction.ts';
 import type { LivePrediction } from './state.ts';
 
 const PRIORITY_OF = new Map(Object.entries(BULL_PRIORITY).map(([name, number]) => [number, name as Priority]));

@@ -6,7 +6,7 @@
  * all compared with values in Postgres. The clock of Redis decides only how long Redis keeps a key and how old an entry of
  * a stream is.
  */
-import { onConnection, type Pool } from '../db.ts';
+import { onConnection, type Pool } from './db.ts';
 
 /** One reading of Postgres's clock, with the monotonic clock of this process beside it. Milliseconds. */
 interface Reading {

@@ -2,7 +2,7 @@
  * What retention may drop is what a whole day of passes agreed on. Where Postgres and the workers are on one machine, a clock
  * that jumps ahead is the same for all of them, and nothing but the passes before it says that the days are young.
  */
-import { inTransaction, type Pool } from '../db.ts';
+import { inTransaction, type Pool } from './db.ts';
 
 /** Passes that must agree; they count at most once an hour by the clock of Postgres. */
 export const PASSES = 24;

@@ -2,9 +2,9 @@
  * How many bytes the outputs of each model have, as workers measure them. A waiting prediction will put its output into the
  * queue Redis: admission reserves the room before the output is there.
  */
-import { SHARDS, shardOf } from '../ids.ts';
-import type { Keys } from '../keys.ts';
-import { type Connection, memoryUse } from '../redis.ts';
+import { SHARDS, shardOf } from '../predictions/ids.ts';
+import { type Connection, memoryUse } from '../redis/connection.ts';
+import type { Keys } from '../redis/keys.ts';
 
 /** Each run has this weight in the mean of its model. */
 const WEIGHT = 0.2;

@@ -3,10 +3,10 @@
  * misreads. The number changes with a minor version at most, and only when processes of the version before cannot work
  * beside the new ones. The cache Redis needs no such marker: each of its values tells its format (cache/checksum.ts).
  */
-import { SHARDS } from '../ids.ts';
-import type { Keys } from '../keys.ts';
-import type { Connection } from '../redis.ts';
-import { UnfitRedisError } from '../redis.ts';
+import { SHARDS } from '../predictions/ids.ts';
+import type { Connection } from './connection.ts';
+import { UnfitRedisError } from './connection.ts';
+import type { Keys } from './keys.ts';
 
 /**
  * 1: live states as strings (live/lib.lua, whose FORMAT is the same number). 0.1.0 wrote this format and no marker.

@@ -1,5 +1,5 @@
 /** Which commands a user of Redis needs, and whether the user may run them: asked before one of them fails a request. */
-import type { Connection } from '../redis.ts';
+import type { Connection } from './connection.ts';
 import { codeOf, type RedisSetting } from './redis-fault.ts';
 
 type Call = readonly [command: string, ...args: string[]];

@@ -1,6 +1,7 @@
 /** The memory of the queue Redis: what an operator should hear of at the start, and how cached results stay out of its way. */
-import { type Connection, memoryShare, serversOf, waitForRedis } from '../redis.ts';
-import type { ResultCache } from '../result-cache.ts';
+
+import type { ResultCache } from '../cache/result-cache.ts';
+import { type Connection, memoryShare, serversOf, waitForRedis } from './connection.ts';
 
 export interface QueueMemoryOptions {
   /** See `holdsCache`. */

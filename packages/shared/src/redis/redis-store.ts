@@ -1,10 +1,10 @@
 /** One Redis as a process uses it: all of its connections, and the probe that proves that they lead to the primary. */
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { Config } from '../config.ts';
-import { keysFor } from '../keys.ts';
-import { type Connection, type ConnectOptions, connectRedis } from '../redis.ts';
+import type { Config } from '../process/config.ts';
+import { type Connection, type ConnectOptions, connectRedis } from './connection.ts';
 import { ConnectionGroup } from './connection-group.ts';
+import { keysFor } from './keys.ts';
 import type { RedisIdentity, RedisSetting } from './redis-fault.ts';
 import type { Sentinels } from './sentinels.ts';
 import { WriteProbe } from './write-probe.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type ConfigError, loadConfig } from '../config.ts';
+import { type ConfigError, loadConfig } from '../process/config.ts';
 import { redisServerOf } from './redis-store.ts';
 import { parseAddress } from './sentinels.ts';
 

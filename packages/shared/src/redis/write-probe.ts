@@ -4,10 +4,10 @@
  * readers of a demoted server would otherwise wait there for ever, without an error.
  */
 import { Cluster, type Redis } from 'ioredis';
-import { SHARDS } from '../ids.ts';
-import type { Keys } from '../keys.ts';
-import type { Connection } from '../redis.ts';
+import { SHARDS } from '../predictions/ids.ts';
+import type { Connection } from './connection.ts';
 import type { ConnectionGroup } from './connection-group.ts';
+import type { Keys } from './keys.ts';
 import { missingPermission } from './permissions.ts';
 import { codeOf, explainRedisFault, isRefusal, isWrongServer, NAME_OF, type RedisIdentity } from './redis-fault.ts';
 

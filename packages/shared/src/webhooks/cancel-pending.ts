@@ -1,5 +1,5 @@
 /** Ends what waits for an endpoint that was disabled or removed, in statements of bounded length: it may be a million. */
-import type { Db } from '../db.ts';
+import type { Db } from '../postgres/db.ts';
 
 /** Rows in one statement; some 50 ms, of the second within which the API answers. */
 export const CANCEL_BATCH = 1_000;

@@ -1,5 +1,5 @@
 /** Events of an endpoint itself: written here, since they follow from no prediction. */
-import type { Db } from '../db.ts';
+import type { Db } from '../postgres/db.ts';
 import { type EndpointEvent, endpointPayload } from './event.ts';
 
 export interface EndpointEventRow {

@@ -3,7 +3,7 @@
  * no more, since what is due stands in Postgres; one that is lost costs the time until a worker's next sweep.
  */
 import { Queue } from 'bullmq';
-import type { Connection } from '../redis.ts';
+import type { Connection } from '../redis/connection.ts';
 import { type Destination, laneOf } from './lane.ts';
 
 export const WEBHOOK_QUEUE = 'webhooks';

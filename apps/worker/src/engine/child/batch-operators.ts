@@ -3,7 +3,7 @@
  * rows through the graph. A finding means "dependent unless model.json says otherwise"; no finding means nothing, and
  * row-trial.ts tries the model.
  */
-import type { TensorSpec } from '@millrace/shared/tensor';
+import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 import { coupling } from './coupling-rules.ts';
 import type { Attribute, Constant, Graph, GraphNode, OnnxModel } from './onnx-graph.ts';
 

@@ -1,6 +1,6 @@
 /** Comparison of a model's outputs. */
-import type { Tensor, TensorMap } from '@millrace/shared/tensor';
-import { fromHalfBits } from '@millrace/shared/tensor-data';
+import type { Tensor, TensorMap } from '@millrace/shared/tensors/tensor';
+import { fromHalfBits } from '@millrace/shared/tensors/tensor-data';
 
 /** Name of the first output that differs by more than rounding; undefined where none does. */
 export function firstDifference(a: TensorMap, b: TensorMap): string | undefined {

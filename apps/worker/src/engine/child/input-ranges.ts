@@ -1,7 +1,7 @@
 /** The integers that each input of a model takes: by the tables that they look up, or by trial. */
-import type { TensorSpec } from '@millrace/shared/tensor';
-import { GREATEST, type Range, type Ranges, randomFrom, randomRow } from '../random-input.ts';
-import { elementsOf, type RunTensors } from '../row-trial.ts';
+import type { TensorSpec } from '@millrace/shared/tensors/tensor';
+import { GREATEST, type Range, type Ranges, randomFrom, randomRow } from './random-input.ts';
+import { elementsOf, type RunTensors } from './row-trial.ts';
 
 const LADDER = [Number.MAX_SAFE_INTEGER, 2_147_483_647, 1_000_000, 65_535, 1_000, 127, 15, 3, 1];
 const SEED = 7;

@@ -12,12 +12,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { ModelContent } from '@millrace/shared/model-folder';
+import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { engineOptions, floatRow, outputOf, versionFiles } from '../../../../../tests/support/engine-versions.ts';
 import { floats, type GraphSource, onnxModel } from '../../../../../tests/support/onnx-builder.ts';
 import { createEnginePool, type EnginePool } from '../engine-pool.ts';
-import type { LoadedVersion } from '../loaded-version.ts';
+import type { LoadedVersion } from '../protocol/loaded-version.ts';
 
 let dir: string;
 let pool: EnginePool;

@@ -5,9 +5,9 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { ModelContent } from '@millrace/shared/model-folder';
+import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import type { InferenceSession } from 'onnxruntime-node';
-import { openSession } from '../ort-tensor.ts';
+import { openSession } from './ort-tensor.ts';
 import { free, readVerified } from './verified-file.ts';
 
 /** Data that the digest does not cover would be looked for here, and not in the working directory. */

@@ -2,7 +2,7 @@
  * The nodes of an ONNX file (onnx.proto3), read from bytes in memory. Weights are skipped: of a constant only the shape is
  * kept, and its values where these are few integers.
  */
-import type { OnnxValue } from '@millrace/shared/onnx-file';
+import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
 
 export interface Constant {
   dims: readonly number[];

@@ -1,8 +1,8 @@
 /** Whether a model gives equal answers to equal questions, by trial. */
-import type { TensorSpec } from '@millrace/shared/tensor';
-import { type Ranges, randomFrom, randomRow } from '../random-input.ts';
-import type { RunTensors } from '../row-trial.ts';
+import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 import { firstChange } from './compare-outputs.ts';
+import { type Ranges, randomFrom, randomRow } from './random-input.ts';
+import type { RunTensors } from './row-trial.ts';
 
 const REPEATS = 4;
 const SEED = 11;

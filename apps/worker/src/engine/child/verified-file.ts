@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { VersionFile } from '@millrace/shared/model-folder';
+import type { VersionFile } from '@millrace/shared/model-files/model-folder';
 
 /** A file of a version is not the file with which the version was registered. */
 export class ChangedFileError extends Error {

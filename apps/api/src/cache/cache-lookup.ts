@@ -1,0 +1,54 @@
+/**
+ * The quickest way to an answer: a question whose very text was answered a moment ago, with an answer that lies in this
+ * process. Nothing in it waits, so that the request makes no promise on its way. It knows no more than predict.ts does,
+ * and says nothing where that must look further.
+ */
+
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import { mayShareAnswers } from '@millrace/shared/registry/registry-types';
+import type { CacheControl } from '../http/request-headers.ts';
+import type { Catalog } from '../models/catalog.ts';
+import type { Plan } from '../models/normalize-input.ts';
+import { fresh, hitTold } from './cache-status.ts';
+import type { NearResults } from './local-results.ts';
+import type { Remembered } from './parsed-requests.ts';
+
+/** The stored bytes, as latin1 text, of the prediction that computed it; and how it was found. */
+export interface CachedAnswer {
+  kind: 'cached';
+  text: string;
+  cacheStatus: string;
+  ageS: number | null;
+  plan: Plan;
+  digest: string;
+}
+
+export interface KnownMeans {
+  catalog: Catalog;
+  remembered: Remembered;
+  cache: NearResults;
+}
+
+export type KnownAnswer = (
+  tenant: string,
+  model: string,
+  version: string | undefined,
+  body: object,
+  cacheControl: CacheControl,
+) => CachedAnswer | undefined;
+
+/** For requests that bring nothing of their own (webhook, metadata, Idempotency-Key). */
+export function createKnownAnswer({ catalog, remembered, cache }: KnownMeans): KnownAnswer {
+  return (tenant, model, version, body, cacheControl) => {
+    if (cacheControl.noCache || cacheControl.noStore || !remembered.knows(body)) return undefined;
+    const served = catalog.serving(tenant, model, version);
+    if (served instanceof Promise || !mayShareAnswers(served.version.config)) return undefined;
+    const { digest } = served.version;
+    const plan = remembered.planOf(body, tenant, digest);
+    if (plan?.shape !== 'one' || plan.keys.length !== 1) return undefined;
+    const now = sharedNow();
+    const result = cache.near(plan.own ?? (plan.keys[0] as string), served.registered.cacheEpoch, now);
+    if (!result?.text || !fresh(result, cacheControl.maxAgeS, now)) return undefined;
+    return { kind: 'cached', text: result.text, ...hitTold(result, plan.own, now), plan, digest };
+  };
+}

@@ -1,0 +1,74 @@
+/** Entities for autocompletion, display and canonical forms, read through the cache. */
+
+import type { ReadThrough } from '@millrace/shared/cache/read-through';
+import { buildEntities } from '@millrace/shared/entities/entity-index';
+import { newestSetQuery } from '@millrace/shared/entities/entity-queries';
+import { findInSet, loadEntityNames, newestOwnSet, searchSet } from '@millrace/shared/entities/entity-table';
+import type { Entities, Entity } from '@millrace/shared/handler';
+import type { Db } from '@millrace/shared/postgres/db';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import { fold } from '@millrace/shared/text/fold';
+import { LRUCache } from 'lru-cache';
+import { fromStore } from '../stores/store-errors.ts';
+
+/** Sets of entities whose index of names is kept. */
+const INDEXES_MAX = 8;
+
+/** Each throws `store_unavailable` for what the cache does not hold while Postgres does not answer. */
+export interface EntityLookup {
+  /** Names and aliases that begin with, or hold, `q`; null when there is no such entity. */
+  search(tenant: string, entity: string, q: string, limit: number): Promise<Entity[] | null>;
+  /** By key, name or alias; `near` has similar names when it is not found; null when there is no such entity. */
+  find(tenant: string, entity: string, key: string): Promise<{ found: Entity } | { near: string[] } | null>;
+}
+
+/** Queries are cached under the digest of the set that they read, so that none outlives it. */
+export function createEntityLookup(cache: ReadThrough, db: Db): EntityLookup {
+  /** To build an index takes long where there are many names: it is built once for a set, not once for each unknown name. */
+  const indexes = new LRUCache<string, Entities>({ max: INDEXES_MAX });
+  const read = <T>(name: string, load: () => Promise<T>): Promise<T> => fromStore('Postgres', cache.get(name, load));
+  const newestOwn = (tenant: string, entity: string) =>
+    read(newestSetQuery(tenant, entity), async () => (await newestOwnSet(db, tenant, entity)) ?? null);
+  // Cached owner by owner: a change of the shared set then reaches all who share it.
+  const newest = async (tenant: string, entity: string) =>
+    (await newestOwn(tenant, entity)) ?? (tenant === 'default' ? null : newestOwn('default', entity));
+  return {
+    async search(tenant, entity, q, limit) {
+      const digest = await newest(tenant, entity);
+      if (digest === null) return null;
+      const name = `entity-search:${digest}:${limit}:${fold(q)}`;
+      return read(name, () => searchSet(db, digest, q, limit));
+    },
+    async find(tenant, entity, key) {
+      const digest = await newest(tenant, entity);
+      if (digest === null) return null;
+      const found = await read(`entity:${digest}:${fold(key)}`, async () => (await findInSet(db, digest, key)) ?? null);
+      if (found) return { found };
+      const name = `${entity}:${digest}`;
+      let index = indexes.get(name);
+      if (!index) {
+        index = buildEntities({ [entity]: await namesOf(cache, db, digest) });
+        indexes.set(name, index);
+      }
+      return { near: index.near(entity, key, 3) };
+    },
+  };
+}
+
+const namesOf = (cache: ReadThrough, db: Db, digest: string): Promise<Entity[]> =>
+  fromStore(
+    'Postgres',
+    cache.get(`entity-names:${digest}`, () => loadEntityNames(db, digest)),
+  );
+
+/** The rows, without vectors, of every entity that a version reads. */
+export async function entitiesOfVersion(
+  cache: ReadThrough,
+  db: Db,
+  version: ModelVersion,
+): Promise<Record<string, Entity[]>> {
+  const sets = Object.entries(version.entitySets).map(
+    async ([entity, digest]) => [entity, await namesOf(cache, db, digest)] as const,
+  );
+  return Object.fromEntries(await Promise.all(sets));
+}

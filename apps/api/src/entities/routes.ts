@@ -1,0 +1,33 @@
+/** Entities, by name. */
+import { ApiError } from '@millrace/shared/errors';
+import type { Entity } from '@millrace/shared/handler';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { EntityKeyParams, EntityParams, EntityQuery } from '../predictions/schemas.ts';
+import type { EntityLookup } from './entity-lookup.ts';
+
+export function registerEntities(
+  app: FastifyInstance,
+  { entities, tenantOf }: { entities: EntityLookup; tenantOf(request: FastifyRequest): string },
+): void {
+  const unknown = (entity: string) => new ApiError('entity_not_found', `There is no entity '${entity}'.`);
+
+  app.get('/v1/entities/:entity', { schema: { params: EntityParams, querystring: EntityQuery } }, async (request) => {
+    const { entity } = request.params as { entity: string };
+    const { q = '', limit = 10 } = request.query as { q?: string; limit?: number };
+    const rows = await entities.search(tenantOf(request), entity, q, limit);
+    if (rows === null) throw unknown(entity);
+    return { entities: rows.map(entityJson) };
+  });
+
+  app.get('/v1/entities/:entity/:key', { schema: { params: EntityKeyParams } }, async (request) => {
+    const { entity, key } = request.params as { entity: string; key: string };
+    const answer = await entities.find(tenantOf(request), entity, key);
+    if (answer === null) throw unknown(entity);
+    if ('found' in answer) return entityJson(answer.found);
+    throw new ApiError('entity_not_found', `There is no ${entity} '${key.slice(0, 100)}'.`, {
+      suggestions: answer.near,
+    });
+  });
+}
+
+const entityJson = ({ key, name, aliases, attributes }: Entity) => ({ key, name, aliases, attributes });

@@ -1,0 +1,84 @@
+/**
+ * The tenant of a request. Without API keys every caller is the tenant `default`. Where keys are required, each route asks
+ * for one unless its configuration declares `public: true`. The route that the router matched decides, never the text of
+ * the URL: the router decodes percent-encoding and accepts absolute URLs, so many texts lead to one route.
+ */
+import { ApiError } from '@millrace/shared/errors';
+import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { fromStore } from '../stores/store-errors.ts';
+import { RefusalPace } from './refusal-pace.ts';
+
+/** The longest `Authorization` header that is read. A key has at most 53 characters. */
+const HEADER_MAX = 200;
+
+export interface AuthenticationDeps {
+  required: boolean;
+  /** The tenant of a key, or undefined for a key that is unknown, revoked or expired. A value where it is at hand. */
+  tenantOfKey(key: string): string | undefined | Promise<string | undefined>;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    tenant: string;
+  }
+  interface FastifyContextConfig {
+    /** The route answers callers without an API key. */
+    public?: boolean;
+  }
+}
+
+/**
+ * Refuses requests without a good key with `unauthorized`, also those that match no route. Returns the function by which
+ * routes get the tenant. That function throws on a public route, which has no tenant.
+ */
+export function registerAuthentication(
+  app: FastifyInstance,
+  { required, tenantOfKey }: AuthenticationDeps,
+): (request: FastifyRequest) => string {
+  if (!required) return () => DEFAULT_TENANT;
+
+  const pace = new RefusalPace();
+  app.decorateRequest('tenant', '');
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.routeOptions.config.public === true) return done();
+    const key = keyOf(request);
+    const tenant = key === undefined ? undefined : tenantOfKey(key);
+    const admit = (found: string | undefined): void => {
+      request.tenant = found ?? '';
+      if (request.tenant !== '') done();
+      else pace.run(() => done(unauthorized(request, reply)));
+    };
+    // A flood of unknown keys may end here too, where too many of them wait for Postgres.
+    const fail = (error: Error) => pace.run(() => done(error));
+    if (tenant instanceof Promise) fromStore('Postgres', tenant).then(admit, fail);
+    else admit(tenant);
+  });
+
+  return (request) => {
+    if (request.tenant !== '') return request.tenant;
+    throw new Error(
+      `${request.method} ${request.routeOptions.url} has no tenant: a public route must not ask for one.`,
+    );
+  };
+}
+
+function keyOf({ headers }: FastifyRequest): string | undefined {
+  const { authorization } = headers;
+  if (authorization === undefined || authorization.length > HEADER_MAX) return undefined;
+  return /^bearer ([^\s]+)$/i.exec(authorization)?.[1];
+}
+
+function unauthorized({ headers }: FastifyRequest, reply: FastifyReply): ApiError {
+  reply.header('www-authenticate', 'Bearer realm="millrace"');
+  return new ApiError('unauthorized', 'Send your API key as `Authorization: Bearer mrk_...`.', {
+    faults: [
+      {
+        pointer: 'Authorization',
+        message: 'No key that is known here',
+        expected: 'Bearer and a key',
+        got: headers.authorization === undefined ? 'nothing' : 'something else',
+      },
+    ],
+  });
+}

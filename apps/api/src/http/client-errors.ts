@@ -1,0 +1,32 @@
+/** What is answered, and logged, when a request cannot even be read: these never reach a route. */
+import type { Socket } from 'node:net';
+import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
+import type { FastifyBaseLogger } from 'fastify';
+import { NOSNIFF_PAIR } from './nosniff.ts';
+
+const OF_NODE: Record<string, readonly [ErrorCode, string]> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request did not arrive in time.'],
+  HPE_HEADER_OVERFLOW: ['headers_too_large', 'The headers are larger than 16384 bytes.'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['payload_too_large', 'The chunk extensions of the body are too large.'],
+};
+
+/** For Fastify's `clientErrorHandler`. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, log: FastifyBaseLogger): void {
+  // The client has gone, and so has anybody to answer.
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const [code, detail] = OF_NODE[error.code ?? ''] ?? ['invalid_request', 'This is not an HTTP request.'];
+  log.debug({ err: error }, 'a request could not be read');
+  const body = problemOf(new ApiError(code, detail));
+  const text = JSON.stringify(body);
+  if (socket.writable) {
+    const head = [
+      `HTTP/1.1 ${body.status} ${body.title}`,
+      'Content-Type: application/problem+json; charset=utf-8',
+      `Content-Length: ${Buffer.byteLength(text)}`,
+      NOSNIFF_PAIR.join(': '),
+      'Connection: close',
+    ];
+    socket.write(`${head.join('\r\n')}\r\n\r\n${text}`);
+  }
+  socket.destroySoon();
+}

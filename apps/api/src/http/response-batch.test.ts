@@ -1,0 +1,45 @@
+import type { AddressInfo } from 'node:net';
+import Fastify from 'fastify';
+import pino from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createOutbox } from './response-batch.ts';
+
+const app = Fastify();
+const logged: unknown[] = [];
+let url = '';
+
+beforeAll(async () => {
+  const sendOut = createOutbox(pino({}, { write: (line: string) => void logged.push(JSON.parse(line)) }));
+  app.get('/:n', (request, reply) => {
+    const { n } = request.params as { n: string };
+    sendOut(reply, 200, ['x-n', n], `{"n":"${n}ä"}`, 'utf8');
+  });
+  app.get('/stored/:n', (request, reply) => {
+    const { n } = request.params as { n: string };
+    sendOut(reply, 200, [], Buffer.from(`{"n":"${n}ä"}`).toString('latin1'), 'latin1');
+  });
+  app.get('/broken', (_, reply) => sendOut(reply, 200, ['x-n', 'two\nlines'], '{}', 'utf8'));
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+});
+afterAll(() => app.close());
+
+test('each of many at once gets its own answer, whole', async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 300 }, async (_, n) => {
+      const stored = n % 2 === 0;
+      const answer = await fetch(`${url}/${stored ? 'stored/' : ''}${n}`);
+      return [answer.status, answer.headers.get('x-n'), await answer.json()];
+    }),
+  );
+  expect(answers).toEqual(answers.map((_, n) => [200, n % 2 === 0 ? null : `${n}`, { n: `${n}ä` }]));
+});
+
+test('one that cannot be written ends its own connection and is logged; those beside it go out', async () => {
+  const [broken, ...others] = await Promise.allSettled(
+    ['broken', '1', '2', '3'].map((path) => fetch(`${url}/${path}`)),
+  );
+  expect(broken?.status).toBe('rejected');
+  expect(others.map((one) => one.status === 'fulfilled' && one.value.status)).toEqual([200, 200, 200]);
+  expect(logged).toMatchObject([{ err: { code: 'ERR_INVALID_CHAR' } }]);
+});

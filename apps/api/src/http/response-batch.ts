@@ -1,0 +1,73 @@
+/**
+ * Answers that are ready in one turn of the event loop, written to their sockets one right after the other when it ends.
+ * Written as they come, with the work of the next between them, each finds its reader asleep again, and to wake it costs
+ * the kernel more than the write: a fifth of all the time of a cache hit.
+ */
+import type { FastifyBaseLogger, FastifyReply } from 'fastify';
+import { NOSNIFF_PAIR } from './nosniff.ts';
+
+interface Answer {
+  reply: FastifyReply;
+  code: number;
+  headers: string[];
+  body: string;
+  encoding: 'latin1' | 'utf8';
+}
+
+/** So many go out at once, whether the turn has ended or not: a crowd's answers are not all to be held in memory. */
+const AT_ONCE = 64;
+
+/**
+ * Sends past Fastify's reply: headers (names and values in turn) and body go to the socket as one text, which is copied,
+ * where a buffer would take a gathering write of two parts. `encoding` is latin1 for stored bytes, which then need no pass
+ * over every character.
+ */
+export type SendOut = (
+  reply: FastifyReply,
+  code: number,
+  headers: string[],
+  body: string,
+  encoding: 'latin1' | 'utf8',
+) => void;
+
+export function createOutbox(log: Pick<FastifyBaseLogger, 'error'>): SendOut {
+  let waiting: Answer[] = [];
+  let scheduled = false;
+
+  function flush(): void {
+    const answers = waiting;
+    waiting = [];
+    for (const { reply, code, headers, body, encoding } of answers) {
+      const length = encoding === 'latin1' ? body.length : Buffer.byteLength(body);
+      headers.push(
+        ...NOSNIFF_PAIR,
+        'content-type',
+        'application/json; charset=utf-8',
+        'content-length',
+        String(length),
+      );
+      try {
+        reply.raw.writeHead(code, headers).end(body, encoding);
+      } catch (error) {
+        // One that cannot be written ends its own connection, and holds up no other.
+        log.error({ err: error, reqId: reply.request.id }, 'an answer could not be written');
+        reply.raw.destroy();
+      }
+    }
+  }
+
+  function endTurn(): void {
+    scheduled = false;
+    flush();
+  }
+
+  return (reply, code, headers, body, encoding) => {
+    reply.hijack();
+    waiting.push({ reply, code, headers, body, encoding });
+    if (waiting.length >= AT_ONCE) flush();
+    else if (!scheduled) {
+      scheduled = true;
+      setImmediate(endTurn);
+    }
+  };
+}

@@ -1,0 +1,33 @@
+/** Changes of the registry: aliases, and the purge of a model's results. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { AliasBody, AliasParams, ModelParams } from '../predictions/schemas.ts';
+import type { Catalog } from './catalog.ts';
+import type { RegistryChanges } from './registry-changes.ts';
+import { modelJson } from './routes.ts';
+
+export interface ChangeRoutes {
+  catalog: Catalog;
+  changes: RegistryChanges;
+  tenantOf(request: FastifyRequest): string;
+}
+
+export function registerRegistryChanges(app: FastifyInstance, { catalog, changes, tenantOf }: ChangeRoutes): void {
+  const alias = '/v1/models/:model/aliases/:alias';
+  app.put(alias, { schema: { params: AliasParams, body: AliasBody } }, async (request) => {
+    const { model, alias } = request.params as { model: string; alias: string };
+    const tenant = tenantOf(request);
+    await changes.setAlias(tenant, model, alias, (request.body as { version: string }).version);
+    return modelJson(await catalog.model(tenant, model));
+  });
+
+  app.delete(alias, { schema: { params: AliasParams } }, async (request, reply) => {
+    const { model, alias } = request.params as { model: string; alias: string };
+    await changes.removeAlias(tenantOf(request), model, alias);
+    return reply.code(204).send();
+  });
+
+  app.delete('/v1/models/:model/cache', { schema: { params: ModelParams } }, async (request, reply) => {
+    await changes.purge(tenantOf(request), (request.params as { model: string }).model);
+    return reply.code(204).send();
+  });
+}

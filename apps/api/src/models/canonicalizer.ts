@@ -1,0 +1,101 @@
+/** Turns one input of a model version into canonical rows: by its handler, or as raw tensors by its signature. */
+import { join } from 'node:path';
+import { ApiError } from '@millrace/shared/errors';
+import type { Entities, Handler, Json } from '@millrace/shared/handler';
+import { digestHandler, importHandler } from '@millrace/shared/model-files/handler-file';
+import type { Task } from '@millrace/shared/predictions/task';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import type { TensorMap } from '@millrace/shared/tensors/tensor';
+import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
+import { rowCount, splitRows, tensorRowText } from '@millrace/shared/tensors/tensor-rows';
+import { canonicalJson } from '@millrace/shared/text/canonical-json';
+import { checkerOf } from '../http/validation.ts';
+
+export interface CanonicalInput {
+  /** How the output is put together again; see Task. */
+  shape: Task['shape'];
+  /** Canonical text of each row. */
+  rows: string[];
+}
+
+/**
+ * Throws ApiError or InputError with pointers into the input; also for tensors of more than `maxRows` rows, before they are
+ * taken apart. A promise only where the handler needs one, and for so many rows that they would hold the event loop.
+ */
+export type Canonicalizer = (input: unknown, maxRows: number) => CanonicalInput | Promise<CanonicalInput>;
+
+export async function createCanonicalizer(
+  version: ModelVersion,
+  modelsDir: string,
+  entitiesOf: (version: ModelVersion) => Promise<Entities>,
+): Promise<Canonicalizer> {
+  if (version.handlerDigest === null) return tensorCanonicalizer(version);
+  const handler = await loadHandler(version, modelsDir);
+  const context = { entities: await entitiesOf(version) };
+  const check = checkerOf(handler.input);
+  const one = (canonical: Json): CanonicalInput => ({ shape: 'one', rows: [canonicalJson(canonical)] });
+  return (input) => {
+    check(input);
+    const canonical = handler.canonicalize(input, context);
+    return canonical instanceof Promise ? canonical.then(one) : one(canonical);
+  };
+}
+
+/** Rows whose texts are written in one turn of the event loop. */
+const ROWS_AT_ONCE = 256;
+
+function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer {
+  return (input, maxRows) => {
+    const given = config.rowIndependent ? givenRows(input, signature.inputs[0]?.name) : undefined;
+    if (given !== undefined && given > maxRows) throw tooManyRows(given, maxRows);
+    const tensors = parseTensorInput(signature.inputs, input);
+    const rows = config.rowIndependent ? rowCount(tensors) : undefined;
+    if (rows === undefined || rows <= 1) return { shape: 'one', rows: [tensorRowText(tensors)] };
+    if (rows > maxRows) throw tooManyRows(rows, maxRows);
+    if (rows > ROWS_AT_ONCE)
+      return textsInParts(splitRows(tensors)).then((texts) => ({ shape: 'tensors', rows: texts }));
+    return { shape: 'tensors', rows: splitRows(tensors).map(tensorRowText) };
+  };
+}
+
+/** The first dimension of a tensor as its caller gives it, before its elements are looked at; undefined where that is no number. */
+function givenRows(input: unknown, name: string | undefined): number | undefined {
+  const tensor: unknown = name === undefined ? undefined : (input as Readonly<Record<string, unknown>> | null)?.[name];
+  if (Array.isArray(tensor)) return tensor.length;
+  const shape: unknown = (tensor as { shape?: unknown } | null | undefined)?.shape;
+  const rows: unknown = Array.isArray(shape) ? shape[0] : undefined;
+  return typeof rows === 'number' ? rows : undefined;
+}
+
+async function textsInParts(rows: readonly TensorMap[]): Promise<string[]> {
+  const texts: string[] = [];
+  for (const [at, row] of rows.entries()) {
+    if (at > 0 && at % ROWS_AT_ONCE === 0) await new Promise(setImmediate);
+    texts.push(tensorRowText(row));
+  }
+  return texts;
+}
+
+/** `invalid_request`, with a pointer to the input itself. */
+export function tooManyRows(rows: number, maxRows: number): ApiError {
+  const faults = [{ pointer: '', message: 'Too many rows', expected: `at most ${maxRows}`, got: String(rows) }];
+  return new ApiError('invalid_request', `A prediction has at most ${maxRows} rows, and this has ${rows}.`, { faults });
+}
+
+/** The handler's code is this process's own copy, and must be the one that the digest was made with. */
+async function loadHandler(version: ModelVersion, modelsDir: string): Promise<Handler> {
+  const places = [
+    join(modelsDir, version.model, version.version, 'handler.ts'),
+    join(modelsDir, version.model, 'handler.ts'),
+  ];
+  for (const path of places) {
+    const digest = await digestHandler(path).catch(() => null);
+    if (digest !== null && digest === version.handlerDigest) return importHandler(path, digest);
+  }
+  throw new ApiError(
+    'model_unavailable',
+    `This server has no handler.ts of model '${version.model}' that is the one version ${version.version} was registered with: ` +
+      `put the registered files back into its models folder, or give the new files a new version number.`,
+    { retryAfterS: 5 },
+  );
+}

@@ -1,0 +1,61 @@
+import { resolveModelConfig } from '@millrace/shared/model-files/model-config';
+import type { ModelVersion, VersionState } from '@millrace/shared/registry/registry-types';
+import pino from 'pino';
+import { beforeEach, expect, test } from 'vitest';
+import { type Catalog, createCatalog } from './catalog.ts';
+
+let registries: Record<string, ModelVersion[]> = {};
+let prepared: string[] = [];
+let catalog: Catalog;
+
+beforeEach(() => {
+  prepared = [];
+  catalog = createCatalog({
+    loadRegistry: async (tenant) => ({
+      models: [{ model: 'm', versions: registries[tenant] ?? [], aliases: {}, defaultVersion: '1', cacheEpoch: 0 }],
+    }),
+    loadCanonicalizer: async ({ digest }) => {
+      prepared.push(digest);
+      return () => ({ shape: 'one', rows: [] });
+    },
+    log: pino({ level: 'silent' }),
+  });
+});
+
+const version = (digest: string, state: VersionState = 'ready'): ModelVersion => ({
+  tenant: 'a',
+  model: 'm',
+  version: '1',
+  digest,
+  state,
+  reason: null,
+  signature: { inputs: [], outputs: [] },
+  config: resolveModelConfig({}, {}),
+  handlerDigest: null,
+  inputSchema: null,
+  outputSchema: null,
+  entitySets: {},
+  createdAt: 1,
+});
+
+/** Serves a request of each tenant from a registry that has changed. */
+async function serve(changed: Record<string, ModelVersion[]>): Promise<void> {
+  registries = changed;
+  catalog.changed();
+  for (const tenant of Object.keys(changed)) await catalog.serving(tenant, 'm');
+}
+
+test('what turns inputs into rows is made once for as long as a version of any tenant has its digest', async () => {
+  await serve({ a: [version('old')], b: [version('old')] });
+  await serve({ a: [version('old', 'draining')], b: [version('old')] });
+  await serve({ a: [version('new')], b: [version('old')] });
+  await serve({ a: [version('old')], b: [version('old')] });
+  expect(prepared).toEqual(['old', 'new']);
+});
+
+test('and is let go of with the last version that has it', async () => {
+  await serve({ a: [version('old')] });
+  await serve({ a: [version('new'), { ...version('old', 'retired'), version: '0' }] });
+  await serve({ a: [version('old')] });
+  expect(prepared).toEqual(['old', 'new', 'old']);
+});

@@ -1,0 +1,143 @@
+/** What a request asks to be computed: canonical rows, their cache keys, and what is known of them already. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { cacheKey } from '@millrace/shared/cache/cache-key';
+import { ApiError } from '@millrace/shared/errors';
+import { InputError } from '@millrace/shared/handler';
+import type { Task } from '@millrace/shared/predictions/task';
+import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
+import { summary } from '../http/validation.ts';
+import { type CanonicalInput, tooManyRows } from './canonicalizer.ts';
+import { type ServedModel, under } from './catalog.ts';
+
+export interface Plan {
+  shape: Task['shape'];
+  rows: string[];
+  /** Cache key (hex) of each row; none where nothing is to be read, shared or stored. */
+  keys: string[];
+  /**
+   * Key of the caller's tenant alone, on a model whose results all tenants share, for any tenant but the default. Under this
+   * key stand the tenant's copies of shared results and its flights: the shared result is an output, and shows no
+   * prediction of another tenant.
+   */
+  own?: string;
+}
+
+export interface Inputs {
+  input?: unknown;
+  inputs?: readonly unknown[];
+}
+
+/** At once where the model's canonicalizer is; throws ApiError. */
+export function planOf(
+  served: ServedModel,
+  tenant: string,
+  body: Inputs,
+  maxRows: number,
+  keyed: boolean,
+): Plan | Promise<Plan> {
+  const finish = (shape: Task['shape'], rows: string[]): Plan | Promise<Plan> => {
+    if (rows.length > maxRows) throw relocated(body.inputs ? '/inputs' : '/input', tooManyRows(rows.length, maxRows));
+    const { config, digest } = served.version;
+    const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
+    const keyOf = (row: string) => cacheKey({ scope, digest, row });
+    const withKeys = (keys: string[]): Plan => {
+      if (scope !== 'public' || tenant === DEFAULT_TENANT) return { shape, rows, keys };
+      const row = shape === 'one' && rows.length === 1 ? (rows[0] as string) : `${shape} ${keys.join()}`;
+      return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
+    };
+    if (!keyed) return { shape, rows, keys: [] };
+    if ((rows[0]?.length ?? 0) > LONG_ROW)
+      return nextTurn()
+        .then(() => inParts(rows, keyOf))
+        .then(withKeys);
+    if (rows.length > INPUTS_AT_ONCE) return inParts(rows, keyOf).then(withKeys);
+    return withKeys(rows.map(keyOf));
+  };
+  if (body.inputs === undefined) {
+    const canonical = located('/input', () => served.canonicalizer(body.input, maxRows));
+    if (canonical instanceof Promise) return canonical.then(({ shape, rows }) => finish(shape, rows));
+    return finish(canonical.shape, canonical.rows);
+  }
+  if (body.inputs.length > maxRows) return finish('list', new Array(body.inputs.length));
+  const canonicalOf = (input: unknown, at: number) =>
+    located(`/inputs/${at}`, () => served.canonicalizer(input, maxRows));
+  if (body.inputs.length > INPUTS_AT_ONCE)
+    return inParts(body.inputs, canonicalOf).then((every) => finish('list', oneRowEach(every)));
+  const all = body.inputs.map(canonicalOf);
+  if (all.some((one) => one instanceof Promise))
+    return Promise.all(all).then((every) => finish('list', oneRowEach(every)));
+  return finish('list', oneRowEach(all as CanonicalInput[]));
+}
+
+/** Characters of a row whose key has a turn of the event loop to itself, after the turn in which its tensors were read. */
+const LONG_ROW = 1_048_576;
+
+/** As many as the event loop is held for: 10,000 would take a tenth of a second, and others wait meanwhile. */
+const INPUTS_AT_ONCE = 256;
+
+async function inParts<T, R>(items: readonly T[], run: (item: T, at: number) => R | Promise<R>): Promise<R[]> {
+  const all: R[] = [];
+  for (const [at, item] of items.entries()) {
+    if (at > 0 && at % INPUTS_AT_ONCE === 0) await new Promise(setImmediate);
+    const one = run(item, at);
+    all.push(one instanceof Promise ? await one : one);
+  }
+  return all;
+}
+
+function oneRowEach(inputs: readonly CanonicalInput[]): string[] {
+  return inputs.map(({ rows }, at) => {
+    if (rows.length === 1) return rows[0] as string;
+    throw new ApiError('invalid_request', 'Each of `inputs` is one row.', {
+      faults: [
+        {
+          pointer: `/inputs/${at}`,
+          message: 'Too many rows in one of `inputs`',
+          expected: 'tensors whose first dimension is 1; or all rows in one `input`',
+          got: `${rows.length} rows`,
+        },
+      ],
+    });
+  });
+}
+
+/** Runs a canonicalizer and gives its errors their place in the request. */
+function located<T>(prefix: string, run: () => T | Promise<T>): T | Promise<T> {
+  try {
+    const result = run();
+    return result instanceof Promise
+      ? result.catch((error) => {
+          throw relocated(prefix, error);
+        })
+      : result;
+  } catch (error) {
+    throw relocated(prefix, error);
+  }
+}
+
+function relocated(prefix: string, error: unknown): unknown {
+  // A handler may come with its own copy of the class, so the name decides.
+  if (error instanceof InputError || (error instanceof Error && error.name === 'InputError')) {
+    const { pointer, message, expected, got, suggestions } = error as InputError;
+    const fault = { pointer, message, ...(expected ? { expected } : {}), ...(got ? { got } : {}) };
+    const faults = [under(prefix, { ...fault, ...(suggestions.length > 0 ? { suggestions } : {}) })];
+    return new ApiError('invalid_input', message, { faults, suggestions });
+  }
+  if (error instanceof ApiError && error.faults.length > 0) {
+    const faults = error.faults.map((fault) => under(prefix, fault));
+    // The sentence names the place as well, and is to name the same one.
+    const detail = error.code === 'invalid_request' ? summary(faults) : error.message;
+    return new ApiError(error.code, detail, { faults, suggestions: error.suggestions });
+  }
+  return error;
+}
+
+/** The key under which a whole prediction shares a computation: its row's own, or one over all its rows. */
+export function flightOf(plan: Plan, digest: string, epoch: number): string {
+  const key =
+    plan.own ??
+    (plan.shape === 'one' && plan.keys.length === 1
+      ? (plan.keys[0] as string)
+      : cacheKey({ scope: `rows ${plan.shape}`, digest, row: plan.keys.join() }));
+  return epoch === 0 ? key : `${epoch.toString(36)}-${key}`;
+}

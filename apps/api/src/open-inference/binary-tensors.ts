@@ -1,0 +1,53 @@
+/**
+ * The wire of the Open Inference Protocol: JSON, or JSON followed by the raw bytes of tensors (Triton's binary tensor data
+ * extension). `Inference-Header-Content-Length` is the JSON's length; little-endian, row-major; each BYTES element comes
+ * after its length in four bytes.
+ */
+import { V2Error } from './errors.ts';
+
+/** Splits a body into its JSON text and what follows. Without the header all of it is JSON. */
+export function splitBody(body: Buffer, headerLength: string | undefined): { json: string; rest: Buffer } {
+  if (headerLength === undefined) return { json: body.toString(), rest: Buffer.alloc(0) };
+  const length = Number(headerLength);
+  if (!/^\d+$/.test(headerLength) || length > body.length)
+    throw new V2Error(
+      400,
+      `Inference-Header-Content-Length must be a number up to the body's ${body.length} bytes, got '${headerLength.slice(0, 50)}'`,
+    );
+  return { json: body.toString('utf8', 0, length), rest: body.subarray(length) };
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * The elements of a BYTES tensor, at most `max`: each costs far more than its bytes. ONNX strings are text: what is not
+ * UTF-8 is refused.
+ */
+export function readStrings(bytes: Buffer, name: string, max: number): string[] {
+  const elements: string[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (elements.length >= max) throw new V2Error(413, `input '${name}' has more than ${max} BYTES elements`);
+    if (at + 4 > bytes.length) throw new V2Error(400, `input '${name}': a BYTES element has no whole length`);
+    const length = bytes.readUInt32LE(at);
+    at += 4;
+    if (at + length > bytes.length) throw new V2Error(400, `input '${name}': a BYTES element is longer than its data`);
+    try {
+      elements.push(UTF8.decode(bytes.subarray(at, at + length)));
+    } catch {
+      throw new V2Error(400, `input '${name}': a BYTES element is not UTF-8 text`);
+    }
+    at += length;
+  }
+  return elements;
+}
+
+export function writeStrings(elements: readonly string[]): Buffer {
+  const parts: Buffer[] = [];
+  for (const element of elements) {
+    const text = Buffer.from(element);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(text.length);
+    parts.push(length, text);
+  }
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,283 @@
+/** The Open Inference Protocol v2 over HTTP: the same cache, single flight, lanes and queue as /v1, for clients that exist. */
+
+import { ApiError } from '@millrace/shared/errors';
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { goneSignal } from '../http/client-disconnect.ts';
+import { asApiError, logFailed } from '../http/error-handler.ts';
+import { type JsonBudget, LONG_TEXT } from '../http/json-body.ts';
+import type { Catalog } from '../models/catalog.ts';
+import type { Checks } from '../operations/routes.ts';
+import type { Outcome, Predict } from '../predictions/create-prediction.ts';
+import { splitBody } from './binary-tensors.ts';
+import { tensorMetadata } from './datatypes.ts';
+import { messageOf, statusOf, V2Error } from './errors.ts';
+import { HANDLER_INPUT, HANDLER_OUTPUT, type Infer, type InferLimits, parseInfer, refuseFiles } from './request.ts';
+import { renderInfer } from './response.ts';
+import { Statistics } from './statistics.ts';
+
+export interface V2Means {
+  log: FastifyBaseLogger;
+  catalog: Catalog;
+  predict: Predict;
+  checks: Checks;
+  tenantOf(request: FastifyRequest): string;
+  /** Takes a model out of service, or back into it; false where there was nothing to do it with. */
+  setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
+  /** Throws ApiError. The texts of one request share a budget. */
+  parseJson(text: string, budget?: JsonBudget): unknown;
+  /** The same for a long text, in several turns of the event loop. */
+  parseLongJson(text: string): Promise<unknown>;
+  limits: InferLimits;
+  /** Longest JSON, bytes: parsing it holds the event loop. What goes beside it as bytes does not. */
+  jsonLimit: number;
+}
+
+const EXTENSIONS = ['binary_tensor_data', 'model_repository', 'statistics', 'schedule_policy'];
+
+/** Bytes of a body from which on the event loop gets a turn between parsing and use. */
+const LONG_BODY = 262_144;
+
+type Params = { model: string; version?: string };
+
+export function registerV2(app: FastifyInstance, means: V2Means): void {
+  void app.register(async (v2) => routes(v2, means), { prefix: '/v2' });
+}
+
+function routes(app: FastifyInstance, means: V2Means): void {
+  const { catalog, predict, checks, tenantOf, jsonLimit } = means;
+  const parseJson = (text: string): unknown => {
+    if (text.length <= jsonLimit) return text.length > LONG_TEXT ? means.parseLongJson(text) : means.parseJson(text);
+    throw new V2Error(413, `the JSON has more than ${jsonLimit} bytes: send tensors of this size as binary data`);
+  };
+  const parseElements = (texts: readonly string[]): unknown[] => {
+    const length = texts.reduce((sum, text) => sum + text.length, 0);
+    if (length > jsonLimit)
+      throw new V2Error(413, `the elements of input '${HANDLER_INPUT}' have more than ${jsonLimit} characters in all`);
+    const budget = { items: means.limits.jsonItems };
+    return texts.map((text, at) => {
+      try {
+        return means.parseJson(text, budget);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        const { code, message } = error;
+        throw new V2Error(
+          statusOf(error),
+          `input '${HANDLER_INPUT}': element ${at} ${code === 'invalid_json' ? 'is not JSON: ' : ''}${message}`,
+        );
+      }
+    });
+  };
+  const statistics = new Statistics();
+
+  app.removeAllContentTypeParsers();
+  // Triton's clients send JSON under either type, and binary bodies under application/octet-stream; some send none at all.
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof V2Error) return reply.code(error.status).send({ error: error.message });
+    const known = asApiError(error);
+    const status = statusOf(known);
+    if (status >= 500) logFailed(means.log, request, known);
+    if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
+    return reply.code(status).send({ error: messageOf(known) });
+  });
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send({ error: `there is no ${request.method} ${request.url.slice(0, 200)}` }),
+  );
+
+  const versionOf = async (request: FastifyRequest): Promise<ModelVersion> => {
+    const { model, version } = request.params as Params;
+    const tenant = tenantOf(request);
+    if (version !== undefined) return catalog.version(tenant, model, version);
+    const registered = await catalog.model(tenant, model);
+    const name = registered.defaultVersion ?? registered.versions.at(-1)?.version;
+    if (name === undefined) throw new ApiError('version_not_found', `Model '${model}' has no version.`);
+    return catalog.version(tenant, model, name);
+  };
+
+  app.get('/', async () => ({ name: 'millrace', version: '0.1.0', extensions: EXTENSIONS }));
+  app.get('/health/live', { config: { public: true } }, async () => ({ live: true }));
+  app.get('/health/ready', { config: { public: true } }, async (_request, reply) => {
+    const ready = Object.values(await checks.ready()).every((answer) => answer === 'ok');
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+
+  for (const path of ['/models/:model', '/models/:model/versions/:version']) {
+    app.get(path, async (request) => {
+      const version = await versionOf(request);
+      if (version.state === 'failed')
+        throw new ApiError(
+          'model_unavailable',
+          `Version ${version.version} of '${version.model}' failed: ${version.reason}`,
+        );
+      const { versions } = await catalog.model(tenantOf(request), version.model);
+      return metadata(version, versions);
+    });
+    app.get(`${path}/ready`, async (request, reply) => {
+      const { state, model } = await versionOf(request);
+      return reply.code(state === 'ready' ? 200 : 503).send({ name: model, ready: state === 'ready' });
+    });
+    app.get(`${path}/stats`, async (request) => {
+      const { model, version } = request.params as Params;
+      const { versions } = await catalog.model(tenantOf(request), model);
+      const asked = version === undefined ? versions : [await versionOf(request)];
+      return { model_stats: asked.map((one) => statistics.of(tenantOf(request), model, one.version)) };
+    });
+    app.post(`${path}/infer`, infer);
+  }
+
+  app.get('/models/stats', async (request) => {
+    const tenant = tenantOf(request);
+    const { models } = await catalog.models(tenant);
+    const all = models.flatMap(({ model, versions }) =>
+      versions.map(({ version }) => statistics.of(tenant, model, version)),
+    );
+    return { model_stats: all };
+  });
+
+  app.post('/repository/index', async (request) => {
+    const { ready } = ((await bodyOf(request, parseJson)) ?? {}) as { ready?: boolean };
+    const { models } = await catalog.models(tenantOf(request));
+    return models.flatMap(({ versions }) =>
+      versions
+        .filter(({ state }) => ready !== true || state === 'ready')
+        .map(({ model, version, state, reason }) => ({
+          name: model,
+          version,
+          state: TRITON_STATE[state],
+          reason: reason ?? '',
+        })),
+    );
+  });
+
+  for (const [action, served] of [
+    ['load', true],
+    ['unload', false],
+  ] as const) {
+    app.post(`/repository/models/:model/${action}`, async (request, reply) => {
+      const { model } = request.params as Params;
+      const { versions } = await catalog.model(tenantOf(request), model);
+      refuseFiles(await bodyOf(request, parseJson));
+      if (!(await means.setServed(tenantOf(request), model, served))) {
+        const registered = await catalog.model(tenantOf(request), model);
+        const serves = registered.defaultVersion !== null;
+        const states = versions.map(
+          ({ version, state, reason }) => `${version} is ${state}${reason ? `: ${reason}` : ''}`,
+        );
+        if (serves !== served)
+          throw new V2Error(
+            400,
+            `failed to ${action} '${model}': no version of it is in a state for that; ${states.join('; ')}`,
+          );
+      }
+      catalog.changed();
+      return reply.code(200).send();
+    });
+  }
+
+  async function infer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const started = performance.now();
+    const { model, version } = request.params as Params;
+    const tenant = tenantOf(request);
+    const serving = await catalog.serving(tenant, model, version);
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    const { json, rest } = splitBody(body, headerOf(request, 'inference-header-content-length'));
+    const parsed = await parseJson(json);
+    // Tensors take a turn of the event loop of their own.
+    if (body.length > LONG_BODY) await new Promise(setImmediate);
+    const asked = parseInfer({
+      json: parsed,
+      rest,
+      version: serving.version,
+      limits: means.limits,
+      parseElements,
+    });
+    const outcome = await predict({
+      tenant,
+      model,
+      version: serving.version.version,
+      body: asked.body,
+      prefer: { waitS: asked.waitS, respondAsync: false },
+      cacheControl: { noCache: false, noStore: false, onlyIfCached: false, maxAgeS: null },
+      idempotencyKey: undefined,
+      signal: goneSignal(reply, true),
+      ledgerless: true,
+    });
+    if (outcome.kind === 'gone') return reply;
+    const told = { tenant, model, version: serving.version.version, rows: asked.body.inputs?.length ?? 1, started };
+    record(statistics, told, outcome);
+    return sendInfer(reply, serving.version, asked, outcome);
+  }
+}
+
+function sendInfer(
+  reply: FastifyReply,
+  version: ModelVersion,
+  asked: Infer,
+  outcome: Exclude<Outcome, { kind: 'gone' }>,
+): FastifyReply {
+  reply.header('cache-status', outcome.cacheStatus);
+  if (outcome.kind === 'accepted') throw new V2Error(504, 'the inference did not end within its timeout');
+  if (outcome.kind === 'answered' && outcome.record.status !== 'succeeded') {
+    const { status, detail } = JSON.parse(outcome.record.result) as { status: number; detail: string };
+    throw new V2Error(status >= 500 ? status : 500, detail);
+  }
+  const output: unknown =
+    outcome.kind === 'cached'
+      ? (JSON.parse(Buffer.from(outcome.text, 'latin1').toString()) as { output: unknown }).output
+      : JSON.parse(outcome.record.result);
+  const { body, headerLength } = renderInfer(version, asked, output);
+  if (headerLength === undefined) return reply.header('content-type', 'application/json').send(body);
+  return reply
+    .header('content-type', 'application/octet-stream')
+    .header('inference-header-content-length', String(headerLength))
+    .send(body);
+}
+
+function record(
+  statistics: Statistics,
+  { started, ...asked }: { tenant: string; model: string; version: string; rows: number; started: number },
+  outcome: Exclude<Outcome, { kind: 'gone' }>,
+): void {
+  const prediction = outcome.kind === 'cached' ? undefined : outcome.record;
+  statistics.record({
+    ...asked,
+    ok: prediction === undefined || prediction.status === 'succeeded',
+    hit: outcome.cacheStatus.includes('; hit'),
+    totalMs: performance.now() - started,
+    queueMs: prediction?.startedAt ? prediction.startedAt - prediction.createdAt : 0,
+    computeMs: prediction?.inferenceMs ?? 0,
+    atMs: sharedNow(),
+  });
+}
+
+const TRITON_STATE = {
+  loading: 'LOADING',
+  ready: 'READY',
+  failed: 'UNAVAILABLE',
+  draining: 'UNLOADING',
+  retired: 'UNAVAILABLE',
+} as const;
+
+function metadata(version: ModelVersion, versions: readonly ModelVersion[]) {
+  const text = (name: string) => [{ name, datatype: 'BYTES', shape: [-1] }];
+  const raw = version.handlerDigest === null;
+  return {
+    name: version.model,
+    versions: versions.filter(({ state }) => state === 'ready').map((one) => one.version),
+    platform: 'onnxruntime_onnx',
+    inputs: raw ? version.signature.inputs.map(tensorMetadata) : text(HANDLER_INPUT),
+    outputs: raw ? version.signature.outputs.map(tensorMetadata) : text(HANDLER_OUTPUT),
+  };
+}
+
+const headerOf = (request: FastifyRequest, name: string): string | undefined => {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+};
+
+function bodyOf(request: FastifyRequest, parseJson: (text: string) => unknown): unknown {
+  const body = request.body;
+  return Buffer.isBuffer(body) && body.length > 0 ? parseJson(body.toString()) : undefined;
+}

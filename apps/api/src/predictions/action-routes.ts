@@ -1,0 +1,43 @@
+/** What is done to predictions that are there: cancel, retry; and the list of them. */
+import { renderPrediction, renderWithoutOutput } from '@millrace/shared/predictions/prediction';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Actions } from './cancel-retry.ts';
+import type { Found } from './find-prediction.ts';
+import type { Listing, ListRequest } from './list-predictions.ts';
+import { sendFound } from './routes.ts';
+import { IdParams, ListQuery } from './schemas.ts';
+
+export interface ActionRoutes {
+  actions: Actions;
+  list: Listing;
+  tenantOf(request: FastifyRequest): string;
+}
+
+export function registerPredictionActions(app: FastifyInstance, { actions, list, tenantOf }: ActionRoutes): void {
+  const act =
+    (run: (tenant: string, id: string) => Promise<Found>) => async (request: FastifyRequest, reply: FastifyReply) => {
+      const found = await run(tenantOf(request), (request.params as { id: string }).id);
+      return sendFound(reply, found);
+    };
+  app.post('/v1/predictions/:id/cancel', { schema: { params: IdParams } }, act(actions.cancel));
+  app.post('/v1/predictions/:id/retry', { schema: { params: IdParams } }, act(actions.retry));
+
+  app.get('/v1/predictions', { schema: { querystring: ListQuery } }, async (request, reply) => {
+    const query = request.query as Omit<ListRequest, 'limit'> & { limit?: number };
+    const { records, next } = await list(tenantOf(request), { ...query, limit: query.limit ?? 20 });
+    if (next !== null) reply.header('link', `<${nextUrl(query, next)}>; rel="next"`);
+    const items = records.map((record) =>
+      query.include === 'output' ? renderPrediction(record) : renderWithoutOutput(record),
+    );
+    // One that waits has its estimate in its own page: here it would cost a look at the queue for each.
+    reply.header('content-type', 'application/json; charset=utf-8');
+    return reply.send(`{"predictions":[${items.join(',')}],"next":${JSON.stringify(next)}}`);
+  });
+}
+
+function nextUrl(query: Record<string, unknown>, next: string): string {
+  const kept = Object.entries(query).filter(([name, value]) => name !== 'cursor' && value !== undefined);
+  const parameters = new URLSearchParams(kept.map(([name, value]): [string, string] => [name, String(value)]));
+  parameters.set('cursor', next);
+  return `/v1/predictions?${parameters}`;
+}

@@ -1,0 +1,349 @@
+/**
+ * The way of a prediction through the API: canonical form, cache, single flight, admission, queue, and the wait for its
+ * answer. What it gives back is an outcome; the route turns it into HTTP.
+ */
+
+import type { CachedResult } from '@millrace/shared/cache/result-cache';
+import { ApiError } from '@millrace/shared/errors';
+import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
+import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import { shardOf } from '@millrace/shared/predictions/ids';
+import { assembleOutput } from '@millrace/shared/predictions/output';
+import {
+  BULL_PRIORITY,
+  isTerminal,
+  type PredictionRecord,
+  type QueueEstimate,
+} from '@millrace/shared/predictions/prediction';
+import { type ModelConfig, mayShareAnswers } from '@millrace/shared/registry/registry-types';
+import type { CachedAnswer } from '../cache/cache-lookup.ts';
+import { bypassStatus, fresh, hitStatus, hitTold, missStatus } from '../cache/cache-status.ts';
+import type { NearResults } from '../cache/local-results.ts';
+import type { Remembered } from '../cache/parsed-requests.ts';
+import { isCopied, keepCopy, removeCopy } from '../cache/tenant-copy.ts';
+import { type Catalog, type ServedModel, under } from '../models/catalog.ts';
+import { type Plan, planOf } from '../models/normalize-input.ts';
+import { admit, aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
+import type { Answer, Completions } from '../queue/completion-listener.ts';
+import type { EstimateWatch } from '../queue/estimate-watch.ts';
+import type { LoadWatch } from '../queue/queue-load.ts';
+import type { SubmitResult, Submitter } from '../queue/submitter.ts';
+import { committed, fromStore, redisAway, storeError, Undecided } from '../stores/store-errors.ts';
+import type { Finder, Found } from './find-prediction.ts';
+import { createOnce } from './idempotency.ts';
+import type { Idempotency } from './idempotency-claims.ts';
+import {
+  type Ask,
+  askOf,
+  bringsItsOwn,
+  newPrediction,
+  type PredictionRequest,
+  promiseRow,
+  recordOf,
+} from './prediction-request.ts';
+
+export type Outcome =
+  | CachedAnswer
+  /** Terminal. */
+  | { kind: 'answered'; record: PredictionRecord; cacheStatus: string }
+  /** Promised: to be fetched later. `room` is how many more its model's queue takes. */
+  | { kind: 'accepted'; record: PredictionRecord; queue: QueueEstimate; room: number; cacheStatus: string }
+  /** Nobody is there any more. */
+  | { kind: 'gone' };
+
+export interface PredictMeans {
+  catalog: Catalog;
+  cache: NearResults;
+  remembered: Remembered;
+  live: LiveStore;
+  submitter: Submitter;
+  completions: Completions;
+  idempotency: Idempotency;
+  loads: LoadWatch;
+  estimates: EstimateWatch;
+  finder: Finder;
+  /** What the queue Redis answers to writes while it refuses them. */
+  redisRefusal(): Error | undefined;
+  /** Whether the cache Redis takes writes. */
+  cacheWritable(): boolean;
+  /** Commits a promise to the ledger. */
+  promise(row: PromiseRow): Promise<void>;
+  /** Throws ApiError while this process may accept nothing. */
+  checkClock(): void;
+  /** Refuses addresses that webhooks may not reach; throws ApiError. */
+  checkWebhook(url: string): Promise<void> | void;
+  limits: Limits & { maxRows: number; expiresInDefaultS: number };
+}
+
+/** Throws ApiError, or rejects with it; at once where nothing has to be waited for. */
+export type Predict = (request: PredictionRequest) => Outcome | Promise<Outcome>;
+
+/**
+ * What comes next, at once where the value is there. On the fast path an async function would be made for each caller
+ * only to be kept, and moved by the garbage collector, for as long as the caller waits.
+ */
+function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+export function createPredict(means: PredictMeans): Predict {
+  const { catalog, cache, remembered, live, submitter, completions, loads, finder, limits } = means;
+  const once = createOnce(means);
+
+  function predict(request: PredictionRequest): Outcome | Promise<Outcome> {
+    const { tenant, model, version, body, cacheControl } = request;
+    return after(catalog.serving(tenant, model, version), (served) => {
+      const { digest, config } = served.version;
+      const keyed = mayShareAnswers(config) && !cacheControl.noStore;
+      const planning = remembered.planOf(body, tenant, digest) ?? planOf(served, tenant, body, limits.maxRows, keyed);
+      return after(planning, (plan) => look(request, served, plan, keyed));
+    });
+  }
+
+  /** Looks into the cache, and goes on with what is not there. */
+  function look(
+    request: PredictionRequest,
+    served: ServedModel,
+    plan: Plan,
+    keyed: boolean,
+  ): Outcome | Promise<Outcome> {
+    const { cacheControl } = request;
+    const { cacheEpoch } = served.registered;
+    const read = keyed && !cacheControl.noCache;
+    if (!read) {
+      // It is computed afresh, and what this process remembers must not outlive that.
+      if (keyed) for (const key of plan.keys) cache.forget(key);
+      if (keyed && plan.own !== undefined) void removeCopy(cache, plan.own, cacheEpoch);
+      return goOn(request, served, plan, { read, store: keyed }, []);
+    }
+    const now = sharedNow();
+    const ofUse = (one: CachedResult | null) => (one && fresh(one, cacheControl.maxAgeS, now) ? one : null);
+    if (plan.keys.length !== 1)
+      return cache
+        .getMany(plan.keys, cacheEpoch)
+        .then((known) => goOn(request, served, plan, { read, store: keyed }, known.map(ofUse)));
+    const { digest } = served.version;
+    const wholeHit = (hit: CachedResult | null): CachedAnswer | undefined => {
+      if (!hit?.body || plan.shape !== 'one' || bringsItsOwn(request)) return undefined;
+      const text = hit.text ?? hit.body.toString('latin1');
+      return { kind: 'cached', text, ...hitTold(hit, plan.own, now), plan, digest };
+    };
+    const shared = () =>
+      after(cache.get(plan.keys[0] as string, cacheEpoch, now), (one) => {
+        const hit = ofUse(one);
+        // What is shared with other tenants shows the prediction of whoever asked first: only the output is for this one.
+        const whole = plan.own === undefined ? wholeHit(hit) : undefined;
+        return whole ?? goOn(request, served, plan, { read, store: keyed }, [hit]);
+      });
+    if (plan.own === undefined) return shared();
+    return after(cache.get(plan.own, cacheEpoch, now), (copy) => wholeHit(ofUse(copy)) ?? shared());
+  }
+
+  function goOn(
+    request: PredictionRequest,
+    served: ServedModel,
+    plan: Plan,
+    { read, store }: { read: boolean; store: boolean },
+    known: (CachedResult | null)[],
+  ): Promise<Outcome> {
+    const { body, idempotencyKey } = request;
+    const allKnown = known.length > 0 && known.every((one) => one !== null);
+    if (request.cacheControl.onlyIfCached && !allKnown) throw notCached(served.version.config);
+    const ask = () => askOf(request, served, plan, limits.expiresInDefaultS, read, store);
+    const start = (): Promise<Outcome> =>
+      idempotencyKey === undefined
+        ? begin(ask(), known, allKnown)
+        : once(ask(), idempotencyKey, (own) => begin(own, known, allKnown), follow);
+    return body.webhook ? checkWebhook(body.webhook.url).then(start) : start();
+  }
+
+  async function checkWebhook(url: string): Promise<void> {
+    try {
+      await means.checkWebhook(url);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const faults = error.faults.map((fault) => under('/webhook', fault));
+      throw new ApiError(error.code, error.message, { faults });
+    }
+  }
+
+  function begin(ask: Ask, known: (CachedResult | null)[], allKnown: boolean): Promise<Outcome> {
+    const { request, served, plan, priority } = ask;
+    means.checkClock();
+    const waits = request.prefer.waitS !== null && !request.prefer.respondAsync;
+    const outputs = known.map((one) => (one ? one.output.toString() : null));
+    const answer = allKnown ? assembleOutput(plan.shape, outputs as string[]) : null;
+    if (answer === null) {
+      const asked = request.body.expires_in === undefined ? null : request.body.expires_in * 1000;
+      const verdict = admit(loads.current(served.registered.model, ask.createdAt), limits, priority, asked);
+      if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
+    }
+    const item = newPrediction(ask, outputs, answer);
+    if (answer !== null) return answeredFromCache(ask, item, known);
+    return waits ? waitFor(ask, item, known) : promise(ask, item, known);
+  }
+
+  /** Every row was known, and the caller wants a prediction of its own: it is terminal from its first moment. */
+  async function answeredFromCache(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+    try {
+      await fromStore('Redis', submitter.submit(ask.served.version, ask.priority, item));
+    } catch (error) {
+      throw withdrawn(ask, error);
+    }
+    const now = sharedNow();
+    const record: PredictionRecord = {
+      ...recordOf(ask),
+      status: 'succeeded',
+      result: item.known as string,
+      completedAt: now,
+    };
+    const [hit] = known;
+    if (hit && isCopied(ask)) void keepCopy({ cache, ask, record, hit, nowMs: now });
+    const cacheStatus = ask.plan.own === undefined ? hitStatus(known, now) : 'millrace; hit';
+    return { kind: 'answered', record, cacheStatus };
+  }
+
+  /** For a caller that waits: no promise is needed unless the answer takes longer than the wait. */
+  function waitFor(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+    if (!finder.redisReady()) throw redisAway(means.redisRefusal());
+    const listening = completions.listen(shardOf(ask.served.registered.model));
+    if (listening) return fromStore('Redis', listening).then(() => submitAndWait(ask, item, known));
+    return submitAndWait(ask, item, known);
+  }
+
+  function submitAndWait(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      let result: SubmitResult | undefined;
+      let answer: Answer | null | undefined;
+      // Goes on when both are there, whichever came first.
+      const next = (): void => {
+        if (result === undefined || answer === undefined) return;
+        const cacheStatus = missStatus({ ask, result, known, cacheWritable: means.cacheWritable() });
+        if (answer === null) resolve(unanswered(ask, item, result, cacheStatus));
+        else resolve({ kind: 'answered', record: withAnswer(recordOf(ask), answer), cacheStatus });
+      };
+      const untilDeadlineMs = Math.max(1, ask.expiresAt - sharedNow() + 1);
+      const waitMs = Math.min((ask.request.prefer.waitS as number) * 1000, untilDeadlineMs);
+      const waiter = completions.tell(ask.id, waitMs, ask.request.signal, (told) => {
+        answer = told;
+        if (told?.startedAt) loads.observeRun(ask.served.registered.model, told.completedAt - told.startedAt);
+        next();
+      });
+      submitter.put(ask.served.version, ask.priority, item, {
+        sent: (submitted) => {
+          result = submitted;
+          next();
+        },
+        failed: (error) => {
+          completions.forget(waiter);
+          reject(withdrawn(ask, storeError('Redis', error)));
+        },
+      });
+    });
+  }
+
+  /** The wait has ended, and the work has not: a promise takes the place of the answer. */
+  async function unanswered(
+    ask: Ask,
+    item: NewPrediction,
+    result: SubmitResult,
+    cacheStatus: string,
+  ): Promise<Outcome> {
+    const { signal } = ask.request;
+    if (!signal.aborted && sharedNow() >= ask.expiresAt) {
+      // Looked up, it is ended by its deadline.
+      const found = await finder.find(ask.request.tenant, ask.id);
+      if (found && isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
+    }
+    if (signal.aborted && ask.request.idempotencyKey === undefined && ask.request.body.webhook === undefined) {
+      live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
+      return { kind: 'gone' };
+    }
+    if (ask.request.ledgerless) {
+      live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
+      return accepted(ask, result, cacheStatus);
+    }
+    try {
+      await committed(means.promise(promiseRow(ask, item)));
+    } catch (error) {
+      throw withdrawn(ask, error);
+    }
+    return accepted(ask, result, cacheStatus);
+  }
+
+  /**
+   * What a failed call began may have been written all the same. Nobody is told of it, so nobody is to compute it; but with an
+   * Idempotency-Key the caller comes back, and is to find it.
+   */
+  function withdrawn(ask: Ask, error: unknown): unknown {
+    // What Redis had no memory for is refused for certain: its key is free again, and its state is not to wait without a job.
+    const refused = error instanceof ApiError && error.code === 'queue_full';
+    if (ask.request.idempotencyKey !== undefined && !refused) return Undecided.of(error);
+    live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
+    return error;
+  }
+
+  /** For a caller that does not wait: the ledger first. From its commit on it is promised, whatever Redis does. */
+  async function promise(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+    if (!finder.redisReady()) throw redisAway(means.redisRefusal());
+    await committed(means.promise(promiseRow(ask, item)));
+    let result: SubmitResult | undefined;
+    try {
+      result = await submitter.submit(ask.served.version, ask.priority, item);
+    } catch {
+      // The promise stands: the reconciler finds it in the ledger and brings it to Redis.
+    }
+    const cacheStatus = missStatus({ ask, result, known, cacheWritable: means.cacheWritable() });
+    if (result?.submitted.outcome === 'done') {
+      const found = await finder.find(ask.request.tenant, ask.id);
+      if (found && isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
+    }
+    return accepted(ask, result, cacheStatus);
+  }
+
+  function accepted(ask: Ask, result: SubmitResult | undefined, cacheStatus: string): Outcome {
+    const now = sharedNow();
+    const load = loads.current(ask.served.registered.model, now);
+    const submitted = result?.submitted;
+    const number = submitted?.outcome === 'lead' ? submitted.number : undefined;
+    const counts = result?.counts ?? load.counts;
+    const ahead = aheadOf(counts, BULL_PRIORITY[ask.priority], number);
+    const queue = estimate(ahead, load, now);
+    means.estimates.promised({ id: ask.id, model: ask.served.registered.model, priority: ask.priority, queue });
+    return { kind: 'accepted', record: recordOf(ask), queue, room: roomIn(counts), cacheStatus };
+  }
+
+  /** The prediction that an idempotency key stands for, waited for if the caller would. */
+  async function follow(ask: Ask, { record, queue }: Found): Promise<Outcome> {
+    const { prefer, signal, tenant } = ask.request;
+    const waitMs = prefer.respondAsync ? 0 : (prefer.waitS ?? 0) * 1000;
+    const found = (await finder.await(tenant, record, waitMs, signal)) ?? { record, queue };
+    const cacheStatus = 'millrace; fwd=request; collapsed';
+    if (isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
+    const now = sharedNow();
+    const room = roomIn(loads.current(found.record.model, now).counts);
+    const estimated = found.queue ?? estimate(0, { perMs: undefined }, now);
+    return { kind: 'accepted', record: found.record, queue: estimated, room, cacheStatus };
+  }
+
+  function roomIn(counts: QueueCounts): number {
+    return Math.max(0, limits.maxQueue - waitingOf(counts));
+  }
+
+  return predict;
+}
+
+const notCached = (config: ModelConfig): ApiError =>
+  config.cache.enabled && config.deterministic !== true
+    ? new ApiError(
+        'not_cached',
+        'No answer is cached, since equal questions to this model may get different answers.',
+        {
+          cacheStatus: bypassStatus(config),
+        },
+      )
+    : new ApiError('not_cached', 'The answer is not in the cache, and only-if-cached was asked.');
+
+/** Writes an answer into a record that nobody else has. */
+const withAnswer = (record: PredictionRecord, answer: Answer): PredictionRecord => Object.assign(record, answer);

@@ -1,0 +1,142 @@
+/** What a request asks, once it is planned, and the forms in which live state, ledger and caller are told of it. */
+
+import type { PredictionOptions, PromiseRow } from '@millrace/shared/ledger/ledger-rows';
+import type { NewPrediction } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import type { PredictionRecord, Priority } from '@millrace/shared/predictions/prediction';
+import type { Task } from '@millrace/shared/predictions/task';
+import type { GoneSignal } from '../http/client-disconnect.ts';
+import type { CacheControl, Prefer } from '../http/request-headers.ts';
+import type { ServedModel } from '../models/catalog.ts';
+import { flightOf, type Plan } from '../models/normalize-input.ts';
+
+export interface PredictionBody {
+  input?: unknown;
+  inputs?: unknown[];
+  webhook?: { url: string; events?: string[] };
+  priority?: Priority;
+  expires_in?: number;
+  metadata?: Record<string, unknown>;
+}
+
+export interface PredictionRequest {
+  tenant: string;
+  model: string;
+  version: string | undefined;
+  body: PredictionBody;
+  prefer: Prefer;
+  cacheControl: CacheControl;
+  idempotencyKey: string | undefined;
+  /** Aborts when the caller has gone. */
+  signal: GoneSignal;
+  /** The caller takes no promise: what is not answered within its wait is cancelled. */
+  ledgerless?: boolean;
+}
+
+/** What is known of a request once it is planned. */
+export interface Ask {
+  request: PredictionRequest;
+  served: ServedModel;
+  plan: Plan;
+  priority: Priority;
+  id: string;
+  createdAt: number;
+  expiresAt: number;
+  /** JSON text; '' for none. */
+  metadata: string;
+  options: PredictionOptions & { idempotency?: string };
+  /** May read the cache and share a flight; may be stored. */
+  read: boolean;
+  store: boolean;
+}
+
+/** Whether its caller gets a prediction of its own, whatever is known. */
+export const bringsItsOwn = ({ body, idempotencyKey }: PredictionRequest): boolean =>
+  body.webhook !== undefined || body.metadata !== undefined || idempotencyKey !== undefined;
+
+/** A new ask, with an id; `expiresInS` where the request does not say. */
+export function askOf(
+  request: PredictionRequest,
+  served: ServedModel,
+  plan: Plan,
+  expiresInS: number,
+  read: boolean,
+  store: boolean,
+): Ask {
+  const { body } = request;
+  const createdAt = sharedNow();
+  return {
+    request,
+    served,
+    plan,
+    priority: body.priority ?? served.version.config.priority,
+    id: newPredictionId(shardOf(served.registered.model), createdAt),
+    createdAt,
+    expiresAt: createdAt + Math.round((body.expires_in ?? expiresInS) * 1000),
+    metadata: body.metadata === undefined ? '' : JSON.stringify(body.metadata),
+    options: body.webhook ? { webhook: body.webhook } : {},
+    read,
+    store,
+  };
+}
+
+/** `outputs` are those known of its rows; `answer` is its whole output where all are. */
+export function newPrediction(ask: Ask, outputs: (string | null)[], answer: string | null): NewPrediction {
+  const { plan, served, request } = ask;
+  const { digest } = served.version;
+  const epoch = served.registered.cacheEpoch;
+  const some = answer === null && outputs.some((one) => one !== null);
+  const keys = ask.store ? plan.keys : plan.rows.map(() => null);
+  const task: Task = { shape: plan.shape, rows: plan.rows, keys, digest, epoch, ...(some ? { known: outputs } : {}) };
+  return {
+    id: ask.id,
+    createdAt: ask.createdAt,
+    expiresAt: ask.expiresAt,
+    tenant: request.tenant,
+    metadata: ask.metadata,
+    options: Object.keys(ask.options).length > 0 ? JSON.stringify(ask.options) : '',
+    flight: ask.read ? flightOf(plan, digest, epoch) : null,
+    task: JSON.stringify(task),
+    rows: some ? outputs.filter((one) => one === null).length : plan.rows.length,
+    attempts: 0,
+    opening: 0,
+    known: answer,
+  };
+}
+
+export function recordOf(ask: Ask): PredictionRecord {
+  return {
+    id: ask.id,
+    model: ask.served.registered.model,
+    version: ask.served.version.version,
+    status: 'queued',
+    result: '',
+    createdAt: ask.createdAt,
+    startedAt: null,
+    completedAt: null,
+    expiresAt: ask.expiresAt,
+    attempts: 0,
+    opening: 0,
+    metadata: ask.metadata,
+    inferenceMs: null,
+    batchSize: null,
+  };
+}
+
+export function promiseRow(ask: Ask, item: NewPrediction): PromiseRow {
+  return {
+    id: ask.id,
+    tenant: ask.request.tenant,
+    model: ask.served.registered.model,
+    version: ask.served.version.version,
+    digest: ask.served.version.digest,
+    priority: ask.priority,
+    task: item.task,
+    options: ask.options.webhook ? { webhook: ask.options.webhook } : null,
+    metadata: ask.metadata,
+    createdAt: ask.createdAt,
+    expiresAt: ask.expiresAt,
+    idempotencyHash: ask.options.idempotency ?? null,
+  };
+}

@@ -1,0 +1,81 @@
+/** Webhook deliveries: see every attempt, and have them made again. */
+
+import { ApiError } from '@millrace/shared/errors';
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import type { FastifyInstance } from 'fastify';
+import { fromStore } from '../stores/store-errors.ts';
+import { findDelivery, listAttempts, listDeliveries, redeliver, redeliverRange } from './delivery-table.ts';
+import type { WebhookRouteMeans } from './deps.ts';
+import { findEndpoint } from './endpoint-table.ts';
+import { cursorId, filterId, idOf, invalid, timeOf } from './params.ts';
+import { deliveryJson } from './render.ts';
+import { DeliveryQuery, IdParams, RedeliverRange } from './schemas.ts';
+
+const missing = (id: string) => new ApiError('delivery_not_found', `There is no webhook delivery '${id}'.`);
+
+export function registerDeliveries(app: FastifyInstance, means: WebhookRouteMeans): void {
+  const { db, timers, tenantOf, now = sharedNow } = means;
+  const idIn = (request: { params: unknown }) => idOf((request.params as { id: string }).id, 'delivery_not_found');
+
+  app.get('/v1/webhook-deliveries', { schema: { querystring: DeliveryQuery } }, async (request) => {
+    const { status = null, endpoint, prediction, limit = 20, cursor } = request.query as DeliveryQuery;
+    const filter = {
+      status,
+      endpoint: filterId(endpoint, '/endpoint'),
+      prediction: filterId(prediction, '/prediction'),
+      limit: limit + 1,
+      before: cursorId(cursor),
+    };
+    const rows = await fromStore('Postgres', listDeliveries(db, tenantOf(request), filter));
+    const shown = rows.slice(0, limit);
+    const attempts = await fromStore(
+      'Postgres',
+      listAttempts(
+        db,
+        shown.map(({ id }) => id),
+      ),
+    );
+    return {
+      deliveries: shown.map((delivery) => deliveryJson(delivery, attempts)),
+      next: rows.length > limit ? (shown.at(-1)?.id ?? null) : null,
+    };
+  });
+
+  app.get('/v1/webhook-deliveries/:id', { schema: { params: IdParams } }, async (request) => {
+    const id = idIn(request);
+    const delivery = await fromStore('Postgres', findDelivery(db, tenantOf(request), id));
+    if (!delivery) throw missing(id);
+    return deliveryJson(delivery, await fromStore('Postgres', listAttempts(db, [id])));
+  });
+
+  app.post('/v1/webhook-deliveries/:id/redeliver', { schema: { params: IdParams } }, async (request, reply) => {
+    const id = idIn(request);
+    const tenant = tenantOf(request);
+    if (!(await fromStore('Postgres', findDelivery(db, tenant, id)))) throw missing(id);
+    const delivery = await fromStore('Postgres', redeliver(db, tenant, id, now()));
+    if (!delivery) throw new ApiError('conflict', 'Its endpoint is disabled or was removed.');
+    await timers.scheduleDeliveries([delivery]);
+    const attempts = await fromStore('Postgres', listAttempts(db, [id]));
+    return reply.code(202).send(deliveryJson(delivery, attempts));
+  });
+
+  app.post('/v1/webhook-deliveries/redeliver', { schema: { body: RedeliverRange } }, async (request, reply) => {
+    const { from, to, endpoint, status } = request.body as RedeliverRange;
+    const nowMs = now();
+    const range = {
+      fromMs: timeOf(from, '/from'),
+      // All that there is by now, this millisecond included.
+      toMs: to === undefined ? nowMs + 1 : timeOf(to, '/to'),
+      endpoint: filterId(endpoint, '/endpoint'),
+      statuses: status === undefined ? (['failed', 'canceled'] as const) : [status],
+    };
+    if (to !== undefined && range.toMs <= range.fromMs)
+      throw invalid('/to', 'It is not after `from`.', `a time after ${from}`, to);
+    const tenant = tenantOf(request);
+    if (range.endpoint !== null && !(await fromStore('Postgres', findEndpoint(db, tenant, range.endpoint))))
+      throw new ApiError('endpoint_not_found', `There is no webhook endpoint '${range.endpoint}'.`);
+    const again = redeliverRange(db, tenant, range, nowMs, timers.scheduleDeliveries);
+    const count = await fromStore('Postgres', again);
+    return reply.code(202).send({ redelivered: count });
+  });
+}

@@ -1,0 +1,156 @@
+/** Statements of the table `webhook_endpoints`, each within one tenant. */
+import { type Db, inTransaction, type Pool } from '@millrace/shared/postgres/db';
+import { cancelFirst, cancelRest } from '@millrace/shared/webhooks/cancel-pending';
+import { rotated, type StoredSecret } from '@millrace/shared/webhooks/secret';
+
+export interface Endpoint {
+  id: string;
+  url: string;
+  description: string;
+  events: string[];
+  models: string[];
+  state: 'enabled' | 'disabled';
+  reason: string | null;
+  /** Times are Unix milliseconds. */
+  failingSince: number | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+const COLUMNS = `id, url, description, events, models, state, reason, failing_since AS "failingSince",
+  created_at AS "createdAt", updated_at AS "updatedAt"`;
+
+export interface EndpointFields {
+  url: string;
+  description: string;
+  events: readonly string[];
+  models: readonly string[];
+}
+
+export async function insertEndpoint(
+  db: Db,
+  tenant: string,
+  fields: EndpointFields,
+  secret: string,
+  nowMs: number,
+): Promise<Endpoint> {
+  const { rows } = await db.query<Endpoint>(
+    `INSERT INTO webhook_endpoints (tenant, url, description, events, models, secrets, created_at, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING ${COLUMNS}`,
+    [
+      tenant,
+      fields.url,
+      fields.description,
+      fields.events,
+      fields.models,
+      JSON.stringify([{ secret, until: null }]),
+      nowMs,
+    ],
+  );
+  return rows[0] as Endpoint;
+}
+
+export async function findEndpoint(db: Db, tenant: string, id: string): Promise<Endpoint | undefined> {
+  const { rows } = await db.query<Endpoint>(`SELECT ${COLUMNS} FROM webhook_endpoints WHERE tenant = $1 AND id = $2`, [
+    tenant,
+    id,
+  ]);
+  return rows[0];
+}
+
+/** In the order of ids, from after `after` on. */
+export async function listEndpoints(
+  db: Db,
+  tenant: string,
+  { limit, after }: { limit: number; after: string | null },
+): Promise<Endpoint[]> {
+  const { rows } = await db.query<Endpoint>(
+    `SELECT ${COLUMNS} FROM webhook_endpoints WHERE tenant = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3`,
+    [tenant, after, limit],
+  );
+  return rows;
+}
+
+export type EndpointUpdate = Partial<EndpointFields> & { state?: 'enabled' | 'disabled' };
+
+/** Enabling forgets why it was disabled and since when it failed; disabling cancels what it still had to get. */
+export async function updateEndpoint(
+  pool: Pool,
+  tenant: string,
+  id: string,
+  changes: EndpointUpdate,
+  nowMs: number,
+): Promise<Endpoint | undefined> {
+  let more = false;
+  const changed = await inTransaction(pool, async (db) => {
+    const { rows } = await db.query<Endpoint>(
+      `UPDATE webhook_endpoints SET
+         url = coalesce($3, url), description = coalesce($4, description), events = coalesce($5, events),
+         models = coalesce($6, models), state = coalesce($7, state), updated_at = $8,
+         reason = CASE WHEN $7 IS NULL THEN reason WHEN $7 = 'disabled' THEN coalesce(reason, 'By its owner.') END,
+         failing_since = CASE WHEN $7 = 'enabled' THEN NULL ELSE failing_since END
+       WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`,
+      [
+        tenant,
+        id,
+        changes.url ?? null,
+        changes.description ?? null,
+        changes.events ?? null,
+        changes.models ?? null,
+        changes.state ?? null,
+        nowMs,
+      ],
+    );
+    if (rows[0] && changes.state === 'disabled') more = await cancelFirst(db, id, nowMs);
+    return rows[0];
+  });
+  if (more) void cancelRest(pool, id, nowMs);
+  return changed;
+}
+
+/** Whether there was one. Its deliveries stay to be seen; those still pending are canceled. */
+export async function deleteEndpoint(pool: Pool, tenant: string, id: string, nowMs: number): Promise<boolean> {
+  let more = false;
+  const removed = await inTransaction(pool, async (db) => {
+    const { rowCount } = await db.query('DELETE FROM webhook_endpoints WHERE tenant = $1 AND id = $2', [tenant, id]);
+    if (rowCount === 1) more = await cancelFirst(db, id, nowMs);
+    return rowCount === 1;
+  });
+  if (more) void cancelRest(pool, id, nowMs);
+  return removed;
+}
+
+export interface RotationRequest {
+  next: string;
+  nowMs: number;
+  overlapMs: number;
+}
+
+/** Puts a new secret before those of an endpoint, or of the tenant itself where `id` is null. Whether there was one. */
+export function rotateSecret(
+  pool: Pool,
+  tenant: string,
+  id: string | null,
+  { next, nowMs, overlapMs }: RotationRequest,
+): Promise<boolean> {
+  return inTransaction(pool, async (db) => {
+    if (id === null) await db.query('INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING', [tenant]);
+    const { rows } =
+      id === null
+        ? await db.query<{ secrets: StoredSecret[] }>(
+            'SELECT webhook_secrets AS secrets FROM tenants WHERE tenant = $1 FOR UPDATE',
+            [tenant],
+          )
+        : await db.query<{ secrets: StoredSecret[] }>(
+            'SELECT secrets FROM webhook_endpoints WHERE tenant = $1 AND id = $2 FOR UPDATE',
+            [tenant, id],
+          );
+    const [row] = rows;
+    if (!row) return false;
+    const secrets = JSON.stringify(rotated(row.secrets, next, nowMs, overlapMs));
+    await (id === null
+      ? db.query('UPDATE tenants SET webhook_secrets = $2 WHERE tenant = $1', [tenant, secrets])
+      : db.query('UPDATE webhook_endpoints SET secrets = $2, updated_at = $3 WHERE id = $1', [id, secrets, nowMs]));
+    return true;
+  });
+}

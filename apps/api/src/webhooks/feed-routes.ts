@@ -1,0 +1,23 @@
+/** The feed: from it a receiver that was down catches up by itself. */
+import type { FastifyInstance } from 'fastify';
+import { fromStore } from '../stores/store-errors.ts';
+import type { WebhookRouteMeans } from './deps.ts';
+import { listEvents } from './feed-table.ts';
+import { cursorSequence } from './params.ts';
+import { eventJson } from './render.ts';
+import { FeedQuery } from './schemas.ts';
+
+export function registerFeed(app: FastifyInstance, { db, tenantOf, publicUrl }: WebhookRouteMeans): void {
+  app.get('/v1/events', { schema: { querystring: FeedQuery } }, async (request) => {
+    const { after, limit = 100 } = request.query as { after?: string; limit?: number };
+    const from = cursorSequence(after);
+    const rows = await fromStore('Postgres', listEvents(db, tenantOf(request), from, limit + 1));
+    const shown = rows.slice(0, limit);
+    return {
+      events: shown.map((event) => eventJson(event, publicUrl)),
+      // Always there: who has read all asks again from here.
+      next: String(shown.at(-1)?.sequence ?? from),
+      has_more: rows.length > limit,
+    };
+  });
+}

@@ -1,0 +1,141 @@
+/**
+ * The program of an engine: loads versions, runs rows, one thing after the other. It talks over file descriptor 3 and
+ * dies with its worker: descriptor 4 is a pipe that ends when the worker does, however it does, and it is watched from
+ * a thread of its own because a run may hold this one for ever.
+ */
+import { writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
+import { Socket } from 'node:net';
+import { deserialize } from 'node:v8';
+import { Worker } from 'node:worker_threads';
+import {
+  DONE,
+  FAILED,
+  type Frame,
+  FrameReader,
+  HEADER_BYTES,
+  LOAD,
+  OUTPUTS,
+  OUTPUTS_HEADER_BYTES,
+  PROBE,
+  READY,
+  RUN,
+  RUN_HEADER_BYTES,
+  textFrame,
+  textsFrame,
+  UNLOAD,
+} from '../protocol/frames.ts';
+import type { LoadRequest } from '../protocol/loaded-version.ts';
+import { type ProbeQuestion, probe } from './probe.ts';
+import { EngineSession } from './session.ts';
+
+const WATCH = `
+const { Socket } = require('node:net');
+const end = () => process.kill(process.pid, 'SIGKILL');
+new Socket({ fd: 4, readable: true, writable: false }).on('end', end).on('error', end).resume();
+`;
+new Worker(WATCH, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).on('error', () => process.exit(1));
+
+// A terminal sends Ctrl-C to the whole process group; the worker decides when its engines end.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+
+try {
+  // When memory runs out, the kernel is to end an engine and not the worker, whose jobs it would lose.
+  writeFileSync('/proc/self/oom_score_adj', '800');
+} catch {
+  // Not Linux, or not allowed: nothing depends on it.
+}
+
+const sessions = new Map<number, EngineSession>();
+const socket = new Socket({ fd: 3, readable: true, writable: true });
+const reader = new FrameReader();
+
+async function load(body: Buffer): Promise<string> {
+  const started = performance.now();
+  const request = deserialize(body) as LoadRequest;
+  const session = await EngineSession.load(request);
+  sessions.set(request.session, session);
+  const loadMs = performance.now() - started;
+  // Node writes its cache of compiled code at a regular exit, and engines are killed.
+  setImmediate(flushCompileCache);
+  return JSON.stringify({
+    loadMs,
+    residentBytes: process.memoryUsage.rss(),
+    peakBytes: peakBytes(),
+    ...session.specs(),
+    ...(session.graph === undefined ? {} : { file: { inputs: session.graph.inputs, outputs: session.graph.outputs } }),
+  });
+}
+
+/** The most that it ever held: a model may have taken and given back more than it holds now. */
+function peakBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+const RESIDENT_MS = 50;
+let resident = 0;
+let residentAt = Number.NEGATIVE_INFINITY;
+
+/** What it holds now, or did a moment ago: asking the kernel takes as long as a small model's run. */
+function residentBytes(nowMs: number): number {
+  if (nowMs - residentAt >= RESIDENT_MS) {
+    resident = process.memoryUsage.rss();
+    residentAt = nowMs;
+  }
+  return resident;
+}
+
+async function unload(body: Buffer): Promise<string> {
+  const id = body.readUInt32LE(0);
+  const session = sessions.get(id);
+  sessions.delete(id);
+  await session?.release();
+  return JSON.stringify({ residentBytes: process.memoryUsage.rss() });
+}
+
+function sessionOf(body: Buffer): EngineSession {
+  const session = sessions.get(body.readUInt32LE(0));
+  if (session === undefined) throw new Error('the version is not loaded in this engine');
+  return session;
+}
+
+async function run(id: number, body: Buffer): Promise<Buffer> {
+  const session = sessionOf(body);
+  const started = performance.now();
+  const outputs = await session.run(body.toString('utf8', RUN_HEADER_BYTES), body.readUInt32LE(4));
+  const inferenceMs = performance.now() - started;
+  const frame = textsFrame(OUTPUTS, id, OUTPUTS_HEADER_BYTES, outputs, ['', '\n', '']);
+  frame.writeDoubleLE(inferenceMs, HEADER_BYTES);
+  frame.writeDoubleLE(residentBytes(started), HEADER_BYTES + 8);
+  return frame;
+}
+
+async function look(body: Buffer): Promise<string> {
+  return JSON.stringify(await probe(sessionOf(body), JSON.parse(body.toString('utf8', 4)) as ProbeQuestion));
+}
+
+async function answer({ type, id, body }: Frame): Promise<Buffer> {
+  try {
+    if (type === RUN) return await run(id, body);
+    if (type === LOAD) return textFrame(DONE, id, 0, await load(body));
+    if (type === UNLOAD) return textFrame(DONE, id, 0, await unload(body));
+    if (type === PROBE) return textFrame(DONE, id, 0, await look(body));
+    throw new Error(`unknown frame type ${type}`);
+  } catch (error) {
+    return textFrame(FAILED, id, 0, JSON.stringify(error instanceof Error ? error.message : String(error)));
+  }
+}
+
+let last: Promise<void> = Promise.resolve();
+socket.on('data', (chunk) => {
+  for (const frame of reader.push(chunk)) {
+    // In order and one at a time, also where a handler waits for something.
+    last = last.then(async () => {
+      socket.write(await answer(frame));
+    });
+  }
+});
+socket.on('end', () => process.exit(0));
+socket.on('error', () => process.exit(0));
+socket.write(textFrame(READY, 0, 0, ''));

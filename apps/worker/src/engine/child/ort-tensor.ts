@@ -1,0 +1,74 @@
+/** Millrace's tensors to onnxruntime's and back. No elements are copied. */
+import { DTYPES, type Dtype, type Tensor, type TensorMap } from '@millrace/shared/tensors/tensor';
+import * as ort from 'onnxruntime-node';
+
+// In Node 24 onnxruntime's JavaScript side makes a Float16Array of every float16 tensor, which its own native side does
+// not know ("not enough space: expected 8, got 0"). It takes the bits, so they are put back.
+type HalfArray = ArrayLike<number> & ArrayBufferView;
+
+function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
+  if (dtype === 'float16') {
+    const tensor = new ort.Tensor('float16', data as Uint16Array, dims);
+    (tensor as unknown as { cpuData: unknown }).cpuData = data;
+    return tensor;
+  }
+  return new ort.Tensor(dtype as 'float32', data as Float32Array, dims);
+}
+
+/** Throws on what is no tensor of a type that Millrace carries. */
+function fromOrt(name: string, value: ort.OnnxValue): Tensor {
+  const tensor = value as ort.Tensor | undefined;
+  if (tensor === undefined || !DTYPES.includes(tensor.type as Dtype))
+    throw new Error(`the output "${name}" is ${tensor === undefined ? 'missing' : `of type ${tensor.type}`}`);
+  const dtype = tensor.type as Dtype;
+  let data = tensor.data as Tensor['data'];
+  if (dtype === 'float16') {
+    const halves = data as unknown as HalfArray;
+    data = new Uint16Array(halves.buffer as ArrayBuffer, halves.byteOffset, halves.length);
+  }
+  return { dtype, dims: tensor.dims, data };
+}
+
+export async function runSession(session: ort.InferenceSession, tensors: TensorMap): Promise<TensorMap> {
+  const feeds: Record<string, ort.Tensor> = {};
+  for (const name in tensors) feeds[name] = toOrt(tensors[name]!);
+  const values = await session.run(feeds);
+  const outputs: TensorMap = {};
+  for (const name of session.outputNames) outputs[name] = fromOrt(name, values[name]!);
+  return outputs;
+}
+
+/** Extra session options of onnxruntime beside those that every session has. */
+type MoreOptions = Pick<ort.InferenceSession.SessionOptions, 'extra'> & {
+  /** Contents of external data by location. onnxruntime copies them. */
+  externalData?: readonly { path: string; data: Uint8Array }[];
+};
+
+/**
+ * A session of a model: shares of the cores, no spinning, one thread per operator at a time. `model` is a path, or the
+ * bytes of a model file.
+ */
+export function openSession(
+  model: string | Uint8Array,
+  threads: number,
+  more: MoreOptions = {},
+): Promise<ort.InferenceSession> {
+  const options: ort.InferenceSession.SessionOptions & MoreOptions = {
+    ...more,
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    extra: {
+      session: {
+        // Spinning threads would take the cores that the worker and the other engines need.
+        intra_op: { allow_spinning: '0' },
+        inter_op: { allow_spinning: '0' },
+        ...(more.extra?.session as object | undefined),
+      },
+    },
+  };
+  return typeof model === 'string'
+    ? ort.InferenceSession.create(model, options)
+    : ort.InferenceSession.create(model, options);
+}

@@ -1,0 +1,110 @@
+/** What a new version is asked before it serves, inside the limited engine that loads it first. */
+
+import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
+import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
+import { splitRows, tensorRowText } from '@millrace/shared/tensors/tensor-rows';
+import { canonicalJson } from '@millrace/shared/text/canonical-json';
+import { type BatchFindings, findBatchOperators } from './batch-operators.ts';
+import { findRanges, knownRanges } from './input-ranges.ts';
+import { runSession } from './ort-tensor.ts';
+import { findRandomOperator } from './random-operators.ts';
+import { type RepeatResult, tryRepeats } from './repeat-trial.ts';
+import { findSize, type RunTensors, type TrialResult, tryRows } from './row-trial.ts';
+import type { EngineSession } from './session.ts';
+
+type Vocabulary = BatchFindings['vocabulary'];
+
+export type ProbeQuestion =
+  /** The handler's schemas: answered with `Schemas`. */
+  | { ask: 'schemas' }
+  /** What the operators say: answered with `Operators`. */
+  | { ask: 'operators'; inputs: readonly TensorSpec[] }
+  /** A size with which a random row runs: a number, or null. */
+  | { ask: 'size'; inputs: readonly TensorSpec[]; vocabulary: Vocabulary }
+  /** Whether answers repeat: answered with a RepeatResult. */
+  | { ask: 'repeats'; inputs: readonly TensorSpec[]; size: number; vocabulary: Vocabulary }
+  /** Row independence: answered with a TrialResult. */
+  | {
+      ask: 'rows';
+      inputs: readonly TensorSpec[];
+      size: number;
+      vocabulary: Vocabulary;
+      maxBatch: number;
+      examples: readonly unknown[];
+    }
+  /** An input as callers give it, from end to end: answered with the JSON text of its output. */
+  | { ask: 'example'; inputs: readonly TensorSpec[]; example: unknown };
+
+export interface Schemas {
+  input: unknown;
+  output: unknown;
+}
+
+export interface Operators extends BatchFindings {
+  /** The operator that draws random numbers; undefined where there is none. */
+  random?: string;
+}
+
+/** Throws what the model or its handler throws. */
+export async function probe(
+  session: EngineSession,
+  question: ProbeQuestion,
+): Promise<Schemas | Operators | RepeatResult | TrialResult | number | string | null> {
+  const run: RunTensors = (tensors) => runSession(session.session, tensors);
+  const { handler, context } = session;
+  switch (question.ask) {
+    case 'schemas':
+      return { input: handler?.input ?? null, output: handler?.output ?? null };
+    case 'operators':
+      return operatorsOf(session, question.inputs);
+    case 'size':
+      return (await findSize(question.inputs, run, knownRanges(question.vocabulary))) ?? null;
+    case 'repeats': {
+      const { inputs, size, vocabulary } = question;
+      return tryRepeats(inputs, run, { size, ranges: knownRanges(vocabulary) });
+    }
+    case 'rows': {
+      const { inputs, size, vocabulary, maxBatch } = question;
+      const ranges = await findRanges(inputs, run, { size, known: knownRanges(vocabulary) });
+      const examples = await exampleRows(session, inputs, question.examples);
+      return tryRows(run, { inputs, size, ranges, maxBatch, examples });
+    }
+    case 'example': {
+      const { inputs, example } = question;
+      const row =
+        handler === null
+          ? tensorRowText(parseTensorInput(inputs, example))
+          : canonicalJson(await handler.canonicalize(example, context));
+      return (await session.run(`[${row}]`, 1))[0]!;
+    }
+  }
+}
+
+function operatorsOf({ graph }: EngineSession, inputs: readonly TensorSpec[]): Operators {
+  if (graph === undefined) return { coupled: 'its graph was not examined', vocabulary: {} };
+  const random = findRandomOperator(graph);
+  return { ...findBatchOperators(graph, inputs), ...(random === undefined ? {} : { random }) };
+}
+
+/** The rows of examples that can be had as such; what an example gets wrong is told where it is run as a whole. */
+async function exampleRows(
+  { handler, context }: EngineSession,
+  inputs: readonly TensorSpec[],
+  examples: readonly unknown[],
+): Promise<TensorMap[]> {
+  const rows: TensorMap[] = [];
+  for (const example of examples) {
+    try {
+      rows.push(
+        ...splitRows(
+          handler === null
+            ? parseTensorInput(inputs, example)
+            : await handler.encode([await handler.canonicalize(example, context)], context),
+        ),
+      );
+    } catch {
+      // See above.
+    }
+  }
+  return rows;
+}

@@ -1,0 +1,119 @@
+/** One loaded version inside an engine: rows in, outputs out. */
+
+import { buildEntities } from '@millrace/shared/entities/entity-index';
+import type { Handler, HandlerContext, Json } from '@millrace/shared/handler';
+import { importHandler } from '@millrace/shared/model-files/handler-file';
+import type { TensorMap } from '@millrace/shared/tensors/tensor';
+import {
+  joinRows,
+  shapeKey,
+  splitInto,
+  type TensorRow,
+  tensorsOfRow,
+  tensorsToJson,
+} from '@millrace/shared/tensors/tensor-rows';
+import type { InferenceSession } from 'onnxruntime-node';
+import type { LoadRequest, RawSpec } from '../protocol/loaded-version.ts';
+import { loadModel } from './load-model.ts';
+import { GraphLimitError, type OnnxModel, readGraph } from './onnx-graph.ts';
+import { runSession } from './ort-tensor.ts';
+
+export class EngineSession {
+  readonly #session: InferenceSession;
+  readonly handler: Handler | null;
+  readonly context: HandlerContext;
+  /** Where the load asked for it; undefined too where the file is too large to be examined. */
+  readonly graph: OnnxModel | undefined;
+  readonly #labels: LoadRequest['labels'];
+
+  private constructor(
+    { session, seen }: { session: InferenceSession; seen: OnnxModel | undefined },
+    handler: Handler | null,
+    request: LoadRequest,
+  ) {
+    this.#session = session;
+    this.graph = seen;
+    this.handler = handler;
+    this.context = { entities: buildEntities(request.entities) };
+    this.#labels = request.labels;
+  }
+
+  static async load(request: LoadRequest): Promise<EngineSession> {
+    const handler = request.handler === null ? null : await importHandler(request.handler.path, request.handler.digest);
+    const loaded = await loadModel(request.content, request.threads, request.inspect ? examine : () => undefined);
+    return new EngineSession(loaded, handler, request);
+  }
+
+  get session(): InferenceSession {
+    return this.#session;
+  }
+
+  specs(): { inputs: RawSpec[]; outputs: RawSpec[] } {
+    const describe = (specs: readonly InferenceSession.ValueMetadata[]): RawSpec[] =>
+      specs.map((spec) =>
+        spec.isTensor
+          ? { name: spec.name, type: spec.type, shape: [...spec.shape] }
+          : { name: spec.name, type: undefined, shape: [] },
+      );
+    return { inputs: describe(this.#session.inputMetadata), outputs: describe(this.#session.outputMetadata) };
+  }
+
+  /** JSON texts of n outputs for the JSON array of n rows. Throws where any row fails; which one, the worker finds out. */
+  async run(rows: string, count: number): Promise<string[]> {
+    const parsed = JSON.parse(rows) as Json[];
+    if (parsed.length !== count) throw new Error('a row is not one JSON value');
+    return this.handler === null ? this.#runTensors(parsed) : this.#runHandler(this.handler, parsed);
+  }
+
+  async #runHandler(handler: Handler, rows: Json[]): Promise<string[]> {
+    const tensors = await handler.encode(rows, this.context);
+    const decoded = (await handler.decode(await runSession(this.#session, tensors), rows, this.context)) as unknown[];
+    if (!Array.isArray(decoded) || decoded.length !== rows.length)
+      throw new Error(`the handler decoded ${decoded?.length} outputs for ${rows.length} rows`);
+    return decoded.map((output) => {
+      const text = JSON.stringify(output) as string | undefined;
+      if (text === undefined) throw new Error('the handler decoded an output that is not JSON');
+      return text;
+    });
+  }
+
+  /** Rows of one shape go together; a row of another shape (a longer text, a larger image) goes in a run of its own. */
+  async #runTensors(parsed: Json[]): Promise<string[]> {
+    const rows = parsed.map((row) => tensorsOfRow(row as unknown as TensorRow));
+    if (rows.length === 1) return [tensorsToJson(await runSession(this.#session, rows[0]!), this.#labels)];
+    const groups = new Map<string, number[]>();
+    rows.forEach((row, index) => {
+      const key = shapeKey(row);
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [index]);
+      else group.push(index);
+    });
+    const outputs = new Array<string>(rows.length);
+    for (const group of groups.values()) {
+      const parts = await this.#runGroup(group.map((index) => rows[index]!));
+      group.forEach((index, i) => {
+        outputs[index] = tensorsToJson(parts[i]!, this.#labels);
+      });
+    }
+    return outputs;
+  }
+
+  async #runGroup(rows: TensorMap[]): Promise<TensorMap[]> {
+    const counts = rows.map((row) => Object.values(row)[0]?.dims[0] ?? 0);
+    return splitInto(await runSession(this.#session, joinRows(rows)), counts);
+  }
+
+  /** Without it, the session's memory stays for as long as the process. */
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function examine(model: Buffer): OnnxModel | undefined {
+  try {
+    return readGraph(model);
+  } catch (error) {
+    if (error instanceof GraphLimitError) return undefined;
+    throw error;
+  }
+}

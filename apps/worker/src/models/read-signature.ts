@@ -1,0 +1,66 @@
+/** A model's signature from what onnxruntime and the file itself say of it, or why Millrace cannot serve it. */
+import type { OnnxFile, OnnxValue } from '@millrace/shared/model-files/onnx-file';
+import { DTYPES, type Dtype, type TensorSpec } from '@millrace/shared/tensors/tensor';
+import type { RawSpec } from '../engine/protocol/loaded-version.ts';
+
+export interface Signature {
+  inputs: readonly TensorSpec[];
+  outputs: readonly TensorSpec[];
+}
+
+/** A model that is well-formed and still cannot be served, in a sentence for its owner. */
+export class RefusedModelError extends Error {
+  override name = 'RefusedModelError';
+}
+
+/** onnx.proto3, TensorProto.DataType: those that no tensor of ours can hold. */
+const OTHER_TYPES: Readonly<Record<number, string>> = {
+  14: 'complex64',
+  15: 'complex128',
+  16: 'bfloat16',
+  17: 'float8e4m3fn',
+  18: 'float8e4m3fnuz',
+  19: 'float8e5m2',
+  20: 'float8e5m2fnuz',
+  21: 'uint4',
+  22: 'int4',
+  23: 'float4e2m1',
+  24: 'float8e8m0',
+  25: 'uint2',
+  26: 'int2',
+};
+
+/** Refuses, before anything loads it, a model whose inputs or outputs cannot be carried. Throws RefusedModelError. */
+export function refuseByFile({ inputs, outputs }: Pick<OnnxFile, 'inputs' | 'outputs'>): void {
+  const check = (what: string, { name, kind, elementType }: OnnxValue) => {
+    if (kind !== 'tensor' && kind !== 'unknown')
+      throw new RefusedModelError(`The ${what} "${name}" is a ${kind}: only tensors can be carried.`);
+    const type = OTHER_TYPES[elementType];
+    if (type !== undefined)
+      throw new RefusedModelError(`The ${what} "${name}" is of type ${type}, which cannot be carried.`);
+  };
+  for (const input of inputs) check('input', input);
+  for (const output of outputs) check('output', output);
+  if (outputs.length === 0) throw new RefusedModelError('The model has no outputs.');
+}
+
+/** The signature of a loaded model. Throws RefusedModelError. */
+export function signatureOf(
+  raw: { inputs: readonly RawSpec[]; outputs: readonly RawSpec[] },
+  file: Pick<OnnxFile, 'inputs' | 'outputs'>,
+): Signature {
+  return {
+    inputs: raw.inputs.map((spec) => specOf('input', spec, file.inputs)),
+    outputs: raw.outputs.map((spec) => specOf('output', spec, file.outputs)),
+  };
+}
+
+function specOf(what: string, { name, type, shape }: RawSpec, values: readonly OnnxValue[]): TensorSpec {
+  if (type === undefined || !DTYPES.includes(type as Dtype))
+    throw new RefusedModelError(
+      `The ${what} "${name}" is ${type === undefined ? 'no tensor' : `of type ${type}`}, which cannot be carried.`,
+    );
+  // onnxruntime shows a tensor of any rank as a scalar: the file knows which it is.
+  const anyRank = shape.length === 0 && values.find((value) => value.name === name)?.hasShape === false;
+  return { name, dtype: type as Dtype, shape: anyRank ? ['...'] : shape };
+}

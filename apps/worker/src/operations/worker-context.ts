@@ -1,0 +1,27 @@
+/** What every role of a worker shares. */
+
+import type { LiveStore } from '@millrace/shared/live/store';
+import type { Clock } from '@millrace/shared/postgres/clock';
+import type { Pool } from '@millrace/shared/postgres/db';
+import type { Closers } from '@millrace/shared/process/closers';
+import type { Config } from '@millrace/shared/process/config';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
+import type { Logger } from 'pino';
+import type { WorkerHealth } from './health.ts';
+import type { WorkerMetrics } from './metrics.ts';
+
+export interface Base {
+  config: Config;
+  log: Logger;
+  keys: Keys;
+  id: string;
+  redis: Connection;
+  db: Pool;
+  live: LiveStore;
+  clock: Clock;
+  metrics: WorkerMetrics;
+  health: WorkerHealth;
+  closers: Closers;
+  connect(kind: 'producer' | 'blocking', name: string): Connection;
+}

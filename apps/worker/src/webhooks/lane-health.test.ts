@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { setUp } from '../../../../tests/support/scheduler-stage.ts';
+
+const settled = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
+
+describe('among lanes that do badly, the pump', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test('lets lanes that hang hold up nobody for longer than it takes to see that they hang', async () => {
+    const { add, running } = setUp();
+    for (const lane of ['h1', 'h2', 'h3', 'h4', 'h5']) add(lane, 100);
+    await settled();
+    add('good', 1);
+    await settled();
+    expect(running('good')).toBe(0);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(running('good')).toBe(1);
+  });
+
+  test('knows the lanes that hung before, and keeps all slots of the prompt for others', async () => {
+    const { add, running, endOne } = setUp();
+    const hanging = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'];
+    for (const lane of hanging) add(lane, 1);
+    await vi.advanceTimersByTimeAsync(1_500);
+    for (const lane of hanging) endOne(lane, false);
+    await settled();
+    for (const lane of hanging) add(lane, 100);
+    await settled();
+    add('good', 4);
+    await settled();
+    expect(running('good')).toBe(4);
+    expect(hanging.reduce((sum, lane) => sum + running(lane), 0)).toBe(8);
+  });
+
+  test('lets what failed at once wait for nothing that hangs', async () => {
+    const { add, running, endOne } = setUp();
+    for (const lane of ['h1', 'h2', 'h3']) add(lane, 100);
+    await vi.advanceTimersByTimeAsync(5_000);
+    add('failed', 1);
+    await settled();
+    endOne('failed', false);
+    await settled();
+    add('failed', 1);
+    await settled();
+    expect(running('failed')).toBe(1);
+  });
+
+  test('judges lanes of a group by what others of it did, and not those that did well themselves', async () => {
+    const { add, running, endOne } = setUp({ groupOf: ({ lane }) => lane.split('/')[0] });
+    add('host/well', 1);
+    await settled();
+    endOne('host/well');
+    for (let n = 0; n < 100; n++) add(`host/${n}`, 1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    add('host/well', 1);
+    add('other/good', 4);
+    await settled();
+    expect(running('other/good')).toBe(4);
+    expect(running('host/well')).toBe(1);
+  });
+
+  test('claims of a lane that hangs no more than it can begin', async () => {
+    const limits: number[] = [];
+    const { add, endOne } = setUp({
+      claim: async (lane, limit) => {
+        limits.push(limit);
+        return Array.from({ length: limit }, (_, number) => ({ lane, number }));
+      },
+      claimMost: 4,
+    });
+    add('a', 0);
+    for (let n = 0; n < 12; n++) {
+      await settled(5_001);
+      endOne('a', false);
+      await settled(50);
+    }
+    expect(limits[0]).toBe(4);
+    expect(limits.at(-1)).toBe(1);
+  });
+
+  test('lets a lane rest longer the longer it fails, and not at all once it does well', async () => {
+    const { add, running, endOne } = setUp({ perLane: 1, restMs: { least: 50, most: 200 } });
+    add('a', 100);
+    await settled();
+    for (let n = 0; n < 12; n++) {
+      endOne('a', false);
+      await settled(200);
+    }
+    endOne('a', false);
+    await settled(199);
+    expect(running('a')).toBe(0);
+    await settled(1);
+    endOne('a', true);
+    await settled();
+    expect(running('a')).toBe(1);
+  });
+
+  test('lets a lane that goes on failing rest, and no other', async () => {
+    const { add, running, endOne } = setUp({ perLane: 1 });
+    add('failing', 10);
+    add('good', 10);
+    await settled();
+    endOne('failing', false);
+    await settled();
+    expect(running('failing')).toBe(1);
+    endOne('failing', false);
+    endOne('good');
+    await settled(49);
+    expect(running('failing')).toBe(0);
+    expect(running('good')).toBe(1);
+    await settled(1);
+    expect(running('failing')).toBe(1);
+  });
+});

@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type Delivery, setUp } from '../../../../tests/support/scheduler-stage.ts';
+
+const settled = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
+
+describe('the pump', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test('has at most so many attempts of one lane under way, and does all of them', async () => {
+    const { add, running, endOne, done, pump } = setUp();
+    add('a', 40);
+    await settled();
+    expect(running('a')).toBe(4);
+    while (running('a') > 0) {
+      endOne('a');
+      await settled();
+    }
+    expect(done.map(({ number }) => number)).toEqual(Array.from({ length: 40 }, (_, i) => i));
+    expect(pump.underWay).toBe(0);
+  });
+
+  test('takes turns between lanes when there are more of them than slots', async () => {
+    const { add, running, endOne, done, lanes } = setUp({ total: 2, perLane: 2 });
+    add('a', 50);
+    await settled();
+    add('b', 3);
+    add('c', 3);
+    await settled();
+    for (let i = 0; i < 16; i++) {
+      for (const lane of lanes()) if (running(lane) > 0) endOne(lane);
+      await settled();
+    }
+    const first = done.slice(0, 16).map(({ lane }) => lane);
+    expect(first.filter((lane) => lane === 'b')).toHaveLength(3);
+    expect(first.filter((lane) => lane === 'c')).toHaveLength(3);
+  });
+
+  test('gives a lane that does well more at once, and takes it back when it fails', async () => {
+    const { add, running, endOne } = setUp({ perLane: 6, total: 32 });
+    add('a', 100);
+    await settled();
+    expect(running('a')).toBe(4);
+    for (const expected of [5, 6, 6]) {
+      endOne('a');
+      await settled();
+      expect(running('a')).toBe(expected);
+    }
+    endOne('a', false);
+    await settled();
+    for (let i = 0; i < 2; i++) {
+      endOne('a', false);
+      await settled(50);
+    }
+    expect(running('a')).toBe(4);
+  });
+
+  test('finds what becomes due while it asks', async () => {
+    const answers: ((deliveries: Delivery[]) => void)[] = [];
+    const { pump, running } = setUp({ claim: () => new Promise((resolve) => answers.push(resolve)) });
+    pump.wake('a');
+    pump.wake('a');
+    answers[0]?.([]);
+    await settled();
+    expect(answers).toHaveLength(2);
+    answers[1]?.([{ lane: 'a', number: 1 }]);
+    await settled();
+    expect(running('a')).toBe(1);
+  });
+
+  test('gives back what it has not begun, begins nothing more, and is idle when the last has ended', async () => {
+    const { pump, add, running, endOne } = setUp({ claimMost: 10 });
+    add('a', 10);
+    await settled();
+    expect(pump.stop().map(({ number }) => number)).toEqual([4, 5, 6, 7, 8, 9]);
+    const idle = pump.idle();
+    while (running('a') > 0) endOne('a');
+    await idle;
+    pump.wake('a');
+    await settled();
+    expect(pump.underWay).toBe(0);
+  });
+
+  test('leaves what it no longer holds, and survives a store that fails', async () => {
+    const errors: string[] = [];
+    let fails = true;
+    const { pump, running, due } = setUp({
+      held: ({ number }) => number !== 1,
+      onError: (lane) => errors.push(lane),
+      claim: async (lane, limit) => {
+        if (fails) throw new Error('down');
+        return (due.get(lane) ?? []).splice(0, limit);
+      },
+    });
+    pump.wake('a');
+    await settled();
+    expect(errors).toEqual(['a']);
+    fails = false;
+    due.set(
+      'a',
+      [0, 1, 2].map((number) => ({ lane: 'a', number })),
+    );
+    pump.wake('a');
+    await settled();
+    expect(running('a')).toBe(2);
+  });
+
+  test('under any order of arrivals and ends attempts each once, within its limits', async () => {
+    const steps = fc.array(
+      fc.record({ lane: fc.constantFrom('a', 'b', 'c', 'd'), count: fc.nat(5), ends: fc.nat(4), well: fc.boolean() }),
+      { minLength: 1, maxLength: 40 },
+    );
+    await fc.assert(
+      fc.asyncProperty(steps, async (plan) => {
+        const { add, running, endOne, done, most, lanes, pump } = setUp({ total: 3, perLane: 2, claimMost: 3 });
+        let added = 0;
+        for (const { lane, count, ends, well } of plan) {
+          add(lane, count);
+          added += count;
+          await settled();
+          for (let i = 0; i < ends; i++) endOne(lane, well);
+          await settled();
+          // Three of each pool.
+          expect(pump.underWay).toBeLessThanOrEqual(9);
+        }
+        for (let turn = 0; done.length < added && turn < 1_000; turn++) {
+          for (const lane of lanes()) if (running(lane) > 0) endOne(lane);
+          await settled(50);
+        }
+        expect(done).toHaveLength(added);
+        expect(new Set(done).size).toBe(added);
+        expect(most()).toBeLessThanOrEqual(2);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,161 @@
+/** A private Redis Cluster on this machine: real servers that know one another, formed without redis-cli. */
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Guard } from '../process/guard.ts';
+import type { Part } from '../process/part.ts';
+import { withFreePorts } from '../process/ports.ts';
+import { StartError } from '../process/start-error.ts';
+import type { RedisProgram } from './program.ts';
+import { startRedis } from './server.ts';
+
+export interface RedisClusterOptions {
+  program: RedisProgram;
+  /** Each node has a folder of its own in it. */
+  dir: string;
+  password: string;
+  guard: Guard;
+  masters: number;
+  /** Further nodes, one for each master, to which its slots go when it dies. */
+  replicas?: boolean;
+  /** Milliseconds of silence after which the others hold a node for dead. */
+  nodeTimeoutMs?: number;
+  /** Runs one command on a node; this package knows no Redis client. */
+  command(url: string, ...words: string[]): Promise<unknown>;
+}
+
+export interface ClusterNode {
+  readonly url: string;
+  readonly port: number;
+  /** Ends it by SIGKILL, and resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it on its data again; it finds the others by itself. */
+  start(): Promise<void>;
+  /** Resolves when this node serves slots as a master. */
+  becomesMaster(): Promise<void>;
+}
+
+export interface LocalRedisCluster {
+  /** Masters first; replica n is that of master n. */
+  nodes: readonly ClusterNode[];
+  /** Resolves when every node that runs says that all slots are served. */
+  whole(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const SLOTS = 16_384;
+const FORM_TIMEOUT_MS = 30_000;
+const LOOK_MS = 25;
+
+interface Node extends ClusterNode {
+  part: Part | undefined;
+  busPort: number;
+}
+
+/** Resolves when the cluster serves all slots. When a node cannot start, none is left running. */
+export async function startRedisCluster(options: RedisClusterOptions): Promise<LocalRedisCluster> {
+  const { masters, replicas = false, command } = options;
+  const nodes: Node[] = [];
+  const running = () => nodes.filter(({ part }) => part !== undefined);
+  const stop = async () => {
+    await Promise.all(running().map(({ part }) => part?.stop()));
+  };
+  const whole = () =>
+    until('every node serves the cluster', async () => {
+      const infos = await Promise.all(running().map(({ url }) => command(url, 'CLUSTER', 'INFO')));
+      return infos.every((info) => String(info).includes('cluster_state:ok'));
+    });
+  try {
+    for (let n = 0; n < masters * (replicas ? 2 : 1); n += 1) nodes.push(await startNode(options, n));
+    await Promise.all(nodes.slice(0, masters).map((node, n) => ownSlots(options, node, n)));
+    await meet(options, nodes);
+    if (replicas) await Promise.all(nodes.slice(masters).map((node, n) => follow(options, node, nodes[n] as Node)));
+    await whole();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { nodes, whole, stop };
+}
+
+async function startNode(options: RedisClusterOptions, n: number): Promise<Node> {
+  const { program, dir, password, guard, nodeTimeoutMs = 2_000, command } = options;
+  const settingsOf = (busPort: number) => [
+    'cluster-enabled yes',
+    'cluster-config-file nodes.conf',
+    // Left alone it would be 10,000 above the port, which may be no port at all.
+    `cluster-port ${busPort}`,
+    `cluster-node-timeout ${nodeTimeoutMs}`,
+    `masterauth ${password}`,
+    // What is known of the other slots can be served while one master is away.
+    'cluster-require-full-coverage no',
+    'repl-diskless-sync-delay 0',
+  ];
+  const dataDir = path.join(dir, `node-${n}`);
+  const logFile = path.join(dir, `node-${n}.log`);
+  const bootOn = (port: number, busPort: number) =>
+    startRedis({ program, dataDir, logFile, password, guard, port, settings: settingsOf(busPort) });
+  const { first, port, busPort } = await withFreePorts(2, async ([port = 0, busPort = 0]) => ({
+    first: await bootOn(port, busPort),
+    port,
+    busPort,
+  }));
+  const node: Node = {
+    url: first.url,
+    port,
+    busPort,
+    part: first.part,
+    async kill() {
+      const { part } = node;
+      node.part = undefined;
+      if (part) process.kill(part.pid, 'SIGKILL');
+      await part?.exited;
+    },
+    async start() {
+      node.part ??= (await bootOn(port, busPort)).part;
+    },
+    becomesMaster: () =>
+      until('a replica takes over', async () => {
+        const [self] = String(await command(node.url, 'CLUSTER', 'NODES')).match(/^.*myself.*$/m) ?? [''];
+        return /myself,master .* \d+-\d+/.test(self);
+      }),
+  };
+  return node;
+}
+
+async function ownSlots({ command, masters }: RedisClusterOptions, { url }: Node, n: number): Promise<void> {
+  const [from, to] = [n, n + 1].map((at) => Math.floor((at * SLOTS) / masters));
+  await command(url, 'CLUSTER', 'ADDSLOTSRANGE', String(from), String((to as number) - 1));
+  // Different from the start: nodes that meet with equal epochs have to settle first which is the newer.
+  await command(url, 'CLUSTER', 'SET-CONFIG-EPOCH', String(n + 1));
+}
+
+async function meet({ command }: RedisClusterOptions, nodes: readonly Node[]): Promise<void> {
+  const [first, ...others] = nodes as [Node, ...Node[]];
+  for (const { port, busPort } of others)
+    await command(first.url, 'CLUSTER', 'MEET', '127.0.0.1', String(port), String(busPort));
+  await until('the nodes know one another', async () => {
+    const lists = await Promise.all(nodes.map(({ url }) => command(url, 'CLUSTER', 'NODES')));
+    return lists.every((list) => {
+      const lines = String(list).trim().split('\n');
+      return lines.length === nodes.length && !/handshake|noaddr| disconnected/.test(String(list));
+    });
+  });
+}
+
+async function follow({ command }: RedisClusterOptions, replica: Node, master: Node): Promise<void> {
+  const id = String(await command(master.url, 'CLUSTER', 'MYID'));
+  await command(replica.url, 'CLUSTER', 'REPLICATE', id);
+  await until('a replica follows its master', async () =>
+    String(await command(replica.url, 'INFO', 'replication')).includes('master_link_status:up'),
+  );
+}
+
+/** Redis tells nobody when its gossip has come round: it is asked. */
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + FORM_TIMEOUT_MS;
+  while (!(await holds().catch(() => false))) {
+    if (performance.now() > deadline)
+      throw new StartError(`Redis Cluster: in 30 seconds it did not come to be that ${what}.`);
+    await delay(LOOK_MS);
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The rows of an entity as a model brings them: CSV (RFC 4180) with a header. `key` and `name` must be there; `aliases`
+ * are separated by `|`, `vector` is little-endian float32 in base64, and every other column is an attribute.
+ * A key, name or alias is that of one row alone, however it is spelt.
+ */
+
+import type { Entity } from '../model-files/handler.ts';
+import { fold } from '../text/fold.ts';
+
+/** A CSV that cannot be used, in one sentence with its line. */
+export class EntityCsvError extends Error {
+  override name = 'EntityCsvError';
+}
+
+/** The rows of a CSV text; `file` is what messages call it. Throws EntityCsvError. */
+export function parseEntityCsv(text: string, file: string): Entity[] {
+  const records = [...recordsOf(text.replace(/^\uFEFF/, ''), file)];
+  const columns = records.shift()?.fields ?? [];
+  const at = (name: string) => columns.indexOf(name);
+  for (const name of ['key', 'name'])
+    if (at(name) < 0)
+      throw new EntityCsvError(`${file} has no column "${name}"; it has ${columns.join(', ') || 'none'}.`);
+  const attributes = columns.filter((name) => !['key', 'name', 'aliases', 'vector'].includes(name));
+  const keys = new Map<string, number>();
+  const terms = new Map<string, { line: number; key: string }>();
+  return records.map(({ fields, line }) => {
+    const where = `${file}, line ${line}`;
+    if (fields.length !== columns.length)
+      throw new EntityCsvError(`${where}: ${fields.length} fields, and the header has ${columns.length}.`);
+    const field = (name: string) => fields[at(name)] ?? '';
+    const key = field('key');
+    const name = field('name');
+    if (key.trim() === '' || name.trim() === '') throw new EntityCsvError(`${where}: key and name must not be empty.`);
+    const first = keys.get(key);
+    if (first !== undefined) throw new EntityCsvError(`${where}: the key "${key}" is that of line ${first}.`);
+    keys.set(key, line);
+    const aliases = field('aliases')
+      .split('|')
+      .map((alias) => alias.trim())
+      .filter(Boolean);
+    // Whoever names one row must never get another.
+    for (const term of [key, name, ...aliases]) {
+      const other = terms.get(fold(term));
+      if (other !== undefined && other.key !== key)
+        throw new EntityCsvError(`${where}: "${term}" names "${other.key}" of line ${other.line} too.`);
+      terms.set(fold(term), { line, key });
+    }
+    return {
+      key,
+      name,
+      aliases,
+      attributes: Object.fromEntries(attributes.map((attribute) => [attribute, field(attribute)])),
+      ...(field('vector') === '' ? {} : { vector: vectorOf(field('vector'), where) }),
+    };
+  });
+}
+
+function vectorOf(base64: string, where: string): Float32Array {
+  const bytes = Buffer.from(base64, 'base64');
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64) || bytes.length % 4 !== 0)
+    throw new EntityCsvError(`${where}: the vector must be float32 numbers in base64.`);
+  // Copied: a small Buffer lies anywhere in Node's pool, and float32 must be aligned.
+  return new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+/** Records with the line they begin on; empty lines are skipped. */
+function* recordsOf(text: string, file: string): Generator<{ fields: string[]; line: number }> {
+  let at = 0;
+  let line = 1;
+  while (at < text.length) {
+    const began = line;
+    const fields: string[] = [];
+    for (;;) {
+      let field = '';
+      if (text[at] === '"') {
+        const from = ++at;
+        let end = text.indexOf('"', at);
+        while (end >= 0 && text[end + 1] === '"') end = text.indexOf('"', end + 2);
+        if (end < 0) throw new EntityCsvError(`${file}, line ${began}: a quote is not closed.`);
+        field = text.slice(from, end).replaceAll('""', '"');
+        line += field.split('\n').length - 1;
+        at = end + 1;
+      } else {
+        const from = at;
+        while (at < text.length && text[at] !== ',' && text[at] !== '\n' && text[at] !== '\r') at++;
+        field = text.slice(from, at);
+      }
+      fields.push(field);
+      if (text[at] !== ',') break;
+      at++;
+    }
+    if (text[at] === '\r') at++;
+    if (at < text.length && text[at] !== '\n')
+      throw new EntityCsvError(`${file}, line ${began}: text follows a closing quote.`);
+    at++;
+    line++;
+    if (fields.length > 1 || fields[0] !== '') yield { fields, line: began };
+  }
+}

@@ -1,0 +1,166 @@
+/** Rows of the ledger, and how they become columns. */
+import { type ArrayType, pgArray } from '../postgres/pg-arrays.ts';
+import type { PredictionRecord, Priority, TerminalStatus } from '../predictions/prediction.ts';
+
+/** What the recorder must know of a request once the answer is there. */
+export interface PredictionOptions {
+  webhook?: {
+    url: string /** Types such as `prediction.failed`; every terminal one if absent or empty. */;
+    events?: string[];
+  };
+}
+
+/** A prediction that was promised and is not terminal. Times are Unix milliseconds. */
+export interface PromiseRow {
+  id: string;
+  tenant: string;
+  model: string;
+  version: string;
+  digest: string;
+  priority: Priority;
+  /** JSON text of a Task. */
+  task: string;
+  options: PredictionOptions | null;
+  /** JSON text; '' for none. */
+  metadata: string;
+  createdAt: number;
+  expiresAt: number | null;
+  idempotencyHash: string | null;
+}
+
+/**
+ * A prediction that reached its end, promised or not. What was promised keeps its own request: of it only the outcome
+ * is written. `task` may be '' for one that succeeded.
+ */
+export interface TerminalRow extends PromiseRow {
+  status: TerminalStatus;
+  /** JSON text of the output, or of the error (a problem). */
+  result: string;
+  startedAt: number | null;
+  completedAt: number;
+  attempts: number;
+  /** 0, and one more for each retry: each opening ends once. */
+  opening: number;
+  inferenceMs: number | null;
+  batchSize: number | null;
+}
+
+/** A row as it is read. */
+export interface LedgerRow extends PredictionRecord {
+  tenant: string;
+  digest: string;
+  priority: Priority;
+  /** JSON text of the Task; null once it has succeeded. */
+  task: string | null;
+  options: PredictionOptions | null;
+  promised: boolean;
+  idempotencyHash: string | null;
+  /** When the end was that the last retry undid; null where there was no retry. */
+  supersededAt: number | null;
+}
+
+/** A promise that is open, without its task, which may be large. */
+export type TasklessRow = Omit<LedgerRow, 'task'> & {
+  /** Bytes of the task; null where there is none. */
+  taskBytes: number | null;
+};
+
+const columns = (
+  task: string,
+  result: string,
+): string => `id, tenant, model, version, digest, status, priority, ${task},
+  options, metadata, ${result}, created_at AS "createdAt", started_at AS "startedAt", completed_at AS "completedAt",
+  expires_at AS "expiresAt", attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised,
+  idempotency_hash AS "idempotencyHash", opening, superseded_at AS "supersededAt"`;
+
+/** The columns of a SELECT whose rows are LedgerRows. */
+export const LEDGER_COLUMNS = columns('task', 'result');
+
+/** The columns of a SELECT whose rows are TasklessRows. */
+export const TASKLESS_COLUMNS = columns('octet_length(task) AS "taskBytes"', 'result');
+
+/** A row as a list shows it: without its task, and with the bytes of its output in place of the output. */
+export type ListedRow = Omit<LedgerRow, 'task'> & {
+  /** Bytes of the output; 0 while there is none. */
+  outputBytes: number;
+};
+
+/** The columns of a SELECT whose rows are ListedRows. */
+export const LISTED_COLUMNS = columns(
+  `CASE WHEN status = 'succeeded' THEN octet_length(result) ELSE 0 END AS "outputBytes"`,
+  `CASE WHEN status = 'succeeded' THEN '' ELSE result END AS result`,
+);
+
+type Column<R> = readonly [
+  name: string,
+  type: ArrayType,
+  of: (row: R) => string | number | boolean | null,
+  /** Never null, and mostly the same in all rows of a statement: it is then sent once. */
+  common?: 'common',
+];
+
+export const PROMISE_COLUMNS: readonly Column<PromiseRow>[] = [
+  ['id', 'uuid', (row) => row.id],
+  ['tenant', 'text', (row) => row.tenant, 'common'],
+  ['model', 'text', (row) => row.model, 'common'],
+  ['version', 'text', (row) => row.version, 'common'],
+  ['digest', 'text', (row) => row.digest, 'common'],
+  ['priority', 'text', (row) => row.priority, 'common'],
+  ['task', 'text', (row) => storable(row.task)],
+  ['options', 'text', (row) => (row.options === null ? null : storableJson(row.options))],
+  ['metadata', 'text', (row) => storable(row.metadata), 'common'],
+  ['created_at', 'int8', (row) => row.createdAt],
+  ['expires_at', 'int8', (row) => row.expiresAt],
+  ['idempotency_hash', 'text', (row) => row.idempotencyHash],
+];
+
+export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [
+  ...PROMISE_COLUMNS.map(
+    (column): Column<TerminalRow> =>
+      column[0] === 'task'
+        ? ['task', 'text', (row) => (row.status === 'succeeded' ? null : storable(row.task))]
+        : column,
+  ),
+  ['status', 'text', (row) => row.status, 'common'],
+  ['result', 'text', (row) => storable(row.result)],
+  ['started_at', 'int8', (row) => row.startedAt],
+  ['completed_at', 'int8', (row) => row.completedAt],
+  ['attempts', 'int4', (row) => row.attempts],
+  ['opening', 'int4', (row) => row.opening, 'common'],
+  ['inference_ms', 'float8', (row) => row.inferenceMs],
+  ['batch_size', 'int4', (row) => row.batchSize],
+];
+
+/** One array a column, in the order of `columns`. */
+export function columnArrays<R>(columns: readonly Column<R>[], rows: readonly R[]): Buffer[] {
+  return columns.map(([, type, of, common]) => {
+    const [first] = rows;
+    if (common && first) {
+      const value = of(first);
+      if (rows.every((row) => of(row) === value)) return pgArray(type, [value]);
+    }
+    return pgArray(type, rows.map(of));
+  });
+}
+
+/** A relation `input` of the rows that columnArrays gives: where an array is shorter than others unnest gives nulls. */
+export function unnestSql<R>(columns: readonly Column<R>[]): string {
+  const arrays = columns.map(([, type], at) => `$${at + 1}::${type}[]`);
+  const values = columns.map(([name, , , common], at) =>
+    common ? `coalesce(${name}, (${arrays[at]})[1]) AS ${name}` : name,
+  );
+  const names = columns.map(([name]) => name).join(', ');
+  return `(SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS given (${names})) AS input`;
+}
+
+// What one row holds must never make Postgres refuse the statement, and with it the rows of strangers: text has no
+// U+0000, and jsonb neither that nor half a surrogate pair, even when escaped.
+function storable(text: string): string {
+  return text.includes('\u0000') ? text.replaceAll('\u0000', '\ufffd') : text;
+}
+
+function storableJson(value: unknown): string {
+  return JSON.stringify(value).replace(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/gi, (match) =>
+    match === '\\\\' ? match : '\ufffd',
+  );
+}

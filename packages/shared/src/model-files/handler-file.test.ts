@@ -1,0 +1,149 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { HandlerContext } from './handler.ts';
+import { digestHandler, HandlerChangedError, handlerFiles, importHandler } from './handler-file.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'millrace-handler-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+function write(path: string, content: string): string {
+  const full = join(dir, path);
+  mkdirSync(dirname(full), { recursive: true });
+  writeFileSync(full, content);
+  return full;
+}
+
+const context = {} as HandlerContext;
+
+test('the handler of docs/models.md does what it says', async () => {
+  const docs = readFileSync(new URL('../../../../docs/models.md', import.meta.url), 'utf8');
+  const path = write('m/handler.ts', /```ts\n([\s\S]*?)```/.exec(docs)![1]!);
+  const handler = await importHandler(path, await digestHandler(path));
+  const row = handler.canonicalize({ text: 'Good, GOOD and great' }, context);
+  expect(row).toEqual([0, 2, 1]);
+  expect(
+    handler.encode(
+      [
+        [0, 2, 1],
+        [1, 0, 0],
+      ],
+      context,
+    ),
+  ).toEqual({
+    counts: { dtype: 'float32', dims: [2, 3], data: Float32Array.of(0, 2, 1, 1, 0, 0) },
+  });
+  const score = { dtype: 'float32' as const, dims: [2], data: Float32Array.of(1, -1) };
+  expect(handler.decode({ score }, [[0], [1]], context)).toEqual([{ score: 1 }, { score: -1 }]);
+  expect(() => handler.canonicalize({ text: '!' }, context)).toThrow('There is no word in the text.');
+});
+
+describe('the digest', () => {
+  test('is of every file that the handler imports from beside itself, and of no other', async () => {
+    const path = write(
+      'm/handler.ts',
+      "import { a } from './a.ts';\nexport * from \"../shared/b.ts\";\nimport 'node:fs';\n",
+    );
+    write('m/a.ts', "export const a = await import('./deep/c.ts');\n");
+    write('shared/b.ts', 'export const b = 1;\n');
+    write('m/deep/c.ts', "import '../handler.ts';\n");
+    write('m/other.ts', '');
+    const files = ['m/handler.ts', 'm/a.ts', 'shared/b.ts', 'm/deep/c.ts'].map((file) => join(dir, file));
+    expect(new Set(await handlerFiles(path))).toEqual(new Set(files));
+    const seen = new Set([await digestHandler(path)]);
+    for (const file of files) {
+      writeFileSync(file, `${readFileSync(file, 'utf8')}// changed\n`);
+      seen.add(await digestHandler(path));
+    }
+    write('m/other.ts', 'changed');
+    seen.add(await digestHandler(path));
+    expect(seen.size).toBe(5);
+  });
+  test('cannot be had where a file is missing', async () => {
+    const path = write('m/handler.ts', "import './gone.ts';\n");
+    await expect(digestHandler(path)).rejects.toThrow('imports gone.ts, which cannot be read');
+  });
+});
+
+describe('importing', () => {
+  const SOURCE = `
+    import { Type } from '@millrace/shared/handler';
+    import loadRDKit from '@rdkit/rdkit';
+    import { value } from './value.ts';
+    const none = () => [];
+    const canonicalize = () => [value, typeof Type, typeof loadRDKit, ''].join(' ');
+    export default { input: {}, output: {}, canonicalize, encode: none, decode: none };
+  `;
+  // In a process of its own: Vitest resolves imports by itself, and what Node does is the question.
+  test('takes up a change of a file that the handler imports, and finds our packages from anywhere', {
+    timeout: 20_000,
+  }, async () => {
+    const path = write('m/handler.ts', SOURCE);
+    const source = `
+      import { writeFileSync } from 'node:fs';
+      import { digestHandler, importHandler } from '${new URL('./handler-file.ts', import.meta.url).href}';
+      for (const value of ['a', 'b']) {
+        writeFileSync('${join(dir, 'm/value.ts')}', \`export const value = '\${value}';\`);
+        const handler = await importHandler('${path}', await digestHandler('${path}'));
+        process.stdout.write(handler.canonicalize());
+      }
+    `;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
+    expect(stdout).toBe('a object function b object function ');
+  });
+  test('names the package that is nowhere, and who wanted it', async () => {
+    const path = write('m/handler.ts', "import 'no-such-package';\n");
+    const source = `
+      import { digestHandler, importHandler } from '${new URL('./handler-file.ts', import.meta.url).href}';
+      await importHandler('${path}', await digestHandler('${path}')).catch(({ message }) => process.stdout.write(message));
+    `;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
+    expect(stdout).toMatch(/Cannot find package 'no-such-package' imported from .*m\/handler\.ts/);
+  });
+  test('runs the text that has the digest, and no other that has taken its place', async () => {
+    const path = write('m/handler.ts', "import { value } from './value.ts';\nexport default { value };\n");
+    const value = write('m/value.ts', "export const value = 'first';\n");
+    const digest = await digestHandler(path);
+    writeFileSync(value, "export const value = 'other';\n");
+    await expect(importHandler(path, digest)).rejects.toThrow(HandlerChangedError);
+    writeFileSync(value, "export const value = 'first';\n");
+    writeFileSync(path, `${readFileSync(path, 'utf8')}// other`);
+    await expect(importHandler(path, digest)).rejects.toThrow(/is not the file with which the version was registered/);
+  });
+  test('refuses files that the digest does not cover', async () => {
+    write('m/value.ts', "export const value = 'uncovered';\n");
+    for (const specifier of ['`./value.ts`', "['./val', 'ue.ts'].join('')", `'file://${join(dir, 'm/value.ts')}'`]) {
+      const path = write(
+        'm/handler.ts',
+        `const none = () => [];\nawait import(${specifier});\nexport default { input: {}, output: {}, canonicalize: none, encode: none, decode: none };\n`,
+      );
+      await expect(importHandler(path, await digestHandler(path))).rejects.toThrow('which its digest does not cover');
+    }
+  });
+  test('takes JSON, CommonJS and JavaScript beside the handler from the verified texts too', async () => {
+    write('m/table.json', '{"a": 1}');
+    write('m/old.cjs', 'module.exports = { b: 2 };');
+    write('m/plain.js', 'export const c = 3;');
+    const path = write(
+      'm/handler.ts',
+      `import table from './table.json' with { type: 'json' };
+       import old from './old.cjs';
+       import { c } from './plain.js';
+       const canonicalize = (): number[] => [table.a, old.b, c];
+       const none = () => [];
+       export default { input: {}, output: {}, canonicalize, encode: none, decode: none };`,
+    );
+    const handler = await importHandler(path, await digestHandler(path));
+    expect(handler.canonicalize(null as never, context)).toEqual([1, 2, 3]);
+  });
+  test('refuses what is no handler, and says what is missing', async () => {
+    const path = write('m/handler.ts', 'export default { input: {}, output: {}, encode() {} };');
+    await expect(importHandler(path, await digestHandler(path))).rejects.toThrow('"canonicalize" is missing');
+  });
+});

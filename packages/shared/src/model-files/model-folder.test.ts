@@ -1,0 +1,156 @@
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { onnxModel } from '../../../../tests/support/onnx-builder.ts';
+import { perceptron } from '../../../../tests/support/onnx-models.ts';
+import { type FoundVersion, fingerprint, listVersions, readVersion } from './model-folder.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'millrace-folder-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+function write(path: string, content: string | Buffer): string {
+  const full = join(dir, path);
+  mkdirSync(dirname(full), { recursive: true });
+  writeFileSync(full, content);
+  return full;
+}
+
+async function only(): Promise<FoundVersion> {
+  const { versions } = await listVersions(dir);
+  expect(versions).toHaveLength(1);
+  return readVersion(versions[0]!);
+}
+
+const CSV = 'key,name,aliases,vector\na,Aspirin,ASA|acetylsalicylic acid,\n';
+const HANDLER = "import { width } from './width.ts';\nexport default {};\n";
+
+function writeAll(): void {
+  write('m/1/model.onnx', perceptron());
+  write('m/model.json', '{"entities": ["drug"], "timeout_ms": 5}');
+  write('m/handler.ts', HANDLER);
+  write('m/width.ts', 'export const width = 3;');
+  write('m/entities/drug.csv', CSV);
+}
+
+describe('what is listed', () => {
+  test('versions with a model, by name; other folders are none', async () => {
+    write('b/2/model.onnx', perceptron());
+    write('a/1/model.onnx', perceptron());
+    write('a/10/model.onnx', perceptron());
+    write('a/training/notes.txt', 'x');
+    write('a/.git/model.onnx', perceptron());
+    write('readme.md', 'x');
+    const { versions, problems } = await listVersions(dir);
+    expect(versions.map(({ model, version }) => `${model}/${version}`)).toEqual(['a/1', 'a/10', 'b/2']);
+    expect(problems).toEqual([]);
+  });
+  test('names that cannot be used, and a model without a version, are told', async () => {
+    for (const bad of ['Upper/1', 'a:b/1', 'sp ace/1', 'ok/1:2', '-x/1']) write(`${bad}/model.onnx`, perceptron());
+    write('loose/model.onnx', perceptron());
+    write('ResNet.onnx', perceptron());
+    write('named/1/named.onnx', perceptron());
+    write('none/1/readme.txt', '');
+    const { versions, problems } = await listVersions(dir);
+    expect(versions).toEqual([]);
+    expect(problems.map(({ path }) => path).sort()).toEqual([
+      '-x/1',
+      'ResNet.onnx',
+      'Upper/1',
+      'a:b/1',
+      'loose',
+      'named/1',
+      'ok/1:2',
+      'sp ace/1',
+    ]);
+    expect(problems.find(({ path }) => path === 'loose')?.message).toContain('loose/1/model.onnx');
+    expect(problems.find(({ path }) => path === 'ResNet.onnx')?.message).toContain('at resnet/1/model.onnx');
+    expect(problems.find(({ path }) => path === 'named/1')?.message).toContain('rename named/1/named.onnx');
+    expect(problems.find(({ path }) => path === 'ok/1:2')?.message).toContain('"1:2" cannot be a name');
+  });
+  test("a version's own files go before its model's", async () => {
+    writeAll();
+    write('m/1/handler.ts', 'export default {};');
+    write('m/1/model.json', '{"timeout_ms": 7}');
+    write('m/1/entities/drug.csv', CSV);
+    const found = await only();
+    expect(found.file).toEqual({ entities: ['drug'], timeout_ms: 7 });
+    expect(found.handlerPath).toBe(join(dir, 'm/1/handler.ts'));
+    expect(found.entityPaths).toEqual({ drug: join(dir, 'm/1/entities/drug.csv') });
+  });
+  test('a folder that is not there is an error, and not a folder without models', async () => {
+    await expect(listVersions(join(dir, 'nowhere'))).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('the digest', () => {
+  test('is the same for the same content, wherever and whenever it is written', async () => {
+    writeAll();
+    const { digest } = await only();
+    utimesSync(join(dir, 'm/1/model.onnx'), 1, 1);
+    expect((await only()).digest).toBe(digest);
+    const elsewhere = mkdtempSync(join(tmpdir(), 'millrace-folder-'));
+    for (const path of ['m/1/model.onnx', 'm/model.json', 'm/handler.ts', 'm/width.ts', 'm/entities/drug.csv']) {
+      mkdirSync(dirname(join(elsewhere, path)), { recursive: true });
+      copyFileSync(join(dir, path), join(elsewhere, path));
+    }
+    const { versions } = await listVersions(elsewhere);
+    expect((await readVersion(versions[0]!)).digest).toBe(digest);
+    rmSync(elsewhere, { recursive: true });
+  });
+  const changes: [string, string, string | Buffer, boolean][] = [
+    ['the model', 'm/1/model.onnx', Buffer.concat([perceptron(), Buffer.from([18, 1, 0x78])]), true],
+    ['the handler', 'm/handler.ts', `${HANDLER}// other`, true],
+    ['a file that the handler imports', 'm/width.ts', 'export const width = 4;', true],
+    ['an entity', 'm/entities/drug.csv', `${CSV}b,Ibuprofen,,\n`, true],
+    ['labels', 'm/model.json', '{"entities": ["drug"], "timeout_ms": 5, "labels": {"y": ["a"]}}', true],
+    ['settings that stand in no answer', 'm/model.json', '{"entities": ["drug"], "cache": {"ttl_s": 9}}', false],
+    ['an entity that is not read', 'm/entities/other.csv', CSV, false],
+    ['a file beside', 'm/1/notes.txt', 'x', false],
+  ];
+  test.each(changes)('of a change of %s', async (_, path, content, changed) => {
+    writeAll();
+    const { digest } = await only();
+    write(path, content);
+    expect((await only()).digest !== digest).toBe(changed);
+  });
+  test('counts external data in', async () => {
+    const initializers = [{ name: 'w', dtype: 'float32' as const, dims: [2], data: { location: 'w.bin' } }];
+    const value = (name: string) => ({ name, dtype: 'float32' as const, shape: ['n', 2] });
+    const nodes = [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }];
+    write('m/1/model.onnx', onnxModel({ nodes, inputs: [value('x')], outputs: [value('y')], initializers }));
+    await expect(only()).rejects.toThrow('"w.bin", and that file is not in its folder');
+    write('m/1/w.bin', Buffer.alloc(8));
+    const { digest } = await only();
+    write('m/1/w.bin', Buffer.alloc(8, 1));
+    expect((await only()).digest).not.toBe(digest);
+  });
+});
+
+test('a pointer of Git LFS is told as what it is', async () => {
+  write('m/1/model.onnx', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n');
+  const { versions } = await listVersions(dir);
+  await expect(readVersion(versions[0]!)).rejects.toThrow('git lfs pull');
+});
+
+test('a fingerprint changes with any file of the version, and with those the handler imports', async () => {
+  writeAll();
+  const print = async () => (await fingerprint((await listVersions(dir)).versions[0]!)).text;
+  const seen = new Set([await print(), await print()]);
+  expect(seen.size).toBe(1);
+  for (const path of [
+    'm/1/model.onnx',
+    'm/model.json',
+    'm/width.ts',
+    'm/handler.ts',
+    'm/entities/drug.csv',
+    'm/1/w.bin',
+  ]) {
+    write(path, `${Math.random()}`.repeat(3));
+    seen.add(await print());
+  }
+  expect(seen.size).toBe(7);
+});

@@ -1,0 +1,96 @@
+/**
+ * API keys: which tenant a caller is. A key is shown once, when it is made; only its SHA-256 is kept.
+ *
+ * A key is `mrk_`, 43 characters of 256 random bits, and 6 characters of a CRC-32 over all before them. The checksum tells a
+ * mistyped or invented key without a look into Postgres. It is no secret: whoever knows this page can compute it. Keys made
+ * by 0.1.0 end after the 43 characters, and go on to work.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import type { Db } from '../postgres/db.ts';
+
+const SHOWN = 12;
+const UNCHECKED = /^mrk_[A-Za-z0-9_-]{43}$/;
+const CHECKED = /^mrk_[A-Za-z0-9_-]{49}$/;
+const CHECKSUM_CHARACTERS = 6;
+
+export interface ApiKey {
+  id: string;
+  tenant: string;
+  /** The first characters of the key. */
+  prefix: string;
+  name: string;
+  /** Unix ms. */
+  createdAt: number;
+  expiresAt: number | null;
+  revokedAt: number | null;
+}
+
+const COLUMNS = `id, tenant, prefix, name, created_at AS "createdAt", expires_at AS "expiresAt", revoked_at AS "revokedAt"`;
+/** Unix ms by the clock of Postgres, which all processes share. */
+const NOW_MS = '(extract(epoch FROM now()) * 1000)::bigint';
+
+/** What Postgres knows a key by. */
+export const hashOfKey = (key: string): Buffer => createHash('sha256').update(key).digest();
+
+/** `unchecked` is the form of 0.1.0. */
+export type KeyForm = 'checked' | 'unchecked';
+
+/** The form of a key, or undefined for a text that cannot be a key. No I/O. */
+export function formOfKey(text: string): KeyForm | undefined {
+  if (UNCHECKED.test(text)) return 'unchecked';
+  if (!CHECKED.test(text)) return undefined;
+  return checksumOf(text.slice(0, -CHECKSUM_CHARACTERS)) === text.slice(-CHECKSUM_CHARACTERS) ? 'checked' : undefined;
+}
+
+function checksumOf(text: string): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc32(text));
+  return bytes.toString('base64url');
+}
+
+/** A new key, with its checksum. It belongs to nobody until `createApiKey` stores it. */
+export function newKey(): string {
+  const text = `mrk_${randomBytes(32).toString('base64url')}`;
+  return text + checksumOf(text);
+}
+
+/** Makes a key for a tenant, and the tenant where it is new. `expiresAt` is in Unix ms; null for a key that stays. */
+export async function createApiKey(
+  db: Db,
+  { tenant, name, expiresAt }: { tenant: string; name: string; expiresAt: number | null },
+): Promise<{ key: string; row: ApiKey }> {
+  const key = newKey();
+  await db.query('INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING', [tenant]);
+  const { rows } = await db.query<ApiKey>(
+    `INSERT INTO api_keys (tenant, hash, prefix, name, expires_at) VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
+    [tenant, hashOfKey(key), key.slice(0, SHOWN), name, expiresAt],
+  );
+  return { key, row: rows[0] as ApiKey };
+}
+
+/** For each hash of a key, in their order, its tenant; undefined for a key that is unknown, revoked or expired. */
+export async function tenantsOfKeys(db: Db, hashes: readonly Buffer[]): Promise<(string | undefined)[]> {
+  const { rows } = await db.query<{ hash: string; tenant: string }>(
+    `SELECT encode(hash, 'hex') AS hash, tenant FROM api_keys
+      WHERE hash = ANY($1::bytea[]) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${NOW_MS})`,
+    [hashes],
+  );
+  const tenants = new Map(rows.map(({ hash, tenant }) => [hash, tenant]));
+  return hashes.map((hash) => tenants.get(hash.toString('hex')));
+}
+
+/** How many keys were revoked. `id` is the id of a key or its first characters. */
+export async function revokeApiKey(db: Db, id: string, nowMs: number): Promise<number> {
+  const { rowCount } = await db.query(
+    `UPDATE api_keys SET revoked_at = $2 WHERE revoked_at IS NULL AND (id::text = $1 OR prefix = $1)`,
+    [id, nowMs],
+  );
+  return rowCount ?? 0;
+}
+
+/** All keys, the newest first. */
+export async function listApiKeys(db: Db): Promise<ApiKey[]> {
+  const { rows } = await db.query<ApiKey>(`SELECT ${COLUMNS} FROM api_keys ORDER BY created_at DESC, id`);
+  return rows;
+}

@@ -1,0 +1,53 @@
+/** The command line of a program with commands: what can be wrong with it, said with its usage. */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { nearNames } from '@millrace/shared/text/near-names';
+
+/** What the user can mend: printed without a stack. */
+export class Refusal extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode = 1) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+export interface CommandLine {
+  usage: string;
+  /** The commands, and how many words may follow each. */
+  commands: Readonly<Record<string, { least: number; most: number }>>;
+  options: Record<string, { type: 'string' }>;
+}
+
+/** The command, its words and its options; null when help was asked for. Throws a Refusal with the usage. */
+export function readCommandLine(
+  { usage, commands, options }: CommandLine,
+  args: readonly string[],
+): { command: string; words: string[]; values: Partial<Record<string, string>> } | null {
+  const refuse = (what: string) => new Refusal(`${what}\n${usage}`, 2);
+  const help = { type: 'boolean', short: 'h' } as const;
+  const config = { args: [...args], allowPositionals: true, options: { ...options, help } } satisfies ParseArgsConfig;
+  let parsed: ReturnType<typeof parseArgs<typeof config>>;
+  try {
+    parsed = parseArgs(config);
+  } catch (error) {
+    throw refuse(`${(error as Error).message.split('. ')[0]}.`);
+  }
+  const { help: asked, ...values } = parsed.values as Record<string, string | boolean | undefined>;
+  if (asked) return null;
+  const [command, ...words] = parsed.positionals;
+  if (command === undefined) throw refuse(`A command is needed: ${Object.keys(commands).join(', ')}.`);
+  const form = Object.hasOwn(commands, command) ? commands[command] : undefined;
+  if (!form) {
+    const [near] = nearNames(command, Object.keys(commands), 1);
+    throw refuse(
+      `There is no command '${command}'${near ? `; did you mean ${near}?` : `, only ${Object.keys(commands).join(', ')}.`}`,
+    );
+  }
+  if (words.length < form.least || words.length > form.most) {
+    const many = form.least === form.most ? `${form.most}` : `${form.least} to ${form.most}`;
+    const came = words.length > 0 ? `${words.length}: ${words.join(' ')}` : '0';
+    throw refuse(`${command} takes ${many} argument${many === '1' ? '' : 's'}, got ${came}.`);
+  }
+  return { command, words, values: values as Partial<Record<string, string>> };
+}
