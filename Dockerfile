@@ -6,6 +6,7 @@ COPY apps/api/package.json apps/api/
 COPY apps/worker/package.json apps/worker/
 COPY apps/gateway/package.json apps/gateway/
 COPY packages/shared/package.json packages/shared/
+COPY packages/handler/package.json packages/handler/
 COPY packages/local/package.json packages/local/
 # Optional packages are the embedded Postgres and Node itself, which the image has no use for. onnxruntime-node brings its
 # libraries for every platform: only this one's stay.
@@ -22,6 +23,7 @@ COPY --from=packages /app ./
 COPY LICENSE ./
 COPY migrations migrations
 COPY packages/shared packages/shared
+COPY packages/handler packages/handler
 COPY apps apps
 COPY scripts/migrate.ts scripts/migrate.ts
 COPY models models

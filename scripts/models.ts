@@ -3,7 +3,8 @@ import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promi
 import path from 'node:path';
 import { createReadThrough } from '@millrace/shared/cache/read-through';
 import { ApiError } from '@millrace/shared/errors';
-import { ModelFileError } from '@millrace/shared/model-files/model-config';
+import type { ModelConfig } from '@millrace/shared/model-files/model-config';
+import { ModelFileError, mayShareAnswers } from '@millrace/shared/model-files/model-config';
 import {
   externalPath,
   type FolderProblem,
@@ -23,7 +24,6 @@ import { redisServerOf } from '@millrace/shared/redis/redis-store';
 import { compareVersions, loadRegistry, retireVersion, setAlias } from '@millrace/shared/registry/registry';
 import { announceRegistryChange } from '@millrace/shared/registry/registry-cache';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
-import { type ModelConfig, mayShareAnswers } from '@millrace/shared/registry/registry-types';
 import { nearNames } from '@millrace/shared/text/near-names';
 import pino from 'pino';
 import { createVerifier } from '../apps/worker/src/models/verifier.ts';
@@ -211,7 +211,8 @@ async function change(config: Config, make: () => Promise<void>): Promise<void> 
     await make();
     const keys = keysFor(config.keyPrefix);
     const readThrough = createReadThrough({ redis: cacheRedis, keys, ttlMs: config.queryTtlMs });
-    await announceRegistryChange({ redis, keys, readThrough, tenant: TENANT });
+    const publish = (tenant: string) => redis.publish(keys.registryChannel(), tenant);
+    await announceRegistryChange({ readThrough, tenant: TENANT, publish });
     readThrough.close();
   } finally {
     redis.disconnect();

@@ -62,10 +62,13 @@ function crossings(reached: Map<string, string[]>, forbidden: RegExp): string[] 
     .map(([name, way]) => `${name} by way of ${way.join(' > ')}`);
 }
 
-/** By the `exports` of our packages: `./*` is `./src/*.ts`, and the apps name one file each. */
+/** The file of an import of our own packages, by the `exports` of their package.json. */
 function resolveOwn(specifier: string): string | undefined {
-  const [, name, module] = /^@millrace\/([^/]+)\/(.+)$/.exec(specifier) ?? [];
-  if (!name || !module) return undefined;
+  const [, name, module] = /^@millrace\/([^/]+)(?:\/(.+))?$/.exec(specifier) ?? [];
+  if (!name) return undefined;
+  if (name === 'handler') return 'packages/handler/src/handler.ts';
+  if (!module) return undefined;
+  if (specifier === '@millrace/shared/handler') return 'packages/shared/src/model-files/handler.ts';
   const folder = name === 'api' || name === 'worker' ? `apps/${name}` : `packages/${name}`;
   return `${folder}/src/${module}.ts`;
 }

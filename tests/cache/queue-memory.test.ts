@@ -5,10 +5,10 @@ import path from 'node:path';
 import { type Guard, startGuard } from '@millrace/local/process/guard';
 import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { type LocalRedis, limitMemory, startRedis, usedMemory } from '@millrace/local/redis/server';
+import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
 import { createResultCache, encodeResult } from '@millrace/shared/cache/result-cache';
 import { type Connection, connectRedis, memoryShare } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';
-import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { testPrefix } from '../support/test-prefix.ts';
 

@@ -6,7 +6,7 @@ import {
   recordTerminal,
   type TerminalRow,
 } from '@millrace/shared/ledger/ledger';
-import { terminalRowOf } from '@millrace/shared/live/terminal-row';
+import { terminalRowOf } from '@millrace/shared/ledger/terminal-row';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { isTerminal, type Status } from '@millrace/shared/predictions/prediction';
 import fc from 'fast-check';

@@ -160,7 +160,8 @@ describe('an invalidation', () => {
     });
     await waitForRedis(listener, 'The listener', 5_000);
     await listener.subscribe(keys.registryChannel());
-    await announceRegistryChange({ redis, keys, readThrough, tenant: 'default' });
+    const publish = (tenant: string) => redis.publish(keys.registryChannel(), tenant);
+    await announceRegistryChange({ readThrough, tenant: 'default', publish });
     expect(await seen).toBe('new, told of default');
     listener.disconnect();
   });

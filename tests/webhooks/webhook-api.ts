@@ -1,11 +1,11 @@
 /** The webhook routes as the API mounts them, with a worker on the same stores and a receiver. */
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
-import { createWebhookCheck } from '@millrace/shared/webhooks/target-check';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { Value } from 'typebox/value';
 import { afterAll, beforeAll } from 'vitest';
 import { sendProblem } from '../../apps/api/src/http/error-handler.ts';
 import { checkerOf } from '../../apps/api/src/http/validation.ts';
+import { createWebhookCheck } from '../../apps/api/src/webhooks/check-target.ts';
 import { registerWebhooks } from '../../apps/api/src/webhooks/routes.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { useTestDatabase } from '../support/test-database.ts';

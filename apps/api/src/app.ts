@@ -146,6 +146,7 @@ export function buildApp(means: AppMeans): FastifyInstance {
   registerWebhooks(app, { ...means.webhooks, tenantOf, publicUrl: config.publicUrl });
   registerV2(app, {
     ...means,
+    ready: async () => Object.values(await means.checks.ready()).every((answer) => answer === 'ok'),
     tenantOf,
     parseJson: (text, budget) => parseJson(text, jsonLimits, budget),
     parseLongJson: (text) => parseLongJson(text, jsonLimits),

@@ -2,6 +2,7 @@
 
 import { GroupCommit } from '@millrace/shared/batching/group-commit';
 import { CacheDamage } from '@millrace/shared/cache/damage';
+import { holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
 import { createReadThrough } from '@millrace/shared/cache/read-through';
 import { createResultCache } from '@millrace/shared/cache/result-cache';
 import { buildEntities } from '@millrace/shared/entities/entity-index';
@@ -32,11 +33,9 @@ import { createQueues } from '@millrace/shared/queue/queues';
 import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
 import { keysFor } from '@millrace/shared/redis/keys';
-import { holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { setServed } from '@millrace/shared/registry/registry';
 import { announceRegistryChange, readRegistry } from '@millrace/shared/registry/registry-cache';
-import { createWebhookCheck } from '@millrace/shared/webhooks/target-check';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -61,9 +60,11 @@ import { Streams } from './predictions/prediction-watcher.ts';
 import { Completions } from './queue/completion-listener.ts';
 import { EstimateWatch } from './queue/estimate-watch.ts';
 import { LoadWatch } from './queue/queue-load.ts';
+import { queuedByModel } from './queue/queued-by-model.ts';
 import { createSubmitter } from './queue/submitter.ts';
 import { RedisWatch } from './stores/redis-watch.ts';
 import { fromStore } from './stores/store-errors.ts';
+import { createWebhookCheck } from './webhooks/check-target.ts';
 
 const START_TIMEOUT_MS = 10_000;
 /** Time-out of a large text, in time-outs of a small command: the text may wait for others of its size. */
@@ -204,6 +205,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         ),
       log,
     });
+    const publishChange = (tenant: string) => redis.publish(keys.registryChannel(), tenant);
     const listener = connect('blocking', 'registry');
     closers.push('registry listener', () => listener.disconnect());
     listener.on('message', () => catalog.changed());
@@ -226,12 +228,12 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const timers = createWebhookTimers({ connection: redis, keyPrefix: config.keyPrefix });
     closers.push('webhook timers', () => timers.close());
     const draining = new Draining();
+    const defaultModels = async () => (await catalog.models('default')).models.map(({ model }) => model);
     const knownKeys = openKnownKeys({ config, db, closers, log });
     const metrics = createMetrics({
-      completions,
-      streams,
-      live,
-      catalog,
+      waiting: () => completions.waiting,
+      watched: () => streams.size,
+      queued: () => queuedByModel({ live, models: defaultModels }),
       damage,
       clock,
       queueWritable: () => queueRedis.probe.proven,
@@ -245,12 +247,15 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     closers.push('estimates', () => estimates.close());
     const app = buildApp({
       webhooks: { db, timers, checkWebhook },
-      tenantOfKey: (key) => knownKeys.tenantOf(key),
+      tenantOfKey: (key) => {
+        const tenant = knownKeys.tenantOf(key);
+        return tenant instanceof Promise ? fromStore('Postgres', tenant) : tenant;
+      },
       config,
       log,
       streams,
       metrics,
-      changes: createRegistryChanges(db, catalog, { redis, keys, readThrough }),
+      changes: createRegistryChanges(db, catalog, { readThrough, publish: publishChange }),
       list: createListing({
         live,
         readLedger: (tenant, options) => listPredictions(db, tenant, options),
@@ -306,7 +311,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       setServed: async (tenant, model, served) => {
         const changed = await fromStore('Postgres', setServed(db, tenant, model, served));
         // Committed: a process that is not told looks again within the second.
-        if (changed > 0) await announceRegistryChange({ redis, keys, readThrough, tenant }).catch(() => {});
+        if (changed > 0) await announceRegistryChange({ readThrough, tenant, publish: publishChange }).catch(() => {});
         return changed > 0;
       },
       checks: {

@@ -4,8 +4,8 @@
  * and says nothing where that must look further.
  */
 
+import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { mayShareAnswers } from '@millrace/shared/registry/registry-types';
 import type { CacheControl } from '../http/request-headers.ts';
 import type { Catalog } from '../models/catalog.ts';
 import type { Plan } from '../models/normalize-input.ts';

@@ -1,9 +1,7 @@
 /** What the cache did for a request, in the words of RFC 9211. */
 
 import type { CachedResult } from '@millrace/shared/cache/result-cache';
-import type { ModelConfig } from '@millrace/shared/registry/registry-types';
-import type { Ask } from '../predictions/prediction-request.ts';
-import type { SubmitResult } from '../queue/submitter.ts';
+import type { ModelConfig } from '@millrace/shared/model-files/model-config';
 
 export const fresh = (cached: CachedResult, maxAgeS: number | null, nowMs: number): boolean =>
   nowMs < cached.freshUntil && (maxAgeS === null || nowMs - cached.storedAt <= maxAgeS * 1000);
@@ -41,18 +39,23 @@ export function bypassStatus({ cache, deterministic }: ModelConfig): string {
 }
 
 export interface MissParams {
-  ask: Pick<Ask, 'store' | 'read' | 'served'>;
-  result: SubmitResult | undefined;
+  config: ModelConfig;
+  /** Whether the request allows the cache to store its result. */
+  store: boolean;
+  /** Whether the request allows a stored result. */
+  read: boolean;
+  /** Whether another request computes the result. */
+  shared: boolean;
+  /** What the cache had of each row. */
   known: readonly (CachedResult | null)[];
   /** Whether the cache Redis takes writes now: nothing is stored otherwise. */
   cacheWritable: boolean;
 }
 
 /** RFC 9211, of a request that the cache did not answer whole. */
-export function missStatus({ ask, result, known, cacheWritable }: MissParams): string {
-  const outcome = result?.submitted.outcome;
-  if (!ask.store) return bypassStatus(ask.served.version.config);
-  const reason = !ask.read ? 'request' : known.some((one) => one !== null) ? 'partial' : 'miss';
-  if (outcome === 'follow' || outcome === 'done') return `millrace; fwd=${reason}; collapsed`;
+export function missStatus({ config, store, read, shared, known, cacheWritable }: MissParams): string {
+  if (!store) return bypassStatus(config);
+  const reason = !read ? 'request' : known.some((one) => one !== null) ? 'partial' : 'miss';
+  if (shared) return `millrace; fwd=${reason}; collapsed`;
   return `millrace; fwd=${reason}; ${cacheWritable ? 'stored' : 'stored=?0; detail=cache-unavailable'}`;
 }

@@ -1,10 +1,10 @@
 /** Entities for autocompletion, display and canonical forms, read through the cache. */
 
 import type { ReadThrough } from '@millrace/shared/cache/read-through';
+import type { Entities, Entity } from '@millrace/shared/entities/entity';
 import { buildEntities } from '@millrace/shared/entities/entity-index';
 import { newestSetQuery } from '@millrace/shared/entities/entity-queries';
 import { findInSet, loadEntityNames, newestOwnSet, searchSet } from '@millrace/shared/entities/entity-table';
-import type { Entities, Entity } from '@millrace/shared/handler';
 import type { Db } from '@millrace/shared/postgres/db';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { fold } from '@millrace/shared/text/fold';

@@ -1,9 +1,10 @@
 /** Entities, by name. */
+
+import type { Entity } from '@millrace/shared/entities/entity';
 import { ApiError } from '@millrace/shared/errors';
-import type { Entity } from '@millrace/shared/handler';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { EntityKeyParams, EntityParams, EntityQuery } from '../predictions/schemas.ts';
 import type { EntityLookup } from './entity-lookup.ts';
+import { EntityKeyParams, EntityParams, EntityQuery } from './schemas.ts';
 
 export function registerEntities(
   app: FastifyInstance,

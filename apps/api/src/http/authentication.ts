@@ -6,7 +6,6 @@
 import { ApiError } from '@millrace/shared/errors';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { fromStore } from '../stores/store-errors.ts';
 import { RefusalPace } from './refusal-pace.ts';
 
 /** The longest `Authorization` header that is read. A key has at most 53 characters. */
@@ -51,7 +50,7 @@ export function registerAuthentication(
     };
     // A flood of unknown keys may end here too, where too many of them wait for Postgres.
     const fail = (error: Error) => pace.run(() => done(error));
-    if (tenant instanceof Promise) fromStore('Postgres', tenant).then(admit, fail);
+    if (tenant instanceof Promise) tenant.then(admit, fail);
     else admit(tenant);
   });
 

@@ -1,9 +1,9 @@
 /** Changes of the registry: aliases, and the purge of a model's results. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { AliasBody, AliasParams, ModelParams } from '../predictions/schemas.ts';
 import type { Catalog } from './catalog.ts';
 import type { RegistryChanges } from './registry-changes.ts';
 import { modelJson } from './routes.ts';
+import { AliasBody, AliasParams, ModelParams } from './schemas.ts';
 
 export interface ChangeRoutes {
   catalog: Catalog;

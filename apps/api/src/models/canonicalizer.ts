@@ -1,7 +1,8 @@
 /** Turns one input of a model version into canonical rows: by its handler, or as raw tensors by its signature. */
 import { join } from 'node:path';
+import type { Entities } from '@millrace/shared/entities/entity';
 import { ApiError } from '@millrace/shared/errors';
-import type { Entities, Handler, Json } from '@millrace/shared/handler';
+import type { Handler, Json } from '@millrace/shared/model-files/handler';
 import { digestHandler, importHandler } from '@millrace/shared/model-files/handler-file';
 import type { Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';

@@ -2,9 +2,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { cacheKey } from '@millrace/shared/cache/cache-key';
 import { ApiError } from '@millrace/shared/errors';
-import { InputError } from '@millrace/shared/handler';
 import type { Task } from '@millrace/shared/predictions/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
+import { InputError } from '@millrace/shared/tensors/input-error';
 import { summary } from '../http/validation.ts';
 import { type CanonicalInput, tooManyRows } from './canonicalizer.ts';
 import { type ServedModel, under } from './catalog.ts';

@@ -2,8 +2,8 @@
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import type { ModelVersion, RegisteredModel } from '@millrace/shared/registry/registry-types';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { ModelParams, VersionParams } from '../predictions/schemas.ts';
 import type { Catalog } from './catalog.ts';
+import { ModelParams, VersionParams } from './schemas.ts';
 
 export function registerModels(
   app: FastifyInstance,

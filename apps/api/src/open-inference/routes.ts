@@ -8,8 +8,8 @@ import { goneSignal } from '../http/client-disconnect.ts';
 import { asApiError, logFailed } from '../http/error-handler.ts';
 import { type JsonBudget, LONG_TEXT } from '../http/json-body.ts';
 import type { Catalog } from '../models/catalog.ts';
-import type { Checks } from '../operations/routes.ts';
-import type { Outcome, Predict } from '../predictions/create-prediction.ts';
+import type { Predict } from '../predictions/create-prediction.ts';
+import type { Outcome } from '../predictions/outcome.ts';
 import { splitBody } from './binary-tensors.ts';
 import { tensorMetadata } from './datatypes.ts';
 import { messageOf, statusOf, V2Error } from './errors.ts';
@@ -21,7 +21,8 @@ export interface V2Means {
   log: FastifyBaseLogger;
   catalog: Catalog;
   predict: Predict;
-  checks: Checks;
+  /** Whether every part that the API needs answers. */
+  ready(): Promise<boolean>;
   tenantOf(request: FastifyRequest): string;
   /** Takes a model out of service, or back into it; false where there was nothing to do it with. */
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
@@ -46,7 +47,7 @@ export function registerV2(app: FastifyInstance, means: V2Means): void {
 }
 
 function routes(app: FastifyInstance, means: V2Means): void {
-  const { catalog, predict, checks, tenantOf, jsonLimit } = means;
+  const { catalog, predict, tenantOf, jsonLimit } = means;
   const parseJson = (text: string): unknown => {
     if (text.length <= jsonLimit) return text.length > LONG_TEXT ? means.parseLongJson(text) : means.parseJson(text);
     throw new V2Error(413, `the JSON has more than ${jsonLimit} bytes: send tensors of this size as binary data`);
@@ -99,7 +100,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
   app.get('/', async () => ({ name: 'millrace', version: '0.1.0', extensions: EXTENSIONS }));
   app.get('/health/live', { config: { public: true } }, async () => ({ live: true }));
   app.get('/health/ready', { config: { public: true } }, async (_request, reply) => {
-    const ready = Object.values(await checks.ready()).every((answer) => answer === 'ok');
+    const ready = await means.ready();
     return reply.code(ready ? 200 : 503).send({ ready });
   });
 

@@ -1,7 +1,7 @@
 /** What is answered, as JSON Schema: the components of the OpenAPI document. Nothing is checked against them at run time. */
 import { ERRORS } from '@millrace/shared/errors';
+import { STATUSES } from '@millrace/shared/predictions/prediction';
 import { type TSchema, Type } from 'typebox';
-import { StatusSchema } from '../predictions/schemas.ts';
 
 const closed = { additionalProperties: false } as const;
 const Time = Type.String({ format: 'date-time' });
@@ -52,7 +52,7 @@ const predictionFields = (output: TSchema) => ({
   id: Id,
   model: Type.String(),
   version: Type.String(),
-  status: StatusSchema,
+  status: Type.Union(STATUSES.map((status) => Type.Literal(status))),
   output,
   error: orNull(ref('Problem'), 'Why it did not succeed.'),
   created_at: Time,

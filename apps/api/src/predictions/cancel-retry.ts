@@ -3,8 +3,8 @@
 import { ApiError, problem } from '@millrace/shared/errors';
 import type { UndoneEnd } from '@millrace/shared/ledger/ledger';
 import type { LedgerRow, PromiseRow, TerminalRow } from '@millrace/shared/ledger/ledger-rows';
+import { terminalRowOf } from '@millrace/shared/ledger/terminal-row';
 import type { LiveStore } from '@millrace/shared/live/store';
-import { terminalRowOf } from '@millrace/shared/live/terminal-row';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Status } from '@millrace/shared/predictions/prediction';
 import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';

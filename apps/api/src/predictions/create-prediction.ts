@@ -7,21 +7,16 @@ import type { CachedResult } from '@millrace/shared/cache/result-cache';
 import { ApiError } from '@millrace/shared/errors';
 import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
+import type { ModelConfig } from '@millrace/shared/model-files/model-config';
+import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { assembleOutput } from '@millrace/shared/predictions/output';
-import {
-  BULL_PRIORITY,
-  isTerminal,
-  type PredictionRecord,
-  type QueueEstimate,
-} from '@millrace/shared/predictions/prediction';
-import { type ModelConfig, mayShareAnswers } from '@millrace/shared/registry/registry-types';
+import { BULL_PRIORITY, isTerminal, type PredictionRecord } from '@millrace/shared/predictions/prediction';
 import type { CachedAnswer } from '../cache/cache-lookup.ts';
-import { bypassStatus, fresh, hitStatus, hitTold, missStatus } from '../cache/cache-status.ts';
+import { bypassStatus, fresh, hitStatus, hitTold, type MissParams, missStatus } from '../cache/cache-status.ts';
 import type { NearResults } from '../cache/local-results.ts';
 import type { Remembered } from '../cache/parsed-requests.ts';
-import { isCopied, keepCopy, removeCopy } from '../cache/tenant-copy.ts';
 import { type Catalog, type ServedModel, under } from '../models/catalog.ts';
 import { type Plan, planOf } from '../models/normalize-input.ts';
 import { admit, aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
@@ -33,6 +28,7 @@ import { committed, fromStore, redisAway, storeError, Undecided } from '../store
 import type { Finder, Found } from './find-prediction.ts';
 import { createOnce } from './idempotency.ts';
 import type { Idempotency } from './idempotency-claims.ts';
+import type { Outcome } from './outcome.ts';
 import {
   type Ask,
   askOf,
@@ -42,15 +38,7 @@ import {
   promiseRow,
   recordOf,
 } from './prediction-request.ts';
-
-export type Outcome =
-  | CachedAnswer
-  /** Terminal. */
-  | { kind: 'answered'; record: PredictionRecord; cacheStatus: string }
-  /** Promised: to be fetched later. `room` is how many more its model's queue takes. */
-  | { kind: 'accepted'; record: PredictionRecord; queue: QueueEstimate; room: number; cacheStatus: string }
-  /** Nobody is there any more. */
-  | { kind: 'gone' };
+import { isCopied, keepCopy, removeCopy } from './tenant-copy.ts';
 
 export interface PredictMeans {
   catalog: Catalog;
@@ -90,6 +78,14 @@ function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>):
 export function createPredict(means: PredictMeans): Predict {
   const { catalog, cache, remembered, live, submitter, completions, loads, finder, limits } = means;
   const once = createOnce(means);
+
+  /** How the cache missed: which rows were known, and whether another request computes the rest. */
+  function missOf(ask: Ask, result: SubmitResult | undefined, known: readonly (CachedResult | null)[]): MissParams {
+    const outcome = result?.submitted.outcome;
+    const shared = outcome === 'follow' || outcome === 'done';
+    const { config } = ask.served.version;
+    return { config, store: ask.store, read: ask.read, shared, known, cacheWritable: means.cacheWritable() };
+  }
 
   function predict(request: PredictionRequest): Outcome | Promise<Outcome> {
     const { tenant, model, version, body, cacheControl } = request;
@@ -219,7 +215,7 @@ export function createPredict(means: PredictMeans): Predict {
       // Goes on when both are there, whichever came first.
       const next = (): void => {
         if (result === undefined || answer === undefined) return;
-        const cacheStatus = missStatus({ ask, result, known, cacheWritable: means.cacheWritable() });
+        const cacheStatus = missStatus(missOf(ask, result, known));
         if (answer === null) resolve(unanswered(ask, item, result, cacheStatus));
         else resolve({ kind: 'answered', record: withAnswer(recordOf(ask), answer), cacheStatus });
       };
@@ -294,7 +290,7 @@ export function createPredict(means: PredictMeans): Predict {
     } catch {
       // The promise stands: the reconciler finds it in the ledger and brings it to Redis.
     }
-    const cacheStatus = missStatus({ ask, result, known, cacheWritable: means.cacheWritable() });
+    const cacheStatus = missStatus(missOf(ask, result, known));
     if (result?.submitted.outcome === 'done') {
       const found = await finder.find(ask.request.tenant, ask.id);
       if (found && isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };

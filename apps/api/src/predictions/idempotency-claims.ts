@@ -5,12 +5,12 @@
 
 import { createHash } from 'node:crypto';
 import { Lane } from '@millrace/shared/batching/batcher';
-import { isWrongType } from '@millrace/shared/cache/checksum';
 import type { KeyedPrediction } from '@millrace/shared/ledger/ledger';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { within } from '@millrace/shared/process/timeout';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
+import { isWrongType } from '@millrace/shared/redis/wrong-type';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';
 

@@ -1,9 +1,9 @@
 /** Under an idempotency key: the first request goes ahead, the others get its prediction. */
 import { ApiError } from '@millrace/shared/errors';
 import { fromStore, Undecided } from '../stores/store-errors.ts';
-import type { Outcome } from './create-prediction.ts';
 import type { Finder, Found } from './find-prediction.ts';
 import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency-claims.ts';
+import type { Outcome } from './outcome.ts';
 import type { Ask } from './prediction-request.ts';
 
 /** How long a request with another's idempotency key looks for that one's prediction before it says so or takes over. */

@@ -15,10 +15,12 @@ import { goneSignal, STAYS } from '../http/client-disconnect.ts';
 import { type Prefer, parseCacheControl, parsePrefer, WAIT_MAX_S } from '../http/request-headers.ts';
 import type { HttpMetrics } from '../http/request-metrics.ts';
 import { createOutbox, type SendOut } from '../http/response-batch.ts';
-import type { Outcome, Predict } from './create-prediction.ts';
+import { ModelParams, VersionParams } from '../models/schemas.ts';
+import type { Predict } from './create-prediction.ts';
 import type { Finder, Found } from './find-prediction.ts';
+import type { Outcome } from './outcome.ts';
 import { bringsItsOwn, type PredictionBody, type PredictionRequest } from './prediction-request.ts';
-import { GetQuery, IdParams, ModelParams, PredictionRequestBody, VersionParams } from './schemas.ts';
+import { GetQuery, IdParams, PredictionRequestBody } from './schemas.ts';
 
 export interface PredictionRoutes {
   log: FastifyBaseLogger;

@@ -1,37 +1,11 @@
-/** The HTTP contract as TypeBox schemas: they validate, they type, and they are the OpenAPI document. */
+/** Parameters and bodies of the routes of predictions. */
+import { STATUSES } from '@millrace/shared/predictions/prediction';
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { Type } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
 
-export const ModelParams = Type.Object({
-  model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
-});
-
-export const VersionParams = Type.Object({
-  model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
-  version: Type.String({ minLength: 1, maxLength: 200, description: 'A version, or an alias of one.' }),
-});
-
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of a prediction.' }) });
-
-const NAME = '^[a-z0-9][a-z0-9._-]{0,99}$';
-
-export const AliasParams = Type.Object({
-  model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
-  alias: Type.String({ pattern: NAME, description: 'Such as `production`, which requests without a version get.' }),
-});
-
-export const AliasBody = Type.Object(
-  { version: Type.String({ pattern: NAME, description: 'The version that the alias is to point at.' }) },
-  closed,
-);
-
-export const EntityParams = Type.Object({ entity: Type.String({ minLength: 1, maxLength: 100 }) });
-export const EntityKeyParams = Type.Object({
-  entity: Type.String({ minLength: 1, maxLength: 100 }),
-  key: Type.String({ minLength: 1, maxLength: 300 }),
-});
 
 export const GetQuery = Type.Object(
   {
@@ -42,9 +16,7 @@ export const GetQuery = Type.Object(
   closed,
 );
 
-export const StatusSchema = Type.Union(
-  (['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'] as const).map((status) => Type.Literal(status)),
-);
+export const StatusSchema = Type.Union(STATUSES.map((status) => Type.Literal(status)));
 
 export const ListQuery = Type.Object(
   {
@@ -59,14 +31,6 @@ export const ListQuery = Type.Object(
         description: 'Each prediction has its `output`. A page then ends where its outputs reach 4 MiB.',
       }),
     ),
-  },
-  closed,
-);
-
-export const EntityQuery = Type.Object(
-  {
-    q: Type.Optional(Type.String({ maxLength: 200, description: 'Beginning or part of a name or alias.' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 10 })),
   },
   closed,
 );

@@ -1,7 +1,7 @@
 import type { Pool } from '@millrace/shared/postgres/db';
-import type { CheckWebhook } from '@millrace/shared/webhooks/target-check';
 import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyRequest } from 'fastify';
+import type { CheckWebhook } from './check-target.ts';
 
 /** What the webhook routes are given. */
 export interface WebhookRouteMeans {

@@ -9,7 +9,6 @@ import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
 import { contentBytes } from '@millrace/shared/model-files/model-folder';
-import type { ProbeQuestion } from './child/probe.ts';
 import { EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
 import { isStopped, residentBytes } from './process-memory.ts';
 import {
@@ -31,6 +30,7 @@ import {
   UNLOAD,
 } from './protocol/frames.ts';
 import type { LoadAnswer, LoadRequest } from './protocol/loaded-version.ts';
+import type { ProbeQuestion } from './protocol/probe-question.ts';
 
 export interface EngineOptions {
   /** Threads of one operator. */

@@ -3,13 +3,14 @@
 import { encodeResult, type ResultCache } from '@millrace/shared/cache/result-cache';
 import { problem } from '@millrace/shared/errors';
 import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
+import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { assembleOutput } from '@millrace/shared/predictions/output';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import { readTask, type Task } from '@millrace/shared/predictions/task';
 import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
-import { type ModelVersion, mayShareAnswers } from '@millrace/shared/registry/registry-types';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';

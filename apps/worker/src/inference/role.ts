@@ -1,5 +1,6 @@
 /** The role `inference`: models, engines, and a consumer for each model that can be run here. */
 import { CacheDamage } from '@millrace/shared/cache/damage';
+import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
 import { createReadThrough } from '@millrace/shared/cache/read-through';
 import { createResultCache } from '@millrace/shared/cache/result-cache';
 import type { LiveStore } from '@millrace/shared/live/store';
@@ -9,7 +10,6 @@ import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
 import { parseLift } from '@millrace/shared/queue/job';
 import { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queue/queues';
-import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/redis/queue-memory';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';

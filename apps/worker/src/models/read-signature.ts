@@ -64,3 +64,12 @@ function specOf(what: string, { name, type, shape }: RawSpec, values: readonly O
   const anyRank = shape.length === 0 && values.find((value) => value.name === name)?.hasShape === false;
   return { name, dtype: type as Dtype, shape: anyRank ? ['...'] : shape };
 }
+
+/** A trial needs a free first dimension of one name (or of none) in all inputs and outputs, and that name nowhere else. */
+export function isCandidate(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
+  const first = inputs[0]?.shape[0];
+  if (typeof first !== 'string' || first === '...' || outputs.length === 0) return false;
+  return [...inputs, ...outputs].every(
+    ({ shape }) => shape[0] === first && (first === '' || !shape.slice(1).includes(first)),
+  );
+}

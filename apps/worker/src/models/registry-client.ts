@@ -26,7 +26,8 @@ export function createRegistryPort(means: {
   readThrough: ReadThrough;
 }): RegistryPort {
   const { pool, redis, keys, readThrough } = means;
-  const announce = createAnnouncer(() => announceRegistryChange({ redis, keys, readThrough, tenant: TENANT }));
+  const publish = (tenant: string) => redis.publish(keys.registryChannel(), tenant);
+  const announce = createAnnouncer(() => announceRegistryChange({ readThrough, tenant: TENANT, publish }));
   return {
     async list() {
       return (await loadOwnModels(pool, TENANT)).flatMap(({ versions }) => versions);

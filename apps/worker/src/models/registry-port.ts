@@ -1,5 +1,5 @@
 /** What finding models needs of the registry. The Postgres side is packages/shared/src/registry.ts. */
-import type { Entity } from '@millrace/shared/handler';
+import type { Entity } from '@millrace/shared/entities/entity';
 import type { ModelVersion, VersionState } from '@millrace/shared/registry/registry-types';
 
 export interface RegistryPort {

@@ -1,12 +1,11 @@
 /** What a new version is tried for: whether its rows are independent, and whether its answers repeat. */
+
+import type { Findings, ModelConfig } from '@millrace/shared/model-files/model-config';
 import { findingsOf, resolveModelConfig } from '@millrace/shared/model-files/model-config';
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
-import type { Findings, ModelConfig } from '@millrace/shared/registry/registry-types';
-import type { Operators, ProbeQuestion } from '../engine/child/probe.ts';
-import type { RepeatResult } from '../engine/child/repeat-trial.ts';
-import { isCandidate, type TrialResult } from '../engine/child/row-trial.ts';
+import type { Operators, ProbeQuestion, RepeatResult, TrialResult } from '../engine/protocol/probe-question.ts';
 import { plainReason } from './plain-reason.ts';
-import { RefusedModelError, type Signature } from './read-signature.ts';
+import { isCandidate, RefusedModelError, type Signature } from './read-signature.ts';
 
 /** Asks the engine that has the version loaded, and loads the version again where a trial has ended its engine. */
 export type Ask = (question: ProbeQuestion, timeoutMs?: number) => Promise<unknown>;

@@ -4,16 +4,16 @@
  */
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import type { Entity } from '@millrace/shared/entities/entity';
 import { EntityCsvError, parseEntityCsv } from '@millrace/shared/entities/entity-csv';
-import type { Entity } from '@millrace/shared/handler';
+import type { ModelConfig } from '@millrace/shared/model-files/model-config';
 import { resolveModelConfig } from '@millrace/shared/model-files/model-config';
 import { contentBytes, type FoundVersion } from '@millrace/shared/model-files/model-folder';
 import { readOnnxFile } from '@millrace/shared/model-files/onnx-file';
-import type { ModelConfig } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';
-import type { Schemas } from '../engine/child/probe.ts';
 import { Engine } from '../engine/engine.ts';
 import { EngineError } from '../engine/engine-error.ts';
+import type { Schemas } from '../engine/protocol/probe-question.ts';
 import { plainReason } from './plain-reason.ts';
 import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './read-signature.ts';
 import { type Ask, runExamples, tryVersion } from './try-version.ts';

@@ -1,7 +1,9 @@
 /** Versions whose findings are older than this release's rules, or were never found: they are verified once more. */
+
+import type { ModelConfig } from '@millrace/shared/model-files/model-config';
 import { stillHold } from '@millrace/shared/model-files/model-config';
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
-import type { ModelConfig, ModelVersion } from '@millrace/shared/registry/registry-types';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';
 import type { RegistryPort } from './registry-port.ts';
 import type { Verifier } from './verifier.ts';

@@ -5,7 +5,6 @@
  * through at once.
  */
 
-import { isWrongType } from '@millrace/shared/cache/checksum';
 import { problem } from '@millrace/shared/errors';
 import type { OpenOptions, OpenPromise } from '@millrace/shared/ledger/ledger';
 import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
@@ -18,6 +17,7 @@ import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
 import type { Queues } from '@millrace/shared/queue/queues';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
+import { isWrongType } from '@millrace/shared/redis/wrong-type';
 import type { Logger } from 'pino';
 import { Announcements } from './announcements.ts';
 import { partsOf } from './ends.ts';

@@ -13,7 +13,7 @@ import type { Config } from '@millrace/shared/process/config';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { createResolve } from '@millrace/shared/webhooks/resolve';
 import type { Resolve } from '@millrace/shared/webhooks/target';
-import { targetRules } from '@millrace/shared/webhooks/target-check';
+import { targetRules } from '@millrace/shared/webhooks/target-rules';
 import { createWebhookTimers, type LaneJob, WEBHOOK_QUEUE, webhookPrefix } from '@millrace/shared/webhooks/timers';
 import { Worker } from 'bullmq';
 import { attempt } from './attempt.ts';

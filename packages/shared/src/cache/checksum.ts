@@ -30,6 +30,3 @@ export function unsealJson(sealed: string): string | undefined {
   const json = sealed.slice(0, -BITS);
   return sealed.length > BITS && sealed.slice(-BITS) === marksOf(json) ? json : undefined;
 }
-
-/** Whether Redis refused a read because the key holds another type of value. */
-export const isWrongType = (error: unknown): boolean => error instanceof Error && error.message.startsWith('WRONGTYPE');

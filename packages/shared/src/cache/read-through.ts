@@ -9,7 +9,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Keys } from '../redis/keys.ts';
-import { isWrongType, sealJson, unsealJson } from './checksum.ts';
+import { isWrongType } from '../redis/wrong-type.ts';
+import { sealJson, unsealJson } from './checksum.ts';
 
 /** What is used of a connection. Give it a command timeout: a stopped Redis must not hold up the reader. */
 export interface CacheRedis {

@@ -12,7 +12,8 @@
 import { Cluster } from 'ioredis';
 import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
-import { checksumOf, isWrongType } from './checksum.ts';
+import { isWrongType } from '../redis/wrong-type.ts';
+import { checksumOf } from './checksum.ts';
 
 /** Where the parts of the head begin. */
 const CHECKED = 4;

@@ -4,8 +4,8 @@
  * A key, name or alias is that of one row alone, however it is spelt.
  */
 
-import type { Entity } from '../model-files/handler.ts';
 import { fold } from '../text/fold.ts';
+import type { Entity } from './entity.ts';
 
 /** A CSV that cannot be used, in one sentence with its line. */
 export class EntityCsvError extends Error {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Entity } from '../model-files/handler.ts';
+import type { Entity } from './entity.ts';
 import { parseEntityCsv } from './entity-csv.ts';
 import { buildEntities } from './entity-index.ts';
 

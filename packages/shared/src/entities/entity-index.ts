@@ -1,8 +1,8 @@
 /** The entities of a model version in memory, as its handler looks them up. */
 
-import type { Entities, Entity } from '../model-files/handler.ts';
 import { fold } from '../text/fold.ts';
 import { editDistance } from '../text/near-names.ts';
+import type { Entities, Entity } from './entity.ts';
 
 interface Term {
   folded: string;

@@ -1,8 +1,8 @@
 /** Entities in Postgres: sets of rows that are known by their digest, and look-ups in the newest set of an entity. */
 import { createHash } from 'node:crypto';
-import type { Entity } from '../model-files/handler.ts';
 import { type Db, inTransaction, type Pool } from '../postgres/db.ts';
 import { fold } from '../text/fold.ts';
+import type { Entity } from './entity.ts';
 
 interface StoredEntity {
   key: string;

@@ -8,7 +8,7 @@
  */
 import type { Db } from '../postgres/db.ts';
 import { idBoundAt } from '../predictions/ids.ts';
-import type { Status } from '../predictions/prediction.ts';
+import { STATUSES, type Status } from '../predictions/prediction.ts';
 import {
   columnArrays,
   LEDGER_COLUMNS,
@@ -133,13 +133,12 @@ export interface ListOptions {
   before?: string;
 }
 
-const STATUSES: ReadonlySet<string> = new Set(['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired']);
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /** A tenant's predictions, newest first, without their tasks and outputs, which may be large. */
 export async function listPredictions(db: Db, tenant: string, options: ListOptions): Promise<ListedRow[]> {
   const { model, status, limit, before = LAST_ID } = options;
-  if (status !== undefined && !STATUSES.has(status)) throw new RangeError(`'${status}' is not a status.`);
+  if (status !== undefined && !STATUSES.includes(status)) throw new RangeError(`'${status}' is not a status.`);
   // Written out, since the partial indexes are considered only for a status that is known when the query is planned.
   const ofStatus = status === undefined ? '' : `AND status = '${status}'`;
   const page = (ofModel: string) => `

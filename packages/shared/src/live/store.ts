@@ -4,12 +4,12 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
-import { isWrongType } from '../cache/checksum.ts';
 import { problem } from '../errors.ts';
 import { shardOf, shardOfId } from '../predictions/ids.ts';
 import { BULL_PRIORITY, type Priority, type Status } from '../predictions/prediction.ts';
 import { flightName, type Keys } from '../redis/keys.ts';
 import { untilWritable } from '../redis/until-writable.ts';
+import { isWrongType } from '../redis/wrong-type.ts';
 import {
   type Ending,
   type Finished,

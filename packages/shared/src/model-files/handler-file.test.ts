@@ -73,11 +73,12 @@ describe('the digest', () => {
 
 describe('importing', () => {
   const SOURCE = `
-    import { Type } from '@millrace/shared/handler';
+    import { Type } from '@millrace/handler';
+    import { Type as OldName } from '@millrace/shared/handler';
     import loadRDKit from '@rdkit/rdkit';
     import { value } from './value.ts';
     const none = () => [];
-    const canonicalize = () => [value, typeof Type, typeof loadRDKit, ''].join(' ');
+    const canonicalize = () => [value, Type === OldName && typeof Type, typeof loadRDKit, ''].join(' ');
     export default { input: {}, output: {}, canonicalize, encode: none, decode: none };
   `;
   // In a process of its own: Vitest resolves imports by itself, and what Node does is the question.

@@ -1,6 +1,8 @@
 /** A prediction, its states, and the one place where it becomes JSON. */
 
-export type Status = 'queued' | 'running' | 'succeeded' | 'failed' | 'canceled' | 'expired';
+/** Every status, in the order in which a prediction can have them. */
+export const STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'] as const;
+export type Status = (typeof STATUSES)[number];
 export type TerminalStatus = 'succeeded' | 'failed' | 'canceled' | 'expired';
 export type Priority = 'low' | 'normal' | 'high';
 

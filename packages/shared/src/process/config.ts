@@ -1,6 +1,6 @@
 /** Every setting of every process, read once from the environment. docs/configuration.md is held to this table by test. */
 
-import { parseAddress } from '../redis/sentinels.ts';
+import { parseAddress } from './sentinel-address.ts';
 
 type Kind = 'url' | 'integer' | 'number' | 'text' | 'list' | 'flag' | 'secret';
 

@@ -1,7 +1,5 @@
 /** What the main file of each process does: start, run until told to stop, stop against a deadline, exit with a code. */
 import pino, { type Logger } from 'pino';
-import { PostgresError } from '../postgres/db.ts';
-import { UnfitRedisError } from '../redis/connection.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 
 export interface Running {
@@ -11,12 +9,19 @@ export interface Running {
   readonly mustStop?: Promise<string>;
 }
 
+export interface MainParams {
+  /** The name of the process, in each line of its log. */
+  name: string;
+  env: Readonly<Record<string, string | undefined>>;
+  /** Errors that an operator can correct: the process prints their message without a stack. */
+  operatorErrors: readonly (new (
+    ...args: never[]
+  ) => Error)[];
+  start(config: Config, log: Logger): Promise<Running>;
+}
+
 /** Never returns before the process ends. Exit codes: 0 stopped when asked, 1 could not start, broke, or must not go on. */
-export async function runMain(
-  name: string,
-  env: Readonly<Record<string, string | undefined>>,
-  start: (config: Config, log: Logger) => Promise<Running>,
-): Promise<void> {
+export async function runMain({ name, env, operatorErrors, start }: MainParams): Promise<void> {
   let config: Config;
   try {
     config = loadConfig(env);
@@ -69,14 +74,14 @@ export async function runMain(
   } catch (error) {
     const { message } = error as Error;
     // What an operator can mend is one sentence; anything else is a bug and comes with its stack.
-    if (isPlain(error)) process.stderr.write(`${message}\n`);
+    if (isForOperator(error, operatorErrors)) process.stderr.write(`${message}\n`);
     else log.fatal({ err: error }, `${name} cannot start`);
     process.exit(1);
   }
 }
 
-function isPlain(error: unknown): boolean {
-  if (error instanceof PostgresError || error instanceof UnfitRedisError) return true;
+function isForOperator(error: unknown, classes: MainParams['operatorErrors']): boolean {
+  if (classes.some((one) => error instanceof one)) return true;
   const { code, name, message } = error as NodeJS.ErrnoException;
   return name === 'PlainError' || code === 'EADDRINUSE' || / cannot be reached: /.test(message);
 }

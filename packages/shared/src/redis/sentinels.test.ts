@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type ConfigError, loadConfig } from '../process/config.ts';
+import { parseAddress } from '../process/sentinel-address.ts';
 import { redisServerOf } from './redis-store.ts';
-import { parseAddress } from './sentinels.ts';
 
 test.each([
   ['sentinel-1', { host: 'sentinel-1', port: 26_379 }],

@@ -1,5 +1,6 @@
 /** Redis Sentinel: where the sentinels are, and how a connection asks them for the primary. */
 import type { RedisOptions } from 'ioredis';
+import { parseAddress } from '../process/sentinel-address.ts';
 
 export interface Sentinels {
   /** `host:port` of each, as configured. */
@@ -10,17 +11,8 @@ export interface Sentinels {
   password?: string | undefined;
 }
 
-export const SENTINEL_PORT = 26_379;
 /** A sentinel that does not answer in this time is skipped. */
 const COMMAND_TIMEOUT_MS = 1_000;
-
-/** Undefined for text that is no `host`, `host:port` or `[IPv6]:port`. */
-export function parseAddress(text: string): { host: string; port: number } | undefined {
-  if (/[/@?#\s]/.test(text) || !URL.canParse(`redis://${text}`)) return undefined;
-  const { hostname, port } = new URL(`redis://${text}`);
-  if (hostname === '') return undefined;
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? SENTINEL_PORT : Number(port) };
-}
 
 const retryStrategy = (times: number): number => Math.min(50 * times, 500);
 

@@ -2,7 +2,6 @@
 
 import type { ReadThrough } from '../cache/read-through.ts';
 import type { Db } from '../postgres/db.ts';
-import type { Keys } from '../redis/keys.ts';
 import { loadOwnModels, mergeRegistries } from './registry.ts';
 import type { RegistrySnapshot } from './registry-types.ts';
 
@@ -17,11 +16,10 @@ export async function readRegistry(readThrough: ReadThrough, db: Db, tenant: str
 }
 
 export interface Announcement {
-  /** Of the queue Redis. */
-  redis: { publish(channel: string, message: string): Promise<unknown> };
-  keys: Keys;
   readThrough: ReadThrough;
   tenant: string;
+  /** Publishes the tenant on the registry's channel of the queue Redis. */
+  publish(tenant: string): Promise<unknown>;
 }
 
 /**
@@ -29,7 +27,7 @@ export interface Announcement {
  * first: who hears of the change then reads a new one. Listeners get the tenant as the message, and must not rely on it
  * alone: it can be missed.
  */
-export async function announceRegistryChange({ redis, keys, readThrough, tenant }: Announcement): Promise<void> {
+export async function announceRegistryChange({ readThrough, tenant, publish }: Announcement): Promise<void> {
   await readThrough.invalidate(queryOf(tenant));
-  await redis.publish(keys.registryChannel(), tenant);
+  await publish(tenant);
 }

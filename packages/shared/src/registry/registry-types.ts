@@ -1,47 +1,8 @@
 /** What the registry (Postgres) knows of models, as API, workers and tools see it. */
-import type { TensorSpec } from '../tensors/tensor.ts';
+import type { ModelConfig } from '../model-files/model-config.ts';
+import type { ModelSignature } from '../model-files/model-signature.ts';
 
 export type VersionState = 'loading' | 'ready' | 'failed' | 'draining' | 'retired';
-
-/**
- * What the verification of a version found, by the rules of that time. Where model.json said it (`said`), nothing was tried.
- */
-export interface Findings {
-  /** Number of the rules (FINDING_RULES of model-config.ts): what was found by older rules is verified again. */
-  rules: number;
-  /** Whether rows of a batch leave each other's answers alone, and why it is thought so, in words. */
-  rows: { independent: boolean; reason: string; said: boolean };
-  /** Whether equal questions get equal answers, and why it is thought so, in words. */
-  answers: { deterministic: boolean; reason: string; said: boolean };
-}
-
-/** model.json with its defaults filled in; the file's own schema is in model-config.ts. */
-export interface ModelConfig {
-  description: string;
-  /** Most rows in one engine call. 1 where a batch cannot be formed. */
-  maxBatch: number;
-  /** Rows do not influence each other: they may be batched with strangers and cached one by one. */
-  rowIndependent: boolean;
-  /**
-   * Equal questions get equal answers: only then is an answer cached, or shared with those who ask the same meanwhile. Not
-   * there in versions that 0.1.0 registered, until a worker has verified these again.
-   */
-  deterministic?: boolean;
-  findings?: Findings;
-  cache: { ttlS: number; scope: 'tenant' | 'public'; enabled: boolean };
-  timeoutMs: number;
-  priority: 'low' | 'normal' | 'high';
-  /** Entities that the handler reads. */
-  entities: readonly string[];
-  /** Inputs that OpenAPI shows and warm-up runs. */
-  examples: readonly unknown[];
-  /** Names for the elements of an output, by output name. */
-  labels: Readonly<Record<string, readonly string[]>>;
-}
-
-/** Whether answers of a version may be kept in the cache, and one computation may answer several callers. */
-export const mayShareAnswers = ({ cache, deterministic }: ModelConfig): boolean =>
-  cache.enabled && deterministic === true;
 
 export interface ModelVersion {
   tenant: string;
@@ -53,7 +14,7 @@ export interface ModelVersion {
   state: VersionState;
   /** Why a version failed. */
   reason: string | null;
-  signature: { inputs: readonly TensorSpec[]; outputs: readonly TensorSpec[] };
+  signature: ModelSignature;
   config: ModelConfig;
   /** SHA-256 (hex) of handler.ts; null for a model of raw tensors. */
   handlerDigest: string | null;

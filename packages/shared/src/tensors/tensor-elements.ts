@@ -1,5 +1,5 @@
 /** One JSON value to one element of a tensor, by type, with a fault that says where and why when it is none. */
-import { InputError } from '../model-files/handler.ts';
+import { InputError } from './input-error.ts';
 import type { Dtype, TensorData } from './tensor.ts';
 import { BIG_RANGE, FLOAT_MAX, INTEGER_RANGE, toHalfBits } from './tensor-data.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { InputError } from '../model-files/handler.ts';
+import { InputError } from './input-error.ts';
 import { DTYPES, type Dtype, type TensorSpec } from './tensor.ts';
 import { newData, toHalfBits } from './tensor-data.ts';
 import { parseTensorInput } from './tensor-json.ts';

@@ -3,8 +3,9 @@
  * `{"shape": [2, 3], "data": [flat or nested]}`, or `{"shape": [2, 3], "base64": "little-endian bytes"}`; objects may
  * say their `dtype`, which must then be the model's. In place of the base64 text there may be a Buffer, from other than JSON. What goes on inside Millrace is in tensor-rows.ts.
  */
-import { InputError } from '../model-files/handler.ts';
+
 import { nearNames } from '../text/near-names.ts';
+import { InputError } from './input-error.ts';
 import type { Dtype, Tensor, TensorMap, TensorSpec } from './tensor.ts';
 import { dataFromBytes, ELEMENT_BYTES, elementCount, newData } from './tensor-data.ts';
 import { elementWriter, shown } from './tensor-elements.ts';

@@ -4,32 +4,10 @@
  * row-trial.ts tries the model.
  */
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
+import type { BatchFindings } from '../protocol/probe-question.ts';
 import { coupling } from './coupling-rules.ts';
 import type { Attribute, Constant, Graph, GraphNode, OnnxModel } from './onnx-graph.ts';
-
-/** Where the rows are in a tensor that depends on them. */
-export interface Flow {
-  /** The axis along which the rows lie; undefined where that is not known. */
-  axis: number | undefined;
-  rank: number | undefined;
-  /** The graph input whose elements these are. */
-  source: string | undefined;
-}
-
-export interface BatchFindings {
-  /** Why the rows influence each other, in words; undefined where no operator says so. */
-  coupled: string | undefined;
-  /** Input name → number of values that an integer may have (0 up to this): the rows of a table that it looks up. */
-  vocabulary: Record<string, number>;
-}
-
-/** A node as the rules see it. */
-export interface Place {
-  node: GraphNode;
-  flows: readonly (Flow | undefined)[];
-  constants: readonly (Constant | undefined)[];
-  opset: number;
-}
+import type { Flow, Place } from './row-flow.ts';
 
 export function findBatchOperators(model: OnnxModel, inputs: readonly TensorSpec[]): BatchFindings {
   const follower = new Follower(model);

@@ -1,5 +1,5 @@
 /** By operator, whether it lets the rows of a batch influence each other. */
-import type { Place } from './batch-operators.ts';
+import type { Place } from './row-flow.ts';
 
 /** Reason of a coupling, in words; undefined where the operator is none. */
 type Rule = (place: Place, axis: number | undefined) => boolean;

@@ -26,7 +26,8 @@ import {
   UNLOAD,
 } from '../protocol/frames.ts';
 import type { LoadRequest } from '../protocol/loaded-version.ts';
-import { type ProbeQuestion, probe } from './probe.ts';
+import type { ProbeQuestion } from '../protocol/probe-question.ts';
+import { probe } from './probe.ts';
 import { EngineSession } from './session.ts';
 
 const WATCH = `

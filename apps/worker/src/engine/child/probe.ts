@@ -4,46 +4,14 @@ import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
 import { splitRows, tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
-import { type BatchFindings, findBatchOperators } from './batch-operators.ts';
+import type { Operators, ProbeQuestion, RepeatResult, Schemas, TrialResult } from '../protocol/probe-question.ts';
+import { findBatchOperators } from './batch-operators.ts';
 import { findRanges, knownRanges } from './input-ranges.ts';
 import { runSession } from './ort-tensor.ts';
 import { findRandomOperator } from './random-operators.ts';
-import { type RepeatResult, tryRepeats } from './repeat-trial.ts';
-import { findSize, type RunTensors, type TrialResult, tryRows } from './row-trial.ts';
+import { tryRepeats } from './repeat-trial.ts';
+import { findSize, type RunTensors, tryRows } from './row-trial.ts';
 import type { EngineSession } from './session.ts';
-
-type Vocabulary = BatchFindings['vocabulary'];
-
-export type ProbeQuestion =
-  /** The handler's schemas: answered with `Schemas`. */
-  | { ask: 'schemas' }
-  /** What the operators say: answered with `Operators`. */
-  | { ask: 'operators'; inputs: readonly TensorSpec[] }
-  /** A size with which a random row runs: a number, or null. */
-  | { ask: 'size'; inputs: readonly TensorSpec[]; vocabulary: Vocabulary }
-  /** Whether answers repeat: answered with a RepeatResult. */
-  | { ask: 'repeats'; inputs: readonly TensorSpec[]; size: number; vocabulary: Vocabulary }
-  /** Row independence: answered with a TrialResult. */
-  | {
-      ask: 'rows';
-      inputs: readonly TensorSpec[];
-      size: number;
-      vocabulary: Vocabulary;
-      maxBatch: number;
-      examples: readonly unknown[];
-    }
-  /** An input as callers give it, from end to end: answered with the JSON text of its output. */
-  | { ask: 'example'; inputs: readonly TensorSpec[]; example: unknown };
-
-export interface Schemas {
-  input: unknown;
-  output: unknown;
-}
-
-export interface Operators extends BatchFindings {
-  /** The operator that draws random numbers; undefined where there is none. */
-  random?: string;
-}
 
 /** Throws what the model or its handler throws. */
 export async function probe(

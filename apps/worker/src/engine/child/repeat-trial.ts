@@ -1,5 +1,6 @@
 /** Whether a model gives equal answers to equal questions, by trial. */
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
+import type { RepeatResult } from '../protocol/probe-question.ts';
 import { firstChange } from './compare-outputs.ts';
 import { type Ranges, randomFrom, randomRow } from './random-input.ts';
 import type { RunTensors } from './row-trial.ts';
@@ -8,12 +9,6 @@ const REPEATS = 4;
 const SEED = 11;
 /** A slow model is run twice, and no more. */
 const REPEAT_MS = 2_000;
-
-export interface RepeatResult {
-  deterministic: boolean;
-  /** In words. */
-  reason: string;
-}
 
 /** Runs one random row several times; every bit of every output must be equal. */
 export async function tryRepeats(

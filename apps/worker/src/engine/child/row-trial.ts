@@ -4,25 +4,11 @@
  */
 import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { joinRows, splitInto } from '@millrace/shared/tensors/tensor-rows';
+import type { TrialResult } from '../protocol/probe-question.ts';
 import { firstDifference } from './compare-outputs.ts';
 import { type Ranges, type RowKind, randomFrom, randomRow } from './random-input.ts';
 
-export interface TrialResult {
-  independent: boolean;
-  /** For people: why it is, or is not. */
-  reason: string;
-}
-
 export type RunTensors = (tensors: TensorMap) => Promise<TensorMap>;
-
-/** A trial needs a free first dimension of one name (or of none) in all inputs and outputs, and that name nowhere else. */
-export function isCandidate(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
-  const first = inputs[0]?.shape[0];
-  if (typeof first !== 'string' || first === '...' || outputs.length === 0) return false;
-  return [...inputs, ...outputs].every(
-    ({ shape }) => shape[0] === first && (first === '' || !shape.slice(1).includes(first)),
-  );
-}
 
 // Sizes for dimensions that are free beside the first. Models may want a least size or a multiple of something.
 const SIZES = [8, 32, 1, 2, 64];

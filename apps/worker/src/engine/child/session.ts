@@ -1,7 +1,7 @@
 /** One loaded version inside an engine: rows in, outputs out. */
 
 import { buildEntities } from '@millrace/shared/entities/entity-index';
-import type { Handler, HandlerContext, Json } from '@millrace/shared/handler';
+import type { Handler, HandlerContext, Json } from '@millrace/shared/model-files/handler';
 import { importHandler } from '@millrace/shared/model-files/handler-file';
 import type { TensorMap } from '@millrace/shared/tensors/tensor';
 import {

@@ -1,5 +1,5 @@
 /** What an engine needs of a model version, and what comes of a run. */
-import type { Entity } from '@millrace/shared/handler';
+import type { Entity } from '@millrace/shared/entities/entity';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';

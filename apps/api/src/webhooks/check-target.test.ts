@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { internalSpellings } from '../../../../tests/support/internal-spellings.ts';
-import { createWebhookCheck } from './target-check.ts';
+import { createWebhookCheck } from './check-target.ts';
 
 const settings = { webhookHttp: false, webhookNetworks: [] };
 const outside = async () => ['8.8.8.8'];

@@ -1,18 +1,8 @@
 /** The check of webhook addresses as the API makes it, once for each registration and each prediction that names one. */
-import { ApiError } from '../errors.ts';
-import { addressRule } from './address.ts';
-import { createResolve } from './resolve.ts';
-import { checkTarget, type Resolve, type TargetProblem, type TargetRules } from './target.ts';
-
-export interface TargetSettings {
-  webhookHttp: boolean;
-  webhookNetworks: readonly string[];
-}
-
-export const targetRules = (config: TargetSettings): TargetRules => ({
-  allowHttp: config.webhookHttp,
-  mayReach: addressRule(config.webhookNetworks),
-});
+import { ApiError } from '@millrace/shared/errors';
+import { createResolve } from '@millrace/shared/webhooks/resolve';
+import { checkTarget, type Resolve, type TargetProblem } from '@millrace/shared/webhooks/target';
+import { type TargetSettings, targetRules } from '@millrace/shared/webhooks/target-rules';
 
 /** How long an answer stands for its host: thousands of predictions may name the same one in a second. */
 const KEEP_MS = 30_000;

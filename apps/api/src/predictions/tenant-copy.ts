@@ -6,8 +6,8 @@
 
 import { type CachedResult, encodeResult } from '@millrace/shared/cache/result-cache';
 import { type PredictionRecord, renderPrediction } from '@millrace/shared/predictions/prediction';
-import { type Ask, bringsItsOwn } from '../predictions/prediction-request.ts';
-import type { NearResults } from './local-results.ts';
+import type { NearResults } from '../cache/local-results.ts';
+import { type Ask, bringsItsOwn } from './prediction-request.ts';
 
 /** Whether the prediction of a hit is kept: not where it has metadata, a webhook or a key, which are its caller's own. */
 export const isCopied = ({ plan, request, served }: Ask): boolean =>

@@ -1,8 +1,9 @@
 /** An ended live state as the ledger wants it. */
-import type { PredictionOptions, TerminalRow } from '../ledger/ledger-rows.ts';
+
+import type { LivePrediction } from '../live/state.ts';
 import { sharedNow } from '../postgres/clock.ts';
 import { BULL_PRIORITY, type Priority, type TerminalStatus } from '../predictions/prediction.ts';
-import type { LivePrediction } from './state.ts';
+import type { PredictionOptions, TerminalRow } from './ledger-rows.ts';
 
 const PRIORITY_OF = new Map(Object.entries(BULL_PRIORITY).map(([name, number]) => [number, name as Priority]));
 

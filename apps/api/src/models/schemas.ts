@@ -1,0 +1,25 @@
+/** Parameters and bodies of the routes of models, versions and aliases. */
+import { Type } from 'typebox';
+
+const closed = { additionalProperties: false } as const;
+
+export const ModelParams = Type.Object({
+  model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
+});
+
+export const VersionParams = Type.Object({
+  model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
+  version: Type.String({ minLength: 1, maxLength: 200, description: 'A version, or an alias of one.' }),
+});
+
+const NAME = '^[a-z0-9][a-z0-9._-]{0,99}$';
+
+export const AliasParams = Type.Object({
+  model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
+  alias: Type.String({ pattern: NAME, description: 'Such as `production`, which requests without a version get.' }),
+});
+
+export const AliasBody = Type.Object(
+  { version: Type.String({ pattern: NAME, description: 'The version that the alias is to point at.' }) },
+  closed,
+);

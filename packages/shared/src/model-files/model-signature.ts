@@ -1,0 +1,7 @@
+import type { TensorSpec } from '../tensors/tensor.ts';
+
+/** The inputs and outputs of an ONNX file. */
+export interface ModelSignature {
+  inputs: readonly TensorSpec[];
+  outputs: readonly TensorSpec[];
+}

@@ -1,0 +1,9 @@
+const SENTINEL_PORT = 26_379;
+
+/** Undefined for text that is no `host`, `host:port` or `[IPv6]:port`. */
+export function parseAddress(text: string): { host: string; port: number } | undefined {
+  if (/[/@?#\s]/.test(text) || !URL.canParse(`redis://${text}`)) return undefined;
+  const { hostname, port } = new URL(`redis://${text}`);
+  if (hostname === '') return undefined;
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? SENTINEL_PORT : Number(port) };
+}

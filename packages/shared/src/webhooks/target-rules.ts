@@ -1,0 +1,12 @@
+import { addressRule } from './address.ts';
+import type { TargetRules } from './target.ts';
+
+export interface TargetSettings {
+  webhookHttp: boolean;
+  webhookNetworks: readonly string[];
+}
+
+export const targetRules = (config: TargetSettings): TargetRules => ({
+  allowHttp: config.webhookHttp,
+  mayReach: addressRule(config.webhookNetworks),
+});

@@ -1,0 +1,84 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { cyclesOf, faultsOf, reportTree } from './folder-graph.ts';
+import { ROOT, type TreePlan } from './folder-plan.ts';
+
+const plan: TreePlan = {
+  root: 'src',
+  maxEdges: 2,
+  folders: { [ROOT]: ['high', 'low'], high: ['low'], low: [] },
+  tolerated: [],
+};
+
+let repository: string;
+beforeEach(() => {
+  repository = mkdtempSync(path.join(tmpdir(), 'boundaries-'));
+});
+afterEach(() => rmSync(repository, { recursive: true }));
+
+function write(files: Record<string, string>): void {
+  for (const [file, text] of Object.entries(files)) {
+    const place = path.join(repository, 'src', file);
+    mkdirSync(path.dirname(place), { recursive: true });
+    writeFileSync(place, text);
+  }
+}
+
+const faults = (changed: Partial<TreePlan> = {}): string[] => {
+  const tree = { ...plan, ...changed };
+  return faultsOf(reportTree(repository, tree), tree);
+};
+
+describe('a tree', () => {
+  test('that keeps the plan has no faults', () => {
+    write({ 'main.ts': `import './high/a.ts';`, 'high/a.ts': `import type { B } from '../low/b.ts';`, 'low/b.ts': '' });
+    expect(faults()).toEqual([]);
+  });
+
+  test('is faulted for an upward import, with the files', () => {
+    write({ 'high/a.ts': '', 'low/b.ts': `import '../high/a.ts';` });
+    expect(faults()).toEqual(['src: the plan does not allow low -> high (low/b.ts -> high/a.ts)']);
+  });
+
+  test('is faulted for folders and files that import each other', () => {
+    write({ 'high/a.ts': `import '../low/b.ts';`, 'low/b.ts': `import '../high/a.ts';` });
+    expect(faults({ tolerated: ['low -> high'] })).toEqual([
+      'src: these files import each other: high/a.ts, low/b.ts',
+      'src: these folders import each other: high, low',
+    ]);
+  });
+
+  test('is faulted for a folder without a place in the plan', () => {
+    write({ 'other/c.ts': '' });
+    expect(faults()).toEqual(['src: the plan does not name the folder other']);
+  });
+
+  test('is faulted for a tolerated import that is gone', () => {
+    write({ 'low/b.ts': '' });
+    expect(faults({ tolerated: ['low -> high'] })).toEqual([
+      'src: low -> high no longer exists: remove the pair from the tolerated list',
+    ]);
+  });
+
+  test('is faulted for more pairs of folders than the plan allows', () => {
+    write({ 'main.ts': `import './high/a.ts';\nimport './low/b.ts';`, 'high/a.ts': '', 'low/b.ts': '' });
+    expect(faults({ maxEdges: 1 })).toEqual(['src: 2 pairs of folders, at most 1 are allowed']);
+  });
+
+  test('does not include its tests', () => {
+    write({ 'high/a.ts': '', 'low/b.test.ts': `import '../high/a.ts';` });
+    expect(faults()).toEqual([]);
+  });
+});
+
+test('a cycle of three is one group', () => {
+  const graph = new Map([
+    ['a', new Set(['b'])],
+    ['b', new Set(['c'])],
+    ['c', new Set(['a', 'd'])],
+    ['d', new Set<string>()],
+  ]);
+  expect(cyclesOf(graph)).toEqual([['a', 'b', 'c']]);
+});

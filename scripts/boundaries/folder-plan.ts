@@ -1,0 +1,90 @@
+/**
+ * The folders of each source tree from the top down, and the folders that each folder may import. An import from a lower
+ * folder to a higher folder is an upward import. docs/architecture.md says in a sentence what each folder holds.
+ */
+export interface TreePlan {
+  /** The source folder, relative to the repository. */
+  root: string;
+  /** Pairs of files are folded into pairs of folders; this many pairs are allowed at most. */
+  maxEdges: number;
+  folders: Record<string, readonly string[]>;
+  /** Imports that the plan does not allow yet, as `from -> to`. The list may only become shorter. */
+  tolerated: readonly string[];
+}
+
+/** The name of the files that stand directly in a source folder. */
+export const ROOT = '(root)';
+
+export const plans: readonly TreePlan[] = [
+  {
+    root: 'apps/api/src',
+    maxEdges: 28,
+    folders: {
+      [ROOT]: [
+        'open-inference',
+        'predictions',
+        'cache',
+        'operations',
+        'openapi',
+        'webhooks',
+        'entities',
+        'queue',
+        'models',
+        'http',
+        'stores',
+      ],
+      'open-inference': ['predictions', 'models', 'http'],
+      predictions: ['cache', 'queue', 'models', 'http', 'stores'],
+      operations: ['http'],
+      openapi: [],
+      webhooks: ['stores'],
+      entities: ['stores'],
+      cache: ['models', 'http'],
+      queue: ['http'],
+      models: ['http', 'stores'],
+      http: [],
+      stores: [],
+    },
+    tolerated: [],
+  },
+  {
+    root: 'apps/worker/src',
+    maxEdges: 13,
+    folders: {
+      [ROOT]: ['inference', 'recorder', 'webhooks', 'operations'],
+      inference: ['models', 'engine', 'engine/protocol', 'operations'],
+      recorder: ['operations'],
+      webhooks: ['operations'],
+      models: ['engine', 'engine/protocol'],
+      engine: ['engine/protocol'],
+      'engine/child': ['engine/protocol'],
+      'engine/protocol': [],
+      operations: [],
+    },
+    tolerated: [],
+  },
+  {
+    root: 'packages/shared/src',
+    maxEdges: 25,
+    folders: {
+      registry: [ROOT, 'cache', 'model-files', 'postgres'],
+      webhooks: ['postgres', 'redis'],
+      ledger: ['live', 'postgres', 'predictions'],
+      live: [ROOT, 'redis', 'predictions'],
+      queue: ['redis', 'predictions'],
+      cache: ['redis'],
+      tenants: ['postgres'],
+      'model-files': ['entities', 'tensors', 'text'],
+      entities: ['postgres', 'text'],
+      tensors: ['text'],
+      redis: ['predictions', 'process'],
+      postgres: ['predictions'],
+      predictions: [],
+      text: [],
+      process: [],
+      batching: [],
+      [ROOT]: [],
+    },
+    tolerated: [],
+  },
+];
