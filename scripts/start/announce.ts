@@ -15,8 +15,8 @@ interface Announcement {
 }
 
 /** Makes the first prediction, when its model is here and nobody needs a key, and says where everything is. */
-export async function announce(means: Announcement): Promise<void> {
-  const { baseUrl, versions, unserved, dir, apiKeysRequired, memory, say } = means;
+export async function announce(deps: Announcement): Promise<void> {
+  const { baseUrl, versions, unserved, dir, apiKeysRequired, memory, say } = deps;
   const lines = [''];
   const models = [...new Set(versions.map((name) => name.split('/', 1)[0] as string))];
   const canAsk = models.includes(firstQuestion.model) && !apiKeysRequired;

@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Finder } from '../../apps/api/src/predictions/find-prediction.ts';
 import { createOnce } from '../../apps/api/src/predictions/idempotency.ts';
 import { createIdempotency, fingerprintOf, hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
-import type { Ask } from '../../apps/api/src/predictions/prediction-request.ts';
-import { Undecided } from '../../apps/api/src/stores/store-errors.ts';
+import type { PendingPrediction } from '../../apps/api/src/predictions/prediction-request.ts';
+import { WriteOutcomeUnknown } from '../../apps/api/src/stores/store-errors.ts';
 import { promiseRow } from '../ledger/rows.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
@@ -116,13 +116,13 @@ describe('a key whose request got an error', () => {
   } as unknown as Finder;
 
   test.each([
-    ['is kept where the promise may have been committed', new Undecided('store_unavailable', 'late'), true],
+    ['is kept where the promise may have been committed', new WriteOutcomeUnknown('store_unavailable', 'late'), true],
     ['is let go where nothing was', new ApiError('queue_full', 'full'), false],
   ])('%s', async (_, error, kept) => {
     const key = randomUUID();
     const id = newPredictionId(0, Date.now());
     const request = { tenant: 'default', model: 'echo', version: undefined, body: { input: 1 } };
-    const ask = { request, id, createdAt: Date.now() } as unknown as Ask;
+    const ask = { request, id, createdAt: Date.now() } as unknown as PendingPrediction;
     const once = createOnce({ idempotency: claims(), finder: nobody });
     const fail = () => Promise.reject(error);
     await expect(once(ask, key, fail, fail)).rejects.toBe(error);

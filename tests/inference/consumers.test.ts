@@ -37,7 +37,7 @@ function consumers(prefix = testPrefix()): { consumers: Consumers; keys: ReturnT
       close: async () => void closed.push(model),
     };
   };
-  const means = {
+  const deps = {
     redis,
     keys,
     open,
@@ -47,7 +47,7 @@ function consumers(prefix = testPrefix()): { consumers: Consumers; keys: ReturnT
     log: pino({ level: 'silent' }),
     now: () => now,
   };
-  return { consumers: new Consumers(means), keys };
+  return { consumers: new Consumers(deps), keys };
 }
 
 beforeAll(() => {
@@ -91,9 +91,9 @@ describe('consumers', () => {
     some.serve(new Set(names(65)));
     await some.sweep();
     expect([opened, listening]).toEqual([[], 1]);
-    some.ring('m3');
-    some.ring('m3');
-    some.ring('another worker serves this one');
+    some.signalWork('m3');
+    some.signalWork('m3');
+    some.signalWork('another worker serves this one');
     expect(opened).toEqual(['m3']);
     await some.close();
   });
@@ -117,7 +117,7 @@ describe('consumers', () => {
     const models = names(300);
     some.serve(new Set(models));
     busy.add('m0');
-    for (const model of models.slice(0, 100)) some.ring(model);
+    for (const model of models.slice(0, 100)) some.signalWork(model);
     now += 59_000;
     await some.sweep();
     expect(closed).toEqual([]);
@@ -125,7 +125,7 @@ describe('consumers', () => {
     await some.sweep();
     expect(closed).toEqual(models.slice(1, 37));
     expect(some.open).toHaveLength(64);
-    for (const model of models.slice(100)) some.ring(model);
+    for (const model of models.slice(100)) some.signalWork(model);
     expect(some.open).toHaveLength(192);
     expect(some.open.map(({ model }) => model)).toContain('m0');
     await some.close();

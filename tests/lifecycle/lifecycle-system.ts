@@ -207,7 +207,7 @@ export function openSystem(fence: Fence = 'openings'): System {
         must(life.attempts >= last.attempts, `${id}: attempts fell from ${last.attempts} to ${life.attempts}`);
         must(life.opening >= last.opening, `${id}: opening ${last.opening} became ${life.opening}`);
       }
-      must(!life.goesOn || isTerminal(life.status), `${id}: goes on for others, and has not ended itself`);
+      must(!life.runsForFollowers || isTerminal(life.status), `${id}: goes on for others, and has not ended itself`);
       must(life.attempts - life.attemptsBefore <= ATTEMPTS_MAX + 1, `${id}: ${life.attempts} executions`);
       must(life.status === 'succeeded' || life.hasTask, `${id}: ${life.status} and its task is gone`);
       before.set(id, { status: life.status, attempts: life.attempts, opening: life.opening });

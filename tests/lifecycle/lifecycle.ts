@@ -31,7 +31,7 @@ export interface Life {
   job: string;
   worker: string | null;
   /** It has ended, and is computed for its followers. */
-  goesOn: boolean;
+  runsForFollowers: boolean;
   hasTask: boolean;
   /** Whose followers it has; kept beside `leader` as the scripts keep it. */
   followers: Set<string>;
@@ -103,9 +103,9 @@ function endFollowers(all: Lives, id: string, status: 'succeeded' | 'failed', no
 }
 
 function carried(leader: Life, around: Surroundings): boolean {
-  if (leader.status === 'running' || (leader.goesOn && leader.worker !== null))
+  if (leader.status === 'running' || (leader.runsForFollowers && leader.worker !== null))
     return leader.worker !== null && around.workerLives(leader.worker);
-  if (leader.status === 'queued' || leader.goesOn)
+  if (leader.status === 'queued' || leader.runsForFollowers)
     return around.now - leader.createdAt < YOUNG_MS || around.jobRuns(leader.job);
   return false;
 }
@@ -129,7 +129,15 @@ export function submit(
   if (all.lives.has(id)) return 'exists';
   const life: Life = {
     ...{ status: 'queued', attempts, attemptsBefore: attempts, opening, createdAt: around.now, expiresAt, job },
-    ...{ endedAt: null, flight: null, leader: null, worker: null, goesOn: false, hasTask: true, followers: new Set() },
+    ...{
+      endedAt: null,
+      flight: null,
+      leader: null,
+      worker: null,
+      runsForFollowers: false,
+      hasTask: true,
+      followers: new Set(),
+    },
   };
   all.lives.set(id, life);
   const holder = flight === null ? undefined : all.flights.get(flight);
@@ -166,10 +174,11 @@ export function take(
   if (!life) return null;
   if (!isTerminal(life.status) && overdue(life, now)) {
     end(all, id, 'expired', now);
-    if (life.followers.size > 0) life.goesOn = true;
+    if (life.followers.size > 0) life.runsForFollowers = true;
     else land(all, id);
   }
-  if (life.leader !== null || (isTerminal(life.status) && !(life.goesOn && life.followers.size > 0))) return null;
+  if (life.leader !== null || (isTerminal(life.status) && !(life.runsForFollowers && life.followers.size > 0)))
+    return null;
   const { worker: last, attempts } = life;
   if (last !== null && attempts > life.attemptsBefore && (last === worker || workerLives(last)))
     life.attemptsBefore += 1;
@@ -177,7 +186,7 @@ export function take(
     if (!isTerminal(life.status)) end(all, id, 'failed', now);
     endFollowers(all, id, 'failed', now);
     land(all, id);
-    life.goesOn = false;
+    life.runsForFollowers = false;
     return null;
   }
   if (!life.hasTask) return null;
@@ -201,10 +210,10 @@ export function finish(
 ): 'written' | 'cancelled' | 'fenced' {
   const life = all.lives.get(id);
   if (!life || life.attempts !== attempt || life.status === 'queued') return 'fenced';
-  if (isTerminal(life.status) && !life.goesOn) return 'cancelled';
+  if (isTerminal(life.status) && !life.runsForFollowers) return 'cancelled';
   let written = life.status === 'running';
   if (written) end(all, id, overdue(life, now) ? 'expired' : status, now);
-  life.goesOn = false;
+  life.runsForFollowers = false;
   if (life.followers.size > 0) {
     written = true;
     endFollowers(all, id, status, now);
@@ -225,11 +234,11 @@ export function endOne(all: Lives, id: string, status: 'canceled' | 'expired', n
   if (life.leader !== null) {
     const leader = all.lives.get(life.leader);
     leader?.followers.delete(id);
-    if (leader?.goesOn && leader.followers.size === 0) {
-      leader.goesOn = false;
+    if (leader?.runsForFollowers && leader.followers.size === 0) {
+      leader.runsForFollowers = false;
       land(all, life.leader);
     }
-  } else if (life.followers.size > 0) life.goesOn = true;
+  } else if (life.followers.size > 0) life.runsForFollowers = true;
   else land(all, id);
   return 'ended';
 }
@@ -237,7 +246,7 @@ export function endOne(all: Lives, id: string, status: 'canceled' | 'expired', n
 /** The ledger has another end in place of this one: Redis forgets it, so that a poll says what the list says. */
 export function drop(all: Lives, { id, endedAt }: End): void {
   const life = all.lives.get(id);
-  if (!life || !isTerminal(life.status) || life.goesOn || life.endedAt !== endedAt) return;
+  if (!life || !isTerminal(life.status) || life.runsForFollowers || life.endedAt !== endedAt) return;
   land(all, id);
   all.lives.delete(id);
 }
@@ -263,8 +272,8 @@ export function retry(all: Lives, id: string, again: Opening): RetryOutcome {
 
 function reopen(life: Life, { opening, job, expiresAt }: Opening): 'attached' | 'queued' {
   Object.assign(life, { opening, leader: null, expiresAt, endedAt: null });
-  if (life.goesOn) {
-    life.goesOn = false;
+  if (life.runsForFollowers) {
+    life.runsForFollowers = false;
     life.status = life.worker === null ? 'queued' : 'running';
     return 'attached';
   }
@@ -288,14 +297,15 @@ export function adopt(all: Lives, id: string, row: Adoption, around: Surrounding
   if (undone && endedAt !== null && row.supersededAt !== null && endedAt <= row.supersededAt)
     return reopen(life, row) === 'queued' ? 'adopted' : 'carried';
   if (life.opening < row.opening) life.opening = row.opening;
-  const ended = life.goesOn ? null : endOf(id, life);
+  const ended = life.runsForFollowers ? null : endOf(id, life);
   if (ended) {
     all.ends.push(ended);
     return 'terminal';
   }
   if (life.leader !== null) {
     const leader = all.lives.get(life.leader);
-    if (leader && (!isTerminal(leader.status) || leader.goesOn) && around.jobRuns(leader.job)) return 'carried';
+    if (leader && (!isTerminal(leader.status) || leader.runsForFollowers) && around.jobRuns(leader.job))
+      return 'carried';
     life.leader = null;
   } else if (around.jobRuns(life.job)) return 'carried';
   life.job = row.job;

@@ -33,7 +33,7 @@ interface Seen {
   attempts: number;
   opening: number;
   leader: string | null;
-  goesOn: boolean;
+  runsForFollowers: boolean;
 }
 
 /** The same of the ledger. */
@@ -196,14 +196,14 @@ function openTwins(number: number) {
   async function seenOf(id: string): Promise<Seen | null> {
     const state = await f.live.read(id);
     if (!state) return null;
-    const { status, attempts, opening, leader, goesOn } = state;
-    return { status, attempts, opening, leader, goesOn };
+    const { status, attempts, opening, leader, runsForFollowers } = state;
+    return { status, attempts, opening, leader, runsForFollowers };
   }
 
   function expectedOf(life: pure.Life | undefined): Seen | null {
     if (!life) return null;
-    const { status, attempts, opening, leader, goesOn } = life;
-    return { status, attempts, opening, leader, goesOn };
+    const { status, attempts, opening, leader, runsForFollowers } = life;
+    return { status, attempts, opening, leader, runsForFollowers };
   }
 
   function rowOf(row: LedgerRow | undefined): SeenRow | null {

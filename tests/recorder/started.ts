@@ -5,7 +5,7 @@ import type { Recorded } from '@millrace/shared/ledger/record-terminal';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import type { Connection } from '@millrace/shared/redis/connection';
 import pino from 'pino';
-import { type Recorder, type RecorderMeans, startRecorder } from '../../apps/worker/src/recorder/recorder.ts';
+import { type Recorder, type RecorderDeps, startRecorder } from '../../apps/worker/src/recorder/recorder.ts';
 import { type LiveFixture, SHARD } from '../lifecycle/live-fixture.ts';
 import { connectTestRedis } from '../support/test-redis.ts';
 
@@ -24,7 +24,7 @@ export const pool = (databaseUrl: string, statementTimeoutMs = 10_000): Pool =>
 export function recordOf(
   fixture: LiveFixture,
   db: Pool,
-  given: Partial<Pick<RecorderMeans, 'consumer' | 'againMs'>> = {},
+  given: Partial<Pick<RecorderDeps, 'consumer' | 'againMs'>> = {},
 ): StartedRecorder {
   const statements: TerminalRow[][] = [];
   const deliveries: Recorded['deliveries'] = [];

@@ -1,18 +1,18 @@
 /** For tests: a pump over queues in memory, whose attempts end when the test says so. */
-import { LanePump, type PumpOptions } from '../../apps/worker/src/webhooks/lane-scheduler.ts';
+import { LaneScheduler, type SchedulerOptions } from '../../apps/worker/src/webhooks/lane-scheduler.ts';
 
 export interface Delivery {
   lane: string;
   number: number;
 }
 
-export function setUp(given: Partial<PumpOptions<Delivery>> = {}) {
+export function setUp(given: Partial<SchedulerOptions<Delivery>> = {}) {
   const due = new Map<string, Delivery[]>();
   const underWay = new Map<string, { delivery: Delivery; end: (well: boolean) => void }[]>();
   const done: Delivery[] = [];
   let most = 0;
   const running = (lane: string) => underWay.get(lane)?.length ?? 0;
-  const pump: LanePump<Delivery> = new LanePump<Delivery>({
+  const scheduler: LaneScheduler<Delivery> = new LaneScheduler<Delivery>({
     claim: async (lane, limit) => (due.get(lane) ?? []).splice(0, limit),
     perform: (delivery) =>
       new Promise((resolve) => {
@@ -43,8 +43,8 @@ export function setUp(given: Partial<PumpOptions<Delivery>> = {}) {
     const list = due.get(lane) ?? [];
     due.set(lane, list);
     for (let i = 0; i < count; i++) list.push({ lane, number: i });
-    pump.wake(lane);
+    scheduler.wake(lane);
   };
   const endOne = (lane: string, well = true) => underWay.get(lane)?.[0]?.end(well);
-  return { pump, due, add, running, endOne, done, most: () => most, lanes: () => [...underWay.keys()] };
+  return { scheduler, due, add, running, endOne, done, most: () => most, lanes: () => [...underWay.keys()] };
 }

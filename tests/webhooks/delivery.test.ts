@@ -128,7 +128,7 @@ describe('with a clock of its own', () => {
   let started: Started;
   beforeAll(async () => {
     // Only the test's own sweeps: timers of Redis and of the process know another time.
-    started = await startWorkerOn(database.url, { clock, means: { sweepMs: 1_000_000 } });
+    started = await startWorkerOn(database.url, { clock, deps: { sweepMs: 1_000_000 } });
   });
   afterAll(() => started.close());
 

@@ -6,7 +6,7 @@ import { loadConfig } from '@millrace/shared/process/config';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import { createWebhookTimers, type WebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { Settled } from '../../apps/worker/src/webhooks/record-outcome.ts';
-import { startWebhooks, type WebhookMeans, type Webhooks } from '../../apps/worker/src/webhooks/role.ts';
+import { startWebhooks, type WebhookDeps, type Webhooks } from '../../apps/worker/src/webhooks/role.ts';
 import { terminalRow } from '../ledger/rows.ts';
 import { testPrefix } from '../support/test-prefix.ts';
 import { connectTestRedis } from '../support/test-redis.ts';
@@ -28,7 +28,7 @@ export interface Started {
   /** The same, and its timers are lost. */
   write(...rows: Partial<TerminalRow>[]): Promise<TerminalRow[]>;
   /** Another worker on the same stores. */
-  another(means?: Partial<WebhookMeans>): Webhooks;
+  another(deps?: Partial<WebhookDeps>): Webhooks;
   close(): Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export const quiet = { info: () => {}, warn: () => {} };
 
 export async function startWorkerOn(
   databaseUrl: string,
-  { clock, env = {}, means = {} }: { clock?: Clock; env?: Record<string, string>; means?: Partial<WebhookMeans> } = {},
+  { clock, env = {}, deps = {} }: { clock?: Clock; env?: Record<string, string>; deps?: Partial<WebhookDeps> } = {},
 ): Promise<Started> {
   const keyPrefix = testPrefix();
   const config = loadConfig({
@@ -54,7 +54,7 @@ export async function startWorkerOn(
   const connection = connectTestRedis('producer', { timeoutMs: 5_000 });
   await new Promise((resolve) => connection.once('ready', resolve));
   const timers = createWebhookTimers({ connection, keyPrefix, now });
-  const start = (more: Partial<WebhookMeans> = {}) =>
+  const start = (more: Partial<WebhookDeps> = {}) =>
     startWebhooks({
       config,
       db,
@@ -66,7 +66,7 @@ export async function startWorkerOn(
         settled.push(attempt);
         for (const waiter of waiters) waiter();
       },
-      ...means,
+      ...deps,
       ...more,
     });
   const started: Webhooks[] = [start()];

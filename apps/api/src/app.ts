@@ -7,7 +7,7 @@ import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Value } from 'typebox/value';
 import type { KnownAnswer } from './cache/cache-lookup.ts';
-import type { Remembered } from './cache/parsed-requests.ts';
+import type { ParsedRequests } from './cache/parsed-requests.ts';
 import type { EntityLookup } from './entities/entity-lookup.ts';
 import { registerEntities } from './entities/routes.ts';
 import { collectMethods } from './http/allowed-methods.ts';
@@ -35,7 +35,7 @@ import type { Finder } from './predictions/find-prediction.ts';
 import type { Listing } from './predictions/list-predictions.ts';
 import type { Streams } from './predictions/prediction-watcher.ts';
 import { registerPredictions } from './predictions/routes.ts';
-import { registerWebhooks, type WebhookRouteMeans } from './webhooks/routes.ts';
+import { registerWebhooks, type WebhookRouteDeps } from './webhooks/routes.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -48,13 +48,13 @@ declare module 'fastify' {
   }
 }
 
-export interface AppMeans {
+export interface AppDeps {
   config: Config;
   log: FastifyBaseLogger;
   catalog: Catalog;
   predict: Predict;
   knownAnswer: KnownAnswer;
-  remembered: Remembered;
+  parsedRequests: ParsedRequests;
   finder: Finder;
   entities: EntityLookup;
   checks: Checks;
@@ -64,14 +64,14 @@ export interface AppMeans {
   changes: RegistryChanges;
   /** The tenant of an API key; undefined for a key that is unknown, revoked or expired. */
   tenantOfKey: AuthenticationDeps['tenantOfKey'];
-  webhooks: Omit<WebhookRouteMeans, 'tenantOf' | 'publicUrl'>;
+  webhooks: Omit<WebhookRouteDeps, 'tenantOf' | 'publicUrl'>;
   metrics: HttpMetrics;
   /** Takes a model out of service, or back into it; false where nothing changed. */
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
 }
 
-export function buildApp(means: AppMeans): FastifyInstance {
-  const { config, log, remembered } = means;
+export function buildApp(deps: AppDeps): FastifyInstance {
+  const { config, log, parsedRequests } = deps;
   const jsonLimits: JsonLimits = {
     depth: config.jsonDepth,
     stringLength: config.maxStringLength,
@@ -118,35 +118,35 @@ export function buildApp(means: AppMeans): FastifyInstance {
         );
         return;
       }
-      done(null, remembered.bodyOf(request.bodyText) ?? parseJson(request.bodyText, jsonLimits));
+      done(null, parsedRequests.bodyOf(request.bodyText) ?? parseJson(request.bodyText, jsonLimits));
     } catch (error) {
       done(error as Error);
     }
   });
   app.addHook('onRequest', (request, _reply, done) => done(refusalOf(request, config.maxHeaders)));
   app.setValidatorCompiler(({ schema, httpPart }) =>
-    validator(schema as TSchema, httpPart === 'body' ? '' : `${httpPart ?? ''}`, remembered),
+    validator(schema as TSchema, httpPart === 'body' ? '' : `${httpPart ?? ''}`, parsedRequests),
   );
   // Answers are rendered by hand or small: no serialiser is compiled from their schemas.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   registerNosniff(app);
   const documented = collectRoutes(app);
-  registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(means.metrics) });
-  countAnswers(app, means.metrics);
+  registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(deps.metrics) });
+  countAnswers(app, deps.metrics);
 
-  const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: means.tenantOfKey });
-  registerPredictions(app, { ...means, tenantOf, limits: config });
-  registerPredictionActions(app, { ...means, tenantOf });
-  registerPredictionEvents(app, { ...means, tenantOf });
-  registerRegistryChanges(app, { ...means, tenantOf });
-  registerModels(app, { ...means, tenantOf });
-  registerEntities(app, { ...means, tenantOf });
-  registerOperations(app, means);
+  const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: deps.tenantOfKey });
+  registerPredictions(app, { ...deps, tenantOf, limits: config });
+  registerPredictionActions(app, { ...deps, tenantOf });
+  registerPredictionEvents(app, { ...deps, tenantOf });
+  registerRegistryChanges(app, { ...deps, tenantOf });
+  registerModels(app, { ...deps, tenantOf });
+  registerEntities(app, { ...deps, tenantOf });
+  registerOperations(app, deps);
   registerDocuments(app, documented);
-  registerWebhooks(app, { ...means.webhooks, tenantOf, publicUrl: config.publicUrl });
+  registerWebhooks(app, { ...deps.webhooks, tenantOf, publicUrl: config.publicUrl });
   registerV2(app, {
-    ...means,
-    ready: async () => Object.values(await means.checks.ready()).every((answer) => answer === 'ok'),
+    ...deps,
+    ready: async () => Object.values(await deps.checks.ready()).every((answer) => answer === 'ok'),
     tenantOf,
     parseJson: (text, budget) => parseJson(text, jsonLimits, budget),
     parseLongJson: (text) => parseLongJson(text, jsonLimits),
@@ -174,11 +174,11 @@ function refusalOf({ headers, raw }: FastifyRequest, maxHeaders: number): ApiErr
 function validator(
   schema: TSchema,
   part: string,
-  remembered: Remembered,
+  parsedRequests: ParsedRequests,
 ): (value: unknown) => { value: unknown } | { error: Error } {
   const compiled = Compile(schema);
   return (given) => {
-    if (part === '' && remembered.met(schema, given)) return { value: given };
+    if (part === '' && parsedRequests.met(schema, given)) return { value: given };
     // What is right as it is needs no conversion, which is a walk over the schema.
     if (given !== undefined && compiled.Check(given)) return { value: given };
     const value = part === '' ? given : Value.Convert(schema, given ?? {});

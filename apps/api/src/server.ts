@@ -27,7 +27,7 @@ import { checkPostgres } from '@millrace/shared/postgres/migrate';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
-import { within } from '@millrace/shared/process/timeout';
+import { withTimeout } from '@millrace/shared/process/timeout';
 import { readQueueMemory } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queue/queues';
 import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection';
@@ -41,8 +41,8 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { buildApp } from './app.ts';
 import { createKnownAnswer } from './cache/cache-lookup.ts';
-import { nearResults, REFRESH_EVERY_MS } from './cache/local-results.ts';
-import { Remembered } from './cache/parsed-requests.ts';
+import { createLocalResults, REFRESH_EVERY_MS } from './cache/local-results.ts';
+import { ParsedRequests } from './cache/parsed-requests.ts';
 import { createEntityLookup, entitiesOfVersion } from './entities/entity-lookup.ts';
 import { Draining } from './http/graceful-shutdown.ts';
 import { openKnownKeys } from './http/open-known-keys.ts';
@@ -57,9 +57,9 @@ import { createFinder } from './predictions/find-prediction.ts';
 import { createIdempotency } from './predictions/idempotency-claims.ts';
 import { createListing } from './predictions/list-predictions.ts';
 import { Streams } from './predictions/prediction-watcher.ts';
-import { Completions } from './queue/completion-listener.ts';
+import { CompletionListener } from './queue/completion-listener.ts';
 import { EstimateWatch } from './queue/estimate-watch.ts';
-import { LoadWatch } from './queue/queue-load.ts';
+import { QueueLoad } from './queue/queue-load.ts';
 import { queuedByModel } from './queue/queued-by-model.ts';
 import { createSubmitter } from './queue/submitter.ts';
 import { RedisWatch } from './stores/redis-watch.ts';
@@ -160,7 +160,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const live = new LiveStore(redis, keys, config.liveTtlMs, largeRedis);
     const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
     closers.push('queues', () => queues.close());
-    const completions = new Completions({
+    const completions = new CompletionListener({
       live,
       keys,
       connect: (shard) => connect('blocking', `events-${shard}`),
@@ -168,7 +168,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       log,
     });
     closers.push('completions', () => completions.close());
-    const loads = new LoadWatch(live, () => readQueueMemory(redis, keys));
+    const loads = new QueueLoad(live, () => readQueueMemory(redis, keys));
     // On a connection of its own: behind a large reply a PING would be late, and Redis would look absent.
     const watchRedis = connect('producer', 'watch');
     closers.push('redis watch connection', () => watchRedis.disconnect());
@@ -178,7 +178,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const cacheWritable = () => cacheStore.probe.proven;
     const promises = new GroupCommit<PromiseRow>({
       // A connection may have to be opened first, which has a time-out of its own.
-      write: (rows) => within(config.storeTimeoutMs + 200, insertPromises(db, rows), 'The commit of promises'),
+      write: (rows) => withTimeout(config.storeTimeoutMs + 200, insertPromises(db, rows), 'The commit of promises'),
       maxRows: PROMISES_PER_COMMIT,
       maxWaiting: PROMISES_WAITING,
       bytesOf: ({ task }) => task.length,
@@ -211,8 +211,8 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     listener.on('message', () => catalog.changed());
     await listener.subscribe(keys.registryChannel());
 
-    const remembered = new Remembered();
-    const cache = nearResults(
+    const parsedRequests = new ParsedRequests();
+    const cache = createLocalResults(
       createResultCache(cacheRedis, keys, {
         onError: (error) => log.debug({ err: error }, 'the cache does not answer'),
         onDamaged: () => damage.found('result'),
@@ -279,15 +279,15 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         redisRefusal: () => queueRedis.probe.refusal,
         log,
       }),
-      remembered,
+      parsedRequests,
       catalog,
       finder,
       entities: createEntityLookup(readThrough, db),
-      knownAnswer: createKnownAnswer({ catalog, remembered, cache }),
+      knownAnswer: createKnownAnswer({ catalog, parsedRequests, cache }),
       predict: createPredict({
         catalog,
         cache,
-        remembered,
+        parsedRequests,
         live,
         submitter: createSubmitter({
           live,

@@ -14,7 +14,7 @@ import type { Logger } from 'pino';
 import { startInferenceRole } from './inference/role.ts';
 import { startHealth } from './operations/health.ts';
 import { createWorkerMetrics } from './operations/metrics.ts';
-import type { Base } from './operations/worker-context.ts';
+import type { WorkerContext } from './operations/worker-context.ts';
 import { startRecorderRole } from './recorder/role.ts';
 import { startWebhooks, type Webhooks } from './webhooks/role.ts';
 import { createWebhookMetrics } from './webhooks/webhook-metrics.ts';
@@ -78,7 +78,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     health.check('clock', () => clock.fault() ?? 'ok');
     metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', clock.skewS);
     closers.push('health', () => health.close());
-    const base: Base = {
+    const base: WorkerContext = {
       config,
       log,
       keys,
@@ -103,7 +103,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
   }
 }
 
-function startWebhooksRole({ config, log, db, metrics, closers, connect, clock }: Base): void {
+function startWebhooksRole({ config, log, db, metrics, closers, connect, clock }: WorkerContext): void {
   const webhooks: Webhooks = startWebhooks({
     config,
     db,

@@ -8,10 +8,10 @@ import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { CacheControl } from '../http/request-headers.ts';
 import type { Catalog } from '../models/catalog.ts';
-import type { Plan } from '../models/normalize-input.ts';
+import type { NormalizedInput } from '../models/normalize-input.ts';
 import { fresh, hitTold } from './cache-status.ts';
-import type { NearResults } from './local-results.ts';
-import type { Remembered } from './parsed-requests.ts';
+import type { LocalResults } from './local-results.ts';
+import type { ParsedRequests } from './parsed-requests.ts';
 
 /** The stored bytes, as latin1 text, of the prediction that computed it; and how it was found. */
 export interface CachedAnswer {
@@ -19,14 +19,14 @@ export interface CachedAnswer {
   text: string;
   cacheStatus: string;
   ageS: number | null;
-  plan: Plan;
+  plan: NormalizedInput;
   digest: string;
 }
 
-export interface KnownMeans {
+export interface KnownDeps {
   catalog: Catalog;
-  remembered: Remembered;
-  cache: NearResults;
+  parsedRequests: ParsedRequests;
+  cache: LocalResults;
 }
 
 export type KnownAnswer = (
@@ -38,13 +38,13 @@ export type KnownAnswer = (
 ) => CachedAnswer | undefined;
 
 /** For requests that bring nothing of their own (webhook, metadata, Idempotency-Key). */
-export function createKnownAnswer({ catalog, remembered, cache }: KnownMeans): KnownAnswer {
+export function createKnownAnswer({ catalog, parsedRequests, cache }: KnownDeps): KnownAnswer {
   return (tenant, model, version, body, cacheControl) => {
-    if (cacheControl.noCache || cacheControl.noStore || !remembered.knows(body)) return undefined;
+    if (cacheControl.noCache || cacheControl.noStore || !parsedRequests.knows(body)) return undefined;
     const served = catalog.serving(tenant, model, version);
     if (served instanceof Promise || !mayShareAnswers(served.version.config)) return undefined;
     const { digest } = served.version;
-    const plan = remembered.planOf(body, tenant, digest);
+    const plan = parsedRequests.normalizeInput(body, tenant, digest);
     if (plan?.shape !== 'one' || plan.keys.length !== 1) return undefined;
     const now = sharedNow();
     const result = cache.near(plan.own ?? (plan.keys[0] as string), served.registered.cacheEpoch, now);

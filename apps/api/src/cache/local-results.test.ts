@@ -1,6 +1,6 @@
 import type { CachedResult, ResultCache } from '@millrace/shared/cache/result-cache';
 import { expect, test } from 'vitest';
-import { nearResults } from './local-results.ts';
+import { createLocalResults } from './local-results.ts';
 
 const now = 1_700_000_000_000;
 
@@ -31,7 +31,7 @@ function redisWith(stored: Map<string, CachedResult>): ResultCache & { reads: nu
 
 test('what is hit again and again is near, for a second at a time', async () => {
   const redis = redisWith(new Map([['0:a', resultOf('1')]]));
-  const near = nearResults(redis);
+  const near = createLocalResults(redis);
   for (let n = 0; n < 3; n++) expect((await near.get('a', 0, now))?.output.toString()).toBe('1');
   expect(redis.reads).toBe(3);
   for (let n = 0; n < 10; n++) {
@@ -48,7 +48,7 @@ test('what is hit again and again is near, for a second at a time', async () => 
 
 test('hits far apart make nothing hot', async () => {
   const redis = redisWith(new Map([['0:a', resultOf('1')]]));
-  const near = nearResults(redis);
+  const near = createLocalResults(redis);
   for (let n = 0; n < 10; n++) await near.get('a', 0, now + n * 5_000);
   expect(redis.reads).toBe(10);
 });
@@ -56,7 +56,7 @@ test('hits far apart make nothing hot', async () => {
 test('a purge, a forgotten key and what Redis lost are not answered from here', async () => {
   const stored = new Map([['0:a', resultOf('1')]]);
   const redis = redisWith(stored);
-  const near = nearResults(redis);
+  const near = createLocalResults(redis);
   const heat = async () => {
     for (let n = 0; n < 3; n++) await near.get('a', 0, now);
     expect(near.get('a', 0, now)).not.toBeInstanceOf(Promise);
@@ -74,7 +74,7 @@ test('a purge, a forgotten key and what Redis lost are not answered from here', 
 
 test('a miss is never remembered', async () => {
   const stored = new Map<string, CachedResult>();
-  const near = nearResults(redisWith(stored));
+  const near = createLocalResults(redisWith(stored));
   for (let n = 0; n < 5; n++) expect(await near.get('a', 0, now)).toBeNull();
   stored.set('0:a', resultOf('2'));
   expect((await near.get('a', 0, now))?.output.toString()).toBe('2');
@@ -83,7 +83,7 @@ test('a miss is never remembered', async () => {
 test('what is hot is read again behind the back of those who ask, all together, and while they ask only', async () => {
   const stored = new Map([...'abcd'].map((key) => [`0:${key}`, resultOf(`"${key}"`)]));
   const redis = redisWith(stored);
-  const near = nearResults(redis);
+  const near = createLocalResults(redis);
   const ask = (key: string, at: number) => near.get(key, 0, at);
   for (const key of 'abcd') for (let n = 0; n < 3; n++) await ask(key, now);
   for (const key of 'abc') void ask(key, now + 100);
@@ -103,7 +103,7 @@ test('what is hot is read again behind the back of those who ask, all together, 
 
 test('what is forgotten while it is read again stays forgotten', async () => {
   const redis = redisWith(new Map([['0:a', resultOf('1')]]));
-  const near = nearResults(redis);
+  const near = createLocalResults(redis);
   for (let n = 0; n < 4; n++) await near.get('a', 0, now);
   const refreshing = near.refresh(now + 600);
   near.forget('a');

@@ -28,7 +28,7 @@ interface Near {
   asked: boolean;
 }
 
-export interface NearResults extends Omit<ResultCache, 'get'> {
+export interface LocalResults extends Omit<ResultCache, 'get'> {
   /** At once where the result is near; else from Redis. */
   get(cacheKey: string, epoch: number, nowMs: number): CachedResult | null | Promise<CachedResult | null>;
   /** What is near and need not be read again, or undefined. */
@@ -39,7 +39,7 @@ export interface NearResults extends Omit<ResultCache, 'get'> {
   refresh(nowMs: number): Promise<void>;
 }
 
-export function nearResults(cache: ResultCache): NearResults {
+export function createLocalResults(cache: ResultCache): LocalResults {
   let young = new Map<string, Near>();
   let old = new Map<string, Near>();
   let bytes = 0;

@@ -3,7 +3,7 @@
  * turned into a cache key again: the same text gives the same plan as long as the model version is the same. Nothing
  * here is an answer, so nothing here can be stale.
  */
-import type { Plan } from '../models/normalize-input.ts';
+import type { NormalizedInput } from '../models/normalize-input.ts';
 
 /** Two generations of this many texts each: when the younger is full the older goes. */
 const TEXTS = 4_096;
@@ -15,10 +15,10 @@ interface Entry {
   schema: unknown;
   tenant: string;
   digest: string;
-  plan: Plan;
+  plan: NormalizedInput;
 }
 
-export class Remembered {
+export class ParsedRequests {
   #young = new Map<string, Entry>();
   #old = new Map<string, Entry>();
   readonly #byBody = new WeakMap<object, Entry>();
@@ -43,7 +43,7 @@ export class Remembered {
     return this.#byBody.has(body);
   }
 
-  planOf(body: object, tenant: string, digest: string): Plan | undefined {
+  normalizeInput(body: object, tenant: string, digest: string): NormalizedInput | undefined {
     const entry = this.#byBody.get(body);
     return entry?.digest === digest && entry.tenant === tenant ? entry.plan : undefined;
   }

@@ -2,13 +2,13 @@
 import type { FastifyReply } from 'fastify';
 
 /** As much of an AbortSignal as a waiting request needs: making and listening to a real one took a thirtieth of its time. */
-export interface GoneSignal {
+export interface DisconnectSignal {
   readonly aborted: boolean;
   /** Told once, when the caller goes; undefined for nobody. One at a time may listen. */
   listener: { gone(): void } | undefined;
 }
 
-export class Gone implements GoneSignal {
+export class ResponseDisconnect implements DisconnectSignal {
   aborted = false;
   listener: { gone(): void } | undefined;
 
@@ -19,7 +19,7 @@ export class Gone implements GoneSignal {
 }
 
 /** Of a caller who does not wait: never aborts, and nobody listens. */
-export const STAYS: GoneSignal = {
+export const NEVER_DISCONNECTS: DisconnectSignal = {
   aborted: false,
   get listener() {
     return undefined;
@@ -28,9 +28,9 @@ export const STAYS: GoneSignal = {
 };
 
 /** Aborts when the connection closes before the answer is out. */
-export function goneSignal(reply: FastifyReply, waits: boolean): GoneSignal {
-  if (!waits) return STAYS;
-  const gone = new Gone();
+export function disconnectSignal(reply: FastifyReply, waits: boolean): DisconnectSignal {
+  if (!waits) return NEVER_DISCONNECTS;
+  const gone = new ResponseDisconnect();
   // A response closes once: `once` would make three objects more.
   reply.raw.on('close', () => {
     if (!reply.raw.writableFinished) gone.abort();

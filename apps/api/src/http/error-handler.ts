@@ -15,7 +15,7 @@ const OF_FASTIFY: Record<string, ErrorCode> = {
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
 };
 
-export interface ProblemMeans {
+export interface ProblemDeps {
   log: FastifyBaseLogger;
   /** Methods of the path of a request target. */
   methodsOf(target: string): string[];
@@ -23,7 +23,7 @@ export interface ProblemMeans {
   onError?(request: FastifyRequest, status: number): void;
 }
 
-export function registerProblems(app: FastifyInstance, { log, methodsOf, onError }: ProblemMeans): void {
+export function registerProblems(app: FastifyInstance, { log, methodsOf, onError }: ProblemDeps): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     sendProblem(error, request, reply, log);
     onError?.(request, reply.statusCode);

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 const POLL_MS = 20;
 const LEAD_MAX_MS = 2_000;
 
-export interface DrainMeans {
+export interface DrainDeps {
   server: Server;
   /** Callers that wait for an answer now. */
   waiting(): number;
@@ -26,7 +26,7 @@ export class Draining {
   }
 
   /** Resolves when the server can be closed: at the latest after half of `shutdownMs`. */
-  async run({ server, waiting, release, shutdownMs }: DrainMeans): Promise<void> {
+  async run({ server, waiting, release, shutdownMs }: DrainDeps): Promise<void> {
     this.#leaving = true;
     server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
     // A connection that says nothing now would be closed under a request that is on its way.

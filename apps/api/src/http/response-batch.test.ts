@@ -2,14 +2,14 @@ import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createOutbox } from './response-batch.ts';
+import { createResponseBatch } from './response-batch.ts';
 
 const app = Fastify();
 const logged: unknown[] = [];
 let url = '';
 
 beforeAll(async () => {
-  const sendOut = createOutbox(pino({}, { write: (line: string) => void logged.push(JSON.parse(line)) }));
+  const sendOut = createResponseBatch(pino({}, { write: (line: string) => void logged.push(JSON.parse(line)) }));
   app.get('/:n', (request, reply) => {
     const { n } = request.params as { n: string };
     sendOut(reply, 200, ['x-n', n], `{"n":"${n}ä"}`, 'utf8');

@@ -30,7 +30,7 @@ export type SendOut = (
   encoding: 'latin1' | 'utf8',
 ) => void;
 
-export function createOutbox(log: Pick<FastifyBaseLogger, 'error'>): SendOut {
+export function createResponseBatch(log: Pick<FastifyBaseLogger, 'error'>): SendOut {
   let waiting: Answer[] = [];
   let scheduled = false;
 

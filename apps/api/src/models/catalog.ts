@@ -39,7 +39,7 @@ export interface CatalogCondition {
   problems: readonly string[];
 }
 
-export interface CatalogMeans {
+export interface CatalogDeps {
   /** The registry of a tenant, through the read-through cache. */
   loadRegistry(tenant: string): Promise<RegistrySnapshot>;
   /** Makes the canonicalizer of a version; called once per digest for as long as that is served. */
@@ -58,7 +58,7 @@ interface Known {
   at: number;
 }
 
-export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogMeans): Catalog {
+export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogDeps): Catalog {
   const known = new Map<string, Known>();
   const loading = new Map<string, Promise<Known>>();
   const canonicalizers = new Map<string, Prepared>();

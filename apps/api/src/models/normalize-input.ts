@@ -9,7 +9,7 @@ import { summary } from '../http/validation.ts';
 import { type CanonicalInput, tooManyRows } from './canonicalizer.ts';
 import { type ServedModel, under } from './catalog.ts';
 
-export interface Plan {
+export interface NormalizedInput {
   shape: Task['shape'];
   rows: string[];
   /** Cache key (hex) of each row; none where nothing is to be read, shared or stored. */
@@ -28,19 +28,19 @@ export interface Inputs {
 }
 
 /** At once where the model's canonicalizer is; throws ApiError. */
-export function planOf(
+export function normalizeInput(
   served: ServedModel,
   tenant: string,
   body: Inputs,
   maxRows: number,
   keyed: boolean,
-): Plan | Promise<Plan> {
-  const finish = (shape: Task['shape'], rows: string[]): Plan | Promise<Plan> => {
+): NormalizedInput | Promise<NormalizedInput> {
+  const finish = (shape: Task['shape'], rows: string[]): NormalizedInput | Promise<NormalizedInput> => {
     if (rows.length > maxRows) throw relocated(body.inputs ? '/inputs' : '/input', tooManyRows(rows.length, maxRows));
     const { config, digest } = served.version;
     const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
     const keyOf = (row: string) => cacheKey({ scope, digest, row });
-    const withKeys = (keys: string[]): Plan => {
+    const withKeys = (keys: string[]): NormalizedInput => {
       if (scope !== 'public' || tenant === DEFAULT_TENANT) return { shape, rows, keys };
       const row = shape === 'one' && rows.length === 1 ? (rows[0] as string) : `${shape} ${keys.join()}`;
       return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
@@ -133,7 +133,7 @@ function relocated(prefix: string, error: unknown): unknown {
 }
 
 /** The key under which a whole prediction shares a computation: its row's own, or one over all its rows. */
-export function flightOf(plan: Plan, digest: string, epoch: number): string {
+export function flightOf(plan: NormalizedInput, digest: string, epoch: number): string {
   const key =
     plan.own ??
     (plan.shape === 'one' && plan.keys.length === 1

@@ -4,7 +4,7 @@ import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { goneSignal } from '../http/client-disconnect.ts';
+import { disconnectSignal } from '../http/client-disconnect.ts';
 import { asApiError, logFailed } from '../http/error-handler.ts';
 import { type JsonBudget, LONG_TEXT } from '../http/json-body.ts';
 import type { Catalog } from '../models/catalog.ts';
@@ -17,7 +17,7 @@ import { HANDLER_INPUT, HANDLER_OUTPUT, type Infer, type InferLimits, parseInfer
 import { renderInfer } from './response.ts';
 import { Statistics } from './statistics.ts';
 
-export interface V2Means {
+export interface V2Deps {
   log: FastifyBaseLogger;
   catalog: Catalog;
   predict: Predict;
@@ -42,24 +42,24 @@ const LONG_BODY = 262_144;
 
 type Params = { model: string; version?: string };
 
-export function registerV2(app: FastifyInstance, means: V2Means): void {
-  void app.register(async (v2) => routes(v2, means), { prefix: '/v2' });
+export function registerV2(app: FastifyInstance, deps: V2Deps): void {
+  void app.register(async (v2) => routes(v2, deps), { prefix: '/v2' });
 }
 
-function routes(app: FastifyInstance, means: V2Means): void {
-  const { catalog, predict, tenantOf, jsonLimit } = means;
+function routes(app: FastifyInstance, deps: V2Deps): void {
+  const { catalog, predict, tenantOf, jsonLimit } = deps;
   const parseJson = (text: string): unknown => {
-    if (text.length <= jsonLimit) return text.length > LONG_TEXT ? means.parseLongJson(text) : means.parseJson(text);
+    if (text.length <= jsonLimit) return text.length > LONG_TEXT ? deps.parseLongJson(text) : deps.parseJson(text);
     throw new V2Error(413, `the JSON has more than ${jsonLimit} bytes: send tensors of this size as binary data`);
   };
   const parseElements = (texts: readonly string[]): unknown[] => {
     const length = texts.reduce((sum, text) => sum + text.length, 0);
     if (length > jsonLimit)
       throw new V2Error(413, `the elements of input '${HANDLER_INPUT}' have more than ${jsonLimit} characters in all`);
-    const budget = { items: means.limits.jsonItems };
+    const budget = { items: deps.limits.jsonItems };
     return texts.map((text, at) => {
       try {
-        return means.parseJson(text, budget);
+        return deps.parseJson(text, budget);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         const { code, message } = error;
@@ -79,7 +79,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
     if (error instanceof V2Error) return reply.code(error.status).send({ error: error.message });
     const known = asApiError(error);
     const status = statusOf(known);
-    if (status >= 500) logFailed(means.log, request, known);
+    if (status >= 500) logFailed(deps.log, request, known);
     if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
     return reply.code(status).send({ error: messageOf(known) });
   });
@@ -100,7 +100,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
   app.get('/', async () => ({ name: 'millrace', version: '0.1.0', extensions: EXTENSIONS }));
   app.get('/health/live', { config: { public: true } }, async () => ({ live: true }));
   app.get('/health/ready', { config: { public: true } }, async (_request, reply) => {
-    const ready = await means.ready();
+    const ready = await deps.ready();
     return reply.code(ready ? 200 : 503).send({ ready });
   });
 
@@ -160,7 +160,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
       const { model } = request.params as Params;
       const { versions } = await catalog.model(tenantOf(request), model);
       refuseFiles(await bodyOf(request, parseJson));
-      if (!(await means.setServed(tenantOf(request), model, served))) {
+      if (!(await deps.setServed(tenantOf(request), model, served))) {
         const registered = await catalog.model(tenantOf(request), model);
         const serves = registered.defaultVersion !== null;
         const states = versions.map(
@@ -191,7 +191,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
       json: parsed,
       rest,
       version: serving.version,
-      limits: means.limits,
+      limits: deps.limits,
       parseElements,
     });
     const outcome = await predict({
@@ -202,7 +202,7 @@ function routes(app: FastifyInstance, means: V2Means): void {
       prefer: { waitS: asked.waitS, respondAsync: false },
       cacheControl: { noCache: false, noStore: false, onlyIfCached: false, maxAgeS: null },
       idempotencyKey: undefined,
-      signal: goneSignal(reply, true),
+      signal: disconnectSignal(reply, true),
       ledgerless: true,
     });
     if (outcome.kind === 'gone') return reply;

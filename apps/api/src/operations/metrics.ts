@@ -3,7 +3,7 @@ import type { CacheDamage } from '@millrace/shared/cache/damage';
 import type { Clock } from '@millrace/shared/postgres/clock';
 import { HttpMetrics } from '../http/request-metrics.ts';
 
-export interface MetricsMeans {
+export interface MetricsDeps {
   /** Predictions that callers of this process wait for. */
   waiting(): number;
   /** Predictions whose events callers of this process watch. */
@@ -17,22 +17,22 @@ export interface MetricsMeans {
   cacheWritable(): boolean;
 }
 
-export function createMetrics(means: MetricsMeans): HttpMetrics {
-  const { damage, clock } = means;
+export function createMetrics(deps: MetricsDeps): HttpMetrics {
+  const { damage, clock } = deps;
   const metrics = new HttpMetrics();
   metrics.gauge('millrace_queue_redis_writable', 'Whether the queue Redis took the last write: 1 or 0.', () =>
-    Number(means.queueWritable()),
+    Number(deps.queueWritable()),
   );
   metrics.gauge('millrace_cache_redis_writable', 'Whether the cache Redis took the last write: 1 or 0.', () =>
-    Number(means.cacheWritable()),
+    Number(deps.cacheWritable()),
   );
-  metrics.gauge('millrace_api_waiting', 'Predictions that somebody waits for here.', means.waiting);
+  metrics.gauge('millrace_api_waiting', 'Predictions that somebody waits for here.', deps.waiting);
   metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', clock.skewS);
-  metrics.gauge('millrace_api_streams', 'Predictions whose events are watched here.', means.watched);
+  metrics.gauge('millrace_api_streams', 'Predictions whose events are watched here.', deps.watched);
   metrics.counterBy(
     { name: 'millrace_cache_damaged_total', help: 'Damaged values found on the cache Redis.', label: 'kind' },
     () => damage.counts,
   );
-  metrics.gaugeByModel('millrace_queue_waiting', 'Predictions that wait for a worker.', means.queued);
+  metrics.gaugeByModel('millrace_queue_waiting', 'Predictions that wait for a worker.', deps.queued);
   return metrics;
 }

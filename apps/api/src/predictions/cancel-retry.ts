@@ -12,15 +12,15 @@ import type { Queues } from '@millrace/shared/queue/queues';
 import type { Logger } from 'pino';
 import type { Catalog } from '../models/catalog.ts';
 import { admit, type Limits } from '../queue/admission.ts';
-import type { LoadWatch } from '../queue/queue-load.ts';
+import type { QueueLoad } from '../queue/queue-load.ts';
 import { fromStore, redisAway } from '../stores/store-errors.ts';
 import type { Finder, Found } from './find-prediction.ts';
 
-export interface ActionsMeans {
+export interface ActionsDeps {
   live: LiveStore;
   queues: Queues;
   finder: Finder;
-  loads: LoadWatch;
+  loads: QueueLoad;
   catalog: Catalog;
   limits: Limits;
   findInLedger(tenant: string, id: string): Promise<LedgerRow | null>;
@@ -50,8 +50,8 @@ interface OpenedRow extends LedgerRow {
   task: string;
 }
 
-export function createActions(means: ActionsMeans): Actions {
-  const { live, queues, finder, loads, catalog, limits } = means;
+export function createActions(deps: ActionsDeps): Actions {
+  const { live, queues, finder, loads, catalog, limits } = deps;
 
   async function cancel(tenant: string, id: string): Promise<Found> {
     // Says 404 for ids that are none, and ends what is overdue as expired.
@@ -62,9 +62,9 @@ export function createActions(means: ActionsMeans): Actions {
     let outcome = await end();
     if (outcome.outcome === 'gone') {
       // Redis lost it. The reconciler may bring it back at this moment: so its row ends first, then what came back.
-      const row = await fromStore('Postgres', means.findInLedger(tenant, id));
+      const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
       const ended = { status: 'canceled', result: CANCELED, completedAt: sharedNow() } as const;
-      if (row) await fromStore('Postgres', means.endInLedger(row, ended));
+      if (row) await fromStore('Postgres', deps.endInLedger(row, ended));
       outcome = await end();
     }
     if (outcome.outcome === 'terminal' && outcome.status !== 'canceled') throw notInState('canceled', outcome.status);
@@ -72,18 +72,18 @@ export function createActions(means: ActionsMeans): Actions {
   }
 
   async function retry(tenant: string, id: string): Promise<Found> {
-    means.checkClock();
+    deps.checkClock();
     const { record } = await finder.get(tenant, id);
     if (!isTerminal(record.status) || record.status === 'succeeded') throw notInState('retried', record.status);
     const served = await catalog.serving(tenant, record.model, record.version);
-    if (!finder.redisReady()) throw redisAway(means.redisRefusal());
+    if (!finder.redisReady()) throw redisAway(deps.redisRefusal());
     const row = await reopened(tenant, id);
     try {
       await enqueue(row, served.version.digest);
     } catch (error) {
       if (error instanceof ApiError) throw error;
       // The promise stands: the ledger has the new opening, and the reconciler brings it to Redis.
-      means.log.warn({ err: error, id }, 'Redis did not take a retry: the reconciler brings it');
+      deps.log.warn({ err: error, id }, 'Redis did not take a retry: the reconciler brings it');
       return { record: row, queue: undefined };
     }
     return finder.get(tenant, id);
@@ -112,8 +112,8 @@ export function createActions(means: ActionsMeans): Actions {
     const state = await fromStore('Redis', live.readWhole(id));
     // The recorder may be late. Recorded after the retry, this end would be refused; recorded instead of the new one, the
     // ledger would have ended what this retry promises.
-    if (state && isTerminal(state.status)) await fromStore('Postgres', means.recordEnd(terminalRowOf(state)));
-    const row = await fromStore('Postgres', means.findInLedger(tenant, id));
+    if (state && isTerminal(state.status)) await fromStore('Postgres', deps.recordEnd(terminalRowOf(state)));
+    const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
     if (row?.status === 'succeeded') throw notInState('retried', row.status);
     if (!row || row.task === null)
       throw new ApiError('conflict', 'What it was asked is no longer kept, so it cannot be run again.');
@@ -123,7 +123,7 @@ export function createActions(means: ActionsMeans): Actions {
     // Open already, by a retry that was not written to Redis: this call completes it.
     const halfDone = !isTerminal(row.status) && state !== null && state.opening < row.opening;
     const again = isTerminal(row.status)
-      ? await fromStore('Postgres', means.reopenInLedger({ tenant, id, opening: row.opening, nowMs: now }))
+      ? await fromStore('Postgres', deps.reopenInLedger({ tenant, id, opening: row.opening, nowMs: now }))
       : row;
     if (!again || !(isTerminal(row.status) || halfDone)) throw notInState('retried', 'queued');
     return { ...again, task: row.task };

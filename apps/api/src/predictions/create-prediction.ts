@@ -15,40 +15,40 @@ import { assembleOutput } from '@millrace/shared/predictions/output';
 import { BULL_PRIORITY, isTerminal, type PredictionRecord } from '@millrace/shared/predictions/prediction';
 import type { CachedAnswer } from '../cache/cache-lookup.ts';
 import { bypassStatus, fresh, hitStatus, hitTold, type MissParams, missStatus } from '../cache/cache-status.ts';
-import type { NearResults } from '../cache/local-results.ts';
-import type { Remembered } from '../cache/parsed-requests.ts';
+import type { LocalResults } from '../cache/local-results.ts';
+import type { ParsedRequests } from '../cache/parsed-requests.ts';
 import { type Catalog, type ServedModel, under } from '../models/catalog.ts';
-import { type Plan, planOf } from '../models/normalize-input.ts';
+import { type NormalizedInput, normalizeInput } from '../models/normalize-input.ts';
 import { admit, aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
-import type { Answer, Completions } from '../queue/completion-listener.ts';
+import type { Answer, CompletionListener } from '../queue/completion-listener.ts';
 import type { EstimateWatch } from '../queue/estimate-watch.ts';
-import type { LoadWatch } from '../queue/queue-load.ts';
+import type { QueueLoad } from '../queue/queue-load.ts';
 import type { SubmitResult, Submitter } from '../queue/submitter.ts';
-import { committed, fromStore, redisAway, storeError, Undecided } from '../stores/store-errors.ts';
+import { committed, fromStore, redisAway, storeError, WriteOutcomeUnknown } from '../stores/store-errors.ts';
 import type { Finder, Found } from './find-prediction.ts';
 import { createOnce } from './idempotency.ts';
 import type { Idempotency } from './idempotency-claims.ts';
 import type { Outcome } from './outcome.ts';
 import {
-  type Ask,
-  askOf,
   bringsItsOwn,
+  buildPending,
   newPrediction,
+  type PendingPrediction,
   type PredictionRequest,
   promiseRow,
   recordOf,
 } from './prediction-request.ts';
 import { isCopied, keepCopy, removeCopy } from './tenant-copy.ts';
 
-export interface PredictMeans {
+export interface PredictDeps {
   catalog: Catalog;
-  cache: NearResults;
-  remembered: Remembered;
+  cache: LocalResults;
+  parsedRequests: ParsedRequests;
   live: LiveStore;
   submitter: Submitter;
-  completions: Completions;
+  completions: CompletionListener;
   idempotency: Idempotency;
-  loads: LoadWatch;
+  loads: QueueLoad;
   estimates: EstimateWatch;
   finder: Finder;
   /** What the queue Redis answers to writes while it refuses them. */
@@ -75,16 +75,20 @@ function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>):
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
-export function createPredict(means: PredictMeans): Predict {
-  const { catalog, cache, remembered, live, submitter, completions, loads, finder, limits } = means;
-  const once = createOnce(means);
+export function createPredict(deps: PredictDeps): Predict {
+  const { catalog, cache, parsedRequests, live, submitter, completions, loads, finder, limits } = deps;
+  const once = createOnce(deps);
 
   /** How the cache missed: which rows were known, and whether another request computes the rest. */
-  function missOf(ask: Ask, result: SubmitResult | undefined, known: readonly (CachedResult | null)[]): MissParams {
+  function missOf(
+    pending: PendingPrediction,
+    result: SubmitResult | undefined,
+    known: readonly (CachedResult | null)[],
+  ): MissParams {
     const outcome = result?.submitted.outcome;
     const shared = outcome === 'follow' || outcome === 'done';
-    const { config } = ask.served.version;
-    return { config, store: ask.store, read: ask.read, shared, known, cacheWritable: means.cacheWritable() };
+    const { config } = pending.served.version;
+    return { config, store: pending.store, read: pending.read, shared, known, cacheWritable: deps.cacheWritable() };
   }
 
   function predict(request: PredictionRequest): Outcome | Promise<Outcome> {
@@ -92,7 +96,9 @@ export function createPredict(means: PredictMeans): Predict {
     return after(catalog.serving(tenant, model, version), (served) => {
       const { digest, config } = served.version;
       const keyed = mayShareAnswers(config) && !cacheControl.noStore;
-      const planning = remembered.planOf(body, tenant, digest) ?? planOf(served, tenant, body, limits.maxRows, keyed);
+      const planning =
+        parsedRequests.normalizeInput(body, tenant, digest) ??
+        normalizeInput(served, tenant, body, limits.maxRows, keyed);
       return after(planning, (plan) => look(request, served, plan, keyed));
     });
   }
@@ -101,7 +107,7 @@ export function createPredict(means: PredictMeans): Predict {
   function look(
     request: PredictionRequest,
     served: ServedModel,
-    plan: Plan,
+    plan: NormalizedInput,
     keyed: boolean,
   ): Outcome | Promise<Outcome> {
     const { cacheControl } = request;
@@ -139,24 +145,24 @@ export function createPredict(means: PredictMeans): Predict {
   function goOn(
     request: PredictionRequest,
     served: ServedModel,
-    plan: Plan,
+    plan: NormalizedInput,
     { read, store }: { read: boolean; store: boolean },
     known: (CachedResult | null)[],
   ): Promise<Outcome> {
     const { body, idempotencyKey } = request;
     const allKnown = known.length > 0 && known.every((one) => one !== null);
     if (request.cacheControl.onlyIfCached && !allKnown) throw notCached(served.version.config);
-    const ask = () => askOf(request, served, plan, limits.expiresInDefaultS, read, store);
+    const pending = () => buildPending(request, served, plan, limits.expiresInDefaultS, read, store);
     const start = (): Promise<Outcome> =>
       idempotencyKey === undefined
-        ? begin(ask(), known, allKnown)
-        : once(ask(), idempotencyKey, (own) => begin(own, known, allKnown), follow);
+        ? begin(pending(), known, allKnown)
+        : once(pending(), idempotencyKey, (own) => begin(own, known, allKnown), follow);
     return body.webhook ? checkWebhook(body.webhook.url).then(start) : start();
   }
 
   async function checkWebhook(url: string): Promise<void> {
     try {
-      await means.checkWebhook(url);
+      await deps.checkWebhook(url);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const faults = error.faults.map((fault) => under('/webhook', fault));
@@ -164,76 +170,84 @@ export function createPredict(means: PredictMeans): Predict {
     }
   }
 
-  function begin(ask: Ask, known: (CachedResult | null)[], allKnown: boolean): Promise<Outcome> {
-    const { request, served, plan, priority } = ask;
-    means.checkClock();
+  function begin(pending: PendingPrediction, known: (CachedResult | null)[], allKnown: boolean): Promise<Outcome> {
+    const { request, served, plan, priority } = pending;
+    deps.checkClock();
     const waits = request.prefer.waitS !== null && !request.prefer.respondAsync;
     const outputs = known.map((one) => (one ? one.output.toString() : null));
     const answer = allKnown ? assembleOutput(plan.shape, outputs as string[]) : null;
     if (answer === null) {
       const asked = request.body.expires_in === undefined ? null : request.body.expires_in * 1000;
-      const verdict = admit(loads.current(served.registered.model, ask.createdAt), limits, priority, asked);
+      const verdict = admit(loads.current(served.registered.model, pending.createdAt), limits, priority, asked);
       if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
     }
-    const item = newPrediction(ask, outputs, answer);
-    if (answer !== null) return answeredFromCache(ask, item, known);
-    return waits ? waitFor(ask, item, known) : promise(ask, item, known);
+    const item = newPrediction(pending, outputs, answer);
+    if (answer !== null) return answeredFromCache(pending, item, known);
+    return waits ? waitFor(pending, item, known) : promise(pending, item, known);
   }
 
   /** Every row was known, and the caller wants a prediction of its own: it is terminal from its first moment. */
-  async function answeredFromCache(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+  async function answeredFromCache(
+    pending: PendingPrediction,
+    item: NewPrediction,
+    known: (CachedResult | null)[],
+  ): Promise<Outcome> {
     try {
-      await fromStore('Redis', submitter.submit(ask.served.version, ask.priority, item));
+      await fromStore('Redis', submitter.submit(pending.served.version, pending.priority, item));
     } catch (error) {
-      throw withdrawn(ask, error);
+      throw withdrawn(pending, error);
     }
     const now = sharedNow();
     const record: PredictionRecord = {
-      ...recordOf(ask),
+      ...recordOf(pending),
       status: 'succeeded',
       result: item.known as string,
       completedAt: now,
     };
     const [hit] = known;
-    if (hit && isCopied(ask)) void keepCopy({ cache, ask, record, hit, nowMs: now });
-    const cacheStatus = ask.plan.own === undefined ? hitStatus(known, now) : 'millrace; hit';
+    if (hit && isCopied(pending)) void keepCopy({ cache, pending, record, hit, nowMs: now });
+    const cacheStatus = pending.plan.own === undefined ? hitStatus(known, now) : 'millrace; hit';
     return { kind: 'answered', record, cacheStatus };
   }
 
   /** For a caller that waits: no promise is needed unless the answer takes longer than the wait. */
-  function waitFor(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
-    if (!finder.redisReady()) throw redisAway(means.redisRefusal());
-    const listening = completions.listen(shardOf(ask.served.registered.model));
-    if (listening) return fromStore('Redis', listening).then(() => submitAndWait(ask, item, known));
-    return submitAndWait(ask, item, known);
+  function waitFor(pending: PendingPrediction, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+    if (!finder.redisReady()) throw redisAway(deps.redisRefusal());
+    const listening = completions.listen(shardOf(pending.served.registered.model));
+    if (listening) return fromStore('Redis', listening).then(() => submitAndWait(pending, item, known));
+    return submitAndWait(pending, item, known);
   }
 
-  function submitAndWait(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
+  function submitAndWait(
+    pending: PendingPrediction,
+    item: NewPrediction,
+    known: (CachedResult | null)[],
+  ): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       let result: SubmitResult | undefined;
       let answer: Answer | null | undefined;
       // Goes on when both are there, whichever came first.
       const next = (): void => {
         if (result === undefined || answer === undefined) return;
-        const cacheStatus = missStatus(missOf(ask, result, known));
-        if (answer === null) resolve(unanswered(ask, item, result, cacheStatus));
-        else resolve({ kind: 'answered', record: withAnswer(recordOf(ask), answer), cacheStatus });
+        const cacheStatus = missStatus(missOf(pending, result, known));
+        if (answer === null) resolve(unanswered(pending, item, result, cacheStatus));
+        else resolve({ kind: 'answered', record: withAnswer(recordOf(pending), answer), cacheStatus });
       };
-      const untilDeadlineMs = Math.max(1, ask.expiresAt - sharedNow() + 1);
-      const waitMs = Math.min((ask.request.prefer.waitS as number) * 1000, untilDeadlineMs);
-      const waiter = completions.tell(ask.id, waitMs, ask.request.signal, (told) => {
+      const untilDeadlineMs = Math.max(1, pending.expiresAt - sharedNow() + 1);
+      const waitMs = Math.min((pending.request.prefer.waitS as number) * 1000, untilDeadlineMs);
+      const waiter = completions.tell(pending.id, waitMs, pending.request.signal, (told) => {
         answer = told;
-        if (told?.startedAt) loads.observeRun(ask.served.registered.model, told.completedAt - told.startedAt);
+        if (told?.startedAt) loads.observeRun(pending.served.registered.model, told.completedAt - told.startedAt);
         next();
       });
-      submitter.put(ask.served.version, ask.priority, item, {
+      submitter.put(pending.served.version, pending.priority, item, {
         sent: (submitted) => {
           result = submitted;
           next();
         },
         failed: (error) => {
           completions.forget(waiter);
-          reject(withdrawn(ask, storeError('Redis', error)));
+          reject(withdrawn(pending, storeError('Redis', error)));
         },
       });
     });
@@ -241,78 +255,87 @@ export function createPredict(means: PredictMeans): Predict {
 
   /** The wait has ended, and the work has not: a promise takes the place of the answer. */
   async function unanswered(
-    ask: Ask,
+    pending: PendingPrediction,
     item: NewPrediction,
     result: SubmitResult,
     cacheStatus: string,
   ): Promise<Outcome> {
-    const { signal } = ask.request;
-    if (!signal.aborted && sharedNow() >= ask.expiresAt) {
+    const { signal } = pending.request;
+    if (!signal.aborted && sharedNow() >= pending.expiresAt) {
       // Looked up, it is ended by its deadline.
-      const found = await finder.find(ask.request.tenant, ask.id);
+      const found = await finder.find(pending.request.tenant, pending.id);
       if (found && isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
     }
-    if (signal.aborted && ask.request.idempotencyKey === undefined && ask.request.body.webhook === undefined) {
-      live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
+    if (signal.aborted && pending.request.idempotencyKey === undefined && pending.request.body.webhook === undefined) {
+      live.end(pending.id, pending.request.tenant, 'canceled', sharedNow()).catch(() => {});
       return { kind: 'gone' };
     }
-    if (ask.request.ledgerless) {
-      live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
-      return accepted(ask, result, cacheStatus);
+    if (pending.request.ledgerless) {
+      live.end(pending.id, pending.request.tenant, 'canceled', sharedNow()).catch(() => {});
+      return accepted(pending, result, cacheStatus);
     }
     try {
-      await committed(means.promise(promiseRow(ask, item)));
+      await committed(deps.promise(promiseRow(pending, item)));
     } catch (error) {
-      throw withdrawn(ask, error);
+      throw withdrawn(pending, error);
     }
-    return accepted(ask, result, cacheStatus);
+    return accepted(pending, result, cacheStatus);
   }
 
   /**
    * What a failed call began may have been written all the same. Nobody is told of it, so nobody is to compute it; but with an
    * Idempotency-Key the caller comes back, and is to find it.
    */
-  function withdrawn(ask: Ask, error: unknown): unknown {
+  function withdrawn(pending: PendingPrediction, error: unknown): unknown {
     // What Redis had no memory for is refused for certain: its key is free again, and its state is not to wait without a job.
     const refused = error instanceof ApiError && error.code === 'queue_full';
-    if (ask.request.idempotencyKey !== undefined && !refused) return Undecided.of(error);
-    live.end(ask.id, ask.request.tenant, 'canceled', sharedNow()).catch(() => {});
+    if (pending.request.idempotencyKey !== undefined && !refused) return WriteOutcomeUnknown.of(error);
+    live.end(pending.id, pending.request.tenant, 'canceled', sharedNow()).catch(() => {});
     return error;
   }
 
   /** For a caller that does not wait: the ledger first. From its commit on it is promised, whatever Redis does. */
-  async function promise(ask: Ask, item: NewPrediction, known: (CachedResult | null)[]): Promise<Outcome> {
-    if (!finder.redisReady()) throw redisAway(means.redisRefusal());
-    await committed(means.promise(promiseRow(ask, item)));
+  async function promise(
+    pending: PendingPrediction,
+    item: NewPrediction,
+    known: (CachedResult | null)[],
+  ): Promise<Outcome> {
+    if (!finder.redisReady()) throw redisAway(deps.redisRefusal());
+    await committed(deps.promise(promiseRow(pending, item)));
     let result: SubmitResult | undefined;
     try {
-      result = await submitter.submit(ask.served.version, ask.priority, item);
+      result = await submitter.submit(pending.served.version, pending.priority, item);
     } catch {
       // The promise stands: the reconciler finds it in the ledger and brings it to Redis.
     }
-    const cacheStatus = missStatus(missOf(ask, result, known));
+    const cacheStatus = missStatus(missOf(pending, result, known));
     if (result?.submitted.outcome === 'done') {
-      const found = await finder.find(ask.request.tenant, ask.id);
+      const found = await finder.find(pending.request.tenant, pending.id);
       if (found && isTerminal(found.record.status)) return { kind: 'answered', record: found.record, cacheStatus };
     }
-    return accepted(ask, result, cacheStatus);
+    return accepted(pending, result, cacheStatus);
   }
 
-  function accepted(ask: Ask, result: SubmitResult | undefined, cacheStatus: string): Outcome {
+  function accepted(pending: PendingPrediction, result: SubmitResult | undefined, cacheStatus: string): Outcome {
     const now = sharedNow();
-    const load = loads.current(ask.served.registered.model, now);
+    const load = loads.current(pending.served.registered.model, now);
     const submitted = result?.submitted;
     const number = submitted?.outcome === 'lead' ? submitted.number : undefined;
     const counts = result?.counts ?? load.counts;
-    const ahead = aheadOf(counts, BULL_PRIORITY[ask.priority], number);
+    const ahead = aheadOf(counts, BULL_PRIORITY[pending.priority], number);
     const queue = estimate(ahead, load, now);
-    means.estimates.promised({ id: ask.id, model: ask.served.registered.model, priority: ask.priority, queue });
-    return { kind: 'accepted', record: recordOf(ask), queue, room: roomIn(counts), cacheStatus };
+    deps.estimates.promised({
+      id: pending.id,
+      model: pending.served.registered.model,
+      priority: pending.priority,
+      queue,
+    });
+    return { kind: 'accepted', record: recordOf(pending), queue, room: roomIn(counts), cacheStatus };
   }
 
   /** The prediction that an idempotency key stands for, waited for if the caller would. */
-  async function follow(ask: Ask, { record, queue }: Found): Promise<Outcome> {
-    const { prefer, signal, tenant } = ask.request;
+  async function follow(pending: PendingPrediction, { record, queue }: Found): Promise<Outcome> {
+    const { prefer, signal, tenant } = pending.request;
     const waitMs = prefer.respondAsync ? 0 : (prefer.waitS ?? 0) * 1000;
     const found = (await finder.await(tenant, record, waitMs, signal)) ?? { record, queue };
     const cacheStatus = 'millrace; fwd=request; collapsed';

@@ -30,8 +30,8 @@ export interface EventRoutes {
   heartbeatMs?: number;
 }
 
-export function registerPredictionEvents(app: FastifyInstance, means: EventRoutes): void {
-  const { finder, streams, tenantOf, heartbeatMs = HEARTBEAT_MS } = means;
+export function registerPredictionEvents(app: FastifyInstance, deps: EventRoutes): void {
+  const { finder, streams, tenantOf, heartbeatMs = HEARTBEAT_MS } = deps;
   const open = new Set<EventStream>();
   const timer = setInterval(() => {
     for (const stream of [...open]) stream.beat();

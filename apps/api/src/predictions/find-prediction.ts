@@ -6,10 +6,10 @@ import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isPredictionId } from '@millrace/shared/predictions/ids';
 import { isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/predictions/prediction';
-import type { GoneSignal } from '../http/client-disconnect.ts';
+import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { aheadOf, estimate } from '../queue/admission.ts';
-import type { Answer, Completions } from '../queue/completion-listener.ts';
-import type { LoadWatch } from '../queue/queue-load.ts';
+import type { Answer, CompletionListener } from '../queue/completion-listener.ts';
+import type { QueueLoad } from '../queue/queue-load.ts';
 import { fromStore } from '../stores/store-errors.ts';
 
 export interface Found {
@@ -24,22 +24,22 @@ export interface Finder {
   /** As `find`, or throws `prediction_not_found`. */
   get(tenant: string, id: string): Promise<Found>;
   /** Waits up to `waitMs` for a prediction that is not terminal; gives what it then is. */
-  await(tenant: string, record: PredictionRecord, waitMs: number, signal: GoneSignal): Promise<Found | null>;
+  await(tenant: string, record: PredictionRecord, waitMs: number, signal: DisconnectSignal): Promise<Found | null>;
   redisReady(): boolean;
 }
 
-export interface FinderMeans {
+export interface FinderDeps {
   live: LiveStore;
-  loads: LoadWatch;
-  completions: Completions;
+  loads: QueueLoad;
+  completions: CompletionListener;
   findInLedger(tenant: string, id: string): Promise<TasklessRow | null>;
   redisReady(): boolean;
   /** Whether the clock of this process may end what is overdue. */
   isClockRight(): boolean;
 }
 
-export function createFinder(means: FinderMeans): Finder {
-  const { live, loads, completions, findInLedger, redisReady, isClockRight } = means;
+export function createFinder(deps: FinderDeps): Finder {
+  const { live, loads, completions, findInLedger, redisReady, isClockRight } = deps;
 
   async function find(tenant: string, id: string): Promise<Found | null> {
     if (!isPredictionId(id)) return null;

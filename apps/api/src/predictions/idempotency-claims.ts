@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { Lane } from '@millrace/shared/batching/batcher';
 import type { KeyedPrediction } from '@millrace/shared/ledger/ledger';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { within } from '@millrace/shared/process/timeout';
+import { withTimeout } from '@millrace/shared/process/timeout';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import { isWrongType } from '@millrace/shared/redis/wrong-type';
@@ -67,7 +67,7 @@ export function createIdempotency(
   // Who asks while another look is under way shares the next: a look for each would cost more than the prediction.
   const looks = new Lane<Asked, KeyedPrediction | undefined>(async (asked) => {
     try {
-      return await within(LEDGER_PATIENCE_MS, findInLedger(asked, sharedNow() - KEPT_MS), 'The look for a key');
+      return await withTimeout(LEDGER_PATIENCE_MS, findInLedger(asked, sharedNow() - KEPT_MS), 'The look for a key');
     } catch (error) {
       log.warn({ err: error }, 'keys that Redis does not know are taken for new: the ledger does not answer');
       return asked.map(() => undefined);

@@ -1,10 +1,10 @@
 /** Under an idempotency key: the first request goes ahead, the others get its prediction. */
 import { ApiError } from '@millrace/shared/errors';
-import { fromStore, Undecided } from '../stores/store-errors.ts';
+import { fromStore, WriteOutcomeUnknown } from '../stores/store-errors.ts';
 import type { Finder, Found } from './find-prediction.ts';
 import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency-claims.ts';
 import type { Outcome } from './outcome.ts';
-import type { Ask } from './prediction-request.ts';
+import type { PendingPrediction } from './prediction-request.ts';
 
 /** How long a request with another's idempotency key looks for that one's prediction before it says so or takes over. */
 const CLAIM_PATIENCE_MS = 2_000;
@@ -14,10 +14,10 @@ const CLAIM_POLL_MS = 20;
 
 /** `begin` makes the prediction of an ask; `follow` answers it with the prediction that its key stands for. */
 export type Once = (
-  ask: Ask,
+  pending: PendingPrediction,
   key: string,
-  begin: (ask: Ask) => Promise<Outcome>,
-  follow: (ask: Ask, found: Found) => Promise<Outcome>,
+  begin: (pending: PendingPrediction) => Promise<Outcome>,
+  follow: (pending: PendingPrediction, found: Found) => Promise<Outcome>,
 ) => Promise<Outcome>;
 
 export function createOnce({ idempotency, finder }: { idempotency: Idempotency; finder: Finder }): Once {
@@ -25,8 +25,8 @@ export function createOnce({ idempotency, finder }: { idempotency: Idempotency; 
     const { tenant, model, version, body } = asked.request;
     const fingerprint = fingerprintOf(model, version, body);
     // The ledger then knows the same request again, should Redis lose the key.
-    const ask = { ...asked, options: { ...asked.options, idempotency: hashOfKey(key, fingerprint) } };
-    const claim = await fromStore('Redis', idempotency.claim(tenant, key, fingerprint, ask.id, ask.createdAt));
+    const pending = { ...asked, options: { ...asked.options, idempotency: hashOfKey(key, fingerprint) } };
+    const claim = await fromStore('Redis', idempotency.claim(tenant, key, fingerprint, pending.id, pending.createdAt));
     if (claim.kind === 'theirs') {
       if (!claim.same)
         throw new ApiError('idempotency_mismatch', 'This Idempotency-Key was used with another request.', {
@@ -40,9 +40,9 @@ export function createOnce({ idempotency, finder }: { idempotency: Idempotency; 
           ],
         });
       const deadline = performance.now() + CLAIM_PATIENCE_MS;
-      while (performance.now() < deadline && !ask.request.signal.aborted) {
+      while (performance.now() < deadline && !pending.request.signal.aborted) {
         const found = await finder.find(tenant, claim.id);
-        if (found) return follow(ask, found);
+        if (found) return follow(pending, found);
         if (claim.ageMs > CLAIM_DEAD_MS) break;
         await new Promise((resolve) => setTimeout(resolve, CLAIM_POLL_MS));
       }
@@ -55,14 +55,14 @@ export function createOnce({ idempotency, finder }: { idempotency: Idempotency; 
           },
         );
       // The first has died before its prediction was written: this one goes on under the id that was claimed.
-      return begin({ ...ask, id: claim.id });
+      return begin({ ...pending, id: claim.id });
     }
     try {
-      return await begin(ask);
+      return await begin(pending);
     } catch (error) {
       // Kept for whoever repeats the request: a promise that was committed late is found under it, and is the only one.
-      if (error instanceof Undecided) throw error;
-      const released = idempotency.release(tenant, key, ask.id).catch(() => {});
+      if (error instanceof WriteOutcomeUnknown) throw error;
+      const released = idempotency.release(tenant, key, pending.id).catch(() => {});
       // A Redis that has just not answered is not waited for a second time.
       if (!(error instanceof ApiError && error.code === 'store_unavailable')) await released;
       throw error;

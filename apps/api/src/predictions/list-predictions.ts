@@ -32,7 +32,7 @@ export interface Page {
 /** Throws `invalid_cursor`. A page may have fewer than `limit` and still a next one. */
 export type Listing = (tenant: string, request: ListRequest) => Promise<Page>;
 
-export interface ListingMeans {
+export interface ListingDeps {
   live: Pick<LiveStore, 'heads' | 'read'>;
   readLedger(tenant: string, options: ListOptions): Promise<ListedRow[]>;
   /** JSON text of outputs that the ledger has, by id. */
@@ -47,8 +47,8 @@ interface Listed {
   inRedis: boolean;
 }
 
-export function createListing(means: ListingMeans): Listing {
-  const { live, readLedger } = means;
+export function createListing(deps: ListingDeps): Listing {
+  const { live, readLedger } = deps;
 
   return async function list(tenant, { model, status, limit, cursor, include }) {
     const name = JSON.stringify([tenant, model ?? null, status ?? null]);
@@ -58,7 +58,7 @@ export function createListing(means: ListingMeans): Listing {
     const listed: Listed[] = [];
     let bytes = 0;
     const page = async (next: string | null): Promise<Page> => {
-      if (include === 'output') await addOutputs(means, tenant, listed);
+      if (include === 'output') await addOutputs(deps, tenant, listed);
       return { records: listed.map(({ record }) => record), next };
     };
     for (let pages = 0; pages < PAGES_MAX; pages += 1) {
@@ -90,7 +90,7 @@ export function createListing(means: ListingMeans): Listing {
   };
 }
 
-async function asOfNow(live: ListingMeans['live'], rows: readonly ListedRow[]): Promise<Listed[]> {
+async function asOfNow(live: ListingDeps['live'], rows: readonly ListedRow[]): Promise<Listed[]> {
   const open = rows.filter(({ status }) => !isTerminal(status));
   // Without Redis the ledger's word is the best there is.
   const heads = open.length === 0 ? [] : await live.heads(open.map(({ id }) => id)).catch(() => []);
@@ -104,16 +104,16 @@ async function asOfNow(live: ListingMeans['live'], rows: readonly ListedRow[]): 
 }
 
 /** Puts the outputs into the records of those that succeeded. What has gone from Redis since is in the ledger by then. */
-async function addOutputs(means: ListingMeans, tenant: string, listed: readonly Listed[]): Promise<void> {
+async function addOutputs(deps: ListingDeps, tenant: string, listed: readonly Listed[]): Promise<void> {
   const succeeded = listed.filter(({ record }) => record.status === 'succeeded');
   const missing: PredictionRecord[] = [];
   for (const { record, inRedis } of succeeded) {
-    const state = inRedis ? await fromStore('Redis', means.live.read(record.id)) : null;
+    const state = inRedis ? await fromStore('Redis', deps.live.read(record.id)) : null;
     if (state?.status === 'succeeded') record.result = state.result;
     else missing.push(record);
   }
   if (missing.length === 0) return;
   const ids = missing.map(({ id }) => id);
-  const outputs = await fromStore('Postgres', means.readOutputs(tenant, ids));
+  const outputs = await fromStore('Postgres', deps.readOutputs(tenant, ids));
   for (const record of missing) record.result = outputs.get(record.id) ?? 'null';
 }

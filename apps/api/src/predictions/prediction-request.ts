@@ -6,10 +6,10 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import type { PredictionRecord, Priority } from '@millrace/shared/predictions/prediction';
 import type { Task } from '@millrace/shared/predictions/task';
-import type { GoneSignal } from '../http/client-disconnect.ts';
+import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
 import type { ServedModel } from '../models/catalog.ts';
-import { flightOf, type Plan } from '../models/normalize-input.ts';
+import { flightOf, type NormalizedInput } from '../models/normalize-input.ts';
 
 export interface PredictionBody {
   input?: unknown;
@@ -29,16 +29,16 @@ export interface PredictionRequest {
   cacheControl: CacheControl;
   idempotencyKey: string | undefined;
   /** Aborts when the caller has gone. */
-  signal: GoneSignal;
+  signal: DisconnectSignal;
   /** The caller takes no promise: what is not answered within its wait is cancelled. */
   ledgerless?: boolean;
 }
 
 /** What is known of a request once it is planned. */
-export interface Ask {
+export interface PendingPrediction {
   request: PredictionRequest;
   served: ServedModel;
-  plan: Plan;
+  plan: NormalizedInput;
   priority: Priority;
   id: string;
   createdAt: number;
@@ -56,14 +56,14 @@ export const bringsItsOwn = ({ body, idempotencyKey }: PredictionRequest): boole
   body.webhook !== undefined || body.metadata !== undefined || idempotencyKey !== undefined;
 
 /** A new ask, with an id; `expiresInS` where the request does not say. */
-export function askOf(
+export function buildPending(
   request: PredictionRequest,
   served: ServedModel,
-  plan: Plan,
+  plan: NormalizedInput,
   expiresInS: number,
   read: boolean,
   store: boolean,
-): Ask {
+): PendingPrediction {
   const { body } = request;
   const createdAt = sharedNow();
   return {
@@ -82,21 +82,25 @@ export function askOf(
 }
 
 /** `outputs` are those known of its rows; `answer` is its whole output where all are. */
-export function newPrediction(ask: Ask, outputs: (string | null)[], answer: string | null): NewPrediction {
-  const { plan, served, request } = ask;
+export function newPrediction(
+  pending: PendingPrediction,
+  outputs: (string | null)[],
+  answer: string | null,
+): NewPrediction {
+  const { plan, served, request } = pending;
   const { digest } = served.version;
   const epoch = served.registered.cacheEpoch;
   const some = answer === null && outputs.some((one) => one !== null);
-  const keys = ask.store ? plan.keys : plan.rows.map(() => null);
+  const keys = pending.store ? plan.keys : plan.rows.map(() => null);
   const task: Task = { shape: plan.shape, rows: plan.rows, keys, digest, epoch, ...(some ? { known: outputs } : {}) };
   return {
-    id: ask.id,
-    createdAt: ask.createdAt,
-    expiresAt: ask.expiresAt,
+    id: pending.id,
+    createdAt: pending.createdAt,
+    expiresAt: pending.expiresAt,
     tenant: request.tenant,
-    metadata: ask.metadata,
-    options: Object.keys(ask.options).length > 0 ? JSON.stringify(ask.options) : '',
-    flight: ask.read ? flightOf(plan, digest, epoch) : null,
+    metadata: pending.metadata,
+    options: Object.keys(pending.options).length > 0 ? JSON.stringify(pending.options) : '',
+    flight: pending.read ? flightOf(plan, digest, epoch) : null,
     task: JSON.stringify(task),
     rows: some ? outputs.filter((one) => one === null).length : plan.rows.length,
     attempts: 0,
@@ -105,38 +109,38 @@ export function newPrediction(ask: Ask, outputs: (string | null)[], answer: stri
   };
 }
 
-export function recordOf(ask: Ask): PredictionRecord {
+export function recordOf(pending: PendingPrediction): PredictionRecord {
   return {
-    id: ask.id,
-    model: ask.served.registered.model,
-    version: ask.served.version.version,
+    id: pending.id,
+    model: pending.served.registered.model,
+    version: pending.served.version.version,
     status: 'queued',
     result: '',
-    createdAt: ask.createdAt,
+    createdAt: pending.createdAt,
     startedAt: null,
     completedAt: null,
-    expiresAt: ask.expiresAt,
+    expiresAt: pending.expiresAt,
     attempts: 0,
     opening: 0,
-    metadata: ask.metadata,
+    metadata: pending.metadata,
     inferenceMs: null,
     batchSize: null,
   };
 }
 
-export function promiseRow(ask: Ask, item: NewPrediction): PromiseRow {
+export function promiseRow(pending: PendingPrediction, item: NewPrediction): PromiseRow {
   return {
-    id: ask.id,
-    tenant: ask.request.tenant,
-    model: ask.served.registered.model,
-    version: ask.served.version.version,
-    digest: ask.served.version.digest,
-    priority: ask.priority,
+    id: pending.id,
+    tenant: pending.request.tenant,
+    model: pending.served.registered.model,
+    version: pending.served.version.version,
+    digest: pending.served.version.digest,
+    priority: pending.priority,
     task: item.task,
-    options: ask.options.webhook ? { webhook: ask.options.webhook } : null,
-    metadata: ask.metadata,
-    createdAt: ask.createdAt,
-    expiresAt: ask.expiresAt,
-    idempotencyHash: ask.options.idempotency ?? null,
+    options: pending.options.webhook ? { webhook: pending.options.webhook } : null,
+    metadata: pending.metadata,
+    createdAt: pending.createdAt,
+    expiresAt: pending.expiresAt,
+    idempotencyHash: pending.options.idempotency ?? null,
   };
 }

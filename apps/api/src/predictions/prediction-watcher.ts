@@ -3,8 +3,8 @@
  * rounds get rarer the more there are; the end of a prediction is told at once by its completion event.
  */
 import { isTerminal } from '@millrace/shared/predictions/prediction';
-import { Gone } from '../http/client-disconnect.ts';
-import type { Completions } from '../queue/completion-listener.ts';
+import { ResponseDisconnect } from '../http/client-disconnect.ts';
+import type { CompletionListener } from '../queue/completion-listener.ts';
 import type { Finder, Found } from './find-prediction.ts';
 
 /** A round's least distance, and the reads a second that all rounds together may take. */
@@ -16,16 +16,16 @@ const LONGEST_MS = 2 ** 31 - 1;
 interface Watched {
   tenant: string;
   watchers: Set<(found: Found) => void>;
-  ended: Gone;
+  ended: ResponseDisconnect;
 }
 
 export class Streams {
   readonly #finder: Finder;
-  readonly #completions: Completions;
+  readonly #completions: CompletionListener;
   readonly #watched = new Map<string, Watched>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(finder: Finder, completions: Completions) {
+  constructor(finder: Finder, completions: CompletionListener) {
     this.#finder = finder;
     this.#completions = completions;
   }
@@ -42,7 +42,7 @@ export class Streams {
   watch(tenant: string, id: string, watcher: (found: Found) => void): () => void {
     let watched = this.#watched.get(id);
     if (!watched) {
-      watched = { tenant, watchers: new Set(), ended: new Gone() };
+      watched = { tenant, watchers: new Set(), ended: new ResponseDisconnect() };
       this.#watched.set(id, watched);
       this.#awaitEnd(id, watched);
     }

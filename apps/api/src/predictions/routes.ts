@@ -10,11 +10,11 @@ import {
 } from '@millrace/shared/predictions/prediction';
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { CachedAnswer, KnownAnswer } from '../cache/cache-lookup.ts';
-import type { Remembered } from '../cache/parsed-requests.ts';
-import { goneSignal, STAYS } from '../http/client-disconnect.ts';
+import type { ParsedRequests } from '../cache/parsed-requests.ts';
+import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
 import { type Prefer, parseCacheControl, parsePrefer, WAIT_MAX_S } from '../http/request-headers.ts';
 import type { HttpMetrics } from '../http/request-metrics.ts';
-import { createOutbox, type SendOut } from '../http/response-batch.ts';
+import { createResponseBatch, type SendOut } from '../http/response-batch.ts';
 import { ModelParams, VersionParams } from '../models/schemas.ts';
 import type { Predict } from './create-prediction.ts';
 import type { Finder, Found } from './find-prediction.ts';
@@ -26,7 +26,7 @@ export interface PredictionRoutes {
   log: FastifyBaseLogger;
   predict: Predict;
   knownAnswer: KnownAnswer;
-  remembered: Remembered;
+  parsedRequests: ParsedRequests;
   finder: Finder;
   tenantOf(request: FastifyRequest): string;
   limits: { maxMetadata: number; maxQueue: number };
@@ -38,9 +38,9 @@ const GONE = 499;
 const CREATE = 'POST /v1/models/:model/predictions';
 const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
 
-export function registerPredictions(app: FastifyInstance, means: PredictionRoutes): void {
-  const { predict, knownAnswer, remembered, finder, tenantOf, limits, metrics } = means;
-  const sendOut = createOutbox(means.log);
+export function registerPredictions(app: FastifyInstance, deps: PredictionRoutes): void {
+  const { predict, knownAnswer, parsedRequests, finder, tenantOf, limits, metrics } = deps;
+  const sendOut = createResponseBatch(deps.log);
   const policy = `"queue";q=${limits.maxQueue}`;
 
   function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
@@ -57,7 +57,7 @@ export function registerPredictions(app: FastifyInstance, means: PredictionRoute
       prefer: parsePrefer(headers.prefer),
       cacheControl: parseCacheControl(headers['cache-control']),
       idempotencyKey: idempotencyKeyOf(request),
-      signal: STAYS,
+      signal: NEVER_DISCONNECTS,
     };
     const known = bringsItsOwn(asked) ? undefined : knownAnswer(asked.tenant, model, version, body, asked.cacheControl);
     if (known !== undefined) {
@@ -65,7 +65,7 @@ export function registerPredictions(app: FastifyInstance, means: PredictionRoute
       sendCached(sendOut, reply, known, asked.prefer);
       return undefined;
     }
-    asked.signal = goneSignal(reply, asked.prefer.waitS !== null);
+    asked.signal = disconnectSignal(reply, asked.prefer.waitS !== null);
     return Promise.resolve(predict(asked)).then((outcome) => answer(request, reply, asked, outcome, startedAt));
   }
 
@@ -88,7 +88,7 @@ export function registerPredictions(app: FastifyInstance, means: PredictionRoute
     }
     metrics.predicted(route, model, 200, outcome.cacheStatus, startedAt);
     const { plan, digest } = outcome;
-    remembered.remember({ text, body, schema: PredictionRequestBody, tenant, digest, plan });
+    parsedRequests.remember({ text, body, schema: PredictionRequestBody, tenant, digest, plan });
     sendCached(sendOut, reply, outcome, prefer);
     return reply;
   }
@@ -114,7 +114,7 @@ export function registerPredictions(app: FastifyInstance, means: PredictionRoute
     const tenant = tenantOf(request);
     let found = await finder.get(tenant, id);
     if (waitS && !isTerminal(found.record.status)) {
-      const awaited = await finder.await(tenant, found.record, waitS * 1000, goneSignal(reply, true));
+      const awaited = await finder.await(tenant, found.record, waitS * 1000, disconnectSignal(reply, true));
       if (awaited === null) return reply;
       found = awaited;
     }

@@ -6,19 +6,19 @@
 
 import { type CachedResult, encodeResult } from '@millrace/shared/cache/result-cache';
 import { type PredictionRecord, renderPrediction } from '@millrace/shared/predictions/prediction';
-import type { NearResults } from '../cache/local-results.ts';
-import { type Ask, bringsItsOwn } from './prediction-request.ts';
+import type { LocalResults } from '../cache/local-results.ts';
+import { bringsItsOwn, type PendingPrediction } from './prediction-request.ts';
 
 /** Whether the prediction of a hit is kept: not where it has metadata, a webhook or a key, which are its caller's own. */
-export const isCopied = ({ plan, request, served }: Ask): boolean =>
+export const isCopied = ({ plan, request, served }: PendingPrediction): boolean =>
   served.version.config.cache.scope === 'public' &&
   plan.shape === 'one' &&
   plan.keys.length === 1 &&
   !bringsItsOwn(request);
 
 export interface KeepCopyParams {
-  cache: NearResults;
-  ask: Ask;
+  cache: LocalResults;
+  pending: PendingPrediction;
   /** Terminal. */
   record: PredictionRecord;
   /** The shared result: the copy is as old, and as long of use. */
@@ -27,8 +27,8 @@ export interface KeepCopyParams {
 }
 
 /** Never rejects. A copy that cannot be written costs the next hit a prediction of its own. */
-export function keepCopy({ cache, ask, record, hit, nowMs }: KeepCopyParams): Promise<void> {
-  const { plan, served } = ask;
+export function keepCopy({ cache, pending, record, hit, nowMs }: KeepCopyParams): Promise<void> {
+  const { plan, served } = pending;
   const key = plan.own ?? (plan.keys[0] as string);
   const body = renderPrediction({ ...record, expiresAt: null, metadata: '' });
   const value = encodeResult(key, hit.storedAt, hit.freshUntil, record.result, body);
@@ -36,7 +36,7 @@ export function keepCopy({ cache, ask, record, hit, nowMs }: KeepCopyParams): Pr
 }
 
 /** Never rejects. The copy must not outlive a computation that was asked for afresh. */
-export function removeCopy(cache: NearResults, key: string, epoch: number): Promise<void> {
+export function removeCopy(cache: LocalResults, key: string, epoch: number): Promise<void> {
   cache.forget(key);
   return cache.put(key, epoch, encodeResult(key, 0, 0, 'null', null), 1);
 }

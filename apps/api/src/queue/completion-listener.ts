@@ -12,7 +12,7 @@ import { isTerminal, type PredictionRecord } from '@millrace/shared/predictions/
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
-import type { GoneSignal } from '../http/client-disconnect.ts';
+import type { DisconnectSignal } from '../http/client-disconnect.ts';
 
 const REREAD_MS = 1_000;
 /** Ticks, not time: while a crowd holds this process up they do not pass, and the answer lies in the socket, unread. */
@@ -30,20 +30,20 @@ export class Waiter {
   readonly id: string;
   /** When the first of those who wait for it came, on the monotonic clock. */
   readonly since: number;
-  readonly signal: GoneSignal | undefined;
+  readonly signal: DisconnectSignal | undefined;
   /** Called once: with the answer, or with null when the wait ended first. May not throw. */
   readonly told: (answer: Answer | null) => void;
-  readonly #completions: Completions;
+  readonly #completions: CompletionListener;
   /** The opening whose end is awaited: events of earlier ones may still be on their way. */
   opening = 0;
   timer: NodeJS.Timeout | undefined;
   next: Waiter | undefined;
 
   constructor(
-    completions: Completions,
+    completions: CompletionListener,
     id: string,
     told: (answer: Answer | null) => void,
-    signal: GoneSignal | undefined,
+    signal: DisconnectSignal | undefined,
     next: Waiter | undefined,
   ) {
     this.#completions = completions;
@@ -66,7 +66,7 @@ interface Listener {
   lastId: string;
 }
 
-export interface CompletionsMeans {
+export interface CompletionsDeps {
   live: LiveStore;
   keys: Keys;
   /** Opens a connection of the listener's own, whose calls may block for ever. */
@@ -76,7 +76,7 @@ export interface CompletionsMeans {
   log: Logger;
 }
 
-export class Completions {
+export class CompletionListener {
   readonly #live: LiveStore;
   readonly #keys: Keys;
   readonly #connect: (shard: number) => Connection;
@@ -88,7 +88,7 @@ export class Completions {
   #closed = false;
   #rereading = false;
 
-  constructor({ live, keys, connect, findEnded, log }: CompletionsMeans) {
+  constructor({ live, keys, connect, findEnded, log }: CompletionsDeps) {
     this.#live = live;
     this.#keys = keys;
     this.#connect = connect;
@@ -111,7 +111,12 @@ export class Completions {
    * Registers a waiter at once; `told` is called with the answer, or with null after `waitMs` or when the signal aborts,
    * which may be before this returns. Register first, then read the state: the other way round loses what happens in between.
    */
-  tell(id: string, waitMs: number, signal: GoneSignal | undefined, told: (answer: Answer | null) => void): Waiter {
+  tell(
+    id: string,
+    waitMs: number,
+    signal: DisconnectSignal | undefined,
+    told: (answer: Answer | null) => void,
+  ): Waiter {
     void this.listen(shardOfId(id));
     const waiter = new Waiter(this, id, told, signal, this.#waiters.get(id));
     waiter.timer = setTimeout(giveUp, waitMs, waiter);
@@ -122,7 +127,7 @@ export class Completions {
   }
 
   /** As `tell`, by a promise. */
-  wait(id: string, waitMs: number, signal?: GoneSignal): Promise<Answer | null> {
+  wait(id: string, waitMs: number, signal?: DisconnectSignal): Promise<Answer | null> {
     return new Promise((resolve) => void this.tell(id, waitMs, signal, resolve));
   }
 

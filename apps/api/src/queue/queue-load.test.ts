@@ -1,6 +1,6 @@
 import type { QueueCounts } from '@millrace/shared/live/store';
 import { expect, test } from 'vitest';
-import { LoadWatch } from './queue-load.ts';
+import { QueueLoad } from './queue-load.ts';
 
 const counts = (entered: number, left: number): QueueCounts => ({
   entered: { 1: 0, 5: entered, 9: 0 },
@@ -17,7 +17,7 @@ test('what is known of a queue that nothing enters is no older than its draining
       return counts(40, left);
     },
   };
-  const loads = new LoadWatch(live, async () => ({ share: 0, limitBytes: 0, outputs: [] }));
+  const loads = new QueueLoad(live, async () => ({ share: 0, limitBytes: 0, outputs: [] }));
   loads.observe('m', counts(40, 0), now);
   // Full: everything is refused, and each refusal asks what is known.
   for (let ms = 0; ms <= 50; ms += 1) loads.current('m', now + ms);
@@ -39,7 +39,7 @@ test('the outputs of what waits for all models take part of the memory, with wha
       { model: 'm', waiting: 1, bytes: 50 },
     ],
   };
-  const loads = new LoadWatch({ counts: async () => counts(1, 0) }, async () => memory);
+  const loads = new QueueLoad({ counts: async () => counts(1, 0) }, async () => memory);
   loads.current('m', now);
   await new Promise(setImmediate);
   expect(loads.current('m', now)).toMatchObject({ memoryShare: 0.3, reservedShare: 0.25, outputShare: 0.05 });

@@ -29,7 +29,7 @@ interface Known {
   refreshing: boolean;
 }
 
-export class LoadWatch {
+export class QueueLoad {
   readonly #live: Pick<LiveStore, 'counts'>;
   readonly #readMemory: () => Promise<QueueMemory>;
   readonly #known = new Map<string, Known>();

@@ -39,7 +39,7 @@ interface Entry {
   usedAt: number;
 }
 
-export interface SubmitterMeans {
+export interface SubmitterDeps {
   live: LiveStore;
   queues: Queues;
   log: Logger;
@@ -52,8 +52,8 @@ export interface SubmitterMeans {
  * While `redisReady` says no, a batch that fails takes those with it that gathered behind it. A time-out alone does not:
  * in a crowd of thousands the first batch may be late, and the others are not.
  */
-export function createSubmitter(means: SubmitterMeans): Submitter {
-  const { live, queues, log, redisReady, onCounts } = means;
+export function createSubmitter(deps: SubmitterDeps): Submitter {
+  const { live, queues, log, redisReady, onCounts } = deps;
   // By digest, then one by one: putting a text together for each request to look it up by costs more than it looks.
   const lanes = new Map<string, Entry[]>();
 

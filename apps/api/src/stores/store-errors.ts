@@ -6,13 +6,13 @@ import { isReadOnly } from '@millrace/shared/postgres/read-only';
 import { codeOf, refusalForCallers } from '@millrace/shared/redis/redis-fault';
 
 /** The call may have worked all the same: whoever tries again must do so under the same id. */
-export class Undecided extends ApiError {
-  override name = 'Undecided';
+export class WriteOutcomeUnknown extends ApiError {
+  override name = 'WriteOutcomeUnknown';
 
   static of(error: unknown): unknown {
     if (!(error instanceof ApiError) || error.code !== 'store_unavailable') return error;
     const detail = 'A store did not answer in time: repeat the request with the same Idempotency-Key.';
-    return new Undecided(error.code, detail, { retryAfterS: 1, cause: error.cause });
+    return new WriteOutcomeUnknown(error.code, detail, { retryAfterS: 1, cause: error.cause });
   }
 }
 
@@ -48,7 +48,7 @@ export async function committed(call: Promise<void>): Promise<void> {
   try {
     await call;
   } catch (error) {
-    const Kind = error instanceof GroupCommitFull ? ApiError : Undecided;
+    const Kind = error instanceof GroupCommitFull ? ApiError : WriteOutcomeUnknown;
     const detail = `${postgresRefusal(error) ?? 'Postgres does not answer'}; nothing was promised.`;
     throw new Kind('store_unavailable', detail, { retryAfterS: 1, cause: error });
   }

@@ -5,7 +5,7 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { FastifyInstance } from 'fastify';
 import { fromStore } from '../stores/store-errors.ts';
 import { findDelivery, listAttempts, listDeliveries, redeliver, redeliverRange } from './delivery-table.ts';
-import type { WebhookRouteMeans } from './deps.ts';
+import type { WebhookRouteDeps } from './deps.ts';
 import { findEndpoint } from './endpoint-table.ts';
 import { cursorId, filterId, idOf, invalid, timeOf } from './params.ts';
 import { deliveryJson } from './render.ts';
@@ -13,8 +13,8 @@ import { DeliveryQuery, IdParams, RedeliverRange } from './schemas.ts';
 
 const missing = (id: string) => new ApiError('delivery_not_found', `There is no webhook delivery '${id}'.`);
 
-export function registerDeliveries(app: FastifyInstance, means: WebhookRouteMeans): void {
-  const { db, timers, tenantOf, now = sharedNow } = means;
+export function registerDeliveries(app: FastifyInstance, deps: WebhookRouteDeps): void {
+  const { db, timers, tenantOf, now = sharedNow } = deps;
   const idIn = (request: { params: unknown }) => idOf((request.params as { id: string }).id, 'delivery_not_found');
 
   app.get('/v1/webhook-deliveries', { schema: { querystring: DeliveryQuery } }, async (request) => {

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import type { CheckWebhook } from './check-target.ts';
 
 /** What the webhook routes are given. */
-export interface WebhookRouteMeans {
+export interface WebhookRouteDeps {
   db: Pool;
   /** Deliveries are asked for through it, once they are committed. */
   timers: Pick<WebhookTimers, 'scheduleDeliveries'>;

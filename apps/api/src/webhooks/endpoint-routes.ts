@@ -6,7 +6,7 @@ import { newSecret } from '@millrace/shared/webhooks/secret';
 import type { FastifyInstance } from 'fastify';
 import { fromStore } from '../stores/store-errors.ts';
 import { insertTest } from './delivery-table.ts';
-import type { WebhookRouteMeans } from './deps.ts';
+import type { WebhookRouteDeps } from './deps.ts';
 import {
   deleteEndpoint,
   type EndpointUpdate,
@@ -22,8 +22,8 @@ import { EndpointChanges, IdParams, NewEndpoint, Page, Rotation } from './schema
 
 const missing = (id: string) => new ApiError('endpoint_not_found', `There is no webhook endpoint '${id}'.`);
 
-export function registerEndpoints(app: FastifyInstance, means: WebhookRouteMeans): void {
-  const { db, timers, checkWebhook, tenantOf, now = sharedNow } = means;
+export function registerEndpoints(app: FastifyInstance, deps: WebhookRouteDeps): void {
+  const { db, timers, checkWebhook, tenantOf, now = sharedNow } = deps;
   const idIn = (request: { params: unknown }) => idOf((request.params as { id: string }).id, 'endpoint_not_found');
 
   app.post('/v1/webhook-endpoints', { schema: { body: NewEndpoint } }, async (request, reply) => {

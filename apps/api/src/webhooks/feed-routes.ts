@@ -1,13 +1,13 @@
 /** The feed: from it a receiver that was down catches up by itself. */
 import type { FastifyInstance } from 'fastify';
 import { fromStore } from '../stores/store-errors.ts';
-import type { WebhookRouteMeans } from './deps.ts';
+import type { WebhookRouteDeps } from './deps.ts';
 import { listEvents } from './feed-table.ts';
 import { cursorSequence } from './params.ts';
 import { eventJson } from './render.ts';
 import { FeedQuery } from './schemas.ts';
 
-export function registerFeed(app: FastifyInstance, { db, tenantOf, publicUrl }: WebhookRouteMeans): void {
+export function registerFeed(app: FastifyInstance, { db, tenantOf, publicUrl }: WebhookRouteDeps): void {
   app.get('/v1/events', { schema: { querystring: FeedQuery } }, async (request) => {
     const { after, limit = 100 } = request.query as { after?: string; limit?: number };
     const from = cursorSequence(after);

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { Config } from '@millrace/shared/process/config';
 import type { Logger } from 'pino';
 import { EngineError, EngineStartError } from './engine-error.ts';
-import { EngineSeat, LoadError } from './engine-slot.ts';
+import { EngineSlot, LoadError } from './engine-slot.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
 import type { LoadedVersion, RowResult } from './protocol/loaded-version.ts';
 
@@ -85,13 +85,13 @@ interface Waiting {
 }
 
 class Pool implements EnginePool {
-  readonly #seats: EngineSeat[];
+  readonly #slots: EngineSlot[];
   readonly #options: PoolOptions;
   /** Runs that wait for an engine, in the order in which they get one. */
   readonly #queue: Waiting[] = [];
   /** How long the last run of a version took, ms, and which version each seat began last. */
   readonly #tookMs = new WeakMap<LoadedVersion, number>();
-  readonly #begun = new Map<EngineSeat, LoadedVersion>();
+  readonly #begun = new Map<EngineSlot, LoadedVersion>();
   /** Those who only ask to be told. */
   readonly #watchers: (() => void)[] = [];
   /** Runs that were woken and have not begun. */
@@ -102,30 +102,30 @@ class Pool implements EnginePool {
   constructor(options: PoolOptions) {
     this.#options = options;
     const log = options.log;
-    this.#seats = Array.from(
+    this.#slots = Array.from(
       { length: options.engines },
-      (_, seat) =>
-        new EngineSeat({
+      (_, slot) =>
+        new EngineSlot({
           ...options,
-          onOutput: (line) => log.warn({ seat, line: line.slice(0, 1_000) }, 'engine output'),
-          onEvent: (event, fields) => log.debug({ seat, ...fields }, `engine ${event}`),
+          onOutput: (line) => log.warn({ slot, line: line.slice(0, 1_000) }, 'engine output'),
+          onEvent: (event, fields) => log.debug({ slot, ...fields }, `engine ${event}`),
         }),
     );
   }
 
   get free(): number {
     if (this.#closed) return 0;
-    return this.#seats.reduce((sum, seat) => sum + this.#room(seat), 0);
+    return this.#slots.reduce((sum, slot) => sum + this.#room(slot), 0);
   }
 
-  #room(seat: EngineSeat): number {
-    const last = this.#begun.get(seat);
+  #room(slot: EngineSlot): number {
+    const last = this.#begun.get(slot);
     const long = last !== undefined && (this.#tookMs.get(last) ?? 0) > SHORT_MS;
-    return Math.max(0, (long && seat.busy > 0 ? 1 : this.#options.depth) - seat.busy);
+    return Math.max(0, (long && slot.busy > 0 ? 1 : this.#options.depth) - slot.busy);
   }
 
   get size(): number {
-    return this.#seats.length;
+    return this.#slots.length;
   }
 
   async whenFree(): Promise<void> {
@@ -133,11 +133,11 @@ class Pool implements EnginePool {
   }
 
   async warm(version?: LoadedVersion): Promise<void> {
-    await Promise.all(this.#seats.map((seat) => (version === undefined ? seat.start() : seat.load(version))));
+    await Promise.all(this.#slots.map((slot) => (version === undefined ? slot.start() : slot.load(version))));
   }
 
   async unload(key: string): Promise<void> {
-    await Promise.all(this.#seats.map((seat) => seat.unload(key)));
+    await Promise.all(this.#slots.map((slot) => slot.unload(key)));
   }
 
   run(version: LoadedVersion, rows: readonly string[], options: RunOptions = {}): Promise<RowResult[]> {
@@ -158,7 +158,7 @@ class Pool implements EnginePool {
     for (const wake of this.#watchers.splice(0)) wake();
     const late = new Promise<void>((resolve) => setTimeout(resolve, deadlineMs).unref());
     await Promise.race([Promise.all(this.#running), late]);
-    await Promise.all(this.#seats.map((seat) => seat.close()));
+    await Promise.all(this.#slots.map((slot) => slot.close()));
   }
 
   async #runWhenFree(
@@ -173,20 +173,20 @@ class Pool implements EnginePool {
       this.#woken -= 1;
       if (this.free > 0) break;
     }
-    const seat = this.#choose(version);
-    seat.busy++;
-    this.#begun.set(seat, version);
-    const abort = () => seat.kill('the run was aborted');
+    const slot = this.#choose(version);
+    slot.busy++;
+    this.#begun.set(slot, version);
+    const abort = () => slot.kill('the run was aborted');
     signal?.addEventListener('abort', abort, { once: true });
     try {
       signal?.throwIfAborted();
       const results: RowResult[] = [];
       for (const part of chunk(rows, version.maxBatch))
-        results.push(...(await isolate(part, (some) => this.#attempt(seat, version, some, signal))));
+        results.push(...(await isolate(part, (some) => this.#attempt(slot, version, some, signal))));
       return results;
     } finally {
       signal?.removeEventListener('abort', abort);
-      seat.busy--;
+      slot.busy--;
       while (this.#queue.length > 0 && this.free > this.#woken) this.#wakeNext();
       if (this.#queue.length === 0) for (const wake of this.#watchers.splice(0)) wake();
     }
@@ -204,13 +204,13 @@ class Pool implements EnginePool {
   }
 
   /** Of the engines with room the least busy one; of equals one that has the version. */
-  #choose(version: LoadedVersion): EngineSeat {
-    const cost = (seat: EngineSeat) => 2 * seat.busy + (seat.has(version) ? 0 : 1) + (this.#room(seat) > 0 ? 0 : 100);
-    return this.#seats.reduce((best, seat) => (cost(seat) < cost(best) ? seat : best));
+  #choose(version: LoadedVersion): EngineSlot {
+    const cost = (slot: EngineSlot) => 2 * slot.busy + (slot.has(version) ? 0 : 1) + (this.#room(slot) > 0 ? 0 : 100);
+    return this.#slots.reduce((best, slot) => (cost(slot) < cost(best) ? slot : best));
   }
 
   async #attempt(
-    seat: EngineSeat,
+    slot: EngineSlot,
     version: LoadedVersion,
     rows: readonly string[],
     signal: AbortSignal | undefined,
@@ -221,7 +221,7 @@ class Pool implements EnginePool {
     for (;;) {
       signal?.throwIfAborted();
       try {
-        const { outputs, inferenceMs } = await seat.run(version, rows);
+        const { outputs, inferenceMs } = await slot.run(version, rows);
         this.#tookMs.set(version, inferenceMs);
         if (outputs.length === rows.length) return { kind: 'done', outputs, inferenceMs };
         return { kind: 'failed', detail: `${outputs.length} outputs came of ${rows.length} rows` };

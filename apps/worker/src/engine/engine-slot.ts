@@ -8,7 +8,7 @@ import { EngineError } from './engine-error.ts';
 import { type LoadedSize, toUnload } from './memory-budget.ts';
 import type { LoadedVersion } from './protocol/loaded-version.ts';
 
-export interface SeatOptions extends EngineOptions {
+export interface SlotOptions extends EngineOptions {
   /** Resident bytes after a run at which the engine is replaced. */
   recycleBytes: number;
   loadTimeoutMs: number;
@@ -20,7 +20,7 @@ interface Session extends LoadedSize {
 }
 
 /** An engine with what is loaded in it: numbers of sessions mean nothing to another one. */
-interface Occupant {
+interface EngineInstance {
   engine: Engine;
   sessions: Map<string, Session>;
   /** Resident bytes after the last load: what the engine needs when it does nothing. */
@@ -39,23 +39,23 @@ export class LoadError extends EngineError {
   override name = 'LoadError';
 }
 
-export class EngineSeat {
-  readonly #options: SeatOptions;
-  #arriving: Promise<Occupant> | undefined;
-  #current: Occupant | undefined;
+export class EngineSlot {
+  readonly #options: SlotOptions;
+  #arriving: Promise<EngineInstance> | undefined;
+  #current: EngineInstance | undefined;
   #clock = 0;
   #isReplacing = false;
   #isClosed = false;
   /** Runs that were given to this seat and are not done. */
   busy = 0;
 
-  constructor(options: SeatOptions) {
+  constructor(options: SlotOptions) {
     this.#options = options;
   }
 
   /** Starts the engine ahead of its first run. */
   async start(): Promise<void> {
-    await this.#occupant();
+    await this.#instance();
   }
 
   has(version: LoadedVersion): boolean {
@@ -64,19 +64,19 @@ export class EngineSeat {
 
   /** Loads the version if it is not loaded. Rejects with an EngineError. */
   async load(version: LoadedVersion): Promise<void> {
-    const occupant = await this.#occupant();
-    await (occupant.sessions.get(version.key) ?? this.#load(occupant, version)).number;
+    const instance = await this.#instance();
+    await (instance.sessions.get(version.key) ?? this.#load(instance, version)).number;
   }
 
   /** Loads the version if it is not loaded, then runs the rows as one batch. Rejects with an EngineError. */
   async run(version: LoadedVersion, rows: readonly string[]): Promise<RunOutcome> {
-    const occupant = await this.#occupant();
-    const { engine, sessions } = occupant;
+    const instance = await this.#instance();
+    const { engine, sessions } = instance;
     const loaded = sessions.get(version.key);
     if (loaded !== undefined) loaded.usedAt = ++this.#clock;
-    const session = await (loaded ?? this.#load(occupant, version)).number;
+    const session = await (loaded ?? this.#load(instance, version)).number;
     const outcome = await engine.run(session, rows, version.timeoutMs);
-    if (occupant === this.#current && this.#hasGrown(occupant, outcome)) void this.#replace(occupant, version);
+    if (instance === this.#current && this.#hasGrown(instance, outcome)) void this.#replace(instance, version);
     return outcome;
   }
 
@@ -93,21 +93,21 @@ export class EngineSeat {
   /** Ends the engine at once; there will be no other. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const occupant = await this.#arriving?.catch(() => undefined);
-    occupant?.engine.kill('the worker stops');
-    await occupant?.engine.exited;
+    const instance = await this.#arriving?.catch(() => undefined);
+    instance?.engine.kill('the worker stops');
+    await instance?.engine.exited;
   }
 
   /** The engine that sits here, or a new one where that has ended. */
-  #occupant(): Promise<Occupant> {
+  #instance(): Promise<EngineInstance> {
     if (this.#arriving !== undefined && (this.#current === undefined || this.#current.engine.alive))
       return this.#arriving;
     this.#current = undefined;
     const arriving = this.#newOccupant();
     this.#arriving = arriving;
     arriving.then(
-      (occupant) => {
-        if (this.#arriving === arriving) this.#current = occupant;
+      (instance) => {
+        if (this.#arriving === arriving) this.#current = instance;
       },
       () => {
         if (this.#arriving === arriving) this.#arriving = undefined;
@@ -116,7 +116,7 @@ export class EngineSeat {
     return arriving;
   }
 
-  async #newOccupant(): Promise<Occupant> {
+  async #newOccupant(): Promise<EngineInstance> {
     const engine = await Engine.start(this.#options);
     this.#options.onEvent('started', { pid: engine.pid });
     void engine.exited.then(() => this.#options.onEvent('ended', { pid: engine.pid }));
@@ -124,7 +124,7 @@ export class EngineSeat {
     return { engine, sessions: new Map(), restBytes: BASE_BYTES };
   }
 
-  async #unload({ engine, sessions }: Occupant, key: string): Promise<void> {
+  async #unload({ engine, sessions }: EngineInstance, key: string): Promise<void> {
     const session = sessions.get(key);
     if (session === undefined) return;
     sessions.delete(key);
@@ -132,13 +132,13 @@ export class EngineSeat {
     await session.number.then((number) => engine.unload(number)).catch(() => {});
   }
 
-  #load(occupant: Occupant, version: LoadedVersion): Session {
-    const { engine, sessions } = occupant;
+  #load(instance: EngineInstance, version: LoadedVersion): Session {
+    const { engine, sessions } = instance;
     const budget = this.#options.recycleBytes - BASE_BYTES;
-    for (const key of toUnload([...sessions], budget, occupant.restBytes - BASE_BYTES))
-      void this.#unload(occupant, key);
+    for (const key of toUnload([...sessions], budget, instance.restBytes - BASE_BYTES))
+      void this.#unload(instance, key);
     const { content, handler, entities, labels } = version;
-    const before = occupant.restBytes;
+    const before = instance.restBytes;
     const loading = engine.load({ content, handler, entities, labels }, this.#options.loadTimeoutMs);
     const number = loading.then(
       (answer) => answer.session,
@@ -153,7 +153,7 @@ export class EngineSeat {
     loading.then(
       ({ residentBytes, loadMs }) => {
         session.bytes = Math.max(0, residentBytes - before);
-        occupant.restBytes = Math.max(residentBytes, BASE_BYTES);
+        instance.restBytes = Math.max(residentBytes, BASE_BYTES);
         this.#options.onEvent('loaded', { model: version.model, version: version.version, loadMs, residentBytes });
       },
       () => {},
@@ -165,15 +165,15 @@ export class EngineSeat {
    * onnxruntime keeps what its largest batch needed, and a little of every session: an engine that grew is replaced
    * after its run. One whose models alone are that large is let be, or it would be replaced after every run.
    */
-  #hasGrown({ restBytes }: Occupant, { residentBytes }: RunOutcome): boolean {
+  #hasGrown({ restBytes }: EngineInstance, { residentBytes }: RunOutcome): boolean {
     return residentBytes > this.#options.recycleBytes && residentBytes > 1.5 * restBytes;
   }
 
   /** A fresh engine takes over when it has loaded what was run last; until then the old one goes on. */
-  async #replace(old: Occupant, version: LoadedVersion): Promise<void> {
+  async #replace(old: EngineInstance, version: LoadedVersion): Promise<void> {
     if (this.#isReplacing) return;
     this.#isReplacing = true;
-    let fresh: Occupant | undefined;
+    let fresh: EngineInstance | undefined;
     try {
       fresh = await this.#newOccupant();
       await this.#load(fresh, version).number;

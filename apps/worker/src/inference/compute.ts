@@ -18,7 +18,7 @@ import type { LoadedVersion, RowResult } from '../engine/protocol/loaded-version
 import type { WorkerMetrics } from '../operations/metrics.ts';
 import type { HeldResults } from './held-results.ts';
 
-export interface ComputeMeans {
+export interface ComputeDeps {
   live: LiveStore;
   cache: ResultCache;
   pool: EnginePool;
@@ -53,18 +53,18 @@ type Begun = ReadonlyMap<string, RowResult>;
  * terminal or needs no run any more. The rows of `ahead` are begun with while the predictions are taken.
  */
 export async function compute(
-  means: ComputeMeans,
+  deps: ComputeDeps,
   target: Target,
   ids: readonly string[],
   ahead: readonly string[],
 ): Promise<number> {
-  const { live, workerId, maxAttempts } = means;
+  const { live, workerId, maxAttempts } = deps;
   // Before anything is taken: no attempt is counted, and its clients may cancel meanwhile.
-  const room = means.held.room();
+  const room = deps.held.room();
   if (room) await room;
   const startedAt = sharedNow();
   const begins = ahead.length > 0 && target.version.config.deterministic === true;
-  const beginning = begins ? runRows(means, target, ahead) : undefined;
+  const beginning = begins ? runRows(deps, target, ahead) : undefined;
   // Should taking fail, nobody asks how the rows did.
   beginning?.catch(() => {});
   const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt));
@@ -75,14 +75,14 @@ export async function compute(
   for (const one of taken) {
     const task = readTask(one.task);
     if (task) works.push({ taken: one, task, results: knownResults(task) });
-    else await discard(means, target, one);
+    else await discard(deps, target, one);
   }
   const together = works.filter(({ taken: { lost } }) => lost === 0);
-  let rows = together.length > 0 ? await runOrFail(means, target, { works: together, begun, startedAt }) : 0;
+  let rows = together.length > 0 ? await runOrFail(deps, target, { works: together, begun, startedAt }) : 0;
   // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
   for (const work of works)
     if (work.taken.lost > 0)
-      rows += await runOrFail(means, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
+      rows += await runOrFail(deps, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
   return rows;
 }
 
@@ -96,29 +96,29 @@ interface Run {
  * As `run`. Data on which the code of the worker throws, such as an output longer than a text can be, fail their own
  * prediction: a job that is handed back is taken again, and counts no attempt while its worker lives.
  */
-async function runOrFail(means: ComputeMeans, target: Target, { works, begun, startedAt }: Run): Promise<number> {
+async function runOrFail(deps: ComputeDeps, target: Target, { works, begun, startedAt }: Run): Promise<number> {
   try {
-    return await run(means, target, { works, begun, startedAt });
+    return await run(deps, target, { works, begun, startedAt });
   } catch (error) {
     if (!(error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError)) throw error;
     let rows = 0;
     if (works.length > 1) {
       for (const work of works)
-        rows += await runOrFail(means, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
+        rows += await runOrFail(deps, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
       return rows;
     }
     const [{ taken }] = works as [Work];
     const { model } = target.version;
-    means.log.error({ err: error, id: taken.id, model }, 'the result of a prediction cannot be handled: it fails');
+    deps.log.error({ err: error, id: taken.id, model }, 'the result of a prediction cannot be handled: it fails');
     const result = JSON.stringify(problem('inference_failed', `The result cannot be handled: ${error.message}.`));
     const failed = { id: taken.id, attempt: taken.attempt, status: 'failed', result, startedAt } as const;
-    await means.live.finish(target.shard, [{ ...failed, inferenceMs: 0, batchSize: 0 }], means.workerId, sharedNow());
+    await deps.live.finish(target.shard, [{ ...failed, inferenceMs: 0, batchSize: 0 }], deps.workerId, sharedNow());
     return 0;
   }
 }
 
 /** A task that cannot be read is not run: the ledger, or the API whose caller waits, has the prediction still. */
-async function discard({ live, log }: ComputeMeans, { version }: Target, { id, attempt }: Taken): Promise<void> {
+async function discard({ live, log }: ComputeDeps, { version }: Target, { id, attempt }: Taken): Promise<void> {
   log.error(
     { id, model: version.model },
     'the task of a prediction cannot be read in Redis: its live state is discarded',
@@ -131,7 +131,7 @@ function knownResults(task: Task): (RowResult | undefined)[] {
   return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
 }
 
-async function run(means: ComputeMeans, target: Target, { works, begun, startedAt }: Run): Promise<number> {
+async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt }: Run): Promise<number> {
   // Equal rows of different predictions are run once, where they get equal answers.
   const shares = target.version.config.deterministic === true;
   const rows: string[] = [];
@@ -144,9 +144,9 @@ async function run(means: ComputeMeans, target: Target, { works, begun, startedA
       }
     }
   }
-  if (rows.length > 0) means.metrics.computed(target.version.model, rows.length);
+  if (rows.length > 0) deps.metrics.computed(target.version.model, rows.length);
   const left = begun.size === 0 ? rows : rows.filter((row) => !begun.has(row));
-  const ran = left.length === 0 ? [] : await runRows(means, target, left);
+  const ran = left.length === 0 ? [] : await runRows(deps, target, left);
   let next = 0;
   const computed = begun.size === 0 ? ran : rows.map((row) => begun.get(row) ?? (ran[next++] as RowResult));
   let own = 0;
@@ -161,17 +161,17 @@ async function run(means: ComputeMeans, target: Target, { works, begun, startedA
     // JSON is nearly always ASCII: a character is a byte.
     bytes += result.length;
   }
-  means.sizes.measured(target.version.model, outputs, bytes);
+  deps.sizes.measured(target.version.model, outputs, bytes);
   const now = sharedNow();
-  const [verdicts] = await means.held.during(bytes, () =>
+  const [verdicts] = await deps.held.during(bytes, () =>
     Promise.all([
-      means.live.finish(target.shard, finished, means.workerId, now),
-      store(means, target, works, finished, places, now),
+      deps.live.finish(target.shard, finished, deps.workerId, now),
+      store(deps, target, works, finished, places, now),
     ]),
   );
-  means.metrics.finished(target.version.model, target.version.version, finished, verdicts);
+  deps.metrics.finished(target.version.model, target.version.version, finished, verdicts);
   const fenced = verdicts.filter((verdict) => verdict === 'fenced').length;
-  if (fenced > 0) means.log.warn({ model: target.version.model, fenced }, 'stale results were refused');
+  if (fenced > 0) deps.log.warn({ model: target.version.model, fenced }, 'stale results were refused');
   return rows.length;
 }
 
@@ -180,7 +180,7 @@ async function run(means: ComputeMeans, target: Target, { works, begun, startedA
  * once than keep all engines busy: the runs of others take turns with the parts.
  */
 async function runRows(
-  { pool }: ComputeMeans,
+  { pool }: ComputeDeps,
   { loaded, priority }: Target,
   rows: readonly string[],
 ): Promise<RowResult[]> {
@@ -227,7 +227,7 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
 
 /** Successes go into the cache, row by row; a failure there costs a later computation, no more. */
 async function store(
-  { cache }: ComputeMeans,
+  { cache }: ComputeDeps,
   { version }: Target,
   works: readonly Work[],
   finished: readonly Finished[],

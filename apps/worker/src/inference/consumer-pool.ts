@@ -30,7 +30,7 @@ for n = 2, #ARGV do
 end
 return found`;
 
-export interface ConsumersMeans {
+export interface ConsumersDeps {
   redis: Connection;
   keys: Keys;
   open(model: string): Consumer;
@@ -41,7 +41,7 @@ export interface ConsumersMeans {
 }
 
 export class Consumers {
-  readonly #means: ConsumersMeans;
+  readonly #deps: ConsumersDeps;
   readonly #now: () => number;
   readonly #open = new Map<string, Consumer>();
   readonly #closing = new Set<Promise<void>>();
@@ -52,9 +52,9 @@ export class Consumers {
   #closed = false;
   #paused = false;
 
-  constructor(means: ConsumersMeans) {
-    this.#means = means;
-    this.#now = means.now ?? (() => performance.now());
+  constructor(deps: ConsumersDeps) {
+    this.#deps = deps;
+    this.#now = deps.now ?? (() => performance.now());
     this.#timer = setInterval(() => void this.sweep(), SWEEP_MS);
   }
 
@@ -72,10 +72,10 @@ export class Consumers {
   serve(models: ReadonlySet<string>): void {
     this.#models = models;
     if (models.size <= HOT) {
-      for (const model of models) this.ring(model);
+      for (const model of models) this.signalWork(model);
       return;
     }
-    if (!this.#listening) this.#means.listen();
+    if (!this.#listening) this.#deps.listen();
     this.#listening = true;
     // What waited for a model that could not be run here until now is found without waiting for the next round.
     void this.sweep();
@@ -93,9 +93,9 @@ export class Consumers {
   }
 
   /** Told that a model has work. */
-  ring(model: string): void {
+  signalWork(model: string): void {
     if (this.#closed || this.#open.has(model) || !this.#models.has(model)) return;
-    const consumer = this.#means.open(model);
+    const consumer = this.#deps.open(model);
     if (this.#paused) consumer.pause();
     this.#open.set(model, consumer);
     if (this.#open.size > OPEN_MAX) this.#closeIdle(this.#open.size - OPEN_MAX, 0);
@@ -104,7 +104,7 @@ export class Consumers {
   /** Opens what has work and closes what has had none for long. Rejects never. */
   sweep(): Promise<void> {
     this.#sweeping ??= this.#sweep()
-      .catch((error: unknown) => this.#means.log.debug({ err: error }, 'no sweep for work'))
+      .catch((error: unknown) => this.#deps.log.debug({ err: error }, 'no sweep for work'))
       .finally(() => {
         this.#sweeping = undefined;
       });
@@ -122,14 +122,14 @@ export class Consumers {
     if (this.#closed) return;
     if (this.#open.size > HOT) this.#closeIdle(this.#open.size - HOT, IDLE_MS);
     if (this.#models.size <= HOT) return;
-    const { redis, keys } = this.#means;
+    const { redis, keys } = this.#deps;
     const shards = Array.from({ length: SHARDS }, (): string[] => []);
     for (const model of this.#models) if (!this.#open.has(model)) shards[shardOf(model)]!.push(model);
     for (const [shard, models] of shards.entries()) {
       for (let at = 0; at < models.length; at += ASKED_AT_ONCE) {
         const some = models.slice(at, at + ASKED_AT_ONCE);
         const found = await redis.eval(FIND_WORK, 1, keys.sentinel(shard), keys.bull(shard), ...some);
-        for (const model of found as string[]) this.ring(model);
+        for (const model of found as string[]) this.signalWork(model);
       }
     }
   }
@@ -144,7 +144,7 @@ export class Consumers {
       this.#open.delete(consumer.model);
       const closing = consumer
         .close()
-        .catch((error: unknown) => this.#means.log.debug({ err: error, model: consumer.model }, 'consumer not closed'))
+        .catch((error: unknown) => this.#deps.log.debug({ err: error, model: consumer.model }, 'consumer not closed'))
         .finally(() => this.#closing.delete(closing));
       this.#closing.add(closing);
     }

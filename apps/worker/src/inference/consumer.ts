@@ -41,7 +41,7 @@ export interface Held {
   ahead: Ahead | undefined;
 }
 
-export interface ConsumerMeans {
+export interface ConsumerDeps {
   connect(): Connection;
   keys: Keys;
   workerId: string;
@@ -73,8 +73,8 @@ export interface Consumer {
   close(): Promise<void>;
 }
 
-export function startConsumer(model: string, means: ConsumerMeans): Consumer {
-  const { keys, workerId, concurrency, lockMs, log } = means;
+export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
+  const { keys, workerId, concurrency, lockMs, log } = deps;
   let active = 0;
   /** Lock token of each job held. */
   const held = new Map<string, string>();
@@ -84,7 +84,7 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
   let timer: NodeJS.Timeout | undefined;
   let closing = false;
   let paused = false;
-  const connection = means.connect();
+  const connection = deps.connect();
   const locks = new JobLocks(connection, lockMs);
   const worker = new Worker<PredictJob>(
     model,
@@ -98,8 +98,8 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
         const { version, ids, rows, ahead } = readJob(job);
         // A job that was begun before may have ended its worker: its rows wait until each is known to be harmless.
         const begun = ahead === undefined || job.attemptsStarted > 1;
-        const kept = keptOf(ids, rows, means.holdRows(model));
-        const computing = means.compute({
+        const kept = keptOf(ids, rows, deps.holdRows(model));
+        const computing = deps.compute({
           model,
           version,
           ids: kept === ids.length ? ids : ids.slice(0, kept),
@@ -182,9 +182,9 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
   }
 
   const isEnough = (priority?: number): boolean => {
-    let rows = means.waitingRows(model, priority);
+    let rows = deps.waitingRows(model, priority);
     for (const coming of arriving.values()) rows += coming;
-    return rows >= means.holdRows(model);
+    return rows >= deps.holdRows(model);
   };
 
   /** Takes no further jobs while enough rows wait here, but for jobs that are more urgent than those rows. */
@@ -220,11 +220,11 @@ export function startConsumer(model: string, means: ConsumerMeans): Consumer {
   worker.on('active', ({ id, data }) => {
     const { ids, rows } = (data ?? {}) as Partial<PredictJob>;
     const count = Array.isArray(rows) ? rows.reduce((sum, one) => sum + one, 0) : (ids?.length ?? 0);
-    arriving.set(id as string, Math.min(count, means.holdRows(model)));
+    arriving.set(id as string, Math.min(count, deps.holdRows(model)));
     hold();
   });
   worker.on('failed', (job) => void arriving.delete(job?.id ?? ''));
-  worker.on('lockRenewalFailed', (jobs: string[]) => means.onLocksLost(jobs.length));
+  worker.on('lockRenewalFailed', (jobs: string[]) => deps.onLocksLost(jobs.length));
   const running = worker.run().catch((error) => log.error({ err: error, model }, 'the consumer has stopped'));
   return {
     model,

@@ -15,7 +15,7 @@ import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
 import { type ModelVersionHandle, startModels } from '../models/model-manager.ts';
 import { createRegistryPort } from '../models/registry-client.ts';
-import type { Base } from '../operations/worker-context.ts';
+import type { WorkerContext } from '../operations/worker-context.ts';
 import { compute } from './compute.ts';
 import { type Ahead, type Consumer, type Held, startConsumer } from './consumer.ts';
 import { Consumers } from './consumer-pool.ts';
@@ -29,7 +29,7 @@ import { Pace } from './pace.ts';
 const HELD_BYTES = 128 * 1_048_576;
 const RUN_BYTES = 32 * 1_048_576;
 
-export async function startInferenceRole(base: Base): Promise<void> {
+export async function startInferenceRole(base: WorkerContext): Promise<void> {
   const { config, log, keys, id, redis, db, live, metrics, health, closers, connect, clock } = base;
   const cacheStore = openRedisStore({
     config,
@@ -105,7 +105,7 @@ export async function startInferenceRole(base: Base): Promise<void> {
   };
   const sizes = new OutputSizes(redis, keys);
   const held = new HeldResults(HELD_BYTES, () => takeOrPause());
-  const means = { live, cache, sizes, held, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
+  const deps = { live, cache, sizes, held, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
   const listener = connect('blocking', 'registry');
   closers.push('registry listener', () => listener.disconnect());
   const consumers = new Consumers({
@@ -113,8 +113,8 @@ export async function startInferenceRole(base: Base): Promise<void> {
     keys,
     log,
     listen: () => {
-      const doorbells = Array.from({ length: SHARDS }, (_, shard) => keys.doorbell(shard));
-      listener.subscribe(...doorbells).catch((error: unknown) => log.warn({ err: error }, 'no doorbells'));
+      const workSignals = Array.from({ length: SHARDS }, (_, shard) => keys.workSignal(shard));
+      listener.subscribe(...workSignals).catch((error: unknown) => log.warn({ err: error }, 'no doorbells'));
     },
     open: (model) =>
       startConsumer(model, {
@@ -154,7 +154,7 @@ export async function startInferenceRole(base: Base): Promise<void> {
         refuseWrongClock();
         // With what has joined this job, or is run in its stead, the rows of this one alone are no head start.
         const own = some.length === ids.length && some[0] === ids[0];
-        return compute(means, { ...handle, shard, priority: urgency }, some, own ? rowsOf(ahead) : []);
+        return compute(deps, { ...handle, shard, priority: urgency }, some, own ? rowsOf(ahead) : []);
       },
     });
     // A prediction may have been raised while its job was on its way from the queue to this worker.
@@ -188,7 +188,7 @@ export async function startInferenceRole(base: Base): Promise<void> {
   listener.on('message', (channel, message) => {
     if (channel === registryChannel) void models.relist();
     else if (channel === liftChannel) lift(message);
-    else consumers.ring(message);
+    else consumers.signalWork(message);
   });
   await listener.subscribe(registryChannel, liftChannel);
 

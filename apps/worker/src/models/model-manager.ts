@@ -35,7 +35,7 @@ export interface Models {
   close(): Promise<void>;
 }
 
-export interface ModelsMeans {
+export interface ModelsDeps {
   config: Pick<Config, 'modelsDir' | 'workerModels' | 'scanMs' | 'loadMemoryMb' | 'loadTimeoutMs'>;
   registry: RegistryPort;
   pool: EnginePool;
@@ -56,8 +56,8 @@ const VERIFIED_AGAIN_MAX = 5;
 const MIB = 1_048_576;
 
 /** Looks once before it resolves: what was registered before can be run then; what is new is verified afterwards. */
-export async function startModels(means: ModelsMeans): Promise<Models> {
-  const { config, registry, pool, log, now = sharedNow } = means;
+export async function startModels(deps: ModelsDeps): Promise<Models> {
+  const { config, registry, pool, log, now = sharedNow } = deps;
   const watch = new FolderWatch(config.modelsDir, config.workerModels);
   const verifier = createVerifier({
     memoryBytes: config.loadMemoryMb * MIB,
@@ -97,7 +97,7 @@ export async function startModels(means: ModelsMeans): Promise<Models> {
       const version = byName.get(name);
       if (version?.state === 'ready') await registry.setState(version, 'draining', GONE);
     }
-    await retireDrained(registry, registered, now(), means.hasWork);
+    await retireDrained(registry, registered, now(), deps.hasWork);
     await relist();
   }
 

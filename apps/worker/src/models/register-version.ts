@@ -16,7 +16,7 @@ const TENANT = 'default';
 // The API trusts its copy of the registry for a second; what it admitted in it must still be answered.
 const DRAIN_MS = 10_000;
 
-export interface RegisterMeans {
+export interface RegisterDeps {
   found: FoundVersion;
   known: ModelVersion | undefined;
   registry: RegistryPort;
@@ -26,7 +26,7 @@ export interface RegisterMeans {
 }
 
 /** Verifies and registers a version that this process has not seen before. True if the registry changed. */
-export async function registerFound({ found, known, registry, verifier, log, now }: RegisterMeans): Promise<boolean> {
+export async function registerFound({ found, known, registry, verifier, log, now }: RegisterDeps): Promise<boolean> {
   const fields = { model: found.model, version: found.version };
   if (known !== undefined && known.state !== 'failed' && known.digest !== found.digest) {
     log.error({ ...fields, registered: known.digest, found: found.digest }, CONFLICT);

@@ -19,13 +19,13 @@ import type { RegistryPort } from './registry-port.ts';
 
 const TENANT = 'default';
 
-export function createRegistryPort(means: {
+export function createRegistryPort(deps: {
   pool: Pool;
   redis: Connection;
   keys: Keys;
   readThrough: ReadThrough;
 }): RegistryPort {
-  const { pool, redis, keys, readThrough } = means;
+  const { pool, redis, keys, readThrough } = deps;
   const publish = (tenant: string) => redis.publish(keys.registryChannel(), tenant);
   const announce = createAnnouncer(() => announceRegistryChange({ readThrough, tenant: TENANT, publish }));
   return {

@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import type { WorkerHealth } from './health.ts';
 import type { WorkerMetrics } from './metrics.ts';
 
-export interface Base {
+export interface WorkerContext {
   config: Config;
   log: Logger;
   keys: Keys;

@@ -1,11 +1,11 @@
 /** Measures how far the recorders are behind, and reports a standstill in /readyz, /healthz and the metrics. */
-import type { Base } from '../operations/worker-context.ts';
+import type { WorkerContext } from '../operations/worker-context.ts';
 import { measureLag, type RecorderLag } from './lag.ts';
 import { SetAside } from './set-aside.ts';
 
 const MEASURE_EVERY_MS = 1_000;
 
-export function watchLag(base: Base, shards: readonly number[]): void {
+export function watchLag(base: WorkerContext, shards: readonly number[]): void {
   const { config, log, redis, keys, metrics, health, closers } = base;
   const setAside = new SetAside(redis, keys);
   let lag: RecorderLag = { lagMs: 0, setAside: 0 };

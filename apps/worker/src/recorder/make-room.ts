@@ -4,7 +4,7 @@ import { RecordedStates } from '@millrace/shared/live/recorded-states';
 import { SHARDS } from '@millrace/shared/predictions/ids';
 import { readQueueMemory, reservedShare } from '@millrace/shared/queue/output-sizes';
 import { memoryShare } from '@millrace/shared/redis/connection';
-import type { Base } from '../operations/worker-context.ts';
+import type { WorkerContext } from '../operations/worker-context.ts';
 
 const LOOK_EVERY_MS = 500;
 /** Room is made from this part of MAX_MEMORY_SHARE on: new work is refused only where this was not enough. */
@@ -17,7 +17,7 @@ export interface Room {
   readonly tight: boolean;
 }
 
-export function startMakingRoom({ config, log, redis, keys, live, closers }: Base): Room {
+export function startMakingRoom({ config, log, redis, keys, live, closers }: WorkerContext): Room {
   const states = new RecordedStates(redis, keys, live);
   const tightShare = (config.maxMemoryShare / 100) * TIGHT_PART;
   const room = { tight: false };

@@ -36,7 +36,7 @@ const BATCH_BYTES = 1_048_576;
 /** Rows whose look-ups in Redis are under way at once. */
 const AT_ONCE = 200;
 
-export interface ReconcilerMeans {
+export interface ReconcilerDeps {
   redis: Connection;
   keys: Keys;
   live: LiveStore;
@@ -68,8 +68,8 @@ export interface Reconciler {
   close(): Promise<void>;
 }
 
-export function startReconciler(means: ReconcilerMeans): Reconciler {
-  const { redis, keys, workerId, intervalMs, log } = means;
+export function startReconciler(deps: ReconcilerDeps): Reconciler {
+  const { redis, keys, workerId, intervalMs, log } = deps;
   const lock = keys.reconciler();
   const sentinels = Array.from({ length: SHARDS }, (_, shard) => keys.sentinel(shard));
   const announcements = new Announcements();
@@ -78,15 +78,15 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
   let closed = false;
   /** Live states were discarded, and the ledger has not been looked through since. */
   let damaged = false;
-  const settlement = new CountSettlement(means);
+  const settlement = new CountSettlement(deps);
 
   async function countDiscarded(): Promise<void> {
-    const shards = await Promise.all(sentinels.map((_, shard) => means.live.takeDiscarded(shard)));
+    const shards = await Promise.all(sentinels.map((_, shard) => deps.live.takeDiscarded(shard)));
     const discarded = shards.reduce((sum, count) => sum + count, 0);
     if (discarded === 0) return;
     damaged = true;
     settlement.begin();
-    means.onUnreadable(discarded);
+    deps.onUnreadable(discarded);
     log.warn(
       { discarded },
       'live states in Redis could not be read and were discarded, as after an upgrade from a version before 0.1.0: their promises are brought back from the ledger',
@@ -106,26 +106,26 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
   }
 
   async function pass(): Promise<number> {
-    if (!means.isClockRight() || !(await mine())) return 0;
+    if (!deps.isClockRight() || !(await mine())) return 0;
     const kept = await Promise.all(sentinels.map((key) => redis.exists(key)));
     await countDiscarded();
     await settlement.look();
     const lostAll = kept.includes(0) || damaged;
     if (lostAll) after = undefined;
-    if (await recorderLags(means)) {
+    if (await recorderLags(deps)) {
       log.warn(
         'the recorder is far behind: what Redis does not know any more may have ended, so nothing is brought back',
       );
       return 0;
     }
     let restored = 0;
-    for (let page = 0; !closed && means.isClockRight() && (lostAll || page < PAGES); page += 1) {
-      const rows = await means.openPromises({
+    for (let page = 0; !closed && deps.isClockRight() && (lostAll || page < PAGES); page += 1) {
+      const rows = await deps.openPromises({
         olderThanMs: YOUNGEST_MS,
         limit: PAGE,
         ...(after === undefined ? {} : { after }),
       });
-      restored += await reconcile(means, rows, announcements);
+      restored += await reconcile(deps, rows, announcements);
       after = rows.length === PAGE ? rows.at(-1)?.id : undefined;
       if (after === undefined) {
         damaged = false;
@@ -133,7 +133,7 @@ export function startReconciler(means: ReconcilerMeans): Reconciler {
       }
       if (lostAll) await redis.pexpire(lock, intervalMs * 3 + 5_000);
     }
-    if (lostAll && !closed && means.isClockRight())
+    if (lostAll && !closed && deps.isClockRight())
       await Promise.all(sentinels.map((key) => redis.set(key, sharedNow())));
     if (restored > 0) log.warn({ restored, lostAll }, 'promises were brought back');
     return restored;
@@ -176,17 +176,17 @@ const SPARE_MS = 5_000;
  * Whether an end may be neither in Redis nor in the ledger, but in the recorder's stream alone: only after Postgres was away
  * for as long as Redis keeps an end. Asked before the ledger is read, so that what it says of older ends still holds then.
  */
-async function recorderLags({ redis, keys, liveTtlMs }: ReconcilerMeans): Promise<boolean> {
+async function recorderLags({ redis, keys, liveTtlMs }: ReconcilerDeps): Promise<boolean> {
   const spans = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => spanOf(redis, keys, shard)));
   return Math.max(...spans.map(({ lagMs }) => lagMs)) > liveTtlMs - SPARE_MS;
 }
 
 async function reconcile(
-  means: ReconcilerMeans,
+  deps: ReconcilerDeps,
   rows: readonly OpenPromise[],
   announcements: Announcements,
 ): Promise<number> {
-  const { live, queues, onOutcome } = means;
+  const { live, queues, onOutcome } = deps;
   const now = sharedNow();
   const lost = new Map<string, TasklessRow[]>();
   const ended: TasklessRow[] = [];
@@ -195,7 +195,7 @@ async function reconcile(
     await Promise.all(
       rows.slice(at, at + AT_ONCE).map(async (row) => {
         if (row.overdue) {
-          if (await expire(means, row, now)) ended.push(row);
+          if (await expire(deps, row, now)) ended.push(row);
           return;
         }
         const job = jobIdOf(row.id, now);
@@ -212,12 +212,12 @@ async function reconcile(
         }
       }),
     );
-  await announce(means, ended, announcements, now);
+  await announce(deps, ended, announcements, now);
   for (const group of lost.values()) {
     const sized = group.map((row) => ({ row, bytes: row.taskBytes ?? 0 }));
     for (const part of partsOf(sized, BATCH, BATCH_BYTES))
       restored += await restore(
-        means,
+        deps,
         part.map(({ row }) => row),
         now,
       );
@@ -227,7 +227,7 @@ async function reconcile(
 
 /** Tells the recorder again of predictions that are terminal in Redis and open in the ledger, if their entries are gone. */
 async function announce(
-  { live, queues, redis, keys }: ReconcilerMeans,
+  { live, queues, redis, keys }: ReconcilerDeps,
   rows: readonly TasklessRow[],
   announcements: Announcements,
   now: number,
@@ -255,7 +255,7 @@ async function announce(
 
 /** Whether the prediction had ended in Redis before. */
 async function expire(
-  { live, expire: expireRow, onOutcome }: ReconcilerMeans,
+  { live, expire: expireRow, onOutcome }: ReconcilerDeps,
   row: TasklessRow,
   now: number,
 ): Promise<boolean> {
@@ -272,7 +272,7 @@ async function expire(
 }
 
 async function restore(
-  { live, queues, readTasks, fail }: ReconcilerMeans,
+  { live, queues, readTasks, fail }: ReconcilerDeps,
   open: readonly TasklessRow[],
   now: number,
 ): Promise<number> {

@@ -51,7 +51,7 @@ const OMIT_BYTES = 262_144;
  */
 const PACE_MS = 25;
 
-export interface RecorderMeans {
+export interface RecorderDeps {
   /** For blocking reads; the recorder closes it. */
   reader: Connection;
   /** For everything else. */
@@ -96,8 +96,8 @@ function rowOf(state: LivePrediction | undefined): TerminalRow | undefined {
   }
 }
 
-export function startRecorder(means: RecorderMeans): Recorder {
-  const { reader, redis, keys, live, shards, consumer, liveTtlMs, log, againMs = AGAIN_MS } = means;
+export function startRecorder(deps: RecorderDeps): Recorder {
+  const { reader, redis, keys, live, shards, consumer, liveTtlMs, log, againMs = AGAIN_MS } = deps;
   const streams = shards.map((shard) => keys.ledger(shard));
   const setAside = new SetAside(redis, keys);
   const recordedStates = new RecordedStates(redis, keys, live);
@@ -108,14 +108,14 @@ export function startRecorder(means: RecorderMeans): Recorder {
   let wake = () => {};
 
   const writing: WriteDeps = {
-    record: means.record,
-    postgresAnswers: means.postgresAnswers,
+    record: deps.record,
+    postgresAnswers: deps.postgresAnswers,
     closed: () => closing.signal.aborted,
     log,
     async onWritten({ applied, deliveries, refused }, rows) {
-      means.onRecorded(applied);
-      if (deliveries.length > 0) await means.onDeliveries(deliveries);
-      if (refused.length > 0) await dropOverruled(means, rows, refused);
+      deps.onRecorded(applied);
+      if (deliveries.length > 0) await deps.onDeliveries(deliveries);
+      if (refused.length > 0) await dropOverruled(deps, rows, refused);
     },
   };
 
@@ -168,7 +168,7 @@ export function startRecorder(means: RecorderMeans): Recorder {
       await setEndsAside([...failed], { afterMs: againMs[0] as number, tries: 1 });
     }
     // While memory is short a state whose end is recorded is hardly kept, whatever its size.
-    const { tight } = means.room;
+    const { tight } = deps.room;
     await live.shorten(
       (tight ? [...rows, ...read] : read).filter(({ id }) => !failed.has(id)),
       tight ? TIGHT_TTL_MS : liveTtlMs,
@@ -275,7 +275,7 @@ export function startRecorder(means: RecorderMeans): Recorder {
       { id: row.id, bytes, reason },
       'an end was recorded without its output: Postgres cannot store the output',
     );
-    means.onOmitted();
+    deps.onOmitted();
     return true;
   }
 
@@ -284,7 +284,7 @@ export function startRecorder(means: RecorderMeans): Recorder {
   async function repeat(work: () => Promise<void>, text: string): Promise<void> {
     while (!closing.signal.aborted) {
       try {
-        if (means.isClockRight()) await work();
+        if (deps.isClockRight()) await work();
         else await pause(RETRY_MS);
       } catch (error) {
         if (closing.signal.aborted) return;
@@ -319,7 +319,7 @@ const mayOmit = ({ row, refused }: Unwritten, tries: number): boolean =>
  * the one that the list, the feed and the webhooks tell: Redis must not tell a poll of another.
  */
 async function dropOverruled(
-  { live, findEnds }: RecorderMeans,
+  { live, findEnds }: RecorderDeps,
   rows: readonly TerminalRow[],
   refused: string[],
 ): Promise<void> {

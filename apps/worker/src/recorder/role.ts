@@ -7,7 +7,7 @@ import { SHARDS } from '@millrace/shared/predictions/ids';
 import { createQueues } from '@millrace/shared/queue/queues';
 import { queueNames } from '@millrace/shared/registry/registry';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
-import type { Base } from '../operations/worker-context.ts';
+import type { WorkerContext } from '../operations/worker-context.ts';
 import { watchLag } from './lag-watch.ts';
 import { startMakingRoom } from './make-room.ts';
 import { startReconciler } from './reconciler.ts';
@@ -16,7 +16,7 @@ import { startRecorder } from './recorder.ts';
 const PARTITIONS_EVERY_MS = 3_600_000;
 const PARTITIONS_AHEAD_DAYS = 7;
 
-export async function startRecorderRole(base: Base): Promise<void> {
+export async function startRecorderRole(base: WorkerContext): Promise<void> {
   const { config, log, keys, id, redis, db, live, metrics, closers, connect, clock } = base;
   const isClockRight = () => clock.fault() === undefined;
   await ensurePartitions(db, PARTITIONS_AHEAD_DAYS);

@@ -7,7 +7,7 @@ import { judge, succeeded } from './retry-policy.ts';
 import type { Sender } from './send.ts';
 import { signatureHeaders } from './sign-message.ts';
 
-export interface DeliverMeans {
+export interface DeliverDeps {
   sender: Sender;
   publicUrl: string | undefined;
   now: () => number;
@@ -16,7 +16,7 @@ export interface DeliverMeans {
 
 /** Makes the attempt. Undefined when `signal` cut it short: it then counts for nothing. */
 export async function attempt(
-  { sender, publicUrl, now, random }: DeliverMeans,
+  { sender, publicUrl, now, random }: DeliverDeps,
   delivery: ClaimedDelivery,
   signal: AbortSignal,
 ): Promise<Settled | undefined> {

@@ -6,7 +6,7 @@ import { newSecret } from '@millrace/shared/webhooks/secret';
 import { type ClaimedDelivery, cancelClaims, claimDue, holdUntil, tenantSecrets } from './due-deliveries.ts';
 import { type Settled, settle } from './record-outcome.ts';
 
-export interface OutboxOptions {
+export interface DeliveryClaimsOptions {
   db: Pool;
   now: () => number;
   /** Told of each write that failed; it is tried again. */
@@ -22,15 +22,15 @@ const MAX_UNWRITTEN = 500;
 // Malformed data and broken constraints: the same row would fail again.
 const ROW_FAULT = /^2[23]/;
 
-export class Outbox {
-  readonly #options: OutboxOptions;
+export class DeliveryClaims {
+  readonly #options: DeliveryClaimsOptions;
   readonly #group: GroupCommit<Settled>;
   readonly #held = new Set<ClaimedDelivery>();
   readonly #writing = new Set<Promise<boolean>>();
   readonly #renewal: NodeJS.Timeout;
   #givenUp = false;
 
-  constructor(options: OutboxOptions) {
+  constructor(options: DeliveryClaimsOptions) {
     this.#options = options;
     this.#group = new GroupCommit<Settled>({
       write: (rows) => settle(options.db, rows, options.now()),

@@ -16,7 +16,7 @@ export interface Named {
 /** Names that are remembered; those told of the longest ago are forgotten first, and begin as the prompt do. */
 const KEPT = 10_000;
 
-export class Standings {
+export class LaneHealth {
   readonly #of = new Map<string, Pool>();
 
   of({ name, group }: Named): Pool {

@@ -9,7 +9,7 @@ describe('the pump', () => {
   afterEach(() => void vi.useRealTimers());
 
   test('has at most so many attempts of one lane under way, and does all of them', async () => {
-    const { add, running, endOne, done, pump } = setUp();
+    const { add, running, endOne, done, scheduler } = setUp();
     add('a', 40);
     await settled();
     expect(running('a')).toBe(4);
@@ -18,7 +18,7 @@ describe('the pump', () => {
       await settled();
     }
     expect(done.map(({ number }) => number)).toEqual(Array.from({ length: 40 }, (_, i) => i));
-    expect(pump.underWay).toBe(0);
+    expect(scheduler.underWay).toBe(0);
   });
 
   test('takes turns between lanes when there are more of them than slots', async () => {
@@ -58,9 +58,9 @@ describe('the pump', () => {
 
   test('finds what becomes due while it asks', async () => {
     const answers: ((deliveries: Delivery[]) => void)[] = [];
-    const { pump, running } = setUp({ claim: () => new Promise((resolve) => answers.push(resolve)) });
-    pump.wake('a');
-    pump.wake('a');
+    const { scheduler, running } = setUp({ claim: () => new Promise((resolve) => answers.push(resolve)) });
+    scheduler.wake('a');
+    scheduler.wake('a');
     answers[0]?.([]);
     await settled();
     expect(answers).toHaveLength(2);
@@ -70,22 +70,22 @@ describe('the pump', () => {
   });
 
   test('gives back what it has not begun, begins nothing more, and is idle when the last has ended', async () => {
-    const { pump, add, running, endOne } = setUp({ claimMost: 10 });
+    const { scheduler, add, running, endOne } = setUp({ claimMost: 10 });
     add('a', 10);
     await settled();
-    expect(pump.stop().map(({ number }) => number)).toEqual([4, 5, 6, 7, 8, 9]);
-    const idle = pump.idle();
+    expect(scheduler.stop().map(({ number }) => number)).toEqual([4, 5, 6, 7, 8, 9]);
+    const idle = scheduler.idle();
     while (running('a') > 0) endOne('a');
     await idle;
-    pump.wake('a');
+    scheduler.wake('a');
     await settled();
-    expect(pump.underWay).toBe(0);
+    expect(scheduler.underWay).toBe(0);
   });
 
   test('leaves what it no longer holds, and survives a store that fails', async () => {
     const errors: string[] = [];
     let fails = true;
-    const { pump, running, due } = setUp({
+    const { scheduler, running, due } = setUp({
       held: ({ number }) => number !== 1,
       onError: (lane) => errors.push(lane),
       claim: async (lane, limit) => {
@@ -93,7 +93,7 @@ describe('the pump', () => {
         return (due.get(lane) ?? []).splice(0, limit);
       },
     });
-    pump.wake('a');
+    scheduler.wake('a');
     await settled();
     expect(errors).toEqual(['a']);
     fails = false;
@@ -101,7 +101,7 @@ describe('the pump', () => {
       'a',
       [0, 1, 2].map((number) => ({ lane: 'a', number })),
     );
-    pump.wake('a');
+    scheduler.wake('a');
     await settled();
     expect(running('a')).toBe(2);
   });
@@ -113,7 +113,7 @@ describe('the pump', () => {
     );
     await fc.assert(
       fc.asyncProperty(steps, async (plan) => {
-        const { add, running, endOne, done, most, lanes, pump } = setUp({ total: 3, perLane: 2, claimMost: 3 });
+        const { add, running, endOne, done, most, lanes, scheduler } = setUp({ total: 3, perLane: 2, claimMost: 3 });
         let added = 0;
         for (const { lane, count, ends, well } of plan) {
           add(lane, count);
@@ -122,7 +122,7 @@ describe('the pump', () => {
           for (let i = 0; i < ends; i++) endOne(lane, well);
           await settled();
           // Three of each pool.
-          expect(pump.underWay).toBeLessThanOrEqual(9);
+          expect(scheduler.underWay).toBeLessThanOrEqual(9);
         }
         for (let turn = 0; done.length < added && turn < 1_000; turn++) {
           for (const lane of lanes()) if (running(lane) > 0) endOne(lane);

@@ -7,9 +7,9 @@
  *
  *     wake ─► claim ─► buffer ─► slot ─► perform ─► next of this lane, or of one that waited
  */
-import { POOLS, type Pool, Standings } from './lane-health.ts';
+import { LaneHealth, POOLS, type Pool } from './lane-health.ts';
 
-export interface PumpOptions<D> {
+export interface SchedulerOptions<D> {
   /** Deliveries of the lane that are due, at most `limit`, held for this process for a while. */
   claim(lane: string, limit: number): Promise<D[]>;
   /** One attempt with all that follows; whether it went well. Never rejects. */
@@ -51,18 +51,18 @@ interface Lane<D> {
 
 const LEAST_PER_LANE = 4;
 
-export class LanePump<D> {
-  readonly #options: PumpOptions<D>;
+export class LaneScheduler<D> {
+  readonly #options: SchedulerOptions<D>;
   readonly #least: number;
   readonly #lanes = new Map<string, Lane<D>>();
-  readonly #standings = new Standings();
+  readonly #laneHealth = new LaneHealth();
   readonly #used: Record<Pool, number> = { prompt: 0, suspect: 0, stuck: 0 };
   readonly #waiting: Record<Pool, Lane<D>[]> = { prompt: [], suspect: [], stuck: [] };
   #attempts = 0;
   #closed = false;
   #idle: (() => void) | undefined;
 
-  constructor(options: PumpOptions<D>) {
+  constructor(options: SchedulerOptions<D>) {
     this.#options = options;
     this.#least = Math.min(LEAST_PER_LANE, options.perLane);
   }
@@ -116,7 +116,7 @@ export class LanePump<D> {
   #advance(lane: Lane<D>, served = false): void {
     while (!this.#closed && lane.running < lane.allowed) {
       if (lane.buffer.length === 0 && (lane.claiming || !lane.more)) break;
-      const pool = this.#standings.of(lane);
+      const pool = this.#laneHealth.of(lane);
       const mustWait = this.#used[pool] >= this.#options.total || (!served && this.#waiting[pool].length > 0);
       if (mustWait) {
         if (!lane.waiting) this.#waiting[pool].push(lane);
@@ -161,7 +161,7 @@ export class LanePump<D> {
     } finally {
       lane.claiming = false;
       this.#used[pool]--;
-      this.#advance(lane, this.#standings.of(lane) === pool);
+      this.#advance(lane, this.#laneHealth.of(lane) === pool);
       this.#serve(pool);
       this.#idle?.();
     }
@@ -174,7 +174,7 @@ export class LanePump<D> {
     this.#used[pool]++;
     const { slowMs, stuckMs } = this.#options;
     const sink = (to: Pool) => {
-      this.#standings.tell(lane, to);
+      this.#laneHealth.tell(lane, to);
       if (POOLS.indexOf(pool) >= POOLS.indexOf(to)) return;
       const left = pool;
       this.#used[left]--;
@@ -187,7 +187,7 @@ export class LanePump<D> {
     const well = await this.#options.perform(delivery);
     for (const timer of timers) clearTimeout(timer);
     const tookMs = performance.now() - startedAt;
-    this.#standings.tell(lane, tookMs > stuckMs ? 'stuck' : well && tookMs <= slowMs ? 'prompt' : 'suspect');
+    this.#laneHealth.tell(lane, tookMs > stuckMs ? 'stuck' : well && tookMs <= slowMs ? 'prompt' : 'suspect');
     lane.failures = well ? 0 : lane.failures + 1;
     lane.allowed = well
       ? Math.min(lane.allowed + 1, this.#options.perLane)
@@ -211,7 +211,7 @@ export class LanePump<D> {
       if (!lane) return;
       lane.waiting = false;
       // It may stand elsewhere by now, and then waits there as the others do.
-      this.#advance(lane, this.#standings.of(lane) === pool);
+      this.#advance(lane, this.#laneHealth.of(lane) === pool);
     }
   }
 }

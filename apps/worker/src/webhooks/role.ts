@@ -17,9 +17,9 @@ import { targetRules } from '@millrace/shared/webhooks/target-rules';
 import { createWebhookTimers, type LaneJob, WEBHOOK_QUEUE, webhookPrefix } from '@millrace/shared/webhooks/timers';
 import { Worker } from 'bullmq';
 import { attempt } from './attempt.ts';
-import { Outbox } from './delivery-claims.ts';
+import { DeliveryClaims } from './delivery-claims.ts';
 import type { ClaimedDelivery } from './due-deliveries.ts';
-import { LanePump } from './lane-scheduler.ts';
+import { LaneScheduler } from './lane-scheduler.ts';
 import { createOverdueSweep } from './overdue-sweep.ts';
 import type { Settled } from './record-outcome.ts';
 import { createSender } from './send.ts';
@@ -29,7 +29,7 @@ export interface WebhookLog {
   warn(fields: object, message: string): void;
 }
 
-export interface WebhookMeans {
+export interface WebhookDeps {
   config: Pick<
     Config,
     | 'keyPrefix'
@@ -80,39 +80,39 @@ const TIMER_LOCK_MS = 4_000;
 const TIMER_STALLED_MS = 2_000;
 const CLOSE_MS = 20_000;
 
-export function startWebhooks(means: WebhookMeans): Webhooks {
-  const { config, db, log, now = sharedNow, random = Math.random, sweepMs = 1_000 } = means;
+export function startWebhooks(deps: WebhookDeps): Webhooks {
+  const { config, db, log, now = sharedNow, random = Math.random, sweepMs = 1_000 } = deps;
   const failing = createOutageLog(log);
   const abort = new AbortController();
-  const producer = means.redis('producer');
-  const blocking = means.redis('blocking');
+  const producer = deps.redis('producer');
+  const blocking = deps.redis('blocking');
   const timers = createWebhookTimers({
     connection: producer,
     keyPrefix: config.keyPrefix,
     now,
     onError: (error) => failing('redis', error),
   });
-  const outbox = new Outbox({ db, now, onError: (error) => failing('postgres', error) });
-  const resolve = means.resolve ?? createResolve();
+  const claims = new DeliveryClaims({ db, now, onError: (error) => failing('postgres', error) });
+  const resolve = deps.resolve ?? createResolve();
   const sender = createSender({ ...targetRules(config), resolve, timeoutMs: config.webhookTimeoutMs });
-  const deliverMeans = { sender, publicUrl: config.publicUrl, now, random };
+  const deliverDeps = { sender, publicUrl: config.publicUrl, now, random };
   const unfinished: ClaimedDelivery[] = [];
 
-  const pump = new LanePump<ClaimedDelivery>({
-    claim: async (lane, limit) => (means.isClockRight?.() === false ? [] : outbox.claim(lane, limit)),
-    held: (delivery) => outbox.holds(delivery),
+  const scheduler = new LaneScheduler<ClaimedDelivery>({
+    claim: async (lane, limit) => (deps.isClockRight?.() === false ? [] : claims.claim(lane, limit)),
+    held: (delivery) => claims.holds(delivery),
     perform: async (delivery) => {
       try {
-        const settled = await attempt(deliverMeans, delivery, abort.signal);
+        const settled = await attempt(deliverDeps, delivery, abort.signal);
         if (!settled) {
           unfinished.push(delivery);
           return true;
         }
         // What else was claimed for an endpoint that is now disabled is canceled by the same commit.
-        const spared = settled.disable === null ? [] : pump.discard(delivery.lane);
-        await outbox.settle(delivery, settled, () => {
-          void outbox.release(spared);
-          means.onAttempt?.(settled);
+        const spared = settled.disable === null ? [] : scheduler.discard(delivery.lane);
+        await claims.settle(delivery, settled, () => {
+          void claims.release(spared);
+          deps.onAttempt?.(settled);
           if (settled.nextAt !== null) void timers.scheduleLanes([{ lane: delivery.lane, atMs: settled.nextAt }]);
         });
         return settled.status === 'delivered';
@@ -133,7 +133,7 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
     onError: (_lane, error) => failing('postgres', error),
   });
 
-  const worker = new Worker<LaneJob>(WEBHOOK_QUEUE, async (job) => pump.wake(job.data.lane), {
+  const worker = new Worker<LaneJob>(WEBHOOK_QUEUE, async (job) => scheduler.wake(job.data.lane), {
     connection: blocking,
     prefix: webhookPrefix(config.keyPrefix),
     concurrency: TIMER_CONCURRENCY,
@@ -146,12 +146,12 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
   });
   worker.on('error', (error) => failing('redis', error));
   // Once more: while the job was there a new one of its name was refused, and what that one told of must be seen.
-  worker.on('completed', (job) => pump.wake(job.data.lane));
+  worker.on('completed', (job) => scheduler.wake(job.data.lane));
 
   const overdueLanes = createOverdueSweep(db);
   async function sweep(): Promise<void> {
     try {
-      for (const lane of await overdueLanes(now() - OVERDUE_MS)) pump.wake(lane);
+      for (const lane of await overdueLanes(now() - OVERDUE_MS)) scheduler.wake(lane);
     } catch (error) {
       failing('postgres', error);
     }
@@ -171,26 +171,26 @@ export function startWebhooks(means: WebhookMeans): Webhooks {
   async function close(deadlineMs: number): Promise<void> {
     clearTimeout(sweeper);
     sweeper = undefined;
-    const unbegun = pump.stop();
+    const unbegun = scheduler.stop();
     const deadline = setTimeout(() => abort.abort(), deadlineMs);
     // BullMQ waits for Redis without end, where that is gone.
     const late = new Promise<void>((resolve) => abort.signal.addEventListener('abort', () => resolve()));
     await Promise.all([
       Promise.race([worker.close(), late]),
-      Promise.race([Promise.all([swept, outbox.release(unbegun)]), late]),
-      pump.idle(),
+      Promise.race([Promise.all([swept, claims.release(unbegun)]), late]),
+      scheduler.idle(),
     ]);
     clearTimeout(deadline);
-    await outbox.release([...pump.stop(), ...unfinished]);
-    outbox.close();
-    await outbox.drain();
+    await claims.release([...scheduler.stop(), ...unfinished]);
+    claims.close();
+    await claims.drain();
     sender.close();
     await Promise.race([timers.close(), late]);
     for (const connection of [producer, blocking]) connection.disconnect();
   }
 
   return {
-    underWay: () => pump.underWay,
+    underWay: () => scheduler.underWay,
     sweep,
     close: (deadlineMs = CLOSE_MS) => (closing ??= close(deadlineMs)),
   };

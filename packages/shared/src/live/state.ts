@@ -81,7 +81,7 @@ export interface LivePrediction extends PredictionRecord {
   job: string;
   digest: string;
   /** Computed for its followers though it is itself terminal. */
-  goesOn: boolean;
+  runsForFollowers: boolean;
   /** JSON text of the Task; '' where it is not needed any more. */
   task: string;
 }
@@ -306,7 +306,7 @@ export function parseState(id: string, state: string): LivePrediction {
     number: number === 0 ? null : number,
     job: j ?? '',
     digest: unpackDigest(d ?? ''),
-    goesOn: state[13] === '1',
+    runsForFollowers: state[13] === '1',
     task: i ?? '',
   };
 }

@@ -48,7 +48,7 @@ export interface Keys {
   /** Heartbeat of a worker process. */
   worker(shard: number, workerId: string): string;
   /** Pub/sub channel on which a shard's models are named when they get work: see submit.lua. */
-  doorbell(shard: number): string;
+  workSignal(shard: number): string;
   /** Pub/sub channel on which workers are told of predictions whose priority was raised: see job.ts. */
   liftChannel(): string;
   /** Pub/sub channel on which registry changes are told. */
@@ -81,7 +81,7 @@ export function keysFor(prefix: string): Keys {
     query: (name) => `${prefix}:c:${name}`,
     idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,
     worker: (shard, workerId) => `${tag(shard)}hb:${workerId}`,
-    doorbell: (shard) => `${tag(shard)}bell`,
+    workSignal: (shard) => `${tag(shard)}bell`,
     liftChannel: () => `${prefix}:lifts`,
     registryChannel: () => `${prefix}:registry`,
     probe: (shard, processId) => `${tag(shard)}probe:${processId}`,
