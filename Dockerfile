@@ -16,7 +16,7 @@ RUN npm ci --omit=dev --omit=optional \
  && find "$(node -p process.platform)" -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -rf {} +
 
 FROM node:24-bookworm-slim
-# As in scripts/node-args.mjs, which says why; --no-parallel-scavenge may not be set here.
+# As in scripts/launcher/node-args.mjs, which says why; --no-parallel-scavenge may not be set here.
 ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=8"
 WORKDIR /app
 COPY --from=packages /app ./
