@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { shardOf } from '@millrace/shared/ids';
+import { shardOf } from '@millrace/shared/predictions/ids';
 import type { Redis } from 'ioredis';
 import { repeater } from '../../support/onnx-models.ts';
 import type { Fault } from '../fault.ts';
