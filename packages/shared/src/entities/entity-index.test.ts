@@ -6,7 +6,7 @@ import type { Entity } from './entity.ts';
 import { parseEntityCsv } from './entity-csv.ts';
 import { buildEntities } from './entity-index.ts';
 
-const file = path.resolve(import.meta.dirname, '../../../models/drug-interaction/entities/drug.csv');
+const file = path.resolve(import.meta.dirname, '../../../../models/drug-interaction/entities/drug.csv');
 const drugs = parseEntityCsv(readFileSync(file, 'utf8'), 'drug.csv');
 const entities = buildEntities({ drug: drugs });
 

@@ -16,7 +16,7 @@ export interface Migration {
   compatible: boolean;
 }
 
-export const MIGRATIONS_DIR = path.resolve(import.meta.dirname, '../../../migrations');
+export const MIGRATIONS_DIR = path.resolve(import.meta.dirname, '../../../../migrations');
 
 export async function readMigrations(dir: string): Promise<Migration[]> {
   const files = (await readdir(dir)).filter((file) => file.endsWith('.sql')).sort();
