@@ -9,8 +9,8 @@ export default defineConfig({
   test: {
     // Node imports a model's handler, and not Vite: handler-file.ts says which text is run.
     server: { deps: { external: [/\?handler=/] } },
-    // Vitest would leave one core to others, and so use one of two. Most of an integration test is waiting.
-    maxWorkers: availableParallelism(),
+    // Most of an integration test is waiting, so one file more than there are cores runs at a time.
+    maxWorkers: availableParallelism() + 1,
     // Time limits end what hangs. They measure nothing: a shared machine may be ten times slower than an idle one.
     projects: [
       {

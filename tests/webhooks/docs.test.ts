@@ -96,7 +96,7 @@ for case in json.load(sys.stdin):
 
 test('the page tells of every event and every way that an attempt can fail', async () => {
   const verdict = await readFile(
-    path.resolve(import.meta.dirname, '../../packages/shared/src/webhooks/verdict.ts'),
+    path.resolve(import.meta.dirname, '../../apps/worker/src/webhooks/retry-policy.ts'),
     'utf8',
   );
   const errors = /type AttemptError =(.*?);/s.exec(verdict)?.[1]?.match(/\w+(?=')/g) ?? [];
