@@ -64,7 +64,7 @@ const chosen = faults.filter(({ name, long }) =>
   options.only.length > 0 ? options.only.includes(name) : !(options.short && long),
 );
 // Where time may not do for all, it is not always the same that are left out.
-if (Number.isFinite(options.withTimeout)) shuffle(chosen, seeded(options.seed));
+if (Number.isFinite(options.within)) shuffle(chosen, seeded(options.seed));
 console.log(`Seed ${options.seed}. ${chosen.length} faults.`);
 const servers = await startServers(console.log);
 const results: Result[] = [];
@@ -74,7 +74,7 @@ const unplayed: string[] = [];
 try {
   await writeModels(path.join(servers.dir, 'models'));
   for (const fault of chosen) {
-    if (process.uptime() > options.withTimeout) {
+    if (process.uptime() > options.within) {
       unplayed.push(fault.name);
       continue;
     }
