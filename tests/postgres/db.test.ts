@@ -91,11 +91,14 @@ describe('a transaction', () => {
   });
 
   test('whose connection ends between two statements fails, and does not end the process', async () => {
+    const ended = new Promise((resolve) => {
+      pool.once('acquire', (client) => client.once('end', resolve));
+    });
     const work = inTransaction(pool, async (db) => {
       await db.query('SELECT 1');
       proxy.cut();
-      // Nothing is under way that could be told: the connection itself reports its end.
-      await delay(50);
+      // No statement is in progress that could fail: the connection itself reports its end.
+      await ended;
       await db.query('SELECT 2');
     });
     await expect(work).rejects.toThrow();
