@@ -1,16 +1,16 @@
-/** What operators and orchestrators ask. */
+/** The routes of operators and orchestrators: liveness, readiness and metrics. */
 
 import { verdictOf } from '@millrace/shared/process/readiness';
 import type { FastifyInstance } from 'fastify';
 import type { HttpMetrics } from '../http/request-metrics.ts';
 
-/** Sentences of impairment in one answer. */
+/** The most faults that one response of /readyz names. */
 const DEGRADED_MAX = 20;
 
 export interface Checks {
-  /** For each part, whether it answers; a sentence where it does not. */
+  /** For each part `ok`, or a sentence that states its fault. */
   ready(): Promise<Record<string, 'ok' | string>>;
-  /** What impairs a process that is ready, a sentence each. */
+  /** The faults of a process that is ready all the same, one sentence for each. */
   degraded(): Promise<readonly string[]>;
 }
 
