@@ -28,7 +28,7 @@ const ATTEMPTS_MAX = 3;
 
 interface Held {
   job: string;
-  taken: { id: string; attempt: number }[];
+  taken: { id: string; attempt: number; opening: number }[];
 }
 
 export interface System {
@@ -94,8 +94,14 @@ export function openSystem(fence: Fence = 'openings'): System {
     const [job, ids] = free;
     held.set(worker, { job, taken: [] });
     for (const id of ids) {
-      const attempt = take(all, { id, worker, attemptsMax: ATTEMPTS_MAX }, around);
-      if (attempt !== null) held.get(worker)?.taken.push({ id, attempt });
+      const attempt = take(all, { id, worker, job, attemptsMax: ATTEMPTS_MAX }, around);
+      if (attempt === null) continue;
+      const opening = all.lives.get(id)?.opening ?? 0;
+      must(
+        ![...held.values()].some(({ taken }) => taken.some((other) => other.id === id && other.opening === opening)),
+        `${id}: two workers run opening ${opening}`,
+      );
+      held.get(worker)?.taken.push({ id, attempt, opening });
     }
   }
 

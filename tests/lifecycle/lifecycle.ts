@@ -161,17 +161,21 @@ export function submit(
 export interface Taking {
   id: string;
   worker: string;
+  /** The job that names it. */
+  job: string;
   attemptsMax: number;
 }
 
 /** The attempt to run, or null where there is nothing to run. */
 export function take(
   all: Lives,
-  { id, worker, attemptsMax }: Taking,
+  { id, worker, job, attemptsMax }: Taking,
   { now, workerLives }: Pick<Surroundings, 'now' | 'workerLives'>,
 ): number | null {
   const life = all.lives.get(id);
   if (!life) return null;
+  // The job of an earlier opening may still be there.
+  if (life.opening > 0 && life.job !== job) return null;
   if (!isTerminal(life.status) && overdue(life, now)) {
     end(all, id, 'expired', now);
     if (life.followers.size > 0) life.runsForFollowers = true;

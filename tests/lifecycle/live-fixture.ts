@@ -21,7 +21,11 @@ export interface LiveFixture {
   live: LiveStore;
   /** Submits one, at NOW unless told; gives its id and what came of it. */
   submit(given?: Partial<NewPrediction>, options?: SubmitOptions): Promise<{ id: string; submitted: Submitted }>;
-  take(ids: string[], options?: { worker?: string; most?: number; now?: number }): Promise<Taken[]>;
+  /** Takes predictions with the jobs that their states name, unless told. */
+  take(
+    ids: string[],
+    options?: { worker?: string; most?: number; now?: number; jobs?: readonly string[] },
+  ): Promise<Taken[]>;
   finish(
     taken: Pick<Taken, 'id' | 'attempt'> & { state?: string },
     given?: Partial<Finished>,
@@ -93,7 +97,10 @@ export function useLive(prefix = testPrefix()): LiveFixture {
       const { items } = await fixture.live.submit(TARGET, priority, job ?? `p-${item.id}`, [item], now);
       return { id: item.id, submitted: items[0] as Submitted };
     },
-    take: (ids, { worker = 'w1', most = 4, now = NOW } = {}) => fixture.live.take(SHARD, ids, worker, most, now),
+    async take(ids, { worker = 'w1', most = 4, now = NOW, jobs } = {}) {
+      const own = await Promise.all(ids.map(async (id) => (await fixture.live.read(id))?.job ?? ''));
+      return fixture.live.take(SHARD, ids, worker, most, now, jobs ?? own);
+    },
     async finish({ id, attempt, state }, given = {}, now = NOW) {
       const one = { status: 'succeeded', result: '{"y":1}', startedAt: now, inferenceMs: 1, batchSize: 1 } as const;
       return (await fixture.live.finish(SHARD, [{ id, attempt, state, ...one, ...given }], 'w1', now))[0];

@@ -9,6 +9,7 @@ import {
 import { terminalRowOf } from '@millrace/shared/ledger/terminal-row';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { isTerminal, type Status } from '@millrace/shared/predictions/prediction';
+import { jobIdOf } from '@millrace/shared/queue/job';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { promiseRow } from '../ledger/rows.ts';
@@ -73,7 +74,7 @@ function openTwins(number: number) {
   };
   const nextJob = () => {
     made += 1;
-    return `p-${number}-${made}`;
+    return jobIdOf(newId(), made);
   };
 
   async function setJob(job: string, runs: boolean): Promise<void> {
@@ -105,9 +106,12 @@ function openTwins(number: number) {
       }
       case 3:
       case 4: {
-        const [taken] = await f.live.take(SHARD, [id], worker, 2, now);
+        // With its own job, or with one that was made before.
+        const own = all.lives.get(id)?.job ?? jobIdOf(id);
+        const job = more % 4 === 0 ? jobIdOf(id) : own;
+        const [taken] = await f.take([id], { worker, most: 2, now, jobs: [job] });
         if (taken) last.set(id, taken);
-        return [taken?.attempt ?? null, pure.take(all, { id, worker, attemptsMax: 2 }, around)];
+        return [taken?.attempt ?? null, pure.take(all, { id, worker, job, attemptsMax: 2 }, around)];
       }
       case 5:
       case 6: {

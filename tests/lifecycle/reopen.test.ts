@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NOW, newId, useLive } from './live-fixture.ts';
 
 const f = useLive();
+const id2 = newId();
 const cancel = (id: string) => f.live.end(id, 'default', 'canceled', NOW);
 const retry = (id: string, opening = 1, tenant = 'default') =>
   f.live.retry({ id, tenant, job: `p-${id}-1`, opening, expiresAt: NOW + 99_000, nowMs: NOW + 1 });
@@ -76,6 +77,33 @@ describe('retry', () => {
     await f.ledger();
     await f.finish(taken!);
     expect(await f.live.read(id)).toMatchObject({ status: 'succeeded', opening: 12, createdAt: NOW });
+  });
+
+  test('is run with its own job, and not with the job of an earlier opening that still waits', async () => {
+    const { id } = await f.submit();
+    await cancel(id);
+    await retry(id);
+    const first = [`p-${id}`];
+    expect(await f.take([id], { jobs: first })).toEqual([]);
+    expect(await f.live.read(id)).toMatchObject({ status: 'queued', attempts: 0 });
+    const [taken] = await f.take([id], { worker: 'w2', jobs: [`p-${id}-1`] });
+    expect(taken).toMatchObject({ attempt: 1 });
+    expect(await f.take([id], { jobs: first })).toEqual([]);
+    expect(await f.finish(taken!)).toBe('written');
+  });
+
+  test('is run with its own job where Redis had forgotten it, and both jobs came together', async () => {
+    const { id } = await f.submit({ opening: 2 }, { job: `p-${id2}-7` });
+    const taken = await f.take([id, id, id], { jobs: [`p-${id}`, `p-${id2}-7`, `p-${id}-1`] });
+    expect(taken.map(({ attempt }) => attempt)).toEqual([1]);
+  });
+
+  test('of one whose computation goes on for others is run with the job that carries the computation', async () => {
+    const lead = await f.submit({ flight: 'retry-3' });
+    await f.submit({ flight: 'retry-3' });
+    await cancel(lead.id);
+    expect(await retry(lead.id)).toEqual({ outcome: 'attached' });
+    expect(await f.take([lead.id], { jobs: [`p-${lead.id}`] })).toHaveLength(1);
   });
 
   test('is gone when Redis has lost it', async () => {

@@ -16,6 +16,7 @@ import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
 import type { LoadedVersion, RowResult } from '../engine/protocol/loaded-version.ts';
 import type { WorkerMetrics } from '../operations/metrics.ts';
+import { namedItems } from './held-item.ts';
 import type { HeldResults } from './held-results.ts';
 
 export interface ComputeDeps {
@@ -49,13 +50,13 @@ export interface Target {
 type Begun = ReadonlyMap<string, RowResult>;
 
 /**
- * Runs predictions by id, whatever jobs they came with. Resolves to the number of rows computed, when each prediction is
+ * Runs held predictions (held-item.ts), whatever jobs they came with. Resolves to the number of rows computed, when each prediction is
  * terminal or needs no run any more. The rows of `ahead` are begun with while the predictions are taken.
  */
 export async function compute(
   deps: ComputeDeps,
   target: Target,
-  ids: readonly string[],
+  items: readonly string[],
   ahead: readonly string[],
 ): Promise<number> {
   const { live, workerId, maxAttempts } = deps;
@@ -63,11 +64,12 @@ export async function compute(
   const room = deps.held.room();
   if (room) await room;
   const startedAt = sharedNow();
+  const { ids, jobs } = namedItems(items);
   const begins = ahead.length > 0 && target.version.config.deterministic === true;
   const beginning = begins ? runRows(deps, target, ahead) : undefined;
   // Should taking fail, nobody asks how the rows did.
   beginning?.catch(() => {});
-  const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt));
+  const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt, jobs));
   const results = (await beginning) ?? [];
   if (taken.length === 0) return begins ? ahead.length : 0;
   const begun: Begun = new Map(begins ? ahead.map((row, at) => [row, results[at] as RowResult]) : []);

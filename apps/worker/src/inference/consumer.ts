@@ -29,6 +29,8 @@ export interface Ahead {
 
 /** The predictions of a job that this worker keeps, to be computed. */
 export interface Held {
+  /** Its name in BullMQ. */
+  job: string;
   model: string;
   version: string;
   ids: string[];
@@ -100,6 +102,7 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
         const begun = ahead === undefined || job.attemptsStarted > 1;
         const kept = keptOf(ids, rows, deps.holdRows(model));
         const computing = deps.compute({
+          job: job.id as string,
           model,
           version,
           ids: kept === ids.length ? ids : ids.slice(0, kept),

@@ -114,8 +114,8 @@ describe('the order', () => {
   test('is that of a raised prediction from then on', async () => {
     const { add, endAll, order, dispatcher } = stage({ maxBatch: 1 });
     const all = [add('a', [1]), add('a', [2, 3, 4], { priority: LOW }), add('a', [5])];
-    expect(dispatcher.raise(3, HIGH)).toBe(true);
-    expect(dispatcher.raise(1, HIGH)).toBe(false);
+    expect(dispatcher.raise((item) => item === 3, HIGH)).toBe(true);
+    expect(dispatcher.raise((item) => item === 1, HIGH)).toBe(false);
     await endAll();
     await Promise.all(all);
     expect(order().map(([, items]) => items)).toEqual([[1], [3], [5], [2], [4]]);

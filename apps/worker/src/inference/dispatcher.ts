@@ -126,11 +126,11 @@ export class Dispatcher<T> {
     return promise;
   }
 
-  /** Moves a held item to a more urgent priority. Says whether the item was found waiting. */
-  raise(item: T, priority: number): boolean {
+  /** Moves the first held item that is meant to a more urgent priority. Returns whether the item was found waiting. */
+  raise(isMeant: (item: T) => boolean, priority: number): boolean {
     for (const { held } of this.#gathering.values()) {
       for (const [at, one] of held.entries()) {
-        const place = one.items.indexOf(item);
+        const place = one.items.findIndex(isMeant);
         if (place < 0) continue;
         if (one.priority <= priority) return true;
         const [before, own, after] = [part(one, 0, place), part(one, place, place + 1), part(one, place + 1)];

@@ -21,6 +21,7 @@ import { type Ahead, type Consumer, type Held, startConsumer } from './consumer.
 import { Consumers } from './consumer-pool.ts';
 import { Dispatcher, HandedBack } from './dispatcher.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { isItemOf, itemsOf } from './held-item.ts';
 import { HeldResults } from './held-results.ts';
 import { Lifts } from './lifts.ts';
 import { Pace } from './pace.ts';
@@ -131,7 +132,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
       }),
   });
 
-  async function runHeld({ model, version, ids, rows, priority, addedAt, ahead }: Held): Promise<void> {
+  async function runHeld({ job, model, version, ids, rows, priority, addedAt, ahead }: Held): Promise<void> {
     // A job may come before the consumers pause, or be held when they do.
     const refuseWrongClock = () => {
       const fault = clock.fault();
@@ -141,10 +142,11 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
     const handle = byName.get(`${model}\n${version}`);
     if (!handle) throw new Error(`version ${version} of '${model}' is not ready in this worker`);
     const shard = shardOf(model);
+    const items = itemsOf(ids, job);
     const done = dispatcher.add({
       // By name too: models with the same files have predictions in different shards.
       key: `${model}\n${version}\n${handle.version.digest}`,
-      items: ids,
+      items,
       rows,
       priority,
       addedAt,
@@ -153,12 +155,13 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
       run: async (some, urgency) => {
         refuseWrongClock();
         // With what has joined this job, or is run in its stead, the rows of this one alone are no head start.
-        const own = some.length === ids.length && some[0] === ids[0];
+        const own = some.length === items.length && some[0] === items[0];
         return compute(deps, { ...handle, shard, priority: urgency }, some, own ? rowsOf(ahead) : []);
       },
     });
     // A prediction may have been raised while its job was on its way from the queue to this worker.
-    for (const lift of lifts.among(ids)) if (lift.priority < priority) dispatcher.raise(lift.id, lift.priority);
+    for (const lift of lifts.among(ids))
+      if (lift.priority < priority) dispatcher.raise(isItemOf(lift.id), lift.priority);
     await done;
   }
 
@@ -195,7 +198,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   function lift(message: string): void {
     const one = parseLift(message);
     if (one === undefined || !maxBatches.has(one.model)) return;
-    if (!dispatcher.raise(one.id, one.priority)) lifts.add(one, performance.now());
+    if (!dispatcher.raise(isItemOf(one.id), one.priority)) lifts.add(one, performance.now());
   }
 
   const heartbeat = startHeartbeat({

@@ -235,15 +235,20 @@ export class LiveStore {
     return { items: rows.map(submitted), counts: queueCounts(counted.map(Number)) };
   }
 
-  /** Marks predictions running for `worker` and gives their tasks; leaves out what need not be computed. */
+  /**
+   * Marks predictions running for `worker` and returns their tasks; leaves out what need not be computed. `jobs` are the jobs that
+   * named them, in the same order, where one of these is a later job: an opened-again prediction is run with its own job alone.
+   */
   async take(
     shard: number,
     ids: readonly string[],
     worker: string,
     maxAttempts: number,
     nowMs: number,
+    jobs: readonly string[] = [],
   ): Promise<Taken[]> {
     const taken: Taken[] = [];
+    let leftJobs = jobs;
     for (let left = ids; left.length > 0; ) {
       const states = (await this.#redis.mrTake(
         left.length,
@@ -255,15 +260,20 @@ export class LiveStore {
         ...this.#ends,
         LOST,
         EXPIRED,
+        ...leftJobs,
       )) as (string | null)[];
       const later: string[] = [];
+      const laterJobs: string[] = [];
       for (const [at, id] of left.entries()) {
         const state = states[at] as string | null;
-        if (state === null) later.push(id);
-        else if (state !== '') taken.push(takenOf(id, state));
+        if (state === null) {
+          later.push(id);
+          if (leftJobs.length > 0) laterJobs.push(leftJobs[at] as string);
+        } else if (state !== '') taken.push(takenOf(id, state));
       }
       for (const leader of states.slice(left.length)) await this.#endFollowers(shard, leader as string, nowMs);
       left = later;
+      leftJobs = laterJobs;
     }
     return taken;
   }

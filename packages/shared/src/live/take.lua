@@ -3,7 +3,7 @@
 -- the worker of the last execution lives, its job was handed back or its reply did not come: that execution is not counted.
 -- KEYS: live state of each.
 -- ARGV: now, tag, worker (padded), most attempts, ttl recorded, ttl unrecorded, inline, error of a lost one, error of an
---       expired one.
+--       expired one; then for each the job that names it, where one of these jobs is not the first job of its predictions.
 -- Returns for each its state as it was before (but for the executions that count), the attempt that begins being one more than its
 -- attempts; '' to skip it; nil for one that was not looked at, since those before it fill the reply: ask again. Then
 -- the ids of ended leaders that have followers left, for followers.lua.
@@ -13,13 +13,18 @@ local lost, too_late = ARGV[8], ARGV[9]
 local now13 = ms(now)
 local out, unended = {}, {}
 
--- Anything but a waiting one of its own that nobody follows.
-local function take(key, id, v)
+-- Length of the name of a first job, `p-<id>`: later jobs of a prediction have a number behind it (jobIdOf in job.ts).
+local FIRST_JOB = 38
+
+-- Anything but a waiting one of its own, in its first opening, that nobody follows.
+local function take(key, id, v, job)
   local one = parse(v)
   if not one then
     discard(key)
     return ''
   end
+  -- An opening is run with its own job alone: the job of an earlier opening may wait still, or be held by another worker.
+  if #one.j > FIRST_JOB and one.j ~= job and opening_of(one) > 0 then return '' end
   local followers = one.g and redis.call('SCARD', tag .. 'w:' .. id) or 0
   if not terminal(one.s) and expired(one.x, now) then
     one.st = NEVER
@@ -76,24 +81,26 @@ local NO_END = string.rep(SEP, 4)
 
 -- Bytes of states in one reply, and one state more: the connection and Redis are for others too.
 local REPLY_BYTES = 1048576
+local byte = string.byte
 local bytes = 0
 
 local function take_one(n)
   local key, v = KEYS[n], text_of(KEYS[n])
   local a, b, z = v and tonumber(sub(v, 17, 21)), v and tonumber(sub(v, 22, 26)), v and tonumber(sub(v, 82, 87))
+  local created = v and find(v, SEP, HEAD + 1, true)
   if not v then
     out[n] = ''
-  -- Waiting; not out of the queue, not for others alone, without followers, no follower itself.
+  -- Waiting; not out of the queue, not for others alone, without followers, no follower itself; no opening behind its time.
   elseif sub(v, 11, 11) == 'q' and sub(v, 13, 16) == '0000' and not expired(sub(v, 27, 39), now)
-    and a and b and a - b < most and z and sub(v, HEAD + z + 1, HEAD + z + 4) == NO_END then
+    and a and b and a - b < most and z and sub(v, HEAD + z + 1, HEAD + z + 4) == NO_END
+    and created and byte(v, created + 14) == 31 then
     local p = sub(v, 12, 12)
     redis.call('SETRANGE', key, 10, 'r' .. p .. '1000' .. format('%05d', a + 1) .. sub(v, 22, 39) .. now13 .. worker)
-    local from = HEAD + 1
-    for _ = 1, 3 do from = find(v, SEP, from, true) + 1 end
+    local from = find(v, SEP, created + 15, true) + 1
     count_left(sub(v, from, find(v, SEP, from, true) - 1), p)
     out[n] = v
   else
-    out[n] = take(key, id_of(tag, key), v)
+    out[n] = take(key, id_of(tag, key), v, ARGV[9 + n])
   end
   bytes = bytes + #out[n]
 end

@@ -74,6 +74,12 @@ export function parseLift(text: string): Lift | undefined {
 export const jobIdOf = (predictionId: string, round = 0): string =>
   round === 0 ? `p-${predictionId}` : `p-${predictionId}-${round}`;
 
+/** `p-` and a UUID; take.lua has the same. */
+const FIRST_JOB_LENGTH = 38;
+
+/** Whether a job is a later one of its predictions: after a retry, or from the reconciler. */
+export const isLaterJob = (jobId: string): boolean => jobId.length > FIRST_JOB_LENGTH;
+
 /** Failed jobs that a queue keeps. */
 export const FAILED_KEPT = 50;
 

@@ -1,0 +1,36 @@
+/** A prediction that is canceled and retried while its first job still waits in the queue is computed once. */
+
+import { shardOf } from '@millrace/shared/predictions/ids';
+import { jobIdOf } from '@millrace/shared/queue/job';
+import { connectRedis } from '@millrace/shared/redis/connection';
+import { afterAll, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+
+let remove = async () => {};
+const millrace = useMillrace(async () => {
+  const folder = await makeModelFolder(['slow']);
+  remove = folder.remove;
+  return { modelsDir: folder.dir, models: ['slow'] };
+});
+afterAll(() => remove());
+
+test('a prediction that is retried while its first job waits is run once', async () => {
+  const { ask, config, keys, predict, stopWorkers, startWorker } = millrace;
+  await stopWorkers('stop');
+  const { body } = await predict('slow', { input: { x: [1_000] } });
+  const { id } = body;
+  await ask(`/v1/predictions/${id}/cancel`, { method: 'POST' });
+  await ask(`/v1/predictions/${id}/retry`, { method: 'POST' });
+  const redis = connectRedis(config.redisUrl, 'blocking', { cluster: config.redisCluster });
+  const waiting = await redis.zrange(`${keys.bull(shardOf('slow'))}:slow:prioritized`, '0', '-1');
+  expect(waiting).toHaveLength(2);
+  expect(waiting).toContain(jobIdOf(id));
+  redis.disconnect();
+  const worker = await startWorker();
+  const { body: ended } = await ask(`/v1/predictions/${id}?wait=60`);
+  expect(ended).toMatchObject({ status: 'succeeded', attempts: 1 });
+  const { body: next } = await predict('slow', { input: { x: [1_001] } }, { prefer: 'wait=60' });
+  expect(next.status).toBe('succeeded');
+  expect(await worker.metric('millrace_worker_rows_total')).toBe(2);
+}, 120_000);
