@@ -9,6 +9,7 @@ import { buildEntities } from '@millrace/shared/entities/entity-index';
 import { ApiError } from '@millrace/shared/errors';
 import {
   findEnded,
+  findEnds,
   findKeyed,
   findPrediction,
   findTaskless,
@@ -165,6 +166,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       keys,
       connect: (shard) => connect('blocking', `events-${shard}`),
       findEnded: (id) => findEnded(db, id),
+      findRecorded: (ids) => findEnds(db, ids),
       log,
     });
     closers.push('completions', () => completions.close());

@@ -240,9 +240,18 @@ export function createPredict(deps: PredictDeps): Predict {
         if (told?.startedAt) loads.observeRun(pending.served.registered.model, told.completedAt - told.startedAt);
         next();
       });
+      const resubmit = (): void => {
+        waiter.resubmit = undefined;
+        const again = { ...item, resubmittedAt: sharedNow() };
+        const restore = (): void => {
+          waiter.resubmit = resubmit;
+        };
+        submitter.put(pending.served.version, pending.priority, again, { sent: restore, failed: restore });
+      };
       submitter.put(pending.served.version, pending.priority, item, {
         sent: (submitted) => {
           result = submitted;
+          waiter.resubmit = resubmit;
           next();
         },
         failed: (error) => {

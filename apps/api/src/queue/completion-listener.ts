@@ -1,6 +1,7 @@
 /**
  * Wakes whoever waits for a prediction. One listener per shard reads completion events from an explicit position in the
- * stream, and every second the waiters' states are read as well, so that an event lost is a second lost, no more.
+ * stream, and every second the waiters' states are read as well, so that an event lost is a second lost, no more. A state
+ * that is lost is submitted again, where only the caller who waits knows the prediction.
  */
 
 import { type Completion, parseCompletion } from '@millrace/shared/live/completion';
@@ -8,7 +9,7 @@ import { openingOf } from '@millrace/shared/live/state';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOfId } from '@millrace/shared/predictions/ids';
-import { isTerminal, type PredictionRecord } from '@millrace/shared/predictions/prediction';
+import { isTerminal, type PredictionRecord, type Status } from '@millrace/shared/predictions/prediction';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
@@ -36,6 +37,11 @@ export class Waiter {
   readonly #completions: CompletionListener;
   /** The opening whose end is awaited: events of earlier ones may still be on their way. */
   opening = 0;
+  /**
+   * Puts the prediction into the queue again. Called when neither Redis nor the ledger knows it; undefined where the
+   * reconciler brings it back, or while it is on its way into Redis. May not throw.
+   */
+  resubmit: (() => void) | undefined = undefined;
   timer: NodeJS.Timeout | undefined;
   next: Waiter | undefined;
 
@@ -73,6 +79,8 @@ export interface CompletionsDeps {
   connect(shard: number): Connection;
   /** What the ledger has of a prediction that has ended. */
   findEnded(id: string): Promise<PredictionRecord | undefined>;
+  /** Which of the ids the ledger has. */
+  findRecorded(ids: readonly string[]): Promise<{ id: string; status: Status }[]>;
   log: Logger;
 }
 
@@ -81,18 +89,20 @@ export class CompletionListener {
   readonly #keys: Keys;
   readonly #connect: (shard: number) => Connection;
   readonly #log: Logger;
-  readonly #findEnded: (id: string) => Promise<PredictionRecord | undefined>;
+  readonly #findEnded: CompletionsDeps['findEnded'];
+  readonly #findRecorded: CompletionsDeps['findRecorded'];
   readonly #waiters = new Map<string, Waiter>();
   readonly #listeners: (Listener | undefined)[] = new Array(SHARDS);
   readonly #timer: NodeJS.Timeout;
   #closed = false;
   #rereading = false;
 
-  constructor({ live, keys, connect, findEnded, log }: CompletionsDeps) {
+  constructor({ live, keys, connect, findEnded, findRecorded, log }: CompletionsDeps) {
     this.#live = live;
     this.#keys = keys;
     this.#connect = connect;
     this.#findEnded = findEnded;
+    this.#findRecorded = findRecorded;
     this.#log = log;
     this.#timer = setInterval(() => void this.#reread(), REREAD_MS);
     this.#timer.unref();
@@ -247,14 +257,41 @@ export class CompletionListener {
       const due: string[] = [];
       for (const [id, { since }] of this.#waiters) if (since <= old) due.push(id);
       for (let at = 0; at < due.length; at += REREAD_AT_ONCE) {
-        await Promise.all(due.slice(at, at + REREAD_AT_ONCE).map((id) => this.#readOne(id)));
+        const some = due.slice(at, at + REREAD_AT_ONCE);
+        const known = await Promise.all(some.map((id) => this.#readOne(id)));
+        const lost = some.filter((_, place) => !known[place]);
+        if (lost.length > 0) await this.#recover(lost);
         await new Promise(setImmediate);
       }
     } catch {
-      // Redis is away: the waiters stay, and the next round tries again.
+      // A store is away: the waiters stay, and the next round tries again.
     } finally {
       this.#rereading = false;
     }
+  }
+
+  /**
+   * Redis does not know these predictions: it has lost its data, or has let a recorded end go while its memory is short. An end
+   * is read from the ledger, and a promise is left to the reconciler. A prediction that only its waiting caller knows goes into
+   * the queue again, under its id.
+   */
+  async #recover(ids: readonly string[]): Promise<void> {
+    const recorded = new Map((await this.#findRecorded(ids)).map(({ id, status }) => [id, status]));
+    let resubmitted = 0;
+    for (const id of ids) {
+      const status = recorded.get(id);
+      if (status === undefined) resubmitted += this.#resubmit(id);
+      else if (isTerminal(status)) await this.#readLong(id);
+    }
+    if (resubmitted > 0) this.#log.warn({ resubmitted }, 'Redis lost predictions whose callers wait: submitted again');
+  }
+
+  /** Returns how many submissions began: 1, or 0 where the prediction is not for this process to submit. */
+  #resubmit(id: string): number {
+    let waiter = this.#waiters.get(id);
+    while (waiter && !waiter.resubmit) waiter = waiter.next;
+    waiter?.resubmit?.();
+    return waiter ? 1 : 0;
   }
 
   /** Sends every waiter home with null and closes the listeners. */

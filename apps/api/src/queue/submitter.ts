@@ -61,7 +61,8 @@ export function createSubmitter(deps: SubmitterDeps): Submitter {
     const { model, version } = target;
     const open = items.filter(({ known }) => known === null);
     const ids = open.map(({ id }) => id);
-    const jobId = jobIdOf((items[0] as NewPrediction).id);
+    const [first] = items as [NewPrediction];
+    const jobId = jobIdOf(first.id, first.resubmittedAt);
     const submitting = live.submit(target, priority, jobId, items, sharedNow());
     // Both go out on one connection, in this order, so the job is never there before the state that it names. Large states go
     // over another connection.

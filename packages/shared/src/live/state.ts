@@ -68,6 +68,8 @@ export interface NewPrediction {
   opening: number;
   /** JSON text of its output where that is known: it is then terminal at once, and recorded like any other. */
   known: string | null;
+  /** Unix ms of a repeated submission. Its job gets an id of its own: the job before may still be there, with other ids. */
+  resubmittedAt?: number;
 }
 
 /** A prediction as Redis knows it, with what its JSON does not show. */
