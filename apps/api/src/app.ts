@@ -1,5 +1,4 @@
 /** The API as one Fastify application. It is given what it needs, opens nothing, and knows no ONNX. */
-import type { Socket } from 'node:net';
 import { ApiError } from '@millrace/shared/errors';
 import type { Config } from '@millrace/shared/process/config';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
@@ -12,8 +11,9 @@ import type { EntityLookup } from './entities/entity-lookup.ts';
 import { registerEntities } from './entities/routes.ts';
 import { collectMethods } from './http/allowed-methods.ts';
 import { type AuthenticationDeps, registerAuthentication } from './http/authentication.ts';
-import { answerClientError } from './http/client-errors.ts';
+import { createClientErrorHandler } from './http/client-errors.ts';
 import { registerProblems, sendProblem } from './http/error-handler.ts';
+import { createHttpServer } from './http/http-server.ts';
 import { type JsonLimits, LONG_TEXT, parseJson, parseLongJson } from './http/json-body.ts';
 import { registerNosniff } from './http/nosniff.ts';
 import { countAnswers, countFailed } from './http/request-counter.ts';
@@ -81,25 +81,15 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   const app = Fastify({
     // Without a logger: with one Fastify listens to the end of every answer, to log the few that fail on their way out.
     bodyLimit: config.bodyLimit,
-    requestTimeout: config.requestTimeoutMs,
-    connectionTimeout: config.connectionTimeoutMs,
-    keepAliveTimeout: 72_000,
+    serverFactory: (listener) => createHttpServer(listener, config),
     routerOptions: { maxParamLength: 300 },
     genReqId: requestIds(),
     // Who is connected already is answered, with `Connection: close`: a rolling restart fails no request.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    http: {
-      maxHeaderSize: 16_384,
-      headersTimeout: config.requestTimeoutMs,
-      // Node looks for requests that take too long every 30 s unless told otherwise, and they would have as much more.
-      connectionsCheckingInterval: Math.min(1_000, config.requestTimeoutMs),
-    },
-    clientErrorHandler: (error, socket) => answerClientError(error as NodeJS.ErrnoException, socket as Socket, log),
+    clientErrorHandler: createClientErrorHandler({ ...config, log }),
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply, log),
   });
-  // Node drops what is beyond silently: one more than allowed is let in, to be refused below.
-  app.server.maxHeadersCount = config.maxHeaders + 1;
 
   app.removeAllContentTypeParsers();
   app.decorateRequest('bodyText', '');
@@ -164,6 +154,11 @@ function refusalOf({ headers, raw }: FastifyRequest, maxHeaders: number): ApiErr
       faults: [{ pointer: 'Content-Encoding', message: 'Not taken', expected: 'identity, or nothing', got }],
     });
   }
+  // RFC 9112 requires the refusal.
+  if (headers.host === undefined && raw.httpVersion === '1.1')
+    return new ApiError('invalid_request', 'The request has no Host header. Send one, as HTTP/1.1 requires.', {
+      faults: [{ pointer: 'Host', message: 'Missing', expected: 'the host of the URL', got: 'nothing' }],
+    });
   if (raw.rawHeaders.length <= 2 * maxHeaders) return undefined;
   return new ApiError('headers_too_large', `A request has at most ${maxHeaders} headers.`, {
     faults: [{ pointer: '', message: 'Too many headers', expected: `at most ${maxHeaders}`, got: 'more' }],

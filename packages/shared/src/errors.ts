@@ -91,6 +91,12 @@ export const ERRORS = {
     'The limit is `JSON_LIMIT` bytes for JSON, with at most `JSON_MEMBERS` members in an object and `JSON_ITEMS` members and objects in all (four arrays count as one), and `BODY_LIMIT` for all else.',
   ),
   unsupported_media_type: kind(415, 'The media type is not supported', false, 'Send `application/json`, uncompressed.'),
+  expectation_failed: kind(
+    417,
+    'The expectation cannot be met',
+    false,
+    'The only value of `Expect` that the API meets is `100-continue`.',
+  ),
   invalid_input: kind(
     422,
     'The input cannot be answered',

@@ -20,6 +20,7 @@ const ANY: readonly ErrorCode[] = [
   'not_found',
   'request_timeout',
   'unsupported_media_type',
+  'expectation_failed',
   'headers_too_large',
   'internal',
   'shutting_down',

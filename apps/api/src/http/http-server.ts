@@ -1,0 +1,51 @@
+/** The HTTP server below Fastify: its time limits, its bounds, and the refusals that Node would otherwise send bare. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { ApiError, problemOf } from '@millrace/shared/errors';
+import type { Config } from '@millrace/shared/process/config';
+import { NOSNIFF } from './nosniff.ts';
+import { boundPipelines, type RequestListener } from './pipelining.ts';
+
+const KEEP_ALIVE_MS = 72_000;
+export const HEADER_BYTES_MAX = 16_384;
+
+export type ServerSettings = Pick<Config, 'requestTimeoutMs' | 'connectionTimeoutMs' | 'maxHeaders'>;
+
+/** Requests without `Host` reach `listener`, which must refuse them. */
+export function createHttpServer(listener: RequestListener, settings: ServerSettings): Server {
+  const { requestTimeoutMs, connectionTimeoutMs, maxHeaders } = settings;
+  const server = createServer(
+    {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: requestTimeoutMs,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // Node looks for requests that take too long every 30 s unless told otherwise, and they would have as much more.
+      connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+      // Node's own refusal has no body, and passes the bound on pipelined requests by.
+      requireHostHeader: false,
+    },
+    boundPipelines(listener),
+  );
+  server.on('checkExpectation', boundPipelines(refuseExpectation));
+  server.setTimeout(connectionTimeoutMs);
+  // Node drops headers beyond silently: one more than allowed is let in, so that the listener can refuse the request.
+  server.maxHeadersCount = maxHeaders + 1;
+  return server;
+}
+
+function refuseExpectation({ headers }: IncomingMessage, response: ServerResponse): void {
+  const got = String(headers.expect).slice(0, 100);
+  const body = problemOf(
+    new ApiError('expectation_failed', `The API cannot meet 'Expect: ${got}'. Leave the header out.`, {
+      faults: [{ pointer: 'Expect', message: 'Not known', expected: '100-continue, or no header', got }],
+    }),
+  );
+  const text = JSON.stringify(body);
+  response
+    .writeHead(body.status, {
+      ...NOSNIFF,
+      'content-type': 'application/problem+json; charset=utf-8',
+      'content-length': Buffer.byteLength(text),
+    })
+    .end(text);
+}
