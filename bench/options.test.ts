@@ -9,6 +9,15 @@ test('everything, unless less is asked for', () => {
   expect(read('--rivals', 'echo,millrace')).toMatchObject({ rivals: ['echo', 'millrace'] });
 });
 
+test('--before adds the rival of the other checkout, and no other option does', () => {
+  expect(read('--rivals', 'millrace', '--before', '/tmp/other')).toMatchObject({
+    rivals: ['millrace', 'before'],
+    before: '/tmp/other',
+  });
+  expect(read().rivals).not.toContain('before');
+  expect(read('--rivals', 'millrace,before').rivals).toEqual(['millrace']);
+});
+
 test('what cannot be done is refused, not guessed at', () => {
   expect(() => read('--only', 'hits')).toThrow("There is no scenario 'hits'; there are hit, queue.");
   expect(() => read('--rivals', 'triton')).toThrow("There is no rival 'triton'");

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type RivalName, rivalPlans } from './rivals.ts';
 
@@ -8,6 +9,8 @@ export interface Options {
   rounds: number;
   waiting: number;
   out: string;
+  /** Root of the checkout that the rival `before` runs. */
+  before: string | undefined;
 }
 
 export class UsageError extends Error {
@@ -17,6 +20,7 @@ export class UsageError extends Error {
 export const usage = `npm run bench -- [options]
   --only hit,queue    these scenarios alone
   --rivals millrace,echo   these rivals alone; goals that need another are left without a figure
+  --before DIR        adds the rival before: Millrace of another checkout, with its dependencies installed
   --seconds 10        how long each load lasts
   --rounds 3          how often each rival has its turn; medians are reported
   --waiting 1000000   predictions that wait in the scenario backlog
@@ -26,7 +30,7 @@ export const usage = `npm run bench -- [options]
 export function readOptions(args: readonly string[], scenarios: readonly string[], out: string): Options {
   const { values } = parse(args);
   const only = list(values.only);
-  const rivals = list(values.rivals) ?? Object.keys(rivalPlans);
+  const rivals = chosenRivals(list(values.rivals), values.before);
   for (const name of only ?? []) known('scenario', name, scenarios);
   for (const name of rivals) known('rival', name, Object.keys(rivalPlans));
   return {
@@ -36,12 +40,18 @@ export function readOptions(args: readonly string[], scenarios: readonly string[
     rounds: whole('rounds', values.rounds ?? '3'),
     waiting: whole('waiting', values.waiting ?? '1000000'),
     out: values.out ?? out,
+    before: values.before === undefined ? undefined : path.resolve(values.before),
   };
+}
+
+function chosenRivals(named: readonly string[] | undefined, before: string | undefined): readonly string[] {
+  const rivals = (named ?? Object.keys(rivalPlans)).filter((name) => name !== 'before');
+  return before === undefined ? rivals : [...rivals, 'before'];
 }
 
 function parse(args: readonly string[]) {
   const text = { type: 'string' } as const;
-  const options = { only: text, rivals: text, seconds: text, rounds: text, waiting: text, out: text };
+  const options = { only: text, rivals: text, seconds: text, rounds: text, waiting: text, out: text, before: text };
   try {
     return parseArgs({ args: [...args], options });
   } catch (error) {

@@ -1,11 +1,13 @@
 /** How each rival is started, and what it needs. */
 import path from 'node:path';
 
-export type RivalName = 'millrace' | 'echo' | 'direct' | 'job-per-request';
+/** `before` is Millrace as another checkout has it, named by `--before`. */
+export type RivalName = 'millrace' | 'before' | 'echo' | 'direct' | 'job-per-request';
 
 export interface Program {
   /** `api` is the one that the load is sent to. */
   role: 'api' | 'worker';
+  /** From the root of the checkout. */
   file: string;
 }
 
@@ -14,17 +16,19 @@ export interface RivalPlan {
   needs: readonly ('redis' | 'postgres')[];
 }
 
-const root = path.resolve(import.meta.dirname, '..');
-const own = (file: string): string => path.join(import.meta.dirname, 'rivals', file);
+const own = (file: string): string => path.join('bench/rivals', file);
+
+const millrace: RivalPlan = {
+  programs: [
+    { role: 'worker', file: 'apps/worker/src/main.ts' },
+    { role: 'api', file: 'apps/api/src/main.ts' },
+  ],
+  needs: ['redis', 'postgres'],
+};
 
 export const rivalPlans: Readonly<Record<RivalName, RivalPlan>> = {
-  millrace: {
-    programs: [
-      { role: 'worker', file: path.join(root, 'apps/worker/src/main.ts') },
-      { role: 'api', file: path.join(root, 'apps/api/src/main.ts') },
-    ],
-    needs: ['redis', 'postgres'],
-  },
+  millrace,
+  before: millrace,
   echo: { programs: [{ role: 'api', file: own('echo.ts') }], needs: [] },
   direct: { programs: [{ role: 'api', file: own('direct.ts') }], needs: [] },
   'job-per-request': {

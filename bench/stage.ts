@@ -1,8 +1,10 @@
 /** Rivals and the servers they need, on data that is thrown away, all ended together. */
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { startPostgres } from '@millrace/local/postgres/server';
 import { type Guard, startGuard } from '@millrace/local/process/guard';
 import { type Part, startPart } from '@millrace/local/process/part';
@@ -35,6 +37,11 @@ export interface RivalOptions {
   modelsDir?: string;
 }
 
+interface StartOptions extends RivalOptions {
+  /** Root of the checkout whose programs run; this one where it is absent. */
+  checkout?: string | undefined;
+}
+
 export interface Stage {
   dir: string;
   start(name: RivalName, options?: RivalOptions): Promise<Rival>;
@@ -46,7 +53,8 @@ const password = 'bench';
 const startTimeoutMs = 60_000;
 const warnings = ['--disable-warning=ExperimentalWarning'];
 
-export async function openStage(say: (message: string) => void): Promise<Stage> {
+/** `before` is the root of the checkout of the rival `before`. */
+export async function openStage(say: (message: string) => void, before?: string): Promise<Stage> {
   const dir = await mkdtemp(path.join(tmpdir(), 'millrace-bench-'));
   const guard = startGuard();
   const rivals: Rival[] = [];
@@ -54,7 +62,13 @@ export async function openStage(say: (message: string) => void): Promise<Stage> 
     dir,
     start: async (name, options = {}) => {
       const folder = await mkdtemp(path.join(dir, `${name}-`));
-      const rival = await startRival(name, options, folder, guard, say);
+      const rival = await startRival(
+        name,
+        { ...options, checkout: name === 'before' ? before : undefined },
+        folder,
+        guard,
+        say,
+      );
       rivals.push(rival);
       return rival;
     },
@@ -68,7 +82,7 @@ export async function openStage(say: (message: string) => void): Promise<Stage> 
 
 async function startRival(
   name: RivalName,
-  options: RivalOptions,
+  options: StartOptions,
   dir: string,
   guard: Guard,
   say: (message: string) => void,
@@ -95,10 +109,9 @@ async function startRival(
         durable: true,
       })
     : undefined;
-  if (postgres) {
-    const { migrate } = await import('@millrace/shared/postgres/migrate');
-    await migrate(postgres.url);
-  }
+  const checkout = options.checkout ?? root;
+  const isMillrace = name === 'millrace' || name === 'before';
+  if (postgres) await migrate(checkout, postgres.url);
   const [port, workerPort] = [await freePort(), await freePort()];
   const env: NodeJS.ProcessEnv = {
     PATH: process.env.PATH,
@@ -108,7 +121,7 @@ async function startRival(
     WORKER_PORT: String(workerPort),
     ...(redis ? { REDIS_URL: redis.url, CACHE_REDIS_URL: redis.url } : {}),
     ...(postgres ? { DATABASE_URL: postgres.url } : {}),
-    MODELS_DIR: options.modelsDir ?? path.join(root, 'models'),
+    MODELS_DIR: options.modelsDir ?? path.join(checkout, 'models'),
     ENGINES: '1',
     LOG_LEVEL: 'warn',
     ...options.env,
@@ -118,9 +131,9 @@ async function startRival(
   if (postgres) parts.push({ role: 'postgres', part: postgres.part });
   const url = `http://127.0.0.1:${port}`;
   const launch = async (program: Program) => {
-    const part = await startProgram(name, program, env, logs, guard);
+    const part = await startProgram({ name, program, env, logs, guard, checkout, isMillrace });
     parts.push({ role: program.role, part });
-    if (name === 'millrace') await untilAnswers(`http://127.0.0.1:${program.role === 'api' ? port : workerPort}`, part);
+    if (isMillrace) await untilAnswers(`http://127.0.0.1:${program.role === 'api' ? port : workerPort}`, part);
   };
   const worker = programs.find(({ role }) => role === 'worker');
   const rival: Rival = {
@@ -130,8 +143,7 @@ async function startRival(
     parts,
     redisUrl: redis?.url,
     databaseUrl: postgres?.url,
-    metrics:
-      name === 'millrace' ? { api: `${url}/metrics`, worker: `http://127.0.0.1:${workerPort}/metrics` } : undefined,
+    metrics: isMillrace ? { api: `${url}/metrics`, worker: `http://127.0.0.1:${workerPort}/metrics` } : undefined,
     stopWorker: async () => {
       for (const entry of parts.filter(({ role }) => role === 'worker')) {
         await entry.part.stop();
@@ -155,14 +167,26 @@ async function startRival(
   return rival;
 }
 
+/** Runs the migrations of a checkout, by its own program: another commit has other migrations. */
+async function migrate(checkout: string, databaseUrl: string): Promise<void> {
+  const args = [...warnings, path.join(checkout, 'scripts/migrate.ts')];
+  await promisify(execFile)(process.execPath, args, {
+    cwd: checkout,
+    env: { ...process.env, DATABASE_URL: databaseUrl },
+  });
+}
+
 /** Resolves when the program has said `ready`; Millrace's have no such line, and are asked (untilAnswers). */
-async function startProgram(
-  name: RivalName,
-  program: Program,
-  env: NodeJS.ProcessEnv,
-  logs: string,
-  guard: Guard,
-): Promise<Part> {
+async function startProgram(start: {
+  name: RivalName;
+  program: Program;
+  env: NodeJS.ProcessEnv;
+  logs: string;
+  guard: Guard;
+  checkout: string;
+  isMillrace: boolean;
+}): Promise<Part> {
+  const { name, program, env, logs, guard, checkout, isMillrace } = start;
   let heard = () => {};
   const ready = new Promise<void>((resolve) => {
     heard = resolve;
@@ -172,8 +196,8 @@ async function startProgram(
     name: `${name} ${program.role}`,
     command: process.execPath,
     // The rivals as anybody would run them, Millrace as it runs itself.
-    args: [...(name === 'millrace' ? nodeArgs : warnings), ...profiling, program.file],
-    cwd: root,
+    args: [...(isMillrace ? nodeArgs : warnings), ...profiling, path.join(checkout, program.file)],
+    cwd: checkout,
     env,
     stopSignal: 'SIGTERM',
     stopTimeoutMs: 30_000,
@@ -182,7 +206,7 @@ async function startProgram(
       if (line === 'ready') heard();
     },
   });
-  if (name !== 'millrace') await Promise.race([ready, endedEarly(part), tooLate(part)]);
+  if (!isMillrace) await Promise.race([ready, endedEarly(part), tooLate(part)]);
   return part;
 }
 

@@ -10,12 +10,13 @@ export async function compareQueues(
   bench: Bench,
   modelsDir?: string,
 ): Promise<{ figures: Record<string, RivalFigures>; ratios: ReturnType<typeof quotients> }> {
-  const names = bench.rivals(['echo', 'direct', 'job-per-request', 'millrace']);
+  const names = bench.rivals(['echo', 'direct', 'job-per-request', 'before', 'millrace']);
   const rivals = await Promise.all(names.map((name) => bench.stage.start(name, modelsDir ? { modelsDir } : {})));
   const among = bench.questions.bodies.length;
   const figures = await runRounds(bench, rivals, { connections: 256, headers: computed, among, sample: 'beside' });
   const ratios = quotients(figures, 'rps', [
     ['millrace', 'direct'],
+    ['millrace', 'before'],
     ['millrace', 'echo'],
     ['millrace', 'job-per-request'],
   ]);
