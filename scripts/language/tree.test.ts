@@ -1,0 +1,51 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { languageFaults, reportLanguage } from './tree.ts';
+
+let repository: string;
+beforeEach(() => {
+  repository = mkdtempSync(path.join(tmpdir(), 'language-'));
+});
+afterEach(() => rmSync(repository, { recursive: true }));
+
+function write(files: Record<string, string>): void {
+  for (const [file, text] of Object.entries(files)) {
+    const place = path.join(repository, file);
+    mkdirSync(path.dirname(place), { recursive: true });
+    writeFileSync(place, text);
+  }
+}
+
+/** 100 words with `vague` vague referents. */
+const prose = (vague: number): string => `${'It. '.repeat(vague)}${'Word. '.repeat(100 - vague)}`;
+
+const faults = (): string[] => languageFaults(reportLanguage(repository));
+
+describe('the language check', () => {
+  test('accepts a tree within the limits', () => {
+    write({ 'README.md': prose(1), 'docs/a.md': prose(2), 'apps/api/src/a.ts': `// ${prose(1)}` });
+    expect(faults()).toEqual([]);
+  });
+
+  test('rejects a document above 2 findings for each 100 words', () => {
+    write({ 'README.md': prose(0), 'docs/a.md': prose(3) });
+    expect(faults()).toEqual([expect.stringMatching(/^docs\/a\.md: 3\.00 vague referents/)]);
+  });
+
+  test('rejects a tree above 1.5 findings for each 100 words', () => {
+    write({ 'README.md': prose(1), 'apps/api/src/a.ts': `// ${prose(3)}` });
+    expect(faults()).toEqual([expect.stringMatching(/^the tree: 2\.00 vague referents/)]);
+  });
+
+  test('rejects a retired name, and names the file, the line and the replacement', () => {
+    write({ 'docs/a.md': 'First line.\nA question.', 'docs/node_modules/a.md': 'A question.' });
+    expect(faults()).toEqual(['docs/a.md:2: "question" is a retired name; use request, input']);
+  });
+
+  test('can be limited to a folder', () => {
+    write({ 'docs/a.md': 'A question.', 'apps/api/src/a.ts': '' });
+    expect(reportLanguage(repository, ['apps']).files.map(({ file }) => file)).toEqual(['apps/api/src/a.ts']);
+  });
+});
