@@ -54,6 +54,21 @@ test('a command is not rejected while bytes of replies arrive, and is in the end
   expect(trickled.failed).toBe('Command timed out');
 });
 
+test('a command that goes to another connection takes the time that it has used along', () => {
+  const [first, second] = [new CommandDeadlines(), new CommandDeadlines()];
+  for (let n = 0; n < 5; n++) second.tick();
+  const command = commandOf();
+  first.add(command);
+  for (let n = 0; n < 10; n++) first.tick();
+  second.add(command, first.release(command));
+  expect(first.size).toBe(0);
+  for (let n = 0; n < 6; n++) second.tick();
+  expect(command.failed).toBe('');
+  second.tick();
+  expect(command.failed).toBe('Command timed out');
+  expect(second.size).toBe(0);
+});
+
 test('bytes that were read count as traffic, and bytes that were written only where the peer takes a backlog', () => {
   const socket = { bytesRead: 0, bytesWritten: 0, writableLength: 0 };
   const moved = watchTraffic(() => socket);

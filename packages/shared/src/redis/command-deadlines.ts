@@ -5,7 +5,7 @@
  * for all commands also costs less than ioredis's one for each.
  */
 import type { Socket } from 'node:net';
-import type { Command, Redis } from 'ioredis';
+import type { Cluster, Command, Redis } from 'ioredis';
 
 const TICKS = 16;
 /** Bound of the ticks that are not counted, as a multiple of TICKS: a peer that sends one byte now and then times out too. */
@@ -13,14 +13,38 @@ const PATIENCE = 16;
 
 type Pending = Pick<Command, 'reject'> & { isSettled?: boolean };
 
+/** How much of its time a command has used. */
+interface Used {
+  ticks: number;
+  idleTicks: number;
+}
+
+const NOTHING_USED: Used = { ticks: 0, idleTicks: 0 };
+
 export class CommandDeadlines {
   #pending: { command: Pending; tick: number; idleTick: number }[] = [];
   #tick = 0;
   /** Ticks in which nothing moved on the connection. */
   #idleTick = 0;
 
-  add(command: Pending): void {
-    this.#pending.push({ command, tick: this.#tick, idleTick: this.#idleTick });
+  /** Commands that may not be answered yet. */
+  get size(): number {
+    return this.#pending.length;
+  }
+
+  add(command: Pending, used: Used = NOTHING_USED): void {
+    this.#pending.push({
+      command,
+      tick: this.#tick - used.ticks,
+      idleTick: this.#idleTick - used.idleTicks,
+    });
+  }
+
+  /** Lets go a command that is sent over another connection. Returns how much of its time the command has used. */
+  release(command: Pending): Used {
+    const at = this.#pending.findIndex((one) => one.command === command);
+    const [one] = at < 0 ? [] : this.#pending.splice(at, 1);
+    return one ? { ticks: this.#tick - one.tick, idleTicks: this.#idleTick - one.idleTick } : NOTHING_USED;
   }
 
   /**
@@ -65,18 +89,39 @@ export function watchTraffic(socketOf: () => Traffic | undefined): () => boolean
 
 /** Gives every command of a connection `timeoutMs`, not counting the time in which replies arrive. */
 export function timeOutCommands(redis: Redis, timeoutMs: number): void {
+  watchCommands(redis, timeoutMs, new WeakMap());
+}
+
+/**
+ * As `timeOutCommands` for each node of a cluster: replies of one node do not prolong the time of a command on another.
+ * A command that is redirected takes the time that it has used to the next node.
+ */
+export function timeOutClusterCommands(cluster: Cluster, timeoutMs: number): void {
+  const owners = new WeakMap<object, CommandDeadlines>();
+  cluster.on('+node', (node: Redis) => watchCommands(node, timeoutMs, owners));
+}
+
+/** `owners` tells for each command which connection counts its time. */
+function watchCommands(redis: Redis, timeoutMs: number, owners: WeakMap<object, CommandDeadlines>): void {
   const deadlines = new CommandDeadlines();
   const moved = watchTraffic(() => redis.stream as Traffic | undefined);
-  const timer = setInterval(() => deadlines.tick(moved()), timeoutMs / TICKS);
+  let ended = false;
+  const timer = setInterval(() => {
+    deadlines.tick(moved());
+    // The node of a cluster is gone, and its last commands wait for another node.
+    if (ended && deadlines.size === 0) clearInterval(timer);
+  }, timeoutMs / TICKS);
   timer.unref();
-  redis.once('end', () => clearInterval(timer));
+  redis.once('end', () => {
+    ended = true;
+  });
   const send = redis.sendCommand.bind(redis);
-  const timed = new WeakSet<object>();
   redis.sendCommand = (command, stream) => {
     // A command comes here again when it is sent again: its time goes on.
-    if (!timed.has(command)) {
-      timed.add(command);
-      deadlines.add(command as Pending);
+    const owner = owners.get(command);
+    if (owner !== deadlines) {
+      deadlines.add(command as Pending, owner?.release(command as Pending));
+      owners.set(command, deadlines);
     }
     return send(command, stream);
   };

@@ -1,6 +1,6 @@
 /** Connections to Redis, with the settings that RELIABILITY.md's rows paid for, and the check that a server can be trusted. */
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
-import { timeOutCommands } from './command-deadlines.ts';
+import { timeOutClusterCommands, timeOutCommands } from './command-deadlines.ts';
 import type { ConnectionGroup } from './connection-group.ts';
 import { codeOf, explainRedisFault } from './redis-fault.ts';
 import { type Sentinels, sentinelOptions } from './sentinels.ts';
@@ -48,12 +48,7 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
     connectionName: options.name,
     enableAutoPipelining: options.autoPipeline ?? false,
     ...(kind === 'producer'
-      ? {
-          maxRetriesPerRequest: 1,
-          enableOfflineQueue: false,
-          // The connections of a cluster are its own, where timeOutCommands cannot reach them.
-          ...(options.cluster ? { commandTimeout: timeoutMs } : {}),
-        }
+      ? { maxRetriesPerRequest: 1, enableOfflineQueue: false }
       : { maxRetriesPerRequest: null, socketTimeout: options.silenceMs ?? SILENCE_MS }),
   };
   const redis: Connection = options.cluster
@@ -74,7 +69,10 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
         const named = { ...sentinelOptions(sentinels, url), failoverDetector: probe, enableReadyCheck: true };
         return new Redis({ ...all, ...credentials(url), db: databaseOf(url), ...named });
       }, group);
-  if (kind === 'producer' && redis instanceof Redis) timeOutCommands(redis, timeoutMs);
+  if (kind === 'producer') {
+    if (isCluster(redis)) timeOutClusterCommands(redis, timeoutMs);
+    else timeOutCommands(redis, timeoutMs);
+  }
   redis.on('error', options.onError ?? (() => {}));
   return redis;
 }
