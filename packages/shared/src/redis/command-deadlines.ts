@@ -13,14 +13,6 @@ const PATIENCE = 16;
 
 type Pending = Pick<Command, 'reject'> & { isSettled?: boolean };
 
-/** How much of its time a command has used. */
-interface Used {
-  ticks: number;
-  idleTicks: number;
-}
-
-const NOTHING_USED: Used = { ticks: 0, idleTicks: 0 };
-
 export class CommandDeadlines {
   #pending: { command: Pending; tick: number; idleTick: number }[] = [];
   #tick = 0;
@@ -32,19 +24,19 @@ export class CommandDeadlines {
     return this.#pending.length;
   }
 
-  add(command: Pending, used: Used = NOTHING_USED): void {
-    this.#pending.push({
-      command,
-      tick: this.#tick - used.ticks,
-      idleTick: this.#idleTick - used.idleTicks,
-    });
+  /** `used`: ticks that the command has used on another connection. */
+  add(command: Pending, used = 0): void {
+    this.#pending.push({ command, tick: this.#tick - used, idleTick: this.#idleTick - used });
   }
 
-  /** Lets go a command that is sent over another connection. Returns how much of its time the command has used. */
-  release(command: Pending): Used {
+  /**
+   * Lets go a command that is sent again, here or elsewhere. Returns how many ticks it has used. Every tick counts then: what
+   * arrived was not its reply.
+   */
+  release(command: Pending): number {
     const at = this.#pending.findIndex((one) => one.command === command);
     const [one] = at < 0 ? [] : this.#pending.splice(at, 1);
-    return one ? { ticks: this.#tick - one.tick, idleTicks: this.#idleTick - one.idleTick } : NOTHING_USED;
+    return one ? this.#tick - one.tick : 0;
   }
 
   /**
@@ -89,20 +81,32 @@ export function watchTraffic(socketOf: () => Traffic | undefined): () => boolean
 
 /** Gives every command of a connection `timeoutMs`, not counting the time in which replies arrive. */
 export function timeOutCommands(redis: Redis, timeoutMs: number): void {
-  watchCommands(redis, timeoutMs, new WeakMap());
+  const timed = new WeakSet<object>();
+  watchCommands(redis, timeoutMs, (command, deadlines) => {
+    // A command comes here again when it is sent again: its time goes on.
+    if (timed.has(command)) return;
+    timed.add(command);
+    deadlines.add(command);
+  });
 }
 
 /**
  * As `timeOutCommands` for each node of a cluster: replies of one node do not prolong the time of a command on another.
- * A command that is redirected takes the time that it has used to the next node.
+ * A command that is redirected, or repeated after a refusal, keeps the time that it has used.
  */
 export function timeOutClusterCommands(cluster: Cluster, timeoutMs: number): void {
   const owners = new WeakMap<object, CommandDeadlines>();
-  cluster.on('+node', (node: Redis) => watchCommands(node, timeoutMs, owners));
+  cluster.on('+node', (node: Redis) =>
+    watchCommands(node, timeoutMs, (command, deadlines) => {
+      deadlines.add(command, owners.get(command)?.release(command));
+      owners.set(command, deadlines);
+    }),
+  );
 }
 
-/** `owners` tells for each command which connection counts its time. */
-function watchCommands(redis: Redis, timeoutMs: number, owners: WeakMap<object, CommandDeadlines>): void {
+type OnSend = (command: Pending, deadlines: CommandDeadlines) => void;
+
+function watchCommands(redis: Redis, timeoutMs: number, onSend: OnSend): void {
   const deadlines = new CommandDeadlines();
   const moved = watchTraffic(() => redis.stream as Traffic | undefined);
   let ended = false;
@@ -117,12 +121,7 @@ function watchCommands(redis: Redis, timeoutMs: number, owners: WeakMap<object, 
   });
   const send = redis.sendCommand.bind(redis);
   redis.sendCommand = (command, stream) => {
-    // A command comes here again when it is sent again: its time goes on.
-    const owner = owners.get(command);
-    if (owner !== deadlines) {
-      deadlines.add(command as Pending, owner?.release(command as Pending));
-      owners.set(command, deadlines);
-    }
+    onSend(command as Pending, deadlines);
     return send(command, stream);
   };
 }

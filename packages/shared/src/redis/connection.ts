@@ -59,6 +59,8 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
         enableAutoPipelining: options.autoPipeline ?? false,
         // While a master fails over each try is a redirection, 100 ms after the one before: who may wait for ever does.
         maxRedirections: kind === 'blocking' ? Number.POSITIVE_INFINITY : 16,
+        // Repeated for its whole time, a refusal (CLUSTERDOWN) would end as a time-out, which names no cause.
+        ...(kind === 'producer' ? { retryDelayOnClusterDown: 0 } : {}),
         // Certificates name hosts, and a cluster tells addresses only as it was told to announce itself.
         ...(url.startsWith('rediss:') ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
       })
