@@ -7,8 +7,9 @@ import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { type LocalRedis, limitMemory, startRedis, usedMemory } from '@millrace/local/redis/server';
 import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
 import { createResultCache, encodeResult } from '@millrace/shared/cache/result-cache';
-import { type Connection, connectRedis, memoryShare } from '@millrace/shared/redis/connection';
+import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';
+import { memoryShare } from '@millrace/shared/redis/memory-use';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { testPrefix } from '../support/test-prefix.ts';
 

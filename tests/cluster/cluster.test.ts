@@ -4,7 +4,15 @@
  */
 import { cp } from 'node:fs/promises';
 import path from 'node:path';
-import { checkQueueRedis, connectRedis, UnfitRedisError, waitForRedis } from '@millrace/shared/redis/connection';
+import { shardOf } from '@millrace/shared/predictions/ids';
+import {
+  checkQueueRedis,
+  connectRedis,
+  serversOf,
+  UnfitRedisError,
+  waitForRedis,
+} from '@millrace/shared/redis/connection';
+import { memoryUse } from '@millrace/shared/redis/memory-use';
 import { Redis } from 'ioredis';
 import { afterAll, describe, expect, test } from 'vitest';
 import { startTestCluster } from '../services/redis-cluster.ts';
@@ -99,6 +107,31 @@ describe('a Redis Cluster', () => {
     await expect(checkQueueRedis(single)).rejects.toThrow('set REDIS_CLUSTER=true');
     single.disconnect();
   });
+
+  test('refuses work for the models of a full master, and takes work for the others', async () => {
+    const redis = connectRedis(cluster.url, 'blocking', { cluster: true });
+    await waitForRedis(redis, 'Redis', 5_000);
+    const { servers, serverOf } = await memoryUse(redis, millrace.keys);
+    expect(servers).toHaveLength(3);
+    const serverOfModel = (model: string) => serverOf[shardOf(model)];
+    const [full] = MODELS as [string];
+    const other = MODELS.find((model) => serverOfModel(model) !== serverOfModel(full)) as string;
+    const node = serversOf(redis)[serverOfModel(full) as number] as Redis;
+    const used = Number(/^used_memory:(\d+)/m.exec(await node.info('memory'))?.[1]);
+    await node.config('SET', 'maxmemory', Math.round(used / 0.85));
+    let n = 500;
+    const ask = async (model: string) => {
+      n += 1;
+      const { status, body } = await millrace.predict(model, question(n), { prefer: 'wait=20' });
+      return { status, code: body.code };
+    };
+    // Memory is looked at once a second.
+    await expect.poll(() => ask(full), { timeout: 20_000 }).toEqual({ status: 429, code: 'queue_full' });
+    expect(await ask(other)).toEqual({ status: 200, code: undefined });
+    await node.config('SET', 'maxmemory', '0');
+    await expect.poll(() => ask(full), { timeout: 20_000 }).toEqual({ status: 200, code: undefined });
+    redis.disconnect();
+  }, 60_000);
 
   test('loses nothing when a worker is killed', async () => {
     const promised = await under(async () => {

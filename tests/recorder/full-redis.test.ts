@@ -110,7 +110,7 @@ test('no more is accepted than has room for its outputs, once a worker has measu
   }
   expect(refused?.body).toMatchObject({
     code: 'queue_full',
-    detail: expect.stringContaining('the outputs of waiting predictions need about'),
+    detail: expect.stringContaining('the outputs of waiting and running predictions need about'),
   });
   expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(0);
   await millrace.startWorker();

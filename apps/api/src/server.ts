@@ -29,8 +29,8 @@ import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
 import { withTimeout } from '@millrace/shared/process/timeout';
-import { readQueueMemory } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queue/queues';
+import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
 import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
 import { keysFor } from '@millrace/shared/redis/keys';
@@ -170,7 +170,11 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
       log,
     });
     closers.push('completions', () => completions.close());
-    const loads = new QueueLoad(live, () => readQueueMemory(redis, keys));
+    const loads = new QueueLoad({
+      live,
+      readMemory: () => readQueueMemory(redis, keys),
+      expectOutput: (model, bytes) => expectOutput(redis, keys, model, bytes),
+    });
     // On a connection of its own: behind a large reply a PING would be late, and Redis would look absent.
     const watchRedis = connect('producer', 'watch');
     closers.push('redis watch connection', () => watchRedis.disconnect());

@@ -120,6 +120,7 @@ export function createActions(deps: ActionsDeps): Actions {
     const now = sharedNow();
     const verdict = admit(loads.current(row.model, now), limits, row.priority, null);
     if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
+    loads.admitted(row.model);
     // Open already, by a retry that was not written to Redis: this call completes it.
     const halfDone = !isTerminal(row.status) && state !== null && state.opening < row.opening;
     const again = isTerminal(row.status)

@@ -13,6 +13,7 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { assembleOutput } from '@millrace/shared/predictions/output';
 import { BULL_PRIORITY, isTerminal, type PredictionRecord } from '@millrace/shared/predictions/prediction';
+import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
 import type { CachedAnswer } from '../cache/cache-lookup.ts';
 import { bypassStatus, fresh, hitStatus, hitTold, type MissParams, missStatus } from '../cache/cache-status.ts';
 import type { LocalResults } from '../cache/local-results.ts';
@@ -178,12 +179,22 @@ export function createPredict(deps: PredictDeps): Predict {
     const answer = allKnown ? assembleOutput(plan.shape, outputs as string[]) : null;
     if (answer === null) {
       const asked = request.body.expires_in === undefined ? null : request.body.expires_in * 1000;
-      const verdict = admit(loads.current(served.registered.model, pending.createdAt), limits, priority, asked);
+      const { model } = served.registered;
+      const load = loads.current(model, pending.createdAt);
+      if (load.outputShare === 0) expectOutputOf(pending);
+      const verdict = admit(load, limits, priority, asked);
       if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
+      loads.admitted(model);
     }
     const item = newPrediction(pending, outputs, answer);
     if (answer !== null) return answeredFromCache(pending, item, known);
     return waits ? waitFor(pending, item, known) : promise(pending, item, known);
+  }
+
+  /** Nobody has measured an output of the model yet: the shapes in its file tell how large an output may be. */
+  function expectOutputOf({ served: { registered, version }, plan }: PendingPrediction): void {
+    const rowBytes = expectedOutputBytes(version.signature.outputs, version.handlerDigest !== null);
+    loads.expect(registered.model, rowBytes * plan.rows.length);
   }
 
   /** Every row was known, and the caller wants a prediction of its own: it is terminal from its first moment. */

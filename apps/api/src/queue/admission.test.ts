@@ -93,7 +93,7 @@ describe('outputs of waiting predictions', () => {
       admitted: false,
       code: 'queue_full',
       detail:
-        "The queue's memory is 30 % full, and the outputs of waiting predictions need about 40 % more. Repeat the request later.",
+        "The queue's memory is 30 % full, and the outputs of waiting and running predictions need about 40 % more. Repeat the request later.",
       retryAfterS: 1,
     });
   });

@@ -55,6 +55,9 @@ function sum(counts: Record<number, number>): number {
   return total;
 }
 
+/** How many predictions ever entered. */
+export const enteredOf = ({ entered }: QueueCounts): number => sum(entered);
+
 /** How many predictions wait in all. */
 export function waitingOf(counts: QueueCounts): number {
   return Math.max(0, sum(counts.entered) - sum(counts.left));
@@ -101,9 +104,9 @@ export interface Load {
   perMs: number | undefined;
   /** From the take of a prediction by a worker to its end, ms; undefined while nothing was measured. */
   runMs?: number | undefined;
-  /** Part of the memory of the queue Redis that is in use, 0 to 1. */
+  /** Part of the memory of the queue Redis that is in use, 0 to 1; of a cluster, of the server that has the model's keys. */
   memoryShare: number;
-  /** Parts of it that the outputs of all waiting predictions will need, and one more output of the model. */
+  /** Parts of this memory that the outputs of all waiting and running predictions will need, and one more output of the model. */
   reservedShare: number;
   outputShare: number;
 }
@@ -117,11 +120,11 @@ export function admit(load: Load, limits: Limits, priority: Priority, expiresInM
     const percent = Math.round(load.memoryShare * 100);
     return refuse('queue_full', `The queue's memory is ${percent} % full.`, drainS(waiting / 10));
   }
-  // While nothing waits a prediction is taken, however large its output: it would be refused for ever.
+  // While nothing waits or runs a prediction is taken, however large its output: it would be refused for ever.
   if (load.reservedShare > 0 && load.memoryShare + load.reservedShare + load.outputShare > limits.maxMemoryShare) {
     const used = Math.round(load.memoryShare * 100);
     const reserved = Math.round(load.reservedShare * 100);
-    const detail = `The queue's memory is ${used} % full, and the outputs of waiting predictions need about ${reserved} % more. Repeat the request later.`;
+    const detail = `The queue's memory is ${used} % full, and the outputs of waiting and running predictions need about ${reserved} % more. Repeat the request later.`;
     return refuse('queue_full', detail, drainS(waiting / 10));
   }
   if (waiting >= limits.maxQueue)

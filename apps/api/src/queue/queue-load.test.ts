@@ -1,5 +1,7 @@
 import type { QueueCounts } from '@millrace/shared/live/store';
-import { expect, test } from 'vitest';
+import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
+import type { PendingOutputs, QueueMemory } from '@millrace/shared/queue/reserved-outputs';
+import { expect, test, vi } from 'vitest';
 import { QueueLoad } from './queue-load.ts';
 
 const counts = (entered: number, left: number): QueueCounts => ({
@@ -17,7 +19,11 @@ test('what is known of a queue that nothing enters is no older than its draining
       return counts(40, left);
     },
   };
-  const loads = new QueueLoad(live, async () => ({ share: 0, limitBytes: 0, outputs: [] }));
+  const loads = new QueueLoad({
+    live,
+    readMemory: async () => ({ servers: [{ share: 0, limitBytes: 0 }], serverOf: [], pending: [] }),
+    expectOutput: async () => {},
+  });
   loads.observe('m', counts(40, 0), now);
   // Full: everything is refused, and each refusal asks what is known.
   for (let ms = 0; ms <= 50; ms += 1) loads.current('m', now + ms);
@@ -29,22 +35,107 @@ test('what is known of a queue that nothing enters is no older than its draining
   expect(loads.current('m', now + 51).counts.left[5]).toBe(10);
 });
 
-test('the outputs of what waits for all models take part of the memory, with what came since the last look', async () => {
-  const now = Date.now();
-  const memory = {
-    share: 0.3,
-    limitBytes: 1_000,
-    outputs: [
-      { model: 'elsewhere', waiting: 2, bytes: 100 },
-      { model: 'm', waiting: 1, bytes: 50 },
-    ],
+const server = { share: 0.3, limitBytes: 1_000 };
+
+/** Looks at a memory that the test may change, at `current` and every second. */
+function lookingAt(memory: QueueMemory) {
+  const expected: [string, number][] = [];
+  const loads = new QueueLoad({
+    live: { counts: async () => counts(1, 0) },
+    readMemory: async () => memory,
+    expectOutput: async (model, bytes) => void expected.push([model, bytes]),
+  });
+  const look = async (model: string, now: number) => {
+    loads.current(model, now);
+    await new Promise(setImmediate);
+    return loads.current(model, now);
   };
-  const loads = new QueueLoad({ counts: async () => counts(1, 0) }, async () => memory);
-  loads.current('m', now);
-  await new Promise(setImmediate);
-  expect(loads.current('m', now)).toMatchObject({ memoryShare: 0.3, reservedShare: 0.25, outputShare: 0.05 });
-  loads.observe('m', counts(5, 0), now);
+  return { loads, look, expected };
+}
+
+test('the outputs to come of all models take part of the memory, with what came since the last look', async () => {
+  const now = Date.now();
+  const pending = [
+    { model: 'elsewhere', entered: 9, outputs: 2, bytes: 100 },
+    { model: 'm', entered: 7, outputs: 1, bytes: 50 },
+  ];
+  const { loads, look } = lookingAt({ servers: [server], serverOf: [], pending });
+  expect(await look('m', now)).toMatchObject({ memoryShare: 0.3, reservedShare: 0.25, outputShare: 0.05 });
+  loads.observe('m', counts(11, 6), now);
   expect(loads.current('m', now).reservedShare).toBeCloseTo(0.45);
-  loads.observe('m', counts(5, 5), now);
-  expect(loads.current('m', now).reservedShare).toBeCloseTo(0.2);
+  // What left the queue runs, or its output is not in the memory that was looked at.
+  loads.observe('m', counts(11, 11), now);
+  expect(loads.current('m', now).reservedShare).toBeCloseTo(0.45);
+  pending[1] = { model: 'm', entered: 11, outputs: 0, bytes: 50 };
+  await look('m', now + 5_000);
+  expect(loads.current('m', now + 5_000).reservedShare).toBeCloseTo(0.2);
+});
+
+test('what was admitted has room before Redis counts it, followers too', async () => {
+  const now = Date.now();
+  const pending = [{ model: 'm', entered: 7, outputs: 1, bytes: 50 }];
+  const { loads, look } = lookingAt({ servers: [server], serverOf: [], pending });
+  await look('m', now);
+  for (let n = 0; n < 4; n += 1) loads.admitted('m');
+  expect(loads.current('m', now).reservedShare).toBeCloseTo(0.25);
+  // Two lead, and the others follow.
+  loads.observe('m', counts(9, 0), now);
+  expect(loads.current('m', now).reservedShare).toBeCloseTo(0.25);
+  pending[0] = { model: 'm', entered: 9, outputs: 5, bytes: 50 };
+  await look('m', now + 5_000);
+  expect(loads.current('m', now + 5_000).reservedShare).toBeCloseTo(0.25);
+});
+
+test('an output that nobody has measured has the size that is expected, until it is measured', async () => {
+  const now = Date.now();
+  const pending: PendingOutputs[] = [];
+  const { loads, look, expected } = lookingAt({ servers: [server], serverOf: [], pending });
+  expect(await look('m', now)).toMatchObject({ reservedShare: 0, outputShare: 0 });
+  loads.expect('m', 80);
+  loads.expect('m', 90);
+  loads.admitted('m');
+  expect(expected).toEqual([['m', 80]]);
+  expect(loads.current('m', now)).toMatchObject({ reservedShare: 0.08, outputShare: 0.08 });
+  pending.push({ model: 'm', entered: 1, outputs: 1, bytes: 20 });
+  await look('m', now + 5_000);
+  expect(loads.current('m', now + 5_000)).toMatchObject({ reservedShare: 0.02, outputShare: 0.02 });
+  // Redis has lost its data.
+  pending.splice(0);
+  await look('m', now + 10_000);
+  expect(loads.current('m', now + 10_000)).toMatchObject({ reservedShare: 0, outputShare: 0 });
+  loads.expect('m', 80);
+  expect(expected).toHaveLength(2);
+});
+
+test('on a cluster the server that has the keys of the model decides', async () => {
+  const now = Date.now();
+  const [a, b] = [shardOf('m'), shardOf('other')];
+  expect(a).not.toBe(b);
+  const { look } = lookingAt({
+    servers: [
+      { share: 0.9, limitBytes: 1_000 },
+      { share: 0.1, limitBytes: 500 },
+    ],
+    serverOf: Array.from({ length: SHARDS }, (_, shard) => (shard === a ? 0 : 1)),
+    pending: [
+      { model: 'm', entered: 1, outputs: 1, bytes: 50 },
+      { model: 'other', entered: 1, outputs: 2, bytes: 100 },
+    ],
+  });
+  expect(await look('m', now)).toMatchObject({ memoryShare: 0.9, reservedShare: 0.05, outputShare: 0.05 });
+  expect(await look('other', now)).toMatchObject({ memoryShare: 0.1, reservedShare: 0.4, outputShare: 0.2 });
+});
+
+test('while room is reserved the memory is looked at without any request', async () => {
+  vi.useFakeTimers();
+  const pending = [{ model: 'm', entered: 7, outputs: 9, bytes: 50 }];
+  const { loads } = lookingAt({ servers: [server], serverOf: [], pending });
+  loads.current('m', 5_000);
+  await vi.advanceTimersByTimeAsync(0);
+  pending[0] = { model: 'm', entered: 7, outputs: 0, bytes: 50 };
+  await vi.advanceTimersByTimeAsync(1_000);
+  // The last look was made now: this call begins none.
+  expect(loads.current('m', Date.now())).toMatchObject({ reservedShare: 0 });
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
 });

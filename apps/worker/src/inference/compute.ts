@@ -79,13 +79,20 @@ export async function compute(
     if (task) works.push({ taken: one, task, results: knownResults(task) });
     else await discard(deps, target, one);
   }
-  const together = works.filter(({ taken: { lost } }) => lost === 0);
-  let rows = together.length > 0 ? await runOrFail(deps, target, { works: together, begun, startedAt }) : 0;
-  // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
-  for (const work of works)
-    if (work.taken.lost > 0)
-      rows += await runOrFail(deps, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
-  return rows;
+  // Their outputs will need room in Redis, where they do not count as waiting any more.
+  const { model } = target.version;
+  deps.sizes.running(model, works.length);
+  try {
+    const together = works.filter(({ taken: { lost } }) => lost === 0);
+    let rows = together.length > 0 ? await runOrFail(deps, target, { works: together, begun, startedAt }) : 0;
+    // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
+    for (const work of works)
+      if (work.taken.lost > 0)
+        rows += await runOrFail(deps, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
+    return rows;
+  } finally {
+    deps.sizes.running(model, -works.length);
+  }
 }
 
 interface Run {

@@ -1,7 +1,7 @@
 /**
- * A held prediction as the dispatcher knows it: its id, and behind the id the name of its job where the job is a later one
- * (after a retry, or from the reconciler). The first job of the same prediction may be held at the same time: only the job that
- * the live state names may run it.
+ * A held prediction as the dispatcher knows the prediction: its id. Behind the id stands the name of its job, if the job is a
+ * later job (after a retry, or from the reconciler). The first job of the same prediction may be held at the same time, and only
+ * the job in the live state may run the prediction.
  */
 import { isLaterJob } from '@millrace/shared/queue/job';
 

@@ -12,6 +12,7 @@ import { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queue/queues';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
+import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
 import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
 import { type ModelVersionHandle, startModels } from '../models/model-manager.ts';
 import { createRegistryPort } from '../models/registry-client.ts';
@@ -104,7 +105,8 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
     paces.set(model, pace);
     return pace;
   };
-  const sizes = new OutputSizes(redis, keys);
+  const sizes = new OutputSizes({ redis, keys, workerId: id });
+  closers.push('output sizes', () => sizes.close());
   const held = new HeldResults(HELD_BYTES, () => takeOrPause());
   const deps = { live, cache, sizes, held, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
   const listener = connect('blocking', 'registry');
@@ -169,7 +171,8 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
     byName.clear();
     maxBatches.clear();
     for (const handle of models.ready()) {
-      const { model, version } = handle.version;
+      const { model, version, signature, handlerDigest } = handle.version;
+      sizes.expect(model, expectedOutputBytes(signature.outputs, handlerDigest !== null));
       byName.set(`${model}\n${version}`, handle);
       maxBatches.set(model, Math.max(maxBatches.get(model) ?? 1, handle.loaded.maxBatch));
     }

@@ -2,8 +2,8 @@
 
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
 import { SHARDS } from '@millrace/shared/predictions/ids';
-import { readQueueMemory, reservedShare } from '@millrace/shared/queue/output-sizes';
-import { memoryShare } from '@millrace/shared/redis/connection';
+import { readQueueMemory, reservedShares } from '@millrace/shared/queue/reserved-outputs';
+import { type MemoryUse, memoryUse } from '@millrace/shared/redis/memory-use';
 import type { WorkerContext } from '../operations/worker-context.ts';
 
 const LOOK_EVERY_MS = 500;
@@ -25,12 +25,15 @@ export function startMakingRoom({ config, log, redis, keys, live, closers }: Wor
   let closed = false;
 
   async function makeRoom(): Promise<void> {
-    // What waits will need room too: admission refuses new work for its sake.
-    const reserved = reservedShare(await readQueueMemory(redis, keys));
-    for (let shard = 0, left = SHARDS; left > 0 && !closed; shard = (shard + 1) % SHARDS) {
-      room.tight = (await memoryShare(redis)) + reserved >= tightShare;
+    // Outputs to come will need room too: admission refuses new work for their sake.
+    const { pending, ...known } = await readQueueMemory(redis, keys);
+    for (let shard = 0, left = SHARDS, use: MemoryUse = known; left > 0 && !closed; shard = (shard + 1) % SHARDS) {
+      const reserved = reservedShares({ ...use, pending });
+      const tight = use.servers.map(({ share }, at) => share + (reserved[at] ?? 0) >= tightShare);
+      room.tight = tight.includes(true);
       if (!room.tight) return;
-      const dropped = await states.drop(shard, DROPPED_AT_ONCE);
+      const dropped = tight[use.serverOf[shard] ?? 0] ? await states.drop(shard, DROPPED_AT_ONCE) : 0;
+      if (dropped > 0) use = await memoryUse(redis, keys);
       // Once around without anything to drop.
       left = dropped > 0 ? SHARDS : left - 1;
     }

@@ -1,6 +1,7 @@
 /** The memory of the queue Redis: what an operator should hear of at the start, and how cached results stay out of its way. */
 
-import { type Connection, memoryShare, serversOf, waitForRedis } from '../redis/connection.ts';
+import { type Connection, serversOf, waitForRedis } from '../redis/connection.ts';
+import { memoryShare } from '../redis/memory-use.ts';
 import type { ResultCache } from './result-cache.ts';
 
 export interface QueueMemoryOptions {

@@ -44,6 +44,8 @@ local function end_at_once(key, id, state, a, st, im, bs, result)
   return { 'done' }
 end
 
+local led = {}
+
 local function follow(key, id, state, holder, leader)
   local one = parse(NONE .. state)
   one.u, one.y, one.l, one.f = true, true, holder, ''
@@ -52,6 +54,11 @@ local function follow(key, id, state, holder, leader)
   if there then return there end
   redis.call('SADD', tag .. 'w:' .. holder, id)
   redis.call('PEXPIRE', tag .. 'w:' .. holder, ttl)
+  if not led[holder] then
+    -- Admission counts the followers of these leaders: each gets a copy of the output.
+    led[holder] = true
+    redis.call('SADD', tag .. 'lead:' .. model, holder)
+  end
   if not leader.g then redis.call('SETRANGE', live_key(tag, holder), 14, '1') end
   return { 'follow', holder, leader.p, leader.j }
 end

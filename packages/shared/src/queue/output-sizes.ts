@@ -1,9 +1,9 @@
 /**
- * How many bytes the outputs of each model have, as workers measure them. A waiting prediction will put its output into the
- * queue Redis: admission reserves the room before the output is there.
+ * A worker's side of the room for outputs: how many bytes the outputs of each model have, and how many predictions run and have
+ * not written theirs. reserved-outputs.ts reads both.
  */
-import { SHARDS, shardOf } from '../predictions/ids.ts';
-import { type Connection, memoryUse } from '../redis/connection.ts';
+import { shardOf } from '../predictions/ids.ts';
+import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 
 /** Each run has this weight in the mean of its model. */
@@ -13,24 +13,20 @@ const MOVED_PART = 0.1;
 const PACE_MS = 1_000;
 /** Written again after this long, since another Redis may stand in place of the one that knew. */
 const AGAIN_MS = 60_000;
+/** Outputs of a model that run are reported from this many bytes on: small ones need no room to speak of. */
+const REPORTED_BYTES = 262_144;
+const REPORT_MS = 100;
+/** A report is repeated while the predictions run, well within RUN_REPORT_S. */
+const REPEAT_MS = 5_000;
 
 // KEYS: sizes of a shard. ARGV: model, bytes. Some 50 bytes for each model, so the script may run while Redis is full.
 const WRITE = `#!lua flags=allow-oom
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])`;
 
-// KEYS: sizes of a shard. ARGV: prefix of the counters of its queues. Returns for each model its name, how many predictions
-// wait for it, and the bytes of an output.
-const READ = `#!lua flags=no-writes
-local found = redis.call('HGETALL', KEYS[1])
-local out = {}
-for n = 1, #found, 2 do
-  local counts = redis.call('HMGET', ARGV[1] .. found[n], 's1', 's5', 's9', 't1', 't5', 't9')
-  for m = 1, 6 do counts[m] = tonumber(counts[m] or '0') end
-  out[#out + 1] = found[n]
-  out[#out + 1] = math.max(0, counts[1] + counts[2] + counts[3] - counts[4] - counts[5] - counts[6])
-  out[#out + 1] = found[n + 1]
-end
-return out`;
+// KEYS: runs of a shard. ARGV: worker and model, how many predictions run; none: nothing is left to report.
+const REPORT = `#!lua flags=allow-oom
+if ARGV[2] == '0' then redis.call('HDEL', KEYS[1], ARGV[1])
+else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. redis.call('TIME')[1]) end`;
 
 interface Measured {
   bytes: number;
@@ -38,22 +34,40 @@ interface Measured {
   writtenAt: number;
 }
 
-/** A worker's side: the mean size of the outputs of each model. */
+interface Running {
+  count: number;
+  reported: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+export interface OutputSizesDeps {
+  redis: Connection;
+  keys: Keys;
+  workerId: string;
+  /** Monotonic, ms. */
+  now?: () => number;
+}
+
 export class OutputSizes {
-  readonly #redis: Connection;
-  readonly #keys: Keys;
+  readonly #deps: OutputSizesDeps;
   readonly #now: () => number;
   readonly #measured = new Map<string, Measured>();
+  readonly #expected = new Map<string, number>();
+  readonly #running = new Map<string, Running>();
 
-  constructor(redis: Connection, keys: Keys, now: () => number = () => performance.now()) {
-    this.#redis = redis;
-    this.#keys = keys;
-    this.#now = now;
+  constructor(deps: OutputSizesDeps) {
+    this.#deps = deps;
+    this.#now = deps.now ?? (() => performance.now());
   }
 
-  /** Mean bytes of an output of the model; 0 while none was measured. */
+  /** Bytes that an output of the model is expected to have, until one is measured. */
+  expect(model: string, bytes: number): void {
+    this.#expected.set(model, bytes);
+  }
+
+  /** Mean bytes of an output of the model, or the expected bytes; 0 where neither is known. */
   of(model: string): number {
-    return this.#measured.get(model)?.bytes ?? 0;
+    return this.#measured.get(model)?.bytes ?? this.#expected.get(model) ?? 0;
   }
 
   /** A run of the model has made so many outputs, of so many bytes together. Writes to Redis now and then, and rejects never. */
@@ -70,50 +84,45 @@ export class OutputSizes {
     if (sinceMs < AGAIN_MS && Math.abs(one.bytes - one.written) <= one.written * MOVED_PART) return;
     one.written = one.bytes;
     one.writtenAt = this.#now();
-    const key = this.#keys.outputSizes(shardOf(model));
+    const { redis, keys } = this.#deps;
     // A write that failed is made up for by a later one.
-    this.#redis.eval(WRITE, 1, key, model, Math.round(one.bytes)).catch(() => {});
+    redis.eval(WRITE, 1, keys.outputSizes(shardOf(model)), model, Math.round(one.bytes)).catch(() => {});
   }
-}
 
-/** What the waiting predictions of a model will need. */
-export interface WaitingOutputs {
-  model: string;
-  waiting: number;
-  /** Mean bytes of an output. */
-  bytes: number;
-}
+  /** So many predictions of the model begin to run, or end where `change` is negative. */
+  running(model: string, change: number): void {
+    let one = this.#running.get(model);
+    if (one === undefined) {
+      one = { count: 0, reported: 0, timer: undefined };
+      this.#running.set(model, one);
+    }
+    one.count += change;
+    if (one.timer === undefined && this.#differs(model, one)) this.#report(model, one);
+  }
 
-/** The memory of the queue Redis. */
-export interface QueueMemory {
-  /** Part in use, 0 to 1: of a cluster, that of its fullest master. */
-  share: number;
-  /** What all of its servers may use together. */
-  limitBytes: number;
-  /** Models of which outputs were measured. */
-  outputs: WaitingOutputs[];
-}
+  /** No run is reported any more. */
+  close(): void {
+    for (const { timer } of this.#running.values()) clearTimeout(timer);
+    this.#running.clear();
+  }
 
-/** One script for each shard, whatever the number of models and of predictions. */
-export async function readQueueMemory(redis: Connection, keys: Keys): Promise<QueueMemory> {
-  const [use, ...shards] = await Promise.all([
-    memoryUse(redis),
-    ...Array.from({ length: SHARDS }, (_, shard) => readShard(redis, keys, shard)),
-  ]);
-  return { ...use, outputs: shards.flat() };
-}
+  #reportedCount(model: string, { count }: Running): number {
+    return count * this.of(model) >= REPORTED_BYTES ? count : 0;
+  }
 
-async function readShard(redis: Connection, keys: Keys, shard: number): Promise<WaitingOutputs[]> {
-  const key = keys.outputSizes(shard);
-  const reply = (await redis.eval(READ, 1, key, keys.queueStats(shard, ''))) as (string | number)[];
-  const outputs: WaitingOutputs[] = [];
-  for (let at = 0; at < reply.length; at += 3)
-    outputs.push({ model: String(reply[at]), waiting: Number(reply[at + 1]), bytes: Number(reply[at + 2]) || 0 });
-  return outputs;
-}
+  #differs(model: string, one: Running): boolean {
+    return this.#reportedCount(model, one) !== one.reported;
+  }
 
-/** Part of the memory that the outputs of all waiting predictions will need, 0 to 1 and beyond. */
-export function reservedShare({ outputs, limitBytes }: QueueMemory): number {
-  const bytes = outputs.reduce((sum, { waiting, bytes }) => sum + waiting * bytes, 0);
-  return limitBytes > 0 ? bytes / limitBytes : 0;
+  #report(model: string, one: Running): void {
+    const { redis, keys, workerId } = this.#deps;
+    one.reported = this.#reportedCount(model, one);
+    redis.eval(REPORT, 1, keys.outputRuns(shardOf(model)), `${workerId} ${model}`, one.reported).catch(() => {});
+    one.timer = setTimeout(() => {
+      if (this.#differs(model, one)) return this.#report(model, one);
+      one.timer = undefined;
+      if (one.reported === 0) return;
+      one.timer = setTimeout(() => this.#report(model, one), REPEAT_MS).unref();
+    }, REPORT_MS).unref();
+  }
 }

@@ -180,25 +180,3 @@ function problemsOf(info: string, isCluster: boolean): string[] {
   if (Number.parseInt(version, 10) < 7) problems.push(`it is version ${version}: Redis 7.0 or Valkey 8 is needed`);
   return problems;
 }
-
-/** Share of maxmemory in use, or of the memory of its machine where no maximum is set; 1 is all. Of a cluster, that of its fullest master. */
-export async function memoryShare(redis: Connection): Promise<number> {
-  return (await memoryUse(redis)).share;
-}
-
-/** As `memoryShare`, with what all servers together may use. */
-export async function memoryUse(redis: Connection): Promise<{ share: number; limitBytes: number }> {
-  const servers = await Promise.all(
-    serversOf(redis).map(async (server) => {
-      const info = await server.info('memory');
-      const used = Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0);
-      const limit =
-        Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0) || Number(/^total_system_memory:(\d+)/m.exec(info)?.[1] ?? 0);
-      return { share: limit > 0 ? used / limit : 0, limit };
-    }),
-  );
-  return {
-    share: Math.max(0, ...servers.map(({ share }) => share)),
-    limitBytes: servers.reduce((sum, { limit }) => sum + limit, 0),
-  };
-}

@@ -21,6 +21,10 @@ export interface Keys {
   queueStats(shard: number, model: string): string;
   /** Mean bytes of an output of each model of a shard, a hash: see queue/output-sizes.ts. */
   outputSizes(shard: number): string;
+  /** How many predictions with large outputs each worker runs, a hash: see queue/output-sizes.ts. */
+  outputRuns(shard: number): string;
+  /** Predictions of a model that others follow, a set: see queue/reserved-outputs.ts. */
+  leaders(shard: number, model: string): string;
   /** Completion events of a shard, a stream. */
   events(shard: number): string;
   /** What the recorder is to write, a stream. */
@@ -68,6 +72,8 @@ export function keysFor(prefix: string): Keys {
     flight: (shard, cacheKey) => `${tag(shard)}f:${flightName(cacheKey)}`,
     queueStats: (shard, model) => `${tag(shard)}n:${model}`,
     outputSizes: (shard) => `${tag(shard)}out`,
+    outputRuns: (shard) => `${tag(shard)}out-runs`,
+    leaders: (shard, model) => `${tag(shard)}lead:${model}`,
     events: (shard) => `${tag(shard)}ev`,
     ledger: (shard) => `${tag(shard)}rec`,
     setAside: (shard) => `${tag(shard)}rec-aside`,

@@ -1,0 +1,123 @@
+/**
+ * The room that the queue Redis needs for outputs that are not there yet: of predictions that wait, that run, and that follow
+ * another one, since each follower gets a copy. Admission leaves this room free.
+ */
+import { SHARDS, shardOf } from '../predictions/ids.ts';
+import type { Connection } from '../redis/connection.ts';
+import type { Keys } from '../redis/keys.ts';
+import { type MemoryUse, memoryUse } from '../redis/memory-use.ts';
+
+/** A worker that has not repeated its report for so long has died. */
+const RUN_REPORT_S = 15;
+/** Leaders whose followers one script run counts: of more leaders, a sample. */
+const LEADERS_COUNTED = 200;
+
+/**
+ * KEYS: sizes of a shard, runs of its workers. ARGV: prefixes of the counters of its queues, of the leaders of a model, of live
+ * states, and of followers. Returns for each model its name, how many predictions entered its queue, how many outputs are to
+ * come, and the bytes of an output. A leader counts while its computation is not over: what a process of an older version
+ * does, or a worker that dies, needs no correction.
+ */
+const READ = `#!lua flags=allow-oom
+local sizes, runs, now = redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('TIME')[1]
+local running = {}
+for n = 1, #runs, 2 do
+  local count, at = string.match(runs[n + 1], '^(%d+) (%d+)$')
+  local model = string.match(runs[n], '^%S+ (.*)$')
+  if not count or not model or now - at > ${RUN_REPORT_S} then redis.call('HDEL', KEYS[2], runs[n])
+  else running[model] = (running[model] or 0) + count end
+end
+local counted = 0
+local function followers(model)
+  local index = ARGV[2] .. model
+  local leaders = redis.call('SCARD', index)
+  local most = ${LEADERS_COUNTED} - counted
+  if leaders == 0 or most <= 0 then return 0 end
+  local sample, sum = redis.call('SRANDMEMBER', index, most), 0
+  for _, leader in ipairs(sample) do
+    local head = redis.call('GETRANGE', ARGV[3] .. leader, 10, 13)
+    if string.find(head, '^[qr]') or string.sub(head, 4, 4) == '1' then
+      sum = sum + redis.call('SCARD', ARGV[4] .. leader)
+    else
+      redis.call('SREM', index, leader)
+    end
+  end
+  counted = counted + #sample
+  return math.ceil(sum * leaders / #sample)
+end
+local out = {}
+for n = 1, #sizes, 2 do
+  local model = sizes[n]
+  local counts = redis.call('HMGET', ARGV[1] .. model, 's1', 's5', 's9', 't1', 't5', 't9')
+  for m = 1, 6 do counts[m] = tonumber(counts[m] or '0') end
+  local entered = counts[1] + counts[2] + counts[3]
+  local waiting = math.max(0, entered - counts[4] - counts[5] - counts[6])
+  out[#out + 1] = model
+  out[#out + 1] = entered
+  out[#out + 1] = waiting + (running[model] or 0) + followers(model)
+  out[#out + 1] = sizes[n + 1]
+end
+return out`;
+
+// KEYS: sizes of a shard. ARGV: model, bytes. A size that was measured stays.
+const EXPECT = `#!lua flags=allow-oom
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])`;
+
+/** Outputs of a model that are to come. */
+export interface PendingOutputs {
+  model: string;
+  /** Predictions that ever entered its queue. */
+  entered: number;
+  /** How many outputs are to come. */
+  outputs: number;
+  /** Mean bytes of an output. */
+  bytes: number;
+}
+
+export interface QueueMemory extends MemoryUse {
+  /** Models of which outputs were measured, or are expected. */
+  pending: readonly PendingOutputs[];
+}
+
+/** One script for each shard, whatever the number of predictions. */
+export async function readQueueMemory(redis: Connection, keys: Keys): Promise<QueueMemory> {
+  const [use, ...shards] = await Promise.all([
+    memoryUse(redis, keys),
+    ...Array.from({ length: SHARDS }, (_, shard) => readShard(redis, keys, shard)),
+  ]);
+  return { ...use, pending: shards.flat() };
+}
+
+async function readShard(redis: Connection, keys: Keys, shard: number): Promise<PendingOutputs[]> {
+  const prefixes = [
+    keys.queueStats(shard, ''),
+    keys.leaders(shard, ''),
+    `${keys.tag(shard)}p:`,
+    `${keys.tag(shard)}w:`,
+  ];
+  const reply = (await redis.eval(READ, 2, keys.outputSizes(shard), keys.outputRuns(shard), ...prefixes)) as (
+    | string
+    | number
+  )[];
+  const pending: PendingOutputs[] = [];
+  for (let at = 0; at < reply.length; at += 4) {
+    const [entered, outputs, bytes] = [reply[at + 1], reply[at + 2], reply[at + 3]].map(Number);
+    pending.push({ model: String(reply[at]), entered: entered ?? 0, outputs: outputs ?? 0, bytes: bytes || 0 });
+  }
+  return pending;
+}
+
+/** Bytes that the outputs of a model are expected to have, until a worker has measured one. */
+export async function expectOutput(redis: Connection, keys: Keys, model: string, bytes: number): Promise<void> {
+  await redis.eval(EXPECT, 1, keys.outputSizes(shardOf(model)), model, Math.round(bytes));
+}
+
+/** For each server, the part of its memory that outputs to come will need: 0 to 1 and beyond. */
+export function reservedShares({ pending, servers, serverOf }: QueueMemory): number[] {
+  const bytes = servers.map(() => 0);
+  for (const { model, outputs, bytes: each } of pending) {
+    const server = serverOf[shardOf(model)] ?? 0;
+    bytes[server] = (bytes[server] ?? 0) + outputs * each;
+  }
+  return bytes.map((sum, at) => (servers[at]?.limitBytes ? sum / servers[at].limitBytes : 0));
+}

@@ -1,0 +1,82 @@
+/** What is accepted has room for its outputs in the queue Redis: for first outputs, and for the copies of followers. */
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { type Answer, type Millrace, startMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
+
+/** Of 2 MB each: twice as many as fit into the memory. */
+const PREDICTIONS = 60;
+const MIB = 1_048_576;
+let server: OwnRedis;
+let folder: Awaited<ReturnType<typeof makeModelFolder>>;
+let millrace: Millrace;
+let redis: Redis;
+
+beforeAll(async () => {
+  server = await startOwnRedis(['maxmemory 60mb']);
+  redis = new Redis(server.url);
+  folder = await makeModelFolder(['large']);
+  millrace = await startMillrace({
+    modelsDir: folder.dir,
+    models: ['large'],
+    env: { REDIS_URL: server.url, CACHE_REDIS_URL: inject('redisUrl'), REDIS_CLUSTER: 'false' },
+  });
+  await millrace.stopWorkers('stop');
+});
+afterAll(async () => {
+  await millrace?.close();
+  redis?.disconnect();
+  await server?.stop();
+  await folder?.remove();
+});
+
+/** Asks until admission refuses; the ids that were accepted, and the refusal. */
+async function fill(body: (n: number) => Record<string, unknown>): Promise<{ ids: string[]; refused?: Answer }> {
+  const ids: string[] = [];
+  for (let n = 0; n < PREDICTIONS; n += 1) {
+    const answer = await millrace.predict('large', body(n), { prefer: 'respond-async' });
+    if (answer.status !== 202) return { ids, refused: answer };
+    ids.push(answer.body.id);
+  }
+  return { ids };
+}
+
+async function expectRefusal(body: (n: number) => Record<string, unknown>): Promise<string[]> {
+  const { ids, refused } = await fill(body);
+  expect(refused?.body).toMatchObject({
+    status: 429,
+    code: 'queue_full',
+    detail: expect.stringContaining('the outputs of waiting and running predictions need about'),
+  });
+  expect(ids.length).toBeGreaterThan(0);
+  console.log(`${ids.length} of ${PREDICTIONS} accepted: ${refused?.body.detail}`);
+  return ids;
+}
+
+async function used(which = 'used_memory'): Promise<number> {
+  return Number(new RegExp(`^${which}:(\\d+)`, 'm').exec(await redis.info('memory'))?.[1]);
+}
+
+async function endAll(ids: readonly string[]): Promise<void> {
+  await millrace.startWorker();
+  for (const id of ids)
+    await expect
+      .poll(async () => (await fetch(`${millrace.url}/v1/predictions/${id}?wait=5`)).json(), { timeout: 60_000 })
+      .toMatchObject({ status: 'succeeded', attempts: 1 });
+  // The recorder drops large states that the ledger has, until half of what may be used is free.
+  await expect.poll(() => used(), { timeout: 60_000 }).toBeLessThan(30 * MIB);
+  await millrace.stopWorkers('stop');
+}
+
+test('of a model of which no output was measured, by the shape in its file', { timeout: 120_000 }, async () => {
+  await endAll(await expectRefusal((n) => ({ input: { x: [[0.312345 + n / 1_000_000]] } })));
+});
+
+test('of predictions that follow another one', { timeout: 120_000 }, async () => {
+  const leader = await millrace.predict('large', { input: { x: [[0.7654321]] } }, { prefer: 'respond-async' });
+  expect(leader.status).toBe(202);
+  const ids = await expectRefusal((n) => ({ input: { x: [[0.7654321]] }, metadata: { n } }));
+  await endAll([leader.body.id, ...ids]);
+  expect(await used('used_memory_peak')).toBeLessThan(62 * MIB);
+});
