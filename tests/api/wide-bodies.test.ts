@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startClientThread } from '../support/client-thread.ts';
 import { longestTurnMs } from '../support/longest-turn.ts';
 import { useMillrace } from '../support/millrace.ts';
@@ -6,9 +6,9 @@ import { makeModelFolder } from '../support/model-folder.ts';
 
 let remove = async () => {};
 const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['rows', 'image']);
+  const folder = await makeModelFolder(['rows', 'image', 'doubles', 'longs']);
   remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['rows', 'image'] };
+  return { modelsDir: folder.dir, models: ['rows', 'image', 'doubles', 'longs'], env: { STORE_TIMEOUT_MS: '30000' } };
 });
 const client = startClientThread();
 afterAll(async () => {
@@ -49,10 +49,10 @@ const WIDE: Readonly<Record<string, () => string>> = {
 const HELD_MS = 50;
 const TRIES = 5;
 
-/** The least of some tries: the garbage of what was before is collected in some of them. */
+/** Of some tries the first below HELD_MS, or the least: the garbage of what was before is collected in some of them. */
 async function leastTurnMs(work: () => Promise<unknown>): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
-  for (let n = 0; n < TRIES; n += 1) least = Math.min(least, await longestTurnMs(work));
+  for (let n = 0; n < TRIES && least >= HELD_MS; n += 1) least = Math.min(least, await longestTurnMs(work));
   return least;
 }
 
@@ -64,19 +64,29 @@ test.each(Object.keys(WIDE))('%s: no turn of the event loop takes 50 ms', { time
 const pixels = (size: number) =>
   `[${many(size, (row) => `[${many(size, (column) => `[0.${row},0.${column},0.5]`)}]`)}]`;
 
-async function expectTaken(body: string): Promise<void> {
-  const { status, text } = await post('image', body);
+async function expectTaken(model: string, body: string): Promise<void> {
+  const { status, text } = await post(model, body);
   expect(`${status} ${text.slice(0, 300)}`).toMatch(/^202 /);
 }
 
-test.each([224, 299])(
-  'an image of %i pixels a side: taken, and no turn of the event loop takes 50 ms',
-  async (size) => {
-    const body = `{"input":{"x":[${pixels(size)}]}}`;
-    expect(await leastTurnMs(() => expectTaken(body))).toBeLessThan(HELD_MS);
-  },
-);
+/** Another body each time: a stored result would be an answer of another kind. */
+const flat = (shape: string, count: number, element: string) => {
+  first += 1;
+  return `{"input":{"x":{"shape":${shape},"data":[${first},${many(count - 1, () => element)}]}}}`;
+};
+let first = 0;
 
-test('a million numbers are taken', { timeout: 120_000 }, async () => {
-  await expectTaken(`{"input":{"x":{"shape":[1,1000,1000,1],"data":[${many(1_000_000, () => '1')}]}}}`);
+describe('without a worker, so that nothing else is busy with these inputs:', () => {
+  beforeAll(() => millrace.stopWorkers('stop'));
+  test.each([
+    ['an image of 224 pixels a side', 'image', () => `{"input":{"x":[${pixels(224)}]}}`],
+    ['an image of 299 pixels a side', 'image', () => `{"input":{"x":[${pixels(299)}]}}`],
+    ['a million floats', 'image', () => flat('[1,1000,1000,1]', 1_000_000, '1')],
+    ['a million doubles', 'doubles', () => flat('[1000000]', 1_000_000, '1')],
+    ['a million longs', 'longs', () => flat('[1000000]', 1_000_000, '1')],
+    ['500,000 longs in quotes', 'longs', () => flat('[500000]', 500_000, '"1"')],
+  ])('%s: taken, and no turn of the event loop takes 50 ms', { timeout: 120_000 }, async (_, model, write) => {
+    const bodies = Array.from({ length: TRIES }, write);
+    expect(await leastTurnMs(() => expectTaken(model, bodies.pop() ?? ''))).toBeLessThan(HELD_MS);
+  });
 });

@@ -18,6 +18,10 @@ const MODELS = {
     file: () => identity('float32', ['n', 'h', 'w', 'c']),
     config: { description: 'Image.', cache: { enabled: false } },
   },
+  /** y = x for x of float64[n]. */
+  doubles: { file: () => identity('float64', ['n']), config: { description: 'Doubles.', row_independent: false } },
+  /** y = x for x of int64[n]. */
+  longs: { file: () => identity('int64', ['n']), config: { description: 'Longs.', row_independent: false } },
   /** y = the number of a row, 180,000 times: some 2 MB of JSON for a number with nine digits. */
   large: { file: () => repeater(180_000), config: { description: 'Large.', row_independent: true, max_batch: 4 } },
 } as const;

@@ -45,11 +45,12 @@ export function normalizeInput(
       const row = shape === 'one' && rows.length === 1 ? (rows[0] as string) : `${shape} ${keys.join()}`;
       return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
     };
-    if (!keyed) return { shape, rows, keys: [] };
-    if ((rows[0]?.length ?? 0) > LONG_ROW)
+    const long = (rows[0]?.length ?? 0) > LONG_ROW;
+    if (!keyed) return long ? nextTurn({ shape, rows, keys: [] }) : { shape, rows, keys: [] };
+    if (long)
       return nextTurn()
         .then(() => inParts(rows, keyOf))
-        .then(withKeys);
+        .then((keys) => nextTurn(withKeys(keys)));
     if (rows.length > INPUTS_AT_ONCE) return inParts(rows, keyOf).then(withKeys);
     return withKeys(rows.map(keyOf));
   };
@@ -69,7 +70,7 @@ export function normalizeInput(
   return finish('list', oneRowEach(all as CanonicalInput[]));
 }
 
-/** Characters of a row whose key has a turn of the event loop to itself, after the turn in which its tensors were read. */
+/** Characters of a row whose key has a turn of the event loop to itself: its tensors are read before, and its task is written after. */
 const LONG_ROW = 1_048_576;
 
 /** As many as the event loop is held for: 10,000 would take a tenth of a second, and others wait meanwhile. */

@@ -5,7 +5,7 @@ import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import type { PredictionRecord, Priority } from '@millrace/shared/predictions/prediction';
-import type { Task } from '@millrace/shared/predictions/task';
+import { type Task, taskText } from '@millrace/shared/predictions/task';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
 import type { ServedModel } from '../models/catalog.ts';
@@ -101,7 +101,7 @@ export function newPrediction(
     metadata: pending.metadata,
     options: Object.keys(pending.options).length > 0 ? JSON.stringify(pending.options) : '',
     flight: pending.read ? flightOf(plan, digest, epoch) : null,
-    task: JSON.stringify(task),
+    task: taskText(task),
     rows: some ? outputs.filter((one) => one === null).length : plan.rows.length,
     attempts: 0,
     opening: 0,

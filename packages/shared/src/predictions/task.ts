@@ -21,6 +21,35 @@ export interface Task {
   epoch: number;
 }
 
+/** Characters of a row from which on `taskText` writes the row by `quoteRow`. */
+const LONG_ROW = 65_536;
+
+/** The JSON text of a task, which readTask reads. */
+export function taskText(task: Task): string {
+  if ((task.rows[0]?.length ?? 0) < LONG_ROW) return JSON.stringify(task);
+  const { shape, rows, ...others } = task;
+  return `{"shape":"${shape}","rows":[${rows.map(quoteRow).join()}],${JSON.stringify(others).slice(1)}`;
+}
+
+const QUOTES_MAX = 1_000;
+
+/**
+ * The text that JSON.stringify writes for a row. A row is canonical JSON, so that only `"` and `\` need an escape, and a
+ * tensor's row is base64 with a few quotes. JSON.stringify takes 30 ms for the 10 MB of a million doubles.
+ */
+function quoteRow(row: string): string {
+  if (row.includes('\\')) return JSON.stringify(row);
+  let text = '"';
+  let from = 0;
+  for (let quotes = 0; quotes < QUOTES_MAX; quotes += 1) {
+    const at = row.indexOf('"', from);
+    if (at === -1) return `${text}${row.slice(from)}"`;
+    text += `${row.slice(from, at)}\\"`;
+    from = at + 1;
+  }
+  return JSON.stringify(row);
+}
+
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isTextOrNull = (value: unknown): boolean => value === null || isText(value);
 

@@ -231,6 +231,35 @@ const bits = (one: { dtype: Dtype; dims: readonly number[]; data: unknown }) =>
     : { ...one, data: Array.from(one.data as Float64Array) };
 
 describe('properties', () => {
+  const value = fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: -2, max: 300 }) },
+    fc.constantFrom(0.5, -0, 65_504, 65_519, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), -(2 ** 31) - 1, 2 ** 32, 2 ** 53, 1e39),
+    fc.constantFrom('1', '-1', '-0', '007', '-', '', '1.5', ' 1', '2147483648', '999999999', 'NaN', true, false, null),
+  );
+  /** As `parse`, each element as a tensor of its own, and so without a run. */
+  const oneByOne = (dtype: Dtype, values: readonly unknown[]): unknown[] =>
+    values.flatMap((one) => Array.from(parse(spec(dtype, []), one).data as ArrayLike<unknown>));
+  test('elements mean the same together and one by one', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...DTYPES), fc.array(value, { maxLength: 12 }), (dtype, values) => {
+        const outcome = (run: () => ArrayLike<unknown>): unknown => {
+          try {
+            return Array.from(run());
+          } catch (error) {
+            return (error as InputError).message;
+          }
+        };
+        const alone = outcome(() => oneByOne(dtype, values));
+        const shape = [values.length];
+        const flat = spec(dtype, ['n']);
+        expect(outcome(() => parse(flat, values).data as ArrayLike<unknown>)).toEqual(alone);
+        expect(outcome(() => parse(flat, { shape, data: values }).data as ArrayLike<unknown>)).toEqual(alone);
+        const nested = values.map((one) => [one]);
+        expect(outcome(() => parse(flat, { shape, data: nested }).data as ArrayLike<unknown>)).toEqual(alone);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
   test('what goes out as JSON comes in as the same bits', () => {
     fc.assert(
       fc.property(tensor, (one) => {

@@ -8,7 +8,7 @@ import { nearNames } from '../text/near-names.ts';
 import { InputError } from './input-error.ts';
 import type { Dtype, Tensor, TensorMap, TensorSpec } from './tensor.ts';
 import { dataFromBytes, ELEMENT_BYTES, elementCount, newData } from './tensor-data.ts';
-import { elementWriter, shown } from './tensor-elements.ts';
+import { elementWriter, runWriter, shown } from './tensor-elements.ts';
 
 // Arrays deeper than this are no tensor of anybody's; it bounds the recursion whatever came through the door.
 const DEPTH_MAX = 64;
@@ -148,6 +148,7 @@ function fill(dtype: Dtype, dims: readonly number[], json: unknown, pointer: str
     );
   const data = newData(dtype, count);
   const write = elementWriter(dtype, data, pointer);
+  const writeRun = runWriter(dtype, data);
   let at = 0;
   const walk = (value: unknown, axis: number, path: string): void => {
     if (strict && axis === dims.length) {
@@ -167,6 +168,12 @@ function fill(dtype: Dtype, dims: readonly number[], json: unknown, pointer: str
       );
     const leaves = strict ? axis === dims.length - 1 : false;
     for (let i = 0; i < value.length; i++) {
+      if (leaves || !strict) {
+        const run = writeRun(value, i, at);
+        at += run;
+        i += run;
+        if (i === value.length) break;
+      }
       if (leaves || (!strict && !Array.isArray(value[i]))) at = writeLeaf(write, value[i], at, path, i);
       else walk(value[i], axis + 1, `${path}/${i}`);
     }
@@ -187,9 +194,10 @@ function writeLeaf(write: Write, value: unknown, at: number, path: string, index
 function countLeaves(json: unknown, limit: number, depth: number): number {
   if (!Array.isArray(json) || depth > DEPTH_MAX) return 1;
   let count = 0;
-  for (const item of json) {
-    count += Array.isArray(item) ? countLeaves(item, limit - count, depth + 1) : 1;
-    if (count > limit) break;
+  // With an index: an iterator takes six times as long.
+  for (let i = 0; i < json.length && count <= limit; i++) {
+    const item: unknown = json[i];
+    count += typeof item === 'object' && Array.isArray(item) ? countLeaves(item, limit - count, depth + 1) : 1;
   }
   return count;
 }
