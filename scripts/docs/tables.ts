@@ -30,7 +30,7 @@ function errorTable(): string {
   const kinds: [string, ErrorKind][] = Object.entries(ERRORS);
   const sorted = kinds.sort(([, a], [, b]) => a.status - b.status);
   return [
-    row('code', 'status', 'title', 'may succeed later', 'what it means'),
+    row('code', 'status', 'title', 'may succeed later', 'meaning'),
     row('---', '---', '---', '---', '---'),
     ...sorted.map(([code, { status, title, retryable, about }]) =>
       row(`\`${code}\``, String(status), title, retryable ? 'yes' : 'no', about),
@@ -47,7 +47,7 @@ const rangeOf = ({ kind, min, max, oneOf }: Setting): string => {
 
 function settingTable(): string {
   return [
-    row('name', 'default', 'values', 'what it is'),
+    row('name', 'default', 'values', 'meaning'),
     row('---', '---', '---', '---'),
     ...settings.map((setting) =>
       row(`\`${setting.name}\``, setting.default ? `\`${setting.default}\`` : 'none', rangeOf(setting), setting.about),
@@ -58,7 +58,7 @@ function settingTable(): string {
 /** Every setting with its default, as a comment: a copy of it changes nothing. */
 export function envExample(): string {
   const head =
-    '# Every setting of Millrace with its default; docs/configuration.md tells more. Written by npm run docs.';
+    '# Every setting of Millrace with its default; docs/configuration.md has the ranges. Written by npm run docs.';
   const entries = settings.map(({ name, about, default: value = '' }) => `# ${about}\n# ${name}=${value}`);
   return `${[head, ...entries].join('\n\n')}\n`;
 }

@@ -1,4 +1,4 @@
-/** Every error that a caller can meet: one table, to which docs/errors.md and OpenAPI are held by test. */
+/** The table of all errors of the API. Tests compare docs/errors.md and the OpenAPI document with this table. */
 
 export interface ErrorKind {
   status: number;
@@ -19,89 +19,99 @@ export const ERRORS = {
   invalid_json: kind(400, 'The body is not JSON', false, 'The body could not be parsed as JSON.'),
   invalid_request: kind(
     400,
-    'The request is not of the right form',
+    'The request does not match the schema',
     false,
-    'A field is missing, unknown or of the wrong type; `errors` says which, what was expected and what came.',
+    'A field is missing, unknown or of the wrong type; `errors` has the field, the expected value and the received value.',
   ),
   json_too_deep: kind(
     400,
-    'The body is nested too deep',
+    'The body is nested too deeply',
     false,
-    'Arrays and objects may nest as deep as `JSON_DEPTH` says.',
+    'The nesting of arrays and objects exceeds `JSON_DEPTH`.',
   ),
   invalid_header: kind(
     400,
-    'A header cannot be used',
+    'A header is not valid',
     false,
-    '`Prefer`, `Cache-Control` or `Idempotency-Key` is not of the form its specification gives.',
+    '`Prefer`, `Cache-Control` or `Idempotency-Key` does not match its specification.',
   ),
-  invalid_cursor: kind(400, 'The cursor is not one of ours', false, 'Pass `next` of the page before, unchanged.'),
+  invalid_cursor: kind(400, 'The cursor is not valid', false, 'Pass `next` of the previous page without a change.'),
   unauthorized: kind(401, 'An API key is needed', false, 'The key is missing, unknown or revoked.'),
-  not_found: kind(404, 'There is no such page', false, 'The path is not one of the API.'),
+  not_found: kind(404, 'The path does not exist', false, 'The API has no route with this path.'),
   model_not_found: kind(
     404,
-    'There is no such model',
+    'The model does not exist',
     false,
-    'The name is not in the registry; near names are in `suggestions`.',
+    'The registry has no model of this name; similar names are in `suggestions`.',
   ),
-  version_not_found: kind(404, 'There is no such version', false, 'The model has no version or alias of that name.'),
+  version_not_found: kind(404, 'The version does not exist', false, 'The model has no version or alias of this name.'),
   prediction_not_found: kind(
     404,
-    'There is no such prediction',
+    'The prediction does not exist',
     false,
     'The id is unknown, of another tenant, or past the retention of the ledger.',
   ),
   entity_not_found: kind(
     404,
-    'There is no such entity',
+    'The entity does not exist',
     false,
-    'The entity or its key is unknown; near names are in `suggestions`.',
+    'The entity or its key is unknown; similar names are in `suggestions`.',
   ),
-  endpoint_not_found: kind(404, 'There is no such webhook endpoint', false, 'The id is unknown or of another tenant.'),
-  delivery_not_found: kind(404, 'There is no such webhook delivery', false, 'The id is unknown or of another tenant.'),
-  method_not_allowed: kind(405, 'The method is not allowed here', false, '`Allow` names those that are.'),
+  endpoint_not_found: kind(
+    404,
+    'The webhook endpoint does not exist',
+    false,
+    'The id is unknown or of another tenant.',
+  ),
+  delivery_not_found: kind(
+    404,
+    'The webhook delivery does not exist',
+    false,
+    'The id is unknown or of another tenant.',
+  ),
+  method_not_allowed: kind(405, 'The path does not allow the method', false, '`Allow` lists the allowed methods.'),
   request_timeout: kind(
     408,
     'The request took too long to arrive',
     true,
-    'It must arrive within `REQUEST_TIMEOUT_MS`.',
+    'A request must arrive within `REQUEST_TIMEOUT_MS`.',
   ),
   conflict: kind(
     409,
-    'The state does not allow it',
+    'The state of the prediction does not allow this action',
     false,
-    'A prediction that is not terminal, or succeeded, cannot be retried; a terminal one cannot be canceled.',
+    'Only a failed, canceled or expired prediction can be retried. Only a prediction that is not terminal can be canceled.',
   ),
   idempotency_in_progress: kind(
     409,
-    'The first request with this key is still under way',
+    'The first request with this key is in progress',
     true,
-    'Ask again after `Retry-After`.',
+    'Send the request again after `Retry-After`.',
   ),
   digest_mismatch: kind(
     409,
     'The version exists with other content',
     false,
-    'Versions are immutable: register a new one.',
+    'Versions are immutable: register a new version.',
   ),
   payload_too_large: kind(
     413,
     'The body is too large',
     false,
-    'The limit is `JSON_LIMIT` bytes for JSON, with at most `JSON_MEMBERS` members in an object and `JSON_ITEMS` members and objects in all (four arrays count as one), and `BODY_LIMIT` for all else.',
+    'The limits are `BODY_LIMIT` bytes for a body and `JSON_LIMIT` bytes for its JSON. An object has at most `JSON_MEMBERS` members, and a body at most `JSON_ITEMS` members and objects (four arrays count as one object).',
   ),
   unsupported_media_type: kind(415, 'The media type is not supported', false, 'Send `application/json`, uncompressed.'),
   expectation_failed: kind(
     417,
     'The expectation cannot be met',
     false,
-    'The only value of `Expect` that the API meets is `100-continue`.',
+    'The API accepts only `100-continue` as the value of `Expect`.',
   ),
   invalid_input: kind(
     422,
-    'The input cannot be answered',
+    'The model has no result for the input',
     false,
-    'The input has the right form and still no answer, such as an unknown name; `errors` says where and why.',
+    'The input matches the schema, but contains for example an unknown name; `errors` has the place and the reason.',
   ),
   idempotency_mismatch: kind(
     422,
@@ -113,23 +123,28 @@ export const ERRORS = {
     422,
     'The webhook address is refused',
     false,
-    'It is not https, or it leads to a private network.',
+    'The URL does not use https, or leads to a private network.',
   ),
   headers_too_large: kind(431, 'The headers are too large', false, 'Send fewer or shorter headers.'),
-  queue_full: kind(429, 'The queue is full', true, 'Too many predictions wait for this model; nothing was accepted.'),
+  queue_full: kind(
+    429,
+    'The queue is full',
+    true,
+    'Too many predictions wait for this model, or the memory of the queue Redis is full; nothing was accepted.',
+  ),
   deadline_unreachable: kind(
     429,
     'The deadline cannot be met',
     true,
-    '`expires_in` is shorter than the queue takes; nothing was accepted.',
+    'The queue takes longer than `expires_in`; nothing was accepted.',
   ),
-  internal: kind(500, 'Something went wrong here', true, 'The cause is in the log under `request_id`.'),
-  model_unavailable: kind(503, 'The model cannot serve now', true, 'No version of it is ready.'),
+  internal: kind(500, 'The server has an internal error', true, 'The log has the cause under `request_id`.'),
+  model_unavailable: kind(503, 'The model is not available', true, 'The model has no ready version.'),
   store_unavailable: kind(
     503,
-    'A store is out of reach',
+    'A store is not available',
     true,
-    'Redis or Postgres does not answer; nothing was accepted.',
+    'Redis or Postgres does not respond; nothing was accepted.',
   ),
   clock_wrong: kind(
     503,
@@ -137,8 +152,13 @@ export const ERRORS = {
     true,
     'The clock of this API process differs from the clock of Postgres by more than `MAX_CLOCK_SKEW_MS`; nothing was accepted.',
   ),
-  shutting_down: kind(503, 'The server is stopping', true, 'Ask again: another one answers.'),
-  not_cached: kind(504, 'The answer is not in the cache', false, '`only-if-cached` was asked, and it is not.'),
+  shutting_down: kind(503, 'The server is stopping', true, 'Send the request again: another process responds.'),
+  not_cached: kind(
+    504,
+    'The result is not in the cache',
+    false,
+    'The request has `only-if-cached`, and the cache has no result.',
+  ),
   inference_failed: kind(
     500,
     'The model failed on this input',
@@ -149,21 +169,21 @@ export const ERRORS = {
     500,
     'The model took too long',
     false,
-    'As the `error` of a failed prediction: the run was ended at `timeout_ms`.',
+    'As the `error` of a failed prediction: the run exceeded `timeout_ms`.',
   ),
   worker_lost: kind(
     500,
-    'Its workers were lost',
+    'The workers of the prediction were lost',
     true,
-    'As the `error` of a failed prediction: each execution ended with its worker. It can be retried.',
+    'As the `error` of a failed prediction: each execution ended with its worker. The prediction can be retried.',
   ),
   expired: kind(504, 'The deadline has passed', true, 'As the `error` of an expired prediction.'),
-  canceled: kind(409, 'It was canceled', false, 'As the `error` of a canceled prediction.'),
+  canceled: kind(409, 'The prediction was canceled', false, 'As the `error` of a canceled prediction.'),
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** One thing that is wrong with a request. */
+/** One fault of a request. */
 export interface Fault {
   /** JSON pointer into the body, or the name of a header or parameter. */
   pointer: string;
@@ -186,7 +206,7 @@ export interface Problem {
   request_id?: string;
 }
 
-/** An error that the caller is to see. Anything else that is thrown becomes a bare `internal`. */
+/** An error for the caller. Every other thrown error becomes an `internal` problem without details. */
 export class ApiError extends Error {
   override name = 'ApiError';
   readonly code: ErrorCode;
@@ -194,7 +214,7 @@ export class ApiError extends Error {
   readonly suggestions: readonly string[];
   /** Seconds for `Retry-After`. */
   readonly retryAfterS: number | undefined;
-  /** `Cache-Status`, where that is not told by the code. */
+  /** `Cache-Status`, if the code does not determine the value. */
   readonly cacheStatus: string | undefined;
   constructor(
     code: ErrorCode,
