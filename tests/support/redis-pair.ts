@@ -6,7 +6,7 @@ import { startGuard } from '@millrace/local/process/guard';
 import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { type LocalRedis, startRedis } from '@millrace/local/redis/server';
 import { Redis } from 'ioredis';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { startProxy, type TcpProxy } from '../chaos/proxy.ts';
 
 const PASSWORD = 'pair';
@@ -20,6 +20,8 @@ export interface RedisPair {
   readonly second: Redis;
   /** Makes the second the primary and the first its replica; established connections stay open. */
   demoteFirst(): Promise<void>;
+  /** Ends the first server by SIGKILL, and resolves when its replica has noticed. */
+  endFirst(): Promise<void>;
   /** Lets new connections through the proxy lead to the second server. */
   leadToSecond(): void;
   stop(): Promise<void>;
@@ -57,6 +59,15 @@ export async function startRedisPair(): Promise<RedisPair> {
       await second.call('REPLICAOF', 'NO', 'ONE');
       await first.call('REPLICAOF', '127.0.0.1', String(portOf(two.url)));
       await untilLinked(first);
+    },
+    async endFirst() {
+      first.disconnect();
+      process.kill(one.part.pid, 'SIGKILL');
+      await one.part.exited;
+      await vi.waitFor(async () => expect(await second.info('replication')).toContain('master_link_status:down'), {
+        timeout: 20_000,
+        interval: 20,
+      });
     },
     leadToSecond: () => proxy.target(portOf(two.url)),
     async stop() {

@@ -111,12 +111,16 @@ export const upgradeFaults: Fault[] = [
         await stage.startWorker();
         await delay(1_000);
       }
+      // Of the time before Redis is emptied.
       judgeReplies(context);
       await stage.withRedis((redis) => redis.flushall());
       const healedAt = Date.now();
       await delay(2_000);
       await load.stop();
       const lost = stage.client.replies.filter(({ atMs, tookMs }) => atMs - tookMs < healedAt && atMs >= healedAt);
+      const { 200: answered = 0, 202: accepted = 0, ...refused } = stage.client.tally(healedAt);
+      const times = Object.values(refused).reduce((sum, count) => sum + count, 0);
+      note(`after all was lost ${answered + accepted + times} replies, ${times} refused ${JSON.stringify(refused)}`);
       note(`${lost.length} callers waited when all was lost, and the last had its reply after ${slowest(lost)} ms`);
       note(`${stage.client.entries.filter(({ promised }) => promised).length} promises`);
       return healedAt;
