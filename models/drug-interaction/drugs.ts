@@ -1,4 +1,4 @@
-/** For the tests: entities/drug.csv as the handler sees it, and the model run in this process. */
+/** Helpers of the tests: the entities of entities/drug.csv, and the model in this process. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEntityCsv } from '@millrace/shared/entities/entity-csv';
@@ -17,7 +17,7 @@ export function entitiesOf(drugs: readonly Drug[]): Entities {
   return buildEntities({ drug: drugs });
 }
 
-/** The model on one thread: named tensors to the probability of each row. */
+/** Loads the model with one thread. The returned function maps named tensors to the probability of each row. */
 export async function loadModel(file: string): Promise<(tensors: TensorMap) => Promise<Float32Array>> {
   const session = await InferenceSession.create(file, { intraOpNumThreads: 1, interOpNumThreads: 1 });
   return async (tensors) => {

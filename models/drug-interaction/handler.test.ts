@@ -7,7 +7,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { type Drug, entitiesOf, readDrugs } from './drugs.ts';
 import handler, { loadChemistry, writeStructure } from './handler.ts';
 
-// RDKit takes milliseconds for each of hundreds of structures, and the machine may be busy.
+// RDKit takes milliseconds for each of hundreds of structures, and other load can slow the machine.
 vi.setConfig({ testTimeout: 60_000 });
 
 const drugs = readDrugs();
@@ -27,18 +27,18 @@ async function refusal(drug_a: unknown, drug_b: unknown): Promise<InputError> {
 }
 
 describe('drugs by name', () => {
-  test('196 of them, each name, alias and key of one drug alone', () => {
+  test('there are 196 drugs, and each name, alias and key belongs to one drug', () => {
     expect(drugs).toHaveLength(196);
     const owners = new Map<string, string>();
     for (const drug of drugs) {
       for (const name of new Set([drug.key, drug.name, ...drug.aliases].map(fold))) {
-        expect(owners.get(name) ?? drug.key, `${name} belongs to two`).toBe(drug.key);
+        expect(owners.get(name) ?? drug.key, `${name} belongs to two drugs`).toBe(drug.key);
         owners.set(name, drug.key);
       }
     }
   });
 
-  test('every name and alias, in capitals and with odd spaces, is its drug', async () => {
+  test('every name and alias finds its drug, in capitals and with additional spaces', async () => {
     for (const drug of drugs) {
       const other = drug.key === 'warfarin' ? 'fluconazole' : 'warfarin';
       const expected = await canonical(drug.key, other);
@@ -49,19 +49,19 @@ describe('drugs by name', () => {
     }
   });
 
-  test('a pair is the same question in either order and spelling', async () => {
-    const asked = await canonical('Warfarin', 'aspirin');
-    expect(asked).toEqual(['warfarin', 'acetylsalicylic-acid']);
-    expect(await canonical('Acetylsalicylic acid', 'WARFARIN')).toEqual(asked);
+  test('a pair has the same canonical form in either order and spelling', async () => {
+    const expected = await canonical('Warfarin', 'aspirin');
+    expect(expected).toEqual(['warfarin', 'acetylsalicylic-acid']);
+    expect(await canonical('Acetylsalicylic acid', 'WARFARIN')).toEqual(expected);
     expect(await canonical('Paracetamol', 'Warfarin')).toEqual(await canonical('warfarin', 'Acetaminophen'));
   });
 
-  test('known names are answered without waiting', () => {
+  test('known names have their canonical form without a promise', () => {
     const rows = handler.canonicalize({ drug_a: 'Warfarin', drug_b: 'Fluconazole' }, { entities });
     expect(rows).not.toBeInstanceOf(Promise);
   });
 
-  test('an unknown name is refused by name, with its like', async () => {
+  test('an unknown name is refused, with similar names as suggestions', async () => {
     const error = await refusal('Warfrin', 'aspirin');
     expect(error).toMatchObject({ pointer: '/drug_a', got: 'Warfrin' });
     expect(error.message).toContain('"Warfrin" is neither a drug known here nor a valid SMILES');
@@ -75,7 +75,7 @@ describe('drugs by name', () => {
 });
 
 describe('drugs by SMILES', () => {
-  test('the SMILES of a listed drug is that drug', async () => {
+  test('the SMILES of a listed drug finds the drug', async () => {
     for (const drug of drawn) {
       const other = drug.key === 'warfarin' ? 'fluconazole' : 'warfarin';
       const found = await canonical({ smiles: drug.attributes.smiles }, other);
@@ -83,7 +83,7 @@ describe('drugs by SMILES', () => {
     }
   });
 
-  test('written another way, as a salt, charged or without stereochemistry, it still is', async () => {
+  test('another SMILES, a salt, a charge or a missing stereochemistry finds the same drug', async () => {
     const expected = await canonical('aspirin', 'Warfarin');
     for (const smiles of ['O=C(C)Oc1ccccc1C(=O)O', 'CC(=O)Oc1ccccc1C(=O)[O-].[Na+]', 'CC(=O)OC1=CC=CC=C1C(O)=O']) {
       expect(await canonical(smiles, 'Warfarin')).toEqual(expected);
@@ -93,25 +93,25 @@ describe('drugs by SMILES', () => {
     expect(await canonical(flat, 'Warfarin')).toEqual(await canonical('simvastatin', 'Warfarin'));
   });
 
-  test('drugs that differ in stereochemistry alone are told apart', async () => {
+  test('drugs that differ only in stereochemistry are distinguished', async () => {
     const [quinine, quinidine] = ['quinine', 'quinidine'].map((key) => entities.get('drug', key)?.attributes.smiles);
     expect(await canonical(quinine, 'Warfarin')).toEqual(await canonical('quinine', 'Warfarin'));
     expect(await canonical(quinidine, 'Warfarin')).toEqual(await canonical('quinidine', 'Warfarin'));
   });
 
-  test('a new structure is canonical, whatever its atom order', async () => {
+  test('a new structure has the same canonical form for every atom order', async () => {
     const caffeine = await canonical('Warfarin', 'CN1C=NC2=C1C(=O)N(C)C(=O)N2C');
     expect(caffeine).toEqual(await canonical({ smiles: 'Cn1c(=O)c2c(ncn2C)n(C)c1=O' }, 'coumadin'));
     expect(caffeine).toEqual(['warfarin', { smiles: 'Cn1c(=O)c2c(ncn2C)n(C)c1=O', features: expect.any(String) }]);
   });
 
-  test('a structure asked about again is answered without waiting', async () => {
-    const question = { drug_a: 'Warfarin', drug_b: 'NCCCCCCO' };
-    const first = await handler.canonicalize(question, { entities });
-    expect(handler.canonicalize(question, { entities })).toEqual(first);
+  test('a structure that was used before has its canonical form without a promise', async () => {
+    const input = { drug_a: 'Warfarin', drug_b: 'NCCCCCCO' };
+    const first = await handler.canonicalize(input, { entities });
+    expect(handler.canonicalize(input, { entities })).toEqual(first);
   });
 
-  test('one that does not parse is refused as such', async () => {
+  test('a SMILES that does not parse is refused with this reason', async () => {
     for (const smiles of ['C1CC', 'CC(C', 'C(C)(C)(C)(C)C', 'cccc', 'C[Xx]C', 'not a smiles']) {
       const error = await refusal('Warfarin', { smiles });
       expect(error).toMatchObject({ pointer: '/drug_b/smiles', got: smiles, expected: 'a valid SMILES' });
@@ -122,7 +122,7 @@ describe('drugs by SMILES', () => {
     expect(error.message).toContain('is not a drug known here, and as a SMILES it does not parse');
   });
 
-  test('one that RDKit could not bear, or that holds nothing, is refused before RDKit sees it', async () => {
+  test('a structure that is too large or too small is refused before RDKit reads the structure', async () => {
     expect((await refusal({ smiles: 'C'.repeat(151) }, 'Warfarin')).message).toContain('150 are the most');
     expect((await refusal({ smiles: `C1CC1${'C1CC1'.repeat(25)}` }, 'Warfarin')).message).toContain(
       'more than 24 rings',
@@ -137,7 +137,7 @@ describe('vectors', () => {
     structures: { smiles: string; structure: string }[];
   };
 
-  test('RDKit here gives every listed drug the numbers that training gave it, to the bit', async () => {
+  test('RDKit computes the numbers of the training for every listed drug, to the bit', async () => {
     const chemistry = await loadChemistry();
     for (const drug of drawn) {
       const { smiles, inchikey } = drug.attributes as { smiles: string; inchikey: string };
@@ -148,7 +148,7 @@ describe('vectors', () => {
     }
   });
 
-  test('and so it does to compounds it never saw, however they are written', async () => {
+  test('RDKit computes the numbers of the training for other compounds in any spelling', async () => {
     const chemistry = await loadChemistry();
     expect(fixture.structures.length).toBeGreaterThanOrEqual(60);
     for (const { smiles, structure } of fixture.structures) {
@@ -160,17 +160,17 @@ describe('vectors', () => {
     }
   });
 
-  test('a drug without a structure has zeros for it', () => {
+  test('a drug without a structure has zeros as its structure numbers', () => {
     const undrawn = drugs.filter((drug) => drug.attributes.smiles === '');
     expect(undrawn.map((drug) => drug.name)).toEqual(['Colestipol', 'Desmopressin', 'Ixazomib']);
     for (const drug of undrawn) expect(drug.vector.subarray(STRUCTURE_AT).every((value) => value === 0)).toBe(true);
   });
 });
 
-describe('answers', () => {
+describe('outputs', () => {
   const tensors = { probability: { dtype: 'float32' as const, dims: [3], data: new Float32Array([0.97, 0.5, 0.1]) } };
 
-  test('name the drugs, round the probability and say what they rest on', async () => {
+  test('an output names the drugs, rounds the probability and states the basis', async () => {
     const rows = (await Promise.all([
       canonical('Warfarin', 'Fluconazole'),
       canonical('Colestipol', 'aspirin'),
@@ -204,7 +204,7 @@ describe('answers', () => {
     for (const output of outputs) expect(validator.Check(output)).toBe(true);
   });
 
-  test('the examples of model.json fit the input schema', () => {
+  test('the examples of model.json match the input schema', () => {
     const { examples } = JSON.parse(readFileSync(path.join(import.meta.dirname, 'model.json'), 'utf8')) as {
       examples: unknown[];
     };

@@ -8,14 +8,14 @@ import handler from './handler.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-type Question = { drug_a: string | { smiles: string }; drug_b: string | { smiles: string } };
+type Input = { drug_a: string | { smiles: string }; drug_b: string | { smiles: string } };
 
 const file = path.join(import.meta.dirname, '1/model.onnx');
 const readJson = (name: string) => JSON.parse(readFileSync(path.join(import.meta.dirname, name), 'utf8'));
 const fixture = readJson('fixtures/parity.json') as {
   model_sha256: string;
   tolerance: number;
-  pairs: (Question & { probability: number })[];
+  pairs: (Input & { probability: number })[];
 };
 const metrics = readJson('metrics.json');
 const drugs = readDrugs();
@@ -27,28 +27,28 @@ beforeAll(async () => {
   run = await loadModel(file);
 });
 
-async function ask(questions: Question[]) {
-  const rows = await Promise.all(questions.map(async (question) => handler.canonicalize(question, { entities })));
+async function predict(inputs: Input[]) {
+  const rows = await Promise.all(inputs.map(async (input) => handler.canonicalize(input, { entities })));
   const probability = await run((await handler.encode(rows, { entities })) as TensorMap);
   const tensors = { probability: { dtype: 'float32' as const, dims: [rows.length], data: probability } };
   return handler.decode(tensors, rows, { entities });
 }
 
-test('the file is the one that the fixture and the metrics are of', () => {
+test('the fixture and the metrics belong to the model file', () => {
   expect(hash('sha256', readFileSync(file), 'hex')).toBe(fixture.model_sha256);
   expect(statSync(file).size).toBe(metrics.onnx.bytes);
 });
 
-test('1,000 pairs have the probabilities that the training library gave them', async () => {
+test('1,000 pairs have the probabilities of the training library', async () => {
   expect(fixture.pairs).toHaveLength(1000);
-  const outputs = await ask(fixture.pairs.map(({ drug_a, drug_b }) => ({ drug_a, drug_b })));
+  const outputs = await predict(fixture.pairs.map(({ drug_a, drug_b }) => ({ drug_a, drug_b })));
   const differences = outputs.map(({ probability }, index) =>
     Math.abs(probability - (fixture.pairs[index]?.probability ?? Number.NaN)),
   );
   expect(Math.max(...differences)).toBeLessThanOrEqual(fixture.tolerance);
 });
 
-test('every pair has one answer, in either order, to the bit', async () => {
+test('every pair has the same probability in both orders, to the bit', async () => {
   expect(pairs).toHaveLength(19_110);
   const { a, b } = (await handler.encode(pairs, { entities })) as { a: TensorMap[string]; b: TensorMap[string] };
   const there = await run({ a, b });
@@ -57,29 +57,29 @@ test('every pair has one answer, in either order, to the bit', async () => {
   expect(there.every((probability) => probability >= 0 && probability <= 1)).toBe(true);
 });
 
-test('new drugs too', async () => {
+test('a pair with a new drug has the same probability in both orders', async () => {
   const mixed = fixture.pairs.filter(({ drug_b }) => typeof drug_b !== 'string').slice(0, 100);
-  const rows = await Promise.all(mixed.map(async (question) => handler.canonicalize(question, { entities })));
+  const rows = await Promise.all(mixed.map(async (input) => handler.canonicalize(input, { entities })));
   const { a, b } = (await handler.encode(rows, { entities })) as { a: TensorMap[string]; b: TensorMap[string] };
   expect(await run({ a, b })).toEqual(await run({ a: b, b: a }));
 });
 
-test('a row has the same answer alone and in company, known drugs beside new ones', async () => {
-  const questions = [...fixture.pairs.slice(0, 40), ...fixture.pairs.slice(-40)];
-  const together = await ask(questions.map(({ drug_a, drug_b }) => ({ drug_a, drug_b })));
-  for (const [index, { drug_a, drug_b }] of questions.entries()) {
-    const [alone] = await ask([{ drug_a, drug_b }]);
+test('a row has the same probability alone and in a batch of known and new drugs', async () => {
+  const inputs = [...fixture.pairs.slice(0, 40), ...fixture.pairs.slice(-40)];
+  const together = await predict(inputs.map(({ drug_a, drug_b }) => ({ drug_a, drug_b })));
+  for (const [index, { drug_a, drug_b }] of inputs.entries()) {
+    const [alone] = await predict([{ drug_a, drug_b }]);
     expect(alone?.probability).toBeCloseTo(together[index]?.probability as number, 5);
   }
 });
 
-test('the documented example', async () => {
-  const [output] = await ask([{ drug_a: 'Warfarin', drug_b: 'Fluconazole' }]);
+test('the documented example is known to interact', async () => {
+  const [output] = await predict([{ drug_a: 'Warfarin', drug_b: 'Fluconazole' }]);
   expect(output).toMatchObject({ interaction: true, drug_a: 'Warfarin', drug_b: 'Fluconazole' });
   expect(output?.probability).toBeGreaterThan(0.9);
 });
 
-test('the goals are met, by the metrics that training wrote', () => {
+test('the metrics of the training meet the goals', () => {
   const { pairs: held, unseen_drugs: unseen } = metrics.splits;
   expect(held.roc_auc).toBeGreaterThanOrEqual(0.97);
   expect(held.roc_auc).toBeGreaterThanOrEqual(held.baseline.roc_auc + 0.1);
@@ -89,7 +89,7 @@ test('the goals are met, by the metrics that training wrote', () => {
   expect(metrics.onnx.bytes).toBeLessThanOrEqual(5_000_000);
 });
 
-test('one row within 0.5 ms and 128 within 4 ms, on one thread', async () => {
+test('one thread computes one row within 0.5 ms and 128 rows within 4 ms', async () => {
   for (const [count, limitMs] of [
     [1, 0.5],
     [128, 4],
@@ -101,7 +101,7 @@ test('one row within 0.5 ms and 128 within 4 ms, on one thread', async () => {
       await run(tensors);
       times.push(performance.now() - startedAt);
     }
-    // The quickest of many: what the model takes, not what else the machine was doing.
+    // The fastest of many runs is the time of the model without other load on the machine.
     expect(Math.min(...times)).toBeLessThan(limitMs);
   }
 });

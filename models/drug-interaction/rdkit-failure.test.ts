@@ -5,7 +5,7 @@ import handler from './handler.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-// RDKit's WebAssembly, once it has trapped, traps on every call. Here the first instance does from the start.
+// After a trap, RDKit's WebAssembly traps on every call. In this test the first instance traps from the start.
 const loads = vi.hoisted(() => ({ count: 0 }));
 vi.mock('@rdkit/rdkit', async (importOriginal) => {
   const { default: load } = await importOriginal<{ default: () => Promise<object> }>();
@@ -23,15 +23,16 @@ vi.mock('@rdkit/rdkit', async (importOriginal) => {
   };
 });
 
-test('a structure that breaks RDKit is refused, and the next caller gets a working one', async () => {
+test('a structure that breaks RDKit is refused, and the next caller gets a working RDKit', async () => {
   const entities = entitiesOf(readDrugs());
-  const ask = async () => handler.canonicalize({ drug_a: 'Warfarin', drug_b: { smiles: 'CCO' } }, { entities });
-  const [first, second] = await Promise.allSettled([ask(), ask()]);
+  const canonicalize = async () =>
+    handler.canonicalize({ drug_a: 'Warfarin', drug_b: { smiles: 'CCO' } }, { entities });
+  const [first, second] = await Promise.allSettled([canonicalize(), canonicalize()]);
   for (const outcome of [first, second]) {
     expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(InputError) });
     expect(String((outcome as PromiseRejectedResult).reason)).toContain('RDKit breaks on');
   }
-  expect(await ask()).toEqual(['warfarin', { smiles: 'CCO', features: expect.any(String) }]);
-  await ask();
+  expect(await canonicalize()).toEqual(['warfarin', { smiles: 'CCO', features: expect.any(String) }]);
+  await canonicalize();
   expect(loads.count).toBe(2);
 });

@@ -1,8 +1,9 @@
-"""The DDI-MLops pipeline's own model, as its training script has it: a random forest on five similarities.
+"""The model of the DDI-MLops pipeline: a random forest on five similarities.
 
-Same grid, same folds, same seeds, same split. Three things are not as in the pipeline: pairs of a drug with itself are
-left out (they are all "no" and their similarity is 1), the first line of every matrix is read (the pipeline takes it
-for column names, which shifts all rows by one), and the columns have a fixed order (it takes them from a Python set).
+The grid, the folds, the seeds and the split equal the pipeline's training script. Three things differ. Pairs of a
+drug with itself are excluded, because all such labels are "no" and the similarity is 1. The first line of every
+matrix is data, whereas the pipeline reads the line as column names, which shifts all rows by one. The columns have a
+fixed order, whereas the pipeline takes the columns from a Python set.
 """
 
 import numpy as np
@@ -38,7 +39,8 @@ def probability(forest, similarities):
 def to_onnx(forest, description):
     """The forest as one TreeEnsemble node (ai.onnx.ml 5): `similarities` [batch,5] -> `probability` [batch].
 
-    Written by hand because the converters write a name for the comparison of every node, three times the size.
+    The code writes the node directly, because the converters write a name for the comparison of every tree node,
+    which triples the size of the file.
     """
     splits, features, true_ids, true_leaf, false_ids, false_leaf, weights, roots = [], [], [], [], [], [], [], []
 
@@ -102,7 +104,7 @@ def to_onnx(forest, description):
 
 
 def round_down(thresholds):
-    """float64 -> float32, never upwards: a value that was above a threshold stays above it."""
+    """float64 -> float32, never upwards: a value above a threshold stays above the rounded threshold."""
     exact = np.array(thresholds, np.float64)
     near = exact.astype(np.float32)
     return np.where(near.astype(np.float64) > exact, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)

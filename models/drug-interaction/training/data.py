@@ -19,8 +19,8 @@ def read_matrix(path):
 def read(directory):
     """{names, labels [n,n] of 0 and 1, similarities [pairs,5], disagreeing: pairs labelled differently per direction}.
 
-    The labels are symmetric except that the row of Butamben is empty while its column is not: 61 pairs that one
-    direction knows and the other does not. -1 means "not known to interact", so what either direction knows counts.
+    The labels are symmetric except for Butamben, whose row is empty and whose column is not: 61 pairs have an
+    interaction in one direction only. -1 means "not known to interact", and an interaction in either direction counts.
     """
     with open(os.path.join(directory, 'top196drugs.csv'), encoding='utf-8') as lines:
         names = [line.strip() for line in lines if line.strip()]
@@ -29,7 +29,7 @@ def read(directory):
     assert raw.shape == (count, count) and not raw.diagonal().any()
     labels = (raw | raw.T).astype(np.int64)
     first, second = np.triu_indices(count, 1)
-    # Above the diagonal, as the DDI-MLops pipeline takes them; RWsim alone differs below it.
+    # The cells above the diagonal, as in the DDI-MLops pipeline. Only RWsim has other values below the diagonal.
     similarities = np.stack(
         [read_matrix(os.path.join(directory, f'{name}_196.csv'))[first, second] for name in SIMILARITIES], axis=1
     )
@@ -42,7 +42,7 @@ def read(directory):
 
 
 def pairs_of(count):
-    """All unordered pairs [pairs,2], row by row above the diagonal: the order that the split's seed goes with."""
+    """All unordered pairs [pairs,2], row by row above the diagonal. The split's seed depends on this order."""
     return np.stack(np.triu_indices(count, 1), axis=1)
 
 
@@ -52,7 +52,7 @@ def split_pairs(pairs):
 
 
 def split_drugs(pairs, count):
-    """(train, test, unseen): pairs of seen drugs alone; pairs with one or two of the 20 % of drugs held out."""
+    """(train, test, unseen): pairs of seen drugs, pairs with a held-out drug (20 %), the mask of the held-out drugs."""
     _, held = train_test_split(np.arange(count), test_size=0.2, random_state=SEED)
     unseen = np.zeros(count, bool)
     unseen[held] = True
@@ -61,7 +61,7 @@ def split_drugs(pairs, count):
 
 
 def target_matrix(pairs, index, labels):
-    """[n,n] of +1, -1 and, for pairs that are not in the index, 0."""
+    """[n,n] of +1 and -1 for the pairs of the index, and 0 for all other pairs."""
     target = np.zeros(labels.shape)
     first, second = pairs[index].T
     target[first, second] = 2.0 * labels[first, second] - 1.0

@@ -1,8 +1,8 @@
-"""What the model knows of a structure: two fingerprints, twelve descriptors and six counts of groups.
+"""The features of a structure: two fingerprints, twelve descriptors and six counts of groups.
 
-`structure.ts` holds the same recipe. A test compares the two bit by bit, so both sides must run the same RDKit release
-(see requirements.txt and the `@rdkit/rdkit` in package.json). Everything is computed from the molecule as RDKit reads
-it from its canonical SMILES.
+`handler.ts` computes the same features. A test compares both bit by bit, so both sides must run the same RDKit
+release (see requirements.txt and the `@rdkit/rdkit` in package.json). The input of every feature is the molecule
+that RDKit reads from the canonical SMILES.
 """
 
 import numpy as np
@@ -10,15 +10,15 @@ from rdkit import Chem
 from rdkit.Chem import Crippen, rdFingerprintGenerator, rdMolDescriptors
 
 BITS = 1024
-# Sixteen bits to a float: exact in float32, and a 2,048-bit fingerprint is 128 numbers.
+# Sixteen bits in each float: exact in float32, and a 2,048-bit fingerprint is 128 numbers.
 BITS_PER_FLOAT = 16
 PACKED = 2 * BITS // BITS_PER_FLOAT
 
 ATOM_PAIRS = rdFingerprintGenerator.GetAtomPairGenerator(fpSize=BITS)
-# Paths of up to five bonds: as good here as RDKit's seven, and far less work on large molecules.
+# Paths of up to five bonds are as good here as RDKit's default of seven, and need far less time for large molecules.
 PATHS = rdFingerprintGenerator.GetRDKitFPGenerator(fpSize=BITS, maxPath=5)
 
-# By the names that the JavaScript RDKit gives them.
+# The names come from the JavaScript RDKit.
 DESCRIPTORS = {
     'amw': rdMolDescriptors._CalcMolWt,
     'CrippenClogP': Crippen.MolLogP,
@@ -34,7 +34,7 @@ DESCRIPTORS = {
     'CrippenMR': Crippen.MolMR,
 }
 
-# Groups that say much about how a drug is taken up, bound and broken down. A count stops at three.
+# Groups that influence how the body absorbs, binds and metabolizes a drug. A count stops at three.
 GROUPS = {
     'basic': '[#7;+,$([N;H2&+0][$([C,a]);!$([C,a](=O))]),'
     '$([N;H1&+0]([$([C,a]);!$([C,a](=O))])[$([C,a]);!$([C,a](=O))]),'
@@ -65,7 +65,7 @@ def unpack(packed):
 
 
 def structure_vector(smiles):
-    """float32 [12 descriptors, 6 counts, 128 packed fingerprint words]; all zero when there is no structure."""
+    """float32 [12 descriptors, 6 counts, 128 packed fingerprint words]; all zero without a structure."""
     if not smiles:
         return np.zeros(WIDTH, np.float32)
     molecule = Chem.MolFromSmiles(smiles)
@@ -78,10 +78,11 @@ def structure_vector(smiles):
 
 
 class StructureKernel:
-    """Similarity of structures: the mean of two Tanimotos, and a share of a Gaussian over the standardised numbers."""
+    """Similarity of structures: a weighted mean of two Tanimoto similarities and a Gaussian over the standardised
+    numbers."""
 
     def __init__(self, vectors, number_share, number_width):
-        """`vectors` [n, WIDTH]: the structures that others are compared with."""
+        """`vectors` [n, WIDTH]: the reference structures."""
         self.number_share = number_share
         self.number_width = number_width
         raw = vectors[:, :NUMBERS].astype(np.float64)
@@ -94,7 +95,7 @@ class StructureKernel:
         return np.clip((raw - self.mean) / self.scale, -3, 3), bits[:, :BITS], bits[:, BITS:]
 
     def __call__(self, vectors):
-        """[m, WIDTH] -> [m, n]. What has no structure (no bit set) is similar to nothing."""
+        """[m, WIDTH] -> [m, n]. The similarity is 0 for a drug without a structure (no bit set)."""
         numbers, *prints = self._parts(vectors)
         total = 0.0
         for bits, reference in zip(prints, self.reference[1:]):

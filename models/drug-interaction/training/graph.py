@@ -1,12 +1,12 @@
-"""The model as an ONNX graph, and the rows of the drug entity that feed it.
+"""Writes the model as an ONNX graph, and the rows of the drug entity, which are the inputs of the graph.
 
-A drug comes in as one float32 vector: [1 when it is known and 0 when it is new, its embedding (zeros when new), 12
+One float32 vector describes a drug: [1 for a known and 0 for a new drug, the embedding (zeros for a new drug), 12
 descriptors, 6 counts, 128 packed fingerprint words]. Inputs `a` and `b` are [batch, width]; output `probability` is
 [batch].
 
-The two inputs meet in a product of embeddings and a count, so the answer is the same, to the bit, in either order. What
-estimates new drugs sits in one branch of an `If`: a batch without a new drug skips it. Fingerprints of the reference
-drugs are kept as bytes, and shared bits are counted in integers.
+The graph combines both inputs in a product of embeddings and in a count, so both orders have the same result, to the
+bit. One branch of an `If` estimates new drugs, and a batch without a new drug skips this branch. The graph stores the
+fingerprints of the reference drugs as bytes, and counts common bits in integers.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from features import BITS, BITS_PER_FLOAT, NUMBERS, PACKED, WIDTH
 
 
 class Builder:
-    """Collects nodes and constants, naming what they make after what it is."""
+    """Collects nodes and constants, and names each node after its output."""
 
     def __init__(self, prefix=''):
         self.prefix, self.nodes, self.constants = prefix, [], []
@@ -42,14 +42,14 @@ def slice_columns(build, tensor, start, end, name):
 
 
 def estimate_branch(embedding, drugs, dimensions):
-    """The subgraph [2n, width] -> [2n, dimensions] that gives new drugs the embedding of what looks like them."""
+    """The subgraph [2n, width] -> [2n, dimensions] that estimates the embeddings of new drugs from similar drugs."""
     build = Builder('new/')
     kernel = embedding.structures
     start = 1 + dimensions
     numbers = slice_columns(build, drugs, start, start + NUMBERS, 'numbers')
     packed = slice_columns(build, drugs, start + NUMBERS, start + WIDTH, 'packed')
 
-    # Words -> bytes -> bits, the lowest first, by a table of all bytes.
+    # Words -> bytes -> bits, the lowest bit first, with a table of all bytes.
     axis = build.constant('last', [2], np.int64)
     byte_size = build.constant('byte_size', 256.0)
     high = build.node('Floor', [build.node('Div', [packed, byte_size], 'shifted')], 'high')
@@ -66,7 +66,7 @@ def estimate_branch(embedding, drugs, dimensions):
     for index, name in enumerate(('pairs', 'paths')):
         reference = kernel.reference[1 + index]
         own = slice_columns(build, bits, index * BITS, (index + 1) * BITS, name)
-        # A last column of ones counts the drug's own bits in the same product.
+        # The last column is all ones: the same product then also counts the bits of the drug.
         columns = np.concatenate([reference.T, np.ones((BITS, 1))], axis=1)
         counts_int = build.node(
             'MatMulInteger', [own, build.constant(f'{name}_reference', columns, np.uint8)], f'{name}_counts_int'
@@ -82,7 +82,7 @@ def estimate_branch(embedding, drugs, dimensions):
         if index == 0:
             present = build.node('Min', [count, build.constant('present_one', 1.0)], 'present')
 
-    # Squared distance as x^2 + r^2 - 2xr, so that it is one product.
+    # The squared distance is x^2 + r^2 - 2xr, which needs only one matrix product.
     centred = build.node('Sub', [numbers, build.constant('mean', kernel.mean)], 'centred')
     scaled = build.node('Div', [centred, build.constant('scale', kernel.scale)], 'scaled')
     clipped = build.node(
@@ -141,7 +141,7 @@ def to_onnx(model, description):
         then_branch=estimate_branch(embedding, drugs, dimensions),
         else_branch=known_branch(drugs, dimensions),
     )
-    # Halves of equal size: the first n rows are a, the others b.
+    # Both halves have the same size: the first n rows belong to a, the others to b.
     build.nodes.append(
         helper.make_node('Split', [vectors], ['vector_a', 'vector_b'], name='split', axis=0, num_outputs=2)
     )
@@ -179,11 +179,11 @@ def to_onnx(model, description):
 
 
 def known_vectors(model, structures):
-    """float32 [n, width]: what goes into the entity rows."""
+    """float32 [n, width]: the vectors of the entity rows."""
     ones = np.ones((len(structures), 1), np.float32)
     return np.concatenate([ones, model.embedding.known.astype(np.float32), structures], axis=1)
 
 
 def new_vectors(structures, dimensions):
-    """float32 [n, width]: the same drugs as if nobody had heard of them."""
+    """float32 [n, width]: the same drugs as new drugs, without a profile."""
     return np.concatenate([np.zeros((len(structures), 1 + dimensions), np.float32), structures], axis=1)

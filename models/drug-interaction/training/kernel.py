@@ -1,16 +1,16 @@
 """The model: kernel ridge regression over pairs of drugs, with every drug reduced to an embedding.
 
-Two drugs are alike when they are known to interact with the same others (profile) and when they look alike
-(structure). With K[a,c] for how alike a and c are, the score of a pair is the sum over known pairs (c,d) of
-alpha[c,d] * (K[a,c] K[b,d] + K[a,d] K[b,c]): symmetric by construction. Over n drugs the scores are one symmetric
-matrix F = K A K, and its leading eigenvectors give each drug a vector e with F[a,b] = sum of sign * e[a] * e[b]. A new
-drug has no profile: its vector is estimated from those of its structural neighbours by ridge regression.
+Two drugs are similar if their known interactions are similar (profile) and if their structures are similar
+(structure). K[a,c] is the similarity of a and c. The score of a pair is the sum over known pairs (c,d) of
+alpha[c,d] * (K[a,c] K[b,d] + K[a,d] K[b,c]), which is symmetric by construction. Over n drugs the scores are one
+symmetric matrix F = K A K. Its leading eigenvectors give each drug a vector e with F[a,b] = sum of sign * e[a] * e[b]. A new
+drug has no profile: ridge regression estimates its vector from the vectors of its structural neighbours.
 
-Profiles have holes where pairs are unknown. They are compared twice: first over what both drugs have, then with the
-holes filled in by the scores that came of it.
+A profile has holes, because some pairs are unknown. The code compares profiles twice: first over the pairs that both
+drugs have, then with the holes filled by the scores of the first comparison.
 
-Scores become probabilities by one logistic curve for pairs of known drugs, one for pairs with a new drug and one for
-pairs of new drugs, each fitted to scores of pairs (or drugs) left out.
+Three logistic curves convert scores to probabilities: for pairs of known drugs, for pairs with one new drug, and for
+pairs of new drugs. Each curve is fitted to the scores of left-out pairs or left-out drugs.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from features import StructureKernel
 
 @dataclass(frozen=True)
 class Settings:
-    """Widths of the Gaussians, shares of what is mixed, and strengths of the two ridge regressions."""
+    """Widths of the Gaussians, shares of the mixtures, and strengths of the two ridge regressions."""
 
     profile_width: float = 2.0
     structure_share: float = 0.3
@@ -38,14 +38,14 @@ class Settings:
 
 
 def profile_kernel(target, width):
-    """How alike the known interactions of two drugs are, over the others for which both are known."""
+    """The similarity of the known interactions of two drugs, over the drugs for which both interactions are known."""
     known = (target != 0).astype(float)
     agreement = (target @ target.T) / np.maximum(known @ known.T, 1.0)
     return np.exp(width * (agreement - 1.0))
 
 
 def filled_kernel(target, scores, width):
-    """The same with the holes of the profiles filled by scores."""
+    """The profile kernel with the holes of the profiles filled by scores."""
     filled = np.where(target != 0, target, np.clip(scores, -1.0, 1.0))
     np.fill_diagonal(filled, 0.0)
     agreement = filled @ filled.T
@@ -80,7 +80,7 @@ def solve_pairs(kernel, first, second, values, ridge):
 
 
 def pair_scores(profiles, structures, target, settings):
-    """F [n,n] from how alike the profiles and the structures of n drugs are."""
+    """F [n,n] from the similarities of the profiles and the structures of n drugs."""
     kernel = (1 - settings.structure_share) * profiles + settings.structure_share * structures
     kernel = kernel + max(0.0, 1e-6 - np.linalg.eigvalsh(kernel)[0]) * np.eye(len(kernel))
     first, second = np.nonzero(np.triu(target, 1))
@@ -97,7 +97,7 @@ def scores_of(target, structures, settings):
 
 
 def structure_similarities(kernel, vectors):
-    """[n,n] among the reference drugs; what has no structure is alike to itself alone."""
+    """[n,n] among the reference drugs; a drug without a structure is similar only to itself."""
     drawn = vectors.any(axis=1)
     among = np.eye(len(vectors))
     among[np.ix_(drawn, drawn)] = kernel(vectors[drawn])
@@ -117,7 +117,7 @@ def logistic(curve, scores):
 
 
 class Embedding:
-    """Drug vectors for the drugs seen in training, and the way to one for a drug that was not."""
+    """The vectors of the drugs seen in training, and an estimate of the vector of every other drug."""
 
     def __init__(self, target, vectors, settings):
         """`target` [n,n] of the n seen drugs; `vectors` [n, WIDTH] their structures (zeros: none)."""
@@ -127,7 +127,7 @@ class Embedding:
         values, axes = np.linalg.eigh(scores_of(target, among, settings))
         order = np.argsort(-np.abs(values), kind='stable')[: settings.dimensions]
         axes = axes[:, order]
-        # An eigenvector's sign is arbitrary; fixing it keeps the files the same from run to run.
+        # An eigenvector's sign is arbitrary; a fixed sign gives the same files in every run.
         axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
         self.signs = np.sign(values[order])
         self.known = axes * np.sqrt(np.abs(values[order]))
@@ -146,13 +146,13 @@ class Embedding:
 
 
 class Model:
-    """`fit` on pairs of seen drugs; `probability` for pairs of seen and unseen ones."""
+    """`fit` takes pairs of seen drugs; `probability` takes pairs of seen and unseen drugs."""
 
     def __init__(self, settings):
         self.settings = settings
 
     def fit(self, pairs, index, labels, vectors, seen=None):
-        """`index`: the training pairs. `seen`: mask of the drugs they come from, all when None."""
+        """`index`: the training pairs. `seen`: the mask of the drugs of these pairs; None means all drugs."""
         self.seen = np.ones(len(labels), bool) if seen is None else seen
         where = np.flatnonzero(self.seen)
         target = target_matrix(pairs, index, labels)[np.ix_(where, where)]
@@ -172,13 +172,13 @@ class Model:
         return self.of_vectors(self.vectors[pairs[:, 0]], self.vectors[pairs[:, 1]], (~self.seen[pairs]).sum(axis=1))
 
     def of_vectors(self, first, second, new):
-        """P(interacts) [m] for embeddings [m,d] and how many drugs of each pair are new [m]."""
+        """P(interacts) [m] for embeddings [m,d] and the number of new drugs in each pair [m]."""
         slope, offset = np.array(self.curves)[new].T
         return logistic((slope, offset), self.embedding.score(first, second))
 
 
 def left_out_pairs(target, vectors, settings, folds=5):
-    """(scores, labels) of the known pairs, each scored by a model that was not given it."""
+    """(scores, labels) of the known pairs. The model that scores a pair was fitted without the pair."""
     first, second = np.nonzero(np.triu(target, 1))
     scores = np.zeros(len(first))
     for kept, left in KFold(folds, shuffle=True, random_state=SEED).split(first):

@@ -16,7 +16,7 @@ BLUE, GREY = '#2364aa', '#8a8d91'
 
 
 def bins_of(truth, probability):
-    """[(mean probability, share of positives, share of all)] of ten equal bins, the empty ones left out."""
+    """[(mean probability, share of positives, share of all)] of ten equal bins, without the empty bins."""
     which = np.minimum((probability * BINS).astype(int), BINS - 1)
     return [
         (probability[which == k].mean(), truth[which == k].mean(), (which == k).mean())
@@ -38,20 +38,20 @@ def figures(truth, probability):
 
 
 def write_json(value, path):
-    """JSON as the repository's formatter has it: small numbers are 1e-6 there, not 1e-06."""
+    """Writes JSON in the format of the repository's formatter, which writes small numbers as 1e-6, not 1e-06."""
     text = re.sub(r'(\de-)0', r'\1', json.dumps(value, indent=2))
     with open(path, 'w', encoding='utf-8') as file:
         file.write(f'{text}\n')
 
 
 def save(figure, path):
-    # No software version and no time in the file: the same figures give the same bytes.
+    # The file has no software version and no time, so that the same figures give the same bytes.
     figure.savefig(path, dpi=110, metadata={'Software': None})
     plt.close(figure)
 
 
 def plot_roc(curves, path):
-    """`curves`: {title: {label: (truth, probability)}}, one panel a title."""
+    """`curves`: {title: {label: (truth, probability)}}, one panel for each title."""
     figure, panels = plt.subplots(1, len(curves), figsize=(5 * len(curves), 4.6), layout='constrained')
     for panel, (title, lines) in zip(np.atleast_1d(panels), curves.items()):
         for (label, (truth, probability)), colour in zip(lines.items(), (BLUE, GREY)):
@@ -64,7 +64,8 @@ def plot_roc(curves, path):
 
 
 def plot_calibration(cases, path):
-    """`cases`: {title: (truth, probability)}, one panel each: how often pairs of a bin interact, and their share."""
+    """`cases`: {title: (truth, probability)}, one panel each: the share of interacting pairs in each bin, and the size
+    of the bin."""
     figure, panels = plt.subplots(1, len(cases), figsize=(5 * len(cases), 4.6), layout='constrained')
     for panel, (title, (truth, probability)) in zip(np.atleast_1d(panels), cases.items()):
         found = np.array(bins_of(truth, probability))

