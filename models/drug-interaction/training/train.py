@@ -237,16 +237,16 @@ def main():
     others = strangers(records, 60)
     rows, a, b, reference = reference_pairs(final, pairs, known, others, settings.dimensions)
     session = session_of(path)
-    answer = session.run(None, {'a': a, 'b': b})[0]
-    difference = float(np.abs(answer - reference).max())
+    output = session.run(None, {'a': a, 'b': b})[0]
+    difference = float(np.abs(output - reference).max())
 
     forest_path = os.path.join(theirs, '1', 'model.onnx')
     save_model(baseline.to_onnx(baseline_forest, 'The DDI-MLops random forest on five drug similarities.'), forest_path)
     sample = np.sort(np.random.default_rng(data.SEED).choice(len(pairs), 1000, replace=False))
     inputs = case['similarities'][sample].astype(np.float32)
     forest_reference = baseline.probability(baseline_forest, case['similarities'][sample])
-    forest_answer = session_of(forest_path).run(None, {'similarities': inputs})[0]
-    say(f'ONNX differs by {difference:.2e}, the forest by {np.abs(forest_answer - forest_reference).max():.2e}')
+    forest_output = session_of(forest_path).run(None, {'similarities': inputs})[0]
+    say(f'ONNX differs by {difference:.2e}, the forest by {np.abs(forest_output - forest_reference).max():.2e}')
 
     def side(kind, which, position):
         is_new = kind == 'both' or (kind == 'one' and which == 1)
@@ -290,7 +290,7 @@ def main():
             },
             'five_folds': five_folds,
             'similarity_onnx': {
-                'max_abs_diff': float(f'{np.abs(forest_answer - forest_reference).max():.2e}'),
+                'max_abs_diff': float(f'{np.abs(forest_output - forest_reference).max():.2e}'),
                 'bytes': os.path.getsize(forest_path),
             },
             'data': {
