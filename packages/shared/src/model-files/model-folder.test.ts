@@ -1,4 +1,5 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -153,4 +154,17 @@ test('a fingerprint changes with any file of the version, and with those the han
     seen.add(await print());
   }
   expect(seen.size).toBe(7);
+});
+
+test('a model.onnx that is no file is called what it is', async () => {
+  for (const path of ['folder/1/model.onnx', 'pipe/1', 'link/1']) mkdirSync(join(dir, path), { recursive: true });
+  execFileSync('mkfifo', [join(dir, 'pipe/1/model.onnx')]);
+  symlinkSync('nowhere', join(dir, 'link/1/model.onnx'));
+  const { versions, problems } = await listVersions(dir);
+  expect(versions).toEqual([]);
+  expect(Object.fromEntries(problems.map(({ path, message }) => [path, message.split('. ')[0]]))).toEqual({
+    'folder/1': 'folder/1/model.onnx is a directory',
+    'pipe/1': 'pipe/1/model.onnx is no regular file',
+    'link/1': 'link/1/model.onnx is a link that leads to no file',
+  });
 });

@@ -4,7 +4,7 @@
  */
 import { createHash, hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { canonicalJson } from '../text/canonical-json.ts';
 import { digestHandler, handlerFiles } from './handler-file.ts';
@@ -83,8 +83,7 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
       const modelPath = join(folder, version, 'model.onnx');
       if (!(await isFile(modelPath))) {
         const [other] = await onnxIn(join(folder, version));
-        if (other !== undefined)
-          problems.push({ path, message: `A version's file is named model.onnx: rename ${path}/${other}.` });
+        if (other !== undefined) problems.push({ path, message: await noModelFile(path, modelPath, other) });
         continue;
       }
       const bad = [model, version].find((name) => !MODEL_NAME.test(name));
@@ -97,6 +96,18 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
     }
   }
   return { versions, problems };
+}
+
+/** Says why a version has no model.onnx where its folder has an entry named `other`. */
+async function noModelFile(path: string, modelPath: string, other: string): Promise<string> {
+  const info = await lstat(modelPath).catch(() => undefined);
+  if (info === undefined) return `A version's file is named model.onnx: rename ${path}/${other}.`;
+  const kind = info.isDirectory()
+    ? 'a directory'
+    : info.isSymbolicLink()
+      ? 'a link that leads to no file'
+      : 'no regular file';
+  return `${path}/model.onnx is ${kind}. Put the file of the model in its place.`;
 }
 
 async function filesOf(folder: string, model: string, version: string, modelPath: string): Promise<VersionFiles> {
