@@ -38,6 +38,10 @@ const WIDE: Readonly<Record<string, () => string>> = {
     `{"inputs":[${many(24_998, (at) => `{"${`k${at}`.padEnd(66, '_')}":1}`)}]}`,
   'as many members in objects as are allowed': () =>
     `{"inputs":[${many(49, (at) => `{${many(999, (n) => `"k${at}_${n}":1`)}}`)}]}`,
+  'rows of as many equal members as are allowed': () =>
+    `{"inputs":[${many(9_999, () => `{${many(15, (n) => `"k${n}":1`)}}`)}]}`,
+  'rows of many equal members and one of its own': () =>
+    `{"inputs":[${many(2_600, (at) => `{${many(63, (n) => `"k${n}":1`)},"n${at}":1}`)}]}`,
   'as many empty inputs as are allowed': () => `{"inputs":[${many(9_999, () => '{}')}]}`,
   'as many rows as are allowed': () => `{"inputs":[${many(10_000, (at) => `{"x":[[${at},1]]}`)}]}`,
   'as many rows in one tensor as are allowed': () => `{"input":{"x":[${many(10_000, (at) => `[${at},1]`)}]}}`,

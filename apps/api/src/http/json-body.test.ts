@@ -81,6 +81,11 @@ describe('a body', () => {
   test.each([
     ['an image of 299 by 299 pixels in nested arrays', () => [Array(299).fill(Array(299).fill([0, 1, 2]))]],
     ['5,000 rows of 4 members', () => Array(5_000).fill({ a: 1, b: 2, c: 3, d: 4 })],
+    ['10,000 rows of 5 members', () => Array(10_000).fill({ age: 1, dose: 2, weight: 3, sex: 'f', smoker: true })],
+    [
+      '10,000 rows of 12 members',
+      () => Array(10_000).fill(Object.fromEntries('abcdefghijkl'.split('').map((a) => [a, 1]))),
+    ],
     ['10,000 rows of a tensor each', () => Array(10_000).fill({ x: [[1, 2, 3]] })],
     ['a million numbers', () => Array(1_000_000).fill(1)],
   ])('of ordinary use is within the limits that hold without settings: %s', (_name, inputs) => {

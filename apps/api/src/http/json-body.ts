@@ -12,6 +12,7 @@ export interface JsonLimits {
   /**
    * Most members and objects of all, and of arrays four times as many: these, and not the bytes, decide how long a body
    * holds the event loop. An array costs less than a quarter of an object: an image in nested arrays has 50,000 of them.
+   * So does a member of the same name as in the object before: the rows of a batch have the same members.
    */
   items: number;
 }
@@ -94,8 +95,48 @@ const COLON = 58;
 const BACKSLASH = 92;
 const OBJECT = 123;
 
-/** Arrays that count as one item. */
+/** Arrays, and repeated members, that count as one item. */
 const ARRAYS_OF_ITEM = 4;
+/** Shorter texts cannot have more items than the default limit. */
+const REPEATS_FROM = 65_536;
+const PLACES = 64;
+const NAME_MAX = 64;
+
+/**
+ * Recognises members whose name is the name at the same place of the last object of the same depth. JSON.parse takes a
+ * tenth of the time for such objects, as long as they have few members: the first 64 are looked at.
+ */
+class RepeatedNames {
+  readonly #text: string;
+  /** By depth, the start and the end of the name at each place. */
+  readonly #names: Int32Array[] = [];
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** Whether the name from `start` to `end` is repeated; it is kept for the next object. */
+  met(depth: number, place: number, start: number, end: number): boolean {
+    if (place >= PLACES || end - start > NAME_MAX) return false;
+    let names = this.#names[depth];
+    if (names === undefined) {
+      names = new Int32Array(2 * PLACES);
+      this.#names[depth] = names;
+    }
+    const before = names[2 * place] as number;
+    const same =
+      before > 0 && (names[2 * place + 1] as number) - before === end - start && this.#same(before, start, end);
+    names[2 * place] = start;
+    names[2 * place + 1] = end;
+    return same;
+  }
+
+  #same(before: number, start: number, end: number): boolean {
+    for (let at = start; at < end; at += 1)
+      if (this.#text.charCodeAt(at) !== this.#text.charCodeAt(before + at - start)) return false;
+    return true;
+  }
+}
 
 /** Members of all objects as they are written, by their colons; of text that is not JSON, any number. */
 function countMembers(text: string, limits: JsonLimits, budget: JsonBudget): number {
@@ -104,13 +145,21 @@ function countMembers(text: string, limits: JsonLimits, budget: JsonBudget): num
   let members = 0;
   let objects = 0;
   let arrays = 0;
-  const items = () => members + objects + Math.floor(arrays / ARRAYS_OF_ITEM);
+  let repeated = 0;
+  let nameAt = 0;
+  let nameEnd = 0;
+  const names = text.length >= REPEATS_FROM ? new RepeatedNames(text) : undefined;
+  const items = () => members - repeated + objects + Math.floor((arrays + repeated) / ARRAYS_OF_ITEM);
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
-    if (code === QUOTE) at = endOfString(text, at);
-    else if (code === COLON) {
+    if (code === QUOTE) {
+      nameAt = at;
+      at = endOfString(text, at);
+      nameEnd = at;
+    } else if (code === COLON) {
       members += 1;
       const own = (ofObject[depth] as number) + 1;
+      if (names?.met(depth, own - 1, nameAt, nameEnd)) repeated += 1;
       ofObject[depth] = own;
       if (own > limits.members) throw tooMany(`An object has more than ${limits.members} members`, limits.members, at);
       if (items() > budget.items) throw tooManyItems(limits.items, at);
@@ -133,7 +182,11 @@ const tooDeep = (maxDepth: number, at: number): ApiError =>
   });
 
 const tooManyItems = (max: number, at: number): ApiError =>
-  tooMany(`The body has more than ${max} members and objects in all, ${ARRAYS_OF_ITEM} arrays counted as one`, max, at);
+  tooMany(
+    `The body has more than ${max} members and objects in all, ${ARRAYS_OF_ITEM} arrays or repeated members counted as one`,
+    max,
+    at,
+  );
 
 const tooMany = (problem: string, max: number, at: number): ApiError =>
   new ApiError(

@@ -138,7 +138,7 @@ const SETTINGS = {
     50_000,
     100,
     10_000_000,
-    'Maximum number of members and objects of a JSON body (four arrays count as one object), and of strings of a binary tensor.',
+    'Maximum number of members and objects of a JSON body (four arrays, or four members named as in the object before, count as one object), and of strings of a binary tensor.',
   ),
   maxRows: integer('MAX_ROWS', 10_000, 1, 1_000_000, 'Maximum number of rows in one prediction.'),
   maxStringLength: integer(
