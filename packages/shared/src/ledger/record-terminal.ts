@@ -38,7 +38,10 @@ export interface Recorded {
 // An insert becomes the first record of a prediction whose caller waited; a conflict is a promise that is now kept, or
 // a repetition. Each opening of a prediction ends once: an end of an earlier opening than the row's, or a second one of the
 // same opening, is refused. Processes of 0.1.0 open a row again without a new number: a late copy of the end that such a
-// retry undid has the attempts that a cancellation of the new one would have, and is told by its time.
+// retry undid has the attempts that a cancellation of the new one would have, and is told by its time. Such a retry may come
+// before the end that it undoes is recorded. Each retry sets a later deadline: so the row gets an earlier deadline of its end, and an
+// end of the same number with a later deadline is the end of that retry, and gets the next number.
+const UNNUMBERED = `excluded.opening = 0 AND p.opening = 0 AND p.status NOT IN ('queued', 'running') AND excluded.expires_at > p.expires_at`;
 const RECORD = `
 WITH input AS (
   SELECT * FROM ${unnestSql(TERMINAL_COLUMNS)}
@@ -49,13 +52,19 @@ WITH input AS (
   ON CONFLICT (id) DO UPDATE
     SET status = excluded.status, result = excluded.result, started_at = excluded.started_at,
         completed_at = excluded.completed_at, attempts = excluded.attempts, inference_ms = excluded.inference_ms,
-        batch_size = excluded.batch_size, opening = excluded.opening,
+        batch_size = excluded.batch_size,
+        opening = CASE WHEN ${UNNUMBERED} THEN p.opening + 1 ELSE excluded.opening END,
+        expires_at = CASE WHEN ${UNNUMBERED} THEN excluded.expires_at
+                          WHEN p.opening = 0 AND excluded.opening = 0 THEN least(p.expires_at, excluded.expires_at)
+                          ELSE p.expires_at END,
+        allowance_ms = CASE WHEN ${UNNUMBERED} THEN coalesce(p.allowance_ms, p.expires_at - p.created_at) ELSE p.allowance_ms END,
+        superseded_at = CASE WHEN ${UNNUMBERED} THEN p.completed_at ELSE p.superseded_at END,
         task = CASE WHEN excluded.status = 'succeeded' THEN NULL ELSE coalesce(p.task, excluded.task) END,
         options = coalesce(p.options, excluded.options)
     WHERE p.status <> 'succeeded'
       AND CASE
         WHEN excluded.opening <> p.opening THEN excluded.opening > p.opening
-        WHEN p.status NOT IN ('queued', 'running') THEN false
+        WHEN p.status NOT IN ('queued', 'running') THEN ${UNNUMBERED}
         ELSE p.opening > 0 OR p.superseded_at IS NULL OR excluded.attempts > p.attempts
           OR (excluded.attempts = p.attempts AND excluded.completed_at > p.superseded_at)
       END
