@@ -1,28 +1,28 @@
+import type { Inputs } from './inputs.ts';
 import type { Driver } from './load/load.ts';
-import type { Questions } from './questions.ts';
 import type { ScenarioResult } from './results.ts';
 import type { RivalName } from './rivals.ts';
 import type { Stage } from './stage.ts';
 
-/** What every scenario is given. The stage is its own: nothing that ran before is still there. */
+/** Everything that a scenario receives. Each scenario has its own stage, without data of an earlier scenario. */
 export interface Bench {
   stage: Stage;
   driver: Driver;
-  questions: Questions;
+  inputs: Inputs;
   seconds: number;
   rounds: number;
   /** Predictions that wait in `backlog`. */
   waiting: number;
-  /** Of the rivals that a scenario names, those that are to run. */
+  /** Filters the rivals that a scenario names: returns those that the command line selected. */
   rivals(names: readonly RivalName[]): RivalName[];
-  /** The progress line. */
+  /** Prints a progress line. */
   say(message: string): void;
 }
 
 export interface Scenario {
   name: string;
   about: string;
-  /** Rivals without which it says nothing: it is left out when they are. */
+  /** Rivals that the scenario cannot do without. The scenario is skipped when they are not selected. */
   requires?: readonly RivalName[];
   run(bench: Bench): Promise<ScenarioResult>;
 }

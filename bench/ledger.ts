@@ -1,14 +1,14 @@
-/** What the bench asks of Millrace's ledger, in SQL of its own: a count that the API gave could share its mistakes. */
+/** Reads Millrace's ledger with the bench's own SQL, because a count from the API could repeat a mistake of the API. */
 import pg from 'pg';
 
 export interface Ledger {
   /** Predictions that are not terminal. */
   open(): Promise<number>;
-  /** Of the predictions that were promised: a caller that waits and goes away has its own cancelled. */
+  /** Counts promised predictions only: when a waiting caller disconnects, its own prediction is canceled. */
   counts(): Promise<{ all: number; succeeded: number }>;
   /** All rows, promised or not. */
   rows(): Promise<number>;
-  /** JSON texts of outputs, of predictions from all over the ledger. */
+  /** JSON texts of outputs, taken from predictions all over the ledger. */
   outputs(limit: number): Promise<string[]>;
   close(): Promise<void>;
 }

@@ -1,10 +1,10 @@
-/** `npm run bench`: every rival under every load, a table, and bench/results.json. */
+/** `npm run bench`: runs every rival under every load, prints a table and writes bench/results.json. */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Bench, Scenario } from './bench.ts';
+import { openInputs } from './inputs.ts';
 import { findDriver } from './load/load.ts';
 import { type Options, readOptions, UsageError, usage } from './options.ts';
-import { openQuestions } from './questions.ts';
 import { judged, machine, type Results } from './results.ts';
 import { scenarios } from './scenarios.ts';
 import { openStage, type Stage } from './stage.ts';
@@ -19,7 +19,7 @@ function progress(message: string): void {
 
 async function run(options: Options): Promise<Results> {
   const driver = findDriver();
-  const questions = await openQuestions();
+  const inputs = await openInputs();
   const { seconds, rounds, waiting } = options;
   const results: Results = {
     machine: machine(),
@@ -40,19 +40,19 @@ async function run(options: Options): Promise<Results> {
     stopOnSignals(stage);
     try {
       const rivals: Bench['rivals'] = (names) => names.filter((name) => options.rivals.includes(name));
-      const found = await scenario.run({ stage, driver, questions, seconds, rounds, waiting, rivals, say });
+      const found = await scenario.run({ stage, driver, inputs, seconds, rounds, waiting, rivals, say });
       const result = { ...found, goals: judged(found.goals) };
       results.scenarios.push(result);
       if (live) process.stdout.write('\r\x1b[K');
       console.log(table(scenario, result));
     } catch (error) {
-      // The others may still say something; the exit code tells.
+      // The other scenarios can still give results, so the run goes on. The exit code reports the failure.
       console.error(`The scenario ${scenario.name} failed:`, error);
       process.exitCode = 1;
     } finally {
       await stage.close();
     }
-    // After each: an interrupted run keeps what it has found.
+    // The file is written after each scenario, so that an interrupted run keeps its results.
     await writeFile(options.out, `${JSON.stringify(results, null, 2)}\n`);
   }
   return results;

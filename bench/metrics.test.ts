@@ -8,7 +8,7 @@ rows_total{model="b"} 4.5
 rows_total_created 12
 up 1`;
 
-test('a metric is summed over its labels', () => {
+test('sumOf sums a metric over its labels', () => {
   expect(sumOf(text, 'rows_total')).toBe(7.5);
   expect(sumOf(text, 'rows_total', 'model="a"')).toBe(3);
   expect(sumOf(text, 'up')).toBe(1);

@@ -1,7 +1,7 @@
-/** Millrace's own metrics, in Prometheus's text form. */
+/** Reads Millrace's own metrics in Prometheus text format. */
 import type { Rival } from './stage.ts';
 
-/** The sum of a metric over its label sets; undefined when there is none of that name. */
+/** The sum of a metric over its label sets. Undefined when no metric has that name. */
 export function sumOf(text: string, name: string, label = ''): number | undefined {
   const lines = text.split('\n').filter((line) => /^[a-zA-Z_:][\w:]*/.exec(line)?.[0] === name && line.includes(label));
   if (lines.length === 0) return undefined;
@@ -9,18 +9,18 @@ export function sumOf(text: string, name: string, label = ''): number | undefine
 }
 
 export async function scrape(url: string): Promise<string> {
-  const answer = await fetch(url);
-  return answer.ok ? answer.text() : '';
+  const response = await fetch(url);
+  return response.ok ? response.text() : '';
 }
 
-/** What Node's histogram holds is the time from one look to the next, looks being this far apart: an idle loop reads 10 ms. */
+/** Node's histogram measures the time between two samples that are 10 ms apart, so an idle event loop reads 10 ms. */
 const LOOK_MS = 10;
 
-/** 99 of 100 turns of the event loops of API and worker were on time to this, since the call before. */
+/** The p99 delay of the event loops of API and worker since the previous call. */
 export async function eventLoopDelays({ metrics }: Rival): Promise<Record<string, number | undefined>> {
   if (!metrics) return {};
   const [api, worker] = await Promise.all([scrape(metrics.api), scrape(metrics.worker)]);
-  // prom-client begins anew at each scrape.
+  // prom-client resets the histogram at each scrape.
   const p99 = (text: string) => {
     const seconds = sumOf(text, 'nodejs_eventloop_lag_p99_seconds');
     return seconds === undefined ? undefined : Math.max(0, seconds * 1_000 - LOOK_MS);

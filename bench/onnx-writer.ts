@@ -1,10 +1,12 @@
-/** Writes ONNX files, byte by byte, since no ONNX writer is installed here; the field numbers are onnx.proto3's. */
+/**
+ * Writes ONNX files byte by byte, because no ONNX writer is installed here. The field numbers are those of onnx.proto3.
+ */
 
 export const FLOAT = 1;
 export const INT64 = 7;
 export const BOOL = 9;
 
-/** A whole model of one graph, in opset 17. */
+/** A complete model of one graph, in opset 17. */
 export function model(whole: Buffer): Buffer {
   return Buffer.concat([varintField(1, 8), field(7, whole), field(8, varintField(2, 17))]);
 }
@@ -49,7 +51,7 @@ export function tensor(name: string, type: number, dims: number[], raw: Buffer):
   return Buffer.concat([...head, field(9, raw)]);
 }
 
-/** A ValueInfoProto of a tensor type; a dimension that has a name instead of a size may have any. */
+/** A ValueInfoProto of a tensor type. A dimension with a name instead of a size accepts any size. */
 export function value(name: string, type: number, dims: (number | string)[]): Buffer {
   const dimension = (dim: number | string) =>
     typeof dim === 'number' ? varintField(1, dim) : field(2, Buffer.from(dim));

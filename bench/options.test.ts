@@ -3,7 +3,7 @@ import { readOptions } from './options.ts';
 
 const read = (...args: string[]) => readOptions(args, ['hit', 'queue'], 'results.json');
 
-test('everything, unless less is asked for', () => {
+test('without options every scenario and rival runs', () => {
   expect(read()).toMatchObject({ only: undefined, seconds: 10, rounds: 3, waiting: 1_000_000, out: 'results.json' });
   expect(read('--only', 'hit,queue', '--seconds', '5')).toMatchObject({ only: ['hit', 'queue'], seconds: 5 });
   expect(read('--rivals', 'echo,millrace')).toMatchObject({ rivals: ['echo', 'millrace'] });
@@ -18,7 +18,7 @@ test('--before adds the rival of the other checkout, and no other option does', 
   expect(read('--rivals', 'millrace,before').rivals).toEqual(['millrace']);
 });
 
-test('what cannot be done is refused, not guessed at', () => {
+test('an unknown name or an invalid number is refused', () => {
   expect(() => read('--only', 'hits')).toThrow("There is no scenario 'hits'; there are hit, queue.");
   expect(() => read('--rivals', 'triton')).toThrow("There is no rival 'triton'");
   expect(() => read('--seconds', '0')).toThrow('--seconds must be a whole number, 1 or more.');

@@ -18,15 +18,15 @@ export class UsageError extends Error {
 }
 
 export const usage = `npm run bench -- [options]
-  --only hit,queue    these scenarios alone
-  --rivals millrace,echo   these rivals alone; goals that need another are left without a figure
+  --only hit,queue    only these scenarios
+  --rivals millrace,echo   only these rivals; a goal that needs another rival has no figure
   --before DIR        adds the rival before: Millrace of another checkout, with its dependencies installed
   --seconds 10        how long each load lasts
-  --rounds 3          how often each rival has its turn; medians are reported
+  --rounds 3          rounds per rival; medians are reported
   --waiting 1000000   predictions that wait in the scenario backlog
-  --out FILE          where the figures go (bench/results.json)`;
+  --out FILE          file for the figures (bench/results.json)`;
 
-/** Reads the command line; throws a UsageError that says what is wrong with it. */
+/** Reads the command line. Throws a UsageError that names the invalid option. */
 export function readOptions(args: readonly string[], scenarios: readonly string[], out: string): Options {
   const { values } = parse(args);
   const only = list(values.only);

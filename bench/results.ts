@@ -1,4 +1,4 @@
-/** What a run of the bench found, as it stands in results.json. */
+/** The results of a bench run, as results.json stores them. */
 import { cpus, loadavg, platform, release, totalmem } from 'node:os';
 
 export interface RivalFigures {
@@ -6,7 +6,7 @@ export interface RivalFigures {
   p50_ms?: number;
   p99_ms?: number;
   failed?: number;
-  /** Further figures of the scenario; units are in their names. */
+  /** Further figures of the scenario. The names include the units. */
   [figure: string]: number | undefined;
 }
 
@@ -41,7 +41,7 @@ export function machine(): Results['machine'] {
     memory_gib: round(totalmem() / 2 ** 30),
     system: `${platform()} ${release()}`,
     node: process.version,
-    // Above 0, others use the machine too: then trust the ratios alone.
+    // A load above 0 means that other programs use the machine. Then only the ratios are reliable.
     load_before: round(loadavg()[0] ?? 0),
   };
 }
@@ -58,7 +58,7 @@ export const atMost = (name: string, measured: number, bound: number): Goal => (
   met: measured <= bound,
 });
 
-/** Without the goals that nothing was measured for, as when a rival was left out. */
+/** Removes the goals without a measurement, for example because a rival was not selected. */
 export const judged = (goals: readonly Goal[]): Goal[] => goals.filter(({ measured }) => !Number.isNaN(measured));
 
 /** Four significant digits. */
@@ -66,7 +66,7 @@ export function round(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-/** The quotients of one figure between rivals, as `a/b`; one that a rival lacks is left out. */
+/** The quotients of one figure between rivals, as `a/b`. A rival without the figure is skipped. */
 export function quotients(
   rivals: Readonly<Record<string, RivalFigures>>,
   figure: string,

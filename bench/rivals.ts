@@ -1,13 +1,13 @@
-/** How each rival is started, and what it needs. */
+/** The programs and servers that each rival needs. */
 import path from 'node:path';
 
-/** `before` is Millrace as another checkout has it, named by `--before`. */
+/** `before` is the Millrace of another checkout, which `--before` names. */
 export type RivalName = 'millrace' | 'before' | 'echo' | 'direct' | 'job-per-request';
 
 export interface Program {
-  /** `api` is the one that the load is sent to. */
+  /** The load goes to the `api` program. */
   role: 'api' | 'worker';
-  /** From the root of the checkout. */
+  /** Path from the root of the checkout. */
   file: string;
 }
 

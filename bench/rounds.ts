@@ -1,4 +1,4 @@
-/** Rivals in turn, A B C A B C, so that whatever else the machine does meets all of them alike. */
+/** Runs the rivals in turn, A B C A B C, so that other activity of the machine affects all rivals alike. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench } from './bench.ts';
 import { drive, type LoadFigures } from './load/load.ts';
@@ -13,9 +13,9 @@ import { median } from './statistics.ts';
 export interface RoundLoad {
   connections: number;
   headers: Readonly<Record<string, string>>;
-  /** How many of the pairs are asked. */
+  /** The number of pairs in the load. */
   among: number;
-  /** Samples beside the load, or after it where a second client would change what is measured. */
+  /** Samples beside the load, or after the load where a second client would change the measurement. */
   sample: 'beside' | 'after' | 'none';
 }
 
@@ -42,7 +42,8 @@ export async function runRounds(
 }
 
 async function measure(bench: Bench, rival: Rival, load: RoundLoad): Promise<Figures> {
-  // What the round before left behind (a rewrite of Redis's file, a collection of garbage) is not this one's.
+  // Work that the previous round left behind (a rewrite of Redis's file, a garbage collection) must not count in this
+  // round.
   await delay(250);
   await eventLoopDelays(rival);
   const before = usedBy(rival);
@@ -67,14 +68,14 @@ async function measure(bench: Bench, rival: Rival, load: RoundLoad): Promise<Fig
   };
 }
 
-function sampler({ questions }: Bench, rival: Rival, { headers, among }: RoundLoad) {
+function sampler({ inputs }: Bench, rival: Rival, { headers, among }: RoundLoad) {
   const url = rival.url + predictionsPath;
-  return startSampling({ url, headers, questions, among, echo: rival.name === 'echo', everyMs: 50 });
+  return startSampling({ url, headers, inputs, among, echo: rival.name === 'echo', everyMs: 50 });
 }
 
 function loadOnce(bench: Bench, rival: Rival, load: RoundLoad, seconds: number): Promise<LoadFigures> {
   const { connections, headers, among } = load;
-  const bodies = bench.questions.bodies.slice(0, among);
+  const bodies = bench.inputs.bodies.slice(0, among);
   return drive(bench.driver, {
     url: rival.url + predictionsPath,
     connections,
@@ -85,7 +86,7 @@ function loadOnce(bench: Bench, rival: Rival, load: RoundLoad, seconds: number):
   });
 }
 
-/** Processor time by role, ms. */
+/** Processor time by role, in milliseconds. */
 export function usedBy(rival: Rival): Record<string, number> {
   return Object.fromEntries(
     rival.parts.flatMap(({ role, part }) => {

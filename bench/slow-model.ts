@@ -1,6 +1,6 @@
 /**
- * An ONNX model that takes a wanted time on one core, however many threads it is given: a Loop whose every turn needs
- * the one before.
+ * An ONNX model with a chosen run time on one core, for any number of threads: a Loop whose iterations depend on each
+ * other.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -10,10 +10,13 @@ import { median } from './statistics.ts';
 
 const width = 64;
 
-/** Writes `<modelsDir>/slow/1/model.onnx` and its model.json; resolves to the milliseconds that a run takes here. */
+/**
+ * Writes `<modelsDir>/slow/1/model.onnx` and its model.json. Resolves to the milliseconds that a run takes on this
+ * machine.
+ */
 export async function writeSlowModel(modelsDir: string, wantedMs: number): Promise<number> {
   let turns = 2_000;
-  // Twice: the first trial also warms the machine up.
+  // Two trials: the first trial also warms the machine up.
   for (let n = 0; n < 2; n++) turns = Math.max(1, Math.round((turns * wantedMs) / (await runMs(slowModel(turns)))));
   const bytes = slowModel(turns);
   await mkdir(path.join(modelsDir, 'slow/1'), { recursive: true });
@@ -36,7 +39,7 @@ async function runMs(bytes: Uint8Array): Promise<number> {
   return median(took);
 }
 
-/** x [1, 64] → y [1, 64]: tanh(y · w), `turns` times over. */
+/** x [1, 64] → y [1, 64]: tanh(y · w), `turns` times in sequence. */
 function slowModel(turns: number): Uint8Array {
   const weights = new Float32Array(width * width).map((_, index) => Math.sin(index) / Math.sqrt(width));
   const body = graph({

@@ -1,4 +1,4 @@
-/** Rivals and the servers they need, on data that is thrown away, all ended together. */
+/** Starts rivals and the servers that they need, on temporary data, and ends all of them together. */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,29 +16,29 @@ import { type Program, type RivalName, rivalPlans } from './rivals.ts';
 
 export interface Rival {
   name: RivalName;
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   url: string;
   port: number;
-  /** Everything that works for it, servers too. */
+  /** All processes of the rival, servers included. */
   parts: { role: 'api' | 'worker' | 'redis' | 'postgres'; part: Part }[];
   redisUrl: string | undefined;
   databaseUrl: string | undefined;
-  /** Where its programs tell their metrics; Millrace's alone do. */
+  /** Addresses of the metrics of its programs. Only Millrace has metrics. */
   metrics: { api: string; worker: string } | undefined;
-  /** Ends the worker, as if it had been scaled to none; resolves when it is gone. */
+  /** Stops the worker, as scaling to zero does. Resolves when the process has ended. */
   stopWorker(): Promise<void>;
   startWorker(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface RivalOptions {
-  /** Set in the environment of its programs. */
+  /** Environment variables of the rival's programs. */
   env?: Readonly<Record<string, string>>;
   modelsDir?: string;
 }
 
 interface StartOptions extends RivalOptions {
-  /** Root of the checkout whose programs run; this one where it is absent. */
+  /** Root of the checkout whose programs run. The default is this checkout. */
   checkout?: string | undefined;
 }
 
@@ -53,7 +53,7 @@ const password = 'bench';
 const startTimeoutMs = 60_000;
 const warnings = ['--disable-warning=ExperimentalWarning'];
 
-/** `before` is the root of the checkout of the rival `before`. */
+/** `before` is the root of the checkout for the rival `before`. */
 export async function openStage(say: (message: string) => void, before?: string): Promise<Stage> {
   const dir = await mkdtemp(path.join(tmpdir(), 'millrace-bench-'));
   const guard = startGuard();
@@ -105,7 +105,7 @@ async function startRival(
         logFile: path.join(logs, 'postgres.log'),
         password,
         guard,
-        // A committed row is what a 202 promises: measured with all that it costs.
+        // A 202 promises a committed row, so the measurement includes the full cost of the commit.
         durable: true,
       })
     : undefined;
@@ -133,7 +133,7 @@ async function startRival(
   const launch = async (program: Program) => {
     const part = await startProgram({ name, program, env, logs, guard, checkout, isMillrace });
     parts.push({ role: program.role, part });
-    if (isMillrace) await untilAnswers(`http://127.0.0.1:${program.role === 'api' ? port : workerPort}`, part);
+    if (isMillrace) await untilReady(`http://127.0.0.1:${program.role === 'api' ? port : workerPort}`, part);
   };
   const worker = programs.find(({ role }) => role === 'worker');
   const rival: Rival = {
@@ -167,7 +167,7 @@ async function startRival(
   return rival;
 }
 
-/** Runs the migrations of a checkout, by its own program: another commit has other migrations. */
+/** Runs the migrations with the checkout's own program, because another commit has other migrations. */
 async function migrate(checkout: string, databaseUrl: string): Promise<void> {
   const args = [...warnings, path.join(checkout, 'scripts/migrate.ts')];
   await promisify(execFile)(process.execPath, args, {
@@ -176,7 +176,9 @@ async function migrate(checkout: string, databaseUrl: string): Promise<void> {
   });
 }
 
-/** Resolves when the program has said `ready`; Millrace's have no such line, and are asked (untilAnswers). */
+/**
+ * Resolves when the program has printed `ready`. Millrace's programs print no such line: untilReady polls them instead.
+ */
 async function startProgram(start: {
   name: RivalName;
   program: Program;
@@ -195,7 +197,7 @@ async function startProgram(start: {
   const part = await startPart(guard, {
     name: `${name} ${program.role}`,
     command: process.execPath,
-    // The rivals as anybody would run them, Millrace as it runs itself.
+    // Each rival runs with plain Node arguments, and Millrace with its own arguments.
     args: [...(isMillrace ? nodeArgs : warnings), ...profiling, path.join(checkout, program.file)],
     cwd: checkout,
     env,
@@ -210,17 +212,17 @@ async function startProgram(start: {
   return part;
 }
 
-async function untilAnswers(url: string, part: Part): Promise<void> {
-  const answers = async () => {
+async function untilReady(url: string, part: Part): Promise<void> {
+  const responses = async () => {
     while (
       !(await fetch(`${url}/readyz`).then(
-        (answer) => answer.ok,
+        (response) => response.ok,
         () => false,
       ))
     )
       await delay(50);
   };
-  await Promise.race([answers(), endedEarly(part), tooLate(part)]);
+  await Promise.race([responses(), endedEarly(part), tooLate(part)]);
 }
 
 async function endedEarly(part: Part): Promise<never> {

@@ -1,7 +1,7 @@
 import type { Scenario } from './bench.ts';
 import { type RivalFigures, round, type ScenarioResult } from './results.ts';
 
-/** A scenario's figures, a rival to a line, and its goals. */
+/** Formats the figures of a scenario, one rival per line, and its goals. */
 export function table({ name, about }: Scenario, { rivals, ratios, goals }: ScenarioResult): string {
   const names = [...new Set(Object.values(rivals).flatMap((figures) => Object.keys(figures)))];
   const rows = [['', ...names], ...Object.entries(rivals).map(([rival, figures]) => [rival, ...cells(names, figures)])];

@@ -1,6 +1,7 @@
 /**
- * The bundled model's handler, drugs and signature around a larger network: as much work a row as DESIGN.md's prototype had,
- * for teams whose models are not as small as the bundled one. Its answers mean nothing, and are checked all the same.
+ * A larger network with the handler, drugs and signature of the bundled model: as much work per row as the prototype in
+ * DESIGN.md, for teams with models larger than the bundled model. The outputs have no meaning, and the bench checks
+ * them all the same.
  */
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -12,7 +13,10 @@ import { median } from './statistics.ts';
 /** Neurons of the two hidden layers. */
 const HIDDEN = [1_024, 512] as const;
 
-/** Writes the model into `<modelsDir>/drug-interaction`; gives the microseconds that a row takes here, alone and among 64. */
+/**
+ * Writes the model to `<modelsDir>/drug-interaction`. Returns the microseconds per row on this machine, alone and in a
+ * batch of 64.
+ */
 export async function writeWideModel(modelsDir: string): Promise<{ alone: number; among64: number }> {
   const width = (await readDrugs())[0]?.vector?.length ?? Number.NaN;
   const bytes = wideModel(width);

@@ -1,5 +1,5 @@
-// `node autocannon-child.mjs LOAD.json`: drives a load with autocannon and prints its figures as JSON. JavaScript, as
-// autocannon comes without types.
+// `node autocannon-child.mjs LOAD.json` drives a load with autocannon and prints the figures as JSON. The file is
+// JavaScript because autocannon has no types.
 import { readFile } from 'node:fs/promises';
 import autocannon from 'autocannon';
 

@@ -7,7 +7,7 @@ import type { Load, LoadFigures } from './load.ts';
 
 const child = path.join(import.meta.dirname, 'autocannon-child.mjs');
 
-/** In a process of its own, as wrk is: the bench's own event loop must not slow what it measures. */
+/** Runs autocannon in its own process, as wrk runs: the bench's own event loop must not slow the measured system. */
 export async function runAutocannon(load: Load): Promise<LoadFigures> {
   const file = path.join(load.dir, `load-${randomUUID()}.json`);
   await writeFile(file, JSON.stringify(load));

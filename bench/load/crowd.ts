@@ -1,23 +1,23 @@
-/** Many clients at once, each with a connection of its own and one request: what wrk and autocannon do not do. */
+/** Many clients at once, each with its own connection and one request. wrk and autocannon cannot produce this load. */
 import { connect, type Socket } from 'node:net';
 
-export interface CrowdAnswer {
+export interface CrowdResponse {
   status: number;
   body: string;
-  /** From the first byte of the request to the last of the answer. */
+  /** From the first byte of the request to the last byte of the response. */
   ms: number;
 }
 
 export interface Crowd {
-  /** Sends each client's request at the same moment and waits for all answers; a failed one has status 0. */
-  send(requests: readonly string[], timeoutMs: number): Promise<CrowdAnswer[]>;
+  /** Sends each client's request at the same moment and waits for all responses. A failed request has status 0. */
+  send(requests: readonly string[], timeoutMs: number): Promise<CrowdResponse[]>;
   close(): void;
 }
 
-// Sockets opened at a time: more would overflow the queue of connections that a listener has not taken yet.
+// Sockets opened at a time. More would overflow the listener's queue of connections that are not accepted yet.
 const opening = 200;
 
-/** Opens the connections. Loopback has some 28,000 ports for one address, so that one process is enough for 10,000. */
+/** Opens the connections. One process is enough for 10,000: loopback has about 28,000 ports for one address. */
 export async function gather(host: string, port: number, clients: number): Promise<Crowd> {
   const sockets: Socket[] = [];
   while (sockets.length < clients) {
@@ -37,7 +37,7 @@ function open(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true }, () => {
       socket.off('error', reject);
-      // Heard by the exchange under way; between exchanges a lost connection shows at the next one.
+      // The exchange in progress handles the error. Between exchanges, the next exchange finds the closed socket.
       socket.on('error', () => {});
       resolve(socket);
     });
@@ -45,7 +45,7 @@ function open(host: string, port: number): Promise<Socket> {
   });
 }
 
-function exchange(socket: Socket, request: string, timeoutMs: number): Promise<CrowdAnswer> {
+function exchange(socket: Socket, request: string, timeoutMs: number): Promise<CrowdResponse> {
   return new Promise((resolve) => {
     const start = performance.now();
     let text = '';
@@ -56,11 +56,11 @@ function exchange(socket: Socket, request: string, timeoutMs: number): Promise<C
       resolve({ status, body, ms: performance.now() - start });
     };
     const lost = () => finish(0, 'the connection was closed');
-    const timer = setTimeout(() => finish(0, `no answer within ${timeoutMs} ms`), timeoutMs);
+    const timer = setTimeout(() => finish(0, `no response within ${timeoutMs} ms`), timeoutMs);
     const read = (chunk: Buffer) => {
       text += chunk.toString('latin1');
-      const answer = parseAnswer(text);
-      if (answer) finish(answer.status, answer.body);
+      const response = parseResponse(text);
+      if (response) finish(response.status, response.body);
     };
     socket.on('data', read);
     socket.once('close', lost);
@@ -69,8 +69,8 @@ function exchange(socket: Socket, request: string, timeoutMs: number): Promise<C
   });
 }
 
-/** An answer with a content-length, once all of it is there. */
-export function parseAnswer(text: string): { status: number; body: string } | undefined {
+/** Parses a response that has a content-length. Returns undefined while the response is incomplete. */
+export function parseResponse(text: string): { status: number; body: string } | undefined {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
   const head = text.slice(0, end);

@@ -2,15 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { runAutocannon } from './autocannon.ts';
 import { runWrk } from './wrk.ts';
 
-/** A closed loop: each of `connections` clients sends a body, waits for its answer and sends the next. */
+/** A closed loop: each of `connections` clients sends a body, waits for the response and sends the next body. */
 export interface Load {
   url: string;
   connections: number;
   seconds: number;
   headers: Readonly<Record<string, string>>;
-  /** JSON texts, sent in turn and over again; none holds a line break. */
+  /** JSON texts without line breaks. The clients send them in turn and start again at the end. */
   bodies: readonly string[];
-  /** For the files that a driver needs. */
+  /** Folder for the files that a driver needs. */
   dir: string;
 }
 
@@ -19,13 +19,15 @@ export interface LoadFigures {
   seconds: number;
   p50Ms: number;
   p99Ms: number;
-  /** No answer, or one that is not 2xx. */
+  /** Requests without a response, or with a status other than 2xx. */
   failed: number;
 }
 
 export type Driver = 'wrk' | 'autocannon';
 
-/** wrk where it is installed: it takes a tenth of the processor that autocannon takes from what is measured. */
+/**
+ * Chooses wrk where it is installed: wrk uses a tenth of the processor time that autocannon takes away from the system.
+ */
 export function findDriver(): Driver {
   return spawnSync('wrk', ['--version']).error === undefined ? 'wrk' : 'autocannon';
 }

@@ -1,6 +1,8 @@
 -- wrk -s wrk.lua URL -- BODIES "name: value"...
--- Sends the lines of the file BODIES as JSON bodies, in turn and over again, and prints the figures as one line of JSON.
--- There is no response(): wrk would build a table of every answer's headers, and that would be measured too.
+-- Sends the lines of the file BODIES as JSON bodies, in turn and from the start again at the end, and prints the
+-- figures as one line of JSON.
+-- There is no response(): wrk would build a table of the headers of every response, and the measurement would include
+-- that work.
 local requests = {}
 local at = 0
 

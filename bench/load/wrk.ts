@@ -7,7 +7,7 @@ import type { Load, LoadFigures } from './load.ts';
 
 const script = path.join(import.meta.dirname, 'wrk.lua');
 
-/** One thread: it has two cores' worth to spare on the requests that two cores can answer. */
+/** Runs wrk with one thread, which can send twice as many requests as two cores can serve. */
 export async function runWrk(load: Load): Promise<LoadFigures> {
   const bodies = path.join(load.dir, `bodies-${randomUUID()}.txt`);
   await writeFile(bodies, load.bodies.join('\n'));

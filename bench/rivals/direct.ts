@@ -1,16 +1,16 @@
-/** The model called directly: Fastify that encodes, runs and decodes in the request's own handler, one run a request. */
+/** The model called directly: a Fastify handler encodes, runs and decodes, with one run of the model per request. */
 import Fastify from 'fastify';
 import { openModel, type Pair, predictionsPath } from './model.ts';
-import { Answer, Body } from './schemas.ts';
+import { Body, ResponseBody } from './schemas.ts';
 import { serve } from './serve.ts';
 
 const model = await openModel();
 const app = Fastify();
 app.post<{ Body: { input: Pair } }>(
   predictionsPath,
-  { schema: { body: Body, response: { 200: Answer } } },
+  { schema: { body: Body, response: { 200: ResponseBody } } },
   async ({ body }) => {
-    const [output] = await model.answer([await model.canonicalize(body.input)]);
+    const [output] = await model.predict([await model.canonicalize(body.input)]);
     return { output };
   },
 );

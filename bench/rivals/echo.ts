@@ -1,6 +1,6 @@
 /**
- * The ceiling of one API process: Fastify that parses and validates the body and sends an answer of the size that
- * Millrace's has, and does nothing else.
+ * The ceiling of one API process: Fastify parses and validates the body, sends a response as large as Millrace's
+ * response, and does nothing else.
  */
 import { newPredictionId } from '@millrace/shared/predictions/ids';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
@@ -10,8 +10,8 @@ import { Body } from './schemas.ts';
 import { serve } from './serve.ts';
 
 const now = Date.now();
-// Text made beforehand: the least that an answer of this size can cost.
-const answer = renderPrediction({
+// The text is made once: no response of this size can cost less.
+const response = renderPrediction({
   id: newPredictionId(0, now),
   model: 'drug-interaction',
   version: '1',
@@ -35,6 +35,6 @@ const answer = renderPrediction({
 
 const app = Fastify();
 app.post(predictionsPath, { schema: { body: Body } }, (_, reply) => {
-  reply.type('application/json; charset=utf-8').send(answer);
+  reply.type('application/json; charset=utf-8').send(response);
 });
 await serve(app);

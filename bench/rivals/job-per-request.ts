@@ -1,12 +1,12 @@
 /**
- * A queue the usual way: Fastify and BullMQ, a job for each request, one QueueEvents with a map of those who wait. The
- * ids are made beforehand, so that a waiter is there before its job can end. job-worker.ts is the worker.
+ * The usual queue: Fastify and BullMQ with one job per request, and one QueueEvents with a map of the waiting requests.
+ * The API chooses the job ids, so that a waiter exists before its job can end. job-worker.ts is the worker.
  */
 import { randomUUID } from 'node:crypto';
 import { Queue, QueueEvents } from 'bullmq';
 import Fastify from 'fastify';
 import { type Output, openCanonicalizer, type Pair, predictionsPath } from './model.ts';
-import { Answer, Body } from './schemas.ts';
+import { Body, ResponseBody } from './schemas.ts';
 import { serve } from './serve.ts';
 
 interface Waiter {
@@ -19,8 +19,8 @@ const model = await openCanonicalizer();
 const queue = new Queue('predictions', {
   connection: { url },
   defaultJobOptions: { removeOnComplete: true, removeOnFail: 1_000 },
-  // By default 10,000: each job has four events, and with 10,000 jobs under way a fifth of the completions were
-  // trimmed away before they were read.
+  // The default is 10,000. Each job has four events, so with 10,000 jobs in progress a fifth of the completions were
+  // trimmed before the API read them.
   streams: { events: { maxLen: 200_000 } },
 });
 const events = new QueueEvents('predictions', { connection: { url } });
@@ -32,7 +32,7 @@ function take(jobId: string): Waiter | undefined {
   return waiter;
 }
 
-// BullMQ types it as text; it is the parsed value.
+// BullMQ's type says text, but the value is already parsed.
 events.on('completed', ({ jobId, returnvalue }) => take(jobId)?.resolve(returnvalue as unknown as Output));
 events.on('failed', ({ jobId, failedReason }) => take(jobId)?.reject(new Error(failedReason)));
 await Promise.all([events.waitUntilReady(), queue.waitUntilReady()]);
@@ -40,15 +40,15 @@ await Promise.all([events.waitUntilReady(), queue.waitUntilReady()]);
 const app = Fastify();
 app.post<{ Body: { input: Pair } }>(
   predictionsPath,
-  { schema: { body: Body, response: { 200: Answer } } },
+  { schema: { body: Body, response: { 200: ResponseBody } } },
   async ({ body }) => {
     const row = await model.canonicalize(body.input);
     const jobId = `p-${randomUUID()}`;
-    const answer = new Promise<Output>((resolve, reject) => {
+    const response = new Promise<Output>((resolve, reject) => {
       waiters.set(jobId, { resolve, reject });
     });
     await queue.add('predict', row, { jobId });
-    return { output: await answer };
+    return { output: await response };
   },
 );
 await serve(app, async () => {

@@ -1,4 +1,4 @@
-/** The worker of job-per-request: 64 jobs at once, each one run of the model, in this process. */
+/** The worker of job-per-request: 64 jobs at once, each with one run of the model, in this process. */
 import { Worker } from 'bullmq';
 import { type Output, openModel, type Row } from './model.ts';
 
@@ -7,8 +7,8 @@ const model = await openModel();
 const worker = new Worker<Row, Output>(
   'predictions',
   async ({ data }) => {
-    const [output] = await model.answer([data]);
-    if (output === undefined) throw new Error('the model gave no answer');
+    const [output] = await model.predict([data]);
+    if (output === undefined) throw new Error('the model returned no output');
     return output;
   },
   { connection: { url, maxRetriesPerRequest: null }, concurrency: 64 },

@@ -1,4 +1,4 @@
-/** The model that every rival answers with, by its own handler: what differs between rivals is only the way to it. */
+/** The model that every rival runs, with the model's own handler. The rivals differ only in the way to the model. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Entities, Entity } from '@millrace/shared/handler';
@@ -6,7 +6,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import handler from '../../models/drug-interaction/handler.ts';
 
 export const folderName = 'drug-interaction';
-/** Of the model as it comes with Millrace. */
+/** The folder of the bundled model. */
 export const bundled = path.resolve(import.meta.dirname, '../../models', folderName);
 export const predictionsPath = `/v1/models/${folderName}/predictions`;
 
@@ -20,8 +20,8 @@ export type Output = Awaited<ReturnType<typeof handler.decode>>[number];
 
 export interface Model {
   canonicalize(input: Pair): Row | Promise<Row>;
-  /** One run of the model for all rows. */
-  answer(rows: readonly Row[]): Promise<Output[]>;
+  /** Runs the model once for all rows. */
+  predict(rows: readonly Row[]): Promise<Output[]>;
 }
 
 /** The drugs of the model, in the order of their file. */
@@ -56,8 +56,8 @@ function entitiesOf(drugs: readonly Entity[]): Entities {
 }
 
 /**
- * Opens the model of MODELS_DIR, where the stage has set that, or the bundled one. One thread: a run of a row is too short
- * to be worth sharing out, and rivals share two cores.
+ * Opens the model of MODELS_DIR, which the stage may set, or the bundled model. The session has one thread: a run of
+ * one row is too short to divide, and the rivals share two cores.
  */
 export async function openModel(modelsDir = process.env.MODELS_DIR ?? path.dirname(bundled)): Promise<Model> {
   const [session, drugs] = await Promise.all([
@@ -70,7 +70,7 @@ export async function openModel(modelsDir = process.env.MODELS_DIR ?? path.dirna
   const context = { entities: entitiesOf(drugs) };
   return {
     canonicalize: (input) => handler.canonicalize(input, context),
-    answer: async (rows) => {
+    predict: async (rows) => {
       const inputs = await handler.encode(rows, context);
       const feeds: Record<string, Tensor> = {};
       for (const [name, { data, dims }] of Object.entries(inputs)) {
@@ -84,7 +84,7 @@ export async function openModel(modelsDir = process.env.MODELS_DIR ?? path.dirna
   };
 }
 
-/** A handler for those that need no session, such as an API before a queue. */
+/** The handler without a session, for programs such as an API in front of a queue. */
 export async function openCanonicalizer(): Promise<Pick<Model, 'canonicalize'>> {
   const context = { entities: entitiesOf(await readDrugs()) };
   return { canonicalize: (input) => handler.canonicalize(input, context) };

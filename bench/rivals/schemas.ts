@@ -1,8 +1,11 @@
-/** What every rival checks of a request, and how its answers are written: by compiled schemas, as Fastify does it best. */
+/**
+ * The schemas of requests and responses for every rival. Fastify validates and serializes fastest with compiled
+ * schemas.
+ */
 import { Type } from 'typebox';
 import handler from '../../models/drug-interaction/handler.ts';
 
-/** The body that Millrace takes, of which the bench sends `input`. */
+/** The body that Millrace accepts. The bench sends only `input`. */
 export const Body = Type.Object(
   {
     input: handler.input,
@@ -14,4 +17,4 @@ export const Body = Type.Object(
   { additionalProperties: false },
 );
 
-export const Answer = Type.Object({ output: handler.output });
+export const ResponseBody = Type.Object({ output: handler.output });

@@ -9,7 +9,7 @@ import type { Rival } from '../stage.ts';
 import { computed } from './queue.ts';
 
 const connections = 256;
-/** Without `Prefer: wait`: 202, and the answer is fetched later. */
+/** Without `Prefer: wait`: the API returns 202, and the client reads the result later. */
 export const submitted = { 'cache-control': 'no-store' } as const;
 const drainTimeoutMs = 300_000;
 
@@ -56,7 +56,7 @@ async function load(
   headers: Record<string, string>,
   seconds: number,
 ): Promise<RivalFigures> {
-  const { bodies } = bench.questions;
+  const { bodies } = bench.inputs;
   const url = rival.url + predictionsPath;
   const before = usedBy(rival);
   const figures = await drive(bench.driver, { url, connections, seconds, headers, bodies, dir: bench.stage.dir });
@@ -79,7 +79,8 @@ async function acceptAndDrain(bench: Bench, rival: Rival, n: number): Promise<Ri
     const before = await ledger.counts();
     const { requests = 0, ...figures } = await load(bench, rival, submitted, bench.seconds);
     await untilDrained(ledger);
-    // A worker that keeps pace leaves nothing whose draining could be timed: it is held up while more is accepted.
+    // A worker that keeps up with the load leaves no backlog to time. SIGSTOP pauses the worker while more requests are
+    // accepted.
     const worker = rival.parts.find(({ role }) => role === 'worker')?.part.pid ?? Number.NaN;
     process.kill(worker, 'SIGSTOP');
     const more = await load(bench, rival, submitted, Math.min(3, bench.seconds)).finally(() => {
@@ -98,24 +99,26 @@ async function acceptAndDrain(bench: Bench, rival: Rival, n: number): Promise<Ri
 }
 
 async function checkPromises(
-  { questions }: Bench,
+  { inputs }: Bench,
   ledger: Ledger,
   { all, succeeded }: { all: number; succeeded: number },
   promised: number,
 ): Promise<void> {
-  // Those whose 202 was on its way when the load ended are in the ledger too, so there may be more rows than answers.
-  if (all < promised) throw new Error(`${promised} predictions were answered, and the ledger has ${all}`);
+  // Requests without a received 202 at the end of the load are in the ledger too, so the ledger can have more rows than
+  // the clients have responses.
+  if (all < promised) throw new Error(`${promised} predictions were accepted, and the ledger has ${all}`);
   if (succeeded !== all) throw new Error(`of ${all} predictions ${succeeded} succeeded`);
   for (const text of await ledger.outputs(100)) {
     const output = JSON.parse(text) as { drug_a: string; drug_b: string };
-    const fault = await questions.fault(output, output);
-    if (fault !== undefined) throw new Error(`A wrong answer in the ledger: ${fault}`);
+    const fault = await inputs.fault(output, output);
+    if (fault !== undefined) throw new Error(`Wrong output in the ledger: ${fault}`);
   }
 }
 
 async function drained(rival: Rival): Promise<void> {
   const ledger = openLedger(rival.databaseUrl ?? '');
-  // The rows of those who waited follow with the recorder: until it has stopped, it would be part of the next load.
+  // The recorder writes the rows of waiting callers later. The loop waits until the recorder is done, so that its work
+  // is not part of the next load.
   for (let last = -1, all = 0; all !== last; await delay(300)) [last, all] = [all, await ledger.rows()];
   await ledger.close();
 }

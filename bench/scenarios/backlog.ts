@@ -34,7 +34,7 @@ export const backlog: Scenario = {
       }
       const full = await usedMemory(redis);
       const after = await rounds(bench, rival, `${waiting} wait`);
-      const bodies = bench.questions.pairs.map((pair) => JSON.stringify(pair).length);
+      const bodies = bench.inputs.pairs.map((pair) => JSON.stringify(pair).length);
       const inputBytes = bodies.reduce((sum, length) => sum + length, 0) / bodies.length;
       const perPrediction = (full - empty) / waiting;
       const growth = (after.p50_ms ?? Number.NaN) / (before.p50_ms ?? Number.NaN);
@@ -58,36 +58,36 @@ export const backlog: Scenario = {
 };
 
 function load(bench: Bench, rival: Rival, seconds: number) {
-  const { bodies } = bench.questions;
+  const { bodies } = bench.inputs;
   const url = rival.url + predictionsPath;
   return drive(bench.driver, { url, connections: 256, seconds, headers: submitted, bodies, dir: bench.stage.dir });
 }
 
-async function rounds(bench: Bench, rival: Rival, what: string): Promise<RivalFigures> {
+async function rounds(bench: Bench, rival: Rival, state: string): Promise<RivalFigures> {
   const all: RivalFigures[] = [];
   for (let n = 1; n <= bench.rounds; n++) {
-    bench.say(`round ${n} of ${bench.rounds}, ${what}`);
+    bench.say(`round ${n} of ${bench.rounds}, ${state}`);
     const ms = await submitOneByOne(bench, rival, submits);
     all.push({ p50_ms: quantile(ms, 0.5), p99_ms: quantile(ms, 0.99) });
   }
   return medians(all);
 }
 
-/** Milliseconds of each of `count` submits, one after the other. */
-async function submitOneByOne({ questions }: Bench, rival: Rival, count: number): Promise<number[]> {
+/** Milliseconds of each of `count` submits, sent one after the other. */
+async function submitOneByOne({ inputs }: Bench, rival: Rival, count: number): Promise<number[]> {
   const took: number[] = [];
   for (let n = 0; n < count; n++) {
     const start = performance.now();
-    const answer = await fetch(rival.url + predictionsPath, {
+    const response = await fetch(rival.url + predictionsPath, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...submitted },
-      body: questions.bodies[n % questions.bodies.length],
+      body: inputs.bodies[n % inputs.bodies.length],
     });
-    const text = await answer.text();
+    const text = await response.text();
     took.push(performance.now() - start);
-    if (answer.status !== 202) {
+    if (response.status !== 202) {
       const log = rival.parts.find(({ role }) => role === 'api')?.part.lastLines() ?? [];
-      throw new Error(`${answer.status} where 202 was due: ${text.slice(0, 500)}\n${log.slice(-3).join('\n')}`);
+      throw new Error(`${response.status} instead of 202: ${text.slice(0, 500)}\n${log.slice(-3).join('\n')}`);
     }
   }
   return took;

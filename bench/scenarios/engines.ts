@@ -40,7 +40,7 @@ export const engines: Scenario = {
 
 async function load(bench: Bench, rival: Rival, seconds: number): Promise<RivalFigures> {
   const url = `${rival.url}/v1/models/slow/predictions`;
-  // Each another question: equal rows that are held together are run once.
+  // Every input differs, because equal rows that wait together are run once.
   const bodies = Array.from({ length: 1_000 }, (_, n) =>
     JSON.stringify({ input: { x: [Array.from({ length: 64 }, () => n / 1_000)] } }),
   );

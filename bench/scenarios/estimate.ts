@@ -11,7 +11,7 @@ import { quantile } from '../statistics.ts';
 const runMs = 8;
 const atOnce = 50;
 
-interface Told {
+interface PredictionBody {
   id: string;
   status: string;
   completed_at: string | null;
@@ -20,13 +20,13 @@ interface Told {
 
 export const estimate: Scenario = {
   name: 'estimate',
-  about: 'promised and actual completion of a backlog of an 8 ms model, with some predictions of high priority',
+  about: 'estimated and actual completion of a backlog of an 8 ms model, with some predictions of high priority',
   requires: ['millrace'],
   run: async (bench) => {
     const modelsDir = await mkdtemp(path.join(bench.stage.dir, 'models-'));
     await writeSlowModel(modelsDir, runMs);
     const rival = await bench.stage.start('millrace', { modelsDir });
-    // A model of which nothing was measured is no subject: its first estimates are a guess.
+    // The first estimates of an unmeasured model are guesses, so a first round without measurement comes before.
     await playRound(rival, 200);
     const rounds: { high: RivalFigures; normal: RivalFigures }[] = [];
     for (let n = 1; n <= bench.rounds; n++) {
@@ -39,9 +39,9 @@ export const estimate: Scenario = {
       rivals: { high, normal },
       ratios: {},
       goals: [
-        atMost('error of a high one p95, s', high.error_p95_s ?? Number.NaN, 1),
+        atMost('error of a high-priority prediction p95, s', high.error_p95_s ?? Number.NaN, 1),
         atMost(
-          'error of a normal one p95 ÷ time of the backlog',
+          'error of a normal prediction p95 ÷ time of the backlog',
           (normal.error_p95_s ?? Number.NaN) / (normal.backlog_s ?? 1),
           0.25,
         ),
@@ -50,22 +50,22 @@ export const estimate: Scenario = {
   },
 };
 
-/** As many as take about the seconds of a load. */
+/** The number of predictions that take about as many seconds as a load. */
 const backlogOf = ({ seconds }: Bench): number => Math.round((seconds * 1_000) / runMs);
 
-let asked = 0;
+let submittedCount = 0;
 
 async function playRound(rival: Rival, count: number): Promise<{ high: RivalFigures; normal: RivalFigures }> {
   const startedAt = performance.now();
-  const normal: Told[] = [];
-  const high: Told[] = [];
+  const normal: PredictionBody[] = [];
+  const high: PredictionBody[] = [];
   while (normal.length < count) {
     normal.push(
       ...(await Promise.all(
-        Array.from({ length: Math.min(atOnce, count - normal.length) }, () => ask(rival, 'normal')),
+        Array.from({ length: Math.min(atOnce, count - normal.length) }, () => submit(rival, 'normal')),
       )),
     );
-    high.push(await ask(rival, 'high'));
+    high.push(await submit(rival, 'high'));
   }
   const errors = { high: await errorsOf(rival, high), normal: await errorsOf(rival, normal) };
   const backlogS = (performance.now() - startedAt) / 1_000;
@@ -78,24 +78,24 @@ async function playRound(rival: Rival, count: number): Promise<{ high: RivalFigu
   return { high: figures(errors.high), normal: figures(errors.normal) };
 }
 
-async function ask(rival: Rival, priority: string): Promise<Told> {
-  asked += 1;
-  const answer = await fetch(`${rival.url}/v1/models/slow/predictions`, {
+async function submit(rival: Rival, priority: string): Promise<PredictionBody> {
+  submittedCount += 1;
+  const response = await fetch(`${rival.url}/v1/models/slow/predictions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-    body: JSON.stringify({ input: { x: [Array.from({ length: 64 }, () => asked / 1_000_000)] }, priority }),
+    body: JSON.stringify({ input: { x: [Array.from({ length: 64 }, () => submittedCount / 1_000_000)] }, priority }),
   });
-  if (answer.status !== 202)
-    throw new Error(`${answer.status} where 202 was due: ${(await answer.text()).slice(0, 500)}`);
-  return (await answer.json()) as Told;
+  if (response.status !== 202)
+    throw new Error(`${response.status} instead of 202: ${(await response.text()).slice(0, 500)}`);
+  return (await response.json()) as PredictionBody;
 }
 
-/** Seconds between the promised and the actual completion of each, whichever came first. */
-async function errorsOf(rival: Rival, promised: readonly Told[]): Promise<number[]> {
+/** Seconds between the estimated and the actual completion of each prediction, as absolute values. */
+async function errorsOf(rival: Rival, promised: readonly PredictionBody[]): Promise<number[]> {
   const errors: number[] = [];
   for (const { id, queue } of promised) {
     for (;;) {
-      const now = (await (await fetch(`${rival.url}/v1/predictions/${id}?wait=30`)).json()) as Told;
+      const now = (await (await fetch(`${rival.url}/v1/predictions/${id}?wait=30`)).json()) as PredictionBody;
       if (now.completed_at !== null) {
         errors.push(Math.abs(Date.parse(now.completed_at) - Date.parse(queue?.estimated_completion_at ?? '')) / 1_000);
         break;

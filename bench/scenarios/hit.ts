@@ -7,11 +7,11 @@ const known = 1_000;
 
 export const hit: Scenario = {
   name: 'hit',
-  about: '64 clients ask the same 1,000 known pairs',
+  about: '64 clients request the same 1,000 cached pairs',
   run: async (bench) => {
     const names = bench.rivals(['echo', 'before', 'millrace', 'direct']);
     const rivals = await Promise.all(names.map((name) => bench.stage.start(name)));
-    for (const rival of rivals) await prime(rival, bench.questions.bodies.slice(0, known));
+    for (const rival of rivals) await prime(rival, bench.inputs.bodies.slice(0, known));
     const figures = await runRounds(bench, rivals, { connections: 64, headers: {}, among: known, sample: 'beside' });
     const ratios = quotients(figures, 'rps', [
       ['millrace', 'echo'],

@@ -1,5 +1,5 @@
 import type { Bench, Scenario } from '../bench.ts';
-import { type CrowdAnswer, gather, post } from '../load/crowd.ts';
+import { type CrowdResponse, gather, post } from '../load/crowd.ts';
 import { prime } from '../prime.ts';
 import { peakMemoryMib } from '../processes.ts';
 import { atMost, type RivalFigures } from '../results.ts';
@@ -15,12 +15,12 @@ const checked = 200;
 
 export const hold10k: Scenario = {
   name: 'hold10k',
-  about: '10,000 clients at once, each waits for one computed answer',
+  about: '10,000 clients at once, each waits for one computed result',
   run: async (bench) => {
     const names = bench.rivals(['echo', 'direct', 'job-per-request', 'millrace']);
     const rivals = await Promise.all(names.map((name) => bench.stage.start(name)));
     const rounds = new Map<string, RivalFigures[]>(names.map((name) => [name, []]));
-    for (const rival of rivals) await prime(rival, bench.questions.bodies.slice(-5_000));
+    for (const rival of rivals) await prime(rival, bench.inputs.bodies.slice(-5_000));
     for (let n = 1; n <= bench.rounds; n++) {
       for (const rival of rivals) {
         bench.say(`round ${n} of ${bench.rounds}, ${rival.name}`);
@@ -42,40 +42,40 @@ export const hold10k: Scenario = {
   },
 };
 
-async function hold({ questions }: Bench, rival: Rival): Promise<RivalFigures> {
+async function hold({ inputs }: Bench, rival: Rival): Promise<RivalFigures> {
   const headers = { ...computed, prefer: 'wait=60' };
   const url = rival.url + predictionsPath;
-  const requests = questions.bodies.slice(0, clients).map((body) => post(url, headers, body));
+  const requests = inputs.bodies.slice(0, clients).map((body) => post(url, headers, body));
   const start = performance.now();
   const crowd = await gather('127.0.0.1', rival.port, clients);
   const connectMs = performance.now() - start;
   const sent = performance.now();
-  const answers = await crowd.send(requests, timeoutMs);
+  const responses = await crowd.send(requests, timeoutMs);
   const seconds = (performance.now() - sent) / 1_000;
   crowd.close();
-  const ms = answers.map((answer) => answer.ms);
-  const good = answers.filter(({ status }) => status === 200);
-  if (rival.name !== 'echo') await check(questions, answers);
-  const [bad] = answers.filter(({ status }) => status !== 200);
+  const ms = responses.map((response) => response.ms);
+  const good = responses.filter(({ status }) => status === 200);
+  if (rival.name !== 'echo') await check(inputs, responses);
+  const [bad] = responses.filter(({ status }) => status !== 200);
   if (bad)
-    console.warn(`${rival.name}, one of ${answers.length - good.length}: ${bad.status} ${bad.body.slice(0, 300)}`);
+    console.warn(`${rival.name}, first of ${responses.length - good.length}: ${bad.status} ${bad.body.slice(0, 300)}`);
   const api = rival.parts.find(({ role }) => role === 'api');
   return {
     rps: good.length / seconds,
     p50_ms: quantile(ms, 0.5),
     p99_ms: quantile(ms, 0.99),
-    failed: answers.length - good.length,
+    failed: responses.length - good.length,
     connect_ms: connectMs,
     api_memory_mib: api ? peakMemoryMib(api.part.pid) : undefined,
   };
 }
 
-async function check(questions: Bench['questions'], answers: readonly CrowdAnswer[]): Promise<void> {
-  for (let at = 0; at < answers.length; at += Math.floor(answers.length / checked)) {
-    const { status, body } = answers[at] as CrowdAnswer;
-    const pair = questions.pairs[at];
+async function check(inputs: Bench['inputs'], responses: readonly CrowdResponse[]): Promise<void> {
+  for (let at = 0; at < responses.length; at += Math.floor(responses.length / checked)) {
+    const { status, body } = responses[at] as CrowdResponse;
+    const pair = inputs.pairs[at];
     if (status !== 200 || !pair) continue;
-    const fault = await questions.fault(pair, (JSON.parse(body) as { output: unknown }).output);
-    if (fault !== undefined) throw new Error(`A wrong answer: ${fault}`);
+    const fault = await inputs.fault(pair, (JSON.parse(body) as { output: unknown }).output);
+    if (fault !== undefined) throw new Error(`Wrong output: ${fault}`);
   }
 }

@@ -5,11 +5,11 @@ import { computed } from './queue.ts';
 
 export const lone: Scenario = {
   name: 'lone',
-  about: 'one client, one request at a time, every one computed',
+  about: 'one client, one request at a time, all of them computed',
   run: async (bench) => {
     const names = bench.rivals(['echo', 'direct', 'job-per-request', 'before', 'millrace']);
     const rivals = await Promise.all(names.map((name) => bench.stage.start(name)));
-    const among = bench.questions.bodies.length;
+    const among = bench.inputs.bodies.length;
     const figures = await runRounds(bench, rivals, { connections: 1, headers: computed, among, sample: 'after' });
     const ratios = quotients(figures, 'p50_ms', [
       ['millrace', 'job-per-request'],

@@ -2,17 +2,20 @@ import type { Bench, Scenario } from '../bench.ts';
 import { atLeast, atMost, quotients, type RivalFigures } from '../results.ts';
 import { runRounds } from '../rounds.ts';
 
-/** Every request is computed: nothing is read from the cache, stored in it, or attached to another's run. */
+/** Every request is computed: no result comes from the cache, is stored, or is shared with another request. */
 export const computed = { prefer: 'wait=30', 'cache-control': 'no-store' } as const;
 
-/** All rivals under 256 clients that wait for computed answers; `modelsDir` where the model is not the bundled one. */
+/**
+ * Compares all rivals under 256 clients that wait for computed results. `modelsDir` names a model other than the
+ * bundled model.
+ */
 export async function compareQueues(
   bench: Bench,
   modelsDir?: string,
 ): Promise<{ figures: Record<string, RivalFigures>; ratios: ReturnType<typeof quotients> }> {
   const names = bench.rivals(['echo', 'direct', 'job-per-request', 'before', 'millrace']);
   const rivals = await Promise.all(names.map((name) => bench.stage.start(name, modelsDir ? { modelsDir } : {})));
-  const among = bench.questions.bodies.length;
+  const among = bench.inputs.bodies.length;
   const figures = await runRounds(bench, rivals, { connections: 256, headers: computed, among, sample: 'beside' });
   const ratios = quotients(figures, 'rps', [
     ['millrace', 'direct'],
@@ -25,7 +28,7 @@ export async function compareQueues(
 
 export const queue: Scenario = {
   name: 'queue',
-  about: '256 clients wait for their answers, every one computed',
+  about: '256 clients wait for their results, all of them computed',
   run: async (bench) => {
     const { figures, ratios } = await compareQueues(bench);
     return {

@@ -10,7 +10,7 @@ import { computed } from './queue.ts';
 
 const rows = 10_000;
 
-interface Answered {
+interface RowsResponse {
   ms: number;
   outputs: unknown[];
   cacheStatus: string;
@@ -18,7 +18,7 @@ interface Answered {
 
 export const rowsScenario: Scenario = {
   name: 'rows',
-  about: 'one request of 10,000 rows, half of them known, beside requests of one row',
+  about: 'one request of 10,000 rows, half of them cached, beside requests of one row',
   requires: ['millrace'],
   run: async (bench) => {
     const rival = await bench.stage.start('millrace');
@@ -51,27 +51,27 @@ const exactly = (name: string, measured: number, wanted: number): Goal => ({
 
 async function oneRowRequests(bench: Bench, rival: Rival): Promise<RivalFigures> {
   const url = rival.url + predictionsPath;
-  const { bodies } = bench.questions;
+  const { bodies } = bench.inputs;
   const load = { url, connections: 256, seconds: bench.seconds, headers: computed, bodies, dir: bench.stage.dir };
   const { requests, seconds, p50Ms, failed } = await drive(bench.driver, load);
   return { rps: requests / seconds, p50_ms: p50Ms, failed };
 }
 
-async function manyRows({ questions }: Bench, rival: Rival): Promise<RivalFigures> {
-  const all = questions.pairs.slice(0, rows);
-  // Nothing is known at first; then every other row is.
+async function manyRows({ inputs }: Bench, rival: Rival): Promise<RivalFigures> {
+  const all = inputs.pairs.slice(0, rows);
+  // First the cache is empty, then every second row is cached.
   const purge = await fetch(`${rival.url}/v1/models/drug-interaction/cache`, { method: 'DELETE' });
-  if (!purge.ok) throw new Error(`the purge was answered with ${purge.status}`);
-  const half = await ask(
+  if (!purge.ok) throw new Error(`the purge returned ${purge.status}`);
+  const half = await sendRows(
     rival,
     all.filter((_, index) => index % 2 === 0),
   );
   const before = await rowsComputed(rival);
-  const whole = await ask(rival, all);
+  const whole = await sendRows(rival, all);
   const after = await rowsComputed(rival);
   for (let at = 0; at < rows; at += 97) {
-    const fault = await questions.fault(all[at] as Pair, whole.outputs[at]);
-    if (fault !== undefined) throw new Error(`A wrong answer in row ${at}: ${fault}`);
+    const fault = await inputs.fault(all[at] as Pair, whole.outputs[at]);
+    if (fault !== undefined) throw new Error(`Wrong output in row ${at}: ${fault}`);
   }
   if (!whole.cacheStatus.includes('partial')) throw new Error(`Cache-Status is ${whole.cacheStatus}`);
   return {
@@ -82,18 +82,18 @@ async function manyRows({ questions }: Bench, rival: Rival): Promise<RivalFigure
   };
 }
 
-async function ask(rival: Rival, inputs: readonly Pair[]): Promise<Answered> {
+async function sendRows(rival: Rival, inputs: readonly Pair[]): Promise<RowsResponse> {
   const body = JSON.stringify({ inputs });
   const start = performance.now();
-  const answer = await fetch(rival.url + predictionsPath, {
+  const response = await fetch(rival.url + predictionsPath, {
     method: 'POST',
     headers: { 'content-type': 'application/json', prefer: 'wait=60' },
     body,
   });
-  const text = await answer.text();
+  const text = await response.text();
   const ms = performance.now() - start;
-  if (answer.status !== 200) throw new Error(`${answer.status} for ${inputs.length} rows: ${text.slice(0, 500)}`);
+  if (response.status !== 200) throw new Error(`${response.status} for ${inputs.length} rows: ${text.slice(0, 500)}`);
   const { output } = JSON.parse(text) as { output: unknown[] };
   if (output?.length !== inputs.length) throw new Error(`${inputs.length} rows, ${output?.length} outputs`);
-  return { ms, outputs: output, cacheStatus: answer.headers.get('cache-status') ?? '' };
+  return { ms, outputs: output, cacheStatus: response.headers.get('cache-status') ?? '' };
 }

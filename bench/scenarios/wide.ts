@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import path from 'node:path';
 import type { Scenario } from '../bench.ts';
-import { openQuestions } from '../questions.ts';
+import { openInputs } from '../inputs.ts';
 import { atLeast, round } from '../results.ts';
 import { writeWideModel } from '../wide-model.ts';
 import { compareQueues } from './queue.ts';
@@ -12,7 +12,7 @@ export const wide: Scenario = {
   run: async (bench) => {
     const modelsDir = await mkdtemp(path.join(bench.stage.dir, 'models-'));
     const us = await writeWideModel(modelsDir);
-    const { figures, ratios } = await compareQueues({ ...bench, questions: await openQuestions(modelsDir) }, modelsDir);
+    const { figures, ratios } = await compareQueues({ ...bench, inputs: await openInputs(modelsDir) }, modelsDir);
     for (const figure of Object.values(figures)) {
       Object.assign(figure, { row_alone_us: round(us.alone), row_among_64_us: round(us.among64) });
     }

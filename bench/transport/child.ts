@@ -1,4 +1,4 @@
-/** Answers every batch with as many outputs of a usual size. */
+/** The engine side of the transport benchmark: replies to every batch with as many outputs of a usual size. */
 import { Socket } from 'node:net';
 import { FrameReader, textsFrame } from '../../apps/worker/src/engine/protocol/frames.ts';
 

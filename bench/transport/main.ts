@@ -1,6 +1,7 @@
 /**
- * What it costs a worker to hand a batch to an engine and take the outputs: frames over a socket pair, beside
- * process.send in both its serialisations. The engine only answers; no model is run. Prints a table in Markdown.
+ * Measures the cost for a worker to send a batch to an engine and receive the outputs: frames over a socket pair,
+ * compared with both serializations of process.send. The engine only replies and runs no model. Prints a table in
+ * Markdown.
  *
  *     node_modules/.bin/node bench/transport/main.ts
  */
@@ -15,7 +16,7 @@ const ROUNDS = 3;
 
 interface Way {
   name: string;
-  start(): { child: ChildProcess; ask(rows: readonly string[]): Promise<string[]> };
+  start(): { child: ChildProcess; run(rows: readonly string[]): Promise<string[]> };
 }
 
 function frames(): ReturnType<Way['start']> {
@@ -28,7 +29,7 @@ function frames(): ReturnType<Way['start']> {
   });
   return {
     child,
-    ask: (rows) =>
+    run: (rows) =>
       new Promise((resolve) => {
         waiting.push(resolve);
         socket.write(textsFrame(2, 0, 0, rows, ['[', ',', ']']));
@@ -43,7 +44,7 @@ const send = (serialization: 'json' | 'advanced') => (): ReturnType<Way['start']
   child.on('message', (outputs) => waiting.shift()?.(outputs as string[]));
   return {
     child,
-    ask: (rows) =>
+    run: (rows) =>
       new Promise((resolve) => {
         waiting.push(resolve);
         child.send(rows);
@@ -63,13 +64,13 @@ const ROWS: [string, (i: number) => string][] = [
 const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 async function measure(way: Way, rows: readonly string[]): Promise<{ roundTripUs: number; cpuUs: number }> {
-  const { child, ask } = way.start();
-  for (let i = 0; i < 50; i++) await ask(rows);
+  const { child, run } = way.start();
+  for (let i = 0; i < 50; i++) await run(rows);
   const cpu = process.cpuUsage();
   const started = performance.now();
   let batches = 0;
   for (; performance.now() - started < SECONDS * 1_000; batches++) {
-    const outputs = await ask(rows);
+    const outputs = await run(rows);
     if (outputs.length !== rows.length) throw new Error('outputs are missing');
   }
   const roundTripUs = ((performance.now() - started) * 1_000) / batches;
@@ -78,7 +79,7 @@ async function measure(way: Way, rows: readonly string[]): Promise<{ roundTripUs
   return { roundTripUs, cpuUs: (user + system) / batches };
 }
 
-for (const [what, rowOf] of ROWS) {
+for (const [rowKind, rowOf] of ROWS) {
   for (const count of [1, 64, 256]) {
     const rows = Array.from({ length: count }, (_, i) => rowOf(i));
     const results = new Map<string, { roundTripUs: number; cpuUs: number }[]>();
@@ -87,7 +88,7 @@ for (const [what, rowOf] of ROWS) {
     for (const [name, list] of results) {
       const roundTrip = median(list.map(({ roundTripUs }) => roundTripUs));
       const cpu = median(list.map(({ cpuUs }) => cpuUs));
-      console.log(`| ${what} | ${count} | ${name} | ${roundTrip.toFixed(0)} | ${(cpu / count).toFixed(2)} |`);
+      console.log(`| ${rowKind} | ${count} | ${name} | ${roundTrip.toFixed(0)} | ${(cpu / count).toFixed(2)} |`);
     }
   }
 }

@@ -1,11 +1,11 @@
-/** How much memory the private Redis servers may take: a part of what this machine, or this container, has. */
+/** Chooses the memory limits of the private Redis servers: a share of the memory of this machine or container. */
 
 import { totalmem } from 'node:os';
 import { constrainedMemory } from 'node:process';
 import { StartError } from './process/start-error.ts';
 
 export interface RedisMemory {
-  /** Bytes of the queue: live states and jobs, and during a rewrite of its file half as much again. */
+  /** Bytes of the queue: live states and jobs. While Redis rewrites its file, Redis uses up to half as much again. */
   queue: number;
   /** Bytes of the cache. */
   cache: number;
@@ -17,18 +17,18 @@ const LIMITS = {
   cache: { share: 16, least: 32 * MIB, most: 1_024 * MIB },
 };
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, kb: 1_024, m: 1e6, mb: MIB, g: 1e9, gb: 1_024 * MIB };
-/** Redis itself takes more than a megabyte. */
+/** Redis itself needs more than a megabyte. */
 const LEAST = 8 * MIB;
 
-/** Bytes that this process could use: those of its container where that has fewer than the machine. */
+/** Bytes that this process can use: the limit of its container, where that limit is below the memory of the machine. */
 export function machineMemory(): number {
   const limit = constrainedMemory();
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 /**
- * An eighth of the machine's memory for the queue and a sixteenth for the cache, within limits; QUEUE_MEMORY and CACHE_MEMORY
- * say otherwise, written as in a configuration of Redis: `512mb`, `2gb`.
+ * An eighth of the machine's memory for the queue and a sixteenth for the cache, within limits. QUEUE_MEMORY and
+ * CACHE_MEMORY override the sizes and are written as in a Redis configuration: `512mb`, `2gb`.
  */
 export function redisMemory(env: NodeJS.ProcessEnv, machineBytes: number): RedisMemory {
   const part = ({ share, least, most }: (typeof LIMITS)['queue']) =>
@@ -48,5 +48,5 @@ function sizeOf(name: string, text: string | undefined): number | undefined {
   return bytes;
 }
 
-/** Whole megabytes, for people. */
+/** Whole megabytes, for messages. */
 export const inMegabytes = (bytes: number): string => `${Math.round(bytes / MIB)} MB`;

@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
- * The password of the private servers in `dir`, made at the first call. They listen on the loopback address, which
- * every other user of the machine can reach as well.
+ * The password of the private servers in `dir`, created at the first call. The servers listen on the loopback address,
+ * which every other user of the machine can reach as well.
  */
 export async function localPassword(dir: string): Promise<string> {
   const file = path.join(dir, 'password');

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { withFreePorts } from './process/ports.ts';
 
-test('a port that another program took meanwhile is left to it, and others are tried', async () => {
+test('when another program has taken a port meanwhile, start is called again with other ports', async () => {
   const other = createServer();
   const tried: number[][] = [];
   const served = await withFreePorts(2, async (ports) => {
@@ -11,7 +11,7 @@ test('a port that another program took meanwhile is left to it, and others are t
     const [port] = ports;
     if (tried.length === 1) await once(other.listen(port, '127.0.0.1'), 'listening');
     const server = createServer().listen(port, '127.0.0.1');
-    // Rejects with the error of the server.
+    // Rejects with the server's error.
     await once(server, 'listening');
     return server;
   });
@@ -20,7 +20,7 @@ test('a port that another program took meanwhile is left to it, and others are t
   other.close();
 });
 
-test('any other failure is not tried again', async () => {
+test('any other failure is not retried', async () => {
   let calls = 0;
   const failing = withFreePorts(1, async () => {
     calls += 1;

@@ -1,3 +1,4 @@
+/** Starts the private Redis and Postgres servers that the user did not provide. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { inMegabytes, type RedisMemory } from './memory.ts';
@@ -9,13 +10,13 @@ import { findOrInstallRedis, installedRedis, type RedisProgram } from './redis/p
 import { type LocalRedis, limitMemory, startRedis, usedMemory } from './redis/server.ts';
 
 export interface ServicesOptions {
-  /** Holds the data and the logs of both. */
+  /** Holds the data and the logs of all servers. */
   dir: string;
   guard: Guard;
   durable: boolean;
-  /** Bounds of the private Redis servers. Without it there is no limit, and one Redis is queue and cache. */
+  /** Limits of the private Redis servers. Without limits, one Redis is queue and cache. */
   memory?: RedisMemory;
-  /** What is there already, and so is not started. */
+  /** URLs of existing servers. A server with a URL is not started. */
   redisUrl?: string;
   cacheRedisUrl?: string;
   databaseUrl?: string;
@@ -24,22 +25,22 @@ export interface ServicesOptions {
 
 export interface Services {
   redisUrl: string;
-  /** The URL of the queue where both are one. */
+  /** Equal to redisUrl when one Redis is queue and cache. */
   cacheRedisUrl: string;
   databaseUrl: string;
   /** See LocalPostgres. */
   onDisk: Promise<void>;
-  /** What was started here, in no particular order. */
+  /** The started processes, in no particular order. */
   parts: Part[];
 }
 
-/** Starts the servers that nobody brought, side by side. When one cannot start, none is left running. */
+/** Starts the missing servers in parallel. When a server cannot start, all started servers are stopped. */
 export async function startServices(options: ServicesOptions): Promise<Services> {
   const { dir, guard, durable, databaseUrl } = options;
   const logs = path.join(dir, 'logs');
   await mkdir(logs, { recursive: true });
   const password = await localPassword(dir);
-  // Once, though two servers need it: it may have to be installed.
+  // Shared by both Redis servers, because the program may have to be installed.
   let found: Promise<RedisProgram> | undefined;
   const program = () => (found ??= findOrInstallRedis(options.say));
   const place = { logs, password, program };
@@ -94,7 +95,7 @@ async function startQueue(
   return redis;
 }
 
-/** Data of an earlier start may be more than the limit, which would refuse all new work. */
+/** Data of an earlier start can exceed the limit, and Redis would then refuse all new work. */
 async function makeRoom(redis: LocalRedis, limit: number, say: (message: string) => void): Promise<void> {
   const used = await usedMemory(redis);
   if (used <= limit / 2) return;
@@ -105,14 +106,14 @@ async function makeRoom(redis: LocalRedis, limit: number, say: (message: string)
   );
 }
 
-/** A server of its own, which may forget. Undefined where queue and cache are one. */
+/** Starts a separate cache server, which may lose data. Returns undefined where queue and cache share a server. */
 async function startCache(
   { dir, guard, redisUrl, cacheRedisUrl, memory, say }: ServicesOptions,
   { logs, password, program }: Place,
 ): Promise<Started | undefined> {
   if (cacheRedisUrl) return { url: cacheRedisUrl };
   if (!memory) return undefined;
-  // Who brought a Redis may have no program for another, and is asked to install none.
+  // A user with an existing Redis may have no local redis-server. Millrace installs none for that user.
   const own = redisUrl ? installedRedis() : await program();
   if (!own) {
     say(

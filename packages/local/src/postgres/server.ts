@@ -1,3 +1,4 @@
+/** Starts a private PostgreSQL server on this machine. */
 import { mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Guard } from '../process/guard.ts';
@@ -13,15 +14,18 @@ export interface LocalPostgresOptions {
   logFile: string;
   password: string;
   guard: Guard;
-  /** Whether a commit must survive a power cut. False only where the data is thrown away, as in tests. */
+  /** Whether a commit must survive a power cut. False only for temporary data, as in tests. */
   durable: boolean;
 }
 
 export interface LocalPostgres {
-  /** Of the database `postgres`, as its superuser. */
+  /** The database `postgres`, as its superuser. */
   url: string;
   part: Part;
-  /** Settles when a new cluster is on the disk. Before that a power cut may cost it, so promise nothing on it. */
+  /**
+   * Settles when a new cluster is on the disk. A power cut before then can lose the cluster, so return no promise
+   * before then.
+   */
   onDisk: Promise<void>;
 }
 
@@ -29,11 +33,14 @@ const host = '127.0.0.1';
 const user = 'millrace';
 const startTimeoutMs = 60_000;
 
-/** Starts a private PostgreSQL on `dataDir`, made at the first start, and resolves when it takes connections. */
+/**
+ * Starts a private PostgreSQL on `dataDir`, which the first start creates. Resolves when the server accepts
+ * connections.
+ */
 export async function startPostgres(options: LocalPostgresOptions): Promise<LocalPostgres> {
   const parent = path.dirname(options.dataDir);
   await mkdir(parent, { recursive: true });
-  // Postgres reports its directory without symlinks, and /tmp is one on macOS.
+  // Postgres reports its directory without symlinks, and /tmp is a symlink on macOS.
   const dataDir = path.join(await realpath(parent), path.basename(options.dataDir));
   const program = await findPostgres();
   const account = await postgresAccount(path.dirname(program.postgres), dataDir);
@@ -51,9 +58,9 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
     const command = account.wrap(program.postgres, ['-D', dataDir, '-p', String(port), ...flags]);
     return { port, part: await untilReady(options, command) };
   });
-  // initdb did not wait for the disk: what starts next need not either, and both take their time.
+  // initdb does not wait for the disk. The next steps of the start need not wait either, and the sync runs beside them.
   const onDisk = isNew && options.durable ? syncCluster(program, account, dataDir, options) : Promise.resolve();
-  // Heard of by whoever awaits it; ended together with Postgres it concerns nobody.
+  // Callers that await onDisk still see the rejection. A sync that ends together with Postgres matters to no caller.
   onDisk.catch(() => {});
   return { url: `postgres://${user}:${options.password}@${host}:${port}/postgres`, part, onDisk };
 }
@@ -63,7 +70,10 @@ async function hasCluster(dataDir: string): Promise<boolean> {
   return version !== undefined;
 }
 
-/** Made beside its place and moved there when whole: an initdb that was killed leaves nothing that looks finished. */
+/**
+ * Creates the cluster under a temporary name and moves the complete cluster into place, so that a killed initdb leaves
+ * no folder that looks complete.
+ */
 async function createCluster(
   program: PostgresProgram,
   account: Account,
@@ -83,7 +93,7 @@ async function createCluster(
     '--auth=scram-sha-256',
     `--pwfile=${passwordFile}`,
     '--encoding=UTF8',
-    // The same order of text on every machine, whatever locales it has installed.
+    // Text sorts in the same order on every machine, independent of the installed locales.
     '--locale=C',
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
@@ -115,11 +125,14 @@ async function runInitdb(command: ReturnType<Account['wrap']>, options: LocalPos
   if (code !== 0) throw new StartError(`initdb failed:\n${part.lastLines().slice(-5).join('\n')}`);
 }
 
-/** Ends a Postgres that outlived its launcher, and removes the pid file of one that did not get to remove its own. */
+/**
+ * Ends a Postgres that outlived its launcher, and removes the pid file of a Postgres that was killed before it could do
+ * so.
+ */
 async function clearStalePid(dataDir: string): Promise<void> {
   const pidFile = path.join(dataDir, 'postmaster.pid');
   await endOrphan(pidFile, dataDir, 'SIGINT');
-  // Whatever it names now is not a Postgres on this data, but Postgres itself only looks whether the id is in use.
+  // The id in the file is not a Postgres on this data, but Postgres itself checks only whether the id is in use.
   await rm(pidFile, { force: true });
 }
 
@@ -129,7 +142,7 @@ async function untilReady(options: LocalPostgresOptions, command: ReturnType<Acc
     name: 'postgres',
     ...command,
     env: { ...process.env, LC_ALL: 'C' },
-    // "Fast shutdown": it ends open transactions instead of waiting for their clients.
+    // "Fast shutdown" ends open transactions instead of waiting for their clients.
     stopSignal: 'SIGINT',
     stopTimeoutMs: 20_000,
     logFile: options.logFile,

@@ -4,8 +4,8 @@ import { commandOf, isAlive } from './processes.ts';
 import { StartError } from './start-error.ts';
 
 /**
- * Makes this process the only one that runs Millrace on `dir`, and returns what gives it up. A lock left by a process
- * that is gone, or whose id now belongs to some other program, is taken over.
+ * Makes this process the only Millrace that runs on `dir`. Returns a function that releases the lock. A lock is taken
+ * over when its process has ended or its process id belongs to another program now.
  */
 export async function lockFolder(dir: string): Promise<() => Promise<void>> {
   const file = path.join(dir, 'lock');
@@ -18,7 +18,7 @@ export async function lockFolder(dir: string): Promise<() => Promise<void>> {
     }
     const pid = Number.parseInt(await readFile(file, 'utf8').catch(() => ''), 10);
     if (await isHolder(pid)) {
-      throw new StartError(`Millrace already runs in this folder (process ${pid}): stop that one first.`);
+      throw new StartError(`Millrace already runs in this folder (process ${pid}). Stop that process first.`);
     }
     await rm(file, { force: true });
   }

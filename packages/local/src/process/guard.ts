@@ -1,20 +1,20 @@
 import { spawn } from 'node:child_process';
 
-/** Ends what it was told of when this process is gone, however it went: SIGKILL leaves no time to clean up. */
+/** Ends its processes when this process has ended for any reason: SIGKILL leaves no time for cleanup. */
 export interface Guard {
   add(pid: number, signal: NodeJS.Signals): void;
   remove(pid: number): void;
-  /** Ends the guard itself; what it still guards is ended with it. */
+  /** Ends the guard and the processes that it still guards. */
   close(): Promise<void>;
-  /** Settles when the guard has ended, asked or not. */
+  /** Settles when the guard has ended, by close() or otherwise. */
   readonly ended: Promise<void>;
 }
 
 /**
- * A shell that reads from a pipe of which this process holds the other end. The kernel closes that end when this
- * process dies, `read` fails, and the shell ends what it was told of, the newest first: each with its own signal to the
- * leader, then, when that is gone or ten seconds are over, with SIGKILL to its process group. Prctl has a signal for
- * the death of a parent, on Linux alone.
+ * A shell that reads from a pipe, of which this process holds the other end. The kernel closes that end when this
+ * process dies, `read` fails, and the shell ends its processes, the newest first. Each process group leader gets its
+ * own signal. When the leader has ended, or after ten seconds, the process group gets SIGKILL. Prctl has a signal for
+ * the death of a parent, but only on Linux.
  */
 const script = `
 trap '' INT TERM HUP
@@ -45,9 +45,9 @@ for part in $parts; do
 done
 `;
 
-/** Starts a guard. What it guards must lead a process group of its own (`detached`). */
+/** Starts a guard. A guarded process must lead its own process group (`detached`). */
 export function startGuard(): Guard {
-  // No POSIX shell there, and no Redis either: Windows is for those who bring their own servers.
+  // Windows has no POSIX shell and no Redis. Windows users bring their own servers.
   if (process.platform === 'win32') return withoutShell();
   const shell = spawn('/bin/sh', ['-c', script, 'millrace-guard'], {
     detached: true,
@@ -57,7 +57,7 @@ export function startGuard(): Guard {
     shell.once('exit', () => resolve());
     shell.once('error', () => resolve());
   });
-  // A guard that is gone cannot be written to: `ended` has said so already.
+  // A write to an ended guard fails. `ended` has reported the end already.
   shell.stdin.on('error', () => {});
   return {
     add: (pid, signal) => void shell.stdin.write(`add ${pid} ${signal.slice('SIG'.length)}\n`),

@@ -8,17 +8,17 @@ export interface PartOptions {
   name: string;
   command: string;
   args: string[];
-  /** The name the program is to believe it was called by. */
+  /** The program name that the program sees as argv[0]. */
   argv0?: string;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
   uid?: number;
   gid?: number;
-  /** What asks it to end in good order. */
+  /** The signal that requests a graceful stop. */
   stopSignal: NodeJS.Signals;
-  /** How long it may take over that before SIGKILL. */
+  /** Milliseconds between the stop signal and SIGKILL. */
   stopTimeoutMs: number;
-  /** Where everything it prints goes, added to what is there. */
+  /** All output is appended to this file. */
   logFile: string;
   onLine?: (line: string) => void;
 }
@@ -28,21 +28,24 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-/** A process that belongs to this one: guarded, logged, in a group of its own, so that Ctrl-C is for us to pass on. */
+/**
+ * A child process that is guarded and logged. The process leads its own group, so that the launcher and not the
+ * terminal passes on Ctrl-C.
+ */
 export interface Part {
   readonly name: string;
   readonly pid: number;
-  /** Settles when it has ended, whoever ended it. */
+  /** Settles when the process has ended for any reason. */
   readonly exited: Promise<Exit>;
-  /** The last lines it printed, for the message when it ends unasked. */
+  /** The last lines of output, for the message about an unexpected end. */
   lastLines(): string[];
-  /** Asks it to end, waits, and at the deadline ends its whole group. May be called again. */
+  /** Sends the stop signal, waits, and kills the whole group at the deadline. More than one call is allowed. */
   stop(): Promise<Exit>;
 }
 
 const keptLines = 20;
 
-/** Starts a process under the guard. Rejects with a StartError when the program cannot be run at all. */
+/** Starts a process under the guard. Rejects with a StartError when the program cannot run at all. */
 export async function startPart(guard: Guard, options: PartOptions): Promise<Part> {
   const { name, command, args, stopSignal, stopTimeoutMs } = options;
   const child = spawn(command, args, {
@@ -61,11 +64,11 @@ export async function startPart(guard: Guard, options: PartOptions): Promise<Par
   collectOutput(child, options, lines);
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', () => {
-      // What it leaves behind (a killed worker its engines) has nobody left to serve.
+      // Processes that this process leaves behind, such as the engines of a killed worker, have no purpose any more.
       killGroup(pid);
       guard.remove(pid);
     });
-    // Not 'exit': by 'close' all it printed has been read.
+    // At 'close' all output has been read. At 'exit' some output may be unread.
     child.once('close', (code, signal) => resolve({ code, signal }));
   });
   return {
@@ -86,7 +89,7 @@ export async function startPart(guard: Guard, options: PartOptions): Promise<Par
 
 function collectOutput(child: ChildProcess, options: PartOptions, lines: string[]): void {
   const log = createWriteStream(options.logFile, { flags: 'a' });
-  // A full disk must not take the launcher down with its logs.
+  // A full disk stops the logs but must not stop the launcher.
   log.on('error', () => {});
   for (const stream of [child.stdout, child.stderr]) {
     if (!stream) continue;
@@ -104,7 +107,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL');
   } catch (error) {
-    // Nobody is left in it.
+    // The group has no processes any more.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

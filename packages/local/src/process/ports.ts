@@ -1,13 +1,18 @@
 import { createServer } from 'node:net';
 
-/** A TCP port of `host` that nothing listened on a moment ago; whoever takes it must be ready to lose the race. */
+/**
+ * A TCP port of `host` that was free a moment ago. The caller must expect that another program takes the port first.
+ */
 export function freePort(host = '127.0.0.1'): Promise<number> {
   return listenOnce(host, 0);
 }
 
 const ATTEMPTS = 5;
 
-/** Calls `start` with so many free ports, and again with others where another program took one of them meanwhile. */
+/**
+ * Calls `start` with `count` free ports. Calls `start` again with other ports when another program has taken a port
+ * meanwhile.
+ */
 export async function withFreePorts<T>(count: number, start: (ports: number[]) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const ports = await Promise.all(Array.from({ length: count }, () => freePort()));
@@ -19,7 +24,7 @@ export async function withFreePorts<T>(count: number, start: (ports: number[]) =
   }
 }
 
-/** Whether a server could listen on `port` of `host` now. Rejects for any reason but the port being taken. */
+/** Whether a server could listen on `port` of `host` now. Rejects for any reason other than a port in use. */
 export async function isPortFree(host: string, port: number): Promise<boolean> {
   try {
     await listenOnce(host, port);

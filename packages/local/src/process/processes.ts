@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Whether a process of that id exists, whoever owns it. */
+/** Whether a process with that id exists, whoever owns it. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -15,7 +15,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Whether a process of that id does anything still: a zombie, dead but not collected by its parent, does not. */
+/** Whether a process with that id still runs. A zombie (dead, but not collected by its parent) does not run. */
 export async function isRunning(pid: number): Promise<boolean> {
   if (!isAlive(pid)) return false;
   if (process.platform !== 'linux') return true;
@@ -23,7 +23,9 @@ export async function isRunning(pid: number): Promise<boolean> {
   return !stat.includes(') Z ');
 }
 
-/** The command line of a process, or '' when it is gone. A minimal Linux has no `ps`, but always /proc. */
+/**
+ * The command line of a process, or '' when the process has ended. A minimal Linux has no `ps`, but always has /proc.
+ */
 export async function commandOf(pid: number): Promise<string> {
   try {
     if (process.platform === 'linux') return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ');
@@ -44,8 +46,9 @@ async function directoryOf(pid: number): Promise<string> {
 }
 
 /**
- * Ends a server that a killed run left on this data directory. Redis and Postgres both write a pid file there and
- * make the directory their own working directory, which tells them from a stranger that has been given the same id.
+ * Ends a server that a killed run left on this data directory. Redis and Postgres both write a pid file to the data
+ * directory and use the directory as their working directory. The working directory distinguishes the server from an
+ * unrelated process with the same id.
  */
 export async function endOrphan(pidFile: string, dataDir: string, signal: NodeJS.Signals): Promise<void> {
   const pid = Number.parseInt(await readFile(pidFile, 'utf8').catch(() => ''), 10);
@@ -67,6 +70,6 @@ function signalQuietly(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // Gone already, which is what we want.
+    // The process has ended already.
   }
 }

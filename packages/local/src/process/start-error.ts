@@ -1,4 +1,4 @@
-/** A reason not to start that the person at the terminal can mend: one or a few sentences, shown without a stack. */
+/** A reason not to start that the user can fix: one or a few sentences, shown without a stack. */
 export class StartError extends Error {
   override name = 'StartError';
 }

@@ -1,4 +1,4 @@
-/** A private Redis Cluster on this machine: real servers that know one another, formed without redis-cli. */
+/** A private Redis Cluster on this machine: real servers that form a cluster without redis-cli. */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Guard } from '../process/guard.ts';
@@ -10,34 +10,34 @@ import { startRedis } from './server.ts';
 
 export interface RedisClusterOptions {
   program: RedisProgram;
-  /** Each node has a folder of its own in it. */
+  /** Each node has its own folder in this folder. */
   dir: string;
   password: string;
   guard: Guard;
   masters: number;
-  /** Further nodes, one for each master, to which its slots go when it dies. */
+  /** Adds one replica for each master. The replica takes over the slots when its master dies. */
   replicas?: boolean;
-  /** Milliseconds of silence after which the others hold a node for dead. */
+  /** Milliseconds of silence after which the other nodes consider a node dead. */
   nodeTimeoutMs?: number;
-  /** Runs one command on a node; this package knows no Redis client. */
+  /** Runs one command on a node. This package has no Redis client. */
   command(url: string, ...words: string[]): Promise<unknown>;
 }
 
 export interface ClusterNode {
   readonly url: string;
   readonly port: number;
-  /** Ends it by SIGKILL, and resolves when it is gone. */
+  /** Kills the node with SIGKILL and resolves when the process has ended. */
   kill(): Promise<void>;
-  /** Starts it on its data again; it finds the others by itself. */
+  /** Starts the node again on its data. The node finds the other nodes by itself. */
   start(): Promise<void>;
   /** Resolves when this node serves slots as a master. */
   becomesMaster(): Promise<void>;
 }
 
 export interface LocalRedisCluster {
-  /** Masters first; replica n is that of master n. */
+  /** Masters first. Replica n follows master n. */
   nodes: readonly ClusterNode[];
-  /** Resolves when every node that runs says that all slots are served. */
+  /** Resolves when every running node reports that all slots are served. */
   whole(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -51,7 +51,7 @@ interface Node extends ClusterNode {
   busPort: number;
 }
 
-/** Resolves when the cluster serves all slots. When a node cannot start, none is left running. */
+/** Resolves when the cluster serves all slots. When a node cannot start, all started nodes are stopped. */
 export async function startRedisCluster(options: RedisClusterOptions): Promise<LocalRedisCluster> {
   const { masters, replicas = false, command } = options;
   const nodes: Node[] = [];
@@ -82,11 +82,11 @@ async function startNode(options: RedisClusterOptions, n: number): Promise<Node>
   const settingsOf = (busPort: number) => [
     'cluster-enabled yes',
     'cluster-config-file nodes.conf',
-    // Left alone it would be 10,000 above the port, which may be no port at all.
+    // The default bus port is 10,000 above the port, which may exceed the largest port number.
     `cluster-port ${busPort}`,
     `cluster-node-timeout ${nodeTimeoutMs}`,
     `masterauth ${password}`,
-    // What is known of the other slots can be served while one master is away.
+    // While one master is away, the other masters still serve their slots.
     'cluster-require-full-coverage no',
     'repl-diskless-sync-delay 0',
   ];
@@ -125,7 +125,7 @@ async function startNode(options: RedisClusterOptions, n: number): Promise<Node>
 async function ownSlots({ command, masters }: RedisClusterOptions, { url }: Node, n: number): Promise<void> {
   const [from, to] = [n, n + 1].map((at) => Math.floor((at * SLOTS) / masters));
   await command(url, 'CLUSTER', 'ADDSLOTSRANGE', String(from), String((to as number) - 1));
-  // Different from the start: nodes that meet with equal epochs have to settle first which is the newer.
+  // Each node starts with a different epoch. Nodes with equal epochs must first agree which node is newer.
   await command(url, 'CLUSTER', 'SET-CONFIG-EPOCH', String(n + 1));
 }
 
@@ -150,12 +150,11 @@ async function follow({ command }: RedisClusterOptions, replica: Node, master: N
   );
 }
 
-/** Redis tells nobody when its gossip has come round: it is asked. */
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+/** Polls a condition, because Redis sends no event when its gossip has spread. */
+async function until(goal: string, holds: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + FORM_TIMEOUT_MS;
   while (!(await holds().catch(() => false))) {
-    if (performance.now() > deadline)
-      throw new StartError(`Redis Cluster: in 30 seconds it did not come to be that ${what}.`);
+    if (performance.now() > deadline) throw new StartError(`Redis Cluster: not reached within 30 seconds: ${goal}.`);
     await delay(LOOK_MS);
   }
 }

@@ -4,14 +4,14 @@ import path from 'node:path';
 import { StartError } from '../process/start-error.ts';
 import { installPackage } from './system-packages.ts';
 
-/** A program that is a Redis server when it is called `argv0`. */
+/** A program that is a Redis server when it is started under the name `argv0`. */
 export interface RedisProgram {
   file: string;
   argv0: string;
 }
 
-// On Debian and its kin redis-server is one program with redis-check-rdb, told apart by the name it is called by, and
-// the package redis-tools has it without the system service that redis-server would start on port 6379.
+// On Debian and derived systems, redis-server and redis-check-rdb are one program that acts by its name. The package
+// redis-tools has the program without the system service that redis-server would start on port 6379.
 const candidates = [
   { name: 'redis-server', argv0: 'redis-server' },
   { name: 'valkey-server', argv0: 'valkey-server' },
@@ -19,15 +19,18 @@ const candidates = [
   { name: 'valkey-check-rdb', argv0: 'valkey-server' },
 ];
 
-// Where package managers put programs that a shell's PATH may leave out.
+// Folders of package managers that a shell's PATH may omit.
 const furtherDirectories = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/opt/homebrew/bin'];
 
 const waysOut = `There are three ways out:
   - install one yourself (the package is called redis, redis-server or valkey), and start again;
   - run everything in containers: docker-compose up;
-  - use a Redis you have: REDIS_URL=redis://host:6379 npm start`;
+  - use an existing Redis: REDIS_URL=redis://host:6379 npm start`;
 
-/** The redis-server or valkey-server of this machine, installed with its package manager when that may be done. */
+/**
+ * The redis-server or valkey-server of this machine. Installs the program with the package manager where that is
+ * allowed.
+ */
 export async function findOrInstallRedis(say: (message: string) => void): Promise<RedisProgram> {
   const found = installedRedis();
   if (found) return found;
@@ -65,7 +68,7 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** 0 for what is no server: outside Debian, redis-check-rdb may be a program of its own. */
+/** Returns 0 for a program that is not a server: outside Debian, redis-check-rdb may be a separate program. */
 function majorVersion({ file, argv0 }: RedisProgram): number {
   const { stdout } = spawnSync(file, ['--version'], { argv0, encoding: 'utf8', timeout: 5_000 });
   return Number(/\bserver v=(\d+)\./i.exec(stdout ?? '')?.[1] ?? 0);

@@ -1,3 +1,4 @@
+/** Starts a private Redis server on this machine. */
 import { mkdir, realpath, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import path from 'node:path';
@@ -11,17 +12,17 @@ import type { RedisProgram } from './program.ts';
 
 export interface LocalRedisOptions {
   program: RedisProgram;
-  /** A queue keeps everything on disk and evicts nothing. A cache evicts what is asked for least. */
+  /** A queue keeps all data on disk and evicts nothing. A cache evicts the least frequently used keys. */
   role?: 'queue' | 'cache';
-  /** Bytes that its data may take; without it there is no limit. */
+  /** Maximum bytes of data. The default is no limit. */
   maxMemory?: number;
   dataDir: string;
   logFile: string;
   password: string;
   guard: Guard;
-  /** One that is to be kept over a restart; a free one otherwise. */
+  /** A fixed port that the server keeps over restarts. The default is any free port. */
   port?: number;
-  /** Further lines of its configuration. */
+  /** Additional lines of the configuration. */
   settings?: readonly string[];
 }
 
@@ -33,7 +34,10 @@ export interface LocalRedis {
 const host = '127.0.0.1';
 const startTimeoutMs = 30_000;
 
-/** Starts a private Redis for its role, and resolves when it answers PING, which is after it has read its data. */
+/**
+ * Starts a private Redis for a role. Resolves when the server replies to PING, which happens after Redis has read its
+ * data.
+ */
 export function startRedis(options: LocalRedisOptions): Promise<LocalRedis> {
   if (options.port !== undefined) return startRedisOn(options.port, options);
   return withFreePorts(1, ([port = 0]) => startRedisOn(port, options));
@@ -41,11 +45,12 @@ export function startRedis(options: LocalRedisOptions): Promise<LocalRedis> {
 
 async function startRedisOn(port: number, options: LocalRedisOptions): Promise<LocalRedis> {
   await mkdir(options.dataDir, { recursive: true });
-  // Redis reports its directory without symlinks, and /tmp is one on macOS.
+  // Redis reports its directory without symlinks, and /tmp is a symlink on macOS.
   const dataDir = await realpath(options.dataDir);
   await endOrphan(path.join(dataDir, 'redis.pid'), dataDir, 'SIGTERM');
   const configFile = path.join(dataDir, 'redis.conf');
-  // A file and not arguments: every user of the machine can read those, the password with them.
+  // The settings are in a file because every user of the machine can read command-line arguments, the password
+  // included.
   const { role = 'queue', maxMemory, settings = [] } = options;
   const limit = maxMemory === undefined ? [] : [`maxmemory ${maxMemory}`];
   const lines = [...config(port, dataDir, options.password), ...ROLES[role], ...limit, ...settings, ''];
@@ -79,8 +84,8 @@ const ROLES: Readonly<Record<'queue' | 'cache', readonly string[]>> = {
   queue: [
     'appendonly yes',
     'appendfsync everysec',
-    // States come and go within minutes: at its default of 64 MB and compressed, a busy queue's file was rewritten every few
-    // seconds, for a third of all the processor time of Redis.
+    // States live for minutes. With the default of 64 MB and compression, a busy queue rewrote its file every few
+    // seconds and used a third of Redis's processor time.
     'auto-aof-rewrite-min-size 256mb',
     'rdbcompression no',
     'save ""',
@@ -88,24 +93,24 @@ const ROLES: Readonly<Record<'queue' | 'cache', readonly string[]>> = {
   ],
   cache: [
     'appendonly no',
-    // Written when it stops, so that the next start finds its results; hardly ever meanwhile.
+    // Redis writes its file when it stops, so that the next start finds the results, and almost never in between.
     'save 86400 1',
     'stop-writes-on-bgsave-error no',
     'maxmemory-policy allkeys-lfu',
   ],
 };
 
-/** Bytes that the data of a private Redis takes now. */
+/** Bytes of data in a private Redis now. */
 export async function usedMemory({ url }: LocalRedis): Promise<number> {
   const { port, password } = new URL(url);
-  const reply = await ask(Number(port), password, 'INFO memory', (text) => text.includes('used_memory_human:'));
+  const reply = await sendCommand(Number(port), password, 'INFO memory', (text) => text.includes('used_memory_human:'));
   return Number(/^used_memory:(\d+)/m.exec(reply ?? '')?.[1] ?? 0);
 }
 
-/** Sets the limit of a private Redis while it runs. */
+/** Sets the memory limit of a running private Redis. */
 export async function limitMemory({ url }: LocalRedis, bytes: number): Promise<void> {
   const { port, password } = new URL(url);
-  await ask(Number(port), password, `CONFIG SET maxmemory ${bytes}`, (text) => text.split('\r\n').length > 2);
+  await sendCommand(Number(port), password, `CONFIG SET maxmemory ${bytes}`, (text) => text.split('\r\n').length > 2);
 }
 
 async function untilPong(part: Part, port: number, password: string): Promise<void> {
@@ -114,20 +119,23 @@ async function untilPong(part: Part, port: number, password: string): Promise<vo
     ended = true;
   });
   const deadline = performance.now() + startTimeoutMs;
-  // Two replies: to AUTH, and to PING (-LOADING while the data is being read).
+  // Two replies: to AUTH, and to PING (-LOADING while Redis reads its data).
   const replied = (text: string) => text.split('\r\n').length > 2;
-  while (!(await ask(port, password, 'PING', replied))?.includes('+PONG')) {
+  while (!(await sendCommand(port, password, 'PING', replied))?.includes('+PONG')) {
     if (ended) throw new StartError(`redis-server ended while starting:\n${part.lastLines().slice(-5).join('\n')}`);
     if (performance.now() > deadline) {
       await part.stop();
-      throw new StartError(`redis-server did not answer within ${startTimeoutMs / 1000} seconds.`);
+      throw new StartError(`redis-server did not reply within ${startTimeoutMs / 1000} seconds.`);
     }
     await delay(5);
   }
 }
 
-/** Sends one command. Resolves to all replies once `isWhole` says so, or to undefined when they do not come. */
-function ask(
+/**
+ * Sends one command. Resolves to all replies when `isWhole` accepts them, or to undefined when the connection fails or
+ * times out.
+ */
+function sendCommand(
   port: number,
   password: string,
   command: string,

@@ -6,7 +6,7 @@ const run = promisify(execFile);
 interface Manager {
   name: string;
   needsRoot: boolean;
-  /** Run before a second attempt: an image often ships without the package lists. */
+  /** Runs before a second attempt: many images have no package lists. */
   refresh?: string[];
   install: (name: string) => string[];
 }
@@ -25,12 +25,12 @@ const managers: Manager[] = [
 ];
 
 /**
- * Installs the first of `names` that the system's package manager knows, when that needs no password. Returns what
- * came of it, in words; whether the program is there now is for the caller to see.
+ * Installs the first of `names` that the package manager of this system has, when no password is required. Returns a
+ * description of the outcome. The caller checks whether the program exists now.
  */
 export async function installPackage(names: string[], say: (message: string) => void): Promise<string> {
   const manager = await findManager();
-  if (!manager) return 'no package manager that Millrace knows was found';
+  if (!manager) return 'no supported package manager was found';
   const prefix = manager.needsRoot ? await rootPrefix() : [];
   if (!prefix) return `${manager.name} needs root, and sudo would ask for a password`;
   say(`Installing a Redis server with ${manager.name}, once.`);
@@ -52,7 +52,7 @@ async function findManager(): Promise<Manager | undefined> {
   return undefined;
 }
 
-/** What to put before a command to run it as root without being asked anything, or undefined. */
+/** The command prefix that runs a command as root without a password prompt. Undefined when there is no such prefix. */
 async function rootPrefix(): Promise<string[] | undefined> {
   if (process.geteuid?.() === 0) return [];
   return (await attempt(['sudo', '-n', 'true'])) ? ['sudo', '-n'] : undefined;

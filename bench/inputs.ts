@@ -1,19 +1,22 @@
-/** What is asked, and what the right answers are: computed here by onnxruntime, one pair at a time, with no rival between. */
+/**
+ * The inputs of the load and the correct outputs. The bench computes the outputs with onnxruntime, one pair at a time,
+ * without any rival in between.
+ */
 import { type Output, openModel, type Pair, readDrugs } from './rivals/model.ts';
 
-export interface Questions {
-  /** Each unordered pair of different drugs once, in an order that is the same in every run and mixes the drugs. */
+export interface Inputs {
+  /** Each unordered pair of different drugs once. The order is the same in every run and mixes the drugs. */
   pairs: readonly Pair[];
   bodies: readonly string[];
-  /** Why the answer is wrong, or undefined when it is right. */
+  /** The reason why an output is wrong, or undefined when the output is correct. */
   fault(pair: Pair, output: unknown): Promise<string | undefined>;
 }
 
-// A row run in another batch may differ in its last bits.
+// A row that runs in another batch may differ in its last bits.
 const tolerance = 1e-5;
 
-/** `modelsDir`: where the model is not the bundled one. */
-export async function openQuestions(modelsDir?: string): Promise<Questions> {
+/** `modelsDir` is the folder of a model other than the bundled model. */
+export async function openInputs(modelsDir?: string): Promise<Inputs> {
   const [model, drugs] = await Promise.all([openModel(modelsDir), readDrugs()]);
   const names = drugs.map(({ name }) => name);
   const pairs = mixed(names.flatMap((drug_a, index) => names.slice(0, index).map((drug_b) => ({ drug_a, drug_b }))));
@@ -21,7 +24,7 @@ export async function openQuestions(modelsDir?: string): Promise<Questions> {
     pairs,
     bodies: pairs.map((input) => JSON.stringify({ input })),
     fault: async (pair, output) => {
-      const [right] = await model.answer([await model.canonicalize(pair)]);
+      const [right] = await model.predict([await model.canonicalize(pair)]);
       return right === undefined ? 'no reference' : difference(right, output);
     },
   };
@@ -36,7 +39,7 @@ function difference(right: Output, output: unknown): string | undefined {
   return near && agrees && same ? undefined : `expected ${JSON.stringify(right)}, got ${JSON.stringify(output)}`;
 }
 
-/** Shuffled, by a generator with a seed of its own (mulberry32). */
+/** Shuffles with a generator of fixed seed (mulberry32). */
 function mixed<T>(items: readonly T[]): T[] {
   let state = 20_240_817;
   const random = () => {
