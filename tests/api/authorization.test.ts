@@ -1,4 +1,4 @@
-/** Requests without a key, on every route of the router and in every spelling of its path. */
+/** Sends requests without a key to every route of the router, in every spelling of its path. */
 import { readFile } from 'node:fs/promises';
 import { Agent, METHODS, request } from 'node:http';
 import { createConnection } from 'node:net';
@@ -15,7 +15,7 @@ import { spellingsOf } from '../support/spellings.ts';
 const MODEL = 'drug-interaction-similarity';
 const millrace = useMillrace({ models: [MODEL] });
 
-/** The routes that answer a caller without a key. A new one must be added here and in docs/operations.md. */
+/** The routes that need no key. Add a new public route here and to docs/operations.md. */
 const PUBLIC = [
   'GET /docs',
   'GET /healthz',
@@ -34,7 +34,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   id: '01900000-0000-7000-8000-000000000000',
 };
 
-// Many: while refusals are many, the API takes its time for each.
+// Many sockets: the API delays each refusal while refusals are many.
 const agent = new Agent({ keepAlive: true, maxSockets: 500 });
 let db: Pool;
 let locked: RunningApi;
@@ -52,7 +52,7 @@ afterAll(async () => {
   await db?.end();
 });
 
-/** The status of a request whose target goes to the socket as it is given. */
+/** Returns the status of a request whose target is sent to the socket unchanged. */
 function statusOf(method: string, target: string, headers: Record<string, string> = {}): Promise<number> {
   const { hostname, port } = new URL(locked.url);
   return new Promise((resolve, reject) => {
@@ -67,46 +67,46 @@ function statusOf(method: string, target: string, headers: Record<string, string
 }
 
 async function statuses(targets: readonly (readonly [method: string, target: string])[]): Promise<string[]> {
-  const answers = await Promise.all(targets.map(([method, target]) => statusOf(method, target)));
-  return targets.map(([method, target], at) => `${answers[at]} ${method} ${target}`);
+  const responses = await Promise.all(targets.map(([method, target]) => statusOf(method, target)));
+  return targets.map(([method, target], at) => `${responses[at]} ${method} ${target}`);
 }
 
 const filled = (url: string) => url.replaceAll(/:(\w+)/g, (_, name: string) => PARAMETERS[name] ?? name);
 const isPublic = (method: string, url: string) => PUBLIC.includes(`${method.replace('HEAD', 'GET')} ${url}`);
 const refused = (line: string) => /^40[14] /.test(line);
 
-describe('without a key', () => {
-  test('a route answers only if it is declared public', async () => {
+describe('a request without a key', () => {
+  test('reaches a route only if the route is declared public', async () => {
     const routes = routesOf(locked.app);
     expect(routes.length).toBeGreaterThan(50);
-    const answers = await statuses(routes.map(({ method, url }) => [method, filled(url)]));
-    const answered = routes.filter((_, at) => !answers[at]?.startsWith('401 '));
-    expect(answered.map(({ method, url }) => `${method} ${url}`).sort()).toEqual(
+    const responses = await statuses(routes.map(({ method, url }) => [method, filled(url)]));
+    const reached = routes.filter((_, at) => !responses[at]?.startsWith('401 '));
+    expect(reached.map(({ method, url }) => `${method} ${url}`).sort()).toEqual(
       [...PUBLIC, ...PUBLIC.map((route) => route.replace('GET', 'HEAD'))].sort(),
     );
     const page = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
     for (const route of PUBLIC) expect(page).toContain(`\`${route.slice('GET '.length)}\``);
   });
 
-  test('no spelling of a private path is answered with anything but 401 or 404', { timeout: 300_000 }, async () => {
+  test('gets 401 or 404 for every spelling of a private path', { timeout: 300_000 }, async () => {
     const routes = routesOf(locked.app).filter(({ method, url }) => !isPublic(method, url));
     const targets = routes.flatMap(({ method, url }) =>
       spellingsOf(filled(url)).map((target) => [method, target] as const),
     );
-    const answers = await statuses(targets);
-    expect(answers.filter((line) => !refused(line))).toEqual([]);
+    const responses = await statuses(targets);
+    expect(responses.filter((line) => !refused(line))).toEqual([]);
   });
 
-  test('no method of HTTP on a private path is answered with anything but 401 or 404', {
+  test('gets 401 or 404 for every HTTP method on a private path', {
     timeout: 300_000,
   }, async () => {
-    // Node ends a CONNECT without an answer: nothing listens for it.
+    // Node closes the connection of a CONNECT without a response, because no listener handles CONNECT.
     const methods = METHODS.filter((method) => method !== 'CONNECT');
     const paths = new Set(routesOf(locked.app).map(({ url }) => filled(url)));
     for (const route of PUBLIC) paths.delete(route.slice('GET '.length));
     const all = [...paths, '/', '/nothing', '/v1', '/v1/nothing', '/v2/nothing'];
-    const answers = await statuses(all.flatMap((path) => methods.map((method) => [method, path] as const)));
-    expect(answers.filter((line) => !refused(line))).toEqual([]);
+    const responses = await statuses(all.flatMap((path) => methods.map((method) => [method, path] as const)));
+    expect(responses.filter((line) => !refused(line))).toEqual([]);
   });
 
   test.each([
@@ -114,27 +114,27 @@ describe('without a key', () => {
     'GET /%761/models HTTP/1.1',
     'GET /v%31/models HTTP/1.1',
     'POST http://x/v1/webhook-secret/rotate HTTP/1.1',
-  ])('the bytes `%s` on a socket get a 401', async (line) => {
+  ])('gets 401 when the socket sends the bytes `%s`', async (line) => {
     const { hostname, port } = new URL(locked.url);
     const socket = createConnection(Number(port), hostname);
-    // Not ended here: the API takes the end for a client that has gone.
+    // The socket stays open for writing: the API treats an early end as a client that has disconnected.
     socket.write(`${line}\r\nhost: x\r\nconnection: close\r\n\r\n`);
-    const answer = (await socket.toArray()).join('');
-    expect(answer).toMatch(/^HTTP\/1.1 401 /);
+    const response = (await socket.toArray()).join('');
+    expect(response).toMatch(/^HTTP\/1.1 401 /);
   });
 
-  test('nothing was done for a tenant without a name, and Postgres refuses one', async () => {
+  test('creates no tenant without a name, and Postgres refuses such a tenant', async () => {
     const { rows } = await db.query('SELECT tenant FROM tenants ORDER BY tenant');
     expect(rows).toEqual([{ tenant: 'acme' }, { tenant: 'default' }]);
     await expect(db.query("INSERT INTO tenants (tenant) VALUES ('')")).rejects.toThrow('tenants_named');
   });
 });
 
-test('with a key, a path means the same in each spelling that the router takes', async () => {
+test('with a key, every spelling of a path that the router accepts reaches the same route', async () => {
   const authorization = `Bearer ${key}`;
   for (const target of ['/v1/models', '/%761/models', '/v%31/models', 'http://x/v1/models'])
     expect(await statusOf('GET', target, { authorization }), target).toBe(200);
-  // `Allow` too is the router's word.
+  // `Allow` also comes from the router.
   expect(await statusOf('DELETE', '/%761/models', { authorization })).toBe(405);
   expect(await statusOf('DELETE', 'http://x/v1/models?x=1', { authorization })).toBe(405);
 });

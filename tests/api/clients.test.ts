@@ -6,12 +6,12 @@ import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 
 const run = promisify(execFile);
-const there = (command: string) =>
+const isInstalled = (command: string) =>
   run(command, ['--version']).then(
     () => true,
     () => false,
   );
-const [hasCurl, hasPython] = await Promise.all([there('curl'), there('python3')]);
+const [hasCurl, hasPython] = await Promise.all([isInstalled('curl'), isInstalled('python3')]);
 
 let remove = async () => {};
 const millrace = useMillrace(async () => {
@@ -21,26 +21,26 @@ const millrace = useMillrace(async () => {
 });
 afterAll(() => remove());
 
-/** Knows HTTP and nothing of Millrace: it follows what the answers say. */
+/** A client that knows HTTP and nothing about Millrace: the client follows the response headers. */
 const PYTHON = `
 import json, sys, time, urllib.request
 base = sys.argv[1]
-question = urllib.request.Request(base + '/v1/models/echo/predictions', json.dumps({'input': {'x': [31, 32]}}).encode(),
+request = urllib.request.Request(base + '/v1/models/echo/predictions', json.dumps({'input': {'x': [31, 32]}}).encode(),
                                   {'Content-Type': 'application/json'})
-answer = urllib.request.urlopen(question)
-while answer.status == 202:
-    time.sleep(min(float(answer.headers['Retry-After']), 1))
-    answer = urllib.request.urlopen(base + answer.headers['Location'])
-print(json.load(answer)['output']['y']['data'])
+response = urllib.request.urlopen(request)
+while response.status == 202:
+    time.sleep(min(float(response.headers['Retry-After']), 1))
+    response = urllib.request.urlopen(base + response.headers['Location'])
+print(json.load(response)['output']['y']['data'])
 `;
 
-describe('a client that knows HTTP gets its answer:', () => {
-  test.skipIf(!hasPython)('Python, by Location and Retry-After', async () => {
+describe('a client that only knows HTTP gets its result:', () => {
+  test.skipIf(!hasPython)('Python follows Location and Retry-After', async () => {
     const { stdout } = await run('python3', ['-c', PYTHON, millrace.url]);
     expect(stdout).toMatch(/^\['?31'?, '?32'?\]\n$/);
   });
 
-  test.skipIf(!hasCurl)('curl, waiting, and watching the events', async () => {
+  test.skipIf(!hasCurl)('curl waits, and reads the events', async () => {
     const url = `${millrace.url}/v1/models/echo/predictions`;
     const json = ['-sS', '-H', 'content-type: application/json', '-d', '{"input":{"x":[33,34]},"metadata":{}}'];
     const { stdout } = await run('curl', [...json, '-H', 'prefer: wait=10', url]);
@@ -50,15 +50,15 @@ describe('a client that knows HTTP gets its answer:', () => {
     expect(events.stdout).toContain('event: succeeded\n');
   });
 
-  test('undici, on one connection', async () => {
+  test('undici uses one connection', async () => {
     for (const x of [35, 36, 35]) {
       const { statusCode, body } = await request(`${millrace.url}/v1/models/echo/predictions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', prefer: 'wait=10' },
         body: JSON.stringify({ input: { x: [x, x] } }),
       });
-      const answer = (await body.json()) as { status: string };
-      expect([statusCode, answer.status]).toEqual([200, 'succeeded']);
+      const response = (await body.json()) as { status: string };
+      expect([statusCode, response.status]).toEqual([200, 'succeeded']);
     }
   });
 });

@@ -12,13 +12,13 @@ afterAll(() => remove());
 
 const PATH = '/v1/models/echo/predictions';
 
-describe('an error says where, what was expected and what came, of a request', () => {
-  test('that has no body', async () => {
+describe('an error names the place, the expected value and the received value of a request', () => {
+  test('without a body', async () => {
     const { status, body } = await millrace.ask(PATH, { method: 'POST' });
     expect([status, body.errors]).toMatchObject([400, [{ pointer: '', got: 'null, or no body' }]]);
   });
 
-  test('of a type that is not JSON, naming both', async () => {
+  test('with a content type other than JSON', async () => {
     const { body } = await millrace.predict('echo', 'a=b', { 'content-type': 'text/csv' });
     expect(body.errors).toMatchObject([{ pointer: 'Content-Type', expected: 'application/json', got: 'text/csv' }]);
   });
@@ -26,23 +26,23 @@ describe('an error says where, what was expected and what came, of a request', (
   test('with bytes that are not UTF-8', async () => {
     const body = Buffer.concat([Buffer.from('{"input":"'), Buffer.from([0xff]), Buffer.from('"}')]);
     const headers = { 'content-type': 'application/json' };
-    const answer = await fetch(millrace.url + PATH, { method: 'POST', headers, body });
-    expect([answer.status, await answer.json()]).toMatchObject([400, { code: 'invalid_json' }]);
+    const response = await fetch(millrace.url + PATH, { method: 'POST', headers, body });
+    expect([response.status, await response.json()]).toMatchObject([400, { code: 'invalid_json' }]);
   });
 
-  test('with parameters that do not fit, each by its name', async () => {
+  test('with invalid query parameters, by their names', async () => {
     const { body } = await millrace.ask('/v1/predictions?limit=0&status=done&foo=1');
     const states = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'];
     expect(new Set(body.errors)).toEqual(
       new Set([
         expect.objectContaining({ pointer: 'foo', expected: 'only model, status, limit, cursor, include' }),
         expect.objectContaining({ pointer: 'limit', expected: 'a whole number from 1 to 100', got: '0' }),
-        expect.objectContaining({ pointer: 'status', expected: states.map((one) => `"${one}"`).join(' or ') }),
+        expect.objectContaining({ pointer: 'status', expected: states.map((state) => `"${state}"`).join(' or ') }),
       ]),
     );
   });
 
-  test('with numbers and lists beyond what is taken', async () => {
+  test('with numbers and lists outside their limits', async () => {
     const { body } = await millrace.predict('echo', { inputs: [], expires_in: 0 });
     expect(body.errors).toMatchObject([
       { pointer: '/inputs', expected: 'an array of 1 or more items', got: 'an array of 0' },

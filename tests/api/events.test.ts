@@ -21,7 +21,7 @@ interface Seen {
 
 const TYPES = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'];
 
-/** What an EventSource, as browsers have it, sees until it is told that there is no more. */
+/** Collects the events that a browser's EventSource sees until the server ends the stream for good. */
 function watch(id: string): Promise<Seen[]> & { first: Promise<void> } {
   const seen: Seen[] = [];
   const source = new EventSource(`${millrace.url}/v1/predictions/${id}/events`);
@@ -36,15 +36,15 @@ function watch(id: string): Promise<Seen[]> & { first: Promise<void> } {
       });
     }
     source.addEventListener('error', () => {
-      // Closed by a 204; else it reconnects by itself.
+      // A 204 closes the EventSource. Otherwise the EventSource reconnects by itself.
       if (source.readyState === source.CLOSED) resolve(seen);
     });
   });
   return Object.assign(all, { first: first.promise });
 }
 
-describe('the events of a prediction', () => {
-  test('tell an EventSource of its queue, its run and its end, once each, and that there is no more', async () => {
+describe('the event stream of a prediction', () => {
+  test('sends an EventSource the queue position, the run and the end once each, and then closes for good', async () => {
     const held = await holdWorker(millrace);
     const before = await millrace.predict('slow', { input: { x: [400_000] } });
     const { body } = await millrace.predict('slow', { input: { x: [400_001] } });
@@ -64,7 +64,7 @@ describe('the events of a prediction', () => {
     expect(new Set(seen.map(({ id }) => id)).size).toBe(seen.length);
   });
 
-  test('of one that has ended are its last, and none for who has had it', async () => {
+  test('of an ended prediction sends the last event, or nothing to a client that has seen the last event', async () => {
     const { body } = await millrace.predict('echo', { input: { x: [1, 2] }, metadata: {} }, { prefer: 'wait=10' });
     const path = `/v1/predictions/${body.id}/events`;
     const all = await millrace.ask(path);
@@ -76,7 +76,7 @@ describe('the events of a prediction', () => {
     expect((await millrace.ask(path, { method: 'HEAD' })).status).toBe(405);
   });
 
-  test('go on after a cancel and a retry, for whom still listens', async () => {
+  test('goes on after a cancel and a retry for a client that still listens', async () => {
     const held = await holdWorker(millrace);
     const { body } = await millrace.predict('slow', { input: { x: [11] } });
     const watching = watch(body.id);
@@ -86,7 +86,7 @@ describe('the events of a prediction', () => {
     await held.release();
   });
 
-  test('are told to a thousand at once, each read once for all of them', async () => {
+  test('serves a thousand clients at once with one read per event', async () => {
     const held = await holdWorker(millrace);
     const { body } = await millrace.predict('slow', { input: { x: [12] } });
     const streams = Array.from({ length: 1_000 }, () => rawStream(body.id));
@@ -97,7 +97,7 @@ describe('the events of a prediction', () => {
   });
 });
 
-/** A client that needs no more than a socket. */
+/** A client that uses only a socket. */
 function rawStream(id: string): { first: Promise<void>; all: Promise<string> } {
   const { hostname, port } = new URL(millrace.url);
   const socket = createConnection(Number(port), hostname);

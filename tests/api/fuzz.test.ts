@@ -6,11 +6,14 @@ import { makeModelFolder } from '../support/model-folder.ts';
 import { Contract, type Document } from '../support/openapi-check.ts';
 import { startApiProcess, type WorkerProcess } from '../support/worker-process.ts';
 
-/** FUZZ_REQUESTS=100000 for the long run, which also holds the event loop to its 50 ms; FUZZ_SEED to repeat one. */
+/**
+ * FUZZ_REQUESTS=100000 starts the long run, which also limits a block of the event loop to 50 ms. FUZZ_SEED repeats a
+ * run.
+ */
 const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 1_500);
 const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
 const AT_ONCE = 32;
-/** What one look at the loop takes, as prom-client takes it, is in its delay. */
+/** One sampling interval of prom-client is part of the measured delay. */
 const LAG_MAX_S = 0.05 + 0.01;
 
 let remove = async () => {};
@@ -20,7 +23,7 @@ const millrace = useMillrace(async () => {
   return { modelsDir: folder.dir, models: ['echo', 'rows'] };
 });
 let api: WorkerProcess;
-// In a process of its own: its event loop is looked at, and not that of who makes up the requests.
+// The API runs in its own process, so that its event loop is measured and not the event loop of the request generator.
 beforeAll(async () => {
   api = await startApiProcess({ ...millrace.env, LOG_LEVEL: 'info' });
 });
@@ -29,8 +32,10 @@ afterAll(async () => {
   await remove();
 });
 
-describe(`${REQUESTS} requests made up from the OpenAPI document (FUZZ_SEED=${SEED})`, () => {
-  test('get no 5xx and no answer outside it', { timeout: Math.max(900_000, REQUESTS * 30) }, async () => {
+describe(`${REQUESTS} requests generated from the OpenAPI document (FUZZ_SEED=${SEED})`, () => {
+  test('get no 5xx and no response that the document does not describe', {
+    timeout: Math.max(900_000, REQUESTS * 30),
+  }, async () => {
     const document = (await (await fetch(`${api.url}/openapi.json`)).json()) as Document;
     const contract = new Contract(document);
     const ids = await Promise.all(
@@ -74,8 +79,8 @@ async function send(contract: Contract, { method, path, headers, body }: FuzzReq
   });
   const text = await response.text();
   const isJson = (response.headers.get('content-type') ?? '').includes('json');
-  const answer = { method, path, status: response.status, headers: response.headers };
-  const fault = contract.faultOf({ ...answer, body: isJson && text !== '' ? JSON.parse(text) : text });
+  const seen = { method, path, status: response.status, headers: response.headers };
+  const fault = contract.faultOf({ ...seen, body: isJson && text !== '' ? JSON.parse(text) : text });
   const failed = response.status >= 500 && response.status !== 504 ? `got ${response.status}: ${text}` : undefined;
   return {
     status: response.status,

@@ -35,15 +35,10 @@ afterAll(async () => {
 });
 
 const claims = () =>
-  createIdempotency(
-    redis,
-    millrace.keys,
-    (asked, sinceMs) => findKeyed(pool, asked, sinceMs),
-    pino({ level: 'silent' }),
-  );
+  createIdempotency(redis, millrace.keys, (hash, sinceMs) => findKeyed(pool, hash, sinceMs), pino({ level: 'silent' }));
 const ask = (key: string, x: number[], more: Record<string, string> = {}) =>
   millrace.predict('echo', { input: { x } }, { 'idempotency-key': key, ...more });
-/** As a Redis that was lost. */
+/** Deletes the claim from Redis, as the loss of Redis does. */
 const lose = (key: string) => redis.del(millrace.keys.idempotency('default', hashOfKey(key)));
 const hasRecorded = (id: string) =>
   expect
@@ -51,7 +46,7 @@ const hasRecorded = (id: string) =>
     .toBe(1);
 
 describe('an Idempotency-Key that Redis has lost', () => {
-  test('stands for its prediction as long as the ledger has it, promised or answered at once', async () => {
+  test('returns its prediction as long as the ledger has the prediction, whether the first request waited or not', async () => {
     for (const prefer of ['respond-async', 'wait=10']) {
       const key = randomUUID();
       const first = await ask(key, [1, 2], { prefer });
@@ -59,7 +54,7 @@ describe('an Idempotency-Key that Redis has lost', () => {
       expect(await lose(key)).toBe(1);
       const again = await ask(key, [1, 2], { prefer: 'wait=10' });
       expect([again.status, again.body.id, again.body.status]).toEqual([200, first.body.id, 'succeeded']);
-      // And Redis has it again, for as long as it would have had it.
+      // The claim is in Redis again, with its remaining time to live.
       const name = millrace.keys.idempotency('default', hashOfKey(key));
       expect(await redis.get(name)).toContain(first.body.id);
       expect(await redis.pttl(name)).toBeLessThanOrEqual(24 * 3_600_000);
@@ -75,7 +70,7 @@ describe('an Idempotency-Key that Redis has lost', () => {
     expect((await ask(key, [5, 6])).body.id).toBe(first.body.id);
   });
 
-  test('is one prediction for a crowd that asks with it at once', async () => {
+  test('gives one prediction to many simultaneous requests', async () => {
     const key = randomUUID();
     const first = await ask(key, [3, 4]);
     await hasRecorded(first.body.id);
@@ -85,47 +80,53 @@ describe('an Idempotency-Key that Redis has lost', () => {
   });
 });
 
-describe('a key whose request the ledger knows too', () => {
+describe('a key that the ledger also knows', () => {
   const tenant = 'default';
 
   test('is refused for another request', async () => {
     const key = randomUUID();
-    const asked = fingerprintOf('m', undefined, { input: 1 });
-    const row = promiseRow({ idempotencyHash: hashOfKey(key, asked) });
+    const fingerprint = fingerprintOf('m', undefined, { input: 1 });
+    const row = promiseRow({ idempotencyHash: hashOfKey(key, fingerprint) });
     await insertPromises(pool, [row]);
     const now = Date.now();
     const claim = (fingerprint: string) => claims().claim(tenant, key, fingerprint, newPredictionId(0, now), now);
     const other = fingerprintOf('m', undefined, { input: 2 });
     expect(await claim(other)).toMatchObject({ kind: 'theirs', id: row.id, same: false });
-    expect(await claim(asked)).toMatchObject({ kind: 'theirs', id: row.id, same: true });
+    expect(await claim(fingerprint)).toMatchObject({ kind: 'theirs', id: row.id, same: true });
   });
 
-  test('is taken for new while Postgres does not answer', async () => {
-    const told: unknown[] = [];
+  test('counts as new while Postgres does not respond', async () => {
+    const warnings: unknown[] = [];
     const away = async () => Promise.reject(new Error('Postgres is away'));
-    const idempotency = createIdempotency(redis, millrace.keys, away, { warn: (error: unknown) => told.push(error) });
+    const idempotency = createIdempotency(redis, millrace.keys, away, {
+      warn: (error: unknown) => warnings.push(error),
+    });
     const id = newPredictionId(0, Date.now());
     expect(await idempotency.claim(tenant, randomUUID(), 'f', id, Date.now())).toEqual({ kind: 'mine' });
-    expect(told).toHaveLength(1);
+    expect(warnings).toHaveLength(1);
   });
 });
 
-describe('a key whose request got an error', () => {
+describe('the key of a failed request', () => {
   const nobody = {
-    find: () => Promise.reject(new Error('there is nothing to find')),
+    find: () => Promise.reject(new Error('the ledger was read without a need')),
   } as unknown as Finder;
 
   test.each([
-    ['is kept where the promise may have been committed', new WriteOutcomeUnknown('store_unavailable', 'late'), true],
-    ['is let go where nothing was', new ApiError('queue_full', 'full'), false],
+    [
+      'stays claimed when the promise may have been committed',
+      new WriteOutcomeUnknown('store_unavailable', 'late'),
+      true,
+    ],
+    ['is released when nothing was committed', new ApiError('queue_full', 'full'), false],
   ])('%s', async (_, error, kept) => {
     const key = randomUUID();
     const id = newPredictionId(0, Date.now());
     const request = { tenant: 'default', model: 'echo', version: undefined, body: { input: 1 } };
-    const ask = { request, id, createdAt: Date.now() } as unknown as PendingPrediction;
+    const pending = { request, id, createdAt: Date.now() } as unknown as PendingPrediction;
     const once = createOnce({ idempotency: claims(), finder: nobody });
     const fail = () => Promise.reject(error);
-    await expect(once(ask, key, fail, fail)).rejects.toBe(error);
+    await expect(once(pending, key, fail, fail)).rejects.toBe(error);
     const held = await redis.get(millrace.keys.idempotency('default', hashOfKey(key)));
     expect(held?.startsWith(id) ?? false).toBe(kept);
   });

@@ -19,7 +19,7 @@ let pool: Pool;
 beforeAll(async () => {
   const { config } = millrace;
   proxy = await startStallingProxy(config.databaseUrl);
-  // With keys of its own on Redis: no worker takes what it queues.
+  // The API has its own key prefix in Redis, so no worker takes its jobs.
   redisProxy = await startStallingProxy(config.redisUrl);
   redis = connectRedis(config.redisUrl, 'blocking');
   const own = { ...config, databaseUrl: proxy.url, redisUrl: redisProxy.url, keyPrefix, storeTimeoutMs: 300 };
@@ -37,17 +37,17 @@ afterAll(async () => {
 });
 
 async function ask(key: string, headers: Record<string, string> = {}, drug_a = 'Warfarin') {
-  const answer = await fetch(`${api.url}/v1/models/drug-interaction/predictions`, {
+  const response = await fetch(`${api.url}/v1/models/drug-interaction/predictions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'idempotency-key': key, ...headers },
     body: JSON.stringify({ input: { drug_a, drug_b: 'Fluconazole' } }),
   });
-  const body = (await answer.json()) as { id?: string; code?: string };
-  return { ...body, status: answer.status };
+  const body = (await response.json()) as { id?: string; code?: string };
+  return { ...body, status: response.status };
 }
 
-test('a promise whose commit was answered too late is the one that the same key gets, and no second', async () => {
-  // The registry is read, and connections are open: none could be opened later.
+test('when the reply to a commit is late, a repeated request with the same key gets the same prediction', async () => {
+  // The registry is loaded and the connections are open. New connections cannot be opened through the stalled proxy.
   await Promise.all(
     Array.from({ length: 16 }, async () => {
       expect((await ask(randomUUID())).status).toBe(202);
@@ -56,9 +56,10 @@ test('a promise whose commit was answered too late is the one that the same key 
   const count = async () => (await pool.query('SELECT id FROM predictions ORDER BY id')).rows;
   const before = await count();
   const key = randomUUID();
-  proxy.stallAnswers();
+  proxy.stallReplies();
   expect(await ask(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
-  // Repeated while nobody can tell what became of the first: it must not be a second.
+  // A second request with the key arrives while the outcome of the first is unknown. The API must not create a second
+  // prediction.
   expect(await ask(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
   await expect.poll(async () => (await count()).length, { timeout: 5_000 }).toBe(before.length + 1);
   proxy.resume();
@@ -77,10 +78,10 @@ test('a promise whose commit was answered too late is the one that the same key 
   expect(after.map(({ id }) => id)).toContain(again.id);
 });
 
-// A client of a cluster speaks to the nodes that it is told of, past the proxy.
+// A cluster client connects to the nodes that the cluster announces, and bypasses the proxy.
 const onCluster = process.env.TEST_REDIS === 'cluster';
 test.skipIf(onCluster)(
-  'a submission that Redis answered too late is the one that the same key gets, and no second',
+  'when the reply to a submission is late, a repeated request with the same key gets the same prediction',
   async () => {
     const lives = async () => {
       const keys = await keysOf(redis, `${keyPrefix}:`);
@@ -88,8 +89,9 @@ test.skipIf(onCluster)(
     };
     const before = await lives();
     const key = randomUUID();
-    // The claim of the key is answered; the submission, which names the drug by its key, is heard and not answered.
-    redisProxy.stallAnswersTo('metformin');
+    // The reply to the claim of the key arrives. The submission, which contains the drug's key, reaches Redis, but its
+    // reply is stalled.
+    redisProxy.stallRepliesTo('metformin');
     expect(await ask(key, { prefer: 'wait=5' }, 'Metformin')).toMatchObject({ status: 503, code: 'store_unavailable' });
     redisProxy.resume();
     let again = await ask(key, {}, 'Metformin');

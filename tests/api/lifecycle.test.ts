@@ -11,19 +11,19 @@ const millrace = useMillrace(async () => {
 });
 afterAll(() => remove());
 
-let asked = 0;
-/** A question that nobody asked before; it takes no time. */
+let used = 0;
+/** A new input on each call, with a short run time. */
 const quick = () => {
-  asked += 1;
-  return { input: { x: [asked] } };
+  used += 1;
+  return { input: { x: [used] } };
 };
 const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
 const act = (id: string, action: string) => millrace.ask(`/v1/predictions/${id}/${action}`, { method: 'POST' });
 const statusOf = async (id: string) => (await get(id)).body.status;
 
-// First: once the queue is known to be slow, deadlines this short are refused.
+// This block comes first: once the queue is measured as slow, the API refuses such short deadlines.
 describe('a deadline', () => {
-  test('that passes while it waits makes it expired, and wakes who waits for it', async () => {
+  test('that passes while the prediction is queued makes the prediction expire and ends the wait of its caller', async () => {
     const held = await holdWorker(millrace);
     const wait = { prefer: 'wait=20' };
     const [promised, waited] = await Promise.all([
@@ -38,8 +38,8 @@ describe('a deadline', () => {
     expect(await statusOf(promised.body.id)).toBe('expired');
   });
 
-  test('that passes while it runs makes it expired', async () => {
-    // On a busy machine the deadline may pass before the run begins: then another is asked for.
+  test('that passes while the prediction runs makes the prediction expire', async () => {
+    // On a busy machine the deadline can pass before the run starts. Then the loop submits another prediction.
     const runs = async (x: number): Promise<string> => {
       const { body } = await millrace.predict('stuck', { input: { x: [10 ** 15 + x] }, expires_in: 0.3 });
       for (;;) {
@@ -54,7 +54,7 @@ describe('a deadline', () => {
 });
 
 describe('cancel', () => {
-  test('ends one that is queued, once and for all', async () => {
+  test('ends a queued prediction for good', async () => {
     const held = await holdWorker(millrace);
     const { body } = await millrace.predict('slow', quick());
     const canceled = await act(body.id, 'cancel');
@@ -65,7 +65,7 @@ describe('cancel', () => {
     expect(await statusOf(body.id)).toBe('canceled');
   });
 
-  test('throws away the result of one that is running', async () => {
+  test('discards the result of a running prediction', async () => {
     const held = await holdWorker(millrace);
     expect(await statusOf(held.id)).toBe('running');
     const canceled = await act(held.id, 'cancel');
@@ -75,7 +75,7 @@ describe('cancel', () => {
     expect(await statusOf(held.id)).toBe('canceled');
   });
 
-  test('is refused for what has ended otherwise, and for what is not there', async () => {
+  test('is refused for an ended prediction and for an unknown id', async () => {
     const done = await millrace.predict('slow', quick(), { prefer: 'wait=10' });
     const refused = await act(done.body.id, 'cancel');
     expect([refused.status, refused.body.code]).toEqual([409, 'conflict']);
@@ -84,7 +84,7 @@ describe('cancel', () => {
     expect((await act('nonsense', 'cancel')).status).toBe(404);
   });
 
-  test('of one in a micro-batch leaves the others', async () => {
+  test('of one prediction leaves the other predictions of its micro-batch', async () => {
     const held = await holdWorker(millrace);
     const three = await Promise.all([quick(), quick(), quick()].map((body) => millrace.predict('slow', body)));
     await act(three[1]?.body.id, 'cancel');
@@ -95,7 +95,7 @@ describe('cancel', () => {
 });
 
 describe('retry', () => {
-  test('runs a canceled one again under its id, as a new attempt', async () => {
+  test('runs a canceled prediction again under the same id, as a new attempt', async () => {
     const held = await holdWorker(millrace);
     const { body } = await millrace.predict('slow', { ...quick(), metadata: { mine: 1 } });
     await act(body.id, 'cancel');
@@ -109,7 +109,7 @@ describe('retry', () => {
     expect((await act(body.id, 'retry')).body.code).toBe('conflict');
   });
 
-  test('runs one again that nobody was promised', async () => {
+  test('runs a failed prediction again although it was never promised', async () => {
     const failed = await millrace.predict('stuck', { input: { x: [10 ** 15] } }, { prefer: 'wait=30' });
     expect(failed.body).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'inference_timeout' } });
     const retried = await act(failed.body.id, 'retry');
@@ -118,7 +118,7 @@ describe('retry', () => {
     expect((await act(failed.body.id, 'cancel')).body).toMatchObject({ status: 'canceled', attempts: 2 });
   });
 
-  test('runs one again that Redis has forgotten', async () => {
+  test('runs a prediction again after Redis has lost its live state', async () => {
     const held = await holdWorker(millrace);
     const { body } = await millrace.predict('slow', quick());
     await act(body.id, 'cancel');

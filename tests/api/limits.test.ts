@@ -25,7 +25,7 @@ const PATH = '/v1/models/echo/predictions';
 const input = { x: [1, 2] };
 const known = (body: unknown) => millrace.predict('echo', body, { prefer: 'wait=10' });
 
-/** What comes back on a socket for what was sent on it. */
+/** Returns all bytes that the API sends in reply to the bytes on a socket. */
 function raw(text: string): Promise<string> {
   const { hostname, port } = new URL(millrace.url);
   return new Promise((resolve, reject) => {
@@ -39,7 +39,7 @@ function raw(text: string): Promise<string> {
   });
 }
 
-describe('a limit holds on both sides:', () => {
+describe('a limit accepts the largest allowed value and refuses a larger value:', () => {
   test('the body', async () => {
     const padded = (bytes: number) => JSON.stringify({ input }).padEnd(bytes);
     expect((await known(padded(20_000))).status).toBe(200);
@@ -89,23 +89,23 @@ describe('a limit holds on both sides:', () => {
     );
   });
 
-  test('the time to arrive', async () => {
-    const answer = await raw(
+  test('the time for a body to arrive', async () => {
+    const response = await raw(
       `POST ${PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`,
     );
-    expect(answer).toMatch(/^HTTP\/1.1 408 [\s\S]*"code":"request_timeout"/);
+    expect(response).toMatch(/^HTTP\/1.1 408 [\s\S]*"code":"request_timeout"/);
   }, 60_000);
 });
 
 describe('a request is refused, as a problem,', () => {
   test.each([
-    ['of another type', { 'content-type': 'text/plain' }, 415, 'unsupported_media_type'],
+    ['of another content type', { 'content-type': 'text/plain' }, 415, 'unsupported_media_type'],
     ['that is compressed', { 'content-encoding': 'gzip' }, 415, 'unsupported_media_type'],
-    ['that would wait for words', { prefer: 'wait=soon' }, 400, 'invalid_header'],
-    ['of a strange age', { 'cache-control': 'max-age=old' }, 400, 'invalid_header'],
+    ['with a wait that is not a number', { prefer: 'wait=soon' }, 400, 'invalid_header'],
+    ['with an unreadable max-age', { 'cache-control': 'max-age=old' }, 400, 'invalid_header'],
   ])('%s', async (_, headers, status, code) => {
-    const answer = await millrace.predict('echo', { input }, headers as Record<string, string>);
-    expect([answer.status, answer.body.code]).toEqual([status, code]);
+    const response = await millrace.predict('echo', { input }, headers as Record<string, string>);
+    expect([response.status, response.body.code]).toEqual([status, code]);
   });
 
   test.each([
@@ -114,13 +114,17 @@ describe('a request is refused, as a problem,', () => {
     ['{"input":{"x":[1,2]},"metadata":{"__proto__":1}}', '/metadata/__proto__'],
     ['{"input":{"x":[NaN,2]}}', ''],
   ])('with a body like %s', async (body, pointer) => {
-    const answer = await millrace.predict('echo', body);
-    expect([answer.status, answer.body]).toMatchObject([400, { code: 'invalid_json', errors: [{ pointer }] }]);
+    const response = await millrace.predict('echo', body);
+    expect([response.status, response.body]).toMatchObject([400, { code: 'invalid_json', errors: [{ pointer }] }]);
   });
 
-  test('whose method its path does not have', async () => {
-    const answer = await millrace.ask(PATH, { method: 'PUT', body: {} });
-    expect([answer.status, answer.body.code, answer.headers.get('allow')]).toEqual([405, 'method_not_allowed', 'POST']);
+  test('with a method that the path does not have', async () => {
+    const response = await millrace.ask(PATH, { method: 'PUT', body: {} });
+    expect([response.status, response.body.code, response.headers.get('allow')]).toEqual([
+      405,
+      'method_not_allowed',
+      'POST',
+    ]);
     expect((await millrace.ask('/v1/models', { method: 'DELETE' })).headers.get('allow')).toBe('GET, HEAD');
   });
 
@@ -131,17 +135,17 @@ describe('a request is refused, as a problem,', () => {
     },
   );
 
-  test('that is no HTTP', async () => {
+  test('that is not HTTP', async () => {
     expect(await raw('what?\r\n\r\n')).toMatch(/^HTTP\/1.1 400 [\s\S]*"code":"invalid_request"/);
   });
 
-  test('with a field that is almost one', async () => {
-    const answer = await millrace.predict('echo', { input, expiresin: 3 });
-    expect(answer.body.errors).toMatchObject([{ pointer: '/expiresin', suggestions: ['expires_in'] }]);
+  test('with a misspelled field', async () => {
+    const response = await millrace.predict('echo', { input, expiresin: 3 });
+    expect(response.body.errors).toMatchObject([{ pointer: '/expiresin', suggestions: ['expires_in'] }]);
   });
 });
 
-describe('caching is told and asked as HTTP has it:', () => {
+describe('caching follows HTTP:', () => {
   const ask = (x: number[], headers: Record<string, string> = {}) =>
     millrace.predict('echo', { input: { x } }, { prefer: 'wait=10', ...headers });
   const status = async (x: number[], cacheControl: string) =>
@@ -190,7 +194,7 @@ describe('aliases', () => {
   const alias = (name: string, method: string, body?: unknown) =>
     millrace.ask(`/v1/models/echo/aliases/${name}`, { method, ...(body ? { body } : {}) });
 
-  test('point at a version until they are removed', async () => {
+  test('point to a version until they are removed', async () => {
     expect((await alias('beta', 'PUT', { version: '1' })).body.aliases).toEqual({ beta: '1' });
     const pinned = await millrace.ask('/v1/models/echo/versions/beta/predictions', {
       body: { input },
@@ -206,7 +210,7 @@ describe('aliases', () => {
 });
 
 describe('the list', () => {
-  test('is newest first, in pages that new ones do not move', async () => {
+  test('is newest first, in pages that new predictions do not shift', async () => {
     const make = (at: number) => millrace.predict('echo', { input, metadata: { at } });
     const made: string[] = [];
     for (let at = 0; at < 7; at += 1) made.unshift((await make(at)).body.id);
@@ -232,7 +236,7 @@ describe('the list', () => {
 });
 
 describe('metrics', () => {
-  test('count requests, cache answers and the delay of the event loop', async () => {
+  test('count requests and cache look-ups, and measure the delay of the event loop', async () => {
     const { text } = await millrace.ask('/metrics');
     expect(text).toMatch(
       /^millrace_http_request_seconds_count\{method="POST",route="\/v1\/models\/:model\/predictions",status="200"\} \d+$/m,
@@ -242,7 +246,7 @@ describe('metrics', () => {
   });
 });
 
-test('a client that hangs up while it waits costs nothing more', async () => {
+test('when a waiting client disconnects, its prediction leaves the queue', async () => {
   await millrace.stopWorkers('stop');
   const { promise, resolve } = Promise.withResolvers<void>();
   const call = request(`${millrace.url}${PATH}`, {

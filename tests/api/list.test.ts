@@ -1,4 +1,4 @@
-/** The list of predictions, with and without their outputs. */
+/** Tests the list of predictions, with and without outputs. */
 
 import { problem } from '@millrace/shared/errors';
 import { recordTerminal } from '@millrace/shared/ledger/ledger';
@@ -39,7 +39,7 @@ beforeAll(async () => {
     statementTimeoutMs: 10_000,
     applicationName: 'list',
   });
-  // The oldest first: three of a megabyte and a half, one of six megabytes, one that failed.
+  // Oldest first: three outputs of 1.5 MiB, an output of 6 MiB, and a failed prediction.
   const rows = [1.5 * MIB, 1.5 * MIB, 1.5 * MIB, 6 * MIB].map((characters, at) =>
     terminalRow({ model: 'echo', createdAt: Date.now() - 10_000 + at, result: outputOf(characters) }),
   );
@@ -55,7 +55,7 @@ beforeAll(async () => {
   await pool.end();
 });
 
-test('leaves outputs out, and shows errors', async () => {
+test('the list omits outputs and shows errors', async () => {
   const page = await list('limit=100');
   expect(page.predictions).toHaveLength(5);
   expect(page.predictions.every((item) => !('output' in item))).toBe(true);
@@ -63,7 +63,7 @@ test('leaves outputs out, and shows errors', async () => {
   expect(page.bytes).toBeLessThan(5_000);
 });
 
-test('has outputs on request, and ends a page where they reach 4 MiB', async () => {
+test('the list has outputs on request, and a page ends where the outputs reach 4 MiB', async () => {
   const lengths: number[][] = [];
   let cursor: string | null = '';
   while (cursor !== null) {
@@ -74,7 +74,7 @@ test('has outputs on request, and ends a page where they reach 4 MiB', async () 
   expect(lengths).toEqual([[0], [6 * MIB], [1.5 * MIB, 1.5 * MIB], [1.5 * MIB]]);
 });
 
-test('has the output of a promise that Redis knows to be done and the ledger does not', async () => {
+test('the list has the output of a promise that has ended in Redis but not yet in the ledger', async () => {
   const { body } = await millrace.predict('echo', { input: { x: [4, 2] } }, { prefer: 'respond-async' });
   await expect.poll(async () => (await millrace.ask(`/v1/predictions/${body.id}`)).body.status).toBe('succeeded');
   const { output } = (await millrace.ask(`/v1/predictions/${body.id}`)).body;
@@ -82,6 +82,6 @@ test('has the output of a promise that Redis knows to be done and the ledger doe
   expect(first).toMatchObject({ id: body.id, status: 'succeeded', output });
 });
 
-test('refuses to include anything else', async () => {
+test('the list refuses any other include', async () => {
   expect((await millrace.ask('/v1/predictions?include=everything')).status).toBe(400);
 });

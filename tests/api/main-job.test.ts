@@ -7,7 +7,7 @@ const millrace = useMillrace({ models: [MODEL] });
 const pair = (drug_a: string, drug_b: string) => ({ input: { drug_a, drug_b } });
 
 describe('the main job', () => {
-  test('a miss is 202 with a Location, and a GET that waits has the answer', async () => {
+  test('a miss returns 202 with a Location, and a waiting GET returns the result', async () => {
     const miss = await millrace.predict(MODEL, pair('Warfarin', 'aspirin'));
     expect(miss.status).toBe(202);
     expect(miss.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
@@ -17,13 +17,13 @@ describe('the main job', () => {
     expect(miss.headers.get('ratelimit')).toBe('"queue";r=1999999');
     expect(miss.body).toMatchObject({ status: 'queued', output: null, error: null, queue: { position: 1 } });
 
-    const answer = await millrace.ask(`${miss.headers.get('location')}?wait=10`);
-    expect(answer.status).toBe(200);
-    expect(answer.body).toMatchObject({ id: miss.body.id, status: 'succeeded', attempts: 1, error: null });
-    expect(answer.body.output.probability).toBeGreaterThanOrEqual(0);
+    const response = await millrace.ask(`${miss.headers.get('location')}?wait=10`);
+    expect(response.status).toBe(200);
+    expect(response.body).toMatchObject({ id: miss.body.id, status: 'succeeded', attempts: 1, error: null });
+    expect(response.body.output.probability).toBeGreaterThanOrEqual(0);
   });
 
-  test('the same again is a hit, also swapped and respelt, and touches no database', async () => {
+  test('an equal request is a hit, also with swapped or respelled drugs, and queries no database', async () => {
     await millrace.ask('/v1/models');
     await expect
       .poll(async () => (await millrace.predict(MODEL, pair('Warfarin', 'aspirin'))).headers.get('cache-status'))
@@ -32,7 +32,7 @@ describe('the main job', () => {
     const hit = await millrace.predict(MODEL, pair('Warfarin', 'aspirin'));
     const swapped = await millrace.predict(MODEL, pair('Acetylsalicylic acid', ' WARFARIN '));
     const list = await millrace.ask('/v1/models');
-    // The process measures Postgres's clock in the background every two seconds, whatever its callers do.
+    // The process measures Postgres's clock in the background every two seconds, independent of requests.
     expect(queries.mock.calls.filter(([text]) => !String(text).includes('clock_timestamp'))).toEqual([]);
     queries.mockRestore();
     expect(hit.status).toBe(200);
@@ -42,20 +42,20 @@ describe('the main job', () => {
     expect(list.body.models.map(({ name }: { name: string }) => name)).toEqual([MODEL]);
   });
 
-  test('a miss that ends within the wait is 200', async () => {
-    const answer = await millrace.predict(MODEL, pair('Warfarin', 'Fluconazole'), { prefer: 'wait=10' });
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get('preference-applied')).toBe('wait=10');
-    expect(answer.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
-    expect(answer.body.output.interaction).toBe(true);
+  test('a miss that completes within the wait returns 200', async () => {
+    const response = await millrace.predict(MODEL, pair('Warfarin', 'Fluconazole'), { prefer: 'wait=10' });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('preference-applied')).toBe('wait=10');
+    expect(response.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
+    expect(response.body.output.interaction).toBe(true);
   });
 
-  test('an unknown drug is named, with near names', async () => {
-    const answer = await millrace.predict(MODEL, pair('Warfarrin', 'aspirin'));
-    expect(answer.status).toBe(422);
-    expect(answer.headers.get('content-type')).toContain('application/problem+json');
-    expect(answer.body).toMatchObject({ code: 'invalid_input', suggestions: ['Warfarin'] });
-    expect(answer.body.errors).toMatchObject([{ pointer: '/input/drug_a', got: 'Warfarrin' }]);
+  test('an unknown drug is named with suggestions', async () => {
+    const response = await millrace.predict(MODEL, pair('Warfarrin', 'aspirin'));
+    expect(response.status).toBe(422);
+    expect(response.headers.get('content-type')).toContain('application/problem+json');
+    expect(response.body).toMatchObject({ code: 'invalid_input', suggestions: ['Warfarin'] });
+    expect(response.body.errors).toMatchObject([{ pointer: '/input/drug_a', got: 'Warfarrin' }]);
   });
 
   test.each([
@@ -63,26 +63,26 @@ describe('the main job', () => {
     ['a missing field', { input: { drug_a: 'aspirin' } }, 'invalid_request', '/input/drug_b'],
     ['an extra field', { input: { drug_a: 'a', drug_b: 'b', drug_c: 'c' } }, 'invalid_request', '/input/drug_c'],
     ['an extra field beside input', { ...pair('a', 'b'), prioritty: 'low' }, 'invalid_request', '/prioritty'],
-  ])('%s is a 400 that says where', async (_, body, code, pointer) => {
-    const answer = await millrace.predict(MODEL, body);
-    expect(answer.status).toBe(400);
-    expect(answer.body).toMatchObject({ code, errors: [{ pointer }] });
-    expect(answer.body.detail).toContain(` at ${pointer}`);
+  ])('%s returns 400 with the position', async (_, body, code, pointer) => {
+    const response = await millrace.predict(MODEL, body);
+    expect(response.status).toBe(400);
+    expect(response.body).toMatchObject({ code, errors: [{ pointer }] });
+    expect(response.body.detail).toContain(` at ${pointer}`);
   });
 
-  test('an unknown model is a 404 with near names', async () => {
-    const answer = await millrace.predict('drug-interactoin', pair('Warfarin', 'aspirin'));
-    expect(answer.status).toBe(404);
-    expect(answer.body).toMatchObject({ code: 'model_not_found', suggestions: [MODEL] });
+  test('an unknown model returns 404 with suggestions', async () => {
+    const response = await millrace.predict('drug-interactoin', pair('Warfarin', 'aspirin'));
+    expect(response.status).toBe(404);
+    expect(response.body).toMatchObject({ code: 'model_not_found', suggestions: [MODEL] });
   });
 
-  test('work that a killed worker left queued is done by the next', async () => {
+  test('work that a killed worker left behind is done by the next worker', async () => {
     await millrace.stopWorkers('kill');
     const drugs = ['ibuprofen', 'simvastatin', 'omeprazole'];
     const promised = await Promise.all(drugs.map((drug) => millrace.predict(MODEL, pair('Warfarin', drug))));
     expect(promised.map(({ status }) => status)).toEqual(drugs.map(() => 202));
     await millrace.startWorker();
-    const answers = await Promise.all(promised.map(({ body }) => millrace.ask(`/v1/predictions/${body.id}?wait=15`)));
-    expect(answers.map(({ body }) => body.status)).toEqual(drugs.map(() => 'succeeded'));
+    const responses = await Promise.all(promised.map(({ body }) => millrace.ask(`/v1/predictions/${body.id}?wait=15`)));
+    expect(responses.map(({ body }) => body.status)).toEqual(drugs.map(() => 'succeeded'));
   });
 });

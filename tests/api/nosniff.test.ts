@@ -8,27 +8,27 @@ const millrace = useMillrace({ models: [MODEL] });
 const body = { input: { similarities: [[0.1, 0.2, 0.3, 0.4, 0.5]] } };
 const HEADER = 'x-content-type-options: nosniff';
 
-/** The heads of all responses to the bytes of one request. */
+/** Returns the head of each response to the bytes of one request. */
 async function heads(request: string): Promise<string> {
   const { hostname, port } = new URL(millrace.url);
   const socket = createConnection(Number(port), hostname);
-  // Not ended here: the API takes the end for a client that has gone.
+  // The socket stays open for writing: the API treats an early end as a client that has disconnected.
   socket.write(request);
   const text = (await socket.toArray()).join('');
   return text.split('\r\n\r\n')[0] ?? '';
 }
 
-test('every route says nosniff', async () => {
+test('every route sends nosniff', async () => {
   const missing: string[] = [];
   for (const { method, url } of routesOf(millrace.api.app)) {
-    const answer = await heads(`${method} ${url} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
-    expect(answer).toMatch(/^HTTP\/1.1 \d{3} /);
-    if (!answer.toLowerCase().includes(HEADER)) missing.push(`${method} ${url}: ${answer}`);
+    const response = await heads(`${method} ${url} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    expect(response).toMatch(/^HTTP\/1.1 \d{3} /);
+    if (!response.toLowerCase().includes(HEADER)) missing.push(`${method} ${url}: ${response}`);
   }
   expect(missing).toEqual([]);
 });
 
-test('so does a response that no route makes', async () => {
+test('responses outside of routes send nosniff', async () => {
   for (const target of ['/nothing', '/v2/nothing', '/%', `/v1/models/${'x'.repeat(400)}`, ' x'])
     expect((await heads(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)).toLowerCase()).toContain(
       HEADER,
@@ -39,7 +39,7 @@ test('so does a response that no route makes', async () => {
   );
 });
 
-test('so do answers that pass Fastify by: computed, from the cache, and streams of events', async () => {
+test('responses that bypass Fastify send nosniff: computed results, cached results and event streams', async () => {
   const ask = () => millrace.predict(MODEL, body, { prefer: 'wait=10' });
   const computed = await ask();
   const cached = await ask();

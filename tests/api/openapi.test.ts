@@ -4,16 +4,16 @@ import { useMillrace } from '../support/millrace.ts';
 
 const MODEL = 'drug-interaction';
 const millrace = useMillrace({ models: [MODEL] });
-// biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document, looked at here and there.
+// biome-ignore lint/suspicious/noExplicitAny: the tests read single members of an OpenAPI document.
 const load = async (): Promise<any> => (await millrace.ask('/openapi.json')).body;
 
 describe('the OpenAPI document', () => {
-  test('has examples that are answered', async () => {
+  test('has examples that the API accepts', async () => {
     const { paths } = await load();
     const { examples } = paths['/v1/models/{model}/predictions'].post.requestBody.content['application/json'];
     for (const { value } of Object.values<{ value: unknown }>(examples)) {
-      const answer = await millrace.predict(MODEL, value, { prefer: 'wait=10' });
-      expect([answer.status, answer.body.status]).toEqual([200, 'succeeded']);
+      const response = await millrace.predict(MODEL, value, { prefer: 'wait=10' });
+      expect([response.status, response.body.status]).toEqual([200, 'succeeded']);
     }
     const alias = paths['/v1/models/{model}/aliases/{alias}'].put.requestBody.content['application/json'].examples;
     const path = `/v1/models/${MODEL}/aliases/production`;
@@ -22,16 +22,17 @@ describe('the OpenAPI document', () => {
     expect((await millrace.ask(path, { method: 'DELETE' })).status).toBe(204);
   });
 
-  test('names every error that a route can answer with', async () => {
+  test('names every error that a route can return', async () => {
     const text = JSON.stringify((await load()).paths);
-    // As the `error` of a prediction alone, of the worker, and of what is to come.
+    // These codes appear only as the `error` of a prediction or in responses that no operation of this document
+    // describes.
     const elsewhere = ['inference_failed', 'inference_timeout', 'worker_lost', 'expired', 'canceled'];
     const others = [...elsewhere, 'unauthorized', 'digest_mismatch', 'method_not_allowed'];
     const missing = Object.keys(ERRORS).filter((code) => !text.includes(`"${code}"`) && !others.includes(code));
     expect(missing).toEqual([]);
   });
 
-  test('has an operation id for each operation, and each once', async () => {
+  test('has a unique operation id for each operation', async () => {
     const { paths } = await load();
     const ids = Object.values<object>(paths).flatMap((path) =>
       Object.values<{ operationId: string }>(path as never).map(({ operationId }) => operationId),
@@ -40,7 +41,7 @@ describe('the OpenAPI document', () => {
     expect(ids.length).toBeGreaterThan(30);
   });
 
-  test('is a page to read, which needs nothing from elsewhere', async () => {
+  test('is shown on a page without external resources', async () => {
     const page = await millrace.ask('/docs');
     expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
     expect(page.text).toContain('createPrediction');

@@ -22,16 +22,16 @@ test.each([
   ['a stored result', `${WITH_BODY}content-length: ${body.length}\r\n\r\n${body}`, 200],
 ])('10,000 pipelined requests for %s: no turn takes 50 ms', { timeout: 120_000 }, async (_, request, status) => {
   await millrace.predict(MODEL, body, { prefer: 'wait=10' });
-  let answer = '';
+  let response = '';
   const text = `${request.repeat(COUNT)}GET /healthz HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`;
   let least = Number.POSITIVE_INFINITY;
   for (let n = 0; n < 3; n += 1)
     least = Math.min(
       least,
       await longestTurnMs(async () => {
-        answer = await send(text);
+        response = await send(text);
       }),
     );
-  expect(answer.split(`HTTP/1.1 ${status} `).length - 1).toBeGreaterThanOrEqual(COUNT);
+  expect(response.split(`HTTP/1.1 ${status} `).length - 1).toBeGreaterThanOrEqual(COUNT);
   expect(least).toBeLessThan(50);
 });

@@ -11,7 +11,7 @@ let api: RunningApi;
 beforeAll(async () => {
   const { config } = millrace;
   proxy = await startStallingProxy(config.databaseUrl);
-  // With keys of its own on Redis, and so with nothing in the cache.
+  // The API has its own key prefix in Redis, and so an empty cache.
   const own = { ...config, databaseUrl: proxy.url, keyPrefix: testPrefix(), storeTimeoutMs: 300 };
   api = await startApi(own, pino({ level: 'silent' }));
   proxy.stall();
@@ -23,10 +23,10 @@ afterAll(async () => {
 });
 
 const PREDICTIONS = '/v1/models/drug-interaction/predictions';
-const QUESTION = JSON.stringify({ input: { drug_a: 'Warfarin', drug_b: 'Fluconazole' } });
+const INPUT = JSON.stringify({ input: { drug_a: 'Warfarin', drug_b: 'Fluconazole' } });
 const UUID = '019a2b3c-4d5e-7000-8000-000000000000';
 
-describe('while Postgres is silent and nothing is cached, a 503 answers', () => {
+describe('while Postgres does not respond and nothing is cached, the API returns 503 for', () => {
   test.each([
     ['GET', '/v1/models'],
     ['GET', '/v1/models/drug-interaction'],
@@ -47,10 +47,10 @@ describe('while Postgres is silent and nothing is cached, a 503 answers', () => 
     ['GET', '/v2/models/drug-interaction'],
     ['POST', '/v2/models/drug-interaction/infer', '{"inputs":[]}'],
     ['POST', '/v2/repository/index', '{}'],
-  ])('%s %s', async (method, path, body = method === 'POST' && path.endsWith('predictions') ? QUESTION : undefined) => {
+  ])('%s %s', async (method, path, body = method === 'POST' && path.endsWith('predictions') ? INPUT : undefined) => {
     const headers = body === undefined ? {} : { 'content-type': 'application/json' };
-    const answer = await fetch(api.url + path, { method, headers, ...(body === undefined ? {} : { body }) });
-    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
-    expect(await answer.text()).toContain('Postgres does not answer; nothing was accepted.');
+    const response = await fetch(api.url + path, { method, headers, ...(body === undefined ? {} : { body }) });
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await response.text()).toContain('Postgres does not answer; nothing was accepted.');
   });
 });

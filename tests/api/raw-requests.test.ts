@@ -42,11 +42,11 @@ test.each([
   expect(JSON.parse(body)).toMatchObject({ status, code });
 });
 
-test('what is no request is no response to the request before it', async () => {
+test('bytes that are no request get no response while the request before them waits', async () => {
   await millrace.stopWorkers('stop');
   const body = '{"input":{"similarities":[[0.9,0.2,0.3,0.4,0.5]]}}';
-  const answer = await send(
+  const response = await send(
     `${WITH_BODY}prefer: wait=30\r\ncontent-length: ${body.length}\r\n\r\n${body}what?\r\n\r\n`,
   );
-  expect(answer).toBe('');
+  expect(response).toBe('');
 });

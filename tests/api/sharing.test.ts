@@ -12,7 +12,10 @@ const millrace = useMillrace(async () => {
 });
 afterAll(() => remove());
 
-/** Rows given to the engines. A worker counts them before a run; what became of a run is counted after its callers know. */
+/**
+ * Rows that the engines received. A worker counts rows before a run. The outcome is counted after the callers have
+ * their results.
+ */
 const computed = () =>
   Promise.all(millrace.workers.map((worker) => worker.metric('millrace_worker_rows_total'))).then((counts) =>
     counts.reduce((sum, count) => sum + count, 0),
@@ -20,24 +23,26 @@ const computed = () =>
 const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
 const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
 
-// Some take a second of a machine that has nothing else to do.
-describe('identical questions at once', { timeout: 180_000 }, () => {
-  test('are computed once, and each has its answer and its id', async () => {
+// Some of these tests take a second on an idle machine.
+describe('identical inputs at the same time', { timeout: 180_000 }, () => {
+  test('are computed once, and each request gets the result under its own id', async () => {
     const before = await computed();
-    const question = { input: { x: [1_000_001] } };
-    const answers = await Promise.all(times(100, () => millrace.predict('slow', question, { prefer: 'wait=60' })));
-    expect(new Set(answers.map(({ status, body }) => `${status} ${body.status}`))).toEqual(new Set(['200 succeeded']));
-    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(100);
-    expect(new Set(answers.map(({ body }) => JSON.stringify(body.output))).size).toBe(1);
-    expect(answers.filter(({ headers }) => headers.get('cache-status')?.endsWith('collapsed'))).toHaveLength(99);
+    const request = { input: { x: [1_000_001] } };
+    const responses = await Promise.all(times(100, () => millrace.predict('slow', request, { prefer: 'wait=60' })));
+    expect(new Set(responses.map(({ status, body }) => `${status} ${body.status}`))).toEqual(
+      new Set(['200 succeeded']),
+    );
+    expect(new Set(responses.map(({ body }) => body.id)).size).toBe(100);
+    expect(new Set(responses.map(({ body }) => JSON.stringify(body.output))).size).toBe(1);
+    expect(responses.filter(({ headers }) => headers.get('cache-status')?.endsWith('collapsed'))).toHaveLength(99);
     expect((await computed()) - before).toBe(1);
   });
 
-  test('are computed for the last who wants the answer when all others cancel', async () => {
+  test('are computed for the last waiting prediction when all others are canceled', async () => {
     const held = await holdWorker(millrace);
-    const question = { input: { x: [2] } };
-    const asked = await Promise.all(times(100, () => millrace.predict('slow', question)));
-    const ids = asked.map(({ body }) => body.id as string);
+    const request = { input: { x: [2] } };
+    const accepted = await Promise.all(times(100, () => millrace.predict('slow', request)));
+    const ids = accepted.map(({ body }) => body.id as string);
     const [last, ...others] = [ids.pop() as string, ...ids];
     const canceled = await Promise.all(
       others.map((id) => millrace.ask(`/v1/predictions/${id}/cancel`, { method: 'POST' })),
@@ -47,7 +52,7 @@ describe('identical questions at once', { timeout: 180_000 }, () => {
     expect((await get(last, '?wait=60')).body).toMatchObject({ id: last, status: 'succeeded' });
   });
 
-  test('by all doors are one computation', async () => {
+  test('on different routes share one computation', async () => {
     const before = await computed();
     const held = await holdWorker(millrace);
     const x = [77];
@@ -69,14 +74,14 @@ describe('identical questions at once', { timeout: 180_000 }, () => {
     ]);
     expect([one, pinned, list].map(({ body }) => body.status)).toEqual(['succeeded', 'succeeded', 'succeeded']);
     expect(v2.body.outputs[0].data).toEqual([77]);
-    // The one that was held, and the one for all.
+    // Two computations: the prediction that held the worker, and the shared computation.
     expect((await computed()) - before).toBe(2);
   });
 
-  test('are released when the worker that computes them is killed', async () => {
+  test('are freed when the worker that computes them is killed', async () => {
     const held = await holdWorker(millrace, 30_000_000);
-    const question = { input: { x: [30_000_000] } };
-    const first = await millrace.predict('slow', question);
+    const request = { input: { x: [30_000_000] } };
+    const first = await millrace.predict('slow', request);
     await millrace.ask(`/v1/predictions/${held.id}/cancel`, { method: 'POST' });
     await millrace.stopWorkers('kill');
     await millrace.startWorker();
@@ -88,12 +93,12 @@ describe('identical questions at once', { timeout: 180_000 }, () => {
     expect(next.body.status).toBe('succeeded');
   });
 
-  test('of high priority lift the one of low priority that they wait for', async () => {
+  test('with high priority raise the priority of the prediction that they wait for', async () => {
     const held = await holdWorker(millrace);
-    const question = { input: { x: [600_000] } };
-    const low = await millrace.predict('slow', { ...question, priority: 'low' });
+    const request = { input: { x: [600_000] } };
+    const low = await millrace.predict('slow', { ...request, priority: 'low' });
     const normal = await millrace.predict('slow', { input: { x: [600_001] }, priority: 'normal' });
-    await millrace.predict('slow', { ...question, priority: 'high', metadata: {} });
+    await millrace.predict('slow', { ...request, priority: 'high', metadata: {} });
     await held.release();
     await get(normal.body.id, '?wait=60');
     const [lifted, overtaken] = await Promise.all([get(low.body.id), get(normal.body.id)]);
@@ -107,26 +112,26 @@ describe('an Idempotency-Key', () => {
     millrace.predict('echo', body, { 'idempotency-key': key, ...more });
 
   /**
-   * A request may be told that the first one with its key has not got so far, or that a store did not answer in time: both
-   * come with Retry-After, and the caller repeats the request.
+   * The API can reply that the first request with the key is still in progress, or that a store did not respond in
+   * time. Both responses have a Retry-After, and the client repeats the request.
    */
-  async function askUntilTold(...request: Parameters<typeof ask>): ReturnType<typeof ask> {
+  async function requestUntilDecided(...request: Parameters<typeof ask>): ReturnType<typeof ask> {
     for (;;) {
-      const answer = await ask(...request);
-      const repeatable = ['idempotency_in_progress', 'store_unavailable'].includes(answer.body.code);
-      if (!repeatable) return answer;
-      expect(answer.headers.get('retry-after')).not.toBeNull();
+      const response = await ask(...request);
+      const repeatable = ['idempotency_in_progress', 'store_unavailable'].includes(response.body.code);
+      if (!repeatable) return response;
+      expect(response.headers.get('retry-after')).not.toBeNull();
     }
   }
 
-  test('in 1,000 racing pairs makes 1,000 predictions', async () => {
+  test('creates one prediction for each of 1,000 pairs of racing requests', async () => {
     const ids = new Set<string>();
     for (const round of times(20, (at) => at)) {
       const pairs = await Promise.all(
         times(50, async (at) => {
           const key = `"${randomUUID()}"`;
           const body = { input: { x: [round, at] } };
-          return Promise.all([askUntilTold(key, body), askUntilTold(key, body)]);
+          return Promise.all([requestUntilDecided(key, body), requestUntilDecided(key, body)]);
         }),
       );
       for (const [one, other] of pairs) {
@@ -138,7 +143,7 @@ describe('an Idempotency-Key', () => {
     expect(ids.size).toBe(1_000);
   }, 180_000);
 
-  test('is the same bare and in quotes, and however the body is spelt', async () => {
+  test('is the same with and without quotes, for any formatting of the body', async () => {
     const key = randomUUID();
     const first = await ask(key, '{"input":{"x":[1,2]},"metadata":{"a":1,"b":2}}');
     const again = await ask(`"${key}"`, '{ "metadata" : {"b":2.0,"a":1}, "input" : {"x":[1,2]} }');
@@ -152,7 +157,7 @@ describe('an Idempotency-Key', () => {
     expect([other.status, other.body.code]).toEqual([422, 'idempotency_mismatch']);
   });
 
-  test('of a request that was refused can be used again', async () => {
+  test('of a refused request can be used again', async () => {
     const key = randomUUID();
     expect((await ask(key, { input: { x: ['no'] } })).status).toBe(422);
     expect((await ask(key, { input: { x: [5, 8] } }, { prefer: 'wait=60' })).body.status).toBe('succeeded');
@@ -164,7 +169,7 @@ describe('an Idempotency-Key', () => {
 });
 
 describe('rows', () => {
-  test('that are known are not computed again, and all stay in order', async () => {
+  test('that are cached are not computed again, and all rows stay in order', async () => {
     const row = (at: number) => ({ x: [[at, 1]] });
     const known = times(100, row).filter((_, at) => ![3, 50, 99].includes(at));
     const first = await millrace.predict('rows', { inputs: known }, { prefer: 'wait=60' });
@@ -173,10 +178,10 @@ describe('rows', () => {
     await expect
       .poll(async () => (await millrace.predict('rows', { inputs: known })).headers.get('cache-status'))
       .toMatch(/^millrace; hit/);
-    const answer = await millrace.predict('rows', all, { prefer: 'wait=60' });
-    expect(answer.headers.get('cache-status')).toBe('millrace; fwd=partial; stored');
-    expect(answer.body.metrics.batch_size).toBe(3);
-    expect(answer.body.output.map(({ y }: { y: { data: number[] } }) => y.data)).toEqual(
+    const response = await millrace.predict('rows', all, { prefer: 'wait=60' });
+    expect(response.headers.get('cache-status')).toBe('millrace; fwd=partial; stored');
+    expect(response.body.metrics.batch_size).toBe(3);
+    expect(response.body.output.map(({ y }: { y: { data: number[] } }) => y.data)).toEqual(
       times(100, (at) => [at + 2, 0]),
     );
     const tensor = await millrace.predict('rows', { input: { x: times(100, (at) => [at, 1]) } });

@@ -18,7 +18,7 @@ let db: Pool;
 let locked: Awaited<ReturnType<typeof startLocked>>;
 const keys: Record<string, string> = {};
 
-/** A second API process on the same stores, which asks for keys. */
+/** A second API process on the same stores that requires keys. */
 async function startLocked() {
   const { startApi } = await import('../../apps/api/src/server.ts');
   const { loadConfig } = await import('@millrace/shared/process/config');
@@ -55,7 +55,7 @@ const ask = (path: string, key?: string, body?: unknown) =>
 const input = { input: { similarities: [[0.1, 0.2, 0.3, 0.4, 0.5]] } };
 
 describe('where keys are required', () => {
-  test('without one, or with a wrong one, nothing is told but how to ask', async () => {
+  test('a request without a key or with a wrong key learns only how to authenticate', async () => {
     for (const key of [undefined, 'mrk_wrong', `mrk_${'x'.repeat(43)}`]) {
       const reply = await ask('/v1/models', key);
       expect(reply.status).toBe(401);
@@ -70,7 +70,7 @@ describe('where keys are required', () => {
       expect((await ask(path)).status, path).toBe(200);
   });
 
-  test('a tenant finds its own predictions, and nobody else does', async () => {
+  test('only its own tenant finds a prediction', async () => {
     const made = await ask(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { of: 'acme' } });
     expect([200, 202]).toContain(made.status);
     const { id } = (await made.json()) as { id: string };
@@ -82,7 +82,7 @@ describe('where keys are required', () => {
     expect(list.predictions).toEqual([]);
   });
 
-  describe('what one tenant asked of a public model is answered from the cache to another,', () => {
+  describe('the cached result of one tenant for a public model serves another tenant', () => {
     const post = async (key: string | undefined, x: number, cacheControl = '') => {
       const url = key === undefined ? millrace.url : locked.url;
       const reply = await fetch(`${url}/v1/models/${MODEL}/predictions`, {
@@ -95,14 +95,14 @@ describe('where keys are required', () => {
         },
         body: JSON.stringify({ input: { similarities: [[x, 0.2, 0.3, 0.4, 0.5]] } }),
       });
-      // biome-ignore lint/suspicious/noExplicitAny: what a body holds is what the tests are about.
+      // biome-ignore lint/suspicious/noExplicitAny: the tests check the members of a body.
       return { status: reply.status, headers: reply.headers, body: (await reply.json()) as any };
     };
-    /** Resolves when the result is in the cache: it is written beside the answer. */
+    /** Resolves when the result is in the cache: the API writes the result beside the response. */
     const cached = (key: string | undefined, x: number) =>
       expect.poll(async () => (await post(key, x, 'only-if-cached')).status).toBe(200);
 
-    test('as a prediction of its own, which tells nothing of the first', async () => {
+    test('as a new prediction that reveals nothing about the first', async () => {
       const first = await post(keys.acme, 0.71);
       const before = Date.now();
       await cached(keys.umbrella, 0.71);
@@ -115,12 +115,12 @@ describe('where keys are required', () => {
       expect(other.headers.get('age')).toBeNull();
       expect((await ask(`/v1/predictions/${other.body.id}`, keys.umbrella)).status).toBe(200);
       expect((await ask(`/v1/predictions/${other.body.id}`, keys.acme)).status).toBe(404);
-      // From then on the tenant's copy answers, as bytes.
+      // From now on, the API sends the tenant's own copy as stored bytes.
       const again = await post(keys.umbrella, 0.71);
       expect([again.body.id, again.headers.get('etag')]).toEqual([other.body.id, `"${other.body.id}"`]);
     });
 
-    test('and so to callers without a key, and from them', async () => {
+    test('and also serves callers without a key, in both directions', async () => {
       const first = await post(keys.acme, 0.72);
       await cached(undefined, 0.72);
       const open = await post(undefined, 0.72, 'only-if-cached');
@@ -131,7 +131,7 @@ describe('where keys are required', () => {
       expect((await post(keys.acme, 0.73, 'only-if-cached')).body.id).not.toBe(before.body.id);
     });
 
-    test('until the tenant asks for it afresh', async () => {
+    test('until the tenant requests a new computation', async () => {
       await post(keys.acme, 0.74);
       await cached(keys.umbrella, 0.74);
       const copy = await post(keys.umbrella, 0.74);
@@ -141,7 +141,7 @@ describe('where keys are required', () => {
     });
   });
 
-  test('the statistics of /v2 are those of the tenant', async () => {
+  test("the statistics of /v2 count only the tenant's own requests", async () => {
     const count = async (key?: string) => {
       const { model_stats } = (await (await ask(`/v2/models/${MODEL}/stats`, key)).json()) as {
         model_stats: { inference_count: number }[];
@@ -159,7 +159,7 @@ describe('where keys are required', () => {
     expect(new Set(all.model_stats.map(({ last_inference }) => last_inference))).toEqual(new Set([0]));
   });
 
-  test('a prediction whose live state is unreadable is told as the ledger has it', async () => {
+  test('a prediction with unreadable live state is read from the ledger', async () => {
     const made = await ask(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { n: 1 } });
     const { id } = (await made.json()) as { id: string };
     const own = () => ask(`/v1/predictions/${id}`, keys.acme);
@@ -189,7 +189,7 @@ describe('where keys are required', () => {
     redis.disconnect();
   });
 
-  test('a revoked key and an expired one are good for nothing', async () => {
+  test('a revoked key and an expired key are refused', async () => {
     const now = Date.now();
     const tenantOf = async (key: string) => (await tenantsOfKeys(db, [hashOfKey(key)]))[0];
     const { key, row } = await createApiKey(db, { tenant: 'acme', name: 'short', expiresAt: now + 3_600_000 });
@@ -208,7 +208,7 @@ describe('where keys are required', () => {
     expect((await ask('/v1/models', key)).status).toBe(401);
   });
 
-  test('a key made by 0.1.0, without a checksum, goes on to work', async () => {
+  test('a key from 0.1.0, without a checksum, still works', async () => {
     const key = `mrk_${randomBytes(32).toString('base64url')}`;
     await db.query("INSERT INTO api_keys (tenant, hash) VALUES ('acme', $1)", [
       createHash('sha256').update(key).digest(),
@@ -217,8 +217,8 @@ describe('where keys are required', () => {
     expect((await ask('/v1/models', key)).status).toBe(200);
   });
 
-  test('a flood of unknown keys takes none of the connections of known callers', async () => {
-    /** When each kind of connection last looked up a key. */
+  test('many unknown keys take no connections from callers with known keys', async () => {
+    /** The time of the last key look-up for each kind of connection. */
     const lookUps = async () => {
       const { rows } = await db.query<{ name: string; at: Date }>(
         `SELECT application_name AS name, max(query_start) AS at FROM pg_stat_activity
@@ -232,14 +232,14 @@ describe('where keys are required', () => {
       const key = `mrk_${randomBytes(32).toString('base64url')}`;
       return at % 2 === 0 ? key : `${key}xxxxxx`;
     });
-    const answers = await Promise.all(unknown.map((key) => ask('/v1/models', key)));
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401]));
+    const responses = await Promise.all(unknown.map((key) => ask('/v1/models', key)));
+    expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([401]));
     const after = await lookUps();
     expect(after.get('millrace-api')).toEqual(before.get('millrace-api'));
     expect(after.get('millrace-api-keys-unchecked')).toBeGreaterThan(before.get('millrace-api-keys-unchecked') ?? 0);
   });
 
-  test('no key is kept in clear', async () => {
+  test('no key is stored in plain text', async () => {
     const { rows } = await db.query<{ text: string }>('SELECT api_keys::text AS text FROM api_keys');
     for (const { text } of rows) for (const key of Object.values(keys)) expect(text).not.toContain(key);
   });

@@ -23,7 +23,7 @@ const ask = (x: number[], cacheControl = '') =>
   millrace.predict('echo', { input: { x } }, { prefer: 'wait=30', 'cache-control': cacheControl });
 const damaged = () => readMetric(`${millrace.url}/metrics`, 'millrace_cache_damaged_total', 'kind="result"');
 
-/** Has a question answered and its answer cached; gives the name and the bytes of the cached value. */
+/** Computes a prediction whose result is cached. Returns the name and the bytes of the cached value. */
 async function cached(x: number[]): Promise<{ name: string; value: Buffer }> {
   const before = new Set(await keysOf(redis, millrace.keys.result('')));
   await ask(x);
@@ -34,26 +34,26 @@ async function cached(x: number[]): Promise<{ name: string; value: Buffer }> {
 }
 
 describe('a damaged cached result', () => {
-  test('is never sent, whatever its length: it is a miss, counted and deleted', async () => {
+  test('of any length is a miss, and is counted and deleted', async () => {
     const { name, value } = await cached([1, 1]);
     const right = (await ask([1, 1])).body.output;
-    // An empty value is a miss like an absent one: Redis answers both alike, and the next result takes its place.
+    // An empty value equals a missing value: Redis replies the same for both, and the next result replaces the value.
     const lengths = Array.from({ length: 64 }, (_, at) => Math.max(1, Math.floor((at * value.length) / 64)));
     const before = await damaged();
     for (const length of lengths) {
       await redis.set(name, value.subarray(0, length));
-      const answer = await ask([1, 1], 'only-if-cached');
-      expect([length, answer.status, answer.body.code]).toEqual([length, 504, 'not_cached']);
+      const response = await ask([1, 1], 'only-if-cached');
+      expect([length, response.status, response.body.code]).toEqual([length, 504, 'not_cached']);
       await expect.poll(() => redis.exists(name)).toBe(0);
     }
     expect((await damaged()) - before).toBe(lengths.length);
     await redis.set(name, value.subarray(0, value.length - 1));
-    const answer = await ask([1, 1]);
-    expect([answer.status, answer.body.output]).toEqual([200, right]);
-    expect(answer.headers.get('cache-status')).toMatch(/^millrace; fwd=miss; /);
+    const response = await ask([1, 1]);
+    expect([response.status, response.body.output]).toEqual([200, right]);
+    expect(response.headers.get('cache-status')).toMatch(/^millrace; fwd=miss; /);
   });
 
-  test('is never sent with a byte changed, nor when its key holds something else', async () => {
+  test('with a changed byte or under a wrong key is a miss', async () => {
     const { name, value } = await cached([2, 1]);
     for (let at = 0; at < value.length; at += 7) {
       const flipped = Buffer.from(value);
@@ -67,10 +67,10 @@ describe('a damaged cached result', () => {
     await expect.poll(() => redis.exists(name)).toBe(0);
   });
 
-  test('is never a row of many', async () => {
+  test('is never used for a row of a request with many rows', async () => {
     const { name, value } = await cached([3, 1]);
     await redis.set(name, value.subarray(0, 90));
-    const answer = await millrace.predict('echo', { inputs: [{ x: [3, 1] }, { x: [4, 1] }] }, { prefer: 'wait=30' });
-    expect(answer.body.output).toMatchObject([{ y: { data: [3, 1] } }, { y: { data: [4, 1] } }]);
+    const response = await millrace.predict('echo', { inputs: [{ x: [3, 1] }, { x: [4, 1] }] }, { prefer: 'wait=30' });
+    expect(response.body.output).toMatchObject([{ y: { data: [3, 1] } }, { y: { data: [4, 1] } }]);
   });
 });

@@ -1,4 +1,7 @@
-/** A cache Redis that evicts nothing and is full: predictions are computed, and the answers say that they were not stored. */
+/**
+ * Tests a full cache Redis that evicts nothing: predictions are computed, and the responses state that results were not
+ * stored.
+ */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Millrace, startMillrace } from '../support/millrace.ts';
@@ -34,7 +37,7 @@ const cacheParts = () =>
     }),
   );
 
-test('a full cache is named, costs no answer, and heals', async () => {
+test('a full cache is reported, fails no request, and recovers', async () => {
   expect((await ask(1)).headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
   await redis.config('SET', 'maxmemory', '1mb');
   const sentence = expect.stringContaining('has used all of its maxmemory and takes no writes (OOM). Raise maxmemory');
@@ -42,12 +45,12 @@ test('a full cache is named, costs no answer, and heals', async () => {
     [200, sentence],
     [200, sentence],
   ]);
-  const answer = await ask(2);
-  expect([answer.status, answer.headers.get('cache-status')]).toEqual([
+  const response = await ask(2);
+  expect([response.status, response.headers.get('cache-status')]).toEqual([
     200,
     'millrace; fwd=miss; stored=?0; detail=cache-unavailable',
   ]);
-  // What it has is served still.
+  // Existing entries of the full cache are still served.
   expect((await ask(1)).headers.get('cache-status')).toMatch(/^millrace; hit/);
   expect(await millrace.workers[0]?.metric('millrace_cache_redis_writable')).toBe(0);
   await redis.config('SET', 'maxmemory', '0');

@@ -1,4 +1,4 @@
-/** Long values on the cache Redis go over a connection of their own. */
+/** Tests that long values use a separate connection to the cache Redis. */
 import { randomBytes } from 'node:crypto';
 import { createResultCache, encodeResult } from '@millrace/shared/cache/result-cache';
 import type { Connection } from '@millrace/shared/redis/connection';
@@ -35,26 +35,26 @@ async function stored(characters: number): Promise<{ key: string; output: string
   return { key, output };
 }
 
-test('values of every length come back, one by one and together, absent ones as null', async () => {
+test('values of every length are read alone and together, and absent values are null', async () => {
   const head = 64 + 2;
   const lengths = [1, 65_536 - head - 1, 65_536 - head, 65_536 - head + 1, 100_000, 3 * MIB];
   const values = await Promise.all(lengths.map(stored));
   for (const { key, output } of values) expect((await cache.get(key, 0))?.output.toString()).toBe(output);
   const absent = randomBytes(32).toString('hex');
   const keys = [...values.map(({ key }) => key), absent, null];
-  const read = (await cache.getMany(keys, 0)).map((one) => one?.output.toString() ?? null);
+  const read = (await cache.getMany(keys, 0)).map((value) => value?.output.toString() ?? null);
   expect(read).toEqual([...values.map(({ output }) => output), null, null]);
   expect(await cache.get(absent, 0)).toBeNull();
   expect(failures).toEqual([]);
 });
 
-test('many short values that are together longer than one reply come back', async () => {
+test('many short values that exceed the size of one reply are read together', async () => {
   const values = await Promise.all(Array.from({ length: 40 }, () => stored(60_000)));
   const read = await cache.getMany(
     values.map(({ key }) => key),
     0,
   );
-  expect(read.map((one) => one?.output.toString())).toEqual(values.map(({ output }) => output));
+  expect(read.map((value) => value?.output.toString())).toEqual(values.map(({ output }) => output));
   expect(failures).toEqual([]);
 });
 

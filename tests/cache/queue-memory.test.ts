@@ -1,4 +1,7 @@
-/** One Redis for queue and cache: named at the start, and cached results leave room for accepted work. */
+/**
+ * Tests one Redis for queue and cache: the start reports the shared Redis, and cached results leave room for accepted
+ * work.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -39,7 +42,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true });
 });
 
-test('the same server is found by any spelling of its URL, and a cache that is away is none', async () => {
+test('a shared server is detected for any spelling of its URL, and an unreachable cache counts as separate', async () => {
   const other = new URL(server.url);
   other.hostname = 'localhost';
   other.pathname = '/3';
@@ -47,11 +50,11 @@ test('the same server is found by any spelling of its URL, and a cache that is a
   expect(await holdsCache(redis, connect('redis://127.0.0.1:1'))).toBe(false);
 });
 
-test('a queue Redis without maxmemory, or with the cache in it, is named with the next step', async () => {
+test('a queue Redis without maxmemory or with the cache in it is reported with the next step', async () => {
   const [first, ...more] = await queueMemoryAdvice(redis, { holdsCache: false, maxMemoryShare: 70 });
   expect(first).toMatch(/^The queue Redis \(REDIS_URL\) has no maxmemory, .* 70 % .* Set maxmemory/);
   expect(more).toEqual([]);
-  // Without a limit it is the machine's memory that is compared.
+  // Without a maxmemory, the share is computed from the machine's memory.
   expect(await memoryShare(redis)).toBeGreaterThan(0);
   await limitMemory(server, 64 * MIB);
   expect(await queueMemoryAdvice(redis, { holdsCache: false, maxMemoryShare: 70 })).toEqual([]);
@@ -60,7 +63,7 @@ test('a queue Redis without maxmemory, or with the cache in it, is named with th
   ]);
 });
 
-test('results are cached up to half of what the queue may take, and again once there is room', async () => {
+test("results are cached up to half of the queue's limit, and again when there is room", async () => {
   const used = await usedMemory(server);
   await limitMemory(server, used + 32 * MIB);
   const options = { onError: (error: unknown) => expect(error).toBeUndefined(), onDamaged: () => {} };
@@ -75,7 +78,7 @@ test('results are cached up to half of what the queue may take, and again once t
     await cache.put(keyOf(n), 0, value(n), 60_000);
     return (await cache.get(keyOf(n), 0)) !== null;
   };
-  // 64 MB of results, of which each second's worth beyond the bound is the most that gets in.
+  // 64 MB of results. Beyond the bound, at most one second's worth of results is still written.
   await vi.waitUntil(async () => !(await isNextKept()), { timeout: 30_000, interval: 10 });
   expect(n).toBeGreaterThan(10);
   expect(await memoryShare(redis)).toBeLessThan(0.7);

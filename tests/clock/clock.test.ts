@@ -1,4 +1,7 @@
-/** Processes whose clock is not Postgres's: they take no work, expire and delete nothing, say so, and go on when it is right. */
+/**
+ * Tests processes whose clock differs from Postgres's clock: they take no work, expire and delete nothing, report the
+ * difference, and continue when the clock is right.
+ */
 
 import { insertPromises } from '@millrace/shared/ledger/ledger';
 import { sharedNow, startClock } from '@millrace/shared/postgres/clock';
@@ -13,11 +16,11 @@ import { startApiProcess, startWorkerProcess, type WorkerProcess } from '../supp
 
 const MODEL = 'drug-interaction';
 const pairs = ['Ibuprofen', 'Fluconazole', 'Acebutolol', 'Simvastatin', 'Acetaminophen', 'Metformin'];
-let asked = 0;
-/** A question that was not asked before. */
-const question = () => {
-  asked += 1;
-  return { drug_a: 'Warfarin', drug_b: pairs[asked % pairs.length] };
+let used = 0;
+/** A new input on each call. */
+const nextInput = () => {
+  used += 1;
+  return { drug_a: 'Warfarin', drug_b: pairs[used % pairs.length] };
 };
 const TASK: Task = { shape: 'one', rows: ['{}'], keys: [null], digest: '0'.repeat(64), epoch: 0 };
 const anew = { 'cache-control': 'no-store' };
@@ -56,8 +59,8 @@ describe.each([
   ['2 hours ahead', 2 * HOUR_MS],
   ['2 hours behind', -2 * HOUR_MS],
 ])('a worker that is %s', (words, shiftMs) => {
-  test('takes no work, expires nothing and reports the difference, until its clock is right', async () => {
-    // It is then the only one of all roles.
+  test('takes no work, expires nothing and reports the difference until its clock is right', async () => {
+    // The shifted worker is then the only worker of all roles.
     await millrace.stopWorkers('stop');
     const worker = await startWorker(shiftedClock(shiftMs, 'at-start'));
     const seconds = Math.abs(shiftMs / 1_000);
@@ -73,10 +76,10 @@ describe.each([
     );
     expect(clock).toContain('MAX_CLOCK_SKEW_MS');
     expect(Math.abs((await worker.metric('millrace_clock_skew_seconds')) - shiftMs / 1_000)).toBeLessThan(5);
-    // A restart mends no clock.
+    // The liveness check stays 200, because a restart does not correct a clock.
     expect((await fetch(`${worker.url}/healthz`)).status).toBe(200);
 
-    const { status, body } = await millrace.predict(MODEL, { input: question(), expires_in: 3_600 }, anew);
+    const { status, body } = await millrace.predict(MODEL, { input: nextInput(), expires_in: 3_600 }, anew);
     expect(status).toBe(202);
     const createdAt = Math.floor(sharedNow()) - 10_000;
     const forgotten = promiseRow({
@@ -88,7 +91,8 @@ describe.each([
       task: JSON.stringify(TASK),
     });
     await insertPromises(pool, [forgotten]);
-    // The reconciler of another worker has its turn, and this one had several: what it would do is done by then.
+    // A correct worker's reconciler runs once, after several periods of the shifted worker. By then the shifted worker
+    // would have acted.
     const right = await millrace.startWorker({ WORKER_ROLES: 'recorder' });
     await expect.poll(() => right.metric('millrace_reconciler_total')).toBeGreaterThan(0);
     const ends = await pool.query(`SELECT status FROM predictions WHERE id = ANY ($1::uuid[])`, [
@@ -110,15 +114,15 @@ describe.each([
 });
 
 describe('a clock that is set while the process runs', () => {
-  test('stops a worker, hands its work to another, and lets it go on when it is right', async () => {
+  test('stops a worker, moves its work to another worker, and lets the first worker continue when the clock is right', async () => {
     await millrace.stopWorkers('stop');
     const worker = await startWorker(shiftedClock(-3 * DAY_MS, 'at-signal'));
     await untilReady(worker);
-    expect((await millrace.predict(MODEL, { input: question() }, { prefer: 'wait=30', ...anew })).status).toBe(200);
+    expect((await millrace.predict(MODEL, { input: nextInput() }, { prefer: 'wait=30', ...anew })).status).toBe(200);
     worker.signal('SIGUSR2');
     await expect.poll(() => readiness(worker)).toMatchObject({ status: 503 });
     const accepted = await Promise.all(
-      Array.from({ length: 8 }, () => millrace.predict(MODEL, { input: question() }, anew)),
+      Array.from({ length: 8 }, () => millrace.predict(MODEL, { input: nextInput() }, anew)),
     );
     expect(accepted.map(({ status }) => status)).toEqual(accepted.map(() => 202));
     const before = await worker.metric('millrace_worker_predictions_total');
@@ -129,20 +133,20 @@ describe('a clock that is set while the process runs', () => {
     await right.stop();
     worker.signal('SIGUSR2');
     await untilReady(worker);
-    expect((await millrace.predict(MODEL, { input: question() }, { prefer: 'wait=30', ...anew })).status).toBe(200);
+    expect((await millrace.predict(MODEL, { input: nextInput() }, { prefer: 'wait=30', ...anew })).status).toBe(200);
   });
 
   test.each([
     [2 * HOUR_MS, 'ahead of'],
     [-40 * DAY_MS, 'behind'],
-  ])('has an API (%d ms) refuse predictions with 503 clock_wrong', async (shiftMs, side) => {
+  ])('makes an API (%d ms) refuse predictions with 503 clock_wrong', async (shiftMs, side) => {
     const api = await startApiProcess({ ...millrace.env, ...shiftedClock(shiftMs, 'at-signal') });
     started.push(api);
     const post = async (headers: Record<string, string> = {}) => {
       const response = await fetch(`${api.url}/v1/models/${MODEL}/predictions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...headers },
-        body: JSON.stringify({ input: question() }),
+        body: JSON.stringify({ input: nextInput() }),
       });
       const body = (await response.json()) as { id?: string; code?: string; detail?: string };
       return { ...body, status: response.status, retryAfter: response.headers.get('retry-after') };
@@ -171,7 +175,7 @@ describe('a clock that is set while the process runs', () => {
 describe('the measurement', () => {
   const quiet = { error: () => {}, info: () => {}, debug: () => {} };
 
-  test('gives the time of Postgres while the own clock is wrong, and tells each change once', async () => {
+  test("gives Postgres's time while the own clock is wrong, and reports each change once", async () => {
     const changes: (string | undefined)[] = [];
     const clock = await startClock({ db: pool, maxSkewMs: 5_000, log: quiet });
     clock.onChange((fault) => changes.push(fault));
@@ -191,7 +195,7 @@ describe('the measurement', () => {
     await clock.close();
   });
 
-  test('allows what the setting allows', async () => {
+  test('accepts a difference below MAX_CLOCK_SKEW_MS', async () => {
     const clock = await startClock({ db: pool, maxSkewMs: 3_600_000, log: quiet });
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_000_000 });
     try {

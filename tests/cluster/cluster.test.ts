@@ -1,6 +1,6 @@
 /**
- * A Redis Cluster of three masters with a replica each, real servers all. What Millrace does in general is tested on a
- * cluster by `TEST_REDIS=cluster npm test`; here is what only a cluster can show.
+ * Tests a Redis Cluster of three masters with a replica each, all of them real servers. `TEST_REDIS=cluster npm test`
+ * runs the general tests on a cluster. This file tests the behavior that only a cluster shows.
  */
 import { cp } from 'node:fs/promises';
 import path from 'node:path';
@@ -19,11 +19,11 @@ import { startTestCluster } from '../services/redis-cluster.ts';
 import { type Millrace, useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 
-/** Enough that their shards lie on all masters. */
+/** Enough models that their shards are on all masters. */
 const MODELS = Array.from({ length: 8 }, (_, n) => `rows-${n}`);
-/** y = relu(x · [[1, -1], [2, -2]]): each of these has an answer of its own. */
-const question = (n: number) => ({ input: { x: [[n, 1]] } });
-const answer = (n: number) => ({ y: { data: [n + 2, 0] } });
+/** y = relu(x · [[1, -1], [2, -2]]): each n has a different output. */
+const requestOf = (n: number) => ({ input: { x: [[n, 1]] } });
+const outputOf = (n: number) => ({ y: { data: [n + 2, 0] } });
 
 const PATIENT = { timeout: 60_000 };
 
@@ -47,11 +47,11 @@ interface Promised {
   id: string;
 }
 
-/** Asks until it is accepted, as a client that must know does: under one Idempotency-Key. */
+/** Repeats a request with the same Idempotency-Key until the API accepts the request. */
 async function accepted({ predict }: Millrace, n: number): Promise<Promised> {
   const model = MODELS[n % MODELS.length] as string;
   for (;;) {
-    const { status, body } = await predict(model, question(n), { 'idempotency-key': `n-${n}` });
+    const { status, body } = await predict(model, requestOf(n), { 'idempotency-key': `n-${n}` });
     if (status === 200 || status === 202) return { n, id: body.id };
     if (status !== 503 && status !== 409 && status !== 429) throw new Error(`${status}: ${JSON.stringify(body)}`);
   }
@@ -61,11 +61,11 @@ async function expectKept({ ask }: Millrace, promised: readonly Promised[]): Pro
   for (const { n, id } of promised) {
     const end = () => ask(`/v1/predictions/${id}?wait=5`);
     await expect.poll(async () => (await end()).body.completed_at, PATIENT).toEqual(expect.any(String));
-    expect((await end()).body).toMatchObject({ id, status: 'succeeded', output: answer(n) });
+    expect((await end()).body).toMatchObject({ id, status: 'succeeded', output: outputOf(n) });
   }
 }
 
-/** Accepts work all the while `harm` goes on, and for a moment before and after. */
+/** Submits work while `harm` runs, and for a moment before and after. */
 async function under(harm: () => Promise<void>, first: number): Promise<Promised[]> {
   const promised: Promised[] = [];
   let over = false;
@@ -90,7 +90,7 @@ async function under(harm: () => Promise<void>, first: number): Promise<Promised
 }
 
 describe('a Redis Cluster', () => {
-  test('holds the models of a batch on all its masters', async () => {
+  test('has models on all its masters', async () => {
     const promised = await Promise.all(MODELS.map((_, n) => accepted(millrace, n)));
     await expectKept(millrace, promised);
     for (const { url } of cluster.nodes.slice(0, 3)) {
@@ -100,7 +100,7 @@ describe('a Redis Cluster', () => {
     }
   }, 120_000);
 
-  test('that is taken for a single server, or the other way round, is refused with what to set', async () => {
+  test('is refused with the right setting when REDIS_CLUSTER does not match the server', async () => {
     const single = connectRedis(cluster.url, 'producer');
     await waitForRedis(single, 'Redis', 5_000);
     await expect(checkQueueRedis(single)).rejects.toThrow(UnfitRedisError);
@@ -141,7 +141,7 @@ describe('a Redis Cluster', () => {
     await expectKept(millrace, promised);
   }, 120_000);
 
-  test('loses nothing when a master is killed and its replica takes its place', async () => {
+  test('loses nothing when a master is killed and its replica takes over', async () => {
     const promised = await under(async () => {
       await cluster.nodes[0]?.kill();
       await cluster.nodes[3]?.becomesMaster();
@@ -151,7 +151,7 @@ describe('a Redis Cluster', () => {
     await cluster.whole();
   }, 180_000);
 
-  test('loses nothing when a master and its replica are killed, and start again from their files', async () => {
+  test('loses nothing when a master and its replica are killed and start again from their files', async () => {
     const promised = await under(async () => {
       await Promise.all([cluster.nodes[1]?.kill(), cluster.nodes[4]?.kill()]);
       await Promise.all([cluster.nodes[1]?.start(), cluster.nodes[4]?.start()]);

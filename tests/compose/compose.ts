@@ -1,4 +1,4 @@
-/** Drives docker compose, v1 or v2, on a project of its own. */
+/** Runs docker compose, v1 or v2, on a separate project. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -27,7 +27,7 @@ async function composeCommand(): Promise<string[]> {
   throw new Error('neither docker compose nor docker-compose is installed');
 }
 
-/** `port` is where the gateway listens on this machine. */
+/** `port` is the gateway's port on this machine. */
 export async function createCompose(root: string, port: number): Promise<Compose> {
   const [program = '', ...first] = await composeCommand();
   const project = `millrace-${randomBytes(3).toString('hex')}`;

@@ -1,11 +1,13 @@
-/** Submits predictions, keeps what it was promised, and fetches all of it in the end. */
+/** Submits predictions, records the promises, and reads every promised result at the end. */
 
 const MODEL = 'drug-interaction';
 
 export interface Tally {
   submitted: number;
   accepted: number;
-  /** What was not taken, by status, code and detail or by how the connection ended; and at which steps of the test. */
+  /**
+   * Requests that were not accepted, by status, code and detail or by the connection error, with the steps of the test.
+   */
   refused: Record<string, { times: number; during: string[] }>;
   lost: string[];
   wrong: string[];
@@ -16,7 +18,7 @@ interface Pair {
   drug_b: string;
 }
 
-/** Distinct pairs of the bundled drugs, by the API's own list. */
+/** Distinct pairs of the bundled drugs, from the API's own list. */
 export async function pairsOf(base: string): Promise<Pair[]> {
   const { entities } = (await (await fetch(`${base}/v1/entities/drug?limit=100`)).json()) as {
     entities: { name: string }[];
@@ -28,7 +30,7 @@ export async function pairsOf(base: string): Promise<Pair[]> {
 export class LedgerClient {
   readonly #base: string;
   readonly #promised = new Map<string, Pair>();
-  /** What the test does just now. */
+  /** The current step of the test. */
   step = '';
   readonly tally: Tally = { submitted: 0, accepted: 0, refused: {}, lost: [], wrong: [] };
 
@@ -36,7 +38,7 @@ export class LedgerClient {
     this.#base = base;
   }
 
-  /** Submits pairs until told to stop, `clients` at once; connections that break are counted as refused. */
+  /** Submits pairs with `clients` clients while `going` returns true. Broken connections count as refused. */
   async submitWhile(pairs: readonly Pair[], clients: number, going: () => boolean): Promise<void> {
     let next = 0;
     const one = async () => {
@@ -71,7 +73,7 @@ export class LedgerClient {
     this.tally.refused[why] = seen;
   }
 
-  /** Waits for each promise, and checks that its answer is about the pair that was asked. */
+  /** Waits for each promise and checks that its output belongs to the submitted pair. */
   async settle(): Promise<void> {
     const entries = [...this.#promised];
     const one = async () => {

@@ -1,7 +1,7 @@
 /**
- * `npm run test:compose`: the product in containers, from docker-compose.yml. Brings it up, scales workers 1, 4, 2 and API
- * replicas to 2 under load, kills a worker container, and takes it down; nothing accepted may be lost. Needs a container
- * engine with the base images, and says so when there is none.
+ * `npm run test:compose` runs the product in containers, from docker-compose.yml: starts it, scales workers to 1, 4 and
+ * 2 and API replicas to 2 under load, kills a worker container, and stops everything. No accepted prediction may be
+ * lost. The test needs a container engine with the base images and reports a missing engine.
  */
 import path from 'node:path';
 import { freePort } from '@millrace/local/process/ports';
@@ -9,7 +9,7 @@ import { type Compose, createCompose } from './compose.ts';
 import { LedgerClient, pairsOf } from './ledger-client.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
-// One of its own: the test may be running elsewhere on this machine too.
+// A free port, because the test may run twice on this machine.
 const port = await freePort();
 const base = `http://127.0.0.1:${port}`;
 const say = (message: string) => process.stdout.write(`${message}\n`);
@@ -24,7 +24,7 @@ async function untilReady(): Promise<void> {
     if (ok) return;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
-  throw new Error('it was not ready within two minutes');
+  throw new Error('the system was not ready within two minutes');
 }
 
 async function scaled(compose: Compose, counts: Record<string, number>): Promise<void> {
@@ -32,8 +32,7 @@ async function scaled(compose: Compose, counts: Record<string, number>): Promise
   await compose('up', '-d', '--no-build', '--no-recreate', ...flags);
   for (const [service, count] of Object.entries(counts)) {
     const running = await compose.containers(service);
-    if (running.length !== count)
-      throw new Error(`${service}: ${running.length} containers run, and ${count} were asked for`);
+    if (running.length !== count) throw new Error(`${service}: ${running.length} containers run instead of ${count}`);
   }
   say(
     `  scaled: ${Object.entries(counts)

@@ -1,11 +1,11 @@
-/** Whether an answer is what the suite expects: its own tolerances for floats, equality for all else. */
+/** Compares a response with the expected tensors: floats with the suite's tolerances, all other types for equality. */
 import type { Tensor } from '@millrace/shared/tensors/tensor';
 import { fromHalfBits } from '@millrace/shared/tensors/tensor-data';
 
 const RELATIVE = 1e-3;
 const ABSOLUTE = 1e-5;
 
-/** What is wrong, in a sentence; undefined where nothing is. */
+/** Describes the first difference in a sentence. Returns undefined for equal tensors. */
 export function difference(
   expected: Tensor,
   got: Tensor,

@@ -1,7 +1,7 @@
 /**
- * `npm run test:conformance -- --data DIR [--limit N] [--only TEXT]`: every model of the ONNX backend suite (DIR is onnx/backend/test/data
- * of the PyPI package `onnx`) dropped into a models folder, asked through each door, and compared to what the suite
- * expects. Writes results.json, with a reason for each that is not right.
+ * `npm run test:conformance -- --data DIR [--limit N] [--only TEXT]` tests every model of the ONNX backend suite. DIR
+ * is onnx/backend/test/data of the PyPI package `onnx`. The test puts the models into a models folder, runs them
+ * through each protocol and compares the results with the suite. Writes results.json, with a reason for each failure.
  */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import type { TensorMap } from '@millrace/shared/tensors/tensor';
 import { openSession, runSession } from '../../apps/worker/src/engine/child/ort-tensor.ts';
 import { difference } from './compare.ts';
-import { doors, Refused } from './doors.ts';
+import { protocols, Refused } from './protocols.ts';
 import { type Case, type DataSet, dataSets, dropIn, findCases } from './suite.ts';
 import { type Indexed, repositoryIndex, startSystem } from './system.ts';
 
@@ -29,18 +29,18 @@ const cases = (await findCases(values.data))
 console.log(`${cases.length} models.`);
 
 type Reasons = Record<string, string[]>;
-const tell = (reasons: Reasons, reason: string, model: string) => {
+const addReason = (reasons: Reasons, reason: string, model: string) => {
   const general = reason.replaceAll(/"[^"]*"|'[^']*'/g, '"…"');
   reasons[general] = [...(reasons[general] ?? []), model];
 };
 
 const refused: Reasons = {};
 const results = Object.fromEntries(
-  Object.keys(doors).map((door) => [door, { right: 0, refused: {} as Reasons, wrong: {} as Reasons }]),
+  Object.keys(protocols).map((protocol) => [protocol, { right: 0, refused: {} as Reasons, wrong: {} as Reasons }]),
 );
 const system = await startSystem((modelsDir) => dropIn(cases, modelsDir), {
   SCAN_MS: '1000',
-  // Some of the suite's tensors are large as JSON.
+  // As JSON, some tensors of the suite are large.
   BODY_LIMIT: String(64 * 1_048_576),
   JSON_LIMIT: String(64 * 1_048_576),
 });
@@ -52,7 +52,7 @@ try {
   const listed = performance.now();
   const list = await fetch(`${system.url}/v1/models`).then((response) => response.text());
   const listMs = Math.round(performance.now() - listed);
-  const askedAt = performance.now();
+  const testedAt = performance.now();
   const waiting = [...cases];
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
@@ -64,12 +64,12 @@ try {
     on: new Date().toISOString().slice(0, 10),
     models: cases.length,
     registered_s_after_api_ready: registeredS,
-    asked_s: Math.round((performance.now() - askedAt) / 100) / 10,
+    tested_s: Math.round((performance.now() - testedAt) / 100) / 10,
     models_list: { ms: listMs, bytes: list.length },
     tolerance: 'relative 1e-3, absolute 1e-5',
-    right: Object.fromEntries(Object.entries(results).map(([door, { right }]) => [door, right])),
+    right: Object.fromEntries(Object.entries(results).map(([protocol, { right }]) => [protocol, right])),
     refused_at_registration: { count: Object.values(refused).flat().length, reasons: refused },
-    doors: results,
+    protocols: results,
   };
   const out = values.out ?? path.join(import.meta.dirname, 'results.json');
   await writeFile(out, `${JSON.stringify(report, null, 2)}\n`);
@@ -89,7 +89,8 @@ async function untilRegistered(): Promise<Map<string, Indexed>> {
 }
 
 async function judge(one: Case, indexed: Indexed | undefined): Promise<void> {
-  if (indexed?.state !== 'READY') return tell(refused, indexed?.reason ?? 'it was not registered', one.model);
+  if (indexed?.state !== 'READY')
+    return addReason(refused, indexed?.reason ?? 'the model was not registered', one.model);
   const metadata = (await fetch(`${system.url}/v2/models/${one.model}`).then((response) =>
     response.json(),
   )) as Metadata;
@@ -101,18 +102,18 @@ async function judge(one: Case, indexed: Indexed | undefined): Promise<void> {
       metadata.inputs.map(({ name }) => name),
     );
   } catch (error) {
-    return tell(refused, `the suite's data: ${(error as Error).message}`, one.model);
+    return addReason(refused, `the suite's data: ${(error as Error).message}`, one.model);
   }
-  for (const [door, ask] of Object.entries(doors)) {
-    const result = results[door]!;
+  for (const [protocol, infer] of Object.entries(protocols)) {
+    const result = results[protocol]!;
     try {
       const wrong: string[] = [];
-      for (const set of sets) wrong.push(...compare(set, names, await ask(system.url, one.model, set.inputs)));
+      for (const set of sets) wrong.push(...compare(set, names, await infer(system.url, one.model, set.inputs)));
       if (wrong.length === 0) result.right += 1;
-      else tell(result.wrong, `${await blame(one, sets, names)}: ${wrong[0]}`, one.model);
+      else addReason(result.wrong, `${await blame(one, sets, names)}: ${wrong[0]}`, one.model);
     } catch (error) {
       const reason = `${await blame(one, sets, names)}: ${(error as Error).message}`;
-      tell(error instanceof Refused ? result.refused : result.wrong, reason, one.model);
+      addReason(error instanceof Refused ? result.refused : result.wrong, reason, one.model);
     }
   }
 }
@@ -130,7 +131,7 @@ function compare({ outputs }: DataSet, names: readonly string[], got: TensorMap)
   });
 }
 
-/** Whether onnxruntime alone gives what the suite expects. */
+/** Whether onnxruntime alone returns the suite's expected outputs. */
 async function blame({ dir }: Case, sets: readonly DataSet[], names: readonly string[]): Promise<string> {
   try {
     const session = await openSession(path.join(dir, 'model.onnx'), 1);

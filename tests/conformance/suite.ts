@@ -1,11 +1,11 @@
-/** The conformance suite as it lies in the PyPI package `onnx`: data/<kind>/<test>/model.onnx and test_data_set_<n>/. */
+/** Reads the conformance suite of the PyPI package `onnx`: data/<kind>/<test>/model.onnx and test_data_set_<n>/. */
 import { cp, mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Tensor, TensorMap } from '@millrace/shared/tensors/tensor';
 import { readTensor } from './tensor-file.ts';
 
 export interface Case {
-  /** Its name in Millrace. */
+  /** The model's name in Millrace. */
   model: string;
   dir: string;
 }
@@ -18,7 +18,7 @@ export async function findCases(data: string): Promise<Case[]> {
       const dir = path.join(data, kind, name);
       if (!(await readdir(dir)).includes('model.onnx')) continue;
       const plain = name.toLowerCase().replaceAll(/[^a-z0-9._-]/g, '-');
-      // Of the kinds, some have tests of one name; and a name has at most 100 characters.
+      // Some kinds have tests with equal names. A name has at most 100 characters.
       cases.push({ model: `${kind}.${plain.replace(/^test_/, '')}`.slice(0, 94), dir });
     }
   }
@@ -30,7 +30,7 @@ export async function findCases(data: string): Promise<Case[]> {
   });
 }
 
-/** The models folder of all cases. */
+/** Writes the models folder of all cases. */
 export async function dropIn(cases: readonly Case[], modelsDir: string): Promise<void> {
   for (const { model, dir } of cases) {
     const version = path.join(modelsDir, model, '1');
@@ -45,7 +45,7 @@ export interface DataSet {
   outputs: Tensor[];
 }
 
-/** The data sets of a case; tensors are in the order of the model's inputs, whose names are given. */
+/** The data sets of a case. Tensors are in the order of the model's inputs, named by `inputNames`. */
 export async function dataSets({ dir }: Case, inputNames: readonly string[]): Promise<DataSet[]> {
   const sets: DataSet[] = [];
   for (const name of (await readdir(dir)).filter((entry) => entry.startsWith('test_data_set_')).sort()) {

@@ -1,4 +1,4 @@
-/** Redis, Postgres, an API and a worker as processes, on a models folder and on data that is thrown away. */
+/** Starts Redis, Postgres, an API and a worker as processes, with a models folder and temporary data. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,12 +11,12 @@ export interface System {
   url: string;
   api: Program;
   worker: Program;
-  /** For models and whatever else goes with the system. */
+  /** The folder of the models and of all other files of the system. */
   dir: string;
   close(): Promise<void>;
 }
 
-/** `fill` puts the models into `dir`/models. */
+/** `fill` writes the models to `dir`/models. */
 export async function startSystem(
   fill: (modelsDir: string) => Promise<void>,
   more: Readonly<Record<string, string>> = {},

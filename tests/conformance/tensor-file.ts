@@ -1,8 +1,8 @@
-/** The suite's test_data_set files: one TensorProto each (onnx.proto3). */
+/** Reads the suite's test_data_set files, each of which is one TensorProto (onnx.proto3). */
 import { DTYPES, type Dtype, type Tensor } from '@millrace/shared/tensors/tensor';
 import { dataFromBytes, ELEMENT_BYTES, elementCount, newData } from '@millrace/shared/tensors/tensor-data';
 
-/** TensorProto.DataType → ours. */
+/** TensorProto.DataType → Millrace's dtype. */
 const TYPES: Readonly<Record<number, Dtype>> = {
   1: 'float32',
   2: 'uint8',
@@ -50,12 +50,12 @@ function* fieldsOf(buffer: Buffer): Generator<Field> {
     else if (wire === 1) field.bytes = take(8);
     else if (wire === 2) field.bytes = take(Number(varint()));
     else if (wire === 5) field.bytes = take(4);
-    else throw new Error('the file is no protobuf');
+    else throw new Error('the file is not a protobuf');
     yield field;
   }
 }
 
-/** A repeated integer field comes packed or one by one. */
+/** Reads a repeated integer field, packed or one value per field. */
 function integersOf({ wire, value, bytes }: Field): bigint[] {
   if (wire === 0) return [BigInt.asIntN(64, value)];
   const values: bigint[] = [];
@@ -71,7 +71,7 @@ function integersOf({ wire, value, bytes }: Field): bigint[] {
   return values;
 }
 
-/** Throws on a type that Millrace does not carry, and on what is no TensorProto. */
+/** Throws for types that Millrace does not support, and for data that is not a TensorProto. */
 export function readTensor(file: Buffer): Tensor & { name: string } {
   const dims: number[] = [];
   const integers: bigint[] = [];
@@ -90,7 +90,7 @@ export function readTensor(file: Buffer): Tensor & { name: string } {
     else if (field.number === 9) raw = field.bytes;
   }
   const dtype = TYPES[type];
-  if (dtype === undefined || !DTYPES.includes(dtype)) throw new Error(`a tensor of type ${type}`);
+  if (dtype === undefined || !DTYPES.includes(dtype)) throw new Error(`a tensor of the unsupported type ${type}`);
   const count = elementCount(dims);
   if (dtype === 'string') return { name, dtype, dims, data: strings };
   const bytes = raw ?? (floats.length > 0 ? Buffer.concat(floats) : undefined);

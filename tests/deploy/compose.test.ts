@@ -29,11 +29,13 @@ const compose = parse(readFileSync(path.join(root, 'docker-compose.yml'), 'utf8'
 };
 const services = Object.entries(compose.services);
 const STORES = ['cache-redis', 'postgres', 'queue-redis'];
-/** What the entrypoints of the stores' images need to give the data to their user and become it. */
+/**
+ * Capabilities that the entrypoints of the stores' images need to give the data to their user and switch to that user.
+ */
 const ENTRYPOINT_NEEDS = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID'];
 
 describe('each container', () => {
-  test.each(services)('%s has no rights that it does not need', (name, service) => {
+  test.each(services)('%s has only the rights that it needs', (name, service) => {
     expect(service.cap_drop).toEqual(['ALL']);
     expect(service.cap_add ?? []).toEqual(STORES.includes(name) ? ENTRYPOINT_NEEDS : []);
     expect(service.security_opt).toEqual(['no-new-privileges:true']);
@@ -41,19 +43,19 @@ describe('each container', () => {
     expect(service.tmpfs).toContain('/tmp');
     expect(service.pids_limit).toBeGreaterThan(0);
     expect(service.privileged).toBeUndefined();
-    // No socket of the engine, and models read-only.
+    // No socket of the container engine, and read-only models.
     for (const volume of service.volumes ?? []) expect(volume).toMatch(/^(queue|postgres):|:ro$/);
   });
 
   test.each(services)('%s has no password on a command line', (_, service) => {
     const lines = [service.command, service.entrypoint, service.healthcheck?.test].flatMap((line) => line ?? []);
-    // Compose would put in what `$NAME` and `${NAME}` stand for; `$$NAME` is left to the shell in the container.
+    // Compose substitutes `$NAME` and `${NAME}`. The shell in the container substitutes `$$NAME`.
     for (const line of lines) expect(line.replaceAll('$$', '')).not.toMatch(/\$\{?\w*PASSWORD/);
     expect(lines.join(' ')).not.toMatch(/--requirepass/);
   });
 });
 
-test('the gateway reaches the API alone, and nothing outside reaches a store', () => {
+test('the gateway reaches only the API, and no outside network reaches a store', () => {
   const networksOf = (name: string) => compose.services[name]?.networks ?? [];
   const neighbours = (name: string) =>
     services
@@ -73,11 +75,11 @@ test('the gateway reaches the API alone, and nothing outside reaches a store', (
   }
   expect(compose.networks.stores).toEqual({ internal: true });
   expect(services.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual(['gateway']);
-  // Webhooks leave by it.
+  // Webhooks leave through this network.
   expect(networksOf('worker').filter((name) => compose.networks[name]?.internal !== true)).toEqual(['outside']);
 });
 
-test('queue and cache have a limit each, and their own way with it', () => {
+test('queue and cache each have a memory limit and their own eviction policy', () => {
   const after = (name: string, option: string) => {
     const command = compose.services[name]?.command ?? [];
     return command[command.indexOf(option) + 1];

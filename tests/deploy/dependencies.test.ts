@@ -1,4 +1,4 @@
-/** docs/security.md lists each direct dependency with the version that package.json pins. */
+/** Checks that docs/security.md lists each direct dependency with the version that package.json pins. */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
@@ -26,7 +26,7 @@ const security = read('docs/security.md');
 const [production = '', others = ''] = security
   .slice(security.indexOf('Packages that run in production:'))
   .split('Packages for development');
-/** Name, version and date of each row of a table. */
+/** Name, version and date of each table row. */
 const rowsOf = (text: string): [string, string, string][] =>
   [...text.matchAll(/^\| `([^`]+)` \| ([^ ]+) \| (\d{4}-\d\d-\d\d) \|/gm)].map(([, name, version, date]) => [
     name as string,
@@ -34,7 +34,8 @@ const rowsOf = (text: string): [string, string, string][] =>
     date as string,
   ]);
 
-// When one of these fails: write the row anew, with the date of `npm view NAME time`, and look for advisories of the version.
+// When a test fails: write the row again, with the date from `npm view NAME time`, and look for advisories about the
+// version.
 test('each package that runs in production is listed with its version and date', () => {
   const listed = rowsOf(production).map(([name, version]) => [name, version]);
   expect(listed).toEqual([...of('dependencies')].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -47,7 +48,7 @@ test('each other package is listed with its version and date', () => {
   expect(listed).toEqual([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
 });
 
-test('no version floats, and the lock file has a hash of each package', () => {
+test('every version is exact, and the lock file has a hash of each package', () => {
   for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies'] as const)
     for (const [name, version] of of(kind)) expect(version, name).toMatch(/^\d+\.\d+\.\d+(-[\w.]+)?$/);
   const { packages } = JSON.parse(read('package-lock.json')) as {

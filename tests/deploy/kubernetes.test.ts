@@ -13,7 +13,7 @@ import { parseAllDocuments } from 'yaml';
 const DIR = path.resolve(import.meta.dirname, '../../deploy/kubernetes');
 const KINDS = { ConfigMap, Secret, Deployment, Service, PodDisruptionBudget, Job, ScaledObject, NetworkPolicy };
 
-// biome-ignore lint/suspicious/noExplicitAny: a manifest is of any kind until it is validated.
+// biome-ignore lint/suspicious/noExplicitAny: a manifest has any kind until it is validated.
 type Manifest = any;
 
 const manifests: { name: string; value: Manifest }[] = readdirSync(DIR)
@@ -26,13 +26,13 @@ const manifests: { name: string; value: Manifest }[] = readdirSync(DIR)
   );
 
 describe('manifests', () => {
-  test.each(manifests)('$name fits the schema of its kind', ({ value }) => {
+  test.each(manifests)('$name matches the schema of its kind', ({ value }) => {
     const Model = KINDS[value.kind as keyof typeof KINDS] as unknown as new (json: Manifest) => { validate(): void };
     expect(Model, `kind ${value.kind}`).toBeDefined();
     expect(() => new Model(value).validate()).not.toThrow();
   });
 
-  test('a wrong field is found out, so the check can fail', () => {
+  test('a manifest with a wrong field is refused, so the check can fail', () => {
     const [deployment] = manifests.filter(({ value }) => value.kind === 'Deployment');
     const wrong = structuredClone(deployment?.value);
     wrong.spec.template.spec.containers[0].ports[0].containerPort = 'eighty';
@@ -43,7 +43,7 @@ describe('manifests', () => {
     .filter(({ value }) => value.spec?.template?.spec?.containers)
     .map(({ name, value }) => [name, value.spec.template]);
 
-  test.each(pods)('%s runs without rights that it does not need', (_, { spec }) => {
+  test.each(pods)('%s has only the rights that it needs', (_, { spec }) => {
     expect(spec).toMatchObject({
       automountServiceAccountToken: false,
       securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
@@ -59,18 +59,18 @@ describe('manifests', () => {
     for (const key of ['hostNetwork', 'hostPID', 'hostIPC']) expect(spec[key]).toBeUndefined();
   });
 
-  test.each(pods)('%s has a policy for what reaches it and for what it reaches', (_, { metadata }) => {
+  test.each(pods)('%s has a policy for incoming and for outgoing traffic', (_, { metadata }) => {
     const policies = manifests.filter(({ value }) => value.kind === 'NetworkPolicy').map(({ value }) => value.spec);
     const own = policies.filter(({ podSelector: { matchLabels } }) =>
       Object.entries(matchLabels).every(([label, wanted]) => metadata.labels[label] === wanted),
     );
     expect(own).toHaveLength(1);
     expect(own[0].policyTypes).toEqual(['Ingress', 'Egress']);
-    // A rule that names neither address nor port would admit everything.
+    // A rule without address and port would admit all traffic.
     for (const rule of [...(own[0].ingress ?? []), ...own[0].egress]) expect(rule.to ?? rule.ports).toBeDefined();
   });
 
-  test('every setting they name is one of ours', () => {
+  test('every setting in a manifest is a setting of Millrace', () => {
     const known = new Set(settings.map(({ name }) => name));
     const named = manifests.flatMap(({ value }) => Object.keys(value.data ?? value.stringData ?? {}));
     expect(named.length).toBeGreaterThan(5);

@@ -34,7 +34,7 @@ const row = (key: string, name: string, aliases: string[] = [], more: Partial<En
 const names = (rows: readonly Entity[] | undefined) => rows?.map(({ name }) => name);
 
 describe('a set of rows', () => {
-  test('comes back as it was, in its order, vectors to the last bit', async () => {
+  test('is read back unchanged and in order, with exact vectors', async () => {
     const rows = [
       row('b', 'Beta', ['β', 'b2'], {
         attributes: { note: '"1",2' },
@@ -48,7 +48,7 @@ describe('a set of rows', () => {
     expect(await loadEntitySet(pool, 'f'.repeat(64))).toEqual([]);
   });
 
-  test('of the bundled model is stored by twenty workers at the same time, once', async () => {
+  test('of the bundled model is stored once by twenty simultaneous workers', async () => {
     const file = path.resolve(import.meta.dirname, '../../models/drug-interaction/entities/drug.csv');
     const rows = parseEntityCsv(readFileSync(file, 'utf8'), 'drug.csv');
     const digests = await Promise.all(Array.from({ length: 20 }, () => upsertEntitySet(pool, 'default', 'drug', rows)));
@@ -57,7 +57,7 @@ describe('a set of rows', () => {
     expect(await findEntity(pool, 'default', 'drug', '  WARFARIN ')).toMatchObject({ key: 'warfarin' });
   });
 
-  test('is shared by those who have the same rows, and may be known by a digest of theirs', async () => {
+  test('is shared by callers with equal rows, and can have a digest that the caller chose', async () => {
     const rows = [row('a', 'Alpha')];
     const digest = await upsertEntitySet(pool, 'default', 'letter', rows);
     expect(await upsertEntitySet(pool, 'other', 'sign', rows)).toBe(digest);
@@ -67,7 +67,7 @@ describe('a set of rows', () => {
     expect(names(await searchEntities(pool, 'other', 'sign', '', 5))).toEqual(['Alpha']);
   });
 
-  test('has another digest for any difference', () => {
+  test('has a different digest after any change', () => {
     const base = row('a', 'Alpha', ['x'], { attributes: { p: '1', q: '2' }, vector: Float32Array.of(1) });
     const variants: Entity[] = [
       { ...base, key: 'b' },
@@ -97,7 +97,7 @@ describe('a look-up', () => {
   const find = async (name: string) => (await findEntity(pool, 'default', 'drug', name))?.key;
   const search = async (q: string, limit = 10) => names(await searchEntities(pool, 'default', 'drug', q, limit));
 
-  test('finds by key, name or alias, however spelt, in the newest set', async () => {
+  test('finds an entity by key, name or alias, in any spelling, in the newest set', async () => {
     expect(await find('asa')).toBe('asa');
     expect(await find(' acetylsalicylic\tACID')).toBe('asa');
     expect(await find('Aspirin')).toBe('asa');
@@ -107,7 +107,7 @@ describe('a look-up', () => {
     expect(await findEntity(pool, 'default', 'planet', 'asa')).toBeUndefined();
   });
 
-  test('completes names first, then aliases, then what holds the text', async () => {
+  test('returns matching prefixes of names first, then of aliases, then other matches', async () => {
     expect(await search('WAR')).toEqual(['Warfarin', 'Coumarin']);
     expect(await search('cou')).toEqual(['Coumarin', 'Warfarin']);
     expect(await search('asp')).toEqual(['Acetylsalicylic  Acid']);
@@ -118,13 +118,13 @@ describe('a look-up', () => {
     expect(await searchEntities(pool, 'default', 'planet', 'a', 5)).toBeUndefined();
   });
 
-  test('takes every character for itself', async () => {
+  test('treats every character literally', async () => {
     expect(await search('%')).toEqual(['Acetylsalicylic  Acid']);
     expect(await search('_off\\')).toEqual(['Acetylsalicylic  Acid']);
     expect(await search("'; DROP TABLE entities --")).toEqual([]);
   });
 
-  test('prefers a set of the tenant to that of the default tenant', async () => {
+  test("prefers the tenant's set to the default tenant's set", async () => {
     expect((await findEntity(pool, 'other', 'drug', 'asa'))?.key).toBe('asa');
     await upsertEntitySet(pool, 'other', 'drug', [row('mine', 'Mine')]);
     expect(await findEntity(pool, 'other', 'drug', 'asa')).toBeUndefined();

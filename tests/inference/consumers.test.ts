@@ -63,7 +63,7 @@ beforeEach(() => {
 });
 
 describe('consumers', () => {
-  test('of 64 models all are open, and no doorbell is listened to', async () => {
+  test('of 64 models are all open, and none waits for a work signal', async () => {
     const { consumers: some } = consumers();
     some.serve(new Set(names(64)));
     expect(opened).toEqual(names(64));
@@ -75,7 +75,7 @@ describe('consumers', () => {
     expect(closed.sort()).toEqual(names(64).sort());
   });
 
-  test('that are paused open paused, and all go on together', async () => {
+  test('open paused while paused, and all resume together', async () => {
     const { consumers: some } = consumers();
     some.serve(new Set(names(2)));
     some.pause();
@@ -86,24 +86,24 @@ describe('consumers', () => {
     await some.close();
   });
 
-  test('of more, those open that are rung for', async () => {
+  test('of more models open when a work signal arrives', async () => {
     const { consumers: some } = consumers();
     some.serve(new Set(names(65)));
     await some.sweep();
     expect([opened, listening]).toEqual([[], 1]);
     some.signalWork('m3');
     some.signalWork('m3');
-    some.signalWork('another worker serves this one');
+    some.signalWork('a model of another worker');
     expect(opened).toEqual(['m3']);
     await some.close();
   });
 
-  test('work that nobody rang for is found, waiting or left behind', async () => {
+  test('work without a signal is found, whether it waits or was left behind', async () => {
     const { consumers: some, keys } = consumers();
     const queues = createQueues(redis, keys, () => {});
     const model = names(2_000).findLast((name) => shardOf(name) === 3) as string;
     await queues.add(model, '1', [], 5, ...jobOf(model));
-    // What a killed worker held is active, and nobody's.
+    // The job of a killed worker is active and has no lock.
     await redis.lpush(`${keys.bull(shardOf('m7'))}:m7:active`, 'p-left');
     await redis.zadd(`${keys.bull(shardOf('m8'))}:m8:delayed`, 1, 'p-back');
     some.serve(new Set(names(2_000)));
@@ -112,7 +112,7 @@ describe('consumers', () => {
     await Promise.all([some.close(), queues.close()]);
   });
 
-  test('beyond 64 the idle are closed after a minute, beyond 192 at once, and the busy never', async () => {
+  test('above 64 idle consumers close after a minute, above 192 at once, and busy consumers stay open', async () => {
     const { consumers: some } = consumers();
     const models = names(300);
     some.serve(new Set(models));

@@ -1,4 +1,4 @@
-/** Jobs that a stopping worker gives back are taken by others at once, however far apart their clocks are. */
+/** Tests that other workers take the jobs of a stopping worker immediately, however far apart their clocks are. */
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import { jobIdOf } from '@millrace/shared/queue/job';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
@@ -33,7 +33,7 @@ afterAll(async () => {
   redis.disconnect();
 });
 
-/** A consumer with one job at a time, and the jobs that it took, each to be ended by the test. */
+/** A consumer with one job at a time, and the jobs that it took. The test ends each job. */
 function consume(workerId: string) {
   const taken: { ids: string[]; ahead: readonly string[] | undefined; end: PromiseWithResolvers<void> }[] = [];
   const consumer = startConsumer(MODEL, {
@@ -56,7 +56,7 @@ function consume(workerId: string) {
   return { consumer, taken, first: () => vi.waitUntil(() => taken[0], { timeout: 10_000 }) };
 }
 
-/** What Redis says while only consumers that are closing know of the job. */
+/** The state in Redis while only closing consumers know the job. */
 const stateOf = async (job: string) => ({
   waiting: await redis.zrange(`${bull}:prioritized`, '0', '-1'),
   delayed: await redis.zrange(`${bull}:delayed`, '0', '-1'),
@@ -65,7 +65,7 @@ const stateOf = async (job: string) => ({
   marked: await redis.zscore(`${bull}:marker`, '0'),
 });
 
-test('a job handed back waits at once, before those that came later, and wakes who is idle', async () => {
+test('a returned job waits at once in front of later jobs and wakes an idle consumer', async () => {
   const [first, second] = [1, 2].map((ms) => newPredictionId(shardOf(MODEL), ms)) as [string, string];
   const stopping = consume('stopping');
   await queues.add(MODEL, '1', [first], 5);
@@ -93,7 +93,7 @@ test('a job handed back waits at once, before those that came later, and wakes w
   (await vi.waitUntil(() => other.taken[1], { timeout: 10_000 })).end.resolve();
 });
 
-test('the rows that a job tells are begun with before its predictions are taken at its first attempt only', async () => {
+test('prefetched rows of a job start before its predictions are taken only on the first attempt', async () => {
   const id = newPredictionId(shardOf(MODEL), 3);
   const stopping = consume('first');
   await queues.add(MODEL, '1', [id], 5, jobIdOf(id), { ahead: ['["a","b"]'] });

@@ -37,7 +37,7 @@ interface Taken extends Held {
   end: () => void;
 }
 
-/** A consumer that holds at most `holdRows` rows, and the predictions that it keeps, each job to be ended by the test. */
+/** A consumer that holds at most `holdRows` rows, and the predictions that it keeps. The test ends each job. */
 function consume(holdRows: number) {
   keys = keysFor(testPrefix());
   queues = createQueues(redis, keys, () => {});
@@ -74,13 +74,13 @@ const bull = () => `${keys.bull(shardOf(MODEL))}:${MODEL}`;
 const inQueue = () => redis.zrange(`${bull()}:prioritized`, '0', '-1');
 const allGone = () => expect.poll(() => redis.exists(`${bull()}:active`, `${bull()}:prioritized`)).toBe(0);
 
-test('a worker takes jobs until it holds enough rows, and leaves the others in the queue', async () => {
+test('a worker takes jobs until it holds enough rows, and leaves the other jobs in the queue', async () => {
   const { start, taken, nth } = consume(10);
   const jobs = Array.from({ length: 6 }, () => newIds(4));
   for (const ids of jobs) await queues.add(MODEL, '1', ids, NORMAL);
   start();
   const third = await nth(2);
-  // Asked behind whatever else the consumer would have taken.
+  // The queue is read after the consumer had the chance to take more jobs.
   expect(await inQueue()).toHaveLength(3);
   third.end();
   await nth(3);
@@ -90,7 +90,7 @@ test('a worker takes jobs until it holds enough rows, and leaves the others in t
   expect(taken.map(({ ids }) => ids)).toEqual(jobs);
 });
 
-test('of a large job as many predictions are kept as have that many rows, and the rest goes back in front', async () => {
+test('a worker keeps the predictions of a large job that fit its rows, and returns the rest to the front of the queue', async () => {
   const { start, taken, nth } = consume(10);
   const [large, next] = [newIds(25), newIds(1)];
   await queues.add(MODEL, '1', large, NORMAL);
@@ -98,12 +98,12 @@ test('of a large job as many predictions are kept as have that many rows, and th
   start();
   for (let at = 0; at < 4; at += 1) (await nth(at)).end();
   await allGone();
-  // The other job may come as soon as the worker holds less than enough.
+  // The other job may arrive as soon as the worker holds too few rows.
   const parts = taken.map(({ ids }) => ids).filter(([id]) => id !== next[0]);
   expect(parts).toEqual([large.slice(0, 10), large.slice(10, 20), large.slice(20)]);
 });
 
-test('rows count, not predictions: one with more rows than enough is kept alone', async () => {
+test('rows count, not predictions: a prediction with more rows than the limit is held alone', async () => {
   const { start, taken, nth } = consume(10);
   const ids = newIds(4);
   await queues.add(MODEL, '1', ids, NORMAL, jobIdOf(ids[0] as string), { rows: [6, 5, 10_000, 1] });
@@ -118,7 +118,7 @@ test('rows count, not predictions: one with more rows than enough is kept alone'
   ]);
 });
 
-test('a worker that holds enough still takes what is more urgent, and nothing else', async () => {
+test('a worker that holds enough rows still takes more urgent jobs, and no other jobs', async () => {
   const { start, taken, nth } = consume(10);
   const [held, later] = [newIds(10), newIds(10)];
   await queues.add(MODEL, '1', held, NORMAL);
@@ -137,7 +137,7 @@ test('a worker that holds enough still takes what is more urgent, and nothing el
   await allGone();
 });
 
-test('a prediction is lifted with its job while that waits, and workers are told for the one that holds the job', async () => {
+test('raising a prediction moves its waiting job forward and notifies the worker that holds the job', async () => {
   const { start, nth } = consume(10);
   const [held, waiting] = [newIds(10), newIds(10)];
   const lift = (ids: string[]) => {
@@ -145,8 +145,8 @@ test('a prediction is lifted with its job while that waits, and workers are told
     return queues.lift({ model: MODEL, id, jobId: jobIdOf(id), priority: HIGH });
   };
   const listener = connectTestRedis();
-  const told: unknown[] = [];
-  listener.on('message', (_channel, message) => void told.push(parseLift(message)));
+  const messages: unknown[] = [];
+  listener.on('message', (_channel, message) => void messages.push(parseLift(message)));
   await listener.subscribe(keys.liftChannel());
   await queues.add(MODEL, '1', held, NORMAL);
   start();
@@ -154,9 +154,9 @@ test('a prediction is lifted with its job while that waits, and workers are told
   await queues.add(MODEL, '1', waiting, NORMAL);
   await lift(held);
   await lift(waiting);
-  // The raised job is more urgent than all that is held.
+  // The raised job is more urgent than all held jobs.
   expect(await nth(1)).toMatchObject({ ids: waiting, priority: HIGH });
-  await expect.poll(() => told).toEqual([held, waiting].map(([id]) => ({ model: MODEL, id, priority: HIGH })));
+  await expect.poll(() => messages).toEqual([held, waiting].map(([id]) => ({ model: MODEL, id, priority: HIGH })));
   listener.disconnect();
   for (const at of [0, 1]) (await nth(at)).end();
   await allGone();

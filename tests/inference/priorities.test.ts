@@ -10,17 +10,17 @@ const millrace = useMillrace(async () => {
 });
 afterAll(() => remove());
 
-/** Turns of model `slow` that take some 20 ms. */
+/** Iterations of the model `slow` that take about 20 ms. */
 const TURNS = 30_000;
-let asked = 0;
+let used = 0;
 const input = (turns = TURNS) => {
-  asked += 1;
-  return { input: { x: [turns + asked] } };
+  used += 1;
+  return { input: { x: [turns + used] } };
 };
 const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
 const ended = async () => (await millrace.workers[0]?.metric('millrace_worker_predictions_total')) ?? Number.NaN;
 
-/** Asks for many predictions of normal priority, and resolves to their ids when the worker has begun with them. */
+/** Submits many predictions of normal priority. Resolves to their ids when the worker has started on them. */
 async function flood(count: number): Promise<string[]> {
   const ids: string[] = [];
   while (ids.length < count) {
@@ -40,10 +40,10 @@ async function cancelAll(ids: readonly string[]): Promise<void> {
     );
 }
 
-// More than a second of work and a run, and far less than a flood.
+// More than a second of work and one run, and much less than the flood.
 const BOUND = 140;
 
-test('of high priority goes before all normal predictions that a worker holds', async () => {
+test('a high-priority prediction runs before all normal predictions that a worker holds', async () => {
   const ids = await flood(800);
   const before = await ended();
   const high = await millrace.predict('slow', { ...input(), priority: 'high', expires_in: 20 });
@@ -51,25 +51,25 @@ test('of high priority goes before all normal predictions that a worker holds', 
   expect((await get(high.body.id, '?wait=30')).body.status).toBe('succeeded');
   const between = (await ended()) - before;
   expect(between).toBeLessThanOrEqual(BOUND);
-  // Otherwise nothing was overtaken.
+  // Otherwise the high-priority prediction has overtaken nothing.
   expect((await get(ids.at(-1) as string)).body.status).toBe('queued');
   await cancelAll(ids);
 }, 120_000);
 
-test('of high priority goes before the rest of a prediction of very many rows', async () => {
+test('a high-priority prediction runs before the remaining rows of a very large prediction', async () => {
   const inputs = Array.from({ length: 200 }, () => input().input);
   const long = await millrace.predict('slow', { inputs });
   await expect.poll(async () => (await get(long.body.id)).body.status, { timeout: 30_000 }).toBe('running');
   const high = await millrace.predict('slow', { ...input(), priority: 'high' }, { prefer: 'wait=30' });
   expect(high.body.status).toBe('succeeded');
-  // Another model's turn comes as well.
-  const other = await millrace.predict('rows', { input: { x: [[asked, 1]] } }, { prefer: 'wait=30' });
+  // The turn of another model also comes.
+  const other = await millrace.predict('rows', { input: { x: [[used, 1]] } }, { prefer: 'wait=30' });
   expect(other.body.status).toBe('succeeded');
   expect((await get(long.body.id)).body.status).toBe('running');
   await get(long.body.id, '?wait=60');
 }, 120_000);
 
-test('of high priority lifts the normal prediction that it follows out of what a worker holds', async () => {
+test('a high-priority follower raises its normal leader above the other predictions that a worker holds', async () => {
   const ids = await flood(400);
   const last = input();
   const leader = await millrace.predict('slow', last);
@@ -83,12 +83,12 @@ test('of high priority lifts the normal prediction that it follows out of what a
   await cancelAll(ids);
 }, 120_000);
 
-test('held predictions that are canceled are not run', async () => {
+test('canceled predictions that a worker holds are not run', async () => {
   const ids = await flood(200);
   await cancelAll(ids);
   const before = await ended();
   const next = await millrace.predict('slow', { ...input(), priority: 'low' }, { prefer: 'wait=30' });
   expect(next.body.status).toBe('succeeded');
-  // The last one, and the runs that were under way.
+  // The last prediction, and the runs that were in progress.
   expect((await ended()) - before).toBeLessThanOrEqual(40);
 }, 120_000);

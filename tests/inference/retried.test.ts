@@ -1,4 +1,7 @@
-/** A prediction that is canceled and retried while its first job still waits in the queue is computed once. */
+/**
+ * Tests that a prediction is computed once when it is canceled and retried while its first job still waits in the
+ * queue.
+ */
 
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { jobIdOf } from '@millrace/shared/queue/job';
@@ -15,7 +18,7 @@ const millrace = useMillrace(async () => {
 });
 afterAll(() => remove());
 
-test('a prediction that is retried while its first job waits is run once', async () => {
+test('a prediction that is retried while its first job waits runs once', async () => {
   const { ask, config, keys, predict, stopWorkers, startWorker } = millrace;
   await stopWorkers('stop');
   const { body } = await predict('slow', { input: { x: [1_000] } });

@@ -1,4 +1,4 @@
-/** What a Redis that lost its last writes has again, although the worker it names has ended it. */
+/** Tests a Redis that lost its last writes: jobs are active again although the worker that they name has ended them. */
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import { jobIdOf } from '@millrace/shared/queue/job';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
@@ -33,7 +33,7 @@ afterAll(async () => {
   redis.disconnect();
 });
 
-/** A worker whose jobs are ended by the test. */
+/** A worker whose jobs the test ends. */
 function work() {
   const taken: { ids: string[]; end: PromiseWithResolvers<void> }[] = [];
   const log = pino({ level: 'silent' });
@@ -66,7 +66,7 @@ function work() {
   return taken;
 }
 
-/** All keys of the queue as they are now; to be put back. */
+/** Copies all keys of the queue. Returns a function that restores the copy. */
 async function snapshot(): Promise<() => Promise<void>> {
   const kept = await Promise.all(
     (await keysOf(redis, queue)).map(async (key) => {
@@ -81,7 +81,7 @@ async function snapshot(): Promise<() => Promise<void>> {
   };
 }
 
-test('a job that was ended and is active again, under a lock of its living worker, is run again', async () => {
+test('an ended job that is active again, with a lock of its running worker, runs again', async () => {
   const taken = work();
   const id = newPredictionId(shardOf(MODEL), Date.now());
   await queues.add(MODEL, '1', [id], 5, jobIdOf(id));
@@ -99,13 +99,13 @@ test('a job that was ended and is active again, under a lock of its living worke
   await expect.poll(() => redis.exists(`${queue}:${jobIdOf(id)}`)).toBe(0);
 });
 
-test('a job that runs here is left alone, however often it is looked at', async () => {
+test('a job that runs in this worker is left alone by every check', async () => {
   const taken = work();
   const id = newPredictionId(shardOf(MODEL), Date.now());
   await queues.add(MODEL, '1', [id], 5, jobIdOf(id));
   await vi.waitUntil(() => taken.length === 1, { timeout: 20_000 });
   const token = await redis.get(`${queue}:${jobIdOf(id)}:lock`);
-  // Each look renews the heartbeat: five of them.
+  // Each check renews the heartbeat. The test waits for five renewals.
   const beats = new Set<string | null>();
   await vi.waitUntil(async () => beats.add(await redis.get(keys.worker(0, WORKER))).size > 5, { timeout: 20_000 });
   expect(await redis.get(`${queue}:${jobIdOf(id)}:lock`)).toBe(token);
@@ -113,7 +113,7 @@ test('a job that runs here is left alone, however often it is looked at', async 
   taken[0]?.end.resolve();
 });
 
-test('the counts of an empty queue are set even, so that no model looks busy for ever', async () => {
+test('the counters of an empty queue are corrected, so that no model looks busy forever', async () => {
   const stats = keys.queueStats(shardOf(MODEL), MODEL);
   await redis.hset(stats, { s1: 5, t1: 5, s5: 9, t5: 7, s9: 1 });
   work();

@@ -37,7 +37,7 @@ async function events(tenant = 'default') {
 const deliveryRows = async () => (await pool.query('SELECT * FROM webhook_deliveries ORDER BY id')).rows;
 
 describe('a delivery', () => {
-  test('is written with the terminal state of a prediction that names an address, and given back', async () => {
+  test('is written and returned with the terminal state of a prediction that has a webhook', async () => {
     const row = terminalRow({ options: webhook() });
     const { deliveries } = await recordTerminal(pool, [row, terminalRow()]);
     const [event] = await events();
@@ -56,7 +56,7 @@ describe('a delivery', () => {
     expect(await deliveryRows()).toMatchObject([{ id: deliveries[0]!.id, status: 'pending', attempts: 0 }]);
   });
 
-  test('follows the promise, where the webhook was named', async () => {
+  test('uses the webhook of the promise', async () => {
     const promise = promiseRow({ options: webhook() });
     await insertPromises(pool, [promise]);
     const { deliveries } = await recordTerminal(pool, [terminalRow({ id: promise.id, options: null })]);
@@ -68,13 +68,13 @@ describe('a delivery', () => {
     [['prediction.failed'], 'failed', 1],
     [['prediction.failed', 'prediction.expired'], 'expired', 1],
     [[], 'canceled', 1],
-  ] as const)('is for the chosen events: %j, and it is %s', async (chosen, status, count) => {
+  ] as const)('is written only for the chosen events: %j, and the status is %s', async (chosen, status, count) => {
     const { deliveries } = await recordTerminal(pool, [terminalRow({ options: webhook([...chosen]), status })]);
     expect(deliveries).toHaveLength(count);
     expect(await events()).toHaveLength(count);
   });
 
-  test('is written for every endpoint of the tenant that wants the model and the event', async () => {
+  test('is written for every endpoint of the tenant that subscribes to the model and the event', async () => {
     const all = await endpoint();
     const ofModel = await endpoint({ models: ['m', 'x'] });
     await endpoint({ models: ['x'] });
@@ -83,12 +83,12 @@ describe('a delivery', () => {
     const { deliveries } = await recordTerminal(pool, [terminalRow({ options: webhook() })]);
     const byPlace = (a: string | null, b: string | null) => String(a).localeCompare(String(b));
     expect(deliveries.map((each) => each.endpoint).sort(byPlace)).toEqual([all, ofModel, null].sort(byPlace));
-    // One event under one id, however many hear of it.
+    // One event with one id, for any number of receivers.
     expect(new Set(deliveries.map(({ event }) => event)).size).toBe(1);
     expect(await events()).toHaveLength(1);
   });
 
-  test('is written once however often the state is recorded, and again for the end after a retry', async () => {
+  test('is written once for repeated records of a state, and again for the end after a retry', async () => {
     const row = terminalRow({ status: 'failed', options: webhook() });
     for (let i = 0; i < 3; i++) await recordTerminal(pool, [row]);
     expect(await deliveryRows()).toHaveLength(1);
@@ -100,13 +100,13 @@ describe('a delivery', () => {
 });
 
 describe('the feed', () => {
-  test('keeps what a disabled endpoint misses', async () => {
+  test('keeps the events that a disabled endpoint misses', async () => {
     await endpoint({ state: 'disabled' });
     expect(await recordTerminal(pool, [terminalRow()])).toMatchObject({ applied: 1, deliveries: [] });
     expect(await events()).toHaveLength(1);
   });
 
-  test('has no gaps, for any number of recorders, and each tenant counts for itself', async () => {
+  test('has no gaps with many recorders, and each tenant has its own sequence', async () => {
     const rows = Array.from({ length: 400 }, (_, i) =>
       terminalRow({ options: webhook(), tenant: i % 4 ? 'default' : 'other' }),
     );
@@ -116,7 +116,7 @@ describe('the feed', () => {
     expect(await events('other')).toHaveLength(100);
   });
 
-  test('never shows an event before the ones below it', async () => {
+  test('never shows an event before all lower sequence numbers', async () => {
     let done = false;
     let last = 0;
     const reading = (async () => {

@@ -31,7 +31,7 @@ const find = (id: string) => findPrediction(pool, 'default', id);
 const NOW = Date.now();
 const retry = (id: string, opening = 0, tenant = 'default') => markRetried(pool, { tenant, id, opening, nowMs: NOW });
 
-describe('what an Idempotency-Key stands for', () => {
+describe('the prediction of an Idempotency-Key', () => {
   const key = (digit: string) => digit.repeat(32);
   const now = Date.now();
   const look = (...hashes: string[]) =>
@@ -41,7 +41,7 @@ describe('what an Idempotency-Key stands for', () => {
       now - 1_000,
     );
 
-  test('is the newest of its tenant, promised or not, for each key in its place', async () => {
+  test('is the newest of its tenant, promised or not, in the order of the keys', async () => {
     const promised = promiseRow({ createdAt: now, idempotencyHash: `${key('a')}fingerprint` });
     const older = terminalRow({ createdAt: now - 10, idempotencyHash: key('b') });
     const newer = terminalRow({ createdAt: now, idempotencyHash: key('b') });
@@ -56,7 +56,7 @@ describe('what an Idempotency-Key stands for', () => {
     ]);
   });
 
-  test('is nothing that is older or was canceled', async () => {
+  test('is neither an expired nor a canceled prediction', async () => {
     const old = promiseRow({ createdAt: now - 2_000, idempotencyHash: key('a') });
     await insertPromises(pool, [old]);
     await recordTerminal(pool, [terminalRow({ createdAt: now, status: 'canceled', idempotencyHash: key('b') })]);
@@ -65,7 +65,7 @@ describe('what an Idempotency-Key stands for', () => {
 });
 
 describe('a promise', () => {
-  test('is found as it was made, by its tenant alone', async () => {
+  test('is found unchanged, by its own tenant only', async () => {
     const row = promiseRow({
       options: { webhook: { url: 'https://a.example/?q="\\\'ü' } },
       metadata: '{"note":"tab\\t, \u{1F600}"}',
@@ -89,7 +89,7 @@ describe('a promise', () => {
     expect(await findPrediction(pool, 'other', row.id)).toBeUndefined();
   });
 
-  test('may be made twice, and none made after its end opens it again', async () => {
+  test('can be written twice, and a promise after the end does not reopen the prediction', async () => {
     const kept = promiseRow();
     await recordTerminal(pool, [terminalRow({ id: kept.id })]);
     const twice = promiseRow();
@@ -102,13 +102,13 @@ describe('a promise', () => {
 });
 
 describe('a terminal state', () => {
-  test('of what was not promised is kept whole', async () => {
+  test('of a prediction without a promise is stored completely', async () => {
     const row = terminalRow({ status: 'failed', result: '{"code":"inference_failed"}', metadata: '1' });
     expect(await recordTerminal(pool, [row])).toEqual({ applied: 1, refused: [], deliveries: [], unstorable: [] });
     expect(await find(row.id)).toEqual({ ...row, promised: false, supersededAt: null });
   });
 
-  test('ends a promise, and leaves the request as it was', async () => {
+  test('ends a promise and leaves the request unchanged', async () => {
     const promise = promiseRow({ metadata: '"mine"' });
     await insertPromises(pool, [promise]);
     const end = terminalRow({ id: promise.id, metadata: '', inferenceMs: 0.125 });
@@ -124,7 +124,7 @@ describe('a terminal state', () => {
     });
   });
 
-  test('is written once: no other status follows it', async () => {
+  test('is written once: no other status replaces it', async () => {
     const first = terminalRow({ status: 'canceled', result: '{"code":"canceled"}' });
     await recordTerminal(pool, [first]);
     for (const status of ['succeeded', 'failed', 'expired', 'canceled'] as const) {
@@ -136,7 +136,7 @@ describe('a terminal state', () => {
     expect(await find(first.id)).toMatchObject({ status: 'canceled', completedAt: first.completedAt });
   });
 
-  test('of a later opening follows, but never a success, and no higher attempt of the same opening does', async () => {
+  test('is replaced by a later opening unless it is a success, and never by a higher attempt of the same opening', async () => {
     const failed = terminalRow({ status: 'failed', attempts: 1 });
     await recordTerminal(pool, [failed]);
     const second = { ...failed, status: 'succeeded', attempts: 2 } as const;
@@ -146,14 +146,14 @@ describe('a terminal state', () => {
     expect(await find(failed.id)).toMatchObject({ status: 'succeeded', attempts: 2 });
   });
 
-  test('is taken once of several in a call: the highest attempt, and of equal ones the first', async () => {
+  test('is chosen from several in a call: the highest attempt, and the first of equal attempts', async () => {
     const row = terminalRow({ status: 'failed', attempts: 1 });
     const rows = [row, { ...row, attempts: 2, result: '"second"' }, { ...row, attempts: 2, result: '"third"' }];
     expect(await recordTerminal(pool, rows)).toMatchObject({ applied: 1, refused: [] });
     expect(await find(row.id)).toMatchObject({ attempts: 2, result: '"second"' });
   });
 
-  test('that cannot be stored does not keep those beside it from being', async () => {
+  test('that cannot be stored does not prevent the others of the call', async () => {
     const good = Array.from({ length: 7 }, () => terminalRow());
     const bad = terminalRow({ createdAt: Number.NaN, id: newPredictionId(0, Date.now()) });
     const { applied, unstorable } = await recordTerminal(pool, [...good.slice(0, 3), bad, ...good.slice(3)]);
@@ -161,7 +161,7 @@ describe('a terminal state', () => {
     expect(unstorable).toEqual([{ id: bad.id, reason: expect.stringContaining('NaN') }]);
   });
 
-  test('may hold any text at all', async () => {
+  test('can contain any text', async () => {
     const row = terminalRow({
       result: 'NUL \u0000, half \ud800 a pair',
       options: { webhook: { url: 'https://a.example/\u0000\udfff\\u0000' } },
@@ -171,14 +171,14 @@ describe('a terminal state', () => {
     expect((await find(row.id))?.options?.webhook?.url).toBe('https://a.example/\ufffd\ufffd\\u0000');
   });
 
-  test('is written once by twenty recorders at the same time', async () => {
+  test('is written once by twenty simultaneous recorders', async () => {
     const rows = Array.from({ length: 200 }, () => terminalRow());
     const shuffled = () => [...rows].sort(() => Math.random() - 0.5);
     const recorded = await Promise.all(Array.from({ length: 20 }, () => recordTerminal(pool, shuffled())));
     expect(recorded.reduce((sum, { applied }) => sum + applied, 0)).toBe(200);
   });
 
-  test('of one prediction can be given by hand', async () => {
+  test('of a single prediction can be set directly', async () => {
     const promise = promiseRow();
     await insertPromises(pool, [promise]);
     const row = (await find(promise.id))!;
@@ -190,7 +190,7 @@ describe('a terminal state', () => {
 });
 
 describe('a retry', () => {
-  test('opens what failed under the next number, and keeps its attempts', async () => {
+  test('reopens a failed prediction under the next number and keeps its attempts', async () => {
     const failed = terminalRow({ status: 'failed', result: '{"code":"worker_lost"}', attempts: 4 });
     await recordTerminal(pool, [failed]);
     const row = await retry(failed.id);
@@ -208,7 +208,7 @@ describe('a retry', () => {
     expect(await retry(rows[1].id, 1)).toBeUndefined();
   });
 
-  test('is done once by twenty at the same time', async () => {
+  test('happens once for twenty simultaneous calls', async () => {
     const failed = terminalRow({ status: 'failed' });
     await recordTerminal(pool, [failed]);
     const all = await Promise.all(Array.from({ length: 20 }, () => retry(failed.id)));
@@ -216,7 +216,7 @@ describe('a retry', () => {
     expect(await find(failed.id)).toMatchObject({ opening: 1 });
   });
 
-  test('has as much time as the first request, however often', async () => {
+  test('has as much time as the first request, for any number of retries', async () => {
     const row = terminalRow({ status: 'expired', expiresAt: NOW - 990_000, createdAt: NOW - 1_000_000 });
     await recordTerminal(pool, [row]);
     for (let opening = 0; opening < 4; opening += 1) {
@@ -230,7 +230,7 @@ describe('a retry', () => {
     expect(await retry(timeless.id)).toMatchObject({ expiresAt: null });
   });
 
-  test('is not undone by a late copy of an end before it, whatever that says of attempts and time', async () => {
+  test('is not undone by a late copy of an earlier end with any attempts and time', async () => {
     const failed = terminalRow({ status: 'failed', attempts: 2 });
     await recordTerminal(pool, [failed]);
     await retry(failed.id);
@@ -239,7 +239,7 @@ describe('a retry', () => {
     expect(await recordTerminal(pool, [late])).toMatchObject({ applied: 0, refused: [failed.id] });
   });
 
-  test('can be canceled before it ran, by a process whose clock is behind', async () => {
+  test('can be canceled before it runs, by a process whose clock is behind', async () => {
     const failed = terminalRow({ status: 'failed', attempts: 2 });
     await recordTerminal(pool, [failed]);
     await retry(failed.id);
@@ -249,7 +249,7 @@ describe('a retry', () => {
     expect(await recordTerminal(pool, [{ ...canceled, attempts: 3, status: 'failed' }])).toMatchObject({ applied: 0 });
   });
 
-  test('of a process of 0.1.0, which gives no number, is told from the end before it by its time', async () => {
+  test('of a 0.1.0 process, which writes no number, is distinguished from the earlier end by its time', async () => {
     const failed = terminalRow({ status: 'failed', attempts: 2 });
     await recordTerminal(pool, [failed]);
     await pool.query(
@@ -261,7 +261,7 @@ describe('a retry', () => {
     expect(await recordTerminal(pool, [canceled])).toMatchObject({ applied: 1 });
   });
 
-  test('whose ends come together, in any order, has each of them written, in the order of openings', async () => {
+  test('whose ends arrive together, in any order, has each end written in the order of openings', async () => {
     const first = terminalRow({ status: 'canceled', options: { webhook: { url: 'https://a.example/' } } });
     const ends = [2, 0, 1].map((opening) => ({ ...first, opening, status: 'canceled' as const }));
     const { applied, deliveries } = await recordTerminal(pool, ends);
@@ -281,7 +281,7 @@ describe('a list', () => {
     await registerVersion(pool, modelVersion({ model: 'own', tenant: 'other' }));
   });
 
-  test('has the newest first, page by page, and of no other tenant', async () => {
+  test('has the newest predictions first, in pages, and only of its tenant', async () => {
     const rows = Array.from({ length: 7 }, (_, i) => at(1_000 * (i + 1), { model: i % 2 ? 'm' : 'n' }));
     await recordTerminal(pool, [...rows, at(5, { tenant: 'other' }), at(6, { tenant: 'other', model: 'own' })]);
     const pages: string[][] = [];
@@ -297,7 +297,7 @@ describe('a list', () => {
     expect(ofOther.map(({ model }) => model)).toEqual(['m', 'own']);
   });
 
-  test('can be of one model, or of one status, or both', async () => {
+  test('can be filtered by model, by status, or by both', async () => {
     const rows = [at(100, { status: 'failed' }), at(200), at(300, { model: 'n', status: 'failed' })];
     await recordTerminal(pool, rows);
     await insertPromises(pool, [promiseRow({ createdAt: NOW - 1_000 })]);
@@ -317,7 +317,7 @@ describe('a list', () => {
   });
 });
 
-test('open promises come oldest first, once they are old enough', async () => {
+test('open promises are listed oldest first, once they are old enough', async () => {
   const nowMs = Date.now();
   const rows = Array.from({ length: 5 }, (_, i) => promiseRow({ createdAt: nowMs - 10_000 * (5 - i) }));
   await insertPromises(pool, rows);
@@ -329,7 +329,7 @@ test('open promises come oldest first, once they are old enough', async () => {
   expect(await open({ after: rows[0]!.id })).toEqual([rows[2]!.id, rows[3]!.id]);
 });
 
-test('looking for open promises reads nothing of what is terminal', async () => {
+test('the search for open promises reads no terminal rows', async () => {
   await recordTerminal(
     pool,
     Array.from({ length: 2_000 }, () => terminalRow()),

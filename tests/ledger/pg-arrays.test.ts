@@ -13,7 +13,7 @@ afterAll(() => pool.end());
 
 const orNull = <T>(arbitrary: fc.Arbitrary<T>) => fc.array(fc.option(arbitrary), { maxLength: 20 });
 
-test('Postgres reads every array as it was given', async () => {
+test('Postgres reads every array unchanged', async () => {
   const rows = fc.record({
     text: orNull(fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\u0000') && text.isWellFormed())),
     int8: orNull(fc.maxSafeInteger()),
@@ -37,7 +37,7 @@ test('Postgres reads every array as it was given', async () => {
       );
       const { int8: integers, ...others } = found[0];
       expect(others).toEqual({ text, int4, float8: float8.map((x) => (x === 0 ? expect.closeTo(0) : x)), bool, uuid });
-      expect(integers.map((one: string | null) => (one === null ? null : Number(one)))).toEqual(
+      expect(integers.map((integer: string | null) => (integer === null ? null : Number(integer)))).toEqual(
         int8.map((x) => x && x + 0),
       );
     }),

@@ -1,7 +1,7 @@
 import type { PromiseRow, TerminalRow } from '@millrace/shared/ledger/ledger';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 
-/** A promise of a prediction of `m`, made at `createdAt`. */
+/** A promise of a prediction of the model `m`, created at `createdAt`. */
 export function promiseRow(given: Partial<PromiseRow> = {}): PromiseRow {
   const { model = 'm', createdAt = Date.now() } = given;
   return {
@@ -21,7 +21,7 @@ export function promiseRow(given: Partial<PromiseRow> = {}): PromiseRow {
   };
 }
 
-/** The end of a prediction: a success of its first attempt, where nothing else is said. */
+/** The end of a prediction. By default the first attempt succeeds. */
 export function terminalRow(given: Partial<TerminalRow> = {}): TerminalRow {
   const promise = promiseRow(given);
   return {

@@ -29,7 +29,7 @@ async function countOf(table: 'events' | 'webhook_deliveries', ids: readonly str
   return rows[0].count;
 }
 
-test('whatever is recorded, repeated, late or retried: what is terminal stays, and each end has one event', async () => {
+test('for any order of records, repeats, delays and retries, a terminal state stays and each end has one event', async () => {
   const statuses = fc.constantFrom<TerminalStatus>('succeeded', 'failed', 'canceled', 'expired');
   const step = fc.oneof(
     {
@@ -48,8 +48,8 @@ test('whatever is recorded, repeated, late or retried: what is terminal stays, a
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
       const promise = promiseRow({ options });
-      const told: TerminalRow[] = [];
-      // What the live state would be: its attempts only grow.
+      const recorded: TerminalRow[] = [];
+      // The values of the live state: attempts only grow.
       let attempts = 0;
       let clock = promise.createdAt;
       let opening = 0;
@@ -66,15 +66,15 @@ test('whatever is recorded, repeated, late or retried: what is terminal stays, a
         }
         if (each.do === 'end' && open) {
           if (each.ran || each.status === 'succeeded') attempts++;
-          // Of processes whose clocks differ.
+          // The processes have different clocks.
           clock += each.behind ? -10 : 10;
           const row = terminalRow({ ...promise, status: each.status, attempts, opening, completedAt: clock });
-          told.push(row);
+          recorded.push(row);
           expect((await recordTerminal(pool, [row])).applied).toBe(1);
           ends++;
         }
-        if (each.do === 'repeat' && told.length > 0) {
-          const { applied } = await recordTerminal(pool, [told[each.which % told.length]!]);
+        if (each.do === 'repeat' && recorded.length > 0) {
+          const { applied } = await recordTerminal(pool, [recorded[each.which % recorded.length]!]);
           expect(applied).toBe(0);
         }
         const after = await findPrediction(pool, 'default', promise.id);
@@ -88,7 +88,7 @@ test('whatever is recorded, repeated, late or retried: what is terminal stays, a
   );
 });
 
-test('a recorder whose connection is killed at any moment repeats itself, and each end has one event and one delivery', async () => {
+test("when a recorder's connection is killed at any moment, the recorder repeats, and each end has one event and one delivery", async () => {
   const ids: string[] = [];
   let done = false;
   let killed = 0;

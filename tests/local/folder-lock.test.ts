@@ -12,15 +12,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true }));
 
-test('a folder is locked until it is given up', async () => {
+test('a folder is locked until the lock is released', async () => {
   const unlock = await lockFolder(dir);
   expect(await readdir(dir)).toEqual(['lock']);
   await unlock();
   expect(await readdir(dir)).toEqual([]);
 });
 
-test('a start that runs keeps the folder', async () => {
-  // What `npm start` runs is called so; a program that is not is no start of ours.
+test('a running start keeps the folder', async () => {
+  // `npm start` runs a program with this name. A process with another name does not hold the lock.
   const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', 'scripts/start.ts']);
   await once(holder, 'spawn');
   await writeFile(path.join(dir, 'lock'), `${holder.pid}\n`);
@@ -30,7 +30,10 @@ test('a start that runs keeps the folder', async () => {
   await (await lockFolder(dir))();
 });
 
-test.each(['', 'no number', '999999999', String(process.ppid)])('a lock of %j holds nothing', async (content) => {
-  await writeFile(path.join(dir, 'lock'), content);
-  await (await lockFolder(dir))();
-});
+test.each(['', 'no number', '999999999', String(process.ppid)])(
+  'a lock file with the content %j is taken over',
+  async (content) => {
+    await writeFile(path.join(dir, 'lock'), content);
+    await (await lockFolder(dir))();
+  },
+);

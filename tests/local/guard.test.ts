@@ -9,7 +9,7 @@ import { isRunning } from '@millrace/local/process/processes';
 import { describe, expect, test } from 'vitest';
 
 describe('a guard', () => {
-  test('ends all parts, and what they started, when the launcher is killed', async () => {
+  test('ends all parts and their children when the launcher is killed', async () => {
     const launcher = spawn(process.execPath, [path.join(import.meta.dirname, 'fixtures/guarded.ts')], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -21,7 +21,7 @@ describe('a guard', () => {
     await expect.poll(() => Promise.all(pids.map(isRunning)), { timeout: 5_000 }).toEqual([false, false, false]);
   });
 
-  test('outlives nobody: it ends with what it guards', async () => {
+  test('ends together with the processes that it guards', async () => {
     const guard = startGuard();
     const part = await startPart(guard, scripted('setInterval(() => {}, 1000)'));
     await guard.close();
@@ -30,7 +30,7 @@ describe('a guard', () => {
 });
 
 describe('a part', () => {
-  test('that will not end is killed at its deadline', async () => {
+  test('that ignores the stop signal is killed at its deadline', async () => {
     const guard = startGuard();
     const ready = Promise.withResolvers<string>();
     const stubborn = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('ready')`;
@@ -41,7 +41,7 @@ describe('a part', () => {
     await guard.close();
   });
 
-  test('that ends by itself says how, and what it said last', async () => {
+  test('that ends by itself reports its exit code and its last lines', async () => {
     const guard = startGuard();
     const part = await startPart(guard, scripted(`console.log('one'); console.error('two'); process.exitCode = 3`));
     expect(await part.exited).toEqual({ code: 3, signal: null });
@@ -49,7 +49,7 @@ describe('a part', () => {
     await guard.close();
   });
 
-  test('that cannot be run at all is an error to read', async () => {
+  test('that cannot run at all causes a readable error', async () => {
     const guard = startGuard();
     const missing = startPart(guard, { ...scripted(''), command: '/nowhere/program' });
     await expect(missing).rejects.toThrow('part: /nowhere/program cannot be run');

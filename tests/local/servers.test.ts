@@ -33,7 +33,7 @@ describe('the private Redis', () => {
       guard,
     });
 
-  test('is fit to hold a queue', async () => {
+  test('is configured to hold a queue', async () => {
     const redis = await start();
     const settings = ['appendonly', 'appendfsync', 'save', 'maxmemory-policy'];
     const values = await inRedis(redis, (client) => Promise.all(settings.map((name) => client.config('GET', name))));
@@ -46,14 +46,14 @@ describe('the private Redis', () => {
     await redis.part.stop();
   });
 
-  test('is for those who know the password', async () => {
+  test('requires the password', async () => {
     const redis = await start();
     await expect(inRedis({ ...redis, url: redis.url.replace('secret', 'guess') }, (c) => c.ping())).rejects.toThrow();
     expect((await stat(path.join(dir, 'redis/redis.conf'))).mode & 0o077).toBe(0);
     await redis.part.stop();
   });
 
-  test('has its data again after a stop, and after being killed', async () => {
+  test('has its data again after a stop and after a kill', async () => {
     const first = await start();
     await inRedis(first, (client) => client.set('kept', 'through a stop'));
     await first.part.stop();
@@ -67,7 +67,7 @@ describe('the private Redis', () => {
     await third.part.stop();
   });
 
-  test('takes the place of one that nobody ended', async () => {
+  test('replaces a server that an earlier run left behind', async () => {
     const orphan = await start();
     const heir = await start();
     expect(await orphan.part.exited).toEqual({ code: 0, signal: null });
@@ -78,7 +78,8 @@ describe('the private Redis', () => {
 describe('the private Redis servers of npm start', () => {
   const start = (memory: RedisMemory, say: (message: string) => void = () => {}) =>
     startServices({ dir, guard, durable: false, databaseUrl: 'postgres://elsewhere', memory, say });
-  const ask = (url: string, ...command: [string, ...string[]]) => inRedis({ url }, (client) => client.call(...command));
+  const call = (url: string, ...command: [string, ...string[]]) =>
+    inRedis({ url }, (client) => client.call(...command));
   const MIB = 1_048_576;
 
   test('are two: a queue that evicts nothing and a cache that evicts, each with its limit', async () => {
@@ -86,8 +87,8 @@ describe('the private Redis servers of npm start', () => {
     const { redisUrl, cacheRedisUrl, parts } = services;
     expect(parts.map(({ name }) => name).sort()).toEqual(['cache', 'redis']);
     const limits = async (url: string) => [
-      await ask(url, 'CONFIG', 'GET', 'maxmemory'),
-      await ask(url, 'CONFIG', 'GET', 'maxmemory-policy'),
+      await call(url, 'CONFIG', 'GET', 'maxmemory'),
+      await call(url, 'CONFIG', 'GET', 'maxmemory-policy'),
     ];
     expect(await limits(redisUrl)).toEqual([
       ['maxmemory', String(64 * MIB)],
@@ -97,34 +98,34 @@ describe('the private Redis servers of npm start', () => {
       ['maxmemory', String(8 * MIB)],
       ['maxmemory-policy', 'allkeys-lfu'],
     ]);
-    // Three times what the cache may take: it forgets, refuses nothing, and the queue grows by nothing.
+    // Three times the cache's limit: the cache evicts, refuses nothing, and the queue does not grow.
     const value = 'x'.repeat(64 * 1_024);
     await inRedis({ url: cacheRedisUrl }, async (client) => {
       for (let n = 0; n < 384; n += 1) await client.set(`result:${n}`, value);
       expect(await client.dbsize()).toBeLessThan(384);
       expect(Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))?.[1])).toBeLessThan(9 * MIB);
     });
-    expect(await ask(redisUrl, 'DBSIZE')).toBe(0);
+    expect(await call(redisUrl, 'DBSIZE')).toBe(0);
     await Promise.all(parts.map((part) => part.stop()));
   });
 
-  test('keep cached results over a stop, and room for work that an earlier run left', async () => {
+  test('keep cached results over a stop, and have room for work that an earlier run left', async () => {
     const first = await start({ queue: 64 * MIB, cache: 16 * MIB });
-    await ask(first.cacheRedisUrl, 'SET', 'result', 'kept');
+    await call(first.cacheRedisUrl, 'SET', 'result', 'kept');
     const value = 'x'.repeat(1_048_576);
-    for (let n = 0; n < 12; n += 1) await ask(first.redisUrl, 'SET', `work:${n}`, value);
+    for (let n = 0; n < 12; n += 1) await call(first.redisUrl, 'SET', `work:${n}`, value);
     await Promise.all(first.parts.map((part) => part.stop()));
     const said: string[] = [];
     const second = await start({ queue: 16 * MIB, cache: 16 * MIB }, (message) => said.push(message));
-    expect(await ask(second.cacheRedisUrl, 'GET', 'result')).toBe('kept');
-    expect(await ask(second.redisUrl, 'SET', 'work', 'new')).toBe('OK');
+    expect(await call(second.cacheRedisUrl, 'GET', 'result')).toBe('kept');
+    expect(await call(second.redisUrl, 'SET', 'work', 'new')).toBe('OK');
     expect(said.join()).toMatch(
       /The queue holds 1\d MB from earlier runs, so its limit is [23]\d MB for this run instead of 16 MB/,
     );
     await Promise.all(second.parts.map((part) => part.stop()));
   });
 
-  test('are none where both were brought, and a cache alone where the queue was', async () => {
+  test('are not started where both exist, and only the cache is started where a queue exists', async () => {
     const brought = {
       dir,
       guard,
@@ -137,7 +138,7 @@ describe('the private Redis servers of npm start', () => {
     expect(both).toMatchObject({ redisUrl: 'redis://q', cacheRedisUrl: 'redis://c', parts: [] });
     const one = await startServices({ ...brought, redisUrl: 'redis://q' });
     expect(one.redisUrl).toBe('redis://q');
-    expect(await ask(one.cacheRedisUrl, 'CONFIG', 'GET', 'maxmemory-policy')).toEqual([
+    expect(await call(one.cacheRedisUrl, 'CONFIG', 'GET', 'maxmemory-policy')).toEqual([
       'maxmemory-policy',
       'allkeys-lfu',
     ]);
@@ -156,7 +157,7 @@ describe('the private Postgres', () => {
       durable: true,
     });
 
-  test('keeps its promises, for those who know the password', async () => {
+  test('makes commits durable, and requires the password', async () => {
     const postgres = await start();
     const rows = await inPostgres(
       postgres.url,
@@ -167,7 +168,7 @@ describe('the private Postgres', () => {
     await postgres.part.stop();
   });
 
-  test('has its data again after a stop, and after being killed', async () => {
+  test('has its data again after a stop and after a kill', async () => {
     const first = await start();
     await inPostgres(first.url, 'CREATE TABLE kept AS SELECT 1 AS through');
     await first.part.stop();
@@ -180,24 +181,24 @@ describe('the private Postgres', () => {
     await third.part.stop();
   });
 
-  test('starts where a killed one left a pid that is now another process', async () => {
+  test('starts when a killed server left a pid that now belongs to another process', async () => {
     const first = await start();
     await first.part.stop();
-    // Postgres itself would refuse: the id is in use, and it does not look by whom.
+    // Postgres itself would refuse to start, because the id is in use by another process.
     await writeFile(path.join(dataDir(), 'postmaster.pid'), `${process.pid}\n${dataDir()}\n`);
     const second = await start();
     expect(await readFile(path.join(dataDir(), 'postmaster.pid'), 'utf8')).toMatch(new RegExp(`^${second.part.pid}\n`));
     await second.part.stop();
   });
 
-  test('makes its cluster anew when the first attempt was cut short', async () => {
+  test('creates its cluster again when the first attempt was interrupted', async () => {
     await writeFile(`${dataDir()}.unfinished`, 'what a killed initdb left');
     const postgres = await start();
     expect(await inPostgres(postgres.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     await postgres.part.stop();
   });
 
-  test('takes the place of one that nobody ended', async () => {
+  test('replaces a server that an earlier run left behind', async () => {
     const orphan = await start();
     const heir = await start();
     expect(await orphan.part.exited).toEqual({ code: 0, signal: null });
@@ -207,7 +208,7 @@ describe('the private Postgres', () => {
 
 async function inRedis<T>({ url }: Pick<LocalRedis, 'url'>, use: (client: Redis) => Promise<T>): Promise<T> {
   const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null });
-  // Told to whoever awaits the command.
+  // The caller that awaits the command gets the error.
   client.on('error', () => {});
   try {
     return await use(client);

@@ -1,4 +1,4 @@
-/** Files that nobody should trust, dropped in beside a good model that is asked all the while. */
+/** Tests untrusted model files beside a good model that serves requests all the time. */
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -37,7 +37,7 @@ const BAD: Readonly<Record<string, [Buffer, RegExp]>> = {
 };
 
 let dir = '';
-// Registered before useMillrace, so that it runs after the workers have ended.
+// Declared before useMillrace, so that the folder is removed after the workers have ended.
 afterAll(() => rm(dir, { recursive: true, force: true }));
 const put = async (model: string, file: Buffer) => {
   const made = path.join(dir, `.making-${model}`);
@@ -48,17 +48,19 @@ const put = async (model: string, file: Buffer) => {
 const millrace = useMillrace(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'millrace-bad-'));
   await put('good', perceptron());
-  // All models are served, those too that come later.
+  // All models are served, also models that are added later.
   return { modelsDir: dir, models: ['good'], env: { WORKER_MODELS: '', LOAD_MEMORY_MB: '400' } };
 });
 
-test('each ends as failed with its reason, and the good one answers all the while', { timeout: 60_000 }, async () => {
-  const answers: unknown[] = [];
-  const asking = new AbortController();
-  const asks = (async () => {
-    for (let n = 0; !asking.signal.aborted; n++) {
+test('each bad file ends as failed with its reason, while the good model serves requests', {
+  timeout: 60_000,
+}, async () => {
+  const responses: unknown[] = [];
+  const stopping = new AbortController();
+  const requests = (async () => {
+    for (let n = 0; !stopping.signal.aborted; n++) {
       const { status, body } = await millrace.predict('good', { input: { x: [[n, 1]] } }, { prefer: 'wait=30' });
-      answers.push(status === 200 && body.output.y.data[0] === n + 2 ? 'right' : body);
+      responses.push(status === 200 && body.output.y.data[0] === n + 2 ? 'right' : body);
     }
   })();
   for (const [model, [file]] of Object.entries(BAD)) await put(model, file);
@@ -67,15 +69,15 @@ test('each ends as failed with its reason, and the good one answers all the whil
     await expect
       .poll(version, { timeout: 40_000 })
       .toMatchObject({ state: 'failed', reason: expect.stringMatching(reason) });
-    const asked = await millrace.predict(model, { input: { x: [1] } });
-    expect([asked.status, asked.body.code]).toEqual([503, 'model_unavailable']);
-    expect(asked.body.detail).toMatch(reason);
+    const refused = await millrace.predict(model, { input: { x: [1] } });
+    expect([refused.status, refused.body.code]).toEqual([503, 'model_unavailable']);
+    expect(refused.body.detail).toMatch(reason);
   }
   await put('another', perceptron());
   const state = async () => (await millrace.ask('/v1/models/another/versions/1')).body.state;
   await expect.poll(state, { timeout: 20_000 }).toBe('ready');
-  asking.abort();
-  await asks;
-  expect(new Set(answers)).toEqual(new Set(['right']));
-  expect(answers.length).toBeGreaterThan(10);
+  stopping.abort();
+  await requests;
+  expect(new Set(responses)).toEqual(new Set(['right']));
+  expect(responses.length).toBeGreaterThan(10);
 });

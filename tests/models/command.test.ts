@@ -1,4 +1,4 @@
-/** `npm run models` as someone who has never used it: what it says to what it cannot do. */
+/** Tests the messages of `npm run models` for a first-time user. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,13 +23,13 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-interface Said {
+interface CommandResult {
   code: number;
   text: string;
 }
 
-/** Runs the command in `dir`/models, with `dir` for whatever it is to find servers in. */
-function models(...args: string[]): Promise<Said> {
+/** Runs the command on `dir`/models. The command may look for servers only in `dir`. */
+function models(...args: string[]): Promise<CommandResult> {
   const { PATH, HOME } = process.env;
   const env = { PATH, HOME, MILLRACE_DIR: dir, MODELS_DIR: path.join(dir, 'models') };
   return new Promise((resolve) => {
@@ -53,19 +53,19 @@ test.each<[string[], RegExp]>([
   [['add', 'none.onnx', '--name', 'm'], /^none\.onnx cannot be read \(ENOENT\)/],
   [['add', 'x.onnx', '--name', 'Bad'], /^'Bad' is no name for a model/],
   [['add', 'x.onnx', '--name', 'm', '--version', '../../out'], /^'\.\.\/\.\.\/out' is no name for a version/],
-])('%j is refused in a sentence', { timeout: 20_000 }, async (args, message) => {
+])('%j is refused with a sentence', { timeout: 20_000 }, async (args, message) => {
   const { code, text } = await models(...args);
   expect(text).toMatch(message);
   expect(text).not.toMatch(/^ {4}at /m);
-  // 2: the command line itself is wrong.
+  // Exit code 2: the command line is invalid.
   expect(code).toBe(/^usage: /m.test(text) ? 2 : 1);
 });
 
-test('help is no error', { timeout: 20_000 }, async () => {
+test('help exits without an error', { timeout: 20_000 }, async () => {
   expect(await models('--help')).toMatchObject({ code: 0, text: expect.stringMatching(/^usage: /) });
 });
 
-test('a file is added as the next version, with the data beside it, and checked by name', {
+test('a file is added as the next version together with its data file, and is checked by name', {
   timeout: 60_000,
 }, async () => {
   expect((await models('add', path.join(dir, 'apart.onnx'), '--name', 'm')).text).toMatch(

@@ -29,7 +29,7 @@ let readThrough: ReadThrough;
 let registry: RegistryPort;
 let dir: string;
 let models: Models | undefined;
-/** Ahead of the clock, so that what has just been written counts as settled. */
+/** Ahead of the clock, so that a fresh file counts as settled. */
 let aheadMs: number;
 const logged: { msg: string; level: number }[] = [];
 const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
@@ -83,7 +83,7 @@ const served = () =>
     .map(({ version }) => `${version.model}/${version.version}`)
     .sort();
 
-/** Looks until what is asked for holds; every look ends with a change or with nothing left to verify. */
+/** Scans until the condition holds. Every scan ends with a change or with nothing left to verify. */
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 15_000;
   while (!(await holds())) {
@@ -97,8 +97,8 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 }
 const untilState = (name: string, state: ModelVersion['state']) => until(async () => (await states())[name] === state);
 
-describe('a model that is dropped into the folder', () => {
-  test('is verified, registered and served, without a restart', async () => {
+describe('a model in the models folder', () => {
+  test('is verified, registered and served without a restart', async () => {
     await start();
     expect(served()).toEqual([]);
     put('m/1/model.onnx', perceptron());
@@ -113,7 +113,7 @@ describe('a model that is dropped into the folder', () => {
     ]);
   });
 
-  test('is served at once by a worker that starts later, without being verified again', async () => {
+  test('is served at once by a later worker, without another verification', async () => {
     put('m/1/model.onnx', perceptron());
     await start();
     await until(() => served().length === 1);
@@ -124,7 +124,7 @@ describe('a model that is dropped into the folder', () => {
     expect(logged.map(({ msg }) => msg)).not.toContain('version ready');
   });
 
-  test('that is being written is left alone until it is whole', async () => {
+  test('that is still being written is left alone until it is complete', async () => {
     aheadMs = 0;
     await start();
     put('m/1/model.onnx', perceptron().subarray(0, 100));
@@ -136,7 +136,7 @@ describe('a model that is dropped into the folder', () => {
     expect(logged.filter(({ level }) => level >= 40)).toEqual([]);
   });
 
-  test('and cannot be loaded is failed with its reason, and can be mended in place', async () => {
+  test('that cannot be loaded is failed with its reason, and can be fixed in place', async () => {
     put('bad/1/model.onnx', perceptron().subarray(0, 60));
     put('odd/1/model.onnx', perceptron());
     put('odd/model.json', '{"max_btach": 1}');
@@ -156,7 +156,7 @@ describe('a model that is dropped into the folder', () => {
   });
 });
 
-describe('a version that is registered', () => {
+describe('a registered version', () => {
   beforeEach(async () => {
     put('m/1/model.onnx', perceptron());
     put('m/2/model.onnx', perceptron());
@@ -164,7 +164,7 @@ describe('a version that is registered', () => {
     await until(() => served().length === 2);
   });
 
-  test('is refused, loudly, with other content; its own content comes back', async () => {
+  test('is refused with other content and logged, and is served again with its own content', async () => {
     put('m/1/model.onnx', identity('float32', ['n']));
     await until(() => logged.some(({ msg }) => msg.includes('refused: this version is registered with other content')));
     expect(await states()).toEqual({ 'm/1': 'ready', 'm/2': 'ready' });
@@ -179,16 +179,16 @@ describe('a version that is registered', () => {
     expect(served()).toEqual(['m/1', 'm/2']);
   });
 
-  test('takes settings that stand in no answer', async () => {
-    let told = 0;
-    models!.onChange(() => told++);
+  test('accepts changes of settings that do not affect outputs', async () => {
+    let changes = 0;
+    models!.onChange(() => changes++);
     put('m/model.json', '{"timeout_ms": 1234, "max_batch": 7}');
     await until(() => models!.ready().every(({ loaded }) => loaded.timeoutMs === 1234 && loaded.maxBatch === 7));
     expect(served()).toEqual(['m/1', 'm/2']);
-    expect(told).toBeGreaterThan(0);
+    expect(changes).toBeGreaterThan(0);
   });
 
-  test('drains and is retired when its folder goes, and nothing else does', async () => {
+  test('drains and is retired when its folder is removed, and other versions stay', async () => {
     rmSync(join(dir, 'm/1'), { recursive: true });
     await untilState('m/1', 'draining');
     expect(served()).toEqual(['m/1', 'm/2']);
@@ -199,7 +199,7 @@ describe('a version that is registered', () => {
     expect(await states()).toEqual({ 'm/1': 'retired', 'm/2': 'ready' });
   });
 
-  test('is ready again when its folder comes back before that', async () => {
+  test('is ready again when its folder returns before the retirement', async () => {
     renameSync(join(dir, 'm/1'), join(dir, 'away'));
     await untilState('m/1', 'draining');
     renameSync(join(dir, 'away'), join(dir, 'm/1'));
@@ -214,7 +214,7 @@ describe('a version that is registered', () => {
     expect(await states()).toEqual({ 'm/1': 'ready', 'm/2': 'ready' });
   });
 
-  test('is no longer run when somebody else retires it', async () => {
+  test('no longer runs when another process retires it', async () => {
     const version = { tenant: 'default', model: 'm', version: '1' };
     await setVersionState(db, version, 'retired', null);
     await until(() => served().length === 1);

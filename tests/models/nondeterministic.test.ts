@@ -34,24 +34,24 @@ afterAll(async () => {
 
 const ask = (model: string, input: unknown, headers: Record<string, string> = {}) =>
   millrace.predict(model, { input }, { prefer: 'wait=30', ...headers });
-const values = (answer: { body: { output: { y: { data: number[] } } } }) => answer.body.output.y.data;
+const values = (response: { body: { output: { y: { data: number[] } } } }) => response.body.output.y.data;
 
 describe('a model that draws random numbers', () => {
-  test('is not cached, and Cache-Status says why', async () => {
+  test('is not cached, and Cache-Status has the reason', async () => {
     const [first, second] = [await ask('dice', { x: [[1, 2]] }), await ask('dice', { x: [[1, 2]] })];
-    for (const answer of [first, second])
-      expect(answer.headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
+    for (const response of [first, second])
+      expect(response.headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
     expect(values(second)).not.toEqual(values(first));
     expect(second.body.id).not.toBe(first.body.id);
     expect(second.headers.get('etag')).not.toBe(first.headers.get('etag'));
   });
 
-  test('gives each of many that ask at once an answer of its own', async () => {
-    const answers = await Promise.all(Array.from({ length: 20 }, () => ask('dice', { x: [[3, 4]] })));
-    expect(new Set(answers.map((answer) => String(values(answer)))).size).toBe(20);
+  test('computes a separate output for each of many simultaneous requests', async () => {
+    const responses = await Promise.all(Array.from({ length: 20 }, () => ask('dice', { x: [[3, 4]] })));
+    expect(new Set(responses.map((response) => String(values(response)))).size).toBe(20);
   });
 
-  test('gives equal inputs of one request answers of their own', async () => {
+  test('computes separate outputs for equal inputs of one request', async () => {
     const inputs = Array.from({ length: 5 }, () => ({ x: [[5, 6]] }));
     const { body } = await millrace.predict('dice', { inputs }, { prefer: 'wait=30' });
     expect(new Set(body.output.map(({ y }: { y: { data: number[] } }) => String(y.data))).size).toBe(5);
@@ -64,7 +64,7 @@ describe('a model that draws random numbers', () => {
     expect(headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
   });
 
-  test('answers an Idempotency-Key with the same prediction', async () => {
+  test('returns the same prediction for an Idempotency-Key', async () => {
     const headers = { 'idempotency-key': 'dice-1' };
     const [first, second] = [await ask('dice', { x: [[7, 8]] }, headers), await ask('dice', { x: [[7, 8]] }, headers)];
     expect(second.body.id).toBe(first.body.id);
@@ -74,17 +74,17 @@ describe('a model that draws random numbers', () => {
   test('is not shared through /v2 either', async () => {
     const infer = async () => {
       const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }];
-      const answer = await millrace.ask('/v2/models/dice/infer', { body: { inputs } });
-      expect(answer.headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
-      return answer.body.outputs[0].data;
+      const response = await millrace.ask('/v2/models/dice/infer', { body: { inputs } });
+      expect(response.headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
+      return response.body.outputs[0].data;
     };
     expect(await infer()).not.toEqual(await infer());
   });
 
-  test('is cached where model.json allows it', async () => {
+  test('is cached when model.json allows it', async () => {
     const first = await ask('allowed', { x: [[1, 2]] });
     expect(first.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
-    // The result is stored beside the answer, and may come after it.
+    // The result is stored beside the response, and possibly after the response.
     await vi.waitFor(async () => expect((await ask('allowed', { x: [[1, 2]] })).body.id).toBe(first.body.id));
   });
 
@@ -109,12 +109,14 @@ describe('a model that draws random numbers', () => {
   });
 });
 
-test('rows that influence each other are run one prediction at a time, as they were asked', async () => {
-  const answers = await Promise.all(
+test('rows that influence each other run one prediction at a time, in the form of the request', async () => {
+  const responses = await Promise.all(
     Array.from({ length: 16 }, (_, n) => ask('coupled', { x: [[n, n + 1]] }, { 'cache-control': 'no-store' })),
   );
-  expect(answers.map(values)).toEqual(answers.map((_, n) => [n + Math.max(0, n - 3), n + 1 + Math.max(0, n + 1 - 3)]));
-  // Two rows of one caller belong together, and are not taken apart.
+  expect(responses.map(values)).toEqual(
+    responses.map((_, n) => [n + Math.max(0, n - 3), n + 1 + Math.max(0, n + 1 - 3)]),
+  );
+  // Two rows of one caller run in one batch and are not separated.
   const [alone, together] = [
     await ask('coupled', { x: [[1, 2]] }),
     await ask('coupled', {
@@ -129,7 +131,10 @@ test('rows that influence each other are run one prediction at a time, as they w
 });
 
 describe('a version that 0.1.0 registered', () => {
-  /** As 0.1.0 left it: rows were tried with small integers, and nothing is said of random numbers. */
+  /**
+   * Restores the state of 0.1.0: rows were tested with small integers, and the configuration has no information about
+   * random numbers.
+   */
   const age = async (model: string, rowIndependent: boolean) => {
     await db.query(
       `UPDATE model_versions SET config = (config - 'findings' - 'deterministic')
@@ -141,7 +146,7 @@ describe('a version that 0.1.0 registered', () => {
     (await db.query<{ epoch: number }>('SELECT cache_epoch AS epoch FROM models WHERE model = $1', [model])).rows[0]!
       .epoch;
 
-  test('is verified again by the next worker, and what was cached wrongly is forgotten', async () => {
+  test('is verified again by the next worker, and wrongly cached results are discarded', async () => {
     const before = { coupled: await epochOf('coupled'), dice: await epochOf('dice'), rows: await epochOf('rows') };
     await millrace.stopWorkers('stop');
     await Promise.all([age('coupled', true), age('dice', true), age('rows', true)]);
@@ -168,7 +173,7 @@ describe('a version that 0.1.0 registered', () => {
     expect(await epochOf('rows')).toBe(before.rows);
   });
 
-  test('is not cached until then', async () => {
+  test('is not cached until the new verification', async () => {
     await millrace.stopWorkers('stop');
     await age('rows', true);
     const worker = await millrace.startWorker({ WORKER_MODELS: 'allowed' });

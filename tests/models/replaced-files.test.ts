@@ -20,7 +20,7 @@ const plus = (value: number): Buffer =>
     initializers: [{ name: 'w', dtype: 'float32', dims: [1], data: floats(value) }],
   });
 
-/** Answers `{ value: x * factor + 1 }` to `{ x }`, through a file that the handler imports. */
+/** Returns `{ value: x * factor + 1 }` for `{ x }`, with a file that the handler imports. */
 const HANDLER = `
   import { defineHandler, Type } from '@millrace/shared/handler';
   import { factor } from './factor.ts';
@@ -56,7 +56,7 @@ const WAIT = { prefer: 'wait=30' };
 const plain = (x: number) => millrace.predict('plain', { input: { x: [x] } }, WAIT);
 const handled = (x: number) => millrace.predict('handled', { input: { x } }, WAIT);
 
-test('no answer of another model.onnx, nor of another file of a handler, is given or kept', async () => {
+test('no output of a replaced model.onnx or handler file is returned or cached', async () => {
   expect((await plain(1)).body.output.y.data).toEqual([2]);
   expect((await handled(1)).body.output).toEqual({ value: 11 });
 
@@ -72,7 +72,7 @@ test('no answer of another model.onnx, nor of another file of a handler, is give
   const refused = await handled(2);
   expect(refused.body.status).toBe('failed');
   expect(refused.body.error.detail).toContain('is not the file with which the version was registered');
-  // What was answered before stays right.
+  // Earlier results stay correct.
   expect((await plain(1)).body.output.y.data).toEqual([2]);
 
   writeFileSync(join(dir, 'plain/1/model.onnx'), plus(1));
@@ -82,7 +82,7 @@ test('no answer of another model.onnx, nor of another file of a handler, is give
   expect((await handled(2)).body.output).toEqual({ value: 21 });
 });
 
-test('the API runs no other handler than the registered one', async () => {
+test('the API runs only the registered handler', async () => {
   const path = join(dir, 'handled/handler.ts');
   const registered = readFileSync(path);
   renameSync(path, join(dir, 'handled/kept.ts'));

@@ -33,14 +33,14 @@ async function elapsed(work: Promise<unknown>): Promise<number> {
 }
 
 describe('a pool', () => {
-  test('gives whole numbers as numbers, and refuses those that are none to JavaScript', async () => {
+  test('returns integers as numbers, and refuses integers that a JavaScript number cannot hold', async () => {
     const { rows } = await pool.query('SELECT 9007199254740991::int8 AS most, count(*) AS count');
     expect(rows).toEqual([{ most: Number.MAX_SAFE_INTEGER, count: 1 }]);
     await expect(pool.query('SELECT 9007199254740992::int8')).rejects.toThrow('does not fit a number');
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   });
 
-  test('ends a statement that takes too long, at the server too', async () => {
+  test('ends a statement that takes too long, also on the server', async () => {
     await expect(pool.query('SELECT pg_sleep(10)')).rejects.toThrow('statement timeout');
     const { rows } = await pool.query(
       `SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(10)' AND state = 'active'`,
@@ -48,19 +48,19 @@ describe('a pool', () => {
     expect(rows).toEqual([]);
   });
 
-  test('holds nobody up when the server falls silent, for however many calls, and is well again after it', async () => {
+  test('fails any number of calls in time when the server stops responding, and recovers', async () => {
     const kept = promiseRow();
     await insertPromises(pool, [kept]);
     proxy.stall();
     const calls = Array.from({ length: 6 }, () => elapsed(insertPromises(pool, [promiseRow()])));
     for (const ms of await Promise.all(calls)) expect(ms).toBeLessThan(2_000);
-    // Connecting anew is no way around it.
+    // A new connection does not help, because the server does not respond.
     expect(await elapsed(findPrediction(pool, 'default', kept.id))).toBeLessThan(1_000);
     proxy.resume();
     expect(await findPrediction(pool, 'default', kept.id)).toMatchObject({ id: kept.id });
   });
 
-  test('outlives cut connections', async () => {
+  test('survives broken connections', async () => {
     await pool.query('SELECT 1');
     proxy.cut();
     await expect.poll(() => broken.length).toBeGreaterThan(0);
@@ -69,7 +69,7 @@ describe('a pool', () => {
 });
 
 describe('a transaction', () => {
-  test('that throws leaves nothing, and its connection is good', async () => {
+  test('that throws leaves no data, and its connection stays usable', async () => {
     const row = promiseRow();
     const work = inTransaction(pool, async (db) => {
       await insertPromises(db, [row]);
@@ -80,7 +80,7 @@ describe('a transaction', () => {
     expect(pool.idleCount).toBe(pool.totalCount);
   });
 
-  test('whose process is stopped lets go of its locks by itself', async () => {
+  test('of a stopped process releases its locks by itself', async () => {
     await pool.query('CREATE TABLE lock_me ()');
     const client = await pool.connect();
     const ended = new Promise((resolve) => client.once('error', resolve));
@@ -90,14 +90,14 @@ describe('a transaction', () => {
     await pool.query('SELECT FROM lock_me');
   });
 
-  test('whose connection ends between two statements fails, and does not end the process', async () => {
+  test('fails when its connection ends between two statements, and the process continues', async () => {
     const ended = new Promise((resolve) => {
       pool.once('acquire', (client) => client.once('end', resolve));
     });
     const work = inTransaction(pool, async (db) => {
       await db.query('SELECT 1');
       proxy.cut();
-      // No statement is in progress that could fail: the connection itself reports its end.
+      // No statement is in progress that could fail, so the connection itself reports its end.
       await ended;
       await db.query('SELECT 2');
     });
@@ -105,7 +105,7 @@ describe('a transaction', () => {
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   });
 
-  test('that loses its server in the middle fails in time', async () => {
+  test('that loses its server fails in time', async () => {
     const work = inTransaction(pool, async (db) => {
       await db.query('SELECT 1');
       proxy.stall();

@@ -6,7 +6,7 @@ import { asAdmin, urlOfDatabase } from '../services/template.ts';
 
 const program = path.resolve(import.meta.dirname, '../../scripts/migrate.ts');
 
-/** What `npm run migrate` runs. */
+/** Runs the program of `npm run migrate`. */
 async function run(databaseUrl: string) {
   const env = { ...process.env, DATABASE_URL: databaseUrl };
   const { code, stdout, stderr } = await promisify(execFile)(process.execPath, [program], { env }).then(
@@ -17,7 +17,7 @@ async function run(databaseUrl: string) {
 }
 
 describe('npm run migrate', () => {
-  test('says what it did, and does it once', async () => {
+  test('reports the applied migrations and applies them once', async () => {
     const name = `command_${Math.random().toString(36).slice(2)}`;
     const url = urlOfDatabase(inject('databaseUrl'), name);
     try {
@@ -28,7 +28,7 @@ describe('npm run migrate', () => {
     }
   });
 
-  test('fails with one sentence when nobody answers', async () => {
+  test('fails with one sentence when no server responds', async () => {
     const { code, stdout, stderr } = await run('postgres://someone:secret@127.0.0.1:1/millrace');
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(
@@ -36,7 +36,7 @@ describe('npm run migrate', () => {
     );
   });
 
-  test('fails with one sentence on a setting that is none', async () => {
+  test('fails with one sentence for an invalid setting', async () => {
     const { code, stderr } = await run('nonsense');
     expect(code).toBe(1);
     expect(stderr).toContain('DATABASE_URL must be a URL');

@@ -1,4 +1,4 @@
-/** One process of a race: migrates the database of its first argument, and tells its parent what it applied. */
+/** One process of a race: migrates the database of its first argument and sends its parent the applied migrations. */
 import { migrate } from '@millrace/shared/postgres/migrate';
 
 process.send?.('ready');

@@ -47,29 +47,29 @@ async function withPool<T>(work: (pool: pg.Pool) => Promise<T>): Promise<T> {
 }
 
 describe('migrate', () => {
-  test('makes the database, applies every file once, and has today ready', async () => {
+  test("creates the database, applies every file once, and creates today's partitions", async () => {
     expect(await migrate(url)).toEqual(files);
     expect(await migrate(url)).toEqual([]);
     const today = new Date().toISOString().slice(0, 10).replaceAll('-', '');
     expect(await query(`SELECT to_regclass('predictions_d${today}') IS NOT NULL AS there`)).toEqual([{ there: true }]);
   });
 
-  test('is raced by twenty processes: one applies, the others find it done', async () => {
+  test('is applied by one of twenty simultaneous processes', async () => {
     const program = path.join(import.meta.dirname, 'migrate-once.ts');
     const processes = Array.from({ length: 20 }, () => fork(program, [url]));
     await Promise.all(processes.map((each) => once(each, 'message')));
     const outcomes = await Promise.all(
       processes.map(async (each) => {
-        const answer = once(each, 'message');
+        const message = once(each, 'message');
         each.send('go');
-        return (await answer)[0] as string[];
+        return (await message)[0] as string[];
       }),
     );
     expect(outcomes.filter((applied) => applied.length > 0)).toEqual([files]);
     expect(outcomes.filter((applied) => Array.isArray(applied) && applied.length === 0)).toHaveLength(19);
   }, 60_000);
 
-  test('leaves nothing of a file that fails, and goes on from there when it is mended', async () => {
+  test('leaves nothing of a failed file, and continues from there when the file is fixed', async () => {
     const bad = path.join(dir, '9000_bad.sql');
     await writeFile(bad, 'CREATE TABLE half (); SELECT 1/0;');
     await expect(migrate(url, { dir })).rejects.toThrow(
@@ -88,7 +88,7 @@ describe('migrate', () => {
     );
   });
 
-  test('refuses a file that was changed after it was applied, but not for its line ends', async () => {
+  test('refuses a file that was changed after its application, except for line ends', async () => {
     await migrate(url, { dir });
     const file = path.join(dir, `${files[0]}.sql`);
     const text = await readFile(file, 'utf8');
@@ -98,14 +98,14 @@ describe('migrate', () => {
     await expect(migrate(url, { dir })).rejects.toThrow(`The migration ${files[0]} is not the one that was applied`);
   });
 
-  test('says in one sentence that nobody answers, and where, without the password', async () => {
+  test('reports an unreachable server in one sentence with its address and without the password', async () => {
     const closed = 'postgres://someone:secret@127.0.0.1:1/millrace?sslmode=disable';
     await expect(migrate(closed)).rejects.toThrow(
       /^Postgres at postgres:\/\/127\.0\.0\.1:1\/millrace cannot be used \(connect ECONNREFUSED .*\): check DATABASE_URL\.$/,
     );
   });
 
-  test('gives up on a server that takes the connection and says nothing', async () => {
+  test('gives up when a server accepts the connection and does not respond', async () => {
     const sockets = new Set<Socket>();
     const mute = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
     await once(mute, 'listening');
@@ -119,12 +119,12 @@ describe('migrate', () => {
 });
 
 describe('a process that starts', () => {
-  test('goes on when the database is migrated', async () => {
+  test('continues when the database is migrated', async () => {
     await migrate(url);
     await withPool((pool) => checkPostgres(pool, url));
   });
 
-  test('refuses one that is not, and says what to do', async () => {
+  test('refuses a database that is not migrated and names the next step', async () => {
     await asAdmin(inject('databaseUrl'), `CREATE DATABASE ${name}`);
     await withPool((pool) =>
       expect(checkPostgres(pool, url)).rejects.toThrow(
@@ -133,7 +133,7 @@ describe('a process that starts', () => {
     );
   });
 
-  test('goes on beside a newer version whose migrations are compatible, and refuses others', async () => {
+  test('continues beside a newer version with compatible migrations, and refuses other versions', async () => {
     await writeFile(path.join(dir, '9000_index.sql'), '-- compatible\nSELECT 1;');
     await migrate(url, { dir });
     await withPool((pool) => assertMigrated(pool));

@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(() => pool.end());
 
 const DAY_MS = 86_400_000;
-// Far from the days that the migration made.
+// Far from the days that the migration created.
 const start = Date.UTC(2040, 0, 1, 13);
 const rowAt = (createdAt: number) => terminalRow({ createdAt, id: newPredictionId(3, createdAt) });
 
@@ -32,7 +32,7 @@ async function partitionOf(id: string): Promise<string> {
   return rows[0]?.name;
 }
 
-test('a day is made once, also when twenty do so at the same time, and holds the ids of that day', async () => {
+test('a day is created once by twenty simultaneous calls, and holds the ids of that day', async () => {
   const made = (await Promise.all(Array.from({ length: 20 }, () => ensureDays(pool, start, 1)))).flat();
   expect(made.filter((name) => name.startsWith('predictions')).sort()).toEqual([
     'predictions_d20400101',
@@ -46,7 +46,7 @@ test('a day is made once, also when twenty do so at the same time, and holds the
   expect(await partitionOf(rows[1].id)).toBe('predictions_d20400102');
 });
 
-test('what has no day is kept, and moves to its day when that is made', async () => {
+test('a row without a day is kept, and moves to its day when the day is created', async () => {
   const day = Date.UTC(2041, 5, 1);
   const rows = [rowAt(day - 1), rowAt(day + 5), rowAt(day + DAY_MS)] as const;
   await recordTerminal(pool, rows);
@@ -60,7 +60,7 @@ test('what has no day is kept, and moves to its day when that is made', async ()
   expect(await findPrediction(pool, 'default', rows[1].id)).toMatchObject({ result: rows[1].result });
 });
 
-test('writers are not in the way of a new day, nor it in theirs', async () => {
+test('writers and the creation of a day do not block each other', async () => {
   let done = false;
   const writing = (async () => {
     while (!done) await recordTerminal(pool, [terminalRow(), rowAt(Date.UTC(2042, 0, 3))]);
@@ -70,14 +70,14 @@ test('writers are not in the way of a new day, nor it in theirs', async () => {
   await writing;
 });
 
-/** The start of a day so many days before today, by the clock of Postgres, and 13 hours. */
+/** 13:00 on the day that is `days` before today, by Postgres's clock. */
 async function daysAgo(days: number): Promise<number> {
   return Math.floor((await postgresNow(pool)) / DAY_MS - days) * DAY_MS + 13 * 3_600_000;
 }
 const nameOf = (table: string, ms: number) =>
   `${table}_d${new Date(ms).toISOString().slice(0, 10).replaceAll('-', '')}`;
 
-/** As if passes of the last day, an hour apart, had found everything past retention. */
+/** Simulates hourly passes of the last day that all found the data past retention. */
 async function agreedPasses(passes = PASSES): Promise<void> {
   await pool.query('TRUNCATE retention_passes');
   await pool.query(
@@ -92,7 +92,7 @@ const drop = async (retentionDays: number) => {
   return (await dropOldPartitions(pool, retentionDays)).filter((name) => name.startsWith('predictions'));
 };
 
-test('days past retention are dropped whole, the rest of them deleted, and nothing younger', async () => {
+test('days past retention are dropped with all their rows, and younger days stay', async () => {
   const [oldest, young] = [await daysAgo(60), await daysAgo(59)];
   await ensureDays(pool, oldest, 3);
   const old = rowAt(oldest);
@@ -110,22 +110,22 @@ test('days past retention are dropped whole, the rest of them deleted, and nothi
   expect(await drop(59)).toEqual([]);
 });
 
-test('days past retention are kept for as long as a promise or a delivery is open', async () => {
+test('days past retention are kept while a promise or a delivery is open', async () => {
   const days = [await daysAgo(110), await daysAgo(109), await daysAgo(108)] as const;
-  const asks = { webhook: { url: 'https://receiver.example/hook' } };
+  const options = { webhook: { url: 'https://receiver.example/hook' } };
   const old = rowAt(days[0]);
-  const told = terminalRow({ createdAt: days[1], id: newPredictionId(3, days[1]), options: asks });
+  const ended = terminalRow({ createdAt: days[1], id: newPredictionId(3, days[1]), options });
   const promise = promiseRow({ createdAt: days[2], id: newPredictionId(3, days[2]) });
   for (const day of days) await ensureDays(pool, day, 0);
-  await recordTerminal(pool, [old, told]);
+  await recordTerminal(pool, [old, ended]);
   await insertPromises(pool, [promise]);
 
-  // The delivery itself is of that later day: it is its prediction that it needs.
+  // The delivery has a later day, but the delivery needs the day of its prediction.
   await pool.query('UPDATE webhook_deliveries SET id = millrace_uuid7($1), event = millrace_uuid7($1)', [
     Math.floor(await postgresNow(pool)),
   ]);
   expect(await drop(100)).toEqual([nameOf('predictions', days[0])]);
-  await pool.query(`UPDATE webhook_deliveries SET status = 'delivered' WHERE prediction = $1`, [told.id]);
+  await pool.query(`UPDATE webhook_deliveries SET status = 'delivered' WHERE prediction = $1`, [ended.id]);
   expect(await drop(100)).toEqual([nameOf('predictions', days[1])]);
   expect(await drop(80)).toEqual([]);
   expect(await partitionOf(promise.id)).toBe(nameOf('predictions', days[2]));
@@ -133,7 +133,7 @@ test('days past retention are kept for as long as a promise or a delivery is ope
   expect(await drop(100)).toEqual([nameOf('predictions', days[2])]);
 });
 
-test('a row that never ends keeps no day for longer than a month', async () => {
+test('a row that never ends keeps a day for at most a month', async () => {
   const day = await daysAgo(200);
   await ensureDays(pool, day, 0);
   await insertPromises(pool, [promiseRow({ createdAt: day, id: newPredictionId(3, day) })]);
@@ -141,7 +141,7 @@ test('a row that never ends keeps no day for longer than a month', async () => {
   expect(await drop(169)).toContain(nameOf('predictions', day));
 });
 
-test('a process whose clock is 40 days ahead drops no young day and makes the days of Postgres', async () => {
+test("a process whose clock is 40 days ahead drops no young day and creates the days of Postgres's clock", async () => {
   const day = await daysAgo(20);
   await ensureDays(pool, day, 0);
   const row = rowAt(day);
@@ -160,25 +160,25 @@ test('a process whose clock is 40 days ahead drops no young day and makes the da
   expect(await partitionOf(row.id)).toBe(nameOf('predictions', day));
 });
 
-test('a clock of Postgres that jumps ahead drops nothing for a day of passes, and nothing once it is right again', async () => {
+test("when Postgres's clock jumps ahead, nothing is dropped for a day of passes, and nothing after the correction", async () => {
   const day = await daysAgo(25);
   await ensureDays(pool, day, 0);
   await pool.query('TRUNCATE retention_passes');
-  // The bound of a day ago: nothing of the last 30 days.
+  // The bound of a day ago covers none of the last 30 days.
   await pool.query(
     `INSERT INTO retention_passes (at, bound)
      SELECT clock_timestamp() - n * interval '1 hour', $1 FROM generate_series(${PASSES}, 1, -1) AS n`,
     [Math.floor((await postgresNow(pool)) - 30 * DAY_MS)],
   );
-  // Less retention is to a day what a clock ahead is.
+  // For a day, a shorter retention has the same effect as a clock that is ahead.
   expect(await dropOldPartitions(pool, 10)).toEqual([]);
   expect(await dropOldPartitions(pool, 10)).toEqual([]);
-  // The last of a day of passes agrees.
+  // The last pass of a day of passes agrees.
   await pool.query(`UPDATE retention_passes SET at = at - interval '23 hours', bound = 9e15::bigint`);
   expect(await dropOldPartitions(pool, 10)).toContain(nameOf('predictions', day));
 });
 
-test('passes of a clock that was ahead do not count with those after it was set back', async () => {
+test('passes of a clock that was ahead do not count after the clock was set back', async () => {
   const day = await daysAgo(25);
   await ensureDays(pool, day, 0);
   await pool.query('TRUNCATE retention_passes');
@@ -194,7 +194,7 @@ test.each([0, -5, 0.5, Number.NaN, Number.POSITIVE_INFINITY])('a retention of %s
   await expect(dropOldPartitions(pool, days)).rejects.toThrow('a whole number of days');
 });
 
-test('whether a promise is overdue is judged by the clock of Postgres', async () => {
+test("Postgres's clock decides whether a promise is overdue", async () => {
   const now = Math.floor(await postgresNow(pool));
   const made = [now + 3_600_000, now - 60_000].map((expiresAt) => {
     const createdAt = now - 120_000;

@@ -9,7 +9,7 @@ const WRITE = 'UPDATE models SET tenant = tenant WHERE false';
 const database = useTestDatabase();
 let pool: Pool;
 
-/** Of connections that are opened from now on; those that are open keep what they began with. */
+/** Applies to new connections. Open connections keep their setting. */
 async function readOnly(value: 'on' | 'off'): Promise<void> {
   const server = new URL(database.url);
   const name = server.pathname.slice(1);
@@ -22,7 +22,7 @@ const writeInTransaction = () => inTransaction(pool, (db) => db.query(WRITE));
 beforeEach(async () => {
   pool = createPool({ databaseUrl: database.url, max: SIZE, statementTimeoutMs: 5_000, applicationName: 'read-only' });
   await readOnly('on');
-  // Every connection of the pool now leads to a server that takes no writes, as after a failover.
+  // Every connection of the pool leads to a server that refuses writes, as after a failover.
   await Promise.all(Array.from({ length: SIZE }, () => pool.query('SELECT pg_sleep(0.2)')));
   expect(pool.idleCount).toBe(SIZE);
 });
@@ -42,7 +42,7 @@ test.each([
   expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
 });
 
-test('readiness names the setting, and has the connections replaced', async () => {
+test('readiness names the setting and replaces the connections', async () => {
   await expect(checkWritable(pool)).rejects.toThrow(
     'Postgres (DATABASE_URL) takes no writes: default_transaction_read_only is on.',
   );

@@ -1,22 +1,22 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A way to a Postgres, or a Redis, that can be made to fall silent, as a server does that is stopped: connections stay open. */
+/** A proxy to Postgres or Redis that can stop forwarding, like a stopped server: the connections stay open. */
 export async function startStallingProxy(databaseUrl: string) {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
-  const answers = new Set<Socket>();
+  const upstreams = new Set<Socket>();
   let stalled = false;
   let silent = false;
   let cue: string | undefined;
   function silence() {
     silent = true;
     cue = undefined;
-    for (const socket of answers) socket.pause();
+    for (const socket of upstreams) socket.pause();
   }
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
-    answers.add(upstream);
+    upstreams.add(upstream);
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
@@ -30,7 +30,7 @@ export async function startStallingProxy(databaseUrl: string) {
       from.on('error', () => {});
       from.on('close', () => {
         sockets.delete(from);
-        answers.delete(from);
+        upstreams.delete(from);
         to.destroy();
       });
     }
@@ -44,10 +44,10 @@ export async function startStallingProxy(databaseUrl: string) {
       stalled = true;
       for (const socket of sockets) socket.pause();
     },
-    /** It hears and does what it is asked, and nobody hears of it. */
-    stallAnswers: silence,
-    /** As stallAnswers, from the moment when it is told this text. */
-    stallAnswersTo(text: string) {
+    /** The server receives and executes commands, but no reply comes back. */
+    stallReplies: silence,
+    /** Stalls the replies from the moment when a client sends this text. */
+    stallRepliesTo(text: string) {
       cue = text;
     },
     resume() {

@@ -1,6 +1,6 @@
 /**
- * Promote and roll back under load: no request fails, each answer comes from the version that it names, and whoever has
- * promoted gets the new version from then on. PROMOTIONS=100 for the long form.
+ * Promotes and rolls back under load: no request fails, each response comes from the version that it names, and every
+ * request after a promotion gets the new version. PROMOTIONS=100 starts the long form.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ const adds = (c: number): Buffer =>
 const ADDED: Readonly<Record<string, number>> = { '1': 0.25, '2': 0.5 };
 
 let dir = '';
-// Registered before useMillrace, so that it runs after the workers have ended.
+// Declared before useMillrace, so that the folder is removed after the workers have ended.
 afterAll(() => rm(dir, { recursive: true, force: true }));
 const millrace = useMillrace(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'millrace-promotion-'));
@@ -38,8 +38,8 @@ const millrace = useMillrace(async () => {
 });
 
 interface Outcome {
-  /** Of the order in which they were asked. */
-  asked: number;
+  /** The number of the request, in the order of sending. */
+  request: number;
   version: string;
 }
 
@@ -49,14 +49,14 @@ test(
     await expect.poll(async () => (await millrace.ask('/v1/models/sum/versions/1')).body.state).toBe('ready');
     const wrong: string[] = [];
     const outcomes: Outcome[] = [];
-    let asked = 0;
+    let sent = 0;
     let wake = () => {};
-    const answered = () =>
+    const nextOutcome = () =>
       new Promise<void>((resolve) => {
         wake = resolve;
       });
     async function one(x: number): Promise<void> {
-      const number = asked++;
+      const number = sent++;
       const response = await fetch(`${millrace.url}/v1/models/sum/predictions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', prefer: 'wait=30' },
@@ -66,7 +66,7 @@ test(
       const { version, output } = JSON.parse(text) as { version: string; output?: { y: { data: number[] } } };
       if (response.status !== 200 || output?.y.data[0] !== x + ADDED[version]!)
         wrong.push(`${response.status} ${text}`);
-      outcomes.push({ asked: number, version });
+      outcomes.push({ request: number, version });
       wake();
     }
 
@@ -76,14 +76,14 @@ test(
       const startedAt = performance.now();
       for (let n = 0; !loading.signal.aborted; n++) {
         await delay(Math.max(0, startedAt + (n * 1_000) / PER_S - performance.now()));
-        // A third is asked again and again, and comes from the cache.
-        const asking: Promise<void> = one(n % 3 === 0 ? n % 30 : n).catch(
+        // A third of the requests repeats earlier inputs and comes from the cache.
+        const request: Promise<void> = one(n % 3 === 0 ? n % 30 : n).catch(
           (error: Error) => void wrong.push(String(error)),
         );
-        underWay.add(asking);
-        void asking.finally(() => underWay.delete(asking));
+        underWay.add(request);
+        void request.finally(() => underWay.delete(request));
       }
-      return { n: asked, seconds: (performance.now() - startedAt) / 1_000 };
+      return { n: sent, seconds: (performance.now() - startedAt) / 1_000 };
     })();
 
     for (let promotion = 0; promotion < PROMOTIONS; promotion++) {
@@ -91,10 +91,11 @@ test(
       const put = { method: 'PUT', body: { version } };
       const { status } = await millrace.ask('/v1/models/sum/aliases/production', put);
       expect(status).toBeLessThan(300);
-      const from = asked;
-      while (outcomes.length < from + BETWEEN) await answered();
-      const late = outcomes.filter((outcome) => outcome.asked >= from && outcome.version !== version);
-      if (late.length > 0) wrong.push(`${late.length} asked after promotion ${promotion} came from the other version`);
+      const from = sent;
+      while (outcomes.length < from + BETWEEN) await nextOutcome();
+      const late = outcomes.filter((outcome) => outcome.request >= from && outcome.version !== version);
+      if (late.length > 0)
+        wrong.push(`${late.length} requests after promotion ${promotion} came from the other version`);
     }
     loading.abort();
     const { n, seconds } = await load;

@@ -1,7 +1,7 @@
 /**
- * Models of others, as their PyPI wheels have them, dropped in and asked one by one and all at once: equal to onnxruntime
- * alone to 1e-5. Runs where REAL_MODELS_DIR is the folder that `pip install --target DIR silero-vad rapidocr-onnxruntime`
- * (with --no-deps) has filled.
+ * Tests published models from PyPI wheels, run one at a time and all at once: the outputs equal onnxruntime's own
+ * outputs to 1e-5. The test runs where REAL_MODELS_DIR is the folder that `pip install --target DIR silero-vad
+ * rapidocr-onnxruntime` (with --no-deps) has filled.
  */
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -35,9 +35,9 @@ const noise = (...dims: number[]): Tensor => ({
 const rate: Tensor = { dtype: 'int64', dims: [], data: BigInt64Array.of(16_000n) };
 const silence = (n: number): Tensor => ({ dtype: 'float32', dims: [2, n, 128], data: new Float32Array(2 * n * 128) });
 
-describe.skipIf(from === '')('models that nobody here trained', () => {
+describe.skipIf(from === '')('published models', () => {
   let dir = '';
-  // Registered before useMillrace, so that it runs after the workers have ended.
+  // Declared before useMillrace, so that the folder is removed after the workers have ended.
   afterAll(() => rm(dir, { recursive: true, force: true }));
   const millrace = useMillrace(async () => {
     dir = await mkdtemp(path.join(tmpdir(), 'millrace-real-'));
@@ -48,7 +48,7 @@ describe.skipIf(from === '')('models that nobody here trained', () => {
     return { modelsDir: dir, models: Object.keys(MODELS) };
   });
 
-  async function ask(model: Name, inputs: TensorMap): Promise<TensorMap> {
+  async function infer(model: Name, inputs: TensorMap): Promise<TensorMap> {
     const input = Object.fromEntries(
       Object.entries(inputs).map(([name, { dims, data }]) => [
         name,
@@ -63,32 +63,32 @@ describe.skipIf(from === '')('models that nobody here trained', () => {
     );
   }
 
-  async function alone(model: Name, asked: readonly TensorMap[]): Promise<TensorMap[]> {
+  async function alone(model: Name, requests: readonly TensorMap[]): Promise<TensorMap[]> {
     const session = await openSession(path.join(from, MODELS[model]), 1);
-    const answers: TensorMap[] = [];
-    for (const inputs of asked) answers.push(await runSession(session, inputs));
+    const responses: TensorMap[] = [];
+    for (const inputs of requests) responses.push(await runSession(session, inputs));
     await session.release();
-    return answers;
+    return responses;
   }
 
-  async function same(model: Name, asked: readonly TensorMap[], how: 'one by one' | 'all at once'): Promise<void> {
-    const expected = await alone(model, asked);
+  async function same(model: Name, requests: readonly TensorMap[], how: 'one by one' | 'all at once'): Promise<void> {
+    const expected = await alone(model, requests);
     const got: TensorMap[] = [];
-    if (how === 'all at once') got.push(...(await Promise.all(asked.map((inputs) => ask(model, inputs)))));
-    else for (const inputs of asked) got.push(await ask(model, inputs));
-    const wrong = expected.flatMap((answer, at) =>
-      Object.entries(answer).map(([name, tensor]) => difference(tensor, got[at]![name]!, 1e-5, 1e-5)),
+    if (how === 'all at once') got.push(...(await Promise.all(requests.map((inputs) => infer(model, inputs)))));
+    else for (const inputs of requests) got.push(await infer(model, inputs));
+    const wrong = expected.flatMap((tensors, at) =>
+      Object.entries(tensors).map(([name, tensor]) => difference(tensor, got[at]![name]!, 1e-5, 1e-5)),
     );
-    expect(wrong.filter((one) => one !== undefined)).toEqual([]);
+    expect(wrong.filter((fault) => fault !== undefined)).toEqual([]);
   }
 
-  test('voice activity: the state of each step is the next one’s, for several speakers at once', async () => {
+  test('voice activity: the state of each step is the input of the next step, for several speakers at once', async () => {
     const steps = Array.from({ length: 5 }, () => noise(2, 576));
     let state = silence(2);
     let expectedState = silence(2);
     for (const input of steps) {
       const [expected] = await alone('voice', [{ input, state: expectedState, sr: rate }]);
-      const got = await ask('voice', { input, state, sr: rate });
+      const got = await infer('voice', { input, state, sr: rate });
       for (const [name, tensor] of Object.entries(expected!))
         expect(difference(tensor, got[name]!, 1e-5, 1e-5)).toBeUndefined();
       state = got.stateN!;
@@ -97,11 +97,11 @@ describe.skipIf(from === '')('models that nobody here trained', () => {
   });
 
   test('voice activity: 48 callers at once, of one to four speakers', async () => {
-    const asked = Array.from({ length: 48 }, (_, n) => {
+    const requests = Array.from({ length: 48 }, (_, n) => {
       const speakers = 1 + (n % 4);
       return { input: noise(speakers, 576), state: noise(2, speakers, 128), sr: rate };
     });
-    await same('voice', asked, 'all at once');
+    await same('voice', requests, 'all at once');
   });
 
   const sizes = [
@@ -112,11 +112,11 @@ describe.skipIf(from === '')('models that nobody here trained', () => {
     [128, 128],
   ] as const;
   test.each(['one by one', 'all at once'] as const)('text detection: images of five sizes, %s', async (how) => {
-    const asked = Array.from({ length: 20 }, (_, n) => {
+    const requests = Array.from({ length: 20 }, (_, n) => {
       const [height, width] = sizes[n % sizes.length]!;
       return { x: noise(1 + (n % 2), 3, height, width) };
     });
-    await same('text', asked, how);
+    await same('text', requests, how);
   });
 
   test('text direction: 64 callers at once, run in batches', async () => {

@@ -1,16 +1,19 @@
-/** The three ways in: /v1 in JSON, /v2 in JSON, /v2 in Triton's binary form. Each gives the tensors that came back. */
+/**
+ * The three protocols: /v1 in JSON, /v2 in JSON, and /v2 in Triton's binary form. Each function returns the received
+ * tensors.
+ */
 import type { Tensor, TensorMap } from '@millrace/shared/tensors/tensor';
 import { bytesOf, dataFromBytes, ELEMENT_BYTES, elementsText } from '@millrace/shared/tensors/tensor-data';
 import { parseTensor } from '@millrace/shared/tensors/tensor-json';
 import { readStrings, splitBody, writeStrings } from '../../apps/api/src/open-inference/binary-tensors.ts';
 import { datatypeOf, dtypeOf } from '../../apps/api/src/open-inference/datatypes.ts';
 
-/** Millrace said no, and why. */
+/** Millrace refused the request, with a reason. */
 export class Refused extends Error {
   override name = 'Refused';
 }
 
-export type Ask = (url: string, model: string, inputs: TensorMap) => Promise<TensorMap>;
+export type Infer = (url: string, model: string, inputs: TensorMap) => Promise<TensorMap>;
 
 interface JsonTensor {
   name: string;
@@ -26,7 +29,7 @@ const jsonOf = ({ dtype, dims, data }: Tensor, head: string): string =>
 const tensorOf = (dtype: Tensor['dtype'], shape: number[], data: unknown): Tensor =>
   parseTensor({ name: 'x', dtype, shape }, { shape, data }, '');
 
-/** Computed afresh: the other doors then share a cached answer, or compute it as well. */
+/** Computes without the cache. The other protocols then share a cached result or compute as well. */
 async function v1(url: string, model: string, inputs: TensorMap): Promise<TensorMap> {
   const tensors = Object.entries(inputs).map(
     ([name, tensor]) => `${JSON.stringify(name)}:${jsonOf(tensor, `"dtype":"${tensor.dtype}"`)}`,
@@ -106,4 +109,4 @@ async function infer(
   return tensors;
 }
 
-export const doors: Readonly<Record<string, Ask>> = { 'v1 JSON': v1, 'v2 JSON': v2, 'v2 binary': v2Binary };
+export const protocols: Readonly<Record<string, Infer>> = { 'v1 JSON': v1, 'v2 JSON': v2, 'v2 binary': v2Binary };
