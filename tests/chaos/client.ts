@@ -1,17 +1,20 @@
-/** The ledger client: keeps what it asked and everything it was told, so that each answer can be held against the truth. */
+/**
+ * The ledger client records its requests and all responses, so that every response can be compared with the expected
+ * result.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Question } from './models.ts';
+import type { TestRequest } from './models.ts';
 
 export type Mode = 'wait' | 'async';
 
 export interface Entry {
-  question: Question;
+  request: TestRequest;
   mode: Mode;
-  /** Of the prediction, once one was told. */
+  /** The id of the prediction, when a response had an id. */
   id: string | undefined;
-  /** Whether a 202 was given for it. */
+  /** Whether the API returned 202 for the request. */
   promised: boolean;
-  /** The terminal state that was told first. */
+  /** The first terminal state that the client received. */
   seen: { status: string; output: string; detail: string } | undefined;
   atMs: number;
 }
@@ -26,10 +29,10 @@ export interface Reply {
   entry: Entry | undefined;
 }
 
-export interface AskOptions {
+export interface SubmitOptions {
   mode?: Mode;
   waitS?: number;
-  /** Repeats the request under this Idempotency-Key until it is answered, as a client that must know does. */
+  /** Repeats the request with this Idempotency-Key until the API responds, as a client does that needs certainty. */
   idempotencyKey?: string;
   headers?: Record<string, string>;
   timeoutMs?: number;
@@ -42,7 +45,7 @@ export class LedgerClient {
   readonly replies: Reply[] = [];
   #turn = 0;
 
-  /** `targets` gives the addresses of the APIs that may be asked now. */
+  /** `targets` returns the addresses of the APIs that accept requests now. */
   constructor(targets: () => readonly string[]) {
     this.#targets = targets;
   }
@@ -53,17 +56,17 @@ export class LedgerClient {
     return targets[this.#turn % targets.length] ?? 'http://127.0.0.1:9';
   }
 
-  async ask(question: Question, options: AskOptions = {}): Promise<Reply> {
+  async submit(request: TestRequest, options: SubmitOptions = {}): Promise<Reply> {
     const giveUpAt = performance.now() + 60_000;
     for (;;) {
-      const reply = await this.#askOnce(question, options);
+      const reply = await this.#submitOnce(request, options);
       const unsure = reply.status === 0 || reply.status === 409 || reply.status >= 500;
       if (options.idempotencyKey === undefined || !unsure || performance.now() > giveUpAt) return reply;
       await delay(100);
     }
   }
 
-  async #askOnce(question: Question, options: AskOptions): Promise<Reply> {
+  async #submitOnce(request: TestRequest, options: SubmitOptions): Promise<Reply> {
     const { mode = 'wait', waitS = 15, idempotencyKey, headers = {}, timeoutMs = 30_000 } = options;
     const startedAt = performance.now();
     let status = 0;
@@ -71,7 +74,7 @@ export class LedgerClient {
     let retryAfter: string | null = null;
     let entry: Entry | undefined;
     try {
-      const response = await fetch(`${this.#target()}/v1/models/${question.model}/predictions`, {
+      const response = await fetch(`${this.#target()}/v1/models/${request.model}/predictions`, {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
@@ -79,14 +82,14 @@ export class LedgerClient {
           ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
           ...headers,
         },
-        body: JSON.stringify({ input: question.input, ...options.body }),
+        body: JSON.stringify({ input: request.input, ...options.body }),
         signal: AbortSignal.timeout(timeoutMs),
       });
-      const body = (await response.json()) as Told & { code?: string; detail?: string };
+      const body = (await response.json()) as PredictionBody & { code?: string; detail?: string };
       status = response.status;
       code = body.code === undefined ? '' : `${body.code}: ${body.detail}`;
       retryAfter = response.headers.get('retry-after');
-      if (status === 200 || status === 202) entry = this.#keep(question, mode, status, body);
+      if (status === 200 || status === 202) entry = this.#keep(request, mode, status, body);
     } catch (error) {
       const { message, cause } = error as Error & { cause?: { code?: string } };
       code = cause?.code ?? message;
@@ -97,20 +100,20 @@ export class LedgerClient {
     return reply;
   }
 
-  #keep(question: Question, mode: Mode, status: number, body: Told): Entry {
+  #keep(request: TestRequest, mode: Mode, status: number, body: PredictionBody): Entry {
     const seen = status === 200 ? seenOf(body) : undefined;
-    const entry = { question, mode, id: body.id, promised: status === 202, seen, atMs: Date.now() };
+    const entry = { request, mode, id: body.id, promised: status === 202, seen, atMs: Date.now() };
     this.entries.push(entry);
     return entry;
   }
 
-  /** Fetches a prediction, waiting for its end at most `waitS`; undefined when that could not be had. */
+  /** Reads a prediction and waits at most `waitS` for its end. Returns undefined when the read fails. */
   async fetch(id: string, waitS = 5): Promise<Entry['seen'] | 'pending' | 'unknown' | undefined> {
     try {
       const response = await fetch(`${this.#target()}/v1/predictions/${id}?wait=${waitS}`, {
         signal: AbortSignal.timeout(waitS * 1_000 + 5_000),
       });
-      const body = (await response.json()) as Told;
+      const body = (await response.json()) as PredictionBody;
       if (response.status === 200) return seenOf(body);
       if (response.status === 202) return 'pending';
       return response.status === 404 ? 'unknown' : undefined;
@@ -119,7 +122,7 @@ export class LedgerClient {
     }
   }
 
-  /** Replies since a moment (Date.now()), by status. */
+  /** Counts the replies since a moment (Date.now()) by status. */
   tally(sinceMs = 0): Record<string, number> {
     const tally: Record<string, number> = {};
     for (const { status, code, atMs } of this.replies) {
@@ -131,7 +134,7 @@ export class LedgerClient {
   }
 }
 
-interface Told {
+interface PredictionBody {
   id: string;
   status: string;
   output: unknown;
@@ -139,7 +142,7 @@ interface Told {
   attempts: number;
 }
 
-const seenOf = ({ status, output, error }: Told): NonNullable<Entry['seen']> => ({
+const seenOf = ({ status, output, error }: PredictionBody): NonNullable<Entry['seen']> => ({
   status,
   output: JSON.stringify(output),
   detail: error === null ? '' : `${error.code}: ${error.detail}`,

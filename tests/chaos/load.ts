@@ -1,31 +1,31 @@
-/** A modest load of unique questions from a few clients, some of which wait and some of which fetch later. */
+/** A moderate load of unique inputs from a few clients. Some clients wait, and others read the result later. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AskOptions, LedgerClient } from './client.ts';
-import { type Question, quick, slow } from './models.ts';
+import type { LedgerClient, SubmitOptions } from './client.ts';
+import { quick, slow, type TestRequest } from './models.ts';
 import type { Random } from './random.ts';
 
 export interface Load {
-  /** No more questions; resolves when those asked are answered. */
+  /** Stops new requests. Resolves when all sent requests have responses. */
   stop(): Promise<void>;
 }
 
 export interface LoadOptions {
   clients?: number;
-  /** Mean pause of a client between two questions. */
+  /** Mean pause of a client between two requests. */
   pauseMs?: number;
-  question?: (random: Random) => Question;
-  options?: (random: Random) => AskOptions;
+  request?: (random: Random) => TestRequest;
+  options?: (random: Random) => SubmitOptions;
 }
 
-const mixed = (random: Random): Question => (random() < 0.3 ? slow(5 + random() * 20) : quick());
-const either = (random: Random): AskOptions => ({ mode: random() < 0.5 ? 'wait' : 'async' });
+const mixed = (random: Random): TestRequest => (random() < 0.3 ? slow(5 + random() * 20) : quick());
+const either = (random: Random): SubmitOptions => ({ mode: random() < 0.5 ? 'wait' : 'async' });
 
 export function startLoad(client: LedgerClient, random: Random, load: LoadOptions = {}): Load {
-  const { clients = 8, pauseMs = 25, question = mixed, options = either } = load;
+  const { clients = 8, pauseMs = 25, request = mixed, options = either } = load;
   let stopped = false;
   const all = Array.from({ length: clients }, async () => {
     while (!stopped) {
-      await client.ask(question(random), options(random));
+      await client.submit(request(random), options(random));
       await delay(random() * 2 * pauseMs);
     }
   });

@@ -1,8 +1,9 @@
 /**
- * `npm run test:chaos [-- --quick --only name,name --seed N --within SECONDS --no-report]`: every fault in turn on real
- * servers and processes, the ledger checked after each. Exits 1 when anything was lost, wrong or ended twice, or did not
- * hold; also when a goal was missed, but for the short form, which runs beside whatever else a machine does. `--within`
- * begins no further fault after that time; `--no-report` leaves results.json and the table as they are.
+ * `npm run test:chaos [-- --quick --only name,name --seed N --within SECONDS --no-report]` runs every fault in turn on
+ * real servers and processes, and checks the ledger after each fault. Exits with 1 when a prediction is lost, wrong or
+ * ended twice, or another check fails. A missed goal also causes exit code 1, except in the short form, which runs
+ * beside other work of a machine. `--within` starts no further fault after that time. `--no-report` does not change
+ * results.json and the table.
  */
 import path from 'node:path';
 import { type Context, type Fault, recovery } from './fault.ts';
@@ -63,19 +64,19 @@ if (unknown.length > 0) throw new Error(`There is no fault ${unknown.join(', ')}
 const chosen = faults.filter(({ name, long }) =>
   options.only.length > 0 ? options.only.includes(name) : !(options.short && long),
 );
-// Where time may not do for all, it is not always the same that are left out.
+// When time may run out, a random order varies the skipped faults.
 if (Number.isFinite(options.within)) shuffle(chosen, seeded(options.seed));
 console.log(`Seed ${options.seed}. ${chosen.length} faults.`);
 const servers = await startServers(console.log);
 const results: Result[] = [];
-// Faults whose own machinery failed: they say nothing of Millrace, and are not clean either.
+// Faults whose own machinery failed. They do not judge Millrace, but they are not clean either.
 const broken: string[] = [];
-const unplayed: string[] = [];
+const skipped: string[] = [];
 try {
   await writeModels(path.join(servers.dir, 'models'));
   for (const fault of chosen) {
     if (process.uptime() > options.within) {
-      unplayed.push(fault.name);
+      skipped.push(fault.name);
       continue;
     }
     const startedAt = performance.now();
@@ -92,7 +93,7 @@ try {
   await servers.close();
 }
 const bad = [...results.filter((result) => !isClean(result)).map(({ name }) => name), ...broken];
-if (unplayed.length > 0) console.log(`Not played, for want of time: ${unplayed.join(', ')}.`);
+if (skipped.length > 0) console.log(`Not run for lack of time: ${skipped.join(', ')}.`);
 console.log(bad.length === 0 ? 'All clean.' : `Not clean: ${bad.join(', ')}.`);
 process.exit(bad.length === 0 ? 0 : 1);
 
@@ -113,13 +114,13 @@ async function play(fault: Fault, on: Servers): Promise<Result> {
   try {
     const healedAt = await fault.run(context);
     const recovered = healedAt === undefined ? null : await recovery(stage, healedAt);
-    const recoveryS = recovered?.answersS ?? null;
-    if (recoveryS === Number.POSITIVE_INFINITY) problems.push('nothing was answered for a minute after the healing');
+    const recoveryS = recovered?.resultsS ?? null;
+    if (recoveryS === Number.POSITIVE_INFINITY) problems.push('no request succeeded for a minute after the healing');
     else if (recoveryS !== null && recoveryS > GOAL_RECOVERY_S) missed.push(`recovered after ${recoveryS} s`);
     if (recovered) notes.push(`all promises kept after ${recovered.endedS.toFixed(1)} s`);
     const { problems: more, ...verdict } = await verify(stage);
     problems.push(...more);
-    const told = {
+    const details = {
       how: fault.how,
       notes: notes.join('; '),
       problems: problems.slice(0, 20),
@@ -127,9 +128,9 @@ async function play(fault: Fault, on: Servers): Promise<Result> {
       short: options.short,
     };
     const on = new Date().toISOString().slice(0, 10);
-    return { name: fault.name, seed: options.seed, ...verdict, recovery_s: recoveryS, ...told, on };
+    return { name: fault.name, seed: options.seed, ...verdict, recovery_s: recoveryS, ...details, on };
   } catch (error) {
-    throw new Error(`${fault.name} could not be played: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${fault.name} could not run: ${(error as Error).message}`, { cause: error });
   } finally {
     await stage.close();
   }

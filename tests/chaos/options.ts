@@ -4,13 +4,13 @@ export interface Options {
   short: boolean;
   only: readonly string[];
   seed: number;
-  /** Seconds after which no further fault is begun. */
+  /** Seconds after which no further fault starts. */
   within: number;
-  /** Whether the results go into results.json and docs/reliability.md. */
+  /** Whether the results are written to results.json and docs/reliability.md. */
   report: boolean;
 }
 
-/** Throws with a sentence on what it does not know. */
+/** Throws an error that names the invalid option. */
 export function optionsOf(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
@@ -23,9 +23,9 @@ export function optionsOf(args: readonly string[]): Options {
     },
   });
   const within = Number(values.within ?? Number.POSITIVE_INFINITY);
-  if (!(within > 0)) throw new Error(`--within is a number of seconds above 0, and was '${values.within}'.`);
+  if (!(within > 0)) throw new Error(`--within must be a number of seconds above 0, and is '${values.within}'.`);
   const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
-  if (!Number.isSafeInteger(seed)) throw new Error(`--seed is a whole number, and was '${values.seed}'.`);
+  if (!Number.isSafeInteger(seed)) throw new Error(`--seed must be a whole number, and is '${values.seed}'.`);
   const only = values.only?.split(',').filter(Boolean) ?? [];
   return { short: values.quick ?? false, only, seed, within, report: !values['no-report'] };
 }

@@ -1,4 +1,4 @@
-/** API and workers as the processes they are. */
+/** Starts API and workers as separate processes. */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Guard } from '@millrace/local/process/guard';
@@ -12,19 +12,19 @@ export interface Program {
   readonly url: string;
   readonly pid: number;
   readonly exited: Promise<Exit>;
-  /** Set when it was told to end: clients are not sent there any more, as a load balancer would see to. */
+  /** Set when the process gets a stop request: clients no longer send requests there, as with a load balancer. */
   leaving: boolean;
   signal(name: NodeJS.Signals): void;
-  /** SIGKILL to it alone, as the out-of-memory killer does; resolves when it is gone. */
+  /** Sends SIGKILL to the process only, as the out-of-memory killer does. Resolves when the process has ended. */
   kill(): Promise<void>;
-  /** SIGTERM; resolves with how it ended and after how long. */
+  /** Sends SIGTERM. Resolves to the exit and the time until the exit. */
   stop(): Promise<Exit & { tookMs: number }>;
-  /** Its own processes: engines, for a worker. */
+  /** The child processes: the engines of a worker. */
   children(): number[];
   metric(name: string): Promise<number>;
 }
 
-/** This code. */
+/** The root of this code. */
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 const READY_TIMEOUT_MS = 120_000;
 
@@ -90,7 +90,7 @@ async function untilReady(url: string, part: Part): Promise<void> {
       last = await response.text();
       if (response.ok) return;
     } catch {
-      // It does not listen yet.
+      // The process does not listen yet.
     }
     await delay(30);
   }

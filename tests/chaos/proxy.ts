@@ -1,13 +1,16 @@
-/** A TCP proxy that can be told to misbehave: latency, stall, reset, cut after so many bytes, slow drip, another target. */
+/**
+ * A TCP proxy with programmable faults: latency, stall, reset, a cut after a number of bytes, slow transfer, another
+ * target.
+ */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export interface Misbehaviour {
   latencyMs: number;
-  /** Nothing passes, and nothing is closed. */
+  /** No data passes, and no connection closes. */
   stalled: boolean;
   /** Connections are closed after this many bytes from the server. */
   cutAfterBytes: number;
-  /** Bytes a second from the server; 0 for no limit. */
+  /** Bytes per second from the server. 0 for no limit. */
   dripPerS: number;
 }
 
@@ -18,7 +21,7 @@ export interface TcpProxy {
   readonly connections: number;
   behave(how: Partial<Misbehaviour>): void;
   target(port: number): void;
-  /** Ends every connection: `reset` as a crash would, else in good order. */
+  /** Ends every connection: with `reset` as after a crash, otherwise gracefully. */
   cut(how?: 'reset' | 'end'): void;
   close(): Promise<void>;
 }
@@ -44,7 +47,7 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
         to.once('drain', () => !how.stalled && from.resume());
       };
       const dripMs = downstream && how.dripPerS > 0 ? (chunk.length / how.dripPerS) * 1_000 : 0;
-      // Later chunks never overtake earlier ones, whatever the delay was then.
+      // Later chunks never overtake earlier chunks, for any change of the delay.
       at = Math.max(at, Date.now() + how.latencyMs) + dripMs;
       if (at <= Date.now()) send();
       else setTimeout(send, at - Date.now());

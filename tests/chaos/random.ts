@@ -13,7 +13,7 @@ export function seeded(seed: number): Random {
   };
 }
 
-/** Puts a list into another order, in place. */
+/** Shuffles a list in place. */
 export function shuffle<T>(list: T[], random: Random): void {
   for (let at = list.length - 1; at > 0; at -= 1) {
     const other = Math.floor(random() * (at + 1));

@@ -1,4 +1,4 @@
-/** Results as JSON beside this file, and as a table in docs/reliability.md. */
+/** Writes results as JSON beside this file, and as a table to docs/reliability.md. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -10,12 +10,12 @@ export interface Result {
   wrong: number;
   terminal_twice: number;
   duplicate_executions: number;
-  /** Null where nothing is healed. */
+  /** Null for a fault without a healing. */
   recovery_s: number | null;
   how: string;
   notes: string;
   problems: string[];
-  /** Goals that depend on the machine too; they fail no short form. */
+  /** Missed goals that also depend on the machine. They do not fail the short form. */
   missed: string[];
   short: boolean;
   on: string;
@@ -26,7 +26,7 @@ const DOC = path.resolve(import.meta.dirname, '../../docs/reliability.md');
 const BEGIN = '<!-- begin: npm run test:chaos -->';
 const END = '<!-- end: npm run test:chaos -->';
 
-/** Puts new results in the place of those of the same faults before; the order is that of `names`. */
+/** Replaces earlier results of the same faults. The order is the order of `names`. */
 export function writeReport(results: readonly Result[], names: readonly string[]): void {
   const all = new Map(readResults().map((result) => [result.name, result]));
   for (const result of results) all.set(result.name, result);

@@ -1,4 +1,7 @@
-/** Real redis-server and postgres processes that faults kill, stop, wipe and start again; each behind a proxy, so that its address stays. */
+/**
+ * Real redis-server and postgres processes that faults kill, stop, wipe and start again. Each server is behind a proxy,
+ * so that its address stays.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,19 +16,19 @@ import { startProxy, type TcpProxy } from './proxy.ts';
 const password = 'chaos';
 
 export interface Server {
-  /** Through the proxy: for what is tested. */
+  /** The address of the proxy, for the tested processes. */
   readonly url: string;
-  /** For what looks on. */
+  /** The direct address, for observers. */
   readonly directUrl: string;
   readonly proxy: TcpProxy;
-  /** SIGKILL, resolving when it is gone. */
+  /** Kills the server with SIGKILL and resolves when the process has ended. */
   kill(): Promise<void>;
-  /** On the data that is there; resolves when it answers. */
+  /** Starts the server on the existing data and resolves when the server replies. */
   start(): Promise<void>;
-  /** SIGSTOP to it and its children. */
+  /** Sends SIGSTOP to the server and its children. */
   freeze(): void;
   thaw(): void;
-  /** Deletes its data; it must have been killed. */
+  /** Deletes the data of a killed server. */
   wipe(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -45,7 +48,7 @@ export async function startServers(say: (message: string) => void): Promise<Serv
   const program = await findOrInstallRedis(say);
   const redisIn = (name: string) => (dataDir: string) =>
     startRedis({ program, dataDir, logFile: path.join(dir, `${name}.log`), password, guard });
-  // Durable: a kill of Postgres must not lose what it said was committed.
+  // Durable: a kill of Postgres must not lose committed data.
   const postgresIn = (dataDir: string) =>
     startPostgres({ dataDir, logFile: path.join(dir, 'postgres.log'), password, guard, durable: true });
   const [redis, cache, postgres] = await Promise.all([
@@ -109,12 +112,15 @@ function send(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch (error) {
-    // It has ended by itself.
+    // The process has ended already.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
-/** A process and all below it: Postgres runs a process for each connection. Linux only, as the faults are. */
+/**
+ * A process and its descendants: Postgres runs a process for each connection. The function works only on Linux, like
+ * the faults.
+ */
 export function familyOf(pid: number): number[] {
   const parents = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
@@ -124,7 +130,7 @@ export function familyOf(pid: number): number[] {
       const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
       parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
     } catch {
-      // It has ended while we looked.
+      // The process ended during the scan.
     }
   }
   const family = [pid];

@@ -1,4 +1,4 @@
-/** Least squares: how much `y` grows for each unit of `x`; 0 for fewer than two points. */
+/** The least-squares slope: the growth of `y` per unit of `x`. 0 for fewer than two points. */
 export function slope(points: readonly { x: number; y: number }[]): number {
   if (points.length < 2) return 0;
   const mean = (of: (point: { x: number; y: number }) => number) =>

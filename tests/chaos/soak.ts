@@ -1,7 +1,7 @@
 /**
- * `npm run test:soak -- --minutes N [--seed N]`: mixed load, a fault every quarter of a minute, and what grows meanwhile:
- * memory and file descriptors of an API and a worker that live through it all, bytes of Redis, rows. The ledger is
- * checked at the end. Exits 1 when it is not clean.
+ * `npm run test:soak -- --minutes N [--seed N]` runs a mixed load with a fault every 15 seconds and measures growth:
+ * memory and file descriptors of an API and a worker that run throughout, bytes of Redis, and rows. Checks the ledger
+ * at the end and exits with 1 when the ledger is not clean.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -18,20 +18,20 @@ import { verify } from './verify.ts';
 
 const FAULT_EVERY_MS = 15_000;
 const SAMPLE_EVERY_MS = 2_000;
-// What a process takes while it warms up is no leak.
+// Memory that a process takes while warming up is not a leak.
 const WARM_UP_SHARE = 0.25;
 
 const { values } = parseArgs({ options: { minutes: { type: 'string' }, seed: { type: 'string' } } });
 const minutes = Number(values.minutes ?? 10);
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-if (!(minutes > 0)) throw new Error(`--minutes is a number above 0, and was '${values.minutes}'.`);
+if (!(minutes > 0)) throw new Error(`--minutes must be a number above 0, and is '${values.minutes}'.`);
 console.log(`Seed ${seed}. ${minutes} minutes.`);
 
 const servers = await startServers(console.log);
 let clean = false;
 try {
   await writeModels(path.join(servers.dir, 'models'));
-  // Ended predictions are forgotten by Redis within seconds, so that what stays in it shows.
+  // Redis drops ended predictions within seconds, so that growth becomes visible.
   const stage = await openStage(servers, { workers: 1, env: { LIVE_TTL_MS: '10000' } });
   const [api, worker] = [stage.apis[0] as Program, stage.workers[0] as Program];
   await stage.startWorker();
@@ -89,7 +89,10 @@ async function sample(stage: Stage, api: Program, worker: Program): Promise<Reco
   return out;
 }
 
-/** Injects one fault and heals it; says which. The API and one worker live on, to be measured. */
+/**
+ * Injects one fault, heals the fault and returns its name. The API and one worker keep running, because they are
+ * measured.
+ */
 async function oneFault(stage: Stage, measured: Program, random: Random): Promise<string> {
   const { redis, cache, postgres } = stage.servers;
   const faults: [string, () => Promise<unknown>][] = [

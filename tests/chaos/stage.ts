@@ -1,4 +1,4 @@
-/** What a fault plays on: a database and key prefix of its own, API and workers on them, and the client that keeps the books. */
+/** The stage of a fault: its own database and key prefix, API and workers, and the ledger client. */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { migrate } from '@millrace/shared/postgres/migrate';
@@ -13,7 +13,7 @@ import type { Servers } from './servers.ts';
 export interface Stage {
   servers: Servers;
   env: Readonly<Record<string, string>>;
-  /** The code whose programs are started from now on. */
+  /** The root of the code whose programs are started from now on. */
   root: string;
   keys: ReturnType<typeof keysFor>;
   databaseUrl: string;
@@ -22,17 +22,18 @@ export interface Stage {
   workers: Program[];
   startApi(env?: Readonly<Record<string, string>>): Promise<Program>;
   startWorker(env?: Readonly<Record<string, string>>): Promise<Program>;
-  /** Runs on a connection that goes past the proxy. */
+  /** Uses a direct connection that bypasses the proxy. */
   sql<T>(text: string, values?: unknown[]): Promise<T[]>;
   withRedis<T>(work: (redis: Redis) => Promise<T>): Promise<T>;
   /** Resolves when every API serves every model. */
   untilServed(): Promise<void>;
-  /** Puts right, after the ledger is checked, what the next stage needs as it was. */
+  /** After the check of the ledger, restores state that the next stage needs. */
   atEnd(work: () => Promise<void>): void;
   close(): Promise<void>;
 }
 
-// Each time a row becomes terminal, or a terminal one changes: what a clean ledger has once for each opening of a prediction.
+// The witness table gets a row whenever a prediction becomes terminal or its terminal state changes. A clean ledger has
+// one row for each opening of a prediction.
 const WITNESS = `
   CREATE TABLE chaos_ends (id uuid, opening int, status text, at timestamptz DEFAULT clock_timestamp());
   CREATE FUNCTION chaos_witness() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -49,9 +50,9 @@ export interface StageSettings {
   apis?: number;
   workers?: number;
   env?: Readonly<Record<string, string>>;
-  /** Code of another version, with its migrations, to start from. */
+  /** The root of another version's code, with its migrations, for the start. */
   root?: string;
-  /** Models to wait for, where they are not those of models.ts. */
+  /** Models to wait for. The default is the models of models.ts. */
   models?: readonly string[];
 }
 
@@ -118,7 +119,7 @@ export async function openStage(servers: Servers, settings: StageSettings = {}):
       await asAdmin(servers.postgres.directUrl, `DROP DATABASE ${name} WITH (FORCE)`);
     },
   };
-  // The models are registered by a worker, and the API is ready once one of them is.
+  // A worker registers the models, and the API is ready when one model is ready.
   await Promise.all(Array.from({ length: settings.workers ?? 1 }, () => stage.startWorker()));
   await Promise.all(Array.from({ length: settings.apis ?? 1 }, () => stage.startApi()));
   await stage.untilServed();

@@ -1,4 +1,4 @@
-/** After the healing: every answer and every promise against the truth. */
+/** After the healing: compares every result and every promise with the expected results. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Entry } from './client.ts';
 import type { Stage } from './stage.ts';
@@ -15,7 +15,7 @@ export interface Verdict {
 const PATIENCE_MS = 90_000;
 const AT_ONCE = 32;
 
-/** Waits until everything promised before has ended; resolves to how many have not. */
+/** Waits until all promised predictions have ended. Resolves to the number of open predictions. */
 export async function untilEnded(stage: Stage, patienceMs = PATIENCE_MS): Promise<number> {
   const deadline = performance.now() + patienceMs;
   let open = stage.client.entries.filter(({ promised, seen }) => promised && seen === undefined);
@@ -23,8 +23,8 @@ export async function untilEnded(stage: Stage, patienceMs = PATIENCE_MS): Promis
     for (let at = 0; at < open.length; at += AT_ONCE) {
       await Promise.all(
         open.slice(at, at + AT_ONCE).map(async (entry) => {
-          const told = await stage.client.fetch(entry.id as string, 2);
-          if (typeof told === 'object') entry.seen = told;
+          const end = await stage.client.fetch(entry.id as string, 2);
+          if (typeof end === 'object') entry.seen = end;
         }),
       );
     }
@@ -46,13 +46,13 @@ export async function verify(stage: Stage): Promise<Verdict> {
     promised.map(({ id }) => id as string),
   );
   for (const entry of promised) if (unrecorded.has(entry.id as string)) lost.add(entry);
-  for (const entry of lost) problems.push(`lost: ${entry.id} (${entry.mode}, ${entry.question.model})`);
+  for (const entry of lost) problems.push(`lost: ${entry.id} (${entry.mode}, ${entry.request.model})`);
 
   let wrong = 0;
-  for (const { question, seen, id } of entries) {
-    if (seen === undefined || isRight(question, seen)) continue;
+  for (const { request, seen, id } of entries) {
+    if (seen === undefined || isRight(request, seen)) continue;
     wrong += 1;
-    problems.push(`wrong: ${id} ${seen.status} ${seen.output} ${seen.detail}, and ${question.expected} was expected`);
+    problems.push(`wrong: ${id} ${seen.status} ${seen.output} ${seen.detail}, and ${request.expected} was expected`);
   }
   const twice = await stage.sql<{ id: string; ends: string[] }>(
     'SELECT id, array_agg(status) AS ends FROM chaos_ends GROUP BY id, opening HAVING count(*) > 1',
@@ -73,12 +73,12 @@ export async function verify(stage: Stage): Promise<Verdict> {
   };
 }
 
-function isRight({ expected, mayFail }: Entry['question'], { status, output }: NonNullable<Entry['seen']>): boolean {
+function isRight({ expected, mayFail }: Entry['request'], { status, output }: NonNullable<Entry['seen']>): boolean {
   if (mayFail && status === 'failed') return true;
   return expected === undefined ? status === 'failed' : status === 'succeeded' && output === expected;
 }
 
-/** The ids whose row in the ledger has not become terminal. */
+/** The ids whose ledger row has not become terminal. */
 async function untilRecorded(stage: Stage, ids: string[]): Promise<Set<string>> {
   const deadline = performance.now() + 20_000;
   for (;;) {
@@ -92,7 +92,7 @@ async function untilRecorded(stage: Stage, ids: string[]): Promise<Set<string>> 
   }
 }
 
-/** Promises whose ledger row does not say what their caller was told. */
+/** Promises whose ledger row differs from the caller's result. */
 async function changedSince(stage: Stage, promised: readonly Entry[]): Promise<string[]> {
   const rows = await stage.sql<{ id: string; status: string }>(
     'SELECT id::text, status FROM predictions WHERE id = ANY ($1::uuid[])',

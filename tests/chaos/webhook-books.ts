@@ -1,11 +1,14 @@
-/** What webhook receivers got, held against what they were to get. Each message is verified as it comes, by an independent verifier. */
+/**
+ * Compares the messages of webhook receivers with the expected messages. An independent verifier checks the signature
+ * of each message.
+ */
 import { Webhook } from 'standardwebhooks';
 import { type Received, startReceiver } from '../support/receiver.ts';
 import type { Stage } from './stage.ts';
 
-/** What must get every event, each at least once. */
+/** Receivers that must get every event at least once. */
 export const GOOD = ['/200/a', '/200/b', '/204/c'];
-/** The same, and it fails at times. */
+/** Also gets every event, but fails sometimes. */
 const FLAPPING = '/flap/a';
 export const BAD = [
   '500',
@@ -29,15 +32,18 @@ export interface Latencies {
 }
 
 export interface WebhookBooks {
-  /** What question `n` names as its own address; some of these never answer. */
+  /** The webhook address of request `n`. Some of these addresses never reply. */
   addressOf(n: number): string;
-  /** Resolves when all that was to come has come, or after `patienceMs`; to what is wrong with it. */
-  check(asked: ReadonlyMap<number, string>, patienceMs: number): Promise<string[]>;
-  /** From the end of a prediction, as the ledger has it, to the good receivers; of events made since a moment. */
+  /** Waits until all expected messages have arrived, at most `patienceMs`. Resolves to the problems. */
+  check(submitted: ReadonlyMap<number, string>, patienceMs: number): Promise<string[]>;
+  /**
+   * Time from the end of a prediction, according to the ledger, to the arrival at the good receivers, for events since
+   * a moment.
+   */
   latencies(sinceMs?: number): Promise<Latencies>;
-  /** Predictions beyond the one that each question was answered with. */
-  unasked(asked: ReadonlyMap<number, string>): Promise<number>;
-  /** Requests at all receivers, and those of them that a good one had had already. */
+  /** Predictions without a request of their own: duplicates of repeated requests. */
+  extra(submitted: ReadonlyMap<number, string>): Promise<number>;
+  /** All requests at receivers, and the repeated messages at good receivers. */
   counts(): { attempts: number; repeated: number };
   close(): Promise<void>;
 }
@@ -47,7 +53,7 @@ interface EventRow {
   prediction: string;
   type: string;
   status: string;
-  /** The address that the prediction itself named. */
+  /** The webhook address of the prediction itself. */
   own: string | null;
   sequence: number;
   createdAt: number;
@@ -56,7 +62,7 @@ interface EventRow {
 const ownPath = (n: number): string => (n % 20 === 0 ? `/hang/own-${n}` : `/200/own?n=${n}`);
 
 export async function openBooks(stage: Stage): Promise<WebhookBooks> {
-  // Redirects lead here, and nothing else does.
+  // Only redirects lead here.
   const trap = await startReceiver();
   const receiver = await startReceiver({ redirectTo: `${trap.url}/trap`, dripMs: 1_000 });
   const api = () => stage.apis[0]?.url as string;
@@ -65,9 +71,9 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
       method: 'POST',
       ...(body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } : {}),
     });
-    const answer = (await response.json()) as { id: string; secret: string };
-    if (!response.ok) throw new Error(`POST ${path} was answered ${response.status}: ${JSON.stringify(answer)}`);
-    return answer;
+    const created = (await response.json()) as { id: string; secret: string };
+    if (!response.ok) throw new Error(`POST ${path} returned ${response.status}: ${JSON.stringify(created)}`);
+    return created;
   };
   const secrets = new Map<string, string>([['own', (await post('/v1/webhook-secret/rotate')).secret]]);
   const endpoints = new Map<string, string>();
@@ -98,7 +104,7 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
     );
   const idsAt = (path: string) => new Set(receiver.at(path).map(({ headers }) => headers['webhook-id'] as string));
 
-  /** What did not come where it was to. */
+  /** Describes the messages that did not arrive. */
   function missing(rows: readonly EventRow[]): string[] {
     const lacking = [...GOOD, FLAPPING].flatMap((path) => {
       const got = idsAt(path);
@@ -113,11 +119,11 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
     return lacking;
   }
 
-  async function check(asked: ReadonlyMap<number, string>, patienceMs: number): Promise<string[]> {
+  async function check(submitted: ReadonlyMap<number, string>, patienceMs: number): Promise<string[]> {
     const deadline = performance.now() + patienceMs;
     let rows = await events();
     let lacking = missing(rows);
-    while ((lacking.length > 0 || rows.length < asked.size) && performance.now() < deadline) {
+    while ((lacking.length > 0 || rows.length < submitted.size) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 500));
       rows = await events();
       lacking = missing(rows);
@@ -129,15 +135,15 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
       ofPrediction.set(prediction, (ofPrediction.get(prediction) ?? 0) + 1);
       if (type !== `prediction.${status}`) problems.push(`event ${id} says ${type}, and its prediction ${status}`);
     }
-    for (const id of asked.values()) {
+    for (const id of submitted.values()) {
       const number = ofPrediction.get(id) ?? 0;
       if (number !== 1) problems.push(`prediction ${id} has ${number} events`);
     }
     const gaps = rows.filter(({ sequence }, at) => at > 0 && sequence !== (rows[at - 1]?.sequence as number) + 1);
-    // The event of the endpoint that is disabled for its 410 has a place in the feed too.
+    // The event about the endpoint that a 410 disabled also has a place in the feed.
     if (gaps.length > 1) problems.push(`the feed has ${gaps.length} gaps`);
     verifyNew();
-    problems.push(...forged.map((one) => `not verified: ${one}`));
+    problems.push(...forged.map((message) => `not verified: ${message}`));
     for (const { path, headers, body } of receiver.received) {
       const { type, data } = JSON.parse(body) as { type: string; data: { id: string } };
       const event = byId.get(headers['webhook-id'] as string);
@@ -147,7 +153,7 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
         problems.push(`${path} got the event of ${data.id}, which named ${event?.own}`);
       }
     }
-    if (trap.connections() > 0) problems.push(`${trap.connections()} connections to where a redirect led`);
+    if (trap.connections() > 0) problems.push(`${trap.connections()} connections to the target of a redirect`);
     const gone = await stage.sql<{ state: string }>('SELECT state FROM webhook_endpoints WHERE id = $1', [
       endpoints.get('/410/bad'),
     ]);
@@ -174,9 +180,9 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
     addressOf: (n) => receiver.url + ownPath(n),
     check,
     latencies,
-    async unasked(asked) {
-      const answered = new Set(asked.values());
-      return (await events()).filter(({ prediction, own }) => own !== null && !answered.has(prediction)).length;
+    async extra(submitted) {
+      const known = new Set(submitted.values());
+      return (await events()).filter(({ prediction, own }) => own !== null && !known.has(prediction)).length;
     },
     counts: () => ({
       attempts: receiver.received.length,

@@ -122,7 +122,7 @@ describe('a Redis Cluster', () => {
     let n = 500;
     const ask = async (model: string) => {
       n += 1;
-      const { status, body } = await millrace.predict(model, question(n), { prefer: 'wait=20' });
+      const { status, body } = await millrace.predict(model, requestOf(n), { prefer: 'wait=20' });
       return { status, code: body.code };
     };
     // Memory is looked at once a second.

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { quick, slow, writeModels } from '../chaos/models.ts';
 import { seeded } from '../chaos/random.ts';
 import { startStallingProxy } from '../postgres/stalling-proxy.ts';
-import { type Disagreements, type Doors, disagreements, playLifecycle, playRandomly } from '../support/lifecycles.ts';
+import { type Disagreements, type LifecycleDeps, disagreements, playLifecycle, playRandomly } from '../support/lifecycles.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
@@ -32,15 +32,15 @@ const millrace = useMillrace(async () => {
 let redis: Connection;
 let proxy: Awaited<ReturnType<typeof startStallingProxy>>;
 let receiver: Receiver;
-let doors: Doors;
+let deps: LifecycleDeps;
 beforeAll(async () => {
   receiver = await startReceiver();
   redis = connectTestRedis('blocking');
   proxy = await startStallingProxy(millrace.config.databaseUrl);
   // A recorder of its own, whose way to Postgres can be held up.
   await millrace.startWorker({ WORKER_ROLES: 'recorder', DATABASE_URL: proxy.url });
-  doors = {
-    ask: millrace.ask,
+  deps = {
+    call: millrace.ask,
     receiver,
     random: seeded(7),
     holdRecorder: (held) => (held ? proxy.stall() : proxy.resume()),
@@ -93,7 +93,7 @@ describe('a retry before the end that it undoes is recorded', () => {
     await expect.poll(unwritten).toBe(0);
     await act(id, 'cancel');
     const played = { id, path: url.slice(receiver.url.length), openings: 2, unsure: false };
-    expect(await disagreements(doors, [played], PATIENCE_MS)).toEqual(NONE);
+    expect(await disagreements(deps, [played], PATIENCE_MS)).toEqual(NONE);
   });
 });
 
@@ -106,17 +106,17 @@ test.each([
   const failing = (n: number) => ({ model: 'lookup', input: { x: [100_000 + n] }, expected: undefined });
   const played = await Promise.all(
     Array.from({ length: count }, async (__, n) => {
-      doors.holdRecorder(n % 3 > 0);
+      deps.holdRecorder(n % 3 > 0);
       const one = question === undefined ? failing(n + 1_000 * steps[1].length) : question();
-      return playLifecycle(doors, one, steps);
+      return playLifecycle(deps, one, steps);
     }),
   );
-  doors.holdRecorder(false);
-  expect(await disagreements(doors, played, PATIENCE_MS)).toEqual(NONE);
+  deps.holdRecorder(false);
+  expect(await disagreements(deps, played, PATIENCE_MS)).toEqual(NONE);
 });
 
 test(`${LIFECYCLES} random lifecycles beside a recorder that is held up end alike in the poll, the list, the feed and the webhooks`, async () => {
-  const played = await playRandomly(doors, LIFECYCLES, 6);
+  const played = await playRandomly(deps, LIFECYCLES, 6);
   expect(played).toHaveLength(LIFECYCLES);
-  expect(await disagreements(doors, played, PATIENCE_MS)).toEqual(NONE);
+  expect(await disagreements(deps, played, PATIENCE_MS)).toEqual(NONE);
 }, 180_000);

@@ -1,7 +1,7 @@
 /** What is accepted has room for its outputs in the queue Redis: for first outputs, and for the copies of followers. */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { type Answer, type Millrace, startMillrace } from '../support/millrace.ts';
+import { type ApiResponse, type Millrace, startMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
 
@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 /** Asks until admission refuses; the ids that were accepted, and the refusal. */
-async function fill(body: (n: number) => Record<string, unknown>): Promise<{ ids: string[]; refused?: Answer }> {
+async function fill(body: (n: number) => Record<string, unknown>): Promise<{ ids: string[]; refused?: ApiResponse }> {
   const ids: string[] = [];
   for (let n = 0; n < PREDICTIONS; n += 1) {
     const answer = await millrace.predict('large', body(n), { prefer: 'respond-async' });

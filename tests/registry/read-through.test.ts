@@ -20,7 +20,7 @@ beforeEach(() => {
 const cache = (given: Partial<Parameters<typeof createReadThrough>[0]> = {}) =>
   createReadThrough({ redis, keys, ttlMs: 60_000, ...given });
 
-/** A load that ends when it is told to. */
+/** A load that ends when the test resolves or rejects its promise. */
 function slowLoad<T>() {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const begun = Promise.withResolvers<void>();
@@ -32,7 +32,7 @@ function slowLoad<T>() {
 }
 
 describe('a query', () => {
-  test('is loaded once, and told from the cache after that', async () => {
+  test('is loaded once and then read from the cache', async () => {
     const { get, counts } = cache();
     const load = vi.fn(async () => ({ a: [1, null, 'ü'] }));
     for (let i = 0; i < 3; i++) expect(await get('q', load)).toEqual({ a: [1, null, 'ü'] });
@@ -48,7 +48,7 @@ describe('a query', () => {
     ['of 0.1.0, without a checksum', (text: string) => text.trimEnd()],
     ['no value and no lease', () => 'x'.repeat(50)],
     ['a lease as long as a value', (text: string) => `l${text.repeat(2)}`],
-  ])('that was stored and is now %s counts as absent: it is loaded anew and stored again', async (_, damage) => {
+  ])('that was stored and is now %s counts as absent: the value is loaded and stored again', async (_, damage) => {
     const onDamaged = vi.fn();
     const { get, counts } = cache({ onDamaged });
     const load = vi.fn(async () => ({ seven: 7, text: 'white space' }));
@@ -58,7 +58,7 @@ describe('a query', () => {
     expect([load.mock.calls.length, onDamaged.mock.calls.length, counts.errors]).toEqual([2, 1, 0]);
   });
 
-  test('whose key holds another type is loaded anew and stored', async () => {
+  test('whose key holds another type is loaded again and stored', async () => {
     const onDamaged = vi.fn();
     const { get, counts } = cache({ onDamaged });
     await redis.hset(keys.query('q'), 'a', 'b');
@@ -67,7 +67,7 @@ describe('a query', () => {
     expect([onDamaged.mock.calls.length, counts.errors]).toEqual([1, 0]);
   });
 
-  test('may have nothing as its answer', async () => {
+  test('can have null as its value', async () => {
     const { get } = cache();
     const load = vi.fn(async () => null);
     await get('q', load);
@@ -75,18 +75,20 @@ describe('a query', () => {
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  test('is loaded once for all who ask at the same time, in this process and in others', async () => {
+  test('is loaded once for all simultaneous callers, in this process and in others', async () => {
     const processes = Array.from({ length: 5 }, () => cache());
     const load = vi.fn(async () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
       return 42;
     });
-    const answers = await Promise.all(processes.flatMap(({ get }) => Array.from({ length: 20 }, () => get('q', load))));
-    expect(new Set(answers)).toEqual(new Set([42]));
+    const responses = await Promise.all(
+      processes.flatMap(({ get }) => Array.from({ length: 20 }, () => get('q', load))),
+    );
+    expect(new Set(responses)).toEqual(new Set([42]));
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  test('that failed is told so to those who waited, and loaded by the next', async () => {
+  test('that fails rejects its waiting callers, and is loaded again by the next caller', async () => {
     const { get } = cache();
     const slow = slowLoad<number>();
     const first = get('q', slow.load);
@@ -98,28 +100,28 @@ describe('a query', () => {
     expect(await get('q', async () => 1)).toBe(1);
   });
 
-  test('does not wait for ever for a process that died while it loaded', async () => {
+  test('does not wait forever for a process that died during the load', async () => {
     await redis.set(keys.query('q'), 'l-dead', 'PX', 200);
     expect(await cache({ leaseMs: 200 }).get('q', async () => 1)).toBe(1);
   });
 });
 
 describe('an invalidation', () => {
-  test('makes the next ask load again', async () => {
+  test('makes the next caller load again', async () => {
     const { get, invalidate } = cache();
     await get('q', async () => 'old');
     await invalidate('q');
     expect(await get('q', async () => 'new')).toBe('new');
   });
 
-  test.each(['in the same process', 'in another process'])('beats a slow load from before it, %s', async (where) => {
+  test.each(['in the same process', 'in another process'])('wins over an earlier slow load, %s', async (where) => {
     const reader = cache();
     const writer = where === 'in the same process' ? reader : cache();
     const slow = slowLoad<string>();
     const begunBefore = reader.get('q', slow.load);
     await slow.begun;
     await writer.invalidate('q');
-    // Asked after the change, while the load from before it still runs: must not join it.
+    // Called after the change, while the earlier load still runs. The call must not join that load.
     expect(await reader.get('q', async () => 'new')).toBe('new');
     slow.resolve('old');
     expect(await begunBefore).toBe('old');
@@ -127,7 +129,7 @@ describe('an invalidation', () => {
     expect(await cache().get('q', async () => 'newer')).toBe('new');
   });
 
-  test('beats it also when nobody asked in between', async () => {
+  test('wins over an earlier slow load also without a call in between', async () => {
     const reader = cache();
     const slow = slowLoad<string>();
     const begunBefore = reader.get('q', slow.load);
@@ -138,7 +140,7 @@ describe('an invalidation', () => {
     expect(await reader.get('q', async () => 'new')).toBe('new');
   });
 
-  test('keeps what was loaded without a lease from being stored', async () => {
+  test('prevents a load without a lease from being stored', async () => {
     const reader = cache();
     const slow = slowLoad<string>();
     const begunBefore = reader.get('q', slow.load);
@@ -149,26 +151,26 @@ describe('an invalidation', () => {
     expect(await redis.exists(keys.query('q'))).toBe(0);
   });
 
-  test('is behind the back of nobody who hears of a registry change', async () => {
+  test('comes before the notification of a registry change', async () => {
     const readThrough = cache();
     await readThrough.get('registry:default', async () => 'old');
     const listener = connectTestRedis();
     const seen = new Promise((resolve, reject) => {
       listener.on('message', (_, tenant) => {
-        readThrough.get('registry:default', async () => `new, told of ${tenant}`).then(resolve, reject);
+        readThrough.get('registry:default', async () => `new, notified of ${tenant}`).then(resolve, reject);
       });
     });
     await waitForRedis(listener, 'The listener', 5_000);
     await listener.subscribe(keys.registryChannel());
     const publish = (tenant: string) => redis.publish(keys.registryChannel(), tenant);
     await announceRegistryChange({ readThrough, tenant: 'default', publish });
-    expect(await seen).toBe('new, told of default');
+    expect(await seen).toBe('new, notified of default');
     listener.disconnect();
   });
 });
 
 describe('a dead cache', () => {
-  test('means loads, one at a time for those who ask together, and no errors', async () => {
+  test('causes one load at a time for simultaneous callers, and no errors', async () => {
     const dead = connectRedis('redis://127.0.0.1:1', 'producer');
     const onError = vi.fn();
     const { get, counts } = cache({ redis: dead, onError });
@@ -180,7 +182,7 @@ describe('a dead cache', () => {
     dead.disconnect();
   });
 
-  test('that comes back holds nothing that was to be forgotten meanwhile', async () => {
+  test('that returns has no value that was invalidated meanwhile', async () => {
     let reachable = true;
     const reach =
       <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>

@@ -31,7 +31,7 @@ async function onlyModel(tenant = 'default') {
 }
 
 describe('a version', () => {
-  test('comes back as it was registered, the order of its schema included', async () => {
+  test('is read back as registered, with the order of its schema', async () => {
     const given = modelVersion({ outputSchema: null, entitySets: { drug: 'b'.repeat(64) } });
     expect(await registerVersion(pool, given)).toEqual({ outcome: 'registered', state: 'ready' });
     const model = await onlyModel();
@@ -45,13 +45,13 @@ describe('a version', () => {
     expect(JSON.stringify(model.versions[0]!.inputSchema)).toBe(JSON.stringify(given.inputSchema));
   });
 
-  test('is registered by one of twenty workers, and known to the rest', async () => {
+  test('is registered by one of twenty workers and known to the others', async () => {
     const outcomes = await Promise.all(Array.from({ length: 20 }, () => registerVersion(pool, modelVersion())));
     const count = (wanted: string) => outcomes.filter(({ outcome }) => outcome === wanted).length;
     expect([count('registered'), count('known')]).toEqual([1, 19]);
   });
 
-  test('is refused with another digest, also in a race', async () => {
+  test('is refused with a different digest, also in a race', async () => {
     const digests = Array.from({ length: 20 }, (_, i) => String(i % 10).repeat(64));
     const settled = await Promise.allSettled(digests.map((digest) => registerVersion(pool, modelVersion({ digest }))));
     const kept = (await onlyModel()).versions[0]!.digest;
@@ -61,14 +61,14 @@ describe('a version', () => {
     });
   });
 
-  test('takes new settings that are in no answer', async () => {
+  test('accepts new settings that do not affect outputs', async () => {
     await registerVersion(pool, modelVersion());
     const changed = modelVersion({ config: { ...modelVersion().config, maxBatch: 32 } });
     expect(await registerVersion(pool, changed)).toEqual({ outcome: 'updated', state: 'ready' });
     expect((await onlyModel()).versions[0]!.config.maxBatch).toBe(32);
   });
 
-  test('says whether its state changed, and is not loading again once it is ready', async () => {
+  test('reports whether its state changed, and a ready version does not return to loading', async () => {
     await registerVersion(pool, modelVersion({ state: 'loading' }));
     expect(await setVersionState(pool, version('1'), 'failed', 'no memory')).toBe(true);
     expect(await setVersionState(pool, version('1'), 'failed', 'no memory')).toBe(false);
@@ -84,14 +84,14 @@ describe('the default version', () => {
     for (const name of ['2', '10', '9']) await registerVersion(pool, modelVersion({ version: name }));
   });
 
-  test('is the highest that is ready, by its number', async () => {
+  test('is the highest ready version by number', async () => {
     expect((await onlyModel()).versions.map((each) => each.version)).toEqual(['2', '9', '10']);
     expect((await onlyModel()).defaultVersion).toBe('10');
     await setVersionState(pool, version('10'), 'failed', 'bad');
     expect((await onlyModel()).defaultVersion).toBe('9');
   });
 
-  test('is the one that production points at', async () => {
+  test('is the version of the alias production', async () => {
     await setAlias(pool, version('2'), 'production');
     await setAlias(pool, version('9'), 'next');
     expect(await onlyModel()).toMatchObject({ defaultVersion: '2', aliases: { production: '2', next: '9' } });
@@ -102,7 +102,7 @@ describe('the default version', () => {
     expect((await onlyModel()).defaultVersion).toBe('10');
   });
 
-  test('is none when nothing is ready', async () => {
+  test('is null when no version is ready', async () => {
     for (const name of ['2', '10', '9']) await retireVersion(pool, version(name));
     expect((await onlyModel()).defaultVersion).toBeNull();
   });
@@ -113,14 +113,14 @@ describe('an alias', () => {
     await registerVersion(pool, modelVersion());
   });
 
-  test('cannot point at what is not there, or retired', async () => {
+  test('cannot point to a missing or retired version', async () => {
     await expect(setAlias(pool, version('7'), 'a')).rejects.toMatchObject({ code: 'version_not_found' });
     await retireVersion(pool, version('1'));
     await expect(setAlias(pool, version('1'), 'a')).rejects.toMatchObject({ code: 'conflict' });
     expect(await setVersionState(pool, version('1'), 'ready')).toBe(false);
   });
 
-  test('cannot point at a version that failed, and says why it did', async () => {
+  test('cannot point to a failed version, and the error has the reason of the failure', async () => {
     await registerVersion(pool, modelVersion({ version: '2', state: 'failed', reason: 'It is truncated.' }));
     await expect(setAlias(pool, version('2'), 'production')).rejects.toMatchObject({
       code: 'conflict',
@@ -128,7 +128,7 @@ describe('an alias', () => {
     });
   });
 
-  test('keeps its version from being retired, whoever is first', async () => {
+  test('prevents the retirement of its version, in either order of the two calls', async () => {
     for (let round = 0; round < 20; round++) {
       const name = version(`r${round}`);
       await registerVersion(pool, modelVersion({ version: name.version }));
@@ -141,7 +141,7 @@ describe('an alias', () => {
   });
 });
 
-test('a tenant has the models of the default tenant but those it has itself', async () => {
+test("a tenant has its own models, and the default tenant's models under all other names", async () => {
   await registerVersion(pool, modelVersion({ model: 'shared' }));
   await registerVersion(pool, modelVersion({ model: 'both' }));
   await registerVersion(pool, modelVersion({ model: 'both', tenant: 'other', version: '5' }));
@@ -153,7 +153,7 @@ test('a tenant has the models of the default tenant but those it has itself', as
   expect((await loadRegistry(pool, 'default')).models).toHaveLength(2);
 });
 
-test('a purge raises the epoch of its model alone', async () => {
+test('a purge raises the epoch of only its model', async () => {
   await registerVersion(pool, modelVersion());
   const epochs = await Promise.all(Array.from({ length: 10 }, () => bumpCacheEpoch(pool, 'default', 'm')));
   expect(epochs.sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);

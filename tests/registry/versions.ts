@@ -1,6 +1,6 @@
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 
-/** A version that is ready, where nothing else is said. */
+/** A version, ready by default. */
 export function modelVersion(given: Partial<ModelVersion> = {}): ModelVersion {
   return {
     tenant: 'default',

@@ -7,9 +7,10 @@ import type { GivenServers, TestServers } from './servers.ts';
 const pullTimeoutMs = 60_000;
 
 /**
- * The servers to test on: those of TEST_REDIS_URL and TEST_DATABASE_URL, else containers where an engine has their
- * images or can get them, else embedded ones. TEST_SERVICES=containers or =embedded leaves no choice. TEST_REDIS=cluster
- * starts a Redis Cluster of three masters here, in place of any other Redis.
+ * Starts the servers for the tests: the servers of TEST_REDIS_URL and TEST_DATABASE_URL, otherwise containers where a
+ * container engine has or can pull the images, otherwise embedded servers. TEST_SERVICES=containers or
+ * TEST_SERVICES=embedded forces the choice. TEST_REDIS=cluster starts a Redis Cluster of three masters instead of any
+ * other Redis.
  */
 export async function startTestServers(env: NodeJS.ProcessEnv): Promise<TestServers & { kind: string }> {
   if (env.TEST_REDIS === 'cluster') return startOnCluster(env);
@@ -28,8 +29,8 @@ export async function startTestServers(env: NodeJS.ProcessEnv): Promise<TestServ
     return { kind: 'containers', ...(await startContainers(given)) };
   }
   if (wish === 'containers') {
-    const lack = engine ? `it has not got ${Object.values(images).join(' and ')}` : 'none answers';
-    throw new Error(`TEST_SERVICES=containers needs a container engine, and ${lack}.`);
+    const lack = engine ? `the engine lacks ${Object.values(images).join(' and ')}` : 'no engine responds';
+    throw new Error(`TEST_SERVICES=containers needs a container engine, but ${lack}.`);
   }
   return { kind: 'embedded', ...(await startEmbedded(given)) };
 }

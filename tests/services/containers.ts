@@ -5,9 +5,12 @@ import type { GivenServers, TestServers } from './servers.ts';
 export const images = { redis: 'redis:8-bookworm', postgres: 'postgres:17-bookworm' };
 const redisPort = 6379;
 
-/** Servers in containers, as docker-compose has them. They go with this process, however it ends. */
+/**
+ * Starts servers in containers, like docker-compose. The containers end with this process, however the process ends.
+ */
 export async function startContainers(given: GivenServers): Promise<TestServers> {
-  // Ours (reap.ts) needs no third image, which may not be to be had. Read by testcontainers when it is loaded.
+  // reap.ts removes the containers without a third image, which may be unavailable. testcontainers reads the variable
+  // when it is loaded.
   process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
   const [redis, postgres] = await Promise.all([
     given.redisUrl ? undefined : startRedisContainer(),
@@ -31,7 +34,7 @@ function startReaper(ids: string[]) {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  // It waits for us, not we for it.
+  // The reaper waits for this process, and this process does not wait for the reaper.
   reaper.unref();
   return reaper;
 }

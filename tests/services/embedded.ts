@@ -5,7 +5,7 @@ import { startGuard } from '@millrace/local/process/guard';
 import { startServices } from '@millrace/local/services';
 import type { GivenServers, TestServers } from './servers.ts';
 
-/** Servers as `npm start` has them, on data that is thrown away. */
+/** Starts the servers of `npm start` on temporary data. */
 export async function startEmbedded(given: GivenServers): Promise<TestServers> {
   const dir = await mkdtemp(path.join(tmpdir(), 'millrace-test-'));
   const guard = startGuard();

@@ -1,13 +1,16 @@
 import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 
-/** A container engine that answers. */
+/** A container engine that responds. */
 export interface Engine {
-  /** Whether it has the image, or could get it within the time. */
+  /** Whether the engine has the image, or pulls the image within the time. */
   provides(image: string, timeoutMs: number): Promise<boolean>;
 }
 
-/** The engine of this machine, or undefined. Asked directly: loading testcontainers to learn "none" takes a second. */
+/**
+ * Finds the engine of this machine with a direct request. Loading testcontainers takes a second, even without an
+ * engine.
+ */
 export async function findEngine(env: NodeJS.ProcessEnv): Promise<Engine | undefined> {
   const address = engineAddress(env);
   if (!address || (await engineCall(address, 'GET', '/_ping', 2_000)) !== 200) return undefined;
@@ -28,7 +31,7 @@ export async function findEngine(env: NodeJS.ProcessEnv): Promise<Engine | undef
 
 type Address = { socketPath: string } | { host: string; port: number };
 
-/** Where the environment says that a container engine is, or the usual place if there is one. */
+/** The engine's address from the environment, or the default socket if the socket exists. */
 export function engineAddress({ DOCKER_HOST: configured }: NodeJS.ProcessEnv): Address | undefined {
   if (!configured) {
     const socketPath = '/var/run/docker.sock';
@@ -39,7 +42,7 @@ export function engineAddress({ DOCKER_HOST: configured }: NodeJS.ProcessEnv): A
   return { host: url.hostname, port: Number(url.port || 2375) };
 }
 
-/** The status of an answer that was read to its end, or undefined. */
+/** The status of a complete response, or undefined. */
 export function engineCall(
   address: Address,
   method: string,

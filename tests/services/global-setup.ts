@@ -6,19 +6,19 @@ import { makeTemplate } from './template.ts';
 declare module 'vitest' {
   interface ProvidedContext {
     redisUrl: string;
-    /** Whether that is a node of a cluster. */
+    /** Whether the URL is a node of a cluster. */
     redisCluster: boolean;
-    /** Of a database to make others from; tests use tests/support/test-database.ts. */
+    /** A database from which the tests' databases are copied. Tests use tests/support/test-database.ts. */
     databaseUrl: string;
     templateDatabase: string;
   }
 }
 
-/** One Redis and one Postgres for the whole run; what keeps tests apart in them is in tests/support. */
+/** Starts one Redis and one Postgres for the whole run. The helpers in tests/support separate the tests. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const startedAt = performance.now();
   const servers = await startTestServers(process.env);
-  // Its own name: given servers may serve two runs at once.
+  // A random name, because two runs can share a server.
   const template = `millrace_template_${randomBytes(4).toString('hex')}`;
   const dropTemplate = await makeTemplate(servers.databaseUrl, template).catch(async (error) => {
     await servers.stop();

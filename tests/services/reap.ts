@@ -1,5 +1,5 @@
-// Removes the containers it is told of when the process that started it is gone, even by SIGKILL: the kernel then
-// closes the pipe that is its standard input. `node reap.ts <container id>...`
+// `node reap.ts <container id>...` removes the containers when the parent process has ended, even by SIGKILL: the
+// kernel then closes the pipe to standard input.
 import { engineAddress, engineCall } from './engine.ts';
 
 process.stdin.resume();

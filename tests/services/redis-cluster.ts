@@ -1,4 +1,4 @@
-/** A Redis Cluster for tests, on data that is thrown away. */
+/** Starts a Redis Cluster for tests on temporary data. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,7 +8,7 @@ import { type LocalRedisCluster, startRedisCluster } from '@millrace/local/redis
 import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { Redis } from 'ioredis';
 
-/** Three masters, by default without replicas; `url` is that of one of them. */
+/** Three masters, by default without replicas. `url` is the address of one master. */
 export async function startTestCluster({ replicas = false } = {}): Promise<LocalRedisCluster & { url: string }> {
   const dir = await mkdtemp(path.join(tmpdir(), 'millrace-cluster-'));
   const guard = startGuard();

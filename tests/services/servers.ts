@@ -1,14 +1,14 @@
-/** A Redis and a Postgres that a test run may do with as it likes. */
+/** A Redis and a Postgres that a test run may change freely. */
 export interface TestServers {
   redisUrl: string;
-  /** Whether that is a node of a cluster. */
+  /** Whether the URL is a node of a cluster. */
   redisCluster?: boolean;
-  /** Of a database from which others can be made and dropped. */
+  /** A database from which other databases can be created and dropped. */
   databaseUrl: string;
   stop(): Promise<void>;
 }
 
-/** What the environment brings already, and need not be started. */
+/** Servers that the environment provides and that need no start. */
 export interface GivenServers {
   redisUrl?: string;
   databaseUrl?: string;

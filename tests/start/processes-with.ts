@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
-/** Id and command line of all processes that have `text` in theirs, in their environment or as their directory. */
+/** Id and command line of all processes that have `text` in their command line, environment or directory. */
 export async function processesWith(text: string): Promise<string[]> {
   if (process.platform !== 'linux') {
     const { stdout } = await promisify(execFile)('ps', ['eww', '-ax', '-o', 'pid=,command=']);
@@ -18,7 +18,7 @@ export async function processesWith(text: string): Promise<string[]> {
 
 async function commandWith(text: string, id: string): Promise<string | undefined> {
   const folder = `/proc/${id}`;
-  // What has ended meanwhile, or belongs to someone else, has no say.
+  // A process that has ended meanwhile or belongs to another user is skipped.
   const [command, environment, directory] = await Promise.all([
     readFile(`${folder}/cmdline`, 'utf8').catch(() => ''),
     readFile(`${folder}/environ`, 'utf8').catch(() => ''),

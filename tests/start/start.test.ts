@@ -17,23 +17,23 @@ beforeEach(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'millrace-start-'));
 });
 afterEach(async () => {
-  // Here and not in the tests: whatever else they find, nothing may be left of it.
+  // Every test ends here with the check that no process is left.
   await expect.poll(() => processesWith(dir), { timeout: 15_000 }).toEqual([]);
   await rm(dir, { recursive: true });
 });
 
 describe('npm start', { timeout: 60_000 }, () => {
-  test('answers a first question, ends at SIGTERM, and finds its data again', async () => {
+  test('serves a first prediction, ends at SIGTERM, and finds its data again', async () => {
     const first = await startMillrace(dir);
     await first.printed(started);
     expect(first.output()).toMatch(
       /First prediction: Warfarin \+ Fluconazole, in \d+ ms \(Cache-Status: millrace; fwd=miss/,
     );
-    // The result goes into the cache beside the answer, not before it: who asks at once may be told of the computation itself.
-    let answer = await ask(first);
+    // The result is cached after the response, so an immediate second request can still join the computation.
+    let response = await predict(first);
     await vi.waitUntil(async () => {
-      answer = await ask(first);
-      return answer.cacheStatus?.startsWith('millrace; hit');
+      response = await predict(first);
+      return response.cacheStatus?.startsWith('millrace; hit');
     });
     first.signal('SIGTERM');
     expect(await first.exited).toEqual({ code: 0, signal: null });
@@ -42,8 +42,8 @@ describe('npm start', { timeout: 60_000 }, () => {
     const second = await startMillrace(dir);
     await second.printed(started);
     expect(second.output()).toContain('Cache-Status: millrace; hit');
-    const known = await fetch(`${second.baseUrl}/v1/predictions/${answer.id}`);
-    expect([known.status, ((await known.json()) as { id: string }).id]).toEqual([200, answer.id]);
+    const known = await fetch(`${second.baseUrl}/v1/predictions/${response.id}`);
+    expect([known.status, ((await known.json()) as { id: string }).id]).toEqual([200, response.id]);
 
     const third = await startMillrace(dir);
     expect(await third.exited).toMatchObject({ code: 1 });
@@ -52,7 +52,7 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(await second.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('bounds queue and cache, each by itself, and says by how much', async () => {
+  test('limits the memory of queue and cache separately and prints the limits', async () => {
     const millrace = await startMillrace(dir, { QUEUE_MEMORY: '100mb', CACHE_MEMORY: '50mb' });
     await millrace.printed(started);
     expect(millrace.output()).toContain('queue 100 MB (QUEUE_MEMORY), cache 50 MB (CACHE_MEMORY)');
@@ -72,7 +72,7 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
 
-  test.each(['api', 'worker', 'postgres'])('ends, and says so, when %s dies', async (part) => {
+  test.each(['api', 'worker', 'postgres'])('ends with a message when %s dies', async (part) => {
     const millrace = await startMillrace(dir);
     await millrace.printed(started);
     process.kill(await pidOf(part), 'SIGKILL');
@@ -80,20 +80,20 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(millrace.output()).toContain(`${part} was ended by SIGKILL`);
   });
 
-  test('leaves nothing behind when it is killed itself', async () => {
+  test('leaves no process behind when it is killed', async () => {
     const millrace = await startMillrace(dir);
     await millrace.printed(started);
     expect((await processesWith(dir)).length).toBeGreaterThan(4);
     millrace.signal('SIGKILL');
-    // In less than the guard's ten seconds: they end as they should, though nobody reads their logs any more.
+    // Less than the guard's ten seconds: the processes end gracefully, although no process reads their logs any more.
     await expect.poll(() => processesWith(dir), { timeout: 9_000 }).toEqual([]);
     await millrace.exited;
   });
 
-  test('asks nothing where API keys are required, and serves without a model that fails', async () => {
+  test('sends no first request when API keys are required, and serves without a failed model', async () => {
     const modelsDir = path.join(dir, 'models');
     for (const name of ['broken', 'good']) await mkdir(path.join(modelsDir, name, '1'), { recursive: true });
-    await writeFile(path.join(modelsDir, 'broken/1/model.onnx'), 'this is no model');
+    await writeFile(path.join(modelsDir, 'broken/1/model.onnx'), 'not a model');
     await writeFile(path.join(modelsDir, 'good/1/model.onnx'), perceptron());
     const millrace = await startMillrace(dir, { MODELS_DIR: modelsDir, API_KEYS_REQUIRED: 'true' });
     await millrace.printed('npm run keys -- create default');
@@ -103,7 +103,7 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('can be stopped while it is starting', async () => {
+  test('can be stopped during its start', async () => {
     const millrace = await startMillrace(dir);
     const lock = () => readFile(path.join(dir, 'lock'), 'utf8').catch(() => '');
     await expect.poll(lock, { timeout: 30_000 }).not.toBe('');
@@ -112,14 +112,14 @@ describe('npm start', { timeout: 60_000 }, () => {
   });
 });
 
-describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
+describe('npm start refuses with a sentence', { timeout: 60_000 }, () => {
   const refusal = async (env: NodeJS.ProcessEnv) => {
     const millrace = await startMillrace(dir, env);
     expect(await millrace.exited).toEqual({ code: 1, signal: null });
     return millrace.output().trim();
   };
 
-  test('a port that is taken', async () => {
+  test('a port in use', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as { port: number };
@@ -129,7 +129,7 @@ describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
     other.close();
   });
 
-  test('a size of memory that is none', async () => {
+  test('an invalid memory size', async () => {
     expect(await refusal({ QUEUE_MEMORY: 'much' })).toMatch(/^QUEUE_MEMORY is 'much', and must be a size/);
   });
 
@@ -139,14 +139,14 @@ describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
     );
   });
 
-  test('models of which none can be served, with the reason of each', async () => {
+  test('models that all fail, with each reason', async () => {
     const modelsDir = path.join(dir, 'models');
     for (const name of ['one/1', 'one/2', 'Two/1']) {
       await mkdir(path.join(modelsDir, name), { recursive: true });
-      await writeFile(path.join(modelsDir, name, 'model.onnx'), 'this is no model');
+      await writeFile(path.join(modelsDir, name, 'model.onnx'), 'not a model');
     }
-    const said = await refusal({ MODELS_DIR: modelsDir });
-    expect(said.slice(said.indexOf('None of the models can be served:')).split('\n').sort()).toEqual([
+    const printed = await refusal({ MODELS_DIR: modelsDir });
+    expect(printed.slice(printed.indexOf('None of the models can be served:')).split('\n').sort()).toEqual([
       expect.stringMatching(/^ {2}Two\/1: "Two" cannot be a name/),
       expect.stringMatching(/^ {2}one\/1: .*ONNX/),
       expect.stringMatching(/^ {2}one\/2: .*ONNX/),
@@ -154,13 +154,13 @@ describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
     ]);
   });
 
-  test('a Postgres that is not there', async () => {
+  test('an unreachable Postgres', async () => {
     expect(await refusal({ DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/db' })).toBe(
       'Postgres at postgres://127.0.0.1:1/db cannot be used (connect ECONNREFUSED 127.0.0.1:1): check DATABASE_URL.',
     );
   });
 
-  test('a Redis that is not there', async () => {
+  test('an unreachable Redis', async () => {
     expect(await refusal({ REDIS_URL: 'redis://127.0.0.1:1' })).toMatch(
       /^The queue Redis \(REDIS_URL\) cannot be reached: /,
     );
@@ -186,12 +186,12 @@ describe('npm start refuses, in a sentence,', { timeout: 60_000 }, () => {
 async function pidOf(part: string): Promise<number> {
   if (part === 'postgres')
     return Number.parseInt(await readFile(path.join(dir, 'postgres/postmaster.pid'), 'utf8'), 10);
-  // The launcher's children know the folder by their environment; their command says which they are.
+  // The environment of the launcher's children contains the folder, and their command names the part.
   const line = (await processesWith(dir)).find((entry) => entry.includes(`apps/${part}/src/main.ts`));
   return Number(line?.split(' ', 1)[0]);
 }
 
-async function ask({ baseUrl }: Started): Promise<{ id: string; cacheStatus: string }> {
+async function predict({ baseUrl }: Started): Promise<{ id: string; cacheStatus: string }> {
   const response = await fetch(`${baseUrl}/v1/models/drug-interaction/predictions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', prefer: 'wait=10' },

@@ -5,9 +5,9 @@ import { freePort } from '@millrace/local/process/ports';
 export interface Started {
   readonly pid: number;
   readonly baseUrl: string;
-  /** Everything it has printed so far. */
+  /** All output so far. */
   output(): string;
-  /** Resolves when it has printed `text`; rejects when it ends without. */
+  /** Resolves when the process has printed `text`. Rejects when the process ends earlier. */
   printed(text: string): Promise<void>;
   signal(name: NodeJS.Signals): void;
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
@@ -15,10 +15,10 @@ export interface Started {
 
 const root = path.resolve(import.meta.dirname, '../..');
 
-/** Runs `npm start` as npm would, with its data in `dir` and, unless `env` says otherwise, on a free port. */
+/** Runs `npm start` with its data in `dir`, on a free port unless `env` sets a port. */
 export async function startMillrace(dir: string, env: NodeJS.ProcessEnv = {}): Promise<Started> {
   const port = env.PORT ?? String(await freePort());
-  // Of the surroundings only what any shell has: a REDIS_URL there is not for this.
+  // Only the variables that every shell has: a REDIS_URL of this process must not reach the child.
   const { PATH, HOME } = process.env;
   const child = spawn(process.execPath, ['scripts/start.mjs'], {
     cwd: root,
@@ -45,7 +45,7 @@ export async function startMillrace(dir: string, env: NodeJS.ProcessEnv = {}): P
         const look = () => output.includes(text) && resolve();
         listeners.add(look);
         look();
-        void exited.then(() => reject(new Error(`it ended without printing ${text}:\n${output}`)));
+        void exited.then(() => reject(new Error(`npm start ended without printing ${text}:\n${output}`)));
       }),
     signal: (name) => void child.kill(name),
     exited,

@@ -1,4 +1,4 @@
-/** Sends requests from a thread of its own, so that the work of the client is not in the event loop of the test. */
+/** Sends requests from a separate thread, so that the client's work does not run in the event loop of the test. */
 import { Worker } from 'node:worker_threads';
 
 export interface Sent {
@@ -7,7 +7,7 @@ export interface Sent {
 }
 
 export interface ClientThread {
-  /** POSTs JSON, and resolves to the response. */
+  /** Sends a POST with JSON and resolves to the response. */
   post(url: string, body: string): Promise<Sent>;
   close(): Promise<unknown>;
 }
@@ -21,7 +21,7 @@ const CODE = `
   });
 `;
 
-/** One request at a time. */
+/** Sends one request at a time. */
 export function startClientThread(): ClientThread {
   const thread = new Worker(CODE, { eval: true });
   return {

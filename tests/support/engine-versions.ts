@@ -1,4 +1,4 @@
-/** Versions and rows to give to engines directly, without a registry. */
+/** Versions and rows for engine tests without a registry. */
 import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import type { LoadedVersion } from '../../apps/worker/src/engine/protocol/loaded
 
 export const MIB = 1_048_576;
 
-/** One engine, with room for all that tests do. */
+/** One engine with enough resources for all tests. */
 export const engineOptions = (more: Partial<PoolOptions> = {}): PoolOptions => ({
   engines: 1,
   threads: 1,
@@ -22,7 +22,7 @@ export const engineOptions = (more: Partial<PoolOptions> = {}): PoolOptions => (
   ...more,
 });
 
-/** Puts model files where engines can load them; `remove` takes them away. */
+/** Writes model files to a folder that engines can read. `remove` deletes the folder. */
 export function versionFiles() {
   const dir = mkdtempSync(join(tmpdir(), 'millrace-engines-'));
   let files = 0;

@@ -1,4 +1,4 @@
-/** Requests made up from the OpenAPI document: as it says, almost as it says, and as nobody would. */
+/** Generates requests from the OpenAPI document: valid requests, almost valid requests and nonsense. */
 import fc from 'fast-check';
 
 export interface FuzzRequest {
@@ -8,7 +8,7 @@ export interface FuzzRequest {
   body: string | undefined;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a JSON Schema, walked as it comes.
+// biome-ignore lint/suspicious/noExplicitAny: a JSON Schema is walked without a fixed type.
 type Schema = any;
 
 interface Parameter {
@@ -25,7 +25,7 @@ interface Operation {
   body: { schema: Schema; examples?: Record<string, { value: unknown }> } | undefined;
 }
 
-/** Values that break what was not meant to meet them. */
+/** Values that often break code. */
 const NASTY = [
   '',
   ' ',
@@ -48,7 +48,7 @@ const text = (names: readonly string[]) =>
     { weight: 2, arbitrary: fc.constantFrom(...NASTY, 'x'.repeat(5_000)) },
   );
 
-/** Values that a schema allows, as far as we go into it. */
+/** Values that a schema allows, to a limited depth. */
 function valid(schema: Schema, names: readonly string[]): fc.Arbitrary<unknown> {
   if (schema === undefined) return fc.jsonValue({ maxDepth: 3 });
   const choices = schema.anyOf ?? schema.oneOf;
@@ -77,8 +77,8 @@ function valid(schema: Schema, names: readonly string[]): fc.Arbitrary<unknown> 
   }
 }
 
-/** JSON text that is spoilt at a random place. */
-const spoilt = (json: fc.Arbitrary<string>) =>
+/** JSON text with damage at a random place. */
+const damaged = (json: fc.Arbitrary<string>) =>
   fc
     .tuple(json, fc.nat(), fc.constantFrom('', '"', '{', ']', ',', ':1', '1e999', '\\ud800', '\u0000', '"a":1,"a":2'))
     .map(([whole, at, insert]) => {
@@ -96,7 +96,7 @@ function bodyOf(
   const examples = [...Object.values(body.examples ?? {}).map(({ value }) => value), ...inputs];
   const good = fc.constantFrom(...examples).map((value) => JSON.stringify(value));
   const formed = valid(body.schema, names).map((value) => JSON.stringify(value));
-  // An example with some of its fields taken from elsewhere.
+  // An example with some fields from another value.
   const mixed = fc
     .tuple(fc.constantFrom(...examples), valid(body.schema, names))
     .map(([one, other]) => JSON.stringify({ ...(one as object), ...(other as object) }));
@@ -105,7 +105,7 @@ function bodyOf(
     { weight: 4, arbitrary: good },
     { weight: 3, arbitrary: formed },
     { weight: 4, arbitrary: mixed },
-    { weight: 3, arbitrary: spoilt(fc.oneof(good, mixed)) },
+    { weight: 3, arbitrary: damaged(fc.oneof(good, mixed)) },
     { weight: 1, arbitrary: free },
     { weight: 1, arbitrary: deep },
     { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
@@ -152,7 +152,7 @@ const headersOf = (operation: Operation, hasBody: boolean) => {
   }));
 };
 
-/** `names`: what is there (models, ids, drugs); `inputs`: bodies that models answer. */
+/** `names` are existing models, ids and drugs. `inputs` are bodies that models accept. */
 export function fuzzRequests(
   // biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document.
   document: any,
@@ -189,7 +189,7 @@ export function fuzzRequests(
             operation.path,
           );
           const parameters = Object.entries(search).map(([name, value]) => `${name}=${encode(String(value))}`);
-          // Now and then another method, or one more than the path has.
+          // Sometimes a method that the path does not have.
           const method = dice === 0 ? 'PUT' : dice === 1 ? 'DELETE' : operation.method;
           return {
             method: dice === 1 && filled.endsWith('/cache') ? 'GET' : method,
@@ -200,7 +200,7 @@ export function fuzzRequests(
         }),
       );
   };
-  // Predictions are what it is for.
+  // Predictions get most of the requests.
   const weighted = operations.map((operation) => ({
     weight: operation.path.endsWith('/predictions') && operation.method === 'POST' ? 12 : 1,
     arbitrary: requestOf(operation),
@@ -208,6 +208,8 @@ export function fuzzRequests(
   return fc.oneof(...weighted);
 }
 
-/** As a client would write it; half a surrogate pair cannot be. */
-/** '.' and '..' are steps in a path, which clients take before they send it: they would ask another path. */
+/**
+ * Encodes a path segment as a client does. An unpaired surrogate cannot be encoded. Clients resolve '.' and '..' before they
+ * send a path, and would then request another path.
+ */
 const encode = (value: string): string => encodeURIComponent(value.toWellFormed().replace(/^\.{1,2}$/, 'dots'));

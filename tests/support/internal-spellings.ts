@@ -1,4 +1,4 @@
-/** Host names of URLs that spell an internal address: what the guard is held to, here and on real sockets. */
+/** Host names of URLs that spell an internal address. Tests use the list for the address check and for real sockets. */
 export const internalSpellings: readonly string[] = [
   '127.0.0.1',
   '127.1',

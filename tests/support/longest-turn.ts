@@ -1,8 +1,11 @@
-/** How long the event loop of this thread is held, in processor time: what else the machine does adds nothing to it. */
+/**
+ * Measures how long the event loop of this thread is blocked, in processor time, so that other processes of the machine
+ * do not count.
+ */
 
 /**
- * Runs `work` and resolves to the processor time of the longest turn of the event loop meanwhile, in milliseconds. The
- * loop spins in the meantime: let a thread or a process of its own send the requests.
+ * Runs `work` and resolves to the processor time of the longest turn of the event loop during the work, in
+ * milliseconds. The loop spins meanwhile, so another thread or process must send the requests.
  */
 export async function longestTurnMs(work: () => Promise<unknown>): Promise<number> {
   let longest = 0;

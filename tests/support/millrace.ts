@@ -1,6 +1,6 @@
 /**
- * Millrace for tests: the API in this process, workers as processes of their own, on the run's Redis and a database and
- * key prefix of their own. Every answer goes through `checked`, so that none leaves the OpenAPI document unnoticed.
+ * Starts Millrace for tests: the API in this process, workers as separate processes, the run's Redis, and a separate
+ * database and key prefix. Every response is compared with the OpenAPI document.
  */
 import path from 'node:path';
 import { type Config, loadConfig } from '@millrace/shared/process/config';
@@ -9,7 +9,7 @@ import { keysFor } from '@millrace/shared/redis/keys';
 import pino from 'pino';
 import { afterAll, beforeAll, vi } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
-import { checkAnswer } from './openapi-check.ts';
+import { checkResponse } from './openapi-check.ts';
 import { createTestDatabase } from './test-database.ts';
 import { testPrefix } from './test-prefix.ts';
 import { redisEnv } from './test-redis.ts';
@@ -19,25 +19,25 @@ export const ROOT_MODELS = path.resolve(import.meta.dirname, '../../models');
 
 export interface MillraceOptions {
   modelsDir?: string;
-  /** Models that the first worker serves and that are waited for. */
+  /** Models that the first worker serves. startMillrace waits until they are ready. */
   models: readonly string[];
   env?: Readonly<Record<string, string>>;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: what a body holds is what the tests are about.
+// biome-ignore lint/suspicious/noExplicitAny: the tests check the members of a body.
 type Loose = any;
 
-export interface Answer<T = Loose> {
+export interface ApiResponse<T = Loose> {
   status: number;
   headers: Headers;
   body: T;
   text: string;
 }
 
-export interface Ask {
+export interface ApiRequest {
   method?: string;
   headers?: Record<string, string>;
-  /** Sent as JSON; a string is sent as it is. */
+  /** Sent as JSON. A string is sent unchanged. */
   body?: unknown;
   signal?: AbortSignal;
 }
@@ -48,17 +48,17 @@ export interface Millrace {
   readonly config: Config;
   readonly env: Readonly<Record<string, string>>;
   readonly keys: ReturnType<typeof keysFor>;
-  /** The workers that run. */
+  /** The running workers. */
   readonly workers: readonly WorkerProcess[];
   startWorker(env?: Readonly<Record<string, string>>): Promise<WorkerProcess>;
   /** Kills or stops all workers. */
   stopWorkers(how: 'kill' | 'stop'): Promise<void>;
-  /** One request; its answer is held against the OpenAPI document. */
-  ask<T = Loose>(path: string, ask?: Ask): Promise<Answer<T>>;
-  /** Makes Redis forget a prediction, as it does with old ones. */
+  /** Sends one request and compares the response with the OpenAPI document. */
+  ask<T = Loose>(path: string, request?: ApiRequest): Promise<ApiResponse<T>>;
+  /** Deletes a prediction's live state from Redis, as the retention of Redis does. */
   forget(id: string): Promise<void>;
-  /** POSTs to a model's predictions. */
-  predict<T = Loose>(model: string, body: unknown, headers?: Record<string, string>): Promise<Answer<T>>;
+  /** Sends a POST to a model's predictions. */
+  predict<T = Loose>(model: string, body: unknown, headers?: Record<string, string>): Promise<ApiResponse<T>>;
   close(): Promise<void>;
 }
 
@@ -87,7 +87,7 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     return worker;
   };
   const [api] = await Promise.all([startApi(config, pino({ level: 'silent' })), startWorker()]);
-  const ask = async <T>(where: string, request: Ask = {}): Promise<Answer<T>> => {
+  const ask = async <T>(where: string, request: ApiRequest = {}): Promise<ApiResponse<T>> => {
     const { body, headers = {}, signal } = request;
     const method = request.method ?? (body === undefined ? 'GET' : 'POST');
     const response = await fetch(api.url + where, {
@@ -100,7 +100,7 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     const text = await response.text();
     const type = response.headers.get('content-type') ?? '';
     const parsed = type.includes('json') && text !== '' ? JSON.parse(text) : text;
-    await checkAnswer(api.app, {
+    await checkResponse(api.app, {
       method,
       path: where,
       status: response.status,
@@ -151,7 +151,7 @@ async function modelsReady({ ask }: Millrace, models: readonly string[]): Promis
   );
 }
 
-/** One for the tests of a file, or of the `describe` this is called in. */
+/** Starts a Millrace for the tests of a file or of the surrounding `describe`. */
 export function useMillrace(options: MillraceOptions | (() => Promise<MillraceOptions>)): Millrace {
   let running: Millrace | undefined;
   beforeAll(async () => {
@@ -160,7 +160,7 @@ export function useMillrace(options: MillraceOptions | (() => Promise<MillraceOp
   afterAll(() => running?.close());
   return new Proxy({} as Millrace, {
     get: (_, name: keyof Millrace) => {
-      if (!running) throw new Error('Millrace is there from beforeAll on.');
+      if (!running) throw new Error('Millrace is available from beforeAll on.');
       return running[name];
     },
   });

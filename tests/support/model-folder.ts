@@ -1,15 +1,15 @@
-/** A models folder of small models with known answers. */
+/** Creates a models folder of small models with known outputs. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { identity, perceptron, repeater, spinner } from './onnx-models.ts';
 
 const MODELS = {
-  /** y = relu(x · [[1, -1], [2, -2]]) for x of float32[n, 2]; rows are cached one by one. */
+  /** y = relu(x · [[1, -1], [2, -2]]) for x of float32[n, 2]. Each row is cached. */
   rows: { file: perceptron, config: { description: 'Rows.', row_independent: true, max_batch: 64 } },
-  /** y = x for x of int64[n], after as many turns of a loop as the greatest x says. */
+  /** y = x for x of int64[n], after as many iterations of a loop as the largest x. */
   slow: { file: spinner, config: { description: 'Slow.', max_batch: 1, timeout_ms: 60_000 } },
-  /** The same, with less patience. */
+  /** The same model with a short timeout. */
   stuck: { file: spinner, config: { description: 'Stuck.', max_batch: 1, timeout_ms: 500 } },
   /** y = x for x of int64[2]. */
   echo: { file: () => identity('int64', [2]), config: { description: 'Echo.' } },
@@ -22,13 +22,13 @@ const MODELS = {
   doubles: { file: () => identity('float64', ['n']), config: { description: 'Doubles.', row_independent: false } },
   /** y = x for x of int64[n]. */
   longs: { file: () => identity('int64', ['n']), config: { description: 'Longs.', row_independent: false } },
-  /** y = the number of a row, 180,000 times: some 2 MB of JSON for a number with nine digits. */
+  /** y = the number of a row, 180,000 times: about 2 MB of JSON for a number with nine digits. */
   large: { file: () => repeater(180_000), config: { description: 'Large.', row_independent: true, max_batch: 4 } },
 } as const;
 
 export type SmallModel = keyof typeof MODELS;
 
-/** Throw it away with `remove`. */
+/** `remove` deletes the folder. */
 export async function makeModelFolder(names: readonly SmallModel[]): Promise<{ dir: string; remove(): Promise<void> }> {
   const dir = await mkdtemp(path.join(tmpdir(), 'millrace-models-'));
   for (const name of names) {

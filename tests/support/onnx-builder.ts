@@ -1,4 +1,4 @@
-/** Small ONNX files, written field by field (onnx.proto3): tests need no Python, and can make files nobody would. */
+/** Builds small ONNX files field by field (onnx.proto3): tests need no Python and can create invalid files. */
 import type { Dtype } from '@millrace/shared/tensors/tensor';
 
 /** TensorProto.DataType. */
@@ -51,7 +51,7 @@ interface TensorSource {
   name: string;
   dtype: Dtype;
   dims: readonly number[];
-  /** Little-endian bytes; strings as strings; or the path of a file that holds them. */
+  /** Little-endian bytes, strings, or the path of a file with the data. */
   data: Uint8Array | string[] | { location: string };
 }
 
@@ -79,7 +79,7 @@ export interface GraphSource {
   initializers?: readonly TensorSource[];
 }
 
-/** A function of the model's own, called as `name` of the domain `local`. */
+/** A function of the model, called as `name` of the domain `local`. */
 export interface FunctionSource {
   name: string;
   inputs: readonly string[];
@@ -128,7 +128,7 @@ function graphParts({ nodes, inputs, outputs, initializers = [] }: GraphSource):
   ];
 }
 
-/** `field` of the graph or function that has it. */
+/** `field` is the field number in the graph or function that contains the node. */
 function nodePart({ op, inputs, outputs, domain, attributes = {} }: NodeSource, field: number): Part {
   return message(field, [
     ...inputs.map((name) => bytes(1, name)),

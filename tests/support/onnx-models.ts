@@ -1,4 +1,4 @@
-/** Models with a known answer, or a known way to go wrong. */
+/** Models with a known output or a known failure. */
 import type { Dtype } from '@millrace/shared/tensors/tensor';
 import { floats, longs, onnxModel } from './onnx-builder.ts';
 
@@ -24,7 +24,7 @@ export function perceptron(): Buffer {
   });
 }
 
-/** y = table[x]: fails on an index beyond the table's 4 rows. */
+/** y = table[x]. Fails for an index outside the table's 4 rows. */
 export function lookup(): Buffer {
   return onnxModel({
     nodes: [{ op: 'Gather', inputs: ['table', 'x'], outputs: ['y'] }],
@@ -34,7 +34,7 @@ export function lookup(): Buffer {
   });
 }
 
-/** y = x, after as many turns of an empty loop as the greatest x says: a row of 1e15 never comes back. */
+/** y = x, after as many iterations of an empty loop as the largest x. A row of 1e15 never ends. */
 export function spinner(): Buffer {
   return onnxModel({
     nodes: [
@@ -74,7 +74,7 @@ export function spinner(): Buffer {
   });
 }
 
-/** A few bytes that ask for `elements` int64 when the file is loaded, or (`atRun`) as many as the input says. */
+/** A few bytes that allocate `elements` int64 values when the file is loaded. */
 export function rangeBomb(elements: number): Buffer {
   return onnxModel({
     nodes: [
@@ -92,7 +92,7 @@ export function rangeBomb(elements: number): Buffer {
   });
 }
 
-/** y = 0..max(x): takes 8 bytes for each; a row can ask for more memory than there is. */
+/** y = 0..max(x), 8 bytes each. A row can request more memory than the machine has. */
 export function memoryHog(): Buffer {
   return onnxModel({
     nodes: [
@@ -130,7 +130,7 @@ export function recurrent(): Buffer {
   });
 }
 
-/** y = x - mean over the batch: the shapes say that rows are independent, and they are not. */
+/** y = x - mean over the batch. The shapes suggest independent rows, but the rows depend on each other. */
 export function centered(): Buffer {
   return onnxModel({
     nodes: [
@@ -142,7 +142,7 @@ export function centered(): Buffer {
   });
 }
 
-/** y = the one number of each row of x, `width` times: a small input with a large output. */
+/** y = the single number of each row of x, `width` times: a small input with a large output. */
 export function repeater(width: number): Buffer {
   return onnxModel({
     nodes: [{ op: 'Expand', inputs: ['x', 'shape'], outputs: ['y'] }],
@@ -152,7 +152,7 @@ export function repeater(width: number): Buffer {
   });
 }
 
-/** x · w, with x quantized by the range of the whole batch: a large row makes the others coarse. */
+/** x · w, with x quantized by the range of the whole batch: a large row makes the other rows coarse. */
 export function dynamicallyQuantized(): Buffer {
   return onnxModel({
     nodes: [
@@ -186,7 +186,7 @@ export function coupledAbove(above: number): Buffer {
   });
 }
 
-/** Sums of embeddings of `words` tokens and of 2 types: integers beyond the tables fail. */
+/** Sums of embeddings of `words` tokens and of 2 types. Integers outside the tables fail. */
 export function embedding(words: number): Buffer {
   const table = (name: string, rows: number) => ({
     name,
@@ -210,7 +210,7 @@ export function embedding(words: number): Buffer {
   });
 }
 
-/** y = x + noise that is drawn anew at each run; `where` the operator stands. */
+/** y = x + noise that changes at each run. `where` is the place of the operator. */
 export function dice(where: 'graph' | 'branch' | 'loop' | 'function' = 'graph'): Buffer {
   const draw = (from: string, to: string) => ({ op: 'RandomNormalLike', inputs: [from], outputs: [to] });
   const value = (name: string) => ({ name, dtype: 'float32' as const, shape: ['n', 2] });
@@ -257,7 +257,7 @@ export function dice(where: 'graph' | 'branch' | 'loop' | 'function' = 'graph'):
   });
 }
 
-/** Dropout of half the elements, in training mode or not. */
+/** Dropout of half the elements, with or without training mode. */
 export function dropout(training: boolean): Buffer {
   return onnxModel({
     nodes: [{ op: 'Dropout', inputs: ['x', 'ratio', 'training'], outputs: ['y'] }],

@@ -1,4 +1,4 @@
-/** A Redis of a test's own, with settings that others must not share. */
+/** Starts a separate Redis for a test with special settings. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

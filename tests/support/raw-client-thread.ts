@@ -1,8 +1,11 @@
-/** Writes bytes to a connection from a thread of its own, so that the work of the client is not in the event loop of the test. */
+/**
+ * Writes bytes to a connection from a separate thread, so that the client's work does not run in the event loop of the
+ * test.
+ */
 import { Worker } from 'node:worker_threads';
 
 export interface RawClientThread {
-  /** Writes `text`, and resolves to all that came back until the server closed the connection. */
+  /** Writes `text` and resolves to all received text when the server has closed the connection. */
   send(url: string, text: string): Promise<string>;
   close(): Promise<unknown>;
 }
@@ -20,7 +23,7 @@ const CODE = `
   });
 `;
 
-/** One connection at a time. */
+/** Uses one connection at a time. */
 export function startRawClientThread(): RawClientThread {
   const thread = new Worker(CODE, { eval: true });
   return {

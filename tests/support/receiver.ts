@@ -1,4 +1,4 @@
-/** A webhook receiver that answers as its path says, well or badly, and remembers what it got. */
+/** A webhook receiver whose path selects its behavior, good or bad. The receiver records all requests. */
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -16,14 +16,14 @@ export interface Receiver {
   url: string;
   port: number;
   received: readonly Received[];
-  /** Of one path, in order. */
+  /** The requests of one path, in order. */
   at(path: string): Received[];
   connections(): number;
-  /** Bytes of replies that were written to sockets. */
+  /** Bytes of responses that were written to sockets. */
   bytesSent(): number;
-  /** Resolves once so many requests of the path are there. */
+  /** Resolves when `count` requests of the path have arrived. */
   until(path: string, count: number): Promise<Received[]>;
-  /** Answers the next requests of a path with these statuses before it goes on as it does. */
+  /** Sends these statuses for the next requests of a path, before the normal behavior continues. */
   script(path: string, ...statuses: number[]): void;
   close(): Promise<void>;
 }
@@ -31,10 +31,11 @@ export interface Receiver {
 const CHUNK = Buffer.alloc(65_536, 'x');
 
 /**
- * Paths: a status (`/200`, `/410`), `/redirect` (to `to`), `/busy` (429 with Retry-After: 7), `/hang`, `/drip` (a byte of
- * the header now and then), `/drip-body` (200, then the same), `/reset`, `/once` (200, and a reset to the next on the same
- * connection), `/huge` (200 and 1 GB), `/garbage`, `/switch` (to another protocol), `/interim` (replies 103 without end), `/flap`
- * (500 to the first attempt of one event in sixteen). What follows a further slash tells paths of one behaviour apart.
+ * Paths: a status (`/200`, `/410`), `/redirect` (to `to`), `/busy` (429 with Retry-After: 7), `/hang`, `/drip` (one
+ * header byte at a time), `/drip-body` (200, then one body byte at a time), `/reset`, `/once` (200, and a reset for the
+ * next request on the same connection), `/huge` (200 and 1 GB), `/garbage`, `/switch` (to another protocol), `/interim`
+ * (103 responses without end), `/flap` (500 for the first attempt of one event in sixteen). Text after another slash
+ * distinguishes paths with the same behavior.
  */
 export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripMs = 50 } = {}): Promise<Receiver> {
   const received: Received[] = [];
@@ -57,11 +58,11 @@ export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripM
       const headers = request.headers as Record<string, string>;
       received.push({ path, headers, body: Buffer.concat(chunks).toString(), at: Date.now() });
       for (const waiter of waiters) waiter();
-      answer(path, response, headers['webhook-id'] ?? '');
+      respond(path, response, headers['webhook-id'] ?? '');
     });
   });
 
-  function answer(path: string, response: http.ServerResponse, id: string): void {
+  function respond(path: string, response: http.ServerResponse, id: string): void {
     const first = !seen.has(`${path} ${id}`);
     seen.add(`${path} ${id}`);
     const socket = response.socket as Socket;
@@ -100,7 +101,7 @@ export async function startReceiver({ host = '127.0.0.1', redirectTo = '', dripM
         flood(response, 16_384);
         return;
       default:
-        return void response.writeHead(Number(behaviour) || 200).end(`answered ${behaviour}`);
+        return void response.writeHead(Number(behaviour) || 200).end(`replied ${behaviour}`);
     }
   }
 

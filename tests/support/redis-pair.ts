@@ -12,17 +12,17 @@ import { startProxy, type TcpProxy } from '../chaos/proxy.ts';
 const PASSWORD = 'pair';
 
 export interface RedisPair {
-  /** Through the proxy. */
+  /** The address of the proxy. */
   readonly url: string;
   readonly proxy: TcpProxy;
-  /** Connections past the proxy. */
+  /** Direct connections that bypass the proxy. */
   readonly first: Redis;
   readonly second: Redis;
-  /** Makes the second the primary and the first its replica; established connections stay open. */
+  /** Makes the second server the primary and the first its replica. Open connections stay open. */
   demoteFirst(): Promise<void>;
-  /** Ends the first server by SIGKILL, and resolves when its replica has noticed. */
+  /** Kills the first server with SIGKILL. Resolves when its replica has lost the connection. */
   endFirst(): Promise<void>;
-  /** Lets new connections through the proxy lead to the second server. */
+  /** Directs new connections through the proxy to the second server. */
   leadToSecond(): void;
   stop(): Promise<void>;
 }

@@ -1,15 +1,15 @@
-/** The routes that Fastify's router holds, read from its own print of them and not from the code that registers them. */
+/** Reads the routes from the printed tree of Fastify's router, not from the code that registers them. */
 import type { FastifyInstance } from 'fastify';
 
 export interface Route {
   method: string;
-  /** With parameters as `:name`. */
+  /** The path with parameters as `:name`. */
   url: string;
 }
 
 const INDENT = 4;
 
-/** Every method of every route, HEAD included. The application must be ready. */
+/** Every method of every route, including HEAD. The application must be ready. */
 export function routesOf(app: FastifyInstance): Route[] {
   const above: string[] = [];
   return app

@@ -1,4 +1,4 @@
-/** For tests: a pump over queues in memory, whose attempts end when the test says so. */
+/** A scheduler for tests over queues in memory. The test ends the attempts. */
 import { LaneScheduler, type SchedulerOptions } from '../../apps/worker/src/webhooks/lane-scheduler.ts';
 
 export interface Delivery {
@@ -8,16 +8,16 @@ export interface Delivery {
 
 export function setUp(given: Partial<SchedulerOptions<Delivery>> = {}) {
   const due = new Map<string, Delivery[]>();
-  const underWay = new Map<string, { delivery: Delivery; end: (well: boolean) => void }[]>();
+  const inProgress = new Map<string, { delivery: Delivery; end: (well: boolean) => void }[]>();
   const done: Delivery[] = [];
   let most = 0;
-  const running = (lane: string) => underWay.get(lane)?.length ?? 0;
+  const running = (lane: string) => inProgress.get(lane)?.length ?? 0;
   const scheduler: LaneScheduler<Delivery> = new LaneScheduler<Delivery>({
     claim: async (lane, limit) => (due.get(lane) ?? []).splice(0, limit),
     perform: (delivery) =>
       new Promise((resolve) => {
-        const mine = underWay.get(delivery.lane) ?? [];
-        underWay.set(delivery.lane, mine);
+        const mine = inProgress.get(delivery.lane) ?? [];
+        inProgress.set(delivery.lane, mine);
         const entry = {
           delivery,
           end: (well: boolean) => {
@@ -45,6 +45,6 @@ export function setUp(given: Partial<SchedulerOptions<Delivery>> = {}) {
     for (let i = 0; i < count; i++) list.push({ lane, number: i });
     scheduler.wake(lane);
   };
-  const endOne = (lane: string, well = true) => underWay.get(lane)?.[0]?.end(well);
-  return { scheduler, due, add, running, endOne, done, most: () => most, lanes: () => [...underWay.keys()] };
+  const endOne = (lane: string, well = true) => inProgress.get(lane)?.[0]?.end(well);
+  return { scheduler, due, add, running, endOne, done, most: () => most, lanes: () => [...inProgress.keys()] };
 }

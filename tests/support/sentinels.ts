@@ -1,4 +1,7 @@
-/** Two Redis servers for the queue, two for the cache, and three sentinels that watch both pairs: real processes. */
+/**
+ * Starts two Redis servers for the queue, two for the cache, and three sentinels that monitor both pairs, all as real
+ * processes.
+ */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,15 +21,15 @@ const PAIRS = ['queue', 'cache'] as const;
 export type PairName = (typeof PAIRS)[number];
 
 export interface SentinelSetup {
-  /** What Millrace is told. The hosts in the URLs are not used. */
+  /** Millrace's environment. The hosts in the URLs are not used. */
   env: Record<string, string>;
-  /** Port of the primary as the sentinels have it. */
+  /** Port of the primary according to the sentinels. */
   primaryPort(pair: PairName): Promise<number>;
-  /** Has the sentinels promote the replica of a pair that is well. */
+  /** Makes the sentinels promote the replica of a healthy pair. */
   failover(pair: PairName): Promise<void>;
-  /** SIGKILL of the primary of a pair. */
+  /** Kills the primary of a pair with SIGKILL. */
   killPrimary(pair: PairName): Promise<void>;
-  /** SIGKILL of one of the three sentinels. */
+  /** Kills one of the three sentinels with SIGKILL. */
   killSentinel(): Promise<void>;
   /** Resolves to the port of the new primary. */
   untilMoved(pair: PairName, from: number): Promise<number>;
@@ -71,7 +74,7 @@ export async function startSentinels(dir: string, guard: Guard): Promise<Sentine
   const primaryPort = async (pair: PairName) =>
     Number(((await command('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', pair)) as string[])[1]);
   const addresses = sentinels.map(({ port }) => `127.0.0.1:${port}`).join();
-  // Until each sentinel knows the replicas and the others, none of them can fail over.
+  // No sentinel can fail over until each sentinel knows the replicas and the other sentinels.
   for (const pair of PAIRS)
     await until(
       `the sentinels know the replica of ${pair}`,
@@ -165,11 +168,10 @@ async function startSentinel({
   return { port, part };
 }
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+async function until(goal: string, holds: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
   while (!(await holds().catch(() => false))) {
-    if (performance.now() > deadline)
-      throw new Error(`In ${DEADLINE_MS / 1_000} s it did not come to be that ${what}.`);
+    if (performance.now() > deadline) throw new Error(`Not reached within ${DEADLINE_MS / 1_000} s: ${goal}.`);
     await delay(25);
   }
 }

@@ -1,4 +1,4 @@
-/** Processes with a wrong clock, without a tool that a machine may lack. */
+/** Gives processes a wrong clock, without a tool that a machine may lack. */
 
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,7 +8,7 @@ const PRELOAD = pathToFileURL(path.join(import.meta.dirname, 'shifted-clock.mjs'
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
 
-/** The environment of a process whose clock is off by `shiftMs` from its start on, or from its first SIGUSR2 on. */
+/** The environment of a process whose clock is off by `shiftMs`, from its start or from its first SIGUSR2. */
 export const shiftedClock = (shiftMs: number, from: 'at-start' | 'at-signal'): Record<string, string> => ({
   NODE_OPTIONS: `--import=${PRELOAD}`,
   CLOCK_SHIFT_MS: String(shiftMs),

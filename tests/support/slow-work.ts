@@ -1,24 +1,24 @@
-/** Keeps the one engine of a worker busy for as long as a test likes. */
+/** Keeps the only engine of a worker busy for as long as a test needs. */
 import type { Millrace } from './millrace.ts';
 
 let held = 0;
 
 export interface Held {
-  /** The prediction that runs. */
+  /** The running prediction. */
   readonly id: string;
-  /** Lets the work behind it go on; resolves when that one has ended. */
+  /** Lets the waiting work continue. Resolves when the running prediction has ended. */
   release(): Promise<void>;
 }
 
 /**
- * Asks model `slow` for what takes a second, and resolves when it runs. Nothing else of that model starts before it is
- * released, or a second has passed: what runs cannot be stopped.
+ * Submits a prediction of a second to the model `slow` and resolves when the prediction runs. No other prediction of
+ * the model starts before `release` or before a second has passed, because a run cannot be stopped.
  */
 export async function holdWorker({ predict, ask }: Millrace, turns = 800_000): Promise<Held> {
   held += 1;
   const { body } = await predict('slow', { input: { x: [turns + held] }, priority: 'high' });
   const events = await fetchEvents(ask, body.id);
-  if (events !== 'running') throw new Error(`it was to run, and is ${events}`);
+  if (events !== 'running') throw new Error(`the prediction is ${events} instead of running`);
   return {
     id: body.id,
     release: async () => {

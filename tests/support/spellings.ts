@@ -1,8 +1,8 @@
-/** Other ways to write the path of a request. A router may or may not take them for the same route. */
+/** Other spellings of a request's path. A router can treat a spelling as the same route or as another route. */
 
 const hex = (letter: string): string => letter.charCodeAt(0).toString(16);
 
-/** The path itself first. Every text can be sent as the request target of HTTP/1.1. */
+/** The path itself comes first. Every text can be sent as the request target of HTTP/1.1. */
 export function spellingsOf(path: string): string[] {
   const letters = [...path].flatMap((letter, at) => (/[a-z0-9]/i.test(letter) ? [at] : []));
   const replaced = (at: number, text: string) => path.slice(0, at) + text + path.slice(at + 1);

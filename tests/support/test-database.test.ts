@@ -5,7 +5,7 @@ import { createTestDatabase, useTestDatabase } from './test-database.ts';
 describe('a test database', () => {
   const database = useTestDatabase();
 
-  test('is its own', async () => {
+  test('is separate from other test databases', async () => {
     const other = await createTestDatabase();
     await inDatabase(database.url, 'CREATE TABLE only_here ()');
     await expect(inDatabase(other.url, 'SELECT FROM only_here')).rejects.toThrow('does not exist');
@@ -16,7 +16,7 @@ describe('a test database', () => {
     await expect(inDatabase(database.url, 'SELECT FROM predictions')).resolves.toBeUndefined();
   });
 
-  test('cannot be dropped quietly while a connection to it is open', async () => {
+  test('reports an open connection when it is dropped', async () => {
     const leaky = await createTestDatabase({ forgetTimeoutMs: 100 });
     const client = new pg.Client({ connectionString: leaky.url, application_name: 'forgotten' });
     const ended = new Promise((resolve) => client.on('error', resolve));

@@ -6,18 +6,18 @@ import { asAdmin, urlOfDatabase } from '../services/template.ts';
 
 export interface TestDatabase {
   readonly url: string;
-  /** Fails when a connection to it is still open, and drops it in any case. */
+  /** Drops the database. Rejects when a connection to the database is still open. */
   drop(): Promise<void>;
 }
 
 /**
- * A migrated database with nothing in it, copied from the run's template. `forgetTimeoutMs`: how long the server may
- * take to forget a connection that its client has closed.
+ * Creates a migrated, empty database from the run's template. `forgetTimeoutMs` is the time that the server may take to
+ * drop a connection that its client has closed.
  */
 export async function createTestDatabase({ forgetTimeoutMs = 3_000 } = {}): Promise<TestDatabase> {
   const adminUrl = inject('databaseUrl');
   const name = `test_${randomBytes(6).toString('hex')}`;
-  // Files are copied as they are: quicker than through the log, for an empty database.
+  // The file copy is faster than a copy through the log for an empty database.
   await asAdmin(adminUrl, `CREATE DATABASE ${name} TEMPLATE ${inject('templateDatabase')} STRATEGY file_copy`);
   return {
     url: urlOfDatabase(adminUrl, name),
@@ -32,8 +32,8 @@ export async function createTestDatabase({ forgetTimeoutMs = 3_000 } = {}): Prom
 }
 
 /**
- * A database for the tests of a file, or of the `describe` this is called in. Call it before other hooks are set: it
- * is dropped, and looked at for leaks, after theirs have run.
+ * Creates a database for the tests of a file or of the surrounding `describe`. Call useTestDatabase before other hooks
+ * are registered: vitest runs its hook last, so that the check for open connections comes after the other hooks.
  */
 export function useTestDatabase(): { readonly url: string } {
   let database: TestDatabase | undefined;
@@ -43,13 +43,13 @@ export function useTestDatabase(): { readonly url: string } {
   afterAll(() => database?.drop());
   return {
     get url() {
-      if (!database) throw new Error('The test database is there from beforeAll on.');
+      if (!database) throw new Error('The test database is available from beforeAll on.');
       return database.url;
     },
   };
 }
 
-/** What is still connected when the server has had time to forget the rest: names and last statements. */
+/** Names and last statements of the connections that remain after the server had time to drop closed connections. */
 async function openConnections(adminUrl: string, name: string, forgetTimeoutMs: number): Promise<string[]> {
   const client = new pg.Client({ connectionString: adminUrl });
   await client.connect();

@@ -1,9 +1,9 @@
-/** Connections to the run's Redis, be it one server or a cluster. */
+/** Connections to the run's Redis, which is one server or a cluster. */
 import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
 import { Cluster } from 'ioredis';
 import { inject } from 'vitest';
 
-/** What tells a process of the run's Redis. */
+/** Environment variables that connect a process to the run's Redis. */
 export const redisEnv = (): Record<string, string> => ({
   REDIS_URL: inject('redisUrl'),
   REDIS_CLUSTER: String(inject('redisCluster')),
@@ -12,7 +12,7 @@ export const redisEnv = (): Record<string, string> => ({
 export const connectTestRedis = (kind: 'producer' | 'blocking' = 'blocking', options: { timeoutMs?: number } = {}) =>
   connectRedis(inject('redisUrl'), kind, { ...options, cluster: inject('redisCluster') });
 
-/** Every key that begins with `prefix`, whichever server it lies on. */
+/** Every key that starts with `prefix`, on all servers. */
 export async function keysOf(redis: Connection, prefix: string): Promise<string[]> {
   const servers = redis instanceof Cluster ? redis.nodes('master') : [redis];
   return (await Promise.all(servers.map((server) => server.keys(`${prefix}*`)))).flat();

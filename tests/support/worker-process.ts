@@ -1,4 +1,4 @@
-/** Worker and API as production has them: processes of their own, which a test may kill. */
+/** Starts worker and API as in production: as separate processes that a test can kill. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,22 +7,22 @@ const apps = path.resolve(import.meta.dirname, '../../apps');
 
 export interface WorkerProcess {
   readonly pid: number;
-  /** Of a worker's health, or of the API. */
+  /** The health address of a worker, or the address of the API. */
   readonly url: string;
-  /** Its Prometheus metrics: the sum of all samples of a name whose labels hold `part`. */
+  /** The sum of all samples of a Prometheus metric whose labels contain `part`. */
   metric(name: string, part?: string): Promise<number>;
   signal(name: NodeJS.Signals): void;
-  /** Ends it by SIGTERM; resolves to its exit code. */
+  /** Stops the process with SIGTERM and resolves to its exit code. */
   stop(): Promise<number | null>;
-  /** Ends it by SIGKILL, and resolves when it is gone. */
+  /** Kills the process with SIGKILL and resolves when the process has ended. */
   kill(): Promise<void>;
 }
 
-/** Resolves when all its roles run. Rejects with what it printed when it ends before. */
+/** Resolves when all roles run. Rejects with the output when the process ends earlier. */
 export const startWorkerProcess = (env: Readonly<Record<string, string>>): Promise<WorkerProcess> =>
   startProcess('worker', /"health":"([^"]+)".*"worker ready"/, env);
 
-/** Resolves when it listens. */
+/** Resolves when the API listens. */
 export const startApiProcess = (env: Readonly<Record<string, string>>): Promise<WorkerProcess> =>
   startProcess('api', /"url":"([^"]+)".*"api ready"/, env);
 
@@ -60,11 +60,11 @@ function urlOf(child: ChildProcess, exited: Promise<unknown>, pattern: RegExp): 
     };
     child.stdout?.on('data', look);
     child.stderr?.on('data', look);
-    void exited.then((code) => reject(new Error(`it ended with ${code}:\n${printed}`)));
+    void exited.then((code) => reject(new Error(`the process ended with ${code}:\n${printed}`)));
   });
 }
 
-/** The sum of the samples of a metric in Prometheus' text format. */
+/** The sum of the samples of a metric in Prometheus text format. */
 export async function readMetric(url: string, name: string, part = ''): Promise<number> {
   const text = await (await fetch(url)).text();
   let sum = 0;
@@ -76,7 +76,7 @@ export async function readMetric(url: string, name: string, part = ''): Promise<
   return sum;
 }
 
-/** Processes of a process: the engines of a worker. */
+/** The child processes of a process: the engines of a worker. */
 function childrenOf(pid: number): number[] {
   const listed = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
   return [...listed.matchAll(/^\s*(\d+)\s+(\d+)\s*$/gm)]
@@ -84,7 +84,7 @@ function childrenOf(pid: number): number[] {
     .map(([, child]) => Number(child));
 }
 
-/** Kills all engines of some workers, and resolves when they are gone. */
+/** Kills all engines of the workers and resolves when they have ended. */
 export async function killEngines(workers: readonly WorkerProcess[]): Promise<void> {
   for (const { pid } of workers) {
     const engines = childrenOf(pid);

@@ -12,7 +12,7 @@ afterAll(() => remove());
 
 const get = async (path: string) => {
   const reply = await fetch(millrace.url + path);
-  // biome-ignore lint/suspicious/noExplicitAny: what a body holds is what the tests are about.
+  // biome-ignore lint/suspicious/noExplicitAny: the tests check the members of a body.
   return { status: reply.status, body: (await reply.json()) as any };
 };
 
@@ -35,7 +35,7 @@ async function infer(path: string, body: unknown, headers: Record<string, string
 const rowsInput = (data: unknown, shape: number[]) => ({ name: 'x', shape, datatype: 'FP32', data });
 
 describe('metadata and health', () => {
-  test('server and model say what they are', async () => {
+  test('server and model return their metadata', async () => {
     expect((await get('/v2')).body).toMatchObject({
       name: 'millrace',
       extensions: expect.arrayContaining(['binary_tensor_data']),
@@ -52,7 +52,7 @@ describe('metadata and health', () => {
     expect((await get('/v2/models/rows/versions/1/ready')).status).toBe(200);
   });
 
-  test('what is unknown is 404, in the protocol own form', async () => {
+  test('an unknown model returns 404 in the form of the protocol', async () => {
     expect(await get('/v2/models/row')).toEqual({ status: 404, body: { error: "There is no model 'row'." } });
     expect((await get('/v2/models/rows/versions/7')).status).toBe(404);
     expect((await get('/v2/nothing')).status).toBe(404);
@@ -60,7 +60,7 @@ describe('metadata and health', () => {
 });
 
 describe('infer', () => {
-  test('JSON, nested or flat, with the id given back', async () => {
+  test('accepts nested and flat JSON and returns the id', async () => {
     const flat = await infer('rows', { id: 'a1', inputs: [rowsInput([1, 2, 3, 4], [2, 2])] });
     expect(flat.status).toBe(200);
     expect(flat.json).toEqual({
@@ -81,18 +81,19 @@ describe('infer', () => {
       ],
     });
     expect(nested.json.outputs).toEqual(flat.json.outputs);
-    // Answered a moment ago: from the cache, or from the flight while the cache is being written.
+    // The result was computed a moment ago: the response comes from the cache, or from the flight while the result is
+    // being cached.
     expect(nested.cache).toMatch(/hit|collapsed/);
   });
 
-  test('rows that /v1 computed are known to /v2, and only the others are run', async () => {
+  test('uses cached rows of /v1 and computes only the other rows', async () => {
     await millrace.predict('rows', { input: { x: [[50, 60]] } }, { prefer: 'wait=10' });
     const partly = await infer('rows', { inputs: [rowsInput([50, 60, 70, 80], [2, 2])] });
     expect(partly.cache).toMatch(/fwd=partial/);
     expect(partly.json.outputs[0].data).toEqual([170, 0, 230, 0]);
   });
 
-  test('binary tensors in both directions', async () => {
+  test('accepts and returns binary tensors', async () => {
     const data = new Float32Array([7, 8, 9, 10]);
     const header = Buffer.from(
       JSON.stringify({
@@ -112,7 +113,7 @@ describe('infer', () => {
     expect([...new Float32Array(new Uint8Array(reply.rest).buffer)]).toEqual([23, 0, 29, 0]);
   });
 
-  test('int64 beyond 2^53 comes back to the last bit, in bytes', async () => {
+  test('returns int64 values above 2^53 exactly in binary form', async () => {
     const value = 9_007_199_254_740_993n;
     const header = Buffer.from(
       JSON.stringify({
@@ -127,7 +128,7 @@ describe('infer', () => {
     expect(reply.rest.equals(numbers)).toBe(true);
   });
 
-  test('priority and timeout are taken as Triton has them', async () => {
+  test('accepts priority and timeout in the form of Triton', async () => {
     const reply = await infer('rows', {
       parameters: { priority: 1, timeout: 5_000_000 },
       inputs: [rowsInput([0.5, 0.5], [1, 2])],
@@ -141,7 +142,7 @@ describe('infer', () => {
     ['no inputs', {}, /inputs/],
     ['an unknown datatype', { inputs: [{ name: 'x', shape: [1, 2], datatype: 'FP31', data: [1, 2] }] }, /FP31/],
     [
-      'another type than the model has',
+      'a type that differs from the model',
       { inputs: [{ name: 'x', shape: [1, 2], datatype: 'INT32', data: [1, 2] }] },
       /float32.*; got int32\./,
     ],
@@ -149,7 +150,7 @@ describe('infer', () => {
     ['too few elements', { inputs: [rowsInput([1, 2, 3], [2, 2])] }, /4/],
     ['an unknown output', { inputs: [rowsInput([1, 2], [1, 2])], outputs: [{ name: 'q' }] }, /'q'/],
     [
-      'an extension that is not here',
+      'an unsupported extension',
       { inputs: [rowsInput([1, 2], [1, 2])], outputs: [{ name: 'y', parameters: { classification: 2 } }] },
       /output 'y'.*classification/,
     ],
@@ -159,18 +160,18 @@ describe('infer', () => {
       /input 'x'.*shared_memory_region/,
     ],
     [
-      'bytes that are not there',
+      'missing bytes',
       { inputs: [{ name: 'x', shape: [1, 2], datatype: 'FP32', parameters: { binary_data_size: 8 } }] },
       /binary_data_size/,
     ],
-  ])('%s is 400 and says so', async (_name, body, message) => {
+  ])('%s returns 400 with the reason', async (_name, body, message) => {
     const reply = await infer('rows', body);
     expect(reply.status).toBe(400);
     expect(reply.json.error).toMatch(message);
   });
 });
 
-test('JSON that would hold the event loop is refused', async () => {
+test('JSON that would block the event loop is refused', async () => {
   const count = millrace.config.jsonLimit / 2;
   const data = Array.from({ length: count }, () => 1);
   const input = { name: 'x', shape: [count / 2, 2], datatype: 'FP32' };
@@ -180,7 +181,7 @@ test('JSON that would hold the event loop is refused', async () => {
 });
 
 describe('repository and statistics', () => {
-  test('what was inferred is counted, hits apart', async () => {
+  test('inferences are counted, with separate counts of hits', async () => {
     const input = { inputs: [rowsInput([1.25, 2.5], [1, 2])] };
     const before = (await get('/v2/models/rows/versions/1/stats')).body.model_stats[0];
     await infer('rows', input);
@@ -191,7 +192,7 @@ describe('repository and statistics', () => {
     expect(after.inference_stats.success.ns).toBeGreaterThan(before.inference_stats.success.ns);
   });
 
-  test('a model is unloaded, and loaded again', async () => {
+  test('a model is unloaded and loaded again', async () => {
     const post = (path: string) => fetch(`${millrace.url}/v2/repository/${path}`, { method: 'POST' });
     const index = async () => (await (await post('index')).json()) as { name: string; state: string }[];
     expect(await index()).toContainEqual({ name: 'echo', version: '1', state: 'READY', reason: '' });

@@ -6,7 +6,7 @@ const api = useWebhookApi();
 const { ask, register, deliveredTo } = api;
 
 describe('deliveries', () => {
-  test('to an address that is both named and registered are made once, with the secret of the endpoint', async () => {
+  test('to an address that is both in the request and registered are sent once, with the secret of the endpoint', async () => {
     const endpoint = await register('/200/both', { models: ['both'] });
     const url = `${api.receiver.url}/200/both`;
     const [row] = await api.started.record({ model: 'both', id: idFor('both'), options: { webhook: { url } } });
@@ -16,7 +16,7 @@ describe('deliveries', () => {
     expect(body.deliveries).toMatchObject([{ endpoint: endpoint.id }]);
   });
 
-  test('show each attempt, and are made again by hand under the same id', async () => {
+  test('show each attempt, and are sent again on request under the same id', async () => {
     const endpoint = await register('/500/again', { models: ['again'] });
     const [row] = await api.started.record({ model: 'again', id: idFor('again') });
     await deliveredTo(endpoint.id, 1);
@@ -30,7 +30,7 @@ describe('deliveries', () => {
         prediction: row!.id,
         status: 'pending',
         event: { type: 'prediction.succeeded' },
-        attempts: [{ number: 1, status: 500, error: null, reply: 'answered 500', latency_ms: expect.any(Number) }],
+        attempts: [{ number: 1, status: 500, error: null, reply: 'replied 500', latency_ms: expect.any(Number) }],
       },
     ]);
     const [delivery] = list.body.deliveries;
@@ -48,7 +48,7 @@ describe('deliveries', () => {
     expect(new Set(ids)).toEqual(new Set([delivery.event.id]));
   });
 
-  test('that failed in a range of time are all made again, others are not', async () => {
+  test('that failed in a range of time are all sent again, and others are not', async () => {
     const endpoint = await register('/410/range', { models: ['range'] });
     const from = new Date(Date.now() - 1).toISOString();
     await api.started.record(...Array.from({ length: 12 }, () => ({ model: 'range', id: idFor('range') })));
@@ -93,18 +93,18 @@ describe('deliveries', () => {
     [{ from: '2026-01-01' }],
     [{ from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z' }],
     [{ from: '2026-01-01T00:00:00Z', status: 'delivered' }],
-  ])('are not made again for %j', async (body) => {
+  ])('are not sent again for %j', async (body) => {
     expect((await ask('POST', '/v1/webhook-deliveries/redeliver', body)).body.code).toBe('invalid_request');
   });
 
-  test('are not made again of an endpoint that there is none of', async () => {
+  test('are not sent again for an unknown endpoint', async () => {
     const range = { from: '2026-01-01T00:00:00Z', endpoint: '11111111-1111-4111-8111-111111111111' };
     expect((await ask('POST', '/v1/webhook-deliveries/redeliver', range)).body.code).toBe('endpoint_not_found');
   });
 });
 
 describe('the feed', () => {
-  test('brings a receiver that was down up to date, in order and without gaps, while others write', async () => {
+  test('gives a receiver that was down all missed events, in order and without gaps, during writes', async () => {
     const endpoint = await register('/500/down', { models: ['feed'] });
     const start = (await ask('GET', '/v1/events?limit=1000')).body.next;
     const recorded = new Set<string>();
@@ -131,7 +131,7 @@ describe('the feed', () => {
     const mine = seen.filter(({ data }) => recorded.has(data.id));
     expect(mine).toHaveLength(400);
     expect(seen.map(({ cursor }) => Number(cursor))).toEqual(seen.map((_, i) => Number(start) + 1 + i));
-    // What the feed shows is what the webhook would have carried, under the same id.
+    // The feed has the same content as the webhook, under the same id.
     await api.receiver.until('/500/down', 1);
     const [got] = api.receiver.at('/500/down');
     const { id, cursor: _, ...body } = seen.find((event) => event.id === got!.headers['webhook-id'])!;
@@ -139,7 +139,7 @@ describe('the feed', () => {
     await ask('DELETE', `/v1/webhook-endpoints/${endpoint.id}`);
   });
 
-  test('begins where it begins, and tells of tests', async () => {
+  test('starts at the first event, and includes test events', async () => {
     const { id } = await register('/200/tested');
     await ask('POST', `/v1/webhook-endpoints/${id}/test`);
     const [got] = await api.receiver.until('/200/tested', 1);

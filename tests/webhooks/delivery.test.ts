@@ -23,12 +23,12 @@ describe('deliveries', () => {
   const database = useTestDatabase();
   let started: Started;
   beforeAll(async () => {
-    // So long that no good reply comes too late on a busy machine: what is counted is what was sent once.
+    // A long timeout, so that no good reply is late on a busy machine: the test counts single sends.
     started = await startWorkerOn(database.url, { env: { WEBHOOK_TIMEOUT_MS: '30000' } });
   });
   afterAll(() => started.close());
 
-  test('of a prediction that names its webhook are signed with the secret of the tenant', async () => {
+  test('of a prediction with its own webhook are signed with the secret of the tenant', async () => {
     const [row] = await started.record({ options: webhook('/200/inline'), metadata: '{"order":17}' });
     const [got] = await receiver.until('/200/inline', 1);
     await started.until(1);
@@ -53,7 +53,7 @@ describe('deliveries', () => {
     });
     const attempts = await started.db.query('SELECT * FROM webhook_attempts WHERE delivery = $1', [delivery!.id]);
     expect(attempts.rows).toEqual([
-      expect.objectContaining({ number: 1, status: 200, error: null, reply: 'answered 200' }),
+      expect.objectContaining({ number: 1, status: 200, error: null, reply: 'replied 200' }),
     ]);
     expect(got!.body.length).toBeLessThan(1_000);
   });
@@ -80,12 +80,12 @@ describe('deliveries', () => {
     expect(receiver.at('/200/other')).toEqual([]);
   });
 
-  test('of events that were not chosen are not made', async () => {
+  test('of events that were not chosen do not exist', async () => {
     const [row] = await started.record({ options: webhook('/200/none', ['prediction.failed']) });
     expect(await deliveriesOf(started.db, row!.id)).toEqual([]);
   });
 
-  test('are made once by however many workers, and by the next when one is gone', async () => {
+  test('are sent once by any number of workers, and by another worker when a worker stops', async () => {
     const model = 'crowd';
     const { id } = await insertEndpoint(started.db, { url: `${receiver.url}/200/crowd`, models: [model] });
     const others = [started.another(), started.another()];
@@ -98,14 +98,14 @@ describe('deliveries', () => {
     expect(receiver.at('/200/crowd')).toHaveLength(300);
   });
 
-  test('are found by the sweep when no timer tells of them', async () => {
+  test('without a timer are found by the sweep', async () => {
     const model = 'swept';
     await insertEndpoint(started.db, { url: `${receiver.url}/200/swept`, models: [model] });
     await started.write({ model, id: idFor(model) });
     await receiver.until('/200/swept', 1);
   });
 
-  test('to the prompt all arrive while others hang, fail, reset, drip and send without end', async () => {
+  test('to fast receivers all arrive while other receivers hang, fail, reset, drip and send without end', async () => {
     const count = 100;
     const model = 'mixed';
     const ways = ['hang', 'hang', 'hang', 'hang', '500', 'reset', 'drip', 'huge', 'redirect', 'busy'];
@@ -122,24 +122,24 @@ describe('deliveries', () => {
   });
 });
 
-describe('with a clock of its own', () => {
+describe('with a test clock', () => {
   const database = useTestDatabase();
   const clock: Clock = { nowMs: Date.now() };
   let started: Started;
   beforeAll(async () => {
-    // Only the test's own sweeps: timers of Redis and of the process know another time.
+    // Only the test's own sweeps: the timers of Redis and of the process use the real time.
     started = await startWorkerOn(database.url, { clock, deps: { sweepMs: 1_000_000 } });
   });
   afterAll(() => started.close());
 
-  /** Lets time pass, and whatever is overdue then be attempted. */
+  /** Advances the clock and attempts overdue deliveries. */
   async function pass(ms: number): Promise<void> {
     clock.nowMs += ms;
     await started.webhooks.sweep();
   }
   const of = (delivery: string) => (attempt: { delivery: string }) => attempt.delivery === delivery;
 
-  test('a failing delivery is attempted by the schedule, under one id, ten times', async () => {
+  test('a failing delivery is attempted ten times by the schedule, under one id', async () => {
     const startedAt = clock.nowMs;
     const [row] = await started.record({ options: webhook('/500/schedule') });
     await pass(1_000);
@@ -160,7 +160,7 @@ describe('with a clock of its own', () => {
     expect(await deliveriesOf(started.db, row!.id)).toMatchObject([{ status: 'failed', attempts: 10, nextAt: null }]);
   });
 
-  test('Retry-After is obeyed', async () => {
+  test('Retry-After sets the time of the next attempt', async () => {
     const [row] = await started.record({ options: webhook('/busy/now') });
     await pass(1_000);
     const { id } = (await deliveriesOf(started.db, row!.id))[0]!;
@@ -169,7 +169,7 @@ describe('with a clock of its own', () => {
     expect(first!.nextAt! - first!.at).toBe(7_000);
   });
 
-  test('a 410 disables the endpoint, says so in the feed, and cancels what waits', async () => {
+  test('a 410 disables the endpoint, writes an event to the feed, and cancels waiting deliveries', async () => {
     const model = 'gone';
     const { id } = await insertEndpoint(started.db, { url: `${receiver.url}/410/gone`, models: [model] });
     const rows = await started.record(...Array.from({ length: 20 }, () => ({ model, id: idFor(model) })));
@@ -187,7 +187,7 @@ describe('with a clock of its own', () => {
     expect(feed.rows.map(({ payload }) => JSON.parse(payload))).toEqual([
       { id, endpoint_url: `${receiver.url}/410/gone`, reason: 'It answered 410 Gone.' },
     ]);
-    // Nothing is sent to it again, beyond what was under way.
+    // Nothing is sent to the endpoint again, except for attempts in progress.
     expect(receiver.at('/410/gone').length).toBeLessThanOrEqual(4);
     await expect.poll(() => started.webhooks.underWay()).toBe(0);
     const before = receiver.at('/410/gone').length;
@@ -196,7 +196,7 @@ describe('with a clock of its own', () => {
     expect(receiver.at('/410/gone')).toHaveLength(before);
   });
 
-  test('an endpoint that fails for five days is disabled, and one success starts the count anew', async () => {
+  test('an endpoint that fails for five days is disabled, and a success restarts the count', async () => {
     const model = 'failing';
     const path = '/500/failing';
     const { id } = await insertEndpoint(started.db, { url: receiver.url + path, models: [model] });
@@ -220,7 +220,7 @@ describe('with a clock of its own', () => {
     expect(await endpoint()).toMatchObject({ state: 'disabled', reason: 'Every attempt of five days failed.' });
   });
 
-  test('what a killed worker had claimed is attempted by another when its claim has ended', async () => {
+  test('a delivery that a killed worker had claimed is attempted by another worker when the claim has ended', async () => {
     const [row] = await started.write({ options: webhook('/200/killed') });
     const { id } = (await deliveriesOf(started.db, row!.id))[0]!;
     const { rows } = await started.db.query(

@@ -24,17 +24,17 @@ interface Case {
   accepted: boolean;
 }
 const cases: Case[] = [
-  { name: 'as it came', headers: signed([secret]), body, secret, accepted: true },
+  { name: 'unchanged', headers: signed([secret]), body, secret, accepted: true },
   { name: 'rotated, with the old secret', headers: signed([next, secret]), body, secret, accepted: true },
   { name: 'rotated, with the new secret', headers: signed([next, secret]), body, secret: next, accepted: true },
-  { name: 'of another secret', headers: signed([next]), body, secret, accepted: false },
+  { name: 'signed with another secret', headers: signed([next]), body, secret, accepted: false },
   { name: 'with another body', headers: signed([secret]), body: `${body} `, secret, accepted: false },
   { name: 'with another id', headers: { ...signed([secret]), 'webhook-id': 'evt-2' }, body, secret, accepted: false },
   { name: 'too old', headers: signed([secret], now - 301_000), body, secret, accepted: false },
   { name: 'too new', headers: signed([secret], now + 900_000), body, secret, accepted: false },
   { name: 'unsigned', headers: {}, body, secret, accepted: false },
   {
-    name: 'with nonsense for a signature',
+    name: 'with an invalid signature',
     headers: { ...signed([secret]), 'webhook-signature': 'v1 v1, ,' },
     body,
     secret,
@@ -56,10 +56,10 @@ describe('the TypeScript example', () => {
     verify = (await import(/* @vite-ignore */ pathToFileURL(file).href)).verifyWebhook;
   });
 
-  test.each(cases)('on a message $name', (given) => {
-    const ask = () => verify(given.headers, given.body, given.secret);
-    if (given.accepted) expect(ask()).toEqual(JSON.parse(body));
-    else expect(ask).toThrow();
+  test.each(cases)('gives the right verdict on a message: $name', (given) => {
+    const check = () => verify(given.headers, given.body, given.secret);
+    if (given.accepted) expect(check()).toEqual(JSON.parse(body));
+    else expect(check).toThrow();
   });
 });
 
@@ -70,7 +70,8 @@ const python = ['python3', 'python'].find((name) => {
     return false;
   }
 });
-if (!python) console.log('There is no Python 3.9 or later here: the Python example of docs/webhooks.md was not run.');
+if (!python)
+  console.log('Python 3.9 or later is not installed, so the Python example of docs/webhooks.md was not run.');
 
 describe('the Python example', () => {
   const harness = `
@@ -83,7 +84,7 @@ for case in json.load(sys.stdin):
         pass
 `;
 
-  test.skipIf(!python)('accepts what is to be accepted, and nothing else', async () => {
+  test.skipIf(!python)('accepts exactly the valid messages', async () => {
     const file = path.join(folder, 'verify.py');
     await writeFile(file, example('python') + harness);
     const run = promisify(execFile)(python as string, [file]);
@@ -94,7 +95,7 @@ for case in json.load(sys.stdin):
   });
 });
 
-test('the page tells of every event and every way that an attempt can fail', async () => {
+test('the page lists every event and every error of an attempt', async () => {
   const verdict = await readFile(
     path.resolve(import.meta.dirname, '../../apps/worker/src/webhooks/retry-policy.ts'),
     'utf8',

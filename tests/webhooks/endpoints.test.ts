@@ -6,7 +6,7 @@ const api = useWebhookApi();
 const { ask, register } = api;
 
 describe('endpoints', () => {
-  test('are registered, with a secret that is shown this once', async () => {
+  test('are registered with a secret that is shown once', async () => {
     const made = await ask('POST', '/v1/webhook-endpoints', {
       url: `${api.receiver.url}/200/mine`,
       events: ['prediction.failed'],
@@ -30,7 +30,7 @@ describe('endpoints', () => {
     expect(list.body.endpoints).toContainEqual(rest);
   });
 
-  test('are changed, disabled, enabled and removed', async () => {
+  test('can be changed, disabled, enabled and removed', async () => {
     const { id } = await register('/200/changed');
     const at = `/v1/webhook-endpoints/${id}`;
     const changed = await ask('PATCH', at, { url: `${api.receiver.url}/200/moved`, events: ['prediction.expired'] });
@@ -69,7 +69,7 @@ describe('endpoints', () => {
   });
 
   test.each(['10.1', '169.254.169.254', '0xa9fea9fe', '[::ffff:a9fe:a9fe]', '[::1]', '0'])(
-    'are refused inside, when made and when changed: %s',
+    'are refused at internal addresses, when created and when changed: %s',
     async (host) => {
       const { id } = await register('/200/inside');
       const url = `https://${host}/`;
@@ -78,7 +78,7 @@ describe('endpoints', () => {
     },
   );
 
-  test('are seen by their own tenant only', async () => {
+  test('are visible only to their own tenant', async () => {
     const { id } = await register('/200/private');
     await api.started.db.query(`INSERT INTO tenants (tenant) VALUES ('other') ON CONFLICT DO NOTHING`);
     api.tenant = 'other';
@@ -93,7 +93,7 @@ describe('endpoints', () => {
     }
   });
 
-  test('are listed page by page', async () => {
+  test('are listed in pages', async () => {
     for (let i = 0; i < 5; i++) await register(`/200/page-${i}`);
     const seen: string[] = [];
     let cursor = '';
@@ -109,7 +109,7 @@ describe('endpoints', () => {
 });
 
 describe('secrets', () => {
-  test('both sign after a rotation, and one when the overlap is none', async () => {
+  test('both sign after a rotation, and only the new secret signs without an overlap', async () => {
     const { id, secret: first } = await register('/200/rotated');
     const rotated = await ask('POST', `/v1/webhook-endpoints/${id}/rotate-secret?overlap=3600`);
     const second = rotated.body.secret;
@@ -125,7 +125,7 @@ describe('secrets', () => {
       expect(() => new Webhook(secret).verify(alone!.body, alone!.headers)).toThrow();
   });
 
-  test('of the tenant sign what predictions name themselves', async () => {
+  test('of the tenant sign the webhooks of single predictions', async () => {
     const { secret } = (await ask('POST', '/v1/webhook-secret/rotate')).body;
     await api.started.record({ options: { webhook: { url: `${api.receiver.url}/200/own` } } });
     const [got] = await api.receiver.until('/200/own', 1);

@@ -1,6 +1,6 @@
 /**
- * Workers are killed, Postgres and Redis cut off and stalled at random while events come in. FAULT_EVENTS and
- * FAULT_EVENTS_PER_S make it longer and harder, FAULT_SEED the same again, FAULT_KINDS=none quiet.
+ * Kills workers, and interrupts or stalls Postgres and Redis at random while events arrive. FAULT_EVENTS and
+ * FAULT_EVENTS_PER_S make the test longer and harder, FAULT_SEED repeats a run, and FAULT_KINDS=none causes no faults.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { recordTerminal } from '@millrace/shared/ledger/ledger';
@@ -38,11 +38,11 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-// A proxy stands before one address, and a cluster has several.
+// The proxy stands in front of one address, and a cluster has several addresses.
 const onOneRedis = test.skipIf(inject('redisCluster'));
 
 onOneRedis(
-  'every event reaches every good receiver under one id, whatever is killed',
+  'every event reaches every good receiver under one id despite the faults',
   { timeout: 600_000 },
   async () => {
     console.log(`FAULT_SEED=${SEED}`);
@@ -73,7 +73,9 @@ onOneRedis(
     let recording = true;
     const faults: Record<string, number> = {};
     const starting: Promise<void>[] = [];
-    /** One that starts while a store is away ends, and is started again by whoever supervises it. */
+    /**
+     * A worker that starts while a store is unavailable ends. This function starts workers again, as a supervisor does.
+     */
     async function startAgain(): Promise<void> {
       const worker = await startWorkerProcess(env).catch(() => undefined);
       if (worker) workers.push(worker);

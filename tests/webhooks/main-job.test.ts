@@ -18,15 +18,15 @@ beforeAll(async () => {
 });
 afterAll(() => receiver.close());
 
-const ask = (path: string, more: object = {}) => ({
+const requestWith = (path: string, more: object = {}) => ({
   input: { drug_a: 'Warfarin', drug_b: 'Aspirin' },
   webhook: { url: receiver.url + path, ...more },
 });
 
 describe('a prediction with a webhook', () => {
-  test('tells of its end, signed with the secret of the tenant, whether it was computed or known', async () => {
+  test('sends its end, signed with the secret of the tenant, whether the result was computed or cached', async () => {
     const { secret } = (await millrace.ask('/v1/webhook-secret/rotate', { method: 'POST' })).body;
-    const miss = await millrace.predict(MODEL, { ...ask('/200/miss'), metadata: { order: 17 } });
+    const miss = await millrace.predict(MODEL, { ...requestWith('/200/miss'), metadata: { order: 17 } });
     expect(miss.status).toBe(202);
     const [first] = await receiver.until('/200/miss', 1);
     expect(new Webhook(secret).verify(first!.body, first!.headers)).toMatchObject({
@@ -37,24 +37,24 @@ describe('a prediction with a webhook', () => {
         url: `https://millrace.example/v1/predictions/${miss.body.id}`,
       },
     });
-    const hit = await millrace.predict(MODEL, ask('/200/hit'));
+    const hit = await millrace.predict(MODEL, requestWith('/200/hit'));
     expect(hit.headers.get('cache-status')).toMatch(/^millrace; hit/);
     const [second] = await receiver.until('/200/hit', 1);
     expect(new Webhook(secret).verify(second!.body, second!.headers)).toMatchObject({ data: { id: hit.body.id } });
     expect(hit.body.id).not.toBe(miss.body.id);
   });
 
-  test('shows what became of it', async () => {
-    const { body } = await millrace.predict(MODEL, ask('/500/shown'));
+  test('shows the attempts of its delivery', async () => {
+    const { body } = await millrace.predict(MODEL, requestWith('/500/shown'));
     await receiver.until('/500/shown', 1);
     await expect
       .poll(async () => (await millrace.ask(`/v1/webhook-deliveries?prediction=${body.id}`)).body.deliveries, {
         timeout: 10_000,
       })
-      .toMatchObject([{ status: 'pending', endpoint: null, attempts: [{ status: 500, reply: 'answered 500' }] }]);
+      .toMatchObject([{ status: 'pending', endpoint: null, attempts: [{ status: 500, reply: 'replied 500' }] }]);
   });
 
-  test('tells registered endpoints too, and the feed', async () => {
+  test('also sends its end to registered endpoints, and adds the event to the feed', async () => {
     const made = await millrace.ask('/v1/webhook-endpoints', {
       body: { url: `${receiver.url}/200/registered`, models: [MODEL] },
     });
@@ -71,7 +71,7 @@ describe('a prediction with a webhook', () => {
     expect(feed.events).toMatchObject([{ id: got!.headers['webhook-id'], data: { id: body.id } }]);
   });
 
-  test('is tested and has its secret rotated by clients that name a type for the body that they do not send', async () => {
+  test('accepts tests and secret rotations from clients that send a Content-Type without a body', async () => {
     const { body } = await millrace.ask('/v1/webhook-endpoints', { body: { url: `${receiver.url}/200/bare` } });
     const headers = { 'content-type': 'application/json' };
     for (const action of ['test', 'rotate-secret']) {
@@ -81,16 +81,16 @@ describe('a prediction with a webhook', () => {
     await receiver.until('/200/bare', 1);
   });
 
-  test('is refused for an event that there is none of', async () => {
-    const { status, body } = await millrace.predict(MODEL, ask('/200/x', { events: ['prediction.exploded'] }));
+  test('is refused for an unknown event', async () => {
+    const { status, body } = await millrace.predict(MODEL, requestWith('/200/x', { events: ['prediction.exploded'] }));
     expect(status).toBe(400);
     expect(body.code).toBe('invalid_request');
   });
 
   test.each(['http://10.1/', 'https://169.254.169.254/latest', 'https://[::ffff:a9fe:a9fe]/', 'gopher://127.0.0.1/'])(
-    'is refused where it leads inside, and nothing is accepted: %s',
+    'is refused with an internal address, and no prediction is accepted: %s',
     async (url) => {
-      const { status, body } = await millrace.predict(MODEL, { ...ask(''), webhook: { url } });
+      const { status, body } = await millrace.predict(MODEL, { ...requestWith(''), webhook: { url } });
       expect(status).toBe(422);
       expect(body).toMatchObject({ code: 'webhook_refused', errors: [{ pointer: '/webhook/url' }] });
     },

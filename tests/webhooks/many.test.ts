@@ -1,4 +1,4 @@
-/** More deliveries than one statement deals with: what is asked of all of them is done to all of them. */
+/** Tests operations on more deliveries than one statement processes: all deliveries must be affected. */
 import { describe, expect, test } from 'vitest';
 import { createOverdueSweep } from '../../apps/worker/src/webhooks/overdue-sweep.ts';
 import { useWebhookApi } from './webhook-api.ts';
@@ -6,7 +6,7 @@ import { useWebhookApi } from './webhook-api.ts';
 const MANY = 2_500;
 const api = useWebhookApi();
 
-/** Writes deliveries, due at a time that is far away unless another is said. */
+/** Inserts deliveries that are due in the far future by default. */
 async function fill(endpoint: string, status: string, { count = MANY, nextAt = 9_000_000_000_000 } = {}) {
   await api.started.db.query(
     `INSERT INTO webhook_deliveries (id, tenant, event, endpoint, url, type, status, next_at, created_at)
@@ -27,8 +27,8 @@ async function countsOf(endpoint: string): Promise<Record<string, number>> {
 
 const patience = { timeout: 20_000, interval: 100 };
 
-describe('of very many deliveries', () => {
-  test('all that wait are canceled with their endpoint, disabled or removed', async () => {
+describe('with thousands of deliveries', () => {
+  test('all waiting deliveries are canceled when their endpoint is disabled or removed', async () => {
     const [disabled, removed] = [await api.register('/200/disabled'), await api.register('/200/removed')];
     await fill(disabled.id, 'pending');
     await fill(removed.id, 'pending');
@@ -39,14 +39,14 @@ describe('of very many deliveries', () => {
     await expect.poll(() => countsOf(removed.id), patience).toEqual({ canceled: MANY });
   });
 
-  test('all that wait are canceled when a 410 disables their endpoint', async () => {
+  test('all waiting deliveries are canceled when a 410 disables their endpoint', async () => {
     const gone = await api.register('/410/many');
     await fill(gone.id, 'pending');
     await api.ask('POST', `/v1/webhook-endpoints/${gone.id}/test`);
     await expect.poll(() => countsOf(gone.id), patience).toEqual({ canceled: MANY, failed: 1 });
   });
 
-  test('all that failed are delivered again when a range is asked for, and counted', async () => {
+  test('all failed deliveries of a range are sent again and counted', async () => {
     const again = await api.register('/200/again');
     await fill(again.id, 'failed');
     await fill(again.id, 'delivered', { count: 3 });
@@ -59,7 +59,7 @@ describe('of very many deliveries', () => {
     });
   });
 
-  test('those of one lane do not hide another from the sweep', async () => {
+  test('the deliveries of one lane do not hide another lane from the sweep', async () => {
     const [crowded, lonely] = [await api.register('/200/crowded'), await api.register('/200/lonely')];
     await api.started.webhooks.close();
     await fill(crowded.id, 'pending', { nextAt: 1 });
@@ -69,7 +69,7 @@ describe('of very many deliveries', () => {
     );
   });
 
-  test('every lane has its turn, and no sweep looks at all of very many', async () => {
+  test('every lane is swept in turn, and no sweep reads all lanes', async () => {
     await api.started.webhooks.close();
     await api.started.db.query(
       `INSERT INTO webhook_deliveries (id, tenant, event, url, type, status, next_at, created_at)
@@ -81,7 +81,7 @@ describe('of very many deliveries', () => {
     const seen = new Set<string>();
     for (const turn of [1, 2, 3]) {
       const lanes = await sweep(Date.now());
-      // So many of those due for longest, and so many in turn.
+      // A limited number of the longest due lanes, and a limited number of lanes in turn.
       expect(lanes.length, `sweep ${turn}`).toBeLessThanOrEqual(2_000);
       for (const lane of lanes) seen.add(lane);
     }

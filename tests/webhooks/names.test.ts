@@ -6,9 +6,10 @@ import { createSender } from '../../apps/worker/src/webhooks/send.ts';
 import { startNameServer } from '../support/name-server.ts';
 import { startReceiver } from '../support/receiver.ts';
 
-test('a name server that rebinds gets no connection to where it then leads', async () => {
+test('a name server that rebinds a name gets no connection to the new address', async () => {
   const trap = await startReceiver();
-  // Harmless as it is checked, inside as it is connected to; the harmless one is allowed here and nobody listens there.
+  // The name resolves to a harmless address for the check and to an internal address for the connection. The harmless
+  // address is allowed here, and no server listens there.
   const names = await startNameServer((number) => (number % 2 === 0 ? '127.0.0.2' : '127.0.0.1'));
   const resolve = createResolve({ servers: [names.server] });
   const rules = { allowHttp: true, mayReach: addressRule(['127.0.0.2/32']) };
@@ -22,14 +23,14 @@ test('a name server that rebinds gets no connection to where it then leads', asy
     expect(await checkTarget(url, rules, resolve)).toBeInstanceOf(URL);
     expect((await sender.send({ url, body: '{}', headers: {} })).outcome).toEqual({ error: 'address_refused' });
   }
-  expect(names.asked()).toBe(10);
+  expect(names.queries()).toBe(10);
   expect(trap.connections()).toBe(0);
 });
 
-test('a name server that never answers for IPv6 keeps nobody from the address that it has', async () => {
+test('a name server that never replies for IPv6 does not prevent the use of the IPv4 address', async () => {
   const names = await startNameServer(() => '127.0.0.7', { silent: true });
   onTestFinished(() => names.close());
-  // It would be asked for a minute, and the test be over before.
+  // With this timeout the resolver would wait for a minute, longer than the test.
   const resolve = createResolve({ servers: [names.server], timeoutMs: 60_000, tries: 1 });
   expect(await resolve('half.example')).toEqual(['127.0.0.7']);
 });

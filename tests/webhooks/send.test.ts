@@ -33,10 +33,10 @@ afterEach(() => sender.close());
 afterAll(() => Promise.all([receiver.close(), trap.close()]));
 
 describe('an attempt at a receiver that', () => {
-  test('answers 200 succeeds, with what it was sent and what it said', async () => {
+  test('replies 200 succeeds, and the result has the reply', async () => {
     makeSender();
     const result = await send(`${receiver.url}/200?a=b`);
-    expect(result).toMatchObject({ outcome: { status: 200 }, replyHead: 'answered 200' });
+    expect(result).toMatchObject({ outcome: { status: 200 }, replyHead: 'replied 200' });
     expect(receiver.received.at(-1)).toMatchObject({
       path: '/200?a=b',
       body: '{"a":1}',
@@ -44,7 +44,7 @@ describe('an attempt at a receiver that', () => {
     });
   });
 
-  test.each([500, 410, 404, 503, 204])('answers %i has that status', async (status) => {
+  test.each([500, 410, 404, 503, 204])('replies %i has that status', async (status) => {
     makeSender();
     expect((await send(`${receiver.url}/${status}`)).outcome).toMatchObject({ status });
   });
@@ -57,14 +57,14 @@ describe('an attempt at a receiver that', () => {
     expect((await send(`${receiver.url}/${path}`)).outcome).toMatchObject(outcome);
   });
 
-  test('redirects is not followed', async () => {
+  test('redirects has status 301, and the redirect is not followed', async () => {
     makeSender();
     const before = trap.connections();
     expect((await send(`${receiver.url}/redirect`)).outcome).toMatchObject({ status: 301 });
     expect(trap.connections()).toBe(before);
   });
 
-  test('is busy says for how long', async () => {
+  test('is busy returns its Retry-After', async () => {
     makeSender();
     expect((await send(`${receiver.url}/busy`)).outcome).toEqual({ status: 429, retryAfter: '7' });
   });
@@ -74,14 +74,14 @@ describe('an attempt at a receiver that', () => {
     ['drip', { error: 'timeout' }],
     ['reset', { error: 'connection_reset' }],
     ['garbage', { error: 'invalid_response' }],
-  ])('does %s is over by the deadline', async (behaviour, outcome) => {
+  ])('does %s ends by the deadline', async (behaviour, outcome) => {
     makeSender();
     const result = await send(`${receiver.url}/${behaviour}`);
     expect(result.outcome).toEqual(outcome);
     expect(result.latencyMs).toBeLessThan(TIMEOUT_MS + 300);
   });
 
-  test('answers 200 and then drips has answered 200', async () => {
+  test('replies 200 and then drips succeeds', async () => {
     makeSender();
     const result = await send(`${receiver.url}/drip-body`);
     expect(result.outcome).toMatchObject({ status: 200 });
@@ -89,25 +89,25 @@ describe('an attempt at a receiver that', () => {
     expect(result.latencyMs).toBeLessThan(TIMEOUT_MS + 300);
   });
 
-  test('sends 1 GB is hung up on', async () => {
+  test('sends 1 GB is disconnected', async () => {
     makeSender();
     const before = process.memoryUsage().rss;
     const result = await send(`${receiver.url}/huge`);
     expect(result.outcome).toMatchObject({ status: 200 });
     expect(result.replyHead).toHaveLength(1_024);
-    // Whatever the kernel takes of it before it is told: a few megabytes.
+    // The kernel accepts a few megabytes before the connection is closed.
     expect(receiver.bytesSent()).toBeLessThan(32 * 1_048_576);
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1_048_576);
   });
 
-  test('is not there, or speaks no TLS, or has no name', async () => {
+  test('is unreachable, without TLS or without a name fails', async () => {
     makeSender();
     expect((await send('http://127.0.0.1:1/')).outcome).toEqual({ error: 'connection_failed' });
     expect((await send(`https://127.0.0.1:${receiver.port}/`)).outcome).toEqual({ error: 'tls_failed' });
     expect((await send(`http://receiver.example:${receiver.port}/`)).outcome).toEqual({ error: 'dns_failed' });
   });
 
-  test('closes an idle connection as it is used again gets the message over another', async () => {
+  test('closes a reused idle connection gets the message over a new connection', async () => {
     makeSender();
     const before = receiver.connections();
     expect((await send(`${receiver.url}/once`)).outcome).toMatchObject({ status: 200 });
@@ -116,7 +116,7 @@ describe('an attempt at a receiver that', () => {
     expect(receiver.connections()).toBe(before + 2);
   });
 
-  test('takes its time is left at once when the attempt is aborted', async () => {
+  test('is slow is disconnected at once when the attempt is aborted', async () => {
     makeSender({ timeoutMs: 60_000 });
     const abort = new AbortController();
     const sent = sender.send({ url: `${receiver.url}/hang/abort`, body: '{}', headers: {} }, abort.signal);
@@ -127,7 +127,7 @@ describe('an attempt at a receiver that', () => {
 });
 
 describe('the trap', () => {
-  test('can be reached where the operator allows it', async () => {
+  test('can be reached when the operator allows the address', async () => {
     makeSender({ mayReach: addressRule(['127.0.0.0/8', '::1/128']) });
     const before = trap.connections();
     await send(`http://127.0.0.1:${trap.port}/200`);
@@ -135,7 +135,7 @@ describe('the trap', () => {
     expect(trap.connections()).toBe(before + 2);
   });
 
-  test('gets no connection by any spelling', async () => {
+  test('gets no connection through any spelling', async () => {
     makeSender({ mayReach: addressRule([]), resolve: createResolve({ timeoutMs: 200, tries: 1 }) });
     const before = trap.connections();
     const outcomes = await Promise.all(
@@ -149,7 +149,7 @@ describe('the trap', () => {
     expect(trap.connections()).toBe(before);
   });
 
-  test('gets no connection by a name that leads inside, in any of its addresses', async () => {
+  test('gets no connection through a name with an internal address among its addresses', async () => {
     const inside = [
       '127.0.0.1',
       '::1',
@@ -167,19 +167,19 @@ describe('the trap', () => {
   });
 
   test.each(['bücher.example', 'receiver.example.', 'RECEIVER.example'])(
-    'is called where 0.1.0 registered it under another spelling: %s',
+    'is called when 0.1.0 registered the receiver under another spelling: %s',
     async (host) => {
       makeSender({ resolve: async () => ['127.0.0.1'] });
       expect((await send(`http://${host}:${receiver.port}/200`)).outcome).toEqual({ status: 200 });
     },
   );
 
-  test('gets no connection by a name that changes its mind after it was checked', async () => {
-    // The harmless answer is one that is allowed here, since nothing outside may be called by a test.
-    const asked: string[] = [];
+  test('gets no connection through a name whose address changes after the check', async () => {
+    // The harmless address is an allowed address here, because a test may not call an outside address.
+    const queries: string[] = [];
     const rebinding: Resolve = async () => {
-      asked.push('asked');
-      return [asked.length % 2 === 1 ? '127.0.0.2' : '127.0.0.1'];
+      queries.push('query');
+      return [queries.length % 2 === 1 ? '127.0.0.2' : '127.0.0.1'];
     };
     const rules = { allowHttp: true, mayReach: addressRule(['127.0.0.2/32']) };
     makeSender({ ...rules, resolve: rebinding });
@@ -190,7 +190,7 @@ describe('the trap', () => {
       const { outcome } = await send(url);
       expect(outcome).toHaveProperty('error');
     }
-    expect(asked.length).toBeGreaterThanOrEqual(20);
+    expect(queries.length).toBeGreaterThanOrEqual(20);
     expect(trap.connections()).toBe(before);
   });
 });

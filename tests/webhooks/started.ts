@@ -1,4 +1,4 @@
-/** The webhooks role on a real Redis and Postgres, with a clock that the test may turn. */
+/** Runs the webhooks role on a real Redis and Postgres, with a clock that the test controls. */
 
 import { recordTerminal, type TerminalRow } from '@millrace/shared/ledger/ledger';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
@@ -21,13 +21,13 @@ export interface Started {
   timers: WebhookTimers;
   keyPrefix: string;
   settled: readonly Settled[];
-  /** Resolves once `count` attempts that fit have been written. */
+  /** Resolves when `count` matching attempts have been written. */
   until(count: number, fits?: (attempt: Settled) => boolean): Promise<Settled[]>;
-  /** Records the end of predictions and has their deliveries attempted, as the recorder does. */
+  /** Records the end of predictions and attempts their deliveries, as the recorder does. */
   record(...rows: Partial<TerminalRow>[]): Promise<TerminalRow[]>;
-  /** The same, and its timers are lost. */
+  /** Records the end of predictions without setting timers, as if the timers were lost. */
   write(...rows: Partial<TerminalRow>[]): Promise<TerminalRow[]>;
-  /** Another worker on the same stores. */
+  /** Starts another worker on the same stores. */
   another(deps?: Partial<WebhookDeps>): Webhooks;
   close(): Promise<void>;
 }
@@ -121,7 +121,7 @@ export interface EndpointRow {
   failingSince?: number | null;
 }
 
-/** Registers an endpoint in the database itself. */
+/** Inserts an endpoint into the database directly. */
 export async function insertEndpoint(db: Pool, endpoint: EndpointRow): Promise<{ id: string; secret: string }> {
   const secret = endpoint.secret ?? newSecret();
   const { rows } = await db.query<{ id: string }>(

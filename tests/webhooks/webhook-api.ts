@@ -1,4 +1,4 @@
-/** The webhook routes as the API mounts them, with a worker on the same stores and a receiver. */
+/** Mounts the webhook routes as the API does, with a worker on the same stores and a receiver. */
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { Value } from 'typebox/value';
@@ -13,29 +13,30 @@ import { type Started, startWorkerOn } from './started.ts';
 
 export const idFor = (model: string) => newPredictionId(shardOf(model), Date.now());
 
-// biome-ignore lint/suspicious/noExplicitAny: what a body holds is what the tests are about.
+// biome-ignore lint/suspicious/noExplicitAny: the tests check the members of a body.
 type Loose = any;
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
-/** For the tests of a file; all of it is there from beforeAll on. */
+/** Prepares the API for the tests of a file. All members are available from beforeAll on. */
 export function useWebhookApi() {
   const database = useTestDatabase();
   const api = {
     receiver: undefined as unknown as Receiver,
     started: undefined as unknown as Started,
-    /** Who asks. */
+    /** The tenant of the requests. */
     tenant: 'default',
     async ask(method: Method, url: string, payload?: object) {
-      const answer = await app.inject({ method, url, ...(payload ? { payload } : {}) });
-      const body: Loose = answer.body ? answer.json() : undefined;
-      return { status: answer.statusCode, headers: answer.headers, body };
+      const response = await app.inject({ method, url, ...(payload ? { payload } : {}) });
+      const body: Loose = response.body ? response.json() : undefined;
+      return { status: response.statusCode, headers: response.headers, body };
     },
-    /** Registers an endpoint at a path of the receiver, for no model where none is given. */
+    /** Registers an endpoint at a path of the receiver, by default for no model. */
     register: async (path: string, more: object = {}) =>
       (await api.ask('POST', '/v1/webhook-endpoints', { url: api.receiver.url + path, models: ['none'], ...more }))
         .body,
-    /** Resolves once so many attempts at an endpoint are written. */
-    deliveredTo: (endpoint: string, count: number) => api.started.until(count, (one) => one.endpoint === endpoint),
+    /** Resolves when `count` attempts at an endpoint have been written. */
+    deliveredTo: (endpoint: string, count: number) =>
+      api.started.until(count, (attempt) => attempt.endpoint === endpoint),
   };
   let app: FastifyInstance;
   beforeAll(async () => {

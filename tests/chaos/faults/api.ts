@@ -1,4 +1,4 @@
-/** What happens to the API and to those who roll everything over. */
+/** Faults of the API, and rolling restarts of all processes. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Fault, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';
@@ -7,7 +7,7 @@ import { nextNumber } from '../models.ts';
 export const apiFaults: Fault[] = [
   {
     name: 'api-killed',
-    how: 'kill -9 of an API in mid-request, its clients asking again with their Idempotency-Key',
+    how: 'kill -9 of an API during requests, whose clients repeat with their Idempotency-Key',
     stage: { apis: 2 },
     async run({ stage, random, short, note, expect }) {
       const keys: string[] = [];
@@ -31,11 +31,11 @@ export const apiFaults: Fault[] = [
         `SELECT count(*)::int AS n FROM (SELECT idempotency_hash FROM predictions WHERE idempotency_hash IS NOT NULL
            GROUP BY idempotency_hash HAVING count(*) > 1) AS twice`,
       );
-      note(`${times} kills, ${unsure} requests cut off, ${keys.length} keys`);
+      note(`${times} kills, ${unsure} requests interrupted, ${keys.length} keys`);
       expect(rows[0]?.n === 0, `${rows[0]?.n} keys have more than one prediction`);
       expect(
         stage.client.entries.length === keys.length,
-        `${keys.length} keys, ${stage.client.entries.length} answers`,
+        `${keys.length} keys, ${stage.client.entries.length} results`,
       );
       return healedAt;
     },
@@ -64,7 +64,7 @@ export const apiFaults: Fault[] = [
         `${times} restarts, ${stage.client.replies.length} requests, ${bad.length} failed, the slowest stop took ${slowest(took)} ms`,
       );
       expect(bad.length === 0, `requests failed: ${JSON.stringify(stage.client.tally())}`);
-      goal(slowest(took) <= 10_000, `a stop took ${slowest(took)} ms, and 10 s is its deadline`);
+      goal(slowest(took) <= 10_000, `a stop took ${slowest(took)} ms, longer than its deadline of 10 s`);
       return healedAt;
     },
   },

@@ -1,4 +1,4 @@
-/** Clocks that are days or hours off: of a worker from its start on, of a worker and of an API while they run. */
+/** Clocks that are days or hours off: of a worker from its start, and of a worker and an API while they run. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import type { Task } from '@millrace/shared/predictions/task';
@@ -16,14 +16,14 @@ const SHIFTS: Readonly<Record<string, number>> = {
   '2 hours behind': -2 * HOUR_MS,
 };
 
-/** Resolves when readiness says what it is to say of the clock. */
+/** Resolves when readiness reports the expected state of the clock. */
 async function untilClock({ url }: Program, isRight: boolean): Promise<void> {
   const deadline = performance.now() + 20_000;
   for (;;) {
     const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
     const { parts } = (await response.json()) as { parts: { clock?: string } };
     if ((parts.clock === 'ok') === isRight) return;
-    if (performance.now() > deadline) throw new Error(`readiness says of the clock: ${parts.clock}`);
+    if (performance.now() > deadline) throw new Error(`readiness reports the clock: ${parts.clock}`);
     await delay(20);
   }
 }
@@ -41,16 +41,16 @@ async function keptBy(stage: Stage): Promise<Kept> {
   return kept as Kept;
 }
 
-/** Promises that nobody can keep, as their model has no worker: only a wrong clock could end them within the fault. */
+/** Inserts promises of a model without a worker. Only a wrong clock could end them during the fault. */
 async function strand(stage: Stage, count: number): Promise<void> {
   const [now] = await stage.sql<{ ms: number }>('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS ms');
   const createdAt = Math.floor((now as { ms: number }).ms) - 60_000;
-  const ids = Array.from({ length: count }, () => newPredictionId(shardOf('nobody'), createdAt));
+  const ids = Array.from({ length: count }, () => newPredictionId(shardOf('absent'), createdAt));
   const task: Task = { shape: 'one', rows: ['{}'], keys: [null], digest: '0'.repeat(64), epoch: 0 };
   await stage.sql(
     `INSERT INTO predictions (id, tenant, model, version, digest, status, priority, task, metadata, result, created_at,
                               expires_at, attempts, promised)
-     SELECT id, 'default', 'nobody', '1', repeat('0', 64), 'queued', 'normal', $3, '', '', $2::bigint, $2::bigint + 3600000, 0, true
+     SELECT id, 'default', 'absent', '1', repeat('0', 64), 'queued', 'normal', $3, '', '', $2::bigint, $2::bigint + 3600000, 0, true
        FROM unnest($1::uuid[]) AS t (id)`,
     [ids, createdAt, JSON.stringify(task)],
   );
@@ -61,7 +61,7 @@ const STRANDED = 200;
 export const clockFaults: Fault[] = [
   {
     name: 'worker-clocks-wrong',
-    how: `the clocks of four workers beside a right one are set ${Object.keys(SHIFTS).join(', ')} under load, then set right; ${STRANDED} promises of another model are open meanwhile`,
+    how: `the clocks of four workers, beside a correct worker, are set ${Object.keys(SHIFTS).join(', ')} under load, then corrected; ${STRANDED} promises of another model are open meanwhile`,
     stage: { workers: 1 },
     async run({ stage, random, note, expect }) {
       const wrong = await Promise.all(
@@ -85,22 +85,22 @@ export const clockFaults: Fault[] = [
       const after = await keptBy(stage);
       const ended = await stage.sql<{ status: string; result: string; n: number }>(
         `SELECT status, min(result) AS result, count(*)::int AS n FROM predictions
-          WHERE model = 'nobody' AND status <> 'queued' GROUP BY status`,
+          WHERE model = 'absent' AND status <> 'queued' GROUP BY status`,
       );
       note(`differences of ${skews.map((skew) => Math.round(skew)).join(', ')} s reported`);
       note(`${later.reduce((sum, n, at) => sum + n - (first[at] as number), 0)} results of workers with a wrong clock`);
       expect(after.days >= before.days, `${before.days - after.days} days of the ledger were dropped`);
       expect(ended.length === 0, `of ${STRANDED} open promises ended: ${JSON.stringify(ended)}`);
-      // What ran when the clock was set may end.
+      // Predictions that run when the clock is set may end.
       const bad = stage.client.replies.filter(({ status }) => status !== 200 && status !== 202);
       expect(bad.length === 0, `requests failed: ${JSON.stringify(stage.client.tally())}`);
-      await stage.sql(`DELETE FROM predictions WHERE model = 'nobody'`);
+      await stage.sql(`DELETE FROM predictions WHERE model = 'absent'`);
       return healedAt;
     },
   },
   {
     name: 'api-clock-wrong',
-    how: `the clock of one of two APIs is set ${Object.keys(SHIFTS).join(', ')} in turn under load, each time then set right`,
+    how: `the clock of one of two APIs is set ${Object.keys(SHIFTS).join(', ')} in turn under load, and corrected each time`,
     stage: { workers: 1 },
     async run({ stage, random, note, expect }) {
       const load = startLoad(stage.client, random);
@@ -108,7 +108,7 @@ export const clockFaults: Fault[] = [
       for (const [words, shiftMs] of Object.entries(SHIFTS)) {
         const api = await stage.startApi(shiftedClock(shiftMs, 'at-signal'));
         await delay(500);
-        // A load balancer that asks for readiness takes it out; until then its clients are refused.
+        // A load balancer that checks readiness removes the API. Until then its clients are refused.
         api.signal('SIGUSR2');
         await untilClock(api, false);
         api.leaving = true;
@@ -128,14 +128,14 @@ export const clockFaults: Fault[] = [
       }
       const healedAt = Date.now();
       await load.stop();
-      const odd = Object.keys(stage.client.tally()).filter((told) => !/^(200|202|503 clock_wrong)/.test(told));
+      const odd = Object.keys(stage.client.tally()).filter((status) => !/^(200|202|503 clock_wrong)/.test(status));
       note(`${refused} of ${refused} refused with 503 clock_wrong, ${stage.client.replies.length} requests`);
       expect(odd.length === 0, `other errors: ${odd.join(', ')}`);
       const [strange] = await stage.sql<{ n: number }>(
         `SELECT count(*)::int AS n FROM predictions
           WHERE abs(created_at - extract(epoch FROM clock_timestamp()) * 1000) > 600000`,
       );
-      expect(strange?.n === 0, `${strange?.n} rows of the ledger have a time that is hours off`);
+      expect(strange?.n === 0, `${strange?.n} rows of the ledger have a time that is hours wrong`);
       return healedAt;
     },
   },

@@ -1,11 +1,11 @@
-/** Too many clients, too slow ones, and more work than can be done. */
+/** Too many clients, slow clients, and more work than the system can compute. */
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gather, post } from '../../../bench/load/crowd.ts';
 import { type Fault, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';
-import { type Question, quick, slow } from '../models.ts';
+import { quick, slow, type TestRequest } from '../models.ts';
 
 const SLOW_WRITERS = 50;
 const SLOW_READERS = 50;
@@ -13,47 +13,48 @@ const SLOW_READERS = 50;
 export const crowdFaults: Fault[] = [
   {
     name: 'clients-10000',
-    how: '10,000 clients at once, each with a connection and a question of its own (2,000 in the short form)',
+    how: '10,000 clients at once, each with its own connection and input (2,000 in the short form)',
     async run({ stage, short, note, expect }) {
       const count = short ? 2_000 : 10_000;
       const url = new URL(stage.apis[0]?.url ?? '');
       const crowd = await gather(url.hostname, Number(url.port), count);
-      const questions = Array.from({ length: count }, () => quick());
+      const inputs = Array.from({ length: count }, () => quick());
       const path = `${url.origin}/v1/models/quick/predictions`;
-      const requests = questions.map(({ input }) => post(path, { prefer: 'wait=50' }, JSON.stringify({ input })));
+      const requests = inputs.map(({ input }) => post(path, { prefer: 'wait=50' }, JSON.stringify({ input })));
       const startedAt = performance.now();
-      const answers = await crowd.send(requests, 60_000);
+      const responses = await crowd.send(requests, 60_000);
       const tookMs = Math.round(performance.now() - startedAt);
       crowd.close();
       const bad = new Map<string, number>();
-      for (const [at, { status, body }] of answers.entries()) {
-        const told = status === 200 ? (JSON.parse(body) as { id: string; status: string; output: unknown }) : undefined;
-        const output = JSON.stringify(told?.output);
-        if (told && output === questions[at]?.expected) {
-          const seen = { status: told.status, output, detail: '' };
+      for (const [at, { status, body }] of responses.entries()) {
+        const prediction =
+          status === 200 ? (JSON.parse(body) as { id: string; status: string; output: unknown }) : undefined;
+        const output = JSON.stringify(prediction?.output);
+        if (prediction && output === inputs[at]?.expected) {
+          const seen = { status: prediction.status, output, detail: '' };
           stage.client.entries.push({
-            question: questions[at] as Question,
+            request: inputs[at] as TestRequest,
             mode: 'wait',
-            id: told.id,
+            id: prediction.id,
             promised: false,
             seen,
             atMs: 0,
           });
         } else bad.set(`${status} ${body.slice(0, 80)}`, (bad.get(`${status} ${body.slice(0, 80)}`) ?? 0) + 1);
       }
-      note(`${count} clients answered in ${(tookMs / 1_000).toFixed(1)} s`);
-      expect(bad.size === 0, `answers that were none: ${JSON.stringify([...bad].slice(0, 5))}`);
+      note(`${count} clients served in ${(tookMs / 1_000).toFixed(1)} s`);
+      expect(bad.size === 0, `responses without a correct result: ${JSON.stringify([...bad].slice(0, 5))}`);
       return undefined;
     },
   },
   {
     name: 'slow-clients',
-    how: '50 clients that send a byte a second and 50 that ask again and again and read nothing, beside others',
+    how: '50 clients that send one byte per second and 50 that send requests and read nothing, beside other clients',
     stage: { env: { REQUEST_TIMEOUT_MS: '3000', CONNECTION_TIMEOUT_MS: '4000' } },
     async run({ stage, random, note, expect, goal }) {
       const api = stage.apis[0];
       const url = new URL(api?.url ?? '');
-      const load = startLoad(stage.client, random, { clients: 4, question: () => quick() });
+      const load = startLoad(stage.client, random, { clients: 4, request: () => quick() });
       await delay(1_000);
       const before = residentMib(api?.pid ?? 0);
       const startedAt = Date.now();
@@ -80,28 +81,28 @@ export const crowdFaults: Fault[] = [
   },
   {
     name: 'overload',
-    how: 'three times the load that can be borne, at a fixed rate that waits for nobody',
+    how: 'three times the possible load, at a fixed rate without waiting',
     stage: { env: { MAX_QUEUE: '40' } },
     async run({ stage, short, note, expect, goal }) {
       const seconds = short ? 6 : 20;
       const closed = () =>
         goodput(stage, seconds, async (until) => {
           const clients = Array.from({ length: 24 }, async () => {
-            while (Date.now() < until) await stage.client.ask(slow(15));
+            while (Date.now() < until) await stage.client.submit(slow(15));
           });
           await Promise.all(clients);
         });
-      // Before and after: what else the machine does is not the same from one moment to the next.
+      // The closed load runs before and after, because the other activity of the machine changes over time.
       const first = await closed();
       const from = Date.now();
       const under = await goodput(stage, seconds, async (until) => {
-        const asked: Promise<unknown>[] = [];
+        const requests: Promise<unknown>[] = [];
         while (Date.now() < until) {
           await delay(20);
           for (let n = 0; n < Math.ceil((3 * first) / 50); n += 1)
-            asked.push(stage.client.ask(slow(15), { waitS: 10 }));
+            requests.push(stage.client.submit(slow(15), { waitS: 10 }));
         }
-        void Promise.all(asked);
+        void Promise.all(requests);
       });
       const until = Date.now();
       const peak = (first + (await closed())) / 2;
@@ -113,14 +114,14 @@ export const crowdFaults: Fault[] = [
       goal(under >= 0.9 * peak, `goodput fell to ${Math.round((100 * under) / peak)} % of its peak`);
       expect(
         refused.length > 0 && refused.every(({ retryAfter }) => retryAfter !== null),
-        'refusals without Retry-After, or none',
+        'refusals without Retry-After, or no refusals',
       );
       return Date.now();
     },
   },
 ];
 
-/** Answers a second that the ledger client in fact got to see, or that the workers wrote, while `drive` ran. */
+/** Results per second that the ledger client received, or that the workers wrote, while `drive` ran. */
 async function goodput(
   stage: Parameters<Fault['run']>[0]['stage'],
   seconds: number,
@@ -135,7 +136,7 @@ async function goodput(
   return ((after - before) * 1_000) / (Date.now() - startedAt);
 }
 
-/** Sends a request a byte a second. */
+/** Sends a request one byte per second. */
 function drip(socket: Socket): Socket {
   const text =
     'POST /v1/models/quick/predictions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{';
@@ -150,7 +151,7 @@ function drip(socket: Socket): Socket {
   return socket;
 }
 
-/** Asks for much, and reads none of it. */
+/** Sends many requests and reads no response. */
 function neverRead(socket: Socket): Socket {
   socket.on('error', () => {});
   socket.pause();
@@ -158,10 +159,10 @@ function neverRead(socket: Socket): Socket {
   return socket;
 }
 
-/** Seconds until all are closed by the other side; undefined when that takes longer than it may. */
+/** Seconds until the server has closed all sockets. Undefined when this takes longer than `patienceMs`. */
 async function allClosed(sockets: readonly Socket[], patienceMs: number): Promise<number | undefined> {
   const startedAt = Date.now();
-  // A socket that reads nothing does not hear of its end: it finds out by writing.
+  // A socket that reads nothing receives no end. A write detects the end.
   const open = (socket: Socket) => {
     if (socket.isPaused()) socket.write('\r\n');
     return !socket.destroyed;

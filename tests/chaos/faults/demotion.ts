@@ -1,14 +1,14 @@
-/** A Redis that was a primary becomes a replica of the one that takes its place, as every managed failover does it. */
+/** A primary Redis becomes a replica of its successor, as in every managed failover. */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { type LocalRedis, startRedis } from '@millrace/local/redis/server';
 import { Redis } from 'ioredis';
-import { type Context, type Fault, firstAnswerS, slowest } from '../fault.ts';
+import { type Context, type Fault, firstResultS, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';
 import type { Server } from '../servers.ts';
 
-/** How long the address leads to the demoted server. */
+/** How long the address still leads to the demoted server. */
 const LATE_MS = 2_000;
 
 function demoted(which: 'redis' | 'cache', cut: boolean): Fault {
@@ -36,9 +36,9 @@ function demoted(which: 'redis' | 'cache', cut: boolean): Fault {
       const during = stage.client.replies.filter(({ atMs }) => atMs > demotedAt && atMs < healedAt);
       const refused = during.filter(({ status }) => status === 503);
       note(
-        `meanwhile ${during.length} asked, ${refused.length} refused with 503, the slowest in ${slowest(refused)} ms`,
+        `meanwhile ${during.length} requests, ${refused.length} refused with 503, the slowest in ${slowest(refused)} ms`,
       );
-      note(`the first new answer came ${firstAnswerS(stage, healedAt)} after the address led to the new primary`);
+      note(`the first new result came ${firstResultS(stage, healedAt)} after the address led to the new primary`);
       if (which === 'cache')
         expect(refused.length === 0, `without a cache: ${JSON.stringify(stage.client.tally(demotedAt))}`);
       await untilLeft(context, pair.old);
@@ -57,7 +57,7 @@ export const demotionFaults: Fault[] = [
 
 interface Pair {
   old: Redis;
-  /** Of the server that takes the place of the old one. */
+  /** Port of the server that replaces the old primary. */
   port: number;
   swap(): Promise<void>;
 }
@@ -76,7 +76,7 @@ async function addReplica({ stage, servers }: Context, server: Server): Promise<
   const fresh = new Redis(replica.url);
   for (const one of [old, fresh]) one.on('error', () => {});
   const newPort = Number(new URL(replica.url).port);
-  // The next stage has the server that this one began with, as a primary with its own data.
+  // The next stage starts with the original server as a primary with its own data.
   stage.atEnd(async () => {
     await old.call('REPLICAOF', 'NO', 'ONE');
     server.proxy.target(Number(port));
@@ -99,12 +99,12 @@ async function addReplica({ stage, servers }: Context, server: Server): Promise<
 async function untilCopied(client: Redis): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!/master_link_status:up/.test(await client.info('replication'))) {
-    if (performance.now() > deadline) throw new Error('the replica did not get its copy');
+    if (performance.now() > deadline) throw new Error('the replica did not copy the data in time');
     await delay(20);
   }
 }
 
-/** Resolves when no process of Millrace is connected to the old primary any more. */
+/** Resolves when no Millrace process is connected to the old primary any more. */
 async function untilLeft({ expect }: Context, old: Redis): Promise<void> {
   const deadline = performance.now() + 30_000;
   for (;;) {

@@ -1,4 +1,4 @@
-/** The queue Redis replaced by its replica, emptied, paused or short of disk, without a restart of its own. */
+/** The queue Redis is replaced by its replica, emptied or paused, without a restart of the same server. */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { findOrInstallRedis } from '@millrace/local/redis/program';
@@ -75,7 +75,7 @@ export const failoverFaults: Fault[] = [
       await stage.withRedis((redis) => redis.client('PAUSE', 4_000, 'ALL'));
       const from = Date.now();
       await delay(1_000);
-      const fresh = await Promise.all(Array.from({ length: 10 }, () => stage.client.ask(quick())));
+      const fresh = await Promise.all(Array.from({ length: 10 }, () => stage.client.submit(quick())));
       await delay(Math.max(0, from + 4_000 - Date.now()));
       const healedAt = Date.now();
       await delay(1_000);
@@ -86,11 +86,11 @@ export const failoverFaults: Fault[] = [
   },
 ];
 
-/** Resolves when a replica has all that its master had. */
+/** Resolves when a replica has all data of its master. */
 async function untilCopied(client: Redis): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!/master_link_status:up/.test(await client.info('replication'))) {
-    if (performance.now() > deadline) throw new Error('the replica did not get its copy');
+    if (performance.now() > deadline) throw new Error('the replica did not copy the data in time');
     await delay(20);
   }
 }

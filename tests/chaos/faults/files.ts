@@ -1,4 +1,4 @@
-/** What happens to the files of a model while it is served. */
+/** Changes of a model's files while the model is served. */
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { floats, onnxModel } from '../../support/onnx-builder.ts';
@@ -6,7 +6,7 @@ import type { Fault } from '../fault.ts';
 import { startLoad } from '../load.ts';
 import { quick } from '../models.ts';
 
-/** As the model of `quick`, of the same size and signature: each answer is another. */
+/** A model with the size and signature of `quick` and different outputs. */
 const impostor = (): Buffer =>
   onnxModel({
     nodes: [
@@ -27,16 +27,16 @@ export const fileFaults: Fault[] = [
       const registered = await readFile(file);
       const restore = () => writeFile(file, registered);
       stage.atEnd(restore);
-      const load = startLoad(stage.client, random, { question: () => ({ ...quick(), mayFail: true }) });
-      const ask = async () => (await stage.client.ask({ ...quick(), mayFail: true })).entry?.seen;
-      const before = await ask();
-      expect(before?.status === 'succeeded', 'nothing was answered before the fault');
+      const load = startLoad(stage.client, random, { request: () => ({ ...quick(), mayFail: true }) });
+      const read = async () => (await stage.client.submit({ ...quick(), mayFail: true })).entry?.seen;
+      const before = await read();
+      expect(before?.status === 'succeeded', 'no request succeeded before the fault');
       await writeFile(file, impostor());
       let refused = 0;
       for (let n = 0; n < 5; n += 1) {
         for (const worker of stage.workers) for (const engine of worker.children()) process.kill(engine, 'SIGKILL');
-        // Each of these is answered by an engine that started after the kill, or by none.
-        for (let asked = 0; asked < 3; asked += 1) if ((await ask())?.status === 'failed') refused += 1;
+        // An engine that started after the kill serves each of these requests, or no engine does.
+        for (let n = 0; n < 3; n += 1) if ((await read())?.status === 'failed') refused += 1;
       }
       await restore();
       const healedAt = Date.now();

@@ -1,4 +1,4 @@
-/** Outputs that do not fit into the queue Redis together. */
+/** Outputs that together exceed the queue Redis. */
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { shardOf } from '@millrace/shared/predictions/ids';
 import type { Redis } from 'ioredis';
 import { repeater } from '../../support/onnx-models.ts';
 import type { Fault } from '../fault.ts';
-import { nextNumber, type Question, writeModels } from '../models.ts';
+import { nextNumber, type TestRequest, writeModels } from '../models.ts';
 import type { Stage, StageSettings } from '../stage.ts';
 import { untilEnded } from '../verify.ts';
 
@@ -17,7 +17,7 @@ const MIB = 1_048_576;
 const MEMORY_BYTES = 60 * MIB;
 const PATIENCE_MS = 180_000;
 
-/** A stage that serves a model of 2 MB outputs beside the others. */
+/** A stage that also serves a model with 2 MB outputs. */
 async function withLargeModel(): Promise<StageSettings> {
   const dir = await mkdtemp(path.join(tmpdir(), 'millrace-chaos-large-'));
   await writeModels(dir);
@@ -27,8 +27,8 @@ async function withLargeModel(): Promise<StageSettings> {
   return { models: ['quick', 'slow', 'lookup', 'large'], env: { MODELS_DIR: dir } };
 }
 
-/** Asks for a number, 220,000 times over. */
-function large(): Question {
+/** An input whose output is a number, 220,000 times. */
+function large(): TestRequest {
   const x = 10_000_000 + nextNumber();
   const data = `[${new Array(WIDTH).fill(x).join(',')}]`;
   const expected = `{"y":{"dtype":"float32","shape":[1,${WIDTH}],"data":${data}}}`;
@@ -38,12 +38,15 @@ function large(): Question {
 const memory = async (redis: Redis, field: string): Promise<number> =>
   Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(await redis.info('memory'))?.[1]);
 
-/** Repeats a request while it is refused with 429; resolves to how often it was, and how it was answered at last. */
-async function askPatiently({ client }: Stage, mode: 'wait' | 'async'): Promise<{ refused: number; status: number }> {
+/** Repeats a request while the API refuses with 429. Resolves to the number of refusals and the final status. */
+async function submitPatiently(
+  { client }: Stage,
+  mode: 'wait' | 'async',
+): Promise<{ refused: number; status: number }> {
   const deadline = performance.now() + PATIENCE_MS;
-  const question = large();
+  const request = large();
   for (let refused = 0; ; refused += 1) {
-    const { status } = await client.ask(question, { mode });
+    const { status } = await client.submit(request, { mode });
     if (status !== 429 || performance.now() > deadline) return { refused, status };
     await delay(100);
   }
@@ -52,25 +55,25 @@ async function askPatiently({ client }: Stage, mode: 'wait' | 'async'): Promise<
 export const fullStoreFaults: Fault[] = [
   {
     name: 'outputs-fill-redis',
-    how: 'queue Redis of 60 MB, 60 accepted predictions of 2 MB outputs and 60 more that are repeated while they are refused, one worker',
+    how: 'queue Redis of 60 MB, one worker, 60 accepted predictions with 2 MB outputs, and 60 more that are repeated while they are refused',
     stage: withLargeModel,
     async run({ stage, note, expect }) {
       const base = await stage.withRedis((redis) => memory(redis, 'used_memory'));
       const limit = (bytes: number) => stage.withRedis((redis) => redis.config('SET', 'maxmemory', String(bytes)));
       await limit(base + MEMORY_BYTES);
       stage.atEnd(async () => void (await limit(0)));
-      // No output was measured yet: most are accepted at once, and more than fits.
-      const asked = await Promise.all(Array.from({ length: 60 }, () => askPatiently(stage, 'async')));
-      const accepted = asked.filter(({ status }) => status === 202 || status === 200).length;
-      let refused = asked.reduce((sum, one) => sum + one.refused, 0);
-      // Once an output is measured, work beyond the room for its outputs is refused until there is room.
+      // No output is measured yet, so most requests are accepted at once, more than the memory can hold.
+      const outcomes = await Promise.all(Array.from({ length: 60 }, () => submitPatiently(stage, 'async')));
+      const accepted = outcomes.filter(({ status }) => status === 202 || status === 200).length;
+      let refused = outcomes.reduce((sum, { refused: times }) => sum + times, 0);
+      // When an output is measured, the API refuses work whose outputs do not fit, until there is room.
       const measured = () => stage.withRedis((redis) => redis.hget(stage.keys.outputSizes(shardOf('large')), 'large'));
       while ((await measured()) === null) await delay(50);
-      refused += (await askPatiently(stage, 'async')).refused;
+      refused += (await submitPatiently(stage, 'async')).refused;
       await delay(200);
-      const more = await Promise.all(Array.from({ length: 60 }, () => askPatiently(stage, 'async')));
+      const more = await Promise.all(Array.from({ length: 60 }, () => submitPatiently(stage, 'async')));
       refused += more.reduce((sum, one) => sum + one.refused, 0);
-      const late = await askPatiently(stage, 'wait');
+      const late = await submitPatiently(stage, 'wait');
       refused += late.refused;
       const left = await untilEnded(stage, PATIENCE_MS);
       const succeeded = stage.client.entries.filter(({ seen }) => seen?.status === 'succeeded').length;
@@ -83,9 +86,9 @@ export const fullStoreFaults: Fault[] = [
       );
       expect(accepted === 60, `${accepted} of 60 were accepted`);
       expect(left === 0, `${left} had not ended after ${PATIENCE_MS / 1_000} s`);
-      expect(ledger?.most === 1, `a prediction took ${ledger?.most} attempts, though no worker died`);
+      expect(ledger?.most === 1, `a prediction took ${ledger?.most} attempts, although no worker died`);
       expect(refused > 0, 'nothing was refused while the outputs filled Redis');
-      expect(late.status === 200, `new work was answered with ${late.status} in the end`);
+      expect(late.status === 200, `new work got ${late.status} at the end`);
       return undefined;
     },
   },

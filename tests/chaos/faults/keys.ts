@@ -1,4 +1,4 @@
-/** Callers with API keys, and strangers with keys that nobody made. */
+/** Callers with API keys, and clients with unknown keys. */
 import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { createPool } from '@millrace/shared/postgres/db';
@@ -13,18 +13,18 @@ const STRANGERS = 40;
 export const keyFaults: Fault[] = [
   {
     name: 'unknown-keys',
-    how: `a flood of unknown keys: ${STRANGERS} connections that send a new one with each request, with a checksum and without, beside a caller whose key is good`,
+    how: `many unknown keys: ${STRANGERS} connections that send a new key with each request, with and without a checksum, beside a caller with a valid key`,
     async run({ stage, short, note, expect, goal }) {
       const authorization = `Bearer ${await keyOfDefault(stage)}`;
       const locked = await stage.startApi({ API_KEYS_REQUIRED: 'true' });
       const caller = new LedgerClient(() => [locked.url]);
       const seconds = short ? 4 : 15;
-      /** Answers a second to the caller, which asks by turns for what waits and for what is promised. */
+      /** Results per second for the caller, whose requests alternate between waiting and promised. */
       const rate = async () => {
         const from = caller.replies.length;
         const startedAt = performance.now();
         for (let n = 0; performance.now() - startedAt < seconds * 1_000; n += 1)
-          await caller.ask(quick(), { mode: n % 2 === 0 ? 'wait' : 'async', headers: { authorization } });
+          await caller.submit(quick(), { mode: n % 2 === 0 ? 'wait' : 'async', headers: { authorization } });
         const replies = caller.replies.slice(from);
         return { perS: (replies.length * 1_000) / (performance.now() - startedAt), replies };
       };
@@ -37,7 +37,7 @@ export const keyFaults: Fault[] = [
       await locked.stop();
       const others = [...statuses].map(([status, count]) => `${count} × ${status}`).join(', ');
       note(
-        `the caller had ${alone.perS.toFixed(0)} answers/s alone and ${beside.perS.toFixed(0)}/s beside the flood (${others}), the slowest in ${slowest(beside.replies)} ms`,
+        `the caller had ${alone.perS.toFixed(0)} results/s alone and ${beside.perS.toFixed(0)}/s beside the unknown keys (${others}), the slowest in ${slowest(beside.replies)} ms`,
       );
       expect(
         [...alone.replies, ...beside.replies].every(({ status }) => status === 200 || status === 202),
@@ -47,7 +47,7 @@ export const keyFaults: Fault[] = [
         [...statuses.keys()].every((status) => status === 401 || status === 503),
         `an unknown key got ${others}`,
       );
-      goal(slowest(beside.replies) <= 1_000, `an answer took ${slowest(beside.replies)} ms`);
+      goal(slowest(beside.replies) <= 1_000, `a result took ${slowest(beside.replies)} ms`);
       return undefined;
     },
   },
@@ -89,7 +89,7 @@ function startFlood(url: string): { stop(): Promise<Map<number, number>> } {
   };
 }
 
-/** 0 for a connection that failed. */
+/** 0 for a failed connection. */
 function statusOf(url: string, agent: Agent, key: string): Promise<number> {
   return new Promise((resolve) => {
     const call = request(`${url}/v1/models`, { agent, headers: { authorization: `Bearer ${key}` } }, (response) => {

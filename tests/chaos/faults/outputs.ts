@@ -79,7 +79,7 @@ async function small({ client }: Stage, seconds: number, body?: Record<string, u
   const until = performance.now() + seconds * 1_000;
   const callers = Array.from({ length: CLIENTS }, async () => {
     while (performance.now() < until) {
-      await client.ask(quick(), body === undefined ? {} : { body });
+      await client.submit(quick(), body === undefined ? {} : { body });
       await delay(10);
     }
   });

@@ -1,11 +1,11 @@
-/** What happens to Postgres: who waits for an answer goes on, and no promise is given that is not written. */
+/** Faults of Postgres: waiting callers still get results, and the API returns no promise that is not committed. */
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { asAdmin } from '../../services/template.ts';
 import { type Context, type Fault, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';
 
-/** `mayPromise`: what connections are left may still write, and a 202 is then as good as ever. */
+/** `mayPromise`: the remaining connections can still write, and a 202 is then as reliable as before. */
 function ledgerAway(
   name: string,
   how: string,
@@ -28,16 +28,16 @@ function ledgerAway(
       await delay(1_000);
       await load.stop();
       const during = stage.client.replies.filter(({ atMs, tookMs }) => atMs - tookMs > from && atMs < until);
-      const answered = during.filter(({ status }) => status === 200);
+      const served = during.filter(({ status }) => status === 200);
       const refused = during.filter(({ status }) => status === 503);
       const promised = mayPromise ? during.filter(({ status }) => status === 202).length : 0;
-      const rest = during.length - answered.length - refused.length - promised;
+      const rest = during.length - served.length - refused.length - promised;
       note(
-        `meanwhile ${answered.length} answered${mayPromise ? `, ${promised} promised` : ''}, ${refused.length} refused with 503, the slowest in ${slowest(refused)} ms`,
+        `meanwhile ${served.length} results${mayPromise ? `, ${promised} promised` : ''}, ${refused.length} refused with 503, the slowest in ${slowest(refused)} ms`,
       );
-      expect(answered.length > 0, 'callers who wait got no answers');
+      expect(served.length > 0, 'waiting callers got no results');
       expect(refused.length > 0, 'promises were given without a ledger');
-      expect(rest === 0, `something else came: ${JSON.stringify(stage.client.tally(from))}`);
+      expect(rest === 0, `other responses: ${JSON.stringify(stage.client.tally(from))}`);
       goal(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
       return healedAt;
     },
@@ -53,7 +53,7 @@ export const postgresFaults: Fault[] = [
     servers.postgres.freeze();
     return async () => servers.postgres.thaw();
   }),
-  ledgerAway('ledger-locked', 'LOCK of the table of predictions for 4 s under load', async ({ stage, servers }) => {
+  ledgerAway('ledger-locked', 'LOCK of the table predictions for 4 s under load', async ({ stage, servers }) => {
     const url = new URL(servers.postgres.directUrl);
     url.pathname = new URL(stage.databaseUrl).pathname;
     const client = new pg.Client({ connectionString: url.href });
@@ -65,21 +65,17 @@ export const postgresFaults: Fault[] = [
       await client.end();
     };
   }),
-  ledgerAway(
-    'ledger-read-only',
-    'Postgres takes no writes (default_transaction_read_only) for 4 s',
-    async (context) => {
-      const readOnly = async (value: string) => {
-        await asAdmin(context.servers.postgres.directUrl, `ALTER SYSTEM SET default_transaction_read_only = ${value}`);
-        await asAdmin(context.servers.postgres.directUrl, 'SELECT pg_reload_conf()');
-      };
-      await readOnly('on');
-      return () => readOnly('off');
-    },
-  ),
+  ledgerAway('ledger-read-only', 'Postgres refuses writes (default_transaction_read_only) for 4 s', async (context) => {
+    const readOnly = async (value: string) => {
+      await asAdmin(context.servers.postgres.directUrl, `ALTER SYSTEM SET default_transaction_read_only = ${value}`);
+      await asAdmin(context.servers.postgres.directUrl, 'SELECT pg_reload_conf()');
+    };
+    await readOnly('on');
+    return () => readOnly('off');
+  }),
   ledgerAway(
     'postgres-full',
-    'its connections to Postgres ended and every one that can be had taken by others for 4 s',
+    "Millrace's connections to Postgres end, and other clients take all connections for 4 s",
     async ({ stage, servers }) => {
       const taken = await takeConnections(servers.postgres.directUrl, new URL(stage.databaseUrl).pathname.slice(1));
       return async () => {
@@ -90,7 +86,7 @@ export const postgresFaults: Fault[] = [
   ),
 ];
 
-/** Ends the connections of a database and takes their places, until there is none to be had any more. */
+/** Ends the connections of a database and opens others in their place, until no connection is left. */
 async function takeConnections(url: string, database: string): Promise<pg.Client[]> {
   const taken: pg.Client[] = [];
   let refused = 0;

@@ -1,10 +1,10 @@
-/** What happens to the queue Redis and the cache Redis. */
+/** Faults of the queue Redis and the cache Redis. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Context, type Fault, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';
 import { quick, slow } from '../models.ts';
 
-/** Kills Redis under load, leaves it dead for a while and starts it on its append-only file. */
+/** Kills Redis under load, waits, and starts Redis again on its append-only file. */
 function restarted(seconds: number): Fault {
   return {
     name: `redis-restarted-${seconds}s`,
@@ -15,7 +15,7 @@ function restarted(seconds: number): Fault {
       await delay(1_500);
       const killedAt = Date.now();
       await servers.redis.kill();
-      await Promise.all(Array.from({ length: 5 }, () => stage.client.ask(quick())));
+      await Promise.all(Array.from({ length: 5 }, () => stage.client.submit(quick())));
       await delay(killedAt + seconds * 1_000 - Date.now());
       const late = stage.client.replies.filter(({ status, atMs }) => status === 503 && atMs > killedAt);
       await servers.redis.start();
@@ -23,14 +23,14 @@ function restarted(seconds: number): Fault {
       await delay(1_500);
       await load.stop();
       note(`${late.length} refused with 503, the slowest in ${slowest(late)} ms`);
-      expect(late.length > 0, 'nothing was refused while Redis was gone');
+      expect(late.length > 0, 'no request was refused while Redis was down');
       return healedAt;
     },
   };
 }
 
 async function loadWaiting({ stage }: Context, count: number): Promise<void> {
-  await Promise.all(Array.from({ length: count }, () => stage.client.ask(slow(5), { mode: 'async' })));
+  await Promise.all(Array.from({ length: count }, () => stage.client.submit(slow(5), { mode: 'async' })));
 }
 
 export const redisFaults: Fault[] = [
@@ -47,7 +47,7 @@ export const redisFaults: Fault[] = [
       await servers.redis.wipe();
       const done = await stage.sql<{ n: number }>("SELECT count(*)::int AS n FROM predictions WHERE status = 'queued'");
       await servers.redis.start();
-      note(`${done[0]?.n} promises were open when all was lost`);
+      note(`${done[0]?.n} promises were open when the data was lost`);
       return Date.now();
     },
   },
@@ -62,8 +62,8 @@ export const redisFaults: Fault[] = [
       const from = Date.now();
       servers.redis.freeze();
       await delay(3_000);
-      const asked = Date.now();
-      const fresh = await Promise.all(Array.from({ length: 10 }, () => stage.client.ask(quick())));
+      const sentAt = Date.now();
+      const fresh = await Promise.all(Array.from({ length: 10 }, () => stage.client.submit(quick())));
       const health = performance.now();
       const ready = await fetch(`${stage.apis[0]?.url}/readyz`).then(
         ({ status }) => status,
@@ -79,33 +79,36 @@ export const redisFaults: Fault[] = [
       await delay(1_000);
       await load.stop();
       note(
-        `${refused.length} refused with 503, the slowest in ${slowest(refused)} ms; readiness said ${ready} in ${healthMs} ms`,
+        `${refused.length} refused with 503, the slowest in ${slowest(refused)} ms; readiness returned ${ready} in ${healthMs} ms`,
       );
       expect(
         fresh.every(({ status }) => status === 503),
-        `asked at ${asked}, not all got 503: ${JSON.stringify(stage.client.tally(asked))}`,
+        `sent at ${sentAt}, not all got 503: ${JSON.stringify(stage.client.tally(sentAt))}`,
       );
       goal(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
-      expect(ready === 503, `readiness said ${ready}`);
+      expect(ready === 503, `readiness returned ${ready}`);
       goal(healthMs <= 1_000, `readiness took ${healthMs} ms`);
       return healedAt;
     },
   },
   {
     name: 'redis-full',
-    how: 'maxmemory below what is used, under load; then raised',
+    how: 'maxmemory below the used memory, under load; then raised',
     async run({ stage, random, note, expect }) {
       const load = startLoad(stage.client, random);
       await delay(1_000);
-      const before = await stage.client.ask(quick(), { mode: 'async' });
+      const before = await stage.client.submit(quick(), { mode: 'async' });
       await stage.withRedis((redis) => redis.config('SET', 'maxmemory', '1mb'));
-      // Until the API knows: it looks once a second, and promises that it made meanwhile are kept all the same.
+      // The loop waits until the API has noticed: the API checks once per second, and keeps the promises that it
+      // returns meanwhile.
       const noticedBy = Date.now() + 30_000;
       while (!stage.client.replies.some(({ code }) => code.startsWith('queue_full')) && Date.now() < noticedBy) {
         await delay(50);
       }
-      const asks = Array.from({ length: 10 }, (_, n) => stage.client.ask(quick(), { mode: n % 2 ? 'wait' : 'async' }));
-      const late = await Promise.all(asks);
+      const requests = Array.from({ length: 10 }, (_, n) =>
+        stage.client.submit(quick(), { mode: n % 2 ? 'wait' : 'async' }),
+      );
+      const late = await Promise.all(requests);
       const read = before.entry?.id ? await stage.client.fetch(before.entry.id, 1) : undefined;
       await stage.withRedis((redis) => redis.config('SET', 'maxmemory', '0'));
       const healedAt = Date.now();
@@ -113,7 +116,7 @@ export const redisFaults: Fault[] = [
       await load.stop();
       const refused = late.filter(({ status }) => status === 503 || status === 429);
       note(`${refused.length} of ${late.length} refused: ${[...new Set(refused.map(({ code }) => code))]}`);
-      expect(refused.length === late.length, `a full Redis took work: ${late.map(({ status }) => status)}`);
+      expect(refused.length === late.length, `a full Redis accepted work: ${late.map(({ status }) => status)}`);
       expect(
         refused.every(({ retryAfter }) => retryAfter !== null),
         'a refusal had no Retry-After',
@@ -136,21 +139,21 @@ export const redisFaults: Fault[] = [
       await servers.cache.start();
       const healedAt = Date.now();
       await load.stop();
-      note(`${during.length} answered meanwhile, the slowest in ${slowest(during)} ms`);
+      note(`${during.length} results meanwhile, the slowest in ${slowest(during)} ms`);
       expect(bad.length === 0, `without a cache: ${JSON.stringify(stage.client.tally(from))}`);
       return healedAt;
     },
   },
   {
     name: 'events-cut',
-    how: 'CLIENT KILL of the event connections and XTRIM of the streams while 50 wait, again and again',
+    how: 'CLIENT KILL of the event connections and XTRIM of the streams while 50 callers wait, repeatedly',
     async run({ stage, note, expect, goal }) {
       let cuts = 0;
       let done = false;
       const cutting = stage.withRedis(async (redis) => {
         while (!done) {
           const clients = String(await redis.client('LIST')).split('\n');
-          for (const line of clients.filter((one) => /name=millrace-api-events/.test(one))) {
+          for (const line of clients.filter((client) => /name=millrace-api-events/.test(client))) {
             const id = /\bid=(\d+)/.exec(line)?.[1];
             if (id) await redis.client('KILL', 'ID', id);
             cuts += 1;
@@ -159,16 +162,16 @@ export const redisFaults: Fault[] = [
           await delay(20);
         }
       });
-      const replies = await Promise.all(Array.from({ length: 50 }, () => stage.client.ask(quick())));
+      const replies = await Promise.all(Array.from({ length: 50 }, () => stage.client.submit(quick())));
       const slow = slowest(replies);
       done = true;
       await cutting;
-      note(`${cuts} cuts; the slowest of 50 waiters was answered in ${slow} ms`);
+      note(`${cuts} cuts; the slowest of 50 waiting callers had its result after ${slow} ms`);
       expect(
         replies.every(({ status }) => status === 200),
         JSON.stringify(stage.client.tally()),
       );
-      goal(slow <= 2_000, `a waiter was answered after ${slow} ms`);
+      goal(slow <= 2_000, `a waiting caller had its result after ${slow} ms`);
       return undefined;
     },
   },

@@ -1,6 +1,6 @@
-/** Retries in every moment of a prediction's life, those before its end is recorded above all. */
+/** Retries at every moment of a prediction's life, especially before its end is recorded. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Doors, disagreements, playRandomly, type Told } from '../../support/lifecycles.ts';
+import { type ApiResponse, disagreements, type LifecycleDeps, playRandomly } from '../../support/lifecycles.ts';
 import { startReceiver } from '../../support/receiver.ts';
 import type { Context, Fault } from '../fault.ts';
 import type { Program } from '../processes.ts';
@@ -14,10 +14,10 @@ const KILLS = 10;
 const KILLS_SHORT = 3;
 const PATIENCE_MS = 60_000;
 
-/** A call that got no answer counts as one that failed: the client cannot know what became of it. */
-const NO_ANSWER: Told = { status: 0, body: {} };
+/** A call without a response counts as failed: the client cannot know its outcome. */
+const NO_RESPONSE: ApiResponse = { status: 0, body: {} };
 
-function asker({ apis }: Stage): Doors['ask'] {
+function caller({ apis }: Stage): LifecycleDeps['call'] {
   let turn = 0;
   return async (path, { method = 'GET', body } = {} as { method: string; body?: object }) => {
     turn += 1;
@@ -27,12 +27,12 @@ function asker({ apis }: Stage): Doors['ask'] {
       const response = await fetch(url + path, { method, ...json, signal: AbortSignal.timeout(30_000) });
       return { status: response.status, body: await response.json() };
     } catch {
-      return NO_ANSWER;
+      return NO_RESPONSE;
     }
   };
 }
 
-/** Kills the recorder so many times, at random, and starts another in its place. */
+/** Kills the recorder `times` times at random moments and starts another recorder each time. */
 async function killRecorders({ random }: Context, times: number, start: () => Promise<Program>): Promise<void> {
   let recorder = await start();
   for (let n = 0; n < times; n += 1) {
@@ -49,8 +49,8 @@ async function play(context: Context, proxy: TcpProxy): Promise<undefined> {
     const url = new URL(stage.databaseUrl);
     url.port = String(proxy.port);
     const recorderEnv = { WORKER_ROLES: 'recorder', DATABASE_URL: url.href };
-    const doors: Doors = {
-      ask: asker(stage),
+    const deps: LifecycleDeps = {
+      call: caller(stage),
       receiver,
       random,
       holdRecorder: (stalled) => proxy.behave({ stalled }),
@@ -60,16 +60,16 @@ async function play(context: Context, proxy: TcpProxy): Promise<undefined> {
       proxy.behave({ stalled: false });
       return stage.startWorker(recorderEnv);
     });
-    const [played] = await Promise.all([playRandomly(doors, short ? LIFECYCLES_SHORT : LIFECYCLES, AT_ONCE), killing]);
-    doors.holdRecorder(false);
-    const { list, feed, webhook } = await disagreements(doors, played, PATIENCE_MS);
+    const [played] = await Promise.all([playRandomly(deps, short ? LIFECYCLES_SHORT : LIFECYCLES, AT_ONCE), killing]);
+    deps.holdRecorder(false);
+    const { list, feed, webhook } = await disagreements(deps, played, PATIENCE_MS);
     const openings = played.reduce((sum, one) => sum + one.openings, 0);
     const unsure = played.filter((one) => one.unsure).length;
     note(
       `${played.length} lifecycles, ${openings} openings (${unsure} lifecycles with a call whose outcome is unknown): ` +
-        `${list.length} ended otherwise in the list, ${feed.length} in the feed, ${webhook.length} at the receiver`,
+        `${list.length} ended differently in the list, ${feed.length} in the feed, ${webhook.length} at the receiver`,
     );
-    for (const one of [...list, ...feed, ...webhook].slice(0, 10)) expect(false, one);
+    for (const problem of [...list, ...feed, ...webhook].slice(0, 10)) expect(false, problem);
     return undefined;
   } finally {
     await receiver.close();
@@ -79,7 +79,7 @@ async function play(context: Context, proxy: TcpProxy): Promise<undefined> {
 export const retryFaults: Fault[] = [
   {
     name: 'retries-before-recording',
-    how: `${LIFECYCLES} random lifecycles of cancels, failures and retries, some three at once (${LIFECYCLES_SHORT} in the short form), while the recorder is held up between what it reads and what it writes, and killed`,
+    how: `${LIFECYCLES} random lifecycles with cancels, failures and retries, some with three retries at once (${LIFECYCLES_SHORT} in the short form), while the recorder is paused between its reads and its writes, and killed`,
     stage: {
       apis: 2,
       workers: 1,

@@ -9,7 +9,7 @@ import { slow } from '../models.ts';
 
 const LOOK_MS = 50;
 
-/** Kills Redis under load, damages its file and starts it again. */
+/** Kills Redis under load, damages its file and starts Redis again. */
 function rolledBack(name: string, how: string, damage: (file: string, sizeBefore: number) => Promise<void>): Fault {
   return {
     name,
@@ -17,7 +17,7 @@ function rolledBack(name: string, how: string, damage: (file: string, sizeBefore
     async run(context) {
       const { stage, servers, random, note } = context;
       const load = startLoad(stage.client, random, {
-        question: () => slow(5 + random() * 20),
+        request: () => slow(5 + random() * 20),
         options: () => ({ mode: random() < 0.5 ? 'wait' : 'async', waitS: 2 }),
       });
       await delay(2_000);
@@ -42,12 +42,12 @@ function rolledBack(name: string, how: string, damage: (file: string, sizeBefore
 export const rollbackFaults: Fault[] = [
   rolledBack(
     'aof-cut-second',
-    'kill -9 of the queue Redis under load, its append-only file cut by the last second, started again',
+    'kill -9 of the queue Redis under load, its append-only file shortened by the last second, started again',
     (file, sizeBefore) => truncate(file, sizeBefore),
   ),
   rolledBack(
     'aof-cut-half',
-    'kill -9 of the queue Redis under load, its append-only file cut in half, in the middle of a command, started again',
+    'kill -9 of the queue Redis under load, its append-only file cut in half within a command, started again',
     async (file) => truncate(file, Math.floor((await stat(file)).size / 2)),
   ),
   rolledBack(
@@ -62,7 +62,7 @@ export const rollbackFaults: Fault[] = [
   ),
 ];
 
-/** The file that Redis appends to now. */
+/** The file to which Redis currently appends. */
 async function newestAof(dataDir: string): Promise<string> {
   const folder = path.join(dataDir, 'appendonlydir');
   const manifest = await readFile(path.join(folder, 'appendonly.aof.manifest'), 'utf8');
@@ -70,7 +70,7 @@ async function newestAof(dataDir: string): Promise<string> {
   return path.join(folder, names.at(-1) as string);
 }
 
-/** Resolves when the file is longer than it was. */
+/** Resolves when the file has grown. */
 async function grow(file: string, size: number): Promise<void> {
   const deadline = performance.now() + 10_000;
   while ((await stat(file)).size <= size) {
@@ -89,7 +89,7 @@ async function fix(file: string): Promise<void> {
   if (code !== 0) throw new Error(`redis-check-aof ended with ${code}`);
 }
 
-/** Notes after how long no job is locked any more that nobody ends: at rest there is none. */
+/** Notes the time until no job has a lock without an owner. At rest there is no such lock. */
 async function untilNoStrayLocks({ stage, note, goal }: Context, healedAt: number): Promise<void> {
   const deadline = Date.now() + 40_000;
   for (;;) {
@@ -99,6 +99,6 @@ async function untilNoStrayLocks({ stage, note, goal }: Context, healedAt: numbe
     await delay(LOOK_MS);
   }
   const tookS = (Date.now() - healedAt) / 1_000;
-  note(`no job was locked any more after ${tookS.toFixed(1)} s`);
+  note(`all jobs were unlocked after ${tookS.toFixed(1)} s`);
   goal(tookS <= 5, `jobs were locked for ${tookS.toFixed(1)} s`);
 }

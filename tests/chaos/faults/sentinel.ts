@@ -1,8 +1,8 @@
-/** Redis Sentinel promotes replicas under load: of a primary that died, and of ones that are well. */
+/** Redis Sentinel promotes replicas under load, for a dead primary and for healthy primaries. */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type SentinelSetup, startSentinels } from '../../support/sentinels.ts';
-import { type Context, type Fault, firstAnswerS, slowest } from '../fault.ts';
+import { type Context, type Fault, firstResultS, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';
 
 function failover(name: string, how: string, act: (setup: SentinelSetup) => Promise<void>): Fault {
@@ -26,7 +26,7 @@ function failover(name: string, how: string, act: (setup: SentinelSetup) => Prom
       await load.stop();
       const refused = stage.client.replies.filter(({ status, atMs }) => status === 503 && atMs > beganAt);
       note(
-        `a new primary after ${((healedAt - beganAt) / 1_000).toFixed(1)} s, and the first new answer ${firstAnswerS(stage, healedAt)} later; ${refused.length} refused with 503, the slowest in ${slowest(refused)} ms`,
+        `a new primary after ${((healedAt - beganAt) / 1_000).toFixed(1)} s, and the first new result ${firstResultS(stage, healedAt)} later; ${refused.length} refused with 503, the slowest in ${slowest(refused)} ms`,
       );
       return healedAt;
     },
@@ -45,7 +45,7 @@ async function start({ stage, servers }: Context): Promise<SentinelSetup> {
 export const sentinelFaults: Fault[] = [
   failover(
     'sentinel-failover',
-    'kill -9 of the queue Redis and of one of three sentinels under load; the others promote its replica (down-after-milliseconds 1000)',
+    'kill -9 of the queue Redis and of one of three sentinels under load; the other sentinels promote its replica (down-after-milliseconds 1000)',
     async (setup) => {
       await setup.killSentinel();
       await setup.killPrimary('queue');

@@ -1,4 +1,4 @@
-/** What stands still without ending, and clocks that do not agree. */
+/** Processes that stop without ending, and clocks that differ. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Fault, judgeRefused, slowest } from '../fault.ts';
 import { startLoad } from '../load.ts';
@@ -6,7 +6,7 @@ import { nextNumber, quick, slow } from '../models.ts';
 
 const CLOCKS_DIFFER_S = 120;
 
-/** For NODE_OPTIONS: a process whose clock is off by so many seconds. */
+/** For NODE_OPTIONS: a process whose clock is wrong by `seconds`. */
 const clockOff = (seconds: number): string =>
   `--import=data:text/javascript,${encodeURIComponent(
     `const now=Date.now;Date.now=()=>now()+${seconds * 1_000};globalThis.Date=new Proxy(Date,{construct:(D,a)=>a.length?new D(...a):new D(now()+${seconds * 1_000})})`,
@@ -15,25 +15,25 @@ const clockOff = (seconds: number): string =>
 export const standstillFaults: Fault[] = [
   {
     name: 'engine-stopped',
-    how: 'SIGSTOP of the engines of a worker in mid-run, three times; nobody wakes them',
+    how: "SIGSTOP of a worker's engines during runs, three times, without SIGCONT",
     async run({ stage, random, note, expect }) {
-      const load = startLoad(stage.client, random, { question: () => slow(60) });
+      const load = startLoad(stage.client, random, { request: () => slow(60) });
       for (let n = 0; n < 3; n += 1) {
         await delay(1_000 + random() * 500);
         for (const pid of stage.workers[0]?.children() ?? []) process.kill(pid, 'SIGSTOP');
-        // Until a fresh one has answered something.
-        const { status } = await stage.client.ask(slow(5), { waitS: 40, timeoutMs: 45_000 });
+        // Waits until a new engine has computed a result.
+        const { status } = await stage.client.submit(slow(5), { waitS: 40, timeoutMs: 45_000 });
         expect(status === 200, `with its engines stopped, ${status}`);
       }
       const healedAt = Date.now();
       await load.stop();
-      note(`the slowest answer took ${slowest(stage.client.replies)} ms`);
+      note(`the slowest result took ${slowest(stage.client.replies)} ms`);
       return healedAt;
     },
   },
   {
     name: 'api-stopped',
-    how: 'SIGSTOP of one of two APIs for 5 s under load, its clients asking again with their Idempotency-Key',
+    how: 'SIGSTOP of one of two APIs for 5 s under load, whose clients repeat with their Idempotency-Key',
     stage: { apis: 2 },
     async run({ stage, random, note, expect }) {
       let keys = 0;
@@ -56,15 +56,15 @@ export const standstillFaults: Fault[] = [
         `SELECT count(*)::int AS n FROM (SELECT FROM predictions WHERE idempotency_hash IS NOT NULL
            GROUP BY idempotency_hash HAVING count(*) > 1) AS twice`,
       );
-      note(`${unsure} requests given up by their clients, ${keys} keys`);
+      note(`${unsure} requests aborted by their clients, ${keys} keys`);
       expect(rows[0]?.n === 0, `${rows[0]?.n} keys have more than one prediction`);
-      expect(stage.client.entries.length === keys, `${keys} keys, ${stage.client.entries.length} answers`);
+      expect(stage.client.entries.length === keys, `${keys} keys, ${stage.client.entries.length} results`);
       return healedAt;
     },
   },
   {
     name: 'recorder-stopped',
-    how: 'SIGSTOP of one of two recorders for 6 s under load, so that the other takes over what it held',
+    how: 'SIGSTOP of one of two recorders for 6 s under load, so that the other recorder takes over its entries',
     stage: { workers: 1, env: { WORKER_ROLES: 'inference' } },
     async run({ stage, random, note }) {
       const first = await stage.startWorker({ WORKER_ROLES: 'recorder' });
@@ -77,14 +77,14 @@ export const standstillFaults: Fault[] = [
       const healedAt = Date.now();
       await delay(1_000);
       await load.stop();
-      note(`${stage.client.entries.length} asked meanwhile`);
+      note(`${stage.client.entries.length} requests meanwhile`);
       return healedAt;
     },
   },
   {
     name: 'clocks-differ',
-    how: `workers whose clocks are ${CLOCKS_DIFFER_S} s ahead of the API's and as much behind; of two ahead one is stopped and one killed`,
-    // Allowed here, so that workers whose clocks differ work side by side.
+    how: `workers whose clocks are ${CLOCKS_DIFFER_S} s ahead of the API's clock or behind it; of the two workers ahead, one is stopped and one is killed`,
+    // The larger allowed difference lets workers with different clocks work together.
     stage: { workers: 0, apis: 0, env: { MAX_CLOCK_SKEW_MS: '300000' } },
     async run({ stage, random, note, expect }) {
       const ahead = { NODE_OPTIONS: clockOff(CLOCKS_DIFFER_S) };
@@ -93,7 +93,7 @@ export const standstillFaults: Fault[] = [
       await stage.startWorker({ NODE_OPTIONS: clockOff(-CLOCKS_DIFFER_S) });
       await stage.startApi();
       await stage.untilServed();
-      const load = startLoad(stage.client, random, { clients: 24, question: () => slow(40) });
+      const load = startLoad(stage.client, random, { clients: 24, request: () => slow(40) });
       await delay(2_000);
       await stopped.stop();
       await delay(1_000);
@@ -109,7 +109,7 @@ export const standstillFaults: Fault[] = [
   },
   {
     name: 'network-half-open',
-    how: 'connections to Redis and Postgres stay open and carry nothing for 5 s under load',
+    how: 'connections to Redis and Postgres stay open and carry no data for 5 s under load',
     async run({ stage, servers, random, note, expect, goal }) {
       const proxies = [servers.redis.proxy, servers.cache.proxy, servers.postgres.proxy];
       const load = startLoad(stage.client, random, {
@@ -118,7 +118,7 @@ export const standstillFaults: Fault[] = [
       await delay(1_000);
       for (const proxy of proxies) proxy.behave({ stalled: true });
       await delay(1_000);
-      const fresh = await Promise.all(Array.from({ length: 10 }, () => stage.client.ask(quick())));
+      const fresh = await Promise.all(Array.from({ length: 10 }, () => stage.client.submit(quick())));
       await delay(4_000);
       for (const proxy of proxies) proxy.behave({ stalled: false });
       const healedAt = Date.now();

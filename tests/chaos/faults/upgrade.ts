@@ -1,6 +1,6 @@
 /**
- * Upgrades from the last release, with data and under load. They run the code of the release from the history of the
- * repository, so the short form leaves them out; `npm run test:upgrade` plays them alone.
+ * Upgrades from the last release, with data and under load. The faults run the release's code from the history of the
+ * repository, so the short form leaves them out. `npm run test:upgrade` runs only these faults.
  */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import type { Stage, StageSettings } from '../stage.ts';
 
 let release: Promise<string> | undefined;
 
-/** A stage on which the last release runs. */
+/** A stage that runs the last release. */
 async function onRelease(settings: StageSettings): Promise<StageSettings> {
   release ??= unpackRelease();
   return { ...settings, root: await release };
@@ -24,20 +24,20 @@ const APIS = 2;
 const WORKERS = 2;
 const BACKLOG = 150;
 
-/** Promises that wait, questions that are asked again and again, and callers who wait, until `stop`. */
+/** Runs waiting promises, repeated inputs and waiting callers until `stop`. */
 async function startMixedLoad({ stage, random }: Pick<Context, 'stage' | 'random'>) {
   const keyed = () => ({ mode: 'async' as const, idempotencyKey: `k-${random()}` });
   const waiting = () => ({ mode: random() < 0.5 ? ('wait' as const) : ('async' as const), waitS: 10 });
   const loads = [
     startLoad(stage.client, random, { clients: 4, options: waiting }),
-    startLoad(stage.client, random, { clients: 2, question: () => quick(), options: keyed }),
-    startLoad(stage.client, random, { clients: 2, question: () => entry(Math.floor(random() * 4)), options: waiting }),
+    startLoad(stage.client, random, { clients: 2, request: () => quick(), options: keyed }),
+    startLoad(stage.client, random, { clients: 2, request: () => entry(Math.floor(random() * 4)), options: waiting }),
   ];
-  await Promise.all(Array.from({ length: BACKLOG }, () => stage.client.ask(slow(20), { mode: 'async' })));
+  await Promise.all(Array.from({ length: BACKLOG }, () => stage.client.submit(slow(20), { mode: 'async' })));
   return { stop: () => Promise.all(loads.map((load) => load.stop())) };
 }
 
-/** Replaces processes one by one by those of `root`: the new one first, then the old one is told to stop. */
+/** Replaces the processes singly by processes of `root`: starts the new process, then stops the old process. */
 async function roll(stage: Stage, kind: 'api' | 'worker', root: string, { expect }: Context): Promise<void> {
   stage.root = root;
   for (const old of [...(kind === 'api' ? stage.apis : stage.workers)]) {
@@ -45,24 +45,25 @@ async function roll(stage: Stage, kind: 'api' | 'worker', root: string, { expect
     else await stage.startWorker();
     await stage.untilServed();
     const { code } = await old.stop();
-    expect(code === 0, `the ${kind} of the version before ended with ${code}`);
+    expect(code === 0, `the ${kind} of the earlier version ended with ${code}`);
     await delay(500);
   }
 }
 
-/** Every reply that was neither an answer nor a promise, by what it said. */
+/** Judges every reply that is neither a result nor a promise, by its text. */
 function judgeReplies({ stage, note, expect, goal }: Context): void {
   const tally = Object.entries(stage.client.tally());
   const refused = tally.filter(([name]) => name !== '200' && name !== '202');
   const count = refused.reduce((sum, [, times]) => sum + times, 0);
-  note(`${stage.client.replies.length} requests, ${count} refused or broken off`);
-  // Both have Retry-After, and come where a store is slow: what a busy machine may miss. The 409 is for a repeated request.
-  const told = `refused or broken off: ${JSON.stringify(Object.fromEntries(refused))}`;
+  note(`${stage.client.replies.length} requests, ${count} refused or interrupted`);
+  // Both replies have Retry-After and occur when a store is slow, which a busy machine may miss. The 409 is for a
+  // repeated request.
+  const summary = `refused or interrupted: ${JSON.stringify(Object.fromEntries(refused))}`;
   expect(
     refused.every(([name]) => name.startsWith('503 ') || name.startsWith('409 idempotency_in_progress')),
-    told,
+    summary,
   );
-  goal(count === 0, told);
+  goal(count === 0, summary);
 }
 
 export const upgradeFaults: Fault[] = [
@@ -81,7 +82,7 @@ export const upgradeFaults: Fault[] = [
       await roll(stage, 'worker', ROOT, context);
       await roll(stage, 'api', ROOT, context);
       await delay(1_000);
-      note(`${stage.client.entries.length} accepted on the way there`);
+      note(`${stage.client.entries.length} accepted during the upgrade`);
       await roll(stage, 'api', old, context);
       await roll(stage, 'worker', old, context);
       await delay(1_000);
@@ -118,10 +119,10 @@ export const upgradeFaults: Fault[] = [
       await delay(2_000);
       await load.stop();
       const lost = stage.client.replies.filter(({ atMs, tookMs }) => atMs - tookMs < healedAt && atMs >= healedAt);
-      const { 200: answered = 0, 202: accepted = 0, ...refused } = stage.client.tally(healedAt);
+      const { 200: served = 0, 202: accepted = 0, ...refused } = stage.client.tally(healedAt);
       const times = Object.values(refused).reduce((sum, count) => sum + count, 0);
-      note(`after all was lost ${answered + accepted + times} replies, ${times} refused ${JSON.stringify(refused)}`);
-      note(`${lost.length} callers waited when all was lost, and the last had its reply after ${slowest(lost)} ms`);
+      note(`after the data was lost ${served + accepted + times} replies, ${times} refused ${JSON.stringify(refused)}`);
+      note(`${lost.length} callers waited when the data was lost, and the last reply came after ${slowest(lost)} ms`);
       note(`${stage.client.entries.filter(({ promised }) => promised).length} promises`);
       return healedAt;
     },

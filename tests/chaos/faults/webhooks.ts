@@ -1,7 +1,7 @@
-/** Webhooks: every event reaches every good receiver, whatever the bad ones do and whatever is killed. */
+/** Webhooks: every event reaches every good receiver, despite bad receivers and kills. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context, Fault } from '../fault.ts';
-import { entry, type Question, quick } from '../models.ts';
+import { entry, quick, type TestRequest } from '../models.ts';
 import { BAD, openBooks, type WebhookBooks } from '../webhook-books.ts';
 
 const stage = {
@@ -10,32 +10,35 @@ const stage = {
 };
 const GOAL_P99_MS = 1_000;
 
-// Some fail, so that there are events of more than one type.
-const question = (n: number): Question => (n % 25 === 0 ? entry(5) : quick());
+// Some predictions fail, so that there are events of more than one type.
+const requestOf = (n: number): TestRequest => (n % 25 === 0 ? entry(5) : quick());
 
-/** Asks `total` questions, each with a webhook of its own, at so many a second; resolves to which prediction each became. */
-async function askAll(
+/**
+ * Submits `total` predictions at a fixed rate, each with its own webhook. Resolves to the prediction of each number.
+ */
+async function submitAll(
   { stage: { client }, expect }: Context,
   books: WebhookBooks,
   { total, perS }: { total: number; perS: number },
 ): Promise<Map<number, string>> {
-  const asked = new Map<number, string>();
+  const submitted = new Map<number, string>();
   const startedAt = performance.now();
   const clients = Array.from({ length: 16 }, async (_, first) => {
     for (let n = first; n < total; n += 16) {
       await delay(Math.max(0, startedAt + (1_000 * n) / perS - performance.now()));
-      // Asked again until it is answered: who does not know whether it was accepted cannot keep books.
-      const { entry, status, code } = await client.ask(question(n), {
+      // The client repeats each request until the API responds: without a response the client does not know whether the
+      // prediction exists.
+      const { entry, status, code } = await client.submit(requestOf(n), {
         mode: n % 2 === 0 ? 'async' : 'wait',
         idempotencyKey: `webhook-${n}`,
         body: { webhook: { url: books.addressOf(n) } },
       });
-      if (entry?.id) asked.set(n, entry.id);
-      else expect(false, `question ${n} was answered ${status} ${code}`);
+      if (entry?.id) submitted.set(n, entry.id);
+      else expect(false, `request ${n} got ${status} ${code}`);
     }
   });
   await Promise.all(clients);
-  return asked;
+  return submitted;
 }
 
 async function withBooks(context: Context, play: (books: WebhookBooks) => Promise<number | undefined>) {
@@ -50,7 +53,7 @@ async function withBooks(context: Context, play: (books: WebhookBooks) => Promis
 const rounded = ({ p50, p99, most }: { p50: number; p99: number; most: number }): string =>
   `p50 ${Math.round(p50)}, p99 ${Math.round(p99)}, most ${Math.round(most)} ms`;
 
-/** Kills and starts again, at random, until told to stop. */
+/** Kills and restarts processes at random until `stop`. */
 function startKilling({ stage, servers, random }: Context) {
   const done: Record<string, number> = {};
   let stopped = false;
@@ -92,13 +95,13 @@ function startKilling({ stage, servers, random }: Context) {
 export const webhookFaults: Fault[] = [
   {
     name: 'webhooks-beside-bad',
-    how: `events at 40 a second to three good receivers beside ones that do ${BAD.join(', ')}`,
+    how: `events at 40 per second to three good receivers beside receivers with the behaviors ${BAD.join(', ')}`,
     stage,
     run: (context) =>
       withBooks(context, async (books) => {
         const { short, note, expect, goal } = context;
-        const asked = await askAll(context, books, { total: short ? 300 : 1_200, perS: 40 });
-        for (const problem of await books.check(asked, 60_000)) expect(false, problem);
+        const submitted = await submitAll(context, books, { total: short ? 300 : 1_200, perS: 40 });
+        for (const problem of await books.check(submitted, 60_000)) expect(false, problem);
         const seen = await books.latencies();
         note(`${seen.count} deliveries to good receivers after ${rounded(seen)}; ${books.counts().attempts} attempts`);
         goal(seen.p99 < GOAL_P99_MS, `the p99 of delivery is ${Math.round(seen.p99)} ms`);
@@ -113,19 +116,21 @@ export const webhookFaults: Fault[] = [
       withBooks(context, async (books) => {
         const { short, note, expect } = context;
         const killing = startKilling(context);
-        const asked = await askAll(context, books, { total: short ? 500 : 10_000, perS: 40 });
+        const submitted = await submitAll(context, books, { total: short ? 500 : 10_000, perS: 40 });
         const kills = await killing.stop();
         const healedAt = performance.now();
-        // A delivery whose first two attempts failed has its next after five minutes.
-        for (const problem of await books.check(asked, 400_000)) expect(false, problem);
+        // A delivery whose first two attempts failed has its next attempt after five minutes.
+        for (const problem of await books.check(submitted, 400_000)) expect(false, problem);
         const afterS = (performance.now() - healedAt) / 1_000;
         const { attempts, repeated } = books.counts();
         const seen = await books.latencies();
-        const unasked = await books.unasked(asked);
-        note(`${kills.join(', ')} killed; ${asked.size} events, ${attempts} attempts`);
-        note(`of ${seen.count} deliveries to good receivers none was lost, ${repeated} came again, ${rounded(seen)}`);
+        const extra = await books.extra(submitted);
+        note(`${kills.join(', ')} killed; ${submitted.size} events, ${attempts} attempts`);
+        note(
+          `of ${seen.count} deliveries to good receivers none was lost, ${repeated} were repeated, ${rounded(seen)}`,
+        );
         note(`the last arrived ${afterS.toFixed(1)} s after the last kill`);
-        if (unasked > 0) note(`${unasked} of the keys asked again after an error made another prediction`);
+        if (extra > 0) note(`${extra} of the keys that were repeated after an error created another prediction`);
         return undefined;
       }),
   },

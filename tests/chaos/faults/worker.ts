@@ -1,4 +1,4 @@
-/** What happens to workers and their engines. */
+/** Faults of workers and their engines. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from '../fault.ts';
 import { startLoad } from '../load.ts';
@@ -27,18 +27,18 @@ export const workerFaults: Fault[] = [
   },
   {
     name: 'worker-paused',
-    how: 'SIGSTOP of a worker in mid-run, for longer than its lock, then SIGCONT',
+    how: 'SIGSTOP of a worker during a run, for longer than its lock, then SIGCONT',
     stage: { workers: 1, env: { LOCK_MS: '2000' } },
     async run({ stage, random, note, expect }) {
       const [paused] = stage.workers;
       const load = startLoad(stage.client, random, {
-        question: () => slow(150),
+        request: () => slow(150),
         clients: 6,
       });
       await delay(1_500);
       paused?.signal('SIGSTOP');
       await stage.startWorker();
-      // Past its lock, and past the moment when the others take its jobs.
+      // The pause is longer than the lock, and longer than the time until other workers take its jobs.
       await delay(6_000);
       paused?.signal('SIGCONT');
       const healedAt = Date.now();
@@ -52,17 +52,19 @@ export const workerFaults: Fault[] = [
         await delay(50);
       }
       note(`${fenced} stale results refused`);
-      expect(fenced > 0, 'no stale result was refused: the worker was not paused in mid-run');
+      expect(fenced > 0, 'no stale result was refused: the worker was not paused during a run');
       return healedAt;
     },
   },
   {
     name: 'engine-hangs',
-    how: 'inputs that never come back among others that do',
+    how: 'inputs that never end among other inputs',
     async run({ stage, random, expect, note }) {
       const load = startLoad(stage.client, random, { clients: 4 });
       const startedAt = performance.now();
-      const replies = await Promise.all([hanging(), hanging()].map((one) => stage.client.ask(one, { waitS: 30 })));
+      const replies = await Promise.all(
+        [hanging(), hanging()].map((request) => stage.client.submit(request, { waitS: 30 })),
+      );
       const took = performance.now() - startedAt;
       await load.stop();
       expect(
@@ -75,12 +77,12 @@ export const workerFaults: Fault[] = [
   },
   {
     name: 'engine-aborts',
-    how: 'SIGABRT to an engine in mid-run, five times',
+    how: 'SIGABRT to an engine during a run, five times',
     async run({ stage, random, note, expect }) {
-      const load = startLoad(stage.client, random, { question: () => ({ ...slow(100), mayFail: true }) });
+      const load = startLoad(stage.client, random, { request: () => ({ ...slow(100), mayFail: true }) });
       for (let n = 0; n < 5; n += 1) {
-        // One that still starts runs nothing yet: the next is hit when it has answered something.
-        await untilAnswered(stage);
+        // An engine that still starts runs nothing yet. The next engine is killed after its first result.
+        await untilResult(stage);
         await delay(random() * 150);
         const children = stage.workers[0]?.children() ?? [];
         for (const pid of children) process.kill(pid, 'SIGABRT');
@@ -88,37 +90,37 @@ export const workerFaults: Fault[] = [
       const healedAt = Date.now();
       await load.stop();
       const failed = stage.client.entries.filter(({ seen }) => seen?.status === 'failed');
-      note(`${failed.length} of ${stage.client.entries.length} failed with its engine, alone in it`);
+      note(`${failed.length} of ${stage.client.entries.length} failed with their engine, each alone in its run`);
       const reasons = failed.filter(({ seen }) => /inference_failed/.test(seen?.detail ?? ''));
-      expect(reasons.length === failed.length, 'one failed without a reason');
+      expect(reasons.length === failed.length, 'a prediction failed without a reason');
       return healedAt;
     },
   },
   {
     name: 'poison',
-    how: 'one input in a batch of 64 that the model fails on',
+    how: 'one failing input in a batch of 64',
     async run({ stage, expect }) {
       const poisonAt = 17;
       const replies = await Promise.all(
         Array.from({ length: 64 }, (_, n) => {
           const headers = { 'cache-control': 'no-store' };
-          return stage.client.ask(entry(n === poisonAt ? 9 : n % 4), { headers });
+          return stage.client.submit(entry(n === poisonAt ? 9 : n % 4), { headers });
         }),
       );
       const failed = replies.filter(({ entry }) => entry?.seen?.status === 'failed');
       expect(failed.length === 1, `${failed.length} of 64 failed`);
-      expect(/inference_failed/.test(failed[0]?.entry?.seen?.detail ?? ''), 'the poisonous one has no reason');
+      expect(/inference_failed/.test(failed[0]?.entry?.seen?.detail ?? ''), 'the failing input has no reason');
       return undefined;
     },
   },
 ];
 
-/** Resolves when a question is answered that was not before. */
-async function untilAnswered({ client }: Stage): Promise<void> {
+/** Resolves when a new request has a result. */
+async function untilResult({ client }: Stage): Promise<void> {
   const before = client.replies.length;
   const deadline = performance.now() + 20_000;
   while (!client.replies.slice(before).some(({ status }) => status === 200)) {
-    if (performance.now() > deadline) throw new Error('nothing was answered for 20 s');
+    if (performance.now() > deadline) throw new Error('no request succeeded for 20 s');
     await delay(10);
   }
 }
