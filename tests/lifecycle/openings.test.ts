@@ -7,7 +7,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { quick, slow, writeModels } from '../chaos/models.ts';
 import { seeded } from '../chaos/random.ts';
 import { startStallingProxy } from '../postgres/stalling-proxy.ts';
-import { type Disagreements, type LifecycleDeps, disagreements, playLifecycle, playRandomly } from '../support/lifecycles.ts';
+import {
+  type Disagreements,
+  disagreements,
+  type LifecycleDeps,
+  playLifecycle,
+  playRandomly,
+} from '../support/lifecycles.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
