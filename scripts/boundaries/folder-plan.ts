@@ -18,7 +18,7 @@ export const ROOT = '(root)';
 export const plans: readonly TreePlan[] = [
   {
     root: 'apps/api/src',
-    maxEdges: 28,
+    maxEdges: 29,
     folders: {
       [ROOT]: [
         'open-inference',
@@ -37,8 +37,8 @@ export const plans: readonly TreePlan[] = [
       predictions: ['cache', 'queue', 'models', 'http', 'stores'],
       operations: ['http'],
       openapi: [],
-      webhooks: ['stores'],
-      entities: ['stores'],
+      webhooks: ['http', 'stores'],
+      entities: ['http', 'stores'],
       cache: ['models', 'http'],
       queue: ['http'],
       models: ['http', 'stores'],

@@ -2,26 +2,27 @@
 
 import type { Entity } from '@millrace/shared/entities/entity';
 import { ApiError } from '@millrace/shared/errors';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
+import type { App } from '../http/type-provider.ts';
 import type { EntityLookup } from './entity-lookup.ts';
 import { EntityKeyParams, EntityParams, EntityQuery } from './schemas.ts';
 
 export function registerEntities(
-  app: FastifyInstance,
+  app: App,
   { entities, tenantOf }: { entities: EntityLookup; tenantOf(request: FastifyRequest): string },
 ): void {
   const unknown = (entity: string) => new ApiError('entity_not_found', `There is no entity '${entity}'.`);
 
   app.get('/v1/entities/:entity', { schema: { params: EntityParams, querystring: EntityQuery } }, async (request) => {
-    const { entity } = request.params as { entity: string };
-    const { q = '', limit = 10 } = request.query as { q?: string; limit?: number };
+    const { entity } = request.params;
+    const { q = '', limit = 10 } = request.query;
     const rows = await entities.search(tenantOf(request), entity, q, limit);
     if (rows === null) throw unknown(entity);
     return { entities: rows.map(entityJson) };
   });
 
   app.get('/v1/entities/:entity/:key', { schema: { params: EntityKeyParams } }, async (request) => {
-    const { entity, key } = request.params as { entity: string; key: string };
+    const { entity, key } = request.params;
     const answer = await entities.find(tenantOf(request), entity, key);
     if (answer === null) throw unknown(entity);
     if ('found' in answer) return entityJson(answer.found);

@@ -1,5 +1,6 @@
 /** Changes of the registry: aliases, and the purge of a model's results. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
+import type { App } from '../http/type-provider.ts';
 import type { Catalog } from './catalog.ts';
 import type { RegistryChanges } from './registry-changes.ts';
 import { modelJson } from './routes.ts';
@@ -11,23 +12,23 @@ export interface ChangeRoutes {
   tenantOf(request: FastifyRequest): string;
 }
 
-export function registerRegistryChanges(app: FastifyInstance, { catalog, changes, tenantOf }: ChangeRoutes): void {
+export function registerRegistryChanges(app: App, { catalog, changes, tenantOf }: ChangeRoutes): void {
   const alias = '/v1/models/:model/aliases/:alias';
   app.put(alias, { schema: { params: AliasParams, body: AliasBody } }, async (request) => {
-    const { model, alias } = request.params as { model: string; alias: string };
+    const { model, alias } = request.params;
     const tenant = tenantOf(request);
-    await changes.setAlias(tenant, model, alias, (request.body as { version: string }).version);
+    await changes.setAlias(tenant, model, alias, request.body.version);
     return modelJson(await catalog.model(tenant, model));
   });
 
   app.delete(alias, { schema: { params: AliasParams } }, async (request, reply) => {
-    const { model, alias } = request.params as { model: string; alias: string };
+    const { model, alias } = request.params;
     await changes.removeAlias(tenantOf(request), model, alias);
     return reply.code(204).send();
   });
 
   app.delete('/v1/models/:model/cache', { schema: { params: ModelParams } }, async (request, reply) => {
-    await changes.purge(tenantOf(request), (request.params as { model: string }).model);
+    await changes.purge(tenantOf(request), request.params.model);
     return reply.code(204).send();
   });
 }

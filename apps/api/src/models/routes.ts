@@ -1,12 +1,13 @@
 /** The registry as callers see it. */
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import type { ModelVersion, RegisteredModel } from '@millrace/shared/registry/registry-types';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
+import type { App } from '../http/type-provider.ts';
 import type { Catalog } from './catalog.ts';
 import { ModelParams, VersionParams } from './schemas.ts';
 
 export function registerModels(
-  app: FastifyInstance,
+  app: App,
   { catalog, tenantOf }: { catalog: Catalog; tenantOf(request: FastifyRequest): string },
 ): void {
   app.get('/v1/models', async (request) => {
@@ -15,13 +16,13 @@ export function registerModels(
   });
 
   app.get('/v1/models/:model', { schema: { params: ModelParams } }, async (request) => {
-    const { model } = request.params as { model: string };
+    const { model } = request.params;
     const registered = await catalog.model(tenantOf(request), model);
     return { ...modelJson(registered), versions: registered.versions.map(versionJson) };
   });
 
   app.get('/v1/models/:model/versions/:version', { schema: { params: VersionParams } }, async (request) => {
-    const { model, version } = request.params as { model: string; version: string };
+    const { model, version } = request.params;
     return versionJson(await catalog.version(tenantOf(request), model, version));
   });
 }

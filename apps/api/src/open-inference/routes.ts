@@ -40,7 +40,8 @@ const EXTENSIONS = ['binary_tensor_data', 'model_repository', 'statistics', 'sch
 /** Bytes of a body from which on the event loop gets a turn between parsing and use. */
 const LONG_BODY = 262_144;
 
-type Params = { model: string; version?: string };
+type ModelRoute = { Params: { model: string; version?: string } };
+type ModelRequest = FastifyRequest<ModelRoute>;
 
 export function registerV2(app: FastifyInstance, deps: V2Deps): void {
   void app.register(async (v2) => routes(v2, deps), { prefix: '/v2' });
@@ -87,8 +88,8 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
     reply.code(404).send({ error: `there is no ${request.method} ${request.url.slice(0, 200)}` }),
   );
 
-  const versionOf = async (request: FastifyRequest): Promise<ModelVersion> => {
-    const { model, version } = request.params as Params;
+  const versionOf = async (request: ModelRequest): Promise<ModelVersion> => {
+    const { model, version } = request.params;
     const tenant = tenantOf(request);
     if (version !== undefined) return catalog.version(tenant, model, version);
     const registered = await catalog.model(tenant, model);
@@ -105,7 +106,7 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
   });
 
   for (const path of ['/models/:model', '/models/:model/versions/:version']) {
-    app.get(path, async (request) => {
+    app.get<ModelRoute>(path, async (request) => {
       const version = await versionOf(request);
       if (version.state === 'failed')
         throw new ApiError(
@@ -115,17 +116,17 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
       const { versions } = await catalog.model(tenantOf(request), version.model);
       return metadata(version, versions);
     });
-    app.get(`${path}/ready`, async (request, reply) => {
+    app.get<ModelRoute>(`${path}/ready`, async (request, reply) => {
       const { state, model } = await versionOf(request);
       return reply.code(state === 'ready' ? 200 : 503).send({ name: model, ready: state === 'ready' });
     });
-    app.get(`${path}/stats`, async (request) => {
-      const { model, version } = request.params as Params;
+    app.get<ModelRoute>(`${path}/stats`, async (request) => {
+      const { model, version } = request.params;
       const { versions } = await catalog.model(tenantOf(request), model);
       const asked = version === undefined ? versions : [await versionOf(request)];
       return { model_stats: asked.map((one) => statistics.of(tenantOf(request), model, one.version)) };
     });
-    app.post(`${path}/infer`, infer);
+    app.post<ModelRoute>(`${path}/infer`, infer);
   }
 
   app.get('/models/stats', async (request) => {
@@ -156,8 +157,8 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
     ['load', true],
     ['unload', false],
   ] as const) {
-    app.post(`/repository/models/:model/${action}`, async (request, reply) => {
-      const { model } = request.params as Params;
+    app.post<ModelRoute>(`/repository/models/:model/${action}`, async (request, reply) => {
+      const { model } = request.params;
       const { versions } = await catalog.model(tenantOf(request), model);
       refuseFiles(await bodyOf(request, parseJson));
       if (!(await deps.setServed(tenantOf(request), model, served))) {
@@ -177,9 +178,9 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
     });
   }
 
-  async function infer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  async function infer(request: ModelRequest, reply: FastifyReply): Promise<FastifyReply> {
     const started = performance.now();
-    const { model, version } = request.params as Params;
+    const { model, version } = request.params;
     const tenant = tenantOf(request);
     const serving = await catalog.serving(tenant, model, version);
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);

@@ -1,9 +1,9 @@
 /** What is done to predictions that are there: cancel, retry; and the list of them. */
 import { renderPrediction, renderWithoutOutput } from '@millrace/shared/predictions/prediction';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
+import type { App } from '../http/type-provider.ts';
 import type { Actions } from './cancel-retry.ts';
-import type { Found } from './find-prediction.ts';
-import type { Listing, ListRequest } from './list-predictions.ts';
+import type { Listing } from './list-predictions.ts';
 import { sendFound } from './routes.ts';
 import { IdParams, ListQuery } from './schemas.ts';
 
@@ -13,17 +13,17 @@ export interface ActionRoutes {
   tenantOf(request: FastifyRequest): string;
 }
 
-export function registerPredictionActions(app: FastifyInstance, { actions, list, tenantOf }: ActionRoutes): void {
-  const act =
-    (run: (tenant: string, id: string) => Promise<Found>) => async (request: FastifyRequest, reply: FastifyReply) => {
-      const found = await run(tenantOf(request), (request.params as { id: string }).id);
-      return sendFound(reply, found);
-    };
-  app.post('/v1/predictions/:id/cancel', { schema: { params: IdParams } }, act(actions.cancel));
-  app.post('/v1/predictions/:id/retry', { schema: { params: IdParams } }, act(actions.retry));
+export function registerPredictionActions(app: App, { actions, list, tenantOf }: ActionRoutes): void {
+  const schema = { params: IdParams };
+  app.post('/v1/predictions/:id/cancel', { schema }, async (request, reply) =>
+    sendFound(reply, await actions.cancel(tenantOf(request), request.params.id)),
+  );
+  app.post('/v1/predictions/:id/retry', { schema }, async (request, reply) =>
+    sendFound(reply, await actions.retry(tenantOf(request), request.params.id)),
+  );
 
   app.get('/v1/predictions', { schema: { querystring: ListQuery } }, async (request, reply) => {
-    const query = request.query as Omit<ListRequest, 'limit'> & { limit?: number };
+    const { query } = request;
     const { records, next } = await list(tenantOf(request), { ...query, limit: query.limit ?? 20 });
     if (next !== null) reply.header('link', `<${nextUrl(query, next)}>; rel="next"`);
     const items = records.map((record) =>

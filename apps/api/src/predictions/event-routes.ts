@@ -1,8 +1,9 @@
 /** `GET /v1/predictions/{id}/events`: what becomes of a prediction, as server-sent events. */
 import type { ServerResponse } from 'node:http';
 import { isTerminal } from '@millrace/shared/predictions/prediction';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { NOSNIFF } from '../http/nosniff.ts';
+import type { App } from '../http/type-provider.ts';
 import { eventIdOf, eventText } from './event-format.ts';
 import type { Finder, Found } from './find-prediction.ts';
 import type { Streams } from './prediction-watcher.ts';
@@ -30,7 +31,7 @@ export interface EventRoutes {
   heartbeatMs?: number;
 }
 
-export function registerPredictionEvents(app: FastifyInstance, deps: EventRoutes): void {
+export function registerPredictionEvents(app: App, deps: EventRoutes): void {
   const { finder, streams, tenantOf, heartbeatMs = HEARTBEAT_MS } = deps;
   const open = new Set<EventStream>();
   const timer = setInterval(() => {
@@ -48,7 +49,7 @@ export function registerPredictionEvents(app: FastifyInstance, deps: EventRoutes
     '/v1/predictions/:id/events',
     { schema: { params: IdParams }, exposeHeadRoute: false },
     async (request, reply) => {
-      const { id } = request.params as { id: string };
+      const { id } = request.params;
       const tenant = tenantOf(request);
       const lastId = String(request.headers['last-event-id'] ?? '');
       const first = await finder.get(tenant, id);

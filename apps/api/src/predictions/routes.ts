@@ -8,13 +8,14 @@ import {
   type QueueEstimate,
   renderPrediction,
 } from '@millrace/shared/predictions/prediction';
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { CachedAnswer, KnownAnswer } from '../cache/cache-lookup.ts';
 import type { ParsedRequests } from '../cache/parsed-requests.ts';
 import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
 import { type Prefer, parseCacheControl, parsePrefer, WAIT_MAX_S } from '../http/request-headers.ts';
 import type { HttpMetrics } from '../http/request-metrics.ts';
 import { createResponseBatch, type SendOut } from '../http/response-batch.ts';
+import type { App } from '../http/type-provider.ts';
 import { ModelParams, VersionParams } from '../models/schemas.ts';
 import type { Predict } from './create-prediction.ts';
 import type { Finder, Found } from './find-prediction.ts';
@@ -33,22 +34,23 @@ export interface PredictionRoutes {
   metrics: HttpMetrics;
 }
 
+type CreateRequest = FastifyRequest<{ Params: { model: string; version?: string }; Body: PredictionBody }>;
+
 /** What is counted for a caller who left before the answer: nothing was sent. */
 const GONE = 499;
 const CREATE = 'POST /v1/models/:model/predictions';
 const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
 
-export function registerPredictions(app: FastifyInstance, deps: PredictionRoutes): void {
+export function registerPredictions(app: App, deps: PredictionRoutes): void {
   const { predict, knownAnswer, parsedRequests, finder, tenantOf, limits, metrics } = deps;
   const sendOut = createResponseBatch(deps.log);
   const policy = `"queue";q=${limits.maxQueue}`;
 
-  function create(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
+  function create(request: CreateRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
     const startedAt = performance.now();
-    const body = request.body as PredictionBody;
+    const { body, headers } = request;
     checkBody(body, limits.maxMetadata);
-    const { model, version } = request.params as { model: string; version?: string };
-    const { headers } = request;
+    const { model, version } = request.params;
     const asked: PredictionRequest = {
       tenant: tenantOf(request),
       model,
@@ -107,8 +109,8 @@ export function registerPredictions(app: FastifyInstance, deps: PredictionRoutes
   );
 
   app.get('/v1/predictions/:id', { schema: { params: IdParams, querystring: GetQuery } }, async (request, reply) => {
-    const { id } = request.params as { id: string };
-    const { wait } = request.query as { wait?: number };
+    const { id } = request.params;
+    const { wait } = request.query;
     const prefer = parsePrefer(request.headers.prefer);
     const waitS = prefer.respondAsync ? null : (prefer.waitS ?? wait ?? null);
     const tenant = tenantOf(request);

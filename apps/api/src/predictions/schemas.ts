@@ -1,5 +1,5 @@
 /** Parameters and bodies of the routes of predictions. */
-import { STATUSES } from '@millrace/shared/predictions/prediction';
+import { STATUSES, type Status } from '@millrace/shared/predictions/prediction';
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { Type } from 'typebox';
 
@@ -16,7 +16,7 @@ export const GetQuery = Type.Object(
   closed,
 );
 
-export const StatusSchema = Type.Union(STATUSES.map((status) => Type.Literal(status)));
+export const StatusSchema = Type.Unsafe<Status>(Type.Union(STATUSES.map((status) => Type.Literal(status))));
 
 export const ListQuery = Type.Object(
   {
@@ -42,7 +42,7 @@ export const WebhookRequest = Type.Object(
     url: Type.String({ minLength: 1, maxLength: 2_048, description: 'Where the event is sent; https.' }),
     events: Type.Optional(
       // By name, since a misspelt one would never be sent, and nobody would know.
-      Type.Array(Type.Union(PREDICTION_EVENTS.map((type) => Type.Literal(type))), {
+      Type.Array(Type.Unsafe<string>(Type.Union(PREDICTION_EVENTS.map((type) => Type.Literal(type)))), {
         maxItems: 20,
         description: 'Types of event; the terminal ones if absent.',
       }),

@@ -2,7 +2,7 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import type { FastifyInstance } from 'fastify';
+import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import { findDelivery, listAttempts, listDeliveries, redeliver, redeliverRange } from './delivery-table.ts';
 import type { WebhookRouteDeps } from './deps.ts';
@@ -13,12 +13,12 @@ import { DeliveryQuery, IdParams, RedeliverRange } from './schemas.ts';
 
 const missing = (id: string) => new ApiError('delivery_not_found', `There is no webhook delivery '${id}'.`);
 
-export function registerDeliveries(app: FastifyInstance, deps: WebhookRouteDeps): void {
+export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
   const { db, timers, tenantOf, now = sharedNow } = deps;
-  const idIn = (request: { params: unknown }) => idOf((request.params as { id: string }).id, 'delivery_not_found');
+  const idIn = ({ params }: { params: { id: string } }) => idOf(params.id, 'delivery_not_found');
 
   app.get('/v1/webhook-deliveries', { schema: { querystring: DeliveryQuery } }, async (request) => {
-    const { status = null, endpoint, prediction, limit = 20, cursor } = request.query as DeliveryQuery;
+    const { status = null, endpoint, prediction, limit = 20, cursor } = request.query;
     const filter = {
       status,
       endpoint: filterId(endpoint, '/endpoint'),
@@ -60,7 +60,7 @@ export function registerDeliveries(app: FastifyInstance, deps: WebhookRouteDeps)
   });
 
   app.post('/v1/webhook-deliveries/redeliver', { schema: { body: RedeliverRange } }, async (request, reply) => {
-    const { from, to, endpoint, status } = request.body as RedeliverRange;
+    const { from, to, endpoint, status } = request.body;
     const nowMs = now();
     const range = {
       fromMs: timeOf(from, '/from'),

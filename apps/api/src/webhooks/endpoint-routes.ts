@@ -3,13 +3,12 @@
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { newSecret } from '@millrace/shared/webhooks/secret';
-import type { FastifyInstance } from 'fastify';
+import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import { insertTest } from './delivery-table.ts';
 import type { WebhookRouteDeps } from './deps.ts';
 import {
   deleteEndpoint,
-  type EndpointUpdate,
   findEndpoint,
   insertEndpoint,
   listEndpoints,
@@ -22,12 +21,12 @@ import { EndpointChanges, IdParams, NewEndpoint, Page, Rotation } from './schema
 
 const missing = (id: string) => new ApiError('endpoint_not_found', `There is no webhook endpoint '${id}'.`);
 
-export function registerEndpoints(app: FastifyInstance, deps: WebhookRouteDeps): void {
+export function registerEndpoints(app: App, deps: WebhookRouteDeps): void {
   const { db, timers, checkWebhook, tenantOf, now = sharedNow } = deps;
-  const idIn = (request: { params: unknown }) => idOf((request.params as { id: string }).id, 'endpoint_not_found');
+  const idIn = ({ params }: { params: { id: string } }) => idOf(params.id, 'endpoint_not_found');
 
   app.post('/v1/webhook-endpoints', { schema: { body: NewEndpoint } }, async (request, reply) => {
-    const { url, description = '', events = [], models = [] } = request.body as NewEndpoint;
+    const { url, description = '', events = [], models = [] } = request.body;
     await checkWebhook(url);
     const secret = newSecret();
     const fields = { url, description, events, models };
@@ -40,7 +39,7 @@ export function registerEndpoints(app: FastifyInstance, deps: WebhookRouteDeps):
   });
 
   app.get('/v1/webhook-endpoints', { schema: { querystring: Page } }, async (request) => {
-    const { limit = 20, cursor } = request.query as { limit?: number; cursor?: string };
+    const { limit = 20, cursor } = request.query;
     const page = { limit: limit + 1, after: cursorId(cursor) };
     const rows = await fromStore('Postgres', listEndpoints(db, tenantOf(request), page));
     const shown = rows.slice(0, limit);
@@ -56,7 +55,7 @@ export function registerEndpoints(app: FastifyInstance, deps: WebhookRouteDeps):
 
   app.patch('/v1/webhook-endpoints/:id', { schema: { params: IdParams, body: EndpointChanges } }, async (request) => {
     const id = idIn(request);
-    const changes = request.body as EndpointUpdate;
+    const changes = request.body;
     if (changes.url !== undefined) await checkWebhook(changes.url);
     const endpoint = await fromStore('Postgres', updateEndpoint(db, tenantOf(request), id, changes, now()));
     if (!endpoint) throw missing(id);
@@ -74,7 +73,7 @@ export function registerEndpoints(app: FastifyInstance, deps: WebhookRouteDeps):
     { schema: { params: IdParams, querystring: Rotation } },
     async (request) => {
       const id = idIn(request);
-      const answer = await rotate(tenantOf(request), id, request.query);
+      const answer = await rotate(tenantOf(request), id, request.query.overlap);
       if (!answer) throw missing(id);
       return answer;
     },
@@ -82,11 +81,10 @@ export function registerEndpoints(app: FastifyInstance, deps: WebhookRouteDeps):
 
   // Of the deliveries to addresses that the tenant's predictions name themselves.
   app.post('/v1/webhook-secret/rotate', { schema: { querystring: Rotation } }, (request) =>
-    rotate(tenantOf(request), null, request.query),
+    rotate(tenantOf(request), null, request.query.overlap),
   );
 
-  async function rotate(tenant: string, id: string | null, query: unknown) {
-    const { overlap = 86_400 } = query as { overlap?: number };
+  async function rotate(tenant: string, id: string | null, overlap = 86_400) {
     const secret = newSecret();
     const request = { next: secret, nowMs: now(), overlapMs: overlap * 1_000 };
     if (!(await fromStore('Postgres', rotateSecret(db, tenant, id, request)))) return undefined;

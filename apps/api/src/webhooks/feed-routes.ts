@@ -1,5 +1,5 @@
 /** The feed: from it a receiver that was down catches up by itself. */
-import type { FastifyInstance } from 'fastify';
+import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import type { WebhookRouteDeps } from './deps.ts';
 import { listEvents } from './feed-table.ts';
@@ -7,9 +7,9 @@ import { cursorSequence } from './params.ts';
 import { eventJson } from './render.ts';
 import { FeedQuery } from './schemas.ts';
 
-export function registerFeed(app: FastifyInstance, { db, tenantOf, publicUrl }: WebhookRouteDeps): void {
+export function registerFeed(app: App, { db, tenantOf, publicUrl }: WebhookRouteDeps): void {
   app.get('/v1/events', { schema: { querystring: FeedQuery } }, async (request) => {
-    const { after, limit = 100 } = request.query as { after?: string; limit?: number };
+    const { after, limit = 100 } = request.query;
     const from = cursorSequence(after);
     const rows = await fromStore('Postgres', listEvents(db, tenantOf(request), from, limit + 1));
     const shown = rows.slice(0, limit);

@@ -1,5 +1,5 @@
 /** All that a caller can do with webhooks. */
-import type { FastifyInstance } from 'fastify';
+import type { App } from '../http/type-provider.ts';
 import { registerDeliveries } from './delivery-routes.ts';
 import type { WebhookRouteDeps } from './deps.ts';
 import { registerEndpoints } from './endpoint-routes.ts';
@@ -7,7 +7,7 @@ import { registerFeed } from './feed-routes.ts';
 
 export type { WebhookRouteDeps } from './deps.ts';
 
-export function registerWebhooks(app: FastifyInstance, deps: WebhookRouteDeps): void {
+export function registerWebhooks(app: App, deps: WebhookRouteDeps): void {
   registerEndpoints(app, deps);
   registerDeliveries(app, deps);
   registerFeed(app, deps);

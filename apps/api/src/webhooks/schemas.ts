@@ -1,11 +1,11 @@
 /** Schemas of the webhook routes: they validate, they type, and they are the OpenAPI document. */
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
 const Url = Type.String({ minLength: 1, maxLength: 2_048, description: 'Where events are sent; https.' });
 const Description = Type.String({ maxLength: 500 });
-const Events = Type.Array(Type.Union(PREDICTION_EVENTS.map((type) => Type.Literal(type))), {
+const Events = Type.Array(Type.Unsafe<string>(Type.Union(PREDICTION_EVENTS.map((type) => Type.Literal(type)))), {
   maxItems: 20,
   description: 'Types of event; all if empty.',
 });
@@ -26,7 +26,6 @@ export const NewEndpoint = Type.Object(
   },
   closed,
 );
-export type NewEndpoint = Static<typeof NewEndpoint>;
 
 export const EndpointChanges = Type.Object(
   {
@@ -38,7 +37,6 @@ export const EndpointChanges = Type.Object(
   },
   { ...closed, minProperties: 1 },
 );
-export type EndpointChanges = Static<typeof EndpointChanges>;
 
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64 }) });
 export const Page = Type.Object({ limit: Type.Optional(Limit), cursor: Type.Optional(Cursor) }, closed);
@@ -61,7 +59,11 @@ export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed', 'canceled'] 
 
 export const DeliveryQuery = Type.Object(
   {
-    status: Type.Optional(Type.Union(DELIVERY_STATUSES.map((status) => Type.Literal(status)))),
+    status: Type.Optional(
+      Type.Unsafe<(typeof DELIVERY_STATUSES)[number]>(
+        Type.Union(DELIVERY_STATUSES.map((status) => Type.Literal(status))),
+      ),
+    ),
     endpoint: Type.Optional(Type.String({ maxLength: 64, description: 'Id of an endpoint.' })),
     prediction: Type.Optional(Type.String({ maxLength: 64, description: 'Id of a prediction.' })),
     limit: Type.Optional(Limit),
@@ -69,7 +71,6 @@ export const DeliveryQuery = Type.Object(
   },
   closed,
 );
-export type DeliveryQuery = Static<typeof DeliveryQuery>;
 
 export const RedeliverRange = Type.Object(
   {
@@ -82,7 +83,6 @@ export const RedeliverRange = Type.Object(
   },
   closed,
 );
-export type RedeliverRange = Static<typeof RedeliverRange>;
 
 export const FeedQuery = Type.Object(
   {
