@@ -60,7 +60,7 @@ describe('deliveries', () => {
       .toBe(0);
     expect((await ask('GET', `/v1/webhook-endpoints/${endpoint.id}`)).body).toMatchObject({
       state: 'disabled',
-      reason: 'It answered 410 Gone.',
+      reason: 'The endpoint returned 410 Gone.',
     });
     const range = { from, endpoint: endpoint.id };
     expect((await ask('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({ redelivered: 0 });

@@ -177,7 +177,7 @@ describe('with a test clock', () => {
     await started.until(1, ({ endpoint }) => endpoint === id);
     await pass(HOLD_MS + 1_000);
     const { rows: endpoints } = await started.db.query('SELECT * FROM webhook_endpoints WHERE id = $1', [id]);
-    expect(endpoints[0]).toMatchObject({ state: 'disabled', reason: 'It answered 410 Gone.' });
+    expect(endpoints[0]).toMatchObject({ state: 'disabled', reason: 'The endpoint returned 410 Gone.' });
     await expect
       .poll(async () => (await Promise.all(rows.map((row) => deliveriesOf(started.db, row.id)))).flat())
       .toSatisfy((all: { status: string }[]) =>
@@ -185,7 +185,7 @@ describe('with a test clock', () => {
       );
     const feed = await started.db.query(`SELECT payload FROM events WHERE type = 'webhook_endpoint.disabled'`);
     expect(feed.rows.map(({ payload }) => JSON.parse(payload))).toEqual([
-      { id, endpoint_url: `${receiver.url}/410/gone`, reason: 'It answered 410 Gone.' },
+      { id, endpoint_url: `${receiver.url}/410/gone`, reason: 'The endpoint returned 410 Gone.' },
     ]);
     // Nothing is sent to the endpoint again, except for attempts in progress.
     expect(receiver.at('/410/gone').length).toBeLessThanOrEqual(4);
@@ -217,7 +217,7 @@ describe('with a test clock', () => {
     await started.until(3, mine);
     await pass(DISABLE_AFTER_MS);
     await started.until(4, mine);
-    expect(await endpoint()).toMatchObject({ state: 'disabled', reason: 'Every attempt of five days failed.' });
+    expect(await endpoint()).toMatchObject({ state: 'disabled', reason: 'Every attempt failed for five days.' });
   });
 
   test('a delivery that a killed worker had claimed is attempted by another worker when the claim has ended', async () => {

@@ -41,7 +41,7 @@ describe('endpoints', () => {
     });
     expect((await ask('PATCH', at, { state: 'disabled' })).body).toMatchObject({
       state: 'disabled',
-      reason: 'By its owner.',
+      reason: 'Disabled by the owner.',
     });
     expect((await ask('POST', `${at}/test`)).body.code).toBe('conflict');
     expect((await ask('PATCH', at, { state: 'enabled' })).body).toMatchObject({ state: 'enabled', reason: null });

@@ -5,7 +5,7 @@ import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { loadConfig } from '@millrace/shared/process/config';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import { createWebhookTimers, type WebhookTimers } from '@millrace/shared/webhooks/timers';
-import type { Settled } from '../../apps/worker/src/webhooks/record-outcome.ts';
+import type { AttemptRecord } from '../../apps/worker/src/webhooks/record-outcome.ts';
 import { startWebhooks, type WebhookDeps, type Webhooks } from '../../apps/worker/src/webhooks/role.ts';
 import { terminalRow } from '../ledger/rows.ts';
 import { testPrefix } from '../support/test-prefix.ts';
@@ -20,9 +20,9 @@ export interface Started {
   webhooks: Webhooks;
   timers: WebhookTimers;
   keyPrefix: string;
-  settled: readonly Settled[];
+  settled: readonly AttemptRecord[];
   /** Resolves when `count` matching attempts have been written. */
-  until(count: number, fits?: (attempt: Settled) => boolean): Promise<Settled[]>;
+  until(count: number, fits?: (attempt: AttemptRecord) => boolean): Promise<AttemptRecord[]>;
   /** Records the end of predictions and attempts their deliveries, as the recorder does. */
   record(...rows: Partial<TerminalRow>[]): Promise<TerminalRow[]>;
   /** Records the end of predictions without setting timers, as if the timers were lost. */
@@ -49,7 +49,7 @@ export async function startWorkerOn(
   });
   const now = clock ? () => clock.nowMs : Date.now;
   const db = createPool({ databaseUrl, max: 6, statementTimeoutMs: 10_000, applicationName: 'webhooks-test' });
-  const settled: Settled[] = [];
+  const settled: AttemptRecord[] = [];
   const waiters = new Set<() => void>();
   const connection = connectTestRedis('producer', { timeoutMs: 5_000 });
   await new Promise((resolve) => connection.once('ready', resolve));

@@ -110,7 +110,7 @@ function startWebhooksRole({ config, log, db, metrics, closers, connect, clock }
     redis: (kind) => connect(kind, 'webhooks'),
     log,
     isClockRight: () => clock.fault() === undefined,
-    onAttempt: (settled) => counted.attempt(settled),
+    onAttempt: (record) => counted.attempt(record),
   });
   const counted = createWebhookMetrics(metrics.registry, () => webhooks.underWay());
   closers.push('webhooks', () => webhooks.close());

@@ -1,16 +1,16 @@
-/** The check of webhook addresses as the API makes it, once for each registration and each prediction that names one. */
+/** Checks the URL of a webhook when an endpoint is registered or changed, and when a prediction names a URL. */
 import { ApiError } from '@millrace/shared/errors';
 import { createResolve } from '@millrace/shared/webhooks/resolve';
 import { checkTarget, type Resolve, type TargetProblem } from '@millrace/shared/webhooks/target';
 import { type TargetSettings, targetRules } from '@millrace/shared/webhooks/target-rules';
 
-/** How long an answer stands for its host: thousands of predictions may name the same one in a second. */
-const KEEP_MS = 30_000;
-const KEEP_HOSTS = 1_000;
-/** A name server that does not answer holds a caller no longer than this; each attempt checks again anyway. */
+/** How long the addresses of a host name are cached: thousands of predictions in a second may name the same host. */
+const CACHE_MS = 30_000;
+const MAX_HOSTS = 1_000;
+/** The longest time that a request waits for a name server. Each attempt of a delivery checks the address again. */
 const RESOLVE_MS = 500;
 
-/** Resolves for an address that webhooks may reach; else throws `webhook_refused`, saying why. */
+/** Resolves for a URL that webhooks may call. Throws `webhook_refused` with the reason for any other URL. */
 export type CheckWebhook = (url: string) => Promise<void>;
 
 export function createWebhookCheck(
@@ -20,18 +20,18 @@ export function createWebhookCheck(
 ): CheckWebhook {
   const rules = targetRules(config);
   const expected = `an ${config.webhookHttp ? 'https or http' : 'https'} URL outside private networks`;
-  const kept = new Map<string, { addresses: Promise<readonly string[]>; until: number }>();
+  const cached = new Map<string, { addresses: Promise<readonly string[]>; until: number }>();
 
   const resolveOnce: Resolve = (hostname) => {
-    const known = kept.get(hostname);
-    if (known && now() < known.until) return known.addresses;
-    kept.delete(hostname);
-    for (const oldest of kept.keys()) {
-      if (kept.size < KEEP_HOSTS) break;
-      kept.delete(oldest);
+    const entry = cached.get(hostname);
+    if (entry && now() < entry.until) return entry.addresses;
+    cached.delete(hostname);
+    for (const oldest of cached.keys()) {
+      if (cached.size < MAX_HOSTS) break;
+      cached.delete(oldest);
     }
     const addresses = resolve(hostname);
-    kept.set(hostname, { addresses, until: now() + KEEP_MS });
+    cached.set(hostname, { addresses, until: now() + CACHE_MS });
     return addresses;
   };
 

@@ -1,4 +1,4 @@
-/** Webhook deliveries: see every attempt, and have them made again. */
+/** Routes of webhook deliveries: list deliveries with their attempts, and repeat deliveries. */
 
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
@@ -11,7 +11,7 @@ import { cursorId, filterId, idOf, invalid, timeOf } from './params.ts';
 import { deliveryJson } from './render.ts';
 import { DeliveryQuery, IdParams, RedeliverRange } from './schemas.ts';
 
-const missing = (id: string) => new ApiError('delivery_not_found', `There is no webhook delivery '${id}'.`);
+const notFound = (id: string) => new ApiError('delivery_not_found', `No webhook delivery has the id '${id}'.`);
 
 export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
   const { db, timers, tenantOf, now = sharedNow } = deps;
@@ -44,16 +44,20 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
   app.get('/v1/webhook-deliveries/:id', { schema: { params: IdParams } }, async (request) => {
     const id = idIn(request);
     const delivery = await fromStore('Postgres', findDelivery(db, tenantOf(request), id));
-    if (!delivery) throw missing(id);
+    if (!delivery) throw notFound(id);
     return deliveryJson(delivery, await fromStore('Postgres', listAttempts(db, [id])));
   });
 
   app.post('/v1/webhook-deliveries/:id/redeliver', { schema: { params: IdParams } }, async (request, reply) => {
     const id = idIn(request);
     const tenant = tenantOf(request);
-    if (!(await fromStore('Postgres', findDelivery(db, tenant, id)))) throw missing(id);
-    const delivery = await fromStore('Postgres', redeliver(db, tenant, id, now()));
-    if (!delivery) throw new ApiError('conflict', 'Its endpoint is disabled or was removed.');
+    if (!(await fromStore('Postgres', findDelivery(db, tenant, id)))) throw notFound(id);
+    const delivery = await fromStore('Postgres', redeliver(db, { tenant, id, nowMs: now() }));
+    if (!delivery)
+      throw new ApiError(
+        'conflict',
+        'The delivery cannot be repeated: its endpoint is disabled or was deleted. Enable the endpoint first.',
+      );
     await timers.scheduleDeliveries([delivery]);
     const attempts = await fromStore('Postgres', listAttempts(db, [id]));
     return reply.code(202).send(deliveryJson(delivery, attempts));
@@ -64,18 +68,23 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
     const nowMs = now();
     const range = {
       fromMs: timeOf(from, '/from'),
-      // All that there is by now, this millisecond included.
+      // By default every delivery until now, including this millisecond.
       toMs: to === undefined ? nowMs + 1 : timeOf(to, '/to'),
       endpoint: filterId(endpoint, '/endpoint'),
       statuses: status === undefined ? (['failed', 'canceled'] as const) : [status],
     };
     if (to !== undefined && range.toMs <= range.fromMs)
-      throw invalid('/to', 'It is not after `from`.', `a time after ${from}`, to);
+      throw invalid({
+        pointer: '/to',
+        message: 'The time is not after `from`.',
+        expected: `a time after ${from}`,
+        got: to,
+      });
     const tenant = tenantOf(request);
     if (range.endpoint !== null && !(await fromStore('Postgres', findEndpoint(db, tenant, range.endpoint))))
-      throw new ApiError('endpoint_not_found', `There is no webhook endpoint '${range.endpoint}'.`);
-    const again = redeliverRange(db, tenant, range, nowMs, timers.scheduleDeliveries);
-    const count = await fromStore('Postgres', again);
+      throw new ApiError('endpoint_not_found', `No webhook endpoint has the id '${range.endpoint}'.`);
+    const redelivered = redeliverRange(db, { tenant, range, nowMs, onBatch: timers.scheduleDeliveries });
+    const count = await fromStore('Postgres', redelivered);
     return reply.code(202).send({ redelivered: count });
   });
 }

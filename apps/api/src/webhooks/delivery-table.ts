@@ -1,5 +1,6 @@
-/** Statements of the tables `webhook_deliveries` and `webhook_attempts`, each within one tenant. */
+/** Statements on the tables `webhook_deliveries` and `webhook_attempts`. Each statement is limited to one tenant. */
 import { type Db, inTransaction, type Pool } from '@millrace/shared/postgres/db';
+import { firstRow } from '@millrace/shared/postgres/first-row';
 import { idBoundAt } from '@millrace/shared/predictions/ids';
 import { insertEndpointEvent } from '@millrace/shared/webhooks/endpoint-event';
 import type { Destination } from '@millrace/shared/webhooks/lane';
@@ -35,11 +36,11 @@ export interface DeliveryFilter {
   endpoint: string | null;
   prediction: string | null;
   limit: number;
-  /** Only what is older than this id. */
+  /** Only deliveries older than this id. */
   before: string | null;
 }
 
-// Said in the statement itself, so that the index of what did not arrive can serve it.
+// A literal condition, so that Postgres can use the partial index of undelivered deliveries.
 const UNDELIVERED = `AND status <> 'delivered'`;
 
 /** Newest first. */
@@ -62,7 +63,7 @@ export async function findDelivery(db: Db, tenant: string, id: string): Promise<
   return rows[0];
 }
 
-/** Of the deliveries given, each in its order. */
+/** Returns the attempts of the deliveries, sorted by delivery and number. */
 export async function listAttempts(db: Db, deliveries: readonly string[]): Promise<Attempt[]> {
   if (deliveries.length === 0) return [];
   const { rows } = await db.query<Attempt>(
@@ -73,15 +74,21 @@ export async function listAttempts(db: Db, deliveries: readonly string[]): Promi
   return rows;
 }
 
-// To an endpoint that is there and enabled, or to an address that its prediction named.
+// The delivery goes to an enabled endpoint, or to a URL that the prediction named.
 const REACHABLE = `(endpoint IS NULL OR EXISTS (
   SELECT FROM webhook_endpoints e WHERE e.id = endpoint AND e.state = 'enabled'))`;
-const AGAIN = `status = 'pending', completed_at = NULL, attempts_before = attempts, round = round + 1`;
+const REOPEN = `status = 'pending', completed_at = NULL, attempts_before = attempts, round = round + 1`;
 
-/** Makes a delivery due at `nowMs`, with the whole schedule before it. Undefined when its endpoint is gone or disabled. */
-export async function redeliver(db: Db, tenant: string, id: string, nowMs: number): Promise<Delivery | undefined> {
+export interface RedeliverParams {
+  tenant: string;
+  id: string;
+  nowMs: number;
+}
+
+/** Makes a delivery due at `nowMs` and restarts its schedule. Returns undefined when the endpoint is deleted or disabled. */
+export async function redeliver(db: Db, { tenant, id, nowMs }: RedeliverParams): Promise<Delivery | undefined> {
   const { rows } = await db.query<Delivery>(
-    `UPDATE webhook_deliveries SET ${AGAIN}, next_at = $3
+    `UPDATE webhook_deliveries SET ${REOPEN}, next_at = $3
       WHERE tenant = $1 AND id = $2 AND ${REACHABLE} RETURNING ${COLUMNS}`,
     [tenant, id, nowMs],
   );
@@ -89,31 +96,32 @@ export async function redeliver(db: Db, tenant: string, id: string, nowMs: numbe
 }
 
 export interface RedeliveryRange {
-  /** When they were made; Unix ms, `toMs` not included. */
+  /** Creation time of the deliveries, Unix ms. */
   fromMs: number;
+  /** Exclusive. */
   toMs: number;
   endpoint: string | null;
   statuses: readonly Delivery['status'][];
 }
 
-/** Deliveries in one statement, of the second within which it must be over. */
+/** Deliveries in one statement: few enough to finish within the statement timeout of one second. */
 const REDELIVER_BATCH = 1_000;
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 
-// The ids come as an array, so that each is looked up in its partition.
+// The ids are passed as an array, so that Postgres looks up each id in its partition.
 const REDELIVER = `
   WITH found AS (
     SELECT id FROM webhook_deliveries
      WHERE tenant = $1 AND id > $2 AND id >= $3 AND id < $4 AND ($5::uuid IS NULL OR endpoint = $5)
        AND status = ANY ($6::text[]) ${UNDELIVERED} AND ${REACHABLE}
      ORDER BY id LIMIT ${REDELIVER_BATCH}
-  ), again AS (
-    UPDATE webhook_deliveries SET ${AGAIN}, next_at = $7
+  ), reopened AS (
+    UPDATE webhook_deliveries SET ${REOPEN}, next_at = $7
      WHERE id = ANY (ARRAY(SELECT id FROM found)) AND status = ANY ($6::text[])
     RETURNING tenant, endpoint, url
   )
-  SELECT (SELECT count(*) FROM again)::int AS count, (SELECT id FROM found ORDER BY id DESC LIMIT 1) AS last,
-         coalesce((SELECT json_agg(d) FROM (SELECT DISTINCT tenant, endpoint, url FROM again) d), '[]') AS destinations`;
+  SELECT (SELECT count(*) FROM reopened)::int AS count, (SELECT id FROM found ORDER BY id DESC LIMIT 1) AS last,
+         coalesce((SELECT json_agg(d) FROM (SELECT DISTINCT tenant, endpoint, url FROM reopened) d), '[]') AS destinations`;
 
 interface RedeliveredBatch {
   count: number;
@@ -121,17 +129,20 @@ interface RedeliveredBatch {
   destinations: Destination[];
 }
 
+export interface RedeliverRangeParams {
+  tenant: string;
+  range: RedeliveryRange;
+  nowMs: number;
+  /** Receives the distinct destinations of each batch after its commit. */
+  onBatch(destinations: readonly Destination[]): Promise<void>;
+}
+
 /**
- * The same for all that ended so in a time range: how many, and one for each destination. Each batch is committed by
- * itself, so that however many there are none of it is in vain; asked for again, it goes on with what is left.
+ * Makes the undelivered deliveries of a time range due at `nowMs`, and returns their number. Each batch commits on its own, so
+ * an error keeps the earlier batches. A repeated call continues with the remaining deliveries.
  */
-export async function redeliverRange(
-  db: Db,
-  tenant: string,
-  range: RedeliveryRange,
-  nowMs: number,
-  onBatch: (destinations: readonly Destination[]) => Promise<void>,
-): Promise<number> {
+export async function redeliverRange(db: Db, params: RedeliverRangeParams): Promise<number> {
+  const { tenant, range, nowMs, onBatch } = params;
   const [from, to] = [idBoundAt(range.fromMs), idBoundAt(range.toMs)];
   let last: string | null = NO_ID;
   let total = 0;
@@ -145,13 +156,14 @@ export async function redeliverRange(
   return total;
 }
 
-/** Writes a test event of an endpoint, and its delivery. */
-export function insertTest(
-  pool: Pool,
-  tenant: string,
-  endpoint: { id: string; url: string },
-  nowMs: number,
-): Promise<Delivery> {
+export interface InsertTestParams {
+  tenant: string;
+  endpoint: { id: string; url: string };
+  nowMs: number;
+}
+
+/** Inserts a test event of an endpoint, and the delivery of the event. */
+export function insertTest(pool: Pool, { tenant, endpoint, nowMs }: InsertTestParams): Promise<Delivery> {
   return inTransaction(pool, async (db) => {
     const type = 'webhook_endpoint.test';
     const event = await insertEndpointEvent(db, { tenant, endpoint, type }, nowMs);
@@ -160,6 +172,6 @@ export function insertTest(
        VALUES (millrace_uuid7($6), $1, $2, $3, $4, $5, $6, $6) RETURNING ${COLUMNS}`,
       [tenant, event, endpoint.id, endpoint.url, type, nowMs],
     );
-    return rows[0] as Delivery;
+    return firstRow(rows);
   });
 }

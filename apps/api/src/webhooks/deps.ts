@@ -3,14 +3,14 @@ import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyRequest } from 'fastify';
 import type { CheckWebhook } from './check-target.ts';
 
-/** What the webhook routes are given. */
+/** Dependencies of the webhook routes. */
 export interface WebhookRouteDeps {
   db: Pool;
-  /** Deliveries are asked for through it, once they are committed. */
+  /** Wakes the workers for deliveries that are committed. */
   timers: Pick<WebhookTimers, 'scheduleDeliveries'>;
   checkWebhook: CheckWebhook;
   tenantOf(request: FastifyRequest): string;
-  /** Where clients reach the API. */
+  /** Base URL under which clients reach the API. */
   publicUrl: string | undefined;
   now?: () => number;
 }

@@ -1,7 +1,8 @@
-/** Statements of the table `webhook_endpoints`, each within one tenant. */
+/** Statements on the table `webhook_endpoints`. Each statement is limited to one tenant. */
 import { type Db, inTransaction, type Pool } from '@millrace/shared/postgres/db';
+import { firstRow } from '@millrace/shared/postgres/first-row';
 import { cancelFirst, cancelRest } from '@millrace/shared/webhooks/cancel-pending';
-import { rotated, type StoredSecret } from '@millrace/shared/webhooks/secret';
+import { type Rotation, rotated, type StoredSecret } from '@millrace/shared/webhooks/secret';
 
 export interface Endpoint {
   id: string;
@@ -27,13 +28,15 @@ export interface EndpointFields {
   models: readonly string[];
 }
 
-export async function insertEndpoint(
-  db: Db,
-  tenant: string,
-  fields: EndpointFields,
-  secret: string,
-  nowMs: number,
-): Promise<Endpoint> {
+export interface InsertEndpointParams {
+  tenant: string;
+  fields: EndpointFields;
+  secret: string;
+  nowMs: number;
+}
+
+export async function insertEndpoint(db: Db, params: InsertEndpointParams): Promise<Endpoint> {
+  const { tenant, fields, secret, nowMs } = params;
   const { rows } = await db.query<Endpoint>(
     `INSERT INTO webhook_endpoints (tenant, url, description, events, models, secrets, created_at, updated_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING ${COLUMNS}`,
@@ -47,7 +50,7 @@ export async function insertEndpoint(
       nowMs,
     ],
   );
-  return rows[0] as Endpoint;
+  return firstRow(rows);
 }
 
 export async function findEndpoint(db: Db, tenant: string, id: string): Promise<Endpoint | undefined> {
@@ -58,7 +61,7 @@ export async function findEndpoint(db: Db, tenant: string, id: string): Promise<
   return rows[0];
 }
 
-/** In the order of ids, from after `after` on. */
+/** Lists endpoints in the order of their ids, after the id `after`. */
 export async function listEndpoints(
   db: Db,
   tenant: string,
@@ -73,21 +76,23 @@ export async function listEndpoints(
 
 export type EndpointUpdate = Partial<EndpointFields> & { state?: 'enabled' | 'disabled' };
 
-/** Enabling forgets why it was disabled and since when it failed; disabling cancels what it still had to get. */
-export async function updateEndpoint(
-  pool: Pool,
-  tenant: string,
-  id: string,
-  changes: EndpointUpdate,
-  nowMs: number,
-): Promise<Endpoint | undefined> {
+export interface UpdateEndpointParams {
+  tenant: string;
+  id: string;
+  changes: EndpointUpdate;
+  nowMs: number;
+}
+
+/** Enabling clears `reason` and `failing_since`. Disabling cancels the pending deliveries of the endpoint. */
+export async function updateEndpoint(pool: Pool, params: UpdateEndpointParams): Promise<Endpoint | undefined> {
+  const { tenant, id, changes, nowMs } = params;
   let more = false;
   const changed = await inTransaction(pool, async (db) => {
     const { rows } = await db.query<Endpoint>(
       `UPDATE webhook_endpoints SET
          url = coalesce($3, url), description = coalesce($4, description), events = coalesce($5, events),
          models = coalesce($6, models), state = coalesce($7, state), updated_at = $8,
-         reason = CASE WHEN $7 IS NULL THEN reason WHEN $7 = 'disabled' THEN coalesce(reason, 'By its owner.') END,
+         reason = CASE WHEN $7 IS NULL THEN reason WHEN $7 = 'disabled' THEN coalesce(reason, 'Disabled by the owner.') END,
          failing_since = CASE WHEN $7 = 'enabled' THEN NULL ELSE failing_since END
        WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`,
       [
@@ -108,8 +113,14 @@ export async function updateEndpoint(
   return changed;
 }
 
-/** Whether there was one. Its deliveries stay to be seen; those still pending are canceled. */
-export async function deleteEndpoint(pool: Pool, tenant: string, id: string, nowMs: number): Promise<boolean> {
+export interface DeleteEndpointParams {
+  tenant: string;
+  id: string;
+  nowMs: number;
+}
+
+/** Returns whether the endpoint existed. Deliveries of the endpoint stay visible. Pending deliveries are canceled. */
+export async function deleteEndpoint(pool: Pool, { tenant, id, nowMs }: DeleteEndpointParams): Promise<boolean> {
   let more = false;
   const removed = await inTransaction(pool, async (db) => {
     const { rowCount } = await db.query('DELETE FROM webhook_endpoints WHERE tenant = $1 AND id = $2', [tenant, id]);
@@ -120,19 +131,14 @@ export async function deleteEndpoint(pool: Pool, tenant: string, id: string, now
   return removed;
 }
 
-export interface RotationRequest {
-  next: string;
-  nowMs: number;
-  overlapMs: number;
+export interface RotateSecretParams extends Rotation {
+  tenant: string;
+  /** The endpoint; null for the secret of the tenant itself. */
+  id: string | null;
 }
 
-/** Puts a new secret before those of an endpoint, or of the tenant itself where `id` is null. Whether there was one. */
-export function rotateSecret(
-  pool: Pool,
-  tenant: string,
-  id: string | null,
-  { next, nowMs, overlapMs }: RotationRequest,
-): Promise<boolean> {
+/** Adds a new secret before the present secrets of an endpoint or of the tenant. Returns whether the endpoint existed. */
+export function rotateSecret(pool: Pool, { tenant, id, ...rotation }: RotateSecretParams): Promise<boolean> {
   return inTransaction(pool, async (db) => {
     if (id === null) await db.query('INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING', [tenant]);
     const { rows } =
@@ -147,10 +153,14 @@ export function rotateSecret(
           );
     const [row] = rows;
     if (!row) return false;
-    const secrets = JSON.stringify(rotated(row.secrets, next, nowMs, overlapMs));
+    const secrets = JSON.stringify(rotated(row.secrets, rotation));
     await (id === null
       ? db.query('UPDATE tenants SET webhook_secrets = $2 WHERE tenant = $1', [tenant, secrets])
-      : db.query('UPDATE webhook_endpoints SET secrets = $2, updated_at = $3 WHERE id = $1', [id, secrets, nowMs]));
+      : db.query('UPDATE webhook_endpoints SET secrets = $2, updated_at = $3 WHERE id = $1', [
+          id,
+          secrets,
+          rotation.nowMs,
+        ]));
     return true;
   });
 }

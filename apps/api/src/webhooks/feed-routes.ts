@@ -1,4 +1,4 @@
-/** The feed: from it a receiver that was down catches up by itself. */
+/** The route of the event feed, from which a receiver reads missed events after an outage. */
 import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import type { WebhookRouteDeps } from './deps.ts';
@@ -11,11 +11,14 @@ export function registerFeed(app: App, { db, tenantOf, publicUrl }: WebhookRoute
   app.get('/v1/events', { schema: { querystring: FeedQuery } }, async (request) => {
     const { after, limit = 100 } = request.query;
     const from = cursorSequence(after);
-    const rows = await fromStore('Postgres', listEvents(db, tenantOf(request), from, limit + 1));
+    const rows = await fromStore(
+      'Postgres',
+      listEvents(db, { tenant: tenantOf(request), after: from, limit: limit + 1 }),
+    );
     const shown = rows.slice(0, limit);
     return {
       events: shown.map((event) => eventJson(event, publicUrl)),
-      // Always there: who has read all asks again from here.
+      // Present on the last page too: the next read of the feed continues here.
       next: String(shown.at(-1)?.sequence ?? from),
       has_more: rows.length > limit,
     };

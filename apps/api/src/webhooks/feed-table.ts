@@ -1,4 +1,4 @@
-/** The feed of a tenant: its events in the order in which they were committed, without gaps. */
+/** Reads the event feed of a tenant: all events in the order of their commits, without gaps. */
 import type { Db } from '@millrace/shared/postgres/db';
 import { EVENT_COLUMNS, type StoredEvent } from '@millrace/shared/webhooks/event';
 
@@ -6,7 +6,14 @@ export interface FeedEvent extends StoredEvent {
   sequence: number;
 }
 
-export async function listEvents(db: Db, tenant: string, after: number, limit: number): Promise<FeedEvent[]> {
+export interface ListEventsParams {
+  tenant: string;
+  /** Sequence number after which the page starts. */
+  after: number;
+  limit: number;
+}
+
+export async function listEvents(db: Db, { tenant, after, limit }: ListEventsParams): Promise<FeedEvent[]> {
   const { rows } = await db.query<FeedEvent>(
     `SELECT ev.id, ev.sequence, ${EVENT_COLUMNS}
        FROM events ev LEFT JOIN predictions p ON p.id = ev.prediction

@@ -1,4 +1,4 @@
-/** Webhook resources as JSON. A secret is in none of them. */
+/** Converts webhook resources to the JSON of responses. No response contains a stored secret. */
 import { eventBody } from '@millrace/shared/webhooks/event';
 import type { Attempt, Delivery } from './delivery-table.ts';
 import type { Endpoint } from './endpoint-table.ts';
@@ -36,7 +36,7 @@ export function deliveryJson(delivery: Delivery, attempts: readonly Attempt[]) {
     created_at: iso(delivery.createdAt),
     completed_at: iso(delivery.completedAt),
     attempts: attempts
-      .filter(({ delivery: of }) => of === delivery.id)
+      .filter((attempt) => attempt.delivery === delivery.id)
       .map(({ number, at, latencyMs, status, error, reply }) => ({
         number,
         at: iso(at),
@@ -49,8 +49,8 @@ export function deliveryJson(delivery: Delivery, attempts: readonly Attempt[]) {
   };
 }
 
-/** As its webhook's body, with the `webhook-id` and the place in the feed. */
+/** The body of the webhook, with the `webhook-id` of the event and its cursor in the feed. */
 export function eventJson(event: FeedEvent, publicUrl: string | undefined) {
-  const body = JSON.parse(eventBody(event, publicUrl)) as Record<string, unknown>;
+  const body: Record<string, unknown> = JSON.parse(eventBody(event, publicUrl));
   return { id: event.id, cursor: String(event.sequence), ...body };
 }

@@ -1,21 +1,26 @@
-/** Schemas of the webhook routes: they validate, they type, and they are the OpenAPI document. */
+/** Schemas of the webhook routes, for validation, types and the OpenAPI document. */
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { Type } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
-const Url = Type.String({ minLength: 1, maxLength: 2_048, description: 'Where events are sent; https.' });
+const Url = Type.String({ minLength: 1, maxLength: 2_048, description: 'The https URL that receives the events.' });
 const Description = Type.String({ maxLength: 500 });
 const Events = Type.Array(Type.Unsafe<string>(Type.Union(PREDICTION_EVENTS.map((type) => Type.Literal(type)))), {
   maxItems: 20,
-  description: 'Types of event; all if empty.',
+  description: 'Event types. An empty list selects all types.',
 });
 const Models = Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
   maxItems: 100,
-  description: 'Names of models; all if empty.',
+  description: 'Model names. An empty list selects all models.',
 });
-const Time = Type.String({ maxLength: 40, description: 'A time, as 2026-01-31T12:00:00Z.' });
-const Limit = Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'Most in one page.' });
-const Cursor = Type.String({ maxLength: 100, description: '`next` of the page before.' });
+const Time = Type.String({ maxLength: 40, description: 'A time such as 2026-01-31T12:00:00Z.' });
+const Limit = Type.Integer({
+  minimum: 1,
+  maximum: 100,
+  default: 20,
+  description: 'Largest number of items in a page.',
+});
+const Cursor = Type.String({ maxLength: 100, description: '`next` of the previous page.' });
 
 export const NewEndpoint = Type.Object(
   {
@@ -48,7 +53,7 @@ export const Rotation = Type.Object(
         minimum: 0,
         maximum: 604_800,
         default: 86_400,
-        description: 'Seconds for which the secret before signs as well.',
+        description: 'Seconds for which the previous secret also signs.',
       }),
     ),
   },
@@ -76,9 +81,11 @@ export const RedeliverRange = Type.Object(
   {
     from: Time,
     to: Type.Optional(Time),
-    endpoint: Type.Optional(Type.String({ maxLength: 64, description: 'Id of an endpoint; all if absent.' })),
+    endpoint: Type.Optional(
+      Type.String({ maxLength: 64, description: 'Id of an endpoint. Without an id: all endpoints.' }),
+    ),
     status: Type.Optional(
-      Type.Union([Type.Literal('failed'), Type.Literal('canceled')], { description: 'Both if absent.' }),
+      Type.Union([Type.Literal('failed'), Type.Literal('canceled')], { description: 'Without a status: both.' }),
     ),
   },
   closed,
@@ -86,7 +93,12 @@ export const RedeliverRange = Type.Object(
 
 export const FeedQuery = Type.Object(
   {
-    after: Type.Optional(Type.String({ maxLength: 30, description: '`next` of the call before; all if absent.' })),
+    after: Type.Optional(
+      Type.String({
+        maxLength: 30,
+        description: '`next` of the previous response. Without a cursor: from the start of the feed.',
+      }),
+    ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 100 })),
   },
   closed,

@@ -1,31 +1,63 @@
-/** One claimed delivery: sign it, send it, judge what came, and have that written. */
+/** One attempt of a claimed delivery: sign, send, judge the response, record the result, set the timer of the next attempt. */
 import { eventBody } from '@millrace/shared/webhooks/event';
 import { signingSecrets } from '@millrace/shared/webhooks/secret';
+import type { DeliveryClaims } from './delivery-claims.ts';
 import type { ClaimedDelivery } from './due-deliveries.ts';
-import type { Settled } from './record-outcome.ts';
+import type { AttemptRecord } from './record-outcome.ts';
 import { judge, succeeded } from './retry-policy.ts';
 import type { Sender } from './send.ts';
 import { signatureHeaders } from './sign-message.ts';
 
-export interface DeliverDeps {
+export interface AttemptDeps {
   sender: Sender;
+  claims: DeliveryClaims;
   publicUrl: string | undefined;
+  /** Aborts when the process closes and does not wait longer for attempts. */
+  signal: AbortSignal;
   now: () => number;
   random: () => number;
+  /** Removes and returns the claimed deliveries of a lane whose attempts have not started. */
+  discard(lane: string): ClaimedDelivery[];
+  scheduleRetry(lane: string, atMs: number): void;
+  /** Receives an attempt that `signal` aborted. The attempt does not count. */
+  onAborted(delivery: ClaimedDelivery): void;
+  /** Receives each attempt after its commit. */
+  onAttempt(record: AttemptRecord): void;
+  /** Receives an error of this delivery alone, such as an invalid secret. A new attempt follows when the claim has ended. */
+  onError(delivery: ClaimedDelivery, error: unknown): void;
 }
 
-/** Makes the attempt. Undefined when `signal` cut it short: it then counts for nothing. */
-export async function attempt(
-  { sender, publicUrl, now, random }: DeliverDeps,
-  delivery: ClaimedDelivery,
-  signal: AbortSignal,
-): Promise<Settled | undefined> {
+/** Makes the attempt and records the result. Resolves to false when the attempt failed. Never rejects. */
+export async function attemptDelivery(deps: AttemptDeps, delivery: ClaimedDelivery): Promise<boolean> {
+  try {
+    const record = await send(deps, delivery);
+    if (!record) {
+      deps.onAborted(delivery);
+      return true;
+    }
+    // The commit that disables an endpoint also cancels the other claimed deliveries of the endpoint.
+    const canceled = record.disable === null ? [] : deps.discard(delivery.lane);
+    await deps.claims.record(delivery, record, () => {
+      void deps.claims.release(canceled);
+      deps.onAttempt(record);
+      if (record.nextAt !== null) deps.scheduleRetry(delivery.lane, record.nextAt);
+    });
+    return record.status === 'delivered';
+  } catch (error) {
+    deps.onError(delivery, error);
+    return false;
+  }
+}
+
+/** Sends the message and judges the response. Returns undefined when `signal` aborted the attempt. */
+async function send(deps: AttemptDeps, delivery: ClaimedDelivery): Promise<AttemptRecord | undefined> {
+  const { sender, publicUrl, now, random, signal } = deps;
   const { event, endpoint, tenant } = delivery;
   const at = now();
   const body = eventBody(event, publicUrl);
   const headers = signatureHeaders({ id: event.id, atMs: at, body, secrets: signingSecrets(delivery.secrets, at) });
   const { outcome, latencyMs, replyHead } = await sender.send({ url: delivery.url, body, headers }, signal);
-  // An abort shows as a timeout; a status that was there already stands.
+  // An abort appears as a timeout. A status that arrived before the abort still counts.
   if (signal.aborted && 'error' in outcome) return undefined;
   const verdict = judge(outcome, {
     attempt: delivery.attempts - delivery.attemptsBefore + 1,

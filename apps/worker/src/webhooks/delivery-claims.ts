@@ -1,46 +1,46 @@
-/** Claims and outcomes of this process, between the pump and Postgres. Knows no HTTP and no BullMQ. */
+/** The claims and attempt results of this process, between the scheduler and Postgres. Independent of HTTP and BullMQ. */
 
 import { GroupCommit } from '@millrace/shared/batching/group-commit';
 import type { Pool } from '@millrace/shared/postgres/db';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import { type ClaimedDelivery, cancelClaims, claimDue, holdUntil, tenantSecrets } from './due-deliveries.ts';
-import { type Settled, settle } from './record-outcome.ts';
+import { type AttemptRecord, recordAttempts } from './record-outcome.ts';
 
 export interface DeliveryClaimsOptions {
   db: Pool;
   now: () => number;
-  /** Told of each write that failed; it is tried again. */
+  /** Receives the error of each failed write. The write is repeated. */
   onError(error: unknown): void;
 }
 
-/** How long a claim lasts unless renewed: so long do the deliveries of a worker that was killed wait for another. */
+/** How long a claim lasts without renewal. The deliveries of a killed worker wait this long for another worker. */
 export const HOLD_MS = 4_000;
 const RENEW_MS = 1_000;
 const RETRY_MS = 250;
-/** Outcomes that may wait to be written before attempts wait for them. */
+/** Results that may wait for their write before attempts wait too. */
 const MAX_UNWRITTEN = 500;
-// Malformed data and broken constraints: the same row would fail again.
+// SQLSTATE classes 22 and 23: malformed data and broken constraints. The same row would fail again.
 const ROW_FAULT = /^2[23]/;
 
 export class DeliveryClaims {
   readonly #options: DeliveryClaimsOptions;
-  readonly #group: GroupCommit<Settled>;
+  readonly #group: GroupCommit<AttemptRecord>;
   readonly #held = new Set<ClaimedDelivery>();
   readonly #writing = new Set<Promise<boolean>>();
   readonly #renewal: NodeJS.Timeout;
-  #givenUp = false;
+  #closed = false;
 
   constructor(options: DeliveryClaimsOptions) {
     this.#options = options;
-    this.#group = new GroupCommit<Settled>({
-      write: (rows) => settle(options.db, rows, options.now()),
+    this.#group = new GroupCommit<AttemptRecord>({
+      write: (rows) => recordAttempts(options.db, rows, options.now()),
       maxRows: 500,
       maxWaiting: 100_000,
     });
     this.#renewal = setInterval(() => void this.#renew(), RENEW_MS);
   }
 
-  /** What is due in a lane, ready to be sent: claimed, and with secrets to sign it. */
+  /** Claims due deliveries of a lane and adds the secrets that sign them. Cancels deliveries of disabled and deleted endpoints. */
   async claim(lane: string, limit: number): Promise<ClaimedDelivery[]> {
     const { db, now } = this.#options;
     const nowMs = now();
@@ -57,7 +57,7 @@ export class DeliveryClaims {
     return live;
   }
 
-  /** Whether the claim still stands; one that does not is forgotten. */
+  /** Whether the claim is still valid. Drops an invalid claim. */
   holds(delivery: ClaimedDelivery): boolean {
     const holds = delivery.heldUntil > this.#options.now();
     if (!holds) this.#held.delete(delivery);
@@ -65,59 +65,61 @@ export class DeliveryClaims {
   }
 
   /**
-   * Has an outcome written, and `then` called when it is. Resolves at once while writing keeps up, so that the next
-   * attempt need not wait for the commit of this one.
+   * Writes the result of an attempt and calls `onCommitted` after the commit. Resolves at once while few results wait, so that
+   * the next attempt does not wait for this commit.
    */
-  async settle(delivery: ClaimedDelivery, outcome: Settled, then: () => void): Promise<void> {
-    const written = this.#write(outcome).then((done) => {
+  async record(delivery: ClaimedDelivery, record: AttemptRecord, onCommitted: () => void): Promise<void> {
+    const written = this.#write(record).then((done) => {
       this.#held.delete(delivery);
       this.#writing.delete(written);
-      if (done) then();
+      if (done) onCommitted();
       return done;
     });
     this.#writing.add(written);
     if (this.#group.waiting > MAX_UNWRITTEN) await written;
   }
 
-  /** Gives claims back, to be due at once. Never rejects: they end by themselves. */
+  /** Returns claims, so that the deliveries are due at once. Never rejects: claims also expire. */
   async release(deliveries: readonly ClaimedDelivery[]): Promise<void> {
     for (const delivery of deliveries) this.#held.delete(delivery);
     await holdUntil(this.#options.db, deliveries, this.#options.now()).catch(this.#options.onError);
   }
 
-  /** Resolves when all outcomes are written. */
+  /** Resolves when all results are written. */
   async drain(): Promise<void> {
     await Promise.all(this.#writing);
   }
 
-  /** Ends retries of writes that fail: their attempts will be made again. */
+  /** Stops repeating failed writes. Another worker repeats the attempts of these writes. */
   close(): void {
-    this.#givenUp = true;
+    this.#closed = true;
     clearInterval(this.#renewal);
   }
 
-  async #write(outcome: Settled): Promise<boolean> {
-    const { db, now, onError } = this.#options;
+  async #write(record: AttemptRecord): Promise<boolean> {
+    const { onError } = this.#options;
     for (;;) {
       try {
-        await this.#group.add(outcome);
+        await this.#group.add(record);
         return true;
       } catch (error) {
-        if (!ROW_FAULT.test((error as { code?: string }).code ?? '')) {
-          onError(error);
-        } else {
-          // One row of many is at fault, and each of them goes alone now. The faulty one is attempted again later.
-          return settle(db, [outcome], now()).then(
-            () => true,
-            (fault) => {
-              onError(fault);
-              return false;
-            },
-          );
-        }
+        // One row of the batch is invalid, so each row is now written alone. The invalid row's delivery is attempted again later.
+        if (isRowFault(error)) return this.#writeAlone(record);
+        onError(error);
       }
-      if (this.#givenUp) return false;
+      if (this.#closed) return false;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  async #writeAlone(record: AttemptRecord): Promise<boolean> {
+    const { db, now, onError } = this.#options;
+    try {
+      await recordAttempts(db, [record], now());
+      return true;
+    } catch (error) {
+      onError(error);
+      return false;
     }
   }
 
@@ -126,4 +128,8 @@ export class DeliveryClaims {
     const held = [...this.#held].filter(({ heldUntil }) => heldUntil > nowMs);
     await holdUntil(this.#options.db, held, nowMs + HOLD_MS).catch(this.#options.onError);
   }
+}
+
+function isRowFault(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ROW_FAULT.test(String(error.code));
 }

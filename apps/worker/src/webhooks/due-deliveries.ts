@@ -1,4 +1,4 @@
-/** Deliveries that are due, as Postgres has them. A claim is a later `next_at`: who dies with it loses it by itself. */
+/** Statements that claim due deliveries. A claim is a later `next_at`, so the claim of a worker that dies ends without a clean-up. */
 import type { Db } from '@millrace/shared/postgres/db';
 import { EVENT_COLUMNS, type StoredEvent } from '@millrace/shared/webhooks/event';
 import type { StoredSecret } from '@millrace/shared/webhooks/secret';
@@ -9,28 +9,30 @@ export interface ClaimedDelivery {
   endpoint: string | null;
   url: string;
   lane: string;
-  /** Attempts made before this one, in all and before the last redelivery by hand. */
+  /** All earlier attempts. */
   attempts: number;
+  /** The attempts before the last redelivery by hand. */
   attemptsBefore: number;
   /** Redeliveries by hand. */
   round: number;
-  /** Unix ms at which the claim ends, unless it is renewed. */
+  /** Unix ms at which an unrenewed claim ends. */
   heldUntil: number;
-  /** Null where the prediction named the address itself; `gone` when the endpoint was deleted. */
+  /** Null when the prediction named the URL; `gone` when the endpoint was deleted. */
   state: 'enabled' | 'disabled' | 'gone' | null;
   failingSince: number | null;
-  /** Empty for a tenant whose predictions never named an address before. */
+  /** Empty for a tenant whose predictions have never named a URL before. */
   secrets: readonly StoredSecret[];
   event: StoredEvent;
 }
 
 type Row = Omit<ClaimedDelivery, 'event' | 'lane'> & StoredEvent & { eventId: string };
 
-// For this statement's commit alone. Nobody is told of a claim before its deliveries go out, and one that Postgres loses as
-// it is killed is a delivery that is due again: waiting for the disk took most of the time of a claim.
+// Applies to the commit of this statement alone. The wait for the disk took most of the time of a claim. A claim that a killed
+// Postgres loses only makes its delivery due again, and nobody relies on a claim before the attempt starts.
 const UNSYNCED = `(SELECT set_config('synchronous_commit', 'off', true)) AS unsynced`;
 
-// An endpoint that moved gets what waits where it is now. The ids come as an array, so that each delivery is looked up in the one partition that its id names.
+// Pending deliveries go to the present URL of their endpoint. The ids are passed as an array, so that Postgres looks up each
+// delivery in the one partition that its id names.
 const CLAIM = `
   WITH claimed AS (
     UPDATE webhook_deliveries SET next_at = $3 FROM ${UNSYNCED}
@@ -58,7 +60,7 @@ export interface Claim {
   heldUntil: number;
 }
 
-/** Takes what is due in a lane, the longest due first; nobody else gets it until `heldUntil`. */
+/** Claims due deliveries of a lane, the longest due first. No other worker claims these deliveries until `heldUntil`. */
 export async function claimDue(db: Db, { lane, limit, nowMs, heldUntil }: Claim): Promise<ClaimedDelivery[]> {
   const values = [lane, nowMs, heldUntil, limit];
   const { rows } = await db.query<Row>({ name: 'webhook-claim', text: CLAIM, values });
@@ -66,8 +68,8 @@ export async function claimDue(db: Db, { lane, limit, nowMs, heldUntil }: Claim)
 }
 
 /**
- * Holds claims until another time, or with the present one gives them back. Those that are no longer ours, since they
- * were settled or had ended, stay as they are.
+ * Moves the end of claims to `atMs`. The present time returns the claims. Deliveries that this process no longer holds, because
+ * they were recorded or their claims had ended, stay unchanged.
  */
 export async function holdUntil(db: Db, claims: readonly ClaimedDelivery[], atMs: number): Promise<void> {
   if (claims.length === 0) return;
@@ -82,7 +84,7 @@ export async function holdUntil(db: Db, claims: readonly ClaimedDelivery[], atMs
   for (const claim of claims) if (held.has(claim.id)) claim.heldUntil = atMs;
 }
 
-/** Ends deliveries whose endpoint was disabled or deleted as they were written. */
+/** Cancels deliveries whose endpoint was disabled or deleted while they were written. */
 export async function cancelClaims(db: Db, claims: readonly ClaimedDelivery[], nowMs: number): Promise<void> {
   if (claims.length === 0) return;
   await db.query(
@@ -92,7 +94,7 @@ export async function cancelClaims(db: Db, claims: readonly ClaimedDelivery[], n
   );
 }
 
-/** The secrets of a tenant's own addresses; the first time they are needed, `fresh` becomes the first of them. */
+/** Returns the secrets for URLs that the tenant's predictions name. On first use `fresh` becomes the first secret. */
 export async function tenantSecrets(db: Db, tenant: string, fresh: string): Promise<readonly StoredSecret[]> {
   const { rows } = await db.query<{ secrets: StoredSecret[] }>(
     `INSERT INTO tenants AS t (tenant, webhook_secrets) VALUES ($1, $2)

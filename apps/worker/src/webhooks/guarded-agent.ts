@@ -1,6 +1,6 @@
 /**
- * Connections that only ever go to permitted addresses. The check is on the addresses that the socket is then given, so
- * a name that changes its mind between check and connection (DNS rebinding) has nothing to change.
+ * HTTP agents that connect only to permitted addresses. The agents check the address that the socket then connects to, so a
+ * name whose address changes between check and connection (DNS rebinding) cannot evade the check.
  */
 import http from 'node:http';
 import https from 'node:https';
@@ -26,12 +26,12 @@ export interface GuardOptions {
 }
 
 export interface GuardedAgents {
-  /** For a protocol as URLs have it; `fresh` never gives out a connection that was used before. */
+  /** Returns the agent for the protocol of a URL (`https:`). With `fresh` every request gets a new connection. */
   get(protocol: string, fresh: boolean): http.Agent;
   destroy(): void;
 }
 
-/** Idle connections are kept for a moment, since events come in bursts; few a receiver, so that many can be had. */
+/** Idle connections are kept briefly, because events come in bursts. Few per receiver, so that many receivers fit. */
 const KEEP = { keepAlive: true, keepAliveMsecs: 5_000, timeout: 5_000, maxFreeSockets: 8, maxTotalSockets: Infinity };
 
 export function createGuardedAgents(options: GuardOptions): GuardedAgents {
@@ -41,12 +41,12 @@ export function createGuardedAgents(options: GuardOptions): GuardedAgents {
 
   function guarded(Agent: typeof http.Agent, keep = true): http.Agent {
     class Guarded extends Agent {
-      // A socket for a host that is an address already never asks the look-up.
+      // Node does not call `lookup` for a host that is an address.
       override createConnection(...[to, done]: Parameters<http.Agent['createConnection']>) {
-        const host = (to as { host?: string | null }).host ?? '';
+        const host = 'host' in to && typeof to.host === 'string' ? to.host : '';
         const address = literalAddress(host);
         if (address !== undefined && !options.mayReach(address)) throw new AddressRefused();
-        return super.createConnection({ ...to, lookup } as typeof to, done);
+        return super.createConnection({ ...to, lookup }, done);
       }
     }
     return new Guarded(keep ? KEEP : { keepAlive: false });
@@ -60,7 +60,7 @@ export function createGuardedAgents(options: GuardOptions): GuardedAgents {
   };
 }
 
-/** A look-up for sockets that knows permitted addresses only, and fails when a name has no other. */
+/** A `lookup` for sockets that returns only permitted addresses, and fails for a name without permitted addresses. */
 export function guardedLookup({ mayReach, resolve }: GuardOptions): LookupFunction {
   return (hostname, options, done) => {
     resolve(hostname).then(

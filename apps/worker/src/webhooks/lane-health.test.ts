@@ -3,11 +3,11 @@ import { setUp } from '../../../../tests/support/scheduler-stage.ts';
 
 const settled = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 
-describe('among lanes that do badly, the pump', () => {
+describe('the scheduler with failing lanes', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  test('lets lanes that hang hold up nobody for longer than it takes to see that they hang', async () => {
+  test('starts attempts of a healthy lane as soon as hanging lanes are detected', async () => {
     const { add, running } = setUp();
     for (const lane of ['h1', 'h2', 'h3', 'h4', 'h5']) add(lane, 100);
     await settled();
@@ -18,7 +18,7 @@ describe('among lanes that do badly, the pump', () => {
     expect(running('good')).toBe(1);
   });
 
-  test('knows the lanes that hung before, and keeps all slots of the prompt for others', async () => {
+  test('remembers lanes that hung, and keeps all prompt slots for other lanes', async () => {
     const { add, running, endOne } = setUp();
     const hanging = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'];
     for (const lane of hanging) add(lane, 1);
@@ -33,7 +33,7 @@ describe('among lanes that do badly, the pump', () => {
     expect(hanging.reduce((sum, lane) => sum + running(lane), 0)).toBe(8);
   });
 
-  test('lets what failed at once wait for nothing that hangs', async () => {
+  test('does not queue a lane that failed quickly behind lanes that hang', async () => {
     const { add, running, endOne } = setUp();
     for (const lane of ['h1', 'h2', 'h3']) add(lane, 100);
     await vi.advanceTimersByTimeAsync(5_000);
@@ -46,7 +46,7 @@ describe('among lanes that do badly, the pump', () => {
     expect(running('failed')).toBe(1);
   });
 
-  test('judges lanes of a group by what others of it did, and not those that did well themselves', async () => {
+  test('applies the health of a group to new lanes, but not to lanes with a prompt attempt of their own', async () => {
     const { add, running, endOne } = setUp({ groupOf: ({ lane }) => lane.split('/')[0] });
     add('host/well', 1);
     await settled();
@@ -60,7 +60,7 @@ describe('among lanes that do badly, the pump', () => {
     expect(running('host/well')).toBe(1);
   });
 
-  test('claims of a lane that hangs no more than it can begin', async () => {
+  test('claims only as many deliveries of a hanging lane as can start', async () => {
     const limits: number[] = [];
     const { add, endOne } = setUp({
       claim: async (lane, limit) => {
@@ -79,7 +79,7 @@ describe('among lanes that do badly, the pump', () => {
     expect(limits.at(-1)).toBe(1);
   });
 
-  test('lets a lane rest longer the longer it fails, and not at all once it does well', async () => {
+  test('rests a lane longer after more failures, and not at all after a success', async () => {
     const { add, running, endOne } = setUp({ perLane: 1, restMs: { least: 50, most: 200 } });
     add('a', 100);
     await settled();
@@ -96,7 +96,7 @@ describe('among lanes that do badly, the pump', () => {
     expect(running('a')).toBe(1);
   });
 
-  test('lets a lane that goes on failing rest, and no other', async () => {
+  test('rests only the lane that keeps failing', async () => {
     const { add, running, endOne } = setUp({ perLane: 1 });
     add('failing', 10);
     add('good', 10);

@@ -1,41 +1,44 @@
-/** How lanes did lately. It decides among whom a lane waits, so that those that answer never wait for those that do not. */
+/**
+ * Remembers how delivery lanes performed lately. The result selects the slot pool of a lane, so that healthy lanes never wait
+ * behind lanes that do not respond.
+ */
 
-/** `prompt`: its last attempt went well and quickly; `suspect`: it failed or was slow; `stuck`: it was very slow. */
-export type Pool = 'prompt' | 'suspect' | 'stuck';
-export const POOLS: readonly Pool[] = ['prompt', 'suspect', 'stuck'];
+/** `prompt`: the last attempt succeeded quickly. `suspect`: the attempt failed or was slow. `stuck`: the attempt was very slow. */
+export type PoolName = 'prompt' | 'suspect' | 'stuck';
+export const POOL_NAMES: readonly PoolName[] = ['prompt', 'suspect', 'stuck'];
 
-export interface Named {
+export interface LaneIdentity {
   name: string;
   /**
-   * Lanes that likely share their fate, such as addresses of one host that predictions named: a lane that has done
-   * nothing yet stands as its group does. Else a dead host with an address for each prediction would be new each time.
+   * Lanes that probably share their health, such as the URLs of one host that predictions named. A lane without a history
+   * has the health of its group. Without groups, a dead host with another URL for each prediction would look new each time.
    */
   group?: string | undefined;
 }
 
-/** Names that are remembered; those told of the longest ago are forgotten first, and begin as the prompt do. */
-const KEPT = 10_000;
+/** Names in memory. The names that were reported longest ago are dropped first and start again as `prompt`. */
+const MAX_NAMES = 10_000;
 
 export class LaneHealth {
-  readonly #of = new Map<string, Pool>();
+  readonly #pools = new Map<string, PoolName>();
 
-  of({ name, group }: Named): Pool {
-    return this.#of.get(name) ?? (group === undefined ? undefined : this.#of.get(group)) ?? 'prompt';
+  poolOf({ name, group }: LaneIdentity): PoolName {
+    return this.#pools.get(name) ?? (group === undefined ? undefined : this.#pools.get(group)) ?? 'prompt';
   }
 
-  tell({ name, group }: Named, pool: Pool): void {
-    // Of a group one that is known to be prompt is no longer judged by the others.
+  report({ name, group }: LaneIdentity, pool: PoolName): void {
+    // In a group, a lane with a prompt attempt of its own no longer takes the health of the group.
     this.#set(name, pool, group !== undefined);
     if (group !== undefined) this.#set(group, pool, false);
   }
 
-  #set(name: string, pool: Pool, keepPrompt: boolean): void {
-    this.#of.delete(name);
+  #set(name: string, pool: PoolName, keepPrompt: boolean): void {
+    this.#pools.delete(name);
     if (pool === 'prompt' && !keepPrompt) return;
-    this.#of.set(name, pool);
-    for (const oldest of this.#of.keys()) {
-      if (this.#of.size <= KEPT) break;
-      this.#of.delete(oldest);
+    this.#pools.set(name, pool);
+    for (const oldest of this.#pools.keys()) {
+      if (this.#pools.size <= MAX_NAMES) break;
+      this.#pools.delete(oldest);
     }
   }
 }

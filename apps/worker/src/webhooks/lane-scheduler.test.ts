@@ -4,11 +4,11 @@ import { type Delivery, setUp } from '../../../../tests/support/scheduler-stage.
 
 const settled = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 
-describe('the pump', () => {
+describe('the scheduler', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  test('has at most so many attempts of one lane under way, and does all of them', async () => {
+  test('limits the attempts in progress of a lane, and makes all attempts in order', async () => {
     const { add, running, endOne, done, scheduler } = setUp();
     add('a', 40);
     await settled();
@@ -21,7 +21,7 @@ describe('the pump', () => {
     expect(scheduler.underWay).toBe(0);
   });
 
-  test('takes turns between lanes when there are more of them than slots', async () => {
+  test('alternates between lanes when there are more lanes than slots', async () => {
     const { add, running, endOne, done, lanes } = setUp({ total: 2, perLane: 2 });
     add('a', 50);
     await settled();
@@ -37,7 +37,7 @@ describe('the pump', () => {
     expect(first.filter((lane) => lane === 'c')).toHaveLength(3);
   });
 
-  test('gives a lane that does well more at once, and takes it back when it fails', async () => {
+  test('allows more attempts in progress after successes, and fewer after failures', async () => {
     const { add, running, endOne } = setUp({ perLane: 6, total: 32 });
     add('a', 100);
     await settled();
@@ -56,20 +56,20 @@ describe('the pump', () => {
     expect(running('a')).toBe(4);
   });
 
-  test('finds what becomes due while it asks', async () => {
-    const answers: ((deliveries: Delivery[]) => void)[] = [];
-    const { scheduler, running } = setUp({ claim: () => new Promise((resolve) => answers.push(resolve)) });
+  test('claims again when a lane is woken during a claim', async () => {
+    const claims: ((deliveries: Delivery[]) => void)[] = [];
+    const { scheduler, running } = setUp({ claim: () => new Promise((resolve) => claims.push(resolve)) });
     scheduler.wake('a');
     scheduler.wake('a');
-    answers[0]?.([]);
+    claims[0]?.([]);
     await settled();
-    expect(answers).toHaveLength(2);
-    answers[1]?.([{ lane: 'a', number: 1 }]);
+    expect(claims).toHaveLength(2);
+    claims[1]?.([{ lane: 'a', number: 1 }]);
     await settled();
     expect(running('a')).toBe(1);
   });
 
-  test('gives back what it has not begun, begins nothing more, and is idle when the last has ended', async () => {
+  test('returns unstarted deliveries on stop, starts no more attempts, and is idle after the last attempt', async () => {
     const { scheduler, add, running, endOne } = setUp({ claimMost: 10 });
     add('a', 10);
     await settled();
@@ -82,7 +82,7 @@ describe('the pump', () => {
     expect(scheduler.underWay).toBe(0);
   });
 
-  test('leaves what it no longer holds, and survives a store that fails', async () => {
+  test('skips deliveries whose claim has ended, and continues after a failed claim', async () => {
     const errors: string[] = [];
     let fails = true;
     const { scheduler, running, due } = setUp({
@@ -106,22 +106,22 @@ describe('the pump', () => {
     expect(running('a')).toBe(2);
   });
 
-  test('under any order of arrivals and ends attempts each once, within its limits', async () => {
+  test('attempts each delivery once and within the limits, in any order of arrivals and ends', async () => {
     const steps = fc.array(
       fc.record({ lane: fc.constantFrom('a', 'b', 'c', 'd'), count: fc.nat(5), ends: fc.nat(4), well: fc.boolean() }),
       { minLength: 1, maxLength: 40 },
     );
     await fc.assert(
-      fc.asyncProperty(steps, async (plan) => {
+      fc.asyncProperty(steps, async (given) => {
         const { add, running, endOne, done, most, lanes, scheduler } = setUp({ total: 3, perLane: 2, claimMost: 3 });
         let added = 0;
-        for (const { lane, count, ends, well } of plan) {
+        for (const { lane, count, ends, well } of given) {
           add(lane, count);
           added += count;
           await settled();
           for (let i = 0; i < ends; i++) endOne(lane, well);
           await settled();
-          // Three of each pool.
+          // Three slots in each of the three pools.
           expect(scheduler.underWay).toBeLessThanOrEqual(9);
         }
         for (let turn = 0; done.length < added && turn < 1_000; turn++) {

@@ -1,49 +1,45 @@
 /**
- * Who is attempted next. Each lane has at most `perLane` attempts under way, at first four: one more with each that goes
- * well, half as many with each that does not. All together have `total`. So that lanes that do not answer cannot hold
- * all of those, there are three pools of `total` slots: an attempt begins in the pool in which its lane stands, and one
- * that takes longer than `slowMs`, and then `stuckMs`, gives its slot back and takes one of the next pool. Its lane
- * then waits among its like until an attempt goes well.
+ * Decides which webhook attempt starts next. Each lane starts with four attempts in progress. A success adds one attempt, up to
+ * `perLane`, and a failure halves the number. All lanes share `total` slots.
  *
- *     wake ─► claim ─► buffer ─► slot ─► perform ─► next of this lane, or of one that waited
+ * Lanes that do not respond must not hold every slot, so there are three pools of `total` slots. An attempt starts in the pool
+ * of its lane. An attempt that takes longer than `slowMs`, and then longer than `stuckMs`, releases its slot and takes a slot
+ * of the next pool. The lane then waits among similar lanes until an attempt succeeds.
+ *
+ *     wake ─► claim ─► buffer ─► slot ─► perform ─► next delivery of this lane, or of a lane that waited
  */
-import { LaneHealth, POOLS, type Pool } from './lane-health.ts';
+import { LaneHealth, POOL_NAMES, type PoolName } from './lane-health.ts';
+import { afterAttempt, type LaneLimits, type LaneState, type RestBounds, restMs } from './lane-state.ts';
+import { SlotPools } from './slot-pools.ts';
 
 export interface SchedulerOptions<D> {
-  /** Deliveries of the lane that are due, at most `limit`, held for this process for a while. */
+  /** Claims at most `limit` due deliveries of the lane for this process. */
   claim(lane: string, limit: number): Promise<D[]>;
-  /** One attempt with all that follows; whether it went well. Never rejects. */
+  /** Makes and records one attempt. Resolves to whether the attempt succeeded. Never rejects. */
   perform(delivery: D): Promise<boolean>;
-  /** Whether the claim still covers an attempt; what is no longer ours is left to whoever claims it next. */
+  /** Whether the claim still covers an attempt. A delivery whose claim has ended is left to other workers. */
   held(delivery: D): boolean;
   perLane: number;
   total: number;
   slowMs: number;
   stuckMs: number;
-  /** The group of a delivery's lane, if it is in one (see Standings). */
+  /** The group of the delivery's lane, if the lane has a group (see LaneHealth). */
   groupOf?(delivery: D): string | undefined;
-  /**
-   * A lane that goes on failing rests after each attempt, so that it does not take the CPU from others: four times as
-   * long as the attempt took, since that grows as the CPU becomes scarce, and twice as long after each four failures in
-   * a row, within these bounds.
-   */
-  restMs: { least: number; most: number };
-  /** Most deliveries in one claim. */
+  /** How long a lane that keeps failing rests after each attempt, so that the lane does not take the CPU from other lanes. */
+  restMs: RestBounds;
+  /** The largest number of deliveries in one claim. */
   claimMost: number;
   onError(lane: string, error: unknown): void;
 }
 
 interface Lane<D> {
   name: string;
-  /** Known once something of it was claimed. */
+  /** Undefined until the first claim returns a delivery. */
   group: string | undefined;
   running: number;
-  /** Attempts that may be under way. */
-  allowed: number;
-  /** In a row. */
-  failures: number;
+  state: LaneState;
   buffer: D[];
-  /** There may be something due in Postgres that is not in the buffer. */
+  /** Postgres may have due deliveries that are not in the buffer. */
   more: boolean;
   claiming: boolean;
   waiting: boolean;
@@ -53,73 +49,73 @@ const LEAST_PER_LANE = 4;
 
 export class LaneScheduler<D> {
   readonly #options: SchedulerOptions<D>;
-  readonly #least: number;
+  readonly #limits: LaneLimits;
   readonly #lanes = new Map<string, Lane<D>>();
-  readonly #laneHealth = new LaneHealth();
-  readonly #used: Record<Pool, number> = { prompt: 0, suspect: 0, stuck: 0 };
-  readonly #waiting: Record<Pool, Lane<D>[]> = { prompt: [], suspect: [], stuck: [] };
+  readonly #health = new LaneHealth();
+  readonly #slots: SlotPools<Lane<D>>;
   #attempts = 0;
   #closed = false;
-  #idle: (() => void) | undefined;
+  #onIdle: (() => void) | undefined;
 
   constructor(options: SchedulerOptions<D>) {
     this.#options = options;
-    this.#least = Math.min(LEAST_PER_LANE, options.perLane);
+    this.#limits = { least: Math.min(LEAST_PER_LANE, options.perLane), most: options.perLane };
+    this.#slots = new SlotPools(options.total);
   }
 
-  /** Attempts under way. */
+  /** Attempts in progress. */
   get underWay(): number {
     return this.#attempts;
   }
 
-  /** Looks for what is due in the lane. Whatever was committed before the call is found. */
+  /** Claims the due deliveries of the lane. Finds every delivery that was committed before the call. */
   wake(name: string): void {
     if (this.#closed) return;
     let lane = this.#lanes.get(name);
     if (!lane) {
-      const idle = {
+      lane = {
+        name,
+        group: undefined,
         running: 0,
-        allowed: this.#least,
-        failures: 0,
+        state: { allowed: this.#limits.least, failures: 0 },
         buffer: [],
         more: true,
         claiming: false,
         waiting: false,
       };
-      lane = { name, group: undefined, ...idle };
       this.#lanes.set(name, lane);
     }
     lane.more = true;
     this.#advance(lane);
   }
 
-  /** Gives back what was claimed in a lane and not begun. */
+  /** Removes and returns the claimed deliveries of a lane whose attempts have not started. */
   discard(name: string): D[] {
     return this.#lanes.get(name)?.buffer.splice(0) ?? [];
   }
 
-  /** Starts nothing more; gives back what was claimed and not begun. */
+  /** Starts no more attempts. Removes and returns the claimed deliveries whose attempts have not started. */
   stop(): D[] {
     this.#closed = true;
     return [...this.#lanes.values()].flatMap((lane) => lane.buffer.splice(0));
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no attempt and no claim is in progress. */
   async idle(): Promise<void> {
     while ([...this.#lanes.values()].some((lane) => lane.running > 0 || lane.claiming)) {
       await new Promise<void>((resolve) => {
-        this.#idle = resolve;
+        this.#onIdle = resolve;
       });
     }
   }
 
+  /** Starts attempts of a lane while slots are free. `served`: the lane was removed from the queue of its pool for this call. */
   #advance(lane: Lane<D>, served = false): void {
-    while (!this.#closed && lane.running < lane.allowed) {
+    while (!this.#closed && lane.running < lane.state.allowed) {
       if (lane.buffer.length === 0 && (lane.claiming || !lane.more)) break;
-      const pool = this.#laneHealth.of(lane);
-      const mustWait = this.#used[pool] >= this.#options.total || (!served && this.#waiting[pool].length > 0);
-      if (mustWait) {
-        if (!lane.waiting) this.#waiting[pool].push(lane);
+      const pool = this.#health.poolOf(lane);
+      if (this.#slots.isFull(pool) || (!served && this.#slots.hasQueue(pool))) {
+        if (!lane.waiting) this.#slots.enqueue(pool, lane);
         lane.waiting = true;
         return;
       }
@@ -129,12 +125,12 @@ export class LaneScheduler<D> {
         break;
       }
       if (!this.#options.held(delivery)) continue;
-      // Before the buffer is empty: a lane that is quick need not wait for Postgres.
+      // Claims before the buffer is empty, so that a fast lane does not wait for Postgres.
       if (pool === 'prompt' && lane.more && !lane.claiming && lane.buffer.length < this.#options.claimMost / 4) {
         void this.#claim(lane, pool);
       }
       void this.#perform(lane, pool, delivery);
-      // One for a lane that waited, and then it is the turn of the next that waits.
+      // A lane from the queue starts one attempt. The next slot belongs to the next lane of the queue.
       served = false;
     }
     if (lane.running === 0 && lane.buffer.length === 0 && !lane.claiming && !lane.waiting && !lane.more) {
@@ -142,14 +138,14 @@ export class LaneScheduler<D> {
     }
   }
 
-  async #claim(lane: Lane<D>, pool: Pool): Promise<void> {
+  async #claim(lane: Lane<D>, pool: PoolName): Promise<void> {
     const { claim, claimMost, groupOf, onError } = this.#options;
-    // Of a lane that hangs no more than can begin: the rest would be held, and renewed, for as long as it takes.
-    const limit = pool !== 'stuck' ? claimMost : Math.max(1, Math.min(lane.allowed - lane.running, claimMost));
+    // A stuck lane claims only as many deliveries as can start: the others would be held and renewed for the whole delay.
+    const limit = pool !== 'stuck' ? claimMost : Math.max(1, Math.min(lane.state.allowed - lane.running, claimMost));
     lane.claiming = true;
     lane.more = false;
-    // With a slot in hand: what was claimed and then waits for one would not be held long enough.
-    this.#used[pool]++;
+    // The claim holds a slot: claimed deliveries that then wait for a slot would lose too much of their claim time.
+    this.#slots.take(pool);
     try {
       const claimed = await claim(lane.name, limit);
       lane.buffer.push(...claimed);
@@ -160,58 +156,51 @@ export class LaneScheduler<D> {
       onError(lane.name, error);
     } finally {
       lane.claiming = false;
-      this.#used[pool]--;
-      this.#advance(lane, this.#laneHealth.of(lane) === pool);
-      this.#serve(pool);
-      this.#idle?.();
+      this.#slots.release(pool);
+      this.#advance(lane, this.#health.poolOf(lane) === pool);
+      this.#serveQueue(pool);
+      this.#onIdle?.();
     }
   }
 
-  async #perform(lane: Lane<D>, began: Pool, delivery: D): Promise<void> {
-    let pool = began;
+  async #perform(lane: Lane<D>, startPool: PoolName, delivery: D): Promise<void> {
+    const { slowMs, stuckMs } = this.#options;
+    let pool = startPool;
     lane.running++;
     this.#attempts++;
-    this.#used[pool]++;
-    const { slowMs, stuckMs } = this.#options;
-    const sink = (to: Pool) => {
-      this.#laneHealth.tell(lane, to);
-      if (POOLS.indexOf(pool) >= POOLS.indexOf(to)) return;
+    this.#slots.take(pool);
+    const demote = (to: PoolName) => {
+      this.#health.report(lane, to);
+      if (POOL_NAMES.indexOf(pool) >= POOL_NAMES.indexOf(to)) return;
       const left = pool;
-      this.#used[left]--;
-      this.#used[to]++;
+      this.#slots.move(left, to);
       pool = to;
-      this.#serve(left);
+      this.#serveQueue(left);
     };
-    const timers = [setTimeout(sink, slowMs, 'suspect'), setTimeout(sink, stuckMs, 'stuck')];
+    const timers = [setTimeout(demote, slowMs, 'suspect'), setTimeout(demote, stuckMs, 'stuck')];
     const startedAt = performance.now();
-    const well = await this.#options.perform(delivery);
+    const succeeded = await this.#options.perform(delivery);
     for (const timer of timers) clearTimeout(timer);
     const tookMs = performance.now() - startedAt;
-    this.#laneHealth.tell(lane, tookMs > stuckMs ? 'stuck' : well && tookMs <= slowMs ? 'prompt' : 'suspect');
-    lane.failures = well ? 0 : lane.failures + 1;
-    lane.allowed = well
-      ? Math.min(lane.allowed + 1, this.#options.perLane)
-      : Math.max(Math.floor(lane.allowed / 2), this.#least);
+    this.#health.report(lane, tookMs > stuckMs ? 'stuck' : succeeded && tookMs <= slowMs ? 'prompt' : 'suspect');
+    lane.state = afterAttempt(lane.state, succeeded, this.#limits);
     this.#attempts--;
-    this.#used[pool]--;
-    this.#serve(pool);
-    if (began !== 'prompt' && !well && !this.#closed) {
-      const { least, most } = this.#options.restMs;
-      const restMs = Math.min(Math.max(4 * tookMs, least * 2 ** Math.floor(lane.failures / 4)), most);
-      await new Promise((resolve) => setTimeout(resolve, restMs));
+    this.#slots.release(pool);
+    this.#serveQueue(pool);
+    if (startPool !== 'prompt' && !succeeded && !this.#closed) {
+      await new Promise((resolve) => setTimeout(resolve, restMs(lane.state, tookMs, this.#options.restMs)));
     }
     lane.running--;
     this.#advance(lane);
-    this.#idle?.();
+    this.#onIdle?.();
   }
 
-  #serve(pool: Pool): void {
-    while (this.#used[pool] < this.#options.total) {
-      const lane = this.#waiting[pool].shift();
-      if (!lane) return;
+  /** Starts attempts of the lanes that wait for a slot of this pool. */
+  #serveQueue(pool: PoolName): void {
+    for (let lane = this.#slots.dequeue(pool); lane; lane = this.#slots.dequeue(pool)) {
       lane.waiting = false;
-      // It may stand elsewhere by now, and then waits there as the others do.
-      this.#advance(lane, this.#laneHealth.of(lane) === pool);
+      // The health of the lane may have changed meanwhile. The lane then waits in the queue of its new pool.
+      this.#advance(lane, this.#health.poolOf(lane) === pool);
     }
   }
 }

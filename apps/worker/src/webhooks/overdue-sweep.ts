@@ -1,16 +1,16 @@
-/** Lanes with something that should have been attempted by now: their timers were lost, or their worker was. */
+/** Finds lanes with overdue deliveries. Their timers were lost, or the worker that had claimed the deliveries died. */
 import type { Db } from '@millrace/shared/postgres/db';
 
 const LANE = 'webhook_lane(tenant, endpoint, url)';
-/** What is overdue for longest is looked at row by row, so many of them; beyond these one lane may have them all. */
+/** The rows that a sweep reads directly, longest overdue first. When there are more rows, all read rows may be in one lane. */
 const ROWS = 1_000;
 const LONGEST_OVERDUE = `
   SELECT DISTINCT lane, count(*) OVER ()::int AS rows
     FROM (SELECT ${LANE} AS lane FROM webhook_deliveries
            WHERE status = 'pending' AND next_at <= $1 ORDER BY next_at LIMIT ${ROWS}) due`;
-/** Lanes that are looked at one by one in a sweep: all of 10,000 took longer than the second between two sweeps. */
+/** The lanes that a sweep reads one by one. Reading all of 10,000 lanes took longer than the second between two sweeps. */
 const LANES = 1_000;
-// From each lane that has something pending to the next by the index, however much waits in them.
+// Steps from each lane with pending deliveries to the next lane by index, so that the number of deliveries does not matter.
 const NEXT_LANES = `
   WITH RECURSIVE lanes AS (
     (SELECT ${LANE} AS lane, 1 AS number FROM webhook_deliveries
@@ -25,9 +25,9 @@ const NEXT_LANES = `
     FROM lanes l WHERE lane IS NOT NULL ORDER BY number`;
 
 /**
- * A sweep, to be called again and again: gives back lanes with something due since before `beforeMs`. Where there is much
- * of that, those due for longest and a part of the others: each call goes on where the last one ended, so that every lane
- * has its turn.
+ * Returns a function that finds lanes with deliveries that have been due since `beforeMs`. With many overdue deliveries each
+ * call returns the lanes that are overdue for longest and a part of the other lanes. The next call continues after that part,
+ * so that repeated calls reach every lane.
  */
 export function createOverdueSweep(db: Db): (beforeMs: number) => Promise<string[]> {
   let after = '';
@@ -39,5 +39,58 @@ export function createOverdueSweep(db: Db): (beforeMs: number) => Promise<string
     after = next.length < LANES ? '' : (next.at(-1)?.lane ?? '');
     for (const { lane, due } of next) if (due) overdue.add(lane);
     return [...overdue];
+  };
+}
+
+export interface SweepParams {
+  db: Db;
+  now(): number;
+  /** Pause between two sweeps. */
+  intervalMs: number;
+  onOverdue(lane: string): void;
+  onError(error: unknown): void;
+}
+
+export interface OverdueSweep {
+  /** Runs one sweep now. Never rejects. */
+  sweep(): Promise<void>;
+  /** Starts no more sweeps. Resolves when the sweep in progress has ended. */
+  close(): Promise<void>;
+}
+
+/** A delivery that has been due for less time is usually on its way, woken by its timer. */
+const OVERDUE_MS = 250;
+
+/** Sweeps every `intervalMs`, measured from the end of the previous sweep. */
+export function startOverdueSweep({ db, now, intervalMs, onOverdue, onError }: SweepParams): OverdueSweep {
+  const overdueLanes = createOverdueSweep(db);
+  let running = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  async function sweep(): Promise<void> {
+    try {
+      for (const lane of await overdueLanes(now() - OVERDUE_MS)) onOverdue(lane);
+    } catch (error) {
+      onError(error);
+    }
+  }
+
+  function schedule(): void {
+    timer = setTimeout(() => {
+      running = sweep().then(() => {
+        if (!closed) schedule();
+      });
+    }, intervalMs);
+  }
+
+  schedule();
+  return {
+    sweep,
+    close: () => {
+      closed = true;
+      clearTimeout(timer);
+      return running;
+    },
   };
 }

@@ -1,21 +1,22 @@
-/** What came of attempts, written many at a time: the attempts themselves, their deliveries and their endpoints. */
+/** Writes the results of attempts in batches: the attempts, the state of their deliveries, and the health of their endpoints. */
 import { type Db, inTransaction, type Pool } from '@millrace/shared/postgres/db';
 import { cancelFirst, cancelRest } from '@millrace/shared/webhooks/cancel-pending';
 import { insertEndpointEvent } from '@millrace/shared/webhooks/endpoint-event';
 import { DISABLE_AFTER_MS, type DisableReason } from './retry-policy.ts';
 
-export interface Settled {
+/** The result of one attempt. */
+export interface AttemptRecord {
   delivery: string;
   tenant: string;
   endpoint: string | null;
   /** The attempt's number, from 1. */
   number: number;
-  /** Redeliveries by hand before it. */
+  /** Redeliveries by hand before the attempt. */
   round: number;
-  /** When it began, Unix ms. */
+  /** Start of the attempt, Unix ms. */
   at: number;
   latencyMs: number;
-  /** Null when no reply came; `error` then says why. */
+  /** Null when no response arrived. `error` then has the reason. */
   replyStatus: number | null;
   error: string | null;
   reply: string;
@@ -24,12 +25,12 @@ export interface Settled {
   disable: DisableReason | null;
 }
 
-// What was canceled while its attempt was under way and then arrived, did arrive. What was asked for again meanwhile has
-// its fate from the next attempt.
+// A delivery that was canceled during its attempt becomes `delivered` when the attempt succeeded. A delivery that was redelivered
+// by hand during its attempt takes its state from the next attempt.
 const DECIDES = `d.round = s.round AND (d.status = 'pending' OR (d.status = 'canceled' AND s.status = 'delivered'))`;
 
-// One statement, and so one way to Postgres and back. Of an endpoint the first failure since the last success is kept, and
-// written only as it changes: most attempts write nothing there.
+// A single statement needs a single round trip. `failing_since` of an endpoint is the first failure since the last success and is
+// written only on a change: most attempts write no endpoint.
 const SETTLE = `
   WITH settled AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
@@ -52,25 +53,25 @@ const SETTLE = `
     FROM unnest($13::uuid[], $14::boolean[], $15::bigint[]) AS h (id, well, at)
    WHERE e.id = h.id AND h.well = (e.failing_since IS NOT NULL)`;
 
-/** Writes all or none. A delivery that has had an attempt of that number keeps what it has. */
-export async function settle(pool: Pool, rows: readonly Settled[], nowMs: number): Promise<void> {
-  // In the order of ids, so that two workers that meet do not wait for each other in a circle.
+/** Writes all records or none. A delivery that already has an attempt of that number stays unchanged. */
+export async function recordAttempts(pool: Pool, rows: readonly AttemptRecord[], nowMs: number): Promise<void> {
+  // Sorted by id, so that two workers lock the rows in the same order and cannot deadlock.
   const sorted = [...rows].sort((a, b) => (a.delivery < b.delivery ? -1 : 1));
   const disabling = disabledBy(sorted);
   if (disabling.length === 0) return write(pool, sorted, nowMs);
   const rest = await inTransaction(pool, async (db) => {
     await write(db, sorted, nowMs);
     const more: string[] = [];
-    for (const [id, { disable: reason, at }] of disabling) {
-      if (await disable(db, id, reason, at, nowMs)) more.push(id);
+    for (const disabled of disabling) {
+      if (await disable(db, disabled, nowMs)) more.push(disabled.id);
     }
     return more;
   });
-  // Others' outcomes, which share this write, do not wait for it.
+  // Runs in the background: results of other endpoints share this write and must not wait.
   for (const id of rest) void cancelRest(pool, id, nowMs);
 }
 
-async function write(db: Db, rows: readonly Settled[], nowMs: number): Promise<void> {
+async function write(db: Db, rows: readonly AttemptRecord[], nowMs: number): Promise<void> {
   const health = healthBy(rows);
   await db.query({
     name: 'webhook-settle',
@@ -95,36 +96,41 @@ async function write(db: Db, rows: readonly Settled[], nowMs: number): Promise<v
   });
 }
 
-/** One attempt for each endpoint: a success where there was one, else the first. */
-function healthBy(rows: readonly Settled[]): [string, Settled][] {
-  const telling = new Map<string, Settled>();
+/** Selects one attempt for each endpoint: the last success, or without a success the first attempt. */
+function healthBy(rows: readonly AttemptRecord[]): [string, AttemptRecord][] {
+  const deciding = new Map<string, AttemptRecord>();
   for (const row of [...rows].sort((a, b) => a.at - b.at)) {
     if (row.endpoint === null) continue;
-    if (row.status === 'delivered' || !telling.has(row.endpoint)) telling.set(row.endpoint, row);
+    if (row.status === 'delivered' || !deciding.has(row.endpoint)) deciding.set(row.endpoint, row);
   }
-  return [...telling].sort(([a], [b]) => (a < b ? -1 : 1));
+  return [...deciding].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-type Disabling = Settled & { disable: DisableReason };
+interface DisabledEndpoint {
+  id: string;
+  reason: DisableReason;
+  /** Start of the attempt that disables the endpoint, Unix ms. */
+  at: number;
+}
 
-function disabledBy(rows: readonly Settled[]): [string, Disabling][] {
-  const disabling = new Map<string, Disabling>();
-  for (const row of rows) {
-    if (row.endpoint !== null && row.disable !== null) disabling.set(row.endpoint, row as Disabling);
+function disabledBy(rows: readonly AttemptRecord[]): DisabledEndpoint[] {
+  const disabled = new Map<string, DisabledEndpoint>();
+  for (const { endpoint: id, disable: reason, at } of rows) {
+    if (id !== null && reason !== null) disabled.set(id, { id, reason, at });
   }
-  return [...disabling].sort(([a], [b]) => (a < b ? -1 : 1));
+  return [...disabled.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 const REASONS: Readonly<Record<DisableReason, string>> = {
-  gone: 'It answered 410 Gone.',
-  failing: 'Every attempt of five days failed.',
+  gone: 'The endpoint returned 410 Gone.',
+  failing: 'Every attempt failed for five days.',
 };
 
 /**
- * Disables an endpoint, cancels what it still had to get, and says so in the feed; whether more is left to cancel. Not
- * when its owner changed it after the attempt of `at` began: what that found may be mended.
+ * Disables an endpoint, cancels pending deliveries, and adds an event to the feed. Returns whether pending deliveries remain.
+ * Skipped if the endpoint was edited after the attempt of `at` started: the edit may have fixed the endpoint.
  */
-async function disable(db: Db, id: string, reason: DisableReason, at: number, nowMs: number): Promise<boolean> {
+async function disable(db: Db, { id, reason, at }: DisabledEndpoint, nowMs: number): Promise<boolean> {
   const { rows } = await db.query<{ tenant: string; url: string }>(
     `UPDATE webhook_endpoints SET state = 'disabled', reason = $2, updated_at = $3
       WHERE id = $1 AND state = 'enabled' AND ($4 OR failing_since <= $5) AND updated_at <= $6 RETURNING tenant, url`,

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   type AttemptContext,
+  type AttemptOutcome,
   DISABLE_AFTER_MS,
   judge,
   MAX_ATTEMPTS,
   MAX_RETRY_AFTER_MS,
-  type Outcome,
   RETRY_DELAYS_MS,
   retryAfterMs,
 } from './retry-policy.ts';
@@ -14,9 +14,9 @@ import {
 const NOW = Date.UTC(2026, 0, 1);
 const statuses = fc.integer({ min: 100, max: 599 });
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
-const outcomes: fc.Arbitrary<Outcome> = fc.oneof(
+const outcomes: fc.Arbitrary<AttemptOutcome> = fc.oneof(
   fc.record({ status: statuses, retryAfter: fc.option(fc.string(), { nil: undefined }) }),
-  fc.constantFrom<Outcome>({ error: 'timeout' }, { error: 'connection_reset' }, { error: 'address_refused' }),
+  fc.constantFrom<AttemptOutcome>({ error: 'timeout' }, { error: 'connection_reset' }, { error: 'address_refused' }),
 );
 const contexts: fc.Arbitrary<AttemptContext> = fc.record({
   attempt: fc.integer({ min: 1, max: MAX_ATTEMPTS }),
@@ -33,7 +33,7 @@ const context = (more: Partial<AttemptContext> = {}): AttemptContext => ({
 });
 
 describe('an attempt', () => {
-  test('succeeds with 2xx and with nothing else', () => {
+  test('succeeds with a 2xx status only', () => {
     fc.assert(
       fc.property(outcomes, contexts, (outcome, at) => {
         const ok = 'status' in outcome && outcome.status >= 200 && outcome.status <= 299;
@@ -42,24 +42,24 @@ describe('an attempt', () => {
     );
   });
 
-  test('that fails is followed by one no earlier than the schedule and at most a tenth later', () => {
+  test('that fails is followed by the next attempt at the scheduled time or up to a tenth of the delay later', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: MAX_ATTEMPTS - 1 }), random, (attempt, jitter) => {
         const { nextAttemptAtMs } = judge({ status: 500 }, context({ attempt, random: jitter }));
-        const delay = (nextAttemptAtMs as number) - NOW;
-        const scheduled = RETRY_DELAYS_MS[attempt - 1] as number;
+        const delay = nextAttemptAtMs! - NOW;
+        const scheduled = RETRY_DELAYS_MS[attempt - 1]!;
         expect(delay).toBeGreaterThanOrEqual(scheduled);
         expect(delay).toBeLessThanOrEqual(scheduled * 1.1);
       }),
     );
   });
 
-  test('is the last one when it is the tenth', () => {
+  test('is the last attempt when it is the tenth', () => {
     const verdict = judge({ error: 'timeout' }, context({ attempt: MAX_ATTEMPTS }));
     expect(verdict).toMatchObject({ status: 'failed', nextAttemptAtMs: null, endpoint: { disable: null } });
   });
 
-  test('pends exactly while it has a next time, and a disabled endpoint gets none', () => {
+  test('leaves the delivery pending exactly when a next attempt has a time, which a disabled endpoint never has', () => {
     fc.assert(
       fc.property(outcomes, contexts, (outcome, at) => {
         const { status, nextAttemptAtMs, endpoint } = judge(outcome, at);
@@ -72,18 +72,18 @@ describe('an attempt', () => {
 });
 
 describe('Retry-After', () => {
-  test('puts off the attempt after a 429 and a 503, up to a day, and is never undercut', () => {
+  test('delays the attempt after a 429 or a 503, by up to a day, and no attempt is earlier', () => {
     fc.assert(
       fc.property(fc.constantFrom(429, 503), fc.nat(1_000_000), random, (status, seconds, jitter) => {
         const verdict = judge({ status, retryAfter: String(seconds) }, context({ random: jitter }));
-        const delay = (verdict.nextAttemptAtMs as number) - NOW;
+        const delay = verdict.nextAttemptAtMs! - NOW;
         expect(delay).toBeGreaterThanOrEqual(Math.min(seconds * 1000, MAX_RETRY_AFTER_MS));
         expect(delay).toBeLessThanOrEqual(MAX_RETRY_AFTER_MS * 1.1);
       }),
     );
   });
 
-  test('of other statuses changes nothing', () => {
+  test('is ignored for other statuses', () => {
     expect(judge({ status: 500, retryAfter: '3600' }, context()).nextAttemptAtMs).toBe(NOW + 5_000);
   });
 
@@ -101,7 +101,7 @@ describe('Retry-After', () => {
     expect(retryAfterMs(header, NOW)).toBe(ms);
   });
 
-  test('of any text is a number of milliseconds', () => {
+  test('is a finite number of milliseconds for any text', () => {
     fc.assert(fc.property(fc.string(), (header) => Number.isFinite(retryAfterMs(header, NOW))));
   });
 });
@@ -121,7 +121,7 @@ describe('an endpoint', () => {
     expect(failed(DISABLE_AFTER_MS)).toBe('failing');
   });
 
-  test('remembers its first failure, and forgets it with a success', () => {
+  test('keeps the time of its first failure until a success', () => {
     expect(judge({ status: 500 }, context()).endpoint.failingSinceMs).toBe(NOW);
     expect(judge({ status: 500 }, context({ failingSinceMs: NOW - 5 })).endpoint.failingSinceMs).toBe(NOW - 5);
     expect(judge({ status: 204 }, context({ failingSinceMs: NOW - 5 })).endpoint.failingSinceMs).toBeNull();

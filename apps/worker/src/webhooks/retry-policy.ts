@@ -1,10 +1,10 @@
-/** What an attempt means for its delivery and its endpoint: the schedule, `Retry-After`, and when an endpoint is disabled. */
+/** The retry policy: the schedule of attempts, `Retry-After`, and the rule that disables an endpoint. */
 
 const S = 1_000;
 const MIN = 60 * S;
 const H = 60 * MIN;
 
-/** Time from the failure of one attempt to the next, by Standard Webhooks 1.0; the first attempt is made at once. */
+/** Delays from a failed attempt to the next attempt, from Standard Webhooks 1.0. The first attempt has no delay. */
 export const RETRY_DELAYS_MS: readonly number[] = [
   5 * S,
   5 * MIN,
@@ -17,14 +17,14 @@ export const RETRY_DELAYS_MS: readonly number[] = [
   24 * H,
 ];
 export const MAX_ATTEMPTS = RETRY_DELAYS_MS.length + 1;
-/** Longest that a `Retry-After` is obeyed: a receiver cannot park its deliveries for years. */
+/** The longest accepted `Retry-After`: a receiver cannot postpone its deliveries for years. */
 export const MAX_RETRY_AFTER_MS = 24 * H;
-/** An endpoint with failures and no success for so long is disabled. */
+/** An endpoint is disabled after failures without a success for this time. */
 export const DISABLE_AFTER_MS = 5 * 24 * H;
-/** Jitter only ever adds, so that neither the schedule nor a `Retry-After` is broken by it. */
+/** Jitter is only added, so that no attempt is earlier than the schedule or `Retry-After` allows. */
 const JITTER = 0.1;
 
-/** Why an attempt brought no status. */
+/** The reason that an attempt has no status. */
 export type AttemptError =
   | 'timeout'
   | 'connection_failed'
@@ -34,10 +34,10 @@ export type AttemptError =
   | 'address_refused'
   | 'invalid_response';
 
-export type Outcome = { status: number; retryAfter?: string | undefined } | { error: AttemptError };
+export type AttemptOutcome = { status: number; retryAfter?: string | undefined } | { error: AttemptError };
 
 export interface AttemptContext {
-  /** 1 for the first of its schedule, which a redelivery by hand begins anew. */
+  /** Number of the attempt in its schedule, from 1. A redelivery by hand restarts the schedule. */
   attempt: number;
   nowMs: number;
   /** First failure of the endpoint since its last success, Unix ms; null when the last attempt succeeded. */
@@ -55,10 +55,10 @@ export interface Verdict {
   endpoint: { failingSinceMs: number | null; disable: DisableReason | null };
 }
 
-export const succeeded = (outcome: Outcome): boolean =>
+export const succeeded = (outcome: AttemptOutcome): boolean =>
   'status' in outcome && outcome.status >= 200 && outcome.status < 300;
 
-export function judge(outcome: Outcome, context: AttemptContext): Verdict {
+export function judge(outcome: AttemptOutcome, context: AttemptContext): Verdict {
   const { attempt, nowMs } = context;
   if (succeeded(outcome)) {
     return { status: 'delivered', nextAttemptAtMs: null, endpoint: { failingSinceMs: null, disable: null } };
@@ -75,20 +75,20 @@ export function judge(outcome: Outcome, context: AttemptContext): Verdict {
   };
 }
 
-/** Milliseconds from a failed attempt to the next one. */
-export function retryDelayMs(outcome: Outcome, { attempt, nowMs, random }: AttemptContext): number {
-  const scheduled = RETRY_DELAYS_MS[Math.min(attempt, RETRY_DELAYS_MS.length) - 1] as number;
-  const asked =
+/** Milliseconds from a failed attempt to the next attempt. */
+export function retryDelayMs(outcome: AttemptOutcome, { attempt, nowMs, random }: AttemptContext): number {
+  const scheduled = RETRY_DELAYS_MS[attempt - 1] ?? RETRY_DELAYS_MS.at(-1) ?? 0;
+  const requested =
     'status' in outcome && (outcome.status === 429 || outcome.status === 503)
       ? retryAfterMs(outcome.retryAfter, nowMs)
       : 0;
-  const delay = Math.max(scheduled, Math.min(asked, MAX_RETRY_AFTER_MS));
+  const delay = Math.max(scheduled, Math.min(requested, MAX_RETRY_AFTER_MS));
   return Math.round(delay * (1 + JITTER * random));
 }
 
 const HTTP_DATE = /^[A-Z][a-z]{2,8}, ?\d|^[A-Z][a-z]{2} [A-Z][a-z]{2} /;
 
-/** `Retry-After` (RFC 9110: seconds, or a date) as milliseconds from `nowMs`; 0 when it is absent or makes no sense. */
+/** `Retry-After` (RFC 9110: seconds, or a date) as milliseconds from `nowMs`. Returns 0 for an absent or invalid header. */
 export function retryAfterMs(header: string | undefined, nowMs: number): number {
   const text = header?.trim() ?? '';
   if (/^\d{1,10}$/.test(text)) return Number(text) * S;

@@ -1,9 +1,9 @@
-/** One attempt: a POST that is over by its deadline, follows no redirect and reads no more than it must. */
+/** Sends one webhook message. Each POST ends by its deadline, follows no redirect, and reads only the start of the response. */
 import http from 'node:http';
 import https from 'node:https';
 import { type Resolve, readTarget, type TargetRules } from '@millrace/shared/webhooks/target';
 import { AddressRefused, createGuardedAgents, NameNotResolved } from './guarded-agent.ts';
-import type { AttemptError, Outcome } from './retry-policy.ts';
+import type { AttemptError, AttemptOutcome } from './retry-policy.ts';
 
 export interface Message {
   url: string;
@@ -13,30 +13,32 @@ export interface Message {
 }
 
 export interface AttemptResult {
-  outcome: Outcome;
+  outcome: AttemptOutcome;
   latencyMs: number;
-  /** First bytes of the reply as text. */
+  /** The first bytes of the response body as text. */
   replyHead: string;
 }
 
+type Reply = Omit<AttemptResult, 'latencyMs'>;
+
 export interface Sender {
-  /** Never rejects: every failure is an outcome. `signal` ends the attempt early, as a timeout. */
+  /** Never rejects: every failure is an outcome. `signal` ends the attempt early, with the outcome `timeout`. */
   send(message: Message, signal?: AbortSignal): Promise<AttemptResult>;
   close(): void;
 }
 
 export interface SenderOptions extends TargetRules {
   resolve: Resolve;
-  /** For all of it: name, connection, request and reply. */
+  /** Limit for the whole attempt: name look-up, connection, request and response. */
   timeoutMs: number;
-  /** How long the body may take once the status, which decides, is there. */
+  /** Limit for the response body after the status, which decides the outcome, has arrived. */
   replyMs?: number;
 }
 
 const MAX_REPLY_BYTES = 65_536;
 const HEAD_BYTES = 1_024;
 
-/** Interim replies (1xx) to one attempt; more are a flood, which costs CPU for as long as it may last. */
+/** The interim responses (1xx) that one attempt accepts. A flood of interim responses costs CPU until the timeout. */
 const MAX_INTERIM = 16;
 
 class TimedOut extends Error {}
@@ -50,79 +52,103 @@ class TooManyInterim extends Error {
 export function createSender(options: SenderOptions): Sender {
   const agents = createGuardedAgents(options);
 
-  async function send(message: Message, signal?: AbortSignal): Promise<AttemptResult> {
-    const startedAt = performance.now();
-    const deadline = AbortSignal.timeout(options.timeoutMs);
-    const ended = signal ? AbortSignal.any([deadline, signal]) : deadline;
-    const { outcome, replyHead } = await post(message, ended, false);
-    return { outcome, replyHead, latencyMs: performance.now() - startedAt };
-  }
-
-  function post(message: Message, ended: AbortSignal, fresh: boolean): Promise<Omit<AttemptResult, 'latencyMs'>> {
+  async function post(message: Message, ended: AbortSignal): Promise<Reply> {
     const url = readTarget(message.url, options);
-    if (!(url instanceof URL)) return Promise.resolve({ outcome: { error: 'address_refused' }, replyHead: '' });
-    if (ended.aborted) return Promise.resolve({ outcome: { error: 'timeout' }, replyHead: '' });
-    return new Promise((resolve) => {
-      let request: http.ClientRequest | undefined;
-      const stop = () => request?.destroy(new TimedOut());
-      const finish = (result: Omit<AttemptResult, 'latencyMs'>) => {
-        ended.removeEventListener('abort', stop);
-        resolve(result);
-      };
-      let told = false;
-      const fail = (error: unknown) => {
-        // What becomes of the connection afterwards changes nothing.
-        if (told) return;
-        told = true;
-        // The receiver closed an idle connection just as we wrote to it: it has seen nothing of this.
-        if (request?.reusedSocket && !fresh && errorOf(error) === 'connection_reset') {
-          ended.removeEventListener('abort', stop);
-          return resolve(post(message, ended, true));
-        }
-        finish({ outcome: { error: errorOf(error) }, replyHead: '' });
-      };
-      try {
-        request = (url.protocol === 'https:' ? https : http).request(url, {
-          method: 'POST',
-          agent: agents.get(url.protocol, fresh),
-          headers: {
-            'content-type': 'application/json',
-            'content-length': Buffer.byteLength(message.body),
-            'user-agent': 'Millrace-Webhooks/1',
-            ...message.headers,
-          },
-        });
-      } catch (error) {
-        return fail(error);
-      }
-      ended.addEventListener('abort', stop);
-      request.on('error', fail);
-      // After all that it tells by other means; only when it told nothing, nobody else ends the attempt.
-      request.on('close', () => fail(new ConnectionClosed()));
-      // Without a listener Node drops the connection of who switches protocols, and tells of no error.
-      request.on('upgrade', (response, socket) => {
-        told = true;
-        socket.destroy();
-        finish({ outcome: { status: response.statusCode ?? 0 }, replyHead: '' });
-      });
-      let interim = 0;
-      request.on('information', () => {
-        interim += 1;
-        if (interim > MAX_INTERIM) request?.destroy(new TooManyInterim());
-      });
-      request.on('response', (response) => {
-        told = true;
-        const outcome: Outcome = { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] };
-        void readHead(response, ended, options.replyMs ?? 2_000).then((replyHead) => finish({ outcome, replyHead }));
-      });
-      request.end(message.body);
-    });
+    if (!(url instanceof URL)) return failed('address_refused');
+    for (const fresh of [false, true]) {
+      if (ended.aborted) return failed('timeout');
+      const agent = agents.get(url.protocol, fresh);
+      const reply = await exchange({ url, message, ended, agent, replyMs: options.replyMs ?? 2_000 });
+      if (reply !== STALE_CONNECTION) return reply;
+    }
+    return failed('connection_reset');
   }
 
-  return { send, close: () => agents.destroy() };
+  return {
+    async send(message, signal) {
+      const startedAt = performance.now();
+      const deadline = AbortSignal.timeout(options.timeoutMs);
+      const reply = await post(message, signal ? AbortSignal.any([deadline, signal]) : deadline);
+      return { ...reply, latencyMs: performance.now() - startedAt };
+    },
+    close: () => agents.destroy(),
+  };
 }
 
-/** The beginning of a reply. Resolves at its end, at 64 KB, after `replyMs` or when the attempt is over. */
+const failed = (error: AttemptError): Reply => ({ outcome: { error }, replyHead: '' });
+
+/** The receiver closed an idle connection during the write. The receiver has not seen the message. */
+const STALE_CONNECTION = 'stale connection';
+
+interface ExchangeParams {
+  url: URL;
+  message: Message;
+  /** Aborts at the end of the attempt. */
+  ended: AbortSignal;
+  agent: http.Agent;
+  replyMs: number;
+}
+
+/** One request and its response. Never rejects. */
+function exchange({ url, message, ended, agent, replyMs }: ExchangeParams): Promise<Reply | typeof STALE_CONNECTION> {
+  return new Promise((resolve) => {
+    let request: http.ClientRequest | undefined;
+    const stop = () => request?.destroy(new TimedOut());
+    const finish = (reply: Reply | typeof STALE_CONNECTION) => {
+      ended.removeEventListener('abort', stop);
+      resolve(reply);
+    };
+    let decided = false;
+    const fail = (error: unknown) => {
+      // After the outcome is known, errors of the connection no longer matter.
+      if (decided) return;
+      decided = true;
+      const code = errorOf(error);
+      finish(request?.reusedSocket && code === 'connection_reset' ? STALE_CONNECTION : failed(code));
+    };
+    try {
+      request = openRequest(url, message, agent);
+    } catch (error) {
+      return fail(error);
+    }
+    ended.addEventListener('abort', stop);
+    request.on('error', fail);
+    // 'close' follows all other events. Without any other event only 'close' ends the attempt.
+    request.on('close', () => fail(new ConnectionClosed()));
+    // Without this listener Node closes a connection that switches protocols and reports no error.
+    request.on('upgrade', (response, socket) => {
+      decided = true;
+      socket.destroy();
+      finish({ outcome: { status: response.statusCode ?? 0 }, replyHead: '' });
+    });
+    let interim = 0;
+    request.on('information', () => {
+      interim += 1;
+      if (interim > MAX_INTERIM) request?.destroy(new TooManyInterim());
+    });
+    request.on('response', (response) => {
+      decided = true;
+      const outcome: AttemptOutcome = { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] };
+      void readHead(response, ended, replyMs).then((replyHead) => finish({ outcome, replyHead }));
+    });
+    request.end(message.body);
+  });
+}
+
+function openRequest(url: URL, message: Message, agent: http.Agent): http.ClientRequest {
+  return (url.protocol === 'https:' ? https : http).request(url, {
+    method: 'POST',
+    agent,
+    headers: {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(message.body),
+      'user-agent': 'Millrace-Webhooks/1',
+      ...message.headers,
+    },
+  });
+}
+
+/** The start of a response body. Resolves at the end of the body, after 64 KB, after `replyMs`, or at the end of the attempt. */
 function readHead(response: http.IncomingMessage, ended: AbortSignal, replyMs: number): Promise<string> {
   return new Promise((resolve) => {
     let head = Buffer.alloc(0);
@@ -130,7 +156,7 @@ function readHead(response: http.IncomingMessage, ended: AbortSignal, replyMs: n
     const done = () => {
       clearTimeout(timer);
       ended.removeEventListener('abort', done);
-      // A reply that was read to its end leaves its connection to the next attempt.
+      // The connection of a completely read response is free for the next attempt.
       if (!response.complete) response.destroy();
       resolve(printable(head));
     };
@@ -146,7 +172,7 @@ function readHead(response: http.IncomingMessage, ended: AbortSignal, replyMs: n
   });
 }
 
-/** Postgres' text holds no NUL, and a character cut in two is none. */
+/** Text that Postgres can store: without NUL. An incomplete character at the end becomes U+FFFD. */
 function printable(head: Buffer): string {
   return head.toString('utf8').replaceAll('\0', '\uFFFD');
 }
@@ -156,7 +182,7 @@ function errorOf(error: unknown): AttemptError {
   if (error instanceof AddressRefused) return 'address_refused';
   if (error instanceof NameNotResolved) return 'dns_failed';
   if (error instanceof AggregateError && error.errors.length > 0) return errorOf(error.errors[0]);
-  const code = String((error as { code?: unknown }).code ?? '');
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'connection_reset';
   if (code.startsWith('HPE_')) return 'invalid_response';
   if (/TLS|SSL|CERT|EPROTO|SIGNATURE|SELF_SIGNED/.test(code)) return 'tls_failed';

@@ -8,7 +8,7 @@ const secrets = fc
   .uint8Array({ minLength: 24, maxLength: 64 })
   .map((bytes) => `whsec_${Buffer.from(bytes).toString('base64')}`);
 const ids = fc.stringMatching(/^evt_[A-Za-z0-9_-]{1,40}$/);
-// The verifier refuses a timestamp more than five minutes away from its own clock.
+// The verifier rejects a timestamp more than five minutes away from its own clock.
 const now = () => Date.now();
 
 describe('signatures', () => {
@@ -24,7 +24,7 @@ describe('signatures', () => {
     );
   });
 
-  test('are refused when id, timestamp, body or secret is another', () => {
+  test('are rejected when the id, timestamp, body or secret differs', () => {
     fc.assert(
       fc.property(secrets, secrets, ids, fc.string(), fc.string(), (secret, other, id, body, otherBody) => {
         fc.pre(secret !== other && body !== otherBody);
@@ -40,13 +40,13 @@ describe('signatures', () => {
     );
   });
 
-  test('of the old and the new secret both stand during a rotation, and only the new one after it', () => {
+  test('are valid for the old and the new secret during a rotation, and only for the new secret afterwards', () => {
     fc.assert(
       fc.property(secrets, secrets, fc.integer({ min: 0, max: 200_000 }), (old, next, sinceMs) => {
         fc.pre(old !== next);
         const overlapMs = 100_000;
         const at = now();
-        const stored = rotated([{ secret: old, until: null }], next, at - sinceMs, overlapMs);
+        const stored = rotated([{ secret: old, until: null }], { next, nowMs: at - sinceMs, overlapMs });
         const headers = signatureHeaders({ id: 'evt_1', atMs: at, body: '{}', secrets: signingSecrets(stored, at) });
         new Webhook(next).verify('{}', headers);
         if (sinceMs < overlapMs) new Webhook(old).verify('{}', headers);
@@ -55,7 +55,7 @@ describe('signatures', () => {
     );
   });
 
-  test('need an id without the separator', () => {
+  test('require an id without the separator', () => {
     expect(() => signatureHeaders({ id: 'a.b', atMs: 0, body: '', secrets: [newSecret()] })).toThrow('full stop');
   });
 });
@@ -75,7 +75,7 @@ describe('secrets', () => {
     `whsec_${'A'.repeat(100)}`,
     `whsec_${'*'.repeat(44)}`,
     'A'.repeat(44),
-  ])('are refused when malformed, without being repeated: %s', (text) => {
+  ])('are rejected when malformed, with a message that does not repeat the secret: %s', (text) => {
     const refused = () => secretKey(text);
     expect(refused).toThrow('24 to 64 bytes');
     if (text.length > 6) expect(refused).not.toThrow(text);

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { secretKey } from '@millrace/shared/webhooks/secret';
 
-/** The headers that let a receiver check a message. The type lets them go where any headers go. */
+/** The headers with which a receiver verifies a message. The type is assignable to any record of headers. */
 export interface SignatureHeaders extends Record<string, string> {
   'webhook-id': string;
   'webhook-timestamp': string;
@@ -10,18 +10,19 @@ export interface SignatureHeaders extends Record<string, string> {
 }
 
 export interface SignedMessage {
-  /** The same over all attempts; has no '.', since that parts the signed fields. */
+  /** The same in all attempts. Contains no '.', which separates the signed fields. */
   id: string;
-  /** Of the attempt, Unix milliseconds; it travels in whole seconds. */
+  /** Time of the attempt, Unix milliseconds. The header has whole seconds. */
   atMs: number;
   body: string;
-  /** At least one; each adds its signature. */
+  /** At least one secret. Each secret adds a signature. */
   secrets: readonly string[];
 }
 
 export function signatureHeaders({ id, atMs, body, secrets }: SignedMessage): SignatureHeaders {
-  if (id.includes('.') || id === '') throw new Error('A webhook id is not empty and has no full stop.');
-  if (secrets.length === 0) throw new Error('A webhook is signed with at least one secret.');
+  if (id.includes('.') || id === '')
+    throw new Error('Invalid webhook id: expected a non-empty text without a full stop.');
+  if (secrets.length === 0) throw new Error('No webhook secret: expected at least one secret to sign with.');
   const timestamp = String(Math.floor(atMs / 1000));
   const signatures = secrets.map((secret) => `v1,${signature(secret, `${id}.${timestamp}.${body}`)}`);
   return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures.join(' ') };

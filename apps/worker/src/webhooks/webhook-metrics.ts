@@ -1,22 +1,22 @@
-/** What the role `webhooks` counts, for Prometheus. No label names a tenant or an address: there may be many. */
+/** Prometheus metrics of the role `webhooks`. No label contains a tenant or a URL: their number has no limit. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Settled } from './record-outcome.ts';
+import type { AttemptRecord } from './record-outcome.ts';
 
 export interface WebhookMetrics {
-  attempt(settled: Settled): void;
+  attempt(record: AttemptRecord): void;
 }
 
 export function createWebhookMetrics(registry: Registry, underWay: () => number): WebhookMetrics {
   const registers = [registry];
   const attempts = new Counter({
     name: 'millrace_webhook_attempts_total',
-    help: 'Webhook attempts, by the class of their status or by their error, and by what became of the delivery.',
+    help: 'Webhook attempts, by status class or error (outcome), and by the resulting status of the delivery (delivery).',
     labelNames: ['outcome', 'delivery'],
     registers,
   });
   const latency = new Histogram({
     name: 'millrace_webhook_attempt_seconds',
-    help: 'Time that webhook receivers took.',
+    help: 'Duration of webhook attempts in seconds.',
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15],
     registers,
   });
@@ -28,7 +28,7 @@ export function createWebhookMetrics(registry: Registry, underWay: () => number)
   });
   new Gauge({
     name: 'millrace_webhook_attempts_under_way',
-    help: 'Webhook attempts under way in this worker.',
+    help: 'Webhook attempts in progress in this worker.',
     registers,
     collect() {
       this.set(underWay());

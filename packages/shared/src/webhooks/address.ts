@@ -1,6 +1,7 @@
 /**
- * Which addresses a webhook may reach. Of IPv6 only what is handed out for the public (2000::/3) and does not carry an
- * IPv4 address inside; of IPv4 all but the special ranges of IANA's registries. An operator's networks come first.
+ * Decides which IP addresses a webhook may reach. Allowed are public IPv6 addresses (2000::/3) without an embedded IPv4
+ * address, and IPv4 addresses outside IANA's special ranges. The networks of the operator (WEBHOOK_ALLOWED_NETWORKS) are
+ * always allowed.
  */
 import { BlockList, isIP } from 'node:net';
 
@@ -30,7 +31,7 @@ const FORBIDDEN_V6 = [
   '3fff::/20', // documentation
 ];
 
-/** A network in CIDR form, or a single address; undefined when the text is neither. */
+/** Reads a network in CIDR form or a single address. Returns undefined for any other text. */
 export function parseNetwork(text: string): { address: string; bits: number; family: 'ipv4' | 'ipv6' } | undefined {
   const [address = '', length, ...rest] = text.split('/');
   const family = isIP(address);
@@ -42,14 +43,14 @@ export function parseNetwork(text: string): { address: string; bits: number; fam
 
 export type AddressRule = (address: string) => boolean;
 
-/** Whether an address may be connected to. Throws when one of the operator's networks cannot be read. */
+/** Returns a function that decides whether an address is allowed. Throws for an invalid network of the operator. */
 export function addressRule(allowedNetworks: readonly string[]): AddressRule {
   const allowed = blockListOf(allowedNetworks);
   const forbidden = blockListOf([...FORBIDDEN_V4, ...FORBIDDEN_V6]);
   const publicV6 = blockListOf(PUBLIC_V6);
   return (address) => {
     const version = isIP(address);
-    // A zone (`fe80::1%eth0`) is only ever part of an address of this host's own links.
+    // Only addresses on the links of this host have a zone (`fe80::1%eth0`).
     if (version === 0 || address.includes('%')) return false;
     const family = version === 4 ? 'ipv4' : 'ipv6';
     if (allowed.check(address, family)) return true;
@@ -63,7 +64,7 @@ function blockListOf(networks: readonly string[]): BlockList {
   for (const text of networks) {
     const network = parseNetwork(text);
     if (!network)
-      throw new Error(`WEBHOOK_ALLOWED_NETWORKS must hold networks such as 10.1.0.0/16, and holds '${text}'.`);
+      throw new Error(`WEBHOOK_ALLOWED_NETWORKS contains '${text}': expected networks such as 10.1.0.0/16.`);
     list.addSubnet(network.address, network.bits, network.family);
   }
   return list;

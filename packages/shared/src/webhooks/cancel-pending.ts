@@ -1,11 +1,14 @@
-/** Ends what waits for an endpoint that was disabled or removed, in statements of bounded length: it may be a million. */
+/**
+ * Cancels the pending deliveries of an endpoint that was disabled or deleted. An endpoint may have a million pending deliveries,
+ * so each statement is bounded.
+ */
 import type { Db } from '../postgres/db.ts';
 
-/** Rows in one statement; some 50 ms, of the second within which the API answers. */
+/** Rows in one statement. A statement takes about 50 ms, and the API responds within a second. */
 export const CANCEL_BATCH = 1_000;
 
-// By the index of lanes, which has the pending alone; the lane of an endpoint is its id. One that was enabled again
-// meanwhile keeps what it has.
+// Uses the index of lanes, which contains only pending deliveries. The lane of an endpoint is the endpoint's id. An endpoint that
+// was enabled again meanwhile keeps its deliveries.
 const CANCEL = `
   UPDATE webhook_deliveries SET status = 'canceled', next_at = NULL, completed_at = $2
    WHERE status = 'pending' AND id = ANY (ARRAY(
@@ -14,19 +17,19 @@ const CANCEL = `
         AND NOT EXISTS (SELECT FROM webhook_endpoints WHERE id = $1 AND state = 'enabled')
       ORDER BY next_at LIMIT ${CANCEL_BATCH} FOR UPDATE))`;
 
-/** Cancels the first of them. Whether there may be more; call `cancelRest` then, once this is committed. */
+/** Cancels the first batch. Returns whether more deliveries may be pending. Call `cancelRest` for these after the commit. */
 export async function cancelFirst(db: Db, endpoint: string, nowMs: number): Promise<boolean> {
   const { rowCount } = await db.query(CANCEL, [endpoint, nowMs]);
   return rowCount === CANCEL_BATCH;
 }
 
-/** Cancels what is left. Never rejects: what it does not come to is canceled when a worker claims it. */
+/** Cancels the remaining batches. Never rejects: a worker cancels a remaining delivery when the worker claims the delivery. */
 export async function cancelRest(db: Db, endpoint: string, nowMs: number): Promise<void> {
   try {
     while (await cancelFirst(db, endpoint, nowMs)) {
-      // Until a batch is not full.
+      // Each turn cancels a full batch.
     }
   } catch {
-    // Whoever claims the others finds their endpoint disabled or gone.
+    // A worker that claims a remaining delivery finds the endpoint disabled or deleted, and cancels the delivery.
   }
 }

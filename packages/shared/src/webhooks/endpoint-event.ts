@@ -1,5 +1,6 @@
-/** Events of an endpoint itself: written here, since they follow from no prediction. */
+/** Inserts the events of a webhook endpoint, which belong to no prediction. */
 import type { Db } from '../postgres/db.ts';
+import { firstRow } from '../postgres/first-row.ts';
 import { type EndpointEvent, endpointPayload } from './event.ts';
 
 export interface EndpointEventRow {
@@ -10,8 +11,8 @@ export interface EndpointEventRow {
 }
 
 /**
- * Puts an event into its tenant's feed and gives back its id. Call it last in a transaction: it locks the counter of
- * the feed until the commit.
+ * Adds an event to the feed of its tenant and returns the id of the event. Must be the last statement of a transaction: the
+ * statement locks the counter of the feed until the commit.
  */
 export async function insertEndpointEvent(db: Db, row: EndpointEventRow, nowMs: number): Promise<string> {
   const { rows } = await db.query<{ id: string }>(
@@ -24,5 +25,5 @@ export async function insertEndpointEvent(db: Db, row: EndpointEventRow, nowMs: 
      RETURNING id`,
     [row.tenant, row.type, endpointPayload(row.endpoint, row.more), nowMs],
   );
-  return (rows[0] as { id: string }).id;
+  return firstRow(rows).id;
 }

@@ -24,7 +24,7 @@ const event: StoredEvent = {
 const dataOf = (given: StoredEvent) => JSON.parse(eventBody(given, undefined)).data;
 
 describe('the event of a prediction', () => {
-  test('says what happened, and where the prediction is', () => {
+  test('has the result of the prediction and the URL of the prediction', () => {
     expect(JSON.parse(eventBody(event, 'https://api.example.com/'))).toEqual({
       type: 'prediction.failed',
       timestamp: '2026-01-01T00:00:01.010Z',
@@ -43,11 +43,11 @@ describe('the event of a prediction', () => {
     });
   });
 
-  test('has a path where nobody said how clients reach the API', () => {
+  test('has a path in place of a URL when no public URL is configured', () => {
     expect(dataOf(event).url).toBe(`/v1/predictions/${prediction}`);
   });
 
-  test('tells the same when the prediction was opened again, has ended again, or is gone from the ledger', () => {
+  test('stays the same after a retry, after another end, and after the ledger has dropped the prediction', () => {
     const same = { status: 'failed', error: { code: 'inference_timeout' }, completed_at: '2026-01-01T00:00:01.005Z' };
     expect(dataOf({ ...event, status: 'queued', completedAt: null, errorCode: null })).toMatchObject(same);
     const again = { ...event, status: 'failed', completedAt: completedAt + 900, errorCode: 'worker_lost' };
@@ -56,7 +56,7 @@ describe('the event of a prediction', () => {
     expect(dataOf({ ...event, ...gone })).toMatchObject({ id: prediction, ...same, metadata: null });
   });
 
-  test('of 0.1.0, which does not hold its end, takes it from the prediction while that is the same', () => {
+  test('of 0.1.0, which does not store its end, uses the end of the prediction while the status is the same', () => {
     const old = { ...event, endedAt: null, endErrorCode: null };
     expect(dataOf(old)).toMatchObject({
       error: { code: 'inference_timeout' },
@@ -70,7 +70,7 @@ describe('the event of a prediction', () => {
   });
 });
 
-test('the event of an endpoint names it', () => {
+test('the event of an endpoint has the id and the URL of the endpoint', () => {
   const payload = endpointPayload({ id: 'e1', url: 'https://receiver.example/hook' }, { reason: 'gone' });
   expect(
     JSON.parse(eventBody({ ...event, type: 'webhook_endpoint.disabled', prediction: null, payload }, 'http://a')),
@@ -86,7 +86,7 @@ test('the event of an endpoint names it', () => {
   });
 });
 
-test('an address has one lane whatever its query, and shares it with no other tenant, path or endpoint', () => {
+test('a URL has the same lane for every query, and another lane for another tenant, path or endpoint', () => {
   const lane = (tenant: string, url: string, endpoint: string | null = null) => laneOf({ tenant, endpoint, url });
   const own = lane('a', 'https://receiver.example/hook?job=1');
   expect(own).toMatch(/^[0-9a-f]{32}$/);

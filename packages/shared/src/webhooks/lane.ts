@@ -1,16 +1,16 @@
-/** Lanes: whose deliveries share their concurrency and wait for each other. */
+/** Delivery lanes. Deliveries of one lane share a concurrency limit and wait for each other. */
 import { createHash } from 'node:crypto';
 
-/** Where a delivery goes: an endpoint, or (null) an address that the prediction named. */
+/** The destination of a delivery. `endpoint` is null for a URL that the prediction named. */
 export interface Destination {
   tenant: string;
   endpoint: string | null;
   url: string;
 }
 
-/** The lane of a delivery, as the database's `webhook_lane` has it: lower-case hex and '-', as BullMQ's job ids allow. */
+/** The lane of a delivery, equal to `webhook_lane` of the database: lower-case hex and '-', which BullMQ allows in job ids. */
 export function laneOf({ tenant, endpoint, url }: Destination): string {
   if (endpoint !== null) return endpoint;
-  const bare = url.split('?', 1)[0] as string;
+  const [bare = ''] = url.split('?', 1);
   return createHash('md5').update(`${tenant} ${bare}`).digest('hex');
 }

@@ -1,59 +1,59 @@
-/** Host names to addresses, without letting one slow name server hold up the names of others. */
+/** Resolves host names to addresses. A slow name server delays only the host names of that server. */
 import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Resolve } from './target.ts';
 
-/** Threads of libuv's pool (it has four, shared with files and crypto) that system look-ups may hold. */
+/** Threads of libuv's pool that system look-ups may use. The pool has four threads, shared with files and crypto. */
 const SYSTEM_LOOKUPS = 2;
-/** How long one family is waited for once the other has addresses (RFC 8305): some name servers never answer for AAAA. */
+/** The wait for the second address family after the first has addresses (RFC 8305): some name servers never respond to AAAA. */
 const OTHER_FAMILY_MS = 50;
 
 export interface ResolveOptions {
   timeoutMs?: number;
   tries?: number;
-  /** Name servers, as `address:port`; those of the system if absent. */
+  /** Name servers as `address:port`. Defaults to the name servers of the system. */
   servers?: readonly string[];
 }
 
 /**
- * Asks the name servers through c-ares, which waits on sockets; `dns.lookup` waits on a thread. Only names that they
- * do not know go to the system, for its hosts file and search domains, and only two at a time.
+ * Queries the name servers through c-ares, which waits on sockets. `dns.lookup` waits on a thread. Only names that are unknown to
+ * the name servers go to `dns.lookup`, for the hosts file and search domains of the system, and at most two at a time.
  */
 export function createResolve({ timeoutMs = 2_000, tries = 2, servers }: ResolveOptions = {}): Resolve {
   const gate = createGate(SYSTEM_LOOKUPS);
   return async (hostname) => {
     const resolver = new Resolver({ timeout: timeoutMs, tries });
     if (servers) resolver.setServers(servers);
-    const answers = await bothOrFirst(resolver.resolve4(hostname), resolver.resolve6(hostname));
-    const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    const lookUps = await bothOrFirst(resolver.resolve4(hostname), resolver.resolve6(hostname));
+    const addresses = lookUps.flatMap((lookUp) => (lookUp.status === 'fulfilled' ? lookUp.value : []));
     if (addresses.length > 0) return addresses.filter((address) => isIP(address) !== 0);
-    // Who kept c-ares waiting would keep a thread waiting too.
-    const failed = answers.find((answer) => answer.status === 'rejected' && answer.reason.code === 'ETIMEOUT');
+    // A name server that kept c-ares waiting would also block a thread.
+    const failed = lookUps.find((lookUp) => lookUp.status === 'rejected' && lookUp.reason.code === 'ETIMEOUT');
     if (failed?.status === 'rejected') throw failed.reason;
     return gate(async () => (await lookup(hostname, { all: true })).map(({ address }) => address));
   };
 }
 
-type Answer = PromiseSettledResult<string[]>;
+type LookUp = PromiseSettledResult<string[]>;
 
-/** What both say; where one has addresses and the other keeps it waiting, what that one says. */
-function bothOrFirst(...asked: Promise<string[]>[]): Promise<Answer[]> {
+/** Resolves to both look-ups. Resolves to the first look-up with addresses when the other takes more than OTHER_FAMILY_MS. */
+function bothOrFirst(...queries: Promise<string[]>[]): Promise<LookUp[]> {
   return new Promise((resolve) => {
-    const answers: Answer[] = [];
+    const ended: LookUp[] = [];
     let timer: NodeJS.Timeout | undefined;
-    const come = (answer: Answer) => {
-      answers.push(answer);
-      if (answers.length === asked.length) {
+    const onEnd = (lookUp: LookUp) => {
+      ended.push(lookUp);
+      if (ended.length === queries.length) {
         clearTimeout(timer);
-        resolve(answers);
-      } else if (answer.status === 'fulfilled' && answer.value.length > 0) {
-        timer = setTimeout(() => resolve([...answers]), OTHER_FAMILY_MS);
+        resolve(ended);
+      } else if (lookUp.status === 'fulfilled' && lookUp.value.length > 0) {
+        timer = setTimeout(() => resolve([...ended]), OTHER_FAMILY_MS);
       }
     };
-    for (const one of asked) {
-      one.then(
-        (value) => come({ status: 'fulfilled', value }),
-        (reason) => come({ status: 'rejected', reason }),
+    for (const query of queries) {
+      query.then(
+        (value) => onEnd({ status: 'fulfilled', value }),
+        (reason) => onEnd({ status: 'rejected', reason }),
       );
     }
   });

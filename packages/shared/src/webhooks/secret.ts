@@ -1,4 +1,4 @@
-/** Endpoint secrets in the form of Standard Webhooks 1.0: `whsec_` and base64 of 24 to 64 random bytes. */
+/** Secrets that sign webhooks, in the format of Standard Webhooks 1.0: `whsec_` and base64 of 24 to 64 random bytes. */
 import { randomBytes } from 'node:crypto';
 
 const PREFIX = 'whsec_';
@@ -7,48 +7,52 @@ const MIN_BYTES = 24;
 const MAX_BYTES = 64;
 const MAX_SECRETS = 5;
 
-/** How long the secret before a rotation goes on signing beside the new one. */
+/** How long the previous secret also signs after a rotation. */
 export const OVERLAP_MS = 24 * 3_600_000;
 
-/** A new secret; the only text of it that its owner is ever shown. */
+/** Creates a secret. The API shows the text to the owner only once. */
 export function newSecret(random: (size: number) => Buffer = randomBytes): string {
   return PREFIX + random(BYTES).toString('base64');
 }
 
-/** The key inside a secret. Throws on text that is not one, and never repeats it. */
+/** Returns the key inside a secret. Throws for an invalid secret. The error message never contains the secret. */
 export function secretKey(secret: string): Buffer {
   const encoded = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : '';
   const key = Buffer.from(encoded, 'base64');
-  // Buffer.from skips what is not base64: only a secret that comes back the same was one.
+  // Buffer.from skips invalid base64, so the key must encode to the same text again.
   if (key.length < MIN_BYTES || key.length > MAX_BYTES || key.toString('base64') !== encoded) {
-    throw new Error(`A webhook secret is ${PREFIX} and base64 of ${MIN_BYTES} to ${MAX_BYTES} bytes.`);
+    throw new Error(`Invalid webhook secret: expected ${PREFIX} and base64 of ${MIN_BYTES} to ${MAX_BYTES} bytes.`);
   }
   return key;
 }
 
-/** One secret as Postgres has it; a list of them has the newest first. `until`: Unix ms at which it ends to sign. */
+/** A secret as stored in Postgres. Lists have the newest secret first. */
 export interface StoredSecret {
   secret: string;
+  /** Unix ms until which the secret signs; null without an end. */
   until: number | null;
 }
 
-/** The secrets that sign at `nowMs`, newest first: more than one during the overlap of a rotation. */
+/** Returns the secrets that sign at `nowMs`, newest first. During the overlap of a rotation several secrets sign. */
 export function signingSecrets(stored: readonly StoredSecret[], nowMs: number): string[] {
   return stored.filter(({ until }) => until === null || nowMs < until).map(({ secret }) => secret);
 }
 
-/** What a rotation at `nowMs` leaves: the new secret, and those before it until the overlap is over. */
-export function rotated(
-  stored: readonly StoredSecret[],
-  next: string,
-  nowMs: number,
-  overlapMs: number,
-): StoredSecret[] {
+export interface Rotation {
+  /** The new secret. */
+  next: string;
+  nowMs: number;
+  /** How long the previous secrets also sign. */
+  overlapMs: number;
+}
+
+/** Returns the secrets after a rotation: the new secret, and the previous secrets until the overlap ends. */
+export function rotated(stored: readonly StoredSecret[], { next, nowMs, overlapMs }: Rotation): StoredSecret[] {
   const overlapEnd = nowMs + overlapMs;
   const old = stored
     .map(({ secret, until }) => ({ secret, until: Math.min(until ?? overlapEnd, overlapEnd) }))
     .filter(({ until }) => nowMs < until)
-    // Every signature makes the header longer; who rotates time and again within a day knows what for.
+    // Each signature makes the header longer. Many rotations within a day drop the oldest secrets early.
     .slice(0, MAX_SECRETS - 1);
   return [{ secret: next, until: null }, ...old];
 }

@@ -1,3 +1,4 @@
+/** Builds the rules for webhook URLs from the settings. */
 import { addressRule } from './address.ts';
 import type { TargetRules } from './target.ts';
 

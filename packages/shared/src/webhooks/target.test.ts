@@ -2,16 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { internalSpellings } from '../../../../tests/support/internal-spellings.ts';
 import { addressRule } from './address.ts';
-import { checkTarget, readNewTarget, readTarget } from './target.ts';
+import { checkTarget, readNewTarget, readTarget, type TargetProblem } from './target.ts';
 
 const strict = { allowHttp: true, mayReach: addressRule([]) };
-const refusal = (result: unknown) => (result instanceof URL ? undefined : (result as { code: string }).code);
+const refusal = (result: URL | TargetProblem) => (result instanceof URL ? undefined : result.code);
 const unresolved = () => Promise.reject(new Error('ENOTFOUND'));
 
 describe('a target', () => {
-  test.each(internalSpellings)('inside is refused: %s', (host) => {
+  test.each(internalSpellings)('with an internal address is rejected: %s', (host) => {
     for (const scheme of ['http', 'https']) {
-      // Some spellings are no URLs at all: refused for their form.
+      // Some spellings are not URLs and are rejected for their form.
       expect(refusal(readTarget(`${scheme}://${host}/hook`, strict))).toMatch(/^(address|form)$/);
       expect(refusal(readTarget(`${scheme}://${host}:8080/hook`, strict))).toMatch(/^(address|form)$/);
       expect(refusal(readNewTarget(`${scheme}://${host}/hook`, strict))).toMatch(/^(address|form)$/);
@@ -19,13 +19,13 @@ describe('a target', () => {
   });
 
   test.each(['https://8.8.8.8/hook', 'https://[2606:4700::1111]:8443/', 'https://receiver.example/?a=1'])(
-    'outside is taken: %s',
+    'with a public address is accepted: %s',
     (text) => {
       expect(readTarget(text, strict)).toBeInstanceOf(URL);
     },
   );
 
-  test('must be https where the operator did not say otherwise', () => {
+  test('must be https unless the operator allows http', () => {
     expect(readTarget('http://8.8.8.8/', { ...strict, allowHttp: false })).toMatchObject({ code: 'form' });
     expect(readTarget('https://8.8.8.8/', { ...strict, allowHttp: false })).toBeInstanceOf(URL);
   });
@@ -38,7 +38,7 @@ describe('a target', () => {
     'hook',
     '',
     `https://a/${'x'.repeat(3_000)}`,
-  ])('is refused for its form: %s', (text) => {
+  ])('is rejected for its form: %s', (text) => {
     expect(readTarget(text, strict)).toMatchObject({ code: 'form' });
   });
 
@@ -70,7 +70,7 @@ describe('a target', () => {
     'https://localhost.:8443/',
     'https://8.8.8.8./',
     'https://8.8.2056/',
-  ])('is refused for its form, which the URL parser would mend: %j', (text) => {
+  ])('is rejected for a form that the URL parser would correct: %j', (text) => {
     expect(readNewTarget(text, strict)).toMatchObject({ code: 'form' });
   });
 
@@ -82,12 +82,12 @@ describe('a target', () => {
     'https://xn--bcher-kva.example/b%C3%BCcher',
     'https://[2606:4700:0:0:0:0:0:1111]/',
     'https://receiver.example?a=1#b',
-  ])('is taken as it is written: %s', (text) => {
+  ])('is accepted as written: %s', (text) => {
     expect(readNewTarget(text, strict)).toBeInstanceOf(URL);
   });
 
   test.each(['vm', 'localhost', 'a.localhost', 'db.internal', 'printer.local', 'router.home.arpa', 'x.lan'])(
-    'with an internal name that leads nowhere is refused: %s',
+    'with an internal name that does not resolve is rejected: %s',
     async (host) => {
       expect(refusal(await checkTarget(`https://${host}/`, strict, unresolved))).toBe('address');
       const rules = { allowHttp: false, mayReach: addressRule(['10.0.0.0/8']) };
@@ -95,14 +95,14 @@ describe('a target', () => {
     },
   );
 
-  test('whose name leads inside is refused, whose name leads nowhere yet is not', async () => {
+  test('with a name that resolves to internal addresses is rejected; a name that does not resolve yet is accepted', async () => {
     const check = (resolve: () => Promise<string[]>) => checkTarget('https://name.example/', strict, resolve);
     expect(refusal(await check(async () => ['127.0.0.1', '::1']))).toBe('address');
     expect(refusal(await check(async () => ['8.8.8.8']))).toBeUndefined();
     expect(refusal(await check(unresolved))).toBeUndefined();
   });
 
-  test('within a network of the operator is taken', () => {
+  test('within a network of the operator is accepted', () => {
     const rules = { allowHttp: true, mayReach: addressRule(['127.0.0.0/8', 'fd12::/16']) };
     expect(readTarget('http://127.0.0.1:9/', rules)).toBeInstanceOf(URL);
     expect(readTarget('http://[fd12::1]/', rules)).toBeInstanceOf(URL);
@@ -115,7 +115,7 @@ describe('a target', () => {
 describe('addresses', () => {
   const mayReach = addressRule([]);
 
-  test('of private networks are never reached, in IPv4 nor mapped, translated or embedded in IPv6', () => {
+  test('of private networks are never allowed, neither in IPv4 nor mapped, translated or embedded in IPv6', () => {
     const octet = fc.nat(255);
     const internal = fc.oneof(
       fc.tuple(fc.constant(10), octet, octet, octet),
@@ -145,7 +145,7 @@ describe('addresses', () => {
     );
   });
 
-  test('that are not addresses are never reached', () => {
+  test('that are not addresses are never allowed', () => {
     fc.assert(fc.property(fc.string(), (text) => !mayReach(text)));
   });
 });

@@ -5,7 +5,7 @@ import { timerJobs } from './timers.ts';
 const NOW = Date.UTC(2026, 0, 1) + 345;
 
 describe('timers', () => {
-  test('never fire before anything of theirs is due, nor more than a second after it', () => {
+  test('never fire before their time, nor more than a second after their time', () => {
     fc.assert(
       fc.property(fc.integer({ min: -10_000, max: 100_000_000 }), (inMs) => {
         const [job] = timerJobs([{ lane: 'a', atMs: NOW + inMs }], NOW);
@@ -16,12 +16,12 @@ describe('timers', () => {
     );
   });
 
-  test('are one for a lane and second', () => {
+  test('have one job for each lane and second', () => {
     const due = (lane: string, inMs: number) => ({ lane, atMs: NOW + inMs });
     const jobs = timerJobs([due('a', 0), due('a', -5), due('a', 5_001), due('a', 5_100), due('b', 5_001)], NOW);
     expect(jobs.map(({ data }) => data.lane)).toEqual(['a', 'a', 'b']);
     expect(new Set(jobs.map(({ opts }) => opts.jobId)).size).toBe(3);
-    // BullMQ refuses the one, and takes the other for a number.
+    // BullMQ rejects ids with other separators, and reads an id of digits alone as a number.
     for (const { opts } of jobs) expect(opts.jobId).toMatch(/^[a-z0-9]+-[a-z0-9]+$/);
   });
 });

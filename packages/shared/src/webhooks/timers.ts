@@ -1,13 +1,13 @@
 /**
- * When lanes are to be looked at: BullMQ as a clock that all workers share. A job says that a lane has something due and
- * no more, since what is due stands in Postgres; one that is lost costs the time until a worker's next sweep.
+ * Timers of delivery lanes, as delayed BullMQ jobs that all workers share. A job only names a lane with due deliveries: the
+ * deliveries are in Postgres. After the loss of a job the next sweep of a worker finds the lane.
  */
 import { Queue } from 'bullmq';
 import type { Connection } from '../redis/connection.ts';
 import { type Destination, laneOf } from './lane.ts';
 
 export const WEBHOOK_QUEUE = 'webhooks';
-/** One hash slot for all of the queue. */
+/** The prefix puts all keys of the queue into one hash slot. */
 export const webhookPrefix = (keyPrefix: string): string => `${keyPrefix}:{webhooks}`;
 
 export interface LaneJob {
@@ -22,25 +22,25 @@ export interface DueLane {
 
 export interface WebhookTimers {
   /**
-   * Has deliveries that are committed and due now attempted at once. Call it after the commit; never rejects, since
-   * the sweep finds what this could not tell.
+   * Wakes the lanes of deliveries that are due now. Call this method after the commit. Never rejects: after a failure the sweep
+   * finds the deliveries.
    */
   scheduleDeliveries(deliveries: readonly Destination[]): Promise<void>;
-  /** The same for lanes that are due at some time. */
+  /** Sets timers for lanes that are due at a given time. Never rejects. */
   scheduleLanes(lanes: readonly DueLane[]): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface TimerOptions {
-  /** A `producer` connection, which stays the caller's to close. */
+  /** A `producer` connection. The caller closes the connection. */
   connection: Connection;
   keyPrefix: string;
   now?: () => number;
-  onError?: (error: Error) => void;
+  onError?: (error: unknown) => void;
 }
 
 export function createWebhookTimers(options: TimerOptions): WebhookTimers {
-  // The clock of this machine: BullMQ adds a job's delay to the same clock, so the due time comes out as it was given.
+  // The clock of this machine: BullMQ adds the delay of a job to the same clock, so the job runs at the given time.
   const { connection, keyPrefix, now = Date.now, onError = () => {} } = options;
   const queue = new Queue<LaneJob>(WEBHOOK_QUEUE, {
     connection,
@@ -56,7 +56,7 @@ export function createWebhookTimers(options: TimerOptions): WebhookTimers {
     try {
       await queue.addBulk(jobs);
     } catch (error) {
-      onError(error as Error);
+      onError(error);
     }
   }
 
@@ -69,8 +69,8 @@ export function createWebhookTimers(options: TimerOptions): WebhookTimers {
 }
 
 /**
- * One job for a lane and second, however many deliveries are due then: a dead endpoint with a million deliveries keeps
- * Redis as small as one with ten. Rounded up, so that what is due is due when the job runs.
+ * Creates one job for each lane and second, however many deliveries are due: a dead endpoint with a million deliveries needs no
+ * more Redis memory than an endpoint with ten. Times are rounded up, so that the deliveries are due when the job runs.
  */
 export function timerJobs(lanes: readonly DueLane[], nowMs: number) {
   const jobs = new Map<string, ReturnType<typeof timerJob>>();
