@@ -1,6 +1,7 @@
 /** Parses JSON bodies: bounded before anything walks them, with nothing lost on the way, and clear about what is wrong. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ApiError } from '@millrace/shared/errors';
+import { escapePart } from '@millrace/shared/text/json-pointer';
 
 export interface JsonLimits {
   /** Deepest nesting. */
@@ -203,8 +204,6 @@ function endOfString(text: string, open: number): number {
   }
   return text.length;
 }
-
-const escapePart = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
 
 type Loose = Readonly<Record<string, unknown>>;
 

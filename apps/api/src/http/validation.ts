@@ -1,5 +1,6 @@
 /** Checks values against TypeBox schemas, and says of each fault where it is, what was expected and what came. */
 import { ApiError, type Fault } from '@millrace/shared/errors';
+import { escapePart, unescapePart } from '@millrace/shared/text/json-pointer';
 import { nearNames } from '@millrace/shared/text/near-names';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -95,9 +96,6 @@ function faultsOfError(root: TSchema, value: unknown, error: SchemaError): Fault
   }
   return [{ pointer: instancePath, message: 'The value does not fit', expected: describe(schema), got: shown(at) }];
 }
-
-const escapePart = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
-const unescapePart = (part: string): string => part.replaceAll('~1', '/').replaceAll('~0', '~');
 
 function valueAt(value: unknown, pointer: string): unknown {
   let at = value;

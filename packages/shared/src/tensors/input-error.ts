@@ -1,7 +1,7 @@
-/** The input is well-formed JSON of the right schema and still cannot be answered; the caller gets a 422 that says why. */
+/** An input that fits the JSON schema and is still invalid. The API returns 422 with this reason. */
 export class InputError extends Error {
   override name = 'InputError';
-  /** JSON pointer into the input, such as `/drug_a`. */
+  /** The JSON pointer of the invalid value, such as `/drug_a`. */
   readonly pointer: string;
   readonly expected: string | undefined;
   readonly got: string | undefined;

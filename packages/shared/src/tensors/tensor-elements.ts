@@ -1,102 +1,176 @@
-/** One JSON value to one element of a tensor, by type, with a fault that says where and why when it is none. */
+/** Converts JSON values to tensor elements. A value that does not fit causes an InputError with its place and the reason. */
 import { InputError } from './input-error.ts';
-import type { Dtype, TensorData } from './tensor.ts';
-import { BIG_RANGE, FLOAT_MAX, INTEGER_RANGE, toHalfBits } from './tensor-data.ts';
-
-/**
- * Writes the element at `at`. `path` (and `index`, when it has one more level) is where it stands below the tensor; it
- * is only put together for a fault. Throws InputError.
- */
-export type ElementWriter = (value: unknown, at: number, path: string, index?: number) => void;
+import type { Dtype, IntegerData, IntegerDtype, TensorData } from './tensor.ts';
+import { BIG_RANGE, FLOAT_MAX, INTEGER_RANGE, newData, toHalfBits } from './tensor-data.ts';
 
 const NOT_FINITE: Readonly<Record<string, number>> = { NaN: Number.NaN, Infinity: Infinity, '-Infinity': -Infinity };
 
-/** A writer of JSON values into `data`; `pointer` is where the tensor stands. */
-export function elementWriter(dtype: Dtype, data: TensorData, pointer: string): ElementWriter {
-  const refuse = (expected: string, value: unknown, path: string, index?: number): never => {
-    const at = `${pointer}${path}${index === undefined ? '' : `/${index}`}`;
+/** Writes JSON values into the elements of one tensor. A class with state: an object or path per element would be slow. */
+export abstract class ElementWriter {
+  /** JSON pointer, relative to the tensor, of the array that contains the values. The caller sets the path for each array. */
+  path = '';
+  abstract readonly data: TensorData;
+  readonly #pointer: string;
+
+  /** `pointer`: the JSON pointer of the tensor. */
+  constructor(pointer: string) {
+    this.#pointer = pointer;
+  }
+
+  /** Writes the element `at`. `index` is the position in the array at `path`; undefined for a scalar. Throws InputError. */
+  abstract write(value: unknown, at: number, index?: number): void;
+
+  /**
+   * Writes `values` from index `from` on to the elements from `at` on, and returns the number of written values. Stops at the
+   * first value that is not a plain number of the type. For a plain number the result equals the result of `write`. A loop
+   * without a call for each value takes a tenth of the time.
+   */
+  abstract writeRun(values: readonly unknown[], from: number, at: number): number;
+
+  protected fault(expected: string, value: unknown, index: number | undefined): InputError {
+    const pointer = `${this.#pointer}${this.path}${index === undefined ? '' : `/${index}`}`;
     const got = shown(value);
-    throw new InputError({ pointer: at, message: `${got} is not ${expected}.`, expected, got });
-  };
-  switch (dtype) {
-    case 'float16':
-    case 'float32':
-    case 'float64':
-      return floatWriter(dtype, data as Float64Array | Uint16Array, refuse);
-    case 'int64':
-    case 'uint64':
-      return bigWriter(dtype, data as BigInt64Array, refuse);
-    case 'bool': {
-      const bits = data as Uint8Array;
-      return (value, at, path, index) => {
-        if (typeof value !== 'boolean' && value !== 0 && value !== 1) refuse('true or false', value, path, index);
-        bits[at] = value ? 1 : 0;
-      };
-    }
-    case 'string': {
-      const texts = data as string[];
-      return (value, at, path, index) => {
-        if (typeof value !== 'string') refuse('a string', value, path, index);
-        // A lone surrogate has no UTF-8: two such strings would reach the model, and the cache, as the same bytes.
-        if (!(value as string).isWellFormed()) refuse('a string of whole Unicode characters', value, path, index);
-        // onnxruntime takes strings as C strings, which end at the first NUL.
-        if ((value as string).includes('\0')) refuse('a string without NUL characters', value, path, index);
-        texts[at] = value as string;
-      };
-    }
-    default: {
-      const [least, greatest] = INTEGER_RANGE[dtype]!;
-      const numbers = data as Int32Array;
-      return (value, at, path, index) => {
-        const fits = Number.isInteger(value) && (value as number) >= least && (value as number) <= greatest;
-        if (!fits) refuse(`a whole number from ${least} to ${greatest} (${dtype})`, value, path, index);
-        numbers[at] = value as number;
-      };
-    }
+    return new InputError({ pointer, message: `${got} is not ${expected}.`, expected, got });
   }
 }
 
-/**
- * Writes `values` from index `from` on to elements from `at` on, as far as they are plain numbers (or bools) that need no
- * second look, and returns how many these are. The rest is for the ElementWriter, which writes the same for the same
- * value. A loop without a call for each value takes a tenth of the time.
- */
-export type RunWriter = (values: readonly unknown[], from: number, at: number) => number;
-
-export function runWriter(dtype: Dtype, data: TensorData): RunWriter {
+/** Creates `length` elements of zero (of '' for strings) and the writer that fills the elements. */
+export function elementWriter(dtype: Dtype, length: number, pointer: string): ElementWriter {
   switch (dtype) {
-    case 'string':
-      return () => 0;
-    case 'float32':
-    case 'float64':
-      return floatRuns(data as Float64Array, FLOAT_MAX[dtype]!);
     case 'float16':
-      return halfRuns(data as Uint16Array);
+      return new HalfWriter(pointer, length);
+    case 'float32':
+      return new Float32Writer(pointer, length);
+    case 'float64':
+      return new Float64Writer(pointer, length);
     case 'int64':
+      return new BigWriter(pointer, dtype, new BigInt64Array(length));
     case 'uint64':
-      return bigRuns(data as BigInt64Array, dtype === 'int64' ? -0x8000_0000 : 0);
+      return new BigWriter(pointer, dtype, new BigUint64Array(length));
     case 'bool':
-      return integerRuns(data as Uint8Array, [0, 1]);
+      return new BoolWriter(pointer, length);
+    case 'string':
+      return new StringWriter(pointer, length);
     default:
-      return integerRuns(data as Int32Array, INTEGER_RANGE[dtype]!);
+      return new IntegerWriter(pointer, dtype, newData(dtype, length));
   }
 }
 
-function floatRuns(data: Float64Array, greatest: number): RunWriter {
-  return (values, from, at) => {
-    let i = from;
-    for (; i < values.length; i++) {
-      const value = values[i];
-      if (typeof value !== 'number' || !(value <= greatest && value >= -greatest)) break;
-      data[at + i - from] = value;
-    }
-    return i - from;
-  };
+class BoolWriter extends ElementWriter {
+  readonly data: Uint8Array;
+
+  constructor(pointer: string, length: number) {
+    super(pointer);
+    this.data = new Uint8Array(length);
+  }
+
+  override write(value: unknown, at: number, index?: number): void {
+    if (typeof value !== 'boolean' && value !== 0 && value !== 1) throw this.fault('true or false', value, index);
+    this.data[at] = value ? 1 : 0;
+  }
+
+  override writeRun(values: readonly unknown[], from: number, at: number): number {
+    return integerRun(this.data, { values, from, at, least: 0, greatest: 1 });
+  }
 }
 
-function halfRuns(data: Uint16Array): RunWriter {
-  const greatest = FLOAT_MAX.float16!;
-  return (values, from, at) => {
+class StringWriter extends ElementWriter {
+  readonly data: string[];
+
+  constructor(pointer: string, length: number) {
+    super(pointer);
+    this.data = newData('string', length);
+  }
+
+  override write(value: unknown, at: number, index?: number): void {
+    if (typeof value !== 'string') throw this.fault('a string', value, index);
+    // A lone surrogate has no UTF-8 form: two such strings would be the same bytes for the model and the cache.
+    if (!value.isWellFormed()) throw this.fault('a string of whole Unicode characters', value, index);
+    // onnxruntime reads strings as C strings, which end at the first NUL.
+    if (value.includes('\0')) throw this.fault('a string without NUL characters', value, index);
+    this.data[at] = value;
+  }
+
+  override writeRun(): number {
+    return 0;
+  }
+}
+
+class IntegerWriter extends ElementWriter {
+  readonly data: IntegerData;
+  readonly #dtype: IntegerDtype;
+  readonly #least: number;
+  readonly #greatest: number;
+
+  constructor(pointer: string, dtype: IntegerDtype, data: IntegerData) {
+    super(pointer);
+    this.data = data;
+    this.#dtype = dtype;
+    [this.#least, this.#greatest] = INTEGER_RANGE[dtype];
+  }
+
+  override write(value: unknown, at: number, index?: number): void {
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < this.#least || value > this.#greatest)
+      throw this.fault(`a whole number from ${this.#least} to ${this.#greatest} (${this.#dtype})`, value, index);
+    this.data[at] = value;
+  }
+
+  override writeRun(values: readonly unknown[], from: number, at: number): number {
+    return integerRun(this.data, { values, from, at, least: this.#least, greatest: this.#greatest });
+  }
+}
+
+interface IntegerRun {
+  values: readonly unknown[];
+  from: number;
+  at: number;
+  least: number;
+  greatest: number;
+}
+
+function integerRun(data: IntegerData, { values, from, at, least, greatest }: IntegerRun): number {
+  let i = from;
+  for (; i < values.length; i++) {
+    const value = values[i];
+    if (typeof value !== 'number' || !(value >= least && value <= greatest && Math.trunc(value) === value)) break;
+    data[at + i - from] = value;
+  }
+  return i - from;
+}
+
+abstract class FloatWriter extends ElementWriter {
+  protected abstract readonly dtype: 'float16' | 'float32' | 'float64';
+
+  /** Returns the number that the value stands for. Values that round to infinity do not fit. */
+  protected numberOf(value: unknown, index: number | undefined): number {
+    const greatest = FLOAT_MAX[this.dtype];
+    if (typeof value === 'number' && value <= greatest && value >= -greatest) return value;
+    if (typeof value === 'string' && Object.hasOwn(NOT_FINITE, value)) return NOT_FINITE[value]!;
+    if (typeof value !== 'number') throw this.fault('a number, or "NaN", "Infinity", "-Infinity"', value, index);
+    // In IEEE 754 a value within half a step above the greatest value rounds to the greatest value.
+    if (Number.isFinite(value) && this.roundsToFinite(value)) return value;
+    throw this.fault(`a number that ${this.dtype} can hold`, value, index);
+  }
+
+  protected abstract roundsToFinite(value: number): boolean;
+}
+
+class HalfWriter extends FloatWriter {
+  protected readonly dtype = 'float16';
+  readonly data: Uint16Array;
+
+  constructor(pointer: string, length: number) {
+    super(pointer);
+    this.data = new Uint16Array(length);
+  }
+
+  override write(value: unknown, at: number, index?: number): void {
+    this.data[at] = toHalfBits(this.numberOf(value, index));
+  }
+
+  override writeRun(values: readonly unknown[], from: number, at: number): number {
+    const greatest = FLOAT_MAX.float16;
+    const { data } = this;
     let i = from;
     for (; i < values.length; i++) {
       const value = values[i];
@@ -104,25 +178,97 @@ function halfRuns(data: Uint16Array): RunWriter {
       data[at + i - from] = toHalfBits(value);
     }
     return i - from;
-  };
+  }
+
+  protected roundsToFinite(value: number): boolean {
+    return Math.abs(value) < 65_520;
+  }
 }
 
-function integerRuns(data: Int32Array | Uint8Array, [least, greatest]: readonly [number, number]): RunWriter {
-  return (values, from, at) => {
-    let i = from;
-    for (; i < values.length; i++) {
-      const value = values[i];
-      if (typeof value !== 'number' || !(value >= least && value <= greatest && Math.trunc(value) === value)) break;
-      data[at + i - from] = value;
-    }
-    return i - from;
-  };
+interface FloatRun {
+  values: readonly unknown[];
+  from: number;
+  at: number;
+  greatest: number;
 }
 
-/** Of 32 bits only, as numbers or as short texts: a BigInt for each value takes ten times as long. */
-function bigRuns(data: BigInt64Array, least: number): RunWriter {
-  const words = new Int32Array(data.buffer, data.byteOffset, 2 * data.length);
-  return (values, from, at) => {
+function floatRun(data: Float32Array | Float64Array, { values, from, at, greatest }: FloatRun): number {
+  let i = from;
+  for (; i < values.length; i++) {
+    const value = values[i];
+    if (typeof value !== 'number' || !(value <= greatest && value >= -greatest)) break;
+    data[at + i - from] = value;
+  }
+  return i - from;
+}
+
+class Float32Writer extends FloatWriter {
+  protected readonly dtype = 'float32';
+  readonly data: Float32Array;
+
+  constructor(pointer: string, length: number) {
+    super(pointer);
+    this.data = new Float32Array(length);
+  }
+
+  override write(value: unknown, at: number, index?: number): void {
+    this.data[at] = this.numberOf(value, index);
+  }
+
+  override writeRun(values: readonly unknown[], from: number, at: number): number {
+    return floatRun(this.data, { values, from, at, greatest: FLOAT_MAX.float32 });
+  }
+
+  protected roundsToFinite(value: number): boolean {
+    return Number.isFinite(Math.fround(value));
+  }
+}
+
+class Float64Writer extends FloatWriter {
+  protected readonly dtype = 'float64';
+  readonly data: Float64Array;
+
+  constructor(pointer: string, length: number) {
+    super(pointer);
+    this.data = new Float64Array(length);
+  }
+
+  override write(value: unknown, at: number, index?: number): void {
+    this.data[at] = this.numberOf(value, index);
+  }
+
+  override writeRun(values: readonly unknown[], from: number, at: number): number {
+    return floatRun(this.data, { values, from, at, greatest: FLOAT_MAX.float64 });
+  }
+
+  protected roundsToFinite(): boolean {
+    return true;
+  }
+}
+
+class BigWriter extends ElementWriter {
+  readonly data: BigInt64Array | BigUint64Array;
+  readonly #least: bigint;
+  readonly #greatest: bigint;
+  readonly #expected: string;
+
+  constructor(pointer: string, dtype: 'int64' | 'uint64', data: BigInt64Array | BigUint64Array) {
+    super(pointer);
+    this.data = data;
+    [this.#least, this.#greatest] = BIG_RANGE[dtype];
+    this.#expected = `a whole number from ${this.#least} to ${this.#greatest} (${dtype})`;
+  }
+
+  override write(value: unknown, at: number, index?: number): void {
+    const big = this.#bigOf(value, index);
+    if (big < this.#least || big > this.#greatest) throw this.fault(this.#expected, value, index);
+    this.data[at] = big;
+  }
+
+  /** Covers integers of 32 bits only, as numbers or as short texts: a BigInt for each value takes ten times as long. */
+  override writeRun(values: readonly unknown[], from: number, at: number): number {
+    const least = this.#least < 0n ? -0x8000_0000 : 0;
+    const words = new Int32Array(this.data.buffer, this.data.byteOffset, 2 * this.data.length);
     let i = from;
     for (; i < values.length; i++) {
       const given = values[i];
@@ -132,7 +278,15 @@ function bigRuns(data: BigInt64Array, least: number): RunWriter {
       words[2 * (at + i - from) + 1] = value < 0 ? -1 : 0;
     }
     return i - from;
-  };
+  }
+
+  #bigOf(value: unknown, index: number | undefined): bigint {
+    if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
+    // JSON.parse has already rounded a number beyond 2^53, so the number in the request is unknown.
+    if (Number.isInteger(value)) throw this.fault('exact: write a number beyond 2^53 as a string', value, index);
+    if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return BigInt(value);
+    throw this.fault(this.#expected, value, index);
+  }
 }
 
 /** The value of an integer of at most nine characters; NaN for any other text. */
@@ -149,49 +303,7 @@ function shortInteger(text: string): number {
   return negative ? -value : value;
 }
 
-type Refuse = (expected: string, value: unknown, path: string, index?: number) => never;
-
-function floatWriter(dtype: Dtype, data: Float64Array | Uint16Array, refuse: Refuse): ElementWriter {
-  const half = dtype === 'float16';
-  const greatest = FLOAT_MAX[dtype]!;
-  // What lies within half a step of the greatest value still rounds to it, in IEEE 754; beyond it is infinite.
-  const round = half
-    ? (value: number) => (Math.abs(value) < 65_520 ? value : Infinity)
-    : dtype === 'float32'
-      ? Math.fround
-      : Number;
-  return (value, at, path, index) => {
-    let number: number;
-    if (typeof value === 'number' && value <= greatest && value >= -greatest) number = value;
-    else if (typeof value === 'string' && Object.hasOwn(NOT_FINITE, value)) number = NOT_FINITE[value]!;
-    else if (typeof value === 'number' && Number.isFinite(value) && Number.isFinite(round(value))) number = value;
-    else
-      return refuse(
-        typeof value === 'number' ? `a number that ${dtype} can hold` : 'a number, or "NaN", "Infinity", "-Infinity"',
-        value,
-        path,
-        index,
-      );
-    data[at] = half ? toHalfBits(number) : number;
-  };
-}
-
-function bigWriter(dtype: Dtype, data: BigInt64Array, refuse: Refuse): ElementWriter {
-  const [least, greatest] = BIG_RANGE[dtype]!;
-  const wanted = `a whole number from ${least} to ${greatest} (${dtype})`;
-  return (value, at, path, index) => {
-    let big: bigint;
-    // JSON.parse has already rounded a number beyond 2^53: what was meant is no longer known.
-    if (Number.isSafeInteger(value)) big = BigInt(value as number);
-    else if (Number.isInteger(value)) return refuse('exact: beyond 2^53 write it as a string', value, path, index);
-    else if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) big = BigInt(value);
-    else return refuse(wanted, value, path, index);
-    if (big < least || big > greatest) refuse(wanted, value, path, index);
-    data[at] = big;
-  };
-}
-
-/** A JSON value for a message: short, and never the whole of a large one. */
+/** A short text of a JSON value for messages. Large values are abbreviated. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';

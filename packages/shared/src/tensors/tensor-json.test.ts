@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InputError } from './input-error.ts';
-import { DTYPES, type Dtype, type TensorSpec } from './tensor.ts';
+import { DTYPES, type Dtype, type Tensor, type TensorSpec } from './tensor.ts';
 import { newData, toHalfBits } from './tensor-data.ts';
 import { parseTensorInput } from './tensor-json.ts';
-import { joinRows, splitRows, type TensorRow, tensorRowText, tensorsOfRow, tensorsToJson } from './tensor-rows.ts';
+import { joinRows, splitRows, tensorRowText, tensorsOfRow, tensorsToJson } from './tensor-rows.ts';
 
 const spec = (dtype: Dtype, shape: TensorSpec['shape'], name = 'x'): TensorSpec => ({ name, dtype, shape });
-const parse = (one: TensorSpec, json: unknown) => parseTensorInput([one], { [one.name]: json })[one.name]!;
+const parse = (given: TensorSpec, json: unknown) => parseTensorInput([given], { [given.name]: json })[given.name]!;
 
 function refusal(specs: TensorSpec | TensorSpec[], json: unknown) {
   try {
@@ -24,7 +24,7 @@ function refusal(specs: TensorSpec | TensorSpec[], json: unknown) {
 
 describe('forms of a tensor', () => {
   const matrix = spec('float32', ['n', 3]);
-  test('nested, flat with a shape, nested with a shape, and bytes are the same', () => {
+  test('nested, flat with a shape, nested with a shape, and bytes give the same tensor', () => {
     const bytes = Buffer.from(Float32Array.of(1, 2, 3, 4, 5, 6).buffer).toString('base64');
     const forms = [
       [
@@ -52,12 +52,12 @@ describe('forms of a tensor', () => {
     expect(parse(spec('int8', []), { shape: [], data: [7] }).data).toEqual(Int8Array.of(7));
     expect(refusal(spec('float32', []), { x: [5] })).toMatchObject({ got: 'shape [1]' });
   });
-  test('an empty array is an empty tensor of the rank that the model has', () => {
+  test('an empty array is an empty tensor of the rank of the model', () => {
     expect(parse(matrix, []).dims).toEqual([0, 3]);
     expect(parse(spec('float32', ['n', 'k', 2]), [[], []]).dims).toEqual([2, 0, 2]);
     expect(parse(matrix, { shape: [0, 3], data: [] }).data).toHaveLength(0);
   });
-  test('a free rank takes any', () => {
+  test('a free rank accepts any rank', () => {
     const free = spec('float32', ['...']);
     expect(parse(free, 1).dims).toEqual([]);
     expect(parse(free, [[1, 2]]).dims).toEqual([1, 2]);
@@ -78,21 +78,21 @@ describe('elements', () => {
     for (const bad of [least - 1, greatest + 1, 0.5, '1', true, null, Infinity])
       expect(refusal(spec(dtype, ['n']), { x: [0, bad] })).toMatchObject({ pointer: '/x/1' });
   });
-  test('integers beyond 2^53 are strings, and never numbers that JSON has rounded', () => {
+  test('integers beyond 2^53 must be strings, because JSON rounds numbers', () => {
     const long = spec('int64', ['n']);
     expect(parse(long, ['9007199254740993', 1, '-9223372036854775808']).data).toEqual(
       BigInt64Array.of(9007199254740993n, 1n, -(2n ** 63n)),
     );
     expect(refusal(long, JSON.parse('{"x":[9007199254740993]}'))).toMatchObject({
       pointer: '/x/0',
-      expected: 'exact: beyond 2^53 write it as a string',
+      expected: 'exact: write a number beyond 2^53 as a string',
     });
     for (const bad of ['9223372036854775808', '1.0', '', ' 1', '0x10', '1e3'])
       expect(refusal(long, { x: [bad] })).toMatchObject({ pointer: '/x/0' });
     expect(parse(spec('uint64', []), '18446744073709551615').data[0]).toBe(2n ** 64n - 1n);
     expect(refusal(spec('uint64', []), { x: -1 })).toMatchObject({ expected: expect.stringContaining('from 0 to') });
   });
-  test('NaN and infinities are strings, for floats alone', () => {
+  test('NaN and infinities are strings, and only floats accept them', () => {
     for (const dtype of ['float16', 'float32', 'float64'] as const) {
       const text = tensorsToJson({ y: parse(spec(dtype, ['n']), ['NaN', 'Infinity', '-Infinity', -0]) });
       expect(text).toBe(`{"y":{"dtype":"${dtype}","shape":[4],"data":["NaN","Infinity","-Infinity",-0]}}`);
@@ -100,7 +100,7 @@ describe('elements', () => {
     for (const dtype of ['int32', 'int64', 'bool', 'uint8'] as const)
       expect(refusal(spec(dtype, []), { x: 'NaN' })).toMatchObject({ pointer: '/x', got: '"NaN"' });
   });
-  test('a number that a float cannot hold is refused, and one that rounds to its greatest is not', () => {
+  test('a number beyond the range of a float is rejected, and a number that rounds to the greatest value is accepted', () => {
     for (const [dtype, bad, good] of [
       ['float16', 65_520, 65_519],
       ['float32', 3.5e38, 3.4028235e38],
@@ -110,19 +110,19 @@ describe('elements', () => {
       expect(refusal(spec(dtype, ['n']), { x: [good] })).toBe('accepted');
     }
   });
-  test('bool is true, false, 1 and 0', () => {
+  test('bool accepts true, false, 1 and 0', () => {
     expect(parse(spec('bool', ['n']), [true, false, 1, 0]).data).toEqual(Uint8Array.of(1, 0, 1, 0));
     expect(refusal(spec('bool', []), { x: 2 })).toMatchObject({ expected: 'true or false' });
     expect(refusal(spec('bool', ['n']), { x: { shape: [1], base64: 'Ag==' } })).toMatchObject({ pointer: '/x/base64' });
   });
-  test('strings that would not reach the model whole are refused', () => {
+  test('strings that would not reach the model unchanged are rejected', () => {
     expect(refusal(spec('string', []), { x: 'a\ud800' })).toMatchObject({ pointer: '/x' });
     expect(refusal(spec('string', []), { x: 'a\0b' })).toMatchObject({ pointer: '/x' });
     expect(refusal(spec('string', []), { x: 1 })).toMatchObject({ expected: 'a string', got: '1' });
   });
 });
 
-describe('faults say where, what was expected and what came', () => {
+describe('a fault has the place, the expected value and the received value', () => {
   const specs = [spec('float32', ['batch', 3], 'pixels'), spec('int64', ['batch'], 'ids')];
   const good = { pixels: [[1, 2, 3]], ids: [1] };
   const faults: [string, unknown, object][] = [
@@ -143,6 +143,16 @@ describe('faults say where, what was expected and what came', () => {
         ],
       },
       { pointer: '/pixels/1', got: 'an array of 2' },
+    ],
+    [
+      'deeper than any recursion may go',
+      { ...good, pixels: { shape: [1, 3], data: JSON.parse(`${'['.repeat(20_000)}1,2,3${']'.repeat(20_000)}`) } },
+      { pointer: '/pixels/data', got: '1 elements' },
+    ],
+    [
+      'one element that is deeper than any recursion may go',
+      { ...good, ids: { shape: [1], data: JSON.parse(`${'['.repeat(20_000)}1${']'.repeat(20_000)}`) } },
+      { pointer: `/ids/data${'/0'.repeat(65)}`, got: 'an array of 1' },
     ],
     ['too deep in one place', { ...good, pixels: [[1, 2, [3]]] }, { pointer: '/pixels/0/2', got: 'an array of 1' }],
     ['not deep enough', { ...good, pixels: [[1, 2, 3], 4] }, { pointer: '/pixels/1' }],
@@ -177,10 +187,10 @@ describe('faults say where, what was expected and what came', () => {
   test.each(faults)('%s', (_, json, wanted) => {
     expect(refusal(specs, json)).toMatchObject(wanted);
   });
-  test('a pointer escapes what a name may hold', () => {
+  test('a pointer escapes the special characters of a name', () => {
     expect(refusal(spec('int8', [], 'a/b~c'), { 'a/b~c': 1000 })).toMatchObject({ pointer: '/a~1b~0c' });
   });
-  test('a huge shape without data asks for no memory', () => {
+  test('a huge shape without data allocates no memory', () => {
     const free = spec('float32', ['n', 'k']);
     expect(refusal(free, { x: { shape: [2 ** 31, 2 ** 31], data: [] } })).toMatchObject({ got: '0 elements' });
     expect(refusal(free, { x: { shape: [2 ** 31, 2 ** 31], base64: '' } })).toMatchObject({ got: '0 bytes' });
@@ -188,7 +198,7 @@ describe('faults say where, what was expected and what came', () => {
 });
 
 describe('labels', () => {
-  test('name the greatest element of a row, or the element itself', () => {
+  test('name the greatest element of a row of floats, and each element of integers', () => {
     const scores = { dtype: 'float32' as const, dims: [2, 3], data: Float32Array.of(1, 5, 2, 9, 0, 0) };
     const classes = { dtype: 'int64' as const, dims: [2], data: BigInt64Array.of(2n, 7n) };
     const names = ['cat', 'dog', 'emu'];
@@ -216,19 +226,19 @@ const elements: Record<Dtype, fc.Arbitrary<unknown>> = {
 
 const tensor = fc.tuple(fc.constantFrom(...DTYPES), fc.nat(5), fc.nat(4)).chain(([dtype, rows, width]) =>
   fc.array(elements[dtype], { minLength: rows * width, maxLength: rows * width }).map((values) => {
-    const data = newData(dtype, values.length) as unknown[];
-    for (const [i, value] of values.entries()) data[i] = value;
-    return { dtype, dims: [rows, width], data: data as unknown as Float32Array };
+    const data = newData(dtype, values.length);
+    for (const [i, value] of values.entries()) Reflect.set(data, i, value);
+    return { dtype, dims: [rows, width], data };
   }),
 );
-/** One NaN for all: JSON has no payloads. */
-const bits = (one: { dtype: Dtype; dims: readonly number[]; data: unknown }) =>
-  one.dtype === 'float16'
-    ? {
-        ...one,
-        data: Array.from(one.data as Uint16Array, (half) => ((half & 0x7fff) > 0x7c00 ? toHalfBits(Number.NaN) : half)),
-      }
-    : { ...one, data: Array.from(one.data as Float64Array) };
+/** Replaces every NaN by the same NaN: JSON has no NaN payloads. */
+const bits = ({ dtype, dims, data }: Tensor) => ({
+  dtype,
+  dims,
+  data: [...data].map((half) =>
+    dtype === 'float16' && (Number(half) & 0x7fff) > 0x7c00 ? toHalfBits(Number.NaN) : half,
+  ),
+});
 
 describe('properties', () => {
   const value = fc.oneof(
@@ -236,31 +246,31 @@ describe('properties', () => {
     fc.constantFrom(0.5, -0, 65_504, 65_519, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), -(2 ** 31) - 1, 2 ** 32, 2 ** 53, 1e39),
     fc.constantFrom('1', '-1', '-0', '007', '-', '', '1.5', ' 1', '2147483648', '999999999', 'NaN', true, false, null),
   );
-  /** As `parse`, each element as a tensor of its own, and so without a run. */
-  const oneByOne = (dtype: Dtype, values: readonly unknown[]): unknown[] =>
-    values.flatMap((one) => Array.from(parse(spec(dtype, []), one).data as ArrayLike<unknown>));
-  test('elements mean the same together and one by one', () => {
+  /** Parses each element as a scalar tensor, and so without a run. */
+  const parseSingly = (dtype: Dtype, values: readonly unknown[]): unknown[] =>
+    values.flatMap((element) => [...parse(spec(dtype, []), element).data]);
+  test('elements have the same values in a run and as scalars', () => {
     fc.assert(
       fc.property(fc.constantFrom(...DTYPES), fc.array(value, { maxLength: 12 }), (dtype, values) => {
-        const outcome = (run: () => ArrayLike<unknown>): unknown => {
+        const outcome = (run: () => Iterable<unknown>): unknown => {
           try {
-            return Array.from(run());
+            return [...run()];
           } catch (error) {
-            return (error as InputError).message;
+            return String(error);
           }
         };
-        const alone = outcome(() => oneByOne(dtype, values));
+        const alone = outcome(() => parseSingly(dtype, values));
         const shape = [values.length];
         const flat = spec(dtype, ['n']);
-        expect(outcome(() => parse(flat, values).data as ArrayLike<unknown>)).toEqual(alone);
-        expect(outcome(() => parse(flat, { shape, data: values }).data as ArrayLike<unknown>)).toEqual(alone);
-        const nested = values.map((one) => [one]);
-        expect(outcome(() => parse(flat, { shape, data: nested }).data as ArrayLike<unknown>)).toEqual(alone);
+        expect(outcome(() => parse(flat, values).data)).toEqual(alone);
+        expect(outcome(() => parse(flat, { shape, data: values }).data)).toEqual(alone);
+        const nested = values.map((element) => [element]);
+        expect(outcome(() => parse(flat, { shape, data: nested }).data)).toEqual(alone);
       }),
       { numRuns: 5_000 },
     );
   });
-  test('what goes out as JSON comes in as the same bits', () => {
+  test('an output that is sent back as an input has the same bits', () => {
     fc.assert(
       fc.property(tensor, (one) => {
         const { dtype, shape, data } = JSON.parse(tensorsToJson({ x: one })).x;
@@ -269,11 +279,11 @@ describe('properties', () => {
       { numRuns: 2_000 },
     );
   });
-  test('the canonical text is read back as it was, and rows apart and together are the whole', () => {
+  test('the canonical text parses to the same tensor, and splitting and joining rows changes nothing', () => {
     fc.assert(
       fc.property(tensor, (one) => {
         const text = tensorRowText({ x: one });
-        const back = tensorsOfRow(JSON.parse(text) as TensorRow);
+        const back = tensorsOfRow(JSON.parse(text));
         expect(tensorRowText(back)).toBe(text);
         expect(tensorRowText(joinRows(splitRows({ x: one, other: one })))).toBe(tensorRowText({ x: one, other: one }));
       }),

@@ -1,200 +1,229 @@
 /**
- * Raw tensors as callers write them in JSON. A tensor is a nested array (a plain value for a scalar), or an object
- * `{"shape": [2, 3], "data": [flat or nested]}`, or `{"shape": [2, 3], "base64": "little-endian bytes"}`; objects may
- * say their `dtype`, which must then be the model's. In place of the base64 text there may be a Buffer, from other than JSON. What goes on inside Millrace is in tensor-rows.ts.
+ * Parses the raw tensors of requests. A tensor is a nested array (a plain value for a scalar), or an object
+ * `{"shape": [2, 3], "data": [flat or nested]}` or `{"shape": [2, 3], "base64": "little-endian bytes"}`. An object may have a
+ * `dtype`, which must equal the model's. Callers inside Millrace may pass a Buffer in place of the base64 text. tensor-rows.ts
+ * has the internal format.
  */
 
+import { escapePart } from '../text/json-pointer.ts';
 import { nearNames } from '../text/near-names.ts';
 import { InputError } from './input-error.ts';
-import type { Dtype, Tensor, TensorMap, TensorSpec } from './tensor.ts';
-import { dataFromBytes, ELEMENT_BYTES, elementCount, newData } from './tensor-data.ts';
-import { elementWriter, runWriter, shown } from './tensor-elements.ts';
+import type { Tensor, TensorData, TensorMap, TensorSpec } from './tensor.ts';
+import { dataFromBytes, ELEMENT_BYTES, elementCount } from './tensor-data.ts';
+import { elementWriter, shown } from './tensor-elements.ts';
 
-// Arrays deeper than this are no tensor of anybody's; it bounds the recursion whatever came through the door.
+// No real tensor nests deeper. The limit bounds every recursion over a request.
 const DEPTH_MAX = 64;
 
-const escapePointer = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
+/** A tensor of a request: its specification, and the JSON pointer of its place. */
+interface TensorPlace {
+  spec: TensorSpec;
+  pointer: string;
+}
 
 /**
- * The tensors of one input object, in the order of `specs`. Throws InputError, which says where, what was expected and
- * what came. A free dimension takes any size; where all inputs begin with the same free dimension, it is the same for all.
+ * Parses the tensors of one input object, in the order of `specs`. Throws InputError with the place, the expected value and the
+ * received value. A free dimension accepts any size. When all inputs begin with the same free dimension, the size must be equal.
  */
 export function parseTensorInput(specs: readonly TensorSpec[], json: unknown): TensorMap {
   const names = specs.map((spec) => spec.name);
-  if (!isObject(json))
-    throw fault('', 'The input must be an object with a tensor for each name.', names.join(', '), json);
+  const expected = names.join(', ');
+  if (!isObject(json)) {
+    const message = 'The input must be an object with a tensor for each name.';
+    throw fault({ pointer: '', message, expected, got: json });
+  }
   for (const name of Object.keys(json)) {
     if (names.includes(name)) continue;
     const near = nearNames(name, names);
     throw new InputError({
-      pointer: `/${escapePointer(name)}`,
-      message: `The model has no input "${clip(name)}"; its inputs are ${names.join(', ')}.`,
-      expected: names.join(', '),
+      pointer: `/${escapePart(name)}`,
+      message: `The model has no input "${clip(name)}". The inputs are ${expected}.`,
+      expected,
       got: clip(name),
       suggestions: near.length > 0 ? near : names.slice(0, 5),
     });
   }
-  const tensors: TensorMap = Object.create(null) as TensorMap;
+  const tensors: TensorMap = Object.create(null);
   for (const spec of specs) {
-    const pointer = `/${escapePointer(spec.name)}`;
-    if (!Object.hasOwn(json, spec.name))
-      throw fault(pointer, `The input "${spec.name}" is missing.`, describe(spec), undefined);
+    const pointer = `/${escapePart(spec.name)}`;
+    if (!Object.hasOwn(json, spec.name)) {
+      const message = `The input "${spec.name}" is missing.`;
+      throw fault({ pointer, message, expected: describe(spec), got: undefined });
+    }
     tensors[spec.name] = parseTensor(spec, json[spec.name], pointer);
   }
   checkSharedRows(specs, tensors);
   return tensors;
 }
 
-/** One tensor of the given name, type and shape from its JSON; `pointer` is where it stands. Throws InputError. */
+/** Parses one tensor. `pointer` is the JSON pointer of the tensor. Throws InputError. */
 export function parseTensor(spec: TensorSpec, json: unknown, pointer: string): Tensor {
-  if (isObject(json)) return parseShaped(spec, json, pointer);
+  const place = { spec, pointer };
+  if (isObject(json)) return parseShaped(place, json);
   const dims = fillEmpty(spec, dimsOf(json, pointer));
-  checkDims(spec, dims, json, pointer);
-  return { dtype: spec.dtype, dims, data: fill(spec.dtype, dims, json, pointer, true) };
+  checkDims(place, dims, json);
+  return { dtype: spec.dtype, dims, data: parseNested(place, dims, json) };
 }
 
-function parseShaped(spec: TensorSpec, json: Record<string, unknown>, pointer: string): Tensor {
+function parseShaped({ spec, pointer }: TensorPlace, json: Record<string, unknown>): Tensor {
   const form = 'an array, or {"shape": [...], "data": [...]}, or {"shape": [...], "base64": "..."}';
-  for (const key of Object.keys(json))
-    if (!['shape', 'data', 'dtype', 'base64'].includes(key))
-      throw fault(`${pointer}/${escapePointer(key)}`, `A tensor has no field "${clip(key)}".`, form, json[key]);
+  for (const key of Object.keys(json)) {
+    if (['shape', 'data', 'dtype', 'base64'].includes(key)) continue;
+    const message = `A tensor has no field "${clip(key)}".`;
+    throw fault({ pointer: `${pointer}/${escapePart(key)}`, message, expected: form, got: json[key] });
+  }
   const { shape, data, dtype, base64 } = json;
-  if (dtype !== undefined && dtype !== spec.dtype)
-    throw fault(`${pointer}/dtype`, `"${spec.name}" is of type ${spec.dtype}.`, spec.dtype, dtype);
-  const isDim = (dim: unknown) => Number.isInteger(dim) && (dim as number) >= 0 && (dim as number) <= 2 ** 31;
-  if (!Array.isArray(shape) || shape.length > DEPTH_MAX || !shape.every(isDim))
-    throw fault(`${pointer}/shape`, 'The shape must be an array of whole numbers.', describe(spec), shape);
-  const dims = shape as number[];
-  checkDims(spec, dims, json, `${pointer}/shape`);
-  if ((data === undefined) === (base64 === undefined))
-    throw fault(pointer, 'A tensor with a shape needs either "data" or "base64".', form, json);
-  if (base64 === undefined)
-    return { dtype: spec.dtype, dims, data: fill(spec.dtype, dims, data, `${pointer}/data`, false) };
-  return { dtype: spec.dtype, dims, data: decodeBase64(spec, dims, base64, `${pointer}/base64`) };
+  if (dtype !== undefined && dtype !== spec.dtype) {
+    const message = `"${spec.name}" is of type ${spec.dtype}.`;
+    throw fault({ pointer: `${pointer}/dtype`, message, expected: spec.dtype, got: dtype });
+  }
+  if (!Array.isArray(shape) || shape.length > DEPTH_MAX || !shape.every(isDim)) {
+    const message = 'The shape must be an array of whole numbers.';
+    throw fault({ pointer: `${pointer}/shape`, message, expected: describe(spec), got: shape });
+  }
+  checkDims({ spec, pointer: `${pointer}/shape` }, shape, json);
+  if ((data === undefined) === (base64 === undefined)) {
+    const message = 'A tensor with a shape needs either "data" or "base64".';
+    throw fault({ pointer, message, expected: form, got: json });
+  }
+  const elements =
+    base64 === undefined
+      ? parseFlat({ spec, pointer: `${pointer}/data` }, shape, data)
+      : decodeBase64({ spec, pointer: `${pointer}/base64` }, shape, base64);
+  return { dtype: spec.dtype, dims: shape, data: elements };
 }
 
-function decodeBase64(spec: TensorSpec, dims: readonly number[], text: unknown, pointer: string): Tensor['data'] {
+const isDim = (dim: unknown): dim is number =>
+  typeof dim === 'number' && Number.isInteger(dim) && dim >= 0 && dim <= 2 ** 31;
+
+function decodeBase64({ spec, pointer }: TensorPlace, dims: readonly number[], text: unknown): TensorData {
   const { dtype } = spec;
-  if (dtype === 'string')
-    throw fault(pointer, 'Strings have no fixed bytes: give them in "data".', 'an array of strings in "data"', text);
-  const expected = elementCount(dims) * ELEMENT_BYTES[dtype];
-  const wanted = `${expected} bytes in base64`;
-  const bytes = Buffer.isBuffer(text) ? text : bytesOfText(text, wanted, pointer);
-  if (bytes.length !== expected)
-    throw fault(
-      pointer,
-      `A ${dtype} tensor of shape [${dims}] has ${expected} bytes.`,
-      wanted,
-      `${bytes.length} bytes`,
-    );
+  if (dtype === 'string') {
+    const message = 'Strings have no fixed size in bytes. Pass the strings in "data".';
+    throw fault({ pointer, message, expected: 'an array of strings in "data"', got: text });
+  }
+  const length = elementCount(dims) * ELEMENT_BYTES[dtype];
+  const expected = `${length} bytes in base64`;
+  const bytes = Buffer.isBuffer(text) ? text : bytesOfText(text, expected, pointer);
+  if (bytes.length !== length) {
+    const message = `A ${dtype} tensor of shape [${dims}] has ${length} bytes.`;
+    throw fault({ pointer, message, expected, got: `${bytes.length} bytes` });
+  }
   if (dtype === 'bool' && !bytes.every(isBit))
-    throw fault(pointer, 'The bytes of a bool tensor are 0 and 1.', '0 and 1', 'other bytes');
+    throw fault({
+      pointer,
+      message: 'The bytes of a bool tensor are 0 and 1.',
+      expected: '0 and 1',
+      got: 'other bytes',
+    });
   return dataFromBytes(dtype, bytes);
 }
 
 const isBit = (byte: number): boolean => byte <= 1;
 
-function bytesOfText(text: unknown, wanted: string, pointer: string): Buffer {
-  if (typeof text !== 'string') throw fault(pointer, 'The bytes must be a base64 string.', wanted, text);
-  // Checked before decoding: Buffer skips what is not base64 without a word.
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw fault(pointer, 'This is not base64.', wanted, text);
+function bytesOfText(text: unknown, expected: string, pointer: string): Buffer {
+  if (typeof text !== 'string')
+    throw fault({ pointer, message: 'The bytes must be a base64 string.', expected, got: text });
+  // Checked before decoding: Buffer silently skips characters outside base64.
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text))
+    throw fault({ pointer, message: 'The text is not base64.', expected, got: text });
   return Buffer.from(text, 'base64');
 }
 
-/** The shape of nested arrays, by their first elements; `fill` finds what is ragged. */
+/** The shape of nested arrays according to their first elements. `parseNested` rejects ragged arrays. */
 function dimsOf(json: unknown, pointer: string): number[] {
   const dims: number[] = [];
   for (let level = json; Array.isArray(level); level = level[0]) {
     dims.push(level.length);
-    if (dims.length > DEPTH_MAX)
-      throw fault(pointer, 'The arrays nest too deep.', `at most ${DEPTH_MAX} levels`, 'more');
+    if (dims.length > DEPTH_MAX) {
+      const expected = `at most ${DEPTH_MAX} levels`;
+      throw fault({ pointer, message: 'The arrays nest too deep.', expected, got: 'more' });
+    }
     if (level.length === 0) break;
   }
   return dims;
 }
 
-/** `[]` can be an empty tensor of any rank: what its shape leaves open comes from the model. */
+/** `[]` can be an empty tensor of any rank. Dimensions that the array does not show come from the model. */
 function fillEmpty(spec: TensorSpec, dims: number[]): number[] {
   if (dims.at(-1) !== 0 || dims.length >= spec.shape.length) return dims;
   return spec.shape.map((dim, axis) => dims[axis] ?? (typeof dim === 'number' ? dim : 0));
 }
 
-function checkDims(spec: TensorSpec, dims: readonly number[], json: unknown, pointer: string): void {
+function checkDims({ spec, pointer }: TensorPlace, dims: readonly number[], json: unknown): void {
   const fits =
     dims.length === spec.shape.length && spec.shape.every((dim, i) => typeof dim === 'string' || dim === dims[i]);
   if (fits || isAnyRank(spec)) return;
+  const expected = describe(spec);
   const got = dims.length === 0 && !isObject(json) ? shown(json) : `shape [${dims.join(', ')}]`;
-  throw new InputError({
-    pointer,
-    message: `"${spec.name}" must be ${describe(spec)}, and is ${got}.`,
-    expected: describe(spec),
-    got,
-  });
+  throw new InputError({ pointer, message: `"${spec.name}" must be ${expected}, but is ${got}.`, expected, got });
 }
 
-/** A model may leave even the rank of an input open; such a shape is written ['...']. */
+/** A model may also leave the rank of an input free. The shape is then ['...']. */
 const isAnyRank = (spec: TensorSpec): boolean => spec.shape.length === 1 && spec.shape[0] === '...';
 
-function fill(dtype: Dtype, dims: readonly number[], json: unknown, pointer: string, strict: boolean): Tensor['data'] {
-  const count = elementCount(dims);
-  const given = strict ? count : countLeaves(json, count, 0);
-  const wanted = `${count} ${dtype} elements`;
-  if (given !== count)
-    throw fault(
-      pointer,
-      `Shape [${dims}] has ${count} elements.`,
-      wanted,
-      given > count ? 'more' : `${given} elements`,
-    );
-  const data = newData(dtype, count);
-  const write = elementWriter(dtype, data, pointer);
-  const writeRun = runWriter(dtype, data);
+/** Parses nested arrays whose levels have exactly the sizes `dims`. */
+function parseNested({ spec, pointer }: TensorPlace, dims: readonly number[], json: unknown): TensorData {
+  const writer = elementWriter(spec.dtype, elementCount(dims), pointer);
   let at = 0;
   const walk = (value: unknown, axis: number, path: string): void => {
-    if (strict && axis === dims.length) {
-      write(value, at++, path);
-      return;
+    if (!Array.isArray(value) || value.length !== dims[axis]) {
+      const message = 'The arrays are ragged: all arrays of a level must have the same length.';
+      throw fault({ pointer: pointer + path, message, expected: `${dims[axis]} elements`, got: value });
     }
-    if (!strict && !Array.isArray(value)) {
-      write(value, at++, path);
-      return;
-    }
-    if (!Array.isArray(value) || (strict && value.length !== dims[axis]))
-      throw fault(
-        pointer + path,
-        'The arrays are ragged: all of one level must be as long.',
-        `${dims[axis]} elements`,
-        value,
-      );
-    const leaves = strict ? axis === dims.length - 1 : false;
-    for (let i = 0; i < value.length; i++) {
-      if (leaves || !strict) {
-        const run = writeRun(value, i, at);
+    if (axis < dims.length - 1) {
+      for (let i = 0; i < value.length; i++) walk(value[i], axis + 1, `${path}/${i}`);
+    } else {
+      writer.path = path;
+      for (let i = 0; i < value.length; i++) {
+        const run = writer.writeRun(value, i, at);
         at += run;
         i += run;
-        if (i === value.length) break;
+        if (i < value.length) writer.write(value[i], at++, i);
       }
-      if (leaves || (!strict && !Array.isArray(value[i]))) at = writeLeaf(write, value[i], at, path, i);
-      else walk(value[i], axis + 1, `${path}/${i}`);
     }
   };
-  walk(json, 0, '');
-  return data;
+  if (dims.length === 0) writer.write(json, 0);
+  else walk(json, 0, '');
+  return writer.data;
 }
 
-type Write = ReturnType<typeof elementWriter>;
-
-/** Writes without making the path's text, which only a fault needs. */
-function writeLeaf(write: Write, value: unknown, at: number, path: string, index: number): number {
-  write(value, at, path, index);
-  return at + 1;
+/** Parses the elements of arrays with any nesting, in their order. Their number must fit the shape. */
+function parseFlat({ spec, pointer }: TensorPlace, dims: readonly number[], json: unknown): TensorData {
+  const count = elementCount(dims);
+  const given = countLeaves(json, count, 0);
+  if (given !== count) {
+    const message = `Shape [${dims}] has ${count} elements.`;
+    const got = given > count ? 'more' : `${given} elements`;
+    throw fault({ pointer, message, expected: `${count} ${spec.dtype} elements`, got });
+  }
+  const writer = elementWriter(spec.dtype, count, pointer);
+  let at = 0;
+  const walk = (values: readonly unknown[], depth: number, path: string): void => {
+    for (let i = 0; i < values.length; i++) {
+      const run = writer.writeRun(values, i, at);
+      at += run;
+      i += run;
+      if (i === values.length) break;
+      const value = values[i];
+      if (Array.isArray(value) && depth < DEPTH_MAX) {
+        walk(value, depth + 1, `${path}/${i}`);
+      } else {
+        writer.path = path;
+        writer.write(value, at++, i);
+      }
+    }
+  };
+  if (Array.isArray(json)) walk(json, 0, '');
+  else writer.write(json, at++);
+  return writer.data;
 }
 
-/** Elements in arrays of any nesting, counted up to limit + 1. */
+/** Counts elements of nested arrays, up to limit + 1. Arrays deeper than DEPTH_MAX count as elements, which every type rejects. */
 function countLeaves(json: unknown, limit: number, depth: number): number {
   if (!Array.isArray(json) || depth > DEPTH_MAX) return 1;
   let count = 0;
-  // With an index: an iterator takes six times as long.
+  // A loop with an index: an iterator takes six times as long.
   for (let i = 0; i < json.length && count <= limit; i++) {
     const item: unknown = json[i];
     count += typeof item === 'object' && Array.isArray(item) ? countLeaves(item, limit - count, depth + 1) : 1;
@@ -212,15 +241,15 @@ function checkSharedRows(specs: readonly TensorSpec[], tensors: TensorMap): void
     const own = tensors[spec.name]!.dims[0];
     if (own !== rows)
       throw new InputError({
-        pointer: `/${escapePointer(spec.name)}`,
-        message: `"${spec.name}" has ${own} rows where "${first.name}" has ${rows}; both begin with ${name}.`,
+        pointer: `/${escapePart(spec.name)}`,
+        message: `"${spec.name}" has ${own} rows, but "${first.name}" has ${rows}. Both begin with the dimension ${name}.`,
         expected: `${rows} rows`,
         got: `${own} rows`,
       });
   }
 }
 
-/** Such as `float32[batch, 3]`; a dimension without a name is `?`. */
+/** A text such as `float32[batch, 3]`. A dimension without a name is `?`. */
 export function describe(spec: TensorSpec): string {
   return spec.shape.length === 0
     ? `one ${spec.dtype} value (no array)`
@@ -233,7 +262,8 @@ function isObject(json: unknown): json is Record<string, unknown> {
 
 const clip = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
-function fault(pointer: string, message: string, expected: string, got: unknown): InputError {
+function fault(problem: { pointer: string; message: string; expected: string; got: unknown }): InputError {
+  const { got } = problem;
   const seen = got === undefined ? 'nothing' : typeof got === 'string' ? clip(got) : shown(got);
-  return new InputError({ pointer, message, expected, got: seen });
+  return new InputError({ ...problem, got: seen });
 }

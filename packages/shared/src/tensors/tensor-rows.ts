@@ -1,8 +1,8 @@
 /**
- * Raw tensors inside Millrace: the canonical text of a row (queue, cache key, engine), rows apart and together, and
- * outputs as the JSON text that callers get.
+ * Operations on tensors inside Millrace: the canonical text of a row (for queue, cache key and engine), splitting and joining
+ * rows, and the JSON text of outputs in responses.
  */
-import type { Dtype, Tensor, TensorMap } from './tensor.ts';
+import type { Dtype, Tensor, TensorData, TensorMap } from './tensor.ts';
 import {
   bytesOf,
   dataFromBytes,
@@ -14,8 +14,8 @@ import {
 } from './tensor-data.ts';
 
 /**
- * The canonical text of a row: `{"x":{"dtype":"float32","dims":[1,3],"data":"base64 of little-endian bytes"}}` in name
- * order, strings as arrays. Equal tensors, and only those, have equal texts.
+ * The canonical text of a row: `{"x":{"dtype":"float32","dims":[1,3],"data":"base64 of little-endian bytes"}}`, sorted by name,
+ * with strings as arrays. Two rows have equal texts exactly when their tensors are equal.
  */
 export function tensorRowText(tensors: TensorMap): string {
   let text = '';
@@ -27,23 +27,29 @@ export function tensorRowText(tensors: TensorMap): string {
   return text === '' ? '{}' : `${text}}`;
 }
 
-/** What `tensorRowText` parses to. */
+/** The parsed text of `tensorRowText`. */
 export type TensorRow = Record<string, { dtype: Dtype; dims: number[]; data: string | string[] }>;
 
-/** The tensors of a row's parsed canonical text. Throws on lengths that do not fit. */
+/** Returns the tensors of a row from its parsed canonical text. Throws when the data does not fit the shape. */
 export function tensorsOfRow(row: TensorRow): TensorMap {
   const tensors: TensorMap = {};
   for (const [name, { dtype, dims, data }] of Object.entries(row)) {
     const count = elementCount(dims);
-    const elements =
-      dtype === 'string' ? (data as string[]) : dataFromBytes(dtype, Buffer.from(data as string, 'base64'));
-    if (elements.length !== count) throw new Error(`"${name}" has ${elements.length} elements, and its shape ${count}`);
+    const elements = elementsOf(dtype, data);
+    if (elements.length !== count)
+      throw new Error(`"${name}" has ${elements.length} elements: expected ${count} for its shape`);
     tensors[name] = { dtype, dims, data: elements };
   }
   return tensors;
 }
 
-/** The first dimension that all tensors share; undefined where they share none. */
+function elementsOf(dtype: Dtype, data: string | string[]): TensorData {
+  if (Array.isArray(data)) return data;
+  if (dtype === 'string') throw new Error('the strings of a row must be an array');
+  return dataFromBytes(dtype, Buffer.from(data, 'base64'));
+}
+
+/** The first dimension of all tensors. Returns undefined when the first dimensions differ or a tensor is a scalar. */
 export function rowCount(tensors: TensorMap): number | undefined {
   let rows: number | undefined;
   for (const { dims } of Object.values(tensors)) {
@@ -54,24 +60,22 @@ export function rowCount(tensors: TensorMap): number | undefined {
 }
 
 /**
- * Rows [1, ...] of tensors [n, ...] that share n. With n = 0 there is no row to take, and the tensors stay whole.
- * Throws where the tensors share no first dimension. Elements are views, not copies.
+ * Splits tensors [n, ...] with the same n into n rows [1, ...]. With n = 0 the result is the tensors themselves. Throws when the
+ * first dimensions differ. The elements of rows are views, not copies.
  */
 export function splitRows(tensors: TensorMap): TensorMap[] {
   const rows = rowCount(tensors);
-  if (rows === undefined) throw new Error('the tensors share no first dimension');
+  if (rows === undefined) throw new Error('the tensors cannot be split into rows: their first dimensions differ');
   return rows <= 1 ? [tensors] : splitInto(tensors, new Array<number>(rows).fill(1));
 }
 
-/** Tensors apart again, `counts` rows for each part; the counts sum up to the first dimension of every tensor. */
+/** Splits tensors into parts of `counts` rows. The sum of the counts equals the first dimension of every tensor. */
 export function splitInto(tensors: TensorMap, counts: readonly number[]): TensorMap[] {
   const total = counts.reduce((sum, count) => sum + count, 0);
   const parts: TensorMap[] = counts.map(() => ({}));
   for (const [name, tensor] of Object.entries(tensors)) {
     if (tensor.dims[0] !== total)
-      throw new Error(
-        `the output "${name}" has shape [${tensor.dims}], and its first dimension is not the ${total} rows`,
-      );
+      throw new Error(`the output "${name}" has shape [${tensor.dims}]: expected ${total} rows in the first dimension`);
     const rest = tensor.dims.slice(1);
     const stride = elementCount(rest);
     let at = 0;
@@ -85,7 +89,7 @@ export function splitInto(tensors: TensorMap, counts: readonly number[]): Tensor
   return parts;
 }
 
-/** Tensors [n1, ...], [n2, ...] to [n1 + n2, ...], name by name. All must have the same names, types and other dimensions. */
+/** Joins tensors [n1, ...] and [n2, ...] to [n1 + n2, ...]. Names, types and other dimensions must be equal. */
 export function joinRows(parts: readonly TensorMap[]): TensorMap {
   const first = parts[0];
   if (first === undefined) throw new Error('no rows to join');
@@ -111,7 +115,7 @@ export function joinRows(parts: readonly TensorMap[]): TensorMap {
   return joined;
 }
 
-/** Whether rows can go into one tensor: same names, types and dimensions but the first. Equal texts can. */
+/** A text of names, types and all dimensions except the first. Rows with equal texts can be joined. */
 export function shapeKey(tensors: TensorMap): string {
   let key = '';
   for (const name of Object.keys(tensors).sort()) {
@@ -121,19 +125,19 @@ export function shapeKey(tensors: TensorMap): string {
   return key;
 }
 
-/** Bytes that the elements take; strings by their UTF-16 length. */
+/** The size of the elements in bytes. A string counts with its UTF-16 length. */
 export function tensorBytes({ dtype, data }: Tensor): number {
-  if (dtype !== 'string') return data.length * ELEMENT_BYTES[dtype];
-  return (data as string[]).reduce((sum, text) => sum + 2 * text.length, 0);
+  if (Array.isArray(data)) return data.reduce((sum, text) => sum + 2 * text.length, 0);
+  return data.length * ELEMENT_BYTES[dtype];
 }
 
-/** Names for the elements of an output, by output name: model.json's `labels`. */
+/** Names for the elements of outputs, by output name: `labels` of model.json. */
 export type Labels = Readonly<Record<string, readonly string[]>>;
 
 /**
- * The JSON text that callers get: `{"y":{"dtype":"float32","shape":[1,3],"data":[0.1,0.7,0.2]}}`, in the model's order,
- * nothing lost (see tensor-data.ts). An output with labels has `"label":["dog"]` beside its data: for each row of its
- * last dimension the name of its greatest element, or of the element itself where the output is of integers.
+ * The JSON text of outputs in responses: `{"y":{"dtype":"float32","shape":[1,3],"data":[0.1,0.7,0.2]}}`, in the order of the
+ * model and without loss (see tensor-data.ts). An output with labels also has `"label":["dog"]`. For floats the label is the
+ * name of the greatest element in each row of the last dimension. For integers each element has a label.
  */
 export function tensorsToJson(tensors: TensorMap, labels: Labels = {}): string {
   let text = '';
@@ -147,17 +151,26 @@ export function tensorsToJson(tensors: TensorMap, labels: Labels = {}): string {
 }
 
 function labelsText({ dtype, dims, data }: Tensor, names: readonly string[]): string {
+  if (Array.isArray(data) || dtype === 'bool') return '';
+  if (!dtype.startsWith('float')) {
+    const labels: (string | null)[] = [];
+    for (const element of data) labels.push(names[Number(element)] ?? null);
+    return labelText(labels);
+  }
   const width = dims.at(-1) ?? 1;
-  const found: (string | null)[] = [];
-  if (dtype.startsWith('int') || dtype.startsWith('uint')) {
-    for (let i = 0; i < data.length; i++) found.push(names[Number(data[i])] ?? null);
-  } else if (dtype.startsWith('float') && width === names.length) {
-    const values = dtype === 'float16' ? Float64Array.from(data as Uint16Array, fromHalfBits) : (data as Float64Array);
-    for (let row = 0; row < values.length; row += width) {
-      let best = row;
-      for (let i = row + 1; i < row + width; i++) if (values[i]! > values[best]!) best = i;
-      found.push(names[best - row]!);
-    }
-  } else return '';
-  return `,"label":${JSON.stringify(found)}`;
+  if (width !== names.length) return '';
+  const values = dtype === 'float16' ? halfValues(data) : data;
+  const labels: (string | null)[] = [];
+  for (let row = 0; row < values.length; row += width) {
+    let best = row;
+    for (let i = row + 1; i < row + width; i++) if (values[i]! > values[best]!) best = i;
+    labels.push(names[best - row]!);
+  }
+  return labelText(labels);
+}
+
+const labelText = (labels: readonly (string | null)[]): string => `,"label":${JSON.stringify(labels)}`;
+
+function halfValues(data: Iterable<number | bigint>): Float64Array {
+  return Float64Array.from(data, (bits) => fromHalfBits(Number(bits)));
 }

@@ -1,6 +1,6 @@
-/** Tensors as they travel inside Millrace: little-endian typed arrays with ONNX's element types. */
+/** The types of tensors inside Millrace: little-endian typed arrays with the element types of ONNX. */
 
-/** ONNX element types that onnxruntime-node carries. */
+/** The ONNX element types that onnxruntime-node supports. */
 export const DTYPES = [
   'float16',
   'float32',
@@ -19,19 +19,12 @@ export const DTYPES = [
 
 export type Dtype = (typeof DTYPES)[number];
 
-/** Row-major elements. float16 is carried as its raw 16 bits in a Uint16Array, bool as 0 and 1 in a Uint8Array. */
-export type TensorData =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | BigInt64Array
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array
-  | BigUint64Array
-  | string[];
+/** The integer types whose elements are JavaScript numbers. */
+export type IntegerDtype = 'int8' | 'int16' | 'int32' | 'uint8' | 'uint16' | 'uint32';
+export type IntegerData = Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array;
+
+/** Row-major elements. A float16 element is 16 raw bits in a Uint16Array. A bool element is 0 or 1 in a Uint8Array. */
+export type TensorData = Float32Array | Float64Array | IntegerData | BigInt64Array | BigUint64Array | string[];
 
 export interface Tensor {
   dtype: Dtype;
@@ -41,7 +34,7 @@ export interface Tensor {
 
 export type TensorMap = Record<string, Tensor>;
 
-/** One input or output of a model. A dimension is a number, or a name (or '' when it has none) where it is free. */
+/** One input or output of a model. A fixed dimension is a number. A free dimension is a name, or '' without a name. */
 export interface TensorSpec {
   name: string;
   dtype: Dtype;
