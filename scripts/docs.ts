@@ -1,4 +1,4 @@
-// `npm run docs`: writes the generated parts of the documents.
+// `npm run docs`: writes the generated tables of docs/ and .env.example.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { envExample, GENERATED, withTables } from './docs/tables.ts';
 

@@ -13,12 +13,12 @@ interface Entry {
 const file = path.resolve(import.meta.dirname, '../package-lock.json');
 const { packages } = JSON.parse(readFileSync(file, 'utf8')) as { packages: Record<string, Entry> };
 
-test('the lock file names no registry: whoever installs uses their own', () => {
+test('the lock file names no registry, so that each installation uses its own registry', () => {
   expect(Object.values(packages).filter(({ resolved }) => resolved?.includes('://'))).toEqual([]);
 });
 
-// npm leaves out an optional package that the registry at hand has not got. `npm ci` then refuses the file, on a
-// machine where the registry has it, or for another platform.
+// npm leaves out an optional package that the registry in use does not have. `npm ci` then rejects the lock file on another
+// platform, and where the registry has the package.
 test('the lock file has every package for every platform', () => {
   const names = new Set(Object.keys(packages).map((key) => key.slice(key.lastIndexOf('node_modules/') + 13)));
   const wanted = Object.values(packages).flatMap((entry) =>
@@ -27,9 +27,9 @@ test('the lock file has every package for every platform', () => {
   expect(wanted.filter((name) => !names.has(name))).toEqual([]);
 });
 
-// All of them run on the Node 24 that is installed with them, and npm, on the Node 20 that it is called with, would warn of
-// each. npm leaves alone what is missing here: take `engines` out of an entry that this test names.
-test('the lock file has npm warn of no package that the Node here were too old for', () => {
+// The packages run on the installed Node 24, but npm runs on Node 20 and prints a warning for each such package. npm does not
+// complain about a missing `engines`: remove `engines` from an entry that this test names.
+test('no package of the lock file requires a Node above 20, so npm prints no warning', () => {
   const oldest = (range: string) => Math.min(...range.split('||').map((part) => Number(/\d+/.exec(part)?.[0] ?? 0)));
   const newer = Object.entries(packages).filter(([, { engines }]) => oldest(engines?.node ?? '') > 20);
   expect(newer.map(([name, { engines }]) => `${name}: ${engines?.node}`)).toEqual([]);

@@ -1,4 +1,4 @@
-/** `npm run migrate`: brings the database of DATABASE_URL to this version's schema, and says what it did. */
+/** `npm run migrate`: applies the missing migrations to the database of DATABASE_URL, and prints their names. */
 
 import { PostgresError, placeOf } from '@millrace/shared/postgres/db';
 import { migrate } from '@millrace/shared/postgres/migrate';

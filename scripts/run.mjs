@@ -1,8 +1,8 @@
-// `node scripts/run.mjs <entry.ts> [arguments]`: runs one of Millrace's programs on Node 24, whatever Node is here.
+// `node scripts/run.mjs <entry.ts> [arguments]`: runs a TypeScript entry on Node 24, also where the installed Node is older.
 import path from 'node:path';
 import { installIfStale } from './launcher/install.mjs';
 import { runOnNode24 } from './launcher/node24.mjs';
-import { endIfAsked } from './launcher/usage.mjs';
+import { exitOnUsage } from './launcher/usage.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const [entry, ...args] = process.argv.slice(2);
@@ -10,6 +10,6 @@ if (!entry) {
   console.error('usage: node scripts/run.mjs <entry.ts> [arguments]');
   process.exit(2);
 }
-endIfAsked(entry, args);
+exitOnUsage(entry, args);
 installIfStale(root, { dev: false });
 await runOnNode24(root, entry, args);

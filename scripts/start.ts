@@ -5,15 +5,15 @@ import { launch } from './start/launch.ts';
 import { startSettings } from './start/settings.ts';
 import { stopRequests } from './start/stop-requests.ts';
 
-// `npm start`: Redis, Postgres, API and worker on this machine, as one thing that starts and ends together.
+// `npm start`: runs Redis, Postgres, an API and a worker on this machine. All of them start and end together.
 const root = path.dirname(import.meta.dirname);
 try {
   const signal = stopRequests(process.env);
   await launch({ root, settings: startSettings(process.env, root), env: process.env, signal, say: console.log });
 } catch (error) {
-  const isForReader = error instanceof StartError || error instanceof ConfigError;
-  console.error(isForReader ? `\n${error.message}` : error);
+  const isForOperator = error instanceof StartError || error instanceof ConfigError;
+  console.error(isForOperator ? `\n${error.message}` : error);
   process.exit(1);
 }
-// All of it has ended; a timer of some client's is not to keep the terminal waiting.
+// All parts have ended. Exit now, so that a timer of a client library cannot keep the terminal waiting.
 process.exit(0);

@@ -1,4 +1,4 @@
-// `npm test [-- vitest's arguments]`: all unit and integration tests, once. The services come from tests/services.
+// `npm test [-- vitest's arguments]`: runs all unit and integration tests once. tests/services starts the servers.
 import path from 'node:path';
 import { installIfStale } from './launcher/install.mjs';
 import { runOnNode24 } from './launcher/node24.mjs';

@@ -6,36 +6,36 @@ import { reachedFrom } from './import-graph.ts';
 const root = path.resolve(import.meta.dirname, '../..');
 
 interface Boundary {
-  /** Files or folders, as globs. */
+  /** Globs of the entry files. */
   of: string;
-  /** Packages it must not reach, however many files lie between. */
+  /** Packages that the files must not import, directly or through other files. */
   packages: RegExp;
-  /** Files of ours it must not reach. */
+  /** Files of Millrace that the files must not import, directly or through other files. */
   files: RegExp;
 }
 
 const boundaries: Record<string, Boundary> = {
-  'the API loads no ONNX and nothing of the worker': {
+  'the API imports neither onnxruntime nor the worker': {
     of: 'apps/api/src/**/*.ts',
     packages: /^onnxruntime/,
     files: /^(apps\/worker|packages\/local|scripts|tests|bench)\//,
   },
-  'the worker serves no HTTP but its health, and knows nothing of the API': {
+  'the worker imports neither Fastify nor the API': {
     of: 'apps/worker/src/**/*.ts',
     packages: /fastify/,
     files: /^(apps\/api|packages\/local|scripts|tests|bench)\//,
   },
-  'shared knows neither': {
+  'shared code imports neither the API nor the worker': {
     of: 'packages/shared/src/**/*.ts',
     packages: /^onnxruntime|fastify/,
     files: /^(apps|packages\/local|scripts|tests|bench|models)\//,
   },
-  'a handler runs in API and engine alike': {
+  'a handler runs in the API and in the engine': {
     of: 'models/*/handler.ts',
     packages: /^onnxruntime|fastify|^bullmq|^ioredis|^pg$/,
     files: /^(apps|packages\/local|scripts|tests|bench)\//,
   },
-  'what runs servers on this machine needs none of the product': {
+  'packages/local imports nothing of the product': {
     of: 'packages/local/src/**/*.ts',
     packages: /^onnxruntime|fastify|^bullmq|^ioredis/,
     files: /^(apps|packages\/shared|scripts|tests|bench|models)\//,
@@ -43,15 +43,15 @@ const boundaries: Record<string, Boundary> = {
 };
 
 describe.each(Object.entries(boundaries))('%s', (_, boundary) => {
-  // Tests may reach further: an end-to-end check imports what it checks.
+  // Tests may import more: an end-to-end test imports the code that it checks.
   const entries = globSync(boundary.of, { cwd: root }).filter((file) => !file.endsWith('.test.ts'));
   const { files, packages } = reachedFrom(entries, (file) => readFileSync(path.join(root, file), 'utf8'), resolveOwn);
 
-  test('in its packages', () => {
+  test('in the imported packages', () => {
     expect(crossings(packages, boundary.packages)).toEqual([]);
   });
 
-  test('in its files', () => {
+  test('in the imported files', () => {
     expect(crossings(files, boundary.files)).toEqual([]);
   });
 });
@@ -59,10 +59,10 @@ describe.each(Object.entries(boundaries))('%s', (_, boundary) => {
 function crossings(reached: Map<string, string[]>, forbidden: RegExp): string[] {
   return [...reached]
     .filter(([name]) => forbidden.test(name))
-    .map(([name, way]) => `${name} by way of ${way.join(' > ')}`);
+    .map(([name, files]) => `${name} through ${files.join(' > ')}`);
 }
 
-/** The file of an import of our own packages, by the `exports` of their package.json. */
+/** Returns the file of an import of a Millrace package, by the `exports` of its package.json. */
 function resolveOwn(specifier: string): string | undefined {
   const [, name, module] = /^@millrace\/([^/]+)(?:\/(.+))?$/.exec(specifier) ?? [];
   if (!name) return undefined;

@@ -32,17 +32,17 @@ const faults = (changed: Partial<TreePlan> = {}): string[] => {
 };
 
 describe('a tree', () => {
-  test('that keeps the plan has no faults', () => {
+  test('that follows the plan has no faults', () => {
     write({ 'main.ts': `import './high/a.ts';`, 'high/a.ts': `import type { B } from '../low/b.ts';`, 'low/b.ts': '' });
     expect(faults()).toEqual([]);
   });
 
-  test('is faulted for an upward import, with the files', () => {
+  test('with an upward import has a fault that names the files', () => {
     write({ 'high/a.ts': '', 'low/b.ts': `import '../high/a.ts';` });
     expect(faults()).toEqual(['src: the plan does not allow low -> high (low/b.ts -> high/a.ts)']);
   });
 
-  test('is faulted for folders and files that import each other', () => {
+  test('with folders and files that import each other has a fault for each cycle', () => {
     write({ 'high/a.ts': `import '../low/b.ts';`, 'low/b.ts': `import '../high/a.ts';` });
     expect(faults({ tolerated: ['low -> high'] })).toEqual([
       'src: these files import each other: high/a.ts, low/b.ts',
@@ -50,30 +50,30 @@ describe('a tree', () => {
     ]);
   });
 
-  test('is faulted for a folder without a place in the plan', () => {
+  test('with a folder that the plan does not name has a fault', () => {
     write({ 'other/c.ts': '' });
     expect(faults()).toEqual(['src: the plan does not name the folder other']);
   });
 
-  test('is faulted for a tolerated import that is gone', () => {
+  test('with a tolerated import that no longer exists has a fault', () => {
     write({ 'low/b.ts': '' });
     expect(faults({ tolerated: ['low -> high'] })).toEqual([
       'src: low -> high no longer exists: remove the pair from the tolerated list',
     ]);
   });
 
-  test('is faulted for more pairs of folders than the plan allows', () => {
+  test('with more pairs of folders than the plan allows has a fault', () => {
     write({ 'main.ts': `import './high/a.ts';\nimport './low/b.ts';`, 'high/a.ts': '', 'low/b.ts': '' });
     expect(faults({ maxEdges: 1 })).toEqual(['src: 2 pairs of folders, at most 1 are allowed']);
   });
 
-  test('does not include its tests', () => {
+  test('does not include tests', () => {
     write({ 'high/a.ts': '', 'low/b.test.ts': `import '../high/a.ts';` });
     expect(faults()).toEqual([]);
   });
 });
 
-test('a cycle of three is one group', () => {
+test('a cycle of three nodes is a single group', () => {
   const graph = new Map([
     ['a', new Set(['b'])],
     ['b', new Set(['c'])],

@@ -51,7 +51,7 @@ export function reportTree(repository: string, plan: TreePlan): TreeReport {
   };
 }
 
-/** The sentences that say why a tree breaks its plan; none when the tree keeps the plan. */
+/** Returns a sentence for each broken rule of the plan; an empty list when the tree follows the plan. */
 export function faultsOf(report: TreeReport, plan: TreePlan): string[] {
   const { edges, folderCycles, fileCycles, barred, unplanned, outdated, root } = report;
   return [
@@ -73,7 +73,7 @@ function localImports(src: string, file: string): Set<string> {
   return new Set(targets.filter((target) => !target.startsWith('..')));
 }
 
-/** Groups of nodes that reach each other. */
+/** Returns the groups of nodes that reach each other. */
 export function cyclesOf(graph: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
   const reached = new Map([...graph.keys()].map((node) => [node, reachableFrom(graph, node)]));
   const groups = new Map<string, string[]>();

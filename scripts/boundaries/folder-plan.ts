@@ -1,11 +1,11 @@
 /**
  * The folders of each source tree from the top down, and the folders that each folder may import. An import from a lower
- * folder to a higher folder is an upward import. docs/architecture.md says in a sentence what each folder holds.
+ * folder to a higher folder is an upward import. docs/architecture.md describes each folder in a sentence.
  */
 export interface TreePlan {
   /** The source folder, relative to the repository. */
   root: string;
-  /** Pairs of files are folded into pairs of folders; this many pairs are allowed at most. */
+  /** The greatest allowed number of pairs of folders that import each other in one direction. */
   maxEdges: number;
   folders: Record<string, readonly string[]>;
   /** Imports that the plan does not allow yet, as `from -> to`. The list may only become shorter. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { importsOf, reachedFrom } from './import-graph.ts';
 
 describe('importsOf', () => {
-  test('sees every way to import', () => {
+  test('finds every form of import', () => {
     const source = [
       `import a from 'a';`,
       `import { b,`,
@@ -16,7 +16,7 @@ describe('importsOf', () => {
     expect(importsOf(source)).toEqual(['a', 'b/deep', 'c', 'd', 'e', './f.ts', 'g']);
   });
 
-  test('takes no text for an import', () => {
+  test('ignores imports inside strings and comments', () => {
     expect(importsOf(`const text = "import x from 'y'"; // from 'z'`)).toEqual([]);
   });
 });
@@ -30,7 +30,7 @@ describe('reachedFrom', () => {
   const resolveOwn = (specifier: string) =>
     specifier.startsWith('@own/two/') ? `packages/two/${specifier.slice('@own/two/'.length)}.ts` : undefined;
 
-  test('follows files and our own packages to what they need, and says by which way', () => {
+  test('follows files and Millrace packages, and returns the chain of imports', () => {
     const reached = reachedFrom(['apps/one/main.ts'], (file) => files[file] ?? '', resolveOwn);
     expect([...reached.files.keys()]).toEqual(Object.keys(files));
     expect(reached.packages).toEqual(new Map([['@scope/theirs', Object.keys(files)]]));

@@ -1,23 +1,23 @@
 import path from 'node:path';
 
 export interface Reached {
-  /** Files of ours, relative to the root, each with the files on the way to it. */
+  /** Files of Millrace, relative to the root, each with the chain of imports from an entry. */
   files: Map<string, string[]>;
-  /** Packages of others, by name, each with the files on the way to it. */
+  /** Third-party packages by name, each with the chain of imports from an entry. */
   packages: Map<string, string[]>;
 }
 
 const specifiers =
   /^\s*(?:import|export)\s[^'";]*?from\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm;
 
-/** What a module names in its imports and exports, types included: they too tie it to what they come from. */
+/** Returns the specifiers of a module's imports and exports. Type imports count: they too couple two modules. */
 export function importsOf(source: string): string[] {
   return [...source.matchAll(specifiers)].map((match) => match[1] ?? match[2] ?? match[3] ?? '');
 }
 
 /**
- * All that `entries` import, and what that imports, to the end. `read` gives a file's source; `resolveOwn` turns a
- * specifier of one of our own packages into its file.
+ * Follows the imports of `entries` through all files. `read` returns the source of a file. `resolveOwn` returns the file of an
+ * import of a Millrace package.
  */
 export function reachedFrom(
   entries: string[],
@@ -25,16 +25,16 @@ export function reachedFrom(
   resolveOwn: (specifier: string) => string | undefined,
 ): Reached {
   const reached: Reached = { files: new Map(entries.map((file) => [file, [file]])), packages: new Map() };
-  // A Map's iteration goes on to what is added meanwhile.
-  for (const [file, way] of reached.files) {
+  // The iteration of a Map also visits the entries that the loop adds.
+  for (const [file, chain] of reached.files) {
     for (const specifier of importsOf(read(file))) {
       if (specifier.startsWith('node:')) continue;
       const target = specifier.startsWith('.')
         ? path.posix.join(path.posix.dirname(file), specifier)
         : resolveOwn(specifier);
       if (target === undefined)
-        reached.packages.set(packageName(specifier), reached.packages.get(packageName(specifier)) ?? way);
-      else if (isModule(target) && !reached.files.has(target)) reached.files.set(target, [...way, target]);
+        reached.packages.set(packageName(specifier), reached.packages.get(packageName(specifier)) ?? chain);
+      else if (isModule(target) && !reached.files.has(target)) reached.files.set(target, [...chain, target]);
     }
   }
   return reached;

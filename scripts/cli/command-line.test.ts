@@ -2,19 +2,19 @@ import { describe, expect, test } from 'vitest';
 import { readCommandLine } from './command-line.ts';
 
 const line = {
-  usage: 'usage: it',
+  usage: 'usage: program',
   commands: { list: { least: 0, most: 1 }, add: { least: 1, most: 1 } },
   options: { name: { type: 'string' } },
 } as const;
 const read = (...args: string[]) => readCommandLine(line, args);
 
 describe('a command line', () => {
-  test('is a command, its words and its options', () => {
+  test('consists of a command, its arguments and its options', () => {
     expect(read('add', 'file', '--name', 'n')).toEqual({ command: 'add', words: ['file'], values: { name: 'n' } });
     expect(read('list')).toEqual({ command: 'list', words: [], values: {} });
   });
 
-  test('may ask for help anywhere', () => {
+  test('may contain --help anywhere', () => {
     expect(read('--help')).toBeNull();
     expect(read('add', '-h')).toBeNull();
   });
@@ -27,7 +27,9 @@ describe('a command line', () => {
     [['list', 'a', 'b'], 'list takes 0 to 1 arguments, got 2: a b.'],
     [['list', '--nmae', 'x'], "Unknown option '--nmae'."],
     [['list', '--name'], "Option '--name <value>' argument missing."],
-  ])('of %j is refused, with the usage', (args, message) => {
-    expect(() => read(...args)).toThrow(expect.objectContaining({ message: `${message}\nusage: it`, exitCode: 2 }));
+  ])('of %j is refused with the usage', (args, message) => {
+    expect(() => read(...args)).toThrow(
+      expect.objectContaining({ message: `${message}\nusage: program`, exitCode: 2 }),
+    );
   });
 });

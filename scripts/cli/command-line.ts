@@ -1,8 +1,8 @@
-/** The command line of a program with commands: what can be wrong with it, said with its usage. */
+/** Parses the command line of a program with commands. An error states the fault and prints the usage. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearNames } from '@millrace/shared/text/near-names';
 
-/** What the user can mend: printed without a stack. */
+/** An error that the user can correct. The program prints the message without a stack. */
 export class Refusal extends Error {
   readonly exitCode: number;
 
@@ -14,17 +14,17 @@ export class Refusal extends Error {
 
 export interface CommandLine {
   usage: string;
-  /** The commands, and how many words may follow each. */
+  /** The commands, each with the least and the greatest number of its arguments. */
   commands: Readonly<Record<string, { least: number; most: number }>>;
   options: Record<string, { type: 'string' }>;
 }
 
-/** The command, its words and its options; null when help was asked for. Throws a Refusal with the usage. */
+/** Returns the command, its arguments and its options; null for --help. Throws a Refusal with the usage. */
 export function readCommandLine(
   { usage, commands, options }: CommandLine,
   args: readonly string[],
 ): { command: string; words: string[]; values: Partial<Record<string, string>> } | null {
-  const refuse = (what: string) => new Refusal(`${what}\n${usage}`, 2);
+  const refuse = (fault: string) => new Refusal(`${fault}\n${usage}`, 2);
   const help = { type: 'boolean', short: 'h' } as const;
   const config = { args: [...args], allowPositionals: true, options: { ...options, help } } satisfies ParseArgsConfig;
   let parsed: ReturnType<typeof parseArgs<typeof config>>;
@@ -33,8 +33,8 @@ export function readCommandLine(
   } catch (error) {
     throw refuse(`${(error as Error).message.split('. ')[0]}.`);
   }
-  const { help: asked, ...values } = parsed.values as Record<string, string | boolean | undefined>;
-  if (asked) return null;
+  const { help: isHelp, ...values } = parsed.values;
+  if (isHelp) return null;
   const [command, ...words] = parsed.positionals;
   if (command === undefined) throw refuse(`A command is needed: ${Object.keys(commands).join(', ')}.`);
   const form = Object.hasOwn(commands, command) ? commands[command] : undefined;

@@ -6,25 +6,27 @@ const NAMES = ['REDIS_URL', 'CACHE_REDIS_URL', 'DATABASE_URL', 'MODELS_DIR'] as 
 
 const fileIn = (dir: string): string => path.join(dir, 'servers.json');
 
-/** Writes down where a running `npm start` has its servers, which are on other ports each time; the function it gives back forgets it. */
-export async function tellServers(dir: string, env: NodeJS.ProcessEnv): Promise<() => Promise<void>> {
-  const told = Object.fromEntries(NAMES.map((name) => [name, env[name]]));
+/**
+ * Writes the addresses of the servers of a running `npm start` to a file, because the ports differ at each start. Returns a
+ * function that removes the file.
+ */
+export async function writeServers(dir: string, env: NodeJS.ProcessEnv): Promise<() => Promise<void>> {
+  const servers = Object.fromEntries(NAMES.map((name) => [name, env[name]]));
   // The URLs hold the password of the private servers.
   await rm(fileIn(dir), { force: true });
-  await writeFile(fileIn(dir), `${JSON.stringify(told, undefined, 2)}\n`, { mode: 0o600 });
+  await writeFile(fileIn(dir), `${JSON.stringify(servers, undefined, 2)}\n`, { mode: 0o600 });
   return () => rm(fileIn(dir), { force: true });
 }
 
 /**
- * The environment of a command: where it names no server itself, those of the `npm start` that runs from this folder,
- * if one does.
+ * Returns the environment of a command. Where `env` names no server, the result names the servers of the `npm start` that
+ * runs from this folder, if there is such a process.
  */
 export function withServers(env: NodeJS.ProcessEnv, root: string): NodeJS.ProcessEnv {
   if (env.DATABASE_URL || env.REDIS_URL) return env;
   try {
     const dir = path.resolve(root, env.MILLRACE_DIR || '.millrace');
-    const told = JSON.parse(readFileSync(fileIn(dir), 'utf8')) as NodeJS.ProcessEnv;
-    return { ...told, ...env };
+    return { ...JSON.parse(readFileSync(fileIn(dir), 'utf8')), ...env };
   } catch {
     return env;
   }

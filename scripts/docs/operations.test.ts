@@ -8,7 +8,7 @@ const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 const operations = read('docs/operations.md');
 const all = (pattern: RegExp) => [...new Set([...operations.matchAll(pattern)].map(([, name]) => name as string))];
 
-/** Of docker-compose.yml, of the tests, and of prose. */
+/** Names of docker-compose.yml, of the tests, of Redis, and of prose. */
 const NOT_SETTINGS = new Set([
   'REDIS_PASSWORD',
   'TEST_REDIS',
@@ -24,14 +24,14 @@ const NOT_SETTINGS = new Set([
   'NOPERM',
 ]);
 
-test('every setting that operations names exists', () => {
+test('every setting that operations.md names exists', () => {
   const known = new Set(settings.map(({ name }) => name));
   const named = all(/`([A-Z][A-Z_]{5,})\b/g).filter((name) => !NOT_SETTINGS.has(name));
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter((name) => !known.has(name))).toEqual([]);
 });
 
-test('every metric that operations names is one, and it names them all', () => {
+test('operations.md names every metric, and no other name', () => {
   const sources = globSync('apps/{api,worker}/src/**/*.ts', { cwd: root }).filter((file) => !file.endsWith('.test.ts'));
   const made = new Set(
     sources.flatMap((file) => [...read(file).matchAll(/'(millrace_[a-z_]+)'/g)].map(([, name]) => name as string)),
@@ -42,7 +42,7 @@ test('every metric that operations names is one, and it names them all', () => {
   expect(named.filter((name) => !made.has(name) && !name.startsWith('millrace_webhook_'))).toEqual([]);
 });
 
-test('every command, file and heading that operations names is there', () => {
+test('every command, file and heading that operations.md names exists', () => {
   const { scripts } = JSON.parse(read('package.json'));
   expect(all(/`npm run ([a-z:]+)/g).filter((name) => !(name in scripts))).toEqual([]);
   expect(all(/\]\(([\w./-]+)\)/g).filter((file) => !existsSync(path.join(root, 'docs', file)))).toEqual([]);
@@ -51,7 +51,7 @@ test('every command, file and heading that operations names is there', () => {
   expect(all(/\]\(#([\w-]+)\)/g).filter((heading) => !headings.includes(heading))).toEqual([]);
 });
 
-test('the notice is linked, and counts the structures as they are', () => {
+test('README.md links the notice, and the notice counts the structures', () => {
   expect(read('README.md')).toContain('](NOTICE)');
   const counts = new Map<string, number>();
   for (const line of read('models/drug-interaction/training/structures.csv').trim().split('\n').slice(1)) {

@@ -6,17 +6,17 @@ import { envExample, GENERATED, withTables } from './tables.ts';
 
 const read = (file: string) => readFileSync(path.resolve(import.meta.dirname, '../..', file), 'utf8');
 
-// When one of these fails: npm run docs.
+// When a test below fails, run `npm run docs`.
 describe('generated documents', () => {
-  test.each(Object.entries(GENERATED))('%s is what the code says', (file, parts) => {
+  test.each(Object.entries(GENERATED))('%s agrees with the code', (file, parts) => {
     expect(read(file)).toBe(withTables(read(file), parts));
   });
 
-  test('.env.example is what the code says', () => {
+  test('.env.example agrees with the code', () => {
     expect(read('.env.example')).toBe(envExample());
   });
 
-  test('.env.example, uncommented, is a configuration like none at all', () => {
+  test('.env.example without its comment signs equals the default configuration', () => {
     const lines = envExample().matchAll(/^# ([A-Z_]+)=(.*)$/gm);
     const env = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
     expect(loadConfig(env)).toEqual(loadConfig({}));

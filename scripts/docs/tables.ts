@@ -1,9 +1,9 @@
-/** Parts of the documents that are tables of the code: made from it, and held to it by tables.test.ts. */
+/** Generates the tables of the documents from the code. tables.test.ts compares the documents with the code. */
 
 import { ERRORS, type ErrorKind } from '@millrace/shared/errors';
 import { type Setting, settings } from '@millrace/shared/process/config';
 
-/** The files that hold generated parts, and those parts by the name in their markers. */
+/** The files with generated tables. The key of a table is the name in the table's markers. */
 export const GENERATED: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   'docs/errors.md': { errors: errorTable },
   'docs/configuration.md': { settings: settingTable },
@@ -12,13 +12,16 @@ export const GENERATED: Readonly<Record<string, Readonly<Record<string, () => st
 const begin = (name: string) => `<!-- begin ${name}: written by npm run docs -->\n`;
 const end = (name: string) => `<!-- end ${name} -->`;
 
-/** The text with its generated parts as they are to be. Throws when a part's markers are not there. */
+/** Returns the text with each table generated anew. Throws when the markers of a table are missing. */
 export function withTables(text: string, parts: Readonly<Record<string, () => string>>): string {
   let out = text;
   for (const [name, table] of Object.entries(parts)) {
     const from = out.indexOf(begin(name));
     const to = out.indexOf(end(name));
-    if (from === -1 || to < from) throw new Error(`there is no place for the table '${name}'`);
+    if (from === -1 || to < from)
+      throw new Error(
+        `The markers of the table '${name}' are missing: add the lines "begin ${name}" and "end ${name}".`,
+      );
     out = `${out.slice(0, from)}${begin(name)}\n${table()}\n${out.slice(to)}`;
   }
   return out;
@@ -55,7 +58,7 @@ function settingTable(): string {
   ].join('\n');
 }
 
-/** Every setting with its default, as a comment: a copy of it changes nothing. */
+/** Returns every setting with its default as a comment, so that a copy of the file changes nothing. */
 export function envExample(): string {
   const head =
     '# Every setting of Millrace with its default; docs/configuration.md has the ranges. Written by npm run docs.';

@@ -9,14 +9,14 @@ const wanted = {
   'node_modules/native-elsewhere': { version: '1.0.0', optional: true },
 };
 
-/** Why an installation with all that is wanted but these is stale. */
+/** Returns why an installation without the `missing` packages is stale. */
 function reasonWithout(missing: string[], dev = true) {
   const installed = Object.entries(wanted).filter(([name]) => name && !missing.includes(name));
   return staleReason(wanted, Object.fromEntries(installed), { dev });
 }
 
 describe('an installation', () => {
-  test('is fresh without what is for another platform', () => {
+  test('is fresh without the packages of other platforms', () => {
     expect(reasonWithout([])).toBeUndefined();
     expect(reasonWithout(['node_modules/native-elsewhere'])).toBeUndefined();
   });
@@ -27,7 +27,7 @@ describe('an installation', () => {
     expect(staleReason(wanted, other, { dev: true })).toBe('a is not at 1.0.0');
   });
 
-  test('needs what is for development only in development', () => {
+  test('needs development packages only in development', () => {
     expect(reasonWithout(['node_modules/tool'])).toBe('tool is missing');
     expect(reasonWithout(['node_modules/tool'], false)).toBeUndefined();
   });

@@ -1,10 +1,10 @@
-// How Millrace's programs run Node. Plain JavaScript, since the launcher needs it before anything is installed.
+// The Node options of Millrace's programs. Plain JavaScript, because the launcher imports this file before anything is installed.
 
 export const nodeArgs = [
   '--disable-warning=ExperimentalWarning',
-  // V8 lets the space for young objects grow to three times 16 MB by itself, and the heap with it: 10,000 callers at once
-  // took 460 MiB of the API, and 363 so; with 4 MB every other object that waits is moved to the old space (docs/performance.md).
+  // By default V8 lets the space for young objects grow to three times 16 MB. With 10,000 callers at once the API took 460 MiB
+  // by default and takes 363 MiB with 8 MB. With 4 MB half of the waiting objects move to the old space (docs/performance.md).
   '--max-semi-space-size=8',
-  // Helpers of so small a collection cost more than they help: a process uses one core, and there are many processes.
+  // Helper threads cost more than they save in a collection of this size: a process uses one core, and many processes run.
   '--no-parallel-scavenge',
 ];

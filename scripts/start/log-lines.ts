@@ -1,20 +1,20 @@
-/** pino's numbers: what is below `info` goes to the log file alone. */
+/** Formats log lines for the terminal. pino's numbers: a line below `info` is written only to the log file. */
 const info = 30;
 const levels: Record<number, string> = { 30: '', 40: 'warning ', 50: 'error ', 60: 'fatal ' };
 
-// Of no use to someone who watches one machine for a minute.
-const unsaid = new Set(['level', 'time', 'pid', 'hostname', 'name', 'msg', 'v', 'service', 'reqId']);
+// Fields that do not help a person at the terminal.
+const hidden = new Set(['level', 'time', 'pid', 'hostname', 'name', 'msg', 'v', 'service', 'reqId']);
 
 /**
- * One short line for a terminal from a line of a part's log, or undefined for what the terminal is spared. What is not
- * pino's JSON is shown as it is: a crash prints its stack so.
+ * Turns a line of a part's log into a short line for the terminal. Returns undefined for a line that the terminal does not
+ * show. A line that is not pino's JSON stays unchanged, because a crash prints its stack in such lines.
  */
 export function terminalLine(part: string, line: string): string | undefined {
   const record = parseRecord(line);
   if (!record) return line.trim() ? `${part.padEnd(6)} │ ${line}` : undefined;
   if (record.level < info) return undefined;
   const fields = Object.entries(record).flatMap(([name, value]) => {
-    const text = unsaid.has(name) ? undefined : fieldText(name, value);
+    const text = hidden.has(name) ? undefined : fieldText(name, value);
     return text === undefined ? [] : [text];
   });
   const message = `${levels[record.level] ?? ''}${record.msg ?? ''}`;
@@ -27,11 +27,11 @@ export interface LogRecord {
   [field: string]: unknown;
 }
 
-/** A line of pino's as its fields; undefined for what is none. */
+/** Parses a line of pino's log. Returns undefined for any other line. */
 export function parseRecord(line: string): LogRecord | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
-    const value = JSON.parse(line) as LogRecord;
+    const value: LogRecord = JSON.parse(line);
     return typeof value.level === 'number' ? value : undefined;
   } catch {
     return undefined;

@@ -10,16 +10,19 @@ export interface ProgramOptions {
   dir: string;
   guard: Guard;
   env: NodeJS.ProcessEnv;
-  /** Shows a line of a program's log. */
+  /** Prints a line of a program's log. */
   show: (line: string) => void;
 }
 
 type OnRecord = (record: LogRecord) => void;
 
-// Longer than either program's own deadline for ending in good order.
+// Longer than the deadline of each program's graceful stop.
 const stopTimeoutMs = 30_000;
 
-/** Starts apps/<name>/src/main.ts on the Node this process runs on. `onRecord` gets what it logs, whatever is shown of it. */
+/**
+ * Starts apps/<name>/src/main.ts on the Node of this process. `onRecord` receives every log record, also a record that the
+ * terminal does not show.
+ */
 export function startProgram(name: 'api' | 'worker', options: ProgramOptions, onRecord?: OnRecord): Promise<Part> {
   return startPart(options.guard, {
     name,
@@ -39,9 +42,9 @@ export function startProgram(name: 'api' | 'worker', options: ProgramOptions, on
   });
 }
 
-/** Rejects when one of them ends, and names its log. */
+/** Rejects when a part ends. The error names the log of the part. */
 export async function untilOneEnds(parts: Part[], logs: string): Promise<never> {
   const { name, exit } = await Promise.race(parts.map(async (part) => ({ name: part.name, exit: await part.exited })));
   const how = exit.signal ? `was ended by ${exit.signal}` : `ended with code ${exit.code}`;
-  throw new StartError(`${name} ${how}, and so all has ended: see ${path.relative(process.cwd(), logs)}/${name}.log.`);
+  throw new StartError(`${name} ${how}, so Millrace stops. Read ${path.relative(process.cwd(), logs)}/${name}.log.`);
 }

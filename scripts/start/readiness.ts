@@ -3,7 +3,7 @@ import { StartError } from '@millrace/local/process/start-error';
 
 const readyTimeoutMs = 60_000;
 
-/** Resolves when the API can answer; rejects at the deadline, or with the signal's reason when that is aborted. */
+/** Resolves when the API is ready. Rejects at the deadline, and with the signal's reason when the signal is aborted. */
 export async function untilReady(baseUrl: string, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + readyTimeoutMs;
   for (;;) {
@@ -16,15 +16,15 @@ export async function untilReady(baseUrl: string, signal: AbortSignal): Promise<
   }
 }
 
-/** What the API still waits for, in words: nothing (an empty text) when it is ready. */
+/** Returns the parts that the API still waits for, in words; an empty text when the API is ready. */
 async function missingParts(url: string): Promise<string> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
     const { parts = {} } = (await response.json()) as { parts?: Record<string, string> };
     if (response.ok) return '';
-    const missing = Object.entries(parts).filter(([, answer]) => answer !== 'ok');
-    return missing.map(([part, answer]) => `${part}: ${answer}`).join('; ') || `it answers ${response.status}`;
+    const missing = Object.entries(parts).filter(([, state]) => state !== 'ok');
+    return missing.map(([part, state]) => `${part}: ${state}`).join('; ') || `the API returns ${response.status}`;
   } catch (error) {
-    return `the API does not answer (${(error as Error).message})`;
+    return `the API does not respond (${(error as Error).message})`;
   }
 }

@@ -2,9 +2,9 @@ import { StartError } from '@millrace/local/process/start-error';
 
 const redisTimeoutMs = 2_000;
 
-/** Refuses a queue Redis that cannot be reached or would lose what it is given, before anything of ours runs. */
+/** Rejects when the queue Redis cannot be reached, or when its settings would lose data. Runs before any program starts. */
 export async function checkQueue(redisUrl: string): Promise<void> {
-  // Loaded only for a Redis that was brought: it takes longer than to start one of our own.
+  // Imported only when the user brings a Redis: the import takes longer than the start of a private Redis.
   const { checkQueueRedis, connectRedis, waitForRedis } = await import('@millrace/shared/redis/connection');
   const redis = connectRedis(redisUrl, 'producer', { timeoutMs: redisTimeoutMs });
   try {
@@ -17,7 +17,7 @@ export async function checkQueue(redisUrl: string): Promise<void> {
   }
 }
 
-/** Migrates; a Postgres that cannot be used is a sentence here too. */
+/** Applies the migrations. Turns the error of an unusable Postgres into a StartError, which has no stack. */
 export async function migrateDatabase(databaseUrl: string): Promise<void> {
   const { migrate } = await import('@millrace/shared/postgres/migrate');
   const { PostgresError } = await import('@millrace/shared/postgres/db');

@@ -5,17 +5,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { baseUrlOf, startSettings, versionNames } from './settings.ts';
 
 describe('startSettings', () => {
-  test('has a default for all, and servers of its own where none is named', () => {
-    const asks = { workerModels: [], apiKeysRequired: false };
+  test('has a default for every setting, and no server URLs without variables', () => {
+    const rest = { workerModels: [], apiKeysRequired: false };
     const folders = { modelsDir: path.resolve('/somewhere/models'), dir: path.resolve('/somewhere/.millrace') };
-    expect(startSettings({}, '/somewhere')).toEqual({ host: '127.0.0.1', port: 8080, ...folders, ...asks });
+    expect(startSettings({}, '/somewhere')).toEqual({ host: '127.0.0.1', port: 8080, ...folders, ...rest });
   });
 
-  test('takes an empty variable for one that is not set, as compose passes them', () => {
+  test('treats an empty variable as a variable that is not set, because compose passes empty variables', () => {
     expect(startSettings({ PORT: '', REDIS_URL: '' }, '/somewhere')).toEqual(startSettings({}, '/somewhere'));
   });
 
-  test('refuses what API or worker would refuse', () => {
+  test('rejects the settings that API and worker would reject', () => {
     expect(() => startSettings({ PORT: '80a', ENGINES: '-1' }, '/somewhere')).toThrow(/PORT must.*\n.*ENGINES must/);
   });
 });
@@ -36,7 +36,7 @@ describe('versionNames', () => {
   });
   afterEach(() => rmSync(dir, { recursive: true }));
 
-  test('are the versions that have a model, of the models that are asked for', () => {
+  test('are the versions with a model.onnx, limited to the given models', () => {
     mkdirSync(path.join(dir, 'good/1'), { recursive: true });
     writeFileSync(path.join(dir, 'good/1/model.onnx'), '');
     mkdirSync(path.join(dir, 'unfinished/1'), { recursive: true });
@@ -46,7 +46,7 @@ describe('versionNames', () => {
     expect(versionNames(dir, ['other'])).toEqual([]);
   });
 
-  test('are none where there is no folder', () => {
+  test('are empty without a models folder', () => {
     expect(versionNames(path.join(dir, 'missing'))).toEqual([]);
   });
 });

@@ -4,13 +4,13 @@ import { loadConfig } from '@millrace/shared/process/config';
 
 export interface StartSettings {
   host: string;
-  /** 0 for any that is free. */
+  /** 0 for any free port. */
   port: number;
   modelsDir: string;
-  /** The models that the worker keeps to; empty for all. */
+  /** The models that the worker serves; empty for all models. */
   workerModels: readonly string[];
   apiKeysRequired: boolean;
-  /** Where data and logs are kept. */
+  /** The folder of data and logs. */
   dir: string;
   redisUrl?: string;
   cacheRedisUrl?: string;
@@ -18,8 +18,8 @@ export interface StartSettings {
 }
 
 /**
- * What `npm start` itself needs of the environment, which is checked whole: a ConfigError here spares API and worker
- * theirs. A server that no variable names is undefined, and started.
+ * Returns the settings that `npm start` uses. Every setting is checked here, so that a ConfigError appears before API and
+ * worker start. The URL of a server without a variable is undefined: `npm start` starts that server.
  */
 export function startSettings(env: NodeJS.ProcessEnv, root: string): StartSettings {
   const { host, port, modelsDir, workerModels, apiKeysRequired } = loadConfig(env);
@@ -36,13 +36,13 @@ export function startSettings(env: NodeJS.ProcessEnv, root: string): StartSettin
   };
 }
 
-/** Where a client on this machine reaches an API that listens on `host`, which may be all addresses. */
+/** Returns the URL at which a client on this machine reaches the API. `host` may stand for all addresses. */
 export function baseUrlOf(host: string, port: number): string {
   const near = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
   return `http://${near.includes(':') ? `[${near}]` : near}:${port}`;
 }
 
-/** What a model repository has, as `model/version`: the folders that hold a model.onnx. `only` narrows to some models. */
+/** Returns each version folder that has a model.onnx, as `model/version`. `only` limits the result to some models. */
 export function versionNames(modelsDir: string, only: readonly string[] = []): string[] {
   const models = folders(modelsDir).filter((model) => only.length === 0 || only.includes(model));
   return models.flatMap((model) =>

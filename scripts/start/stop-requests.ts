@@ -1,11 +1,11 @@
 type StopRequest = 'signal' | 'parent gone';
 
-// A terminal's Ctrl-C reaches us twice when a wrapper passes it on as well; a person's second one comes later.
+// One Ctrl-C can arrive twice: from the terminal and from a wrapper that forwards the signal. A second Ctrl-C of a person comes later.
 const repeatAfterMs = 1_000;
 
 /**
- * Aborts the returned signal at the first SIGINT, SIGTERM or SIGHUP, or when the process that waits for us is gone. A
- * second signal, from someone who will not wait, ends the process at once; the guard then ends the parts.
+ * Aborts the returned signal at the first SIGINT, SIGTERM or SIGHUP, or when the parent that waits for this process is gone.
+ * A second signal ends the process at once; the guard then ends the parts.
  */
 export function stopRequests(env: NodeJS.ProcessEnv): AbortSignal {
   const controller = new AbortController();
@@ -20,8 +20,8 @@ export function stopRequests(env: NodeJS.ProcessEnv): AbortSignal {
       request('signal');
     });
   }
-  // npm, or our own wrapper on an older Node, waits for us. Killed, it could not tell us; left alone with a terminal
-  // that closes (nohup), we go on.
+  // The parent is npm, or the launcher on an older Node. A killed parent sends no signal, so a timer checks the parent. Without
+  // such a parent (nohup) the process continues when the terminal closes.
   if (env.MILLRACE_WRAPPED || env.npm_lifecycle_event) {
     const parent = process.ppid;
     setInterval(() => process.ppid === parent || request('parent gone'), 250).unref();

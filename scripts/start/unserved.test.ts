@@ -3,7 +3,7 @@ import { Unserved } from './unserved.ts';
 
 const failed = { level: 40, msg: 'version failed', model: 'a', version: '1', reason: 'It is no ONNX file.' };
 
-test('a model is unserved when each of its versions is, and all are when nothing is left', async () => {
+test('a model is unserved when every version of the model has failed', async () => {
   const unserved = new Unserved(['a/1', 'a/2', 'B/1']);
   unserved.read(failed);
   expect(unserved.includes('a')).toBe(false);
@@ -18,14 +18,14 @@ test('a model is unserved when each of its versions is, and all are when nothing
   ]);
 });
 
-test('a version that is mended meanwhile is served after all', () => {
+test('a version that becomes ready after a failure is served', () => {
   const unserved = new Unserved(['a/1']);
   unserved.read(failed);
   unserved.read({ level: 30, msg: 'version ready', model: 'a', version: '1' });
   expect([unserved.includes('a'), unserved.lines()]).toEqual([false, []]);
 });
 
-test('what the worker says of anything else is no reason', () => {
+test('a log line about another version or a job is no reason', () => {
   const unserved = new Unserved(['a/1']);
   unserved.read({ level: 40, msg: 'a job is handed back', model: 'a', job: 'p-1' });
   unserved.read({ level: 40, msg: 'version failed', model: 'b', version: '1', reason: 'broken' });

@@ -51,8 +51,8 @@ test.each<[string[], RegExp]>([
   [['list', '--name', 'm'], /^list takes no --name/],
   [['add', '--nam', 'm'], /^Unknown option '--nam'/],
   [['add', 'none.onnx', '--name', 'm'], /^none\.onnx cannot be read \(ENOENT\)/],
-  [['add', 'x.onnx', '--name', 'Bad'], /^'Bad' is no name for a model/],
-  [['add', 'x.onnx', '--name', 'm', '--version', '../../out'], /^'\.\.\/\.\.\/out' is no name for a version/],
+  [['add', 'x.onnx', '--name', 'Bad'], /^'Bad' is not a valid model name/],
+  [['add', 'x.onnx', '--name', 'm', '--version', '../../out'], /^'\.\.\/\.\.\/out' is not a valid version name/],
 ])('%j is refused with a sentence', { timeout: 20_000 }, async (args, message) => {
   const { code, text } = await models(...args);
   expect(text).toMatch(message);

@@ -11,7 +11,7 @@ import { perceptron } from '../support/onnx-models.ts';
 import { processesWith } from './processes-with.ts';
 import { type Started, startMillrace } from './started.ts';
 
-const started = 'Ask it yourself';
+const started = 'Send the same request yourself';
 let dir = '';
 beforeEach(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'millrace-start-'));
@@ -135,7 +135,7 @@ describe('npm start refuses with a sentence', { timeout: 60_000 }, () => {
 
   test('a folder without models', async () => {
     expect(await refusal({ MODELS_DIR: dir })).toMatch(
-      /^There is no model in .*: it needs <name>\/<version>\/model.onnx/,
+      /^There is no model in .*\. Expected <name>\/<version>\/model\.onnx\./,
     );
   });
 

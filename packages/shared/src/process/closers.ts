@@ -1,8 +1,9 @@
-/** A stack of closers: push one when you open something; they run in reverse, once, against a deadline. */
+/** Closes the parts of a process in reverse order of their opening, against a deadline. */
 
 export interface Closers {
+  /** Adds the closer of a part that was just opened. */
   push(name: string, close: () => Promise<unknown> | unknown): void;
-  /** Runs all closers, last in first out; resolves to the names of those that failed or did not finish in time. */
+  /** Runs all closers once, last in first out. Resolves to the names of the parts that failed or did not close in time. */
   close(deadlineMs: number): Promise<string[]>;
 }
 
@@ -17,7 +18,7 @@ export function createClosers(onError: (name: string, error: unknown) => void): 
       const { name, close } = next;
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<'late'>((resolve) => {
-        // Past the deadline each still gets a moment, so that the cheap ones are closed all the same.
+        // After the deadline every closer still gets 50 ms, so that fast closers finish.
         timer = setTimeout(() => resolve('late'), Math.max(end - performance.now(), 50));
       });
       try {

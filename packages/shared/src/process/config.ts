@@ -1,4 +1,4 @@
-/** Every setting of every process, read once from the environment. docs/configuration.md is held to this table by test. */
+/** Every setting of every process, read once from the environment. A test compares docs/configuration.md with this table. */
 
 import { parseAddress } from './sentinel-address.ts';
 
@@ -7,7 +7,7 @@ type Kind = 'url' | 'integer' | 'number' | 'text' | 'list' | 'flag' | 'secret';
 export interface Setting {
   name: string;
   kind: Kind;
-  /** Text as it would stand in the environment; undefined where there is none. */
+  /** The default as text, as in the environment; undefined when the setting has no default. */
   default: string | undefined;
   min?: number;
   max?: number;
@@ -15,15 +15,14 @@ export interface Setting {
   about: string;
 }
 
-/** Its kind as a literal: the type of the value is made of it. */
+/** A setting with its kind as a literal type. `Config` derives the type of the value from the kind. */
 type Of<K extends Kind> = Setting & { kind: K };
 
-const text = (name: string, value: string | undefined, about: string, oneOf?: readonly string[]): Of<'text'> => ({
+const text = (name: string, value: string | undefined, about: string): Of<'text'> => ({
   name,
   kind: 'text',
   default: value,
   about,
-  ...(oneOf ? { oneOf } : {}),
 });
 const url = (name: string, value: string | undefined, about: string): Of<'url'> => ({
   name,
@@ -44,13 +43,11 @@ const flag = (name: string, value: boolean, about: string): Of<'flag'> => ({
   default: String(value),
   about,
 });
-const integer = (name: string, value: number, min: number, max: number, about: string): Of<'integer'> => ({
+const integer = (name: string, range: { default: number; min: number; max: number; about: string }): Of<'integer'> => ({
   name,
   kind: 'integer',
-  default: String(value),
-  min,
-  max,
-  about,
+  ...range,
+  default: String(range.default),
 });
 
 const MIB = 1_048_576;
@@ -103,92 +100,131 @@ const SETTINGS = {
   },
   keyPrefix: text('KEY_PREFIX', 'mr', 'Prefix of every Redis key; separates installations on one Redis.'),
   modelsDir: text('MODELS_DIR', 'models', 'Folder of models, in the layout of docs/models.md.'),
-  logLevel: text('LOG_LEVEL', 'info', 'Lowest level that is logged.', [
-    'fatal',
-    'error',
-    'warn',
-    'info',
-    'debug',
-    'trace',
-    'silent',
-  ]),
+  logLevel: {
+    ...text('LOG_LEVEL', 'info', 'Lowest level that is logged.'),
+    oneOf: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+  },
   host: text('HOST', '127.0.0.1', 'Address the API listens on.'),
-  port: integer('PORT', 8080, 0, 65_535, 'Port the API listens on.'),
+  port: integer('PORT', { default: 8080, min: 0, max: 65_535, about: 'Port the API listens on.' }),
   publicUrl: url('PUBLIC_URL', undefined, 'Public URL of the API; the prefix of paths in webhook payloads.'),
-  shutdownMs: integer('SHUTDOWN_MS', 25_000, 100, 600_000, 'Deadline of a graceful stop.'),
+  shutdownMs: integer('SHUTDOWN_MS', {
+    default: 25_000,
+    min: 100,
+    max: 600_000,
+    about: 'Deadline of a graceful stop.',
+  }),
   apiKeysRequired: flag(
     'API_KEYS_REQUIRED',
     false,
     'Require an API key on every route except the public routes (operations.md); `npm run keys` creates keys.',
   ),
-  bodyLimit: integer('BODY_LIMIT', 8 * MIB, 1_024, 1_024 * MIB, 'Maximum size of a request body, bytes.'),
-  // JSON is parsed in one go: 8 MiB of it would hold the event loop for up to 170 ms, and every other caller with it.
-  jsonLimit: integer(
-    'JSON_LIMIT',
-    2 * MIB,
-    1_024,
-    1_024 * MIB,
-    'Maximum size of the JSON in a body, bytes; at most `BODY_LIMIT`. Binary tensors do not count.',
-  ),
-  jsonDepth: integer('JSON_DEPTH', 64, 4, 512, 'Maximum nesting of a JSON body.'),
-  jsonMembers: integer('JSON_MEMBERS', 1_000, 16, 1_000_000, 'Maximum number of members of one object in a JSON body.'),
-  // Each costs about a microsecond to build and check, and all other callers wait meanwhile.
-  jsonItems: integer(
-    'JSON_ITEMS',
-    50_000,
-    100,
-    10_000_000,
-    'Maximum number of members and objects of a JSON body (four arrays, or four members named as in the object before, count as one object), and of strings of a binary tensor.',
-  ),
-  maxRows: integer('MAX_ROWS', 10_000, 1, 1_000_000, 'Maximum number of rows in one prediction.'),
-  maxStringLength: integer(
-    'MAX_STRING_LENGTH',
-    2_000_000,
-    16,
-    100 * MIB,
-    'Maximum length of a string in a JSON body, characters.',
-  ),
-  maxMetadata: integer('MAX_METADATA', 4_096, 2, MIB, 'Maximum size of `metadata`, bytes of JSON.'),
-  maxHeaders: integer('MAX_HEADERS', 100, 10, 2_000, 'Maximum number of headers in a request.'),
-  requestTimeoutMs: integer('REQUEST_TIMEOUT_MS', 30_000, 100, 600_000, 'Time in which a request must arrive.'),
-  connectionTimeoutMs: integer(
-    'CONNECTION_TIMEOUT_MS',
-    120_000,
-    1_000,
-    3_600_000,
-    'Time after which an idle connection is closed; longer than any wait.',
-  ),
-  maxQueue: integer('MAX_QUEUE', 2_000_000, 1, 1_000_000_000, 'Maximum number of waiting predictions of one model.'),
-  maxMemoryShare: integer(
-    'MAX_MEMORY_SHARE',
-    70,
-    1,
-    100,
-    'Percent of the maxmemory of the queue Redis at which the API refuses new work.',
-  ),
-  storeTimeoutMs: integer('STORE_TIMEOUT_MS', 700, 50, 60_000, 'Time that the API waits for Redis or Postgres.'),
-  maxClockSkewMs: integer(
-    'MAX_CLOCK_SKEW_MS',
-    5_000,
-    100,
-    3_600_000,
-    'Maximum difference between the clock of a process and the clock of Postgres; beyond this difference the process takes no work.',
-  ),
-  liveTtlMs: integer('LIVE_TTL_MS', 600_000, 10_000, 604_800_000, 'Time that Redis keeps a terminal prediction.'),
-  queryTtlMs: integer(
-    'QUERY_TTL_MS',
-    3_600_000,
-    1_000,
-    604_800_000,
-    'Time that the model list and entities are cached.',
-  ),
-  expiresInDefaultS: integer(
-    'EXPIRES_IN_DEFAULT',
-    86_400,
-    1,
-    604_800,
-    'Deadline of a prediction without `expires_in`, seconds.',
-  ),
+  bodyLimit: integer('BODY_LIMIT', {
+    default: 8 * MIB,
+    min: 1_024,
+    max: 1_024 * MIB,
+    about: 'Maximum size of a request body, bytes.',
+  }),
+  // JSON is parsed in a single step. 8 MiB of JSON would block the event loop, and every other caller, for up to 170 ms.
+  jsonLimit: integer('JSON_LIMIT', {
+    default: 2 * MIB,
+    min: 1_024,
+    max: 1_024 * MIB,
+    about: 'Maximum size of the JSON in a body, bytes; at most `BODY_LIMIT`. Binary tensors do not count.',
+  }),
+  jsonDepth: integer('JSON_DEPTH', { default: 64, min: 4, max: 512, about: 'Maximum nesting of a JSON body.' }),
+  jsonMembers: integer('JSON_MEMBERS', {
+    default: 1_000,
+    min: 16,
+    max: 1_000_000,
+    about: 'Maximum number of members of one object in a JSON body.',
+  }),
+  // Each item takes about a microsecond to build and check, and blocks all other callers in that time.
+  jsonItems: integer('JSON_ITEMS', {
+    default: 50_000,
+    min: 100,
+    max: 10_000_000,
+    about:
+      'Maximum number of members and objects of a JSON body (four arrays, or four members named as in the object before, count as one object), and of strings of a binary tensor.',
+  }),
+  maxRows: integer('MAX_ROWS', {
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    about: 'Maximum number of rows in one prediction.',
+  }),
+  maxStringLength: integer('MAX_STRING_LENGTH', {
+    default: 2_000_000,
+    min: 16,
+    max: 100 * MIB,
+    about: 'Maximum length of a string in a JSON body, characters.',
+  }),
+  maxMetadata: integer('MAX_METADATA', {
+    default: 4_096,
+    min: 2,
+    max: MIB,
+    about: 'Maximum size of `metadata`, bytes of JSON.',
+  }),
+  maxHeaders: integer('MAX_HEADERS', {
+    default: 100,
+    min: 10,
+    max: 2_000,
+    about: 'Maximum number of headers in a request.',
+  }),
+  requestTimeoutMs: integer('REQUEST_TIMEOUT_MS', {
+    default: 30_000,
+    min: 100,
+    max: 600_000,
+    about: 'Time in which a request must arrive.',
+  }),
+  connectionTimeoutMs: integer('CONNECTION_TIMEOUT_MS', {
+    default: 120_000,
+    min: 1_000,
+    max: 3_600_000,
+    about: 'Time after which an idle connection is closed; longer than any wait.',
+  }),
+  maxQueue: integer('MAX_QUEUE', {
+    default: 2_000_000,
+    min: 1,
+    max: 1_000_000_000,
+    about: 'Maximum number of waiting predictions of one model.',
+  }),
+  maxMemoryShare: integer('MAX_MEMORY_SHARE', {
+    default: 70,
+    min: 1,
+    max: 100,
+    about: 'Percent of the maxmemory of the queue Redis at which the API refuses new work.',
+  }),
+  storeTimeoutMs: integer('STORE_TIMEOUT_MS', {
+    default: 700,
+    min: 50,
+    max: 60_000,
+    about: 'Time that the API waits for Redis or Postgres.',
+  }),
+  maxClockSkewMs: integer('MAX_CLOCK_SKEW_MS', {
+    default: 5_000,
+    min: 100,
+    max: 3_600_000,
+    about:
+      'Maximum difference between the clock of a process and the clock of Postgres; beyond this difference the process takes no work.',
+  }),
+  liveTtlMs: integer('LIVE_TTL_MS', {
+    default: 600_000,
+    min: 10_000,
+    max: 604_800_000,
+    about: 'Time that Redis keeps a terminal prediction.',
+  }),
+  queryTtlMs: integer('QUERY_TTL_MS', {
+    default: 3_600_000,
+    min: 1_000,
+    max: 604_800_000,
+    about: 'Time that the model list and entities are cached.',
+  }),
+  expiresInDefaultS: integer('EXPIRES_IN_DEFAULT', {
+    default: 86_400,
+    min: 1,
+    max: 604_800,
+    about: 'Deadline of a prediction without `expires_in`, seconds.',
+  }),
   workerRoles: {
     name: 'WORKER_ROLES',
     kind: 'list',
@@ -197,67 +233,105 @@ const SETTINGS = {
     about: 'Roles of this worker.',
   },
   workerModels: list('WORKER_MODELS', '', 'Models that this worker serves. Default: all models.'),
-  workerPort: integer('WORKER_PORT', 0, 0, 65_535, 'Port of the worker health and metrics; 0 selects a free port.'),
+  workerPort: integer('WORKER_PORT', {
+    default: 0,
+    min: 0,
+    max: 65_535,
+    about: 'Port of the worker health and metrics; 0 selects a free port.',
+  }),
   workerHost: text('WORKER_HOST', '127.0.0.1', 'Address of the worker health and metrics.'),
-  engines: integer('ENGINES', 0, 0, 256, 'Engines of a worker; 0 means one engine for every two cores.'),
-  workerConcurrency: integer(
-    'WORKER_CONCURRENCY',
-    64,
-    1,
-    1_024,
-    'Maximum number of jobs of one model that a worker holds; a worker also stops at a second of work.',
-  ),
-  engineMemoryMb: integer('ENGINE_MEMORY_MB', 2_048, 128, 1_048_576, 'Memory at which an engine is replaced.'),
-  loadMemoryMb: integer('LOAD_MEMORY_MB', 1_024, 64, 1_048_576, 'Memory limit of the first load of a model file.'),
-  loadTimeoutMs: integer('LOAD_TIMEOUT_MS', 60_000, 100, 3_600_000, 'Time limit of the first load of a model file.'),
-  lockMs: integer('LOCK_MS', 30_000, 1_000, 3_600_000, 'Duration of the BullMQ lock of a job.'),
-  heartbeatMs: integer(
-    'HEARTBEAT_MS',
-    1_000,
-    100,
-    60_000,
-    'Interval of the worker heartbeat; a worker that misses three heartbeats counts as dead.',
-  ),
-  maxAttempts: integer(
-    'MAX_ATTEMPTS',
-    4,
-    1,
-    100,
-    'Number of executions lost with their worker after which a prediction fails.',
-  ),
-  scanMs: integer('SCAN_MS', 2_000, 100, 3_600_000, 'Interval between two scans of the models folder.'),
-  reconcileMs: integer(
-    'RECONCILE_MS',
-    2_000,
-    100,
-    3_600_000,
-    'Interval between two comparisons of the ledger with Redis.',
-  ),
-  recorderLagMs: integer(
-    'RECORDER_LAG_MS',
-    30_000,
-    1_000,
-    3_600_000,
-    'Age of an unrecorded end at which a worker with the role `recorder` is not ready.',
-  ),
-  retentionDays: integer(
-    'RETENTION_DAYS',
-    30,
-    1,
-    3_650,
-    'Days that the ledger keeps; an older day is dropped when no prediction of the day is open.',
-  ),
+  engines: integer('ENGINES', {
+    default: 0,
+    min: 0,
+    max: 256,
+    about: 'Engines of a worker; 0 means one engine for every two cores.',
+  }),
+  workerConcurrency: integer('WORKER_CONCURRENCY', {
+    default: 64,
+    min: 1,
+    max: 1_024,
+    about: 'Maximum number of jobs of one model that a worker holds; a worker also stops at a second of work.',
+  }),
+  engineMemoryMb: integer('ENGINE_MEMORY_MB', {
+    default: 2_048,
+    min: 128,
+    max: 1_048_576,
+    about: 'Memory at which an engine is replaced.',
+  }),
+  loadMemoryMb: integer('LOAD_MEMORY_MB', {
+    default: 1_024,
+    min: 64,
+    max: 1_048_576,
+    about: 'Memory limit of the first load of a model file.',
+  }),
+  loadTimeoutMs: integer('LOAD_TIMEOUT_MS', {
+    default: 60_000,
+    min: 100,
+    max: 3_600_000,
+    about: 'Time limit of the first load of a model file.',
+  }),
+  lockMs: integer('LOCK_MS', {
+    default: 30_000,
+    min: 1_000,
+    max: 3_600_000,
+    about: 'Duration of the BullMQ lock of a job.',
+  }),
+  heartbeatMs: integer('HEARTBEAT_MS', {
+    default: 1_000,
+    min: 100,
+    max: 60_000,
+    about: 'Interval of the worker heartbeat; a worker that misses three heartbeats counts as dead.',
+  }),
+  maxAttempts: integer('MAX_ATTEMPTS', {
+    default: 4,
+    min: 1,
+    max: 100,
+    about: 'Number of executions lost with their worker after which a prediction fails.',
+  }),
+  scanMs: integer('SCAN_MS', {
+    default: 2_000,
+    min: 100,
+    max: 3_600_000,
+    about: 'Interval between two scans of the models folder.',
+  }),
+  reconcileMs: integer('RECONCILE_MS', {
+    default: 2_000,
+    min: 100,
+    max: 3_600_000,
+    about: 'Interval between two comparisons of the ledger with Redis.',
+  }),
+  recorderLagMs: integer('RECORDER_LAG_MS', {
+    default: 30_000,
+    min: 1_000,
+    max: 3_600_000,
+    about: 'Age of an unrecorded end at which a worker with the role `recorder` is not ready.',
+  }),
+  retentionDays: integer('RETENTION_DAYS', {
+    default: 30,
+    min: 1,
+    max: 3_650,
+    about: 'Days that the ledger keeps; an older day is dropped when no prediction of the day is open.',
+  }),
   webhookHttp: flag('WEBHOOK_ALLOW_HTTP', false, 'Allow http:// webhooks; for development.'),
   webhookNetworks: list('WEBHOOK_ALLOWED_NETWORKS', '', 'Private networks (CIDR) that webhooks may reach.'),
-  webhookTimeoutMs: integer('WEBHOOK_TIMEOUT_MS', 15_000, 100, 60_000, 'Time limit of a webhook attempt.'),
-  webhookConcurrency: integer('WEBHOOK_CONCURRENCY', 64, 1, 1_024, 'Concurrent webhook attempts in a worker.'),
-  webhookPerEndpoint: integer(
-    'WEBHOOK_PER_ENDPOINT',
-    16,
-    1,
-    64,
-    'Maximum number of concurrent webhook attempts for one endpoint.',
-  ),
+  webhookTimeoutMs: integer('WEBHOOK_TIMEOUT_MS', {
+    default: 15_000,
+    min: 100,
+    max: 60_000,
+    about: 'Time limit of a webhook attempt.',
+  }),
+  webhookConcurrency: integer('WEBHOOK_CONCURRENCY', {
+    default: 64,
+    min: 1,
+    max: 1_024,
+    about: 'Concurrent webhook attempts in a worker.',
+  }),
+  webhookPerEndpoint: integer('WEBHOOK_PER_ENDPOINT', {
+    default: 16,
+    min: 1,
+    max: 64,
+    about: 'Maximum number of concurrent webhook attempts for one endpoint.',
+  }),
 } as const satisfies Record<string, Setting>;
 
 export const settings: readonly Setting[] = Object.values(SETTINGS);
@@ -281,34 +355,36 @@ export type Config = Readonly<{
   [K in keyof typeof SETTINGS]: K extends Optional ? string | undefined : Value<(typeof SETTINGS)[K]>;
 }>;
 
-/** A setting that cannot be used; `problems` has a sentence for each. */
+/** Thrown for invalid settings; `problems` has a sentence for each. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
   readonly problems: readonly string[];
   constructor(problems: readonly string[]) {
-    super(`The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    super(`The configuration is invalid:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
     this.problems = problems;
   }
 }
 
-/** Reads and checks every setting; throws one ConfigError that names all that is wrong. */
+/** Reads and checks every setting. Throws a ConfigError that names every invalid setting. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
   const out: Record<string, unknown> = {};
-  for (const [key, setting] of Object.entries(SETTINGS) as [string, Setting][]) {
+  const entries: [string, Setting][] = Object.entries(SETTINGS);
+  for (const [key, setting] of entries) {
     const given = env[setting.name]?.trim();
     const value = given === undefined || given === '' ? setting.default : given;
     out[key] = value === undefined ? undefined : read(setting, value, problems);
   }
   const ownCache = out.cacheRedisUrl !== undefined;
   out.cacheRedisUrl ??= out.redisUrl;
-  problems.push(...sentinelProblems(out as Config));
-  // Without an address of its own the cache is the queue Redis, and found as that is.
-  if (!ownCache && (out as Config).cacheRedisSentinels.length === 0)
+  const config = out as Config;
+  problems.push(...sentinelProblems(config));
+  // Without an address of its own the cache Redis is the queue Redis, found through the same sentinels.
+  if (!ownCache && config.cacheRedisSentinels.length === 0)
     for (const part of ['Sentinels', 'SentinelPrimary', 'SentinelUsername', 'SentinelPassword'])
       out[`cacheRedis${part}`] = out[`redis${part}`];
   if (problems.length > 0) throw new ConfigError(problems);
-  return Object.freeze(out) as Config;
+  return Object.freeze(config);
 }
 
 function sentinelProblems(config: Config): string[] {
@@ -323,7 +399,7 @@ function sentinelProblems(config: Config): string[] {
   if (redisSentinels.length > 0 && redisCluster)
     problems.push('REDIS_SENTINELS and REDIS_CLUSTER exclude each other: set one of them.');
   if (cacheRedisSentinels.length > 0 && cacheRedisSentinelPrimary === undefined)
-    problems.push('CACHE_REDIS_SENTINEL_PRIMARY must name the primary, since CACHE_REDIS_SENTINELS is set.');
+    problems.push('CACHE_REDIS_SENTINEL_PRIMARY must name the primary, because CACHE_REDIS_SENTINELS is set.');
   return problems;
 }
 
@@ -352,7 +428,7 @@ function read(setting: Setting, value: string, problems: string[]): unknown {
       return Object.freeze(items);
     }
     case 'url':
-      // The value may hold a password: it is never repeated in a message.
+      // The value may contain a password, so no message repeats the value.
       if (!URL.canParse(value)) problems.push(`${name} must be a URL.`);
       return value;
     default:

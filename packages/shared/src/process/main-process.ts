@@ -1,11 +1,11 @@
-/** What the main file of each process does: start, run until told to stop, stop against a deadline, exit with a code. */
+/** Runs a process from its main.ts: starts the parts, stops them at a signal against a deadline, and exits with a code. */
 import pino, { type Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 
 export interface Running {
   /** Resolves to the names of parts that did not close in time. */
   close(deadlineMs: number): Promise<string[]>;
-  /** Resolves, with the sentence for the operator, when the process must not go on. */
+  /** Resolves with a sentence for the operator when the process must stop by itself. */
   readonly mustStop?: Promise<string>;
 }
 
@@ -20,7 +20,7 @@ export interface MainParams {
   start(config: Config, log: Logger): Promise<Running>;
 }
 
-/** Never returns before the process ends. Exit codes: 0 stopped when asked, 1 could not start, broke, or must not go on. */
+/** Exit codes: 0 after a requested stop; 1 after a failed start, an unexpected error, or a stop by `mustStop`. */
 export async function runMain({ name, env, operatorErrors, start }: MainParams): Promise<void> {
   let config: Config;
   try {
@@ -36,8 +36,8 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
       base: { process: name, pid: process.pid },
       redact: ['req.headers.authorization', 'headers.authorization', 'secret', '*.secret'],
     },
-    // Not pino's default, which writes in the background and at exit tries for ever to write what is left: with its
-    // reader gone (a launcher or log collector that was killed), a process that was told to stop never would.
+    // Synchronous: pino's default writes in the background, and at exit retries forever to write the rest. When the reader of
+    // the log was killed (a launcher, a log collector), the process would never exit.
     pino.destination({ fd: 1, sync: true }),
   );
   process.on('unhandledRejection', (error) => {
@@ -55,7 +55,7 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
     if (stopping) return;
     stopping = true;
     log.info({ signal }, 'stopping');
-    // A part that hangs beyond its deadline does not keep the process: what it held is recovered by others.
+    // A part that hangs after the deadline does not keep the process alive. Other processes recover the part's work.
     setTimeout(() => process.exit(1), config.shutdownMs + 2_000).unref();
     const unfinished = (await running?.close(config.shutdownMs)) ?? [];
     if (unfinished.length > 0) log.warn({ unfinished }, 'not all parts closed in time');
@@ -73,7 +73,7 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
     });
   } catch (error) {
     const { message } = error as Error;
-    // What an operator can mend is one sentence; anything else is a bug and comes with its stack.
+    // An error that an operator can correct is printed as a sentence. Any other error is a bug and is logged with its stack.
     if (isForOperator(error, operatorErrors)) process.stderr.write(`${message}\n`);
     else log.fatal({ err: error }, `${name} cannot start`);
     process.exit(1);
@@ -81,7 +81,7 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
 }
 
 function isForOperator(error: unknown, classes: MainParams['operatorErrors']): boolean {
-  if (classes.some((one) => error instanceof one)) return true;
+  if (classes.some((known) => error instanceof known)) return true;
   const { code, name, message } = error as NodeJS.ErrnoException;
   return name === 'PlainError' || code === 'EADDRINUSE' || / cannot be reached: /.test(message);
 }

@@ -1,6 +1,6 @@
-/** What the parts of a process say together. */
+/** Derives the readiness of a process from the states of its parts. */
 
-/** A process serves without these, only slower. */
+/** Parts without which a process still serves, but slower. */
 const OPTIONAL: ReadonlySet<string> = new Set(['cache']);
 
 export interface Verdict {
@@ -10,8 +10,8 @@ export interface Verdict {
 }
 
 /**
- * `parts` has `ok` or a sentence for each part; `impaired` has a sentence for whatever leaves the process in service, such as one
- * bad model beside good ones.
+ * `parts` has `ok` or a sentence about the fault for each part. `impaired` has a sentence for each fault that leaves the process
+ * in service, such as a model that cannot be loaded.
  */
 export function verdictOf(parts: Readonly<Record<string, 'ok' | string>>, impaired: readonly string[] = []): Verdict {
   const faulty = Object.entries(parts).filter(([, state]) => state !== 'ok');

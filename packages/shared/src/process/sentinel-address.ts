@@ -1,6 +1,6 @@
 const SENTINEL_PORT = 26_379;
 
-/** Undefined for text that is no `host`, `host:port` or `[IPv6]:port`. */
+/** Parses `host`, `host:port` or `[IPv6]:port`. Returns undefined for any other text. */
 export function parseAddress(text: string): { host: string; port: number } | undefined {
   if (/[/@?#\s]/.test(text) || !URL.canParse(`redis://${text}`)) return undefined;
   const { hostname, port } = new URL(`redis://${text}`);

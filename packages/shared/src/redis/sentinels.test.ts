@@ -33,7 +33,7 @@ test('what does not fit together is refused at the start', () => {
     'REDIS_SENTINELS and REDIS_CLUSTER exclude each other: set one of them.',
   ]);
   expect(faultsOf({ CACHE_REDIS_SENTINELS: 'a:1' })).toEqual([
-    'CACHE_REDIS_SENTINEL_PRIMARY must name the primary, since CACHE_REDIS_SENTINELS is set.',
+    'CACHE_REDIS_SENTINEL_PRIMARY must name the primary, because CACHE_REDIS_SENTINELS is set.',
   ]);
 });
 
