@@ -74,7 +74,7 @@ describe('a queue Redis that was demoted while its connections stay open', () =>
     const promise = await ask();
     expect([promise.status, promise.body.code]).toEqual([503, 'store_unavailable']);
     await expect(startApi(millrace.config, pino({ level: 'silent' }))).rejects.toThrow(
-      'The queue Redis (REDIS_URL) cannot be used: it is a read-only replica',
+      'The queue Redis (REDIS_URL) cannot be used: the server is a read-only replica',
     );
     // Healed where it stands: the same server takes writes again.
     await pair.second.call('REPLICAOF', 'NO', 'ONE');

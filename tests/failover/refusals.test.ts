@@ -176,7 +176,7 @@ describe('a queue Redis that refuses writes', () => {
           .poll(() => readiness(base), { timeout: 20_000 })
           .toMatchObject({
             code: 503,
-            redis: expect.stringContaining('(REDIS_URL) has fewer replicas than min-replicas-to-write asks for'),
+            redis: expect.stringContaining('(REDIS_URL) has fewer replicas than min-replicas-to-write requires'),
           });
       const refused = await ask();
       expect([refused.status, refused.body.detail]).toEqual([

@@ -59,12 +59,12 @@ test('the sentinels name the primary of both stores, and the next one after each
 });
 
 test.each([
-  ['another name', { REDIS_SENTINEL_PRIMARY: 'other' }, 'knows no primary of that name: check REDIS_SENTINEL_PRIMARY'],
+  ['another name', { REDIS_SENTINEL_PRIMARY: 'other' }, 'has no primary of that name: check REDIS_SENTINEL_PRIMARY'],
   ['another password', { REDIS_SENTINEL_PASSWORD: 'wrong' }, 'WRONGPASS'],
   [
     'a port where none listens',
     { REDIS_SENTINELS: '127.0.0.1:1' },
-    'sentinel 127.0.0.1:1 does not answer: check REDIS_SENTINELS',
+    'sentinel 127.0.0.1:1 does not respond: check REDIS_SENTINELS',
   ],
 ])('with %s the API says what is wrong and does not start', async (_, env, reason) => {
   const config = loadConfig({ ...millrace.env, ...env });

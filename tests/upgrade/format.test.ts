@@ -68,11 +68,11 @@ describe('the format of the queue Redis', () => {
   test('is watched: a marker that a flush took is set again, and a newer one is told once', async () => {
     const told: string[] = [];
     const watch = watchQueueFormat({ redis, keys, onNewer: (sentence) => told.push(sentence) });
-    await watch.look();
+    await watch.check();
     expect(new Set(await markers())).toEqual(new Set([String(QUEUE_FORMAT)]));
     await redis.set(keys.format(0), '7');
-    await watch.look();
-    await watch.look();
+    await watch.check();
+    await watch.check();
     expect(told).toEqual([expect.stringContaining('holds data of format 7')]);
     watch.close();
   });

@@ -13,7 +13,7 @@ function commandOf() {
   return command;
 }
 
-test('a command that is not answered in its ticks is rejected, once, and no earlier', () => {
+test('a command without a reply in its ticks is rejected once, and no earlier', () => {
   const deadlines = new CommandDeadlines();
   const first = commandOf();
   deadlines.add(first);
@@ -29,7 +29,7 @@ test('a command that is not answered in its ticks is rejected, once, and no earl
   expect(second.failed).toBe('Command timed out');
 });
 
-test('an answered command is left alone', () => {
+test('a command with a reply is not rejected', () => {
   const deadlines = new CommandDeadlines();
   const command = commandOf();
   deadlines.add(command);
@@ -38,7 +38,7 @@ test('an answered command is left alone', () => {
   expect(command.failed).toBe('');
 });
 
-test('a command is not rejected while bytes of replies arrive, and is in the end', () => {
+test('a command is not rejected while bytes of replies arrive, but is rejected after the limit', () => {
   const deadlines = new CommandDeadlines();
   const command = commandOf();
   deadlines.add(command);
@@ -54,7 +54,7 @@ test('a command is not rejected while bytes of replies arrive, and is in the end
   expect(trickled.failed).toBe('Command timed out');
 });
 
-test('a command that goes to another connection takes the time that it has used along, whatever arrived meanwhile', () => {
+test('a command that moves to another connection keeps its used time, even when other replies arrived', () => {
   const [first, second] = [new CommandDeadlines(), new CommandDeadlines()];
   for (let n = 0; n < 5; n++) second.tick();
   const command = commandOf();
@@ -69,14 +69,14 @@ test('a command that goes to another connection takes the time that it has used 
   expect(second.size).toBe(0);
 });
 
-test('bytes that were read count as traffic, and bytes that were written only where the peer takes a backlog', () => {
+test('bytes that were read count as traffic, and written bytes count only when the peer takes bytes of a backlog', () => {
   const socket = { bytesRead: 0, bytesWritten: 0, writableLength: 0 };
   const moved = watchTraffic(() => socket);
   expect(moved()).toBe(false);
   socket.bytesRead = 10;
   expect(moved()).toBe(true);
   expect(moved()).toBe(false);
-  // The kernel takes small writes for a server that is stopped.
+  // The kernel accepts small writes even when the server is stopped.
   socket.bytesWritten = 100;
   expect(moved()).toBe(false);
   Object.assign(socket, { bytesWritten: 1_000, writableLength: 900 });

@@ -1,14 +1,14 @@
 /**
- * Time-outs of Redis commands that count ticks of this process and not the clock: when its own event loop was held up,
- * by a thousand requests that came at once, the answer lies in the socket, unread, and Redis is not to blame. A tick in
- * which bytes of replies arrived is not counted either: a slow reply is not an absent Redis. One timer
- * for all commands also costs less than ioredis's one for each.
+ * Time-outs of Redis commands, counted in timer ticks of this process and not in wall time. While the event loop is blocked, for
+ * example by a thousand requests that arrive at once, the reply may already be in the socket. A tick in which bytes of replies
+ * arrived does not count either: a slow reply does not mean that Redis is unreachable. A single timer for all commands also costs
+ * less than the timer per command of ioredis.
  */
 import type { Socket } from 'node:net';
 import type { Cluster, Command, Redis } from 'ioredis';
 
 const TICKS = 16;
-/** Bound of the ticks that are not counted, as a multiple of TICKS: a peer that sends one byte now and then times out too. */
+/** Limit of the ticks that do not count, as a multiple of TICKS: a peer that sends a byte now and then times out too. */
 const PATIENCE = 16;
 
 type Pending = Pick<Command, 'reject'> & { isSettled?: boolean };
@@ -19,36 +19,36 @@ export class CommandDeadlines {
   /** Ticks in which nothing moved on the connection. */
   #idleTick = 0;
 
-  /** Commands that may not be answered yet. */
+  /** Commands that may still wait for a reply. */
   get size(): number {
     return this.#pending.length;
   }
 
-  /** `used`: ticks that the command has used on another connection. */
+  /** Starts the time of a command. `used`: ticks that the command has used on another connection. */
   add(command: Pending, used = 0): void {
     this.#pending.push({ command, tick: this.#tick - used, idleTick: this.#idleTick - used });
   }
 
   /**
-   * Lets go a command that is sent again, here or elsewhere. Returns how many ticks it has used. Every tick counts then: what
-   * arrived was not its reply.
+   * Removes a command that is sent again, on this connection or on another. Returns how many ticks the command has used. Ticks with
+   * traffic count here, because the bytes that arrived were not the reply of the command.
    */
   release(command: Pending): number {
-    const at = this.#pending.findIndex((one) => one.command === command);
-    const [one] = at < 0 ? [] : this.#pending.splice(at, 1);
-    return one ? this.#tick - one.tick : 0;
+    const at = this.#pending.findIndex((pending) => pending.command === command);
+    const [pending] = at < 0 ? [] : this.#pending.splice(at, 1);
+    return pending ? this.#tick - pending.tick : 0;
   }
 
   /**
-   * To be called TICKS times in the time that a command may take. What has been answered is let go at once. `moved`: bytes
-   * went over the connection since the last tick.
+   * Rejects the commands that are out of time, and removes the commands that have a reply. The caller calls `tick` TICKS times in
+   * the time that a command may take. `moved`: the connection transferred bytes since the last tick.
    */
   tick(moved = false): void {
     this.#tick += 1;
     if (!moved) this.#idleTick += 1;
     this.#pending = this.#pending.filter(({ command, tick, idleTick }) => {
       if (command.isSettled) return false;
-      // One more than TICKS: the first may come right behind the command.
+      // The command is rejected at tick TICKS + 1, because the first tick may follow immediately after the command.
       if (this.#idleTick - idleTick <= TICKS && this.#tick - tick <= TICKS * PATIENCE) return true;
       command.reject(new Error('Command timed out'));
       return false;
@@ -59,8 +59,8 @@ export class CommandDeadlines {
 type Traffic = Pick<Socket, 'bytesRead' | 'bytesWritten' | 'writableLength'>;
 
 /**
- * Returns a function that tells whether bytes have moved since its last call: read, or written out of a backlog. A write that
- * met no backlog proves nothing: the kernel takes it for a peer that has stopped.
+ * Returns a function that returns whether the socket transferred bytes since the last call: bytes read, or bytes written out of a
+ * backlog. A write without a backlog proves nothing, because the kernel accepts the bytes even when the peer has stopped.
  */
 export function watchTraffic(socketOf: () => Traffic | undefined): () => boolean {
   let read = 0;
@@ -79,11 +79,11 @@ export function watchTraffic(socketOf: () => Traffic | undefined): () => boolean
   };
 }
 
-/** Gives every command of a connection `timeoutMs`, not counting the time in which replies arrive. */
+/** Limits every command of a connection to `timeoutMs`, not counting the time in which replies arrive. */
 export function timeOutCommands(redis: Redis, timeoutMs: number): void {
   const timed = new WeakSet<object>();
   watchCommands(redis, timeoutMs, (command, deadlines) => {
-    // A command comes here again when it is sent again: its time goes on.
+    // A command that ioredis sends again keeps its first deadline.
     if (timed.has(command)) return;
     timed.add(command);
     deadlines.add(command);
@@ -91,8 +91,8 @@ export function timeOutCommands(redis: Redis, timeoutMs: number): void {
 }
 
 /**
- * As `timeOutCommands` for each node of a cluster: replies of one node do not prolong the time of a command on another.
- * A command that is redirected, or repeated after a refusal, keeps the time that it has used.
+ * Does the same as `timeOutCommands` for each node of a cluster: replies of one node do not extend the time of a command on another.
+ * A command that is redirected, or repeated after a refusal, keeps its used time.
  */
 export function timeOutClusterCommands(cluster: Cluster, timeoutMs: number): void {
   const owners = new WeakMap<object, CommandDeadlines>();
@@ -112,7 +112,7 @@ function watchCommands(redis: Redis, timeoutMs: number, onSend: OnSend): void {
   let ended = false;
   const timer = setInterval(() => {
     deadlines.tick(moved());
-    // The node of a cluster is gone, and its last commands wait for another node.
+    // The node has left the cluster. The timer stops when its last commands have ended or moved to another node.
     if (ended && deadlines.size === 0) clearInterval(timer);
   }, timeoutMs / TICKS);
   timer.unref();

@@ -1,21 +1,21 @@
 /**
- * All connections of this process to one Redis. A server that is demoted to a replica keeps its connections open and
- * answers reads, PING and subscriptions as before, so nothing but a refused write shows that a connection leads to the
- * wrong server. A connection that gets such a refusal reconnects by itself; the others, which only read or listen, are
- * replaced when the write probe has found the new primary.
+ * All connections of this process to one Redis. A server that is demoted to a replica keeps its connections open and serves
+ * reads, PING and subscriptions as before. Only a refused write shows that a connection leads to the wrong server. A connection
+ * that receives such a refusal reconnects. The other connections, which only read or listen, are replaced when the write probe
+ * has found the new primary.
  */
 import type { Redis, RedisOptions } from 'ioredis';
 import { codeOf, isWrongServer } from './redis-fault.ts';
 
-/** An error reply, as ioredis hands it to `reconnectOnError`. */
+/** An error reply in the form that ioredis passes to `reconnectOnError`. */
 type ErrorReply = Error & { command?: { name?: string } };
 
 export class ConnectionGroup {
-  /** For each connection when its socket was connected last (performance.now()); Infinity while it never was. */
+  /** For each connection, the time of its last connect (performance.now()); Infinity before the first connect. */
   readonly #connectedAt = new Map<Redis, number>();
   readonly #onRefused: (error: Error, command: string | undefined) => void;
 
-  /** `onRefused` is called for each reply that says that the server is the wrong one, or that the user may not do this. */
+  /** Calls `onRefused` for each reply which shows that the server is not the primary or that the user lacks a permission. */
   constructor(onRefused: (error: Error, command: string | undefined) => void) {
     this.#onRefused = onRefused;
   }
@@ -24,9 +24,10 @@ export class ConnectionGroup {
     return this.#connectedAt.size;
   }
 
-  /** Opens a connection and follows it, and every connection that is made from it by `duplicate`, as BullMQ does. */
+  /** Opens a connection and adds the connection to the group, with each copy that `duplicate` makes (BullMQ makes copies). */
   open(create: (options: Pick<RedisOptions, 'reconnectOnError'>) => Redis): Redis {
-    // A demoted server refuses every command in flight. One of them ends the connection; ioredis adds a listener each time.
+    // A demoted server refuses every command in flight. Only the first refusal ends the connection, because ioredis adds a listener
+    // for each.
     let dropping = false;
     const reconnectOnError = (error: ErrorReply): boolean => {
       if (dropping) return false;
@@ -45,18 +46,18 @@ export class ConnectionGroup {
     return redis;
   }
 
-  /** Told of an error reply. Returns whether its connection is to be replaced. */
+  /** Reports a refusal. Returns whether the connection must be replaced. */
   #refused(error: ErrorReply): boolean {
     const wrong = isWrongServer(error);
     if (wrong || codeOf(error) === 'NOPERM') this.#onRefused(error, error.command?.name);
     return wrong;
   }
 
-  /** Reconnects every connection that was connected before `time` (performance.now()). Returns how many. */
+  /** Reconnects every connection that was connected before `time` (performance.now()). Returns the number of connections. */
   replaceOlderThan(time: number): number {
     let count = 0;
     for (const [redis, connectedAt] of this.#connectedAt) {
-      // A connection that is not established looks for the server anew anyway.
+      // A connection that is not established looks up the server again without help.
       if (connectedAt >= time || (redis.status !== 'ready' && redis.status !== 'connect')) continue;
       count += 1;
       redis.disconnect(true);

@@ -1,4 +1,4 @@
-/** Connections to Redis, with the settings that RELIABILITY.md's rows paid for, and the check that a server can be trusted. */
+/** Opens connections to Redis, and checks that a server is fit to be the queue Redis. docs/reliability.md lists the faults behind the settings. */
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { timeOutClusterCommands, timeOutCommands } from './command-deadlines.ts';
 import type { ConnectionGroup } from './connection-group.ts';
@@ -7,13 +7,13 @@ import { type Sentinels, sentinelOptions } from './sentinels.ts';
 
 export type Connection = Redis | Cluster;
 
-/** Reconnects soon after an outage: the default back-off waits up to 20 s when all is well again. */
+/** Reconnects soon after an outage: the default back-off of a cluster waits for up to 20 s after the outage has ended. */
 const retryStrategy = (times: number): number => Math.min(50 * times, 500);
 
-/** Longer than any blocking call of ours or BullMQ's goes unanswered: beyond it the other end is not there any more. */
+/** Longer than any blocking call of Millrace or BullMQ waits for a reply: after this time the server counts as unreachable. */
 const SILENCE_MS = 30_000;
 
-/** Longest pause between two looks at a Redis that loads its data: ioredis would otherwise pause for 10 s. */
+/** Longest pause between two checks of a Redis that loads its data: the default of ioredis is 10 s. */
 const LOADING_RETRY_MS = 500;
 
 export interface ConnectOptions {
@@ -23,19 +23,19 @@ export interface ConnectOptions {
   name?: string;
   autoPipeline?: boolean;
   onError?: (error: Error) => void;
-  /** Sentinels that name the primary; the host and port of the URL are not used then. */
+  /** Sentinels that name the primary; the host and port of the URL are then not used. */
   sentinels?: Sentinels | undefined;
-  /** Follows the connection, and replaces it when the server is found to be demoted. Not for a cluster, which sees to that itself. */
+  /** The group that replaces the connection when the server was demoted. Not for a cluster, which does the same by itself. */
   group?: ConnectionGroup;
-  /** Whether the connection waits until the server has loaded its data, and is told by the sentinels of a failover. */
+  /** Whether the connection is usable before the server has loaded its data, and gets notice of a failover from the sentinels. */
   probe?: boolean;
 }
 
 /**
- * `producer` fails fast: for requests that a caller waits for. `blocking` waits for ever: for workers and listeners,
- * whose calls outlast any time-out. A
- * connection on which a call has had no answer for `silenceMs` is given up, and the call made again on a new one: a
- * peer that vanished without a word (a machine that lost power) is otherwise noticed after hours.
+ * `producer` fails fast: for requests that a caller waits for. `blocking` waits without a limit: for workers and listeners, whose
+ * calls take longer than any time-out. A blocking connection whose call has no reply for `silenceMs` is closed, and the call is
+ * repeated on a new connection. Without this limit, a peer that disappears without a message (a machine that loses power) is
+ * noticed only after hours.
  */
 export function connectRedis(url: string, kind: 'producer' | 'blocking', options: ConnectOptions = {}): Connection {
   const timeoutMs = options.timeoutMs ?? 800;
@@ -57,17 +57,17 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
         clusterRetryStrategy: retryStrategy,
         enableOfflineQueue: kind === 'blocking',
         enableAutoPipelining: options.autoPipeline ?? false,
-        // While a master fails over each try is a redirection, 100 ms after the one before: who may wait for ever does.
+        // While a master fails over, each retry counts as a redirection and follows after 100 ms: blocking connections never stop.
         maxRedirections: kind === 'blocking' ? Number.POSITIVE_INFINITY : 16,
-        // Repeated for its whole time, a refusal (CLUSTERDOWN) would end as a time-out, which names no cause.
+        // A refusal (CLUSTERDOWN) that is retried until the deadline ends as a time-out, and a time-out names no cause.
         ...(kind === 'producer' ? { retryDelayOnClusterDown: 0 } : {}),
-        // Certificates name hosts, and a cluster tells addresses only as it was told to announce itself.
+        // Certificates contain host names: the client connects to the names that the cluster announces, and does not resolve them first.
         ...(url.startsWith('rediss:') ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
       })
     : single((own) => {
         const all = { ...redisOptions, ...own };
         if (!sentinels) return new Redis(url, all);
-        // The role of the server is compared with the sentinels' word by the ready check: the probe needs it there too.
+        // The ready check compares the role of the server with the role that the sentinels report: the probe needs this check too.
         const named = { ...sentinelOptions(sentinels, url), failoverDetector: probe, enableReadyCheck: true };
         return new Redis({ ...all, ...credentials(url), db: databaseOf(url), ...named });
       }, group);
@@ -94,22 +94,21 @@ function credentials(url: string): RedisOptions {
   };
 }
 
-/** Waits until the connection can be used; a clear error when it cannot within `timeoutMs`. */
+/** Waits until the connection can be used. Rejects with the cause after `timeoutMs`. */
 export async function waitForRedis(redis: Connection, name: string, timeoutMs: number): Promise<void> {
   if (redis.status === 'ready') return;
   let last: Error | undefined;
-  const remember = (error: Error & { lastNodeError?: Error }) => {
-    // What each sentinel said is more than that none of them helped.
+  const keepError = (error: Error & { lastNodeError?: Error }) => {
+    // The error of a single sentinel names a cause, and the summary of all sentinels names none.
     if (last && ALL_SENTINELS.test(error.message)) return;
     last = error.lastNodeError ?? error;
   };
-  redis.on('error', remember);
-  redis.on('sentinelError', remember);
+  redis.on('error', keepError);
+  redis.on('sentinelError', keepError);
   try {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () =>
-          reject(new Error(`${name} cannot be reached: ${last ? reasonOf(last) : `no answer in ${timeoutMs} ms`}.`)),
+        () => reject(new Error(`${name} cannot be reached: ${last ? reasonOf(last) : `no reply in ${timeoutMs} ms`}.`)),
         timeoutMs,
       );
       redis.once('ready', () => {
@@ -118,37 +117,37 @@ export async function waitForRedis(redis: Connection, name: string, timeoutMs: n
       });
     });
   } finally {
-    redis.off('error', remember);
-    redis.off('sentinelError', remember);
+    redis.off('error', keepError);
+    redis.off('sentinelError', keepError);
   }
 }
 
 const ALL_SENTINELS = /^All sentinels are unreachable/;
 
-/** What ioredis reports of a sentinel, as a sentence that names the setting to look at. */
+/** Turns an error that ioredis reports about a sentinel into a sentence that names the setting to check. */
 function reasonOf({ message }: Error): string {
   const [, sentinel, cause] = /^(?:failed to connect|connected) to sentinel (\S+) (.*)$/s.exec(message) ?? [];
   if (sentinel === undefined || cause === undefined) return message.replace(/\.$/, '');
   if (/No such master|invalid reply: null/.test(cause))
-    return `sentinel ${sentinel} knows no primary of that name: check REDIS_SENTINEL_PRIMARY and CACHE_REDIS_SENTINEL_PRIMARY`;
+    return `sentinel ${sentinel} has no primary of that name: check REDIS_SENTINEL_PRIMARY and CACHE_REDIS_SENTINEL_PRIMARY`;
   if (/Connection is closed|ECONNREFUSED/.test(cause))
-    return `sentinel ${sentinel} does not answer: check REDIS_SENTINELS and CACHE_REDIS_SENTINELS`;
+    return `sentinel ${sentinel} does not respond: check REDIS_SENTINELS and CACHE_REDIS_SENTINELS`;
   return message.replace(/\.$/, '');
 }
 
-/** A Redis that would lose promises; the message says what to set. */
+/** A Redis that would lose promises. The message names the setting to change. */
 export class UnfitRedisError extends Error {
   override name = 'UnfitRedisError';
 }
 
 export const isCluster = (redis: object): redis is Cluster => redis instanceof Cluster;
 
-/** Of a cluster every master: keys lie on all of them. */
+/** Returns the server, or every master of a cluster, because the keys are spread over all masters. */
 export const serversOf = (redis: Connection): Redis[] => (isCluster(redis) ? redis.nodes('master') : [redis]);
 
 /**
- * Refuses a queue Redis that evicts keys, keeps nothing on disk or is too old; of a cluster, one with such a master.
- * Reads INFO alone, which managed services allow where they forbid CONFIG.
+ * Refuses a queue Redis that evicts keys, has no append-only file or is too old, and a cluster with such a master. Reads only INFO,
+ * because managed services often forbid CONFIG.
  */
 export async function checkQueueRedis(redis: Connection, user = 'default'): Promise<void> {
   const infos = await Promise.all(serversOf(redis).map((server) => server.info())).catch((error: unknown) => {
@@ -164,19 +163,17 @@ function problemsOf(info: string, isCluster: boolean): string[] {
   const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1];
   const problems: string[] = [];
   if (field('cluster_enabled') === '1' && !isCluster)
-    problems.push('it is a node of a Redis Cluster: set REDIS_CLUSTER=true');
+    problems.push('the server is a node of a Redis Cluster: set REDIS_CLUSTER=true');
   if (field('role') === 'slave')
     problems.push(
-      'it is a read-only replica: let the address lead to the primary, or promote it with REPLICAOF NO ONE',
+      'the server is a read-only replica: let the address lead to the primary, or promote the replica with REPLICAOF NO ONE',
     );
   const policy = field('maxmemory_policy');
   if (policy !== undefined && policy !== 'noeviction')
-    problems.push(
-      `its maxmemory-policy is '${policy}' and it would evict accepted work: set maxmemory-policy noeviction`,
-    );
+    problems.push(`maxmemory-policy is '${policy}', which evicts accepted work: set maxmemory-policy noeviction`);
   if (field('aof_enabled') === '0')
-    problems.push('it keeps no append-only file and would lose accepted work when it restarts: set appendonly yes');
+    problems.push('the server has no append-only file and loses accepted work in a restart: set appendonly yes');
   const version = field('valkey_version') ? '7.2' : (field('redis_version') ?? '0');
-  if (Number.parseInt(version, 10) < 7) problems.push(`it is version ${version}: Redis 7.0 or Valkey 8 is needed`);
+  if (Number.parseInt(version, 10) < 7) problems.push(`the version is ${version}: Redis 7.0 or Valkey 8 is needed`);
   return problems;
 }

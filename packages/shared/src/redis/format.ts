@@ -1,7 +1,8 @@
 /**
- * The format of the data on the queue Redis: a number that each shard carries, so that a process never works on data that it
- * misreads. The number changes with a minor version at most, and only when processes of the version before cannot work
- * beside the new ones. The cache Redis needs no such marker: each of its values tells its format (cache/checksum.ts).
+ * The format of the data on the queue Redis: a number that each shard stores, so that no process works on data in a format which
+ * the process cannot read. The number changes at most with a minor version, and only when processes of the previous version cannot
+ * work beside the new processes. The cache Redis needs no such marker, because each of its values names its format
+ * (cache/checksum.ts).
  */
 import { SHARDS } from '../predictions/ids.ts';
 import type { Connection } from './connection.ts';
@@ -9,16 +10,17 @@ import { UnfitRedisError } from './connection.ts';
 import type { Keys } from './keys.ts';
 
 /**
- * 1: live states as strings (live/lib.lua, whose FORMAT is the same number). 0.1.0 wrote this format and no marker.
- * Before 0.1.0 live states were hashes, also without a marker: each is discarded where it is met, and the reconciler brings
- * the prediction back from the ledger.
+ * 1: live states are strings (live/lib.lua, whose FORMAT is the same number). 0.1.0 wrote this format and no marker.
+ * Before 0.1.0 live states were hashes, also without a marker. A script that finds such a state discards the state, and the
+ * reconciler restores the prediction from the ledger.
  */
 export const QUEUE_FORMAT = 1;
 
 /**
- * KEYS: marker of a shard, its sentinel. ARGV: our format. Returns the number that stood there: '' for none, or for a marker
- * that is no number. An older number becomes ours, and the sentinel goes with it in one step: its absence has the reconciler
- * look through the whole ledger, and bring back what the older format had. Whoever is killed before has changed nothing.
+ * KEYS: marker of a shard, its sentinel. ARGV: the format of this version. Returns the number in the marker, or '' without a marker
+ * or for a marker that is no number. In one step, an older number is replaced and the sentinel is deleted. Without the sentinel,
+ * the reconciler compares the whole ledger with Redis and restores the predictions of the older format. A process that is killed
+ * before this step has changed nothing.
  */
 const CLAIM = `
 local have = redis.pcall('GET', KEYS[1])
@@ -28,7 +30,7 @@ if number then redis.call('DEL', KEYS[2]) end
 redis.call('SET', KEYS[1], ARGV[1])
 return number and have or ''`;
 
-/** Claims every shard for our format. Returns the highest number that is newer than ours; null where there is none. */
+/** Claims every shard for the format of this version. Returns the highest newer format, or null without a newer format. */
 async function claim(redis: Connection, keys: Keys): Promise<number | null> {
   const found = await Promise.all(
     Array.from({ length: SHARDS }, (_, shard) =>
@@ -42,11 +44,11 @@ async function claim(redis: Connection, keys: Keys): Promise<number | null> {
 const newerText = (format: number): string =>
   `The queue Redis (REDIS_URL) holds data of format ${format}, and this version of Millrace reads formats up to ${QUEUE_FORMAT}: ` +
   'start the version that wrote the data, or a later one. To go back to this version, stop all processes and empty the queue ' +
-  'Redis: open promises are brought back from the ledger.';
+  'Redis: the reconciler restores open promises from the ledger.';
 
 /**
- * Marks the data on the queue Redis with our format, and migrates data of an older one. Any number of processes may do so at
- * once. Throws UnfitRedisError when the data is of a newer format.
+ * Marks the data on the queue Redis with the format of this version, and migrates data of an older format. Any number of processes
+ * may call this function at the same time. Throws UnfitRedisError when the data has a newer format.
  */
 export async function claimQueueFormat(redis: Connection, keys: Keys): Promise<void> {
   const newer = await claim(redis, keys);
@@ -56,14 +58,14 @@ export async function claimQueueFormat(redis: Connection, keys: Keys): Promise<v
 const WATCH_MS = 5_000;
 
 export interface FormatWatch {
-  /** Looks now instead of at the next interval. */
-  look(): Promise<void>;
+  /** Checks the format now instead of at the next interval. */
+  check(): Promise<void>;
   close(): void;
 }
 
 /**
- * Looks again and again: after a flush, a restored backup or a failover another server's data may be there. A marker that is
- * missing is set. `onNewer` is called once, with the sentence for the operator, when the data is of a newer format.
+ * Checks the format at an interval, because a flush, a restored backup or a failover can replace the data. Sets a missing marker.
+ * Calls `onNewer` once, with a sentence for the operator, when the data has a newer format.
  */
 export function watchQueueFormat({
   redis,
@@ -74,15 +76,15 @@ export function watchQueueFormat({
   keys: Keys;
   onNewer(sentence: string): void;
 }): FormatWatch {
-  let told = false;
-  async function look(): Promise<void> {
-    // While Redis is away there is nothing to see.
+  let reported = false;
+  async function check(): Promise<void> {
+    // An unreachable Redis proves nothing about its format.
     const newer = await claim(redis, keys).catch(() => null);
-    if (newer === null || told) return;
-    told = true;
+    if (newer === null || reported) return;
+    reported = true;
     onNewer(newerText(newer));
   }
-  const timer = setInterval(() => void look(), WATCH_MS);
+  const timer = setInterval(() => void check(), WATCH_MS);
   timer.unref();
-  return { look, close: () => clearInterval(timer) };
+  return { check, close: () => clearInterval(timer) };
 }

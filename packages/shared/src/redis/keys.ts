@@ -5,7 +5,7 @@
 import { shardOfId } from '../predictions/ids.ts';
 
 export interface Keys {
-  /** What every key of a shard begins with; ends in ':'. */
+  /** The prefix of every key of a shard; ends in ':'. */
   tag(shard: number): string;
   /** Prefix for BullMQ's own keys of a shard's queues. */
   bull(shard: number): string;
@@ -15,7 +15,7 @@ export interface Keys {
   written(id: string): string;
   /** Ids that wait for a leader's answer, a set. */
   followers(id: string): string;
-  /** Which prediction computes a cache key now. */
+  /** The prediction that computes a cache key now, the leader of the flight. */
   flight(shard: number, cacheKey: string): string;
   /** Counters of a model's queue, a hash: see lua/. */
   queueStats(shard: number, model: string): string;
@@ -27,23 +27,23 @@ export interface Keys {
   leaders(shard: number, model: string): string;
   /** Completion events of a shard, a stream. */
   events(shard: number): string;
-  /** What the recorder is to write, a stream. */
+  /** Terminal states that the recorder has to write, a stream. */
   ledger(shard: number): string;
-  /** Ids of ends that the recorder writes on their own, a sorted set by when each is due (Unix ms, the clock of Redis). */
+  /** Ids whose ends the recorder writes singly, a sorted set by due time (Unix ms, the clock of Redis). */
   setAside(shard: number): string;
-  /** Id to how often its end could not be written, a hash. */
+  /** For each id, the number of failed writes of its end, a hash. */
   setAsideTries(shard: number): string;
-  /** Large states that the ledger has too, a sorted set by when they were recorded. */
+  /** Large states that the ledger has too, a sorted set by the time of recording. */
   recordedStates(shard: number): string;
-  /** There as long as the shard keeps its data: its absence tells the reconciler that all was lost. */
+  /** Exists as long as the shard keeps its data. Without this key the reconciler knows that the shard lost its data. */
   sentinel(shard: number): string;
-  /** How many unreadable live states of the shard were discarded, until the reconciler has counted them. */
+  /** Number of unreadable live states of the shard that were discarded and that the reconciler has not counted yet. */
   unreadable(shard: number): string;
   /** Number of the format of the shard's data: see redis/format.ts. */
   format(shard: number): string;
-  /** Whose turn it is to reconcile. */
+  /** The lease of the process that reconciles now. */
   reconciler(): string;
-  /** A cached result, on the cache Redis. Those of 0.1.0 are named `r:` and have no checksum: neither version reads the other's. */
+  /** A cached result, on the cache Redis. 0.1.0 wrote `r:` keys without a checksum; neither version reads keys of the other. */
   result(cacheKey: string): string;
   /** A cached query, on the cache Redis. */
   query(name: string): string;
@@ -51,13 +51,13 @@ export interface Keys {
   idempotency(tenant: string, hashed: string): string;
   /** Heartbeat of a worker process. */
   worker(shard: number, workerId: string): string;
-  /** Pub/sub channel on which a shard's models are named when they get work: see submit.lua. */
+  /** Pub/sub channel that names the models of a shard that get work: see submit.lua. */
   workSignal(shard: number): string;
-  /** Pub/sub channel on which workers are told of predictions whose priority was raised: see job.ts. */
+  /** Pub/sub channel that sends workers the predictions whose priority was raised: see job.ts. */
   liftChannel(): string;
-  /** Pub/sub channel on which registry changes are told. */
+  /** Pub/sub channel that announces registry changes. */
   registryChannel(): string;
-  /** Written again and again by a process to prove that it reaches the primary: see redis/write-probe.ts. */
+  /** A key that a process writes at an interval to prove that the process reaches the primary: see redis/write-probe.ts. */
   probe(shard: number, processId: string): string;
 }
 
@@ -96,13 +96,13 @@ export function keysFor(prefix: string): Keys {
 
 const DIGEST = /^[0-9a-f]{64}$/;
 
-/** A SHA-256 in hex as 43 characters instead of 64: a waiting prediction is paid for by the byte. Other text stays. */
+/** Returns a SHA-256 in hex as 43 characters instead of 64, because each waiting prediction stores a digest. Other text stays. */
 export const packDigest = (text: string): string =>
   DIGEST.test(text) ? Buffer.from(text, 'hex').toString('base64url') : text;
 
 export const unpackDigest = (text: string): string =>
   text.length === 43 ? Buffer.from(text, 'base64url').toString('hex') : text;
 
-/** What a flight is called in Redis: 144 bits of its cache key, so that nobody finds two questions that share one. */
+/** The name of a flight in Redis: 144 bits of its cache key, so that nobody finds two inputs with the same name. */
 export const flightName = (cacheKey: string): string =>
   DIGEST.test(cacheKey) ? packDigest(cacheKey).slice(0, 24) : cacheKey.slice(0, 40);

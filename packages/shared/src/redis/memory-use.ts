@@ -1,24 +1,24 @@
-/** The memory of the servers of the queue Redis, and which of them has the keys of a shard. */
+/** The memory of the servers of the queue Redis, and the server that has the keys of each shard. */
 import type { Cluster } from 'ioredis';
 import { SHARDS } from '../predictions/ids.ts';
 import { type Connection, isCluster, serversOf } from './connection.ts';
 import type { Keys } from './keys.ts';
 
 export interface ServerMemory {
-  /** Part of maxmemory in use, or of the memory of its machine where no maximum is set; 1 is all. */
+  /** Used part of maxmemory, or of the memory of the machine when maxmemory is not set; 1 means all. */
   share: number;
   /** Bytes that the server may use. */
   limitBytes: number;
 }
 
 export interface MemoryUse {
-  /** Of a cluster every master. */
+  /** The server, or every master of a cluster. */
   servers: readonly ServerMemory[];
-  /** For each shard, the place among `servers` of the one that has its keys. */
+  /** For each shard, the index in `servers` of the server that has the keys of the shard. */
   serverOf: readonly number[];
 }
 
-/** Part of the memory in use; of a cluster, of its fullest master. */
+/** Returns the used part of the memory of the server, or of the fullest master of a cluster. */
 export async function memoryShare(redis: Connection): Promise<number> {
   const servers = await Promise.all(serversOf(redis).map(async (server) => memoryOf(await server.info('memory'))));
   return Math.max(0, ...servers.map(({ share }) => share));
@@ -29,7 +29,7 @@ export async function memoryUse(redis: Connection, keys: Keys): Promise<MemoryUs
   const servers = await Promise.all(nodes.map(async (server) => memoryOf(await server.info('memory'))));
   if (!isCluster(redis)) return { servers, serverOf: new Array(SHARDS).fill(0) };
   const names = nodes.map(({ options }) => `${options.host}:${options.port}`);
-  // While a slot moves nobody is known to have its keys: the fullest server decides then.
+  // While a slot moves, no server is known to have its keys: the fullest server stands for the unknown server.
   const fullest = servers.reduce((most, { share }, at) => (share > (servers[most]?.share ?? 0) ? at : most), 0);
   const slots = await slotsOf(redis, keys);
   const serverOf = slots.map((slot) => {
@@ -48,7 +48,7 @@ function memoryOf(info: string): ServerMemory {
 
 const slotsByCluster = new WeakMap<Cluster, { keys: Keys; slots: readonly number[] }>();
 
-/** The slot of each shard: all of its keys have one hash tag. Redis is asked once. */
+/** The slot of each shard: all keys of a shard have the same hash tag. The slots of a cluster are read once. */
 async function slotsOf(cluster: Cluster, keys: Keys): Promise<readonly number[]> {
   const known = slotsByCluster.get(cluster);
   if (known?.keys === keys) return known.slots;

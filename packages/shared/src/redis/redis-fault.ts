@@ -1,8 +1,8 @@
-/** What an error reply of Redis means for an operator: what failed, what was expected, and the next step. */
+/** Explains an error reply of Redis to an operator: the failure, the expected state and the next step. */
 
 export type RedisSetting = 'REDIS_URL' | 'CACHE_REDIS_URL';
 
-/** Which Redis an error came from. */
+/** Names the Redis that an error came from. */
 export interface RedisIdentity {
   /** The setting that leads to the server. */
   setting: RedisSetting;
@@ -17,10 +17,10 @@ export const NAME_OF: Readonly<Record<RedisSetting, string>> = {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Redis 7.0 says so, without NOPERM and without the command, when a script runs a command that its user may not. */
+/** The reply of Redis 7.0, without NOPERM and without the command, when a script runs a command that the user may not run. */
 const SCRIPT_NOPERM = /^ERR The user executing the script can't /;
 
-/** The upper-case word at the start of an error reply, such as READONLY; '' for other errors. */
+/** Returns the upper-case word at the start of an error reply, such as READONLY; '' for other errors. */
 export function codeOf(error: unknown): string {
   const text = messageOf(error);
   return SCRIPT_NOPERM.test(text) ? 'NOPERM' : (/^([A-Z]{3,})\b/.exec(text)?.[1] ?? '');
@@ -29,9 +29,9 @@ export function codeOf(error: unknown): string {
 const WRONG_SERVER: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'LOADING', 'UNBLOCKED']);
 
 /**
- * Whether the reply says that the connection leads to a server that is not, or no longer, the primary. Redis wrote nothing
- * then. LOADING is among them: a connection is used only after Redis has loaded its data, so a server that loads again is
- * a demoted primary that copies its new primary.
+ * Whether the reply shows that the connection leads to a server that is not, or no longer, the primary. Such a server wrote
+ * nothing. LOADING is in the list, because a connection is used only after Redis has loaded its data: a server that loads again is
+ * a demoted primary that copies the data of the new primary.
  */
 export const isWrongServer = (error: unknown): boolean => WRONG_SERVER.has(codeOf(error));
 
@@ -44,10 +44,10 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'OOM',
 ]);
 
-/** Whether Redis answered, and refused. Anything else is a connection that failed or an answer that did not come. */
+/** Whether Redis replied and refused the command. Every other error is a failed connection or a missing reply. */
 export const isRefusal = (error: unknown): boolean => REFUSALS.has(codeOf(error));
 
-/** A sentence for a caller of the API: without names of settings, users or keys. */
+/** Returns a sentence for a caller of the API, without names of settings, users or keys; undefined without a refusal. */
 export function refusalForCallers(error: unknown): string | undefined {
   const code = codeOf(error);
   if (!REFUSALS.has(code)) return undefined;
@@ -56,8 +56,8 @@ export function refusalForCallers(error: unknown): string | undefined {
   return `Redis takes no writes now (${code})`;
 }
 
-/** A sentence for /readyz and the log. `what` was refused: a command name in lower case, where one is known. */
-export function explainRedisFault(error: unknown, { setting, user }: RedisIdentity, what?: string): string {
+/** Returns a sentence for /readyz and the log. `refusedCommand` is the name of the refused command in lower case, if known. */
+export function explainRedisFault(error: unknown, { setting, user }: RedisIdentity, refusedCommand?: string): string {
   const name = NAME_OF[setting];
   const text = messageOf(error);
   switch (codeOf(error)) {
@@ -72,7 +72,7 @@ export function explainRedisFault(error: unknown, { setting, user }: RedisIdenti
     case 'MISCONF':
       return `${name} cannot write to its disk and takes no writes (MISCONF). Expected a server that persists. Make room on its disk, and look at its log.`;
     case 'NOREPLICAS':
-      return `${name} has fewer replicas than min-replicas-to-write asks for and takes no writes (NOREPLICAS). Start the replicas, or lower the setting.`;
+      return `${name} has fewer replicas than min-replicas-to-write requires and takes no writes (NOREPLICAS). Start the replicas, or lower the setting.`;
     case 'CLUSTERDOWN':
       return `${name} is a cluster that does not serve this key (CLUSTERDOWN). Expected all slots to be served. Start the master that is down, or promote its replica.`;
     case 'OOM':
@@ -81,15 +81,16 @@ export function explainRedisFault(error: unknown, { setting, user }: RedisIdenti
     case 'WRONGPASS':
       return `${name} refuses the user or the password (${codeOf(error)}). Expected the credentials of a user of that server. Correct ${setting}.`;
     case 'NOPERM':
-      return `${name} refuses ${refused(text, what)} to its user '${user}' (NOPERM). Expected a user with all commands of docs/operations.md. Grant them with ACL SETUSER ${user}, or name another user in ${setting}.`;
+      return `${name} refuses ${refused(text, refusedCommand)} to its user '${user}' (NOPERM). Expected a user with all commands of docs/operations.md. Grant them with ACL SETUSER ${user}, or name another user in ${setting}.`;
     default:
       return `${name} cannot be used: ${text}`;
   }
 }
 
-function refused(text: string, what: string | undefined): string {
-  if (/access.*key/i.test(text)) return what ? `the key of the command '${what}'` : 'a key';
-  if (/access.*channel/i.test(text)) return what ? `the channel of the command '${what}'` : 'a channel';
-  const command = /run the '([^']+)' command/i.exec(text)?.[1] ?? what;
+function refused(text: string, refusedCommand: string | undefined): string {
+  const ofCommand = refusedCommand ? `of the command '${refusedCommand}'` : undefined;
+  if (/access.*key/i.test(text)) return ofCommand ? `the key ${ofCommand}` : 'a key';
+  if (/access.*channel/i.test(text)) return ofCommand ? `the channel ${ofCommand}` : 'a channel';
+  const command = /run the '([^']+)' command/i.exec(text)?.[1] ?? refusedCommand;
   return command ? `the command '${command}'` : 'a command';
 }

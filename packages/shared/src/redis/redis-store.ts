@@ -1,4 +1,4 @@
-/** One Redis as a process uses it: all of its connections, and the probe that proves that they lead to the primary. */
+/** Opens all connections of a process to one Redis, with the probe that proves that the connections lead to the primary. */
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from '../process/config.ts';
@@ -9,7 +9,7 @@ import type { RedisIdentity, RedisSetting } from './redis-fault.ts';
 import type { Sentinels } from './sentinels.ts';
 import { WriteProbe } from './write-probe.ts';
 
-/** Where a Redis is, and how it is reached. */
+/** The address of a Redis and the way to connect. */
 export interface RedisServer {
   url: string;
   cluster: boolean;
@@ -57,7 +57,7 @@ export interface RedisStoreParams {
   /** Name of the process in CLIENT LIST, such as `millrace-api`. */
   process: string;
   log: Logger;
-  /** What follows from a fault, for the log. */
+  /** The effect of a fault on the process, for the log. */
   consequence: string;
 }
 

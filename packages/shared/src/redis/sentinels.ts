@@ -1,22 +1,22 @@
-/** Redis Sentinel: where the sentinels are, and how a connection asks them for the primary. */
+/** Redis Sentinel: the addresses of the sentinels, and the options of a connection that finds the primary through them. */
 import type { RedisOptions } from 'ioredis';
 import { parseAddress } from '../process/sentinel-address.ts';
 
 export interface Sentinels {
   /** `host:port` of each, as configured. */
   addresses: readonly string[];
-  /** What the sentinels call the primary. */
+  /** The name of the primary in the configuration of the sentinels. */
   primary: string;
   username?: string | undefined;
   password?: string | undefined;
 }
 
-/** A sentinel that does not answer in this time is skipped. */
+/** A sentinel that does not respond in this time is skipped. */
 const COMMAND_TIMEOUT_MS = 1_000;
 
 const retryStrategy = (times: number): number => Math.min(50 * times, 500);
 
-/** `url` gives what the sentinels do not know: with `rediss:` both the servers and the sentinels are reached by TLS. */
+/** Returns the options of ioredis. With `rediss:` in `url` the connections to the servers and to the sentinels use TLS. */
 export function sentinelOptions({ addresses, primary, username, password }: Sentinels, url: string): RedisOptions {
   const sentinels = addresses.map((text) => {
     const address = parseAddress(text);
@@ -27,7 +27,7 @@ export function sentinelOptions({ addresses, primary, username, password }: Sent
     sentinels,
     name: primary,
     role: 'master',
-    // Sentinels that were added since the start are learned from those that answer.
+    // The sentinels that respond name the sentinels that were added after the start.
     updateSentinels: true,
     sentinelRetryStrategy: retryStrategy,
     sentinelReconnectStrategy: retryStrategy,

@@ -1,14 +1,15 @@
+/** Waits for a Redis that takes writes again. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRefusal } from './redis-fault.ts';
 
-/** Pauses between tries: a failover is over soon, a full memory or a full disk is not. */
+/** Pauses between attempts. The pauses grow, because a failover ends soon and a full memory or a full disk does not. */
 const PAUSE_MS = 100;
 const PAUSE_MAX_MS = 2_000;
 
 /**
- * Repeats a call while the server refuses it: as a replica, for want of memory (OOM) or of disk (MISCONF), or for a right
- * that its user lacks. Nothing was written then. For a worker, whose results would otherwise be computed again and whose
- * predictions would run out of attempts: it waits for Redis, however long that takes.
+ * Repeats a call while the server refuses the call: because the server is a replica, has no memory (OOM) or no disk (MISCONF), or
+ * because the user lacks a permission. A refused call wrote nothing. A worker uses this function and waits for Redis without a limit.
+ * Otherwise the results would be computed again, and the predictions would run out of attempts.
  */
 export async function untilWritable<T>(call: () => Promise<T>): Promise<T> {
   for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, PAUSE_MAX_MS)) {

@@ -1,7 +1,7 @@
 /**
- * Proves by a write, twice a second, that this process reaches the primary of a Redis, on a connection of its own. When the
- * probe finds the primary elsewhere than before, it has every connection of the process replaced: subscribers and blocked
- * readers of a demoted server would otherwise wait there for ever, without an error.
+ * Proves by a write, twice a second and on its own connection, that this process reaches the primary of a Redis. When the probe
+ * finds the primary at another server than before, the group replaces every connection of the process. Otherwise subscribers and
+ * blocked readers would wait for ever on the demoted server, without an error.
  */
 import { Cluster, type Redis } from 'ioredis';
 import { SHARDS } from '../predictions/ids.ts';
@@ -12,10 +12,10 @@ import { missingPermission } from './permissions.ts';
 import { codeOf, explainRedisFault, isRefusal, isWrongServer, NAME_OF, type RedisIdentity } from './redis-fault.ts';
 
 const INTERVAL_MS = 500;
-/** While writes are refused: how soon the probe looks where the address leads now. */
+/** While writes are refused: the pause until the probe connects again, because the address may lead to another server by then. */
 const REFUSED_INTERVAL_MS = 250;
 const KEPT_MS = 60_000;
-/** How long a write waits for a connection that was dropped a moment ago. Less than readiness waits for a part. */
+/** How long a write waits for a connection that was just dropped. Shorter than the time limit of a readiness check. */
 const RECONNECT_MS = 600;
 
 export interface WriteProbeDeps {
@@ -23,10 +23,10 @@ export interface WriteProbeDeps {
   keys: Keys;
   /** Unique to this process: two processes never write the same probe key. */
   processId: string;
-  /** Opens the probe's own connection, without a ready check: a server that loads its data is to refuse at once. */
+  /** Opens the probe's own connection, without a ready check: a server that loads its data must refuse the write at once. */
   connect(onError: (error: Error) => void): Connection;
   group: ConnectionGroup;
-  /** Called when the state changes: with a sentence when writes fail, with undefined when they work again. */
+  /** Called when the state changes: with a sentence when writes fail, with undefined when writes succeed again. */
   onChange(fault: string | undefined): void;
 }
 
@@ -39,14 +39,14 @@ export class WriteProbe {
   #proven = false;
   #fault: string | undefined;
   #refusal: Error | undefined;
-  /** performance.now() of the last reply that came from a wrong server; undefined once the connections were replaced. */
+  /** performance.now() of the last reply from a wrong server; undefined after the connections were replaced. */
   #suspectAt: number | undefined;
   #connectedAt = 0;
   #runId: string | undefined;
   #provenAt = -1;
   #permissions: 'unknown' | 'granted' = 'unknown';
   #connectionError: Error | undefined;
-  /** False from when the connection was dropped, which its status shows only after a moment. */
+  /** False as soon as the connection was dropped. The status of the connection changes later. */
   #usable = false;
 
   constructor(deps: WriteProbeDeps) {
@@ -67,28 +67,28 @@ export class WriteProbe {
     this.#schedule(0);
   }
 
-  /** False while Redis answers and refuses writes, or commands that Millrace needs. An absent Redis is not told here. */
+  /** False while Redis refuses writes or commands that Millrace needs. True while Redis is unreachable. */
   get writable(): boolean {
     return this.#refusal === undefined;
   }
 
-  /** Whether the last write worked. False before the first one. */
+  /** Whether the last write succeeded. False before the first write. */
   get proven(): boolean {
     return this.#proven;
   }
 
-  /** The error reply that refuses writes, while there is one. */
+  /** The error reply of the last write, if the reply was a refusal. */
   get refusal(): Error | undefined {
     return this.#refusal;
   }
 
-  /** Writes now, or shares a write in progress. Rejects with a sentence for operators when the write fails. */
+  /** Writes now, or waits for a write that is in progress. Rejects with a sentence for operators when the write fails. */
   async prove(): Promise<void> {
     await this.#probe();
     if (this.#fault !== undefined) throw new Error(this.#fault);
   }
 
-  /** A connection of the group was told that its server is the wrong one, or that the user may not do something. */
+  /** Reports a refusal on another connection of the group: the server is not the primary, or the user lacks a permission. */
   suspect(error: Error): void {
     if (isWrongServer(error)) this.#suspectAt = performance.now();
     else this.#permissions = 'unknown';
@@ -123,13 +123,13 @@ export class WriteProbe {
       await this.#write();
       if (this.#permissions === 'unknown') await this.#checkPermissions();
       await this.#replaceIfMoved(startedAt);
-      this.#tell(undefined, undefined);
+      this.#report(undefined, undefined);
     } catch (error) {
-      this.#failed(error as Error);
+      this.#failed(errorOf(error));
     }
   }
 
-  /** Resolves when the connection is ready, or after a while: the write then tells what is wrong. */
+  /** Resolves when the connection is ready, or after RECONNECT_MS: the write then fails with the cause. */
   #reconnected(): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -146,12 +146,12 @@ export class WriteProbe {
     const { keys, processId } = this.#deps;
     const write = (shard: number) => this.#redis.set(keys.probe(shard, processId), '1', 'PX', KEPT_MS);
     try {
-      // One master of a cluster may be away while the others serve.
+      // One master of a cluster may be unreachable while the other masters serve.
       if (this.#redis instanceof Cluster) await Promise.any(Array.from({ length: SHARDS }, (_, shard) => write(shard)));
       else await write(0);
     } catch (error) {
-      const first = error instanceof AggregateError ? (error.errors[0] as Error) : error;
-      // A full queue Redis is the right server: admission refuses new work, and everything else goes on.
+      const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+      // A full queue Redis is the right server: admission refuses new work, and all other work continues.
       if (codeOf(first) !== 'OOM' || this.#deps.identity.setting !== 'REDIS_URL') throw first;
     }
   }
@@ -181,18 +181,18 @@ export class WriteProbe {
     const { identity } = this.#deps;
     if (isRefusal(error)) {
       if (isWrongServer(error)) this.#suspectAt = performance.now();
-      this.#tell(explainRedisFault(error, identity), error);
+      this.#report(explainRedisFault(error, identity), error);
     } else {
       const cause = this.#connectionError ?? error;
-      this.#tell(explainAbsence(identity, cause), undefined);
+      this.#report(explainAbsence(identity, cause), undefined);
     }
-    // The address may lead elsewhere by now, whatever was wrong with this server. An ACL is not changed by a new connection.
+    // A new connection may lead to another server. A new connection does not help against an ACL.
     if (codeOf(error) === 'NOPERM' || this.#redis instanceof Cluster || !this.#usable) return;
     this.#usable = false;
     this.#redis.disconnect(true);
   }
 
-  #tell(fault: string | undefined, refusal: Error | undefined): void {
+  #report(fault: string | undefined, refusal: Error | undefined): void {
     const changed = fault !== this.#fault || (fault === undefined && !this.#proven);
     this.#proven = fault === undefined;
     this.#fault = fault;
@@ -204,10 +204,12 @@ export class WriteProbe {
 function explainAbsence(identity: RedisIdentity, error: Error): string {
   const code = codeOf(error);
   if (code === 'NOAUTH' || code === 'WRONGPASS') return explainRedisFault(error, identity);
-  return `${NAME_OF[identity.setting]} does not answer (${error.message || error.name}). Expected a server at the address. Start it, or correct ${identity.setting}.`;
+  return `${NAME_OF[identity.setting]} does not respond (${error.message || error.name}). Expected a server at the address. Start the server, or correct ${identity.setting}.`;
 }
 
-/** Identifies a server process; undefined where INFO is not permitted. */
+const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/** Identifies a server process; undefined when the user may not run INFO. */
 async function runIdOf(redis: Redis): Promise<string | undefined> {
   try {
     return /^run_id:(\w+)/m.exec(await redis.info('server'))?.[1];
