@@ -2,6 +2,8 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { listVersions, readVersion } from '@millrace/shared/model-files/model-folder';
+import { createPool } from '@millrace/shared/postgres/db';
 import { pino } from 'pino';
 import { afterAll, expect, test } from 'vitest';
 import { startApi } from '../../apps/api/src/server.ts';
@@ -33,6 +35,12 @@ const HANDLER = `
   });
 `;
 
+/** The same, with a file that the handler opens by itself. */
+const READING = HANDLER.replace(
+  "import { factor } from './factor.ts';",
+  "import { readFileSync } from 'node:fs';\n  const factor = Number(readFileSync(new URL('./factor.json', import.meta.url), 'utf8'));",
+);
+
 async function write(files: Record<string, string | Buffer>): Promise<void> {
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(join(dir, path)), { recursive: true });
@@ -47,8 +55,11 @@ const millrace = useMillrace(async () => {
     'handled/1/model.onnx': plus(1),
     'handled/handler.ts': HANDLER,
     'handled/factor.ts': 'export const factor = 10;',
+    'reading/1/model.onnx': plus(1),
+    'reading/handler.ts': READING,
+    'reading/factor.json': '10',
   });
-  return { modelsDir: dir, models: ['plain', 'handled'] };
+  return { modelsDir: dir, models: ['plain', 'handled', 'reading'] };
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
@@ -81,6 +92,43 @@ test('no output of a replaced model.onnx or handler file is returned or cached',
   expect((await plain(3)).body.output.y.data).toEqual([4]);
   expect((await handled(2)).body.output).toEqual({ value: 21 });
 });
+
+test('the worker neither returns nor stores the result of a replaced file that the handler opens by itself', async () => {
+  const reading = (x: number) => millrace.predict('reading', { input: { x } }, WAIT);
+  expect((await reading(1)).body.output).toEqual({ value: 11 });
+  writeFileSync(join(dir, 'reading/factor.json'), '77');
+  await killEngines(millrace.workers);
+  const { body } = await reading(2);
+  expect(body.status).toBe('failed');
+  expect(body.error.detail).toContain('is not the file with which the version was registered');
+  writeFileSync(join(dir, 'reading/factor.json'), '10');
+  expect((await reading(2)).body.output).toEqual({ value: 21 });
+});
+
+test('a version that 0.1.0 registered, without the files that its handler names, stays in service', async () => {
+  const { digest, before } = await readVersion(
+    (await listVersions(dir)).versions.find(({ model }) => model === 'reading')!,
+  );
+  expect(before.digest).not.toBe(digest);
+  const pool = createPool({
+    databaseUrl: millrace.config.databaseUrl,
+    max: 1,
+    statementTimeoutMs: 10_000,
+    applicationName: 'registry',
+  });
+  await pool.query(
+    `UPDATE model_versions SET digest = $1, handler_digest = $2 WHERE model = 'reading' AND digest = $3`,
+    [before.digest, before.handlerDigest, digest],
+  );
+  await millrace.stopWorkers('stop');
+  await millrace.startWorker();
+  await expect
+    .poll(async () => (await millrace.predict('reading', { input: { x: 3 } }, WAIT)).body.output, { timeout: 30_000 })
+    .toEqual({ value: 31 });
+  const { rows } = await pool.query(`SELECT state, digest, found_digest FROM model_versions WHERE model = 'reading'`);
+  await pool.end();
+  expect(rows).toEqual([{ state: 'ready', digest: before.digest, found_digest: null }]);
+}, 60_000);
 
 test('the API runs only the registered handler', async () => {
   const path = join(dir, 'handled/handler.ts');

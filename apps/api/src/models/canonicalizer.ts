@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Entities } from '@millrace/shared/entities/entity';
 import { ApiError } from '@millrace/shared/errors';
 import type { Handler, Json } from '@millrace/shared/model-files/handler';
-import { digestHandler, importHandler } from '@millrace/shared/model-files/handler-file';
+import { digestHandler, importHandler, isHandlerOf } from '@millrace/shared/model-files/handler-file';
 import type { Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { TensorMap } from '@millrace/shared/tensors/tensor';
@@ -90,8 +90,9 @@ async function loadHandler(version: ModelVersion, modelsDir: string): Promise<Ha
     join(modelsDir, version.model, 'handler.ts'),
   ];
   for (const path of places) {
-    const digest = await digestHandler(path).catch(() => null);
-    if (digest !== null && digest === version.handlerDigest) return importHandler(path, digest);
+    const digests = await digestHandler(path).catch(() => null);
+    if (digests !== null && version.handlerDigest !== null && isHandlerOf(digests, version.handlerDigest))
+      return importHandler(path, version.handlerDigest);
   }
   throw new ApiError(
     'model_unavailable',

@@ -83,9 +83,12 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
   async function look(): Promise<void> {
     const registered = await registry.list();
     const byName = new Map(registered.map((version) => [nameOf(version), version]));
-    const news = await watch.look(now(), (found) => {
+    const news = await watch.look(now(), (seen) => {
+      const known = byName.get(nameOf(seen));
+      // Registered by 0.1.0, whose digest leaves out the files that a handler names.
+      const found = known?.digest === seen.before.digest ? { ...seen, ...seen.before } : seen;
       local.set(nameOf(found), found);
-      admit(found, byName.get(nameOf(found)));
+      admit(found, known);
     });
     for (const { path, message } of news.problems) log.warn({ path, reason: message }, 'models folder');
     for (const { files, reason } of news.broken) {

@@ -25,7 +25,7 @@ const context = {} as HandlerContext;
 test('the handler of docs/models.md does what it says', async () => {
   const docs = readFileSync(new URL('../../../../docs/models.md', import.meta.url), 'utf8');
   const path = write('m/handler.ts', /```ts\n([\s\S]*?)```/.exec(docs)![1]!);
-  const handler = await importHandler(path, await digestHandler(path));
+  const handler = await importHandler(path, await digestOf(path));
   const row = handler.canonicalize({ text: 'Good, GOOD and great' }, context);
   expect(row).toEqual([0, 2, 1]);
   expect(
@@ -44,7 +44,34 @@ test('the handler of docs/models.md does what it says', async () => {
   expect(() => handler.canonicalize({ text: '!' }, context)).toThrow('There is no word in the text.');
 });
 
+const digestOf = async (path: string) => (await digestHandler(path)).digest;
+
 describe('the digest', () => {
+  const READS = `import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+// It's read when the module loads.
+const labels = readFileSync(new URL('./labels%20of.json', import.meta.url));
+const words = readFileSync(join(import.meta.dirname, "data/words.txt"));
+const absent = ['./absent.txt', 'C/C=C/C', 'model.onnx'];
+`;
+  test('is of every file that the handler names and opens by itself', async () => {
+    const path = write('named/handler.ts', READS);
+    const { digest, importsDigest } = await digestHandler(path);
+    expect(digest).toBe(importsDigest);
+    const files = ['named/labels of.json', 'named/data/words.txt'].map((file) => write(file, '1'));
+    for (const file of ['named/model.onnx', 'named/data/other.txt']) write(file, '1');
+    expect(new Set(await handlerFiles(path))).toEqual(new Set([path, ...files]));
+    const seen = new Set([digest, await digestOf(path)]);
+    for (const file of files) {
+      writeFileSync(file, '2');
+      seen.add(await digestOf(path));
+    }
+    expect(seen.size).toBe(4);
+    // As 0.1.0 made it: a version that 0.1.0 registered stays in service.
+    expect((await digestHandler(path)).importsDigest).toBe(importsDigest);
+    writeFileSync(join(dir, 'named/data/other.txt'), '2');
+    expect(seen).toContain(await digestOf(path));
+  });
   test('is of every file that the handler imports from beside itself, and of no other', async () => {
     const path = write(
       'm/handler.ts',
@@ -56,13 +83,13 @@ describe('the digest', () => {
     write('m/other.ts', '');
     const files = ['m/handler.ts', 'm/a.ts', 'shared/b.ts', 'm/deep/c.ts'].map((file) => join(dir, file));
     expect(new Set(await handlerFiles(path))).toEqual(new Set(files));
-    const seen = new Set([await digestHandler(path)]);
+    const seen = new Set([await digestOf(path)]);
     for (const file of files) {
       writeFileSync(file, `${readFileSync(file, 'utf8')}// changed\n`);
-      seen.add(await digestHandler(path));
+      seen.add(await digestOf(path));
     }
     write('m/other.ts', 'changed');
-    seen.add(await digestHandler(path));
+    seen.add(await digestOf(path));
     expect(seen.size).toBe(5);
   });
   test('cannot be had where a file is missing', async () => {
@@ -91,7 +118,7 @@ describe('importing', () => {
       import { digestHandler, importHandler } from '${new URL('./handler-file.ts', import.meta.url).href}';
       for (const value of ['a', 'b']) {
         writeFileSync('${join(dir, 'm/value.ts')}', \`export const value = '\${value}';\`);
-        const handler = await importHandler('${path}', await digestHandler('${path}'));
+        const handler = await importHandler('${path}', (await digestHandler('${path}')).digest);
         process.stdout.write(handler.canonicalize());
       }
     `;
@@ -102,7 +129,7 @@ describe('importing', () => {
     const path = write('m/handler.ts', "import 'no-such-package';\n");
     const source = `
       import { digestHandler, importHandler } from '${new URL('./handler-file.ts', import.meta.url).href}';
-      await importHandler('${path}', await digestHandler('${path}')).catch(({ message }) => process.stdout.write(message));
+      await importHandler('${path}', (await digestHandler('${path}')).digest).catch(({ message }) => process.stdout.write(message));
     `;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
     expect(stdout).toMatch(/Cannot find package 'no-such-package' imported from .*m\/handler\.ts/);
@@ -110,12 +137,22 @@ describe('importing', () => {
   test('runs the text that has the digest, and no other that has taken its place', async () => {
     const path = write('m/handler.ts', "import { value } from './value.ts';\nexport default { value };\n");
     const value = write('m/value.ts', "export const value = 'first';\n");
-    const digest = await digestHandler(path);
+    const digest = await digestOf(path);
     writeFileSync(value, "export const value = 'other';\n");
     await expect(importHandler(path, digest)).rejects.toThrow(HandlerChangedError);
     writeFileSync(value, "export const value = 'first';\n");
     writeFileSync(path, `${readFileSync(path, 'utf8')}// other`);
     await expect(importHandler(path, digest)).rejects.toThrow(/is not the file with which the version was registered/);
+  });
+  test('is refused after a file that the handler names was replaced', async () => {
+    const file = write('replaced/labels.json', '["a"]');
+    write('replaced/value.ts', "export const value = 'a';");
+    const path = write('replaced/handler.ts', `const file = new URL('./labels.json', import.meta.url);\n${SOURCE}`);
+    const digest = await digestOf(path);
+    writeFileSync(file, '["b"]');
+    await expect(importHandler(path, digest)).rejects.toThrow(HandlerChangedError);
+    writeFileSync(file, '["a"]');
+    await importHandler(path, digest);
   });
   test('refuses files that the digest does not cover', async () => {
     write('m/value.ts', "export const value = 'uncovered';\n");
@@ -124,7 +161,7 @@ describe('importing', () => {
         'm/handler.ts',
         `const none = () => [];\nawait import(${specifier});\nexport default { input: {}, output: {}, canonicalize: none, encode: none, decode: none };\n`,
       );
-      await expect(importHandler(path, await digestHandler(path))).rejects.toThrow('which its digest does not cover');
+      await expect(importHandler(path, await digestOf(path))).rejects.toThrow('which its digest does not cover');
     }
   });
   test('takes JSON, CommonJS and JavaScript beside the handler from the verified texts too', async () => {
@@ -140,11 +177,11 @@ describe('importing', () => {
        const none = () => [];
        export default { input: {}, output: {}, canonicalize, encode: none, decode: none };`,
     );
-    const handler = await importHandler(path, await digestHandler(path));
+    const handler = await importHandler(path, await digestOf(path));
     expect(handler.canonicalize(null as never, context)).toEqual([1, 2, 3]);
   });
   test('refuses what is no handler, and says what is missing', async () => {
     const path = write('m/handler.ts', 'export default { input: {}, output: {}, encode() {} };');
-    await expect(importHandler(path, await digestHandler(path))).rejects.toThrow('"canonicalize" is missing');
+    await expect(importHandler(path, await digestOf(path))).rejects.toThrow('"canonicalize" is missing');
   });
 });

@@ -5,35 +5,52 @@ import { type ImportAttributes, registerHooks } from 'node:module';
 import { dirname, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Handler } from './handler.ts';
+import { digestFile, namedFiles } from './handler-data.ts';
 
 const RELATIVE_IMPORT = /\b(?:from|import)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g;
 // A handler is a few files; what imports without end is none.
 const FILES_MAX = 200;
 
-/**
- * SHA-256 (hex) of a handler: of its source, and where it imports files beside it, of theirs too, by relative path.
- * Packages that it imports are not in it. Throws where one of the files cannot be read.
- */
-export async function digestHandler(path: string): Promise<string> {
-  return digestSources(path, await sourcesOf(path));
+export interface HandlerDigests {
+  /** SHA-256 (hex) over the source, the files that it imports by relative path, and the files that it names (handler-data.ts). */
+  digest: string;
+  /** Without the named files, as 0.1.0 registered versions; the same as `digest` where the handler names none. */
+  importsDigest: string;
+}
+
+/** Packages that a handler imports are not in its digest. Throws where one of the files cannot be read. */
+export async function digestHandler(path: string): Promise<HandlerDigests> {
+  const sources = await sourcesOf(path);
+  return digestsOf(path, sources, await namedFiles(sources));
 }
 
 /** Every file that belongs to a handler, itself first; also those that cannot be read. */
 export async function handlerFiles(path: string): Promise<string[]> {
-  return [...(await sourcesOf(path)).keys()];
+  const sources = await sourcesOf(path);
+  return [...sources.keys(), ...(await namedFiles(sources))];
 }
+
+/** Whether the files of a handler are those with which a version was registered. */
+export const isHandlerOf = ({ digest, importsDigest }: HandlerDigests, registered: string): boolean =>
+  registered === digest || registered === importsDigest;
 
 /** Text of each file by its path; null where the file cannot be read. */
 type Sources = Map<string, string | null>;
 
-function digestSources(path: string, sources: Sources): string {
+async function digestsOf(path: string, sources: Sources, named: readonly string[]): Promise<HandlerDigests> {
   const base = dirname(resolve(path));
-  const parts = [...sources].map(([file, source]) => {
+  const parts = [...sources].map(([file, source]): [string, string] => {
     if (source === null) throw new Error(`handler.ts imports ${relative(base, file)}, which cannot be read`);
     return [relative(base, file), hash('sha256', source, 'hex')];
   });
-  return hash('sha256', JSON.stringify(parts.sort(([x], [y]) => (x! < y! ? -1 : 1))), 'hex');
+  const importsDigest = digestOfParts(parts);
+  if (named.length === 0) return { digest: importsDigest, importsDigest };
+  for (const file of named) parts.push([relative(base, file), await digestFile(file)]);
+  return { digest: digestOfParts(parts), importsDigest };
 }
+
+const digestOfParts = (parts: readonly (readonly [string, string])[]): string =>
+  hash('sha256', JSON.stringify([...parts].sort(([x], [y]) => (x < y ? -1 : 1))), 'hex');
 
 async function sourcesOf(path: string): Promise<Sources> {
   const sources: Sources = new Map();
@@ -124,9 +141,9 @@ export async function importHandler(path: string, digest: string): Promise<Handl
   const url = pathToFileURL(path).href + query;
   if (!verified.has(url)) {
     const sources = await sourcesOf(path);
-    if (digestSources(path, sources) !== digest)
+    if (!isHandlerOf(await digestsOf(path, sources, await namedFiles(sources)), digest))
       throw new HandlerChangedError(
-        `handler.ts, or a file that it imports, is not the file with which the version was registered: restore it, or add a new version`,
+        `handler.ts, or a file that it imports or names, is not the file with which the version was registered: restore it, or add a new version`,
       );
     for (const [file, source] of sources) verified.set(pathToFileURL(file).href + query, source!);
   }

@@ -118,6 +118,17 @@ describe('the digest', () => {
     write(path, content);
     expect((await only()).digest !== digest).toBe(changed);
   });
+  test('is that of 0.1.0 where the handler names no file, and both are told where it names one', async () => {
+    writeAll();
+    const first = await only();
+    expect(first.before).toEqual({ digest: first.digest, handlerDigest: first.handlerDigest });
+    write('m/handler.ts', `${HANDLER}const path = './labels.txt';`);
+    const { before } = await only();
+    write('m/labels.txt', 'a');
+    const named = await only();
+    expect(named.before).toEqual(before);
+    expect(named.digest).not.toBe(before.digest);
+  });
   test('counts external data in', async () => {
     const initializers = [{ name: 'w', dtype: 'float32' as const, dims: [2], data: { location: 'w.bin' } }];
     const value = (name: string) => ({ name, dtype: 'float32' as const, shape: ['n', 2] });

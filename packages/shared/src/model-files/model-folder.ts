@@ -50,6 +50,8 @@ export interface FoundVersion extends VersionFiles {
   digest: string;
   content: ModelContent;
   handlerDigest: string | null;
+  /** The two digests as 0.1.0 registered the same files: without the files that the handler names. */
+  before: { digest: string; handlerDigest: string | null };
   /** Entity name → SHA-256 of its csv, of those that model.json names. */
   entityDigests: Readonly<Record<string, string>>;
   file: ModelFile;
@@ -169,8 +171,7 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
     data.push({ ...file, location });
     parts.push([`data:${location}`, file.digest]);
   }
-  const handlerDigest = files.handlerPath === null ? null : await digestHandler(files.handlerPath);
-  if (handlerDigest !== null) parts.push(['handler', handlerDigest]);
+  const handler = files.handlerPath === null ? null : await digestHandler(files.handlerPath);
   const entityDigests: Record<string, string> = {};
   for (const entity of file.entities ?? []) {
     const path = files.entityPaths[entity];
@@ -181,7 +182,18 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   }
   // Of the settings only labels stand in an answer; the others may change without a new version.
   if (file.labels !== undefined) parts.push(['labels', canonicalJson(file.labels)]);
-  return { ...files, file, digest: digestOf(parts), content: { model, data }, handlerDigest, entityDigests };
+  const digestWith = (handlerDigest: string | null) => ({
+    digest: digestOf(handlerDigest === null ? parts : [...parts, ['handler', handlerDigest]]),
+    handlerDigest,
+  });
+  return {
+    ...files,
+    file,
+    ...digestWith(handler?.digest ?? null),
+    before: digestWith(handler?.importsDigest ?? null),
+    content: { model, data },
+    entityDigests,
+  };
 }
 
 /** SHA-256 (hex) over named parts, in order of name, each after its length. */
