@@ -42,7 +42,7 @@ describe('a set of rows', () => {
       }),
       row('a', 'Alpha'),
     ];
-    const digest = await upsertEntitySet(pool, 'default', 'letter', rows);
+    const digest = await upsertEntitySet(pool, { tenant: 'default', entity: 'letter', rows });
     expect(await loadEntitySet(pool, digest)).toEqual(rows);
     expect(await loadEntityNames(pool, digest)).toEqual(rows.map(({ vector: _, ...rest }) => rest));
     expect(await loadEntitySet(pool, 'f'.repeat(64))).toEqual([]);
@@ -51,20 +51,26 @@ describe('a set of rows', () => {
   test('of the bundled model is stored once by twenty simultaneous workers', async () => {
     const file = path.resolve(import.meta.dirname, '../../models/drug-interaction/entities/drug.csv');
     const rows = parseEntityCsv(readFileSync(file, 'utf8'), 'drug.csv');
-    const digests = await Promise.all(Array.from({ length: 20 }, () => upsertEntitySet(pool, 'default', 'drug', rows)));
+    const digests = await Promise.all(
+      Array.from({ length: 20 }, () => upsertEntitySet(pool, { tenant: 'default', entity: 'drug', rows })),
+    );
     expect(new Set(digests)).toEqual(new Set([digestOfEntities(rows)]));
     expect(await loadEntitySet(pool, digests[0]!)).toEqual(rows);
-    expect(await findEntity(pool, 'default', 'drug', '  WARFARIN ')).toMatchObject({ key: 'warfarin' });
+    expect(await findEntity(pool, { tenant: 'default', entity: 'drug', keyOrName: '  WARFARIN ' })).toMatchObject({
+      key: 'warfarin',
+    });
   });
 
   test('is shared by callers with equal rows, and can have a digest that the caller chose', async () => {
     const rows = [row('a', 'Alpha')];
-    const digest = await upsertEntitySet(pool, 'default', 'letter', rows);
-    expect(await upsertEntitySet(pool, 'other', 'sign', rows)).toBe(digest);
-    expect(await upsertEntitySet(pool, 'default', 'letter', rows, 'file-digest')).toBe('file-digest');
+    const digest = await upsertEntitySet(pool, { tenant: 'default', entity: 'letter', rows });
+    expect(await upsertEntitySet(pool, { tenant: 'other', entity: 'sign', rows })).toBe(digest);
+    expect(await upsertEntitySet(pool, { tenant: 'default', entity: 'letter', rows, digest: 'file-digest' })).toBe(
+      'file-digest',
+    );
     const { rows: counted } = await pool.query('SELECT digest, count(*) FROM entities GROUP BY 1 ORDER BY 1');
     expect(counted.map(({ count }) => count)).toEqual([1, 1]);
-    expect(names(await searchEntities(pool, 'other', 'sign', '', 5))).toEqual(['Alpha']);
+    expect(names(await searchEntities(pool, { tenant: 'other', entity: 'sign', q: '', limit: 5 }))).toEqual(['Alpha']);
   });
 
   test('has a different digest after any change', () => {
@@ -86,16 +92,22 @@ describe('a set of rows', () => {
 
 describe('a look-up', () => {
   beforeEach(async () => {
-    await upsertEntitySet(pool, 'default', 'drug', [row('old', 'Old')]);
-    await upsertEntitySet(pool, 'default', 'drug', [
-      row('warfarin', 'Warfarin', ['coumadin']),
-      row('asa', 'Acetylsalicylic  Acid', ['aspirin', '50%_off\\']),
-      row('cou', 'Coumarin', ['warf-like']),
-      row('prasa', 'Prasa', []),
-    ]);
+    await upsertEntitySet(pool, { tenant: 'default', entity: 'drug', rows: [row('old', 'Old')] });
+    await upsertEntitySet(pool, {
+      tenant: 'default',
+      entity: 'drug',
+      rows: [
+        row('warfarin', 'Warfarin', ['coumadin']),
+        row('asa', 'Acetylsalicylic  Acid', ['aspirin', '50%_off\\']),
+        row('cou', 'Coumarin', ['warf-like']),
+        row('prasa', 'Prasa', []),
+      ],
+    });
   });
-  const find = async (name: string) => (await findEntity(pool, 'default', 'drug', name))?.key;
-  const search = async (q: string, limit = 10) => names(await searchEntities(pool, 'default', 'drug', q, limit));
+  const find = async (name: string) =>
+    (await findEntity(pool, { tenant: 'default', entity: 'drug', keyOrName: name }))?.key;
+  const search = async (q: string, limit = 10) =>
+    names(await searchEntities(pool, { tenant: 'default', entity: 'drug', q, limit }));
 
   test('finds an entity by key, name or alias, in any spelling, in the newest set', async () => {
     expect(await find('asa')).toBe('asa');
@@ -104,7 +116,7 @@ describe('a look-up', () => {
     expect(await find('old')).toBeUndefined();
     expect(await find('nothing')).toBeUndefined();
     expect(await find('nul\u0000')).toBeUndefined();
-    expect(await findEntity(pool, 'default', 'planet', 'asa')).toBeUndefined();
+    expect(await findEntity(pool, { tenant: 'default', entity: 'planet', keyOrName: 'asa' })).toBeUndefined();
   });
 
   test('returns matching prefixes of names first, then of aliases, then other matches', async () => {
@@ -115,7 +127,7 @@ describe('a look-up', () => {
     expect(await search('')).toHaveLength(4);
     expect(await search('', 2)).toHaveLength(2);
     expect(await search('zzz')).toEqual([]);
-    expect(await searchEntities(pool, 'default', 'planet', 'a', 5)).toBeUndefined();
+    expect(await searchEntities(pool, { tenant: 'default', entity: 'planet', q: 'a', limit: 5 })).toBeUndefined();
   });
 
   test('treats every character literally', async () => {
@@ -125,9 +137,9 @@ describe('a look-up', () => {
   });
 
   test("prefers the tenant's set to the default tenant's set", async () => {
-    expect((await findEntity(pool, 'other', 'drug', 'asa'))?.key).toBe('asa');
-    await upsertEntitySet(pool, 'other', 'drug', [row('mine', 'Mine')]);
-    expect(await findEntity(pool, 'other', 'drug', 'asa')).toBeUndefined();
+    expect((await findEntity(pool, { tenant: 'other', entity: 'drug', keyOrName: 'asa' }))?.key).toBe('asa');
+    await upsertEntitySet(pool, { tenant: 'other', entity: 'drug', rows: [row('mine', 'Mine')] });
+    expect(await findEntity(pool, { tenant: 'other', entity: 'drug', keyOrName: 'asa' })).toBeUndefined();
     expect(await find('asa')).toBe('asa');
   });
 });

@@ -14,8 +14,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEnginePool, type EnginePool, poolOptions } from '../../apps/worker/src/engine/engine-pool.ts';
 import { type Models, startModels } from '../../apps/worker/src/models/model-manager.ts';
-import { createRegistryPort } from '../../apps/worker/src/models/registry-client.ts';
-import type { RegistryPort } from '../../apps/worker/src/models/registry-port.ts';
+import { RegistryClient } from '../../apps/worker/src/models/registry-client.ts';
 import { identity, perceptron } from '../support/onnx-models.ts';
 import { useTestDatabase } from '../support/test-database.ts';
 import { testPrefix } from '../support/test-prefix.ts';
@@ -26,7 +25,7 @@ let db: Pool;
 let redis: Connection;
 let engines: EnginePool;
 let readThrough: ReadThrough;
-let registry: RegistryPort;
+let registry: RegistryClient;
 let dir: string;
 let models: Models | undefined;
 /** Ahead of the clock, so that a fresh file counts as settled. */
@@ -49,7 +48,7 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'millrace-models-'));
   const keys = keysFor(testPrefix());
   readThrough = createReadThrough({ redis, keys, ttlMs: 60_000 });
-  registry = createRegistryPort({ pool: db, redis, keys, readThrough });
+  registry = new RegistryClient({ pool: db, redis, keys, readThrough });
   aheadMs = 5_000;
   logged.length = 0;
 });
@@ -216,7 +215,7 @@ describe('a registered version', () => {
 
   test('no longer runs when another process retires it', async () => {
     const version = { tenant: 'default', model: 'm', version: '1' };
-    await setVersionState(db, version, 'retired', null);
+    await setVersionState(db, version, { state: 'retired' });
     await until(() => served().length === 1);
     expect(served()).toEqual(['m/2']);
   });

@@ -1,13 +1,6 @@
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
-import {
-  bumpCacheEpoch,
-  loadRegistry,
-  registerVersion,
-  removeAlias,
-  retireVersion,
-  setAlias,
-  setVersionState,
-} from '@millrace/shared/registry/registry';
+import { removeAlias, retireVersion, setAlias } from '@millrace/shared/registry/aliases';
+import { bumpCacheEpoch, loadRegistry, registerVersion, setVersionState } from '@millrace/shared/registry/registry';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { useTestDatabase } from '../support/test-database.ts';
 import { modelVersion } from './versions.ts';
@@ -70,11 +63,11 @@ describe('a version', () => {
 
   test('reports whether its state changed, and a ready version does not return to loading', async () => {
     await registerVersion(pool, modelVersion({ state: 'loading' }));
-    expect(await setVersionState(pool, version('1'), 'failed', 'no memory')).toBe(true);
-    expect(await setVersionState(pool, version('1'), 'failed', 'no memory')).toBe(false);
+    expect(await setVersionState(pool, version('1'), { state: 'failed', reason: 'no memory' })).toBe(true);
+    expect(await setVersionState(pool, version('1'), { state: 'failed', reason: 'no memory' })).toBe(false);
     expect((await onlyModel()).versions[0]).toMatchObject({ state: 'failed', reason: 'no memory' });
-    expect(await setVersionState(pool, version('1'), 'ready')).toBe(true);
-    expect(await setVersionState(pool, version('1'), 'loading')).toBe(false);
+    expect(await setVersionState(pool, version('1'), { state: 'ready' })).toBe(true);
+    expect(await setVersionState(pool, version('1'), { state: 'loading' })).toBe(false);
     expect((await onlyModel()).versions[0]).toMatchObject({ state: 'ready', reason: null });
   });
 });
@@ -87,7 +80,7 @@ describe('the default version', () => {
   test('is the highest ready version by number', async () => {
     expect((await onlyModel()).versions.map((each) => each.version)).toEqual(['2', '9', '10']);
     expect((await onlyModel()).defaultVersion).toBe('10');
-    await setVersionState(pool, version('10'), 'failed', 'bad');
+    await setVersionState(pool, version('10'), { state: 'failed', reason: 'bad' });
     expect((await onlyModel()).defaultVersion).toBe('9');
   });
 
@@ -97,8 +90,8 @@ describe('the default version', () => {
     expect(await onlyModel()).toMatchObject({ defaultVersion: '2', aliases: { production: '2', next: '9' } });
     await setAlias(pool, version('9'), 'production');
     expect((await onlyModel()).defaultVersion).toBe('9');
-    expect(await removeAlias(pool, 'default', 'm', 'production')).toBe(true);
-    expect(await removeAlias(pool, 'default', 'm', 'production')).toBe(false);
+    expect(await removeAlias(pool, { tenant: 'default', model: 'm', alias: 'production' })).toBe(true);
+    expect(await removeAlias(pool, { tenant: 'default', model: 'm', alias: 'production' })).toBe(false);
     expect((await onlyModel()).defaultVersion).toBe('10');
   });
 
@@ -117,7 +110,7 @@ describe('an alias', () => {
     await expect(setAlias(pool, version('7'), 'a')).rejects.toMatchObject({ code: 'version_not_found' });
     await retireVersion(pool, version('1'));
     await expect(setAlias(pool, version('1'), 'a')).rejects.toMatchObject({ code: 'conflict' });
-    expect(await setVersionState(pool, version('1'), 'ready')).toBe(false);
+    expect(await setVersionState(pool, version('1'), { state: 'ready' })).toBe(false);
   });
 
   test('cannot point to a failed version, and the error has the reason of the failure', async () => {

@@ -37,7 +37,7 @@ const readiness = async (url: string) => {
   return { code: response.status, ...((await response.json()) as { status: string; degraded?: string[] }) };
 };
 const SENTENCE =
-  /^The files of echo\/1 in the models folder have the digest .*versions never change\. Put the registered/;
+  /^The files of echo\/1 in the models folder have the digest .*Versions never change: restore the registered/;
 
 test('a version whose files changed is named by /readyz, /v1/models, the command and the metrics; the other models serve on', async () => {
   const file = path.join(dir, 'echo/1/model.onnx');

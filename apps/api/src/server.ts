@@ -315,7 +315,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
         limits,
       }),
       setServed: async (tenant, model, served) => {
-        const changed = await fromStore('Postgres', setServed(db, tenant, model, served));
+        const changed = await fromStore('Postgres', setServed(db, { tenant, model, served }));
         // Committed: a process that is not told looks again within the second.
         if (changed > 0) await announceRegistryChange({ readThrough, tenant, publish: publishChange }).catch(() => {});
         return changed > 0;

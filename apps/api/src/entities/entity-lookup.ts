@@ -37,7 +37,7 @@ export function createEntityLookup(cache: ReadThrough, db: Db): EntityLookup {
       const digest = await newest(tenant, entity);
       if (digest === null) return null;
       const name = `entity-search:${digest}:${limit}:${fold(q)}`;
-      return read(name, () => searchSet(db, digest, q, limit));
+      return read(name, () => searchSet(db, digest, { q, limit }));
     },
     async find(tenant, entity, key) {
       const digest = await newest(tenant, entity);

@@ -2,7 +2,8 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import type { Db } from '@millrace/shared/postgres/db';
-import { bumpCacheEpoch, removeAlias, setAlias } from '@millrace/shared/registry/registry';
+import { removeAlias, setAlias } from '@millrace/shared/registry/aliases';
+import { bumpCacheEpoch } from '@millrace/shared/registry/registry';
 import { type Announcement, announceRegistryChange } from '@millrace/shared/registry/registry-cache';
 import { fromStore } from '../stores/store-errors.ts';
 import type { Catalog } from './catalog.ts';
@@ -31,14 +32,11 @@ export function createRegistryChanges(
   }
   return {
     async setAlias(tenant, model, alias, version) {
-      const { versions } = await catalog.model(tenant, model);
-      if (versions.some((one) => one.version === alias))
-        throw new ApiError('conflict', `Model '${model}' has a version '${alias}', which an alias would hide.`);
       await change(tenant, model, () => setAlias(db, { tenant, model, version }, alias));
     },
     async removeAlias(tenant, model, alias) {
       await change(tenant, model, async () => {
-        if (await removeAlias(db, tenant, model, alias)) return;
+        if (await removeAlias(db, { tenant, model, alias })) return;
         throw new ApiError('version_not_found', `Model '${model}' has no alias '${alias.slice(0, 100)}'.`);
       });
     },

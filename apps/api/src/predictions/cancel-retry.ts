@@ -2,7 +2,8 @@
 
 import { ApiError, problem } from '@millrace/shared/errors';
 import type { UndoneEnd } from '@millrace/shared/ledger/ledger';
-import type { LedgerRow, PromiseRow, TerminalRow } from '@millrace/shared/ledger/ledger-rows';
+import type { LedgerRow, TerminalRow } from '@millrace/shared/ledger/ledger-rows';
+import { optionsText } from '@millrace/shared/ledger/options-text';
 import { terminalRowOf } from '@millrace/shared/ledger/terminal-row';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
@@ -131,11 +132,6 @@ export function createActions(deps: ActionsDeps): Actions {
   }
 
   return { cancel, retry };
-}
-
-function optionsText({ options, idempotencyHash }: PromiseRow): string {
-  const all = { ...(options ?? {}), ...(idempotencyHash ? { idempotency: idempotencyHash } : {}) };
-  return Object.keys(all).length > 0 ? JSON.stringify(all) : '';
 }
 
 const notInState = (done: string, status: Status): ApiError =>

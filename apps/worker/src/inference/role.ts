@@ -15,7 +15,7 @@ import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
 import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
 import { type ModelVersionHandle, startModels } from '../models/model-manager.ts';
-import { createRegistryPort } from '../models/registry-client.ts';
+import { RegistryClient } from '../models/registry-client.ts';
 import type { WorkerContext } from '../operations/worker-context.ts';
 import { compute } from './compute.ts';
 import { type Ahead, type Consumer, type Held, startConsumer } from './consumer.ts';
@@ -82,7 +82,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   const lifts = new Lifts();
   const queues = createQueues(redis, keys, () => {});
   closers.push('queues', () => queues.close());
-  const registry = createRegistryPort({ pool: db, redis, keys, readThrough });
+  const registry = new RegistryClient({ pool: db, redis, keys, readThrough });
   const models = await startModels({
     config,
     registry,

@@ -14,7 +14,7 @@ import type { EnginePool } from '../engine/engine-pool.ts';
 import type { LoadedVersion } from '../engine/protocol/loaded-version.ts';
 import { FolderWatch, nameOf } from './folder-watch.ts';
 import { brokenVersion, GONE, registerFound, retireDrained } from './register-version.ts';
-import type { RegistryPort } from './registry-port.ts';
+import type { RegistryClient } from './registry-client.ts';
 import { differ, loadedVersion, type ModelVersionHandle } from './runnable-versions.ts';
 import { createVerifier } from './verifier.ts';
 import { isVerified } from './verify-again.ts';
@@ -37,7 +37,7 @@ export interface Models {
 
 export interface ModelsDeps {
   config: Pick<Config, 'modelsDir' | 'workerModels' | 'scanMs' | 'loadMemoryMb' | 'loadTimeoutMs'>;
-  registry: RegistryPort;
+  registry: RegistryClient;
   pool: EnginePool;
   log: Logger;
   now?: () => number;

@@ -5,7 +5,7 @@ import { digestOf, type FoundVersion, type VersionFiles } from '@millrace/shared
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';
-import type { RegistryPort } from './registry-port.ts';
+import type { RegistryClient } from './registry-client.ts';
 import { readEntities, type Verifier } from './verifier.ts';
 import { invalidates, type VerifyAgainParams, verifyAgain } from './verify-again.ts';
 
@@ -19,7 +19,7 @@ const DRAIN_MS = 10_000;
 export interface RegisterDeps {
   found: FoundVersion;
   known: ModelVersion | undefined;
-  registry: RegistryPort;
+  registry: RegistryClient;
   verifier: Verifier;
   log: Logger;
   now: () => number;
@@ -117,11 +117,11 @@ function failedVersion(files: VersionFiles, digest: string, reason: string, nowM
   };
 }
 
-const drainingSince = new WeakMap<RegistryPort, Map<string, number>>();
+const drainingSince = new WeakMap<RegistryClient, Map<string, number>>();
 
 /** Retires versions that have drained: long enough, and no work of theirs is left. */
 export async function retireDrained(
-  registry: RegistryPort,
+  registry: RegistryClient,
   registered: readonly ModelVersion[],
   nowMs: number,
   hasWork: (version: ModelVersion) => Promise<boolean> = async () => false,

@@ -1,6 +1,7 @@
-/** The registry in Postgres as the models of a worker use it; every change is announced to all processes. */
+/** The registry operations of a worker. Every change is announced to all processes. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ReadThrough } from '@millrace/shared/cache/read-through';
+import type { Entity } from '@millrace/shared/entities/entity';
 import { newestSetQuery } from '@millrace/shared/entities/entity-queries';
 import { upsertEntitySet } from '@millrace/shared/entities/entity-table';
 import { ApiError } from '@millrace/shared/errors';
@@ -15,71 +16,91 @@ import {
   setVersionState,
 } from '@millrace/shared/registry/registry';
 import { announceRegistryChange } from '@millrace/shared/registry/registry-cache';
-import type { RegistryPort } from './registry-port.ts';
+import type { ModelVersion, VersionState } from '@millrace/shared/registry/registry-types';
 
 const TENANT = 'default';
 
-export function createRegistryPort(deps: {
+export interface RegistryClientDeps {
   pool: Pool;
   redis: Connection;
   keys: Keys;
   readThrough: ReadThrough;
-}): RegistryPort {
-  const { pool, redis, keys, readThrough } = deps;
-  const publish = (tenant: string) => redis.publish(keys.registryChannel(), tenant);
-  const announce = createAnnouncer(() => announceRegistryChange({ readThrough, tenant: TENANT, publish }));
-  return {
-    async list() {
-      return (await loadOwnModels(pool, TENANT)).flatMap(({ versions }) => versions);
-    },
-    async register(version, { purge } = { purge: false }) {
-      try {
-        // Together, so that no process ever sees the new settings with the old results, or the other way round.
-        const { outcome } = purge
-          ? await inTransaction(pool, async (db) => {
-              await bumpCacheEpoch(db, version.tenant, version.model);
-              return registerVersion(db, version);
-            })
-          : await registerVersion(pool, version);
-        // What is loading is told of when it is ready or has failed: that comes next.
-        if (outcome !== 'known' && version.state !== 'loading') await announce();
-        return outcome === 'known' ? 'known' : 'registered';
-      } catch (error) {
-        if (error instanceof ApiError && error.code === 'digest_mismatch') return 'conflict';
-        throw error;
-      }
-    },
-    async setState(version, state, reason) {
-      if (await setVersionState(pool, version, state, reason)) await announce();
-    },
-    async setFound({ model, version }, digest) {
-      if (await setFoundDigest(pool, { tenant: TENANT, model, version }, digest)) await announce();
-    },
-    async storeEntities(entity, digest, rows) {
-      await upsertEntitySet(pool, TENANT, entity, rows, digest);
-      await readThrough.invalidate(newestSetQuery(TENANT, entity));
-    },
-  };
 }
 
-/** The longest that a change may go untold while others come one upon the other. */
-const UNTOLD_MS = 250;
+export class RegistryClient {
+  readonly #pool: Pool;
+  readonly #readThrough: ReadThrough;
+  readonly #announce: () => Promise<void>;
+
+  constructor({ pool, redis, keys, readThrough }: RegistryClientDeps) {
+    this.#pool = pool;
+    this.#readThrough = readThrough;
+    const publish = (tenant: string) => redis.publish(keys.registryChannel(), tenant);
+    this.#announce = createAnnouncer(() => announceRegistryChange({ readThrough, tenant: TENANT, publish }));
+  }
+
+  /** Every version of the default tenant, in any state. */
+  async list(): Promise<readonly ModelVersion[]> {
+    return (await loadOwnModels(this.#pool, TENANT)).flatMap(({ versions }) => versions);
+  }
+
+  /**
+   * Registers a version. Returns `known` for a version with the same digest, and `conflict` for a version with another digest,
+   * which stays as it is. A failed version is replaced. `purge`: the cached results of the model are invalid under the new
+   * settings.
+   */
+  async register(version: ModelVersion, { purge } = { purge: false }): Promise<'registered' | 'known' | 'conflict'> {
+    try {
+      // One transaction, so that no process sees the new settings with the old results, or the other way round.
+      const { outcome } = purge
+        ? await inTransaction(this.#pool, async (db) => {
+            await bumpCacheEpoch(db, version.tenant, version.model);
+            return registerVersion(db, version);
+          })
+        : await registerVersion(this.#pool, version);
+      // A loading version is announced when its loading has ended.
+      if (outcome !== 'known' && version.state !== 'loading') await this.#announce();
+      return outcome === 'known' ? 'known' : 'registered';
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'digest_mismatch') return 'conflict';
+      throw error;
+    }
+  }
+
+  async setState(version: ModelVersion, state: VersionState, reason: string | null): Promise<void> {
+    if (await setVersionState(this.#pool, version, { state, reason })) await this.#announce();
+  }
+
+  /** Stores the digest of different files under a version's name, or null when the folder has the registered files. */
+  async setFound({ model, version }: Pick<ModelVersion, 'model' | 'version'>, digest: string | null): Promise<void> {
+    if (await setFoundDigest(this.#pool, { tenant: TENANT, model, version }, digest)) await this.#announce();
+  }
+
+  /** Stores the rows of an entity under their digest. Repeated calls store the rows once. */
+  async storeEntities(entity: string, digest: string, rows: readonly Entity[]): Promise<void> {
+    await upsertEntitySet(this.#pool, { tenant: TENANT, entity, rows, digest });
+    await this.#readThrough.invalidate(newestSetQuery(TENANT, entity));
+  }
+}
+
+/** The longest delay of an announcement while changes follow each other. */
+const ANNOUNCE_EVERY_MS = 250;
 
 /**
- * Tells of a change at once, and of all that come within the next quarter of a second together: thousands of new
- * versions would otherwise have every process read the whole registry anew for each. Resolves when the change is told.
+ * Announces the first change at once, and the changes of the next ANNOUNCE_EVERY_MS together. Without this limit every process
+ * would read the whole registry for each of thousands of new versions. Resolves when the change is announced.
  */
-function createAnnouncer(tell: () => Promise<void>): () => Promise<void> {
+function createAnnouncer(announce: () => Promise<void>): () => Promise<void> {
   let next: Promise<void> | undefined;
   let last: Promise<void> = Promise.resolve();
   let lastAt = Number.NEGATIVE_INFINITY;
   return () => {
     next ??= last
       .catch(() => {})
-      .then(() => delay(Math.max(0, lastAt + UNTOLD_MS - performance.now())))
+      .then(() => delay(Math.max(0, lastAt + ANNOUNCE_EVERY_MS - performance.now())))
       .then(() => {
         lastAt = performance.now();
-        last = tell();
+        last = announce();
         next = undefined;
         return last;
       });

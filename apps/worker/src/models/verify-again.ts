@@ -5,13 +5,13 @@ import { stillHold } from '@millrace/shared/model-files/model-config';
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';
-import type { RegistryPort } from './registry-port.ts';
+import type { RegistryClient } from './registry-client.ts';
 import type { Verifier } from './verifier.ts';
 
 export interface VerifyAgainParams {
   found: FoundVersion;
   known: ModelVersion;
-  registry: RegistryPort;
+  registry: RegistryClient;
   verifier: Verifier;
   log: Logger;
 }

@@ -8,6 +8,7 @@
 import { problem } from '@millrace/shared/errors';
 import type { OpenOptions, OpenPromise } from '@millrace/shared/ledger/ledger';
 import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
+import { optionsText } from '@millrace/shared/ledger/options-text';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOfId } from '@millrace/shared/predictions/ids';
@@ -299,7 +300,7 @@ async function restore(
         expiresAt: row.expiresAt,
         tenant: row.tenant,
         metadata: row.metadata,
-        options: optionsOf(row),
+        options: optionsText(row),
         // Alone: whom it might have followed is lost as well.
         flight: null,
         task: tasks.get(row.id) as string,
@@ -319,9 +320,4 @@ async function restore(
     ),
   ]);
   return rows.length;
-}
-
-function optionsOf({ options, idempotencyHash }: TasklessRow): string {
-  const all = { ...(options ?? {}), ...(idempotencyHash ? { idempotency: idempotencyHash } : {}) };
-  return Object.keys(all).length > 0 ? JSON.stringify(all) : '';
 }

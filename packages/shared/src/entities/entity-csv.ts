@@ -1,48 +1,48 @@
 /**
- * The rows of an entity as a model brings them: CSV (RFC 4180) with a header. `key` and `name` must be there; `aliases`
- * are separated by `|`, `vector` is little-endian float32 in base64, and every other column is an attribute.
- * A key, name or alias is that of one row alone, however it is spelt.
+ * Parses the entities of a model from CSV (RFC 4180) with a header. The columns `key` and `name` are required. `aliases` are
+ * separated by `|`, `vector` is little-endian float32 in base64, and every other column is an attribute. Keys, names and aliases
+ * are unique across rows, also in other spellings (see `fold`).
  */
 
 import { fold } from '../text/fold.ts';
 import type { Entity } from './entity.ts';
 
-/** A CSV that cannot be used, in one sentence with its line. */
+/** An invalid CSV. The message has the file, the line and the reason. */
 export class EntityCsvError extends Error {
   override name = 'EntityCsvError';
 }
 
-/** The rows of a CSV text; `file` is what messages call it. Throws EntityCsvError. */
+/** Parses the rows of a CSV text. Messages contain the name `file`. Throws EntityCsvError. */
 export function parseEntityCsv(text: string, file: string): Entity[] {
   const records = [...recordsOf(text.replace(/^\uFEFF/, ''), file)];
   const columns = records.shift()?.fields ?? [];
   const at = (name: string) => columns.indexOf(name);
   for (const name of ['key', 'name'])
     if (at(name) < 0)
-      throw new EntityCsvError(`${file} has no column "${name}"; it has ${columns.join(', ') || 'none'}.`);
+      throw new EntityCsvError(`${file} has no column "${name}". The columns are: ${columns.join(', ') || 'none'}.`);
   const attributes = columns.filter((name) => !['key', 'name', 'aliases', 'vector'].includes(name));
   const keys = new Map<string, number>();
   const terms = new Map<string, { line: number; key: string }>();
   return records.map(({ fields, line }) => {
     const where = `${file}, line ${line}`;
     if (fields.length !== columns.length)
-      throw new EntityCsvError(`${where}: ${fields.length} fields, and the header has ${columns.length}.`);
+      throw new EntityCsvError(`${where}: the line has ${fields.length} fields, but the header has ${columns.length}.`);
     const field = (name: string) => fields[at(name)] ?? '';
     const key = field('key');
     const name = field('name');
     if (key.trim() === '' || name.trim() === '') throw new EntityCsvError(`${where}: key and name must not be empty.`);
     const first = keys.get(key);
-    if (first !== undefined) throw new EntityCsvError(`${where}: the key "${key}" is that of line ${first}.`);
+    if (first !== undefined) throw new EntityCsvError(`${where}: line ${first} already has the key "${key}".`);
     keys.set(key, line);
     const aliases = field('aliases')
       .split('|')
       .map((alias) => alias.trim())
       .filter(Boolean);
-    // Whoever names one row must never get another.
+    // A name must never find the wrong row.
     for (const term of [key, name, ...aliases]) {
       const other = terms.get(fold(term));
       if (other !== undefined && other.key !== key)
-        throw new EntityCsvError(`${where}: "${term}" names "${other.key}" of line ${other.line} too.`);
+        throw new EntityCsvError(`${where}: "${term}" is also a name of "${other.key}" on line ${other.line}.`);
       terms.set(fold(term), { line, key });
     }
     return {
@@ -59,16 +59,16 @@ function vectorOf(base64: string, where: string): Float32Array {
   const bytes = Buffer.from(base64, 'base64');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64) || bytes.length % 4 !== 0)
     throw new EntityCsvError(`${where}: the vector must be float32 numbers in base64.`);
-  // Copied: a small Buffer lies anywhere in Node's pool, and float32 must be aligned.
+  // Copied, because float32 must be aligned and a small Buffer may start anywhere in Node's pool.
   return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
-/** Records with the line they begin on; empty lines are skipped. */
+/** Yields the records with their first line. Skips empty lines. */
 function* recordsOf(text: string, file: string): Generator<{ fields: string[]; line: number }> {
   let at = 0;
   let line = 1;
   while (at < text.length) {
-    const began = line;
+    const startLine = line;
     const fields: string[] = [];
     for (;;) {
       let field = '';
@@ -76,7 +76,7 @@ function* recordsOf(text: string, file: string): Generator<{ fields: string[]; l
         const from = ++at;
         let end = text.indexOf('"', at);
         while (end >= 0 && text[end + 1] === '"') end = text.indexOf('"', end + 2);
-        if (end < 0) throw new EntityCsvError(`${file}, line ${began}: a quote is not closed.`);
+        if (end < 0) throw new EntityCsvError(`${file}, line ${startLine}: a quote is not closed.`);
         field = text.slice(from, end).replaceAll('""', '"');
         line += field.split('\n').length - 1;
         at = end + 1;
@@ -91,9 +91,9 @@ function* recordsOf(text: string, file: string): Generator<{ fields: string[]; l
     }
     if (text[at] === '\r') at++;
     if (at < text.length && text[at] !== '\n')
-      throw new EntityCsvError(`${file}, line ${began}: text follows a closing quote.`);
+      throw new EntityCsvError(`${file}, line ${startLine}: text follows a closing quote.`);
     at++;
     line++;
-    if (fields.length > 1 || fields[0] !== '') yield { fields, line: began };
+    if (fields.length > 1 || fields[0] !== '') yield { fields, line: startLine };
   }
 }

@@ -13,7 +13,7 @@ const entities = buildEntities({ drug: drugs });
 const row = (key: string, name: string, aliases: string[] = []): Entity => ({ key, name, aliases, attributes: {} });
 
 describe('entities', () => {
-  test('find every bundled drug by key, name and alias, whatever the case and white space', () => {
+  test('find every bundled drug by key, name and alias, in any case and with any white space', () => {
     const spelt = fc.constantFrom(
       (text: string) => text.toUpperCase(),
       (text: string) => `  ${text.replaceAll(' ', ' \t\n ')} `,
@@ -27,12 +27,12 @@ describe('entities', () => {
     );
   });
 
-  test('get by the exact key alone', () => {
+  test('get a row by its exact key only', () => {
     expect(entities.get('drug', 'warfarin')?.name).toBe('Warfarin');
     expect(entities.get('drug', 'Warfarin')).toBeUndefined();
   });
 
-  test('give all rows in their order, and nothing of an entity that is not there', () => {
+  test('return all rows in their order, and nothing for an unknown entity', () => {
     expect(entities.all('drug')).toEqual(drugs);
     for (const name of ['planet', 'constructor', '__proto__']) {
       expect(entities.all(name)).toEqual([]);
@@ -42,7 +42,7 @@ describe('entities', () => {
     }
   });
 
-  test('where a term is shared, put a key before a name and a name before an alias', () => {
+  test('prefer a key to a name and a name to an alias when rows share a term', () => {
     const shared = buildEntities({ e: [row('1', 'One', ['two', '3']), row('2', 'Two', ['3']), row('3', 'Three')] });
     expect(shared.find('e', 'TWO')?.key).toBe('2');
     expect(shared.find('e', '3')?.key).toBe('3');
@@ -60,14 +60,14 @@ describe('near names', () => {
     expect(entities.near('drug', typed)[0]).toBe(name);
   });
 
-  test('are told by the name of the row also where an alias is what is like it', () => {
+  test('contain the name of the row when an alias is similar', () => {
     const salicylate = buildEntities({
       drug: [row('asa', 'Acetylsalicylic acid', ['Aspirin']), row('b', 'Betaxolol')],
     });
     expect(salicylate.near('drug', 'asprin')).toEqual(['Acetylsalicylic acid']);
   });
 
-  test('are none for what is like nothing, and never more than asked for', () => {
+  test('are empty without a similar name, and never more than the limit', () => {
     expect(entities.near('drug', 'qqqqqqqqqq')).toEqual([]);
     expect(entities.near('drug', '')).toEqual([]);
     expect(entities.near('drug', 'a', 2).length).toBeLessThanOrEqual(2);
@@ -80,7 +80,7 @@ describe('near names', () => {
     }
   });
 
-  test('of a text of any length cost little', () => {
+  test('take little time for a text of any length', () => {
     const startedAt = performance.now();
     for (let i = 0; i < 50; i++) entities.near('drug', `${'warfarin'.repeat(1_000)}${i}`);
     expect((performance.now() - startedAt) / 50).toBeLessThan(200);

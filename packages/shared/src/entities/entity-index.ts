@@ -1,4 +1,4 @@
-/** The entities of a model version in memory, as its handler looks them up. */
+/** The in-memory index of a model version's entities, for the look-ups of its handler. */
 
 import { fold } from '../text/fold.ts';
 import { editDistance } from '../text/near-names.ts';
@@ -14,24 +14,24 @@ interface EntityIndex {
   rows: readonly Entity[];
   byKey: ReadonlyMap<string, Entity>;
   byTerm: ReadonlyMap<string, Entity>;
-  /** Names as they were spelt and found: folding one costs more than all the rest of a look-up. */
+  /** Rows by the spellings that were found before: folding a name costs more than the rest of a look-up. */
   spelt: Map<string, Entity>;
   terms: readonly Term[];
-  /** Trigram → the terms that hold it. */
+  /** Trigram → indexes of the terms that contain the trigram. */
   byTrigram: ReadonlyMap<string, readonly number[]>;
 }
 
 const NEAR = 5;
-// Longer than any name, and short enough that what a stranger sends cannot keep the event loop.
+// Longer than any name, and short enough that no request can block the event loop.
 const LONGEST = 100;
 const CANDIDATES = 64;
-/** Places of the trigram index that one search for near names looks at. */
+/** The largest number of index entries that a search for near names reads. */
 const PLACES_MAX = 50_000;
-/** A name that is longer is not looked up: its normal form alone would take milliseconds. */
+/** Longer names are not looked up: the Unicode normalization of a very long name takes milliseconds. */
 const FOUND_MAX = 1_000;
 const SPELT_MAX = 4_096;
 
-/** Look-ups over rows by entity name. The indexes of an entity are built at its first look-up. */
+/** Creates look-ups over the rows of each entity. The first look-up of an entity builds its index. */
 export function buildEntities(sets: Readonly<Record<string, readonly Entity[]>>): Entities {
   const built = new Map<string, EntityIndex>();
   function indexOf(entity: string): EntityIndex | undefined {
@@ -68,7 +68,7 @@ function buildIndex(rows: readonly Entity[]): EntityIndex {
   const byTerm = new Map<string, Entity>();
   const terms: Term[] = [];
   const byTrigram = new Map<string, number[]>();
-  // Where rows share a term, a key goes before a name, a name before an alias, and an earlier row before a later one.
+  // When rows share a term, a key wins over a name, a name over an alias, and an earlier row over a later row.
   for (const row of rows) setFirst(byTerm, fold(row.key), row);
   for (const row of rows) setFirst(byTerm, fold(row.name), row);
   for (const row of rows) for (const alias of row.aliases) setFirst(byTerm, fold(alias), row);
@@ -76,8 +76,8 @@ function buildIndex(rows: readonly Entity[]): EntityIndex {
     for (const folded of new Set([row.name, ...row.aliases].map(fold))) {
       const trigrams = trigramsOf(folded);
       for (const trigram of trigrams) {
-        const holders = byTrigram.get(trigram);
-        if (holders) holders.push(terms.length);
+        const termIndexes = byTrigram.get(trigram);
+        if (termIndexes) termIndexes.push(terms.length);
         else byTrigram.set(trigram, [terms.length]);
       }
       terms.push({ folded, trigrams, row: at });
@@ -90,7 +90,7 @@ function setFirst(map: Map<string, Entity>, term: string, row: Entity): void {
   if (!map.has(term)) map.set(term, row);
 }
 
-/** Padded, so that the beginning of a name counts more, and short names have trigrams too. */
+/** Padding gives the beginning of a name more weight, and gives short names trigrams. */
 function trigramsOf(folded: string): string[] {
   const padded = `  ${folded} `;
   const trigrams = new Set<string>();
@@ -98,11 +98,11 @@ function trigramsOf(folded: string): string[] {
   return [...trigrams];
 }
 
-/** The trigrams choose candidates from all terms, the edit distance orders them; equal ones stay in order of name. */
+/** Trigrams select candidates from all terms. The edit distance orders the candidates, and equal distances are sorted by name. */
 function nearest({ rows, terms, byTrigram }: EntityIndex, wanted: string, limit: number): string[] {
   const wantedTrigrams = trigramsOf(wanted);
   const shared = new Map<number, number>();
-  // Rare trigrams first: they tell the most, and what is left out where there are too many places are common ones.
+  // Rare trigrams first: rare trigrams separate names best, and the limit then skips only common trigrams.
   const places = wantedTrigrams.map((trigram) => byTrigram.get(trigram) ?? []).sort((a, b) => a.length - b.length);
   let looked = 0;
   for (const terms of places) {
@@ -130,9 +130,9 @@ function nearest({ rows, terms, byTrigram }: EntityIndex, wanted: string, limit:
     .map(({ name }) => name);
 }
 
-/** Edits, as a share of the longer of the two; infinite where they have too little in common to be suggested. */
+/** Edits as a share of the longer text. Infinite when the texts are too different for a suggestion. */
 function distanceTo(wanted: string, term: string): number {
-  // Half a name that is typed is nearer than any other name of that length.
+  // A partially typed name is nearer than any other name of that length.
   if (wanted.length > 2 && term.startsWith(wanted)) return 0.01;
   const length = Math.max(wanted.length, term.length);
   const most = Math.max(1, Math.floor(length * 0.4));

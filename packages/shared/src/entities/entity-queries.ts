@@ -1,4 +1,4 @@
-/** Names of cached entity queries that writers must forget. */
+/** The names of cached entity queries, which writers of entities invalidate. */
 
-/** Which set of an entity is the newest: the one query about entities whose answer changes. */
+/** The query for the newest set of an entity, the only entity query whose result changes. */
 export const newestSetQuery = (tenant: string, entity: string): string => `entity-newest:${tenant}:${entity}`;

@@ -1,4 +1,4 @@
-/** Entities in Postgres: sets of rows that are known by their digest, and look-ups in the newest set of an entity. */
+/** Entities in Postgres: sets of rows, identified by their digest, and look-ups in the newest set of an entity. */
 import { createHash } from 'node:crypto';
 import { type Db, inTransaction, type Pool } from '../postgres/db.ts';
 import { fold } from '../text/fold.ts';
@@ -12,48 +12,55 @@ interface StoredEntity {
   vector?: Buffer | null;
 }
 
-// Enough to make a round trip cheap, and small enough for the memory of both ends.
+// Large enough that round trips are cheap, and small enough for the memory of Node and Postgres.
 const CHUNK = 1_000;
 
-/** SHA-256 (hex) over the content of the rows, in their order. */
+/** SHA-256 (hex) of the rows in their order. */
 export function digestOfEntities(rows: readonly Entity[]): string {
   const hash = createHash('sha256');
   for (const { key, name, aliases, attributes, vector } of rows) {
     const sorted = Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1));
     const bytes = vector ? bytesOf(vector) : Buffer.alloc(0);
-    // JSON says where each part ends, and the vector's length where that does.
+    // JSON separates the parts, and the length marks the end of the vector.
     hash.update(JSON.stringify([key, name, aliases, sorted, bytes.length])).update(bytes);
   }
   return hash.digest('hex');
 }
 
-/**
- * Stores the rows as a set of an entity, once however often it is called, and gives back the digest it is known by:
- * that of its content, or the one that the caller has for it (such as its file's).
- */
-export async function upsertEntitySet(
-  pool: Pool,
-  tenant: string,
-  entity: string,
-  rows: readonly Entity[],
-  digest = digestOfEntities(rows),
-): Promise<string> {
+export interface EntitySetParams {
+  tenant: string;
+  entity: string;
+  rows: readonly Entity[];
+  /** The identity of the set, such as the digest of its file. Defaults to the digest of the content. */
+  digest?: string;
+}
+
+/** Stores the rows as a set of an entity and returns the digest of the set. Repeated calls store the set once. */
+export async function upsertEntitySet(pool: Pool, params: EntitySetParams): Promise<string> {
+  const { tenant, entity, rows, digest = digestOfEntities(rows) } = params;
   await inTransaction(pool, async (db) => {
     await db.query('INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING', [tenant]);
-    // A second process with the same set waits here until the first has committed or given up.
+    // A second process with the same set waits here until the first process has committed or rolled back.
     const { rowCount } = await db.query(
       'INSERT INTO entity_sets (tenant, entity, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
       [tenant, entity, digest],
     );
     if (rowCount === 0) return;
     for (let from = 0; from < rows.length; from += CHUNK) {
-      await insertRows(db, digest, rows.slice(from, from + CHUNK), from);
+      await insertRows(db, { digest, rows: rows.slice(from, from + CHUNK), from });
     }
   });
   return digest;
 }
 
-async function insertRows(db: Db, digest: string, rows: readonly Entity[], from: number): Promise<void> {
+interface InsertRowsParams {
+  digest: string;
+  rows: readonly Entity[];
+  /** Position of the first row in its set. */
+  from: number;
+}
+
+async function insertRows(db: Db, { digest, rows, from }: InsertRowsParams): Promise<void> {
   const json = rows.map(({ key, name, aliases, attributes, vector }, at) => ({
     position: from + at,
     key,
@@ -63,7 +70,7 @@ async function insertRows(db: Db, digest: string, rows: readonly Entity[], from:
     attributes,
     vector: vector ? bytesOf(vector).toString('base64') : null,
   }));
-  // The same rows may be there under another name or tenant.
+  // The same rows may already be stored for another entity or tenant.
   await db.query(
     `INSERT INTO entities (digest, position, key, name, aliases, terms, attributes, vector)
      SELECT $1, position, key, name, aliases, terms, attributes, decode(vector, 'base64')
@@ -74,7 +81,7 @@ async function insertRows(db: Db, digest: string, rows: readonly Entity[], from:
   );
 }
 
-/** All rows of a set, in order; empty when there is no such set. */
+/** Loads all rows of a set in their order. Returns no rows for an unknown set. */
 export async function loadEntitySet(db: Db, digest: string): Promise<Entity[]> {
   const { rows } = await db.query<StoredEntity>(
     'SELECT key, name, aliases, attributes, vector FROM entities WHERE digest = $1 ORDER BY position',
@@ -83,7 +90,7 @@ export async function loadEntitySet(db: Db, digest: string): Promise<Entity[]> {
   return rows.map(entityOf);
 }
 
-/** As loadEntitySet, without the vectors: what canonical forms need. */
+/** Like loadEntitySet, but without vectors, which canonical forms do not need. */
 export async function loadEntityNames(db: Db, digest: string): Promise<Entity[]> {
   const { rows } = await db.query<StoredEntity>(
     'SELECT key, name, aliases, attributes FROM entities WHERE digest = $1 ORDER BY position',
@@ -92,7 +99,7 @@ export async function loadEntityNames(db: Db, digest: string): Promise<Entity[]>
   return rows.map(entityOf);
 }
 
-/** Digest of the newest set of an entity that a tenant has of its own. */
+/** The digest of the newest set of an entity that belongs to the tenant. */
 export async function newestOwnSet(db: Db, tenant: string, entity: string): Promise<string | undefined> {
   const { rows } = await db.query<{ digest: string }>(
     'SELECT digest FROM entity_sets WHERE tenant = $1 AND entity = $2 ORDER BY sequence DESC LIMIT 1',
@@ -101,23 +108,25 @@ export async function newestOwnSet(db: Db, tenant: string, entity: string): Prom
   return rows[0]?.digest;
 }
 
-/** Digest of the newest set of an entity, the tenant's own before a shared one; undefined when there is none. */
+/** The digest of the newest set of an entity. A set of the tenant wins over a shared set. Undefined without a set. */
 async function newestEntitySet(db: Db, tenant: string, entity: string): Promise<string | undefined> {
   return (await newestOwnSet(db, tenant, entity)) ?? newestOwnSet(db, 'default', entity);
 }
 
-/** By key, else by name or alias as `fold` has it, in the newest set. Without its vector. */
-export async function findEntity(
-  db: Db,
-  tenant: string,
-  entity: string,
-  keyOrName: string,
-): Promise<Entity | undefined> {
+export interface FindEntityParams {
+  tenant: string;
+  entity: string;
+  keyOrName: string;
+}
+
+/** Finds a row of the newest set by key, else by name or alias in any spelling (see `fold`). Without the vector. */
+export async function findEntity(db: Db, params: FindEntityParams): Promise<Entity | undefined> {
+  const { tenant, entity, keyOrName } = params;
   const digest = await newestEntitySet(db, tenant, entity);
   return digest === undefined ? undefined : findInSet(db, digest, keyOrName);
 }
 
-/** As findEntity, in a set of which the digest is known. */
+/** Like findEntity, for a set with a known digest. */
 export async function findInSet(db: Db, digest: string, keyOrName: string): Promise<Entity | undefined> {
   const { rows } = await db.query<StoredEntity>(
     `SELECT key, name, aliases, attributes FROM entities
@@ -128,24 +137,26 @@ export async function findInSet(db: Db, digest: string, keyOrName: string): Prom
   return rows[0] && entityOf(rows[0]);
 }
 
+export interface SearchParams {
+  q: string;
+  limit: number;
+}
+
 /**
- * For autocompletion: rows of the newest set whose name begins with `q`, then those of which an alias does, then those
- * that hold it anywhere; by name within each. All rows for an empty `q`. Without vectors; undefined when the entity is
- * not known.
+ * Searches the newest set for autocompletion. First come rows whose name starts with `q`, then rows with an alias that starts with
+ * `q`, then rows that contain `q`, each sorted by name. An empty `q` returns all rows. Without vectors. Returns undefined for an
+ * unknown entity.
  */
 export async function searchEntities(
   db: Db,
-  tenant: string,
-  entity: string,
-  q: string,
-  limit: number,
+  { tenant, entity, ...search }: SearchParams & { tenant: string; entity: string },
 ): Promise<Entity[] | undefined> {
   const digest = await newestEntitySet(db, tenant, entity);
-  return digest === undefined ? undefined : searchSet(db, digest, q, limit);
+  return digest === undefined ? undefined : searchSet(db, digest, search);
 }
 
-/** As searchEntities, in a set of which the digest is known. */
-export async function searchSet(db: Db, digest: string, q: string, limit: number): Promise<Entity[]> {
+/** Like searchEntities, for a set with a known digest. */
+export async function searchSet(db: Db, digest: string, { q, limit }: SearchParams): Promise<Entity[]> {
   const { rows } = await db.query<StoredEntity>(
     `SELECT key, name, aliases, attributes
        FROM entities CROSS JOIN LATERAL (
@@ -164,7 +175,7 @@ function entityOf({ vector, ...row }: StoredEntity): Entity {
   return vector ? { ...row, vector: floatsOf(vector) } : row;
 }
 
-/** Little-endian on every machine that Node runs on in earnest; copied, since float32 must be aligned. */
+/** Reads little-endian float32, the byte order of every supported machine. Copied, because float32 must be aligned. */
 function floatsOf(bytes: Buffer): Float32Array {
   return new Float32Array(new Uint8Array(bytes).buffer);
 }
@@ -173,7 +184,7 @@ function bytesOf(vector: Float32Array): Buffer {
   return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
 }
 
-/** Text as Postgres can take it: no stored name holds what is removed. */
+/** Removes characters that Postgres cannot store. No stored name contains these characters. */
 function storable(text: string): string {
   return text.replaceAll('\u0000', '').toWellFormed();
 }

@@ -1,4 +1,4 @@
-/** A row that inputs name by key. `vector` is there in engines, and absent where only names are needed (the API). */
+/** A row of an entity, which inputs name by key. `vector` is present in engines and absent in the API. */
 export interface Entity {
   key: string;
   name: string;
@@ -7,14 +7,14 @@ export interface Entity {
   vector?: Float32Array;
 }
 
-/** The entities that a model version reads, fixed by its digest. Look-ups never do I/O. */
+/** The entities of a model version, fixed by the digest of the version. Look-ups do no I/O. */
 export interface Entities {
-  /** By key, name or alias; case and surrounding or repeated white space do not matter. */
+  /** Finds a row by key, name or alias. Ignores case, and surrounding and repeated white space. */
   find(entity: string, nameOrAlias: string): Entity | undefined;
-  /** By exact key. */
+  /** Finds a row by its exact key. */
   get(entity: string, key: string): Entity | undefined;
-  /** Names like the one given, nearest first: for "did you mean". */
+  /** Returns similar names, nearest first, for "did you mean". */
   near(entity: string, name: string, limit?: number): string[];
-  /** All rows, in the order of their file. */
+  /** Returns all rows in the order of their file. */
   all(entity: string): readonly Entity[];
 }

@@ -1,16 +1,16 @@
-/** The registry through the cache, and how a change of it reaches every process. */
+/** Reads the registry through the cache, and announces changes of the registry to every process. */
 
 import type { ReadThrough } from '../cache/read-through.ts';
 import type { Db } from '../postgres/db.ts';
 import { loadOwnModels, mergeRegistries } from './registry.ts';
 import type { RegistrySnapshot } from './registry-types.ts';
 
-// Cached tenant by tenant: a change of the default tenant's models then reaches all who share them.
+// Each tenant has its own cache entry, so that a change of the default tenant's models reaches every tenant that shares these models.
 const queryOf = (tenant: string): string => `registry:${tenant}`;
 
-/** What a tenant can use, as loadRegistry gives it, through the cache. */
+/** The models that a tenant can use: the result of loadRegistry, read through the cache. */
 export async function readRegistry(readThrough: ReadThrough, db: Db, tenant: string): Promise<RegistrySnapshot> {
-  const ownModels = (whose: string) => readThrough.get(queryOf(whose), () => loadOwnModels(db, whose));
+  const ownModels = (owner: string) => readThrough.get(queryOf(owner), () => loadOwnModels(db, owner));
   const [own, shared] = await Promise.all([ownModels(tenant), tenant === 'default' ? [] : ownModels('default')]);
   return mergeRegistries(own, shared);
 }
@@ -23,9 +23,9 @@ export interface Announcement {
 }
 
 /**
- * Tells every process that a tenant's registry has changed; call it when the change is committed. The cached copy goes
- * first: who hears of the change then reads a new one. Listeners get the tenant as the message, and must not rely on it
- * alone: it can be missed.
+ * Announces to every process that a tenant's registry has changed. Call this function after the commit. The cached copy is
+ * invalidated first, so that listeners of the message read a new copy. The message contains the tenant. A message can be lost,
+ * so listeners must also poll.
  */
 export async function announceRegistryChange({ readThrough, tenant, publish }: Announcement): Promise<void> {
   await readThrough.invalidate(queryOf(tenant));

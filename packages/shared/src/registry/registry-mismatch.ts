@@ -1,15 +1,18 @@
-/** A registered version whose files in the models folder are others: versions never change, so the files are not run. */
+/**
+ * Describes a mismatch between a registered version and its files in the models folder. Versions never change, so changed files
+ * are not run.
+ */
 import type { ModelVersion } from './registry-types.ts';
 
 const SHOWN = 12;
 
-/** What differs and what to do, in a sentence for the operator; null where nothing differs, or the version serves nobody. */
+/** The difference and the next step, for the operator. Null without a difference, and for a version that serves no requests. */
 export function mismatchOf(version: ModelVersion): string | null {
   const { model, version: name, digest, foundDigest, state } = version;
   if (!foundDigest || (state !== 'ready' && state !== 'draining')) return null;
   return (
-    `The files of ${model}/${name} in the models folder have the digest ${foundDigest.slice(0, SHOWN)}, and the version was ` +
-    `registered with ${digest.slice(0, SHOWN)}: versions never change. Put the registered files back, or give the new files ` +
-    'a new version number.'
+    `The files of ${model}/${name} in the models folder have the digest ${foundDigest.slice(0, SHOWN)}, but the version is ` +
+    `registered with the digest ${digest.slice(0, SHOWN)}. Versions never change: restore the registered files, or give the ` +
+    'new files a new version number.'
   );
 }

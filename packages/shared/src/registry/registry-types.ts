@@ -1,4 +1,4 @@
-/** What the registry (Postgres) knows of models, as API, workers and tools see it. */
+/** The types of the registry of models in Postgres, shared by API, workers and tools. */
 import type { ModelConfig } from '../model-files/model-config.ts';
 import type { ModelSignature } from '../model-files/model-signature.ts';
 
@@ -7,12 +7,12 @@ export type VersionState = 'loading' | 'ready' | 'failed' | 'draining' | 'retire
 export interface ModelVersion {
   tenant: string;
   model: string;
-  /** The folder's name, such as `1`. */
+  /** The name of the version's folder, such as `1`. */
   version: string;
-  /** SHA-256 (hex) of all that decides an answer. */
+  /** SHA-256 (hex) of all bytes that decide an output. */
   digest: string;
   state: VersionState;
-  /** Why a version failed. */
+  /** The reason of a failed version. */
   reason: string | null;
   signature: ModelSignature;
   config: ModelConfig;
@@ -23,7 +23,7 @@ export interface ModelVersion {
   outputSchema: unknown;
   /** Entity name → digest of the set of rows that this version reads. */
   entitySets: Readonly<Record<string, string>>;
-  /** Digest of other content that a worker found in its models folder under this name; null or absent where none did. */
+  /** The digest of different files that a worker found under this name in its models folder. Null or absent without such files. */
   foundDigest?: string | null;
   /** Unix ms. */
   createdAt: number;
@@ -34,13 +34,13 @@ export interface RegisteredModel {
   versions: readonly ModelVersion[];
   /** alias → version. */
   aliases: Readonly<Record<string, string>>;
-  /** The version that a request without one gets: alias `production`, else the highest that is ready. Null if none. */
+  /** The version of requests without a version: the alias `production`, else the highest ready version. Null without either. */
   defaultVersion: string | null;
-  /** Raised by a purge; part of every cache key's Redis name. */
+  /** Incremented by a purge. Part of the Redis name of every cache key. */
   cacheEpoch: number;
 }
 
-/** The whole registry of a tenant (its own and the default tenant's shared models), as the API caches it. */
+/** The registry of a tenant as the API caches it: the tenant's own models and the shared models of the default tenant. */
 export interface RegistrySnapshot {
   models: readonly RegisteredModel[];
 }

@@ -1,10 +1,9 @@
-/** The registry in Postgres: models, their versions and aliases. Whoever writes announces it (registry-cache.ts). */
+/** The registry in Postgres: models, versions and queue names. Writers announce their changes with registry-cache.ts. */
 
 import { ApiError } from '../errors.ts';
-import { type Db, inTransaction, type Pool } from '../postgres/db.ts';
+import type { Db } from '../postgres/db.ts';
 import type { ModelVersion, RegisteredModel, RegistrySnapshot, VersionState } from './registry-types.ts';
 
-/** Which version is meant. */
 export interface VersionName {
   tenant: string;
   model: string;
@@ -12,9 +11,9 @@ export interface VersionName {
 }
 
 export interface Registered {
-  /** `known`: it was there with the same digest; `updated`: so it was, with other settings. */
+  /** `known`: the version was registered with the same digest. `updated`: also, but with other settings. */
   outcome: 'registered' | 'known' | 'updated';
-  /** Of the row, which stays what it was when the version is known. */
+  /** The state of the row. A known version keeps its state. */
   state: VersionState;
 }
 
@@ -22,9 +21,9 @@ const PRODUCTION = 'production';
 const DEFAULT_TENANT = 'default';
 
 /**
- * Registers a version, together with its model. Safe when many workers do so at once. Versions are immutable: throws
- * ApiError `digest_mismatch` when the version is there with another digest, unless it failed: that one has answered
- * nobody, and is replaced. Settings that stand in no answer follow whoever registers last.
+ * Registers a version and its model. Many workers may register the same version at once. Versions are immutable: throws ApiError
+ * `digest_mismatch` when the version has another digest. A failed version has served no request and is replaced. Settings that
+ * do not affect outputs follow the last registration.
  */
 export async function registerVersion(db: Db, version: ModelVersion): Promise<Registered> {
   const { tenant, model, digest } = version;
@@ -69,31 +68,32 @@ export async function registerVersion(db: Db, version: ModelVersion): Promise<Re
   if (existing.digest === digest) return { outcome: 'known', state: existing.state };
   throw new ApiError(
     'digest_mismatch',
-    `Version ${version.version} of '${model}' is registered with the digest ${existing.digest.slice(0, 12)}, and this ` +
-      `one has ${digest.slice(0, 12)}: versions are immutable, so give it a new number.`,
+    `Version ${version.version} of '${model}' is registered with the digest ${existing.digest.slice(0, 12)}, but the new ` +
+      `files have the digest ${digest.slice(0, 12)}. Versions are immutable: give the new files a new version number.`,
   );
 }
 
+export interface StateChange {
+  state: VersionState;
+  reason?: string | null;
+}
+
 /**
- * Whether this changed anything. What is retired stays so, and what another worker has ready is not `loading` again
- * because one more loads it.
+ * Sets the state of a version and returns whether the row changed. A retired version stays retired. A ready version stays ready
+ * when another worker starts to load the version.
  */
-export async function setVersionState(
-  db: Db,
-  { tenant, model, version }: VersionName,
-  state: VersionState,
-  reason: string | null = null,
-): Promise<boolean> {
+export async function setVersionState(db: Db, name: VersionName, { state, reason }: StateChange): Promise<boolean> {
+  const { tenant, model, version } = name;
   const { rowCount } = await db.query(
     `UPDATE model_versions SET state = $4, reason = $5
       WHERE tenant = $1 AND model = $2 AND version = $3 AND state <> 'retired'
         AND (state, reason) IS DISTINCT FROM ($4, $5) AND NOT (state = 'ready' AND $4 = 'loading')`,
-    [tenant, model, version, state, reason],
+    [tenant, model, version, state, reason ?? null],
   );
   return rowCount === 1;
 }
 
-/** Notes the digest of other content that was found under a version's name, or null for its own. Whether this changed anything. */
+/** Stores the digest of different files under a version's name, or null for the registered files. Returns whether the row changed. */
 export async function setFoundDigest(db: Db, name: VersionName, digest: string | null): Promise<boolean> {
   const { rowCount } = await db.query(
     `UPDATE model_versions SET found_digest = $4
@@ -103,13 +103,20 @@ export async function setFoundDigest(db: Db, name: VersionName, digest: string |
   return rowCount === 1;
 }
 
+// The reason in Postgres marks the versions that setServed unloaded, so the text must stay as it is.
 const UNLOADED = 'It was unloaded on request.';
 
+export interface ServedParams {
+  tenant: string;
+  model: string;
+  served: boolean;
+}
+
 /**
- * Takes all versions of a model out of service, or those that were taken out so back into it. How many changed. What
- * waits for a version is still answered while it drains.
+ * Unloads all versions of a model, or loads the versions that were unloaded by this function. Returns the number of changed
+ * versions. Waiting predictions still complete while a version drains.
  */
-export async function setServed(db: Db, tenant: string, model: string, served: boolean): Promise<number> {
+export async function setServed(db: Db, { tenant, model, served }: ServedParams): Promise<number> {
   const { rowCount } = await db.query(
     served
       ? `UPDATE model_versions SET state = 'ready', reason = NULL
@@ -120,77 +127,7 @@ export async function setServed(db: Db, tenant: string, model: string, served: b
   return rowCount ?? 0;
 }
 
-/**
- * Points an alias at a version. Throws ApiError: `version_not_found` when there is none, `conflict` when it is none that
- * serves: whoever asks without a version would get nothing but errors from then on.
- */
-export async function setAlias(db: Db, name: VersionName, alias: string): Promise<void> {
-  const { tenant, model, version } = name;
-  // The row lock holds off a retirement until the alias can be seen by it.
-  const { rowCount } = await db.query(
-    `INSERT INTO model_aliases (tenant, model, alias, version)
-     SELECT tenant, model, $4, version FROM model_versions
-      WHERE tenant = $1 AND model = $2 AND version = $3 AND state IN ('loading', 'ready')
-        FOR SHARE
-     ON CONFLICT (tenant, model, alias) DO UPDATE SET version = excluded.version`,
-    [tenant, model, version, alias],
-  );
-  if (rowCount === 0) throw await whyNotServed(db, name);
-}
-
-async function whyNotServed(db: Db, { tenant, model, version }: VersionName): Promise<ApiError> {
-  const { rows } = await db.query<{ version: string; state: VersionState; reason: string | null }>(
-    'SELECT version, state, reason FROM model_versions WHERE tenant = $1 AND model = $2',
-    [tenant, model],
-  );
-  if (rows.length === 0) return new ApiError('model_not_found', `There is no model '${model}'.`);
-  const found = rows.find((row) => row.version === version);
-  if (found) {
-    const why = found.reason ? `: ${found.reason}` : '.';
-    return new ApiError('conflict', `Version ${version} of '${model}' is ${found.state}${why}`);
-  }
-  const known = rows.map((row) => row.version).sort(compareVersions);
-  const shown = known.slice(-10).join(', ');
-  return new ApiError('version_not_found', `Model '${model}' has no version '${version}'; it has ${shown}.`, {
-    suggestions: known.slice(-10),
-  });
-}
-
-/** Whether there was such an alias. */
-export async function removeAlias(db: Db, tenant: string, model: string, alias: string): Promise<boolean> {
-  const { rowCount } = await db.query('DELETE FROM model_aliases WHERE tenant = $1 AND model = $2 AND alias = $3', [
-    tenant,
-    model,
-    alias,
-  ]);
-  return rowCount === 1;
-}
-
-/** Takes a version out of service for good. Throws ApiError: `conflict` while an alias points at it, `version_not_found`. */
-export async function retireVersion(pool: Pool, { tenant, model, version }: VersionName): Promise<void> {
-  const name = [tenant, model, version];
-  await inTransaction(pool, async (db) => {
-    const { rowCount } = await db.query(
-      'SELECT FROM model_versions WHERE tenant = $1 AND model = $2 AND version = $3 FOR UPDATE',
-      name,
-    );
-    if (rowCount === 0) throw await whyNotServed(db, { tenant, model, version });
-    const { rows } = await db.query<{ alias: string }>(
-      'SELECT alias FROM model_aliases WHERE tenant = $1 AND model = $2 AND version = $3 ORDER BY alias',
-      name,
-    );
-    if (rows.length > 0) {
-      const aliases = rows.map(({ alias }) => alias).join(', ');
-      throw new ApiError('conflict', `Version ${version} of '${model}' is still what ${aliases} points at.`);
-    }
-    await db.query(
-      `UPDATE model_versions SET state = 'retired' WHERE tenant = $1 AND model = $2 AND version = $3`,
-      name,
-    );
-  });
-}
-
-/** Purges a model's results: its new epoch, under which none is known. Throws ApiError `model_not_found`. */
+/** Purges the cached results of a model: no result exists under the new epoch. Throws ApiError `model_not_found`. */
 export async function bumpCacheEpoch(db: Db, tenant: string, model: string): Promise<number> {
   const { rows } = await db.query<{ epoch: number }>(
     'UPDATE models SET cache_epoch = cache_epoch + 1 WHERE tenant = $1 AND model = $2 RETURNING cache_epoch AS epoch',
@@ -200,7 +137,7 @@ export async function bumpCacheEpoch(db: Db, tenant: string, model: string): Pro
   return rows[0].epoch;
 }
 
-/** What a tenant can use: its own models, and those of the default tenant whose name it has not taken. */
+/** Loads the models that a tenant can use: its own models, and models of the default tenant with other names. */
 export async function loadRegistry(db: Db, tenant: string): Promise<RegistrySnapshot> {
   const [own, shared] = await Promise.all([
     loadOwnModels(db, tenant),
@@ -209,7 +146,7 @@ export async function loadRegistry(db: Db, tenant: string): Promise<RegistrySnap
   return mergeRegistries(own, shared);
 }
 
-/** A tenant's own models, as of one moment, in order of name. */
+/** Loads a tenant's own models from one snapshot, sorted by name. */
 export async function loadOwnModels(db: Db, tenant: string): Promise<RegisteredModel[]> {
   const { rows } = await db.query<Omit<RegisteredModel, 'defaultVersion'>>(
     `SELECT m.model, m.cache_epoch AS "cacheEpoch",
@@ -230,7 +167,7 @@ export async function loadOwnModels(db: Db, tenant: string): Promise<RegisteredM
   });
 }
 
-/** Every name of a model, of any tenant: each has a queue. */
+/** The names of all models of all tenants. Each name has a queue. */
 export async function queueNames(db: Db): Promise<string[]> {
   const { rows } = await db.query<{ model: string }>('SELECT DISTINCT model FROM models');
   return rows.map(({ model }) => model);
@@ -244,12 +181,12 @@ export function mergeRegistries(own: readonly RegisteredModel[], shared: readonl
 
 const collator = new Intl.Collator('en', { numeric: true });
 
-/** By their numbers: 10 after 9, and 1.10 after 1.9. */
+/** Compares versions by their numbers: 10 after 9, and 1.10 after 1.9. */
 export function compareVersions(a: string, b: string): number {
   return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 }
 
-/** `versions` in ascending order. */
+/** `versions` must be in ascending order. */
 function defaultVersion(versions: readonly ModelVersion[], aliases: Readonly<Record<string, string>>): string | null {
   return aliases[PRODUCTION] ?? versions.findLast(({ state }) => state === 'ready')?.version ?? null;
 }

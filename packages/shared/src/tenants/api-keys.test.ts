@@ -4,14 +4,14 @@ import { describe, expect, test } from 'vitest';
 import { formOfKey, newKey } from './api-keys.ts';
 
 describe('the form of a key', () => {
-  test('is told without a look into Postgres', () => {
+  test('is recognized without a query', () => {
     expect(formOfKey(newKey())).toBe('checked');
     expect(formOfKey(`mrk_${randomBytes(32).toString('base64url')}`)).toBe('unchecked');
     for (const text of ['', 'mrk_', 'mrk_wrong', `mrk_${'x'.repeat(49)}`, `xrk_${'x'.repeat(43)}`, `${newKey()}x`])
       expect(formOfKey(text), text).toBeUndefined();
   });
 
-  test('is no form of a key once one character is another', () => {
+  test('is undefined after a change of one character', () => {
     const characters = fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
     fc.assert(
       fc.property(fc.nat(48), characters, (at, character) => {

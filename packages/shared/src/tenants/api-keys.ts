@@ -1,13 +1,14 @@
 /**
- * API keys: which tenant a caller is. A key is shown once, when it is made; only its SHA-256 is kept.
+ * API keys, which identify the tenant of a caller. A key is shown once, when the key is created. Postgres stores only its SHA-256.
  *
- * A key is `mrk_`, 43 characters of 256 random bits, and 6 characters of a CRC-32 over all before them. The checksum tells a
- * mistyped or invented key without a look into Postgres. It is no secret: whoever knows this page can compute it. Keys made
- * by 0.1.0 end after the 43 characters, and go on to work.
+ * A key is `mrk_`, 43 characters of 256 random bits, and 6 characters of a CRC-32 over all preceding characters. The checksum
+ * detects mistyped and invented keys without a query. The checksum is not secret: every reader of this page can compute a valid
+ * checksum. Keys of 0.1.0 end after the 43 characters and continue to work.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { Db } from '../postgres/db.ts';
+import { firstRow } from '../postgres/first-row.ts';
 
 const SHOWN = 12;
 const UNCHECKED = /^mrk_[A-Za-z0-9_-]{43}$/;
@@ -27,16 +28,16 @@ export interface ApiKey {
 }
 
 const COLUMNS = `id, tenant, prefix, name, created_at AS "createdAt", expires_at AS "expiresAt", revoked_at AS "revokedAt"`;
-/** Unix ms by the clock of Postgres, which all processes share. */
+/** Unix ms on the clock of Postgres, which all processes share. */
 const NOW_MS = '(extract(epoch FROM now()) * 1000)::bigint';
 
-/** What Postgres knows a key by. */
+/** The hash that identifies a key in Postgres. */
 export const hashOfKey = (key: string): Buffer => createHash('sha256').update(key).digest();
 
 /** `unchecked` is the form of 0.1.0. */
 export type KeyForm = 'checked' | 'unchecked';
 
-/** The form of a key, or undefined for a text that cannot be a key. No I/O. */
+/** Returns the form of a key, or undefined for a text that cannot be a key. Does no I/O. */
 export function formOfKey(text: string): KeyForm | undefined {
   if (UNCHECKED.test(text)) return 'unchecked';
   if (!CHECKED.test(text)) return undefined;
@@ -49,13 +50,13 @@ function checksumOf(text: string): string {
   return bytes.toString('base64url');
 }
 
-/** A new key, with its checksum. It belongs to nobody until `createApiKey` stores it. */
+/** Creates a key with its checksum. The key has no tenant until `createApiKey` stores the key. */
 export function newKey(): string {
   const text = `mrk_${randomBytes(32).toString('base64url')}`;
   return text + checksumOf(text);
 }
 
-/** Makes a key for a tenant, and the tenant where it is new. `expiresAt` is in Unix ms; null for a key that stays. */
+/** Creates a key for a tenant, and the tenant when new. `expiresAt` is in Unix ms; null for a key without an end. */
 export async function createApiKey(
   db: Db,
   { tenant, name, expiresAt }: { tenant: string; name: string; expiresAt: number | null },
@@ -66,10 +67,10 @@ export async function createApiKey(
     `INSERT INTO api_keys (tenant, hash, prefix, name, expires_at) VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
     [tenant, hashOfKey(key), key.slice(0, SHOWN), name, expiresAt],
   );
-  return { key, row: rows[0] as ApiKey };
+  return { key, row: firstRow(rows) };
 }
 
-/** For each hash of a key, in their order, its tenant; undefined for a key that is unknown, revoked or expired. */
+/** Returns the tenant for each hash, in their order; undefined for a key that is unknown, revoked or expired. */
 export async function tenantsOfKeys(db: Db, hashes: readonly Buffer[]): Promise<(string | undefined)[]> {
   const { rows } = await db.query<{ hash: string; tenant: string }>(
     `SELECT encode(hash, 'hex') AS hash, tenant FROM api_keys
@@ -80,7 +81,7 @@ export async function tenantsOfKeys(db: Db, hashes: readonly Buffer[]): Promise<
   return hashes.map((hash) => tenants.get(hash.toString('hex')));
 }
 
-/** How many keys were revoked. `id` is the id of a key or its first characters. */
+/** Revokes keys and returns their number. `id` is the id of a key or its first characters. */
 export async function revokeApiKey(db: Db, id: string, nowMs: number): Promise<number> {
   const { rowCount } = await db.query(
     `UPDATE api_keys SET revoked_at = $2 WHERE revoked_at IS NULL AND (id::text = $1 OR prefix = $1)`,
@@ -89,7 +90,7 @@ export async function revokeApiKey(db: Db, id: string, nowMs: number): Promise<n
   return rowCount ?? 0;
 }
 
-/** All keys, the newest first. */
+/** Lists all keys, newest first. */
 export async function listApiKeys(db: Db): Promise<ApiKey[]> {
   const { rows } = await db.query<ApiKey>(`SELECT ${COLUMNS} FROM api_keys ORDER BY created_at DESC, id`);
   return rows;

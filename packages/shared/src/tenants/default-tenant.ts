@@ -1,2 +1,2 @@
-/** The tenant of every caller where API keys are not required, and the owner of the models of the models folder. */
+/** The tenant of every caller when API keys are not required, and the owner of the models in the models folder. */
 export const DEFAULT_TENANT = 'default';

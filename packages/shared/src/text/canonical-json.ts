@@ -1,9 +1,9 @@
 /**
- * One text for each JSON value, as RFC 8785 has it: members sorted by UTF-16 code units, no white space, numbers as
- * ECMAScript writes them (1.0 is 1, -0 is 0). Lone surrogates are escaped, so that no two values share their bytes.
+ * Canonical JSON (RFC 8785): members sorted by UTF-16 code units, no white space, numbers as in ECMAScript (1.0 is 1, -0 is 0).
+ * Lone surrogates are escaped, so that different values have different bytes.
  */
 
-/** The canonical text of a JSON value; members that are undefined are left out. Throws TypeError on what is not JSON. */
+/** The canonical text of a JSON value. Skips members with the value undefined. Throws TypeError for any other value outside JSON. */
 export function canonicalJson(value: unknown): string {
   switch (typeof value) {
     case 'string':
@@ -22,7 +22,7 @@ export function canonicalJson(value: unknown): string {
 }
 
 function arrayText(items: readonly unknown[]): string {
-  // The numbers of a tensor, at a tenth of the cost: of such values JSON.stringify writes the same text.
+  // JSON.stringify writes the same text for plain values, such as the numbers of a tensor, in a tenth of the time.
   if (items.every(isPlain)) return JSON.stringify(items);
   let text = '[';
   for (let i = 0; i < items.length; i++) text += i === 0 ? canonicalJson(items[i]) : `,${canonicalJson(items[i])}`;

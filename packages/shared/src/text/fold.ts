@@ -1,4 +1,4 @@
-/** Names as they are compared: case, width of characters, and surrounding or repeated white space do not matter. */
+/** Normalizes a name for comparison: ignores case, character width, and surrounding and repeated white space. */
 export function fold(name: string): string {
   return name.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim();
 }

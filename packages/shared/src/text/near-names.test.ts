@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { nearNames } from './near-names.ts';
 
-test('names are told by nearness, and only names that are near', () => {
+test('only similar names are returned, nearest first', () => {
   expect(nearNames('expiresin', ['input', 'expires_in', 'expires_on', 'metadata'])).toEqual([
     'expires_in',
     'expires_on',
@@ -9,7 +9,7 @@ test('names are told by nearness, and only names that are near', () => {
   expect(nearNames('drug-', ['drug-interaction', 'echo'])).toEqual(['drug-interaction']);
 });
 
-test('a search among very many long names ends early', () => {
+test('a search among many long names ends early', () => {
   let looked = 0;
   function* names() {
     for (; looked < 100_000; looked += 1) yield `${'x'.repeat(90)}${looked}`;

@@ -1,8 +1,6 @@
-/** "Did you mean": the names nearest to one that is not known. */
+/** Finds the known names nearest to an unknown name, for "did you mean". */
 
-/**
- * Edits (insert, delete, change, swap of neighbours) between two texts; gives up above `limit` and returns limit + 1.
- */
+/** The number of edits (insert, delete, change, swap of neighbours) between two texts. Returns limit + 1 above `limit`. */
 export function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;
   let before: number[] = [];
@@ -25,10 +23,10 @@ export function editDistance(a: string, b: string, limit: number): number {
   return previous[b.length]!;
 }
 
-/** Comparisons of characters that one search may take: some milliseconds. The names after that are not looked at. */
+/** The largest number of character comparisons of a search, a few milliseconds. A search ignores the names after the limit. */
 const COMPARISONS_MAX = 500_000;
 
-/** Up to `count` of `names` that are like `name`, nearest first; case does not matter. */
+/** Returns up to `count` names that are similar to `name`, nearest first. Ignores case. */
 export function nearNames(name: string, names: Iterable<string>, count = 3): string[] {
   const wanted = name.slice(0, 100).toLowerCase();
   const limit = Math.max(1, Math.floor(wanted.length / 3));
