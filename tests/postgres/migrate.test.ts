@@ -73,7 +73,7 @@ describe('migrate', () => {
     const bad = path.join(dir, '9000_bad.sql');
     await writeFile(bad, 'CREATE TABLE half (); SELECT 1/0;');
     await expect(migrate(url, { dir })).rejects.toThrow(
-      'The migration 9000_bad failed, and left nothing behind: division by zero.',
+      'The migration 9000_bad failed and was rolled back: division by zero.',
     );
     expect(await query(`SELECT to_regclass('half') AS half`)).toEqual([{ half: null }]);
     await writeFile(bad, 'CREATE TABLE half ();');
@@ -84,7 +84,7 @@ describe('migrate', () => {
     await writeFile(path.join(dir, '9000_later.sql'), '-- compatible\nSELECT 1;');
     await migrate(url, { dir });
     await expect(migrate(url)).rejects.toThrow(
-      'The database is newer than this Millrace, which does not know 9000_later: start the version that migrated it.',
+      'The database is newer than this version of Millrace, which lacks 9000_later: start the version that migrated the database.',
     );
   });
 
@@ -95,7 +95,9 @@ describe('migrate', () => {
     await writeFile(file, text.replaceAll('\n', '\r\n'));
     expect(await migrate(url, { dir })).toEqual([]);
     await writeFile(file, `${text}-- more`);
-    await expect(migrate(url, { dir })).rejects.toThrow(`The migration ${files[0]} is not the one that was applied`);
+    await expect(migrate(url, { dir })).rejects.toThrow(
+      `The migration ${files[0]} differs from the migration that was applied`,
+    );
   });
 
   test('reports an unreachable server in one sentence with its address and without the password', async () => {

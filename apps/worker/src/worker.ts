@@ -76,7 +76,9 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     );
     const health = await startHealth(config, metrics, { redis: queueRedis.probe, db });
     health.check('clock', () => clock.fault() ?? 'ok');
-    metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', clock.skewS);
+    metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', () =>
+      clock.skewS(),
+    );
     closers.push('health', () => health.close());
     const base: WorkerContext = {
       config,

@@ -27,7 +27,9 @@ export function createMetrics(deps: MetricsDeps): HttpMetrics {
     Number(deps.cacheWritable()),
   );
   metrics.gauge('millrace_api_waiting', 'Predictions that somebody waits for here.', deps.waiting);
-  metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', clock.skewS);
+  metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', () =>
+    clock.skewS(),
+  );
   metrics.gauge('millrace_api_streams', 'Predictions whose events are watched here.', deps.watched);
   metrics.counterBy(
     { name: 'millrace_cache_damaged_total', help: 'Damaged values found on the cache Redis.', label: 'kind' },

@@ -1,30 +1,32 @@
-/** Connections to Postgres, each call of which ends in bounded time even when the server has stopped answering. */
+/** Connections to Postgres. Each call ends in bounded time, even when the server no longer responds. */
 import pg from 'pg';
+import { errorCodeOf } from './error-code.ts';
+import { firstRow } from './first-row.ts';
 import { isReadOnly, replaceReadOnlyConnections } from './read-only.ts';
 
-/** What runs a statement: a pool, or one connection inside a transaction. */
+/** Runs statements: a pool, or one connection inside a transaction. */
 export type Db = Pick<pg.Pool, 'query'>;
 export type Pool = pg.Pool;
 
 export interface PoolSettings {
   databaseUrl: string;
-  /** Most connections. */
+  /** Maximum number of connections. */
   max: number;
-  /** Longest that a statement may take, and that a caller may wait for a connection. */
+  /** Time limit of a statement, and of the wait for a connection. */
   statementTimeoutMs: number;
   /** Shown in pg_stat_activity. */
   applicationName: string;
-  /** Told of connections that broke while idle; the pool replaces them. */
+  /** Called when an idle connection breaks; the pool replaces the connection. */
   onError?: (error: Error) => void;
 }
 
-/** A Postgres that cannot be used, in one sentence for whoever started the process. */
+/** A Postgres that cannot be used. The message is a sentence for the operator. */
 export class PostgresError extends Error {
   override name = 'PostgresError';
 }
 
 const OLDEST = 150_000;
-// A server that is alive ends the statement itself, and says so; only one that is not lets it come to this.
+// A server that responds cancels the statement and reports the time-out. Only a server that does not respond reaches this limit.
 const CLIENT_GRACE_MS = 250;
 
 const types = new pg.TypeOverrides();
@@ -34,7 +36,7 @@ types.setTypeParser(pg.types.builtins.INT8, (text: string) => {
   return number;
 });
 
-/** A pool that connects when it is first used. */
+/** Returns a pool that connects at its first use. */
 export function createPool(settings: PoolSettings): Pool {
   const { databaseUrl, max, statementTimeoutMs, applicationName, onError } = settings;
   const pool = new pg.Pool({
@@ -45,7 +47,7 @@ export function createPool(settings: PoolSettings): Pool {
     connectionTimeoutMillis: statementTimeoutMs,
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
-    // A process that is stopped in mid-transaction must not hold its locks for ever.
+    // A process that stops in the middle of a transaction must not hold its locks for ever.
     idle_in_transaction_session_timeout: Math.max(statementTimeoutMs * 2, 1_000),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -55,64 +57,67 @@ export function createPool(settings: PoolSettings): Pool {
   return pool;
 }
 
-/** Runs `work` in one transaction; rolls back, or gives the connection up, when it throws. */
+/** Runs `work` in one transaction. When `work` throws, the transaction is rolled back or its connection is closed. */
 export async function inTransaction<T>(pool: Pool, work: (db: Db) => Promise<T>): Promise<T> {
-  return onConnection(pool, async (client, giveUp) => {
+  return onConnection(pool, async (client, discard) => {
     try {
       await client.query('BEGIN');
       const result = await work(client);
       await client.query('COMMIT');
       return result;
     } catch (error) {
-      if (isReadOnly(error)) giveUp(error as Error);
-      await client.query('ROLLBACK').catch(giveUp);
+      if (error instanceof Error && isReadOnly(error)) discard(error);
+      await client.query('ROLLBACK').catch(discard);
       throw error;
     }
   });
 }
 
 /**
- * Runs `work` on one connection of the pool. A connection that breaks meanwhile, also between two statements, or that `work`
- * gives up, is closed and not used again. The pool listens only to idle connections, and without a listener the error
- * would end the process.
+ * Runs `work` on one connection of the pool. A connection that breaks during `work`, also between two statements, or that `work`
+ * discards, is closed and not used again. The pool listens only to idle connections, and without a listener the error would end
+ * the process.
  */
 export async function onConnection<T>(
   pool: Pool,
-  work: (client: pg.PoolClient, giveUp: (error: Error) => void) => Promise<T>,
+  work: (client: pg.PoolClient, discard: (error: Error) => void) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
-  const giveUp = (error: Error) => {
+  const discard = (error: Error) => {
     broken = error;
   };
-  client.on('error', giveUp);
+  client.on('error', discard);
   try {
-    return await work(client, giveUp);
+    return await work(client, discard);
   } finally {
-    client.off('error', giveUp);
+    client.off('error', discard);
     client.release(broken);
   }
 }
 
-/** Where a database is, without its password. */
+/** Returns the address of a database without its password. */
 export function placeOf(databaseUrl: string): string {
   return databaseUrl.replace(/\/\/[^@/]*@/, '//').replace(/\?.*$/, '');
 }
 
-/** Turns what a driver throws into one sentence. Node reports a refused name with several addresses without a message. */
+/**
+ * Turns an error of the driver into one sentence. When a host name has several addresses and all refuse the connection, the error of
+ * Node has a code and no message.
+ */
 export function postgresError(error: unknown, databaseUrl: string): PostgresError {
   if (error instanceof PostgresError) return error;
-  const { message, code } = error as NodeJS.ErrnoException;
-  const reason = message || code || String(error);
+  const reason = (error instanceof Error && error.message) || errorCodeOf(error) || String(error);
   const sentence = `Postgres at ${placeOf(databaseUrl)} cannot be used (${reason}): check DATABASE_URL.`;
   return new PostgresError(sentence, { cause: error });
 }
 
-/** Throws a PostgresError unless the server is one that Millrace can run on. */
+/** Throws a PostgresError unless the version of the server is supported. */
 export async function checkServerVersion(db: Db): Promise<void> {
   const { rows } = await db.query<{ number: number; text: string }>(
     `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS text`,
   );
-  const { number, text } = rows[0]!;
-  if (number < OLDEST) throw new PostgresError(`Millrace needs Postgres 15 or later, and this is ${text}.`);
+  const { number, text } = firstRow(rows);
+  if (number < OLDEST)
+    throw new PostgresError(`Millrace needs Postgres 15 or later, and the server has version ${text}.`);
 }

@@ -1,20 +1,21 @@
 /**
- * Brings a database to the schema in migrations/. Any number of processes may do so at once: one at a time holds an
- * advisory lock, and each file is applied, and noted, in a transaction of its own.
+ * Migrates a database to the schema in migrations/. Any number of processes may migrate at the same time: an advisory lock lets one
+ * process at a time continue. Each file is applied, and recorded as applied, in its own transaction.
  */
 import pg from 'pg';
 import { checkServerVersion, type Db, type Pool, PostgresError, postgresError } from './db.ts';
+import { errorCodeOf } from './error-code.ts';
 import { MIGRATIONS_DIR, type Migration, readMigrations } from './migration-files.ts';
 import { ensurePartitions } from './partitions.ts';
 
 export interface MigrateOptions {
   dir?: string;
-  /** Longest wait for another process that migrates. */
+  /** Time limit of the wait for another process that migrates. */
   lockTimeoutMs?: number;
   connectTimeoutMs?: number;
 }
 
-// Any number that nobody else on this server locks; the same in every version of Millrace.
+// Any number that no other program on this server locks. The number is the same in every version of Millrace.
 const LOCK = 7_217_401_655;
 const NO_SUCH_DATABASE = '3D000';
 const DATABASE_EXISTS = new Set(['42P04', '23505']);
@@ -27,8 +28,8 @@ interface Applied {
 }
 
 /**
- * Applies what is missing and gives back the names of it; makes the database when there is none and it may. Throws a
- * PostgresError of one sentence when Postgres is out of reach, or newer than this code.
+ * Applies the missing migrations and returns their names. Creates the database when the database does not exist and the user has the
+ * right to create databases. Throws a PostgresError when Postgres is unreachable, or when the schema is newer than this code.
  */
 export async function migrate(databaseUrl: string, options: MigrateOptions = {}): Promise<string[]> {
   const { dir = MIGRATIONS_DIR, lockTimeoutMs = 60_000, connectTimeoutMs = 5_000 } = options;
@@ -45,12 +46,12 @@ export async function migrate(databaseUrl: string, options: MigrateOptions = {})
   } catch (error) {
     throw postgresError(error, databaseUrl);
   } finally {
-    // Also lets go of the lock.
+    // Also releases the lock.
     await client?.end().catch(() => {});
   }
 }
 
-/** Throws a PostgresError of one sentence unless the database has what this code needs, and nothing it would break on. */
+/** Throws a PostgresError unless the database has all migrations of this code, and no newer migration that this code cannot use. */
 export async function assertMigrated(pool: Pool, dir = MIGRATIONS_DIR): Promise<void> {
   const known = await readMigrations(dir);
   const applied = await readApplied(pool);
@@ -66,7 +67,7 @@ export async function assertMigrated(pool: Pool, dir = MIGRATIONS_DIR): Promise<
   );
 }
 
-/** Throws a PostgresError of one sentence unless the pool's server is in reach, new enough and migrated. */
+/** Throws a PostgresError unless the server of the pool is reachable, new enough and migrated. */
 export async function checkPostgres(pool: Pool, databaseUrl: string): Promise<void> {
   try {
     await checkServerVersion(pool);
@@ -103,8 +104,8 @@ async function apply(client: pg.Client, { name, sql, checksum, compatible }: Mig
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
-    const { message } = error as Error;
-    throw new PostgresError(`The migration ${name} failed, and left nothing behind: ${message}.`, { cause: error });
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new PostgresError(`The migration ${name} failed and was rolled back: ${reason}.`, { cause: error });
   }
 }
 
@@ -120,7 +121,7 @@ function refuseChanged(known: readonly Migration[], applied: readonly Applied[])
     const file = known.find((migration) => migration.name === name);
     if (file && file.checksum !== checksum) {
       throw new PostgresError(
-        `The migration ${name} is not the one that was applied to this database: its file was changed afterwards.`,
+        `The migration ${name} differs from the migration that was applied to this database: the file was changed later.`,
       );
     }
   }
@@ -131,7 +132,7 @@ function refuseNewer(known: readonly Migration[], applied: readonly Applied[]): 
   if (unknown.length === 0) return;
   const names = unknown.map(({ name }) => name).join(', ');
   throw new PostgresError(
-    `The database is newer than this Millrace, which does not know ${names}: start the version that migrated it.`,
+    `The database is newer than this version of Millrace, which lacks ${names}: start the version that migrated the database.`,
   );
 }
 
@@ -139,7 +140,7 @@ async function connectOrCreate(databaseUrl: string, timeoutMs: number): Promise<
   try {
     return await connect(databaseUrl, timeoutMs);
   } catch (error) {
-    if ((error as pg.DatabaseError).code !== NO_SUCH_DATABASE) throw error;
+    if (errorCodeOf(error) !== NO_SUCH_DATABASE) throw error;
   }
   const url = new URL(databaseUrl);
   const name = decodeURIComponent(url.pathname.slice(1));
@@ -148,8 +149,8 @@ async function connectOrCreate(databaseUrl: string, timeoutMs: number): Promise<
   try {
     await admin.query(`CREATE DATABASE ${admin.escapeIdentifier(name)}`);
   } catch (error) {
-    // Another process was first.
-    if (!DATABASE_EXISTS.has((error as pg.DatabaseError).code ?? '')) throw error;
+    // Another process has created the database.
+    if (!DATABASE_EXISTS.has(errorCodeOf(error) ?? '')) throw error;
   } finally {
     await admin.end();
   }
@@ -162,7 +163,7 @@ async function connect(databaseUrl: string, timeoutMs: number): Promise<pg.Clien
     connectionTimeoutMillis: timeoutMs,
     application_name: 'millrace-migrate',
   });
-  // A connection that breaks between statements would otherwise end the process without a word.
+  // Without a listener, a connection that breaks between two statements ends the process.
   client.on('error', () => {});
   await client.connect();
   return client;

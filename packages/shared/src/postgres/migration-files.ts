@@ -1,4 +1,4 @@
-/** The SQL files in migrations/, in the order in which they are applied. */
+/** Reads the SQL files of migrations/, in the order of their application. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -7,11 +7,11 @@ export interface Migration {
   /** The file's name without `.sql`, such as `0001_tenants`. */
   name: string;
   sql: string;
-  /** SHA-256 (hex) of the file with Unix line ends, so that a checkout on Windows has the same. */
+  /** SHA-256 (hex) of the file with Unix line ends, so that a checkout on Windows has the same checksum. */
   checksum: string;
   /**
-   * Whether code that does not know it yet can go on with it: its first line is `-- compatible`. What is not is
-   * refused by older processes when they start.
+   * Whether older code can work with the changed schema: the first line of the file is `-- compatible`. Older processes refuse to
+   * start on a database with a newer migration that is not compatible.
    */
   compatible: boolean;
 }

@@ -1,14 +1,15 @@
 /**
- * Days of the tables that are partitioned by UUIDv7. A day is made before it begins and dropped, not deleted from, when
- * it is past retention.
+ * Day partitions of the tables that are partitioned by UUIDv7. The partition of a day is created before the day begins. A day past
+ * retention is dropped as a whole partition, instead of row by row.
  */
 
 import { idBoundAt, timeOfId } from '../predictions/ids.ts';
 import { postgresNow } from './clock.ts';
 import { type Db, inTransaction, type Pool } from './db.ts';
-import { notePass } from './retention-passes.ts';
+import { errorCodeOf } from './error-code.ts';
+import { recordPass } from './retention-passes.ts';
 
-/** Tables that are partitioned by day, and the column that says which. */
+/** The tables that are partitioned by day, each with the column that determines the day. */
 const TABLES = [
   ['predictions', 'id'],
   ['events', 'id'],
@@ -17,30 +18,30 @@ const TABLES = [
 ] as const;
 
 const DAY_MS = 86_400_000;
-/** Days past retention are kept so much longer at most, lest one row that never ends keep all of them for ever. */
+/** The limit of the extra days for days past retention that have open rows: a row that never ends must not keep all days. */
 const NEEDED_DAYS_MAX = 30;
 const HAS_DAY = /^(.+)_d(\d{4})(\d\d)(\d\d)$/;
-// Which of them a race ends in depends on the catalogue in which the two meet first.
-const ALREADY_THERE = new Set(['42P07', '42710', '23505']);
+// The codes of a race between two processes. The code depends on the system catalogue in which the second process fails.
+const ALREADY_EXISTS = new Set(['42P07', '42710', '23505']);
 
 const dayOf = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS;
 const partitionName = (table: string, dayMs: number): string =>
   `${table}_d${new Date(dayMs).toISOString().slice(0, 10).replaceAll('-', '')}`;
 
-/** Makes the partitions of today, by the clock of Postgres, and of the days ahead. Returns the names of those it made. */
+/** Creates the partitions of today, by the clock of Postgres, and of the days ahead. Returns the names of the new partitions. */
 export async function ensurePartitions(db: Db, daysAhead: number): Promise<string[]> {
   return ensureDays(db, await postgresNow(db), daysAhead);
 }
 
-/** Makes the partitions of the day of `firstMs` and of the days ahead of it that are missing. Races are safe. */
+/** Creates the missing partitions of the day of `firstMs` and of the days ahead. Safe in several processes at the same time. */
 export async function ensureDays(db: Db, firstMs: number, daysAhead: number): Promise<string[]> {
   const made: string[] = [];
-  const there = new Set(await partitionNames(db));
+  const existing = new Set(await partitionNames(db));
   for (const [table, column] of TABLES) {
     for (let ahead = 0; ahead <= daysAhead; ahead++) {
       const dayMs = dayOf(firstMs) + ahead * DAY_MS;
       const name = partitionName(table, dayMs);
-      if (there.has(name)) continue;
+      if (existing.has(name)) continue;
       if (await makePartition(db, { table, column, name, dayMs })) made.push(name);
     }
   }
@@ -48,8 +49,9 @@ export async function ensureDays(db: Db, firstMs: number, daysAhead: number): Pr
 }
 
 /**
- * One block, so that it is atomic on a pool too. Attaching locks the table for writers far more briefly than
- * `CREATE ... PARTITION OF`. Rows of that day that went to the default partition are moved first.
+ * Creates a partition in one block, which is atomic on a pool too. Attaching locks the table for writers for a much shorter time than
+ * `CREATE ... PARTITION OF`. Rows of the day in the default partition are moved first. Returns false when another process has
+ * created the partition.
  */
 async function makePartition(
   db: Db,
@@ -69,24 +71,23 @@ async function makePartition(
     END $$`);
     return true;
   } catch (error) {
-    if (ALREADY_THERE.has((error as { code?: string }).code ?? '')) return false;
+    if (ALREADY_EXISTS.has(errorCodeOf(error) ?? '')) return false;
     throw error;
   }
 }
 
 /**
- * Drops the days that ended more than `retentionDays` ago by the clock of Postgres, and returns their names. Days stay as
- * long as something that is still open needs them, and so do the days after the first of these. A day must be past retention
- * in each of the last passes (see retention-passes.ts): a clock that jumps ahead, Postgres's too, drops nothing at once.
- * Dropping locks the table for an instant; when somebody else holds it, the call fails within two seconds and the next
- * one tries again.
+ * Drops the days that ended more than `retentionDays` ago by the clock of Postgres, and returns the names of their partitions. A day
+ * with an open row stays, and so do all later days. A day must be past retention in each of the last passes (see
+ * retention-passes.ts), so that a clock that jumps ahead, even the clock of Postgres, drops nothing at once. Dropping locks the table
+ * briefly. When another session holds the lock, the call fails within two seconds, and the next call tries again.
  */
 export async function dropOldPartitions(pool: Pool, retentionDays: number): Promise<string[]> {
   if (!Number.isInteger(retentionDays) || retentionDays < 1)
-    throw new RangeError(`The ledger is kept for a whole number of days, 1 at least, and not for ${retentionDays}.`);
+    throw new RangeError(`The retention is ${retentionDays} days: expected a whole number of days, at least 1.`);
   const retentionMs = dayOf(await postgresNow(pool)) - retentionDays * DAY_MS;
   const neededMs = Math.max(await oldestNeeded(pool, retentionMs), retentionMs - NEEDED_DAYS_MAX * DAY_MS);
-  const boundMs = await notePass(pool, Math.min(retentionMs, neededMs));
+  const boundMs = await recordPass(pool, Math.min(retentionMs, neededMs));
   if (boundMs === undefined) return [];
   const dropped: string[] = [];
   for (const name of await partitionNames(pool)) {
@@ -105,9 +106,9 @@ export async function dropOldPartitions(pool: Pool, retentionDays: number): Prom
 }
 
 /**
- * The day, of those before `beforeMs`, from which on something is needed; infinite when nothing is. A promise lasts up to a
- * week, a delivery is attempted for more than three days and needs its event and its prediction, and a prediction of any
- * age can be retried and a delivery made again, just before it would be dropped.
+ * Returns the first day before `beforeMs` that has an open row; infinite without an open row. A promise lasts up to a week. A delivery
+ * is attempted for more than three days and needs its event and its prediction. A prediction of any age can be retried, and a
+ * delivery sent again, shortly before its day is dropped.
  */
 async function oldestNeeded(db: Db, beforeMs: number): Promise<number> {
   const before = idBoundAt(beforeMs);
