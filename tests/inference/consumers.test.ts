@@ -102,7 +102,7 @@ describe('consumers', () => {
     const { consumers: some, keys } = consumers();
     const queues = createQueues(redis, keys, () => {});
     const model = names(2_000).findLast((name) => shardOf(name) === 3) as string;
-    await queues.add(model, '1', [], 5, ...jobOf(model));
+    await queues.add({ model, version: '1', ids: [], priority: 5, jobId: jobOf(model)[0] });
     // The job of a killed worker is active and has no lock.
     await redis.lpush(`${keys.bull(shardOf('m7'))}:m7:active`, 'p-left');
     await redis.zadd(`${keys.bull(shardOf('m8'))}:m8:delayed`, 1, 'p-back');

@@ -68,9 +68,9 @@ const stateOf = async (job: string) => ({
 test('a returned job waits at once in front of later jobs and wakes an idle consumer', async () => {
   const [first, second] = [1, 2].map((ms) => newPredictionId(shardOf(MODEL), ms)) as [string, string];
   const stopping = consume('stopping');
-  await queues.add(MODEL, '1', [first], 5);
+  await queues.add({ model: MODEL, version: '1', ids: [first], priority: 5 });
   const held = await stopping.first();
-  await queues.add(MODEL, '1', [second], 5);
+  await queues.add({ model: MODEL, version: '1', ids: [second], priority: 5 });
   await redis.del(`${bull}:marker`);
 
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + HOUR_MS });
@@ -96,7 +96,7 @@ test('a returned job waits at once in front of later jobs and wakes an idle cons
 test('prefetched rows of a job start before its predictions are taken only on the first attempt', async () => {
   const id = newPredictionId(shardOf(MODEL), 3);
   const stopping = consume('first');
-  await queues.add(MODEL, '1', [id], 5, jobIdOf(id), { ahead: ['["a","b"]'] });
+  await queues.add({ model: MODEL, version: '1', ids: [id], priority: 5, jobId: jobIdOf(id), ahead: ['["a","b"]'] });
   const held = await stopping.first();
   expect(held.ahead).toEqual(['["a","b"]']);
   const closing = stopping.consumer.close();

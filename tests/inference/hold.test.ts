@@ -77,7 +77,7 @@ const allGone = () => expect.poll(() => redis.exists(`${bull()}:active`, `${bull
 test('a worker takes jobs until it holds enough rows, and leaves the other jobs in the queue', async () => {
   const { start, taken, nth } = consume(10);
   const jobs = Array.from({ length: 6 }, () => newIds(4));
-  for (const ids of jobs) await queues.add(MODEL, '1', ids, NORMAL);
+  for (const ids of jobs) await queues.add({ model: MODEL, version: '1', ids, priority: NORMAL });
   start();
   const third = await nth(2);
   // The queue is read after the consumer had the chance to take more jobs.
@@ -93,8 +93,8 @@ test('a worker takes jobs until it holds enough rows, and leaves the other jobs 
 test('a worker keeps the predictions of a large job that fit its rows, and returns the rest to the front of the queue', async () => {
   const { start, taken, nth } = consume(10);
   const [large, next] = [newIds(25), newIds(1)];
-  await queues.add(MODEL, '1', large, NORMAL);
-  await queues.add(MODEL, '1', next, NORMAL);
+  await queues.add({ model: MODEL, version: '1', ids: large, priority: NORMAL });
+  await queues.add({ model: MODEL, version: '1', ids: next, priority: NORMAL });
   start();
   for (let at = 0; at < 4; at += 1) (await nth(at)).end();
   await allGone();
@@ -106,7 +106,14 @@ test('a worker keeps the predictions of a large job that fit its rows, and retur
 test('rows count, not predictions: a prediction with more rows than the limit is held alone', async () => {
   const { start, taken, nth } = consume(10);
   const ids = newIds(4);
-  await queues.add(MODEL, '1', ids, NORMAL, jobIdOf(ids[0] as string), { rows: [6, 5, 10_000, 1] });
+  await queues.add({
+    model: MODEL,
+    version: '1',
+    ids,
+    priority: NORMAL,
+    jobId: jobIdOf(ids[0] as string),
+    rows: [6, 5, 10_000, 1],
+  });
   start();
   for (let at = 0; at < 4; at += 1) (await nth(at)).end();
   await allGone();
@@ -121,13 +128,13 @@ test('rows count, not predictions: a prediction with more rows than the limit is
 test('a worker that holds enough rows still takes more urgent jobs, and no other jobs', async () => {
   const { start, taken, nth } = consume(10);
   const [held, later] = [newIds(10), newIds(10)];
-  await queues.add(MODEL, '1', held, NORMAL);
-  await queues.add(MODEL, '1', later, NORMAL);
+  await queues.add({ model: MODEL, version: '1', ids: held, priority: NORMAL });
+  await queues.add({ model: MODEL, version: '1', ids: later, priority: NORMAL });
   start();
   await nth(0);
   for (const at of [1, 2]) {
     const urgent = newIds(1);
-    await queues.add(MODEL, '1', urgent, HIGH);
+    await queues.add({ model: MODEL, version: '1', ids: urgent, priority: HIGH });
     expect(await nth(at)).toMatchObject({ ids: urgent, priority: HIGH });
   }
   expect(taken).toHaveLength(3);
@@ -148,10 +155,10 @@ test('raising a prediction moves its waiting job forward and notifies the worker
   const messages: unknown[] = [];
   listener.on('message', (_channel, message) => void messages.push(parseLift(message)));
   await listener.subscribe(keys.liftChannel());
-  await queues.add(MODEL, '1', held, NORMAL);
+  await queues.add({ model: MODEL, version: '1', ids: held, priority: NORMAL });
   start();
   await nth(0);
-  await queues.add(MODEL, '1', waiting, NORMAL);
+  await queues.add({ model: MODEL, version: '1', ids: waiting, priority: NORMAL });
   await lift(held);
   await lift(waiting);
   // The raised job is more urgent than all held jobs.

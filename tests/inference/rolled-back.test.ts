@@ -84,7 +84,7 @@ async function snapshot(): Promise<() => Promise<void>> {
 test('an ended job that is active again, with a lock of its running worker, runs again', async () => {
   const taken = work();
   const id = newPredictionId(shardOf(MODEL), Date.now());
-  await queues.add(MODEL, '1', [id], 5, jobIdOf(id));
+  await queues.add({ model: MODEL, version: '1', ids: [id], priority: 5, jobId: jobIdOf(id) });
   await vi.waitUntil(() => taken.length === 1, { timeout: 20_000 });
   const rollBack = await snapshot();
   const token = await redis.get(`${queue}:${jobIdOf(id)}:lock`);
@@ -102,7 +102,7 @@ test('an ended job that is active again, with a lock of its running worker, runs
 test('a job that runs in this worker is left alone by every check', async () => {
   const taken = work();
   const id = newPredictionId(shardOf(MODEL), Date.now());
-  await queues.add(MODEL, '1', [id], 5, jobIdOf(id));
+  await queues.add({ model: MODEL, version: '1', ids: [id], priority: 5, jobId: jobIdOf(id) });
   await vi.waitUntil(() => taken.length === 1, { timeout: 20_000 });
   const token = await redis.get(`${queue}:${jobIdOf(id)}:lock`);
   // Each check renews the heartbeat. The test waits for five renewals.

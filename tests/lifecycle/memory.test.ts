@@ -28,7 +28,7 @@ test(`a waiting prediction takes at most ${GOAL_BYTES} bytes of Redis beside its
     const job = jobIdOf(items[0]!.id);
     await f.live.submit(TARGET, 'normal', job, items, NOW);
     const ids = items.map(({ id }) => id);
-    await queues.add(MODEL, '1', ids, 5, job);
+    await queues.add({ model: MODEL, version: '1', ids, priority: 5, jobId: job });
   }
   await queues.close();
   // The sum over its keys: what the server uses as a whole moves with the tests beside this one.

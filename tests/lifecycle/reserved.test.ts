@@ -10,12 +10,12 @@ const pending = async () => (await readQueueMemory(f.redis, f.keys)).pending.fin
 
 test('an expected size gives way to a measured one', async () => {
   expect(await pending()).toBeUndefined();
-  await expectOutput(f.redis, f.keys, MODEL, 500.4);
+  await expectOutput(f.redis, f.keys, { model: MODEL, bytes: 500.4 });
   expect(await pending()).toMatchObject({ bytes: 500, outputs: 0 });
   const sizes = new OutputSizes({ redis: f.redis, keys: f.keys, workerId: 'w1' });
   sizes.measured(MODEL, 2, 4_000_000);
   await expect.poll(async () => (await pending())?.bytes).toBe(2_000_000);
-  await expectOutput(f.redis, f.keys, MODEL, 500);
+  await expectOutput(f.redis, f.keys, { model: MODEL, bytes: 500 });
   expect(await pending()).toMatchObject({ bytes: 2_000_000 });
 });
 

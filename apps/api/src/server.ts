@@ -173,7 +173,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     const loads = new QueueLoad({
       live,
       readMemory: () => readQueueMemory(redis, keys),
-      expectOutput: (model, bytes) => expectOutput(redis, keys, model, bytes),
+      expectOutput: (model, bytes) => expectOutput(redis, keys, { model, bytes }),
     });
     // On a connection of its own: behind a large reply a PING would be late, and Redis would look absent.
     const watchRedis = connect('producer', 'watch');

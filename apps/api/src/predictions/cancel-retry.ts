@@ -98,7 +98,12 @@ export function createActions(deps: ActionsDeps): Actions {
     const opened = await live.retry({ id, tenant, job, opening, expiresAt, nowMs });
     if (opened.outcome === 'refused') throw notInState('retried', opened.status);
     const add = () =>
-      queues.add(model, version, [id], BULL_PRIORITY[priority], job, {
+      queues.add({
+        model,
+        version,
+        ids: [id],
+        priority: BULL_PRIORITY[priority],
+        jobId: job,
         rows: rowCounts([row.task]),
       });
     if (opened.outcome === 'queued') await add();

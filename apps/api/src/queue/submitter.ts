@@ -70,7 +70,12 @@ export function createSubmitter(deps: SubmitterDeps): Submitter {
     const [{ items: submitted, counts }] = await Promise.all([
       submitting,
       ids.length > 0
-        ? queues.add(model, version, ids, BULL_PRIORITY[priority], jobId, {
+        ? queues.add({
+            model,
+            version,
+            ids,
+            priority: BULL_PRIORITY[priority],
+            jobId,
             rows: open.some(({ rows = 1 }) => rows !== 1) ? open.map(({ rows = 1 }) => rows) : undefined,
             ahead: rowsAhead(open.map(({ task }) => task)),
           })

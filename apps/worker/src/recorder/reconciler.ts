@@ -15,7 +15,7 @@ import { SHARDS, shardOfId } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
 import { readTask } from '@millrace/shared/predictions/task';
 import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
-import type { Queues } from '@millrace/shared/queue/queues';
+import type { AddJobParams, Queues } from '@millrace/shared/queue/queues';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import { isWrongType } from '@millrace/shared/redis/wrong-type';
@@ -205,7 +205,7 @@ async function reconcile(
         if (answer.outcome === 'terminal') ended.push(row);
         else announcements.forget(row.id);
         if (answer.outcome === 'adopted') {
-          await queues.add(row.model, row.version, [row.id], answer.priority, job);
+          await queues.add(jobOf(row, answer.priority, job));
           restored += 1;
         } else if (answer.outcome === 'gone' && row.taskBytes !== null) {
           const lane = `${row.model}\n${row.version}\n${row.priority}`;
@@ -246,7 +246,7 @@ async function announce(
       const job = jobIdOf(row.id, now);
       const answer = await live.adopt(row, job, now);
       // A retry has undone the end since it was seen.
-      if (answer.outcome === 'adopted') await queues.add(row.model, row.version, [row.id], answer.priority, job);
+      if (answer.outcome === 'adopted') await queues.add(jobOf(row, answer.priority, job));
       told.add(row.id);
     }
     const after: StreamSpan = await spanOf(redis, keys, shard);
@@ -310,14 +310,22 @@ async function restore(
       })),
       now,
     ),
-    queues.add(
-      first.model,
-      first.version,
-      rows.map(({ id }) => id),
-      BULL_PRIORITY[first.priority],
-      job,
-      { rows: rowCounts(rows.map(({ id }) => tasks.get(id) as string)) },
-    ),
+    queues.add({
+      model: first.model,
+      version: first.version,
+      ids: rows.map(({ id }) => id),
+      priority: BULL_PRIORITY[first.priority],
+      jobId: job,
+      rows: rowCounts(rows.map(({ id }) => tasks.get(id) as string)),
+    }),
   ]);
   return rows.length;
 }
+
+const jobOf = ({ model, version, id }: TasklessRow, priority: number, jobId: string): AddJobParams => ({
+  model,
+  version,
+  ids: [id],
+  priority,
+  jobId,
+});

@@ -5,12 +5,12 @@ const ID = '01a20d70-b864-7003-81b6-471cc51458d6';
 const task = (rows: string[], known?: (string | null)[]) =>
   JSON.stringify({ shape: 'list', rows, keys: rows.map(() => null), digest: 'd', epoch: 0, known });
 
-test('a small job tells the rows that it needs computed: each once, and none that is known', () => {
+test('a small job contains each row to compute once, and no row with a known output', () => {
   expect(rowsAhead([task(['1', '2', '2']), task(['2', '3'], ['"known"', null])])).toEqual(['1', '2', '3']);
   expect(rowsAhead([task(['1'], ['"known"'])])).toEqual([]);
 });
 
-test('a job of many predictions, or of long ones, tells none', () => {
+test('a job of many predictions, or of long predictions, contains no rows', () => {
   expect(rowsAhead(Array.from({ length: 5 }, () => task(['1'])))).toBeUndefined();
   expect(rowsAhead([task(['1']), task([`"${'x'.repeat(1_024)}"`])])).toBeUndefined();
 });
@@ -19,7 +19,7 @@ test.each([
   { v: 1, version: '1', ids: [ID] },
   { v: 1, version: '1', ids: [ID], ahead: ['["a","b"]'] },
   { v: 1, version: '1', ids: [ID], rows: [10_000] },
-])('takes %j', (job) => {
+])('accepts %j', (job) => {
   expect(parsePredictJob(job)).toEqual(job);
 });
 
@@ -36,11 +36,11 @@ test.each([
   expect(() => parsePredictJob(job)).toThrow('expected a job {v: 1, version, ids, rows?, ahead?}, got');
 });
 
-test('tells a job of a later version from one that nobody can read', () => {
+test('distinguishes a job of a later version from an invalid job', () => {
   expect(() => parsePredictJob({ v: 2, version: '1', ids: [] })).toThrow(NewerJobError);
 });
 
-test('a job counts the rows to compute of each prediction, unless each has one', () => {
+test('a job counts the rows to compute of each prediction, unless each prediction has one row', () => {
   expect(rowCounts([task(['1']), task(['2'])])).toBeUndefined();
   expect(rowCounts([task(['1', '2']), task(['3', '4'], ['"known"', null]), task(['5'], ['"known"'])])).toEqual([
     2, 1, 0,
@@ -49,7 +49,7 @@ test('a job counts the rows to compute of each prediction, unless each has one',
   expect(rowCounts(['{"rows":', task(['1', '2'])])).toEqual([1, 2]);
 });
 
-test('a lift survives its channel, and nothing else is taken for a lift', () => {
+test('a lift is read back from its message, and no other message is read as a lift', () => {
   const lift = { model: 'm', id: ID, priority: 1 };
   expect(parseLift(liftText(lift))).toEqual(lift);
   for (const text of ['', 'm', `x ${ID} m`, `1 ${ID} `, '1 nobody m']) expect(parseLift(text)).toBeUndefined();

@@ -1,29 +1,29 @@
 /**
- * A worker's side of the room for outputs: how many bytes the outputs of each model have, and how many predictions run and have
- * not written theirs. reserved-outputs.ts reads both.
+ * Reports to Redis the sizes of outputs that a worker measured, and the number of running predictions whose outputs are not written
+ * yet. Admission reserves memory for these outputs: see reserved-outputs.ts, which reads the reports.
  */
 import { shardOf } from '../predictions/ids.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 
-/** Each run has this weight in the mean of its model. */
+/** The weight of each run in the mean of its model. */
 const WEIGHT = 0.2;
-/** A mean that has moved by less than this part is not written again before AGAIN_MS. */
-const MOVED_PART = 0.1;
-const PACE_MS = 1_000;
-/** Written again after this long, since another Redis may stand in place of the one that knew. */
-const AGAIN_MS = 60_000;
-/** Outputs of a model that run are reported from this many bytes on: small ones need no room to speak of. */
+/** A mean that has changed by a smaller part is not written again before REWRITE_MS. */
+const CHANGED_PART = 0.1;
+const MIN_PAUSE_MS = 1_000;
+/** An unchanged mean is written again after this time, because another Redis may have replaced the Redis that has the mean. */
+const REWRITE_MS = 60_000;
+/** Running predictions of a model are reported when their outputs have this many bytes together: smaller outputs need no room. */
 const REPORTED_BYTES = 262_144;
 const REPORT_MS = 100;
 /** A report is repeated while the predictions run, well within RUN_REPORT_S. */
 const REPEAT_MS = 5_000;
 
-// KEYS: sizes of a shard. ARGV: model, bytes. Some 50 bytes for each model, so the script may run while Redis is full.
+// KEYS: sizes of a shard. ARGV: model, bytes. Each model takes about 50 bytes, so the script may run while Redis is full.
 const WRITE = `#!lua flags=allow-oom
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])`;
 
-// KEYS: runs of a shard. ARGV: worker and model, how many predictions run; none: nothing is left to report.
+// KEYS: runs of a shard. ARGV: worker and model, number of running predictions; 0 removes the report.
 const REPORT = `#!lua flags=allow-oom
 if ARGV[2] == '0' then redis.call('HDEL', KEYS[1], ARGV[1])
 else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. redis.call('TIME')[1]) end`;
@@ -44,7 +44,7 @@ export interface OutputSizesDeps {
   redis: Connection;
   keys: Keys;
   workerId: string;
-  /** Monotonic, ms. */
+  /** A monotonic clock, in milliseconds. */
   now?: () => number;
 }
 
@@ -60,47 +60,47 @@ export class OutputSizes {
     this.#now = deps.now ?? (() => performance.now());
   }
 
-  /** Bytes that an output of the model is expected to have, until one is measured. */
+  /** Sets the expected bytes of an output of the model, until an output is measured. */
   expect(model: string, bytes: number): void {
     this.#expected.set(model, bytes);
   }
 
-  /** Mean bytes of an output of the model, or the expected bytes; 0 where neither is known. */
+  /** Returns the mean bytes of an output of the model, or the expected bytes; 0 when neither is known. */
   of(model: string): number {
     return this.#measured.get(model)?.bytes ?? this.#expected.get(model) ?? 0;
   }
 
-  /** A run of the model has made so many outputs, of so many bytes together. Writes to Redis now and then, and rejects never. */
+  /** Records the outputs of a run of the model, with their bytes together. Writes to Redis at intervals, and never throws. */
   measured(model: string, outputs: number, bytes: number): void {
     if (outputs === 0) return;
     const mean = bytes / outputs;
-    let one = this.#measured.get(model);
-    if (one === undefined) {
-      one = { bytes: mean, written: Number.NaN, writtenAt: Number.NEGATIVE_INFINITY };
-      this.#measured.set(model, one);
-    } else one.bytes += (mean - one.bytes) * WEIGHT;
-    const sinceMs = this.#now() - one.writtenAt;
-    if (sinceMs < PACE_MS) return;
-    if (sinceMs < AGAIN_MS && Math.abs(one.bytes - one.written) <= one.written * MOVED_PART) return;
-    one.written = one.bytes;
-    one.writtenAt = this.#now();
+    let size = this.#measured.get(model);
+    if (size === undefined) {
+      size = { bytes: mean, written: Number.NaN, writtenAt: Number.NEGATIVE_INFINITY };
+      this.#measured.set(model, size);
+    } else size.bytes += (mean - size.bytes) * WEIGHT;
+    const sinceMs = this.#now() - size.writtenAt;
+    if (sinceMs < MIN_PAUSE_MS) return;
+    if (sinceMs < REWRITE_MS && Math.abs(size.bytes - size.written) <= size.written * CHANGED_PART) return;
+    size.written = size.bytes;
+    size.writtenAt = this.#now();
     const { redis, keys } = this.#deps;
-    // A write that failed is made up for by a later one.
-    redis.eval(WRITE, 1, keys.outputSizes(shardOf(model)), model, Math.round(one.bytes)).catch(() => {});
+    // A later write replaces a failed write.
+    redis.eval(WRITE, 1, keys.outputSizes(shardOf(model)), model, Math.round(size.bytes)).catch(() => {});
   }
 
-  /** So many predictions of the model begin to run, or end where `change` is negative. */
+  /** Adds `change` to the number of running predictions of the model; `change` is negative when predictions end. */
   running(model: string, change: number): void {
-    let one = this.#running.get(model);
-    if (one === undefined) {
-      one = { count: 0, reported: 0, timer: undefined };
-      this.#running.set(model, one);
+    let runs = this.#running.get(model);
+    if (runs === undefined) {
+      runs = { count: 0, reported: 0, timer: undefined };
+      this.#running.set(model, runs);
     }
-    one.count += change;
-    if (one.timer === undefined && this.#differs(model, one)) this.#report(model, one);
+    runs.count += change;
+    if (runs.timer === undefined && this.#differs(model, runs)) this.#report(model, runs);
   }
 
-  /** No run is reported any more. */
+  /** Stops all reports. */
   close(): void {
     for (const { timer } of this.#running.values()) clearTimeout(timer);
     this.#running.clear();
@@ -110,19 +110,19 @@ export class OutputSizes {
     return count * this.of(model) >= REPORTED_BYTES ? count : 0;
   }
 
-  #differs(model: string, one: Running): boolean {
-    return this.#reportedCount(model, one) !== one.reported;
+  #differs(model: string, runs: Running): boolean {
+    return this.#reportedCount(model, runs) !== runs.reported;
   }
 
-  #report(model: string, one: Running): void {
+  #report(model: string, runs: Running): void {
     const { redis, keys, workerId } = this.#deps;
-    one.reported = this.#reportedCount(model, one);
-    redis.eval(REPORT, 1, keys.outputRuns(shardOf(model)), `${workerId} ${model}`, one.reported).catch(() => {});
-    one.timer = setTimeout(() => {
-      if (this.#differs(model, one)) return this.#report(model, one);
-      one.timer = undefined;
-      if (one.reported === 0) return;
-      one.timer = setTimeout(() => this.#report(model, one), REPEAT_MS).unref();
+    runs.reported = this.#reportedCount(model, runs);
+    redis.eval(REPORT, 1, keys.outputRuns(shardOf(model)), `${workerId} ${model}`, runs.reported).catch(() => {});
+    runs.timer = setTimeout(() => {
+      if (this.#differs(model, runs)) return this.#report(model, runs);
+      runs.timer = undefined;
+      if (runs.reported === 0) return;
+      runs.timer = setTimeout(() => this.#report(model, runs), REPEAT_MS).unref();
     }, REPORT_MS).unref();
   }
 }

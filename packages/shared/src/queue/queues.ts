@@ -1,4 +1,4 @@
-/** Adding jobs to BullMQ, in one place: a queue per model, all on the one producer connection. */
+/** Adds jobs to BullMQ. Each model has a queue, and all queues use the same producer connection. */
 
 import { Queue } from 'bullmq';
 import { shardOf } from '../predictions/ids.ts';
@@ -6,17 +6,18 @@ import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 import { JOB_NAME, jobIdOf, jobOptions, type Lift, liftText, type PredictJob } from './job.ts';
 
+export interface AddJobParams extends Pick<PredictJob, 'version' | 'ids' | 'rows' | 'ahead'> {
+  model: string;
+  /** The number of BullMQ. */
+  priority: number;
+  /** Default: the id of the first job of the first prediction. */
+  jobId?: string;
+}
+
 export interface Queues {
-  /** Adds a micro-batch; a repeated add with the same job id changes nothing. `priority` is BullMQ's number. */
-  add(
-    model: string,
-    version: string,
-    ids: string[],
-    priority: number,
-    jobId?: string,
-    more?: Pick<PredictJob, 'rows' | 'ahead'>,
-  ): Promise<void>;
-  /** Raises a prediction to a more urgent priority: with its job while that waits, else in the worker that holds the job. */
+  /** Adds a job. A repeated add with the same job id changes nothing. */
+  add(params: AddJobParams): Promise<void>;
+  /** Raises the priority of a prediction: of its job while the job waits, else in the worker that holds the job. */
   lift(lift: Lift & { jobId: string }): Promise<void>;
   close(): Promise<void>;
 }
@@ -29,7 +30,7 @@ export function createQueues(connection: Connection, keys: Keys, onError: (error
       queue = new Queue<PredictJob>(model, {
         connection,
         prefix: keys.bull(shardOf(model)),
-        // BullMQ's own event stream is not read: completion events are ours.
+        // No process reads the event stream of BullMQ: Millrace has its own completion events.
         streams: { events: { maxLen: 100 } },
         skipVersionCheck: true,
       });
@@ -39,7 +40,7 @@ export function createQueues(connection: Connection, keys: Keys, onError: (error
     return queue;
   }
   return {
-    async add(model, version, ids, priority, jobId = jobIdOf(ids[0] as string), { rows, ahead } = {}) {
+    async add({ model, version, ids, priority, jobId = jobIdOf(ids[0] ?? ''), rows, ahead }) {
       const data: PredictJob = { v: 1, version, ids };
       if (rows !== undefined) data.rows = rows;
       if (ahead !== undefined) data.ahead = ahead;
@@ -48,7 +49,7 @@ export function createQueues(connection: Connection, keys: Keys, onError: (error
     async lift({ model, id, priority, jobId }) {
       const job = await queueOf(model).getJob(jobId);
       if (job && (job.priority === 0 || job.priority > priority)) await job.changePriority({ priority });
-      // After the change: a worker that takes the job from now on reads the new priority with the job.
+      // The message follows the change: a worker that takes the job after the change reads the new priority with the job.
       await connection.publish(keys.liftChannel(), liftText({ model, id, priority }));
     },
     async close() {

@@ -1,22 +1,22 @@
 /**
- * The room that the queue Redis needs for outputs that are not there yet: of predictions that wait, that run, and that follow
- * another one, since each follower gets a copy. Admission leaves this room free.
+ * Computes the memory that the queue Redis needs for outputs that are not written yet: the outputs of waiting predictions, of running
+ * predictions and of followers, because each follower gets a copy. Admission leaves this memory free.
  */
 import { SHARDS, shardOf } from '../predictions/ids.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type MemoryUse, memoryUse } from '../redis/memory-use.ts';
 
-/** A worker that has not repeated its report for so long has died. */
+/** A worker that has not repeated its report for this time counts as dead. */
 const RUN_REPORT_S = 15;
-/** Leaders whose followers one script run counts: of more leaders, a sample. */
+/** Maximum number of leaders whose followers a script run counts. With more leaders the script counts a sample. */
 const LEADERS_COUNTED = 200;
 
 /**
- * KEYS: sizes of a shard, runs of its workers. ARGV: prefixes of the counters of its queues, of the leaders of a model, of live
- * states, and of followers. Returns for each model its name, how many predictions entered its queue, how many outputs are to
- * come, and the bytes of an output. A leader counts while its computation is not over: what a process of an older version
- * does, or a worker that dies, needs no correction.
+ * KEYS: sizes of a shard, runs of its workers. ARGV: prefixes of the queue counters, of the leaders of a model, of live states, and of
+ * followers. Returns for each model its name, the number of predictions that ever entered its queue, the number of pending outputs,
+ * and the bytes of an output. A leader counts until its computation has ended, so that the count needs no correction for processes
+ * of older versions and for workers that die.
  */
 const READ = `#!lua flags=allow-oom
 local sizes, runs, now = redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('TIME')[1]
@@ -59,27 +59,27 @@ for n = 1, #sizes, 2 do
 end
 return out`;
 
-// KEYS: sizes of a shard. ARGV: model, bytes. A size that was measured stays.
+// KEYS: sizes of a shard. ARGV: model, bytes. A measured size stays.
 const EXPECT = `#!lua flags=allow-oom
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])`;
 
-/** Outputs of a model that are to come. */
+/** The outputs of a model that are not written yet. */
 export interface PendingOutputs {
   model: string;
-  /** Predictions that ever entered its queue. */
+  /** Number of predictions that ever entered its queue. */
   entered: number;
-  /** How many outputs are to come. */
+  /** Number of outputs that are not written yet. */
   outputs: number;
   /** Mean bytes of an output. */
   bytes: number;
 }
 
 export interface QueueMemory extends MemoryUse {
-  /** Models of which outputs were measured, or are expected. */
+  /** Models with a measured or expected output size. */
   pending: readonly PendingOutputs[];
 }
 
-/** One script for each shard, whatever the number of predictions. */
+/** Reads the memory of the servers and the pending outputs, with one script run for each shard. */
 export async function readQueueMemory(redis: Connection, keys: Keys): Promise<QueueMemory> {
   const [use, ...shards] = await Promise.all([
     memoryUse(redis, keys),
@@ -95,11 +95,9 @@ async function readShard(redis: Connection, keys: Keys, shard: number): Promise<
     `${keys.tag(shard)}p:`,
     `${keys.tag(shard)}w:`,
   ];
-  const reply = (await redis.eval(READ, 2, keys.outputSizes(shard), keys.outputRuns(shard), ...prefixes)) as (
-    | string
-    | number
-  )[];
+  const reply = await redis.eval(READ, 2, keys.outputSizes(shard), keys.outputRuns(shard), ...prefixes);
   const pending: PendingOutputs[] = [];
+  if (!Array.isArray(reply)) return pending;
   for (let at = 0; at < reply.length; at += 4) {
     const [entered, outputs, bytes] = [reply[at + 1], reply[at + 2], reply[at + 3]].map(Number);
     pending.push({ model: String(reply[at]), entered: entered ?? 0, outputs: outputs ?? 0, bytes: bytes || 0 });
@@ -107,12 +105,17 @@ async function readShard(redis: Connection, keys: Keys, shard: number): Promise<
   return pending;
 }
 
-/** Bytes that the outputs of a model are expected to have, until a worker has measured one. */
-export async function expectOutput(redis: Connection, keys: Keys, model: string, bytes: number): Promise<void> {
+export interface ExpectOutputParams {
+  model: string;
+  bytes: number;
+}
+
+/** Stores the expected bytes of an output of a model, until a worker has measured an output. */
+export async function expectOutput(redis: Connection, keys: Keys, { model, bytes }: ExpectOutputParams): Promise<void> {
   await redis.eval(EXPECT, 1, keys.outputSizes(shardOf(model)), model, Math.round(bytes));
 }
 
-/** For each server, the part of its memory that outputs to come will need: 0 to 1 and beyond. */
+/** Returns for each server the part of its memory that pending outputs need: 1 is all of the memory, and more is possible. */
 export function reservedShares({ pending, servers, serverOf }: QueueMemory): number[] {
   const bytes = servers.map(() => 0);
   for (const { model, outputs, bytes: each } of pending) {
