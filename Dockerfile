@@ -1,22 +1,21 @@
-# One image for all processes; the command chooses: api (default), worker, migrate, gateway.
+# One image for all processes of Millrace. The command selects the process: api (default), worker or migrate.
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY apps/api/package.json apps/api/
 COPY apps/worker/package.json apps/worker/
-COPY apps/gateway/package.json apps/gateway/
 COPY packages/shared/package.json packages/shared/
 COPY packages/handler/package.json packages/handler/
 COPY packages/local/package.json packages/local/
-# Optional packages are the embedded Postgres and Node itself, which the image has no use for. onnxruntime-node brings its
-# libraries for every platform: only this one's stay.
+# The optional packages are the embedded Postgres and Node itself. The image does not need them. onnxruntime-node has libraries
+# for every platform; only the libraries of the image's platform stay.
 RUN npm ci --omit=dev --omit=optional \
  && cd node_modules/onnxruntime-node/bin/napi-v* \
  && find . -mindepth 1 -maxdepth 1 ! -name "$(node -p process.platform)" -exec rm -rf {} + \
  && find "$(node -p process.platform)" -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -rf {} +
 
 FROM node:24-bookworm-slim
-# As in scripts/launcher/node-args.mjs, which says why; --no-parallel-scavenge may not be set here.
+# scripts/launcher/node-args.mjs has the reasons. NODE_OPTIONS does not accept --no-parallel-scavenge.
 ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=8"
 WORKDIR /app
 COPY --from=packages /app ./

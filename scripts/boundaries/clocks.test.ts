@@ -8,7 +8,6 @@ const root = path.resolve(import.meta.dirname, '../..');
 const MAY_READ = new Map([
   ['packages/shared/src/postgres/clock.ts', 'compares the clock with the clock of Postgres'],
   ['packages/shared/src/webhooks/timers.ts', 'BullMQ adds the delay of a job to the clock'],
-  ['apps/gateway/src/main.ts', 'the time of a log line'],
 ]);
 
 test('a time that other processes see comes from Postgres, and a duration from the monotonic clock', () => {

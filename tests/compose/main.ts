@@ -68,6 +68,14 @@ try {
   say('  killed a worker');
   client.step = 'workers to 2';
   await scaled(compose, { worker: 2, api: 2 });
+  client.step = 'APIs to 3, restarted singly, to 1';
+  await scaled(compose, { api: 3 });
+  for (const container of await compose.containers('api')) {
+    await compose.docker('restart', '-t', '30', container);
+    await untilReady();
+    say('  restarted an API replica');
+  }
+  await scaled(compose, { api: 1 });
   going = false;
   await load;
   await client.settle();
