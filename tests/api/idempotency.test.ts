@@ -91,8 +91,8 @@ describe('a key that the ledger also knows', () => {
     const now = Date.now();
     const claim = (fingerprint: string) => claims().claim(tenant, key, fingerprint, newPredictionId(0, now), now);
     const other = fingerprintOf('m', undefined, { input: 2 });
-    expect(await claim(other)).toMatchObject({ kind: 'theirs', id: row.id, same: false });
-    expect(await claim(fingerprint)).toMatchObject({ kind: 'theirs', id: row.id, same: true });
+    expect(await claim(other)).toMatchObject({ kind: 'taken', id: row.id, same: false });
+    expect(await claim(fingerprint)).toMatchObject({ kind: 'taken', id: row.id, same: true });
   });
 
   test('counts as new while Postgres does not respond', async () => {

@@ -1,6 +1,6 @@
 /** One API process: opens the stores, builds the application on them, listens, and closes in reverse. */
 
-import { GroupCommit } from '@millrace/shared/batching/group-commit';
+import { Batcher } from '@millrace/shared/batching/batcher';
 import { CacheDamage } from '@millrace/shared/cache/damage';
 import { holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
 import { createReadThrough } from '@millrace/shared/cache/read-through';
@@ -182,10 +182,14 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
     closers.push('redis watch', () => watch.close());
     const redisReady = () => watch.ready && queueRedis.probe.writable;
     const cacheWritable = () => cacheStore.probe.proven;
-    const promises = new GroupCommit<PromiseRow>({
+    const promises = new Batcher<PromiseRow, void>({
       // A connection may have to be opened first, which has a time-out of its own.
-      write: (rows) => withTimeout(config.storeTimeoutMs + 200, insertPromises(db, rows), 'The commit of promises'),
-      maxRows: PROMISES_PER_COMMIT,
+      run: async (rows) => {
+        await withTimeout(config.storeTimeoutMs + 200, insertPromises(db, rows), 'The commit of promises');
+        return rows.map(() => undefined);
+      },
+      defer: (start) => start(),
+      maxItems: PROMISES_PER_COMMIT,
       maxWaiting: PROMISES_WAITING,
       bytesOf: ({ task }) => task.length,
       maxBytes: PROMISE_BYTES,

@@ -1,24 +1,26 @@
 /**
  * Which tenant an API key belongs to, remembered for some seconds. Known keys, unknown keys, and unknown keys without a
- * checksum are looked up by three lanes that share nothing. So a flood of unknown keys delays no caller whose key this
+ * checksum are looked up by three batchers that share nothing. So a flood of unknown keys delays no caller whose key this
  * process knows, and a flood of unknown keys in the form of 0.1.0 delays no new caller either.
  */
 
-import { Lane } from '@millrace/shared/batching/batcher';
+import { Batcher } from '@millrace/shared/batching/batcher';
 import { ApiError } from '@millrace/shared/errors';
 import { formOfKey, hashOfKey, type KeyForm } from '@millrace/shared/tenants/api-keys';
 import { LRUCache } from 'lru-cache';
 
 /** A revoked or expired key is refused after this time at the latest, and a new key works after this time at the latest. */
 export const KEY_TRUST_MS = 5_000;
-/** How long a known key keeps its lane after its last use. */
+/** How long a known key keeps its batcher after its last use. */
 const KNOWN_MS = 3_600_000;
 const KNOWN_MAX = 10_000;
 /** Each takes some 200 bytes. */
 const REFUSED_MAX = 20_000;
-/** Keys of one look-up. A lane has few look-ups under way, and each takes all that gathered meanwhile. */
+/** Keys of one look-up. A batcher has few look-ups in progress, and each look-up takes all keys that gathered meanwhile. */
 const KEYS_AT_ONCE = 256;
-/** Keys that may wait for a look-up of their lane. */
+/** Look-ups of full batches that one batcher has in progress at once. */
+const LOOK_UPS_MAX = 4;
+/** Keys that may wait for a look-up of their batcher. */
 const WAITING_MAX = 4_096;
 
 /** For each hash of a key, in their order, its tenant; undefined for a key that is unknown, revoked or expired. */
@@ -44,15 +46,15 @@ export class KnownKeys {
   /** Until when a key counts as unknown. A separate cache: unknown keys, of which there is no end, evict no known one. */
   readonly #refused = new LRUCache<string, number>({ max: REFUSED_MAX });
   readonly #pending = new Map<string, Promise<string | undefined>>();
-  readonly #lanes: Readonly<Record<KeyForm | 'known', Lane<Buffer, string | undefined>>>;
+  readonly #batchers: Readonly<Record<KeyForm | 'known', Batcher<Buffer, string | undefined>>>;
 
   constructor({ findKnown, findUnknown, now = () => performance.now() }: KnownKeysDeps) {
     this.#now = now;
-    const lane = (find: FindTenants) => new Lane<Buffer, string | undefined>(find, KEYS_AT_ONCE);
-    this.#lanes = {
-      known: lane(findKnown),
-      checked: lane(findUnknown.checked),
-      unchecked: lane(findUnknown.unchecked),
+    const batcherOf = (run: FindTenants) => new Batcher({ run, maxItems: KEYS_AT_ONCE, fullConcurrency: LOOK_UPS_MAX });
+    this.#batchers = {
+      known: batcherOf(findKnown),
+      checked: batcherOf(findUnknown.checked),
+      unchecked: batcherOf(findUnknown.unchecked),
     };
   }
 
@@ -74,14 +76,14 @@ export class KnownKeys {
   }
 
   #lookUp(name: string, hash: Buffer, by: KeyForm | 'known'): Promise<string | undefined> {
-    const lane = this.#lanes[by];
-    if (lane.gathered >= WAITING_MAX) {
+    const batcher = this.#batchers[by];
+    if (batcher.waiting >= WAITING_MAX) {
       const detail = 'Too many unknown API keys are being looked up: try again.';
       return Promise.reject(new ApiError('store_unavailable', detail, { retryAfterS: 1 }));
     }
     // Trusted from before the look-up on: a key that is revoked during it is refused in time too.
     const askedAt = this.#now();
-    const pending = lane
+    const pending = batcher
       .add(hash)
       .then((tenant) => this.#settle(name, tenant, askedAt + KEY_TRUST_MS))
       .finally(() => this.#pending.delete(name));

@@ -124,7 +124,7 @@ export function createActions(deps: ActionsDeps): Actions {
     if (!row || row.task === null)
       throw new ApiError('conflict', 'What it was asked is no longer kept, so it cannot be run again.');
     const now = sharedNow();
-    const verdict = admit(loads.current(row.model, now), limits, row.priority, null);
+    const verdict = admit(loads.current(row.model, now), { limits, priority: row.priority, expiresInMs: null });
     if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
     loads.admitted(row.model);
     // Open already, by a retry that was not written to Redis: this call completes it.

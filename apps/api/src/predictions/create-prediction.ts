@@ -182,7 +182,7 @@ export function createPredict(deps: PredictDeps): Predict {
       const { model } = served.registered;
       const load = loads.current(model, pending.createdAt);
       if (load.outputShare === 0) expectOutputOf(pending);
-      const verdict = admit(load, limits, priority, asked);
+      const verdict = admit(load, { limits, priority, expiresInMs: asked });
       if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
       loads.admitted(model);
     }
@@ -204,7 +204,7 @@ export function createPredict(deps: PredictDeps): Predict {
     known: (CachedResult | null)[],
   ): Promise<Outcome> {
     try {
-      await fromStore('Redis', submitter.submit(pending.served.version, pending.priority, item));
+      await fromStore('Redis', submitter.submit(pending, item));
     } catch (error) {
       throw withdrawn(pending, error);
     }
@@ -257,15 +257,15 @@ export function createPredict(deps: PredictDeps): Predict {
         const restore = (): void => {
           waiter.resubmit = resubmit;
         };
-        submitter.put(pending.served.version, pending.priority, again, { sent: restore, failed: restore });
+        submitter.put(pending, again, { onResult: restore, onError: restore });
       };
-      submitter.put(pending.served.version, pending.priority, item, {
-        sent: (submitted) => {
+      submitter.put(pending, item, {
+        onResult: (submitted) => {
           result = submitted;
           waiter.resubmit = resubmit;
           next();
         },
-        failed: (error) => {
+        onError: (error) => {
           completions.forget(waiter);
           reject(withdrawn(pending, storeError('Redis', error)));
         },
@@ -324,7 +324,7 @@ export function createPredict(deps: PredictDeps): Predict {
     await committed(deps.promise(promiseRow(pending, item)));
     let result: SubmitResult | undefined;
     try {
-      result = await submitter.submit(pending.served.version, pending.priority, item);
+      result = await submitter.submit(pending, item);
     } catch {
       // The promise stands: the reconciler finds it in the ledger and brings it to Redis.
     }

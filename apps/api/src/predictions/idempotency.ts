@@ -27,7 +27,7 @@ export function createOnce({ idempotency, finder }: { idempotency: Idempotency; 
     // The ledger then knows the same request again, should Redis lose the key.
     const pending = { ...asked, options: { ...asked.options, idempotency: hashOfKey(key, fingerprint) } };
     const claim = await fromStore('Redis', idempotency.claim(tenant, key, fingerprint, pending.id, pending.createdAt));
-    if (claim.kind === 'theirs') {
+    if (claim.kind === 'taken') {
       if (!claim.same)
         throw new ApiError('idempotency_mismatch', 'This Idempotency-Key was used with another request.', {
           faults: [

@@ -12,7 +12,7 @@ const NOW = Date.UTC(2026, 0, 31);
 const AN_HOUR_MS = 3_600_000;
 const A_WEEK_MS = 7 * 86_400_000;
 
-/** The rate of a queue that drained at 2 a millisecond, and then for `stalledMs` not at all while it filled. */
+/** The rate of a queue that drains at 2 per ms, then stalls for `stalledMs` while new predictions enter. */
 function stalled(stalledMs: number): number | undefined {
   const rate = new DrainRate();
   for (let at = 0; at <= 2_000; at += 500) rate.observe(counts(10_000 + 2 * at, 2 * at), NOW + at);
@@ -36,8 +36,8 @@ const record = {
   batchSize: null,
 };
 
-describe('a queue that stands still', () => {
-  test.each([60, 200, 600, 20_000])('for %d s has an estimate that can be written', (seconds) => {
+describe('a stalled queue', () => {
+  test.each([60, 200, 600, 20_000])('has an estimate that can be written after %d s', (seconds) => {
     const perMs = stalled(seconds * 1_000);
     const { queue } = JSON.parse(renderPrediction(record, estimate(100_000, { perMs }, NOW)));
     expect(queue.position).toBe(100_001);
@@ -45,23 +45,21 @@ describe('a queue that stands still', () => {
     expect(Date.parse(queue.estimated_start_at)).toBeGreaterThan(NOW + AN_HOUR_MS);
   });
 
-  test('refuses a deadline that it cannot meet, with words and a Retry-After of this world', () => {
+  test('refuses a deadline that cannot be met, with a bounded Retry-After', () => {
     const verdict = admit(
       { counts: counts(100_000, 0), perMs: stalled(600_000), memoryShare: 0, reservedShare: 0, outputShare: 0 },
-      limits,
-      'normal',
-      60_000,
+      { limits, priority: 'normal', expiresInMs: 60_000 },
     );
     expect(verdict).toEqual({
       admitted: false,
       code: 'deadline_unreachable',
-      detail: 'It would take more than a week to answer, and expires_in allows 60 s.',
+      detail: 'The prediction would take more than a week, and expires_in allows 60 s.',
       retryAfterS: 3_600,
     });
   });
 });
 
-test('whatever the rate, an estimate is a time from now to a week on', () => {
+test('at every rate an estimate is between now and a week from now', () => {
   const rate = fc.oneof(fc.constant(undefined), fc.double({ min: Number.MIN_VALUE, max: 1e9, noNaN: true }));
   fc.assert(
     fc.property(fc.nat({ max: 1e9 }), rate, (ahead, perMs) => {
@@ -74,7 +72,7 @@ test('whatever the rate, an estimate is a time from now to a week on', () => {
   );
 });
 
-test('an estimate counts what waits at the measured rate, and then the measured run', () => {
+test('an estimate adds the measured run to the waiting predictions at the measured rate', () => {
   const load = { perMs: 0.125, runMs: 300 };
   expect(estimate(0, load, NOW)).toEqual({ position: 1, estimatedStartAt: NOW, estimatedCompletionAt: NOW + 300 });
   expect(estimate(10, load, NOW)).toEqual({
@@ -84,22 +82,24 @@ test('an estimate counts what waits at the measured rate, and then the measured 
   });
 });
 
+const normal = { limits, priority: 'normal', expiresInMs: null } as const;
+
 describe('outputs of waiting predictions', () => {
   const load = { counts: counts(10, 0), perMs: 1, memoryShare: 0.3, outputShare: 0.05 };
 
-  test('have room reserved: what would not fit beside them is refused', () => {
-    expect(admit({ ...load, reservedShare: 0.34 }, limits, 'normal', null)).toEqual({ admitted: true });
-    expect(admit({ ...load, reservedShare: 0.4 }, limits, 'normal', null)).toEqual({
+  test('reserve room: a prediction whose output does not fit is refused', () => {
+    expect(admit({ ...load, reservedShare: 0.34 }, normal)).toEqual({ admitted: true });
+    expect(admit({ ...load, reservedShare: 0.4 }, normal)).toEqual({
       admitted: false,
       code: 'queue_full',
       detail:
-        "The queue's memory is 30 % full, and the outputs of waiting and running predictions need about 40 % more. Repeat the request later.",
+        'The memory of the queue is 30 % full, and the outputs of waiting and running predictions need about 40 % more. Send the request again later.',
       retryAfterS: 1,
     });
   });
 
-  test('keep out nothing while nothing waits, however large the output', () => {
+  test('refuse no output of any size while no prediction waits', () => {
     const idle = { ...load, counts: counts(10, 10), reservedShare: 0, outputShare: 2 };
-    expect(admit(idle, limits, 'normal', null)).toEqual({ admitted: true });
+    expect(admit(idle, normal)).toEqual({ admitted: true });
   });
 });

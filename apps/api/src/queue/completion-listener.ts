@@ -112,7 +112,10 @@ export class CompletionListener {
     return this.#waiters.size;
   }
 
-  /** Resolves (undefined: it has) once events of the shard are being read: call it before the work whose end is awaited is added. */
+  /**
+   * Resolves (undefined: it has) once events of the shard are being read: call it before the work whose end is awaited is
+   * added.
+   */
   listen(shard: number): Promise<void> | undefined {
     return (this.#listeners[shard] ?? this.#startListener(shard)).ready;
   }

@@ -38,7 +38,7 @@ function watch() {
   return { estimates, states, runs, reads, promise, errors };
 }
 
-test('the error is the actual end minus the promised one, read when the end is due', async () => {
+test('the error is the actual end minus the estimated end, read when the end is due', async () => {
   const { estimates, states, runs, reads, promise, errors } = watch();
   promise('late', 10_000);
   promise('later', Date.now() + 3_600_000);
@@ -50,7 +50,7 @@ test('the error is the actual end minus the promised one, read when the end is d
   estimates.close();
 });
 
-test('canceled and forgotten predictions tell nothing, and one that has not ended is read again', async () => {
+test('canceled and forgotten predictions are not measured, and a prediction that has not ended is read again', async () => {
   const { estimates, states, promise, errors } = watch();
   promise('canceled', 1);
   promise('gone', 1);
@@ -64,7 +64,7 @@ test('canceled and forgotten predictions tell nothing, and one that has not ende
   estimates.close();
 });
 
-test('few predictions of a kind are followed at once, so that a flood leaves room for others', async () => {
+test('few predictions of one model and priority are followed at once, so that others are followed too', async () => {
   const { estimates, reads, promise } = watch();
   for (let n = 0; n < 1_000; n += 1) promise(`a${n}`, 1, 'a');
   promise('b', 1, 'b');

@@ -1,18 +1,19 @@
 /**
- * Compares the completion times that 202 answers promised with the times at which the predictions ended. A sample is enough:
- * a few predictions of each model and priority are followed at once, by reading their live states, which keep the
- * time of the end for minutes. The measured runs also feed the next estimates.
+ * Compares the completion times in 202 responses with the times at which the predictions ended. A sample is enough: a few
+ * predictions of each model and priority are followed at once, by reading their live states, which keep the time of the end
+ * for minutes. The measured runs also feed the next estimates.
  */
 import type { LivePrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isTerminal, type Priority, type QueueEstimate } from '@millrace/shared/predictions/prediction';
 import { Histogram, type Registry } from 'prom-client';
 
-/** Followed at once: in all, and of one model and priority. */
+/** The most predictions that are followed at once. */
 const FOLLOWED_MAX = 128;
+/** The most predictions of one model and priority that are followed at once. */
 const ALIKE_MAX = 4;
 const ROUND_MS = 500;
-/** A prediction that is late is read again after this part of its delay. */
+/** A late prediction is read again after this part of its delay. */
 const AGAIN_PART = 0.1;
 
 export interface Promised {
@@ -29,7 +30,7 @@ interface Followed extends Promised {
 
 export interface EstimateWatchDeps {
   read(id: string): Promise<LivePrediction | null>;
-  /** Learns how long a prediction took from its take to its end, ms. */
+  /** Receives the milliseconds from the take of a prediction to its end. */
   onRun(model: string, ms: number): void;
   registry: Registry;
 }
@@ -53,7 +54,7 @@ export class EstimateWatch {
     });
   }
 
-  /** Follows the prediction if few like it are followed. Costs two look-ups. */
+  /** Follows the prediction if few predictions of its model and priority are followed. Costs two look-ups. */
   promised(one: Promised): void {
     if (this.#closed || this.#followed.size >= FOLLOWED_MAX) return;
     const kind = `${one.priority} ${one.model}`;
@@ -79,7 +80,7 @@ export class EstimateWatch {
     }, ROUND_MS).unref();
   }
 
-  /** Reads the predictions that are due. Rejects never. */
+  /** Reads the predictions that are due. Never rejects. */
   async round(): Promise<void> {
     const now = sharedNow();
     const due = [...this.#followed.values()].filter(({ dueAt }) => dueAt <= now);
@@ -97,7 +98,7 @@ export class EstimateWatch {
 
   #ended(one: Followed, { status, startedAt, completedAt }: LivePrediction): void {
     this.#forget(one);
-    // A canceled prediction was not promised any more.
+    // After a cancellation the estimate has no end to compare with.
     if (status === 'canceled' || completedAt === null) return;
     this.#errors.observe({ priority: one.priority }, (completedAt - one.queue.estimatedCompletionAt) / 1_000);
     if (startedAt !== null) this.#deps.onRun(one.model, completedAt - startedAt);

@@ -9,13 +9,13 @@ const counts = (entered: number, left: number): QueueCounts => ({
   left: { 1: 0, 5: left, 9: 0 },
 });
 
-test('what is known of a queue that nothing enters is no older than its draining would show', async () => {
+test('the counts of a queue without new predictions are read again after 50 ms', async () => {
   const now = Date.now();
   let left = 0;
-  let asked = 0;
+  let reads = 0;
   const live = {
     counts: async () => {
-      asked += 1;
+      reads += 1;
       return counts(40, left);
     },
   };
@@ -25,20 +25,20 @@ test('what is known of a queue that nothing enters is no older than its draining
     expectOutput: async () => {},
   });
   loads.observe('m', counts(40, 0), now);
-  // Full: everything is refused, and each refusal asks what is known.
+  // The queue is full: each refusal reads the load.
   for (let ms = 0; ms <= 50; ms += 1) loads.current('m', now + ms);
-  expect(asked).toBe(0);
+  expect(reads).toBe(0);
   left = 10;
   loads.current('m', now + 51);
   await new Promise(setImmediate);
-  expect(asked).toBe(1);
+  expect(reads).toBe(1);
   expect(loads.current('m', now + 51).counts.left[5]).toBe(10);
 });
 
 const server = { share: 0.3, limitBytes: 1_000 };
 
-/** Looks at a memory that the test may change, at `current` and every second. */
-function lookingAt(memory: QueueMemory) {
+/** A QueueLoad that reads a memory that the test may change, at `current` and every second. */
+function loadsOf(memory: QueueMemory) {
   const expected: [string, number][] = [];
   const loads = new QueueLoad({
     live: { counts: async () => counts(1, 0) },
@@ -53,17 +53,17 @@ function lookingAt(memory: QueueMemory) {
   return { loads, look, expected };
 }
 
-test('the outputs to come of all models take part of the memory, with what came since the last look', async () => {
+test('the pending outputs of all models reserve memory, also outputs of predictions since the last read', async () => {
   const now = Date.now();
   const pending = [
     { model: 'elsewhere', entered: 9, outputs: 2, bytes: 100 },
     { model: 'm', entered: 7, outputs: 1, bytes: 50 },
   ];
-  const { loads, look } = lookingAt({ servers: [server], serverOf: [], pending });
+  const { loads, look } = loadsOf({ servers: [server], serverOf: [], pending });
   expect(await look('m', now)).toMatchObject({ memoryShare: 0.3, reservedShare: 0.25, outputShare: 0.05 });
   loads.observe('m', counts(11, 6), now);
   expect(loads.current('m', now).reservedShare).toBeCloseTo(0.45);
-  // What left the queue runs, or its output is not in the memory that was looked at.
+  // A prediction that left the queue is running, or the last read of the memory does not contain its output.
   loads.observe('m', counts(11, 11), now);
   expect(loads.current('m', now).reservedShare).toBeCloseTo(0.45);
   pending[1] = { model: 'm', entered: 11, outputs: 0, bytes: 50 };
@@ -71,14 +71,14 @@ test('the outputs to come of all models take part of the memory, with what came 
   expect(loads.current('m', now + 5_000).reservedShare).toBeCloseTo(0.2);
 });
 
-test('what was admitted has room before Redis counts it, followers too', async () => {
+test('admitted predictions reserve memory before Redis counts them, followers too', async () => {
   const now = Date.now();
   const pending = [{ model: 'm', entered: 7, outputs: 1, bytes: 50 }];
-  const { loads, look } = lookingAt({ servers: [server], serverOf: [], pending });
+  const { loads, look } = loadsOf({ servers: [server], serverOf: [], pending });
   await look('m', now);
   for (let n = 0; n < 4; n += 1) loads.admitted('m');
   expect(loads.current('m', now).reservedShare).toBeCloseTo(0.25);
-  // Two lead, and the others follow.
+  // Two predictions lead, and the others follow.
   loads.observe('m', counts(9, 0), now);
   expect(loads.current('m', now).reservedShare).toBeCloseTo(0.25);
   pending[0] = { model: 'm', entered: 9, outputs: 5, bytes: 50 };
@@ -86,10 +86,10 @@ test('what was admitted has room before Redis counts it, followers too', async (
   expect(loads.current('m', now + 5_000).reservedShare).toBeCloseTo(0.25);
 });
 
-test('an output that nobody has measured has the size that is expected, until it is measured', async () => {
+test('an output without a measured size has the expected size until a worker measures an output', async () => {
   const now = Date.now();
   const pending: PendingOutputs[] = [];
-  const { loads, look, expected } = lookingAt({ servers: [server], serverOf: [], pending });
+  const { loads, look, expected } = loadsOf({ servers: [server], serverOf: [], pending });
   expect(await look('m', now)).toMatchObject({ reservedShare: 0, outputShare: 0 });
   loads.expect('m', 80);
   loads.expect('m', 90);
@@ -111,7 +111,7 @@ test('on a cluster the server that has the keys of the model decides', async () 
   const now = Date.now();
   const [a, b] = [shardOf('m'), shardOf('other')];
   expect(a).not.toBe(b);
-  const { look } = lookingAt({
+  const { look } = loadsOf({
     servers: [
       { share: 0.9, limitBytes: 1_000 },
       { share: 0.1, limitBytes: 500 },
@@ -126,15 +126,15 @@ test('on a cluster the server that has the keys of the model decides', async () 
   expect(await look('other', now)).toMatchObject({ memoryShare: 0.1, reservedShare: 0.4, outputShare: 0.2 });
 });
 
-test('while room is reserved the memory is looked at without any request', async () => {
+test('while memory is reserved, the memory is read again without a request', async () => {
   vi.useFakeTimers();
   const pending = [{ model: 'm', entered: 7, outputs: 9, bytes: 50 }];
-  const { loads } = lookingAt({ servers: [server], serverOf: [], pending });
+  const { loads } = loadsOf({ servers: [server], serverOf: [], pending });
   loads.current('m', 5_000);
   await vi.advanceTimersByTimeAsync(0);
   pending[0] = { model: 'm', entered: 7, outputs: 0, bytes: 50 };
   await vi.advanceTimersByTimeAsync(1_000);
-  // The last look was made now: this call begins none.
+  // The last read is recent: this call starts no read.
   expect(loads.current('m', Date.now())).toMatchObject({ reservedShare: 0 });
   expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();

@@ -1,4 +1,7 @@
-/** Keeps what admission needs to know of each model's queue and of Redis, a moment old at most, off the fast path. */
+/**
+ * Keeps the load of each model's queue and the memory of Redis for admission. Refreshed in the background, outside the hot
+ * path.
+ */
 
 import type { LiveStore, QueueCounts } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
@@ -8,11 +11,14 @@ import type { ServerMemory } from '@millrace/shared/redis/memory-use';
 import { DrainRate, enteredOf, type Load, waitingOf } from './admission.ts';
 
 /**
- * While everything is refused nothing goes in that would bring counts with it, and the queue drains meanwhile: with counts half
- * a second old a short queue stood empty for a third of the time under overload.
+ * The greatest age of the counts. Submissions return new counts, but while all predictions are refused there are no
+ * submissions, and the queue drains. With a limit of 500 ms a short queue was empty for a third of the time under overload.
  */
 const REFRESH_MS = 50;
-/** Memory is looked at this often, and more often from TIGHT_SHARE on: a few large outputs fill it within a second. */
+/**
+ * How often the memory is read. From TIGHT_SHARE on the shorter interval applies: a few large outputs fill the memory within a
+ * second.
+ */
 const MEMORY_MS = 1_000;
 const TIGHT_MEMORY_MS = 100;
 const TIGHT_SHARE = 0.35;
@@ -21,23 +27,26 @@ const NOTHING: QueueCounts = { entered: {}, left: {} };
 interface Known {
   counts: QueueCounts;
   rate: DrainRate;
-  /** From the take of a prediction to its end: a mean in which each new run has a tenth. */
+  /** Milliseconds from the take of a prediction to its end: a moving mean in which each new run has a weight of 0.1. */
   runMs: number | undefined;
   shard: number;
-  /** Mean bytes of an output, measured or expected; 0 while neither is known. */
+  /** Mean bytes of an output, measured or expected; 0 while both are unknown. */
   outputBytes: number;
-  /** Outputs that were to come at the last look, and how many predictions had entered; undefined before the first look. */
-  looked: { outputs: number; entered: number } | undefined;
-  /** Predictions that this process admitted since the last look: among them followers, and those on their way to Redis. */
+  /** The pending outputs and the entered predictions at the last read of the memory; undefined before the first read. */
+  lastRead: { outputs: number; entered: number } | undefined;
+  /**
+   * Predictions that this process admitted since the last read, with followers and with predictions that Redis does not have
+   * yet.
+   */
   admitted: number;
-  /** What its outputs to come add to the bytes that are reserved. */
+  /** The reserved bytes of the pending outputs of this model. */
   reservedBytes: number;
   at: number;
   refreshing: boolean;
 }
 
 interface Server extends ServerMemory {
-  /** Bytes of the outputs to come whose shards the server has. */
+  /** The bytes of the pending outputs in the shards of this server. */
   reservedBytes: number;
 }
 
@@ -47,7 +56,7 @@ const reservedShareOf = ({ reservedBytes, limitBytes }: Server): number =>
 export interface QueueLoadDeps {
   live: Pick<LiveStore, 'counts'>;
   readMemory(): Promise<QueueMemory>;
-  /** Tells all processes how many bytes an output of the model is expected to have. */
+  /** Publishes the expected bytes of an output of the model to all processes. */
   expectOutput(model: string, bytes: number): Promise<void>;
 }
 
@@ -57,7 +66,7 @@ export class QueueLoad {
   readonly #known = new Map<string, Known>();
   readonly #expectOutput: (model: string, bytes: number) => Promise<void>;
   #servers: Server[] = [{ share: 0, limitBytes: 0, reservedBytes: 0 }];
-  /** Place in #servers of each shard's server. */
+  /** The index in #servers of the server of each shard. */
   #serverOf: readonly number[] = [];
   #memory: { at: number; refreshing: boolean; timer?: NodeJS.Timeout } = { at: 0, refreshing: false };
 
@@ -76,7 +85,7 @@ export class QueueLoad {
         runMs: undefined,
         shard: shardOf(model),
         outputBytes: 0,
-        looked: undefined,
+        lastRead: undefined,
         admitted: 0,
         reservedBytes: 0,
         at: 0,
@@ -87,7 +96,7 @@ export class QueueLoad {
     return known;
   }
 
-  /** Counts that came with something else. */
+  /** Takes counts that came with the reply to another command. */
   observe(model: string, counts: QueueCounts, nowMs: number): void {
     const known = this.#of(model);
     known.counts = counts;
@@ -97,13 +106,13 @@ export class QueueLoad {
   }
 
   /**
-   * Between two looks at the memory the reserved bytes only grow: a prediction that left the queue since the last look is running,
-   * or the measured memory does not contain its output.
+   * Between two reads of the memory the reserved bytes only grow. A prediction that left the queue since the last read is
+   * running, or the last read does not contain the output of the prediction.
    */
   #reserve(known: Known): void {
-    const { looked, counts, admitted } = known;
-    const since = looked ? enteredOf(counts) - looked.entered : waitingOf(counts);
-    const outputs = (looked?.outputs ?? 0) + Math.max(0, since, admitted);
+    const { lastRead, counts, admitted } = known;
+    const since = lastRead ? enteredOf(counts) - lastRead.entered : waitingOf(counts);
+    const outputs = (lastRead?.outputs ?? 0) + Math.max(0, since, admitted);
     const bytes = outputs * known.outputBytes;
     this.#server(known).reservedBytes += bytes - known.reservedBytes;
     known.reservedBytes = bytes;
@@ -113,26 +122,26 @@ export class QueueLoad {
     return this.#servers[this.#serverOf[shard] ?? 0] as Server;
   }
 
-  /** Takes over the memory and the outputs to come of all models, also of models that only other processes serve. */
+  /** Takes the memory and the pending outputs of all models, also of models that only other processes serve. */
   #observeMemory({ servers, serverOf, pending }: QueueMemory, admitted: ReadonlyMap<Known, number>): void {
     if (servers.length === 0) return;
     this.#servers = servers.map((server) => ({ ...server, reservedBytes: 0 }));
     this.#serverOf = serverOf;
     for (const known of this.#known.values()) {
       known.admitted -= admitted.get(known) ?? 0;
-      known.looked = undefined;
+      known.lastRead = undefined;
       known.outputBytes = 0;
       known.reservedBytes = 0;
     }
     for (const { model, entered, outputs, bytes } of pending) {
       const known = this.#of(model);
-      known.looked = { outputs, entered };
+      known.lastRead = { outputs, entered };
       known.outputBytes = bytes;
       this.#reserve(known);
     }
   }
 
-  /** Reserves room for the output of a prediction that was admitted. */
+  /** Reserves room for the output of an admitted prediction. */
   admitted(model: string): void {
     const known = this.#of(model);
     known.admitted += 1;
@@ -149,13 +158,13 @@ export class QueueLoad {
     this.#expectOutput(model, bytes).catch(() => {});
   }
 
-  /** A prediction of the model ended `ms` after a worker had taken it. */
+  /** Takes the milliseconds from the take of a prediction of the model to its end. */
   observeRun(model: string, ms: number): void {
     const known = this.#of(model);
     known.runMs = known.runMs === undefined ? ms : known.runMs + (ms - known.runMs) / 10;
   }
 
-  #look(): void {
+  #readMemoryOnce(): void {
     const memory = this.#memory;
     if (memory.refreshing) return;
     memory.refreshing = true;
@@ -164,7 +173,7 @@ export class QueueLoad {
     this.#readMemory()
       .then((read) => {
         this.#observeMemory(read, admitted);
-        this.#lookAgain();
+        this.#scheduleRead();
       })
       .catch(() => {})
       .finally(() => {
@@ -173,14 +182,17 @@ export class QueueLoad {
       });
   }
 
-  /** While room is reserved or short: the next request may come much later, and old numbers must not refuse the request. */
-  #lookAgain(): void {
+  /**
+   * Reads again while memory is reserved or short. The next request may come much later, and old numbers must not refuse the
+   * request.
+   */
+  #scheduleRead(): void {
     const isTight = this.#servers.some((server) => server.share + reservedShareOf(server) >= TIGHT_SHARE);
     if (!isTight && this.#servers.every(({ reservedBytes }) => reservedBytes === 0)) return;
-    this.#memory.timer = setTimeout(() => this.#look(), isTight ? TIGHT_MEMORY_MS : MEMORY_MS).unref();
+    this.#memory.timer = setTimeout(() => this.#readMemoryOnce(), isTight ? TIGHT_MEMORY_MS : MEMORY_MS).unref();
   }
 
-  /** What is known now; asks for news behind the caller's back when it is old. */
+  /** Returns the load without I/O. Starts a refresh in the background when the load is old. */
   current(model: string, nowMs: number): Load {
     const known = this.#of(model);
     if (Math.abs(nowMs - known.at) > REFRESH_MS && !known.refreshing) {
@@ -198,7 +210,7 @@ export class QueueLoad {
     const { share, limitBytes } = server;
     const reservedShare = reservedShareOf(server);
     const everyMs = share + reservedShare >= TIGHT_SHARE ? TIGHT_MEMORY_MS : MEMORY_MS;
-    if (Math.abs(nowMs - memory.at) > everyMs) this.#look();
+    if (Math.abs(nowMs - memory.at) > everyMs) this.#readMemoryOnce();
     return {
       counts: known.counts,
       perMs: known.rate.perMs,

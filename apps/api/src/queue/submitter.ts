@@ -1,6 +1,9 @@
-/** Takes predictions into the queue: micro-batches per model version and priority, live state and job in one round trip. */
+/**
+ * Adds predictions to the queue. The predictions of one model version and priority share a batch: their live states and their
+ * job take one round trip to Redis.
+ */
 
-import { Lane, type Sender } from '@millrace/shared/batching/batcher';
+import { Batcher, type BatchListener } from '@millrace/shared/batching/batcher';
 import type { LiveStore, NewPrediction, QueueCounts, Submitted } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, type Priority } from '@millrace/shared/predictions/prediction';
@@ -8,9 +11,13 @@ import { jobIdOf, rowsAhead } from '@millrace/shared/queue/job';
 import type { Queues } from '@millrace/shared/queue/queues';
 import type { Logger } from 'pino';
 
-/** Most predictions in one job: beyond it a batch gains nothing and one lost worker costs more. */
+/** The most predictions in one job. A larger job gains no throughput, and a lost worker would cost more. */
 const BATCH_MAX = 256;
-/** A lane that nobody used for this long is forgotten: versions come and go. */
+/**
+ * Full batches of one batcher in progress at once. With 40, of 10,000 callers, the last batches timed out behind the others.
+ */
+const FULL_BATCHES_MAX = 4;
+/** A batcher without items for this long is discarded, since model versions change. */
 const IDLE_MS = 60_000;
 
 export interface Target {
@@ -19,23 +26,29 @@ export interface Target {
   digest: string;
 }
 
+/** Where a prediction goes. Every PendingPrediction fits. */
+export interface Destination {
+  served: { version: Target };
+  priority: Priority;
+}
+
 export interface SubmitResult {
   submitted: Submitted;
   counts: QueueCounts;
 }
 
 export interface Submitter {
-  /** Resolves when live state and job are written; when it rejects, neither can be relied on. */
-  submit(target: Target, priority: Priority, item: NewPrediction): Promise<SubmitResult>;
-  /** As `submit`, for the fast path: without a promise. */
-  put(target: Target, priority: Priority, item: NewPrediction, sender: Sender<SubmitResult>): void;
+  /** Resolves when live state and job are written. After a rejection, each of the two may be written or not. */
+  submit(to: Destination, item: NewPrediction): Promise<SubmitResult>;
+  /** Does the same as `submit` without a promise, for the hot path. */
+  put(to: Destination, item: NewPrediction, listener: BatchListener<SubmitResult>): void;
 }
 
 interface Entry {
   model: string;
   version: string;
   priority: Priority;
-  lane: Lane<NewPrediction, SubmitResult>;
+  batcher: Batcher<NewPrediction, SubmitResult>;
   usedAt: number;
 }
 
@@ -44,89 +57,100 @@ export interface SubmitterDeps {
   queues: Queues;
   log: Logger;
   redisReady(): boolean;
-  /** The model's counts as they were right after a batch went in. */
+  /** Receives the counts of the model's queue as they were right after a batch was added. */
   onCounts(model: string, counts: QueueCounts): void;
 }
 
-/**
- * While `redisReady` says no, a batch that fails takes those with it that gathered behind it. A time-out alone does not:
- * in a crowd of thousands the first batch may be late, and the others are not.
- */
 export function createSubmitter(deps: SubmitterDeps): Submitter {
-  const { live, queues, log, redisReady, onCounts } = deps;
-  // By digest, then one by one: putting a text together for each request to look it up by costs more than it looks.
-  const lanes = new Map<string, Entry[]>();
+  // By digest, then by a search: a text key for each request would cost more.
+  const batchers = new Map<string, Entry[]>();
 
-  async function send(target: Target, priority: Priority, items: NewPrediction[]): Promise<SubmitResult[]> {
-    const { model, version } = target;
-    const open = items.filter(({ known }) => known === null);
-    const ids = open.map(({ id }) => id);
-    const [first] = items as [NewPrediction];
-    const jobId = jobIdOf(first.id, first.resubmittedAt);
-    const submitting = live.submit(target, priority, jobId, items, sharedNow());
-    // Both go out on one connection, in this order, so the job is never there before the state that it names. Large states go
-    // over another connection.
-    if (live.sendsLarge(items)) await submitting;
-    const [{ items: submitted, counts }] = await Promise.all([
-      submitting,
-      ids.length > 0
-        ? queues.add({
-            model,
-            version,
-            ids,
-            priority: BULL_PRIORITY[priority],
-            jobId,
-            rows: open.some(({ rows = 1 }) => rows !== 1) ? open.map(({ rows = 1 }) => rows) : undefined,
-            ahead: rowsAhead(open.map(({ task }) => task)),
-          })
-        : undefined,
-    ]);
-    onCounts(model, counts);
-    for (const one of submitted) {
-      if (one.outcome === 'follow' && one.leaderPriority > BULL_PRIORITY[priority]) {
-        queues
-          .lift({ model, id: one.leader, jobId: one.leaderJob, priority: BULL_PRIORITY[priority] })
-          .catch((error) => log.warn({ err: error, id: one.leader }, 'a leader could not be lifted'));
-      }
-    }
-    return submitted.map((one) => ({ submitted: one, counts }));
-  }
-
-  function laneOf(target: Target, priority: Priority): Lane<NewPrediction, SubmitResult> {
+  function batcherOf({ served: { version: target }, priority }: Destination): Entry['batcher'] {
     const { model, version, digest } = target;
-    const ofDigest = lanes.get(digest);
+    const ofDigest = batchers.get(digest);
     let entry = ofDigest?.find((one) => one.priority === priority && one.model === model && one.version === version);
     if (!entry) {
-      forgetIdle();
-      entry = {
-        model,
-        version,
-        priority,
-        lane: new Lane(
-          (items) => send(target, priority, items),
-          BATCH_MAX,
-          undefined,
-          () => !redisReady(),
-        ),
-        usedAt: 0,
-      };
-      lanes.set(digest, [...(lanes.get(digest) ?? []), entry]);
+      discardIdle(batchers);
+      entry = { model, version, priority, batcher: createBatcher(deps, target, priority), usedAt: 0 };
+      batchers.set(digest, [...(batchers.get(digest) ?? []), entry]);
     }
     entry.usedAt = performance.now();
-    return entry.lane;
-  }
-
-  function forgetIdle(): void {
-    const before = performance.now() - IDLE_MS;
-    for (const [digest, entries] of lanes) {
-      const used = entries.filter(({ lane, usedAt }) => lane.gathered > 0 || usedAt > before);
-      if (used.length > 0) lanes.set(digest, used);
-      else lanes.delete(digest);
-    }
+    return entry.batcher;
   }
 
   return {
-    submit: (target, priority, item) => laneOf(target, priority).add(item),
-    put: (target, priority, item, sender) => laneOf(target, priority).put(item, sender),
+    submit: (to, item) => batcherOf(to).add(item),
+    put: (to, item, listener) => batcherOf(to).put(item, listener),
   };
+}
+
+function createBatcher(deps: SubmitterDeps, target: Target, priority: Priority): Entry['batcher'] {
+  return new Batcher({
+    run: (items) => send(deps, { target, priority, items }),
+    maxItems: BATCH_MAX,
+    fullConcurrency: FULL_BATCHES_MAX,
+    // A timeout alone does not fail the waiting items: of thousands of callers the first batch may be late, and the others in
+    // time.
+    failsAll: () => !deps.redisReady(),
+  });
+}
+
+interface Batch {
+  target: Target;
+  priority: Priority;
+  items: NewPrediction[];
+}
+
+async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Promise<SubmitResult[]> {
+  const { live, queues, onCounts } = deps;
+  const { model, version } = target;
+  const open = items.filter(({ known }) => known === null);
+  const [first] = items;
+  if (first === undefined) return [];
+  const jobId = jobIdOf(first.id, first.resubmittedAt);
+  const submitting = live.submit(target, priority, jobId, items, sharedNow());
+  // Both commands go over one connection in this order, so a worker never takes the job before its states exist. Large states
+  // go over another connection, so the job must wait for them.
+  if (live.sendsLarge(items)) await submitting;
+  const adding =
+    open.length > 0
+      ? queues.add({
+          model,
+          version,
+          ids: open.map(({ id }) => id),
+          priority: BULL_PRIORITY[priority],
+          jobId,
+          rows: open.some(({ rows = 1 }) => rows !== 1) ? open.map(({ rows = 1 }) => rows) : undefined,
+          ahead: rowsAhead(open.map(({ task }) => task)),
+        })
+      : undefined;
+  const [{ items: submitted, counts }] = await Promise.all([submitting, adding]);
+  onCounts(model, counts);
+  liftLeaders(deps, { target, priority, submitted });
+  return submitted.map((one) => ({ submitted: one, counts }));
+}
+
+interface SubmittedBatch {
+  target: Target;
+  priority: Priority;
+  submitted: readonly Submitted[];
+}
+
+/** Raises the priority of each leader that has a lower priority than its new follower. */
+function liftLeaders({ queues, log }: SubmitterDeps, { target, priority, submitted }: SubmittedBatch): void {
+  for (const one of submitted) {
+    if (one.outcome !== 'follow' || one.leaderPriority <= BULL_PRIORITY[priority]) continue;
+    queues
+      .lift({ model: target.model, id: one.leader, jobId: one.leaderJob, priority: BULL_PRIORITY[priority] })
+      .catch((error) => log.warn({ err: error, id: one.leader }, 'could not raise the priority of a leader'));
+  }
+}
+
+function discardIdle(batchers: Map<string, Entry[]>): void {
+  const before = performance.now() - IDLE_MS;
+  for (const [digest, entries] of batchers) {
+    const used = entries.filter(({ batcher, usedAt }) => batcher.waiting > 0 || usedAt > before);
+    if (used.length > 0) batchers.set(digest, used);
+    else batchers.delete(digest);
+  }
 }

@@ -1,6 +1,6 @@
 /** Turns the failures of Redis and Postgres into the one error that a caller can do something about. */
 
-import { GroupCommitFull } from '@millrace/shared/batching/group-commit';
+import { BatcherFull } from '@millrace/shared/batching/batcher';
 import { ApiError } from '@millrace/shared/errors';
 import { isReadOnly } from '@millrace/shared/postgres/read-only';
 import { codeOf, refusalForCallers } from '@millrace/shared/redis/redis-fault';
@@ -48,7 +48,7 @@ export async function committed(call: Promise<void>): Promise<void> {
   try {
     await call;
   } catch (error) {
-    const Kind = error instanceof GroupCommitFull ? ApiError : WriteOutcomeUnknown;
+    const Kind = error instanceof BatcherFull ? ApiError : WriteOutcomeUnknown;
     const detail = `${postgresRefusal(error) ?? 'Postgres does not answer'}; nothing was promised.`;
     throw new Kind('store_unavailable', detail, { retryAfterS: 1, cause: error });
   }

@@ -1,6 +1,6 @@
 /** The claims and attempt results of this process, between the scheduler and Postgres. Independent of HTTP and BullMQ. */
 
-import { GroupCommit } from '@millrace/shared/batching/group-commit';
+import { Batcher } from '@millrace/shared/batching/batcher';
 import type { Pool } from '@millrace/shared/postgres/db';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import { type ClaimedDelivery, cancelClaims, claimDue, holdUntil, tenantSecrets } from './due-deliveries.ts';
@@ -24,7 +24,7 @@ const ROW_FAULT = /^2[23]/;
 
 export class DeliveryClaims {
   readonly #options: DeliveryClaimsOptions;
-  readonly #group: GroupCommit<AttemptRecord>;
+  readonly #batcher: Batcher<AttemptRecord, void>;
   readonly #held = new Set<ClaimedDelivery>();
   readonly #writing = new Set<Promise<boolean>>();
   readonly #renewal: NodeJS.Timeout;
@@ -32,9 +32,13 @@ export class DeliveryClaims {
 
   constructor(options: DeliveryClaimsOptions) {
     this.#options = options;
-    this.#group = new GroupCommit<AttemptRecord>({
-      write: (rows) => recordAttempts(options.db, rows, options.now()),
-      maxRows: 500,
+    this.#batcher = new Batcher<AttemptRecord, void>({
+      run: async (records) => {
+        await recordAttempts(options.db, records, options.now());
+        return records.map(() => undefined);
+      },
+      defer: (start) => start(),
+      maxItems: 500,
       maxWaiting: 100_000,
     });
     this.#renewal = setInterval(() => void this.#renew(), RENEW_MS);
@@ -76,7 +80,7 @@ export class DeliveryClaims {
       return done;
     });
     this.#writing.add(written);
-    if (this.#group.waiting > MAX_UNWRITTEN) await written;
+    if (this.#batcher.waiting > MAX_UNWRITTEN) await written;
   }
 
   /** Returns claims, so that the deliveries are due at once. Never rejects: claims also expire. */
@@ -100,7 +104,7 @@ export class DeliveryClaims {
     const { onError } = this.#options;
     for (;;) {
       try {
-        await this.#group.add(record);
+        await this.#batcher.add(record);
         return true;
       } catch (error) {
         // One row of the batch is invalid, so each row is now written alone. The invalid row's delivery is attempted again later.

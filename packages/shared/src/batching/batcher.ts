@@ -1,92 +1,171 @@
 /**
- * A lane turns single items into batches without a timer. While a batch is under way newcomers gather, and go together
- * when it returns or when they fill a batch; an idle lane sends with the turn of the event loop, so that a lone item
- * waits for nobody and items of one turn go together.
+ * Gathers the items of many callers into batches, so that one command serves many callers. While a batch is in progress, new
+ * items gather for the next batch. A lone item waits for no other item: the batcher has no timer.
  */
 
-/**
- * Full batches under way at once: enough to keep Redis busy, and few enough that each is answered long before its
- * time-out. Forty at once, of 10,000 callers, had some time out behind the others.
- */
-const UNDER_WAY_MAX = 4;
-
-/** Learns what became of an item: one of the two is called, once. Neither may throw. */
-export interface Sender<R> {
-  sent(result: R): void;
-  failed(error: unknown): void;
+/** Receives the outcome of one item: exactly one of the two methods is called, once. Neither method may throw. */
+export interface BatchListener<R> {
+  onResult(result: R): void;
+  onError(error: unknown): void;
 }
 
-export class Lane<T, R> {
-  readonly #send: (items: T[]) => Promise<R[]>;
-  readonly #maxItems: number;
-  readonly #defer: (run: () => void) => void;
-  readonly #failsAll: () => boolean;
-  /** Those who gathered: the items, and in the same order who brought them. */
-  #items: T[] = [];
-  #senders: Sender<R>[] = [];
-  #underWay = 0;
-  #scheduled = false;
-
+export interface BatcherOptions<T, R> {
   /**
-   * `send` gets 1 to `maxItems` items in the order they came and resolves to a result for each; when it rejects, just
-   * the items of that batch fail. `defer` runs a function at the end of this turn of the event loop. With
-   * `failsAll` saying so those who gathered behind a failing batch fail with it: they would find out by a time-out of their own.
+   * Processes 1 to `maxItems` items in the order in which they were added, and resolves to a result for each item. A rejection
+   * fails the items of this batch.
    */
-  constructor(
-    send: (items: T[]) => Promise<R[]>,
-    maxItems: number,
-    defer: (run: () => void) => void = (run) => void setImmediate(run),
-    failsAll = () => false,
-  ) {
-    this.#send = send;
-    this.#maxItems = maxItems;
-    this.#defer = defer;
-    this.#failsAll = failsAll;
+  run: (items: T[]) => Promise<readonly R[]>;
+  maxItems: number;
+  /** The largest number of batches in progress while fewer than `maxItems` items wait. */
+  concurrency?: number;
+  /** The largest number of batches in progress while a full batch waits. */
+  fullConcurrency?: number;
+  /**
+   * Calls the function that starts a batch: by default at the end of this turn of the event loop, so that items of one turn
+   * share a batch.
+   */
+  defer?: (start: () => void) => void;
+  /** The largest number of items that wait. The batcher rejects further items with BatcherFull. */
+  maxWaiting?: number;
+  /** Returns the bytes of an item, always the same number for the same item. */
+  bytesOf?: (item: T) => number;
+  /** The largest number of bytes in one batch. A larger item has a batch to itself. */
+  maxBytes?: number;
+  /** The largest number of bytes that wait. A larger item is accepted while no other item waits. */
+  maxWaitingBytes?: number;
+  /**
+   * Returns whether the waiting items fail together with a batch that failed, instead of each waiting for a timeout of its own.
+   */
+  failsAll?: (error: unknown) => boolean;
+}
+
+/** Too many items wait: the store is slower than the callers. */
+export class BatcherFull extends Error {
+  override name = 'BatcherFull';
+}
+
+export class Batcher<T, R> {
+  readonly #run: (items: T[]) => Promise<readonly R[]>;
+  readonly #maxItems: number;
+  readonly #concurrency: number;
+  readonly #fullConcurrency: number;
+  readonly #defer: (start: () => void) => void;
+  readonly #maxWaiting: number;
+  readonly #bytesOf: ((item: T) => number) | undefined;
+  readonly #maxBytes: number;
+  readonly #maxWaitingBytes: number;
+  readonly #failsAll: (error: unknown) => boolean;
+  /** The waiting items and, at the same places, their listeners. */
+  #items: T[] = [];
+  #listeners: BatchListener<R>[] = [];
+  #waitingBytes = 0;
+  #inProgress = 0;
+  #scheduled = false;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(options: BatcherOptions<T, R>) {
+    this.#run = options.run;
+    this.#maxItems = options.maxItems;
+    this.#concurrency = options.concurrency ?? 1;
+    this.#fullConcurrency = Math.max(options.fullConcurrency ?? 1, this.#concurrency);
+    this.#defer = options.defer ?? ((start) => void setImmediate(start));
+    this.#maxWaiting = options.maxWaiting ?? Number.POSITIVE_INFINITY;
+    this.#bytesOf = options.bytesOf;
+    this.#maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
+    this.#maxWaitingBytes = options.maxWaitingBytes ?? Number.POSITIVE_INFINITY;
+    this.#failsAll = options.failsAll ?? (() => false);
   }
 
-  /** How many items wait for their batch to go. */
-  get gathered(): number {
+  /** The number of items that wait for their batch to start. */
+  get waiting(): number {
     return this.#items.length;
   }
 
+  /** Resolves to the result of the item. Rejects when the item's batch fails, or with BatcherFull. */
   add(item: T): Promise<R> {
-    return new Promise((sent, failed) => this.put(item, { sent, failed }));
+    return new Promise((onResult, onError) => this.put(item, { onResult, onError }));
   }
 
-  /** As `add`, for the fast path: without a promise. */
-  put(item: T, sender: Sender<R>): void {
+  /** Does the same as `add` without a promise, for the hot path. */
+  put(item: T, listener: BatchListener<R>): void {
+    const bytes = this.#bytesOf?.(item) ?? 0;
+    const waiting = this.#items.length;
+    if (waiting > 0 && (waiting >= this.#maxWaiting || this.#waitingBytes + bytes > this.#maxWaitingBytes)) {
+      listener.onError(new BatcherFull(`${waiting} items are waiting, which is the limit. Try again later.`));
+      return;
+    }
     this.#items.push(item);
-    this.#senders.push(sender);
-    if (this.#items.length >= this.#maxItems) this.#pump();
-    else if (this.#underWay === 0 && !this.#scheduled) {
+    this.#listeners.push(listener);
+    this.#waitingBytes += bytes;
+    if (this.#items.length >= this.#maxItems) this.#startBatches();
+    else if (this.#inProgress < this.#concurrency && !this.#scheduled) {
       this.#scheduled = true;
       this.#defer(() => {
         this.#scheduled = false;
-        this.#pump();
+        this.#startBatches();
       });
     }
   }
 
-  #pump(): void {
-    const mayGo = () => this.#underWay === 0 || this.#items.length >= this.#maxItems;
-    while (this.#items.length > 0 && this.#underWay < UNDER_WAY_MAX && mayGo()) {
-      this.#underWay += 1;
-      void this.#run(this.#items.splice(0, this.#maxItems), this.#senders.splice(0, this.#maxItems));
+  /** Resolves when no item waits and no batch is in progress. */
+  drain(): Promise<void> {
+    if (this.#inProgress === 0 && this.#items.length === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers<void>();
+    return this.#idle.promise;
+  }
+
+  #startBatches(): void {
+    while (this.#items.length > 0) {
+      const limit = this.#items.length >= this.#maxItems ? this.#fullConcurrency : this.#concurrency;
+      if (this.#inProgress >= limit) return;
+      const size = this.#nextSize();
+      this.#inProgress += 1;
+      void this.#runBatch(this.#items.splice(0, size), this.#listeners.splice(0, size));
+    }
+    if (this.#inProgress === 0) {
+      this.#idle?.resolve();
+      this.#idle = undefined;
     }
   }
 
-  async #run(items: T[], senders: Sender<R>[]): Promise<void> {
-    try {
-      const results = await this.#send(items);
-      for (let at = 0; at < senders.length; at += 1) (senders[at] as Sender<R>).sent(results[at] as R);
-    } catch (error) {
-      const behind = this.#failsAll() ? this.#senders : [];
-      if (behind.length > 0) [this.#items, this.#senders] = [[], []];
-      for (const sender of senders) sender.failed(error);
-      for (const sender of behind) sender.failed(error);
-    } finally {
-      this.#underWay -= 1;
-      this.#pump();
+  /** Returns how many of the waiting items the next batch has, and takes their bytes off the waiting bytes. */
+  #nextSize(): number {
+    const bytesOf = this.#bytesOf;
+    if (bytesOf === undefined) return this.#maxItems;
+    let bytes = 0;
+    let size = 0;
+    for (const item of this.#items) {
+      const next = bytesOf(item);
+      if (size > 0 && (size >= this.#maxItems || bytes + next > this.#maxBytes)) break;
+      bytes += next;
+      size += 1;
     }
+    this.#waitingBytes -= bytes;
+    return size;
+  }
+
+  async #runBatch(items: T[], listeners: BatchListener<R>[]): Promise<void> {
+    try {
+      const results = await this.#run(items);
+      let at = 0;
+      for (const result of results) {
+        listeners[at]?.onResult(result);
+        at += 1;
+      }
+    } catch (error) {
+      const failed = this.#failsAll(error) ? [...listeners, ...this.#takeAll()] : listeners;
+      for (const listener of failed) listener.onError(error);
+    } finally {
+      this.#inProgress -= 1;
+      this.#startBatches();
+    }
+  }
+
+  #takeAll(): BatchListener<R>[] {
+    const listeners = this.#listeners;
+    this.#items = [];
+    this.#listeners = [];
+    this.#waitingBytes = 0;
+    return listeners;
   }
 }

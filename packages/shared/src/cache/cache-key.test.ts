@@ -34,7 +34,7 @@ function smallValue(number: number): unknown {
 }
 
 describe('canonical JSON', () => {
-  test('is what RFC 8785 gives for its examples', () => {
+  test('matches the examples of RFC 8785', () => {
     const numbers = [Number('333333333.33333329'), 1e30, 4.5, 2e-3, 0.000000000000000000000000001];
     expect(
       canonicalJson({ numbers, string: '\u20ac$\u000F\u000aA\'\u0042\u0022\u005c\\"/', literals: [null, true, false] }),
@@ -45,12 +45,12 @@ describe('canonical JSON', () => {
       '{"\\r":2,"1":4,"\u0080":6,"ö":7,"€":1,"😀":5,"\ufb33":3}',
     );
   });
-  test('refuses what is not JSON', () => {
+  test('refuses values that are not JSON', () => {
     for (const bad of [Number.NaN, Infinity, undefined, 1n, () => 1, Symbol('s'), [undefined]])
       expect(() => canonicalJson(bad)).toThrow(TypeError);
     expect(canonicalJson({ a: undefined, b: 1 })).toBe('{"b":1}');
   });
-  test('equal values, however spelt, have one text, and it reads back as the value', TIMEOUT, () => {
+  test('equal values in any spelling have one text, which parses to the value', TIMEOUT, () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 2 }), (value) => {
         const text = canonicalJson(value);
@@ -69,7 +69,7 @@ describe('the key', () => {
     for (const other of [{ scope: 'x' }, { digest: 'x' }, { row: 'x' }])
       expect(cacheKey({ scope: 'a', digest: 'b', row: 'c', ...other })).not.toBe(key);
   });
-  test('two questions share it if and only if they are equal values', TIMEOUT, () => {
+  test('two inputs share a key if and only if they are equal values', TIMEOUT, () => {
     // From few letters, so that equal and nearly equal pairs come up often.
     const few = fc.nat(FEW).map(smallValue);
     fc.assert(
@@ -79,7 +79,7 @@ describe('the key', () => {
       RUNS,
     );
   });
-  test('no part passes for the end of another', TIMEOUT, () => {
+  test('no part can be read as the end of another part', TIMEOUT, () => {
     const text = fc.string({ unit: fc.constantFrom('1', ':', ',', 'a'), maxLength: 4 });
     const key = fc.record({ scope: text, digest: text, row: text });
     fc.assert(

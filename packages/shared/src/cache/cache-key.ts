@@ -1,8 +1,8 @@
-/** The identity of a question: what two requests must share to share an answer. */
+/** The key of a cached result: two inputs with the same key share one result. */
 import { hash } from 'node:crypto';
 
 export interface CacheKeyParts {
-  /** The tenant, or `public` for models so marked. */
+  /** The tenant, or `public` for a model whose results all tenants share. */
   scope: string;
   /** Digest of the model version. */
   digest: string;
@@ -11,8 +11,8 @@ export interface CacheKeyParts {
 }
 
 /**
- * SHA-256 (hex) over the parts, each after its length, so that no part can pass for the end of another. The row is
- * text that was made from elements by type (little-endian bytes for tensors), never from parsed JSON numbers.
+ * SHA-256 (hex) over the parts. Each part follows its length, so that the end of one part cannot be read as the start of the
+ * next part. The text of a row is made from elements by type (little-endian bytes for tensors), never from parsed JSON numbers.
  */
 export function cacheKey({ scope, digest, row }: CacheKeyParts): string {
   return hash('sha256', `${scope.length}:${scope},${digest.length}:${digest},${row.length}:${row}`, 'hex');

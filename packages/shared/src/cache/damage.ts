@@ -16,7 +16,7 @@ export class CacheDamage {
     this.#log = log;
   }
 
-  /** How many damaged values of each kind this process has found. */
+  /** The number of damaged values of each kind that this process has found. */
   get counts(): ReadonlyMap<DamagedKind, number> {
     return this.#counts;
   }
@@ -27,7 +27,7 @@ export class CacheDamage {
     this.#loggedAt = performance.now();
     this.#log.warn(
       { kind, damaged: Object.fromEntries(this.#counts) },
-      'the cache Redis (CACHE_REDIS_URL) holds damaged values: each counts as a miss and is replaced; look for a fault of its memory, or for another program that writes there',
+      'the cache Redis (CACHE_REDIS_URL) holds damaged values: each counts as a miss and is replaced; check the memory of the server, and check for other programs that write to this Redis',
     );
   }
 }

@@ -1,4 +1,6 @@
-/** The memory of the queue Redis: what an operator should hear of at the start, and how cached results stay out of its way. */
+/**
+ * The memory of the queue Redis: advice for the operator at the start, and the limit of cached results that share the memory.
+ */
 
 import { type Connection, serversOf, waitForRedis } from '../redis/connection.ts';
 import { memoryShare } from '../redis/memory-use.ts';
@@ -7,15 +9,15 @@ import type { ResultCache } from './result-cache.ts';
 export interface QueueMemoryOptions {
   /** See `holdsCache`. */
   holdsCache: boolean;
-  /** Percent of the memory at which new work is refused. */
+  /** The percentage of the memory at which new work is refused. */
   maxMemoryShare: number;
 }
 
 const CACHE_WAIT_MS = 1_000;
 
 /**
- * Whether the cache is on a server of the queue, however its URL is written: another name, another database number. A
- * cache that does not answer is taken for one of its own.
+ * Returns whether the cache is on a server of the queue, also where the two URLs differ by host name or database number.
+ * Returns false for a cache that does not respond.
  */
 export async function holdsCache(redis: Connection, cacheRedis: Connection): Promise<boolean> {
   try {
@@ -32,7 +34,7 @@ async function runIds(redis: Connection): Promise<string[]> {
   return infos.flatMap((info) => /^run_id:(\w+)/m.exec(info)?.[1] ?? []);
 }
 
-/** One sentence for each setting of the queue Redis that works and should be another. */
+/** Returns one sentence for each setting of the queue Redis that works and that the operator should change. */
 export async function queueMemoryAdvice(redis: Connection, options: QueueMemoryOptions): Promise<string[]> {
   const { holdsCache, maxMemoryShare } = options;
   const infos = await Promise.all(serversOf(redis).map((server) => server.info('memory')));
@@ -51,42 +53,45 @@ export async function queueMemoryAdvice(redis: Connection, options: QueueMemoryO
   return advice;
 }
 
-/** Half of what the queue may take: beyond it results that nobody asked for again would crowd out accepted work. */
+/**
+ * Half of the share that the queue may use: above this share, cached results that no caller reads would displace accepted work.
+ */
 const cacheShare = (maxMemoryShare: number): number => maxMemoryShare / 200;
-const LOOK_EVERY_MS = 1_000;
-const LOOK_EVERY_BYTES = 2_097_152;
+/** The used memory is read again after this time, and after this many bytes of stored results. */
+const READ_EVERY_MS = 1_000;
+const READ_EVERY_BYTES = 2_097_152;
 
-/** The same cache, which stores nothing more while the queue Redis that it shares is filled too far. */
+/** Returns a cache that stores no result while the used memory of the queue Redis is above the limit. */
 export function cacheInQueueMemory(cache: ResultCache, redis: Connection, maxMemoryShare: number): ResultCache {
   const most = cacheShare(maxMemoryShare);
   let hasRoom = false;
-  let lookedAt = Number.NEGATIVE_INFINITY;
+  let readAt = Number.NEGATIVE_INFINITY;
   let bytes = 0;
-  let looking: Promise<void> | undefined;
+  let reading: Promise<void> | undefined;
 
-  function look(): Promise<void> {
-    looking ??= memoryShare(redis)
+  function readMemory(): Promise<void> {
+    reading ??= memoryShare(redis)
       .then(
         (share) => {
           hasRoom = share < most;
         },
-        // A Redis that does not answer takes no result either.
+        // The last known state stays: a Redis that does not respond stores no result.
         () => {},
       )
       .finally(() => {
-        lookedAt = performance.now();
+        readAt = performance.now();
         bytes = 0;
-        looking = undefined;
+        reading = undefined;
       });
-    return looking;
+    return reading;
   }
 
   return {
     get: (cacheKey, epoch) => cache.get(cacheKey, epoch),
     getMany: (cacheKeys, epoch) => cache.getMany(cacheKeys, epoch),
     async put(cacheKey, epoch, value, ttlMs) {
-      // Bounded by bytes too: within a second large results could fill what is left.
-      if (performance.now() - lookedAt > LOOK_EVERY_MS || bytes > LOOK_EVERY_BYTES) await look();
+      // Limited by bytes too: within a second, large results could fill the rest of the memory.
+      if (performance.now() - readAt > READ_EVERY_MS || bytes > READ_EVERY_BYTES) await readMemory();
       if (!hasRoom) return;
       bytes += value.length;
       await cache.put(cacheKey, epoch, value, ttlMs);

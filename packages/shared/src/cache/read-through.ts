@@ -1,10 +1,12 @@
 /**
- * The one read-through cache for queries: get, else load and set with a TTL. On the cache Redis, which may forget or die.
+ * The read-through cache of queries: returns the stored value, or loads and stores the value with a TTL. The cache Redis may
+ * evict any key and may be down.
  *
- * A key holds either a value ('v' and JSON with its checksum) or the lease ('l' and a token) of whoever loads it now. The lease is two
- * things in one: others wait for its holder instead of loading too, and the holder stores only while it is still there.
- * An invalidation deletes the key, and the lease with it, so that what a load began before the change cannot be stored
- * after it; nor can it when the lease was evicted or ran out. A damaged value counts as none: whoever finds it loads anew.
+ * A key holds either a value ('v' and JSON with its checksum) or a lease ('l' and a token) of the process that loads the value.
+ * The lease has two effects: other processes wait for the holder instead of loading too, and the holder stores the value only
+ * while its lease exists. An invalidation deletes the key together with the lease, so that a load from before the change is not
+ * stored after the change. The same is true of a lease that was evicted or that expired. A damaged value counts as absent and
+ * is loaded again.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,7 +14,10 @@ import type { Keys } from '../redis/keys.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import { sealJson, unsealJson } from './checksum.ts';
 
-/** What is used of a connection. Give it a command timeout: a stopped Redis must not hold up the reader. */
+/**
+ * The commands of a connection that the cache uses. The connection needs a command timeout: a stopped Redis must not block the
+ * reader.
+ */
 export interface CacheRedis {
   get(key: string): Promise<string | null>;
   del(key: string): Promise<unknown>;
@@ -24,13 +29,13 @@ export interface ReadThroughOptions {
   redis: CacheRedis;
   keys: Keys;
   ttlMs: number;
-  /** Told of a failing cache; the reads go on without it. */
+  /** Receives each error of the cache. Reads continue without the cache. */
   onError?: (error: unknown) => void;
-  /** Told of each damaged value that was found. */
+  /** Called for each damaged value. */
   onDamaged?: () => void;
-  /** How long a lease keeps others from loading. What takes longer to load is not stored. */
+  /** How long a lease keeps other processes from loading. A load that takes longer is not stored. */
   leaseMs?: number;
-  /** How often somebody else's load is looked after. */
+  /** How often a process polls for the value that another process loads. */
   pollMs?: number;
 }
 
@@ -43,50 +48,52 @@ export interface ReadThroughCounts {
 
 export interface ReadThrough {
   /**
-   * The value of a query, as JSON has it. A get that begins after an invalidation has resolved sees nothing that was
-   * loaded before it. Throws only what `load` throws.
+   * Returns the value of a query after a round trip through JSON. A `get` that starts after an invalidation has resolved never
+   * returns a value from before the invalidation. Throws only the errors of `load`.
    */
   get<T>(name: string, load: () => Promise<T>): Promise<T>;
   /**
-   * Forgets queries; call it after the change is committed. While the cache does not answer, this process reads past it
-   * and goes on trying; it resolves all the same.
+   * Deletes the values of queries. Must be called after the change is committed. While the cache does not respond, this process
+   * reads without the cache and repeats the deletion in the background. Resolves in both cases.
    */
   invalidate(...names: string[]): Promise<void>;
   readonly counts: Readonly<ReadThroughCounts>;
-  /** Stops what is still tried in the background. */
+  /** Stops the repeated deletions in the background. */
   close(): void;
 }
 
-// KEYS[1] the key; ARGV[1] our lease, ARGV[2] the value, ARGV[3] its TTL in ms.
+// KEYS[1] the key; ARGV[1] the caller's lease, ARGV[2] the value, ARGV[3] the TTL in ms.
 const STORE = `if redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
   return 1
 end
 return 0`;
-// KEYS[1] the key; ARGV[1] our lease. After a failed load: the next one need not wait for it to run out.
+// KEYS[1] the key; ARGV[1] the caller's lease. Deletes the lease after a failed load, so that the next load does not wait for
+// its expiry.
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`;
-// KEYS[1] the key; ARGV[1] our lease, ARGV[2] its time in ms. Puts the lease in the place of a damaged value of any type.
+// KEYS[1] the key; ARGV[1] the caller's lease, ARGV[2] its time in ms. Replaces a damaged value of any type by the lease.
 const REPLACE = `redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`;
 
 const RETRY_MS = 250;
-/** No lease is longer. */
+/** Longer values are no leases. */
 const LEASE_LENGTH_MAX = 64;
 
-interface Flight {
+interface SharedLoad {
   lease: string;
   value: Promise<unknown>;
 }
 
-/** What stands under a key: a value, nothing (the lease is ours now), or the lease of somebody who loads it. */
+/** The content of a key: a value, the caller's own new lease, or the lease of another loader. */
 type Found = { kind: 'value'; json: string } | { kind: 'mine' } | { kind: 'theirs'; lease: string };
 
 export function createReadThrough(options: ReadThroughOptions): ReadThrough {
   const { redis, keys, ttlMs, onError = () => {}, onDamaged = () => {}, leaseMs = 3_000, pollMs = 20 } = options;
   const counts: ReadThroughCounts = { hits: 0, misses: 0, loads: 0, errors: 0 };
-  const flights = new Map<string, Flight>();
-  /** Names whose invalidation has not reached the cache. */
-  const unforgotten = new Set<string>();
+  /** The loads in progress in this process. Readers of the same name share a load. */
+  const loads = new Map<string, SharedLoad>();
+  /** The names whose deletion has not reached the cache. */
+  const undeleted = new Set<string>();
   const closed = new AbortController();
   let isRetrying = false;
 
@@ -100,14 +107,14 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
     return load();
   }
 
-  function fly<T>(name: string, lease: string, run: () => Promise<T>): Promise<T> {
-    const flight: Flight = { lease, value: run() };
-    flights.set(name, flight);
-    const land = () => {
-      if (flights.get(name) === flight) flights.delete(name);
+  function share<T>(name: string, lease: string, run: () => Promise<T>): Promise<T> {
+    const shared: SharedLoad = { lease, value: run() };
+    loads.set(name, shared);
+    const remove = () => {
+      if (loads.get(name) === shared) loads.delete(name);
     };
-    flight.value.then(land, land);
-    return flight.value as Promise<T>;
+    shared.value.then(remove, remove);
+    return shared.value as Promise<T>;
   }
 
   async function loadAndStore<T>(key: string, lease: string, load: () => Promise<T>): Promise<T> {
@@ -122,14 +129,17 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
     return value;
   }
 
-  /** Without the cache. An invalidation takes the flight away, so that a load from before it is not joined after it. */
+  /**
+   * Loads without the cache. An invalidation removes the shared load, so that no later reader joins a load from before the
+   * invalidation.
+   */
   function loadAlone<T>(name: string, load: () => Promise<T>): Promise<T> {
-    const flight = flights.get(name);
-    if (flight) return flight.value as Promise<T>;
-    return fly(name, '', () => loadCounted(load));
+    const shared = loads.get(name);
+    if (shared) return shared.value as Promise<T>;
+    return share(name, '', () => loadCounted(load));
   }
 
-  /** What a key holds; where that is nothing, or damaged, `lease` is put there. */
+  /** Reads a key. Writes `lease` where the key is absent or damaged. */
   async function find(key: string, lease: string): Promise<Found> {
     try {
       const held = (await redis.get(key)) ?? (await redis.set(key, lease, 'PX', leaseMs, 'NX', 'GET'));
@@ -146,7 +156,7 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
   }
 
   async function get<T>(name: string, load: () => Promise<T>): Promise<T> {
-    if (unforgotten.has(name)) return loadAlone(name, load);
+    if (undeleted.has(name)) return loadAlone(name, load);
     const key = keys.query(name);
     const until = performance.now() + leaseMs;
     let missed = false;
@@ -160,15 +170,15 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
         return loadAlone(name, load);
       }
       if (found.kind === 'value') {
-        // Who waited for another's load counts as the miss it was.
+        // A reader that waited for another process's load counts as a miss.
         if (!missed) counts.hits += 1;
         return JSON.parse(found.json) as T;
       }
       if (!missed) counts.misses += 1;
       missed = true;
-      if (found.kind === 'mine') return fly(name, lease, () => loadAndStore(key, lease, load));
-      const flight = flights.get(name);
-      if (flight?.lease === found.lease) return flight.value as Promise<T>;
+      if (found.kind === 'mine') return share(name, lease, () => loadAndStore(key, lease, load));
+      const shared = loads.get(name);
+      if (shared?.lease === found.lease) return shared.value as Promise<T>;
       if (performance.now() > until) return loadCounted(load);
       await delay(pollMs);
     }
@@ -177,12 +187,12 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
   async function retry(): Promise<void> {
     if (isRetrying) return;
     isRetrying = true;
-    while (unforgotten.size > 0 && !closed.signal.aborted) {
+    while (undeleted.size > 0 && !closed.signal.aborted) {
       await delay(RETRY_MS, undefined, { signal: closed.signal, ref: false }).catch(() => {});
-      for (const name of unforgotten) {
+      for (const name of undeleted) {
         try {
           await redis.del(keys.query(name));
-          unforgotten.delete(name);
+          undeleted.delete(name);
         } catch {
           break;
         }
@@ -197,11 +207,11 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
     async invalidate(...names) {
       await Promise.all(
         names.map(async (name) => {
-          flights.delete(name);
-          unforgotten.add(name);
+          loads.delete(name);
+          undeleted.add(name);
           try {
             await redis.del(keys.query(name));
-            unforgotten.delete(name);
+            undeleted.delete(name);
           } catch (error) {
             failed(error);
             void retry();

@@ -4,14 +4,14 @@ import { describe, expect, test } from 'vitest';
 import { sealJson, unsealJson } from './checksum.ts';
 import { decodeResult, encodeResult } from './result-cache.ts';
 
-const KEY = createHash('sha256').update('a question').digest('hex');
+const KEY = createHash('sha256').update('an input').digest('hex');
 const OUTPUT = '{"label":"größer","score":0.25}';
 const BODY = `{"id":"018f","status":"succeeded","output":${OUTPUT},"error":null}`;
 const NOW = 1_800_000_000_000;
 const withBody = encodeResult(KEY, NOW, NOW + 1_000, OUTPUT, BODY);
 const rowAlone = encodeResult(KEY, NOW, NOW + 1_000, OUTPUT, null);
 
-/** As 0.1.0 wrote it. */
+/** A value in the format of 0.1.0. */
 function oldValue(): Buffer {
   const head = Buffer.alloc(56);
   head.write(KEY, 'hex');
@@ -23,7 +23,7 @@ function oldValue(): Buffer {
 }
 
 describe('a cached result', () => {
-  test('comes back as it was stored, with or without a body', () => {
+  test('is read as it was stored, with or without a body', () => {
     expect(decodeResult(KEY, withBody)).toMatchObject({ storedAt: NOW, freshUntil: NOW + 1_000 });
     expect(decodeResult(KEY, withBody)?.body?.toString()).toBe(BODY);
     expect(decodeResult(KEY, withBody)?.output.toString()).toBe(OUTPUT);
@@ -34,7 +34,7 @@ describe('a cached result', () => {
   test.each([
     ['with a body', withBody],
     ['of a row alone', rowAlone],
-  ])('%s is refused at each length but its own', (_, value) => {
+  ])('%s is refused at every other length', (_, value) => {
     for (let length = 0; length < value.length; length += 1)
       expect(decodeResult(KEY, value.subarray(0, length)), `${length} bytes`).toBeNull();
     expect(decodeResult(KEY, Buffer.concat([value, Buffer.from(' ')]))).toBeNull();
@@ -67,7 +67,7 @@ describe('a cached result', () => {
     );
   });
 
-  test('of 0.1.0 or of another key is refused', () => {
+  test('in the format of 0.1.0 or under another key is refused', () => {
     expect(decodeResult(KEY, oldValue())).toBeNull();
     expect(decodeResult('0'.repeat(64), withBody)).toBeNull();
   });
@@ -76,7 +76,7 @@ describe('a cached result', () => {
 describe('a cached query', () => {
   const json = JSON.stringify({ models: [{ model: 'größe', digest: 'a1' }] });
 
-  test('comes back as it was sealed, and is still JSON to a process of 0.1.0', () => {
+  test('is read as it was sealed, and is still JSON for a process of 0.1.0', () => {
     expect(unsealJson(sealJson(json))).toBe(json);
     expect(JSON.parse(sealJson(json))).toEqual(JSON.parse(json));
   });
