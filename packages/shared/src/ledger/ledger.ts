@@ -1,6 +1,6 @@
 /**
- * The ledger: the Postgres record of every prediction that Millrace promised to answer, or answered. Statements of the
- * table `predictions`; what follows from a terminal state (events, deliveries) is written by the same statement.
+ * The ledger: the Postgres record of every promise and of every prediction that has ended. This file has the statements that read and
+ * write the table `predictions`. The statement that records a terminal status also writes its events and deliveries.
  *
  *     insertPromises ─► queued ─ recordTerminal ─► succeeded
  *                         ▲                  └───► failed, canceled, expired
@@ -34,17 +34,17 @@ const INSERT_PROMISES = `
   ON CONFLICT (id) DO NOTHING`;
 
 /**
- * Commits promises, as one statement. One that is there already stays as it is: a repeated call changes nothing, and a
- * terminal state that was quicker than its promise is kept.
+ * Commits promises in one statement. Existing rows stay unchanged: a repeated call changes nothing, and a terminal status that was
+ * recorded before its promise is kept.
  */
 export async function insertPromises(db: Db, rows: readonly PromiseRow[]): Promise<void> {
   if (rows.length === 0) return;
-  // In the order of ids, as recordTerminal: two statements that met the same rows would otherwise wait for each other.
+  // In the order of ids, as in recordTerminal: otherwise two statements with the same rows could deadlock.
   const sorted = [...rows].sort((a, b) => (a.id < b.id ? -1 : 1));
   await db.query({ name: 'insert-promises', text: INSERT_PROMISES, values: columnArrays(PROMISE_COLUMNS, sorted) });
 }
 
-/** A tenant's prediction, or undefined. */
+/** Finds a prediction of a tenant. */
 export async function findPrediction(db: Db, tenant: string, id: string): Promise<LedgerRow | undefined> {
   const { rows } = await db.query<LedgerRow>(
     `SELECT ${LEDGER_COLUMNS} FROM predictions WHERE id = $1 AND tenant = $2`,
@@ -53,7 +53,7 @@ export async function findPrediction(db: Db, tenant: string, id: string): Promis
   return rows[0];
 }
 
-/** As `findPrediction`, without the task, which may be large: for those who show a prediction. */
+/** Finds a prediction of a tenant without its task, which may be large: for callers that only show the prediction. */
 export async function findTaskless(db: Db, tenant: string, id: string): Promise<TasklessRow | undefined> {
   const { rows } = await db.query<TasklessRow>(
     `SELECT ${TASKLESS_COLUMNS} FROM predictions WHERE id = $1 AND tenant = $2`,
@@ -62,7 +62,7 @@ export async function findTaskless(db: Db, tenant: string, id: string): Promise<
   return rows[0];
 }
 
-/** What the ledger has as the end of a prediction, if that has ended. */
+/** The terminal status of a prediction in the ledger, or its status if the prediction has not ended. */
 export interface RecordedEnd {
   id: string;
   status: Status;
@@ -70,7 +70,7 @@ export interface RecordedEnd {
   completedAt: number | null;
 }
 
-/** Of those of the ids that the ledger knows, in no order. */
+/** Finds the ends of predictions, in no order. Ids that the ledger does not have are left out. */
 export async function findEnds(db: Db, ids: readonly string[]): Promise<RecordedEnd[]> {
   const { rows } = await db.query<RecordedEnd>(
     'SELECT id, status, opening, completed_at AS "completedAt" FROM predictions WHERE id = ANY ($1::uuid[])',
@@ -79,7 +79,7 @@ export async function findEnds(db: Db, ids: readonly string[]): Promise<Recorded
   return rows;
 }
 
-/** A prediction that has ended, of whatever tenant: for a caller who may see it already. */
+/** Finds a prediction of any tenant that has ended. The caller must have checked the permission to read the prediction. */
 export async function findEnded(db: Db, id: string): Promise<TasklessRow | undefined> {
   const { rows } = await db.query<TasklessRow>(
     `SELECT ${TASKLESS_COLUMNS} FROM predictions WHERE id = $1 AND status NOT IN ('queued', 'running')`,
@@ -88,35 +88,35 @@ export async function findEnded(db: Db, id: string): Promise<TasklessRow | undef
   return rows[0];
 }
 
-/** A prediction that was made under an Idempotency-Key. */
+/** A prediction that was created with an Idempotency-Key. */
 export interface KeyedPrediction {
   id: string;
-  /** As `PromiseRow.idempotencyHash`: 32 characters that name the key, and what its writer put behind them. */
+  /** The same text as `PromiseRow.idempotencyHash`: 32 characters that name the key, then a suffix of the writer. */
   idempotencyHash: string;
   createdAt: number;
 }
 
 const FIND_KEYED = `
-  SELECT found.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (tenant, hash, number)
+  SELECT found.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS keys (tenant, hash, number)
     LEFT JOIN LATERAL (
       SELECT id, idempotency_hash AS "idempotencyHash", created_at AS "createdAt" FROM predictions
-       WHERE tenant = asked.tenant AND left(idempotency_hash, 32) = asked.hash AND idempotency_hash IS NOT NULL
+       WHERE tenant = keys.tenant AND left(idempotency_hash, 32) = keys.hash AND idempotency_hash IS NOT NULL
          AND id >= $3 AND status <> 'canceled'
        ORDER BY id DESC LIMIT 1
     ) found ON true
-   ORDER BY asked.number`;
+   ORDER BY keys.number`;
 
 /**
- * For each key, of which the first 32 characters count, its tenant's newest prediction since `sinceMs`, or undefined. What
- * was canceled is left out: so ends a request that was answered by an error, whose key is free again.
+ * Finds for each key the newest prediction of its tenant since `sinceMs`, or undefined. The first 32 characters of a hash count.
+ * Canceled predictions are left out: a request that got an error response ends as canceled, and its key is free again.
  */
 export async function findKeyed(
   db: Db,
-  asked: readonly { tenant: string; hash: string }[],
+  keys: readonly { tenant: string; hash: string }[],
   sinceMs: number,
 ): Promise<(KeyedPrediction | undefined)[]> {
-  const tenants = asked.map(({ tenant }) => tenant);
-  const hashes = asked.map(({ hash }) => hash);
+  const tenants = keys.map(({ tenant }) => tenant);
+  const hashes = keys.map(({ hash }) => hash);
   const { rows } = await db.query<KeyedPrediction | { id: null }>({
     name: 'find-keyed',
     text: FIND_KEYED,
@@ -129,17 +129,17 @@ export interface ListOptions {
   model?: string;
   status?: Status;
   limit: number;
-  /** Only what is older than this id. */
+  /** Only predictions that are older than this id. */
   before?: string;
 }
 
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
-/** A tenant's predictions, newest first, without their tasks and outputs, which may be large. */
+/** Lists the predictions of a tenant, newest first, without their tasks and outputs, which may be large. */
 export async function listPredictions(db: Db, tenant: string, options: ListOptions): Promise<ListedRow[]> {
   const { model, status, limit, before = LAST_ID } = options;
   if (status !== undefined && !STATUSES.includes(status)) throw new RangeError(`'${status}' is not a status.`);
-  // Written out, since the partial indexes are considered only for a status that is known when the query is planned.
+  // The status is part of the text, because Postgres uses the partial indexes only for a status that is constant in the statement.
   const ofStatus = status === undefined ? '' : `AND status = '${status}'`;
   const page = (ofModel: string) => `
     SELECT ${LISTED_COLUMNS} FROM predictions
@@ -148,7 +148,7 @@ export async function listPredictions(db: Db, tenant: string, options: ListOptio
   const values = [tenant, before, limit];
   if (model !== undefined) return (await db.query<ListedRow>(page('AND model = $4'), [...values, model])).rows;
   if (status !== undefined && status !== 'succeeded') return (await db.query<ListedRow>(page(''), values)).rows;
-  // For all models, a page of each: there is an index by model, and one more index would cost every row that is written.
+  // Reads a page of each model through the index by model. An additional index would slow down every written row.
   const { rows } = await db.query<ListedRow>(
     `SELECT page.* FROM models m CROSS JOIN LATERAL (${page('AND model = m.model')}) page
       WHERE m.tenant = $1 OR (m.tenant = 'default' AND NOT EXISTS
@@ -159,7 +159,7 @@ export async function listPredictions(db: Db, tenant: string, options: ListOptio
   return rows;
 }
 
-/** JSON text of the outputs of a tenant's predictions, by id. The caller bounds the bytes: see `ListedRow.outputBytes`. */
+/** Reads the outputs (JSON text) of predictions of a tenant, by id. The caller limits the bytes: see `ListedRow.outputBytes`. */
 export async function readOutputs(db: Db, tenant: string, ids: readonly string[]): Promise<Map<string, string>> {
   const { rows } = await db.query<{ id: string; result: string }>(
     `SELECT id, result FROM predictions WHERE id = ANY ($1::uuid[]) AND tenant = $2 AND status = 'succeeded'`,
@@ -169,14 +169,14 @@ export async function readOutputs(db: Db, tenant: string, ids: readonly string[]
 }
 
 export interface OpenOptions {
-  /** Only what was made at least so long ago: younger ones may still be on their way into Redis. */
+  /** Only promises of at least this age: the submission of younger promises to Redis may still be in progress. */
   olderThanMs: number;
   limit: number;
-  /** Only what comes after this id. */
+  /** Only promises after this id. */
   after?: string;
 }
 
-/** A promise that is not kept yet, without its task, which may be large. */
+/** A promise that is not terminal, without its task, which may be large. */
 export interface OpenPromise extends TasklessRow {
   /** Whether its deadline has passed by the clock of Postgres. */
   overdue: boolean;
@@ -184,7 +184,7 @@ export interface OpenPromise extends TasklessRow {
 
 const POSTGRES_MS = '(extract(epoch FROM statement_timestamp()) * 1000)::bigint';
 
-/** Promises of all tenants that are not terminal, oldest first. Cheap when there are none. Postgres's clock decides. */
+/** Lists the open promises of all tenants, oldest first, by the clock of Postgres. Cheap when no promise is open. */
 export async function openPromises(db: Db, options: OpenOptions): Promise<OpenPromise[]> {
   const { olderThanMs, limit, after = '00000000-0000-0000-0000-000000000000' } = options;
   const { rows } = await db.query<OpenPromise>(
@@ -196,7 +196,7 @@ export async function openPromises(db: Db, options: OpenOptions): Promise<OpenPr
   return rows;
 }
 
-/** JSON text of the tasks of predictions, by id. The caller bounds the bytes: see `TasklessRow.taskBytes`. */
+/** Reads the tasks (JSON text) of predictions, by id. The caller limits the bytes: see `TasklessRow.taskBytes`. */
 export async function readTasks(db: Db, ids: readonly string[]): Promise<Map<string, string>> {
   const { rows } = await db.query<{ id: string; task: string }>(
     'SELECT id, task FROM predictions WHERE id = ANY ($1::uuid[]) AND task IS NOT NULL',
@@ -205,7 +205,7 @@ export async function readTasks(db: Db, ids: readonly string[]): Promise<Map<str
   return new Map(rows.map(({ id, task }) => [id, task]));
 }
 
-/** Which end a retry undoes. */
+/** The end that a retry undoes. */
 export interface UndoneEnd {
   tenant: string;
   id: string;
@@ -215,11 +215,11 @@ export interface UndoneEnd {
 }
 
 /**
- * Opens a failed, canceled or expired prediction again, as queued, with the next number of opening and as much time as its
- * first request gave it. Returns the row; undefined when that opening has no such end, or was opened again already.
+ * Starts the next opening of a failed, canceled or expired prediction: the status is `queued` again, and the time until the deadline
+ * is the same as in the first request. Returns the row, or undefined when the opening has not ended so or another retry was first.
  *
- * `attempts` stays, so that what the next execution writes is told from what the last one wrote. `superseded_at` is for
- * processes of 0.1.0, which tell an old end from a new one by its time.
+ * `attempts` stays, so that writes of the next execution differ from writes of the last execution. `superseded_at` is for processes
+ * of 0.1.0, which distinguish an old end from a new end by its time.
  */
 export async function markRetried(db: Db, { tenant, id, opening, nowMs }: UndoneEnd): Promise<LedgerRow | undefined> {
   const { rows } = await db.query<LedgerRow>(

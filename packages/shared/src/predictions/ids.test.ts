@@ -13,10 +13,10 @@ test('an id is a UUIDv7 that carries its time and its shard', () => {
   );
 });
 
-test('ids are different, over the end of the random bytes that are made at once too, and each of their digits varies', () => {
+test('ids are unique, also when the random bytes are used up and made again, and each digit varies', () => {
   const ids = Array.from({ length: 2_000 }, (_, n) => newPredictionId(n % SHARDS, 1_000));
   expect(new Set(ids).size).toBe(ids.length);
-  // The last 16 digits are random, but for two bits of the first.
+  // The last 16 digits are random, except for two bits of the first digit.
   for (let at = 1; at <= 17; at += 1) {
     const place = 36 - at;
     if (place === 23) continue;

@@ -1,30 +1,30 @@
 /**
- * What is to be computed for one prediction: kept as JSON text in its live state, handed to the worker by `take`, and
- * in the ledger for promises, so that the reconciler can add it again. Old tasks stay in flight over an upgrade: add
- * fields, never change one's meaning.
+ * The computation of one prediction. The live state contains the task as JSON text, and `take` returns the task to the worker. The
+ * ledger contains the task of each promise, so that the reconciler can restore the prediction. Tasks stay in the queue over an
+ * upgrade: add fields, and never change the meaning of a field.
  */
 export interface Task {
   /**
-   * `one`: a single input, output is its output. `list`: `inputs`, output is an array. `tensors`: raw tensors with n
-   * rows in their first dimension, cached apart; output is the tensors joined again.
+   * `one`: a single input; the output is the output of the row. `list`: `inputs`; the output is an array. `tensors`: raw tensors with n
+   * rows in their first dimension; the rows are cached singly, and the output is the tensors joined again.
    */
   shape: 'one' | 'list' | 'tensors';
-  /** Canonical form (JSON text) of each row; for raw tensors the JSON text of tensor-json.ts. */
+  /** Canonical form (JSON text) of each row. Rows of raw tensors have the JSON text of tensor-json.ts. */
   rows: string[];
-  /** Cache key (hex) of each row; null where it is not to be stored. */
+  /** Cache key (hex) of each row; null when the result of the row is not stored. */
   keys: (string | null)[];
-  /** JSON text of outputs that were known at submission, by row; absent where none was. */
+  /** Outputs (JSON text) that were known at submission, by row; absent when no output was known. */
   known?: (string | null)[];
-  /** Digest of the model version that was asked. */
+  /** Digest of the model version. */
   digest: string;
   /** Epoch of the model's cache at submission. */
   epoch: number;
 }
 
-/** Characters of a row from which on `taskText` writes the row by `quoteRow`. */
+/** Length of a row, in characters, from which `taskText` writes the row with `quoteRow`. */
 const LONG_ROW = 65_536;
 
-/** The JSON text of a task, which readTask reads. */
+/** Returns the JSON text of a task, which readTask reads. */
 export function taskText(task: Task): string {
   if ((task.rows[0]?.length ?? 0) < LONG_ROW) return JSON.stringify(task);
   const { shape, rows, ...others } = task;
@@ -34,8 +34,8 @@ export function taskText(task: Task): string {
 const QUOTES_MAX = 1_000;
 
 /**
- * The text that JSON.stringify writes for a row. A row is canonical JSON, so that only `"` and `\` need an escape, and a
- * tensor's row is base64 with a few quotes. JSON.stringify takes 30 ms for the 10 MB of a million doubles.
+ * Returns the text that JSON.stringify writes for a row. A row is canonical JSON, so that only `"` and `\` need an escape, and the row
+ * of a tensor is base64 with a few quotes. JSON.stringify takes 30 ms for the 10 MB of a million doubles.
  */
 function quoteRow(row: string): string {
   if (row.includes('\\')) return JSON.stringify(row);
@@ -50,19 +50,25 @@ function quoteRow(row: string): string {
   return JSON.stringify(row);
 }
 
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isTextOrNull = (value: unknown): boolean => value === null || isText(value);
 
-/** The Task that a JSON text holds; undefined for text that is none: cut, damaged, or of a layout that we do not know. */
+/** Reads a task from its JSON text. Returns undefined for text that is cut, damaged, or of an unknown layout. */
 export function readTask(text: string): Task | undefined {
-  let task: Partial<Task> | null;
+  let task: unknown;
   try {
-    task = JSON.parse(text) as Partial<Task> | null;
+    task = JSON.parse(text);
   } catch {
     return undefined;
   }
-  const { shape, rows, keys, known, digest, epoch } = task ?? {};
-  const fits =
+  return isTask(task) ? task : undefined;
+}
+
+function isTask(value: unknown): value is Task {
+  if (!isObject(value)) return false;
+  const { shape, rows, keys, known, digest, epoch } = value;
+  return (
     (shape === 'one' || shape === 'list' || shape === 'tensors') &&
     Array.isArray(rows) &&
     rows.every(isText) &&
@@ -71,6 +77,6 @@ export function readTask(text: string): Task | undefined {
     keys.every(isTextOrNull) &&
     (known === undefined || (Array.isArray(known) && known.every(isTextOrNull))) &&
     isText(digest) &&
-    typeof epoch === 'number';
-  return fits ? (task as Task) : undefined;
+    typeof epoch === 'number'
+  );
 }
