@@ -24,7 +24,7 @@ describe('castsIn', () => {
     "export { a as b } from 'a';",
     '// read as text',
     "const text = 'read as text';",
-    'type Keys = { [K in keyof T as `x${K}`]: string };',
+    'type Keys = { [K in keyof T as Lowercase<K>]: string };',
   ])('counts no cast in %s', (source) => {
     expect(castsIn(source)).toBe(0);
   });
