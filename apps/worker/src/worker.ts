@@ -1,4 +1,4 @@
-/** A worker: the roles it was given, each with its own connections, opened here and closed in reverse. */
+/** Starts a worker with its configured roles. Opens the shared connections, and closes them in reverse order. */
 import { randomBytes } from 'node:crypto';
 import { LiveStore } from '@millrace/shared/live/store';
 import { startClock } from '@millrace/shared/postgres/clock';
@@ -29,10 +29,10 @@ export interface RunningWorker {
   mustStop: Promise<string>;
 }
 
-/** Resolves when all roles run. When one cannot start, what was opened is closed, and the error says why. */
+/** Resolves when all roles run. When a role cannot start, closes everything that is open and rejects with the reason. */
 export async function startWorker(config: Config, log: Logger): Promise<RunningWorker> {
   const closers = createClosers((name, error) => log.warn({ err: error, part: name }, 'could not be closed'));
-  // Short, since it stands in the state of each prediction under way.
+  // The id is short because the live state of each running prediction contains it.
   const id = randomBytes(8).toString('hex');
   try {
     const queueRedis = openRedisStore({

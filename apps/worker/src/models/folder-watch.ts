@@ -1,4 +1,4 @@
-/** Looks through the models folder and tells what is new in it, once it has stopped changing. */
+/** Scans the models folder and reports new, changed and removed versions, once their files have stopped changing. */
 import {
   type FolderProblem,
   type FoundVersion,
@@ -11,13 +11,13 @@ import {
 export interface FolderNews {
   /** Versions that cannot be read, and why. */
   broken: { files: VersionFiles; reason: string }[];
-  /** `model/version` of versions that were told before and are gone. */
+  /** `model/version` of versions that were reported before and are gone. */
   gone: string[];
-  /** Told once each. */
+  /** Each problem is reported once. */
   problems: FolderProblem[];
 }
 
-// What nobody has written to for this long is taken to be whole at the first look; what is younger is looked at twice.
+// Files that were last written longer ago than this are complete at the first scan. Younger files need two equal scans.
 const SETTLED_MS = 1_500;
 
 export const nameOf = ({ model, version }: { model: string; version: string }): string => `${model}/${version}`;
@@ -25,24 +25,24 @@ export const nameOf = ({ model, version }: { model: string; version: string }): 
 export class FolderWatch {
   readonly #dir: string;
   readonly #only: ReadonlySet<string>;
-  /** Fingerprint at the last look. */
+  /** Fingerprint at the last scan, by `model/version`. */
   #seen = new Map<string, string>();
-  /** Fingerprint when it was last told. */
-  readonly #told = new Map<string, string>();
+  /** Fingerprint at the last report, by `model/version`. */
+  readonly #reported = new Map<string, string>();
   readonly #missing = new Set<string>();
   readonly #problems = new Set<string>();
 
-  /** `only` narrows to some models; empty is all. */
+  /** `only` limits the scan to these models. An empty list means all models. */
   constructor(dir: string, only: readonly string[]) {
     this.#dir = dir;
     this.#only = new Set(only);
   }
 
   /**
-   * Calls `onFound` for each version whose files are new or changed since it was last told, while the look goes on.
-   * Throws where the folder cannot be read: that is no reason to think that its models are gone.
+   * Calls `onFound` during the scan for each version whose files are new or have changed since its last report. Throws when the
+   * folder cannot be read, because an unreadable folder does not mean that its models are gone.
    */
-  async look(nowMs: number, onFound: (found: FoundVersion) => void): Promise<FolderNews> {
+  async scan(nowMs: number, onFound: (found: FoundVersion) => void): Promise<FolderNews> {
     const listed = await listVersions(this.#dir);
     const versions = listed.versions.filter(({ model }) => this.#only.size === 0 || this.#only.has(model));
     const news: FolderNews = { broken: [], gone: [], problems: [] };
@@ -52,17 +52,17 @@ export class FolderWatch {
       const { text, newestMs } = await fingerprint(files);
       seen.set(name, text);
       this.#missing.delete(name);
-      if (this.#told.get(name) === text) continue;
+      if (this.#reported.get(name) === text) continue;
       const settled = newestMs < nowMs - SETTLED_MS || this.#seen.get(name) === text;
       if (!settled) continue;
       try {
         const found = await readVersion(files);
-        // Written to while it was read: next time.
+        // The files were written during the read: the next scan reads them again.
         if ((await fingerprint(files)).text !== text) continue;
-        this.#told.set(name, text);
+        this.#reported.set(name, text);
         onFound(found);
       } catch (error) {
-        this.#told.set(name, text);
+        this.#reported.set(name, text);
         news.broken.push({ files, reason: (error as Error).message });
       }
     }
@@ -76,19 +76,19 @@ export class FolderWatch {
     return news;
   }
 
-  /** Gone is what is missing at two looks: a folder may be moved away and back by those who replace it. */
+  /** A version is gone when two scans miss it: operators who replace a folder move it away and back. */
   #findGone(seen: ReadonlyMap<string, string>, news: FolderNews): void {
-    for (const name of [...this.#told.keys()]) {
+    for (const name of [...this.#reported.keys()]) {
       if (seen.has(name)) continue;
       if (this.#missing.delete(name)) {
-        this.#told.delete(name);
+        this.#reported.delete(name);
         news.gone.push(name);
       } else this.#missing.add(name);
     }
   }
 
-  /** Tells a version again at the next look. */
+  /** Makes the next scan report a version again. */
   forget(name: string): void {
-    this.#told.delete(name);
+    this.#reported.delete(name);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The models of this worker: finds them in the folder, verifies and registers what is new, and tells which versions can
- * be run here. A version is run when it is ready (or draining) in the registry and its files here have its digest.
+ * The models of this worker. Scans the models folder, verifies and registers new versions, and lists the versions that this worker
+ * can run: versions that are ready or draining in the registry, with files of the registered digest in the folder.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,15 +22,15 @@ import { isVerified } from './verify-again.ts';
 export type { ModelVersionHandle };
 
 export interface Models {
-  /** Versions that can be run here now, in no order. The array is new after every change. */
+  /** Versions that this worker can run now, in no order. Every change makes a new array. */
   ready(): readonly ModelVersionHandle[];
-  /** Versions in service whose files here are others than the registered ones. The array is new after every look. */
+  /** Versions in service whose files in the folder differ from the registered files. Every scan makes a new array. */
   mismatched(): readonly ModelVersion[];
-  /** Calls back after every change of `ready()`; the function it gives back ends that. */
+  /** Calls `callback` after every change of `ready()`. The returned function removes the callback. */
   onChange(callback: () => void): () => void;
-  /** Looks at the folder and the registry now instead of at the next interval. Rejects only on a bug. */
+  /** Reads the folder and the registry now instead of at the next interval. Faults are logged, never thrown. */
   refresh(): Promise<void>;
-  /** Looks at the registry alone: for who is told that it has changed. */
+  /** Reads the registry alone, after an announced change. */
   relist(): Promise<void>;
   close(): Promise<void>;
 }
@@ -41,21 +41,21 @@ export interface ModelsDeps {
   pool: EnginePool;
   log: Logger;
   now?: () => number;
-  /** Whether predictions of a version still wait; a draining one is retired when none does. */
+  /** Whether predictions of a version still wait. A draining version without waiting predictions is retired. */
   hasWork?: (version: ModelVersion) => Promise<boolean>;
 }
 
-// Loading every one of a great many models into every engine would take longer than the first requests can wait.
+// With more versions than this, loading all of them into every engine takes longer than the first requests can wait.
 const PRELOAD_MAX = 16;
-// Each of a thousand versions that become ready one after the other would list all the others: what takes long is given
-// a rest as many times as long.
+// Each of a thousand versions that become ready one after the other causes a read of all the others. A pause of REST times the
+// duration follows each read.
 const REST = 4;
 const REST_MAX_MS = 1_000;
 const SHORT_MS = 10;
 const VERIFIED_AGAIN_MAX = 5;
 const MIB = 1_048_576;
 
-/** Looks once before it resolves: what was registered before can be run then; what is new is verified afterwards. */
+/** Resolves after the first scan: registered versions can run then. New versions are verified afterwards. */
 export async function startModels(deps: ModelsDeps): Promise<Models> {
   const { config, registry, pool, log, now = sharedNow } = deps;
   const watch = new FolderWatch(config.modelsDir, config.workerModels);
@@ -68,24 +68,24 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
   const handles = new Map<string, ModelVersionHandle>();
   const callbacks = new Set<() => void>();
   const verifying = new Map<string, Promise<void>>();
-  /** By digest, how often a version was verified again because the registry had lost its findings. */
+  /** Number of repeated verifications by digest, of versions whose findings the registry has lost. */
   const verifiedAgain = new Map<string, number>();
   let ready: readonly ModelVersionHandle[] = [];
   let mismatched: readonly ModelVersion[] = [];
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
-  let looking: Promise<void> | undefined;
+  let scanning: Promise<void> | undefined;
   let settling: Promise<void> = Promise.resolve();
   let relisting: Promise<void> | undefined;
   let nextList: Promise<void> | undefined;
   let restMs = 0;
 
-  async function look(): Promise<void> {
+  async function scanFolder(): Promise<void> {
     const registered = await registry.list();
     const byName = new Map(registered.map((version) => [nameOf(version), version]));
-    const news = await watch.look(now(), (seen) => {
+    const news = await watch.scan(now(), (seen) => {
       const known = byName.get(nameOf(seen));
-      // Registered by 0.1.0, whose digest leaves out the files that a handler names.
+      // Millrace 0.1.0 registered this version. Its digest leaves out the files that a handler names.
       const found = known?.digest === seen.before.digest ? { ...seen, ...seen.before } : seen;
       local.set(nameOf(found), found);
       admit(found, known);
@@ -105,8 +105,8 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
   }
 
   /**
-   * One at a time, and one more for all who ask meanwhile. Resolves when what was in the registry at the call is settled,
-   * however many go on asking.
+   * Runs one read at a time, and one more read for all calls during that read. Resolves when the versions that were in the registry at
+   * the call are settled, whatever the number of later calls.
    */
   function relist(): Promise<void> {
     if (relisting === undefined) {
@@ -128,7 +128,7 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
     try {
       if (!closed) await settle(await registry.list());
     } catch (error) {
-      if (!closed) log.error({ err: error }, 'registry out of reach');
+      if (!closed) log.error({ err: error }, 'the registry cannot be reached');
     } finally {
       const tookMs = performance.now() - started;
       restMs = closed || tookMs < SHORT_MS ? 0 : Math.min(REST * tookMs, REST_MAX_MS);
@@ -136,7 +136,7 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
     }
   }
 
-  /** Verifies what the registry does not know yet; the look does not wait for it. */
+  /** Verifies a version that is new to the registry. The scan does not wait for the verification. */
   function admit(found: FoundVersion, known: ModelVersion | undefined): void {
     const name = nameOf(found);
     if (verifying.has(name)) {
@@ -148,7 +148,7 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
         if (changed && !closed) await relist();
       })
       .catch((error: unknown) => {
-        // The registry is out of reach, most likely: the next look tries again.
+        // The registry is probably unreachable. The next scan tries again.
         watch.forget(name);
         if (!closed) log.error({ err: error, model: found.model, version: found.version }, 'version not registered');
       })
@@ -156,7 +156,7 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
     verifying.set(name, work);
   }
 
-  /** A worker of an earlier release registers settings without findings: these are found once more, a few times. */
+  /** A worker of an earlier release registers settings without findings. Finds them again, VERIFIED_AGAIN_MAX times at most. */
   function verifyUnverified(name: string, version: ModelVersion): void {
     const found = local.get(name);
     if (found?.digest !== version.digest || isVerified(found, version) || verifying.has(name)) return;
@@ -166,15 +166,15 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
     admit(found, version);
   }
 
-  /** One at a time: a look and a verification may end together. */
+  /** Runs one update at a time: a scan and a verification can end together. */
   function settle(registered: readonly ModelVersion[]): Promise<void> {
     settling = settling
       .then(() => bring(registered))
-      .catch((error: unknown) => log.error({ err: error }, 'models not settled'));
+      .catch((error: unknown) => log.error({ err: error }, 'the models were not updated'));
     return settling;
   }
 
-  /** Brings the handles to what registry and folder say. */
+  /** Updates the handles from the registry and the folder. */
   async function bring(registered: readonly ModelVersion[]): Promise<void> {
     const before = ready;
     const wanted = new Map<string, ModelVersion>();
@@ -183,7 +183,7 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
     for (const [name, handle] of handles) {
       if (wanted.get(name)?.digest === handle.version.digest) continue;
       handles.delete(name);
-      // The same files may stand under another name.
+      // Another name can have the same files.
       if (![...handles.values()].some(({ loaded }) => loaded.key === handle.loaded.key))
         void pool.unload(handle.loaded.key);
     }
@@ -200,7 +200,7 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
           handles.set(name, { version, loaded });
           fresh.push(loaded);
         } catch (error) {
-          // Its files went away meanwhile: the next look tells.
+          // The files were removed meanwhile. The next scan reports the version.
           log.warn({ err: error, model: version.model, version: version.version }, 'version cannot be read');
         }
       }
@@ -220,14 +220,14 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
   }
 
   const refresh = (): Promise<void> => {
-    looking ??= look()
+    scanning ??= scanFolder()
       .catch((error: unknown) => {
-        if (!closed) log.error({ err: error }, 'models folder or registry out of reach');
+        if (!closed) log.error({ err: error }, 'the models folder or the registry cannot be reached');
       })
       .finally(() => {
-        looking = undefined;
+        scanning = undefined;
       });
-    return looking;
+    return scanning;
   };
 
   const schedule = (afterMs: number): void => {
@@ -253,7 +253,7 @@ export async function startModels(deps: ModelsDeps): Promise<Models> {
       closed = true;
       clearTimeout(timer);
       await verifier.close();
-      await Promise.all([looking, ...verifying.values()]);
+      await Promise.all([scanning, ...verifying.values()]);
     },
   };
 }

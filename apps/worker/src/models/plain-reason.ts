@@ -1,8 +1,8 @@
-/** Reasons of onnxruntime, for the owner of a model. */
+/** Turns error messages of onnxruntime into short reasons for the owner of a model. */
 import { dirname } from 'node:path';
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 
-/** onnxruntime's words without its source files, this machine's paths and what is said already; and short. */
+/** The message without onnxruntime's source files, the paths of this machine and repeated words. At most 500 characters. */
 export function plainReason(message: string, found: FoundVersion): string {
   const text = message
     .replaceAll(dirname(found.modelPath), found.version)
@@ -13,7 +13,7 @@ export function plainReason(message: string, found: FoundVersion): string {
   return (inFewWords(text) ?? text).slice(0, 500);
 }
 
-/** What most owners meet, and onnxruntime says in many words. */
+/** One sentence for each of the most frequent faults, which onnxruntime describes at length. */
 function inFewWords(text: string): string | undefined {
   const opset = /Opset (\d+) is under development.*support for domain (\S+) is till opset (\d+)/s.exec(text);
   if (opset)

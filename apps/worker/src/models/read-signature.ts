@@ -1,4 +1,4 @@
-/** A model's signature from what onnxruntime and the file itself say of it, or why Millrace cannot serve it. */
+/** Reads the signature of a model from onnxruntime and from the file, or finds the reason why Millrace cannot serve the model. */
 import type { OnnxFile, OnnxValue } from '@millrace/shared/model-files/onnx-file';
 import { DTYPES, type Dtype, type TensorSpec } from '@millrace/shared/tensors/tensor';
 import type { RawSpec } from '../engine/protocol/loaded-version.ts';
@@ -8,12 +8,12 @@ export interface Signature {
   outputs: readonly TensorSpec[];
 }
 
-/** A model that is well-formed and still cannot be served, in a sentence for its owner. */
+/** A well-formed model that Millrace cannot serve. The message is a sentence for the owner of the model. */
 export class RefusedModelError extends Error {
   override name = 'RefusedModelError';
 }
 
-/** onnx.proto3, TensorProto.DataType: those that no tensor of ours can hold. */
+/** Element types that no tensor of Millrace can hold. Source: onnx.proto3, TensorProto.DataType. */
 const OTHER_TYPES: Readonly<Record<number, string>> = {
   14: 'complex64',
   15: 'complex128',
@@ -30,7 +30,7 @@ const OTHER_TYPES: Readonly<Record<number, string>> = {
   26: 'int2',
 };
 
-/** Refuses, before anything loads it, a model whose inputs or outputs cannot be carried. Throws RefusedModelError. */
+/** Refuses a model whose inputs or outputs Millrace cannot carry, before an engine loads the model. Throws RefusedModelError. */
 export function refuseByFile({ inputs, outputs }: Pick<OnnxFile, 'inputs' | 'outputs'>): void {
   const check = (what: string, { name, kind, elementType }: OnnxValue) => {
     if (kind !== 'tensor' && kind !== 'unknown')
@@ -60,12 +60,12 @@ function specOf(what: string, { name, type, shape }: RawSpec, values: readonly O
     throw new RefusedModelError(
       `The ${what} "${name}" is ${type === undefined ? 'no tensor' : `of type ${type}`}, which cannot be carried.`,
     );
-  // onnxruntime shows a tensor of any rank as a scalar: the file knows which it is.
+  // onnxruntime reports a tensor of unknown rank as a scalar. The file distinguishes the two.
   const anyRank = shape.length === 0 && values.find((value) => value.name === name)?.hasShape === false;
   return { name, dtype: type as Dtype, shape: anyRank ? ['...'] : shape };
 }
 
-/** A trial needs a free first dimension of one name (or of none) in all inputs and outputs, and that name nowhere else. */
+/** A trial needs a free first dimension with the same name (or no name) in all inputs and outputs. No other dimension has that name. */
 export function isCandidate(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
   const first = inputs[0]?.shape[0];
   if (typeof first !== 'string' || first === '...' || outputs.length === 0) return false;

@@ -1,4 +1,4 @@
-/** What becomes of a found version in the registry: loading, then ready or failed; draining, then retired. */
+/** The states of a version in the registry: loading, then ready or failed; draining, then retired. */
 
 import { resolveModelConfig, stillHold } from '@millrace/shared/model-files/model-config';
 import { digestOf, type FoundVersion, type VersionFiles } from '@millrace/shared/model-files/model-folder';
@@ -9,11 +9,11 @@ import type { RegistryClient } from './registry-client.ts';
 import { readEntities, type Verifier } from './verifier.ts';
 import { invalidates, type VerifyAgainParams, verifyAgain } from './verify-again.ts';
 
-/** Reason of a version whose folder went away; if the folder comes back in time, it is taken up again. */
+/** The reason of a version whose folder was removed. The version becomes ready again if the folder returns before the version is retired. */
 export const GONE = 'Its folder was removed.';
 
 const TENANT = 'default';
-// The API trusts its copy of the registry for a second; what it admitted in it must still be answered.
+// The API uses its copy of the registry for a second. Workers still run the requests that it accepted during that second.
 const DRAIN_MS = 10_000;
 
 export interface RegisterDeps {
@@ -25,7 +25,7 @@ export interface RegisterDeps {
   now: () => number;
 }
 
-/** Verifies and registers a version that this process has not seen before. True if the registry changed. */
+/** Verifies and registers a version that this process has not seen before. Resolves to true when the registry has changed. */
 export async function registerFound({ found, known, registry, verifier, log, now }: RegisterDeps): Promise<boolean> {
   const fields = { model: found.model, version: found.version };
   if (known !== undefined && known.state !== 'failed' && known.digest !== found.digest) {
@@ -80,7 +80,7 @@ export async function registerFound({ found, known, registry, verifier, log, now
   return true;
 }
 
-/** A version that is known: its folder is back, its settings have changed, or its findings are too old. */
+/** Updates a known version whose folder is back, whose settings have changed, or whose findings are too old. */
 async function follow(params: VerifyAgainParams): Promise<void> {
   const { known, found, registry } = params;
   if (known.state === 'draining' && known.reason === GONE) await registry.setState(known, 'ready', null);
@@ -94,7 +94,7 @@ async function follow(params: VerifyAgainParams): Promise<void> {
 const CONFLICT =
   'refused: this version is registered with other content; versions never change: put the registered files back, or give the new files a new version number';
 
-/** A version whose files cannot even be read. */
+/** The registry entry of a version whose files cannot be read. */
 export function brokenVersion(files: VersionFiles, reason: string, nowMs: number): ModelVersion {
   return failedVersion(files, digestOf([['broken', reason]]), reason, nowMs);
 }
@@ -119,7 +119,7 @@ function failedVersion(files: VersionFiles, digest: string, reason: string, nowM
 
 const drainingSince = new WeakMap<RegistryClient, Map<string, number>>();
 
-/** Retires versions that have drained: long enough, and no work of theirs is left. */
+/** Retires versions that have been draining for DRAIN_MS and have no work left. */
 export async function retireDrained(
   registry: RegistryClient,
   registered: readonly ModelVersion[],

@@ -1,4 +1,4 @@
-/** A version that can be run here: what the registry says of it, and what engines need of it. */
+/** A version that this worker can run: its registry entry, and the files and settings that engines load. */
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { LoadedVersion } from '../engine/protocol/loaded-version.ts';
@@ -10,7 +10,7 @@ export interface ModelVersionHandle {
   loaded: LoadedVersion;
 }
 
-/** Whether versions came or went, or changed their state or settings. */
+/** Whether versions were added, removed, or changed in state or settings. */
 export function differ(before: readonly ModelVersionHandle[], after: readonly ModelVersionHandle[]): boolean {
   const old = new Map(before.map((handle) => [nameOf(handle.version), handle]));
   return (

@@ -1,4 +1,4 @@
-/** What a new version is tried for: whether its rows are independent, and whether its answers repeat. */
+/** The trials of a new version: whether its rows are independent, and whether equal runs give equal results. */
 
 import type { Findings, ModelConfig } from '@millrace/shared/model-files/model-config';
 import { findingsOf, resolveModelConfig } from '@millrace/shared/model-files/model-config';
@@ -57,7 +57,7 @@ export async function tryVersion({ found, signature, ask }: TryParams): Promise<
   const answers = deterministic === undefined ? await repeats() : undefined;
   if (row_independent !== undefined) return findingsOf(found.file, { ...(answers ? { answers } : {}) });
   if (answers?.deterministic === false) {
-    const reason = 'its answers change between equal runs, so that a trial of rows says nothing';
+    const reason = 'its results change between equal runs, so that a trial of rows says nothing';
     return findingsOf(found.file, { answers, rows: { independent: false, reason } });
   }
   return findingsOf(found.file, { ...(answers ? { answers } : {}), rows: await rows() });
@@ -81,12 +81,12 @@ async function sizeOf({ inputs, vocabulary, ask, needsRows, needsRepeats }: Size
   }
 }
 
-/** Repeats of examples end after this long: a hundred slow ones would delay the version. */
+/** Repeats of examples end after this time: a hundred slow examples would delay the version. */
 const REPEAT_MS = 10_000;
 
 /**
- * Runs the examples of model.json, twice each while time allows; throws RefusedModelError where one fails. A settings object
- * where an answer changed between the two runs: a handler may draw random numbers, or ask the clock.
+ * Runs the examples of model.json, twice each while time allows. Throws RefusedModelError when an example fails. Returns new settings
+ * when a result differs between the two runs: a handler can draw random numbers or read the clock.
  */
 export async function runExamples({
   found,
@@ -104,7 +104,7 @@ export async function runExamples({
       const findings = config.findings as Findings;
       if (found.file.deterministic !== undefined || !config.deterministic || performance.now() > endAt) continue;
       if ((await run()) === first) continue;
-      const reason = `the answer to example ${index + 1} of model.json changes between runs`;
+      const reason = `the result of example ${index + 1} of model.json changes between runs`;
       changed ??= resolveModelConfig(found.file, {
         ...findings,
         answers: { deterministic: false, reason },

@@ -235,7 +235,7 @@ describe('row independence', () => {
   });
 });
 
-test('a signature has names, types and shapes; a free rank is told from a scalar', async () => {
+test('a signature has names, types and shapes; a free rank is distinguished from a scalar', async () => {
   const signature = async (bytes: Buffer) => {
     const verdict = await verify(bytes);
     return verdict.ok ? verdict.verified.signature.inputs : verdict;
@@ -291,7 +291,7 @@ describe('whether answers repeat', () => {
     const files = { 'handler.ts': handler, 'model.json': JSON.stringify({ examples: [{ x: 1 }] }) };
     expect(await answers(perceptron(), files)).toEqual({
       deterministic: false,
-      why: 'the answer to example 1 of model.json changes between runs',
+      why: 'the result of example 1 of model.json changes between runs',
     });
   });
   test('model.json goes before what is found', async () => {

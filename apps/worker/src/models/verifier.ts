@@ -1,6 +1,6 @@
 /**
- * The first load of a model file, in an engine of its own with limits on memory and time: what ends that engine, or is
- * refused there, ends there, with a reason for its owner.
+ * Verifies a new version in a separate engine with limits on memory and time. A file that ends this engine, or that the engine
+ * refuses, fails with a reason for the owner of the model, and reaches no other engine.
  */
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -33,13 +33,14 @@ interface Verified {
 
 export type Verdict = { ok: true; verified: Verified } | { ok: false; reason: string; engineEnded?: boolean };
 
-/** Verifies one version after the other, in one engine for as long as that one is sound. */
+/** Verifies versions one after the other, in the same engine while that engine is healthy. */
 export interface Verifier {
   verify(found: FoundVersion): Promise<Verdict>;
   close(): Promise<void>;
 }
 
-// An engine that grew by what it loaded has less room for the next: a fresh one gives each the same.
+// An engine keeps memory of the versions that it has loaded. Above this share of the limit the next version gets a new engine, so that
+// each version has the same room.
 const FRESH_ABOVE = 0.3;
 
 export function createVerifier(options: VerifyOptions): Verifier {
@@ -58,7 +59,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
     return engine;
   }
 
-  /** Ends the engine, and waits until it has gone: the next version gets a fresh one. */
+  /** Ends the engine and waits for the exit of its process. The next version gets a new engine. */
   async function end(detail: string): Promise<void> {
     engine?.kill(detail, 'died');
     await engine?.exited;
@@ -79,7 +80,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
         return loaded;
       };
       const loaded = await load();
-      // The file may have been replaced since it was read above; the engine tells of the bytes that it verified.
+      // The file can have been replaced after the read above. The engine reports the bytes that it verified.
       const file = loaded.file ?? onnx;
       refuseByFile(file);
       const signature = signatureOf(loaded, file);
@@ -87,7 +88,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
       const schemas = (await engine!.probe(loaded.session, { ask: 'schemas' }, timeoutMs)) as Schemas;
       let session = loaded.session;
       const current = async () => {
-        // A trial may have ended the engine: the rest needs one again.
+        // A trial can end the engine. The next steps then need a new engine.
         if (!engine?.alive) session = (await load()).session;
         return session;
       };
@@ -99,7 +100,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
       const config = resolveModelConfig(found.file, findings);
       const changed = await runExamples({ found, signature, ask, config });
       await engine!.unload(await current());
-      // The peak is of the engine's whole life: it must not count against the next version.
+      // The peak covers the whole life of the engine, and must not count against the next version.
       if (loaded.residentBytes > FRESH_ABOVE * memoryBytes || loaded.peakBytes > memoryBytes) await end('it has grown');
       const { input: inputSchema, output: outputSchema } = schemas;
       return { ok: true, verified: { signature, config: changed ?? config, inputSchema, outputSchema } };
@@ -109,7 +110,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
     }
   }
 
-  /** What ended its engine is loaded once more, in a fresh one: a kill from outside must not condemn a version. */
+  /** Loads a version that ended its engine once more in a new engine: a kill from outside must not fail the version. */
   async function verifyTwice(found: FoundVersion): Promise<Verdict> {
     const verdict = await verify(found);
     return !verdict.ok && verdict.engineEnded && !closed ? verify(found) : verdict;
@@ -130,8 +131,8 @@ export function createVerifier(options: VerifyOptions): Verifier {
 }
 
 /**
- * The rows of every entity that the version reads, from its own CSV files. Throws EntityCsvError, also where a file is not
- * the one that the version's digest was computed with.
+ * Reads the rows of every entity of the version from its CSV files. Throws EntityCsvError for an invalid file, and for a file that
+ * differs from the version's digest.
  */
 export async function readEntities(found: FoundVersion): Promise<Record<string, Entity[]>> {
   const sets: Record<string, Entity[]> = {};
@@ -159,7 +160,7 @@ function reasonOf(error: unknown, found: FoundVersion): string {
   return `The model cannot be loaded: ${message}`;
 }
 
-/** Labels of an output that the model has not would be lost without a word. */
+/** Refuses labels for an output that the model does not have: Millrace would ignore them silently. */
 function refuseLabels({ file }: FoundVersion, { outputs }: Signature): void {
   const names = outputs.map(({ name }) => name);
   const stray = Object.keys(file.labels ?? {}).find((name) => !names.includes(name));

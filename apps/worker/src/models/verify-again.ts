@@ -1,4 +1,4 @@
-/** Versions whose findings are older than this release's rules, or were never found: they are verified once more. */
+/** Verifies a version again when its findings are missing or older than the rules of this release. */
 
 import type { ModelConfig } from '@millrace/shared/model-files/model-config';
 import { stillHold } from '@millrace/shared/model-files/model-config';
@@ -19,12 +19,12 @@ export interface VerifyAgainParams {
 export const isVerified = (found: FoundVersion, { config }: ModelVersion): boolean =>
   stillHold(config.findings, found.file);
 
-/** A version that cannot be verified now goes on as it is; its answers stay out of the cache. */
+/** A version that fails this verification stays in service, and its results are not cached. */
 export async function verifyAgain({ found, known, registry, verifier, log }: VerifyAgainParams): Promise<void> {
   const fields = { model: known.model, version: known.version };
   const verdict = await verifier.verify(found);
   if (!verdict.ok) {
-    log.warn({ ...fields, reason: verdict.reason }, 'the version was not verified again: its answers are not cached');
+    log.warn({ ...fields, reason: verdict.reason }, 'the version was not verified again: its results are not cached');
     return;
   }
   const { config } = verdict.verified;
@@ -33,7 +33,7 @@ export async function verifyAgain({ found, known, registry, verifier, log }: Ver
   await registry.register({ ...known, config }, { purge: invalidates(known.config, config) });
 }
 
-/** Whether answers that were cached under the earlier settings may be wrong under the new ones. */
+/** Whether results that were cached under the earlier settings can be wrong under the new settings. */
 export const invalidates = (earlier: ModelConfig, config: ModelConfig): boolean =>
   (earlier.rowIndependent && !config.rowIndependent) ||
   (earlier.deterministic !== false && config.deterministic === false);

@@ -27,7 +27,7 @@ async function ask(
   return { status: response.status, body: (await response.json()) as { status: string } };
 }
 
-test('a worker is alive while it cannot be told whether it takes work: a restart would not bring Redis back', async () => {
+test('a worker is alive while its liveness check fails: a restart would not bring Redis back', async () => {
   await start({ prove: never });
   health.liveness(never);
   expect(await ask('/healthz')).toEqual({ status: 200, body: { status: 'ok' } });

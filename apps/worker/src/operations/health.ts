@@ -1,4 +1,4 @@
-/** The worker's own small HTTP server: alive, ready, metrics. It serves nothing else. */
+/** The HTTP server of a worker: liveness, readiness and metrics, nothing else. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Pool } from '@millrace/shared/postgres/db';
@@ -8,22 +8,23 @@ import { verdictOf } from '@millrace/shared/process/readiness';
 import type { WorkerMetrics } from './metrics.ts';
 
 const CHECK_TIMEOUT_MS = 900;
-/** Sentences of impairment in one answer. */
+/** The most impairments in one response. */
 const DEGRADED_MAX = 20;
 
-type Answer = 'ok' | string;
+/** `ok`, or a sentence that names the fault. */
+type CheckResult = 'ok' | string;
 
 export interface WorkerHealth {
   url: string;
-  /** A part that must be well for the worker to be ready. */
-  check(name: string, ask: () => Answer | Promise<Answer>): void;
-  /** A part that /healthz reports without asking for a restart: the fault lies outside this process. */
-  note(name: string, ask: () => Answer): void;
-  /** What impairs the worker and leaves it ready, a sentence each. */
+  /** Adds a part that must be healthy for the worker to be ready. */
+  check(name: string, ask: () => CheckResult | Promise<CheckResult>): void;
+  /** Adds a part that /healthz reports without a failed status: the fault is outside this process, and a restart would not help. */
+  note(name: string, ask: () => CheckResult): void;
+  /** Sets the list of impairments, a sentence each. An impaired worker stays ready. */
   degraded(list: () => readonly string[]): void;
-  /** Whether the worker should be restarted. */
-  liveness(ask: () => Promise<Answer>): void;
-  /** All roles run: from now on it may be ready. */
+  /** Sets the check that decides whether the worker needs a restart. */
+  liveness(ask: () => Promise<CheckResult>): void;
+  /** Marks the start of the worker as complete: all roles run. */
   started(): void;
   close(): Promise<void>;
 }
@@ -33,16 +34,16 @@ export async function startHealth(
   metrics: WorkerMetrics,
   { redis, db }: { redis: { prove(): Promise<void> }; db: Pick<Pool, 'connect'> },
 ): Promise<WorkerHealth> {
-  const checks = new Map<string, () => Answer | Promise<Answer>>([
+  const checks = new Map<string, () => CheckResult | Promise<CheckResult>>([
     ['redis', () => redis.prove().then(() => 'ok')],
     ['postgres', () => checkWritable(db).then(() => 'ok')],
   ]);
-  const notes = new Map<string, () => Answer>();
-  let live: () => Promise<Answer> = async () => 'ok';
+  const notes = new Map<string, () => CheckResult>();
+  let live: () => Promise<CheckResult> = async () => 'ok';
   let impaired: () => readonly string[] = () => [];
   let up = false;
 
-  async function ready(): Promise<Record<string, Answer>> {
+  async function ready(): Promise<Record<string, CheckResult>> {
     const parts = await Promise.all([...checks].map(async ([name, ask]) => [name, await bounded(ask)] as const));
     return { ...Object.fromEntries(parts), ...(up ? {} : { start: 'not all roles run yet' }) };
   }
@@ -56,10 +57,10 @@ export async function startHealth(
         response.setHeader('allow', 'GET, HEAD');
         send(405, '{"status":"this server takes GET and HEAD"}');
       } else if (path === '/healthz') {
-        // Where it cannot be told (Redis is away), a restart would mend nothing, and lose what is under way.
+        // When the check itself fails (Redis is unreachable), a restart would repair nothing and would lose the work in progress.
         const state = await bounded(() => live().catch(() => 'ok'), 'ok');
-        const told = [...notes].map(([name, ask]) => [name, ask()] as const).filter(([, note]) => note !== 'ok');
-        send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state, ...Object.fromEntries(told) }));
+        const notices = [...notes].map(([name, ask]) => [name, ask()] as const).filter(([, note]) => note !== 'ok');
+        send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state, ...Object.fromEntries(notices) }));
       } else if (path === '/readyz') {
         const parts = await ready();
         const degraded = impaired().slice(0, DEGRADED_MAX);
@@ -103,12 +104,12 @@ export async function startHealth(
 const pathOf = (target = ''): string =>
   URL.canParse(target, 'http://worker') ? new URL(target, 'http://worker').pathname : '';
 
-/** A part that does not answer in time is not well: the asker is not to wait with it. */
+/** Bounds a check in time: a part without a reply counts as unhealthy, and the caller does not wait for the part. */
 async function bounded(
-  ask: () => Answer | Promise<Answer>,
-  otherwise: Answer = `no answer within ${CHECK_TIMEOUT_MS} ms`,
-): Promise<Answer> {
-  const { promise: late, resolve } = Promise.withResolvers<Answer>();
+  ask: () => CheckResult | Promise<CheckResult>,
+  otherwise: CheckResult = `no answer within ${CHECK_TIMEOUT_MS} ms`,
+): Promise<CheckResult> {
+  const { promise: late, resolve } = Promise.withResolvers<CheckResult>();
   const timer = setTimeout(() => resolve(otherwise), CHECK_TIMEOUT_MS);
   try {
     return await Promise.race([Promise.resolve(ask()), late]);

@@ -1,4 +1,4 @@
-/** What a worker counts, for Prometheus. */
+/** The Prometheus metrics of a worker. */
 import type { Finished } from '@millrace/shared/live/store';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -10,17 +10,17 @@ export interface WorkerMetrics {
     items: readonly Finished[],
     verdicts: readonly ('written' | 'cancelled' | 'fenced')[],
   ): void;
-  /** Rows that were not known already and went to the engines. */
+  /** Counts rows without a known result, which went to the engines. */
   computed(model: string, rows: number): void;
   recorded(rows: number): void;
-  /** An end whose output Postgres could not store. */
+  /** Counts an end whose output Postgres could not store. */
   recordedWithoutOutput(): void;
   reconciled(outcome: string): void;
   lockLost(count: number): void;
-  /** Live states that could not be read and were discarded, by any process. */
+  /** Counts unreadable live states that any process has discarded. */
   unreadable(count: number): void;
   gauge(name: string, help: string, read: () => number): void;
-  /** A counter with a value for each value of `label`, kept elsewhere; read when it is asked for. */
+  /** Adds a counter whose values, by value of `label`, are kept elsewhere and are read at each scrape. */
   counterBy(counter: { name: string; help: string; label: string }, read: () => ReadonlyMap<string, number>): void;
 }
 
@@ -30,7 +30,7 @@ export function createWorkerMetrics(): WorkerMetrics {
   const registers = [registry];
   const outcomes = new Counter({
     name: 'millrace_worker_predictions_total',
-    help: 'Predictions that this worker computed, by what became of the result.',
+    help: 'Predictions that this worker computed, by the fate of the result.',
     labelNames: ['model', 'version', 'status', 'verdict'],
     registers,
   });
@@ -43,7 +43,7 @@ export function createWorkerMetrics(): WorkerMetrics {
   });
   const computed = new Counter({
     name: 'millrace_worker_rows_total',
-    help: 'Rows given to the engines: what was known already is not among them.',
+    help: 'Rows that went to the engines, without the rows that had a cached result.',
     labelNames: ['model'],
     registers,
   });
@@ -54,12 +54,12 @@ export function createWorkerMetrics(): WorkerMetrics {
   });
   const omitted = new Counter({
     name: 'millrace_recorder_outputs_omitted_total',
-    help: 'Ends that were written to the ledger without their output, which Postgres could not store.',
+    help: 'Ends written to the ledger without their output, because Postgres could not store the output.',
     registers,
   });
   const reconciled = new Counter({
     name: 'millrace_reconciler_total',
-    help: 'Promises that the reconciler looked at, by what it found.',
+    help: 'Promises that the reconciler checked, by outcome.',
     labelNames: ['outcome'],
     registers,
   });

@@ -1,4 +1,4 @@
-/** What every role of a worker shares. */
+/** The connections and services that all roles of a worker share. */
 
 import type { LiveStore } from '@millrace/shared/live/store';
 import type { Clock } from '@millrace/shared/postgres/clock';
