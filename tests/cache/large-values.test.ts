@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { createResultCache, encodeResult } from '@millrace/shared/cache/result-cache';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Command } from 'ioredis';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { testPrefix } from '../support/test-prefix.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
@@ -72,4 +73,31 @@ test('a short value is read while a long one is written and read', async () => {
   await cache.get(short.key, 0).then(note('short'));
   await reading;
   expect(done).toEqual(['short', 'long write', 'short', 'short', 'long read']);
+});
+
+interface Sender {
+  sendCommand(command: Command, ...rest: unknown[]): unknown;
+}
+
+test('a value in pieces is written under keys with the prefix and in the slot of the value', async () => {
+  const key = randomBytes(32).toString('hex');
+  const pieces = [Buffer.from('"'), ...Array.from({ length: 20 }, () => Buffer.alloc(100_000, 'z')), Buffer.from('"')];
+  const output = { pieces, length: 2_000_002 };
+  const names = new Set<string>();
+  const sender = large as unknown as Sender;
+  const send = sender.sendCommand.bind(large);
+  const watch = vi.spyOn(sender, 'sendCommand').mockImplementation((command, ...rest) => {
+    for (const name of command.getKeys()) names.add(String(name));
+    return send(command, ...rest);
+  });
+  await cache.put(key, 0, encodeResult(key, 1, 2, output, null), 60_000);
+  watch.mockRestore();
+  const place = keysFor(prefix).result(key);
+  const others = [...names].filter((name) => name !== place);
+  expect(others).toEqual([expect.stringMatching(new RegExp(`^${prefix}:w:\\{${place}\\}:`))]);
+  const read = await cache.get(key, 0);
+  expect(read?.output).toMatchObject({ length: 2_000_002 });
+  expect(String(read?.output) === String(Buffer.concat(pieces))).toBe(true);
+  expect(await keysOf(redis, `${prefix}:w:`)).toEqual([]);
+  expect(failures).toEqual([]);
 });

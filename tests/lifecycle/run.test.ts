@@ -50,7 +50,7 @@ describe('take', () => {
     for (const id of [lead.id, follower.id]) {
       const state = await f.live.read(id);
       expect(state?.status).toBe('failed');
-      expect(JSON.parse(state?.result ?? '')).toMatchObject({ code: problem('worker_lost', '').code });
+      expect(JSON.parse(String(state?.result))).toMatchObject({ code: problem('worker_lost', '').code });
     }
     expect(await f.flightHolder('take-3')).toBeNull();
   });
@@ -68,7 +68,7 @@ describe('take', () => {
     expect(await f.live.read(id)).toMatchObject({ status: 'running', attempts: 5 });
     await f.redis.del(f.keys.worker(SHARD, 'w1'), f.keys.worker(SHARD, next));
     expect(await f.take([id], { most: 1, worker: 'w3' })).toHaveLength(0);
-    expect(JSON.parse((await f.live.read(id))?.result ?? '')).toMatchObject({ code: 'worker_lost' });
+    expect(JSON.parse(String((await f.live.read(id))?.result))).toMatchObject({ code: 'worker_lost' });
   });
 
   test.each([
@@ -170,7 +170,7 @@ describe('finish', () => {
     expect(await f.status(followers[999]!.id)).toBe('succeeded');
   });
 
-  test('ends at most 200 followers in one run of a script, and few of a large result', async () => {
+  test('ends at most 200 followers in one run of a script, and few of a longer result', async () => {
     const runs = async (characters: number, count: number) => {
       const flight = `finish-${characters}`;
       const lead = await f.submit({ flight });
@@ -182,7 +182,7 @@ describe('finish', () => {
       return infos.reduce((sum, info) => sum + Number(/cmdstat_spop:calls=(\d+)/.exec(info)?.[1] ?? 0), 0);
     };
     expect(await runs(5, 450)).toBe(3);
-    expect(await runs(400_000, 5)).toBe(3);
+    expect(await runs(120_000, 20)).toBe(3);
   });
 
   test('a worker that dies between two runs loses no follower: whoever takes the job goes on', async () => {

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Text } from '@millrace/shared/predictions/long-text';
 import { tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { pino } from 'pino';
 import type { PoolOptions } from '../../apps/worker/src/engine/engine-pool.ts';
@@ -45,5 +46,5 @@ export const longRow = (value: number): string =>
 export const floatRow = (dims: number[], ...values: number[]): string =>
   tensorRowText({ x: { dtype: 'float32', dims, data: Float32Array.from(values) } });
 
-export const outputOf = (result: { ok: boolean; output?: string }) =>
-  JSON.parse(result.output ?? 'null') as Record<string, { data: unknown[]; shape: number[] }>;
+export const outputOf = (result: { ok: boolean; output?: Text }) =>
+  JSON.parse(String(result.output ?? 'null')) as Record<string, { data: unknown[]; shape: number[] }>;

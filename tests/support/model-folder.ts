@@ -24,6 +24,8 @@ const MODELS = {
   longs: { file: () => identity('int64', ['n']), config: { description: 'Longs.', row_independent: false } },
   /** y = the number of a row, 180,000 times: about 2 MB of JSON for a number with nine digits. */
   large: { file: () => repeater(180_000), config: { description: 'Large.', row_independent: true, max_batch: 4 } },
+  /** 1,920,000 times: some 21 MB of JSON. */
+  huge: { file: () => repeater(1_920_000), config: { description: 'Huge.', row_independent: true, max_batch: 1 } },
 } as const;
 
 export type SmallModel = keyof typeof MODELS;

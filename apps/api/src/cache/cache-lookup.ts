@@ -6,6 +6,7 @@
 
 import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import type { Text } from '@millrace/shared/predictions/long-text';
 import type { CacheControl } from '../http/request-headers.ts';
 import type { Catalog } from '../models/catalog.ts';
 import type { NormalizedInput } from '../models/normalize-input.ts';
@@ -13,10 +14,10 @@ import { fresh, hitTold } from './cache-status.ts';
 import type { LocalResults } from './local-results.ts';
 import type { ParsedRequests } from './parsed-requests.ts';
 
-/** The stored bytes, as latin1 text, of the prediction that computed it; and how it was found. */
+/** The stored bytes, as latin1 text or in pieces, of the prediction that computed it; and how it was found. */
 export interface CachedAnswer {
   kind: 'cached';
-  text: string;
+  text: Text;
   cacheStatus: string;
   ageS: number | null;
   plan: NormalizedInput;

@@ -66,7 +66,7 @@ export function createLocalResults(cache: ResultCache): LocalResults {
     const result = await cache.get(cacheKey, epoch);
     const before = find(cacheKey);
     if (result === null) forget(cacheKey);
-    else if ((result.body?.length ?? 0) <= BODY_MAX && result.output.length <= BODY_MAX) {
+    else if (isSmall(result)) {
       const again = before && before.epoch === epoch && nowMs - before.readAt < HOT_MS;
       keep(cacheKey, { result: copyOf(result), epoch, readAt: nowMs, hits: again ? before.hits + 1 : 1, asked: false });
     }
@@ -84,6 +84,11 @@ export function createLocalResults(cache: ResultCache): LocalResults {
       if (!result) forget(cacheKey);
       else {
         const { storedAt, freshUntil } = near.result;
+        if (!isSmall(result)) {
+          // Another value has taken its place, and is not for this process to keep.
+          forget(cacheKey);
+          continue;
+        }
         if (result.storedAt !== storedAt || result.freshUntil !== freshUntil) near.result = copyOf(result);
         near.readAt = nowMs;
         near.asked = false;
@@ -125,8 +130,13 @@ export function createLocalResults(cache: ResultCache): LocalResults {
   };
 }
 
+type SmallResult = CachedResult & { body: Buffer | null; output: Buffer };
+
+const isSmall = (result: CachedResult): result is SmallResult =>
+  (result.body?.length ?? 0) <= BODY_MAX && result.output.length <= BODY_MAX;
+
 /** What Redis sent lies in a chunk with a hundred others, which a slice of it would keep from being freed. */
-function copyOf({ storedAt, freshUntil, body, output }: CachedResult): CachedResult {
+function copyOf({ storedAt, freshUntil, body, output }: SmallResult): CachedResult {
   const text = body?.toString('latin1');
   return {
     storedAt,

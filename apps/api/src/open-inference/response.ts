@@ -13,6 +13,10 @@ interface TensorOutput {
   data: unknown[];
 }
 
+/** What a response tells of its version and of its request. */
+export type RenderedVersion = Pick<ModelVersion, 'model' | 'version' | 'handlerDigest'>;
+export type RenderedInfer = Pick<Infer, 'id' | 'outputs' | 'binary'>;
+
 export interface InferReply {
   body: string | Buffer;
   /** Length of the JSON where bytes follow it. */
@@ -20,7 +24,7 @@ export interface InferReply {
 }
 
 /** `output` is parsed: tensors by name, or what the handler made of each input. */
-export function renderInfer(version: ModelVersion, infer: Infer, output: unknown): InferReply {
+export function renderInfer(version: RenderedVersion, infer: RenderedInfer, output: unknown): InferReply {
   const all = outputsOf(version, output);
   const wanted = infer.outputs ?? Object.keys(all).map((name) => ({ name, binary: infer.binary }));
   const binaries: Buffer[] = [];
@@ -43,7 +47,7 @@ export function renderInfer(version: ModelVersion, infer: Infer, output: unknown
   return { body: Buffer.concat([header, ...binaries]), headerLength: header.length };
 }
 
-function outputsOf(version: ModelVersion, output: unknown): Record<string, TensorOutput> {
+function outputsOf(version: RenderedVersion, output: unknown): Record<string, TensorOutput> {
   if (version.handlerDigest === null) return output as Record<string, TensorOutput>;
   const elements = output as unknown[];
   return {

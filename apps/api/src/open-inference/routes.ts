@@ -13,8 +13,9 @@ import type { Outcome } from '../predictions/outcome.ts';
 import { splitBody } from './binary-tensors.ts';
 import { tensorMetadata } from './datatypes.ts';
 import { messageOf, statusOf, V2Error } from './errors.ts';
+import { renderLong } from './long-output.ts';
 import { HANDLER_INPUT, HANDLER_OUTPUT, type Infer, type InferLimits, parseInfer, refuseFiles } from './request.ts';
-import { renderInfer } from './response.ts';
+import { type InferReply, renderInfer } from './response.ts';
 import { Statistics } from './statistics.ts';
 
 export interface V2Deps {
@@ -213,28 +214,43 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
   }
 }
 
-function sendInfer(
+async function sendInfer(
   reply: FastifyReply,
   version: ModelVersion,
   asked: Infer,
   outcome: Exclude<Outcome, { kind: 'gone' }>,
-): FastifyReply {
+): Promise<FastifyReply> {
   reply.header('cache-status', outcome.cacheStatus);
   if (outcome.kind === 'accepted') throw new V2Error(504, 'the inference did not end within its timeout');
   if (outcome.kind === 'answered' && outcome.record.status !== 'succeeded') {
-    const { status, detail } = JSON.parse(outcome.record.result) as { status: number; detail: string };
+    const { status, detail } = JSON.parse(String(outcome.record.result)) as { status: number; detail: string };
     throw new V2Error(status >= 500 ? status : 500, detail);
   }
-  const output: unknown =
-    outcome.kind === 'cached'
-      ? (JSON.parse(Buffer.from(outcome.text, 'latin1').toString()) as { output: unknown }).output
-      : JSON.parse(outcome.record.result);
-  const { body, headerLength } = renderInfer(version, asked, output);
+  const { body, headerLength } = await rendered(version, asked, outcome);
   if (headerLength === undefined) return reply.header('content-type', 'application/json').send(body);
   return reply
     .header('content-type', 'application/octet-stream')
     .header('inference-header-content-length', String(headerLength))
     .send(body);
+}
+
+function rendered(
+  version: ModelVersion,
+  asked: Infer,
+  outcome: Exclude<Outcome, { kind: 'gone' | 'accepted' }>,
+): InferReply | Promise<InferReply> {
+  const isPrediction = outcome.kind === 'cached';
+  const text = isPrediction ? outcome.text : outcome.record.result;
+  if (typeof text !== 'string') {
+    const { model, version: name, handlerDigest } = version;
+    const { id, outputs, binary } = asked;
+    const told = { version: { model, version: name, handlerDigest }, infer: { id, outputs, binary } };
+    return renderLong({ ...told, json: text, isPrediction });
+  }
+  const output: unknown = isPrediction
+    ? (JSON.parse(Buffer.from(text, 'latin1').toString()) as { output: unknown }).output
+    : JSON.parse(text);
+  return renderInfer(version, asked, output);
 }
 
 function record(

@@ -1,7 +1,10 @@
 /** What is done to predictions that are there: cancel, retry; and the list of them. */
+
+import { joinTexts } from '@millrace/shared/predictions/long-text';
 import { renderPrediction, renderWithoutOutput } from '@millrace/shared/predictions/prediction';
 import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/type-provider.ts';
+import { sendText } from '../http/write-text.ts';
 import type { Actions } from './cancel-retry.ts';
 import type { Listing } from './list-predictions.ts';
 import { sendFound } from './routes.ts';
@@ -31,7 +34,11 @@ export function registerPredictionActions(app: App, { actions, list, tenantOf }:
     );
     // One that waits has its estimate in its own page: here it would cost a look at the queue for each.
     reply.header('content-type', 'application/json; charset=utf-8');
-    return reply.send(`{"predictions":[${items.join(',')}],"next":${JSON.stringify(next)}}`);
+    const after = `],"next":${JSON.stringify(next)}}`;
+    if (items.every((item) => typeof item === 'string'))
+      return reply.send(`{"predictions":[${items.join(',')}${after}`);
+    const listed = items.flatMap((item, at) => (at === 0 ? [item] : [',', item]));
+    return sendText(reply, joinTexts(['{"predictions":[', ...listed, after]));
   });
 }
 

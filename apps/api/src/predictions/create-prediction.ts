@@ -11,6 +11,7 @@ import type { ModelConfig } from '@millrace/shared/model-files/model-config';
 import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
+import { LongText, type Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
 import { BULL_PRIORITY, isTerminal, type PredictionRecord } from '@millrace/shared/predictions/prediction';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
@@ -129,7 +130,7 @@ export function createPredict(deps: PredictDeps): Predict {
     const { digest } = served.version;
     const wholeHit = (hit: CachedResult | null): CachedAnswer | undefined => {
       if (!hit?.body || plan.shape !== 'one' || bringsItsOwn(request)) return undefined;
-      const text = hit.text ?? hit.body.toString('latin1');
+      const text = hit.text ?? (Buffer.isBuffer(hit.body) ? hit.body.toString('latin1') : textOf(hit.body));
       return { kind: 'cached', text, ...hitTold(hit, plan.own, now), plan, digest };
     };
     const shared = () =>
@@ -175,8 +176,8 @@ export function createPredict(deps: PredictDeps): Predict {
     const { request, served, plan, priority } = pending;
     deps.checkClock();
     const waits = request.prefer.waitS !== null && !request.prefer.respondAsync;
-    const outputs = known.map((one) => (one ? one.output.toString() : null));
-    const answer = allKnown ? assembleOutput(plan.shape, outputs as string[]) : null;
+    const outputs = known.map((one) => (one ? textOf(one.output) : null));
+    const answer = allKnown ? assembleOutput(plan.shape, outputs as Text[]) : null;
     if (answer === null) {
       const asked = request.body.expires_in === undefined ? null : request.body.expires_in * 1000;
       const { model } = served.registered;
@@ -186,7 +187,7 @@ export function createPredict(deps: PredictDeps): Predict {
       if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
       loads.admitted(model);
     }
-    const item = newPrediction(pending, outputs, answer);
+    const item = newPrediction(pending, answer === null ? carried(outputs) : [], answer);
     if (answer !== null) return answeredFromCache(pending, item, known);
     return waits ? waitFor(pending, item, known) : promise(pending, item, known);
   }
@@ -212,7 +213,7 @@ export function createPredict(deps: PredictDeps): Predict {
     const record: PredictionRecord = {
       ...recordOf(pending),
       status: 'succeeded',
-      result: item.known as string,
+      result: item.known as Text,
       completedAt: now,
     };
     const [hit] = known;
@@ -371,6 +372,23 @@ export function createPredict(deps: PredictDeps): Predict {
   }
 
   return predict;
+}
+
+/** A cached output as text. A long output stays in pieces. */
+const textOf = (bytes: CachedResult['output']): Text =>
+  Buffer.isBuffer(bytes) ? bytes.toString() : new LongText(bytes.pieces);
+
+/** Bytes of known outputs that one task carries to its worker. */
+const CARRIED_BYTES = 1_048_576;
+
+/** The outputs that a task carries, since a task is a field of the live state. The rows of all other outputs are computed again. */
+function carried(outputs: readonly (Text | null)[]): (string | null)[] {
+  let bytes = 0;
+  return outputs.map((output) => {
+    if (output === null || bytes + output.length > CARRIED_BYTES) return null;
+    bytes += output.length;
+    return String(output);
+  });
 }
 
 const notCached = (config: ModelConfig): ApiError =>

@@ -4,6 +4,7 @@ import { isTerminal } from '@millrace/shared/predictions/prediction';
 import type { FastifyRequest } from 'fastify';
 import { NOSNIFF } from '../http/nosniff.ts';
 import type { App } from '../http/type-provider.ts';
+import { writeText } from '../http/write-text.ts';
 import { eventIdOf, eventText } from './event-format.ts';
 import type { Finder, Found } from './find-prediction.ts';
 import type { Streams } from './prediction-watcher.ts';
@@ -96,7 +97,7 @@ class EventStream {
     const id = eventIdOf(record, queue);
     if (id !== this.#lastId) {
       this.#lastId = id;
-      this.#full = !this.#raw.write(eventText(id, record, queue));
+      this.#full = !writeText(this.#raw, eventText(id, record, queue));
     }
     if (isTerminal(record.status)) this.end();
   }

@@ -4,6 +4,7 @@ import type { PredictionOptions, PromiseRow } from '@millrace/shared/ledger/ledg
 import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import type { Text } from '@millrace/shared/predictions/long-text';
 import type { PredictionRecord, Priority } from '@millrace/shared/predictions/prediction';
 import { type Task, taskText } from '@millrace/shared/predictions/task';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
@@ -84,15 +85,22 @@ export function buildPending(
 /** `outputs` are those known of its rows; `answer` is its whole output where all are. */
 export function newPrediction(
   pending: PendingPrediction,
-  outputs: (string | null)[],
-  answer: string | null,
+  outputs: readonly (string | null)[],
+  answer: Text | null,
 ): NewPrediction {
   const { plan, served, request } = pending;
   const { digest } = served.version;
   const epoch = served.registered.cacheEpoch;
   const some = answer === null && outputs.some((one) => one !== null);
   const keys = pending.store ? plan.keys : plan.rows.map(() => null);
-  const task: Task = { shape: plan.shape, rows: plan.rows, keys, digest, epoch, ...(some ? { known: outputs } : {}) };
+  const task: Task = {
+    shape: plan.shape,
+    rows: plan.rows,
+    keys,
+    digest,
+    epoch,
+    ...(some ? { known: [...outputs] } : {}),
+  };
   return {
     id: pending.id,
     createdAt: pending.createdAt,

@@ -2,6 +2,7 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import type { Text } from '@millrace/shared/predictions/long-text';
 import {
   isTerminal,
   type PredictionRecord,
@@ -16,6 +17,7 @@ import { type Prefer, parseCacheControl, parsePrefer, WAIT_MAX_S } from '../http
 import type { HttpMetrics } from '../http/request-metrics.ts';
 import { createResponseBatch, type SendOut } from '../http/response-batch.ts';
 import type { App } from '../http/type-provider.ts';
+import { sendText } from '../http/write-text.ts';
 import { ModelParams, VersionParams } from '../models/schemas.ts';
 import type { Predict } from './create-prediction.ts';
 import type { Finder, Found } from './find-prediction.ts';
@@ -175,7 +177,7 @@ function idempotencyKeyOf(request: FastifyRequest): string | undefined {
 function sendCached(sendOut: SendOut, reply: FastifyReply, outcome: CachedAnswer, prefer: Prefer): void {
   const { text, cacheStatus, ageS } = outcome;
   // The body begins {"id":"<36 characters>", and its attempts do not matter: it succeeded, so it is the last.
-  const headers = ['cache-status', cacheStatus, 'etag', `"${text.slice(7, 43)}"`];
+  const headers = ['cache-status', cacheStatus, 'etag', `"${String(text.slice(7, 43))}"`];
   if (ageS !== null) headers.push('age', String(ageS));
   addPreference(headers, prefer);
   sendOut(reply, 200, headers, text, 'latin1');
@@ -253,6 +255,6 @@ function matches(header: string | undefined, etag: string): boolean {
   return header.trim() === '*' || header.split(',').some((one) => one.trim().replace(/^W\//, '') === etag);
 }
 
-function json(reply: FastifyReply, code: number, body: string | Buffer): FastifyReply {
-  return reply.code(code).header('content-type', 'application/json; charset=utf-8').send(body);
+function json(reply: FastifyReply, code: number, body: Text): FastifyReply {
+  return sendText(reply.code(code).header('content-type', 'application/json; charset=utf-8'), body);
 }

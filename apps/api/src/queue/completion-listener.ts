@@ -9,6 +9,7 @@ import { openingOf } from '@millrace/shared/live/state';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOfId } from '@millrace/shared/predictions/ids';
+import type { Text } from '@millrace/shared/predictions/long-text';
 import { isTerminal, type PredictionRecord, type Status } from '@millrace/shared/predictions/prediction';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
@@ -24,7 +25,7 @@ const BLOCK_MS = 5_000;
 const REREAD_AT_ONCE = 500;
 
 /** What a waiter is told: the completion, with its result; null when the wait ended first. */
-export type Answer = Omit<Completion, 'result'> & { result: string };
+export type Answer = Omit<Completion, 'result'> & { result: Text };
 
 /** One who waits for a prediction; `next` is another who waits for the same one, which is rare. */
 export class Waiter {

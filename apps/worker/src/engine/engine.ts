@@ -9,6 +9,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
 import { contentBytes } from '@millrace/shared/model-files/model-folder';
+import type { Text } from '@millrace/shared/predictions/long-text';
 import { EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
 import { isStopped, residentBytes } from './process-memory.ts';
 import {
@@ -20,7 +21,7 @@ import {
   HEADER_BYTES,
   LOAD,
   OUTPUTS,
-  OUTPUTS_HEADER_BYTES,
+  outputsOf,
   PROBE,
   READY,
   RUN,
@@ -42,7 +43,7 @@ export interface EngineOptions {
 }
 
 export interface RunOutcome {
-  outputs: string[];
+  outputs: Text[];
   inferenceMs: number;
   /** Resident bytes after the run. */
   residentBytes: number;
@@ -165,9 +166,10 @@ export class Engine {
     const request = textsFrame(RUN, id, RUN_HEADER_BYTES, rows, ['[', ',', ']']);
     request.writeUInt32LE(session, HEADER_BYTES);
     request.writeUInt32LE(rows.length, HEADER_BYTES + 4);
-    const { body } = await this.#ask(request, id, timeoutMs);
+    const frame = await this.#ask(request, id, timeoutMs);
+    const { body } = frame;
     return {
-      outputs: body.toString('utf8', OUTPUTS_HEADER_BYTES).split('\n'),
+      outputs: outputsOf(frame),
       inferenceMs: body.readDoubleLE(0),
       residentBytes: body.readDoubleLE(8),
     };

@@ -1,9 +1,10 @@
 /** How a batch that fails is taken apart until the rows that are to blame stand alone. Pure: the runs are given. */
+import type { Text } from '@millrace/shared/predictions/long-text';
 import type { RowResult } from './protocol/loaded-version.ts';
 
 /** What came of one engine call. `fatal`: it took the engine with it, by time or by crash. `hopeless`: no row can be run. */
 export type Attempt =
-  | { kind: 'done'; outputs: readonly string[]; inferenceMs: number }
+  | { kind: 'done'; outputs: readonly Text[]; inferenceMs: number }
   | { kind: 'failed'; detail: string }
   | { kind: 'hopeless'; detail: string }
   | { kind: 'fatal'; code: 'inference_failed' | 'inference_timeout'; detail: string };

@@ -5,6 +5,7 @@ import { problem } from '@millrace/shared/errors';
 import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
 import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import type { Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import { readTask, type Task } from '@millrace/shared/predictions/task';
@@ -209,7 +210,7 @@ async function runRows(
 function finishedOf({ taken, task, results }: Work, startedAt: number): Finished {
   let inferenceMs = 0;
   let batchSize = 0;
-  const outputs: string[] = [];
+  const outputs: Text[] = [];
   for (const [at, result] of results.entries()) {
     if (!result?.ok) {
       const { code, detail } = result ?? { code: 'inference_failed' as const, detail: 'The row was not run.' };
@@ -267,7 +268,7 @@ const maySee = ({ config }: ModelVersion, { tenant }: Taken): boolean =>
   config.cache.scope !== 'public' || tenant === DEFAULT_TENANT;
 
 /** The prediction as a hit shows it: without what was its caller's own (metadata, deadline), since anybody may ask. */
-function bodyOf(version: ModelVersion, taken: Taken, finished: Finished, now: number): string {
+function bodyOf(version: ModelVersion, taken: Taken, finished: Finished, now: number): Text {
   return renderPrediction({
     id: taken.id,
     model: version.model,

@@ -9,11 +9,14 @@
  *    4 bytes  length of the output      then the body: a prediction's JSON (empty: only the output is known), output
  */
 
+import { randomUUID } from 'node:crypto';
 import { Cluster } from 'ioredis';
 import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
+import { PIECE_BYTES, type Pieces } from '../redis/long-values.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import { checksumOf } from './checksum.ts';
+import { readLongValue, writeLongValue } from './long-values.ts';
 
 /** Where the parts of the head begin. */
 const CHECKED = 4;
@@ -48,51 +51,123 @@ export interface CachedResult {
   storedAt: number;
   freshUntil: number;
   /** JSON bytes of the prediction that computed it; null when it was computed as a row of many. */
-  body: Buffer | null;
+  body: Buffer | Pieces | null;
   /** The same bytes as latin1 text, where it is at hand: a socket takes it together with the headers. */
   text?: string;
   /** JSON bytes of the output. */
-  output: Buffer;
+  output: Buffer | Pieces;
 }
 
-/** `body` must hold `output` at `outputAt`; a row of many has no body of its own. */
+/** A value as `put` takes it. A long value has no checksum yet: `put` computes the checksum while it writes the value. */
+export type EncodedResult = Buffer | Pieces;
+
+/** `body` is a prediction's JSON that holds `output`; a row of many has no body of its own. */
 export function encodeResult(
   cacheKey: string,
   storedAt: number,
   freshUntil: number,
   output: string,
   body: string | null,
-): Buffer {
+): Buffer;
+export function encodeResult(
+  cacheKey: string,
+  storedAt: number,
+  freshUntil: number,
+  output: string | Pieces,
+  body: string | Pieces | null,
+): EncodedResult;
+export function encodeResult(
+  cacheKey: string,
+  storedAt: number,
+  freshUntil: number,
+  output: string | Pieces,
+  body: string | Pieces | null,
+): EncodedResult {
   const head = Buffer.alloc(HEADER);
   head.write(cacheKey, KEY, 'hex');
   head.writeDoubleLE(storedAt, STORED_AT);
   head.writeDoubleLE(freshUntil, FRESH_UNTIL);
-  head.writeUInt32LE(Buffer.byteLength(output), OUTPUT_LENGTH);
+  head.writeUInt32LE(typeof output === 'string' ? Buffer.byteLength(output) : output.length, OUTPUT_LENGTH);
   if (body !== null) {
     // renderPrediction puts the output right behind this marker, and nothing before it can hold it unescaped.
-    const at = body.indexOf('"output":') + '"output":'.length;
-    head.writeUInt32LE(Buffer.byteLength(body.slice(0, at)), OUTPUT_AT);
+    const beginning = typeof body === 'string' ? body : beginningOf(body);
+    const at = beginning.indexOf('"output":') + '"output":'.length;
+    head.writeUInt32LE(Buffer.byteLength(beginning.slice(0, at)), OUTPUT_AT);
   }
-  const value = Buffer.concat([head, Buffer.from(body ?? output)]);
+  const content = body ?? output;
+  if (typeof content !== 'string' && content.length > PIECE_BYTES) {
+    const length = HEADER + content.length;
+    head.writeUInt32LE(length, CHECKED);
+    return { pieces: [head, ...content.pieces], length };
+  }
+  const parts = typeof content === 'string' ? [Buffer.from(content)] : content.pieces;
+  const value = Buffer.concat([head, ...parts]);
   value.writeUInt32LE(value.length, CHECKED);
   value.writeUInt32LE(checksumOf(value.subarray(CHECKED)), 0);
   return value;
 }
 
+/** The fields of a prediction's JSON before its output are an id and two names. */
+const BEGINNING_BYTES = 4_096;
+
+/** The first bytes of a prediction's JSON, with the name of the member `output` in them. */
+function beginningOf({ pieces }: Pieces): string {
+  let beginning = '';
+  for (const piece of pieces) {
+    beginning += piece.toString('utf8', 0, BEGINNING_BYTES);
+    if (beginning.length >= BEGINNING_BYTES) break;
+  }
+  return beginning;
+}
+
 /** Null when the bytes are not a whole, undamaged value for this key. */
 export function decodeResult(cacheKey: string, bytes: Buffer): CachedResult | null {
-  if (bytes.length < HEADER || bytes.readUInt32LE(CHECKED) !== bytes.length) return null;
-  if (bytes.readUInt32LE(0) !== checksumOf(bytes.subarray(CHECKED))) return null;
-  if (bytes.toString('hex', KEY, STORED_AT) !== cacheKey) return null;
-  const at = bytes.readUInt32LE(OUTPUT_AT);
-  const length = bytes.readUInt32LE(OUTPUT_LENGTH);
-  if (HEADER + at + length > bytes.length) return null;
+  if (bytes.length < HEADER) return null;
+  const places = placesIn({
+    cacheKey,
+    head: bytes,
+    bytes: bytes.length,
+    checksum: checksumOf(bytes.subarray(CHECKED)),
+  });
+  if (places === null) return null;
+  const { storedAt, freshUntil, at, end } = places;
   return {
-    storedAt: bytes.readDoubleLE(STORED_AT),
-    freshUntil: bytes.readDoubleLE(FRESH_UNTIL),
-    body: at === 0 ? null : bytes.subarray(HEADER),
-    output: bytes.subarray(HEADER + at, HEADER + at + length),
+    storedAt,
+    freshUntil,
+    body: at === HEADER ? null : bytes.subarray(HEADER),
+    output: bytes.subarray(at, end),
   };
+}
+
+type LongValue = NonNullable<Awaited<ReturnType<typeof readLongValue>>>;
+
+/** As `decodeResult`, of a value that was read in pieces. */
+function decodeLong(cacheKey: string, { value, checksum }: LongValue): CachedResult | null {
+  const [head] = value.pieces;
+  if (head === undefined || head.length < HEADER) return null;
+  const places = placesIn({ cacheKey, head, bytes: value.length, checksum });
+  if (places === null) return null;
+  const { storedAt, freshUntil, at, end } = places;
+  return { storedAt, freshUntil, body: at === HEADER ? null : value.slice(HEADER), output: value.slice(at, end) };
+}
+
+interface Whole {
+  cacheKey: string;
+  head: Buffer;
+  /** Of the whole value. */
+  bytes: number;
+  /** Of the whole value behind its first 4 bytes. */
+  checksum: number;
+}
+
+/** Where the output lies in a value; null when the value is damaged, cut or of another key. */
+function placesIn({ cacheKey, head, bytes, checksum }: Whole) {
+  if (head.readUInt32LE(CHECKED) !== bytes || head.readUInt32LE(0) !== checksum) return null;
+  if (head.toString('hex', KEY, STORED_AT) !== cacheKey) return null;
+  const at = HEADER + head.readUInt32LE(OUTPUT_AT);
+  const end = at + head.readUInt32LE(OUTPUT_LENGTH);
+  if (end > bytes) return null;
+  return { storedAt: head.readDoubleLE(STORED_AT), freshUntil: head.readDoubleLE(FRESH_UNTIL), at, end };
 }
 
 /** Whether these first bytes of a value say that the value is longer than a small one. */
@@ -102,7 +177,7 @@ export interface ResultCache {
   get(cacheKey: string, epoch: number): Promise<CachedResult | null>;
   /** In the order of the keys; null for a key of null. */
   getMany(cacheKeys: readonly (string | null)[], epoch: number): Promise<(CachedResult | null)[]>;
-  put(cacheKey: string, epoch: number, value: Buffer, ttlMs: number): Promise<void>;
+  put(cacheKey: string, epoch: number, value: EncodedResult, ttlMs: number): Promise<void>;
 }
 
 export interface ResultCacheOptions {
@@ -143,7 +218,12 @@ export function createResultCache(redis: Connection, keys: Keys, options: Result
       const beginning = await redis.getrangeBuffer(key, 0, SMALL_BYTES - 1);
       if (beginning.length === 0) return null;
       if (!isCut(beginning)) return decoded(cacheKey, epoch, beginning);
-      return decoded(cacheKey, epoch, await large.getBuffer(key));
+      const long = await readLongValue(large, key, CHECKED);
+      if (long === null) return null;
+      const [first] = long.value.pieces;
+      const isOnePiece = long.value.pieces.length === 1 && first !== undefined;
+      const whole = isOnePiece ? decodeResult(cacheKey, first) : decodeLong(cacheKey, long);
+      return whole ?? discard(cacheKey, epoch);
     } catch (error) {
       if (isWrongType(error)) return discard(cacheKey, epoch);
       onError(error);
@@ -180,8 +260,14 @@ export function createResultCache(redis: Connection, keys: Keys, options: Result
     getMany,
     async put(cacheKey, epoch, value, ttlMs) {
       try {
+        const px = Math.max(1, Math.round(ttlMs));
+        if (!Buffer.isBuffer(value)) {
+          const key = name(cacheKey, epoch);
+          const written = keys.resultWritten(key, randomUUID());
+          return await writeLongValue({ redis: large, key, written, value, checksumBytes: CHECKED, ttlMs: px });
+        }
         const connection = value.length > SMALL_BYTES ? large : redis;
-        await connection.set(name(cacheKey, epoch), value, 'PX', Math.max(1, Math.round(ttlMs)));
+        await connection.set(name(cacheKey, epoch), value, 'PX', px);
       } catch (error) {
         onError(error);
       }

@@ -1,5 +1,6 @@
 /** Rows of the ledger, and how they become columns. */
 import { type ArrayType, pgArray } from '../postgres/pg-arrays.ts';
+import type { Text } from '../predictions/long-text.ts';
 import type { PredictionRecord, Priority, TerminalStatus } from '../predictions/prediction.ts';
 
 /** What the recorder must know of a request once the answer is there. */
@@ -35,7 +36,7 @@ export interface PromiseRow {
 export interface TerminalRow extends PromiseRow {
   status: TerminalStatus;
   /** JSON text of the output, or of the error (a problem). */
-  result: string;
+  result: Text;
   startedAt: number | null;
   completedAt: number;
   attempts: number;
@@ -94,7 +95,7 @@ export const LISTED_COLUMNS = columns(
 type Column<R> = readonly [
   name: string,
   type: ArrayType,
-  of: (row: R) => string | number | boolean | null,
+  of: (row: R) => Text | number | boolean | null,
   /** Never null, and mostly the same in all rows of a statement: it is then sent once. */
   common?: 'common',
 ];
@@ -122,7 +123,7 @@ export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [
         : column,
   ),
   ['status', 'text', (row) => row.status, 'common'],
-  ['result', 'text', (row) => storable(row.result)],
+  ['result', 'text', (row) => storableText(row.result)],
   ['started_at', 'int8', (row) => row.startedAt],
   ['completed_at', 'int8', (row) => row.completedAt],
   ['attempts', 'int4', (row) => row.attempts],
@@ -157,6 +158,11 @@ export function unnestSql<R>(columns: readonly Column<R>[]): string {
 // U+0000, and jsonb neither that nor half a surrogate pair, even when escaped.
 function storable(text: string): string {
   return text.includes('\u0000') ? text.replaceAll('\u0000', '\ufffd') : text;
+}
+
+function storableText(text: Text): Text {
+  if (typeof text === 'string') return storable(text);
+  return text.indexOf(0) === -1 ? text : storable(text.toString());
 }
 
 function storableJson(value: unknown): string {

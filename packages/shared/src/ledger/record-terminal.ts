@@ -1,5 +1,6 @@
 /** Terminal states into the ledger, with the events and webhook deliveries that follow from them. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sharedNow } from '../postgres/clock.ts';
 import type { Db } from '../postgres/db.ts';
 import type { TerminalStatus } from '../predictions/prediction.ts';
@@ -135,6 +136,8 @@ async function recordInto(recorded: Recorded, db: Db, rows: readonly TerminalRow
   if (rows.length === 0) return;
   try {
     const values = [...columnArrays(TERMINAL_COLUMNS, rows), nowMs];
+    // The driver copies what it sends: long results get a turn of the event loop for that.
+    if (rows.some(({ result }) => typeof result !== 'string')) await nextTurn();
     const { rows: results } = await db.query({ name: 'record-terminal', text: RECORD, values });
     const { applied, refused, deliveries } = results[0];
     recorded.applied += applied;

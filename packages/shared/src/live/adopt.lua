@@ -18,6 +18,7 @@ if undone and terminal(one.s) and one.s ~= 's' and one.i ~= '' and one.cm <= sup
 end
 if own < theirs then
   -- Brought back by a process of 0.1.0, which does not know the number; or Redis has lost its last moments.
+  if one.cut then one = parse(redis.call('GET', key)) end
   set_opening(one, opening)
   redis.call('SET', key, pack(one), 'KEEPTTL')
 end

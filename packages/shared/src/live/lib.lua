@@ -30,18 +30,33 @@ local function ms(number) return format('%013.0f', number) end
 local HEAD_FORM = '^' .. string.rep('%d', 10) .. '[qrsfce]%d[01][01][01][01]' .. string.rep('%d', 36)
   .. string.rep('.', 16) .. string.rep('%d', 19)
 
--- All of a state as a table of texts; nil for an empty one, and for one that is unreadable: cut, damaged, or of a layout
--- that this version does not know.
+-- Bytes of a state that a script reads at first. A longer state that has succeeded is read no further: the state never
+-- changes again, and no script needs its result.
+local PEEK = 131072
+
+-- Whether the text has all of a long success but its result and what stands behind the result.
+local function is_cut(v)
+  local z = #v == PEEK and sub(v, 11, 11) == 's' and tonumber(sub(v, 82, 87))
+  return z and HEAD + z + 64 < PEEK
+end
+
+-- All of a state as a table of texts; nil for an empty one, and for one that is unreadable: damaged, or of a layout that
+-- this version does not know. A long success is without its result, and `cut` is set.
 local function parse(v)
   if not v or v == '' or not find(v, HEAD_FORM) then return nil end
-  local fields, from = {}, HEAD + 1
+  local fields, from, cut = {}, HEAD + 1, nil
   for n = 1, 13 do
     local at = find(v, SEP, from, true)
-    if not at then return nil end
-    fields[n] = sub(v, from, at - 1)
-    from = at + 1
+    if not at and n == 13 and is_cut(v) then
+      fields[13], from, cut = '', #v + 1, true
+    elseif not at then return nil
+    else
+      fields[n] = sub(v, from, at - 1)
+      from = at + 1
+    end
   end
   return {
+    cut = cut,
     q = sub(v, 1, 10), s = sub(v, 11, 11), p = sub(v, 12, 12), u = sub(v, 13, 13) == '1', c = sub(v, 14, 14) == '1',
     g = sub(v, 15, 15) == '1', y = sub(v, 16, 16) == '1', a = tonumber(sub(v, 17, 21)), b = tonumber(sub(v, 22, 26)),
     x = sub(v, 27, 39), st = sub(v, 40, 52), w = sub(v, 53, 68), cm = sub(v, 69, 81),
@@ -80,10 +95,15 @@ local function discard(key)
   redis.pcall('INCR', tag .. 'bad')
 end
 
--- A state as text. Nil where there is none, and where the key holds another type: versions before 0.1.0 kept a hash.
+-- A state as text, of a long success its beginning. Nil where there is none, and where the key holds another type: versions
+-- before 0.1.0 kept a hash.
 local function text_of(key)
-  local v = redis.pcall('GET', key)
-  if type(v) ~= 'table' then return v or nil end
+  local v = redis.pcall('GETRANGE', key, 0, PEEK - 1)
+  if type(v) ~= 'table' then
+    if #v == PEEK and not is_cut(v) then return redis.call('GET', key) end
+    if v == '' then return nil end
+    return v
+  end
   if not find(v.err, 'WRONGTYPE', 1, true) then error(v) end
   discard(key)
   return nil

@@ -7,6 +7,7 @@
  * from it.
  */
 
+import { joinTexts, LONG_TEXT_BYTES, type LongText, type Text } from '../predictions/long-text.ts';
 import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../predictions/prediction.ts';
 import { packDigest, unpackDigest } from '../redis/keys.ts';
 
@@ -67,7 +68,7 @@ export interface NewPrediction {
   /** 0, and one more for each retry. */
   opening: number;
   /** JSON text of its output where that is known: it is then terminal at once, and recorded like any other. */
-  known: string | null;
+  known: Text | null;
   /** Unix ms of a repeated submission. Its job gets an id of its own: the job before may still be there, with other ids. */
   resubmittedAt?: number;
 }
@@ -166,7 +167,7 @@ export interface Finished {
   attempt: number;
   status: 'succeeded' | 'failed';
   /** JSON text of the output or of the error (a problem). */
-  result: string;
+  result: Text;
   startedAt: number;
   inferenceMs: number;
   batchSize: number;
@@ -182,7 +183,8 @@ export interface Ending {
 
 /** How a result is told to finish.lua: nearly always as the state that it leads to, and what must still stand there now. */
 export function finishTexts(item: Finished, { nowMs, worker }: Ending, inlineBytes: number): [string, string] {
-  const { attempt, status, startedAt, inferenceMs, batchSize, result, state } = item;
+  const { attempt, status, startedAt, inferenceMs, batchSize, state } = item;
+  const result = String(item.result);
   if (state !== undefined && status === 'succeeded' && isPlain(state, nowMs)) {
     const ended = endedText({ item, state, nowMs, worker }, fieldsOf(state), result);
     if (ended.length * 3 <= inlineBytes || Buffer.byteLength(ended) <= inlineBytes)
@@ -195,47 +197,115 @@ export function finishTexts(item: Finished, { nowMs, worker }: Ending, inlineByt
 /** What never changes: the length of the first ten fields, and the fields. Behind them stand three empty fields and the task. */
 const fieldsOf = (state: string): string => state.slice(81, state.lastIndexOf(SEPARATOR) - 3);
 
-const triesOf = ({ attempt }: Finished, state: string): string => `${state[11]}1000${count(attempt)}`;
+const triesOf = ({ attempt }: Pick<Finished, 'attempt'>, state: string): string => `${state[11]}1000${count(attempt)}`;
 
 function endedText(
-  { item, state, nowMs, worker }: Ending & { item: Finished; state: string },
+  { item, state, nowMs, worker }: Ending & { item: Omit<Finished, 'result'>; state: string },
   fields: string,
   result: string,
 ): string {
-  const { startedAt, inferenceMs, batchSize } = item;
-  const run = `${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}`;
-  const head = `${state.slice(0, 10)}s${triesOf(item, state)}${state.slice(21, 39)}${msText(startedAt)}${worker}${msText(nowMs)}`;
+  const run = `${item.inferenceMs.toFixed(3)}${SEPARATOR}${item.batchSize}`;
+  const head = endedHead({ item, state, nowMs, worker });
   return `${head}${fields}${SEPARATOR}${run}${SEPARATOR}${result}${SEPARATOR}`;
 }
+
+/** All of the head but the length of the first ten fields. */
+const endedHead = ({
+  item,
+  state,
+  nowMs,
+  worker,
+}: Ending & { item: Omit<Finished, 'result'>; state: string }): string =>
+  `${state.slice(0, 10)}s${triesOf(item, state)}${state.slice(21, 39)}${msText(item.startedAt)}${worker}${msText(nowMs)}`;
 
 /** Stands in an event for a result that is too long for it: read the live state. */
 export const LONG = '\x1e';
 
 /** How a long success is told to place.lua. */
-export interface PlainEnd {
-  text: string;
-  /** What must stand at the head, from the status to the attempts. */
+export interface PlacedEnd {
+  text: LongText;
+  /** What must stand in the head now; '' where there must be no state. */
   head: string;
+  /** Where `head` begins in the head. */
+  from: number;
   /** The state for the event: without metadata, options and the result. */
   short: string;
   flight: string;
 }
 
 /** Undefined where the state was not one that waited in the queue, without followers and within its deadline. */
-export function plainEnd(item: Finished, { nowMs, worker }: Ending): PlainEnd | undefined {
+export function plainEnd(item: Finished, { nowMs, worker }: Ending): PlacedEnd | undefined {
   const { status, state, result } = item;
   if (state === undefined || status !== 'succeeded' || !isPlain(state, nowMs)) return undefined;
   const fields = fieldsOf(state);
-  const ending = { item, state, nowMs, worker };
-  const named = fields.slice(6).split(SEPARATOR);
+  const head = endedHead({ item, state, nowMs, worker });
+  return { ...placedEnd(`${head}${fields}`, item, result), head: `r${triesOf(item, state)}`, from: NUMBER };
+}
+
+/** `first`: head and first ten fields of the state as it is to be. */
+function placedEnd(first: string, run: RunTimes, result: Text): Omit<PlacedEnd, 'head' | 'from'> {
+  const times = `${run.inferenceMs === null ? '' : run.inferenceMs.toFixed(3)}${SEPARATOR}${run.batchSize ?? ''}`;
+  const named = first.slice(HEAD).split(SEPARATOR);
   const told = [...named.slice(0, METADATA), '', ''].join(SEPARATOR);
-  const toldFields = `${String(Buffer.byteLength(told)).padStart(6, '0')}${told}`;
+  const length = String(Buffer.byteLength(told)).padStart(6, '0');
   return {
-    text: endedText(ending, fields, result),
-    head: `r${triesOf(item, state)}`,
-    short: endedText(ending, toldFields, LONG),
+    text: joinTexts([`${first}${SEPARATOR}${times}${SEPARATOR}`, result, SEPARATOR]),
+    short: `${first.slice(0, HEAD - 6)}${length}${told}${SEPARATOR}${times}${SEPARATOR}${LONG}${SEPARATOR}`,
     flight: named[0] ?? '',
   };
+}
+
+export type RunTimes = Pick<LivePrediction, 'inferenceMs' | 'batchSize'>;
+
+/** Head and first ten fields of a state as it stands in Redis. */
+export interface StateBeginning {
+  head: string;
+  fields: string;
+}
+
+/** Undefined where these bytes have not all of the first ten fields; null for a state that nobody can read. */
+export function beginningOf(bytes: Buffer): StateBeginning | null | undefined {
+  const head = bytes.toString('utf8', 0, HEAD);
+  if (!hasHead(head)) return null;
+  const end = HEAD + Number(head.slice(81));
+  return bytes.length < end ? undefined : { head, fields: bytes.toString('utf8', HEAD, end) };
+}
+
+/** Where the first ten fields of a state with this head end, in bytes. */
+export const beginningBytes = (head: string): number => HEAD + Number(head.slice(81, HEAD));
+
+/** What the beginning of a state tells of its place among others. */
+export function placeOf({ head, fields }: StateBeginning) {
+  const [, , tenant = '', , , , , leader = ''] = fields.split(SEPARATOR);
+  return {
+    status: statusOf(head[10] as string),
+    runsForFollowers: head[13] === '1',
+    hadFollowers: head[14] === '1',
+    follows: head[15] === '1' ? leader : null,
+    attempt: Number(head.slice(16, 21)),
+    expiresAt: msOrNull(head.slice(26, 39)),
+    tenant,
+  };
+}
+
+/** A long success of a state that has `beginning` now, on its own account or (`attempts` one more) as a follower. */
+export function successOf(
+  { head, fields }: StateBeginning,
+  run: RunTimes & { startedAt: number; attempts: number },
+  { result, nowMs }: { result: Text; nowMs: number },
+): PlacedEnd {
+  const ended =
+    `${head.slice(0, 10)}s${head.slice(11, 13)}0${head.slice(14, 16)}${count(run.attempts)}${head.slice(21, 39)}` +
+    `${msText(run.startedAt)}${head.slice(52, 68)}${msText(nowMs)}${head.slice(81)}`;
+  return { ...placedEnd(`${ended}${fields}`, run, result), head, from: 0 };
+}
+
+/** The end of a new prediction (`state`: as `newState` writes it) whose long output is known. */
+export function knownEnd(state: string, result: Text, nowMs: number): PlacedEnd {
+  const fields = state.slice(HEAD - NUMBER, state.lastIndexOf(SEPARATOR) - 3);
+  const head = `${'0'.repeat(NUMBER)}s${state[1]}1000${state.slice(6, 29)}${NEVER}${state.slice(42, 58)}${msText(nowMs)}`;
+  const run = { inferenceMs: null, batchSize: null };
+  return { ...placedEnd(`${head}${state.slice(71, 77)}${fields}`, run, result), head: '', from: 0, flight: '' };
 }
 
 /** Place of the metadata among the first ten fields; the options are behind it. */
@@ -272,6 +342,24 @@ export function readState(id: string, state: string): LivePrediction | undefined
   for (let at = state.indexOf(SEPARATOR, HEAD); at !== -1; at = state.indexOf(SEPARATOR, at + 1)) fields += 1;
   return fields === FIELDS ? parseState(id, state) : undefined;
 }
+
+/**
+ * As `readState`, of the bytes of a state. A long result is not decoded and not copied: the prediction has the pieces that
+ * hold it.
+ */
+export function readLongState(id: string, bytes: LongText): LivePrediction | undefined {
+  const ends: number[] = [];
+  for (let at = bytes.indexOf(SEPARATOR_BYTE, HEAD); at !== -1; at = bytes.indexOf(SEPARATOR_BYTE, at + 1))
+    ends.push(at);
+  const [before = 0, after = 0] = ends.slice(RESULT - 1);
+  if (ends.length !== FIELDS - 1 || after - before <= LONG_TEXT_BYTES) return readState(id, bytes.toString());
+  const state = readState(id, joinTexts([bytes.slice(0, before + 1), bytes.slice(after)]).toString());
+  return state && { ...state, result: bytes.slice(before + 1, after) };
+}
+
+const SEPARATOR_BYTE = 0x1f;
+/** Place of the result among the fields. */
+const RESULT = 12;
 
 /** Whether the beginning of a state has all of its result: the separator behind the result is there. */
 export function resultIsWhole(beginning: string): boolean {

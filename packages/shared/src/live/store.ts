@@ -10,6 +10,7 @@ import { BULL_PRIORITY, type Priority, type Status } from '../predictions/predic
 import { flightName, type Keys } from '../redis/keys.ts';
 import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
+import { LargeEnds, type Verdict } from './large-ends.ts';
 import {
   type Ending,
   type Finished,
@@ -20,9 +21,8 @@ import {
   msText,
   type NewPrediction,
   newState,
-  type PlainEnd,
   parseState,
-  plainEnd,
+  readLongState,
   readState,
   resultIsWhole,
   type StateTarget,
@@ -47,12 +47,10 @@ const TERMINAL_TTL_MS = 600_000;
 /** Results of one run of finish.lua: Redis does nothing else meanwhile. */
 const FINISH_CHARACTERS = 524_288;
 /**
- * A text of more characters goes over the connection for large ones, so that no small command waits behind it, and a result
- * of more is written without a script (place.lua) where its prediction is as its worker took it.
+ * A text of more characters goes over the connection for large ones, so that no small command waits behind it. A result of
+ * more never passes through a script: see large-ends.ts.
  */
 const LARGE_CHARACTERS = 131_072;
-/** How long a result that was written, and is not in its place, is kept: its worker has died. */
-const WRITTEN_TTL_MS = 60_000;
 /** Enough of a state to show it, in nearly every case. */
 const PEEK_BYTES = 8_192;
 /** A state up to this length is read over the connection for small commands. */
@@ -108,7 +106,6 @@ export interface OpenRow {
   expiresAt: number | null;
 }
 
-type Verdict = 'written' | 'cancelled' | 'fenced';
 type ShardEnding = Ending & { shard: number };
 
 type Script = (numberOfKeys: number, ...args: (string | number)[]) => Promise<unknown>;
@@ -124,7 +121,8 @@ type Scripted = (Redis | Cluster) &
     | 'mrDrop'
     | 'mrFollowers'
     | 'mrDiscard'
-    | 'mrPlace',
+    | 'mrPlace'
+    | 'mrPassed',
     Script
   >;
 
@@ -142,6 +140,7 @@ const SCRIPTS = {
   mrDrop: source('drop'),
   mrFollowers: source('followers'),
   mrPlace: source('place'),
+  mrPassed: source('passed'),
 } as const;
 
 /**
@@ -155,12 +154,14 @@ const RUNS_WHEN_FULL: ReadonlySet<string> = new Set([
   'mrDiscard',
   'mrRetry',
   'mrPlace',
+  'mrPassed',
 ]);
 
 export class LiveStore {
   readonly #redis: Scripted;
   /** For texts of more than LARGE_CHARACTERS. */
   readonly #large: Scripted;
+  readonly #largeEnds: LargeEnds;
   readonly #keys: Keys;
   /** ARGV that tell how long an end is kept: recorded, unrecorded; and how long a result may be in an event. */
   readonly #ends: readonly number[];
@@ -181,6 +182,14 @@ export class LiveStore {
     this.#large = large as Scripted;
     this.#keys = keys;
     this.#ends = [terminalTtlMs, UNRECORDED_TTL_MS, INLINE_BYTES];
+    this.#largeEnds = new LargeEnds({
+      redis: this.#large,
+      keys,
+      unrecordedTtlMs: UNRECORDED_TTL_MS,
+      flightLingersMs: FLIGHT_LINGERS_MS,
+      expire: (id, tenant, nowMs) => this.end(id, tenant, 'expired', nowMs),
+      discard: (id) => this.discard(id),
+    });
   }
 
   #tag(shard: number): string {
@@ -207,6 +216,7 @@ export class LiveStore {
     items: readonly NewPrediction[],
     nowMs: number,
   ): Promise<{ items: Submitted[]; counts: QueueCounts }> {
+    if (items.some(isKnownLong)) return this.#submitKnown(target, { priority, job, nowMs }, items);
     const replies: Promise<{ items: Submitted[]; counts: QueueCounts }>[] = [];
     // All are sent in this turn, in order: what the caller sends next comes behind them.
     for (const part of partsOf(items)) replies.push(this.#submitSome(target, { priority, job, nowMs }, part));
@@ -226,13 +236,38 @@ export class LiveStore {
     const tag = this.#tag(shard);
     const args: (string | number)[] = items.map((item) => this.#keys.live(item.id));
     args.push(nowMs, tag, model, BULL_PRIORITY[priority], this.#jobs(shard, model), WAITING_TTL_MS, ...this.#ends);
-    const knowns = items.flatMap(({ known }, at) => (known === null ? [] : [at + 1, known]));
+    const knowns = items.flatMap(({ known }, at) => (known === null ? [] : [at + 1, String(known)]));
     args.push(knowns.length / 2, ...knowns);
     const frame = stateFrame(target, priority, job);
     for (const item of items) args.push(newState(frame, item, item.flight === null ? '' : flightName(item.flight)));
     const rows = (await redis.mrSubmit(items.length, ...args)) as SubmitReply[];
     const counted = rows.pop() as unknown as (string | null)[];
     return { items: rows.map(submitted), counts: queueCounts(counted.map(Number)) };
+  }
+
+  /** As `submit`, with items among them whose long outputs are known: those pass through no script. */
+  async #submitKnown(
+    target: StateTarget,
+    { priority, job, nowMs }: { priority: Priority; job: string; nowMs: number },
+    items: readonly NewPrediction[],
+  ): Promise<{ items: Submitted[]; counts: QueueCounts }> {
+    const others = items.filter((item) => !isKnownLong(item));
+    const reply = others.length === 0 ? undefined : await this.submit(target, priority, job, others, nowMs);
+    const tag = this.#tag(shardOf(target.model));
+    const frame = stateFrame(target, priority, job);
+    const outcomes: Submitted[] = [];
+    let next = 0;
+    for (const item of items) {
+      const { id, known: result } = item;
+      if (result === null || !isKnownLong(item)) {
+        outcomes.push(reply?.items[next++] as Submitted);
+        continue;
+      }
+      const state = newState(frame, item, item.flight === null ? '' : flightName(item.flight));
+      const written = await this.#largeEnds.writeKnown(tag, id, { state, result, nowMs });
+      outcomes.push(written === 'written' ? { outcome: 'done' } : { outcome: 'exists', status: written });
+    }
+    return { items: outcomes, counts: reply?.counts ?? (await this.counts(target.model)) };
   }
 
   /**
@@ -287,8 +322,8 @@ export class LiveStore {
     const verdicts: Verdict[] = [];
     for (let from = 0; from < items.length; ) {
       const first = items[from] as Finished;
-      if (first.result.length > LARGE_CHARACTERS) {
-        verdicts.push(await this.#finishLarge(first, ending));
+      if (isLongEnd(first)) {
+        verdicts.push(await this.#largeEnds.finish(this.#tag(shard), first, ending));
         from += 1;
         continue;
       }
@@ -296,51 +331,28 @@ export class LiveStore {
       let characters = 0;
       do {
         const item = items[from + some.length] as Finished;
-        if (item.result.length > LARGE_CHARACTERS) break;
+        if (isLongEnd(item)) break;
         some.push(item);
         characters += item.result.length;
       } while (from + some.length < items.length && characters < FINISH_CHARACTERS);
-      verdicts.push(...(await this.#finishSome(this.#redis, some, ending)));
+      verdicts.push(...(await this.#finishSome(some, ending)));
       from += some.length;
     }
     return verdicts;
   }
 
   /** One run of finish.lua. Waits while Redis refuses it: what is written is not written again while the rest is refused. */
-  async #finishSome(redis: Scripted, items: readonly Finished[], ending: ShardEnding): Promise<Verdict[]> {
+  async #finishSome(items: readonly Finished[], ending: ShardEnding): Promise<Verdict[]> {
     const { shard, nowMs } = ending;
     const keys = items.map(({ id }) => this.#keys.live(id));
     const texts = items.flatMap((item) => finishTexts(item, ending, INLINE_BYTES));
     const args = [...keys, nowMs, this.#tag(shard), ...this.#ends, FLIGHT_LINGERS_MS, EXPIRED, ...texts];
-    const codes = (await untilWritable(() => redis.mrFinish(keys.length, ...args))) as number[];
+    const codes = (await untilWritable(() => this.#redis.mrFinish(keys.length, ...args))) as number[];
     for (const [at, code] of codes.entries()) {
       const item = items[at] as Finished;
       if (code >= 3) await this.#endFollowers(shard, item.id, nowMs, code === 4 ? item : undefined);
     }
     return codes.map((code) => (code === 0 ? 'fenced' : code === 2 ? 'cancelled' : 'written'));
-  }
-
-  /** By a plain SET and place.lua; by finish.lua, which copies the text several times, where its prediction has changed. */
-  async #finishLarge(item: Finished, ending: ShardEnding): Promise<Verdict> {
-    const ended = plainEnd(item, ending);
-    if (ended !== undefined && (await untilWritable(() => this.#place(ending.shard, item.id, ended)))) return 'written';
-    const [verdict] = await this.#finishSome(this.#large, [item], ending);
-    return verdict as Verdict;
-  }
-
-  /** Whether the state was as `ended` wants it, and is that end now. */
-  async #place(shard: number, id: string, ended: PlainEnd): Promise<boolean> {
-    const [key, written] = [this.#keys.live(id), this.#keys.written(id)];
-    const { text, head, short, flight } = ended;
-    const args = [this.#tag(shard), id, head, short, UNRECORDED_TTL_MS, flight, FLIGHT_LINGERS_MS];
-    for (;;) {
-      // One round trip: where the SET is refused, so is what follows, or that finds nothing.
-      const [, code] = await Promise.all([
-        this.#large.set(written, text, 'PX', WRITTEN_TTL_MS),
-        this.#large.mrPlace(2, key, written, ...args),
-      ]);
-      if (code !== 2) return code === 1;
-    }
   }
 
   /**
@@ -356,11 +368,15 @@ export class LiveStore {
         msText(result.startedAt),
         result.inferenceMs.toFixed(3),
         result.batchSize,
-        result.result,
+        String(result.result),
       );
-    const redis = (result?.result.length ?? 0) > LARGE_CHARACTERS ? this.#large : this.#redis;
-    for (let left = 1; left > 0; )
-      left = (await untilWritable(() => redis.mrFollowers(1, this.#keys.live(leader), ...args))) as number;
+    let left = 1;
+    while (left > 0)
+      left = (await untilWritable(() => this.#redis.mrFollowers(1, this.#keys.live(leader), ...args))) as number;
+    const ended = left < 0 ? await this.readWhole(leader) : null;
+    if (ended?.status !== 'succeeded') return;
+    const made = { ...ended, startedAt: ended.startedAt ?? nowMs };
+    await this.#largeEnds.endFollowers(this.#tag(shard), leader, made, nowMs);
   }
 
   /** Cancels or expires a prediction. `early`: its deadline has not come. */
@@ -443,22 +459,24 @@ export class LiveStore {
   }
 
   /**
-   * Many at once, in one round trip for each shard, their tasks too; null for those that Redis does not know. With `large` over
-   * the connection for large texts.
+   * Many, their tasks too; null for those that Redis does not know. In one round trip for each shard; with `large` piece by
+   * piece over the connection for large texts.
    */
   async readMany(ids: readonly string[], { large = false } = {}): Promise<(LivePrediction | null)[]> {
-    const redis = large ? this.#large : this.#redis;
     const states = new Map<string, LivePrediction | null>();
-    await Promise.all(
-      [...Map.groupBy(ids, shardOfId).values()].map(async (some) => {
-        const texts = await redis.mget(some.map((id) => this.#keys.live(id)));
-        for (const [at, id] of some.entries()) {
-          const text = texts[at];
-          // MGET tells a key of another type as one that is absent.
-          if (text) states.set(id, await this.#readable(id, text));
-        }
-      }),
-    );
+    // One after the other: together they are more than a process is to hold.
+    if (large) for (const id of ids) states.set(id, await this.readWhole(id));
+    else
+      await Promise.all(
+        [...Map.groupBy(ids, shardOfId).values()].map(async (some) => {
+          const texts = await this.#redis.mget(some.map((id) => this.#keys.live(id)));
+          for (const [at, id] of some.entries()) {
+            const text = texts[at];
+            // MGET tells a key of another type as one that is absent.
+            if (text) states.set(id, await this.#readable(id, text));
+          }
+        }),
+      );
     return ids.map((id) => states.get(id) ?? null);
   }
 
@@ -500,8 +518,11 @@ export class LiveStore {
 
   /** As `read`, always with the task. */
   async readWhole(id: string): Promise<LivePrediction | null> {
-    const state = await this.#large.get(this.#keys.live(id)).catch(unlessWrongType);
-    return state ? this.#readable(id, state) : null;
+    const bytes = await this.#largeEnds.read(id);
+    if (bytes === null) return null;
+    const read = readLongState(id, bytes);
+    if (read === undefined) await this.discard(id);
+    return read ?? null;
   }
 
   /** JSON text of the Task, or null. */
@@ -533,6 +554,11 @@ export class LiveStore {
 
 /** Characters of tasks and of known answers that one run of submit.lua writes. */
 const SUBMIT_CHARACTERS = 1_048_576;
+
+/** Whether the end passes through no script. */
+const isLongEnd = ({ status, result }: Finished): boolean => status === 'succeeded' && result.length > LARGE_CHARACTERS;
+
+const isKnownLong = ({ known }: NewPrediction): boolean => known !== null && known.length > LARGE_CHARACTERS;
 
 const lengthOf = ({ task, known }: NewPrediction): number => task.length + (known?.length ?? 0);
 

@@ -79,7 +79,8 @@ for n = 1, #KEYS do
     mine = not holder
     if holder and holder ~= id then
       leader = load(live_key(tag, holder))
-      if leader and leader.s ~= 's' and not carried(leader) then leader = nil end
+      -- A long result is not copied by a script: where the cache does not have the result yet, it is computed again.
+      if leader and (leader.cut or (leader.s ~= 's' and not carried(leader))) then leader = nil end
     end
   end
   if known then

@@ -39,7 +39,12 @@ local function take(key, id, v, job)
   -- Its worker died while it ended the followers.
   if followers > 0 and terminal(one.s) and not one.c then unended[#unended + 1] = id end
   if one.y or (terminal(one.s) and not (one.c and followers > 0)) then
-    if terminal(one.s) and not one.u then
+    if terminal(one.s) and one.c then
+      -- Its worker died after the last follower had ended, and before passed.lua: the state expires from now on.
+      leave_queue(one)
+      one.c = false
+      save(key, one, ttls.unrecorded)
+    elseif terminal(one.s) and not one.u then
       leave_queue(one)
       redis.call('SETRANGE', key, 12, '1')
     end

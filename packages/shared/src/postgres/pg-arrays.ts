@@ -3,11 +3,13 @@
  * and Postgres unquote every element, which takes longer than the insert.
  */
 
+import { LongText, type Text } from '../predictions/long-text.ts';
+
 // Of pg_type; they never change.
 const OID = { bool: 16, int4: 23, int8: 20, text: 25, float8: 701, uuid: 2950 } as const;
 
 export type ArrayType = keyof typeof OID;
-type Element = string | number | boolean | null | undefined;
+type Element = Text | number | boolean | null | undefined;
 
 const FIXED: Readonly<Record<Exclude<ArrayType, 'text'>, number>> = { bool: 1, int4: 4, int8: 8, float8: 8, uuid: 16 };
 const HEADER = 20;
@@ -39,11 +41,13 @@ function capacity(type: ArrayType, elements: readonly Element[]): number {
   if (type !== 'text') return elements.length * (4 + FIXED[type]);
   let bytes = elements.length * 4;
   // UTF-8 takes at most three bytes for each UTF-16 unit: cheaper to reserve than to count.
-  for (const element of elements) bytes += element ? 3 * (element as string).length : 0;
+  for (const element of elements)
+    bytes += element instanceof LongText ? element.length : element ? 3 * (element as string).length : 0;
   return bytes;
 }
 
-function write(type: ArrayType, element: string | number | boolean, buffer: Buffer, at: number): number {
+function write(type: ArrayType, element: Text | number | boolean, buffer: Buffer, at: number): number {
+  if (element instanceof LongText) return writePieces(element, buffer, at);
   switch (type) {
     case 'text':
       return buffer.write(element as string, at, 'utf8');
@@ -66,6 +70,12 @@ function write(type: ArrayType, element: string | number | boolean, buffer: Buff
       buffer.writeDoubleBE(element as number, at);
       return 8;
   }
+}
+
+function writePieces(text: LongText, buffer: Buffer, at: number): number {
+  let end = at;
+  for (const piece of text.pieces) end += piece.copy(buffer, end);
+  return end - at;
 }
 
 function writeUuid(text: string, buffer: Buffer, at: number): number {

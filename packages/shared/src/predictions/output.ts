@@ -1,11 +1,18 @@
-/** Puts the outputs of a prediction's rows together, as text: outputs are never parsed where that can be helped. */
+/** Joins the outputs of a prediction's rows as text: long outputs are not parsed. */
+import { joinLongRows } from './long-rows.ts';
+import { joinTexts, LONG_TEXT_BYTES, type Text } from './long-text.ts';
 import type { Task } from './task.ts';
 
-/** The JSON text of a prediction's output from that of each of its rows, in order. */
-export function assembleOutput(shape: Task['shape'], rows: readonly string[]): string {
-  if (shape === 'one') return rows[0] as string;
-  if (shape === 'list') return `[${rows.join(',')}]`;
-  return joinTensorRows(rows);
+/** The JSON text of a prediction's output. `rows` are the JSON texts of the outputs of its rows, in order. */
+export function assembleOutput(shape: Task['shape'], rows: readonly Text[]): Text {
+  // The tensors of one row are the tensors of the prediction.
+  if (shape === 'one' || (shape === 'tensors' && rows.length === 1)) return rows[0] as Text;
+  const isLong = rows.reduce((sum, { length }) => sum + length, 0) > LONG_TEXT_BYTES;
+  if (shape === 'list') {
+    if (!isLong) return `[${rows.join(',')}]`;
+    return joinTexts(['[', ...rows.flatMap((row, at) => (at === 0 ? [row] : [',', row])), ']']);
+  }
+  return (isLong ? joinLongRows(rows) : undefined) ?? joinTensorRows(rows.map(String));
 }
 
 type TensorJson = { dtype: string; shape: number[]; data: unknown[] } & Record<string, unknown>;

@@ -1,4 +1,5 @@
 /** A prediction, its states, and the one place where it becomes JSON. */
+import { joinTexts, type LongText, type Text } from './long-text.ts';
 
 /** Every status, in the order in which a prediction can have them. */
 export const STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'] as const;
@@ -18,7 +19,7 @@ export interface PredictionRecord {
   version: string;
   status: Status;
   /** JSON text of the output, or of the error (a problem); '' while there is none. Never parsed on its way out. */
-  result: string;
+  result: Text;
   createdAt: number;
   startedAt: number | null;
   completedAt: number | null;
@@ -55,15 +56,31 @@ function iso(ms: number | null): string {
 
 const round = (ms: number | null): string => (ms === null ? 'null' : String(Math.round(ms * 1000) / 1000));
 
-/** The JSON text of a prediction. Its `result` goes in as it is. */
-export function renderPrediction(record: Omit<PredictionRecord, 'opening'>, queue?: QueueEstimate): string {
-  return render(record, `"output":${record.status === 'succeeded' ? record.result : 'null'},`, queue);
+/** All but the opening, which is not in the JSON. */
+type Rendered = Omit<PredictionRecord, 'opening'>;
+
+/** The JSON text of a prediction. Its `result` goes in as it is; a long one makes the whole a long text. */
+export function renderPrediction(record: Rendered & { result: string }, queue?: QueueEstimate): string;
+export function renderPrediction(record: Rendered, queue?: QueueEstimate): Text;
+export function renderPrediction(record: Rendered, queue?: QueueEstimate): Text {
+  const { status, result } = record;
+  if (status === 'succeeded' && typeof result !== 'string') return renderLong(record, result, queue);
+  return render(record, `"output":${status === 'succeeded' ? result : 'null'},`, queue);
+}
+
+const OUTPUT = '"output":';
+
+function renderLong(record: Rendered, output: LongText, queue: QueueEstimate | undefined): LongText {
+  const json = render({ ...record, result: '' }, `${OUTPUT},`, queue);
+  // Nothing before the output can hold the name of the member unescaped.
+  const at = json.indexOf(OUTPUT) + OUTPUT.length;
+  return joinTexts([json.slice(0, at), output, json.slice(at)]);
 }
 
 /** As `renderPrediction`, without the member `output`. */
-export const renderWithoutOutput = (record: Omit<PredictionRecord, 'opening'>): string => render(record, '', undefined);
+export const renderWithoutOutput = (record: Rendered): string => render(record, '', undefined);
 
-function render(record: Omit<PredictionRecord, 'opening'>, output: string, queue: QueueEstimate | undefined): string {
+function render(record: Rendered, output: string, queue: QueueEstimate | undefined): string {
   const { id, status, result, createdAt, startedAt, completedAt } = record;
   const error = status === 'succeeded' || result === '' ? 'null' : result;
   const queueMs = startedAt === null ? null : startedAt - createdAt;

@@ -11,8 +11,8 @@ export interface Keys {
   bull(shard: number): string;
   /** Live state of a prediction, its task in it: see live/lib.lua. */
   live(id: string): string;
-  /** A long result on its way into its prediction's live state: see live/place.lua. */
-  written(id: string): string;
+  /** A long result on its way into its prediction's live state, of one writer: see live/place.lua. */
+  written(id: string, writer: string): string;
   /** Ids that wait for a leader's answer, a set. */
   followers(id: string): string;
   /** The prediction that computes a cache key now, the leader of the flight. */
@@ -45,6 +45,8 @@ export interface Keys {
   reconciler(): string;
   /** A cached result, on the cache Redis. 0.1.0 wrote `r:` keys without a checksum; neither version reads keys of the other. */
   result(cacheKey: string): string;
+  /** A long cached result that one writer still writes, in the slot of the key of the result: see cache/long-values.ts. */
+  resultWritten(resultKey: string, writer: string): string;
   /** A cached query, on the cache Redis. */
   query(name: string): string;
   /** An idempotency key, hashed, of a tenant. */
@@ -67,7 +69,7 @@ export function keysFor(prefix: string): Keys {
     tag,
     bull: (shard) => `${tag(shard)}q`,
     live: (id) => `${tag(shardOfId(id))}p:${id}`,
-    written: (id) => `${tag(shardOfId(id))}d:${id}`,
+    written: (id, writer) => `${tag(shardOfId(id))}d:${id}:${writer}`,
     followers: (id) => `${tag(shardOfId(id))}w:${id}`,
     flight: (shard, cacheKey) => `${tag(shard)}f:${flightName(cacheKey)}`,
     queueStats: (shard, model) => `${tag(shard)}n:${model}`,
@@ -84,6 +86,7 @@ export function keysFor(prefix: string): Keys {
     format: (shard) => `${tag(shard)}format`,
     reconciler: () => `${prefix}:reconciler`,
     result: (cacheKey) => `${prefix}:r2:${cacheKey}`,
+    resultWritten: (resultKey, writer) => `${prefix}:w:{${resultKey}}:${writer}`,
     query: (name) => `${prefix}:c:${name}`,
     idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,
     worker: (shard, workerId) => `${tag(shard)}hb:${workerId}`,

@@ -3,6 +3,7 @@
  * little-endian. A run's rows are sent as the JSON array that the engine parses, its outputs as JSON texts with a newline
  * between them, which JSON text never holds raw: the worker parses neither. docs/decisions/0004-engines.md has the measure.
  */
+import { LONG_TEXT_BYTES, LongText, type Text } from '@millrace/shared/predictions/long-text';
 
 /** Worker to engine. */
 export const LOAD = 1;
@@ -28,6 +29,8 @@ export interface Frame {
   type: number;
   id: number;
   body: Buffer;
+  /** The bytes behind `body`, in the pieces in which they arrived. Only long OUTPUTS have such pieces. */
+  more?: readonly Buffer[];
 }
 
 /** A frame with `prefixBytes` left free before the text, for the caller to fill in from HEADER_BYTES on. */
@@ -98,6 +101,11 @@ export class FrameReader {
     this.#bytes += chunk.length;
     let needed = this.#needed();
     while (this.#bytes >= needed) {
+      if (needed > LONG_TEXT_BYTES) {
+        frames.push(this.#takeLong(needed));
+        needed = this.#needed();
+        continue;
+      }
       let all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#bytes);
       while (all.length >= 4 && all.length >= 4 + all.readUInt32LE(0)) {
         const end = 4 + all.readUInt32LE(0);
@@ -111,9 +119,45 @@ export class FrameReader {
     return frames;
   }
 
+  /** Removes the first frame, of `bytes` bytes. Long outputs stay in pieces, because joining the pieces would block the event loop. */
+  #takeLong(bytes: number): Frame {
+    const pieces: Buffer[] = [];
+    for (let left = bytes; left > 0; ) {
+      const chunk = this.#chunks.shift() as Buffer;
+      const piece = chunk.subarray(0, left);
+      pieces.push(piece);
+      if (piece.length < chunk.length) this.#chunks.unshift(chunk.subarray(piece.length));
+      left -= piece.length;
+    }
+    this.#bytes -= bytes;
+    let [first, ...more] = pieces as [Buffer, ...Buffer[]];
+    while (first.length < HEADER_BYTES + OUTPUTS_HEADER_BYTES) first = Buffer.concat([first, ...more.splice(0, 1)]);
+    if (first[4] !== OUTPUTS) [first, more] = [Buffer.concat([first, ...more], bytes), []];
+    return { type: first[4] as number, id: first.readUInt32LE(5), body: first.subarray(HEADER_BYTES), more };
+  }
+
   /** Bytes that must be there before it is worth putting chunks together. */
   #needed(): number {
     const first = this.#chunks[0];
     return first === undefined || first.length < 4 ? 4 : 4 + first.readUInt32LE(0);
   }
+}
+
+const NEWLINE = 0x0a;
+/** An output of a long frame becomes a string up to this many bytes. A longer output stays in pieces. */
+const DECODED_BYTES = 4_096;
+
+/** The outputs of an OUTPUTS frame. */
+export function outputsOf({ body, more = [] }: Frame): Text[] {
+  if (more.length === 0) return body.toString('utf8', OUTPUTS_HEADER_BYTES).split('\n');
+  const all = new LongText([body.subarray(OUTPUTS_HEADER_BYTES), ...more]);
+  const outputs: Text[] = [];
+  for (let from = 0; from <= all.length; ) {
+    const newline = all.indexOf(NEWLINE, from);
+    const end = newline === -1 ? all.length : newline;
+    const output = all.slice(from, end);
+    outputs.push(output.length > DECODED_BYTES ? output : output.toString());
+    from = end + 1;
+  }
+  return outputs;
 }

@@ -2,6 +2,7 @@
 import type { Entity } from '@millrace/shared/entities/entity';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
+import type { Text } from '@millrace/shared/predictions/long-text';
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 
 /** A model version as engines load it. `key` is its identity in an engine: equal keys, equal answers. */
@@ -24,7 +25,7 @@ export interface LoadedVersion {
 
 /** One row's fate. `inferenceMs` is of the run it was part of, `batchSize` the rows of that run. */
 export type RowResult =
-  | { ok: true; output: string; inferenceMs: number; batchSize: number }
+  | { ok: true; output: Text; inferenceMs: number; batchSize: number }
   | { ok: false; code: 'inference_failed' | 'inference_timeout'; detail: string };
 
 /** Body of LOAD (v8 structured clone, so that vectors go as bytes). */

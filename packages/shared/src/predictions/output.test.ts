@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import { joinTexts, LongText, type Text } from './long-text.ts';
+import { assembleOutput } from './output.ts';
+
+/** The text in pieces of `bytes`, so that each cut falls somewhere else. */
+function inPieces(text: string, bytes: number): LongText {
+  const all = Buffer.from(text);
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < all.length; at += bytes) pieces.push(all.subarray(at, at + bytes));
+  return new LongText(pieces);
+}
+
+const NUMBERS = `0.5,-0,"NaN","-Infinity",${'1.25,'.repeat(40_000)}9007199254740993`;
+const numbers = (rows: number): string => `{"448":{"dtype":"float32","shape":[${rows},40005],"data":[${NUMBERS}]}`;
+const TEXTS = String.raw`"a]b","\"]","\\","größe","","[{"`;
+const texts = `"7":{"dtype":"string","shape":[1,6],"data":[${TEXTS}],"label":["x]",null]}}`;
+
+describe('the tensors of rows', () => {
+  test.each([1, 7, 65_536, 1e9])('are joined by their text, in pieces of %d bytes', (bytes) => {
+    const row = (rows: number): Text => inPieces(`${numbers(rows)},${texts}`, Math.max(bytes, 7));
+    const joined = assembleOutput('tensors', [row(1), row(2), row(1)]);
+    expect(joined).toBeInstanceOf(LongText);
+    const both = [NUMBERS, NUMBERS, NUMBERS].join(',');
+    expect(String(joined)).toBe(
+      `{"448":{"dtype":"float32","shape":[4,40005],"data":[${both}]},` +
+        `"7":{"dtype":"string","shape":[3,6],"data":[${TEXTS},${TEXTS},${TEXTS}],"label":["x]",null,"x]",null,"x]",null]}}`,
+    );
+  });
+
+  test('of a single row are its own text', () => {
+    const row = inPieces(`${numbers(1)}}`, 65_536);
+    expect(assembleOutput('tensors', [row])).toBe(row);
+  });
+
+  test('with no items join as lists without items', () => {
+    const empty = '{"y":{"dtype":"float32","shape":[0,2],"data":[]}}';
+    const full = `{"y":{"dtype":"float32","shape":[70000,2],"data":[${'1,'.repeat(139_999)}1]}}`;
+    expect(JSON.parse(String(assembleOutput('tensors', [empty, full, empty]))).y).toMatchObject({ shape: [70_000, 2] });
+  });
+
+  test('of another form are parsed', () => {
+    const odd = `{ "y": {"dtype":"float32","shape":[1,70000],"data":[${'1,'.repeat(69_999)}1]}}`;
+    expect(JSON.parse(String(assembleOutput('tensors', [odd, odd]))).y.shape).toEqual([2, 70_000]);
+  });
+});
+
+test('a list of long outputs holds them as they are', () => {
+  const long = inPieces(`"${'x'.repeat(200_000)}"`, 1_000);
+  expect(String(assembleOutput('list', [long, '1', long]))).toBe(`[${long},1,${long}]`);
+});
+
+describe('long text', () => {
+  const text = joinTexts(['größe', inPieces('0123456789', 3), '', '!']);
+  const bytes = Buffer.from('größe0123456789!');
+
+  test('is sliced and searched by bytes', () => {
+    expect(text.length).toBe(bytes.length);
+    for (let from = 0; from <= bytes.length; from += 1) {
+      expect(text.byteAt(from)).toBe(bytes[from]);
+      expect(text.indexOf(0x35, from)).toBe(bytes.indexOf(0x35, from));
+      for (let to = from; to <= bytes.length; to += 1)
+        expect(Buffer.concat(text.slice(from, to).pieces)).toEqual(bytes.subarray(from, to));
+    }
+    expect(new LongText([]).slice(0).length).toBe(0);
+    expect(new LongText([]).indexOf(1)).toBe(-1);
+  });
+});

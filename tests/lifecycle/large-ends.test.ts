@@ -1,0 +1,249 @@
+/** Tests that no script carries a long result: for leaders, followers, repeated attempts, and later reads of the state. */
+import { LiveStore, type Taken } from '@millrace/shared/live/store';
+import { LongText } from '@millrace/shared/predictions/long-text';
+import { keysFor } from '@millrace/shared/redis/keys';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
+import { testPrefix } from '../support/test-prefix.ts';
+import { keysOf } from '../support/test-redis.ts';
+import { MODEL, NOW, newPrediction, SHARD, TARGET } from './live-fixture.ts';
+
+const END = { status: 'succeeded', startedAt: NOW, inferenceMs: 1, batchSize: 2 } as const;
+const FLIGHT = 'f'.repeat(64);
+/** Limit for the arguments of a command. */
+const COMMAND_BYTES = 600_000;
+const keys = keysFor(testPrefix());
+const result = new LongText(Array.from({ length: 40 }, (_, at) => Buffer.alloc(65_536, String(at % 10))));
+let own: OwnRedis;
+let redis: Redis;
+let live: LiveStore;
+let scripted: Record<'mrPlace' | 'mrPassed', (...args: unknown[]) => Promise<unknown>>;
+/** Bytes of the longest argument since the last reset. */
+let longest = 0;
+
+beforeAll(async () => {
+  own = await startOwnRedis([]);
+  redis = new Redis(own.url);
+  live = new LiveStore(redis, keys);
+  scripted = redis as unknown as typeof scripted;
+  const send = redis.sendCommand.bind(redis);
+  redis.sendCommand = (command, ...rest) => {
+    for (const arg of command.args) longest = Math.max(longest, (arg as string | Buffer).length ?? 0);
+    return send(command, ...rest);
+  };
+});
+afterAll(async () => {
+  redis.disconnect();
+  await own.stop();
+});
+
+/** Counts the states that scripts read whole during `work`. Scripts read whole states with GET. */
+async function wholeReads(work: () => Promise<unknown>): Promise<number> {
+  const live = `${keys.tag(SHARD)}p:`;
+  const { promise: seen, resolve } = Promise.withResolvers<void>();
+  let reads = 0;
+  const monitor = await redis.monitor();
+  monitor.on('monitor', (_time: string, [name = '', key = '']: string[]) => {
+    if (name.toLowerCase() === 'get' && key.startsWith(live)) reads += 1;
+    if (name === 'ping') resolve();
+  });
+  longest = 0;
+  await work();
+  await redis.ping();
+  await seen;
+  monitor.disconnect();
+  return reads;
+}
+
+async function submit(given: Partial<ReturnType<typeof newPrediction>> = {}) {
+  const item = newPrediction(given);
+  const { items, counts } = await live.submit(TARGET, 'normal', `p-${item.id}`, [item], NOW);
+  return { id: item.id, outcome: items[0]?.outcome, counts };
+}
+
+async function taken(id: string, worker = 'w1'): Promise<Taken> {
+  const [one] = await live.take(SHARD, [id], worker, 4, NOW);
+  if (!one) throw new Error('the prediction was not taken');
+  return one;
+}
+
+const finish = (one: Taken, worker = 'w1') => live.finish(SHARD, [{ ...one, result, ...END }], worker, NOW);
+
+/** A running leader with followers. */
+async function followed(count: number) {
+  await redis.del(keys.flight(SHARD, FLIGHT));
+  await redis.set(keys.worker(SHARD, 'w1'), '1');
+  const { id } = await submit({ flight: FLIGHT });
+  const one = await taken(id);
+  const followers = await Promise.all(Array.from({ length: count }, () => submit({ flight: FLIGHT })));
+  expect(followers.every(({ outcome }) => outcome === 'follow')).toBe(true);
+  return { one, ids: followers.map((follower) => follower.id) };
+}
+
+async function expectResult(ids: readonly string[], attempts = 1): Promise<void> {
+  for (const id of ids) {
+    const state = await live.read(id);
+    expect(state).toMatchObject({ status: 'succeeded', attempts, inferenceMs: 1, batchSize: 2, task: '' });
+    expect(state?.result).toBeInstanceOf(LongText);
+    expect(String(state?.result) === String(result)).toBe(true);
+  }
+}
+
+/** Those of `ids` that are in the stream. */
+async function told(stream: string, ids: readonly string[]): Promise<string[]> {
+  const entries = await redis.xrange(stream, '-', '+');
+  return entries.flatMap(([, fields]) => fields.filter((field, at) => at % 2 === 0 && ids.includes(field)));
+}
+
+describe('a long result', () => {
+  test('reaches its followers without a script that carries it', async () => {
+    const { one, ids } = await followed(3);
+    expect(await wholeReads(() => finish(one))).toBe(0);
+    expect(longest).toBeLessThan(COMMAND_BYTES);
+    await expectResult([one.id, ...ids]);
+    expect(await redis.exists(keys.followers(one.id))).toBe(0);
+    expect((await told(keys.events(SHARD), [one.id, ...ids])).sort()).toEqual([one.id, ...ids].sort());
+    expect((await told(keys.ledger(SHARD), [one.id, ...ids])).sort()).toEqual([one.id, ...ids].sort());
+  });
+
+  test('of a prediction whose first worker died is written without a script that carries it', async () => {
+    const { id } = await submit();
+    await taken(id, 'dead');
+    const one = await taken(id, 'w2');
+    expect(one.attempt).toBe(2);
+    expect(await wholeReads(() => finish(one, 'w2'))).toBe(0);
+    expect(longest).toBeLessThan(COMMAND_BYTES);
+    await expectResult([id], 2);
+  });
+
+  test('reaches the followers of a leader that was canceled, which stays canceled', async () => {
+    const { one, ids } = await followed(2);
+    await live.end(one.id, 'default', 'canceled', NOW);
+    await finish(one);
+    expect(longest).toBeLessThan(COMMAND_BYTES);
+    await expectResult(ids);
+    expect(await live.read(one.id)).toMatchObject({ status: 'canceled', runsForFollowers: false });
+    expect(await redis.exists(keys.flight(SHARD, FLIGHT))).toBe(0);
+  });
+
+  test('comes too late for a follower and for a leader whose deadlines have passed', async () => {
+    const { one } = await followed(0);
+    const late = await submit({ flight: FLIGHT, expiresAt: NOW + 1 });
+    const kept = await submit({ flight: FLIGHT });
+    const item = { ...one, result, ...END };
+    expect(await live.finish(SHARD, [item], 'w1', NOW + 2)).toEqual(['written']);
+    expect((await live.read(late.id))?.status).toBe('expired');
+    await expectResult([kept.id]);
+    const second = await followed(1);
+    expect(await live.finish(SHARD, [{ ...second.one, result, ...END }], 'w1', NOW + 60_001)).toEqual(['written']);
+    expect((await live.read(second.one.id))?.status).toBe('expired');
+  });
+
+  test('is given to the followers by the next worker, where the first one died after the end of the leader', async () => {
+    const { one, ids } = await followed(2);
+    const dies = vi.spyOn(redis, 'srandmember').mockRejectedValueOnce(new Error('the worker dies'));
+    await expect(finish(one)).rejects.toThrow('the worker dies');
+    dies.mockRestore();
+    expect(await wholeReads(() => live.take(SHARD, [one.id], 'w2', 4, NOW))).toBe(0);
+    await expectResult([one.id, ...ids]);
+  });
+
+  test('reaches its followers when the reply about the end of the leader is lost and the command is sent again', async () => {
+    const { one, ids } = await followed(2);
+    const place = scripted.mrPlace.bind(redis);
+    const again = vi.spyOn(scripted, 'mrPlace').mockImplementationOnce(async (...args) => {
+      await place(...args);
+      return place(...args);
+    });
+    expect(await finish(one)).toEqual(['written']);
+    again.mockRestore();
+    await expectResult([one.id, ...ids]);
+  });
+
+  test('leaves no mark on a canceled leader whose worker dies after the end of the last follower', async () => {
+    const { one, ids } = await followed(1);
+    await live.end(one.id, 'default', 'canceled', NOW);
+    const passed = scripted.mrPassed.bind(redis);
+    const dies = vi
+      .spyOn(scripted, 'mrPassed')
+      .mockImplementationOnce((...args) => passed(...args))
+      .mockRejectedValueOnce(new Error('the worker dies'));
+    await expect(finish(one)).rejects.toThrow('the worker dies');
+    dies.mockRestore();
+    await expectResult(ids);
+    expect(await live.take(SHARD, [one.id], 'w2', 4, NOW)).toEqual([]);
+    expect(await live.read(one.id)).toMatchObject({ status: 'canceled', runsForFollowers: false });
+    expect(await redis.pttl(keys.live(one.id))).toBeGreaterThan(0);
+  });
+
+  test('is written again when Redis has executed an APPEND twice', async () => {
+    const { id } = await submit();
+    const one = await taken(id);
+    const append = redis.append.bind(redis);
+    const twice = vi.spyOn(redis, 'append').mockImplementationOnce(async (key, value) => {
+      await append(key, value);
+      return append(key, value);
+    });
+    expect(await finish(one)).toEqual(['written']);
+    twice.mockRestore();
+    await expectResult([id]);
+    expect(await keysOf(redis, keys.written(id, ''))).toEqual([]);
+  });
+
+  test('that is known when its prediction is submitted is refused, and not awaited, while Redis is full', async () => {
+    const full = vi.spyOn(redis, 'append').mockRejectedValueOnce(new Error('OOM command not allowed'));
+    const item = newPrediction({ known: result });
+    await expect(live.submit(TARGET, 'normal', 'p-full', [item], NOW)).rejects.toThrow('OOM');
+    full.mockRestore();
+    expect(await keysOf(redis, keys.written(item.id, ''))).toEqual([]);
+  });
+
+  test('that is known when its prediction is submitted is written without a script that carries it', async () => {
+    longest = 0;
+    const items = [newPrediction({ known: result }), newPrediction({ known: '1' }), newPrediction()];
+    const { items: submitted, counts } = await live.submit(TARGET, 'normal', 'p-known', items, NOW);
+    expect(longest).toBeLessThan(COMMAND_BYTES);
+    expect(submitted.map(({ outcome }) => outcome)).toEqual(['done', 'done', 'lead']);
+    expect(counts).toEqual(await live.counts(MODEL));
+    const [long] = items;
+    const state = await live.read(long?.id as string);
+    expect(state).toMatchObject({ status: 'succeeded', attempts: 0, startedAt: null, number: null, completedAt: NOW });
+    expect(String(state?.result) === String(result)).toBe(true);
+    const again = await live.submit(TARGET, 'normal', 'p-known', [{ ...(long as (typeof items)[0]) }], NOW);
+    expect(again.items).toEqual([{ outcome: 'exists', status: 'succeeded' }]);
+  });
+});
+
+describe('the state of a long success', () => {
+  test('is read by its head alone in every script', async () => {
+    const { one } = await followed(0);
+    await finish(one);
+    const { id } = one;
+    const reads = await wholeReads(async () => {
+      expect(await live.end(id, 'default', 'canceled', NOW)).toEqual({ outcome: 'terminal', status: 'succeeded' });
+      expect(await live.take(SHARD, [id], 'w2', 4, NOW)).toEqual([]);
+      const retry = { id, tenant: 'default', job: 'p-again', opening: 1, expiresAt: null, nowMs: NOW };
+      expect(await live.retry(retry)).toEqual({ outcome: 'refused', status: 'succeeded' });
+      const row = { id, model: MODEL, opening: 0, supersededAt: null, expiresAt: null };
+      expect(await live.adopt(row, 'p-adopted', NOW)).toEqual({ outcome: 'terminal' });
+      expect((await live.finish(SHARD, [{ ...one, result: '1', ...END }], 'w1', NOW))[0]).toBe('cancelled');
+      await live.discard(id);
+      // Its flight lingers: the next equal question is computed, since no script copies the result.
+      expect((await submit({ flight: FLIGHT })).outcome).toBe('lead');
+    });
+    expect(reads).toBe(0);
+    await expectResult([id]);
+    expect(await wholeReads(() => live.drop([{ id, completedAt: NOW }]))).toBe(0);
+    expect(await live.read(id)).toBeNull();
+  });
+
+  test('keeps its result when the ledger has a later opening', async () => {
+    const { one } = await followed(0);
+    await finish(one);
+    const row = { id: one.id, model: MODEL, opening: 3, supersededAt: null, expiresAt: null };
+    expect(await live.adopt(row, 'p-adopted', NOW)).toEqual({ outcome: 'terminal' });
+    await expectResult([one.id]);
+    expect((await live.read(one.id))?.opening).toBe(3);
+  });
+});
