@@ -1,7 +1,20 @@
 /** Parses JSON bodies: bounded before anything walks them, with nothing lost on the way, and clear about what is wrong. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ApiError } from '@millrace/shared/errors';
+import type { Config } from '@millrace/shared/process/config';
 import { escapePart } from '@millrace/shared/text/json-pointer';
+import type { FastifyInstance } from 'fastify';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The body as received; '' where the request has no body. */
+    bodyText: string;
+  }
+  interface FastifyInstance {
+    /** The most bytes of a JSON body. */
+    jsonLimit: number;
+  }
+}
 
 export interface JsonLimits {
   /** Deepest nesting. */
@@ -16,6 +29,44 @@ export interface JsonLimits {
    * So does a member of the same name as in the object before: the rows of a batch have the same members.
    */
   items: number;
+}
+
+export function jsonLimitsOf(config: Config): JsonLimits {
+  const { jsonDepth: depth, maxStringLength: stringLength, jsonMembers: members, jsonItems: items } = config;
+  return { depth, stringLength, members, items };
+}
+
+export interface JsonBodyParams {
+  limits: JsonLimits;
+  /** The most bytes of a body. */
+  bodyLimit: number;
+  /** The body that the same text gave before, or undefined. */
+  parsedBefore(text: string): unknown;
+}
+
+/** Makes JSON the only type of bodies. */
+export function registerJsonBody(app: FastifyInstance, { limits, bodyLimit, parsedBefore }: JsonBodyParams): void {
+  app.removeAllContentTypeParsers();
+  app.decorateRequest('bodyText', '');
+  app.decorate('jsonLimit', bodyLimit);
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string', bodyLimit }, (request, text, done) => {
+    try {
+      request.bodyText = text;
+      // Many clients always send the header. An empty body of a route without a body is no body.
+      if (text === '' && request.routeOptions.schema?.body === undefined) return done(null, undefined);
+      if (text.length > LONG_TEXT) {
+        // With setImmediate, an exception of `done` is not a rejection of the parser.
+        parseLongJson(text, limits).then(
+          (body) => setImmediate(done, null, body),
+          (error: Error) => setImmediate(done, error),
+        );
+        return;
+      }
+      done(null, parsedBefore(text) ?? parseJson(text, limits));
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
 }
 
 /** The items that the texts of one request may still have. */

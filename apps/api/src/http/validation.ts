@@ -1,34 +1,62 @@
-/** Checks values against TypeBox schemas, and says of each fault where it is, what was expected and what came. */
+/** Checks values against TypeBox schemas. Each fault states its place, the expected form and the received value. */
 import { ApiError, type Fault } from '@millrace/shared/errors';
 import { escapePart, unescapePart } from '@millrace/shared/text/json-pointer';
 import { nearNames } from '@millrace/shared/text/near-names';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import type { TLocalizedValidationError } from 'typebox/error';
 import { Settings } from 'typebox/system';
+import { Value } from 'typebox/value';
 
-/** Most faults that one answer tells. */
+/** The most faults that one response names. */
 const FAULTS_MAX = 20;
-// TypeBox tells eight unless asked: a choice of seven words used them up, and the fault after it was never told.
+// TypeBox's default is eight errors. A union of seven literals alone yields that many, and hides the faults after it.
 Settings.Set({ maxErrors: 200 });
 
-interface SchemaError {
-  keyword: string;
-  schemaPath: string;
-  instancePath: string;
-  params: Record<string, unknown>;
-  message: string;
-}
+type SchemaError = TLocalizedValidationError;
 
-type Loose = Record<string, unknown>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A function that throws an ApiError with all faults when the value does not fit. Pointers are relative to the value. */
+/** Returns a function that throws an ApiError with all faults of a value. Pointers are relative to the value. */
 export function checkerOf(schema: TSchema): (value: unknown) => void {
   const validator = Compile(schema);
   return (value) => {
-    if (validator.Check(value)) return;
-    const faults = faultsOf(schema, value, validator.Errors(value) as SchemaError[]);
-    throw new ApiError('invalid_request', summary(faults), { faults });
+    if (!validator.Check(value)) throw invalidRequest(faultsOf(schema, value, validator.Errors(value)));
   };
+}
+
+/** Bodies that were parsed from the same text before; see cache/parsed-requests.ts. */
+export interface ParsedBodies {
+  /** The parsed body of a text. */
+  bodyOf(text: string): unknown;
+  /** Whether the body passed this schema before. */
+  met(schema: unknown, body: unknown): boolean;
+}
+
+/** A part of a request, by Fastify's name: 'body', 'params', 'querystring' or 'headers'. */
+type RequestPart = string;
+type Validator = (value: unknown) => { value: unknown } | { error: Error };
+
+/** Compiles the check of one part of a request. A body is checked as sent; a parameter is converted from text first. */
+export function compileValidator(schema: TSchema, part: RequestPart, parsed: ParsedBodies): Validator {
+  const compiled = Compile(schema);
+  const isBody = part === 'body';
+  return (given) => {
+    if (isBody && parsed.met(schema, given)) return { value: given };
+    // A value that already fits needs no conversion, which walks the whole schema.
+    if (given !== undefined && compiled.Check(given)) return { value: given };
+    const value = isBody ? given : Value.Convert(schema, given ?? {});
+    if (compiled.Check(value)) return { value };
+    const faults = faultsOf(schema, value, compiled.Errors(value));
+    // A fault of a parameter has the parameter's name; only a body has pointers.
+    if (!isBody) for (const fault of faults) fault.pointer = fault.pointer.replace(/^\//, '');
+    else if (given === null && faults[0]) faults[0].got = 'null, or no body';
+    return { error: invalidRequest(faults) };
+  };
+}
+
+function invalidRequest(faults: readonly Fault[]): ApiError {
+  return new ApiError('invalid_request', summary(faults), { faults });
 }
 
 export function summary(faults: readonly Fault[]): string {
@@ -41,14 +69,14 @@ export function summary(faults: readonly Fault[]): string {
 }
 
 export function faultsOf(schema: TSchema, value: unknown, errors: readonly SchemaError[]): Fault[] {
-  // What fails inside the branches of a choice is told once, as the choice.
-  const choices = errors.filter(({ keyword }) => keyword === 'anyOf').map(({ schemaPath }) => `${schemaPath}/anyOf/`);
+  // The faults inside the branches of a union are reported once, as a fault of the union.
+  const unions = errors.filter(({ keyword }) => keyword === 'anyOf').map(({ schemaPath }) => `${schemaPath}/anyOf/`);
   const faults = new Map<string, Fault>();
-  const told = errors.filter(({ keyword }) => keyword !== 'boolean');
-  // Of many unknown members each is an error of its own, and the error that names them all comes after the last one kept.
-  for (const error of told.length > 0 ? told : errors.slice(0, FAULTS_MAX).map(unknownMember)) {
+  const reported = errors.filter(({ keyword }) => keyword !== 'boolean');
+  // Each unknown member is an error of its own. The error that names all of them comes after the last error kept.
+  for (const error of reported.length > 0 ? reported : errors.slice(0, FAULTS_MAX).map(unknownMember)) {
     if (faults.size >= FAULTS_MAX) break;
-    if (choices.some((path) => error.schemaPath.startsWith(path))) continue;
+    if (unions.some((path) => error.schemaPath.startsWith(path))) continue;
     for (const fault of faultsOfError(schema, value, error)) {
       if (faults.size < FAULTS_MAX && !faults.has(fault.pointer)) faults.set(fault.pointer, fault);
     }
@@ -56,11 +84,11 @@ export function faultsOf(schema: TSchema, value: unknown, errors: readonly Schem
   return [...faults.values()];
 }
 
-/** The error of one member that its schema does not allow, in the form of the error that names all such members. */
-function unknownMember({ schemaPath, instancePath, ...error }: SchemaError): SchemaError {
+/** Converts the error of one unknown member to the form of the error that names all unknown members. */
+function unknownMember({ schemaPath, instancePath, message }: SchemaError): SchemaError {
   const at = instancePath.lastIndexOf('/');
   return {
-    ...error,
+    message,
     keyword: 'additionalProperties',
     schemaPath: schemaPath.replace(/\/additionalProperties$/, ''),
     instancePath: instancePath.slice(0, at),
@@ -69,21 +97,21 @@ function unknownMember({ schemaPath, instancePath, ...error }: SchemaError): Sch
 }
 
 function faultsOfError(root: TSchema, value: unknown, error: SchemaError): Fault[] {
-  const { keyword, instancePath, params } = error;
-  const at = valueAt(value, instancePath);
-  const schema = schemaAt(root, error.schemaPath);
-  const fields = Object.keys((schema?.properties as Loose | undefined) ?? {});
-  if (keyword === 'required') {
-    return (params.requiredProperties as string[]).slice(0, FAULTS_MAX).map((name) => ({
+  const { instancePath } = error;
+  const schema = valueAt(root, error.schemaPath.replace(/^#/, ''));
+  const properties = member(schema, 'properties');
+  if (error.keyword === 'required') {
+    return error.params.requiredProperties.slice(0, FAULTS_MAX).map((name) => ({
       pointer: `${instancePath}/${escapePart(name)}`,
       message: `The field ${name} is missing`,
-      expected: describe((schema?.properties as Record<string, TSchema> | undefined)?.[name]),
+      expected: describe(member(properties, name)),
       got: 'nothing',
     }));
   }
-  if (keyword === 'additionalProperties') {
-    // Cut before near names are looked for, which costs more than all the rest of a fault.
-    return (params.additionalProperties as string[]).slice(0, FAULTS_MAX).map((name) => {
+  if (error.keyword === 'additionalProperties') {
+    const fields = Object.keys(isObject(properties) ? properties : {});
+    // The list is cut before the search for near names, which costs more than the rest of a fault.
+    return error.params.additionalProperties.slice(0, FAULTS_MAX).map((name) => {
       const suggestions = nearNames(name, fields);
       return {
         pointer: `${instancePath}/${escapePart(name.slice(0, 200))}`,
@@ -94,51 +122,37 @@ function faultsOfError(root: TSchema, value: unknown, error: SchemaError): Fault
       };
     });
   }
-  return [{ pointer: instancePath, message: 'The value does not fit', expected: describe(schema), got: shown(at) }];
+  const got = shown(valueAt(value, instancePath));
+  return [{ pointer: instancePath, message: 'The value does not fit', expected: describe(schema), got }];
 }
 
-function valueAt(value: unknown, pointer: string): unknown {
-  let at = value;
-  for (const part of pointer.split('/').slice(1)) at = (at as Loose | undefined)?.[unescapePart(part)];
-  return at;
+const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null;
+const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined);
+
+/** The value at a JSON pointer; undefined where the pointer leads nowhere. */
+function valueAt(root: unknown, pointer: string): unknown {
+  return pointer.split('/').slice(1).map(unescapePart).reduce(member, root);
 }
 
-function schemaAt(root: TSchema, path: string): (TSchema & Loose) | undefined {
-  let at: unknown = root;
-  for (const part of path.replace(/^#\/?/, '').split('/').filter(Boolean))
-    at = (at as Loose | undefined)?.[unescapePart(part)];
-  return at as (TSchema & Loose) | undefined;
-}
-
-/** What a schema asks for, in words. */
-export function describe(schema: (TSchema & Loose) | TSchema | undefined): string {
-  const s = schema as Loose | undefined;
-  if (!s) return 'a value';
-  const choices = (s.anyOf ?? s.oneOf) as TSchema[] | undefined;
-  if (choices) return choices.map(describe).join(' or ');
-  if (s.const !== undefined) return JSON.stringify(s.const);
-  if (Array.isArray(s.enum)) return `one of ${s.enum.map((item) => JSON.stringify(item)).join(', ')}`;
-  const range = (low: unknown, high: unknown, unit: string) => {
-    if (high === undefined) return low === undefined ? '' : ` of ${low} or more ${unit}`;
-    return ` of ${low ?? 0} to ${high} ${unit}`;
-  };
-  switch (s.type) {
+/** Describes in words the values that fit a schema. */
+export function describe(schema: unknown): string {
+  if (!isObject(schema)) return 'a value';
+  const choices = schema.anyOf ?? schema.oneOf;
+  if (Array.isArray(choices)) return choices.map(describe).join(' or ');
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (Array.isArray(schema.enum)) return `one of ${schema.enum.map((item) => JSON.stringify(item)).join(', ')}`;
+  switch (schema.type) {
     case 'string':
-      return `a string${range(s.minLength, s.maxLength, 'characters')}`;
+      return `a string${describeSize(schema.minLength, schema.maxLength, 'characters')}`;
     case 'array':
-      return `an array${range(s.minItems, s.maxItems, 'items')}`;
+      return `an array${describeSize(schema.minItems, schema.maxItems, 'items')}`;
     case 'object': {
-      const fields = Object.keys((s.properties as Loose | undefined) ?? {});
+      const fields = Object.keys(isObject(schema.properties) ? schema.properties : {});
       return fields.length > 0 ? `an object with ${fields.join(', ')}` : 'an object';
     }
     case 'integer':
-    case 'number': {
-      const noun = s.type === 'integer' ? 'a whole number' : 'a number';
-      const above = s.exclusiveMinimum === undefined ? '' : ` above ${s.exclusiveMinimum}`;
-      const low = s.minimum === undefined ? above : ` from ${s.minimum}`;
-      const to = s.minimum === undefined ? ', at most' : ' to';
-      return `${noun}${low}${s.maximum === undefined ? '' : `${to} ${s.maximum}`}`;
-    }
+    case 'number':
+      return describeNumber(schema);
     case 'boolean':
       return 'true or false';
     case 'null':
@@ -148,7 +162,20 @@ export function describe(schema: (TSchema & Loose) | TSchema | undefined): strin
   }
 }
 
-/** What came, short enough to send back. */
+function describeSize(low: unknown, high: unknown, unit: string): string {
+  if (high === undefined) return low === undefined ? '' : ` of ${low} or more ${unit}`;
+  return ` of ${low ?? 0} to ${high} ${unit}`;
+}
+
+function describeNumber({ type, exclusiveMinimum, minimum, maximum }: JsonObject): string {
+  const noun = type === 'integer' ? 'a whole number' : 'a number';
+  const above = exclusiveMinimum === undefined ? '' : ` above ${exclusiveMinimum}`;
+  const low = minimum === undefined ? above : ` from ${minimum}`;
+  const to = minimum === undefined ? ', at most' : ' to';
+  return `${noun}${low}${maximum === undefined ? '' : `${to} ${maximum}`}`;
+}
+
+/** Describes a received value, short enough for a response. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';

@@ -1,20 +1,22 @@
-/** Changes of the registry that callers may make; each is told to every process before it resolves. */
+/** The changes that callers make to the registry. Each method resolves after the change is announced to every process. */
 
 import { ApiError } from '@millrace/shared/errors';
 import type { Db } from '@millrace/shared/postgres/db';
 import { removeAlias, setAlias } from '@millrace/shared/registry/aliases';
-import { bumpCacheEpoch } from '@millrace/shared/registry/registry';
+import { bumpCacheEpoch, setServed } from '@millrace/shared/registry/registry';
 import { type Announcement, announceRegistryChange } from '@millrace/shared/registry/registry-cache';
 import { fromStore } from '../stores/store-errors.ts';
 import type { Catalog } from './catalog.ts';
 
 export interface RegistryChanges {
-  /** Throws `model_not_found`, `version_not_found`, or `conflict` where a version has that name. */
+  /** Throws `model_not_found`, `version_not_found`, or `conflict` where a version has the name of the alias. */
   setAlias(tenant: string, model: string, alias: string, version: string): Promise<void>;
-  /** Throws `model_not_found`, or `version_not_found` where there is no such alias. */
+  /** Throws `model_not_found`, or `version_not_found` where the model has no such alias. */
   removeAlias(tenant: string, model: string, alias: string): Promise<void>;
-  /** Makes every cached result of a model unknown. */
+  /** Makes every cached result of a model invalid. */
   purge(tenant: string, model: string): Promise<void>;
+  /** Takes a model out of service, or returns the model to service. Resolves to false where nothing changed. */
+  setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
 }
 
 export function createRegistryChanges(
@@ -22,12 +24,14 @@ export function createRegistryChanges(
   catalog: Catalog,
   announcement: Omit<Announcement, 'tenant'>,
 ): RegistryChanges {
-  /** A registry is its tenant's: what the default tenant shares with others is not theirs to change. */
+  // The change is committed. A process that misses the announcement reads the registry again within a second.
+  const announce = (tenant: string) => announceRegistryChange({ ...announcement, tenant }).catch(() => {});
+
+  /** `write` names the tenant: a tenant changes its own models, and none of the models that the default tenant shares. */
   async function change(tenant: string, model: string, write: () => Promise<unknown>): Promise<void> {
     await catalog.model(tenant, model);
     await fromStore('Postgres', write());
-    // Committed: from here on it must be told, and a process that does not hear of it looks again within the second.
-    await announceRegistryChange({ ...announcement, tenant }).catch(() => {});
+    await announce(tenant);
     catalog.changed();
   }
   return {
@@ -41,5 +45,10 @@ export function createRegistryChanges(
       });
     },
     purge: (tenant, model) => change(tenant, model, () => bumpCacheEpoch(db, tenant, model)),
+    async setServed(tenant, model, served) {
+      const changed = await fromStore('Postgres', setServed(db, { tenant, model, served }));
+      if (changed > 0) await announce(tenant);
+      return changed > 0;
+    },
   };
 }

@@ -72,7 +72,7 @@ export interface ParseInferParams {
 
 export function parseInfer({ json, rest, version, limits, parseElements }: ParseInferParams): Infer {
   if (!compiled.Check(json)) {
-    const faults = faultsOf(InferRequest, json, compiled.Errors(json) as Parameters<typeof faultsOf>[2]);
+    const faults = faultsOf(InferRequest, json, compiled.Errors(json));
     throw new V2Error(400, summary(faults));
   }
   for (const { name, parameters } of json.inputs) refuseExtensions('input', name, parameters);

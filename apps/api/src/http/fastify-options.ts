@@ -1,0 +1,30 @@
+import type { Server } from 'node:http';
+import type { Config } from '@millrace/shared/process/config';
+import type { FastifyBaseLogger, FastifyHttpOptions } from 'fastify';
+import { createClientErrorHandler } from './client-errors.ts';
+import { sendProblem } from './error-handler.ts';
+import { createHttpServer } from './http-server.ts';
+
+/** The options have no logger: with a logger, Fastify would listen to the end of every response to log the few failures. */
+export function fastifyOptions(config: Config, log: FastifyBaseLogger) {
+  return {
+    bodyLimit: config.bodyLimit,
+    serverFactory: (listener) => createHttpServer(listener, config),
+    routerOptions: { maxParamLength: 300 },
+    genReqId: createRequestIds(),
+    // A connected client receives responses with `Connection: close` instead: a rolling restart fails no request.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    clientErrorHandler: createClientErrorHandler({ ...config, log }),
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply, log),
+  } satisfies FastifyHttpOptions<Server>;
+}
+
+function createRequestIds(): () => string {
+  const process = Math.random().toString(36).slice(2, 8);
+  let number = 0;
+  return () => {
+    number += 1;
+    return `${process}-${number.toString(36)}`;
+  };
+}

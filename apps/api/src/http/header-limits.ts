@@ -1,0 +1,30 @@
+/** Refuses requests with compressed bodies, without a Host header, or with too many headers. */
+import { ApiError } from '@millrace/shared/errors';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+
+export function registerHeaderLimits(app: FastifyInstance, maxHeaders: number): void {
+  app.addHook('onRequest', (request, _reply, done) => done(refusalOf(request, maxHeaders)));
+}
+
+function refusalOf({ headers, raw }: FastifyRequest, maxHeaders: number): ApiError | undefined {
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    const got = String(encoding).slice(0, 50);
+    return new ApiError(
+      'unsupported_media_type',
+      `Compressed bodies are not accepted; Content-Encoding was '${got}'.`,
+      {
+        faults: [{ pointer: 'Content-Encoding', message: 'Not accepted', expected: 'identity, or nothing', got }],
+      },
+    );
+  }
+  // RFC 9112 requires the refusal.
+  if (headers.host === undefined && raw.httpVersion === '1.1')
+    return new ApiError('invalid_request', 'The request has no Host header. Send one, as HTTP/1.1 requires.', {
+      faults: [{ pointer: 'Host', message: 'Missing', expected: 'the host of the URL', got: 'nothing' }],
+    });
+  if (raw.rawHeaders.length <= 2 * maxHeaders) return undefined;
+  return new ApiError('headers_too_large', `A request has at most ${maxHeaders} headers.`, {
+    faults: [{ pointer: '', message: 'Too many headers', expected: `at most ${maxHeaders}`, got: 'more' }],
+  });
+}

@@ -1,0 +1,33 @@
+/** Opens the catalog, and keeps the catalog current with the changes that other processes announce. */
+import type { Entities } from '@millrace/shared/entities/entity';
+import { readRegistry } from '@millrace/shared/registry/registry-cache';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import type { OpenParams, Stores } from '../stores/open-stores.ts';
+import { fromStore } from '../stores/store-errors.ts';
+import { createCanonicalizer } from './canonicalizer.ts';
+import { type Catalog, createCatalog } from './catalog.ts';
+import { createRegistryChanges, type RegistryChanges } from './registry-changes.ts';
+
+export interface OpenCatalogParams extends OpenParams {
+  stores: Stores;
+  /** The entities that the handler of a version reads. */
+  entitiesOf(version: ModelVersion): Promise<Entities>;
+}
+
+export async function openCatalog(params: OpenCatalogParams): Promise<{ catalog: Catalog; changes: RegistryChanges }> {
+  const { stores, entitiesOf, config, log, closers } = params;
+  const { keys, queue, cache, db } = stores;
+  const { readThrough } = cache;
+  const catalog = createCatalog({
+    loadRegistry: (tenant) => fromStore('Postgres', readRegistry(readThrough, db, tenant)),
+    loadCanonicalizer: (version) => createCanonicalizer(version, config.modelsDir, entitiesOf),
+    log,
+  });
+  const channel = keys.registryChannel();
+  const listener = queue.connect('blocking', 'registry');
+  closers.push('registry listener', () => listener.disconnect());
+  listener.on('message', () => catalog.changed());
+  await listener.subscribe(channel);
+  const publish = (tenant: string) => queue.redis.publish(channel, tenant);
+  return { catalog, changes: createRegistryChanges(db, catalog, { readThrough, publish }) };
+}

@@ -1,0 +1,240 @@
+/** Builds the parts behind the routes of predictions from the stores and the catalog. */
+import { Batcher } from '@millrace/shared/batching/batcher';
+import { createResultCache } from '@millrace/shared/cache/result-cache';
+import { ApiError } from '@millrace/shared/errors';
+import {
+  findEnded,
+  findEnds,
+  findKeyed,
+  findPrediction,
+  findTaskless,
+  insertPromises,
+  listPredictions,
+  markRetried,
+  markTerminal,
+  type PromiseRow,
+  readOutputs,
+  recordTerminal,
+} from '@millrace/shared/ledger/ledger';
+import { LiveStore } from '@millrace/shared/live/store';
+import { type Clock, sharedNow } from '@millrace/shared/postgres/clock';
+import { withTimeout } from '@millrace/shared/process/timeout';
+import { createQueues, type Queues } from '@millrace/shared/queue/queues';
+import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
+import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
+import type { Registry } from 'prom-client';
+import { createKnownAnswer, type KnownAnswer } from '../cache/cache-lookup.ts';
+import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
+import { ParsedRequests } from '../cache/parsed-requests.ts';
+import type { Catalog } from '../models/catalog.ts';
+import { CompletionListener } from '../queue/completion-listener.ts';
+import { EstimateWatch } from '../queue/estimate-watch.ts';
+import { QueueLoad } from '../queue/queue-load.ts';
+import { queuedByModel } from '../queue/queued-by-model.ts';
+import { createSubmitter } from '../queue/submitter.ts';
+import type { OpenParams, Stores } from '../stores/open-stores.ts';
+import { type Actions, createActions } from './cancel-retry.ts';
+import { createPredict, type Predict, type PredictDeps } from './create-prediction.ts';
+import { createFinder, type Finder } from './find-prediction.ts';
+import { createIdempotency } from './idempotency-claims.ts';
+import { createListing, type Listing } from './list-predictions.ts';
+import { Streams } from './prediction-watcher.ts';
+
+const PROMISES_PER_COMMIT = 500;
+const PROMISES_WAITING = 50_000;
+/** The largest bytes of tasks in one commit of promises, and in all promises that wait for a commit. */
+const PROMISE_BYTES = 4 * 1_048_576;
+const PROMISE_BYTES_WAITING = 256 * 1_048_576;
+
+export interface OpenPredictionsParams extends OpenParams {
+  stores: Stores;
+  catalog: Catalog;
+  checkWebhook: PredictDeps['checkWebhook'];
+  timers: Pick<WebhookTimers, 'scheduleDeliveries'>;
+  /** Receives the metrics of the estimates. */
+  registry: Registry;
+}
+
+export interface PredictionServices {
+  predict: Predict;
+  knownAnswer: KnownAnswer;
+  parsedRequests: ParsedRequests;
+  finder: Finder;
+  list: Listing;
+  actions: Actions;
+  streams: Streams;
+  /** The number of predictions that callers of this process wait for. */
+  waiting(): number;
+  /** The number of predictions that wait for a worker, by model. */
+  queued(): Promise<Map<string, number>>;
+  /** Ends every wait and every event stream, so that the server can close. */
+  release(): Promise<void>;
+}
+
+/** The parts that several services use. */
+interface Parts extends OpenPredictionsParams {
+  live: LiveStore;
+  queues: Queues;
+  loads: QueueLoad;
+  completions: CompletionListener;
+  finder: Finder;
+  limits: PredictDeps['limits'];
+  checkClock(): void;
+  redisRefusal(): Error | undefined;
+}
+
+export function openPredictions(params: OpenPredictionsParams): PredictionServices {
+  const { stores, catalog, closers } = params;
+  const { db } = stores;
+  const parts = openParts(params);
+  const { live, completions, finder } = parts;
+  const parsedRequests = new ParsedRequests();
+  const cache = openLocalResults(params);
+  const streams = new Streams(finder, completions);
+  closers.push('streams', () => streams.close());
+  return {
+    predict: openPredict(parts, { cache, parsedRequests }),
+    knownAnswer: createKnownAnswer({ catalog, parsedRequests, cache }),
+    parsedRequests,
+    finder,
+    list: createListing({
+      live,
+      readLedger: (tenant, options) => listPredictions(db, tenant, options),
+      readOutputs: (tenant, ids) => readOutputs(db, tenant, ids),
+    }),
+    actions: openActions(parts),
+    streams,
+    waiting: () => completions.waiting,
+    queued: () =>
+      queuedByModel({
+        live,
+        models: async () => (await catalog.models('default')).models.map(({ model }) => model),
+      }),
+    async release() {
+      await streams.close();
+      await completions.close();
+    },
+  };
+}
+
+function openParts(params: OpenPredictionsParams): Parts {
+  const { stores, config, log, closers } = params;
+  const { keys, queue, db, clock } = stores;
+  const { redis } = queue;
+  const live = new LiveStore(redis, keys, config.liveTtlMs, queue.largeRedis);
+  const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
+  closers.push('queues', () => queues.close());
+  const completions = new CompletionListener({
+    live,
+    keys,
+    connect: (shard) => queue.connect('blocking', `events-${shard}`),
+    findEnded: (id) => findEnded(db, id),
+    findRecorded: (ids) => findEnds(db, ids),
+    log,
+  });
+  closers.push('completions', () => completions.close());
+  const loads = new QueueLoad({
+    live,
+    readMemory: () => readQueueMemory(redis, keys),
+    expectOutput: (model, bytes) => expectOutput(redis, keys, { model, bytes }),
+  });
+  const finder = createFinder({
+    live,
+    loads,
+    completions,
+    redisReady: () => queue.ready(),
+    isClockRight: () => clock.fault() === undefined,
+    findInLedger: async (tenant, id) => (await findTaskless(db, tenant, id)) ?? null,
+  });
+  return {
+    ...params,
+    live,
+    queues,
+    loads,
+    completions,
+    finder,
+    limits: { ...config, maxMemoryShare: config.maxMemoryShare / 100 },
+    checkClock: () => refuseWrongClock(clock),
+    redisRefusal: () => queue.probe.refusal,
+  };
+}
+
+function openLocalResults({ stores, closers }: OpenPredictionsParams): LocalResults {
+  const { redis, largeRedis, damage, onError } = stores.cache;
+  const results = createResultCache(redis, stores.keys, {
+    onError,
+    onDamaged: () => damage.found('result'),
+    large: largeRedis,
+  });
+  const local = createLocalResults(results);
+  const refreshing = setInterval(() => void local.refresh(sharedNow()), REFRESH_EVERY_MS).unref();
+  closers.push('local results', () => clearInterval(refreshing));
+  return local;
+}
+
+function openPredict(parts: Parts, caches: Pick<PredictDeps, 'cache' | 'parsedRequests'>): Predict {
+  const { stores, log, closers, live, queues, loads, registry } = parts;
+  const { keys, queue, db } = stores;
+  const promises = openPromises(parts);
+  const estimates = new EstimateWatch({
+    read: (id) => live.read(id),
+    onRun: (model, ms) => loads.observeRun(model, ms),
+    registry,
+  });
+  closers.push('estimates', () => estimates.close());
+  return createPredict({
+    ...parts,
+    ...caches,
+    submitter: createSubmitter({
+      live,
+      queues,
+      log,
+      redisReady: () => queue.ready(),
+      onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
+    }),
+    idempotency: createIdempotency(queue.redis, keys, (claimed, sinceMs) => findKeyed(db, claimed, sinceMs), log),
+    estimates,
+    cacheWritable: () => stores.cache.probe.proven,
+    promise: (row) => promises.add(row),
+  });
+}
+
+function openPromises({ stores, config, closers }: OpenPredictionsParams): Batcher<PromiseRow, void> {
+  const promises = new Batcher<PromiseRow, void>({
+    // The pool may have to open a connection first, which has its own timeout.
+    run: async (rows) => {
+      await withTimeout(config.storeTimeoutMs + 200, insertPromises(stores.db, rows), 'The commit of promises');
+      return rows.map(() => undefined);
+    },
+    defer: (start) => start(),
+    maxItems: PROMISES_PER_COMMIT,
+    maxWaiting: PROMISES_WAITING,
+    bytesOf: ({ task }) => task.length,
+    maxBytes: PROMISE_BYTES,
+    maxWaitingBytes: PROMISE_BYTES_WAITING,
+    concurrency: 2,
+    // Otherwise each commit would wait for its own timeout to learn what the commit before it learned.
+    failsAll: () => true,
+  });
+  closers.push('promises', () => promises.drain());
+  return promises;
+}
+
+function openActions({ stores, timers, ...parts }: Parts): Actions {
+  const { db } = stores;
+  return createActions({
+    ...parts,
+    findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
+    endInLedger: (row, outcome) => markTerminal(db, row, outcome),
+    recordEnd: async (row) => {
+      const { deliveries } = await recordTerminal(db, [row]);
+      await timers.scheduleDeliveries(deliveries);
+    },
+    reopenInLedger: (end) => markRetried(db, end),
+  });
+}
+
+function refuseWrongClock(clock: Clock): void {
+  const fault = clock.fault();
+  if (fault !== undefined) throw new ApiError('clock_wrong', `${fault} Nothing was accepted.`, { retryAfterS: 5 });
+}
