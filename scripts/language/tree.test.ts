@@ -44,6 +44,13 @@ describe('the language check', () => {
     expect(faults()).toEqual(['docs/a.md:2: "question" is a retired name; use request, input']);
   });
 
+  test('accepts retired names in a tolerated file, and rejects an entry without retired names', () => {
+    write({ 'docs/a.md': 'A question.', 'docs/b.md': 'A request.' });
+    expect(languageFaults(reportLanguage(repository), ['docs/a.md', 'docs/b.md'])).toEqual([
+      'docs/b.md has no retired names: remove the file from scripts/language/tolerated-files.ts',
+    ]);
+  });
+
   test('can be limited to a folder', () => {
     write({ 'docs/a.md': 'A question.', 'apps/api/src/a.ts': '' });
     expect(reportLanguage(repository, ['apps']).files.map(({ file }) => file)).toEqual(['apps/api/src/a.ts']);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type Finding, findingsIn } from './findings.ts';
 import { hasProse, proseOf } from './prose.ts';
 import { type RetiredUse, retiredUses } from './retired-names.ts';
+import { TOLERATED } from './tolerated-files.ts';
 
 export interface FileReport {
   file: string;
@@ -40,12 +41,20 @@ export function reportLanguage(repository: string, only: readonly string[] = [])
 export const rateOf = ({ words, findings }: { words: number; findings: number }): number =>
   words === 0 ? 0 : (100 * findings) / words;
 
-/** The sentences that say why the tree breaks a limit; none when the tree keeps the limits. */
-export function languageFaults(report: LanguageReport): string[] {
+/**
+ * Returns a sentence for each broken limit; an empty list when the tree keeps the limits. The files of `tolerated` may use
+ * retired names until someone corrects them.
+ */
+export function languageFaults(report: LanguageReport, tolerated: readonly string[] = TOLERATED): string[] {
   const rate = rateOf(report);
   const documents = report.files.filter(({ file }) => file.startsWith('docs/'));
   return [
-    ...report.files.flatMap(({ retired }) => retired.map(retiredFault)),
+    ...report.files.flatMap(({ file, retired }) => (tolerated.includes(file) ? [] : retired.map(retiredFault))),
+    ...report.files.flatMap(({ file, retired }) =>
+      tolerated.includes(file) && retired.length === 0
+        ? [`${file} has no retired names: remove the file from scripts/language/tolerated-files.ts`]
+        : [],
+    ),
     ...documents.flatMap(({ file, words, findings }) => {
       const own = rateOf({ words, findings: findings.length });
       return own > MAX_RATE_OF_A_DOCUMENT ? [rateFault(file, own, MAX_RATE_OF_A_DOCUMENT)] : [];
