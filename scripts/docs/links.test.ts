@@ -32,8 +32,10 @@ test('every link between documents leads to a file and a heading', () => {
     }
 });
 
+// A decision may name a file that was removed later.
 test('every path of a source file in a document exists', () => {
-  const paths = documents.flatMap((file) =>
+  const current = documents.filter((file) => !file.startsWith('docs/decisions/'));
+  const paths = current.flatMap((file) =>
     [...prose(file).matchAll(/`((?:apps|bench|deploy|migrations|packages|scripts|tests)\/[\w./-]+)`/g)].map(
       ([, name = '']) => `${file}: ${name}`,
     ),

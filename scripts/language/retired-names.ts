@@ -52,8 +52,9 @@ interface StoredName {
   in: readonly string[];
 }
 
-/** Members of stored JSON that have a retired name. */
+/** Names that other programs read: members of stored JSON, and a metric. */
 const STORED_NAMES: readonly StoredName[] = [
+  { name: /\bmillrace_cache_answers_total\b/g, in: ['**'] },
   // `findings.answers` of a model version, in Postgres and in the messages of the engine's child process.
   {
     name: /(?<=[.{,(] ?)answers\b|\banswers(?=\??:)/g,

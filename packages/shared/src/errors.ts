@@ -98,7 +98,7 @@ export const ERRORS = {
     413,
     'The body is too large',
     false,
-    'The limits are `BODY_LIMIT` bytes for a body and `JSON_LIMIT` bytes for its JSON. An object has at most `JSON_MEMBERS` members, and a body at most `JSON_ITEMS` members and objects (four arrays, or four members named as in the object before, count as one object).',
+    'The limits are `BODY_LIMIT` bytes for a body and `JSON_LIMIT` bytes for its JSON. An object has at most `JSON_MEMBERS` members, and a body at most `JSON_ITEMS` members and objects (four arrays, or four members with the names of the previous object, count as one object).',
   ),
   unsupported_media_type: kind(415, 'The media type is not supported', false, 'Send `application/json`, uncompressed.'),
   expectation_failed: kind(

@@ -144,7 +144,7 @@ const SETTINGS = {
     min: 100,
     max: 10_000_000,
     about:
-      'Maximum number of members and objects of a JSON body (four arrays, or four members named as in the object before, count as one object), and of strings of a binary tensor.',
+      'Maximum number of members and objects of a JSON body (four arrays, or four members with the names of the previous object, count as one object), and of strings of a binary tensor.',
   }),
   maxRows: integer('MAX_ROWS', {
     default: 10_000,
