@@ -12,7 +12,7 @@ export async function prime(rival: Rival, bodies: readonly string[]): Promise<vo
         body,
       });
       const text = await response.text();
-      if (response.status !== 200) throw new Error(`${rival.name} answered ${response.status}: ${text.slice(0, 500)}`);
+      if (response.status !== 200) throw new Error(`${rival.name} returned ${response.status}: ${text.slice(0, 500)}`);
     }
   };
   await Promise.all(Array.from({ length: 64 }, client));

@@ -14,7 +14,7 @@ const PATH = '/v1/models/echo/predictions';
 
 describe('an error names the place, the expected value and the received value of a request', () => {
   test('without a body', async () => {
-    const { status, body } = await millrace.ask(PATH, { method: 'POST' });
+    const { status, body } = await millrace.request(PATH, { method: 'POST' });
     expect([status, body.errors]).toMatchObject([400, [{ pointer: '', got: 'null, or no body' }]]);
   });
 
@@ -31,7 +31,7 @@ describe('an error names the place, the expected value and the received value of
   });
 
   test('with invalid query parameters, by their names', async () => {
-    const { body } = await millrace.ask('/v1/predictions?limit=0&status=done&foo=1');
+    const { body } = await millrace.request('/v1/predictions?limit=0&status=done&foo=1');
     const states = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'];
     expect(new Set(body.errors)).toEqual(
       new Set([

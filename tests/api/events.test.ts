@@ -67,13 +67,13 @@ describe('the event stream of a prediction', () => {
   test('of an ended prediction sends the last event, or nothing to a client that has seen the last event', async () => {
     const { body } = await millrace.predict('echo', { input: { x: [1, 2] }, metadata: {} }, { prefer: 'wait=10' });
     const path = `/v1/predictions/${body.id}/events`;
-    const all = await millrace.ask(path);
+    const all = await millrace.request(path);
     expect(all.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
     expect(all.text).toMatch(/^retry: 1000\n\nid: 1\.succeeded\nevent: succeeded\ndata: \{.*\}\n\n$/);
-    expect((await millrace.ask(path, { headers: { 'last-event-id': '1.succeeded' } })).status).toBe(204);
-    expect((await millrace.ask(path, { headers: { 'last-event-id': '0.queued.3' } })).text).toBe(all.text);
-    expect((await millrace.ask('/v1/predictions/none/events')).body.code).toBe('prediction_not_found');
-    expect((await millrace.ask(path, { method: 'HEAD' })).status).toBe(405);
+    expect((await millrace.request(path, { headers: { 'last-event-id': '1.succeeded' } })).status).toBe(204);
+    expect((await millrace.request(path, { headers: { 'last-event-id': '0.queued.3' } })).text).toBe(all.text);
+    expect((await millrace.request('/v1/predictions/none/events')).body.code).toBe('prediction_not_found');
+    expect((await millrace.request(path, { method: 'HEAD' })).status).toBe(405);
   });
 
   test('goes on after a cancel and a retry for a client that still listens', async () => {
@@ -81,7 +81,7 @@ describe('the event stream of a prediction', () => {
     const { body } = await millrace.predict('slow', { input: { x: [11] } });
     const watching = watch(body.id);
     await watching.first;
-    await millrace.ask(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
+    await millrace.request(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
     expect((await watching).at(-1)).toMatchObject({ type: 'canceled' });
     await held.release();
   });

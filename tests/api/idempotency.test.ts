@@ -36,7 +36,7 @@ afterAll(async () => {
 
 const claims = () =>
   createIdempotency(redis, millrace.keys, (hash, sinceMs) => findKeyed(pool, hash, sinceMs), pino({ level: 'silent' }));
-const ask = (key: string, x: number[], more: Record<string, string> = {}) =>
+const predict = (key: string, x: number[], more: Record<string, string> = {}) =>
   millrace.predict('echo', { input: { x } }, { 'idempotency-key': key, ...more });
 /** Deletes the claim from Redis, as the loss of Redis does. */
 const lose = (key: string) => redis.del(millrace.keys.idempotency('default', hashOfKey(key)));
@@ -49,10 +49,10 @@ describe('an Idempotency-Key that Redis has lost', () => {
   test('returns its prediction as long as the ledger has the prediction, whether the first request waited or not', async () => {
     for (const prefer of ['respond-async', 'wait=10']) {
       const key = randomUUID();
-      const first = await ask(key, [1, 2], { prefer });
+      const first = await predict(key, [1, 2], { prefer });
       await hasRecorded(first.body.id);
       expect(await lose(key)).toBe(1);
-      const again = await ask(key, [1, 2], { prefer: 'wait=10' });
+      const again = await predict(key, [1, 2], { prefer: 'wait=10' });
       expect([again.status, again.body.id, again.body.status]).toEqual([200, first.body.id, 'succeeded']);
       // The claim is in Redis again, with its remaining time to live.
       const name = millrace.keys.idempotency('default', hashOfKey(key));
@@ -63,19 +63,19 @@ describe('an Idempotency-Key that Redis has lost', () => {
 
   test('is still refused for another request', async () => {
     const key = randomUUID();
-    const first = await ask(key, [5, 6]);
+    const first = await predict(key, [5, 6]);
     await hasRecorded(first.body.id);
     await lose(key);
-    expect((await ask(key, [6, 5])).body.code).toBe('idempotency_mismatch');
-    expect((await ask(key, [5, 6])).body.id).toBe(first.body.id);
+    expect((await predict(key, [6, 5])).body.code).toBe('idempotency_mismatch');
+    expect((await predict(key, [5, 6])).body.id).toBe(first.body.id);
   });
 
   test('gives one prediction to many simultaneous requests', async () => {
     const key = randomUUID();
-    const first = await ask(key, [3, 4]);
+    const first = await predict(key, [3, 4]);
     await hasRecorded(first.body.id);
     await lose(key);
-    const crowd = await Promise.all(Array.from({ length: 50 }, () => ask(key, [3, 4], { prefer: 'wait=10' })));
+    const crowd = await Promise.all(Array.from({ length: 50 }, () => predict(key, [3, 4], { prefer: 'wait=10' })));
     expect(new Set(crowd.map(({ body }) => body.id))).toEqual(new Set([first.body.id]));
   });
 });

@@ -36,7 +36,7 @@ afterAll(async () => {
   await pool.end();
 });
 
-async function ask(key: string, headers: Record<string, string> = {}, drug_a = 'Warfarin') {
+async function predict(key: string, headers: Record<string, string> = {}, drug_a = 'Warfarin') {
   const response = await fetch(`${api.url}/v1/models/drug-interaction/predictions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'idempotency-key': key, ...headers },
@@ -50,24 +50,24 @@ test('when the reply to a commit is late, a repeated request with the same key g
   // The registry is loaded and the connections are open. New connections cannot be opened through the stalled proxy.
   await Promise.all(
     Array.from({ length: 16 }, async () => {
-      expect((await ask(randomUUID())).status).toBe(202);
+      expect((await predict(randomUUID())).status).toBe(202);
     }),
   );
   const count = async () => (await pool.query('SELECT id FROM predictions ORDER BY id')).rows;
   const before = await count();
   const key = randomUUID();
   proxy.stallReplies();
-  expect(await ask(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
+  expect(await predict(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
   // A second request with the key arrives while the outcome of the first is unknown. The API must not create a second
   // prediction.
-  expect(await ask(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
+  expect(await predict(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
   await expect.poll(async () => (await count()).length, { timeout: 5_000 }).toBe(before.length + 1);
   proxy.resume();
-  let again = await ask(key);
+  let again = await predict(key);
   await expect
     .poll(
       async () => {
-        again = await ask(key);
+        again = await predict(key);
         return again.status;
       },
       { timeout: 10_000 },
@@ -92,13 +92,16 @@ test.skipIf(onCluster)(
     // The reply to the claim of the key arrives. The submission, which contains the drug's key, reaches Redis, but its
     // reply is stalled.
     redisProxy.stallRepliesTo('metformin');
-    expect(await ask(key, { prefer: 'wait=5' }, 'Metformin')).toMatchObject({ status: 503, code: 'store_unavailable' });
+    expect(await predict(key, { prefer: 'wait=5' }, 'Metformin')).toMatchObject({
+      status: 503,
+      code: 'store_unavailable',
+    });
     redisProxy.resume();
-    let again = await ask(key, {}, 'Metformin');
+    let again = await predict(key, {}, 'Metformin');
     await expect
       .poll(
         async () => {
-          again = await ask(key, {}, 'Metformin');
+          again = await predict(key, {}, 'Metformin');
           return again.status;
         },
         { timeout: 20_000 },

@@ -17,8 +17,8 @@ const quick = () => {
   used += 1;
   return { input: { x: [used] } };
 };
-const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
-const act = (id: string, action: string) => millrace.ask(`/v1/predictions/${id}/${action}`, { method: 'POST' });
+const get = (id: string, query = '') => millrace.request(`/v1/predictions/${id}${query}`);
+const act = (id: string, action: string) => millrace.request(`/v1/predictions/${id}/${action}`, { method: 'POST' });
 const statusOf = async (id: string) => (await get(id)).body.status;
 
 // This block comes first: once the queue is measured as slow, the API refuses such short deadlines.
@@ -122,7 +122,7 @@ describe('retry', () => {
     const held = await holdWorker(millrace);
     const { body } = await millrace.predict('slow', quick());
     await act(body.id, 'cancel');
-    await expect.poll(async () => (await millrace.ask('/v1/predictions?status=canceled')).text).toContain(body.id);
+    await expect.poll(async () => (await millrace.request('/v1/predictions?status=canceled')).text).toContain(body.id);
     await millrace.forget(body.id);
     expect((await act(body.id, 'retry')).status).toBe(202);
     await held.release();

@@ -50,40 +50,40 @@ describe('a limit accepts the largest allowed value and refuses a larger value:'
 
   test('rows', async () => {
     const rows = (count: number) => ({ inputs: Array.from({ length: count }, (_, at) => ({ x: [[at, 0]] })) });
-    const ask = (count: number) => millrace.predict('rows', rows(count), { prefer: 'wait=10' });
-    expect((await ask(50)).status).toBe(200);
-    expect((await ask(51)).body).toMatchObject({ code: 'invalid_request', errors: [{ pointer: '/inputs' }] });
+    const send = (count: number) => millrace.predict('rows', rows(count), { prefer: 'wait=10' });
+    expect((await send(50)).status).toBe(200);
+    expect((await send(51)).body).toMatchObject({ code: 'invalid_request', errors: [{ pointer: '/inputs' }] });
     const tensor = { input: { x: Array.from({ length: 51 }, (_, at) => [at, 0]) } };
     expect((await millrace.predict('rows', tensor)).body).toMatchObject({ errors: [{ pointer: '/input' }] });
   });
 
   test('metadata', async () => {
-    const ask = (length: number) => known({ input, metadata: { m: 'x'.repeat(length - 8) } });
-    expect((await ask(100)).status).toBe(200);
-    expect((await ask(101)).body).toMatchObject({ code: 'invalid_request', errors: [{ pointer: '/metadata' }] });
+    const send = (length: number) => known({ input, metadata: { m: 'x'.repeat(length - 8) } });
+    expect((await send(100)).status).toBe(200);
+    expect((await send(101)).body).toMatchObject({ code: 'invalid_request', errors: [{ pointer: '/metadata' }] });
   });
 
   test('the length of a string', async () => {
-    const ask = (length: number) => known({ input: { x: ['0'.repeat(length - 1) + 1, 2] } });
-    expect((await ask(1_000)).body.code).not.toBe('invalid_json');
-    expect((await ask(1_001)).body).toMatchObject({ code: 'invalid_json', errors: [{ pointer: '/input/x/0' }] });
+    const send = (length: number) => known({ input: { x: ['0'.repeat(length - 1) + 1, 2] } });
+    expect((await send(1_000)).body.code).not.toBe('invalid_json');
+    expect((await send(1_001)).body).toMatchObject({ code: 'invalid_json', errors: [{ pointer: '/input/x/0' }] });
   });
 
   test('the depth of JSON', async () => {
-    const ask = (depth: number) =>
+    const send = (depth: number) =>
       known({ input, metadata: JSON.parse(`${'{"a":'.repeat(depth - 1)}1${'}'.repeat(depth - 1)}`) });
-    expect((await ask(15)).status).toBe(200);
-    expect((await ask(16)).status).toBe(200);
-    expect((await ask(17)).body.code).toBe('json_too_deep');
+    expect((await send(15)).status).toBe(200);
+    expect((await send(16)).status).toBe(200);
+    expect((await send(17)).body.code).toBe('json_too_deep');
   });
 
   test('headers', async () => {
-    const ask = (count: number) =>
+    const send = (count: number) =>
       raw(
         `GET /healthz HTTP/1.1\r\n${Array.from({ length: count - 2 }, (_, at) => `x-${at}: 1\r\n`).join('')}host: x\r\nconnection: close\r\n\r\n`,
       );
-    expect(await ask(40)).toMatch(/^HTTP\/1.1 200 /);
-    expect(await ask(41)).toMatch(/^HTTP\/1.1 431 [\s\S]*"code":"headers_too_large"/);
+    expect(await send(40)).toMatch(/^HTTP\/1.1 200 /);
+    expect(await send(41)).toMatch(/^HTTP\/1.1 431 [\s\S]*"code":"headers_too_large"/);
     expect(await raw(`GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(17_000)}\r\n\r\n`)).toMatch(
       /^HTTP\/1.1 431 [\s\S]*application\/problem\+json[\s\S]*"code":"headers_too_large"/,
     );
@@ -119,19 +119,19 @@ describe('a request is refused, as a problem,', () => {
   });
 
   test('with a method that the path does not have', async () => {
-    const response = await millrace.ask(PATH, { method: 'PUT', body: {} });
+    const response = await millrace.request(PATH, { method: 'PUT', body: {} });
     expect([response.status, response.body.code, response.headers.get('allow')]).toEqual([
       405,
       'method_not_allowed',
       'POST',
     ]);
-    expect((await millrace.ask('/v1/models', { method: 'DELETE' })).headers.get('allow')).toBe('GET, HEAD');
+    expect((await millrace.request('/v1/models', { method: 'DELETE' })).headers.get('allow')).toBe('GET, HEAD');
   });
 
   test.each(['/', '/v1', '/v1/nothing', '/v1/models/%', '/v1/models/%00', `/v1/models/${'x'.repeat(400)}`])(
     'of %s',
     async (path) => {
-      expect([400, 404]).toContain((await millrace.ask(path)).status);
+      expect([400, 404]).toContain((await millrace.request(path)).status);
     },
   );
 
@@ -146,14 +146,14 @@ describe('a request is refused, as a problem,', () => {
 });
 
 describe('caching follows HTTP:', () => {
-  const ask = (x: number[], headers: Record<string, string> = {}) =>
+  const send = (x: number[], headers: Record<string, string> = {}) =>
     millrace.predict('echo', { input: { x } }, { prefer: 'wait=10', ...headers });
   const status = async (x: number[], cacheControl: string) =>
-    (await ask(x, { 'cache-control': cacheControl })).headers.get('cache-status');
+    (await send(x, { 'cache-control': cacheControl })).headers.get('cache-status');
 
   test('Cache-Control', async () => {
     expect(await status([7, 1], 'no-store')).toBe('millrace; fwd=bypass');
-    const unknown = await ask([7, 1], { 'cache-control': 'only-if-cached' });
+    const unknown = await send([7, 1], { 'cache-control': 'only-if-cached' });
     expect([unknown.status, unknown.body.code]).toEqual([504, 'not_cached']);
     expect(await status([7, 1], 'max-age=60')).toBe('millrace; fwd=miss; stored');
     await expect.poll(() => status([7, 1], 'only-if-cached')).toMatch(/^millrace; hit; ttl=\d+$/);
@@ -162,10 +162,10 @@ describe('caching follows HTTP:', () => {
   });
 
   test('ETag and If-None-Match', async () => {
-    const { body } = await ask([7, 2]);
+    const { body } = await send([7, 2]);
     const path = `/v1/predictions/${body.id}`;
-    const etag = (await millrace.ask(path)).headers.get('etag') as string;
-    const ifNone = (value: string) => millrace.ask(path, { headers: { 'if-none-match': value } });
+    const etag = (await millrace.request(path)).headers.get('etag') as string;
+    const ifNone = (value: string) => millrace.request(path, { headers: { 'if-none-match': value } });
     expect((await ifNone(etag)).status).toBe(304);
     expect((await ifNone(`"other", W/${etag}`)).status).toBe(304);
     expect((await ifNone('*')).status).toBe(304);
@@ -173,15 +173,15 @@ describe('caching follows HTTP:', () => {
   });
 
   test('a purge', async () => {
-    await ask([7, 3]);
+    await send([7, 3]);
     await expect.poll(() => status([7, 3], 'only-if-cached')).toMatch(/^millrace; hit/);
-    expect((await millrace.ask('/v1/models/echo/cache', { method: 'DELETE' })).status).toBe(204);
+    expect((await millrace.request('/v1/models/echo/cache', { method: 'DELETE' })).status).toBe(204);
     expect(await status([7, 3], '')).toBe('millrace; fwd=miss; stored');
-    expect((await millrace.ask('/v1/models/ecko/cache', { method: 'DELETE' })).body.suggestions).toEqual(['echo']);
+    expect((await millrace.request('/v1/models/ecko/cache', { method: 'DELETE' })).body.suggestions).toEqual(['echo']);
   });
 
   test('Prefer', async () => {
-    const applied = async (prefer: string) => (await ask([7, 4], { prefer })).headers.get('preference-applied');
+    const applied = async (prefer: string) => (await send([7, 4], { prefer })).headers.get('preference-applied');
     expect(await applied('wait=10')).toBe('wait=10');
     expect(await applied('wait=100')).toBe('wait=60');
     expect(await applied('respond-async, wait=10')).toBe('respond-async');
@@ -192,11 +192,11 @@ describe('caching follows HTTP:', () => {
 
 describe('aliases', () => {
   const alias = (name: string, method: string, body?: unknown) =>
-    millrace.ask(`/v1/models/echo/aliases/${name}`, { method, ...(body ? { body } : {}) });
+    millrace.request(`/v1/models/echo/aliases/${name}`, { method, ...(body ? { body } : {}) });
 
   test('point to a version until they are removed', async () => {
     expect((await alias('beta', 'PUT', { version: '1' })).body.aliases).toEqual({ beta: '1' });
-    const pinned = await millrace.ask('/v1/models/echo/versions/beta/predictions', {
+    const pinned = await millrace.request('/v1/models/echo/versions/beta/predictions', {
       body: { input },
       headers: { prefer: 'wait=10' },
     });
@@ -214,7 +214,7 @@ describe('the list', () => {
     const make = (at: number) => millrace.predict('echo', { input, metadata: { at } });
     const made: string[] = [];
     for (let at = 0; at < 7; at += 1) made.unshift((await make(at)).body.id);
-    const list = (query: string) => millrace.ask(`/v1/predictions?model=echo&status=succeeded&${query}`);
+    const list = (query: string) => millrace.request(`/v1/predictions?model=echo&status=succeeded&${query}`);
     await expect.poll(async () => (await list('limit=100')).text).toContain(made[0]);
     const seen: string[] = [];
     let next: string | null = null;
@@ -228,7 +228,7 @@ describe('the list', () => {
     expect(seen.slice(0, 7)).toEqual(made);
     expect(new Set(seen).size).toBe(seen.length);
     const first = await list('limit=1');
-    const other = await millrace.ask(`/v1/predictions?cursor=${first.body.next}`);
+    const other = await millrace.request(`/v1/predictions?cursor=${first.body.next}`);
     expect([other.status, other.body.code]).toEqual([400, 'invalid_cursor']);
     expect((await list('limit=0')).status).toBe(400);
     expect((await list('limit=101')).status).toBe(400);
@@ -237,7 +237,7 @@ describe('the list', () => {
 
 describe('metrics', () => {
   test('count requests and cache look-ups, and measure the delay of the event loop', async () => {
-    const { text } = await millrace.ask('/metrics');
+    const { text } = await millrace.request('/metrics');
     expect(text).toMatch(
       /^millrace_http_request_seconds_count\{method="POST",route="\/v1\/models\/:model\/predictions",status="200"\} \d+$/m,
     );
@@ -256,11 +256,11 @@ test('when a waiting client disconnects, its prediction leaves the queue', async
   call.on('error', () => resolve());
   call.end(JSON.stringify({ input: { x: [9, 9] } }));
   await expect
-    .poll(async () => (await millrace.ask('/metrics')).text)
+    .poll(async () => (await millrace.request('/metrics')).text)
     .toMatch(/^millrace_queue_waiting\{model="echo"\} 1$/m);
   call.destroy();
   await promise;
   await expect
-    .poll(async () => (await millrace.ask('/metrics')).text)
+    .poll(async () => (await millrace.request('/metrics')).text)
     .toMatch(/^millrace_queue_waiting\{model="echo"\} 0$/m);
 });

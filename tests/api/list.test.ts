@@ -25,7 +25,7 @@ interface Item {
   error: unknown;
 }
 const list = async (query: string) => {
-  const { body, text } = await millrace.ask<{ predictions: Item[]; next: string | null }>(
+  const { body, text } = await millrace.request<{ predictions: Item[]; next: string | null }>(
     `/v1/predictions?model=echo&${query}`,
   );
   return { ...body, bytes: text.length };
@@ -76,12 +76,12 @@ test('the list has outputs on request, and a page ends where the outputs reach 4
 
 test('the list has the output of a promise that has ended in Redis but not yet in the ledger', async () => {
   const { body } = await millrace.predict('echo', { input: { x: [4, 2] } }, { prefer: 'respond-async' });
-  await expect.poll(async () => (await millrace.ask(`/v1/predictions/${body.id}`)).body.status).toBe('succeeded');
-  const { output } = (await millrace.ask(`/v1/predictions/${body.id}`)).body;
+  await expect.poll(async () => (await millrace.request(`/v1/predictions/${body.id}`)).body.status).toBe('succeeded');
+  const { output } = (await millrace.request(`/v1/predictions/${body.id}`)).body;
   const [first] = (await list('limit=1&include=output')).predictions;
   expect(first).toMatchObject({ id: body.id, status: 'succeeded', output });
 });
 
 test('the list refuses any other include', async () => {
-  expect((await millrace.ask('/v1/predictions?include=everything')).status).toBe(400);
+  expect((await millrace.request('/v1/predictions?include=everything')).status).toBe(400);
 });

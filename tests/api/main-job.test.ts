@@ -17,21 +17,21 @@ describe('the main job', () => {
     expect(miss.headers.get('ratelimit')).toBe('"queue";r=1999999');
     expect(miss.body).toMatchObject({ status: 'queued', output: null, error: null, queue: { position: 1 } });
 
-    const response = await millrace.ask(`${miss.headers.get('location')}?wait=10`);
+    const response = await millrace.request(`${miss.headers.get('location')}?wait=10`);
     expect(response.status).toBe(200);
     expect(response.body).toMatchObject({ id: miss.body.id, status: 'succeeded', attempts: 1, error: null });
     expect(response.body.output.probability).toBeGreaterThanOrEqual(0);
   });
 
   test('an equal request is a hit, also with swapped or respelled drugs, and queries no database', async () => {
-    await millrace.ask('/v1/models');
+    await millrace.request('/v1/models');
     await expect
       .poll(async () => (await millrace.predict(MODEL, pair('Warfarin', 'aspirin'))).headers.get('cache-status'))
       .toMatch(/^millrace; hit; ttl=\d+$/);
     const queries = vi.spyOn(pg.Client.prototype, 'query');
     const hit = await millrace.predict(MODEL, pair('Warfarin', 'aspirin'));
     const swapped = await millrace.predict(MODEL, pair('Acetylsalicylic acid', ' WARFARIN '));
-    const list = await millrace.ask('/v1/models');
+    const list = await millrace.request('/v1/models');
     // The process measures Postgres's clock in the background every two seconds, independent of requests.
     expect(queries.mock.calls.filter(([text]) => !String(text).includes('clock_timestamp'))).toEqual([]);
     queries.mockRestore();
@@ -82,7 +82,9 @@ describe('the main job', () => {
     const promised = await Promise.all(drugs.map((drug) => millrace.predict(MODEL, pair('Warfarin', drug))));
     expect(promised.map(({ status }) => status)).toEqual(drugs.map(() => 202));
     await millrace.startWorker();
-    const responses = await Promise.all(promised.map(({ body }) => millrace.ask(`/v1/predictions/${body.id}?wait=15`)));
+    const responses = await Promise.all(
+      promised.map(({ body }) => millrace.request(`/v1/predictions/${body.id}?wait=15`)),
+    );
     expect(responses.map(({ body }) => body.status)).toEqual(drugs.map(() => 'succeeded'));
   });
 });

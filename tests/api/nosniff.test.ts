@@ -40,14 +40,14 @@ test('responses outside of routes send nosniff', async () => {
 });
 
 test('responses that bypass Fastify send nosniff: computed results, cached results and event streams', async () => {
-  const ask = () => millrace.predict(MODEL, body, { prefer: 'wait=10' });
-  const computed = await ask();
-  const cached = await ask();
+  const predict = () => millrace.predict(MODEL, body, { prefer: 'wait=10' });
+  const computed = await predict();
+  const cached = await predict();
   expect(cached.headers.get('cache-status')).toContain('hit');
   const { id } = computed.body;
   const events = await fetch(`${millrace.url}/v1/predictions/${id}/events`);
   await events.text();
-  const unchanged = await millrace.ask(`/v1/predictions/${id}`, { headers: { 'if-none-match': '*' } });
+  const unchanged = await millrace.request(`/v1/predictions/${id}`, { headers: { 'if-none-match': '*' } });
   expect(unchanged.status).toBe(304);
   for (const { headers } of [computed, cached, events, unchanged])
     expect(headers.get('x-content-type-options')).toBe('nosniff');

@@ -5,7 +5,7 @@ import { useMillrace } from '../support/millrace.ts';
 const MODEL = 'drug-interaction';
 const millrace = useMillrace({ models: [MODEL] });
 // biome-ignore lint/suspicious/noExplicitAny: the tests read single members of an OpenAPI document.
-const load = async (): Promise<any> => (await millrace.ask('/openapi.json')).body;
+const load = async (): Promise<any> => (await millrace.request('/openapi.json')).body;
 
 describe('the OpenAPI document', () => {
   test('has examples that the API accepts', async () => {
@@ -17,9 +17,9 @@ describe('the OpenAPI document', () => {
     }
     const alias = paths['/v1/models/{model}/aliases/{alias}'].put.requestBody.content['application/json'].examples;
     const path = `/v1/models/${MODEL}/aliases/production`;
-    const set = await millrace.ask(path, { method: 'PUT', body: alias.production.value });
+    const set = await millrace.request(path, { method: 'PUT', body: alias.production.value });
     expect([set.status, set.body.aliases]).toEqual([200, { production: '1' }]);
-    expect((await millrace.ask(path, { method: 'DELETE' })).status).toBe(204);
+    expect((await millrace.request(path, { method: 'DELETE' })).status).toBe(204);
   });
 
   test('names every error that a route can return', async () => {
@@ -42,7 +42,7 @@ describe('the OpenAPI document', () => {
   });
 
   test('is shown on a page without external resources', async () => {
-    const page = await millrace.ask('/docs');
+    const page = await millrace.request('/docs');
     expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
     expect(page.text).toContain('createPrediction');
     expect(page.text).not.toMatch(/<script|https?:\/\/(?!example\.com)/);

@@ -20,7 +20,7 @@ const computed = () =>
   Promise.all(millrace.workers.map((worker) => worker.metric('millrace_worker_rows_total'))).then((counts) =>
     counts.reduce((sum, count) => sum + count, 0),
   );
-const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
+const get = (id: string, query = '') => millrace.request(`/v1/predictions/${id}${query}`);
 const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
 
 // Some of these tests take a second on an idle machine.
@@ -45,7 +45,7 @@ describe('identical inputs at the same time', { timeout: 180_000 }, () => {
     const ids = accepted.map(({ body }) => body.id as string);
     const [last, ...others] = [ids.pop() as string, ...ids];
     const canceled = await Promise.all(
-      others.map((id) => millrace.ask(`/v1/predictions/${id}/cancel`, { method: 'POST' })),
+      others.map((id) => millrace.request(`/v1/predictions/${id}/cancel`, { method: 'POST' })),
     );
     expect(new Set(canceled.map(({ body }) => body.status))).toEqual(new Set(['canceled']));
     await held.release();
@@ -58,7 +58,7 @@ describe('identical inputs at the same time', { timeout: 180_000 }, () => {
     const x = [77];
     const [one, pinned, list, v2] = await Promise.all([
       millrace.predict('slow', { input: { x } }, { prefer: 'wait=60' }),
-      millrace.ask('/v1/models/slow/versions/1/predictions', {
+      millrace.request('/v1/models/slow/versions/1/predictions', {
         body: { input: { x } },
         headers: { prefer: 'wait=60' },
       }),
@@ -67,7 +67,7 @@ describe('identical inputs at the same time', { timeout: 180_000 }, () => {
         { input: { x: { shape: [1], data: ['77'] } }, metadata: { mine: true } },
         { prefer: 'wait=60' },
       ),
-      millrace.ask('/v2/models/slow/infer', {
+      millrace.request('/v2/models/slow/infer', {
         body: { inputs: [{ name: 'x', datatype: 'INT64', shape: [1], data: x }] },
       }),
       held.release(),
@@ -82,11 +82,11 @@ describe('identical inputs at the same time', { timeout: 180_000 }, () => {
     const held = await holdWorker(millrace, 30_000_000);
     const request = { input: { x: [30_000_000] } };
     const first = await millrace.predict('slow', request);
-    await millrace.ask(`/v1/predictions/${held.id}/cancel`, { method: 'POST' });
+    await millrace.request(`/v1/predictions/${held.id}/cancel`, { method: 'POST' });
     await millrace.stopWorkers('kill');
     await millrace.startWorker();
     await expect.poll(async () => (await get(first.body.id)).body.status, { timeout: 10_000 }).toBe('running');
-    await millrace.ask(`/v1/predictions/${first.body.id}/cancel`, { method: 'POST' });
+    await millrace.request(`/v1/predictions/${first.body.id}/cancel`, { method: 'POST' });
     await millrace.stopWorkers('kill');
     await millrace.startWorker();
     const next = await millrace.predict('slow', { input: { x: [3] } }, { prefer: 'wait=60' });
@@ -108,16 +108,16 @@ describe('identical inputs at the same time', { timeout: 180_000 }, () => {
 });
 
 describe('an Idempotency-Key', () => {
-  const ask = (key: string, body: unknown = { input: { x: [5, 6] } }, more: Record<string, string> = {}) =>
+  const send = (key: string, body: unknown = { input: { x: [5, 6] } }, more: Record<string, string> = {}) =>
     millrace.predict('echo', body, { 'idempotency-key': key, ...more });
 
   /**
    * The API can reply that the first request with the key is still in progress, or that a store did not respond in
    * time. Both responses have a Retry-After, and the client repeats the request.
    */
-  async function requestUntilDecided(...request: Parameters<typeof ask>): ReturnType<typeof ask> {
+  async function requestUntilDecided(...request: Parameters<typeof send>): ReturnType<typeof send> {
     for (;;) {
-      const response = await ask(...request);
+      const response = await send(...request);
       const repeatable = ['idempotency_in_progress', 'store_unavailable'].includes(response.body.code);
       if (!repeatable) return response;
       expect(response.headers.get('retry-after')).not.toBeNull();
@@ -145,26 +145,26 @@ describe('an Idempotency-Key', () => {
 
   test('is the same with and without quotes, for any formatting of the body', async () => {
     const key = randomUUID();
-    const first = await ask(key, '{"input":{"x":[1,2]},"metadata":{"a":1,"b":2}}');
-    const again = await ask(`"${key}"`, '{ "metadata" : {"b":2.0,"a":1}, "input" : {"x":[1,2]} }');
+    const first = await send(key, '{"input":{"x":[1,2]},"metadata":{"a":1,"b":2}}');
+    const again = await send(`"${key}"`, '{ "metadata" : {"b":2.0,"a":1}, "input" : {"x":[1,2]} }');
     expect(again.body.id).toBe(first.body.id);
   });
 
   test('with another body is refused', async () => {
     const key = randomUUID();
-    await ask(key);
-    const other = await ask(key, { input: { x: [5, 7] } });
+    await send(key);
+    const other = await send(key, { input: { x: [5, 7] } });
     expect([other.status, other.body.code]).toEqual([422, 'idempotency_mismatch']);
   });
 
   test('of a refused request can be used again', async () => {
     const key = randomUUID();
-    expect((await ask(key, { input: { x: ['no'] } })).status).toBe(422);
-    expect((await ask(key, { input: { x: [5, 8] } }, { prefer: 'wait=60' })).body.status).toBe('succeeded');
+    expect((await send(key, { input: { x: ['no'] } })).status).toBe(422);
+    expect((await send(key, { input: { x: [5, 8] } }, { prefer: 'wait=60' })).body.status).toBe('succeeded');
   });
 
   test.each(['', '""', 'x'.repeat(256), 'caf\u00e9'])('of the form %j is refused', async (key) => {
-    expect((await ask(key)).body.code).toBe('invalid_header');
+    expect((await send(key)).body.code).toBe('invalid_header');
   });
 });
 

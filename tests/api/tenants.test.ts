@@ -42,7 +42,7 @@ afterAll(async () => {
   await db?.end();
 });
 
-const ask = (path: string, key?: string, body?: unknown) =>
+const request = (path: string, key?: string, body?: unknown) =>
   fetch(locked.url + path, {
     method: body === undefined ? 'GET' : 'POST',
     headers: {
@@ -57,28 +57,28 @@ const input = { input: { similarities: [[0.1, 0.2, 0.3, 0.4, 0.5]] } };
 describe('where keys are required', () => {
   test('a request without a key or with a wrong key learns only how to authenticate', async () => {
     for (const key of [undefined, 'mrk_wrong', `mrk_${'x'.repeat(43)}`]) {
-      const reply = await ask('/v1/models', key);
+      const reply = await request('/v1/models', key);
       expect(reply.status).toBe(401);
       expect(reply.headers.get('www-authenticate')).toContain('Bearer');
       expect(await reply.json()).toMatchObject({ code: 'unauthorized' });
     }
-    expect((await ask('/v2/models/stats')).status).toBe(401);
+    expect((await request('/v2/models/stats')).status).toBe(401);
   });
 
   test('health, readiness and documents stay open', async () => {
     for (const path of ['/healthz', '/readyz', '/openapi.json', '/v2/health/live'])
-      expect((await ask(path)).status, path).toBe(200);
+      expect((await request(path)).status, path).toBe(200);
   });
 
   test('only its own tenant finds a prediction', async () => {
-    const made = await ask(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { of: 'acme' } });
+    const made = await request(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { of: 'acme' } });
     expect([200, 202]).toContain(made.status);
     const { id } = (await made.json()) as { id: string };
-    const own = await ask(`/v1/predictions/${id}?wait=10`, keys.acme);
+    const own = await request(`/v1/predictions/${id}?wait=10`, keys.acme);
     expect(await own.json()).toMatchObject({ id, status: 'succeeded', metadata: { of: 'acme' } });
-    expect((await ask(`/v1/predictions/${id}`, keys.umbrella)).status).toBe(404);
-    expect((await ask(`/v1/predictions/${id}/cancel`, keys.umbrella, {})).status).toBe(404);
-    const list = (await (await ask('/v1/predictions', keys.umbrella)).json()) as { predictions: unknown[] };
+    expect((await request(`/v1/predictions/${id}`, keys.umbrella)).status).toBe(404);
+    expect((await request(`/v1/predictions/${id}/cancel`, keys.umbrella, {})).status).toBe(404);
+    const list = (await (await request('/v1/predictions', keys.umbrella)).json()) as { predictions: unknown[] };
     expect(list.predictions).toEqual([]);
   });
 
@@ -113,8 +113,8 @@ describe('where keys are required', () => {
       expect(JSON.stringify(other.body)).not.toContain(first.body.id);
       expect(other.headers.get('cache-status')).toBe('millrace; hit');
       expect(other.headers.get('age')).toBeNull();
-      expect((await ask(`/v1/predictions/${other.body.id}`, keys.umbrella)).status).toBe(200);
-      expect((await ask(`/v1/predictions/${other.body.id}`, keys.acme)).status).toBe(404);
+      expect((await request(`/v1/predictions/${other.body.id}`, keys.umbrella)).status).toBe(200);
+      expect((await request(`/v1/predictions/${other.body.id}`, keys.acme)).status).toBe(404);
       // From now on, the API sends the tenant's own copy as stored bytes.
       const again = await post(keys.umbrella, 0.71);
       expect([again.body.id, again.headers.get('etag')]).toEqual([other.body.id, `"${other.body.id}"`]);
@@ -143,7 +143,7 @@ describe('where keys are required', () => {
 
   test("the statistics of /v2 count only the tenant's own requests", async () => {
     const count = async (key?: string) => {
-      const { model_stats } = (await (await ask(`/v2/models/${MODEL}/stats`, key)).json()) as {
+      const { model_stats } = (await (await request(`/v2/models/${MODEL}/stats`, key)).json()) as {
         model_stats: { inference_count: number }[];
       };
       return model_stats[0]?.inference_count;
@@ -151,18 +151,18 @@ describe('where keys are required', () => {
     const body = {
       inputs: [{ name: 'similarities', shape: [1, 5], datatype: 'FP32', data: [0.1, 0.2, 0.3, 0.4, 0.9] }],
     };
-    expect((await ask(`/v2/models/${MODEL}/infer`, keys.acme, body)).status).toBe(200);
+    expect((await request(`/v2/models/${MODEL}/infer`, keys.acme, body)).status).toBe(200);
     expect([await count(keys.acme), await count(keys.umbrella)]).toEqual([1, 0]);
-    const all = (await (await ask('/v2/models/stats', keys.umbrella)).json()) as {
+    const all = (await (await request('/v2/models/stats', keys.umbrella)).json()) as {
       model_stats: { last_inference: number }[];
     };
     expect(new Set(all.model_stats.map(({ last_inference }) => last_inference))).toEqual(new Set([0]));
   });
 
   test('a prediction with unreadable live state is read from the ledger', async () => {
-    const made = await ask(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { n: 1 } });
+    const made = await request(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { n: 1 } });
     const { id } = (await made.json()) as { id: string };
-    const own = () => ask(`/v1/predictions/${id}`, keys.acme);
+    const own = () => request(`/v1/predictions/${id}`, keys.acme);
     await expect.poll(async () => (await own()).status).toBe(200);
     await expect
       .poll(
@@ -183,7 +183,7 @@ describe('where keys are required', () => {
       await spoil();
       const reply = await own();
       expect([reply.status, await reply.json()]).toMatchObject([200, { id, status: 'succeeded', metadata: { n: 1 } }]);
-      expect((await ask(`/v1/predictions/${id}`, keys.umbrella)).status).toBe(404);
+      expect((await request(`/v1/predictions/${id}`, keys.umbrella)).status).toBe(404);
     }
     await redis.del(live);
     redis.disconnect();
@@ -200,12 +200,12 @@ describe('where keys are required', () => {
       'acme',
       undefined,
     ]);
-    expect((await ask('/v1/models', expired.key)).status).toBe(401);
+    expect((await request('/v1/models', expired.key)).status).toBe(401);
     expect(await revokeApiKey(db, row.prefix, now)).toBe(1);
     expect(await tenantOf(key)).toBeUndefined();
     expect(await revokeApiKey(db, row.id, now)).toBe(0);
     expect((await listApiKeys(db)).find(({ id }) => id === row.id)?.revokedAt).toBe(now);
-    expect((await ask('/v1/models', key)).status).toBe(401);
+    expect((await request('/v1/models', key)).status).toBe(401);
   });
 
   test('a key from 0.1.0, without a checksum, still works', async () => {
@@ -214,7 +214,7 @@ describe('where keys are required', () => {
       createHash('sha256').update(key).digest(),
     ]);
     expect([formOfKey(key), formOfKey(keys.acme ?? '')]).toEqual(['unchecked', 'checked']);
-    expect((await ask('/v1/models', key)).status).toBe(200);
+    expect((await request('/v1/models', key)).status).toBe(200);
   });
 
   test('many unknown keys take no connections from callers with known keys', async () => {
@@ -232,7 +232,7 @@ describe('where keys are required', () => {
       const key = `mrk_${randomBytes(32).toString('base64url')}`;
       return at % 2 === 0 ? key : `${key}xxxxxx`;
     });
-    const responses = await Promise.all(unknown.map((key) => ask('/v1/models', key)));
+    const responses = await Promise.all(unknown.map((key) => request('/v1/models', key)));
     expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([401]));
     const after = await lookUps();
     expect(after.get('millrace-api')).toEqual(before.get('millrace-api'));

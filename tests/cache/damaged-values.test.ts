@@ -19,14 +19,14 @@ beforeAll(() => {
 });
 afterAll(() => redis.disconnect());
 
-const ask = (x: number[], cacheControl = '') =>
+const predict = (x: number[], cacheControl = '') =>
   millrace.predict('echo', { input: { x } }, { prefer: 'wait=30', 'cache-control': cacheControl });
 const damaged = () => readMetric(`${millrace.url}/metrics`, 'millrace_cache_damaged_total', 'kind="result"');
 
 /** Computes a prediction whose result is cached. Returns the name and the bytes of the cached value. */
 async function cached(x: number[]): Promise<{ name: string; value: Buffer }> {
   const before = new Set(await keysOf(redis, millrace.keys.result('')));
-  await ask(x);
+  await predict(x);
   const added = async () => (await keysOf(redis, millrace.keys.result(''))).filter((name) => !before.has(name));
   await expect.poll(async () => (await added()).length).toBe(1);
   const [name = ''] = await added();
@@ -36,19 +36,19 @@ async function cached(x: number[]): Promise<{ name: string; value: Buffer }> {
 describe('a damaged cached result', () => {
   test('of any length is a miss, and is counted and deleted', async () => {
     const { name, value } = await cached([1, 1]);
-    const right = (await ask([1, 1])).body.output;
+    const right = (await predict([1, 1])).body.output;
     // An empty value equals a missing value: Redis replies the same for both, and the next result replaces the value.
     const lengths = Array.from({ length: 64 }, (_, at) => Math.max(1, Math.floor((at * value.length) / 64)));
     const before = await damaged();
     for (const length of lengths) {
       await redis.set(name, value.subarray(0, length));
-      const response = await ask([1, 1], 'only-if-cached');
+      const response = await predict([1, 1], 'only-if-cached');
       expect([length, response.status, response.body.code]).toEqual([length, 504, 'not_cached']);
       await expect.poll(() => redis.exists(name)).toBe(0);
     }
     expect((await damaged()) - before).toBe(lengths.length);
     await redis.set(name, value.subarray(0, value.length - 1));
-    const response = await ask([1, 1]);
+    const response = await predict([1, 1]);
     expect([response.status, response.body.output]).toEqual([200, right]);
     expect(response.headers.get('cache-status')).toMatch(/^millrace; fwd=miss; /);
   });
@@ -59,11 +59,11 @@ describe('a damaged cached result', () => {
       const flipped = Buffer.from(value);
       flipped[at] = (flipped[at] as number) ^ (1 + (at % 255));
       await redis.set(name, flipped);
-      expect([at, (await ask([2, 1], 'only-if-cached')).status]).toEqual([at, 504]);
+      expect([at, (await predict([2, 1], 'only-if-cached')).status]).toEqual([at, 504]);
     }
     await redis.del(name);
     await redis.hset(name, 'a', 'b');
-    expect((await ask([2, 1], 'only-if-cached')).status).toBe(504);
+    expect((await predict([2, 1], 'only-if-cached')).status).toBe(504);
     await expect.poll(() => redis.exists(name)).toBe(0);
   });
 

@@ -27,7 +27,7 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-const ask = (x: number) => millrace.predict('rows', { input: { x: [[x, 3]] } }, { prefer: 'wait=10' });
+const predict = (x: number) => millrace.predict('rows', { input: { x: [[x, 3]] } }, { prefer: 'wait=10' });
 const cacheParts = () =>
   Promise.all(
     [millrace.url, millrace.workers[0]?.url].map(async (base) => {
@@ -38,25 +38,25 @@ const cacheParts = () =>
   );
 
 test('a full cache is reported, fails no request, and recovers', async () => {
-  expect((await ask(1)).headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
+  expect((await predict(1)).headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
   await redis.config('SET', 'maxmemory', '1mb');
   const sentence = expect.stringContaining('has used all of its maxmemory and takes no writes (OOM). Raise maxmemory');
   await expect.poll(cacheParts, { timeout: 20_000 }).toEqual([
     [200, sentence],
     [200, sentence],
   ]);
-  const response = await ask(2);
+  const response = await predict(2);
   expect([response.status, response.headers.get('cache-status')]).toEqual([
     200,
     'millrace; fwd=miss; stored=?0; detail=cache-unavailable',
   ]);
   // Existing entries of the full cache are still served.
-  expect((await ask(1)).headers.get('cache-status')).toMatch(/^millrace; hit/);
+  expect((await predict(1)).headers.get('cache-status')).toMatch(/^millrace; hit/);
   expect(await millrace.workers[0]?.metric('millrace_cache_redis_writable')).toBe(0);
   await redis.config('SET', 'maxmemory', '0');
   await expect.poll(cacheParts, { timeout: 20_000 }).toEqual([
     [200, 'ok'],
     [200, 'ok'],
   ]);
-  expect((await ask(3)).headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
+  expect((await predict(3)).headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
 });

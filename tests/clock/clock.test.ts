@@ -100,11 +100,11 @@ describe.each([
     ]);
     expect(ends.rows).toEqual([{ status: 'queued' }, { status: 'queued' }]);
     expect(await worker.metric('millrace_reconciler_total')).toBe(0);
-    expect((await millrace.ask(`/v1/predictions/${body.id}`)).body.status).toBe('queued');
+    expect((await millrace.request(`/v1/predictions/${body.id}`)).body.status).toBe('queued');
     await pool.query('DELETE FROM predictions WHERE id = $1', [forgotten.id]);
 
     worker.signal('SIGUSR2');
-    const end = await millrace.ask(`/v1/predictions/${body.id}?wait=30`);
+    const end = await millrace.request(`/v1/predictions/${body.id}?wait=30`);
     expect(end.body.status).toBe('succeeded');
     await untilReady(worker);
     await worker.stop();
@@ -128,7 +128,7 @@ describe('a clock that is set while the process runs', () => {
     const before = await worker.metric('millrace_worker_predictions_total');
     const right = await millrace.startWorker();
     for (const { body } of accepted)
-      expect((await millrace.ask(`/v1/predictions/${body.id}?wait=30`)).body.status).toBe('succeeded');
+      expect((await millrace.request(`/v1/predictions/${body.id}?wait=30`)).body.status).toBe('succeeded');
     expect(await worker.metric('millrace_worker_predictions_total')).toBe(before);
     await right.stop();
     worker.signal('SIGUSR2');

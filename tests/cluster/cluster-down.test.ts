@@ -1,4 +1,4 @@
-/** A Redis Cluster that has lost a slot: real servers, of which no node serves the keys of some models. */
+/** Tests a Redis Cluster that has lost a slot: real servers, of which no node serves the keys of some models. */
 import { cp } from 'node:fs/promises';
 import path from 'node:path';
 import { shardOf } from '@millrace/shared/predictions/ids';
@@ -9,7 +9,7 @@ import { startTestCluster } from '../services/redis-cluster.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 
-/** On different shards. */
+/** The models are on different shards. */
 const MODELS = ['rows', 'others'] as const;
 
 let cluster: Awaited<ReturnType<typeof startTestCluster>>;
@@ -43,10 +43,10 @@ afterAll(async () => {
 
 const everywhere = (name: string, value: string) => Promise.all(nodes.map((node) => node.config('SET', name, value)));
 
-let asked = 0;
-const ask = (model: string, headers: Record<string, string>) => {
-  asked += 1;
-  return millrace.predict(model, { input: { x: [[asked, 9]] } }, headers);
+let used = 0;
+const predict = (model: string, headers: Record<string, string>) => {
+  used += 1;
+  return millrace.predict(model, { input: { x: [[used, 9]] } }, headers);
 };
 const waits = { prefer: 'wait=10' };
 const readiness = async (base: string) => {
@@ -57,40 +57,40 @@ const readiness = async (base: string) => {
 const bases = () => [millrace.url, millrace.workers[0]?.url as string];
 
 describe('a cluster that has lost', () => {
-  test('the slot of a model refuses this model with CLUSTERDOWN, serves the others, and keeps its promises', async () => {
+  test('the slot of a model refuses this model with CLUSTERDOWN, serves the other models, and keeps its promises', async () => {
     expect(shardOf('rows')).not.toBe(shardOf('others'));
-    expect((await ask('rows', waits)).status).toBe(200);
+    expect((await predict('rows', waits)).status).toBe(200);
     millrace.workers[0]?.signal('SIGSTOP');
-    const promised = await ask('rows', { prefer: 'respond-async' });
+    const promised = await predict('rows', { prefer: 'respond-async' });
     expect(promised.status).toBe(202);
     await owner.cluster('DELSLOTS', slot);
     millrace.workers[0]?.signal('SIGCONT');
-    const refused = await ask('rows', waits);
+    const refused = await predict('rows', waits);
     expect([refused.status, refused.body.detail]).toEqual([
       503,
       'Redis takes no writes now (CLUSTERDOWN); nothing was accepted.',
     ]);
-    expect((await ask('others', waits)).status).toBe(200);
+    expect((await predict('others', waits)).status).toBe(200);
     await owner.cluster('ADDSLOTS', slot);
-    await expect.poll(async () => (await ask('rows', waits)).status).toBe(200);
+    await expect.poll(async () => (await predict('rows', waits)).status).toBe(200);
     await expect
-      .poll(async () => (await millrace.ask(`/v1/predictions/${promised.body.id}?wait=5`)).body.status)
+      .poll(async () => (await millrace.request(`/v1/predictions/${promised.body.id}?wait=5`)).body.status)
       .toBe('succeeded');
   });
 
-  test('a slot, and serves none while one is missing, is reported by API and worker', async () => {
+  test('a slot and therefore serves no slot is reported by API and worker', async () => {
     await everywhere('cluster-require-full-coverage', 'yes');
     await Promise.all(nodes.map((node) => node.cluster('DELSLOTS', slot)));
     const sentence = '(REDIS_URL) is a cluster that does not serve this key (CLUSTERDOWN)';
     for (const base of bases())
       await expect.poll(() => readiness(base)).toMatchObject({ code: 503, redis: expect.stringContaining(sentence) });
-    const refused = await ask('rows', waits);
+    const refused = await predict('rows', waits);
     expect([refused.status, refused.body.detail]).toEqual([
       503,
       'Redis takes no writes now (CLUSTERDOWN); nothing was accepted.',
     ]);
     await owner.cluster('ADDSLOTS', slot);
     for (const base of bases()) await expect.poll(() => readiness(base)).toMatchObject({ code: 200, redis: 'ok' });
-    for (const model of MODELS) await expect.poll(async () => (await ask(model, waits)).status).toBe(200);
+    for (const model of MODELS) await expect.poll(async () => (await predict(model, waits)).status).toBe(200);
   });
 });

@@ -57,9 +57,9 @@ async function accepted({ predict }: Millrace, n: number): Promise<Promised> {
   }
 }
 
-async function expectKept({ ask }: Millrace, promised: readonly Promised[]): Promise<void> {
+async function expectKept({ request }: Millrace, promised: readonly Promised[]): Promise<void> {
   for (const { n, id } of promised) {
-    const end = () => ask(`/v1/predictions/${id}?wait=5`);
+    const end = () => request(`/v1/predictions/${id}?wait=5`);
     await expect.poll(async () => (await end()).body.completed_at, PATIENT).toEqual(expect.any(String));
     expect((await end()).body).toMatchObject({ id, status: 'succeeded', output: outputOf(n) });
   }
@@ -108,7 +108,7 @@ describe('a Redis Cluster', () => {
     single.disconnect();
   });
 
-  test('refuses work for the models of a full master, and takes work for the others', async () => {
+  test('refuses work for the models of a full master and accepts work for the other models', async () => {
     const redis = connectRedis(cluster.url, 'blocking', { cluster: true });
     await waitForRedis(redis, 'Redis', 5_000);
     const { servers, serverOf } = await memoryUse(redis, millrace.keys);
@@ -120,16 +120,16 @@ describe('a Redis Cluster', () => {
     const used = Number(/^used_memory:(\d+)/m.exec(await node.info('memory'))?.[1]);
     await node.config('SET', 'maxmemory', Math.round(used / 0.85));
     let n = 500;
-    const ask = async (model: string) => {
+    const submit = async (model: string) => {
       n += 1;
       const { status, body } = await millrace.predict(model, requestOf(n), { prefer: 'wait=20' });
       return { status, code: body.code };
     };
-    // Memory is looked at once a second.
-    await expect.poll(() => ask(full), { timeout: 20_000 }).toEqual({ status: 429, code: 'queue_full' });
-    expect(await ask(other)).toEqual({ status: 200, code: undefined });
+    // Memory is measured once per second.
+    await expect.poll(() => submit(full), { timeout: 20_000 }).toEqual({ status: 429, code: 'queue_full' });
+    expect(await submit(other)).toEqual({ status: 200, code: undefined });
     await node.config('SET', 'maxmemory', '0');
-    await expect.poll(() => ask(full), { timeout: 20_000 }).toEqual({ status: 200, code: undefined });
+    await expect.poll(() => submit(full), { timeout: 20_000 }).toEqual({ status: 200, code: undefined });
     redis.disconnect();
   }, 60_000);
 

@@ -1,4 +1,7 @@
-/** Time limits of commands on a cluster: a node that is silent is left, and a large reply that still arrives is not cut. */
+/**
+ * Tests time limits of commands on a cluster: a silent node is abandoned, and a large reply that still arrives is not
+ * cut.
+ */
 import { connectRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { type Cluster, Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -9,7 +12,7 @@ const TIMEOUT_MS = 300;
 const BYTES = 4 * 1_048_576;
 let cluster: Awaited<ReturnType<typeof startTestCluster>>;
 const direct: Redis[] = [];
-/** The way to each master: the masters announce the ports of these. */
+/** A proxy for each master. The masters announce the ports of the proxies. */
 const proxies: TcpProxy[] = [];
 /** A key on each master. */
 const keys: string[] = [];
@@ -24,7 +27,7 @@ beforeAll(async () => {
     direct.push(node);
     proxies.push(proxy);
   }
-  // Every node has been told where the others are reached.
+  // Waits until every node knows the addresses of the other nodes.
   await vi.waitFor(
     async () => {
       const lists = await Promise.all(direct.map((node) => node.call('CLUSTER', 'NODES')));
@@ -37,7 +40,7 @@ beforeAll(async () => {
   url.port = String(proxies[0]?.port);
   producer = connectRedis(url.href, 'producer', { cluster: true, timeoutMs: TIMEOUT_MS }) as Cluster;
   await waitForRedis(producer, 'The cluster', 20_000);
-  // Connected to all of them.
+  // Waits until the client is connected to all nodes.
   await vi.waitFor(() => Promise.all(keys.map((key) => producer.strlen(key))), { timeout: 20_000 });
 });
 afterAll(async () => {
@@ -50,7 +53,7 @@ afterEach(() => {
   for (const proxy of proxies) proxy.behave({ stalled: false, dripPerS: 0 });
 });
 
-/** Writes a large value that a node keeps, and returns its key. */
+/** Writes a large value to a node and returns its key. */
 async function keyOn(node: Redis): Promise<string> {
   for (let n = 0; ; n += 1) {
     const moved = await node.set(`key-${n}`, 'x'.repeat(BYTES)).catch((error: Error) => error.message);
@@ -71,15 +74,15 @@ describe('a command on a cluster', () => {
     ]);
   });
 
-  test('ends at its time limit on a silent node, however much another node sends', async () => {
+  test('ends at its time limit on a silent node while another node sends data', async () => {
     proxies[1]?.behave({ stalled: true });
-    let answered = false;
+    let ended = false;
     const late = producer.strlen(keys[1] as string).finally(() => {
-      answered = true;
+      ended = true;
     });
     late.catch(() => {});
     let replies = 0;
-    while (!answered) {
+    while (!ended) {
       await producer.get(keys[0] as string);
       replies += 1;
     }

@@ -15,7 +15,7 @@ beforeAll(async () => {
   [pair, folder] = await Promise.all([startRedisPair(), makeModelFolder(['rows'])]);
   const env = { CACHE_REDIS_URL: pair.url };
   millrace = await startMillrace({ modelsDir: folder.dir, models: ['rows'], env });
-  // A second API, whose log is read.
+  // A second API whose log the test reads.
   api = await startApi(millrace.config, pino({ level: 'info' }, { write: (line: string) => void logged.push(line) }));
 });
 afterAll(async () => {
@@ -25,13 +25,13 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-let asked = 0;
+let used = 0;
 const fresh = () => {
-  asked += 1;
-  return { input: { x: [[asked, 2]] } };
+  used += 1;
+  return { input: { x: [[used, 2]] } };
 };
-const cacheStatus = async (question: object) =>
-  (await millrace.predict('rows', question, { prefer: 'wait=10' })).headers.get('cache-status');
+const cacheStatus = async (request: object) =>
+  (await millrace.predict('rows', request, { prefer: 'wait=10' })).headers.get('cache-status');
 const readiness = async (url: string) => {
   const response = await fetch(`${url}/readyz`);
   const body = (await response.json()) as { status: string; parts: Record<string, string> };
@@ -40,7 +40,7 @@ const readiness = async (url: string) => {
 const workerUrl = () => millrace.workers[0]?.url as string;
 const DEMOTED = 'The cache Redis (CACHE_REDIS_URL) is a read-only replica.';
 
-test('a cache Redis that was demoted is reported, and nobody is told that an answer was stored', async () => {
+test('a demoted cache Redis is reported, and no response claims that its result was stored', async () => {
   const known = fresh();
   expect(await cacheStatus(known)).toBe('millrace; fwd=miss; stored');
   await expect.poll(() => cacheStatus(known)).toMatch(/^millrace; hit/);
@@ -51,17 +51,17 @@ test('a cache Redis that was demoted is reported, and nobody is told that an ans
     expect(await (await fetch(`${url}/metrics`)).text()).toContain('millrace_cache_redis_writable 0');
   }
   expect(await cacheStatus(fresh())).toBe('millrace; fwd=miss; stored=?0; detail=cache-unavailable');
-  // What a replica has can still be read.
+  // The data of a replica can still be read.
   expect(await cacheStatus(known)).toMatch(/^millrace; hit/);
   await expect.poll(() => logged.filter((line) => line.includes(DEMOTED)).length).toBe(1);
 });
 
-test('and the new primary is used as soon as the address leads to it', async () => {
+test('the new primary is used as soon as the address leads to it', async () => {
   pair.leadToSecond();
   for (const url of [millrace.url, workerUrl()])
     await expect.poll(() => readiness(url), { timeout: 20_000 }).toMatchObject({ code: 200, status: 'ready' });
-  const question = fresh();
-  await expect.poll(() => cacheStatus(question)).toMatch(/^millrace; (hit|fwd=miss; stored$)/);
-  await expect.poll(() => cacheStatus(question)).toMatch(/^millrace; hit/);
+  const request = fresh();
+  await expect.poll(() => cacheStatus(request)).toMatch(/^millrace; (hit|fwd=miss; stored$)/);
+  await expect.poll(() => cacheStatus(request)).toMatch(/^millrace; hit/);
   await expect.poll(() => logged.some((line) => line.includes('The store takes writes again.'))).toBe(true);
 });

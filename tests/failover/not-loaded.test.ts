@@ -1,4 +1,6 @@
-/** A queue Redis that answers and has no data to serve: it loads its own, or is a replica without its primary. */
+/**
+ * Tests a queue Redis that replies but serves no data, because it loads its data or is a replica without its primary.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -17,10 +19,10 @@ beforeAll(async () => {
 });
 afterAll(() => folder.remove());
 
-let asked = 0;
-const ask = (millrace: Millrace, headers: Record<string, string> = { prefer: 'wait=10' }) => {
-  asked += 1;
-  return millrace.predict('rows', { input: { x: [[asked, 5]] } }, headers);
+let used = 0;
+const predict = (millrace: Millrace, headers: Record<string, string> = { prefer: 'wait=10' }) => {
+  used += 1;
+  return millrace.predict('rows', { input: { x: [[used, 5]] } }, headers);
 };
 const readiness = async (base: string) => {
   const response = await fetch(`${base}/readyz`);
@@ -29,10 +31,10 @@ const readiness = async (base: string) => {
 };
 const bases = (millrace: Millrace) => [millrace.url, millrace.workers[0]?.url as string];
 
-/** A promise that waits: its worker is stopped, until it is told to go on. */
+/** A waiting promise: its worker is stopped until SIGCONT. */
 async function promiseOf(millrace: Millrace): Promise<string> {
   millrace.workers[0]?.signal('SIGSTOP');
-  const { status, body } = await ask(millrace, { prefer: 'respond-async' });
+  const { status, body } = await predict(millrace, { prefer: 'respond-async' });
   expect(status).toBe(202);
   return body.id;
 }
@@ -41,7 +43,7 @@ async function expectRefused(millrace: Millrace, { code, sentence }: { code: str
   millrace.workers[0]?.signal('SIGCONT');
   for (const base of bases(millrace))
     await expect.poll(() => readiness(base)).toMatchObject({ code: 503, redis: expect.stringContaining(sentence) });
-  const { status, body, headers } = await ask(millrace);
+  const { status, body, headers } = await predict(millrace);
   expect([status, body.detail, headers.get('retry-after')]).toEqual([
     503,
     `Redis takes no writes now (${code}); nothing was accepted.`,
@@ -52,9 +54,9 @@ async function expectRefused(millrace: Millrace, { code, sentence }: { code: str
 async function expectHealed(millrace: Millrace, id: string): Promise<void> {
   for (const base of bases(millrace))
     await expect.poll(() => readiness(base)).toMatchObject({ code: 200, redis: 'ok' });
-  await expect.poll(async () => (await ask(millrace)).status).toBe(200);
+  await expect.poll(async () => (await predict(millrace)).status).toBe(200);
   await expect
-    .poll(async () => (await millrace.ask(`/v1/predictions/${id}?wait=5`)).body)
+    .poll(async () => (await millrace.request(`/v1/predictions/${id}?wait=5`)).body)
     .toMatchObject({ status: 'succeeded', attempts: 1 });
 }
 
@@ -88,13 +90,13 @@ describe('a queue Redis that loads its data', () => {
     await rm(dir, { recursive: true, force: true });
   });
 
-  test('is reported, takes nothing, and goes on with what it had', async () => {
+  test('is reported, accepts no work, and continues with its data', async () => {
     const redis = new Redis(server.url);
     const filler = redis.pipeline();
     for (let n = 0; n < FILLER; n += 1) filler.set(`filler-${n}`, '1', 'EX', 600);
     await filler.exec();
     const id = await promiseOf(millrace);
-    // Of the two forms of its file Redis loads this one key by key, with the pause that is set below, and answers in between.
+    // Redis loads this form of its file one key at a time, with the pause that is set below, and replies in between.
     await redis.bgrewriteaof();
     await expect.poll(() => redis.info('persistence')).toMatch(/aof_rewrite_in_progress:0.*aof_rewrites:1/s);
     redis.disconnect();
@@ -125,22 +127,23 @@ describe('a queue Redis that is a replica without its primary', () => {
     await pair?.stop();
   });
 
-  test('and serves no stale data is reported, takes nothing, and goes on once it is promoted', async () => {
+  test('and serves no stale data is reported, accepts no work, and continues after its promotion', async () => {
     await pair.second.config('SET', 'replica-serve-stale-data', 'no');
     const id = await promiseOf(millrace);
-    // All of it has reached the replica.
+    // All data has reached the replica.
     expect(await pair.first.call('WAIT', '1', '5000')).toBe(1);
     await pair.endFirst();
     pair.leadToSecond();
     pair.proxy.cut();
-    // Redis looks for writes to a replica before it looks for the primary: reads get MASTERDOWN, and writes READONLY.
+    // Redis checks for writes to a replica before it checks for the primary: reads get MASTERDOWN, and writes get
+    // READONLY.
     await expect(pair.second.get('any')).rejects.toThrow('MASTERDOWN');
     await expectRefused(millrace, {
       code: 'READONLY',
       sentence: 'The queue Redis (REDIS_URL) is a read-only replica.',
     });
-    // Reads that Redis refuses are answered from the ledger.
-    const found = await millrace.ask(`/v1/predictions/${id}`);
+    // Reads that Redis refuses are served from the ledger.
+    const found = await millrace.request(`/v1/predictions/${id}`);
     expect([found.status, found.body.status]).toEqual([202, 'queued']);
     await pair.second.config('SET', 'replica-read-only', 'no');
     await expectRefused(millrace, {

@@ -1,4 +1,7 @@
-/** The commands that the probes ask for are those that Millrace runs: it works as users that may run these and no others. */
+/**
+ * Tests that the command list of the probes equals the commands that Millrace runs: Millrace works as a user that may
+ * run only these commands.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { neededCommands } from '@millrace/shared/redis/permissions';
@@ -51,7 +54,7 @@ afterAll(async () => {
   await Promise.all([own?.stop(), cacheOwn?.stop(), receiver?.close(), folder?.remove()]);
 });
 
-/** Makes the user `millrace`, who may run these commands and those of a connection. */
+/** Creates the user `millrace`, which may run these commands and the commands of a connection. */
 async function limit(admin: Redis, commands: readonly string[]): Promise<void> {
   const rights = ['~test-*', '&test-*', '+@connection', ...commands.map((command) => `+${command}`)];
   await admin.call('ACL', 'SETUSER', 'millrace', 'reset', 'on', '>pw', ...rights);
@@ -64,21 +67,21 @@ function asUser(url: string): string {
   return changed.href;
 }
 
-/** Commands that the server has run since `limit`, in lower case, without those of this test. */
+/** Commands that the server has run since `limit`, in lower case, without the commands of this test. */
 async function commandsRun(admin: Redis): Promise<string[]> {
   const stats = await admin.info('commandstats');
   const names = [...stats.matchAll(/^cmdstat_([^:|]+)/gm)].map(([, name]) => name as string);
   return [...new Set(names)].filter((name) => !['acl', 'config', ...CONNECTION].includes(name));
 }
 
-let asked = 0;
+let used = 0;
 function nextInput() {
-  asked += 1;
-  return { input: { x: [asked, 7] } };
+  used += 1;
+  return { input: { x: [used, 7] } };
 }
-const ended = async (id: string) => (await millrace.ask(`/v1/predictions/${id}?wait=60`)).body.status;
+const ended = async (id: string) => (await millrace.request(`/v1/predictions/${id}?wait=60`)).body.status;
 const act = (id: string, action: 'cancel' | 'retry') =>
-  millrace.ask(`/v1/predictions/${id}/${action}`, { method: 'POST' });
+  millrace.request(`/v1/predictions/${id}/${action}`, { method: 'POST' });
 
 async function useEverything(): Promise<void> {
   const wait = { prefer: 'wait=60' };
@@ -87,31 +90,32 @@ async function useEverything(): Promise<void> {
   const inputs = [0, 1, 2].map((at) => ({ x: [[at, 1]] }));
   expect((await millrace.predict('rows', { inputs }, wait)).status).toBe(200);
   expect((await millrace.predict('rows', { inputs }, wait)).status).toBe(200);
-  // Followers, priorities, a canceled one, a retried one, a deadline and events, while one holds the worker.
+  // Followers, priorities, a canceled prediction, a retried prediction, a deadline and events, while one prediction
+  // holds the worker.
   const held = await holdWorker(millrace);
-  // First: behind others a deadline as short is refused.
+  // This prediction comes first, because a busy queue refuses such a short deadline.
   const late = await millrace.predict('slow', { input: { x: [8] }, expires_in: 0.3 });
   expect(late.status).toBe(202);
-  const question = { input: { x: [5] } };
-  const low = await millrace.predict('slow', { ...question, priority: 'low' });
-  const high = await millrace.predict('slow', { ...question, priority: 'high', metadata: {} });
+  const request = { input: { x: [5] } };
+  const low = await millrace.predict('slow', { ...request, priority: 'low' });
+  const high = await millrace.predict('slow', { ...request, priority: 'high', metadata: {} });
   const canceled = await millrace.predict('slow', { input: { x: [6] } });
   expect((await act(canceled.body.id, 'cancel')).status).toBe(200);
   expect((await act(canceled.body.id, 'retry')).status).toBe(202);
-  const events = millrace.ask(`/v1/predictions/${low.body.id}/events`);
+  const events = millrace.request(`/v1/predictions/${low.body.id}/events`);
   await held.release();
   for (const { body } of [low, high, canceled]) expect(await ended(body.id)).toBe('succeeded');
   expect(await ended(late.body.id)).toBe('expired');
   expect((await events).status).toBe(200);
-  // A webhook, first to an address that fails once.
+  // A webhook whose first attempt fails.
   receiver.script('/hook', 500);
   await millrace.predict('echo', { ...nextInput(), webhook: { url: `${receiver.url}/hook` } });
   await receiver.until('/hook', 2);
-  expect((await millrace.ask('/v1/models/echo/cache', { method: 'DELETE' })).status).toBeLessThan(300);
-  expect((await millrace.ask('/v1/predictions?limit=5')).status).toBe(200);
+  expect((await millrace.request('/v1/models/echo/cache', { method: 'DELETE' })).status).toBeLessThan(300);
+  expect((await millrace.request('/v1/predictions?limit=5')).status).toBe(200);
 }
 
-/** A killed worker, then a Redis that has lost everything. */
+/** Kills the worker, then deletes all data of Redis. */
 async function loseEverything(): Promise<void> {
   const running = await holdWorker(millrace);
   await millrace.stopWorkers('kill');
@@ -124,7 +128,7 @@ async function loseEverything(): Promise<void> {
   for (const { body } of promised) expect(await ended(body.id)).toBe('succeeded');
 }
 
-test('Millrace works as users that may run the commands of the list and no others', { timeout: 300_000 }, async () => {
+test('Millrace works as users that may run only the commands of the list', { timeout: 300_000 }, async () => {
   await useEverything();
   await loseEverything();
   for (const admin of [admins.queue, admins.cache]) expect(await admin.call('ACL', 'LOG')).toEqual([]);
@@ -133,7 +137,7 @@ test('Millrace works as users that may run the commands of the list and no other
   expect(cache.filter((command) => !CACHE.includes(command))).toEqual([]);
 });
 
-test('the list has every command of our scripts', async () => {
+test("the list has every command of Millrace's scripts", async () => {
   const folder = path.resolve(import.meta.dirname, '../../packages/shared/src/live');
   const files = (await readdir(folder)).filter((name) => name.endsWith('.lua'));
   const texts = await Promise.all(files.map((name) => readFile(path.join(folder, name), 'utf8')));

@@ -8,7 +8,7 @@ import { type RedisPair, startRedisPair } from '../support/redis-pair.ts';
 let pair: RedisPair;
 let millrace: Millrace;
 let folder: Awaited<ReturnType<typeof makeModelFolder>>;
-let asked = 0;
+let used = 0;
 
 beforeAll(async () => {
   [pair, folder] = await Promise.all([startRedisPair(), makeModelFolder(['rows'])]);
@@ -21,11 +21,11 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-const question = () => {
-  asked += 1;
-  return { input: { x: [[asked, 1]] } };
+const nextInput = () => {
+  used += 1;
+  return { input: { x: [[used, 1]] } };
 };
-const ask = (headers: Record<string, string> = {}) => millrace.predict('rows', question(), headers);
+const predict = (headers: Record<string, string> = {}) => millrace.predict('rows', nextInput(), headers);
 const waits = { prefer: 'wait=5' };
 const readiness = async (url: string) => {
   const response = await fetch(`${url}/readyz`);
@@ -35,28 +35,28 @@ const readiness = async (url: string) => {
 const workerUrl = () => millrace.workers[0]?.url as string;
 
 describe('a queue Redis that was demoted while its connections stay open', () => {
-  test('is left for the new primary without a hand', async () => {
-    // Long-lived connections of every kind: listeners of events, blocked consumers, subscribers.
-    expect((await ask(waits)).status).toBe(200);
+  test('is left for the new primary without manual action', async () => {
+    // Opens long-lived connections of every kind: event listeners, blocked consumers and subscribers.
+    expect((await predict(waits)).status).toBe(200);
     const connections = pair.proxy.connections;
     pair.leadToSecond();
     await pair.demoteFirst();
-    // From here on nothing but Millrace itself ends a connection to the first server.
-    await expect.poll(async () => (await ask(waits)).status, { timeout: 20_000 }).toBe(200);
-    const promised = await ask();
+    // From now on, only Millrace itself ends connections to the first server.
+    await expect.poll(async () => (await predict(waits)).status, { timeout: 20_000 }).toBe(200);
+    const promised = await predict();
     expect(promised.status).toBe(202);
     await expect
-      .poll(async () => (await millrace.ask(`/v1/predictions/${promised.body.id}?wait=5`)).body.status)
+      .poll(async () => (await millrace.request(`/v1/predictions/${promised.body.id}?wait=5`)).body.status)
       .toBe('succeeded');
     await expect.poll(async () => (await readiness(millrace.url)).status).toBe('ready');
     await expect.poll(async () => (await readiness(workerUrl())).status).toBe('ready');
-    // Subscribers and readers get no error from a replica: they too have left it.
+    // Subscribers and readers get no error from a replica. They have also left the first server.
     await expect.poll(async () => (await clientsOf(pair.first)).length).toBe(0);
     expect((await clientsOf(pair.second)).length).toBeGreaterThan(connections / 2);
   });
 
-  test('is reported by API and worker for as long as the address leads to it', async () => {
-    // Now the second server is the primary, and the proxy leads there. It is demoted, and the address stays.
+  test('is reported by API and worker while the address leads to the demoted server', async () => {
+    // The second server is the primary now, and the proxy leads there. The server is demoted, and the address stays.
     await pair.first.call('REPLICAOF', 'NO', 'ONE');
     const [host, port] = ['127.0.0.1', String(pair.first.options.port)];
     await pair.second.call('REPLICAOF', host, port);
@@ -67,18 +67,18 @@ describe('a queue Redis that was demoted while its connections stay open', () =>
     }
     const metrics = await (await fetch(`${millrace.url}/metrics`)).text();
     expect(metrics).toContain('millrace_queue_redis_writable 0');
-    const refused = await ask(waits);
+    const refused = await predict(waits);
     expect(refused.status).toBe(503);
     expect(refused.body.detail).toBe('Redis takes no writes now (READONLY); nothing was accepted.');
     expect(refused.headers.get('retry-after')).toBe('1');
-    const promise = await ask();
+    const promise = await predict();
     expect([promise.status, promise.body.code]).toEqual([503, 'store_unavailable']);
     await expect(startApi(millrace.config, pino({ level: 'silent' }))).rejects.toThrow(
       'The queue Redis (REDIS_URL) cannot be used: the server is a read-only replica',
     );
-    // Healed where it stands: the same server takes writes again.
+    // The same server accepts writes again.
     await pair.second.call('REPLICAOF', 'NO', 'ONE');
-    await expect.poll(async () => (await ask(waits)).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await predict(waits)).status, { timeout: 20_000 }).toBe(200);
     await expect.poll(async () => (await readiness(workerUrl())).code).toBe(200);
   });
 });

@@ -1,4 +1,4 @@
-/** Callers who wait while the queue Redis loses all of its data: their predictions are in no ledger. */
+/** Tests callers that wait while the queue Redis loses all its data. Their predictions are not in the ledger. */
 
 import { problem } from '@millrace/shared/errors';
 import { insertPromises, recordTerminal } from '@millrace/shared/ledger/ledger';
@@ -12,7 +12,7 @@ import { makeModelFolder } from '../support/model-folder.ts';
 import { startOwnRedis } from '../support/own-redis.ts';
 
 const MODEL = 'rows';
-const ERROR = JSON.stringify(problem('internal', 'As the ledger has it.'));
+const ERROR = JSON.stringify(problem('internal', 'The end in the ledger.'));
 let redis: Redis;
 let close = async () => {};
 const millrace = useMillrace(async () => {
@@ -38,7 +38,7 @@ let pool: ReturnType<typeof db>;
 beforeAll(() => {
   pool = db();
 });
-// Each test asks while no worker runs, and finds no prediction of the test before.
+// Each test submits while no worker runs, and finds no prediction of an earlier test.
 beforeEach(async () => {
   await millrace.stopWorkers('stop');
   await redis.flushall();
@@ -48,7 +48,7 @@ afterAll(async () => {
   await close();
 });
 
-/** Ids of the predictions that Redis has, once there are `count`. */
+/** Ids of the predictions in Redis, when Redis has `count` predictions. */
 async function waitingIds(count: number): Promise<string[]> {
   let ids: string[] = [];
   await expect
@@ -61,14 +61,14 @@ async function waitingIds(count: number): Promise<string[]> {
   return ids;
 }
 
-const ask = (x: number, wait = 40) =>
+const predict = (x: number, wait = 40) =>
   millrace.predict(MODEL, { input: { x: [[x, 1]] } }, { prefer: `wait=${wait}`, 'cache-control': 'no-store' });
 
-test('get their results within their wait', async () => {
-  // Two of them ask the same, so that one follows the other; /v2 promises nothing to any caller.
+test('waiting callers get their results within their wait', async () => {
+  // Two requests have equal inputs, so that one follows the other. A /v2 request has no promise.
   const infer = { inputs: [{ name: 'x', shape: [1, 2], datatype: 'FP32', data: [4, 1] }] };
   const shared = () => millrace.predict(MODEL, { input: { x: [[3, 1]] } }, { prefer: 'wait=40' });
-  const asked = [ask(1), ask(2), shared(), shared()];
+  const requests = [predict(1), predict(2), shared(), shared()];
   const inferred = fetch(`${millrace.url}/v2/models/${MODEL}/infer`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -77,23 +77,23 @@ test('get their results within their wait', async () => {
   await waitingIds(5);
   await redis.flushall();
   await millrace.startWorker();
-  const answers = await Promise.all(asked);
-  expect(answers.map(({ status, body }) => [status, body.status])).toEqual(
+  const responses = await Promise.all(requests);
+  expect(responses.map(({ status, body }) => [status, body.status])).toEqual(
     Array.from({ length: 4 }, () => [200, 'succeeded']),
   );
   expect((await inferred).status).toBe(200);
-  // Each is recorded once, as an end like any other.
+  // Each prediction is recorded once, as any other end.
   await expect
-    .poll(async () => (await millrace.ask('/v1/predictions?status=succeeded')).body.predictions?.length)
+    .poll(async () => (await millrace.request('/v1/predictions?status=succeeded')).body.predictions?.length)
     .toBe(5);
 });
 
-test('get their results after a second loss too, and are promised what outlasts the wait', async () => {
-  const long = ask(5);
-  const short = ask(6, 8);
+test('waiting callers get their results after a second loss too, or a promise when the wait ends', async () => {
+  const long = predict(5);
+  const short = predict(6, 8);
   const [first] = await waitingIds(2);
   await redis.flushall();
-  // Both are in Redis again, under their ids.
+  // Both predictions are in Redis again, under their ids.
   expect(await waitingIds(2)).toContain(first);
   await redis.flushall();
   await waitingIds(2);
@@ -102,18 +102,18 @@ test('get their results after a second loss too, and are promised what outlasts 
   await millrace.startWorker();
   expect((await long).status).toBe(200);
   await expect
-    .poll(async () => (await millrace.ask(`/v1/predictions/${promised.body.id}?wait=5`)).body.status)
+    .poll(async () => (await millrace.request(`/v1/predictions/${promised.body.id}?wait=5`)).body.status)
     .toBe('succeeded');
 });
 
-test('get the end that the ledger has, and nothing runs again', async () => {
-  const asked = ask(7);
+test('waiting callers get an end that the ledger has, and the prediction does not run again', async () => {
+  const request = predict(7);
   const [id = ''] = await waitingIds(1);
   const row = promiseRow({ id, model: MODEL, createdAt: Date.now(), expiresAt: null });
   await insertPromises(pool, [row]);
   await recordTerminal(pool, [terminalRow({ id, model: MODEL, status: 'failed', result: ERROR })]);
   await redis.flushall();
-  const { status, body } = await asked;
+  const { status, body } = await request;
   expect([status, body.status]).toEqual([200, 'failed']);
   expect(await redis.exists(millrace.keys.live(id))).toBe(0);
 });

@@ -1,4 +1,4 @@
-/** What Millrace says of a Redis that answers and refuses: an ACL, a full disk, a load. */
+/** Tests the reports about a Redis that replies and refuses: because of an ACL, a full disk or missing replicas. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -20,7 +20,7 @@ let stop = async () => {};
 let url: URL;
 let dir: string;
 
-/** The rights that docs/operations.md names, for the prefix of the tests. */
+/** The rights of docs/operations.md, for the prefix of the tests. */
 const RIGHTS = {
   queue: ['~test-*', '&test-*', '+@all', '-@dangerous', '+info'],
   cache: [
@@ -72,10 +72,10 @@ function as(user: string): string {
   return own.href;
 }
 
-let asked = 0;
-const ask = () => {
-  asked += 1;
-  return millrace.predict('rows', { input: { x: [[asked, 3]] } }, { prefer: 'wait=10' });
+let used = 0;
+const predict = () => {
+  used += 1;
+  return millrace.predict('rows', { input: { x: [[used, 3]] } }, { prefer: 'wait=10' });
 };
 const readiness = async (base: string) => {
   const response = await fetch(`${base}/readyz`);
@@ -85,29 +85,32 @@ const readiness = async (base: string) => {
 const everybody = () => [millrace.url, millrace.workers[0]?.url as string];
 
 describe('a user without a right', () => {
-  test.each(['xadd', 'hincrby', 'evalsha'])('%s on the queue Redis is named, with the setting', async (command) => {
-    await setUser('queue', `-${command}`);
-    try {
-      const refused = await ask();
-      expect(refused.status).toBe(503);
-      expect(refused.body.detail).toBe('Redis refuses a command that Millrace needs (NOPERM); nothing was accepted.');
-      // The reply inside a script names no command (Redis 7.0): each is tried by itself.
-      const sentence = `The queue Redis (REDIS_URL) refuses the command '${command}' to its user 'queue' (NOPERM).`;
-      await expect
-        .poll(() => readiness(millrace.url))
-        .toMatchObject({
-          code: 503,
-          redis: expect.stringContaining(sentence),
-        });
-    } finally {
-      await setUser('queue');
-    }
-    for (const base of everybody())
-      await expect.poll(() => readiness(base), { timeout: 20_000 }).toMatchObject({ code: 200, redis: 'ok' });
-    await expect.poll(async () => (await ask()).status).toBe(200);
-  });
+  test.each(['xadd', 'hincrby', 'evalsha'])(
+    'to run %s on the queue Redis is reported with the setting',
+    async (command) => {
+      await setUser('queue', `-${command}`);
+      try {
+        const refused = await predict();
+        expect(refused.status).toBe(503);
+        expect(refused.body.detail).toBe('Redis refuses a command that Millrace needs (NOPERM); nothing was accepted.');
+        // The reply inside a script names no command (Redis 7.0), so Millrace tries each command separately.
+        const sentence = `The queue Redis (REDIS_URL) refuses the command '${command}' to its user 'queue' (NOPERM).`;
+        await expect
+          .poll(() => readiness(millrace.url))
+          .toMatchObject({
+            code: 503,
+            redis: expect.stringContaining(sentence),
+          });
+      } finally {
+        await setUser('queue');
+      }
+      for (const base of everybody())
+        await expect.poll(() => readiness(base), { timeout: 20_000 }).toMatchObject({ code: 200, redis: 'ok' });
+      await expect.poll(async () => (await predict()).status).toBe(200);
+    },
+  );
 
-  test('on the keys of the queue Redis is named as such', async () => {
+  test('on the keys of the queue Redis is reported as such', async () => {
     await setUser('queue', 'resetkeys', '~other:*');
     try {
       for (const base of everybody())
@@ -125,7 +128,7 @@ describe('a user without a right', () => {
     await expect.poll(() => readiness(millrace.url), { timeout: 20_000 }).toMatchObject({ code: 200 });
   });
 
-  test('to write on the cache Redis is named, and serving goes on', async () => {
+  test('to write to the cache Redis is reported, and requests are still served', async () => {
     await setUser('cache', '-set');
     try {
       for (const base of everybody())
@@ -137,8 +140,8 @@ describe('a user without a right', () => {
               "The cache Redis (CACHE_REDIS_URL) refuses the command 'set' to its user 'cache' (NOPERM).",
             ),
           });
-      const answer = await ask();
-      expect([answer.status, answer.headers.get('cache-status')]).toEqual([
+      const response = await predict();
+      expect([response.status, response.headers.get('cache-status')]).toEqual([
         200,
         'millrace; fwd=miss; stored=?0; detail=cache-unavailable',
       ]);
@@ -149,7 +152,7 @@ describe('a user without a right', () => {
       await expect.poll(() => readiness(base), { timeout: 20_000 }).toMatchObject({ cache: 'ok' });
   });
 
-  test('to read INFO keeps the API from starting, in one sentence', async () => {
+  test('to read INFO prevents the start of the API with one sentence', async () => {
     await redis.call('ACL', 'SETUSER', 'blind', 'on', '>pw', ...RIGHTS.queue, '-info');
     const config = loadConfig({ ...millrace.env, REDIS_URL: as('blind') });
     await expect(startApi(config, pino({ level: 'silent' }))).rejects.toThrow(
@@ -157,7 +160,7 @@ describe('a user without a right', () => {
     );
   });
 
-  test('and a wrong password names the setting too', async () => {
+  test('or with a wrong password is reported with the setting', async () => {
     const own = new URL(as('queue'));
     own.password = 'wrong';
     const config = loadConfig({ ...millrace.env, REDIS_URL: own.href });
@@ -168,7 +171,7 @@ describe('a user without a right', () => {
 });
 
 describe('a queue Redis that refuses writes', () => {
-  test('for want of replicas (NOREPLICAS) says so, and heals', async () => {
+  test('for lack of replicas (NOREPLICAS) is reported, and recovers', async () => {
     await redis.config('SET', 'min-replicas-to-write', '1');
     try {
       for (const base of everybody())
@@ -178,7 +181,7 @@ describe('a queue Redis that refuses writes', () => {
             code: 503,
             redis: expect.stringContaining('(REDIS_URL) has fewer replicas than min-replicas-to-write requires'),
           });
-      const refused = await ask();
+      const refused = await predict();
       expect([refused.status, refused.body.detail]).toEqual([
         503,
         'Redis takes no writes now (NOREPLICAS); nothing was accepted.',
@@ -186,14 +189,15 @@ describe('a queue Redis that refuses writes', () => {
     } finally {
       await redis.config('SET', 'min-replicas-to-write', '0');
     }
-    await expect.poll(async () => (await ask()).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await predict()).status, { timeout: 20_000 }).toBe(200);
   });
 
-  test('because its disk cannot be written (MISCONF) says so, and heals', async () => {
-    // Accepted before, and computed while nothing can be written.
+  test('because its disk cannot be written (MISCONF) is reported, and recovers', async () => {
+    // The prediction is accepted before the failure and computed while Redis refuses writes.
     millrace.workers[0]?.signal('SIGSTOP');
     const { body } = await millrace.predict('rows', { input: { x: [[4_711, 3]] } }, { prefer: 'respond-async' });
-    // A snapshot that cannot be written stops all writes, as a full disk does. A folder stands where its file is to be.
+    // A failed snapshot stops all writes, as a full disk does. A folder with the name of the snapshot file makes the
+    // snapshot fail.
     await mkdir(path.join(dir, 'dump.rdb'));
     await redis.config('SET', 'save', '3600 1');
     await redis.call('BGSAVE');
@@ -209,20 +213,20 @@ describe('a queue Redis that refuses writes', () => {
     } finally {
       await redis.config('SET', 'save', '');
     }
-    await expect.poll(async () => (await ask()).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await predict()).status, { timeout: 20_000 }).toBe(200);
     await expect
-      .poll(async () => (await millrace.ask(`/v1/predictions/${body.id}`)).body, { timeout: 20_000 })
+      .poll(async () => (await millrace.request(`/v1/predictions/${body.id}`)).body, { timeout: 20_000 })
       .toMatchObject({ status: 'succeeded', attempts: 1 });
   });
 
-  test('but not one that is full: admission answers for it', async () => {
+  test('because it is full is handled by admission and is not reported', async () => {
     await redis.config('SET', 'maxmemory', '1mb');
     try {
-      await expect.poll(async () => (await ask()).body.code).toBe('queue_full');
+      await expect.poll(async () => (await predict()).body.code).toBe('queue_full');
       expect(await readiness(millrace.url)).toMatchObject({ redis: 'ok' });
     } finally {
       await redis.config('SET', 'maxmemory', '0');
     }
-    await expect.poll(async () => (await ask()).status).toBe(200);
+    await expect.poll(async () => (await predict()).status).toBe(200);
   });
 });

@@ -33,28 +33,28 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-let asked = 0;
-const ask = (headers: Record<string, string> = {}) => {
-  asked += 1;
-  return millrace.predict('rows', { input: { x: [[asked, 4]] } }, headers);
+let used = 0;
+const predict = (headers: Record<string, string> = {}) => {
+  used += 1;
+  return millrace.predict('rows', { input: { x: [[used, 4]] } }, headers);
 };
 const status = async (url: string) => ((await (await fetch(`${url}/readyz`)).json()) as { status: string }).status;
 
-test('the sentinels name the primary of both stores, and the next one after each failover', async () => {
-  expect((await ask({ prefer: 'wait=10' })).status).toBe(200);
+test('the sentinels name the primary of both stores, and the new primary after each failover', async () => {
+  expect((await predict({ prefer: 'wait=10' })).status).toBe(200);
   for (const pair of ['queue', 'cache'] as const) {
     const from = await setup.primaryPort(pair);
     await setup.failover(pair);
     const to = await setup.untilMoved(pair, from);
     expect(to).not.toBe(from);
-    await expect.poll(async () => (await ask({ prefer: 'wait=10' })).status).toBe(200);
+    await expect.poll(async () => (await predict({ prefer: 'wait=10' })).status).toBe(200);
     for (const url of [millrace.url, millrace.workers[0]?.url as string])
       await expect.poll(() => status(url)).toBe('ready');
   }
-  const promised = await ask();
+  const promised = await predict();
   expect(promised.status).toBe(202);
   await expect
-    .poll(async () => (await millrace.ask(`/v1/predictions/${promised.body.id}?wait=5`)).body.status)
+    .poll(async () => (await millrace.request(`/v1/predictions/${promised.body.id}?wait=5`)).body.status)
     .toBe('succeeded');
 });
 
@@ -62,11 +62,11 @@ test.each([
   ['another name', { REDIS_SENTINEL_PRIMARY: 'other' }, 'has no primary of that name: check REDIS_SENTINEL_PRIMARY'],
   ['another password', { REDIS_SENTINEL_PASSWORD: 'wrong' }, 'WRONGPASS'],
   [
-    'a port where none listens',
+    'a port without a sentinel',
     { REDIS_SENTINELS: '127.0.0.1:1' },
     'sentinel 127.0.0.1:1 does not respond: check REDIS_SENTINELS',
   ],
-])('with %s the API says what is wrong and does not start', async (_, env, reason) => {
+])('with %s the API does not start and reports the reason', async (_, env, reason) => {
   const config = loadConfig({ ...millrace.env, ...env });
   await expect(startApi(config, pino({ level: 'silent' }))).rejects.toThrow(
     new RegExp(`^The queue Redis \\(REDIS_URL\\) cannot be reached: .*${reason}`),

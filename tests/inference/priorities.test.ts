@@ -17,7 +17,7 @@ const input = (turns = TURNS) => {
   used += 1;
   return { input: { x: [turns + used] } };
 };
-const get = (id: string, query = '') => millrace.ask(`/v1/predictions/${id}${query}`);
+const get = (id: string, query = '') => millrace.request(`/v1/predictions/${id}${query}`);
 const ended = async () => (await millrace.workers[0]?.metric('millrace_worker_predictions_total')) ?? Number.NaN;
 
 /** Submits many predictions of normal priority. Resolves to their ids when the worker has started on them. */
@@ -36,7 +36,7 @@ async function flood(count: number): Promise<string[]> {
 async function cancelAll(ids: readonly string[]): Promise<void> {
   for (let at = 0; at < ids.length; at += 50)
     await Promise.all(
-      ids.slice(at, at + 50).map((id) => millrace.ask(`/v1/predictions/${id}/cancel`, { method: 'POST' })),
+      ids.slice(at, at + 50).map((id) => millrace.request(`/v1/predictions/${id}/cancel`, { method: 'POST' })),
     );
 }
 

@@ -19,19 +19,19 @@ const millrace = useMillrace(async () => {
 afterAll(() => remove());
 
 test('a prediction that is retried while its first job waits runs once', async () => {
-  const { ask, config, keys, predict, stopWorkers, startWorker } = millrace;
+  const { request, config, keys, predict, stopWorkers, startWorker } = millrace;
   await stopWorkers('stop');
   const { body } = await predict('slow', { input: { x: [1_000] } });
   const { id } = body;
-  await ask(`/v1/predictions/${id}/cancel`, { method: 'POST' });
-  await ask(`/v1/predictions/${id}/retry`, { method: 'POST' });
+  await request(`/v1/predictions/${id}/cancel`, { method: 'POST' });
+  await request(`/v1/predictions/${id}/retry`, { method: 'POST' });
   const redis = connectRedis(config.redisUrl, 'blocking', { cluster: config.redisCluster });
   const waiting = await redis.zrange(`${keys.bull(shardOf('slow'))}:slow:prioritized`, '0', '-1');
   expect(waiting).toHaveLength(2);
   expect(waiting).toContain(jobIdOf(id));
   redis.disconnect();
   const worker = await startWorker();
-  const { body: ended } = await ask(`/v1/predictions/${id}?wait=60`);
+  const { body: ended } = await request(`/v1/predictions/${id}?wait=60`);
   expect(ended).toMatchObject({ status: 'succeeded', attempts: 1 });
   const { body: next } = await predict('slow', { input: { x: [1_001] } }, { prefer: 'wait=60' });
   expect(next.status).toBe('succeeded');

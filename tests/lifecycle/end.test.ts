@@ -5,7 +5,7 @@ const f = useLive();
 const cancel = (id: string) => f.live.end(id, 'default', 'canceled', NOW);
 const ttl = (id: string) => f.redis.pttl(f.keys.live(id));
 
-test('a waiting prediction is cancelled once, and leaves the queue', async () => {
+test('a waiting prediction is canceled once and leaves the queue', async () => {
   const { id } = await f.submit({ flight: 'end-1' });
   const before = await f.live.counts(MODEL);
   expect(await cancel(id)).toEqual({ outcome: 'ended', was: 'queued' });
@@ -16,20 +16,20 @@ test('a waiting prediction is cancelled once, and leaves the queue', async () =>
   expect((await f.live.counts(MODEL)).left[5]).toBe((before.left[5] ?? 0) + 1);
 });
 
-test('nobody else can cancel it, nor what nobody knows', async () => {
+test('another tenant cannot cancel a prediction, and an unknown id cannot be canceled', async () => {
   const { id } = await f.submit();
   expect(await f.live.end(id, 'stranger', 'canceled', NOW)).toEqual({ outcome: 'gone' });
   expect(await cancel(newId())).toEqual({ outcome: 'gone' });
 });
 
-test('it expires at its deadline and not before', async () => {
+test('a prediction expires at its deadline and not earlier', async () => {
   const { id } = await f.submit({ expiresAt: NOW + 10 });
   expect(await f.live.end(id, 'default', 'expired', NOW + 9)).toEqual({ outcome: 'early' });
   expect(await f.live.end(id, 'default', 'expired', NOW + 10)).toEqual({ outcome: 'ended', was: 'queued' });
 });
 
-describe('a leader that others wait for', () => {
-  test('is cancelled alone: the computation goes on and answers the others', async () => {
+describe('a leader with followers', () => {
+  test('is canceled alone: its computation continues and gives the followers their result', async () => {
     const lead = await f.submit({ flight: 'end-2' });
     const follower = await f.submit({ flight: 'end-2' });
     await cancel(lead.id);
@@ -43,7 +43,7 @@ describe('a leader that others wait for', () => {
     expect(await ttl(lead.id)).toBeGreaterThan(0);
   });
 
-  test('keeps its state while it computes for them, whatever the recorder shortens', async () => {
+  test('keeps its state while it computes for followers, although the recorder shortens lifetimes', async () => {
     const lead = await f.submit({ flight: 'end-3' });
     await f.submit({ flight: 'end-3' });
     await cancel(lead.id);
@@ -51,7 +51,7 @@ describe('a leader that others wait for', () => {
     expect(await ttl(lead.id)).toBe(-1);
   });
 
-  test('is not computed once the last of them has gone', async () => {
+  test('is not computed after its last follower has ended', async () => {
     const lead = await f.submit({ flight: 'end-4' });
     const follower = await f.submit({ flight: 'end-4' });
     await cancel(lead.id);
@@ -61,7 +61,7 @@ describe('a leader that others wait for', () => {
     expect(await ttl(lead.id)).toBeGreaterThan(0);
   });
 
-  test('goes on when one follower of two has gone', async () => {
+  test('continues when one of two followers has ended', async () => {
     const lead = await f.submit({ flight: 'end-5' });
     const [one, two] = [await f.submit({ flight: 'end-5' }), await f.submit({ flight: 'end-5' })];
     await cancel(one.id);
@@ -75,7 +75,7 @@ describe('a leader that others wait for', () => {
   });
 });
 
-test('what the ledger has is kept a short while, what was opened again meanwhile is not cut short', async () => {
+test('a recorded end is kept for a short time, and a prediction that was reopened meanwhile keeps its lifetime', async () => {
   const { id } = await f.submit();
   await cancel(id);
   const first = { id, completedAt: NOW };

@@ -1,6 +1,7 @@
 /**
- * The ledger as a pure state machine: what record-terminal.ts and markRetried do, and how a retry goes through both stores.
- * `fence` chooses how an end is told from an older one: by the number of its opening, or by attempts and time as in 0.1.0.
+ * The ledger as a pure state machine: record-terminal.ts, markRetried, and the way of a retry through both stores.
+ * `fence` selects how an end is distinguished from an older end: by the number of its opening, or by attempts and time
+ * as in 0.1.0.
  */
 
 import { isTerminal, type Status } from '../../packages/shared/src/predictions/prediction.ts';
@@ -15,7 +16,7 @@ export interface Row {
   expiresAt: number | null;
   supersededAt: number | null;
   endedAt: number | null;
-  /** Every end that was written, in order: each has an event in the feed and its webhooks. */
+  /** Every written end, in order. Each end has an event in the feed and webhooks. */
   ends: End[];
 }
 
@@ -31,7 +32,7 @@ export class Ledger {
     if (!this.rows.has(id)) this.rows.set(id, newRow(expiresAt));
   }
 
-  /** Whether the end was written. */
+  /** Returns whether the end was written. */
   record(end: End): boolean {
     const row = this.rows.get(end.id) ?? newRow(null);
     if (row.status === 'succeeded' || !this.#newer(end, row)) return false;
@@ -50,7 +51,7 @@ export class Ledger {
     return open && (supersededAt === null || end.endedAt > supersededAt);
   }
 
-  /** Opens a row again that has ended under this number of opening. */
+  /** Reopens a row that has ended under this opening. */
   reopen(id: string, opening: number, expiresAt: number | null): boolean {
     const row = this.rows.get(id);
     if (!row || row.opening !== opening || row.status === 'succeeded' || !isTerminal(row.status)) return false;

@@ -1,4 +1,7 @@
-/** A retry on its way through both stores, as actions.ts does it: another process may act, or all may stop, between its steps. */
+/**
+ * A retry in steps through both stores, as in cancel-retry.ts. Between the steps, another process can act, or all
+ * processes can stop.
+ */
 
 import { isTerminal } from '../../packages/shared/src/predictions/prediction.ts';
 import { type End, endOf, type Lives, retry, type Surroundings, submit } from './lifecycle.ts';
@@ -11,21 +14,21 @@ export interface RetryDeps {
   around: Surroundings;
   newJob(ids: string[]): string;
   dropJob(job: string): void;
-  /** The caller has its 202: this opening is promised. */
+  /** The caller has received 202: this opening is promised. */
   accepted(id: string, opening: number): void;
 }
 
-/** Time that the first request of every prediction had. */
+/** The time that the first request of every prediction had. */
 export const ALLOWANCE_MS = 1_000;
 
-/** The steps of one retry, each done by a call of `next`. */
-export type RetryUnderWay = Iterator<undefined, void>;
+/** The steps of one retry, one for each call of `next`. */
+export type RetryInProgress = Iterator<undefined, void>;
 
-export function startRetry(deps: RetryDeps, id: string): RetryUnderWay {
+export function startRetry(deps: RetryDeps, id: string): RetryInProgress {
   return deps.fence === 'openings' ? numbered(deps, id) : unnumbered(deps, id);
 }
 
-function* numbered({ lives, ledger, around, ...deps }: RetryDeps, id: string): RetryUnderWay {
+function* numbered({ lives, ledger, around, ...deps }: RetryDeps, id: string): RetryInProgress {
   const life = lives().lives.get(id);
   const end: End | null = life ? endOf(id, life) : null;
   yield;
@@ -40,8 +43,8 @@ function* numbered({ lives, ledger, around, ...deps }: RetryDeps, id: string): R
   writeToRedis({ lives, ledger, around, ...deps }, id, isTerminal(status) ? opening + 1 : opening);
 }
 
-/** As 0.1.0 does it. The number is counted all the same, for the checks. */
-function* unnumbered({ lives, ledger, around, ...deps }: RetryDeps, id: string): RetryUnderWay {
+/** The steps of 0.1.0. The opening is still counted, for the checks. */
+function* unnumbered({ lives, ledger, around, ...deps }: RetryDeps, id: string): RetryInProgress {
   yield;
   const row = ledger.rows.get(id);
   if (row && isTerminal(row.status)) ledger.reopen(id, row.opening, around.now + ALLOWANCE_MS);

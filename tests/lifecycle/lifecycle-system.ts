@@ -1,7 +1,7 @@
 /**
- * The state machine among what surrounds it, for exploration: jobs, workers that crash and that write late, a ledger with
- * its reconciler and a recorder that is late, retries that stop half way, and a Redis that loses everything. Each step is
- * chosen by a number; after each the invariants of docs/reliability.md are checked, and after `quiesce` that every promise was
+ * The state machine with its surroundings, for exploration: jobs, workers that crash and write late, a ledger with its
+ * reconciler and a late recorder, retries that stop between steps, and a Redis that loses everything. A number chooses
+ * each step. The invariants of docs/reliability.md are checked after each step. `quiesce` checks that every promise was
  * kept and that the stores agree.
  */
 
@@ -20,7 +20,7 @@ import {
   take,
 } from './lifecycle.ts';
 import { type Fence, Ledger, type Row } from './lifecycle-ledger.ts';
-import { type RetryUnderWay, startRetry } from './lifecycle-retry.ts';
+import { type RetryInProgress, startRetry } from './lifecycle-retry.ts';
 
 const IDS = ['a', 'b', 'c', 'd'];
 const WORKERS = ['w0', 'w1'];
@@ -33,7 +33,7 @@ interface Held {
 
 export interface System {
   step(choice: number): void;
-  /** No more faults: all that was promised must end. */
+  /** Stops the faults: all promised predictions must end. */
   quiesce(): void;
 }
 
@@ -47,18 +47,18 @@ export function openSystem(fence: Fence = 'openings'): System {
   let made = 0;
   const jobs = new Map<string, string[]>();
   const held = new Map<string, Held>();
-  /** What workers that lost their job still believe. */
+  /** The takings that workers without their job still believe in. */
   const stale: Held['taken'] = [];
   const ledger = new Ledger(fence);
   const entered = new Set<string>();
   /** The entries of the recorder's stream. */
-  const told: string[] = [];
-  /** Ends that a recorder has read, and not written yet. */
+  const stream: string[] = [];
+  /** Ends that a recorder has read and not written yet. */
   const reading: End[] = [];
-  const retries: RetryUnderWay[] = [];
-  /** The latest opening of each prediction that a 202 was given for. */
+  const retries: RetryInProgress[] = [];
+  /** The latest opening of each prediction for which a 202 was returned. */
   const promised = new Map<string, number>();
-  let heard = 0;
+  let published = 0;
   const around: Surroundings = {
     get now() {
       return now;
@@ -77,7 +77,7 @@ export function openSystem(fence: Fence = 'openings'): System {
   function enter(id: string, flight: string | null, expiresAt: number | null, addsJob: 'yes' | 'no' | 'waits'): void {
     if (entered.has(id)) return;
     entered.add(id);
-    // The caller of the others waits for the answer: they have no row before their end.
+    // The caller of the other predictions waits for the result: they have no row before their end.
     if (addsJob !== 'waits') {
       ledger.promise(id, expiresAt);
       promised.set(id, 0);
@@ -136,16 +136,16 @@ export function openSystem(fence: Fence = 'openings'): System {
     retries.push(startRetry({ ...deps, accepted }, id));
   }
 
-  /** The next step of a retry that is under way, or its end where its process stops. */
-  function goOn(which: number, stops: boolean): void {
+  /** Runs the next step of a retry in progress, or stops the retry with its process. */
+  function continueRetry(which: number, stops: boolean): void {
     const at = which % Math.max(1, retries.length);
     const done = stops || retries[at]?.next().done;
     if (done) retries.splice(at, 1);
   }
 
-  /** What a recorder read can be written much later, and over anything that has happened since. */
+  /** The recorder can write much later, after any other change. */
   function read(): void {
-    const id = told.shift();
+    const id = stream.shift();
     const life = id === undefined ? undefined : all.lives.get(id);
     const end = life ? endOf(id as string, life) : null;
     if (end) reading.push(end);
@@ -154,7 +154,7 @@ export function openSystem(fence: Fence = 'openings'): System {
   function recordNext(): void {
     const end = reading.shift();
     if (!end || ledger.record(end)) return;
-    // After a loss of Redis, or of its last moments, the ledger may have an end that Redis does not know of.
+    // After a loss of Redis or of its last writes, the ledger can have an end that Redis does not know.
     const row = ledger.rows.get(end.id) as Row;
     const same = row.opening === end.opening && row.endedAt === end.endedAt;
     if (fence === 'openings' && isTerminal(row.status) && !same) drop(all, end);
@@ -187,16 +187,16 @@ export function openSystem(fence: Fence = 'openings'): System {
 
   function loseAll(): void {
     all = noLives();
-    heard = 0;
-    // Attempts are counted anew from what the ledger has.
+    published = 0;
+    // Attempts are counted again, starting with the value of the ledger.
     before.clear();
     jobs.clear();
-    told.length = 0;
+    stream.length = 0;
     for (const worker of [...held.keys()]) lose(worker, true);
   }
 
   function hear(): void {
-    for (; heard < all.ends.length; heard += 1) told.push(all.ends[heard]?.id as string);
+    for (; published < all.ends.length; published += 1) stream.push(all.ends[published]?.id as string);
   }
 
   const before = new Map<string, { status: Status; attempts: number; opening: number }>();
@@ -213,14 +213,14 @@ export function openSystem(fence: Fence = 'openings'): System {
         must(life.attempts >= last.attempts, `${id}: attempts fell from ${last.attempts} to ${life.attempts}`);
         must(life.opening >= last.opening, `${id}: opening ${last.opening} became ${life.opening}`);
       }
-      must(!life.runsForFollowers || isTerminal(life.status), `${id}: goes on for others, and has not ended itself`);
+      must(!life.runsForFollowers || isTerminal(life.status), `${id}: runs for followers but has not ended itself`);
       must(life.attempts - life.attemptsBefore <= ATTEMPTS_MAX + 1, `${id}: ${life.attempts} executions`);
-      must(life.status === 'succeeded' || life.hasTask, `${id}: ${life.status} and its task is gone`);
+      must(life.status === 'succeeded' || life.hasTask, `${id}: ${life.status} without a task`);
       before.set(id, { status: life.status, attempts: life.attempts, opening: life.opening });
     }
     for (const [id, row] of ledger.rows) checkRow(id, row);
     for (const [flight, id] of all.flights)
-      must(all.lives.get(id)?.flight === flight, `${flight}: held by ${id}, which does not know`);
+      must(all.lives.get(id)?.flight === flight, `${flight}: held by ${id}, whose state does not have it`);
   }
 
   function checkRow(id: string, { status, ends }: Row): void {
@@ -232,33 +232,33 @@ export function openSystem(fence: Fence = 'openings'): System {
     const last = promised.get(id) ?? 0;
     must(
       !isTerminal(status) || openings.length > last,
-      `${id}: opening ${last} was promised, and the ledger has it ended by the end of opening ${openings.length - 1}`,
+      `${id}: opening ${last} was promised, but the ledger has the end of opening ${openings.length - 1}`,
     );
   }
 
   function step(choice: number): void {
-    const what = choice % 20;
+    const kind = choice % 20;
     const id = IDS[(choice >> 5) % 4] as string;
     const worker = WORKERS[(choice >> 7) % 2] as string;
     const flight = ((choice >> 8) & 3) === 0 ? null : `f${(choice >> 9) & 1}`;
     const more = choice >> 10;
     let lossy = false;
     now += 1;
-    if (what <= 2) enter(id, flight, more & 1 ? now + 200 : null, what === 2 ? 'no' : more & 2 ? 'waits' : 'yes');
-    else if (what <= 4) begin(worker);
-    else if (what <= 6) complete(worker, more & 3 ? 'succeeded' : 'failed');
-    else if (what === 7) lose(worker, (more & 1) === 1);
-    else if (what === 8) {
+    if (kind <= 2) enter(id, flight, more & 1 ? now + 200 : null, kind === 2 ? 'no' : more & 2 ? 'waits' : 'yes');
+    else if (kind <= 4) begin(worker);
+    else if (kind <= 6) complete(worker, more & 3 ? 'succeeded' : 'failed');
+    else if (kind === 7) lose(worker, (more & 1) === 1);
+    else if (kind === 8) {
       const late = stale.shift();
       if (late) write(late.id, late.attempt, 'succeeded');
-    } else if (what <= 10) endOne(all, id, 'canceled', now);
-    else if (what === 11) {
+    } else if (kind <= 10) endOne(all, id, 'canceled', now);
+    else if (kind === 11) {
       now += 150;
       endOne(all, id, 'expired', now);
-    } else if (what <= 13) again(id);
-    else if (what <= 15) goOn(more, what === 15 && more % 8 === 0);
-    else if (what === 16) read();
-    else if (what <= 18) recordNext();
+    } else if (kind <= 13) again(id);
+    else if (kind <= 15) continueRetry(more, kind === 15 && more % 8 === 0);
+    else if (kind === 16) read();
+    else if (kind <= 18) recordNext();
     else if (more % 8 === 0) {
       loseAll();
       lossy = true;
@@ -269,7 +269,7 @@ export function openSystem(fence: Fence = 'openings'): System {
 
   function calm(): boolean {
     const open = [...ledger.rows.values()].some(({ status }) => !isTerminal(status));
-    return !open && told.length === 0 && reading.length === 0 && retries.length === 0 && jobs.size === 0;
+    return !open && stream.length === 0 && reading.length === 0 && retries.length === 0 && jobs.size === 0;
   }
 
   return {
@@ -277,20 +277,20 @@ export function openSystem(fence: Fence = 'openings'): System {
     quiesce() {
       for (let rounds = 0; !calm() && rounds < 60; rounds += 1) {
         now += 10_000;
-        while (retries.length > 0) goOn(0, false);
+        while (retries.length > 0) continueRetry(0, false);
         for (const worker of WORKERS) {
           begin(worker);
           complete(worker, 'succeeded');
         }
         hear();
-        while (told.length > 0) read();
+        while (stream.length > 0) read();
         while (reading.length > 0) recordNext();
         reconcile();
         hear();
         check(false);
       }
-      for (const [id, { status }] of ledger.rows) must(isTerminal(status), `${id}: promised, and still ${status}`);
-      for (const id of promised.keys()) must(ledger.rows.has(id), `${id}: promised, and not in the ledger`);
+      for (const [id, { status }] of ledger.rows) must(isTerminal(status), `${id}: promised, but still ${status}`);
+      for (const id of promised.keys()) must(ledger.rows.has(id), `${id}: promised, but not in the ledger`);
       for (const [id, { status, opening }] of all.lives) {
         const row = ledger.rows.get(id);
         if (row)

@@ -6,7 +6,7 @@ import { openSystem } from './lifecycle-system.ts';
 const RUNS = 100_000;
 const STEPS_MAX = 40;
 
-/** Each invariant is checked after each step, and the promises at the end. */
+/** Checks each invariant after each step, and the promises at the end. */
 const explored = (fence: Fence, onStep = () => {}) =>
   fc.property(fc.array(fc.nat(2 ** 20), { maxLength: STEPS_MAX }), (choices) => {
     const system = openSystem(fence);
@@ -28,7 +28,7 @@ test(`over ${RUNS} interleavings of submit, take, finish, crash, cancel, expire,
   expect(steps).toBeGreaterThan(RUNS);
 }, 300_000);
 
-test('told apart by attempts and time, as in 0.1.0, an old end takes the place of a new one', () => {
+test('when attempts and time distinguish ends, as in 0.1.0, an old end replaces a new end', () => {
   const { failed, errorInstance } = fc.check(explored('attempts'), { numRuns: RUNS });
   expect(failed).toBe(true);
   expect(String(errorInstance)).toMatch(

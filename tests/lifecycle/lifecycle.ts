@@ -1,27 +1,30 @@
 /**
- * The life of a prediction, as a pure state machine: what the scripts of live/*.lua do, without Redis, clock or I/O. It
- * is explored by property (lifecycle.test.ts), and the scripts are held to it (tests/lifecycle/model.test.ts).
+ * The life of a prediction as a pure state machine: the scripts of live/*.lua without Redis, clock or I/O.
+ * lifecycle.test.ts explores the state machine with properties, and model.test.ts compares the scripts with the state
+ * machine.
  *
- * In prose. A prediction enters as `queued`, and leads a computation of its own unless the same question is under way:
- * then it follows its leader, and whatever ends the leader's computation ends it too. A worker takes it (`running`); each
- * taking is an attempt with the next number, and a result counts only if it comes from the latest. From `queued` or
- * `running` it goes to one of four ends: `succeeded` and `failed` by a result, `canceled` by its caller, `expired` by its
- * deadline. A leader that is canceled or expires while others follow it is computed for them all the same (`goesOn`), and
- * its own end stays. Executions that end with their worker are repeated, and fail the prediction when they are too many; an
- * execution whose worker lives on ended for another reason, and is not counted.
- * An end is for ever, but that a caller may open what did not succeed again, as further attempts under the same id. Each
- * opening has a number, and each end belongs to one opening: the ledger gives the number, before Redis is told of the retry.
- * Followers whose leader nobody carries any more are adopted: each then leads for itself.
+ * A prediction starts as `queued`. A prediction leads its own computation, unless a computation of the same input is in
+ * progress. Then the prediction follows the leader, and the end of the leader's computation also ends the follower. A
+ * worker takes the prediction (`running`). Each taking is an attempt with the next number, and only a result of the
+ * latest attempt counts. From `queued` or `running`, a prediction reaches one of four ends: `succeeded` and `failed` by
+ * a result, `canceled` by its caller, `expired` by its deadline. A leader that is canceled or expires while it has
+ * followers is still computed for them (`runsForFollowers`), and its own end stays. Executions that end with their
+ * worker are repeated, and too many of them fail the prediction. An execution whose worker lives on ended for another
+ * reason and does not count.
+ *
+ * An end is final, except that a caller can reopen a prediction without success for further attempts under the same id.
+ * Each opening has a number, and each end belongs to one opening: the ledger assigns the number before Redis learns of
+ * the retry. Followers whose leader has no job any more are adopted: each of them becomes a leader.
  */
 import { isTerminal, type Status, type TerminalStatus } from '../../packages/shared/src/predictions/prediction.ts';
 
 export interface Life {
   status: Status;
-  /** Executions begun. */
+  /** Executions that started. */
   attempts: number;
-  /** Attempts that cannot have been lost: those before it was last submitted or retried, and those whose worker lived on. */
+  /** Attempts that cannot be lost: attempts before the last submission or retry, and attempts whose worker lived on. */
   attemptsBefore: number;
-  /** 0, and one more for each retry. */
+  /** 0, plus 1 for each retry. */
   opening: number;
   createdAt: number;
   endedAt: number | null;
@@ -30,10 +33,10 @@ export interface Life {
   leader: string | null;
   job: string;
   worker: string | null;
-  /** It has ended, and is computed for its followers. */
+  /** The prediction has ended and is computed for its followers. */
   runsForFollowers: boolean;
   hasTask: boolean;
-  /** Whose followers it has; kept beside `leader` as the scripts keep it. */
+  /** The followers of this leader. Stored beside `leader`, as in the scripts. */
   followers: Set<string>;
 }
 
@@ -47,28 +50,28 @@ export interface End {
 
 export interface Lives {
   lives: Map<string, Life>;
-  /** Who computes a question now; a success lingers. */
+  /** The prediction that computes each flight. The flight of a success stays for a while. */
   flights: Map<string, string>;
-  /** Every end in order, as it is told to waiters and to the recorder. */
+  /** Every end in order, as waiters and the recorder receive the ends. */
   ends: End[];
 }
 
-/** What the state of predictions does not tell. */
+/** State outside of the predictions. */
 export interface Surroundings {
   now: number;
-  /** Whether a job is still to be run. */
+  /** Whether a job is still to run. */
   jobRuns(job: string): boolean;
   workerLives(worker: string): boolean;
 }
 
-/** A job that was submitted so lately may still be on its way. */
+/** The age below which a job may still be on its way to the queue. */
 const YOUNG_MS = 3_000;
 
 export const noLives = (): Lives => ({ lives: new Map(), flights: new Map(), ends: [] });
 
 const overdue = (life: Life, now: number): boolean => life.expiresAt !== null && life.expiresAt <= now;
 
-/** The end of a life; null while it has none. */
+/** The end of a life, or null without an end. */
 export function endOf(id: string, { status, attempts, opening, endedAt }: Life): End | null {
   return isTerminal(status) && endedAt !== null ? { id, status, attempts, opening, endedAt } : null;
 }
@@ -81,7 +84,7 @@ function end(all: Lives, id: string, status: TerminalStatus, now: number): void 
   all.ends.push(endOf(id, life) as End);
 }
 
-/** A flight that lingers is kept. */
+/** Removes the flight. The flight of a success stays. */
 function land(all: Lives, id: string, lingers = false): void {
   const flight = all.lives.get(id)?.flight;
   if (flight && all.flights.get(flight) === id && !lingers) all.flights.delete(flight);
@@ -94,7 +97,7 @@ function endFollowers(all: Lives, id: string, status: 'succeeded' | 'failed', no
     if (!life || isTerminal(life.status) || life.leader !== id) continue;
     if (overdue(life, now)) end(all, follower, 'expired', now);
     else {
-      // Too often lost, it fails as it stands; a result counts as its attempt.
+      // A follower that was lost too often fails with its own attempts. A result counts as an attempt of the follower.
       life.attempts += 1;
       end(all, follower, status, now);
     }
@@ -161,12 +164,12 @@ export function submit(
 export interface Taking {
   id: string;
   worker: string;
-  /** The job that names it. */
+  /** The job that named the prediction. */
   job: string;
   attemptsMax: number;
 }
 
-/** The attempt to run, or null where there is nothing to run. */
+/** The attempt to run, or null when nothing is to run. */
 export function take(
   all: Lives,
   { id, worker, job, attemptsMax }: Taking,
@@ -174,7 +177,7 @@ export function take(
 ): number | null {
   const life = all.lives.get(id);
   if (!life) return null;
-  // The job of an earlier opening may still be there.
+  // The job of an earlier opening may still exist.
   if (life.opening > 0 && life.job !== job) return null;
   if (!isTerminal(life.status) && overdue(life, now)) {
     end(all, id, 'expired', now);
@@ -204,7 +207,7 @@ export function take(
   return life.attempts;
 }
 
-/** `written`, `cancelled` (it had ended: thrown away) or `fenced` (the work had been lost). */
+/** `written`, `cancelled` (the prediction had ended, and the result is discarded) or `fenced` (the work was lost). */
 export function finish(
   all: Lives,
   id: string,
@@ -228,7 +231,7 @@ export function finish(
 
 export type EndOutcome = 'gone' | 'terminal' | 'early' | 'ended';
 
-/** Cancels or expires one, and nobody with it. */
+/** Cancels or expires one prediction without its followers. */
 export function endOne(all: Lives, id: string, status: 'canceled' | 'expired', now: number): EndOutcome {
   const life = all.lives.get(id);
   if (!life) return 'gone';
@@ -247,7 +250,7 @@ export function endOne(all: Lives, id: string, status: 'canceled' | 'expired', n
   return 'ended';
 }
 
-/** The ledger has another end in place of this one: Redis forgets it, so that a poll says what the list says. */
+/** Removes a life when the ledger has another end in its place, so that a single read agrees with the list. */
 export function drop(all: Lives, { id, endedAt }: End): void {
   const life = all.lives.get(id);
   if (!life || !isTerminal(life.status) || life.runsForFollowers || life.endedAt !== endedAt) return;
@@ -255,14 +258,14 @@ export function drop(all: Lives, { id, endedAt }: End): void {
   all.lives.delete(id);
 }
 
-/** A new opening, as the ledger has it. */
+/** A new opening, as the ledger has the opening. */
 export interface Opening {
   opening: number;
   job: string;
   expiresAt: number | null;
 }
 
-/** `reopened`: it has this opening, or a later one, already. */
+/** `reopened`: the prediction has this opening or a later opening already. */
 export type RetryOutcome = 'gone' | 'refused' | 'reopened' | 'attached' | 'queued';
 
 export function retry(all: Lives, id: string, again: Opening): RetryOutcome {
@@ -286,13 +289,13 @@ function reopen(life: Life, { opening, job, expiresAt }: Opening): 'attached' | 
 }
 
 export interface Adoption extends Opening {
-  /** When the end was that the ledger's last retry undid. */
+  /** The time of the end that the ledger's last retry replaced. */
   supersededAt: number | null;
 }
 
 export type AdoptOutcome = 'gone' | 'terminal' | 'carried' | 'adopted';
 
-/** Gives one that nobody carries a job of its own, and the opening that the ledger has. */
+/** Gives a prediction without a job its own job and the opening of the ledger. */
 export function adopt(all: Lives, id: string, row: Adoption, around: Surroundings): AdoptOutcome {
   const life = all.lives.get(id);
   if (!life) return 'gone';

@@ -1,4 +1,4 @@
-/** The live store on a prefix of its own, and short words for what the tests do with it. */
+/** The live store with its own prefix, and short functions for the tests. */
 
 import { type Completion, parseCompletion } from '@millrace/shared/live/completion';
 import { type Finished, LiveStore, type NewPrediction, type Submitted, type Taken } from '@millrace/shared/live/store';
@@ -19,9 +19,9 @@ export interface LiveFixture {
   redis: Connection;
   keys: Keys;
   live: LiveStore;
-  /** Submits one, at NOW unless told; gives its id and what came of it. */
+  /** Submits a prediction, by default at NOW. Returns its id and the outcome. */
   submit(given?: Partial<NewPrediction>, options?: SubmitOptions): Promise<{ id: string; submitted: Submitted }>;
-  /** Takes predictions with the jobs that their states name, unless told. */
+  /** Takes predictions, by default with the jobs of their states. */
   take(
     ids: string[],
     options?: { worker?: string; most?: number; now?: number; jobs?: readonly string[] },
@@ -32,12 +32,12 @@ export interface LiveFixture {
     now?: number,
   ): Promise<'written' | 'cancelled' | 'fenced' | undefined>;
   status(id: string): Promise<string | undefined>;
-  /** Puts a job's hash where BullMQ would. */
+  /** Writes a job's hash, as BullMQ does. */
   addJob(job: string, fields?: Record<string, string>): Promise<void>;
   beat(worker: string): Promise<unknown>;
   /** Completion events since the last call, as [id, status, attempts]. */
   events(): Promise<[string, string, number][]>;
-  /** Ids told to the recorder since the last call. */
+  /** Ids that were added to the recorder's stream since the last call. */
   ledger(): Promise<string[]>;
   flightHolder(flight: string): Promise<string | null>;
 }
@@ -67,7 +67,7 @@ export function newPrediction(given: Partial<NewPrediction> = {}): NewPrediction
   };
 }
 
-/** Connected before the tests of the file, its keys removed after them. */
+/** Connects before the tests of the file, and removes its keys after the tests. */
 export function useLive(prefix = testPrefix()): LiveFixture {
   const keys = keysFor(prefix);
   const fixture = { keys } as LiveFixture;

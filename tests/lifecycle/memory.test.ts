@@ -10,7 +10,8 @@ const f = useLive(randomBytes(1).toString('hex'));
 const COUNT = 1_280;
 const BATCH = 64;
 const GOAL_BYTES = 700;
-// Live state and flight each have a slot in the table of keys and in that of expiry times, half of them empty.
+// Live state and flight each have a slot in the key table and in the table of expiry times. Half of the slots are
+// empty.
 const SLOTS_BYTES = 2 * 2 * 8 * 1.5;
 
 test(`a waiting prediction takes at most ${GOAL_BYTES} bytes of Redis beside its input`, async () => {
@@ -31,7 +32,7 @@ test(`a waiting prediction takes at most ${GOAL_BYTES} bytes of Redis beside its
     await queues.add({ model: MODEL, version: '1', ids, priority: 5, jobId: job });
   }
   await queues.close();
-  // The sum over its keys: what the server uses as a whole moves with the tests beside this one.
+  // The sum over the keys: the total memory of the server also changes with parallel tests.
   const keys = await keysOf(f.redis, f.keys.tag(SHARD));
   const sizes = await Promise.all(keys.map((key) => f.redis.memory('USAGE', key, 'SAMPLES', 0)));
   const each = sizes.reduce<number>((sum, size) => sum + Number(size), 0) / COUNT + SLOTS_BYTES;

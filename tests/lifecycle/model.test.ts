@@ -28,7 +28,7 @@ afterAll(() => pool.end());
 const RUNS = 100;
 let run = 0;
 
-/** What both sides must agree on, for every prediction. */
+/** The values that both sides must agree on for every prediction. */
 interface Seen {
   status: Status;
   attempts: number;
@@ -37,10 +37,10 @@ interface Seen {
   runsForFollowers: boolean;
 }
 
-/** The same of the ledger. */
+/** The same values of the ledger. */
 type SeenRow = Pick<Row, 'status' | 'attempts' | 'opening' | 'supersededAt' | 'endedAt'>;
 
-test('whatever is done in whatever order, the scripts and the ledger do what the pure state machine does', async () => {
+test('for any order of steps, the scripts and the ledger agree with the pure state machine', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.nat(2 ** 20), { minLength: 5, maxLength: 45 }), async (choices) => {
       run += 1;
@@ -57,14 +57,14 @@ function openTwins(number: number) {
   const workers = [`${number}-w0`, `${number}-w1`];
   const all = pure.noLives();
   const ledger = new Ledger('openings');
-  /** Ends that a recorder has read, and not written yet. */
+  /** Ends that a recorder has read and not written yet. */
   const reading: { row: TerminalRow; end: pure.End }[] = [];
   const jobs = new Set<string>();
   const alive = new Set<string>();
   const last = new Map<string, { attempt: number; state: string }>();
   let now = NOW;
   let made = 0;
-  let told = 0;
+  let seen = 0;
   const around: pure.Surroundings = {
     get now() {
       return now;
@@ -106,7 +106,7 @@ function openTwins(number: number) {
       }
       case 3:
       case 4: {
-        // With its own job, or with one that was made before.
+        // With its own job, or with an earlier job.
         const own = all.lives.get(id)?.job ?? jobIdOf(id);
         const job = more % 4 === 0 ? jobIdOf(id) : own;
         const [taken] = await f.take([id], { worker, most: 2, now, jobs: [job] });
@@ -116,7 +116,7 @@ function openTwins(number: number) {
       case 5:
       case 6: {
         const attempt = (last.get(id)?.attempt ?? 1) - ((choice >> 9) % 4 === 0 ? 1 : 0);
-        // With the state as it was taken, or without, which the scripts must treat alike.
+        // With and without the taken state, which the scripts must treat alike.
         const state = (choice >> 13) % 4 === 0 ? undefined : last.get(id)?.state;
         const status = (choice >> 11) % 3 === 0 ? 'failed' : 'succeeded';
         return [
@@ -129,7 +129,7 @@ function openTwins(number: number) {
         return [(await f.live.end(id, 'default', status, now)).outcome, pure.endOne(all, id, status, now)];
       }
       case 8: {
-        // Under the number that the ledger has given, or another.
+        // With the number of the ledger, or with another number.
         const opening = (ledger.rows.get(id)?.opening ?? 0) + (more % 4 === 0 ? 1 : 0);
         const again = { opening, job: nextJob(), expiresAt: now + 500 };
         const opened = await f.live.retry({ id, tenant: 'default', nowMs: now, ...again });
@@ -149,7 +149,7 @@ function openTwins(number: number) {
       }
       case 11:
       case 12: {
-        // The recorder reads an end, or a retry does: both write it later, whatever happens meanwhile.
+        // The recorder or a retry reads an end. Both write the end later, after any other change.
         const state = await f.live.readWhole(id);
         const life = all.lives.get(id);
         const end = life ? pure.endOf(id, life) : null;
@@ -191,8 +191,8 @@ function openTwins(number: number) {
       for (const id of ids)
         expect(rowOf(await findPrediction(pool, 'default', id)), id).toEqual(expectedRow(ledger.rows.get(id)));
       for (const flight of flights) expect(await f.flightHolder(flight)).toBe(all.flights.get(flight) ?? null);
-      const ends = all.ends.slice(told).map(({ id }) => id);
-      told = all.ends.length;
+      const ends = all.ends.slice(seen).map(({ id }) => id);
+      seen = all.ends.length;
       expect((await f.ledger()).sort()).toEqual(ends.sort());
     },
   };

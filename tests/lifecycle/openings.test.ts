@@ -18,7 +18,7 @@ import { useMillrace } from '../support/millrace.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
-/** `npm run test:chaos -- --only retries-before-recording` plays 2,000. */
+/** `npm run test:chaos -- --only retries-before-recording` runs 2,000. */
 const LIFECYCLES = 60;
 const PATIENCE_MS = 30_000;
 const NONE: Disagreements = { list: [], feed: [], webhook: [] };
@@ -43,10 +43,10 @@ beforeAll(async () => {
   receiver = await startReceiver();
   redis = connectTestRedis('blocking');
   proxy = await startStallingProxy(millrace.config.databaseUrl);
-  // A recorder of its own, whose way to Postgres can be held up.
+  // A separate recorder, whose connection to Postgres can be stalled.
   await millrace.startWorker({ WORKER_ROLES: 'recorder', DATABASE_URL: proxy.url });
   deps = {
-    call: millrace.ask,
+    call: millrace.request,
     receiver,
     random: seeded(7),
     holdRecorder: (held) => (held ? proxy.stall() : proxy.resume()),
@@ -61,9 +61,9 @@ afterAll(async () => {
 });
 
 const act = (id: string, action: 'cancel' | 'retry') =>
-  millrace.ask(`/v1/predictions/${id}/${action}`, { method: 'POST' });
+  millrace.request(`/v1/predictions/${id}/${action}`, { method: 'POST' });
 
-/** How many entries the recorder has read and not written. */
+/** The number of entries that the recorder has read and not written. */
 async function unwritten(): Promise<number> {
   const streams = Array.from({ length: SHARDS }, (_, shard) => millrace.keys.ledger(shard));
   const pending = await Promise.all(streams.map((stream) => redis.xpending(stream, 'recorder')));
@@ -71,15 +71,15 @@ async function unwritten(): Promise<number> {
 }
 
 describe('a retry before the end that it undoes is recorded', () => {
-  test.each(['promised', 'not promised'])('stands in the ledger, and so does each end: %s', async (how) => {
+  test.each(['promised', 'not promised'])('is in the ledger together with each end: %s', async (how) => {
     const url = `${receiver.url}/200/held?${how.length}`;
     const body = { input: slow(400).input, webhook: { url } };
     proxy.stall();
-    const asked = millrace.predict('slow', body, how === 'promised' ? {} : { prefer: 'wait=20' });
+    const request = millrace.predict('slow', body, how === 'promised' ? {} : { prefer: 'wait=20' });
     let id = '';
-    if (how === 'promised') id = (await asked).body.id;
+    if (how === 'promised') id = (await request).body.id;
     else {
-      // The list does not know of it: its id is found in Redis.
+      // The list does not have the prediction yet. The test finds its id in Redis.
       const states = `${millrace.keys.tag(shardOf('slow'))}p:`;
       await expect
         .poll(async () => {
@@ -94,8 +94,8 @@ describe('a retry before the end that it undoes is recorded', () => {
     await expect.poll(unwritten).toBeGreaterThan(0);
     expect((await act(id, 'retry')).status).toBe(202);
     proxy.resume();
-    await asked;
-    // The late recorder writes now; nothing that it writes may end what the retry promised.
+    await request;
+    // The late recorder writes now and must not end the opening that the retry promised.
     await expect.poll(unwritten).toBe(0);
     await act(id, 'cancel');
     const played = { id, path: url.slice(receiver.url.length), openings: 2, unsure: false };
@@ -105,23 +105,28 @@ describe('a retry before the end that it undoes is recorded', () => {
 
 test.each([
   ['cancel, retry, cancel', 24, () => slow(40), ['cancel', 'retry', 'cancel'] as const],
-  ['cancel, retry, cancel of what may have succeeded', 24, () => quick(), ['cancel', 'retry', 'cancel'] as const],
+  [
+    'cancel, retry, cancel of a prediction that may have succeeded',
+    24,
+    () => quick(),
+    ['cancel', 'retry', 'cancel'] as const,
+  ],
   ['fail, retry, cancel', 24, undefined, ['end', 'retry', 'cancel'] as const],
   ['fail, three retries at once, cancel', 24, undefined, ['end', 'retry three times at once', 'cancel'] as const],
-])('%s: the poll, the list, the feed and the webhooks agree', async (_, count, question, steps) => {
+])('%s: single reads, the list, the feed and the webhooks agree', async (_, count, makeRequest, steps) => {
   const failing = (n: number) => ({ model: 'lookup', input: { x: [100_000 + n] }, expected: undefined });
   const played = await Promise.all(
     Array.from({ length: count }, async (__, n) => {
       deps.holdRecorder(n % 3 > 0);
-      const one = question === undefined ? failing(n + 1_000 * steps[1].length) : question();
-      return playLifecycle(deps, one, steps);
+      const request = makeRequest === undefined ? failing(n + 1_000 * steps[1].length) : makeRequest();
+      return playLifecycle(deps, request, steps);
     }),
   );
   deps.holdRecorder(false);
   expect(await disagreements(deps, played, PATIENCE_MS)).toEqual(NONE);
 });
 
-test(`${LIFECYCLES} random lifecycles beside a recorder that is held up end alike in the poll, the list, the feed and the webhooks`, async () => {
+test(`${LIFECYCLES} random lifecycles beside a stalled recorder end alike in single reads, the list, the feed and the webhooks`, async () => {
   const played = await playRandomly(deps, LIFECYCLES, 6);
   expect(played).toHaveLength(LIFECYCLES);
   expect(await disagreements(deps, played, PATIENCE_MS)).toEqual(NONE);

@@ -9,7 +9,7 @@ const retry = (id: string, opening = 1, tenant = 'default') =>
   f.live.retry({ id, tenant, job: `p-${id}-1`, opening, expiresAt: NOW + 99_000, nowMs: NOW + 1 });
 
 describe('retry', () => {
-  test('opens a failed one again under the same id, its attempts counted on', async () => {
+  test('reopens a failed prediction under the same id and continues its attempts', async () => {
     const { id } = await f.submit();
     const [first] = await f.take([id]);
     await f.finish(first!, { status: 'failed', result: '{}' });
@@ -32,7 +32,7 @@ describe('retry', () => {
     expect(await f.finish(second!)).toBe('written');
   });
 
-  test('is refused for a success, for what is not terminal, and to strangers', async () => {
+  test('is refused for a success, for an open prediction and for other tenants', async () => {
     const { id } = await f.submit();
     expect(await retry(id)).toEqual({ outcome: 'refused', status: 'queued' });
     const [taken] = await f.take([id]);
@@ -42,7 +42,7 @@ describe('retry', () => {
     expect(await retry(newId())).toEqual({ outcome: 'gone' });
   });
 
-  test('of one whose computation goes on for others takes part in it again', async () => {
+  test('of a leader whose computation continues for followers joins the computation again', async () => {
     const lead = await f.submit({ flight: 'retry-1' });
     const follower = await f.submit({ flight: 'retry-1' });
     const [taken] = await f.take([lead.id]);
@@ -52,7 +52,7 @@ describe('retry', () => {
     expect([await f.status(lead.id), await f.status(follower.id)]).toEqual(['succeeded', 'succeeded']);
   });
 
-  test('of a follower computes for itself', async () => {
+  test('of a follower starts its own computation', async () => {
     const lead = await f.submit({ flight: 'retry-2' });
     const follower = await f.submit({ flight: 'retry-2' });
     await cancel(follower.id);
@@ -64,7 +64,7 @@ describe('retry', () => {
     expect(await f.finish(taken[1]!)).toBe('written');
   });
 
-  test('opens it once under one number, and again under the next', async () => {
+  test('opens a prediction once under one number, and again under the next number', async () => {
     const { id } = await f.submit();
     await cancel(id);
     expect(await retry(id)).toEqual({ outcome: 'queued' });
@@ -79,7 +79,7 @@ describe('retry', () => {
     expect(await f.live.read(id)).toMatchObject({ status: 'succeeded', opening: 12, createdAt: NOW });
   });
 
-  test('is run with its own job, and not with the job of an earlier opening that still waits', async () => {
+  test('runs with its own job, and not with a waiting job of an earlier opening', async () => {
     const { id } = await f.submit();
     await cancel(id);
     await retry(id);
@@ -92,13 +92,13 @@ describe('retry', () => {
     expect(await f.finish(taken!)).toBe('written');
   });
 
-  test('is run with its own job where Redis had forgotten it, and both jobs came together', async () => {
+  test('runs with its own job when Redis had lost the prediction and both jobs arrive together', async () => {
     const { id } = await f.submit({ opening: 2 }, { job: `p-${id2}-7` });
     const taken = await f.take([id, id, id], { jobs: [`p-${id}`, `p-${id2}-7`, `p-${id}-1`] });
     expect(taken.map(({ attempt }) => attempt)).toEqual([1]);
   });
 
-  test('of one whose computation goes on for others is run with the job that carries the computation', async () => {
+  test('of a leader whose computation continues for followers runs with the job of the computation', async () => {
     const lead = await f.submit({ flight: 'retry-3' });
     await f.submit({ flight: 'retry-3' });
     await cancel(lead.id);
@@ -106,7 +106,7 @@ describe('retry', () => {
     expect(await f.take([lead.id], { jobs: [`p-${lead.id}`] })).toHaveLength(1);
   });
 
-  test('is gone when Redis has lost it', async () => {
+  test('finds nothing when Redis has lost the prediction', async () => {
     const { id } = await f.submit();
     await cancel(id);
     await f.redis.del(f.keys.live(id));
@@ -118,26 +118,26 @@ describe('adopt', () => {
   const adopt = (id: string, given: Partial<OpenRow> = {}) =>
     f.live.adopt({ id, model: 'm', opening: 0, supersededAt: null, expiresAt: null, ...given }, `p-${id}-9`, NOW);
 
-  test('leaves alone what a job carries', async () => {
+  test('leaves a prediction with a job alone', async () => {
     const { id } = await f.submit();
     await f.addJob(`p-${id}`);
     expect(await adopt(id)).toEqual({ outcome: 'carried' });
   });
 
-  test('gives a job to what has none, running or not', async () => {
+  test('gives a job to a prediction without a job, running or not', async () => {
     const { id } = await f.submit();
     await f.take([id]);
     expect(await adopt(id)).toEqual({ outcome: 'adopted', priority: 5 });
     expect((await f.live.read(id))?.job).toBe(`p-${id}-9`);
   });
 
-  test('gives a job to what a failed job will carry no more', async () => {
+  test('gives a job to a prediction whose job has failed', async () => {
     const { id } = await f.submit();
     await f.addJob(`p-${id}`, { name: 'predict', finishedOn: String(NOW), failedReason: 'the lock was lost' });
     expect((await adopt(id)).outcome).toBe('adopted');
   });
 
-  test('lets a follower lead when its leader is no longer carried', async () => {
+  test('makes a follower a leader when its leader has no job any more', async () => {
     const lead = await f.submit({ flight: 'adopt-1' });
     const follower = await f.submit({ flight: 'adopt-1' });
     await f.addJob(`p-${lead.id}`);
@@ -147,7 +147,7 @@ describe('adopt', () => {
     expect(await f.take([follower.id])).toHaveLength(1);
   });
 
-  test('gives a leader a job with the priority of the most urgent prediction that follows it', async () => {
+  test('gives a leader a job with the priority of its most urgent follower', async () => {
     const lead = await f.submit({ flight: 'adopt-2' });
     await f.submit({ flight: 'adopt-2' }, { priority: 'low' });
     await f.submit({ flight: 'adopt-2' }, { priority: 'high' });
@@ -155,7 +155,7 @@ describe('adopt', () => {
     expect((await f.live.read(lead.id))?.priority).toBe(5);
   });
 
-  test('tells the recorder again of what has ended, and knows nothing of the rest', async () => {
+  test('sends an ended prediction to the recorder again, and reports unknown predictions as gone', async () => {
     const { id } = await f.submit();
     await cancel(id);
     await f.ledger();
@@ -164,10 +164,10 @@ describe('adopt', () => {
     expect(await adopt(newId())).toEqual({ outcome: 'gone' });
   });
 
-  describe('of what the ledger has under a later opening', () => {
+  describe('of a prediction with a later opening in the ledger', () => {
     const row = { opening: 1, supersededAt: NOW, expiresAt: NOW + 77_000 };
 
-    test('opens it again where Redis was not told of the retry', async () => {
+    test('reopens the prediction when the retry did not reach Redis', async () => {
       const { id } = await f.submit();
       await cancel(id);
       expect(await adopt(id, row)).toEqual({ outcome: 'adopted', priority: 5 });
@@ -176,7 +176,7 @@ describe('adopt', () => {
       expect(await f.take([id])).toHaveLength(1);
     });
 
-    test('gives it the number where a process that knows no number brought it back, and takes its end', async () => {
+    test('assigns the number when a process without numbers restored the prediction, and accepts its end', async () => {
       const { id } = await f.submit();
       await f.addJob(`p-${id}`);
       expect(await adopt(id, row)).toEqual({ outcome: 'carried' });
@@ -190,7 +190,7 @@ describe('adopt', () => {
       expect(await f.ledger()).toEqual([other.id]);
     });
 
-    test('lets a success be', async () => {
+    test('leaves a success unchanged', async () => {
       const { id } = await f.submit();
       const [taken] = await f.take([id]);
       await f.finish(taken!);
@@ -198,7 +198,7 @@ describe('adopt', () => {
       expect(await f.live.read(id)).toMatchObject({ status: 'succeeded', opening: 1 });
     });
 
-    test('opens it again where a process that gives no number retried it in the ledger alone', async () => {
+    test('reopens the prediction when a process without numbers retried it only in the ledger', async () => {
       const { id } = await f.submit();
       await cancel(id);
       expect(await adopt(id, { ...row, opening: 0 })).toEqual({ outcome: 'adopted', priority: 5 });
@@ -207,7 +207,7 @@ describe('adopt', () => {
   });
 });
 
-test('a prediction that the ledger brings back keeps its attempts and its opening, and its lost ones are not held against it', async () => {
+test('a prediction that is restored from the ledger keeps its attempts and its opening, and its lost attempts do not count', async () => {
   const { id } = await f.submit({ attempts: 3, opening: 2 });
   expect(await f.live.read(id)).toMatchObject({ createdAt: NOW, opening: 2 });
   expect((await f.take([id], { most: 1 }))[0]).toMatchObject({ attempt: 4, lost: 0, createdAt: NOW });

@@ -1,4 +1,6 @@
-/** How many outputs are to come, as the queue Redis knows: of predictions that wait, that run, and that follow another one. */
+/**
+ * Tests the number of expected outputs in the queue Redis: of waiting predictions, running predictions and followers.
+ */
 
 import { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
@@ -8,7 +10,7 @@ import { MODEL, NOW, SHARD, useLive } from './live-fixture.ts';
 const f = useLive();
 const pending = async () => (await readQueueMemory(f.redis, f.keys)).pending.find(({ model }) => model === MODEL);
 
-test('an expected size gives way to a measured one', async () => {
+test('a measured size replaces an expected size', async () => {
   expect(await pending()).toBeUndefined();
   await expectOutput(f.redis, f.keys, { model: MODEL, bytes: 500.4 });
   expect(await pending()).toMatchObject({ bytes: 500, outputs: 0 });
@@ -19,13 +21,13 @@ test('an expected size gives way to a measured one', async () => {
   expect(await pending()).toMatchObject({ bytes: 2_000_000 });
 });
 
-test('followers count until their leader has ended, whoever ends it', async () => {
+test('followers count until their leader has ended, by any end', async () => {
   const lead = await f.submit({ flight: 'many' });
   for (let n = 0; n < 5; n += 1) await f.submit({ flight: 'many' });
   expect(await pending()).toMatchObject({ entered: 1, outputs: 6 });
   await f.submit();
   expect(await pending()).toMatchObject({ entered: 2, outputs: 7 });
-  // Canceled, it is computed for its followers.
+  // The canceled leader is still computed for its followers.
   await f.live.end(lead.id, 'default', 'canceled', NOW);
   expect(await pending()).toMatchObject({ outputs: 7 });
   const [taken] = await f.take([lead.id]);
@@ -35,7 +37,7 @@ test('followers count until their leader has ended, whoever ends it', async () =
   expect(await f.redis.exists(f.keys.leaders(SHARD, MODEL))).toBe(0);
 });
 
-test('of more leaders than one look counts, the followers are estimated', async () => {
+test('with more leaders than one read counts, the followers are estimated', async () => {
   const before = (await pending())?.outputs ?? 0;
   for (let n = 0; n < 300; n += 1) {
     await f.submit({ flight: `each-${n}` });
@@ -44,11 +46,11 @@ test('of more leaders than one look counts, the followers are estimated', async 
   expect(await pending()).toMatchObject({ outputs: before + 600 });
 });
 
-test('what runs counts while its worker says so, and no longer than 15 s after the worker has died', async () => {
+test('a running prediction counts while its worker reports it, and at most 15 s after the worker has died', async () => {
   const before = (await pending())?.outputs ?? 0;
   const sizes = new OutputSizes({ redis: f.redis, keys: f.keys, workerId: 'w1' });
   const other = new OutputSizes({ redis: f.redis, keys: f.keys, workerId: 'w2' });
-  for (const one of [sizes, other]) one.expect(MODEL, 1_000_000);
+  for (const tracker of [sizes, other]) tracker.expect(MODEL, 1_000_000);
   sizes.running(MODEL, 3);
   other.running(MODEL, 1);
   await expect.poll(async () => (await pending())?.outputs).toBe(before + 4);
@@ -62,7 +64,7 @@ test('what runs counts while its worker says so, and no longer than 15 s after t
   sizes.close();
 });
 
-test('small outputs that run are not reported', async () => {
+test('small outputs of running predictions are not reported', async () => {
   const sizes = new OutputSizes({ redis: f.redis, keys: f.keys, workerId: 'w1' });
   sizes.expect(MODEL, 100);
   sizes.running(MODEL, 64);

@@ -6,7 +6,7 @@ import { MODEL, NOW, newId, SHARD, useLive } from './live-fixture.ts';
 const f = useLive();
 
 describe('take', () => {
-  test('gives the task, marks it running and counts it out of the queue once', async () => {
+  test('returns the task, marks the prediction as running and counts it out of the queue once', async () => {
     const { id } = await f.submit();
     const before = await f.live.counts(MODEL);
     const [taken] = await f.take([id], { worker: 'w7' });
@@ -19,7 +19,7 @@ describe('take', () => {
     expect((await f.live.counts(MODEL)).left[5]).toBe((before.left[5] ?? 0) + 1);
   });
 
-  test('skips the unknown, the followers, and those that ended', async () => {
+  test('skips unknown predictions, followers and ended predictions', async () => {
     const lead = await f.submit({ flight: 'take-1' });
     const follower = await f.submit({ flight: 'take-1' });
     const canceled = await f.submit();
@@ -29,7 +29,7 @@ describe('take', () => {
     expect(await f.status(follower.id)).toBe('running');
   });
 
-  test('expires what is past its deadline, unless others wait for it', async () => {
+  test('expires a prediction after its deadline, unless it has followers', async () => {
     const alone = await f.submit({ expiresAt: NOW + 10 });
     const lead = await f.submit({ expiresAt: NOW + 10, flight: 'take-2' });
     const follower = await f.submit({ flight: 'take-2' });
@@ -41,7 +41,7 @@ describe('take', () => {
     expect(await f.live.read(lead.id)).toMatchObject({ status: 'expired' });
   });
 
-  test('fails what was lost with its worker too often, its followers with it', async () => {
+  test('fails a prediction that was lost with its workers too often, and its followers', async () => {
     const lead = await f.submit({ flight: 'take-3' });
     const follower = await f.submit({ flight: 'take-3' });
     expect(await f.take([lead.id], { most: 2, worker: 'dead-1' })).toHaveLength(1);
@@ -58,7 +58,7 @@ describe('take', () => {
   test.each([
     ['the same worker', 'w1'],
     ['another worker, while the first lives', 'w2'],
-  ])('counts no execution that was handed back: taken again by %s', async (_, next) => {
+  ])('does not count a returned execution: taken again by %s', async (_, next) => {
     await f.beat('w1');
     await f.beat(next);
     const { id } = await f.submit();
@@ -76,7 +76,7 @@ describe('take', () => {
     ['long', `{"rows":["${'x'.repeat(20_000)}"]}`, ''],
     ['in another script', '{"rows":["薬物相互作用"]}', '{"note":"Ærø – 薬"}'],
     ['beside long metadata', '{"rows":["1"]}', `{"note":"${'é'.repeat(10_000)}"}`],
-  ])('gives a task that is %s, and all else as it was', async (_, task, metadata) => {
+  ])('returns a task %s, and all other members unchanged', async (_, task, metadata) => {
     const { id } = await f.submit({
       task,
       metadata,
@@ -94,7 +94,7 @@ describe('take', () => {
     expect((await f.live.readMany([id]))[0]).toMatchObject({ ...whole, result, task: '' });
   });
 
-  test('keeps the task of what failed, for a retry', async () => {
+  test('keeps the task of a failed prediction for a retry', async () => {
     const { id } = await f.submit({ metadata: '{"a":"ä"}' });
     const [taken] = await f.take([id]);
     await f.finish(taken!, { status: 'failed', result: '{"code":"x"}' });
@@ -104,7 +104,7 @@ describe('take', () => {
 });
 
 describe('finish', () => {
-  test('writes the end once, tells it once, and keeps no task of a success', async () => {
+  test('writes the end once, publishes the end once, and keeps no task of a success', async () => {
     const { id } = await f.submit();
     const [taken] = await f.take([id]);
     await f.events();
@@ -121,7 +121,7 @@ describe('finish', () => {
     expect(await f.events()).toEqual([]);
   });
 
-  test('refuses the result of an attempt that was overtaken', async () => {
+  test('refuses the result of an earlier attempt', async () => {
     const { id } = await f.submit();
     const [stale] = await f.take([id], { worker: 'paused' });
     const [fresh] = await f.take([id], { worker: 'other' });
@@ -132,13 +132,13 @@ describe('finish', () => {
     expect((await f.live.read(id))?.result).toBe('{"y":1}');
   });
 
-  test('refuses results of what is unknown, or waits again', async () => {
+  test('refuses results of unknown and queued predictions', async () => {
     const { id } = await f.submit();
     expect(await f.finish({ id, attempt: 0 })).toBe('fenced');
     expect(await f.finish({ id: newId(), attempt: 1 })).toBe('fenced');
   });
 
-  test('throws away what comes for a cancelled one', async () => {
+  test('discards the result of a canceled prediction', async () => {
     const { id } = await f.submit();
     const [taken] = await f.take([id]);
     await f.live.end(id, 'default', 'canceled', NOW);
@@ -146,7 +146,7 @@ describe('finish', () => {
     expect(await f.live.read(id)).toMatchObject({ status: 'canceled' });
   });
 
-  test('is too late after the deadline: the caller gets expired, the followers their answer', async () => {
+  test('after the deadline ends the leader as expired and gives the followers their result', async () => {
     const lead = await f.submit({ flight: 'finish-1', expiresAt: NOW + 10 });
     const follower = await f.submit({ flight: 'finish-1' });
     const short = await f.submit({ flight: 'finish-1', expiresAt: NOW + 15 });
@@ -160,7 +160,7 @@ describe('finish', () => {
     expect(await f.flightHolder('finish-1')).toBeNull();
   });
 
-  test('ends a thousand followers, each told', async () => {
+  test('ends a thousand followers and publishes each end', async () => {
     const lead = await f.submit({ flight: 'finish-2' });
     const followers = await Promise.all(Array.from({ length: 1_000 }, () => f.submit({ flight: 'finish-2' })));
     const [taken] = await f.take([lead.id]);
@@ -170,7 +170,7 @@ describe('finish', () => {
     expect(await f.status(followers[999]!.id)).toBe('succeeded');
   });
 
-  test('ends at most 200 followers in one run of a script, and few of a longer result', async () => {
+  test('ends at most 200 followers in one run of a script, and fewer with a longer result', async () => {
     const runs = async (characters: number, count: number) => {
       const flight = `finish-${characters}`;
       const lead = await f.submit({ flight });
@@ -185,13 +185,13 @@ describe('finish', () => {
     expect(await runs(120_000, 20)).toBe(3);
   });
 
-  test('a worker that dies between two runs loses no follower: whoever takes the job goes on', async () => {
+  test('a worker that dies between two runs loses no follower: the next worker of the job continues', async () => {
     const flight = 'finish-killed';
     const lead = await f.submit({ flight });
     const ended = await f.submit({ flight });
     const left = await f.submit({ flight });
     const [taken] = await f.take([lead.id]);
-    // As after a first run: one follower has not been ended yet.
+    // The state after a first run: one follower has not ended yet.
     await f.redis.srem(f.keys.followers(lead.id), left.id);
     await f.finish(taken!, { result: '{"y":7}' });
     await f.redis.sadd(f.keys.followers(lead.id), left.id);

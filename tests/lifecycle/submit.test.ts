@@ -21,7 +21,7 @@ test('a new prediction leads, is queued and can be read whole', async () => {
   expect(await f.flightHolder(flight)).toBe(id);
 });
 
-test('numbers count up by priority, and counts come with the answer', async () => {
+test('numbers increase by priority, and the reply has the counts', async () => {
   const batch = [newPrediction(), newPrediction()];
   const { items, counts } = await f.live.submit(TARGET, 'high', 'p-high', batch, NOW);
   expect(items).toEqual([
@@ -32,7 +32,7 @@ test('numbers count up by priority, and counts come with the answer', async () =
   expect(await f.live.counts(MODEL)).toEqual(counts);
 });
 
-test('the same prediction again changes nothing', async () => {
+test('submitting the same prediction again changes nothing', async () => {
   const { id } = await f.submit();
   const [taken] = await f.take([id]);
   expect((await f.submit({ id, task: 'other' })).submitted).toEqual({ outcome: 'exists', status: 'running' });
@@ -41,8 +41,8 @@ test('the same prediction again changes nothing', async () => {
   expect((await f.submit({ id })).submitted).toEqual({ outcome: 'exists', status: 'succeeded' });
 });
 
-describe('a question that is under way', () => {
-  test('is followed while its leader waits for a job that is young, or there', async () => {
+describe('an input that is being computed', () => {
+  test("is followed while its leader's job is young or exists", async () => {
     const lead = await f.submit({ flight });
     const young = await f.submit({ flight });
     expect(young.submitted).toEqual({
@@ -52,7 +52,7 @@ describe('a question that is under way', () => {
     expect((await f.submit({ flight }, { now: NOW + 10_000 })).submitted.outcome).toBe('follow');
   });
 
-  test('is led anew when the job of its leader is gone', async () => {
+  test('gets a new leader when the job of its leader is gone', async () => {
     const lead = await f.submit({ flight });
     const other = await f.submit({ flight }, { now: NOW + 10_000 });
     expect(other.submitted.outcome).toBe('lead');
@@ -60,7 +60,7 @@ describe('a question that is under way', () => {
     expect(other.id).not.toBe(lead.id);
   });
 
-  test('is followed as running while the worker of its leader lives, and led anew when it does not', async () => {
+  test('is followed as running while the worker of its leader lives, and gets a new leader when the worker is dead', async () => {
     const lead = await f.submit({ flight });
     await f.beat('alive');
     await f.take([lead.id], { worker: 'alive' });
@@ -71,13 +71,13 @@ describe('a question that is under way', () => {
     expect((await f.submit({ flight }, { now: NOW + 10_000 })).submitted.outcome).toBe('lead');
   });
 
-  test('is led anew when its leader has vanished', async () => {
+  test('gets a new leader when the state of its leader is gone', async () => {
     const lead = await f.submit({ flight });
     await f.redis.del(f.keys.live(lead.id));
     expect((await f.submit({ flight })).submitted.outcome).toBe('lead');
   });
 
-  test('is answered at once by a leader that has just succeeded', async () => {
+  test('gets the result of a leader that has just succeeded at once', async () => {
     const lead = await f.submit({ flight });
     const [taken] = await f.take([lead.id]);
     await f.finish(taken!);
@@ -89,7 +89,7 @@ describe('a question that is under way', () => {
     );
   });
 
-  test('is led anew when its leader has failed', async () => {
+  test('gets a new leader when its leader has failed', async () => {
     const lead = await f.submit({ flight });
     const [taken] = await f.take([lead.id]);
     await f.finish(taken!, { status: 'failed', result: '{}' });
@@ -98,7 +98,7 @@ describe('a question that is under way', () => {
   });
 });
 
-test('an answer that is known ends the prediction at once, told like any other', async () => {
+test('a known result ends the prediction at once and is published like any other end', async () => {
   await f.events();
   await f.ledger();
   const id = newId();

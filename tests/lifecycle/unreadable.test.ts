@@ -10,17 +10,17 @@ const key = (id: string) => f.keys.live(id);
 const textOf = async (id: string) => (await f.redis.get(key(id))) as string;
 const discarded = () => f.live.takeDiscarded(SHARD);
 
-/** Ways in which a state cannot be read. */
+/** Forms of an unreadable state. */
 const DAMAGES: [string, (id: string) => Promise<unknown>][] = [
   [
-    'is a hash, as before 0.1.0',
+    'is a hash of a version before 0.1.0',
     async (id) => {
       await f.redis.del(key(id));
       await f.redis.hset(key(id), { s: 'queued', a: '0', m: MODEL, p: '5', t: String(NOW) });
     },
   ],
-  ['is cut in its head', async (id) => f.redis.set(key(id), (await textOf(id)).slice(0, 40))],
-  ['is cut in its names', async (id) => f.redis.set(key(id), (await textOf(id)).slice(0, 110))],
+  ['is cut within its head', async (id) => f.redis.set(key(id), (await textOf(id)).slice(0, 40))],
+  ['is cut within its names', async (id) => f.redis.set(key(id), (await textOf(id)).slice(0, 110))],
   ['has letters for numbers', async (id) => f.redis.set(key(id), (await textOf(id)).replace(/\d{5}/g, 'xxxxx'))],
   ['is other text', async (id) => f.redis.set(key(id), 'what is this?')],
 ];
@@ -42,7 +42,7 @@ describe.each(DAMAGES)('a state that %s', (_, damage) => {
     expect([await f.redis.exists(key(id)), await discarded(), await discarded()]).toEqual([0, 1, 0]);
   });
 
-  test('holds up nobody: those beside it are taken, and the same question is computed anew', async () => {
+  test('does not block others: predictions beside it are taken, and an equal input is computed again', async () => {
     const flight = newId();
     const bad = await f.submit({ flight });
     const good = await f.submit();
@@ -64,14 +64,14 @@ describe.each(DAMAGES)('a state that %s', (_, damage) => {
   });
 });
 
-test('a flight that is no text is begun anew', async () => {
+test('a flight that is not text is replaced', async () => {
   const name = f.keys.flight(SHARD, 'odd-flight');
   await f.redis.sadd(name, 'x');
   const { id, submitted } = await f.submit({ flight: 'odd-flight' });
   expect([submitted.outcome, await f.redis.get(name)]).toEqual(['lead', id]);
 });
 
-test('a state whose task cannot be read is discarded by the attempt that found it, and by no other', async () => {
+test('a state with an unreadable task is discarded only by the attempt that found the damage', async () => {
   const { id } = await f.submit();
   const [taken] = await f.take([id]);
   await f.live.discard(id, (taken?.attempt ?? 0) + 1);
@@ -80,7 +80,7 @@ test('a state whose task cannot be read is discarded by the attempt that found i
   expect(await f.status(id)).toBeUndefined();
 });
 
-test('what a newer format wrote is left alone', async () => {
+test('a state of a newer format is left alone', async () => {
   const { id } = await f.submit();
   await f.redis.set(key(id), 'a state of tomorrow');
   await f.redis.set(f.keys.format(SHARD), '2');
@@ -92,7 +92,7 @@ test('what a newer format wrote is left alone', async () => {
   }
 });
 
-test('every cut of a state is either unreadable or the whole state but for its task', async () => {
+test('every shortened state is either unreadable or complete except for its task', async () => {
   const { id } = await f.submit({ metadata: '{"größe":1}', options: '{}' });
   const state = await textOf(id);
   for (let length = 0; length < state.length; length += 1) {
@@ -101,7 +101,7 @@ test('every cut of a state is either unreadable or the whole state but for its t
   }
 });
 
-test('an event that is no state has no result, whatever its text', () => {
+test('an event that is not a state has no result', () => {
   for (const value of ['succeeded|1||1800000000000|1|1|+{"y":1}', '', '+{"y":1}'])
     expect(parseCompletion(value)).toBeNull();
   fc.assert(fc.property(fc.string(), (value) => parseCompletion(value) === null));

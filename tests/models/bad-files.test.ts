@@ -65,7 +65,7 @@ test('each bad file ends as failed with its reason, while the good model serves 
   })();
   for (const [model, [file]] of Object.entries(BAD)) await put(model, file);
   for (const [model, [, reason]] of Object.entries(BAD)) {
-    const version = async () => (await millrace.ask(`/v1/models/${model}/versions/1`)).body;
+    const version = async () => (await millrace.request(`/v1/models/${model}/versions/1`)).body;
     await expect
       .poll(version, { timeout: 40_000 })
       .toMatchObject({ state: 'failed', reason: expect.stringMatching(reason) });
@@ -74,7 +74,7 @@ test('each bad file ends as failed with its reason, while the good model serves 
     expect(refused.body.detail).toMatch(reason);
   }
   await put('another', perceptron());
-  const state = async () => (await millrace.ask('/v1/models/another/versions/1')).body.state;
+  const state = async () => (await millrace.request('/v1/models/another/versions/1')).body.state;
   await expect.poll(state, { timeout: 20_000 }).toBe('ready');
   stopping.abort();
   await requests;

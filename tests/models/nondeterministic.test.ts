@@ -32,13 +32,13 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const ask = (model: string, input: unknown, headers: Record<string, string> = {}) =>
+const predict = (model: string, input: unknown, headers: Record<string, string> = {}) =>
   millrace.predict(model, { input }, { prefer: 'wait=30', ...headers });
 const values = (response: { body: { output: { y: { data: number[] } } } }) => response.body.output.y.data;
 
 describe('a model that draws random numbers', () => {
   test('is not cached, and Cache-Status has the reason', async () => {
-    const [first, second] = [await ask('dice', { x: [[1, 2]] }), await ask('dice', { x: [[1, 2]] })];
+    const [first, second] = [await predict('dice', { x: [[1, 2]] }), await predict('dice', { x: [[1, 2]] })];
     for (const response of [first, second])
       expect(response.headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
     expect(values(second)).not.toEqual(values(first));
@@ -47,7 +47,7 @@ describe('a model that draws random numbers', () => {
   });
 
   test('computes a separate output for each of many simultaneous requests', async () => {
-    const responses = await Promise.all(Array.from({ length: 20 }, () => ask('dice', { x: [[3, 4]] })));
+    const responses = await Promise.all(Array.from({ length: 20 }, () => predict('dice', { x: [[3, 4]] })));
     expect(new Set(responses.map((response) => String(values(response)))).size).toBe(20);
   });
 
@@ -58,7 +58,7 @@ describe('a model that draws random numbers', () => {
   });
 
   test('is never found with only-if-cached', async () => {
-    const { status, body, headers } = await ask('dice', { x: [[1, 2]] }, { 'cache-control': 'only-if-cached' });
+    const { status, body, headers } = await predict('dice', { x: [[1, 2]] }, { 'cache-control': 'only-if-cached' });
     expect([status, body.code]).toEqual([504, 'not_cached']);
     expect(body.detail).toContain('equal questions');
     expect(headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
@@ -66,7 +66,10 @@ describe('a model that draws random numbers', () => {
 
   test('returns the same prediction for an Idempotency-Key', async () => {
     const headers = { 'idempotency-key': 'dice-1' };
-    const [first, second] = [await ask('dice', { x: [[7, 8]] }, headers), await ask('dice', { x: [[7, 8]] }, headers)];
+    const [first, second] = [
+      await predict('dice', { x: [[7, 8]] }, headers),
+      await predict('dice', { x: [[7, 8]] }, headers),
+    ];
     expect(second.body.id).toBe(first.body.id);
     expect(values(second)).toEqual(values(first));
   });
@@ -74,7 +77,7 @@ describe('a model that draws random numbers', () => {
   test('is not shared through /v2 either', async () => {
     const infer = async () => {
       const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }];
-      const response = await millrace.ask('/v2/models/dice/infer', { body: { inputs } });
+      const response = await millrace.request('/v2/models/dice/infer', { body: { inputs } });
       expect(response.headers.get('cache-status')).toBe('millrace; fwd=bypass; detail=nondeterministic');
       return response.body.outputs[0].data;
     };
@@ -82,14 +85,14 @@ describe('a model that draws random numbers', () => {
   });
 
   test('is cached when model.json allows it', async () => {
-    const first = await ask('allowed', { x: [[1, 2]] });
+    const first = await predict('allowed', { x: [[1, 2]] });
     expect(first.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
     // The result is stored beside the response, and possibly after the response.
-    await vi.waitFor(async () => expect((await ask('allowed', { x: [[1, 2]] })).body.id).toBe(first.body.id));
+    await vi.waitFor(async () => expect((await predict('allowed', { x: [[1, 2]] })).body.id).toBe(first.body.id));
   });
 
   test('is reported with the reason', async () => {
-    const version = async (model: string) => (await millrace.ask(`/v1/models/${model}/versions/1`)).body;
+    const version = async (model: string) => (await millrace.request(`/v1/models/${model}/versions/1`)).body;
     expect(await version('dice')).toMatchObject({
       deterministic: false,
       deterministic_reason: 'its operator RandomNormalLike draws random numbers at each run',
@@ -101,7 +104,7 @@ describe('a model that draws random numbers', () => {
       row_independent: true,
       row_independent_reason: expect.stringContaining('gave the same alone and in batches of'),
     });
-    const { body } = await millrace.ask('/v1/models/coupled');
+    const { body } = await millrace.request('/v1/models/coupled');
     expect(body.versions[0]).toMatchObject({
       row_independent: false,
       row_independent_reason: expect.stringMatching(/^its output "y" of a row is another when/),
@@ -111,15 +114,15 @@ describe('a model that draws random numbers', () => {
 
 test('rows that influence each other run one prediction at a time, in the form of the request', async () => {
   const responses = await Promise.all(
-    Array.from({ length: 16 }, (_, n) => ask('coupled', { x: [[n, n + 1]] }, { 'cache-control': 'no-store' })),
+    Array.from({ length: 16 }, (_, n) => predict('coupled', { x: [[n, n + 1]] }, { 'cache-control': 'no-store' })),
   );
   expect(responses.map(values)).toEqual(
     responses.map((_, n) => [n + Math.max(0, n - 3), n + 1 + Math.max(0, n + 1 - 3)]),
   );
   // Two rows of one caller run in one batch and are not separated.
   const [alone, together] = [
-    await ask('coupled', { x: [[1, 2]] }),
-    await ask('coupled', {
+    await predict('coupled', { x: [[1, 2]] }),
+    await predict('coupled', {
       x: [
         [9, 9],
         [1, 2],
@@ -178,10 +181,10 @@ describe('a version that 0.1.0 registered', () => {
     await age('rows', true);
     const worker = await millrace.startWorker({ WORKER_MODELS: 'allowed' });
     await vi.waitFor(
-      async () => expect((await millrace.ask('/v1/models/rows/versions/1')).body.deterministic).toBeNull(),
+      async () => expect((await millrace.request('/v1/models/rows/versions/1')).body.deterministic).toBeNull(),
       { timeout: 30_000, interval: 50 },
     );
-    const { status, headers } = await ask('rows', { x: [[1, 2]] }, { prefer: 'respond-async' });
+    const { status, headers } = await predict('rows', { x: [[1, 2]] }, { prefer: 'respond-async' });
     expect([status, headers.get('cache-status')]).toEqual([202, 'millrace; fwd=bypass; detail=unverified']);
     await worker.stop();
   });

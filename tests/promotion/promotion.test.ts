@@ -46,7 +46,7 @@ interface Outcome {
 test(
   `${PROMOTIONS} promotions and roll-backs at ${PER_S} requests a second`,
   async () => {
-    await expect.poll(async () => (await millrace.ask('/v1/models/sum/versions/1')).body.state).toBe('ready');
+    await expect.poll(async () => (await millrace.request('/v1/models/sum/versions/1')).body.state).toBe('ready');
     const wrong: string[] = [];
     const outcomes: Outcome[] = [];
     let sent = 0;
@@ -89,7 +89,7 @@ test(
     for (let promotion = 0; promotion < PROMOTIONS; promotion++) {
       const version = promotion % 2 === 0 ? '1' : '2';
       const put = { method: 'PUT', body: { version } };
-      const { status } = await millrace.ask('/v1/models/sum/aliases/production', put);
+      const { status } = await millrace.request('/v1/models/sum/aliases/production', put);
       expect(status).toBeLessThan(300);
       const from = sent;
       while (outcomes.length < from + BETWEEN) await nextOutcome();

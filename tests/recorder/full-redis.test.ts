@@ -1,4 +1,4 @@
-/** Outputs that do not fit into the queue Redis together: accepted work is kept, and new work finds room again. */
+/** Tests outputs that together exceed the queue Redis: accepted work is kept, and new work finds room again. */
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
@@ -29,12 +29,12 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** Promised, once there is room for it again. */
+/** Resolves to an accepted prediction when there is room again. */
 const accepted = (x: number) =>
   vi.waitUntil(
     async () => {
-      const answer = await millrace.predict('large', { input: { x: [[x]] } }, { prefer: 'respond-async' });
-      return answer.status === 202 && answer;
+      const response = await millrace.predict('large', { input: { x: [[x]] } }, { prefer: 'respond-async' });
+      return response.status === 202 && response;
     },
     { timeout: 30_000, interval: 100 },
   );
@@ -47,7 +47,7 @@ test('60 predictions of 2 MB in 60 MB all succeed', { timeout: 180_000 }, async 
       { input: { x: [[0.1 + at / 1_000_000]] } },
       { prefer: 'respond-async' },
     );
-    // What is not accepted is nobody's loss: the client repeats the request.
+    // A refused request is not lost: the client repeats the request.
     if (status === 202) ids.push(body.id);
     else {
       expect([status, body.code]).toEqual([429, 'queue_full']);
@@ -66,7 +66,7 @@ test('a prediction can be canceled while Redis has no memory left', async () => 
   await millrace.stopWorkers('stop');
   const { body } = await accepted(0.7);
   await redis.config('SET', 'maxmemory', '1mb');
-  const canceled = await millrace.ask(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
+  const canceled = await millrace.request(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
   expect([canceled.status, canceled.body.status]).toEqual([200, 'canceled']);
   const refused = await millrace.predict('large', { input: { x: [[0.8]] } }, { prefer: 'wait=5' });
   expect([refused.status, refused.body.code]).toEqual([429, 'queue_full']);
@@ -74,13 +74,13 @@ test('a prediction can be canceled while Redis has no memory left', async () => 
   await redis.config('SET', 'maxmemory', '60mb');
 });
 
-test('a retry whose job Redis has no memory for is a promise all the same, and is kept', {
+test('a retry without memory in Redis for its job is still a promise and is kept', {
   timeout: 180_000,
 }, async () => {
   const { body } = await accepted(0.812345678);
-  await millrace.ask(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
+  await millrace.request(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
   await redis.config('SET', 'maxmemory', '1mb');
-  const retried = await millrace.ask(`/v1/predictions/${body.id}/retry`, { method: 'POST' });
+  const retried = await millrace.request(`/v1/predictions/${body.id}/retry`, { method: 'POST' });
   expect([retried.status, retried.body.status]).toEqual([202, 'queued']);
   expect(await redis.keys(`*:q:large:p-${body.id}-*`)).toEqual([]);
   await redis.config('SET', 'maxmemory', '60mb');
@@ -90,7 +90,7 @@ test('a retry whose job Redis has no memory for is a promise all the same, and i
     .toMatchObject({ status: 'succeeded' });
 });
 
-test('no more is accepted than has room for its outputs, once a worker has measured one', {
+test('after a worker has measured an output, only work with room for its outputs is accepted', {
   timeout: 120_000,
 }, async () => {
   await expect
@@ -104,9 +104,9 @@ test('no more is accepted than has room for its outputs, once a worker has measu
   let refused: Awaited<ReturnType<Millrace['predict']>> | undefined;
   for (let at = 0; at < PREDICTIONS && refused === undefined; at += 1) {
     const input = { x: [[0.512345 + at / 1_000_000]] };
-    const answer = await millrace.predict('large', { input }, { prefer: 'respond-async' });
-    if (answer.status === 202) ids.push(answer.body.id);
-    else refused = answer;
+    const response = await millrace.predict('large', { input }, { prefer: 'respond-async' });
+    if (response.status === 202) ids.push(response.body.id);
+    else refused = response;
   }
   expect(refused?.body).toMatchObject({
     code: 'queue_full',

@@ -1,4 +1,4 @@
-/** What the reconciler tells the recorder again, and how much of the ledger it reads at once. */
+/** Tests which ends the reconciler sends to the recorder again, and how much of the ledger it reads at once. */
 
 import { findPrediction, insertPromises, markTerminal, openPromises, readTasks } from '@millrace/shared/ledger/ledger';
 import type { Pool } from '@millrace/shared/postgres/db';
@@ -28,7 +28,7 @@ beforeAll(async () => {
     live: f.live,
     queues,
     workerId: 'w1',
-    // The test makes each pass itself.
+    // The test runs each pass itself.
     intervalMs: 1_000_000,
     liveTtlMs: 600_000,
     openPromises: (options) => openPromises(db, options),
@@ -47,7 +47,7 @@ beforeAll(async () => {
   });
   await reconciler.pass();
 });
-// Before the fixture closes Redis: closed after that, on a cluster, these did not end within two minutes.
+// Closed before the fixture closes Redis. Closed later, on a cluster, they did not end within two minutes.
 afterAll(async () => {
   await reconciler.close();
   await queues.close();
@@ -59,14 +59,14 @@ beforeEach(() => {
 
 const entries = () => f.redis.xlen(f.keys.ledger(SHARD));
 
-/** A promise that has ended in Redis, and is open in the ledger. */
+/** A promise that has ended in Redis and is open in the ledger. */
 async function endedPromise(): Promise<string> {
   const id = newId(longAgo);
   await insertPromises(db, [promiseRow({ id, model: TARGET.model, createdAt: longAgo, expiresAt: null })]);
   return succeed(f, 10, { id, expiresAt: null });
 }
 
-test('an end whose entry waits in the stream is not told again, however many passes are made', async () => {
+test('an end whose entry waits in the stream is not sent again by any number of passes', async () => {
   await Promise.all(Array.from({ length: 20 }, () => endedPromise()));
   const before = await entries();
   for (let pass = 0; pass < 5; pass += 1) await reconciler.pass();
@@ -76,7 +76,7 @@ test('an end whose entry waits in the stream is not told again, however many pas
   await recorder.close();
 });
 
-test('an end whose entry is lost is told again once, and recorded', async () => {
+test('an end whose entry is lost is sent again once and recorded', async () => {
   const id = await endedPromise();
   await f.redis.xtrim(f.keys.ledger(SHARD), 'MAXLEN', 0);
   await reconciler.pass();
@@ -89,7 +89,7 @@ test('an end whose entry is lost is told again once, and recorded', async () => 
   await recorder.close();
 });
 
-test('an end that is set aside is not told again', async () => {
+test('an end that is set aside is not sent again', async () => {
   const id = await endedPromise();
   await f.redis.xtrim(f.keys.ledger(SHARD), 'MAXLEN', 0);
   await f.redis.zadd(f.keys.setAside(SHARD), Date.now() + 60_000, id);
@@ -97,7 +97,7 @@ test('an end that is set aside is not told again', async () => {
   expect(await entries()).toBe(0);
 });
 
-test('lost promises come back with their tasks, a megabyte at a time', async () => {
+test('lost promises are restored with their tasks, one megabyte at a time', async () => {
   const task = JSON.stringify({ shape: 'one', rows: ['x'.repeat(400_000)], keys: [null], digest: 'd', epoch: 0 });
   const rows = Array.from({ length: 7 }, () =>
     promiseRow({ id: newId(longAgo), model: TARGET.model, createdAt: longAgo, expiresAt: null, task }),

@@ -1,4 +1,4 @@
-/** What the recorder does with ends that are large, and with rows that Postgres cannot write. */
+/** Tests the recorder with large ends and with rows that Postgres cannot write. */
 
 import { findPrediction } from '@millrace/shared/ledger/ledger';
 import type { Pool } from '@millrace/shared/postgres/db';
@@ -17,7 +17,8 @@ let recorder: StartedRecorder | undefined;
 beforeAll(async () => {
   const admin = new pg.Client({ connectionString: database.url });
   await admin.connect();
-  // A row whose metadata names a lock waits for that lock, and outlives its statement's time where the lock is held.
+  // A row whose metadata names a lock waits for that lock, and exceeds its statement's time limit while the lock is
+  // held.
   await admin.query(`
     CREATE FUNCTION wait_for_lock() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -52,7 +53,7 @@ async function hold(lock: number): Promise<() => Promise<void>> {
 }
 
 describe('large outputs', () => {
-  test('are written in statements of a few megabytes, one at least', async () => {
+  test('are written in statements of a few megabytes with at least one row', async () => {
     const ids = [];
     for (let at = 0; at < 12; at += 1) ids.push(await succeed(f, at === 5 ? 6 * MIB : MIB));
     recorder = recordOf(f, db);
@@ -64,7 +65,7 @@ describe('large outputs', () => {
     await untilEmpty();
   });
 
-  test('keep no other end out while they are written', async () => {
+  test('do not block other ends while they are written', async () => {
     const release = await hold(1);
     const large = await succeed(f, MIB, { metadata: '{"lock":1}' });
     const small = await succeed(f, 10);
@@ -93,7 +94,7 @@ describe('large outputs', () => {
 });
 
 describe('a row that Postgres cannot write in time', () => {
-  test('does not keep out those of its statement, and is written when it can be', async () => {
+  test('does not block the other rows of its statement, and is written when possible', async () => {
     const release = await hold(3);
     const before = await Promise.all(Array.from({ length: 10 }, () => succeed(f, 10)));
     const stuck = await succeed(f, 10, { metadata: '{"lock":3}' });
@@ -106,21 +107,21 @@ describe('a row that Postgres cannot write in time', () => {
     await untilRecorded([stuck]);
   });
 
-  test('is taken over from a recorder that died', async () => {
+  test('is taken over from a dead recorder', async () => {
     const release = await hold(4);
     const stuck = await succeed(f, 10, { metadata: '{"lock":4}' });
     recorder = recordOf(f, db);
     await expect.poll(() => f.redis.hget(f.keys.setAsideTries(SHARD), stuck)).not.toBeNull();
     await recorder.close();
     await release();
-    // The lease of the one that is gone has passed.
+    // The lease of the dead recorder has ended.
     await f.redis.zadd(f.keys.setAside(SHARD), 1, stuck);
     recorder = recordOf(f, db, { consumer: 'r2' });
     await untilRecorded([stuck]);
   });
 });
 
-test('while Postgres takes no writes nothing is set aside', async () => {
+test('while Postgres refuses writes, no row is set aside', async () => {
   const ids = await Promise.all(Array.from({ length: 5 }, () => succeed(f, 10)));
   const name = new URL(database.url).pathname.slice(1);
   await db.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);

@@ -1,11 +1,14 @@
-/** What is accepted has room for its outputs in the queue Redis: for first outputs, and for the copies of followers. */
+/**
+ * Tests that accepted work has room for its outputs in the queue Redis: for first outputs, and for the copies of
+ * followers.
+ */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type ApiResponse, type Millrace, startMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
 
-/** Of 2 MB each: twice as many as fit into the memory. */
+/** Predictions with 2 MB outputs, twice as many as the memory holds. */
 const PREDICTIONS = 60;
 const MIB = 1_048_576;
 let server: OwnRedis;
@@ -31,13 +34,13 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** Asks until admission refuses; the ids that were accepted, and the refusal. */
+/** Submits until admission refuses. Returns the accepted ids and the refusal. */
 async function fill(body: (n: number) => Record<string, unknown>): Promise<{ ids: string[]; refused?: ApiResponse }> {
   const ids: string[] = [];
   for (let n = 0; n < PREDICTIONS; n += 1) {
-    const answer = await millrace.predict('large', body(n), { prefer: 'respond-async' });
-    if (answer.status !== 202) return { ids, refused: answer };
-    ids.push(answer.body.id);
+    const response = await millrace.predict('large', body(n), { prefer: 'respond-async' });
+    if (response.status !== 202) return { ids, refused: response };
+    ids.push(response.body.id);
   }
   return { ids };
 }
@@ -64,16 +67,16 @@ async function endAll(ids: readonly string[]): Promise<void> {
     await expect
       .poll(async () => (await fetch(`${millrace.url}/v1/predictions/${id}?wait=5`)).json(), { timeout: 60_000 })
       .toMatchObject({ status: 'succeeded', attempts: 1 });
-  // The recorder drops large states that the ledger has, until half of what may be used is free.
+  // The recorder drops large states that the ledger has, until half of the allowed memory is free.
   await expect.poll(() => used(), { timeout: 60_000 }).toBeLessThan(30 * MIB);
   await millrace.stopWorkers('stop');
 }
 
-test('of a model of which no output was measured, by the shape in its file', { timeout: 120_000 }, async () => {
+test('an unmeasured output has room by the shape in the model file', { timeout: 120_000 }, async () => {
   await endAll(await expectRefusal((n) => ({ input: { x: [[0.312345 + n / 1_000_000]] } })));
 });
 
-test('of predictions that follow another one', { timeout: 120_000 }, async () => {
+test('the outputs of followers have room', { timeout: 120_000 }, async () => {
   const leader = await millrace.predict('large', { input: { x: [[0.7654321]] } }, { prefer: 'respond-async' });
   expect(leader.status).toBe(202);
   const ids = await expectRefusal((n) => ({ input: { x: [[0.7654321]] }, metadata: { n } }));

@@ -1,4 +1,4 @@
-/** A recorder that stands still is reported by every worker that records. */
+/** Tests that every recording worker reports a recorder that does not progress. */
 import pg from 'pg';
 import { afterAll, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
@@ -12,7 +12,7 @@ const millrace = useMillrace(async () => {
 });
 afterAll(() => remove());
 
-test('/readyz, /healthz and the metrics say so, until the ledger has caught up', async () => {
+test('/readyz, /healthz and the metrics report a standstill until the ledger has caught up', async () => {
   const [worker] = millrace.workers;
   if (!worker) throw new Error('no worker runs');
   const ready = () => fetch(`${worker.url}/readyz`).then(async (reply) => [reply.status, await reply.json()] as const);

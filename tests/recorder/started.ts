@@ -1,4 +1,4 @@
-/** A recorder on the run's Redis and Postgres, without a worker around it, and ends for it to record. */
+/** A recorder on the run's Redis and Postgres without a worker, and ends for the recorder. */
 
 import { findEnds, recordTerminal, type TerminalRow } from '@millrace/shared/ledger/ledger';
 import type { Recorded } from '@millrace/shared/ledger/record-terminal';
@@ -10,9 +10,9 @@ import { type LiveFixture, SHARD } from '../lifecycle/live-fixture.ts';
 import { connectTestRedis } from '../support/test-redis.ts';
 
 export interface StartedRecorder {
-  /** Rows of each statement that was sent. */
+  /** Rows of each sent statement. */
   readonly statements: TerminalRow[][];
-  /** Deliveries that were committed. */
+  /** Committed deliveries. */
   readonly deliveries: Recorded['deliveries'];
   readonly omitted: () => number;
   close(): Promise<void>;
@@ -58,7 +58,7 @@ export function recordOf(
   return { statements, deliveries, omitted: () => omitted, close: () => recorder.close() };
 }
 
-/** Ends a prediction whose output is text of so many characters; resolves to its id. */
+/** Ends a prediction whose output is text of `characters` characters. Resolves to its id. */
 export async function succeed(fixture: LiveFixture, characters: number, given = {}): Promise<string> {
   const { id } = await fixture.submit(given);
   const [taken] = await fixture.take([id]);

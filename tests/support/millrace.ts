@@ -54,7 +54,7 @@ export interface Millrace {
   /** Kills or stops all workers. */
   stopWorkers(how: 'kill' | 'stop'): Promise<void>;
   /** Sends one request and compares the response with the OpenAPI document. */
-  ask<T = Loose>(path: string, request?: ApiRequest): Promise<ApiResponse<T>>;
+  request<T = Loose>(path: string, request?: ApiRequest): Promise<ApiResponse<T>>;
   /** Deletes a prediction's live state from Redis, as the retention of Redis does. */
   forget(id: string): Promise<void>;
   /** Sends a POST to a model's predictions. */
@@ -87,9 +87,9 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     return worker;
   };
   const [api] = await Promise.all([startApi(config, pino({ level: 'silent' })), startWorker()]);
-  const ask = async <T>(where: string, request: ApiRequest = {}): Promise<ApiResponse<T>> => {
-    const { body, headers = {}, signal } = request;
-    const method = request.method ?? (body === undefined ? 'GET' : 'POST');
+  const request = async <T>(where: string, options: ApiRequest = {}): Promise<ApiResponse<T>> => {
+    const { body, headers = {}, signal } = options;
+    const method = options.method ?? (body === undefined ? 'GET' : 'POST');
     const response = await fetch(api.url + where, {
       method,
       headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
@@ -120,8 +120,8 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     async stopWorkers(how) {
       await Promise.all(workers.splice(0).map((worker) => worker[how]()));
     },
-    ask,
-    predict: (model, body, headers = {}) => ask(`/v1/models/${model}/predictions`, { body, headers }),
+    request,
+    predict: (model, body, headers = {}) => request(`/v1/models/${model}/predictions`, { body, headers }),
     async forget(id) {
       const redis = connectRedis(config.redisUrl, 'blocking', { cluster: config.redisCluster });
       await redis.del(millrace.keys.live(id));
@@ -137,9 +137,9 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
   return millrace;
 }
 
-async function modelsReady({ ask }: Millrace, models: readonly string[]): Promise<void> {
+async function modelsReady({ request }: Millrace, models: readonly string[]): Promise<void> {
   const state = async (model: string) => {
-    const { body } = await ask(`/v1/models/${model}`);
+    const { body } = await request(`/v1/models/${model}`);
     return `${model}: ${body.default_version ?? body.versions?.[0]?.reason ?? body.code ?? 'not ready'}`;
   };
   await vi.waitFor(

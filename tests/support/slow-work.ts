@@ -14,25 +14,25 @@ export interface Held {
  * Submits a prediction of a second to the model `slow` and resolves when the prediction runs. No other prediction of
  * the model starts before `release` or before a second has passed, because a run cannot be stopped.
  */
-export async function holdWorker({ predict, ask }: Millrace, turns = 800_000): Promise<Held> {
+export async function holdWorker({ predict, request }: Millrace, turns = 800_000): Promise<Held> {
   held += 1;
   const { body } = await predict('slow', { input: { x: [turns + held] }, priority: 'high' });
-  const events = await fetchEvents(ask, body.id);
+  const events = await fetchEvents(request, body.id);
   if (events !== 'running') throw new Error(`the prediction is ${events} instead of running`);
   return {
     id: body.id,
     release: async () => {
       for (;;) {
-        const { status } = (await ask(`/v1/predictions/${body.id}?wait=60`)).body;
+        const { status } = (await request(`/v1/predictions/${body.id}?wait=60`)).body;
         if (status !== 'queued' && status !== 'running') return;
       }
     },
   };
 }
 
-async function fetchEvents(ask: Millrace['ask'], id: string): Promise<string> {
+async function fetchEvents(request: Millrace['request'], id: string): Promise<string> {
   for (;;) {
-    const { body } = await ask(`/v1/predictions/${id}`);
+    const { body } = await request(`/v1/predictions/${id}`);
     if (body.status !== 'queued') return body.status;
   }
 }

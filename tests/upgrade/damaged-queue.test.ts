@@ -1,4 +1,4 @@
-/** What a queue Redis holds that nobody can read: promises come back from the ledger, and nothing stands still. */
+/** Tests unreadable data in the queue Redis: promises are restored from the ledger, and nothing stops. */
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
 import { Queue } from 'bullmq';
@@ -22,21 +22,21 @@ afterAll(async () => {
   redis.disconnect();
   await remove();
 });
-// Each test submits while no worker runs, and damages what then waits.
+// Each test submits while no worker runs and damages the waiting data.
 beforeEach(() => millrace.stopWorkers('stop'));
 
 async function promise(x: number[], headers: Record<string, string> = {}): Promise<string> {
-  const answer = await millrace.predict(MODEL, { input: { x } }, { prefer: 'respond-async', ...headers });
-  expect(answer.status).toBe(202);
-  return answer.body.id;
+  const response = await millrace.predict(MODEL, { input: { x } }, { prefer: 'respond-async', ...headers });
+  expect(response.status).toBe(202);
+  return response.body.id;
 }
 
-async function answerOf(id: string): Promise<unknown> {
+async function outputOf(id: string): Promise<unknown> {
   let body: { status: string; output: { y: { data: number[] } } } | undefined;
   await expect
     .poll(
       async () => {
-        body = (await millrace.ask(`/v1/predictions/${id}?wait=5`)).body;
+        body = (await millrace.request(`/v1/predictions/${id}?wait=5`)).body;
         return body?.status;
       },
       { timeout: 50_000 },
@@ -46,7 +46,7 @@ async function answerOf(id: string): Promise<unknown> {
 }
 
 let rounds = 100;
-/** Part of an input that no other test has: its answers are in no cache. */
+/** Part of an input that no other test has, so that its result is not cached. */
 const nextRound = (): number => ++rounds;
 
 const live = (id: string) => millrace.keys.live(id);
@@ -54,21 +54,24 @@ const live = (id: string) => millrace.keys.live(id);
 describe('promises whose live state', () => {
   test.each<[string, (id: string) => Promise<unknown>]>([
     [
-      'is a hash, as versions before 0.1.0 wrote it',
+      'is a hash of a version before 0.1.0',
       async (id) => {
         await redis.del(live(id));
         await redis.hset(live(id), { s: 'queued', a: '0', t: String(Date.now()), m: MODEL, v: '1', p: '5', q: '1' });
       },
     ],
-    ['is cut in its head', async (id) => redis.set(live(id), ((await redis.get(live(id))) as string).slice(0, 50))],
-    ['is cut in its task', async (id) => redis.set(live(id), ((await redis.get(live(id))) as string).slice(0, -30))],
+    ['is cut within its head', async (id) => redis.set(live(id), ((await redis.get(live(id))) as string).slice(0, 50))],
+    [
+      'is cut within its task',
+      async (id) => redis.set(live(id), ((await redis.get(live(id))) as string).slice(0, -30)),
+    ],
     ['is garbage', (id) => redis.set(live(id), 'garbage')],
-  ])('%s are brought back and answered, and the queue counts right again', async (_, damage) => {
+  ])('%s are restored and computed, and the queue counts correctly again', async (_, damage) => {
     const round = nextRound();
     const ids = await Promise.all(Array.from({ length: 8 }, (_, at) => promise([at, round])));
     for (const id of ids.slice(0, 5)) await damage(id);
     const worker = await millrace.startWorker();
-    for (const [at, id] of ids.entries()) expect(await answerOf(id)).toEqual([at, round]);
+    for (const [at, id] of ids.entries()) expect(await outputOf(id)).toEqual([at, round]);
     await expect.poll(() => worker.metric('millrace_live_states_unreadable_total')).toBe(5);
     await expect
       .poll(async () => {
@@ -80,7 +83,7 @@ describe('promises whose live state', () => {
   });
 });
 
-test('a promise whose job cannot be read gets another job, and a job of a later version waits for its worker', async () => {
+test('a promise with an unreadable job gets another job, and a job of a later version waits for its worker', async () => {
   const id = await promise([1, 77]);
   const later = await promise([2, 77]);
   const queue = new Queue(MODEL, {
@@ -94,30 +97,30 @@ test('a promise whose job cannot be read gets another job, and a job of a later 
   await jobOf(id)?.updateData({ version: 1, ids: 'none' });
   await jobOf(later)?.updateData({ v: 2, batch: { of: 'tomorrow' } });
   await millrace.startWorker();
-  expect(await answerOf(id)).toEqual([1, 77]);
-  expect((await millrace.ask(`/v1/predictions/${later}`)).body.status).toBe('queued');
+  expect(await outputOf(id)).toEqual([1, 77]);
+  expect((await millrace.request(`/v1/predictions/${later}`)).body.status).toBe('queued');
   const waiting = (await queue.getJobs(['prioritized', 'waiting', 'delayed', 'active'])).find(
     ({ data }) => data.v === 2,
   );
   await waiting?.updateData({ v: 1, version: '1', ids: [later] });
-  expect(await answerOf(later)).toEqual([2, 77]);
+  expect(await outputOf(later)).toEqual([2, 77]);
   await queue.close();
 });
 
-test('entries of the recorder that nobody can read hold up no other end', async () => {
+test('unreadable entries of the recorder do not block other ends', async () => {
   const stream = millrace.keys.ledger(shardOf(MODEL));
   const id = await promise([4, nextRound()]);
   await redis.xadd(stream, '*', id, '1', 'nobody', 'garbage', id, 'x'.repeat(200));
   await redis.xadd(stream, '*', 'alone', '');
   await millrace.startWorker();
-  await answerOf(id);
+  await outputOf(id);
   await redis.xadd(stream, '*', id, 'succeeded');
   const later = await promise([5, nextRound()]);
-  await answerOf(later);
-  // Recorded: the list is read from the ledger.
+  await outputOf(later);
+  // The prediction is recorded: the list reads the ledger.
   await expect
     .poll(async () =>
-      (await millrace.ask('/v1/predictions?status=succeeded&limit=20')).body.predictions?.map(
+      (await millrace.request('/v1/predictions?status=succeeded&limit=20')).body.predictions?.map(
         (one: { id: string }) => one.id,
       ),
     )
@@ -131,10 +134,10 @@ test.each([
 ])('an Idempotency-Key that is %s in Redis is found in the ledger', async (name, damage) => {
   await millrace.startWorker();
   const key = `key-${name}`;
-  const ask = () => millrace.predict(MODEL, { input: { x: [3, name.length] } }, { 'idempotency-key': key });
-  const { id } = (await ask()).body;
+  const repeat = () => millrace.predict(MODEL, { input: { x: [3, name.length] } }, { 'idempotency-key': key });
+  const { id } = (await repeat()).body;
   const redisKey = millrace.keys.idempotency('default', hashOfKey(key));
   await redis.set(redisKey, damage((await redis.get(redisKey)) as string), 'PX', 60_000);
-  const again = await ask();
+  const again = await repeat();
   expect([again.body.id, again.headers.get('cache-status')]).toEqual([id, 'millrace; fwd=request; collapsed']);
 });

@@ -1,4 +1,7 @@
-/** The state of an installation of the last release (fixtures/, made by make-fixture.ts) under this code: nothing is lost. */
+/**
+ * Runs this code on the state of an installation of the last release (fixtures/, written by make-fixture.ts): no
+ * prediction is lost.
+ */
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,7 +22,7 @@ const prefix = testPrefix();
 const database = `upgrade_${prefix.replace(/\W/g, '_')}`;
 let millrace: Millrace;
 
-/** The deadlines of the fixture passed long ago: those that are open get new ones. Everything else stays as it was. */
+/** The deadlines of the fixture have passed long ago. Open predictions get new deadlines, and all other data stays. */
 function withDeadlines({ tables, keys, migrations }: InstallationState, deadlineMs: number): InstallationState {
   const predictions = (tables.predictions as { expires_at: number | null }[]).map((row) =>
     row.expires_at === null ? row : { ...row, expires_at: deadlineMs },
@@ -30,12 +33,12 @@ function withDeadlines({ tables, keys, migrations }: InstallationState, deadline
 function withDeadline(key: KeyState, deadlineMs: number): KeyState {
   if (!/^:\{s\d+\}:p:/.test(key.name)) return key;
   const state = Buffer.from(key.values[0] as string, 'base64');
-  // Of a state without a deadline these are zeros.
+  // In a state without a deadline these characters are zeros.
   if (state.toString('latin1', 26, 39) !== '0000000000000') state.write(String(deadlineMs), 26, 'latin1');
   return { ...key, values: [state.toString('base64')] };
 }
 
-/** A database as the release had it, and then brought up to date by this code. */
+/** Creates a database with the release's state and migrates the database with this code. */
 async function restore({ migrations, tables, keys }: InstallationState): Promise<string> {
   await asAdmin(inject('databaseUrl'), `CREATE DATABASE ${database}`);
   const url = urlOfDatabase(inject('databaseUrl'), database);
@@ -67,9 +70,9 @@ afterAll(async () => {
   await asAdmin(inject('databaseUrl'), `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
 });
 
-const fetched = (id: string) => millrace.ask(`/v1/predictions/${id}?wait=30`);
+const fetched = (id: string) => millrace.request(`/v1/predictions/${id}?wait=30`);
 
-test('every promise is kept, and what had ended stays as it was told', async () => {
+test('every promise is kept, and every end stays unchanged', async () => {
   for (const { id, status, output } of fixture.predictions) {
     const { body } = await fetched(id);
     const wanted = status === 'queued' ? 'succeeded' : status;
@@ -79,7 +82,7 @@ test('every promise is kept, and what had ended stays as it was told', async () 
   }
 });
 
-test('each answer is that of a new prediction of the same input', async () => {
+test('each result equals the result of a new prediction with the same input', async () => {
   for (const { id, input, status } of fixture.predictions) {
     if (status !== 'queued') continue;
     const anew = await millrace.predict(MODEL, { input }, { prefer: 'wait=30', 'cache-control': 'no-store' });
@@ -87,7 +90,7 @@ test('each answer is that of a new prediction of the same input', async () => {
   }
 });
 
-test('an Idempotency-Key of the release still stands for its prediction', async () => {
+test('an Idempotency-Key of the release still returns its prediction', async () => {
   const keyed = fixture.predictions.filter(({ idempotencyKey }) => idempotencyKey !== null);
   expect(keyed).toHaveLength(2);
   for (const { id, input, idempotencyKey } of keyed) {
@@ -106,7 +109,7 @@ test('the queue is empty, no state was unreadable, and the model is served under
   expect(metrics).toMatch(new RegExp(`^millrace_queue_waiting\\{model="${MODEL}"\\} 0$`, 'm'));
   expect(await millrace.workers[0]?.metric('millrace_live_states_unreadable_total')).toBe(0);
   expect((await (await fetch(`${millrace.url}/readyz`)).json()) as unknown).toMatchObject({ status: 'ready' });
-  const { body } = await millrace.ask(`/v1/models/${MODEL}/versions/1`);
+  const { body } = await millrace.request(`/v1/models/${MODEL}/versions/1`);
   const [registered] = fixture.state.tables.model_versions as { digest: string }[];
   expect([body.state, body.reason, body.digest]).toEqual(['ready', null, registered?.digest]);
 });

@@ -28,18 +28,18 @@ const setAll = (name: (shard: number) => string, value: string) =>
   Promise.all(shards.map((shard) => redis.set(name(shard), value)));
 
 describe('the format of the queue Redis', () => {
-  test('is marked in every shard, by however many processes start at once', async () => {
+  test('is marked in every shard by any number of processes that start at once', async () => {
     await Promise.all(Array.from({ length: 5 }, () => claimQueueFormat(redis, keys)));
     expect(new Set(await markers())).toEqual(new Set([String(QUEUE_FORMAT)]));
   });
 
-  test('of 0.1.0, which has no marker, is taken as it is', async () => {
+  test('of 0.1.0, without a marker, is accepted unchanged', async () => {
     await setAll(keys.sentinel, '1');
     await claimQueueFormat(redis, keys);
     expect(new Set(await sentinels())).toEqual(new Set([1]));
   });
 
-  test('that is older is migrated: the whole ledger is looked through; a start that was killed half way is completed', async () => {
+  test('that is older is migrated: the whole ledger is read, and an interrupted migration is completed', async () => {
     await setAll(keys.sentinel, '1');
     await setAll(keys.format, '0');
     await redis.set(keys.format(3), String(QUEUE_FORMAT));
@@ -48,14 +48,14 @@ describe('the format of the queue Redis', () => {
     expect(await sentinels()).toEqual(shards.map((shard) => (shard === 3 ? 1 : 0)));
   });
 
-  test('that cannot be read is marked anew', async () => {
+  test('that cannot be read is marked again', async () => {
     await redis.set(keys.format(0), 'what?');
     await redis.hset(keys.format(1), 'a', 'b');
     await claimQueueFormat(redis, keys);
     expect(new Set(await markers())).toEqual(new Set([String(QUEUE_FORMAT)]));
   });
 
-  test('that is newer in any shard is refused, and stays', async () => {
+  test('that is newer in any shard is refused and stays', async () => {
     await redis.set(keys.format(5), String(QUEUE_FORMAT + 1));
     const refusal = await claimQueueFormat(redis, keys).catch((error: Error) => error);
     expect(refusal).toBeInstanceOf(UnfitRedisError);
@@ -65,15 +65,15 @@ describe('the format of the queue Redis', () => {
     expect(await redis.get(keys.format(5))).toBe(String(QUEUE_FORMAT + 1));
   });
 
-  test('is watched: a marker that a flush took is set again, and a newer one is told once', async () => {
-    const told: string[] = [];
-    const watch = watchQueueFormat({ redis, keys, onNewer: (sentence) => told.push(sentence) });
+  test('is watched: a marker that a flush removed is set again, and a newer marker is reported once', async () => {
+    const reports: string[] = [];
+    const watch = watchQueueFormat({ redis, keys, onNewer: (sentence) => reports.push(sentence) });
     await watch.check();
     expect(new Set(await markers())).toEqual(new Set([String(QUEUE_FORMAT)]));
     await redis.set(keys.format(0), '7');
     await watch.check();
     await watch.check();
-    expect(told).toEqual([expect.stringContaining('holds data of format 7')]);
+    expect(reports).toEqual([expect.stringContaining('holds data of format 7')]);
     watch.close();
   });
 });
@@ -92,7 +92,7 @@ describe('processes on a newer format', () => {
     await redis.set(millrace.keys.format(9), '2');
     const sentence = /holds data of format 2/;
     await expect(millrace.api.mustStop).resolves.toMatch(sentence);
-    // It stops by itself, with code 1; a signal that comes later changes nothing.
+    // The API stops by itself with code 1. A later signal changes nothing.
     await expect
       .poll(() =>
         fetch(`${worker.url}/healthz`).then(

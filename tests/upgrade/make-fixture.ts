@@ -1,6 +1,7 @@
 /**
- * `node scripts/run.mjs tests/upgrade/make-fixture.ts`: runs the last release, has it accept, answer, end and leave waiting what
- * an installation has, and writes its state into fixtures/. To be run once for each release, from the history of the repository.
+ * `node scripts/run.mjs tests/upgrade/make-fixture.ts` runs the last release, creates accepted, ended and waiting
+ * predictions as in an installation, and writes its state to fixtures/. Run the program once for each release, with the
+ * history of the repository.
  */
 import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -21,7 +22,7 @@ const stage = await openStage(servers, { root, apis: 1, workers: 1, models: [MOD
 const url = `${stage.apis[0]?.url}/v1`;
 const predictions: Fixture['predictions'] = [];
 
-async function ask(n: number, more: { wait?: boolean; key?: string; body?: object } = {}): Promise<string> {
+async function submit(n: number, more: { wait?: boolean; key?: string; body?: object } = {}): Promise<string> {
   const input = { similarities: [[n / 100, 0.5, 0.25, 0.75, 1 - n / 100]] };
   const response = await fetch(`${url}/models/${MODEL}/predictions`, {
     method: 'POST',
@@ -33,7 +34,7 @@ async function ask(n: number, more: { wait?: boolean; key?: string; body?: objec
     body: JSON.stringify({ input, metadata: { n, größe: 'ü' }, ...more.body }),
   });
   const { id, status, output } = (await response.json()) as { id: string; status: string; output: unknown };
-  if (!response.ok) throw new Error(`asking ${n} was answered with ${response.status}`);
+  if (!response.ok) throw new Error(`request ${n} got ${response.status}`);
   predictions.push({ id, input, status, output: output ?? null, idempotencyKey: more.key ?? null });
   return id;
 }
@@ -41,17 +42,17 @@ async function ask(n: number, more: { wait?: boolean; key?: string; body?: objec
 const statusOf = async (id: string) =>
   ((await (await fetch(`${url}/predictions/${id}`)).json()) as { status: string }).status;
 
-// Answered, cached and recorded.
-for (let n = 1; n <= 5; n += 1) await ask(n, { wait: true, ...(n === 1 ? { key: 'answered' } : {}) });
+// Computed, cached and recorded predictions.
+for (let n = 1; n <= 5; n += 1) await submit(n, { wait: true, ...(n === 1 ? { key: 'answered' } : {}) });
 await untilRecorded(5);
 await stage.workers[0]?.stop();
-// Waiting: alone, behind one that asks the same, under a key, in another order; and one that is canceled.
-for (let n = 11; n <= 20; n += 1) await ask(n);
-for (const n of [11, 12, 12]) await ask(n);
-await ask(21, { key: 'waiting' });
-await ask(22, { body: { priority: 'high' } });
-await ask(23, { body: { priority: 'low' } });
-const canceled = await ask(24);
+// Waiting predictions: alone, behind an equal input, with a key, in another order, and a canceled prediction.
+for (let n = 11; n <= 20; n += 1) await submit(n);
+for (const n of [11, 12, 12]) await submit(n);
+await submit(21, { key: 'waiting' });
+await submit(22, { body: { priority: 'high' } });
+await submit(23, { body: { priority: 'low' } });
+const canceled = await submit(24);
 await fetch(`${url}/predictions/${canceled}/cancel`, {
   method: 'POST',
   headers: { 'content-type': 'application/json' },

@@ -1,4 +1,7 @@
-/** The models folder changes under a registered version, as an upgrade of the image may do: every process names the version. */
+/**
+ * Tests a models folder that changes under a registered version, as during an upgrade of the image: every process names
+ * the version.
+ */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -39,11 +42,11 @@ const readiness = async (url: string) => {
 const SENTENCE =
   /^The files of echo\/1 in the models folder have the digest .*Versions never change: restore the registered/;
 
-test('a version whose files changed is named by /readyz, /v1/models, the command and the metrics; the other models serve on', async () => {
+test('a version with changed files is named by /readyz, /v1/models, the command and the metrics, and other models are still served', async () => {
   const file = path.join(dir, 'echo/1/model.onnx');
   const registered = await readFile(file);
   await writeFile(file, identity('int64', [3]));
-  // A worker that starts now, as those of a new image do.
+  // A worker that starts now, as a worker of a new image does.
   await millrace.stopWorkers('stop');
   const worker = await millrace.startWorker();
   await expect
@@ -59,12 +62,12 @@ test('a version whose files changed is named by /readyz, /v1/models, the command
     degraded: [expect.stringMatching(SENTENCE)],
   });
   expect(await worker.metric('millrace_worker_models_mismatched')).toBe(1);
-  const { body } = await millrace.ask('/v1/models');
+  const { body } = await millrace.request('/v1/models');
   expect(body.models).toMatchObject([
     { name: 'echo', problem: expect.stringMatching(SENTENCE) },
     { name: 'rows', problem: null },
   ]);
-  const version = await millrace.ask('/v1/models/echo/versions/1');
+  const version = await millrace.request('/v1/models/echo/versions/1');
   expect(version.body).toMatchObject({ state: 'ready', reason: expect.stringMatching(SENTENCE) });
   const { PATH = '', HOME = '' } = process.env;
   const script = path.resolve(import.meta.dirname, '../../scripts/models.ts');
@@ -80,14 +83,14 @@ test('a version whose files changed is named by /readyz, /v1/models, the command
   expect(echo.status).toBe(200);
 });
 
-test('an API whose folder has another handler is degraded, and not ready where it can serve no model', async () => {
+test('an API whose folder has another handler is degraded, and not ready when no model can be served', async () => {
   const { mkdir } = await import('node:fs/promises');
   await mkdir(path.join(dir, 'made/1'), { recursive: true });
   await writeFile(path.join(dir, 'made/1/model.onnx'), identity('float32', ['n', 1]));
   await writeFile(path.join(dir, 'made/handler.ts'), handler('as registered'));
   await millrace.stopWorkers('stop');
   const worker = await millrace.startWorker({ WORKER_MODELS: '' });
-  await expect.poll(async () => (await millrace.ask('/v1/models/made')).body.default_version).toBe('1');
+  await expect.poll(async () => (await millrace.request('/v1/models/made')).body.default_version).toBe('1');
   await worker.stop();
 
   const other = await makeModelFolder([]);
@@ -97,7 +100,7 @@ test('an API whose folder has another handler is degraded, and not ready where i
   const api = await startApiProcess({ ...millrace.env, MODELS_DIR: other.dir });
   const named = expect.stringContaining("no handler.ts of model 'made'");
   await expect.poll(() => readiness(api.url)).toMatchObject({ code: 200, status: 'degraded', degraded: [named] });
-  // With the other two out of service no request could be answered.
+  // With the other two models out of service, the API could not serve any request.
   for (const model of ['echo', 'rows'])
     await fetch(`${api.url}/v2/repository/models/${model}/unload`, { method: 'POST' });
   await expect

@@ -1,4 +1,4 @@
-/** The code of the last release, from the history of the repository, ready to run beside this code. */
+/** Provides the code of the last release from the history of the repository, ready to run beside this code. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
@@ -7,16 +7,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-/** 0.1.0. Change both with each release. */
+/** Change both members with each release. */
 export const RELEASE = { version: '0.1.0', commit: '3fa52aca0d337694579c6bf360526c177fd47290' } as const;
 
 const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, '../..');
 
 /**
- * Unpacks the release into a folder of its own, which goes with this process, and returns the folder. Its dependencies are those that are installed here: the two lock files differ
- * by what was added since.
- * Throws, with the command that helps, where the history is not at hand.
+ * Unpacks the release into a temporary folder, which is removed with this process, and returns the folder. The release
+ * uses the installed dependencies, because the two lock files differ only by additions. Throws an error with the
+ * helpful command when the history is not available.
  */
 export async function unpackRelease(): Promise<string> {
   const known = await run('git', ['-C', root, 'cat-file', '-e', `${RELEASE.commit}^{commit}`]).then(
@@ -42,7 +42,7 @@ async function unpack(dir: string): Promise<void> {
   if (code !== 0) throw new Error(`${RELEASE.version} could not be unpacked: tar ended with ${code}.`);
 }
 
-/** A link for each package, but for those of the workspaces, which are the release's own. */
+/** Links each package except the packages of the workspaces, which come from the release. */
 async function linkModules(dir: string): Promise<void> {
   const own = path.join(dir, 'node_modules/@millrace');
   await mkdir(own, { recursive: true });

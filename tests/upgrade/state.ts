@@ -1,31 +1,34 @@
-/** All that an installation has in Redis and Postgres, as JSON: taken from a running one, and put into an empty one. */
+/**
+ * Reads the whole state of an installation in Redis and Postgres as JSON, and writes the state to an empty
+ * installation.
+ */
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Client } from 'pg';
 import { keysOf } from '../support/test-redis.ts';
 
-/** A key of Redis without its prefix. Texts are base64: scripts write bytes. */
+/** A Redis key without its prefix. Values are base64, because scripts write bytes. */
 export interface KeyState {
   name: string;
-  /** -1: it stays. */
+  /** -1 for a key without a time to live. */
   ttlMs: number;
   type: string;
-  /** string: the value; list, set: members; hash: fields and values in turn; zset: members and scores in turn. */
+  /** string: the value. list, set: members. hash: fields and values in turn. zset: members and scores in turn. */
   values: string[];
-  /** stream: each entry's id, and its fields and values in turn. */
+  /** stream: the id of each entry, and its fields and values in turn. */
   entries?: [id: string, fields: string[]][];
-  /** stream: its consumer groups, by name, and the last id that each has read. */
+  /** stream: its consumer groups by name, and the last id that each group has read. */
   groups?: [name: string, last: string][];
 }
 
 export interface InstallationState {
-  /** Names of the migrations that were applied. */
+  /** Names of the applied migrations. */
   migrations: string[];
-  /** Rows by table, as Postgres writes them in JSON. */
+  /** Rows by table, as Postgres writes rows in JSON. */
   tables: Record<string, unknown[]>;
   keys: KeyState[];
 }
 
-/** What the client of the release was told, beside its state. */
+/** The state, and the responses that the client of the release received. */
 export interface Fixture {
   version: string;
   state: InstallationState;
@@ -54,7 +57,7 @@ async function readKey(redis: Connection, prefix: string, name: string): Promise
     state.entries = entries.map(([id, fields]) => [id.toString(), encoded(fields)]);
     const groups = (await redis.xinfo('GROUPS', name)) as (string | number)[][];
     state.groups = groups.map((group) => [String(group[1]), String(group[group.indexOf('last-delivered-id') + 1])]);
-  } else throw new Error(`${name} is a ${type}, which is not expected.`);
+  } else throw new Error(`${name} is a ${type}, which is not a supported type.`);
   return state;
 }
 
@@ -74,7 +77,7 @@ export async function writeKeys(redis: Connection, prefix: string, keys: readonl
   }
 }
 
-/** All rows but those of the migrations; of partitioned tables by the parent. */
+/** All rows except the rows of the migrations. Partitioned tables are read through the parent. */
 export async function readTables(db: Client): Promise<Record<string, unknown[]>> {
   const tables = await db.query<{ name: string }>(
     `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -91,7 +94,7 @@ export async function readTables(db: Client): Promise<Record<string, unknown[]>>
   return rows;
 }
 
-/** Tables that others refer to go first, by trying again what failed. */
+/** Referenced tables must come first: a failed table is tried again. */
 export async function writeTables(db: Client, tables: Readonly<Record<string, unknown[]>>): Promise<void> {
   let left = Object.entries(tables);
   while (left.length > 0) {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { idFor, useWebhookApi } from './webhook-api.ts';
 
 const api = useWebhookApi();
-const { ask, register, deliveredTo } = api;
+const { request, register, deliveredTo } = api;
 
 describe('deliveries', () => {
   test('to an address that is both in the request and registered are sent once, with the secret of the endpoint', async () => {
@@ -12,7 +12,7 @@ describe('deliveries', () => {
     const [row] = await api.started.record({ model: 'both', id: idFor('both'), options: { webhook: { url } } });
     const [got] = await api.receiver.until('/200/both', 1);
     new Webhook(endpoint.secret).verify(got!.body, got!.headers);
-    const { body } = await ask('GET', `/v1/webhook-deliveries?prediction=${row!.id}`);
+    const { body } = await request('GET', `/v1/webhook-deliveries?prediction=${row!.id}`);
     expect(body.deliveries).toMatchObject([{ endpoint: endpoint.id }]);
   });
 
@@ -20,7 +20,7 @@ describe('deliveries', () => {
     const endpoint = await register('/500/again', { models: ['again'] });
     const [row] = await api.started.record({ model: 'again', id: idFor('again') });
     await deliveredTo(endpoint.id, 1);
-    const list = await ask(
+    const list = await request(
       'GET',
       `/v1/webhook-deliveries?endpoint=${endpoint.id}&status=pending&prediction=${row!.id}`,
     );
@@ -35,10 +35,10 @@ describe('deliveries', () => {
     ]);
     const [delivery] = list.body.deliveries;
     api.receiver.script('/500/again', 200);
-    const again = await ask('POST', delivery.urls.redeliver);
+    const again = await request('POST', delivery.urls.redeliver);
     expect(again.status).toBe(202);
     await deliveredTo(endpoint.id, 2);
-    const seen = await ask('GET', delivery.urls.self);
+    const seen = await request('GET', delivery.urls.self);
     expect(seen.body).toMatchObject({
       status: 'delivered',
       attempts: [{ status: 500 }, { status: 200 }],
@@ -55,22 +55,23 @@ describe('deliveries', () => {
     await expect
       .poll(
         async () =>
-          (await ask('GET', `/v1/webhook-deliveries?endpoint=${endpoint.id}&status=pending`)).body.deliveries.length,
+          (await request('GET', `/v1/webhook-deliveries?endpoint=${endpoint.id}&status=pending`)).body.deliveries
+            .length,
       )
       .toBe(0);
-    expect((await ask('GET', `/v1/webhook-endpoints/${endpoint.id}`)).body).toMatchObject({
+    expect((await request('GET', `/v1/webhook-endpoints/${endpoint.id}`)).body).toMatchObject({
       state: 'disabled',
       reason: 'The endpoint returned 410 Gone.',
     });
     const range = { from, endpoint: endpoint.id };
-    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({ redelivered: 0 });
-    await ask('PATCH', `/v1/webhook-endpoints/${endpoint.id}`, {
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({ redelivered: 0 });
+    await request('PATCH', `/v1/webhook-endpoints/${endpoint.id}`, {
       state: 'enabled',
       url: `${api.receiver.url}/200/range`,
     });
     const later = { ...range, from: new Date(Date.now() + 1_000).toISOString() };
-    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', later)).body).toEqual({ redelivered: 0 });
-    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({ redelivered: 12 });
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', later)).body).toEqual({ redelivered: 0 });
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({ redelivered: 12 });
     const got = await api.receiver.until('/200/range', 12);
     expect(new Set(got.map(({ headers }) => headers['webhook-id'])).size).toBe(12);
   });
@@ -84,7 +85,7 @@ describe('deliveries', () => {
     ['POST', '/v1/webhook-deliveries/x/redeliver', 'delivery_not_found'],
     ['GET', '/v1/events?after=x', 'invalid_cursor'],
   ] as const)('%s %s is %s', async (method, url, code) => {
-    expect((await ask(method, url)).body.code).toBe(code);
+    expect((await request(method, url)).body.code).toBe(code);
   });
 
   test.each([
@@ -94,19 +95,19 @@ describe('deliveries', () => {
     [{ from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z' }],
     [{ from: '2026-01-01T00:00:00Z', status: 'delivered' }],
   ])('are not sent again for %j', async (body) => {
-    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', body)).body.code).toBe('invalid_request');
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', body)).body.code).toBe('invalid_request');
   });
 
   test('are not sent again for an unknown endpoint', async () => {
     const range = { from: '2026-01-01T00:00:00Z', endpoint: '11111111-1111-4111-8111-111111111111' };
-    expect((await ask('POST', '/v1/webhook-deliveries/redeliver', range)).body.code).toBe('endpoint_not_found');
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', range)).body.code).toBe('endpoint_not_found');
   });
 });
 
 describe('the feed', () => {
   test('gives a receiver that was down all missed events, in order and without gaps, during writes', async () => {
     const endpoint = await register('/500/down', { models: ['feed'] });
-    const start = (await ask('GET', '/v1/events?limit=1000')).body.next;
+    const start = (await request('GET', '/v1/events?limit=1000')).body.next;
     const recorded = new Set<string>();
     const writers = Array.from({ length: 4 }, async () => {
       for (let i = 0; i < 20; i++) {
@@ -123,7 +124,7 @@ describe('the feed', () => {
       written = true;
     });
     for (let more = true; more || !written; ) {
-      const { body } = await ask('GET', `/v1/events?after=${after}&limit=7`);
+      const { body } = await request('GET', `/v1/events?after=${after}&limit=7`);
       seen.push(...body.events);
       after = body.next;
       more = body.events.length > 0;
@@ -136,12 +137,12 @@ describe('the feed', () => {
     const [got] = api.receiver.at('/500/down');
     const { id, cursor: _, ...body } = seen.find((event) => event.id === got!.headers['webhook-id'])!;
     expect(JSON.parse(got!.body)).toEqual(body);
-    await ask('DELETE', `/v1/webhook-endpoints/${endpoint.id}`);
+    await request('DELETE', `/v1/webhook-endpoints/${endpoint.id}`);
   });
 
   test('starts at the first event, and includes test events', async () => {
     const { id } = await register('/200/tested');
-    await ask('POST', `/v1/webhook-endpoints/${id}/test`);
+    await request('POST', `/v1/webhook-endpoints/${id}/test`);
     const [got] = await api.receiver.until('/200/tested', 1);
     expect(JSON.parse(got!.body)).toMatchObject({
       type: 'webhook_endpoint.test',
@@ -151,9 +152,9 @@ describe('the feed', () => {
         url: `https://millrace.example/v1/webhook-endpoints/${id}`,
       },
     });
-    const first = await ask('GET', '/v1/events?limit=1');
+    const first = await request('GET', '/v1/events?limit=1');
     expect(first.body).toMatchObject({ events: [{ cursor: '1' }], next: '1', has_more: true });
-    const { body } = await ask('GET', '/v1/events?limit=1000');
+    const { body } = await request('GET', '/v1/events?limit=1000');
     expect(body.events.map((event: { id: string }) => event.id)).toContain(got!.headers['webhook-id']);
   });
 });

@@ -25,7 +25,7 @@ const requestWith = (path: string, more: object = {}) => ({
 
 describe('a prediction with a webhook', () => {
   test('sends its end, signed with the secret of the tenant, whether the result was computed or cached', async () => {
-    const { secret } = (await millrace.ask('/v1/webhook-secret/rotate', { method: 'POST' })).body;
+    const { secret } = (await millrace.request('/v1/webhook-secret/rotate', { method: 'POST' })).body;
     const miss = await millrace.predict(MODEL, { ...requestWith('/200/miss'), metadata: { order: 17 } });
     expect(miss.status).toBe(202);
     const [first] = await receiver.until('/200/miss', 1);
@@ -48,18 +48,18 @@ describe('a prediction with a webhook', () => {
     const { body } = await millrace.predict(MODEL, requestWith('/500/shown'));
     await receiver.until('/500/shown', 1);
     await expect
-      .poll(async () => (await millrace.ask(`/v1/webhook-deliveries?prediction=${body.id}`)).body.deliveries, {
+      .poll(async () => (await millrace.request(`/v1/webhook-deliveries?prediction=${body.id}`)).body.deliveries, {
         timeout: 10_000,
       })
       .toMatchObject([{ status: 'pending', endpoint: null, attempts: [{ status: 500, reply: 'replied 500' }] }]);
   });
 
   test('also sends its end to registered endpoints, and adds the event to the feed', async () => {
-    const made = await millrace.ask('/v1/webhook-endpoints', {
+    const made = await millrace.request('/v1/webhook-endpoints', {
       body: { url: `${receiver.url}/200/registered`, models: [MODEL] },
     });
     expect(made.status).toBe(201);
-    const start = (await millrace.ask('/v1/events?limit=1000')).body.next;
+    const start = (await millrace.request('/v1/events?limit=1000')).body.next;
     const { body } = await millrace.predict(
       MODEL,
       { input: { drug_a: 'Warfarin', drug_b: 'Fluconazole' } },
@@ -67,15 +67,18 @@ describe('a prediction with a webhook', () => {
     );
     const [got] = await receiver.until('/200/registered', 1);
     new Webhook(made.body.secret).verify(got!.body, got!.headers);
-    const feed = (await millrace.ask(`/v1/events?after=${start}`)).body;
+    const feed = (await millrace.request(`/v1/events?after=${start}`)).body;
     expect(feed.events).toMatchObject([{ id: got!.headers['webhook-id'], data: { id: body.id } }]);
   });
 
   test('accepts tests and secret rotations from clients that send a Content-Type without a body', async () => {
-    const { body } = await millrace.ask('/v1/webhook-endpoints', { body: { url: `${receiver.url}/200/bare` } });
+    const { body } = await millrace.request('/v1/webhook-endpoints', { body: { url: `${receiver.url}/200/bare` } });
     const headers = { 'content-type': 'application/json' };
     for (const action of ['test', 'rotate-secret']) {
-      const { status } = await millrace.ask(`/v1/webhook-endpoints/${body.id}/${action}`, { method: 'POST', headers });
+      const { status } = await millrace.request(`/v1/webhook-endpoints/${body.id}/${action}`, {
+        method: 'POST',
+        headers,
+      });
       expect(status).toBeLessThan(300);
     }
     await receiver.until('/200/bare', 1);

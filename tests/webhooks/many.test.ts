@@ -32,9 +32,9 @@ describe('with thousands of deliveries', () => {
     const [disabled, removed] = [await api.register('/200/disabled'), await api.register('/200/removed')];
     await fill(disabled.id, 'pending');
     await fill(removed.id, 'pending');
-    const changed = await api.ask('PATCH', `/v1/webhook-endpoints/${disabled.id}`, { state: 'disabled' });
+    const changed = await api.request('PATCH', `/v1/webhook-endpoints/${disabled.id}`, { state: 'disabled' });
     expect(changed.status).toBe(200);
-    expect((await api.ask('DELETE', `/v1/webhook-endpoints/${removed.id}`)).status).toBe(204);
+    expect((await api.request('DELETE', `/v1/webhook-endpoints/${removed.id}`)).status).toBe(204);
     await expect.poll(() => countsOf(disabled.id), patience).toEqual({ canceled: MANY });
     await expect.poll(() => countsOf(removed.id), patience).toEqual({ canceled: MANY });
   });
@@ -42,7 +42,7 @@ describe('with thousands of deliveries', () => {
   test('all waiting deliveries are canceled when a 410 disables their endpoint', async () => {
     const gone = await api.register('/410/many');
     await fill(gone.id, 'pending');
-    await api.ask('POST', `/v1/webhook-endpoints/${gone.id}/test`);
+    await api.request('POST', `/v1/webhook-endpoints/${gone.id}/test`);
     await expect.poll(() => countsOf(gone.id), patience).toEqual({ canceled: MANY, failed: 1 });
   });
 
@@ -51,10 +51,10 @@ describe('with thousands of deliveries', () => {
     await fill(again.id, 'failed');
     await fill(again.id, 'delivered', { count: 3 });
     const range = { from: new Date(Date.now() - 60_000).toISOString(), endpoint: again.id };
-    const { status, body } = await api.ask('POST', '/v1/webhook-deliveries/redeliver', range);
+    const { status, body } = await api.request('POST', '/v1/webhook-deliveries/redeliver', range);
     expect(status).toBe(202);
     expect(body).toEqual({ redelivered: MANY });
-    expect(await api.ask('POST', '/v1/webhook-deliveries/redeliver', range)).toMatchObject({
+    expect(await api.request('POST', '/v1/webhook-deliveries/redeliver', range)).toMatchObject({
       body: { redelivered: 0 },
     });
   });

@@ -25,14 +25,14 @@ export function useWebhookApi() {
     started: undefined as unknown as Started,
     /** The tenant of the requests. */
     tenant: 'default',
-    async ask(method: Method, url: string, payload?: object) {
+    async request(method: Method, url: string, payload?: object) {
       const response = await app.inject({ method, url, ...(payload ? { payload } : {}) });
       const body: Loose = response.body ? response.json() : undefined;
       return { status: response.statusCode, headers: response.headers, body };
     },
     /** Registers an endpoint at a path of the receiver, by default for no model. */
     register: async (path: string, more: object = {}) =>
-      (await api.ask('POST', '/v1/webhook-endpoints', { url: api.receiver.url + path, models: ['none'], ...more }))
+      (await api.request('POST', '/v1/webhook-endpoints', { url: api.receiver.url + path, models: ['none'], ...more }))
         .body,
     /** Resolves when `count` attempts at an endpoint have been written. */
     deliveredTo: (endpoint: string, count: number) =>

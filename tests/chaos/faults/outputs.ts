@@ -1,4 +1,4 @@
-/** Large outputs of one model beside small ones of another. */
+/** Large outputs of one model beside small outputs of another. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,13 +9,13 @@ import type { Context, Fault } from '../fault.ts';
 import { nextNumber, quick, writeModels } from '../models.ts';
 import type { Stage } from '../stage.ts';
 
-/** Each is written with 11 characters: 1.92 million of them are 21 MB. */
+/** Each number is written with 11 characters, so 1.92 million numbers are 21 MB. */
 const FRACTION = 0.12345679;
 const HUGE = 1_920_000;
 const LARGE = 300_000;
 const CLIENTS = 4;
 
-/** The models of every stage, and `wide`: one number in, `width` numbers out. */
+/** The models of every stage, and `wide`: one number as input, `width` numbers as output. */
 async function withWide(width: number) {
   const dir = await mkdtemp(path.join(tmpdir(), 'millrace-wide-'));
   await writeModels(dir);
@@ -32,16 +32,19 @@ const removeModels = (stage: Stage): void =>
   stage.atEnd(() => rm(stage.env.MODELS_DIR as string, { recursive: true, force: true }));
 
 interface WideLoad {
-  /** Status of each answer. */
+  /** Status of each response. */
   statuses: number[];
-  /** Ids of those that were answered with their output. */
+  /** Ids of the predictions that returned their output. */
   ids: string[];
-  /** Answers whose output was not as long as it must be. */
+  /** Responses whose output had a wrong length. */
   short: number;
   stop(): Promise<void>;
 }
 
-/** Asks without a pause for outputs of `width` numbers. The answers are measured and not parsed: this process has others to serve. */
+/**
+ * Requests outputs of `width` numbers without a pause. The responses are measured but not parsed, because this process
+ * serves other clients.
+ */
 function startWide({ apis }: Stage, width: number, clients: number): WideLoad {
   let stopped = false;
   const load: WideLoad = {
@@ -73,7 +76,7 @@ function startWide({ apis }: Stage, width: number, clients: number): WideLoad {
   return load;
 }
 
-/** Times, sorted, of `clients` callers that ask the small model for `seconds`. */
+/** Sorted times of `clients` callers that request the small model for `seconds`. */
 async function small({ client }: Stage, seconds: number, body?: Record<string, unknown>): Promise<number[]> {
   const from = client.replies.length;
   const until = performance.now() + seconds * 1_000;
@@ -96,21 +99,21 @@ const p99 = (times: readonly number[]): number =>
 function judge({ stage, note, expect, goal }: Context, wide: WideLoad, alone: number[], beside: number[]): void {
   const factor = p99(beside) / p99(alone);
   note(
-    `${wide.ids.length} large outputs; the small model answered ${alone.length} alone, p99 ${Math.round(p99(alone))} ms, and ${beside.length} beside them, p99 ${Math.round(p99(beside))} ms`,
+    `${wide.ids.length} large outputs; the small model had ${alone.length} results alone, p99 ${Math.round(p99(alone))} ms, and ${beside.length} beside the large outputs, p99 ${Math.round(p99(beside))} ms`,
   );
   expect(
     stage.client.replies.every(({ status }) => status === 200),
-    `the small model was answered ${JSON.stringify(stage.client.tally())}`,
+    `responses of the small model: ${JSON.stringify(stage.client.tally())}`,
   );
   expect(wide.ids.length > 0 && wide.short === 0, `${wide.short} of ${wide.ids.length} large outputs were cut`);
   expect(
     wide.statuses.every((status) => status === 200),
-    `the large model was answered ${JSON.stringify(wide.statuses.filter((status) => status !== 200))}`,
+    `responses of the large model: ${JSON.stringify(wide.statuses.filter((status) => status !== 200))}`,
   );
-  goal(factor <= 5, `p99 beside large outputs is ${factor.toFixed(1)} times that alone`);
+  goal(factor <= 5, `p99 beside large outputs is ${factor.toFixed(1)} times the p99 alone`);
 }
 
-/** Waits until the ledger has these ends with their outputs; resolves to how many it has. */
+/** Waits until the ledger has these ends with their outputs. Resolves to the number of recorded ends. */
 async function recorded(stage: Stage, ids: readonly string[], least: number): Promise<number> {
   const deadline = performance.now() + 90_000;
   for (;;) {
@@ -128,7 +131,7 @@ async function recorded(stage: Stage, ids: readonly string[], least: number): Pr
 export const outputFaults: Fault[] = [
   {
     name: 'large-outputs',
-    how: `outputs of 21 MB of one model for ${CLIENTS} clients, beside small ones of another`,
+    how: `outputs of 21 MB of one model for ${CLIENTS} clients, beside small outputs of another model`,
     stage: () => withWide(HUGE),
     async run(context) {
       const { stage, short, expect } = context;
@@ -146,7 +149,7 @@ export const outputFaults: Fault[] = [
   },
   {
     name: 'large-beside-small',
-    how: `outputs of ${LARGE.toLocaleString('en')} numbers of one model for ${CLIENTS} clients, beside small ones of another with webhooks`,
+    how: `outputs of ${LARGE.toLocaleString('en')} numbers of one model for ${CLIENTS} clients, beside small outputs of another model with webhooks`,
     stage: () => withWide(LARGE),
     async run(context) {
       const { stage, short, note, expect } = context;
@@ -179,15 +182,17 @@ export const outputFaults: Fault[] = [
   },
 ];
 
-/** How many of these predictions no webhook has told of, after a minute at most. */
+/** The number of these predictions without a webhook, after a minute at most. */
 async function undelivered(
   receiver: Awaited<ReturnType<typeof startReceiver>>,
   ids: readonly string[],
 ): Promise<number> {
   const deadline = performance.now() + 60_000;
   for (;;) {
-    const told = new Set(receiver.received.map(({ body }) => (JSON.parse(body) as { data: { id: string } }).data.id));
-    const missing = ids.filter((id) => !told.has(id)).length;
+    const delivered = new Set(
+      receiver.received.map(({ body }) => (JSON.parse(body) as { data: { id: string } }).data.id),
+    );
+    const missing = ids.filter((id) => !delivered.has(id)).length;
     if (missing === 0 || performance.now() > deadline) return missing;
     await delay(200);
   }
