@@ -24,13 +24,13 @@ export const pool = (databaseUrl: string, statementTimeoutMs = 10_000): Pool =>
 export function recordOf(
   fixture: LiveFixture,
   db: Pool,
-  given: Partial<Pick<RecorderDeps, 'consumer' | 'againMs'>> = {},
+  given: Partial<Pick<RecorderDeps, 'consumer' | 'retryDelaysMs'>> = {},
 ): StartedRecorder {
   const statements: TerminalRow[][] = [];
   const deliveries: Recorded['deliveries'] = [];
   let omitted = 0;
   const reader: Connection = connectTestRedis();
-  const { consumer = 'r1', againMs = [20] } = given;
+  const { consumer = 'r1', retryDelaysMs = [20] } = given;
   const recorder: Recorder = startRecorder({
     reader,
     redis: fixture.redis,
@@ -40,13 +40,13 @@ export function recordOf(
     consumer,
     liveTtlMs: 600_000,
     room: { tight: false },
-    againMs,
+    retryDelaysMs,
     record: (rows) => {
       statements.push(rows);
       return recordTerminal(db, rows);
     },
     findEnds: (ids) => findEnds(db, ids),
-    postgresAnswers: async () => (await db.query('SELECT 1').catch(() => null)) !== null,
+    postgresResponds: async () => (await db.query('SELECT 1').catch(() => null)) !== null,
     onDeliveries: async (some) => void deliveries.push(...some),
     onRecorded: () => {},
     isClockRight: () => true,

@@ -1,27 +1,28 @@
 /**
- * Decides which ends the reconciler tells the recorder again: those whose entry has left the recorder's stream although the
- * ledger does not have them. An end and its entry are written by one script, so the entry was there when the end was first
- * seen, and is gone once the stream begins behind the id that was the last one then. No clock takes part.
+ * Decides which ends the reconciler announces to the recorder again: ends whose entry has left the recorder's stream although the
+ * ledger does not have the ends. A single script writes an end and its entry, so the entry existed when the end was first seen.
+ * The entry is gone when the stream begins after the id that was the last id at that time. The decision uses no clock.
  */
 import { isPast, type StreamSpan } from './lag.ts';
 
-/** Ends that are remembered: beyond so many the oldest are forgotten, and are then told later. */
+/** Ends in memory. Beyond this number the oldest ends are dropped and announced later. */
 const KNOWN_MAX = 50_000;
-/** An end that the ledger refuses each time is told more and more rarely: after 1, 2, 4 ... passes. */
+/** An end that the ledger always refuses is announced less and less often: after 1, 2, 4 ... passes, up to this number. */
 const PASSES_MAX = 256;
 
 interface Known {
-  /** Id of the last entry of the stream when the end was seen, or was told again. */
+  /** Id of the last entry of the stream when the end was seen or announced. */
   last: string;
-  /** Passes to leave out before the end may be told again, and how many that will be the next time. */
+  /** Passes to skip before the end may be announced again. */
   wait: number;
+  /** Passes to skip after the next announcement. */
   next: number;
 }
 
 export class Announcements {
   readonly #known = new Map<string, Known>();
 
-  /** Whether the end of `id` is to be told again now. `span` was read before the end was. */
+  /** Whether to announce the end of `id` now. `span` must be read before the end. */
   due(id: string, span: StreamSpan, isSetAside: boolean): boolean {
     const known = this.#known.get(id);
     if (known === undefined || isSetAside) return false;
@@ -32,18 +33,21 @@ export class Announcements {
     return isPast(span, known.last);
   }
 
-  /** An end that the ledger does not have was seen, and told again if `told`; `span` was read after that. */
-  saw(id: string, span: StreamSpan, told: boolean): void {
+  /** Notes an end that the ledger does not have, and whether the end was announced. `span` must be read after the announcement. */
+  saw(id: string, span: StreamSpan, announced: boolean): void {
     const known = this.#known.get(id);
     if (known === undefined) {
       this.#known.set(id, { last: span.last, wait: 0, next: 1 });
-      if (this.#known.size > KNOWN_MAX) this.#known.delete(this.#known.keys().next().value as string);
-    } else if (told) {
+      if (this.#known.size > KNOWN_MAX) {
+        const [oldest = ''] = this.#known.keys();
+        this.#known.delete(oldest);
+      }
+    } else if (announced) {
       this.#known.set(id, { last: span.last, wait: known.next, next: Math.min(known.next * 2, PASSES_MAX) });
     }
   }
 
-  /** The prediction is open in Redis too, or unknown there. */
+  /** Drops a prediction that is open or unknown in Redis. */
   forget(id: string): void {
     this.#known.delete(id);
   }

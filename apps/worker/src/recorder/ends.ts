@@ -1,16 +1,16 @@
-/** Ends as the recorder's stream names them, and how they are divided into statements. */
+/** Parses the entries of the recorder's stream, and divides ends into statements. */
 import { isPredictionId } from '@millrace/shared/predictions/ids';
 
 export type Entry = [id: string, fields: string[]];
 
-/** An end as the stream tells it. */
+/** The end of a prediction in a stream entry. */
 export interface End {
   id: string;
-  /** The whole state; '' where the state must be read. */
+  /** The whole live state, or '' when the state must be read from its key. */
   state: string;
 }
 
-/** An end, and the bytes that its state takes. */
+/** An end and the size of its state in bytes. */
 export interface SizedEnd extends End {
   bytes: number;
 }
@@ -19,14 +19,14 @@ export function endsOf(entries: readonly Entry[]): End[] {
   const ends: End[] = [];
   for (const [, fields] of entries)
     for (let at = 0; at < fields.length; at += 2) {
-      const id = fields[at] as string;
-      // What names no prediction can be recorded by nobody, and must not hold up the others.
+      const id = fields[at]!;
+      // A field that is not a prediction id cannot be recorded, and must not block other ends.
       if (isPredictionId(id)) ends.push({ id, state: fields[at + 1] ?? '' });
     }
   return ends;
 }
 
-/** Parts of at most `rows` items and `bytes` bytes, in order; an item that is larger than `bytes` is a part alone. */
+/** Splits items, in order, into parts of at most `rows` items and `bytes` bytes. An item larger than `bytes` is a part alone. */
 export function partsOf<T extends { bytes: number }>(items: readonly T[], rows: number, bytes: number): T[][] {
   const parts: T[][] = [];
   let part: T[] = [];

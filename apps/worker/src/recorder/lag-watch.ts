@@ -1,4 +1,4 @@
-/** Measures how far the recorders are behind, and reports a standstill in /readyz, /healthz and the metrics. */
+/** Measures the lag of the recorders, and reports a standstill in /readyz, /healthz and the metrics. */
 import type { WorkerContext } from '../operations/worker-context.ts';
 import { measureLag, type RecorderLag } from './lag.ts';
 import { SetAside } from './set-aside.ts';

@@ -1,11 +1,11 @@
-/** How far the recorders are behind: the age of the oldest end that is not in the ledger yet, by the clock of Redis. */
+/** Measures the lag of the recorders: the age of the oldest end that is not in the ledger yet, on the clock of Redis. */
 
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import type { SetAside } from './set-aside.ts';
 
-// KEYS: a stream. Returns the id of its first entry ('' when it is empty), the id that was given out last, and Unix ms. The
-// entry itself may be large and stays where it is.
+// KEYS: a stream. Returns the id of the first entry ('' for an empty stream), the last generated id, and Unix ms. Does not return
+// the entry itself, which may be large.
 const OLDEST = `
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
@@ -16,21 +16,22 @@ local first, last = of['first-entry'], of['last-generated-id']
 return { first and first[1] or '', last, now }`;
 
 export interface StreamSpan {
-  /** Id of the first entry that is not recorded; null when there is none. */
+  /** Id of the first unrecorded entry; null for an empty stream. */
   oldest: string | null;
-  /** Id of the entry that was added last, whether it is still there or not. */
+  /** Id of the last added entry, which may have been removed since. */
   last: string;
   /** Age of the first entry. */
   lagMs: number;
 }
 
 export async function spanOf(redis: Connection, keys: Keys, shard: number): Promise<StreamSpan> {
-  const [oldest, last, now] = (await redis.eval(OLDEST, 1, keys.ledger(shard))) as [string, string, string];
+  const reply = await redis.eval(OLDEST, 1, keys.ledger(shard));
+  const [oldest = '', last = '0-0', now = ''] = Array.isArray(reply) ? reply.map(String) : [];
   const lagMs = oldest === '' ? 0 : Math.max(0, Number(now) - Number(oldest.split('-')[0]));
   return { oldest: oldest === '' ? null : oldest, last, lagMs };
 }
 
-/** Whether an entry with the id `entry` or an older one cannot be in the stream any more. */
+/** Whether the entry with the id `entry`, and every older entry, has left the stream. */
 export function isPast(span: StreamSpan, entry: string): boolean {
   return span.oldest === null || compareIds(span.oldest, entry) > 0;
 }
@@ -42,7 +43,7 @@ function compareIds(a: string, b: string): number {
 }
 
 export interface RecorderLag {
-  /** Age of the oldest end that waits, in the streams or set aside and due. */
+  /** Age of the oldest waiting end, in a stream, or set aside and due. */
   lagMs: number;
   /** Ends that are set aside. */
   setAside: number;

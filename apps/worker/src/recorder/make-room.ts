@@ -1,4 +1,4 @@
-/** Makes room in the queue Redis before new work is refused: what the ledger has too goes first, large states above all. */
+/** Frees memory of the queue Redis before admission refuses new work. Drops states that the ledger also has, large states first. */
 
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
 import { SHARDS } from '@millrace/shared/predictions/ids';
@@ -7,13 +7,13 @@ import { type MemoryUse, memoryUse } from '@millrace/shared/redis/memory-use';
 import type { WorkerContext } from '../operations/worker-context.ts';
 
 const LOOK_EVERY_MS = 500;
-/** Room is made from this part of MAX_MEMORY_SHARE on: new work is refused only where this was not enough. */
+/** States are dropped above this part of MAX_MEMORY_SHARE. Admission refuses new work only when dropping was not enough. */
 const TIGHT_PART = 0.7;
-/** States of a shard that are dropped before memory is looked at again. */
+/** States of a shard that are dropped before the next measurement of memory. */
 const DROPPED_AT_ONCE = 8;
 
 export interface Room {
-  /** Whether memory is so short that what is recorded is not to be kept. */
+  /** Whether memory is so short that Redis must not keep recorded states. */
   readonly tight: boolean;
 }
 
@@ -25,7 +25,7 @@ export function startMakingRoom({ config, log, redis, keys, live, closers }: Wor
   let closed = false;
 
   async function makeRoom(): Promise<void> {
-    // Outputs to come will need room too: admission refuses new work for their sake.
+    // Pending outputs also need memory, and admission reserves memory for these outputs.
     const { pending, ...known } = await readQueueMemory(redis, keys);
     for (let shard = 0, left = SHARDS, use: MemoryUse = known; left > 0 && !closed; shard = (shard + 1) % SHARDS) {
       const reserved = reservedShares({ ...use, pending });
@@ -34,7 +34,7 @@ export function startMakingRoom({ config, log, redis, keys, live, closers }: Wor
       if (!room.tight) return;
       const dropped = tight[use.serverOf[shard] ?? 0] ? await states.drop(shard, DROPPED_AT_ONCE) : 0;
       if (dropped > 0) use = await memoryUse(redis, keys);
-      // Once around without anything to drop.
+      // Ends after a round through all shards without a dropped state.
       left = dropped > 0 ? SHARDS : left - 1;
     }
   }
@@ -43,7 +43,7 @@ export function startMakingRoom({ config, log, redis, keys, live, closers }: Wor
     if (busy) return;
     busy = true;
     makeRoom()
-      .catch((error) => log.debug({ err: error }, 'no room can be made in the queue Redis'))
+      .catch((error) => log.debug({ err: error }, 'memory of the queue Redis cannot be freed'))
       .finally(() => {
         busy = false;
       });

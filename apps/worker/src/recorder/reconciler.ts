@@ -110,7 +110,7 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     if (!deps.isClockRight() || !(await mine())) return 0;
     const kept = await Promise.all(sentinels.map((key) => redis.exists(key)));
     await countDiscarded();
-    await settlement.look();
+    await settlement.check();
     const lostAll = kept.includes(0) || damaged;
     if (lostAll) after = undefined;
     if (await recorderLags(deps)) {

@@ -1,4 +1,4 @@
-/** The role `recorder`: terminal states into the ledger, promises kept, partitions made and dropped. */
+/** The role `recorder`: records terminal states in the ledger, restores lost promises, and creates and drops partitions. */
 
 import { findEnds, markTerminal, openPromises, readTasks, recordTerminal } from '@millrace/shared/ledger/ledger';
 import type { Db } from '@millrace/shared/postgres/db';
@@ -25,7 +25,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
     if (isClockRight()) await dropOldPartitions(db, config.retentionDays);
   };
   const timer = setInterval(
-    () => void keepPartitions().catch((error) => log.warn({ err: error }, 'partitions cannot be kept')),
+    () => void keepPartitions().catch((error) => log.warn({ err: error }, 'partitions cannot be created or dropped')),
     PARTITIONS_EVERY_MS,
   );
   closers.push('partitions', () => clearInterval(timer));
@@ -34,7 +34,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
   const timers = createWebhookTimers({ connection: timersRedis, keyPrefix: config.keyPrefix });
   closers.push('webhook timers', () => timers.close());
   const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
-  // One read covers all streams; in a cluster each lies on a node of its own, and needs a reader of its own.
+  // One read covers all streams. In a cluster each stream needs its own reader, because the streams are on different nodes.
   const groups = config.redisCluster ? shards.map((shard) => [shard]) : [shards];
   const room = startMakingRoom(base);
   for (const group of groups) {
@@ -49,7 +49,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
       room,
       record: (rows) => recordTerminal(db, rows),
       findEnds: (ids) => findEnds(db, ids),
-      postgresAnswers: () => answers(db),
+      postgresResponds: () => responds(db),
       onDeliveries: (deliveries) => timers.scheduleDeliveries(deliveries),
       onRecorded: (rows) => metrics.recorded(rows),
       isClockRight,
@@ -82,7 +82,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
   closers.push('reconciler', () => reconciler.close());
 }
 
-async function answers(db: Db): Promise<boolean> {
+async function responds(db: Db): Promise<boolean> {
   try {
     await db.query('SELECT 1');
     return true;

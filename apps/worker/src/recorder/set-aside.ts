@@ -1,17 +1,17 @@
 /**
- * Ends that the recorder writes on their own: large ends, and ends that Postgres could not write together with others. They
- * wait in a sorted set of their shard instead of the stream, so that no end waits behind them. Every recorder takes from
- * the sets of its shards; a claim is a lease, so that another recorder takes over what a dead recorder held.
+ * Ends that the recorder writes on their own: large ends, and ends that Postgres could not write together with others. The ends
+ * wait in a sorted set of their shard and not in the stream, so that other ends pass. Every recorder claims
+ * ends from the sets of its shards. A claim is a lease, so that another recorder takes over the ends of a dead recorder.
  */
 
 import { UNRECORDED_TTL_MS } from '@millrace/shared/live/store';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 
-/** Longer than any attempt to write one claim: a statement and its repetition without the output. */
+/** Longer than an attempt to write one claim: a statement, and its repetition without the output. */
 const LEASE_MS = 60_000;
 
-// These scripts may run while Redis is full: recording is what makes room. Each adds a few bytes at most.
+// These scripts may run while Redis is full, because recording frees memory. Each script adds at most a few bytes.
 const FLAGS = '#!lua flags=allow-oom\n';
 const NOW = "local t = redis.call('TIME')\nlocal now = t[1] * 1000 + math.floor(t[2] / 1000)\n";
 
@@ -23,8 +23,8 @@ for n = 5, #ARGV do
   redis.call('PEXPIRE', ARGV[1] .. ARGV[n], ARGV[2], 'GT')
 end`;
 
-// KEYS: set, tries. ARGV: prefix of live keys, lease ms, most rows, most bytes. Returns the lease (as text), then id and tries of each.
-// An end that failed before is claimed alone.
+// KEYS: set, tries. ARGV: prefix of live keys, lease ms, max rows, max bytes. Returns the lease (as text), then id and tries of each
+// end. An end that failed before is claimed alone.
 const CLAIM = `${FLAGS}${NOW}
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[3])
 local lease, bytes, out = string.format('%.0f', now + ARGV[2]), 0, {}
@@ -40,8 +40,8 @@ end
 table.insert(out, 1, lease)
 return out`;
 
-// KEYS: set, tries. ARGV: lease, ms until due (-1: it is done), tries, ids. An end that was set aside again since has another
-// due time than the lease, and stays.
+// KEYS: set, tries. ARGV: lease, ms until due (-1: done), tries, ids. An end that was set aside again meanwhile has another due
+// time than the lease, and stays.
 const SETTLE = `${FLAGS}${NOW}
 for n = 4, #ARGV do
   if redis.call('ZSCORE', KEYS[1], ARGV[n]) == ARGV[1] then
@@ -55,7 +55,7 @@ for n = 4, #ARGV do
   end
 end`;
 
-// KEYS: set. Returns how many ends are set aside, and for how many ms the first has been due.
+// KEYS: set. Returns the number of ends that are set aside, and for how many ms the first end has been due.
 const WAITING = `#!lua flags=no-writes
 ${NOW}
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
@@ -63,7 +63,7 @@ return { redis.call('ZCARD', KEYS[1]), first[2] and math.max(0, now - first[2]) 
 
 export interface Claimed {
   id: string;
-  /** How often the end could not be written. */
+  /** Failed attempts to write the end. */
   tries: number;
 }
 
@@ -82,27 +82,27 @@ export class SetAside {
     this.#keys = keys;
   }
 
-  /** Sets ends of a shard aside; their live states stay until they are written, at most UNRECORDED_TTL_MS. */
+  /** Sets ends of a shard aside. Redis keeps their live states until the ends are written, but at most UNRECORDED_TTL_MS. */
   async add(shard: number, ids: readonly string[], { afterMs = 0, tries = 0 } = {}): Promise<void> {
     if (ids.length === 0) return;
     await this.#run(ADD, shard, [`${this.#keys.tag(shard)}p:`, UNRECORDED_TTL_MS, afterMs, tries, ...ids]);
   }
 
-  /** Takes due ends of a shard: as many as fit into `rows` and `bytes`, at least one; null when none is due. */
+  /** Claims due ends of a shard within `rows` and `bytes`, but at least one end. Returns null when no end is due. */
   async claim(shard: number, rows: number, bytes: number): Promise<Claim | null> {
     const reply = await this.#run(CLAIM, shard, [`${this.#keys.tag(shard)}p:`, LEASE_MS, rows, bytes]);
-    const [lease = '', ...pairs] = reply as string[];
+    const [lease = '', ...pairs] = Array.isArray(reply) ? reply.map(String) : [];
     const ends: Claimed[] = [];
-    for (let at = 0; at < pairs.length; at += 2) ends.push({ id: pairs[at] as string, tries: Number(pairs[at + 1]) });
+    for (let at = 0; at < pairs.length; at += 2) ends.push({ id: pairs[at]!, tries: Number(pairs[at + 1]) });
     return ends.length === 0 ? null : { shard, lease, ends };
   }
 
-  /** The ends of a claim that were written, or that need not be written. */
+  /** Removes the ends of a claim that were written or need not be written. */
   async done({ shard, lease }: Claim, ids: readonly string[]): Promise<void> {
     if (ids.length > 0) await this.#run(SETTLE, shard, [lease, -1, 0, ...ids]);
   }
 
-  /** Ends of a claim that could not be written: they are due again after `afterMs`. */
+  /** Makes ends of a claim that could not be written due again after `afterMs`. */
   async again(
     { shard, lease }: Claim,
     ids: readonly string[],
@@ -111,13 +111,14 @@ export class SetAside {
     if (ids.length > 0) await this.#run(SETTLE, shard, [lease, retry.afterMs, retry.tries, ...ids]);
   }
 
-  /** How many ends of a shard are set aside, and for how long the first has been due. */
+  /** The number of ends of a shard that are set aside, and for how long the first end has been due. */
   async waiting(shard: number): Promise<{ count: number; overdueMs: number }> {
-    const [count, overdueMs] = (await this.#redis.eval(WAITING, 1, this.#keys.setAside(shard))) as [number, number];
+    const reply = await this.#redis.eval(WAITING, 1, this.#keys.setAside(shard));
+    const [count = 0, overdueMs = 0] = Array.isArray(reply) ? reply.map(Number) : [];
     return { count, overdueMs };
   }
 
-  /** Of these ids of a shard, those that are set aside. */
+  /** Returns the ids of a shard that are set aside. */
   async has(shard: number, ids: readonly string[]): Promise<Set<string>> {
     if (ids.length === 0) return new Set();
     const scores = await this.#redis.zmscore(this.#keys.setAside(shard), ...ids);

@@ -1,7 +1,7 @@
 /**
- * Corrects the counters of queues after live states were discarded. A state that could not be read was counted when it entered
- * its queue, and nothing tells that it left: its queue would look longer for ever, which callers see in their estimates, and
- * the worker's health as work that nobody takes.
+ * Corrects the counters of queues after unreadable live states were discarded. Such a state was counted when the prediction
+ * entered the queue, but not when the state was discarded. Without a correction the queue looks too long forever: estimates are
+ * too high, and the health of workers reports work that no worker takes.
  */
 
 import type { LiveStore } from '@millrace/shared/live/store';
@@ -10,8 +10,8 @@ import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 
 /**
- * KEYS: counters of a queue. ARGV: prefix of its BullMQ keys, then how many of each priority had entered at the look before.
- * A queue without any job that nothing entered in between is empty: all that entered has left. Returns 1 if it was corrected.
+ * KEYS: counters of a queue. ARGV: prefix of the queue's BullMQ keys, then the entries of each priority at the previous check.
+ * A queue without jobs and without new entries since that check is empty, so every entry has left. Returns 1 after a correction.
  */
 const SETTLE = `
 local queue = ARGV[1]
@@ -35,19 +35,20 @@ export interface SettleDeps {
 
 export class CountSettlement {
   readonly #deps: SettleDeps;
-  /** By model, what had entered at the last look; undefined while no queue needs to be looked at. */
+  /** Entries of the last check by model. Undefined while no queue needs a check. */
   #before: Map<string, string> | undefined;
 
   constructor(deps: SettleDeps) {
     this.#deps = deps;
   }
 
-  /** States were discarded: looks from now on, until every queue is right. */
+  /** Starts the checks after states were discarded. The checks continue until every queue is correct. */
   begin(): void {
     this.#before ??= new Map();
   }
 
-  async look(): Promise<void> {
+  /** Checks and corrects the queues. */
+  async check(): Promise<void> {
     const before = this.#before;
     if (before === undefined) return;
     const { redis, keys, live, models } = this.#deps;
@@ -55,7 +56,7 @@ export class CountSettlement {
     for (const model of await models()) {
       const counts = await live.counts(model);
       const entered = PRIORITIES.map((priority) => counts.entered[priority] ?? 0);
-      if (PRIORITIES.every((priority, at) => (entered[at] as number) <= (counts.left[priority] ?? 0))) continue;
+      if (PRIORITIES.every((priority, at) => entered[at]! <= (counts.left[priority] ?? 0))) continue;
       const shard = shardOf(model);
       const queue = `${keys.bull(shard)}:${model}:`;
       const settled =

@@ -40,7 +40,7 @@ export interface RegisteredModel {
   cacheEpoch: number;
 }
 
-/** The registry of a tenant as the API caches it: the tenant's own models and the shared models of the default tenant. */
+/** The registry of a tenant in the form of the API's cache: the tenant's own models and the shared models of the default tenant. */
 export interface RegistrySnapshot {
   models: readonly RegisteredModel[];
 }

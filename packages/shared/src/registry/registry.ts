@@ -103,7 +103,7 @@ export async function setFoundDigest(db: Db, name: VersionName, digest: string |
   return rowCount === 1;
 }
 
-// The reason in Postgres marks the versions that setServed unloaded, so the text must stay as it is.
+// The reason in Postgres marks the versions that setServed unloaded, so the text must not change.
 const UNLOADED = 'It was unloaded on request.';
 
 export interface ServedParams {
