@@ -146,7 +146,7 @@ describe('a model in the models folder', () => {
     const reasons = (await registry.list()).map(({ model, reason }) => [model, reason]);
     expect(Object.fromEntries(reasons)).toEqual({
       bad: expect.stringContaining('truncated'),
-      odd: 'odd/model.json: max_btach is not a field; did you mean max_batch?',
+      odd: 'odd/model.json: max_btach is not a field. Did you mean max_batch?',
       good: null,
     });
     put('bad/1/model.onnx', perceptron());

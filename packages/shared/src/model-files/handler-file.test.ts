@@ -22,7 +22,7 @@ function write(path: string, content: string): string {
 
 const context = {} as HandlerContext;
 
-test('the handler of docs/models.md does what it says', async () => {
+test('the handler of docs/models.md does what the page states', async () => {
   const docs = readFileSync(new URL('../../../../docs/models.md', import.meta.url), 'utf8');
   const path = write('m/handler.ts', /```ts\n([\s\S]*?)```/.exec(docs)![1]!);
   const handler = await importHandler(path, await digestOf(path));
@@ -54,7 +54,7 @@ const labels = readFileSync(new URL('./labels%20of.json', import.meta.url));
 const words = readFileSync(join(import.meta.dirname, "data/words.txt"));
 const absent = ['./absent.txt', 'C/C=C/C', 'model.onnx'];
 `;
-  test('is of every file that the handler names and opens by itself', async () => {
+  test('covers every file that the handler names and opens by itself', async () => {
     const path = write('named/handler.ts', READS);
     const { digest, importsDigest } = await digestHandler(path);
     expect(digest).toBe(importsDigest);
@@ -72,7 +72,7 @@ const absent = ['./absent.txt', 'C/C=C/C', 'model.onnx'];
     writeFileSync(join(dir, 'named/data/other.txt'), '2');
     expect(seen).toContain(await digestOf(path));
   });
-  test('is of every file that the handler imports from beside itself, and of no other', async () => {
+  test('covers every file with a relative import, and no other file', async () => {
     const path = write(
       'm/handler.ts',
       "import { a } from './a.ts';\nexport * from \"../shared/b.ts\";\nimport 'node:fs';\n",
@@ -92,7 +92,7 @@ const absent = ['./absent.txt', 'C/C=C/C', 'model.onnx'];
     seen.add(await digestOf(path));
     expect(seen.size).toBe(5);
   });
-  test('cannot be had where a file is missing', async () => {
+  test('fails for a missing file', async () => {
     const path = write('m/handler.ts', "import './gone.ts';\n");
     await expect(digestHandler(path)).rejects.toThrow('imports gone.ts, which cannot be read');
   });
@@ -108,8 +108,8 @@ describe('importing', () => {
     const canonicalize = () => [value, Type === OldName && typeof Type, typeof loadRDKit, ''].join(' ');
     export default { input: {}, output: {}, canonicalize, encode: none, decode: none };
   `;
-  // In a process of its own: Vitest resolves imports by itself, and what Node does is the question.
-  test('takes up a change of a file that the handler imports, and finds our packages from anywhere', {
+  // Runs in a process of its own, because Vitest resolves imports by itself and the test is about Node.
+  test('loads a changed file that the handler imports, and finds the packages of Millrace from any folder', {
     timeout: 20_000,
   }, async () => {
     const path = write('m/handler.ts', SOURCE);
@@ -125,7 +125,7 @@ describe('importing', () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
     expect(stdout).toBe('a object function b object function ');
   });
-  test('names the package that is nowhere, and who wanted it', async () => {
+  test('fails with the name of a missing package and of the file that imports the package', async () => {
     const path = write('m/handler.ts', "import 'no-such-package';\n");
     const source = `
       import { digestHandler, importHandler } from '${new URL('./handler-file.ts', import.meta.url).href}';
@@ -134,7 +134,7 @@ describe('importing', () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
     expect(stdout).toMatch(/Cannot find package 'no-such-package' imported from .*m\/handler\.ts/);
   });
-  test('runs the text that has the digest, and no other that has taken its place', async () => {
+  test('runs the text with the digest, and no text that replaced the file', async () => {
     const path = write('m/handler.ts', "import { value } from './value.ts';\nexport default { value };\n");
     const value = write('m/value.ts', "export const value = 'first';\n");
     const digest = await digestOf(path);
@@ -144,7 +144,7 @@ describe('importing', () => {
     writeFileSync(path, `${readFileSync(path, 'utf8')}// other`);
     await expect(importHandler(path, digest)).rejects.toThrow(/is not the file with which the version was registered/);
   });
-  test('is refused after a file that the handler names was replaced', async () => {
+  test('fails after a file that the handler names was replaced', async () => {
     const file = write('replaced/labels.json', '["a"]');
     write('replaced/value.ts', "export const value = 'a';");
     const path = write('replaced/handler.ts', `const file = new URL('./labels.json', import.meta.url);\n${SOURCE}`);
@@ -154,7 +154,7 @@ describe('importing', () => {
     writeFileSync(file, '["a"]');
     await importHandler(path, digest);
   });
-  test('refuses files that the digest does not cover', async () => {
+  test('rejects files that the digest does not cover', async () => {
     write('m/value.ts', "export const value = 'uncovered';\n");
     for (const specifier of ['`./value.ts`', "['./val', 'ue.ts'].join('')", `'file://${join(dir, 'm/value.ts')}'`]) {
       const path = write(
@@ -164,7 +164,7 @@ describe('importing', () => {
       await expect(importHandler(path, await digestOf(path))).rejects.toThrow('which its digest does not cover');
     }
   });
-  test('takes JSON, CommonJS and JavaScript beside the handler from the verified texts too', async () => {
+  test('loads JSON, CommonJS and JavaScript beside the handler from the verified texts', async () => {
     write('m/table.json', '{"a": 1}');
     write('m/old.cjs', 'module.exports = { b: 2 };');
     write('m/plain.js', 'export const c = 3;');
@@ -180,7 +180,7 @@ describe('importing', () => {
     const handler = await importHandler(path, await digestOf(path));
     expect(handler.canonicalize(null as never, context)).toEqual([1, 2, 3]);
   });
-  test('refuses what is no handler, and says what is missing', async () => {
+  test('fails for a module without a handler, with the missing part', async () => {
     const path = write('m/handler.ts', 'export default { input: {}, output: {}, encode() {} };');
     await expect(importHandler(path, await digestOf(path))).rejects.toThrow('"canonicalize" is missing');
   });

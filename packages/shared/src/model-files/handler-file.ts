@@ -1,4 +1,4 @@
-/** A model's handler.ts as a file: its digest, over all that it imports beside itself, and the module it is. */
+/** Computes the digest of a model's handler.ts with all files that the handler uses, and imports the verified handler. */
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type ImportAttributes, registerHooks } from 'node:module';
@@ -8,33 +8,33 @@ import type { Handler } from './handler.ts';
 import { digestFile, namedFiles } from './handler-data.ts';
 
 const RELATIVE_IMPORT = /\b(?:from|import)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g;
-// A handler is a few files; what imports without end is none.
+// A handler has a few files. The limit stops a chain of imports without an end.
 const FILES_MAX = 200;
 
 export interface HandlerDigests {
-  /** SHA-256 (hex) over the source, the files that it imports by relative path, and the files that it names (handler-data.ts). */
+  /** SHA-256 (hex) of the source, of the files with a relative import, and of the named files (handler-data.ts). */
   digest: string;
-  /** Without the named files, as 0.1.0 registered versions; the same as `digest` where the handler names none. */
+  /** The digest without the named files, as in 0.1.0. Equal to `digest` for a handler without named files. */
   importsDigest: string;
 }
 
-/** Packages that a handler imports are not in its digest. Throws where one of the files cannot be read. */
+/** Computes the digests of a handler. Imported packages are not included. Throws when a file cannot be read. */
 export async function digestHandler(path: string): Promise<HandlerDigests> {
   const sources = await sourcesOf(path);
   return digestsOf(path, sources, await namedFiles(sources));
 }
 
-/** Every file that belongs to a handler, itself first; also those that cannot be read. */
+/** Returns the files of a handler, handler.ts first, and unreadable files too. */
 export async function handlerFiles(path: string): Promise<string[]> {
   const sources = await sourcesOf(path);
   return [...sources.keys(), ...(await namedFiles(sources))];
 }
 
-/** Whether the files of a handler are those with which a version was registered. */
+/** Whether a version was registered with these files of a handler. */
 export const isHandlerOf = ({ digest, importsDigest }: HandlerDigests, registered: string): boolean =>
   registered === digest || registered === importsDigest;
 
-/** Text of each file by its path; null where the file cannot be read. */
+/** The text of each file by path; null for an unreadable file. */
 type Sources = Map<string, string | null>;
 
 async function digestsOf(path: string, sources: Sources, named: readonly string[]): Promise<HandlerDigests> {
@@ -66,37 +66,38 @@ async function sourcesOf(path: string): Promise<Sources> {
   return sources;
 }
 
-/** The handler's files changed after its version was registered. */
+/** The files of a handler have changed since the registration of the version. */
 export class HandlerChangedError extends Error {
   override name = 'HandlerChangedError';
 }
 
 /**
- * Verified sources of the handlers of this process, by module URL (with the digest in its query). Node runs these texts:
- * the files may be replaced at any time after their digest was computed, even before the import has read them.
+ * The verified sources of the handlers of this process, by module URL with the digest in the query. Node runs these texts and not
+ * the files: a file may be replaced after its digest was computed, even before Node reads the file.
  */
 const verified = new Map<string, string>();
 const DIGEST_QUERY = /\?handler=[0-9a-f]+$/;
 let isHooked = false;
 
-/** Has Node take a handler's files from `verified`, and find Millrace's own packages from any models folder. */
+/** Makes Node load the files of handlers from `verified`, and resolve Millrace's packages from any models folder. */
 function hookImports(): void {
   if (isHooked) return;
   isHooked = true;
   registerHooks({
     resolve(specifier, context, next) {
-      const fromHere = () => next(specifier, { ...context, parentURL: import.meta.url });
+      const resolveHere = () => next(specifier, { ...context, parentURL: import.meta.url });
       if (verified.has(specifier)) return { url: specifier, shortCircuit: true };
-      if (specifier.startsWith('@millrace/shared/')) return fromHere();
+      if (specifier.startsWith('@millrace/shared/')) return resolveHere();
       const digest = context.parentURL?.match(DIGEST_QUERY)?.[0];
       if (digest === undefined) return next(specifier, context);
-      if (/^(\.|\/|file:)/.test(specifier)) return resolveVerified(specifier, context.parentURL!, digest, context);
-      // A package beside the handler goes before ours; the bundled model's RDKit is only here.
+      if (/^(\.|\/|file:)/.test(specifier))
+        return resolveVerified({ specifier, parentURL: context.parentURL!, digest }, context);
+      // A package beside the handler wins. RDKit, which the bundled model imports, is only installed with Millrace.
       try {
         return next(specifier, context);
       } catch (error) {
         try {
-          return fromHere();
+          return resolveHere();
         } catch {
           throw error;
         }
@@ -111,19 +112,17 @@ function hookImports(): void {
 }
 
 function resolveVerified(
-  specifier: string,
-  parentURL: string,
-  digest: string,
+  { specifier, parentURL, digest }: { specifier: string; parentURL: string; digest: string },
   { importAttributes }: { importAttributes: ImportAttributes },
 ) {
   const url = new URL(specifier, parentURL).href + digest;
   if (verified.has(url)) return { url, importAttributes, shortCircuit: true };
   throw new Error(
-    `handler.ts imports '${specifier}', which its digest does not cover: write a plain import of a relative path, such as import './file.ts'`,
+    `handler.ts imports '${specifier}', which its digest does not cover: use an import with a literal relative path, such as import './file.ts'`,
   );
 }
 
-/** As Node decides it, without package.json: a file with import or export statements is a module. */
+/** Node's rule for a file without package.json: a file with import or export statements is a module. */
 function formatOf(url: string, source: string): string {
   if (url.endsWith('.json')) return 'json';
   const isTyped = /\.[cm]?ts$/.test(url);
@@ -132,8 +131,8 @@ function formatOf(url: string, source: string): string {
 }
 
 /**
- * The handler at a path, loaded once for each digest: from the texts that have this digest, whatever becomes of the files.
- * Throws HandlerChangedError where the files have another digest, and Error where the module is no handler.
+ * Imports the handler at a path, once for each digest, from the texts with this digest. Later changes of the files have no effect.
+ * Throws HandlerChangedError when the files have another digest, and Error when the module exports no handler.
  */
 export async function importHandler(path: string, digest: string): Promise<Handler> {
   hookImports();
@@ -147,10 +146,9 @@ export async function importHandler(path: string, digest: string): Promise<Handl
       );
     for (const [file, source] of sources) verified.set(pathToFileURL(file).href + query, source!);
   }
-  const module = (await import(url)) as { default?: Partial<Handler> };
-  const handler = module.default;
+  const { default: handler }: { default?: Partial<Handler> } = await import(url);
   for (const part of ['input', 'output', 'canonicalize', 'encode', 'decode'] as const)
     if (handler?.[part] === undefined)
-      throw new Error(`handler.ts exports no handler by default (see defineHandler): "${part}" is missing`);
+      throw new Error(`handler.ts has no default export of defineHandler: "${part}" is missing`);
   return handler as Handler;
 }

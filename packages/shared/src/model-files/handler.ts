@@ -1,6 +1,6 @@
 /**
- * What a model's own `handler.ts` is written with. A handler turns inputs that are not tensors into tensors and back:
- * `canonicalize` runs in the API (it decides the cache identity), `encode` and `decode` run in an engine.
+ * The imports of a model's `handler.ts`. A handler converts inputs to tensors and tensors to outputs. `canonicalize` runs in the
+ * API and decides the identity in the cache. `encode` and `decode` run in an engine.
  */
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Entities, Entity } from '../entities/entity.ts';
@@ -10,7 +10,7 @@ import type { Tensor, TensorMap } from '../tensors/tensor.ts';
 export type { Entities, Entity, Static, Tensor, TensorMap, TSchema };
 export { InputError, Type };
 
-/** A JSON value: what canonical forms and outputs are made of. */
+/** A JSON value, the type of canonical forms and outputs. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 export interface HandlerContext {
@@ -18,23 +18,23 @@ export interface HandlerContext {
 }
 
 export interface Handler<I extends TSchema = TSchema, C extends Json = Json, O extends TSchema = TSchema> {
-  /** One input; also what OpenAPI shows. */
+  /** The schema of one input. OpenAPI also shows this schema. */
   input: I;
-  /** One output. */
+  /** The schema of one output. */
   output: O;
   /**
-   * The canonical form of an input: equal questions give equal canonical forms, however they were spelt. It is the
-   * cache identity and all that `encode` gets to see. Throws InputError on an input that cannot be answered.
-   * Stay synchronous where you can: a promise costs every request of the hit path a turn of the event loop.
+   * Returns the canonical form of an input. Equal inputs in different spellings must have equal canonical forms. The canonical
+   * form is the identity in the cache and the only input of `encode`. Throw InputError for an input without a prediction. Prefer
+   * a synchronous function: a promise costs every request, also a cache hit, a turn of the event loop.
    */
   canonicalize(input: Static<I>, context: HandlerContext): C | Promise<C>;
-  /** Tensors for n rows, each with n as its first dimension. */
+  /** Returns the tensors of n rows. The first dimension of each tensor is n. */
   encode(rows: readonly C[], context: HandlerContext): TensorMap | Promise<TensorMap>;
-  /** n outputs from the model's tensors, in the order of the rows. */
+  /** Returns n outputs from the model's tensors, in the order of the rows. */
   decode(tensors: TensorMap, rows: readonly C[], context: HandlerContext): Static<O>[] | Promise<Static<O>[]>;
 }
 
-/** Types a handler by its schemas; at run time it gives back what it got. */
+/** Infers the types of a handler from its schemas. Returns the handler unchanged. */
 export function defineHandler<I extends TSchema, C extends Json, O extends TSchema>(
   handler: Handler<I, C, O>,
 ): Handler<I, C, O> {

@@ -21,31 +21,31 @@ function problems(text: string): readonly string[] {
   return [];
 }
 
-describe('a fault names the file, the field, what was expected and what stands there', () => {
+describe('a fault has the file, the field, the expected value and the received value', () => {
   const faults: [string, RegExp][] = [
     ['{"max_batch": 1', /^m\/model\.json is not JSON: /],
-    ['[]', /^m\/model\.json: the file must be an object, and is an array of 0\.$/],
-    ['{"max_btach": 1}', /max_btach is not a field; did you mean max_batch\?$/],
-    ['{"qqqqqq": 1}', /qqqqqq is not a field; there are description, max_batch, /],
-    ['{"max_batch": "64"}', /max_batch must be a whole number from 1 to 65536, and is "64"\.$/],
-    ['{"max_batch": 0}', /and is 0\.$/],
-    ['{"max_batch": 1.5}', /and is 1\.5\.$/],
-    ['{"row_independent": "yes"}', /row_independent must be true or false, and is "yes"/],
-    ['{"cache": {"scope": "all"}}', /cache\.scope must be "tenant" or "public", and is "all"/],
-    ['{"cache": {"ttl": 5}}', /cache\.ttl is not a field; did you mean ttl_s\?/],
-    ['{"cache": null}', /cache must be an object, and is null/],
+    ['[]', /^m\/model\.json: the file must be an object, but is an array of 0\.$/],
+    ['{"max_btach": 1}', /max_btach is not a field\. Did you mean max_batch\?$/],
+    ['{"qqqqqq": 1}', /qqqqqq is not a field\. The fields are description, max_batch, /],
+    ['{"max_batch": "64"}', /max_batch must be a whole number from 1 to 65536, but is "64"\.$/],
+    ['{"max_batch": 0}', /but is 0\.$/],
+    ['{"max_batch": 1.5}', /but is 1\.5\.$/],
+    ['{"row_independent": "yes"}', /row_independent must be true or false, but is "yes"/],
+    ['{"cache": {"scope": "all"}}', /cache\.scope must be "tenant" or "public", but is "all"/],
+    ['{"cache": {"ttl": 5}}', /cache\.ttl is not a field\. Did you mean ttl_s\?/],
+    ['{"cache": null}', /cache must be an object, but is null/],
     ['{"priority": "urgent"}', /priority must be "low" or "normal" or "high"/],
     ['{"entities": ["../drug"]}', /entities\[0\] must be a name of a-z/],
-    ['{"entities": ["a", "a"]}', /entities names something twice/],
-    ['{"labels": {"y": ["cat", 1]}}', /labels\.y\[1\] must be a string, and is 1/],
+    ['{"entities": ["a", "a"]}', /entities has duplicate items/],
+    ['{"labels": {"y": ["cat", 1]}}', /labels\.y\[1\] must be a string, but is 1/],
     ['{"timeout_ms": 9e99}', /timeout_ms must be a whole number from 1 to 3600000/],
   ];
   test.each(faults)('%s', (text, wanted) => {
     expect(problems(text)).toEqual([expect.stringMatching(wanted)]);
-    // Held to the schema that editors use: what one refuses, the other does.
+    // The schema for editors rejects the same texts.
     if (!text.endsWith('1')) expect(Check(ModelFileSchema, JSON.parse(text))).toBe(false);
   });
-  test('all of them at once', () => {
+  test('all faults are reported at once', () => {
     expect(problems('{"max_batch": 0, "priority": 1, "nonsense": {}}')).toHaveLength(3);
   });
 });
@@ -55,7 +55,7 @@ const INDEPENDENT = {
   answers: { deterministic: true, reason: 'tried' },
 };
 
-test('defaults are filled in, and what a trial found gives way to what the file says', () => {
+test('defaults are filled in, and model.json wins over a trial', () => {
   expect(resolveModelConfig({}, INDEPENDENT)).toEqual({
     description: '',
     maxBatch: 64,
@@ -81,14 +81,14 @@ test('defaults are filled in, and what a trial found gives way to what the file 
   });
 });
 
-test('what nobody tried is neither independent nor deterministic; the file may say otherwise', () => {
+test('without a trial a model is neither independent nor deterministic, unless model.json states the property', () => {
   expect(resolveModelConfig({}, {})).toMatchObject({ rowIndependent: false, deterministic: false });
   const said = resolveModelConfig({ deterministic: true, row_independent: true }, {});
   expect(said).toMatchObject({ rowIndependent: true, deterministic: true });
   expect(said.findings).toMatchObject({ answers: { reason: 'model.json says so', said: true } });
 });
 
-test('findings hold until the rules change, or the file no longer says what was not tried', () => {
+test('findings are valid until the rules change, or until model.json drops a property that was not tried', () => {
   const { findings } = resolveModelConfig({}, INDEPENDENT);
   expect(stillHold(findings, {})).toBe(true);
   expect(stillHold(findings, { deterministic: false })).toBe(true);
@@ -101,7 +101,7 @@ test('findings hold until the rules change, or the file no longer says what was 
   }
 });
 
-test("a version's own file goes before its model's, field by field", () => {
+test("each field of a version's model.json wins over the model's model.json", () => {
   const model = parseModelFile('{"$schema": "x", "timeout_ms": 5, "cache": {"ttl_s": 1, "scope": "public"}}', 'f');
   expect(mergeModelFiles(model, { timeout_ms: 6, cache: { ttl_s: 2 } })).toEqual({
     timeout_ms: 6,
@@ -109,7 +109,7 @@ test("a version's own file goes before its model's, field by field", () => {
   });
 });
 
-test('the schema for editors is the one that is checked (models/model.schema.json)', () => {
+test('the schema for editors equals the validated schema (models/model.schema.json)', () => {
   const file = new URL('../../../../models/model.schema.json', import.meta.url);
   const wanted = { $schema: 'http://json-schema.org/draft-07/schema#', ...JSON.parse(JSON.stringify(ModelFileSchema)) };
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(wanted);

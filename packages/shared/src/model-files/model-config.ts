@@ -1,92 +1,90 @@
-/** model.json: what the file may say, what is wrong with one that says otherwise, and its defaults. */
+/** The settings of a model: the schema of model.json, its validation, and its defaults. */
 import { type Static, type TSchema, Type } from 'typebox';
 
 import { nearNames } from '../text/near-names.ts';
 
 const closed = { additionalProperties: false } as const;
 
-/**
- * What the verification of a version found, by the rules of that time. Where model.json said it (`said`), nothing was tried.
- */
+/** The results of a verification. A result from model.json has `said` and was not tried. Stored in Postgres. */
 export interface Findings {
-  /** Number of the rules (FINDING_RULES of model-config.ts): what was found by older rules is verified again. */
+  /** The version of the rules (FINDING_RULES). Results of older rules are verified again. */
   rules: number;
-  /** Whether rows of a batch leave each other's answers alone, and why it is thought so, in words. */
+  /** Whether the rows of a micro-batch do not influence each other, and the reason in words. */
   rows: { independent: boolean; reason: string; said: boolean };
-  /** Whether equal questions get equal answers, and why it is thought so, in words. */
+  /** Whether equal inputs give equal outputs, and the reason in words. */
   answers: { deterministic: boolean; reason: string; said: boolean };
 }
 
-/** Whether answers of a version may be kept in the cache, and one computation may answer several callers. */
+/** Whether results of a version may be cached, and whether equal requests may share a flight. */
 export const mayShareAnswers = ({ cache, deterministic }: ModelConfig): boolean =>
   cache.enabled && deterministic === true;
 
 /** The content of model.json, with the defaults filled in. */
 export interface ModelConfig {
   description: string;
-  /** Most rows in one engine call. 1 where a batch cannot be formed. */
+  /** The largest number of rows in a micro-batch. 1 when the rows are not independent. */
   maxBatch: number;
-  /** Rows do not influence each other: they may be batched with strangers and cached one by one. */
+  /** The rows do not influence each other. Rows of different requests may share a micro-batch, and each row is cached. */
   rowIndependent: boolean;
   /**
-   * Equal questions get equal answers: only then is an answer cached, or shared with those who ask the same meanwhile. Not
-   * there in versions that 0.1.0 registered, until a worker has verified these again.
+   * Equal inputs give equal outputs. Required for the cache and for shared flights. Absent in versions that 0.1.0 registered,
+   * until a worker has verified the version again.
    */
   deterministic?: boolean;
   findings?: Findings;
   cache: { ttlS: number; scope: 'tenant' | 'public'; enabled: boolean };
   timeoutMs: number;
   priority: 'low' | 'normal' | 'high';
-  /** Entities that the handler reads. */
+  /** The entities that the handler reads. */
   entities: readonly string[];
-  /** Inputs that OpenAPI shows and warm-up runs. */
+  /** Inputs that OpenAPI shows and the warm-up runs. */
   examples: readonly unknown[];
-  /** Names for the elements of an output, by output name. */
+  /** The names of the elements of outputs, by output name. */
   labels: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The schema of the file, as editors get it (models/model.schema.json) and as docs/models.md describes it. */
+/** The schema of model.json. models/model.schema.json has the same schema for editors, and docs/models.md explains the fields. */
 export const ModelFileSchema = Type.Object(
   {
-    $schema: Type.Optional(Type.String({ description: 'For editors; not read.' })),
+    $schema: Type.Optional(Type.String({ description: 'For editors. Not read by Millrace.' })),
     description: Type.Optional(
-      Type.String({ maxLength: 10_000, description: 'What the model answers, for people. Shown by the API.' }),
+      Type.String({ maxLength: 10_000, description: 'A description for people. The API shows this text.' }),
     ),
     max_batch: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 65_536,
-        description: 'Most rows in one run. 64 by default where rows are independent, and 1 where they are not.',
+        description: 'Largest number of rows in one run. Default 64 for independent rows, otherwise 1.',
       }),
     ),
     row_independent: Type.Optional(
       Type.Boolean({
         description:
-          'Whether rows of the first dimension do not influence each other, so that they may be run with those of ' +
-          'other requests and cached one by one. Found out by trial when not given.',
+          'Whether the rows of the first dimension do not influence each other. Independent rows run together with rows of ' +
+          'other requests and are cached singly. Default: found by a trial.',
       }),
     ),
     deterministic: Type.Optional(
       Type.Boolean({
         description:
-          'Whether equal inputs get equal answers. Answers of a model that is not deterministic are neither cached nor ' +
-          'shared. Found out from the operators and by trial when not given; true allows the cache all the same.',
+          'Whether equal inputs give equal outputs. Results of a model that is not deterministic are neither cached nor ' +
+          'shared. Default: found from the operators and by a trial. With true the cache is allowed without a trial.',
       }),
     ),
     cache: Type.Optional(
       Type.Object(
         {
-          enabled: Type.Optional(Type.Boolean({ description: 'Whether answers are kept at all. Default true.' })),
+          enabled: Type.Optional(Type.Boolean({ description: 'Whether results are cached. Default true.' })),
           ttl_s: Type.Optional(
             Type.Integer({
               minimum: 1,
               maximum: 31_536_000,
-              description: 'How long an answer is kept, seconds. Default 86400, a day.',
+              description: 'Seconds until a cached result expires. Default 86400, a day.',
             }),
           ),
           scope: Type.Optional(
             Type.Enum(['tenant', 'public'], {
-              description: 'Whether tenants share answers (`public`) or each has its own (`tenant`, the default).',
+              description: 'Whether tenants share cached results (`public`) or not (`tenant`, the default).',
             }),
           ),
         },
@@ -97,28 +95,28 @@ export const ModelFileSchema = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 3_600_000,
-        description: 'Longest that one run may take, milliseconds; its engine is killed then. Default 30000.',
+        description: 'Time limit of one run in milliseconds. After the limit the engine is killed. Default 30000.',
       }),
     ),
     priority: Type.Optional(
-      Type.Enum(['low', 'normal', 'high'], { description: 'Of requests that name none. Default normal.' }),
+      Type.Enum(['low', 'normal', 'high'], { description: 'Priority of requests without a priority. Default normal.' }),
     ),
     entities: Type.Optional(
       Type.Array(Type.String({ pattern: '^[a-z0-9][a-z0-9_-]*$', maxLength: 64 }), {
         maxItems: 64,
         uniqueItems: true,
-        description: 'Entities that the handler reads: `drug` is entities/drug.csv.',
+        description: 'Entities that the handler reads. `drug` is entities/drug.csv.',
       }),
     ),
     examples: Type.Optional(
       Type.Array(Type.Unknown(), {
         maxItems: 100,
-        description: 'Inputs that the documentation shows and that are run before the model is ready.',
+        description: 'Inputs that the documentation shows and that run before the model is ready.',
       }),
     ),
     labels: Type.Optional(
       Type.Record(Type.String(), Type.Array(Type.String(), { maxItems: 100_000 }), {
-        description: 'By name of an output, the names of its classes. For models of raw tensors.',
+        description: 'Names of the classes, by output name. For models of raw tensors.',
       }),
     ),
   },
@@ -128,7 +126,7 @@ export const ModelFileSchema = Type.Object(
 /** A valid model.json. */
 export type ModelFile = Omit<Static<typeof ModelFileSchema>, '$schema'>;
 
-/** A model.json that cannot be used; `problems` has a sentence for each fault. */
+/** An invalid model.json. `problems` has a sentence for each fault. */
 export class ModelFileError extends Error {
   override name = 'ModelFileError';
   readonly problems: readonly string[];
@@ -138,13 +136,13 @@ export class ModelFileError extends Error {
   }
 }
 
-/** Reads the text of a model.json; `file` is what messages call it. Throws ModelFileError with all that is wrong. */
+/** Parses the text of a model.json. Messages contain the name `file`. Throws ModelFileError with all faults. */
 export function parseModelFile(text: string, file: string): ModelFile {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new ModelFileError([`${file} is not JSON: ${(error as Error).message}.`]);
+    throw new ModelFileError([`${file} is not JSON: ${error instanceof Error ? error.message : error}.`]);
   }
   const problems = faults(ModelFileSchema, json, '').map((fault) => `${file}: ${fault}`);
   if (problems.length > 0) throw new ModelFileError(problems);
@@ -152,25 +150,25 @@ export function parseModelFile(text: string, file: string): ModelFile {
   return rest;
 }
 
-/** A version's own model.json over its model's: field by field, `cache` too. */
+/** Merges the model.json of a model and of a version. Fields of the version win, also within `cache`. */
 export function mergeModelFiles(model: ModelFile, version: ModelFile): ModelFile {
   const cache = model.cache || version.cache ? { cache: { ...model.cache, ...version.cache } } : {};
   return { ...model, ...version, ...cache };
 }
 
-/** Raised when the trial of a version becomes stricter: versions that older rules judged are then verified again. */
+/** Increment this number when the trial of versions becomes stricter. Versions with older results are then verified again. */
 export const FINDING_RULES = 2;
 
 const SAID = 'model.json says so';
-const UNKNOWN = 'it was not verified';
+const UNKNOWN = 'the version was not verified';
 
-/** What a verification tried. */
+/** The results of the trials of a verification. */
 export interface Tried {
   rows?: { independent: boolean; reason: string };
   answers?: { deterministic: boolean; reason: string };
 }
 
-/** What model.json says goes before what was tried; what neither says is not assumed. */
+/** Combines model.json and trials. model.json wins. Without either the property is not assumed. */
 export function findingsOf(file: ModelFile, found: Tried): Findings {
   const { row_independent: independent, deterministic } = file;
   return {
@@ -186,15 +184,15 @@ export function findingsOf(file: ModelFile, found: Tried): Findings {
   };
 }
 
-/** Whether findings of an earlier verification still hold under a model.json. */
+/** Whether the results of an earlier verification are still valid under a model.json. */
 export function stillHold(findings: Findings | undefined, file: ModelFile): findings is Findings {
   if (findings === undefined || findings.rules < FINDING_RULES) return false;
   const { rows, answers } = findings;
-  // What the file said and says no longer was never tried.
+  // A property that only an earlier model.json stated was never tried.
   return !(rows.said && file.row_independent === undefined) && !(answers.said && file.deterministic === undefined);
 }
 
-/** The defaults filled in. `found` is what verification found; the file's own word goes before it. */
+/** Fills in the defaults. `found` has the results of the trials. model.json wins. */
 export function resolveModelConfig(file: ModelFile, found: Tried): ModelConfig {
   const findings = findingsOf(file, found);
   const rowIndependent = findings.rows.independent;
@@ -231,27 +229,26 @@ interface Schema {
   uniqueItems?: boolean;
 }
 
-/** Every fault of a value, for the kinds of schema that stand above: TypeBox's own messages name neither side. */
+/** All faults of a value. Supports the schema types of ModelFileSchema. TypeBox's messages have neither expected nor received value. */
 function faults(given: TSchema | Schema, value: unknown, path: string): string[] {
   const schema = given as Schema;
-  const wrong = [`${path === '' ? 'the file' : path} must be ${expected(schema)}, and is ${seen(value)}.`];
+  const wrong = [`${path === '' ? 'the file' : path} must be ${expected(schema)}, but is ${seen(value)}.`];
   if (schema.enum !== undefined) return schema.enum.includes(value) ? [] : wrong;
   switch (schema.type) {
     case 'object':
       if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong;
-      return Object.entries(value).flatMap(([key, item]) => memberFaults(schema, path, key, item));
+      return Object.entries(value).flatMap((member) => memberFaults(schema, path, member));
     case 'array': {
       if (!Array.isArray(value) || value.length > (schema.maxItems ?? Infinity)) return wrong;
-      if (schema.uniqueItems && new Set(value).size < value.length) return [`${path} names something twice.`];
+      if (schema.uniqueItems && new Set(value).size < value.length) return [`${path} has duplicate items.`];
       return value.flatMap((item, index) => faults(schema.items ?? {}, item, `${path}[${index}]`));
     }
     case 'string':
       if (typeof value !== 'string' || value.length > (schema.maxLength ?? Infinity)) return wrong;
       return schema.pattern === undefined || new RegExp(schema.pattern).test(value) ? [] : wrong;
     case 'integer': {
-      const fits =
-        Number.isInteger(value) && (value as number) >= schema.minimum! && (value as number) <= schema.maximum!;
-      return fits ? [] : wrong;
+      if (typeof value !== 'number' || !Number.isInteger(value)) return wrong;
+      return value >= schema.minimum! && value <= schema.maximum! ? [] : wrong;
     }
     case 'boolean':
       return typeof value === 'boolean' ? [] : wrong;
@@ -260,7 +257,7 @@ function faults(given: TSchema | Schema, value: unknown, path: string): string[]
   }
 }
 
-function memberFaults(schema: Schema, path: string, key: string, item: unknown): string[] {
+function memberFaults(schema: Schema, path: string, [key, item]: [string, unknown]): string[] {
   const any = Object.values(schema.patternProperties ?? {})[0];
   const own = schema.properties && Object.hasOwn(schema.properties, key) ? schema.properties[key] : any;
   const at = path === '' ? key : `${path}.${key}`;
@@ -269,8 +266,8 @@ function memberFaults(schema: Schema, path: string, key: string, item: unknown):
   const near = nearNames(key, known, 1)[0];
   return [
     near === undefined
-      ? `${at} is not a field; there are ${known.join(', ')}.`
-      : `${at} is not a field; did you mean ${near}?`,
+      ? `${at} is not a field. The fields are ${known.join(', ')}.`
+      : `${at} is not a field. Did you mean ${near}?`,
   ];
 }
 

@@ -37,8 +37,8 @@ function writeAll(): void {
   write('m/entities/drug.csv', CSV);
 }
 
-describe('what is listed', () => {
-  test('versions with a model, by name; other folders are none', async () => {
+describe('the list of a models folder', () => {
+  test('has the versions with a model, sorted by name, and no other folders', async () => {
     write('b/2/model.onnx', perceptron());
     write('a/1/model.onnx', perceptron());
     write('a/10/model.onnx', perceptron());
@@ -49,7 +49,7 @@ describe('what is listed', () => {
     expect(versions.map(({ model, version }) => `${model}/${version}`)).toEqual(['a/1', 'a/10', 'b/2']);
     expect(problems).toEqual([]);
   });
-  test('names that cannot be used, and a model without a version, are told', async () => {
+  test('has problems for invalid names and for a model without a version', async () => {
     for (const bad of ['Upper/1', 'a:b/1', 'sp ace/1', 'ok/1:2', '-x/1']) write(`${bad}/model.onnx`, perceptron());
     write('loose/model.onnx', perceptron());
     write('ResNet.onnx', perceptron());
@@ -68,7 +68,7 @@ describe('what is listed', () => {
       'sp ace/1',
     ]);
     expect(problems.find(({ path }) => path === 'loose')?.message).toContain('loose/1/model.onnx');
-    expect(problems.find(({ path }) => path === 'ResNet.onnx')?.message).toContain('at resnet/1/model.onnx');
+    expect(problems.find(({ path }) => path === 'ResNet.onnx')?.message).toContain('to resnet/1/model.onnx');
     expect(problems.find(({ path }) => path === 'named/1')?.message).toContain('rename named/1/named.onnx');
     expect(problems.find(({ path }) => path === 'ok/1:2')?.message).toContain('"1:2" cannot be a name');
   });
@@ -82,13 +82,13 @@ describe('what is listed', () => {
     expect(found.handlerPath).toBe(join(dir, 'm/1/handler.ts'));
     expect(found.entityPaths).toEqual({ drug: join(dir, 'm/1/entities/drug.csv') });
   });
-  test('a folder that is not there is an error, and not a folder without models', async () => {
+  test('fails for a missing folder', async () => {
     await expect(listVersions(join(dir, 'nowhere'))).rejects.toThrow('ENOENT');
   });
 });
 
 describe('the digest', () => {
-  test('is the same for the same content, wherever and whenever it is written', async () => {
+  test('is the same for the same content at any path and time', async () => {
     writeAll();
     const { digest } = await only();
     utimesSync(join(dir, 'm/1/model.onnx'), 1, 1);
@@ -108,7 +108,7 @@ describe('the digest', () => {
     ['a file that the handler imports', 'm/width.ts', 'export const width = 4;', true],
     ['an entity', 'm/entities/drug.csv', `${CSV}b,Ibuprofen,,\n`, true],
     ['labels', 'm/model.json', '{"entities": ["drug"], "timeout_ms": 5, "labels": {"y": ["a"]}}', true],
-    ['settings that stand in no answer', 'm/model.json', '{"entities": ["drug"], "cache": {"ttl_s": 9}}', false],
+    ['settings that are not in outputs', 'm/model.json', '{"entities": ["drug"], "cache": {"ttl_s": 9}}', false],
     ['an entity that is not read', 'm/entities/other.csv', CSV, false],
     ['a file beside', 'm/1/notes.txt', 'x', false],
   ];
@@ -118,7 +118,7 @@ describe('the digest', () => {
     write(path, content);
     expect((await only()).digest !== digest).toBe(changed);
   });
-  test('is that of 0.1.0 where the handler names no file, and both are told where it names one', async () => {
+  test('equals the digest of 0.1.0 for a handler without named files, and a version with named files has both digests', async () => {
     writeAll();
     const first = await only();
     expect(first.before).toEqual({ digest: first.digest, handlerDigest: first.handlerDigest });
@@ -129,12 +129,12 @@ describe('the digest', () => {
     expect(named.before).toEqual(before);
     expect(named.digest).not.toBe(before.digest);
   });
-  test('counts external data in', async () => {
+  test('covers external data', async () => {
     const initializers = [{ name: 'w', dtype: 'float32' as const, dims: [2], data: { location: 'w.bin' } }];
     const value = (name: string) => ({ name, dtype: 'float32' as const, shape: ['n', 2] });
     const nodes = [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }];
     write('m/1/model.onnx', onnxModel({ nodes, inputs: [value('x')], outputs: [value('y')], initializers }));
-    await expect(only()).rejects.toThrow('"w.bin", and that file is not in its folder');
+    await expect(only()).rejects.toThrow('"w.bin", but the folder of the version has no such file');
     write('m/1/w.bin', Buffer.alloc(8));
     const { digest } = await only();
     write('m/1/w.bin', Buffer.alloc(8, 1));
@@ -142,13 +142,13 @@ describe('the digest', () => {
   });
 });
 
-test('a pointer of Git LFS is told as what it is', async () => {
+test('a pointer of Git LFS is recognized', async () => {
   write('m/1/model.onnx', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n');
   const { versions } = await listVersions(dir);
   await expect(readVersion(versions[0]!)).rejects.toThrow('git lfs pull');
 });
 
-test('a fingerprint changes with any file of the version, and with those the handler imports', async () => {
+test('a fingerprint changes with any file of the version and with any file that the handler imports', async () => {
   writeAll();
   const print = async () => (await fingerprint((await listVersions(dir)).versions[0]!)).text;
   const seen = new Set([await print(), await print()]);
@@ -167,15 +167,15 @@ test('a fingerprint changes with any file of the version, and with those the han
   expect(seen.size).toBe(7);
 });
 
-test('a model.onnx that is no file is called what it is', async () => {
+test('a problem names the kind of a model.onnx that is not a file', async () => {
   for (const path of ['folder/1/model.onnx', 'pipe/1', 'link/1']) mkdirSync(join(dir, path), { recursive: true });
   execFileSync('mkfifo', [join(dir, 'pipe/1/model.onnx')]);
   symlinkSync('nowhere', join(dir, 'link/1/model.onnx'));
   const { versions, problems } = await listVersions(dir);
   expect(versions).toEqual([]);
-  expect(Object.fromEntries(problems.map(({ path, message }) => [path, message.split('. ')[0]]))).toEqual({
+  expect(Object.fromEntries(problems.map(({ path, message }) => [path, message.split(':')[0]]))).toEqual({
     'folder/1': 'folder/1/model.onnx is a directory',
-    'pipe/1': 'pipe/1/model.onnx is no regular file',
-    'link/1': 'link/1/model.onnx is a link that leads to no file',
+    'pipe/1': 'pipe/1/model.onnx is not a regular file',
+    'link/1': 'link/1/model.onnx is a link without a target',
   });
 });

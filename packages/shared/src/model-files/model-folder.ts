@@ -1,6 +1,6 @@
 /**
- * MODELS_DIR, as it lies on disk: `<model>/<version>/model.onnx`, with model.json, handler.ts and entities/ beside the
- * version folders or, for one version alone, inside them. A version's digest is over all that decides an answer.
+ * Reads the models folder (MODELS_DIR): `<model>/<version>/model.onnx`. model.json, handler.ts and entities/ are in the folder of
+ * the model, or for a single version in the folder of the version. The digest of a version covers all bytes that decide an output.
  */
 import { createHash, hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -13,19 +13,19 @@ import { type OnnxFile, OnnxFileError, readOnnxFile } from './onnx-file.ts';
 
 export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 
-/** A version's files. Paths are absolute. */
+/** The files of a version. Paths are absolute. */
 export interface VersionFiles {
   model: string;
   version: string;
   modelPath: string;
   handlerPath: string | null;
-  /** model.json of the model, then of the version; those that are there. */
+  /** The existing files model.json of the model, then of the version. */
   configPaths: readonly string[];
-  /** Entity name → its csv, of all that lie there; model.json says which are read. */
+  /** Entity name → CSV file, for all CSV files. model.json selects the entities that are read. */
   entityPaths: Readonly<Record<string, string>>;
 }
 
-/** A file as its version's digest has it. Whoever uses the file compares the bytes: the path may lead to others by then. */
+/** A file in the digest of a version. Users of the file compare the bytes, because the file may be replaced meanwhile. */
 export interface VersionFile {
   /** Absolute. */
   path: string;
@@ -34,51 +34,51 @@ export interface VersionFile {
   digest: string;
 }
 
-/** What onnxruntime loads of a version. */
+/** The files of a version that onnxruntime loads. */
 export interface ModelContent {
   model: VersionFile;
-  /** External data; `location` is its path as model.onnx gives it. */
+  /** External data. `location` is the path as written in model.onnx. */
   data: readonly (VersionFile & { location: string })[];
 }
 
-/** Bytes of all files that onnxruntime loads of a version. */
+/** The bytes of all files of a version that onnxruntime loads. */
 export const contentBytes = ({ model, data }: ModelContent): number =>
   data.reduce((sum, { bytes }) => sum + bytes, model.bytes);
 
-/** A version that can be registered. */
+/** A version with all facts for its registration. */
 export interface FoundVersion extends VersionFiles {
   digest: string;
   content: ModelContent;
   handlerDigest: string | null;
-  /** The two digests as 0.1.0 registered the same files: without the files that the handler names. */
+  /** The digests of 0.1.0 for the same files, which do not cover files that the handler names. */
   before: { digest: string; handlerDigest: string | null };
-  /** Entity name → SHA-256 of its csv, of those that model.json names. */
+  /** Entity name → SHA-256 of the CSV file, for the entities in model.json. */
   entityDigests: Readonly<Record<string, string>>;
   file: ModelFile;
 }
 
-/** Something in the folder that cannot be served, for whoever put it there. */
+/** A problem in the models folder, for the owner of the files. */
 export interface FolderProblem {
   /** Relative to MODELS_DIR. */
   path: string;
   message: string;
 }
 
-/** The versions in a models folder and what is wrong beside them. Reads names only, no contents. Throws if `dir` cannot be read. */
+/** Lists the versions and the problems of a models folder. Reads names only. Throws when `dir` cannot be read. */
 export async function listVersions(dir: string): Promise<{ versions: VersionFiles[]; problems: FolderProblem[] }> {
   const versions: VersionFiles[] = [];
   const problems: FolderProblem[] = [];
   for (const file of await onnxIn(dir))
     problems.push({
       path: file,
-      message: `A model lies in a folder of its own: put ${file} at ${file.slice(0, -5).toLowerCase()}/1/model.onnx.`,
+      message: `A model needs a folder of its own: move ${file} to ${file.slice(0, -5).toLowerCase()}/1/model.onnx.`,
     });
   for (const model of await foldersIn(dir)) {
     const folder = resolve(dir, model);
     for (const file of await onnxIn(folder))
       problems.push({
         path: model,
-        message: `Put ${model}/${file} into a folder of its version: ${model}/1/model.onnx.`,
+        message: `A version needs a folder of its own: move ${model}/${file} to ${model}/1/model.onnx.`,
       });
     for (const version of await foldersIn(folder)) {
       const path = `${model}/${version}`;
@@ -89,30 +89,38 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
         continue;
       }
       const bad = [model, version].find((name) => !MODEL_NAME.test(name));
-      if (bad === undefined) versions.push(await filesOf(folder, model, version, modelPath));
+      if (bad === undefined) versions.push(await filesOf({ folder, model, version, modelPath }));
       else
         problems.push({
           path,
-          message: `"${bad}" cannot be a name: use a-z, 0-9, '.', '_' and '-', at most 100 of them.`,
+          message: `"${bad}" cannot be a name: use at most 100 characters of a-z, 0-9, '.', '_' and '-'.`,
         });
     }
   }
   return { versions, problems };
 }
 
-/** Says why a version has no model.onnx where its folder has an entry named `other`. */
+/** The reason that a version has no model.onnx although its folder has an entry `other`. */
 async function noModelFile(path: string, modelPath: string, other: string): Promise<string> {
   const info = await lstat(modelPath).catch(() => undefined);
-  if (info === undefined) return `A version's file is named model.onnx: rename ${path}/${other}.`;
+  if (info === undefined) return `The file of a version must be named model.onnx: rename ${path}/${other}.`;
   const kind = info.isDirectory()
     ? 'a directory'
     : info.isSymbolicLink()
-      ? 'a link that leads to no file'
-      : 'no regular file';
-  return `${path}/model.onnx is ${kind}. Put the file of the model in its place.`;
+      ? 'a link without a target'
+      : 'not a regular file';
+  return `${path}/model.onnx is ${kind}: expected the file of the model.`;
 }
 
-async function filesOf(folder: string, model: string, version: string, modelPath: string): Promise<VersionFiles> {
+interface VersionPlace {
+  /** The folder of the model. */
+  folder: string;
+  model: string;
+  version: string;
+  modelPath: string;
+}
+
+async function filesOf({ folder, model, version, modelPath }: VersionPlace): Promise<VersionFiles> {
   const own = join(folder, version);
   const [ownHandler, handler, modelConfig, ownConfig] = await Promise.all(
     [join(own, 'handler.ts'), join(folder, 'handler.ts'), join(folder, 'model.json'), join(own, 'model.json')].map(
@@ -128,8 +136,8 @@ async function filesOf(folder: string, model: string, version: string, modelPath
 }
 
 /**
- * Size, times and inode of every file that belongs to a version, and when the newest was written (Unix ms). A version is
- * read when two looks at it, some time apart, agree: until then it may be half written.
+ * Size, times and inode of every file of a version, and the time of the newest change (Unix ms). A version is read only when two
+ * fingerprints with some time between are equal: before that the files may be incomplete.
  */
 export async function fingerprint(files: VersionFiles): Promise<{ text: string; newestMs: number }> {
   const folder = resolve(files.modelPath, '..');
@@ -148,14 +156,14 @@ export async function fingerprint(files: VersionFiles): Promise<{ text: string; 
 }
 
 /**
- * Reads a version whole: its settings and its digest. Throws ModelFileError (a sentence for each fault) on what the owner
- * must mend, anything else on what the disk does.
+ * Reads a version completely: its settings and its digest. Throws ModelFileError with a sentence for each fault that the owner of
+ * the files must fix, or the error of the file system.
  */
 export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   const file = await readConfig(files);
   const folder = resolve(files.modelPath, '..');
   const onnx = await readOnnx(files.modelPath);
-  // The name too: a prediction says which model and version made it, also when it comes from the cache.
+  // The digest includes the name: a prediction names its model and version, also a prediction from the cache.
   const name = `${files.model}/${files.version}`;
   const model = await hashFile(files.modelPath);
   const data: (VersionFile & { location: string })[] = [];
@@ -166,7 +174,9 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   for (const location of onnx.externalData) {
     const path = externalPath(folder, location);
     if (!(await isFile(path)))
-      throw new ModelFileError([`The model reads its data from "${location}", and that file is not in its folder.`]);
+      throw new ModelFileError([
+        `The model reads its data from "${location}", but the folder of the version has no such file.`,
+      ]);
     const file = await hashFile(path);
     data.push({ ...file, location });
     parts.push([`data:${location}`, file.digest]);
@@ -176,11 +186,13 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   for (const entity of file.entities ?? []) {
     const path = files.entityPaths[entity];
     if (path === undefined)
-      throw new ModelFileError([`model.json names the entity "${entity}", and there is no entities/${entity}.csv.`]);
+      throw new ModelFileError([
+        `model.json names the entity "${entity}", but the file entities/${entity}.csv does not exist.`,
+      ]);
     entityDigests[entity] = (await hashFile(path)).digest;
     parts.push([`entity:${entity}`, entityDigests[entity]]);
   }
-  // Of the settings only labels stand in an answer; the others may change without a new version.
+  // Labels are the only setting in outputs. Other settings may change without a new version.
   if (file.labels !== undefined) parts.push(['labels', canonicalJson(file.labels)]);
   const digestWith = (handlerDigest: string | null) => ({
     digest: digestOf(handlerDigest === null ? parts : [...parts, ['handler', handlerDigest]]),
@@ -196,7 +208,7 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   };
 }
 
-/** SHA-256 (hex) over named parts, in order of name, each after its length. */
+/** SHA-256 (hex) of named parts, sorted by name, each with its length. */
 export function digestOf(parts: readonly (readonly [string, string])[]): string {
   const sorted = [...parts].sort(([x], [y]) => (x < y ? -1 : 1));
   return hash(
@@ -206,7 +218,7 @@ export function digestOf(parts: readonly (readonly [string, string])[]): string 
   );
 }
 
-/** The settings of a version: its own model.json over its model's. Throws ModelFileError. */
+/** Reads the settings of a version: the model.json of the model, overridden by the version's. Throws ModelFileError. */
 export async function readConfig(files: VersionFiles): Promise<ModelFile> {
   let merged: ModelFile = {};
   for (const path of files.configPaths) {
@@ -224,9 +236,9 @@ async function readOnnx(path: string): Promise<OnnxFile> {
   } catch (error) {
     if (!(error instanceof OnnxFileError)) throw error;
     const start = await readStart(path, LFS_POINTER.length);
-    const why =
-      start === LFS_POINTER ? 'it is a pointer of Git LFS, and `git lfs pull` gets what it stands for' : error.message;
-    throw new ModelFileError([`model.onnx cannot be used: ${why}.`]);
+    const reason =
+      start === LFS_POINTER ? 'the file is a pointer of Git LFS: run `git lfs pull` to get the model' : error.message;
+    throw new ModelFileError([`model.onnx cannot be used: ${reason}.`]);
   }
 }
 
@@ -236,7 +248,7 @@ async function readStart(path: string, bytes: number): Promise<string> {
   return text;
 }
 
-/** Where external data lies. Throws ModelFileError for a path that leaves the version's folder. */
+/** Returns the path of external data. Throws ModelFileError for a path outside the folder of the version. */
 export function externalPath(folder: string, location: string): string {
   const path = resolve(folder, location);
   const inside = relative(folder, path);
@@ -250,8 +262,8 @@ async function hashFile(path: string): Promise<VersionFile> {
   const digest = createHash('sha256');
   let bytes = 0;
   for await (const chunk of createReadStream(path, { highWaterMark: 1_048_576 })) {
-    digest.update(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
+    digest.update(chunk);
+    bytes += chunk.length;
   }
   return { path, bytes, digest: digest.digest('hex') };
 }
@@ -266,7 +278,7 @@ async function foldersIn(dir: string): Promise<string[]> {
   return names.sort();
 }
 
-/** Names of .onnx files, which are where somebody put a model by mistake. */
+/** Names of misplaced .onnx files. */
 async function onnxIn(dir: string): Promise<string[]> {
   return (await namesIn(dir)).filter((name) => name.endsWith('.onnx') && !name.startsWith('.'));
 }

@@ -1,14 +1,14 @@
 /**
- * What must be known of an ONNX file before anything loads it: which other files it would read, and what its inputs
- * and outputs are where onnxruntime does not tell. A walk over the protobuf (onnx.proto3) that skips the weights.
+ * Reads the facts about an ONNX file that Millrace needs before onnxruntime loads the file: the paths of external data, and details
+ * of inputs and outputs that onnxruntime does not report. Parses the protobuf (onnx.proto3) and skips the weights.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 
 export interface OnnxFile {
   irVersion: number;
-  /** Operator set versions by domain; '' is ONNX's own. */
+  /** Operator set versions by domain. '' is the domain of ONNX itself. */
   opsets: Readonly<Record<string, number>>;
-  /** Paths of external data, as the file gives them: relative to its folder if it is honest. */
+  /** Paths of external data as written in the file. Not verified: a path may leave the folder of the file. */
   externalData: readonly string[];
   inputs: readonly OnnxValue[];
   outputs: readonly OnnxValue[];
@@ -19,21 +19,21 @@ export interface OnnxValue {
   kind: 'tensor' | 'sequence' | 'map' | 'optional' | 'sparse tensor' | 'unknown';
   /** TensorProto.DataType. */
   elementType: number;
-  /** Whether the file gives a shape: onnxruntime calls both "none" and "scalar" an empty one. */
+  /** Whether the file has a shape. onnxruntime reports an empty shape for both a missing shape and a scalar. */
   hasShape: boolean;
 }
 
-/** Not an ONNX file, or one that ends too early. */
+/** The file is not an ONNX file, or is truncated. */
 export class OnnxFileError extends Error {
   override name = 'OnnxFileError';
 }
 
 const WINDOW_BYTES = 64 * 1024;
-// A file of nothing but tiny parts would keep the walk busy for minutes; the largest public models have some 10^6.
+// A file of tiny fields would take minutes. The largest public models have about 10^6 fields.
 const FIELDS_MAX = 20_000_000;
 const DEPTH_MAX = 64;
 
-/** Reads the parts of a model file. Throws OnnxFileError, or what the file system throws. */
+/** Reads a model file. Throws OnnxFileError, or the error of the file system. */
 export async function readOnnxFile(path: string): Promise<OnnxFile> {
   const file = await open(path, 'r');
   try {
@@ -49,7 +49,7 @@ interface Field {
   number: number;
   /** Value of a varint field; 0 for others. */
   value: number;
-  /** Where the bytes of a length-delimited field lie. */
+  /** Start and end of the bytes of a length-delimited field. */
   start: number;
   end: number;
 }
@@ -81,7 +81,7 @@ class Walk implements OnnxFile {
       else if (field.number === 7 && ++graphs > 0) await this.#graph(field, 0, true);
       else if (field.number === 25) await this.#nodes(field, 7, 0);
     }
-    if (graphs === 0) throw new OnnxFileError('the file holds no graph: it is no ONNX model, or it ends too early');
+    if (graphs === 0) throw new OnnxFileError('the file has no graph: the file is truncated or not an ONNX model');
   }
 
   async #opset({ start, end }: Field): Promise<void> {
@@ -95,7 +95,7 @@ class Walk implements OnnxFile {
   }
 
   async #graph({ start, end }: Field, depth: number, main: boolean): Promise<void> {
-    if (depth > DEPTH_MAX) throw new OnnxFileError('its graphs nest too deep');
+    if (depth > DEPTH_MAX) throw new OnnxFileError('the graphs nest too deep');
     for await (const field of this.#each(start, end)) {
       if (field.number === 1) await this.#node(field, depth);
       else if (field.number === 5) await this.#tensor(field);
@@ -124,7 +124,7 @@ class Walk implements OnnxFile {
     for await (const field of this.#each(start, end)) if (field.number <= 2) await this.#tensor(field);
   }
 
-  /** TensorProto.external_data: pairs of key and value, of which `location` is a path. */
+  /** TensorProto.external_data: pairs of key and value. The value of `location` is a path. */
   async #tensor({ start, end }: Field): Promise<void> {
     for await (const field of this.#each(start, end)) {
       if (field.number !== 13) continue;
@@ -156,18 +156,17 @@ class Walk implements OnnxFile {
   }
 
   async #text({ start, end }: Field): Promise<string> {
-    if (end - start > WINDOW_BYTES) throw new OnnxFileError('a name in it is longer than 64 KiB');
-    await this.#see(start, end - start);
+    if (end - start > WINDOW_BYTES) throw new OnnxFileError('a name is longer than 64 KiB');
+    await this.#load(start, end - start);
     const at = start - this.#windowAt;
     return this.#window.toString('utf8', at, at + end - start);
   }
 
-  /** The fields of a message, one by one. */
   async *#each(start: number, end: number): AsyncGenerator<Field> {
     let at = start;
     while (at < end) {
-      if (++this.#fields > FIELDS_MAX) throw new OnnxFileError('it has too many parts');
-      await this.#see(at, Math.min(20, this.#size - at));
+      if (++this.#fields > FIELDS_MAX) throw new OnnxFileError('the file has too many fields');
+      await this.#load(at, Math.min(20, this.#size - at));
       const [tag, afterTag] = this.#varint(at);
       const number = Math.floor(tag / 8);
       const wire = tag % 8;
@@ -180,9 +179,9 @@ class Walk implements OnnxFile {
         const [length, next] = this.#varint(afterTag);
         from = next;
         at = next + length;
-      } else throw new OnnxFileError('it is not an ONNX file (protobuf)');
-      if (number === 0) throw new OnnxFileError('it is not an ONNX file (protobuf)');
-      if (at > end) throw new OnnxFileError('it ends too early: it is truncated, or not an ONNX file');
+      } else throw new OnnxFileError('the file is not an ONNX file (protobuf)');
+      if (number === 0) throw new OnnxFileError('the file is not an ONNX file (protobuf)');
+      if (at > end) throw new OnnxFileError('the file ends too early: the file is truncated or not an ONNX file');
       yield { number, value, start: from, end: at };
     }
   }
@@ -197,16 +196,16 @@ class Walk implements OnnxFile {
       scale *= 128;
       if (byte < 0x80) return [value, i + 1];
     }
-    throw new OnnxFileError('it ends too early: it is truncated, or not an ONNX file');
+    throw new OnnxFileError('the file ends too early: the file is truncated or not an ONNX file');
   }
 
-  /** Has `length` bytes from `at` in the window. */
-  async #see(at: number, length: number): Promise<void> {
+  /** Makes sure that `length` bytes from `at` on are in the window. */
+  async #load(at: number, length: number): Promise<void> {
     if (at >= this.#windowAt && at + length <= this.#windowAt + this.#windowLength) return;
     const { bytesRead } = await this.#file.read(this.#window, 0, WINDOW_BYTES, at);
     this.#windowAt = at;
     this.#windowLength = bytesRead;
-    if (bytesRead < length) throw new OnnxFileError('it ends too early');
+    if (bytesRead < length) throw new OnnxFileError('the file ends too early');
   }
 }
 
