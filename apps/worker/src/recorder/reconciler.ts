@@ -1,149 +1,37 @@
 /**
- * Finds promises that nothing carries any more and brings them back: rows of the ledger that are not terminal and that
- * Redis has lost, or holds without a job. One at a time over the cluster; a pass is bounded, and goes on where the last
- * one stopped. When Redis has lost all, or live states were discarded that nobody could read, the whole ledger is looked
- * through at once.
+ * Restores lost promises: open rows of the ledger that Redis has lost, or that have a live state without a job. One worker of the
+ * cluster reconciles at a time. A pass reads a bounded number of rows and continues after the previous pass. When Redis has lost
+ * all data, or unreadable live states were discarded, a pass reads the whole ledger.
  */
-
-import { problem } from '@millrace/shared/errors';
-import type { OpenOptions, OpenPromise } from '@millrace/shared/ledger/ledger';
-import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
-import { optionsText } from '@millrace/shared/ledger/options-text';
-import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { SHARDS, shardOfId } from '@millrace/shared/predictions/ids';
-import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
-import { readTask } from '@millrace/shared/predictions/task';
-import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
-import type { AddJobParams, Queues } from '@millrace/shared/queue/queues';
-import type { Connection } from '@millrace/shared/redis/connection';
-import type { Keys } from '@millrace/shared/redis/keys';
+import { SHARDS } from '@millrace/shared/predictions/ids';
 import { isWrongType } from '@millrace/shared/redis/wrong-type';
-import type { Logger } from 'pino';
-import { Announcements } from './announcements.ts';
-import { partsOf } from './ends.ts';
-import { type StreamSpan, spanOf } from './lag.ts';
-import { SetAside } from './set-aside.ts';
+import { spanOf } from './lag.ts';
+import type { ReconcilerDeps } from './reconciler-deps.ts';
+import { PromiseRestorer } from './restore-promises.ts';
 import { CountSettlement } from './settle-counts.ts';
 
-/** Younger promises may still be on their way into Redis. */
+/** Younger promises may still be on their way to Redis. */
 const YOUNGEST_MS = 1_500;
 const PAGE = 1_000;
-/** Pages in one pass while nothing is amiss. */
+/** Pages of a normal pass. */
 const PAGES = 2;
-/** Predictions in one job that is added again, and bytes of their tasks that are read and written together. */
-const BATCH = 64;
-const BATCH_BYTES = 1_048_576;
-/** Rows whose look-ups in Redis are under way at once. */
-const AT_ONCE = 200;
-
-export interface ReconcilerDeps {
-  redis: Connection;
-  keys: Keys;
-  live: LiveStore;
-  queues: Queues;
-  workerId: string;
-  intervalMs: number;
-  /** How long Redis keeps what has succeeded: what it does not know may be older than this and not recorded yet. */
-  liveTtlMs: number;
-  openPromises(options: OpenOptions): Promise<OpenPromise[]>;
-  /** Whether the clock of this process may judge deadlines. No pass runs while it may not. */
-  isClockRight(): boolean;
-  /** JSON text of tasks, by id. */
-  readTasks(ids: readonly string[]): Promise<Map<string, string>>;
-  /** Ends a row that Redis does not know. */
-  expire(row: TasklessRow, error: string, nowMs: number): Promise<boolean>;
-  /** Ends a row that cannot be run: its task cannot be read. */
-  fail(row: TasklessRow, error: string, nowMs: number): Promise<boolean>;
-  /** Every model that has a queue. */
-  models(): Promise<readonly string[]>;
-  onOutcome(outcome: string): void;
-  /** Told how many unreadable live states were discarded. */
-  onUnreadable(count: number): void;
-  log: Logger;
-}
 
 export interface Reconciler {
-  /** One pass now; resolves to how many promises were brought back. */
+  /** Runs one pass now. Resolves to the number of restored promises. */
   pass(): Promise<number>;
   close(): Promise<void>;
 }
 
 export function startReconciler(deps: ReconcilerDeps): Reconciler {
-  const { redis, keys, workerId, intervalMs, log } = deps;
-  const lock = keys.reconciler();
-  const sentinels = Array.from({ length: SHARDS }, (_, shard) => keys.sentinel(shard));
-  const announcements = new Announcements();
-  let after: string | undefined;
+  const passes = new ReconcilerPasses(deps);
   let running: Promise<number> | undefined;
-  let closed = false;
-  /** Live states were discarded, and the ledger has not been looked through since. */
-  let damaged = false;
-  const settlement = new CountSettlement(deps);
-
-  async function countDiscarded(): Promise<void> {
-    const shards = await Promise.all(sentinels.map((_, shard) => deps.live.takeDiscarded(shard)));
-    const discarded = shards.reduce((sum, count) => sum + count, 0);
-    if (discarded === 0) return;
-    damaged = true;
-    settlement.begin();
-    deps.onUnreadable(discarded);
-    log.warn(
-      { discarded },
-      'live states in Redis could not be read and were discarded, as after an upgrade from a version before 0.1.0: their promises are brought back from the ledger',
-    );
-  }
-
-  async function mine(): Promise<boolean> {
-    const holder = await redis.set(lock, workerId, 'PX', intervalMs * 3 + 5_000, 'NX', 'GET').catch(async (error) => {
-      if (!isWrongType(error)) throw error;
-      await redis.del(lock);
-      return '';
-    });
-    if (holder === null) return true;
-    if (holder !== workerId) return false;
-    await redis.pexpire(lock, intervalMs * 3 + 5_000);
-    return true;
-  }
 
   async function pass(): Promise<number> {
-    if (!deps.isClockRight() || !(await mine())) return 0;
-    const kept = await Promise.all(sentinels.map((key) => redis.exists(key)));
-    await countDiscarded();
-    await settlement.check();
-    const lostAll = kept.includes(0) || damaged;
-    if (lostAll) after = undefined;
-    if (await recorderLags(deps)) {
-      log.warn(
-        'the recorder is far behind: what Redis does not know any more may have ended, so nothing is brought back',
-      );
-      return 0;
-    }
-    let restored = 0;
-    for (let page = 0; !closed && deps.isClockRight() && (lostAll || page < PAGES); page += 1) {
-      const rows = await deps.openPromises({
-        olderThanMs: YOUNGEST_MS,
-        limit: PAGE,
-        ...(after === undefined ? {} : { after }),
-      });
-      restored += await reconcile(deps, rows, announcements);
-      after = rows.length === PAGE ? rows.at(-1)?.id : undefined;
-      if (after === undefined) {
-        damaged = false;
-        break;
-      }
-      if (lostAll) await redis.pexpire(lock, intervalMs * 3 + 5_000);
-    }
-    if (lostAll && !closed && deps.isClockRight())
-      await Promise.all(sentinels.map((key) => redis.set(key, sharedNow())));
-    if (restored > 0) log.warn({ restored, lostAll }, 'promises were brought back');
-    return restored;
-  }
-
-  async function guarded(): Promise<number> {
-    running ??= pass()
+    running ??= passes
+      .run()
       .catch((error) => {
-        log.warn({ err: error }, 'the ledger cannot be reconciled');
+        deps.log.warn({ err: error }, 'the ledger cannot be reconciled');
         return 0;
       })
       .finally(() => {
@@ -152,180 +40,131 @@ export function startReconciler(deps: ReconcilerDeps): Reconciler {
     return running;
   }
 
-  void guarded();
-  const timer = setInterval(() => void guarded(), intervalMs);
+  void pass();
+  const timer = setInterval(() => void pass(), deps.intervalMs);
   return {
-    pass: guarded,
+    pass,
     async close() {
-      closed = true;
+      passes.stop();
       clearInterval(timer);
       await running;
-      const holder = await redis.get(lock).catch(() => null);
-      if (holder === workerId) await redis.del(lock).catch(() => {});
+      await passes.unlock();
     },
   };
 }
 
-const UNREADABLE = JSON.stringify(
-  problem('internal', 'What was asked cannot be read in the ledger any more: ask again with a new prediction.'),
-);
+class ReconcilerPasses {
+  readonly #deps: ReconcilerDeps;
+  readonly #lock: string;
+  readonly #lockMs: number;
+  /** A key for each shard. A missing key shows that Redis has lost the shard. */
+  readonly #sentinels: readonly string[];
+  readonly #restorer: PromiseRestorer;
+  readonly #settlement: CountSettlement;
+  /** The last row of the previous pass. */
+  #after: string | undefined;
+  /** Live states were discarded, and no pass has read the whole ledger since. */
+  #damaged = false;
+  #closed = false;
 
-/** Before its life in Redis ends an end is recorded with this much to spare, or nobody is to judge by Redis alone. */
+  constructor(deps: ReconcilerDeps) {
+    this.#deps = deps;
+    this.#lock = deps.keys.reconciler();
+    this.#lockMs = deps.intervalMs * 3 + 5_000;
+    this.#sentinels = Array.from({ length: SHARDS }, (_, shard) => deps.keys.sentinel(shard));
+    this.#restorer = new PromiseRestorer(deps);
+    this.#settlement = new CountSettlement(deps);
+  }
+
+  async run(): Promise<number> {
+    const { redis, log } = this.#deps;
+    if (!this.#deps.isClockRight() || !(await this.#takeLock())) return 0;
+    const kept = await Promise.all(this.#sentinels.map((key) => redis.exists(key)));
+    await this.#countDiscarded();
+    await this.#settlement.check();
+    const lostAll = kept.includes(0) || this.#damaged;
+    if (lostAll) this.#after = undefined;
+    if (await recorderLags(this.#deps)) {
+      log.warn(
+        'the recorder is far behind: nothing is restored, because ends that Redis has dropped may be unrecorded',
+      );
+      return 0;
+    }
+    const restored = await this.#readPages(lostAll);
+    if (lostAll && this.#mayContinue()) await Promise.all(this.#sentinels.map((key) => redis.set(key, sharedNow())));
+    if (restored > 0) log.warn({ restored, lostAll }, 'lost promises were restored');
+    return restored;
+  }
+
+  /** Ends a pass after the page in progress. */
+  stop(): void {
+    this.#closed = true;
+  }
+
+  async unlock(): Promise<void> {
+    const { redis, workerId } = this.#deps;
+    const holder = await redis.get(this.#lock).catch(() => null);
+    if (holder === workerId) await redis.del(this.#lock).catch(() => {});
+  }
+
+  async #readPages(lostAll: boolean): Promise<number> {
+    let restored = 0;
+    for (let page = 0; this.#mayContinue() && (lostAll || page < PAGES); page += 1) {
+      const after = this.#after === undefined ? {} : { after: this.#after };
+      const rows = await this.#deps.openPromises({ olderThanMs: YOUNGEST_MS, limit: PAGE, ...after });
+      restored += await this.#restorer.reconcile(rows);
+      this.#after = rows.length === PAGE ? rows.at(-1)?.id : undefined;
+      if (this.#after === undefined) {
+        this.#damaged = false;
+        break;
+      }
+      if (lostAll) await this.#deps.redis.pexpire(this.#lock, this.#lockMs);
+    }
+    return restored;
+  }
+
+  #mayContinue(): boolean {
+    return !this.#closed && this.#deps.isClockRight();
+  }
+
+  async #countDiscarded(): Promise<void> {
+    const { live, log, onUnreadable } = this.#deps;
+    const shards = await Promise.all(this.#sentinels.map((_, shard) => live.takeDiscarded(shard)));
+    const discarded = shards.reduce((sum, count) => sum + count, 0);
+    if (discarded === 0) return;
+    this.#damaged = true;
+    this.#settlement.begin();
+    onUnreadable(discarded);
+    log.warn(
+      { discarded },
+      'unreadable live states in Redis were discarded, as after an upgrade from a version before 0.1.0: their promises are restored from the ledger',
+    );
+  }
+
+  /** Takes or renews the lock. Returns whether this worker holds the lock. */
+  async #takeLock(): Promise<boolean> {
+    const { redis, workerId } = this.#deps;
+    const holder = await redis.set(this.#lock, workerId, 'PX', this.#lockMs, 'NX', 'GET').catch(async (error) => {
+      if (!isWrongType(error)) throw error;
+      await redis.del(this.#lock);
+      return '';
+    });
+    if (holder === null) return true;
+    if (holder !== workerId) return false;
+    await redis.pexpire(this.#lock, this.#lockMs);
+    return true;
+  }
+}
+
+/** An end must be recorded this long before Redis drops the live state. With less time nothing is restored. */
 const SPARE_MS = 5_000;
 
 /**
- * Whether an end may be neither in Redis nor in the ledger, but in the recorder's stream alone: only after Postgres was away
- * for as long as Redis keeps an end. Asked before the ledger is read, so that what it says of older ends still holds then.
+ * Whether an end may exist only in the recorder's stream, neither as a live state nor in the ledger. Such an end exists only after Postgres
+ * was unreachable for as long as Redis keeps an end. Must be checked before the ledger is read, so that the result is still valid
+ * for the rows that were read.
  */
 async function recorderLags({ redis, keys, liveTtlMs }: ReconcilerDeps): Promise<boolean> {
   const spans = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => spanOf(redis, keys, shard)));
   return Math.max(...spans.map(({ lagMs }) => lagMs)) > liveTtlMs - SPARE_MS;
 }
-
-async function reconcile(
-  deps: ReconcilerDeps,
-  rows: readonly OpenPromise[],
-  announcements: Announcements,
-): Promise<number> {
-  const { live, queues, onOutcome } = deps;
-  const now = sharedNow();
-  const lost = new Map<string, TasklessRow[]>();
-  const ended: TasklessRow[] = [];
-  let restored = 0;
-  for (let at = 0; at < rows.length; at += AT_ONCE)
-    await Promise.all(
-      rows.slice(at, at + AT_ONCE).map(async (row) => {
-        if (row.overdue) {
-          if (await expire(deps, row, now)) ended.push(row);
-          return;
-        }
-        const job = jobIdOf(row.id, now);
-        const answer = await live.adopt(row, job, now, false);
-        onOutcome(answer.outcome);
-        if (answer.outcome === 'terminal') ended.push(row);
-        else announcements.forget(row.id);
-        if (answer.outcome === 'adopted') {
-          await queues.add(jobOf(row, answer.priority, job));
-          restored += 1;
-        } else if (answer.outcome === 'gone' && row.taskBytes !== null) {
-          const lane = `${row.model}\n${row.version}\n${row.priority}`;
-          lost.set(lane, [...(lost.get(lane) ?? []), row]);
-        }
-      }),
-    );
-  await announce(deps, ended, announcements, now);
-  for (const group of lost.values()) {
-    const sized = group.map((row) => ({ row, bytes: row.taskBytes ?? 0 }));
-    for (const part of partsOf(sized, BATCH, BATCH_BYTES))
-      restored += await restore(
-        deps,
-        part.map(({ row }) => row),
-        now,
-      );
-  }
-  return restored;
-}
-
-/** Tells the recorder again of predictions that are terminal in Redis and open in the ledger, if their entries are gone. */
-async function announce(
-  { live, queues, redis, keys }: ReconcilerDeps,
-  rows: readonly TasklessRow[],
-  announcements: Announcements,
-  now: number,
-): Promise<void> {
-  const setAside = new SetAside(redis, keys);
-  for (const [shard, some] of Map.groupBy(rows, ({ id }) => shardOfId(id))) {
-    const before = await spanOf(redis, keys, shard);
-    const aside = await setAside.has(
-      shard,
-      some.map(({ id }) => id),
-    );
-    const told = new Set<string>();
-    for (const row of some) {
-      if (!announcements.due(row.id, before, aside.has(row.id))) continue;
-      const job = jobIdOf(row.id, now);
-      const answer = await live.adopt(row, job, now);
-      // A retry has undone the end since it was seen.
-      if (answer.outcome === 'adopted') await queues.add(jobOf(row, answer.priority, job));
-      told.add(row.id);
-    }
-    const after: StreamSpan = await spanOf(redis, keys, shard);
-    for (const { id } of some) announcements.saw(id, after, told.has(id));
-  }
-}
-
-/** Whether the prediction had ended in Redis before. */
-async function expire(
-  { live, expire: expireRow, onOutcome }: ReconcilerDeps,
-  row: TasklessRow,
-  now: number,
-): Promise<boolean> {
-  const { outcome } = await live.end(row.id, row.tenant, 'expired', now);
-  onOutcome(outcome === 'ended' ? 'expired' : outcome);
-  const error = JSON.stringify(problem('expired', 'It was not answered before its deadline.'));
-  if (outcome === 'gone') await expireRow(row, error, now);
-  if (outcome !== 'terminal') return false;
-  // An end that a retry has undone in the ledger is opened again, and this opening is overdue.
-  const answer = await live.adopt(row, jobIdOf(row.id, now), now, false);
-  if (answer.outcome !== 'adopted') return answer.outcome === 'terminal';
-  await live.end(row.id, row.tenant, 'expired', now);
-  return false;
-}
-
-async function restore(
-  { live, queues, readTasks, fail }: ReconcilerDeps,
-  open: readonly TasklessRow[],
-  now: number,
-): Promise<number> {
-  const tasks = await readTasks(open.map(({ id }) => id));
-  const rows: TasklessRow[] = [];
-  for (const row of open) {
-    const task = tasks.get(row.id);
-    // A row that has ended since has no task any more.
-    if (task === undefined) continue;
-    if (readTask(task) === undefined) await fail(row, UNREADABLE, now);
-    else rows.push(row);
-  }
-  const [first] = rows;
-  if (!first) return 0;
-  const job = jobIdOf(first.id, now);
-  await Promise.all([
-    live.submit(
-      { model: first.model, version: first.version, digest: first.digest },
-      first.priority,
-      job,
-      rows.map((row) => ({
-        id: row.id,
-        createdAt: row.createdAt,
-        expiresAt: row.expiresAt,
-        tenant: row.tenant,
-        metadata: row.metadata,
-        options: optionsText(row),
-        // Alone: whom it might have followed is lost as well.
-        flight: null,
-        task: tasks.get(row.id) as string,
-        attempts: row.attempts,
-        opening: row.opening,
-        known: null,
-      })),
-      now,
-    ),
-    queues.add({
-      model: first.model,
-      version: first.version,
-      ids: rows.map(({ id }) => id),
-      priority: BULL_PRIORITY[first.priority],
-      jobId: job,
-      rows: rowCounts(rows.map(({ id }) => tasks.get(id) as string)),
-    }),
-  ]);
-  return rows.length;
-}
-
-const jobOf = ({ model, version, id }: TasklessRow, priority: number, jobId: string): AddJobParams => ({
-  model,
-  version,
-  ids: [id],
-  priority,
-  jobId,
-});
