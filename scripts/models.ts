@@ -3,7 +3,7 @@ import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promi
 import path from 'node:path';
 import { createReadThrough } from '@millrace/shared/cache/read-through';
 import { ApiError } from '@millrace/shared/errors';
-import { type ModelConfig, ModelFileError, mayShareAnswers } from '@millrace/shared/model-files/model-config';
+import { type ModelConfig, ModelFileError, mayShareResults } from '@millrace/shared/model-files/model-config';
 import {
   externalPath,
   type FolderProblem,
@@ -131,7 +131,7 @@ function printVerified(name: string, { signature, config }: Verified): void {
 }
 
 function cacheText(config: ModelConfig): string {
-  if (mayShareAnswers(config)) return `results are kept for ${config.cache.ttlS} s`;
+  if (mayShareResults(config)) return `results are kept for ${config.cache.ttlS} s`;
   return config.cache.enabled ? 'none: equal inputs get different results' : 'none: model.json disables the cache';
 }
 

@@ -4,7 +4,7 @@
  * and says nothing where that must look further.
  */
 
-import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
+import { mayShareResults } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { CacheControl } from '../http/request-headers.ts';
@@ -43,7 +43,7 @@ export function createKnownAnswer({ catalog, parsedRequests, cache }: KnownDeps)
   return (tenant, model, version, body, cacheControl) => {
     if (cacheControl.noCache || cacheControl.noStore || !parsedRequests.knows(body)) return undefined;
     const served = catalog.serving(tenant, model, version);
-    if (served instanceof Promise || !mayShareAnswers(served.version.config)) return undefined;
+    if (served instanceof Promise || !mayShareResults(served.version.config)) return undefined;
     const { digest } = served.version;
     const plan = parsedRequests.normalizeInput(body, tenant, digest);
     if (plan?.shape !== 'one' || plan.keys.length !== 1) return undefined;

@@ -8,7 +8,7 @@ import { ApiError } from '@millrace/shared/errors';
 import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
 import type { ModelConfig } from '@millrace/shared/model-files/model-config';
-import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
+import { mayShareResults } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { LongText, type Text } from '@millrace/shared/predictions/long-text';
@@ -97,7 +97,7 @@ export function createPredict(deps: PredictDeps): Predict {
     const { tenant, model, version, body, cacheControl } = request;
     return after(catalog.serving(tenant, model, version), (served) => {
       const { digest, config } = served.version;
-      const keyed = mayShareAnswers(config) && !cacheControl.noStore;
+      const keyed = mayShareResults(config) && !cacheControl.noStore;
       const planning =
         parsedRequests.normalizeInput(body, tenant, digest) ??
         normalizeInput(served, tenant, body, limits.maxRows, keyed);

@@ -3,7 +3,7 @@
 import { encodeResult, type ResultCache } from '@millrace/shared/cache/result-cache';
 import { problem } from '@millrace/shared/errors';
 import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
-import { mayShareAnswers } from '@millrace/shared/model-files/model-config';
+import { mayShareResults } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
@@ -245,7 +245,7 @@ async function store(
   now: number,
 ): Promise<void> {
   // An API process may have asked for it before it learned that the answers change.
-  if (!mayShareAnswers(version.config)) return;
+  if (!mayShareResults(version.config)) return;
   const puts: Promise<void>[] = [];
   const stored = new Set<string>();
   for (const [n, { taken, task, results }] of works.entries()) {

@@ -18,7 +18,7 @@ describe('the scheduler with failing lanes', () => {
     expect(running('good')).toBe(1);
   });
 
-  test('remembers lanes that hung, and keeps all prompt slots for other lanes', async () => {
+  test('recognizes lanes that hung before, and keeps all prompt slots for other lanes', async () => {
     const { add, running, endOne } = setUp();
     const hanging = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'];
     for (const lane of hanging) add(lane, 1);

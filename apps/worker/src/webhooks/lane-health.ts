@@ -1,5 +1,5 @@
 /**
- * Remembers how delivery lanes performed lately. The result selects the slot pool of a lane, so that healthy lanes never wait
+ * Keeps the recent health of delivery lanes. The health selects the slot pool of a lane, so that healthy lanes never wait
  * behind lanes that do not respond.
  */
 

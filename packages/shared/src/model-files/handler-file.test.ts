@@ -67,7 +67,7 @@ const absent = ['./absent.txt', 'C/C=C/C', 'model.onnx'];
       seen.add(await digestOf(path));
     }
     expect(seen.size).toBe(4);
-    // As 0.1.0 made it: a version that 0.1.0 registered stays in service.
+    // The digest of 0.1.0: a version that 0.1.0 registered stays in service.
     expect((await digestHandler(path)).importsDigest).toBe(importsDigest);
     writeFileSync(join(dir, 'named/data/other.txt'), '2');
     expect(seen).toContain(await digestOf(path));

@@ -16,7 +16,7 @@ export interface Findings {
 }
 
 /** Whether results of a version may be cached, and whether equal requests may share a flight. */
-export const mayShareAnswers = ({ cache, deterministic }: ModelConfig): boolean =>
+export const mayShareResults = ({ cache, deterministic }: ModelConfig): boolean =>
   cache.enabled && deterministic === true;
 
 /** The content of model.json, with the defaults filled in. */

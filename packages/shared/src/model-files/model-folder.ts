@@ -137,7 +137,7 @@ async function filesOf({ folder, model, version, modelPath }: VersionPlace): Pro
 
 /**
  * Size, times and inode of every file of a version, and the time of the newest change (Unix ms). A version is read only when two
- * fingerprints with some time between are equal: before that the files may be incomplete.
+ * fingerprints with some time between are equal. Until then the files may be incomplete.
  */
 export async function fingerprint(files: VersionFiles): Promise<{ text: string; newestMs: number }> {
   const folder = resolve(files.modelPath, '..');

@@ -1,10 +1,10 @@
-/** How long an output is taken to be while none of its model was measured. */
+/** Estimates the size of an output before an output of the model was measured. */
 import type { Dtype, TensorSpec } from './tensor.ts';
 
-/** Bytes of an output of which the model's file tells nothing: of a handler, or of a shape with free dimensions. */
+/** The estimate for an output of unknown size: an output of a handler, or a shape with free dimensions. */
 export const UNKNOWN_OUTPUT_BYTES = 512;
 
-/** Bytes of one element as JSON, with its comma; of a number the longest usual text. */
+/** Bytes of one element as JSON with its comma. Numbers have the length of the longest usual text. */
 const ELEMENT_BYTES: Readonly<Record<Dtype, number>> = {
   float16: 9,
   float32: 12,
@@ -22,8 +22,9 @@ const ELEMENT_BYTES: Readonly<Record<Dtype, number>> = {
 };
 
 /**
- * Bytes of the output of one row, by the shapes in the model's file: a first dimension that is free is that of the rows. Where
- * another dimension is free, and where a handler makes the output (`isHandled`), at least UNKNOWN_OUTPUT_BYTES.
+ * The bytes of the output of one row according to the shapes in the model's file. A free first dimension is the dimension of rows.
+ * With another free dimension the result is at least UNKNOWN_OUTPUT_BYTES. For a handler (`isHandled`) the result is
+ * UNKNOWN_OUTPUT_BYTES.
  */
 export function expectedOutputBytes(outputs: readonly TensorSpec[], isHandled: boolean): number {
   if (isHandled) return UNKNOWN_OUTPUT_BYTES;

@@ -17,7 +17,7 @@ const CANCEL = `
         AND NOT EXISTS (SELECT FROM webhook_endpoints WHERE id = $1 AND state = 'enabled')
       ORDER BY next_at LIMIT ${CANCEL_BATCH} FOR UPDATE))`;
 
-/** Cancels the first batch. Returns whether more deliveries may be pending. Call `cancelRest` for these after the commit. */
+/** Cancels the first batch. Returns whether more deliveries may be pending. Call `cancelRest` after the commit to cancel the rest. */
 export async function cancelFirst(db: Db, endpoint: string, nowMs: number): Promise<boolean> {
   const { rowCount } = await db.query(CANCEL, [endpoint, nowMs]);
   return rowCount === CANCEL_BATCH;

@@ -10,7 +10,7 @@ export const PREDICTION_EVENTS = [
 /** Event types of an endpoint: a requested test, and the disabling of the endpoint (in the feed only). */
 export type EndpointEvent = 'webhook_endpoint.test' | 'webhook_endpoint.disabled';
 
-/** An event as EVENT_COLUMNS selects it, with the fields of its prediction. Times are Unix milliseconds. */
+/** A row of EVENT_COLUMNS: an event with the fields of its prediction. Times are Unix milliseconds. */
 export interface StoredEvent {
   id: string;
   type: string;
