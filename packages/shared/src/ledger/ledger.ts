@@ -97,14 +97,14 @@ export interface KeyedPrediction {
 }
 
 const FIND_KEYED = `
-  SELECT found.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS keys (tenant, hash, number)
+  SELECT found.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (tenant, hash, number)
     LEFT JOIN LATERAL (
       SELECT id, idempotency_hash AS "idempotencyHash", created_at AS "createdAt" FROM predictions
-       WHERE tenant = keys.tenant AND left(idempotency_hash, 32) = keys.hash AND idempotency_hash IS NOT NULL
+       WHERE tenant = wanted.tenant AND left(idempotency_hash, 32) = wanted.hash AND idempotency_hash IS NOT NULL
          AND id >= $3 AND status <> 'canceled'
        ORDER BY id DESC LIMIT 1
     ) found ON true
-   ORDER BY keys.number`;
+   ORDER BY wanted.number`;
 
 /**
  * Finds for each key the newest prediction of its tenant since `sinceMs`, or undefined. The first 32 characters of a hash count.

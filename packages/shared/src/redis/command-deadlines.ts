@@ -108,7 +108,7 @@ type OnSend = (command: Pending, deadlines: CommandDeadlines) => void;
 
 function watchCommands(redis: Redis, timeoutMs: number, onSend: OnSend): void {
   const deadlines = new CommandDeadlines();
-  const moved = watchTraffic(() => redis.stream as Traffic | undefined);
+  const moved = watchTraffic(() => redis.stream);
   let ended = false;
   const timer = setInterval(() => {
     deadlines.tick(moved());
@@ -121,7 +121,7 @@ function watchCommands(redis: Redis, timeoutMs: number, onSend: OnSend): void {
   });
   const send = redis.sendCommand.bind(redis);
   redis.sendCommand = (command, stream) => {
-    onSend(command as Pending, deadlines);
+    onSend(command, deadlines);
     return send(command, stream);
   };
 }
