@@ -1,12 +1,13 @@
-/** Rows of the ledger, and how they become columns. */
+/** The rows of the ledger, and their conversion into columns of a statement. */
 import { type ArrayType, pgArray } from '../postgres/pg-arrays.ts';
 import type { Text } from '../predictions/long-text.ts';
 import type { PredictionRecord, Priority, TerminalStatus } from '../predictions/prediction.ts';
 
-/** What the recorder must know of a request once the answer is there. */
+/** The options of a request that the recorder needs when the prediction ends. */
 export interface PredictionOptions {
   webhook?: {
-    url: string /** Types such as `prediction.failed`; every terminal one if absent or empty. */;
+    url: string;
+    /** Types such as `prediction.failed`. Every terminal type when the list is absent or empty. */
     events?: string[];
   };
 }
@@ -30,8 +31,8 @@ export interface PromiseRow {
 }
 
 /**
- * A prediction that reached its end, promised or not. What was promised keeps its own request: of it only the outcome
- * is written. `task` may be '' for one that succeeded.
+ * A prediction that has ended, with or without a promise. For a promise, the ledger already has the request, and only the outcome is
+ * written. `task` may be '' for a succeeded prediction.
  */
 export interface TerminalRow extends PromiseRow {
   status: TerminalStatus;
@@ -46,23 +47,23 @@ export interface TerminalRow extends PromiseRow {
   batchSize: number | null;
 }
 
-/** A row as it is read. */
+/** A row of the table `predictions`, as the statements return it. */
 export interface LedgerRow extends PredictionRecord {
   tenant: string;
   digest: string;
   priority: Priority;
-  /** JSON text of the Task; null once it has succeeded. */
+  /** JSON text of the Task; null for a succeeded prediction. */
   task: string | null;
   options: PredictionOptions | null;
   promised: boolean;
   idempotencyHash: string | null;
-  /** When the end was that the last retry undid; null where there was no retry. */
+  /** The time of the end that the last retry undid; null without a retry. */
   supersededAt: number | null;
 }
 
-/** A promise that is open, without its task, which may be large. */
+/** A row without its task, which may be large. */
 export type TasklessRow = Omit<LedgerRow, 'task'> & {
-  /** Bytes of the task; null where there is none. */
+  /** Bytes of the task; null without a task. */
   taskBytes: number | null;
 };
 
@@ -74,19 +75,19 @@ const columns = (
   expires_at AS "expiresAt", attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised,
   idempotency_hash AS "idempotencyHash", opening, superseded_at AS "supersededAt"`;
 
-/** The columns of a SELECT whose rows are LedgerRows. */
+/** The columns of a SELECT that returns LedgerRows. */
 export const LEDGER_COLUMNS = columns('task', 'result');
 
-/** The columns of a SELECT whose rows are TasklessRows. */
+/** The columns of a SELECT that returns TasklessRows. */
 export const TASKLESS_COLUMNS = columns('octet_length(task) AS "taskBytes"', 'result');
 
-/** A row as a list shows it: without its task, and with the bytes of its output in place of the output. */
+/** A row of a list, without its task and with the size of its output instead of the output. */
 export type ListedRow = Omit<LedgerRow, 'task'> & {
-  /** Bytes of the output; 0 while there is none. */
+  /** Bytes of the output; 0 without an output. */
   outputBytes: number;
 };
 
-/** The columns of a SELECT whose rows are ListedRows. */
+/** The columns of a SELECT that returns ListedRows. */
 export const LISTED_COLUMNS = columns(
   `CASE WHEN status = 'succeeded' THEN octet_length(result) ELSE 0 END AS "outputBytes"`,
   `CASE WHEN status = 'succeeded' THEN '' ELSE result END AS result`,
@@ -96,7 +97,7 @@ type Column<R> = readonly [
   name: string,
   type: ArrayType,
   of: (row: R) => Text | number | boolean | null,
-  /** Never null, and mostly the same in all rows of a statement: it is then sent once. */
+  /** The value is never null and mostly the same in all rows of a statement. The same value is sent once. */
   common?: 'common',
 ];
 
@@ -132,7 +133,7 @@ export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [
   ['batch_size', 'int4', (row) => row.batchSize],
 ];
 
-/** One array a column, in the order of `columns`. */
+/** Returns an array for each column, in the order of `columns`. */
 export function columnArrays<R>(columns: readonly Column<R>[], rows: readonly R[]): Buffer[] {
   return columns.map(([, type, of, common]) => {
     const [first] = rows;
@@ -144,7 +145,7 @@ export function columnArrays<R>(columns: readonly Column<R>[], rows: readonly R[
   });
 }
 
-/** A relation `input` of the rows that columnArrays gives: where an array is shorter than others unnest gives nulls. */
+/** Returns the SQL of a relation `input` of the rows of columnArrays. For a shorter array `unnest` returns nulls. */
 export function unnestSql<R>(columns: readonly Column<R>[]): string {
   const arrays = columns.map(([, type], at) => `$${at + 1}::${type}[]`);
   const values = columns.map(([name, , , common], at) =>
@@ -154,8 +155,8 @@ export function unnestSql<R>(columns: readonly Column<R>[]): string {
   return `(SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS given (${names})) AS input`;
 }
 
-// What one row holds must never make Postgres refuse the statement, and with it the rows of strangers: text has no
-// U+0000, and jsonb neither that nor half a surrogate pair, even when escaped.
+// The content of a row must never make Postgres refuse the statement, because the statement also contains rows of other tenants. Text
+// must not contain U+0000. A jsonb value must contain neither U+0000 nor half a surrogate pair, even when escaped.
 function storable(text: string): string {
   return text.includes('\u0000') ? text.replaceAll('\u0000', '\ufffd') : text;
 }

@@ -1,8 +1,10 @@
-/** Terminal states into the ledger, with the events and webhook deliveries that follow from them. */
+/** Records terminal statuses in the ledger, with their events and webhook deliveries. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sharedNow } from '../postgres/clock.ts';
 import type { Db } from '../postgres/db.ts';
+import { errorCodeOf } from '../postgres/error-code.ts';
+import { firstRow } from '../postgres/first-row.ts';
 import type { TerminalStatus } from '../predictions/prediction.ts';
 import {
   columnArrays,
@@ -13,13 +15,13 @@ import {
   unnestSql,
 } from './ledger-rows.ts';
 
-/** A webhook delivery that is due now, as it was written. */
+/** A webhook delivery that was written and is due now. */
 export interface NewDelivery {
   id: string;
-  /** Its event's id, which is the `webhook-id`. */
+  /** The id of the event, which is the `webhook-id`. */
   event: string;
   tenant: string;
-  /** Null where the prediction named the address itself. */
+  /** Null when the prediction contains the address. */
   endpoint: string | null;
   url: string;
   type: string;
@@ -27,21 +29,23 @@ export interface NewDelivery {
 }
 
 export interface Recorded {
-  /** Rows that are terminal by this call. */
+  /** Number of rows that this call made terminal. */
   applied: number;
-  /** Ids that stayed as they were: recorded before, or overtaken by a later attempt. */
+  /** Ids whose rows are unchanged: recorded before, or followed by a later attempt. */
   refused: string[];
   deliveries: NewDelivery[];
-  /** Rows that Postgres cannot hold, and why; the others were written. */
+  /** Rows that Postgres cannot store, with the reason; the other rows were written. */
   unstorable: { id: string; reason: string }[];
 }
 
-// An insert becomes the first record of a prediction whose caller waited; a conflict is a promise that is now kept, or
-// a repetition. Each opening of a prediction ends once: an end of an earlier opening than the row's, or a second one of the
-// same opening, is refused. Processes of 0.1.0 open a row again without a new number: a late copy of the end that such a
-// retry undid has the attempts that a cancellation of the new one would have, and is told by its time. Such a retry may come
-// before the end that it undoes is recorded. Each retry sets a later deadline: so the row gets an earlier deadline of its end, and an
-// end of the same number with a later deadline is the end of that retry, and gets the next number.
+// An insert is the first record of a prediction whose caller waited. A conflict is a promise that ends now, or a repetition. Each
+// opening of a prediction ends once: the statement refuses an end of an earlier opening than the opening of the row, and a second end
+// of the same opening.
+//
+// Processes of 0.1.0 retry a prediction without a new opening number. A late copy of the end that such a retry undid may have the same
+// `attempts` as a cancellation of the retry: the time distinguishes the two ends. Such a retry can also precede the record of the end
+// that the retry undoes. Each retry sets a later deadline. For this reason the row takes the earlier deadline when its end is recorded,
+// and an end of the same opening with a later deadline is the end of the retry and gets the next opening number.
 const UNNUMBERED = `excluded.opening = 0 AND p.opening = 0 AND p.status NOT IN ('queued', 'running') AND excluded.expires_at > p.expires_at`;
 const RECORD = `
 WITH input AS (
@@ -72,7 +76,7 @@ WITH input AS (
   RETURNING p.id, p.tenant, p.model, p.version, 'prediction.' || p.status AS type, p.options, p.opening, p.completed_at,
             CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS error_code
 ), registered AS (
-  -- A disabled endpoint gets no delivery, and still finds the event in the feed when it is back.
+  -- A disabled endpoint gets no delivery. The event is in the feed, where the owner finds the event later.
   SELECT a.id, e.id AS endpoint, CASE WHEN e.state = 'enabled' THEN e.url END AS url
     FROM applied a
     JOIN webhook_endpoints e ON e.tenant = a.tenant
@@ -80,7 +84,7 @@ WITH input AS (
 ), targets AS (
   SELECT * FROM registered
   UNION ALL
-  -- An address that is registered for the event too gets it once, signed with the secret of its endpoint.
+  -- An address that is also registered for the event gets one delivery, signed with the secret of its endpoint.
   SELECT a.id, NULL::uuid, a.options->'webhook'->>'url'
     FROM applied a
    WHERE a.options->'webhook'->>'url' IS NOT NULL
@@ -114,13 +118,13 @@ SELECT (SELECT count(*) FROM applied)::int AS applied,
        coalesce((SELECT json_agg(d) FROM delivery_rows d), '[]') AS deliveries
 `.replaceAll('$NOW', `$${TERMINAL_COLUMNS.length + 1}::bigint`);
 
-// Malformed data, and broken constraints: the same rows would fail again. All else is the server's trouble.
+// Malformed data and broken constraints: the same rows would fail again. All other errors are faults of the server.
 const ROW_FAULT = /^2[23]/;
 
 /**
- * Writes terminal states, with the events and deliveries of those whose prediction names a webhook or whose tenant has
- * endpoints for them, as one atomic statement. Safe to repeat. A row that cannot be stored is left out and reported;
- * the rest is then written in several such statements.
+ * Writes terminal statuses in one atomic statement, with events and deliveries for predictions with a webhook and for tenants with
+ * matching endpoints. Safe to repeat. A row that cannot be stored is left out and reported; the other rows are then written in
+ * several such statements.
  */
 export async function recordTerminal(
   db: Db,
@@ -128,38 +132,46 @@ export async function recordTerminal(
   nowMs: number = sharedNow(),
 ): Promise<Recorded> {
   const recorded: Recorded = { applied: 0, refused: [], deliveries: [], unstorable: [] };
-  for (const round of roundsOf(rows)) await recordInto(recorded, db, round, nowMs);
+  for (const round of roundsOf(rows)) await recordInto(db, { recorded, rows: round, nowMs });
   return recorded;
 }
 
-async function recordInto(recorded: Recorded, db: Db, rows: readonly TerminalRow[], nowMs: number): Promise<void> {
+interface RecordParams {
+  /** The result, to which the function adds. */
+  recorded: Recorded;
+  rows: readonly TerminalRow[];
+  nowMs: number;
+}
+
+async function recordInto(db: Db, { recorded, rows, nowMs }: RecordParams): Promise<void> {
   if (rows.length === 0) return;
   try {
     const values = [...columnArrays(TERMINAL_COLUMNS, rows), nowMs];
-    // The driver copies what it sends: long results get a turn of the event loop for that.
+    // The driver copies the values of a statement. For long results the copy runs in its own turn of the event loop.
     if (rows.some(({ result }) => typeof result !== 'string')) await nextTurn();
     const { rows: results } = await db.query({ name: 'record-terminal', text: RECORD, values });
-    const { applied, refused, deliveries } = results[0];
+    const { applied, refused, deliveries } = firstRow(results);
     recorded.applied += applied;
     recorded.refused.push(...refused);
     recorded.deliveries.push(...deliveries);
   } catch (error) {
-    const { code = '', message } = error as Error & { code?: string };
-    if (!(error instanceof RangeError) && !ROW_FAULT.test(code)) throw error;
-    if (rows.length === 1) {
-      recorded.unstorable.push({ id: rows[0]!.id, reason: message });
+    if (!(error instanceof Error)) throw error;
+    if (!(error instanceof RangeError) && !ROW_FAULT.test(errorCodeOf(error) ?? '')) throw error;
+    const [row] = rows;
+    if (row !== undefined && rows.length === 1) {
+      recorded.unstorable.push({ id: row.id, reason: error.message });
       return;
     }
     const half = rows.length >> 1;
-    await recordInto(recorded, db, rows.slice(0, half), nowMs);
-    await recordInto(recorded, db, rows.slice(half), nowMs);
+    await recordInto(db, { recorded, rows: rows.slice(0, half), nowMs });
+    await recordInto(db, { recorded, rows: rows.slice(half), nowMs });
   }
 }
 
 /**
- * The rows in rounds, nearly always one: a statement may touch a row of the ledger once, and the ends of a prediction are
- * written in the order of its openings. Of several ends of one opening the highest attempt counts, of equal ones the first.
- * Within a round in the order of ids, so that two recorders that meet the same rows do not wait for each other in a circle.
+ * Splits the rows into rounds, nearly always into a single round. A statement may write a row of the ledger only once, and the ends of
+ * a prediction are written in the order of its openings. Of several ends of one opening, the end with the highest attempt counts, and
+ * of equal attempts the first end. Each round is in the order of ids, so that two recorders with the same rows do not deadlock.
  */
 function roundsOf(rows: readonly TerminalRow[]): TerminalRow[][] {
   const rounds: Map<string, TerminalRow>[] = [];
@@ -167,17 +179,20 @@ function roundsOf(rows: readonly TerminalRow[]): TerminalRow[][] {
   return rounds.map((round) => [...round.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
 }
 
-/** Puts a row into the first round from `at` on that has no earlier end of the same prediction; a later one moves on. */
+/**
+ * Puts a row into the first round, from round `at`, in which the prediction has no earlier end. A later end in this round moves to
+ * the next round.
+ */
 function place(rounds: Map<string, TerminalRow>[], row: TerminalRow, at: number): void {
   const round = rounds[at] ?? new Map<string, TerminalRow>();
   rounds[at] = round;
-  const there = round.get(row.id);
-  if (there === undefined) round.set(row.id, row);
-  else if (there.opening < row.opening) place(rounds, row, at + 1);
-  else if (there.opening > row.opening) {
+  const placed = round.get(row.id);
+  if (placed === undefined) round.set(row.id, row);
+  else if (placed.opening < row.opening) place(rounds, row, at + 1);
+  else if (placed.opening > row.opening) {
     round.set(row.id, row);
-    place(rounds, there, at + 1);
-  } else if (row.attempts > there.attempts) round.set(row.id, row);
+    place(rounds, placed, at + 1);
+  } else if (row.attempts > placed.attempts) round.set(row.id, row);
 }
 
 export interface Outcome {
@@ -185,16 +200,15 @@ export interface Outcome {
   /** JSON text of the error (a problem). */
   result: string;
   completedAt: number;
-  /** That of the ledger where it is not known. */
+  /** Default: the attempts in the ledger. */
   attempts?: number;
 }
 
-/** Ends one prediction that the ledger has open. Whether it did: not when it is terminal, unknown or of another tenant. */
+/** Ends an open prediction in the ledger. Returns false when the prediction is terminal, unknown or of another tenant. */
 export async function markTerminal(db: Db, row: LedgerRow | TasklessRow, outcome: Outcome): Promise<boolean> {
-  // Without a task the row keeps the task that the ledger has.
+  // With an empty task the ledger keeps its task.
   const task = ('task' in row ? row.task : null) ?? '';
-  const { applied } = await recordTerminal(db, [
-    { ...row, task, ...outcome, attempts: outcome.attempts ?? row.attempts },
-  ] as TerminalRow[]);
+  const ended: TerminalRow = { ...row, task, ...outcome, attempts: outcome.attempts ?? row.attempts };
+  const { applied } = await recordTerminal(db, [ended]);
   return applied === 1;
 }

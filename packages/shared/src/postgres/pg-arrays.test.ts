@@ -10,7 +10,7 @@ test('text is UTF-8 after its length in bytes, and null has length -1', () => {
   expect(pgArray('text', ['aü', null, '']).toString('hex')).toBe(`${header}0000000361c3bcffffffff00000000`);
 });
 
-test('what does not fit its type is refused before it is sent', () => {
+test('a value that does not fit its type is refused before the statement is sent', () => {
   expect(() => pgArray('uuid', ['0197c7f0'])).toThrow("'0197c7f0' is not a UUID");
   expect(() => pgArray('int8', [Number.NaN])).toThrow('NaN is not a whole number');
   expect(() => pgArray('int8', [1.5])).toThrow(RangeError);

@@ -1,11 +1,11 @@
 /**
- * Arrays as Postgres reads them in binary: bulk statements pass one array a column. As text, node-postgres would quote
- * and Postgres unquote every element, which takes longer than the insert.
+ * Encodes arrays in the binary format of Postgres: bulk statements pass an array for each column. With the text format, node-postgres
+ * quotes every element and Postgres unquotes it again, which takes longer than the insert.
  */
 
 import { LongText, type Text } from '../predictions/long-text.ts';
 
-// Of pg_type; they never change.
+// The type numbers of the catalogue pg_type, which never change.
 const OID = { bool: 16, int4: 23, int8: 20, text: 25, float8: 701, uuid: 2950 } as const;
 
 export type ArrayType = keyof typeof OID;
@@ -14,65 +14,99 @@ type Element = Text | number | boolean | null | undefined;
 const FIXED: Readonly<Record<Exclude<ArrayType, 'text'>, number>> = { bool: 1, int4: 4, int8: 8, float8: 8, uuid: 16 };
 const HEADER = 20;
 
-/** A one-dimensional array; null and undefined become NULL. Text must not hold U+0000, which Postgres cannot store. */
+/** Returns a one-dimensional array; null and undefined become NULL. Text must not contain U+0000, which Postgres cannot store. */
 export function pgArray(type: ArrayType, elements: readonly Element[]): Buffer {
   const buffer = Buffer.allocUnsafe(HEADER + capacity(type, elements));
   buffer.writeInt32BE(elements.length > 0 ? 1 : 0, 0);
   buffer.writeInt32BE(1, 4);
   buffer.writeInt32BE(OID[type], 8);
-  // Without elements there is no dimension, and these two are cut off.
+  // An array without elements has no dimension: the next two fields are cut off.
   buffer.writeInt32BE(elements.length, 12);
   buffer.writeInt32BE(1, 16);
   if (elements.length === 0) return buffer.subarray(0, 12);
-  let at = HEADER;
-  for (const element of elements) {
-    if (element === null || element === undefined) {
-      at = buffer.writeInt32BE(-1, at);
-      continue;
-    }
-    const length = write(type, element, buffer, at + 4);
-    buffer.writeInt32BE(length, at);
-    at += 4 + length;
-  }
-  return buffer.subarray(0, at);
+  const writer = new ElementWriter(type, buffer);
+  for (const element of elements) writer.write(element);
+  return buffer.subarray(0, writer.end);
 }
 
 function capacity(type: ArrayType, elements: readonly Element[]): number {
   if (type !== 'text') return elements.length * (4 + FIXED[type]);
   let bytes = elements.length * 4;
-  // UTF-8 takes at most three bytes for each UTF-16 unit: cheaper to reserve than to count.
-  for (const element of elements)
-    bytes += element instanceof LongText ? element.length : element ? 3 * (element as string).length : 0;
+  // UTF-8 takes at most three bytes for each UTF-16 unit: a larger buffer is cheaper than an exact count.
+  for (const element of elements) {
+    if (typeof element === 'string') bytes += 3 * element.length;
+    else if (element instanceof LongText) bytes += element.length;
+  }
   return bytes;
 }
 
-function write(type: ArrayType, element: Text | number | boolean, buffer: Buffer, at: number): number {
-  if (element instanceof LongText) return writePieces(element, buffer, at);
-  switch (type) {
-    case 'text':
-      return buffer.write(element as string, at, 'utf8');
-    case 'uuid':
-      return writeUuid(element as string, buffer, at);
-    case 'bool':
-      buffer[at] = element ? 1 : 0;
-      return 1;
-    case 'int4':
-      buffer.writeInt32BE(element as number, at);
-      return 4;
-    case 'int8': {
-      const number = element as number;
-      if (!Number.isSafeInteger(number)) throw new RangeError(`${number} is not a whole number.`);
-      buffer.writeInt32BE(Math.floor(number / 0x1_0000_0000), at);
-      buffer.writeUInt32BE(number >>> 0, at + 4);
-      return 8;
+/** Writes elements into a buffer that has room for all of them. */
+class ElementWriter {
+  readonly #type: ArrayType;
+  readonly #buffer: Buffer;
+  #end = HEADER;
+
+  constructor(type: ArrayType, buffer: Buffer) {
+    this.#type = type;
+    this.#buffer = buffer;
+  }
+
+  /** The position after the last element. */
+  get end(): number {
+    return this.#end;
+  }
+
+  write(element: Element): void {
+    if (element === null || element === undefined) {
+      this.#end = this.#buffer.writeInt32BE(-1, this.#end);
+      return;
     }
-    case 'float8':
-      buffer.writeDoubleBE(element as number, at);
-      return 8;
+    const length = this.#writeValue(element, this.#end + 4);
+    this.#buffer.writeInt32BE(length, this.#end);
+    this.#end += 4 + length;
+  }
+
+  #writeValue(value: Text | number | boolean, at: number): number {
+    const buffer = this.#buffer;
+    if (value instanceof LongText) return copyPieces(value, buffer, at);
+    switch (this.#type) {
+      case 'text':
+        return buffer.write(textOf(value), at, 'utf8');
+      case 'uuid':
+        return writeUuid(textOf(value), buffer, at);
+      case 'bool':
+        buffer[at] = value ? 1 : 0;
+        return 1;
+      case 'int4':
+        buffer.writeInt32BE(numberOf(value), at);
+        return 4;
+      case 'int8':
+        writeInt8(numberOf(value), buffer, at);
+        return 8;
+      case 'float8':
+        buffer.writeDoubleBE(numberOf(value), at);
+        return 8;
+    }
   }
 }
 
-function writePieces(text: LongText, buffer: Buffer, at: number): number {
+function textOf(value: string | number | boolean): string {
+  if (typeof value !== 'string') throw new TypeError(`${value} is not text.`);
+  return value;
+}
+
+function numberOf(value: string | number | boolean): number {
+  if (typeof value !== 'number') throw new TypeError(`'${value}' is not a number.`);
+  return value;
+}
+
+function writeInt8(number: number, buffer: Buffer, at: number): void {
+  if (!Number.isSafeInteger(number)) throw new RangeError(`${number} is not a whole number.`);
+  buffer.writeInt32BE(Math.floor(number / 0x1_0000_0000), at);
+  buffer.writeUInt32BE(number >>> 0, at + 4);
+}
+
+function copyPieces(text: LongText, buffer: Buffer, at: number): number {
   let end = at;
   for (const piece of text.pieces) end += piece.copy(buffer, end);
   return end - at;

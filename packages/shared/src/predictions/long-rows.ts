@@ -26,7 +26,7 @@ export function joinLongRows(rows: readonly Text[]): LongText | undefined {
     if (tensors === undefined) return undefined;
     parsed.push(tensors);
   }
-  const first = parsed[0] as TensorText[];
+  const [first = []] = parsed;
   const isSame = parsed.every(
     (row) =>
       row.length === first.length &&
@@ -35,12 +35,12 @@ export function joinLongRows(rows: readonly Text[]): LongText | undefined {
   if (!isSame) return undefined;
   const texts: Text[] = [];
   for (const [at, { name, dtype, shape, labels }] of first.entries()) {
-    const parts = parsed.map((row) => row[at] as TensorText);
-    const count = parts.reduce((sum, part) => sum + (part.shape[0] as number), 0);
+    const parts = parsed.flatMap((row) => row[at] ?? []);
+    const count = parts.reduce((sum, part) => sum + (part.shape[0] ?? 0), 0);
     const dims = JSON.stringify([count, ...shape.slice(1)]);
     texts.push(`${at === 0 ? '{' : ','}${name}:{"dtype":"${dtype}","shape":${dims},"data":[`);
     texts.push(...withCommas(parts.map(({ items }) => items)), ']');
-    if (labels) texts.push(',"label":[', ...withCommas(parts.map((part) => part.labels as LongText)), ']');
+    if (labels) texts.push(',"label":[', ...withCommas(parts.flatMap((part) => part.labels ?? [])), ']');
     texts.push('}');
   }
   texts.push('}');
@@ -66,7 +66,7 @@ function tensorTexts(row: LongText): TensorText[] | undefined {
     if (items === undefined) return undefined;
     const labels = reader.skip(',"label":[') ? reader.list(true) : undefined;
     if (!reader.skip('}')) return undefined;
-    tensors.push({ name, dtype: JSON.parse(dtype) as string, shape: shape.split(',').map(Number), items, labels });
+    tensors.push({ name, dtype: String(JSON.parse(dtype)), shape: shape.split(',').map(Number), items, labels });
   } while (reader.skip(','));
   return reader.skip('}') && reader.isAtEnd ? tensors : undefined;
 }

@@ -30,7 +30,7 @@ export class LongText {
     let [low, high] = [0, this.pieces.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((this.#starts[middle] as number) <= at) low = middle;
+      if ((this.#starts[middle] ?? 0) <= at) low = middle;
       else high = middle - 1;
     }
     return low;
@@ -38,16 +38,17 @@ export class LongText {
 
   byteAt(at: number): number | undefined {
     const piece = this.#pieceAt(at);
-    return this.pieces[piece]?.[at - (this.#starts[piece] as number)];
+    return this.pieces[piece]?.[at - (this.#starts[piece] ?? 0)];
   }
 
   /** The bytes from `from` up to, and without, `to`, as views. */
   slice(from: number, to: number = this.length): LongText {
     const pieces: Buffer[] = [];
     for (let n = this.#pieceAt(from); n < this.pieces.length; n += 1) {
-      const start = this.#starts[n] as number;
-      if (start >= to) break;
-      pieces.push((this.pieces[n] as Buffer).subarray(Math.max(0, from - start), Math.max(0, to - start)));
+      const start = this.#starts[n] ?? 0;
+      const piece = this.pieces[n];
+      if (piece === undefined || start >= to) break;
+      pieces.push(piece.subarray(Math.max(0, from - start), Math.max(0, to - start)));
     }
     return new LongText(pieces);
   }
@@ -55,8 +56,8 @@ export class LongText {
   /** The position of the first byte `byte` at or after `from`; -1 if there is none. */
   indexOf(byte: number, from = 0): number {
     for (let n = this.#pieceAt(from); n < this.pieces.length; n += 1) {
-      const start = this.#starts[n] as number;
-      const found = (this.pieces[n] as Buffer).indexOf(byte, Math.max(0, from - start));
+      const start = this.#starts[n] ?? 0;
+      const found = this.pieces[n]?.indexOf(byte, Math.max(0, from - start)) ?? -1;
       if (found !== -1) return start + found;
     }
     return -1;

@@ -6,7 +6,7 @@ import type { Task } from './task.ts';
 /** The JSON text of a prediction's output. `rows` are the JSON texts of the outputs of its rows, in order. */
 export function assembleOutput(shape: Task['shape'], rows: readonly Text[]): Text {
   // The tensors of one row are the tensors of the prediction.
-  if (shape === 'one' || (shape === 'tensors' && rows.length === 1)) return rows[0] as Text;
+  if (shape === 'one' || (shape === 'tensors' && rows.length === 1)) return rows[0] ?? 'null';
   const isLong = rows.reduce((sum, { length }) => sum + length, 0) > LONG_TEXT_BYTES;
   if (shape === 'list') {
     if (!isLong) return `[${rows.join(',')}]`;
@@ -19,13 +19,11 @@ type TensorJson = { dtype: string; shape: number[]; data: unknown[] } & Record<s
 
 /** Joins tensor outputs (`{"y": {"dtype", "shape", "data"}}`, one row each) along their first dimension. */
 function joinTensorRows(rows: readonly string[]): string {
-  const parsed = rows.map((row) => JSON.parse(row) as Record<string, TensorJson>);
-  const first = parsed[0] as Record<string, TensorJson>;
-  const members = Object.keys(first).map((name) => {
-    const parts = parsed.map((row) => row[name] as TensorJson);
-    const { dtype, shape, data: _, ...rest } = first[name] as TensorJson;
-    const rowTotal = parts.reduce((sum, part) => sum + (part.shape[0] as number), 0);
-    // Other members (labels) have an item for each row, or are the same in all.
+  const parsed: Record<string, TensorJson>[] = rows.map((row) => JSON.parse(row));
+  const members = Object.entries(parsed[0] ?? {}).map(([name, { dtype, shape, data: _, ...rest }]) => {
+    const parts = parsed.flatMap((row) => row[name] ?? []);
+    const rowTotal = parts.reduce((sum, part) => sum + (part.shape[0] ?? 0), 0);
+    // Other members (labels) have an item for each row, or are the same in all rows.
     const others = Object.entries(rest).map(
       ([key]) => `${JSON.stringify(key)}:${JSON.stringify(parts.flatMap((part) => part[key]))}`,
     );

@@ -1,31 +1,31 @@
-/** A prediction, its states, and the one place where it becomes JSON. */
+/** The record and the statuses of a prediction, and the only code that writes a prediction as JSON. */
 import { joinTexts, type LongText, type Text } from './long-text.ts';
 
-/** Every status, in the order in which a prediction can have them. */
+/** Every status, in the order of the life of a prediction. */
 export const STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'] as const;
 export type Status = (typeof STATUSES)[number];
 export type TerminalStatus = 'succeeded' | 'failed' | 'canceled' | 'expired';
 export type Priority = 'low' | 'normal' | 'high';
 
-/** BullMQ's numbers: lower goes first. No job goes without: unprioritised ones would overtake all others. */
+/** The priority numbers of BullMQ: lower numbers run first. Every job has a number, because BullMQ runs jobs without one first. */
 export const BULL_PRIORITY: Readonly<Record<Priority, number>> = { high: 1, normal: 5, low: 9 };
 
 export const isTerminal = (status: string): status is TerminalStatus => status !== 'queued' && status !== 'running';
 
-/** All that a prediction's JSON is made of. Times are Unix milliseconds. */
+/** All values in the JSON of a prediction. Times are Unix milliseconds. */
 export interface PredictionRecord {
   id: string;
   model: string;
   version: string;
   status: Status;
-  /** JSON text of the output, or of the error (a problem); '' while there is none. Never parsed on its way out. */
+  /** JSON text of the output, or of the error (a problem); '' before the prediction has ended. Responses contain the text unparsed. */
   result: Text;
   createdAt: number;
   startedAt: number | null;
   completedAt: number | null;
   expiresAt: number | null;
   attempts: number;
-  /** 0, and one more for each retry: an end belongs to one opening. It is not in the prediction's JSON. */
+  /** 0, and one more for each retry: an end belongs to one opening. The JSON of a prediction does not contain the opening. */
   opening: number;
   /** JSON text; '' for none. */
   metadata: string;
@@ -39,7 +39,7 @@ export interface QueueEstimate {
   estimatedCompletionAt: number;
 }
 
-// Predictions of a batch share their times, and writing one costs more than finding it.
+// Predictions of a batch have the same times, and formatting a time costs more than finding its text in the map.
 const isoTexts = new Map<number, string>();
 const ISO_KEPT = 1_000;
 
@@ -56,10 +56,10 @@ function iso(ms: number | null): string {
 
 const round = (ms: number | null): string => (ms === null ? 'null' : String(Math.round(ms * 1000) / 1000));
 
-/** All but the opening, which is not in the JSON. */
+/** All members of a record except the opening, which is not in the JSON. */
 type Rendered = Omit<PredictionRecord, 'opening'>;
 
-/** The JSON text of a prediction. Its `result` goes in as it is; a long one makes the whole a long text. */
+/** Returns the JSON text of a prediction, with its `result` unchanged. The text of a long result is a LongText. */
 export function renderPrediction(record: Rendered & { result: string }, queue?: QueueEstimate): string;
 export function renderPrediction(record: Rendered, queue?: QueueEstimate): Text;
 export function renderPrediction(record: Rendered, queue?: QueueEstimate): Text {
@@ -72,12 +72,12 @@ const OUTPUT = '"output":';
 
 function renderLong(record: Rendered, output: LongText, queue: QueueEstimate | undefined): LongText {
   const json = render({ ...record, result: '' }, `${OUTPUT},`, queue);
-  // Nothing before the output can hold the name of the member unescaped.
+  // No text before the output contains the name of the member unescaped.
   const at = json.indexOf(OUTPUT) + OUTPUT.length;
   return joinTexts([json.slice(0, at), output, json.slice(at)]);
 }
 
-/** As `renderPrediction`, without the member `output`. */
+/** Returns the same text as `renderPrediction`, without the member `output`. */
 export const renderWithoutOutput = (record: Rendered): string => render(record, '', undefined);
 
 function render(record: Rendered, output: string, queue: QueueEstimate | undefined): string {

@@ -9,11 +9,11 @@ export interface Keys {
   tag(shard: number): string;
   /** Prefix for BullMQ's own keys of a shard's queues. */
   bull(shard: number): string;
-  /** Live state of a prediction, its task in it: see live/lib.lua. */
+  /** The live state of a prediction, with its task: see live/lib.lua. */
   live(id: string): string;
   /** A long result on its way into its prediction's live state, of one writer: see live/place.lua. */
   written(id: string, writer: string): string;
-  /** Ids that wait for a leader's answer, a set. */
+  /** Ids of the followers that wait for the result of a leader, a set. */
   followers(id: string): string;
   /** The prediction that computes a cache key now, the leader of the flight. */
   flight(shard: number, cacheKey: string): string;

@@ -1,10 +1,10 @@
-/** Which commands a user of Redis needs, and whether the user may run them: asked before one of them fails a request. */
+/** The Redis commands that a user needs, and the check of the permissions, which runs before a missing permission fails a request. */
 import type { Connection } from './connection.ts';
 import { codeOf, type RedisSetting } from './redis-fault.ts';
 
 type Call = readonly [command: string, ...args: string[]];
 
-/** Harmless on a key of any type or none. `key` stands for the probe's key: a refusal for another reason is of no interest. */
+/** Calls that do no harm to a key of any type. `key` is the key of the probe. Only refusals for a missing permission count. */
 const CACHE_CALLS = (key: string): Call[] => [
   ['get', key],
   ['getrange', key, '0', '0'],
@@ -17,78 +17,98 @@ const CACHE_CALLS = (key: string): Call[] => [
   ['del', `${key}:none`],
   ['eval', 'return 1', '1', key],
   ['evalsha', '0'.repeat(40), '1', key],
-  // Asked at each connection: a server that still loads its data is not used.
+  // Sent at each connect: a server that still loads its data is not used.
   ['info', 'memory'],
 ];
 
+const keyCalls = (key: string, none: string): Call[] => [
+  ['exists', none],
+  ['type', none],
+  ['pttl', none],
+  ['persist', none],
+  ['unlink', none],
+  ['mget', key],
+  ['incr', key],
+];
+
+const hashCalls = (key: string, none: string): Call[] => [
+  ['hget', none, 'f'],
+  ['hgetall', none],
+  ['hmget', none, 'f'],
+  ['hexists', none, 'f'],
+  ['hdel', none, 'f'],
+  ['hset', key, 'f', '1'],
+  ['hsetnx', key, 'f', '1'],
+  ['hmset', key, 'f', '1'],
+  ['hincrby', key, 'f', '1'],
+];
+
+const listCalls = (key: string, none: string): Call[] => [
+  ['lindex', none, '0'],
+  ['llen', none],
+  ['lpos', none, '1'],
+  ['lrange', none, '0', '0'],
+  ['lrem', none, '0', '1'],
+  ['ltrim', none, '0', '0'],
+  ['lpush', key, '1'],
+  ['rpush', key, '1'],
+  ['rpop', none],
+  ['rpoplpush', none, none],
+];
+
+const setCalls = (key: string, none: string): Call[] => [
+  ['sadd', key, '1'],
+  ['srem', none, '1'],
+  ['spop', none, '1'],
+  ['srandmember', none, '1'],
+  ['scard', none],
+  ['sismember', none, '1'],
+  ['smembers', none],
+  ['zadd', key, '1', '1'],
+  ['zcard', none],
+  ['zcount', none, '0', '0'],
+  ['zpopmin', none],
+  ['zrange', none, '0', '0'],
+  ['zrangebyscore', none, '0', '0'],
+  ['zrevrange', none, '0', '0'],
+  ['zrevrangebyscore', none, '0', '0'],
+  ['zrem', none, '1'],
+  ['zscore', none, '1'],
+  ['zmscore', none, '1'],
+  ['zremrangebyrank', none, '0', '0'],
+  ['zremrangebyscore', none, '0', '0'],
+  ['bzpopmin', none, '0.001'],
+];
+
+const streamCalls = (key: string, none: string): Call[] => [
+  ['xadd', key, '*', 'f', '1'],
+  ['xtrim', none, 'MAXLEN', '0'],
+  ['xread', 'COUNT', '1', 'STREAMS', none, '0'],
+  ['xrange', none, '-', '+', 'COUNT', '1'],
+  ['xrevrange', none, '+', '-', 'COUNT', '1'],
+  ['xack', none, 'g', '0-1'],
+  ['xdel', none, '0-1'],
+  ['xinfo', 'STREAM', none],
+  ['xgroup', 'CREATE', none, 'g', '0'],
+  ['xgroup', 'DESTROY', none, 'g'],
+  ['xreadgroup', 'GROUP', 'g', 'c', 'COUNT', '1', 'STREAMS', none, '>'],
+  ['xautoclaim', none, 'g', 'c', '0', '0'],
+];
+
 /**
- * The commands of our scripts and of those of BullMQ's that run here: Redis checks those inside a script as it checks any
- * others. A test compares them with what a Redis has run. Commands that only change the connection itself (HELLO, CLIENT,
- * SUBSCRIBE) are not among them: a refusal of those shows at the connection.
+ * The commands of the scripts of Millrace and of the used scripts of BullMQ: Redis checks the permission for each command of a script.
+ * A test compares this list with the commands that a Redis has run. Commands that only change the connection (HELLO, CLIENT,
+ * SUBSCRIBE) are not in the list, because a refusal of such a command is visible when the connection is opened.
  */
 const QUEUE_CALLS = (key: string): Call[] => {
   const none = `${key}:none`;
   return [
     ...CACHE_CALLS(key),
-    ['exists', none],
-    ['type', none],
-    ['pttl', none],
-    ['persist', none],
-    ['unlink', none],
-    ['mget', key],
-    ['incr', key],
-    ['hget', none, 'f'],
-    ['hgetall', none],
-    ['hmget', none, 'f'],
-    ['hexists', none, 'f'],
-    ['hdel', none, 'f'],
-    ['hset', key, 'f', '1'],
-    ['hsetnx', key, 'f', '1'],
-    ['hmset', key, 'f', '1'],
-    ['hincrby', key, 'f', '1'],
-    ['lindex', none, '0'],
-    ['llen', none],
-    ['lpos', none, '1'],
-    ['lrange', none, '0', '0'],
-    ['lrem', none, '0', '1'],
-    ['ltrim', none, '0', '0'],
-    ['lpush', key, '1'],
-    ['rpush', key, '1'],
-    ['rpop', none],
-    ['rpoplpush', none, none],
-    ['sadd', key, '1'],
-    ['srem', none, '1'],
-    ['spop', none, '1'],
-    ['srandmember', none, '1'],
-    ['scard', none],
-    ['sismember', none, '1'],
-    ['smembers', none],
-    ['zadd', key, '1', '1'],
-    ['zcard', none],
-    ['zcount', none, '0', '0'],
-    ['zpopmin', none],
-    ['zrange', none, '0', '0'],
-    ['zrangebyscore', none, '0', '0'],
-    ['zrevrange', none, '0', '0'],
-    ['zrevrangebyscore', none, '0', '0'],
-    ['zrem', none, '1'],
-    ['zscore', none, '1'],
-    ['zmscore', none, '1'],
-    ['zremrangebyrank', none, '0', '0'],
-    ['zremrangebyscore', none, '0', '0'],
-    ['xadd', key, '*', 'f', '1'],
-    ['xtrim', none, 'MAXLEN', '0'],
-    ['xread', 'COUNT', '1', 'STREAMS', none, '0'],
-    ['xrange', none, '-', '+', 'COUNT', '1'],
-    ['xrevrange', none, '+', '-', 'COUNT', '1'],
-    ['xack', none, 'g', '0-1'],
-    ['xdel', none, '0-1'],
-    ['xinfo', 'STREAM', none],
-    ['xgroup', 'CREATE', none, 'g', '0'],
-    ['xgroup', 'DESTROY', none, 'g'],
-    ['xreadgroup', 'GROUP', 'g', 'c', 'COUNT', '1', 'STREAMS', none, '>'],
-    ['xautoclaim', none, 'g', 'c', '0', '0'],
-    ['bzpopmin', none, '0.001'],
+    ...keyCalls(key, none),
+    ...hashCalls(key, none),
+    ...listCalls(key, none),
+    ...setCalls(key, none),
+    ...streamCalls(key, none),
     ['publish', `${key}:channel`, ''],
     ['time'],
   ];
@@ -97,7 +117,7 @@ const QUEUE_CALLS = (key: string): Call[] => {
 const callsOf = (setting: RedisSetting, key: string): Call[] =>
   setting === 'CACHE_REDIS_URL' ? CACHE_CALLS(key) : QUEUE_CALLS(key);
 
-/** Names of the commands that a user needs, in lower case, besides those of the category `connection` and SUBSCRIBE. */
+/** Returns the names of the needed commands, in lower case, without SUBSCRIBE and the commands of the category `connection`. */
 export const neededCommands = (setting: RedisSetting): string[] => [
   ...new Set(callsOf(setting, '').map(([command]) => command)),
 ];
@@ -107,7 +127,7 @@ export interface MissingPermission {
   error: Error;
 }
 
-/** The first command that the user of the connection may not run; undefined when all are permitted. One round trip. */
+/** Finds the first command that the user of the connection may not run; undefined when all are permitted. One round trip. */
 export async function missingPermission(
   redis: Connection,
   setting: RedisSetting,
