@@ -31,8 +31,8 @@ export interface PromiseRow {
 }
 
 /**
- * A prediction that has ended, with or without a promise. For a promise, the ledger already has the request, and only the outcome is
- * written. `task` may be '' for a succeeded prediction.
+ * A prediction that has ended, with or without a promise. For a promise, the ledger already has the request, and only the outcome
+ * is written. `task` may be '' for a succeeded prediction.
  */
 export interface TerminalRow extends PromiseRow {
   status: TerminalStatus;
@@ -155,8 +155,8 @@ export function unnestSql<R>(columns: readonly Column<R>[]): string {
   return `(SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS given (${names})) AS input`;
 }
 
-// The content of a row must never make Postgres refuse the statement, because the statement also contains rows of other tenants. Text
-// must not contain U+0000. A jsonb value must contain neither U+0000 nor half a surrogate pair, even when escaped.
+// The content of a row must never make Postgres refuse the statement, because the statement also contains rows of other tenants.
+// Text must not contain U+0000. A jsonb value must contain neither U+0000 nor half a surrogate pair, even when escaped.
 function storable(text: string): string {
   return text.includes('\u0000') ? text.replaceAll('\u0000', '\ufffd') : text;
 }

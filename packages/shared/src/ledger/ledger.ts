@@ -1,6 +1,6 @@
 /**
- * The ledger: the Postgres record of every promise and of every prediction that has ended. This file has the statements that read and
- * write the table `predictions`. The statement that records a terminal status also writes its events and deliveries.
+ * The ledger: the Postgres record of every promise and of every prediction that has ended. This file has the statements that read
+ * and write the table `predictions`. The statement that records a terminal status also writes its events and deliveries.
  *
  *     insertPromises ─► queued ─ recordTerminal ─► succeeded
  *                         ▲                  └───► failed, canceled, expired
@@ -215,11 +215,12 @@ export interface UndoneEnd {
 }
 
 /**
- * Starts the next opening of a failed, canceled or expired prediction: the status is `queued` again, and the time until the deadline
- * is the same as in the first request. Returns the row, or undefined when the opening has not ended so or another retry was first.
+ * Starts the next opening of a failed, canceled or expired prediction: the status is `queued` again, and the time until the
+ * deadline is the same as in the first request. Returns the row, or undefined when the opening has another end, or when another retry
+ * was first.
  *
- * `attempts` stays, so that writes of the next execution differ from writes of the last execution. `superseded_at` is for processes
- * of 0.1.0, which distinguish an old end from a new end by its time.
+ * `attempts` stays, so that writes of the next execution differ from writes of the last execution. `superseded_at` is for
+ * processes of 0.1.0, which distinguish an old end from a new end by its time.
  */
 export async function markRetried(db: Db, { tenant, id, opening, nowMs }: UndoneEnd): Promise<LedgerRow | undefined> {
   const { rows } = await db.query<LedgerRow>(

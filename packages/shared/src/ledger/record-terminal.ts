@@ -39,13 +39,13 @@ export interface Recorded {
 }
 
 // An insert is the first record of a prediction whose caller waited. A conflict is a promise that ends now, or a repetition. Each
-// opening of a prediction ends once: the statement refuses an end of an earlier opening than the opening of the row, and a second end
-// of the same opening.
+// opening of a prediction ends once: the statement refuses an end of an earlier opening than the opening of the row, and a second
+// end of the same opening.
 //
-// Processes of 0.1.0 retry a prediction without a new opening number. A late copy of the end that such a retry undid may have the same
-// `attempts` as a cancellation of the retry: the time distinguishes the two ends. Such a retry can also precede the record of the end
-// that the retry undoes. Each retry sets a later deadline. For this reason the row takes the earlier deadline when its end is recorded,
-// and an end of the same opening with a later deadline is the end of the retry and gets the next opening number.
+// Processes of 0.1.0 retry a prediction without a new opening number. A late copy of the end that such a retry undid may have the
+// same `attempts` as a cancellation of the retry: the time distinguishes the two ends. Such a retry can also precede the record
+// of the end that the retry undoes. Each retry sets a later deadline. For this reason the row takes the earlier deadline when its
+// end is recorded, and an end of the same opening with a later deadline is the end of the retry and gets the next opening number.
 const UNNUMBERED = `excluded.opening = 0 AND p.opening = 0 AND p.status NOT IN ('queued', 'running') AND excluded.expires_at > p.expires_at`;
 const RECORD = `
 WITH input AS (
@@ -169,9 +169,10 @@ async function recordInto(db: Db, { recorded, rows, nowMs }: RecordParams): Prom
 }
 
 /**
- * Splits the rows into rounds, nearly always into a single round. A statement may write a row of the ledger only once, and the ends of
- * a prediction are written in the order of its openings. Of several ends of one opening, the end with the highest attempt counts, and
- * of equal attempts the first end. Each round is in the order of ids, so that two recorders with the same rows do not deadlock.
+ * Splits the rows into rounds, nearly always into a single round. A statement may write a row of the ledger only once, and the
+ * ends of a prediction are written in the order of its openings. Of several ends of one opening, the end with the highest attempt
+ * counts, and of equal attempts the first end. Each round is in the order of ids, so that two recorders with the same rows do not
+ * deadlock.
  */
 function roundsOf(rows: readonly TerminalRow[]): TerminalRow[][] {
   const rounds: Map<string, TerminalRow>[] = [];

@@ -2,8 +2,8 @@
  * The clock that all processes share is the clock of Postgres. Each process measures the difference between its own clock and the
  * clock of Postgres, corrects the time of shared data by this difference, and stops its work when the difference is too large.
  *
- * This file is beside the database code because only Postgres decides the time: retention, deadlines and due times are compared with
- * values in Postgres. The clock of Redis decides only the lifetime of a key in Redis and the age of an entry of a stream.
+ * This file is beside the database code because only Postgres decides the time: retention, deadlines and due times are compared
+ * with values in Postgres. The clock of Redis decides only the lifetime of a key in Redis and the age of an entry of a stream.
  */
 import { onConnection, type Pool } from './db.ts';
 import { firstRow } from './first-row.ts';

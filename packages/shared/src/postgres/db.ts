@@ -102,8 +102,8 @@ export function placeOf(databaseUrl: string): string {
 }
 
 /**
- * Turns an error of the driver into one sentence. When a host name has several addresses and all refuse the connection, the error of
- * Node has a code and no message.
+ * Turns an error of the driver into one sentence. When a host name has several addresses and all refuse the connection, the error
+ * of Node has a code and no message.
  */
 export function postgresError(error: unknown, databaseUrl: string): PostgresError {
   if (error instanceof PostgresError) return error;

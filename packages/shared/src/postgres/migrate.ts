@@ -28,8 +28,8 @@ interface Applied {
 }
 
 /**
- * Applies the missing migrations and returns their names. Creates the database when the database does not exist and the user has the
- * right to create databases. Throws a PostgresError when Postgres is unreachable, or when the schema is newer than this code.
+ * Applies the missing migrations and returns their names. Creates the database when the database does not exist and the user has
+ * the right to create databases. Throws a PostgresError when Postgres is unreachable, or when the schema is newer than this code.
  */
 export async function migrate(databaseUrl: string, options: MigrateOptions = {}): Promise<string[]> {
   const { dir = MIGRATIONS_DIR, lockTimeoutMs = 60_000, connectTimeoutMs = 5_000 } = options;

@@ -49,9 +49,9 @@ export async function ensureDays(db: Db, firstMs: number, daysAhead: number): Pr
 }
 
 /**
- * Creates a partition in one block, which is atomic on a pool too. Attaching locks the table for writers for a much shorter time than
- * `CREATE ... PARTITION OF`. Rows of the day in the default partition are moved first. Returns false when another process has
- * created the partition.
+ * Creates a partition in one block, which is atomic on a pool too. Attaching locks the table for writers for a much shorter time
+ * than `CREATE ... PARTITION OF`. Rows of the day in the default partition are moved first. Returns false when another process
+ * has created the partition.
  */
 async function makePartition(
   db: Db,
@@ -77,10 +77,10 @@ async function makePartition(
 }
 
 /**
- * Drops the days that ended more than `retentionDays` ago by the clock of Postgres, and returns the names of their partitions. A day
- * with an open row stays, and so do all later days. A day must be past retention in each of the last passes (see
- * retention-passes.ts), so that a clock that jumps ahead, even the clock of Postgres, drops nothing at once. Dropping locks the table
- * briefly. When another session holds the lock, the call fails within two seconds, and the next call tries again.
+ * Drops the days that ended more than `retentionDays` ago by the clock of Postgres, and returns the names of their partitions. A
+ * day with an open row stays, and so do all later days. A day must be past retention in each of the last passes (see
+ * retention-passes.ts), so that a clock that jumps ahead, even the clock of Postgres, drops nothing at once. Dropping locks the
+ * table briefly. When another session holds the lock, the call fails within two seconds, and the next call tries again.
  */
 export async function dropOldPartitions(pool: Pool, retentionDays: number): Promise<string[]> {
   if (!Number.isInteger(retentionDays) || retentionDays < 1)
@@ -106,9 +106,9 @@ export async function dropOldPartitions(pool: Pool, retentionDays: number): Prom
 }
 
 /**
- * Returns the first day before `beforeMs` that has an open row; infinite without an open row. A promise lasts up to a week. A delivery
- * is attempted for more than three days and needs its event and its prediction. A prediction of any age can be retried, and a
- * delivery sent again, shortly before its day is dropped.
+ * Returns the first day before `beforeMs` that has an open row; infinite without an open row. A promise lasts up to a week. A
+ * delivery is attempted for more than three days and needs its event and its prediction. A prediction of any age can be retried,
+ * and a delivery sent again, shortly before its day is dropped.
  */
 async function oldestNeeded(db: Db, beforeMs: number): Promise<number> {
   const before = idBoundAt(beforeMs);

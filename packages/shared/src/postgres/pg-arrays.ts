@@ -1,6 +1,6 @@
 /**
- * Encodes arrays in the binary format of Postgres: bulk statements pass an array for each column. With the text format, node-postgres
- * quotes every element and Postgres unquotes it again, which takes longer than the insert.
+ * Encodes arrays in the binary format of Postgres: bulk statements pass an array for each column. With the text format,
+ * node-postgres quotes every element and Postgres unquotes it again, which takes longer than the insert.
  */
 
 import { LongText, type Text } from '../predictions/long-text.ts';

@@ -15,8 +15,9 @@ export const isReadOnly = (error: unknown): boolean =>
   error instanceof ReadOnlyPostgres || errorCodeOf(error) === READ_ONLY_SQL_TRANSACTION;
 
 /**
- * Replaces all connections of a pool after a write on one connection fails because the server is read-only. At that time the address
- * may already lead to the new primary, but every idle connection leads to the old primary, and each would fail for one caller.
+ * Replaces all connections of a pool after a write on one connection fails because the server is read-only. At that time the
+ * address may already lead to the new primary, but every idle connection leads to the old primary, and each would fail for one
+ * caller.
  */
 export function replaceReadOnlyConnections(pool: pg.Pool): void {
   let replacing = false;

@@ -1,6 +1,6 @@
 /**
- * Retention drops only the days on which a whole day of passes agrees. When Postgres and the workers run on one machine, a clock that
- * jumps ahead is wrong for all of them, and only the earlier passes show that the days are young.
+ * Retention drops only the days on which a whole day of passes agrees. When Postgres and the workers run on one machine, a clock
+ * that jumps ahead is wrong for all of them, and only the earlier passes show that the days are young.
  */
 import { inTransaction, type Pool } from './db.ts';
 
@@ -18,8 +18,8 @@ const LOWER = `
   UPDATE retention_passes SET bound = least(bound, $1) WHERE id = (SELECT max(id) FROM retention_passes)`;
 
 /**
- * Records the bound of this pass: all data before `boundMs` (Unix milliseconds) is past retention. Returns the lowest bound of the last
- * passes, before which all data is safe to drop; undefined until there are enough passes.
+ * Records the bound of this pass: all data before `boundMs` (Unix milliseconds) is past retention. Returns the lowest bound of
+ * the last passes, before which all data is safe to drop; undefined until there are enough passes.
  */
 export function recordPass(pool: Pool, boundMs: number): Promise<number | undefined> {
   return inTransaction(pool, async (db) => {

@@ -1,6 +1,6 @@
 /**
- * Prediction ids are UUIDv7 (RFC 9562): the ids sort by time, and the ledger is partitioned by id. The 12 bits of `rand_a` contain the
- * shard of the model, so that any process derives the Redis keys of a prediction from the id alone.
+ * Prediction ids are UUIDv7 (RFC 9562): the ids sort by time, and the ledger is partitioned by id. The 12 bits of `rand_a`
+ * contain the shard of the model, so that any process derives the Redis keys of a prediction from the id alone.
  */
 import { createHash, randomFillSync } from 'node:crypto';
 
@@ -22,7 +22,8 @@ export function shardOf(model: string): number {
   return shard;
 }
 
-// Random bytes for many ids, as hexadecimal digits. A system call for each id, or a string for each byte, is too slow on the hot path.
+// Random bytes for many ids, as hexadecimal digits. A system call for each id, or a string for each byte, is too slow on the hot
+// path.
 const IDS_PER_POOL = 512;
 const pool = Buffer.allocUnsafe(8 * IDS_PER_POOL);
 let digits = '';

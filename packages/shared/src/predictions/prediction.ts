@@ -18,7 +18,10 @@ export interface PredictionRecord {
   model: string;
   version: string;
   status: Status;
-  /** JSON text of the output, or of the error (a problem); '' before the prediction has ended. Responses contain the text unparsed. */
+  /**
+   * JSON text of the output, or of the error (a problem); '' before the prediction has ended. Responses contain the text
+   * unparsed.
+   */
   result: Text;
   createdAt: number;
   startedAt: number | null;

@@ -5,8 +5,8 @@
  */
 export interface Task {
   /**
-   * `one`: a single input; the output is the output of the row. `list`: `inputs`; the output is an array. `tensors`: raw tensors with n
-   * rows in their first dimension; the rows are cached singly, and the output is the tensors joined again.
+   * `one`: a single input; the output is the output of the row. `list`: `inputs`; the output is an array. `tensors`: raw tensors
+   * with n rows in their first dimension; the rows are cached singly, and the output is the tensors joined again.
    */
   shape: 'one' | 'list' | 'tensors';
   /** Canonical form (JSON text) of each row. Rows of raw tensors have the JSON text of tensor-json.ts. */
@@ -34,8 +34,8 @@ export function taskText(task: Task): string {
 const QUOTES_MAX = 1_000;
 
 /**
- * Returns the text that JSON.stringify writes for a row. A row is canonical JSON, so that only `"` and `\` need an escape, and the row
- * of a tensor is base64 with a few quotes. JSON.stringify takes 30 ms for the 10 MB of a million doubles.
+ * Returns the text that JSON.stringify writes for a row. A row is canonical JSON, so that only `"` and `\` need an escape, and
+ * the row of a tensor is base64 with a few quotes. JSON.stringify takes 30 ms for the 10 MB of a million doubles.
  */
 function quoteRow(row: string): string {
   if (row.includes('\\')) return JSON.stringify(row);

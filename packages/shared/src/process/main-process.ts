@@ -72,16 +72,15 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
       void stop('none', 1);
     });
   } catch (error) {
-    const { message } = error as Error;
     // An error that an operator can correct is printed as a sentence. Any other error is a bug and is logged with its stack.
-    if (isForOperator(error, operatorErrors)) process.stderr.write(`${message}\n`);
+    if (isForOperator(error, operatorErrors)) process.stderr.write(`${error.message}\n`);
     else log.fatal({ err: error }, `${name} cannot start`);
     process.exit(1);
   }
 }
 
-function isForOperator(error: unknown, classes: MainParams['operatorErrors']): boolean {
-  if (classes.some((known) => error instanceof known)) return true;
-  const { code, name, message } = error as NodeJS.ErrnoException;
-  return name === 'PlainError' || code === 'EADDRINUSE' || / cannot be reached: /.test(message);
+function isForOperator(error: unknown, classes: MainParams['operatorErrors']): error is Error {
+  if (!(error instanceof Error)) return false;
+  if (classes.some((known) => error instanceof known) || error.name === 'PlainError') return true;
+  return ('code' in error && error.code === 'EADDRINUSE') || / cannot be reached: /.test(error.message);
 }

@@ -15,8 +15,8 @@ export interface PredictJob {
   /** Number of rows to compute of each prediction; absent when each prediction has one row. Workers of 0.1 ignore the field. */
   rows?: number[];
   /**
-   * The rows to compute of a small job: the worker may start with these rows while the predictions are taken. This saves a round trip
-   * for a single caller. In a large job the field would only make the job larger.
+   * The rows to compute of a small job: the worker may start with these rows while the predictions are taken. This saves a round
+   * trip for a single caller. In a large job the field would only make the job larger.
    */
   ahead?: string[];
 }

@@ -1,6 +1,6 @@
 /**
- * Computes the memory that the queue Redis needs for outputs that are not written yet: the outputs of waiting predictions, of running
- * predictions and of followers, because each follower gets a copy. Admission leaves this memory free.
+ * Computes the memory that the queue Redis needs for outputs that are not written yet: the outputs of waiting predictions, of
+ * running predictions and of followers, because each follower gets a copy. Admission leaves this memory free.
  */
 import { SHARDS, shardOf } from '../predictions/ids.ts';
 import type { Connection } from '../redis/connection.ts';
@@ -13,10 +13,10 @@ const RUN_REPORT_S = 15;
 const LEADERS_COUNTED = 200;
 
 /**
- * KEYS: sizes of a shard, runs of its workers. ARGV: prefixes of the queue counters, of the leaders of a model, of live states, and of
- * followers. Returns for each model its name, the number of predictions that ever entered its queue, the number of pending outputs,
- * and the bytes of an output. A leader counts until its computation has ended, so that the count needs no correction for processes
- * of older versions and for workers that die.
+ * KEYS: sizes of a shard, runs of its workers. ARGV: prefixes of the queue counters, of the leaders of a model, of live states,
+ * and of followers. Returns for each model its name, the number of predictions that ever entered its queue, the number of pending
+ * outputs, and the bytes of an output. A leader counts until its computation has ended, so that the count needs no correction for
+ * processes of older versions and for workers that die.
  */
 const READ = `#!lua flags=allow-oom
 local sizes, runs, now = redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('TIME')[1]

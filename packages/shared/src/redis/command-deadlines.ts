@@ -91,8 +91,8 @@ export function timeOutCommands(redis: Redis, timeoutMs: number): void {
 }
 
 /**
- * Does the same as `timeOutCommands` for each node of a cluster: replies of one node do not extend the time of a command on another.
- * A command that is redirected, or repeated after a refusal, keeps its used time.
+ * Does the same as `timeOutCommands` for each node of a cluster: replies of one node do not extend the time of a command on
+ * another. A command that is redirected, or repeated after a refusal, keeps its used time.
  */
 export function timeOutClusterCommands(cluster: Cluster, timeoutMs: number): void {
   const owners = new WeakMap<object, CommandDeadlines>();

@@ -1,4 +1,7 @@
-/** Opens connections to Redis, and checks that a server is fit to be the queue Redis. docs/reliability.md lists the faults behind the settings. */
+/**
+ * Opens connections to Redis, and checks that a server is fit to be the queue Redis. docs/reliability.md lists the faults behind
+ * the settings.
+ */
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { timeOutClusterCommands, timeOutCommands } from './command-deadlines.ts';
 import type { ConnectionGroup } from './connection-group.ts';
@@ -61,7 +64,8 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
         maxRedirections: kind === 'blocking' ? Number.POSITIVE_INFINITY : 16,
         // A refusal (CLUSTERDOWN) that is retried until the deadline ends as a time-out, and a time-out names no cause.
         ...(kind === 'producer' ? { retryDelayOnClusterDown: 0 } : {}),
-        // Certificates contain host names: the client connects to the names that the cluster announces, and does not resolve them first.
+        // Certificates contain host names: the client connects to the names that the cluster announces, and does not resolve them
+        // first.
         ...(url.startsWith('rediss:') ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
       })
     : single((own) => {

@@ -1,4 +1,6 @@
-/** The Redis commands that a user needs, and the check of the permissions, which runs before a missing permission fails a request. */
+/**
+ * The Redis commands that a user needs, and the check of the permissions, which runs before a missing permission fails a request.
+ */
 import type { Connection } from './connection.ts';
 import { codeOf, type RedisSetting } from './redis-fault.ts';
 
@@ -96,9 +98,9 @@ const streamCalls = (key: string, none: string): Call[] => [
 ];
 
 /**
- * The commands of the scripts of Millrace and of the used scripts of BullMQ: Redis checks the permission for each command of a script.
- * A test compares this list with the commands that a Redis has run. Commands that only change the connection (HELLO, CLIENT,
- * SUBSCRIBE) are not in the list, because a refusal of such a command is visible when the connection is opened.
+ * The commands of the scripts of Millrace and of the used scripts of BullMQ: Redis checks the permission for each command of a
+ * script. A test compares this list with the commands that a Redis has run. Commands that only change the connection (HELLO,
+ * CLIENT, SUBSCRIBE) are not in the list, because a refusal of such a command is visible when the connection is opened.
  */
 const QUEUE_CALLS = (key: string): Call[] => {
   const none = `${key}:none`;
