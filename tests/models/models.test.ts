@@ -170,7 +170,7 @@ describe('a registered version', () => {
     expect(models!.mismatched().map(({ model, version }) => `${model}/${version}`)).toEqual(['m/1']);
     const [noted] = (await registry.list()).filter(({ version }) => version === '1');
     expect(mismatchOf(noted!)).toMatch(
-      /^The files of m\/1 in the models folder have the digest [0-9a-f]{12}, and the version was registered with [0-9a-f]{12}: /,
+      /^The files of m\/1 in the models folder have the digest [0-9a-f]{12}, but the version is registered with the digest [0-9a-f]{12}\. /,
     );
     put('m/1/model.onnx', perceptron());
     await until(() => models!.mismatched().length === 0);

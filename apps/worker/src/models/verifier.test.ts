@@ -114,7 +114,7 @@ describe('what cannot be served is refused with a reason, and the next version i
     ['no outputs', () => graph({ outputs: [] }), /no outputs/],
     ['data outside its folder', () => external('../secret.bin'), /outside its own folder/],
     ['data by absolute path', () => external('/etc/passwd'), /outside its own folder/],
-    ['data that is not there', () => external('weights.bin'), /not in its folder/],
+    ['data that is not there', () => external('weights.bin'), /the folder of the version has no such file/],
   ];
   test.each(bad)('%s', async (_, bytes, reason) => {
     expect(await verify(bytes())).toMatchObject({ ok: false, reason: expect.stringMatching(reason) });
