@@ -87,8 +87,8 @@ const WAYS: Readonly<Record<string, () => Promise<unknown>>> = {
   'is in the cache, and another row is not': () =>
     expectLong(PREDICTIONS, waiting({ inputs: [known.input, { x: [[fresh()]] }] }), { rows: 2 }),
   'is fetched': () => expectLong(`/v1/predictions/${id}`, {}),
-  'is told as an event': () => expectLong(`/v1/predictions/${id}/events`, {}),
-  'is asked for by the Open Inference Protocol': () => expectLong(INFER, infer(), { status: 'model_name' }),
+  'is sent as an event': () => expectLong(`/v1/predictions/${id}/events`, {}),
+  'is requested by the Open Inference Protocol': () => expectLong(INFER, infer(), { status: 'model_name' }),
 };
 
 describe('an output of 21 MB', () => {

@@ -91,7 +91,7 @@ async function expectResult(ids: readonly string[], attempts = 1): Promise<void>
 }
 
 /** Those of `ids` that are in the stream. */
-async function told(stream: string, ids: readonly string[]): Promise<string[]> {
+async function idsIn(stream: string, ids: readonly string[]): Promise<string[]> {
   const entries = await redis.xrange(stream, '-', '+');
   return entries.flatMap(([, fields]) => fields.filter((field, at) => at % 2 === 0 && ids.includes(field)));
 }
@@ -103,8 +103,8 @@ describe('a long result', () => {
     expect(longest).toBeLessThan(COMMAND_BYTES);
     await expectResult([one.id, ...ids]);
     expect(await redis.exists(keys.followers(one.id))).toBe(0);
-    expect((await told(keys.events(SHARD), [one.id, ...ids])).sort()).toEqual([one.id, ...ids].sort());
-    expect((await told(keys.ledger(SHARD), [one.id, ...ids])).sort()).toEqual([one.id, ...ids].sort());
+    expect((await idsIn(keys.events(SHARD), [one.id, ...ids])).sort()).toEqual([one.id, ...ids].sort());
+    expect((await idsIn(keys.ledger(SHARD), [one.id, ...ids])).sort()).toEqual([one.id, ...ids].sort());
   });
 
   test('of a prediction whose first worker died is written without a script that carries it', async () => {
@@ -229,7 +229,7 @@ describe('the state of a long success', () => {
       expect(await live.adopt(row, 'p-adopted', NOW)).toEqual({ outcome: 'terminal' });
       expect((await live.finish(SHARD, [{ ...one, result: '1', ...END }], 'w1', NOW))[0]).toBe('cancelled');
       await live.discard(id);
-      // Its flight lingers: the next equal question is computed, since no script copies the result.
+      // Its flight lingers: the next equal request is computed, since no script copies the result.
       expect((await submit({ flight: FLIGHT })).outcome).toBe('lead');
     });
     expect(reads).toBe(0);

@@ -45,7 +45,7 @@ export interface Actions {
   retry(tenant: string, id: string): Promise<Found>;
 }
 
-const CANCELED = JSON.stringify(problem('canceled', 'It was canceled on request.'));
+const CANCELED = JSON.stringify(problem('canceled', 'The prediction was canceled on request.'));
 /** A row that can be run again. */
 interface OpenedRow extends LedgerRow {
   task: string;

@@ -1,23 +1,24 @@
--- The reconciler gives a waiting prediction that nobody carries a job of its own. The ledger has it open.
--- KEYS: its live state. ARGV: now, tag, id, job, job key prefix, ttl waiting, then of the ledger's row the number of its
--- opening, when the end before that opening was (13 digits), and the deadline (13 digits); last '1' to tell the recorder of a
--- terminal prediction again.
--- Returns {'gone'}, {'terminal'}, {'carried'}, or {'adopted', priority} (add its job).
+-- Gives a waiting prediction without a job a job of its own. The reconciler calls this script for predictions that are open in the
+-- ledger.
+-- KEYS: live state. ARGV: now, tag, id, job, job key prefix, ttl waiting; then from the row of the ledger: number of the opening,
+-- time of the end before this opening (13 digits), deadline (13 digits); then '1' to report a terminal prediction to the recorder
+-- again.
+-- Returns {'gone'}, {'terminal'}, {'carried'}, or {'adopted', priority}: the caller then adds the job.
 local now, tag, id, job, jobs, ttl, opening, superseded, deadline, announce = unpack(ARGV)
 local key = KEYS[1]
 local one = load(key)
 if not one then return { 'gone' } end
 local own, theirs = opening_of(one), tonumber(opening)
--- A process of 0.1.0 retries without a new number, and sets the time of the end that it undid as well.
+-- A process of 0.1.0 retries without a new number, and also records the time of the end that the retry undoes.
 local undone = own < theirs or theirs == 0
 if undone and terminal(one.s) and one.s ~= 's' and one.i ~= '' and one.cm <= superseded then
-  -- The ledger has a retry of this end, and Redis was not told of the retry.
+  -- The ledger has a retry of this end that Redis does not have.
   local number = reopen(tag, one, { opening = opening, job = job, deadline = deadline })
   save(key, one, ttl)
   return number and { 'adopted', one.p } or { 'carried' }
 end
 if own < theirs then
-  -- Brought back by a process of 0.1.0, which does not know the number; or Redis has lost its last moments.
+  -- A process of 0.1.0, which has no numbers, restored the state, or Redis lost its last writes.
   if one.cut then one = parse(redis.call('GET', key)) end
   set_opening(one, opening)
   redis.call('SET', key, pack(one), 'KEEPTTL')
@@ -38,7 +39,7 @@ elseif carries(jobs .. one.j) then
 end
 one.j = job
 save(key, one, ttl)
--- Its job had the priority of the most urgent one that waits for it. Some are enough: a script must stay short.
+-- The new job gets the highest priority of the leader and its followers. A sample of 200 followers keeps the script short.
 local p = one.p
 if one.g then
   for _, follower in ipairs(redis.call('SRANDMEMBER', tag .. 'w:' .. id, 200)) do

@@ -1,4 +1,4 @@
-/** What a completion event says of one prediction: the state that it ended in, which lib.lua writes. */
+/** Parses completion events. The value of an event is the terminal state of one prediction, which lib.lua writes. */
 import type { Status } from '../predictions/prediction.ts';
 import { endOf, hasHead, LONG, numberOrNull, SEPARATOR } from './state.ts';
 
@@ -9,13 +9,13 @@ export interface Completion {
   completedAt: number;
   inferenceMs: number | null;
   batchSize: number | null;
-  /** JSON text of output or error; null when it was too large for the event: read the live state. */
+  /** JSON text of the output or error. Null if the text is too large for the event: read the live state. */
   result: string | null;
 }
 
 /**
- * Takes what it needs and no more: every waiter is woken by one of these. The task, last, is empty. Null for an event that is
- * no state, such as those of versions before 0.1.0: its waiters read the live state.
+ * Parses only the needed fields, because every waiting request gets an event. The task, the last field, is empty. Returns null
+ * for an event that is not a state, such as an event of a version before 0.1.0: waiting requests then read the live state.
  */
 export function parseCompletion(value: string): Completion | null {
   if (!hasHead(value)) return null;
@@ -23,11 +23,11 @@ export function parseCompletion(value: string): Completion | null {
   const result = value.lastIndexOf(SEPARATOR, task - 1);
   const batch = value.lastIndexOf(SEPARATOR, result - 1);
   const inference = value.lastIndexOf(SEPARATOR, batch - 1);
-  const told = value.slice(result + 1, task);
+  const text = value.slice(result + 1, task);
   return {
     ...endOf(value),
     inferenceMs: numberOrNull(value.slice(inference + 1, batch)),
     batchSize: numberOrNull(value.slice(batch + 1, result)),
-    result: told === LONG ? null : told,
+    result: text === LONG ? null : text,
   };
 }

@@ -1,7 +1,6 @@
--- Looks whether a state can be read, and discards it where it cannot. With an attempt: discards a state that can be read, whose
--- latest attempt it is, since its task cannot be read.
--- KEYS: its live state. ARGV: attempt, or ''.
--- Returns 1 where the state is gone now, 0 where it stands.
+-- Discards an unreadable state. With an attempt, discards a readable state with this latest attempt too: its task is unreadable.
+-- KEYS: live state. ARGV: attempt, or ''.
+-- Returns 1 if there is no state now, else 0.
 local one = load(KEYS[1])
 if one and ARGV[1] ~= '' and one.a == tonumber(ARGV[1]) then
   discard(KEYS[1])

@@ -1,5 +1,6 @@
--- The ledger has another end in place of these: Redis forgets them, so that a poll says what the list says.
--- KEYS: live state of each. ARGV: tag, then for each when its end was (13 digits). What has changed since stays.
+-- Deletes states whose end in the ledger differs, so that Redis and the ledger show the same end. A state that has changed since
+-- stays.
+-- KEYS: live states. ARGV: tag, then the time of the end of each state (13 digits).
 local tag = ARGV[1]
 for n = 1, #KEYS do
   local one = load(KEYS[n])

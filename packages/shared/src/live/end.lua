@@ -1,6 +1,6 @@
--- Cancels or expires one prediction. A computation that others wait for goes on without it.
--- KEYS: its live state. ARGV: now, tag, id, status, result, ttl recorded, ttl unrecorded, inline, tenant.
--- Returns {'gone'}, {'terminal', status}, {'early'} or {'ended', was}.
+-- Cancels or expires one prediction. The computation continues for the followers of the prediction.
+-- KEYS: live state. ARGV: now, tag, id, status, result, ttl recorded, ttl unrecorded, inline, tenant.
+-- Returns {'gone'}, {'terminal', status}, {'early'} or {'ended', status before}.
 local now, tag, id, status, result = unpack(ARGV, 1, 5)
 local ttls = { recorded = ARGV[6], unrecorded = ARGV[7], inline = tonumber(ARGV[8]) }
 local one = load(KEYS[1])
@@ -20,7 +20,7 @@ if one.y then
   local lk = live_key(tag, one.l)
   local leader = load(lk)
   if leader and leader.c and redis.call('SCARD', tag .. 'w:' .. one.l) == 0 then
-    -- The leader went on for its followers alone, and the last of them is gone.
+    -- The leader ran only for its followers, and this was the last follower.
     leader.c = false
     leave_queue(leader)
     release_flight(tag, leader.f, one.l, 0)

@@ -1,22 +1,21 @@
--- A worker gives results back. A write whose attempt is not the latest is refused: its worker had lost the work.
--- KEYS: live state of each.
--- ARGV: now, tag, ttl recorded, ttl unrecorded, inline, flight lingers, error of an expired one, then for each two texts:
---       '+' and what stands at the head (from the status to the attempts) of one that is as its worker took it, and the
---       state that it is to have; or attempt (5 digits), status (1), started (13), inference ms, separator and batch size,
---       and the result.
--- Returns for each 1 (written), 2 (it was cancelled meanwhile: thrown away), 0 (fenced), or written with followers left that
--- followers.lua ends: 3 (with the end of the leader) or 4 (with this result, which is not the leader's own end).
+-- Writes the results of a worker. Refuses an attempt that is not the latest: its worker had lost the work.
+-- KEYS: live states.
+-- ARGV: now, tag, ttl recorded, ttl unrecorded, inline, flight lingers, error of an expired prediction; then two texts for each
+--       state. If the state is as the worker took it: '+' and the expected head from the status to the attempts; the new state.
+--       Otherwise: attempt (5 digits), status (1), started (13), inference ms, separator and batch size; the result.
+-- Returns for each 1 (written), 2 (discarded: the prediction was canceled), or 0 (fenced). Two codes mean written with followers
+-- left for followers.lua: 3 (followers get the end of the leader) and 4 (followers get this result, the leader has another end).
 local now, tag = ARGV[1], ARGV[2]
 local ttls = { recorded = ARGV[3], unrecorded = ARGV[4], inline = tonumber(ARGV[5]) }
 local tomb, too_late = tonumber(ARGV[6]), ARGV[7]
 local out = {}
 
--- All but a success of one that runs, that nobody follows, and that has not changed since it was taken.
+-- The general case: anything but a success of a prediction without followers that has not changed since the worker took it.
 local function finish(key, id, attempt, status, result, st, im, bs)
   local one = load(key)
   if not one or one.a ~= attempt or one.s == 'q' then return 0 end
   if one.s ~= 'r' and not one.c then return 2 end
-  local verdict, own, goes_on = 1, one.s, one.c
+  local verdict, own, runs_for_followers = 1, one.s, one.c
   one.c = false
   if one.s == 'r' then
     one.st = st
@@ -27,7 +26,7 @@ local function finish(key, id, attempt, status, result, st, im, bs)
       own = status
       terminate(tag, id, one, own, result, now, im, bs, ttls)
     end
-  elseif goes_on then
+  elseif runs_for_followers then
     save(key, one, ttls.unrecorded)
     verdict = 2
   end
@@ -36,7 +35,7 @@ local function finish(key, id, attempt, status, result, st, im, bs)
     verdict = 1
     if remaining > 0 and own == status then verdict = 3
     elseif remaining > 0 then
-      -- Should this worker die before they are ended, the leader is computed again for them.
+      -- If this worker dies before the last follower has ended, the leader is computed again for its followers.
       verdict, one.c = 4, true
       save(key, one)
     end
@@ -52,7 +51,7 @@ for n = 1, #KEYS do
     local im, bs = string.match(head, '^(.*)\31(.*)$', 20)
     out[n] = finish(key, id, tonumber(sub(head, 1, 5)), sub(head, 6, 6), body, sub(head, 7, 19), im, bs)
   elseif redis.pcall('GETRANGE', key, 10, 20) == sub(head, 2) then
-    redis.call('SET', key, body, 'PX', tell(id, body, body, true, ttls))
+    redis.call('SET', key, body, 'PX', report_end(id, body, body, true, ttls))
     if sub(body, HEAD + 1, HEAD + 1) ~= SEP then
       release_flight(tag, sub(body, HEAD + 1, find(body, SEP, HEAD + 1, true) - 1), id, tomb)
     end

@@ -1,13 +1,13 @@
--- Ends followers of a leader whose computation has ended, as many as one run may.
--- KEYS: live state of the leader. ARGV: now, tag, id, ttl recorded, ttl unrecorded, inline, error of an expired one, then status ('':
---       the leader's own end), started (13 digits), inference ms, batch size and result.
--- Returns how many are left; -1 where the leader's own end is a long success, which no script copies.
+-- Ends followers of a leader whose computation has ended, up to the limits of one script run.
+-- KEYS: live state of the leader. ARGV: now, tag, id, ttl recorded, ttl unrecorded, inline, error of an expired prediction; then status
+--       ('': the leader's own end), started (13 digits), inference ms, batch size and result.
+-- Returns the number of followers left; -1 if the leader's own end is a long success, which no script copies.
 local now, tag, id = ARGV[1], ARGV[2], ARGV[3]
 local ttls = { recorded = ARGV[4], unrecorded = ARGV[5], inline = tonumber(ARGV[6]) }
 local too_late, status, st, im, bs, result = unpack(ARGV, 7, 12)
 if status == '' then
   local leader = load(KEYS[1])
-  -- The reconciler gives promised followers a job of their own.
+  -- The reconciler gives each promised follower a job.
   if not leader or not terminal(leader.s) then return 0 end
   if leader.cut then return -1 end
   status, st, im, bs, result = leader.s, leader.st, leader.im, leader.bs, leader.r

@@ -1,20 +1,20 @@
--- Shared by the scripts of this folder, put before each of them. All keys carry one hash tag, so they are in one slot.
+-- Functions of all scripts in this folder; store.ts puts this file before each script. All keys of a script have one hash tag, so
+-- the keys are in one slot.
 --
--- A prediction's live state is one string, `p:<id>`: a head of fixed widths, so that what changes on the way of most
--- predictions is read and written without touching the rest, then fields with the unit separator between, which JSON
--- text and names never hold raw. state.ts writes it first and reads it. A hash of these fields with the task in a key of
--- its own took three times the commands, and a command is what a script is paid for.
+-- The live state of a prediction is one string, `p:<id>`: a head of fixed widths, then fields with a unit separator between two
+-- fields. JSON text and names never contain a raw unit separator. Scripts read and write the head of most predictions without the
+-- fields. state.ts writes a new state, and reads states. A hash for the fields and a separate key for the task needed three times
+-- the commands, and the commands decide the cost of a script.
 --
---   head: q number in the queue (0: none), s status (first letter), p priority, u '1' once it left the queue, c '1' while
---         it is computed for its followers though it is itself terminal, g '1' once it had a follower, y '1' while it
---         follows another, a attempts, b those of them that cannot have been
---         lost (when last (re)tried by hand, and one more for each whose worker lived on), x deadline, st started (0: none), w worker,
---         cm completed (0: none), z length of the first ten fields below
+--   head: q number in the queue (0: none), s status (first letter), p priority, u '1' once the prediction has left the queue, c '1'
+--         while a terminal prediction runs for its followers, g '1' once the prediction had a follower, y '1' while the prediction
+--         follows a leader, a attempts, b attempts that were not lost (all attempts at the last retry, and one more for each whose
+--         worker lived on), x deadline, st started (0: none), w worker, cm completed (0: none), z bytes of the first ten fields
 --   then: f flight, t created and opening, n tenant, m model, v version, d digest, j job, l leader, k metadata, o options,
 --         im inference ms, bs batch size, r result, i task
 --
--- `w:<id>` is the set of its followers, `f:<flight>` names who computes a cache key, `hb:<worker>` lives while its
--- worker does. `n:<model>` counts predictions that entered (s<priority>) and left (t<priority>) the queue.
+-- `w:<id>` is the set of followers, `f:<flight>` has the id of the leader, `hb:<worker>` exists while the worker lives. `n:<model>`
+-- counts predictions that entered (s<priority>) and left (t<priority>) the queue.
 
 local HEAD = 87
 local SEP = '\31'
@@ -26,22 +26,22 @@ local function id_of(tag, key) return sub(key, #tag + 3) end
 local function terminal(s) return s ~= 'q' and s ~= 'r' end
 local function ms(number) return format('%013.0f', number) end
 
--- The form of every head. state.ts has the same.
+-- The form of every head. state.ts has the same form.
 local HEAD_FORM = '^' .. string.rep('%d', 10) .. '[qrsfce]%d[01][01][01][01]' .. string.rep('%d', 36)
   .. string.rep('.', 16) .. string.rep('%d', 19)
 
--- Bytes of a state that a script reads at first. A longer state that has succeeded is read no further: the state never
--- changes again, and no script needs its result.
+-- Bytes of a state that a script reads first. A script reads no more of a longer success, because a success never changes and no
+-- script needs its result.
 local PEEK = 131072
 
--- Whether the text has all of a long success but its result and what stands behind the result.
+-- Whether the text is the beginning of a long success, with all fields before the result.
 local function is_cut(v)
   local z = #v == PEEK and sub(v, 11, 11) == 's' and tonumber(sub(v, 82, 87))
   return z and HEAD + z + 64 < PEEK
 end
 
--- All of a state as a table of texts; nil for an empty one, and for one that is unreadable: damaged, or of a layout that
--- this version does not know. A long success is without its result, and `cut` is set.
+-- A state as a table of its parts; nil for an empty or unreadable state (damaged, or of an unknown layout). The table of a long
+-- success has no result, and has `cut`.
 local function parse(v)
   if not v or v == '' or not find(v, HEAD_FORM) then return nil end
   local fields, from, cut = {}, HEAD + 1, nil
@@ -74,7 +74,7 @@ local function pack(one)
   return head .. concat({ first, one.im, one.bs, one.r, one.i }, SEP)
 end
 
--- The number of the opening stands behind the time of creation (see `openingText` in state.ts): none for opening 0.
+-- The number of the opening is behind the time of creation (see `openingText` in state.ts). Opening 0 has no number.
 local function opening_of(one) return tonumber(string.match(one.t, '%.000000(%d+)$') or '0') end
 
 local function set_opening(one, opening)
@@ -82,11 +82,11 @@ local function set_opening(one, opening)
   one.t = tonumber(opening) > 0 and created .. '.000000' .. opening or created
 end
 
--- Number of the format of the data of this version: QUEUE_FORMAT in redis/format.ts.
+-- The format of the data of this version: QUEUE_FORMAT in redis/format.ts.
 local FORMAT = 1
 
--- Deletes an unreadable state, and counts it for the reconciler. The promise is in the ledger, or with the API process whose
--- caller waits: the prediction is brought back from there, which the key prevented. What a newer format has is left alone.
+-- Deletes an unreadable state, and counts the state for the reconciler. The ledger, or the API process of the waiting caller, has the
+-- prediction and restores the state, which the unreadable key prevented. Data of a newer format stays.
 local function discard(key)
   local tag = sub(key, 1, -39)
   local format = redis.pcall('GET', tag .. 'format')
@@ -95,8 +95,8 @@ local function discard(key)
   redis.pcall('INCR', tag .. 'bad')
 end
 
--- A state as text, of a long success its beginning. Nil where there is none, and where the key holds another type: versions
--- before 0.1.0 kept a hash.
+-- A state as text; of a long success only the beginning. Nil if there is no state, or if the key has another type: versions before
+-- 0.1.0 had a hash.
 local function text_of(key)
   local v = redis.pcall('GETRANGE', key, 0, PEEK - 1)
   if type(v) ~= 'table' then
@@ -116,7 +116,7 @@ local function load(key)
   return one
 end
 
--- `ttl` in ms; none: for ever.
+-- `ttl` in ms; without `ttl` the state does not expire.
 local function save(key, one, ttl)
   if ttl then redis.call('SET', key, pack(one), 'PX', ttl) else redis.call('SET', key, pack(one)) end
 end
@@ -126,18 +126,18 @@ local function expired(x, now)
   return x ~= NEVER and at ~= nil and at <= tonumber(now)
 end
 
--- The worker that runs it, without its padding.
+-- The id of the worker, without padding.
 local function worker_of(one) return (string.gsub(one.w, ' +$', '')) end
 
--- Whether a job is still to be run. BullMQ keeps the last failed ones for people to look at: those carry nothing.
+-- Whether a job will run. BullMQ keeps the last failed jobs for inspection: these jobs never run.
 local function carries(job)
   return redis.call('EXISTS', job) == 1 and redis.call('HEXISTS', job, 'finishedOn') == 0
 end
 
--- Events and ledger entries of one script run go out together, in one entry each.
+-- The events of one script run are one stream entry, and so are the entries for the recorder.
 local out_events, out_ledger = {}, {}
 
--- Those who leave the queue are counted together too.
+-- Predictions that leave the queue, by model and priority.
 local left = {}
 
 local function count_left(m, p)
@@ -153,8 +153,8 @@ local function leave_queue(one)
   end
 end
 
--- Opens an ended prediction again under the number `opening`. `again` has the text of the number, the job and the deadline.
--- Returns its number in the queue (its job must be added), or nil when its computation is still under way for followers.
+-- Opens an ended prediction again. `again` has the number of the opening, the job and the deadline as text. Returns the number in the
+-- queue (the caller adds the job), or nil if the computation is still in progress for followers.
 local function reopen(tag, one, again)
   set_opening(one, again.opening)
   one.r, one.cm, one.im, one.bs, one.l, one.y, one.x = '', NEVER, '', '', '', false, again.deadline
@@ -169,19 +169,19 @@ local function reopen(tag, one, again)
   return number
 end
 
--- What is told of an end: its state, to those who wait without what is too long for an event (LONG in its place), and to
--- the recorder. A success never changes again, so the recorder is given all of it; anything else may be opened again, and is
--- read when its turn comes. Gives how long the state is to be kept: what the recorder must still read is kept until it has.
+-- Reports an end: an event with the state for waiting callers, where LONG replaces a long result, and an entry for the recorder. The
+-- entry has the whole state of a success, because a success never changes. The recorder reads any other state when it records the
+-- entry, since a retry can open that prediction again. Returns the ttl of the state: Redis keeps a state that the recorder must read.
 local LONG = '\30'
 
-local function tell(id, state, short, recorded, ttls)
+local function report_end(id, state, short, recorded, ttls)
   local n, l = #out_events, #out_ledger
   out_events[n + 1], out_events[n + 2] = id, short
   out_ledger[l + 1], out_ledger[l + 2] = id, recorded and state or ''
   return recorded and ttls.recorded or ttls.unrecorded
 end
 
--- Ends a prediction; what succeeded is never run again, and needs no task. `keep`: for as long as others need it.
+-- Ends a prediction. A success never runs again, and needs no task. With `keep` the state does not expire.
 local function terminate(tag, id, one, status, result, now, im, bs, ttls, keep)
   one.s, one.r, one.cm, one.im, one.bs = status, result, ms(now), im, bs
   if status == 's' then one.i = '' end
@@ -194,11 +194,11 @@ local function terminate(tag, id, one, status, result, now, im, bs, ttls, keep)
     short = pack(one)
     one.k, one.o, one.i, one.r = k, o, i, result
   end
-  local ttl = tell(id, state, short, status == 's' and #state <= ttls.inline, ttls)
+  local ttl = report_end(id, state, short, status == 's' and #state <= ttls.inline, ttls)
   if keep then redis.call('SET', key, state) else redis.call('SET', key, state, 'PX', ttl) end
 end
 
--- Nobody computes this key any more, if it was `id` who did; after a success it still answers for `tomb` ms.
+-- Deletes the flight if `id` is the leader. With `tomb` the flight of a success remains for `tomb` ms.
 local function release_flight(tag, f, id, tomb)
   if f == '' then return end
   local name = tag .. 'f:' .. f
@@ -207,11 +207,11 @@ local function release_flight(tag, f, id, tomb)
   end
 end
 
--- Followers that one script run ends, and bytes of results that it writes for them: Redis does nothing else meanwhile.
+-- Limits of one script run, during which Redis does nothing else: followers to end, and bytes of results to write.
 local FOLLOWERS, FOLLOWER_BYTES = 200, 1048576
 
--- Ends followers of a computation with its result; one that has passed its own deadline expires instead. Gives how many are
--- left for further runs (followers.lua).
+-- Ends followers of a leader with its result. A follower whose own deadline has passed expires. Returns the number of followers left
+-- for followers.lua.
 local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late)
   local set = tag .. 'w:' .. id
   local most = math.max(1, math.min(FOLLOWERS, math.floor(FOLLOWER_BYTES / math.max(1, #result))))
@@ -230,12 +230,12 @@ local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too
   return redis.call('SCARD', set)
 end
 
--- Events are kept for readers that are late by a moment, at most 1,000 entries. After an entry of n bytes the stream has at most
--- EVENT_BYTES / n entries: entries of 64 KiB would else take 64 MB in each shard.
+-- The event stream has at most 1,000 entries, for readers that are a moment late. After an entry of n bytes the stream has at most
+-- EVENT_BYTES / n entries: 1,000 entries of 64 KiB would take 64 MB in each shard.
 local EVENT_BYTES = 1048576
 
 local function flush(tag)
-  -- unpack is bounded by Lua's stack, and whoever reads entries bounds them by number: long lists go out in parts.
+  -- Long lists become several entries: the stack of Lua bounds unpack, and readers limit the number of entries, not of bytes.
   local function add_all(stream, list, head, most_bytes)
     local from = 1
     while from <= #list do

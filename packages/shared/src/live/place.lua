@@ -21,7 +21,7 @@ if redis.call('STRLEN', written) ~= tonumber(bytes) then
   return 2
 end
 redis.call('RENAME', written, key)
-redis.call('PEXPIRE', key, tell(id, '', short, false, { unrecorded = ttl }))
+redis.call('PEXPIRE', key, report_end(id, '', short, false, { unrecorded = ttl }))
 release_flight(tag, flight, id, tonumber(tomb))
 if leader ~= '' then redis.call('SREM', tag .. 'w:' .. leader, id) end
 flush(tag)

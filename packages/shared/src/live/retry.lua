@@ -1,7 +1,7 @@
 -- Opens a failed, expired or canceled prediction again, as a new attempt under the same id.
--- KEYS: its live state. ARGV: now, tag, id, job, deadline (13 digits), ttl waiting, tenant, number of the new opening.
--- Returns {'gone'}, {'refused', status}, {'reopened', status} (it has this number, or a later one, already),
--- {'queued', number} (add its job) or {'attached'} (it is being computed still).
+-- KEYS: live state. ARGV: now, tag, id, job, deadline (13 digits), ttl waiting, tenant, number of the new opening.
+-- Returns {'gone'}, {'refused', status}, {'reopened', status} (the state has this number or a later number), {'queued', number} (the
+-- caller adds the job) or {'attached'} (the computation is still in progress).
 local now, tag, id, job, x, ttl, tenant, opening = unpack(ARGV)
 local key = KEYS[1]
 local one = load(key)

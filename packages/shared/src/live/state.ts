@@ -1,17 +1,16 @@
 /**
- * A prediction's live state as text: lib.lua says what it is made of. It is written here once, changed by the scripts, and
- * read here. The task is its last field.
+ * The live state of a prediction as text. lib.lua describes the layout. This file writes new states and reads states, and the
+ * scripts change states. The task is the last field.
  *
- * Since 0.1.0 the field of the time of creation also holds the number of the opening (`openingText`). A state of opening 0 is
- * byte for byte a state of 0.1.0. The scripts and the code of 0.1.0 carry the field through unchanged, and read the same time
- * from it.
+ * After 0.1.0 the field of the time of creation also has the number of the opening (`openingText`). A state of opening 0 has the
+ * same bytes as a state of 0.1.0. The scripts and the code of 0.1.0 do not change this field, and read the same time from the field.
  */
 
 import { joinTexts, LONG_TEXT_BYTES, type LongText, type Text } from '../predictions/long-text.ts';
 import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../predictions/prediction.ts';
 import { packDigest, unpackDigest } from '../redis/keys.ts';
 
-/** Where the parts of the head begin; NUMBER is left to submit.lua, which gives it out. */
+/** Bytes of the number, which submit.lua assigns, and of the whole head. */
 const NUMBER = 10;
 const HEAD = 87;
 export const SEPARATOR = '\x1f';
@@ -27,15 +26,15 @@ const STATUS: Readonly<Record<string, Status>> = {
   e: 'expired',
 };
 
-/** A status as the scripts write it. */
+/** The letter of a status in the head. */
 export const letterOf = (status: Status): string => status[0] as string;
 export const statusOf = (letter: string): Status => STATUS[letter] ?? 'queued';
 
-/** Unix milliseconds as the head holds them. */
+/** Unix milliseconds as 13 digits. */
 export const msText = (ms: number | null): string =>
   ms === null ? NEVER : ms >= 1e12 ? String(ms) : String(ms).padStart(13, '0');
 
-/** What runs a prediction, as wide as the head wants it. */
+/** The id of a worker, padded to the width in the head. */
 export function workerText(id: string): string {
   if (id.length > WORKER_ID_MAX) throw new RangeError(`A worker id has at most ${WORKER_ID_MAX} characters: '${id}'.`);
   return id.padEnd(WORKER_ID_MAX);
@@ -47,7 +46,7 @@ export interface StateTarget {
   digest: string;
 }
 
-/** A prediction about to enter the queue. */
+/** A prediction that is to enter the queue. */
 export interface NewPrediction {
   id: string;
   createdAt: number;
@@ -55,41 +54,41 @@ export interface NewPrediction {
   tenant: string;
   /** JSON text; '' for none. */
   metadata: string;
-  /** JSON text of what else was asked (webhook, idempotency); '' for none. */
+  /** JSON text of the other options of the request (webhook, idempotency); '' for none. */
   options: string;
-  /** Cache key (hex) under which identical questions share this computation; null to share with none. */
+  /** The cache key (hex) by which equal requests share this computation; null for a computation that is not shared. */
   flight: string | null;
   /** JSON text of the Task. */
   task: string;
   /** Rows of the task to compute; 1 if absent. */
   rows?: number;
-  /** Attempts it has had already, where the reconciler brings it back. */
+  /** Earlier attempts, if the reconciler restores the prediction. */
   attempts: number;
   /** 0, and one more for each retry. */
   opening: number;
-  /** JSON text of its output where that is known: it is then terminal at once, and recorded like any other. */
+  /** JSON text of a cached output. The prediction is then terminal at once, and is recorded like any other. Null for no output. */
   known: Text | null;
-  /** Unix ms of a repeated submission. Its job gets an id of its own: the job before may still be there, with other ids. */
+  /** Unix ms of a repeated submission. The job gets a new id, because an earlier job with other predictions can still exist. */
   resubmittedAt?: number;
 }
 
-/** A prediction as Redis knows it, with what its JSON does not show. */
+/** A prediction as in Redis, with the fields that its JSON does not show. */
 export interface LivePrediction extends PredictionRecord {
   tenant: string;
   priority: number;
   options: string;
   leader: string | null;
-  /** Number in its model's queue; null for a follower. */
+  /** The number in the queue of the model; null for a follower. */
   number: number | null;
   job: string;
   digest: string;
-  /** Computed for its followers though it is itself terminal. */
+  /** Whether a terminal prediction still runs for its followers. */
   runsForFollowers: boolean;
-  /** JSON text of the Task; '' where it is not needed any more. */
+  /** JSON text of the Task; '' after a success. */
   task: string;
 }
 
-/** What of a new state is the same for all of its batch. */
+/** The parts of a new state that are the same for a whole batch. */
 export interface StateFrame {
   before: string;
   between: string;
@@ -97,18 +96,18 @@ export interface StateFrame {
 }
 
 /**
- * What stands behind the time of creation: nothing for opening 0, and for opening 12 `.00000012`. A number so small is less than
- * the precision of a double at such a time, so that `Number` and Lua's `tonumber` read the whole milliseconds alone.
+ * The text behind the time of creation: nothing for opening 0, and `.00000012` for opening 12. Such a small fraction is less than
+ * the precision of a double at this time, so that `Number` and Lua's `tonumber` read only the whole milliseconds.
  */
 const openingText = (opening: number): string => (opening === 0 ? '' : `.000000${opening}`);
 
-/** The number of the opening, of the text in which the time of creation stands. */
+/** The number of the opening. `created` is the field with the time of creation. */
 function openingIn(created: string): number {
   const point = created.indexOf('.');
   return point === -1 ? 0 : Number(created.slice(point + 7));
 }
 
-/** The number of the opening that a state belongs to. */
+/** The number of the opening of a state. */
 export function openingOf(state: string): number {
   const from = state.indexOf(SEPARATOR, HEAD) + 1;
   return openingIn(state.slice(from, state.indexOf(SEPARATOR, from)));
@@ -125,12 +124,12 @@ export function stateFrame({ model, version, digest }: StateTarget, priority: Pr
   };
 }
 
-/** The state of a new prediction, but for its number; `flight` is the flight's name, '' for none. */
+/** The state of a new prediction without its number. `flight` is the name of the flight, '' for none. */
 export function newState(frame: StateFrame, item: NewPrediction, flight: string): string {
   const { createdAt, tenant, metadata, options, attempts, opening, expiresAt, task } = item;
   const first = `${flight}${SEPARATOR}${createdAt}${openingText(opening)}${SEPARATOR}${tenant}${frame.after}${metadata}${SEPARATOR}${options}`;
   const tries = count(attempts);
-  // The scripts count bytes: Buffer.byteLength is worth its time only where the two can differ.
+  // The scripts count bytes. The length in characters is the same, and cheaper, where metadata and options are empty.
   const bytes = metadata === '' && options === '' ? first.length : Buffer.byteLength(first);
   return (
     `${frame.before}${tries}${tries}${msText(expiresAt)}${frame.between}${String(bytes).padStart(6, '0')}` +
@@ -141,18 +140,18 @@ export function newState(frame: StateFrame, item: NewPrediction, flight: string)
 export const numberOrNull = (text: string | undefined): number | null => (text ? Number(text) : null);
 const msOrNull = (text: string): number | null => (text === NEVER ? null : Number(text));
 
-/** What a worker needs of a state that it took. */
+/** The parts of a state that a worker needs. */
 export function takenOf(id: string, state: string) {
   const attempts = Number(state.slice(16, 21));
   const created = state.indexOf(SEPARATOR, HEAD) + 1;
   const tenant = state.indexOf(SEPARATOR, created) + 1;
   return {
     id,
-    /** Fences the results: give it back with them. */
+    /** The number of this attempt. The worker returns the number with the result, and Redis refuses the result of an older attempt. */
     attempt: attempts + 1,
     createdAt: Number(state.slice(created, tenant - 1)),
     tenant: state.slice(tenant, state.indexOf(SEPARATOR, tenant)),
-    /** Executions before this one that ended with their worker. */
+    /** Earlier executions whose worker died. */
     lost: attempts - Number(state.slice(21, 26)),
     /** JSON text of the Task. */
     task: state.slice(state.lastIndexOf(SEPARATOR) + 1),
@@ -171,17 +170,17 @@ export interface Finished {
   startedAt: number;
   inferenceMs: number;
   batchSize: number;
-  /** The state as it was taken, where it is known. */
+  /** The state that the worker took, if known. */
   state?: string;
 }
 
 export interface Ending {
   nowMs: number;
-  /** As `workerText` writes it. */
+  /** The padded id of the worker (`workerText`). */
   worker: string;
 }
 
-/** How a result is told to finish.lua: nearly always as the state that it leads to, and what must still stand there now. */
+/** The two arguments of finish.lua for a result: in nearly every case the expected head and the new state. */
 export function finishTexts(item: Finished, { nowMs, worker }: Ending, inlineBytes: number): [string, string] {
   const { attempt, status, startedAt, inferenceMs, batchSize, state } = item;
   const result = String(item.result);
@@ -194,7 +193,7 @@ export function finishTexts(item: Finished, { nowMs, worker }: Ending, inlineByt
   return [`${count(attempt)}${letterOf(status)}${msText(startedAt)}${run}`, result];
 }
 
-/** What never changes: the length of the first ten fields, and the fields. Behind them stand three empty fields and the task. */
+/** The parts that never change: the length of the first ten fields and these fields. Three empty fields and the task follow. */
 const fieldsOf = (state: string): string => state.slice(81, state.lastIndexOf(SEPARATOR) - 3);
 
 const triesOf = ({ attempt }: Pick<Finished, 'attempt'>, state: string): string => `${state[11]}1000${count(attempt)}`;
@@ -209,7 +208,7 @@ function endedText(
   return `${head}${fields}${SEPARATOR}${run}${SEPARATOR}${result}${SEPARATOR}`;
 }
 
-/** All of the head but the length of the first ten fields. */
+/** The head without the length of the first ten fields. */
 const endedHead = ({
   item,
   state,
@@ -218,22 +217,22 @@ const endedHead = ({
 }: Ending & { item: Omit<Finished, 'result'>; state: string }): string =>
   `${state.slice(0, 10)}s${triesOf(item, state)}${state.slice(21, 39)}${msText(item.startedAt)}${worker}${msText(nowMs)}`;
 
-/** Stands in an event for a result that is too long for it: read the live state. */
+/** Replaces a long result in an event: read the live state. */
 export const LONG = '\x1e';
 
-/** How a long success is told to place.lua. */
+/** The arguments of place.lua for a long success. */
 export interface PlacedEnd {
   text: LongText;
-  /** What must stand in the head now; '' where there must be no state. */
+  /** The expected part of the head; '' if there must be no state. */
   head: string;
-  /** Where `head` begins in the head. */
+  /** The position of `head` in the head. */
   from: number;
   /** The state for the event: without metadata, options and the result. */
   short: string;
   flight: string;
 }
 
-/** Undefined where the state was not one that waited in the queue, without followers and within its deadline. */
+/** Undefined unless the prediction waited in the queue, had no followers, and is within its deadline. */
 export function plainEnd(item: Finished, { nowMs, worker }: Ending): PlacedEnd | undefined {
   const { status, state, result } = item;
   if (state === undefined || status !== 'succeeded' || !isPlain(state, nowMs)) return undefined;
@@ -242,28 +241,28 @@ export function plainEnd(item: Finished, { nowMs, worker }: Ending): PlacedEnd |
   return { ...placedEnd(`${head}${fields}`, item, result), head: `r${triesOf(item, state)}`, from: NUMBER };
 }
 
-/** `first`: head and first ten fields of the state as it is to be. */
+/** `first` has the head and the first ten fields of the new state. */
 function placedEnd(first: string, run: RunTimes, result: Text): Omit<PlacedEnd, 'head' | 'from'> {
   const times = `${run.inferenceMs === null ? '' : run.inferenceMs.toFixed(3)}${SEPARATOR}${run.batchSize ?? ''}`;
   const named = first.slice(HEAD).split(SEPARATOR);
-  const told = [...named.slice(0, METADATA), '', ''].join(SEPARATOR);
-  const length = String(Buffer.byteLength(told)).padStart(6, '0');
+  const fields = [...named.slice(0, METADATA), '', ''].join(SEPARATOR);
+  const length = String(Buffer.byteLength(fields)).padStart(6, '0');
   return {
     text: joinTexts([`${first}${SEPARATOR}${times}${SEPARATOR}`, result, SEPARATOR]),
-    short: `${first.slice(0, HEAD - 6)}${length}${told}${SEPARATOR}${times}${SEPARATOR}${LONG}${SEPARATOR}`,
+    short: `${first.slice(0, HEAD - 6)}${length}${fields}${SEPARATOR}${times}${SEPARATOR}${LONG}${SEPARATOR}`,
     flight: named[0] ?? '',
   };
 }
 
 export type RunTimes = Pick<LivePrediction, 'inferenceMs' | 'batchSize'>;
 
-/** Head and first ten fields of a state as it stands in Redis. */
+/** Head and first ten fields of a state in Redis. */
 export interface StateBeginning {
   head: string;
   fields: string;
 }
 
-/** Undefined where these bytes have not all of the first ten fields; null for a state that nobody can read. */
+/** Undefined if the bytes do not have the first ten fields; null for an unreadable state. */
 export function beginningOf(bytes: Buffer): StateBeginning | null | undefined {
   const head = bytes.toString('utf8', 0, HEAD);
   if (!hasHead(head)) return null;
@@ -271,10 +270,10 @@ export function beginningOf(bytes: Buffer): StateBeginning | null | undefined {
   return bytes.length < end ? undefined : { head, fields: bytes.toString('utf8', HEAD, end) };
 }
 
-/** Where the first ten fields of a state with this head end, in bytes. */
+/** Bytes of the head and the first ten fields of a state with this head. */
 export const beginningBytes = (head: string): number => HEAD + Number(head.slice(81, HEAD));
 
-/** What the beginning of a state tells of its place among others. */
+/** Status, attempt, deadline, tenant, leader and followers of a state. */
 export function placeOf({ head, fields }: StateBeginning) {
   const [, , tenant = '', , , , , leader = ''] = fields.split(SEPARATOR);
   return {
@@ -288,7 +287,7 @@ export function placeOf({ head, fields }: StateBeginning) {
   };
 }
 
-/** A long success of a state that has `beginning` now, on its own account or (`attempts` one more) as a follower. */
+/** The arguments of place.lua for a state with this beginning. `attempts` of a follower is one more than before. */
 export function successOf(
   { head, fields }: StateBeginning,
   run: RunTimes & { startedAt: number; attempts: number },
@@ -300,7 +299,7 @@ export function successOf(
   return { ...placedEnd(`${ended}${fields}`, run, result), head, from: 0 };
 }
 
-/** The end of a new prediction (`state`: as `newState` writes it) whose long output is known. */
+/** The arguments of place.lua for a new prediction whose long output is cached. `state` is the result of `newState`. */
 export function knownEnd(state: string, result: Text, nowMs: number): PlacedEnd {
   const fields = state.slice(HEAD - NUMBER, state.lastIndexOf(SEPARATOR) - 3);
   const head = `${'0'.repeat(NUMBER)}s${state[1]}1000${state.slice(6, 29)}${NEVER}${state.slice(42, 58)}${msText(nowMs)}`;
@@ -308,14 +307,14 @@ export function knownEnd(state: string, result: Text, nowMs: number): PlacedEnd 
   return { ...placedEnd(`${head}${state.slice(71, 77)}${fields}`, run, result), head: '', from: 0, flight: '' };
 }
 
-/** Place of the metadata among the first ten fields; the options are behind it. */
+/** Index of the metadata in the first ten fields. The options are the next field. */
 const METADATA = 8;
 
-/** Whether a state was that of one that waits in the queue, without followers and within its deadline. */
+/** Whether the prediction waited in the queue, had no followers, and is within its deadline. */
 const isPlain = (state: string, nowMs: number): boolean =>
   state[10] === 'q' && state.slice(12, 16) === '0000' && (msOrNull(state.slice(26, 39)) ?? nowMs + 1) > nowMs;
 
-/** What the head of a terminal state tells of its end. */
+/** The parts of the end that are in the head of a terminal state. */
 export const endOf = (state: string) => ({
   status: statusOf(state[10] as string),
   attempts: Number(state.slice(16, 21)),
@@ -323,19 +322,19 @@ export const endOf = (state: string) => ({
   completedAt: Number(state.slice(68, 81)),
 });
 
-/** Whether the beginning of a state has all of it but the task: while it waits or runs there is no result yet. */
+/** Whether the beginning of a state has all fields before the task. A waiting or running prediction has no result. */
 export const wholeWithoutTask = (beginning: string): boolean =>
   /^[qr]/.test(beginning.slice(NUMBER)) &&
   HEAD + Number(beginning.slice(81, 87)) + 4 < Buffer.byteLength(beginning) - 4;
 
-/** lib.lua has the same. */
+/** The form of every head. lib.lua has the same form. */
 const HEAD_FORM = /^\d{10}[qrsfce]\d[01]{4}\d{36}.{16}\d{19}/s;
 const FIELDS = 14;
 
-/** Whether the head of a state, or of the beginning of one, is as this version writes it. */
+/** Whether a state, or the beginning of a state, has a head of the current layout. */
 export const hasHead = (state: string): boolean => HEAD_FORM.test(state);
 
-/** Undefined for a state that is unreadable: cut, damaged, or of a layout that this version does not know. */
+/** Undefined for an unreadable state: truncated, damaged, or of an unknown layout. */
 export function readState(id: string, state: string): LivePrediction | undefined {
   if (!hasHead(state)) return undefined;
   let fields = 1;
@@ -344,8 +343,8 @@ export function readState(id: string, state: string): LivePrediction | undefined
 }
 
 /**
- * As `readState`, of the bytes of a state. A long result is not decoded and not copied: the prediction has the pieces that
- * hold it.
+ * As `readState`, but for the bytes of a state. A long result is not decoded and not copied: the prediction has the pieces of the
+ * result.
  */
 export function readLongState(id: string, bytes: LongText): LivePrediction | undefined {
   const ends: number[] = [];
@@ -358,10 +357,10 @@ export function readLongState(id: string, bytes: LongText): LivePrediction | und
 }
 
 const SEPARATOR_BYTE = 0x1f;
-/** Place of the result among the fields. */
+/** Index of the result in the fields. */
 const RESULT = 12;
 
-/** Whether the beginning of a state has all of its result: the separator behind the result is there. */
+/** Whether the beginning of a state has the whole result and the separator behind the result. */
 export function resultIsWhole(beginning: string): boolean {
   let at = HEAD - 1;
   for (let separators = 0; separators < 13; separators += 1) {

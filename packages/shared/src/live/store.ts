@@ -1,6 +1,6 @@
 /**
- * The live state of predictions on the queue Redis. Each transition is one script (see the .lua files beside this one),
- * so that it happens whole or not at all, and no two processes ever see it half done.
+ * The live state of predictions on the queue Redis. Each transition is one script (the .lua files of this folder), so that a
+ * transition happens completely or not at all, and no process reads an incomplete transition.
  */
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
@@ -36,48 +36,48 @@ import {
 
 export type { Finished, LivePrediction, NewPrediction, StateTarget, Taken } from './state.ts';
 
-/** Results up to this many bytes travel in the completion event itself; larger ones are read from the live state. */
+/** A completion event contains results up to this size. Readers get a larger result from the live state. */
 const INLINE_BYTES = 4_096;
-/** A prediction waits no longer than its deadline, which is at most a week. */
+/** Longer than any prediction waits: a deadline is at most a week. */
 const WAITING_TTL_MS = 8 * 86_400_000;
-/** What ended otherwise than well, or with a long result, is kept so long for the recorder, who shortens it. */
+/** Lifetime of a failed, canceled or expired state, and of a long success. The recorder shortens the lifetime after recording. */
 export const UNRECORDED_TTL_MS = 86_400_000;
-/** How long what has succeeded is kept unless told otherwise: the recorder has it from the stream. */
+/** Default lifetime of a success. The recorder gets the success from the stream. */
 const TERMINAL_TTL_MS = 600_000;
-/** Results of one run of finish.lua: Redis does nothing else meanwhile. */
+/** Characters of results that one run of finish.lua writes: Redis does nothing else during the run. */
 const FINISH_CHARACTERS = 524_288;
 /**
- * A text of more characters goes over the connection for large ones, so that no small command waits behind it. A result of
- * more never passes through a script: see large-ends.ts.
+ * A longer text uses the connection for large texts, so that no small command waits behind the text. A longer result never passes
+ * through a script: see large-ends.ts.
  */
 const LARGE_CHARACTERS = 131_072;
-/** Enough of a state to show it, in nearly every case. */
+/** Bytes that hold all of a state in nearly every case. */
 const PEEK_BYTES = 8_192;
-/** A state up to this length is read over the connection for small commands. */
+/** A state below this size is read over the connection for small commands. */
 const SMALL_BYTES = 65_536;
-/** How long a finished flight still answers: a request that missed the cache just before must not compute again. */
+/** Lifetime of a flight after a success, for requests that missed the cache before the end. */
 const FLIGHT_LINGERS_MS = 5_000;
 
-const EXPIRED = JSON.stringify(problem('expired', 'It was not answered before its deadline.'));
-const LOST = JSON.stringify(problem('worker_lost', 'Each of its executions ended with its worker.'));
-const CANCELED = JSON.stringify(problem('canceled', 'It was canceled on request.'));
+const EXPIRED = JSON.stringify(problem('expired', 'The prediction did not complete before its deadline.'));
+const LOST = JSON.stringify(problem('worker_lost', 'Each execution of the prediction ended with its worker.'));
+const CANCELED = JSON.stringify(problem('canceled', 'The prediction was canceled on request.'));
 
-/** A prediction as its first bytes in Redis show it. */
+/** The beginning of a live state. */
 export interface LiveHead extends LivePrediction {
-  /** Of the whole state. */
+  /** Bytes of the whole state. */
   bytes: number;
 }
 
 export type Submitted =
   | { outcome: 'lead'; number: number }
   | { outcome: 'follow'; leader: string; leaderPriority: number; leaderJob: string }
-  /** The same question was answered a moment ago; this one is terminal already. */
+  /** An equal prediction succeeded a moment ago, or the output was cached. The new prediction is terminal. */
   | { outcome: 'done' }
-  /** It is known already: a repeated submission that had in fact worked. */
+  /** The state exists: an earlier submission succeeded. */
   | { outcome: 'exists'; status: Status };
 
 export interface QueueCounts {
-  /** By BullMQ priority: how many predictions entered and left the queue. */
+  /** Predictions that entered and left the queue, by BullMQ priority. */
   entered: Record<number, number>;
   left: Record<number, number>;
 }
@@ -85,23 +85,23 @@ export interface QueueCounts {
 export interface Retry {
   id: string;
   tenant: string;
-  /** The job that is to carry it. */
+  /** The name of the new job. */
   job: string;
-  /** The number that the ledger has given to the new opening. */
+  /** The number of the new opening in the ledger. */
   opening: number;
   expiresAt: number | null;
   nowMs: number;
 }
 
-/** `refused`: it is not an end that a retry may undo. `reopened`: Redis has this opening, or a later one, already. */
+/** `refused`: the prediction is open or has succeeded. `reopened`: Redis has this opening or a later opening. */
 export type Retried = { outcome: 'queued' | 'attached' | 'gone' } | { outcome: 'refused' | 'reopened'; status: Status };
 
-/** What the ledger has of a prediction that is open there. */
+/** The row of an open prediction in the ledger. */
 export interface OpenRow {
   id: string;
   model: string;
   opening: number;
-  /** When the end was that the last retry undid. */
+  /** The time of the end that the last retry undid. */
   supersededAt: number | null;
   expiresAt: number | null;
 }
@@ -144,8 +144,8 @@ const SCRIPTS = {
 } as const;
 
 /**
- * Scripts that run although Redis has no memory left: they end a prediction or free memory, and add a few bytes at most.
- * A prediction that nobody wants must not wait in a full Redis, and what frees memory must not wait for memory.
+ * Scripts that run while Redis has no memory left. These scripts end a prediction or free memory, and add a few bytes at most. A
+ * canceled prediction does not wait in a full Redis, and a script that frees memory does not wait for memory.
  */
 const RUNS_WHEN_FULL: ReadonlySet<string> = new Set([
   'mrEnd',
@@ -159,14 +159,14 @@ const RUNS_WHEN_FULL: ReadonlySet<string> = new Set([
 
 export class LiveStore {
   readonly #redis: Scripted;
-  /** For texts of more than LARGE_CHARACTERS. */
+  /** The connection for texts of more than LARGE_CHARACTERS. */
   readonly #large: Scripted;
   readonly #largeEnds: LargeEnds;
   readonly #keys: Keys;
-  /** ARGV that tell how long an end is kept: recorded, unrecorded; and how long a result may be in an event. */
+  /** Arguments of scripts: lifetime of a recorded and of an unrecorded end, and the longest result in an event. */
   readonly #ends: readonly number[];
 
-  /** `large` is a second connection to the same Redis, over which large texts go; without it everything shares `redis`. */
+  /** `large` is a second connection to the same Redis for large texts. Without `large` all commands use `redis`. */
   constructor(
     redis: Redis | Cluster,
     keys: Keys,
@@ -200,14 +200,14 @@ export class LiveStore {
     return `${this.#keys.bull(shard)}:${model}:`;
   }
 
-  /** Whether some of these go over the connection for large texts: what is sent next may overtake them. */
+  /** Whether some items use the connection for large texts. The next command can then overtake these items. */
   sendsLarge(items: readonly NewPrediction[]): boolean {
     return this.#large !== this.#redis && partsOf(items).some(isLong);
   }
 
   /**
-   * Writes new predictions of one model version and priority, which `job` (still to be added) is to carry: in one script, or in
-   * several where their tasks are long. Rejects when one of the scripts failed.
+   * Writes new predictions of one model version and priority in one script, or in several scripts if the tasks are long. The caller
+   * adds `job`. Rejects if one of the scripts failed.
    */
   async submit(
     target: StateTarget,
@@ -218,7 +218,7 @@ export class LiveStore {
   ): Promise<{ items: Submitted[]; counts: QueueCounts }> {
     if (items.some(isKnownLong)) return this.#submitKnown(target, { priority, job, nowMs }, items);
     const replies: Promise<{ items: Submitted[]; counts: QueueCounts }>[] = [];
-    // All are sent in this turn, in order: what the caller sends next comes behind them.
+    // All parts are sent in this turn and in order, before the next command of the caller.
     for (const part of partsOf(items)) replies.push(this.#submitSome(target, { priority, job, nowMs }, part));
     const parts = await Promise.all(replies);
     const { counts } = parts.at(-1) as { counts: QueueCounts };
@@ -245,7 +245,7 @@ export class LiveStore {
     return { items: rows.map(submitted), counts: queueCounts(counted.map(Number)) };
   }
 
-  /** As `submit`, with items among them whose long outputs are known: those pass through no script. */
+  /** As `submit`, for items of which some have long cached outputs. No script carries these outputs. */
   async #submitKnown(
     target: StateTarget,
     { priority, job, nowMs }: { priority: Priority; job: string; nowMs: number },
@@ -271,8 +271,8 @@ export class LiveStore {
   }
 
   /**
-   * Marks predictions running for `worker` and returns their tasks; leaves out what need not be computed. `jobs` are the jobs that
-   * named them, in the same order, where one of these is a later job: an opened-again prediction is run with its own job alone.
+   * Marks predictions as running for `worker` and returns their tasks. Skips predictions that need no computation. `jobs` are the
+   * jobs of the predictions, in the same order, if one of these is a later job: only the job of an opening runs this opening.
    */
   async take(
     shard: number,
@@ -314,8 +314,8 @@ export class LiveStore {
   }
 
   /**
-   * Writes results, about FINISH_CHARACTERS of them in one script and each long one on its own, and waits while Redis refuses the write. Returns for each
-   * whether it was `written`, came for a `cancelled` prediction, or was `fenced`.
+   * Writes results: short results in scripts of about FINISH_CHARACTERS, and each long result alone. Waits while Redis refuses the
+   * write. Returns a verdict for each result: `written`, `cancelled` (the prediction was canceled), or `fenced` (an old attempt).
    */
   async finish(shard: number, items: readonly Finished[], worker: string, nowMs: number): Promise<Verdict[]> {
     const ending = { shard, nowMs, worker: workerText(worker) };
@@ -341,7 +341,7 @@ export class LiveStore {
     return verdicts;
   }
 
-  /** One run of finish.lua. Waits while Redis refuses it: what is written is not written again while the rest is refused. */
+  /** Runs finish.lua once. Waits while Redis refuses the script. */
   async #finishSome(items: readonly Finished[], ending: ShardEnding): Promise<Verdict[]> {
     const { shard, nowMs } = ending;
     const keys = items.map(({ id }) => this.#keys.live(id));
@@ -356,8 +356,8 @@ export class LiveStore {
   }
 
   /**
-   * Ends the followers of a leader, in as many runs as that takes: with `result`, or with the end of the leader. Should the
-   * worker die between two runs, its job is taken again and `take` goes on; promised followers the reconciler finds as well.
+   * Ends the followers of a leader with `result`, or with the end of the leader, in as many runs as necessary. If the worker dies
+   * between two runs, the next worker takes the job and `take` continues. The reconciler also finds promised followers.
    */
   async #endFollowers(shard: number, leader: string, nowMs: number, result?: Finished): Promise<void> {
     const args = [nowMs, this.#tag(shard), leader, ...this.#ends, EXPIRED];
@@ -379,7 +379,7 @@ export class LiveStore {
     await this.#largeEnds.endFollowers(this.#tag(shard), leader, made, nowMs);
   }
 
-  /** Cancels or expires a prediction. `early`: its deadline has not come. */
+  /** Cancels or expires a prediction. `early`: the deadline is in the future. */
   async end(
     id: string,
     tenant: string,
@@ -397,7 +397,7 @@ export class LiveStore {
     return { outcome: outcome === 'early' ? 'early' : 'gone' };
   }
 
-  /** Opens an ended prediction again. On `queued` the caller adds `job`; `gone`: Redis has forgotten it. */
+  /** Opens an ended prediction again. For `queued` the caller adds `job`. `gone`: Redis does not have the prediction. */
   async retry({ id, tenant, job, opening, expiresAt, nowMs }: Retry): Promise<Retried> {
     const args = [nowMs, this.#tag(shardOfId(id)), id, job, msText(expiresAt), WAITING_TTL_MS, tenant, opening];
     const [outcome, status] = (await this.#redis.mrRetry(1, this.#keys.live(id), ...args)) as [string, string];
@@ -406,9 +406,9 @@ export class LiveStore {
   }
 
   /**
-   * For the reconciler: gives a prediction a job of its own if nothing carries it. On `adopted` the caller adds `job`. `row` is
-   * what the ledger has of it: where the ledger has a later opening, Redis gets that opening too. With
-   * `announce` a terminal prediction gets a new entry in the recorder's stream.
+   * For the reconciler: gives a prediction without a job a new job. For `adopted` the caller adds `job`. If the row of the ledger
+   * has a later opening, Redis gets this opening too. With `announce` a terminal prediction gets a new entry in the recorder's
+   * stream.
    */
   async adopt(
     row: OpenRow,
@@ -425,7 +425,7 @@ export class LiveStore {
     return { outcome: outcome as 'gone' | 'terminal' | 'carried' };
   }
 
-  /** Null when Redis does not know it. Without the task where that is long: a poll is not to carry it each time. */
+  /** Null if Redis does not have the prediction. Without a long task, because a poll does not need the task. */
   async read(id: string): Promise<LivePrediction | null> {
     const key = this.#keys.live(id);
     const state = await this.#redis.getrange(key, 0, PEEK_BYTES - 1).catch(unlessWrongType);
@@ -437,7 +437,7 @@ export class LiveStore {
     return this.readWhole(id);
   }
 
-  /** The prediction that a state shows. A state that cannot be read is discarded, and null is returned: see lib.lua. */
+  /** Parses a state. Discards an unreadable state and returns null: see lib.lua. */
   async #readable(id: string, state: string): Promise<LivePrediction | null> {
     const read = readState(id, state);
     if (read) return read;
@@ -446,25 +446,25 @@ export class LiveStore {
   }
 
   /**
-   * Discards a state that cannot be read; with an attempt also one whose task cannot be read, while that attempt is its
-   * latest. The ledger, or the API process whose caller waits, has the prediction still.
+   * Discards an unreadable state. With an attempt, also discards a state with an unreadable task if the attempt is the latest. The
+   * ledger, or the API process of the waiting caller, still has the prediction.
    */
   async discard(id: string, attempt?: number): Promise<void> {
     await this.#redis.mrDiscard(1, this.#keys.live(id), attempt ?? '');
   }
 
-  /** How many states of a shard were discarded since the last call, by any process. */
+  /** The number of states of a shard that all processes discarded since the last call. */
   async takeDiscarded(shard: number): Promise<number> {
     return Number(await this.#redis.eval(TAKE_COUNT, 1, this.#keys.unreadable(shard)));
   }
 
   /**
-   * Many, their tasks too; null for those that Redis does not know. In one round trip for each shard; with `large` piece by
-   * piece over the connection for large texts.
+   * Reads states with their tasks; null for an id that Redis does not have. One round trip for each shard, or with `large` in pieces
+   * over the connection for large texts.
    */
   async readMany(ids: readonly string[], { large = false } = {}): Promise<(LivePrediction | null)[]> {
     const states = new Map<string, LivePrediction | null>();
-    // One after the other: together they are more than a process is to hold.
+    // One state at a time limits the memory of the process.
     if (large) for (const id of ids) states.set(id, await this.readWhole(id));
     else
       await Promise.all(
@@ -472,7 +472,7 @@ export class LiveStore {
           const texts = await this.#redis.mget(some.map((id) => this.#keys.live(id)));
           for (const [at, id] of some.entries()) {
             const text = texts[at];
-            // MGET tells a key of another type as one that is absent.
+            // MGET returns null for a key of another type.
             if (text) states.set(id, await this.#readable(id, text));
           }
         }),
@@ -481,8 +481,8 @@ export class LiveStore {
   }
 
   /**
-   * What lists show of states, in order: without tasks, and without a result that is not in the first PEEK_BYTES. Bounded,
-   * however large the states are; null for those that Redis does not know.
+   * Reads the beginnings of states for a list, in order: without tasks, and without a result that does not fit in PEEK_BYTES. The
+   * reply is small for states of any size. Null for an id that Redis does not have.
    */
   async heads(ids: readonly string[]): Promise<(LiveHead | null)[]> {
     return Promise.all(
@@ -493,7 +493,7 @@ export class LiveStore {
           this.#strlen(id),
         ]);
         if (beginning === '') return null;
-        // A state that nobody can read is told as the ledger has it; the reconciler discards the state.
+        // The caller uses the row of the ledger for an unreadable state. The reconciler discards the state.
         if (!hasHead(beginning)) return null;
         const state = parseState(id, beginning);
         return {
@@ -511,12 +511,12 @@ export class LiveStore {
     return Number(bytes);
   }
 
-  /** Bytes of each state, in order; 0 for a state that Redis does not know. Ids of one shard or of several. */
+  /** Bytes of each state, in order; 0 for an id that Redis does not have. */
   async sizes(ids: readonly string[]): Promise<number[]> {
     return Promise.all(ids.map((id) => this.#strlen(id)));
   }
 
-  /** As `read`, always with the task. */
+  /** As `read`, with the task. */
   async readWhole(id: string): Promise<LivePrediction | null> {
     const bytes = await this.#largeEnds.read(id);
     if (bytes === null) return null;
@@ -530,14 +530,14 @@ export class LiveStore {
     return (await this.readWhole(id))?.task || null;
   }
 
-  /** The ledger has these ends, all of one shard: Redis need not keep them for long. */
+  /** Shortens the lifetime of recorded ends of one shard. */
   async shorten(ends: readonly { id: string; completedAt: number }[], ttlMs: number): Promise<void> {
     if (ends.length === 0) return;
     const keys = ends.map(({ id }) => this.#keys.live(id));
     await this.#redis.mrShorten(ends.length, ...keys, ttlMs, ...ends.map(({ completedAt }) => msText(completedAt)));
   }
 
-  /** The ledger has other ends in place of these, all of one shard: Redis forgets them. */
+  /** Deletes ends of one shard that differ from the ends in the ledger. */
   async drop(ends: readonly { id: string; completedAt: number }[]): Promise<void> {
     const [first] = ends;
     if (!first) return;
@@ -552,10 +552,10 @@ export class LiveStore {
   }
 }
 
-/** Characters of tasks and of known answers that one run of submit.lua writes. */
+/** Characters of tasks and cached outputs that one run of submit.lua writes. */
 const SUBMIT_CHARACTERS = 1_048_576;
 
-/** Whether the end passes through no script. */
+/** Whether no script carries the result. */
 const isLongEnd = ({ status, result }: Finished): boolean => status === 'succeeded' && result.length > LARGE_CHARACTERS;
 
 const isKnownLong = ({ known }: NewPrediction): boolean => known !== null && known.length > LARGE_CHARACTERS;
@@ -565,7 +565,7 @@ const lengthOf = ({ task, known }: NewPrediction): number => task.length + (know
 const isLong = (items: readonly NewPrediction[]): boolean =>
   items.reduce((sum, item) => sum + lengthOf(item), 0) > LARGE_CHARACTERS;
 
-/** In order: parts of at most SUBMIT_CHARACTERS, or of one item. */
+/** Splits items, in order, into parts of at most SUBMIT_CHARACTERS or of one item. */
 function partsOf(items: readonly NewPrediction[]): (readonly NewPrediction[])[] {
   const parts: NewPrediction[][] = [];
   let characters = Number.POSITIVE_INFINITY;
@@ -580,7 +580,7 @@ function partsOf(items: readonly NewPrediction[]): (readonly NewPrediction[])[] 
   return parts;
 }
 
-/** Stands for the text of a key that holds another type: no state is like it. */
+/** Stands for the text of a key of another type. No state begins with this text. */
 const NO_STATE = '?';
 
 function unlessWrongType(error: Error): string {
@@ -600,7 +600,7 @@ function queueCounts(row: readonly number[]): QueueCounts {
   return { entered: { 1: s1, 5: s5, 9: s9 }, left: { 1: t1, 5: t5, 9: t9 } };
 }
 
-/** The number of one that leads, or what else became of it. */
+/** The number of a leader, or another outcome. */
 type SubmitReply = number | [string, ...(string | number)[]];
 
 function submitted(reply: SubmitReply): Submitted {

@@ -1,9 +1,9 @@
--- Writes the live state of new predictions, and finds for each who computes it: itself, or a leader under way.
--- KEYS: live state of each.
--- ARGV: now, tag, model, priority, job key prefix, ttl waiting, ttl recorded, ttl unrecorded, inline, how many answers are
---       known already, for each of those its place and the answer; then for each its state but for its number.
--- Returns for each: its number when it leads, or {'follow', leader, leader's priority, leader's job}, {'done'} or
---       {'exists', status}; last, the model's counts: {s1, t1, s5, t5, s9, t9}.
+-- Writes the live states of new predictions. Each prediction leads a flight, or follows a leader whose computation is in progress.
+-- KEYS: live states.
+-- ARGV: now, tag, model, priority, job key prefix, ttl waiting, ttl recorded, ttl unrecorded, inline, number of cached results; then
+--       for each cached result its position and the result; then the states without their numbers.
+-- Returns for each the number of a leader, {'follow', leader, leader's priority, leader's job}, {'done'} or {'exists', status}. The last
+-- element is the counts of the model: {s1, t1, s5, t5, s9, t9}.
 local now, tag, model, priority, jobs, ttl = unpack(ARGV, 1, 6)
 local ttls = { recorded = ARGV[7], unrecorded = ARGV[8], inline = tonumber(ARGV[9]) }
 local knowns = {}
@@ -11,11 +11,11 @@ local states = 10 + 2 * tonumber(ARGV[10])
 for at = 11, states, 2 do knowns[tonumber(ARGV[at])] = ARGV[at + 1] end
 local stats = tag .. 'n:' .. model
 local out = {}
--- Numbers are given out from here, and the counter is moved once, at the end.
+-- Numbers start at the counter of the model. The script increments the counter once, at the end.
 local number, leads = tonumber(redis.call('HGET', stats, 's' .. priority) or '0'), 0
 local NONE = '0000000000'
 
--- Whether a leader's computation still has somebody who carries it: a job while it waits, a worker while it runs.
+-- Whether a leader will get a result: a waiting leader has a job, and a running leader has a living worker.
 local function carried(leader)
   if leader.s == 'r' or (leader.c and worker_of(leader) ~= '') then
     return redis.call('EXISTS', tag .. 'hb:' .. worker_of(leader)) == 1
@@ -26,7 +26,7 @@ local function carried(leader)
   return false
 end
 
--- Gives what there is already, or nil.
+-- Writes a new state. Returns the reply for an existing state, or nil.
 local function add(key, state)
   if redis.call('SET', key, state, 'NX', 'PX', ttl) then return nil end
   local one = load(key)
@@ -55,7 +55,7 @@ local function follow(key, id, state, holder, leader)
   redis.call('SADD', tag .. 'w:' .. holder, id)
   redis.call('PEXPIRE', tag .. 'w:' .. holder, ttl)
   if not led[holder] then
-    -- Admission counts the followers of these leaders: each gets a copy of the output.
+    -- Admission counts the followers of these leaders, because each follower gets a copy of the output.
     led[holder] = true
     redis.call('SADD', tag .. 'lead:' .. model, holder)
   end
@@ -66,7 +66,7 @@ end
 for n = 1, #KEYS do
   local key, state, known = KEYS[n], ARGV[states + n], knowns[n]
   local id = id_of(tag, key)
-  -- What comes before the number is not there yet.
+  -- The state has no number yet, so all positions are 10 lower.
   local flight = sub(state, HEAD - 9, find(state, SEP, HEAD - 9, true) - 1)
   local leader, holder, mine
   if flight ~= '' and not known then
@@ -79,14 +79,14 @@ for n = 1, #KEYS do
     mine = not holder
     if holder and holder ~= id then
       leader = load(live_key(tag, holder))
-      -- A long result is not copied by a script: where the cache does not have the result yet, it is computed again.
+      -- No script copies a long result. If the cache does not have the result yet, this prediction computes the result again.
       if leader and (leader.cut or (leader.s ~= 's' and not carried(leader))) then leader = nil end
     end
   end
   if known then
     out[n] = end_at_once(key, id, state, 0, NEVER, '', '', known)
   elseif leader and leader.s == 's' then
-    -- The leader has just finished: its flight lingers so that a question asked meanwhile is not computed twice.
+    -- The leader has just ended. Its flight remains for some seconds for requests that missed the cache before the end.
     out[n] = end_at_once(key, id, state, 1, leader.st, leader.im, leader.bs, leader.r)
   elseif leader then
     out[n] = follow(key, id, state, holder, leader)
@@ -105,7 +105,7 @@ for n = 1, #KEYS do
 end
 if leads > 0 then
   redis.call('HINCRBY', stats, 's' .. priority, leads)
-  -- A worker of many models opens a consumer for this one; who missed it finds the job within a second.
+  -- A worker of many models opens a consumer for this model. A worker that misses the message finds the job within a second.
   redis.call('PUBLISH', tag .. 'bell', model)
 end
 flush(tag)

@@ -1,29 +1,29 @@
--- A worker takes predictions of a job: marks them running and gets their states, tasks among them. Cancelled, expired and
--- unknown ones are skipped; one whose executions were lost too often fails. An execution was lost if its worker has died since. Where
--- the worker of the last execution lives, its job was handed back or its reply did not come: that execution is not counted.
--- KEYS: live state of each.
--- ARGV: now, tag, worker (padded), most attempts, ttl recorded, ttl unrecorded, inline, error of a lost one, error of an
---       expired one; then for each the job that names it, where one of these jobs is not the first job of its predictions.
--- Returns for each its state as it was before (but for the executions that count), the attempt that begins being one more than its
--- attempts; '' to skip it; nil for one that was not looked at, since those before it fill the reply: ask again. Then
--- the ids of ended leaders that have followers left, for followers.lua.
+-- Marks the predictions of a job as running for a worker, and returns their states with the tasks. Skips canceled, expired and
+-- unknown predictions. A prediction whose executions were lost too often fails. An execution was lost if its worker has died. An
+-- execution of a living worker does not count: its job was returned, or its reply was lost.
+-- KEYS: live states.
+-- ARGV: now, tag, worker (padded), most attempts, ttl recorded, ttl unrecorded, inline, error of a lost prediction, error of an
+--       expired prediction; then for each state the job that names the state, if one of the jobs is a later job.
+-- Returns for each state its text before this script, with the updated count of executions that were not lost. The new attempt is one
+-- more than the attempts in the text. '' means skipped, and nil means not read because the reply is full: the caller calls again. Then
+-- follow the ids of ended leaders with followers left, for followers.lua.
 local now, tag, worker, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ttls = { recorded = ARGV[5], unrecorded = ARGV[6], inline = tonumber(ARGV[7]) }
 local lost, too_late = ARGV[8], ARGV[9]
 local now13 = ms(now)
 local out, unended = {}, {}
 
--- Length of the name of a first job, `p-<id>`: later jobs of a prediction have a number behind it (jobIdOf in job.ts).
+-- Length of the name of a first job, `p-<id>`. Names of later jobs have a number behind the id (jobIdOf in job.ts).
 local FIRST_JOB = 38
 
--- Anything but a waiting one of its own, in its first opening, that nobody follows.
+-- The general case: anything but a waiting prediction of opening 0 that neither leads nor follows.
 local function take(key, id, v, job)
   local one = parse(v)
   if not one then
     discard(key)
     return ''
   end
-  -- An opening is run with its own job alone: the job of an earlier opening may wait still, or be held by another worker.
+  -- Only the job of an opening runs this opening: the job of an earlier opening can still wait, or another worker can hold this job.
   if #one.j > FIRST_JOB and one.j ~= job and opening_of(one) > 0 then return '' end
   local followers = one.g and redis.call('SCARD', tag .. 'w:' .. id) or 0
   if not terminal(one.s) and expired(one.x, now) then
@@ -36,11 +36,11 @@ local function take(key, id, v, job)
     end
     terminate(tag, id, one, 'e', too_late, now, '', '', ttls, followers > 0)
   end
-  -- Its worker died while it ended the followers.
+  -- The worker of the leader died before the last follower had ended.
   if followers > 0 and terminal(one.s) and not one.c then unended[#unended + 1] = id end
   if one.y or (terminal(one.s) and not (one.c and followers > 0)) then
     if terminal(one.s) and one.c then
-      -- Its worker died after the last follower had ended, and before passed.lua: the state expires from now on.
+      -- The worker died between the end of the last follower and passed.lua. The state expires from now on.
       leave_queue(one)
       one.c = false
       save(key, one, ttls.unrecorded)
@@ -81,10 +81,10 @@ local function take(key, id, v, job)
   return v
 end
 
--- What stands before the task of one that has no end yet.
+-- The separators before the task of a prediction without an end.
 local NO_END = string.rep(SEP, 4)
 
--- Bytes of states in one reply, and one state more: the connection and Redis are for others too.
+-- A reply ends after the state that exceeds this number of bytes, because Redis and the connection serve other work too.
 local REPLY_BYTES = 1048576
 local byte = string.byte
 local bytes = 0
@@ -95,7 +95,7 @@ local function take_one(n)
   local created = v and find(v, SEP, HEAD + 1, true)
   if not v then
     out[n] = ''
-  -- Waiting; not out of the queue, not for others alone, without followers, no follower itself; no opening behind its time.
+  -- The frequent case: waiting, in the queue, without followers, not a follower, opening 0.
   elseif sub(v, 11, 11) == 'q' and sub(v, 13, 16) == '0000' and not expired(sub(v, 27, 39), now)
     and a and b and a - b < most and z and sub(v, HEAD + z + 1, HEAD + z + 4) == NO_END
     and created and byte(v, created + 14) == 31 then
