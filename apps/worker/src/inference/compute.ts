@@ -1,4 +1,4 @@
-/** Computes taken predictions: their unknown rows through the engines, their results into the cache and the live state. */
+/** Computes taken predictions: runs the rows without a known result on the engines, and writes the results to the cache and the live state. */
 
 import { encodeResult, type ResultCache } from '@millrace/shared/cache/result-cache';
 import { problem } from '@millrace/shared/errors';
@@ -35,7 +35,7 @@ export interface ComputeDeps {
 interface Work {
   taken: Taken;
   task: Task;
-  /** Result of each row, known or computed. */
+  /** The result of each row, from the task or computed. */
   results: (RowResult | undefined)[];
 }
 
@@ -43,11 +43,11 @@ export interface Target {
   version: ModelVersion;
   loaded: LoadedVersion;
   shard: number;
-  /** BullMQ's number: whose run gets the next free engine. */
+  /** BullMQ's number. The run with the lowest number gets the next free engine. */
   priority: number;
 }
 
-/** What is known of rows that were begun before their predictions were taken, by their texts. */
+/** Results of rows that were begun ahead, before their predictions were taken, by the text of the row. */
 type Begun = ReadonlyMap<string, RowResult>;
 
 /**
@@ -61,14 +61,14 @@ export async function compute(
   ahead: readonly string[],
 ): Promise<number> {
   const { live, workerId, maxAttempts } = deps;
-  // Before anything is taken: no attempt is counted, and its clients may cancel meanwhile.
+  // The wait comes before the take: no attempt is counted, and clients can cancel meanwhile.
   const room = deps.held.room();
   if (room) await room;
   const startedAt = sharedNow();
   const { ids, jobs } = namedItems(items);
   const begins = ahead.length > 0 && target.version.config.deterministic === true;
   const beginning = begins ? runRows(deps, target, ahead) : undefined;
-  // Should taking fail, nobody asks how the rows did.
+  // When the take fails, nothing reads the result of the rows that were begun ahead.
   beginning?.catch(() => {});
   const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt, jobs));
   const results = (await beginning) ?? [];
@@ -86,7 +86,7 @@ export async function compute(
   try {
     const together = works.filter(({ taken: { lost } }) => lost === 0);
     let rows = together.length > 0 ? await runOrFail(deps, target, { works: together, begun, startedAt }) : 0;
-    // What was under way when a worker died may be what it died of: it is run alone, where it can hurt nobody.
+    // A prediction that was running when a worker died can be the cause of the death. It runs alone, so that it harms no other prediction.
     for (const work of works)
       if (work.taken.lost > 0)
         rows += await runOrFail(deps, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
@@ -103,8 +103,8 @@ interface Run {
 }
 
 /**
- * As `run`. Data on which the code of the worker throws, such as an output longer than a text can be, fail their own
- * prediction: a job that is handed back is taken again, and counts no attempt while its worker lives.
+ * Calls `run`. A prediction fails when its data make the code of the worker throw, for example an output longer than the longest
+ * string. Handing the job back would repeat the run for ever, because a live worker counts no attempt.
  */
 async function runOrFail(deps: ComputeDeps, target: Target, { works, begun, startedAt }: Run): Promise<number> {
   try {
@@ -119,7 +119,10 @@ async function runOrFail(deps: ComputeDeps, target: Target, { works, begun, star
     }
     const [{ taken }] = works as [Work];
     const { model } = target.version;
-    deps.log.error({ err: error, id: taken.id, model }, 'the result of a prediction cannot be handled: it fails');
+    deps.log.error(
+      { err: error, id: taken.id, model },
+      'the result of a prediction cannot be handled: the prediction fails',
+    );
     const result = JSON.stringify(problem('inference_failed', `The result cannot be handled: ${error.message}.`));
     const failed = { id: taken.id, attempt: taken.attempt, status: 'failed', result, startedAt } as const;
     await deps.live.finish(target.shard, [{ ...failed, inferenceMs: 0, batchSize: 0 }], deps.workerId, sharedNow());
@@ -127,7 +130,7 @@ async function runOrFail(deps: ComputeDeps, target: Target, { works, begun, star
   }
 }
 
-/** A task that cannot be read is not run: the ledger, or the API whose caller waits, has the prediction still. */
+/** Discards a live state whose task cannot be read. The ledger, or the API whose caller waits, still has the prediction. */
 async function discard({ live, log }: ComputeDeps, { version }: Target, { id, attempt }: Taken): Promise<void> {
   log.error(
     { id, model: version.model },
@@ -142,7 +145,7 @@ function knownResults(task: Task): (RowResult | undefined)[] {
 }
 
 async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt }: Run): Promise<number> {
-  // Equal rows of different predictions are run once, where they get equal answers.
+  // A deterministic model runs equal rows of different predictions once.
   const shares = target.version.config.deterministic === true;
   const rows: string[] = [];
   const places = new Map<string, number>();
@@ -168,7 +171,7 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
   for (const { status, result } of finished) {
     if (status !== 'succeeded') continue;
     outputs += 1;
-    // JSON is nearly always ASCII: a character is a byte.
+    // JSON is nearly always ASCII, so a character counts as a byte.
     bytes += result.length;
   }
   deps.sizes.measured(target.version.model, outputs, bytes);
@@ -186,8 +189,8 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
 }
 
 /**
- * Parts of one engine batch each, so that several engines share a large prediction. No more parts ask for an engine at
- * once than keep all engines busy: the runs of others take turns with the parts.
+ * Splits the rows into engine batches, so that several engines share a large prediction. Only as many batches wait for an engine as keep
+ * all engines busy, so that other runs alternate with them.
  */
 async function runRows(
   { pool }: ComputeDeps,
@@ -235,7 +238,7 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
   return { id, attempt, state, status: 'succeeded', result, startedAt, inferenceMs, batchSize };
 }
 
-/** Successes go into the cache, row by row; a failure there costs a later computation, no more. */
+/** Writes successful rows to the cache. A failed write only costs a later computation. */
 async function store(
   { cache }: ComputeDeps,
   { version }: Target,
@@ -244,7 +247,7 @@ async function store(
   places: ReadonlyMap<string, number>,
   now: number,
 ): Promise<void> {
-  // An API process may have asked for it before it learned that the answers change.
+  // An API process can have submitted the prediction before it read that the model is not deterministic.
   if (!mayShareResults(version.config)) return;
   const puts: Promise<void>[] = [];
   const stored = new Set<string>();
@@ -253,7 +256,7 @@ async function store(
       const result = results[at];
       if (key === null || !result?.ok || stored.has(key) || !places.has(task.rows[at] as string)) continue;
       stored.add(key);
-      // Up to a tenth less for some, so that what was stored together does not go together.
+      // The lifetime varies by up to a tenth, so that results that were stored together do not expire together.
       const ttlMs = version.config.cache.ttlS * 1000 * (0.9 + 0.1 * Math.random());
       const whole = task.shape === 'one' && task.rows.length === 1 && maySee(version, taken);
       const body = whole ? bodyOf(version, taken, finished[n] as Finished, now) : null;
@@ -263,11 +266,11 @@ async function store(
   await Promise.all(puts);
 }
 
-/** Whether all who share the result may see the prediction that computed it, and not its output alone. */
+/** Whether every caller who shares the result may see the whole prediction. Otherwise callers see only the output. */
 const maySee = ({ config }: ModelVersion, { tenant }: Taken): boolean =>
   config.cache.scope !== 'public' || tenant === DEFAULT_TENANT;
 
-/** The prediction as a hit shows it: without what was its caller's own (metadata, deadline), since anybody may ask. */
+/** The prediction as a cache hit returns it: without the metadata and the deadline of the first caller, because other callers get it. */
 function bodyOf(version: ModelVersion, taken: Taken, finished: Finished, now: number): Text {
   return renderPrediction({
     id: taken.id,

@@ -1,8 +1,7 @@
 /**
- * Which models of this worker have a consumer. Up to HOT of them all have one, always. Of more, a model gets one when it
- * has work: a doorbell tells of it at once (submit.lua), and a sweep each second finds whatever was not told, so that
- * nothing is left waiting. A consumer costs connections and a look for stalled jobs twice a second: thousands cannot
- * all be open.
+ * Opens and closes the consumers of this worker. Up to HOT models, every model always has a consumer. With more models, a model
+ * gets a consumer when the model has work: submit.lua publishes a work signal, and a sweep each second finds work whose signal was
+ * lost. A consumer costs connections and a check for stalled jobs twice a second, so thousands of consumers cannot be open.
  */
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import type { Connection } from '@millrace/shared/redis/connection';
@@ -10,17 +9,17 @@ import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
 import type { Consumer } from './consumer.ts';
 
-/** So many stay open however idle they are. */
+/** Number of consumers that stay open without work. */
 const HOT = 64;
-/** Beyond so many, the one that was idle longest goes at once. */
+/** Above this number, the consumer that was idle longest is closed at once. */
 const OPEN_MAX = 192;
 const IDLE_MS = 60_000;
 const SWEEP_MS = 1_000;
-/** Models asked about in one script, which holds up Redis for as long as it runs. */
-const ASKED_AT_ONCE = 500;
+/** Models in one run of FIND_WORK, which blocks Redis while it runs. */
+const MODELS_PER_SCRIPT = 500;
 
-// KEYS: a key of the shard, for its slot. ARGV: prefix of the shard's queues, then models. Gives back those that hold jobs in any
-// state: Redis has no empty lists, so a list that is there has a job in it.
+// KEYS: a key of the shard, for its slot. ARGV: prefix of the shard's queues, then models. Returns the models that have jobs in any
+// state. Redis has no empty lists, so an existing list has a job.
 const FIND_WORK = `
 local found = {}
 for n = 2, #ARGV do
@@ -34,7 +33,7 @@ export interface ConsumersDeps {
   redis: Connection;
   keys: Keys;
   open(model: string): Consumer;
-  /** Called once, when there are more models than can all have a consumer: from then on doorbells go to `ring`. */
+  /** Subscribes to work signals. Called once, when there are more models than HOT. Each signal then calls `signalWork`. */
   listen(): void;
   log: Logger;
   now?: () => number;
@@ -58,17 +57,17 @@ export class Consumers {
     this.#timer = setInterval(() => void this.sweep(), SWEEP_MS);
   }
 
-  /** Those that are open, in no order. */
+  /** The open consumers, in no order. */
   get open(): readonly Consumer[] {
     return [...this.#open.values()];
   }
 
-  /** Whether a job of a model is held here under that lock token. */
+  /** Whether this worker holds a job of the model under that lock token. */
   holds(model: string, job: string, token: string): boolean {
     return this.#open.get(model)?.holds(job, token) ?? false;
   }
 
-  /** The models that can be run here now. */
+  /** Sets the models that this worker can run now. */
   serve(models: ReadonlySet<string>): void {
     this.#models = models;
     if (models.size <= HOT) {
@@ -77,11 +76,11 @@ export class Consumers {
     }
     if (!this.#listening) this.#deps.listen();
     this.#listening = true;
-    // What waited for a model that could not be run here until now is found without waiting for the next round.
+    // Finds work that waited for a new model at once, without waiting for the next sweep.
     void this.sweep();
   }
 
-  /** Takes no more jobs until `resume`; what is under way goes on. */
+  /** Takes no more jobs until `resume`. Running jobs continue. */
   pause(): void {
     this.#paused = true;
     for (const consumer of this.#open.values()) consumer.pause();
@@ -92,7 +91,7 @@ export class Consumers {
     for (const consumer of this.#open.values()) consumer.resume();
   }
 
-  /** Told that a model has work. */
+  /** Opens the consumer of a model that has work. */
   signalWork(model: string): void {
     if (this.#closed || this.#open.has(model) || !this.#models.has(model)) return;
     const consumer = this.#deps.open(model);
@@ -101,10 +100,10 @@ export class Consumers {
     if (this.#open.size > OPEN_MAX) this.#closeIdle(this.#open.size - OPEN_MAX, 0);
   }
 
-  /** Opens what has work and closes what has had none for long. Rejects never. */
+  /** Opens consumers for models with work, and closes consumers that were idle for long. Never rejects. */
   sweep(): Promise<void> {
     this.#sweeping ??= this.#sweep()
-      .catch((error: unknown) => this.#deps.log.debug({ err: error }, 'no sweep for work'))
+      .catch((error: unknown) => this.#deps.log.debug({ err: error }, 'the sweep for work failed'))
       .finally(() => {
         this.#sweeping = undefined;
       });
@@ -126,15 +125,15 @@ export class Consumers {
     const shards = Array.from({ length: SHARDS }, (): string[] => []);
     for (const model of this.#models) if (!this.#open.has(model)) shards[shardOf(model)]!.push(model);
     for (const [shard, models] of shards.entries()) {
-      for (let at = 0; at < models.length; at += ASKED_AT_ONCE) {
-        const some = models.slice(at, at + ASKED_AT_ONCE);
+      for (let at = 0; at < models.length; at += MODELS_PER_SCRIPT) {
+        const some = models.slice(at, at + MODELS_PER_SCRIPT);
         const found = await redis.eval(FIND_WORK, 1, keys.sentinel(shard), keys.bull(shard), ...some);
         for (const model of found as string[]) this.signalWork(model);
       }
     }
   }
 
-  /** The longest idle first. One that takes a job while it closes does that job first. */
+  /** Closes the consumers that were idle longest first. A consumer that takes a job while it closes finishes that job. */
   #closeIdle(count: number, idleMs: number): void {
     const before = this.#now() - idleMs;
     const idle = this.open
@@ -144,7 +143,9 @@ export class Consumers {
       this.#open.delete(consumer.model);
       const closing = consumer
         .close()
-        .catch((error: unknown) => this.#deps.log.debug({ err: error, model: consumer.model }, 'consumer not closed'))
+        .catch((error: unknown) =>
+          this.#deps.log.debug({ err: error, model: consumer.model }, 'a consumer could not be closed'),
+        )
         .finally(() => this.#closing.delete(closing));
       this.#closing.add(closing);
     }

@@ -1,4 +1,4 @@
-/** BullMQ's side of inference: one consumer per model, which hands the ids of its jobs to the dispatcher. */
+/** Takes the jobs of one model from BullMQ and passes their predictions to the dispatcher. */
 
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
@@ -11,34 +11,34 @@ import type { Logger } from 'pino';
 import { HandedBack } from './dispatcher.ts';
 import { JobLocks } from './job-locks.ts';
 
-/** BullMQ looks for jobs without a lock this often; two looks move one back. The janitor frees those of dead workers. */
+/** Interval at which BullMQ checks for jobs without a lock. Two checks move a job back. heartbeat.ts removes the locks of dead workers. */
 const STALLED_INTERVAL_MS = 500;
-/** A job that cannot be done here now is tried again after this long. */
+/** A job that this worker cannot run now is tried again after this time. */
 const HAND_BACK_MS = 1_000;
 
-/** While this worker holds enough, it looks this often whether work of a higher priority waits in the queue. */
+/** Interval at which a worker that holds enough rows checks the queue for work of a higher priority. */
 const URGENT_LOOK_MS = 100;
-/** BullMQ's score of a job that has a priority is the priority times this, plus a counter. */
+/** BullMQ's score of a job with a priority is the priority times this number, plus a counter. */
 const SCORE_OF_PRIORITY = 0x1_0000_0000;
 
-/** Rows of a job that may be begun with before its predictions are taken, and when it was added (Unix ms, its API's clock). */
+/** Rows of a job that can be begun before its predictions are taken, and the time at which the job was added (Unix ms). */
 export interface Ahead {
   rows: readonly string[];
   addedAt: number;
 }
 
-/** The predictions of a job that this worker keeps, to be computed. */
+/** The predictions of a job that this worker keeps and computes. */
 export interface Held {
   /** Its name in BullMQ. */
   job: string;
   model: string;
   version: string;
   ids: string[];
-  /** Rows of each prediction; absent where each has one. */
+  /** Rows of each prediction. Absent when each prediction has one row. */
   rows: readonly number[] | undefined;
   /** BullMQ's number. */
   priority: number;
-  /** Unix ms, by the clock of the API process that added the job. */
+  /** Time at which an API process added the job (Unix ms). */
   addedAt: number;
   ahead: Ahead | undefined;
 }
@@ -47,14 +47,14 @@ export interface ConsumerDeps {
   connect(): Connection;
   keys: Keys;
   workerId: string;
-  /** Most jobs held at once, but for jobs of a higher priority than those that wait here. */
+  /** Most jobs held at once. Jobs of a higher priority than the waiting rows can exceed this number. */
   concurrency: number;
   lockMs: number;
-  /** Rows of the model that wait in this worker, of this priority or a more urgent one; of all priorities if absent. */
+  /** Rows of the model that wait in this worker, of this priority or more urgent priorities. Without `priority`: of all priorities. */
   waitingRows(model: string, priority?: number): number;
-  /** How many waiting rows are enough, and the most that are kept of one job. */
+  /** The number of waiting rows that is enough, and the most rows that are kept of one job. */
   holdRows(model: string): number;
-  /** Resolves when every prediction needs nothing more; rejects when the job should be tried again. */
+  /** Resolves when every prediction has ended. Rejects when the job must be tried again. */
   compute(held: Held): Promise<void>;
   onLocksLost(count: number): void;
   log: Logger;
@@ -62,26 +62,26 @@ export interface ConsumerDeps {
 
 export interface Consumer {
   readonly model: string;
-  /** Jobs held now. */
+  /** Number of jobs that are held now. */
   readonly active: number;
-  /** Whether a job is held under that lock token. */
+  /** Whether this consumer holds a job under that lock token. */
   holds(job: string, token: string): boolean;
-  /** When a job last came or ended, on the monotonic clock. */
+  /** Time at which a job last arrived or ended (monotonic clock, ms). */
   readonly lastMoveAt: number;
-  /** Takes no more jobs until `resume`; what is under way goes on. A job that is on its way still comes. */
+  /** Takes no more jobs until `resume`. Running jobs continue. A job that is in transit still arrives. */
   pause(): void;
   resume(): void;
-  /** Takes no more jobs and resolves when those under way are done. */
+  /** Takes no more jobs. Resolves when the running jobs have ended. */
   close(): Promise<void>;
 }
 
 export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
   const { keys, workerId, concurrency, lockMs, log } = deps;
   let active = 0;
-  /** Lock token of each job held. */
+  /** Lock token of each held job. */
   const held = new Map<string, string>();
   let lastMoveAt = performance.now();
-  // Jobs that BullMQ has fetched and not begun yet: it fetches as many as it may before it begins any.
+  // Rows of jobs that BullMQ has fetched and not started. BullMQ fetches as many jobs as its concurrency allows before it starts one.
   const arriving = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
   let closing = false;
@@ -98,7 +98,7 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
       lastMoveAt = performance.now();
       try {
         const { version, ids, rows, ahead } = readJob(job);
-        // A job that was begun before may have ended its worker: its rows wait until each is known to be harmless.
+        // A job that was started before can have ended its worker. Its rows are not begun ahead, because one of them can be harmful.
         const begun = ahead === undefined || job.attemptsStarted > 1;
         const kept = keptOf(ids, rows, deps.holdRows(model));
         const computing = deps.compute({
@@ -115,26 +115,26 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
         hold();
         await computing;
         if (kept === ids.length) return;
-        // The rest goes back, in front of its priority: for this worker after what is more urgent, or for another one.
+        // The rest goes back to the head of its priority. This worker takes it after more urgent work, or another worker takes it.
         const rest = { ...job.data, ids: ids.slice(kept), ...(rows ? { rows: rows.slice(kept) } : {}) };
         await untilWritable(() => job.updateData(rest));
         await handBack(job, token);
         throw new WaitingError();
       } catch (error) {
         if (error instanceof WaitingError) throw error;
-        // Whatever it was (a version not here yet, an engine that cannot start), the job stays: nothing is lost.
+        // The job stays in the queue for every other error (a version that is not loaded yet, an engine that cannot start).
         if (error instanceof UnrecoverableError) throw error;
         if (error instanceof HandedBack) {
           await handBack(job, token);
           throw new WaitingError();
         }
         log.warn({ err: error, model, job: job.id }, 'a job is handed back');
-        // BullMQ would end the job as failed if this were refused, and nothing would carry its predictions.
+        // BullMQ would end the job as failed after a refused write, and no job would carry its predictions.
         await untilWritable(() => job.moveToDelayed(sharedNow() + HAND_BACK_MS, token));
         throw new DelayedError();
       } finally {
         active -= 1;
-        // Taken again meanwhile, after its lock was lost: it is held under the newer token.
+        // After a lost lock, this worker can have taken the job again. The job is then held under the newer token.
         if (held.get(job.id as string) === token) held.delete(job.id as string);
         arriving.delete(job.id as string);
         locks.release(lock, token as string);
@@ -148,7 +148,7 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
       concurrency,
       lockDuration: lockMs,
       stalledInterval: STALLED_INTERVAL_MS,
-      // We count lost executions ourselves, by prediction, and end them with a reason.
+      // Millrace counts lost executions by prediction, and ends a prediction with a reason (take.lua).
       maxStalledCount: 1_000_000,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: FAILED_KEPT },
@@ -158,8 +158,8 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
     },
   );
   /**
-   * A job that nobody can read ends as failed. It then carries no prediction any more (`carries` in lib.lua), and the
-   * reconciler gives those that it named a new one.
+   * An unreadable job ends as failed. A failed job carries no prediction (`carries` in lib.lua), so the reconciler gives its
+   * predictions new jobs.
    */
   function readJob(job: Job<PredictJob>): PredictJob {
     try {
@@ -168,16 +168,16 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
       if (error instanceof NewerJobError) throw error;
       log.error(
         { err: error, model, job: job.id },
-        'a job cannot be read: it is dropped, and the ledger has its promises',
+        'a job cannot be read: the job is dropped, and the ledger has its promises',
       );
       throw new UnrecoverableError((error as Error).message);
     }
   }
 
   /**
-   * Puts a job back in front of those that wait, for others to take at once. Not by a delay of nothing: that ends when
-   * the taker's clock has reached ours. BullMQ (6.7) wakes no idle worker for a job that it moves back so, if that has a
-   * priority, as all of ours have; the marker is what they block on.
+   * Puts a job back at the head of the waiting jobs, so that another worker can take the job at once. A delay of 0 ms would last until
+   * the clock of the other worker has reached the clock of this worker. BullMQ (6.7) wakes no idle worker for a job with a priority
+   * that is moved back. The added marker wakes a worker, because idle workers block on the marker.
    */
   async function handBack(job: Job<PredictJob>, token: string | undefined): Promise<void> {
     await untilWritable(() => job.moveToWait(token));
@@ -190,7 +190,7 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
     return rows >= deps.holdRows(model);
   };
 
-  /** Takes no further jobs while enough rows wait here, but for jobs that are more urgent than those rows. */
+  /** Takes no further jobs while enough rows wait here, except jobs that are more urgent than these rows. */
   function hold(): void {
     const enough = isEnough();
     worker.concurrency = enough ? Math.max(1, Math.min(concurrency, active + arriving.size)) : concurrency;
@@ -212,12 +212,12 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
       if (score === undefined || closing || paused || isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
       worker.concurrency = active + arriving.size + 1;
     } else worker.concurrency = concurrency;
-    // BullMQ (6.7) looks at its concurrency when a job ends; `resume` after such a pause makes it look now.
+    // BullMQ (6.7) reads its concurrency when a job ends. `resume` after a pause makes BullMQ read the concurrency now.
     void worker.pause(true);
     await worker.resume();
   }
 
-  // Lock tokens begin with this id, by which the janitor tells the jobs of the dead.
+  // Lock tokens begin with this id. heartbeat.ts recognizes the jobs of dead workers by the id.
   Object.assign(worker, { id: workerId });
   worker.on('error', (error) => log.debug({ err: error, model }, 'consumer error'));
   worker.on('active', ({ id, data }) => {
@@ -228,7 +228,9 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
   });
   worker.on('failed', (job) => void arriving.delete(job?.id ?? ''));
   worker.on('lockRenewalFailed', (jobs: string[]) => deps.onLocksLost(jobs.length));
-  const running = worker.run().catch((error) => log.error({ err: error, model }, 'the consumer has stopped'));
+  const running = worker
+    .run()
+    .catch((error) => log.error({ err: error, model }, 'the consumer has stopped with an error'));
   return {
     model,
     get active() {
@@ -244,7 +246,7 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
     },
     resume() {
       paused = false;
-      // The time that it was paused is no time in which it took nothing.
+      // The paused time does not count as idle time.
       lastMoveAt = performance.now();
       void worker.resume();
     },
@@ -259,7 +261,7 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
   };
 }
 
-/** How many of the first predictions are kept: as many as have at most `most` rows, and one at least. */
+/** Number of the first predictions to keep: as many as have at most `most` rows together, and at least one prediction. */
 function keptOf(ids: readonly string[], rows: readonly number[] | undefined, most: number): number {
   if (rows === undefined) return Math.min(ids.length, Math.max(1, most));
   let sum = 0;

@@ -1,45 +1,46 @@
 /**
- * Merges the predictions that the worker holds of each model version into runs. While the engines run, newcomers gather;
- * when a slot is free, the most urgent of the gathered predictions go together.
+ * Merges the held predictions of each model version into runs. New predictions are collected while the engines run. When a slot is
+ * free, the most urgent predictions of one version start as one run.
  *
- * The order: by priority, then by age (when the job was added). Versions with equally urgent predictions take turns. Held
- * predictions rise by one priority for each AGING_MS that they wait here, so that no flood of higher priority starves them.
+ * Order: by priority, then by age (the time at which the job was added). Versions with equally urgent predictions alternate. A held
+ * prediction rises by one priority for each AGING_MS of waiting here, so that a flood of higher priority does not starve it.
  *
- * The slots: one run for each engine and one more may be under way. Runs of lower priority take no slot from runs of
- * higher priority, so that an urgent prediction waits for the current run of an engine only. A run that takes longer than
- * LONG_MS (a prediction of very many rows) takes no slot from other versions.
+ * Slots: one run for each engine, and one more run. Runs of lower priority take no slot from runs of higher priority, so that an urgent
+ * prediction only waits for the current run of an engine. A run that takes longer than LONG_MS (a prediction with very many rows)
+ * takes no slot from other versions.
  */
 import type { Pace } from './pace.ts';
 
 const AGING_MS = 10_000;
 const LONG_MS = 1_000;
-/** How often a dispatcher with waiting predictions looks for runs that have become long. */
+/** Interval at which a dispatcher with waiting predictions checks for runs that have become long. */
 const TICK_MS = 250;
 
-/** The worker stops: predictions that had not begun go back to the queue at once, for others. */
+/** Rejects held predictions that have not started when the worker stops. Their job goes back to the queue for other workers. */
 export class HandedBack extends Error {
   override name = 'HandedBack';
 }
 
+/** The held predictions of one job. */
 export interface Added<T> {
-  /** Model version: predictions of one key may be run together. */
+  /** Model version. Predictions with the same key can run together. */
   key: string;
   items: readonly T[];
-  /** Rows of each item; absent where each has one. */
+  /** Rows of each item. Absent when each item has one row. */
   rows?: readonly number[] | undefined;
-  /** BullMQ's number: lower goes first. */
+  /** BullMQ's number. A lower number runs first. */
   priority: number;
-  /** Unix ms when the job was added, by the clock of its API process. */
+  /** Time at which the job was added (Unix ms, shared clock). */
   addedAt: number;
-  /** Most rows that the model takes at once. */
+  /** Most rows of one micro-batch of the model. */
   maxBatch: number;
   pace: Pace;
-  /** Runs items of several callers together; `priority` is the most urgent of them. Resolves to the rows computed. */
+  /** Runs items of several callers together. `priority` is the priority of the most urgent item. Resolves to the number of computed rows. */
   run(items: T[], priority: number): Promise<number>;
 }
 
 interface Caller {
-  /** Items that have not ended. */
+  /** Number of items that have not ended. */
   left: number;
   runs: number;
   failure: { error: unknown } | undefined;
@@ -57,7 +58,7 @@ interface Held<T> {
 }
 
 interface Gathering<T> {
-  /** In the order of priority, then age. */
+  /** Sorted by priority, then by age. */
   held: Held<T>[];
   added: Added<T>;
 }
@@ -69,9 +70,9 @@ interface Run {
 }
 
 export interface DispatcherOptions {
-  /** Runs that are under way at once: one for each engine, and one more that is prepared meanwhile. */
+  /** Number of concurrent runs: one for each engine, and one more that is prepared meanwhile. */
   slots(): number;
-  /** Priorities that held predictions rise through, most urgent first. */
+  /** The priorities through which held predictions rise, most urgent first. */
   priorities: readonly number[];
   now?: () => number;
 }
@@ -93,14 +94,14 @@ export class Dispatcher<T> {
     return this.#runs.size;
   }
 
-  /** Predictions that are held and have not begun. */
+  /** Number of held predictions that have not started. */
   get waiting(): number {
     let count = 0;
     for (const { held } of this.#gathering.values()) for (const { items } of held) count += items.length;
     return count;
   }
 
-  /** Rows that are held at a pace and have not begun: of this priority or a more urgent one, or of all. */
+  /** Held rows of the model with this pace that have not started, of this priority or more urgent priorities. */
   waitingRows(pace: Pace, priority = Number.POSITIVE_INFINITY): number {
     let rows = 0;
     for (const { held, added } of this.#gathering.values()) {
@@ -110,7 +111,7 @@ export class Dispatcher<T> {
     return rows;
   }
 
-  /** Resolves when all items were run; rejects when a run that they were part of did, after all their runs have ended. */
+  /** Resolves when all items have run. Rejects when one of their runs has failed and all their runs have ended. */
   add(added: Added<T>): Promise<void> {
     if (this.#closed) return Promise.reject(new HandedBack('the worker stops'));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -122,11 +123,11 @@ export class Dispatcher<T> {
       this.#gathering.set(key, gathering);
     }
     insert(gathering.held, { items, rows, priority, addedAt, heldSince: this.#now(), caller });
-    this.#pump();
+    this.#startRuns();
     return promise;
   }
 
-  /** Moves the first held item that is meant to a more urgent priority. Returns whether the item was found waiting. */
+  /** Moves the first held item for which `isMeant` is true to a more urgent priority. Returns whether such an item waits here. */
   raise(isMeant: (item: T) => boolean, priority: number): boolean {
     for (const { held } of this.#gathering.values()) {
       for (const [at, one] of held.entries()) {
@@ -136,14 +137,14 @@ export class Dispatcher<T> {
         const [before, own, after] = [part(one, 0, place), part(one, place, place + 1), part(one, place + 1)];
         held.splice(at, 1, ...[before, after].filter(({ items }) => items.length > 0));
         insert(held, { ...own, priority });
-        this.#pump();
+        this.#startRuns();
         return true;
       }
     }
     return false;
   }
 
-  /** Begins nothing more: waiting and new items are rejected with HandedBack. Runs under way go on. */
+  /** Starts no further run, and rejects waiting and new items with HandedBack. Active runs continue. */
   handBack(): void {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -152,7 +153,7 @@ export class Dispatcher<T> {
     for (const caller of callers) fail(caller, new HandedBack('the worker stops'));
   }
 
-  #pump(): void {
+  #startRuns(): void {
     while (this.#gathering.size > 0) {
       const next = this.#next();
       if (next === undefined) break;
@@ -161,7 +162,7 @@ export class Dispatcher<T> {
     this.#tick();
   }
 
-  /** The version whose turn it is: of the most urgent the one that waited longest for its turn. */
+  /** The version of the next run: among the most urgent versions, the version whose last run is oldest. */
   #next(): { gathering: Gathering<T>; priority: number } | undefined {
     let best: { gathering: Gathering<T>; priority: number } | undefined;
     for (const [key, gathering] of this.#gathering) {
@@ -177,7 +178,7 @@ export class Dispatcher<T> {
     let best = Number.POSITIVE_INFINITY;
     let last: number | undefined;
     for (const one of held) {
-      // In order: only the first of each priority can be the oldest.
+      // The list is sorted, so the first item of each priority is the oldest item of that priority.
       if (one.priority === last) continue;
       last = one.priority;
       best = Math.min(best, this.#aged(one, now));
@@ -185,7 +186,7 @@ export class Dispatcher<T> {
     return best;
   }
 
-  /** The priority that an item has by now. */
+  /** The priority of an item after aging. */
   #aged({ priority, heldSince }: Held<T>, now: number): number {
     const steps = Math.floor((now - heldSince) / AGING_MS);
     if (steps === 0) return priority;
@@ -207,7 +208,7 @@ export class Dispatcher<T> {
     const { added } = gathering;
     const { key, pace } = added;
     const taken = this.#take(gathering, priority);
-    // To the back of the queue, or out of it.
+    // Moves the version to the end of the order, or removes the version.
     this.#gathering.delete(key);
     if (gathering.held.length > 0) this.#gathering.set(key, gathering);
     const run = { key, priority, startedAt: this.#now() };
@@ -218,8 +219,8 @@ export class Dispatcher<T> {
   }
 
   /**
-   * The items of the next run: at most `maxBatch` rows of several callers, or more of one caller. Items of lower priority
-   * join only where a full micro-batch is so short that the urgent ones lose next to nothing.
+   * Removes and returns the items of the next run: at most `maxBatch` rows of several callers, or more rows of one caller. Items of
+   * lower priority join only when a full micro-batch is so short that the delay of the urgent items is negligible.
    */
   #take({ held, added: { maxBatch, pace } }: Gathering<T>, priority: number): Held<T>[] {
     const now = this.#now();
@@ -243,7 +244,7 @@ export class Dispatcher<T> {
         else held[at] = part(one, count);
       }
     };
-    // Risen items waited longest: they go before the items whose own priority this is.
+    // Items whose priority has risen waited longest. They run before the items that were added with this priority.
     if (held.some((one) => this.#aged(one, now) < one.priority))
       gather((one) => this.#aged(one, now) < one.priority && this.#aged(one, now) <= priority);
     gather((one) => this.#aged(one, now) <= priority);
@@ -269,11 +270,11 @@ export class Dispatcher<T> {
     } finally {
       this.#runs.delete(run);
       pace.end(rows, this.#now());
-      this.#pump();
+      this.#startRuns();
     }
   }
 
-  /** What a caller has waiting is not begun after one of its runs failed: the caller tries again as a whole. */
+  /** Drops the waiting items of a caller after one of its runs has failed: the caller repeats the whole job. */
   #drop(key: string, caller: Caller): void {
     const gathering = this.#gathering.get(key);
     if (!gathering) return;
@@ -281,11 +282,11 @@ export class Dispatcher<T> {
     if (gathering.held.length === 0) this.#gathering.delete(key);
   }
 
-  /** A run becomes long, and a held item older, without any event. */
+  /** Starts the timer: a run becomes long, and a held item rises, without an event. */
   #tick(): void {
     if (this.#gathering.size === 0 || this.#timer !== undefined) return;
     this.#timer = setInterval(() => {
-      if (this.#gathering.size > 0) return this.#pump();
+      if (this.#gathering.size > 0) return this.#startRuns();
       clearInterval(this.#timer);
       this.#timer = undefined;
     }, TICK_MS).unref();
@@ -299,7 +300,7 @@ function end(caller: Caller): void {
   else if (caller.left === 0) caller.resolve();
 }
 
-/** Rejects a caller as soon as none of its runs is under way: its items may go to another worker then. */
+/** Rejects a caller as soon as it has no active run. Its items can then go to another worker. */
 function fail(caller: Caller, error: unknown): void {
   caller.failure ??= { error };
   if (caller.runs === 0) caller.reject(caller.failure.error);
@@ -323,7 +324,7 @@ const part = <T>(one: Held<T>, from: number, to?: number): Held<T> => ({
 const rowsOf = <T>({ items, rows }: Held<T>): number =>
   rows === undefined ? items.length : rows.reduce((sum, count) => sum + count, 0);
 
-/** How many of the first items have at most `room` rows together. */
+/** Number of the first items that have at most `room` rows together. */
 function fitting<T>({ items, rows }: Held<T>, room: number): number {
   if (rows === undefined) return Math.min(items.length, room);
   let sum = 0;

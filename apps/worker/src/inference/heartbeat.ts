@@ -1,6 +1,6 @@
 /**
- * Says that this worker lives, and frees what the dead hold: the job locks of a worker whose heartbeat has ended are
- * removed, and BullMQ then gives its jobs to others within a second instead of after the lock's half minute.
+ * Writes the heartbeat of this worker, and removes the job locks of workers whose heartbeat has ended. BullMQ then gives the jobs of a
+ * dead worker to other workers within a second, instead of after the half minute of the lock.
  */
 
 import { sharedNow } from '@millrace/shared/postgres/clock';
@@ -10,10 +10,11 @@ import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
 import { RolledBackState } from './rolled-back.ts';
 
-// KEYS: a queue's list of active jobs, its counters. ARGV: prefix of job keys, prefix of heartbeats, this worker, then workers
-// that were silent at the last look. Frees the locks of those that still are. Returns how many, who is silent now, the jobs under
-// a lock of this worker with their tokens, and the counters of an empty queue that do not agree.
-const LOOK = `
+// KEYS: a queue's list of active jobs, its counters. ARGV: prefix of job keys, prefix of heartbeats, this worker, then the workers
+// that were silent at the last check. Removes the locks of workers that are still silent. Returns the number of removed locks, the
+// silent workers, the jobs under a lock of this worker with their tokens, and the counters of an empty queue when they contradict
+// each other.
+const CHECK = `
 local before, silent, own, freed = {}, {}, {}, 0
 for n = 4, #ARGV do before[ARGV[n]] = true end
 for _, job in ipairs(redis.call('LRANGE', KEYS[1], 0, 4999)) do
@@ -41,7 +42,7 @@ if redis.call('EXISTS', KEYS[1], ARGV[1] .. 'wait', ARGV[1] .. 'prioritized', AR
 end
 return { freed, names, own, uneven }`;
 
-// KEYS: heartbeat. ARGV: now, ms that it lives. Runs although Redis has no memory left: a worker that lives must not look dead.
+// KEYS: heartbeat. ARGV: now, lifetime in ms. The script runs while Redis is full, because a live worker must not look dead.
 const BEAT = `#!lua flags=allow-oom
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`;
 
@@ -55,15 +56,15 @@ export function startHeartbeat(options: {
   workerId: string;
   intervalMs: number;
   models(): readonly string[];
-  /** Whether this worker runs the job of a model under that lock token. */
+  /** Whether this worker holds the job of a model under that lock token. */
   holds(model: string, job: string, token: string): boolean;
   log: Logger;
 }): Heartbeat {
   const { redis, keys, workerId, intervalMs, models, holds, log } = options;
   const rolledBack = new RolledBackState({ redis, keys, holds, log });
-  // Two may be late before it counts as dead.
+  // A worker counts as dead after two missed heartbeats.
   const ttlMs = Math.round(intervalMs * 2.5);
-  // By model. After an outage of Redis all are silent for a moment: only who is so twice counts as dead.
+  // Silent workers by model. After an outage of Redis all workers are silent for a moment, so only two silent checks count as dead.
   const silent = new Map<string, string[]>();
   let busy = false;
 
@@ -75,11 +76,11 @@ export function startHeartbeat(options: {
     );
   }
 
-  async function look(model: string): Promise<void> {
+  async function check(model: string): Promise<void> {
     const shard = shardOf(model);
     const queue = `${keys.bull(shard)}:${model}:`;
     const [freed, names, ownLocks, unevenCounts] = (await redis.eval(
-      LOOK,
+      CHECK,
       2,
       `${queue}active`,
       keys.queueStats(shard, model),
@@ -89,7 +90,7 @@ export function startHeartbeat(options: {
       ...(silent.get(model) ?? []),
     )) as [number, string[], string[], string];
     silent.set(model, names);
-    if (freed > 0) log.warn({ model, jobs: freed }, 'jobs of a lost worker are freed');
+    if (freed > 0) log.warn({ model, jobs: freed }, 'the locks of a dead worker are removed');
     await rolledBack.observe(model, { ownLocks, unevenCounts });
   }
 
@@ -98,9 +99,9 @@ export function startHeartbeat(options: {
     busy = true;
     try {
       await beat();
-      await Promise.all(models().map(look));
+      await Promise.all(models().map(check));
     } catch (error) {
-      log.debug({ err: error }, 'no heartbeat');
+      log.debug({ err: error }, 'the heartbeat failed');
     } finally {
       busy = false;
     }

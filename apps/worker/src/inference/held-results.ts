@@ -1,6 +1,6 @@
 /**
- * Bounds the bytes of results that this worker has computed and not written yet. While Redis refuses writes results wait here, and
- * without a bound in bytes a few runs with large outputs would take the memory of the machine.
+ * Bounds the bytes of results that this worker has computed and not written yet. Results wait here while Redis refuses writes. Without
+ * a bound in bytes, a few runs with large outputs would use the memory of the machine.
  */
 export class HeldResults {
   readonly #limitBytes: number;
@@ -8,7 +8,7 @@ export class HeldResults {
   #bytes = 0;
   #waiting: (() => void)[] = [];
 
-  /** `onFull` is told when the results reach the limit, and when they fall below it again. */
+  /** `onFull` is called when the results reach the limit, and when they fall below the limit again. */
   constructor(limitBytes: number, onFull: (full: boolean) => void) {
     this.#limitBytes = limitBytes;
     this.#onFull = onFull;
@@ -22,7 +22,7 @@ export class HeldResults {
     return this.#bytes >= this.#limitBytes;
   }
 
-  /** Undefined where a run may begin now; resolves when it may. */
+  /** Returns undefined when a run can begin now, else a promise that resolves when a run can begin. */
   room(): Promise<void> | undefined {
     return this.full ? this.#wait() : undefined;
   }
@@ -31,7 +31,7 @@ export class HeldResults {
     while (this.full) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Counts results of so many bytes until `write` has ended. */
+  /** Counts `bytes` as held until `write` has ended. */
   async during<T>(bytes: number, write: () => Promise<T>): Promise<T> {
     this.#change(bytes);
     try {

@@ -1,10 +1,10 @@
 /**
- * Keeps the locks of jobs that are held for long. BullMQ renews them as well, with a command that a Redis without memory
- * refuses: the job would be given to another worker, which computes again what this worker waits to write.
+ * Renews the locks of jobs that this worker holds for long. BullMQ renews locks as well, but a Redis without memory refuses its
+ * command. Another worker would then take the job and compute the result again that this worker waits to write.
  */
 import type { Connection } from '@millrace/shared/redis/connection';
 
-// KEYS: a job's lock. ARGV: the token of its holder, ms. The script adds nothing, so it may run while Redis is full.
+// KEYS: a job's lock. ARGV: the token of its holder, ms. The script adds no data, so it can run while Redis is full.
 const KEEP = `#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0`;
@@ -22,12 +22,12 @@ export class JobLocks {
     this.#timer.unref();
   }
 
-  /** `lock` is the key of a job's lock. */
+  /** Renews `lock`, the key of a job's lock, from now on. */
   hold(lock: string, token: string): void {
     this.#held.set(lock, { token, at: performance.now() });
   }
 
-  /** Not when the job was taken again meanwhile, under another token. */
+  /** Stops renewing the lock, unless this worker has taken the job again under another token. */
   release(lock: string, token: string): void {
     if (this.#held.get(lock)?.token === token) this.#held.delete(lock);
   }

@@ -1,6 +1,6 @@
 /**
- * Raised priorities of predictions that this worker does not hold. The message of a lift and the job of the prediction
- * travel on two connections: the message may arrive first.
+ * Keeps raised priorities of predictions that this worker does not hold yet. The message of a raise and the job of the prediction use
+ * two connections, so the message can arrive first.
  */
 import type { Lift } from '@millrace/shared/queue/job';
 

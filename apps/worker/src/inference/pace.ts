@@ -1,12 +1,12 @@
-/** How fast this worker computes the rows of one model, measured over the time in which the model has a run under way. */
+/** Measures how fast this worker computes the rows of one model. Counts only the time during which a run of the model is active. */
 
 /** The weight of older runs halves after this much busy time. */
 const HALF_LIFE_MS = 2_000;
-/** A worker holds rows for this long, by the measured pace: half of them come with the last job. */
+/** A worker holds as many rows as it computes in this time, by the measured pace. Half of them come with the last job. */
 const HOLD_MS = 1_000;
-/** One run of the dispatcher takes no longer than this by the measured pace, if a full micro-batch does not. */
+/** A run of the dispatcher takes at most this time by the measured pace, or the time of one full micro-batch. */
 const RUN_MS = 100;
-/** A full micro-batch that takes no longer than this may be filled up with rows of lower priority. */
+/** Rows of lower priority can fill a micro-batch when a full micro-batch takes at most this time. */
 const FILL_MS = 20;
 
 export class Pace {
@@ -15,13 +15,13 @@ export class Pace {
   #underWay = 0;
   #since = 0;
 
-  /** A run begins; `nowMs` is a monotonic clock. */
+  /** Notes the start of a run. `nowMs` is the monotonic clock. */
   begin(nowMs: number): void {
     if (this.#underWay === 0) this.#since = nowMs;
     this.#underWay += 1;
   }
 
-  /** A run ends that computed `rows` rows. A run without any (all were cancelled) tells nothing of the model. */
+  /** Notes the end of a run that computed `rows` rows. A run without rows (all were canceled) does not change the pace. */
   end(rows: number, nowMs: number): void {
     const ms = Math.max(0, nowMs - this.#since);
     this.#underWay -= 1;
@@ -42,8 +42,8 @@ export class Pace {
   }
 
   /**
-   * Rows that wait in this worker from which on it takes no more jobs, and the most that it keeps of one job: half a second
-   * of work each, or one full micro-batch of `maxBatch` rows, so that the engines stay busy while a job is fetched.
+   * The number of waiting rows at which this worker takes no more jobs, and the most rows that it keeps of one job. Both are half a
+   * second of work, or one full micro-batch of `maxBatch` rows, so that the engines stay busy while a job is fetched.
    */
   holdRows(maxBatch: number): number {
     return Math.max(maxBatch, this.#rowsIn(HOLD_MS / 2));
@@ -54,7 +54,7 @@ export class Pace {
     return Math.max(maxBatch, this.#rowsIn(RUN_MS));
   }
 
-  /** Whether a full micro-batch is so short that rows of lower priority may join rows of higher priority. */
+  /** Whether a full micro-batch is so short that rows of lower priority can join rows of higher priority. */
   fills(maxBatch: number): boolean {
     return this.#rowsIn(FILL_MS) >= maxBatch;
   }

@@ -27,7 +27,7 @@ import { HeldResults } from './held-results.ts';
 import { Lifts } from './lifts.ts';
 import { Pace } from './pace.ts';
 
-/** Results that may wait to be written, and what the outputs of one run may measure, in bytes: the memory of a worker is bounded by both. */
+/** Most bytes of results that wait for Redis, and most bytes of the outputs of one run. Both bound the memory of a worker. */
 const HELD_BYTES = 128 * 1_048_576;
 const RUN_BYTES = 32 * 1_048_576;
 
@@ -98,7 +98,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
 
   const byName = new Map<string, ModelVersionHandle>();
   const paces = new Map<string, Pace>();
-  /** The largest micro-batch of each model's versions. */
+  /** The largest micro-batch of the versions of each model. */
   const maxBatches = new Map<string, number>();
   const paceOf = (model: string): Pace => {
     const pace = paces.get(model) ?? new Pace();
@@ -117,7 +117,9 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
     log,
     listen: () => {
       const workSignals = Array.from({ length: SHARDS }, (_, shard) => keys.workSignal(shard));
-      listener.subscribe(...workSignals).catch((error: unknown) => log.warn({ err: error }, 'no doorbells'));
+      listener
+        .subscribe(...workSignals)
+        .catch((error: unknown) => log.warn({ err: error }, 'the work signals cannot be read'));
     },
     open: (model) =>
       startConsumer(model, {
@@ -135,7 +137,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   });
 
   async function runHeld({ job, model, version, ids, rows, priority, addedAt, ahead }: Held): Promise<void> {
-    // A job may come before the consumers pause, or be held when they do.
+    // A job can arrive before the consumers pause, or be held during the pause.
     const refuseWrongClock = () => {
       const fault = clock.fault();
       if (fault !== undefined) throw new HandedBack(fault);
@@ -146,7 +148,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
     const shard = shardOf(model);
     const items = itemsOf(ids, job);
     const done = dispatcher.add({
-      // By name too: models with the same files have predictions in different shards.
+      // The key has the name too: models with the same files have predictions in different shards.
       key: `${model}\n${version}\n${handle.version.digest}`,
       items,
       rows,
@@ -156,12 +158,12 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
       pace: paceOf(model),
       run: async (some, urgency) => {
         refuseWrongClock();
-        // With what has joined this job, or is run in its stead, the rows of this one alone are no head start.
+        // The rows of this job are begun ahead only when the run has exactly the items of this job.
         const own = some.length === items.length && some[0] === items[0];
         return compute(deps, { ...handle, shard, priority: urgency }, some, own ? rowsOf(ahead) : []);
       },
     });
-    // A prediction may have been raised while its job was on its way from the queue to this worker.
+    // The priority of a prediction can be raised while its job moves from the queue to this worker.
     for (const lift of lifts.among(ids))
       if (lift.priority < priority) dispatcher.raise(isItemOf(lift.id), lift.priority);
     await done;
@@ -188,7 +190,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   clock.onChange(takeOrPause);
   const stopListening = models.onChange(settle);
 
-  // Told at once of promotions and retirements made elsewhere; the next scan would find them as well.
+  // A message reports promotions and retirements by other processes at once. The next scan would find them as well.
   const registryChannel = keys.registryChannel();
   const liftChannel = keys.liftChannel();
   listener.on('message', (channel, message) => {
@@ -219,7 +221,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
     await models.close();
   });
   closers.push('consumers', async () => {
-    // In this order: a job that is handed back must not be taken here again.
+    // The order matters: this worker must not take a job again that it has handed back.
     const closing = consumers.close();
     dispatcher.handBack();
     await closing;
@@ -227,10 +229,14 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   metrics.gauge('millrace_worker_engines', 'Engines of this worker.', () => pool.size);
   metrics.gauge('millrace_worker_results_held_bytes', 'Bytes of results that wait to be written.', () => held.bytes);
   metrics.gauge('millrace_worker_consumers', 'Models whose queue this worker reads.', () => consumers.open.length);
-  metrics.gauge('millrace_worker_held', 'Predictions held by this worker and not under way.', () => dispatcher.waiting);
+  metrics.gauge(
+    'millrace_worker_held',
+    'Predictions that this worker holds and has not started.',
+    () => dispatcher.waiting,
+  );
   metrics.gauge(
     'millrace_worker_models_mismatched',
-    'Versions in service whose files here are others than the registered ones.',
+    'Versions in service whose files in the models folder differ from the registered files.',
     () => models.mismatched().length,
   );
   const mismatches = () => models.mismatched().flatMap((version) => mismatchOf(version) ?? []);
@@ -240,21 +246,21 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
       : ['no version of any model is ready here', ...mismatches().slice(0, 3)].join('. '),
   );
   health.degraded(mismatches);
-  // A restart mends no clock.
+  // A restart does not repair a clock.
   health.liveness(async () => (clock.fault() === undefined ? takesWork(consumers.open, live) : 'ok'));
 }
 
-/** Younger than this, hardly any job has predictions that were cancelled: what waited longer is not run before they are taken. */
+/** Rows of older jobs are not begun ahead: clients can have canceled their predictions meanwhile. */
 const FRESH_MS = 50;
 
-/** Rows to begin with now; none where a clock says that the job has waited, or that it comes from the future. */
+/** Rows that can be begun ahead. Empty for a job that has waited, and for a job whose time is in the future. */
 const rowsOf = (ahead: Ahead | undefined): readonly string[] =>
   ahead !== undefined && Math.abs(sharedNow() - ahead.addedAt) < FRESH_MS ? ahead.rows : [];
 
-/** How long work may wait for a model while this worker neither takes nor ends any of it. */
+/** Work of a model can wait for this long while this worker neither takes nor ends a job of the model. */
 const IDLE_TOO_LONG_MS = 60_000;
 
-/** A worker that no longer takes work though work waits is to be restarted. */
+/** Returns the reason for a restart when work waits and this worker takes none. */
 async function takesWork(consumers: readonly Consumer[], live: LiveStore): Promise<'ok' | string> {
   for (const { model, lastMoveAt, active } of consumers) {
     if (active > 0 || performance.now() - lastMoveAt < IDLE_TOO_LONG_MS) continue;

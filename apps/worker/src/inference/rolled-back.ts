@@ -1,11 +1,11 @@
 /**
- * Repairs what disagrees on the queue Redis after it lost its last writes (a power cut with appendfsync everysec, or a replica
- * that was promoted before it had copied all).
+ * Repairs contradictions on the queue Redis after Redis has lost its last writes (a power cut with appendfsync everysec, or the
+ * promotion of a replica that had not copied everything).
  *
- * - A job that this worker had ended is active again, under a lock of this worker, which does not know of it. Every other worker
- *   respects the lock, since its owner lives. The owner frees it.
- * - A queue counts predictions that entered, and that never leave: their job was not written. The model would look busy for
- *   ever, and its worker stuck. The counts are set even once the queue has been empty for some seconds.
+ * - A job that this worker had ended is active again under a lock of this worker. Every other worker respects the lock, because its
+ *   owner is alive. The owner removes the lock.
+ * - The counters of a queue include predictions whose job was lost. The model would look busy and its worker stuck for ever. The
+ *   counters are made equal after the queue has been empty for some seconds.
  */
 
 import { shardOf } from '@millrace/shared/predictions/ids';
@@ -13,18 +13,18 @@ import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
 
-/** What one look at a model's queue found: see heartbeat.ts. */
+/** The result of one check of a model's queue (heartbeat.ts). */
 export interface QueueLook {
-  /** Active jobs whose lock bears this worker's name, each followed by its lock token. */
+  /** Active jobs under a lock of this worker, each followed by its lock token. */
   ownLocks: readonly string[];
-  /** The six counters of a queue that is empty and whose counters say otherwise; '' when they agree. */
+  /** The six counters of an empty queue when they contradict each other, else ''. */
   unevenCounts: string;
 }
 
-/** A job is on its way between Redis and this process for less than this, and an API writes a state and its job within it. */
+/** A job moves between Redis and this process in less time, and an API writes a state and its job in less time. */
 const COUNT_PATIENCE_MS = 5_000;
 
-// KEYS: for each job its lock. ARGV: for each the token. Deletes the locks that have not changed; returns how many.
+// KEYS: the lock of each job. ARGV: the token of each job. Deletes the locks that have not changed, and returns their number.
 const FREE_OWN = `
 local freed = 0
 for n = 1, #KEYS do
@@ -32,7 +32,7 @@ for n = 1, #KEYS do
 end
 return freed`;
 
-// KEYS: the counters, then the lists and sets of the queue. ARGV: what the counters were. Returns whether they were set even.
+// KEYS: the counters, then the lists and sets of the queue. ARGV: the counters at the check. Returns 1 if it made the counters equal.
 const EVEN_COUNTS = `
 for n = 2, #KEYS do
   if redis.call('EXISTS', KEYS[n]) == 1 then return 0 end
@@ -44,22 +44,22 @@ if table.concat(counts, ' ') ~= ARGV[1] then return 0 end
 for n = 1, 5, 2 do redis.call('HSET', KEYS[1], names[n + 1], counts[n]) end
 return 1`;
 
-/** Names of the keys of a queue that hold jobs which are not ended. */
+/** Names of the keys of a queue that hold unfinished jobs. */
 export const JOB_KEYS = ['active', 'wait', 'prioritized', 'delayed', 'paused'] as const;
 
 export interface RolledBackDeps {
   redis: Connection;
   keys: Keys;
-  /** Whether this worker runs the job under that lock token. */
+  /** Whether this worker holds the job under that lock token. */
   holds(model: string, job: string, token: string): boolean;
   log: Logger;
 }
 
 export class RolledBackState {
   readonly #deps: RolledBackDeps;
-  /** By model: locks that were found without a job held here at the last look. */
+  /** Locks of this worker without a held job at the last check, by model. */
   readonly #suspects = new Map<string, Set<string>>();
-  /** By model: uneven counts, and since when they have not changed (performance.now()). */
+  /** Contradictory counters by model, with the time of their last change (performance.now()). */
   readonly #uneven = new Map<string, { counts: string; since: number }>();
 
   constructor(deps: RolledBackDeps) {
@@ -71,7 +71,7 @@ export class RolledBackState {
     await this.#evenCounts(model, look.unevenCounts);
   }
 
-  /** At the second look: at the first, the job may be on its way here, or its end on the way to Redis. */
+  /** Removes a lock at the second check. At the first check, the job or its end can still be in transit. */
   async #freeOwnLocks(model: string, locks: readonly string[]): Promise<void> {
     const { redis, keys, holds, log } = this.#deps;
     const before = this.#suspects.get(model);
@@ -109,6 +109,6 @@ export class RolledBackState {
     const queue = `${keys.bull(shard)}:${model}:`;
     const queueKeys = [keys.queueStats(shard, model), ...JOB_KEYS.map((name) => queue + name)];
     if ((await redis.eval(EVEN_COUNTS, queueKeys.length, ...queueKeys, counts)) === 1)
-      log.warn({ model, counts }, 'the counts of an empty queue are set even');
+      log.warn({ model, counts }, 'the counters of an empty queue contradicted each other and are repaired');
   }
 }
