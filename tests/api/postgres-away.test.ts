@@ -51,6 +51,6 @@ describe('while Postgres does not respond and nothing is cached, the API returns
     const headers = body === undefined ? {} : { 'content-type': 'application/json' };
     const response = await fetch(api.url + path, { method, headers, ...(body === undefined ? {} : { body }) });
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
-    expect(await response.text()).toContain('Postgres does not answer; nothing was accepted.');
+    expect(await response.text()).toContain('Postgres does not respond; nothing was accepted.');
   });
 });

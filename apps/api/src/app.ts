@@ -11,7 +11,7 @@ import { fastifyOptions } from './http/fastify-options.ts';
 import { registerHeaderLimits } from './http/header-limits.ts';
 import { jsonLimitsOf, parseJson, parseLongJson, registerJsonBody } from './http/json-body.ts';
 import { registerNosniff } from './http/nosniff.ts';
-import { countAnswers, countFailed } from './http/request-counter.ts';
+import { countFailed, countResponses } from './http/request-counter.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
 import { compileValidator } from './http/validation.ts';
 import { registerRegistryChanges } from './models/admin-routes.ts';
@@ -61,7 +61,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   registerNosniff(app);
   const documented = collectRoutes(app);
   registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(deps.metrics) });
-  countAnswers(app, deps.metrics);
+  countResponses(app, deps.metrics);
 
   const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: deps.tenantOfKey });
   registerPredictions(app, { ...deps, tenantOf, limits: config });

@@ -1,4 +1,4 @@
-/** Entities for autocompletion, display and canonical forms, read through the cache. */
+/** Looks up entities for autocompletion, display and canonical forms, through the cache. */
 
 import type { ReadThrough } from '@millrace/shared/cache/read-through';
 import type { Entities, Entity } from '@millrace/shared/entities/entity';
@@ -11,25 +11,25 @@ import { fold } from '@millrace/shared/text/fold';
 import { LRUCache } from 'lru-cache';
 import { fromStore } from '../stores/store-errors.ts';
 
-/** Sets of entities whose index of names is kept. */
+/** The number of sets whose index of names is kept. */
 const INDEXES_MAX = 8;
 
-/** Each throws `store_unavailable` for what the cache does not hold while Postgres does not answer. */
+/** Each method throws `store_unavailable` if the cache misses and Postgres does not respond. */
 export interface EntityLookup {
-  /** Names and aliases that begin with, or hold, `q`; null when there is no such entity. */
+  /** The entities with a name or alias that begins with or contains `q`; null for an unknown kind of entity. */
   search(tenant: string, entity: string, q: string, limit: number): Promise<Entity[] | null>;
-  /** By key, name or alias; `near` has similar names when it is not found; null when there is no such entity. */
+  /** The entity with this key, name or alias, or similar names in `near`; null for an unknown kind of entity. */
   find(tenant: string, entity: string, key: string): Promise<{ found: Entity } | { near: string[] } | null>;
 }
 
-/** Queries are cached under the digest of the set that they read, so that none outlives it. */
+/** The cache key of a query contains the digest of the set, so that no cached row outlives the set. */
 export function createEntityLookup(cache: ReadThrough, db: Db): EntityLookup {
-  /** To build an index takes long where there are many names: it is built once for a set, not once for each unknown name. */
+  /** An index of many names takes long to build, so the index is built once for each set, not for each unknown name. */
   const indexes = new LRUCache<string, Entities>({ max: INDEXES_MAX });
   const read = <T>(name: string, load: () => Promise<T>): Promise<T> => fromStore('Postgres', cache.get(name, load));
   const newestOwn = (tenant: string, entity: string) =>
     read(newestSetQuery(tenant, entity), async () => (await newestOwnSet(db, tenant, entity)) ?? null);
-  // Cached owner by owner: a change of the shared set then reaches all who share it.
+  // Each owner's set has its own cache entry, so that a change of the shared set reaches every tenant.
   const newest = async (tenant: string, entity: string) =>
     (await newestOwn(tenant, entity)) ?? (tenant === 'default' ? null : newestOwn('default', entity));
   return {
@@ -61,7 +61,7 @@ const namesOf = (cache: ReadThrough, db: Db, digest: string): Promise<Entity[]> 
     cache.get(`entity-names:${digest}`, () => loadEntityNames(db, digest)),
   );
 
-/** The rows, without vectors, of every entity that a version reads. */
+/** The entities, without vectors, of every set that a version reads. */
 export async function entitiesOfVersion(
   cache: ReadThrough,
   db: Db,

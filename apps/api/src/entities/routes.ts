@@ -1,4 +1,4 @@
-/** Entities, by name. */
+/** The routes that search entities and return an entity. */
 
 import type { Entity } from '@millrace/shared/entities/entity';
 import { ApiError } from '@millrace/shared/errors';
@@ -23,11 +23,11 @@ export function registerEntities(
 
   app.get('/v1/entities/:entity/:key', { schema: { params: EntityKeyParams } }, async (request) => {
     const { entity, key } = request.params;
-    const answer = await entities.find(tenantOf(request), entity, key);
-    if (answer === null) throw unknown(entity);
-    if ('found' in answer) return entityJson(answer.found);
+    const result = await entities.find(tenantOf(request), entity, key);
+    if (result === null) throw unknown(entity);
+    if ('found' in result) return entityJson(result.found);
     throw new ApiError('entity_not_found', `There is no ${entity} '${key.slice(0, 100)}'.`, {
-      suggestions: answer.near,
+      suggestions: result.near,
     });
   });
 }

@@ -1,4 +1,4 @@
-/** Parameters of the routes of entities. */
+/** Parameters of the routes for entities. */
 import { Type } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
@@ -11,7 +11,7 @@ export const EntityKeyParams = Type.Object({
 
 export const EntityQuery = Type.Object(
   {
-    q: Type.Optional(Type.String({ maxLength: 200, description: 'Beginning or part of a name or alias.' })),
+    q: Type.Optional(Type.String({ maxLength: 200, description: 'The beginning or a part of a name or alias.' })),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 10 })),
   },
   closed,

@@ -3,17 +3,17 @@ import type { FastifyInstance } from 'fastify';
 import findMyWay, { type HTTPMethod } from 'find-my-way';
 
 /**
- * Call it before the routes are registered. The returned function takes the target of a request as the client wrote it.
- * Fastify's own router, filled with the same routes, reads that target: any other reading would differ in some spelling.
+ * Must be called before the routes are registered. The returned function takes the target of a request as sent. A second
+ * router of Fastify's kind with the same routes reads the target: any other parser would differ for some spelling.
  */
 export function collectMethods(app: FastifyInstance): (target: string) => string[] {
   const router = findMyWay();
   const methods = new Set<HTTPMethod>();
   app.addHook('onRoute', ({ url, method }) => {
-    for (const one of [method].flat() as HTTPMethod[]) {
-      if (router.hasRoute(one, url)) continue;
-      router.on(one, url, () => {});
-      methods.add(one);
+    for (const name of [method].flat() as HTTPMethod[]) {
+      if (router.hasRoute(name, url)) continue;
+      router.on(name, url, () => {});
+      methods.add(name);
     }
   });
   return (target) => [...methods].filter((method) => router.find(method, target) !== null).sort();

@@ -1,6 +1,6 @@
 /**
- * The tenant of a request. Without API keys every caller is the tenant `default`. Where keys are required, each route asks
- * for one unless its configuration declares `public: true`. The route that the router matched decides, never the text of
+ * The tenant of a request. Without API keys every caller is the tenant `default`. Where keys are required, each route needs
+ * a key unless its configuration has `public: true`. The route that the router matched decides, never the text of
  * the URL: the router decodes percent-encoding and accepts absolute URLs, so many texts lead to one route.
  */
 import { ApiError } from '@millrace/shared/errors';
@@ -13,7 +13,7 @@ const HEADER_MAX = 200;
 
 export interface AuthenticationDeps {
   required: boolean;
-  /** The tenant of a key, or undefined for a key that is unknown, revoked or expired. A value where it is at hand. */
+  /** The tenant of a key, or undefined for a key that is unknown, revoked or expired. Returns a known tenant without a promise. */
   tenantOfKey(key: string): string | undefined | Promise<string | undefined>;
 }
 
@@ -22,14 +22,14 @@ declare module 'fastify' {
     tenant: string;
   }
   interface FastifyContextConfig {
-    /** The route answers callers without an API key. */
+    /** The route serves callers without an API key. */
     public?: boolean;
   }
 }
 
 /**
- * Refuses requests without a good key with `unauthorized`, also those that match no route. Returns the function by which
- * routes get the tenant. That function throws on a public route, which has no tenant.
+ * Refuses every request without a valid key with `unauthorized`, also a request that matches no route. Returns the function
+ * that gives routes the tenant of a request. The function throws on a public route, which has no tenant.
  */
 export function registerAuthentication(
   app: FastifyInstance,
@@ -48,7 +48,7 @@ export function registerAuthentication(
       if (request.tenant !== '') done();
       else pace.run(() => done(unauthorized(request, reply)));
     };
-    // A flood of unknown keys may end here too, where too many of them wait for Postgres.
+    // A look-up fails also when too many unknown keys wait for Postgres.
     const fail = (error: Error) => pace.run(() => done(error));
     if (tenant instanceof Promise) tenant.then(admit, fail);
     else admit(tenant);
@@ -57,7 +57,7 @@ export function registerAuthentication(
   return (request) => {
     if (request.tenant !== '') return request.tenant;
     throw new Error(
-      `${request.method} ${request.routeOptions.url} has no tenant: a public route must not ask for one.`,
+      `${request.method} ${request.routeOptions.url} has no tenant: a public route must not read the tenant.`,
     );
   };
 }
@@ -74,7 +74,7 @@ function unauthorized({ headers }: FastifyRequest, reply: FastifyReply): ApiErro
     faults: [
       {
         pointer: 'Authorization',
-        message: 'No key that is known here',
+        message: 'Not a valid key',
         expected: 'Bearer and a key',
         got: headers.authorization === undefined ? 'nothing' : 'something else',
       },

@@ -1,10 +1,10 @@
-/** Tells that a caller has gone before its answer was out. */
+/** Reports that a client disconnected before the response was sent. */
 import type { FastifyReply } from 'fastify';
 
-/** As much of an AbortSignal as a waiting request needs: making and listening to a real one took a thirtieth of its time. */
+/** The part of AbortSignal that a waiting request needs. A real AbortSignal took a thirtieth of the time of such a request. */
 export interface DisconnectSignal {
   readonly aborted: boolean;
-  /** Told once, when the caller goes; undefined for nobody. One at a time may listen. */
+  /** Called once, when the client disconnects. The signal has at most one listener. */
   listener: { gone(): void } | undefined;
 }
 
@@ -18,20 +18,20 @@ export class ResponseDisconnect implements DisconnectSignal {
   }
 }
 
-/** Of a caller who does not wait: never aborts, and nobody listens. */
+/** The signal of a request that does not wait. The signal never aborts and keeps no listener. */
 export const NEVER_DISCONNECTS: DisconnectSignal = {
   aborted: false,
   get listener() {
     return undefined;
   },
-  set listener(_nobody) {},
+  set listener(_ignored) {},
 };
 
-/** Aborts when the connection closes before the answer is out. */
+/** Returns a signal that aborts when the connection closes before the response is sent. */
 export function disconnectSignal(reply: FastifyReply, waits: boolean): DisconnectSignal {
   if (!waits) return NEVER_DISCONNECTS;
   const gone = new ResponseDisconnect();
-  // A response closes once: `once` would make three objects more.
+  // A response closes only once, and `once` would create three more objects.
   reply.raw.on('close', () => {
     if (!reply.raw.writableFinished) gone.abort();
   });

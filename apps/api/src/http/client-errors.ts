@@ -1,4 +1,4 @@
-/** What is answered, and logged, when a request cannot even be read: these never reach a route. */
+/** Responds to requests that Node cannot read, and logs them. These requests never reach a route. */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
@@ -18,16 +18,16 @@ export interface ClientErrorDeps {
   log: Pick<FastifyBaseLogger, 'debug'>;
 }
 
-/** Makes Fastify's `clientErrorHandler`. */
+/** Returns Fastify's `clientErrorHandler`. */
 export function createClientErrorHandler({ requestTimeoutMs, log }: ClientErrorDeps) {
   return (error: NodeJS.ErrnoException, socket: Socket): void => {
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && closeAfterHeld(socket, requestTimeoutMs)) return;
-    answerClientError(error, socket, log);
+    respondToClientError(error, socket, log);
   };
 }
 
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket, log: ClientErrorDeps['log']): void {
-  // The client has gone, and so has anybody to answer.
+function respondToClientError(error: NodeJS.ErrnoException, socket: Socket, log: ClientErrorDeps['log']): void {
+  // The client has disconnected, so nobody would read a response.
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
   const [code, detail] = OF_NODE[error.code ?? ''] ?? ['invalid_request', 'This is not an HTTP request.'];
   log.debug({ err: error }, 'a request could not be read');

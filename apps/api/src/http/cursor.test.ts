@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 
 describe('a cursor', () => {
-  test('gives back what went in', () => {
+  test('decodes to the encoded id', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 15 }),
@@ -23,7 +23,7 @@ describe('a cursor', () => {
     expect(() => decodeCursor('default', cursor)).toThrow('other filters');
   });
 
-  test('is refused when it is made up', () => {
+  test('is refused if the text is invented', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         expect(() => decodeCursor('default', text)).toThrow('not one of ours');

@@ -1,16 +1,16 @@
-/** Cursors of lists: where a page ended, and of which list, as text that tells a caller nothing. */
+/** Cursors of lists. A cursor is an opaque text that holds the last id of a page and a checksum of the list's name. */
 import { createHash } from 'node:crypto';
 import { ApiError } from '@millrace/shared/errors';
 import { isPredictionId } from '@millrace/shared/predictions/ids';
 
 const sumOf = (list: string): Buffer => createHash('sha256').update(list).digest().subarray(0, 4);
 
-/** `list` names the list with all its filters; the cursor fits no other. */
+/** `list` names the list with all filters. The cursor is invalid for every other list. */
 export function encodeCursor(list: string, lastId: string): string {
   return Buffer.concat([sumOf(list), Buffer.from(lastId.replaceAll('-', ''), 'hex')]).toString('base64url');
 }
 
-/** The id that the page before ended with. Throws `invalid_cursor`. */
+/** Returns the last id of the previous page. Throws `invalid_cursor`. */
 export function decodeCursor(list: string, cursor: string): string {
   const bytes = Buffer.from(cursor, 'base64url');
   const hex = bytes.toString('hex', 4);

@@ -1,10 +1,10 @@
-/** Every error leaves as RFC 9457 problem details; what is not ours to tell leaves as a bare 500 and is logged whole. */
+/** Sends every error as RFC 9457 problem details. An unexpected error becomes a bare 500, and the log has its details. */
 import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { FailureLog } from './failure-log.ts';
 import { NOSNIFF } from './nosniff.ts';
 
-/** Fastify's own errors that a caller can cause. */
+/** Fastify's errors that a client can cause. */
 const OF_FASTIFY: Record<string, ErrorCode> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
@@ -17,9 +17,9 @@ const OF_FASTIFY: Record<string, ErrorCode> = {
 
 export interface ProblemDeps {
   log: FastifyBaseLogger;
-  /** Methods of the path of a request target. */
+  /** The methods of the path of a request target. */
   methodsOf(target: string): string[];
-  /** Told of errors of routes that count their answers themselves. */
+  /** Called after each error response. */
   onError?(request: FastifyRequest, status: number): void;
 }
 
@@ -33,7 +33,7 @@ export function registerProblems(app: FastifyInstance, { log, methodsOf, onError
     const path = request.url.split('?')[0] ?? '';
     const methods = methodsOf(request.url);
     if (methods.length === 0) {
-      const detail = `There is no ${request.method} ${path.slice(0, 200)}; /docs has all that there is.`;
+      const detail = `There is no ${request.method} ${path.slice(0, 200)}; /docs lists all routes.`;
       throw new ApiError('not_found', detail);
     }
     reply.header('allow', methods.join(', '));
@@ -45,7 +45,7 @@ export function registerProblems(app: FastifyInstance, { log, methodsOf, onError
   });
 }
 
-/** With the request that caused it, what came is told as well. */
+/** Converts any error. With `request`, the faults of the error also state the received value. */
 export function asApiError(error: unknown, request?: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error;
   const fastifyCode = (error as FastifyError | null)?.code ?? '';
@@ -53,14 +53,18 @@ export function asApiError(error: unknown, request?: FastifyRequest): ApiError {
   if (request && fastifyCode === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request);
   const code = OF_FASTIFY[fastifyCode];
   if (code) return new ApiError(code, (error as Error).message.slice(0, 200));
-  return new ApiError('internal', 'Something went wrong here; the log has it under request_id.', { cause: error });
+  return new ApiError(
+    'internal',
+    'An unexpected error occurred. The log of the server has the details under request_id.',
+    { cause: error },
+  );
 }
 
 function wrongType({ headers }: FastifyRequest): ApiError {
   const type = headers['content-type'];
   const got = type === undefined ? 'nothing' : type.slice(0, 100);
   return new ApiError('unsupported_media_type', `Send application/json; Content-Type was ${got}.`, {
-    faults: [{ pointer: 'Content-Type', message: 'Another type', expected: 'application/json', got }],
+    faults: [{ pointer: 'Content-Type', message: 'Unsupported type', expected: 'application/json', got }],
   });
 }
 
@@ -72,14 +76,14 @@ function tooLarge({ headers, server }: FastifyRequest): ApiError {
   });
 }
 
-// One for the process, as its log is.
+// One instance for the process, like the log.
 const failureLog = new FailureLog();
 
-/** Fastify has no logger here (see app.ts): what failed is logged with the request's id. */
+/** Logs a failed request with its id. Fastify itself has no logger; see fastify-options.ts. */
 export function logFailed(log: FastifyBaseLogger, request: FastifyRequest, known: ApiError): void {
-  const tell = (leftOut: number) =>
-    log.error({ code: known.code, left_out: leftOut }, `${leftOut} more requests failed; their lines are left out`);
-  if (!failureLog.mayWrite(tell)) return;
+  const logOmitted = (omitted: number) =>
+    log.error({ code: known.code, left_out: omitted }, `${omitted} more requests failed; the log omits their lines`);
+  if (!failureLog.mayWrite(logOmitted)) return;
   log.error({ err: known.cause ?? known, code: known.code, reqId: request.id }, 'request failed');
 }
 
@@ -91,11 +95,11 @@ export function sendProblem(
 ): FastifyReply {
   const known = asApiError(error, request);
   const body = problemOf(known, request.id);
-  // That it is not cached is what the caller asked to be told, and nothing to wake anybody for.
+  // `not_cached` is the expected response to `only-if-cached`, and not a failure.
   if (body.status >= 500 && known.code !== 'not_cached') logFailed(log, request, known);
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
   if (known.code === 'queue_full') reply.header('ratelimit', `"queue";r=0;t=${known.retryAfterS ?? 1}`);
   if (known.code === 'not_cached') reply.header('cache-status', known.cacheStatus ?? 'millrace; fwd=miss');
-  // Not by the hook of nosniff.ts alone: Fastify runs no hooks for a URL that it cannot decode.
+  // Fastify runs no hooks for a URL with invalid encoding, so the hook of nosniff.ts is not enough.
   return reply.code(body.status).headers(NOSNIFF).type('application/problem+json').send(JSON.stringify(body));
 }

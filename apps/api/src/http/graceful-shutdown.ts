@@ -1,7 +1,7 @@
 /**
- * A stop that fails no request. First this process says that it is leaving (/readyz, and `Connection: close` on every
- * answer) and serves on, so that balancers and clients go elsewhere by themselves; then those who wait for an
- * answer get theirs, or, when it takes too long, the promise of one; then the server closes.
+ * Stops the server without a failed request. First /readyz reports the stop, and every response has `Connection: close`:
+ * load balancers and clients move to other processes while this process still serves. Then the process waits until every
+ * waiting caller has a response: the result, or after some time a promise. Then the server closes.
  */
 import type { Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,9 +11,9 @@ const LEAD_MAX_MS = 2_000;
 
 export interface DrainDeps {
   server: Server;
-  /** Callers that wait for an answer now. */
+  /** The number of callers that wait for a result now. */
   waiting(): number;
-  /** Sends those who still wait home with what is known. */
+  /** Ends every wait. The callers receive promises. */
   release(): Promise<void> | void;
   shutdownMs: number;
 }
@@ -21,15 +21,16 @@ export interface DrainDeps {
 export class Draining {
   #leaving = false;
 
+  /** Whether the stop has begun. */
   get leaving(): boolean {
     return this.#leaving;
   }
 
-  /** Resolves when the server can be closed: at the latest after half of `shutdownMs`. */
+  /** Resolves when the server can close, at the latest after about half of `shutdownMs`. */
   async run({ server, waiting, release, shutdownMs }: DrainDeps): Promise<void> {
     this.#leaving = true;
     server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
-    // A connection that says nothing now would be closed under a request that is on its way.
+    // A close now could cut an idle connection while a request is on its way.
     await until(async () => (await connections(server)) === 0, Math.min(LEAD_MAX_MS, shutdownMs / 5));
     await until(() => waiting() === 0, shutdownMs / 3);
     await release();

@@ -23,7 +23,7 @@ async function connected(listener: RequestListener, settings = SETTINGS): Promis
 
 async function connect(to: Server): Promise<Socket> {
   const socket = createConnection((to.address() as AddressInfo).port, '127.0.0.1');
-  // The server ends what is left at the end of a test.
+  // The server closes open connections at the end of a test.
   socket.on('error', () => {});
   await once(socket, 'connect');
   return socket.setEncoding('utf8');
@@ -33,7 +33,7 @@ const requests = (count: number, write: (at: number) => string) => Array.from({ 
 const get = (at: number) => `GET /${at} HTTP/1.1\r\nhost: x\r\n\r\n`;
 const post = (at: number) => `POST /${at} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n${'x'.repeat(100)}`;
 
-/** Resolves to what the socket sent until `last` was in it. */
+/** Resolves to the text that the socket sends, up to the chunk with `last`. */
 async function read(socket: Socket, last: string): Promise<string> {
   let text = '';
   for await (const chunk of socket) {
@@ -47,7 +47,7 @@ test.each([
   ['bodies', post],
   ['no bodies', get],
 ])(
-  'thousands of pipelined requests with %s: at most 16 are in hand, and all are answered in order',
+  'of thousands of pipelined requests with %s, at most 16 are in progress, and the responses are in order',
   async (_, write) => {
     const COUNT = 5_000;
     const inHand = new Set<ServerResponse>();
@@ -64,7 +64,7 @@ test.each([
     });
     socket.write(requests(COUNT, write).join(''));
     await full.promise;
-    // The event loop reads what else it would.
+    // The event loop gets two turns to read more of the requests.
     await nextTurn();
     await nextTurn();
     open.resolve();
@@ -74,7 +74,7 @@ test.each([
   },
 );
 
-test('a connection whose requests are held is not read', async () => {
+test('a connection with held requests is not read', async () => {
   const full = Promise.withResolvers<Socket>();
   let inHand = 0;
   const listener: RequestListener = (request, response) => {
@@ -87,7 +87,7 @@ test('a connection whose requests are held is not read', async () => {
   socket.write(requests(100_000, post).join(''));
   const { bytesRead } = await full.promise;
   const other = await connect(server as Server);
-  // Each response shows that the event loop went on and had its chance to read.
+  // Each response shows that the event loop ran and could have read.
   for (let n = 0; n < 20; n += 1) {
     other.write('GET /other HTTP/1.1\r\nhost: x\r\n\r\n');
     await once(other, 'data');
@@ -96,7 +96,7 @@ test('a connection whose requests are held is not read', async () => {
   expect(inHand).toBe(IN_HAND_MAX);
 });
 
-test('a request that could not arrive because others were held ends no response of them', async () => {
+test('a request that times out behind held requests does not end their responses', async () => {
   const open = Promise.withResolvers<void>();
   let seen = 0;
   const socket = await connected(
@@ -118,7 +118,7 @@ test('a request that could not arrive because others were held ends no response 
   expect(seen).toBe(100);
 });
 
-test('an expectation that nobody knows is refused with a problem', async () => {
+test('an unknown expectation is refused with problem details', async () => {
   const socket = await connected((_request, response) => response.end('never'));
   socket.write('POST / HTTP/1.1\r\nhost: x\r\nexpect: tea\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}');
   const text = (await socket.toArray()).join('');

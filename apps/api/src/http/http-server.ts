@@ -19,16 +19,16 @@ export function createHttpServer(listener: RequestListener, settings: ServerSett
       requestTimeout: requestTimeoutMs,
       headersTimeout: requestTimeoutMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // Node looks for requests that take too long every 30 s unless told otherwise, and they would have as much more.
+      // Node's default of 30 s between checks would add up to 30 s to every timeout.
       connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
-      // Node's own refusal has no body, and passes the bound on pipelined requests by.
+      // Node's own refusal has no body, and ignores the limit on pipelined requests.
       requireHostHeader: false,
     },
     boundPipelines(listener),
   );
   server.on('checkExpectation', boundPipelines(refuseExpectation));
   server.setTimeout(connectionTimeoutMs);
-  // Node drops headers beyond silently: one more than allowed is let in, so that the listener can refuse the request.
+  // Node silently drops the headers beyond the limit. One header more is read, so that the listener can refuse the request.
   server.maxHeadersCount = maxHeaders + 1;
   return server;
 }

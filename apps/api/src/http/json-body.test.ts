@@ -16,9 +16,9 @@ function faultOf(text: string) {
   throw new Error('it was taken');
 }
 
-describe('a body', () => {
-  test('is what JSON.parse makes of it', () => {
-    // -0 becomes 0 on its way through JSON, in anybody's hands.
+describe('a JSON body', () => {
+  test('has the same value as with JSON.parse', () => {
+    // JSON.stringify writes -0 as 0.
     fc.assert(
       fc.property(fc.json({ maxDepth: 8 }), fc.constantFrom(0, 1), (text, indent) => {
         fc.pre(!text.includes('__proto__'));
@@ -60,7 +60,7 @@ describe('a body', () => {
       Array.from({ length: count }, (_, at) => `"m${from + at}":{"a":1}`).join();
     expect(() => parse(`[{${members(100)}},{${members(100)}}]`)).not.toThrow();
     expect(faultOf(`[{${members(101)}}]`)).toMatchObject({ code: 'payload_too_large', expected: 'at most 100' });
-    // Refused by the text alone, and so before JSON.parse could fail.
+    // The text alone is refused, before JSON.parse could fail.
     expect(faultOf(`[{${members(101)}`)).toMatchObject({ code: 'payload_too_large' });
   });
 
@@ -94,7 +94,7 @@ describe('a body', () => {
     expect(() => parseJson(text, { depth, stringLength, members, items })).not.toThrow();
   });
 
-  test('that is long is the same in several turns as in one', async () => {
+  test('has the same value in several turns of the event loop as in one', async () => {
     const limits = { depth: 64, stringLength: 1_000, members: 100, items: 10_000 };
     const text = JSON.stringify({ a: Array(1_000).fill('x'.repeat(300)), b: { c: [1, null, true] } });
     expect(await parseLongJson(text, limits)).toEqual(parseJson(text, limits));
@@ -111,7 +111,7 @@ describe('a body', () => {
     expect(() => parseJson(`[${Array(41).fill('{}').join()}]`, limits, budget)).toThrow('more than 100');
   });
 
-  test('that is long is refused for a member that is there twice, without the place', () => {
+  test('that is long is refused for a repeated member, without the place', () => {
     const text = `{"a":"${'x'.repeat(900)}","b":[${Array(400)
       .fill(`"${'y'.repeat(900)}"`)
       .join()}],"a":1}`;

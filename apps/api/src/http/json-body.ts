@@ -1,4 +1,4 @@
-/** Parses JSON bodies: bounded before anything walks them, with nothing lost on the way, and clear about what is wrong. */
+/** Parses JSON bodies within limits, refuses every value that JavaScript would change, and states each fault exactly. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ApiError } from '@millrace/shared/errors';
 import type { Config } from '@millrace/shared/process/config';
@@ -17,16 +17,17 @@ declare module 'fastify' {
 }
 
 export interface JsonLimits {
-  /** Deepest nesting. */
+  /** The deepest nesting. */
   depth: number;
-  /** Longest string, member names among them, in UTF-16 units. */
+  /** The longest string or member name, in UTF-16 units. */
   stringLength: number;
-  /** Most members of one object: an object of many costs far more to build and to check than many small ones. */
+  /** The most members of one object. A large object costs far more to build and to check than many small objects. */
   members: number;
   /**
-   * Most members and objects of all, and of arrays four times as many: these, and not the bytes, decide how long a body
-   * holds the event loop. An array costs less than a quarter of an object: an image in nested arrays has 50,000 of them.
-   * So does a member of the same name as in the object before: the rows of a batch have the same members.
+   * The most items of a body. The number of items, not of bytes, decides how long a body holds the event loop. A member and
+   * an object are one item each. An array counts as a quarter, because an array costs less than a quarter of an object, and
+   * an image in nested arrays has 50,000 arrays. A member with the same name as in the previous object also counts as a
+   * quarter: the rows of a batch have the same members.
    */
   items: number;
 }
@@ -69,15 +70,15 @@ export function registerJsonBody(app: FastifyInstance, { limits, bodyLimit, pars
   });
 }
 
-/** The items that the texts of one request may still have. */
+/** The number of items that the texts of one request may still have. */
 export interface JsonBudget {
   items: number;
 }
 
 /**
- * Throws ApiError: `json_too_deep`, `payload_too_large` for too many members, or `invalid_json` for what is not JSON, and for what JavaScript would silently
- * change: a member named twice (the first would be lost), a number beyond a double (it would be infinite), `__proto__`,
- * bytes that are not UTF-8.
+ * Throws ApiError: `json_too_deep`, `payload_too_large` for too many members, or `invalid_json`. Also invalid are values that
+ * JavaScript would change silently: a repeated member (the first value would be lost), a number beyond the range of a double
+ * (the value would be infinite), a member `__proto__`, and bytes that are not UTF-8.
  */
 export function parseJson(text: string, limits: JsonLimits, budget: JsonBudget = { items: limits.items }): unknown {
   const written = scan(text, limits, budget);
@@ -86,10 +87,10 @@ export function parseJson(text: string, limits: JsonLimits, budget: JsonBudget =
   return value;
 }
 
-/** Characters of a text from which on its passes, and its use, have a turn of the event loop each. */
+/** From this number of characters on, each pass over a text, and the use of the value, has its own turn of the event loop. */
 export const LONG_TEXT = 262_144;
 
-/** As `parseJson`, for a long text: other callers get their turns between its three passes, and before its use. */
+/** Parses a long text like `parseJson`. Other requests run between the three passes and before the value is used. */
 export async function parseLongJson(text: string, limits: JsonLimits): Promise<unknown> {
   const written = scan(text, limits, { items: limits.items });
   await nextTurn();
@@ -100,9 +101,9 @@ export async function parseLongJson(text: string, limits: JsonLimits): Promise<u
   return value;
 }
 
-/** The members that are written in a text. Throws where there are too many. */
+/** Returns the number of members in the text. Throws on too many members. */
 function scan(text: string, limits: JsonLimits, budget: JsonBudget): number {
-  // What was not UTF-8 has become this character, and different bodies the same; meant, it can be written as an escape.
+  // Invalid UTF-8 was decoded to U+FFFD, which makes different bodies equal. An intended U+FFFD can be sent as an escape.
   const strange = text.indexOf('\ufffd');
   if (strange !== -1)
     throw refuse(
@@ -127,7 +128,7 @@ function build(text: string): unknown {
   }
 }
 
-/** Throws for a value that is not what its text says. */
+/** Throws on a value that differs from its text, such as a value with fewer members. */
 function check(value: unknown, { text, written, limits }: { text: string; written: number; limits: JsonLimits }): void {
   const parsed = new Walk(limits.stringLength).walk(value, '');
   if (parsed !== written) throw duplicate(text);
@@ -136,7 +137,7 @@ function check(value: unknown, { text, written, limits }: { text: string; writte
 const refuse = (detail: string, pointer: string, message: string, expected: string, got: string): ApiError =>
   new ApiError('invalid_json', detail, { faults: [{ pointer, message, expected, got: shortened(got) }] });
 
-/** V8 gives the place of a wrong token, or the text around it; of a body that ends too early it says nothing. */
+/** V8 states the place of a wrong token or the text around the token, but no place for a body that ends too early. */
 const located = (message: string, text: string): string =>
   message === 'Unexpected end of JSON input' ? `${message} at position ${text.length}` : message;
 
@@ -149,25 +150,25 @@ const OBJECT = 123;
 
 /** Arrays, and repeated members, that count as one item. */
 const ARRAYS_OF_ITEM = 4;
-/** Shorter texts cannot have more items than the default limit. */
+/** Shorter texts cannot exceed the default limit of items. */
 const REPEATS_FROM = 65_536;
 const PLACES = 64;
 const NAME_MAX = 64;
 
 /**
- * Recognises members whose name is the name at the same place of the last object of the same depth. JSON.parse takes a
- * tenth of the time for such objects, as long as they have few members: the first 64 are looked at.
+ * Recognizes a member with the same name as the member at the same place in the previous object of the same depth.
+ * JSON.parse takes a tenth of the time for such objects if they have few members, so only the first 64 members count.
  */
 class RepeatedNames {
   readonly #text: string;
-  /** By depth, the start and the end of the name at each place. */
+  /** For each depth, the start and the end of the name at each place. */
   readonly #names: Int32Array[] = [];
 
   constructor(text: string) {
     this.#text = text;
   }
 
-  /** Whether the name from `start` to `end` is repeated; it is kept for the next object. */
+  /** Whether the name from `start` to `end` is repeated. Keeps the name for the next object. */
   met(depth: number, place: number, start: number, end: number): boolean {
     if (place >= PLACES || end - start > NAME_MAX) return false;
     let names = this.#names[depth];
@@ -190,7 +191,7 @@ class RepeatedNames {
   }
 }
 
-/** Members of all objects as they are written, by their colons; of text that is not JSON, any number. */
+/** Counts the members of all objects by their colons. The count of a text that is not JSON has no meaning. */
 function countMembers(text: string, limits: JsonLimits, budget: JsonBudget): number {
   const ofObject = new Int32Array(limits.depth + 1);
   let depth = 0;
@@ -258,17 +259,17 @@ function endOfString(text: string, open: number): number {
 
 type Loose = Readonly<Record<string, unknown>>;
 
-/** Looks at every value once, and counts the members of objects. */
+/** Checks every value once, and counts the members of objects. */
 class Walk {
   readonly #maxString: number;
-  /** Names and indices on the way to the value that is looked at. */
+  /** The names and indices on the path to the current value. */
   readonly #path: (string | number)[] = [];
 
   constructor(maxString: number) {
     this.#maxString = maxString;
   }
 
-  /** The members of a value and of all in it. */
+  /** Returns the number of members inside a value, at every depth. */
   walk(value: unknown, name: string | number): number {
     if (typeof value === 'object' && value !== null) return this.#inside(value, name);
     this.#check(value, name);
@@ -302,7 +303,7 @@ class Walk {
     const keys = Object.keys(object);
     let members = keys.length;
     for (const key of keys) {
-      // JavaScript treats it apart: it would be lost or do harm further on, and no input of ours needs it.
+      // JavaScript treats `__proto__` specially: the member would be lost or do harm later, and no input needs this name.
       if (key === '__proto__') throw this.#fault(key, 'is not allowed as a name', 'another name');
       if (key.length > this.#maxString) throw this.#tooLong(key.slice(0, 60), key.length);
       const value = object[key];
@@ -317,7 +318,7 @@ class Walk {
   }
 
   #fault(name: string | number, problem: string, expected: string): ApiError {
-    // The first name on the path is the body's own, which has none.
+    // The first name on the path is the name of the body, which is empty.
     const parts = this.#path.length === 0 ? [] : [...this.#path.slice(1), name];
     const pointer = parts.map((part) => `/${escapePart(String(part))}`).join('');
     const where = pointer === '' ? 'The body' : `The value at ${pointer.slice(0, 200)}`;
@@ -325,10 +326,10 @@ class Walk {
   }
 }
 
-/** Longer texts are refused without the place of the member: to find the place takes longer than to parse the text. */
+/** The refusal of a longer text does not name the member: the search takes longer than the parse. */
 const SEARCHED_MAX = 262_144;
 
-/** Says which member is there twice. Slow, and only for a body that is refused: JSON.parse itself tells nothing of it. */
+/** Finds the repeated member of a refused body, because JSON.parse does not report repeated members. The search is slow. */
 function duplicate(text: string): ApiError {
   if (text.length > SEARCHED_MAX) return twice();
   const open: { names: Set<string> | null; pointer: string; name: string; index: number }[] = [];

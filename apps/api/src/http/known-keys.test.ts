@@ -5,16 +5,16 @@ import { KEY_TRUST_MS, KnownKeys } from './known-keys.ts';
 
 const unchecked = () => `mrk_${randomBytes(32).toString('base64url')}`;
 
-/** Postgres' table of keys, and what was asked of it, on which pool. */
+/** The table of keys in Postgres, and the look-ups with the pool of each. */
 const stored = new Map<string, string>();
-let asked: { pool: string; count: number }[] = [];
+let lookUps: { pool: string; count: number }[] = [];
 let now = 0;
-/** Look-ups that wait until the test lets them go on. */
+/** Look-ups that wait until the test resolves them. */
 let held: (() => void)[] = [];
 let holding = '';
 
 const find = (pool: string) => async (hashes: readonly Buffer[]) => {
-  asked.push({ pool, count: hashes.length });
+  lookUps.push({ pool, count: hashes.length });
   if (pool === holding) await new Promise<void>((resolve) => held.push(resolve));
   return hashes.map((hash) => stored.get(hash.toString('hex')));
 };
@@ -28,34 +28,34 @@ const open = () =>
 
 beforeEach(() => {
   stored.clear();
-  asked = [];
+  lookUps = [];
   held = [];
   holding = '';
   now = 0;
 });
 
-describe('keys', () => {
-  test('that cannot be keys are refused without a look-up', () => {
+describe('KnownKeys', () => {
+  test('a text that cannot be a key is refused without a look-up', () => {
     const keys = open();
     for (const text of ['', 'mrk_', `mrk_${'x'.repeat(49)}`, 'x'.repeat(150)])
       expect(keys.tenantOf(text)).toBeUndefined();
-    expect(asked).toEqual([]);
+    expect(lookUps).toEqual([]);
   });
 
-  test('in both forms are found, and known for a while', async () => {
+  test('a key of either form is found, and is then known without a look-up', async () => {
     const keys = open();
     for (const key of [newKey(), unchecked()]) {
       store(key, 'acme');
       expect(await keys.tenantOf(key)).toBe('acme');
       expect(keys.tenantOf(key)).toBe('acme');
     }
-    expect(asked).toEqual([
+    expect(lookUps).toEqual([
       { pool: 'checked', count: 1 },
       { pool: 'unchecked', count: 1 },
     ]);
   });
 
-  test('that are revoked are refused, and new keys work, after the time that is stated', async () => {
+  test('a revoked key is refused, and a new key works, after the trust time', async () => {
     const keys = open();
     const [old, late] = [newKey(), newKey()];
     store(old, 'acme');
@@ -69,7 +69,7 @@ describe('keys', () => {
     expect([await keys.tenantOf(old), await keys.tenantOf(late)]).toEqual([undefined, 'acme']);
   });
 
-  test('that are revoked during their look-up are trusted from its beginning on', async () => {
+  test('the trust time of a key starts when its look-up starts', async () => {
     const keys = open();
     const key = newKey();
     store(key, 'acme');
@@ -85,19 +85,19 @@ describe('keys', () => {
     expect(await keys.tenantOf(key)).toBeUndefined();
   });
 
-  test('that are unknown are asked for together, and never on the pool of the callers', async () => {
+  test('unknown keys are looked up in batches, and never on the pool of the callers', async () => {
     const keys = open();
     const flood = Array.from({ length: 1_000 }, (_, at) => (at % 2 === 0 ? newKey() : unchecked()));
     const answers = await Promise.all([...flood, ...flood].map((key) => keys.tenantOf(key)));
     expect(new Set(answers)).toEqual(new Set([undefined]));
-    expect(asked.some(({ pool }) => pool === 'callers')).toBe(false);
-    expect(asked.length).toBeLessThan(20);
-    expect(asked.reduce((sum, { count }) => sum + count, 0)).toBe(1_000);
-    // And once more, from memory.
+    expect(lookUps.some(({ pool }) => pool === 'callers')).toBe(false);
+    expect(lookUps.length).toBeLessThan(20);
+    expect(lookUps.reduce((sum, { count }) => sum + count, 0)).toBe(1_000);
+    // The second time, the keys are refused from memory.
     for (const key of flood) expect(keys.tenantOf(key)).toBeUndefined();
   });
 
-  test('that are known wait for no unknown key, and are forgotten for none', async () => {
+  test('unknown keys neither delay nor evict a known key', async () => {
     const keys = open();
     const known = newKey();
     store(known, 'acme');
@@ -106,7 +106,7 @@ describe('keys', () => {
     holding = 'checked';
     const flood = Array.from({ length: 4_000 }, () => Promise.resolve(keys.tenantOf(newKey())));
     expect(await keys.tenantOf(known)).toBe('acme');
-    expect(asked.filter(({ pool }) => pool === 'callers')).toEqual([{ pool: 'callers', count: 1 }]);
+    expect(lookUps.filter(({ pool }) => pool === 'callers')).toEqual([{ pool: 'callers', count: 1 }]);
     holding = '';
     for (const go of held) go();
     await Promise.all(flood);
@@ -114,7 +114,7 @@ describe('keys', () => {
     expect(keys.tenantOf(known)).toBe('acme');
   });
 
-  test('that are unknown are refused at once when too many wait, and known keys are not', async () => {
+  test('unknown keys are refused at once when too many wait, and known keys are not', async () => {
     const keys = open();
     const known = newKey();
     store(known, 'acme');
@@ -129,13 +129,13 @@ describe('keys', () => {
     await expect
       .poll(() => {
         for (const go of held.splice(0)) go();
-        return asked.reduce((sum, { count }) => sum + count, 0);
+        return lookUps.reduce((sum, { count }) => sum + count, 0);
       })
       .toBeGreaterThan(4_000);
     await late;
   });
 
-  test('whose look-up fails are looked up again', async () => {
+  test('a key whose look-up failed is looked up again', async () => {
     let fails = true;
     const keys = new KnownKeys({
       findKnown: find('callers'),

@@ -43,7 +43,7 @@ interface Known {
 export class KnownKeys {
   readonly #now: () => number;
   readonly #known = new LRUCache<string, Known>({ max: KNOWN_MAX });
-  /** Until when a key counts as unknown. A separate cache: unknown keys, of which there is no end, evict no known one. */
+  /** Until when a key counts as unknown. A separate cache: the number of unknown keys has no limit, and unknown keys must not evict known keys. */
   readonly #refused = new LRUCache<string, number>({ max: REFUSED_MAX });
   readonly #pending = new Map<string, Promise<string | undefined>>();
   readonly #batchers: Readonly<Record<KeyForm | 'known', Batcher<Buffer, string | undefined>>>;
@@ -59,8 +59,8 @@ export class KnownKeys {
   }
 
   /**
-   * The tenant of a key; undefined for a key that is unknown, revoked or expired. At once where the answer is known.
-   * Rejects where Postgres does not answer, and with `store_unavailable` where too many unknown keys wait already.
+   * The tenant of a key; undefined for a key that is unknown, revoked or expired. Returns a known tenant without a promise.
+   * Rejects if Postgres does not respond, and with `store_unavailable` if too many unknown keys wait.
    */
   tenantOf(key: string): string | undefined | Promise<string | undefined> {
     const form = formOfKey(key);
@@ -81,11 +81,11 @@ export class KnownKeys {
       const detail = 'Too many unknown API keys are being looked up: try again.';
       return Promise.reject(new ApiError('store_unavailable', detail, { retryAfterS: 1 }));
     }
-    // Trusted from before the look-up on: a key that is revoked during it is refused in time too.
-    const askedAt = this.#now();
+    // The trust time starts before the look-up, so that a key that is revoked during the look-up expires in time too.
+    const startedAt = this.#now();
     const pending = batcher
       .add(hash)
-      .then((tenant) => this.#settle(name, tenant, askedAt + KEY_TRUST_MS))
+      .then((tenant) => this.#settle(name, tenant, startedAt + KEY_TRUST_MS))
       .finally(() => this.#pending.delete(name));
     this.#pending.set(name, pending);
     return pending;

@@ -4,7 +4,7 @@ import { RefusalPace } from './refusal-pace.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test('the first refusals of a second go out at once, and the others a quarter of a second later', () => {
+test('the first refusals of a second are sent at once, and the others a quarter of a second later', () => {
   const pace = new RefusalPace();
   let refused = 0;
   const refuse = (times: number) => {
@@ -22,7 +22,7 @@ test('the first refusals of a second go out at once, and the others a quarter of
   expect(refused).toBe(61);
 });
 
-test('no more than 10,000 are held, and they go out some at a time', () => {
+test('at most 10,000 refusals are held, and a few are sent at a time', () => {
   const pace = new RefusalPace();
   let refused = 0;
   for (let n = 0; n < 10_060; n += 1)
@@ -30,7 +30,7 @@ test('no more than 10,000 are held, and they go out some at a time', () => {
       refused += 1;
     });
   expect(refused).toBe(60);
-  // 20 in a turn of the event loop, and a turn each 5 ms.
+  // 20 refusals per turn of the event loop, and a turn every 5 ms.
   vi.advanceTimersByTime(250);
   expect(refused).toBe(80);
   vi.advanceTimersByTime(5);

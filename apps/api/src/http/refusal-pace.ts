@@ -1,15 +1,15 @@
 /**
- * Slows down callers that are refused again and again. An answer of 401 costs the API as much as many a good one, and a
- * client that waits for the one before it sends no more of them than the pace allows.
+ * Slows down callers that are refused again and again. A 401 response costs the API as much as many successful responses.
+ * A client that waits for each response sends no more requests than the pace allows.
  */
 
-/** Refusals of a second that go out at once, in a process. */
+/** The refusals per second that a process sends without delay. */
 const AT_ONCE = 50;
 const HOLD_MS = 250;
-/** Refusals held at a time. The memory of more would cost more than their answers. */
+/** The most refusals that are held. Beyond this number, the memory would cost more than the responses. */
 const HELD_MAX = 10_000;
-/** Held refusals that go out in one turn of the event loop: 10,000 in one turn would hold the other callers for a second. */
-const OF_TURN = 20;
+/** The held refusals that one turn of the event loop sends. 10,000 in one turn would delay other callers by a second. */
+const PER_TURN = 20;
 const BETWEEN_TURNS_MS = 5;
 
 interface Held {
@@ -21,11 +21,11 @@ interface Held {
 export class RefusalPace {
   #second = 0;
   #count = 0;
-  /** In the order in which they are due. Those before `#next` are gone. */
+  /** In the order of `dueMs`. The refusals before `#next` are sent. */
   #held: Held[] = [];
   #next = 0;
 
-  /** Calls `refuse` at once while refusals are rare, and after a quarter of a second or more while they are many. */
+  /** Calls `refuse` at once while refusals are rare, and after at least a quarter of a second while refusals are frequent. */
   run(refuse: () => void): void {
     const now = performance.now();
     const second = Math.floor(now / 1_000);
@@ -45,7 +45,7 @@ export class RefusalPace {
 
   #release(): void {
     const now = performance.now();
-    for (let n = 0; n < OF_TURN; n += 1) {
+    for (let n = 0; n < PER_TURN; n += 1) {
       const first = this.#held[this.#next];
       // A timer may fire up to a millisecond early.
       if (first === undefined || first.dueMs > now + 1) break;

@@ -1,17 +1,17 @@
-/** The request headers that say how an answer is wanted: `Prefer` (RFC 7240) and `Cache-Control` (RFC 9111). */
+/** Parses the request headers `Prefer` (RFC 7240) and `Cache-Control` (RFC 9111). */
 import { ApiError } from '@millrace/shared/errors';
 
 export const WAIT_MAX_S = 60;
 
-/** Clients send the same few headers for ever: what was read of one is kept, of so many and no longer ones. */
+/** Clients send the same few headers again and again, so the parsed values of this many short headers are kept. */
 const TEXTS = 64;
 const TEXT_MAX = 200;
 
-class Texts<T extends object> {
+class ParsedTexts<T extends object> {
   readonly #known = new Map<string, T>();
   readonly #read: (text: string) => T;
 
-  /** `read` throws on a text that is wrong. */
+  /** `read` throws on an invalid text. */
   constructor(read: (text: string) => T) {
     this.#read = read;
   }
@@ -27,14 +27,14 @@ class Texts<T extends object> {
 }
 
 export interface Prefer {
-  /** Seconds the caller would wait, 1 to 60; null when it would not. */
+  /** The seconds that the caller waits, 1 to 60; null for no wait. */
   waitS: number | null;
   respondAsync: boolean;
 }
 
 const NO_PREFERENCE: Prefer = Object.freeze({ waitS: null, respondAsync: false });
 
-/** Unknown preferences are ignored, as RFC 7240 asks; `wait` beyond the most is cut to it, and the reply says so. */
+/** Ignores unknown preferences, as RFC 7240 requires. A longer `wait` becomes 60 s; Preference-Applied states the value. */
 export function parsePrefer(header: string | string[] | undefined): Prefer {
   if (header === undefined) return NO_PREFERENCE;
   return typeof header === 'string' ? prefers.get(header) : readPrefer(header.join(','));
@@ -65,7 +65,7 @@ function readPrefer(header: string): Prefer {
   return { waitS: waitS === 0 ? null : waitS, respondAsync };
 }
 
-const prefers = new Texts(readPrefer);
+const prefers = new ParsedTexts(readPrefer);
 
 export interface CacheControl {
   noCache: boolean;
@@ -77,7 +77,7 @@ export interface CacheControl {
 
 const ANY: CacheControl = Object.freeze({ noCache: false, noStore: false, onlyIfCached: false, maxAgeS: null });
 
-/** Unknown directives are ignored, as RFC 9111 asks. */
+/** Ignores unknown directives, as RFC 9111 requires. */
 export function parseCacheControl(header: string | undefined): CacheControl {
   return header === undefined ? ANY : cacheControls.get(header);
 }
@@ -116,4 +116,4 @@ function readCacheControl(header: string): CacheControl {
   return out;
 }
 
-const cacheControls = new Texts(readCacheControl);
+const cacheControls = new ParsedTexts(readCacheControl);

@@ -1,6 +1,6 @@
 /**
- * What an API process counts, for Prometheus. Requests are counted in plain numbers and become metrics when they are
- * asked for: a labelled prom-client histogram costs more than the rest of a cache hit's bookkeeping.
+ * The counts of an API process, for Prometheus. Requests are counted in plain numbers, and become metrics at each scrape:
+ * a prom-client histogram with labels costs more than the rest of the bookkeeping of a cache hit.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
@@ -22,7 +22,7 @@ export class HttpMetrics {
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 10 });
   }
 
-  /** For metrics that a part of the API keeps itself. */
+  /** The registry for the metrics of other parts of the API. */
   get registry(): Registry {
     return this.#registry;
   }
@@ -31,8 +31,8 @@ export class HttpMetrics {
     return this.#registry.contentType;
   }
 
-  /** One answer. `route` is a pattern and not a path, of which there is no end; with its method, such as `GET /v1/models`. */
-  answered(route: string, status: number, ms: number): void {
+  /** Counts one response. `route` is a method and a pattern, such as `GET /v1/models`, never a path: paths are unlimited. */
+  responded(route: string, status: number, ms: number): void {
     let byStatus = this.#requests.get(route);
     if (!byStatus) {
       byStatus = new Map();
@@ -52,9 +52,9 @@ export class HttpMetrics {
     if (at < BUCKETS_MS.length) series.buckets[at] = (series.buckets[at] as number) + 1;
   }
 
-  /** An answer about a new prediction of a registered model; `cacheStatus` is the header's value. */
+  /** Counts one response to a POST of a prediction. `cacheStatus` is the value of the header. */
   predicted(route: string, model: string, status: number, cacheStatus: string | null, startedAt: number): void {
-    this.answered(route, status, performance.now() - startedAt);
+    this.responded(route, status, performance.now() - startedAt);
     if (cacheStatus === null) return;
     const result = outcomeOf(cacheStatus);
     let counts = this.#cache.get(model);
@@ -76,7 +76,7 @@ export class HttpMetrics {
     });
   }
 
-  /** A gauge with a value for each model; read when it is asked for. */
+  /** A gauge with a value for each model. Each scrape calls `read`. */
   gaugeByModel(name: string, help: string, read: () => Promise<ReadonlyMap<string, number>>): void {
     new Gauge({
       name,
@@ -90,7 +90,7 @@ export class HttpMetrics {
     });
   }
 
-  /** A counter with a value for each value of `label`, kept elsewhere; read when it is asked for. */
+  /** A counter with a value for each value of `label`. Each scrape calls `read`. */
   counterBy(
     { name, help, label }: { name: string; help: string; label: string },
     read: () => ReadonlyMap<string, number>,
@@ -107,14 +107,14 @@ export class HttpMetrics {
     });
   }
 
-  /** In Prometheus' text format. */
+  /** All metrics in Prometheus' text format. */
   async text(): Promise<string> {
     return `${this.#requestText()}\n${this.#cacheText()}\n${await this.#registry.metrics()}`;
   }
 
   #requestText(): string {
     const name = 'millrace_http_request_seconds';
-    const lines = [`# HELP ${name} Time from a request to its answer.`, `# TYPE ${name} histogram`];
+    const lines = [`# HELP ${name} Time from a request to its response.`, `# TYPE ${name} histogram`];
     for (const byStatus of this.#requests.values()) {
       for (const { labels, count, sumMs, buckets } of byStatus.values()) {
         let under = 0;
@@ -131,7 +131,10 @@ export class HttpMetrics {
 
   #cacheText(): string {
     const name = 'millrace_cache_answers_total';
-    const lines = [`# HELP ${name} Predictions asked for, by what the cache had.`, `# TYPE ${name} counter`];
+    const lines = [
+      `# HELP ${name} Requested predictions, by the outcome of the cache look-up.`,
+      `# TYPE ${name} counter`,
+    ];
     for (const [model, counts] of this.#cache)
       for (const [result, count] of counts) lines.push(`${name}{model="${model}",result="${result}"} ${count}`);
     return `${lines.join('\n')}\n`;

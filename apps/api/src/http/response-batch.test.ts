@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-test('each of many at once gets its own answer, whole', async () => {
+test('each of many simultaneous requests receives its own whole response', async () => {
   const answers = await Promise.all(
     Array.from({ length: 300 }, async (_, n) => {
       const stored = n % 2 === 0;
@@ -35,7 +35,7 @@ test('each of many at once gets its own answer, whole', async () => {
   expect(answers).toEqual(answers.map((_, n) => [200, n % 2 === 0 ? null : `${n}`, { n: `${n}ä` }]));
 });
 
-test('one that cannot be written ends its own connection and is logged; those beside it go out', async () => {
+test('a response that cannot be written ends its own connection and is logged; the other responses are sent', async () => {
   const [broken, ...others] = await Promise.allSettled(
     ['broken', '1', '2', '3'].map((path) => fetch(`${url}/${path}`)),
   );

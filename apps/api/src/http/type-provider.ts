@@ -13,7 +13,7 @@ interface TypeBoxTypeProvider extends FastifyTypeProvider {
   validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown;
 }
 
-/** The application as the functions that register routes receive it. */
+/** The type of the application in functions that register routes. */
 export type App = FastifyInstance<
   RawServerDefault,
   RawRequestDefaultExpression,

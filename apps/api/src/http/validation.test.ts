@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { checkerOf } from './validation.ts';
 
-// The real function, with its calls counted.
+// The real function, with counted calls.
 vi.mock(import('@millrace/shared/text/near-names'), { spy: true });
 beforeEach(() => void vi.mocked(nearNames).mockClear());
 
@@ -16,7 +16,7 @@ function faultsOf(schema: Parameters<typeof checkerOf>[0], value: unknown): read
   throw new Error('it was taken');
 }
 
-test('near names are looked for only for the faults that are told', () => {
+test('near names are searched only for the reported faults', () => {
   const schema = Type.Object({ input: Type.Unknown() }, { additionalProperties: false });
   const value = Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [`inputt${at}`, 1]));
   expect(faultsOf(schema, { input: 1, ...value })).toHaveLength(20);

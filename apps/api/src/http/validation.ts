@@ -10,7 +10,7 @@ import { Value } from 'typebox/value';
 
 /** The most faults that one response names. */
 const FAULTS_MAX = 20;
-// TypeBox's default is eight errors. A union of seven literals alone yields that many, and hides the faults after it.
+// TypeBox's default is eight errors. A single union of seven literals yields eight errors, and would hide every later fault.
 Settings.Set({ maxErrors: 200 });
 
 type SchemaError = TLocalizedValidationError;

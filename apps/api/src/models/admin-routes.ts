@@ -1,4 +1,4 @@
-/** Changes of the registry: aliases, and the purge of a model's results. */
+/** The routes that change aliases and purge the cached results of a model. */
 import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/type-provider.ts';
 import type { Catalog } from './catalog.ts';

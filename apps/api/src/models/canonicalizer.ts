@@ -1,4 +1,4 @@
-/** Turns one input of a model version into canonical rows: by its handler, or as raw tensors by its signature. */
+/** Converts an input of a model version to canonical rows, with the handler or, for raw tensors, with the signature. */
 import { join } from 'node:path';
 import type { Entities } from '@millrace/shared/entities/entity';
 import { ApiError } from '@millrace/shared/errors';
@@ -13,15 +13,15 @@ import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import { checkerOf } from '../http/validation.ts';
 
 export interface CanonicalInput {
-  /** How the output is put together again; see Task. */
+  /** How the output is assembled from the rows; see Task. */
   shape: Task['shape'];
-  /** Canonical text of each row. */
+  /** The canonical text of each row. */
   rows: string[];
 }
 
 /**
- * Throws ApiError or InputError with pointers into the input; also for tensors of more than `maxRows` rows, before they are
- * taken apart. A promise only where the handler needs one, and for so many rows that they would hold the event loop.
+ * Throws ApiError or InputError with pointers into the input. Tensors of more than `maxRows` rows are refused before they are
+ * split. Returns a promise only if the handler does, or if the rows are too many for one turn of the event loop.
  */
 export type Canonicalizer = (input: unknown, maxRows: number) => CanonicalInput | Promise<CanonicalInput>;
 
@@ -42,7 +42,7 @@ export async function createCanonicalizer(
   };
 }
 
-/** Rows whose texts are written in one turn of the event loop. */
+/** The rows whose texts are written in one turn of the event loop. */
 const ROWS_AT_ONCE = 256;
 
 function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer {
@@ -59,7 +59,7 @@ function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer
   };
 }
 
-/** The first dimension of a tensor as its caller gives it, before its elements are looked at; undefined where that is no number. */
+/** The first dimension of a tensor as sent, read before the elements; undefined if the dimension is not a number. */
 function givenRows(input: unknown, name: string | undefined): number | undefined {
   const tensor: unknown = name === undefined ? undefined : (input as Readonly<Record<string, unknown>> | null)?.[name];
   if (Array.isArray(tensor)) return tensor.length;
@@ -77,13 +77,15 @@ async function textsInParts(rows: readonly TensorMap[]): Promise<string[]> {
   return texts;
 }
 
-/** `invalid_request`, with a pointer to the input itself. */
+/** Returns `invalid_request`, with a pointer to the input itself. */
 export function tooManyRows(rows: number, maxRows: number): ApiError {
   const faults = [{ pointer: '', message: 'Too many rows', expected: `at most ${maxRows}`, got: String(rows) }];
-  return new ApiError('invalid_request', `A prediction has at most ${maxRows} rows, and this has ${rows}.`, { faults });
+  return new ApiError('invalid_request', `A prediction has at most ${maxRows} rows, and this prediction has ${rows}.`, {
+    faults,
+  });
 }
 
-/** The handler's code is this process's own copy, and must be the one that the digest was made with. */
+/** Loads the handler from the models folder of this process. The file must have the digest of the registered handler. */
 async function loadHandler(version: ModelVersion, modelsDir: string): Promise<Handler> {
   const places = [
     join(modelsDir, version.model, version.version, 'handler.ts'),
@@ -96,8 +98,8 @@ async function loadHandler(version: ModelVersion, modelsDir: string): Promise<Ha
   }
   throw new ApiError(
     'model_unavailable',
-    `This server has no handler.ts of model '${version.model}' that is the one version ${version.version} was registered with: ` +
-      `put the registered files back into its models folder, or give the new files a new version number.`,
+    `This server does not have the handler.ts with which version ${version.version} of model '${version.model}' was registered: ` +
+      `put the registered files back into the models folder, or give the new files a new version number.`,
     { retryAfterS: 5 },
   );
 }

@@ -38,14 +38,14 @@ const version = (digest: string, state: VersionState = 'ready'): ModelVersion =>
   createdAt: 1,
 });
 
-/** Serves a request of each tenant from a registry that has changed. */
+/** Serves a request of each tenant after a change of the registry. */
 async function serve(changed: Record<string, ModelVersion[]>): Promise<void> {
   registries = changed;
   catalog.changed();
   for (const tenant of Object.keys(changed)) await catalog.serving(tenant, 'm');
 }
 
-test('what turns inputs into rows is made once for as long as a version of any tenant has its digest', async () => {
+test('a canonicalizer is created once while a version of any tenant has its digest', async () => {
   await serve({ a: [version('old')], b: [version('old')] });
   await serve({ a: [version('old', 'draining')], b: [version('old')] });
   await serve({ a: [version('new')], b: [version('old')] });
@@ -53,7 +53,7 @@ test('what turns inputs into rows is made once for as long as a version of any t
   expect(prepared).toEqual(['old', 'new']);
 });
 
-test('and is let go of with the last version that has it', async () => {
+test('a canonicalizer is released with the last version of its digest', async () => {
   await serve({ a: [version('old')] });
   await serve({ a: [version('new'), { ...version('old', 'retired'), version: '0' }] });
   await serve({ a: [version('old')] });

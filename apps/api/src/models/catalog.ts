@@ -1,6 +1,6 @@
 /**
- * What the API knows of models: the registry, read through the cache, and for each version the function that turns an
- * input into canonical rows. Nothing of it touches Postgres while the cache holds it.
+ * The catalog of models in an API process: the registry, and the canonicalizer of each version. The registry is read through
+ * the cache, so most reads do not reach Postgres.
  */
 import { ApiError, type Fault } from '@millrace/shared/errors';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
@@ -9,9 +9,9 @@ import { nearNames } from '@millrace/shared/text/near-names';
 import type { Logger } from 'pino';
 import type { Canonicalizer } from './canonicalizer.ts';
 
-/** Beyond so many models with a handler, only those are looked at that were asked for: loading each handler takes time. */
+/** With more handlers than this, readiness checks only the handlers of requested versions: each load takes time. */
 const CHECKED_MAX = 16;
-/** How long a process trusts its own copy of the registry without being told of a change. */
+/** The time for which a process trusts its copy of the registry without an announced change. */
 const TRUST_MS = 1_000;
 
 export interface ServedModel {
@@ -24,25 +24,25 @@ export interface Catalog {
   models(tenant: string): Promise<RegistrySnapshot>;
   model(tenant: string, name: string): Promise<RegisteredModel>;
   version(tenant: string, name: string, versionOrAlias: string): Promise<ModelVersion>;
-  /** The version that serves a request; at once (no promise) where it is known already. Throws ApiError. */
+  /** The version that serves a request, without a promise if the version is loaded. Throws ApiError. */
   serving(tenant: string, name: string, versionOrAlias?: string): ServedModel | Promise<ServedModel>;
-  /** Whether a tenant's models can be served by this process. */
+  /** Whether this process can serve the models of a tenant. */
   condition(tenant: string): Promise<CatalogCondition>;
-  /** Forgets the registry: it has changed. */
+  /** Discards the copies of the registry after a change. */
   changed(): void;
 }
 
 export interface CatalogCondition {
-  /** Models with a default version that this process can take requests for. */
+  /** The number of models whose default version this process can serve. */
   servable: number;
-  /** A sentence for each version whose files are not the registered ones, or that this process has no handler of. */
+  /** A sentence for each version with changed files or without a handler in this process. */
   problems: readonly string[];
 }
 
 export interface CatalogDeps {
   /** The registry of a tenant, through the read-through cache. */
   loadRegistry(tenant: string): Promise<RegistrySnapshot>;
-  /** Makes the canonicalizer of a version; called once per digest for as long as that is served. */
+  /** Creates the canonicalizer of a version. Called once for each digest while the digest is served. */
   loadCanonicalizer(version: ModelVersion): Promise<Canonicalizer>;
   log: Logger;
 }
@@ -62,10 +62,10 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
   const known = new Map<string, Known>();
   const loading = new Map<string, Promise<Known>>();
   const canonicalizers = new Map<string, Prepared>();
-  /** By tenant, the digests that can serve. It outlives a change, after which tenants are read again one by one. */
+  /** The digests that can serve, by tenant. Kept after a change, because the tenants are read again at different times. */
   const served = new Map<string, Set<string>>();
   const preparing = new Map<string, Promise<Canonicalizer>>();
-  /** Digests of versions that somebody asked for and whose handler could not be loaded. */
+  /** The digests of requested versions whose handler could not be loaded. */
   const unprepared = new Set<string>();
   let generation = 0;
 
@@ -76,7 +76,7 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
       under = loadRegistry(tenant)
         .then((snapshot) => {
           const fresh = { snapshot, byName: new Map(snapshot.models.map((m) => [m.model, m])), at: performance.now() };
-          // A change told while this was loading makes it old already: it serves this caller, and is not kept.
+          // After a change during the load, the copy is outdated: this caller still receives the copy, and nobody else.
           if (started === generation) {
             known.set(tenant, fresh);
             forgetUnserved(tenant, snapshot);
@@ -89,7 +89,7 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
     return under;
   }
 
-  /** Lets go of canonicalizers, with the entities and handlers that they hold, once no version of any tenant needs them. */
+  /** Releases canonicalizers, with their entities and handlers, when no version of any tenant needs them. */
   function forgetUnserved(tenant: string, { models }: RegistrySnapshot): void {
     const versions = models.flatMap((model) => model.versions.filter(canServe));
     served.set(tenant, new Set(versions.map(({ digest }) => digest)));
@@ -100,12 +100,12 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
     for (const digest of unprepared) if (!sets.some((digests) => digests.has(digest))) unprepared.delete(digest);
   }
 
-  /** The copy at hand, refreshed behind the caller's back when it is old; a promise only when there is none. */
+  /** The current copy. An old copy is returned and refreshed in the background. A promise only if no copy exists. */
   function current(tenant: string): Known | Promise<Known> {
     const have = known.get(tenant);
     if (!have) return refresh(tenant);
     if (performance.now() - have.at > TRUST_MS) {
-      // One refresh at a time, and not again at once when it fails: the copy goes on serving.
+      // The new time prevents a second refresh, also after a failure: the old copy still serves.
       have.at = performance.now();
       refresh(tenant).catch((error) => log.warn({ err: error }, 'the registry cannot be refreshed'));
     }
@@ -186,7 +186,7 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
     return under;
   }
 
-  /** The detail of the error for whoever asks for the version now; null where it can be served. */
+  /** The detail of the error that a request for the version would receive; null if the version can be served. */
   async function unservable(version: ModelVersion, handlers: number): Promise<string | null> {
     if (version.handlerDigest === null || canonicalizers.has(version.digest)) return null;
     if (handlers > CHECKED_MAX && !version.foundDigest && !unprepared.has(version.digest)) return null;
@@ -199,7 +199,7 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
   async function condition(tenant: string): Promise<CatalogCondition> {
     const { models } = (await current(tenant)).snapshot;
     const defaults = models.flatMap((model) => {
-      const version = model.versions.find((one) => one.version === model.defaultVersion);
+      const version = model.versions.find((candidate) => candidate.version === model.defaultVersion);
       return version && canServe(version) ? [version] : [];
     });
     const handlers = defaults.filter(({ handlerDigest }) => handlerDigest !== null).length;
@@ -232,5 +232,5 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
 
 const canServe = ({ state }: ModelVersion): boolean => state === 'ready' || state === 'draining';
 
-/** Faults of one input as faults of the request, whose body holds the input under `prefix` (such as `/input`). */
+/** Converts a fault of an input to a fault of the request, whose body has the input at `prefix`, such as `/input`. */
 export const under = (prefix: string, fault: Fault): Fault => ({ ...fault, pointer: prefix + fault.pointer });

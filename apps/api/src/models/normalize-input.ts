@@ -1,4 +1,4 @@
-/** What a request asks to be computed: canonical rows, their cache keys, and what is known of them already. */
+/** Normalizes the input of a request to canonical rows with their cache keys. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { cacheKey } from '@millrace/shared/cache/cache-key';
 import { ApiError } from '@millrace/shared/errors';
@@ -12,12 +12,12 @@ import { type ServedModel, under } from './catalog.ts';
 export interface NormalizedInput {
   shape: Task['shape'];
   rows: string[];
-  /** Cache key (hex) of each row; none where nothing is to be read, shared or stored. */
+  /** The cache key (hex) of each row. Empty if the request neither reads, shares nor stores results. */
   keys: string[];
   /**
-   * Key of the caller's tenant alone, on a model whose results all tenants share, for any tenant but the default. Under this
-   * key stand the tenant's copies of shared results and its flights: the shared result is an output, and shows no
-   * prediction of another tenant.
+   * A key of the caller's tenant only, on a model whose results all tenants share; absent for the default tenant. The key
+   * holds the tenant's copies of shared results, and names the tenant's flights. The shared result is only an output, so
+   * that no tenant sees a prediction of another tenant.
    */
   own?: string;
 }
@@ -27,7 +27,7 @@ export interface Inputs {
   inputs?: readonly unknown[];
 }
 
-/** At once where the model's canonicalizer is; throws ApiError. */
+/** Returns a promise only if the canonicalizer does, or if the input is large. Throws ApiError. */
 export function normalizeInput(
   served: ServedModel,
   tenant: string,
@@ -65,23 +65,23 @@ export function normalizeInput(
   if (body.inputs.length > INPUTS_AT_ONCE)
     return inParts(body.inputs, canonicalOf).then((every) => finish('list', oneRowEach(every)));
   const all = body.inputs.map(canonicalOf);
-  if (all.some((one) => one instanceof Promise))
+  if (all.some((canonical) => canonical instanceof Promise))
     return Promise.all(all).then((every) => finish('list', oneRowEach(every)));
   return finish('list', oneRowEach(all as CanonicalInput[]));
 }
 
-/** Characters of a row whose key has a turn of the event loop to itself: its tensors are read before, and its task is written after. */
+/** From this number of characters on, the key of a row has its own turn of the event loop, apart from parsing and the task. */
 const LONG_ROW = 1_048_576;
 
-/** As many as the event loop is held for: 10,000 would take a tenth of a second, and others wait meanwhile. */
+/** The inputs of one turn of the event loop. 10,000 inputs in one turn would delay other requests by a tenth of a second. */
 const INPUTS_AT_ONCE = 256;
 
 async function inParts<T, R>(items: readonly T[], run: (item: T, at: number) => R | Promise<R>): Promise<R[]> {
   const all: R[] = [];
   for (const [at, item] of items.entries()) {
     if (at > 0 && at % INPUTS_AT_ONCE === 0) await new Promise(setImmediate);
-    const one = run(item, at);
-    all.push(one instanceof Promise ? await one : one);
+    const result = run(item, at);
+    all.push(result instanceof Promise ? await result : result);
   }
   return all;
 }
@@ -102,7 +102,7 @@ function oneRowEach(inputs: readonly CanonicalInput[]): string[] {
   });
 }
 
-/** Runs a canonicalizer and gives its errors their place in the request. */
+/** Runs a canonicalizer. Its errors receive their place in the request. */
 function located<T>(prefix: string, run: () => T | Promise<T>): T | Promise<T> {
   try {
     const result = run();
@@ -117,7 +117,7 @@ function located<T>(prefix: string, run: () => T | Promise<T>): T | Promise<T> {
 }
 
 function relocated(prefix: string, error: unknown): unknown {
-  // A handler may come with its own copy of the class, so the name decides.
+  // A handler can have its own copy of the class, so the name decides.
   if (error instanceof InputError || (error instanceof Error && error.name === 'InputError')) {
     const { pointer, message, expected, got, suggestions } = error as InputError;
     const fault = { pointer, message, ...(expected ? { expected } : {}), ...(got ? { got } : {}) };
@@ -126,14 +126,14 @@ function relocated(prefix: string, error: unknown): unknown {
   }
   if (error instanceof ApiError && error.faults.length > 0) {
     const faults = error.faults.map((fault) => under(prefix, fault));
-    // The sentence names the place as well, and is to name the same one.
+    // The detail also names the place, so the detail is written again from the moved faults.
     const detail = error.code === 'invalid_request' ? summary(faults) : error.message;
     return new ApiError(error.code, detail, { faults, suggestions: error.suggestions });
   }
   return error;
 }
 
-/** The key under which a whole prediction shares a computation: its row's own, or one over all its rows. */
+/** The key of a flight: the key of the only row, or a key over all rows. */
 export function flightOf(plan: NormalizedInput, digest: string, epoch: number): string {
   const key =
     plan.own ??

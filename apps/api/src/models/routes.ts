@@ -1,4 +1,4 @@
-/** The registry as callers see it. */
+/** The routes that read models and versions. */
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import type { ModelVersion, RegisteredModel } from '@millrace/shared/registry/registry-types';
 import type { FastifyRequest } from 'fastify';

@@ -1,4 +1,4 @@
-/** Parameters and bodies of the routes of models, versions and aliases. */
+/** Parameters and bodies of the routes for models, versions and aliases. */
 import { Type } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
@@ -16,10 +16,10 @@ const NAME = '^[a-z0-9][a-z0-9._-]{0,99}$';
 
 export const AliasParams = Type.Object({
   model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
-  alias: Type.String({ pattern: NAME, description: 'Such as `production`, which requests without a version get.' }),
+  alias: Type.String({ pattern: NAME, description: 'Such as `production`, which serves requests without a version.' }),
 });
 
 export const AliasBody = Type.Object(
-  { version: Type.String({ pattern: NAME, description: 'The version that the alias is to point at.' }) },
+  { version: Type.String({ pattern: NAME, description: 'The target version of the alias.' }) },
   closed,
 );

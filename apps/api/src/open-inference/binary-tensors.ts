@@ -1,11 +1,11 @@
 /**
- * The wire of the Open Inference Protocol: JSON, or JSON followed by the raw bytes of tensors (Triton's binary tensor data
- * extension). `Inference-Header-Content-Length` is the JSON's length; little-endian, row-major; each BYTES element comes
- * after its length in four bytes.
+ * The bodies of the Open Inference Protocol: JSON, or JSON followed by the raw bytes of tensors (Triton's binary tensor data
+ * extension). `Inference-Header-Content-Length` is the length of the JSON. Numbers are little-endian, and tensors are
+ * row-major. Each BYTES element follows its length in four bytes.
  */
 import { V2Error } from './errors.ts';
 
-/** Splits a body into its JSON text and what follows. Without the header all of it is JSON. */
+/** Splits a body into the JSON text and the bytes of tensors. Without the header, the whole body is JSON. */
 export function splitBody(body: Buffer, headerLength: string | undefined): { json: string; rest: Buffer } {
   if (headerLength === undefined) return { json: body.toString(), rest: Buffer.alloc(0) };
   const length = Number(headerLength);
@@ -20,14 +20,14 @@ export function splitBody(body: Buffer, headerLength: string | undefined): { jso
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * The elements of a BYTES tensor, at most `max`: each costs far more than its bytes. ONNX strings are text: what is not
- * UTF-8 is refused.
+ * Returns the elements of a BYTES tensor. The limit is `max` elements, because an element costs far more than its bytes. ONNX
+ * strings are text, so invalid UTF-8 is refused.
  */
 export function readStrings(bytes: Buffer, name: string, max: number): string[] {
   const elements: string[] = [];
   for (let at = 0; at < bytes.length; ) {
     if (elements.length >= max) throw new V2Error(413, `input '${name}' has more than ${max} BYTES elements`);
-    if (at + 4 > bytes.length) throw new V2Error(400, `input '${name}': a BYTES element has no whole length`);
+    if (at + 4 > bytes.length) throw new V2Error(400, `input '${name}': the length of a BYTES element is incomplete`);
     const length = bytes.readUInt32LE(at);
     at += 4;
     if (at + length > bytes.length) throw new V2Error(400, `input '${name}': a BYTES element is longer than its data`);

@@ -1,4 +1,4 @@
-/** The Open Inference Protocol's names of element types. */
+/** The names of element types in the Open Inference Protocol. */
 import type { Dtype, TensorSpec } from '@millrace/shared/tensors/tensor';
 
 const OF_DTYPE: Readonly<Record<Dtype, string>> = {
@@ -23,7 +23,7 @@ export const datatypeOf = (dtype: Dtype): string => OF_DTYPE[dtype];
 export const dtypeOf = (datatype: string): Dtype | undefined => TO_DTYPE.get(datatype);
 export const DATATYPES: readonly string[] = Object.values(OF_DTYPE);
 
-/** A free dimension is -1 there. */
+/** The protocol writes -1 for a free dimension. */
 export const tensorMetadata = ({ name, dtype, shape }: TensorSpec) => ({
   name,
   datatype: datatypeOf(dtype),

@@ -1,4 +1,4 @@
-/** Errors as the Open Inference Protocol has them: `{"error": "..."}` and a status. */
+/** The errors of the Open Inference Protocol: a status and the body `{"error": "..."}`. */
 import type { ApiError } from '@millrace/shared/errors';
 import { ERRORS } from '@millrace/shared/errors';
 
@@ -11,7 +11,7 @@ export class V2Error extends Error {
   }
 }
 
-/** The protocol's codes, as Triton uses them: 400 for a bad request of any kind, 404 for what is unknown, 503 for later. */
+/** The status codes that Triton uses: 400 for every bad request, 404 for an unknown name, 503 for a later retry. */
 export function statusOf(error: ApiError): number {
   const { status } = ERRORS[error.code];
   if (status === 422 || status === 400) return 400;
@@ -19,7 +19,7 @@ export function statusOf(error: ApiError): number {
   return status;
 }
 
-/** What is wrong in one text, with what came: faults have no field of their own there. */
+/** States the fault and the received value in one text, because the protocol has no field for faults. */
 export function messageOf(error: ApiError): string {
   const [fault] = error.faults;
   if (!fault) return error.message;

@@ -44,10 +44,10 @@ const parse = (json: unknown, more: Partial<ParseInferParams> = {}) =>
   });
 const bytes = (name: string, data: string[]) => ({ name, datatype: 'BYTES', shape: [data.length], data });
 
-describe('what would cost far more than its bytes is refused:', () => {
-  test('an output that is asked for twice, which would be written twice', () => {
+describe('parseInfer refuses a request that costs far more than its bytes:', () => {
+  test('an output that is requested twice', () => {
     const outputs = Array.from({ length: 10_000 }, () => ({ name: 'y' }));
-    expect(() => parse({ inputs: [bytes('x', ['a'])], outputs })).toThrow("output 'y' is asked for twice");
+    expect(() => parse({ inputs: [bytes('x', ['a'])], outputs })).toThrow("output 'y' is requested twice");
     expect(parse({ inputs: [bytes('x', ['a'])], outputs: [{ name: 'y' }] }).outputs).toHaveLength(1);
   });
 

@@ -1,4 +1,4 @@
-/** An inference request of the Open Inference Protocol, turned into the body of a prediction. */
+/** Converts an inference request of the Open Inference Protocol to the body of a prediction. */
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -8,11 +8,11 @@ import { readStrings } from './binary-tensors.ts';
 import { DATATYPES, dtypeOf } from './datatypes.ts';
 import { V2Error } from './errors.ts';
 
-// An object of any members. A record would look at the name of each.
+// An object with any members. A record would check the name of each member.
 const Parameters = Type.Optional(Type.Unsafe<Record<string, unknown>>(Type.Object({})));
 const Shape = Type.Array(Type.Integer({ minimum: 0 }), { maxItems: 64 });
 
-/** Unknown members are ignored, as the protocol's clients expect of extensions that a server has not. */
+/** Unknown members are ignored, as clients of the protocol expect for unsupported extensions. */
 export const InferRequest = Type.Object({
   id: Type.Optional(Type.String({ maxLength: 1_000 })),
   parameters: Parameters,
@@ -24,7 +24,7 @@ export const InferRequest = Type.Object({
       parameters: Parameters,
       data: Type.Optional(Type.Unknown()),
     }),
-    // None for a model that has none.
+    // A model without inputs has an empty list.
     { maxItems: 10_000 },
   ),
   outputs: Type.Optional(
@@ -39,24 +39,24 @@ type Input = Request['inputs'][number];
 export interface Infer {
   id: string | undefined;
   body: PredictionBody;
-  /** Names of the outputs that are wanted, and whether as bytes; all of them, in the model's order, if not given. */
+  /** The requested outputs, and whether each is sent as bytes. If absent, all outputs in the order of the model. */
   outputs: { name: string; binary: boolean }[] | undefined;
-  /** What of outputs that are not named one by one. */
+  /** Whether the outputs are sent as bytes if `outputs` is absent. */
   binary: boolean;
-  /** Seconds the caller would wait. */
+  /** The seconds that the caller waits. */
   waitS: number;
 }
 
-/** Name of the one input and output by which models with a handler are asked: elements are JSON texts. */
+/** The names of the only input and output of a model with a handler. The elements are JSON texts. */
 export const HANDLER_INPUT = 'input';
 export const HANDLER_OUTPUT = 'output';
 
 const WAIT_S = 60;
 
 export interface InferLimits {
-  /** Most inputs of a model with a handler. */
+  /** The most inputs of a model with a handler. */
   maxRows: number;
-  /** Most strings of a binary tensor. */
+  /** The most strings of a binary tensor. */
   jsonItems: number;
 }
 
@@ -78,12 +78,12 @@ export function parseInfer({ json, rest, version, limits, parseElements }: Parse
   for (const { name, parameters } of json.inputs) refuseExtensions('input', name, parameters);
   const tensors = tensorsOf(json.inputs, rest, limits.jsonItems);
   const known = outputNames(version);
-  const asked = new Set<string>();
+  const requested = new Set<string>();
   for (const { name, parameters } of json.outputs ?? []) {
     refuseExtensions('output', name, parameters);
-    // Each would be written out in full.
-    if (asked.has(name)) throw new V2Error(400, `output '${name.slice(0, 100)}' is asked for twice`);
-    asked.add(name);
+    // The response would contain the whole output twice.
+    if (requested.has(name)) throw new V2Error(400, `output '${name.slice(0, 100)}' is requested twice`);
+    requested.add(name);
     if (!known.includes(name))
       throw new V2Error(
         400,
@@ -108,11 +108,14 @@ export function parseInfer({ json, rest, version, limits, parseElements }: Parse
   };
 }
 
-/** What asks for another answer than it would get, were it ignored as other unknown parameters are. */
-function refuseExtensions(what: string, name: string, parameters: Request['parameters']): void {
+/** Refuses the parameters of extensions that would change the response. Other unknown parameters are ignored. */
+function refuseExtensions(kind: string, name: string, parameters: Request['parameters']): void {
   for (const extension of ['classification', 'shared_memory_region'])
     if (parameters?.[extension] !== undefined)
-      throw new V2Error(400, `${what} '${name}': the parameter '${extension}' is of an extension that is not here`);
+      throw new V2Error(
+        400,
+        `${kind} '${name}': the parameter '${extension}' belongs to an extension that this server does not support`,
+      );
 }
 
 export const outputNames = (version: ModelVersion): string[] =>
@@ -153,7 +156,7 @@ function tensorsOf(inputs: readonly Input[], rest: Buffer, maxStrings: number): 
   return tensors;
 }
 
-/** The JSON text of each input of a model with a handler. */
+/** Returns the JSON text of each input of a model with a handler. */
 function handlerTexts(tensors: Record<string, TensorInput>, maxRows: number): string[] {
   const names = Object.keys(tensors);
   const tensor = tensors[HANDLER_INPUT];
@@ -165,7 +168,7 @@ function handlerTexts(tensors: Record<string, TensorInput>, maxRows: number): st
   const elements = [tensor.data].flat(64);
   const count = tensor.shape.reduce((product, dim) => product * dim, 1);
   if (elements.length !== count || count === 0)
-    throw new V2Error(400, `input '${HANDLER_INPUT}' has ${elements.length} elements, and its shape asks for ${count}`);
+    throw new V2Error(400, `input '${HANDLER_INPUT}' has ${elements.length} elements, and its shape requires ${count}`);
   if (count > maxRows)
     throw new V2Error(400, `input '${HANDLER_INPUT}' has ${count} elements; a prediction has at most ${maxRows} rows`);
   return elements.map(String);
@@ -193,13 +196,13 @@ function waitOf(parameters: Request['parameters']): number {
   return micros > 0 ? Math.min(WAIT_S, micros / 1e6) : WAIT_S;
 }
 
-/** A load that brings its own configuration or files asks for a model that is not the one in the folder. */
+/** Refuses a load with a configuration or files in the request, because models are loaded only from the models folder. */
 export function refuseFiles(body: unknown): void {
   const { parameters } = (body ?? {}) as { parameters?: Record<string, unknown> | null };
   const other = Object.keys(parameters ?? {}).find((name) => name === 'config' || name.startsWith('file:'));
   if (other !== undefined)
     throw new V2Error(
       400,
-      `the parameter '${other.slice(0, 100)}' is not here: models are loaded from the models folder`,
+      `the parameter '${other.slice(0, 100)}' is not supported: models are loaded from the models folder`,
     );
 }

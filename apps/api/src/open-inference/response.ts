@@ -1,4 +1,4 @@
-/** The output of a prediction as an inference response: JSON, or JSON followed by the bytes of tensors. */
+/** Renders the output of a prediction as an inference response: JSON, or JSON followed by the bytes of tensors. */
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Dtype } from '@millrace/shared/tensors/tensor';
 import { bytesOf } from '@millrace/shared/tensors/tensor-data';
@@ -13,17 +13,17 @@ interface TensorOutput {
   data: unknown[];
 }
 
-/** What a response tells of its version and of its request. */
+/** The fields of the version and of the request that a response contains. */
 export type RenderedVersion = Pick<ModelVersion, 'model' | 'version' | 'handlerDigest'>;
 export type RenderedInfer = Pick<Infer, 'id' | 'outputs' | 'binary'>;
 
 export interface InferReply {
   body: string | Buffer;
-  /** Length of the JSON where bytes follow it. */
+  /** The length of the JSON, if bytes follow the JSON. */
   headerLength: number | undefined;
 }
 
-/** `output` is parsed: tensors by name, or what the handler made of each input. */
+/** `output` is the parsed output: tensors by name, or the handler's output for each input. */
 export function renderInfer(version: RenderedVersion, infer: RenderedInfer, output: unknown): InferReply {
   const all = outputsOf(version, output);
   const wanted = infer.outputs ?? Object.keys(all).map((name) => ({ name, binary: infer.binary }));

@@ -22,23 +22,23 @@ export interface V2Deps {
   log: FastifyBaseLogger;
   catalog: Catalog;
   predict: Predict;
-  /** Whether every part that the API needs answers. */
+  /** Whether every part that the API needs is available. */
   ready(): Promise<boolean>;
   tenantOf(request: FastifyRequest): string;
-  /** Takes a model out of service, or back into it; false where there was nothing to do it with. */
+  /** Takes a model out of service, or returns the model to service. Resolves to false where nothing changed. */
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
-  /** Throws ApiError. The texts of one request share a budget. */
+  /** Throws ApiError. All texts of one request share a budget. */
   parseJson(text: string, budget?: JsonBudget): unknown;
-  /** The same for a long text, in several turns of the event loop. */
+  /** Parses a long text in several turns of the event loop. */
   parseLongJson(text: string): Promise<unknown>;
   limits: InferLimits;
-  /** Longest JSON, bytes: parsing it holds the event loop. What goes beside it as bytes does not. */
+  /** The most bytes of JSON, because parsing JSON holds the event loop. Binary tensor data has no such limit. */
   jsonLimit: number;
 }
 
 const EXTENSIONS = ['binary_tensor_data', 'model_repository', 'statistics', 'schedule_policy'];
 
-/** Bytes of a body from which on the event loop gets a turn between parsing and use. */
+/** From this number of bytes on, the event loop gets a turn between parsing and use. */
 const LONG_BODY = 262_144;
 
 type ModelRoute = { Params: { model: string; version?: string } };
@@ -75,7 +75,7 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
   const statistics = new Statistics();
 
   app.removeAllContentTypeParsers();
-  // Triton's clients send JSON under either type, and binary bodies under application/octet-stream; some send none at all.
+  // Triton's clients send JSON and binary bodies as application/json or application/octet-stream, or without a type.
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof V2Error) return reply.code(error.status).send({ error: error.message });
@@ -124,8 +124,8 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
     app.get<ModelRoute>(`${path}/stats`, async (request) => {
       const { model, version } = request.params;
       const { versions } = await catalog.model(tenantOf(request), model);
-      const asked = version === undefined ? versions : [await versionOf(request)];
-      return { model_stats: asked.map((one) => statistics.of(tenantOf(request), model, one.version)) };
+      const selected = version === undefined ? versions : [await versionOf(request)];
+      return { model_stats: selected.map((item) => statistics.of(tenantOf(request), model, item.version)) };
     });
     app.post<ModelRoute>(`${path}/infer`, infer);
   }
@@ -171,7 +171,7 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
         if (serves !== served)
           throw new V2Error(
             400,
-            `failed to ${action} '${model}': no version of it is in a state for that; ${states.join('; ')}`,
+            `failed to ${action} '${model}': no version is in a state that allows this; ${states.join('; ')}`,
           );
       }
       catalog.changed();
@@ -187,9 +187,9 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const { json, rest } = splitBody(body, headerOf(request, 'inference-header-content-length'));
     const parsed = await parseJson(json);
-    // Tensors take a turn of the event loop of their own.
+    // The tensors are parsed in their own turn of the event loop.
     if (body.length > LONG_BODY) await new Promise(setImmediate);
-    const asked = parseInfer({
+    const infer = parseInfer({
       json: parsed,
       rest,
       version: serving.version,
@@ -200,24 +200,24 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
       tenant,
       model,
       version: serving.version.version,
-      body: asked.body,
-      prefer: { waitS: asked.waitS, respondAsync: false },
+      body: infer.body,
+      prefer: { waitS: infer.waitS, respondAsync: false },
       cacheControl: { noCache: false, noStore: false, onlyIfCached: false, maxAgeS: null },
       idempotencyKey: undefined,
       signal: disconnectSignal(reply, true),
       ledgerless: true,
     });
     if (outcome.kind === 'gone') return reply;
-    const told = { tenant, model, version: serving.version.version, rows: asked.body.inputs?.length ?? 1, started };
-    record(statistics, told, outcome);
-    return sendInfer(reply, serving.version, asked, outcome);
+    const rows = infer.body.inputs?.length ?? 1;
+    record(statistics, { tenant, model, version: serving.version.version, rows, started }, outcome);
+    return sendInfer(reply, serving.version, infer, outcome);
   }
 }
 
 async function sendInfer(
   reply: FastifyReply,
   version: ModelVersion,
-  asked: Infer,
+  infer: Infer,
   outcome: Exclude<Outcome, { kind: 'gone' }>,
 ): Promise<FastifyReply> {
   reply.header('cache-status', outcome.cacheStatus);
@@ -226,7 +226,7 @@ async function sendInfer(
     const { status, detail } = JSON.parse(String(outcome.record.result)) as { status: number; detail: string };
     throw new V2Error(status >= 500 ? status : 500, detail);
   }
-  const { body, headerLength } = await rendered(version, asked, outcome);
+  const { body, headerLength } = await rendered(version, infer, outcome);
   if (headerLength === undefined) return reply.header('content-type', 'application/json').send(body);
   return reply
     .header('content-type', 'application/octet-stream')
@@ -236,31 +236,35 @@ async function sendInfer(
 
 function rendered(
   version: ModelVersion,
-  asked: Infer,
+  infer: Infer,
   outcome: Exclude<Outcome, { kind: 'gone' | 'accepted' }>,
 ): InferReply | Promise<InferReply> {
   const isPrediction = outcome.kind === 'cached';
   const text = isPrediction ? outcome.text : outcome.record.result;
   if (typeof text !== 'string') {
     const { model, version: name, handlerDigest } = version;
-    const { id, outputs, binary } = asked;
-    const told = { version: { model, version: name, handlerDigest }, infer: { id, outputs, binary } };
-    return renderLong({ ...told, json: text, isPrediction });
+    const { id, outputs, binary } = infer;
+    return renderLong({
+      version: { model, version: name, handlerDigest },
+      infer: { id, outputs, binary },
+      json: text,
+      isPrediction,
+    });
   }
   const output: unknown = isPrediction
     ? (JSON.parse(Buffer.from(text, 'latin1').toString()) as { output: unknown }).output
     : JSON.parse(text);
-  return renderInfer(version, asked, output);
+  return renderInfer(version, infer, output);
 }
 
 function record(
   statistics: Statistics,
-  { started, ...asked }: { tenant: string; model: string; version: string; rows: number; started: number },
+  { started, ...request }: { tenant: string; model: string; version: string; rows: number; started: number },
   outcome: Exclude<Outcome, { kind: 'gone' }>,
 ): void {
   const prediction = outcome.kind === 'cached' ? undefined : outcome.record;
   statistics.record({
-    ...asked,
+    ...request,
     ok: prediction === undefined || prediction.status === 'succeeded',
     hit: outcome.cacheStatus.includes('; hit'),
     totalMs: performance.now() - started,
@@ -283,7 +287,7 @@ function metadata(version: ModelVersion, versions: readonly ModelVersion[]) {
   const raw = version.handlerDigest === null;
   return {
     name: version.model,
-    versions: versions.filter(({ state }) => state === 'ready').map((one) => one.version),
+    versions: versions.filter(({ state }) => state === 'ready').map((ready) => ready.version),
     platform: 'onnxruntime_onnx',
     inputs: raw ? version.signature.inputs.map(tensorMetadata) : text(HANDLER_INPUT),
     outputs: raw ? version.signature.outputs.map(tensorMetadata) : text(HANDLER_OUTPUT),

@@ -1,4 +1,4 @@
-/** The statistics extension: what this API process has answered over /v2, by tenant, model and version. */
+/** The statistics extension: counts the inferences of this API process over /v2, by tenant, model and version. */
 
 interface Duration {
   count: number;
@@ -21,7 +21,7 @@ export interface Inferred {
   tenant: string;
   model: string;
   version: string;
-  /** Rows that were asked. */
+  /** The number of rows in the request. */
   rows: number;
   ok: boolean;
   hit: boolean;
@@ -71,7 +71,7 @@ export class Statistics {
     }
   }
 
-  /** What one tenant asked, in Triton's form. Encoding and decoding are part of a run here, and are not told apart. */
+  /** The statistics of one tenant in Triton's form. `compute_infer` includes encoding and decoding. */
   of(tenant: string, model: string, version: string) {
     const counts = this.#counts.get(keyOf(tenant, model, version));
     return {

@@ -1,9 +1,9 @@
-/** The OpenAPI 3.1 document, made of the routes as they are registered, their schemas and what operations.ts says of them. */
+/** Writes the OpenAPI 3.1 document from the registered routes, their schemas, and the descriptions in operations.ts. */
 import { ERRORS, type ErrorCode } from '@millrace/shared/errors';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import type { TSchema } from 'typebox';
 import { REQUEST_HEADERS, RESPONSE_HEADERS } from './headers.ts';
-import { type Answer, OPERATIONS, type Operation } from './operations.ts';
+import { OPERATIONS, type Operation, type ResponseText } from './operations.ts';
 import { COMPONENTS } from './schemas.ts';
 import { WEBHOOK_OPERATIONS } from './webhook-operations.ts';
 import { WEBHOOK_COMPONENTS } from './webhook-schemas.ts';
@@ -14,7 +14,7 @@ type Route = Pick<RouteOptions, 'method' | 'url' | 'schema'>;
 
 const DESCRIBED: Readonly<Record<string, Operation>> = { ...OPERATIONS, ...WEBHOOK_OPERATIONS };
 
-/** What any request can meet; the second also where a body may come. */
+/** The errors of every route. */
 const ANY: readonly ErrorCode[] = [
   'invalid_request',
   'not_found',
@@ -25,9 +25,10 @@ const ANY: readonly ErrorCode[] = [
   'internal',
   'shutting_down',
 ];
+/** The further errors of routes that accept a body. */
 const WITH_BODY: readonly ErrorCode[] = ['invalid_json', 'json_too_deep', 'payload_too_large'];
 
-/** Call it before the routes are registered; the array is filled as they are. HEAD, and /v2, have documents of their own. */
+/** Must be called before the routes are registered. Each registered route is added to the array, except HEAD and /v2. */
 export function collectRoutes(app: FastifyInstance): Route[] {
   const routes: Route[] = [];
   app.addHook('onRoute', ({ method, url, schema }) => {
@@ -36,14 +37,15 @@ export function collectRoutes(app: FastifyInstance): Route[] {
   return routes;
 }
 
-/** Throws for a route that operations.ts does not know, and for what it knows and is no route. */
+/** Throws for a route without a description, and for a description without a route. */
 export function openApiDocument(routes: readonly Route[]): Loose {
   const paths: Record<string, Loose> = {};
   const left = new Set(Object.keys(DESCRIBED));
   for (const { method, url, schema } of routes) {
     const name = `${String(method)} ${url}`;
     const operation = DESCRIBED[name];
-    if (!operation) throw new Error(`The OpenAPI document says nothing of ${name}.`);
+    if (!operation)
+      throw new Error(`The route ${name} has no description for the OpenAPI document. Add one to operations.ts.`);
     left.delete(name);
     const path = url.replaceAll(/:(\w+)/g, '{$1}');
     paths[path] = {
@@ -51,7 +53,8 @@ export function openApiDocument(routes: readonly Route[]): Loose {
       [String(method).toLowerCase()]: operationJson(operation, String(method), (schema ?? {}) as Schemas),
     };
   }
-  if (left.size > 0) throw new Error(`The OpenAPI document tells of ${[...left].join(', ')}, which are no routes.`);
+  if (left.size > 0)
+    throw new Error(`The OpenAPI document describes ${[...left].join(', ')}, but no such route exists.`);
   return {
     openapi: '3.1.0',
     info: {
@@ -59,7 +62,7 @@ export function openApiDocument(routes: readonly Route[]): Loose {
       version: '0.1.0',
       summary: 'Serves ONNX models through a queue.',
       description:
-        'Ask for a prediction by POST: a known answer comes at once, anything else is queued and answered at its own URL. ' +
+        'Create a prediction by POST. A cached result is returned at once; any other prediction is queued and has its own URL. ' +
         'Errors are RFC 9457 problem details with a stable `code`. The Open Inference Protocol v2 is served under /v2.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
@@ -107,14 +110,14 @@ function bodyJson(schema: TSchema, { examples = {} }: Operation): Loose {
   return { schema, ...(named.length > 0 ? { examples: Object.fromEntries(named) } : {}) };
 }
 
-function responsesJson({ answers, errors = [] }: Operation, method: string): Loose {
+function responsesJson({ responses: described, errors = [] }: Operation, method: string): Loose {
   const responses: Record<string, Loose> = {};
-  for (const [status, answer] of Object.entries(answers)) responses[status] = answerJson(answer);
+  for (const [status, response] of Object.entries(described)) responses[status] = responseJson(response);
   const codes = [...ANY, ...(method === 'GET' ? [] : WITH_BODY), ...errors];
   for (const [status, some] of Map.groupBy(new Set(codes), (code) => String(ERRORS[code].status))) {
     const problem = problemJson(some);
     const own = responses[status];
-    // A status may have an answer of its own beside the problem, such as 503 of /readyz.
+    // A status can have a regular response beside the problem, such as 503 of /readyz.
     responses[status] = own
       ? { ...own, content: { ...(own.content as Loose), ...(problem.content as Loose) } }
       : problem;
@@ -122,7 +125,7 @@ function responsesJson({ answers, errors = [] }: Operation, method: string): Loo
   return responses;
 }
 
-function answerJson({ description, schema, type = 'application/json', headers = [] }: Answer): Loose {
+function responseJson({ description, schema, type = 'application/json', headers = [] }: ResponseText): Loose {
   const hasBody = schema !== undefined || type !== 'application/json';
   const body = schema === undefined ? {} : { schema: { $ref: `#/components/schemas/${schema}` } };
   return {

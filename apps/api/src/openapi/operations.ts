@@ -1,9 +1,9 @@
-/** What the OpenAPI document says of each route beyond its schemas; keyed as routes are: `GET /v1/models/:model`. */
+/** The texts of the OpenAPI document for each route, beside the schemas. The keys are routes, such as `GET /v1/models/:model`. */
 import type { ErrorCode } from '@millrace/shared/errors';
 
-export interface Answer {
+export interface ResponseText {
   description: string;
-  /** Name of a component; absent where there is no body. */
+  /** The name of a component; absent for a response without a body. */
   schema?: string;
   /** `application/json` if absent. */
   type?: string;
@@ -16,20 +16,20 @@ export interface Operation {
   summary: string;
   description?: string;
   requestHeaders?: readonly string[];
-  /** Bodies that work, as a test sends them. */
+  /** Valid bodies. A test sends each of them. */
   examples?: Readonly<Record<string, unknown>>;
-  answers: Readonly<Record<string, Answer>>;
-  /** Beyond those that any request can meet. */
+  responses: Readonly<Record<string, ResponseText>>;
+  /** The errors beyond the errors of every route. */
   errors?: readonly ErrorCode[];
 }
 
-const json = (schema: string, description: string, headers: readonly string[] = []): Answer => ({
+const json = (schema: string, description: string, headers: readonly string[] = []): ResponseText => ({
   description,
   schema,
   headers,
 });
-const done: Answer = { description: 'Done.' };
-const PENDING = json('Prediction', 'Accepted, and not yet terminal: ask again at `Location` after `Retry-After`.', [
+const DONE: ResponseText = { description: 'Done.' };
+const PENDING = json('Prediction', 'Accepted, and not yet terminal: get `Location` after `Retry-After`.', [
   'Location',
   'Retry-After',
 ]);
@@ -37,10 +37,10 @@ const pair = (drug_a: unknown, drug_b: unknown) => ({ drug_a, drug_b });
 
 const create: Omit<Operation, 'id'> = {
   tag: 'Predictions',
-  summary: 'Ask for a prediction',
+  summary: 'Create a prediction',
   description:
-    'The body has either `input` or `inputs`. A known answer is 200 at once. Without `Prefer: wait=N` all else is 202 at ' +
-    'once; with it, 200 when the answer comes within N seconds. What got a 202 is answered, whatever happens.',
+    'The body has either `input` or `inputs`. A cached result is 200 at once. Otherwise the response is 202 at once, or with ' +
+    '`Prefer: wait=N` 200 when the prediction ends within N seconds. A prediction with a 202 always reaches a final status.',
   requestHeaders: ['Prefer', 'Cache-Control', 'Idempotency-Key'],
   examples: {
     one: { input: pair('Warfarin', 'Fluconazole') },
@@ -52,8 +52,8 @@ const create: Omit<Operation, 'id'> = {
       metadata: { order: 'A-17' },
     },
   },
-  answers: {
-    200: json('Prediction', 'A terminal prediction; from the cache if `Cache-Status` says hit.', [
+  responses: {
+    200: json('Prediction', 'A terminal prediction; from the cache if `Cache-Status` has `hit`.', [
       'Cache-Status',
       'ETag',
       'Age',
@@ -86,18 +86,18 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'POST /v1/models/:model/versions/:version/predictions': {
     id: 'createPinnedPrediction',
     ...create,
-    summary: 'Ask a version, or what an alias points at',
+    summary: 'Create a prediction of a version or alias',
   },
   'GET /v1/predictions/:id': {
     id: 'getPrediction',
     tag: 'Predictions',
-    summary: 'Fetch a prediction, or wait for it',
+    summary: 'Get a prediction, or wait for its end',
     requestHeaders: ['Prefer', 'If-None-Match'],
-    answers: {
-      200: json('Prediction', 'It is terminal.', ['ETag', 'Cache-Control', 'Preference-Applied']),
+    responses: {
+      200: json('Prediction', 'The prediction is terminal.', ['ETag', 'Cache-Control', 'Preference-Applied']),
       202: { ...PENDING, headers: ['Location', 'Retry-After', 'Preference-Applied'] },
       304: {
-        description: 'It is terminal, and what you have.',
+        description: 'The prediction is terminal, and `If-None-Match` matches.',
         headers: ['ETag', 'Cache-Control', 'Preference-Applied'],
       },
     },
@@ -109,11 +109,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: 'Watch a prediction by server-sent events',
     description:
       'Events `queued` (again when the position changes), `running`, then one of `succeeded`, `failed`, `canceled` and ' +
-      '`expired`, after which the stream ends. The data of each is the prediction. 204 when `Last-Event-ID` is the last.',
+      '`expired`, after which the stream ends. The data of each event is the prediction. 204 after the last event.',
     requestHeaders: ['Last-Event-ID'],
-    answers: {
+    responses: {
       200: { description: 'Events, as they happen.', type: 'text/event-stream' },
-      204: { description: 'You have had the last event.' },
+      204: { description: '`Last-Event-ID` is the last event.' },
     },
     errors: ['prediction_not_found', 'store_unavailable'],
   },
@@ -121,16 +121,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     id: 'cancelPrediction',
     tag: 'Predictions',
     summary: 'Cancel a prediction',
-    description: 'Others who wait for the same answer still get it. To cancel twice is the same as once.',
-    answers: { 200: json('Prediction', 'It is canceled.', ['ETag']) },
+    description: 'Other callers with the same input still receive the result. A second cancel has no effect.',
+    responses: { 200: json('Prediction', 'The prediction is canceled.', ['ETag']) },
     errors: ['prediction_not_found', 'conflict', 'store_unavailable'],
   },
   'POST /v1/predictions/:id/retry': {
     id: 'retryPrediction',
     tag: 'Predictions',
     summary: 'Run a failed, expired or canceled prediction again',
-    description: 'It keeps its id, and has as long as it had the first time.',
-    answers: { 200: json('Prediction', 'It has ended again.', ['ETag']), 202: PENDING },
+    description: 'The prediction keeps its id, and has the same time until it expires as at first.',
+    responses: { 200: json('Prediction', 'The prediction has ended again.', ['ETag']), 202: PENDING },
     errors: [
       'prediction_not_found',
       'model_not_found',
@@ -147,30 +147,30 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: 'Predictions',
     summary: 'List predictions, newest first',
     description:
-      'Without outputs, unless `include=output` asks for them. New predictions do not move those of later pages. A page may be ' +
-      'short and still have a next one.',
-    answers: { 200: json('PredictionList', 'A page.', ['Link']) },
+      'The predictions have no outputs unless the request has `include=output`. New predictions do not move later pages. A ' +
+      'short page can have a next page.',
+    responses: { 200: json('PredictionList', 'A page.', ['Link']) },
     errors: ['invalid_cursor', 'store_unavailable'],
   },
   'GET /v1/models': {
     id: 'listModels',
     tag: 'Models',
     summary: 'List models',
-    answers: { 200: json('ModelList', 'All of them.') },
+    responses: { 200: json('ModelList', 'All models.') },
     errors: ['store_unavailable'],
   },
   'GET /v1/models/:model': {
     id: 'getModel',
     tag: 'Models',
     summary: 'A model and its versions',
-    answers: { 200: json('ModelDetail', 'The model.') },
+    responses: { 200: json('ModelDetail', 'The model.') },
     errors: ['model_not_found', 'store_unavailable'],
   },
   'GET /v1/models/:model/versions/:version': {
     id: 'getVersion',
     tag: 'Models',
     summary: 'A version, by name or alias',
-    answers: { 200: json('Version', 'The version.') },
+    responses: { 200: json('Version', 'The version.') },
     errors: ['model_not_found', 'version_not_found', 'store_unavailable'],
   },
   'PUT /v1/models/:model/aliases/:alias': {
@@ -178,60 +178,65 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: 'Models',
     summary: 'Point an alias at a version',
     examples: { production: { version: '1' } },
-    answers: { 200: json('Model', 'The model, with its aliases.') },
+    responses: { 200: json('Model', 'The model, with its aliases.') },
     errors: ['model_not_found', 'version_not_found', 'conflict', 'store_unavailable'],
   },
   'DELETE /v1/models/:model/aliases/:alias': {
     id: 'removeAlias',
     tag: 'Models',
     summary: 'Remove an alias',
-    answers: { 204: done },
+    responses: { 204: DONE },
     errors: ['model_not_found', 'version_not_found', 'store_unavailable'],
   },
   'DELETE /v1/models/:model/cache': {
     id: 'purgeCache',
     tag: 'Models',
     summary: "Purge a model's cached results",
-    answers: { 204: done },
+    responses: { 204: DONE },
     errors: ['model_not_found', 'store_unavailable'],
   },
   'GET /v1/entities/:entity': {
     id: 'searchEntities',
     tag: 'Entities',
     summary: 'Look up entities by part of a name',
-    answers: { 200: json('EntityList', 'Names that begin with it first.') },
+    responses: { 200: json('EntityList', 'The entities; names that begin with `q` first.') },
     errors: ['entity_not_found', 'store_unavailable'],
   },
   'GET /v1/entities/:entity/:key': {
     id: 'getEntity',
     tag: 'Entities',
     summary: 'An entity by key, name or alias',
-    answers: { 200: json('Entity', 'The entity.') },
+    responses: { 200: json('Entity', 'The entity.') },
     errors: ['entity_not_found', 'store_unavailable'],
   },
-  'GET /healthz': { id: 'getHealth', tag: 'Operations', summary: 'Alive', answers: { 200: json('Health', 'It is.') } },
+  'GET /healthz': {
+    id: 'getHealth',
+    tag: 'Operations',
+    summary: 'Liveness',
+    responses: { 200: json('Health', 'The process is alive.') },
+  },
   'GET /readyz': {
     id: 'getReadiness',
     tag: 'Operations',
-    summary: 'Ready to serve',
-    answers: { 200: json('Readiness', 'It is.'), 503: json('Readiness', 'A part is not well.') },
+    summary: 'Readiness',
+    responses: { 200: json('Readiness', 'The process is ready.'), 503: json('Readiness', 'A part has a fault.') },
   },
   'GET /metrics': {
     id: 'getMetrics',
     tag: 'Operations',
     summary: 'Metrics for Prometheus',
-    answers: { 200: { description: "In Prometheus' text format.", type: 'text/plain' } },
+    responses: { 200: { description: "Metrics in Prometheus' text format.", type: 'text/plain' } },
   },
   'GET /openapi.json': {
     id: 'getOpenApi',
     tag: 'Operations',
     summary: 'This document',
-    answers: { 200: { description: 'OpenAPI 3.1.', type: 'application/json' } },
+    responses: { 200: { description: 'OpenAPI 3.1.', type: 'application/json' } },
   },
   'GET /docs': {
     id: 'getDocs',
     tag: 'Operations',
-    summary: 'This document, to read',
-    answers: { 200: { description: 'A page.', type: 'text/html' } },
+    summary: 'This document as a page',
+    responses: { 200: { description: 'A page.', type: 'text/html' } },
   },
 };

@@ -1,7 +1,7 @@
-/** The OpenAPI document as one page to read: no script, nothing from elsewhere. */
+/** Renders the OpenAPI document as one page, without scripts and without external files. */
 import { ERRORS } from '@millrace/shared/errors';
 
-// biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document, walked as it comes.
+// biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document has no type here.
 type Json = any;
 
 const STYLE = `
@@ -20,7 +20,7 @@ h4 { margin: 1rem 0 .2rem; } nav { display: flex; flex-wrap: wrap; gap: .25rem 1
 const escapeHtml = (text: unknown): string =>
   String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
-/** Markdown's backticks alone: all that our descriptions use. */
+/** Renders Markdown's backticks, the only markup of the descriptions. */
 const prose = (text: unknown): string => escapeHtml(text ?? '').replaceAll(/`([^`]+)`/g, '<code>$1</code>');
 
 export function documentPage(document: Json): string {
@@ -51,14 +51,14 @@ function section(path: string, method: string, operation: Json): string {
 ${description ? `<p>${prose(description)}</p>` : ''}
 ${parameters.length > 0 ? `<h4>Parameters</h4><table>${parameters.map(parameterRow).join('')}</table>` : ''}
 ${body ? `<h4>Body</h4>${examples.map(({ value }) => pre(value)).join('')}${fields(body.schema)}` : ''}
-<h4>Answers</h4><table>${Object.entries<Json>(responses).map(answerRow).join('')}</table></details>`;
+<h4>Responses</h4><table>${Object.entries<Json>(responses).map(responseRow).join('')}</table></details>`;
 }
 
 const parameterRow = ({ name, in: place, required, description, schema, example }: Json): string =>
   `<tr><td><code>${escapeHtml(name)}</code></td><td>${place}${required ? ', required' : ''}</td>
 <td>${prose(description)} ${typeOf(schema)}${example ? ` <code>${escapeHtml(example)}</code>` : ''}</td></tr>`;
 
-function answerRow([status, { description, headers = {}, content = {} }]: [string, Json]): string {
+function responseRow([status, { description, headers = {}, content = {} }]: [string, Json]): string {
   const bodies = Object.entries<Json>(content).map(([type, { schema }]) => {
     const name = schema?.$ref?.split('/').at(-1) ?? (type.includes('problem') ? 'Problem' : undefined);
     return name ? `<a href="#schema-${name}">${name}</a>` : `<code>${type}</code>`;

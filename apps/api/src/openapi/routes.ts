@@ -1,4 +1,4 @@
-/** The API's description, for programs and for readers. Made once, when it is first asked for. */
+/** Serves the OpenAPI document and its page. Both are written once, on the first request. */
 import type { FastifyInstance } from 'fastify';
 import { type collectRoutes, openApiDocument } from './document.ts';
 import { documentPage } from './page.ts';

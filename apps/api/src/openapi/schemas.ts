@@ -1,4 +1,4 @@
-/** What is answered, as JSON Schema: the components of the OpenAPI document. Nothing is checked against them at run time. */
+/** The components of the OpenAPI document: responses as JSON Schema. The API itself does not check responses; tests do. */
 import { ERRORS } from '@millrace/shared/errors';
 import { STATUSES } from '@millrace/shared/predictions/prediction';
 import { type TSchema, Type } from 'typebox';
@@ -7,7 +7,7 @@ const closed = { additionalProperties: false } as const;
 const Time = Type.String({ format: 'date-time' });
 const orNull = (schema: TSchema, description?: string): TSchema =>
   Type.Union([schema, Type.Null()], description === undefined ? {} : { description });
-const Id = Type.String({ format: 'uuid', description: 'UUIDv7; they sort by time.' });
+const Id = Type.String({ format: 'uuid', description: 'UUIDv7, which sorts by time.' });
 const Path = Type.String({ description: 'A path on this server.' });
 export const ref = (name: string): TSchema => ({ $ref: `#/components/schemas/${name}` }) as unknown as TSchema;
 
@@ -17,9 +17,9 @@ const Fault = Type.Object(
     message: Type.String(),
     expected: Type.Optional(Type.String()),
     got: Type.Optional(Type.String()),
-    suggestions: Type.Optional(Type.Array(Type.String(), { description: 'Near names.' })),
+    suggestions: Type.Optional(Type.Array(Type.String(), { description: 'Similar names.' })),
   },
-  { ...closed, description: 'One thing that is wrong: where it is, what was expected and what came.' },
+  { ...closed, description: 'One fault: its place, the expected form and the received value.' },
 );
 
 const Problem = Type.Object(
@@ -27,12 +27,12 @@ const Problem = Type.Object(
     type: Type.String({ description: '`urn:millrace:error:` and the code.' }),
     title: Type.String(),
     status: Type.Integer({ minimum: 400, maximum: 599 }),
-    code: Type.Enum(Object.keys(ERRORS), { description: 'Stable; docs/errors.md has them all.' }),
+    code: Type.Enum(Object.keys(ERRORS), { description: 'Stable; docs/errors.md lists all codes.' }),
     detail: Type.String(),
     retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
     errors: Type.Optional(Type.Array(ref('Fault'))),
     suggestions: Type.Optional(Type.Array(Type.String())),
-    request_id: Type.Optional(Type.String({ description: 'Under which the log has it.' })),
+    request_id: Type.Optional(Type.String({ description: 'The id of the request in the log of the server.' })),
   },
   { ...closed, description: 'RFC 9457 problem details.' },
 );
@@ -43,7 +43,7 @@ const Queue = Type.Object(
     estimated_start_at: Time,
     estimated_completion_at: Time,
   },
-  { ...closed, description: 'While it waits, from the measured rate.' },
+  { ...closed, description: 'Present while the prediction waits; estimated from the measured rate.' },
 );
 
 const Ms = Type.Number({ minimum: 0 });
@@ -54,11 +54,11 @@ const predictionFields = (output: TSchema) => ({
   version: Type.String(),
   status: Type.Union(STATUSES.map((status) => Type.Literal(status))),
   output,
-  error: orNull(ref('Problem'), 'Why it did not succeed.'),
+  error: orNull(ref('Problem'), 'The reason if the prediction did not succeed.'),
   created_at: Time,
   started_at: orNull(Time),
   completed_at: orNull(Time),
-  expires_at: orNull(Time, 'After this an answer is of no use.'),
+  expires_at: orNull(Time, 'The time after which the result is not needed.'),
   attempts: Type.Integer({ minimum: 0 }),
   metadata: orNull(Type.Record(Type.String(), Type.Unknown())),
   metrics: Type.Object(
@@ -73,8 +73,13 @@ const predictionFields = (output: TSchema) => ({
   queue: Type.Optional(ref('Queue')),
   urls: Type.Object({ self: Path, events: Path, cancel: Path }, closed),
 });
-const Output = Type.Unknown({ description: 'Of the form that the model says; null while there is none.' });
-const Prediction = Type.Object(predictionFields(Output), { ...closed, description: 'One request for one answer.' });
+const Output = Type.Unknown({
+  description: 'The output in the form of the model; null before the prediction succeeds.',
+});
+const Prediction = Type.Object(predictionFields(Output), {
+  ...closed,
+  description: 'One request for the output of a model.',
+});
 const ListedPrediction = Type.Object(predictionFields(Type.Optional(Output)), {
   ...closed,
   description: 'A prediction of a list: with `output` only where the request has `include=output`.',
@@ -83,7 +88,7 @@ const ListedPrediction = Type.Object(predictionFields(Type.Optional(Output)), {
 const PredictionList = Type.Object(
   {
     predictions: Type.Array(ref('ListedPrediction')),
-    next: orNull(Type.String(), '`cursor` of the next page; null when this is the last.'),
+    next: orNull(Type.String(), '`cursor` of the next page; null on the last page.'),
   },
   closed,
 );
@@ -91,11 +96,8 @@ const PredictionList = Type.Object(
 const modelFields = {
   name: Type.String(),
   description: Type.String(),
-  default_version: orNull(Type.String(), 'What a request without a version gets; null while none is ready.'),
-  problem: orNull(
-    Type.String(),
-    'Why the version that serves may not answer; null where nothing is known to be wrong.',
-  ),
+  default_version: orNull(Type.String(), 'The version for requests without a version; null while no version is ready.'),
+  problem: orNull(Type.String(), 'The reason why the serving version may fail; null without a known fault.'),
   aliases: Type.Record(Type.String(), Type.String(), { description: 'Alias to version.' }),
   urls: Type.Object({ self: Path, predictions: Path }, closed),
 };
@@ -106,7 +108,7 @@ const Tensor = Type.Object({
   name: Type.String(),
   dtype: Type.String(),
   shape: Type.Array(Type.Union([Type.Integer({ minimum: 0 }), Type.String()]), {
-    description: 'A name, or an empty text, is a free dimension.',
+    description: 'A name or an empty string is a free dimension.',
   }),
 });
 
@@ -115,23 +117,31 @@ const Version = Type.Object(
     model: Type.String(),
     version: Type.String(),
     state: Type.Enum(['loading', 'ready', 'failed', 'draining', 'retired']),
-    reason: orNull(Type.String(), 'Why it failed, is draining, or may not answer though it is ready.'),
-    digest: Type.String({ description: 'SHA-256 of all that decides an answer.' }),
+    reason: orNull(Type.String(), 'The reason for the state, or for possible failures of a ready version.'),
+    digest: Type.String({ description: 'SHA-256 of everything that determines a result.' }),
     description: Type.String(),
     created_at: Time,
     inputs: Type.Array(Tensor, { description: 'Tensors of the ONNX file.' }),
     outputs: Type.Array(Tensor),
-    input_schema: Type.Unknown({ description: 'JSON Schema of `input`; null where it is tensors.' }),
-    output_schema: Type.Unknown({ description: 'JSON Schema of `output`; null where it is tensors.' }),
-    examples: Type.Array(Type.Unknown(), { description: 'Inputs that work.' }),
+    input_schema: Type.Unknown({ description: 'JSON Schema of `input`; null for raw tensors.' }),
+    output_schema: Type.Unknown({ description: 'JSON Schema of `output`; null for raw tensors.' }),
+    examples: Type.Array(Type.Unknown(), { description: 'Valid inputs.' }),
     max_batch: Type.Integer({ minimum: 1 }),
-    row_independent: Type.Boolean({ description: 'Rows are batched with those of others and cached one by one.' }),
-    row_independent_reason: orNull(Type.String(), 'How that was decided; null before a worker has verified it.'),
+    row_independent: Type.Boolean({
+      description: 'Rows are batched with rows of other requests, and each row is cached.',
+    }),
+    row_independent_reason: orNull(
+      Type.String(),
+      'How the worker decided; null before a worker has verified the version.',
+    ),
     deterministic: orNull(
       Type.Boolean(),
-      'Equal questions get equal answers: only then are answers cached and shared. Null before a worker has verified it.',
+      'Equal inputs give equal results: only then are results cached and shared. Null before a worker has verified the version.',
     ),
-    deterministic_reason: orNull(Type.String(), 'How that was decided; null before a worker has verified it.'),
+    deterministic_reason: orNull(
+      Type.String(),
+      'How the worker decided; null before a worker has verified the version.',
+    ),
     timeout_ms: Type.Integer({ minimum: 1 }),
     priority: Type.Enum(['low', 'normal', 'high']),
     cache: Type.Object(
@@ -155,10 +165,10 @@ const Entity = Type.Object(
 const Readiness = Type.Object(
   {
     status: Type.Enum(['ready', 'degraded', 'not ready']),
-    parts: Type.Record(Type.String(), Type.String(), { description: '`ok`, or what is wrong.' }),
+    parts: Type.Record(Type.String(), Type.String(), { description: '`ok`, or the fault.' }),
     degraded: Type.Optional(
       Type.Array(Type.String(), {
-        description: 'What impairs a process that is ready, such as a model whose files changed.',
+        description: 'The faults of a process that is ready all the same, such as a model whose files changed.',
       }),
     ),
   },

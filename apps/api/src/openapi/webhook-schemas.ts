@@ -1,4 +1,4 @@
-/** What the webhook routes answer, as JSON Schema. */
+/** The responses of the webhook routes, as JSON Schema. */
 import { type TSchema, Type } from 'typebox';
 import { ref } from './schemas.ts';
 
@@ -6,7 +6,7 @@ const closed = { additionalProperties: false } as const;
 const Time = Type.String({ format: 'date-time' });
 const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()]);
 const Id = Type.String({ format: 'uuid' });
-const Secret = Type.String({ description: '`whsec_` and base64; shown here and never again.' });
+const Secret = Type.String({ description: '`whsec_` and base64; shown only in this response.' });
 
 const endpoint = {
   id: Id,
@@ -41,7 +41,10 @@ export const WEBHOOK_COMPONENTS: Readonly<Record<string, TSchema>> = {
   Endpoint: Type.Object(endpoint, closed),
   NewEndpoint: Type.Object({ ...endpoint, secret: Secret }, closed),
   EndpointList: list('endpoints', 'Endpoint'),
-  Rotated: Type.Object({ secret: Secret }, { description: 'The new secret, and until when the one before signs.' }),
+  Rotated: Type.Object(
+    { secret: Secret },
+    { description: 'The new secret, and the time until which the previous secret signs.' },
+  ),
   Delivery: Type.Object(
     {
       id: Id,
@@ -62,7 +65,7 @@ export const WEBHOOK_COMPONENTS: Readonly<Record<string, TSchema>> = {
   Redelivered: Type.Object({ redelivered: Type.Integer({ minimum: 0 }) }, closed),
   Event: Type.Object(
     { id: Id, cursor: Type.String(), type: Type.String(), data: Type.Unknown() },
-    { description: 'As its webhook has it.' },
+    { description: 'The event as the webhook sends it.' },
   ),
   EventList: Type.Object({ events: Type.Array(ref('Event')), next: Type.String(), has_more: Type.Boolean() }, closed),
 };

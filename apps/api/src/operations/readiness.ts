@@ -1,20 +1,20 @@
-/** Asks the parts that a process needs whether they are there: all at once, and none for longer than its asker waits. */
+/** Checks the parts that a process needs, all at the same time, within the usual timeout of a readiness probe. */
 
 const CHECK_TIMEOUT_MS = 900;
 
-/** For each part `ok`, or a sentence on what is wrong with it. */
+/** Returns `ok` or a sentence that states the fault, for each part. */
 export async function checkAll(parts: Record<string, () => Promise<unknown>>): Promise<Record<string, 'ok' | string>> {
-  const answers = Object.entries(parts).map(async ([name, ask]) => [name, await check(ask)] as const);
-  return Object.fromEntries(await Promise.all(answers));
+  const results = Object.entries(parts).map(async ([name, run]) => [name, await check(run)] as const);
+  return Object.fromEntries(await Promise.all(results));
 }
 
-async function check(ask: () => Promise<unknown>): Promise<'ok' | string> {
+async function check(run: () => Promise<unknown>): Promise<'ok' | string> {
   const { promise: late, resolve } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => resolve(`no answer within ${CHECK_TIMEOUT_MS} ms`), CHECK_TIMEOUT_MS);
+  const timer = setTimeout(() => resolve(`no response within ${CHECK_TIMEOUT_MS} ms`), CHECK_TIMEOUT_MS);
   try {
-    return await Promise.race([ask().then(() => 'ok'), late]);
+    return await Promise.race([run().then(() => 'ok'), late]);
   } catch (error) {
-    return (error as Error).message || 'no answer';
+    return (error instanceof Error && error.message) || 'no response';
   } finally {
     clearTimeout(timer);
   }

@@ -25,14 +25,14 @@ function watched() {
   };
 }
 
-test('a Redis that answers is ready', async () => {
+test('a Redis that responds is ready', async () => {
   const { watch } = watched();
   await vi.advanceTimersByTimeAsync(5_000);
   expect(watch.ready).toBe(true);
   watch.close();
 });
 
-test('one that has stopped answering is not, within half a second, until it answers again', async () => {
+test('a Redis that stops responding is not ready within half a second, until it responds again', async () => {
   const { watch, stall, thaw } = watched();
   await vi.advanceTimersByTimeAsync(1_000);
   stall();

@@ -1,18 +1,18 @@
 /**
- * Notices a Redis that holds its connections and answers nothing (stopped, or starved), which a socket does not show:
- * requests are then refused at once instead of each waiting for its own time-out.
+ * Detects a Redis that keeps its connections open but does not respond, because the process is stopped or starved. The sockets
+ * look healthy then. With the watch, requests are refused at once instead of after a timeout each.
  */
 import { type Connection, isCluster } from '@millrace/shared/redis/connection';
 
 const TICK_MS = 50;
-/** Ticks that a PING may stay unanswered. Ticks and not time: when this process itself was held up, they did not pass. */
+/** The ticks that a PING may take. Counted in ticks, not in time: no ticks pass while the event loop is blocked. */
 const TICKS_MAX = 8;
 
 export class RedisWatch {
   readonly #redis: Pick<Connection, 'ping' | 'status'>;
   readonly #timer: NodeJS.Timeout;
-  #unanswered = 0;
-  #asked = false;
+  #missedTicks = 0;
+  #pinging = false;
 
   constructor(redis: Pick<Connection, 'ping' | 'status'>) {
     this.#redis = redis;
@@ -20,27 +20,27 @@ export class RedisWatch {
     this.#timer.unref();
   }
 
-  /** Whether Redis was there a moment ago. */
+  /** Whether Redis is connected and responded to a recent PING. */
   get ready(): boolean {
-    return this.#redis.status === 'ready' && this.#unanswered < TICKS_MAX;
+    return this.#redis.status === 'ready' && this.#missedTicks < TICKS_MAX;
   }
 
   #tick(): void {
-    // A PING goes to any node of a cluster, and says nothing of the one that a request will need.
+    // In a cluster, a PING reaches any node, and shows nothing about the node of the next request.
     if (isCluster(this.#redis)) return;
-    if (this.#asked) {
-      this.#unanswered += 1;
+    if (this.#pinging) {
+      this.#missedTicks += 1;
       return;
     }
-    this.#asked = true;
+    this.#pinging = true;
     this.#redis.ping().then(
       () => {
-        this.#asked = false;
-        this.#unanswered = 0;
+        this.#pinging = false;
+        this.#missedTicks = 0;
       },
-      // A PING that timed out says nothing new: the count stays until one is answered.
+      // A timeout of the PING adds no information. The count stays until a PING succeeds.
       () => {
-        this.#asked = false;
+        this.#pinging = false;
       },
     );
   }
