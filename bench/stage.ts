@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { startPostgres } from '@millrace/local/postgres/server';
 import { type Guard, startGuard } from '@millrace/local/process/guard';
-import { type Part, startPart } from '@millrace/local/process/part';
+import { startNodeProgram, untilReady, untilStarted } from '@millrace/local/process/node-program';
+import type { Part } from '@millrace/local/process/part';
 import { freePort } from '@millrace/local/process/ports';
 import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { startRedis } from '@millrace/local/redis/server';
@@ -133,7 +133,8 @@ async function startRival(
   const launch = async (program: Program) => {
     const part = await startProgram({ name, program, env, logs, guard, checkout, isMillrace });
     parts.push({ role: program.role, part });
-    if (isMillrace) await untilReady(`http://127.0.0.1:${program.role === 'api' ? port : workerPort}`, part);
+    const ownPort = program.role === 'api' ? port : workerPort;
+    if (isMillrace) await untilReady(part, { url: `http://127.0.0.1:${ownPort}`, timeoutMs: startTimeoutMs });
   };
   const worker = programs.find(({ role }) => role === 'worker');
   const rival: Rival = {
@@ -189,48 +190,20 @@ async function startProgram(start: {
   isMillrace: boolean;
 }): Promise<Part> {
   const { name, program, env, logs, guard, checkout, isMillrace } = start;
-  let heard = () => {};
-  const ready = new Promise<void>((resolve) => {
-    heard = resolve;
-  });
+  const ready = Promise.withResolvers<void>();
   const profiling = process.env.BENCH_PROFILE ? ['--cpu-prof', `--cpu-prof-dir=${process.env.BENCH_PROFILE}`] : [];
-  const part = await startPart(guard, {
+  const part = await startNodeProgram(guard, {
     name: `${name} ${program.role}`,
-    command: process.execPath,
+    root: checkout,
+    file: program.file,
     // Each rival runs with plain Node arguments, and Millrace with its own arguments.
-    args: [...(isMillrace ? nodeArgs : warnings), ...profiling, path.join(checkout, program.file)],
-    cwd: checkout,
+    nodeArgs: [...(isMillrace ? nodeArgs : warnings), ...profiling],
     env,
-    stopSignal: 'SIGTERM',
-    stopTimeoutMs: 30_000,
     logFile: path.join(logs, `${program.role}.log`),
     onLine: (line) => {
-      if (line === 'ready') heard();
+      if (line === 'ready') ready.resolve();
     },
   });
-  if (!isMillrace) await Promise.race([ready, endedEarly(part), tooLate(part)]);
+  if (!isMillrace) await untilStarted(part, { started: ready.promise, timeoutMs: startTimeoutMs });
   return part;
-}
-
-async function untilReady(url: string, part: Part): Promise<void> {
-  const responses = async () => {
-    while (
-      !(await fetch(`${url}/readyz`).then(
-        (response) => response.ok,
-        () => false,
-      ))
-    )
-      await delay(50);
-  };
-  await Promise.race([responses(), endedEarly(part), tooLate(part)]);
-}
-
-async function endedEarly(part: Part): Promise<never> {
-  const { code, signal } = await part.exited;
-  throw new Error(`${part.name} ended while starting (${signal ?? code}):\n${part.lastLines().join('\n')}`);
-}
-
-async function tooLate(part: Part): Promise<never> {
-  await delay(startTimeoutMs, undefined, { ref: false });
-  throw new Error(`${part.name} was not ready within ${startTimeoutMs} ms:\n${part.lastLines().join('\n')}`);
 }

@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { FrameReader, textsFrame } from '../../apps/worker/src/engine/protocol/frames.ts';
+import { median } from '../statistics.ts';
 
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 const SECONDS = 1;
@@ -61,7 +62,6 @@ const ROWS: [string, (i: number) => string][] = [
   ['a pair of names (27 bytes)', (i) => JSON.stringify(['abiraterone', `warfarin${String(i).padStart(3, '0')}`])],
   ['2,382 floats (12.7 KB)', (i) => `{"x":{"dtype":"float32","dims":[1,2382],"data":"${'Ab3/'.repeat(3176)}${i}"}}`],
 ];
-const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 async function measure(way: Way, rows: readonly string[]): Promise<{ roundTripUs: number; cpuUs: number }> {
   const { child, run } = way.start();

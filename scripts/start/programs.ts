@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Guard } from '@millrace/local/process/guard';
-import { type Part, startPart } from '@millrace/local/process/part';
+import { startNodeProgram } from '@millrace/local/process/node-program';
+import type { Part } from '@millrace/local/process/part';
 import { StartError } from '@millrace/local/process/start-error';
 import { nodeArgs } from '../launcher/node-args.mjs';
 import { type LogRecord, parseRecord, terminalLine } from './log-lines.ts';
@@ -16,22 +17,17 @@ export interface ProgramOptions {
 
 type OnRecord = (record: LogRecord) => void;
 
-// Longer than the deadline of each program's graceful stop.
-const stopTimeoutMs = 30_000;
-
 /**
  * Starts apps/<name>/src/main.ts on the Node of this process. `onRecord` receives every log record, also a record that the
  * terminal does not show.
  */
 export function startProgram(name: 'api' | 'worker', options: ProgramOptions, onRecord?: OnRecord): Promise<Part> {
-  return startPart(options.guard, {
+  return startNodeProgram(options.guard, {
     name,
-    command: process.execPath,
-    args: [...nodeArgs, path.join(options.root, `apps/${name}/src/main.ts`)],
-    cwd: options.root,
+    root: options.root,
+    file: `apps/${name}/src/main.ts`,
+    nodeArgs,
     env: options.env,
-    stopSignal: 'SIGTERM',
-    stopTimeoutMs,
     logFile: path.join(options.dir, 'logs', `${name}.log`),
     onLine: (line) => {
       const text = terminalLine(name, line);

@@ -1,11 +1,11 @@
 /** Starts API and workers as separate processes. */
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { familyOf } from '@millrace/local/process/family';
 import type { Guard } from '@millrace/local/process/guard';
-import { type Exit, type Part, startPart } from '@millrace/local/process/part';
+import { startNodeProgram, untilReady } from '@millrace/local/process/node-program';
+import type { Exit } from '@millrace/local/process/part';
 import { freePort } from '@millrace/local/process/ports';
 import { nodeArgs } from '../../scripts/launcher/node-args.mjs';
-import { familyOf } from './servers.ts';
 
 export interface Program {
   readonly kind: 'api' | 'worker';
@@ -33,18 +33,16 @@ export async function startProgram(
   { guard, dir, env, root = ROOT }: { guard: Guard; dir: string; env: Readonly<Record<string, string>>; root?: string },
 ): Promise<Program> {
   const port = await freePort();
-  const part = await startPart(guard, {
+  const part = await startNodeProgram(guard, {
     name: kind,
-    command: process.execPath,
-    args: [...nodeArgs, path.join(root, `apps/${kind}/src/main.ts`)],
-    cwd: root,
+    root,
+    file: `apps/${kind}/src/main.ts`,
+    nodeArgs,
     env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...env, PORT: String(port), WORKER_PORT: String(port) },
-    stopSignal: 'SIGTERM',
-    stopTimeoutMs: 30_000,
     logFile: path.join(dir, `${kind}.log`),
   });
   const url = `http://127.0.0.1:${port}`;
-  await untilReady(url, part);
+  await untilReady(part, { url, timeoutMs: READY_TIMEOUT_MS });
   const program: Program = {
     kind,
     url,
@@ -75,24 +73,4 @@ export async function startProgram(
     },
   };
   return program;
-}
-
-async function untilReady(url: string, part: Part): Promise<void> {
-  let ended = false;
-  void part.exited.then(() => {
-    ended = true;
-  });
-  const deadline = performance.now() + READY_TIMEOUT_MS;
-  let last = '';
-  while (performance.now() < deadline && !ended) {
-    try {
-      const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
-      last = await response.text();
-      if (response.ok) return;
-    } catch {
-      // The process does not listen yet.
-    }
-    await delay(30);
-  }
-  throw new Error(`${part.name} was not ready: ${last}\n${part.lastLines().join('\n')}`);
 }

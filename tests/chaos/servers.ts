@@ -2,11 +2,11 @@
  * Real redis-server and postgres processes that faults kill, stop, wipe and start again. Each server is behind a proxy,
  * so that its address stays.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startPostgres } from '@millrace/local/postgres/server';
+import { familyOf } from '@millrace/local/process/family';
 import { type Guard, startGuard } from '@millrace/local/process/guard';
 import type { Part } from '@millrace/local/process/part';
 import { findOrInstallRedis } from '@millrace/local/redis/program';
@@ -115,25 +115,4 @@ function send(pid: number, name: NodeJS.Signals): void {
     // The process has ended already.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
-}
-
-/**
- * A process and its descendants: Postgres runs a process for each connection. The function works only on Linux, like
- * the faults.
- */
-export function familyOf(pid: number): number[] {
-  const parents = new Map<number, number[]>();
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-      parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
-    } catch {
-      // The process ended during the scan.
-    }
-  }
-  const family = [pid];
-  for (const member of family) family.push(...(parents.get(member) ?? []));
-  return family;
 }

@@ -17,7 +17,7 @@ const millrace = useMillrace(async () => {
 const clients = [startClientThread(), startClientThread(), startClientThread()] as const;
 const [client, second, third] = clients;
 let worker: RunningWorker;
-// The API and the worker share this process, so that one measure is of both.
+// The API and the worker share this process, so that one measurement covers both.
 beforeAll(async () => {
   await millrace.stopWorkers('stop');
   worker = await startWorker(loadConfig(millrace.env), pino({ level: 'silent' }));

@@ -1,4 +1,4 @@
-/** Retries by processes of 0.1.0, which give an opening no number: the later deadline tells the new end from the old one. */
+/** Tests retries by processes of 0.1.0, whose openings have no number: the later deadline distinguishes the new end from the old end. */
 import {
   findPrediction,
   insertPromises,
@@ -19,7 +19,7 @@ beforeAll(() => {
 });
 afterAll(() => db.end());
 
-/** What an API of 0.1.0 does to the ledger before it opens the live state again. Returns the deadline that it gave. */
+/** Changes the ledger as an API of 0.1.0 does before the API reopens the live state. Returns the new deadline. */
 async function retryAsBefore(row: TerminalRow): Promise<number> {
   const expiresAt = (row.expiresAt as number) + 1_000;
   const { rowCount } = await db.query(
@@ -41,7 +41,7 @@ const eventsOf = async ({ id }: TerminalRow) =>
   );
 const webhook = { webhook: { url: 'https://receiver.example/' } };
 
-describe('a retry by 0.1.0 before the end that it undoes is recorded', () => {
+describe('a retry by 0.1.0 before the record of the earlier end', () => {
   test.each<[string, Partial<TerminalRow>]>([
     ['a success of the next attempt', { status: 'succeeded', attempts: 2 }],
     ['a cancellation without another attempt', { status: 'canceled', attempts: 1 }],
@@ -63,7 +63,7 @@ describe('a retry by 0.1.0 before the end that it undoes is recorded', () => {
     expect(await eventsOf(first)).toEqual(['prediction.canceled', `prediction.${given.status}`]);
   });
 
-  test('of a prediction that only Redis had: its new end takes the next opening, and a further retry the first allowance', async () => {
+  test('of a prediction that only Redis had gives its new end the next opening, and a further retry has the first allowance', async () => {
     const first = { ...canceled(), options: webhook };
     const expiresAt = await retryAsBefore(first);
     expect(await applied(first)).toBe(1);
@@ -77,7 +77,7 @@ describe('a retry by 0.1.0 before the end that it undoes is recorded', () => {
   });
 });
 
-test('a second end with the same deadline, as a Redis without its last second has it, is refused', async () => {
+test('a second end with the same deadline, as from a Redis without its last second, is refused', async () => {
   const first = canceled();
   expect(await applied(first)).toBe(1);
   expect(await applied({ ...first, status: 'succeeded', attempts: 2, completedAt: first.completedAt + 20 })).toBe(0);

@@ -90,7 +90,7 @@ async function expectResult(ids: readonly string[], attempts = 1): Promise<void>
   }
 }
 
-/** Those of `ids` that are in the stream. */
+/** The ids of `ids` that are in the stream. */
 async function idsIn(stream: string, ids: readonly string[]): Promise<string[]> {
   const entries = await redis.xrange(stream, '-', '+');
   return entries.flatMap(([, fields]) => fields.filter((field, at) => at % 2 === 0 && ids.includes(field)));
@@ -127,7 +127,7 @@ describe('a long result', () => {
     expect(await redis.exists(keys.flight(SHARD, FLIGHT))).toBe(0);
   });
 
-  test('comes too late for a follower and for a leader whose deadlines have passed', async () => {
+  test('is too late for a follower and a leader whose deadlines have passed', async () => {
     const { one } = await followed(0);
     const late = await submit({ flight: FLIGHT, expiresAt: NOW + 1 });
     const kept = await submit({ flight: FLIGHT });
@@ -140,7 +140,7 @@ describe('a long result', () => {
     expect((await live.read(second.one.id))?.status).toBe('expired');
   });
 
-  test('is given to the followers by the next worker, where the first one died after the end of the leader', async () => {
+  test('reaches the followers through the next worker when the first worker died after the end of the leader', async () => {
     const { one, ids } = await followed(2);
     const dies = vi.spyOn(redis, 'srandmember').mockRejectedValueOnce(new Error('the worker dies'));
     await expect(finish(one)).rejects.toThrow('the worker dies');
@@ -191,7 +191,7 @@ describe('a long result', () => {
     expect(await keysOf(redis, keys.written(id, ''))).toEqual([]);
   });
 
-  test('that is known when its prediction is submitted is refused, and not awaited, while Redis is full', async () => {
+  test('that is known at the submission is refused without a wait while Redis is full', async () => {
     const full = vi.spyOn(redis, 'append').mockRejectedValueOnce(new Error('OOM command not allowed'));
     const item = newPrediction({ known: result });
     await expect(live.submit(TARGET, 'normal', 'p-full', [item], NOW)).rejects.toThrow('OOM');
@@ -199,7 +199,7 @@ describe('a long result', () => {
     expect(await keysOf(redis, keys.written(item.id, ''))).toEqual([]);
   });
 
-  test('that is known when its prediction is submitted is written without a script that carries it', async () => {
+  test('that is known at the submission is written without a script that carries it', async () => {
     longest = 0;
     const items = [newPrediction({ known: result }), newPrediction({ known: '1' }), newPrediction()];
     const { items: submitted, counts } = await live.submit(TARGET, 'normal', 'p-known', items, NOW);
@@ -216,7 +216,7 @@ describe('a long result', () => {
 });
 
 describe('the state of a long success', () => {
-  test('is read by its head alone in every script', async () => {
+  test('is read only by its head in every script', async () => {
     const { one } = await followed(0);
     await finish(one);
     const { id } = one;
@@ -229,7 +229,7 @@ describe('the state of a long success', () => {
       expect(await live.adopt(row, 'p-adopted', NOW)).toEqual({ outcome: 'terminal' });
       expect((await live.finish(SHARD, [{ ...one, result: '1', ...END }], 'w1', NOW))[0]).toBe('cancelled');
       await live.discard(id);
-      // Its flight lingers: the next equal request is computed, since no script copies the result.
+      // The flight of the success stays. The next equal input is computed, because no script copies the result.
       expect((await submit({ flight: FLIGHT })).outcome).toBe('lead');
     });
     expect(reads).toBe(0);

@@ -1,4 +1,4 @@
-/** Long results and long tasks: what is written for them, and that no small command waits behind them. */
+/** Tests that long results and long tasks are stored completely, and that no small command waits behind them. */
 import { LiveStore } from '@millrace/shared/live/store';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Command } from 'ioredis';
@@ -19,7 +19,7 @@ beforeAll(() => {
 });
 afterAll(() => large.disconnect());
 
-/** Keys of long results that are not in their place. */
+/** Keys of long results that were not renamed to their final key. */
 const leftOf = (id: string): Promise<string[]> => keysOf(f.redis, f.keys.written(id, ''));
 
 interface Sender {
@@ -52,14 +52,14 @@ async function taken(given = {}) {
 describe('a long result', () => {
   const OF = { metadata: '{"größe":1}', options: '{"webhook":{"url":"https://a.example/"}}' };
 
-  test('is written without a script, and is the state that finish.lua writes', async () => {
+  test('is written without a script, and equals the state that finish.lua writes', async () => {
     const [short, plain] = [
       await taken({ ...OF, flight: 'a'.repeat(64) }),
       await taken({ ...OF, flight: 'b'.repeat(64) }),
     ];
     const result = long(MIB);
     await f.events();
-    // Without the state as it was taken, finish.lua writes the end of a short result.
+    // Without the taken state, finish.lua writes the end of a short result.
     const { id, attempt } = short;
     expect(await live.finish(SHARD, [{ id, attempt, result: long(100_000), ...END }], 'w1', NOW)).toEqual(['written']);
     const byScript = { ...(await live.readWhole(id)), result: expect.anything() };
@@ -79,7 +79,7 @@ describe('a long result', () => {
     expect(await leftOf(plain.id)).toEqual([]);
   });
 
-  test('of an attempt that is not the latest is refused, and leaves nothing behind', async () => {
+  test('of an earlier attempt is refused and leaves no data behind', async () => {
     const one = await taken();
     await f.take([one.id], { worker: 'w2' });
     const verdicts = await live.finish(SHARD, [{ ...one, result: long(MIB), ...END }], 'w1', NOW);
@@ -88,14 +88,14 @@ describe('a long result', () => {
     expect(await leftOf(one.id)).toEqual([]);
   });
 
-  test('of a prediction that was canceled meanwhile is thrown away', async () => {
+  test('of a prediction that was canceled meanwhile is discarded', async () => {
     const one = await taken();
     await live.end(one.id, 'default', 'canceled', NOW);
     expect(await live.finish(SHARD, [{ ...one, result: long(MIB), ...END }], 'w1', NOW)).toEqual(['cancelled']);
     expect(await f.status(one.id)).toBe('canceled');
   });
 
-  test('reaches the followers that came meanwhile', async () => {
+  test('reaches the followers that joined meanwhile', async () => {
     const one = await taken({ flight: 'c'.repeat(64) });
     await f.beat('w1');
     const follower = await f.submit({ flight: 'c'.repeat(64) });
@@ -105,7 +105,7 @@ describe('a long result', () => {
     expect(String((await live.read(follower.id))?.result)).toBe(result);
   });
 
-  test('among short ones has a verdict in its place', async () => {
+  test('among short results has its outcome at its own position', async () => {
     const ones = [await taken(), await taken(), await taken(), await taken()];
     await live.end((ones[3] as { id: string }).id, 'default', 'canceled', NOW);
     const items = ones.map((one, at) => ({ ...one, result: at === 1 ? long(MIB) : '1', ...END }));
@@ -114,7 +114,7 @@ describe('a long result', () => {
 });
 
 describe('beside a long result', () => {
-  test('the calls of others are answered while it is written and while it is read', async () => {
+  test('other calls get their replies while the result is written and read', async () => {
     const other = await f.submit();
     const one = await taken();
     const done: string[] = [];
@@ -123,14 +123,14 @@ describe('beside a long result', () => {
     await live.read(other.id).then(note('read'));
     await finishing;
     const reading = live.read(one.id).then(note('long read'));
-    // The first bytes tell that it is long.
+    // The first bytes show that the result is long.
     await live.heads([one.id]).then(note('heads'));
     await live.read(other.id).then(note('read'));
     await reading;
     expect(done).toEqual(['read', 'finish', 'heads', 'read', 'long read']);
   });
 
-  test('the connection for small commands carries none of it', async () => {
+  test('the connection for small commands carries no long result', async () => {
     const one = await taken();
     const item = { ...one, result: long(MIB), ...END };
     expect(await commandsOf(f.redis, () => live.finish(SHARD, [item], 'w1', NOW))).toEqual([]);
@@ -144,7 +144,7 @@ describe('long tasks', () => {
   const COUNT = 12;
   const task = JSON.stringify({ shape: 'one', rows: ['y'.repeat(MIB / 3)], keys: [null], digest: 'd', epoch: 0 });
 
-  test('are submitted and taken a megabyte or so at a time, and all of them', async () => {
+  test('are all submitted and taken, about one megabyte at a time', async () => {
     const items = Array.from({ length: COUNT }, () => newPrediction({ task }));
     expect(live.sendsLarge(items)).toBe(true);
     expect(live.sendsLarge([newPrediction()])).toBe(false);
@@ -159,7 +159,7 @@ describe('long tasks', () => {
     expect(takes.length).toBeGreaterThanOrEqual(COUNT / 5);
   });
 
-  test('are numbered in the order in which they were submitted', async () => {
+  test('are numbered in the order of submission', async () => {
     const items = Array.from({ length: COUNT }, () => newPrediction({ task }));
     const { items: submitted, counts } = await live.submit(TARGET, 'normal', 'p-order', items, NOW);
     const numbers = submitted.map((one) => (one.outcome === 'lead' ? one.number : 0));

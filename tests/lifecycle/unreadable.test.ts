@@ -22,7 +22,7 @@ const DAMAGES: [string, (id: string) => Promise<unknown>][] = [
   ['is cut within its head', async (id) => f.redis.set(key(id), (await textOf(id)).slice(0, 40))],
   ['is cut within its names', async (id) => f.redis.set(key(id), (await textOf(id)).slice(0, 110))],
   ['has letters for numbers', async (id) => f.redis.set(key(id), (await textOf(id)).replace(/\d{5}/g, 'xxxxx'))],
-  ['is other text', async (id) => f.redis.set(key(id), 'what is this?')],
+  ['is other text', async (id) => f.redis.set(key(id), 'unreadable text')],
 ];
 
 describe.each(DAMAGES)('a state that %s', (_, damage) => {

@@ -43,7 +43,7 @@ const statusOf = async (id: string) =>
   ((await (await fetch(`${url}/predictions/${id}`)).json()) as { status: string }).status;
 
 // Computed, cached and recorded predictions.
-for (let n = 1; n <= 5; n += 1) await submit(n, { wait: true, ...(n === 1 ? { key: 'answered' } : {}) });
+for (let n = 1; n <= 5; n += 1) await submit(n, { wait: true, ...(n === 1 ? { key: 'computed' } : {}) });
 await untilRecorded(5);
 await stage.workers[0]?.stop();
 // Waiting predictions: alone, behind an equal input, with a key, in another order, and a canceled prediction.

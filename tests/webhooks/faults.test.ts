@@ -9,6 +9,7 @@ import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import { connectRedis } from '@millrace/shared/redis/connection';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import { expect, inject, test } from 'vitest';
+import { seeded } from '../chaos/random.ts';
 import { terminalRow } from '../ledger/rows.ts';
 import { startStallingProxy } from '../postgres/stalling-proxy.ts';
 import { startReceiver } from '../support/receiver.ts';
@@ -27,17 +28,6 @@ const GOOD = ['/200/a', '/200/b', '/204/c'];
 const BAD = ['/hang/a', '/hang/b', '/500/a', '/reset/a', '/drip/a', '/redirect/a', '/busy/a', '/huge/a'];
 const database = useTestDatabase();
 
-/** mulberry32: the same schedule for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 // The proxy stands in front of one address, and a cluster has several addresses.
 const onOneRedis = test.skipIf(inject('redisCluster'));
 
@@ -46,7 +36,7 @@ onOneRedis(
   { timeout: 600_000 },
   async () => {
     console.log(`FAULT_SEED=${SEED}`);
-    const random = randomFrom(SEED);
+    const random = seeded(SEED);
     const trap = await startReceiver();
     const receiver = await startReceiver({ redirectTo: `${trap.url}/trap` });
     const [postgres, redis] = [await startStallingProxy(database.url), await startStallingProxy(inject('redisUrl'))];
