@@ -6,8 +6,7 @@ import { newPredictionId } from '@millrace/shared/predictions/ids';
 import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Finder } from '../../apps/api/src/predictions/find-prediction.ts';
-import { createOnce } from '../../apps/api/src/predictions/idempotency.ts';
+import { runOnce } from '../../apps/api/src/predictions/idempotency.ts';
 import { createIdempotency, fingerprintOf, hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
 import type { PendingPrediction } from '../../apps/api/src/predictions/prediction-request.ts';
 import { WriteOutcomeUnknown } from '../../apps/api/src/stores/store-errors.ts';
@@ -108,9 +107,9 @@ describe('a key that the ledger also knows', () => {
 });
 
 describe('the key of a failed request', () => {
-  const nobody = {
+  const lookup = {
     find: () => Promise.reject(new Error('the ledger was read without a need')),
-  } as unknown as Finder;
+  };
 
   test.each([
     [
@@ -124,9 +123,10 @@ describe('the key of a failed request', () => {
     const id = newPredictionId(0, Date.now());
     const request = { tenant: 'default', model: 'echo', version: undefined, body: { input: 1 } };
     const pending = { request, id, createdAt: Date.now() } as unknown as PendingPrediction;
-    const once = createOnce({ idempotency: claims(), finder: nobody });
     const fail = () => Promise.reject(error);
-    await expect(once(pending, key, fail, fail)).rejects.toBe(error);
+    await expect(runOnce({ idempotency: claims(), lookup }, { pending, key, start: fail, follow: fail })).rejects.toBe(
+      error,
+    );
     const held = await redis.get(millrace.keys.idempotency('default', hashOfKey(key)));
     expect(held?.startsWith(id) ?? false).toBe(kept);
   });

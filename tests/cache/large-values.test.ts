@@ -1,6 +1,7 @@
 /** Tests that long values use a separate connection to the cache Redis. */
 import { randomBytes } from 'node:crypto';
-import { createResultCache, encodeResult } from '@millrace/shared/cache/result-cache';
+import { createResultCache } from '@millrace/shared/cache/result-cache';
+import { encodeResult } from '@millrace/shared/cache/result-value';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';
 import type { Command } from 'ioredis';
@@ -9,6 +10,7 @@ import { testPrefix } from '../support/test-prefix.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
 const MIB = 1_048_576;
+const times = { storedAt: 1, freshUntil: 2, body: null };
 const prefix = testPrefix();
 const failures: unknown[] = [];
 let redis: Connection;
@@ -32,7 +34,7 @@ afterAll(async () => {
 async function stored(characters: number): Promise<{ key: string; output: string }> {
   const key = randomBytes(32).toString('hex');
   const output = JSON.stringify('z'.repeat(characters));
-  await cache.put(key, 0, encodeResult(key, 1, 2, output, null), 60_000);
+  await cache.put({ cacheKey: key, epoch: 0, value: encodeResult({ ...times, cacheKey: key, output }), ttlMs: 60_000 });
   return { key, output };
 }
 
@@ -64,8 +66,8 @@ test('a short value is read while a long one is written and read', async () => {
   const done: string[] = [];
   const note = (name: string) => () => void done.push(name);
   const key = randomBytes(32).toString('hex');
-  const value = encodeResult(key, 1, 2, JSON.stringify('z'.repeat(21 * MIB)), null);
-  const writing = cache.put(key, 0, value, 60_000).then(note('long write'));
+  const value = encodeResult({ ...times, cacheKey: key, output: JSON.stringify('z'.repeat(21 * MIB)) });
+  const writing = cache.put({ cacheKey: key, epoch: 0, value, ttlMs: 60_000 }).then(note('long write'));
   await cache.get(short.key, 0).then(note('short'));
   await writing;
   const reading = cache.get(key, 0).then(note('long read'));
@@ -90,7 +92,7 @@ test('a value in pieces is written under keys with the prefix and in the slot of
     for (const name of command.getKeys()) names.add(String(name));
     return send(command, ...rest);
   });
-  await cache.put(key, 0, encodeResult(key, 1, 2, output, null), 60_000);
+  await cache.put({ cacheKey: key, epoch: 0, value: encodeResult({ ...times, cacheKey: key, output }), ttlMs: 60_000 });
   watch.mockRestore();
   const place = keysFor(prefix).result(key);
   const others = [...names].filter((name) => name !== place);

@@ -9,7 +9,8 @@ import { type Guard, startGuard } from '@millrace/local/process/guard';
 import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { type LocalRedis, limitMemory, startRedis, usedMemory } from '@millrace/local/redis/server';
 import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
-import { createResultCache, encodeResult } from '@millrace/shared/cache/result-cache';
+import { createResultCache } from '@millrace/shared/cache/result-cache';
+import { encodeResult } from '@millrace/shared/cache/result-value';
 import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';
 import { memoryShare } from '@millrace/shared/redis/memory-use';
@@ -71,11 +72,17 @@ test("results are cached up to half of the queue's limit, and again when there i
   const cache = cacheInQueueMemory(results, redis, 70);
   const keyOf = (n: number) => n.toString(16).padStart(64, '0');
   const value = (n: number) =>
-    encodeResult(keyOf(n), Date.now(), Date.now() + 60_000, `"${'x'.repeat(256 * 1_024)}"`, null);
+    encodeResult({
+      cacheKey: keyOf(n),
+      storedAt: Date.now(),
+      freshUntil: Date.now() + 60_000,
+      output: `"${'x'.repeat(256 * 1_024)}"`,
+      body: null,
+    });
   let n = 0;
   const isNextKept = async () => {
     n += 1;
-    await cache.put(keyOf(n), 0, value(n), 60_000);
+    await cache.put({ cacheKey: keyOf(n), epoch: 0, value: value(n), ttlMs: 60_000 });
     return (await cache.get(keyOf(n), 0)) !== null;
   };
   // 64 MB of results. Beyond the bound, at most one second's worth of results is still written.

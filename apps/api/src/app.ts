@@ -22,10 +22,11 @@ import { registerV2 } from './open-inference/routes.ts';
 import { collectRoutes } from './openapi/document.ts';
 import { registerDocuments } from './openapi/routes.ts';
 import { type Checks, registerOperations } from './operations/routes.ts';
-import { registerPredictionActions } from './predictions/action-routes.ts';
-import { registerPredictionEvents } from './predictions/event-routes.ts';
+import { registerActionRoutes } from './predictions/action-routes.ts';
+import { registerCreateRoutes } from './predictions/create-routes.ts';
+import { registerEventRoutes } from './predictions/event-routes.ts';
 import type { PredictionServices } from './predictions/prediction-services.ts';
-import { registerPredictions } from './predictions/routes.ts';
+import { registerReadRoutes } from './predictions/read-routes.ts';
 import { registerWebhooks, type WebhookRouteDeps } from './webhooks/routes.ts';
 
 export interface AppDeps extends PredictionServices {
@@ -64,9 +65,10 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   countResponses(app, deps.metrics);
 
   const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: deps.tenantOfKey });
-  registerPredictions(app, { ...deps, tenantOf, limits: config });
-  registerPredictionActions(app, { ...deps, tenantOf });
-  registerPredictionEvents(app, { ...deps, tenantOf });
+  registerCreateRoutes(app, { ...deps, tenantOf, limits: config });
+  registerReadRoutes(app, { ...deps, tenantOf });
+  registerActionRoutes(app, { ...deps, tenantOf });
+  registerEventRoutes(app, { ...deps, tenantOf });
   registerRegistryChanges(app, { ...deps, tenantOf });
   registerModels(app, { ...deps, tenantOf });
   registerEntities(app, { ...deps, tenantOf });

@@ -56,7 +56,7 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
   const knownKeys = openKnownKeys({ config, db, closers, log });
   const metrics = createMetrics({
     waiting: () => predictions.waiting(),
-    watched: () => predictions.streams.size,
+    watched: () => predictions.watcher.size,
     queued: () => predictions.queued(),
     damage: cache.damage,
     clock,

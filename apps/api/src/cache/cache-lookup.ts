@@ -1,55 +1,156 @@
-/**
- * The quickest way to an answer: a question whose very text was answered a moment ago, with an answer that lies in this
- * process. Nothing in it waits, so that the request makes no promise on its way. It knows no more than predict.ts does,
- * and says nothing where that must look further.
- */
+/** Decides whether a stored result is the response to a request. No other file makes this decision. */
 
+import { type CachedResult, encodeResult } from '@millrace/shared/cache/result-value';
 import { mayShareResults } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import type { Text } from '@millrace/shared/predictions/long-text';
+import { LongText, type Text } from '@millrace/shared/predictions/long-text';
 import type { CacheControl } from '../http/request-headers.ts';
-import type { Catalog } from '../models/catalog.ts';
+import type { Catalog, ServedModel } from '../models/catalog.ts';
 import type { NormalizedInput } from '../models/normalize-input.ts';
-import { fresh, hitTold } from './cache-status.ts';
+import { andThen } from './and-then.ts';
+import { isFresh, wholeHit } from './cache-status.ts';
 import type { LocalResults } from './local-results.ts';
 import type { ParsedRequests } from './parsed-requests.ts';
 
-/** The stored bytes, as latin1 text or in pieces, of the prediction that computed it; and how it was found. */
-export interface CachedAnswer {
+/** A stored prediction that is the response to the request. */
+export interface CachedResponse {
   kind: 'cached';
+  /** The stored JSON of the prediction that computed the result, as latin1 text or in pieces. */
   text: Text;
   cacheStatus: string;
+  /** Null where another tenant may have computed the result: the age would show the time of that computation. */
   ageS: number | null;
-  plan: NormalizedInput;
+  normalized: NormalizedInput;
   digest: string;
 }
 
-export interface KnownDeps {
-  catalog: Catalog;
+/** The cache does not have the whole response. */
+export interface CachedRows {
+  kind: 'rows';
+  /** The cached result of each row, null for a row that is not cached. Empty when the request does not read the cache. */
+  cached: readonly (CachedResult | null)[];
+  /** Whether the request reads the cache and may share a flight. */
+  read: boolean;
+  /** Whether the cache may store the result. */
+  store: boolean;
+}
+
+/** The parts of a request that decide about a hit. Every PredictionRequest fits. */
+export interface LookUpRequest {
+  tenant: string;
+  model: string;
+  version: string | undefined;
+  body: { webhook?: unknown; metadata?: unknown };
+  cacheControl: CacheControl;
+  idempotencyKey: string | undefined;
+}
+
+export interface CacheLookupDeps {
+  catalog: Pick<Catalog, 'serving'>;
   parsedRequests: ParsedRequests;
   cache: LocalResults;
 }
 
-export type KnownAnswer = (
-  tenant: string,
-  model: string,
-  version: string | undefined,
-  body: object,
-  cacheControl: CacheControl,
-) => CachedAnswer | undefined;
+/** Whether the caller needs a prediction of its own, also when the result is cached. */
+export const needsOwnPrediction = ({ body, idempotencyKey }: LookUpRequest): boolean =>
+  body.webhook !== undefined || body.metadata !== undefined || idempotencyKey !== undefined;
 
-/** For requests that bring nothing of their own (webhook, metadata, Idempotency-Key). */
-export function createKnownAnswer({ catalog, parsedRequests, cache }: KnownDeps): KnownAnswer {
-  return (tenant, model, version, body, cacheControl) => {
-    if (cacheControl.noCache || cacheControl.noStore || !parsedRequests.knows(body)) return undefined;
-    const served = catalog.serving(tenant, model, version);
-    if (served instanceof Promise || !mayShareResults(served.version.config)) return undefined;
-    const { digest } = served.version;
-    const plan = parsedRequests.normalizeInput(body, tenant, digest);
-    if (plan?.shape !== 'one' || plan.keys.length !== 1) return undefined;
-    const now = sharedNow();
-    const result = cache.near(plan.own ?? (plan.keys[0] as string), served.registered.cacheEpoch, now);
-    if (!result?.text || !fresh(result, cacheControl.maxAgeS, now)) return undefined;
-    return { kind: 'cached', text: result.text, ...hitTold(result, plan.own, now), plan, digest };
-  };
+export interface HitParams {
+  normalized: NormalizedInput;
+  digest: string;
+  cacheControl: CacheControl;
+  nowMs: number;
+}
+
+/**
+ * The rule for a cache hit: a fresh stored prediction of one input is the response, for a caller that needs no prediction of
+ * its own.
+ */
+export function cachedResponse(result: CachedResult | null | undefined, params: HitParams): CachedResponse | undefined {
+  const { normalized, digest, cacheControl, nowMs } = params;
+  if (!result?.body || normalized.shape !== 'one' || normalized.keys.length !== 1) return undefined;
+  if (!isFresh(result, cacheControl.maxAgeS, nowMs)) return undefined;
+  const text = result.text ?? latin1Of(result.body);
+  return { kind: 'cached', text, ...wholeHit(result, normalized.own, nowMs), normalized, digest };
+}
+
+/** A long body stays in pieces. */
+const latin1Of = (body: NonNullable<CachedResult['body']>): Text =>
+  Buffer.isBuffer(body) ? body.toString('latin1') : new LongText(body.pieces);
+
+/**
+ * The shortest path to a response: the text of the request was parsed before, and the result is in this process. Returns
+ * undefined whenever a look-up would need I/O or a promise.
+ */
+export function lookUpLocal(deps: CacheLookupDeps, request: LookUpRequest): CachedResponse | undefined {
+  const { tenant, model, version, body, cacheControl } = request;
+  if (cacheControl.noCache || cacheControl.noStore || !deps.parsedRequests.knows(body)) return undefined;
+  if (needsOwnPrediction(request)) return undefined;
+  const served = deps.catalog.serving(tenant, model, version);
+  if (served instanceof Promise || !mayShareResults(served.version.config)) return undefined;
+  const { digest } = served.version;
+  const normalized = deps.parsedRequests.normalizeInput(body, tenant, digest);
+  const key = normalized?.own ?? normalized?.keys[0];
+  if (normalized === undefined || key === undefined) return undefined;
+  const nowMs = sharedNow();
+  const result = deps.cache.local(key, served.registered.cacheEpoch, nowMs);
+  return result && cachedResponse(result, { normalized, digest, cacheControl, nowMs });
+}
+
+export interface LookUpParams {
+  request: LookUpRequest;
+  served: ServedModel;
+  normalized: NormalizedInput;
+  /** Whether the normalized input has cache keys: the model and the request allow a stored result. */
+  keyed: boolean;
+}
+
+export type LookupResult = CachedResponse | CachedRows;
+
+/** Reads the cache for a request. Returns without a promise where this process has the result. */
+export function lookUpCache(
+  { cache }: Pick<CacheLookupDeps, 'cache'>,
+  { request, served, normalized, keyed }: LookUpParams,
+): LookupResult | Promise<LookupResult> {
+  const { cacheControl } = request;
+  const epoch = served.registered.cacheEpoch;
+  const [key] = normalized.keys;
+  if (!keyed || cacheControl.noCache) {
+    if (keyed) discardResults(cache, normalized, epoch);
+    return { kind: 'rows', cached: [], read: false, store: keyed };
+  }
+  const nowMs = sharedNow();
+  const usable = (result: CachedResult | null) =>
+    result && isFresh(result, cacheControl.maxAgeS, nowMs) ? result : null;
+  const rows = (cached: readonly (CachedResult | null)[]): CachedRows => ({
+    kind: 'rows',
+    cached: cached.map(usable),
+    read: true,
+    store: keyed,
+  });
+  if (key === undefined || normalized.keys.length > 1) return cache.getMany(normalized.keys, epoch).then(rows);
+  const isWhole = !needsOwnPrediction(request);
+  const params = { normalized, digest: served.version.digest, cacheControl, nowMs };
+  const { own } = normalized;
+  // A result that tenants share is the prediction of the first caller: another tenant may read only the output.
+  const shared = () =>
+    andThen(
+      cache.get(key, epoch, nowMs),
+      (result) => (isWhole && own === undefined ? cachedResponse(result, params) : undefined) ?? rows([result]),
+    );
+  if (own === undefined) return shared();
+  return andThen(
+    cache.get(own, epoch, nowMs),
+    (copy) => (isWhole ? cachedResponse(copy, params) : undefined) ?? shared(),
+  );
+}
+
+/** Discards the local results and the tenant's copy: no stored result may outlive the computation that the request demands. */
+function discardResults(cache: LocalResults, { keys, own }: NormalizedInput, epoch: number): void {
+  for (const key of keys) cache.forget(key);
+  if (own === undefined) return;
+  cache.forget(own);
+  // `put` never rejects.
+  const value = encodeResult({ cacheKey: own, storedAt: 0, freshUntil: 0, output: 'null', body: null });
+  void cache.put({ cacheKey: own, epoch, value, ttlMs: 1 });
 }

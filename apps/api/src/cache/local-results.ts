@@ -1,133 +1,119 @@
 /**
- * Results asked for again and again, kept in this process for a second at a time. A key earns its place by being hit in
- * Redis a few times within seconds, so that only what is hot is here; and before the second is over it is read from Redis
- * again, so that what another process stored, or Redis lost, is seen that soon: many at once and behind everybody's back, or
- * all that became hot together would be asked for together. A purge changes the epoch, and is seen at once.
+ * Results that callers read often, kept in this process for one second at a time. A result becomes local after a few hits in
+ * Redis within seconds. Before the second ends, the process reads the result from Redis again, and so sees a result that
+ * another process stored or that Redis lost. The refresh reads all due keys with one command in the background, so that keys
+ * that became hot together do not all miss together. A purge changes the epoch and takes effect at once.
  */
-import type { CachedResult, ResultCache } from '@millrace/shared/cache/result-cache';
+import type { ResultCache } from '@millrace/shared/cache/result-cache';
+import type { CachedResult } from '@millrace/shared/cache/result-value';
+import { LRUCache } from 'lru-cache';
 
 const TRUST_MS = 1_000;
-/** Read again from this age on, if it was asked for since it was last read. */
+/** A result of this age is read again, if a caller used the result since the last read. */
 const REFRESH_MS = 500;
-/** How often `refresh` is to be called. */
+/** How often `refresh` must be called. */
 export const REFRESH_EVERY_MS = 100;
 const HOT_HITS = 3;
-/** Hits further apart than this do not add up. */
+/** Hits with a longer time between them do not add up. */
 const HOT_MS = 5_000;
 const BODY_MAX = 16_384;
-/** Two generations of at most this many bytes each. */
-const BYTES_MAX = 16 * 1_048_576;
+const BYTES_MAX = 32 * 1_048_576;
 
-interface Near {
+interface Entry {
   result: CachedResult;
+  bytes: number;
   epoch: number;
   /** Unix ms of the last read from Redis. */
   readAt: number;
+  /** Unix ms of the last use, or of the first read. */
+  usedAt: number;
   hits: number;
-  /** Whether it was asked for since. */
-  asked: boolean;
 }
 
 export interface LocalResults extends Omit<ResultCache, 'get'> {
-  /** At once where the result is near; else from Redis. */
+  /** Returns a local result at once, and otherwise reads Redis. */
   get(cacheKey: string, epoch: number, nowMs: number): CachedResult | null | Promise<CachedResult | null>;
-  /** What is near and need not be read again, or undefined. */
-  near(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined;
-  /** The next one who asks is to get what Redis has. */
+  /** Returns a local result that needs no new read, or undefined. */
+  local(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined;
+  /** Discards a result, so that the next `get` reads Redis. */
   forget(cacheKey: string): void;
-  /** Reads again what is asked for all the time and will soon be a second old. To be called every REFRESH_EVERY_MS. */
+  /** Reads the used results again that will soon be a second old. Must be called every REFRESH_EVERY_MS. */
   refresh(nowMs: number): Promise<void>;
 }
 
 export function createLocalResults(cache: ResultCache): LocalResults {
-  let young = new Map<string, Near>();
-  let old = new Map<string, Near>();
-  let bytes = 0;
+  const local = new LocalCache(cache);
+  return {
+    local: (cacheKey, epoch, nowMs) => local.find(cacheKey, epoch, nowMs),
+    get: (cacheKey, epoch, nowMs) => local.find(cacheKey, epoch, nowMs) ?? local.read(cacheKey, epoch, nowMs),
+    getMany: (cacheKeys, epoch) => cache.getMany(cacheKeys, epoch),
+    put: (params) => cache.put(params),
+    forget: (cacheKey) => local.forget(cacheKey),
+    refresh: (nowMs) => local.refresh(nowMs),
+  };
+}
 
-  function keep(cacheKey: string, near: Near): void {
-    if (bytes > BYTES_MAX) {
-      old = young;
-      young = new Map();
-      bytes = 0;
-    }
-    if (!young.has(cacheKey)) bytes += 3 * near.result.output.length + 2 * (near.result.body?.length ?? 0) + 200;
-    young.set(cacheKey, near);
+class LocalCache {
+  readonly #cache: ResultCache;
+  readonly #entries = new LRUCache<string, Entry>({ maxSize: BYTES_MAX, sizeCalculation: ({ bytes }) => bytes });
+
+  constructor(cache: ResultCache) {
+    this.#cache = cache;
   }
 
-  function find(cacheKey: string): Near | undefined {
-    const near = young.get(cacheKey);
-    if (near) return near;
-    const older = old.get(cacheKey);
-    if (older) keep(cacheKey, older);
-    return older;
+  find(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined {
+    const entry = this.#entries.get(cacheKey);
+    if (!entry || entry.hits < HOT_HITS || entry.epoch !== epoch || nowMs - entry.readAt >= TRUST_MS) return undefined;
+    entry.usedAt = nowMs;
+    return entry.result;
   }
 
-  async function read(cacheKey: string, epoch: number, nowMs: number): Promise<CachedResult | null> {
-    const result = await cache.get(cacheKey, epoch);
-    const before = find(cacheKey);
-    if (result === null) forget(cacheKey);
+  async read(cacheKey: string, epoch: number, nowMs: number): Promise<CachedResult | null> {
+    const result = await this.#cache.get(cacheKey, epoch);
+    if (result === null) this.forget(cacheKey);
     else if (isSmall(result)) {
+      const before = this.#entries.peek(cacheKey);
       const again = before && before.epoch === epoch && nowMs - before.readAt < HOT_MS;
-      keep(cacheKey, { result: copyOf(result), epoch, readAt: nowMs, hits: again ? before.hits + 1 : 1, asked: false });
+      const hits = again ? before.hits + 1 : 1;
+      const bytes = bytesOf(result);
+      this.#entries.set(cacheKey, { result: copyOf(result), bytes, epoch, readAt: nowMs, usedAt: nowMs, hits });
     }
     return result;
   }
 
-  /** Of one epoch. */
-  async function readAgain(cacheKeys: readonly string[], epoch: number, nowMs: number): Promise<void> {
-    const results = await cache.getMany(cacheKeys, epoch);
-    for (const [at, cacheKey] of cacheKeys.entries()) {
-      const near = young.get(cacheKey);
-      // Forgotten or read again meanwhile: what came is no news.
-      if (near?.epoch !== epoch || near.readAt >= nowMs) continue;
-      const result = results[at];
-      if (!result) forget(cacheKey);
-      else {
-        const { storedAt, freshUntil } = near.result;
-        if (!isSmall(result)) {
-          // Another value has taken its place, and is not for this process to keep.
-          forget(cacheKey);
-          continue;
-        }
-        if (result.storedAt !== storedAt || result.freshUntil !== freshUntil) near.result = copyOf(result);
-        near.readAt = nowMs;
-        near.asked = false;
-      }
-    }
+  forget(cacheKey: string): void {
+    this.#entries.delete(cacheKey);
   }
 
-  async function refresh(nowMs: number): Promise<void> {
+  async refresh(nowMs: number): Promise<void> {
     const due = new Map<number, string[]>();
-    for (const [cacheKey, { epoch, asked, hits, readAt }] of young) {
-      if (!asked || hits < HOT_HITS || nowMs - readAt < REFRESH_MS || nowMs - readAt >= TRUST_MS) continue;
+    // The iteration starts at the last used entry.
+    for (const [cacheKey, { epoch, usedAt, hits, readAt }] of this.#entries.entries()) {
+      if (nowMs - usedAt >= TRUST_MS) break;
+      if (usedAt <= readAt || hits < HOT_HITS || nowMs - readAt < REFRESH_MS || nowMs - readAt >= TRUST_MS) continue;
       const ofEpoch = due.get(epoch);
       if (ofEpoch) ofEpoch.push(cacheKey);
       else due.set(epoch, [cacheKey]);
     }
-    await Promise.all([...due].map(([epoch, cacheKeys]) => readAgain(cacheKeys, epoch, nowMs)));
+    await Promise.all([...due].map(([epoch, cacheKeys]) => this.#readAgain(cacheKeys, epoch, nowMs)));
   }
 
-  function forget(cacheKey: string): void {
-    young.delete(cacheKey);
-    old.delete(cacheKey);
+  async #readAgain(cacheKeys: readonly string[], epoch: number, nowMs: number): Promise<void> {
+    const results = await this.#cache.getMany(cacheKeys, epoch);
+    for (const [at, cacheKey] of cacheKeys.entries()) {
+      const entry = this.#entries.peek(cacheKey);
+      // The entry was discarded or read again meanwhile, and the reply is older.
+      if (entry?.epoch !== epoch || entry.readAt >= nowMs) continue;
+      const result = results[at];
+      // A value too large for this process may have replaced the result.
+      if (!result || !isSmall(result)) this.forget(cacheKey);
+      else {
+        const { storedAt, freshUntil } = entry.result;
+        if (result.storedAt !== storedAt || result.freshUntil !== freshUntil) entry.result = copyOf(result);
+        entry.readAt = nowMs;
+      }
+    }
   }
-
-  function nearest(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined {
-    const near = find(cacheKey);
-    const trusted = near && near.hits >= HOT_HITS && near.epoch === epoch && nowMs - near.readAt < TRUST_MS;
-    if (!trusted) return undefined;
-    near.asked = true;
-    return near.result;
-  }
-
-  return {
-    near: nearest,
-    get: (cacheKey, epoch, nowMs) => nearest(cacheKey, epoch, nowMs) ?? read(cacheKey, epoch, nowMs),
-    getMany: (cacheKeys, epoch) => cache.getMany(cacheKeys, epoch),
-    put: (cacheKey, epoch, value, ttlMs) => cache.put(cacheKey, epoch, value, ttlMs),
-    forget,
-    refresh,
-  };
 }
 
 type SmallResult = CachedResult & { body: Buffer | null; output: Buffer };
@@ -135,7 +121,10 @@ type SmallResult = CachedResult & { body: Buffer | null; output: Buffer };
 const isSmall = (result: CachedResult): result is SmallResult =>
   (result.body?.length ?? 0) <= BODY_MAX && result.output.length <= BODY_MAX;
 
-/** What Redis sent lies in a chunk with a hundred others, which a slice of it would keep from being freed. */
+/** The bytes that an entry takes: output, body, the body as text, and the entry. */
+const bytesOf = ({ output, body }: SmallResult): number => 3 * output.length + 2 * (body?.length ?? 0) + 200;
+
+/** Redis sends results in chunks of about a hundred. A slice of a chunk would keep the whole chunk in memory. */
 function copyOf({ storedAt, freshUntil, body, output }: SmallResult): CachedResult {
   const text = body?.toString('latin1');
   return {

@@ -1,13 +1,12 @@
 /**
- * Requests whose very bytes were asked before and answered from the cache. Their body need not be parsed, checked and
- * turned into a cache key again: the same text gives the same plan as long as the model version is the same. Nothing
- * here is an answer, so nothing here can be stale.
+ * Requests whose exact text had a cached result before. The same text needs no parsing, no validation and no new cache key, as
+ * long as the model version is the same. An entry holds no result, so no entry can be stale.
  */
+import { LRUCache } from 'lru-cache';
 import type { NormalizedInput } from '../models/normalize-input.ts';
 
-/** Two generations of this many texts each: when the younger is full the older goes. */
-const TEXTS = 4_096;
-const TEXT_MAX = 1_024;
+const TEXTS_MAX = 8_192;
+const TEXT_MAX_LENGTH = 1_024;
 
 interface Entry {
   text: string;
@@ -15,56 +14,42 @@ interface Entry {
   schema: unknown;
   tenant: string;
   digest: string;
-  plan: NormalizedInput;
+  normalized: NormalizedInput;
 }
 
 export class ParsedRequests {
-  #young = new Map<string, Entry>();
-  #old = new Map<string, Entry>();
+  readonly #byText = new LRUCache<string, Entry>({ max: TEXTS_MAX });
   readonly #byBody = new WeakMap<object, Entry>();
 
-  /** The parsed body of a text; the same object each time, and frozen. */
+  /** The parsed and frozen body of a text: the same object each time. */
   bodyOf(text: string): unknown {
-    if (text.length > TEXT_MAX) return undefined;
-    const entry = this.#young.get(text);
-    if (entry) return entry.body;
-    const old = this.#old.get(text);
-    if (old) this.#keep(old);
-    return old?.body;
+    return text.length > TEXT_MAX_LENGTH ? undefined : this.#byText.get(text)?.body;
   }
 
-  /** Whether a body is one that met this schema before. */
+  /** Whether a body was validated against this schema before. */
   met(schema: unknown, body: unknown): boolean {
     return typeof body === 'object' && body !== null && this.#byBody.get(body)?.schema === schema;
   }
 
-  /** Whether anything is remembered of a body. */
+  /** Whether a body has an entry. */
   knows(body: object): boolean {
     return this.#byBody.has(body);
   }
 
   normalizeInput(body: object, tenant: string, digest: string): NormalizedInput | undefined {
     const entry = this.#byBody.get(body);
-    return entry?.digest === digest && entry.tenant === tenant ? entry.plan : undefined;
+    return entry?.digest === digest && entry.tenant === tenant ? entry.normalized : undefined;
   }
 
-  remember(entry: Entry): void {
-    if (entry.text.length > TEXT_MAX || this.#byBody.get(entry.body)?.digest === entry.digest) return;
+  store(entry: Entry): void {
+    if (entry.text.length > TEXT_MAX_LENGTH || this.#byBody.get(entry.body)?.digest === entry.digest) return;
     freeze(entry.body);
     this.#byBody.set(entry.body, entry);
-    this.#keep(entry);
-  }
-
-  #keep(entry: Entry): void {
-    if (this.#young.size >= TEXTS) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(entry.text, entry);
+    this.#byText.set(entry.text, entry);
   }
 }
 
-/** A shared body that a request could change would change the question of the next. */
+/** Requests share a body. If one request changed the body, the next request would have another input. */
 function freeze(value: unknown): void {
   if (typeof value !== 'object' || value === null) return;
   Object.freeze(value);

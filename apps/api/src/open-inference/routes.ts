@@ -8,7 +8,7 @@ import { disconnectSignal } from '../http/client-disconnect.ts';
 import { asApiError, logFailed } from '../http/error-handler.ts';
 import { type JsonBudget, LONG_TEXT } from '../http/json-body.ts';
 import type { Catalog } from '../models/catalog.ts';
-import type { Predict } from '../predictions/create-prediction.ts';
+import type { CreatePrediction } from '../predictions/create-prediction.ts';
 import type { Outcome } from '../predictions/outcome.ts';
 import { splitBody } from './binary-tensors.ts';
 import { tensorMetadata } from './datatypes.ts';
@@ -21,7 +21,7 @@ import { Statistics } from './statistics.ts';
 export interface V2Deps {
   log: FastifyBaseLogger;
   catalog: Catalog;
-  predict: Predict;
+  createPrediction: CreatePrediction;
   /** Whether every part that the API needs is available. */
   ready(): Promise<boolean>;
   tenantOf(request: FastifyRequest): string;
@@ -49,7 +49,7 @@ export function registerV2(app: FastifyInstance, deps: V2Deps): void {
 }
 
 function routes(app: FastifyInstance, deps: V2Deps): void {
-  const { catalog, predict, tenantOf, jsonLimit } = deps;
+  const { catalog, createPrediction, tenantOf, jsonLimit } = deps;
   const parseJson = (text: string): unknown => {
     if (text.length <= jsonLimit) return text.length > LONG_TEXT ? deps.parseLongJson(text) : deps.parseJson(text);
     throw new V2Error(413, `the JSON has more than ${jsonLimit} bytes: send tensors of this size as binary data`);
@@ -196,7 +196,7 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
       limits: deps.limits,
       parseElements,
     });
-    const outcome = await predict({
+    const outcome = await createPrediction({
       tenant,
       model,
       version: serving.version.version,
@@ -207,7 +207,7 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
       signal: disconnectSignal(reply, true),
       ledgerless: true,
     });
-    if (outcome.kind === 'gone') return reply;
+    if (outcome.kind === 'disconnected') return reply;
     const rows = infer.body.inputs?.length ?? 1;
     record(statistics, { tenant, model, version: serving.version.version, rows, started }, outcome);
     return sendInfer(reply, serving.version, infer, outcome);
@@ -218,11 +218,11 @@ async function sendInfer(
   reply: FastifyReply,
   version: ModelVersion,
   infer: Infer,
-  outcome: Exclude<Outcome, { kind: 'gone' }>,
+  outcome: Exclude<Outcome, { kind: 'disconnected' }>,
 ): Promise<FastifyReply> {
   reply.header('cache-status', outcome.cacheStatus);
   if (outcome.kind === 'accepted') throw new V2Error(504, 'the inference did not end within its timeout');
-  if (outcome.kind === 'answered' && outcome.record.status !== 'succeeded') {
+  if (outcome.kind === 'completed' && outcome.record.status !== 'succeeded') {
     const { status, detail } = JSON.parse(String(outcome.record.result)) as { status: number; detail: string };
     throw new V2Error(status >= 500 ? status : 500, detail);
   }
@@ -237,7 +237,7 @@ async function sendInfer(
 function rendered(
   version: ModelVersion,
   infer: Infer,
-  outcome: Exclude<Outcome, { kind: 'gone' | 'accepted' }>,
+  outcome: Exclude<Outcome, { kind: 'disconnected' | 'accepted' }>,
 ): InferReply | Promise<InferReply> {
   const isPrediction = outcome.kind === 'cached';
   const text = isPrediction ? outcome.text : outcome.record.result;
@@ -260,7 +260,7 @@ function rendered(
 function record(
   statistics: Statistics,
   { started, ...request }: { tenant: string; model: string; version: string; rows: number; started: number },
-  outcome: Exclude<Outcome, { kind: 'gone' }>,
+  outcome: Exclude<Outcome, { kind: 'disconnected' }>,
 ): void {
   const prediction = outcome.kind === 'cached' ? undefined : outcome.record;
   statistics.record({

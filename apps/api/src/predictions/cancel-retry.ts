@@ -1,4 +1,4 @@
-/** What a caller may do to a prediction that is there: cancel it, or run it again under its id. */
+/** Cancels a prediction, or runs an ended prediction again under the same id. */
 
 import { ApiError, problem } from '@millrace/shared/errors';
 import type { UndoneEnd } from '@millrace/shared/ledger/ledger';
@@ -14,83 +14,87 @@ import type { Logger } from 'pino';
 import type { Catalog } from '../models/catalog.ts';
 import { admit, type Limits } from '../queue/admission.ts';
 import type { QueueLoad } from '../queue/queue-load.ts';
-import { fromStore, redisAway } from '../stores/store-errors.ts';
-import type { Finder, Found } from './find-prediction.ts';
+import { fromStore } from '../stores/store-errors.ts';
+import type { Found, PredictionLookup } from './find-prediction.ts';
 
 export interface ActionsDeps {
   live: LiveStore;
   queues: Queues;
-  finder: Finder;
+  lookup: PredictionLookup;
   loads: QueueLoad;
   catalog: Catalog;
   limits: Limits;
   findInLedger(tenant: string, id: string): Promise<LedgerRow | null>;
-  /** Ends a row of the ledger that Redis does not know. */
+  /** Ends a row of the ledger that Redis does not have. */
   endInLedger(row: LedgerRow, outcome: { status: 'canceled'; result: string; completedAt: number }): Promise<boolean>;
-  /** Writes an end, with what follows from it, unless the ledger has the end. */
+  /** Writes an end with its webhook deliveries, unless the ledger has the end. */
   recordEnd(row: TerminalRow): Promise<void>;
-  /** Opens a row again whose `opening` has ended; undefined where another retry was first. */
+  /** Starts the next opening of a row. Resolves to undefined when another retry was first. */
   reopenInLedger(end: UndoneEnd): Promise<LedgerRow | undefined>;
-  /** Throws ApiError while this process may accept nothing. */
+  /** Throws ApiError while the clock of this process is wrong. */
   checkClock(): void;
-  /** What the queue Redis answers to writes while it refuses them. */
-  redisRefusal(): Error | undefined;
+  /** Throws ApiError while the queue Redis takes no writes. */
+  checkRedis(): void;
   log: Logger;
 }
 
 export interface Actions {
-  /** Throws `conflict` for one that ended otherwise; to cancel twice is the same as once. */
+  /** Cancels an open prediction. A canceled prediction stays as it is. Throws `conflict` for every other end. */
   cancel(tenant: string, id: string): Promise<Found>;
-  /** Throws `conflict` for one that is under way or succeeded. What it resolves to is promised, as by a 202. */
+  /** Promises a new opening, as a 202 does. Throws `conflict` for a prediction that is open or that succeeded. */
   retry(tenant: string, id: string): Promise<Found>;
 }
 
 const CANCELED = JSON.stringify(problem('canceled', 'The prediction was canceled on request.'));
-/** A row that can be run again. */
+/** A row with the task, which a new opening needs. */
 interface OpenedRow extends LedgerRow {
   task: string;
 }
 
 export function createActions(deps: ActionsDeps): Actions {
-  const { live, queues, finder, loads, catalog, limits } = deps;
+  const { live, queues, lookup, loads, catalog, limits } = deps;
 
   async function cancel(tenant: string, id: string): Promise<Found> {
-    // Says 404 for ids that are none, and ends what is overdue as expired.
-    const found = await finder.get(tenant, id);
+    // Throws 404 for an unknown id, and ends an overdue prediction as expired.
+    const found = await lookup.get(tenant, id);
     if (found.record.status === 'canceled') return found;
     if (isTerminal(found.record.status)) throw notInState('canceled', found.record.status);
     const end = () => fromStore('Redis', live.end(id, tenant, 'canceled', sharedNow()));
     let outcome = await end();
     if (outcome.outcome === 'gone') {
-      // Redis lost it. The reconciler may bring it back at this moment: so its row ends first, then what came back.
+      // Redis lost the prediction, and the reconciler may restore the state at any moment. So the ledger's row ends first, then
+      // a restored state.
       const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
       const ended = { status: 'canceled', result: CANCELED, completedAt: sharedNow() } as const;
       if (row) await fromStore('Postgres', deps.endInLedger(row, ended));
       outcome = await end();
     }
     if (outcome.outcome === 'terminal' && outcome.status !== 'canceled') throw notInState('canceled', outcome.status);
-    return finder.get(tenant, id);
+    return lookup.get(tenant, id);
   }
 
   async function retry(tenant: string, id: string): Promise<Found> {
     deps.checkClock();
-    const { record } = await finder.get(tenant, id);
+    const { record } = await lookup.get(tenant, id);
     if (!isTerminal(record.status) || record.status === 'succeeded') throw notInState('retried', record.status);
     const served = await catalog.serving(tenant, record.model, record.version);
-    if (!finder.redisReady()) throw redisAway(deps.redisRefusal());
+    deps.checkRedis();
     const row = await reopened(tenant, id);
     try {
       await enqueue(row, served.version.digest);
     } catch (error) {
       if (error instanceof ApiError) throw error;
-      // The promise stands: the ledger has the new opening, and the reconciler brings it to Redis.
-      deps.log.warn({ err: error, id }, 'Redis did not take a retry: the reconciler brings it');
+      // The promise is valid: the ledger has the new opening, and the reconciler submits the prediction.
+      deps.log.warn({ err: error, id }, 'Redis did not take a retry: the reconciler will submit the prediction');
       return { record: row, queue: undefined };
     }
-    return finder.get(tenant, id);
+    return lookup.get(tenant, id);
   }
 
-  /** Tells Redis of a new opening, after the ledger, as with every promise. Throws `conflict` for an end that stays. */
+  /**
+   * Writes the new opening to Redis. As for every promise, the ledger comes first. Throws `conflict` for an end that cannot be
+   * retried.
+   */
   async function enqueue(row: OpenedRow, digest: string): Promise<void> {
     const { id, tenant, model, version, opening, expiresAt, priority } = row;
     const nowMs = sharedNow();
@@ -113,21 +117,24 @@ export function createActions(deps: ActionsDeps): Actions {
     }
   }
 
-  /** The row of the ledger, opened again. Throws `conflict` where another retry was first, and what admission throws. */
+  /** Starts the next opening in the ledger. Throws `conflict` when another retry was first, and the errors of admission. */
   async function reopened(tenant: string, id: string): Promise<OpenedRow> {
     const state = await fromStore('Redis', live.readWhole(id));
-    // The recorder may be late. Recorded after the retry, this end would be refused; recorded instead of the new one, the
-    // ledger would have ended what this retry promises.
+    // The recorder may not have recorded this end. After the retry the ledger would refuse the end, or would take the end as
+    // the end of the new opening.
     if (state && isTerminal(state.status)) await fromStore('Postgres', deps.recordEnd(terminalRowOf(state)));
     const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
     if (row?.status === 'succeeded') throw notInState('retried', row.status);
     if (!row || row.task === null)
-      throw new ApiError('conflict', 'What it was asked is no longer kept, so it cannot be run again.');
+      throw new ApiError(
+        'conflict',
+        'The input of this prediction is no longer stored, so the prediction cannot run again. Send a new request.',
+      );
     const now = sharedNow();
     const verdict = admit(loads.current(row.model, now), { limits, priority: row.priority, expiresInMs: null });
     if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
     loads.admitted(row.model);
-    // Open already, by a retry that was not written to Redis: this call completes it.
+    // The row is open after an earlier retry that was not written to Redis: this retry completes the earlier retry.
     const halfDone = !isTerminal(row.status) && state !== null && state.opening < row.opening;
     const again = isTerminal(row.status)
       ? await fromStore('Postgres', deps.reopenInLedger({ tenant, id, opening: row.opening, nowMs: now }))

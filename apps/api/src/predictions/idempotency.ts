@@ -1,71 +1,82 @@
-/** Under an idempotency key: the first request goes ahead, the others get its prediction. */
+/**
+ * Runs a request with an idempotency key: the first request starts a prediction, and a duplicate request follows the
+ * prediction.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
 import { ApiError } from '@millrace/shared/errors';
 import { fromStore, WriteOutcomeUnknown } from '../stores/store-errors.ts';
-import type { Finder, Found } from './find-prediction.ts';
-import { fingerprintOf, hashOfKey, type Idempotency } from './idempotency-claims.ts';
+import type { Found, PredictionLookup } from './find-prediction.ts';
+import { type Claim, fingerprintOf, hashOfKey, type Idempotency } from './idempotency-claims.ts';
 import type { Outcome } from './outcome.ts';
 import type { PendingPrediction } from './prediction-request.ts';
 
-/** How long a request with another's idempotency key looks for that one's prediction before it says so or takes over. */
-const CLAIM_PATIENCE_MS = 2_000;
-/** A first request that has shown nothing for this long has died half way: its calls to the stores have ended long before. */
+/** How long a duplicate request waits for the original's prediction before the API responds with 409 or takes over. */
+const CLAIM_WAIT_MS = 2_000;
+/** An original request without a prediction after this time has failed: its calls to the stores timed out long before. */
 const CLAIM_DEAD_MS = 3_000;
 const CLAIM_POLL_MS = 20;
 
-/** `begin` makes the prediction of an ask; `follow` answers it with the prediction that its key stands for. */
-export type Once = (
-  pending: PendingPrediction,
-  key: string,
-  begin: (pending: PendingPrediction) => Promise<Outcome>,
-  follow: (pending: PendingPrediction, found: Found) => Promise<Outcome>,
-) => Promise<Outcome>;
-
-export function createOnce({ idempotency, finder }: { idempotency: Idempotency; finder: Finder }): Once {
-  return async function once(asked, key, begin, follow) {
-    const { tenant, model, version, body } = asked.request;
-    const fingerprint = fingerprintOf(model, version, body);
-    // The ledger then knows the same request again, should Redis lose the key.
-    const pending = { ...asked, options: { ...asked.options, idempotency: hashOfKey(key, fingerprint) } };
-    const claim = await fromStore('Redis', idempotency.claim(tenant, key, fingerprint, pending.id, pending.createdAt));
-    if (claim.kind === 'taken') {
-      if (!claim.same)
-        throw new ApiError('idempotency_mismatch', 'This Idempotency-Key was used with another request.', {
-          faults: [
-            {
-              pointer: 'Idempotency-Key',
-              message: 'used with another request',
-              expected: 'a key of its own',
-              got: key,
-            },
-          ],
-        });
-      const deadline = performance.now() + CLAIM_PATIENCE_MS;
-      while (performance.now() < deadline && !pending.request.signal.aborted) {
-        const found = await finder.find(tenant, claim.id);
-        if (found) return follow(pending, found);
-        if (claim.ageMs > CLAIM_DEAD_MS) break;
-        await new Promise((resolve) => setTimeout(resolve, CLAIM_POLL_MS));
-      }
-      if (claim.ageMs <= CLAIM_DEAD_MS)
-        throw new ApiError(
-          'idempotency_in_progress',
-          'The first request with this Idempotency-Key has not got so far.',
-          {
-            retryAfterS: 1,
-          },
-        );
-      // The first has died before its prediction was written: this one goes on under the id that was claimed.
-      return begin({ ...pending, id: claim.id });
-    }
-    try {
-      return await begin(pending);
-    } catch (error) {
-      // Kept for whoever repeats the request: a promise that was committed late is found under it, and is the only one.
-      if (error instanceof WriteOutcomeUnknown) throw error;
-      const released = idempotency.release(tenant, key, pending.id).catch(() => {});
-      // A Redis that has just not answered is not waited for a second time.
-      if (!(error instanceof ApiError && error.code === 'store_unavailable')) await released;
-      throw error;
-    }
-  };
+export interface OnceDeps {
+  idempotency: Idempotency;
+  lookup: Pick<PredictionLookup, 'find'>;
 }
+
+export interface OnceParams {
+  pending: PendingPrediction;
+  key: string;
+  /** Creates the prediction. */
+  start(pending: PendingPrediction): Promise<Outcome>;
+  /** Returns the prediction that the original request created. */
+  follow(pending: PendingPrediction, original: Found): Promise<Outcome>;
+}
+
+export async function runOnce(deps: OnceDeps, params: OnceParams): Promise<Outcome> {
+  const { key, start } = params;
+  const { tenant, model, version, body } = params.pending.request;
+  const fingerprint = fingerprintOf(model, version, body);
+  // The ledger stores the hash, so that a repeated request is recognized after Redis loses the key.
+  const options = { ...params.pending.options, idempotency: hashOfKey(key, fingerprint) };
+  const pending = { ...params.pending, options };
+  const { id, createdAt } = pending;
+  const claim = await fromStore('Redis', deps.idempotency.claim(tenant, key, fingerprint, id, createdAt));
+  if (claim.kind === 'taken') return followClaim(deps, { ...params, pending, claim });
+  try {
+    return await start(pending);
+  } catch (error) {
+    // The key stays claimed: a promise that was committed late is the only prediction, and a repeated request finds the
+    // promise.
+    if (error instanceof WriteOutcomeUnknown) throw error;
+    const released = deps.idempotency.release(tenant, key, id).catch(() => {});
+    // After a call that failed, Redis may not respond: the request does not wait for a second timeout.
+    if (!(error instanceof ApiError && error.code === 'store_unavailable')) await released;
+    throw error;
+  }
+}
+
+interface FollowClaimParams extends OnceParams {
+  claim: Extract<Claim, { kind: 'taken' }>;
+}
+
+async function followClaim(
+  deps: OnceDeps,
+  { pending, key, claim, start, follow }: FollowClaimParams,
+): Promise<Outcome> {
+  if (!claim.same) throw keyMismatch(key);
+  const { tenant, signal } = pending.request;
+  const deadline = performance.now() + CLAIM_WAIT_MS;
+  while (performance.now() < deadline && !signal.aborted) {
+    const original = await deps.lookup.find(tenant, claim.id);
+    if (original) return follow(pending, original);
+    if (claim.ageMs > CLAIM_DEAD_MS) break;
+    await delay(CLAIM_POLL_MS);
+  }
+  // The original request failed before its prediction was written: this request continues under the claimed id.
+  if (claim.ageMs > CLAIM_DEAD_MS) return start({ ...pending, id: claim.id });
+  const detail = 'The first request with this Idempotency-Key is still in progress. Send the request again later.';
+  throw new ApiError('idempotency_in_progress', detail, { retryAfterS: 1 });
+}
+
+const keyMismatch = (key: string): ApiError =>
+  new ApiError('idempotency_mismatch', 'This Idempotency-Key was used with another request. Send a new key.', {
+    faults: [{ pointer: 'Idempotency-Key', message: 'used with another request', expected: 'a new key', got: key }],
+  });

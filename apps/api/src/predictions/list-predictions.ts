@@ -1,6 +1,6 @@
 /**
- * Lists predictions from the ledger, newest first. What is open there is told as Redis has it, which knows more. Outputs are
- * read only for a caller who asks for them, and a page ends where its outputs reach OUTPUT_BYTES.
+ * Lists predictions from the ledger, newest first. Open predictions have their state from Redis, which is newer. Outputs are
+ * read only for a request that includes them, and a page ends where its outputs reach OUTPUT_BYTES.
  */
 import type { ListedRow, ListOptions } from '@millrace/shared/ledger/ledger';
 import type { LiveHead, LiveStore } from '@millrace/shared/live/store';
@@ -8,9 +8,9 @@ import { isTerminal, type PredictionRecord, type Status } from '@millrace/shared
 import { decodeCursor, encodeCursor } from '../http/cursor.ts';
 import { fromStore } from '../stores/store-errors.ts';
 
-/** Pages of the ledger that one request looks through for those that run among those that are open. */
+/** The most pages of the ledger that one request reads, to find the running predictions among the open predictions. */
 const PAGES_MAX = 5;
-/** Bytes of outputs in one page; a larger output is a page alone. */
+/** The most bytes of outputs in one page. A larger output is a page alone. */
 const OUTPUT_BYTES = 4 * 1_048_576;
 
 export interface ListRequest {
@@ -23,37 +23,37 @@ export interface ListRequest {
 }
 
 export interface Page {
-  /** Without the outputs of those that succeeded unless the request includes them: `result` is then ''. */
+  /** Without `include`, the `result` of a succeeded prediction is ''. */
   records: PredictionRecord[];
-  /** Of the page after this one; null when this is the last. */
+  /** The cursor of the next page; null on the last page. */
   next: string | null;
 }
 
-/** Throws `invalid_cursor`. A page may have fewer than `limit` and still a next one. */
-export type Listing = (tenant: string, request: ListRequest) => Promise<Page>;
+/** Throws `invalid_cursor`. A page with fewer records than `limit` may have a next page. */
+export type ListPredictions = (tenant: string, request: ListRequest) => Promise<Page>;
 
-export interface ListingDeps {
+export interface ListDeps {
   live: Pick<LiveStore, 'heads' | 'read'>;
   readLedger(tenant: string, options: ListOptions): Promise<ListedRow[]>;
-  /** JSON text of outputs that the ledger has, by id. */
+  /** Returns the JSON text of outputs from the ledger, by id. */
   readOutputs(tenant: string, ids: readonly string[]): Promise<Map<string, string>>;
 }
 
-/** A record, its place in the ledger, and how large its output is. */
+/** A record and the size of its output. */
 interface Listed {
   record: PredictionRecord;
   outputBytes: number;
-  /** Whether Redis has the output and the ledger does not yet. */
+  /** Whether the record is from Redis, because the ledger may not have its end yet. */
   inRedis: boolean;
 }
 
-export function createListing(deps: ListingDeps): Listing {
+export function createListPredictions(deps: ListDeps): ListPredictions {
   const { live, readLedger } = deps;
 
   return async function list(tenant, { model, status, limit, cursor, include }) {
     const name = JSON.stringify([tenant, model ?? null, status ?? null]);
     let before = cursor === undefined ? undefined : decodeCursor(name, cursor);
-    // The ledger does not know which of its open predictions run.
+    // The ledger does not store which open predictions are running.
     const open = status === 'queued' || status === 'running';
     const listed: Listed[] = [];
     let bytes = 0;
@@ -71,12 +71,18 @@ export function createListing(deps: ListingDeps): Listing {
           ...(before === undefined ? {} : { before }),
         }),
       );
-      const shown = await asOfNow(live, rows.slice(0, limit));
+      const shown = await withLiveStates(live, rows.slice(0, limit));
       for (const [at, one] of shown.entries()) {
         const wanted = !open || one.record.status === status;
-        if (wanted && include === 'output' && listed.length > 0 && bytes + one.outputBytes > OUTPUT_BYTES)
-          return page(encodeCursor(name, before as string));
-        before = (rows[at] as ListedRow).id;
+        if (
+          wanted &&
+          include === 'output' &&
+          before !== undefined &&
+          listed.length > 0 &&
+          bytes + one.outputBytes > OUTPUT_BYTES
+        )
+          return page(encodeCursor(name, before));
+        before = one.record.id;
         if (wanted) {
           listed.push(one);
           bytes += one.outputBytes;
@@ -90,9 +96,9 @@ export function createListing(deps: ListingDeps): Listing {
   };
 }
 
-async function asOfNow(live: ListingDeps['live'], rows: readonly ListedRow[]): Promise<Listed[]> {
+async function withLiveStates(live: ListDeps['live'], rows: readonly ListedRow[]): Promise<Listed[]> {
   const open = rows.filter(({ status }) => !isTerminal(status));
-  // Without Redis the ledger's word is the best there is.
+  // While Redis does not respond, the page has the states of the ledger.
   const heads = open.length === 0 ? [] : await live.heads(open.map(({ id }) => id)).catch(() => []);
   const byId = new Map(heads.flatMap((head): [string, LiveHead][] => (head ? [[head.id, head]] : [])));
   return rows.map((row) => {
@@ -103,8 +109,8 @@ async function asOfNow(live: ListingDeps['live'], rows: readonly ListedRow[]): P
   });
 }
 
-/** Puts the outputs into the records of those that succeeded. What has gone from Redis since is in the ledger by then. */
-async function addOutputs(deps: ListingDeps, tenant: string, listed: readonly Listed[]): Promise<void> {
+/** Reads the outputs of the succeeded predictions. An output that Redis discarded meanwhile is in the ledger. */
+async function addOutputs(deps: ListDeps, tenant: string, listed: readonly Listed[]): Promise<void> {
   const succeeded = listed.filter(({ record }) => record.status === 'succeeded');
   const missing: PredictionRecord[] = [];
   for (const { record, inRedis } of succeeded) {

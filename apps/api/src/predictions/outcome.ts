@@ -1,12 +1,27 @@
-/** The four ends of a request for a prediction. */
+/** The four outcomes of a request for a prediction. */
 import type { PredictionRecord, QueueEstimate } from '@millrace/shared/predictions/prediction';
-import type { CachedAnswer } from '../cache/cache-lookup.ts';
+import type { CachedResponse } from '../cache/cache-lookup.ts';
+
+/** The prediction is terminal. */
+export interface CompletedOutcome {
+  kind: 'completed';
+  record: PredictionRecord;
+  cacheStatus: string;
+}
+
+/** The API promises the prediction: the client fetches the result later. */
+export interface AcceptedOutcome {
+  kind: 'accepted';
+  record: PredictionRecord;
+  queue: QueueEstimate;
+  /** How many more predictions the queue of the model takes. */
+  room: number;
+  cacheStatus: string;
+}
 
 export type Outcome =
-  | CachedAnswer
-  /** Terminal. */
-  | { kind: 'answered'; record: PredictionRecord; cacheStatus: string }
-  /** Promised: to be fetched later. `room` is how many more its model's queue takes. */
-  | { kind: 'accepted'; record: PredictionRecord; queue: QueueEstimate; room: number; cacheStatus: string }
-  /** Nobody is there any more. */
-  | { kind: 'gone' };
+  | CachedResponse
+  | CompletedOutcome
+  | AcceptedOutcome
+  /** The client closed the connection. */
+  | { kind: 'disconnected' };

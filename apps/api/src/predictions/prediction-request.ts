@@ -1,5 +1,6 @@
-/** What a request asks, once it is planned, and the forms in which live state, ledger and caller are told of it. */
+/** A request for a prediction, and the forms of a new prediction: in the live state, in the ledger and in the response. */
 
+import type { CachedResult } from '@millrace/shared/cache/result-value';
 import type { PredictionOptions, PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
@@ -29,17 +30,17 @@ export interface PredictionRequest {
   prefer: Prefer;
   cacheControl: CacheControl;
   idempotencyKey: string | undefined;
-  /** Aborts when the caller has gone. */
+  /** Aborts when the client disconnects. */
   signal: DisconnectSignal;
-  /** The caller takes no promise: what is not answered within its wait is cancelled. */
+  /** The caller accepts no promise: a prediction without a result at the end of the wait is canceled. */
   ledgerless?: boolean;
 }
 
-/** What is known of a request once it is planned. */
+/** A request with its model version and its normalized input, and the new prediction. */
 export interface PendingPrediction {
   request: PredictionRequest;
   served: ServedModel;
-  plan: NormalizedInput;
+  normalized: NormalizedInput;
   priority: Priority;
   id: string;
   createdAt: number;
@@ -47,30 +48,29 @@ export interface PendingPrediction {
   /** JSON text; '' for none. */
   metadata: string;
   options: PredictionOptions & { idempotency?: string };
-  /** May read the cache and share a flight; may be stored. */
+  /** Whether the request reads the cache and may share a flight. */
   read: boolean;
+  /** Whether the cache may store the result. */
   store: boolean;
+  /** The cached result of each row, null for a row that is not cached. Empty when the request does not read the cache. */
+  cached: readonly (CachedResult | null)[];
 }
 
-/** Whether its caller gets a prediction of its own, whatever is known. */
-export const bringsItsOwn = ({ body, idempotencyKey }: PredictionRequest): boolean =>
-  body.webhook !== undefined || body.metadata !== undefined || idempotencyKey !== undefined;
+export interface PendingParams
+  extends Pick<PendingPrediction, 'request' | 'served' | 'normalized' | 'read' | 'store' | 'cached'> {
+  /** Seconds until the deadline of a request without `expires_in`. */
+  expiresInS: number;
+}
 
-/** A new ask, with an id; `expiresInS` where the request does not say. */
-export function buildPending(
-  request: PredictionRequest,
-  served: ServedModel,
-  plan: NormalizedInput,
-  expiresInS: number,
-  read: boolean,
-  store: boolean,
-): PendingPrediction {
+/** Creates the prediction of a request, with a new id. */
+export function buildPending(params: PendingParams): PendingPrediction {
+  const { request, served, normalized, read, store, cached, expiresInS } = params;
   const { body } = request;
   const createdAt = sharedNow();
   return {
     request,
     served,
-    plan,
+    normalized,
     priority: body.priority ?? served.version.config.priority,
     id: newPredictionId(shardOf(served.registered.model), createdAt),
     createdAt,
@@ -79,27 +79,31 @@ export function buildPending(
     options: body.webhook ? { webhook: body.webhook } : {},
     read,
     store,
+    cached,
   };
 }
 
-/** `outputs` are those known of its rows; `answer` is its whole output where all are. */
-export function newPrediction(
-  pending: PendingPrediction,
-  outputs: readonly (string | null)[],
-  answer: Text | null,
-): NewPrediction {
-  const { plan, served, request } = pending;
+export interface Outputs {
+  /** The outputs that the task carries: null for a row without a carried output. */
+  rows: readonly (string | null)[];
+  /** The whole output, when every row is cached. */
+  whole: Text | null;
+}
+
+/** The prediction in the form of the queue. */
+export function newPrediction(pending: PendingPrediction, { rows, whole }: Outputs): NewPrediction {
+  const { normalized, served, request } = pending;
   const { digest } = served.version;
   const epoch = served.registered.cacheEpoch;
-  const some = answer === null && outputs.some((one) => one !== null);
-  const keys = pending.store ? plan.keys : plan.rows.map(() => null);
+  const some = whole === null && rows.some((row) => row !== null);
+  const keys = pending.store ? normalized.keys : normalized.rows.map(() => null);
   const task: Task = {
-    shape: plan.shape,
-    rows: plan.rows,
+    shape: normalized.shape,
+    rows: normalized.rows,
     keys,
     digest,
     epoch,
-    ...(some ? { known: [...outputs] } : {}),
+    ...(some ? { known: [...rows] } : {}),
   };
   return {
     id: pending.id,
@@ -108,12 +112,12 @@ export function newPrediction(
     tenant: request.tenant,
     metadata: pending.metadata,
     options: Object.keys(pending.options).length > 0 ? JSON.stringify(pending.options) : '',
-    flight: pending.read ? flightOf(plan, digest, epoch) : null,
+    flight: pending.read ? flightOf(normalized, digest, epoch) : null,
     task: taskText(task),
-    rows: some ? outputs.filter((one) => one === null).length : plan.rows.length,
+    rows: some ? rows.filter((row) => row === null).length : normalized.rows.length,
     attempts: 0,
     opening: 0,
-    known: answer,
+    known: whole,
   };
 }
 

@@ -23,7 +23,7 @@ import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
 import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { Registry } from 'prom-client';
-import { createKnownAnswer, type KnownAnswer } from '../cache/cache-lookup.ts';
+import { lookUpLocal } from '../cache/cache-lookup.ts';
 import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
 import { ParsedRequests } from '../cache/parsed-requests.ts';
 import type { Catalog } from '../models/catalog.ts';
@@ -33,12 +33,14 @@ import { QueueLoad } from '../queue/queue-load.ts';
 import { queuedByModel } from '../queue/queued-by-model.ts';
 import { createSubmitter } from '../queue/submitter.ts';
 import type { OpenParams, Stores } from '../stores/open-stores.ts';
+import { redisAway } from '../stores/store-errors.ts';
 import { type Actions, createActions } from './cancel-retry.ts';
-import { createPredict, type Predict, type PredictDeps } from './create-prediction.ts';
-import { createFinder, type Finder } from './find-prediction.ts';
+import { type CreateDeps, type CreatePrediction, createPrediction } from './create-prediction.ts';
+import type { CreateRoutes } from './create-routes.ts';
+import { createPredictionLookup, type PredictionLookup } from './find-prediction.ts';
 import { createIdempotency } from './idempotency-claims.ts';
-import { createListing, type Listing } from './list-predictions.ts';
-import { Streams } from './prediction-watcher.ts';
+import { createListPredictions, type ListPredictions } from './list-predictions.ts';
+import { PredictionWatcher } from './prediction-watcher.ts';
 
 const PROMISES_PER_COMMIT = 500;
 const PROMISES_WAITING = 50_000;
@@ -49,20 +51,20 @@ const PROMISE_BYTES_WAITING = 256 * 1_048_576;
 export interface OpenPredictionsParams extends OpenParams {
   stores: Stores;
   catalog: Catalog;
-  checkWebhook: PredictDeps['checkWebhook'];
+  checkWebhook: CreateDeps['checkWebhook'];
   timers: Pick<WebhookTimers, 'scheduleDeliveries'>;
   /** Receives the metrics of the estimates. */
   registry: Registry;
 }
 
 export interface PredictionServices {
-  predict: Predict;
-  knownAnswer: KnownAnswer;
+  createPrediction: CreatePrediction;
+  lookUpLocal: CreateRoutes['lookUpLocal'];
   parsedRequests: ParsedRequests;
-  finder: Finder;
-  list: Listing;
+  lookup: PredictionLookup;
+  list: ListPredictions;
   actions: Actions;
-  streams: Streams;
+  watcher: PredictionWatcher;
   /** The number of predictions that callers of this process wait for. */
   waiting(): number;
   /** The number of predictions that wait for a worker, by model. */
@@ -77,33 +79,33 @@ interface Parts extends OpenPredictionsParams {
   queues: Queues;
   loads: QueueLoad;
   completions: CompletionListener;
-  finder: Finder;
-  limits: PredictDeps['limits'];
+  lookup: PredictionLookup;
+  limits: CreateDeps['limits'];
   checkClock(): void;
-  redisRefusal(): Error | undefined;
+  checkRedis(): void;
 }
 
 export function openPredictions(params: OpenPredictionsParams): PredictionServices {
   const { stores, catalog, closers } = params;
   const { db } = stores;
   const parts = openParts(params);
-  const { live, completions, finder } = parts;
+  const { live, completions, lookup } = parts;
   const parsedRequests = new ParsedRequests();
   const cache = openLocalResults(params);
-  const streams = new Streams(finder, completions);
-  closers.push('streams', () => streams.close());
+  const watcher = new PredictionWatcher(lookup, completions);
+  closers.push('prediction watcher', () => watcher.close());
   return {
-    predict: openPredict(parts, { cache, parsedRequests }),
-    knownAnswer: createKnownAnswer({ catalog, parsedRequests, cache }),
+    createPrediction: openCreatePrediction(parts, { cache, parsedRequests }),
+    lookUpLocal: (request) => lookUpLocal({ catalog, parsedRequests, cache }, request),
     parsedRequests,
-    finder,
-    list: createListing({
+    lookup,
+    list: createListPredictions({
       live,
       readLedger: (tenant, options) => listPredictions(db, tenant, options),
       readOutputs: (tenant, ids) => readOutputs(db, tenant, ids),
     }),
     actions: openActions(parts),
-    streams,
+    watcher,
     waiting: () => completions.waiting,
     queued: () =>
       queuedByModel({
@@ -111,7 +113,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
         models: async () => (await catalog.models('default')).models.map(({ model }) => model),
       }),
     async release() {
-      await streams.close();
+      watcher.close();
       await completions.close();
     },
   };
@@ -138,11 +140,10 @@ function openParts(params: OpenPredictionsParams): Parts {
     readMemory: () => readQueueMemory(redis, keys),
     expectOutput: (model, bytes) => expectOutput(redis, keys, { model, bytes }),
   });
-  const finder = createFinder({
+  const lookup = createPredictionLookup({
     live,
     loads,
     completions,
-    redisReady: () => queue.ready(),
     isClockRight: () => clock.fault() === undefined,
     findInLedger: async (tenant, id) => (await findTaskless(db, tenant, id)) ?? null,
   });
@@ -152,10 +153,12 @@ function openParts(params: OpenPredictionsParams): Parts {
     queues,
     loads,
     completions,
-    finder,
+    lookup,
     limits: { ...config, maxMemoryShare: config.maxMemoryShare / 100 },
     checkClock: () => refuseWrongClock(clock),
-    redisRefusal: () => queue.probe.refusal,
+    checkRedis() {
+      if (!queue.ready()) throw redisAway(queue.probe.refusal);
+    },
   };
 }
 
@@ -172,7 +175,7 @@ function openLocalResults({ stores, closers }: OpenPredictionsParams): LocalResu
   return local;
 }
 
-function openPredict(parts: Parts, caches: Pick<PredictDeps, 'cache' | 'parsedRequests'>): Predict {
+function openCreatePrediction(parts: Parts, caches: Pick<CreateDeps, 'cache' | 'parsedRequests'>): CreatePrediction {
   const { stores, log, closers, live, queues, loads, registry } = parts;
   const { keys, queue, db } = stores;
   const promises = openPromises(parts);
@@ -182,7 +185,7 @@ function openPredict(parts: Parts, caches: Pick<PredictDeps, 'cache' | 'parsedRe
     registry,
   });
   closers.push('estimates', () => estimates.close());
-  return createPredict({
+  const deps: CreateDeps = {
     ...parts,
     ...caches,
     submitter: createSubmitter({
@@ -195,8 +198,9 @@ function openPredict(parts: Parts, caches: Pick<PredictDeps, 'cache' | 'parsedRe
     idempotency: createIdempotency(queue.redis, keys, (claimed, sinceMs) => findKeyed(db, claimed, sinceMs), log),
     estimates,
     cacheWritable: () => stores.cache.probe.proven,
-    promise: (row) => promises.add(row),
-  });
+    insertPromise: (row) => promises.add(row),
+  };
+  return (request) => createPrediction(deps, request);
 }
 
 function openPromises({ stores, config, closers }: OpenPredictionsParams): Batcher<PromiseRow, void> {
@@ -213,7 +217,7 @@ function openPromises({ stores, config, closers }: OpenPredictionsParams): Batch
     maxBytes: PROMISE_BYTES,
     maxWaitingBytes: PROMISE_BYTES_WAITING,
     concurrency: 2,
-    // Otherwise each commit would wait for its own timeout to learn what the commit before it learned.
+    // Otherwise each waiting commit would wait for a timeout of its own.
     failsAll: () => true,
   });
   closers.push('promises', () => promises.drain());

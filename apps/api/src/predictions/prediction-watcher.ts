@@ -1,14 +1,15 @@
 /**
- * Follows predictions for those who watch their events. However many watch, a prediction is read once a round, and
- * rounds get rarer the more there are; the end of a prediction is told at once by its completion event.
+ * Watches predictions for event streams. A prediction with many watchers is read once per round, and the time between rounds
+ * grows with the number of watched predictions. The end of a prediction is reported at once, after its completion event.
  */
 import { isTerminal } from '@millrace/shared/predictions/prediction';
 import { ResponseDisconnect } from '../http/client-disconnect.ts';
 import type { CompletionListener } from '../queue/completion-listener.ts';
-import type { Finder, Found } from './find-prediction.ts';
+import type { Found, PredictionLookup } from './find-prediction.ts';
 
-/** A round's least distance, and the reads a second that all rounds together may take. */
+/** The shortest time between two rounds. */
 const ROUND_MS = 250;
+/** The most reads per second of all rounds together. */
 const READS_PER_S = 2_000;
 const READ_AT_ONCE = 200;
 const LONGEST_MS = 2 ** 31 - 1;
@@ -19,25 +20,26 @@ interface Watched {
   ended: ResponseDisconnect;
 }
 
-export class Streams {
-  readonly #finder: Finder;
+export class PredictionWatcher {
+  readonly #lookup: PredictionLookup;
   readonly #completions: CompletionListener;
   readonly #watched = new Map<string, Watched>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(finder: Finder, completions: CompletionListener) {
-    this.#finder = finder;
+  constructor(lookup: PredictionLookup, completions: CompletionListener) {
+    this.#lookup = lookup;
     this.#completions = completions;
   }
 
-  /** Predictions that are watched. */
+  /** The number of watched predictions. */
   get size(): number {
     return this.#watched.size;
   }
 
   /**
-   * Calls back with what a prediction is, whenever it is read, until it is terminal or the function it gives back is
-   * called. The same state may be told again. Read the state after this call, not before: what happens in between is told.
+   * Calls `watcher` with the state of a prediction after each read, until the prediction is terminal or the returned function
+   * is called. The same state may be reported again. A caller must read the state after this call, not before: otherwise a
+   * change in between would be missed.
    */
   watch(tenant: string, id: string, watcher: (found: Found) => void): () => void {
     let watched = this.#watched.get(id);
@@ -61,13 +63,13 @@ export class Streams {
   }
 
   #awaitEnd(id: string, watched: Watched): void {
-    void this.#completions.wait(id, LONGEST_MS, watched.ended).then((answer) => {
-      if (answer && !watched.ended.aborted) void this.#read(id, watched);
+    void this.#completions.wait(id, LONGEST_MS, watched.ended).then((end) => {
+      if (end && !watched.ended.aborted) void this.#read(id, watched);
     });
   }
 
   async #read(id: string, watched: Watched): Promise<void> {
-    const found = await this.#finder.find(watched.tenant, id).catch(() => null);
+    const found = await this.#lookup.find(watched.tenant, id).catch(() => null);
     if (!found || watched.ended.aborted) return;
     for (const watcher of [...watched.watchers]) watcher(found);
     if (isTerminal(found.record.status)) this.#forget(id, watched);

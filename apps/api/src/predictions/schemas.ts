@@ -1,4 +1,4 @@
-/** Parameters and bodies of the routes of predictions. */
+/** The schemas of the parameters and bodies of the prediction routes. */
 import { STATUSES, type Status } from '@millrace/shared/predictions/prediction';
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { Type } from 'typebox';
@@ -10,7 +10,11 @@ export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, descripti
 export const GetQuery = Type.Object(
   {
     wait: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 60, description: 'Seconds to hold until it is terminal.' }),
+      Type.Integer({
+        minimum: 0,
+        maximum: 60,
+        description: 'The most seconds to wait until the prediction is terminal.',
+      }),
     ),
   },
   closed,
@@ -20,11 +24,11 @@ export const StatusSchema = Type.Unsafe<Status>(Type.Union(STATUSES.map((status)
 
 export const ListQuery = Type.Object(
   {
-    model: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'Only those of this model.' })),
+    model: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'Only predictions of this model.' })),
     status: Type.Optional(StatusSchema),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
     cursor: Type.Optional(
-      Type.String({ maxLength: 200, description: '`next` of the page before, with the same filters.' }),
+      Type.String({ maxLength: 200, description: 'The `next` of the previous page, with the same filters.' }),
     ),
     include: Type.Optional(
       Type.Literal('output', {
@@ -39,12 +43,12 @@ export const PrioritySchema = Type.Union([Type.Literal('low'), Type.Literal('nor
 
 export const WebhookRequest = Type.Object(
   {
-    url: Type.String({ minLength: 1, maxLength: 2_048, description: 'Where the event is sent; https.' }),
+    url: Type.String({ minLength: 1, maxLength: 2_048, description: 'The https address that receives the events.' }),
     events: Type.Optional(
-      // By name, since a misspelt one would never be sent, and nobody would know.
+      // A list of names: an event with a misspelled name would never be sent, and the caller would not notice.
       Type.Array(Type.Unsafe<string>(Type.Union(PREDICTION_EVENTS.map((type) => Type.Literal(type)))), {
         maxItems: 20,
-        description: 'Types of event; the terminal ones if absent.',
+        description: 'The types of events to send; the terminal types if absent.',
       }),
     ),
   },
@@ -53,9 +57,12 @@ export const WebhookRequest = Type.Object(
 
 export const PredictionRequestBody = Type.Object(
   {
-    input: Type.Optional(Type.Unknown({ description: 'One input, of the form that the model says.' })),
+    input: Type.Optional(Type.Unknown({ description: 'One input, in the form that the model expects.' })),
     inputs: Type.Optional(
-      Type.Array(Type.Unknown(), { minItems: 1, description: 'Many inputs, answered as one prediction.' }),
+      Type.Array(Type.Unknown(), {
+        minItems: 1,
+        description: 'Several inputs, for one prediction with a list of outputs.',
+      }),
     ),
     webhook: Type.Optional(WebhookRequest),
     priority: Type.Optional(PrioritySchema),
@@ -63,11 +70,13 @@ export const PredictionRequestBody = Type.Object(
       Type.Number({
         exclusiveMinimum: 0,
         maximum: 604_800,
-        description: 'Seconds after which an answer is of no use.',
+        description: 'Seconds until the deadline: the prediction expires if it has not ended by then.',
       }),
     ),
     metadata: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), { description: "The caller's own; given back with the prediction." }),
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: 'Any JSON of the caller. The prediction has the same metadata.',
+      }),
     ),
   },
   closed,

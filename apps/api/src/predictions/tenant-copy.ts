@@ -1,42 +1,41 @@
 /**
- * Copies of results that all tenants of a public model share. The shared result of another tenant shows its output alone, so
- * that a tenant's first hit makes a prediction of the tenant's own. That prediction is kept as the tenant's copy, and
- * answers the tenant's next hits as stored bytes.
+ * Copies of results that all tenants of a public model share. A tenant sees only the output of another tenant's prediction, so
+ * a tenant's first hit creates a new prediction. The prediction is stored as the tenant's copy, and the copy is the response to
+ * the tenant's next hits.
  */
 
-import { type CachedResult, encodeResult } from '@millrace/shared/cache/result-cache';
+import { type CachedResult, encodeResult } from '@millrace/shared/cache/result-value';
 import { type PredictionRecord, renderPrediction } from '@millrace/shared/predictions/prediction';
+import { needsOwnPrediction } from '../cache/cache-lookup.ts';
 import type { LocalResults } from '../cache/local-results.ts';
-import { bringsItsOwn, type PendingPrediction } from './prediction-request.ts';
+import type { PendingPrediction } from './prediction-request.ts';
 
-/** Whether the prediction of a hit is kept: not where it has metadata, a webhook or a key, which are its caller's own. */
-export const isCopied = ({ plan, request, served }: PendingPrediction): boolean =>
+/**
+ * Whether the prediction of a hit is stored. A prediction with metadata, a webhook or an idempotency key belongs to one caller.
+ */
+export const isCopied = ({ normalized, request, served }: PendingPrediction): boolean =>
   served.version.config.cache.scope === 'public' &&
-  plan.shape === 'one' &&
-  plan.keys.length === 1 &&
-  !bringsItsOwn(request);
+  normalized.shape === 'one' &&
+  normalized.keys.length === 1 &&
+  !needsOwnPrediction(request);
 
 export interface KeepCopyParams {
   cache: LocalResults;
   pending: PendingPrediction;
   /** Terminal. */
   record: PredictionRecord;
-  /** The shared result: the copy is as old, and as long of use. */
+  /** The shared result. The copy has its time of storage and its expiry. */
   hit: CachedResult;
   nowMs: number;
 }
 
-/** Never rejects. A copy that cannot be written costs the next hit a prediction of its own. */
+/** Stores the copy. Never rejects: after a failed write, the next hit creates another prediction. */
 export function keepCopy({ cache, pending, record, hit, nowMs }: KeepCopyParams): Promise<void> {
-  const { plan, served } = pending;
-  const key = plan.own ?? (plan.keys[0] as string);
+  const { normalized, served } = pending;
+  const key = normalized.own ?? normalized.keys[0];
+  if (key === undefined) return Promise.resolve();
   const body = renderPrediction({ ...record, expiresAt: null, metadata: '' });
-  const value = encodeResult(key, hit.storedAt, hit.freshUntil, record.result, body);
-  return cache.put(key, served.registered.cacheEpoch, value, hit.freshUntil - nowMs);
-}
-
-/** Never rejects. The copy must not outlive a computation that was asked for afresh. */
-export function removeCopy(cache: LocalResults, key: string, epoch: number): Promise<void> {
-  cache.forget(key);
-  return cache.put(key, epoch, encodeResult(key, 0, 0, 'null', null), 1);
+  const { storedAt, freshUntil } = hit;
+  const value = encodeResult({ cacheKey: key, storedAt, freshUntil, output: record.result, body });
+  return cache.put({ cacheKey: key, epoch: served.registered.cacheEpoch, value, ttlMs: freshUntil - nowMs });
 }

@@ -1,9 +1,10 @@
 /**
- * Wakes whoever waits for a prediction. One listener per shard reads completion events from an explicit position in the
- * stream, and every second the waiters' states are read as well, so that an event lost is a second lost, no more. A state
- * that is lost is submitted again, where only the caller who waits knows the prediction.
+ * Ends the waits of callers when their predictions end. One listener per shard reads completion events from an explicit
+ * position in the stream. Every second the listener also reads the live states of waiting callers, so that a lost event delays
+ * a result by a second at most. A prediction that Redis lost and that only the waiting caller knows is submitted again.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Completion, parseCompletion } from '@millrace/shared/live/completion';
 import { openingOf } from '@millrace/shared/live/state';
 import type { LiveStore } from '@millrace/shared/live/store';
@@ -17,50 +18,51 @@ import type { Logger } from 'pino';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 
 const REREAD_MS = 1_000;
-/** Ticks, not time: while a crowd holds this process up they do not pass, and the answer lies in the socket, unread. */
+/** Counted in timer ticks, not wall time: while the event loop is blocked, the reply may already be in the socket. */
 const POSITION_TICKS = 16;
 const POSITION_TICK_MS = 50;
 const BLOCK_MS = 5_000;
-/** States read in one go by the safety net: bounded, so that 10,000 waiters do not stop the event loop. */
+const RETRY_MS = 100;
+/** The most states that one turn of the event loop reads again, so that 10,000 waiters do not block the event loop. */
 const REREAD_AT_ONCE = 500;
 
-/** What a waiter is told: the completion, with its result; null when the wait ended first. */
-export type Answer = Omit<Completion, 'result'> & { result: Text };
+/** The end of a prediction, with the result. */
+export type CompletedEnd = Omit<Completion, 'result'> & { result: Text };
 
-/** One who waits for a prediction; `next` is another who waits for the same one, which is rare. */
-export class Waiter {
+/** One wait for a prediction. */
+export interface Wait {
   readonly id: string;
-  /** When the first of those who wait for it came, on the monotonic clock. */
-  readonly since: number;
+  readonly waitMs: number;
   readonly signal: DisconnectSignal | undefined;
-  /** Called once: with the answer, or with null when the wait ended first. May not throw. */
-  readonly told: (answer: Answer | null) => void;
+  /** Called once: with the end, or with null when the wait ended first. Must not throw. */
+  onCompleted(end: CompletedEnd | null): void;
+}
+
+/** A registered wait. */
+export class Waiter {
+  readonly wait: Wait;
+  /** When the first wait for this prediction was registered, on the monotonic clock. */
+  readonly since: number;
   readonly #completions: CompletionListener;
-  /** The opening whose end is awaited: events of earlier ones may still be on their way. */
+  /** The opening whose end is awaited: events of earlier openings may still arrive. */
   opening = 0;
   /**
-   * Puts the prediction into the queue again. Called when neither Redis nor the ledger knows it; undefined where the
-   * reconciler brings it back, or while it is on its way into Redis. May not throw.
+   * Submits the prediction again. Called when neither Redis nor the ledger has the prediction. Undefined where the reconciler
+   * restores the prediction, and during a submission. Must not throw.
    */
   resubmit: (() => void) | undefined = undefined;
   timer: NodeJS.Timeout | undefined;
+  /** Another waiter for the same prediction, which is rare. */
   next: Waiter | undefined;
 
-  constructor(
-    completions: CompletionListener,
-    id: string,
-    told: (answer: Answer | null) => void,
-    signal: DisconnectSignal | undefined,
-    next: Waiter | undefined,
-  ) {
+  constructor(completions: CompletionListener, wait: Wait, next: Waiter | undefined) {
     this.#completions = completions;
-    this.id = id;
-    this.told = told;
-    this.signal = signal;
+    this.wait = wait;
     this.next = next;
     this.since = next?.since ?? performance.now();
   }
 
+  /** Called when the client disconnects. */
   gone(): void {
     this.#completions.forget(this);
   }
@@ -68,7 +70,7 @@ export class Waiter {
 
 interface Listener {
   connection: Connection;
-  /** Undefined once its position is known. */
+  /** Undefined after the position is read. */
   ready: Promise<void> | undefined;
   lastId: string;
 }
@@ -76,11 +78,11 @@ interface Listener {
 export interface CompletionsDeps {
   live: LiveStore;
   keys: Keys;
-  /** Opens a connection of the listener's own, whose calls may block for ever. */
+  /** Opens a connection for one listener, on which commands may block without a timeout. */
   connect(shard: number): Connection;
-  /** What the ledger has of a prediction that has ended. */
+  /** Returns an ended prediction from the ledger. */
   findEnded(id: string): Promise<PredictionRecord | undefined>;
-  /** Which of the ids the ledger has. */
+  /** Returns the predictions of these ids that the ledger has. */
   findRecorded(ids: readonly string[]): Promise<{ id: string; status: Status }[]>;
   log: Logger;
 }
@@ -114,25 +116,21 @@ export class CompletionListener {
   }
 
   /**
-   * Resolves (undefined: it has) once events of the shard are being read: call it before the work whose end is awaited is
-   * added.
+   * Resolves when the listener reads the events of the shard; returns undefined when the listener already does. A caller
+   * listens before the submission.
    */
   listen(shard: number): Promise<void> | undefined {
     return (this.#listeners[shard] ?? this.#startListener(shard)).ready;
   }
 
   /**
-   * Registers a waiter at once; `told` is called with the answer, or with null after `waitMs` or when the signal aborts,
-   * which may be before this returns. Register first, then read the state: the other way round loses what happens in between.
+   * Registers a wait, which ends after `waitMs`, or when the signal aborts, possibly before this call returns. A caller
+   * registers first and then reads the state. In the other order, an end between the two steps would be missed.
    */
-  tell(
-    id: string,
-    waitMs: number,
-    signal: DisconnectSignal | undefined,
-    told: (answer: Answer | null) => void,
-  ): Waiter {
+  register(wait: Wait): Waiter {
+    const { id, waitMs, signal } = wait;
     void this.listen(shardOfId(id));
-    const waiter = new Waiter(this, id, told, signal, this.#waiters.get(id));
+    const waiter = new Waiter(this, wait, this.#waiters.get(id));
     waiter.timer = setTimeout(giveUp, waitMs, waiter);
     this.#waiters.set(id, waiter);
     if (signal) signal.listener = waiter;
@@ -140,14 +138,14 @@ export class CompletionListener {
     return waiter;
   }
 
-  /** As `tell`, by a promise. */
-  wait(id: string, waitMs: number, signal?: DisconnectSignal): Promise<Answer | null> {
-    return new Promise((resolve) => void this.tell(id, waitMs, signal, resolve));
+  /** Does the same as `register` with a promise. */
+  wait(id: string, waitMs: number, signal: DisconnectSignal): Promise<CompletedEnd | null> {
+    return new Promise((resolve) => void this.register({ id, waitMs, signal, onCompleted: resolve }));
   }
 
-  /** Ends a wait with null, if it has not ended. */
+  /** Ends a wait with null, if the wait has not ended. */
   forget(waiter: Waiter): void {
-    const { id } = waiter;
+    const { id } = waiter.wait;
     let before: Waiter | undefined;
     for (let one = this.#waiters.get(id); one; before = one, one = one.next) {
       if (one !== waiter) continue;
@@ -159,12 +157,12 @@ export class CompletionListener {
     }
   }
 
-  /** Gives all who wait for a prediction the same answer. */
-  #end(id: string, answer: Answer | null): void {
+  /** Ends all waits for a prediction. */
+  #end(id: string, end: CompletedEnd | null): void {
     let waiter = this.#waiters.get(id);
     if (!waiter) return;
     this.#waiters.delete(id);
-    for (; waiter; waiter = waiter.next) settle(waiter, answer);
+    for (; waiter; waiter = waiter.next) settle(waiter, end);
   }
 
   #startListener(shard: number): Listener {
@@ -186,20 +184,20 @@ export class CompletionListener {
     return listener;
   }
 
+  /** Reads the position of the newest event. The connection itself has no timeout, so this call has one. */
   async #position(listener: Listener, shard: number): Promise<void> {
-    // The connection itself waits for ever; the caller who asked for it does not.
-    const asked = listener.connection.xrevrange(this.#keys.events(shard), '+', '-', 'COUNT', 1);
-    asked.catch(() => {});
+    const reading = listener.connection.xrevrange(this.#keys.events(shard), '+', '-', 'COUNT', 1);
+    reading.catch(() => {});
     let ticks = 0;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setInterval(() => {
         ticks += 1;
-        if (ticks > POSITION_TICKS) reject(new Error('Redis did not tell the position of its events'));
+        if (ticks > POSITION_TICKS) reject(new Error('Redis did not return the position of its events in time'));
       }, POSITION_TICK_MS);
     });
     try {
-      const last = await Promise.race([asked, late]);
+      const last = await Promise.race([reading, late]);
       listener.lastId = last[0]?.[0] ?? '0-0';
     } finally {
       clearInterval(timer);
@@ -210,21 +208,21 @@ export class CompletionListener {
     const key = this.#keys.events(shard);
     while (!this.#closed) {
       try {
-        const answer = await listener.connection.xread('COUNT', 64, 'BLOCK', BLOCK_MS, 'STREAMS', key, listener.lastId);
-        for (const [id, fields] of answer?.[0]?.[1] ?? []) {
+        const reply = await listener.connection.xread('COUNT', 64, 'BLOCK', BLOCK_MS, 'STREAMS', key, listener.lastId);
+        for (const [id, fields] of reply?.[0]?.[1] ?? []) {
           listener.lastId = id;
-          for (let at = 0; at < fields.length; at += 2) this.#wake(fields[at] as string, fields[at + 1] as string);
+          for (let at = 0; at < fields.length; at += 2) this.#wake(fields[at] ?? '', fields[at + 1] ?? '');
         }
-        if (answer === null) await this.#restartAfterLoss(listener, key);
+        if (reply === null) await this.#restartAfterLoss(listener, key);
       } catch (error) {
         if (this.#closed) return;
-        this.#log.warn({ err: error, shard }, 'completion events cannot be read');
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        this.#log.warn({ err: error, shard }, 'could not read completion events');
+        await delay(RETRY_MS);
       }
     }
   }
 
-  /** A Redis that lost its data counts event ids anew; a position ahead of the stream would never be reached. */
+  /** A Redis that lost its data starts new event ids. The stream would never reach an old position ahead of the new ids. */
   async #restartAfterLoss(listener: Listener, key: string): Promise<void> {
     const last = await listener.connection.xrevrange(key, '+', '-', 'COUNT', 1);
     const lastId = last[0]?.[0] ?? '0-0';
@@ -236,20 +234,23 @@ export class CompletionListener {
     if (waiter === undefined || (waiter.opening > 0 && openingOf(value) < waiter.opening)) return;
     const completion = parseCompletion(value);
     if (completion === null || completion.result === null) void this.#readLong(id).catch(() => {});
-    else this.#end(id, completion as Answer);
+    else this.#end(id, { ...completion, result: completion.result });
   }
 
-  /** A long result, which is not in its event. While memory is short Redis keeps it only until the ledger has it. */
+  /**
+   * Reads a long result, which is not in its event. While memory is short, Redis keeps a long result only until the ledger has
+   * the result.
+   */
   async #readLong(id: string): Promise<void> {
     if (await this.#readOne(id)) return;
     const row = await this.#findEnded(id);
-    if (row) this.#end(id, answerOf(row));
+    if (row) this.#end(id, endOf(row));
   }
 
-  /** Whether Redis knows the prediction. */
+  /** Returns whether Redis has the prediction. Ends the waits for a prediction that has ended. */
   async #readOne(id: string): Promise<boolean> {
     const state = await this.#live.read(id);
-    if (state && isTerminal(state.status)) this.#end(id, answerOf(state));
+    if (state && isTerminal(state.status)) this.#end(id, endOf(state));
     return state !== null;
   }
 
@@ -268,16 +269,16 @@ export class CompletionListener {
         await new Promise(setImmediate);
       }
     } catch {
-      // A store is away: the waiters stay, and the next round tries again.
+      // A store does not respond: the waiters stay, and the next round reads again.
     } finally {
       this.#rereading = false;
     }
   }
 
   /**
-   * Redis does not know these predictions: it has lost its data, or has let a recorded end go while its memory is short. An end
-   * is read from the ledger, and a promise is left to the reconciler. A prediction that only its waiting caller knows goes into
-   * the queue again, under its id.
+   * Recovers predictions that Redis does not have: Redis lost its data, or discarded a recorded end because memory is short. An
+   * end is read from the ledger. The reconciler restores a promise. A prediction that only the waiting caller knows is
+   * submitted again, under its id.
    */
   async #recover(ids: readonly string[]): Promise<void> {
     const recorded = new Map((await this.#findRecorded(ids)).map(({ id, status }) => [id, status]));
@@ -287,10 +288,11 @@ export class CompletionListener {
       if (status === undefined) resubmitted += this.#resubmit(id);
       else if (isTerminal(status)) await this.#readLong(id);
     }
-    if (resubmitted > 0) this.#log.warn({ resubmitted }, 'Redis lost predictions whose callers wait: submitted again');
+    if (resubmitted > 0)
+      this.#log.warn({ resubmitted }, 'Redis lost predictions whose callers wait: they are submitted again');
   }
 
-  /** Returns how many submissions began: 1, or 0 where the prediction is not for this process to submit. */
+  /** Returns the number of submissions: 1, or 0 where this process cannot submit the prediction. */
   #resubmit(id: string): number {
     let waiter = this.#waiters.get(id);
     while (waiter && !waiter.resubmit) waiter = waiter.next;
@@ -298,7 +300,7 @@ export class CompletionListener {
     return waiter ? 1 : 0;
   }
 
-  /** Sends every waiter home with null and closes the listeners. */
+  /** Ends every wait with null and closes the listeners. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -309,13 +311,13 @@ export class CompletionListener {
 
 const giveUp = (waiter: Waiter): void => waiter.gone();
 
-function settle(waiter: Waiter, answer: Answer | null): void {
-  clearTimeout(waiter.timer);
-  if (waiter.signal) waiter.signal.listener = undefined;
-  waiter.told(answer);
+function settle({ timer, wait }: Waiter, end: CompletedEnd | null): void {
+  clearTimeout(timer);
+  if (wait.signal) wait.signal.listener = undefined;
+  wait.onCompleted(end);
 }
 
-export function answerOf(state: PredictionRecord): Answer {
+function endOf(state: PredictionRecord): CompletedEnd {
   return {
     status: state.status,
     attempts: state.attempts,

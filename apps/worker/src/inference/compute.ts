@@ -1,6 +1,7 @@
 /** Computes taken predictions: runs the rows without a known result on the engines, and writes the results to the cache and the live state. */
 
-import { encodeResult, type ResultCache } from '@millrace/shared/cache/result-cache';
+import type { ResultCache } from '@millrace/shared/cache/result-cache';
+import { encodeResult } from '@millrace/shared/cache/result-value';
 import { problem } from '@millrace/shared/errors';
 import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
 import { mayShareResults } from '@millrace/shared/model-files/model-config';
@@ -260,7 +261,14 @@ async function store(
       const ttlMs = version.config.cache.ttlS * 1000 * (0.9 + 0.1 * Math.random());
       const whole = task.shape === 'one' && task.rows.length === 1 && maySee(version, taken);
       const body = whole ? bodyOf(version, taken, finished[n] as Finished, now) : null;
-      puts.push(cache.put(key, task.epoch, encodeResult(key, now, now + ttlMs, result.output, body), ttlMs));
+      const value = encodeResult({
+        cacheKey: key,
+        storedAt: now,
+        freshUntil: now + ttlMs,
+        output: result.output,
+        body,
+      });
+      puts.push(cache.put({ cacheKey: key, epoch: task.epoch, value, ttlMs }));
     }
   }
   await Promise.all(puts);

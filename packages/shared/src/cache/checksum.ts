@@ -14,7 +14,10 @@ export const CACHE_FORMAT = 2;
 /** The CRC-32 of bytes, or of text as UTF-8, as an unsigned integer. */
 export const checksumOf = (content: Buffer | string): number => crc32(content, CACHE_FORMAT);
 
-/** The checksum of all pieces up to `piece`. `before` is the checksum of the pieces before `piece`; undefined for the first piece. */
+/**
+ * The checksum of all pieces up to `piece`. `before` is the checksum of the pieces before `piece`; undefined for the first
+ * piece.
+ */
 export const continueChecksum = (piece: Buffer, before: number | undefined): number =>
   crc32(piece, before ?? CACHE_FORMAT);
 

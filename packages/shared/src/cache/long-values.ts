@@ -34,8 +34,8 @@ export async function writeLongValue(params: LongValueParams): Promise<void> {
 const HEAD_BYTES = 64;
 
 /**
- * Reads a value, and computes the checksum of the bytes behind its first `checksumBytes`. Returns null where there is no value, or
- * where another value replaced the value between two pieces.
+ * Reads a value, and computes the checksum of the bytes behind its first `checksumBytes`. Returns null where there is no value,
+ * or where another value replaced the value between two pieces.
  */
 export async function readLongValue(redis: Connection, key: string, checksumBytes: number) {
   const sum = new ChecksumBehind(checksumBytes);
@@ -49,7 +49,9 @@ export async function readLongValue(redis: Connection, key: string, checksumByte
   return { value, checksum: sum.value };
 }
 
-/** The checksum of a value's bytes behind the first `skipped`, computed in the turns in which the pieces pass. */
+export type LongValue = NonNullable<Awaited<ReturnType<typeof readLongValue>>>;
+
+/** The checksum of a value's bytes after the first `skipped` bytes, computed piece by piece. */
 class ChecksumBehind {
   readonly #skipped: number;
   #sum: number | undefined;

@@ -89,12 +89,12 @@ export function cacheInQueueMemory(cache: ResultCache, redis: Connection, maxMem
   return {
     get: (cacheKey, epoch) => cache.get(cacheKey, epoch),
     getMany: (cacheKeys, epoch) => cache.getMany(cacheKeys, epoch),
-    async put(cacheKey, epoch, value, ttlMs) {
+    async put(params) {
       // Limited by bytes too: within a second, large results could fill the rest of the memory.
       if (performance.now() - readAt > READ_EVERY_MS || bytes > READ_EVERY_BYTES) await readMemory();
       if (!hasRoom) return;
-      bytes += value.length;
-      await cache.put(cacheKey, epoch, value, ttlMs);
+      bytes += params.value.length;
+      await cache.put(params);
     },
   };
 }

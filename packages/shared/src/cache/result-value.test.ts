@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sealJson, unsealJson } from './checksum.ts';
-import { decodeResult, encodeResult } from './result-cache.ts';
+import { decodeResult, encodeResult } from './result-value.ts';
 
 const KEY = createHash('sha256').update('an input').digest('hex');
 const OUTPUT = '{"label":"größer","score":0.25}';
 const BODY = `{"id":"018f","status":"succeeded","output":${OUTPUT},"error":null}`;
 const NOW = 1_800_000_000_000;
-const withBody = encodeResult(KEY, NOW, NOW + 1_000, OUTPUT, BODY);
-const rowAlone = encodeResult(KEY, NOW, NOW + 1_000, OUTPUT, null);
+const stored = { cacheKey: KEY, storedAt: NOW, freshUntil: NOW + 1_000 };
+const withBody = encodeResult({ ...stored, output: OUTPUT, body: BODY });
+const rowAlone = encodeResult({ ...stored, output: OUTPUT, body: null });
 
 /** A value in the format of 0.1.0. */
 function oldValue(): Buffer {

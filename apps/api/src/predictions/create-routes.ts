@@ -1,0 +1,154 @@
+/** The routes that create a prediction: `POST /v1/models/{model}/predictions`, and the same for one version. */
+
+import { ApiError } from '@millrace/shared/errors';
+import { renderPrediction } from '@millrace/shared/predictions/prediction';
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
+import type { CachedResponse, LookUpRequest } from '../cache/cache-lookup.ts';
+import type { ParsedRequests } from '../cache/parsed-requests.ts';
+import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
+import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-headers.ts';
+import type { HttpMetrics } from '../http/request-metrics.ts';
+import { createResponseBatch } from '../http/response-batch.ts';
+import type { App } from '../http/type-provider.ts';
+import { ModelParams, VersionParams } from '../models/schemas.ts';
+import { checkBody } from './body-limits.ts';
+import type { CreatePrediction } from './create-prediction.ts';
+import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
+import type { PredictionBody, PredictionRequest } from './prediction-request.ts';
+import { appliedPreference, etagOf, locationOf, retryAfterOf } from './response-headers.ts';
+import { PredictionRequestBody } from './schemas.ts';
+
+export interface CreateRoutes {
+  log: FastifyBaseLogger;
+  createPrediction: CreatePrediction;
+  /** Returns a cached response without I/O, or undefined. */
+  lookUpLocal(request: LookUpRequest): CachedResponse | undefined;
+  parsedRequests: ParsedRequests;
+  tenantOf(request: FastifyRequest): string;
+  limits: { maxMetadata: number; maxQueue: number };
+  metrics: HttpMetrics;
+}
+
+type CreateRequest = FastifyRequest<{ Params: { model: string; version?: string }; Body: PredictionBody }>;
+
+/** The status in the metrics of a client that disconnects before the response. */
+const DISCONNECTED = 499;
+const CREATE = 'POST /v1/models/:model/predictions';
+const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
+
+export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
+  const { createPrediction, lookUpLocal, parsedRequests, tenantOf, limits, metrics } = deps;
+  const sendOut = createResponseBatch(deps.log);
+  const policy = `"queue";q=${limits.maxQueue}`;
+
+  function create(request: CreateRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
+    const startedAt = performance.now();
+    const { body, headers } = request;
+    checkBody(body, limits.maxMetadata);
+    const { model, version } = request.params;
+    const creating: PredictionRequest = {
+      tenant: tenantOf(request),
+      model,
+      version,
+      body,
+      prefer: parsePrefer(headers.prefer),
+      cacheControl: parseCacheControl(headers['cache-control']),
+      idempotencyKey: idempotencyKeyOf(request),
+      signal: NEVER_DISCONNECTS,
+    };
+    const cached = lookUpLocal(creating);
+    if (cached !== undefined) {
+      metrics.predicted(version === undefined ? CREATE : CREATE_PINNED, model, 200, cached.cacheStatus, startedAt);
+      sendCached(reply, cached, creating.prefer);
+      return undefined;
+    }
+    creating.signal = disconnectSignal(reply, creating.prefer.waitS !== null);
+    return Promise.resolve(createPrediction(creating)).then((outcome) => {
+      const { status, cacheStatus } = respond(reply, creating, outcome);
+      metrics.predicted(version === undefined ? CREATE : CREATE_PINNED, model, status, cacheStatus, startedAt);
+      if (outcome.kind === 'cached') storeParsed(request, creating, outcome);
+      return reply;
+    });
+  }
+
+  function storeParsed({ bodyText: text }: FastifyRequest, request: PredictionRequest, cached: CachedResponse): void {
+    const { tenant, body } = request;
+    const { normalized, digest } = cached;
+    parsedRequests.store({ text, body, schema: PredictionRequestBody, tenant, digest, normalized });
+  }
+
+  function respond(
+    reply: FastifyReply,
+    { prefer }: PredictionRequest,
+    outcome: Outcome,
+  ): { status: number; cacheStatus: string | null } {
+    if (outcome.kind === 'disconnected') return { status: DISCONNECTED, cacheStatus: null };
+    const { cacheStatus } = outcome;
+    if (outcome.kind === 'cached') sendCached(reply, outcome, prefer);
+    else if (outcome.kind === 'completed') sendCompleted(reply, outcome, prefer);
+    else sendAccepted(reply, outcome, prefer);
+    return { status: outcome.kind === 'accepted' ? 202 : 200, cacheStatus };
+  }
+
+  function sendCached(reply: FastifyReply, { text, cacheStatus, ageS }: CachedResponse, prefer: Prefer): void {
+    // The stored JSON starts with {"id":"<36 characters>". The ETag of a succeeded prediction is its id.
+    const headers = ['cache-status', cacheStatus, 'etag', `"${String(text.slice(7, 43))}"`];
+    if (ageS !== null) headers.push('age', String(ageS));
+    addPreference(headers, prefer);
+    sendOut(reply, 200, headers, text, 'latin1');
+  }
+
+  function sendCompleted(reply: FastifyReply, { record, cacheStatus }: CompletedOutcome, prefer: Prefer): void {
+    const headers = ['cache-status', cacheStatus];
+    addPreference(headers, prefer);
+    headers.push('etag', etagOf(record));
+    sendOut(reply, 200, headers, renderPrediction(record), 'utf8');
+  }
+
+  function sendAccepted(reply: FastifyReply, outcome: AcceptedOutcome, prefer: Prefer): void {
+    const { record, queue, room, cacheStatus } = outcome;
+    const headers = ['cache-status', cacheStatus];
+    addPreference(headers, prefer);
+    headers.push('ratelimit-policy', policy, 'ratelimit', `"queue";r=${room}`);
+    headers.push('location', locationOf(record), 'retry-after', retryAfterOf(queue));
+    sendOut(reply, 202, headers, renderPrediction(record, queue), 'utf8');
+  }
+
+  // These two routes count their requests themselves: a hook would cost more than the counting.
+  const config = { countsItself: true };
+  app.post(
+    '/v1/models/:model/predictions',
+    { schema: { params: ModelParams, body: PredictionRequestBody }, config },
+    create,
+  );
+  app.post(
+    '/v1/models/:model/versions/:version/predictions',
+    { schema: { params: VersionParams, body: PredictionRequestBody }, config },
+    create,
+  );
+}
+
+function addPreference(headers: string[], prefer: Prefer): void {
+  const applied = appliedPreference(prefer);
+  if (applied !== undefined) headers.push('preference-applied', applied);
+}
+
+function idempotencyKeyOf(request: FastifyRequest): string | undefined {
+  const header = request.headers['idempotency-key'];
+  if (header === undefined) return undefined;
+  // The IETF draft defines a quoted string. Most clients send the key without quotes.
+  const key = String(header)
+    .trim()
+    .replace(/^"(.*)"$/, '$1');
+  if (key.length >= 1 && key.length <= 255 && /^[\x20-\x7e]+$/.test(key)) return key;
+  throw new ApiError('invalid_header', 'Idempotency-Key must have 1 to 255 printable ASCII characters.', {
+    faults: [
+      {
+        pointer: 'Idempotency-Key',
+        message: 'Not a valid key',
+        expected: '1 to 255 printable ASCII characters',
+        got: `${key.length} characters`,
+      },
+    ],
+  });
+}

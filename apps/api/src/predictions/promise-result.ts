@@ -1,0 +1,134 @@
+/** The caller does not wait for the result: the API commits a promise to the ledger and responds with 202. */
+
+import { ApiError } from '@millrace/shared/errors';
+import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
+import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import { BULL_PRIORITY, isTerminal } from '@millrace/shared/predictions/prediction';
+import { type MissParams, missStatus } from '../cache/cache-status.ts';
+import { aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
+import type { EstimateWatch } from '../queue/estimate-watch.ts';
+import type { QueueLoad } from '../queue/queue-load.ts';
+import type { SubmitResult, Submitter } from '../queue/submitter.ts';
+import { committed, WriteOutcomeUnknown } from '../stores/store-errors.ts';
+import type { Found, PredictionLookup } from './find-prediction.ts';
+import type { AcceptedOutcome, Outcome } from './outcome.ts';
+import { type PendingPrediction, promiseRow, recordOf } from './prediction-request.ts';
+
+export interface PromiseDeps {
+  live: LiveStore;
+  submitter: Submitter;
+  loads: QueueLoad;
+  estimates: EstimateWatch;
+  lookup: PredictionLookup;
+  /** Throws ApiError while the queue Redis takes no writes. */
+  checkRedis(): void;
+  /** Whether the cache Redis takes writes. */
+  cacheWritable(): boolean;
+  /** Commits a promise to the ledger. */
+  insertPromise(row: PromiseRow): Promise<void>;
+  limits: Pick<Limits, 'maxQueue'>;
+}
+
+/** Commits the promise before the submission: after the commit the prediction is promised, also when Redis fails. */
+export async function promiseResult(
+  deps: PromiseDeps,
+  pending: PendingPrediction,
+  item: NewPrediction,
+): Promise<Outcome> {
+  deps.checkRedis();
+  await committed(deps.insertPromise(promiseRow(pending, item)));
+  let submitted: SubmitResult | undefined;
+  try {
+    submitted = await deps.submitter.submit(pending, item);
+  } catch {
+    // The reconciler finds the promise in the ledger and submits the prediction.
+  }
+  const cacheStatus = missStatus(missOf(deps, pending, submitted));
+  if (submitted?.submitted.outcome === 'done') {
+    const found = await deps.lookup.find(pending.request.tenant, pending.id);
+    if (found && isTerminal(found.record.status)) return { kind: 'completed', record: found.record, cacheStatus };
+  }
+  return acceptedOutcome(deps, { pending, submitted, cacheStatus });
+}
+
+/** Commits the promise of a prediction that is in Redis. */
+export async function commitPromise(deps: PromiseDeps, pending: PendingPrediction, item: NewPrediction): Promise<void> {
+  try {
+    await committed(deps.insertPromise(promiseRow(pending, item)));
+  } catch (error) {
+    throw withdraw(deps, { pending, error });
+  }
+}
+
+export interface FollowParams {
+  pending: PendingPrediction;
+  /** The prediction of the first request with the idempotency key. */
+  original: Found;
+}
+
+/** Returns the prediction of the original request to a duplicate request, after a wait where the caller waits. */
+export async function followPrediction(deps: PromiseDeps, { pending, original }: FollowParams): Promise<Outcome> {
+  const { lookup, loads, limits } = deps;
+  const { prefer, signal, tenant } = pending.request;
+  const waitMs = prefer.respondAsync ? 0 : (prefer.waitS ?? 0) * 1000;
+  const found = (await lookup.waitForEnd({ tenant, record: original.record, waitMs, signal })) ?? original;
+  const cacheStatus = 'millrace; fwd=request; collapsed';
+  if (isTerminal(found.record.status)) return { kind: 'completed', record: found.record, cacheStatus };
+  const nowMs = sharedNow();
+  const room = roomIn(loads.current(found.record.model, nowMs).counts, limits);
+  const queue = found.queue ?? estimate(0, { perMs: undefined }, nowMs);
+  return { kind: 'accepted', record: found.record, queue, room, cacheStatus };
+}
+
+export interface WithdrawParams {
+  pending: PendingPrediction;
+  error: unknown;
+}
+
+/**
+ * Cancels the prediction of a failed request and returns the error to throw. The failed call may have written the prediction,
+ * but no client knows the prediction. With an idempotency key the prediction stays: the client repeats the request and finds
+ * the prediction.
+ */
+export function withdraw({ live }: Pick<PromiseDeps, 'live'>, { pending, error }: WithdrawParams): unknown {
+  // Redis had no memory and wrote nothing: the idempotency key is free again, and no state must stay without a job.
+  const refused = error instanceof ApiError && error.code === 'queue_full';
+  if (pending.request.idempotencyKey !== undefined && !refused) return WriteOutcomeUnknown.of(error);
+  live.end(pending.id, pending.request.tenant, 'canceled', sharedNow()).catch(() => {});
+  return error;
+}
+
+export interface AcceptedParams {
+  pending: PendingPrediction;
+  /** Undefined when the submission failed. */
+  submitted: SubmitResult | undefined;
+  cacheStatus: string;
+}
+
+/** The outcome of a promised prediction, with an estimate that is later compared with the actual end. */
+export function acceptedOutcome(deps: PromiseDeps, params: AcceptedParams): AcceptedOutcome {
+  const { pending, submitted, cacheStatus } = params;
+  const { model } = pending.served.registered;
+  const nowMs = sharedNow();
+  const load = deps.loads.current(model, nowMs);
+  const number = submitted?.submitted.outcome === 'lead' ? submitted.submitted.number : undefined;
+  const counts = submitted?.counts ?? load.counts;
+  const queue = estimate(aheadOf(counts, BULL_PRIORITY[pending.priority], number), load, nowMs);
+  deps.estimates.promised({ id: pending.id, model, priority: pending.priority, queue });
+  return { kind: 'accepted', record: recordOf(pending), queue, room: roomIn(counts, deps.limits), cacheStatus };
+}
+
+const roomIn = (counts: QueueCounts, { maxQueue }: Pick<Limits, 'maxQueue'>): number =>
+  Math.max(0, maxQueue - waitingOf(counts));
+
+/** How the cache missed: which rows were cached, and whether another prediction computes the other rows. */
+export function missOf(
+  { cacheWritable }: Pick<PromiseDeps, 'cacheWritable'>,
+  { served, store, read, cached }: PendingPrediction,
+  submitted: SubmitResult | undefined,
+): MissParams {
+  const outcome = submitted?.submitted.outcome;
+  const shared = outcome === 'follow' || outcome === 'done';
+  return { config: served.version.config, store, read, shared, cached, cacheWritable: cacheWritable() };
+}

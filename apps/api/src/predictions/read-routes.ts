@@ -1,0 +1,86 @@
+/** The routes that read predictions: `GET /v1/predictions/{id}`, with a wait, and `GET /v1/predictions`. */
+
+import { joinTexts, type Text } from '@millrace/shared/predictions/long-text';
+import {
+  isTerminal,
+  type PredictionRecord,
+  renderPrediction,
+  renderWithoutOutput,
+} from '@millrace/shared/predictions/prediction';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { disconnectSignal } from '../http/client-disconnect.ts';
+import { parsePrefer } from '../http/request-headers.ts';
+import type { App } from '../http/type-provider.ts';
+import { sendText } from '../http/write-text.ts';
+import type { Found, PredictionLookup } from './find-prediction.ts';
+import type { ListPredictions } from './list-predictions.ts';
+import { appliedPreference, etagOf, locationOf, matchesEtag, retryAfterOf } from './response-headers.ts';
+import { GetQuery, IdParams, ListQuery } from './schemas.ts';
+
+export interface ReadRoutes {
+  lookup: PredictionLookup;
+  list: ListPredictions;
+  tenantOf(request: FastifyRequest): string;
+}
+
+export function registerReadRoutes(app: App, { lookup, list, tenantOf }: ReadRoutes): void {
+  app.get('/v1/predictions/:id', { schema: { params: IdParams, querystring: GetQuery } }, async (request, reply) => {
+    const prefer = parsePrefer(request.headers.prefer);
+    const waitS = prefer.respondAsync ? null : (prefer.waitS ?? request.query.wait ?? null);
+    const tenant = tenantOf(request);
+    let found = await lookup.get(tenant, request.params.id);
+    if (waitS && !isTerminal(found.record.status)) {
+      const signal = disconnectSignal(reply, true);
+      const awaited = await lookup.waitForEnd({ tenant, record: found.record, waitMs: waitS * 1000, signal });
+      if (awaited === null) return reply;
+      found = awaited;
+    }
+    const applied = appliedPreference(prefer);
+    if (applied !== undefined) reply.header('preference-applied', applied);
+    if (!isTerminal(found.record.status)) return sendOpen(reply, found);
+    const etag = etagOf(found.record);
+    reply.header('etag', etag).header('cache-control', 'private, no-cache');
+    if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
+    return sendJson(reply, 200, renderPrediction(found.record));
+  });
+
+  app.get('/v1/predictions', { schema: { querystring: ListQuery } }, async (request, reply) => {
+    const { query } = request;
+    const { records, next } = await list(tenantOf(request), { ...query, limit: query.limit ?? 20 });
+    if (next !== null) reply.header('link', `<${nextUrl(query, next)}>; rel="next"`);
+    // A list has no estimates: the estimate of each queued prediction would cost a look-up of its queue.
+    const render =
+      query.include === 'output' ? (record: PredictionRecord) => renderPrediction(record) : renderWithoutOutput;
+    return sendJson(reply, 200, listText(records.map(render), next));
+  });
+}
+
+/** Sends a prediction: 200 when terminal, otherwise 202 with `Location` and `Retry-After`. */
+export function sendFound(reply: FastifyReply, found: Found): FastifyReply {
+  if (!isTerminal(found.record.status)) return sendOpen(reply, found);
+  reply.header('etag', etagOf(found.record));
+  return sendJson(reply, 200, renderPrediction(found.record));
+}
+
+function sendOpen(reply: FastifyReply, { record, queue }: Found): FastifyReply {
+  reply.header('location', locationOf(record)).header('retry-after', retryAfterOf(queue));
+  return sendJson(reply, 202, renderPrediction(record, queue));
+}
+
+function sendJson(reply: FastifyReply, code: number, body: Text): FastifyReply {
+  return sendText(reply.code(code).header('content-type', 'application/json; charset=utf-8'), body);
+}
+
+function listText(items: readonly Text[], next: string | null): Text {
+  const end = `],"next":${JSON.stringify(next)}}`;
+  if (items.every((item) => typeof item === 'string')) return `{"predictions":[${items.join(',')}${end}`;
+  const listed = items.flatMap((item, at) => (at === 0 ? [item] : [',', item]));
+  return joinTexts(['{"predictions":[', ...listed, end]);
+}
+
+function nextUrl(query: Record<string, unknown>, next: string): string {
+  const kept = Object.entries(query).filter(([name, value]) => name !== 'cursor' && value !== undefined);
+  const parameters = new URLSearchParams(kept.map(([name, value]): [string, string] => [name, String(value)]));
+  parameters.set('cursor', next);
+  return `/v1/predictions?${parameters}`;
+}

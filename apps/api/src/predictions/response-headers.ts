@@ -1,0 +1,31 @@
+/** The values of the headers of prediction responses. */
+
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import type { PredictionRecord, QueueEstimate } from '@millrace/shared/predictions/prediction';
+import { type Prefer, WAIT_MAX_S } from '../http/request-headers.ts';
+
+export const locationOf = ({ id }: PredictionRecord): string => `/v1/predictions/${id}`;
+
+/** Seconds until the estimated completion, from 1 to 60; 1 without an estimate. */
+export function retryAfterOf(queue: QueueEstimate | undefined): string {
+  const seconds = queue ? Math.ceil((queue.estimatedCompletionAt - sharedNow()) / 1000) : 1;
+  return String(Math.max(1, Math.min(seconds, 60)));
+}
+
+/** The `Preference-Applied` of a request with `Prefer`; undefined for a request without a preference. */
+export function appliedPreference(prefer: Prefer): string | undefined {
+  if (prefer.respondAsync) return 'respond-async';
+  return prefer.waitS === null ? undefined : `wait=${Math.min(prefer.waitS, WAIT_MAX_S)}`;
+}
+
+/** Contains the opening: a prediction that is canceled, retried and canceled again has two ends with the same attempts. */
+export function etagOf({ id, status, attempts, opening }: PredictionRecord): string {
+  if (status === 'succeeded') return `"${id}"`;
+  return opening === 0 ? `"${id}.${attempts}.${status}"` : `"${id}.${opening}-${attempts}.${status}"`;
+}
+
+/** Whether the `If-None-Match` header has the ETag. */
+export function matchesEtag(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  return header.trim() === '*' || header.split(',').some((one) => one.trim().replace(/^W\//, '') === etag);
+}

@@ -1,0 +1,130 @@
+/** The caller waits for the result. A promise in the ledger is needed only when the result takes longer than the wait. */
+
+import type { BatchListener } from '@millrace/shared/batching/batcher';
+import type { NewPrediction } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import { shardOf } from '@millrace/shared/predictions/ids';
+import { isTerminal } from '@millrace/shared/predictions/prediction';
+import { missStatus } from '../cache/cache-status.ts';
+import type { DisconnectSignal } from '../http/client-disconnect.ts';
+import type { CompletedEnd, CompletionListener, Wait, Waiter } from '../queue/completion-listener.ts';
+import type { SubmitResult } from '../queue/submitter.ts';
+import { fromStore, storeError } from '../stores/store-errors.ts';
+import type { Outcome } from './outcome.ts';
+import { type PendingPrediction, recordOf } from './prediction-request.ts';
+import { acceptedOutcome, commitPromise, missOf, type PromiseDeps, withdraw } from './promise-result.ts';
+
+export interface WaitDeps extends PromiseDeps {
+  completions: CompletionListener;
+}
+
+export function waitForResult(deps: WaitDeps, pending: PendingPrediction, item: NewPrediction): Promise<Outcome> {
+  deps.checkRedis();
+  const submitAndWait = () =>
+    new Promise<Outcome>((resolve, reject) => new ResultWait(deps, { pending, item, resolve, reject }).start());
+  const listening = deps.completions.listen(shardOf(pending.served.registered.model));
+  return listening ? fromStore('Redis', listening).then(submitAndWait) : submitAndWait();
+}
+
+interface ResultWaitParams {
+  pending: PendingPrediction;
+  item: NewPrediction;
+  resolve(outcome: Outcome | Promise<Outcome>): void;
+  reject(error: unknown): void;
+}
+
+/** One wait: ends when both the reply of the submission and the end of the prediction are there, in either order. */
+class ResultWait implements Wait, BatchListener<SubmitResult> {
+  readonly id: string;
+  readonly waitMs: number;
+  readonly signal: DisconnectSignal;
+  readonly #deps: WaitDeps;
+  readonly #params: ResultWaitParams;
+  #waiter: Waiter | undefined;
+  #submitted: SubmitResult | undefined;
+  /** Null after a wait without an end. */
+  #end: CompletedEnd | null | undefined;
+
+  constructor(deps: WaitDeps, params: ResultWaitParams) {
+    const { id, expiresAt, request } = params.pending;
+    this.#deps = deps;
+    this.#params = params;
+    this.id = id;
+    this.waitMs = Math.min((request.prefer.waitS ?? 0) * 1000, Math.max(1, expiresAt - sharedNow() + 1));
+    this.signal = request.signal;
+  }
+
+  start(): void {
+    this.#waiter = this.#deps.completions.register(this);
+    this.#deps.submitter.put(this.#params.pending, this.#params.item, this);
+  }
+
+  /** The submission succeeded. */
+  onResult(submitted: SubmitResult): void {
+    this.#submitted = submitted;
+    this.#allowResubmit();
+    this.#settle();
+  }
+
+  /** The submission failed. */
+  onError(error: unknown): void {
+    const { pending, reject } = this.#params;
+    if (this.#waiter) this.#deps.completions.forget(this.#waiter);
+    reject(withdraw(this.#deps, { pending, error: storeError('Redis', error) }));
+  }
+
+  /** The prediction ended, or the wait ended without a result. */
+  onCompleted(end: CompletedEnd | null): void {
+    this.#end = end;
+    if (end?.startedAt)
+      this.#deps.loads.observeRun(this.#params.pending.served.registered.model, end.completedAt - end.startedAt);
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#submitted === undefined || this.#end === undefined) return;
+    const { pending, item, resolve } = this.#params;
+    const cacheStatus = missStatus(missOf(this.#deps, pending, this.#submitted));
+    // No other object refers to the new record, so the end is written into the record.
+    if (this.#end) resolve({ kind: 'completed', record: Object.assign(recordOf(pending), this.#end), cacheStatus });
+    else resolve(endWithoutResult(this.#deps, { pending, item, submitted: this.#submitted, cacheStatus }));
+  }
+
+  /** Redis may lose the prediction while only this caller knows the prediction. One resubmission runs at a time. */
+  #allowResubmit(): void {
+    const waiter = this.#waiter;
+    if (!waiter) return;
+    const allow = () => this.#allowResubmit();
+    waiter.resubmit = () => {
+      waiter.resubmit = undefined;
+      const again = { ...this.#params.item, resubmittedAt: sharedNow() };
+      this.#deps.submitter.put(this.#params.pending, again, { onResult: allow, onError: allow });
+    };
+  }
+}
+
+interface UnfinishedParams {
+  pending: PendingPrediction;
+  item: NewPrediction;
+  submitted: SubmitResult;
+  cacheStatus: string;
+}
+
+/** The wait ended before the prediction: the prediction has expired, is canceled, or is promised. */
+async function endWithoutResult(deps: WaitDeps, params: UnfinishedParams): Promise<Outcome> {
+  const { pending, item, submitted, cacheStatus } = params;
+  const { signal, tenant, idempotencyKey, body, ledgerless } = pending.request;
+  const cancel = () => void deps.live.end(pending.id, tenant, 'canceled', sharedNow()).catch(() => {});
+  if (!signal.aborted && sharedNow() >= pending.expiresAt) {
+    // The look-up ends an overdue prediction as expired.
+    const found = await deps.lookup.find(tenant, pending.id);
+    if (found && isTerminal(found.record.status)) return { kind: 'completed', record: found.record, cacheStatus };
+  }
+  if (signal.aborted && idempotencyKey === undefined && body.webhook === undefined) {
+    cancel();
+    return { kind: 'disconnected' };
+  }
+  if (ledgerless) cancel();
+  else await commitPromise(deps, pending, item);
+  return acceptedOutcome(deps, { pending, submitted, cacheStatus });
+}
