@@ -1,4 +1,4 @@
-/** Engines that end, or stand still, for reasons that are not the model's: nobody's prediction fails of it. */
+/** No prediction fails when an engine ends or stops for a reason outside the model. */
 import { setImmediate as macrotask } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -12,7 +12,7 @@ beforeAll(() => {
 });
 afterAll(() => versions.remove());
 
-/** A pool that tells the process of each engine as it comes up, before anything is loaded in it. */
+/** A pool that reports the process of each engine at its start, before the first load. */
 function watchedPool(onStarted: (pid: number) => void = () => {}): { pool: EnginePool; pids: number[] } {
   const pids: number[] = [];
   const write = (line: string) => {
@@ -25,14 +25,14 @@ function watchedPool(onStarted: (pid: number) => void = () => {}): { pool: Engin
   return { pool: createEnginePool(engineOptions({ log })), pids };
 }
 
-/** Ends an engine after it was given what it is asked next, and before it can answer that. */
+/** Ends an engine after it has received its next request, and before it can respond. */
 async function killUnderWay(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
   await macrotask();
   process.kill(pid, 'SIGKILL');
 }
 
-test('an engine that is killed while it loads fails nobody: the next one loads', async () => {
+test('a kill during a load fails no prediction: the next engine loads the version', async () => {
   let kills = 0;
   const { pool, pids } = watchedPool((pid) => {
     kills += 1;
@@ -44,7 +44,7 @@ test('an engine that is killed while it loads fails nobody: the next one loads',
   await pool.close(0);
 });
 
-test('a version whose every load ends its engine fails with the reason', async () => {
+test('a version that ends its engine at every load fails with the reason', async () => {
   const { pool, pids } = watchedPool((pid) => void killUnderWay(pid));
   const [result] = await pool.run(versions.versionOf(spinner()), [longRow(3)]);
   expect(result).toMatchObject({
@@ -56,7 +56,7 @@ test('a version whose every load ends its engine fails with the reason', async (
   await pool.close(0);
 });
 
-test('a row that is alone when its engine is killed is run again, and failed only if that ends one too', async () => {
+test('a row that is alone when its engine is killed runs again, and fails only when it ends the second engine too', async () => {
   const { pool, pids } = watchedPool();
   const version = versions.versionOf(spinner());
   await pool.warm(version);
@@ -80,13 +80,13 @@ test.skipIf(process.platform !== 'linux')(
   },
 );
 
-test('a worker that stood still itself blames no row for the time that has passed', async () => {
+test('a worker that was stopped itself fails no row for the time that has passed', async () => {
   const { pool, pids } = watchedPool();
   const version = versions.versionOf(spinner(), { timeoutMs: 1_000 });
   await pool.warm(version);
   const run = pool.run(version, [longRow(7)]);
   await macrotask();
-  // Nothing of this process runs meanwhile, as under SIGSTOP.
+  // This loop blocks the process as SIGSTOP does.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
   expect(outputOf((await run)[0]!).y?.data).toEqual([7]);
   expect(pids).toHaveLength(1);

@@ -1,6 +1,6 @@
-/** How asking an engine can fail. */
+/** The errors of a request to an engine. */
 
-/** Why an engine did not answer. `lost`: it ended, and something else was to blame. */
+/** Why an engine did not respond. `lost`: the engine ended for a reason outside the request. */
 export type EngineErrorKind = 'failed' | 'timeout' | 'died' | 'lost';
 
 export class EngineError extends Error {
@@ -12,7 +12,7 @@ export class EngineError extends Error {
   }
 }
 
-/** No fault of what was to be run. */
+/** An engine could not be started. The request is not at fault. */
 export class EngineStartError extends EngineError {
   override name = 'EngineStartError';
 }

@@ -31,7 +31,7 @@ afterAll(async () => {
   versions.remove();
 });
 
-test('a batch gives each row its own answer, in order', async () => {
+test('a batch gives each row its own result, in order', async () => {
   const rows = Array.from({ length: 200 }, (_, i) => floatRow([1, 2], i, -1));
   const results = await pool.run(versions.versionOf(perceptron()), rows);
   expect(results.map((result) => outputOf(result).y?.data)).toEqual(
@@ -41,7 +41,7 @@ test('a batch gives each row its own answer, in order', async () => {
   expect(results[199]).toMatchObject({ batchSize: 200 - 3 * 64 });
 });
 
-test('a poisonous row fails alone: 63 of 64 succeed', async () => {
+test('a failing row fails alone: 63 of 64 rows succeed', async () => {
   const rows = Array.from({ length: 64 }, (_, i) => longRow(i === 37 ? 99 : i % 4));
   const results = await pool.run(versions.versionOf(lookup()), rows);
   expect(results.filter(({ ok }) => ok)).toHaveLength(63);
@@ -49,7 +49,7 @@ test('a poisonous row fails alone: 63 of 64 succeed', async () => {
   expect(outputOf(results[38]!).y?.data).toEqual([12]);
 });
 
-test('a row that never ends is killed at its time, and fails alone', { timeout: 30_000 }, async () => {
+test('a row that never ends is killed at its time limit, and fails alone', { timeout: 30_000 }, async () => {
   const version = versions.versionOf(spinner(), { timeoutMs: 500 });
   const rows = Array.from({ length: 8 }, (_, i) => longRow(i === 5 ? 1e15 : i));
   const results = await pool.run(version, rows);
@@ -58,7 +58,7 @@ test('a row that never ends is killed at its time, and fails alone', { timeout: 
   expect(await pool.run(version, [longRow(3)])).toMatchObject([{ ok: true }]);
 });
 
-test('a row that takes all memory ends its engine and fails alone', { timeout: 30_000 }, async () => {
+test('a row that uses all memory ends its engine and fails alone', { timeout: 30_000 }, async () => {
   const small = createEnginePool(options({ memoryLimitBytes: 500 * MIB }));
   const version = versions.versionOf(memoryHog());
   const rows = [3, 4, 200_000_000, 5].map(longRow);
@@ -68,7 +68,7 @@ test('a row that takes all memory ends its engine and fails alone', { timeout: 3
   await small.close(0);
 });
 
-test('an engine that has grown is replaced, while it goes on to answer', { timeout: 60_000 }, async () => {
+test('an engine that has grown is replaced, and continues to run rows meanwhile', { timeout: 60_000 }, async () => {
   const small = createEnginePool(options({ recycleBytes: 300 * MIB }));
   const version = versions.versionOf(memoryHog());
   events.length = 0;
@@ -81,7 +81,7 @@ test('an engine that has grown is replaced, while it goes on to answer', { timeo
   await small.close(0);
 });
 
-test('what cannot be batched is run one prediction at a time, with its tensors as given', async () => {
+test('a model without batches runs one prediction at a time, with its tensors as given', async () => {
   const mean = await pool.run(versions.versionOf(centered(), { maxBatch: 1 }), [
     floatRow([2, 3], 1, 2, 3, 3, 4, 5),
     floatRow([1, 3], 1, 2, 3),
@@ -105,7 +105,7 @@ test('a file that does not load fails every row once, with the reason', async ()
   expect(results[0]).toMatchObject({ detail: expect.stringContaining('could not be loaded') });
 });
 
-test('an abort kills the run under way and leaves a pool that works', { timeout: 30_000 }, async () => {
+test('an abort kills the active run and leaves a pool that works', { timeout: 30_000 }, async () => {
   const version = versions.versionOf(spinner(), { timeoutMs: 20_000 });
   await pool.run(version, [longRow(1)]);
   const aborter = new AbortController();
@@ -115,7 +115,9 @@ test('an abort kills the run under way and leaves a pool that works', { timeout:
   expect(await pool.run(version, [longRow(7)])).toMatchObject([{ ok: true }]);
 });
 
-test('runs wait their turn, and closing kills what is not done by the deadline', { timeout: 30_000 }, async () => {
+test('runs wait for a free engine, and closing kills the runs that have not ended by the deadline', {
+  timeout: 30_000,
+}, async () => {
   const other = createEnginePool(options());
   const version = versions.versionOf(spinner(), { timeoutMs: 60_000 });
   await other.warm(version);
@@ -129,7 +131,7 @@ test('runs wait their turn, and closing kills what is not done by the deadline',
   await expect(other.run(version, [longRow(1)])).rejects.toThrow('closed');
 });
 
-test('memory is flat over 100 loads and unloads, and sessions beyond the budget are given up, least used first', {
+test('memory is flat over 100 loads and unloads, and sessions beyond the budget are unloaded, least recently used first', {
   timeout: 60_000,
 }, async () => {
   const levels: number[] = [];
@@ -156,7 +158,7 @@ test('memory is flat over 100 loads and unloads, and sessions beyond the budget 
     expect(await unloading.run({ ...version, key: `u${i}` }, [row])).toMatchObject([{ ok: true }]);
     await unloading.unload(`u${i}`);
   }
-  // The lowest of ten: what was read and not collected yet comes and goes, and a leak of 8 MiB a load would stay.
+  // The test uses the lowest of ten values: uncollected buffers come and go, and a leak of 8 MiB for each load would stay.
   expect(levels).toHaveLength(100);
   expect(Math.min(...levels.slice(90)) - Math.min(...levels.slice(20, 30))).toBeLessThan(30 * MIB);
   await unloading.close(0);
@@ -164,7 +166,7 @@ test('memory is flat over 100 loads and unloads, and sessions beyond the budget 
   const budgeted = createEnginePool(options({ log: watching, recycleBytes: 300 * MIB }));
   for (let i = 0; i < 60; i++)
     expect(await budgeted.run({ ...version, key: `b${i}` }, [row])).toMatchObject([{ ok: true }]);
-  // Without a budget the last ten would need more than 500 MiB.
+  // Without a budget the last ten sessions would need more than 500 MiB.
   expect(levels).toHaveLength(60);
   expect(Math.min(...levels.slice(50))).toBeLessThan(300 * MIB);
   await budgeted.close(0);

@@ -1,5 +1,6 @@
-/** The engines of a worker: gives each run a free one, and takes a failing batch apart until its culprit stands alone. */
+/** The engines of a worker. Gives each run a free engine, and splits a failing batch until the failing rows are isolated. */
 import { availableParallelism } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '@millrace/shared/process/config';
 import type { Logger } from 'pino';
 import { EngineError, EngineStartError } from './engine-error.ts';
@@ -9,28 +10,28 @@ import type { LoadedVersion, RowResult } from './protocol/loaded-version.ts';
 
 export interface RunOptions {
   signal?: AbortSignal;
-  /** Of the runs that wait for an engine, the one with the lowest number goes first, then the oldest. 0 if absent. */
+  /** The waiting run with the lowest number gets the next free engine. Equal numbers run in the order of their arrival. Default: 0. */
   priority?: number;
 }
 
 export interface EnginePool {
   /**
-   * A result for each row (canonical JSON texts), in order. Rows beyond the version's maxBatch go in several calls. A
-   * call that fails is halved until the poisonous rows stand alone; one past timeoutMs, or that ends its engine, is
-   * run again row by row on a fresh engine, and a row alone that ended its engine once more before it is to blame.
-   * Rejects only if no engine can be had, or `signal` is aborted: an abort kills the engine in mid-run.
+   * Returns a result for each row (canonical JSON texts), in order. More rows than the maxBatch of the version run in several calls. A
+   * failing call is halved until the failing rows are isolated. After a call that exceeds timeoutMs or ends its engine, every row runs
+   * alone on a new engine. A row that ends its engine when it runs alone runs once more before it fails. Rejects only when no
+   * engine can be started, or when `signal` is aborted. An abort kills the engine during the run.
    */
   run(version: LoadedVersion, rows: readonly string[], options?: RunOptions): Promise<RowResult[]>;
-  /** Runs that can begin at once. */
+  /** Number of runs that can start at once. */
   readonly free: number;
   readonly size: number;
   /** Resolves when `free` is above 0 and no run waits, or the pool is closed. */
   whenFree(): Promise<void>;
-  /** Starts every engine and loads the version in each, ahead of its first run. */
+  /** Starts every engine and loads the version in each engine before the first run. */
   warm(version?: LoadedVersion): Promise<void>;
-  /** Drops a version from every engine. */
+  /** Unloads a version from every engine. */
   unload(key: string): Promise<void>;
-  /** Takes no more runs; waits up to `deadlineMs` for those under way, then kills what is left. */
+  /** Takes no more runs. Waits up to `deadlineMs` for active runs, then kills the engines. */
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -38,7 +39,7 @@ export interface PoolOptions {
   engines: number;
   /** Threads of one operator in each engine. */
   threads: number;
-  /** Runs that an engine may hold: 1, or 2 to have the next one wait in its socket. */
+  /** Number of runs in an engine at once: 1, or 2 when the next run waits in the socket of the engine. */
   depth: number;
   recycleBytes: number;
   memoryLimitBytes: number;
@@ -48,35 +49,35 @@ export interface PoolOptions {
 
 const MIB = 1_048_576;
 
-/** `cores` is what this process may use. One engine for every two cores unless set. */
+/** `cores` is the number of cores of this process. Without the setting ENGINES: one engine for every two cores. */
 export function poolOptions(config: Config, log: Logger, cores: number = availableParallelism()): PoolOptions {
   const engines = config.engines || Math.max(1, Math.floor(cores / 2));
   return {
     engines,
     threads: Math.max(1, Math.floor(cores / engines)),
-    // Behind a single engine the next run may wait in its socket; of several, the first to be free is to have it.
+    // With a single engine the next run waits in the socket of the engine. With several engines the first free engine gets the run.
     depth: engines === 1 ? 2 : 1,
     recycleBytes: config.engineMemoryMb * MIB,
-    // A run may go beyond the mark at which the engine is replaced after it, but not without end.
+    // A run can exceed the size at which the engine is replaced afterwards, up to this limit.
     memoryLimitBytes: 2 * config.engineMemoryMb * MIB,
     loadTimeoutMs: config.loadTimeoutMs,
     log,
   };
 }
 
-/** Engines start at their first run, or with `warm`. */
+/** The engines start at their first run, or with `warm`. */
 export function createEnginePool(options: PoolOptions): EnginePool {
   return new Pool(options);
 }
 
-// An engine that ends because of another run is no fault of this one; that many in a row are the pool's.
+// A run does not fail when its engine ends because of another run. After this number of such ends in sequence, the pool is at fault.
 const LOST_RETRIES = 20;
-// The first load of a file, with limits, has shown that it can be loaded: what ended this one was most likely something
-// else (the kernel short of memory, a signal, an engine full of other models).
+// The verification has shown that the file can be loaded. An engine that ends during a later load most probably ended for another reason
+// (the kernel is short of memory, a signal, an engine full of other models), so the load is repeated.
 const LOADS = 4;
-// Likewise a row alone in its engine: on a fresh one it is run once more.
+// A row that was alone when its engine ended runs once more on a new engine, for the same reason.
 const DEATHS_ALONE = 2;
-/** Behind a run that takes longer than this no other run waits in the engine's socket, where no urgent run can overtake. */
+/** No run waits in the socket of an engine behind a longer run, because a more urgent run cannot overtake in the socket. */
 const SHORT_MS = 20;
 
 interface Waiting {
@@ -87,14 +88,14 @@ interface Waiting {
 class Pool implements EnginePool {
   readonly #slots: EngineSlot[];
   readonly #options: PoolOptions;
-  /** Runs that wait for an engine, in the order in which they get one. */
+  /** Runs that wait for an engine, in the order in which they get an engine. */
   readonly #queue: Waiting[] = [];
-  /** How long the last run of a version took, ms, and which version each seat began last. */
+  /** Duration of the last run of a version in ms, and the version that each slot started last. */
   readonly #tookMs = new WeakMap<LoadedVersion, number>();
   readonly #begun = new Map<EngineSlot, LoadedVersion>();
-  /** Those who only ask to be told. */
+  /** Callers of `whenFree`. */
   readonly #watchers: (() => void)[] = [];
-  /** Runs that were woken and have not begun. */
+  /** Number of runs that were woken and have not started. */
   #woken = 0;
   readonly #running = new Set<Promise<unknown>>();
   #closed = false;
@@ -153,11 +154,10 @@ class Pool implements EnginePool {
 
   async close(deadlineMs: number): Promise<void> {
     this.#closed = true;
-    // What has not begun is refused at once.
+    // Rejects runs that have not started at once.
     while (this.#queue.length > 0) this.#wakeNext();
     for (const wake of this.#watchers.splice(0)) wake();
-    const late = new Promise<void>((resolve) => setTimeout(resolve, deadlineMs).unref());
-    await Promise.race([Promise.all(this.#running), late]);
+    await Promise.race([Promise.all(this.#running), delay(deadlineMs, undefined, { ref: false })]);
     await Promise.all(this.#slots.map((slot) => slot.close()));
   }
 
@@ -166,7 +166,7 @@ class Pool implements EnginePool {
     rows: readonly string[],
     { signal, priority = 0 }: RunOptions,
   ): Promise<RowResult[]> {
-    // A place that a run was woken for is no longer free, though that run has not begun yet.
+    // A slot is reserved for a run that was woken and has not started yet.
     while (this.free <= this.#woken) {
       if (this.#closed) throw new Error('the engines are closed');
       await new Promise<void>((wake) => this.#wait({ priority, wake }));
@@ -203,7 +203,7 @@ class Pool implements EnginePool {
     this.#queue.splice(at, 0, one);
   }
 
-  /** Of the engines with room the least busy one; of equals one that has the version. */
+  /** The least busy engine with room. Among equally busy engines: an engine that has loaded the version. */
   #choose(version: LoadedVersion): EngineSlot {
     const cost = (slot: EngineSlot) => 2 * slot.busy + (slot.has(version) ? 0 : 1) + (this.#room(slot) > 0 ? 0 : 100);
     return this.#slots.reduce((best, slot) => (cost(slot) < cost(best) ? slot : best));

@@ -1,6 +1,6 @@
 /**
- * One place of the pool: the engine that sits in it, the versions loaded there, and a fresh engine when that one ends
- * or has grown too large.
+ * One slot of the pool: its engine and the versions that are loaded in the engine. Starts a new engine when the engine has ended or has
+ * grown too large.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Engine, type EngineOptions, type RunOutcome } from './engine.ts';
@@ -19,21 +19,21 @@ interface Session extends LoadedSize {
   number: Promise<number>;
 }
 
-/** An engine with what is loaded in it: numbers of sessions mean nothing to another one. */
+/** An engine with its loaded sessions. The number of a session is valid in this engine only. */
 interface EngineInstance {
   engine: Engine;
   sessions: Map<string, Session>;
-  /** Resident bytes after the last load: what the engine needs when it does nothing. */
+  /** Resident bytes after the last load: the memory of the idle engine. */
   restBytes: number;
 }
 
-/** What Node and onnxruntime take before any model is loaded. */
+/** Memory of Node and onnxruntime before the first load. */
 const BASE_BYTES = 100 * 1_048_576;
 const DRAIN_POLL_MS = 20;
 
 /**
- * The version could not be loaded: no row of it can be run, so that halving is of no use. Of `kind` `failed` it never can
- * be; of another its engine ended, and a fresh one may do better.
+ * The version could not be loaded, so no row of the version can run, and halving a batch does not help. With `kind` `failed` the
+ * version can never be loaded. With another kind the engine ended, and a load in a new engine can succeed.
  */
 export class LoadError extends EngineError {
   override name = 'LoadError';
@@ -46,14 +46,14 @@ export class EngineSlot {
   #clock = 0;
   #isReplacing = false;
   #isClosed = false;
-  /** Runs that were given to this seat and are not done. */
+  /** Number of runs that this slot has received and that have not ended. */
   busy = 0;
 
   constructor(options: SlotOptions) {
     this.#options = options;
   }
 
-  /** Starts the engine ahead of its first run. */
+  /** Starts the engine before its first run. */
   async start(): Promise<void> {
     await this.#instance();
   }
@@ -62,13 +62,13 @@ export class EngineSlot {
     return this.#current?.sessions.has(version.key) ?? false;
   }
 
-  /** Loads the version if it is not loaded. Rejects with an EngineError. */
+  /** Loads a version that is not loaded yet. Rejects with an EngineError. */
   async load(version: LoadedVersion): Promise<void> {
     const instance = await this.#instance();
     await (instance.sessions.get(version.key) ?? this.#load(instance, version)).number;
   }
 
-  /** Loads the version if it is not loaded, then runs the rows as one batch. Rejects with an EngineError. */
+  /** Loads a version that is not loaded yet, then runs the rows as one batch. Rejects with an EngineError. */
   async run(version: LoadedVersion, rows: readonly string[]): Promise<RunOutcome> {
     const instance = await this.#instance();
     const { engine, sessions } = instance;
@@ -80,7 +80,7 @@ export class EngineSlot {
     return outcome;
   }
 
-  /** Drops a version that is no longer served. */
+  /** Unloads a version that is no longer served. */
   async unload(key: string): Promise<void> {
     if (this.#current !== undefined) await this.#unload(this.#current, key);
   }
@@ -90,7 +90,7 @@ export class EngineSlot {
     this.#arriving?.then(({ engine }) => engine.kill(detail)).catch(() => {});
   }
 
-  /** Ends the engine at once; there will be no other. */
+  /** Ends the engine at once. The slot starts no further engine. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const instance = await this.#arriving?.catch(() => undefined);
@@ -98,12 +98,12 @@ export class EngineSlot {
     await instance?.engine.exited;
   }
 
-  /** The engine that sits here, or a new one where that has ended. */
+  /** The current engine, or a new engine when the current engine has ended. */
   #instance(): Promise<EngineInstance> {
     if (this.#arriving !== undefined && (this.#current === undefined || this.#current.engine.alive))
       return this.#arriving;
     this.#current = undefined;
-    const arriving = this.#newOccupant();
+    const arriving = this.#startEngine();
     this.#arriving = arriving;
     arriving.then(
       (instance) => {
@@ -116,7 +116,7 @@ export class EngineSlot {
     return arriving;
   }
 
-  async #newOccupant(): Promise<EngineInstance> {
+  async #startEngine(): Promise<EngineInstance> {
     const engine = await Engine.start(this.#options);
     this.#options.onEvent('started', { pid: engine.pid });
     void engine.exited.then(() => this.#options.onEvent('ended', { pid: engine.pid }));
@@ -162,25 +162,25 @@ export class EngineSlot {
   }
 
   /**
-   * onnxruntime keeps what its largest batch needed, and a little of every session: an engine that grew is replaced
-   * after its run. One whose models alone are that large is let be, or it would be replaced after every run.
+   * Whether the engine must be replaced after this run. onnxruntime keeps the memory of its largest batch, and some memory of every
+   * session. An engine whose loaded models alone exceed the limit stays: otherwise every run would replace the engine.
    */
   #hasGrown({ restBytes }: EngineInstance, { residentBytes }: RunOutcome): boolean {
     return residentBytes > this.#options.recycleBytes && residentBytes > 1.5 * restBytes;
   }
 
-  /** A fresh engine takes over when it has loaded what was run last; until then the old one goes on. */
+  /** Starts a new engine and loads the version of the last run. The old engine continues until then. */
   async #replace(old: EngineInstance, version: LoadedVersion): Promise<void> {
     if (this.#isReplacing) return;
     this.#isReplacing = true;
     let fresh: EngineInstance | undefined;
     try {
-      fresh = await this.#newOccupant();
+      fresh = await this.#startEngine();
       await this.#load(fresh, version).number;
-      if (this.#isClosed || this.#current !== old) throw new Error('the old one is gone');
+      if (this.#isClosed || this.#current !== old) throw new Error('the old engine has ended');
     } catch {
-      // Where the old one goes on, the next run that finds it too large tries again.
-      fresh?.engine.kill('it did not take over');
+      // The old engine continues. The next run that finds the engine too large tries again.
+      fresh?.engine.kill('the new engine did not take over');
       return;
     } finally {
       this.#isReplacing = false;
@@ -188,8 +188,8 @@ export class EngineSlot {
     this.#options.onEvent('recycled', { pid: old.engine.pid, by: fresh.engine.pid });
     this.#current = fresh;
     this.#arriving = Promise.resolve(fresh);
-    // What was sent to it already is answered first.
+    // The old engine first finishes the requests that it has received.
     while (old.engine.alive && old.engine.pending > 0) await delay(DRAIN_POLL_MS, undefined, { ref: false });
-    old.engine.kill('it was replaced');
+    old.engine.kill('the engine was replaced');
   }
 }

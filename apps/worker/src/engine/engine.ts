@@ -1,6 +1,6 @@
 /**
- * The worker's side of one engine: a child process that answers in the order it is asked. What is asked while a run is
- * under way waits in the socket, so that the engine starts on it without a word from here.
+ * The worker's side of one engine. An engine is a child process that answers requests in their order. A request that is sent during a run
+ * waits in the socket, so that the engine starts the next run without a message from the worker.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { getCompileCacheDir } from 'node:module';
@@ -36,9 +36,9 @@ import type { ProbeQuestion } from './protocol/probe-question.ts';
 export interface EngineOptions {
   /** Threads of one operator. */
   threads: number;
-  /** Resident bytes beyond which the engine is killed in mid-run. */
+  /** An engine with more resident bytes is killed during its run. */
   memoryLimitBytes: number;
-  /** Lines that the engine, a handler or onnxruntime wrote to stdout or stderr. */
+  /** Receives the lines that the engine, a handler or onnxruntime writes to stdout or stderr. */
   onOutput?: (line: string) => void;
 }
 
@@ -52,7 +52,7 @@ export interface RunOutcome {
 interface Pending {
   id: number;
   timeoutMs: number;
-  /** Bytes that it may take beyond the limit. */
+  /** Bytes that the request can use beyond the memory limit. */
   allowanceBytes: number;
   resolve(frame: Frame): void;
   reject(error: EngineError): void;
@@ -60,10 +60,10 @@ interface Pending {
 
 const PROGRAM = fileURLToPath(new URL('./child/main.ts', import.meta.url));
 const START_TIMEOUT_MS = 30_000;
-// Often enough to catch a run that takes a gigabyte a second before the machine is full.
+// Short enough to stop a run that allocates a gigabyte a second before the memory of the machine is full.
 const MEMORY_CHECK_MS = 50;
 const OUTPUT_KEPT = 4_096;
-/** A timer that comes later than this tells of the worker, not of the engine. */
+/** A timer that is later than this shows that the worker itself was stopped, and says nothing about the engine. */
 const LATE_MS = 500;
 
 export class Engine {
@@ -78,17 +78,17 @@ export class Engine {
   #nextId = 1;
   #nextSession = 1;
   #alive = true;
-  /** Why it was killed; what it was doing is to blame if `kind` is not `lost`. */
+  /** Why the engine was killed. The current request is at fault unless `kind` is `lost`. */
   #verdict: { kind: EngineErrorKind; detail: string } | undefined;
   #said = '';
 
-  /** A running engine, ready to load. Rejects when it does not come up. */
+  /** Starts an engine. Resolves when the engine can load versions. Rejects when the engine cannot start. */
   static async start(options: EngineOptions): Promise<Engine> {
     const engine = new Engine(options);
     try {
       await engine.#ask(undefined, 0, START_TIMEOUT_MS);
     } catch (error) {
-      // One that was killed as it came up says nothing of the next.
+      // A kill during the start does not mean that the next start fails.
       const kind = (error as EngineError).kind === 'died' ? 'lost' : 'failed';
       throw new EngineStartError(kind, 'no engine could be started', error);
     }
@@ -100,10 +100,10 @@ export class Engine {
     const compiled = getCompileCacheDir();
     this.#child = spawn(process.execPath, ['--no-warnings', PROGRAM], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-      // Nothing that an engine runs needs the worker's settings, and some of them are secrets.
+      // An engine needs no settings of the worker, and some settings are secrets.
       env: {
         TMPDIR: tmpdir(),
-        // glibc raises this threshold by itself, and then keeps the memory of model files that were read and freed.
+        // glibc would raise this threshold, and would then keep the freed memory of model files.
         MALLOC_MMAP_THRESHOLD_: String(4 * 1_048_576),
         ...(compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }),
       },
@@ -112,7 +112,7 @@ export class Engine {
     this.#socket.on('data', (chunk: Buffer) => {
       for (const frame of this.#reader.push(chunk)) this.#settle(frame);
     });
-    // A pipe breaks when the engine ends with something unread in it: how it ended is the reason, which comes after.
+    // A pipe breaks when the engine ends before it has read everything. The exit of the engine, which follows, has the reason.
     for (const stream of [this.#socket, this.#child.stdio[4] as Duplex])
       stream.on('error', () => this.#child.kill('SIGKILL'));
     for (const stream of [this.#child.stdout, this.#child.stderr]) this.#listen(stream as Readable);
@@ -134,12 +134,12 @@ export class Engine {
     return this.#child.pid;
   }
 
-  /** Requests that are not answered. */
+  /** Number of requests without a response. */
   get pending(): number {
     return this.#pending.length;
   }
 
-  /** Loads a version; gives its session number and what the file says of itself. Rejects with an EngineError. */
+  /** Loads a version. Returns its session number and the description of the file. Rejects with an EngineError. */
   async load(
     request: Omit<LoadRequest, 'session' | 'threads'>,
     timeoutMs: number,
@@ -147,12 +147,12 @@ export class Engine {
     const session = this.#nextSession++;
     const body: LoadRequest = { ...request, session, threads: this.#options.threads };
     const id = this.#nextId++;
-    // The engine holds the verified files in memory until onnxruntime has loaded them; that is no fault of the model.
+    // The engine holds the verified files in memory until onnxruntime has loaded them. This memory does not count against the model.
     const frame = await this.#ask(bytesFrame(LOAD, id, serialize(body)), id, timeoutMs, contentBytes(request.content));
     return { session, ...(JSON.parse(frame.body.toString()) as LoadAnswer) };
   }
 
-  /** Gives the session's memory back. */
+  /** Releases the memory of a session. */
   async unload(session: number): Promise<void> {
     const id = this.#nextId++;
     const body = Buffer.alloc(4);
@@ -160,7 +160,7 @@ export class Engine {
     await this.#ask(bytesFrame(UNLOAD, id, body), id, START_TIMEOUT_MS);
   }
 
-  /** Runs rows (canonical JSON texts) as one batch: all of them, or an EngineError. */
+  /** Runs rows (canonical JSON texts) as one batch. Returns all outputs or rejects with an EngineError. */
   async run(session: number, rows: readonly string[], timeoutMs: number): Promise<RunOutcome> {
     const id = this.#nextId++;
     const request = textsFrame(RUN, id, RUN_HEADER_BYTES, rows, ['[', ',', ']']);
@@ -175,7 +175,7 @@ export class Engine {
     };
   }
 
-  /** Asks the engine to look into a session: see probe.ts. The answer is JSON. */
+  /** Sends a question about a session (child/probe.ts). Returns the parsed JSON of the response. */
   async probe(session: number, question: ProbeQuestion, timeoutMs: number): Promise<unknown> {
     const id = this.#nextId++;
     const request = textFrame(PROBE, id, 4, JSON.stringify(question));
@@ -183,7 +183,7 @@ export class Engine {
     return JSON.parse((await this.#ask(request, id, timeoutMs)).body.toString());
   }
 
-  /** Ends it at once. What it had not answered rejects with `lost`, or the head of it with `kind` if given. */
+  /** Kills the engine. The current request rejects with `kind`, and all waiting requests reject with `lost`. */
   kill(detail: string, kind: EngineErrorKind = 'lost'): void {
     this.#verdict ??= { kind, detail };
     this.#child.kill('SIGKILL');
@@ -198,17 +198,17 @@ export class Engine {
     });
   }
 
-  /** The clock runs for the oldest request alone: the engine turns to the next only when that is answered. */
+  /** Starts the time limit of the oldest request. The engine starts the next request only after its response to the oldest. */
   #startClock(): void {
     clearTimeout(this.#timer);
     const head = this.#pending[0];
     if (head === undefined) return;
     const due = performance.now() + head.timeoutMs;
     this.#timer = setTimeout(() => {
-      // This process stood still itself (SIGSTOP, a starved machine): the answer may have come, and was not read yet.
+      // This process was stopped itself (SIGSTOP, an overloaded machine). The response can have arrived and wait unread.
       if (performance.now() > due + LATE_MS) return this.#startClock();
-      // One that somebody has stopped would have answered nothing, whatever it was asked.
-      if (this.#child.pid !== undefined && isStopped(this.#child.pid)) this.kill('it was stopped');
+      // An engine that a signal has stopped responds to no request.
+      if (this.#child.pid !== undefined && isStopped(this.#child.pid)) this.kill('the engine was stopped by a signal');
       else this.kill(`it took longer than ${head.timeoutMs} ms`, 'timeout');
     }, head.timeoutMs);
   }
@@ -216,7 +216,7 @@ export class Engine {
   #settle(frame: Frame): void {
     const head = this.#pending.shift();
     this.#startClock();
-    if (head === undefined || head.id !== frame.id) this.kill('it answered what it was not asked');
+    if (head === undefined || head.id !== frame.id) this.kill('the engine sent an unexpected response');
     else if (frame.type === FAILED) head.reject(new EngineError('failed', JSON.parse(frame.body.toString()) as string));
     else if (frame.type === OUTPUTS || frame.type === DONE || frame.type === READY) head.resolve(frame);
     else head.reject(new EngineError('failed', `the engine answered with frame type ${frame.type}`));
@@ -230,7 +230,7 @@ export class Engine {
     const { kind, detail } = this.#verdict ?? { kind: 'died' as const, detail: how };
     const [head, ...others] = this.#pending.splice(0);
     head?.reject(new EngineError(kind, detail));
-    for (const other of others) other.reject(new EngineError('lost', 'the engine ended on what came before'));
+    for (const other of others) other.reject(new EngineError('lost', 'the engine ended during an earlier request'));
     exited();
   }
 

@@ -4,13 +4,13 @@ import { type Attempt, chunk, isolate } from './isolate.ts';
 
 type Poison = 'failed' | 'timeout' | 'died';
 
-/** An engine on which some rows are poisonous; counts its calls. */
+/** An engine on which some rows fail. Counts the calls. */
 function engine(poison: ReadonlyMap<string, Poison>) {
   const calls: string[][] = [];
   const attempt = async (rows: readonly string[]): Promise<Attempt> => {
     calls.push([...rows]);
     const kinds = rows.map((row) => poison.get(row)).filter((kind) => kind !== undefined);
-    // What ends the engine ends it whatever else is in the batch.
+    // A fatal row ends the engine in every batch.
     const fatal = kinds.find((kind) => kind !== 'failed');
     if (fatal === 'timeout') return { kind: 'fatal', code: 'inference_timeout', detail: 'late' };
     if (fatal === 'died') return { kind: 'fatal', code: 'inference_failed', detail: 'gone' };
@@ -34,7 +34,7 @@ const batch = fc
   }));
 
 describe('isolate', () => {
-  test('every row has its own fate, in order, and only the poisonous fail', async () => {
+  test('each row gets its own result, in order, and only the failing rows fail', async () => {
     await fc.assert(
       fc.asyncProperty(batch, async ({ rows, poison }) => {
         const { attempt } = engine(poison);
@@ -53,7 +53,7 @@ describe('isolate', () => {
       { numRuns: 2_000 },
     );
   });
-  test('never more than 2n - 1 calls, and one where nothing fails', async () => {
+  test('at most 2n - 1 calls, and one call when no row fails', async () => {
     await fc.assert(
       fc.asyncProperty(batch, async ({ rows, poison }) => {
         const { attempt, calls } = engine(poison);
@@ -64,7 +64,7 @@ describe('isolate', () => {
       { numRuns: 2_000 },
     );
   });
-  test('a single culprit of 64 costs 13 calls, or 65 where it takes the engine along', async () => {
+  test('one failing row of 64 costs 13 calls, or 65 calls when the row ends the engine', async () => {
     const rows = Array.from({ length: 64 }, (_, i) => String(i));
     for (const [kind, wanted] of [
       ['failed', 13],
@@ -75,7 +75,7 @@ describe('isolate', () => {
       expect(calls).toHaveLength(wanted);
     }
   });
-  test('what no row can be run of is not taken apart', async () => {
+  test('a batch of a version that cannot be loaded is not split', async () => {
     let calls = 0;
     const results = await isolate(['a', 'b', 'c'], async () => {
       calls++;
@@ -86,7 +86,7 @@ describe('isolate', () => {
   });
 });
 
-test('chunks are in order, bounded and whole', () => {
+test('chunks are in order, bounded and complete', () => {
   fc.assert(
     fc.property(fc.array(fc.string()), fc.integer({ min: 1, max: 10 }), (rows, size) => {
       const parts = chunk(rows, size);

@@ -1,8 +1,8 @@
-/** How a batch that fails is taken apart until the rows that are to blame stand alone. Pure: the runs are given. */
+/** Splits a failing batch until the failing rows are isolated. A pure function: the caller gives the function that runs rows. */
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { RowResult } from './protocol/loaded-version.ts';
 
-/** What came of one engine call. `fatal`: it took the engine with it, by time or by crash. `hopeless`: no row can be run. */
+/** The outcome of one engine call. `fatal`: the call ended the engine by a time-out or a crash. `hopeless`: no row can run. */
 export type Attempt =
   | { kind: 'done'; outputs: readonly Text[]; inferenceMs: number }
   | { kind: 'failed'; detail: string }
@@ -10,8 +10,8 @@ export type Attempt =
   | { kind: 'fatal'; code: 'inference_failed' | 'inference_timeout'; detail: string };
 
 /**
- * A result for each row, in order. What fails is halved and run again: at most 2n - 1 calls. What kills its engine is
- * run one by one: halving would pay another timeout and another engine for each level.
+ * Returns a result for each row, in order. A failing batch is halved and runs again, with at most 2n - 1 calls. After a call that ended
+ * its engine, each row runs alone: halving would cost another time-out and another engine for each level.
  */
 export async function isolate(
   rows: readonly string[],
@@ -39,7 +39,7 @@ function halves(rows: readonly string[]): string[][] {
   return [rows.slice(0, middle), rows.slice(middle)];
 }
 
-/** Rows in parts of at most `size`, in order; never an empty part. */
+/** Splits rows into parts of at most `size`, in order, without empty parts. */
 export function chunk(rows: readonly string[], size: number): string[][] {
   const parts: string[][] = [];
   for (let at = 0; at < rows.length; at += size) parts.push(rows.slice(at, at + size));

@@ -1,15 +1,15 @@
-/** Which sessions an engine gives up so that others have room. Pure. */
+/** Selects the sessions that an engine unloads to make room for another session. A pure function. */
 
 export interface LoadedSize {
-  /** Resident bytes that loading it took. */
+  /** Resident bytes that the load of the session added. */
   bytes: number;
-  /** Counts up with use. */
+  /** Increases with each use. */
   usedAt: number;
 }
 
 /**
- * The sessions to unload, least used first, until what is held is under half the budget: the other half is for what
- * runs take. `heldBytes` is what all sessions hold together.
+ * Returns the sessions to unload, least recently used first, until the loaded sessions take at most half the budget. The other half is
+ * for the memory of runs. `heldBytes` is the memory of all sessions together.
  */
 export function toUnload(
   sessions: readonly (readonly [string, LoadedSize])[],

@@ -1,4 +1,4 @@
-/** What can be told of another process from outside: how much memory it holds, and whether it was stopped. */
+/** Reads the resident memory of another process, and whether a signal has stopped the process. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const ROW = /^VmRSS:\s+(\d+) kB$/m;
 
-/** Resident bytes of a process; undefined when it is gone or cannot be asked. */
+/** Resident bytes of a process. Undefined when the process has ended or its memory cannot be read. */
 export async function residentBytes(pid: number): Promise<number | undefined> {
   try {
     if (process.platform === 'linux') {
@@ -20,7 +20,7 @@ export async function residentBytes(pid: number): Promise<number | undefined> {
   }
 }
 
-/** Whether a signal has stopped the process (SIGSTOP, a debugger), so that it can do nothing. False where that cannot be told. */
+/** Whether a signal has stopped the process (SIGSTOP, a debugger). False when the state of the process cannot be read. */
 export function isStopped(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -1,7 +1,6 @@
 /**
- * Finds operators with which the rows of a batch influence each other, and the range of integer inputs, by following the
- * rows through the graph. A finding means "dependent unless model.json says otherwise"; no finding means nothing, and
- * row-trial.ts tries the model.
+ * Follows the rows through the graph to find operators that make the rows of a batch influence each other, and the range of integer
+ * inputs. After a finding the rows are dependent unless model.json declares otherwise. Without a finding, row-trial.ts decides.
  */
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 import type { BatchFindings } from '../protocol/probe-question.ts';
@@ -74,7 +73,7 @@ class Follower {
       this.#call(called, place, scope, depth);
       return;
     }
-    // A shape says how many rows there are, and nothing of what is in them.
+    // A shape depends on the number of rows and not on their contents.
     if (op === 'Shape' || op === 'Size') return;
     const depends = flows.some((flow) => flow !== undefined);
     if (depends) this.coupled ??= coupling(place);
@@ -95,7 +94,7 @@ class Follower {
     scope: Scope,
     depth: number,
   ): void {
-    // A function sees its parameters alone.
+    // The nodes of a function can only use its parameters.
     const own = new Scope(undefined);
     inputs.forEach((name, at) => {
       const flow = flows[at];

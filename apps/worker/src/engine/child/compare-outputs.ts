@@ -1,13 +1,13 @@
-/** Comparison of a model's outputs. */
+/** Compares the outputs of a model. */
 import type { Tensor, TensorMap } from '@millrace/shared/tensors/tensor';
 import { fromHalfBits } from '@millrace/shared/tensors/tensor-data';
 
-/** Name of the first output that differs by more than rounding; undefined where none does. */
+/** Name of the first output that differs by more than rounding. Undefined when the outputs are equal. */
 export function firstDifference(a: TensorMap, b: TensorMap): string | undefined {
   return Object.keys(a).find((name) => b[name] === undefined || !alike(a[name]!, b[name]));
 }
 
-/** Name of the first output that differs in any bit; undefined where none does. */
+/** Name of the first output that differs in any bit. Undefined when the outputs are equal. */
 export function firstChange(a: TensorMap, b: TensorMap): string | undefined {
   return Object.keys(a).find((name) => b[name] === undefined || !same(a[name]!, b[name]));
 }
@@ -18,7 +18,7 @@ function same(a: Tensor, b: Tensor): boolean {
   return true;
 }
 
-/** Equal but for rounding: a batch takes other paths through matrix products than a row does. */
+/** Whether two outputs are equal except for rounding: a batch uses other code paths of matrix products than a row. */
 function alike(a: Tensor, b: Tensor): boolean {
   if (a.dtype !== b.dtype || String(a.dims) !== String(b.dims)) return false;
   const tolerance = a.dtype === 'float64' ? 1e-9 : a.dtype === 'float16' ? 1e-2 : 1e-4;
@@ -36,7 +36,7 @@ function alike(a: Tensor, b: Tensor): boolean {
   return true;
 }
 
-/** Elements that nearly cancel each other out are rounded like the large ones beside them. */
+/** The tolerance. Elements that nearly cancel each other have the rounding errors of the large elements beside them. */
 function largest({ data }: Tensor, value: (bits: unknown) => number): number {
   let most = 0;
   for (let i = 0; i < data.length; i++) {

@@ -1,25 +1,25 @@
-/** By operator, whether it lets the rows of a batch influence each other. */
+/** Rules by operator: whether the operator lets the rows of a batch influence each other. */
 import type { Place } from './row-flow.ts';
 
-/** Reason of a coupling, in words; undefined where the operator is none. */
+/** The reason of a coupling, in words. Undefined for an operator without coupling. */
 type Rule = (place: Place, axis: number | undefined) => boolean;
 
 const attribute = (place: Place, name: string): number | undefined => place.node.attributes.get(name)?.int;
 
-/** Whether an axis, as the file gives it, is that of the rows. Where either is not known, only axis 0 is taken to be. */
+/** Whether an axis of the file is the axis of the rows. When the axis of the rows or the rank is unknown, only axis 0 counts as such. */
 function isRows(axis: number, place: Place, rows: number | undefined): boolean {
   const rank = place.flows.find((flow) => flow !== undefined)?.rank;
   const known = axis < 0 && rank !== undefined ? axis + rank : axis;
   return known === (rows ?? 0);
 }
 
-/** Over one axis, which an attribute gives. */
+/** An operator over one axis, which an attribute names. */
 const along =
   (name: string, otherwise: number): Rule =>
   (place, rows) =>
     isRows(attribute(place, name) ?? otherwise, place, rows);
 
-/** Over an axis and all axes behind it. */
+/** An operator over an axis and all later axes. */
 const from =
   (name: string, otherwise: number): Rule =>
   (place, rows) => {
@@ -29,14 +29,14 @@ const from =
     return first <= (rows ?? 0);
   };
 
-/** Over one axis since operator set 13, and over all behind it before. */
+/** An operator over one axis since operator set 13, and over the axis and all later axes before. */
 const softmax: Rule = (place, rows) =>
   place.opset >= 13 ? along('axis', -1)(place, rows) : from('axis', 1)(place, rows);
 
 const reduce: Rule = (place, rows) => {
   const given = place.node.attributes.get('axes')?.ints ?? place.constants[1]?.values;
   const hasInput = (place.node.inputs[1] ?? '') !== '';
-  // Axes that the run decides are not known.
+  // Axes from a computed input are unknown.
   if (given === undefined && hasInput) return true;
   if (given === undefined || given.length === 0) return attribute(place, 'noop_with_empty_axes') !== 1;
   return given.some((axis) => isRows(axis, place, rows));
@@ -48,7 +48,7 @@ const dependsOn =
   ({ flows }) =>
     flows[input] !== undefined;
 
-/** Rows as the sequence of a recurrent cell. */
+/** A recurrent cell whose sequence is the rows. */
 const recurrent: Rule = (place, rows) =>
   place.flows[0] !== undefined && rows === (attribute(place, 'layout') === 1 ? 1 : 0);
 
@@ -61,20 +61,20 @@ const scan: Rule = (place, rows) => {
 };
 
 const RULES: Readonly<Record<string, Rule>> = {
-  // One range of values, and so one rounding, for the whole tensor.
+  // One range of values for the whole tensor determines the rounding of all rows.
   DynamicQuantizeLinear: always,
   'com.microsoft.DynamicQuantizeMatMul': always,
   'com.microsoft.DynamicQuantizeLSTM': always,
-  // One list over all rows.
+  // The output is one list over all rows.
   NonMaxSuppression: always,
   NonZero: always,
   StringNormalizer: always,
   Unique: (place, rows) => (attribute(place, 'axis') === undefined ? true : along('axis', 0)(place, rows)),
   Compress: (place, rows) => (attribute(place, 'axis') === undefined ? true : along('axis', 0)(place, rows)),
-  // Rows that name other rows.
+  // The values of a row select other rows.
   RoiAlign: dependsOn(2),
   MaxRoiPool: dependsOn(1),
-  // Statistics of the batch.
+  // The operator computes statistics of the batch.
   BatchNormalization: (place) => attribute(place, 'training_mode') === 1,
   MeanVarianceNormalization: (place, rows) =>
     (place.node.attributes.get('axes')?.ints ?? [0, 2, 3]).some((axis) => isRows(axis, place, rows)),
@@ -99,7 +99,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   LSTM: recurrent,
   GRU: recurrent,
   Scan: scan,
-  // Values of all rows decide what is computed, or how large it is.
+  // The values of all rows decide the computation or the size of its output.
   If: dependsOn(0),
   Loop: ({ flows }) => flows[0] !== undefined || flows[1] !== undefined,
   Range: always,
@@ -111,7 +111,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   OneHot: dependsOn(1),
 };
 
-/** Why the rows of a node's inputs influence each other there. */
+/** Returns the reason why a node makes the rows of its inputs influence each other. */
 export function coupling(place: Place): string | undefined {
   const { op } = place.node;
   const rule = RULES[op] ?? (op.startsWith('Reduce') ? reduce : undefined);

@@ -1,19 +1,19 @@
-/** The integers that each input of a model takes: by the tables that they look up, or by trial. */
+/** Finds the range of integers of each input, from the tables that the input indexes or by trial. */
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 import { GREATEST, type Range, type Ranges, randomFrom, randomRow } from './random-input.ts';
 import { elementsOf, type RunTensors } from './row-trial.ts';
 
 const LADDER = [Number.MAX_SAFE_INTEGER, 2_147_483_647, 1_000_000, 65_535, 1_000, 127, 15, 3, 1];
 const SEED = 7;
-/** Rows beyond this would make a trial of many inputs long. */
+/** Most rows of a trial: more rows would make the trial of many inputs long. */
 const ELEMENTS_MAX = 4_000_000;
 const RANGES_MS = 5_000;
 
-/** Ranges that are known before anything is run. */
+/** Ranges that are known before the first run. */
 export const knownRanges = (vocabulary: Readonly<Record<string, number>>): Ranges =>
   Object.fromEntries(Object.entries(vocabulary).map(([name, size]) => [name, { most: size - 1, negative: false }]));
 
-/** The largest range of each integer input with which a row runs; of inputs that look up a table, what that has. */
+/** Returns the largest range of each integer input with which a row runs. An input that indexes a table has the range of the table. */
 export async function findRanges(
   inputs: readonly TensorSpec[],
   run: RunTensors,

@@ -10,7 +10,7 @@ import type { InferenceSession } from 'onnxruntime-node';
 import { openSession } from './ort-tensor.ts';
 import { free, readVerified } from './verified-file.ts';
 
-/** Data that the digest does not cover would be looked for here, and not in the working directory. */
+/** onnxruntime looks for data files that the digest does not cover in this folder, and not in the working directory. */
 const NO_FOLDER = '/dev/null/no-unverified-data';
 
 interface Verified {

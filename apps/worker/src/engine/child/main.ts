@@ -1,7 +1,7 @@
 /**
- * The program of an engine: loads versions, runs rows, one thing after the other. It talks over file descriptor 3 and
- * dies with its worker: descriptor 4 is a pipe that ends when the worker does, however it does, and it is watched from
- * a thread of its own because a run may hold this one for ever.
+ * The program of an engine. Loads versions and runs rows, one request after the other, over the socket at file descriptor 3. The engine ends
+ * with its worker: the pipe at descriptor 4 closes whenever the worker ends. A separate thread watches the pipe, because a run can
+ * block the main thread for ever.
  */
 import { writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
@@ -37,15 +37,15 @@ new Socket({ fd: 4, readable: true, writable: false }).on('end', end).on('error'
 `;
 new Worker(WATCH, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).on('error', () => process.exit(1));
 
-// A terminal sends Ctrl-C to the whole process group; the worker decides when its engines end.
+// A terminal sends Ctrl-C to the whole process group. The worker decides when its engines end.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 
 try {
-  // When memory runs out, the kernel is to end an engine and not the worker, whose jobs it would lose.
+  // When memory runs out, the kernel must kill an engine and not the worker, whose jobs would be lost.
   writeFileSync('/proc/self/oom_score_adj', '800');
 } catch {
-  // Not Linux, or not allowed: nothing depends on it.
+  // The platform is not Linux, or the write is not allowed. Nothing depends on this write.
 }
 
 const sessions = new Map<number, EngineSession>();
@@ -58,7 +58,7 @@ async function load(body: Buffer): Promise<string> {
   const session = await EngineSession.load(request);
   sessions.set(request.session, session);
   const loadMs = performance.now() - started;
-  // Node writes its cache of compiled code at a regular exit, and engines are killed.
+  // Node writes its cache of compiled code at a regular exit only, and engines are killed.
   setImmediate(flushCompileCache);
   return JSON.stringify({
     loadMs,
@@ -69,7 +69,7 @@ async function load(body: Buffer): Promise<string> {
   });
 }
 
-/** The most that it ever held: a model may have taken and given back more than it holds now. */
+/** The most resident bytes of this process so far. A model can have released memory since then. */
 function peakBytes(): number {
   return process.resourceUsage().maxRSS * 1024;
 }
@@ -78,7 +78,7 @@ const RESIDENT_MS = 50;
 let resident = 0;
 let residentAt = Number.NEGATIVE_INFINITY;
 
-/** What it holds now, or did a moment ago: asking the kernel takes as long as a small model's run. */
+/** Resident bytes, at most RESIDENT_MS old: the system call takes as long as a run of a small model. */
 function residentBytes(nowMs: number): number {
   if (nowMs - residentAt >= RESIDENT_MS) {
     resident = process.memoryUsage.rss();
@@ -112,7 +112,7 @@ async function run(id: number, body: Buffer): Promise<Buffer> {
   return frame;
 }
 
-async function look(body: Buffer): Promise<string> {
+async function answerProbe(body: Buffer): Promise<string> {
   return JSON.stringify(await probe(sessionOf(body), JSON.parse(body.toString('utf8', 4)) as ProbeQuestion));
 }
 
@@ -121,7 +121,7 @@ async function answer({ type, id, body }: Frame): Promise<Buffer> {
     if (type === RUN) return await run(id, body);
     if (type === LOAD) return textFrame(DONE, id, 0, await load(body));
     if (type === UNLOAD) return textFrame(DONE, id, 0, await unload(body));
-    if (type === PROBE) return textFrame(DONE, id, 0, await look(body));
+    if (type === PROBE) return textFrame(DONE, id, 0, await answerProbe(body));
     throw new Error(`unknown frame type ${type}`);
   } catch (error) {
     return textFrame(FAILED, id, 0, JSON.stringify(error instanceof Error ? error.message : String(error)));
@@ -131,7 +131,7 @@ async function answer({ type, id, body }: Frame): Promise<Buffer> {
 let last: Promise<void> = Promise.resolve();
 socket.on('data', (chunk) => {
   for (const frame of reader.push(chunk)) {
-    // In order and one at a time, also where a handler waits for something.
+    // Requests run in order and one at a time, even while a handler waits.
     last = last.then(async () => {
       socket.write(await answer(frame));
     });

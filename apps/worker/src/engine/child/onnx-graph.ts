@@ -1,12 +1,12 @@
 /**
- * The nodes of an ONNX file (onnx.proto3), read from bytes in memory. Weights are skipped: of a constant only the shape is
- * kept, and its values where these are few integers.
+ * Reads the nodes of an ONNX file (onnx.proto3) from bytes in memory. Skips weights: keeps the shape of a constant, and the values of a
+ * constant of few integers.
  */
 import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
 
 export interface Constant {
   dims: readonly number[];
-  /** Integers and booleans of a small constant; undefined for others. */
+  /** Integers and booleans of a small constant. Undefined for other constants. */
   values: readonly number[] | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface Graph {
   outputs: readonly string[];
 }
 
-/** A function of the model's own, which nodes call by its name. */
+/** A function that the model defines, and that nodes call by its name. */
 export type LocalFunction = Pick<Graph, 'nodes' | 'inputs' | 'outputs'>;
 
 export interface OnnxModel {
@@ -55,7 +55,7 @@ const FIELDS_MAX = 20_000_000;
 const DEPTH_MAX = 64;
 const VALUES_MAX = 1_024;
 
-/** Throws GraphLimitError, or RangeError where the bytes are no ONNX file. */
+/** Throws GraphLimitError, or RangeError for bytes that are not an ONNX file. */
 export function readGraph(bytes: Buffer): OnnxModel {
   return new GraphReader(bytes).model();
 }

@@ -1,9 +1,9 @@
-/** Millrace's tensors to onnxruntime's and back. No elements are copied. */
+/** Converts Millrace's tensors to onnxruntime's tensors and back, without a copy of the elements. */
 import { DTYPES, type Dtype, type Tensor, type TensorMap } from '@millrace/shared/tensors/tensor';
 import * as ort from 'onnxruntime-node';
 
-// In Node 24 onnxruntime's JavaScript side makes a Float16Array of every float16 tensor, which its own native side does
-// not know ("not enough space: expected 8, got 0"). It takes the bits, so they are put back.
+// In Node 24 the JavaScript part of onnxruntime makes a Float16Array of every float16 tensor. Its native part does not accept a
+// Float16Array ("not enough space: expected 8, got 0") and accepts the bits, so the bits are restored.
 type HalfArray = ArrayLike<number> & ArrayBufferView;
 
 function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
@@ -15,7 +15,7 @@ function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
   return new ort.Tensor(dtype as 'float32', data as Float32Array, dims);
 }
 
-/** Throws on what is no tensor of a type that Millrace carries. */
+/** Throws for a value that is not a tensor of a supported type. */
 function fromOrt(name: string, value: ort.OnnxValue): Tensor {
   const tensor = value as ort.Tensor | undefined;
   if (tensor === undefined || !DTYPES.includes(tensor.type as Dtype))
@@ -38,7 +38,7 @@ export async function runSession(session: ort.InferenceSession, tensors: TensorM
   return outputs;
 }
 
-/** Extra session options of onnxruntime beside those that every session has. */
+/** Additional options of an onnxruntime session. */
 type MoreOptions = Pick<ort.InferenceSession.SessionOptions, 'extra'> & {
   /** Contents of external data by location. onnxruntime copies them. */
   externalData?: readonly { path: string; data: Uint8Array }[];

@@ -1,4 +1,4 @@
-/** What a new version is asked before it serves, inside the limited engine that loads it first. */
+/** Answers the questions about a new version, inside the limited engine that verifies the version. */
 
 import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
@@ -13,7 +13,7 @@ import { tryRepeats } from './repeat-trial.ts';
 import { findSize, type RunTensors, tryRows } from './row-trial.ts';
 import type { EngineSession } from './session.ts';
 
-/** Throws what the model or its handler throws. */
+/** Throws the error of the model or its handler. */
 export async function probe(
   session: EngineSession,
   question: ProbeQuestion,
@@ -54,7 +54,7 @@ function operatorsOf({ graph }: EngineSession, inputs: readonly TensorSpec[]): O
   return { ...findBatchOperators(graph, inputs), ...(random === undefined ? {} : { random }) };
 }
 
-/** The rows of examples that can be had as such; what an example gets wrong is told where it is run as a whole. */
+/** The rows of the examples that can be encoded. The run of the whole example reports the error of an invalid example. */
 async function exampleRows(
   { handler, context }: EngineSession,
   inputs: readonly TensorSpec[],
@@ -71,7 +71,7 @@ async function exampleRows(
         ),
       );
     } catch {
-      // See above.
+      // The run of the whole example reports the error.
     }
   }
   return rows;

@@ -1,4 +1,4 @@
-/** Random tensors for a trial of a model: the same for the same seed. */
+/** Random tensors for a trial of a model. Equal seeds give equal tensors. */
 import type { Dtype, TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { elementCount, newData, toHalfBits } from '@millrace/shared/tensors/tensor-data';
 
@@ -13,18 +13,18 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** The integers that an input takes. */
+/** The range of integers of an input. */
 export interface Range {
-  /** The greatest. */
+  /** The greatest integer. */
   most: number;
-  /** Whether the input takes integers down to -most as well. */
+  /** Whether the range goes down to -most. */
   negative: boolean;
 }
 
-/** Input name → its range; inputs that are not named take what `SMALL` has. */
+/** Range by input name. Other inputs have the range SMALL. */
 export type Ranges = Readonly<Record<string, Range>>;
 
-/** Integers are most often indices or sizes: small ones fit most models. */
+/** Integers are most often indices or sizes, and small integers fit most models. */
 export const SMALL: Range = { most: 3, negative: false };
 
 export interface RowKind {
@@ -32,12 +32,12 @@ export interface RowKind {
   scale: number;
   /** Floats are whole numbers. */
   whole?: boolean;
-  /** Each element is the greatest, or the least, that its input takes. */
+  /** Each element is the greatest or the least integer of the range of its input. */
   all?: 'most' | 'least';
 }
 
 export interface RowParams {
-  /** Of free dimensions beside the first. */
+  /** Size of the free dimensions other than the first. */
   size: number;
   kind: RowKind;
   ranges: Ranges;
@@ -59,7 +59,7 @@ export function randomRow(inputs: readonly TensorSpec[], { size, kind, ranges, r
   return row;
 }
 
-/** The greatest integer of a type, as far as a double holds it exactly. */
+/** The greatest integer of a type that a double can hold exactly. */
 export const GREATEST: Readonly<Partial<Record<Dtype, number>>> = {
   int8: 127,
   uint8: 255,
@@ -97,7 +97,7 @@ function float({ whole, all }: RowKind, scale: number, random: () => number): nu
   return whole ? Math.round(value) : value;
 }
 
-/** Half of them of any size alike, half of any magnitude alike: small ones come beside large ones. */
+/** Half of the integers are uniform in size, and half are uniform in magnitude, so that small and large integers appear together. */
 function integer(dtype: Dtype, { all }: RowKind, range: Range, random: () => number): number {
   const most = Math.min(range.most, GREATEST[dtype] ?? range.most);
   const negative = range.negative && dtype.startsWith('int');

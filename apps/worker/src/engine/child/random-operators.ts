@@ -1,4 +1,4 @@
-/** Whether a model draws random numbers, by its operators: wherever these stand, also in branches, loops and functions. */
+/** Finds operators that draw random numbers, also in branches, loops and functions. */
 import type { Graph, GraphNode, OnnxModel } from './onnx-graph.ts';
 
 /** With a `seed` as well: onnxruntime draws the next numbers of the sequence at each run. */
@@ -22,7 +22,7 @@ const TRAINING_INPUT: Readonly<Record<string, number>> = {
   'com.microsoft.BitmaskBiasDropout': 4,
 };
 
-/** The operator, in words; undefined where there is none. */
+/** The operator, in words. Undefined when there is none. */
 export function findRandomOperator({ graph, functions, opset }: OnnxModel): string | undefined {
   const modern = opset >= 12;
   for (const { nodes } of functions.values()) {

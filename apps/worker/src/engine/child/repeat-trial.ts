@@ -1,4 +1,4 @@
-/** Whether a model gives equal answers to equal questions, by trial. */
+/** Finds by trial whether a model gives equal results for equal inputs. */
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 import type { RepeatResult } from '../protocol/probe-question.ts';
 import { firstChange } from './compare-outputs.ts';
@@ -7,10 +7,10 @@ import type { RunTensors } from './row-trial.ts';
 
 const REPEATS = 4;
 const SEED = 11;
-/** A slow model is run twice, and no more. */
+/** A slow model runs twice, and not more often. */
 const REPEAT_MS = 2_000;
 
-/** Runs one random row several times; every bit of every output must be equal. */
+/** Runs one random row several times. Every bit of every output must be equal. */
 export async function tryRepeats(
   inputs: readonly TensorSpec[],
   run: RunTensors,

@@ -3,14 +3,14 @@ import type { Constant, GraphNode } from './onnx-graph.ts';
 
 /** Where the rows are in a tensor that depends on them. */
 export interface Flow {
-  /** The axis along which the rows lie; undefined where that is not known. */
+  /** The axis of the rows. Undefined when unknown. */
   axis: number | undefined;
   rank: number | undefined;
-  /** The graph input whose elements these are. */
+  /** The graph input that has the same elements. */
   source: string | undefined;
 }
 
-/** A node as the rules see it. */
+/** A node with the positions of the rows in its inputs. */
 export interface Place {
   node: GraphNode;
   flows: readonly (Flow | undefined)[];

@@ -1,6 +1,6 @@
 /**
- * Whether the rows of a model influence each other, by trial: rows run alone and in batches must give the same. A model
- * passes only if its shapes and its operators allow it too; what a trial cannot see, model.json's row_independent can say.
+ * Finds by trial whether the rows of a model influence each other: rows must give the same outputs alone and in batches. A model
+ * passes only when its shapes and its operators allow batches too. `row_independent` in model.json replaces the trial.
  */
 import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { joinRows, splitInto } from '@millrace/shared/tensors/tensor-rows';
@@ -31,7 +31,7 @@ const ROWS_MIN = 3;
 const SEED = 20_240_607;
 const ELEMENTS_MAX = 16_000_000;
 const BATCH_MAX = 1_024;
-/** A trial ends after this long, once the batches that must pass have passed. */
+/** A trial ends after this time when the required batches have passed. */
 const TRIAL_MS = 10_000;
 
 /** A size of the free dimensions with which one random row runs, and that row's outputs. Undefined if there is none. */

@@ -22,7 +22,7 @@ export class EngineSession {
   readonly #session: InferenceSession;
   readonly handler: Handler | null;
   readonly context: HandlerContext;
-  /** Where the load asked for it; undefined too where the file is too large to be examined. */
+  /** The graph, if the load requested the graph. Undefined also for a file that is too large to examine. */
   readonly graph: OnnxModel | undefined;
   readonly #labels: LoadRequest['labels'];
 
@@ -58,7 +58,7 @@ export class EngineSession {
     return { inputs: describe(this.#session.inputMetadata), outputs: describe(this.#session.outputMetadata) };
   }
 
-  /** JSON texts of n outputs for the JSON array of n rows. Throws where any row fails; which one, the worker finds out. */
+  /** Returns the JSON texts of n outputs for the JSON array of n rows. Throws when a row fails. The worker isolates the failing row. */
   async run(rows: string, count: number): Promise<string[]> {
     const parsed = JSON.parse(rows) as Json[];
     if (parsed.length !== count) throw new Error('a row is not one JSON value');
@@ -77,7 +77,7 @@ export class EngineSession {
     });
   }
 
-  /** Rows of one shape go together; a row of another shape (a longer text, a larger image) goes in a run of its own. */
+  /** Runs rows of equal shape together. A row of another shape (a longer text, a larger image) runs separately. */
   async #runTensors(parsed: Json[]): Promise<string[]> {
     const rows = parsed.map((row) => tensorsOfRow(row as unknown as TensorRow));
     if (rows.length === 1) return [tensorsToJson(await runSession(this.#session, rows[0]!), this.#labels)];
@@ -103,7 +103,7 @@ export class EngineSession {
     return splitInto(await runSession(this.#session, joinRows(rows)), counts);
   }
 
-  /** Without it, the session's memory stays for as long as the process. */
+  /** Releases the session. Without this call the memory of the session stays for the life of the process. */
   async release(): Promise<void> {
     await this.#session.release();
   }

@@ -1,4 +1,4 @@
-/** The bytes of a version's file, read once and compared with the digest. What is returned is what was hashed. */
+/** Reads a file of a version once and verifies its digest. The returned bytes are the hashed bytes. */
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -12,8 +12,8 @@ export class ChangedFileError extends Error {
 const CHUNK_BYTES = 8 * 1_048_576;
 
 /**
- * Reads a file into memory of its own and verifies size and SHA-256. Throws ChangedFileError. Reads no more than the
- * expected size, whatever stands at the path by now.
+ * Reads a file into a separate buffer and verifies its size and SHA-256. Throws ChangedFileError. Reads at most the expected size,
+ * because another file can be at the path now.
  */
 export function readVerified({ path, bytes, digest }: VersionFile): Buffer {
   const name = basename(path);
@@ -26,7 +26,7 @@ export function readVerified({ path, bytes, digest }: VersionFile): Buffer {
     const info = fstatSync(file);
     if (!info.isFile()) throw changed('it is no regular file');
     if (info.size !== bytes) throw changed(`it has ${info.size} bytes instead of ${bytes}`);
-    // Not from Node's pool: `free` returns the whole memory.
+    // The buffer is not from Node's pool, because `free` returns the whole memory.
     const content = Buffer.allocUnsafeSlow(bytes);
     const sum = createHash('sha256');
     for (let at = 0; at < bytes; ) {
@@ -45,14 +45,14 @@ export function readVerified({ path, bytes, digest }: VersionFile): Buffer {
 
 function open(path: string, changed: (how: string) => Error): number {
   try {
-    // A named pipe that took the file's place must not hold the engine.
+    // A named pipe at the path must not block the engine.
     return openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     throw changed(`it cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
 }
 
-/** Returns the memory of a buffer of `readVerified` at once: the garbage collector may leave a gigabyte for minutes. */
+/** Returns the memory of a buffer of `readVerified` at once. The garbage collector can keep a gigabyte for minutes. */
 export function free(content: Buffer): void {
   (content.buffer as ArrayBuffer).transfer(0);
 }

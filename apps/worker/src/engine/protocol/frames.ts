@@ -12,17 +12,17 @@ export const UNLOAD = 3;
 export const PROBE = 4;
 /** Engine to worker. */
 export const READY = 11;
-/** An answer in JSON: to LOAD, UNLOAD and PROBE. */
+/** The JSON response to LOAD, UNLOAD and PROBE. */
 export const DONE = 12;
-/** An answer to RUN: `f64 inference ms | f64 resident bytes | outputs joined by newlines`. */
+/** The response to RUN: `f64 inference ms | f64 resident bytes | outputs joined by newlines`. */
 export const OUTPUTS = 13;
-/** JSON text of why it failed. */
+/** The reason of a failed request, as a JSON text. */
 export const FAILED = 14;
 
 export const HEADER_BYTES = 9;
 /** RUN: `u32 session | u32 number of rows | JSON array of them`. */
 export const RUN_HEADER_BYTES = 8;
-/** OUTPUTS: see above. */
+/** Bytes before the outputs in OUTPUTS. */
 export const OUTPUTS_HEADER_BYTES = 16;
 
 export interface Frame {
@@ -60,7 +60,7 @@ export function textsFrame(
   at += frame.write(before, at);
   for (let i = 0; i < texts.length; i++) {
     const text = texts[i]!;
-    // Room for ASCII is there. What is not takes up to three bytes a unit, and is counted only where that may be short.
+    // The frame has room for ASCII. Other characters take up to three bytes a unit, and are counted only when the room can be too small.
     if (at + 3 * text.length + 3 > frame.length) frame = grown(frame, at, at + Buffer.byteLength(text) + 3);
     if (i > 0) at += frame.write(between, at);
     at += frame.write(text, at);
@@ -89,12 +89,12 @@ function header(frame: Buffer, type: number, id: number): Buffer {
   return frame;
 }
 
-/** Puts the frames of a byte stream together again, however it was cut; bodies are views of what came in. */
+/** Assembles the frames of a byte stream from chunks of any size. The bodies are views of the received chunks. */
 export class FrameReader {
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  /** Takes the next bytes of the stream; gives back the frames that they complete, in order. */
+  /** Takes the next bytes of the stream. Returns the frames that are complete now, in order. */
   push(chunk: Buffer): Frame[] {
     const frames: Frame[] = [];
     this.#chunks.push(chunk);
@@ -136,7 +136,7 @@ export class FrameReader {
     return { type: first[4] as number, id: first.readUInt32LE(5), body: first.subarray(HEADER_BYTES), more };
   }
 
-  /** Bytes that must be there before it is worth putting chunks together. */
+  /** Number of bytes that must have arrived before the chunks are joined. */
   #needed(): number {
     const first = this.#chunks[0];
     return first === undefined || first.length < 4 ? 4 : 4 + first.readUInt32LE(0);

@@ -1,11 +1,11 @@
-/** What an engine needs of a model version, and what comes of a run. */
+/** The model version that an engine loads, and the result of a run. */
 import type { Entity } from '@millrace/shared/entities/entity';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 
-/** A model version as engines load it. `key` is its identity in an engine: equal keys, equal answers. */
+/** A model version as engines load it. Versions with the same `key` give the same results. */
 export interface LoadedVersion {
   key: string;
   model: string;
@@ -16,14 +16,14 @@ export interface LoadedVersion {
   /** Rows of the entity sets that the handler reads, by entity. */
   entities: Readonly<Record<string, readonly Entity[]>>;
   labels: Readonly<Record<string, readonly string[]>>;
-  /** Most rows in one engine call; 1 for models of which no batch can be formed. */
+  /** Most rows in one engine call. 1 for models without batches. */
   maxBatch: number;
-  /** Longest that one engine call may take. */
+  /** Time limit of one engine call, ms. */
   timeoutMs: number;
   signature: { inputs: readonly TensorSpec[]; outputs: readonly TensorSpec[] };
 }
 
-/** One row's fate. `inferenceMs` is of the run it was part of, `batchSize` the rows of that run. */
+/** The result of one row. `inferenceMs` is the duration of its run, and `batchSize` the number of rows of the run. */
 export type RowResult =
   | { ok: true; output: Text; inferenceMs: number; batchSize: number }
   | { ok: false; code: 'inference_failed' | 'inference_timeout'; detail: string };
@@ -36,23 +36,23 @@ export interface LoadRequest {
   entities: Readonly<Record<string, readonly Entity[]>>;
   labels: Readonly<Record<string, readonly string[]>>;
   threads: number;
-  /** Keeps what the file says of its operators, for the questions of probe.ts. */
+  /** Keeps the graph of the file for the questions of probe.ts. */
   inspect?: boolean;
 }
 
-/** Answer to LOAD. */
+/** The response to LOAD. */
 export interface LoadAnswer {
   loadMs: number;
   residentBytes: number;
-  /** The most that the engine ever held. */
+  /** Most resident bytes of the engine so far. */
   peakBytes: number;
   inputs: RawSpec[];
   outputs: RawSpec[];
-  /** What the verified file itself says of them; not there without `inspect`. */
+  /** The inputs and outputs of the verified file. Absent without `inspect`. */
   file?: { inputs: readonly OnnxValue[]; outputs: readonly OnnxValue[] };
 }
 
-/** An input or output as onnxruntime tells it; `type` is undefined for what is no tensor. */
+/** An input or output as onnxruntime reports it. `type` is undefined for values that are not tensors. */
 export interface RawSpec {
   name: string;
   type: string | undefined;

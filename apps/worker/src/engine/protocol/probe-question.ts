@@ -2,15 +2,15 @@
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 
 export interface BatchFindings {
-  /** Why the rows influence each other, in words; undefined where no operator says so. */
+  /** Why the rows influence each other, in words. Undefined when no operator joins rows. */
   coupled: string | undefined;
-  /** Input name → number of values that an integer may have (0 up to this): the rows of a table that it looks up. */
+  /** Number of values of an integer input, by input name: the number of rows of the table that the input indexes. */
   vocabulary: Record<string, number>;
 }
 
 export interface TrialResult {
   independent: boolean;
-  /** For people: why it is, or is not. */
+  /** The reason, in words. */
   reason: string;
 }
 
@@ -23,15 +23,15 @@ export interface RepeatResult {
 type Vocabulary = BatchFindings['vocabulary'];
 
 export type ProbeQuestion =
-  /** The handler's schemas: answered with `Schemas`. */
+  /** The schemas of the handler. Response: `Schemas`. */
   | { ask: 'schemas' }
-  /** What the operators say: answered with `Operators`. */
+  /** The findings about the operators. Response: `Operators`. */
   | { ask: 'operators'; inputs: readonly TensorSpec[] }
-  /** A size with which a random row runs: a number, or null. */
+  /** A size with which a random row runs. Response: a number or null. */
   | { ask: 'size'; inputs: readonly TensorSpec[]; vocabulary: Vocabulary }
-  /** Whether answers repeat: answered with a RepeatResult. */
+  /** Whether equal runs give equal results. Response: RepeatResult. */
   | { ask: 'repeats'; inputs: readonly TensorSpec[]; size: number; vocabulary: Vocabulary }
-  /** Row independence: answered with a TrialResult. */
+  /** Whether rows are independent. Response: TrialResult. */
   | {
       ask: 'rows';
       inputs: readonly TensorSpec[];
@@ -40,7 +40,7 @@ export type ProbeQuestion =
       maxBatch: number;
       examples: readonly unknown[];
     }
-  /** An input as callers give it, from end to end: answered with the JSON text of its output. */
+  /** Runs an input as callers send it. Response: the JSON text of its output. */
   | { ask: 'example'; inputs: readonly TensorSpec[]; example: unknown };
 
 export interface Schemas {
@@ -49,6 +49,6 @@ export interface Schemas {
 }
 
 export interface Operators extends BatchFindings {
-  /** The operator that draws random numbers; undefined where there is none. */
+  /** The operator that draws random numbers. Undefined when there is none. */
   random?: string;
 }
