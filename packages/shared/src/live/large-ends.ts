@@ -52,6 +52,20 @@ export type Verdict = 'written' | 'cancelled' | 'fenced';
 /** The result of a computation, for the leader and its followers. */
 type Made = RunTimes & { startedAt: number; result: Text };
 
+interface EndFollowersParams {
+  tag: string;
+  leader: string;
+  made: Made;
+  nowMs: number;
+}
+
+interface PlaceParams {
+  id: string;
+  end: PlacedEnd;
+  /** The leader that the prediction follows; '' for none. */
+  leader: string;
+}
+
 export class LargeEnds {
   readonly #deps: LargeEndsDeps;
 
@@ -62,7 +76,7 @@ export class LargeEnds {
   /** As LiveStore's `finish`, for one success. The followers of the prediction end with the same result. */
   async finish(tag: string, item: Finished, ending: Ending): Promise<Verdict> {
     const plain = plainEnd(item, ending);
-    if (plain !== undefined && (await this.#place(tag, item.id, plain))) return 'written';
+    if (plain !== undefined && (await this.#place(tag, { id: item.id, end: plain, leader: '' }))) return 'written';
     const made = { ...item, nowMs: ending.nowMs };
     let hasExpired = false;
     for (;;) {
@@ -73,7 +87,7 @@ export class LargeEnds {
         if (there.runsForFollowers) await this.#endForFollowers(tag, item, ending.nowMs);
         // An earlier call of place.lua by this attempt succeeded, but its reply was lost. The followers still wait.
         else if (there.status === 'succeeded' && there.hadFollowers)
-          await this.endFollowers(tag, item.id, item, ending.nowMs);
+          await this.endFollowers({ tag, leader: item.id, made: item, nowMs: ending.nowMs });
         else if (!hasExpired) return 'cancelled';
         return 'written';
       }
@@ -83,8 +97,8 @@ export class LargeEnds {
         continue;
       }
       const end = successOf(beginning, { ...item, attempts: item.attempt }, made);
-      if (!(await this.#place(tag, item.id, end))) continue;
-      if (there.hadFollowers) await this.endFollowers(tag, item.id, item, ending.nowMs);
+      if (!(await this.#place(tag, { id: item.id, end, leader: '' }))) continue;
+      if (there.hadFollowers) await this.endFollowers({ tag, leader: item.id, made: item, nowMs: ending.nowMs });
       return 'written';
     }
   }
@@ -98,28 +112,24 @@ export class LargeEnds {
     const { redis, keys, unrecordedTtlMs } = this.#deps;
     const passed = () =>
       untilWritable(() => redis.mrPassed(1, keys.live(item.id), tag, item.id, item.attempt, unrecordedTtlMs));
-    while ((await passed()) === 1) await this.endFollowers(tag, item.id, item, nowMs);
+    while ((await passed()) === 1) await this.endFollowers({ tag, leader: item.id, made: item, nowMs });
   }
 
   /**
    * Ends the followers of a leader with the leader's result. A follower whose own deadline has passed expires. If this process
    * dies before the last follower has ended, another worker takes the job of the leader and ends the other followers.
    */
-  async endFollowers(tag: string, leader: string, made: Made, nowMs: number): Promise<void> {
+  async endFollowers(params: EndFollowersParams): Promise<void> {
     const { redis, keys } = this.#deps;
+    const { leader } = params;
     for (;;) {
       const ids = await redis.srandmember(keys.followers(leader), FOLLOWERS_AT_ONCE);
       if (ids.length === 0) return;
-      for (const id of ids) await this.#endFollower(tag, { id, leader }, made, nowMs);
+      for (const id of ids) await this.#endFollower(id, params);
     }
   }
 
-  async #endFollower(
-    tag: string,
-    { id, leader }: { id: string; leader: string },
-    made: Made,
-    nowMs: number,
-  ): Promise<void> {
+  async #endFollower(id: string, { tag, leader, made, nowMs }: EndFollowersParams): Promise<void> {
     const { redis, keys } = this.#deps;
     const beginning = await this.#beginning(id);
     const there = beginning && placeOf(beginning);
@@ -129,7 +139,7 @@ export class LargeEnds {
     else {
       const end = successOf(beginning, { ...made, attempts: there.attempt + 1 }, { result: made.result, nowMs });
       // If the state has changed since the read, the next round reads the state again.
-      await this.#place(tag, id, end, leader);
+      await this.#place(tag, { id, end, leader });
     }
   }
 
@@ -152,15 +162,15 @@ export class LargeEnds {
   }
 
   /** Writes an end. Returns false if the head of the state is not the head that `end` expects. Waits while Redis refuses the write. */
-  async #place(tag: string, id: string, end: PlacedEnd, leader = ''): Promise<boolean> {
+  async #place(tag: string, params: PlaceParams): Promise<boolean> {
     for (;;) {
-      const code = await untilWritable(() => this.#placeOnce(tag, { id, end, leader }));
+      const code = await untilWritable(() => this.#placeOnce(tag, params));
       if (code !== REWRITE) return code === PLACED;
     }
   }
 
   /** Returns the code of place.lua. */
-  async #placeOnce(tag: string, { id, end, leader }: { id: string; end: PlacedEnd; leader: string }): Promise<unknown> {
+  async #placeOnce(tag: string, { id, end, leader }: PlaceParams): Promise<unknown> {
     const { redis, keys, unrecordedTtlMs, flightLingersMs } = this.#deps;
     // A key of this call alone: another worker can write the end of the same prediction at the same time.
     const written = keys.written(id, randomUUID());

@@ -11,6 +11,7 @@ import { flightName, type Keys } from '../redis/keys.ts';
 import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import { LargeEnds, type Verdict } from './large-ends.ts';
+import { codesOf, listOf, outcomeOf, textsOf } from './script-replies.ts';
 import {
   type Ending,
   type Finished,
@@ -106,6 +107,14 @@ export interface OpenRow {
   expiresAt: number | null;
 }
 
+interface FollowersToEnd {
+  shard: number;
+  leader: string;
+  nowMs: number;
+  /** The result of the followers; without `result` the followers get the end of the leader. */
+  result?: Finished | undefined;
+}
+
 type ShardEnding = Ending & { shard: number };
 
 type Script = (numberOfKeys: number, ...args: (string | number)[]) => Promise<unknown>;
@@ -143,6 +152,13 @@ const SCRIPTS = {
   mrPassed: source('passed'),
 } as const;
 
+const hasScripts = (redis: Redis | Cluster): redis is Scripted => Object.keys(SCRIPTS).every((name) => name in redis);
+
+function scripted(redis: Redis | Cluster): Scripted {
+  if (hasScripts(redis)) return redis;
+  throw new TypeError('The connection to Redis has no scripts.');
+}
+
 /**
  * Scripts that run while Redis has no memory left. These scripts end a prediction or free memory, and add a few bytes at most. A
  * canceled prediction does not wait in a full Redis, and a script that frees memory does not wait for memory.
@@ -178,8 +194,8 @@ export class LiveStore {
         const flags = RUNS_WHEN_FULL.has(name) ? '#!lua flags=allow-oom\n' : '';
         connection.defineCommand(name, { lua: `${flags}${LIB}\n${lua}` });
       }
-    this.#redis = redis as Scripted;
-    this.#large = large as Scripted;
+    this.#redis = scripted(redis);
+    this.#large = scripted(large);
     this.#keys = keys;
     this.#ends = [terminalTtlMs, UNRECORDED_TTL_MS, INLINE_BYTES];
     this.#largeEnds = new LargeEnds({
@@ -221,7 +237,7 @@ export class LiveStore {
     // All parts are sent in this turn and in order, before the next command of the caller.
     for (const part of partsOf(items)) replies.push(this.#submitSome(target, { priority, job, nowMs }, part));
     const parts = await Promise.all(replies);
-    const { counts } = parts.at(-1) as { counts: QueueCounts };
+    const counts = parts.at(-1)?.counts ?? (await this.counts(target.model));
     return { items: parts.flatMap(({ items: some }) => some), counts };
   }
 
@@ -240,8 +256,8 @@ export class LiveStore {
     args.push(knowns.length / 2, ...knowns);
     const frame = stateFrame(target, priority, job);
     for (const item of items) args.push(newState(frame, item, item.flight === null ? '' : flightName(item.flight)));
-    const rows = (await redis.mrSubmit(items.length, ...args)) as SubmitReply[];
-    const counted = rows.pop() as unknown as (string | null)[];
+    const rows = listOf(await redis.mrSubmit(items.length, ...args));
+    const counted = textsOf(rows.pop());
     return { items: rows.map(submitted), counts: queueCounts(counted.map(Number)) };
   }
 
@@ -260,7 +276,9 @@ export class LiveStore {
     for (const item of items) {
       const { id, known: result } = item;
       if (result === null || !isKnownLong(item)) {
-        outcomes.push(reply?.items[next++] as Submitted);
+        const outcome = reply?.items[next];
+        if (outcome) outcomes.push(outcome);
+        next += 1;
         continue;
       }
       const state = newState(frame, item, item.flight === null ? '' : flightName(item.flight));
@@ -285,28 +303,32 @@ export class LiveStore {
     const taken: Taken[] = [];
     let leftJobs = jobs;
     for (let left = ids; left.length > 0; ) {
-      const states = (await this.#redis.mrTake(
-        left.length,
-        ...left.map((id) => this.#keys.live(id)),
-        nowMs,
-        this.#tag(shard),
-        workerText(worker),
-        maxAttempts,
-        ...this.#ends,
-        LOST,
-        EXPIRED,
-        ...leftJobs,
-      )) as (string | null)[];
+      const states = textsOf(
+        await this.#redis.mrTake(
+          left.length,
+          ...left.map((id) => this.#keys.live(id)),
+          nowMs,
+          this.#tag(shard),
+          workerText(worker),
+          maxAttempts,
+          ...this.#ends,
+          LOST,
+          EXPIRED,
+          ...leftJobs,
+        ),
+      );
       const later: string[] = [];
       const laterJobs: string[] = [];
       for (const [at, id] of left.entries()) {
-        const state = states[at] as string | null;
+        const state = states[at] ?? null;
+        const job = leftJobs[at];
         if (state === null) {
           later.push(id);
-          if (leftJobs.length > 0) laterJobs.push(leftJobs[at] as string);
+          if (job !== undefined) laterJobs.push(job);
         } else if (state !== '') taken.push(takenOf(id, state));
       }
-      for (const leader of states.slice(left.length)) await this.#endFollowers(shard, leader as string, nowMs);
+      for (const leader of states.slice(left.length))
+        if (leader !== null) await this.#endFollowers({ shard, leader, nowMs });
       left = later;
       leftJobs = laterJobs;
     }
@@ -320,24 +342,24 @@ export class LiveStore {
   async finish(shard: number, items: readonly Finished[], worker: string, nowMs: number): Promise<Verdict[]> {
     const ending = { shard, nowMs, worker: workerText(worker) };
     const verdicts: Verdict[] = [];
-    for (let from = 0; from < items.length; ) {
-      const first = items[from] as Finished;
-      if (isLongEnd(first)) {
-        verdicts.push(await this.#largeEnds.finish(this.#tag(shard), first, ending));
-        from += 1;
+    let some: Finished[] = [];
+    let characters = 0;
+    const finishSome = async () => {
+      if (some.length > 0) verdicts.push(...(await this.#finishSome(some, ending)));
+      some = [];
+      characters = 0;
+    };
+    for (const item of items) {
+      if (isLongEnd(item)) {
+        await finishSome();
+        verdicts.push(await this.#largeEnds.finish(this.#tag(shard), item, ending));
         continue;
       }
-      const some: Finished[] = [];
-      let characters = 0;
-      do {
-        const item = items[from + some.length] as Finished;
-        if (isLongEnd(item)) break;
-        some.push(item);
-        characters += item.result.length;
-      } while (from + some.length < items.length && characters < FINISH_CHARACTERS);
-      verdicts.push(...(await this.#finishSome(some, ending)));
-      from += some.length;
+      some.push(item);
+      characters += item.result.length;
+      if (characters >= FINISH_CHARACTERS) await finishSome();
     }
+    await finishSome();
     return verdicts;
   }
 
@@ -347,10 +369,10 @@ export class LiveStore {
     const keys = items.map(({ id }) => this.#keys.live(id));
     const texts = items.flatMap((item) => finishTexts(item, ending, INLINE_BYTES));
     const args = [...keys, nowMs, this.#tag(shard), ...this.#ends, FLIGHT_LINGERS_MS, EXPIRED, ...texts];
-    const codes = (await untilWritable(() => this.#redis.mrFinish(keys.length, ...args))) as number[];
-    for (const [at, code] of codes.entries()) {
-      const item = items[at] as Finished;
-      if (code >= 3) await this.#endFollowers(shard, item.id, nowMs, code === 4 ? item : undefined);
+    const codes = codesOf(await untilWritable(() => this.#redis.mrFinish(keys.length, ...args)));
+    for (const [at, item] of items.entries()) {
+      const code = codes[at] ?? 0;
+      if (code >= 3) await this.#endFollowers({ shard, leader: item.id, nowMs, result: code === 4 ? item : undefined });
     }
     return codes.map((code) => (code === 0 ? 'fenced' : code === 2 ? 'cancelled' : 'written'));
   }
@@ -359,7 +381,7 @@ export class LiveStore {
    * Ends the followers of a leader with `result`, or with the end of the leader, in as many runs as necessary. If the worker dies
    * between two runs, the next worker takes the job and `take` continues. The reconciler also finds promised followers.
    */
-  async #endFollowers(shard: number, leader: string, nowMs: number, result?: Finished): Promise<void> {
+  async #endFollowers({ shard, leader, nowMs, result }: FollowersToEnd): Promise<void> {
     const args = [nowMs, this.#tag(shard), leader, ...this.#ends, EXPIRED];
     if (result === undefined) args.push('', '', '', '', '');
     else
@@ -372,11 +394,11 @@ export class LiveStore {
       );
     let left = 1;
     while (left > 0)
-      left = (await untilWritable(() => this.#redis.mrFollowers(1, this.#keys.live(leader), ...args))) as number;
+      left = Number(await untilWritable(() => this.#redis.mrFollowers(1, this.#keys.live(leader), ...args)));
     const ended = left < 0 ? await this.readWhole(leader) : null;
     if (ended?.status !== 'succeeded') return;
     const made = { ...ended, startedAt: ended.startedAt ?? nowMs };
-    await this.#largeEnds.endFollowers(this.#tag(shard), leader, made, nowMs);
+    await this.#largeEnds.endFollowers({ tag: this.#tag(shard), leader, made, nowMs });
   }
 
   /** Cancels or expires a prediction. `early`: the deadline is in the future. */
@@ -391,7 +413,7 @@ export class LiveStore {
     const result = status === 'canceled' ? CANCELED : EXPIRED;
     const shard = shardOfId(id);
     const args = [nowMs, this.#tag(shard), id, letterOf(status), result, ...this.#ends, tenant];
-    const [outcome, detail] = (await this.#redis.mrEnd(1, this.#keys.live(id), ...args)) as [string, string];
+    const [outcome, detail] = outcomeOf(await this.#redis.mrEnd(1, this.#keys.live(id), ...args));
     if (outcome === 'ended') return { outcome, was: statusOf(detail) };
     if (outcome === 'terminal') return { outcome, status: statusOf(detail) };
     return { outcome: outcome === 'early' ? 'early' : 'gone' };
@@ -400,7 +422,7 @@ export class LiveStore {
   /** Opens an ended prediction again. For `queued` the caller adds `job`. `gone`: Redis does not have the prediction. */
   async retry({ id, tenant, job, opening, expiresAt, nowMs }: Retry): Promise<Retried> {
     const args = [nowMs, this.#tag(shardOfId(id)), id, job, msText(expiresAt), WAITING_TTL_MS, tenant, opening];
-    const [outcome, status] = (await this.#redis.mrRetry(1, this.#keys.live(id), ...args)) as [string, string];
+    const [outcome, status] = outcomeOf(await this.#redis.mrRetry(1, this.#keys.live(id), ...args));
     if (outcome === 'refused' || outcome === 'reopened') return { outcome, status: statusOf(status) };
     return { outcome: outcome as 'queued' | 'attached' | 'gone' };
   }
@@ -420,7 +442,7 @@ export class LiveStore {
     const shard = shardOfId(id);
     const args = [nowMs, this.#tag(shard), id, job, this.#jobs(shard, model), WAITING_TTL_MS];
     args.push(opening, msText(supersededAt), msText(expiresAt), announce ? 1 : 0);
-    const [outcome, priority] = (await this.#redis.mrAdopt(1, this.#keys.live(id), ...args)) as [string, string];
+    const [outcome, priority] = outcomeOf(await this.#redis.mrAdopt(1, this.#keys.live(id), ...args));
     if (outcome === 'adopted') return { outcome, priority: Number(priority) };
     return { outcome: outcome as 'gone' | 'terminal' | 'carried' };
   }
@@ -571,7 +593,7 @@ function partsOf(items: readonly NewPrediction[]): (readonly NewPrediction[])[] 
   let characters = Number.POSITIVE_INFINITY;
   for (const item of items) {
     characters += lengthOf(item);
-    if (characters <= SUBMIT_CHARACTERS) (parts.at(-1) as NewPrediction[]).push(item);
+    if (characters <= SUBMIT_CHARACTERS) parts.at(-1)?.push(item);
     else {
       characters = lengthOf(item);
       parts.push([item]);
@@ -600,13 +622,11 @@ function queueCounts(row: readonly number[]): QueueCounts {
   return { entered: { 1: s1, 5: s5, 9: s9 }, left: { 1: t1, 5: t5, 9: t9 } };
 }
 
-/** The number of a leader, or another outcome. */
-type SubmitReply = number | [string, ...(string | number)[]];
-
-function submitted(reply: SubmitReply): Submitted {
+/** `reply` is the number of a leader, or another outcome with its details. */
+function submitted(reply: unknown): Submitted {
   if (typeof reply === 'number') return { outcome: 'lead', number: reply };
-  const [outcome, a, b, c] = reply;
+  const [outcome, a, b, c] = listOf(reply);
   if (outcome === 'follow') return { outcome, leader: String(a), leaderPriority: Number(b), leaderJob: String(c) };
-  if (outcome === 'exists') return { outcome, status: statusOf(a as string) };
+  if (outcome === 'exists') return { outcome, status: statusOf(String(a)) };
   return { outcome: 'done' };
 }
