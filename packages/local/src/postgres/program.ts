@@ -1,6 +1,7 @@
 import { chmod, readFile, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { errorCode } from '../process/error-code.ts';
 import { StartError } from '../process/start-error.ts';
 
 export interface PostgresProgram {
@@ -40,7 +41,7 @@ async function restoreSymlinks(root: string): Promise<void> {
       try {
         await symlink(path.relative(path.dirname(target), source), path.join(root, target));
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        if (errorCode(error) !== 'EEXIST') throw error;
       }
     }),
   );

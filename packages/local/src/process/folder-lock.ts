@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { errorCode } from './error-code.ts';
 import { commandOf, isAlive } from './processes.ts';
 import { StartError } from './start-error.ts';
 
@@ -14,7 +15,7 @@ export async function lockFolder(dir: string): Promise<() => Promise<void>> {
       await writeFile(file, `${process.pid}\n`, { flag: 'wx' });
       return () => rm(file, { force: true });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (errorCode(error) !== 'EEXIST') throw error;
     }
     const pid = Number.parseInt(await readFile(file, 'utf8').catch(() => ''), 10);
     if (await isHolder(pid)) {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { errorCode } from './error-code.ts';
 import type { Guard } from './guard.ts';
 import { StartError } from './start-error.ts';
 
@@ -108,7 +109,7 @@ function killGroup(pid: number): void {
     process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL');
   } catch (error) {
     // The group has no processes any more.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if (errorCode(error) !== 'ESRCH') throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { errorCode } from './error-code.ts';
 
 /**
  * A TCP port of `host` that was free a moment ago. The caller must expect that another program takes the port first.
@@ -19,7 +20,7 @@ export async function withFreePorts<T>(count: number, start: (ports: number[]) =
     try {
       return await start(ports);
     } catch (error) {
-      if (attempt === ATTEMPTS || !/address already in use/i.test((error as Error).message)) throw error;
+      if (attempt === ATTEMPTS || !/address already in use/i.test(String(error))) throw error;
     }
   }
 }
@@ -30,7 +31,7 @@ export async function isPortFree(host: string, port: number): Promise<boolean> {
     await listenOnce(host, port);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+    if (errorCode(error) === 'EADDRINUSE') return false;
     throw error;
   }
 }
