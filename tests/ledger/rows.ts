@@ -27,7 +27,7 @@ export function terminalRow(given: Partial<TerminalRow> = {}): TerminalRow {
   return {
     ...promise,
     status: 'succeeded',
-    result: '{"answer":42}',
+    result: '{"output":42}',
     startedAt: promise.createdAt + 1,
     completedAt: promise.createdAt + 5,
     attempts: 1,

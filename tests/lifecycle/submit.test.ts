@@ -98,7 +98,7 @@ describe('an input that is being computed', () => {
   });
 });
 
-test('a known result ends the prediction at once and is published like any other end', async () => {
+test('a result at the submission ends the prediction at once and is published like any other end', async () => {
   await f.events();
   await f.ledger();
   const id = newId();

@@ -46,7 +46,7 @@ export function spinner(): Buffer {
         attributes: {
           body: {
             nodes: [
-              { op: 'Identity', inputs: ['go'], outputs: ['goOn'] },
+              { op: 'Identity', inputs: ['go'], outputs: ['goNext'] },
               { op: 'Add', inputs: ['before', 'one'], outputs: ['after'] },
             ],
             inputs: [
@@ -55,7 +55,7 @@ export function spinner(): Buffer {
               { name: 'before', dtype: 'int64', shape: [] },
             ],
             outputs: [
-              { name: 'goOn', dtype: 'bool', shape: [] },
+              { name: 'goNext', dtype: 'bool', shape: [] },
               { name: 'after', dtype: 'int64', shape: [] },
             ],
           },
@@ -235,7 +235,7 @@ export function dice(where: 'graph' | 'branch' | 'loop' | 'function' = 'graph'):
   }
   const body = {
     nodes: [
-      { op: 'Identity', inputs: ['go'], outputs: ['goOn'] },
+      { op: 'Identity', inputs: ['go'], outputs: ['goNext'] },
       draw('before', 'drawn'),
       { op: 'Add', inputs: ['before', 'drawn'], outputs: ['after'] },
     ],
@@ -244,7 +244,7 @@ export function dice(where: 'graph' | 'branch' | 'loop' | 'function' = 'graph'):
       { name: 'go', dtype: 'bool' as const, shape: [] },
       value('before'),
     ],
-    outputs: [{ name: 'goOn', dtype: 'bool' as const, shape: [] }, value('after')],
+    outputs: [{ name: 'goNext', dtype: 'bool' as const, shape: [] }, value('after')],
   };
   return onnxModel({
     nodes: [{ op: 'Loop', inputs: ['turns', 'yes', 'x'], outputs: ['y'], attributes: { body } }],

@@ -6,7 +6,7 @@ import { errorCode } from './error-code.ts';
 
 const run = promisify(execFile);
 
-/** Whether a process with that id exists, whoever owns it. */
+/** Whether a process with that id exists, for any owner. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -32,7 +32,7 @@ export async function installPackage(names: string[], say: (message: string) => 
   const manager = await findManager();
   if (!manager) return 'no supported package manager was found';
   const prefix = manager.needsRoot ? await rootPrefix() : [];
-  if (!prefix) return `${manager.name} needs root, and sudo would ask for a password`;
+  if (!prefix) return `${manager.name} needs root, and sudo requires a password`;
   say(`Installing a Redis server with ${manager.name}, once.`);
   for (const refresh of [false, true]) {
     if (refresh && manager.refresh) await attempt([...prefix, manager.name, ...manager.refresh]);
