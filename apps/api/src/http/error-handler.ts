@@ -48,11 +48,11 @@ export function registerProblems(app: FastifyInstance, { log, methodsOf, onError
 /** Converts any error. With `request`, the faults of the error also state the received value. */
 export function asApiError(error: unknown, request?: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error;
-  const fastifyCode = (error as FastifyError | null)?.code ?? '';
+  const fastifyCode = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (request && fastifyCode === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return wrongType(request);
   if (request && fastifyCode === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request);
   const code = OF_FASTIFY[fastifyCode];
-  if (code) return new ApiError(code, (error as Error).message.slice(0, 200));
+  if (code && error instanceof Error) return new ApiError(code, error.message.slice(0, 200));
   return new ApiError(
     'internal',
     'An unexpected error occurred. The log of the server has the details under request_id.',

@@ -123,7 +123,7 @@ function build(text: string): unknown {
     const detail =
       text.trim() === ''
         ? 'The body is empty; JSON was expected.'
-        : `The body is not JSON: ${located((error as Error).message, text).slice(0, 200)}.`;
+        : `The body is not JSON: ${located(error instanceof Error ? error.message : String(error), text).slice(0, 200)}.`;
     throw refuse(detail, '', 'The body cannot be parsed', 'JSON', text);
   }
 }
@@ -176,9 +176,8 @@ class RepeatedNames {
       names = new Int32Array(2 * PLACES);
       this.#names[depth] = names;
     }
-    const before = names[2 * place] as number;
-    const same =
-      before > 0 && (names[2 * place + 1] as number) - before === end - start && this.#same(before, start, end);
+    const before = names[2 * place] ?? 0;
+    const same = before > 0 && (names[2 * place + 1] ?? 0) - before === end - start && this.#same(before, start, end);
     names[2 * place] = start;
     names[2 * place + 1] = end;
     return same;
@@ -211,7 +210,7 @@ function countMembers(text: string, limits: JsonLimits, budget: JsonBudget): num
       nameEnd = at;
     } else if (code === COLON) {
       members += 1;
-      const own = (ofObject[depth] as number) + 1;
+      const own = (ofObject[depth] ?? 0) + 1;
       if (names?.met(depth, own - 1, nameAt, nameEnd)) repeated += 1;
       ofObject[depth] = own;
       if (own > limits.members) throw tooMany(`An object has more than ${limits.members} members`, limits.members, at);
@@ -346,7 +345,7 @@ function duplicate(text: string): ApiError {
       const end = endOfString(text, at);
       const after = /\S/.exec(text.slice(end + 1, end + 100))?.[0];
       if (inside?.names && after === ':') {
-        const name = JSON.parse(text.slice(at, end + 1)) as string;
+        const name: string = JSON.parse(text.slice(at, end + 1));
         const pointer = `${inside.pointer}/${escapePart(name.slice(0, 200))}`;
         if (inside.names.has(name))
           return refuse(`The body has ${pointer} twice.`, pointer, 'It is there twice', 'once', name);

@@ -48,8 +48,8 @@ export class HttpMetrics {
     series.count += 1;
     series.sumMs += ms;
     let at = 0;
-    while (at < BUCKETS_MS.length && ms > (BUCKETS_MS[at] as number)) at += 1;
-    if (at < BUCKETS_MS.length) series.buckets[at] = (series.buckets[at] as number) + 1;
+    while (ms > (BUCKETS_MS[at] ?? Number.POSITIVE_INFINITY)) at += 1;
+    if (at < BUCKETS_MS.length) series.buckets[at] = (series.buckets[at] ?? 0) + 1;
   }
 
   /** Counts one response to a POST of a prediction. `cacheStatus` is the value of the header. */
@@ -119,7 +119,7 @@ export class HttpMetrics {
       for (const { labels, count, sumMs, buckets } of byStatus.values()) {
         let under = 0;
         for (const [at, ms] of BUCKETS_MS.entries()) {
-          under += buckets[at] as number;
+          under += buckets[at] ?? 0;
           lines.push(`${name}_bucket{${labels},le="${ms / 1_000}"} ${under}`);
         }
         lines.push(`${name}_bucket{${labels},le="+Inf"} ${count}`);

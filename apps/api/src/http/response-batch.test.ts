@@ -10,12 +10,12 @@ let url = '';
 
 beforeAll(async () => {
   const sendOut = createResponseBatch(pino({}, { write: (line: string) => void logged.push(JSON.parse(line)) }));
-  app.get('/:n', (request, reply) => {
-    const { n } = request.params as { n: string };
+  app.get<{ Params: { n: string } }>('/:n', (request, reply) => {
+    const { n } = request.params;
     sendOut(reply, 200, ['x-n', n], `{"n":"${n}ä"}`, 'utf8');
   });
-  app.get('/stored/:n', (request, reply) => {
-    const { n } = request.params as { n: string };
+  app.get<{ Params: { n: string } }>('/stored/:n', (request, reply) => {
+    const { n } = request.params;
     sendOut(reply, 200, [], Buffer.from(`{"n":"${n}ä"}`).toString('latin1'), 'latin1');
   });
   app.get('/broken', (_, reply) => sendOut(reply, 200, ['x-n', 'two\nlines'], '{}', 'utf8'));

@@ -127,7 +127,8 @@ function faultsOfError(root: TSchema, value: unknown, error: SchemaError): Fault
 }
 
 const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null;
-const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined);
+/** The member of a value that can be any JSON; undefined where the value has no such member. */
+export const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined);
 
 /** The value at a JSON pointer; undefined where the pointer leads nowhere. */
 function valueAt(root: unknown, pointer: string): unknown {

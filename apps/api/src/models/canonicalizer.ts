@@ -10,7 +10,7 @@ import type { TensorMap } from '@millrace/shared/tensors/tensor';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
 import { rowCount, splitRows, tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
-import { checkerOf } from '../http/validation.ts';
+import { checkerOf, member } from '../http/validation.ts';
 
 export interface CanonicalInput {
   /** How the output is assembled from the rows; see Task. */
@@ -61,9 +61,9 @@ function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer
 
 /** The first dimension of a tensor as sent, read before the elements; undefined if the dimension is not a number. */
 function givenRows(input: unknown, name: string | undefined): number | undefined {
-  const tensor: unknown = name === undefined ? undefined : (input as Readonly<Record<string, unknown>> | null)?.[name];
+  const tensor = name === undefined ? undefined : member(input, name);
   if (Array.isArray(tensor)) return tensor.length;
-  const shape: unknown = (tensor as { shape?: unknown } | null | undefined)?.shape;
+  const shape = member(tensor, 'shape');
   const rows: unknown = Array.isArray(shape) ? shape[0] : undefined;
   return typeof rows === 'number' ? rows : undefined;
 }

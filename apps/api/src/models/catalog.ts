@@ -136,14 +136,15 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
   }
 
   function pick(model: RegisteredModel, versionOrAlias: string | undefined): ModelVersion {
-    if (versionOrAlias === undefined && model.defaultVersion === null) {
+    const wanted = versionOrAlias ?? model.defaultVersion;
+    if (wanted === null) {
       const failed = model.versions.find(({ state }) => state === 'failed');
       const why = failed ? ` Version ${failed.version} failed: ${failed.reason}` : '';
       throw new ApiError('model_unavailable', `Model '${model.model}' has no version that is ready.${why}`, {
         retryAfterS: 2,
       });
     }
-    const version = findVersion(model, versionOrAlias ?? (model.defaultVersion as string));
+    const version = findVersion(model, wanted);
     if (canServe(version)) return version;
     const why = version.reason ? `: ${version.reason}` : '.';
     throw new ApiError(

@@ -65,9 +65,8 @@ export function normalizeInput(
   if (body.inputs.length > INPUTS_AT_ONCE)
     return inParts(body.inputs, canonicalOf).then((every) => finish('list', oneRowEach(every)));
   const all = body.inputs.map(canonicalOf);
-  if (all.some((canonical) => canonical instanceof Promise))
-    return Promise.all(all).then((every) => finish('list', oneRowEach(every)));
-  return finish('list', oneRowEach(all as CanonicalInput[]));
+  if (allReady(all)) return finish('list', oneRowEach(all));
+  return Promise.all(all).then((every) => finish('list', oneRowEach(every)));
 }
 
 /** From this number of characters on, the key of a row has its own turn of the event loop, apart from parsing and the task. */
@@ -86,9 +85,13 @@ async function inParts<T, R>(items: readonly T[], run: (item: T, at: number) => 
   return all;
 }
 
+const allReady = (inputs: readonly (CanonicalInput | Promise<CanonicalInput>)[]): inputs is CanonicalInput[] =>
+  inputs.every((input) => !(input instanceof Promise));
+
 function oneRowEach(inputs: readonly CanonicalInput[]): string[] {
   return inputs.map(({ rows }, at) => {
-    if (rows.length === 1) return rows[0] as string;
+    const [row] = rows;
+    if (row !== undefined && rows.length === 1) return row;
     throw new ApiError('invalid_request', 'Each of `inputs` is one row.', {
       faults: [
         {
@@ -116,10 +119,13 @@ function located<T>(prefix: string, run: () => T | Promise<T>): T | Promise<T> {
   }
 }
 
+// A handler can have its own copy of the class, so the name decides.
+const isInputError = (error: unknown): error is InputError =>
+  error instanceof InputError || (error instanceof Error && error.name === 'InputError');
+
 function relocated(prefix: string, error: unknown): unknown {
-  // A handler can have its own copy of the class, so the name decides.
-  if (error instanceof InputError || (error instanceof Error && error.name === 'InputError')) {
-    const { pointer, message, expected, got, suggestions } = error as InputError;
+  if (isInputError(error)) {
+    const { pointer, message, expected, got, suggestions } = error;
     const fault = { pointer, message, ...(expected ? { expected } : {}), ...(got ? { got } : {}) };
     const faults = [under(prefix, { ...fault, ...(suggestions.length > 0 ? { suggestions } : {}) })];
     return new ApiError('invalid_input', message, { faults, suggestions });

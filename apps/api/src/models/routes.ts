@@ -35,7 +35,7 @@ export function modelJson(model: RegisteredModel) {
     default_version: model.defaultVersion,
     aliases: model.aliases,
     problem: (serving && mismatchOf(serving)) ?? null,
-    versions: model.versions.map(({ version }) => version) as unknown[],
+    versions: model.versions.map(({ version }) => version),
     urls: { self: `/v1/models/${model.model}`, predictions: `/v1/models/${model.model}/predictions` },
   };
 }

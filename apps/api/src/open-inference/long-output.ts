@@ -50,6 +50,7 @@ async function inThread({ json, ...rest }: LongRender): Promise<InferReply> {
     transferList: pieces.map(({ buffer }) => buffer),
   });
   // `once` rejects with the error of the thread.
-  const [{ body, headerLength }] = (await once(worker, 'message')) as [{ body: Uint8Array; headerLength?: number }];
+  const [message] = await once(worker, 'message');
+  const { body, headerLength }: { body: Uint8Array; headerLength?: number } = message;
   return { body: Buffer.from(body.buffer, body.byteOffset, body.byteLength), headerLength };
 }

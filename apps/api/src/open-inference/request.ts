@@ -2,7 +2,7 @@
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { faultsOf, summary } from '../http/validation.ts';
+import { faultsOf, member, summary } from '../http/validation.ts';
 import type { PredictionBody } from '../predictions/prediction-request.ts';
 import { readStrings } from './binary-tensors.ts';
 import { DATATYPES, dtypeOf } from './datatypes.ts';
@@ -198,8 +198,9 @@ function waitOf(parameters: Request['parameters']): number {
 
 /** Refuses a load with a configuration or files in the request, because models are loaded only from the models folder. */
 export function refuseFiles(body: unknown): void {
-  const { parameters } = (body ?? {}) as { parameters?: Record<string, unknown> | null };
-  const other = Object.keys(parameters ?? {}).find((name) => name === 'config' || name.startsWith('file:'));
+  const other = Object.keys(Object(member(body, 'parameters'))).find(
+    (name) => name === 'config' || name.startsWith('file:'),
+  );
   if (other !== undefined)
     throw new V2Error(
       400,

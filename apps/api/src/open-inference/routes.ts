@@ -7,6 +7,7 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import { disconnectSignal } from '../http/client-disconnect.ts';
 import { asApiError, logFailed } from '../http/error-handler.ts';
 import { type JsonBudget, LONG_TEXT } from '../http/json-body.ts';
+import { member } from '../http/validation.ts';
 import type { Catalog } from '../models/catalog.ts';
 import type { CreatePrediction } from '../predictions/create-prediction.ts';
 import type { Outcome } from '../predictions/outcome.ts';
@@ -49,12 +50,27 @@ export function registerV2(app: FastifyInstance, deps: V2Deps): void {
 }
 
 function routes(app: FastifyInstance, deps: V2Deps): void {
-  const { catalog, createPrediction, tenantOf, jsonLimit } = deps;
-  const parseJson = (text: string): unknown => {
+  const statistics = new Statistics();
+  registerBodiesAndErrors(app, deps);
+  registerServer(app, deps);
+  registerModels(app, deps, statistics);
+  registerRepository(app, deps);
+  registerInfer(app, deps, statistics);
+}
+
+const MODEL_PATHS = ['/models/:model', '/models/:model/versions/:version'];
+
+/** Returns the parser of JSON bodies, within the limit of all JSON of a request. */
+function bodyParser({ jsonLimit, ...deps }: V2Deps): (text: string) => unknown {
+  return (text: string): unknown => {
     if (text.length <= jsonLimit) return text.length > LONG_TEXT ? deps.parseLongJson(text) : deps.parseJson(text);
     throw new V2Error(413, `the JSON has more than ${jsonLimit} bytes: send tensors of this size as binary data`);
   };
-  const parseElements = (texts: readonly string[]): unknown[] => {
+}
+
+/** Returns the parser of the elements of a handler's input, which are JSON texts. */
+function elementParser({ jsonLimit, ...deps }: V2Deps): (texts: readonly string[]) => unknown[] {
+  return (texts) => {
     const length = texts.reduce((sum, text) => sum + text.length, 0);
     if (length > jsonLimit)
       throw new V2Error(413, `the elements of input '${HANDLER_INPUT}' have more than ${jsonLimit} characters in all`);
@@ -72,8 +88,9 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
       }
     });
   };
-  const statistics = new Statistics();
+}
 
+function registerBodiesAndErrors(app: FastifyInstance, deps: V2Deps): void {
   app.removeAllContentTypeParsers();
   // Triton's clients send JSON and binary bodies as application/json or application/octet-stream, or without a type.
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -88,7 +105,18 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ error: `there is no ${request.method} ${request.url.slice(0, 200)}` }),
   );
+}
 
+function registerServer(app: FastifyInstance, deps: V2Deps): void {
+  app.get('/', async () => ({ name: 'millrace', version: '0.1.0', extensions: EXTENSIONS }));
+  app.get('/health/live', { config: { public: true } }, async () => ({ live: true }));
+  app.get('/health/ready', { config: { public: true } }, async (_request, reply) => {
+    const ready = await deps.ready();
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+}
+
+function registerModels(app: FastifyInstance, { catalog, tenantOf }: V2Deps, statistics: Statistics): void {
   const versionOf = async (request: ModelRequest): Promise<ModelVersion> => {
     const { model, version } = request.params;
     const tenant = tenantOf(request);
@@ -99,14 +127,7 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
     return catalog.version(tenant, model, name);
   };
 
-  app.get('/', async () => ({ name: 'millrace', version: '0.1.0', extensions: EXTENSIONS }));
-  app.get('/health/live', { config: { public: true } }, async () => ({ live: true }));
-  app.get('/health/ready', { config: { public: true } }, async (_request, reply) => {
-    const ready = await deps.ready();
-    return reply.code(ready ? 200 : 503).send({ ready });
-  });
-
-  for (const path of ['/models/:model', '/models/:model/versions/:version']) {
+  for (const path of MODEL_PATHS) {
     app.get<ModelRoute>(path, async (request) => {
       const version = await versionOf(request);
       if (version.state === 'failed')
@@ -127,7 +148,6 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
       const selected = version === undefined ? versions : [await versionOf(request)];
       return { model_stats: selected.map((item) => statistics.of(tenantOf(request), model, item.version)) };
     });
-    app.post<ModelRoute>(`${path}/infer`, infer);
   }
 
   app.get('/models/stats', async (request) => {
@@ -138,9 +158,13 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
     );
     return { model_stats: all };
   });
+}
 
+function registerRepository(app: FastifyInstance, deps: V2Deps): void {
+  const { catalog, tenantOf } = deps;
+  const parseJson = bodyParser(deps);
   app.post('/repository/index', async (request) => {
-    const { ready } = ((await bodyOf(request, parseJson)) ?? {}) as { ready?: boolean };
+    const ready = member(await bodyOf(request, parseJson), 'ready');
     const { models } = await catalog.models(tenantOf(request));
     return models.flatMap(({ versions }) =>
       versions
@@ -178,6 +202,13 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
       return reply.code(200).send();
     });
   }
+}
+
+function registerInfer(app: FastifyInstance, deps: V2Deps, statistics: Statistics): void {
+  const { catalog, createPrediction, tenantOf } = deps;
+  const parseJson = bodyParser(deps);
+  const parseElements = elementParser(deps);
+  for (const path of MODEL_PATHS) app.post<ModelRoute>(`${path}/infer`, infer);
 
   async function infer(request: ModelRequest, reply: FastifyReply): Promise<FastifyReply> {
     const started = performance.now();
@@ -223,7 +254,7 @@ async function sendInfer(
   reply.header('cache-status', outcome.cacheStatus);
   if (outcome.kind === 'accepted') throw new V2Error(504, 'the inference did not end within its timeout');
   if (outcome.kind === 'completed' && outcome.record.status !== 'succeeded') {
-    const { status, detail } = JSON.parse(String(outcome.record.result)) as { status: number; detail: string };
+    const { status, detail }: { status: number; detail: string } = JSON.parse(String(outcome.record.result));
     throw new V2Error(status >= 500 ? status : 500, detail);
   }
   const { body, headerLength } = await rendered(version, infer, outcome);
@@ -251,9 +282,7 @@ function rendered(
       isPrediction,
     });
   }
-  const output: unknown = isPrediction
-    ? (JSON.parse(Buffer.from(text, 'latin1').toString()) as { output: unknown }).output
-    : JSON.parse(text);
+  const output: unknown = isPrediction ? JSON.parse(Buffer.from(text, 'latin1').toString()).output : JSON.parse(text);
   return renderInfer(version, infer, output);
 }
 
