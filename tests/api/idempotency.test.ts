@@ -34,7 +34,12 @@ afterAll(async () => {
 });
 
 const claims = () =>
-  createIdempotency(redis, millrace.keys, (hash, sinceMs) => findKeyed(pool, hash, sinceMs), pino({ level: 'silent' }));
+  createIdempotency({
+    redis,
+    keys: millrace.keys,
+    findInLedger: (claimed, sinceMs) => findKeyed(pool, claimed, sinceMs),
+    log: pino({ level: 'silent' }),
+  });
 const predict = (key: string, x: number[], more: Record<string, string> = {}) =>
   millrace.predict('echo', { input: { x } }, { 'idempotency-key': key, ...more });
 /** Deletes the claim from Redis, as the loss of Redis does. */
@@ -88,7 +93,8 @@ describe('a key that the ledger also knows', () => {
     const row = promiseRow({ idempotencyHash: hashOfKey(key, fingerprint) });
     await insertPromises(pool, [row]);
     const now = Date.now();
-    const claim = (fingerprint: string) => claims().claim(tenant, key, fingerprint, newPredictionId(0, now), now);
+    const claim = (fingerprint: string) =>
+      claims().claim({ tenant, key, fingerprint, id: newPredictionId(0, now), nowMs: now });
     const other = fingerprintOf('m', undefined, { input: 2 });
     expect(await claim(other)).toMatchObject({ kind: 'taken', id: row.id, same: false });
     expect(await claim(fingerprint)).toMatchObject({ kind: 'taken', id: row.id, same: true });
@@ -97,11 +103,16 @@ describe('a key that the ledger also knows', () => {
   test('counts as new while Postgres does not respond', async () => {
     const warnings: unknown[] = [];
     const away = async () => Promise.reject(new Error('Postgres is away'));
-    const idempotency = createIdempotency(redis, millrace.keys, away, {
-      warn: (error: unknown) => warnings.push(error),
+    const idempotency = createIdempotency({
+      redis,
+      keys: millrace.keys,
+      findInLedger: away,
+      log: { warn: (error: unknown) => warnings.push(error) },
     });
     const id = newPredictionId(0, Date.now());
-    expect(await idempotency.claim(tenant, randomUUID(), 'f', id, Date.now())).toEqual({ kind: 'mine' });
+    expect(await idempotency.claim({ tenant, key: randomUUID(), fingerprint: 'f', id, nowMs: Date.now() })).toEqual({
+      kind: 'mine',
+    });
     expect(warnings).toHaveLength(1);
   });
 });

@@ -39,7 +39,7 @@ export interface ActionsDeps {
 }
 
 export interface Actions {
-  /** Cancels an open prediction. A canceled prediction stays as it is. Throws `conflict` for every other end. */
+  /** Cancels an open prediction. A canceled prediction stays unchanged. Throws `conflict` for every other end. */
   cancel(tenant: string, id: string): Promise<Found>;
   /** Promises a new opening, as a 202 does. Throws `conflict` for a prediction that is open or that succeeded. */
   retry(tenant: string, id: string): Promise<Found>;
@@ -51,99 +51,101 @@ interface OpenedRow extends LedgerRow {
   task: string;
 }
 
-export function createActions(deps: ActionsDeps): Actions {
-  const { live, queues, lookup, loads, catalog, limits } = deps;
+export const createActions = (deps: ActionsDeps): Actions => ({
+  cancel: (tenant, id) => cancel(deps, tenant, id),
+  retry: (tenant, id) => retry(deps, tenant, id),
+});
 
-  async function cancel(tenant: string, id: string): Promise<Found> {
-    // Throws 404 for an unknown id, and ends an overdue prediction as expired.
-    const found = await lookup.get(tenant, id);
-    if (found.record.status === 'canceled') return found;
-    if (isTerminal(found.record.status)) throw notInState('canceled', found.record.status);
-    const end = () => fromStore('Redis', live.end(id, tenant, 'canceled', sharedNow()));
-    let outcome = await end();
-    if (outcome.outcome === 'gone') {
-      // Redis lost the prediction, and the reconciler may restore the state at any moment. So the ledger's row ends first, then
-      // a restored state.
-      const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
-      const ended = { status: 'canceled', result: CANCELED, completedAt: sharedNow() } as const;
-      if (row) await fromStore('Postgres', deps.endInLedger(row, ended));
-      outcome = await end();
-    }
-    if (outcome.outcome === 'terminal' && outcome.status !== 'canceled') throw notInState('canceled', outcome.status);
-    return lookup.get(tenant, id);
-  }
-
-  async function retry(tenant: string, id: string): Promise<Found> {
-    deps.checkClock();
-    const { record } = await lookup.get(tenant, id);
-    if (!isTerminal(record.status) || record.status === 'succeeded') throw notInState('retried', record.status);
-    const served = await catalog.serving(tenant, record.model, record.version);
-    deps.checkRedis();
-    const row = await reopened(tenant, id);
-    try {
-      await enqueue(row, served.version.digest);
-    } catch (error) {
-      if (error instanceof ApiError) throw error;
-      // The promise is valid: the ledger has the new opening, and the reconciler submits the prediction.
-      deps.log.warn({ err: error, id }, 'Redis did not take a retry: the reconciler will submit the prediction');
-      return { record: row, queue: undefined };
-    }
-    return lookup.get(tenant, id);
-  }
-
-  /**
-   * Writes the new opening to Redis. As for every promise, the ledger comes first. Throws `conflict` for an end that cannot be
-   * retried.
-   */
-  async function enqueue(row: OpenedRow, digest: string): Promise<void> {
-    const { id, tenant, model, version, opening, expiresAt, priority } = row;
-    const nowMs = sharedNow();
-    const job = jobIdOf(id, nowMs);
-    const opened = await live.retry({ id, tenant, job, opening, expiresAt, nowMs });
-    if (opened.outcome === 'refused') throw notInState('retried', opened.status);
-    const add = () =>
-      queues.add({
-        model,
-        version,
-        ids: [id],
-        priority: BULL_PRIORITY[priority],
-        jobId: job,
-        rows: rowCounts([row.task]),
-      });
-    if (opened.outcome === 'queued') await add();
-    if (opened.outcome === 'gone') {
-      const item = { ...row, options: optionsText(row), flight: null, known: null };
-      await Promise.all([live.submit({ model, version, digest }, priority, job, [item], nowMs), add()]);
-    }
-  }
-
-  /** Starts the next opening in the ledger. Throws `conflict` when another retry was first, and the errors of admission. */
-  async function reopened(tenant: string, id: string): Promise<OpenedRow> {
-    const state = await fromStore('Redis', live.readWhole(id));
-    // The recorder may not have recorded this end. After the retry the ledger would refuse the end, or would take the end as
-    // the end of the new opening.
-    if (state && isTerminal(state.status)) await fromStore('Postgres', deps.recordEnd(terminalRowOf(state)));
+async function cancel(deps: ActionsDeps, tenant: string, id: string): Promise<Found> {
+  const { live, lookup } = deps;
+  // Throws 404 for an unknown id, and ends an overdue prediction as expired.
+  const found = await lookup.get(tenant, id);
+  if (found.record.status === 'canceled') return found;
+  if (isTerminal(found.record.status)) throw notInState('canceled', found.record.status);
+  const end = () => fromStore('Redis', live.end(id, tenant, 'canceled', sharedNow()));
+  let outcome = await end();
+  if (outcome.outcome === 'gone') {
+    // Redis lost the prediction, and the reconciler may restore the state at any moment. So the ledger's row ends first, then
+    // a restored state.
     const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
-    if (row?.status === 'succeeded') throw notInState('retried', row.status);
-    if (!row || row.task === null)
-      throw new ApiError(
-        'conflict',
-        'The input of this prediction is no longer stored, so the prediction cannot run again. Send a new request.',
-      );
-    const now = sharedNow();
-    const verdict = admit(loads.current(row.model, now), { limits, priority: row.priority, expiresInMs: null });
-    if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
-    loads.admitted(row.model);
-    // The row is open after an earlier retry that was not written to Redis: this retry completes the earlier retry.
-    const halfDone = !isTerminal(row.status) && state !== null && state.opening < row.opening;
-    const again = isTerminal(row.status)
-      ? await fromStore('Postgres', deps.reopenInLedger({ tenant, id, opening: row.opening, nowMs: now }))
-      : row;
-    if (!again || !(isTerminal(row.status) || halfDone)) throw notInState('retried', 'queued');
-    return { ...again, task: row.task };
+    const ended = { status: 'canceled', result: CANCELED, completedAt: sharedNow() } as const;
+    if (row) await fromStore('Postgres', deps.endInLedger(row, ended));
+    outcome = await end();
   }
+  if (outcome.outcome === 'terminal' && outcome.status !== 'canceled') throw notInState('canceled', outcome.status);
+  return lookup.get(tenant, id);
+}
 
-  return { cancel, retry };
+async function retry(deps: ActionsDeps, tenant: string, id: string): Promise<Found> {
+  const { lookup } = deps;
+  deps.checkClock();
+  const { record } = await lookup.get(tenant, id);
+  if (!isTerminal(record.status) || record.status === 'succeeded') throw notInState('retried', record.status);
+  const served = await deps.catalog.serving(tenant, record.model, record.version);
+  deps.checkRedis();
+  const row = await reopen(deps, tenant, id);
+  try {
+    await enqueue(deps, row, served.version.digest);
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    // The promise is valid: the ledger has the new opening, and the reconciler submits the prediction.
+    deps.log.warn({ err: error, id }, 'Redis did not take a retry: the reconciler will submit the prediction');
+    return { record: row, queue: undefined };
+  }
+  return lookup.get(tenant, id);
+}
+
+/**
+ * Writes the new opening to Redis. As for every promise, the ledger comes first. Throws `conflict` for an end that cannot be
+ * retried.
+ */
+async function enqueue({ live, queues }: ActionsDeps, row: OpenedRow, digest: string): Promise<void> {
+  const { id, tenant, model, version, opening, expiresAt, priority } = row;
+  const nowMs = sharedNow();
+  const job = jobIdOf(id, nowMs);
+  const opened = await live.retry({ id, tenant, job, opening, expiresAt, nowMs });
+  if (opened.outcome === 'refused') throw notInState('retried', opened.status);
+  const add = () =>
+    queues.add({
+      model,
+      version,
+      ids: [id],
+      priority: BULL_PRIORITY[priority],
+      jobId: job,
+      rows: rowCounts([row.task]),
+    });
+  if (opened.outcome === 'queued') await add();
+  if (opened.outcome === 'gone') {
+    const item = { ...row, options: optionsText(row), flight: null, known: null };
+    await Promise.all([live.submit({ model, version, digest }, priority, job, [item], nowMs), add()]);
+  }
+}
+
+/** Starts the next opening in the ledger. Throws `conflict` when another retry was first, and the errors of admission. */
+async function reopen(deps: ActionsDeps, tenant: string, id: string): Promise<OpenedRow> {
+  const { live, loads, limits } = deps;
+  const state = await fromStore('Redis', live.readWhole(id));
+  // The recorder may not have recorded this end. After the retry the ledger would refuse the end, or would take the end as
+  // the end of the new opening.
+  if (state && isTerminal(state.status)) await fromStore('Postgres', deps.recordEnd(terminalRowOf(state)));
+  const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
+  if (row?.status === 'succeeded') throw notInState('retried', row.status);
+  if (!row || row.task === null)
+    throw new ApiError(
+      'conflict',
+      'The input of this prediction is no longer stored, so the prediction cannot run again. Send a new request.',
+    );
+  const now = sharedNow();
+  const verdict = admit(loads.current(row.model, now), { limits, priority: row.priority, expiresInMs: null });
+  if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
+  loads.admitted(row.model);
+  // The row is open after an earlier retry that was not written to Redis: this retry completes the earlier retry.
+  const halfDone = !isTerminal(row.status) && state !== null && state.opening < row.opening;
+  const again = isTerminal(row.status)
+    ? await fromStore('Postgres', deps.reopenInLedger({ tenant, id, opening: row.opening, nowMs: now }))
+    : row;
+  if (!again || !(isTerminal(row.status) || halfDone)) throw notInState('retried', 'queued');
+  return { ...again, task: row.task };
 }
 
 const notInState = (done: string, status: Status): ApiError =>

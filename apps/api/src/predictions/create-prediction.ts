@@ -104,7 +104,7 @@ function submit(deps: CreateDeps, pending: PendingPrediction): Promise<Outcome> 
   deps.checkClock();
   const outputs = cached.map((row) => (row ? textOf(row.output) : null));
   if (isComplete(outputs))
-    return storeKnownResult(deps, { pending, cached, output: assembleOutput(normalized.shape, outputs) });
+    return storeCachedResult(deps, { pending, cached, output: assembleOutput(normalized.shape, outputs) });
   checkAdmission(deps, pending);
   const item = newPrediction(pending, { rows: carried(outputs), whole: null });
   const waits = request.prefer.waitS !== null && !request.prefer.respondAsync;
@@ -127,7 +127,7 @@ function checkAdmission({ loads, limits }: CreateDeps, pending: PendingPredictio
   loads.admitted(registered.model);
 }
 
-interface KnownResult {
+interface FromCache {
   pending: PendingPrediction;
   cached: readonly (CachedResult | null)[];
   /** The output of the prediction, from the cached rows. */
@@ -135,7 +135,7 @@ interface KnownResult {
 }
 
 /** Stores a prediction that is terminal from its start: every row is cached, and the caller needs a prediction of its own. */
-async function storeKnownResult(deps: CreateDeps, { pending, cached, output }: KnownResult): Promise<Outcome> {
+async function storeCachedResult(deps: CreateDeps, { pending, cached, output }: FromCache): Promise<Outcome> {
   try {
     const item = newPrediction(pending, { rows: [], whole: output });
     await fromStore('Redis', deps.submitter.submit(pending, item));

@@ -8,7 +8,7 @@ import type { ParsedRequests } from '../cache/parsed-requests.ts';
 import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
 import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-headers.ts';
 import type { HttpMetrics } from '../http/request-metrics.ts';
-import { createResponseBatch } from '../http/response-batch.ts';
+import { createResponseBatch, type SendOut } from '../http/response-batch.ts';
 import type { App } from '../http/type-provider.ts';
 import { ModelParams, VersionParams } from '../models/schemas.ts';
 import { checkBody } from './body-limits.ts';
@@ -38,8 +38,7 @@ const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
 
 export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
   const { createPrediction, lookUpLocal, parsedRequests, tenantOf, limits, metrics } = deps;
-  const sendOut = createResponseBatch(deps.log);
-  const policy = `"queue";q=${limits.maxQueue}`;
+  const sender = new OutcomeSender(createResponseBatch(deps.log), limits.maxQueue);
 
   function create(request: CreateRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
     const startedAt = performance.now();
@@ -59,12 +58,12 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
     const cached = lookUpLocal(creating);
     if (cached !== undefined) {
       metrics.predicted(version === undefined ? CREATE : CREATE_PINNED, model, 200, cached.cacheStatus, startedAt);
-      sendCached(reply, cached, creating.prefer);
+      sender.sendCached(reply, cached, creating.prefer);
       return undefined;
     }
     creating.signal = disconnectSignal(reply, creating.prefer.waitS !== null);
     return Promise.resolve(createPrediction(creating)).then((outcome) => {
-      const { status, cacheStatus } = respond(reply, creating, outcome);
+      const { status, cacheStatus } = sender.respond(reply, creating, outcome);
       metrics.predicted(version === undefined ? CREATE : CREATE_PINNED, model, status, cacheStatus, startedAt);
       if (outcome.kind === 'cached') storeParsed(request, creating, outcome);
       return reply;
@@ -75,43 +74,6 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
     const { tenant, body } = request;
     const { normalized, digest } = cached;
     parsedRequests.store({ text, body, schema: PredictionRequestBody, tenant, digest, normalized });
-  }
-
-  function respond(
-    reply: FastifyReply,
-    { prefer }: PredictionRequest,
-    outcome: Outcome,
-  ): { status: number; cacheStatus: string | null } {
-    if (outcome.kind === 'disconnected') return { status: DISCONNECTED, cacheStatus: null };
-    const { cacheStatus } = outcome;
-    if (outcome.kind === 'cached') sendCached(reply, outcome, prefer);
-    else if (outcome.kind === 'completed') sendCompleted(reply, outcome, prefer);
-    else sendAccepted(reply, outcome, prefer);
-    return { status: outcome.kind === 'accepted' ? 202 : 200, cacheStatus };
-  }
-
-  function sendCached(reply: FastifyReply, { text, cacheStatus, ageS }: CachedResponse, prefer: Prefer): void {
-    // The stored JSON starts with {"id":"<36 characters>". The ETag of a succeeded prediction is its id.
-    const headers = ['cache-status', cacheStatus, 'etag', `"${String(text.slice(7, 43))}"`];
-    if (ageS !== null) headers.push('age', String(ageS));
-    addPreference(headers, prefer);
-    sendOut(reply, 200, headers, text, 'latin1');
-  }
-
-  function sendCompleted(reply: FastifyReply, { record, cacheStatus }: CompletedOutcome, prefer: Prefer): void {
-    const headers = ['cache-status', cacheStatus];
-    addPreference(headers, prefer);
-    headers.push('etag', etagOf(record));
-    sendOut(reply, 200, headers, renderPrediction(record), 'utf8');
-  }
-
-  function sendAccepted(reply: FastifyReply, outcome: AcceptedOutcome, prefer: Prefer): void {
-    const { record, queue, room, cacheStatus } = outcome;
-    const headers = ['cache-status', cacheStatus];
-    addPreference(headers, prefer);
-    headers.push('ratelimit-policy', policy, 'ratelimit', `"queue";r=${room}`);
-    headers.push('location', locationOf(record), 'retry-after', retryAfterOf(queue));
-    sendOut(reply, 202, headers, renderPrediction(record, queue), 'utf8');
   }
 
   // These two routes count their requests themselves: a hook would cost more than the counting.
@@ -126,6 +88,56 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
     { schema: { params: VersionParams, body: PredictionRequestBody }, config },
     create,
   );
+}
+
+/** Sends the outcomes of creations past Fastify's reply. */
+class OutcomeSender {
+  readonly #sendOut: SendOut;
+  /** The RateLimit-Policy of the queue. */
+  readonly #policy: string;
+
+  constructor(sendOut: SendOut, maxQueue: number) {
+    this.#sendOut = sendOut;
+    this.#policy = `"queue";q=${maxQueue}`;
+  }
+
+  /** Sends the outcome and returns the values for the metrics. */
+  respond(
+    reply: FastifyReply,
+    { prefer }: PredictionRequest,
+    outcome: Outcome,
+  ): { status: number; cacheStatus: string | null } {
+    if (outcome.kind === 'disconnected') return { status: DISCONNECTED, cacheStatus: null };
+    const { cacheStatus } = outcome;
+    if (outcome.kind === 'cached') this.sendCached(reply, outcome, prefer);
+    else if (outcome.kind === 'completed') this.#sendCompleted(reply, outcome, prefer);
+    else this.#sendAccepted(reply, outcome, prefer);
+    return { status: outcome.kind === 'accepted' ? 202 : 200, cacheStatus };
+  }
+
+  sendCached(reply: FastifyReply, { text, cacheStatus, ageS }: CachedResponse, prefer: Prefer): void {
+    // The stored JSON starts with {"id":"<36 characters>". The ETag of a succeeded prediction is its id.
+    const headers = ['cache-status', cacheStatus, 'etag', `"${String(text.slice(7, 43))}"`];
+    if (ageS !== null) headers.push('age', String(ageS));
+    addPreference(headers, prefer);
+    this.#sendOut(reply, 200, headers, text, 'latin1');
+  }
+
+  #sendCompleted(reply: FastifyReply, { record, cacheStatus }: CompletedOutcome, prefer: Prefer): void {
+    const headers = ['cache-status', cacheStatus];
+    addPreference(headers, prefer);
+    headers.push('etag', etagOf(record));
+    this.#sendOut(reply, 200, headers, renderPrediction(record), 'utf8');
+  }
+
+  #sendAccepted(reply: FastifyReply, outcome: AcceptedOutcome, prefer: Prefer): void {
+    const { record, queue, room, cacheStatus } = outcome;
+    const headers = ['cache-status', cacheStatus];
+    addPreference(headers, prefer);
+    headers.push('ratelimit-policy', this.#policy, 'ratelimit', `"queue";r=${room}`);
+    headers.push('location', locationOf(record), 'retry-after', retryAfterOf(queue));
+    this.#sendOut(reply, 202, headers, renderPrediction(record, queue), 'utf8');
+  }
 }
 
 function addPreference(headers: string[], prefer: Prefer): void {

@@ -31,8 +31,18 @@ export type Claim =
   /** An earlier request claimed the key `ageMs` ago, with the same or with another body. */
   | { kind: 'taken'; id: string; same: boolean; ageMs: number };
 
+export interface ClaimParams {
+  tenant: string;
+  key: string;
+  /** See `fingerprintOf`. */
+  fingerprint: string;
+  /** The id of the prediction that this request would create. */
+  id: string;
+  nowMs: number;
+}
+
 export interface Idempotency {
-  claim(tenant: string, key: string, fingerprint: string, id: string, nowMs: number): Promise<Claim>;
+  claim(params: ClaimParams): Promise<Claim>;
   /** Deletes the claim after a request that created no prediction. */
   release(tenant: string, key: string, id: string): Promise<void>;
 }
@@ -65,13 +75,15 @@ interface KeyOfTenant {
   hash: string;
 }
 
-/** `findInLedger` returns the prediction of each key since a time; see `findKeyed`. */
-export function createIdempotency(
-  redis: Connection,
-  keys: Keys,
-  findInLedger: (claimed: readonly KeyOfTenant[], sinceMs: number) => Promise<(KeyedPrediction | undefined)[]>,
-  log: Pick<Logger, 'warn'>,
-): Idempotency {
+export interface IdempotencyDeps {
+  redis: Connection;
+  keys: Keys;
+  /** Returns the prediction of each key since a time; see `findKeyed`. */
+  findInLedger(claimed: readonly KeyOfTenant[], sinceMs: number): Promise<(KeyedPrediction | undefined)[]>;
+  log: Pick<Logger, 'warn'>;
+}
+
+export function createIdempotency({ redis, keys, findInLedger, log }: IdempotencyDeps): Idempotency {
   // Keys share a query: one query for each key would cost more than the prediction.
   const ledgerKeys = new Batcher<KeyOfTenant, KeyedPrediction | undefined>({
     async run(claimed) {
@@ -100,7 +112,7 @@ export function createIdempotency(
   }
 
   return {
-    async claim(tenant, key, fingerprint, id, nowMs) {
+    async claim({ tenant, key, fingerprint, id, nowMs }) {
       const hash = hashOfKey(key);
       const name = keys.idempotency(tenant, hash);
       let held = await readClaim(name);

@@ -38,7 +38,7 @@ export async function runOnce(deps: OnceDeps, params: OnceParams): Promise<Outco
   const options = { ...params.pending.options, idempotency: hashOfKey(key, fingerprint) };
   const pending = { ...params.pending, options };
   const { id, createdAt } = pending;
-  const claim = await fromStore('Redis', deps.idempotency.claim(tenant, key, fingerprint, id, createdAt));
+  const claim = await fromStore('Redis', deps.idempotency.claim({ tenant, key, fingerprint, id, nowMs: createdAt }));
   if (claim.kind === 'taken') return followClaim(deps, { ...params, pending, claim });
   try {
     return await start(pending);

@@ -195,7 +195,12 @@ function openCreatePrediction(parts: Parts, caches: Pick<CreateDeps, 'cache' | '
       redisReady: () => queue.ready(),
       onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
     }),
-    idempotency: createIdempotency(queue.redis, keys, (claimed, sinceMs) => findKeyed(db, claimed, sinceMs), log),
+    idempotency: createIdempotency({
+      redis: queue.redis,
+      keys,
+      findInLedger: (claimed, sinceMs) => findKeyed(db, claimed, sinceMs),
+      log,
+    }),
     estimates,
     cacheWritable: () => stores.cache.probe.proven,
     insertPromise: (row) => promises.add(row),

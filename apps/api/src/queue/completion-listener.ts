@@ -184,7 +184,7 @@ export class CompletionListener {
     return listener;
   }
 
-  /** Reads the position of the newest event. The connection itself has no timeout, so this call has one. */
+  /** Reads the position of the newest event. The connection has no timeout, so this function counts ticks. */
   async #position(listener: Listener, shard: number): Promise<void> {
     const reading = listener.connection.xrevrange(this.#keys.events(shard), '+', '-', 'COUNT', 1);
     reading.catch(() => {});

@@ -66,6 +66,8 @@ export class QueueLoad {
   readonly #known = new Map<string, Known>();
   readonly #expectOutput: (model: string, bytes: number) => Promise<void>;
   #servers: Server[] = [{ share: 0, limitBytes: 0, reservedBytes: 0 }];
+  /** Stands for a server that the last read of the memory did not contain. */
+  readonly #unknownServer: Server = { share: 0, limitBytes: 0, reservedBytes: 0 };
   /** The index in #servers of the server of each shard. */
   #serverOf: readonly number[] = [];
   #memory: { at: number; refreshing: boolean; timer?: NodeJS.Timeout } = { at: 0, refreshing: false };
@@ -119,7 +121,7 @@ export class QueueLoad {
   }
 
   #server({ shard }: Known): Server {
-    return this.#servers[this.#serverOf[shard] ?? 0] as Server;
+    return this.#servers[this.#serverOf[shard] ?? 0] ?? this.#unknownServer;
   }
 
   /** Takes the memory and the pending outputs of all models, also of models that only other processes serve. */

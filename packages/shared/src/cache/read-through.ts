@@ -87,6 +87,9 @@ interface SharedLoad {
 /** The content of a key: a value, the caller's own new lease, or the lease of another loader. */
 type Found = { kind: 'value'; json: string } | { kind: 'mine' } | { kind: 'theirs'; lease: string };
 
+/** Readers of one name expect values of one type. */
+const valueOfType = <T>(shared: SharedLoad): Promise<T> => shared.value as Promise<T>;
+
 export function createReadThrough(options: ReadThroughOptions): ReadThrough {
   const { redis, keys, ttlMs, onError = () => {}, onDamaged = () => {}, leaseMs = 3_000, pollMs = 20 } = options;
   const counts: ReadThroughCounts = { hits: 0, misses: 0, loads: 0, errors: 0 };
@@ -114,7 +117,7 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
       if (loads.get(name) === shared) loads.delete(name);
     };
     shared.value.then(remove, remove);
-    return shared.value as Promise<T>;
+    return valueOfType<T>(shared);
   }
 
   async function loadAndStore<T>(key: string, lease: string, load: () => Promise<T>): Promise<T> {
@@ -135,7 +138,7 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
    */
   function loadAlone<T>(name: string, load: () => Promise<T>): Promise<T> {
     const shared = loads.get(name);
-    if (shared) return shared.value as Promise<T>;
+    if (shared) return valueOfType<T>(shared);
     return share(name, '', () => loadCounted(load));
   }
 
@@ -172,13 +175,14 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
       if (found.kind === 'value') {
         // A reader that waited for another process's load counts as a miss.
         if (!missed) counts.hits += 1;
-        return JSON.parse(found.json) as T;
+        const value: T = JSON.parse(found.json);
+        return value;
       }
       if (!missed) counts.misses += 1;
       missed = true;
       if (found.kind === 'mine') return share(name, lease, () => loadAndStore(key, lease, load));
       const shared = loads.get(name);
-      if (shared?.lease === found.lease) return shared.value as Promise<T>;
+      if (shared?.lease === found.lease) return valueOfType<T>(shared);
       if (performance.now() > until) return loadCounted(load);
       await delay(pollMs);
     }

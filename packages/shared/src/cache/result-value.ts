@@ -2,10 +2,14 @@
  * The bytes of a cached result. A value contains its key, its times and the position of its output, so that a hit is sent as
  * stored bytes, and a request with several rows reads the output alone.
  *
- *    4 bytes  checksum of all other bytes  4 bytes  length of the whole value
- *   32 bytes  the cache key                8 bytes  stored at (Unix ms, float64 little-endian)
- *    8 bytes  fresh until (Unix ms)        4 bytes  offset of the output in the body
- *    4 bytes  length of the output         then the body, a prediction's JSON with the output; without a body, the output
+ * - 4 bytes: checksum of all other bytes
+ * - 4 bytes: length of the whole value
+ * - 32 bytes: the cache key
+ * - 8 bytes: stored at (Unix ms, float64 little-endian)
+ * - 8 bytes: fresh until (Unix ms)
+ * - 4 bytes: offset of the output in the body
+ * - 4 bytes: length of the output
+ * - all other bytes: the body, a prediction's JSON with the output; without a body, the output
  */
 
 import { PIECE_BYTES, type Pieces } from '../redis/long-values.ts';
@@ -37,7 +41,7 @@ export interface CachedResult {
   output: Buffer | Pieces;
 }
 
-/** A value as `put` takes it. A long value has no checksum yet: `put` computes the checksum while it writes the value. */
+/** A value in the form that `put` stores. A long value has no checksum yet: `put` computes the checksum during the write. */
 export type EncodedResult = Buffer | Pieces;
 
 export interface EncodeParams {
