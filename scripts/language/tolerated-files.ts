@@ -7,7 +7,6 @@ export const TOLERATED: readonly string[] = [
   'apps/api/src/models/routes.ts',
   'apps/api/src/open-inference/request.test.ts',
   'apps/api/src/open-inference/routes.ts',
-  'apps/api/src/predictions/create-prediction.ts',
   'apps/api/src/stores/redis-watch.test.ts',
   'apps/api/src/stores/store-errors.ts',
   'apps/worker/src/engine/child/batch-operators.ts',
