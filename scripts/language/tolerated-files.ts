@@ -32,10 +32,4 @@ export const TOLERATED: readonly string[] = [
   'apps/worker/src/operations/health.test.ts',
   'apps/worker/src/operations/health.ts',
   'apps/worker/src/operations/metrics.ts',
-  'packages/local/src/process/processes.ts',
-  'packages/local/src/redis/system-packages.ts',
-  'tests/ledger/rows.ts',
-  'tests/lifecycle/submit.test.ts',
-  'tests/models/nondeterministic.test.ts',
-  'tests/support/onnx-models.ts',
 ];
