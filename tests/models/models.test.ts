@@ -13,7 +13,7 @@ import { tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEnginePool, type EnginePool, poolOptions } from '../../apps/worker/src/engine/engine-pool.ts';
-import { type Models, startModels } from '../../apps/worker/src/models/model-manager.ts';
+import { type ModelManager, startModelManager } from '../../apps/worker/src/models/model-manager.ts';
 import { RegistryClient } from '../../apps/worker/src/models/registry-client.ts';
 import { identity, perceptron } from '../support/onnx-models.ts';
 import { useTestDatabase } from '../support/test-database.ts';
@@ -27,7 +27,7 @@ let engines: EnginePool;
 let readThrough: ReadThrough;
 let registry: RegistryClient;
 let dir: string;
-let models: Models | undefined;
+let models: ModelManager | undefined;
 /** Ahead of the clock, so that a fresh file counts as settled. */
 let aheadMs: number;
 const logged: { msg: string; level: number }[] = [];
@@ -64,9 +64,9 @@ function put(path: string, content: Buffer | string): void {
   writeFileSync(join(dir, path), content);
 }
 
-async function start(): Promise<Models> {
+async function start(): Promise<ModelManager> {
   const config = loadConfig({ MODELS_DIR: dir, SCAN_MS: '3600000' });
-  models = await startModels({ config, registry, pool: engines, log, now: () => Date.now() + aheadMs });
+  models = await startModelManager({ config, registry, pool: engines, log, now: () => Date.now() + aheadMs });
   return models;
 }
 
@@ -78,7 +78,7 @@ const states = async () =>
   );
 const served = () =>
   models!
-    .ready()
+    .runnable()
     .map(({ version }) => `${version.model}/${version.version}`)
     .sort();
 
@@ -89,7 +89,7 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
     if (Date.now() > deadline) throw new Error(`not reached: ${JSON.stringify(await states())}, served ${served()}`);
     const changed = Promise.withResolvers<void>();
     const off = models!.onChange(changed.resolve);
-    await models!.refresh();
+    await models!.scan();
     await Promise.race([changed.promise, new Promise((resolve) => setTimeout(resolve, 100))]);
     off();
   }
@@ -103,7 +103,7 @@ describe('a model in the models folder', () => {
     put('m/1/model.onnx', perceptron());
     await until(() => served().length === 1);
     expect(await states()).toEqual({ 'm/1': 'ready' });
-    const [handle] = models!.ready();
+    const [handle] = models!.runnable();
     expect(handle!.version.signature.inputs).toEqual([{ name: 'x', dtype: 'float32', shape: ['n', 2] }]);
     expect(handle!.version.config).toMatchObject({ rowIndependent: true, maxBatch: 64 });
     const row = tensorRowText({ x: { dtype: 'float32', dims: [1, 2], data: Float32Array.of(1, 1) } });
@@ -127,9 +127,9 @@ describe('a model in the models folder', () => {
     aheadMs = 0;
     await start();
     put('m/1/model.onnx', perceptron().subarray(0, 100));
-    await models!.refresh();
+    await models!.scan();
     put('m/1/model.onnx', perceptron());
-    await models!.refresh();
+    await models!.scan();
     expect(await states()).toEqual({});
     await untilState('m/1', 'ready');
     expect(logged.filter(({ level }) => level >= 40)).toEqual([]);
@@ -182,7 +182,7 @@ describe('a registered version', () => {
     let changes = 0;
     models!.onChange(() => changes++);
     put('m/model.json', '{"timeout_ms": 1234, "max_batch": 7}');
-    await until(() => models!.ready().every(({ loaded }) => loaded.timeoutMs === 1234 && loaded.maxBatch === 7));
+    await until(() => models!.runnable().every(({ loaded }) => loaded.timeoutMs === 1234 && loaded.maxBatch === 7));
     expect(served()).toEqual(['m/1', 'm/2']);
     expect(changes).toBeGreaterThan(0);
   });
@@ -191,7 +191,7 @@ describe('a registered version', () => {
     rmSync(join(dir, 'm/1'), { recursive: true });
     await untilState('m/1', 'draining');
     expect(served()).toEqual(['m/1', 'm/2']);
-    await models!.refresh();
+    await models!.scan();
     aheadMs += 60_000;
     await untilState('m/1', 'retired');
     await until(() => served().length === 1);
@@ -208,7 +208,7 @@ describe('a registered version', () => {
 
   test('stays when the whole folder cannot be read', async () => {
     renameSync(dir, `${dir}-away`);
-    for (let i = 0; i < 4; i++) await models!.refresh();
+    for (let i = 0; i < 4; i++) await models!.scan();
     renameSync(`${dir}-away`, dir);
     expect(await states()).toEqual({ 'm/1': 'ready', 'm/2': 'ready' });
   });

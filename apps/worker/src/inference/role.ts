@@ -14,8 +14,9 @@ import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
 import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
-import { type ModelVersionHandle, startModels } from '../models/model-manager.ts';
+import { startModelManager } from '../models/model-manager.ts';
 import { RegistryClient } from '../models/registry-client.ts';
+import type { RunnableVersion } from '../models/runnable-versions.ts';
 import type { WorkerContext } from '../operations/worker-context.ts';
 import { compute } from './compute.ts';
 import { type Ahead, type Consumer, type Held, startConsumer } from './consumer.ts';
@@ -83,7 +84,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   const queues = createQueues(redis, keys, () => {});
   closers.push('queues', () => queues.close());
   const registry = new RegistryClient({ pool: db, redis, keys, readThrough });
-  const models = await startModels({
+  const models = await startModelManager({
     config,
     registry,
     pool,
@@ -96,7 +97,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
     },
   });
 
-  const byName = new Map<string, ModelVersionHandle>();
+  const byName = new Map<string, RunnableVersion>();
   const paces = new Map<string, Pace>();
   /** The largest micro-batch of the versions of each model. */
   const maxBatches = new Map<string, number>();
@@ -172,14 +173,14 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   function settle(): void {
     byName.clear();
     maxBatches.clear();
-    for (const handle of models.ready()) {
+    for (const handle of models.runnable()) {
       const { model, version, signature, handlerDigest } = handle.version;
       sizes.expect(model, expectedOutputBytes(signature.outputs, handlerDigest !== null));
       byName.set(`${model}\n${version}`, handle);
       maxBatches.set(model, Math.max(maxBatches.get(model) ?? 1, handle.loaded.maxBatch));
     }
     for (const model of paces.keys()) if (!maxBatches.has(model)) paces.delete(model);
-    consumers.serve(new Set(models.ready().map(({ version }) => version.model)));
+    consumers.serve(new Set(models.runnable().map(({ version }) => version.model)));
   }
   settle();
   function takeOrPause(): void {
@@ -194,7 +195,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   const registryChannel = keys.registryChannel();
   const liftChannel = keys.liftChannel();
   listener.on('message', (channel, message) => {
-    if (channel === registryChannel) void models.relist();
+    if (channel === registryChannel) void models.readRegistry();
     else if (channel === liftChannel) lift(message);
     else consumers.signalWork(message);
   });
@@ -241,7 +242,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   );
   const mismatches = () => models.mismatched().flatMap((version) => mismatchOf(version) ?? []);
   health.check('inference', () =>
-    models.ready().length > 0
+    models.runnable().length > 0
       ? 'ok'
       : ['no version of any model is ready here', ...mismatches().slice(0, 3)].join('. '),
   );

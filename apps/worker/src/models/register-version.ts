@@ -1,4 +1,4 @@
-/** The states of a version in the registry: loading, then ready or failed; draining, then retired. */
+/** The first states of a version in the registry: loading, then ready or failed. */
 
 import { resolveModelConfig, stillHold } from '@millrace/shared/model-files/model-config';
 import { digestOf, type FoundVersion, type VersionFiles } from '@millrace/shared/model-files/model-folder';
@@ -6,32 +6,33 @@ import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';
 import type { RegistryClient } from './registry-client.ts';
+import { GONE } from './retire-version.ts';
 import { readEntities, type Verifier } from './verifier.ts';
 import { invalidates, type VerifyAgainParams, verifyAgain } from './verify-again.ts';
 
-/** The reason of a version whose folder was removed. The version becomes ready again if the folder returns before the version is retired. */
-export const GONE = 'Its folder was removed.';
-
 const TENANT = 'default';
-// The API uses its copy of the registry for a second. Workers still run the requests that it accepted during that second.
-const DRAIN_MS = 10_000;
 
 export interface RegisterDeps {
-  found: FoundVersion;
-  known: ModelVersion | undefined;
   registry: RegistryClient;
   verifier: Verifier;
   log: Logger;
   now: () => number;
 }
 
-/** Verifies and registers a version that this process has not seen before. Resolves to true when the registry has changed. */
-export async function registerFound({ found, known, registry, verifier, log, now }: RegisterDeps): Promise<boolean> {
+export interface RegisterParams {
+  found: FoundVersion;
+  /** The registry entry of the same name. */
+  known: ModelVersion | undefined;
+}
+
+/** Verifies and registers a version that this process has not seen before. */
+export async function registerVersion(deps: RegisterDeps, { found, known }: RegisterParams): Promise<void> {
+  const { registry, verifier, log, now } = deps;
   const fields = { model: found.model, version: found.version };
   if (known !== undefined && known.state !== 'failed' && known.digest !== found.digest) {
     log.error({ ...fields, registered: known.digest, found: found.digest }, CONFLICT);
     await registry.setFound(known, found.digest);
-    return true;
+    return;
   }
   if (known?.foundDigest) {
     log.info(fields, 'the files of the version are the registered ones again');
@@ -41,15 +42,15 @@ export async function registerFound({ found, known, registry, verifier, log, now
     await follow({ found, known, registry, verifier, log });
     if (known.state === 'retired')
       log.warn(fields, 'retired versions stay so: give it a new version to serve it again');
-    return true;
+    return;
   }
   const started = performance.now();
   const verdict = await verifier.verify(found);
   const seconds = (performance.now() - started) / 1_000;
   if (!verdict.ok) {
     log.warn({ ...fields, reason: verdict.reason, seconds }, 'version failed');
-    await registry.register(failedVersion(found, found.digest, verdict.reason, now()));
-    return true;
+    await registry.register(failedVersion(found, verdict.reason, now()));
+    return;
   }
   const { verified } = verdict;
   for (const [entity, rows] of Object.entries(await readEntities(found)))
@@ -72,12 +73,11 @@ export async function registerFound({ found, known, registry, verifier, log, now
   if ((await registry.register(version)) === 'conflict') {
     log.error({ ...fields, found: found.digest }, CONFLICT);
     await registry.setFound(version, found.digest);
-    return true;
+    return;
   }
   await registry.setState(version, 'ready', null);
   const { rows, answers } = verified.config.findings ?? {};
   log.info({ ...fields, digest: found.digest, rows: rows?.reason, answers: answers?.reason, seconds }, 'version ready');
-  return true;
 }
 
 /** Updates a known version whose folder is back, whose settings have changed, or whose findings are too old. */
@@ -96,14 +96,18 @@ const CONFLICT =
 
 /** The registry entry of a version whose files cannot be read. */
 export function brokenVersion(files: VersionFiles, reason: string, nowMs: number): ModelVersion {
-  return failedVersion(files, digestOf([['broken', reason]]), reason, nowMs);
+  return failedVersion({ ...files, digest: digestOf([['broken', reason]]) }, reason, nowMs);
 }
 
-function failedVersion(files: VersionFiles, digest: string, reason: string, nowMs: number): ModelVersion {
+function failedVersion(
+  { model, version, digest }: Pick<ModelVersion, 'model' | 'version' | 'digest'>,
+  reason: string,
+  nowMs: number,
+): ModelVersion {
   return {
     tenant: TENANT,
-    model: files.model,
-    version: files.version,
+    model,
+    version,
     digest,
     state: 'failed',
     reason,
@@ -115,28 +119,4 @@ function failedVersion(files: VersionFiles, digest: string, reason: string, nowM
     entitySets: {},
     createdAt: nowMs,
   };
-}
-
-const drainingSince = new WeakMap<RegistryClient, Map<string, number>>();
-
-/** Retires versions that have been draining for DRAIN_MS and have no work left. */
-export async function retireDrained(
-  registry: RegistryClient,
-  registered: readonly ModelVersion[],
-  nowMs: number,
-  hasWork: (version: ModelVersion) => Promise<boolean> = async () => false,
-): Promise<void> {
-  const since = drainingSince.get(registry) ?? new Map<string, number>();
-  drainingSince.set(registry, since);
-  for (const version of registered) {
-    const name = `${version.model}/${version.version}`;
-    if (version.state !== 'draining') {
-      since.delete(name);
-      continue;
-    }
-    const began = since.get(name) ?? nowMs;
-    since.set(name, began);
-    if (nowMs - began < DRAIN_MS || (await hasWork(version))) continue;
-    await registry.setState(version, 'retired', version.reason);
-  }
 }

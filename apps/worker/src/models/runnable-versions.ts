@@ -1,18 +1,138 @@
-/** A version that this worker can run: its registry entry, and the files and settings that engines load. */
+/**
+ * The versions that this worker can run: versions that are ready or draining in the registry, with files of the registered digest in
+ * the folder.
+ */
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import { canonicalJson } from '@millrace/shared/text/canonical-json';
+import type { Logger } from 'pino';
+import type { EnginePool } from '../engine/engine-pool.ts';
 import type { LoadedVersion } from '../engine/protocol/loaded-version.ts';
 import { nameOf } from './folder-watch.ts';
 import { handlerOf, readEntities } from './verifier.ts';
 
-export interface ModelVersionHandle {
+// With more versions than this, loading all of them into every engine takes longer than the first requests can wait.
+const PRELOAD_MAX = 16;
+
+/** The registry entry of a version, and the files and settings that engines load. */
+export interface RunnableVersion {
   version: ModelVersion;
   loaded: LoadedVersion;
 }
 
+export interface RunnableVersionsDeps {
+  pool: EnginePool;
+  log: Logger;
+  /** The versions in the folder, by `model/version`. */
+  found: ReadonlyMap<string, FoundVersion>;
+  /** Verifies a version in service again when its findings are missing. */
+  verifyAgain(found: FoundVersion, version: ModelVersion): void;
+}
+
+export class RunnableVersions {
+  readonly #deps: RunnableVersionsDeps;
+  readonly #byName = new Map<string, RunnableVersion>();
+  readonly #callbacks = new Set<() => void>();
+  #list: readonly RunnableVersion[] = [];
+  #mismatched: readonly ModelVersion[] = [];
+  #updating: Promise<void> = Promise.resolve();
+
+  constructor(deps: RunnableVersionsDeps) {
+    this.#deps = deps;
+  }
+
+  /** The versions in no order. Every change makes a new array. */
+  list(): readonly RunnableVersion[] {
+    return this.#list;
+  }
+
+  /** Versions in service whose files in the folder differ from the registered files. Every update makes a new array. */
+  mismatched(): readonly ModelVersion[] {
+    return this.#mismatched;
+  }
+
+  /** Calls `callback` after every change of `list()`. The returned function removes the callback. */
+  onChange(callback: () => void): () => void {
+    this.#callbacks.add(callback);
+    return () => this.#callbacks.delete(callback);
+  }
+
+  /** Updates the list from the registry and the folder. Runs one update at a time: a scan and a verification can end together. */
+  update(registered: readonly ModelVersion[]): Promise<void> {
+    this.#updating = this.#updating
+      .then(() => this.#update(registered))
+      .catch((error: unknown) => this.#deps.log.error({ err: error }, 'the models were not updated'));
+    return this.#updating;
+  }
+
+  async #update(registered: readonly ModelVersion[]): Promise<void> {
+    const before = this.#list;
+    const inService = new Map<string, ModelVersion>();
+    for (const version of registered)
+      if (version.state === 'ready' || version.state === 'draining') inService.set(nameOf(version), version);
+    this.#removeOthers(inService);
+    const added = await this.#addFound(inService);
+    this.#list = [...this.#byName.values()];
+    this.#mismatched = this.#findMismatched(inService);
+    if (this.#list.length <= PRELOAD_MAX) await this.#preload(added);
+    if (differ(before, this.#list)) for (const callback of this.#callbacks) callback();
+  }
+
+  #removeOthers(inService: ReadonlyMap<string, ModelVersion>): void {
+    for (const [name, { version, loaded }] of this.#byName) {
+      if (inService.get(name)?.digest === version.digest) continue;
+      this.#byName.delete(name);
+      // Another name can have the same files.
+      if (![...this.#byName.values()].some((other) => other.loaded.key === loaded.key))
+        void this.#deps.pool.unload(loaded.key);
+    }
+  }
+
+  /** Adds the versions that are new or whose settings have changed, and returns them. */
+  async #addFound(inService: ReadonlyMap<string, ModelVersion>): Promise<readonly LoadedVersion[]> {
+    const { found, log, verifyAgain } = this.#deps;
+    const added: LoadedVersion[] = [];
+    for (const [name, version] of inService) {
+      const files = found.get(name);
+      const here = files?.digest === version.digest ? files : undefined;
+      if (here) verifyAgain(here, version);
+      const runnable = this.#byName.get(name);
+      const sameSettings = runnable && canonicalJson(runnable.version.config) === canonicalJson(version.config);
+      if (runnable !== undefined && sameSettings) this.#byName.set(name, { ...runnable, version });
+      else if (here) {
+        try {
+          const loaded = await loadedVersion(here, version);
+          this.#byName.set(name, { version, loaded });
+          added.push(loaded);
+        } catch (error) {
+          // The files were removed meanwhile. The next scan reports the version.
+          log.warn({ err: error, model: version.model, version: version.version }, 'version cannot be read');
+        }
+      }
+    }
+    return added;
+  }
+
+  #findMismatched(inService: ReadonlyMap<string, ModelVersion>): readonly ModelVersion[] {
+    return [...inService].flatMap(([name, version]) => {
+      const found = this.#deps.found.get(name);
+      return found === undefined || found.digest === version.digest ? [] : [{ ...version, foundDigest: found.digest }];
+    });
+  }
+
+  async #preload(added: readonly LoadedVersion[]): Promise<void> {
+    const { pool, log } = this.#deps;
+    await Promise.all(
+      added.map((loaded) =>
+        pool.warm(loaded).catch((error: unknown) => log.warn({ err: error, model: loaded.model }, 'not preloaded')),
+      ),
+    );
+  }
+}
+
 /** Whether versions were added, removed, or changed in state or settings. */
-export function differ(before: readonly ModelVersionHandle[], after: readonly ModelVersionHandle[]): boolean {
-  const old = new Map(before.map((handle) => [nameOf(handle.version), handle]));
+function differ(before: readonly RunnableVersion[], after: readonly RunnableVersion[]): boolean {
+  const old = new Map(before.map((runnable) => [nameOf(runnable.version), runnable]));
   return (
     before.length !== after.length ||
     after.some(({ version, loaded }) => {
@@ -23,7 +143,7 @@ export function differ(before: readonly ModelVersionHandle[], after: readonly Mo
 }
 
 /** What engines need of a version: files from here, settings from the registry, so that all workers agree. */
-export async function loadedVersion(found: FoundVersion, version: ModelVersion): Promise<LoadedVersion> {
+async function loadedVersion(found: FoundVersion, version: ModelVersion): Promise<LoadedVersion> {
   const { config, signature, digest, model } = version;
   return {
     key: digest,

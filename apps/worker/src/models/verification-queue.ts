@@ -1,0 +1,69 @@
+/** Verifies and registers versions in the background. A scan does not wait for a verification. */
+import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import { nameOf } from './folder-watch.ts';
+import { type RegisterDeps, registerVersion } from './register-version.ts';
+import { isVerified } from './verify-again.ts';
+
+const VERIFIED_AGAIN_MAX = 5;
+
+export interface VerificationDeps extends RegisterDeps {
+  /** Makes the next scan find the version again. */
+  findAgain(name: string): void;
+  /** Reads the registry after a version was registered. */
+  onRegistered(): Promise<void>;
+}
+
+export class VerificationQueue {
+  readonly #deps: VerificationDeps;
+  /** Verifications that have not ended, by `model/version`. */
+  readonly #verifying = new Map<string, Promise<void>>();
+  /** Number of repeated verifications by digest, of versions whose findings the registry has lost. */
+  readonly #verifiedAgain = new Map<string, number>();
+  #closed = false;
+
+  constructor(deps: VerificationDeps) {
+    this.#deps = deps;
+  }
+
+  /** Verifies a version whose files are new or have changed. `known` is the registry entry of the same name. */
+  add(found: FoundVersion, known: ModelVersion | undefined): void {
+    const { log, findAgain, onRegistered } = this.#deps;
+    const name = nameOf(found);
+    if (this.#verifying.has(name)) {
+      findAgain(name);
+      return;
+    }
+    const verifying = registerVersion(this.#deps, { found, known })
+      .then(async () => {
+        if (!this.#closed) await onRegistered();
+      })
+      .catch((error: unknown) => {
+        // The registry is probably unreachable. The next scan tries again.
+        findAgain(name);
+        if (!this.#closed)
+          log.error({ err: error, model: found.model, version: found.version }, 'version not registered');
+      })
+      .finally(() => this.#verifying.delete(name));
+    this.#verifying.set(name, verifying);
+  }
+
+  /** A worker of an earlier release registers settings without findings. Finds them again, VERIFIED_AGAIN_MAX times at most. */
+  addUnverified(found: FoundVersion, version: ModelVersion): void {
+    if (isVerified(found, version) || this.#verifying.has(nameOf(version))) return;
+    const times = this.#verifiedAgain.get(version.digest) ?? 0;
+    if (times === VERIFIED_AGAIN_MAX) return;
+    this.#verifiedAgain.set(version.digest, times + 1);
+    this.add(found, version);
+  }
+
+  /** Reports no more faults and reads the registry no more. Running verifications continue until the verifier is closed. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Resolves when the verifications that run now have ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#verifying.values());
+  }
+}
