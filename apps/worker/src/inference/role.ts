@@ -1,8 +1,8 @@
 /** The role `inference`: models, engines, and a consumer for each model that can be run here. */
 import { CacheDamage } from '@millrace/shared/cache/damage';
 import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
-import { createReadThrough } from '@millrace/shared/cache/read-through';
-import { createResultCache } from '@millrace/shared/cache/result-cache';
+import { createReadThrough, type ReadThrough } from '@millrace/shared/cache/read-through';
+import { createResultCache, type ResultCache } from '@millrace/shared/cache/result-cache';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
@@ -10,15 +10,16 @@ import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
 import { parseLift } from '@millrace/shared/queue/job';
 import { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queue/queues';
+import type { Connection } from '@millrace/shared/redis/connection';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
-import { createEnginePool, poolOptions } from '../engine/engine-pool.ts';
-import { startModelManager } from '../models/model-manager.ts';
+import { createEnginePool, type EnginePool, poolOptions } from '../engine/engine-pool.ts';
+import { type ModelManager, startModelManager } from '../models/model-manager.ts';
 import { RegistryClient } from '../models/registry-client.ts';
 import type { RunnableVersion } from '../models/runnable-versions.ts';
 import type { WorkerContext } from '../operations/worker-context.ts';
-import { compute } from './compute.ts';
+import { type ComputeDeps, compute } from './compute.ts';
 import { type Ahead, type Consumer, type Held, startConsumer } from './consumer.ts';
 import { Consumers } from './consumer-pool.ts';
 import { Dispatcher, HandedBack } from './dispatcher.ts';
@@ -33,7 +34,25 @@ const HELD_BYTES = 128 * 1_048_576;
 const RUN_BYTES = 32 * 1_048_576;
 
 export async function startInferenceRole(base: WorkerContext): Promise<void> {
-  const { config, log, keys, id, redis, db, live, metrics, health, closers, connect, clock } = base;
+  const { config, log, closers } = base;
+  const caches = await openCaches(base);
+  const pool = createEnginePool(poolOptions(config, log));
+  closers.push('engines', () => pool.close(1_000));
+  await pool.warm();
+  const models = await openModels(base, { pool, readThrough: caches.readThrough });
+  const role = new InferenceRole(base, { cache: caches.results, pool, models });
+  await role.start();
+  addClosers(base, { role, models });
+  addMetrics(base, { role, models, pool });
+  addHealthChecks(base, { role, models });
+}
+
+interface Caches {
+  results: ResultCache;
+  readThrough: ReadThrough;
+}
+
+async function openCaches({ config, log, keys, redis, metrics, health, closers }: WorkerContext): Promise<Caches> {
   const cacheStore = openRedisStore({
     config,
     setting: 'CACHE_REDIS_URL',
@@ -64,7 +83,6 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   const { maxMemoryShare } = config;
   const isShared = await holdsCache(redis, cacheRedis);
   for (const sentence of await queueMemoryAdvice(redis, { holdsCache: isShared, maxMemoryShare })) log.warn(sentence);
-  const cache = isShared ? cacheInQueueMemory(results, redis, maxMemoryShare) : results;
   const readThrough = createReadThrough({
     redis: cacheRedis,
     keys,
@@ -72,141 +90,215 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
     onDamaged: () => damage.found('query'),
   });
   closers.push('read-through', () => readThrough.close());
-  const pool = createEnginePool(poolOptions(config, log));
-  closers.push('engines', () => pool.close(1_000));
-  await pool.warm();
+  return { results: isShared ? cacheInQueueMemory(results, redis, maxMemoryShare) : results, readThrough };
+}
 
-  const dispatcher = new Dispatcher<string>({
-    slots: () => pool.size + 1,
-    priorities: Object.values(BULL_PRIORITY).sort((a, b) => a - b),
-  });
-  const lifts = new Lifts();
+function openModels(
+  { config, log, keys, redis, db, live, closers }: WorkerContext,
+  { pool, readThrough }: { pool: EnginePool; readThrough: ReadThrough },
+): Promise<ModelManager> {
   const queues = createQueues(redis, keys, () => {});
   closers.push('queues', () => queues.close());
-  const registry = new RegistryClient({ pool: db, redis, keys, readThrough });
-  const models = await startModelManager({
+  return startModelManager({
     config,
-    registry,
+    registry: new RegistryClient({ pool: db, redis, keys, readThrough }),
     pool,
     log,
-    hasWork: async ({ model }) => {
-      const counts = await live.counts(model);
-      return Object.entries(counts.entered).some(
-        ([priority, entered]) => entered > (counts.left[Number(priority)] ?? 0),
-      );
-    },
+    hasWork: ({ model }) => hasWork(live, model),
   });
+}
 
-  const byName = new Map<string, RunnableVersion>();
-  const paces = new Map<string, Pace>();
+/** Whether predictions of the model have entered its queue and have not left. */
+async function hasWork(live: LiveStore, model: string): Promise<boolean> {
+  const { entered, left } = await live.counts(model);
+  return Object.entries(entered).some(([priority, count]) => count > (left[Number(priority)] ?? 0));
+}
+
+interface InferenceDeps {
+  cache: ResultCache;
+  pool: EnginePool;
+  models: ModelManager;
+}
+
+/** The path of a job in this worker: consumer, dispatcher, engines, result. */
+class InferenceRole {
+  readonly #base: WorkerContext;
+  readonly #models: ModelManager;
+  readonly #dispatcher: Dispatcher<string>;
+  readonly #lifts = new Lifts();
+  readonly #sizes: OutputSizes;
+  readonly #compute: ComputeDeps;
+  readonly #listener: Connection;
+  readonly #byName = new Map<string, RunnableVersion>();
+  readonly #paces = new Map<string, Pace>();
   /** The largest micro-batch of the versions of each model. */
-  const maxBatches = new Map<string, number>();
-  const paceOf = (model: string): Pace => {
-    const pace = paces.get(model) ?? new Pace();
-    paces.set(model, pace);
-    return pace;
-  };
-  const sizes = new OutputSizes({ redis, keys, workerId: id });
-  closers.push('output sizes', () => sizes.close());
-  const held = new HeldResults(HELD_BYTES, () => takeOrPause());
-  const deps = { live, cache, sizes, held, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
-  const listener = connect('blocking', 'registry');
-  closers.push('registry listener', () => listener.disconnect());
-  const consumers = new Consumers({
-    redis,
-    keys,
-    log,
-    listen: () => {
-      const workSignals = Array.from({ length: SHARDS }, (_, shard) => keys.workSignal(shard));
-      listener
-        .subscribe(...workSignals)
-        .catch((error: unknown) => log.warn({ err: error }, 'the work signals cannot be read'));
-    },
-    open: (model) =>
-      startConsumer(model, {
-        connect: () => connect('blocking', `jobs-${model}`),
-        keys,
-        workerId: id,
-        concurrency: config.workerConcurrency,
-        lockMs: config.lockMs,
-        waitingRows: (name, priority) => dispatcher.waitingRows(paceOf(name), priority),
-        holdRows: (name) => paceOf(name).holdRows(maxBatches.get(name) ?? 1),
-        compute: runHeld,
-        onLocksLost: (count) => metrics.lockLost(count),
-        log,
-      }),
-  });
+  readonly #maxBatches = new Map<string, number>();
+  #stopListening = () => {};
+  readonly held: HeldResults;
+  readonly consumers: Consumers;
 
-  async function runHeld({ job, model, version, ids, rows, priority, addedAt, ahead }: Held): Promise<void> {
-    // A job can arrive before the consumers pause, or be held during the pause.
-    const refuseWrongClock = () => {
-      const fault = clock.fault();
-      if (fault !== undefined) throw new HandedBack(fault);
-    };
-    refuseWrongClock();
-    const handle = byName.get(`${model}\n${version}`);
+  constructor(base: WorkerContext, { cache, pool, models }: InferenceDeps) {
+    const { config, log, keys, id, redis, live, metrics, closers, connect } = base;
+    this.#base = base;
+    this.#models = models;
+    this.#dispatcher = new Dispatcher<string>({
+      slots: () => pool.size + 1,
+      priorities: Object.values(BULL_PRIORITY).sort((a, b) => a - b),
+    });
+    const sizes = new OutputSizes({ redis, keys, workerId: id });
+    closers.push('output sizes', () => sizes.close());
+    this.#sizes = sizes;
+    const held = new HeldResults(HELD_BYTES, () => this.#takeOrPause());
+    this.held = held;
+    this.#compute = { live, cache, sizes, held, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
+    const listener = connect('blocking', 'registry');
+    closers.push('registry listener', () => listener.disconnect());
+    this.#listener = listener;
+    this.consumers = new Consumers({
+      redis,
+      keys,
+      log,
+      listen: () => this.#listenForWork(),
+      open: (model) => this.#openConsumer(model),
+    });
+  }
+
+  /** Predictions that this worker holds and has not started. */
+  get waiting(): number {
+    return this.#dispatcher.waiting;
+  }
+
+  /** Opens the consumers. Resolves when the messages about the registry and about raised priorities arrive. */
+  async start(): Promise<void> {
+    const { clock, keys } = this.#base;
+    this.#serveModels();
+    if (clock.fault() !== undefined) this.consumers.pause();
+    clock.onChange(() => this.#takeOrPause());
+    this.#stopListening = this.#models.onChange(() => this.#serveModels());
+    // A message reports promotions and retirements by other processes at once. The next scan would find them as well.
+    const registryChannel = keys.registryChannel();
+    const liftChannel = keys.liftChannel();
+    this.#listener.on('message', (channel, message) => {
+      if (channel === registryChannel) void this.#models.readRegistry();
+      else if (channel === liftChannel) this.#lift(message);
+      else this.consumers.signalWork(message);
+    });
+    await this.#listener.subscribe(registryChannel, liftChannel);
+  }
+
+  /** Ignores changes of the models from now on. */
+  stopServing(): void {
+    this.#stopListening();
+  }
+
+  async close(): Promise<void> {
+    // The order matters: this worker must not take a job again that it has handed back.
+    const closing = this.consumers.close();
+    this.#dispatcher.handBack();
+    await closing;
+  }
+
+  #listenForWork(): void {
+    const { keys, log } = this.#base;
+    const workSignals = Array.from({ length: SHARDS }, (_, shard) => keys.workSignal(shard));
+    this.#listener
+      .subscribe(...workSignals)
+      .catch((error: unknown) => log.warn({ err: error }, 'the work signals cannot be read'));
+  }
+
+  #openConsumer(model: string): Consumer {
+    const { config, keys, id, log, metrics, connect } = this.#base;
+    return startConsumer(model, {
+      connect: () => connect('blocking', `jobs-${model}`),
+      keys,
+      workerId: id,
+      concurrency: config.workerConcurrency,
+      lockMs: config.lockMs,
+      waitingRows: (name, priority) => this.#dispatcher.waitingRows(this.#paceOf(name), priority),
+      holdRows: (name) => this.#paceOf(name).holdRows(this.#maxBatches.get(name) ?? 1),
+      compute: (held) => this.#runHeld(held),
+      onLocksLost: (count) => metrics.lockLost(count),
+      log,
+    });
+  }
+
+  /** Runs the predictions of a job together with the predictions of other jobs. Resolves when all of them have ended. */
+  async #runHeld({ job, model, version, ids, rows, priority, addedAt, ahead }: Held): Promise<void> {
+    this.#refuseWrongClock();
+    const handle = this.#byName.get(`${model}\n${version}`);
     if (!handle) throw new Error(`version ${version} of '${model}' is not ready in this worker`);
     const shard = shardOf(model);
     const items = itemsOf(ids, job);
-    const done = dispatcher.add({
+    const { loaded } = handle;
+    const maxRows = Math.floor(RUN_BYTES / Math.max(1, this.#sizes.of(model)));
+    const done = this.#dispatcher.add({
       // The key has the name too: models with the same files have predictions in different shards.
       key: `${model}\n${version}\n${handle.version.digest}`,
       items,
       rows,
       priority,
       addedAt,
-      maxBatch: Math.max(1, Math.min(handle.loaded.maxBatch, Math.floor(RUN_BYTES / Math.max(1, sizes.of(model))))),
-      pace: paceOf(model),
+      maxBatch: Math.max(1, Math.min(loaded.maxBatch, maxRows)),
+      pace: this.#paceOf(model),
       run: async (some, urgency) => {
-        refuseWrongClock();
+        this.#refuseWrongClock();
         // The rows of this job are begun ahead only when the run has exactly the items of this job.
         const own = some.length === items.length && some[0] === items[0];
-        return compute(deps, { ...handle, shard, priority: urgency }, some, own ? rowsOf(ahead) : []);
+        return compute(this.#compute, { ...handle, shard, priority: urgency }, some, own ? rowsOf(ahead) : []);
       },
     });
     // The priority of a prediction can be raised while its job moves from the queue to this worker.
-    for (const lift of lifts.among(ids))
-      if (lift.priority < priority) dispatcher.raise(isItemOf(lift.id), lift.priority);
+    for (const lift of this.#lifts.among(ids))
+      if (lift.priority < priority) this.#dispatcher.raise(isItemOf(lift.id), lift.priority);
     await done;
   }
 
-  function settle(): void {
-    byName.clear();
-    maxBatches.clear();
-    for (const handle of models.runnable()) {
+  /** A job can arrive before the consumers pause, or be held during the pause. */
+  #refuseWrongClock(): void {
+    const fault = this.#base.clock.fault();
+    if (fault !== undefined) throw new HandedBack(fault);
+  }
+
+  /** Opens consumers for the models that can be run now. */
+  #serveModels(): void {
+    this.#byName.clear();
+    this.#maxBatches.clear();
+    for (const handle of this.#models.runnable()) {
       const { model, version, signature, handlerDigest } = handle.version;
-      sizes.expect(model, expectedOutputBytes(signature.outputs, handlerDigest !== null));
-      byName.set(`${model}\n${version}`, handle);
-      maxBatches.set(model, Math.max(maxBatches.get(model) ?? 1, handle.loaded.maxBatch));
+      this.#sizes.expect(model, expectedOutputBytes(signature.outputs, handlerDigest !== null));
+      this.#byName.set(`${model}\n${version}`, handle);
+      this.#maxBatches.set(model, Math.max(this.#maxBatches.get(model) ?? 1, handle.loaded.maxBatch));
     }
-    for (const model of paces.keys()) if (!maxBatches.has(model)) paces.delete(model);
-    consumers.serve(new Set(models.runnable().map(({ version }) => version.model)));
-  }
-  settle();
-  function takeOrPause(): void {
-    if (clock.fault() === undefined && !held.full) consumers.resume();
-    else consumers.pause();
-  }
-  if (clock.fault() !== undefined) consumers.pause();
-  clock.onChange(takeOrPause);
-  const stopListening = models.onChange(settle);
-
-  // A message reports promotions and retirements by other processes at once. The next scan would find them as well.
-  const registryChannel = keys.registryChannel();
-  const liftChannel = keys.liftChannel();
-  listener.on('message', (channel, message) => {
-    if (channel === registryChannel) void models.readRegistry();
-    else if (channel === liftChannel) lift(message);
-    else consumers.signalWork(message);
-  });
-  await listener.subscribe(registryChannel, liftChannel);
-
-  function lift(message: string): void {
-    const one = parseLift(message);
-    if (one === undefined || !maxBatches.has(one.model)) return;
-    if (!dispatcher.raise(isItemOf(one.id), one.priority)) lifts.add(one, performance.now());
+    for (const model of this.#paces.keys()) if (!this.#maxBatches.has(model)) this.#paces.delete(model);
+    this.consumers.serve(new Set(this.#models.runnable().map(({ version }) => version.model)));
   }
 
+  #takeOrPause(): void {
+    if (this.#base.clock.fault() === undefined && !this.held.full) this.consumers.resume();
+    else this.consumers.pause();
+  }
+
+  #lift(message: string): void {
+    const lift = parseLift(message);
+    if (lift === undefined || !this.#maxBatches.has(lift.model)) return;
+    if (!this.#dispatcher.raise(isItemOf(lift.id), lift.priority)) this.#lifts.add(lift, performance.now());
+  }
+
+  #paceOf(model: string): Pace {
+    const pace = this.#paces.get(model) ?? new Pace();
+    this.#paces.set(model, pace);
+    return pace;
+  }
+}
+
+interface Started {
+  role: InferenceRole;
+  models: ModelManager;
+}
+
+/** Parts close in reverse order: the consumers close first. */
+function addClosers({ config, log, keys, id, redis, closers }: WorkerContext, { role, models }: Started): void {
+  const { consumers } = role;
   const heartbeat = startHeartbeat({
     redis,
     keys,
@@ -218,28 +310,26 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   });
   closers.push('heartbeat', () => heartbeat.close());
   closers.push('models', async () => {
-    stopListening();
+    role.stopServing();
     await models.close();
   });
-  closers.push('consumers', async () => {
-    // The order matters: this worker must not take a job again that it has handed back.
-    const closing = consumers.close();
-    dispatcher.handBack();
-    await closing;
-  });
+  closers.push('consumers', () => role.close());
+}
+
+function addMetrics({ metrics }: WorkerContext, { role, models, pool }: Started & { pool: EnginePool }): void {
+  const { consumers, held } = role;
   metrics.gauge('millrace_worker_engines', 'Engines of this worker.', () => pool.size);
   metrics.gauge('millrace_worker_results_held_bytes', 'Bytes of results that wait to be written.', () => held.bytes);
   metrics.gauge('millrace_worker_consumers', 'Models whose queue this worker reads.', () => consumers.open.length);
-  metrics.gauge(
-    'millrace_worker_held',
-    'Predictions that this worker holds and has not started.',
-    () => dispatcher.waiting,
-  );
+  metrics.gauge('millrace_worker_held', 'Predictions that this worker holds and has not started.', () => role.waiting);
   metrics.gauge(
     'millrace_worker_models_mismatched',
     'Versions in service whose files in the models folder differ from the registered files.',
     () => models.mismatched().length,
   );
+}
+
+function addHealthChecks({ health, clock, live }: WorkerContext, { role, models }: Started): void {
   const mismatches = () => models.mismatched().flatMap((version) => mismatchOf(version) ?? []);
   health.check('inference', () =>
     models.runnable().length > 0
@@ -248,7 +338,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   );
   health.degraded(mismatches);
   // A restart does not repair a clock.
-  health.liveness(async () => (clock.fault() === undefined ? takesWork(consumers.open, live) : 'ok'));
+  health.liveness(async () => (clock.fault() === undefined ? takesWork(role.consumers.open, live) : 'ok'));
 }
 
 /** Rows of older jobs are not begun ahead: clients can have canceled their predictions meanwhile. */
@@ -265,11 +355,7 @@ const IDLE_TOO_LONG_MS = 60_000;
 async function takesWork(consumers: readonly Consumer[], live: LiveStore): Promise<'ok' | string> {
   for (const { model, lastMoveAt, active } of consumers) {
     if (active > 0 || performance.now() - lastMoveAt < IDLE_TOO_LONG_MS) continue;
-    const { entered, left } = await live.counts(model);
-    const waits = Object.keys(entered).some(
-      (priority) => (entered[Number(priority)] ?? 0) > (left[Number(priority)] ?? 0),
-    );
-    if (waits)
+    if (await hasWork(live, model))
       return `work waits for '${model}' and none was taken for ${Math.round((performance.now() - lastMoveAt) / 1000)} s`;
   }
   return 'ok';
