@@ -98,7 +98,7 @@ test('an API whose folder has another handler is degraded, and not ready when no
   await writeFile(path.join(other.dir, 'made/1/model.onnx'), identity('float32', ['n', 1]));
   await writeFile(path.join(other.dir, 'made/handler.ts'), handler('with another comment'));
   const api = await startApiProcess({ ...millrace.env, MODELS_DIR: other.dir });
-  const named = expect.stringContaining("no handler.ts of model 'made'");
+  const named = expect.stringContaining("not have the handler.ts with which version 1 of model 'made' was registered");
   await expect.poll(() => readiness(api.url)).toMatchObject({ code: 200, status: 'degraded', degraded: [named] });
   // With the other two models out of service, the API could not serve any request.
   for (const model of ['echo', 'rows'])
