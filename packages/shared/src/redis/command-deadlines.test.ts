@@ -54,21 +54,6 @@ test('a command is not rejected while bytes of replies arrive, but is rejected a
   expect(trickled.failed).toBe('Command timed out');
 });
 
-test('a command that moves to another connection keeps its used time, even when other replies arrived', () => {
-  const [first, second] = [new CommandDeadlines(), new CommandDeadlines()];
-  for (let n = 0; n < 5; n++) second.tick();
-  const command = commandOf();
-  first.add(command);
-  for (let n = 0; n < 10; n++) first.tick(n % 2 === 0);
-  second.add(command, first.release(command));
-  expect(first.size).toBe(0);
-  for (let n = 0; n < 6; n++) second.tick();
-  expect(command.failed).toBe('');
-  second.tick();
-  expect(command.failed).toBe('Command timed out');
-  expect(second.size).toBe(0);
-});
-
 test('bytes that were read count as traffic, and written bytes count only when the peer takes bytes of a backlog', () => {
   const socket = { bytesRead: 0, bytesWritten: 0, writableLength: 0 };
   const moved = watchTraffic(() => socket);

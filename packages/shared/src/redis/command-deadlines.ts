@@ -5,7 +5,7 @@
  * less than the timer per command of ioredis.
  */
 import type { Socket } from 'node:net';
-import type { Cluster, Command, Redis } from 'ioredis';
+import type { Command, Redis } from 'ioredis';
 
 const TICKS = 16;
 /** Limit of the ticks that do not count, as a multiple of TICKS: a peer that sends a byte now and then times out too. */
@@ -19,24 +19,8 @@ export class CommandDeadlines {
   /** Ticks in which nothing moved on the connection. */
   #idleTick = 0;
 
-  /** Commands that may still wait for a reply. */
-  get size(): number {
-    return this.#pending.length;
-  }
-
-  /** Starts the time of a command. `used`: ticks that the command has used on another connection. */
-  add(command: Pending, used = 0): void {
-    this.#pending.push({ command, tick: this.#tick - used, idleTick: this.#idleTick - used });
-  }
-
-  /**
-   * Removes a command that is sent again, on this connection or on another. Returns how many ticks the command has used. Ticks with
-   * traffic count here, because the bytes that arrived were not the reply of the command.
-   */
-  release(command: Pending): number {
-    const at = this.#pending.findIndex((pending) => pending.command === command);
-    const [pending] = at < 0 ? [] : this.#pending.splice(at, 1);
-    return pending ? this.#tick - pending.tick : 0;
+  add(command: Pending): void {
+    this.#pending.push({ command, tick: this.#tick, idleTick: this.#idleTick });
   }
 
   /**
@@ -81,47 +65,19 @@ export function watchTraffic(socketOf: () => Traffic | undefined): () => boolean
 
 /** Limits every command of a connection to `timeoutMs`, not counting the time in which replies arrive. */
 export function timeOutCommands(redis: Redis, timeoutMs: number): void {
-  const timed = new WeakSet<object>();
-  watchCommands(redis, timeoutMs, (command, deadlines) => {
-    // A command that ioredis sends again keeps its first deadline.
-    if (timed.has(command)) return;
-    timed.add(command);
-    deadlines.add(command);
-  });
-}
-
-/**
- * Does the same as `timeOutCommands` for each node of a cluster: replies of one node do not extend the time of a command on
- * another. A command that is redirected, or repeated after a refusal, keeps its used time.
- */
-export function timeOutClusterCommands(cluster: Cluster, timeoutMs: number): void {
-  const owners = new WeakMap<object, CommandDeadlines>();
-  cluster.on('+node', (node: Redis) =>
-    watchCommands(node, timeoutMs, (command, deadlines) => {
-      deadlines.add(command, owners.get(command)?.release(command));
-      owners.set(command, deadlines);
-    }),
-  );
-}
-
-type OnSend = (command: Pending, deadlines: CommandDeadlines) => void;
-
-function watchCommands(redis: Redis, timeoutMs: number, onSend: OnSend): void {
   const deadlines = new CommandDeadlines();
   const moved = watchTraffic(() => redis.stream);
-  let ended = false;
-  const timer = setInterval(() => {
-    deadlines.tick(moved());
-    // The node has left the cluster. The timer stops when its last commands have ended or moved to another node.
-    if (ended && deadlines.size === 0) clearInterval(timer);
-  }, timeoutMs / TICKS);
+  const timer = setInterval(() => deadlines.tick(moved()), timeoutMs / TICKS);
   timer.unref();
-  redis.once('end', () => {
-    ended = true;
-  });
+  redis.once('end', () => clearInterval(timer));
+  const timed = new WeakSet<object>();
   const send = redis.sendCommand.bind(redis);
   redis.sendCommand = (command, stream) => {
-    onSend(command, deadlines);
+    // A command that ioredis sends again keeps its first deadline.
+    if (!timed.has(command)) {
+      timed.add(command);
+      deadlines.add(command);
+    }
     return send(command, stream);
   };
 }

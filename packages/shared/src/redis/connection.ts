@@ -3,7 +3,7 @@
  * the settings.
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
-import { timeOutClusterCommands, timeOutCommands } from './command-deadlines.ts';
+import { timeOutCommands } from './command-deadlines.ts';
 import type { ConnectionGroup } from './connection-group.ts';
 import { codeOf, explainRedisFault } from './redis-fault.ts';
 import { type Sentinels, sentinelOptions } from './sentinels.ts';
@@ -51,7 +51,12 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
     connectionName: options.name,
     enableAutoPipelining: options.autoPipeline ?? false,
     ...(kind === 'producer'
-      ? { maxRetriesPerRequest: 1, enableOfflineQueue: false }
+      ? {
+          maxRetriesPerRequest: 1,
+          enableOfflineQueue: false,
+          // Time limits of the nodes of a cluster are wall time: a counter of ticks on each node stopped a failover.
+          ...(options.cluster ? { commandTimeout: timeoutMs } : {}),
+        }
       : { maxRetriesPerRequest: null, socketTimeout: options.silenceMs ?? SILENCE_MS }),
   };
   const redis: Connection = options.cluster
@@ -75,10 +80,7 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
         const named = { ...sentinelOptions(sentinels, url), failoverDetector: probe, enableReadyCheck: true };
         return new Redis({ ...all, ...credentials(url), db: databaseOf(url), ...named });
       }, group);
-  if (kind === 'producer') {
-    if (isCluster(redis)) timeOutClusterCommands(redis, timeoutMs);
-    else timeOutCommands(redis, timeoutMs);
-  }
+  if (kind === 'producer' && !isCluster(redis)) timeOutCommands(redis, timeoutMs);
   redis.on('error', options.onError ?? (() => {}));
   return redis;
 }
