@@ -13,7 +13,7 @@ export interface Bench {
   rounds: number;
   /** Predictions that wait in `backlog`. */
   waiting: number;
-  /** Filters the rivals that a scenario names: returns those that the command line selected. */
+  /** Filters the rivals that a scenario names: returns the rivals that the command line selected. */
   rivals(names: readonly RivalName[]): RivalName[];
   /** Prints a progress line. */
   say(message: string): void;

@@ -1,5 +1,5 @@
 /**
- * Writes ONNX files byte by byte, because no ONNX writer is installed here. The field numbers are those of onnx.proto3.
+ * Writes ONNX files byte by byte, because no ONNX writer is installed here. onnx.proto3 defines the field numbers.
  */
 
 export const FLOAT = 1;

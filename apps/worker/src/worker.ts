@@ -32,7 +32,7 @@ export interface RunningWorker {
 /** Resolves when all roles run. When a role cannot start, closes everything that is open and rejects with the reason. */
 export async function startWorker(config: Config, log: Logger): Promise<RunningWorker> {
   const closers = createClosers((name, error) => log.warn({ err: error, part: name }, 'could not be closed'));
-  // The id is short because the live state of each running prediction contains it.
+  // The id is short, because the live state of each running prediction contains the id.
   const id = randomBytes(8).toString('hex');
   try {
     const queueRedis = openRedisStore({

@@ -25,7 +25,7 @@ function watchedPool(onStarted: (pid: number) => void = () => {}): { pool: Engin
   return { pool: createEnginePool(engineOptions({ log })), pids };
 }
 
-/** Ends an engine after it has received its next request, and before it can respond. */
+/** Ends an engine between its next request and the response. */
 async function killUnderWay(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
   await macrotask();

@@ -52,7 +52,7 @@ export interface Target {
 type Begun = ReadonlyMap<string, RowResult>;
 
 /**
- * Runs held predictions (held-item.ts), whatever jobs they came with. Resolves to the number of rows computed, when each prediction is
+ * Runs held predictions (held-item.ts) of any jobs. Resolves to the number of rows computed, when each prediction is
  * terminal or needs no run any more. The rows of `ahead` are begun with while the predictions are taken.
  */
 export async function compute(
@@ -87,7 +87,7 @@ export async function compute(
   try {
     const together = works.filter(({ taken: { lost } }) => lost === 0);
     let rows = together.length > 0 ? await runOrFail(deps, target, { works: together, begun, startedAt }) : 0;
-    // A prediction that was running when a worker died can be the cause of the death. It runs alone, so that it harms no other prediction.
+    // A prediction that was running when a worker died can be the cause of the death. Such a prediction runs alone and can harm no other.
     for (const work of works)
       if (work.taken.lost > 0)
         rows += await runOrFail(deps, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
@@ -248,7 +248,7 @@ async function store(
   places: ReadonlyMap<string, number>,
   now: number,
 ): Promise<void> {
-  // An API process can have submitted the prediction before it read that the model is not deterministic.
+  // An API process with old settings can have submitted the prediction of a model that is not deterministic.
   if (!mayShareResults(version.config)) return;
   const puts: Promise<void>[] = [];
   const stored = new Set<string>();
@@ -274,11 +274,11 @@ async function store(
   await Promise.all(puts);
 }
 
-/** Whether every caller who shares the result may see the whole prediction. Otherwise callers see only the output. */
+/** Whether callers who share the result may see the whole prediction, and not the output alone. */
 const maySee = ({ config }: ModelVersion, { tenant }: Taken): boolean =>
   config.cache.scope !== 'public' || tenant === DEFAULT_TENANT;
 
-/** The prediction as a cache hit returns it: without the metadata and the deadline of the first caller, because other callers get it. */
+/** The body of a cache hit: the prediction without the metadata and the deadline of the first caller. */
 function bodyOf(version: ModelVersion, taken: Taken, finished: Finished, now: number): Text {
   return renderPrediction({
     id: taken.id,

@@ -17,7 +17,7 @@ export interface FolderNews {
   problems: FolderProblem[];
 }
 
-// Files that were last written longer ago than this are complete at the first scan. Younger files need two equal scans.
+// Files whose last write is older than SETTLED_MS are complete at the first scan. Younger files need two equal scans.
 const SETTLED_MS = 1_500;
 
 export const nameOf = ({ model, version }: { model: string; version: string }): string => `${model}/${version}`;
@@ -76,7 +76,7 @@ export class FolderWatch {
     return news;
   }
 
-  /** A version is gone when two scans miss it: operators who replace a folder move it away and back. */
+  /** Reports a version as gone when two scans miss its files, because an operator can replace a folder by two moves. */
   #findGone(seen: ReadonlyMap<string, string>, news: FolderNews): void {
     for (const name of [...this.#reported.keys()]) {
       if (seen.has(name)) continue;
