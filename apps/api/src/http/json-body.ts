@@ -190,9 +190,13 @@ class RepeatedNames {
   }
 }
 
+/** Members so far of the open object at each depth. One array for all texts: an allocation takes longer than a short count. */
+let ofObject = new Int32Array(0);
+
 /** Counts the members of all objects by their colons. The count of a text that is not JSON has no meaning. */
 function countMembers(text: string, limits: JsonLimits, budget: JsonBudget): number {
-  const ofObject = new Int32Array(limits.depth + 1);
+  if (ofObject.length <= limits.depth) ofObject = new Int32Array(limits.depth + 1);
+  ofObject[0] = 0;
   let depth = 0;
   let members = 0;
   let objects = 0;
