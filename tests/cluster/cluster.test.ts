@@ -145,6 +145,9 @@ describe('a Redis Cluster', () => {
     const promised = await under(async () => {
       await cluster.nodes[0]?.kill();
       await cluster.nodes[3]?.becomesMaster();
+      // REDIS_URL is the address of the killed master.
+      const late = connectRedis(cluster.url, 'blocking', { cluster: true });
+      await waitForRedis(late, 'Redis', 10_000).finally(() => late.disconnect());
     }, 10_000);
     await expectKept(millrace, promised);
     await cluster.nodes[0]?.start();

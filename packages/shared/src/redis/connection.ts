@@ -60,7 +60,7 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
       : { maxRetriesPerRequest: null, socketTimeout: options.silenceMs ?? SILENCE_MS }),
   };
   const redis: Connection = options.cluster
-    ? new Cluster([url], {
+    ? new Cluster([url, ...nodesOf(url).values()], {
         redisOptions: { ...redisOptions, ...credentials(url) },
         clusterRetryStrategy: retryStrategy,
         enableOfflineQueue: kind === 'blocking',
@@ -80,9 +80,30 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
         const named = { ...sentinelOptions(sentinels, url), failoverDetector: probe, enableReadyCheck: true };
         return new Redis({ ...all, ...credentials(url), db: databaseOf(url), ...named });
       }, group);
-  if (kind === 'producer' && !isCluster(redis)) timeOutCommands(redis, timeoutMs);
+  if (isCluster(redis)) keepNodes(redis, nodesOf(url));
+  else if (kind === 'producer') timeOutCommands(redis, timeoutMs);
   redis.on('error', options.onError ?? (() => {}));
   return redis;
+}
+
+/** The nodes of a cluster that the connections of this process know, by address. */
+type Nodes = Map<string, { host?: string | undefined; port?: number | undefined }>;
+
+/** By the URL of the cluster. A new connection starts from these nodes too, because the node of the URL can be down. */
+const nodesByUrl = new Map<string, Nodes>();
+
+function nodesOf(url: string): Nodes {
+  const nodes: Nodes = nodesByUrl.get(url) ?? new Map();
+  nodesByUrl.set(url, nodes);
+  return nodes;
+}
+
+function keepNodes(cluster: Cluster, nodes: Nodes): void {
+  const addressOf = ({ options }: Redis) => `${options.host}:${options.port}`;
+  cluster.on('+node', (node: Redis) => {
+    nodes.set(addressOf(node), { host: node.options.host, port: node.options.port });
+  });
+  cluster.on('-node', (node: Redis) => nodes.delete(addressOf(node)));
 }
 
 /** The database number in the path of a URL; 0 where there is none. */
