@@ -1,32 +1,15 @@
 /** Tests outputs that together exceed the queue Redis: accepted work is kept, and new work finds room again. */
 import { shardOf } from '@millrace/shared/predictions/ids';
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
-import { type Millrace, startMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
-import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
+import type { Redis } from 'ioredis';
+import { expect, test, vi } from 'vitest';
+import type { Millrace } from '../support/millrace.ts';
+import { PREDICTIONS, useSmallQueue } from '../support/small-queue.ts';
 
-const PREDICTIONS = 60;
-let server: OwnRedis;
-let folder: Awaited<ReturnType<typeof makeModelFolder>>;
 let millrace: Millrace;
 let redis: Redis;
 
-beforeAll(async () => {
-  server = await startOwnRedis(['maxmemory 60mb']);
-  redis = new Redis(server.url);
-  folder = await makeModelFolder(['large']);
-  millrace = await startMillrace({
-    modelsDir: folder.dir,
-    models: ['large'],
-    env: { REDIS_URL: server.url, CACHE_REDIS_URL: inject('redisUrl'), REDIS_CLUSTER: 'false' },
-  });
-});
-afterAll(async () => {
-  await millrace?.close();
-  redis?.disconnect();
-  await server?.stop();
-  await folder?.remove();
+useSmallQueue((queue) => {
+  ({ redis, millrace } = queue);
 });
 
 /** Resolves to an accepted prediction when there is room again. */

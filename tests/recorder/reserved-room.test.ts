@@ -2,36 +2,18 @@
  * Tests that accepted work has room for its outputs in the queue Redis: for first outputs, and for the copies of
  * followers.
  */
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { type ApiResponse, type Millrace, startMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
-import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
+import type { Redis } from 'ioredis';
+import { expect, test } from 'vitest';
+import type { ApiResponse, Millrace } from '../support/millrace.ts';
+import { PREDICTIONS, useSmallQueue } from '../support/small-queue.ts';
 
-/** Predictions with 2 MB outputs, twice as many as the memory holds. */
-const PREDICTIONS = 60;
 const MIB = 1_048_576;
-let server: OwnRedis;
-let folder: Awaited<ReturnType<typeof makeModelFolder>>;
 let millrace: Millrace;
 let redis: Redis;
 
-beforeAll(async () => {
-  server = await startOwnRedis(['maxmemory 60mb']);
-  redis = new Redis(server.url);
-  folder = await makeModelFolder(['large']);
-  millrace = await startMillrace({
-    modelsDir: folder.dir,
-    models: ['large'],
-    env: { REDIS_URL: server.url, CACHE_REDIS_URL: inject('redisUrl'), REDIS_CLUSTER: 'false' },
-  });
+useSmallQueue(async (queue) => {
+  ({ redis, millrace } = queue);
   await millrace.stopWorkers('stop');
-});
-afterAll(async () => {
-  await millrace?.close();
-  redis?.disconnect();
-  await server?.stop();
-  await folder?.remove();
 });
 
 /** Submits until admission refuses. Returns the accepted ids and the refusal. */
