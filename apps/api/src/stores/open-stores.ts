@@ -101,7 +101,7 @@ async function openQueueRedis({ config, log, closers }: OpenParams, keys: Keys):
   // On its own connection: a PING behind a large reply would be late, and Redis would look absent.
   const watchRedis = connect('producer', 'watch');
   closers.push('redis watch connection', () => watchRedis.disconnect());
-  const watch = new RedisWatch(watchRedis);
+  const watch = new RedisWatch(watchRedis, config.storeTimeoutMs);
   closers.push('redis watch', () => watch.close());
   const ready = () => watch.ready && store.probe.writable;
   return { redis, largeRedis, probe: store.probe, ready, connect, mustStop };

@@ -4,7 +4,7 @@ import { RedisWatch } from './redis-watch.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-function watched() {
+function watched(commandTimeoutMs = 700) {
   let stalled = false;
   const waiting: (() => void)[] = [];
   const redis = {
@@ -12,7 +12,7 @@ function watched() {
     ping: () =>
       stalled ? new Promise<'PONG'>((resolve) => waiting.push(() => resolve('PONG'))) : Promise.resolve('PONG'),
   };
-  const watch = new RedisWatch(redis as unknown as ConstructorParameters<typeof RedisWatch>[0]);
+  const watch = new RedisWatch(redis as unknown as ConstructorParameters<typeof RedisWatch>[0], commandTimeoutMs);
   return {
     watch,
     stall: () => {
@@ -43,5 +43,16 @@ test('a Redis that stops responding is not ready within half a second, until it 
   thaw();
   await vi.advanceTimersByTimeAsync(50);
   expect(watch.ready).toBe(true);
+  watch.close();
+});
+
+test('a longer time limit of commands gives the PING more time', async () => {
+  const { watch, stall } = watched(7_000);
+  await vi.advanceTimersByTimeAsync(1_000);
+  stall();
+  await vi.advanceTimersByTimeAsync(3_900);
+  expect(watch.ready).toBe(true);
+  await vi.advanceTimersByTimeAsync(250);
+  expect(watch.ready).toBe(false);
   watch.close();
 });

@@ -5,24 +5,33 @@
 import { type Connection, isCluster } from '@millrace/shared/redis/connection';
 
 const TICK_MS = 50;
-/** The ticks that a PING may take. Counted in ticks, not in time: no ticks pass while the event loop is blocked. */
-const TICKS_MAX = 8;
+/** The least ticks that a PING may take. */
+const TICKS_LEAST = 8;
+/** The part of the time limit of commands that a PING may take. */
+const PING_SHARE = 4 / 7;
 
 export class RedisWatch {
   readonly #redis: Pick<Connection, 'ping' | 'status'>;
   readonly #timer: NodeJS.Timeout;
+  /** The ticks that a PING may take. Counted in ticks, not in time: no ticks pass while the event loop is blocked. */
+  readonly #ticksMax: number;
   #missedTicks = 0;
   #pinging = false;
 
-  constructor(redis: Pick<Connection, 'ping' | 'status'>) {
+  /**
+   * `commandTimeoutMs`: the time limit of commands. An operator who gives a slow Redis more time for commands gives the PING more
+   * time too: a Redis that waits for its disk does not look absent before its commands are late.
+   */
+  constructor(redis: Pick<Connection, 'ping' | 'status'>, commandTimeoutMs: number) {
     this.#redis = redis;
+    this.#ticksMax = Math.max(TICKS_LEAST, Math.round((commandTimeoutMs * PING_SHARE) / TICK_MS));
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#timer.unref();
   }
 
   /** Whether Redis is connected and responded to a recent PING. */
   get ready(): boolean {
-    return this.#redis.status === 'ready' && this.#missedTicks < TICKS_MAX;
+    return this.#redis.status === 'ready' && this.#missedTicks < this.#ticksMax;
   }
 
   #tick(): void {
