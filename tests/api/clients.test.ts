@@ -21,16 +21,17 @@ const millrace = useMillrace(async () => {
 });
 afterAll(() => remove());
 
-/** A client that knows HTTP and nothing about Millrace: the client follows the response headers. */
+/** A client that knows HTTP and two words of Millrace: the client follows the response headers. */
 const PYTHON = `
 import json, sys, time, urllib.request
 base = sys.argv[1]
 request = urllib.request.Request(base + '/v1/models/echo/predictions', json.dumps({'input': {'x': [31, 32]}}).encode(),
                                   {'Content-Type': 'application/json'})
 response = urllib.request.urlopen(request)
-while response.status == 202:
+place = response.headers['Location']
+while response.headers['Millrace-Prediction-Status'] in ('queued', 'running'):
     time.sleep(min(float(response.headers['Retry-After']), 1))
-    response = urllib.request.urlopen(base + response.headers['Location'])
+    response = urllib.request.urlopen(base + place)
 print(json.load(response)['output']['y']['data'])
 `;
 

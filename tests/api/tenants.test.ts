@@ -163,7 +163,9 @@ describe('where keys are required', () => {
     const made = await request(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { n: 1 } });
     const { id } = (await made.json()) as { id: string };
     const own = () => request(`/v1/predictions/${id}`, keys.acme);
-    await expect.poll(async () => (await own()).status).toBe(200);
+    await expect
+      .poll(async () => (await own()).headers.get('millrace-prediction-status'), { timeout: 10_000 })
+      .toBe('succeeded');
     await expect
       .poll(
         async () =>

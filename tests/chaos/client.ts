@@ -114,8 +114,9 @@ export class LedgerClient {
         signal: AbortSignal.timeout(waitS * 1_000 + 5_000),
       });
       const body = (await response.json()) as PredictionBody;
-      if (response.status === 200) return seenOf(body);
-      if (response.status === 202) return 'pending';
+      // A process of 0.1.0 sends 202 for a prediction that has not ended.
+      if (response.status === 200 && body.completed_at !== null) return seenOf(body);
+      if (response.status === 200 || response.status === 202) return 'pending';
       return response.status === 404 ? 'unknown' : undefined;
     } catch {
       return undefined;
@@ -137,6 +138,7 @@ export class LedgerClient {
 interface PredictionBody {
   id: string;
   status: string;
+  completed_at: string | null;
   output: unknown;
   error: { code?: string; detail?: string } | null;
   attempts: number;

@@ -33,6 +33,7 @@ const INFORMATIVE = [
   'preference-applied',
   'link',
   'ratelimit',
+  'millrace-prediction-status',
 ];
 
 const contracts = new WeakMap<FastifyInstance, Promise<Contract>>();

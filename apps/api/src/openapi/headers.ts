@@ -38,6 +38,7 @@ export const RESPONSE_HEADERS: Readonly<Record<string, Header>> = {
   Age: { description: 'Seconds since the result was computed.', schema: { type: 'integer', minimum: 0 } },
   'Cache-Control': text('How a cache of the client may store the response.'),
   'Preference-Applied': text('RFC 7240: the preference that was applied.', 'wait=10'),
+  'Millrace-Prediction-Status': text('The `status` of the prediction in the response.', 'succeeded', '^[a-z]+$'),
   RateLimit: text('IETF draft: the number of predictions that the queue still accepts (`r`).', '"queue";r=1999999'),
   'RateLimit-Policy': text('IETF draft: the number of predictions that the queue can hold (`q`).', '"queue";q=2000000'),
   Link: text('RFC 8288: the next page.', '</v1/predictions?cursor=...>; rel="next"'),

@@ -32,6 +32,7 @@ const DONE: ResponseText = { description: 'Done.' };
 const PENDING = json('Prediction', 'Accepted, and not yet terminal: get `Location` after `Retry-After`.', [
   'Location',
   'Retry-After',
+  'Millrace-Prediction-Status',
 ]);
 const pair = (drug_a: unknown, drug_b: unknown) => ({ drug_a, drug_b });
 
@@ -58,10 +59,19 @@ const create: Omit<Operation, 'id'> = {
       'ETag',
       'Age',
       'Preference-Applied',
+      'Millrace-Prediction-Status',
     ]),
     202: {
       ...PENDING,
-      headers: ['Location', 'Retry-After', 'Cache-Status', 'Preference-Applied', 'RateLimit', 'RateLimit-Policy'],
+      headers: [
+        'Location',
+        'Retry-After',
+        'Cache-Status',
+        'Preference-Applied',
+        'RateLimit',
+        'RateLimit-Policy',
+        'Millrace-Prediction-Status',
+      ],
     },
   },
   errors: [
@@ -94,11 +104,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: 'Get a prediction, or wait for its end',
     requestHeaders: ['Prefer', 'If-None-Match'],
     responses: {
-      200: json('Prediction', 'The prediction is terminal.', ['ETag', 'Cache-Control', 'Preference-Applied']),
-      202: { ...PENDING, headers: ['Location', 'Retry-After', 'Preference-Applied'] },
+      200: json('Prediction', 'The prediction. `ETag` is present when terminal, and `Retry-After` otherwise.', [
+        'ETag',
+        'Cache-Control',
+        'Preference-Applied',
+        'Retry-After',
+        'Millrace-Prediction-Status',
+      ]),
       304: {
         description: 'The prediction is terminal, and `If-None-Match` matches.',
-        headers: ['ETag', 'Cache-Control', 'Preference-Applied'],
+        headers: ['ETag', 'Cache-Control', 'Preference-Applied', 'Millrace-Prediction-Status'],
       },
     },
     errors: ['invalid_header', 'prediction_not_found', 'store_unavailable'],
@@ -122,7 +137,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: 'Predictions',
     summary: 'Cancel a prediction',
     description: 'Other callers with the same input still receive the result. A second cancel has no effect.',
-    responses: { 200: json('Prediction', 'The prediction is canceled.', ['ETag']) },
+    responses: { 200: json('Prediction', 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
     errors: ['prediction_not_found', 'conflict', 'store_unavailable'],
   },
   'POST /v1/predictions/:id/retry': {
@@ -130,7 +145,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: 'Predictions',
     summary: 'Run a failed, expired or canceled prediction again',
     description: 'The prediction keeps its id, and has the same time until it expires as at first.',
-    responses: { 200: json('Prediction', 'The prediction has ended again.', ['ETag']), 202: PENDING },
+    responses: {
+      200: json('Prediction', 'The prediction has ended again.', ['ETag', 'Millrace-Prediction-Status']),
+      202: PENDING,
+    },
     errors: [
       'prediction_not_found',
       'model_not_found',

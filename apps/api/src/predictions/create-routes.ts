@@ -15,7 +15,7 @@ import { checkBody } from './body-limits.ts';
 import type { CreatePrediction } from './create-prediction.ts';
 import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
 import type { PredictionBody, PredictionRequest } from './prediction-request.ts';
-import { appliedPreference, etagOf, locationOf, retryAfterOf } from './response-headers.ts';
+import { appliedPreference, etagOf, locationOf, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
 import { PredictionRequestBody } from './schemas.ts';
 
 export interface CreateRoutes {
@@ -117,7 +117,8 @@ class OutcomeSender {
 
   sendCached(reply: FastifyReply, { text, cacheStatus, ageS }: CachedResponse, prefer: Prefer): void {
     // The stored JSON starts with {"id":"<36 characters>". The ETag of a succeeded prediction is its id.
-    const headers = ['cache-status', cacheStatus, 'etag', `"${String(text.slice(7, 43))}"`];
+    // Only succeeded predictions are stored.
+    const headers = ['cache-status', cacheStatus, 'etag', `"${String(text.slice(7, 43))}"`, STATUS_HEADER, 'succeeded'];
     if (ageS !== null) headers.push('age', String(ageS));
     addPreference(headers, prefer);
     this.#sendOut(reply, 200, headers, text, 'latin1');
@@ -126,7 +127,7 @@ class OutcomeSender {
   #sendCompleted(reply: FastifyReply, { record, cacheStatus }: CompletedOutcome, prefer: Prefer): void {
     const headers = ['cache-status', cacheStatus];
     addPreference(headers, prefer);
-    headers.push('etag', etagOf(record));
+    headers.push('etag', etagOf(record), STATUS_HEADER, record.status);
     this.#sendOut(reply, 200, headers, renderPrediction(record), 'utf8');
   }
 
@@ -135,7 +136,7 @@ class OutcomeSender {
     const headers = ['cache-status', cacheStatus];
     addPreference(headers, prefer);
     headers.push('ratelimit-policy', this.#policy, 'ratelimit', `"queue";r=${room}`);
-    headers.push('location', locationOf(record), 'retry-after', retryAfterOf(queue));
+    headers.push('location', locationOf(record), 'retry-after', retryAfterOf(queue), STATUS_HEADER, record.status);
     this.#sendOut(reply, 202, headers, renderPrediction(record, queue), 'utf8');
   }
 }

@@ -14,7 +14,7 @@ import type { App } from '../http/type-provider.ts';
 import { sendText } from '../http/write-text.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
 import type { ListPredictions } from './list-predictions.ts';
-import { appliedPreference, etagOf, locationOf, matchesEtag, retryAfterOf } from './response-headers.ts';
+import { appliedPreference, etagOf, locationOf, matchesEtag, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
 import { GetQuery, IdParams, ListQuery } from './schemas.ts';
 
 export interface ReadRoutes {
@@ -37,9 +37,14 @@ export function registerReadRoutes(app: App, { lookup, list, tenantOf }: ReadRou
     }
     const applied = appliedPreference(prefer);
     if (applied !== undefined) reply.header('preference-applied', applied);
-    if (!isTerminal(found.record.status)) return sendOpen(reply, found);
+    reply.header(STATUS_HEADER, found.record.status).header('cache-control', 'private, no-cache');
+    if (!isTerminal(found.record.status)) {
+      // The read succeeded. `Retry-After` states when the next read is useful.
+      reply.header('retry-after', retryAfterOf(found.queue));
+      return sendJson(reply, 200, renderPrediction(found.record, found.queue));
+    }
     const etag = etagOf(found.record);
-    reply.header('etag', etag).header('cache-control', 'private, no-cache');
+    reply.header('etag', etag);
     if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
     return sendJson(reply, 200, renderPrediction(found.record));
   });
@@ -55,14 +60,13 @@ export function registerReadRoutes(app: App, { lookup, list, tenantOf }: ReadRou
   });
 }
 
-/** Sends a prediction: 200 when terminal, otherwise 202 with `Location` and `Retry-After`. */
-export function sendFound(reply: FastifyReply, found: Found): FastifyReply {
-  if (!isTerminal(found.record.status)) return sendOpen(reply, found);
-  reply.header('etag', etagOf(found.record));
-  return sendJson(reply, 200, renderPrediction(found.record));
-}
-
-function sendOpen(reply: FastifyReply, { record, queue }: Found): FastifyReply {
+/** Sends the prediction of an action: 200 when terminal, otherwise 202 with `Location` and `Retry-After`. */
+export function sendFound(reply: FastifyReply, { record, queue }: Found): FastifyReply {
+  reply.header(STATUS_HEADER, record.status);
+  if (isTerminal(record.status)) {
+    reply.header('etag', etagOf(record));
+    return sendJson(reply, 200, renderPrediction(record));
+  }
   reply.header('location', locationOf(record)).header('retry-after', retryAfterOf(queue));
   return sendJson(reply, 202, renderPrediction(record, queue));
 }

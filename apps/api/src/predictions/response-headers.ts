@@ -4,6 +4,12 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { PredictionRecord, QueueEstimate } from '@millrace/shared/predictions/prediction';
 import { type Prefer, WAIT_MAX_S } from '../http/request-headers.ts';
 
+/**
+ * The name of the header with the status of the prediction in a response: a client sees a failed prediction without a look
+ * into the body.
+ */
+export const STATUS_HEADER = 'millrace-prediction-status';
+
 export const locationOf = ({ id }: PredictionRecord): string => `/v1/predictions/${id}`;
 
 /** Seconds until the estimated completion, from 1 to 60; 1 without an estimate. */
