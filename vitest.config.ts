@@ -4,7 +4,20 @@ import { defineConfig } from 'vitest/config';
 // A poll that names no limit of its own would give up after a second.
 const expect = { poll: { timeout: 30_000 } };
 
-/** Two projects: `unit` needs nothing but Node, `integration` has a real Redis and Postgres (tests/services). */
+const withServers = {
+  globalSetup: ['tests/services/global-setup.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  expect,
+};
+
+/** The tests that stop, replace and damage the servers of a system. Most of their time is waiting for a failover. */
+const FAILOVER = ['cluster', 'clock', 'failover', 'upgrade'].map((folder) => `tests/${folder}/**/*.test.ts`);
+
+/**
+ * Three projects: `unit` needs nothing but Node, `integration` has a real Redis and Postgres (tests/services), and so has `failover`,
+ * which `npm run test:failover` runs.
+ */
 export default defineConfig({
   test: {
     // Node imports a model's handler, and not Vite: handler-file.ts says which text is run.
@@ -26,13 +39,11 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['tests/**/*.test.ts'],
-          exclude: ['tests/chaos/**'],
-          globalSetup: ['tests/services/global-setup.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          expect,
+          exclude: ['tests/chaos/**', ...FAILOVER],
+          ...withServers,
         },
       },
+      { test: { name: 'failover', include: FAILOVER, ...withServers } },
     ],
   },
 });

@@ -1,8 +1,12 @@
-// `npm test [-- vitest's arguments]`: runs all unit and integration tests once. tests/services starts the servers.
+// `npm test [-- vitest's arguments]`: runs all unit and integration tests once. With a path, runs the tests of the path in every
+// project of vitest.config.ts. tests/services starts the servers.
 import path from 'node:path';
 import { installIfStale } from './launcher/install.mjs';
 import { runOnNode24 } from './launcher/node24.mjs';
 
 const root = path.dirname(import.meta.dirname);
 installIfStale(root);
-await runOnNode24(root, 'node_modules/vitest/vitest.mjs', ['run', ...process.argv.slice(2)]);
+const args = process.argv.slice(2);
+const hasPath = args.some((arg) => !arg.startsWith('-'));
+const projects = hasPath ? [] : ['--project', 'unit', '--project', 'integration'];
+await runOnNode24(root, 'node_modules/vitest/vitest.mjs', ['run', ...projects, ...args]);
