@@ -87,7 +87,8 @@ async function infer(
   const { json, rest } = splitBody(bytes, response.headers.get('inference-header-content-length') ?? undefined);
   const tensors: TensorMap = {};
   let at = 0;
-  for (const { name, datatype, shape, data, parameters } of (JSON.parse(json) as { outputs: JsonTensor[] }).outputs) {
+  for (const { name, datatype, shape, data, parameters } of (JSON.parse(json.toString()) as { outputs: JsonTensor[] })
+    .outputs) {
     const dtype = dtypeOf(datatype)!;
     const size = parameters?.binary_data_size;
     if (size === undefined) {

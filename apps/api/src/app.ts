@@ -9,7 +9,7 @@ import { type AuthenticationDeps, registerAuthentication } from './http/authenti
 import { registerProblems } from './http/error-handler.ts';
 import { fastifyOptions } from './http/fastify-options.ts';
 import { registerHeaderLimits } from './http/header-limits.ts';
-import { jsonLimitsOf, parseJson, parseLongJson, registerJsonBody } from './http/json-body.ts';
+import { jsonLimitsOf, parseBody, parseJson, parseLongBody, registerJsonBody } from './http/json-body.ts';
 import { registerNosniff } from './http/nosniff.ts';
 import { countFailed, countResponses } from './http/request-counter.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
@@ -81,7 +81,8 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     tenantOf,
     setServed: deps.changes.setServed,
     parseJson: (text, budget) => parseJson(text, jsonLimits, budget),
-    parseLongJson: (text) => parseLongJson(text, jsonLimits),
+    parseBody: (bytes) => parseBody(bytes, jsonLimits),
+    parseLongBody: (bytes) => parseLongBody(bytes, jsonLimits),
     limits: config,
     jsonLimit,
   });

@@ -51,7 +51,8 @@ export class ParsedRequests {
 
 /** Requests share a body. If one request changed the body, the next request would have another input. */
 function freeze(value: unknown): void {
-  if (typeof value !== 'object' || value === null) return;
+  // JavaScript cannot freeze the elements of a typed array. Nobody changes the numbers of a NumberArray.
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
   Object.freeze(value);
   for (const member of Object.values(value)) freeze(member);
 }

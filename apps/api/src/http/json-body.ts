@@ -4,11 +4,16 @@ import { ApiError } from '@millrace/shared/errors';
 import type { Config } from '@millrace/shared/process/config';
 import { escapePart } from '@millrace/shared/text/json-pointer';
 import type { FastifyInstance } from 'fastify';
+import { NumberSplit, withArrays } from './number-bodies.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The body as received; '' where the request has no body. */
+    /** A short body as received; '' for a longer body, and where the request has no body. */
     bodyText: string;
+  }
+  interface FastifyContextConfig {
+    /** Large arrays of numbers inside `input` and `inputs` of the body are NumberArrays. */
+    numberArrays?: boolean;
   }
   interface FastifyInstance {
     /** The most bytes of a JSON body. */
@@ -50,25 +55,34 @@ export function registerJsonBody(app: FastifyInstance, { limits, bodyLimit, pars
   app.removeAllContentTypeParsers();
   app.decorateRequest('bodyText', '');
   app.decorate('jsonLimit', bodyLimit);
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string', bodyLimit }, (request, text, done) => {
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer', bodyLimit }, (request, bytes, done) => {
     try {
-      request.bodyText = text;
+      const { schema, config } = request.routeOptions;
       // Many clients always send the header. An empty body of a route without a body is no body.
-      if (text === '' && request.routeOptions.schema?.body === undefined) return done(null, undefined);
-      if (text.length > LONG_TEXT) {
+      if (bytes.length === 0 && schema?.body === undefined) return done(null, undefined);
+      const hasArrays = config.numberArrays === true;
+      if (bytes.length > LONG_TEXT) {
         // With setImmediate, an exception of `done` is not a rejection of the parser.
-        parseLongJson(text, limits).then(
+        (hasArrays ? parseLongBody(bytes, limits) : parseLongJson(bytes.toString(), limits)).then(
           (body) => setImmediate(done, null, body),
           (error: Error) => setImmediate(done, error),
         );
         return;
       }
-      done(null, parsedBefore(text) ?? parseJson(text, limits));
+      if (bytes.length > SHORT_BYTES)
+        return done(null, hasArrays ? parseBody(bytes, limits) : parseJson(bytes.toString(), limits));
+      const text = bytes.toString();
+      request.bodyText = text;
+      const parse = () => (hasArrays && text.includes('[') ? parseBody(bytes, limits, text) : parseJson(text, limits));
+      done(null, parsedBefore(text) ?? parse());
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }
   });
 }
+
+/** The text of a longer body is not kept: see cache/parsed-requests.ts. */
+const SHORT_BYTES = 1_024;
 
 /** The number of items that the texts of one request may still have. */
 export interface JsonBudget {
@@ -99,6 +113,48 @@ export async function parseLongJson(text: string, limits: JsonLimits): Promise<u
   check(value, { text, written, limits });
   await nextTurn();
   return value;
+}
+
+/**
+ * Parses a body like `parseJson`, but large arrays of numbers inside `input` and `inputs` become NumberArrays. `text` is the body as
+ * text, if the caller has the text.
+ */
+export function parseBody(bytes: Buffer, limits: JsonLimits, text?: string): unknown {
+  const split = new NumberSplit(bytes);
+  while (!split.step());
+  return parseSplit(split, limits) ?? parseJson(text ?? bytes.toString(), limits);
+}
+
+/** Steps of a NumberSplit in one turn of the event loop: half a megabyte at most. */
+const STEPS_AT_ONCE = 8;
+
+/** Parses a long body like `parseBody`. Other requests run meanwhile. */
+export async function parseLongBody(bytes: Buffer, limits: JsonLimits): Promise<unknown> {
+  const split = new NumberSplit(bytes);
+  for (let steps = 1; !split.step(); steps += 1) if (steps % STEPS_AT_ONCE === 0) await nextTurn();
+  await nextTurn();
+  // The text without its arrays is nearly always short.
+  const body = (split.text?.length ?? 0) > LONG_TEXT ? undefined : parseSplit(split, limits);
+  return body === undefined ? parseLongJson(bytes.toString(), limits) : nextTurn(body);
+}
+
+/** The deepest NumberArray. */
+const ARRAY_LEVELS = 8;
+
+/**
+ * Undefined for a body without arrays of numbers, and for a body that could be invalid: the caller then parses the whole text, and
+ * its error names the place in the text.
+ */
+function parseSplit({ text, arrays }: NumberSplit, limits: JsonLimits): unknown {
+  if (text === undefined) return undefined;
+  const inArrays = arrays.reduce((sum, array) => sum + array.arrays, 0);
+  const items = limits.items - Math.ceil(inArrays / ARRAYS_OF_ITEM);
+  try {
+    return withArrays(parseJson(text, { ...limits, depth: limits.depth - ARRAY_LEVELS }, { items }), arrays);
+  } catch (error) {
+    if (error instanceof ApiError) return undefined;
+    throw error;
+  }
 }
 
 /** Returns the number of members in the text. Throws on too many members. */

@@ -6,6 +6,7 @@ import type { Handler, Json } from '@millrace/shared/model-files/handler';
 import { digestHandler, importHandler, isHandlerOf } from '@millrace/shared/model-files/handler-file';
 import type { Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import { NumberArray, withPlainArrays } from '@millrace/shared/tensors/number-array';
 import type { TensorMap } from '@millrace/shared/tensors/tensor';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
 import { rowCount, splitRows, tensorRowText } from '@millrace/shared/tensors/tensor-rows';
@@ -35,7 +36,8 @@ export async function createCanonicalizer(
   const context = { entities: await entitiesOf(version) };
   const check = checkerOf(handler.input);
   const one = (canonical: Json): CanonicalInput => ({ shape: 'one', rows: [canonicalJson(canonical)] });
-  return (input) => {
+  return (given) => {
+    const input = withPlainArrays(given);
     check(input);
     const canonical = handler.canonicalize(input, context);
     return canonical instanceof Promise ? canonical.then(one) : one(canonical);
@@ -63,6 +65,7 @@ function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer
 function givenRows(input: unknown, name: string | undefined): number | undefined {
   const tensor = name === undefined ? undefined : member(input, name);
   if (Array.isArray(tensor)) return tensor.length;
+  if (tensor instanceof NumberArray) return tensor.dims[0];
   const shape = member(tensor, 'shape');
   const rows: unknown = Array.isArray(shape) ? shape[0] : undefined;
   return typeof rows === 'number' ? rows : undefined;

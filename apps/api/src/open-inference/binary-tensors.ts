@@ -5,16 +5,16 @@
  */
 import { V2Error } from './errors.ts';
 
-/** Splits a body into the JSON text and the bytes of tensors. Without the header, the whole body is JSON. */
-export function splitBody(body: Buffer, headerLength: string | undefined): { json: string; rest: Buffer } {
-  if (headerLength === undefined) return { json: body.toString(), rest: Buffer.alloc(0) };
+/** Splits a body into the bytes of the JSON and the bytes of tensors. Without the header, the whole body is JSON. */
+export function splitBody(body: Buffer, headerLength: string | undefined): { json: Buffer; rest: Buffer } {
+  if (headerLength === undefined) return { json: body, rest: Buffer.alloc(0) };
   const length = Number(headerLength);
   if (!/^\d+$/.test(headerLength) || length > body.length)
     throw new V2Error(
       400,
       `Inference-Header-Content-Length must be a number up to the body's ${body.length} bytes, got '${headerLength.slice(0, 50)}'`,
     );
-  return { json: body.toString('utf8', 0, length), rest: body.subarray(length) };
+  return { json: body.subarray(0, length), rest: body.subarray(length) };
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });

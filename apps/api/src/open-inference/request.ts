@@ -1,5 +1,6 @@
 /** Converts an inference request of the Open Inference Protocol to the body of a prediction. */
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import { withPlainArrays } from '@millrace/shared/tensors/number-array';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { faultsOf, member, summary } from '../http/validation.ts';
@@ -165,7 +166,7 @@ function handlerTexts(tensors: Record<string, TensorInput>, maxRows: number): st
       400,
       `this model has one input, '${HANDLER_INPUT}', of datatype BYTES: each element the JSON text of an input`,
     );
-  const elements = [tensor.data].flat(64);
+  const elements = [withPlainArrays(tensor.data)].flat(64);
   const count = tensor.shape.reduce((product, dim) => product * dim, 1);
   if (elements.length !== count || count === 0)
     throw new V2Error(400, `input '${HANDLER_INPUT}' has ${elements.length} elements, and its shape requires ${count}`);

@@ -30,8 +30,10 @@ export interface V2Deps {
   setServed(tenant: string, model: string, served: boolean): Promise<boolean>;
   /** Throws ApiError. All texts of one request share a budget. */
   parseJson(text: string, budget?: JsonBudget): unknown;
-  /** Parses a long text in several turns of the event loop. */
-  parseLongJson(text: string): Promise<unknown>;
+  /** Parses a body, whose large arrays of numbers become NumberArrays. Throws ApiError. */
+  parseBody(bytes: Buffer): unknown;
+  /** As `parseBody`, in several turns of the event loop. */
+  parseLongBody(bytes: Buffer): Promise<unknown>;
   limits: InferLimits;
   /** The most bytes of JSON, because parsing JSON holds the event loop. Binary tensor data has no such limit. */
   jsonLimit: number;
@@ -61,9 +63,9 @@ function routes(app: FastifyInstance, deps: V2Deps): void {
 const MODEL_PATHS = ['/models/:model', '/models/:model/versions/:version'];
 
 /** Returns the parser of JSON bodies, within the limit of all JSON of a request. */
-function bodyParser({ jsonLimit, ...deps }: V2Deps): (text: string) => unknown {
-  return (text: string): unknown => {
-    if (text.length <= jsonLimit) return text.length > LONG_TEXT ? deps.parseLongJson(text) : deps.parseJson(text);
+function bodyParser({ jsonLimit, ...deps }: V2Deps): (json: Buffer) => unknown {
+  return (json) => {
+    if (json.length <= jsonLimit) return json.length > LONG_TEXT ? deps.parseLongBody(json) : deps.parseBody(json);
     throw new V2Error(413, `the JSON has more than ${jsonLimit} bytes: send tensors of this size as binary data`);
   };
 }
@@ -328,7 +330,7 @@ const headerOf = (request: FastifyRequest, name: string): string | undefined => 
   return Array.isArray(value) ? value[0] : value;
 };
 
-function bodyOf(request: FastifyRequest, parseJson: (text: string) => unknown): unknown {
+function bodyOf(request: FastifyRequest, parseJson: (json: Buffer) => unknown): unknown {
   const body = request.body;
-  return Buffer.isBuffer(body) && body.length > 0 ? parseJson(body.toString()) : undefined;
+  return Buffer.isBuffer(body) && body.length > 0 ? parseJson(body) : undefined;
 }

@@ -77,7 +77,7 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
   }
 
   // These two routes count their requests themselves: a hook would cost more than the counting.
-  const config = { countsItself: true };
+  const config = { countsItself: true, numberArrays: true };
   app.post(
     '/v1/models/:model/predictions',
     { schema: { params: ModelParams, body: PredictionRequestBody }, config },

@@ -8,6 +8,8 @@
 import { escapePart } from '../text/json-pointer.ts';
 import { nearNames } from '../text/near-names.ts';
 import { InputError } from './input-error.ts';
+import { NumberArray } from './number-array.ts';
+import { elementsOf } from './number-elements.ts';
 import type { Tensor, TensorData, TensorMap, TensorSpec } from './tensor.ts';
 import { dataFromBytes, ELEMENT_BYTES, elementCount } from './tensor-data.ts';
 import { elementWriter, shown } from './tensor-elements.ts';
@@ -59,6 +61,11 @@ export function parseTensorInput(specs: readonly TensorSpec[], json: unknown): T
 /** Parses one tensor. `pointer` is the JSON pointer of the tensor. Throws InputError. */
 export function parseTensor(spec: TensorSpec, json: unknown, pointer: string): Tensor {
   const place = { spec, pointer };
+  if (json instanceof NumberArray) {
+    // The text of an error comes from the nested arrays, as for any other array.
+    const data = fits(spec, json.dims) ? elementsOf(spec.dtype, json.values) : undefined;
+    return data ? { dtype: spec.dtype, dims: json.dims, data } : parseTensor(spec, json.toJSON(), pointer);
+  }
   if (isObject(json)) return parseShaped(place, json);
   const dims = fillEmpty(spec, dimsOf(json, pointer));
   checkDims(place, dims, json);
@@ -151,13 +158,15 @@ function fillEmpty(spec: TensorSpec, dims: number[]): number[] {
 }
 
 function checkDims({ spec, pointer }: TensorPlace, dims: readonly number[], json: unknown): void {
-  const fits =
-    dims.length === spec.shape.length && spec.shape.every((dim, i) => typeof dim === 'string' || dim === dims[i]);
-  if (fits || isAnyRank(spec)) return;
+  if (fits(spec, dims)) return;
   const expected = describe(spec);
   const got = dims.length === 0 && !isObject(json) ? shown(json) : `shape [${dims.join(', ')}]`;
   throw new InputError({ pointer, message: `"${spec.name}" must be ${expected}, but is ${got}.`, expected, got });
 }
+
+const fits = (spec: TensorSpec, dims: readonly number[]): boolean =>
+  (dims.length === spec.shape.length && spec.shape.every((dim, i) => typeof dim === 'string' || dim === dims[i])) ||
+  isAnyRank(spec);
 
 /** A model may also leave the rank of an input free. The shape is then ['...']. */
 const isAnyRank = (spec: TensorSpec): boolean => spec.shape.length === 1 && spec.shape[0] === '...';
@@ -189,8 +198,13 @@ function parseNested({ spec, pointer }: TensorPlace, dims: readonly number[], js
 }
 
 /** Parses the elements of arrays with any nesting, in their order. Their number must fit the shape. */
-function parseFlat({ spec, pointer }: TensorPlace, dims: readonly number[], json: unknown): TensorData {
+function parseFlat(place: TensorPlace, dims: readonly number[], json: unknown): TensorData {
+  const { spec, pointer } = place;
   const count = elementCount(dims);
+  if (json instanceof NumberArray) {
+    const data = json.values.length === count ? elementsOf(spec.dtype, json.values) : undefined;
+    return data ?? parseFlat(place, dims, json.toJSON());
+  }
   const given = countLeaves(json, count, 0);
   if (given !== count) {
     const message = `Shape [${dims}] has ${count} elements.`;
@@ -257,7 +271,7 @@ export function describe(spec: TensorSpec): string {
 }
 
 function isObject(json: unknown): json is Record<string, unknown> {
-  return typeof json === 'object' && json !== null && !Array.isArray(json);
+  return typeof json === 'object' && json !== null && !Array.isArray(json) && !(json instanceof NumberArray);
 }
 
 const clip = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
