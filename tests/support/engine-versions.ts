@@ -19,6 +19,8 @@ export const engineOptions = (more: Partial<PoolOptions> = {}): PoolOptions => (
   recycleBytes: 2_048 * MIB,
   memoryLimitBytes: 2_048 * MIB,
   loadTimeoutMs: 20_000,
+  idleMs: 0,
+  idlePerStart: 1,
   log: pino({ level: 'silent' }),
   ...more,
 });

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { engineOptions, longRow, outputOf, versionFiles } from '../../../../tests/support/engine-versions.ts';
 import { spinner } from '../../../../tests/support/onnx-models.ts';
-import { createEnginePool, type EnginePool } from './engine-pool.ts';
+import { createEnginePool, type EnginePool, type PoolOptions } from './engine-pool.ts';
 
 let versions: ReturnType<typeof versionFiles>;
 beforeAll(() => {
@@ -13,7 +13,10 @@ beforeAll(() => {
 afterAll(() => versions.remove());
 
 /** A pool that reports the process of each engine at its start, before the first load. */
-function watchedPool(onStarted: (pid: number) => void = () => {}): { pool: EnginePool; pids: number[] } {
+function watchedPool(
+  onStarted: (pid: number) => void = () => {},
+  more: Partial<PoolOptions> = {},
+): { pool: EnginePool; pids: number[] } {
   const pids: number[] = [];
   const write = (line: string) => {
     const { msg, pid } = JSON.parse(line) as { msg: string; pid: number };
@@ -22,7 +25,7 @@ function watchedPool(onStarted: (pid: number) => void = () => {}): { pool: Engin
     onStarted(pid);
   };
   const log = pino({ level: 'debug', base: null }, { write });
-  return { pool: createEnginePool(engineOptions({ log })), pids };
+  return { pool: createEnginePool(engineOptions({ log, ...more })), pids };
 }
 
 /** Ends an engine between its next request and the response. */
@@ -90,5 +93,25 @@ test('a worker that was stopped itself fails no row for the time that has passed
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
   expect(outputOf((await run)[0]!).y?.data).toEqual([7]);
   expect(pids).toHaveLength(1);
+  await pool.close(0);
+});
+
+/** Whether a process runs. */
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+test('an engine without a run is ended, and the next run starts a new engine', async () => {
+  const { pool, pids } = watchedPool(undefined, { idleMs: 1 });
+  const version = versions.versionOf(spinner());
+  await pool.run(version, [longRow(3)]);
+  await expect.poll(() => runs(pids[0] as number), { interval: 100 }).toBe(false);
+  const results = await Promise.all([pool.run(version, [longRow(4)]), pool.run(version, [longRow(5)])]);
+  expect(results.flat().map((result) => outputOf(result).y?.data)).toEqual([[4], [5]]);
+  expect(pids).toHaveLength(2);
   await pool.close(0);
 });

@@ -44,10 +44,16 @@ export interface PoolOptions {
   recycleBytes: number;
   memoryLimitBytes: number;
   loadTimeoutMs: number;
+  /** Time without a run after which an engine is ended, in milliseconds; 0 keeps all engines. */
+  idleMs: number;
+  /** An engine stays for at least this multiple of the duration of its start and its loads. */
+  idlePerStart: number;
   log: Logger;
 }
 
 const MIB = 1_048_576;
+/** A model that needs a second to load is kept for at least five minutes. */
+const IDLE_PER_START = 300;
 
 /** `cores` is the number of cores of this process. Without the setting ENGINES: one engine for every two cores. */
 export function poolOptions(config: Config, log: Logger, cores: number = availableParallelism()): PoolOptions {
@@ -61,11 +67,13 @@ export function poolOptions(config: Config, log: Logger, cores: number = availab
     // A run can exceed the size at which the engine is replaced afterwards, up to this limit.
     memoryLimitBytes: 2 * config.engineMemoryMb * MIB,
     loadTimeoutMs: config.loadTimeoutMs,
+    idleMs: config.engineIdleS * 1_000,
+    idlePerStart: IDLE_PER_START,
     log,
   };
 }
 
-/** The engines start at their first run, or with `warm`. */
+/** The engines start at their first run, or with `warm`. An engine that has no run for a long time ends, and its next run starts a new engine. */
 export function createEnginePool(options: PoolOptions): EnginePool {
   return new Pool(options);
 }
@@ -98,6 +106,7 @@ class Pool implements EnginePool {
   /** Number of runs that were woken and have not started. */
   #woken = 0;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #idleWatch: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: PoolOptions) {
@@ -112,6 +121,7 @@ class Pool implements EnginePool {
           onEvent: (event, fields) => log.debug({ slot, ...fields }, `engine ${event}`),
         }),
     );
+    if (options.idleMs > 0) this.#idleWatch = setInterval(() => this.#releaseIdle(), options.idleMs / 4).unref();
   }
 
   get free(): number {
@@ -127,6 +137,10 @@ class Pool implements EnginePool {
 
   get size(): number {
     return this.#slots.length;
+  }
+
+  #releaseIdle(): void {
+    for (const slot of this.#slots) slot.releaseIdle();
   }
 
   async whenFree(): Promise<void> {
@@ -154,6 +168,7 @@ class Pool implements EnginePool {
 
   async close(deadlineMs: number): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#idleWatch);
     // Rejects runs that have not started at once.
     while (this.#queue.length > 0) this.#wakeNext();
     for (const wake of this.#watchers.splice(0)) wake();

@@ -12,7 +12,14 @@ export interface SlotOptions extends EngineOptions {
   /** Resident bytes after a run at which the engine is replaced. */
   recycleBytes: number;
   loadTimeoutMs: number;
-  onEvent(event: 'started' | 'recycled' | 'ended' | 'loaded' | 'unloaded', fields: Record<string, unknown>): void;
+  /** Time without a run after which the engine is ended; 0 keeps the engine. See `isIdle`. */
+  idleMs: number;
+  /** An engine stays for at least this multiple of the duration of its start and its loads. */
+  idlePerStart: number;
+  onEvent(
+    event: 'started' | 'recycled' | 'released' | 'ended' | 'loaded' | 'unloaded',
+    fields: Record<string, unknown>,
+  ): void;
 }
 
 interface Session extends LoadedSize {
@@ -25,6 +32,8 @@ interface EngineInstance {
   sessions: Map<string, Session>;
   /** Resident bytes after the last load: the memory of the idle engine. */
   restBytes: number;
+  /** Milliseconds that the start and the loads of the engine took. A new engine would need this time again. */
+  startMs: number;
 }
 
 /** Memory of Node and onnxruntime before the first load. */
@@ -46,6 +55,7 @@ export class EngineSlot {
   #clock = 0;
   #isReplacing = false;
   #isClosed = false;
+  #usedMs = performance.now();
   /** Number of runs that this slot has received and that have not ended. */
   busy = 0;
 
@@ -76,6 +86,7 @@ export class EngineSlot {
     if (loaded !== undefined) loaded.usedAt = ++this.#clock;
     const session = await (loaded ?? this.#load(instance, version)).number;
     const outcome = await engine.run(session, rows, version.timeoutMs);
+    this.#usedMs = performance.now();
     if (instance === this.#current && this.#hasGrown(instance, outcome)) void this.#replace(instance, version);
     return outcome;
   }
@@ -83,6 +94,24 @@ export class EngineSlot {
   /** Unloads a version that is no longer served. */
   async unload(key: string): Promise<void> {
     if (this.#current !== undefined) await this.#unload(this.#current, key);
+  }
+
+  /** Ends an engine that has had no run for a long time. The next run starts a new engine. */
+  releaseIdle(): void {
+    const instance = this.#current;
+    if (instance === undefined || !this.#isIdle(instance)) return;
+    this.#current = undefined;
+    this.#arriving = undefined;
+    this.#options.onEvent('released', { pid: instance.engine.pid });
+    instance.engine.kill('the engine was idle');
+  }
+
+  /** An engine with a large model takes long to start, and is therefore kept longer: few requests wait for a start. */
+  #isIdle({ engine, startMs }: EngineInstance): boolean {
+    const { idleMs, idlePerStart } = this.#options;
+    const keptMs = Math.max(idleMs, idlePerStart * startMs);
+    const isUsed = this.busy > 0 || engine.pending > 0 || this.#isReplacing;
+    return idleMs > 0 && !isUsed && performance.now() - this.#usedMs > keptMs;
   }
 
   kill(detail: string): void {
@@ -117,11 +146,13 @@ export class EngineSlot {
   }
 
   async #startEngine(): Promise<EngineInstance> {
+    const begunMs = performance.now();
     const engine = await Engine.start(this.#options);
+    this.#usedMs = performance.now();
     this.#options.onEvent('started', { pid: engine.pid });
     void engine.exited.then(() => this.#options.onEvent('ended', { pid: engine.pid }));
     if (this.#isClosed) engine.kill('the worker stops');
-    return { engine, sessions: new Map(), restBytes: BASE_BYTES };
+    return { engine, sessions: new Map(), restBytes: BASE_BYTES, startMs: this.#usedMs - begunMs };
   }
 
   async #unload({ engine, sessions }: EngineInstance, key: string): Promise<void> {
@@ -154,6 +185,8 @@ export class EngineSlot {
       ({ residentBytes, loadMs }) => {
         session.bytes = Math.max(0, residentBytes - before);
         instance.restBytes = Math.max(residentBytes, BASE_BYTES);
+        instance.startMs += loadMs;
+        this.#usedMs = performance.now();
         this.#options.onEvent('loaded', { model: version.model, version: version.version, loadMs, residentBytes });
       },
       () => {},

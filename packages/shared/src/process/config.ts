@@ -258,6 +258,12 @@ const SETTINGS = {
     max: 1_048_576,
     about: 'Memory at which an engine is replaced.',
   }),
+  engineIdleS: integer('ENGINE_IDLE', {
+    default: 300,
+    min: 0,
+    max: 604_800,
+    about: 'Seconds without a run after which an engine is ended; 0 keeps all engines.',
+  }),
   loadMemoryMb: integer('LOAD_MEMORY_MB', {
     default: 1_024,
     min: 64,
