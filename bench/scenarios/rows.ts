@@ -93,7 +93,8 @@ async function sendRows(rival: Rival, inputs: readonly Pair[]): Promise<RowsResp
   const text = await response.text();
   const ms = performance.now() - start;
   if (response.status !== 200) throw new Error(`${response.status} for ${inputs.length} rows: ${text.slice(0, 500)}`);
-  const { output } = JSON.parse(text) as { output: unknown[] };
-  if (output?.length !== inputs.length) throw new Error(`${inputs.length} rows, ${output?.length} outputs`);
-  return { ms, outputs: output, cacheStatus: response.headers.get('cache-status') ?? '' };
+  // An earlier version, as a rival, has the list in `output`.
+  const { output, outputs = output } = JSON.parse(text) as { output: unknown[]; outputs?: unknown[] };
+  if (outputs?.length !== inputs.length) throw new Error(`${inputs.length} rows, ${outputs?.length} outputs`);
+  return { ms, outputs, cacheStatus: response.headers.get('cache-status') ?? '' };
 }

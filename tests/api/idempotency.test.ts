@@ -40,8 +40,9 @@ const claims = () =>
     findInLedger: (claimed, sinceMs) => findKeyed(pool, claimed, sinceMs),
     log: pino({ level: 'silent' }),
   });
+/** A request with metadata gets a prediction of its own also when its result is cached, and claims its key. */
 const predict = (key: string, x: number[], more: Record<string, string> = {}) =>
-  millrace.predict('echo', { input: { x } }, { 'idempotency-key': key, ...more });
+  millrace.predict('echo', { input: { x }, metadata: { of: 'idempotency' } }, { 'idempotency-key': key, ...more });
 /** Deletes the claim from Redis, as the loss of Redis does. */
 const lose = (key: string) => redis.del(millrace.keys.idempotency('default', hashOfKey(key)));
 const hasRecorded = (id: string) =>

@@ -57,3 +57,56 @@ describe('the status of a prediction', () => {
     expect((await millrace.predict('echo', request)).headers.get(STATUS)).toBe('succeeded');
   });
 });
+
+describe('the result', () => {
+  const wait = { prefer: 'wait=30' };
+  const get = async (id: string) => (await millrace.request(`/v1/predictions/${id}`)).body;
+
+  test('of input is output, and the result of inputs is outputs', async () => {
+    const [one, list, single] = await Promise.all([
+      millrace.predict('echo', { input: { x: [11, 1] } }, wait),
+      millrace.predict('echo', { inputs: [{ x: [12, 1] }, { x: [13, 1] }] }, wait),
+      millrace.predict('echo', { inputs: [{ x: [14, 1] }] }, wait),
+    ]);
+    const echoed = (...data: number[]) => ({ y: { data } });
+    expect(one.body).toMatchObject({ rows: 1, output: echoed(11, 1), outputs: null });
+    expect(list.body).toMatchObject({ rows: 2, output: null, outputs: [echoed(12, 1), echoed(13, 1)] });
+    expect(single.body).toMatchObject({ rows: 1, output: null, outputs: [echoed(14, 1)] });
+    for (const { body } of [one, list, single]) {
+      expect(await get(body.id)).toEqual(body);
+      // The ledger has the same prediction.
+      await expect.poll(async () => (await listed(body.id))?.status).toBe('succeeded');
+      await millrace.forget(body.id);
+      expect(await get(body.id)).toEqual(body);
+    }
+    const all = (await millrace.request('/v1/predictions?limit=100&include=output')).body.predictions;
+    const found = all.find(({ id }: { id: string }) => id === list.body.id);
+    expect(found).toMatchObject({ rows: 2, output: null, outputs: [echoed(12, 1), echoed(13, 1)] });
+  });
+
+  test('is null in both members before the end, and rows is known at once', async () => {
+    const held = await holdWorker(millrace);
+    const { body } = await millrace.predict('slow', { inputs: [{ x: [600_001] }, { x: [600_002] }] });
+    expect(body).toMatchObject({ status: 'queued', rows: 2, output: null, outputs: null });
+    expect(await get(body.id)).toMatchObject({ rows: 2, output: null, outputs: null });
+    await millrace.forget(body.id);
+    // The promise is in the ledger.
+    expect(await get(body.id)).toMatchObject({ status: 'queued', rows: 2, output: null, outputs: null });
+    await expect
+      .poll(async () => (await millrace.request(`/v1/predictions/${body.id}?wait=5`)).body, { timeout: 30_000 })
+      .toMatchObject({ status: 'succeeded', rows: 2, output: null, outputs: [{ y: { data: [600_001] } }, {}] });
+    await held.release();
+  });
+
+  test('has its measured times under the names of the metrics', async () => {
+    const { body } = await millrace.predict('echo', { input: { x: [15, 1] } }, wait);
+    expect(Object.keys(body.metrics)).toEqual(['wait_ms', 'run_ms', 'total_ms', 'run_rows']);
+    expect(body.metrics.run_rows).toBe(1);
+    expect((await millrace.request('/v1/models/echo/versions/1')).body.max_run_rows).toBe(1);
+  });
+});
+
+async function listed(id: string) {
+  const { body } = await millrace.request('/v1/predictions?limit=100');
+  return body.predictions.find((one: { id: string }) => one.id === id);
+}

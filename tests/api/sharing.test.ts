@@ -152,8 +152,8 @@ describe('an Idempotency-Key', () => {
 
   test('with another body is refused', async () => {
     const key = randomUUID();
-    await send(key);
-    const other = await send(key, { input: { x: [5, 7] } });
+    await send(key, { input: { x: [5, 9] }, metadata: { of: 'one' } });
+    const other = await send(key, { input: { x: [5, 9] }, metadata: { of: 'another' } });
     expect([other.status, other.body.code]).toEqual([422, 'idempotency_mismatch']);
   });
 
@@ -180,8 +180,8 @@ describe('rows', () => {
       .toMatch(/^millrace; hit/);
     const response = await millrace.predict('rows', all, { prefer: 'wait=60' });
     expect(response.headers.get('cache-status')).toBe('millrace; fwd=partial; stored');
-    expect(response.body.metrics.batch_size).toBe(3);
-    expect(response.body.output.map(({ y }: { y: { data: number[] } }) => y.data)).toEqual(
+    expect(response.body.metrics.run_rows).toBe(3);
+    expect(response.body.outputs.map(({ y }: { y: { data: number[] } }) => y.data)).toEqual(
       times(100, (at) => [at + 2, 0]),
     );
     const tensor = await millrace.predict('rows', { input: { x: times(100, (at) => [at, 1]) } });

@@ -108,7 +108,7 @@ describe('where keys are required', () => {
       await cached(keys.umbrella, 0.71);
       const other = await post(keys.umbrella, 0.71, 'only-if-cached');
       expect(other.body).toMatchObject({ status: 'succeeded', output: first.body.output, started_at: null });
-      expect(other.body.metrics).toMatchObject({ queue_ms: null, inference_ms: null, batch_size: null });
+      expect(other.body.metrics).toMatchObject({ wait_ms: null, run_ms: null, run_rows: null });
       expect(Date.parse(other.body.created_at)).toBeGreaterThan(before - 1_000);
       expect(JSON.stringify(other.body)).not.toContain(first.body.id);
       expect(other.headers.get('cache-status')).toBe('millrace; hit');

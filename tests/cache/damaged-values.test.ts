@@ -71,6 +71,6 @@ describe('a damaged cached result', () => {
     const { name, value } = await cached([3, 1]);
     await redis.set(name, value.subarray(0, 90));
     const response = await millrace.predict('echo', { inputs: [{ x: [3, 1] }, { x: [4, 1] }] }, { prefer: 'wait=30' });
-    expect(response.body.output).toMatchObject([{ y: { data: [3, 1] } }, { y: { data: [4, 1] } }]);
+    expect(response.body.outputs).toMatchObject([{ y: { data: [3, 1] } }, { y: { data: [4, 1] } }]);
   });
 });

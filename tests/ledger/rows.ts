@@ -17,6 +17,9 @@ export function promiseRow(given: Partial<PromiseRow> = {}): PromiseRow {
     createdAt,
     expiresAt: createdAt + 60_000,
     idempotencyHash: null,
+    rows: 1,
+    list: false,
+    cache: 'miss',
     ...given,
   };
 }

@@ -54,7 +54,7 @@ describe('a model that draws random numbers', () => {
   test('computes separate outputs for equal inputs of one request', async () => {
     const inputs = Array.from({ length: 5 }, () => ({ x: [[5, 6]] }));
     const { body } = await millrace.predict('dice', { inputs }, { prefer: 'wait=30' });
-    expect(new Set(body.output.map(({ y }: { y: { data: number[] } }) => String(y.data))).size).toBe(5);
+    expect(new Set(body.outputs.map(({ y }: { y: { data: number[] } }) => String(y.data))).size).toBe(5);
   });
 
   test('is never found with only-if-cached', async () => {

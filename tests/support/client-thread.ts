@@ -23,7 +23,7 @@ export interface Measured {
 export interface Measure {
   status: number;
   bytes: number;
-  /** The first 200 characters. */
+  /** The first 400 characters. */
   start: string;
   /** The last 1,000 characters. */
   end: string;
@@ -35,7 +35,7 @@ const CODE = `
     if (request) {
       const response = await fetch(url, request);
       const bytes = Buffer.from(await response.arrayBuffer());
-      const [start, end] = [bytes.toString('latin1', 0, 200), bytes.toString('latin1', Math.max(0, bytes.length - 1000))];
+      const [start, end] = [bytes.toString('latin1', 0, 400), bytes.toString('latin1', Math.max(0, bytes.length - 1000))];
       parentPort.postMessage({ status: response.status, bytes: bytes.length, start, end });
       return;
     }

@@ -13,6 +13,8 @@ const MODELS = {
   stuck: { file: spinner, config: { description: 'Stuck.', max_batch: 1, timeout_ms: 500 } },
   /** y = x for x of int64[2]. */
   echo: { file: () => identity('int64', [2]), config: { description: 'Echo.' } },
+  /** The same model. All tenants share its results. */
+  public: { file: () => identity('int64', [2]), config: { description: 'Public.', cache: { scope: 'public' } } },
   /** y = x for images of float32[n, h, w, c]. */
   image: {
     file: () => identity('float32', ['n', 'h', 'w', 'c']),

@@ -26,6 +26,7 @@ export interface Document {
 /** Headers with information about a response. The document must list these headers wherever they occur. */
 const INFORMATIVE = [
   'location',
+  'content-location',
   'retry-after',
   'cache-status',
   'etag',

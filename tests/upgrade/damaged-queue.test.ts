@@ -134,7 +134,8 @@ test.each([
 ])('an Idempotency-Key that is %s in Redis is found in the ledger', async (name, damage) => {
   await millrace.startWorker();
   const key = `key-${name}`;
-  const repeat = () => millrace.predict(MODEL, { input: { x: [3, name.length] } }, { 'idempotency-key': key });
+  const repeat = () =>
+    millrace.predict(MODEL, { input: { x: [3, name.length] }, metadata: { name } }, { 'idempotency-key': key });
   const { id } = (await repeat()).body;
   const redisKey = millrace.keys.idempotency('default', hashOfKey(key));
   await redis.set(redisKey, damage((await redis.get(redisKey)) as string), 'PX', 60_000);

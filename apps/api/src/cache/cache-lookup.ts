@@ -42,7 +42,6 @@ export interface LookUpRequest {
   version: string | undefined;
   body: { webhook?: unknown; metadata?: unknown };
   cacheControl: CacheControl;
-  idempotencyKey: string | undefined;
 }
 
 export interface CacheLookupDeps {
@@ -51,9 +50,12 @@ export interface CacheLookupDeps {
   cache: LocalResults;
 }
 
-/** Whether the caller needs a prediction of its own, also when the result is cached. */
-export const needsOwnPrediction = ({ body, idempotencyKey }: LookUpRequest): boolean =>
-  body.webhook !== undefined || body.metadata !== undefined || idempotencyKey !== undefined;
+/**
+ * Whether the caller needs a prediction of its own, also when the result is cached. An `Idempotency-Key` needs none: a hit
+ * creates no prediction, and so the key has nothing to name.
+ */
+export const needsOwnPrediction = ({ body }: LookUpRequest): boolean =>
+  body.webhook !== undefined || body.metadata !== undefined;
 
 export interface HitParams {
   normalized: NormalizedInput;

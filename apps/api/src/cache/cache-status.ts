@@ -48,12 +48,16 @@ export interface MissParams {
   cached: readonly (CachedResult | null)[];
   /** Whether the cache Redis takes writes now. Otherwise no result is stored. */
   cacheWritable: boolean;
+  /** Whether the prediction has succeeded: only then is a result stored. */
+  succeeded: boolean;
 }
 
 /** The status of a request for which the cache did not have every row. */
-export function missStatus({ config, store, read, shared, cached, cacheWritable }: MissParams): string {
+export function missStatus(params: MissParams): string {
+  const { config, store, read, shared, cached, cacheWritable, succeeded } = params;
   if (!store) return bypassStatus(config);
   const reason = !read ? 'request' : cached.some((row) => row !== null) ? 'partial' : 'miss';
   if (shared) return `millrace; fwd=${reason}; collapsed`;
-  return `millrace; fwd=${reason}; ${cacheWritable ? 'stored' : 'stored=?0; detail=cache-unavailable'}`;
+  if (!cacheWritable) return `millrace; fwd=${reason}; stored=?0; detail=cache-unavailable`;
+  return succeeded ? `millrace; fwd=${reason}; stored` : `millrace; fwd=${reason}`;
 }

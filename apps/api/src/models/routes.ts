@@ -55,7 +55,7 @@ export function versionJson(version: ModelVersion) {
     input_schema: version.inputSchema,
     output_schema: version.outputSchema,
     examples: config.examples,
-    max_batch: config.maxBatch,
+    max_run_rows: config.maxBatch,
     row_independent: config.rowIndependent,
     row_independent_reason: config.findings?.rows.reason ?? null,
     deterministic: config.deterministic ?? null,

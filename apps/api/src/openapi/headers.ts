@@ -31,7 +31,8 @@ export const REQUEST_HEADERS: Readonly<Record<string, Header>> = {
 };
 
 export const RESPONSE_HEADERS: Readonly<Record<string, Header>> = {
-  Location: text('The path of the prediction or resource.', undefined, '^/v1/'),
+  Location: text('The path or URL of the prediction or resource.', undefined, '^(https?://.+)?/v1/'),
+  'Content-Location': text('The path or URL of the prediction in the response.', undefined, '^(https?://.+)?/v1/'),
   'Retry-After': { description: 'Seconds to wait before the next request.', schema: { type: 'integer', minimum: 1 } },
   'Cache-Status': text('RFC 9211: how the cache handled the request.', 'millrace; hit; ttl=86', '^millrace; '),
   ETag: text('RFC 9110.', undefined, '^"[^"]+"$'),

@@ -60,6 +60,7 @@ const create: Omit<Operation, 'id'> = {
       'Age',
       'Preference-Applied',
       'Millrace-Prediction-Status',
+      'Content-Location',
     ]),
     202: {
       ...PENDING,

@@ -1,6 +1,6 @@
 /** The components of the OpenAPI document: responses as JSON Schema. The API itself does not check responses; tests do. */
 import { ERRORS } from '@millrace/shared/errors';
-import { STATUSES } from '@millrace/shared/predictions/prediction';
+import { CACHE_USES, STATUSES } from '@millrace/shared/predictions/prediction';
 import { type TSchema, Type } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
@@ -8,7 +8,7 @@ const Time = Type.String({ format: 'date-time' });
 const orNull = (schema: TSchema, description?: string): TSchema =>
   Type.Union([schema, Type.Null()], description === undefined ? {} : { description });
 const Id = Type.String({ format: 'uuid', description: 'UUIDv7, which sorts by time.' });
-const Path = Type.String({ description: 'A path on this server.' });
+const Path = Type.String({ description: 'A path on this server; a URL if `PUBLIC_URL` is set.' });
 export const ref = (name: string): TSchema => ({ $ref: `#/components/schemas/${name}` }) as unknown as TSchema;
 
 const Fault = Type.Object(
@@ -48,13 +48,20 @@ const Queue = Type.Object(
 
 const Ms = Type.Number({ minimum: 0 });
 
-const predictionFields = (output: TSchema) => ({
+const predictionFields = (outputs: { output: TSchema; outputs: TSchema }) => ({
   id: Id,
   model: Type.String(),
   version: Type.String(),
+  digest: Type.String({ description: 'The digest of the version that serves the prediction.' }),
   status: Type.Union(STATUSES.map((status) => Type.Literal(status))),
-  output,
+  rows: orNull(Type.Integer({ minimum: 0 }), 'The number of rows; null for some predictions of 0.1.0.'),
+  ...outputs,
   error: orNull(ref('Problem'), 'The reason if the prediction did not succeed.'),
+  cache: orNull(
+    Type.Enum(CACHE_USES),
+    'How the prediction used the cache; `Cache-Status` states the same for the response.',
+  ),
+  priority: Type.Enum(['low', 'normal', 'high']),
   created_at: Time,
   started_at: orNull(Time),
   completed_at: orNull(Time),
@@ -63,26 +70,43 @@ const predictionFields = (output: TSchema) => ({
   metadata: orNull(Type.Record(Type.String(), Type.Unknown())),
   metrics: Type.Object(
     {
-      queue_ms: orNull(Type.Number()),
-      inference_ms: orNull(Ms),
-      total_ms: orNull(Type.Number()),
-      batch_size: orNull(Type.Integer({ minimum: 0 })),
+      wait_ms: orNull(Type.Number(), 'From the request to the start of the run.'),
+      run_ms: orNull(Ms, 'The run of the model.'),
+      total_ms: orNull(Type.Number(), 'From the request to the end.'),
+      run_rows: orNull(Type.Integer({ minimum: 0 }), 'The rows of the run, also of other predictions.'),
     },
     closed,
   ),
-  queue: Type.Optional(ref('Queue')),
-  urls: Type.Object({ self: Path, events: Path, cancel: Path }, closed),
+  queue: orNull(ref('Queue'), 'Present while the prediction waits.'),
+  webhook: orNull(
+    Type.Object({ url: Type.String(), events: orNull(Type.Array(Type.String())) }, closed),
+    'The webhook of the request.',
+  ),
+  urls: Type.Object(
+    {
+      self: Path,
+      events: Path,
+      cancel: orNull(Path, 'Null for a prediction that has ended.'),
+      retry: orNull(Path, 'Null unless the prediction failed, expired or was canceled.'),
+    },
+    closed,
+  ),
 });
 const Output = Type.Unknown({
-  description: 'The output in the form of the model; null before the prediction succeeds.',
+  description: 'The output of `input`, in the form of the model; null before the success, and for `inputs`.',
 });
-const Prediction = Type.Object(predictionFields(Output), {
+const Outputs = orNull(
+  Type.Array(Type.Unknown()),
+  'The outputs of `inputs` in the same order; null before the success, and for `input`.',
+);
+const Prediction = Type.Object(predictionFields({ output: Output, outputs: Outputs }), {
   ...closed,
   description: 'One request for the output of a model.',
 });
-const ListedPrediction = Type.Object(predictionFields(Type.Optional(Output)), {
+const listedOutputs = { output: Type.Optional(Output), outputs: Type.Optional(Outputs) };
+const ListedPrediction = Type.Object(predictionFields(listedOutputs), {
   ...closed,
-  description: 'A prediction of a list: with `output` only where the request has `include=output`.',
+  description: 'A prediction of a list: with `output` and `outputs` only where the request has `include=output`.',
 });
 
 const PredictionList = Type.Object(
@@ -126,7 +150,7 @@ const Version = Type.Object(
     input_schema: Type.Unknown({ description: 'JSON Schema of `input`; null for raw tensors.' }),
     output_schema: Type.Unknown({ description: 'JSON Schema of `output`; null for raw tensors.' }),
     examples: Type.Array(Type.Unknown(), { description: 'Valid inputs.' }),
-    max_batch: Type.Integer({ minimum: 1 }),
+    max_run_rows: Type.Integer({ minimum: 1, description: '`max_batch` of model.json.' }),
     row_independent: Type.Boolean({
       description: 'Rows are batched with rows of other requests, and each row is cached.',
     }),

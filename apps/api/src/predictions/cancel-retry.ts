@@ -3,8 +3,8 @@
 import { ApiError, problem } from '@millrace/shared/errors';
 import type { UndoneEnd } from '@millrace/shared/ledger/ledger';
 import type { LedgerRow, TerminalRow } from '@millrace/shared/ledger/ledger-rows';
-import { optionsText } from '@millrace/shared/ledger/options-text';
-import { terminalRowOf } from '@millrace/shared/ledger/terminal-row';
+import { optionsTextOfRow } from '@millrace/shared/ledger/options-text';
+import { predictionOfRow, terminalRowOf } from '@millrace/shared/ledger/terminal-row';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Status } from '@millrace/shared/predictions/prediction';
@@ -90,7 +90,7 @@ async function retry(deps: ActionsDeps, tenant: string, id: string): Promise<Fou
     if (error instanceof ApiError) throw error;
     // The promise is valid: the ledger has the new opening, and the reconciler submits the prediction.
     deps.log.warn({ err: error, id }, 'Redis did not take a retry: the reconciler will submit the prediction');
-    return { record: row, queue: undefined };
+    return { record: predictionOfRow(row), queue: undefined };
   }
   return lookup.get(tenant, id);
 }
@@ -116,7 +116,8 @@ async function enqueue({ live, queues }: ActionsDeps, row: OpenedRow, digest: st
     });
   if (opened.outcome === 'queued') await add();
   if (opened.outcome === 'gone') {
-    const item = { ...row, options: optionsText(row), flight: null, known: null };
+    const { rows: _, ...kept } = row;
+    const item = { ...kept, options: optionsTextOfRow(row), flight: null, known: null };
     await Promise.all([live.submit({ model, version, digest }, priority, job, [item], nowMs), add()]);
   }
 }

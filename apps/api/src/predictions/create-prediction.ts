@@ -24,13 +24,15 @@ import {
   newPrediction,
   type PendingPrediction,
   type PredictionRequest,
-  recordOf,
+  predictionOf,
 } from './prediction-request.ts';
 import { followPrediction, promiseResult, withdraw } from './promise-result.ts';
 import { isCopied, keepCopy } from './tenant-copy.ts';
 import { type WaitDeps, waitForResult } from './wait-for-result.ts';
 
 export interface CreateDeps extends WaitDeps {
+  /** The public URL without a final slash; '' for links that are paths. */
+  base: string;
   catalog: Pick<Catalog, 'serving'>;
   cache: LocalResults;
   parsedRequests: ParsedRequests;
@@ -136,16 +138,17 @@ interface FromCache {
 
 /** Stores a prediction that is terminal from its start: every row is cached, and the caller needs a prediction of its own. */
 async function storeCachedResult(deps: CreateDeps, { pending, cached, output }: FromCache): Promise<Outcome> {
+  let completedAt: number;
   try {
     const item = newPrediction(pending, { rows: [], whole: output });
-    await fromStore('Redis', deps.submitter.submit(pending, item));
+    completedAt = (await fromStore('Redis', deps.submitter.submit(pending, item))).submittedAt;
   } catch (error) {
     throw withdraw(deps, { pending, error });
   }
   const nowMs = sharedNow();
-  const record = { ...recordOf(pending), status: 'succeeded' as const, result: output, completedAt: nowMs };
+  const record = { ...predictionOf(pending, 'hit'), status: 'succeeded' as const, result: output, completedAt };
   const [hit] = cached;
-  if (hit && isCopied(pending)) void keepCopy({ cache: deps.cache, pending, record, hit, nowMs });
+  if (hit && isCopied(pending)) void keepCopy(deps, { pending, record, hit, nowMs });
   const cacheStatus = pending.normalized.own === undefined ? hitStatus(cached, nowMs) : 'millrace; hit';
   return { kind: 'completed', record, cacheStatus };
 }

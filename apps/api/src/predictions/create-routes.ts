@@ -5,6 +5,7 @@ import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { CachedResponse, LookUpRequest } from '../cache/cache-lookup.ts';
 import type { ParsedRequests } from '../cache/parsed-requests.ts';
+import { idIn } from '../cache/stored-body.ts';
 import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
 import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-headers.ts';
 import type { HttpMetrics } from '../http/request-metrics.ts';
@@ -19,6 +20,8 @@ import { appliedPreference, etagOf, locationOf, retryAfterOf, STATUS_HEADER } fr
 import { PredictionRequestBody } from './schemas.ts';
 
 export interface CreateRoutes {
+  /** The public URL without a final slash; '' for links that are paths. */
+  base: string;
   log: FastifyBaseLogger;
   createPrediction: CreatePrediction;
   /** Returns a cached response without I/O, or undefined. */
@@ -38,7 +41,11 @@ const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
 
 export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
   const { createPrediction, lookUpLocal, parsedRequests, tenantOf, limits, metrics } = deps;
-  const sender = new OutcomeSender(createResponseBatch(deps.log), limits.maxQueue);
+  const sender = new OutcomeSender({
+    sendOut: createResponseBatch(deps.log),
+    base: deps.base,
+    maxQueue: limits.maxQueue,
+  });
 
   function create(request: CreateRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
     const startedAt = performance.now();
@@ -96,8 +103,11 @@ class OutcomeSender {
   /** The RateLimit-Policy of the queue. */
   readonly #policy: string;
 
-  constructor(sendOut: SendOut, maxQueue: number) {
+  readonly #base: string;
+
+  constructor({ sendOut, base, maxQueue }: { sendOut: SendOut; base: string; maxQueue: number }) {
     this.#sendOut = sendOut;
+    this.#base = base;
     this.#policy = `"queue";q=${maxQueue}`;
   }
 
@@ -116,9 +126,10 @@ class OutcomeSender {
   }
 
   sendCached(reply: FastifyReply, { text, cacheStatus, ageS }: CachedResponse, prefer: Prefer): void {
-    // The stored JSON starts with {"id":"<36 characters>". The ETag of a succeeded prediction is its id.
-    // Only succeeded predictions are stored.
-    const headers = ['cache-status', cacheStatus, 'etag', `"${String(text.slice(7, 43))}"`, STATUS_HEADER, 'succeeded'];
+    // Only succeeded predictions are stored. The ETag of a succeeded prediction is its id.
+    const id = idIn(text);
+    const headers = ['cache-status', cacheStatus, 'etag', `"${id}"`, STATUS_HEADER, 'succeeded'];
+    headers.push('content-location', locationOf(this.#base, id));
     if (ageS !== null) headers.push('age', String(ageS));
     addPreference(headers, prefer);
     this.#sendOut(reply, 200, headers, text, 'latin1');
@@ -128,7 +139,8 @@ class OutcomeSender {
     const headers = ['cache-status', cacheStatus];
     addPreference(headers, prefer);
     headers.push('etag', etagOf(record), STATUS_HEADER, record.status);
-    this.#sendOut(reply, 200, headers, renderPrediction(record), 'utf8');
+    headers.push('content-location', locationOf(this.#base, record.id));
+    this.#sendOut(reply, 200, headers, renderPrediction(record, this.#base), 'utf8');
   }
 
   #sendAccepted(reply: FastifyReply, outcome: AcceptedOutcome, prefer: Prefer): void {
@@ -136,8 +148,9 @@ class OutcomeSender {
     const headers = ['cache-status', cacheStatus];
     addPreference(headers, prefer);
     headers.push('ratelimit-policy', this.#policy, 'ratelimit', `"queue";r=${room}`);
-    headers.push('location', locationOf(record), 'retry-after', retryAfterOf(queue), STATUS_HEADER, record.status);
-    this.#sendOut(reply, 202, headers, renderPrediction(record, queue), 'utf8');
+    headers.push('location', locationOf(this.#base, record.id), 'retry-after', retryAfterOf(queue));
+    headers.push(STATUS_HEADER, record.status);
+    this.#sendOut(reply, 202, headers, renderPrediction(record, this.#base, queue), 'utf8');
   }
 }
 

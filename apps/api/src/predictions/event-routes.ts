@@ -11,6 +11,8 @@ import { IdParams } from './schemas.ts';
 const HEARTBEAT_MS = 15_000;
 
 export interface EventRoutes {
+  /** The public URL without a final slash; '' for links that are paths. */
+  base: string;
   lookup: PredictionLookup;
   watcher: PredictionWatcher;
   tenantOf(request: FastifyRequest): string;
@@ -18,7 +20,7 @@ export interface EventRoutes {
 }
 
 export function registerEventRoutes(app: App, deps: EventRoutes): void {
-  const { lookup, watcher, tenantOf, heartbeatMs = HEARTBEAT_MS } = deps;
+  const { base, lookup, watcher, tenantOf, heartbeatMs = HEARTBEAT_MS } = deps;
   const open = new Set<EventStream>();
   const timer = setInterval(() => {
     for (const stream of [...open]) stream.beat();
@@ -43,7 +45,7 @@ export function registerEventRoutes(app: App, deps: EventRoutes): void {
       if (isTerminal(first.record.status) && lastId === eventIdOf(first.record, undefined))
         return reply.code(204).send();
       reply.hijack();
-      const stream = new EventStream(reply.raw, lastId);
+      const stream = new EventStream(reply.raw, lastId, base);
       open.add(stream);
       const stopWatching = watcher.watch(tenant, id, (found) => stream.send(found));
       reply.raw.once('close', () => {

@@ -6,6 +6,7 @@ import {
   type PredictionRecord,
   type QueueEstimate,
   renderPrediction,
+  type Status,
 } from '@millrace/shared/predictions/prediction';
 import { NOSNIFF } from '../http/nosniff.ts';
 import { writeText } from '../http/write-text.ts';
@@ -27,13 +28,16 @@ const HEADERS = {
 /** Writes at the pace of the reader: while the reader is busy, only the newest state is kept. */
 export class EventStream {
   readonly #raw: ServerResponse;
+  /** The public URL of links. */
+  readonly #base: string;
   #lastId: string;
   #held: Found | undefined;
   #full = false;
   #beatsStuck = 0;
 
-  constructor(raw: ServerResponse, lastId: string) {
+  constructor(raw: ServerResponse, lastId: string, base: string) {
     this.#raw = raw;
+    this.#base = base;
     this.#lastId = lastId;
     raw.writeHead(200, HEADERS);
     raw.write(`retry: ${RETRY_MS}\n\n`);
@@ -51,7 +55,7 @@ export class EventStream {
     const id = eventIdOf(record, queue);
     if (id !== this.#lastId) {
       this.#lastId = id;
-      this.#full = !writeText(this.#raw, eventText(id, record, queue));
+      this.#full = !writeText(this.#raw, eventText(id, renderPrediction(record, this.#base, queue), record.status));
     }
     if (isTerminal(record.status)) this.end();
   }
@@ -86,9 +90,8 @@ export function eventIdOf({ status, attempts, opening }: PredictionRecord, queue
 }
 
 /** One event. The data is the JSON of the prediction on one line: line breaks occur only between the tokens of the JSON. */
-function eventText(id: string, record: PredictionRecord, queue: QueueEstimate | undefined): Text {
-  const data = renderPrediction(record, queue);
-  const before = `id: ${id}\nevent: ${record.status}\ndata: `;
+function eventText(id: string, data: Text, status: Status): Text {
+  const before = `id: ${id}\nevent: ${status}\ndata: `;
   if (typeof data === 'string') return `${before}${data.replaceAll(/[\r\n]+/g, ' ')}\n\n`;
   return joinTexts([before, new LongText(data.pieces.map(onOneLine)), '\n\n']);
 }

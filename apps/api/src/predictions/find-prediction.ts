@@ -2,25 +2,26 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
+import { predictionOfRow, predictionOfState } from '@millrace/shared/ledger/terminal-row';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isPredictionId } from '@millrace/shared/predictions/ids';
-import { isTerminal, type PredictionRecord, type QueueEstimate } from '@millrace/shared/predictions/prediction';
+import { isTerminal, type Prediction, type QueueEstimate } from '@millrace/shared/predictions/prediction';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { aheadOf, estimate } from '../queue/admission.ts';
-import type { CompletedEnd, CompletionListener } from '../queue/completion-listener.ts';
+import { type CompletedEnd, type CompletionListener, withEnd } from '../queue/completion-listener.ts';
 import type { QueueLoad } from '../queue/queue-load.ts';
 import { fromStore } from '../stores/store-errors.ts';
 
 export interface Found {
-  record: PredictionRecord;
+  record: Prediction;
   /** The estimate of a queued prediction. */
   queue: QueueEstimate | undefined;
 }
 
 export interface WaitForEndParams {
   tenant: string;
-  record: PredictionRecord;
+  record: Prediction;
   waitMs: number;
   signal: DisconnectSignal;
 }
@@ -69,14 +70,14 @@ async function findPrediction(deps: LookupDeps, tenant: string, id: string): Pro
     await fromStore('Redis', live.end(id, tenant, 'expired', sharedNow()));
     state = await fromStore('Redis', live.read(id));
   }
-  if (state) return { record: state, queue: queueOf(deps, state) };
+  if (state) return { record: predictionOfState(state), queue: queueOf(deps, state) };
   const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
   // While Redis does not respond, the ledger's row is the result. A prediction without a promise is only in Redis.
   if (row === null && redisError !== undefined) {
     const detail = 'Redis does not respond. Send the request again later.';
     throw new ApiError('store_unavailable', detail, { retryAfterS: 1, cause: redisError });
   }
-  return row === null ? null : { record: row, queue: undefined };
+  return row === null ? null : { record: predictionOfRow(row), queue: undefined };
 }
 
 function queueOf({ loads }: LookupDeps, state: LivePrediction): QueueEstimate | undefined {
@@ -104,7 +105,7 @@ async function waitForEnd(
     return now;
   }
   const end = await promise;
-  if (end) return { record: { ...(now?.record ?? record), ...end }, queue: undefined };
+  if (end) return { record: withEnd({ ...(now?.record ?? record) }, end), queue: undefined };
   return signal.aborted ? null : findPrediction(deps, tenant, id);
 }
 

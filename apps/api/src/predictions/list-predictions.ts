@@ -3,8 +3,9 @@
  * read only for a request that includes them, and a page ends where its outputs reach OUTPUT_BYTES.
  */
 import type { ListedRow, ListOptions } from '@millrace/shared/ledger/ledger';
+import { predictionOfRow, predictionOfState } from '@millrace/shared/ledger/terminal-row';
 import type { LiveHead, LiveStore } from '@millrace/shared/live/store';
-import { isTerminal, type PredictionRecord, type Status } from '@millrace/shared/predictions/prediction';
+import { isTerminal, type Prediction, type Status } from '@millrace/shared/predictions/prediction';
 import { decodeCursor, encodeCursor } from '../http/cursor.ts';
 import { fromStore } from '../stores/store-errors.ts';
 
@@ -24,7 +25,7 @@ export interface ListRequest {
 
 export interface Page {
   /** Without `include`, the `result` of a succeeded prediction is ''. */
-  records: PredictionRecord[];
+  records: Prediction[];
   /** The cursor of the next page; null on the last page. */
   next: string | null;
 }
@@ -41,7 +42,7 @@ export interface ListDeps {
 
 /** A record and the size of its output. */
 interface Listed {
-  record: PredictionRecord;
+  record: Prediction;
   outputBytes: number;
   /** Whether the record is from Redis, because the ledger may not have its end yet. */
   inRedis: boolean;
@@ -103,8 +104,9 @@ async function withLiveStates(live: ListDeps['live'], rows: readonly ListedRow[]
   const byId = new Map(heads.flatMap((head): [string, LiveHead][] => (head ? [[head.id, head]] : [])));
   return rows.map((row) => {
     const head = byId.get(row.id);
-    if (!head) return { record: row, outputBytes: row.outputBytes, inRedis: false };
-    const record = head.status === 'succeeded' ? { ...head, result: '' } : head;
+    if (!head) return { record: predictionOfRow(row), outputBytes: row.outputBytes, inRedis: false };
+    const state = predictionOfState(head);
+    const record = head.status === 'succeeded' ? { ...state, result: '' } : state;
     return { record, outputBytes: head.status === 'succeeded' ? head.bytes : 0, inRedis: true };
   });
 }
@@ -112,7 +114,7 @@ async function withLiveStates(live: ListDeps['live'], rows: readonly ListedRow[]
 /** Reads the outputs of the succeeded predictions. An output that Redis discarded meanwhile is in the ledger. */
 async function addOutputs(deps: ListDeps, tenant: string, listed: readonly Listed[]): Promise<void> {
   const succeeded = listed.filter(({ record }) => record.status === 'succeeded');
-  const missing: PredictionRecord[] = [];
+  const missing: Prediction[] = [];
   for (const { record, inRedis } of succeeded) {
     const state = inRedis ? await fromStore('Redis', deps.live.read(record.id)) : null;
     if (state?.status === 'succeeded') record.result = state.result;

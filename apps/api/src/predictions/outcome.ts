@@ -1,18 +1,18 @@
 /** The four outcomes of a request for a prediction. */
-import type { PredictionRecord, QueueEstimate } from '@millrace/shared/predictions/prediction';
+import type { Prediction, QueueEstimate } from '@millrace/shared/predictions/prediction';
 import type { CachedResponse } from '../cache/cache-lookup.ts';
 
 /** The prediction is terminal. */
 export interface CompletedOutcome {
   kind: 'completed';
-  record: PredictionRecord;
+  record: Prediction;
   cacheStatus: string;
 }
 
 /** The API promises the prediction: the client fetches the result later. */
 export interface AcceptedOutcome {
   kind: 'accepted';
-  record: PredictionRecord;
+  record: Prediction;
   queue: QueueEstimate;
   /** How many more predictions the queue of the model takes. */
   room: number;

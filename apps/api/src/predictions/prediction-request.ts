@@ -1,12 +1,13 @@
 /** A request for a prediction, and the forms of a new prediction: in the live state, in the ledger and in the response. */
 
 import type { CachedResult } from '@millrace/shared/cache/result-value';
-import type { PredictionOptions, PromiseRow } from '@millrace/shared/ledger/ledger-rows';
+import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import type { Text } from '@millrace/shared/predictions/long-text';
-import type { PredictionRecord, Priority } from '@millrace/shared/predictions/prediction';
+import type { CacheUse, Prediction, Priority } from '@millrace/shared/predictions/prediction';
+import { factsOf, optionsText, type RequestOptions } from '@millrace/shared/predictions/request-options';
 import { type Task, taskText } from '@millrace/shared/predictions/task';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
@@ -47,7 +48,7 @@ export interface PendingPrediction {
   expiresAt: number;
   /** JSON text; '' for none. */
   metadata: string;
-  options: PredictionOptions & { idempotency?: string };
+  options: RequestOptions;
   /** Whether the request reads the cache and may share a flight. */
   read: boolean;
   /** Whether the cache may store the result. */
@@ -76,11 +77,21 @@ export function buildPending(params: PendingParams): PendingPrediction {
     createdAt,
     expiresAt: createdAt + Math.round((body.expires_in ?? expiresInS) * 1000),
     metadata: body.metadata === undefined ? '' : JSON.stringify(body.metadata),
-    options: body.webhook ? { webhook: body.webhook } : {},
+    options: optionsOf(params),
     read,
     store,
     cached,
   };
+}
+
+function optionsOf({ request: { body }, normalized, store, cached }: PendingParams): RequestOptions {
+  const options: RequestOptions = {};
+  if (body.webhook) options.webhook = body.webhook;
+  if (normalized.rows.length !== 1) options.rows = normalized.rows.length;
+  if (normalized.shape === 'list') options.list = true;
+  if (!store) options.cache = 'bypass';
+  else if (cached.some((row) => row !== null)) options.cache = 'partial';
+  return options;
 }
 
 export interface Outputs {
@@ -111,7 +122,7 @@ export function newPrediction(pending: PendingPrediction, { rows, whole }: Outpu
     expiresAt: pending.expiresAt,
     tenant: request.tenant,
     metadata: pending.metadata,
-    options: Object.keys(pending.options).length > 0 ? JSON.stringify(pending.options) : '',
+    options: optionsText(pending.options),
     flight: pending.read ? flightOf(normalized, digest, epoch) : null,
     task: taskText(task),
     rows: some ? rows.filter((row) => row === null).length : normalized.rows.length,
@@ -121,11 +132,19 @@ export function newPrediction(pending: PendingPrediction, { rows, whole }: Outpu
   };
 }
 
-export function recordOf(pending: PendingPrediction): PredictionRecord {
+/** `cache` is how the prediction used the cache, if the submission has decided. */
+export function predictionOf(pending: PendingPrediction, cache?: CacheUse): Prediction {
+  const facts = factsOf(pending.options);
   return {
     id: pending.id,
     model: pending.served.registered.model,
     version: pending.served.version.version,
+    digest: pending.served.version.digest,
+    priority: pending.priority,
+    webhook: pending.options.webhook ?? null,
+    list: facts.list,
+    rows: facts.rows,
+    cache: cache ?? facts.cache,
     status: 'queued',
     result: '',
     createdAt: pending.createdAt,
@@ -154,5 +173,6 @@ export function promiseRow(pending: PendingPrediction, item: NewPrediction): Pro
     createdAt: pending.createdAt,
     expiresAt: pending.expiresAt,
     idempotencyHash: pending.options.idempotency ?? null,
+    ...factsOf(pending.options),
   };
 }

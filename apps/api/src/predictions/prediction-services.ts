@@ -18,6 +18,7 @@ import {
 } from '@millrace/shared/ledger/ledger';
 import { LiveStore } from '@millrace/shared/live/store';
 import { type Clock, sharedNow } from '@millrace/shared/postgres/clock';
+import { baseOf } from '@millrace/shared/predictions/prediction';
 import { withTimeout } from '@millrace/shared/process/timeout';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
@@ -26,6 +27,7 @@ import type { Registry } from 'prom-client';
 import { lookUpLocal } from '../cache/cache-lookup.ts';
 import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
 import { ParsedRequests } from '../cache/parsed-requests.ts';
+import { createBodyCheck } from '../cache/stored-body.ts';
 import type { Catalog } from '../models/catalog.ts';
 import { CompletionListener } from '../queue/completion-listener.ts';
 import { EstimateWatch } from '../queue/estimate-watch.ts';
@@ -58,6 +60,8 @@ export interface OpenPredictionsParams extends OpenParams {
 }
 
 export interface PredictionServices {
+  /** The public URL without a final slash; '' for links that are paths. */
+  base: string;
   createPrediction: CreatePrediction;
   lookUpLocal: CreateRoutes['lookUpLocal'];
   parsedRequests: ParsedRequests;
@@ -75,6 +79,7 @@ export interface PredictionServices {
 
 /** The parts that several services use. */
 interface Parts extends OpenPredictionsParams {
+  base: string;
   live: LiveStore;
   queues: Queues;
   loads: QueueLoad;
@@ -95,6 +100,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
   const watcher = new PredictionWatcher(lookup, completions);
   closers.push('prediction watcher', () => watcher.close());
   return {
+    base: parts.base,
     createPrediction: openCreatePrediction(parts, { cache, parsedRequests }),
     lookUpLocal: (request) => lookUpLocal({ catalog, parsedRequests, cache }, request),
     parsedRequests,
@@ -149,6 +155,7 @@ function openParts(params: OpenPredictionsParams): Parts {
   });
   return {
     ...params,
+    base: baseOf(config.publicUrl),
     live,
     queues,
     loads,
@@ -162,11 +169,12 @@ function openParts(params: OpenPredictionsParams): Parts {
   };
 }
 
-function openLocalResults({ stores, closers }: OpenPredictionsParams): LocalResults {
+function openLocalResults({ stores, closers, config }: OpenPredictionsParams): LocalResults {
   const { redis, largeRedis, damage, onError } = stores.cache;
   const results = createResultCache(redis, stores.keys, {
     onError,
     onDamaged: () => damage.found('result'),
+    isCurrent: createBodyCheck(baseOf(config.publicUrl)),
     large: largeRedis,
   });
   const local = createLocalResults(results);

@@ -4,7 +4,7 @@ import { ApiError } from '@millrace/shared/errors';
 import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { BULL_PRIORITY, isTerminal } from '@millrace/shared/predictions/prediction';
+import { BULL_PRIORITY, isTerminal, type Prediction } from '@millrace/shared/predictions/prediction';
 import { type MissParams, missStatus } from '../cache/cache-status.ts';
 import { aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
 import type { EstimateWatch } from '../queue/estimate-watch.ts';
@@ -12,8 +12,8 @@ import type { QueueLoad } from '../queue/queue-load.ts';
 import type { SubmitResult, Submitter } from '../queue/submitter.ts';
 import { committed, WriteOutcomeUnknown } from '../stores/store-errors.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
-import type { AcceptedOutcome, Outcome } from './outcome.ts';
-import { type PendingPrediction, promiseRow, recordOf } from './prediction-request.ts';
+import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
+import { type PendingPrediction, predictionOf, promiseRow } from './prediction-request.ts';
 
 export interface PromiseDeps {
   live: LiveStore;
@@ -44,12 +44,12 @@ export async function promiseResult(
   } catch {
     // The reconciler finds the promise in the ledger and submits the prediction.
   }
-  const cacheStatus = missStatus(missOf(deps, pending, submitted));
   if (submitted?.submitted.outcome === 'done') {
     const found = await deps.lookup.find(pending.request.tenant, pending.id);
-    if (found && isTerminal(found.record.status)) return { kind: 'completed', record: found.record, cacheStatus };
+    if (found && isTerminal(found.record.status))
+      return completedOutcome(deps, { pending, submitted, record: found.record });
   }
-  return acceptedOutcome(deps, { pending, submitted, cacheStatus });
+  return acceptedOutcome(deps, { pending, submitted });
 }
 
 /** Commits the promise of a prediction that is in Redis. */
@@ -103,12 +103,19 @@ export interface AcceptedParams {
   pending: PendingPrediction;
   /** Undefined when the submission failed. */
   submitted: SubmitResult | undefined;
-  cacheStatus: string;
+}
+
+/** The outcome of a prediction that has ended. */
+export function completedOutcome(deps: PromiseDeps, params: AcceptedParams & { record: Prediction }): CompletedOutcome {
+  const { pending, submitted, record } = params;
+  const miss = missOf(deps, pending, submitted);
+  return { kind: 'completed', record, cacheStatus: missStatus({ ...miss, succeeded: record.status === 'succeeded' }) };
 }
 
 /** The outcome of a promised prediction, with an estimate that is later compared with the actual end. */
 export function acceptedOutcome(deps: PromiseDeps, params: AcceptedParams): AcceptedOutcome {
-  const { pending, submitted, cacheStatus } = params;
+  const { pending, submitted } = params;
+  const cacheStatus = missStatus({ ...missOf(deps, pending, submitted), succeeded: false });
   const { model } = pending.served.registered;
   const nowMs = sharedNow();
   const load = deps.loads.current(model, nowMs);
@@ -116,19 +123,24 @@ export function acceptedOutcome(deps: PromiseDeps, params: AcceptedParams): Acce
   const counts = submitted?.counts ?? load.counts;
   const queue = estimate(aheadOf(counts, BULL_PRIORITY[pending.priority], number), load, nowMs);
   deps.estimates.promised({ id: pending.id, model, priority: pending.priority, queue });
-  return { kind: 'accepted', record: recordOf(pending), queue, room: roomIn(counts, deps.limits), cacheStatus };
+  const record = predictionOf(pending, isShared(submitted) ? 'collapsed' : undefined);
+  return { kind: 'accepted', record, queue, room: roomIn(counts, deps.limits), cacheStatus };
 }
 
 const roomIn = (counts: QueueCounts, { maxQueue }: Pick<Limits, 'maxQueue'>): number =>
   Math.max(0, maxQueue - waitingOf(counts));
 
 /** How the cache missed: which rows were cached, and whether another prediction computes the other rows. */
-export function missOf(
+function missOf(
   { cacheWritable }: Pick<PromiseDeps, 'cacheWritable'>,
   { served, store, read, cached }: PendingPrediction,
   submitted: SubmitResult | undefined,
-): MissParams {
-  const outcome = submitted?.submitted.outcome;
-  const shared = outcome === 'follow' || outcome === 'done';
+): Omit<MissParams, 'succeeded'> {
+  const shared = isShared(submitted);
   return { config: served.version.config, store, read, shared, cached, cacheWritable: cacheWritable() };
+}
+
+function isShared(submitted: SubmitResult | undefined): boolean {
+  const outcome = submitted?.submitted.outcome;
+  return outcome === 'follow' || outcome === 'done';
 }

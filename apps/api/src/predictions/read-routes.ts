@@ -3,7 +3,7 @@
 import { joinTexts, type Text } from '@millrace/shared/predictions/long-text';
 import {
   isTerminal,
-  type PredictionRecord,
+  type Prediction,
   renderPrediction,
   renderWithoutOutput,
 } from '@millrace/shared/predictions/prediction';
@@ -18,12 +18,14 @@ import { appliedPreference, etagOf, locationOf, matchesEtag, retryAfterOf, STATU
 import { GetQuery, IdParams, ListQuery } from './schemas.ts';
 
 export interface ReadRoutes {
+  /** The public URL without a final slash; '' for links that are paths. */
+  base: string;
   lookup: PredictionLookup;
   list: ListPredictions;
   tenantOf(request: FastifyRequest): string;
 }
 
-export function registerReadRoutes(app: App, { lookup, list, tenantOf }: ReadRoutes): void {
+export function registerReadRoutes(app: App, { base, lookup, list, tenantOf }: ReadRoutes): void {
   app.get('/v1/predictions/:id', { schema: { params: IdParams, querystring: GetQuery } }, async (request, reply) => {
     const prefer = parsePrefer(request.headers.prefer);
     const waitS = prefer.respondAsync ? null : (prefer.waitS ?? request.query.wait ?? null);
@@ -41,34 +43,34 @@ export function registerReadRoutes(app: App, { lookup, list, tenantOf }: ReadRou
     if (!isTerminal(found.record.status)) {
       // The read succeeded. `Retry-After` states when the next read is useful.
       reply.header('retry-after', retryAfterOf(found.queue));
-      return sendJson(reply, 200, renderPrediction(found.record, found.queue));
+      return sendJson(reply, 200, renderPrediction(found.record, base, found.queue));
     }
     const etag = etagOf(found.record);
     reply.header('etag', etag);
     if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
-    return sendJson(reply, 200, renderPrediction(found.record));
+    return sendJson(reply, 200, renderPrediction(found.record, base));
   });
 
   app.get('/v1/predictions', { schema: { querystring: ListQuery } }, async (request, reply) => {
     const { query } = request;
     const { records, next } = await list(tenantOf(request), { ...query, limit: query.limit ?? 20 });
-    if (next !== null) reply.header('link', `<${nextUrl(query, next)}>; rel="next"`);
+    if (next !== null) reply.header('link', `<${base}${nextUrl(query, next)}>; rel="next"`);
     // A list has no estimates: the estimate of each queued prediction would cost a look-up of its queue.
-    const render =
-      query.include === 'output' ? (record: PredictionRecord) => renderPrediction(record) : renderWithoutOutput;
-    return sendJson(reply, 200, listText(records.map(render), next));
+    const render = query.include === 'output' ? renderPrediction : renderWithoutOutput;
+    const items = records.map((record: Prediction) => render(record, base));
+    return sendJson(reply, 200, listText(items, next));
   });
 }
 
 /** Sends the prediction of an action: 200 when terminal, otherwise 202 with `Location` and `Retry-After`. */
-export function sendFound(reply: FastifyReply, { record, queue }: Found): FastifyReply {
+export function sendFound(reply: FastifyReply, { record, queue }: Found, base: string): FastifyReply {
   reply.header(STATUS_HEADER, record.status);
   if (isTerminal(record.status)) {
     reply.header('etag', etagOf(record));
-    return sendJson(reply, 200, renderPrediction(record));
+    return sendJson(reply, 200, renderPrediction(record, base));
   }
-  reply.header('location', locationOf(record)).header('retry-after', retryAfterOf(queue));
-  return sendJson(reply, 202, renderPrediction(record, queue));
+  reply.header('location', locationOf(base, record.id)).header('retry-after', retryAfterOf(queue));
+  return sendJson(reply, 202, renderPrediction(record, base, queue));
 }
 
 function sendJson(reply: FastifyReply, code: number, body: Text): FastifyReply {

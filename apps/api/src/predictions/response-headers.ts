@@ -10,7 +10,8 @@ import { type Prefer, WAIT_MAX_S } from '../http/request-headers.ts';
  */
 export const STATUS_HEADER = 'millrace-prediction-status';
 
-export const locationOf = ({ id }: PredictionRecord): string => `/v1/predictions/${id}`;
+/** `base` is the public URL without a final slash, or ''. */
+export const locationOf = (base: string, id: string): string => `${base}/v1/predictions/${id}`;
 
 /** Seconds until the estimated completion, from 1 to 60; 1 without an estimate. */
 export function retryAfterOf(queue: QueueEstimate | undefined): string {

@@ -5,14 +5,19 @@ import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { isTerminal } from '@millrace/shared/predictions/prediction';
-import { missStatus } from '../cache/cache-status.ts';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
-import type { CompletedEnd, CompletionListener, Wait, Waiter } from '../queue/completion-listener.ts';
+import {
+  type CompletedEnd,
+  type CompletionListener,
+  type Wait,
+  type Waiter,
+  withEnd,
+} from '../queue/completion-listener.ts';
 import type { SubmitResult } from '../queue/submitter.ts';
 import { fromStore, storeError } from '../stores/store-errors.ts';
 import type { Outcome } from './outcome.ts';
-import { type PendingPrediction, recordOf } from './prediction-request.ts';
-import { acceptedOutcome, commitPromise, missOf, type PromiseDeps, withdraw } from './promise-result.ts';
+import { type PendingPrediction, predictionOf } from './prediction-request.ts';
+import { acceptedOutcome, commitPromise, completedOutcome, type PromiseDeps, withdraw } from './promise-result.ts';
 
 export interface WaitDeps extends PromiseDeps {
   completions: CompletionListener;
@@ -84,10 +89,11 @@ class ResultWait implements Wait, BatchListener<SubmitResult> {
   #settle(): void {
     if (this.#submitted === undefined || this.#end === undefined) return;
     const { pending, item, resolve } = this.#params;
-    const cacheStatus = missStatus(missOf(this.#deps, pending, this.#submitted));
-    // No other object refers to the new record, so the end is written into the record.
-    if (this.#end) resolve({ kind: 'completed', record: Object.assign(recordOf(pending), this.#end), cacheStatus });
-    else resolve(endWithoutResult(this.#deps, { pending, item, submitted: this.#submitted, cacheStatus }));
+    const submitted = this.#submitted;
+    if (this.#end) {
+      const record = withEnd(predictionOf(pending), this.#end);
+      resolve(completedOutcome(this.#deps, { pending, submitted, record }));
+    } else resolve(endWithoutResult(this.#deps, { pending, item, submitted }));
   }
 
   /** Redis may lose the prediction while only this caller knows the prediction. One resubmission runs at a time. */
@@ -107,18 +113,18 @@ interface UnfinishedParams {
   pending: PendingPrediction;
   item: NewPrediction;
   submitted: SubmitResult;
-  cacheStatus: string;
 }
 
 /** The wait ended before the prediction: the prediction has expired, is canceled, or is promised. */
 async function endWithoutResult(deps: WaitDeps, params: UnfinishedParams): Promise<Outcome> {
-  const { pending, item, submitted, cacheStatus } = params;
+  const { pending, item, submitted } = params;
   const { signal, tenant, idempotencyKey, body, ledgerless } = pending.request;
   const cancel = () => void deps.live.end(pending.id, tenant, 'canceled', sharedNow()).catch(() => {});
   if (!signal.aborted && sharedNow() >= pending.expiresAt) {
     // The look-up ends an overdue prediction as expired.
     const found = await deps.lookup.find(tenant, pending.id);
-    if (found && isTerminal(found.record.status)) return { kind: 'completed', record: found.record, cacheStatus };
+    if (found && isTerminal(found.record.status))
+      return completedOutcome(deps, { pending, submitted, record: found.record });
   }
   if (signal.aborted && idempotencyKey === undefined && body.webhook === undefined) {
     cancel();
@@ -126,5 +132,5 @@ async function endWithoutResult(deps: WaitDeps, params: UnfinishedParams): Promi
   }
   if (ledgerless) cancel();
   else await commitPromise(deps, pending, item);
-  return acceptedOutcome(deps, { pending, submitted, cacheStatus });
+  return acceptedOutcome(deps, { pending, submitted });
 }

@@ -34,12 +34,18 @@ const record = {
   metadata: '',
   inferenceMs: null,
   batchSize: null,
+  digest: 'd'.repeat(64),
+  priority: 'normal' as const,
+  webhook: null,
+  list: false,
+  rows: 1,
+  cache: 'miss' as const,
 };
 
 describe('a stalled queue', () => {
   test.each([60, 200, 600, 20_000])('has an estimate that can be written after %d s', (seconds) => {
     const perMs = stalled(seconds * 1_000);
-    const { queue } = JSON.parse(renderPrediction(record, estimate(100_000, { perMs }, NOW)));
+    const { queue } = JSON.parse(renderPrediction(record, '', estimate(100_000, { perMs }, NOW)));
     expect(queue.position).toBe(100_001);
     expect(Date.parse(queue.estimated_completion_at)).toBeLessThanOrEqual(NOW + A_WEEK_MS);
     expect(Date.parse(queue.estimated_start_at)).toBeGreaterThan(NOW + AN_HOUR_MS);

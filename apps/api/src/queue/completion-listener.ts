@@ -11,7 +11,12 @@ import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOfId } from '@millrace/shared/predictions/ids';
 import type { Text } from '@millrace/shared/predictions/long-text';
-import { isTerminal, type PredictionRecord, type Status } from '@millrace/shared/predictions/prediction';
+import {
+  isTerminal,
+  type Prediction,
+  type PredictionRecord,
+  type Status,
+} from '@millrace/shared/predictions/prediction';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
@@ -28,6 +33,23 @@ const REREAD_AT_ONCE = 500;
 
 /** The end of a prediction, with the result. */
 export type CompletedEnd = Omit<Completion, 'result'> & { result: Text };
+
+type EndedRecord = PredictionRecord & ({ shared: boolean } | Pick<Prediction, 'cache'>);
+
+/** Writes the end into the prediction, which no other object may refer to. */
+export function withEnd(prediction: Prediction, end: CompletedEnd): Prediction {
+  prediction.status = end.status;
+  prediction.result = end.result;
+  prediction.attempts = end.attempts;
+  prediction.startedAt = end.startedAt;
+  prediction.completedAt = end.completedAt;
+  prediction.inferenceMs = end.inferenceMs;
+  prediction.batchSize = end.batchSize;
+  if (end.shared) prediction.cache = 'collapsed';
+  // A follower whose leader was lost became a leader.
+  else if (prediction.cache === 'collapsed') prediction.cache = 'miss';
+  return prediction;
+}
 
 /** One wait for a prediction. */
 export interface Wait {
@@ -81,7 +103,7 @@ export interface CompletionsDeps {
   /** Opens a connection for one listener, on which commands may block without a timeout. */
   connect(shard: number): Connection;
   /** Returns an ended prediction from the ledger. */
-  findEnded(id: string): Promise<PredictionRecord | undefined>;
+  findEnded(id: string): Promise<EndedRecord | undefined>;
   /** Returns the predictions of these ids that the ledger has. */
   findRecorded(ids: readonly string[]): Promise<{ id: string; status: Status }[]>;
   log: Logger;
@@ -317,9 +339,10 @@ function settle({ timer, wait }: Waiter, end: CompletedEnd | null): void {
   wait.onCompleted(end);
 }
 
-function endOf(state: PredictionRecord): CompletedEnd {
+function endOf(state: EndedRecord): CompletedEnd {
   return {
     status: state.status,
+    shared: 'shared' in state ? state.shared : state.cache === 'collapsed',
     attempts: state.attempts,
     startedAt: state.startedAt,
     completedAt: state.completedAt ?? sharedNow(),

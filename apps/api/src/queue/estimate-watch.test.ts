@@ -6,7 +6,17 @@ import { EstimateWatch } from './estimate-watch.ts';
 const state = (id: string, given: Partial<LivePrediction>): LivePrediction => ({
   ...{ id, model: 'm', version: '1', status: 'queued', result: '', createdAt: 0, startedAt: null, completedAt: null },
   ...{ expiresAt: null, attempts: 0, metadata: '', inferenceMs: null, batchSize: null, tenant: 'default', priority: 5 },
-  ...{ options: '', leader: null, number: 1, job: 'j', digest: '', runsForFollowers: false, opening: 0, task: '' },
+  ...{
+    options: '',
+    leader: null,
+    number: 1,
+    job: 'j',
+    digest: '',
+    shared: false,
+    runsForFollowers: false,
+    opening: 0,
+    task: '',
+  },
   ...given,
 });
 

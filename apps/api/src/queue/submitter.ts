@@ -34,6 +34,8 @@ export interface Destination {
 
 export interface SubmitResult {
   submitted: Submitted;
+  /** Unix ms: the time of the end of a prediction whose output was cached. */
+  submittedAt: number;
   counts: QueueCounts;
 }
 
@@ -108,7 +110,8 @@ async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Pr
   const [first] = items;
   if (first === undefined) return [];
   const jobId = jobIdOf(first.id, first.resubmittedAt);
-  const submitting = live.submit(target, priority, jobId, items, sharedNow());
+  const submittedAt = sharedNow();
+  const submitting = live.submit(target, priority, jobId, items, submittedAt);
   // Both commands go over one connection in this order, so a worker never takes the job before its states exist. Large states
   // go over another connection, so the job must wait for them.
   if (live.sendsLarge(items)) await submitting;
@@ -127,7 +130,7 @@ async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Pr
   const [{ items: submitted, counts }] = await Promise.all([submitting, adding]);
   onCounts(model, counts);
   liftLeaders(deps, { target, priority, submitted });
-  return submitted.map((one) => ({ submitted: one, counts }));
+  return submitted.map((one) => ({ submitted: one, submittedAt, counts }));
 }
 
 interface SubmittedBatch {

@@ -1,14 +1,17 @@
 /** Computes taken predictions: runs the rows without a known result on the engines, and writes the results to the cache and the live state. */
 
-import type { ResultCache } from '@millrace/shared/cache/result-cache';
+import type { PutParams, ResultCache } from '@millrace/shared/cache/result-cache';
 import { encodeResult } from '@millrace/shared/cache/result-value';
 import { problem } from '@millrace/shared/errors';
+import { priorityOf } from '@millrace/shared/ledger/terminal-row';
+import { waitingOf } from '@millrace/shared/live/state';
 import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
 import { mayShareResults } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
+import { factsOf, readOptions } from '@millrace/shared/predictions/request-options';
 import { readTask, type Task } from '@millrace/shared/predictions/task';
 import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
@@ -27,6 +30,10 @@ export interface ComputeDeps {
   pool: EnginePool;
   sizes: OutputSizes;
   held: HeldResults;
+  /** The public URL without a final slash, or ''; the prefix of links in stored predictions. */
+  base: string;
+  /** How long the ledger has a prediction at least. */
+  retentionMs: number;
   workerId: string;
   maxAttempts: number;
   metrics: WorkerMetrics;
@@ -177,12 +184,11 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
   }
   deps.sizes.measured(target.version.model, outputs, bytes);
   const now = sharedNow();
-  const [verdicts] = await deps.held.during(bytes, () =>
-    Promise.all([
-      deps.live.finish(target.shard, finished, deps.workerId, now),
-      store(deps, target, works, finished, places, now),
-    ]),
+  const storing = { works, finished, places, now };
+  const [verdicts, puts] = await deps.held.during(bytes, () =>
+    Promise.all([deps.live.finish(target.shard, finished, deps.workerId, now), store(deps, target, storing)]),
   );
+  await withdrawBodies(deps, { puts, verdicts });
   deps.metrics.finished(target.version.model, target.version.version, finished, verdicts);
   const fenced = verdicts.filter((verdict) => verdict === 'fenced').length;
   if (fenced > 0) deps.log.warn({ model: target.version.model, fenced }, 'stale results were refused');
@@ -231,7 +237,8 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
       };
     }
     outputs.push(result.output);
-    inferenceMs = Math.max(inferenceMs, result.inferenceMs);
+    // The live state has thousandths.
+    inferenceMs = Math.max(inferenceMs, Math.round(result.inferenceMs * 1000) / 1000);
     batchSize = Math.max(batchSize, result.batchSize);
   }
   const result = assembleOutput(task.shape, outputs);
@@ -239,18 +246,30 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
   return { id, attempt, state, status: 'succeeded', result, startedAt, inferenceMs, batchSize };
 }
 
+interface Storing {
+  works: readonly Work[];
+  finished: readonly Finished[];
+  places: ReadonlyMap<string, number>;
+  now: number;
+}
+
+/** The put that replaces a stored prediction with its output. */
+interface BodyPut {
+  /** The index of the prediction. */
+  n: number;
+  put: PutParams;
+}
+
 /** Writes successful rows to the cache. A failed write only costs a later computation. */
 async function store(
-  { cache }: ComputeDeps,
+  { cache, base, retentionMs }: ComputeDeps,
   { version }: Target,
-  works: readonly Work[],
-  finished: readonly Finished[],
-  places: ReadonlyMap<string, number>,
-  now: number,
-): Promise<void> {
+  { works, finished, places, now }: Storing,
+): Promise<BodyPut[]> {
   // An API process with old settings can have submitted the prediction of a model that is not deterministic.
-  if (!mayShareResults(version.config)) return;
+  if (!mayShareResults(version.config)) return [];
   const puts: Promise<void>[] = [];
+  const bodyPuts: BodyPut[] = [];
   const stored = new Set<string>();
   for (const [n, { taken, task, results }] of works.entries()) {
     for (const [at, key] of task.keys.entries()) {
@@ -258,41 +277,76 @@ async function store(
       if (key === null || !result?.ok || stored.has(key) || !places.has(task.rows[at] as string)) continue;
       stored.add(key);
       // The lifetime varies by up to a tenth, so that results that were stored together do not expire together.
-      const ttlMs = version.config.cache.ttlS * 1000 * (0.9 + 0.1 * Math.random());
+      // The ledger has the prediction of a hit for at least as long as the cache.
+      const keptMs = Math.max(1, taken.createdAt + retentionMs - now);
+      const ttlMs = Math.min(version.config.cache.ttlS * 1000 * (0.9 + 0.1 * Math.random()), keptMs);
       const whole = task.shape === 'one' && task.rows.length === 1 && maySee(version, taken);
-      const body = whole ? bodyOf(version, taken, finished[n] as Finished, now) : null;
-      const value = encodeResult({
-        cacheKey: key,
-        storedAt: now,
-        freshUntil: now + ttlMs,
-        output: result.output,
-        body,
-      });
-      puts.push(cache.put({ cacheKey: key, epoch: task.epoch, value, ttlMs }));
+      const body = whole ? bodyOf({ version, base, taken, finished: finished[n] as Finished, now }) : null;
+      const params = { cacheKey: key, storedAt: now, freshUntil: now + ttlMs, output: result.output };
+      const place = { cacheKey: key, epoch: task.epoch, ttlMs };
+      puts.push(cache.put({ ...place, value: encodeResult({ ...params, body }) }));
+      if (body !== null) bodyPuts.push({ n, put: { ...place, value: encodeResult({ ...params, body: null }) } });
     }
   }
   await Promise.all(puts);
+  return bodyPuts;
 }
 
 /** Whether callers who share the result may see the whole prediction, and not the output alone. */
 const maySee = ({ config }: ModelVersion, { tenant }: Taken): boolean =>
   config.cache.scope !== 'public' || tenant === DEFAULT_TENANT;
 
-/** The body of a cache hit: the prediction without the metadata and the deadline of the first caller. */
-function bodyOf(version: ModelVersion, taken: Taken, finished: Finished, now: number): Text {
-  return renderPrediction({
-    id: taken.id,
-    model: version.model,
-    version: version.version,
-    status: 'succeeded',
-    result: finished.result,
-    createdAt: taken.createdAt,
-    startedAt: finished.startedAt,
-    completedAt: now,
-    expiresAt: null,
-    attempts: taken.attempt,
-    metadata: '',
-    inferenceMs: finished.inferenceMs,
-    batchSize: finished.batchSize,
-  });
+/**
+ * Takes the predictions back whose ends Redis refused, because the predictions were canceled or another attempt runs: a hit must
+ * not show an end that a GET of the same id does not show. The outputs stay in the cache.
+ */
+async function withdrawBodies(
+  { cache }: ComputeDeps,
+  { puts, verdicts }: { puts: readonly BodyPut[]; verdicts: readonly string[] },
+): Promise<void> {
+  const refused = puts.filter(({ n }) => verdicts[n] !== 'written');
+  await Promise.all(refused.map(({ put }) => cache.put(put)));
+}
+
+interface BodyParams {
+  version: ModelVersion;
+  base: string;
+  taken: Taken;
+  finished: Finished;
+  now: number;
+}
+
+/**
+ * The body of a cache hit: the JSON that a GET of the prediction returns. Null for a prediction with metadata or a webhook, which
+ * belong to its caller, and for a prediction that was canceled before it was taken.
+ */
+function bodyOf({ version, base, taken, finished, now }: BodyParams): Text | null {
+  const waiting = waitingOf(taken.state);
+  if (waiting === undefined || waiting.metadata !== '') return null;
+  const options = readOptions(waiting.options);
+  if (options.webhook) return null;
+  // The deadline has passed: the prediction expires.
+  if (waiting.expiresAt !== null && waiting.expiresAt <= now) return null;
+  return renderPrediction(
+    {
+      id: taken.id,
+      model: version.model,
+      version: version.version,
+      digest: waiting.digest,
+      priority: priorityOf(waiting.priority),
+      webhook: null,
+      ...factsOf(options),
+      status: 'succeeded',
+      result: finished.result,
+      createdAt: taken.createdAt,
+      startedAt: finished.startedAt,
+      completedAt: now,
+      expiresAt: waiting.expiresAt,
+      attempts: taken.attempt,
+      metadata: '',
+      inferenceMs: finished.inferenceMs,
+      batchSize: finished.batchSize,
+    },
+    base,
+  );
 }

@@ -6,7 +6,7 @@ import { createResultCache, type ResultCache } from '@millrace/shared/cache/resu
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
-import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
+import { BULL_PRIORITY, baseOf } from '@millrace/shared/predictions/prediction';
 import { parseLift } from '@millrace/shared/queue/job';
 import { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queue/queues';
@@ -150,7 +150,19 @@ class InferenceRole {
     this.#sizes = sizes;
     const held = new HeldResults(HELD_BYTES, () => this.#takeOrPause());
     this.held = held;
-    this.#compute = { live, cache, sizes, held, pool, workerId: id, maxAttempts: config.maxAttempts, metrics, log };
+    const kept = { base: baseOf(config.publicUrl), retentionMs: config.retentionDays * 86_400_000 };
+    this.#compute = {
+      live,
+      cache,
+      sizes,
+      held,
+      pool,
+      ...kept,
+      workerId: id,
+      maxAttempts: config.maxAttempts,
+      metrics,
+      log,
+    };
     const listener = connect('blocking', 'registry');
     closers.push('registry listener', () => listener.disconnect());
     this.#listener = listener;

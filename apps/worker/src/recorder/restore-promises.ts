@@ -2,7 +2,7 @@
 import { problem } from '@millrace/shared/errors';
 import type { OpenPromise } from '@millrace/shared/ledger/ledger';
 import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
-import { optionsText } from '@millrace/shared/ledger/options-text';
+import { optionsTextOfRow } from '@millrace/shared/ledger/options-text';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOfId } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
@@ -138,7 +138,7 @@ export class PromiseRestorer {
       expiresAt: row.expiresAt,
       tenant: row.tenant,
       metadata: row.metadata,
-      options: optionsText(row),
+      options: optionsTextOfRow(row),
       // No flight: Redis has lost the leader too.
       flight: null,
       task: row.task,

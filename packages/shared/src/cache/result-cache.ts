@@ -59,6 +59,11 @@ export interface ResultCacheOptions {
   onError(error: unknown): void;
   /** Called for each damaged value. */
   onDamaged(): void;
+  /**
+   * Whether a stored body is a response of this process. Of a result with another body only the output is used. Without
+   * `isCurrent` every body is used.
+   */
+  isCurrent?(body: NonNullable<CachedResult['body']>): boolean;
   /** A second connection to the same Redis for long values. Without `large`, all values use one connection. */
   large?: Connection;
 }
@@ -99,7 +104,7 @@ class RedisResultCache implements ResultCache {
       const [first] = long.value.pieces;
       const isOnePiece = long.value.pieces.length === 1 && first !== undefined;
       const whole = isOnePiece ? decodeResult(cacheKey, first) : decodeLongResult(cacheKey, long);
-      return whole ?? this.#discard(cacheKey, epoch);
+      return whole ? this.#current(whole) : this.#discard(cacheKey, epoch);
     } catch (error) {
       if (isWrongType(error)) return this.#discard(cacheKey, epoch);
       this.#options.onError(error);
@@ -156,7 +161,14 @@ class RedisResultCache implements ResultCache {
   }
 
   #decode(cacheKey: string, epoch: number, bytes: Buffer | null): CachedResult | null {
-    return bytes === null ? null : (decodeResult(cacheKey, bytes) ?? this.#discard(cacheKey, epoch));
+    if (bytes === null) return null;
+    const result = decodeResult(cacheKey, bytes);
+    return result ? this.#current(result) : this.#discard(cacheKey, epoch);
+  }
+
+  #current(result: CachedResult): CachedResult {
+    const { isCurrent } = this.#options;
+    return result.body === null || !isCurrent || isCurrent(result.body) ? result : { ...result, body: null };
   }
 
   /**

@@ -1,15 +1,17 @@
 /** The rows of the ledger, and their conversion into columns of a statement. */
 import { type ArrayType, pgArray } from '../postgres/pg-arrays.ts';
 import type { Text } from '../predictions/long-text.ts';
-import type { PredictionRecord, Priority, TerminalStatus } from '../predictions/prediction.ts';
+import type {
+  CacheUse,
+  PredictionRecord,
+  PredictionWebhook,
+  Priority,
+  TerminalStatus,
+} from '../predictions/prediction.ts';
 
 /** The options of a request that the recorder needs when the prediction ends. */
 export interface PredictionOptions {
-  webhook?: {
-    url: string;
-    /** Types such as `prediction.failed`. Every terminal type when the list is absent or empty. */
-    events?: string[];
-  };
+  webhook?: PredictionWebhook;
 }
 
 /** A prediction that was promised and is not terminal. Times are Unix milliseconds. */
@@ -28,6 +30,11 @@ export interface PromiseRow {
   createdAt: number;
   expiresAt: number | null;
   idempotencyHash: string | null;
+  /** The number of rows; null where a process of 0.1.0 created the prediction. */
+  rows: number | null;
+  /** Whether the request has `inputs`. */
+  list: boolean;
+  cache: CacheUse | null;
 }
 
 /**
@@ -57,6 +64,9 @@ export interface LedgerRow extends PredictionRecord {
   options: PredictionOptions | null;
   promised: boolean;
   idempotencyHash: string | null;
+  rows: number | null;
+  list: boolean;
+  cache: CacheUse | null;
   /** The time of the end that the last retry undid; null without a retry. */
   supersededAt: number | null;
 }
@@ -73,7 +83,7 @@ const columns = (
 ): string => `id, tenant, model, version, digest, status, priority, ${task},
   options, metadata, ${result}, created_at AS "createdAt", started_at AS "startedAt", completed_at AS "completedAt",
   expires_at AS "expiresAt", attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised,
-  idempotency_hash AS "idempotencyHash", opening, superseded_at AS "supersededAt"`;
+  idempotency_hash AS "idempotencyHash", row_count AS "rows", coalesce(is_list, false) AS "list", cache_use AS "cache", opening, superseded_at AS "supersededAt"`;
 
 /** The columns of a SELECT that returns LedgerRows. */
 export const LEDGER_COLUMNS = columns('task', 'result');
@@ -114,6 +124,9 @@ export const PROMISE_COLUMNS: readonly Column<PromiseRow>[] = [
   ['created_at', 'int8', (row) => row.createdAt],
   ['expires_at', 'int8', (row) => row.expiresAt],
   ['idempotency_hash', 'text', (row) => row.idempotencyHash],
+  ['row_count', 'int4', (row) => row.rows],
+  ['is_list', 'bool', (row) => row.list, 'common'],
+  ['cache_use', 'text', (row) => row.cache],
 ];
 
 export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [

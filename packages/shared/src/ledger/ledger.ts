@@ -29,7 +29,7 @@ export { markTerminal, recordTerminal } from './record-terminal.ts';
 const INSERT_PROMISES = `
   INSERT INTO predictions (${PROMISE_COLUMNS.map(([name]) => name).join(', ')}, status, result, attempts, promised)
   SELECT id, tenant, model, version, digest, priority, task, options::jsonb, metadata, created_at, expires_at,
-         idempotency_hash, 'queued', '', 0, true
+         idempotency_hash, row_count, is_list, cache_use, 'queued', '', 0, true
     FROM ${unnestSql(PROMISE_COLUMNS)}
   ON CONFLICT (id) DO NOTHING`;
 

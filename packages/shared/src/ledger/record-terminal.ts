@@ -65,7 +65,7 @@ WITH input AS (
         allowance_ms = CASE WHEN ${UNNUMBERED} THEN coalesce(p.allowance_ms, p.expires_at - p.created_at) ELSE p.allowance_ms END,
         superseded_at = CASE WHEN ${UNNUMBERED} THEN p.completed_at ELSE p.superseded_at END,
         task = CASE WHEN excluded.status = 'succeeded' THEN NULL ELSE coalesce(p.task, excluded.task) END,
-        options = coalesce(p.options, excluded.options)
+        options = coalesce(p.options, excluded.options), cache_use = coalesce(excluded.cache_use, p.cache_use)
     WHERE p.status <> 'succeeded'
       AND CASE
         WHEN excluded.opening <> p.opening THEN excluded.opening > p.opening

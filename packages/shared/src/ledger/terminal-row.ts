@@ -1,36 +1,36 @@
-/** Converts the live state of a prediction that has ended into a row of the ledger. */
+/** Converts live states into rows of the ledger, and states and rows into predictions. */
 
 import type { LivePrediction } from '../live/state.ts';
 import { sharedNow } from '../postgres/clock.ts';
-import { BULL_PRIORITY, isTerminal, type Priority } from '../predictions/prediction.ts';
-import type { PredictionOptions, TerminalRow } from './ledger-rows.ts';
+import { BULL_PRIORITY, type CacheUse, isTerminal, type Prediction, type Priority } from '../predictions/prediction.ts';
+import { factsOf, type RequestFacts, type RequestOptions, readOptions } from '../predictions/request-options.ts';
+import type { LedgerRow, ListedRow, TasklessRow, TerminalRow } from './ledger-rows.ts';
 
 const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
 const PRIORITY_OF = new Map(PRIORITIES.map((name) => [BULL_PRIORITY[name], name]));
 
-interface StoredOptions extends PredictionOptions {
-  idempotency?: string;
-}
+/** The name of a priority number of BullMQ. */
+export const priorityOf = (number: number): Priority => PRIORITY_OF.get(number) ?? 'normal';
 
 /** Returns the row of a terminal live state. Throws for a state that is not terminal. */
 export function terminalRowOf(state: LivePrediction): TerminalRow {
   if (!isTerminal(state.status)) throw new TypeError(`The prediction ${state.id} is ${state.status}: expected an end.`);
-  const stored: StoredOptions = state.options === '' ? {} : JSON.parse(state.options);
-  const { idempotency, ...options } = stored;
+  const options = readOptions(state.options);
   return {
     id: state.id,
     tenant: state.tenant,
     model: state.model,
     version: state.version,
     digest: state.digest,
-    priority: PRIORITY_OF.get(state.priority) ?? 'normal',
+    priority: priorityOf(state.priority),
     // A succeeded prediction is not run again and needs no task.
     task: state.status === 'succeeded' ? '' : state.task,
-    options: options.webhook ? options : null,
+    options: options.webhook ? { webhook: options.webhook } : null,
     metadata: state.metadata,
     createdAt: state.createdAt,
     expiresAt: state.expiresAt,
-    idempotencyHash: idempotency ?? null,
+    idempotencyHash: options.idempotency ?? null,
+    ...factsOfState(state, options),
     status: state.status,
     result: state.result,
     startedAt: state.startedAt,
@@ -40,4 +40,32 @@ export function terminalRowOf(state: LivePrediction): TerminalRow {
     inferenceMs: state.inferenceMs,
     batchSize: state.batchSize,
   };
+}
+
+/** The prediction of a live state. */
+export function predictionOfState(state: LivePrediction): Prediction {
+  const options = readOptions(state.options);
+  return {
+    ...state,
+    priority: priorityOf(state.priority),
+    webhook: options.webhook ?? null,
+    ...factsOfState(state, options),
+  };
+}
+
+/** The prediction of a row of the ledger. */
+export const predictionOfRow = (row: LedgerRow | TasklessRow | ListedRow): Prediction => ({
+  ...row,
+  webhook: row.options?.webhook ?? null,
+});
+
+function factsOfState(state: LivePrediction, options: RequestOptions): RequestFacts {
+  const facts = factsOf(options);
+  return { ...facts, cache: cacheOf(state, facts.cache) };
+}
+
+/** A prediction that succeeded without an attempt had its result from the cache. */
+function cacheOf({ status, attempts, shared }: LivePrediction, requested: CacheUse | null): CacheUse | null {
+  if (status === 'succeeded' && attempts === 0) return 'hit';
+  return shared ? 'collapsed' : requested;
 }

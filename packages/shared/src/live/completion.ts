@@ -4,6 +4,8 @@ import { endOf, hasHead, LONG, numberOrNull, SEPARATOR } from './state.ts';
 
 export interface Completion {
   status: Status;
+  /** Whether another prediction computed the result. */
+  shared: boolean;
   attempts: number;
   startedAt: number | null;
   completedAt: number;

@@ -7,8 +7,8 @@
 -- the commands, and the commands decide the cost of a script.
 --
 --   head: q number in the queue (0: none), s status (first letter), p priority, u '1' once the prediction has left the queue, c '1'
---         while a terminal prediction runs for its followers, g '1' once the prediction had a follower, y '1' while the prediction
---         follows a leader, a attempts, b attempts that were not lost (all attempts at the last retry, and one more for each whose
+--         while a terminal prediction runs for its followers, g '1' once the prediction had a follower, y '1' if the prediction
+--         follows a leader or has the result of a leader, a attempts, b attempts that were not lost (all attempts at the last retry, and one more for each whose
 --         worker lived on), x deadline, st started (0: none), w worker, cm completed (0: none), z bytes of the first ten fields
 --   then: f flight, t created and opening, n tenant, m model, v version, d digest, j job, l leader, k metadata, o options,
 --         im inference ms, bs batch size, r result, i task

@@ -82,6 +82,8 @@ export interface LivePrediction extends PredictionRecord {
   number: number | null;
   job: string;
   digest: string;
+  /** Whether the prediction follows a leader, or has the result of a leader. */
+  shared: boolean;
   /** Whether a terminal prediction still runs for its followers. */
   runsForFollowers: boolean;
   /** JSON text of the Task; '' after a success. */
@@ -160,6 +162,20 @@ export function takenOf(id: string, state: string) {
 }
 
 export type Taken = ReturnType<typeof takenOf>;
+
+/** The parts of a waiting prediction's state that its JSON shows. Undefined for a state that does not wait in the queue. */
+export function waitingOf(state: string) {
+  if (state[10] !== 'q') return undefined;
+  const fields = state.slice(HEAD, HEAD + Number(state.slice(81, HEAD))).split(SEPARATOR);
+  return {
+    priority: Number(state[11]),
+    expiresAt: msOrNull(state.slice(26, 39)),
+    opening: openingIn(fields[1] ?? ''),
+    digest: unpackDigest(fields[5] ?? ''),
+    metadata: fields[METADATA] ?? '',
+    options: fields[METADATA + 1] ?? '',
+  };
+}
 
 export interface Finished {
   id: string;
@@ -314,8 +330,11 @@ const METADATA = 8;
 const isPlain = (state: string, nowMs: number): boolean =>
   state[10] === 'q' && state.slice(12, 16) === '0000' && (msOrNull(state.slice(26, 39)) ?? nowMs + 1) > nowMs;
 
+const isShared = (state: string): boolean => state[15] === '1';
+
 /** The parts of the end that are in the head of a terminal state. */
 export const endOf = (state: string) => ({
+  shared: isShared(state),
   status: statusOf(state[10] as string),
   attempts: Number(state.slice(16, 21)),
   startedAt: msOrNull(state.slice(39, 52)),
@@ -395,6 +414,7 @@ export function parseState(id: string, state: string): LivePrediction {
     number: number === 0 ? null : number,
     job: j ?? '',
     digest: unpackDigest(d ?? ''),
+    shared: isShared(state),
     runsForFollowers: state[13] === '1',
     task: i ?? '',
   };

@@ -39,7 +39,7 @@ local function end_at_once(key, id, state, a, st, im, bs, result)
   local there = add(key, NONE .. state)
   if there then return there end
   local one = parse(NONE .. state)
-  one.u, one.a, one.st = true, one.a + a, st
+  one.u, one.a, one.st, one.y = true, one.a + a, st, a > 0
   terminate(tag, id, one, 's', result, now, im, bs, ttls)
   return { 'done' }
 end
@@ -86,7 +86,7 @@ for n = 1, #KEYS do
   if known then
     out[n] = end_at_once(key, id, state, 0, NEVER, '', '', known)
   elseif leader and leader.s == 's' then
-    -- The leader has just ended. Its flight remains for some seconds for requests that missed the cache before the end.
+    -- The prediction has the result of the leader, and is marked as a follower. The leader has just ended. Its flight remains for some seconds for requests that missed the cache before the end.
     out[n] = end_at_once(key, id, state, 1, leader.st, leader.im, leader.bs, leader.r)
   elseif leader then
     out[n] = follow(key, id, state, holder, leader)

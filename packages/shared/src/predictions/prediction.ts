@@ -12,7 +12,7 @@ export const BULL_PRIORITY: Readonly<Record<Priority, number>> = { high: 1, norm
 
 export const isTerminal = (status: string): status is TerminalStatus => status !== 'queued' && status !== 'running';
 
-/** All values in the JSON of a prediction. Times are Unix milliseconds. */
+/** The values of a prediction that change with its status, and its names. Times are Unix milliseconds. */
 export interface PredictionRecord {
   id: string;
   model: string;
@@ -36,6 +36,29 @@ export interface PredictionRecord {
   batchSize: number | null;
 }
 
+/** How a prediction used the cache: `collapsed` if another prediction computed its result. */
+export const CACHE_USES = ['hit', 'miss', 'partial', 'collapsed', 'bypass'] as const;
+export type CacheUse = (typeof CACHE_USES)[number];
+
+/** The webhook of one prediction, as in its request. */
+export interface PredictionWebhook {
+  url: string;
+  /** Types such as `prediction.failed`. Every terminal type when the list is absent or empty. */
+  events?: string[];
+}
+
+/** All values in the JSON of a prediction. */
+export interface Prediction extends PredictionRecord {
+  digest: string;
+  priority: Priority;
+  webhook: PredictionWebhook | null;
+  /** Whether the request has `inputs`. The result is then in `outputs`. */
+  list: boolean;
+  /** Null where a process of 0.1.0 wrote the row of the ledger. */
+  rows: number | null;
+  cache: CacheUse | null;
+}
+
 export interface QueueEstimate {
   position: number;
   estimatedStartAt: number;
@@ -57,50 +80,90 @@ function iso(ms: number | null): string {
   return text;
 }
 
+/** The prefix of links: the public URL without a final slash, or '' for links that are paths. */
+export const baseOf = (publicUrl: string | undefined): string => publicUrl?.replace(/\/+$/, '') ?? '';
+
 const round = (ms: number | null): string => (ms === null ? 'null' : String(Math.round(ms * 1000) / 1000));
 
-/** All members of a record except the opening, which is not in the JSON. */
-type Rendered = Omit<PredictionRecord, 'opening'>;
+/** All values except the opening, which is not in the JSON. */
+type Rendered = Omit<Prediction, 'opening'>;
 
-/** Returns the JSON text of a prediction, with its `result` unchanged. The text of a long result is a LongText. */
-export function renderPrediction(record: Rendered & { result: string }, queue?: QueueEstimate): string;
-export function renderPrediction(record: Rendered, queue?: QueueEstimate): Text;
-export function renderPrediction(record: Rendered, queue?: QueueEstimate): Text {
-  const { status, result } = record;
-  if (status === 'succeeded' && typeof result !== 'string') return renderLong(record, result, queue);
-  return render(record, `"output":${status === 'succeeded' ? result : 'null'},`, queue);
+/**
+ * Returns the JSON text of a prediction, with its `result` unchanged. The text of a long result is a LongText. `base` is the
+ * public URL of the API without a final slash; '' for links that are paths.
+ */
+export function renderPrediction(
+  prediction: Rendered & { result: string },
+  base: string,
+  queue?: QueueEstimate,
+): string;
+export function renderPrediction(prediction: Rendered, base: string, queue?: QueueEstimate): Text;
+export function renderPrediction(prediction: Rendered, base: string, queue?: QueueEstimate): Text {
+  const { status, result, list } = prediction;
+  if (status !== 'succeeded') return render(prediction, '"output":null,"outputs":null,', { base, queue });
+  if (typeof result !== 'string') return renderLong(prediction, result, base);
+  return render(prediction, list ? `"output":null,${OUTPUTS}${result},` : `${OUTPUT}${result},"outputs":null,`, {
+    base,
+  });
 }
 
 const OUTPUT = '"output":';
+const OUTPUTS = '"outputs":';
 
-function renderLong(record: Rendered, output: LongText, queue: QueueEstimate | undefined): LongText {
-  const json = render({ ...record, result: '' }, `${OUTPUT},`, queue);
+function renderLong(prediction: Rendered, output: LongText, base: string): LongText {
+  const { list } = prediction;
+  const name = list ? OUTPUTS : OUTPUT;
+  const members = list ? `"output":null,${OUTPUTS},` : `${OUTPUT},"outputs":null,`;
+  const json = render({ ...prediction, result: '' }, members, { base });
   // No text before the output contains the name of the member unescaped.
-  const at = json.indexOf(OUTPUT) + OUTPUT.length;
+  const at = json.indexOf(name) + name.length;
   return joinTexts([json.slice(0, at), output, json.slice(at)]);
 }
 
-/** Returns the same text as `renderPrediction`, without the member `output`. */
-export const renderWithoutOutput = (record: Rendered): string => render(record, '', undefined);
+/** Returns the same text as `renderPrediction`, without the members `output` and `outputs`. */
+export const renderWithoutOutput = (prediction: Rendered, base: string): string => render(prediction, '', { base });
 
-function render(record: Rendered, output: string, queue: QueueEstimate | undefined): string {
-  const { id, status, result, createdAt, startedAt, completedAt } = record;
+interface RenderOptions {
+  base: string;
+  queue?: QueueEstimate | undefined;
+}
+
+function render(prediction: Rendered, output: string, { base, queue }: RenderOptions): string {
+  const { id, status, result, createdAt, startedAt, completedAt } = prediction;
   const error = status === 'succeeded' || result === '' ? 'null' : result;
-  const queueMs = startedAt === null ? null : startedAt - createdAt;
+  const waitMs = startedAt === null ? null : startedAt - createdAt;
   const totalMs = completedAt === null ? null : completedAt - createdAt;
   const estimate =
     queue === undefined
-      ? ''
-      : `"queue":{"position":${queue.position},"estimated_start_at":${iso(queue.estimatedStartAt)},` +
-        `"estimated_completion_at":${iso(queue.estimatedCompletionAt)}},`;
+      ? 'null'
+      : `{"position":${queue.position},"estimated_start_at":${iso(queue.estimatedStartAt)},` +
+        `"estimated_completion_at":${iso(queue.estimatedCompletionAt)}}`;
   return (
-    `{"id":"${id}","model":${JSON.stringify(record.model)},"version":${JSON.stringify(record.version)},` +
-    `"status":"${status}",${output}"error":${error},"created_at":${iso(createdAt)},` +
-    `"started_at":${iso(startedAt)},"completed_at":${iso(completedAt)},"expires_at":${iso(record.expiresAt)},` +
-    `"attempts":${record.attempts},"metadata":${record.metadata || 'null'},` +
-    `"metrics":{"queue_ms":${round(queueMs)},"inference_ms":${round(record.inferenceMs)},` +
-    `"total_ms":${round(totalMs)},"batch_size":${record.batchSize ?? 'null'}},${estimate}` +
-    `"urls":{"self":"/v1/predictions/${id}","events":"/v1/predictions/${id}/events",` +
-    `"cancel":"/v1/predictions/${id}/cancel"}}`
+    `{"id":"${id}","model":${JSON.stringify(prediction.model)},"version":${JSON.stringify(prediction.version)},` +
+    `"digest":"${prediction.digest}","status":"${status}","rows":${prediction.rows ?? 'null'},${output}` +
+    `"error":${error},"cache":${prediction.cache === null ? 'null' : `"${prediction.cache}"`},` +
+    `"priority":"${prediction.priority}","created_at":${iso(createdAt)},` +
+    `"started_at":${iso(startedAt)},"completed_at":${iso(completedAt)},"expires_at":${iso(prediction.expiresAt)},` +
+    `"attempts":${prediction.attempts},"metadata":${prediction.metadata || 'null'},` +
+    `"webhook":${prediction.webhook === null ? 'null' : webhookText(prediction.webhook)},` +
+    `"metrics":{"wait_ms":${round(waitMs)},"run_ms":${round(prediction.inferenceMs)},` +
+    `"total_ms":${round(totalMs)},"run_rows":${prediction.batchSize ?? 'null'}},"queue":${estimate},` +
+    `${linksOf(id, status, base)}}`
   );
 }
+
+const webhookText = ({ url, events }: PredictionWebhook): string => JSON.stringify({ url, events: events ?? null });
+
+/** The links of a prediction. The link of an action is null while the action is impossible. */
+function linksOf(id: string, status: Status, base: string): string {
+  const self = `${base}/v1/predictions/${id}`;
+  const cancel = isTerminal(status) ? 'null' : `"${self}/cancel"`;
+  const retry = isTerminal(status) && status !== 'succeeded' ? `"${self}/retry"` : 'null';
+  return `"urls":{"self":"${self}","events":"${self}/events","cancel":${cancel},"retry":${retry}}`;
+}
+
+/**
+ * The last members of the JSON of a succeeded prediction. The JSON of 0.1.0, and of a process with another public URL, has other
+ * links.
+ */
+export const endOfSucceeded = (id: string, base: string): string => `${linksOf(id, 'succeeded', base)}}`;

@@ -106,7 +106,11 @@ const SETTINGS = {
   },
   host: text('HOST', '127.0.0.1', 'Address the API listens on.'),
   port: integer('PORT', { default: 8080, min: 0, max: 65_535, about: 'Port the API listens on.' }),
-  publicUrl: url('PUBLIC_URL', undefined, 'Public URL of the API; the prefix of paths in webhook payloads.'),
+  publicUrl: url(
+    'PUBLIC_URL',
+    undefined,
+    'Public URL of the API, with its path prefix if any: all links in responses and webhooks begin with this URL. Without `PUBLIC_URL` links are paths.',
+  ),
   shutdownMs: integer('SHUTDOWN_MS', {
     default: 25_000,
     min: 100,
