@@ -6,6 +6,7 @@ import type { EntityLookup } from './entities/entity-lookup.ts';
 import { registerEntities } from './entities/routes.ts';
 import { collectMethods } from './http/allowed-methods.ts';
 import { type AuthenticationDeps, registerAuthentication } from './http/authentication.ts';
+import { limitBodyMemory } from './http/body-memory.ts';
 import { registerProblems } from './http/error-handler.ts';
 import { fastifyOptions } from './http/fastify-options.ts';
 import { registerHeaderLimits } from './http/header-limits.ts';
@@ -65,6 +66,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   countResponses(app, deps.metrics);
 
   const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: deps.tenantOfKey });
+  limitBodyMemory(app, config.bodyMemoryMb * 1_048_576);
   registerCreateRoutes(app, { ...deps, tenantOf, limits: config });
   registerReadRoutes(app, { ...deps, tenantOf });
   registerActionRoutes(app, { ...deps, tenantOf });

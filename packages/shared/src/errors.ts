@@ -169,6 +169,12 @@ export const ERRORS = {
     retryable: true,
     about: 'Too many predictions wait for this model, or the memory of the queue Redis is full; nothing was accepted.',
   },
+  body_memory_full: {
+    status: 429,
+    title: 'The API holds too many bytes of requests',
+    retryable: true,
+    about: 'The bodies of the requests in progress take `BODY_MEMORY`; nothing was accepted.',
+  },
   deadline_unreachable: {
     status: 429,
     title: 'The deadline cannot be met',

@@ -26,7 +26,7 @@ const ANY: readonly ErrorCode[] = [
   'shutting_down',
 ];
 /** The further errors of routes that accept a body. */
-const WITH_BODY: readonly ErrorCode[] = ['invalid_json', 'json_too_deep', 'payload_too_large'];
+const WITH_BODY: readonly ErrorCode[] = ['invalid_json', 'json_too_deep', 'payload_too_large', 'body_memory_full'];
 
 /** Must be called before the routes are registered. Each registered route is added to the array, except HEAD and /v2. */
 export function collectRoutes(app: FastifyInstance): Route[] {

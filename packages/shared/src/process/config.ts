@@ -128,6 +128,12 @@ const SETTINGS = {
     max: 1_024 * MIB,
     about: 'Maximum size of a request body, bytes.',
   }),
+  bodyMemoryMb: integer('BODY_MEMORY', {
+    default: 128,
+    min: 1,
+    max: 1_048_576,
+    about: 'Maximum size of all request bodies that an API process holds at once, MiB; further requests get 429.',
+  }),
   // JSON is parsed in a single step. 8 MiB of JSON would block the event loop, and every other caller, for up to 170 ms.
   jsonLimit: integer('JSON_LIMIT', {
     default: 2 * MIB,
