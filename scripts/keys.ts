@@ -1,8 +1,9 @@
 /** `npm run keys`: creates, lists and revokes API keys. */
 import path from 'node:path';
 import { postgresNow } from '@millrace/shared/postgres/clock';
-import { createPool, PostgresError } from '@millrace/shared/postgres/db';
+import { createPool } from '@millrace/shared/postgres/db';
 import { checkPostgres } from '@millrace/shared/postgres/migrate';
+import { PostgresError } from '@millrace/shared/postgres/postgres-error';
 import { ConfigError, loadConfig } from '@millrace/shared/process/config';
 import { createApiKey, listApiKeys, revokeApiKey } from '@millrace/shared/tenants/api-keys';
 import { Refusal, readCommandLine } from './cli/command-line.ts';

@@ -1,7 +1,7 @@
 /** `npm run migrate`: applies the missing migrations to the database of DATABASE_URL, and prints their names. */
 
-import { PostgresError, placeOf } from '@millrace/shared/postgres/db';
 import { migrate } from '@millrace/shared/postgres/migrate';
+import { PostgresError, placeOf } from '@millrace/shared/postgres/postgres-error';
 import { ConfigError, loadConfig } from '@millrace/shared/process/config';
 
 try {
@@ -10,6 +10,6 @@ try {
   console.log(`${placeOf(databaseUrl)}: ${names.length > 0 ? `applied ${names.join(', ')}` : 'up to date'}.`);
 } catch (error) {
   const expected = error instanceof PostgresError || error instanceof ConfigError;
-  console.error(expected ? error.message : error);
+  console.error(expected ? error.message : error instanceof Error ? error.stack : String(error));
   process.exitCode = 1;
 }

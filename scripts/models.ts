@@ -13,8 +13,9 @@ import {
   type VersionFiles,
 } from '@millrace/shared/model-files/model-folder';
 import { readOnnxFile } from '@millrace/shared/model-files/onnx-file';
-import { createPool, type Pool, PostgresError } from '@millrace/shared/postgres/db';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { checkPostgres } from '@millrace/shared/postgres/migrate';
+import { PostgresError } from '@millrace/shared/postgres/postgres-error';
 import { type Config, ConfigError, loadConfig } from '@millrace/shared/process/config';
 import { connectRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';

@@ -12,7 +12,8 @@ try {
   await launch({ root, settings: startSettings(process.env, root), env: process.env, signal, say: console.log });
 } catch (error) {
   const isForOperator = error instanceof StartError || error instanceof ConfigError;
-  console.error(isForOperator ? `\n${error.message}` : error);
+  // Never the error itself: its other fields can contain a URL with a password.
+  console.error(isForOperator ? `\n${error.message}` : error instanceof Error ? error.stack : String(error));
   process.exit(1);
 }
 // All parts have ended. Exit now, so that a timer of a client library cannot keep the terminal waiting.

@@ -20,7 +20,7 @@ export async function checkQueue(redisUrl: string): Promise<void> {
 /** Applies the migrations. Turns the error of an unusable Postgres into a StartError, which has no stack. */
 export async function migrateDatabase(databaseUrl: string): Promise<void> {
   const { migrate } = await import('@millrace/shared/postgres/migrate');
-  const { PostgresError } = await import('@millrace/shared/postgres/db');
+  const { PostgresError } = await import('@millrace/shared/postgres/postgres-error');
   try {
     await migrate(databaseUrl);
   } catch (error) {

@@ -1,4 +1,4 @@
-import { PostgresError } from '@millrace/shared/postgres/db';
+import { PostgresError } from '@millrace/shared/postgres/postgres-error';
 import { runMain } from '@millrace/shared/process/main-process';
 import { UnfitRedisError } from '@millrace/shared/redis/connection';
 import { startApi } from './server.ts';

@@ -39,7 +39,11 @@ export function createWebhookCheck(
     const checked: URL | TargetProblem = await checkTarget(text, rules, resolveOnce);
     if (checked instanceof URL) return;
     throw new ApiError('webhook_refused', checked.message, {
-      faults: [{ pointer: '/url', message: checked.message, expected, got: text.slice(0, 200) }],
+      faults: [{ pointer: '/url', message: checked.message, expected, got: withoutSecrets(text) }],
     });
   };
 }
+
+/** The URL for an error message. An `@` can follow a password, and a client may log the error. */
+const withoutSecrets = (text: string): string =>
+  text.includes('@') ? `a URL of ${text.length} characters with an @` : text.slice(0, 200);

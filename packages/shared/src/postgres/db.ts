@@ -1,7 +1,7 @@
 /** Connections to Postgres. Each call ends in bounded time, even when the server no longer responds. */
 import pg from 'pg';
-import { errorCodeOf } from './error-code.ts';
 import { firstRow } from './first-row.ts';
+import { PostgresError } from './postgres-error.ts';
 import { isReadOnly, replaceReadOnlyConnections } from './read-only.ts';
 
 /** Runs statements: a pool, or one connection inside a transaction. */
@@ -18,11 +18,6 @@ export interface PoolSettings {
   applicationName: string;
   /** Called when an idle connection breaks; the pool replaces the connection. */
   onError?: (error: Error) => void;
-}
-
-/** A Postgres that cannot be used. The message is a sentence for the operator. */
-export class PostgresError extends Error {
-  override name = 'PostgresError';
 }
 
 const OLDEST = 150_000;
@@ -94,22 +89,6 @@ export async function onConnection<T>(
     client.off('error', discard);
     client.release(broken);
   }
-}
-
-/** Returns the address of a database without its password. */
-export function placeOf(databaseUrl: string): string {
-  return databaseUrl.replace(/\/\/[^@/]*@/, '//').replace(/\?.*$/, '');
-}
-
-/**
- * Turns an error of the driver into one sentence. When a host name has several addresses and all refuse the connection, the error
- * of Node has a code and no message.
- */
-export function postgresError(error: unknown, databaseUrl: string): PostgresError {
-  if (error instanceof PostgresError) return error;
-  const reason = (error instanceof Error && error.message) || errorCodeOf(error) || String(error);
-  const sentence = `Postgres at ${placeOf(databaseUrl)} cannot be used (${reason}): check DATABASE_URL.`;
-  return new PostgresError(sentence, { cause: error });
 }
 
 /** Throws a PostgresError unless the version of the server is supported. */

@@ -3,10 +3,11 @@
  * process at a time continue. Each file is applied, and recorded as applied, in its own transaction.
  */
 import pg from 'pg';
-import { checkServerVersion, type Db, type Pool, PostgresError, postgresError } from './db.ts';
+import { checkServerVersion, type Db, type Pool } from './db.ts';
 import { errorCodeOf } from './error-code.ts';
 import { MIGRATIONS_DIR, type Migration, readMigrations } from './migration-files.ts';
 import { ensurePartitions } from './partitions.ts';
+import { PostgresError, postgresError } from './postgres-error.ts';
 
 export interface MigrateOptions {
   dir?: string;

@@ -411,7 +411,8 @@ function sentinelProblems(config: Config): string[] {
     ['CACHE_REDIS_SENTINELS', cacheRedisSentinels],
   ] as const)
     for (const address of addresses)
-      if (!parseAddress(address)) problems.push(`${name} must hold addresses as host:port, and holds '${address}'.`);
+      if (!parseAddress(address))
+        problems.push(`${name} must hold addresses as host:port, and holds '${address.replace(/^.*@/s, '...@')}'.`);
   if (redisSentinels.length > 0 && redisCluster)
     problems.push('REDIS_SENTINELS and REDIS_CLUSTER exclude each other: set one of them.');
   if (cacheRedisSentinels.length > 0 && cacheRedisSentinelPrimary === undefined)
@@ -444,8 +445,7 @@ function read(setting: Setting, value: string, problems: string[]): unknown {
       return Object.freeze(items);
     }
     case 'url':
-      // The value may contain a password, so no message repeats the value.
-      if (!URL.canParse(value)) problems.push(`${name} must be a URL.`);
+      problems.push(...urlProblems(name, value));
       return value;
     default:
       if (setting.oneOf && !setting.oneOf.includes(value))
@@ -453,3 +453,19 @@ function read(setting: Setting, value: string, problems: string[]): unknown {
       return value;
   }
 }
+
+/** The problems of a URL. The value may contain a password, so no message repeats a part of the value. */
+function urlProblems(name: string, value: string): string[] {
+  if (!URL.canParse(value)) return [`${name} must be a URL. ${ENCODE}`];
+  const { username, password, pathname, search, hash } = new URL(value);
+  // Parameters of a Postgres URL may name a user with an @.
+  const rest = name === 'DATABASE_URL' ? pathname + hash : pathname + search + hash;
+  if (rest.includes('@')) return [`${name} has an @ after its host. ${ENCODE}`];
+  if (name === 'PUBLIC_URL' && username + password !== '')
+    return [`${name} must not have a user or password: every webhook contains the URL.`];
+  if (name.endsWith('REDIS_URL') && /%(?![0-9a-f]{2})/i.test(username + password))
+    return [`${name} has a % in its user or password without two hexadecimal digits. Write % as %25.`];
+  return [];
+}
+
+const ENCODE = 'Write /, ?, # and @ in a user or password as %2F, %3F, %23 and %40.';

@@ -1,6 +1,7 @@
 /** Runs a process from its main.ts: starts the parts, stops them at a signal against a deadline, and exits with a code. */
 import pino, { type Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
+import { loggedError } from './logged-error.ts';
 
 export interface Running {
   /** Resolves to the names of parts that did not close in time. */
@@ -34,6 +35,7 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
     {
       level: config.logLevel,
       base: { process: name, pid: process.pid },
+      serializers: { err: (error: unknown) => loggedError(error) },
       redact: ['req.headers.authorization', 'headers.authorization', 'secret', '*.secret'],
     },
     // Synchronous: pino's default writes in the background, and at exit retries forever to write the rest. When the reader of
