@@ -1,6 +1,7 @@
 import {
   findKeyed,
   findPrediction,
+  insertEachPromise,
   insertPromises,
   type LedgerRow,
   listPredictions,
@@ -87,6 +88,13 @@ describe('a promise', () => {
     };
     expect(await find(row.id)).toEqual(expected);
     expect(await findPrediction(pool, 'other', row.id)).toBeUndefined();
+  });
+
+  test('whose data Postgres cannot store fails alone', async () => {
+    const rows = Array.from({ length: 9 }, (_, n) => promiseRow({ version: n === 5 ? 'a\0b' : '1' }));
+    const errors = await insertEachPromise(pool, rows);
+    expect(errors.map((error) => error !== undefined)).toEqual(rows.map((_, n) => n === 5));
+    for (const [n, row] of rows.entries()) expect(await find(row.id)).toEqual(n === 5 ? undefined : expect.anything());
   });
 
   test('can be written twice, and a promise after the end does not reopen the prediction', async () => {

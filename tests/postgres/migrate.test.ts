@@ -100,6 +100,14 @@ describe('migrate', () => {
     );
   });
 
+  test('refuses a database with another encoding than UTF8', async () => {
+    await asAdmin(inject('databaseUrl'), `CREATE DATABASE ${name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`);
+    const sentence =
+      /^Millrace needs a database with the encoding UTF8, and the database 'migrate_\w+' has LATIN1: create/;
+    await expect(migrate(url)).rejects.toThrow(sentence);
+    await expect(withPool((pool) => checkPostgres(pool, url))).rejects.toThrow(sentence);
+  });
+
   test('reports an unreachable server in one sentence with its address and without the password', async () => {
     const closed = 'postgres://someone:secret@127.0.0.1:1/millrace?sslmode=disable';
     await expect(migrate(closed)).rejects.toThrow(

@@ -8,7 +8,7 @@ import {
   findKeyed,
   findPrediction,
   findTaskless,
-  insertPromises,
+  insertEachPromise,
   listPredictions,
   markRetried,
   markTerminal,
@@ -211,18 +211,19 @@ function openCreatePrediction(parts: Parts, caches: Pick<CreateDeps, 'cache' | '
     }),
     estimates,
     cacheWritable: () => stores.cache.probe.proven,
-    insertPromise: (row) => promises.add(row),
+    insertPromise: async (row) => {
+      const refused = await promises.add(row);
+      if (refused) throw refused;
+    },
   };
   return (request) => createPrediction(deps, request);
 }
 
-function openPromises({ stores, config, closers }: OpenPredictionsParams): Batcher<PromiseRow, void> {
-  const promises = new Batcher<PromiseRow, void>({
+function openPromises({ stores, config, closers }: OpenPredictionsParams): Batcher<PromiseRow, Error | undefined> {
+  const promises = new Batcher<PromiseRow, Error | undefined>({
     // The pool may have to open a connection first, which has its own timeout.
-    run: async (rows) => {
-      await withTimeout(config.storeTimeoutMs + 200, insertPromises(stores.db, rows), 'The commit of promises');
-      return rows.map(() => undefined);
-    },
+    run: (rows) =>
+      withTimeout(config.storeTimeoutMs + 200, insertEachPromise(stores.db, rows), 'The commit of promises'),
     defer: (start) => start(),
     maxItems: PROMISES_PER_COMMIT,
     maxWaiting: PROMISES_WAITING,

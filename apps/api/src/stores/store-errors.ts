@@ -2,6 +2,7 @@
 
 import { BatcherFull } from '@millrace/shared/batching/batcher';
 import { ApiError } from '@millrace/shared/errors';
+import { isDataFault } from '@millrace/shared/postgres/error-code';
 import { isReadOnly } from '@millrace/shared/postgres/read-only';
 import { codeOf, refusalForCallers } from '@millrace/shared/redis/redis-fault';
 
@@ -30,10 +31,21 @@ export function storeError(name: 'Redis' | 'Postgres', cause: unknown): ApiError
   if (cause instanceof ApiError) return cause;
   if (name === 'Redis' && codeOf(cause) === 'OOM')
     return new ApiError('queue_full', "The queue's memory is full; nothing was accepted.", { retryAfterS: 1, cause });
+  if (name === 'Postgres' && isDataFault(cause)) return unstorable(cause);
   const refusal = name === 'Redis' ? refusalForCallers(cause) : postgresRefusal(cause);
   const detail = `${refusal ?? `${name} does not respond`}; nothing was accepted.`;
   return new ApiError('store_unavailable', detail, { retryAfterS: 1, cause });
 }
+
+/** The values of the request are the cause, not the store: a repeated request would fail too. */
+const unstorable = (cause: unknown): ApiError =>
+  new ApiError(
+    'invalid_request',
+    'The request has a value that Postgres cannot store. Remove characters such as NUL.',
+    {
+      cause,
+    },
+  );
 
 const postgresRefusal = (cause: unknown): string | undefined =>
   isReadOnly(cause) ? 'Postgres takes no writes now' : undefined;
@@ -48,6 +60,7 @@ export async function committed(call: Promise<void>): Promise<void> {
   try {
     await call;
   } catch (error) {
+    if (isDataFault(error)) throw unstorable(error);
     const Kind = error instanceof BatcherFull ? ApiError : WriteOutcomeUnknown;
     const detail = `${postgresRefusal(error) ?? 'Postgres does not respond'}; nothing was promised.`;
     throw new Kind('store_unavailable', detail, { retryAfterS: 1, cause: error });

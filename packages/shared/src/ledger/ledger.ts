@@ -7,6 +7,7 @@
  *                         └────── markRetried ──────────┘
  */
 import type { Db } from '../postgres/db.ts';
+import { isDataFault } from '../postgres/error-code.ts';
 import { idBoundAt } from '../predictions/ids.ts';
 import { STATUSES, type Status } from '../predictions/prediction.ts';
 import {
@@ -42,6 +43,23 @@ export async function insertPromises(db: Db, rows: readonly PromiseRow[]): Promi
   // In the order of ids, as in recordTerminal: otherwise two statements with the same rows could deadlock.
   const sorted = [...rows].sort((a, b) => (a.id < b.id ? -1 : 1));
   await db.query({ name: 'insert-promises', text: INSERT_PROMISES, values: columnArrays(PROMISE_COLUMNS, sorted) });
+}
+
+/**
+ * Commits promises as `insertPromises` does, and returns an error for each row whose data Postgres cannot store: a statement with
+ * such a row is repeated in halves, so that the row fails alone. Rejects when Postgres fails for another reason.
+ */
+export async function insertEachPromise(db: Db, rows: readonly PromiseRow[]): Promise<(Error | undefined)[]> {
+  try {
+    await insertPromises(db, rows);
+    return rows.map(() => undefined);
+  } catch (error) {
+    if (!isDataFault(error)) throw error;
+    if (rows.length === 1) return [error];
+    const half = rows.length >> 1;
+    const first = await insertEachPromise(db, rows.slice(0, half));
+    return [...first, ...(await insertEachPromise(db, rows.slice(half)))];
+  }
 }
 
 /** Finds a prediction of a tenant. */

@@ -91,12 +91,18 @@ export async function onConnection<T>(
   }
 }
 
-/** Throws a PostgresError unless the version of the server is supported. */
-export async function checkServerVersion(db: Db): Promise<void> {
-  const { rows } = await db.query<{ number: number; text: string }>(
-    `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS text`,
+/** Throws a PostgresError unless the version of the server and the encoding of the database are supported. */
+export async function checkServer(db: Db): Promise<void> {
+  const { rows } = await db.query<{ number: number; text: string; encoding: string; database: string }>(
+    `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS text,
+            current_setting('server_encoding') AS encoding, current_database() AS database`,
   );
-  const { number, text } = firstRow(rows);
+  const { number, text, encoding, database } = firstRow(rows);
   if (number < OLDEST)
     throw new PostgresError(`Millrace needs Postgres 15 or later, and the server has version ${text}.`);
+  // Another encoding cannot store every text that a client may send.
+  if (encoding !== 'UTF8')
+    throw new PostgresError(
+      `Millrace needs a database with the encoding UTF8, and the database '${database}' has ${encoding}: create a database with ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL.`,
+    );
 }

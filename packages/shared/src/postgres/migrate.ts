@@ -3,7 +3,7 @@
  * process at a time continue. Each file is applied, and recorded as applied, in its own transaction.
  */
 import pg from 'pg';
-import { checkServerVersion, type Db, type Pool } from './db.ts';
+import { checkServer, type Db, type Pool } from './db.ts';
 import { errorCodeOf } from './error-code.ts';
 import { MIGRATIONS_DIR, type Migration, readMigrations } from './migration-files.ts';
 import { ensurePartitions } from './partitions.ts';
@@ -38,7 +38,7 @@ export async function migrate(databaseUrl: string, options: MigrateOptions = {})
   let client: pg.Client | undefined;
   try {
     client = await connectOrCreate(databaseUrl, connectTimeoutMs);
-    await checkServerVersion(client);
+    await checkServer(client);
     await client.query(`SELECT set_config('lock_timeout', $1, false)`, [String(lockTimeoutMs)]);
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
     const names = await applyMissing(client, known);
@@ -71,7 +71,7 @@ export async function assertMigrated(pool: Pool, dir = MIGRATIONS_DIR): Promise<
 /** Throws a PostgresError unless the server of the pool is reachable, new enough and migrated. */
 export async function checkPostgres(pool: Pool, databaseUrl: string): Promise<void> {
   try {
-    await checkServerVersion(pool);
+    await checkServer(pool);
     await assertMigrated(pool);
   } catch (error) {
     throw postgresError(error, databaseUrl);
@@ -148,7 +148,7 @@ async function connectOrCreate(databaseUrl: string, timeoutMs: number): Promise<
   url.pathname = '/postgres';
   const admin = await connect(url.href, timeoutMs);
   try {
-    await admin.query(`CREATE DATABASE ${admin.escapeIdentifier(name)}`);
+    await admin.query(`CREATE DATABASE ${admin.escapeIdentifier(name)}${await encodingClause(admin)}`);
   } catch (error) {
     // Another process has created the database.
     if (!DATABASE_EXISTS.has(errorCodeOf(error) ?? '')) throw error;
@@ -156,6 +156,14 @@ async function connectOrCreate(databaseUrl: string, timeoutMs: number): Promise<
     await admin.end();
   }
   return connect(databaseUrl, timeoutMs);
+}
+
+/** A server whose template has another encoding needs a template without a locale for a database in UTF8. */
+async function encodingClause(admin: pg.Client): Promise<string> {
+  const { rows } = await admin.query(
+    `SELECT pg_encoding_to_char(encoding) AS encoding FROM pg_database WHERE datname = 'template1'`,
+  );
+  return rows[0]?.encoding === 'UTF8' ? '' : ` ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`;
 }
 
 async function connect(databaseUrl: string, timeoutMs: number): Promise<pg.Client> {
