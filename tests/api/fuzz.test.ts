@@ -40,7 +40,7 @@ describe(`${REQUESTS} requests generated from the OpenAPI document (FUZZ_SEED=${
     const contract = new Contract(document);
     const ids = await Promise.all(
       [1, 2, 3].map(
-        async (at) => (await millrace.predict('echo', { input: { x: [at, at] }, metadata: { at } })).body.id,
+        async (at) => (await millrace.predict('echo', { input: { x: [at, at] }, metadata: { at: `${at}` } })).body.id,
       ),
     );
     const names = ['echo', 'rows', '1', 'production', 'drug', 'queued', ...ids];

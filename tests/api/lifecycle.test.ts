@@ -97,12 +97,12 @@ describe('cancel', () => {
 describe('retry', () => {
   test('runs a canceled prediction again under the same id, as a new attempt', async () => {
     const held = await holdWorker(millrace);
-    const { body } = await millrace.predict('slow', { ...quick(), metadata: { mine: 1 } });
+    const { body } = await millrace.predict('slow', { ...quick(), metadata: { mine: '1' } });
     await act(body.id, 'cancel');
     const retried = await act(body.id, 'retry');
     expect(retried.status).toBe(202);
     expect(retried.headers.get('location')).toBe(`/v1/predictions/${body.id}`);
-    expect(retried.body).toMatchObject({ id: body.id, status: 'queued', error: null, metadata: { mine: 1 } });
+    expect(retried.body).toMatchObject({ id: body.id, status: 'queued', error: null, metadata: { mine: '1' } });
     expect((await act(body.id, 'retry')).body.code).toBe('conflict');
     await held.release();
     expect((await get(body.id, '?wait=10')).body).toMatchObject({ id: body.id, status: 'succeeded', attempts: 1 });

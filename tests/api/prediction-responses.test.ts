@@ -110,3 +110,33 @@ async function listed(id: string) {
   const { body } = await millrace.request('/v1/predictions?limit=100');
   return body.predictions.find((one: { id: string }) => one.id === id);
 }
+
+describe('metadata', () => {
+  const send = (metadata: unknown) =>
+    millrace.predict('echo', { input: { x: [21, 1] }, metadata }, { prefer: 'wait=30' });
+  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, 'v']));
+
+  test('are a flat map of strings, which come back unchanged', async () => {
+    for (const metadata of [{}, { 'ключ 🔑': 'ü', empty: '' }, many(50), { ['🔑'.repeat(40)]: '🔑'.repeat(500) }]) {
+      const { status, body } = await send(metadata);
+      expect([status, body.metadata]).toEqual([200, metadata]);
+    }
+  });
+
+  test.each([
+    ['a number', { order: 2 ** 53 }, '/metadata/order', 'metadata.order'],
+    ['a boolean', { 'a/b': true }, '/metadata/a~1b', 'metadata.a/b'],
+    ['null', { n: null }, '/metadata/n', 'metadata.n'],
+    ['an object', { nested: { a: 'b' } }, '/metadata/nested', 'metadata.nested'],
+    ['a list', { list: ['a'] }, '/metadata/list', 'metadata.list'],
+    ['a long string', { long: 'x'.repeat(501) }, '/metadata/long', 'metadata.long'],
+    ['a long key', { ['k'.repeat(41)]: 'v' }, `/metadata/${'k'.repeat(41)}`, `metadata.${'k'.repeat(41)}`],
+    ['an empty key', { '': 'v' }, '/metadata/', 'metadata.'],
+    ['too many keys', many(51), '/metadata', 'metadata'],
+    ['very many keys', many(900), '/metadata', 'metadata'],
+  ])('with %s are 422, and the problem names the key', async (_, metadata, pointer, name) => {
+    const { status, body } = await send(metadata);
+    expect([status, body.code, body.errors[0].pointer]).toEqual([422, 'invalid_metadata', pointer]);
+    expect(body.detail).toContain(`${name} is not valid: expected `);
+  });
+});

@@ -64,7 +64,7 @@ describe('identical inputs at the same time', { timeout: 180_000 }, () => {
       }),
       millrace.predict(
         'slow',
-        { input: { x: { shape: [1], data: ['77'] } }, metadata: { mine: true } },
+        { input: { x: { shape: [1], data: ['77'] } }, metadata: { mine: 'yes' } },
         { prefer: 'wait=60' },
       ),
       millrace.request('/v2/models/slow/infer', {
@@ -145,8 +145,11 @@ describe('an Idempotency-Key', () => {
 
   test('is the same with and without quotes, for any formatting of the body', async () => {
     const key = randomUUID();
-    const first = await send(key, '{"input":{"x":[1,2]},"metadata":{"a":1,"b":2}}');
-    const again = await send(`"${key}"`, '{ "metadata" : {"b":2.0,"a":1}, "input" : {"x":[1,2]} }');
+    const first = await send(key, '{"input":{"x":[1,2]},"metadata":{"a":"1","b":"2"},"expires_in":60}');
+    const again = await send(
+      `"${key}"`,
+      '{ "expires_in": 6e1, "metadata" : {"b":"2","a":"\\u0031"}, "input" : {"x":[1,2]} }',
+    );
     expect(again.body.id).toBe(first.body.id);
   });
 

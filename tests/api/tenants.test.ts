@@ -160,7 +160,7 @@ describe('where keys are required', () => {
   });
 
   test('a prediction with unreadable live state is read from the ledger', async () => {
-    const made = await request(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { n: 1 } });
+    const made = await request(`/v1/models/${MODEL}/predictions`, keys.acme, { ...input, metadata: { n: '1' } });
     const { id } = (await made.json()) as { id: string };
     const own = () => request(`/v1/predictions/${id}`, keys.acme);
     await expect
@@ -184,7 +184,10 @@ describe('where keys are required', () => {
       await redis.del(live);
       await spoil();
       const reply = await own();
-      expect([reply.status, await reply.json()]).toMatchObject([200, { id, status: 'succeeded', metadata: { n: 1 } }]);
+      expect([reply.status, await reply.json()]).toMatchObject([
+        200,
+        { id, status: 'succeeded', metadata: { n: '1' } },
+      ]);
       expect((await request(`/v1/predictions/${id}`, keys.umbrella)).status).toBe(404);
     }
     await redis.del(live);

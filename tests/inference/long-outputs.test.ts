@@ -83,7 +83,7 @@ const WAYS: Readonly<Record<string, () => Promise<unknown>>> = {
   'goes to many callers': expectCollapsed,
   'is in the cache': () => expectLong(PREDICTIONS, waiting(known)),
   'is in the cache, and the caller wants a prediction of its own': () =>
-    expectLong(PREDICTIONS, waiting({ ...known, metadata: { n: next } })),
+    expectLong(PREDICTIONS, waiting({ ...known, metadata: { n: `${next}` } })),
   'is in the cache, and another row is not': () =>
     expectLong(PREDICTIONS, waiting({ inputs: [known.input, { x: [[fresh()]] }] }), { rows: 2 }),
   'is fetched': () => expectLong(`/v1/predictions/${id}`, {}),

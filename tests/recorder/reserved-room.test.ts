@@ -61,7 +61,7 @@ test('an unmeasured output has room by the shape in the model file', { timeout: 
 test('the outputs of followers have room', { timeout: 120_000 }, async () => {
   const leader = await millrace.predict('large', { input: { x: [[0.7654321]] } }, { prefer: 'respond-async' });
   expect(leader.status).toBe(202);
-  const ids = await expectRefusal((n) => ({ input: { x: [[0.7654321]] }, metadata: { n } }));
+  const ids = await expectRefusal((n) => ({ input: { x: [[0.7654321]] }, metadata: { n: `${n}` } }));
   await endAll([leader.body.id, ...ids]);
   expect(await used('used_memory_peak')).toBeLessThan(62 * MIB);
 });

@@ -26,14 +26,14 @@ const requestWith = (path: string, more: object = {}) => ({
 describe('a prediction with a webhook', () => {
   test('sends its end, signed with the secret of the tenant, whether the result was computed or cached', async () => {
     const { secret } = (await millrace.request('/v1/webhook-secret/rotate', { method: 'POST' })).body;
-    const miss = await millrace.predict(MODEL, { ...requestWith('/200/miss'), metadata: { order: 17 } });
+    const miss = await millrace.predict(MODEL, { ...requestWith('/200/miss'), metadata: { order: '17' } });
     expect(miss.status).toBe(202);
     const [first] = await receiver.until('/200/miss', 1);
     expect(new Webhook(secret).verify(first!.body, first!.headers)).toMatchObject({
       type: 'prediction.succeeded',
       data: {
         id: miss.body.id,
-        metadata: { order: 17 },
+        metadata: { order: '17' },
         url: `https://millrace.example/v1/predictions/${miss.body.id}`,
       },
     });

@@ -145,6 +145,13 @@ export const ERRORS = {
     about:
       'The input matches the schema, but contains for example an unknown name; `errors` has the place and the reason.',
   },
+  invalid_metadata: {
+    status: 422,
+    title: 'The metadata are not valid',
+    retryable: false,
+    about:
+      '`metadata` is a flat map of at most 50 strings, with keys of 1 to 40 characters, values of at most 500 characters, and at most `MAX_METADATA` bytes of JSON. `errors` names the key.',
+  },
   idempotency_mismatch: {
     status: 422,
     title: 'The idempotency key was used with another request',

@@ -81,6 +81,7 @@ const create: Omit<Operation, 'id'> = {
     'version_not_found',
     'idempotency_in_progress',
     'invalid_input',
+    'invalid_metadata',
     'idempotency_mismatch',
     'webhook_refused',
     'queue_full',

@@ -75,7 +75,9 @@ export const PredictionRequestBody = Type.Object(
     ),
     metadata: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
-        description: 'Any JSON of the caller. The prediction has the same metadata.',
+        description:
+          'A flat map of the caller, which the prediction has too: at most 50 strings, with keys of at most 40 characters and ' +
+          'values of at most 500 characters.',
       }),
     ),
   },

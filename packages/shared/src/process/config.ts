@@ -169,7 +169,7 @@ const SETTINGS = {
     about: 'Maximum length of a string in a JSON body, characters.',
   }),
   maxMetadata: integer('MAX_METADATA', {
-    default: 4_096,
+    default: 32_768,
     min: 2,
     max: MIB,
     about: 'Maximum size of `metadata`, bytes of JSON.',
