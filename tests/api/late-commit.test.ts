@@ -42,7 +42,7 @@ async function predict(key: string, headers: Record<string, string> = {}, drug_a
     headers: { 'content-type': 'application/json', 'idempotency-key': key, ...headers },
     body: JSON.stringify({ input: { drug_a, drug_b: 'Fluconazole' } }),
   });
-  const body = (await response.json()) as { id?: string; code?: string };
+  const body = (await response.json()) as { id?: string; code?: string; prediction_id?: string };
   return { ...body, status: response.status };
 }
 
@@ -57,7 +57,8 @@ test('when the reply to a commit is late, a repeated request with the same key g
   const before = await count();
   const key = randomUUID();
   proxy.stallReplies();
-  expect(await predict(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
+  const first = await predict(key);
+  expect(first).toMatchObject({ status: 503, code: 'store_unavailable', prediction_id: expect.any(String) });
   // A second request with the key arrives while the outcome of the first is unknown. The API must not create a second
   // prediction.
   expect(await predict(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
@@ -76,6 +77,7 @@ test('when the reply to a commit is late, a repeated request with the same key g
   const after = await count();
   expect(after).toHaveLength(before.length + 1);
   expect(after.map(({ id }) => id)).toContain(again.id);
+  expect(again.id).toBe(first.prediction_id);
 });
 
 // A cluster client connects to the nodes that the cluster announces, and bypasses the proxy.

@@ -1,5 +1,8 @@
 /** The responses with a prediction: statuses, headers and members. */
+import { randomUUID } from 'node:crypto';
+import { connectRedis } from '@millrace/shared/redis/connection';
 import { afterAll, describe, expect, test } from 'vitest';
+import { hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { holdWorker } from '../support/slow-work.ts';
@@ -138,5 +141,71 @@ describe('metadata', () => {
     const { status, body } = await send(metadata);
     expect([status, body.code, body.errors[0].pointer]).toEqual([422, 'invalid_metadata', pointer]);
     expect(body.detail).toContain(`${name} is not valid: expected `);
+  });
+});
+
+describe('a cancellation by Idempotency-Key', () => {
+  const cancel = (key: string) =>
+    millrace.request('/v1/predictions/cancel', { method: 'POST', body: { idempotency_key: key } });
+
+  test('reaches a waiting prediction whose client has disconnected, and the disconnection alone cancels nothing', async () => {
+    const held = await holdWorker(millrace);
+    const key = randomUUID();
+    const body = { input: { x: [650_001] } };
+    const gone = new AbortController();
+    const request = { body, headers: { prefer: 'wait=30', 'idempotency-key': key }, signal: gone.signal };
+    const waiting = millrace.request('/v1/models/slow/predictions', request).catch((error: Error) => error.name);
+    // A second request with the key follows the first, so the first has created its prediction.
+    const made = await millrace.predict('slow', body, { 'idempotency-key': key });
+    gone.abort();
+    expect(await waiting).toBe('AbortError');
+    // The end of the wait commits the promise of the prediction, which continues.
+    await expect.poll(async () => (await listed(made.body.id))?.status).toBe('queued');
+    const canceled = await cancel(`"${key}"`);
+    expect([canceled.status, canceled.body.id, canceled.body.status]).toEqual([200, made.body.id, 'canceled']);
+    expect((await cancel(key)).text).toBe(canceled.text);
+    await held.release();
+    expect((await millrace.request(`/v1/predictions/${made.body.id}`)).body.status).toBe('canceled');
+  });
+
+  test('is found in the ledger after Redis has lost the key', async () => {
+    const held = await holdWorker(millrace);
+    const key = randomUUID();
+    const made = await millrace.predict('slow', { input: { x: [650_002] } }, { 'idempotency-key': key });
+    const redis = connectRedis(millrace.config.redisUrl, 'blocking', { cluster: millrace.config.redisCluster });
+    expect(await redis.del(millrace.keys.idempotency('default', hashOfKey(key)))).toBe(1);
+    redis.disconnect();
+    expect((await cancel(key)).body).toMatchObject({ id: made.body.id, status: 'canceled' });
+    await held.release();
+  });
+
+  test('of an unused key is 404, and of an ended prediction 409 with its id', async () => {
+    const unused = await cancel(randomUUID());
+    expect([unused.status, unused.body.code]).toEqual([404, 'prediction_not_found']);
+    const key = randomUUID();
+    const wait = { prefer: 'wait=30', 'idempotency-key': key };
+    const done = await millrace.predict('echo', { input: { x: [31, 1] }, metadata: { a: 'b' } }, wait);
+    const refused = await cancel(key);
+    expect([refused.status, refused.body.code, refused.body.prediction_id]).toEqual([409, 'conflict', done.body.id]);
+    expect((await cancel('caf\u00e9')).body).toMatchObject({ code: 'invalid_request' });
+    const more = { idempotency_key: key, reason: 'x' };
+    const closed = await millrace.request('/v1/predictions/cancel', { method: 'POST', body: more });
+    expect([closed.status, closed.body.code]).toEqual([400, 'invalid_request']);
+  });
+});
+
+describe('a problem names its prediction', () => {
+  test('where an action is refused, and where a key was used with another request', async () => {
+    const key = randomUUID();
+    const send = (metadata: object) =>
+      millrace.predict('echo', { input: { x: [32, 1] }, metadata }, { prefer: 'wait=30', 'idempotency-key': key });
+    const { body } = await send({ a: '1' });
+    const id = body.id as string;
+    expect((await send({ a: '2' })).body).toMatchObject({ code: 'idempotency_mismatch', prediction_id: id });
+    for (const action of ['cancel', 'retry'])
+      expect((await millrace.request(`/v1/predictions/${id}/${action}`, { method: 'POST' })).body).toMatchObject({
+        code: 'conflict',
+        prediction_id: id,
+      });
   });
 });

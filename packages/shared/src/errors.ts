@@ -204,7 +204,8 @@ export const ERRORS = {
     status: 503,
     title: 'A store is not available',
     retryable: true,
-    about: 'Redis or Postgres does not respond; nothing was accepted.',
+    about:
+      'Redis or Postgres does not respond. Nothing was accepted, unless the problem has a `prediction_id`: this prediction may exist.',
   },
   clock_wrong: {
     status: 503,
@@ -280,6 +281,8 @@ export interface Problem {
   retryable: boolean;
   errors?: readonly Fault[];
   suggestions?: readonly string[];
+  /** The prediction that the error concerns, or that may exist although the request failed. */
+  prediction_id?: string;
   request_id?: string;
 }
 
@@ -293,6 +296,8 @@ export class ApiError extends Error {
   readonly retryAfterS: number | undefined;
   /** `Cache-Status`, if the code does not determine the value. */
   readonly cacheStatus: string | undefined;
+  /** The prediction that the error concerns. */
+  predictionId: string | undefined;
   constructor(
     code: ErrorCode,
     detail: string,
@@ -301,6 +306,7 @@ export class ApiError extends Error {
       suggestions?: readonly string[];
       retryAfterS?: number;
       cacheStatus?: string;
+      predictionId?: string;
       cause?: unknown;
     } = {},
   ) {
@@ -310,13 +316,21 @@ export class ApiError extends Error {
     this.suggestions = more.suggestions ?? [];
     this.retryAfterS = more.retryAfterS;
     this.cacheStatus = more.cacheStatus;
+    this.predictionId = more.predictionId;
   }
+}
+
+/** Names the prediction that an error concerns. Returns the error. */
+export function concerning(error: unknown, predictionId: string): unknown {
+  if (error instanceof ApiError) error.predictionId ??= predictionId;
+  return error;
 }
 
 export function problemOf(error: ApiError, requestId?: string): Problem {
   return problem(error.code, error.message, {
     ...(error.faults.length > 0 ? { errors: error.faults } : {}),
     ...(error.suggestions.length > 0 ? { suggestions: error.suggestions } : {}),
+    ...(error.predictionId ? { prediction_id: error.predictionId } : {}),
     ...(requestId ? { request_id: requestId } : {}),
   });
 }

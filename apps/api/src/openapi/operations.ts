@@ -142,6 +142,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     responses: { 200: json('Prediction', 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
     errors: ['prediction_not_found', 'conflict', 'store_unavailable'],
   },
+  'POST /v1/predictions/cancel': {
+    id: 'cancelPredictionByKey',
+    tag: 'Predictions',
+    summary: 'Cancel the prediction of an Idempotency-Key',
+    description:
+      'For a client that lost the response with the id. A key names the prediction that its request created; 404 for other keys.',
+    examples: { key: { idempotency_key: '8e03978e-40d5-43e8-bc93-6894a57f9324' } },
+    responses: { 200: json('Prediction', 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
+    errors: ['prediction_not_found', 'idempotency_in_progress', 'conflict', 'store_unavailable'],
+  },
   'POST /v1/predictions/:id/retry': {
     id: 'retryPrediction',
     tag: 'Predictions',

@@ -32,6 +32,11 @@ const Problem = Type.Object(
     retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
     errors: Type.Optional(Type.Array(ref('Fault'))),
     suggestions: Type.Optional(Type.Array(Type.String())),
+    prediction_id: Type.Optional(
+      Type.String({
+        description: 'The prediction that the error concerns, or that may exist although the request failed.',
+      }),
+    ),
     request_id: Type.Optional(Type.String({ description: 'The id of the request in the log of the server.' })),
   },
   { ...closed, description: 'RFC 9457 problem details.' },

@@ -3,21 +3,31 @@
 import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/type-provider.ts';
 import type { Actions } from './cancel-retry.ts';
+import type { Found } from './find-prediction.ts';
+import { idempotencyKeyIn } from './idempotency-key.ts';
 import { sendFound } from './read-routes.ts';
-import { IdParams } from './schemas.ts';
+import { CancelByKeyBody, IdParams } from './schemas.ts';
 
 export interface ActionRoutes {
   /** The public URL without a final slash; '' for links that are paths. */
   base: string;
   actions: Actions;
+  /** Finds the prediction that an idempotency key names; throws `prediction_not_found`. */
+  findByKey(tenant: string, key: string): Promise<Found>;
   tenantOf(request: FastifyRequest): string;
 }
 
-export function registerActionRoutes(app: App, { base, actions, tenantOf }: ActionRoutes): void {
+export function registerActionRoutes(app: App, { base, actions, findByKey, tenantOf }: ActionRoutes): void {
   const schema = { params: IdParams };
   app.post('/v1/predictions/:id/cancel', { schema }, async (request, reply) =>
     sendFound(reply, await actions.cancel(tenantOf(request), request.params.id), base),
   );
+  app.post('/v1/predictions/cancel', { schema: { body: CancelByKeyBody } }, async (request, reply) => {
+    const tenant = tenantOf(request);
+    const key = idempotencyKeyIn(request.body.idempotency_key);
+    const { record } = await findByKey(tenant, key);
+    return sendFound(reply, await actions.cancel(tenant, record.id), base);
+  });
   app.post('/v1/predictions/:id/retry', { schema }, async (request, reply) =>
     sendFound(reply, await actions.retry(tenantOf(request), request.params.id), base),
   );

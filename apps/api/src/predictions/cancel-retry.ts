@@ -1,6 +1,6 @@
 /** Cancels a prediction, or runs an ended prediction again under the same id. */
 
-import { ApiError, problem } from '@millrace/shared/errors';
+import { ApiError, concerning, problem } from '@millrace/shared/errors';
 import type { UndoneEnd } from '@millrace/shared/ledger/ledger';
 import type { LedgerRow, TerminalRow } from '@millrace/shared/ledger/ledger-rows';
 import { optionsTextOfRow } from '@millrace/shared/ledger/options-text';
@@ -52,9 +52,19 @@ interface OpenedRow extends LedgerRow {
 }
 
 export const createActions = (deps: ActionsDeps): Actions => ({
-  cancel: (tenant, id) => cancel(deps, tenant, id),
-  retry: (tenant, id) => retry(deps, tenant, id),
+  cancel: (tenant, id) => named(id, cancel(deps, tenant, id)),
+  retry: (tenant, id) => named(id, retry(deps, tenant, id)),
 });
+
+/** Names the prediction in every error of its action. */
+async function named(id: string, action: Promise<Found>): Promise<Found> {
+  try {
+    return await action;
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'prediction_not_found') throw error;
+    throw concerning(error, id);
+  }
+}
 
 async function cancel(deps: ActionsDeps, tenant: string, id: string): Promise<Found> {
   const { live, lookup } = deps;

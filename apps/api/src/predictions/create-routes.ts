@@ -1,6 +1,5 @@
 /** The routes that create a prediction: `POST /v1/models/{model}/predictions`, and the same for one version. */
 
-import { ApiError } from '@millrace/shared/errors';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { CachedResponse, LookUpRequest } from '../cache/cache-lookup.ts';
@@ -14,6 +13,7 @@ import type { App } from '../http/type-provider.ts';
 import { ModelParams, VersionParams } from '../models/schemas.ts';
 import { checkBody } from './body-limits.ts';
 import type { CreatePrediction } from './create-prediction.ts';
+import { idempotencyKeyOf } from './idempotency-key.ts';
 import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
 import type { PredictionBody, PredictionRequest } from './prediction-request.ts';
 import { appliedPreference, etagOf, locationOf, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
@@ -59,7 +59,7 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
       body,
       prefer: parsePrefer(headers.prefer),
       cacheControl: parseCacheControl(headers['cache-control']),
-      idempotencyKey: idempotencyKeyOf(request),
+      idempotencyKey: idempotencyKeyOf(headers['idempotency-key']),
       signal: NEVER_DISCONNECTS,
     };
     const cached = lookUpLocal(creating);
@@ -157,24 +157,4 @@ class OutcomeSender {
 function addPreference(headers: string[], prefer: Prefer): void {
   const applied = appliedPreference(prefer);
   if (applied !== undefined) headers.push('preference-applied', applied);
-}
-
-function idempotencyKeyOf(request: FastifyRequest): string | undefined {
-  const header = request.headers['idempotency-key'];
-  if (header === undefined) return undefined;
-  // The IETF draft defines a quoted string. Most clients send the key without quotes.
-  const key = String(header)
-    .trim()
-    .replace(/^"(.*)"$/, '$1');
-  if (key.length >= 1 && key.length <= 255 && /^[\x20-\x7e]+$/.test(key)) return key;
-  throw new ApiError('invalid_header', 'Idempotency-Key must have 1 to 255 printable ASCII characters.', {
-    faults: [
-      {
-        pointer: 'Idempotency-Key',
-        message: 'Not a valid key',
-        expected: '1 to 255 printable ASCII characters',
-        got: `${key.length} characters`,
-      },
-    ],
-  });
 }

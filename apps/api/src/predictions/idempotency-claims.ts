@@ -41,7 +41,15 @@ export interface ClaimParams {
   nowMs: number;
 }
 
+export interface KeyHolder {
+  /** The id of the prediction that the key names. The request may still write the prediction. */
+  id: string;
+  ageMs: number;
+}
+
 export interface Idempotency {
+  /** Finds the claim of a key without a change. Undefined for an unused key. */
+  find(tenant: string, key: string, nowMs: number): Promise<KeyHolder | undefined>;
   claim(params: ClaimParams): Promise<Claim>;
   /** Deletes the claim after a request that created no prediction. */
   release(tenant: string, key: string, id: string): Promise<void>;
@@ -112,6 +120,16 @@ export function createIdempotency({ redis, keys, findInLedger, log }: Idempotenc
   }
 
   return {
+    async find(tenant, key, nowMs) {
+      const hash = hashOfKey(key);
+      const held = await readClaim(keys.idempotency(tenant, hash));
+      if (held !== null) {
+        const [id = '', , at] = held.split(' ');
+        return { id, ageMs: nowMs - Number(at) };
+      }
+      const found = await ledgerKeys.add({ tenant, hash });
+      return found && { id: found.id, ageMs: nowMs - found.createdAt };
+    },
     async claim({ tenant, key, fingerprint, id, nowMs }) {
       const hash = hashOfKey(key);
       const name = keys.idempotency(tenant, hash);

@@ -4,11 +4,26 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { ApiError } from '@millrace/shared/errors';
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { fromStore, WriteOutcomeUnknown } from '../stores/store-errors.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
 import { type Claim, fingerprintOf, hashOfKey, type Idempotency } from './idempotency-claims.ts';
 import type { Outcome } from './outcome.ts';
 import type { PendingPrediction } from './prediction-request.ts';
+
+/**
+ * Finds the prediction that a key names, for example to cancel a prediction whose 202 was lost. Throws `prediction_not_found`
+ * for a key that names none, and `idempotency_in_progress` while the request with the key is in progress.
+ */
+export async function findByKey(deps: OnceDeps, { tenant, key }: { tenant: string; key: string }): Promise<Found> {
+  const claim = await fromStore('Redis', deps.idempotency.find(tenant, key, sharedNow()));
+  const found = claim && (await untilWritten(deps, { tenant, claim, signal: undefined }));
+  if (found) return found;
+  if (claim && claim.ageMs <= CLAIM_DEAD_MS) throw inProgress(claim.id);
+  const detail = 'No prediction of the last 24 hours was created with this Idempotency-Key.';
+  throw new ApiError('prediction_not_found', detail);
+}
 
 /** How long a duplicate request waits for the original's prediction before the API responds with 409 or takes over. */
 const CLAIM_WAIT_MS = 2_000;
@@ -61,22 +76,40 @@ async function followClaim(
   deps: OnceDeps,
   { pending, key, claim, start, follow }: FollowClaimParams,
 ): Promise<Outcome> {
-  if (!claim.same) throw keyMismatch(key);
+  if (!claim.same) throw keyMismatch(key, claim.id);
   const { tenant, signal } = pending.request;
-  const deadline = performance.now() + CLAIM_WAIT_MS;
-  while (performance.now() < deadline && !signal.aborted) {
-    const original = await deps.lookup.find(tenant, claim.id);
-    if (original) return follow(pending, original);
-    if (claim.ageMs > CLAIM_DEAD_MS) break;
-    await delay(CLAIM_POLL_MS);
-  }
+  const original = await untilWritten(deps, { tenant, claim, signal });
+  if (original) return follow(pending, original);
   // The original request failed before its prediction was written: this request continues under the claimed id.
   if (claim.ageMs > CLAIM_DEAD_MS) return start({ ...pending, id: claim.id });
-  const detail = 'The first request with this Idempotency-Key is still in progress. Send the request again later.';
-  throw new ApiError('idempotency_in_progress', detail, { retryAfterS: 1 });
+  throw inProgress(claim.id);
 }
 
-const keyMismatch = (key: string): ApiError =>
+interface Claimed {
+  tenant: string;
+  claim: Pick<Extract<Claim, { kind: 'taken' }>, 'id' | 'ageMs'>;
+  signal: DisconnectSignal | undefined;
+}
+
+/** Returns the prediction of a claim, which its request may still write. Returns undefined after CLAIM_WAIT_MS. */
+async function untilWritten({ lookup }: OnceDeps, { tenant, claim, signal }: Claimed): Promise<Found | undefined> {
+  const deadline = performance.now() + CLAIM_WAIT_MS;
+  while (performance.now() < deadline && !signal?.aborted) {
+    const found = await lookup.find(tenant, claim.id);
+    if (found) return found;
+    if (claim.ageMs > CLAIM_DEAD_MS) return undefined;
+    await delay(CLAIM_POLL_MS);
+  }
+  return undefined;
+}
+
+function inProgress(predictionId: string): ApiError {
+  const detail = 'The first request with this Idempotency-Key is still in progress. Send the request again later.';
+  return new ApiError('idempotency_in_progress', detail, { retryAfterS: 1, predictionId });
+}
+
+const keyMismatch = (key: string, predictionId: string): ApiError =>
   new ApiError('idempotency_mismatch', 'This Idempotency-Key was used with another request. Send a new key.', {
     faults: [{ pointer: 'Idempotency-Key', message: 'used with another request', expected: 'a new key', got: key }],
+    predictionId,
   });

@@ -36,10 +36,12 @@ import { queuedByModel } from '../queue/queued-by-model.ts';
 import { createSubmitter } from '../queue/submitter.ts';
 import type { OpenParams, Stores } from '../stores/open-stores.ts';
 import { redisAway } from '../stores/store-errors.ts';
+import type { ActionRoutes } from './action-routes.ts';
 import { type Actions, createActions } from './cancel-retry.ts';
 import { type CreateDeps, type CreatePrediction, createPrediction } from './create-prediction.ts';
 import type { CreateRoutes } from './create-routes.ts';
 import { createPredictionLookup, type PredictionLookup } from './find-prediction.ts';
+import { findByKey } from './idempotency.ts';
 import { createIdempotency } from './idempotency-claims.ts';
 import { createListPredictions, type ListPredictions } from './list-predictions.ts';
 import { PredictionWatcher } from './prediction-watcher.ts';
@@ -68,6 +70,7 @@ export interface PredictionServices {
   lookup: PredictionLookup;
   list: ListPredictions;
   actions: Actions;
+  findByKey: ActionRoutes['findByKey'];
   watcher: PredictionWatcher;
   /** The number of predictions that callers of this process wait for. */
   waiting(): number;
@@ -97,11 +100,17 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
   const { live, completions, lookup } = parts;
   const parsedRequests = new ParsedRequests();
   const cache = openLocalResults(params);
+  const idempotency = createIdempotency({
+    redis: stores.queue.redis,
+    keys: stores.keys,
+    findInLedger: (claimed, sinceMs) => findKeyed(db, claimed, sinceMs),
+    log: params.log,
+  });
   const watcher = new PredictionWatcher(lookup, completions);
   closers.push('prediction watcher', () => watcher.close());
   return {
     base: parts.base,
-    createPrediction: openCreatePrediction(parts, { cache, parsedRequests }),
+    createPrediction: openCreatePrediction(parts, { cache, parsedRequests, idempotency }),
     lookUpLocal: (request) => lookUpLocal({ catalog, parsedRequests, cache }, request),
     parsedRequests,
     lookup,
@@ -111,6 +120,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
       readOutputs: (tenant, ids) => readOutputs(db, tenant, ids),
     }),
     actions: openActions(parts),
+    findByKey: (tenant, key) => findByKey({ idempotency, lookup }, { tenant, key }),
     watcher,
     waiting: () => completions.waiting,
     queued: () =>
@@ -183,9 +193,12 @@ function openLocalResults({ stores, closers, config }: OpenPredictionsParams): L
   return local;
 }
 
-function openCreatePrediction(parts: Parts, caches: Pick<CreateDeps, 'cache' | 'parsedRequests'>): CreatePrediction {
+function openCreatePrediction(
+  parts: Parts,
+  caches: Pick<CreateDeps, 'cache' | 'parsedRequests' | 'idempotency'>,
+): CreatePrediction {
   const { stores, log, closers, live, queues, loads, registry } = parts;
-  const { keys, queue, db } = stores;
+  const { queue } = stores;
   const promises = openPromises(parts);
   const estimates = new EstimateWatch({
     read: (id) => live.read(id),
@@ -202,12 +215,6 @@ function openCreatePrediction(parts: Parts, caches: Pick<CreateDeps, 'cache' | '
       log,
       redisReady: () => queue.ready(),
       onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
-    }),
-    idempotency: createIdempotency({
-      redis: queue.redis,
-      keys,
-      findInLedger: (claimed, sinceMs) => findKeyed(db, claimed, sinceMs),
-      log,
     }),
     estimates,
     cacheWritable: () => stores.cache.probe.proven,

@@ -1,6 +1,6 @@
 /** The caller does not wait for the result: the API commits a promise to the ledger and responds with 202. */
 
-import { ApiError } from '@millrace/shared/errors';
+import { ApiError, concerning } from '@millrace/shared/errors';
 import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
@@ -37,7 +37,9 @@ export async function promiseResult(
   item: NewPrediction,
 ): Promise<Outcome> {
   deps.checkRedis();
-  await committed(deps.insertPromise(promiseRow(pending, item)));
+  await committed(deps.insertPromise(promiseRow(pending, item))).catch((error) => {
+    throw concerningUnknown(error, pending.id);
+  });
   let submitted: SubmitResult | undefined;
   try {
     submitted = await deps.submitter.submit(pending, item);
@@ -94,10 +96,15 @@ export interface WithdrawParams {
 export function withdraw({ live }: Pick<PromiseDeps, 'live'>, { pending, error }: WithdrawParams): unknown {
   // Redis had no memory and wrote nothing: the idempotency key is free again, and no state must stay without a job.
   const refused = error instanceof ApiError && error.code === 'queue_full';
-  if (pending.request.idempotencyKey !== undefined && !refused) return WriteOutcomeUnknown.of(error);
+  if (pending.request.idempotencyKey !== undefined && !refused)
+    return concerningUnknown(WriteOutcomeUnknown.of(error), pending.id);
   live.end(pending.id, pending.request.tenant, 'canceled', sharedNow()).catch(() => {});
-  return error;
+  return concerningUnknown(error, pending.id);
 }
+
+/** A prediction that may exist is named, so that its caller can get or cancel the prediction. */
+const concerningUnknown = (error: unknown, id: string): unknown =>
+  error instanceof WriteOutcomeUnknown ? concerning(error, id) : error;
 
 export interface AcceptedParams {
   pending: PendingPrediction;

@@ -7,6 +7,17 @@ const closed = { additionalProperties: false } as const;
 
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of a prediction.' }) });
 
+export const CancelByKeyBody = Type.Object(
+  {
+    idempotency_key: Type.String({
+      minLength: 1,
+      maxLength: 300,
+      description: 'The `Idempotency-Key` of the request that created the prediction.',
+    }),
+  },
+  closed,
+);
+
 export const GetQuery = Type.Object(
   {
     wait: Type.Optional(

@@ -12,7 +12,8 @@ export class WriteOutcomeUnknown extends ApiError {
 
   static of(error: unknown): unknown {
     if (!(error instanceof ApiError) || error.code !== 'store_unavailable') return error;
-    const detail = 'A store did not respond in time: repeat the request with the same Idempotency-Key.';
+    const detail =
+      'A store did not respond in time, so the prediction may exist: repeat the request with the same Idempotency-Key.';
     return new WriteOutcomeUnknown(error.code, detail, { retryAfterS: 1, cause: error.cause });
   }
 }
@@ -61,8 +62,14 @@ export async function committed(call: Promise<void>): Promise<void> {
     await call;
   } catch (error) {
     if (isDataFault(error)) throw unstorable(error);
-    const Kind = error instanceof BatcherFull ? ApiError : WriteOutcomeUnknown;
-    const detail = `${postgresRefusal(error) ?? 'Postgres does not respond'}; nothing was promised.`;
-    throw new Kind('store_unavailable', detail, { retryAfterS: 1, cause: error });
+    const refusal = postgresRefusal(error);
+    const more = { retryAfterS: 1, cause: error };
+    if (error instanceof BatcherFull || refusal !== undefined) {
+      const detail = `${refusal ?? 'Postgres does not respond'}; nothing was accepted.`;
+      throw new ApiError('store_unavailable', detail, more);
+    }
+    const detail =
+      'Postgres did not respond in time, so the prediction may exist: get prediction_id, or repeat the request with the same Idempotency-Key.';
+    throw new WriteOutcomeUnknown('store_unavailable', detail, more);
   }
 }
