@@ -18,9 +18,10 @@ export const ROOT = '(root)';
 export const plans: readonly TreePlan[] = [
   {
     root: 'apps/api/src',
-    maxEdges: 28,
+    maxEdges: 29,
     folders: {
       [ROOT]: [
+        'processes',
         'open-inference',
         'predictions',
         'cache',
@@ -33,9 +34,10 @@ export const plans: readonly TreePlan[] = [
         'http',
         'stores',
       ],
+      processes: [],
       'open-inference': ['predictions', 'models', 'http'],
       predictions: ['cache', 'queue', 'models', 'http', 'stores'],
-      operations: ['http'],
+      operations: ['http', 'processes'],
       openapi: [],
       webhooks: ['http', 'stores'],
       entities: ['http', 'stores'],

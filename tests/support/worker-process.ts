@@ -76,8 +76,8 @@ export async function readMetric(url: string, name: string, part = ''): Promise<
   return sum;
 }
 
-/** The child processes of a process: the engines of a worker. */
-function childrenOf(pid: number): number[] {
+/** The child processes of a process: the engines of a worker, or the processes of an API with API_PROCESSES. */
+export function childrenOf(pid: number): number[] {
   const listed = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
   return [...listed.matchAll(/^\s*(\d+)\s+(\d+)\s*$/gm)]
     .filter(([, , parent]) => Number(parent) === pid)

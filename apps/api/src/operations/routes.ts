@@ -3,6 +3,7 @@
 import { verdictOf } from '@millrace/shared/process/readiness';
 import type { FastifyInstance } from 'fastify';
 import type { HttpMetrics } from '../http/request-metrics.ts';
+import { metricsOfAll } from '../processes/all-metrics.ts';
 
 /** The most faults that one response of /readyz names. */
 const DEGRADED_MAX = 20;
@@ -27,8 +28,9 @@ export function registerOperations(
     return reply.code(code).send({ status, parts, ...(impaired.length > 0 ? { degraded: impaired } : {}) });
   });
 
+  const metricsText = metricsOfAll(() => metrics.text());
   app.get('/metrics', { config: { public: true } }, async (_request, reply) => {
     reply.header('content-type', metrics.contentType);
-    return metrics.text();
+    return metricsText();
   });
 }

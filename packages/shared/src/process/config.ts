@@ -106,6 +106,12 @@ const SETTINGS = {
   },
   host: text('HOST', '127.0.0.1', 'Address the API listens on.'),
   port: integer('PORT', { default: 8080, min: 0, max: 65_535, about: 'Port the API listens on.' }),
+  apiProcesses: integer('API_PROCESSES', {
+    default: 1,
+    min: 1,
+    max: 64,
+    about: 'API processes that share the port on this machine.',
+  }),
   publicUrl: url(
     'PUBLIC_URL',
     undefined,
