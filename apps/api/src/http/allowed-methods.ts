@@ -12,9 +12,17 @@ export function collectMethods(app: FastifyInstance): (target: string) => string
   app.addHook('onRoute', ({ url, method }) => {
     for (const name of [method].flat() as HTTPMethod[]) {
       if (router.hasRoute(name, url)) continue;
-      router.on(name, url, () => {});
+      router.on(name, url, () => {}, { parameters: url.split(':').length });
       methods.add(name);
     }
   });
-  return (target) => [...methods].filter((method) => router.find(method, target) !== null).sort();
+  return (target) => {
+    const found = [...methods].flatMap((method) => {
+      const route = router.find(method, target);
+      return route === null ? [] : [{ method, parameters: Number(route.store?.parameters) }];
+    });
+    // The path of an action, such as /v1/webhook-deliveries/redeliver, also fits the route of an id, which is not meant.
+    const fewest = Math.min(...found.map(({ parameters }) => parameters));
+    return found.flatMap(({ method, parameters }) => (parameters === fewest ? [method] : [])).sort();
+  };
 }

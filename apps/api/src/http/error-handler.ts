@@ -24,24 +24,27 @@ export interface ProblemDeps {
 }
 
 export function registerProblems(app: FastifyInstance, { log, methodsOf, onError }: ProblemDeps): void {
-  app.setErrorHandler((error: FastifyError, request, reply) => {
+  const noRoute = (request: FastifyRequest, reply: FastifyReply): ApiError => {
+    const path = request.url.split('?')[0] ?? '';
+    const methods = methodsOf(request.url);
+    if (methods.length === 0)
+      return new ApiError('not_found', `There is no ${request.method} ${path.slice(0, 200)}; /docs lists all routes.`);
+    reply.header('allow', methods.join(', '));
+    return new ApiError('method_not_allowed', `${path.slice(0, 200)} takes ${methods.join(', ')}.`, {
+      faults: [
+        { pointer: '', message: 'The method is not allowed', expected: methods.join(' or '), got: request.method },
+      ],
+    });
+  };
+  app.setErrorHandler((given: FastifyError, request, reply) => {
+    // Fastify refuses a QUERY without a Content-Type before it looks for the route, and no route has this method.
+    const error = given.code === 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE' ? noRoute(request, reply) : given;
     sendProblem(error, request, reply, log);
     onError?.(request, reply.statusCode);
     return reply;
   });
   app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0] ?? '';
-    const methods = methodsOf(request.url);
-    if (methods.length === 0) {
-      const detail = `There is no ${request.method} ${path.slice(0, 200)}; /docs lists all routes.`;
-      throw new ApiError('not_found', detail);
-    }
-    reply.header('allow', methods.join(', '));
-    throw new ApiError('method_not_allowed', `${path.slice(0, 200)} takes ${methods.join(', ')}.`, {
-      faults: [
-        { pointer: '', message: 'The method is not allowed', expected: methods.join(' or '), got: request.method },
-      ],
-    });
+    throw noRoute(request, reply);
   });
 }
 
@@ -60,7 +63,7 @@ export function asApiError(error: unknown, request?: FastifyRequest): ApiError {
   );
 }
 
-function wrongType({ headers }: FastifyRequest): ApiError {
+export function wrongType({ headers }: FastifyRequest): ApiError {
   const type = headers['content-type'];
   const got = type === undefined ? 'nothing' : type.slice(0, 100);
   return new ApiError('unsupported_media_type', `Send application/json; Content-Type was ${got}.`, {

@@ -3,7 +3,12 @@ import { ApiError } from '@millrace/shared/errors';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 export function registerHeaderLimits(app: FastifyInstance, maxHeaders: number): void {
-  app.addHook('onRequest', (request, _reply, done) => done(refusalOf(request, maxHeaders)));
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { headers } = request;
+    // Many clients add a type to every POST. An empty body has no type that could be wrong.
+    if (headers['content-length'] === '0' && headers['content-type'] !== undefined) delete headers['content-type'];
+    done(refusalOf(request, maxHeaders));
+  });
 }
 
 function refusalOf({ headers, raw }: FastifyRequest, maxHeaders: number): ApiError | undefined {

@@ -4,6 +4,7 @@ import { ApiError } from '@millrace/shared/errors';
 import type { Config } from '@millrace/shared/process/config';
 import { escapePart } from '@millrace/shared/text/json-pointer';
 import type { FastifyInstance } from 'fastify';
+import { wrongType } from './error-handler.ts';
 import { NumberSplit, withArrays } from './number-bodies.ts';
 
 declare module 'fastify' {
@@ -55,6 +56,7 @@ export function registerJsonBody(app: FastifyInstance, { limits, bodyLimit, pars
   app.removeAllContentTypeParsers();
   app.decorateRequest('bodyText', '');
   app.decorate('jsonLimit', bodyLimit);
+  refuseOtherTypes(app);
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer', bodyLimit }, (request, bytes, done) => {
     try {
       const { schema, config } = request.routeOptions;
@@ -78,6 +80,22 @@ export function registerJsonBody(app: FastifyInstance, { limits, bodyLimit, pars
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }
+  });
+}
+
+/** A body of another type, or without a type: an empty body in chunks is no body, and any other body is refused. */
+function refuseOtherTypes(app: FastifyInstance): void {
+  app.addContentTypeParser('*', (request, payload, done) => {
+    // The handler of unknown routes reads no body.
+    if (request.is404) return done(null);
+    const { headers } = request;
+    if (headers['content-length'] !== undefined) return done(wrongType(request));
+    payload.once('data', () => {
+      payload.pause();
+      done(wrongType(request));
+    });
+    payload.once('end', () => done(null));
+    payload.once('error', done);
   });
 }
 
