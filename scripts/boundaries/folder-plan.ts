@@ -67,7 +67,7 @@ export const plans: readonly TreePlan[] = [
   },
   {
     root: 'packages/shared/src',
-    maxEdges: 25,
+    maxEdges: 26,
     folders: {
       registry: [ROOT, 'cache', 'model-files', 'postgres'],
       webhooks: ['postgres', 'redis'],
@@ -81,7 +81,7 @@ export const plans: readonly TreePlan[] = [
       tensors: ['text'],
       redis: ['predictions', 'process'],
       postgres: ['predictions'],
-      predictions: [],
+      predictions: ['tensors'],
       text: [],
       process: [],
       batching: [],

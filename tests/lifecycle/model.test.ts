@@ -98,7 +98,7 @@ function openTwins(number: number) {
         const item = newPrediction({ id, flight, expiresAt, createdAt: now });
         if (more % 3 > 0) {
           const { options: _, ...request } = item;
-          await insertPromises(pool, [promiseRow({ ...request, tenant: 'default' })]);
+          await insertPromises(pool, [promiseRow({ ...request, task: String(request.task), tenant: 'default' })]);
           ledger.promise(id, expiresAt);
         }
         const { items } = await f.live.submit(TARGET, 'normal', job, [item], now);

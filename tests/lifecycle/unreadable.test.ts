@@ -1,5 +1,5 @@
 import { parseCompletion } from '@millrace/shared/live/completion';
-import { readState } from '@millrace/shared/live/state';
+import { readStateText } from '@millrace/shared/live/state';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MODEL, NOW, newId, SHARD, useLive } from './live-fixture.ts';
@@ -96,8 +96,8 @@ test('every shortened state is either unreadable or complete except for its task
   const { id } = await f.submit({ metadata: '{"größe":1}', options: '{}' });
   const state = await textOf(id);
   for (let length = 0; length < state.length; length += 1) {
-    const read = readState(id, state.slice(0, length));
-    if (read) expect({ ...read, task: '' }).toEqual({ ...readState(id, state), task: '' });
+    const read = readStateText(id, state.slice(0, length));
+    if (read) expect({ ...read, task: '' }).toEqual({ ...readStateText(id, state), task: '' });
   }
 });
 

@@ -4,20 +4,21 @@ import type { Entities } from '@millrace/shared/entities/entity';
 import { ApiError } from '@millrace/shared/errors';
 import type { Handler, Json } from '@millrace/shared/model-files/handler';
 import { digestHandler, importHandler, isHandlerOf } from '@millrace/shared/model-files/handler-file';
-import type { Task } from '@millrace/shared/predictions/task';
+import type { Row, Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { NumberArray, withPlainArrays } from '@millrace/shared/tensors/number-array';
 import type { TensorMap } from '@millrace/shared/tensors/tensor';
+import { tensorRowBytes } from '@millrace/shared/tensors/tensor-bytes';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
-import { rowCount, splitRows, tensorRowText } from '@millrace/shared/tensors/tensor-rows';
+import { rowCount, splitRows } from '@millrace/shared/tensors/tensor-rows';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import { checkerOf, member } from '../http/validation.ts';
 
 export interface CanonicalInput {
   /** How the output is assembled from the rows; see Task. */
   shape: Task['shape'];
-  /** The canonical text of each row. */
-  rows: string[];
+  /** The canonical form of each row. */
+  rows: Row[];
 }
 
 /**
@@ -44,7 +45,7 @@ export async function createCanonicalizer(
   };
 }
 
-/** The rows whose texts are written in one turn of the event loop. */
+/** The rows whose bytes are written in one turn of the event loop. */
 const ROWS_AT_ONCE = 256;
 
 function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer {
@@ -53,11 +54,10 @@ function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer
     if (given !== undefined && given > maxRows) throw tooManyRows(given, maxRows);
     const tensors = parseTensorInput(signature.inputs, input);
     const rows = config.rowIndependent ? rowCount(tensors) : undefined;
-    if (rows === undefined || rows <= 1) return { shape: 'one', rows: [tensorRowText(tensors)] };
+    if (rows === undefined || rows <= 1) return { shape: 'one', rows: [tensorRowBytes(tensors)] };
     if (rows > maxRows) throw tooManyRows(rows, maxRows);
-    if (rows > ROWS_AT_ONCE)
-      return textsInParts(splitRows(tensors)).then((texts) => ({ shape: 'tensors', rows: texts }));
-    return { shape: 'tensors', rows: splitRows(tensors).map(tensorRowText) };
+    if (rows > ROWS_AT_ONCE) return bytesInParts(splitRows(tensors)).then((all) => ({ shape: 'tensors', rows: all }));
+    return { shape: 'tensors', rows: splitRows(tensors).map(tensorRowBytes) };
   };
 }
 
@@ -71,13 +71,13 @@ function givenRows(input: unknown, name: string | undefined): number | undefined
   return typeof rows === 'number' ? rows : undefined;
 }
 
-async function textsInParts(rows: readonly TensorMap[]): Promise<string[]> {
-  const texts: string[] = [];
+async function bytesInParts(rows: readonly TensorMap[]): Promise<Buffer[]> {
+  const all: Buffer[] = [];
   for (const [at, row] of rows.entries()) {
     if (at > 0 && at % ROWS_AT_ONCE === 0) await new Promise(setImmediate);
-    texts.push(tensorRowText(row));
+    all.push(tensorRowBytes(row));
   }
-  return texts;
+  return all;
 }
 
 /** Returns `invalid_request`, with a pointer to the input itself. */

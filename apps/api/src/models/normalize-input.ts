@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { cacheKey } from '@millrace/shared/cache/cache-key';
 import { ApiError } from '@millrace/shared/errors';
-import type { Task } from '@millrace/shared/predictions/task';
+import type { Row, Task } from '@millrace/shared/predictions/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import { InputError } from '@millrace/shared/tensors/input-error';
 import { summary } from '../http/validation.ts';
@@ -11,7 +11,7 @@ import { type ServedModel, under } from './catalog.ts';
 
 export interface NormalizedInput {
   shape: Task['shape'];
-  rows: string[];
+  rows: Row[];
   /** The cache key (hex) of each row. Empty if the request neither reads, shares nor stores results. */
   keys: string[];
   /**
@@ -35,14 +35,14 @@ export function normalizeInput(
   maxRows: number,
   keyed: boolean,
 ): NormalizedInput | Promise<NormalizedInput> {
-  const finish = (shape: Task['shape'], rows: string[]): NormalizedInput | Promise<NormalizedInput> => {
+  const finish = (shape: Task['shape'], rows: Row[]): NormalizedInput | Promise<NormalizedInput> => {
     if (rows.length > maxRows) throw relocated(body.inputs ? '/inputs' : '/input', tooManyRows(rows.length, maxRows));
     const { config, digest } = served.version;
     const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
-    const keyOf = (row: string) => cacheKey({ scope, digest, row });
+    const keyOf = (row: Row) => cacheKey({ scope, digest, row });
     const withKeys = (keys: string[]): NormalizedInput => {
       if (scope !== 'public' || tenant === DEFAULT_TENANT) return { shape, rows, keys };
-      const row = shape === 'one' && rows.length === 1 ? (rows[0] as string) : `${shape} ${keys.join()}`;
+      const row = shape === 'one' && rows.length === 1 ? (rows[0] as Row) : `${shape} ${keys.join()}`;
       return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
     };
     const long = (rows[0]?.length ?? 0) > LONG_ROW;
@@ -69,7 +69,7 @@ export function normalizeInput(
   return Promise.all(all).then((every) => finish('list', oneRowEach(every)));
 }
 
-/** From this number of characters on, the key of a row has its own turn of the event loop, apart from parsing and the task. */
+/** From this number of characters or bytes on, the key of a row has its own turn of the event loop, apart from parsing and the task. */
 const LONG_ROW = 1_048_576;
 
 /** The inputs of one turn of the event loop. 10,000 inputs in one turn would delay other requests by a tenth of a second. */
@@ -88,7 +88,7 @@ async function inParts<T, R>(items: readonly T[], run: (item: T, at: number) => 
 const allReady = (inputs: readonly (CanonicalInput | Promise<CanonicalInput>)[]): inputs is CanonicalInput[] =>
   inputs.every((input) => !(input instanceof Promise));
 
-function oneRowEach(inputs: readonly CanonicalInput[]): string[] {
+function oneRowEach(inputs: readonly CanonicalInput[]): Row[] {
   return inputs.map(({ rows }, at) => {
     const [row] = rows;
     if (row !== undefined && rows.length === 1) return row;

@@ -27,7 +27,7 @@ export async function openCatalog(params: OpenCatalogParams): Promise<{ catalog:
   const listener = queue.connect('blocking', 'registry');
   closers.push('registry listener', () => listener.disconnect());
   listener.on('message', () => catalog.changed());
-  await listener.subscribe(channel);
+  await listener.subscribe(channel, keys.bytesChannel());
   const publish = (tenant: string) => queue.redis.publish(channel, tenant);
   return { catalog, changes: createRegistryChanges(db, catalog, { readThrough, publish }) };
 }

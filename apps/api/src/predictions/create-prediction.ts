@@ -6,6 +6,7 @@ import { type ModelConfig, mayShareResults } from '@millrace/shared/model-files/
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { LongText, type Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
+import type { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
 import { andThen } from '../cache/and-then.ts';
 import { type CachedRows, lookUpCache } from '../cache/cache-lookup.ts';
@@ -37,6 +38,7 @@ export interface CreateDeps extends WaitDeps {
   cache: LocalResults;
   parsedRequests: ParsedRequests;
   idempotency: Idempotency;
+  bytesSupport: Pick<BytesSupport, 'isSupported'>;
   /** Throws ApiError while the clock of this process is wrong. */
   checkClock(): void;
   /** Throws ApiError for an address that webhooks must not reach. */
@@ -108,8 +110,10 @@ function submit(deps: CreateDeps, pending: PendingPrediction): Promise<Outcome> 
   if (isComplete(outputs))
     return storeCachedResult(deps, { pending, cached, output: assembleOutput(normalized.shape, outputs) });
   checkAdmission(deps, pending);
-  const item = newPrediction(pending, { rows: carried(outputs), whole: null });
   const waits = request.prefer.waitS !== null && !request.prefer.respondAsync;
+  // The task of a promise is text: the ledger has the text, and workers of 0.1.0 keep promises after a return to 0.1.0.
+  const bytes = waits && deps.bytesSupport.isSupported;
+  const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes });
   return waits ? waitForResult(deps, pending, item) : promiseResult(deps, pending, item);
 }
 
@@ -140,7 +144,7 @@ interface FromCache {
 async function storeCachedResult(deps: CreateDeps, { pending, cached, output }: FromCache): Promise<Outcome> {
   let completedAt: number;
   try {
-    const item = newPrediction(pending, { rows: [], whole: output });
+    const item = newPrediction(pending, { rows: [], whole: output, bytes: false });
     completedAt = (await fromStore('Redis', deps.submitter.submit(pending, item))).submittedAt;
   } catch (error) {
     throw withdraw(deps, { pending, error });

@@ -8,7 +8,7 @@ import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { CacheUse, Prediction, Priority } from '@millrace/shared/predictions/prediction';
 import { factsOf, optionsText, type RequestOptions } from '@millrace/shared/predictions/request-options';
-import { type Task, taskText } from '@millrace/shared/predictions/task';
+import { storedTask, type Task, textOfTask } from '@millrace/shared/predictions/task';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
 import type { ServedModel } from '../models/catalog.ts';
@@ -94,15 +94,17 @@ function optionsOf({ request: { body }, normalized, store, cached }: PendingPara
   return options;
 }
 
-export interface Outputs {
+export interface NewPredictionParams {
   /** The outputs that the task carries: null for a row without a carried output. */
   rows: readonly (string | null)[];
   /** The whole output, when every row is cached. */
   whole: Text | null;
+  /** Whether the task may be bytes. */
+  bytes: boolean;
 }
 
 /** The prediction in the form of the queue. */
-export function newPrediction(pending: PendingPrediction, { rows, whole }: Outputs): NewPrediction {
+export function newPrediction(pending: PendingPrediction, { rows, whole, bytes }: NewPredictionParams): NewPrediction {
   const { normalized, served, request } = pending;
   const { digest } = served.version;
   const epoch = served.registered.cacheEpoch;
@@ -124,7 +126,8 @@ export function newPrediction(pending: PendingPrediction, { rows, whole }: Outpu
     metadata: pending.metadata,
     options: optionsText(pending.options),
     flight: pending.read ? flightOf(normalized, digest, epoch) : null,
-    task: taskText(task),
+    // A prediction with its whole output needs no task.
+    task: whole === null ? storedTask(task, bytes) : '',
     rows: some ? rows.filter((row) => row === null).length : normalized.rows.length,
     attempts: 0,
     opening: 0,
@@ -167,7 +170,7 @@ export function promiseRow(pending: PendingPrediction, item: NewPrediction): Pro
     version: pending.served.version.version,
     digest: pending.served.version.digest,
     priority: pending.priority,
-    task: item.task,
+    task: textOfTask(item.task),
     options: pending.options.webhook ? { webhook: pending.options.webhook } : null,
     metadata: pending.metadata,
     createdAt: pending.createdAt,

@@ -20,6 +20,7 @@ import { LiveStore } from '@millrace/shared/live/store';
 import { type Clock, sharedNow } from '@millrace/shared/postgres/clock';
 import { baseOf } from '@millrace/shared/predictions/prediction';
 import { withTimeout } from '@millrace/shared/process/timeout';
+import { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
 import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
@@ -206,6 +207,8 @@ function openCreatePrediction(
     registry,
   });
   closers.push('estimates', () => estimates.close());
+  const bytesSupport = new BytesSupport(queue.redis, stores.keys);
+  closers.push('bytes support', () => bytesSupport.close());
   const deps: CreateDeps = {
     ...parts,
     ...caches,
@@ -216,6 +219,7 @@ function openCreatePrediction(
       redisReady: () => queue.ready(),
       onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
     }),
+    bytesSupport,
     estimates,
     cacheWritable: () => stores.cache.probe.proven,
     insertPromise: async (row) => {

@@ -1,6 +1,7 @@
 /** The engines of a worker. Gives each run a free engine, and splits a failing batch until the failing rows are isolated. */
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Row } from '@millrace/shared/predictions/task';
 import type { Config } from '@millrace/shared/process/config';
 import type { Logger } from 'pino';
 import { EngineError, EngineStartError } from './engine-error.ts';
@@ -16,12 +17,12 @@ export interface RunOptions {
 
 export interface EnginePool {
   /**
-   * Returns a result for each row (canonical JSON texts), in order. More rows than the maxBatch of the version run in several calls. A
+   * Returns a result for each row (canonical JSON texts, or bytes), in order. More rows than the maxBatch of the version run in several calls. A
    * failing call is halved until the failing rows are isolated. After a call that exceeds timeoutMs or ends its engine, every row runs
    * alone on a new engine. A row that ends its engine when it runs alone runs once more before it fails. Rejects only when no
    * engine can be started, or when `signal` is aborted. An abort kills the engine during the run.
    */
-  run(version: LoadedVersion, rows: readonly string[], options?: RunOptions): Promise<RowResult[]>;
+  run(version: LoadedVersion, rows: readonly Row[], options?: RunOptions): Promise<RowResult[]>;
   /** Number of runs that can start at once. */
   readonly free: number;
   readonly size: number;
@@ -155,7 +156,7 @@ class Pool implements EnginePool {
     await Promise.all(this.#slots.map((slot) => slot.unload(key)));
   }
 
-  run(version: LoadedVersion, rows: readonly string[], options: RunOptions = {}): Promise<RowResult[]> {
+  run(version: LoadedVersion, rows: readonly Row[], options: RunOptions = {}): Promise<RowResult[]> {
     const run = this.#runWhenFree(version, rows, options);
     const settled = run.then(
       () => {},
@@ -178,7 +179,7 @@ class Pool implements EnginePool {
 
   async #runWhenFree(
     version: LoadedVersion,
-    rows: readonly string[],
+    rows: readonly Row[],
     { signal, priority = 0 }: RunOptions,
   ): Promise<RowResult[]> {
     // A slot is reserved for a run that was woken and has not started yet.
@@ -227,7 +228,7 @@ class Pool implements EnginePool {
   async #attempt(
     slot: EngineSlot,
     version: LoadedVersion,
-    rows: readonly string[],
+    rows: readonly Row[],
     signal: AbortSignal | undefined,
   ): Promise<Attempt> {
     let lost = 0;

@@ -2,7 +2,9 @@
  * One slot of the pool: its engine and the versions that are loaded in the engine. Starts a new engine when the engine has ended or has
  * grown too large.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Row } from '@millrace/shared/predictions/task';
 import { Engine, type EngineOptions, type RunOutcome } from './engine.ts';
 import { EngineError } from './engine-error.ts';
 import { type LoadedSize, toUnload } from './memory-budget.ts';
@@ -79,7 +81,7 @@ export class EngineSlot {
   }
 
   /** Loads a version that is not loaded yet, then runs the rows as one batch. Rejects with an EngineError. */
-  async run(version: LoadedVersion, rows: readonly string[]): Promise<RunOutcome> {
+  async run(version: LoadedVersion, rows: readonly Row[]): Promise<RunOutcome> {
     const instance = await this.#instance();
     const { engine, sessions } = instance;
     const loaded = sessions.get(version.key);

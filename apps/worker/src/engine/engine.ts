@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
 import { contentBytes } from '@millrace/shared/model-files/model-folder';
 import type { Text } from '@millrace/shared/predictions/long-text';
+import type { Row } from '@millrace/shared/predictions/task';
 import { EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
 import { isStopped, residentBytes } from './process-memory.ts';
 import {
@@ -26,6 +27,7 @@ import {
   READY,
   RUN,
   RUN_HEADER_BYTES,
+  rowsFrame,
   textFrame,
   textsFrame,
   UNLOAD,
@@ -86,7 +88,7 @@ export class Engine {
   static async start(options: EngineOptions): Promise<Engine> {
     const engine = new Engine(options);
     try {
-      await engine.#ask(undefined, 0, START_TIMEOUT_MS);
+      await engine.#ask([], 0, START_TIMEOUT_MS);
     } catch (error) {
       // A kill during the start does not mean that the next start fails.
       const kind = (error as EngineError).kind === 'died' ? 'lost' : 'failed';
@@ -148,7 +150,12 @@ export class Engine {
     const body: LoadRequest = { ...request, session, threads: this.#options.threads };
     const id = this.#nextId++;
     // The engine holds the verified files in memory until onnxruntime has loaded them. This memory does not count against the model.
-    const frame = await this.#ask(bytesFrame(LOAD, id, serialize(body)), id, timeoutMs, contentBytes(request.content));
+    const frame = await this.#ask(
+      [bytesFrame(LOAD, id, serialize(body))],
+      id,
+      timeoutMs,
+      contentBytes(request.content),
+    );
     return { session, ...(JSON.parse(frame.body.toString()) as LoadAnswer) };
   }
 
@@ -157,15 +164,17 @@ export class Engine {
     const id = this.#nextId++;
     const body = Buffer.alloc(4);
     body.writeUInt32LE(session);
-    await this.#ask(bytesFrame(UNLOAD, id, body), id, START_TIMEOUT_MS);
+    await this.#ask([bytesFrame(UNLOAD, id, body)], id, START_TIMEOUT_MS);
   }
 
-  /** Runs rows (canonical JSON texts) as one batch. Returns all outputs or rejects with an EngineError. */
-  async run(session: number, rows: readonly string[], timeoutMs: number): Promise<RunOutcome> {
+  /** Runs rows (canonical JSON texts, or bytes) as one batch. Returns all outputs or rejects with an EngineError. */
+  async run(session: number, rows: readonly Row[], timeoutMs: number): Promise<RunOutcome> {
     const id = this.#nextId++;
-    const request = textsFrame(RUN, id, RUN_HEADER_BYTES, rows, ['[', ',', ']']);
-    request.writeUInt32LE(session, HEADER_BYTES);
-    request.writeUInt32LE(rows.length, HEADER_BYTES + 4);
+    const request = rows.every(isText)
+      ? [textsFrame(RUN, id, RUN_HEADER_BYTES, rows, ['[', ',', ']'])]
+      : rowsFrame(id, rows);
+    request[0]?.writeUInt32LE(session, HEADER_BYTES);
+    request[0]?.writeUInt32LE(rows.length, HEADER_BYTES + 4);
     const frame = await this.#ask(request, id, timeoutMs);
     const { body } = frame;
     return {
@@ -180,7 +189,7 @@ export class Engine {
     const id = this.#nextId++;
     const request = textFrame(PROBE, id, 4, JSON.stringify(question));
     request.writeUInt32LE(session, HEADER_BYTES);
-    return JSON.parse((await this.#ask(request, id, timeoutMs)).body.toString());
+    return JSON.parse((await this.#ask([request], id, timeoutMs)).body.toString());
   }
 
   /** Kills the engine. The current request rejects with `kind`, and all waiting requests reject with `lost`. */
@@ -189,12 +198,15 @@ export class Engine {
     this.#child.kill('SIGKILL');
   }
 
-  #ask(request: Buffer | undefined, id: number, timeoutMs: number, allowanceBytes = 0): Promise<Frame> {
+  #ask(request: readonly Buffer[], id: number, timeoutMs: number, allowanceBytes = 0): Promise<Frame> {
     return new Promise((resolve, reject) => {
       if (!this.#alive) return reject(new EngineError('lost', 'the engine has ended'));
       this.#pending.push({ id, timeoutMs, allowanceBytes, resolve, reject });
       if (this.#pending.length === 1) this.#startClock();
-      if (request !== undefined) this.#socket.write(request);
+      // One call of the system writes all buffers.
+      this.#socket.cork();
+      for (const buffer of request) this.#socket.write(buffer);
+      this.#socket.uncork();
     });
   }
 
@@ -250,6 +262,8 @@ export class Engine {
     });
   }
 }
+
+const isText = (row: Row): row is string => typeof row === 'string';
 
 function lastLine(text: string): string {
   const lines = text.trim().split('\n');

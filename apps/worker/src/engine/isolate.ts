@@ -13,9 +13,9 @@ export type Attempt =
  * Returns a result for each row, in order. A failing batch is halved and runs again, with at most 2n - 1 calls. After a call that ended
  * its engine, each row runs alone: halving would cost another time-out and another engine for each level.
  */
-export async function isolate(
-  rows: readonly string[],
-  attempt: (rows: readonly string[]) => Promise<Attempt>,
+export async function isolate<R>(
+  rows: readonly R[],
+  attempt: (rows: readonly R[]) => Promise<Attempt>,
 ): Promise<RowResult[]> {
   const outcome = rows.length === 0 ? { kind: 'done' as const, outputs: [], inferenceMs: 0 } : await attempt(rows);
   if (outcome.kind === 'done') {
@@ -32,16 +32,16 @@ export async function isolate(
   return results;
 }
 
-const singles = (rows: readonly string[]): string[][] => rows.map((row) => [row]);
+const singles = <R>(rows: readonly R[]): R[][] => rows.map((row) => [row]);
 
-function halves(rows: readonly string[]): string[][] {
+function halves<R>(rows: readonly R[]): R[][] {
   const middle = Math.ceil(rows.length / 2);
   return [rows.slice(0, middle), rows.slice(middle)];
 }
 
 /** Splits rows into parts of at most `size`, in order, without empty parts. */
-export function chunk(rows: readonly string[], size: number): string[][] {
-  const parts: string[][] = [];
+export function chunk<R>(rows: readonly R[], size: number): R[][] {
+  const parts: R[][] = [];
   for (let at = 0; at < rows.length; at += size) parts.push(rows.slice(at, at + size));
   return parts;
 }

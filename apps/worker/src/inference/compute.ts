@@ -12,7 +12,7 @@ import type { Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import { factsOf, readOptions } from '@millrace/shared/predictions/request-options';
-import { readTask, type Task } from '@millrace/shared/predictions/task';
+import { type Row, readTask, type Task } from '@millrace/shared/predictions/task';
 import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
@@ -43,6 +43,8 @@ export interface ComputeDeps {
 interface Work {
   taken: Taken;
   task: Task;
+  /** The name of each row: rows with equal names are equal. */
+  names: readonly string[];
   /** The result of each row, from the task or computed. */
   results: (RowResult | undefined)[];
 }
@@ -55,7 +57,7 @@ export interface Target {
   priority: number;
 }
 
-/** Results of rows that were begun ahead, before their predictions were taken, by the text of the row. */
+/** Results of rows that were begun ahead, before their predictions were taken, by the name of the row. */
 type Begun = ReadonlyMap<string, RowResult>;
 
 /**
@@ -66,7 +68,7 @@ export async function compute(
   deps: ComputeDeps,
   target: Target,
   items: readonly string[],
-  ahead: readonly string[],
+  ahead: readonly Row[],
 ): Promise<number> {
   const { live, workerId, maxAttempts } = deps;
   // The wait comes before the take: no attempt is counted, and clients can cancel meanwhile.
@@ -81,11 +83,13 @@ export async function compute(
   const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt, jobs));
   const results = (await beginning) ?? [];
   if (taken.length === 0) return begins ? ahead.length : 0;
-  const begun: Begun = new Map(begins ? ahead.map((row, at) => [row, results[at] as RowResult]) : []);
+  const begun: Begun = new Map(
+    begins ? ahead.map((row, at) => [rowName(row, null) ?? '', results[at] as RowResult]) : [],
+  );
   const works: Work[] = [];
   for (const one of taken) {
     const task = readTask(one.task);
-    if (task) works.push({ taken: one, task, results: knownResults(task) });
+    if (task) works.push({ taken: one, task, names: namesOf(task, one.id), results: knownResults(task) });
     else await discard(deps, target, one);
   }
   // Their outputs will need room in Redis, where they do not count as waiting any more.
@@ -147,6 +151,18 @@ async function discard({ live, log }: ComputeDeps, { version }: Target, { id, at
   await live.discard(id, attempt);
 }
 
+/** A longer row of bytes is named by its cache key. */
+const NAMED_BYTES = 1_024;
+
+/** Undefined for a long row of bytes without a key: no other row counts as equal. */
+function rowName(row: Row, key: string | null): string | undefined {
+  if (typeof row === 'string') return row;
+  return row.length <= NAMED_BYTES ? row.toString('latin1') : (key ?? undefined);
+}
+
+const namesOf = ({ rows, keys }: Task, id: string): string[] =>
+  rows.map((row, at) => rowName(row, keys[at] ?? null) ?? `${id} ${at}`);
+
 function knownResults(task: Task): (RowResult | undefined)[] {
   if (!task.known) return new Array(task.rows.length);
   return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
@@ -155,24 +171,27 @@ function knownResults(task: Task): (RowResult | undefined)[] {
 async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt }: Run): Promise<number> {
   // A deterministic model runs equal rows of different predictions once.
   const shares = target.version.config.deterministic === true;
-  const rows: string[] = [];
+  const rows: Row[] = [];
+  const names: string[] = [];
   const places = new Map<string, number>();
-  for (const { task, results } of works) {
-    for (const [at, row] of task.rows.entries()) {
-      if (results[at] === undefined && !(shares && places.has(row))) {
-        places.set(row, rows.length);
+  for (const work of works) {
+    for (const [at, row] of work.task.rows.entries()) {
+      const name = work.names[at] ?? '';
+      if (work.results[at] === undefined && !(shares && places.has(name))) {
+        places.set(name, rows.length);
         rows.push(row);
+        names.push(name);
       }
     }
   }
   if (rows.length > 0) deps.metrics.computed(target.version.model, rows.length);
-  const left = begun.size === 0 ? rows : rows.filter((row) => !begun.has(row));
+  const left = begun.size === 0 ? rows : rows.filter((_, at) => !begun.has(names[at] ?? ''));
   const ran = left.length === 0 ? [] : await runRows(deps, target, left);
   let next = 0;
-  const computed = begun.size === 0 ? ran : rows.map((row) => begun.get(row) ?? (ran[next++] as RowResult));
+  const computed = begun.size === 0 ? ran : names.map((name) => begun.get(name) ?? (ran[next++] as RowResult));
   let own = 0;
-  for (const { task, results } of works) {
-    for (const [at, row] of task.rows.entries()) results[at] ??= computed[shares ? (places.get(row) as number) : own++];
+  for (const { names: ofTask, results } of works) {
+    for (const [at, name] of ofTask.entries()) results[at] ??= computed[shares ? (places.get(name) as number) : own++];
   }
   const finished = works.map((work) => finishedOf(work, startedAt));
   let [outputs, bytes] = [0, 0];
@@ -202,7 +221,7 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
 async function runRows(
   { pool }: ComputeDeps,
   { loaded, priority }: Target,
-  rows: readonly string[],
+  rows: readonly Row[],
 ): Promise<RowResult[]> {
   if (rows.length <= loaded.maxBatch) return pool.run(loaded, rows, { priority });
   const parts: RowResult[][] = [];
@@ -271,10 +290,10 @@ async function store(
   const puts: Promise<void>[] = [];
   const bodyPuts: BodyPut[] = [];
   const stored = new Set<string>();
-  for (const [n, { taken, task, results }] of works.entries()) {
+  for (const [n, { taken, task, names, results }] of works.entries()) {
     for (const [at, key] of task.keys.entries()) {
       const result = results[at];
-      if (key === null || !result?.ok || stored.has(key) || !places.has(task.rows[at] as string)) continue;
+      if (key === null || !result?.ok || stored.has(key) || !places.has(names[at] ?? '')) continue;
       stored.add(key);
       // The lifetime varies by up to a tenth, so that results that were stored together do not expire together.
       // The ledger has the prediction of a hit for at least as long as the cache.

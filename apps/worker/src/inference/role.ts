@@ -7,7 +7,8 @@ import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY, baseOf } from '@millrace/shared/predictions/prediction';
-import { parseLift } from '@millrace/shared/queue/job';
+import type { Row } from '@millrace/shared/predictions/task';
+import { parseLift, rowAhead } from '@millrace/shared/queue/job';
 import { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queue/queues';
 import type { Connection } from '@millrace/shared/redis/connection';
@@ -195,7 +196,7 @@ class InferenceRole {
       else if (channel === liftChannel) this.#lift(message);
       else this.consumers.signalWork(message);
     });
-    await this.#listener.subscribe(registryChannel, liftChannel);
+    await this.#listener.subscribe(registryChannel, liftChannel, keys.bytesChannel());
   }
 
   /** Ignores changes of the models from now on. */
@@ -357,8 +358,8 @@ function addHealthChecks({ health, clock, live }: WorkerContext, { role, models 
 const FRESH_MS = 50;
 
 /** Rows that can be begun ahead. Empty for a job that has waited, and for a job whose time is in the future. */
-const rowsOf = (ahead: Ahead | undefined): readonly string[] =>
-  ahead !== undefined && Math.abs(sharedNow() - ahead.addedAt) < FRESH_MS ? ahead.rows : [];
+const rowsOf = (ahead: Ahead | undefined): readonly Row[] =>
+  ahead !== undefined && Math.abs(sharedNow() - ahead.addedAt) < FRESH_MS ? ahead.rows.map(rowAhead) : [];
 
 /** Work of a model can wait for this long while this worker neither takes nor ends a job of the model. */
 const IDLE_TOO_LONG_MS = 60_000;

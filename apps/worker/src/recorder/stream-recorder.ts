@@ -1,6 +1,6 @@
 /** Records the ends in the recorder's streams. Large and failing ends are set aside for the second loop. */
 import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
-import { readState } from '@millrace/shared/live/state';
+import { readStateText } from '@millrace/shared/live/state';
 import { shardOfId } from '@millrace/shared/predictions/ids';
 import { type Entry, endsOf, partsOf, type SizedEnd } from './ends.ts';
 import { type RecorderParts, readRows, rowOf, STATEMENT_BYTES } from './recorder-deps.ts';
@@ -110,7 +110,7 @@ export class StreamRecorder {
     const unread: string[] = [];
     for (const { id, state } of ends) {
       // A state that is unreadable here, such as a state of a version before 0.1.0, is read from its key.
-      const row = state === '' ? undefined : rowOf(readState(id, state));
+      const row = state === '' ? undefined : rowOf(readStateText(id, state));
       if (row) rows.push(row);
       else unread.push(id);
     }

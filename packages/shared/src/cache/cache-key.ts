@@ -1,19 +1,28 @@
 /** The key of a cached result: two inputs with the same key share one result. */
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 
 export interface CacheKeyParts {
   /** The tenant, or `public` for a model whose results all tenants share. */
   scope: string;
   /** Digest of the model version. */
   digest: string;
-  /** Canonical text of one row: canonical-json.ts for handler models, tensor-rows.ts for raw tensors. */
-  row: string;
+  /** The canonical form of one row: canonical-json.ts for handler models, tensor-bytes.ts for raw tensors. */
+  row: string | Buffer;
 }
+
+/** A shorter row is copied behind its prefix. */
+const COPIED_BYTES = 8_192;
 
 /**
  * SHA-256 (hex) over the parts. Each part follows its length, so that the end of one part cannot be read as the start of the
- * next part. The text of a row is made from elements by type (little-endian bytes for tensors), never from parsed JSON numbers.
+ * next part. The row of a tensor is made from elements by type (little-endian bytes), never from parsed JSON numbers. The `b` before
+ * the length of bytes separates bytes from text.
  */
 export function cacheKey({ scope, digest, row }: CacheKeyParts): string {
-  return hash('sha256', `${scope.length}:${scope},${digest.length}:${digest},${row.length}:${row}`, 'hex');
+  const before = `${scope.length}:${scope},${digest.length}:${digest},`;
+  if (typeof row === 'string') return hash('sha256', `${before}${row.length}:${row}`, 'hex');
+  const prefix = Buffer.from(`${before}b${row.length}:`);
+  // One call for a short row: the object of createHash takes as long as the hash of the row.
+  if (row.length <= COPIED_BYTES) return hash('sha256', Buffer.concat([prefix, row]), 'hex');
+  return createHash('sha256').update(prefix).update(row).digest('hex');
 }

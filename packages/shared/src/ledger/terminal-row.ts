@@ -4,6 +4,7 @@ import type { LivePrediction } from '../live/state.ts';
 import { sharedNow } from '../postgres/clock.ts';
 import { BULL_PRIORITY, type CacheUse, isTerminal, type Prediction, type Priority } from '../predictions/prediction.ts';
 import { factsOf, type RequestFacts, type RequestOptions, readOptions } from '../predictions/request-options.ts';
+import { textOfTask } from '../predictions/task.ts';
 import type { LedgerRow, ListedRow, TasklessRow, TerminalRow } from './ledger-rows.ts';
 
 const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
@@ -24,7 +25,7 @@ export function terminalRowOf(state: LivePrediction): TerminalRow {
     digest: state.digest,
     priority: priorityOf(state.priority),
     // A succeeded prediction is not run again and needs no task.
-    task: state.status === 'succeeded' ? '' : state.task,
+    task: state.status === 'succeeded' ? '' : textOfTask(state.task),
     options: options.webhook ? { webhook: options.webhook } : null,
     metadata: state.metadata,
     createdAt: state.createdAt,

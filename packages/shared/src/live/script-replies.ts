@@ -17,6 +17,14 @@ export function textsOf(reply: unknown): (string | null)[] {
   throw unexpected(reply);
 }
 
+const isBytesOrNull = (item: unknown): item is Buffer | null => item === null || Buffer.isBuffer(item);
+
+export function bytesOf(reply: unknown): (Buffer | null)[] {
+  const list = listOf(reply);
+  if (list.every(isBytesOrNull)) return list;
+  throw unexpected(reply);
+}
+
 export function codesOf(reply: unknown): number[] {
   const list = listOf(reply);
   if (list.every(isNumber)) return list;

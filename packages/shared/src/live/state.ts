@@ -8,6 +8,8 @@
 
 import { joinTexts, LONG_TEXT_BYTES, type LongText, type Text } from '../predictions/long-text.ts';
 import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../predictions/prediction.ts';
+import type { StoredTask } from '../predictions/task.ts';
+import { isTaskBytes } from '../predictions/task-bytes.ts';
 import { packDigest, unpackDigest } from '../redis/keys.ts';
 
 /** Bytes of the number, which submit.lua assigns, and of the whole head. */
@@ -58,8 +60,7 @@ export interface NewPrediction {
   options: string;
   /** The cache key (hex) by which equal requests share this computation; null for a computation that is not shared. */
   flight: string | null;
-  /** JSON text of the Task. */
-  task: string;
+  task: StoredTask;
   /** Rows of the task to compute; 1 if absent. */
   rows?: number;
   /** Earlier attempts, if the reconciler restores the prediction. */
@@ -86,8 +87,8 @@ export interface LivePrediction extends PredictionRecord {
   shared: boolean;
   /** Whether a terminal prediction still runs for its followers. */
   runsForFollowers: boolean;
-  /** JSON text of the Task; '' after a success. */
-  task: string;
+  /** '' after a success. */
+  task: StoredTask;
 }
 
 /** The parts of a new state that are the same for a whole batch. */
@@ -127,23 +128,57 @@ export function stateFrame({ model, version, digest }: StateTarget, priority: Pr
 }
 
 /** The state of a new prediction without its number. `flight` is the name of the flight, '' for none. */
-export function newState(frame: StateFrame, item: NewPrediction, flight: string): string {
-  const { createdAt, tenant, metadata, options, attempts, opening, expiresAt, task } = item;
+export function newState(frame: StateFrame, item: NewPrediction, flight: string): string | Buffer {
+  const text = stateText(frame, item, flight);
+  const { task } = item;
+  if (typeof task === 'string') return text + task;
+  const length = Buffer.byteLength(text);
+  const state = Buffer.allocUnsafe(length + task.length);
+  state.write(text);
+  task.copy(state, length);
+  return state;
+}
+
+/** The state of a new prediction without its number and its task. */
+export function stateText(frame: StateFrame, item: NewPrediction, flight: string): string {
+  const { createdAt, tenant, metadata, options, attempts, opening, expiresAt } = item;
   const first = `${flight}${SEPARATOR}${createdAt}${openingText(opening)}${SEPARATOR}${tenant}${frame.after}${metadata}${SEPARATOR}${options}`;
   const tries = count(attempts);
   // The scripts count bytes. The length in characters is the same, and cheaper, where metadata and options are empty.
   const bytes = metadata === '' && options === '' ? first.length : Buffer.byteLength(first);
   return (
     `${frame.before}${tries}${tries}${msText(expiresAt)}${frame.between}${String(bytes).padStart(6, '0')}` +
-    `${first}${SEPARATOR}${SEPARATOR}${SEPARATOR}${SEPARATOR}${task}`
+    `${first}${SEPARATOR}${SEPARATOR}${SEPARATOR}${SEPARATOR}`
   );
 }
 
 export const numberOrNull = (text: string | undefined): number | null => (text ? Number(text) : null);
 const msOrNull = (text: string): number | null => (text === NEVER ? null : Number(text));
 
-/** The parts of a state that a worker needs. */
-export function takenOf(id: string, state: string) {
+const SEPARATOR_BYTE = 0x1f;
+
+/** The position of the task; -1 for a state that ends before its task. The task may contain any bytes. */
+export function taskAt(state: Pick<Buffer | LongText, 'indexOf'>, fieldBytes: number): number {
+  let at = HEAD + fieldBytes;
+  for (let separators = 0; separators < 4; separators += 1) {
+    at = state.indexOf(SEPARATOR_BYTE, at) + 1;
+    if (at === 0) return -1;
+  }
+  return at;
+}
+
+/** The bytes of the first ten fields, from a head. */
+const fieldBytesOf = (head: string): number => Number(head.slice(81, HEAD));
+
+/** The task in a state: text, or bytes that are not copied. */
+const taskIn = (bytes: Buffer): StoredTask => (isTaskBytes(bytes) ? bytes : bytes.toString());
+
+/** The parts of a state that a worker needs. Undefined for an unreadable state. */
+export function takenOf(id: string, bytes: Buffer) {
+  const from = taskAt(bytes, fieldBytesOf(bytes.toString('latin1', 0, HEAD)));
+  if (from === -1) return undefined;
+  const state = bytes.toString('utf8', 0, from);
+  if (!isWhole(state)) return undefined;
   const attempts = Number(state.slice(16, 21));
   const created = state.indexOf(SEPARATOR, HEAD) + 1;
   const tenant = state.indexOf(SEPARATOR, created) + 1;
@@ -155,13 +190,13 @@ export function takenOf(id: string, state: string) {
     tenant: state.slice(tenant, state.indexOf(SEPARATOR, tenant)),
     /** Earlier executions whose worker died. */
     lost: attempts - Number(state.slice(21, 26)),
-    /** JSON text of the Task. */
-    task: state.slice(state.lastIndexOf(SEPARATOR) + 1),
+    task: taskIn(bytes.subarray(from)),
+    /** The state without its task. */
     state,
   };
 }
 
-export type Taken = ReturnType<typeof takenOf>;
+export type Taken = NonNullable<ReturnType<typeof takenOf>>;
 
 /** The parts of a waiting prediction's state that its JSON shows. Undefined for a state that does not wait in the queue. */
 export function waitingOf(state: string) {
@@ -186,7 +221,7 @@ export interface Finished {
   startedAt: number;
   inferenceMs: number;
   batchSize: number;
-  /** The state that the worker took, if known. */
+  /** The state that the worker took, without its task, if known. */
   state?: string;
 }
 
@@ -315,7 +350,7 @@ export function successOf(
   return { ...placedEnd(`${ended}${fields}`, run, result), head, from: 0 };
 }
 
-/** The arguments of place.lua for a new prediction whose long output is cached. `state` is the result of `newState`. */
+/** The arguments of place.lua for a new prediction whose long output is cached. `state` is the result of `stateText`. */
 export function knownEnd(state: string, result: Text, nowMs: number): PlacedEnd {
   const fields = state.slice(HEAD - NUMBER, state.lastIndexOf(SEPARATOR) - 3);
   const head = `${'0'.repeat(NUMBER)}s${state[1]}1000${state.slice(6, 29)}${NEVER}${state.slice(42, 58)}${msText(nowMs)}`;
@@ -341,11 +376,6 @@ export const endOf = (state: string) => ({
   completedAt: Number(state.slice(68, 81)),
 });
 
-/** Whether the beginning of a state has all fields before the task. A waiting or running prediction has no result. */
-export const wholeWithoutTask = (beginning: string): boolean =>
-  /^[qr]/.test(beginning.slice(NUMBER)) &&
-  HEAD + Number(beginning.slice(81, 87)) + 4 < Buffer.byteLength(beginning) - 4;
-
 /** The form of every head. lib.lua has the same form. */
 const HEAD_FORM = /^\d{10}[qrsfce]\d[01]{4}\d{36}.{16}\d{19}/s;
 const FIELDS = 14;
@@ -354,30 +384,67 @@ const FIELDS = 14;
 export const hasHead = (state: string): boolean => HEAD_FORM.test(state);
 
 /** Undefined for an unreadable state: truncated, damaged, or of an unknown layout. */
-export function readState(id: string, state: string): LivePrediction | undefined {
-  if (!hasHead(state)) return undefined;
+export function readState(id: string, bytes: Buffer): LivePrediction | undefined {
+  const from = taskFrom(bytes);
+  if (from === undefined) return undefined;
+  const task = taskIn(bytes.subarray(from));
+  // A state with a separator in its text is damaged.
+  if (typeof task === 'string' && task.includes(SEPARATOR)) return undefined;
+  const text = bytes.toString('utf8', 0, from);
+  return isWhole(text) ? { ...parseState(id, text), task } : undefined;
+}
+
+/** As `readState`, for a state of text, such as a success in a stream. */
+export function readStateText(id: string, state: string): LivePrediction | undefined {
+  return hasHead(state) && isWhole(state) ? parseState(id, state) : undefined;
+}
+
+/** Whether a state without its task, or with a task of text, has all its fields. */
+function isWhole(text: string): boolean {
   let fields = 1;
-  for (let at = state.indexOf(SEPARATOR, HEAD); at !== -1; at = state.indexOf(SEPARATOR, at + 1)) fields += 1;
-  return fields === FIELDS ? parseState(id, state) : undefined;
+  for (let at = text.indexOf(SEPARATOR, HEAD); at !== -1; at = text.indexOf(SEPARATOR, at + 1)) fields += 1;
+  return fields === FIELDS;
+}
+
+function taskFrom(bytes: Buffer): number | undefined {
+  const head = bytes.toString('latin1', 0, HEAD);
+  if (!hasHead(head)) return undefined;
+  const from = taskAt(bytes, fieldBytesOf(head));
+  return from === -1 ? undefined : from;
 }
 
 /**
- * As `readState`, but for the bytes of a state. A long result is not decoded and not copied: the prediction has the pieces of the
+ * Reads the beginning of a prediction that waits or runs, without its task. Undefined if the beginning does not have all fields before
+ * the task, and for a prediction that has ended.
+ */
+export function readOpenBeginning(id: string, bytes: Buffer): LivePrediction | undefined {
+  if (bytes[NUMBER] !== QUEUED && bytes[NUMBER] !== RUNNING) return undefined;
+  const from = taskFrom(bytes);
+  const text = from === undefined ? '' : bytes.toString('utf8', 0, from);
+  return isWhole(text) ? parseState(id, text) : undefined;
+}
+
+const [QUEUED, RUNNING] = [0x71, 0x72];
+
+/**
+ * As `readState`, but for the pieces of a state. A long result is not decoded and not copied: the prediction has the pieces of the
  * result.
  */
 export function readLongState(id: string, bytes: LongText): LivePrediction | undefined {
-  const ends: number[] = [];
-  for (let at = bytes.indexOf(SEPARATOR_BYTE, HEAD); at !== -1; at = bytes.indexOf(SEPARATOR_BYTE, at + 1))
-    ends.push(at);
-  const [before = 0, after = 0] = ends.slice(RESULT - 1);
-  if (ends.length !== FIELDS - 1 || after - before <= LONG_TEXT_BYTES) return readState(id, bytes.toString());
-  const state = readState(id, joinTexts([bytes.slice(0, before + 1), bytes.slice(after)]).toString());
-  return state && { ...state, result: bytes.slice(before + 1, after) };
+  const head = bytes.slice(0, HEAD).toString();
+  const from = hasHead(head) ? taskAt(bytes, fieldBytesOf(head)) : -1;
+  if (from === -1) return undefined;
+  let at = HEAD + fieldBytesOf(head);
+  // Two separators are before the inference time and the batch size, and the third is before the result.
+  for (let separators = 0; separators < 3; separators += 1) at = bytes.indexOf(SEPARATOR_BYTE, at) + 1;
+  const end = from - 1;
+  if (end - at <= LONG_TEXT_BYTES) return readState(id, bytesOf(bytes));
+  const state = readState(id, bytesOf(joinTexts([bytes.slice(0, at), bytes.slice(end)])));
+  return state && { ...state, result: bytes.slice(at, end) };
 }
 
-const SEPARATOR_BYTE = 0x1f;
-/** Index of the result in the fields. */
-const RESULT = 12;
+const bytesOf = ({ pieces, length }: LongText): Buffer =>
+  pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces, length);
 
 /** Whether the beginning of a state has the whole result and the separator behind the result. */
 export function resultIsWhole(beginning: string): boolean {

@@ -7,11 +7,12 @@ import type { Cluster, Redis } from 'ioredis';
 import { problem } from '../errors.ts';
 import { shardOf, shardOfId } from '../predictions/ids.ts';
 import { BULL_PRIORITY, type Priority, type Status } from '../predictions/prediction.ts';
+import type { StoredTask } from '../predictions/task.ts';
 import { flightName, type Keys } from '../redis/keys.ts';
 import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import { LargeEnds, type Verdict } from './large-ends.ts';
-import { codesOf, listOf, outcomeOf, textsOf } from './script-replies.ts';
+import { bytesOf, codesOf, listOf, outcomeOf, textsOf } from './script-replies.ts';
 import {
   type Ending,
   type Finished,
@@ -24,14 +25,15 @@ import {
   newState,
   parseState,
   readLongState,
+  readOpenBeginning,
   readState,
   resultIsWhole,
   type StateTarget,
   stateFrame,
+  stateText,
   statusOf,
   type Taken,
   takenOf,
-  wholeWithoutTask,
   workerText,
 } from './state.ts';
 
@@ -117,9 +119,9 @@ interface FollowersToEnd {
 
 type ShardEnding = Ending & { shard: number };
 
-type Script = (numberOfKeys: number, ...args: (string | number)[]) => Promise<unknown>;
-type Scripted = (Redis | Cluster) &
-  Record<
+type Argument = string | number | Buffer;
+type Script = (numberOfKeys: number, ...args: Argument[]) => Promise<unknown>;
+type Scripted = (Redis | Cluster) & { mrTakeBuffer: Script } & Record<
     | 'mrSubmit'
     | 'mrTake'
     | 'mrFinish'
@@ -250,7 +252,7 @@ export class LiveStore {
     const { model } = target;
     const shard = shardOf(model);
     const tag = this.#tag(shard);
-    const args: (string | number)[] = items.map((item) => this.#keys.live(item.id));
+    const args: Argument[] = items.map((item) => this.#keys.live(item.id));
     args.push(nowMs, tag, model, BULL_PRIORITY[priority], this.#jobs(shard, model), WAITING_TTL_MS, ...this.#ends);
     const knowns = items.flatMap(({ known }, at) => (known === null ? [] : [at + 1, String(known)]));
     args.push(knowns.length / 2, ...knowns);
@@ -281,7 +283,7 @@ export class LiveStore {
         next += 1;
         continue;
       }
-      const state = newState(frame, item, item.flight === null ? '' : flightName(item.flight));
+      const state = stateText(frame, item, item.flight === null ? '' : flightName(item.flight));
       const written = await this.#largeEnds.writeKnown(tag, id, { state, result, nowMs });
       outcomes.push(written === 'written' ? { outcome: 'done' } : { outcome: 'exists', status: written });
     }
@@ -303,8 +305,8 @@ export class LiveStore {
     const taken: Taken[] = [];
     let leftJobs = jobs;
     for (let left = ids; left.length > 0; ) {
-      const states = textsOf(
-        await this.#redis.mrTake(
+      const states = bytesOf(
+        await this.#redis.mrTakeBuffer(
           left.length,
           ...left.map((id) => this.#keys.live(id)),
           nowMs,
@@ -325,10 +327,14 @@ export class LiveStore {
         if (state === null) {
           later.push(id);
           if (job !== undefined) laterJobs.push(job);
-        } else if (state !== '') taken.push(takenOf(id, state));
+        } else if (state.length > 0) {
+          const one = takenOf(id, state);
+          if (one) taken.push(one);
+          else await this.discard(id);
+        }
       }
       for (const leader of states.slice(left.length))
-        if (leader !== null) await this.#endFollowers({ shard, leader, nowMs });
+        if (leader !== null) await this.#endFollowers({ shard, leader: leader.toString(), nowMs });
       left = later;
       leftJobs = laterJobs;
     }
@@ -450,17 +456,19 @@ export class LiveStore {
   /** Null if Redis does not have the prediction. Without a long task, because a poll does not need the task. */
   async read(id: string): Promise<LivePrediction | null> {
     const key = this.#keys.live(id);
-    const state = await this.#redis.getrange(key, 0, PEEK_BYTES - 1).catch(unlessWrongType);
-    if (state === '') return null;
-    if (Buffer.byteLength(state) < PEEK_BYTES || wholeWithoutTask(state)) return this.#readable(id, state);
-    const longer = await this.#redis.getrange(key, 0, SMALL_BYTES - 1).catch(unlessWrongType);
-    if (longer === '') return null;
-    if (Buffer.byteLength(longer) < SMALL_BYTES) return this.#readable(id, longer);
+    const state = await this.#redis.getrangeBuffer(key, 0, PEEK_BYTES - 1).catch(noStateIfWrongType);
+    if (state.length === 0) return null;
+    if (state.length < PEEK_BYTES) return this.#readable(id, state);
+    const open = readOpenBeginning(id, state);
+    if (open !== undefined) return open;
+    const longer = await this.#redis.getrangeBuffer(key, 0, SMALL_BYTES - 1).catch(noStateIfWrongType);
+    if (longer.length === 0) return null;
+    if (longer.length < SMALL_BYTES) return this.#readable(id, longer);
     return this.readWhole(id);
   }
 
   /** Parses a state. Discards an unreadable state and returns null: see lib.lua. */
-  async #readable(id: string, state: string): Promise<LivePrediction | null> {
+  async #readable(id: string, state: Buffer): Promise<LivePrediction | null> {
     const read = readState(id, state);
     if (read) return read;
     await this.discard(id);
@@ -491,7 +499,7 @@ export class LiveStore {
     else
       await Promise.all(
         [...Map.groupBy(ids, shardOfId).values()].map(async (some) => {
-          const texts = await this.#redis.mget(some.map((id) => this.#keys.live(id)));
+          const texts = await this.#redis.mgetBuffer(some.map((id) => this.#keys.live(id)));
           for (const [at, id] of some.entries()) {
             const text = texts[at];
             // MGET returns null for a key of another type.
@@ -547,8 +555,8 @@ export class LiveStore {
     return read ?? null;
   }
 
-  /** JSON text of the Task, or null. */
-  async task(id: string): Promise<string | null> {
+  /** The task, or null. */
+  async task(id: string): Promise<StoredTask | null> {
     return (await this.readWhole(id))?.task || null;
   }
 
@@ -608,6 +616,10 @@ const NO_STATE = '?';
 function unlessWrongType(error: Error): string {
   if (isWrongType(error)) return NO_STATE;
   throw error;
+}
+
+function noStateIfWrongType(error: Error): Buffer {
+  return Buffer.from(unlessWrongType(error));
 }
 
 const TAKE_COUNT = `

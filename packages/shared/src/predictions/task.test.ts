@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { tensorRowBytes } from '../tensors/tensor-bytes.ts';
+import { tensorRowText } from '../tensors/tensor-rows.ts';
 import { canonicalJson } from '../text/canonical-json.ts';
-import { readTask, type Task, taskText } from './task.ts';
+import { readTask, storedTask, type Task, taskText, textOfTask } from './task.ts';
 
 const rows = fc.tuple(fc.constantFrom(1, 70_000), fc.array(fc.jsonValue(), { minLength: 1 })).map(([length, values]) =>
   // The first row decides how all rows are written.
@@ -30,4 +32,61 @@ test('the text of a long row with many quotes, or with escapes, is the text of J
     const task: Task = { shape: 'one', rows: [canonicalJson(value)], keys: [null], digest: 'd', epoch: 0 };
     expect(taskText(task)).toBe(JSON.stringify(task));
   }
+});
+
+const tensors = (values: readonly number[]) => ({
+  x: { dtype: 'float32' as const, dims: [1, values.length], data: Float32Array.from(values) },
+});
+const hex = (digit: string) => digit.repeat(64);
+
+test('a task of bytes is read back, and has the text of its tensors for the ledger', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(fc.float()), { minLength: 1, maxLength: 5 }),
+      fc.constantFrom('one', 'list', 'tensors'),
+      fc.option(fc.string(), { nil: undefined }),
+      (all, shape, known) => {
+        const task: Task = {
+          shape,
+          rows: all.map((values) => tensorRowBytes(tensors(values))),
+          keys: all.map((_, at) => (at % 2 ? null : hex('a'))),
+          digest: hex('0'),
+          epoch: 7,
+          ...(known === undefined ? {} : { known: all.map((_, at) => (at % 2 ? known : null)) }),
+        };
+        const stored = storedTask(task, true);
+        expect(Buffer.isBuffer(stored)).toBe(true);
+        expect(readTask(stored)).toEqual(task);
+        const text: Task = { ...task, rows: all.map((values) => tensorRowText(tensors(values))) };
+        expect(textOfTask(stored)).toBe(JSON.stringify(text));
+        expect(storedTask(task, false)).toBe(JSON.stringify(text));
+      },
+    ),
+  );
+});
+
+test('a task with text in its rows, or with another digest, stays text', () => {
+  const row = tensorRowBytes(tensors([1]));
+  const task: Task = { shape: 'list', rows: [row], keys: [null], digest: hex('0'), epoch: 0 };
+  expect(storedTask({ ...task, rows: [row, '{}'], keys: [null, null] }, true)).toBeTypeOf('string');
+  expect(storedTask({ ...task, digest: 'd' }, true)).toBeTypeOf('string');
+  expect(storedTask({ ...task, keys: ['k'] }, true)).toBeTypeOf('string');
+});
+
+test('a task of bytes that is cut, or of another version, is not read', () => {
+  const row = tensorRowBytes(tensors([1, 2, 3]));
+  const task: Task = {
+    shape: 'tensors',
+    rows: [row, row],
+    keys: [null, hex('b')],
+    digest: hex('0'),
+    epoch: 0,
+    known: ['1', null],
+  };
+  const stored = storedTask(task, true) as Buffer;
+  for (let length = 0; length < stored.length; length += 1)
+    expect(readTask(stored.subarray(0, length))).toBeUndefined();
+  const later = Buffer.from(stored);
+  later[0] = 2;
+  expect(readTask(later)).toBeUndefined();
 });

@@ -1,33 +1,30 @@
-/**
- * The computation of one prediction. The live state contains the task as JSON text, and `take` returns the task to the worker. The
- * ledger contains the task of each promise, so that the reconciler can restore the prediction. Tasks stay in the queue over an
- * upgrade: add fields, and never change the meaning of a field.
- */
-export interface Task {
-  /**
-   * `one`: a single input; the output is the output of the row. `list`: `inputs`; the output is an array. `tensors`: raw tensors
-   * with n rows in their first dimension; the rows are cached singly, and the output is the tensors joined again.
-   */
-  shape: 'one' | 'list' | 'tensors';
-  /** Canonical form (JSON text) of each row. Rows of raw tensors have the JSON text of tensor-json.ts. */
-  rows: string[];
-  /** Cache key (hex) of each row; null when the result of the row is not stored. */
-  keys: (string | null)[];
-  /** Outputs (JSON text) that were known at submission, by row; absent when no output was known. */
-  known?: (string | null)[];
-  /** Digest of the model version. */
-  digest: string;
-  /** Epoch of the model's cache at submission. */
-  epoch: number;
-}
+/** Writes and reads tasks in both forms. */
+import { tensorsOfBytes } from '../tensors/tensor-bytes.ts';
+import { tensorRowText } from '../tensors/tensor-rows.ts';
+import { isTaskBytes, readTaskBytes, taskBytes } from './task-bytes.ts';
+import type { StoredTask, Task } from './task-type.ts';
+
+export type { Row, StoredTask, Task } from './task-type.ts';
 
 /** Length of a row, in characters, from which `taskText` writes the row with `quoteRow`. */
 const LONG_ROW = 65_536;
 
+/** The form of a task in the live state. Rows of JSON text have no form as bytes. */
+export const storedTask = (task: Task, mayBeBytes: boolean): StoredTask =>
+  (mayBeBytes && typeof task.rows[0] === 'object' ? taskBytes(task) : undefined) ?? taskText(task);
+
+/** The JSON text of a stored task, for the ledger. A task that cannot be read stays as it is. */
+export function textOfTask(stored: StoredTask): string {
+  if (typeof stored === 'string') return stored;
+  const task = readTask(stored);
+  return task === undefined ? stored.toString() : taskText(task);
+}
+
 /** Returns the JSON text of a task, which readTask reads. */
 export function taskText(task: Task): string {
-  if ((task.rows[0]?.length ?? 0) < LONG_ROW) return JSON.stringify(task);
-  const { shape, rows, ...others } = task;
+  const { shape, rows: given, ...others } = task;
+  const rows = given.map((row) => (typeof row === 'string' ? row : tensorRowText(tensorsOfBytes(row))));
+  if ((rows[0]?.length ?? 0) < LONG_ROW) return JSON.stringify({ shape, rows, ...others });
   return `{"shape":"${shape}","rows":[${rows.map(quoteRow).join()}],${JSON.stringify(others).slice(1)}`;
 }
 
@@ -54,11 +51,12 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isTextOrNull = (value: unknown): boolean => value === null || isText(value);
 
-/** Reads a task from its JSON text. Returns undefined for text that is cut, damaged, or of an unknown layout. */
-export function readTask(text: string): Task | undefined {
+/** Reads a task in either form. Returns undefined for a task that is cut, damaged, or of an unknown layout. */
+export function readTask(stored: StoredTask): Task | undefined {
+  if (typeof stored === 'object' && isTaskBytes(stored)) return readTaskBytes(stored);
   let task: unknown;
   try {
-    task = JSON.parse(text);
+    task = JSON.parse(String(stored));
   } catch {
     return undefined;
   }

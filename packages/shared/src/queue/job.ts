@@ -3,7 +3,7 @@
  * live state, so that the job is small and the worker skips canceled predictions.
  */
 import { isPredictionId } from '../predictions/ids.ts';
-import { readTask } from '../predictions/task.ts';
+import { type Row, readTask, type StoredTask } from '../predictions/task.ts';
 
 export const JOB_NAME = 'predict';
 
@@ -22,19 +22,27 @@ export interface PredictJob {
 }
 
 const AHEAD_JOB_MAX = 4;
-const AHEAD_TEXT_MAX = 1_024;
+const AHEAD_TASK_MAX = 1_024;
+/** Stands before the base64 of a row of bytes. JSON text does not begin with this character. */
+const BASE64 = '=';
 
-/** Returns `ahead` of a job for these tasks (JSON texts); undefined when the tasks are too many or too long. */
-export function rowsAhead(tasks: readonly string[]): string[] | undefined {
-  if (tasks.length > AHEAD_JOB_MAX || tasks.some(({ length }) => length > AHEAD_TEXT_MAX)) return undefined;
+/** Returns `ahead` of a job for these tasks; undefined when the tasks are too many or too long. */
+export function rowsAhead(tasks: readonly StoredTask[]): string[] | undefined {
+  if (tasks.length > AHEAD_JOB_MAX || tasks.some(({ length }) => length > AHEAD_TASK_MAX)) return undefined;
   const rows = new Set<string>();
-  for (const text of tasks) {
-    const task = readTask(text);
+  for (const stored of tasks) {
+    const task = readTask(stored);
     if (task === undefined) return undefined;
-    for (const [at, row] of task.rows.entries()) if ((task.known?.[at] ?? null) === null) rows.add(row);
+    for (const [at, row] of task.rows.entries())
+      if ((task.known?.[at] ?? null) === null)
+        rows.add(typeof row === 'string' ? row : `${BASE64}${row.toString('base64')}`);
   }
   return [...rows];
 }
+
+/** A row of `ahead`. */
+export const rowAhead = (text: string): Row =>
+  text.startsWith(BASE64) ? Buffer.from(text.slice(BASE64.length), 'base64') : text;
 
 /** A longer task is not parsed, because parsing would take too long: such a task counts as LARGE_TASK_ROWS rows. */
 const COUNTED_TEXT_MAX = 16_384;

@@ -59,6 +59,8 @@ export interface Keys {
   liftChannel(): string;
   /** Pub/sub channel that announces registry changes. */
   registryChannel(): string;
+  /** Pub/sub channel of every process that reads tasks as bytes: see queue/bytes-support.ts. No process publishes. */
+  bytesChannel(): string;
   /** A key that a process writes at an interval to prove that the process reaches the primary: see redis/write-probe.ts. */
   probe(shard: number, processId: string): string;
 }
@@ -93,6 +95,7 @@ export function keysFor(prefix: string): Keys {
     workSignal: (shard) => `${tag(shard)}bell`,
     liftChannel: () => `${prefix}:lifts`,
     registryChannel: () => `${prefix}:registry`,
+    bytesChannel: () => `${prefix}:bytes`,
     probe: (shard, processId) => `${tag(shard)}probe:${processId}`,
   };
 }

@@ -21,6 +21,8 @@ import {
   READY,
   RUN,
   RUN_HEADER_BYTES,
+  RUN_ROWS,
+  rowsOf,
   textFrame,
   textsFrame,
   UNLOAD,
@@ -101,10 +103,13 @@ function sessionOf(body: Buffer): EngineSession {
   return session;
 }
 
-async function run(id: number, body: Buffer): Promise<Buffer> {
+async function run(id: number, type: number, body: Buffer): Promise<Buffer> {
   const session = sessionOf(body);
   const started = performance.now();
-  const outputs = await session.run(body.toString('utf8', RUN_HEADER_BYTES), body.readUInt32LE(4));
+  const outputs =
+    type === RUN_ROWS
+      ? await session.runRows(rowsOf(body))
+      : await session.run(body.toString('utf8', RUN_HEADER_BYTES), body.readUInt32LE(4));
   const inferenceMs = performance.now() - started;
   const frame = textsFrame(OUTPUTS, id, OUTPUTS_HEADER_BYTES, outputs, ['', '\n', '']);
   frame.writeDoubleLE(inferenceMs, HEADER_BYTES);
@@ -118,7 +123,7 @@ async function answerProbe(body: Buffer): Promise<string> {
 
 async function answer({ type, id, body }: Frame): Promise<Buffer> {
   try {
-    if (type === RUN) return await run(id, body);
+    if (type === RUN || type === RUN_ROWS) return await run(id, type, body);
     if (type === LOAD) return textFrame(DONE, id, 0, await load(body));
     if (type === UNLOAD) return textFrame(DONE, id, 0, await unload(body));
     if (type === PROBE) return textFrame(DONE, id, 0, await answerProbe(body));

@@ -3,7 +3,9 @@
 import { buildEntities } from '@millrace/shared/entities/entity-index';
 import type { Handler, HandlerContext, Json } from '@millrace/shared/model-files/handler';
 import { importHandler } from '@millrace/shared/model-files/handler-file';
+import type { Row } from '@millrace/shared/predictions/task';
 import type { TensorMap } from '@millrace/shared/tensors/tensor';
+import { joinRowBytes, tensorRowBytes } from '@millrace/shared/tensors/tensor-bytes';
 import {
   joinRows,
   shapeKey,
@@ -75,6 +77,28 @@ export class EngineSession {
       if (text === undefined) throw new Error('the handler decoded an output that is not JSON');
       return text;
     });
+  }
+
+  /**
+   * As `run`, for rows of raw tensors of which some are bytes. A row of text comes from an API of an older version, and has the same
+   * tensors as its bytes.
+   */
+  async runRows(rows: readonly Row[]): Promise<string[]> {
+    if (this.handler !== null) throw new Error('a row of a handler is JSON text');
+    const bytes = rows.map((row) => (typeof row === 'string' ? tensorRowBytes(tensorsOfRow(JSON.parse(row))) : row));
+    const outputs = new Array<string>(rows.length);
+    for (const { places, rowsEach, tensors } of joinRowBytes(bytes)) {
+      const made = await runSession(this.#session, tensors);
+      const parts =
+        places.length === 1
+          ? [made]
+          : splitInto(
+              made,
+              places.map(() => rowsEach),
+            );
+      for (const [at, part] of parts.entries()) outputs[places[at] ?? 0] = tensorsToJson(part, this.#labels);
+    }
+    return outputs;
   }
 
   /** Runs rows of equal shape together. A row of another shape (a longer text, a larger image) runs separately. */

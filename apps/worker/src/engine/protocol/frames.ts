@@ -1,15 +1,19 @@
 /**
  * Frames between a worker and its engines, over a socket pair: `u32 length of the rest | u8 type | u32 id | body`,
- * little-endian. A run's rows are sent as the JSON array that the engine parses, its outputs as JSON texts with a newline
- * between them, which JSON text never holds raw: the worker parses neither. docs/decisions/0004-engines.md has the measure.
+ * little-endian. Rows of JSON text are sent as the JSON array that the engine parses, and rows of bytes as they are. Outputs are
+ * sent as JSON texts with a newline between them, which JSON text never holds raw: the worker parses nothing.
+ * docs/decisions/0004-engines.md has the measure.
  */
 import { LONG_TEXT_BYTES, LongText, type Text } from '@millrace/shared/predictions/long-text';
+import type { Row } from '@millrace/shared/predictions/task';
 
 /** Worker to engine. */
 export const LOAD = 1;
 export const RUN = 2;
 export const UNLOAD = 3;
 export const PROBE = 4;
+/** As RUN, for rows of which some are bytes. */
+export const RUN_ROWS = 5;
 /** Engine to worker. */
 export const READY = 11;
 /** The JSON response to LOAD, UNLOAD and PROBE. */
@@ -22,6 +26,8 @@ export const FAILED = 14;
 export const HEADER_BYTES = 9;
 /** RUN: `u32 session | u32 number of rows | JSON array of them`. */
 export const RUN_HEADER_BYTES = 8;
+/** RUN_ROWS: `u32 session | u32 number of rows`, for each row `u32 bytes, and the highest bit for JSON text`, then the rows. */
+const TEXT_BIT = 0x8000_0000;
 /** Bytes before the outputs in OUTPUTS. */
 export const OUTPUTS_HEADER_BYTES = 16;
 
@@ -74,6 +80,45 @@ function grown(frame: Buffer, used: number, needed: number): Buffer {
   const larger = Buffer.allocUnsafe(Math.max(needed, 2 * frame.length));
   frame.copy(larger, 0, 0, used);
   return larger;
+}
+
+/** Rows with more bytes together are not copied into one frame. */
+const COPIED_BYTES = 65_536;
+/** Each row begins at a multiple of 8 bytes of the frame, so that the engine can use its elements in place. */
+const aligned = (bytes: number): number => Math.ceil(bytes / 8) * 8;
+
+/** The frame of a run, with RUN_HEADER_BYTES left free. The buffers are sent one after the other. */
+export function rowsFrame(id: number, rows: readonly Row[]): Buffer[] {
+  const first = HEADER_BYTES + RUN_HEADER_BYTES + 4 * rows.length;
+  const bytes = rows.map((row) => (typeof row === 'string' ? Buffer.from(row) : row));
+  const size = bytes.reduce((sum, { length }) => sum + aligned(length), aligned(first));
+  const isCopied = size <= COPIED_BYTES;
+  const head = Buffer.alloc(isCopied ? size : aligned(first));
+  const buffers: Buffer[] = [head];
+  let at = aligned(first);
+  for (const [index, row] of bytes.entries()) {
+    const text = typeof rows[index] === 'string' ? TEXT_BIT : 0;
+    head.writeUInt32LE(row.length + text, HEADER_BYTES + RUN_HEADER_BYTES + 4 * index);
+    if (isCopied) at += row.copy(head, at) + aligned(row.length) - row.length;
+    else buffers.push(row, Buffer.alloc(aligned(row.length) - row.length));
+  }
+  header(head, RUN_ROWS, id);
+  head.writeUInt32LE(size - 4, 0);
+  return buffers;
+}
+
+/** The rows of a RUN_ROWS frame. Bytes are views of the body. */
+export function rowsOf(body: Buffer): Row[] {
+  const count = body.readUInt32LE(4);
+  let at = aligned(HEADER_BYTES + RUN_HEADER_BYTES + 4 * count) - HEADER_BYTES;
+  return Array.from({ length: count }, (_, index) => {
+    const word = body.readUInt32LE(RUN_HEADER_BYTES + 4 * index);
+    const isText = word >= TEXT_BIT;
+    const length = isText ? word - TEXT_BIT : word;
+    const row = body.subarray(at, at + length);
+    at += aligned(length);
+    return isText ? row.toString() : row;
+  });
 }
 
 export function bytesFrame(type: number, id: number, body: Uint8Array): Buffer {

@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { DTYPES, type Dtype, type TensorMap } from './tensor.ts';
+import { joinRowBytes, tensorRowBytes, tensorsOfBytes } from './tensor-bytes.ts';
+import { newData } from './tensor-data.ts';
+import { tensorRowText } from './tensor-rows.ts';
+
+const float = (dims: number[], values: number[]): TensorMap => ({
+  x: { dtype: 'float32', dims, data: Float32Array.from(values) },
+});
+const strings = (...data: string[]): TensorMap => ({ s: { dtype: 'string', dims: [1, data.length], data } });
+
+const anyTensors = fc.dictionary(
+  fc.string({ maxLength: 8 }).filter((name) => name !== '__proto__' && name.isWellFormed()),
+  fc
+    .tuple(fc.constantFrom<Dtype>(...DTYPES), fc.array(fc.nat(3), { maxLength: 4 }), fc.infiniteStream(fc.nat(127)))
+    .map(([dtype, dims, values]) => {
+      const data = newData(
+        dtype,
+        dims.reduce((a, b) => a * b, 1),
+      );
+      for (let at = 0; at < data.length; at += 1) {
+        const value = values.next().value ?? 0;
+        if (Array.isArray(data)) data[at] = 'ü'.repeat(value % 5);
+        else if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[at] = BigInt(value);
+        else data[at] = dtype === 'bool' ? value % 2 : value;
+      }
+      return { dtype, dims, data };
+    }),
+  { maxKeys: 4 },
+);
+
+describe('the bytes of a row', () => {
+  test('give back the tensors, at any place in memory, and are equal exactly for equal tensors', () => {
+    fc.assert(
+      fc.property(anyTensors, anyTensors, fc.nat(9), (tensors, others, shift) => {
+        const row = tensorRowBytes(tensors);
+        const moved = Buffer.alloc(row.length + shift).subarray(shift);
+        row.copy(moved);
+        expect(tensorRowText(tensorsOfBytes(moved))).toBe(tensorRowText(tensors));
+        const isEqual = row.equals(tensorRowBytes(others));
+        expect(isEqual).toBe(tensorRowText(tensors) === tensorRowText(others));
+      }),
+    );
+  });
+
+  test('separate negative zero, types and shapes', () => {
+    const rows = [float([1, 1], [0]), float([1, 1], [-0]), float([1], [0]), strings('a', 'b'), strings('ab', '')];
+    const int: TensorMap = { x: { dtype: 'int32', dims: [1, 1], data: Int32Array.of(0) } };
+    expect(new Set([...rows, int].map((row) => tensorRowBytes(row).toString('hex'))).size).toBe(6);
+  });
+
+  test('cut or damaged bytes are refused', () => {
+    const row = tensorRowBytes({ ...float([1, 3], [1, 2, 3]), ...strings('a', 'bc') });
+    for (let length = 0; length < row.length; length += 8)
+      expect(() => tensorsOfBytes(row.subarray(0, length))).toThrow();
+    expect(() => tensorsOfBytes(Buffer.from('{"x":1}'))).toThrow('cannot be read');
+  });
+});
+
+describe('rows that run together', () => {
+  test('are joined in the order of the rows, for each shape', () => {
+    const rows = [float([1, 2], [1, 2]), float([1, 1], [3]), float([1, 2], [4, 5]), float([2, 1], [6, 7])];
+    const groups = joinRowBytes(rows.map(tensorRowBytes));
+    expect(groups.map(({ places, rowsEach }) => [places, rowsEach])).toEqual([
+      [[0, 2], 1],
+      [[1], 1],
+      [[3], 2],
+    ]);
+    expect(groups[0]?.tensors).toEqual(float([2, 2], [1, 2, 4, 5]));
+  });
+
+  test('with strings of any lengths are joined, and scalars are not', () => {
+    const joined = joinRowBytes([strings('a', 'bc'), strings('', 'def')].map(tensorRowBytes));
+    expect(joined.map(({ tensors }) => tensors)).toEqual([
+      { s: { dtype: 'string', dims: [2, 2], data: ['a', 'bc', '', 'def'] } },
+    ]);
+    expect(joinRowBytes([float([], [1]), float([], [2])].map(tensorRowBytes))).toHaveLength(2);
+  });
+});

@@ -1,0 +1,205 @@
+/**
+ * The bytes of a row of raw tensors, for the queue, the cache key and the engine: a header, and the little-endian elements as they are
+ * in memory. Two rows have equal bytes exactly when their tensors are equal.
+ *
+ * `u8 version | u8 0 | u16 tensors`, then for each tensor, sorted by name: `u16 bytes of the name | name | u8 type | u8 dimensions | u32
+ * of each dimension | u32 bytes of the elements`. Then the elements of each tensor, at the next multiple of 8 bytes. A string is
+ * `u32 bytes | UTF-8`.
+ */
+import { DTYPES, type Dtype, type Tensor, type TensorData, type TensorMap } from './tensor.ts';
+import { bytesOf, dataFromBytes, ELEMENT_BYTES, elementCount, newData } from './tensor-data.ts';
+
+const VERSION = 1;
+const HEAD_BYTES = 4;
+const ALIGNMENT = 8;
+
+/** The next multiple of 8. */
+export const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+/** One tensor of a row, before and after its elements are read. */
+interface Part {
+  name: string;
+  dtype: Dtype;
+  dims: readonly number[];
+  bytes: Uint8Array;
+}
+
+export function tensorRowBytes(tensors: TensorMap): Buffer {
+  const parts: Part[] = [];
+  let head = HEAD_BYTES;
+  let elements = 0;
+  for (const name of Object.keys(tensors).sort()) {
+    const tensor = tensors[name];
+    if (tensor === undefined) continue;
+    const { dtype, dims, data } = tensor;
+    const bytes = Array.isArray(data) ? stringBytes(data) : bytesOf(data);
+    parts.push({ name, dtype, dims, bytes });
+    head += 2 + Buffer.byteLength(name) + 2 + 4 * dims.length + 4;
+    elements += aligned(bytes.byteLength);
+  }
+  const row = Buffer.allocUnsafe(aligned(head) + elements);
+  let at = aligned(writeHead(row, parts));
+  row.fill(0, head, at);
+  for (const { bytes } of parts) {
+    row.set(bytes, at);
+    const end = at + bytes.byteLength;
+    at += aligned(bytes.byteLength);
+    if (end < at) row.fill(0, end, at);
+  }
+  return row;
+}
+
+function writeHead(row: Buffer, parts: readonly Part[]): number {
+  row.writeUInt16LE(VERSION, 0);
+  let at = row.writeUInt16LE(parts.length, 2);
+  for (const { name, dtype, dims, bytes } of parts) {
+    const length = row.write(name, at + 2);
+    at = row.writeUInt16LE(length, at) + length;
+    at = row.writeUInt8(DTYPES.indexOf(dtype), at);
+    at = row.writeUInt8(dims.length, at);
+    for (const dim of dims) at = row.writeUInt32LE(dim, at);
+    at = row.writeUInt32LE(bytes.byteLength, at);
+  }
+  return at;
+}
+
+interface Head {
+  parts: Part[];
+  /** The bytes of the header. Rows with equal headers can be joined. */
+  header: Buffer;
+}
+
+/** Throws for bytes that are cut, damaged, or of another version. */
+function readHead(row: Buffer): Head {
+  if (row.length < HEAD_BYTES || row.readUInt16LE(0) !== VERSION) throw new Error('the bytes of a row cannot be read');
+  const places: (Omit<Part, 'bytes'> & { length: number })[] = [];
+  let at = HEAD_BYTES;
+  for (let left = row.readUInt16LE(2); left > 0; left -= 1) {
+    const nameEnd = at + 2 + row.readUInt16LE(at);
+    const name = row.toString('utf8', at + 2, nameEnd);
+    const dtype = DTYPES[row.readUInt8(nameEnd)];
+    if (dtype === undefined) throw new Error(`the type of "${name}" is unknown`);
+    const rank = row.readUInt8(nameEnd + 1);
+    at = nameEnd + 2;
+    const dims = Array.from({ length: rank }, (_, axis) => row.readUInt32LE(at + 4 * axis));
+    at += 4 * rank;
+    places.push({ name, dtype, dims, length: row.readUInt32LE(at) });
+    at += 4;
+  }
+  const header = row.subarray(0, at);
+  at = aligned(at);
+  const parts = places.map(({ name, dtype, dims, length }) => {
+    const bytes = row.subarray(at, at + length);
+    if (bytes.length !== length) throw new Error(`the elements of "${name}" are cut`);
+    if (dtype !== 'string' && bytes.length !== elementCount(dims) * ELEMENT_BYTES[dtype])
+      throw new Error(`"${name}" has ${bytes.length} bytes, and its shape [${dims}] needs another number`);
+    at += aligned(length);
+    return { name, dtype, dims, bytes };
+  });
+  return { parts, header };
+}
+
+/** The tensors of a row. Elements that are aligned in memory are views. Throws for bytes that are not a row. */
+export function tensorsOfBytes(row: Buffer): TensorMap {
+  const tensors: TensorMap = {};
+  for (const { name, dtype, dims, bytes } of readHead(row).parts)
+    tensors[name] = checked(name, { dtype, dims, data: elementsOf(dtype, bytes) });
+  return tensors;
+}
+
+function elementsOf(dtype: Dtype, bytes: Uint8Array): TensorData {
+  return dtype === 'string' ? stringsOf(bytes) : dataFromBytes(dtype, bytes);
+}
+
+function checked(name: string, tensor: Tensor): Tensor {
+  const count = elementCount(tensor.dims);
+  if (tensor.data.length === count) return tensor;
+  throw new Error(`"${name}" has ${tensor.data.length} elements: expected ${count} for its shape`);
+}
+
+/** Rows of equal shape, with the tensors of all rows together. */
+export interface RowGroup {
+  /** The places of the rows in the list of all rows. */
+  places: number[];
+  /** The first dimension of each row. */
+  rowsEach: number;
+  tensors: TensorMap;
+}
+
+/** Joins rows of equal names, types and dimensions along their first dimension. The elements are copied once, straight from the rows. */
+export function joinRowBytes(rows: readonly Buffer[]): RowGroup[] {
+  const groups = new Map<string, { places: number[]; heads: Head[] }>();
+  for (const [place, row] of rows.entries()) {
+    const head = readHead(row);
+    const key = groupKey(head, place);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { places: [place], heads: [head] });
+    else {
+      group.places.push(place);
+      group.heads.push(head);
+    }
+  }
+  return Array.from(groups.values(), ({ places, heads }) => ({
+    places,
+    rowsEach: heads[0]?.parts[0]?.dims[0] ?? 0,
+    tensors: joined(heads),
+  }));
+}
+
+/** A row with a scalar cannot be joined. The lengths of strings are in the header, and do not separate rows. */
+function groupKey({ parts, header }: Head, place: number): string {
+  if (parts.some(({ dims }) => dims.length === 0)) return String(place);
+  if (parts.some(({ dtype }) => dtype === 'string'))
+    return parts.map(({ name, dtype, dims }) => `${name.length}:${name}${dtype}${dims}`).join(';');
+  return header.toString('latin1');
+}
+
+function joined(heads: readonly Head[]): TensorMap {
+  const tensors: TensorMap = {};
+  for (const [at, { name, dtype, dims, bytes }] of (heads[0]?.parts ?? []).entries()) {
+    const [first, ...rest] = dims;
+    if (heads.length === 1 || first === undefined) {
+      tensors[name] = checked(name, { dtype, dims, data: elementsOf(dtype, bytes) });
+      continue;
+    }
+    const shape = [first * heads.length, ...rest];
+    const all = heads.map(({ parts }) => parts[at]?.bytes ?? new Uint8Array(0));
+    tensors[name] = checked(name, { dtype, dims: shape, data: together(dtype, elementCount(shape), all) });
+  }
+  return tensors;
+}
+
+function together(dtype: Dtype, count: number, all: readonly Uint8Array[]): TensorData {
+  if (dtype === 'string') return all.flatMap(stringsOf);
+  const data = newData(dtype, count);
+  if (Array.isArray(data)) return data;
+  const target = bytesOf(data);
+  let at = 0;
+  for (const bytes of all) {
+    target.set(bytes, at);
+    at += bytes.byteLength;
+  }
+  return data;
+}
+
+function stringBytes(strings: readonly string[]): Buffer {
+  const bytes = Buffer.allocUnsafe(strings.reduce((sum, text) => sum + 4 + Buffer.byteLength(text), 0));
+  let at = 0;
+  for (const text of strings) {
+    const length = bytes.write(text, at + 4);
+    bytes.writeUInt32LE(length, at);
+    at += 4 + length;
+  }
+  return bytes;
+}
+
+function stringsOf(bytes: Uint8Array): string[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const strings: string[] = [];
+  for (let at = 0; at < buffer.length; ) {
+    const end = at + 4 + buffer.readUInt32LE(at);
+    strings.push(buffer.toString('utf8', at + 4, end));
+    at = end;
+  }
+  return strings;
+}
