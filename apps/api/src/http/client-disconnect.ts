@@ -1,4 +1,9 @@
-/** Reports that a client disconnected before the response was sent. */
+/**
+ * Reports that a client disconnected before the response was sent. A client that ends its side of the connection (a half-close)
+ * still receives every response that needs no wait. A half-close during a wait counts as a disconnect: a client that was killed
+ * looks the same until the next write.
+ */
+import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 
 /** The part of AbortSignal that a waiting request needs. A real AbortSignal took a thirtieth of the time of such a request. */
@@ -27,13 +32,41 @@ export const NEVER_DISCONNECTS: DisconnectSignal = {
   set listener(_ignored) {},
 };
 
-/** Returns a signal that aborts when the connection closes before the response is sent. */
+/** Returns a signal that aborts when the client closes its side of the connection before the response is sent. */
 export function disconnectSignal(reply: FastifyReply, waits: boolean): DisconnectSignal {
   if (!waits) return NEVER_DISCONNECTS;
   const gone = new ResponseDisconnect();
+  const forget = onHalfClose(reply.request.raw.socket, gone);
   // A response closes only once, and `once` would create three more objects.
   reply.raw.on('close', () => {
+    forget?.delete(gone);
     if (!reply.raw.writableFinished) gone.abort();
   });
   return gone;
+}
+
+interface Abortable {
+  abort(): void;
+}
+
+/** The waits of a connection. One listener for each connection, because a connection may have many pipelined requests. */
+const waits = new WeakMap<Socket, Set<Abortable>>();
+
+/** Calls `abort` when the client ends its side, at once if the side has ended. Returns the set of waits of the connection. */
+export function onHalfClose(socket: Socket, wait: Abortable): Set<Abortable> | undefined {
+  if (socket.readableEnded) {
+    wait.abort();
+    return undefined;
+  }
+  let all = waits.get(socket);
+  if (all === undefined) {
+    const added = new Set<Abortable>();
+    waits.set(socket, added);
+    socket.once('end', () => {
+      for (const each of added) each.abort();
+    });
+    all = added;
+  }
+  all.add(wait);
+  return all;
 }

@@ -26,6 +26,9 @@ export function createHttpServer(listener: RequestListener, settings: ServerSett
     },
     boundPipelines(listener),
   );
+  // A client that has sent its last request may end its side of the connection, and still reads the responses. Node would close
+  // the connection without a response. See client-disconnect.ts for requests that wait.
+  Object.assign(server, { httpAllowHalfOpen: true });
   server.on('checkExpectation', boundPipelines(refuseExpectation));
   server.setTimeout(connectionTimeoutMs);
   // Node silently drops the headers beyond the limit. One header more is read, so that the listener can refuse the request.

@@ -240,7 +240,10 @@ function registerInfer(app: FastifyInstance, deps: V2Deps, statistics: Statistic
       signal: disconnectSignal(reply, true),
       ledgerless: true,
     });
-    if (outcome.kind === 'disconnected') return reply;
+    if (outcome.kind === 'disconnected') {
+      reply.raw.destroy();
+      return reply;
+    }
     const rows = infer.body.inputs?.length ?? 1;
     record(statistics, { tenant, model, version: serving.version.version, rows, started }, outcome);
     return sendInfer(reply, serving.version, infer, outcome);

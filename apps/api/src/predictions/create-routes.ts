@@ -117,7 +117,10 @@ class OutcomeSender {
     { prefer }: PredictionRequest,
     outcome: Outcome,
   ): { status: number; cacheStatus: string | null } {
-    if (outcome.kind === 'disconnected') return { status: DISCONNECTED, cacheStatus: null };
+    if (outcome.kind === 'disconnected') {
+      reply.raw.destroy();
+      return { status: DISCONNECTED, cacheStatus: null };
+    }
     const { cacheStatus } = outcome;
     if (outcome.kind === 'cached') this.sendCached(reply, outcome, prefer);
     else if (outcome.kind === 'completed') this.#sendCompleted(reply, outcome, prefer);

@@ -1,6 +1,7 @@
 /** `GET /v1/predictions/{id}/events`: the states of a prediction as server-sent events. */
 import { isTerminal } from '@millrace/shared/predictions/prediction';
 import type { FastifyRequest } from 'fastify';
+import { onHalfClose } from '../http/client-disconnect.ts';
 import type { App } from '../http/type-provider.ts';
 import { EventStream, eventIdOf } from './event-stream.ts';
 import type { PredictionLookup } from './find-prediction.ts';
@@ -48,11 +49,23 @@ export function registerEventRoutes(app: App, deps: EventRoutes): void {
       const stream = new EventStream(reply.raw, lastId, base);
       open.add(stream);
       const stopWatching = watcher.watch(tenant, id, (found) => stream.send(found));
-      reply.raw.once('close', () => {
+      const forget = () => {
         stopWatching();
         open.delete(stream);
-      });
+      };
       stream.send(first);
+      // The stream can last for hours: a client that ends its side gets the first event, and the stream ends.
+      const half = {
+        abort: () => {
+          forget();
+          reply.raw.end();
+        },
+      };
+      const connection = onHalfClose(request.raw.socket, half);
+      reply.raw.once('close', () => {
+        connection?.delete(half);
+        forget();
+      });
       return reply;
     },
   );

@@ -106,7 +106,7 @@ async function waitForEnd(
   }
   const end = await promise;
   if (end) return { record: withEnd({ ...(now?.record ?? record) }, end), queue: undefined };
-  return signal.aborted ? null : findPrediction(deps, tenant, id);
+  return findPrediction(deps, tenant, id);
 }
 
 const isOverdue = (state: LivePrediction): boolean =>

@@ -34,8 +34,7 @@ export function registerReadRoutes(app: App, { base, lookup, list, tenantOf }: R
     if (waitS && !isTerminal(found.record.status)) {
       const signal = disconnectSignal(reply, true);
       const awaited = await lookup.waitForEnd({ tenant, record: found.record, waitMs: waitS * 1000, signal });
-      if (awaited === null) return reply;
-      found = awaited;
+      found = awaited ?? found;
     }
     const applied = appliedPreference(prefer);
     if (applied !== undefined) reply.header('preference-applied', applied);
