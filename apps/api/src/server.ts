@@ -1,6 +1,5 @@
 /** One API process: opens the stores, composes the application, listens, and closes in reverse order. */
 
-import { buildEntities } from '@millrace/shared/entities/entity-index';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
@@ -48,7 +47,7 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
     log,
     closers,
     stores,
-    entitiesOf: async (version) => buildEntities(await entitiesOfVersion(cache.readThrough, db, version)),
+    entitiesOf: (version) => entitiesOfVersion(cache.readThrough, db, version),
   });
   const timers = createWebhookTimers({ connection: queue.redis, keyPrefix: config.keyPrefix });
   closers.push('webhook timers', () => timers.close());

@@ -174,7 +174,8 @@ export const ERRORS = {
     status: 429,
     title: 'The queue is full',
     retryable: true,
-    about: 'Too many predictions wait for this model, or the memory of the queue Redis is full; nothing was accepted.',
+    about:
+      'Too many predictions wait for this model, too many inputs wait for handlers, or the memory of the queue Redis is full; nothing was accepted.',
   },
   body_memory_full: {
     status: 429,
@@ -193,6 +194,19 @@ export const ERRORS = {
     title: 'The server has an internal error',
     retryable: true,
     about: 'The log has the cause under `request_id`.',
+  },
+  handler_failed: {
+    status: 500,
+    title: 'The handler of the model failed on this input',
+    retryable: false,
+    about:
+      '`canonicalize` of the handler raised an error; `detail` names the model, and the log has the stack. Nothing was accepted.',
+  },
+  handler_timeout: {
+    status: 500,
+    title: 'The handler of the model took too long',
+    retryable: false,
+    about: '`canonicalize` of the handler exceeded `HANDLER_TIMEOUT_MS` for an input. Nothing was accepted.',
   },
   model_unavailable: {
     status: 503,

@@ -1,18 +1,27 @@
-/** Converts an input of a model version to canonical rows, with the handler or, for raw tensors, with the signature. */
+/** Converts inputs of a model version to canonical rows, with the handler or, for raw tensors, with the signature. */
 import { join } from 'node:path';
-import type { Entities } from '@millrace/shared/entities/entity';
-import { ApiError } from '@millrace/shared/errors';
-import type { Handler, Json } from '@millrace/shared/model-files/handler';
-import { digestHandler, importHandler, isHandlerOf } from '@millrace/shared/model-files/handler-file';
+import type { Entity } from '@millrace/shared/entities/entity';
+import { buildEntities } from '@millrace/shared/entities/entity-index';
+import { ApiError, type Fault } from '@millrace/shared/errors';
+import type { Json } from '@millrace/shared/model-files/handler';
+import {
+  digestHandler,
+  isHandlerOf,
+  type VerifiedHandler,
+  verifyHandler,
+} from '@millrace/shared/model-files/handler-file';
 import type { Row, Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { NumberArray, withPlainArrays } from '@millrace/shared/tensors/number-array';
-import type { TensorMap } from '@millrace/shared/tensors/tensor';
 import { tensorRowBytes } from '@millrace/shared/tensors/tensor-bytes';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
 import { rowCount, splitRows } from '@millrace/shared/tensors/tensor-rows';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
-import { checkerOf, member } from '../http/validation.ts';
+import type { Logger } from 'pino';
+import type { HandlerPool, HandlerSource, PoolResult } from '../handlers/handler-pool.ts';
+import { inputFault } from '../handlers/input-fault.ts';
+import { member, summary } from '../http/validation.ts';
+import { NamedInputs } from './named-inputs.ts';
 
 export interface CanonicalInput {
   /** How the output is assembled from the rows; see Task. */
@@ -21,45 +30,178 @@ export interface CanonicalInput {
   rows: Row[];
 }
 
-/**
- * Throws ApiError or InputError with pointers into the input. Tensors of more than `maxRows` rows are refused before they are
- * split. Returns a promise only if the handler does, or if the rows are too many for one turn of the event loop.
- */
-export type Canonicalizer = (input: unknown, maxRows: number) => CanonicalInput | Promise<CanonicalInput>;
+export interface Caller {
+  tenant: string;
+  /** The most rows of one input. */
+  maxRows: number;
+}
 
-export async function createCanonicalizer(
-  version: ModelVersion,
-  modelsDir: string,
-  entitiesOf: (version: ModelVersion) => Promise<Entities>,
-): Promise<Canonicalizer> {
+/** The canonical rows of an input, or the error of the input with pointers into the input. */
+export type InputResult = CanonicalInput | ApiError;
+
+export interface Canonicalizer {
+  /**
+   * Converts inputs, in their order. Returns a promise only where a handler runs in a thread, or where the inputs are too many for
+   * one turn of the event loop. Throws ApiError when no input can be converted.
+   */
+  convert(inputs: readonly unknown[], caller: Caller): InputResult[] | Promise<InputResult[]>;
+  /** Releases the memory of the version. */
+  release(): void;
+}
+
+export interface CanonicalizerDeps {
+  modelsDir: string;
+  /** The entities, without vectors, that the handler of a version reads. */
+  entitiesOf(version: ModelVersion): Promise<Record<string, Entity[]>>;
+  handlers: HandlerPool;
+  log: Logger;
+}
+
+export async function createCanonicalizer(version: ModelVersion, deps: CanonicalizerDeps): Promise<Canonicalizer> {
   if (version.handlerDigest === null) return tensorCanonicalizer(version);
-  const handler = await loadHandler(version, modelsDir);
-  const context = { entities: await entitiesOf(version) };
-  const check = checkerOf(handler.input);
-  const one = (canonical: Json): CanonicalInput => ({ shape: 'one', rows: [canonicalJson(canonical)] });
-  return (given) => {
-    const input = withPlainArrays(given);
-    check(input);
-    const canonical = handler.canonicalize(input, context);
-    return canonical instanceof Promise ? canonical.then(one) : one(canonical);
+  const handler = await findHandler(version, deps.modelsDir);
+  const sets = await deps.entitiesOf(version);
+  const source: HandlerSource = { key: version.digest, handler, entities: sets };
+  await deps.handlers.load(source, version.tenant).catch((error: unknown) => {
+    throw error instanceof ApiError ? error : notLoaded(version, error);
+  });
+  const named = new NamedInputs({ handler, entities: buildEntities(sets), sets: Object.keys(sets) });
+  return handlerCanonicalizer({ version, source, named, ...deps });
+}
+
+/** The inputs of one turn of the event loop. 10,000 inputs in one turn would delay other requests by a tenth of a second. */
+const INPUTS_AT_ONCE = 256;
+
+/** Calls `run` for each item, for INPUTS_AT_ONCE items in one turn of the event loop. */
+function inTurns<T, R>(items: readonly T[], run: (item: T) => R): R[] | Promise<R[]> {
+  if (items.length <= INPUTS_AT_ONCE) return items.map(run);
+  return (async () => {
+    const results: R[] = [];
+    for (const [at, item] of items.entries()) {
+      if (at > 0 && at % INPUTS_AT_ONCE === 0) await new Promise(setImmediate);
+      results.push(run(item));
+    }
+    return results;
+  })();
+}
+
+interface HandlerParams extends Pick<CanonicalizerDeps, 'handlers' | 'log'> {
+  version: ModelVersion;
+  source: HandlerSource;
+  named: NamedInputs;
+}
+
+const invalidInput = (fault: Fault): ApiError =>
+  new ApiError('invalid_input', fault.message, { faults: [fault], suggestions: fault.suggestions ?? [] });
+
+const oneRow = (row: Row): CanonicalInput => ({ shape: 'one', rows: [row] });
+
+function handlerCanonicalizer({ version, source, named, handlers, log }: HandlerParams): Canonicalizer {
+  const errorOf = (error: unknown): ApiError => {
+    if (error instanceof ApiError) return error;
+    const refused = inputFault(error);
+    if (refused !== undefined) return invalidInput(refused);
+    return handlerFailed(error instanceof Error ? error : new Error(String(error)));
+  };
+  const handlerFailed = (cause: Error): ApiError => {
+    const { model, version: name } = version;
+    log.error({ err: cause, model, version: name }, 'canonicalize of the handler failed');
+    const detail = `canonicalize in the handler of version ${name} of model '${model}' failed: ${cause.message.slice(0, 500)}`;
+    return new ApiError('handler_failed', detail, { cause });
+  };
+  const resultOf = (result: PoolResult, input: unknown): InputResult => {
+    if ('row' in result) {
+      if (named.isNamed(input)) named.ranInThread(result.ms);
+      return oneRow(result.row);
+    }
+    if ('faults' in result) return new ApiError('invalid_request', summary(result.faults), { faults: result.faults });
+    if ('refused' in result) return invalidInput(result.refused);
+    if ('failed' in result) return handlerFailed(errorWith(result.failed, result.stack));
+    const { model, version: name } = version;
+    log.warn({ model, version: name, reason: result.timedOut }, 'canonicalize of the handler took too long');
+    const detail = `canonicalize in the handler of version ${name} of model '${model}' took too long: ${result.timedOut}.`;
+    return new ApiError('handler_timeout', detail);
+  };
+  const here = (input: unknown): InputResult | Promise<InputResult> | undefined => {
+    if (!named.runsHere || !named.isNamed(input)) return undefined;
+    try {
+      const canonical = named.run(input);
+      if (canonical instanceof Promise) return canonical.then(rowOf, errorOf);
+      return rowOf(canonical);
+    } catch (error) {
+      return errorOf(error);
+    }
+  };
+  const rowOf = (canonical: Json): InputResult => {
+    try {
+      return oneRow(canonicalJson(canonical));
+    } catch (error) {
+      return errorOf(error);
+    }
+  };
+  const inThread = async (inputs: readonly unknown[], tenant: string): Promise<InputResult[]> => {
+    const results = await handlers.run(source, inputs, tenant).catch((error: unknown) => {
+      throw error instanceof ApiError ? error : notLoaded(version, error);
+    });
+    return results.map((result, at) => resultOf(result, inputs[at]));
+  };
+  const many = async (inputs: readonly unknown[], tenant: string): Promise<InputResult[]> => {
+    const results = await Promise.all(await inTurns(inputs, here));
+    const left = inputs.filter((_, at) => results[at] === undefined);
+    const others = (left.length === 0 ? [] : await inThread(left, tenant)).values();
+    return results.map((result) => result ?? (others.next().value as InputResult));
+  };
+  return {
+    convert(given, { tenant }) {
+      // A handler gets arrays as JSON.parse returns them.
+      const inputs = given.map(withPlainArrays);
+      if (inputs.length !== 1) return many(inputs, tenant);
+      const result = here(inputs[0]);
+      if (result === undefined) return inThread(inputs, tenant);
+      return result instanceof Promise ? result.then((one) => [one]) : [result];
+    },
+    release: () => handlers.forget(source.key),
   };
 }
 
-/** The rows whose bytes are written in one turn of the event loop. */
-const ROWS_AT_ONCE = 256;
+const errorWith = (message: string, stack: string): Error =>
+  Object.assign(new Error(message), { stack: stack || message });
 
 function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer {
-  return (input, maxRows) => {
+  const convert = (input: unknown, maxRows: number): CanonicalInput | Promise<CanonicalInput> => {
     const given = config.rowIndependent ? givenRows(input, signature.inputs[0]?.name) : undefined;
     if (given !== undefined && given > maxRows) throw tooManyRows(given, maxRows);
     const tensors = parseTensorInput(signature.inputs, input);
     const rows = config.rowIndependent ? rowCount(tensors) : undefined;
-    if (rows === undefined || rows <= 1) return { shape: 'one', rows: [tensorRowBytes(tensors)] };
+    if (rows === undefined || rows <= 1) return oneRow(tensorRowBytes(tensors));
     if (rows > maxRows) throw tooManyRows(rows, maxRows);
-    if (rows > ROWS_AT_ONCE) return bytesInParts(splitRows(tensors)).then((all) => ({ shape: 'tensors', rows: all }));
-    return { shape: 'tensors', rows: splitRows(tensors).map(tensorRowBytes) };
+    const split = inTurns(splitRows(tensors), tensorRowBytes);
+    if (split instanceof Promise) return split.then((all) => ({ shape: 'tensors', rows: all }));
+    return { shape: 'tensors', rows: split };
+  };
+  const attempt = (input: unknown, maxRows: number): InputResult | Promise<InputResult> => {
+    try {
+      return convert(input, maxRows);
+    } catch (error) {
+      if (error instanceof ApiError) return error;
+      const refused = inputFault(error);
+      if (refused === undefined) throw error;
+      return invalidInput(refused);
+    }
+  };
+  return {
+    convert(inputs, { maxRows }) {
+      if (inputs.length > INPUTS_AT_ONCE)
+        return Promise.resolve(inTurns(inputs, (input) => attempt(input, maxRows))).then((all) => Promise.all(all));
+      const results = inputs.map((input) => attempt(input, maxRows));
+      return areReady(results) ? results : Promise.all(results);
+    },
+    release() {},
   };
 }
+
+const areReady = (results: readonly (InputResult | Promise<InputResult>)[]): results is InputResult[] =>
+  results.every((result) => !(result instanceof Promise));
 
 /** The first dimension of a tensor as sent, read before the elements; undefined if the dimension is not a number. */
 function givenRows(input: unknown, name: string | undefined): number | undefined {
@@ -71,15 +213,6 @@ function givenRows(input: unknown, name: string | undefined): number | undefined
   return typeof rows === 'number' ? rows : undefined;
 }
 
-async function bytesInParts(rows: readonly TensorMap[]): Promise<Buffer[]> {
-  const all: Buffer[] = [];
-  for (const [at, row] of rows.entries()) {
-    if (at > 0 && at % ROWS_AT_ONCE === 0) await new Promise(setImmediate);
-    all.push(tensorRowBytes(row));
-  }
-  return all;
-}
-
 /** Returns `invalid_request`, with a pointer to the input itself. */
 export function tooManyRows(rows: number, maxRows: number): ApiError {
   const faults = [{ pointer: '', message: 'Too many rows', expected: `at most ${maxRows}`, got: String(rows) }];
@@ -88,8 +221,8 @@ export function tooManyRows(rows: number, maxRows: number): ApiError {
   });
 }
 
-/** Loads the handler from the models folder of this process. The file must have the digest of the registered handler. */
-async function loadHandler(version: ModelVersion, modelsDir: string): Promise<Handler> {
+/** Finds the handler in the models folder of this process. The file must have the digest of the registered handler. */
+async function findHandler(version: ModelVersion, modelsDir: string): Promise<VerifiedHandler> {
   const places = [
     join(modelsDir, version.model, version.version, 'handler.ts'),
     join(modelsDir, version.model, 'handler.ts'),
@@ -97,12 +230,21 @@ async function loadHandler(version: ModelVersion, modelsDir: string): Promise<Ha
   for (const path of places) {
     const digests = await digestHandler(path).catch(() => null);
     if (digests !== null && version.handlerDigest !== null && isHandlerOf(digests, version.handlerDigest))
-      return importHandler(path, version.handlerDigest);
+      return verifyHandler(path, version.handlerDigest);
   }
   throw new ApiError(
     'model_unavailable',
     `This server does not have the handler.ts with which version ${version.version} of model '${version.model}' was registered: ` +
       `put the registered files back into the models folder, or give the new files a new version number.`,
     { retryAfterS: 5 },
+  );
+}
+
+function notLoaded({ model, version }: ModelVersion, error: unknown): ApiError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new ApiError(
+    'model_unavailable',
+    `The handler of version ${version} of model '${model}' cannot be loaded: ${why.slice(0, 500)}`,
+    { retryAfterS: 5, cause: error },
   );
 }

@@ -6,17 +6,19 @@ import { type Catalog, createCatalog } from './catalog.ts';
 
 let registries: Record<string, ModelVersion[]> = {};
 let prepared: string[] = [];
+let released: string[] = [];
 let catalog: Catalog;
 
 beforeEach(() => {
   prepared = [];
+  released = [];
   catalog = createCatalog({
     loadRegistry: async (tenant) => ({
       models: [{ model: 'm', versions: registries[tenant] ?? [], aliases: {}, defaultVersion: '1', cacheEpoch: 0 }],
     }),
     loadCanonicalizer: async ({ digest }) => {
       prepared.push(digest);
-      return () => ({ shape: 'one', rows: [] });
+      return { convert: () => [{ shape: 'one', rows: [] }], release: () => released.push(digest) };
     },
     log: pino({ level: 'silent' }),
   });
@@ -58,4 +60,5 @@ test('a canonicalizer is released with the last version of its digest', async ()
   await serve({ a: [version('new'), { ...version('old', 'retired'), version: '0' }] });
   await serve({ a: [version('old')] });
   expect(prepared).toEqual(['old', 'new', 'old']);
+  expect(released).toEqual(['old', 'new']);
 });

@@ -94,8 +94,10 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
     const versions = models.flatMap((model) => model.versions.filter(canServe));
     served.set(tenant, new Set(versions.map(({ digest }) => digest)));
     const sets = [...served.values()];
-    for (const digest of canonicalizers.keys()) {
-      if (!sets.some((digests) => digests.has(digest))) canonicalizers.delete(digest);
+    for (const digest of [...canonicalizers.keys()]) {
+      if (sets.some((digests) => digests.has(digest))) continue;
+      canonicalizers.get(digest)?.canonicalizer.release();
+      canonicalizers.delete(digest);
     }
     for (const digest of unprepared) if (!sets.some((digests) => digests.has(digest))) unprepared.delete(digest);
   }

@@ -4,9 +4,8 @@ import { cacheKey } from '@millrace/shared/cache/cache-key';
 import { ApiError } from '@millrace/shared/errors';
 import type { Row, Task } from '@millrace/shared/predictions/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
-import { InputError } from '@millrace/shared/tensors/input-error';
 import { summary } from '../http/validation.ts';
-import { type CanonicalInput, tooManyRows } from './canonicalizer.ts';
+import { type InputResult, tooManyRows } from './canonicalizer.ts';
 import { type ServedModel, under } from './catalog.ts';
 
 export interface NormalizedInput {
@@ -51,92 +50,92 @@ export function normalizeInput(
       return nextTurn()
         .then(() => inParts(rows, keyOf))
         .then((keys) => nextTurn(withKeys(keys)));
-    if (rows.length > INPUTS_AT_ONCE) return inParts(rows, keyOf).then(withKeys);
+    if (rows.length > KEYS_AT_ONCE) return inParts(rows, keyOf).then(withKeys);
     return withKeys(rows.map(keyOf));
   };
+  const caller = { tenant, maxRows };
   if (body.inputs === undefined) {
-    const canonical = located('/input', () => served.canonicalizer(body.input, maxRows));
-    if (canonical instanceof Promise) return canonical.then(({ shape, rows }) => finish(shape, rows));
-    return finish(canonical.shape, canonical.rows);
+    const single = ([result]: InputResult[]) => {
+      if (result instanceof ApiError || result === undefined) throw relocated('/input', result);
+      return finish(result.shape, result.rows);
+    };
+    const results = served.canonicalizer.convert([body.input], caller);
+    return results instanceof Promise ? results.then(single) : single(results);
   }
   if (body.inputs.length > maxRows) return finish('list', new Array(body.inputs.length));
-  const canonicalOf = (input: unknown, at: number) =>
-    located(`/inputs/${at}`, () => served.canonicalizer(input, maxRows));
-  if (body.inputs.length > INPUTS_AT_ONCE)
-    return inParts(body.inputs, canonicalOf).then((every) => finish('list', oneRowEach(every)));
-  const all = body.inputs.map(canonicalOf);
-  if (allReady(all)) return finish('list', oneRowEach(all));
-  return Promise.all(all).then((every) => finish('list', oneRowEach(every)));
+  const list = (results: readonly InputResult[]) => finish('list', oneRowEach(results));
+  const results = served.canonicalizer.convert(body.inputs, caller);
+  return results instanceof Promise ? results.then(list) : list(results);
 }
 
 /** From this number of characters or bytes on, the key of a row has its own turn of the event loop, apart from parsing and the task. */
 const LONG_ROW = 1_048_576;
 
-/** The inputs of one turn of the event loop. 10,000 inputs in one turn would delay other requests by a tenth of a second. */
-const INPUTS_AT_ONCE = 256;
+/** The keys of one turn of the event loop. */
+const KEYS_AT_ONCE = 256;
 
-async function inParts<T, R>(items: readonly T[], run: (item: T, at: number) => R | Promise<R>): Promise<R[]> {
+async function inParts<T, R>(items: readonly T[], run: (item: T) => R): Promise<R[]> {
   const all: R[] = [];
   for (const [at, item] of items.entries()) {
-    if (at > 0 && at % INPUTS_AT_ONCE === 0) await new Promise(setImmediate);
-    const result = run(item, at);
-    all.push(result instanceof Promise ? await result : result);
+    if (at > 0 && at % KEYS_AT_ONCE === 0) await new Promise(setImmediate);
+    all.push(run(item));
   }
   return all;
 }
 
-const allReady = (inputs: readonly (CanonicalInput | Promise<CanonicalInput>)[]): inputs is CanonicalInput[] =>
-  inputs.every((input) => !(input instanceof Promise));
+/** The most faults of one response. */
+const FAULTS_MAX = 100;
 
-function oneRowEach(inputs: readonly CanonicalInput[]): Row[] {
-  return inputs.map(({ rows }, at) => {
-    const [row] = rows;
-    if (row !== undefined && rows.length === 1) return row;
-    throw new ApiError('invalid_request', 'Each of `inputs` is one row.', {
-      faults: [
-        {
-          pointer: `/inputs/${at}`,
-          message: 'Too many rows in one of `inputs`',
-          expected: 'tensors whose first dimension is 1; or all rows in one `input`',
-          got: `${rows.length} rows`,
-        },
-      ],
-    });
+/** The row of each input. Throws ApiError with the faults of all invalid inputs. */
+function oneRowEach(results: readonly InputResult[]): Row[] {
+  const rows: Row[] = [];
+  const errors: ApiError[] = [];
+  for (const [at, result] of results.entries()) {
+    const row = rowOf(result, at);
+    if (row instanceof ApiError) errors.push(row);
+    else rows.push(row);
+  }
+  const [first] = errors;
+  if (first === undefined) return rows;
+  // An error of the server or of the handler says more than the faults of other inputs.
+  throw errors.find(({ faults }) => faults.length === 0) ?? combined(errors);
+}
+
+/** The row of one of `inputs`, or its error with the place in the request. */
+function rowOf(result: InputResult, at: number): Row | ApiError {
+  if (result instanceof ApiError) return relocated(`/inputs/${at}`, result);
+  const [row] = result.rows;
+  if (row !== undefined && result.rows.length === 1) return row;
+  return new ApiError('invalid_request', 'Each of `inputs` is one row.', {
+    faults: [
+      {
+        pointer: `/inputs/${at}`,
+        message: 'Too many rows in one of `inputs`',
+        expected: 'tensors whose first dimension is 1; or all rows in one `input`',
+        got: `${result.rows.length} rows`,
+      },
+    ],
   });
 }
 
-/** Runs a canonicalizer. Its errors receive their place in the request. */
-function located<T>(prefix: string, run: () => T | Promise<T>): T | Promise<T> {
-  try {
-    const result = run();
-    return result instanceof Promise
-      ? result.catch((error) => {
-          throw relocated(prefix, error);
-        })
-      : result;
-  } catch (error) {
-    throw relocated(prefix, error);
-  }
+/** One error for several invalid inputs. The code is the code of the first input. */
+function combined(errors: readonly ApiError[]): ApiError {
+  const [first] = errors as readonly [ApiError];
+  if (errors.length === 1) return first;
+  const faults = errors.flatMap((error) => error.faults).slice(0, FAULTS_MAX);
+  const detail = `${first.message} (${errors.length} of the inputs are invalid)`;
+  return new ApiError(first.code, detail, { faults, suggestions: first.suggestions });
 }
 
-// A handler can have its own copy of the class, so the name decides.
-const isInputError = (error: unknown): error is InputError =>
-  error instanceof InputError || (error instanceof Error && error.name === 'InputError');
-
-function relocated(prefix: string, error: unknown): unknown {
-  if (isInputError(error)) {
-    const { pointer, message, expected, got, suggestions } = error;
-    const fault = { pointer, message, ...(expected ? { expected } : {}), ...(got ? { got } : {}) };
-    const faults = [under(prefix, { ...fault, ...(suggestions.length > 0 ? { suggestions } : {}) })];
-    return new ApiError('invalid_input', message, { faults, suggestions });
-  }
-  if (error instanceof ApiError && error.faults.length > 0) {
-    const faults = error.faults.map((fault) => under(prefix, fault));
-    // The detail also names the place, so the detail is written again from the moved faults.
-    const detail = error.code === 'invalid_request' ? summary(faults) : error.message;
-    return new ApiError(error.code, detail, { faults, suggestions: error.suggestions });
-  }
-  return error;
+/** The error of an input, with the place of the input in the request. */
+function relocated(prefix: string, error: ApiError | undefined): ApiError {
+  if (error === undefined) return new ApiError('internal', 'The input has no result. Send the request again.');
+  if (error.faults.length === 0) return error;
+  const { code, suggestions } = error;
+  const faults = error.faults.map((fault) => under(prefix, fault));
+  // The detail also names the place, so the detail is written again from the moved faults.
+  const detail = code === 'invalid_request' ? summary(faults) : error.message;
+  return new ApiError(code, detail, { faults, suggestions });
 }
 
 /** The key of a flight: the key of the only row, or a key over all rows. */

@@ -1,7 +1,8 @@
 /** Opens the catalog, and keeps the catalog current with the changes that other processes announce. */
-import type { Entities } from '@millrace/shared/entities/entity';
+import type { Entity } from '@millrace/shared/entities/entity';
 import { readRegistry } from '@millrace/shared/registry/registry-cache';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import { HandlerPool } from '../handlers/handler-pool.ts';
 import type { OpenParams, Stores } from '../stores/open-stores.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import { createCanonicalizer } from './canonicalizer.ts';
@@ -10,17 +11,20 @@ import { createRegistryChanges, type RegistryChanges } from './registry-changes.
 
 export interface OpenCatalogParams extends OpenParams {
   stores: Stores;
-  /** The entities that the handler of a version reads. */
-  entitiesOf(version: ModelVersion): Promise<Entities>;
+  /** The entities, without vectors, that the handler of a version reads. */
+  entitiesOf(version: ModelVersion): Promise<Record<string, Entity[]>>;
 }
 
 export async function openCatalog(params: OpenCatalogParams): Promise<{ catalog: Catalog; changes: RegistryChanges }> {
   const { stores, entitiesOf, config, log, closers } = params;
   const { keys, queue, cache, db } = stores;
   const { readThrough } = cache;
+  const handlers = new HandlerPool({ threads: config.handlerThreads, timeoutMs: config.handlerTimeoutMs });
+  closers.push('handlers', () => handlers.close());
+  const { modelsDir } = config;
   const catalog = createCatalog({
     loadRegistry: (tenant) => fromStore('Postgres', readRegistry(readThrough, db, tenant)),
-    loadCanonicalizer: (version) => createCanonicalizer(version, config.modelsDir, entitiesOf),
+    loadCanonicalizer: (version) => createCanonicalizer(version, { modelsDir, entitiesOf, handlers, log }),
     log,
   });
   const channel = keys.registryChannel();

@@ -86,6 +86,8 @@ const create: Omit<Operation, 'id'> = {
     'webhook_refused',
     'queue_full',
     'deadline_unreachable',
+    'handler_failed',
+    'handler_timeout',
     'model_unavailable',
     'store_unavailable',
     'clock_wrong',

@@ -130,25 +130,44 @@ function formatOf(url: string, source: string): string {
   return (isModule ? 'module' : 'commonjs') + (isTyped ? '-typescript' : '');
 }
 
+/** A handler with the texts of its files, as verified. Structured cloning carries the value to another thread. */
+export interface VerifiedHandler {
+  path: string;
+  digest: string;
+  /** The path and the text of handler.ts and of each file with a relative import. */
+  sources: readonly (readonly [path: string, text: string])[];
+}
+
+/** Reads the texts of the handler with this digest. Throws HandlerChangedError when the files have another digest. */
+export async function verifyHandler(path: string, digest: string): Promise<VerifiedHandler> {
+  const sources = await sourcesOf(path);
+  if (!isHandlerOf(await digestsOf(path, sources, await namedFiles(sources)), digest))
+    throw new HandlerChangedError(
+      `handler.ts, or a file that it imports or names, is not the file with which the version was registered: restore it, or add a new version`,
+    );
+  // A source that cannot be read has no digest.
+  return { path, digest, sources: [...sources].map(([file, source]) => [file, source ?? '']) };
+}
+
 /**
- * Imports the handler at a path, once for each digest, from the texts with this digest. Later changes of the files have no effect.
- * Throws HandlerChangedError when the files have another digest, and Error when the module exports no handler.
+ * Imports a verified handler, once for each path and digest in a thread, from the verified texts. Later changes of the files have no
+ * effect. Throws Error when the module exports no handler.
  */
-export async function importHandler(path: string, digest: string): Promise<Handler> {
+export async function importVerified({ path, digest, sources }: VerifiedHandler): Promise<Handler> {
   hookImports();
-  const query = `?handler=${digest}`;
-  const url = pathToFileURL(path).href + query;
-  if (!verified.has(url)) {
-    const sources = await sourcesOf(path);
-    if (!isHandlerOf(await digestsOf(path, sources, await namedFiles(sources)), digest))
-      throw new HandlerChangedError(
-        `handler.ts, or a file that it imports or names, is not the file with which the version was registered: restore it, or add a new version`,
-      );
-    for (const [file, source] of sources) verified.set(pathToFileURL(file).href + query, source!);
-  }
-  const { default: handler }: { default?: Partial<Handler> } = await import(url);
+  const query = queryOf(digest);
+  for (const [file, source] of sources) verified.set(pathToFileURL(file).href + query, source);
+  const { default: handler }: { default?: Partial<Handler> } = await import(pathToFileURL(path).href + query);
   for (const part of ['input', 'output', 'canonicalize', 'encode', 'decode'] as const)
     if (handler?.[part] === undefined)
       throw new Error(`handler.ts has no default export of defineHandler: "${part}" is missing`);
   return handler as Handler;
+}
+
+const queryOf = (digest: string): string => `?handler=${digest}`;
+
+/** Verifies and imports the handler at a path. Throws like `verifyHandler` and `importVerified`. */
+export async function importHandler(path: string, digest: string): Promise<Handler> {
+  const known = verified.has(pathToFileURL(path).href + queryOf(digest));
+  return importVerified(known ? { path, digest, sources: [] } : await verifyHandler(path, digest));
 }

@@ -198,6 +198,20 @@ const SETTINGS = {
     max: 3_600_000,
     about: 'Time after which an idle connection is closed; longer than any wait.',
   }),
+  handlerThreads: integer('HANDLER_THREADS', {
+    default: 2,
+    min: 1,
+    max: 64,
+    about:
+      'Threads of an API process for the handlers of models. A tenant never uses the last thread, unless there is only one.',
+  }),
+  handlerTimeoutMs: integer('HANDLER_TIMEOUT_MS', {
+    default: 5_000,
+    min: 50,
+    max: 600_000,
+    about:
+      'Limit of processor time of `canonicalize` for one input. An input may take twelve times as long with its waits, and so may all inputs of a request.',
+  }),
   maxQueue: integer('MAX_QUEUE', {
     default: 2_000_000,
     min: 1,

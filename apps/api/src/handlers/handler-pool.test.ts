@@ -1,0 +1,126 @@
+import path from 'node:path';
+import { digestHandler, verifyHandler } from '@millrace/shared/model-files/handler-file';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ACTING_HANDLER, makeHandlerModels } from '../../../../tests/support/handler-models.ts';
+import { HandlerPool, type HandlerSource } from './handler-pool.ts';
+
+let source: HandlerSource;
+let remove = async () => {};
+beforeAll(async () => {
+  const folder = await makeHandlerModels({ acting: ACTING_HANDLER });
+  remove = folder.remove;
+  const file = path.join(folder.dir, 'acting/handler.ts');
+  const handler = await verifyHandler(file, (await digestHandler(file)).digest);
+  source = { key: 'acting', handler, entities: {} };
+});
+afterAll(() => remove());
+
+const row = (x: number) => expect.objectContaining({ row: `{"x":${x}}` });
+const poolOf = async (threads: number, timeoutMs: number) => {
+  const pool = new HandlerPool({ threads, timeoutMs });
+  await pool.load(source, 'a');
+  return pool;
+};
+
+test('each input has its own result, in the order of the inputs', async () => {
+  const pool = await poolOf(2, 60_000);
+  const inputs = [
+    { x: 1 },
+    { x: 2, act: 'refuse' },
+    { x: 'three' },
+    { x: 4, act: 'throw' },
+    { x: 5, act: 'nan' },
+    { x: 6 },
+  ];
+  expect(await pool.run(source, inputs, 'a')).toEqual([
+    row(1),
+    { refused: { pointer: '/act', message: 'This is refused.' } },
+    { faults: [expect.objectContaining({ pointer: '/x', expected: 'a number' })] },
+    { failed: 'there is no such thing', stack: expect.stringContaining('at act') },
+    { failed: 'NaN is not JSON', stack: expect.any(String) },
+    row(6),
+  ]);
+  await pool.close();
+});
+
+test('10,000 inputs run in many turns, and none is lost', async () => {
+  const pool = await poolOf(1, 60_000);
+  const inputs = Array.from({ length: 10_000 }, (_, x) => ({ x }));
+  const results = await pool.run(source, inputs, 'a');
+  expect(results.map((result) => 'row' in result && result.row)).toEqual(inputs.map(({ x }) => `{"x":${x}}`));
+  await pool.close();
+});
+
+describe.each([
+  ['spin', 'longer than 300 ms'],
+  ['wait', 'waited longer than 3600 ms'],
+])('an input that does not end (%s)', (act, timedOut) => {
+  test('times out, the results before it stay, and the thread is replaced', async () => {
+    const pool = await poolOf(1, 300);
+    const results = await pool.run(source, [{ x: 1 }, { x: 2 }, { x: 3, act }, { x: 4 }], 'a');
+    expect(results).toEqual([
+      row(1),
+      row(2),
+      { timedOut },
+      { timedOut: 'not tried, because input 2 of the request ended the thread of the handler' },
+    ]);
+    expect(await pool.run(source, [{ x: 5 }], 'a')).toEqual([row(5)]);
+    await pool.close();
+  });
+});
+
+test.each(['exit', 'memory'])('an input that ends its thread (%s) fails alone', { timeout: 60_000 }, async (act) => {
+  const pool = await poolOf(1, 30_000);
+  const [ended, later] = await Promise.all([pool.run(source, [{ x: 1, act }], 'a'), pool.run(source, [{ x: 2 }], 'b')]);
+  expect(ended).toEqual([{ failed: expect.stringContaining('the handler ended its thread'), stack: '' }]);
+  expect(later).toEqual([row(2)]);
+  await pool.close();
+});
+
+test('tenants take turns in one thread: few inputs do not wait for the many inputs of another tenant', async () => {
+  const pool = await poolOf(1, 60_000);
+  const ended: string[] = [];
+  const run = (tenant: string, count: number) =>
+    pool
+      .run(
+        source,
+        Array.from({ length: count }, (_, x) => ({ x, act: 'busy5' })),
+        tenant,
+      )
+      .then(() => ended.push(tenant));
+  await Promise.all([run('a', 200), run('a', 200), run('b', 1)]);
+  expect(ended).toEqual(['b', 'a', 'a']);
+  await pool.close();
+});
+
+test('a tenant never uses the last thread', async () => {
+  const pool = await poolOf(2, 2_000);
+  const stuck = Promise.allSettled([1, 2, 3].map((x) => pool.run(source, [{ x, act: 'spin' }], 'a')));
+  let isStuck = true;
+  void stuck.then(() => {
+    isStuck = false;
+  });
+  expect(await pool.run(source, [{ x: 9 }], 'b')).toEqual([row(9)]);
+  expect(isStuck).toBe(true);
+  await pool.close();
+  await stuck;
+});
+
+test('inputs beyond the memory for waiting inputs are refused with queue_full', async () => {
+  const pool = await poolOf(1, 60_000);
+  const long = { x: 1, act: ' '.repeat(20_000_000) };
+  const first = pool.run(source, [long], 'a');
+  await expect(pool.run(source, [long], 'a')).rejects.toMatchObject({ code: 'queue_full' });
+  expect(await pool.run(source, [{ x: 2 }], 'b')).toEqual([row(2)]);
+  expect(await first).toEqual([row(1)]);
+  expect(await pool.run(source, [long], 'a')).toEqual([row(1)]);
+  await pool.close();
+});
+
+test('a closed pool refuses what waits', async () => {
+  const pool = await poolOf(1, 60_000);
+  const waiting = [pool.run(source, [{ x: 1, act: 'spin' }], 'a'), pool.run(source, [{ x: 2 }], 'a')];
+  const ended = Promise.allSettled(waiting);
+  await pool.close();
+  expect((await ended)[1]).toMatchObject({ status: 'rejected', reason: { code: 'shutting_down' } });
+});

@@ -1,0 +1,183 @@
+/** One handler thread, as its process sees the thread. A thread does one thing at a time. */
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import {
+  type FromThread,
+  type HandlerSource,
+  PROGRESS_BYTES,
+  type Progress,
+  progressOf,
+  type RowResult,
+  type ToThread,
+} from './messages.ts';
+
+/** Rows of an entity in one message. */
+const ROWS_AT_ONCE = 1_000;
+/** The most memory of the JavaScript objects of a thread. */
+const HEAP_MB = 256;
+/** The time limit of the start of a thread and of the load of a handler. */
+const LOAD_MS = 30_000;
+const NS_PER_MS = 1_000_000n;
+/** An input has this many times its limit of processor time, if it waits. */
+const WAIT_LIMITS = 12;
+/** The shortest time between two looks at a thread. */
+const LOOK_MS = 20;
+
+/** Results of the first inputs. `stopped` is the reason why the next input has no result: the thread has ended. */
+export interface RunEnd {
+  results: readonly RowResult[];
+  /** The processor time of the results. */
+  cpuMs: number;
+  stopped?: { at: number; why: 'time' | 'ended'; detail: string };
+}
+
+/** The thread ended while it loaded a handler. */
+export class ThreadEndedError extends Error {
+  override name = 'ThreadEndedError';
+}
+
+/** Waits until a time has passed. Resolves to false when the signal comes first. */
+const isOver = (ms: number, signal: AbortSignal): Promise<boolean> => delay(ms, true, { signal }).catch(() => false);
+
+export class HandlerThread {
+  readonly #worker: Worker;
+  readonly #progress: Progress;
+  readonly #limitMs: number;
+  readonly #loaded = new Set<string>();
+  #settle: ((reply: FromThread | undefined) => void) | undefined;
+  #ended = false;
+  #whyEnded = 'the thread ended';
+  /** Whether the thread must end after its current work: a handler of the thread is no longer served. */
+  isStale = false;
+
+  constructor(limitMs: number) {
+    this.#limitMs = limitMs;
+    const shared = new SharedArrayBuffer(PROGRESS_BYTES);
+    this.#progress = progressOf(shared);
+    this.#worker = new Worker(new URL('./thread-program.ts', import.meta.url), {
+      name: 'handlers',
+      workerData: shared,
+      // A handler needs no settings of the API, and some settings are secrets.
+      env: {},
+      execArgv: ['--no-warnings'],
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+    });
+    this.#worker.unref();
+    this.#worker.on('message', (reply: FromThread) => this.#reply(reply));
+    this.#worker.on('error', (error) => {
+      this.#whyEnded = error instanceof Error ? error.message : String(error);
+    });
+    this.#worker.on('exit', () => {
+      this.#ended = true;
+      this.#reply(undefined);
+    });
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  has(key: string): boolean {
+    return this.#loaded.has(key);
+  }
+
+  /** Loads a handler with its entities. Rejects with the error of the handler, or with ThreadEndedError. */
+  async load({ key, handler, entities }: HandlerSource): Promise<void> {
+    if (this.#loaded.has(key)) return;
+    for (const [entity, rows] of Object.entries(entities)) {
+      for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
+        this.#send({ kind: 'entities', key, entity, rows: rows.slice(at, at + ROWS_AT_ONCE) });
+        await nextTurn();
+      }
+    }
+    const timer = setTimeout(() => this.#kill(`the load took longer than ${LOAD_MS} ms`), LOAD_MS);
+    try {
+      const reply = await this.#ask({ kind: 'load', key, handler });
+      if (reply === undefined) throw new ThreadEndedError(this.#whyEnded);
+      if (reply.kind === 'not loaded')
+        throw Object.assign(new Error(reply.message), { stack: reply.stack || reply.message });
+      this.#loaded.add(key);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Runs inputs until the turn of the thread ends. Never rejects. */
+  async run(key: string, inputs: readonly unknown[]): Promise<RunEnd> {
+    this.#progress.startedAt[0] = process.hrtime.bigint();
+    this.#progress.input[0] = 0;
+    const running = new AbortController();
+    const watched = this.#watch(running.signal);
+    const reply = await this.#ask({ kind: 'run', key, inputs });
+    running.abort();
+    if (reply?.kind === 'ran') return { results: reply.results, cpuMs: reply.cpuMs };
+    const isLate = await watched;
+    const at = Atomics.load(this.#progress.input, 0);
+    return { results: [], cpuMs: 0, stopped: { at, why: isLate ? 'time' : 'ended', detail: this.#whyEnded } };
+  }
+
+  /** Ends the thread when an input takes too long. Resolves to whether this was the case, when the run has ended. */
+  async #watch(signal: AbortSignal): Promise<boolean> {
+    let leftMs = this.#limitMs;
+    while (await isOver(leftMs, signal)) {
+      leftMs = this.#limitMs - this.#ranMs();
+      if (leftMs > 0) continue;
+      // Other processes can take the cores, so the processor time decides. A handler that waits uses no processor time.
+      const usedMs = await this.#usedMs();
+      if (signal.aborted) return false;
+      const waitedMs = this.#ranMs();
+      if (usedMs >= this.#limitMs || waitedMs >= WAIT_LIMITS * this.#limitMs) {
+        const waits =
+          usedMs < this.#limitMs ? `waited longer than ${WAIT_LIMITS * this.#limitMs}` : `longer than ${this.#limitMs}`;
+        this.#kill(`${waits} ms`);
+        return true;
+      }
+      leftMs = Math.max(LOOK_MS, Math.min(this.#limitMs - usedMs, WAIT_LIMITS * this.#limitMs - waitedMs));
+    }
+    return false;
+  }
+
+  /** The processor time of the current input. */
+  async #usedMs(): Promise<number> {
+    try {
+      const { user, system } = await this.#worker.cpuUsage();
+      return (user + system - Number(Atomics.load(this.#progress.cpuAt, 0))) / 1_000;
+    } catch {
+      // The thread has ended.
+      return 0;
+    }
+  }
+
+  end(): Promise<unknown> {
+    return this.#worker.terminate();
+  }
+
+  /** The time of the current input. The clock of `hrtime` is the same in all threads of a process. */
+  #ranMs(): number {
+    return Number((process.hrtime.bigint() - Atomics.load(this.#progress.startedAt, 0)) / NS_PER_MS);
+  }
+
+  #kill(why: string): void {
+    this.#whyEnded = why;
+    void this.#worker.terminate();
+  }
+
+  #send(message: ToThread): void {
+    this.#worker.postMessage(message);
+  }
+
+  /** Resolves to undefined when the thread ends. */
+  #ask(message: ToThread): Promise<FromThread | undefined> {
+    if (this.#ended) return Promise.resolve(undefined);
+    const { promise, resolve } = Promise.withResolvers<FromThread | undefined>();
+    this.#settle = resolve;
+    this.#send(message);
+    return promise;
+  }
+
+  #reply(reply: FromThread | undefined): void {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    settle?.(reply);
+  }
+}

@@ -1,0 +1,31 @@
+/** The order of the work of several tenants: the tenants take turns, and the work of a tenant runs in the order of its arrival. */
+export class Turns<T> {
+  /** The first tenant has the next turn. */
+  readonly #tenants = new Map<string, T[]>();
+
+  add(tenant: string, item: T): void {
+    const items = this.#tenants.get(tenant);
+    if (items === undefined) this.#tenants.set(tenant, [item]);
+    else items.push(item);
+  }
+
+  /** Removes and returns the next item of the first tenant that may run. That tenant is the last one afterwards. */
+  next(mayRun: (tenant: string) => boolean): { tenant: string; item: T } | undefined {
+    for (const [tenant, items] of this.#tenants) {
+      if (!mayRun(tenant)) continue;
+      const item = items.shift();
+      this.#tenants.delete(tenant);
+      if (item === undefined) continue;
+      if (items.length > 0) this.#tenants.set(tenant, items);
+      return { tenant, item };
+    }
+    return undefined;
+  }
+
+  /** Removes and returns all items. */
+  clear(): T[] {
+    const items = [...this.#tenants.values()].flat();
+    this.#tenants.clear();
+    return items;
+  }
+}
