@@ -92,7 +92,7 @@ export class HandlerThread {
     }
     const timer = setTimeout(() => this.#kill(`the load took longer than ${LOAD_MS} ms`), LOAD_MS);
     try {
-      const reply = await this.#ask({ kind: 'load', key, handler });
+      const reply = await this.#request({ kind: 'load', key, handler });
       if (reply === undefined) throw new ThreadEndedError(this.#whyEnded);
       if (reply.kind === 'not loaded')
         throw Object.assign(new Error(reply.message), { stack: reply.stack || reply.message });
@@ -108,7 +108,7 @@ export class HandlerThread {
     this.#progress.input[0] = 0;
     const running = new AbortController();
     const watched = this.#watch(running.signal);
-    const reply = await this.#ask({ kind: 'run', key, inputs });
+    const reply = await this.#request({ kind: 'run', key, inputs });
     running.abort();
     if (reply?.kind === 'ran') return { results: reply.results, cpuMs: reply.cpuMs };
     const isLate = await watched;
@@ -167,7 +167,7 @@ export class HandlerThread {
   }
 
   /** Resolves to undefined when the thread ends. */
-  #ask(message: ToThread): Promise<FromThread | undefined> {
+  #request(message: ToThread): Promise<FromThread | undefined> {
     if (this.#ended) return Promise.resolve(undefined);
     const { promise, resolve } = Promise.withResolvers<FromThread | undefined>();
     this.#settle = resolve;
