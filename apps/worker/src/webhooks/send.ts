@@ -37,6 +37,7 @@ export interface SenderOptions extends TargetRules {
 
 const MAX_REPLY_BYTES = 65_536;
 const HEAD_BYTES = 1_024;
+const MAX_HEADER_BYTES = 1_048_576;
 
 /** The interim responses (1xx) that one attempt accepts. A flood of interim responses costs CPU until the timeout. */
 const MAX_INTERIM = 16;
@@ -139,6 +140,10 @@ function openRequest(url: URL, message: Message, agent: http.Agent): http.Client
   return (url.protocol === 'https:' ? https : http).request(url, {
     method: 'POST',
     agent,
+    // The status decides, whatever headers follow: the default of 16 KiB refused receivers with many cookies.
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // Receivers on small devices send headers that RFC 9110 forbids. No byte of a response is trusted or sent on.
+    insecureHTTPParser: true,
     headers: {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(message.body),
