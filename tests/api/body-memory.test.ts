@@ -44,10 +44,11 @@ async function post(text: string, { chunked = false, agent = http.globalAgent } 
   const parts: Buffer[] = [];
   for await (const part of response) parts.push(part as Buffer);
   const json = JSON.parse(Buffer.concat(parts).toString()) as { code?: string };
-  return { status: response.statusCode ?? 0, code: json.code, retryAfter: response.headers['retry-after'] };
+  const { 'retry-after': retryAfter, ratelimit } = response.headers;
+  return { status: response.statusCode ?? 0, code: json.code, retryAfter, ratelimit };
 }
 
-const FULL = { status: 429, code: 'body_memory_full', retryAfter: '1' };
+const FULL = { status: 429, code: 'body_memory_full', retryAfter: '1', ratelimit: '"body-memory";r=0;t=1' };
 
 beforeAll(async () => {
   expect(await post(body())).toMatchObject({ status: 200 });

@@ -69,7 +69,7 @@ describe('the event stream of a prediction', () => {
     const path = `/v1/predictions/${body.id}/events`;
     const all = await millrace.request(path);
     expect(all.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
-    expect(all.text).toMatch(/^retry: 1000\n\nid: 1\.succeeded\nevent: succeeded\ndata: \{.*\}\n\n$/);
+    expect(all.text).toMatch(/^retry: 1000\nid: 1\.succeeded\nevent: succeeded\ndata: \{.*\}\n\n$/);
     expect((await millrace.request(path, { headers: { 'last-event-id': '1.succeeded' } })).status).toBe(204);
     expect((await millrace.request(path, { headers: { 'last-event-id': '0.queued.3' } })).text).toBe(all.text);
     expect((await millrace.request('/v1/predictions/none/events')).body.code).toBe('prediction_not_found');

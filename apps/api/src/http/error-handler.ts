@@ -101,7 +101,10 @@ export function sendProblem(
   // `not_cached` is the expected response to `only-if-cached`, and not a failure.
   if (body.status >= 500 && known.code !== 'not_cached') logFailed(log, request, known);
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
-  if (known.code === 'queue_full') reply.header('ratelimit', `"queue";r=0;t=${known.retryAfterS ?? 1}`);
+  if (body.status === 429) {
+    const name = known.code === 'body_memory_full' ? 'body-memory' : 'queue';
+    reply.header('ratelimit', `"${name}";r=0;t=${known.retryAfterS ?? 1}`);
+  }
   if (known.code === 'not_cached') reply.header('cache-status', known.cacheStatus ?? 'millrace; fwd=miss');
   // Fastify runs no hooks for a URL with invalid encoding, so the hook of nosniff.ts is not enough.
   return reply.code(body.status).headers(NOSNIFF).type('application/problem+json').send(JSON.stringify(body));

@@ -34,36 +34,26 @@ export interface Prefer {
 
 const NO_PREFERENCE: Prefer = Object.freeze({ waitS: null, respondAsync: false });
 
-/** Ignores unknown preferences, as RFC 7240 requires. A longer `wait` becomes 60 s; Preference-Applied states the value. */
+/** Ignores unknown preferences and a `wait` that is no whole number, as RFC 7240 requires. A longer `wait` becomes 60 s; Preference-Applied states the value. */
 export function parsePrefer(header: string | string[] | undefined): Prefer {
   if (header === undefined) return NO_PREFERENCE;
   return typeof header === 'string' ? prefers.get(header) : readPrefer(header.join(','));
 }
 
 function readPrefer(header: string): Prefer {
-  let waitS: number | null = null;
+  let wait: string | undefined;
   let respondAsync = false;
   for (const part of header.split(',')) {
-    const [name = '', value] = (part.split(';')[0] ?? '').split('=').map((piece) => piece.trim());
+    const [name = '', value = ''] = (part.split(';')[0] ?? '').split('=').map((piece) => piece.trim());
     if (name.toLowerCase() === 'respond-async') respondAsync = true;
-    if (name.toLowerCase() === 'wait' && waitS === null) {
-      const seconds = Number(value?.replace(/^"(.*)"$/, '$1'));
-      if (value === undefined || !Number.isInteger(seconds) || seconds < 0)
-        throw new ApiError('invalid_header', 'The preference wait takes a whole number of seconds.', {
-          faults: [
-            {
-              pointer: 'Prefer',
-              message: 'wait is not a whole number of seconds',
-              expected: `wait=1 to wait=${WAIT_MAX_S}`,
-              got: part.trim(),
-            },
-          ],
-        });
-      waitS = Math.min(seconds, WAIT_MAX_S);
-    }
+    // The first of several counts.
+    if (name.toLowerCase() === 'wait') wait ??= value.replace(/^"(.*)"$/, '$1');
   }
+  const waitS = wait !== undefined && WHOLE.test(wait) ? Math.min(Number(wait), WAIT_MAX_S) : 0;
   return { waitS: waitS === 0 ? null : waitS, respondAsync };
 }
+
+const WHOLE = /^\d+$/;
 
 const prefers = new ParsedTexts(readPrefer);
 

@@ -143,7 +143,7 @@ function problemJson(codes: readonly ErrorCode[]): Loose {
   const later = codes.some((code) => ERRORS[code].retryable && ![500, 504].includes(ERRORS[code].status));
   const names = [
     ...(later ? ['Retry-After'] : []),
-    ...(codes.includes('queue_full') ? ['RateLimit'] : []),
+    ...(codes.some((code) => ERRORS[code].status === 429) ? ['RateLimit'] : []),
     ...(codes.includes('not_cached') ? ['Cache-Status'] : []),
   ];
   return {

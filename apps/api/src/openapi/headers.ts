@@ -14,7 +14,7 @@ const text = (description: string, example?: string, pattern?: string): Header =
 
 export const REQUEST_HEADERS: Readonly<Record<string, Header>> = {
   Prefer: text(
-    'RFC 7240: `wait=N` holds the response for up to N seconds, 1 to 60; `respond-async` never waits.',
+    'RFC 7240: `wait=N` holds the response for up to N seconds, 1 to 60; `respond-async` alone does not wait.',
     'wait=10',
   ),
   'Cache-Control': text(

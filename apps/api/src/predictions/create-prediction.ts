@@ -110,7 +110,7 @@ function submit(deps: CreateDeps, pending: PendingPrediction): Promise<Outcome> 
   if (isComplete(outputs))
     return storeCachedResult(deps, { pending, cached, output: assembleOutput(normalized.shape, outputs) });
   checkAdmission(deps, pending);
-  const waits = request.prefer.waitS !== null && !request.prefer.respondAsync;
+  const waits = request.prefer.waitS !== null;
   // The task of a promise is text: the ledger has the text, and workers of 0.1.0 keep promises after a return to 0.1.0.
   const bytes = waits && deps.bytesSupport.isSupported;
   const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes });

@@ -33,6 +33,8 @@ export class EventStream {
   #lastId: string;
   #held: Found | undefined;
   #full = false;
+  /** Stands in the first event: a block without data would be an empty event for some clients. */
+  #first = `retry: ${RETRY_MS}\n`;
   #beatsStuck = 0;
 
   constructor(raw: ServerResponse, lastId: string, base: string) {
@@ -40,7 +42,8 @@ export class EventStream {
     this.#base = base;
     this.#lastId = lastId;
     raw.writeHead(200, HEADERS);
-    raw.write(`retry: ${RETRY_MS}\n\n`);
+    // Sends the headers when the client has the present state already.
+    raw.flushHeaders();
     raw.on('drain', () => this.#drained());
   }
 
@@ -55,7 +58,12 @@ export class EventStream {
     const id = eventIdOf(record, queue);
     if (id !== this.#lastId) {
       this.#lastId = id;
-      this.#full = !writeText(this.#raw, eventText(id, renderPrediction(record, this.#base, queue), record.status));
+      const first = this.#first;
+      this.#first = '';
+      this.#full = !writeText(
+        this.#raw,
+        eventText(`${first}id: ${id}`, renderPrediction(record, this.#base, queue), record.status),
+      );
     }
     if (isTerminal(record.status)) this.end();
   }
@@ -90,8 +98,8 @@ export function eventIdOf({ status, attempts, opening }: PredictionRecord, queue
 }
 
 /** One event. The data is the JSON of the prediction on one line: line breaks occur only between the tokens of the JSON. */
-function eventText(id: string, data: Text, status: Status): Text {
-  const before = `id: ${id}\nevent: ${status}\ndata: `;
+function eventText(head: string, data: Text, status: Status): Text {
+  const before = `${head}\nevent: ${status}\ndata: `;
   if (typeof data === 'string') return `${before}${data.replaceAll(/[\r\n]+/g, ' ')}\n\n`;
   return joinTexts([before, new LongText(data.pieces.map(onOneLine)), '\n\n']);
 }

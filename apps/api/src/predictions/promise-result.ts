@@ -73,7 +73,7 @@ export interface FollowParams {
 export async function followPrediction(deps: PromiseDeps, { pending, original }: FollowParams): Promise<Outcome> {
   const { lookup, loads, limits } = deps;
   const { prefer, signal, tenant } = pending.request;
-  const waitMs = prefer.respondAsync ? 0 : (prefer.waitS ?? 0) * 1000;
+  const waitMs = (prefer.waitS ?? 0) * 1000;
   const found = (await lookup.waitForEnd({ tenant, record: original.record, waitMs, signal })) ?? original;
   const cacheStatus = 'millrace; fwd=request; collapsed';
   if (isTerminal(found.record.status)) return { kind: 'completed', record: found.record, cacheStatus };

@@ -28,7 +28,7 @@ export interface ReadRoutes {
 export function registerReadRoutes(app: App, { base, lookup, list, tenantOf }: ReadRoutes): void {
   app.get('/v1/predictions/:id', { schema: { params: IdParams, querystring: GetQuery } }, async (request, reply) => {
     const prefer = parsePrefer(request.headers.prefer);
-    const waitS = prefer.respondAsync ? null : (prefer.waitS ?? request.query.wait ?? null);
+    const waitS = prefer.waitS ?? (prefer.respondAsync ? null : request.query.wait) ?? null;
     const tenant = tenantOf(request);
     let found = await lookup.get(tenant, request.params.id);
     if (waitS && !isTerminal(found.record.status)) {

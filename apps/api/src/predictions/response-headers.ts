@@ -21,7 +21,7 @@ export function retryAfterOf(queue: QueueEstimate | undefined): string {
 
 /** The `Preference-Applied` of a request with `Prefer`; undefined for a request without a preference. */
 export function appliedPreference(prefer: Prefer): string | undefined {
-  if (prefer.respondAsync) return 'respond-async';
+  if (prefer.respondAsync) return prefer.waitS === null ? 'respond-async' : `respond-async, wait=${prefer.waitS}`;
   return prefer.waitS === null ? undefined : `wait=${Math.min(prefer.waitS, WAIT_MAX_S)}`;
 }
 
