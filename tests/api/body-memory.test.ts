@@ -26,6 +26,7 @@ interface Reply {
   status: number;
   code: string | undefined;
   retryAfter: string | undefined;
+  ratelimit: string | string[] | undefined;
 }
 
 /** Sends a request by node:http. `chunked`: without Content-Length. */
