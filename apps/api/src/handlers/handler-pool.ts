@@ -140,7 +140,11 @@ export class HandlerPool {
     try {
       const thread = slot.thread?.ended === false ? slot.thread : new HandlerThread(this.#limitMs);
       slot.thread = thread;
-      await thread.load(job.source);
+      await thread.load(job.source).catch((error: unknown) => {
+        // Node keeps a failed import for the life of the thread.
+        thread.isStale = true;
+        throw error;
+      });
       if (job.inputs.length > job.results.length) await this.#turn(thread, job);
     } catch (error) {
       this.#finish(job);

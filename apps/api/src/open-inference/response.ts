@@ -14,7 +14,10 @@ interface TensorOutput {
 }
 
 /** The fields of the version and of the request that a response contains. */
-export type RenderedVersion = Pick<ModelVersion, 'model' | 'version' | 'handlerDigest'>;
+export interface RenderedVersion extends Pick<ModelVersion, 'model' | 'version' | 'handlerDigest'> {
+  /** The names of the outputs in the order of the model. A parsed output has numeric names in the order of numbers. */
+  outputNames: readonly string[];
+}
 export type RenderedInfer = Pick<Infer, 'id' | 'outputs' | 'binary'>;
 
 export interface InferReply {
@@ -26,7 +29,7 @@ export interface InferReply {
 /** `output` is the parsed output: tensors by name, or the handler's output for each input. */
 export function renderInfer(version: RenderedVersion, infer: RenderedInfer, output: unknown): InferReply {
   const all = outputsOf(version, output);
-  const wanted = infer.outputs ?? Object.keys(all).map((name) => ({ name, binary: infer.binary }));
+  const wanted = infer.outputs ?? version.outputNames.map((name) => ({ name, binary: infer.binary }));
   const binaries: Buffer[] = [];
   const outputs = wanted.map(({ name, binary }) => {
     const { dtype, shape, data } = all[name] as TensorOutput;

@@ -15,7 +15,15 @@ import { splitBody } from './binary-tensors.ts';
 import { tensorMetadata } from './datatypes.ts';
 import { messageOf, statusOf, V2Error } from './errors.ts';
 import { renderLong } from './long-output.ts';
-import { HANDLER_INPUT, HANDLER_OUTPUT, type Infer, type InferLimits, parseInfer, refuseFiles } from './request.ts';
+import {
+  HANDLER_INPUT,
+  HANDLER_OUTPUT,
+  type Infer,
+  type InferLimits,
+  outputNames,
+  parseInfer,
+  refuseFiles,
+} from './request.ts';
 import { type InferReply, renderInfer } from './response.ts';
 import { Statistics } from './statistics.ts';
 
@@ -277,18 +285,19 @@ function rendered(
 ): InferReply | Promise<InferReply> {
   const isPrediction = outcome.kind === 'cached';
   const text = isPrediction ? outcome.text : outcome.record.result;
+  const { model, version: name, handlerDigest } = version;
+  const shown = { model, version: name, handlerDigest, outputNames: outputNames(version) };
   if (typeof text !== 'string') {
-    const { model, version: name, handlerDigest } = version;
     const { id, outputs, binary } = infer;
     return renderLong({
-      version: { model, version: name, handlerDigest },
+      version: shown,
       infer: { id, outputs, binary },
       json: text,
       isPrediction,
     });
   }
   const output: unknown = isPrediction ? JSON.parse(Buffer.from(text, 'latin1').toString()).output : JSON.parse(text);
-  return renderInfer(version, infer, output);
+  return renderInfer(shown, infer, output);
 }
 
 function record(

@@ -8,6 +8,7 @@ import { EngineError, EngineStartError } from './engine-error.ts';
 import { EngineSlot, LoadError } from './engine-slot.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
 import type { LoadedVersion, RowResult } from './protocol/loaded-version.ts';
+import { RowFailures } from './row-failures.ts';
 
 export interface RunOptions {
   signal?: AbortSignal;
@@ -97,6 +98,7 @@ interface Waiting {
 class Pool implements EnginePool {
   readonly #slots: EngineSlot[];
   readonly #options: PoolOptions;
+  readonly #failures: RowFailures;
   /** Runs that wait for an engine, in the order in which they get an engine. */
   readonly #queue: Waiting[] = [];
   /** Duration of the last run of a version in ms, and the version that each slot started last. */
@@ -113,6 +115,7 @@ class Pool implements EnginePool {
   constructor(options: PoolOptions) {
     this.#options = options;
     const log = options.log;
+    this.#failures = new RowFailures(log);
     this.#slots = Array.from(
       { length: options.engines },
       (_, slot) =>
@@ -153,6 +156,7 @@ class Pool implements EnginePool {
   }
 
   async unload(key: string): Promise<void> {
+    this.#failures.forget(key);
     await Promise.all(this.#slots.map((slot) => slot.unload(key)));
   }
 
@@ -254,6 +258,7 @@ class Pool implements EnginePool {
         else deaths += error.kind === 'died' && rows.length === 1 ? 1 : DEATHS_ALONE;
         if (!this.#closed && loads < LOADS && deaths < DEATHS_ALONE) continue;
         this.#options.log.debug({ model: version.model, rows: rows.length, kind: error.kind }, 'run failed');
+        if (rows.length === 1 && error.kind === 'failed') this.#failures.log(version, error);
         return attemptOf(error);
       }
     }

@@ -32,7 +32,7 @@ import {
   textsFrame,
   UNLOAD,
 } from './protocol/frames.ts';
-import type { LoadAnswer, LoadRequest } from './protocol/loaded-version.ts';
+import type { EngineFailure, LoadAnswer, LoadRequest } from './protocol/loaded-version.ts';
 import type { ProbeQuestion } from './protocol/probe-question.ts';
 
 export interface EngineOptions {
@@ -229,7 +229,7 @@ export class Engine {
     const head = this.#pending.shift();
     this.#startClock();
     if (head === undefined || head.id !== frame.id) this.kill('the engine sent an unexpected response');
-    else if (frame.type === FAILED) head.reject(new EngineError('failed', JSON.parse(frame.body.toString()) as string));
+    else if (frame.type === FAILED) head.reject(failedError(JSON.parse(frame.body.toString()) as EngineFailure));
     else if (frame.type === OUTPUTS || frame.type === DONE || frame.type === READY) head.resolve(frame);
     else head.reject(new EngineError('failed', `the engine answered with frame type ${frame.type}`));
   }
@@ -264,6 +264,9 @@ export class Engine {
 }
 
 const isText = (row: Row): row is string => typeof row === 'string';
+
+const failedError = ({ message, stack }: EngineFailure): EngineError =>
+  new EngineError('failed', message, Object.assign(new Error(message), { stack: stack || message }));
 
 function lastLine(text: string): string {
   const lines = text.trim().split('\n');

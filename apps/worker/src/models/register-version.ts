@@ -5,14 +5,17 @@ import { digestOf, type FoundVersion, type VersionFiles } from '@millrace/shared
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';
+import { nameOf } from './folder-watch.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { GONE } from './retire-version.ts';
-import { readEntities, type Verifier } from './verifier.ts';
+import { isPackageMissing, readEntities, type Verifier } from './verifier.ts';
 import { invalidates, type VerifyAgainParams, verifyAgain } from './verify-again.ts';
 
 const TENANT = 'default';
 
 export interface RegisterDeps {
+  /** Verifies a version again later: its handler needs a package that is not installed yet. */
+  retryLater(name: string): void;
   registry: RegistryClient;
   verifier: Verifier;
   log: Logger;
@@ -50,6 +53,7 @@ export async function registerVersion(deps: RegisterDeps, { found, known }: Regi
   if (!verdict.ok) {
     log.warn({ ...fields, reason: verdict.reason, seconds }, 'version failed');
     await registry.register(failedVersion(found, verdict.reason, now()));
+    if (isPackageMissing(verdict.reason)) deps.retryLater(nameOf(found));
     return;
   }
   const { verified } = verdict;

@@ -6,8 +6,11 @@ import { type RegisterDeps, registerVersion } from './register-version.ts';
 import { isVerified } from './verify-again.ts';
 
 const VERIFIED_AGAIN_MAX = 5;
+/** The first pause before a version without its package is verified again. Each pause is twice the last, up to the longest. */
+const RETRY_MS = 2_000;
+const RETRY_MAX_MS = 300_000;
 
-export interface VerificationDeps extends RegisterDeps {
+export interface VerificationDeps extends Omit<RegisterDeps, 'retryLater'> {
   /** Makes the next scan find the version again. */
   findAgain(name: string): void;
   /** Reads the registry after a version was registered. */
@@ -20,6 +23,9 @@ export class VerificationQueue {
   readonly #verifying = new Map<string, Promise<void>>();
   /** Number of repeated verifications by digest, of versions whose findings the registry has lost. */
   readonly #verifiedAgain = new Map<string, number>();
+  /** The last pause by `model/version`. */
+  readonly #pauses = new Map<string, number>();
+  readonly #retries = new Set<NodeJS.Timeout>();
   #closed = false;
 
   constructor(deps: VerificationDeps) {
@@ -34,7 +40,8 @@ export class VerificationQueue {
       findAgain(name);
       return;
     }
-    const verifying = registerVersion(this.#deps, { found, known })
+    const deps = { ...this.#deps, retryLater: (retried: string) => this.#retryLater(retried) };
+    const verifying = registerVersion(deps, { found, known })
       .then(async () => {
         if (!this.#closed) await onRegistered();
       })
@@ -57,9 +64,21 @@ export class VerificationQueue {
     this.add(found, version);
   }
 
+  #retryLater(name: string): void {
+    if (this.#closed) return;
+    const pauseMs = Math.min(RETRY_MAX_MS, 2 * (this.#pauses.get(name) ?? RETRY_MS / 2));
+    this.#pauses.set(name, pauseMs);
+    const retry = setTimeout(() => {
+      this.#retries.delete(retry);
+      this.#deps.findAgain(name);
+    }, pauseMs).unref();
+    this.#retries.add(retry);
+  }
+
   /** Reports no more faults and reads the registry no more. Running verifications continue until the verifier is closed. */
   close(): void {
     this.#closed = true;
+    for (const retry of this.#retries) clearTimeout(retry);
   }
 
   /** Resolves when the verifications that run now have ended. */

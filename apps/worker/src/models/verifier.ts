@@ -85,7 +85,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
       refuseByFile(file);
       const signature = signatureOf(loaded, file);
       refuseLabels(found, signature);
-      const schemas = (await engine!.probe(loaded.session, { ask: 'schemas' }, timeoutMs)) as Schemas;
+      const schemas = schemasOf(await engine!.probe(loaded.session, { ask: 'schemas' }, timeoutMs));
       let session = loaded.session;
       const current = async () => {
         // A trial can end the engine. The next steps then need a new engine.
@@ -102,10 +102,11 @@ export function createVerifier(options: VerifyOptions): Verifier {
       await engine!.unload(await current());
       // The peak covers the whole life of the engine, and must not count against the next version.
       if (loaded.residentBytes > FRESH_ABOVE * memoryBytes || loaded.peakBytes > memoryBytes) await end('it has grown');
-      const { input: inputSchema, output: outputSchema } = schemas;
-      return { ok: true, verified: { signature, config: changed ?? config, inputSchema, outputSchema } };
+      return { ok: true, verified: { ...schemas, signature, config: changed ?? config } };
     } catch (error) {
       const engineEnded = error instanceof EngineError && (error.kind === 'died' || error.kind === 'lost');
+      // Node keeps a failed import for the life of the process.
+      if (isPackageMissing((error as Error).message)) await end('a package is missing');
       return { ok: false, reason: reasonOf(error, found), engineEnded };
     }
   }
@@ -147,6 +148,14 @@ export async function readEntities(found: FoundVersion): Promise<Record<string, 
   }
   return sets;
 }
+
+function schemasOf(answer: unknown): Pick<Verified, 'inputSchema' | 'outputSchema'> {
+  const { input: inputSchema, output: outputSchema } = answer as Schemas;
+  return { inputSchema, outputSchema };
+}
+
+/** Whether the reason of a failed version is a package that can be installed without a change of the version's files. */
+export const isPackageMissing = (reason: string): boolean => /Cannot find (package|module) /.test(reason);
 
 export function handlerOf({ handlerPath, handlerDigest }: FoundVersion): { path: string; digest: string } | null {
   return handlerPath === null || handlerDigest === null ? null : { path: handlerPath, digest: handlerDigest };

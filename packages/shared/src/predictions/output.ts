@@ -12,8 +12,11 @@ export function assembleOutput(shape: Task['shape'], rows: readonly Text[]): Tex
     if (!isLong) return `[${rows.join(',')}]`;
     return joinTexts(['[', ...rows.flatMap((row, at) => (at === 0 ? [row] : [',', row])), ']']);
   }
-  return (isLong ? joinLongRows(rows) : undefined) ?? joinTensorRows(rows.map(String));
+  return (isLong || hasNumericName(rows[0]) ? joinLongRows(rows) : undefined) ?? joinTensorRows(rows.map(String));
 }
+
+/** Whether a name can be numeric, such as "448". A parsed object has numeric names first, and not in the order of the model. */
+const hasNumericName = (row: Text | undefined): boolean => typeof row === 'string' && /"\d+":\{/.test(row);
 
 type TensorJson = { dtype: string; shape: number[]; data: unknown[] } & Record<string, unknown>;
 

@@ -32,7 +32,7 @@ export type TensorRow = Record<string, { dtype: Dtype; dims: number[]; data: str
 
 /** Returns the tensors of a row from its parsed canonical text. Throws when the data does not fit the shape. */
 export function tensorsOfRow(row: TensorRow): TensorMap {
-  const tensors: TensorMap = {};
+  const tensors: TensorMap = Object.create(null);
   for (const [name, { dtype, dims, data }] of Object.entries(row)) {
     const count = elementCount(dims);
     const elements = elementsOf(dtype, data);
@@ -72,7 +72,8 @@ export function splitRows(tensors: TensorMap): TensorMap[] {
 /** Splits tensors into parts of `counts` rows. The sum of the counts equals the first dimension of every tensor. */
 export function splitInto(tensors: TensorMap, counts: readonly number[]): TensorMap[] {
   const total = counts.reduce((sum, count) => sum + count, 0);
-  const parts: TensorMap[] = counts.map(() => ({}));
+  // An object without a prototype can have any name, also `__proto__`.
+  const parts: TensorMap[] = counts.map(() => Object.create(null));
   for (const [name, tensor] of Object.entries(tensors)) {
     if (tensor.dims[0] !== total)
       throw new Error(`the output "${name}" has shape [${tensor.dims}]: expected ${total} rows in the first dimension`);
@@ -94,7 +95,7 @@ export function joinRows(parts: readonly TensorMap[]): TensorMap {
   const first = parts[0];
   if (first === undefined) throw new Error('no rows to join');
   if (parts.length === 1) return first;
-  const joined: TensorMap = {};
+  const joined: TensorMap = Object.create(null);
   for (const [name, { dtype, dims }] of Object.entries(first)) {
     const rest = dims.slice(1);
     const rows = parts.reduce((sum, part) => sum + (part[name]?.dims[0] ?? 0), 0);
@@ -135,13 +136,18 @@ export function tensorBytes({ dtype, data }: Tensor): number {
 export type Labels = Readonly<Record<string, readonly string[]>>;
 
 /**
- * The JSON text of outputs in responses: `{"y":{"dtype":"float32","shape":[1,3],"data":[0.1,0.7,0.2]}}`, in the order of the
- * model and without loss (see tensor-data.ts). An output with labels also has `"label":["dog"]`. For floats the label is the
+ * The JSON text of outputs in responses: `{"y":{"dtype":"float32","shape":[1,3],"data":[0.1,0.7,0.2]}}`, without loss (see
+ * tensor-data.ts). `names` has the order of the model: an object has names such as "45" and "448" in the order of numbers. An output with labels also has `"label":["dog"]`. For floats the label is the
  * name of the greatest element in each row of the last dimension. For integers each element has a label.
  */
-export function tensorsToJson(tensors: TensorMap, labels: Labels = {}): string {
+export function tensorsToJson(
+  tensors: TensorMap,
+  labels: Labels = {},
+  names: readonly string[] = Object.keys(tensors),
+): string {
   let text = '';
-  for (const [name, { dtype, dims, data }] of Object.entries(tensors)) {
+  for (const name of names) {
+    const { dtype, dims, data } = tensors[name]!;
     const named = Object.hasOwn(labels, name) ? labelsText({ dtype, dims, data }, labels[name]!) : '';
     text +=
       `${text === '' ? '{' : ','}${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${dims.join(',')}],` +

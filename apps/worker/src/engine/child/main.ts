@@ -27,7 +27,7 @@ import {
   textsFrame,
   UNLOAD,
 } from '../protocol/frames.ts';
-import type { LoadRequest } from '../protocol/loaded-version.ts';
+import type { EngineFailure, LoadRequest } from '../protocol/loaded-version.ts';
 import type { ProbeQuestion } from '../protocol/probe-question.ts';
 import { probe } from './probe.ts';
 import { EngineSession } from './session.ts';
@@ -50,6 +50,7 @@ try {
   // The platform is not Linux, or the write is not allowed. Nothing depends on this write.
 }
 
+const STACK_MAX = 4_096;
 const sessions = new Map<number, EngineSession>();
 const socket = new Socket({ fd: 3, readable: true, writable: true });
 const reader = new FrameReader();
@@ -129,8 +130,14 @@ async function answer({ type, id, body }: Frame): Promise<Buffer> {
     if (type === PROBE) return textFrame(DONE, id, 0, await answerProbe(body));
     throw new Error(`unknown frame type ${type}`);
   } catch (error) {
-    return textFrame(FAILED, id, 0, JSON.stringify(error instanceof Error ? error.message : String(error)));
+    return textFrame(FAILED, id, 0, JSON.stringify(failureOf(error)));
   }
+}
+
+/** The log of the worker has the stack, for the owner of a handler. */
+function failureOf(error: unknown): EngineFailure {
+  if (!(error instanceof Error)) return { message: String(error), stack: '' };
+  return { message: error.message, stack: (error.stack ?? '').slice(0, STACK_MAX) };
 }
 
 let last: Promise<void> = Promise.resolve();

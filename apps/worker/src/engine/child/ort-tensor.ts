@@ -30,10 +30,10 @@ function fromOrt(name: string, value: ort.OnnxValue): Tensor {
 }
 
 export async function runSession(session: ort.InferenceSession, tensors: TensorMap): Promise<TensorMap> {
-  const feeds: Record<string, ort.Tensor> = {};
+  const feeds: Record<string, ort.Tensor> = Object.create(null);
   for (const name in tensors) feeds[name] = toOrt(tensors[name]!);
   const values = await session.run(feeds);
-  const outputs: TensorMap = {};
+  const outputs: TensorMap = Object.create(null);
   for (const name of session.outputNames) outputs[name] = fromOrt(name, values[name]!);
   return outputs;
 }

@@ -19,6 +19,7 @@ import type { LoadRequest, RawSpec } from '../protocol/loaded-version.ts';
 import { loadModel } from './load-model.ts';
 import { GraphLimitError, type OnnxModel, readGraph } from './onnx-graph.ts';
 import { runSession } from './ort-tensor.ts';
+import { OutputChecker } from './output-checker.ts';
 
 export class EngineSession {
   readonly #session: InferenceSession;
@@ -27,6 +28,7 @@ export class EngineSession {
   /** The graph, if the load requested the graph. Undefined also for a file that is too large to examine. */
   readonly graph: OnnxModel | undefined;
   readonly #labels: LoadRequest['labels'];
+  readonly #outputs: OutputChecker;
 
   private constructor(
     { session, seen }: { session: InferenceSession; seen: OnnxModel | undefined },
@@ -38,6 +40,7 @@ export class EngineSession {
     this.handler = handler;
     this.context = { entities: buildEntities(request.entities) };
     this.#labels = request.labels;
+    this.#outputs = new OutputChecker(handler?.output);
   }
 
   static async load(request: LoadRequest): Promise<EngineSession> {
@@ -72,11 +75,7 @@ export class EngineSession {
     const decoded = (await handler.decode(await runSession(this.#session, tensors), rows, this.context)) as unknown[];
     if (!Array.isArray(decoded) || decoded.length !== rows.length)
       throw new Error(`the handler decoded ${decoded?.length} outputs for ${rows.length} rows`);
-    return decoded.map((output) => {
-      const text = JSON.stringify(output) as string | undefined;
-      if (text === undefined) throw new Error('the handler decoded an output that is not JSON');
-      return text;
-    });
+    return decoded.map((output) => this.#outputs.textOf(output));
   }
 
   /**
@@ -96,7 +95,8 @@ export class EngineSession {
               made,
               places.map(() => rowsEach),
             );
-      for (const [at, part] of parts.entries()) outputs[places[at] ?? 0] = tensorsToJson(part, this.#labels);
+      for (const [at, part] of parts.entries())
+        outputs[places[at] ?? 0] = tensorsToJson(part, this.#labels, this.#session.outputNames);
     }
     return outputs;
   }
@@ -104,7 +104,8 @@ export class EngineSession {
   /** Runs rows of equal shape together. A row of another shape (a longer text, a larger image) runs separately. */
   async #runTensors(parsed: Json[]): Promise<string[]> {
     const rows = parsed.map((row) => tensorsOfRow(row as unknown as TensorRow));
-    if (rows.length === 1) return [tensorsToJson(await runSession(this.#session, rows[0]!), this.#labels)];
+    if (rows.length === 1)
+      return [tensorsToJson(await runSession(this.#session, rows[0]!), this.#labels, this.#session.outputNames)];
     const groups = new Map<string, number[]>();
     rows.forEach((row, index) => {
       const key = shapeKey(row);
@@ -116,7 +117,7 @@ export class EngineSession {
     for (const group of groups.values()) {
       const parts = await this.#runGroup(group.map((index) => rows[index]!));
       group.forEach((index, i) => {
-        outputs[index] = tensorsToJson(parts[i]!, this.#labels);
+        outputs[index] = tensorsToJson(parts[i]!, this.#labels, this.#session.outputNames);
       });
     }
     return outputs;

@@ -58,3 +58,10 @@ export interface RawSpec {
   type: string | undefined;
   shape: (number | string)[];
 }
+
+/** The error of a request to an engine. */
+export interface EngineFailure {
+  message: string;
+  /** The stack, or '' for a thrown value that is no error. */
+  stack: string;
+}
