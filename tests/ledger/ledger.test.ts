@@ -10,6 +10,7 @@ import {
   openPromises,
   recordTerminal,
 } from '@millrace/shared/ledger/ledger';
+import { SCAN_ROWS } from '@millrace/shared/ledger/list-rows';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { newPredictionId } from '@millrace/shared/predictions/ids';
 import { registerVersion } from '@millrace/shared/registry/registry';
@@ -294,14 +295,14 @@ describe('a list', () => {
     await recordTerminal(pool, [...rows, at(5, { tenant: 'other' }), at(6, { tenant: 'other', model: 'own' })]);
     const pages: string[][] = [];
     for (let before: string | undefined; ; ) {
-      const page = await listPredictions(pool, 'default', { limit: 3, ...(before ? { before } : {}) });
+      const { rows: page } = await listPredictions(pool, 'default', { limit: 3, before });
       if (page.length === 0) break;
       pages.push(page.map(({ id }) => id));
       before = page.at(-1)!.id;
     }
     expect(pages.map((page) => page.length)).toEqual([3, 3, 1]);
     expect(pages.flat()).toEqual(rows.map(({ id }) => id));
-    const ofOther = await listPredictions(pool, 'other', { limit: 10 });
+    const { rows: ofOther } = await listPredictions(pool, 'other', { limit: 10 });
     expect(ofOther.map(({ model }) => model)).toEqual(['m', 'own']);
   });
 
@@ -310,18 +311,37 @@ describe('a list', () => {
     await recordTerminal(pool, rows);
     await insertPromises(pool, [promiseRow({ createdAt: NOW - 1_000 })]);
     const list = async (options: object) =>
-      (await listPredictions(pool, 'default', { limit: 10, ...options })).map(({ model, status }) => [model, status]);
+      (await listPredictions(pool, 'default', { limit: 10, ...options })).rows.map(({ model, status }) => [
+        model,
+        status,
+      ]);
     expect(await list({ model: 'm' })).toEqual([
       ['m', 'failed'],
       ['m', 'succeeded'],
       ['m', 'queued'],
     ]);
-    expect(await list({ status: 'failed' })).toEqual([
+    expect(await list({ statuses: ['failed'] })).toEqual([
       ['m', 'failed'],
       ['n', 'failed'],
     ]);
-    expect(await list({ status: 'queued', model: 'm' })).toEqual([['m', 'queued']]);
-    await expect(list({ status: "x' OR true --" })).rejects.toThrow(RangeError);
+    expect(await list({ statuses: ['queued'], model: 'm' })).toEqual([['m', 'queued']]);
+    await expect(list({ statuses: ["x' OR true --"] })).rejects.toThrow(RangeError);
+  });
+
+  test('can be searched for rare metadata in bounded steps', async () => {
+    const rare = at(10_000, { metadata: JSON.stringify({ order: 'A-17', 'say "no"': 'a\\b' }) });
+    const many = Array.from({ length: 2 * SCAN_ROWS }, (_, i) => at(i + 1, { metadata: '{"order":"A-1"}' }));
+    await recordTerminal(pool, [rare, ...many]);
+    const search = (more: object) => listPredictions(pool, 'default', { limit: 5, ...more });
+    const metadata = { order: 'A-17', 'say "no"': 'a\\b' };
+    const first = await search({ metadata });
+    expect(first).toEqual({ rows: [], reached: many[SCAN_ROWS - 1]!.id });
+    const second = await search({ metadata, before: first.reached });
+    expect(second).toEqual({ rows: [], reached: many.at(-1)!.id });
+    const third = await search({ metadata, before: second.reached });
+    expect([third.rows.map(({ id }) => id), third.reached]).toEqual([[rare.id], null]);
+    const oldest = await search({ metadata, order: 'asc' });
+    expect(oldest.rows.map(({ id }) => id)).toEqual([rare.id]);
   });
 });
 

@@ -179,8 +179,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: 'Predictions',
     summary: 'List predictions, newest first',
     description:
-      'The predictions have no outputs unless the request has `include=output`. New predictions do not move later pages. A ' +
-      'short page can have a next page.',
+      'The predictions have no outputs unless the request has `include=output`. `metadata.KEY=VALUE`, for example ' +
+      '`metadata.order=A-17`, filters by metadata. New predictions do not move later pages. A short page can have a next page.',
     responses: { 200: json('PredictionList', 'A page.', ['Link']) },
     errors: ['invalid_cursor', 'store_unavailable'],
   },

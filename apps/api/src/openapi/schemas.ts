@@ -53,7 +53,7 @@ const Queue = Type.Object(
 
 const Ms = Type.Number({ minimum: 0 });
 
-const predictionFields = (outputs: { output: TSchema; outputs: TSchema }) => ({
+const predictionFields = (outputs: Record<'input' | 'inputs' | 'output' | 'outputs', TSchema>) => ({
   id: Id,
   model: Type.String(),
   version: Type.String(),
@@ -104,11 +104,19 @@ const Outputs = orNull(
   Type.Array(Type.Unknown()),
   'The outputs of `inputs` in the same order; null before the success, and for `input`.',
 );
-const Prediction = Type.Object(predictionFields({ output: Output, outputs: Outputs }), {
+const inputs = {
+  input: Type.Optional(
+    Type.Unknown({ description: 'With `include=input`: the canonical form of `input`; null after a success.' }),
+  ),
+  inputs: Type.Optional(
+    orNull(Type.Array(Type.Unknown()), 'With `include=input`: the canonical form of `inputs`; null after a success.'),
+  ),
+};
+const Prediction = Type.Object(predictionFields({ ...inputs, output: Output, outputs: Outputs }), {
   ...closed,
   description: 'One request for the output of a model.',
 });
-const listedOutputs = { output: Type.Optional(Output), outputs: Type.Optional(Outputs) };
+const listedOutputs = { ...inputs, output: Type.Optional(Output), outputs: Type.Optional(Outputs) };
 const ListedPrediction = Type.Object(predictionFields(listedOutputs), {
   ...closed,
   description: 'A prediction of a list: with `output` and `outputs` only where the request has `include=output`.',

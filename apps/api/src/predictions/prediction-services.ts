@@ -14,11 +14,13 @@ import {
   markTerminal,
   type PromiseRow,
   readOutputs,
+  readTasks,
   recordTerminal,
 } from '@millrace/shared/ledger/ledger';
 import { LiveStore } from '@millrace/shared/live/store';
 import { type Clock, sharedNow } from '@millrace/shared/postgres/clock';
 import { baseOf } from '@millrace/shared/predictions/prediction';
+import type { StoredTask } from '@millrace/shared/predictions/task';
 import { withTimeout } from '@millrace/shared/process/timeout';
 import { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
@@ -70,6 +72,8 @@ export interface PredictionServices {
   parsedRequests: ParsedRequests;
   lookup: PredictionLookup;
   list: ListPredictions;
+  /** The stored task of a prediction. The caller must have checked the permission to read the prediction. */
+  inputOf(id: string): Promise<StoredTask | null>;
   actions: Actions;
   findByKey: ActionRoutes['findByKey'];
   watcher: PredictionWatcher;
@@ -119,8 +123,10 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
       live,
       readLedger: (tenant, options) => listPredictions(db, tenant, options),
       readOutputs: (tenant, ids) => readOutputs(db, tenant, ids),
+      readTasks: (ids) => readTasks(db, ids),
     }),
     actions: openActions(parts),
+    inputOf: async (id) => (await live.task(id)) ?? (await readTasks(db, [id])).get(id) ?? null,
     findByKey: (tenant, key) => findByKey({ idempotency, lookup }, { tenant, key }),
     watcher,
     waiting: () => completions.waiting,

@@ -1,31 +1,31 @@
 /** The routes that read predictions: `GET /v1/predictions/{id}`, with a wait, and `GET /v1/predictions`. */
 
 import { joinTexts, type Text } from '@millrace/shared/predictions/long-text';
-import {
-  isTerminal,
-  type Prediction,
-  renderPrediction,
-  renderWithoutOutput,
-} from '@millrace/shared/predictions/prediction';
+import { isTerminal, renderPrediction, renderWithoutOutput } from '@millrace/shared/predictions/prediction';
+import type { StoredTask } from '@millrace/shared/predictions/task';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { disconnectSignal } from '../http/client-disconnect.ts';
 import { parsePrefer } from '../http/request-headers.ts';
 import type { App } from '../http/type-provider.ts';
 import { sendText } from '../http/write-text.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
-import type { ListPredictions } from './list-predictions.ts';
+import type { Item, ListPredictions } from './list-predictions.ts';
+import { filtersOf } from './list-query.ts';
 import { appliedPreference, etagOf, locationOf, matchesEtag, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
 import { GetQuery, IdParams, ListQuery } from './schemas.ts';
+import { type InputMembers, inputsOfTask } from './stored-input.ts';
 
 export interface ReadRoutes {
   /** The public URL without a final slash; '' for links that are paths. */
   base: string;
   lookup: PredictionLookup;
   list: ListPredictions;
+  /** The stored task of a prediction of the tenant. */
+  inputOf(id: string): Promise<StoredTask | null>;
   tenantOf(request: FastifyRequest): string;
 }
 
-export function registerReadRoutes(app: App, { base, lookup, list, tenantOf }: ReadRoutes): void {
+export function registerReadRoutes(app: App, { base, lookup, list, inputOf, tenantOf }: ReadRoutes): void {
   app.get('/v1/predictions/:id', { schema: { params: IdParams, querystring: GetQuery } }, async (request, reply) => {
     const prefer = parsePrefer(request.headers.prefer);
     const waitS = prefer.waitS ?? (prefer.respondAsync ? null : request.query.wait) ?? null;
@@ -39,26 +39,39 @@ export function registerReadRoutes(app: App, { base, lookup, list, tenantOf }: R
     const applied = appliedPreference(prefer);
     if (applied !== undefined) reply.header('preference-applied', applied);
     reply.header(STATUS_HEADER, found.record.status).header('cache-control', 'private, no-cache');
-    if (!isTerminal(found.record.status)) {
-      // The read succeeded. `Retry-After` states when the next read is useful.
-      reply.header('retry-after', retryAfterOf(found.queue));
-      return sendJson(reply, 200, renderPrediction(found.record, base, found.queue));
-    }
-    const etag = etagOf(found.record);
-    reply.header('etag', etag);
-    if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
-    return sendJson(reply, 200, renderPrediction(found.record, base));
+    const withInput = request.query.include === 'input';
+    const etag = isTerminal(found.record.status) ? etagOf(found.record, withInput ? 'input' : undefined) : undefined;
+    // The read of an open prediction succeeded. `Retry-After` states when the next read is useful.
+    if (etag === undefined) reply.header('retry-after', retryAfterOf(found.queue));
+    else reply.header('etag', etag);
+    if (etag !== undefined && matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
+    const body = renderPrediction(found.record, base, found.queue);
+    return sendJson(reply, 200, withInput ? addInput(body, inputsOfTask(await inputOf(found.record.id))) : body);
   });
 
   app.get('/v1/predictions', { schema: { querystring: ListQuery } }, async (request, reply) => {
     const { query } = request;
-    const { records, next } = await list(tenantOf(request), { ...query, limit: query.limit ?? 20 });
+    const included = query.include?.split(',') ?? [];
+    const include = { output: included.includes('output'), input: included.includes('input') };
+    const filters = filtersOf(query);
+    const limit = query.limit ?? 20;
+    const { items, next } = await list(tenantOf(request), { filters, limit, cursor: query.cursor, include });
     if (next !== null) reply.header('link', `<${base}${nextUrl(query, next)}>; rel="next"`);
     // A list has no estimates: the estimate of each queued prediction would cost a look-up of its queue.
-    const render = query.include === 'output' ? renderPrediction : renderWithoutOutput;
-    const items = records.map((record: Prediction) => render(record, base));
-    return sendJson(reply, 200, listText(items, next));
+    const render = include.output ? renderPrediction : renderWithoutOutput;
+    const texts = items.map(({ record, input }: Item): Text => {
+      const text: Text = render(record, base);
+      return input === undefined ? text : addInput(text, input);
+    });
+    return sendJson(reply, 200, listText(texts, next));
   });
+}
+
+/** Adds the members `input` and `inputs` to the JSON of a prediction. */
+function addInput(prediction: Text, { input, inputs }: InputMembers): Text {
+  const members = `{"input":${input},"inputs":${inputs},`;
+  if (typeof prediction === 'string') return members + prediction.slice(1);
+  return joinTexts([members, prediction.slice(1)]);
 }
 
 /** Sends the prediction of an action: 200 when terminal, otherwise 202 with `Location` and `Retry-After`. */

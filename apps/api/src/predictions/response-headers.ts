@@ -25,10 +25,15 @@ export function appliedPreference(prefer: Prefer): string | undefined {
   return prefer.waitS === null ? undefined : `wait=${Math.min(prefer.waitS, WAIT_MAX_S)}`;
 }
 
-/** Contains the opening: a prediction that is canceled, retried and canceled again has two ends with the same attempts. */
-export function etagOf({ id, status, attempts, opening }: PredictionRecord): string {
-  if (status === 'succeeded') return `"${id}"`;
-  return opening === 0 ? `"${id}.${attempts}.${status}"` : `"${id}.${opening}-${attempts}.${status}"`;
+/**
+ * Contains the opening: a prediction that is canceled, retried and canceled again has two ends with the same attempts. `form` names
+ * a form of the JSON with further members.
+ */
+export function etagOf({ id, status, attempts, opening }: PredictionRecord, form?: string): string {
+  const suffix = form === undefined ? '' : `.${form}`;
+  if (status === 'succeeded') return `"${id}${suffix}"`;
+  const tries = opening === 0 ? `${attempts}` : `${opening}-${attempts}`;
+  return `"${id}.${tries}.${status}${suffix}"`;
 }
 
 /** Whether the `If-None-Match` header has the ETag. */

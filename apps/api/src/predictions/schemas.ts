@@ -1,5 +1,4 @@
 /** The schemas of the parameters and bodies of the prediction routes. */
-import { STATUSES, type Status } from '@millrace/shared/predictions/prediction';
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { Type } from 'typebox';
 
@@ -18,8 +17,16 @@ export const CancelByKeyBody = Type.Object(
   closed,
 );
 
+const Time = Type.String({ maxLength: 40, description: 'A time such as 2026-01-31T12:00:00Z.' });
+
 export const GetQuery = Type.Object(
   {
+    include: Type.Optional(
+      Type.Literal('input', {
+        description:
+          'The prediction has its input in canonical form; null for a succeeded prediction, whose input is not kept.',
+      }),
+    ),
     wait: Type.Optional(
       Type.Integer({
         minimum: 0,
@@ -31,24 +38,57 @@ export const GetQuery = Type.Object(
   closed,
 );
 
-export const StatusSchema = Type.Unsafe<Status>(Type.Union(STATUSES.map((status) => Type.Literal(status))));
-
 export const ListQuery = Type.Object(
   {
     model: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'Only predictions of this model.' })),
-    status: Type.Optional(StatusSchema),
+    status: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 100,
+        description: 'Only predictions with this status, or with one of several statuses, such as `failed,canceled`.',
+      }),
+    ),
+    created_after: Type.Optional(Time),
+    created_before: Type.Optional(Time),
+    id_prefix: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: 'Only predictions whose ids begin with this text.' }),
+    ),
+    error: Type.Optional(
+      Type.String({
+        pattern: '^[a-z_]{1,60}$',
+        description: 'Only predictions that did not succeed, with this `error.code`.',
+      }),
+    ),
+    order: Type.Optional(
+      Type.Unsafe<'asc' | 'desc'>(
+        Type.Enum(['desc', 'asc'], {
+          default: 'desc',
+          description: '`desc` is newest first, and `asc` is oldest first.',
+        }),
+      ),
+    ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
     cursor: Type.Optional(
       Type.String({ maxLength: 200, description: 'The `next` of the previous page, with the same filters.' }),
     ),
     include: Type.Optional(
-      Type.Literal('output', {
-        description: 'Each prediction has its `output`. A page then ends where its outputs reach 4 MiB.',
-      }),
+      Type.Unsafe<ListInclude>(
+        Type.Enum(['output', 'input', 'input,output', 'output,input'], {
+          description:
+            '`output`: each prediction has its output. `input`: each prediction has its input in canonical form; null for a ' +
+            'succeeded prediction, whose input is not kept. A page ends where its inputs and outputs reach 4 MiB.',
+        }),
+      ),
     ),
   },
-  closed,
+  {
+    ...closed,
+    // For example `metadata.order=A-17`.
+    patternProperties: { '^metadata\\..{1,40}$': Type.String({ maxLength: 500 }) },
+  },
 );
+
+type ListInclude = 'output' | 'input' | 'input,output' | 'output,input';
 
 export const PrioritySchema = Type.Union([Type.Literal('low'), Type.Literal('normal'), Type.Literal('high')]);
 

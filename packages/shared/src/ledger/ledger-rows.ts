@@ -95,11 +95,14 @@ export const TASKLESS_COLUMNS = columns('octet_length(task) AS "taskBytes"', 're
 export type ListedRow = Omit<LedgerRow, 'task'> & {
   /** Bytes of the output; 0 without an output. */
   outputBytes: number;
+  /** Bytes of the task; 0 without a task. */
+  taskBytes: number;
 };
 
 /** The columns of a SELECT that returns ListedRows. */
 export const LISTED_COLUMNS = columns(
-  `CASE WHEN status = 'succeeded' THEN octet_length(result) ELSE 0 END AS "outputBytes"`,
+  `CASE WHEN status = 'succeeded' THEN octet_length(result) ELSE 0 END AS "outputBytes",
+   coalesce(octet_length(task), 0) AS "taskBytes"`,
   `CASE WHEN status = 'succeeded' THEN '' ELSE result END AS result`,
 );
 

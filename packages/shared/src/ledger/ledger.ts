@@ -9,13 +9,11 @@
 import type { Db } from '../postgres/db.ts';
 import { isDataFault } from '../postgres/error-code.ts';
 import { idBoundAt } from '../predictions/ids.ts';
-import { STATUSES, type Status } from '../predictions/prediction.ts';
+import type { Status } from '../predictions/prediction.ts';
 import {
   columnArrays,
   LEDGER_COLUMNS,
   type LedgerRow,
-  LISTED_COLUMNS,
-  type ListedRow,
   PROMISE_COLUMNS,
   type PromiseRow,
   TASKLESS_COLUMNS,
@@ -25,6 +23,7 @@ import {
 
 export { dropOldPartitions, ensureDays, ensurePartitions } from '../postgres/partitions.ts';
 export type { LedgerRow, ListedRow, PredictionOptions, PromiseRow, TasklessRow, TerminalRow } from './ledger-rows.ts';
+export { type ListOptions, listPredictions, type Scanned } from './list-rows.ts';
 export { markTerminal, recordTerminal } from './record-terminal.ts';
 
 const INSERT_PROMISES = `
@@ -141,40 +140,6 @@ export async function findKeyed(
     values: [tenants, hashes, idBoundAt(sinceMs)],
   });
   return rows.map((row) => (row.id === null ? undefined : row));
-}
-
-export interface ListOptions {
-  model?: string;
-  status?: Status;
-  limit: number;
-  /** Only predictions that are older than this id. */
-  before?: string;
-}
-
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-
-/** Lists the predictions of a tenant, newest first, without their tasks and outputs, which may be large. */
-export async function listPredictions(db: Db, tenant: string, options: ListOptions): Promise<ListedRow[]> {
-  const { model, status, limit, before = LAST_ID } = options;
-  if (status !== undefined && !STATUSES.includes(status)) throw new RangeError(`'${status}' is not a status.`);
-  // The status is part of the text, because Postgres uses the partial indexes only for a status that is constant in the statement.
-  const ofStatus = status === undefined ? '' : `AND status = '${status}'`;
-  const page = (ofModel: string) => `
-    SELECT ${LISTED_COLUMNS} FROM predictions
-     WHERE tenant = $1 AND id < $2 ${ofModel} ${ofStatus}
-     ORDER BY predictions.id DESC LIMIT $3`;
-  const values = [tenant, before, limit];
-  if (model !== undefined) return (await db.query<ListedRow>(page('AND model = $4'), [...values, model])).rows;
-  if (status !== undefined && status !== 'succeeded') return (await db.query<ListedRow>(page(''), values)).rows;
-  // Reads a page of each model through the index by model. An additional index would slow down every written row.
-  const { rows } = await db.query<ListedRow>(
-    `SELECT page.* FROM models m CROSS JOIN LATERAL (${page('AND model = m.model')}) page
-      WHERE m.tenant = $1 OR (m.tenant = 'default' AND NOT EXISTS
-            (SELECT FROM models own WHERE own.tenant = $1 AND own.model = m.model))
-      ORDER BY page.id DESC LIMIT $3`,
-    values,
-  );
-  return rows;
 }
 
 /** Reads the outputs (JSON text) of predictions of a tenant, by id. The caller limits the bytes: see `ListedRow.outputBytes`. */
