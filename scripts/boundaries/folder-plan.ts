@@ -18,7 +18,7 @@ export const ROOT = '(root)';
 export const plans: readonly TreePlan[] = [
   {
     root: 'apps/api/src',
-    maxEdges: 31,
+    maxEdges: 32,
     folders: {
       [ROOT]: [
         'processes',
@@ -39,7 +39,7 @@ export const plans: readonly TreePlan[] = [
       'open-inference': ['predictions', 'models', 'http'],
       predictions: ['cache', 'queue', 'models', 'http', 'stores'],
       operations: ['http', 'processes'],
-      openapi: [],
+      openapi: ['http'],
       webhooks: ['http', 'stores'],
       entities: ['http', 'stores'],
       cache: ['models', 'http'],

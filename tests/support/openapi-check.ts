@@ -14,13 +14,14 @@ export interface SeenResponse {
 }
 
 interface DocumentedResponse {
+  $ref?: string;
   headers?: Record<string, { schema: { type: string; pattern?: string } }>;
   content?: Record<string, { schema?: object }>;
 }
 
 export interface Document {
-  paths: Record<string, Record<string, { responses: Record<string, DocumentedResponse> }>>;
-  components: { schemas: Record<string, object> };
+  paths: Record<string, Record<string, { responses: Record<string, DocumentedResponse>; 'x-error-codes': string[] }>>;
+  components: { schemas: Record<string, object>; responses: Record<string, DocumentedResponse> };
 }
 
 /** Headers with information about a response. The document must list these headers wherever they occur. */
@@ -54,6 +55,14 @@ export async function checkResponse(app: FastifyInstance, response: SeenResponse
   );
 }
 
+/** A copy of the document in which the schemas allow no further members. */
+function closed(part: unknown): object {
+  if (Array.isArray(part)) return part.map(closed);
+  if (typeof part !== 'object' || part === null) return part as never;
+  const copy = Object.fromEntries(Object.entries(part).map(([name, value]) => [name, closed(value)]));
+  return 'properties' in copy ? { additionalProperties: false, ...copy } : copy;
+}
+
 export class Contract {
   readonly document: Document;
   readonly #ajv = new Ajv2020({ strict: false, allErrors: false });
@@ -63,7 +72,8 @@ export class Contract {
   constructor(document: Document) {
     this.document = document;
     (addFormats as unknown as (ajv: Ajv2020) => void)(this.#ajv);
-    this.#ajv.addSchema(document, 'api');
+    // Clients must accept unknown members. The API itself must document each member that it sends.
+    this.#ajv.addSchema(closed(document), 'api');
     // A literal path part takes precedence over a parameter, as in the router.
     this.#paths = Object.keys(document.paths)
       .sort((a, b) => a.split('{').length - b.split('{').length)
@@ -91,8 +101,11 @@ export class Contract {
     // HEAD exists wherever GET exists, except for streams.
     if (!operation || (method === 'HEAD' && status === 405))
       return this.#faultOfUnknown(found !== undefined && bare.length < 300, status, headers, body);
-    const response = operation.responses[String(status)];
+    const response = this.#resolve(operation.responses[String(status)]);
     if (!response) return 'is not in the document';
+    const code = (body as { code?: unknown } | null)?.code;
+    if (status >= 400 && typeof code === 'string' && !operation['x-error-codes'].includes(code))
+      return `has the code ${code}, which the document does not list for the operation`;
     for (const name of INFORMATIVE) {
       const listed = Object.keys(response.headers ?? {}).some((known) => known.toLowerCase() === name);
       if (headers.has(name) && !listed) return `has a header ${name} that the document does not list`;
@@ -108,6 +121,11 @@ export class Contract {
     const content = response.content[type];
     if (!content) return `is of type ${type}`;
     return content.schema ? this.#validate(content.schema, body) : undefined;
+  }
+
+  #resolve(response: DocumentedResponse | undefined): DocumentedResponse | undefined {
+    const name = response?.$ref?.split('/').at(-1);
+    return name === undefined ? response : this.document.components.responses[name];
   }
 
   #faultOfUnknown(isPath: boolean, status: number, headers: Headers, body: unknown): string | undefined {

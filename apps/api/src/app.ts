@@ -20,7 +20,7 @@ import type { Catalog } from './models/catalog.ts';
 import type { RegistryChanges } from './models/registry-changes.ts';
 import { registerModels } from './models/routes.ts';
 import { registerV2 } from './open-inference/routes.ts';
-import { collectRoutes } from './openapi/document.ts';
+import { registerDocument } from './openapi/document.ts';
 import { registerDocuments } from './openapi/routes.ts';
 import { type Checks, registerOperations } from './operations/routes.ts';
 import { registerActionRoutes } from './predictions/action-routes.ts';
@@ -44,7 +44,7 @@ export interface AppDeps extends PredictionServices {
 }
 
 /** Registers every plugin and every route. The hooks run in the order of this list. */
-export function buildApp(deps: AppDeps): FastifyInstance {
+export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   const { config, log, parsedRequests } = deps;
   const jsonLimits = jsonLimitsOf(config);
   const jsonLimit = Math.min(config.jsonLimit, config.bodyLimit);
@@ -61,7 +61,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   // Routes render large responses themselves, and other responses are small: no serializer is compiled from schemas.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   registerNosniff(app);
-  const documented = collectRoutes(app);
+  await registerDocument(app);
   registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(deps.metrics) });
   countResponses(app, deps.metrics);
 
@@ -75,7 +75,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   registerModels(app, { ...deps, tenantOf });
   registerEntities(app, { ...deps, tenantOf });
   registerOperations(app, deps);
-  registerDocuments(app, documented);
+  registerDocuments(app);
   registerWebhooks(app, { ...deps.webhooks, tenantOf, publicUrl: config.publicUrl });
   registerV2(app, {
     ...deps,

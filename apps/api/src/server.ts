@@ -65,7 +65,7 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
   const { registry } = metrics;
   const predictions = openPredictions({ config, log, closers, stores, catalog, checkWebhook, timers, registry });
   const draining = new Draining();
-  const app = buildApp({
+  const app = await buildApp({
     ...predictions,
     config,
     log,

@@ -5,7 +5,7 @@ import { ApiError } from '@millrace/shared/errors';
 import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/type-provider.ts';
 import type { EntityLookup } from './entity-lookup.ts';
-import { EntityKeyParams, EntityParams, EntityQuery } from './schemas.ts';
+import { getEntity, searchEntities } from './route-schemas.ts';
 
 export function registerEntities(
   app: App,
@@ -13,7 +13,7 @@ export function registerEntities(
 ): void {
   const unknown = (entity: string) => new ApiError('entity_not_found', `There is no entity '${entity}'.`);
 
-  app.get('/v1/entities/:entity', { schema: { params: EntityParams, querystring: EntityQuery } }, async (request) => {
+  app.get('/v1/entities/:entity', { schema: searchEntities }, async (request) => {
     const { entity } = request.params;
     const { q = '', limit = 10 } = request.query;
     const rows = await entities.search(tenantOf(request), entity, q, limit);
@@ -21,7 +21,7 @@ export function registerEntities(
     return { entities: rows.map(entityJson) };
   });
 
-  app.get('/v1/entities/:entity/:key', { schema: { params: EntityKeyParams } }, async (request) => {
+  app.get('/v1/entities/:entity/:key', { schema: getEntity }, async (request) => {
     const { entity, key } = request.params;
     const result = await entities.find(tenantOf(request), entity, key);
     if (result === null) throw unknown(entity);

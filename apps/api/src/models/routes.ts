@@ -4,24 +4,24 @@ import type { ModelVersion, RegisteredModel } from '@millrace/shared/registry/re
 import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/type-provider.ts';
 import type { Catalog } from './catalog.ts';
-import { ModelParams, VersionParams } from './schemas.ts';
+import * as routes from './route-schemas.ts';
 
 export function registerModels(
   app: App,
   { catalog, tenantOf }: { catalog: Catalog; tenantOf(request: FastifyRequest): string },
 ): void {
-  app.get('/v1/models', async (request) => {
+  app.get('/v1/models', { schema: routes.listModels }, async (request) => {
     const { models } = await catalog.models(tenantOf(request));
     return { models: models.map(modelJson) };
   });
 
-  app.get('/v1/models/:model', { schema: { params: ModelParams } }, async (request) => {
+  app.get('/v1/models/:model', { schema: routes.getModel }, async (request) => {
     const { model } = request.params;
     const registered = await catalog.model(tenantOf(request), model);
     return { ...modelJson(registered), versions: registered.versions.map(versionJson) };
   });
 
-  app.get('/v1/models/:model/versions/:version', { schema: { params: VersionParams } }, async (request) => {
+  app.get('/v1/models/:model/versions/:version', { schema: routes.getVersion }, async (request) => {
     const { model, version } = request.params;
     return versionJson(await catalog.version(tenantOf(request), model, version));
   });

@@ -21,5 +21,5 @@ export const AliasParams = Type.Object({
 
 export const AliasBody = Type.Object(
   { version: Type.String({ pattern: NAME, description: 'The target version of the alias.' }) },
-  closed,
+  { ...closed, $id: 'SetAlias' },
 );

@@ -1,5 +1,5 @@
 /** Renders the OpenAPI document as one page, without scripts and without external files. */
-import { ERRORS } from '@millrace/shared/errors';
+import { ERRORS, type ErrorCode } from '@millrace/shared/errors';
 
 // biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document has no type here.
 type Json = any;
@@ -29,7 +29,8 @@ export function documentPage(document: Json): string {
   );
   const sections = document.tags.map(({ name }: Json) => {
     const own = operations.filter(({ operation }) => operation.tags[0] === name);
-    return `<h2 id="${name}">${name}</h2>${own.map(({ path, method, operation }) => section(path, method, operation)).join('')}`;
+    const shared = document.components.responses;
+    return `<h2 id="${name}">${name}</h2>${own.map((described) => section(described, shared)).join('')}`;
   });
   const links = [...document.tags.map(({ name }: Json) => name), 'Schemas', 'Errors'];
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Millrace API</title>
@@ -42,8 +43,16 @@ ${sections.join('\n')}
 </body></html>`;
 }
 
-function section(path: string, method: string, operation: Json): string {
+interface Problems {
+  codes: readonly ErrorCode[];
+  /** The shared responses of the document, by name. */
+  shared: Json;
+}
+
+function section({ path, method, operation }: { path: string; method: string; operation: Json }, shared: Json): string {
   const { summary, description, parameters = [], requestBody, responses } = operation;
+  const problems: Problems = { codes: operation['x-error-codes'] ?? [], shared };
+  const rows = Object.entries<Json>(responses).map((response) => responseRow(response, problems));
   const body = requestBody?.content['application/json'];
   const examples = Object.values<Json>(body?.examples ?? {});
   return `<details id="${operation.operationId}"><summary><b>${method}</b><code>${escapeHtml(path)}</code>
@@ -51,20 +60,23 @@ function section(path: string, method: string, operation: Json): string {
 ${description ? `<p>${prose(description)}</p>` : ''}
 ${parameters.length > 0 ? `<h4>Parameters</h4><table>${parameters.map(parameterRow).join('')}</table>` : ''}
 ${body ? `<h4>Body</h4>${examples.map(({ value }) => pre(value)).join('')}${fields(body.schema)}` : ''}
-<h4>Responses</h4><table>${Object.entries<Json>(responses).map(responseRow).join('')}</table></details>`;
+<h4>Responses</h4><table>${rows.join('')}</table></details>`;
 }
 
 const parameterRow = ({ name, in: place, required, description, schema, example }: Json): string =>
   `<tr><td><code>${escapeHtml(name)}</code></td><td>${place}${required ? ', required' : ''}</td>
 <td>${prose(description)} ${typeOf(schema)}${example ? ` <code>${escapeHtml(example)}</code>` : ''}</td></tr>`;
 
-function responseRow([status, { description, headers = {}, content = {} }]: [string, Json]): string {
+function responseRow([status, response]: [string, Json], { codes, shared }: Problems): string {
+  const { description, headers = {}, content = {} } = shared[response.$ref?.split('/').at(-1)] ?? response;
+  const own = codes.filter((code) => response.$ref && String(ERRORS[code].status) === status);
+  const about = own.length > 0 ? own.map((code) => `\`${code}\`: ${ERRORS[code].title}.`).join(' ') : description;
   const bodies = Object.entries<Json>(content).map(([type, { schema }]) => {
-    const name = schema?.$ref?.split('/').at(-1) ?? (type.includes('problem') ? 'Problem' : undefined);
+    const name = schema?.$ref?.split('/').at(-1);
     return name ? `<a href="#schema-${name}">${name}</a>` : `<code>${type}</code>`;
   });
   const names = Object.keys(headers).map((name) => `<code>${name}</code>`);
-  return `<tr><td>${status}</td><td>${prose(description)}</td><td>${bodies.join(', ')}</td><td>${names.join(' ')}</td></tr>`;
+  return `<tr><td>${status}</td><td>${prose(about)}</td><td>${bodies.join(', ')}</td><td>${names.join(' ')}</td></tr>`;
 }
 
 function component([name, schema]: [string, Json]): string {

@@ -4,6 +4,7 @@ import { verdictOf } from '@millrace/shared/process/readiness';
 import type { FastifyInstance } from 'fastify';
 import type { HttpMetrics } from '../http/request-metrics.ts';
 import { metricsOfAll } from '../processes/all-metrics.ts';
+import { getHealth, getMetrics, getReadiness } from './route-schemas.ts';
 
 /** The most faults that one response of /readyz names. */
 const DEGRADED_MAX = 20;
@@ -19,9 +20,9 @@ export function registerOperations(
   app: FastifyInstance,
   { checks, metrics }: { checks: Checks; metrics: HttpMetrics },
 ): void {
-  app.get('/healthz', { config: { public: true } }, async () => ({ status: 'ok' }));
+  app.get('/healthz', { schema: getHealth, config: { public: true } }, async () => ({ status: 'ok' }));
 
-  app.get('/readyz', { config: { public: true } }, async (_request, reply) => {
+  app.get('/readyz', { schema: getReadiness, config: { public: true } }, async (_request, reply) => {
     const parts = await checks.ready();
     const impaired = (await checks.degraded().catch(() => [])).slice(0, DEGRADED_MAX);
     const { code, status } = verdictOf(parts, impaired);
@@ -29,7 +30,7 @@ export function registerOperations(
   });
 
   const metricsText = metricsOfAll(() => metrics.text());
-  app.get('/metrics', { config: { public: true } }, async (_request, reply) => {
+  app.get('/metrics', { schema: getMetrics, config: { public: true } }, async (_request, reply) => {
     reply.header('content-type', metrics.contentType);
     return metricsText();
   });

@@ -6,7 +6,7 @@ import type { Actions } from './cancel-retry.ts';
 import type { Found } from './find-prediction.ts';
 import { idempotencyKeyIn } from './idempotency-key.ts';
 import { sendFound } from './read-routes.ts';
-import { CancelByKeyBody, IdParams } from './schemas.ts';
+import * as routes from './route-schemas.ts';
 
 export interface ActionRoutes {
   /** The public URL without a final slash; '' for links that are paths. */
@@ -18,17 +18,16 @@ export interface ActionRoutes {
 }
 
 export function registerActionRoutes(app: App, { base, actions, findByKey, tenantOf }: ActionRoutes): void {
-  const schema = { params: IdParams };
-  app.post('/v1/predictions/:id/cancel', { schema }, async (request, reply) =>
+  app.post('/v1/predictions/:id/cancel', { schema: routes.cancelPrediction }, async (request, reply) =>
     sendFound(reply, await actions.cancel(tenantOf(request), request.params.id), base),
   );
-  app.post('/v1/predictions/cancel', { schema: { body: CancelByKeyBody } }, async (request, reply) => {
+  app.post('/v1/predictions/cancel', { schema: routes.cancelPredictionByKey }, async (request, reply) => {
     const tenant = tenantOf(request);
     const key = idempotencyKeyIn(request.body.idempotency_key);
     const { record } = await findByKey(tenant, key);
     return sendFound(reply, await actions.cancel(tenant, record.id), base);
   });
-  app.post('/v1/predictions/:id/retry', { schema }, async (request, reply) =>
+  app.post('/v1/predictions/:id/retry', { schema: routes.retryPrediction }, async (request, reply) =>
     sendFound(reply, await actions.retry(tenantOf(request), request.params.id), base),
   );
 }

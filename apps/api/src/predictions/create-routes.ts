@@ -10,13 +10,13 @@ import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-hea
 import type { HttpMetrics } from '../http/request-metrics.ts';
 import { createResponseBatch, type SendOut } from '../http/response-batch.ts';
 import type { App } from '../http/type-provider.ts';
-import { ModelParams, VersionParams } from '../models/schemas.ts';
 import { checkBody } from './body-limits.ts';
 import type { CreatePrediction } from './create-prediction.ts';
 import { idempotencyKeyOf } from './idempotency-key.ts';
 import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
 import type { PredictionBody, PredictionRequest } from './prediction-request.ts';
 import { appliedPreference, etagOf, locationOf, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
+import * as routes from './route-schemas.ts';
 import { PredictionRequestBody } from './schemas.ts';
 
 export interface CreateRoutes {
@@ -85,14 +85,10 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
 
   // These two routes count their requests themselves: a hook would cost more than the counting.
   const config = { countsItself: true, numberArrays: true };
-  app.post(
-    '/v1/models/:model/predictions',
-    { schema: { params: ModelParams, body: PredictionRequestBody }, config },
-    create,
-  );
+  app.post('/v1/models/:model/predictions', { schema: routes.createPrediction, config }, create);
   app.post(
     '/v1/models/:model/versions/:version/predictions',
-    { schema: { params: VersionParams, body: PredictionRequestBody }, config },
+    { schema: routes.createPinnedPrediction, config },
     create,
   );
 }

@@ -6,7 +6,7 @@ import type { App } from '../http/type-provider.ts';
 import { EventStream, eventIdOf } from './event-stream.ts';
 import type { PredictionLookup } from './find-prediction.ts';
 import type { PredictionWatcher } from './prediction-watcher.ts';
-import { IdParams } from './schemas.ts';
+import { watchPrediction } from './route-schemas.ts';
 
 /** Proxies close a connection that is silent for a minute, and some proxies after 30 s. */
 const HEARTBEAT_MS = 15_000;
@@ -34,39 +34,34 @@ export function registerEventRoutes(app: App, deps: EventRoutes): void {
     done();
   });
 
-  app.get(
-    '/v1/predictions/:id/events',
-    { schema: { params: IdParams }, exposeHeadRoute: false },
-    async (request, reply) => {
-      const { id } = request.params;
-      const tenant = tenantOf(request);
-      const lastId = String(request.headers['last-event-id'] ?? '');
-      const first = await lookup.get(tenant, id);
-      // The client has the last event. An EventSource reconnects for ever unless the response is 204.
-      if (isTerminal(first.record.status) && lastId === eventIdOf(first.record, undefined))
-        return reply.code(204).send();
-      reply.hijack();
-      const stream = new EventStream(reply.raw, lastId, base);
-      open.add(stream);
-      const stopWatching = watcher.watch(tenant, id, (found) => stream.send(found));
-      const forget = () => {
-        stopWatching();
-        open.delete(stream);
-      };
-      stream.send(first);
-      // The stream can last for hours: a client that ends its side gets the first event, and the stream ends.
-      const half = {
-        abort: () => {
-          forget();
-          reply.raw.end();
-        },
-      };
-      const connection = onHalfClose(request.raw.socket, half);
-      reply.raw.once('close', () => {
-        connection?.delete(half);
+  app.get('/v1/predictions/:id/events', { schema: watchPrediction, exposeHeadRoute: false }, async (request, reply) => {
+    const { id } = request.params;
+    const tenant = tenantOf(request);
+    const lastId = String(request.headers['last-event-id'] ?? '');
+    const first = await lookup.get(tenant, id);
+    // The client has the last event. An EventSource reconnects for ever unless the response is 204.
+    if (isTerminal(first.record.status) && lastId === eventIdOf(first.record, undefined)) return reply.code(204).send();
+    reply.hijack();
+    const stream = new EventStream(reply.raw, lastId, base);
+    open.add(stream);
+    const stopWatching = watcher.watch(tenant, id, (found) => stream.send(found));
+    const forget = () => {
+      stopWatching();
+      open.delete(stream);
+    };
+    stream.send(first);
+    // The stream can last for hours: a client that ends its side gets the first event, and the stream ends.
+    const half = {
+      abort: () => {
         forget();
-      });
-      return reply;
-    },
-  );
+        reply.raw.end();
+      },
+    };
+    const connection = onHalfClose(request.raw.socket, half);
+    reply.raw.once('close', () => {
+      connection?.delete(half);
+      forget();
+    });
+    return reply;
+  });
 }

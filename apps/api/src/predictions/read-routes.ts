@@ -12,7 +12,7 @@ import type { Found, PredictionLookup } from './find-prediction.ts';
 import type { Item, ListPredictions } from './list-predictions.ts';
 import { filtersOf } from './list-query.ts';
 import { appliedPreference, etagOf, locationOf, matchesEtag, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
-import { GetQuery, IdParams, ListQuery } from './schemas.ts';
+import * as routes from './route-schemas.ts';
 import { type InputMembers, inputsOfTask } from './stored-input.ts';
 
 export interface ReadRoutes {
@@ -26,7 +26,7 @@ export interface ReadRoutes {
 }
 
 export function registerReadRoutes(app: App, { base, lookup, list, inputOf, tenantOf }: ReadRoutes): void {
-  app.get('/v1/predictions/:id', { schema: { params: IdParams, querystring: GetQuery } }, async (request, reply) => {
+  app.get('/v1/predictions/:id', { schema: routes.getPrediction }, async (request, reply) => {
     const prefer = parsePrefer(request.headers.prefer);
     const waitS = prefer.waitS ?? (prefer.respondAsync ? null : request.query.wait) ?? null;
     const tenant = tenantOf(request);
@@ -49,7 +49,7 @@ export function registerReadRoutes(app: App, { base, lookup, list, inputOf, tena
     return sendJson(reply, 200, withInput ? addInput(body, inputsOfTask(await inputOf(found.record.id))) : body);
   });
 
-  app.get('/v1/predictions', { schema: { querystring: ListQuery } }, async (request, reply) => {
+  app.get('/v1/predictions', { schema: routes.listPredictions }, async (request, reply) => {
     const { query } = request;
     const included = query.include?.split(',') ?? [];
     const include = { output: included.includes('output'), input: included.includes('input') };

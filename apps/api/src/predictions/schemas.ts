@@ -14,7 +14,7 @@ export const CancelByKeyBody = Type.Object(
       description: 'The `Idempotency-Key` of the request that created the prediction.',
     }),
   },
-  closed,
+  { ...closed, $id: 'CancelPrediction' },
 );
 
 const Time = Type.String({ maxLength: 40, description: 'A time such as 2026-01-31T12:00:00Z.' });
@@ -103,7 +103,7 @@ export const WebhookRequest = Type.Object(
       }),
     ),
   },
-  closed,
+  { ...closed, $id: 'PredictionWebhook' },
 );
 
 export const PredictionRequestBody = Type.Object(
@@ -132,5 +132,5 @@ export const PredictionRequestBody = Type.Object(
       }),
     ),
   },
-  closed,
+  { ...closed, $id: 'CreatePrediction' },
 );

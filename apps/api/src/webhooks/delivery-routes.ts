@@ -9,7 +9,7 @@ import type { WebhookRouteDeps } from './deps.ts';
 import { findEndpoint } from './endpoint-table.ts';
 import { cursorId, filterId, idOf, invalid, timeOf } from './params.ts';
 import { deliveryJson } from './render.ts';
-import { DeliveryQuery, IdParams, RedeliverRange } from './schemas.ts';
+import * as routes from './route-schemas.ts';
 
 const notFound = (id: string) => new ApiError('delivery_not_found', `No webhook delivery has the id '${id}'.`);
 
@@ -17,7 +17,7 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
   const { db, timers, tenantOf, now = sharedNow } = deps;
   const idIn = ({ params }: { params: { id: string } }) => idOf(params.id, 'delivery_not_found');
 
-  app.get('/v1/webhook-deliveries', { schema: { querystring: DeliveryQuery } }, async (request) => {
+  app.get('/v1/webhook-deliveries', { schema: routes.listDeliveries }, async (request) => {
     const { status = null, endpoint, prediction, limit = 20, cursor } = request.query;
     const filter = {
       status,
@@ -41,14 +41,14 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
     };
   });
 
-  app.get('/v1/webhook-deliveries/:id', { schema: { params: IdParams } }, async (request) => {
+  app.get('/v1/webhook-deliveries/:id', { schema: routes.getDelivery }, async (request) => {
     const id = idIn(request);
     const delivery = await fromStore('Postgres', findDelivery(db, tenantOf(request), id));
     if (!delivery) throw notFound(id);
     return deliveryJson(delivery, await fromStore('Postgres', listAttempts(db, [id])));
   });
 
-  app.post('/v1/webhook-deliveries/:id/redeliver', { schema: { params: IdParams } }, async (request, reply) => {
+  app.post('/v1/webhook-deliveries/:id/redeliver', { schema: routes.redeliver }, async (request, reply) => {
     const id = idIn(request);
     const tenant = tenantOf(request);
     if (!(await fromStore('Postgres', findDelivery(db, tenant, id)))) throw notFound(id);
@@ -63,7 +63,7 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
     return reply.code(202).send(deliveryJson(delivery, attempts));
   });
 
-  app.post('/v1/webhook-deliveries/redeliver', { schema: { body: RedeliverRange } }, async (request, reply) => {
+  app.post('/v1/webhook-deliveries/redeliver', { schema: routes.redeliverRange }, async (request, reply) => {
     const { from, to, endpoint, status } = request.body;
     const nowMs = now();
     const range = {

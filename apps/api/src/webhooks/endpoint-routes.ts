@@ -10,7 +10,7 @@ import type { WebhookRouteDeps } from './deps.ts';
 import { deleteEndpoint, findEndpoint, insertEndpoint, listEndpoints, updateEndpoint } from './endpoint-table.ts';
 import { cursorId, idOf } from './params.ts';
 import { deliveryJson, endpointJson } from './render.ts';
-import { EndpointChanges, IdParams, NewEndpoint, Page } from './schemas.ts';
+import * as routes from './route-schemas.ts';
 
 const idIn = ({ params }: { params: { id: string } }) => idOf(params.id, 'endpoint_not_found');
 const notFound = (id: string) => new ApiError('endpoint_not_found', `No webhook endpoint has the id '${id}'.`);
@@ -18,7 +18,7 @@ const notFound = (id: string) => new ApiError('endpoint_not_found', `No webhook 
 export function registerEndpoints(app: App, deps: WebhookRouteDeps): void {
   const { db, checkWebhook, tenantOf, now = sharedNow } = deps;
 
-  app.post('/v1/webhook-endpoints', { schema: { body: NewEndpoint } }, async (request, reply) => {
+  app.post('/v1/webhook-endpoints', { schema: routes.createEndpoint }, async (request, reply) => {
     const { url, description = '', events = [], models = [] } = request.body;
     await checkWebhook(url);
     const secret = newSecret();
@@ -32,7 +32,7 @@ export function registerEndpoints(app: App, deps: WebhookRouteDeps): void {
       .send({ ...json, secret });
   });
 
-  app.get('/v1/webhook-endpoints', { schema: { querystring: Page } }, async (request) => {
+  app.get('/v1/webhook-endpoints', { schema: routes.listEndpoints }, async (request) => {
     const { limit = 20, cursor } = request.query;
     const page = { limit: limit + 1, after: cursorId(cursor) };
     const rows = await fromStore('Postgres', listEndpoints(db, tenantOf(request), page));
@@ -40,14 +40,14 @@ export function registerEndpoints(app: App, deps: WebhookRouteDeps): void {
     return { endpoints: shown.map(endpointJson), next: rows.length > limit ? (shown.at(-1)?.id ?? null) : null };
   });
 
-  app.get('/v1/webhook-endpoints/:id', { schema: { params: IdParams } }, async (request) => {
+  app.get('/v1/webhook-endpoints/:id', { schema: routes.getEndpoint }, async (request) => {
     const id = idIn(request);
     const endpoint = await fromStore('Postgres', findEndpoint(db, tenantOf(request), id));
     if (!endpoint) throw notFound(id);
     return endpointJson(endpoint);
   });
 
-  app.patch('/v1/webhook-endpoints/:id', { schema: { params: IdParams, body: EndpointChanges } }, async (request) => {
+  app.patch('/v1/webhook-endpoints/:id', { schema: routes.changeEndpoint }, async (request) => {
     const id = idIn(request);
     const changes = request.body;
     if (changes.url !== undefined) await checkWebhook(changes.url);
@@ -57,7 +57,7 @@ export function registerEndpoints(app: App, deps: WebhookRouteDeps): void {
     return endpointJson(endpoint);
   });
 
-  app.delete('/v1/webhook-endpoints/:id', { schema: { params: IdParams } }, async (request, reply) => {
+  app.delete('/v1/webhook-endpoints/:id', { schema: routes.removeEndpoint }, async (request, reply) => {
     const id = idIn(request);
     const deleted = deleteEndpoint(db, { tenant: tenantOf(request), id, nowMs: now() });
     if (!(await fromStore('Postgres', deleted))) throw notFound(id);
@@ -68,7 +68,7 @@ export function registerEndpoints(app: App, deps: WebhookRouteDeps): void {
 }
 
 function registerTest(app: App, { db, timers, tenantOf, now = sharedNow }: WebhookRouteDeps): void {
-  app.post('/v1/webhook-endpoints/:id/test', { schema: { params: IdParams } }, async (request, reply) => {
+  app.post('/v1/webhook-endpoints/:id/test', { schema: routes.testEndpoint }, async (request, reply) => {
     const id = idIn(request);
     const tenant = tenantOf(request);
     const endpoint = await fromStore('Postgres', findEndpoint(db, tenant, id));

@@ -5,10 +5,10 @@ import type { WebhookRouteDeps } from './deps.ts';
 import { listEvents } from './feed-table.ts';
 import { cursorSequence } from './params.ts';
 import { eventJson } from './render.ts';
-import { FeedQuery } from './schemas.ts';
+import * as routes from './route-schemas.ts';
 
 export function registerFeed(app: App, { db, tenantOf, publicUrl }: WebhookRouteDeps): void {
-  app.get('/v1/events', { schema: { querystring: FeedQuery } }, async (request) => {
+  app.get('/v1/events', { schema: routes.listEvents }, async (request) => {
     const { after, limit = 100 } = request.query;
     const from = cursorSequence(after);
     const rows = await fromStore(

@@ -29,7 +29,7 @@ export const NewEndpoint = Type.Object(
     events: Type.Optional(Events),
     models: Type.Optional(Models),
   },
-  closed,
+  { ...closed, $id: 'CreateEndpoint' },
 );
 
 export const EndpointChanges = Type.Object(
@@ -40,7 +40,7 @@ export const EndpointChanges = Type.Object(
     models: Type.Optional(Models),
     state: Type.Optional(Type.Union([Type.Literal('enabled'), Type.Literal('disabled')])),
   },
-  { ...closed, minProperties: 1 },
+  { ...closed, $id: 'ChangeEndpoint', minProperties: 1 },
 );
 
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64 }) });
@@ -88,7 +88,7 @@ export const RedeliverRange = Type.Object(
       Type.Union([Type.Literal('failed'), Type.Literal('canceled')], { description: 'Without a status: both.' }),
     ),
   },
-  closed,
+  { ...closed, $id: 'RedeliverDeliveries' },
 );
 
 export const FeedQuery = Type.Object(

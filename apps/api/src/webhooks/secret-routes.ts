@@ -8,22 +8,18 @@ import { fromStore } from '../stores/store-errors.ts';
 import type { WebhookRouteDeps } from './deps.ts';
 import { rotateSecret } from './endpoint-table.ts';
 import { idOf } from './params.ts';
-import { IdParams, Rotation } from './schemas.ts';
+import { rotateEndpointSecret, rotateSecret as rotateSecretSchema } from './route-schemas.ts';
 
 export function registerSecrets(app: App, { db, tenantOf, now = sharedNow }: WebhookRouteDeps): void {
-  app.post(
-    '/v1/webhook-endpoints/:id/rotate-secret',
-    { schema: { params: IdParams, querystring: Rotation } },
-    async (request) => {
-      const id = idOf(request.params.id, 'endpoint_not_found');
-      const rotation = await rotate(tenantOf(request), id, request.query.overlap);
-      if (!rotation) throw new ApiError('endpoint_not_found', `No webhook endpoint has the id '${id}'.`);
-      return rotation;
-    },
-  );
+  app.post('/v1/webhook-endpoints/:id/rotate-secret', { schema: rotateEndpointSecret }, async (request) => {
+    const id = idOf(request.params.id, 'endpoint_not_found');
+    const rotation = await rotate(tenantOf(request), id, request.query.overlap);
+    if (!rotation) throw new ApiError('endpoint_not_found', `No webhook endpoint has the id '${id}'.`);
+    return rotation;
+  });
 
   // The tenant's secret signs deliveries to URLs that predictions name.
-  app.post('/v1/webhook-secret/rotate', { schema: { querystring: Rotation } }, (request) =>
+  app.post('/v1/webhook-secret/rotate', { schema: rotateSecretSchema }, (request) =>
     rotate(tenantOf(request), null, request.query.overlap),
   );
 

@@ -1,18 +1,24 @@
 /** The headers of requests and responses, for the OpenAPI document. */
 
+/** A JSON Schema of the header's value. */
 interface Header {
   description: string;
-  schema: { type: 'string' | 'integer'; pattern?: string; minimum?: number };
-  example?: string;
+  type: 'string' | 'integer';
+  pattern?: string;
+  minimum?: number;
+  examples?: readonly string[];
 }
 
 const text = (description: string, example?: string, pattern?: string): Header => ({
   description,
-  schema: { type: 'string', ...(pattern === undefined ? {} : { pattern }) },
-  ...(example === undefined ? {} : { example }),
+  type: 'string',
+  ...(pattern === undefined ? {} : { pattern }),
+  ...(example === undefined ? {} : { examples: [example] }),
 });
 
-export const REQUEST_HEADERS: Readonly<Record<string, Header>> = {
+const seconds = (description: string, minimum: number): Header => ({ description, type: 'integer', minimum });
+
+export const REQUEST_HEADERS = {
   Prefer: text(
     'RFC 7240: `wait=N` holds the response for up to N seconds, 1 to 60; `respond-async` alone does not wait.',
     'wait=10',
@@ -28,15 +34,16 @@ export const REQUEST_HEADERS: Readonly<Record<string, Header>> = {
   ),
   'If-None-Match': text('RFC 9110: the response is 304 if the ETag matches.'),
   'Last-Event-ID': text('The id of the last received event. An EventSource sends this header automatically.'),
-};
+} satisfies Record<string, Header>;
+export type RequestHeader = keyof typeof REQUEST_HEADERS;
 
-export const RESPONSE_HEADERS: Readonly<Record<string, Header>> = {
+export const RESPONSE_HEADERS = {
   Location: text('The path or URL of the prediction or resource.', undefined, '^(https?://.+)?/v1/'),
   'Content-Location': text('The path or URL of the prediction in the response.', undefined, '^(https?://.+)?/v1/'),
-  'Retry-After': { description: 'Seconds to wait before the next request.', schema: { type: 'integer', minimum: 1 } },
+  'Retry-After': seconds('Seconds to wait before the next request.', 1),
   'Cache-Status': text('RFC 9211: how the cache handled the request.', 'millrace; hit; ttl=86', '^millrace; '),
   ETag: text('RFC 9110.', undefined, '^"[^"]+"$'),
-  Age: { description: 'Seconds since the result was computed.', schema: { type: 'integer', minimum: 0 } },
+  Age: seconds('Seconds since the result was computed.', 0),
   'Cache-Control': text('How a cache of the client may store the response.'),
   'Preference-Applied': text('RFC 7240: the preference that was applied.', 'wait=10'),
   'Millrace-Prediction-Status': text('The `status` of the prediction in the response.', 'succeeded', '^[a-z]+$'),
@@ -44,4 +51,5 @@ export const RESPONSE_HEADERS: Readonly<Record<string, Header>> = {
   'RateLimit-Policy': text('IETF draft: the number of predictions that the queue can hold (`q`).', '"queue";q=2000000'),
   Link: text('RFC 8288: the next page.', '</v1/predictions?cursor=...>; rel="next"'),
   Allow: text('RFC 9110: the methods of this path.', 'GET, HEAD'),
-};
+} satisfies Record<string, Header>;
+export type ResponseHeader = keyof typeof RESPONSE_HEADERS;

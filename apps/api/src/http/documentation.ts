@@ -1,0 +1,54 @@
+/**
+ * The part of a route's schema that only documents the route. openapi/document.ts writes the OpenAPI document from these members,
+ * the parameters, the body and the responses. A schema with an `$id` is a named component of the document.
+ */
+import type { ErrorCode } from '@millrace/shared/errors';
+import { type TSchema, Type } from 'typebox';
+import { RESPONSE_HEADERS, type RequestHeader, type ResponseHeader } from './documented-headers.ts';
+
+declare module 'fastify' {
+  interface FastifySchema {
+    operationId?: string;
+    tags?: readonly string[];
+    summary?: string;
+    description?: string;
+    /** The headers that the route reads. They are no part of the validated schema: a route parses its headers itself. */
+    requestHeaders?: readonly RequestHeader[];
+    /** Valid bodies. A test sends each of them. */
+    examples?: Readonly<Record<string, unknown>>;
+    /** The errors beyond the errors of every route. */
+    errors?: readonly ErrorCode[];
+  }
+}
+
+export interface DocumentedResponse {
+  description: string;
+  headers?: Readonly<Record<string, object>>;
+  content?: Readonly<Record<string, { schema: TSchema }>>;
+  /** `null` for a response without a body. */
+  type?: 'null';
+}
+
+const headersOf = (names: readonly ResponseHeader[]): Pick<DocumentedResponse, 'headers'> =>
+  names.length === 0 ? {} : { headers: Object.fromEntries(names.map((name) => [name, RESPONSE_HEADERS[name]])) };
+
+/** A response with a JSON body. */
+export function json(
+  schema: TSchema,
+  description: string,
+  headers: readonly ResponseHeader[] = [],
+): DocumentedResponse {
+  return { description, ...headersOf(headers), content: { 'application/json': { schema } } };
+}
+
+/** A response with a body of another type. */
+export function text(type: string, description: string, schema: TSchema = Type.String()): DocumentedResponse {
+  return { description, content: { [type]: { schema } } };
+}
+
+/** A response without a body. */
+export function noBody(description: string, headers: readonly ResponseHeader[] = []): DocumentedResponse {
+  return { description, type: 'null', ...headersOf(headers) };
+}
+
+export const DONE = noBody('Done.');

@@ -1,0 +1,40 @@
+/** The parts of responses that several folders use: times, links, nullable values, pages and problems. */
+import { ERRORS } from '@millrace/shared/errors';
+import { type TSchema, Type } from 'typebox';
+
+export const Time = Type.String({ format: 'date-time' });
+export const Path = Type.String({ description: 'A path on this server; a URL if `PUBLIC_URL` is set.' });
+
+export const orNull = (schema: TSchema, description?: string): TSchema =>
+  Type.Union([schema, Type.Null()], description === undefined ? {} : { description });
+
+const Fault = Type.Object(
+  {
+    pointer: Type.String({ description: 'JSON pointer into the body, or the name of a header or parameter.' }),
+    message: Type.String(),
+    expected: Type.Optional(Type.String()),
+    got: Type.Optional(Type.String()),
+    suggestions: Type.Optional(Type.Array(Type.String(), { description: 'Similar names.' })),
+  },
+  { $id: 'Fault', description: 'One fault: its place, the expected form and the received value.' },
+);
+
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: '`urn:millrace:error:` and the code.' }),
+    title: Type.String(),
+    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    code: Type.Enum(Object.keys(ERRORS), { description: 'Stable; docs/errors.md lists all codes.' }),
+    detail: Type.String(),
+    retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
+    errors: Type.Optional(Type.Array(Fault)),
+    suggestions: Type.Optional(Type.Array(Type.String())),
+    prediction_id: Type.Optional(
+      Type.String({
+        description: 'The prediction that the error concerns, or that may exist although the request failed.',
+      }),
+    ),
+    request_id: Type.Optional(Type.String({ description: 'The id of the request in the log of the server.' })),
+  },
+  { $id: 'Problem', description: 'RFC 9457 problem details.' },
+);

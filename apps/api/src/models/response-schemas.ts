@@ -1,0 +1,68 @@
+/** The responses of the model routes, as JSON Schema. */
+import { Type } from 'typebox';
+import { orNull, Path, Time } from '../http/response-schemas.ts';
+
+const modelFields = {
+  name: Type.String(),
+  description: Type.String(),
+  default_version: orNull(Type.String(), 'The version for requests without a version; null while no version is ready.'),
+  problem: orNull(Type.String(), 'The reason why the serving version may fail; null without a known fault.'),
+  aliases: Type.Record(Type.String(), Type.String(), { description: 'Alias to version.' }),
+  urls: Type.Object({ self: Path, predictions: Path }),
+};
+export const Model = Type.Object({ ...modelFields, versions: Type.Array(Type.String()) }, { $id: 'Model' });
+
+const Tensor = Type.Object(
+  {
+    name: Type.String(),
+    dtype: Type.String(),
+    shape: Type.Array(Type.Union([Type.Integer({ minimum: 0 }), Type.String()]), {
+      description: 'A name or an empty string is a free dimension.',
+    }),
+  },
+  { $id: 'Tensor' },
+);
+
+export const Version = Type.Object(
+  {
+    model: Type.String(),
+    version: Type.String(),
+    state: Type.Enum(['loading', 'ready', 'failed', 'draining', 'retired'], { $id: 'VersionState', type: 'string' }),
+    reason: orNull(Type.String(), 'The reason for the state, or for possible failures of a ready version.'),
+    digest: Type.String({ description: 'SHA-256 of everything that determines a result.' }),
+    description: Type.String(),
+    created_at: Time,
+    inputs: Type.Array(Tensor, { description: 'Tensors of the ONNX file.' }),
+    outputs: Type.Array(Tensor),
+    input_schema: Type.Unknown({ description: 'JSON Schema of `input`; null for raw tensors.' }),
+    output_schema: Type.Unknown({ description: 'JSON Schema of `output`; null for raw tensors.' }),
+    examples: Type.Array(Type.Unknown(), { description: 'Valid inputs.' }),
+    max_run_rows: Type.Integer({ minimum: 1, description: '`max_batch` of model.json.' }),
+    row_independent: Type.Boolean({
+      description: 'Rows are batched with rows of other requests, and each row is cached.',
+    }),
+    row_independent_reason: orNull(
+      Type.String(),
+      'How the worker decided; null before a worker has verified the version.',
+    ),
+    deterministic: orNull(
+      Type.Boolean(),
+      'Equal inputs give equal results: only then are results cached and shared. Null before a worker has verified the version.',
+    ),
+    deterministic_reason: orNull(
+      Type.String(),
+      'How the worker decided; null before a worker has verified the version.',
+    ),
+    timeout_ms: Type.Integer({ minimum: 1 }),
+    priority: Type.Enum(['low', 'normal', 'high'], { type: 'string' }),
+    cache: Type.Object({
+      enabled: Type.Boolean(),
+      ttl_s: Type.Number(),
+      scope: Type.Enum(['tenant', 'public'], { type: 'string' }),
+    }),
+  },
+  { $id: 'Version' },
+);
+
+export const ModelDetail = Type.Object({ ...modelFields, versions: Type.Array(Version) }, { $id: 'ModelDetail' });
+export const ModelList = Type.Object({ models: Type.Array(Model) }, { $id: 'ModelList' });

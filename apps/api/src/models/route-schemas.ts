@@ -1,0 +1,60 @@
+/** The schemas of the model routes: parameters, bodies, responses and texts. */
+import type { FastifySchema } from 'fastify';
+import { DONE, json } from '../http/documentation.ts';
+import { Model, ModelDetail, ModelList, Version } from './response-schemas.ts';
+import { AliasBody, AliasParams, ModelParams, VersionParams } from './schemas.ts';
+
+export const listModels = {
+  operationId: 'listModels',
+  tags: ['Models'],
+  summary: 'List models',
+  response: { 200: json(ModelList, 'All models.') },
+  errors: ['store_unavailable'],
+} satisfies FastifySchema;
+
+export const getModel = {
+  operationId: 'getModel',
+  params: ModelParams,
+  tags: ['Models'],
+  summary: 'A model and its versions',
+  response: { 200: json(ModelDetail, 'The model.') },
+  errors: ['model_not_found', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const getVersion = {
+  operationId: 'getVersion',
+  params: VersionParams,
+  tags: ['Models'],
+  summary: 'A version, by name or alias',
+  response: { 200: json(Version, 'The version.') },
+  errors: ['model_not_found', 'version_not_found', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const setAlias = {
+  operationId: 'setAlias',
+  params: AliasParams,
+  body: AliasBody,
+  tags: ['Models'],
+  summary: 'Point an alias at a version',
+  examples: { production: { version: '1' } },
+  response: { 200: json(Model, 'The model, with its aliases.') },
+  errors: ['model_not_found', 'version_not_found', 'conflict', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const removeAlias = {
+  operationId: 'removeAlias',
+  params: AliasParams,
+  tags: ['Models'],
+  summary: 'Remove an alias',
+  response: { 204: DONE },
+  errors: ['model_not_found', 'version_not_found', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const purgeCache = {
+  operationId: 'purgeCache',
+  params: ModelParams,
+  tags: ['Models'],
+  summary: "Purge a model's cached results",
+  response: { 204: DONE },
+  errors: ['model_not_found', 'store_unavailable'],
+} satisfies FastifySchema;

@@ -1,0 +1,93 @@
+/** The responses of the prediction routes, as JSON Schema. The API itself does not check responses; tests do. */
+import { CACHE_USES, STATUSES } from '@millrace/shared/predictions/prediction';
+import { type TSchema, Type } from 'typebox';
+import { orNull, Path, Problem, Time } from '../http/response-schemas.ts';
+
+const Id = Type.String({ format: 'uuid', description: 'UUIDv7, which sorts by time.' });
+
+const PredictionStatus = Type.Enum(STATUSES, {
+  $id: 'PredictionStatus',
+  type: 'string',
+  description: 'Extensible: treat an unknown status as not terminal only while `completed_at` is null.',
+});
+export const Priority = Type.Enum(['low', 'normal', 'high'], { $id: 'Priority', type: 'string' });
+const CacheUse = Type.Enum(CACHE_USES, { $id: 'CacheUse', type: 'string', description: 'Extensible.' });
+
+const Queue = Type.Object(
+  {
+    position: Type.Integer({ minimum: 1, description: '1 is next.' }),
+    estimated_start_at: Time,
+    estimated_completion_at: Time,
+  },
+  { $id: 'Queue', description: 'Present while the prediction waits; estimated from the measured rate.' },
+);
+
+const Ms = Type.Number({ minimum: 0 });
+
+const predictionFields = (outputs: Record<'input' | 'inputs' | 'output' | 'outputs', TSchema>) => ({
+  id: Id,
+  model: Type.String(),
+  version: Type.String(),
+  digest: Type.String({ description: 'The digest of the version that serves the prediction.' }),
+  status: PredictionStatus,
+  rows: orNull(Type.Integer({ minimum: 0 }), 'The number of rows; null for some predictions of 0.1.0.'),
+  ...outputs,
+  error: orNull(Problem, 'The reason if the prediction did not succeed.'),
+  cache: orNull(CacheUse, 'How the prediction used the cache; `Cache-Status` states the same for the response.'),
+  priority: Priority,
+  created_at: Time,
+  started_at: orNull(Time),
+  completed_at: orNull(Time),
+  expires_at: orNull(Time, 'The time after which the result is not needed.'),
+  attempts: Type.Integer({ minimum: 0 }),
+  metadata: orNull(Type.Record(Type.String(), Type.Unknown())),
+  metrics: Type.Object({
+    wait_ms: orNull(Type.Number(), 'From the request to the start of the run.'),
+    run_ms: orNull(Ms, 'The run of the model.'),
+    total_ms: orNull(Type.Number(), 'From the request to the end.'),
+    run_rows: orNull(Type.Integer({ minimum: 0 }), 'The rows of the run, also of other predictions.'),
+  }),
+  queue: orNull(Queue, 'Present while the prediction waits.'),
+  webhook: orNull(
+    Type.Object({ url: Type.String(), events: orNull(Type.Array(Type.String())) }),
+    'The webhook of the request.',
+  ),
+  urls: Type.Object({
+    self: Path,
+    events: Path,
+    cancel: orNull(Path, 'Null for a prediction that has ended.'),
+    retry: orNull(Path, 'Null unless the prediction failed, expired or was canceled.'),
+  }),
+});
+const Output = Type.Unknown({
+  description: 'The output of `input`, in the form of the model; null before the success, and for `inputs`.',
+});
+const Outputs = orNull(
+  Type.Array(Type.Unknown()),
+  'The outputs of `inputs` in the same order; null before the success, and for `input`.',
+);
+const inputs = {
+  input: Type.Optional(
+    Type.Unknown({ description: 'With `include=input`: the canonical form of `input`; null after a success.' }),
+  ),
+  inputs: Type.Optional(
+    orNull(Type.Array(Type.Unknown()), 'With `include=input`: the canonical form of `inputs`; null after a success.'),
+  ),
+};
+export const Prediction = Type.Object(predictionFields({ ...inputs, output: Output, outputs: Outputs }), {
+  $id: 'Prediction',
+  description: 'One request for the output of a model.',
+});
+const listedOutputs = { ...inputs, output: Type.Optional(Output), outputs: Type.Optional(Outputs) };
+const ListedPrediction = Type.Object(predictionFields(listedOutputs), {
+  $id: 'ListedPrediction',
+  description: 'A prediction of a list: with `output` and `outputs` only where the request has `include=output`.',
+});
+
+export const PredictionList = Type.Object(
+  {
+    predictions: Type.Array(ListedPrediction),
+    next: orNull(Type.String(), '`cursor` of the next page; null on the last page.'),
+  },
+  { $id: 'PredictionList' },
+);

@@ -1,0 +1,181 @@
+/** The schemas of the prediction routes: parameters, bodies, responses and texts. */
+import type { FastifySchema } from 'fastify';
+import { json, noBody, text } from '../http/documentation.ts';
+import { ModelParams, VersionParams } from '../models/schemas.ts';
+import { Prediction, PredictionList } from './response-schemas.ts';
+import { CancelByKeyBody, GetQuery, IdParams, ListQuery, PredictionRequestBody } from './schemas.ts';
+
+const PENDING = json(Prediction, 'Accepted, and not yet terminal: get `Location` after `Retry-After`.', [
+  'Location',
+  'Retry-After',
+  'Millrace-Prediction-Status',
+]);
+const pair = (drug_a: unknown, drug_b: unknown) => ({ drug_a, drug_b });
+
+const create = {
+  tags: ['Predictions'],
+  summary: 'Create a prediction',
+  description:
+    'The body has either `input` or `inputs`. A cached result is 200 at once. Otherwise the response is 202 at once, or with ' +
+    '`Prefer: wait=N` 200 when the prediction ends within N seconds. A prediction with a 202 always reaches a final status.',
+  requestHeaders: ['Prefer', 'Cache-Control', 'Idempotency-Key'],
+  examples: {
+    one: { input: pair('Warfarin', 'Fluconazole') },
+    many: { inputs: [pair('Warfarin', 'aspirin'), pair('aspirin', 'Fluconazole')] },
+    options: {
+      input: pair('Warfarin', { smiles: 'CN1C=NC2=C1C(=O)N(C)C(=O)N2C' }),
+      priority: 'high',
+      expires_in: 60,
+      metadata: { order: 'A-17' },
+    },
+  },
+  response: {
+    200: json(Prediction, 'A terminal prediction; from the cache if `Cache-Status` has `hit`.', [
+      'Cache-Status',
+      'ETag',
+      'Age',
+      'Preference-Applied',
+      'Millrace-Prediction-Status',
+      'Content-Location',
+    ]),
+    202: json(Prediction, 'Accepted, and not yet terminal: get `Location` after `Retry-After`.', [
+      'Location',
+      'Retry-After',
+      'Cache-Status',
+      'Preference-Applied',
+      'RateLimit',
+      'RateLimit-Policy',
+      'Millrace-Prediction-Status',
+    ]),
+  },
+  errors: [
+    'invalid_header',
+    'model_not_found',
+    'version_not_found',
+    'idempotency_in_progress',
+    'invalid_input',
+    'invalid_metadata',
+    'idempotency_mismatch',
+    'webhook_refused',
+    'queue_full',
+    'deadline_unreachable',
+    'handler_failed',
+    'handler_timeout',
+    'model_unavailable',
+    'store_unavailable',
+    'clock_wrong',
+    'not_cached',
+  ],
+} satisfies FastifySchema;
+
+export const createPrediction = {
+  operationId: 'createPrediction',
+  params: ModelParams,
+  body: PredictionRequestBody,
+  ...create,
+} satisfies FastifySchema;
+
+export const createPinnedPrediction = {
+  operationId: 'createPinnedPrediction',
+  params: VersionParams,
+  body: PredictionRequestBody,
+  ...create,
+  summary: 'Create a prediction of a version or alias',
+} satisfies FastifySchema;
+
+export const getPrediction = {
+  operationId: 'getPrediction',
+  params: IdParams,
+  querystring: GetQuery,
+  tags: ['Predictions'],
+  summary: 'Get a prediction, or wait for its end',
+  requestHeaders: ['Prefer', 'If-None-Match'],
+  response: {
+    200: json(Prediction, 'The prediction. `ETag` is present when terminal, and `Retry-After` otherwise.', [
+      'ETag',
+      'Cache-Control',
+      'Preference-Applied',
+      'Retry-After',
+      'Millrace-Prediction-Status',
+    ]),
+    304: noBody('The prediction is terminal, and `If-None-Match` matches.', [
+      'ETag',
+      'Cache-Control',
+      'Preference-Applied',
+      'Millrace-Prediction-Status',
+    ]),
+  },
+  errors: ['invalid_header', 'prediction_not_found', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const watchPrediction = {
+  operationId: 'watchPrediction',
+  params: IdParams,
+  tags: ['Predictions'],
+  summary: 'Watch a prediction by server-sent events',
+  description:
+    'Events `queued` (again when the position changes), `running`, then one of `succeeded`, `failed`, `canceled` and ' +
+    '`expired`, after which the stream ends. The data of each event is the prediction. 204 after the last event.',
+  requestHeaders: ['Last-Event-ID'],
+  response: {
+    200: text('text/event-stream', 'Events, as they happen.'),
+    204: noBody('`Last-Event-ID` is the last event.'),
+  },
+  errors: ['prediction_not_found', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const cancelPrediction = {
+  operationId: 'cancelPrediction',
+  params: IdParams,
+  tags: ['Predictions'],
+  summary: 'Cancel a prediction',
+  description: 'Other callers with the same input still receive the result. A second cancel has no effect.',
+  response: { 200: json(Prediction, 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
+  errors: ['prediction_not_found', 'conflict', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const cancelPredictionByKey = {
+  operationId: 'cancelPredictionByKey',
+  body: CancelByKeyBody,
+  tags: ['Predictions'],
+  summary: 'Cancel the prediction of an Idempotency-Key',
+  description:
+    'For a client that lost the response with the id. A key names the prediction that its request created; 404 for other keys.',
+  examples: { key: { idempotency_key: '8e03978e-40d5-43e8-bc93-6894a57f9324' } },
+  response: { 200: json(Prediction, 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
+  errors: ['prediction_not_found', 'idempotency_in_progress', 'conflict', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const retryPrediction = {
+  operationId: 'retryPrediction',
+  params: IdParams,
+  tags: ['Predictions'],
+  summary: 'Run a failed, expired or canceled prediction again',
+  description: 'The prediction keeps its id, and has the same time until it expires as at first.',
+  response: {
+    200: json(Prediction, 'The prediction has ended again.', ['ETag', 'Millrace-Prediction-Status']),
+    202: PENDING,
+  },
+  errors: [
+    'prediction_not_found',
+    'model_not_found',
+    'version_not_found',
+    'conflict',
+    'queue_full',
+    'model_unavailable',
+    'store_unavailable',
+    'clock_wrong',
+  ],
+} satisfies FastifySchema;
+
+export const listPredictions = {
+  operationId: 'listPredictions',
+  querystring: ListQuery,
+  tags: ['Predictions'],
+  summary: 'List predictions, newest first',
+  description:
+    'The predictions have no outputs unless the request has `include=output`. `metadata.KEY=VALUE`, for example ' +
+    '`metadata.order=A-17`, filters by metadata. New predictions do not move later pages. A short page can have a next page.',
+  response: { 200: json(PredictionList, 'A page.', ['Link']) },
+  errors: ['invalid_cursor', 'store_unavailable'],
+} satisfies FastifySchema;
