@@ -1,4 +1,4 @@
-# One image for all processes of Millrace. The command selects the process: api (default), worker or migrate.
+# One image for all processes and commands of Millrace. The command selects the process: api (default), worker, migrate, keys or models.
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -24,7 +24,8 @@ COPY migrations migrations
 COPY packages/shared packages/shared
 COPY packages/handler packages/handler
 COPY apps apps
-COPY scripts/migrate.ts scripts/migrate.ts
+COPY scripts/migrate.ts scripts/keys.ts scripts/models.ts scripts/
+COPY scripts/cli scripts/cli
 COPY models models
 ENV HOST=0.0.0.0 PORT=8080 WORKER_HOST=0.0.0.0 WORKER_PORT=8081 MODELS_DIR=/app/models
 USER node

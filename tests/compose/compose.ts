@@ -9,6 +9,8 @@ const MINUTES = 60_000;
 export interface Compose {
   (...args: string[]): Promise<string>;
   docker(...args: string[]): Promise<string>;
+  /** Runs a shell script of the repository, which finds the project and the command of compose in its environment. */
+  script(file: string): Promise<string>;
   /** Ids of the running containers of a service. */
   containers(service: string): Promise<string[]>;
 }
@@ -45,6 +47,10 @@ export async function createCompose(root: string, port: number): Promise<Compose
   const compose = (...args: string[]) => call(program, [...first, '-p', project, ...args]);
   return Object.assign(compose, {
     docker: (...args: string[]) => call('docker', args),
+    script: async (file: string) => {
+      const scriptEnv = { ...env, COMPOSE_PROJECT_NAME: project, COMPOSE: [program, ...first].join(' ') };
+      return (await run('sh', [file], { cwd: root, env: scriptEnv, timeout: 10 * MINUTES })).stdout;
+    },
     containers: async (service: string) => (await compose('ps', '-q', service)).split('\n').filter(Boolean),
   });
 }

@@ -38,6 +38,11 @@ export class LedgerClient {
     this.#base = base;
   }
 
+  /** The number of requests that were not accepted so far. */
+  refusedCount(): number {
+    return Object.values(this.tally.refused).reduce((sum, { times }) => sum + times, 0);
+  }
+
   /** Submits pairs with `clients` clients while `going` returns true. Broken connections count as refused. */
   async submitWhile(pairs: readonly Pair[], clients: number, going: () => boolean): Promise<void> {
     let next = 0;

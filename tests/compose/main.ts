@@ -1,7 +1,7 @@
 /**
  * `npm run test:compose` runs the product in containers, from docker-compose.yml: starts it, scales workers to 1, 4 and
- * 2 and API replicas to 2 under load, kills a worker container, and stops everything. No accepted prediction may be
- * lost. The test needs a container engine with the base images and reports a missing engine.
+ * 2 and API replicas to 2 under load, kills a worker container, upgrades every container, and stops everything. No accepted prediction may be
+ * lost, and no request may fail during the upgrade. The test needs a container engine with the base images and reports a missing engine.
  */
 import path from 'node:path';
 import { freePort } from '@millrace/local/process/ports';
@@ -75,6 +75,10 @@ try {
     await untilReady();
     say('  restarted an API replica');
   }
+  client.step = 'an upgrade of every container';
+  const refusedBefore = client.refusedCount();
+  say((await compose.script('deploy/compose/upgrade.sh')).replaceAll(/^/gm, '  '));
+  if (client.refusedCount() > refusedBefore) throw new Error('requests failed during the upgrade');
   await scaled(compose, { api: 1 });
   going = false;
   await load;

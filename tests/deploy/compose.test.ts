@@ -1,6 +1,11 @@
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { promisify } from 'node:util';
+import { settings } from '@millrace/shared/process/config';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -53,6 +58,55 @@ describe('each container', () => {
     for (const line of lines) expect(line.replaceAll('$$', '')).not.toMatch(/\$\{?\w*PASSWORD/);
     expect(lines.join(' ')).not.toMatch(/--requirepass/);
   });
+});
+
+/** Compose itself sets the addresses and folders, and runs no cluster and no sentinels. */
+const OF_COMPOSE = /^(HOST|PORT|WORKER_HOST|WORKER_PORT|MODELS_DIR|REDIS_CLUSTER)$|SENTINEL/;
+
+test('every setting reaches each process, from .env or the shell', () => {
+  const wanted = settings.map(({ name }) => name).filter((name) => !OF_COMPOSE.test(name));
+  for (const name of ['api', 'worker', 'migrate']) {
+    const { environment = {} } = compose.services[name] ?? {};
+    expect(Object.keys(environment).sort(), name).toEqual([...wanted].sort());
+    for (const [key, value] of Object.entries(environment))
+      if (!key.endsWith('_URL')) expect(value, key).toMatch(new RegExp(`^\\$\\{${key}:-[a-z]*\\}$`));
+  }
+});
+
+test('a fresh clone starts without .env: every variable has a default', () => {
+  const text = readFileSync(path.join(root, 'docker-compose.yml'), 'utf8').replaceAll('$$', '');
+  const variables = text.match(/\$\{[^}]*\}|\$\w+/g) ?? [];
+  expect(variables.filter((variable) => !/^\$\{\w+:-[^}]*\}$/.test(variable))).toEqual([]);
+});
+
+test('the image has the commands migrate, keys and models with everything that they import', async () => {
+  const dir = await mkdtemp(path.join(tmpdir(), 'millrace-image-'));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const copies = readFileSync(path.join(root, 'Dockerfile'), 'utf8').matchAll(
+    /^COPY (?!--|package|apps\/)(.+) (\S+)$/gm,
+  );
+  for (const [, sources = '', target = ''] of copies)
+    for (const source of sources.split(' ')) {
+      const place = path.join(dir, target.endsWith('/') ? path.join(target, path.basename(source)) : target);
+      await cp(path.join(root, source), place, {
+        recursive: true,
+        filter: (file) => !/node_modules|\.test\.ts$/.test(file),
+      });
+    }
+  for (const folder of ['apps', 'packages'])
+    await cp(path.join(root, folder), path.join(dir, folder), { recursive: true });
+  await cp(path.join(root, 'package.json'), path.join(dir, 'package.json'));
+  await symlink(path.join(root, 'node_modules'), path.join(dir, 'node_modules'));
+  const env = { PATH: process.env.PATH, DATABASE_URL: 'postgres://127.0.0.1:1/millrace' };
+  const run = (...args: string[]) =>
+    promisify(execFile)(process.execPath, args, { cwd: dir, env }).catch((error: { stderr: string }) => error);
+  for (const [command, ...words] of [['migrate'], ['keys', 'list'], ['models', 'list']]) {
+    const { stderr } = await run(`scripts/${command}.ts`, ...words);
+    expect([command, stderr]).toEqual([
+      command,
+      expect.stringMatching(/^Postgres at postgres:\/\/127\.0\.0\.1:1\/millrace cannot/),
+    ]);
+  }
 });
 
 test('the gateway reaches only the API, and no outside network reaches a store', () => {
