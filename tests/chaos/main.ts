@@ -1,5 +1,5 @@
 /**
- * `npm run test:chaos [-- --quick --only name,name --seed N --within SECONDS --no-report]` runs every fault in turn on
+ * `npm run test:chaos [-- --quick --only name,name --part N/M --seed N --within SECONDS --no-report]` runs every fault in turn on
  * real servers and processes, and checks the ledger after each fault. Exits with 1 when a prediction is lost, wrong or
  * ended twice, or another check fails. A missed goal also causes exit code 1, except in the short form, which runs
  * beside other work of a machine. `--within` starts no further fault after that time. `--no-report` does not change
@@ -10,11 +10,13 @@ import { type Context, type Fault, recovery } from './fault.ts';
 import { apiFaults } from './faults/api.ts';
 import { clockFaults } from './faults/clocks.ts';
 import { crowdFaults } from './faults/crowd.ts';
+import { damageFaults } from './faults/damage.ts';
 import { demotionFaults } from './faults/demotion.ts';
 import { failoverFaults } from './faults/failover.ts';
 import { fileFaults } from './faults/files.ts';
 import { fullStoreFaults } from './faults/full-store.ts';
 import { keyFaults } from './faults/keys.ts';
+import { machineFaults } from './faults/machine.ts';
 import { outputFaults } from './faults/outputs.ts';
 import { postgresFaults } from './faults/postgres.ts';
 import { priorityFaults } from './faults/priorities.ts';
@@ -28,6 +30,7 @@ import { webhookFaults } from './faults/webhooks.ts';
 import { workerFaults } from './faults/worker.ts';
 import { writeModels } from './models.ts';
 import { optionsOf } from './options.ts';
+import { partOf } from './part.ts';
 import { seeded, shuffle } from './random.ts';
 import { type Result, writeReport } from './report.ts';
 import { type Servers, startServers } from './servers.ts';
@@ -43,11 +46,13 @@ const faults: readonly Fault[] = [
   ...failoverFaults,
   ...demotionFaults,
   ...fullStoreFaults,
+  ...damageFaults,
   ...sentinelFaults,
   ...rollbackFaults,
   ...postgresFaults,
   ...standstillFaults,
   ...clockFaults,
+  ...machineFaults,
   ...retryFaults,
   ...crowdFaults,
   ...keyFaults,
@@ -61,9 +66,11 @@ const names = faults.map(({ name }) => name);
 const unknown = options.only.filter((name) => !names.includes(name));
 if (unknown.length > 0) throw new Error(`There is no fault ${unknown.join(', ')}; there are ${names.join(', ')}.`);
 
-const chosen = faults.filter(({ name, long }) =>
+// The parts divide the faults of the form, so that each part takes about the same time.
+const table = faults.filter(({ name, long }) =>
   options.only.length > 0 ? options.only.includes(name) : !(options.short && long),
 );
+const chosen = partOf(table, options.part);
 // When time may run out, a random order varies the skipped faults.
 if (Number.isFinite(options.within)) shuffle(chosen, seeded(options.seed));
 console.log(`Seed ${options.seed}. ${chosen.length} faults.`);

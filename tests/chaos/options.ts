@@ -1,8 +1,11 @@
 import { parseArgs } from 'node:util';
+import { type Part, parsePart } from './part.ts';
 
 export interface Options {
   short: boolean;
   only: readonly string[];
+  /** The part of the selected faults. */
+  part: Part;
   seed: number;
   /** Seconds after which no further fault starts. */
   within: number;
@@ -17,6 +20,7 @@ export function optionsOf(args: readonly string[]): Options {
     options: {
       quick: { type: 'boolean' },
       only: { type: 'string' },
+      part: { type: 'string', default: '0/1' },
       seed: { type: 'string' },
       within: { type: 'string' },
       'no-report': { type: 'boolean' },
@@ -27,5 +31,12 @@ export function optionsOf(args: readonly string[]): Options {
   const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
   if (!Number.isSafeInteger(seed)) throw new Error(`--seed must be a whole number, and is '${values.seed}'.`);
   const only = values.only?.split(',').filter(Boolean) ?? [];
-  return { short: values.quick ?? false, only, seed, within, report: !values['no-report'] };
+  return {
+    short: values.quick ?? false,
+    only,
+    part: parsePart(values.part),
+    seed,
+    within,
+    report: !values['no-report'],
+  };
 }

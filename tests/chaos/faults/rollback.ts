@@ -63,7 +63,7 @@ export const rollbackFaults: Fault[] = [
 ];
 
 /** The file to which Redis currently appends. */
-async function newestAof(dataDir: string): Promise<string> {
+export async function newestAof(dataDir: string): Promise<string> {
   const folder = path.join(dataDir, 'appendonlydir');
   const manifest = await readFile(path.join(folder, 'appendonly.aof.manifest'), 'utf8');
   const names = [...manifest.matchAll(/^file (\S+) seq \d+ type i/gm)].map(([, name]) => name as string);
