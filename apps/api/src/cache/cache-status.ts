@@ -22,10 +22,16 @@ export function wholeHit(
   return { cacheStatus: `millrace; hit; ttl=${ttlS}`, ageS };
 }
 
-/** The status of a hit of several rows. The `ttl` is the remaining time of the row that expires first. */
+/**
+ * The status of a hit of several rows. The `ttl` is the remaining time of the row that expires first. A row without a result is an
+ * invalid row.
+ */
 export function hitStatus(cached: readonly (CachedResult | null)[], nowMs: number): string {
   // No spread: there may be more rows than a call can have arguments.
-  const ttl = cached.reduce((least, row) => Math.min(least, row ? ages(row, nowMs).ttlS : 0), Number.POSITIVE_INFINITY);
+  const ttl = cached.reduce(
+    (least, row) => (row ? Math.min(least, ages(row, nowMs).ttlS) : least),
+    Number.POSITIVE_INFINITY,
+  );
   return `millrace; hit; ttl=${ttl}`;
 }
 

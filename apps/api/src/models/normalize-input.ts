@@ -1,7 +1,8 @@
 /** Normalizes the input of a request to canonical rows with their cache keys. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { cacheKey } from '@millrace/shared/cache/cache-key';
-import { ApiError } from '@millrace/shared/errors';
+import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
+import type { RowError } from '@millrace/shared/predictions/row-errors';
 import type { Row, Task } from '@millrace/shared/predictions/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import { summary } from '../http/validation.ts';
@@ -19,12 +20,20 @@ export interface NormalizedInput {
    * that no tenant sees a prediction of another tenant.
    */
   own?: string;
+  /** The errors of invalid rows, for a request with `"on_error": "row"`. Absent for any other request. */
+  errors?: RowError[];
 }
 
 export interface Inputs {
   input?: unknown;
   inputs?: readonly unknown[];
+  /** `row`: an invalid row has an error of its own. Default: an invalid row refuses the request. */
+  on_error?: 'fail' | 'row';
 }
+
+/** The row and the key of an invalid row, whose output is null. No result is stored under this key. */
+const INVALID_ROW = 'null';
+const INVALID_KEY = '0'.repeat(64);
 
 /** Returns a promise only if the canonicalizer does, or if the input is large. Throws ApiError. */
 export function normalizeInput(
@@ -63,7 +72,14 @@ export function normalizeInput(
     return results instanceof Promise ? results.then(single) : single(results);
   }
   if (body.inputs.length > maxRows) return finish('list', new Array(body.inputs.length));
-  const list = (results: readonly InputResult[]) => finish('list', oneRowEach(results));
+  const list = (results: readonly InputResult[]) => {
+    if (body.on_error !== 'row') return finish('list', oneRowEach(results));
+    const { rows, errors } = rowsOrErrors(results);
+    const finished = finish('list', rows);
+    return finished instanceof Promise
+      ? finished.then((normalized) => withErrors(normalized, errors))
+      : withErrors(finished, errors);
+  };
   const results = served.canonicalizer.convert(body.inputs, caller);
   return results instanceof Promise ? results.then(list) : list(results);
 }
@@ -100,6 +116,37 @@ function oneRowEach(results: readonly InputResult[]): Row[] {
   // An error of the server or of the handler says more than the faults of other inputs.
   throw errors.find(({ faults }) => faults.length === 0) ?? combined(errors);
 }
+
+function withErrors(normalized: NormalizedInput, errors: RowError[]): NormalizedInput {
+  const keys = [...normalized.keys];
+  if (keys.length > 0) for (const { row } of errors) keys[row] = INVALID_KEY;
+  return { ...normalized, keys, errors };
+}
+
+/** The row of each input, and the errors of invalid inputs. Throws ApiError when no input has a row, or when the server is at fault. */
+function rowsOrErrors(results: readonly InputResult[]): { rows: Row[]; errors: RowError[] } {
+  const errors: RowError[] = [];
+  const rows = results.map((result, at) => {
+    const row = rowOf(result, at);
+    if (!(row instanceof ApiError)) return row;
+    if (!OF_ROWS.has(row.code)) throw row;
+    const faults = row.faults.slice(0, ROW_FAULTS_MAX);
+    errors.push({ row: at, error: problemOf(new ApiError(row.code, row.message.slice(0, DETAIL_MAX), { faults })) });
+    return INVALID_ROW;
+  });
+  if (errors.length === results.length) oneRowEach(results);
+  return { rows, errors };
+}
+
+/** The errors that concern one input and not the server. */
+const OF_ROWS: ReadonlySet<ErrorCode> = new Set([
+  'invalid_request',
+  'invalid_input',
+  'handler_failed',
+  'handler_timeout',
+]);
+const DETAIL_MAX = 500;
+const ROW_FAULTS_MAX = 5;
 
 /** The row of one of `inputs`, or its error with the place in the request. */
 function rowOf(result: InputResult, at: number): Row | ApiError {
@@ -140,10 +187,16 @@ function relocated(prefix: string, error: ApiError | undefined): ApiError {
 
 /** The key of a flight: the key of the only row, or a key over all rows. */
 export function flightOf(plan: NormalizedInput, digest: string, epoch: number): string {
-  const key =
-    plan.own ??
-    (plan.shape === 'one' && plan.keys.length === 1
-      ? (plan.keys[0] as string)
-      : cacheKey({ scope: `rows ${plan.shape}`, digest, row: plan.keys.join() }));
+  const key = plan.errors === undefined ? flightOfRows(plan, digest) : flightOfErrors(plan, digest);
   return epoch === 0 ? key : `${epoch.toString(36)}-${key}`;
 }
+
+const flightOfRows = ({ own, shape, keys }: NormalizedInput, digest: string): string =>
+  own ??
+  (shape === 'one' && keys.length === 1
+    ? (keys[0] as string)
+    : cacheKey({ scope: `rows ${shape}`, digest, row: keys.join() }));
+
+/** The result differs from the result without `on_error`, and has the errors of the invalid rows. */
+const flightOfErrors = (plan: NormalizedInput, digest: string): string =>
+  cacheKey({ scope: 'rows on_error', digest, row: `${flightOfRows(plan, digest)} ${JSON.stringify(plan.errors)}` });

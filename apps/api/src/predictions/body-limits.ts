@@ -20,6 +20,12 @@ export function checkBody(body: PredictionBody, maxMetadata: number): void {
       ],
     });
   }
+  if (body.on_error !== undefined && body.inputs === undefined) {
+    const fault = { pointer: '/on_error', message: 'Only a list has rows', expected: 'inputs', got: 'input' };
+    throw new ApiError('invalid_request', 'on_error belongs to inputs: send a list of inputs, or remove on_error.', {
+      faults: [fault],
+    });
+  }
   if (body.metadata !== undefined) checkMetadata(body.metadata, maxMetadata);
 }
 

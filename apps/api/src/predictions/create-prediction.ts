@@ -6,6 +6,7 @@ import { type ModelConfig, mayShareResults } from '@millrace/shared/model-files/
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { LongText, type Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
+import { resultWithErrors } from '@millrace/shared/predictions/row-errors';
 import type { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
 import { andThen } from '../cache/and-then.ts';
@@ -106,9 +107,12 @@ async function checkWebhook(deps: CreateDeps, url: string): Promise<void> {
 function submit(deps: CreateDeps, pending: PendingPrediction): Promise<Outcome> {
   const { request, normalized, cached } = pending;
   deps.checkClock();
-  const outputs = cached.map((row) => (row ? textOf(row.output) : null));
-  if (isComplete(outputs))
-    return storeCachedResult(deps, { pending, cached, output: assembleOutput(normalized.shape, outputs) });
+  const outputs = outputsOf(normalized, cached);
+  if (isComplete(outputs)) {
+    const output = assembleOutput(normalized.shape, outputs);
+    const { errors } = normalized;
+    return storeCachedResult(deps, { pending, cached, output: errors ? resultWithErrors(output, errors) : output });
+  }
   checkAdmission(deps, pending);
   const waits = request.prefer.waitS !== null;
   // The task of a promise is text: the ledger has the text, and workers of 0.1.0 keep promises after a return to 0.1.0.
@@ -165,6 +169,15 @@ const isComplete = <T>(rows: readonly (T | null)[]): rows is readonly T[] =>
 const textOf = (bytes: CachedResult['output']): Text =>
   Buffer.isBuffer(bytes) ? bytes.toString() : new LongText(bytes.pieces);
 
+/** The known output of each row, null for a row that must run. The output of an invalid row is the JSON text `null`. */
+function outputsOf({ rows, errors }: NormalizedInput, cached: readonly (CachedResult | null)[]): (Text | null)[] {
+  const outputs: (Text | null)[] = cached.map((row) => (row ? textOf(row.output) : null));
+  if (errors === undefined || errors.length === 0) return outputs;
+  while (outputs.length < rows.length) outputs.push(null);
+  for (const { row } of errors) outputs[row] = 'null';
+  return outputs;
+}
+
 /** The most bytes of cached outputs that one task carries to its worker. */
 const CARRIED_BYTES = 1_048_576;
 
@@ -174,7 +187,8 @@ const CARRIED_BYTES = 1_048_576;
 function carried(outputs: readonly (Text | null)[]): (string | null)[] {
   let bytes = 0;
   return outputs.map((output) => {
-    if (output === null || bytes + output.length > CARRIED_BYTES) return null;
+    // The output of an invalid row is always carried, because the row cannot run.
+    if (output === null || (output !== 'null' && bytes + output.length > CARRIED_BYTES)) return null;
     bytes += output.length;
     return String(output);
   });

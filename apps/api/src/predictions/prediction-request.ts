@@ -17,6 +17,8 @@ import { flightOf, type NormalizedInput } from '../models/normalize-input.ts';
 export interface PredictionBody {
   input?: unknown;
   inputs?: unknown[];
+  /** How an invalid or failing row of `inputs` ends: with the prediction, or with an error of its own. */
+  on_error?: 'fail' | 'row';
   webhook?: { url: string; events?: string[] };
   priority?: Priority;
   expires_in?: number;
@@ -109,7 +111,10 @@ export function newPrediction(pending: PendingPrediction, { rows, whole, bytes }
   const { digest } = served.version;
   const epoch = served.registered.cacheEpoch;
   const some = whole === null && rows.some((row) => row !== null);
-  const keys = pending.store ? normalized.keys : normalized.rows.map(() => null);
+  const { errors } = normalized;
+  const keys: (string | null)[] = pending.store ? [...normalized.keys] : normalized.rows.map(() => null);
+  // No result of an invalid row is stored.
+  for (const { row } of errors ?? []) keys[row] = null;
   const task: Task = {
     shape: normalized.shape,
     rows: normalized.rows,
@@ -117,6 +122,7 @@ export function newPrediction(pending: PendingPrediction, { rows, whole, bytes }
     digest,
     epoch,
     ...(some ? { known: [...rows] } : {}),
+    ...(errors === undefined ? {} : { onError: 'row' as const, invalid: errors }),
   };
   return {
     id: pending.id,

@@ -24,7 +24,7 @@ const Queue = Type.Object(
 
 const Ms = Type.Number({ minimum: 0 });
 
-const predictionFields = (outputs: Record<'input' | 'inputs' | 'output' | 'outputs', TSchema>) => ({
+const predictionFields = (outputs: Record<'input' | 'inputs' | 'output' | 'outputs' | 'row_errors', TSchema>) => ({
   id: Id,
   model: Type.String(),
   version: Type.String(),
@@ -74,11 +74,26 @@ const inputs = {
     orNull(Type.Array(Type.Unknown()), 'With `include=input`: the canonical form of `inputs`; null after a success.'),
   ),
 };
-export const Prediction = Type.Object(predictionFields({ ...inputs, output: Output, outputs: Outputs }), {
-  $id: 'Prediction',
-  description: 'One request for the output of a model.',
-});
-const listedOutputs = { ...inputs, output: Type.Optional(Output), outputs: Type.Optional(Outputs) };
+// Predictions that earlier releases cached do not have this member.
+const RowErrors = Type.Optional(
+  orNull(
+    Type.Array(Type.Object({ row: Type.Integer({ minimum: 0 }), error: Problem })),
+    'With `"on_error": "row"` and success: the errors of the rows that are null in `outputs`. Otherwise null.',
+  ),
+);
+export const Prediction = Type.Object(
+  predictionFields({ ...inputs, output: Output, outputs: Outputs, row_errors: RowErrors }),
+  {
+    $id: 'Prediction',
+    description: 'One request for the output of a model.',
+  },
+);
+const listedOutputs = {
+  ...inputs,
+  output: Type.Optional(Output),
+  outputs: Type.Optional(Outputs),
+  row_errors: RowErrors,
+};
 const ListedPrediction = Type.Object(predictionFields(listedOutputs), {
   $id: 'ListedPrediction',
   description: 'A prediction of a list: with `output` and `outputs` only where the request has `include=output`.',

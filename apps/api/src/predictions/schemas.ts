@@ -115,6 +115,15 @@ export const PredictionRequestBody = Type.Object(
         description: 'Several inputs, for one prediction with a list of outputs.',
       }),
     ),
+    on_error: Type.Optional(
+      Type.Unsafe<'fail' | 'row'>(
+        Type.Union([Type.Literal('fail'), Type.Literal('row')], {
+          description:
+            'Only with `inputs`. `row`: an invalid or failing row has null in `outputs` and its error in `row_errors`, and the ' +
+            'other rows succeed. `fail`, the default: the first such row ends the request or the prediction.',
+        }),
+      ),
+    ),
     webhook: Type.Optional(WebhookRequest),
     priority: Type.Optional(PrioritySchema),
     expires_in: Type.Optional(

@@ -12,6 +12,7 @@ import type { Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import { factsOf, readOptions } from '@millrace/shared/predictions/request-options';
+import { type RowError, resultWithErrors } from '@millrace/shared/predictions/row-errors';
 import { type Row, readTask, type Task } from '@millrace/shared/predictions/task';
 import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
@@ -240,11 +241,20 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
   let inferenceMs = 0;
   let batchSize = 0;
   const outputs: Text[] = [];
+  const invalid = task.invalid ?? [];
+  const errors: RowError[] = [];
+  // At least one row must have an output: otherwise the prediction fails, and a client can retry the prediction.
+  const keeps = task.onError === 'row' && results.filter((result) => result?.ok).length > invalid.length;
   for (const [at, result] of results.entries()) {
     if (!result?.ok) {
       const { code, detail } = result ?? { code: 'inference_failed' as const, detail: 'The row was not run.' };
       const pointer = task.shape === 'list' ? `/inputs/${at}` : '/input';
       const error = problem(code, detail, { errors: [{ pointer, message: detail }] });
+      if (keeps) {
+        errors.push({ row: at, error });
+        outputs.push('null');
+        continue;
+      }
       return {
         id: taken.id,
         attempt: taken.attempt,
@@ -260,7 +270,8 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
     inferenceMs = Math.max(inferenceMs, Math.round(result.inferenceMs * 1000) / 1000);
     batchSize = Math.max(batchSize, result.batchSize);
   }
-  const result = assembleOutput(task.shape, outputs);
+  const output = assembleOutput(task.shape, outputs);
+  const result = keeps ? resultWithErrors(output, [...invalid, ...errors]) : output;
   const { id, attempt, state } = taken;
   return { id, attempt, state, status: 'succeeded', result, startedAt, inferenceMs, batchSize };
 }

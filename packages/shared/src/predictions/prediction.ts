@@ -1,5 +1,6 @@
 /** The record and the statuses of a prediction, and the only code that writes a prediction as JSON. */
 import { joinTexts, type LongText, type Text } from './long-text.ts';
+import { membersOf } from './row-errors.ts';
 
 /** Every status, in the order of the life of a prediction. */
 export const STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'] as const;
@@ -100,27 +101,32 @@ export function renderPrediction(
 export function renderPrediction(prediction: Rendered, base: string, queue?: QueueEstimate): Text;
 export function renderPrediction(prediction: Rendered, base: string, queue?: QueueEstimate): Text {
   const { status, result, list } = prediction;
-  if (status !== 'succeeded') return render(prediction, '"output":null,"outputs":null,', { base, queue });
-  if (typeof result !== 'string') return renderLong(prediction, result, base);
-  return render(prediction, list ? `"output":null,${OUTPUTS}${result},` : `${OUTPUT}${result},"outputs":null,`, {
-    base,
-  });
+  if (status !== 'succeeded') return render(prediction, `"output":null,${OUTPUTS}null,${NO_ERRORS}`, { base, queue });
+  const members = list ? (membersOf(result) ?? result) : result;
+  if (typeof members !== 'string') return renderLong(prediction, members, base);
+  if (!list) return render(prediction, `${OUTPUT}${members},${OUTPUTS}null,${NO_ERRORS}`, { base });
+  const outputs = members === result ? `${OUTPUTS}${members},${NO_ERRORS}` : `${members},`;
+  return render(prediction, `"output":null,${outputs}`, { base });
 }
+
+const NO_ERRORS = '"row_errors":null,';
 
 const OUTPUT = '"output":';
 const OUTPUTS = '"outputs":';
 
-function renderLong(prediction: Rendered, output: LongText, base: string): LongText {
-  const { list } = prediction;
+/** `members` is the output, or the members of a result with errors of rows. */
+function renderLong(prediction: Rendered, members: LongText, base: string): LongText {
+  const { list, result } = prediction;
   const name = list ? OUTPUTS : OUTPUT;
-  const members = list ? `"output":null,${OUTPUTS},` : `${OUTPUT},"outputs":null,`;
-  const json = render({ ...prediction, result: '' }, members, { base });
+  const names = list ? `"output":null,${OUTPUTS},` : `${OUTPUT},${OUTPUTS}null,`;
+  const hasErrors = members !== result;
+  const json = render({ ...prediction, result: '' }, hasErrors ? names : names + NO_ERRORS, { base });
   // No text before the output contains the name of the member unescaped.
-  const at = json.indexOf(name) + name.length;
-  return joinTexts([json.slice(0, at), output, json.slice(at)]);
+  const at = json.indexOf(name);
+  return joinTexts([json.slice(0, hasErrors ? at : at + name.length), members, json.slice(at + name.length)]);
 }
 
-/** Returns the same text as `renderPrediction`, without the members `output` and `outputs`. */
+/** Returns the same text as `renderPrediction`, without the members `output`, `outputs` and `row_errors`. */
 export const renderWithoutOutput = (prediction: Rendered, base: string): string => render(prediction, '', { base });
 
 interface RenderOptions {

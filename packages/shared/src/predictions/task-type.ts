@@ -1,5 +1,7 @@
 /** The types of tasks. task.ts has the functions. */
 
+import type { RowError } from './row-errors.ts';
+
 /** A task in its form for Redis: JSON text, or bytes. */
 export type StoredTask = string | Buffer;
 
@@ -27,4 +29,11 @@ export interface Task {
   digest: string;
   /** Epoch of the model's cache at submission. */
   epoch: number;
+  /**
+   * A row without an output is null in the outputs and has an error, and the other rows have their outputs. Absent for a prediction
+   * that fails with its first failing row. A worker without this rule fails the prediction.
+   */
+  onError?: 'row';
+  /** The errors of rows that the API refused. Such a row has the known output `null`, and never runs. */
+  invalid?: RowError[];
 }

@@ -11,7 +11,8 @@ const LONG_ROW = 65_536;
 
 /** The form of a task in the live state. Rows of JSON text have no form as bytes. */
 export const storedTask = (task: Task, mayBeBytes: boolean): StoredTask =>
-  (mayBeBytes && typeof task.rows[0] === 'object' ? taskBytes(task) : undefined) ?? taskText(task);
+  (mayBeBytes && typeof task.rows[0] === 'object' && task.onError === undefined ? taskBytes(task) : undefined) ??
+  taskText(task);
 
 /** The JSON text of a stored task, for the ledger. A task that cannot be read stays as it is. */
 export function textOfTask(stored: StoredTask): string {
@@ -63,9 +64,11 @@ export function readTask(stored: StoredTask): Task | undefined {
   return isTask(task) ? task : undefined;
 }
 
+const isRowError = (value: unknown): boolean => isObject(value) && Number.isInteger(value.row) && isObject(value.error);
+
 function isTask(value: unknown): value is Task {
   if (!isObject(value)) return false;
-  const { shape, rows, keys, known, digest, epoch } = value;
+  const { shape, rows, keys, known, digest, epoch, onError, invalid } = value;
   return (
     (shape === 'one' || shape === 'list' || shape === 'tensors') &&
     Array.isArray(rows) &&
@@ -74,6 +77,8 @@ function isTask(value: unknown): value is Task {
     keys.length === rows.length &&
     keys.every(isTextOrNull) &&
     (known === undefined || (Array.isArray(known) && known.every(isTextOrNull))) &&
+    (onError === undefined || onError === 'row') &&
+    (invalid === undefined || (Array.isArray(invalid) && invalid.every(isRowError))) &&
     isText(digest) &&
     typeof epoch === 'number'
   );
