@@ -46,6 +46,11 @@ export function intAttribute(name: string, value: number): Buffer {
   return Buffer.concat([field(1, Buffer.from(name)), varintField(3, value), varintField(20, 2)]);
 }
 
+export function intsAttribute(name: string, values: readonly number[]): Buffer {
+  const items = values.map((value) => varintField(8, value));
+  return Buffer.concat([field(1, Buffer.from(name)), ...items, varintField(20, 7)]);
+}
+
 export function tensor(name: string, type: number, dims: number[], raw: Buffer): Buffer {
   const head = [...dims.map((dim) => varintField(1, dim)), varintField(2, type), field(8, Buffer.from(name))];
   return Buffer.concat([...head, field(9, raw)]);

@@ -24,8 +24,8 @@ export function peakMemoryMib(pid: number): number | undefined {
   }
 }
 
-/** Includes the ended children for which the process has waited. */
-function ownCpuMs(pid: number): number | undefined {
+/** Processor time of one process, and of the ended children for which the process has waited, in milliseconds. */
+export function ownCpuMs(pid: number): number | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The name before ')' can contain any character. The state is the first field after the name.

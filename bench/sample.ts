@@ -2,14 +2,12 @@
  * Sends single requests beside a load and compares each output with the reference: a fast wrong output has no value.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Inputs } from './inputs.ts';
+import type { Requests } from './requests.ts';
 
 export interface SampleOptions {
+  /** Without the path. */
   url: string;
-  headers: Readonly<Record<string, string>>;
-  inputs: Inputs;
-  /** The number of pairs to choose from, starting with the first pair. */
-  among: number;
+  requests: Requests;
   /** Whether the response only echoes the request. Then only the status can be checked. */
   echo: boolean;
   everyMs: number;
@@ -20,26 +18,31 @@ export interface Sampling {
   end(): Promise<number>;
 }
 
+/** Sends the request of one index. Throws when its response is wrong. */
+export async function checkOne({ url, requests, echo }: Omit<SampleOptions, 'everyMs'>, index: number): Promise<void> {
+  const body = requests.bodies[index];
+  if (body === undefined) throw new Error('no requests to sample');
+  const response = await fetch(url + requests.path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...requests.headers },
+    body: typeof body === 'string' ? body : new Uint8Array(body),
+  });
+  const bytes = Buffer.from(await response.arrayBuffer());
+  if (response.status !== 200) throw new Error(`${response.status} for ${excerpt(body)}: ${excerpt(bytes)}`);
+  const fault = echo ? undefined : await requests.fault(index, { headers: response.headers, body: bytes });
+  if (fault !== undefined) throw new Error(`Wrong output for ${excerpt(body)}: ${fault}`);
+}
+
+const excerpt = (body: string | Buffer): string => body.toString().slice(0, 500);
+
 export function startSampling(options: SampleOptions): Sampling {
-  const { url, headers, inputs, among, echo, everyMs } = options;
   const stop = new AbortController();
   let checked = 0;
   const run = async () => {
-    for (let at = 0; !stop.signal.aborted; at = (at + 37) % among) {
-      const pair = inputs.pairs[at];
-      if (!pair) throw new Error('no pairs to sample');
-      const response = await fetch(url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: JSON.stringify({ input: pair }),
-      });
-      const text = await response.text();
-      if (response.status !== 200)
-        throw new Error(`${response.status} for ${JSON.stringify(pair)}: ${text.slice(0, 500)}`);
-      const fault = echo ? undefined : await inputs.fault(pair, (JSON.parse(text) as { output: unknown }).output);
-      if (fault !== undefined) throw new Error(`Wrong output for ${JSON.stringify(pair)}: ${fault}`);
+    for (let at = 0; !stop.signal.aborted; at = (at + 37) % options.requests.bodies.length) {
+      await checkOne(options, at);
       checked++;
-      await delay(everyMs, undefined, { signal: stop.signal }).catch(() => {});
+      await delay(options.everyMs, undefined, { signal: stop.signal }).catch(() => {});
     }
   };
   const running = run();

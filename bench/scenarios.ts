@@ -8,6 +8,8 @@ import { hold10k } from './scenarios/hold10k.ts';
 import { lone } from './scenarios/lone.ts';
 import { queue } from './scenarios/queue.ts';
 import { rowsScenario } from './scenarios/rows.ts';
+import { image, large, tensor } from './scenarios/tensor.ts';
+import { weights } from './scenarios/weights.ts';
 import { wide } from './scenarios/wide.ts';
 
 export const scenarios: readonly Scenario[] = [
@@ -18,6 +20,10 @@ export const scenarios: readonly Scenario[] = [
   accept,
   hold10k,
   rowsScenario,
+  tensor,
+  image,
+  large,
+  weights,
   engines,
   estimate,
   backlog,

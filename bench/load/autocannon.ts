@@ -10,7 +10,8 @@ const child = path.join(import.meta.dirname, 'autocannon-child.mjs');
 /** Runs autocannon in its own process, as wrk runs: the bench's own event loop must not slow the measured system. */
 export async function runAutocannon(load: Load): Promise<LoadFigures> {
   const file = path.join(load.dir, `load-${randomUUID()}.json`);
-  await writeFile(file, JSON.stringify(load));
+  const bodies = load.bodies.map((body) => Buffer.from(body).toString('base64'));
+  await writeFile(file, JSON.stringify({ ...load, bodies }));
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [child, file]);
     return JSON.parse(stdout) as LoadFigures;

@@ -1,5 +1,6 @@
 import type { Scenario } from '../bench.ts';
 import { prime } from '../prime.ts';
+import { pairRequests } from '../requests.ts';
 import { atLeast, quotients } from '../results.ts';
 import { runRounds } from '../rounds.ts';
 
@@ -12,7 +13,8 @@ export const hit: Scenario = {
     const names = bench.rivals(['echo', 'before', 'millrace', 'direct']);
     const rivals = await Promise.all(names.map((name) => bench.stage.start(name)));
     for (const rival of rivals) await prime(rival, bench.inputs.bodies.slice(0, known));
-    const figures = await runRounds(bench, rivals, { connections: 64, headers: {}, among: known, sample: 'beside' });
+    const requests = pairRequests(bench.inputs, {}, known);
+    const figures = await runRounds(bench, rivals, { connections: 64, requests, sample: 'beside' });
     const ratios = quotients(figures, 'rps', [
       ['millrace', 'echo'],
       ['millrace', 'direct'],

@@ -1,4 +1,5 @@
 import type { Scenario } from '../bench.ts';
+import { pairRequests } from '../requests.ts';
 import { atMost, quotients } from '../results.ts';
 import { runRounds } from '../rounds.ts';
 import { computed } from './queue.ts';
@@ -9,8 +10,8 @@ export const lone: Scenario = {
   run: async (bench) => {
     const names = bench.rivals(['echo', 'direct', 'job-per-request', 'before', 'millrace']);
     const rivals = await Promise.all(names.map((name) => bench.stage.start(name)));
-    const among = bench.inputs.bodies.length;
-    const figures = await runRounds(bench, rivals, { connections: 1, headers: computed, among, sample: 'after' });
+    const requests = pairRequests(bench.inputs, computed);
+    const figures = await runRounds(bench, rivals, { connections: 1, requests, sample: 'after' });
     const ratios = quotients(figures, 'p50_ms', [
       ['millrace', 'job-per-request'],
       ['millrace', 'before'],

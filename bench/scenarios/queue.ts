@@ -1,4 +1,5 @@
 import type { Bench, Scenario } from '../bench.ts';
+import { pairRequests } from '../requests.ts';
 import { atLeast, atMost, quotients, type RivalFigures } from '../results.ts';
 import { runRounds } from '../rounds.ts';
 
@@ -15,8 +16,8 @@ export async function compareQueues(
 ): Promise<{ figures: Record<string, RivalFigures>; ratios: ReturnType<typeof quotients> }> {
   const names = bench.rivals(['echo', 'direct', 'job-per-request', 'before', 'millrace']);
   const rivals = await Promise.all(names.map((name) => bench.stage.start(name, modelsDir ? { modelsDir } : {})));
-  const among = bench.inputs.bodies.length;
-  const figures = await runRounds(bench, rivals, { connections: 256, headers: computed, among, sample: 'beside' });
+  const requests = pairRequests(bench.inputs, computed);
+  const figures = await runRounds(bench, rivals, { connections: 256, requests, sample: 'beside' });
   const ratios = quotients(figures, 'rps', [
     ['millrace', 'direct'],
     ['millrace', 'before'],
