@@ -8,7 +8,6 @@ import type { Rival } from '../stage.ts';
 import type { Format } from '../tensors/formats.ts';
 import { mean, WIDTH, writeMlps, writeModel } from '../tensors/models.ts';
 import { randomRows, type TensorRequestsParams, tensorRequests } from '../tensors/requests.ts';
-import { computed } from './queue.ts';
 
 export const waits = { prefer: 'wait=30' } as const;
 
@@ -113,7 +112,7 @@ export const image: Scenario = {
       40,
       IMAGE.reduce((product, dim) => product * dim),
     );
-    const params = { modelsDir, model: 'image', dims: IMAGE, rows, headers: computed, fresh: false };
+    const params = { modelsDir, model: 'image', dims: IMAGE, rows, headers: waits, fresh: true };
     const loads: TensorLoad[] = (['json', 'base64', 'v2-json', 'v2-binary'] as const).map((format) => {
       return { name: format, format, connections: 16, sample: 'after', params };
     });
@@ -157,7 +156,7 @@ export const large: Scenario = {
       12,
       LARGE.reduce((product, dim) => product * dim),
     );
-    const params = { modelsDir, model: 'large', dims: LARGE, rows, headers: computed, fresh: false };
+    const params = { modelsDir, model: 'large', dims: LARGE, rows, headers: waits, fresh: true };
     const loads: TensorLoad[] = (['json', 'base64', 'v2-binary'] as const).map((format) => {
       return { name: format, format, connections: 8, sample: 'after', params };
     });
