@@ -18,7 +18,7 @@ export const ROOT = '(root)';
 export const plans: readonly TreePlan[] = [
   {
     root: 'apps/api/src',
-    maxEdges: 32,
+    maxEdges: 31,
     folders: {
       [ROOT]: [
         'processes',
@@ -38,7 +38,7 @@ export const plans: readonly TreePlan[] = [
       processes: [],
       'open-inference': ['predictions', 'models', 'http'],
       predictions: ['cache', 'queue', 'models', 'http', 'stores'],
-      operations: ['http', 'processes'],
+      operations: ['http'],
       openapi: ['http'],
       webhooks: ['http', 'stores'],
       entities: ['http', 'stores'],

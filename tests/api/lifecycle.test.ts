@@ -78,7 +78,7 @@ describe('cancel', () => {
   test('is refused for an ended prediction and for an unknown id', async () => {
     const done = await millrace.predict('slow', quick(), { prefer: 'wait=10' });
     const refused = await act(done.body.id, 'cancel');
-    expect([refused.status, refused.body.code]).toEqual([409, 'conflict']);
+    expect([refused.status, refused.body.code]).toEqual([409, 'prediction_terminal']);
     const unknown = await act('01234567-0123-7000-8000-000000000000', 'cancel');
     expect([unknown.status, unknown.body.code]).toEqual([404, 'prediction_not_found']);
     expect((await act('nonsense', 'cancel')).status).toBe(404);
@@ -103,10 +103,10 @@ describe('retry', () => {
     expect(retried.status).toBe(202);
     expect(retried.headers.get('location')).toBe(`/v1/predictions/${body.id}`);
     expect(retried.body).toMatchObject({ id: body.id, status: 'queued', error: null, metadata: { mine: '1' } });
-    expect((await act(body.id, 'retry')).body.code).toBe('conflict');
+    expect((await act(body.id, 'retry')).body.code).toBe('prediction_not_terminal');
     await held.release();
     expect((await get(body.id, '?wait=10')).body).toMatchObject({ id: body.id, status: 'succeeded', attempts: 1 });
-    expect((await act(body.id, 'retry')).body.code).toBe('conflict');
+    expect((await act(body.id, 'retry')).body.code).toBe('prediction_not_terminal');
   });
 
   test('runs a failed prediction again although it was never promised', async () => {

@@ -59,7 +59,7 @@ interface Item {
   inputs: unknown;
 }
 const get = (query: string) => millrace.request<{ [name: string]: Item[] }>(`/v1/predictions?${query}`);
-const itemsOf = (body: { [name: string]: unknown }) => (body.data ?? body.predictions) as Item[];
+const itemsOf = (body: { [name: string]: unknown }) => body.data as Item[];
 const ids = async (query: string) => {
   const { body } = await get(query);
   return itemsOf(body).map(({ id }) => id);

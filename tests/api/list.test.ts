@@ -25,7 +25,7 @@ interface Item {
   error: unknown;
 }
 const list = async (query: string) => {
-  const { body, text } = await millrace.request<{ predictions: Item[]; next: string | null }>(
+  const { body, text } = await millrace.request<{ data: Item[]; next: string | null }>(
     `/v1/predictions?model=echo&${query}`,
   );
   return { ...body, bytes: text.length };
@@ -57,9 +57,9 @@ beforeAll(async () => {
 
 test('the list omits outputs and shows errors', async () => {
   const page = await list('limit=100');
-  expect(page.predictions).toHaveLength(5);
-  expect(page.predictions.every((item) => !('output' in item))).toBe(true);
-  expect(page.predictions[0]?.error).toEqual(error);
+  expect(page.data).toHaveLength(5);
+  expect(page.data.every((item) => !('output' in item))).toBe(true);
+  expect(page.data[0]?.error).toEqual(error);
   expect(page.bytes).toBeLessThan(5_000);
 });
 
@@ -68,7 +68,7 @@ test('the list has outputs on request, and a page ends where the outputs reach 4
   let cursor: string | null = '';
   while (cursor !== null) {
     const page = await list(`limit=100&include=output${cursor ? `&cursor=${cursor}` : ''}`);
-    lengths.push(page.predictions.map(({ output }) => (output === null ? 0 : (output as string).length)));
+    lengths.push(page.data.map(({ output }) => (output === null ? 0 : (output as string).length)));
     cursor = page.next;
   }
   expect(lengths).toEqual([[0], [6 * MIB], [1.5 * MIB, 1.5 * MIB], [1.5 * MIB]]);
@@ -78,7 +78,7 @@ test('the list has the output of a promise that has ended in Redis but not yet i
   const { body } = await millrace.predict('echo', { input: { x: [4, 2] } }, { prefer: 'respond-async' });
   await expect.poll(async () => (await millrace.request(`/v1/predictions/${body.id}`)).body.status).toBe('succeeded');
   const { output } = (await millrace.request(`/v1/predictions/${body.id}`)).body;
-  const [first] = (await list('limit=1&include=output')).predictions;
+  const [first] = (await list('limit=1&include=output')).data;
   expect(first).toMatchObject({ id: body.id, status: 'succeeded', output });
 });
 

@@ -39,7 +39,7 @@ describe('the main job', () => {
     expect(swapped.headers.get('cache-status')).toMatch(/^millrace; hit; ttl=\d+$/);
     expect(swapped.text).toBe(hit.text);
     expect(Number(hit.headers.get('age'))).toBeGreaterThanOrEqual(0);
-    expect(list.body.models.map(({ name }: { name: string }) => name)).toEqual([MODEL]);
+    expect(list.body.data.map(({ name }: { name: string }) => name)).toEqual([MODEL]);
   });
 
   test('a miss that completes within the wait returns 200', async () => {

@@ -82,7 +82,7 @@ describe('the result', () => {
       await millrace.forget(body.id);
       expect(await get(body.id)).toEqual(body);
     }
-    const all = (await millrace.request('/v1/predictions?limit=100&include=output')).body.predictions;
+    const all = (await millrace.request('/v1/predictions?limit=100&include=output')).body.data;
     const found = all.find(({ id }: { id: string }) => id === list.body.id);
     expect(found).toMatchObject({ rows: 2, output: null, outputs: [echoed(12, 1), echoed(13, 1)] });
   });
@@ -111,7 +111,7 @@ describe('the result', () => {
 
 async function listed(id: string) {
   const { body } = await millrace.request('/v1/predictions?limit=100');
-  return body.predictions.find((one: { id: string }) => one.id === id);
+  return body.data.find((one: { id: string }) => one.id === id);
 }
 
 describe('metadata', () => {
@@ -186,7 +186,11 @@ describe('a cancellation by Idempotency-Key', () => {
     const wait = { prefer: 'wait=30', 'idempotency-key': key };
     const done = await millrace.predict('echo', { input: { x: [31, 1] }, metadata: { a: 'b' } }, wait);
     const refused = await cancel(key);
-    expect([refused.status, refused.body.code, refused.body.prediction_id]).toEqual([409, 'conflict', done.body.id]);
+    expect([refused.status, refused.body.code, refused.body.prediction_id]).toEqual([
+      409,
+      'prediction_terminal',
+      done.body.id,
+    ]);
     expect((await cancel('caf\u00e9')).body).toMatchObject({ code: 'invalid_request' });
     const more = { idempotency_key: key, reason: 'x' };
     const closed = await millrace.request('/v1/predictions/cancel', { method: 'POST', body: more });
@@ -202,9 +206,9 @@ describe('a problem names its prediction', () => {
     const { body } = await send({ a: '1' });
     const id = body.id as string;
     expect((await send({ a: '2' })).body).toMatchObject({ code: 'idempotency_mismatch', prediction_id: id });
-    for (const action of ['cancel', 'retry'])
+    for (const [action, code] of Object.entries({ cancel: 'prediction_terminal', retry: 'prediction_not_terminal' }))
       expect((await millrace.request(`/v1/predictions/${id}/${action}`, { method: 'POST' })).body).toMatchObject({
-        code: 'conflict',
+        code,
         prediction_id: id,
       });
   });

@@ -78,8 +78,8 @@ describe('where keys are required', () => {
     expect(await own.json()).toMatchObject({ id, status: 'succeeded', metadata: { of: 'acme' } });
     expect((await request(`/v1/predictions/${id}`, keys.umbrella)).status).toBe(404);
     expect((await request(`/v1/predictions/${id}/cancel`, keys.umbrella, {})).status).toBe(404);
-    const list = (await (await request('/v1/predictions', keys.umbrella)).json()) as { predictions: unknown[] };
-    expect(list.predictions).toEqual([]);
+    const list = (await (await request('/v1/predictions', keys.umbrella)).json()) as { data: unknown[] };
+    expect(list.data).toEqual([]);
   });
 
   describe('the cached result of one tenant for a public model serves another tenant', () => {

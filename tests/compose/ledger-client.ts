@@ -20,8 +20,10 @@ interface Pair {
 
 /** Distinct pairs of the bundled drugs, from the API's own list. */
 export async function pairsOf(base: string): Promise<Pair[]> {
-  const { entities } = (await (await fetch(`${base}/v1/entities/drug?limit=100`)).json()) as {
-    entities: { name: string }[];
+  const { data: entities } = (await (
+    await fetch(`${base}/v1/models/drug-interaction/entities/drug?limit=100`)
+  ).json()) as {
+    data: { name: string }[];
   };
   const names = entities.map(({ name }) => name);
   return names.flatMap((drug_a, at) => names.slice(at + 1).map((drug_b) => ({ drug_a, drug_b })));

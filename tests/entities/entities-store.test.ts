@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEntityCsv } from '@millrace/shared/entities/entity-csv';
 import {
+  countSet,
   digestOfEntities,
-  findEntity,
+  findInSet,
   loadEntityNames,
   loadEntitySet,
-  searchEntities,
+  searchSet,
   upsertEntitySet,
 } from '@millrace/shared/entities/entity-table';
 import type { Entity } from '@millrace/shared/handler';
@@ -31,7 +32,7 @@ const row = (key: string, name: string, aliases: string[] = [], more: Partial<En
   attributes: {},
   ...more,
 });
-const names = (rows: readonly Entity[] | undefined) => rows?.map(({ name }) => name);
+const names = (rows: readonly { entity: Entity }[]) => rows.map(({ entity }) => entity.name);
 
 describe('a set of rows', () => {
   test('is read back unchanged and in order, with exact vectors', async () => {
@@ -56,9 +57,8 @@ describe('a set of rows', () => {
     );
     expect(new Set(digests)).toEqual(new Set([digestOfEntities(rows)]));
     expect(await loadEntitySet(pool, digests[0]!)).toEqual(rows);
-    expect(await findEntity(pool, { tenant: 'default', entity: 'drug', keyOrName: '  WARFARIN ' })).toMatchObject({
-      key: 'warfarin',
-    });
+    expect(await findInSet(pool, digests[0]!, '  WARFARIN ')).toMatchObject({ key: 'warfarin' });
+    expect(await countSet(pool, digests[0]!)).toBe(rows.length);
   });
 
   test('is shared by callers with equal rows, and can have a digest that the caller chose', async () => {
@@ -70,7 +70,7 @@ describe('a set of rows', () => {
     );
     const { rows: counted } = await pool.query('SELECT digest, count(*) FROM entities GROUP BY 1 ORDER BY 1');
     expect(counted.map(({ count }) => count)).toEqual([1, 1]);
-    expect(names(await searchEntities(pool, { tenant: 'other', entity: 'sign', q: '', limit: 5 }))).toEqual(['Alpha']);
+    expect(names(await searchSet(pool, digest, { q: '', limit: 5, after: null }))).toEqual(['Alpha']);
   });
 
   test('has a different digest after any change', () => {
@@ -90,10 +90,10 @@ describe('a set of rows', () => {
   });
 });
 
-describe('a look-up', () => {
+describe('a look-up in a set', () => {
+  let digest: string;
   beforeEach(async () => {
-    await upsertEntitySet(pool, { tenant: 'default', entity: 'drug', rows: [row('old', 'Old')] });
-    await upsertEntitySet(pool, {
+    digest = await upsertEntitySet(pool, {
       tenant: 'default',
       entity: 'drug',
       rows: [
@@ -104,19 +104,16 @@ describe('a look-up', () => {
       ],
     });
   });
-  const find = async (name: string) =>
-    (await findEntity(pool, { tenant: 'default', entity: 'drug', keyOrName: name }))?.key;
-  const search = async (q: string, limit = 10) =>
-    names(await searchEntities(pool, { tenant: 'default', entity: 'drug', q, limit }));
+  const find = async (name: string) => (await findInSet(pool, digest, name))?.key;
+  const search = async (q: string, limit = 10) => names(await searchSet(pool, digest, { q, limit, after: null }));
 
-  test('finds an entity by key, name or alias, in any spelling, in the newest set', async () => {
+  test('finds an entity by key, name or alias, in any spelling', async () => {
     expect(await find('asa')).toBe('asa');
     expect(await find(' acetylsalicylic\tACID')).toBe('asa');
     expect(await find('Aspirin')).toBe('asa');
-    expect(await find('old')).toBeUndefined();
     expect(await find('nothing')).toBeUndefined();
     expect(await find('nul\u0000')).toBeUndefined();
-    expect(await findEntity(pool, { tenant: 'default', entity: 'planet', keyOrName: 'asa' })).toBeUndefined();
+    expect(await findInSet(pool, 'f'.repeat(64), 'asa')).toBeUndefined();
   });
 
   test('returns matching prefixes of names first, then of aliases, then other matches', async () => {
@@ -127,19 +124,24 @@ describe('a look-up', () => {
     expect(await search('')).toHaveLength(4);
     expect(await search('', 2)).toHaveLength(2);
     expect(await search('zzz')).toEqual([]);
-    expect(await searchEntities(pool, { tenant: 'default', entity: 'planet', q: 'a', limit: 5 })).toBeUndefined();
+  });
+
+  test.each(['', 'a', 'cou'])('returns the results for "%s" in pages without gaps', async (q) => {
+    const seen: string[] = [];
+    let after = null;
+    for (;;) {
+      const page = await searchSet(pool, digest, { q, limit: 1, after });
+      const [one] = page;
+      if (!one) break;
+      seen.push(...names(page));
+      after = one.place;
+    }
+    expect(seen).toEqual(await search(q));
   });
 
   test('treats every character literally', async () => {
     expect(await search('%')).toEqual(['Acetylsalicylic  Acid']);
     expect(await search('_off\\')).toEqual(['Acetylsalicylic  Acid']);
     expect(await search("'; DROP TABLE entities --")).toEqual([]);
-  });
-
-  test("prefers the tenant's set to the default tenant's set", async () => {
-    expect((await findEntity(pool, { tenant: 'other', entity: 'drug', keyOrName: 'asa' }))?.key).toBe('asa');
-    await upsertEntitySet(pool, { tenant: 'other', entity: 'drug', rows: [row('mine', 'Mine')] });
-    expect(await findEntity(pool, { tenant: 'other', entity: 'drug', keyOrName: 'asa' })).toBeUndefined();
-    expect(await find('asa')).toBe('asa');
   });
 });

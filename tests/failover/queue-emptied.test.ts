@@ -83,9 +83,7 @@ test('waiting callers get their results within their wait', async () => {
   );
   expect((await inferred).status).toBe(200);
   // Each prediction is recorded once, as any other end.
-  await expect
-    .poll(async () => (await millrace.request('/v1/predictions?status=succeeded')).body.predictions?.length)
-    .toBe(5);
+  await expect.poll(async () => (await millrace.request('/v1/predictions?status=succeeded')).body.data?.length).toBe(5);
 });
 
 test('waiting callers get their results after a second loss too, or a promise when the wait ends', async () => {

@@ -68,13 +68,13 @@ test('each bad file ends as failed with its reason, while the good model serves 
     const version = async () => (await millrace.request(`/v1/models/${model}/versions/1`)).body;
     await expect
       .poll(version, { timeout: 40_000 })
-      .toMatchObject({ state: 'failed', reason: expect.stringMatching(reason) });
+      .toMatchObject({ status: 'failed', reason: expect.stringMatching(reason) });
     const refused = await millrace.predict(model, { input: { x: [1] } });
-    expect([refused.status, refused.body.code]).toEqual([503, 'model_unavailable']);
+    expect([refused.status, refused.body.code]).toEqual([409, 'version_failed']);
     expect(refused.body.detail).toMatch(reason);
   }
   await put('another', perceptron());
-  const state = async () => (await millrace.request('/v1/models/another/versions/1')).body.state;
+  const state = async () => (await millrace.request('/v1/models/another/versions/1')).body.status;
   await expect.poll(state, { timeout: 20_000 }).toBe('ready');
   stopping.abort();
   await requests;

@@ -104,8 +104,8 @@ describe('a model that draws random numbers', () => {
       row_independent: true,
       row_independent_reason: expect.stringContaining('gave the same alone and in batches of'),
     });
-    const { body } = await millrace.request('/v1/models/coupled');
-    expect(body.versions[0]).toMatchObject({
+    const { body } = await millrace.request('/v1/models/coupled/versions');
+    expect(body.data[0]).toMatchObject({
       row_independent: false,
       row_independent_reason: expect.stringMatching(/^its output "y" of a row is another when/),
     });

@@ -46,7 +46,7 @@ interface Outcome {
 test(
   `${PROMOTIONS} promotions and roll-backs at ${PER_S} requests a second`,
   async () => {
-    await expect.poll(async () => (await millrace.request('/v1/models/sum/versions/1')).body.state).toBe('ready');
+    await expect.poll(async () => (await millrace.request('/v1/models/sum/versions/1')).body.status).toBe('ready');
     const wrong: string[] = [];
     const outcomes: Outcome[] = [];
     let sent = 0;

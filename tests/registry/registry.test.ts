@@ -109,14 +109,14 @@ describe('an alias', () => {
   test('cannot point to a missing or retired version', async () => {
     await expect(setAlias(pool, version('7'), 'a')).rejects.toMatchObject({ code: 'version_not_found' });
     await retireVersion(pool, version('1'));
-    await expect(setAlias(pool, version('1'), 'a')).rejects.toMatchObject({ code: 'conflict' });
+    await expect(setAlias(pool, version('1'), 'a')).rejects.toMatchObject({ code: 'version_failed' });
     expect(await setVersionState(pool, version('1'), { state: 'ready' })).toBe(false);
   });
 
   test('cannot point to a failed version, and the error has the reason of the failure', async () => {
     await registerVersion(pool, modelVersion({ version: '2', state: 'failed', reason: 'It is truncated.' }));
     await expect(setAlias(pool, version('2'), 'production')).rejects.toMatchObject({
-      code: 'conflict',
+      code: 'version_failed',
       message: expect.stringContaining('failed: It is truncated.'),
     });
   });

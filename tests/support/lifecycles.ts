@@ -179,7 +179,7 @@ async function pages(call: LifecycleDeps['call'], first: string): Promise<ApiRes
   const all: ApiResponse['body'][] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
     const { body } = await call(cursor === '' ? first : `${first}&cursor=${encodeURIComponent(cursor)}`);
-    all.push(...body.predictions);
+    all.push(...body.data);
     cursor = body.next;
   }
   return all;
@@ -187,10 +187,10 @@ async function pages(call: LifecycleDeps['call'], first: string): Promise<ApiRes
 
 async function feed(call: LifecycleDeps['call']): Promise<ApiResponse['body'][]> {
   const all: ApiResponse['body'][] = [];
-  for (let after = '0'; ; ) {
-    const { body } = await call(`/v1/events?limit=100&after=${after}`);
-    all.push(...body.events);
-    after = body.next;
+  for (let cursor = '0'; ; ) {
+    const { body } = await call(`/v1/events?limit=100&cursor=${cursor}`);
+    all.push(...body.data);
+    cursor = body.next;
     if (!body.has_more) return all;
   }
 }

@@ -140,7 +140,9 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
 async function modelsReady({ request }: Millrace, models: readonly string[]): Promise<void> {
   const state = async (model: string) => {
     const { body } = await request(`/v1/models/${model}`);
-    return `${model}: ${body.default_version ?? body.versions?.[0]?.reason ?? body.code ?? 'not ready'}`;
+    if (body.default_version) return `${model}: ${body.default_version}`;
+    const versions = await request(`/v1/models/${model}/versions`);
+    return `${model}: ${versions.body.data?.[0]?.reason ?? body.code ?? 'not ready'}`;
   };
   await vi.waitFor(
     async () => {

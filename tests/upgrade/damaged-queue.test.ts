@@ -120,7 +120,7 @@ test('unreadable entries of the recorder do not block other ends', async () => {
   // The prediction is recorded: the list reads the ledger.
   await expect
     .poll(async () =>
-      (await millrace.request('/v1/predictions?status=succeeded&limit=20')).body.predictions?.map(
+      (await millrace.request('/v1/predictions?status=succeeded&limit=20')).body.data?.map(
         (one: { id: string }) => one.id,
       ),
     )

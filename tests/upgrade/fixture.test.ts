@@ -132,5 +132,5 @@ test('the queue is empty, no state was unreadable, and the model is served under
   expect((await (await fetch(`${millrace.url}/readyz`)).json()) as unknown).toMatchObject({ status: 'ready' });
   const { body } = await millrace.request(`/v1/models/${MODEL}/versions/1`);
   const [registered] = fixture.state.tables.model_versions as { digest: string }[];
-  expect([body.state, body.reason, body.digest]).toEqual(['ready', null, registered?.digest]);
+  expect([body.status, body.reason, body.digest]).toEqual(['ready', null, registered?.digest]);
 });

@@ -63,12 +63,12 @@ test('a version with changed files is named by /readyz, /v1/models, the command 
   });
   expect(await worker.metric('millrace_worker_models_mismatched')).toBe(1);
   const { body } = await millrace.request('/v1/models');
-  expect(body.models).toMatchObject([
+  expect(body.data).toMatchObject([
     { name: 'echo', problem: expect.stringMatching(SENTENCE) },
     { name: 'rows', problem: null },
   ]);
   const version = await millrace.request('/v1/models/echo/versions/1');
-  expect(version.body).toMatchObject({ state: 'ready', reason: expect.stringMatching(SENTENCE) });
+  expect(version.body).toMatchObject({ status: 'ready', reason: expect.stringMatching(SENTENCE) });
   const { PATH = '', HOME = '' } = process.env;
   const script = path.resolve(import.meta.dirname, '../../scripts/models.ts');
   const list = await run(process.execPath, [script, 'list'], { env: { PATH, HOME, ...millrace.env } });
@@ -105,7 +105,7 @@ test('an API whose folder has another handler is degraded, and not ready when no
     await fetch(`${api.url}/v2/repository/models/${model}/unload`, { method: 'POST' });
   await expect
     .poll(() => readiness(api.url))
-    .toMatchObject({ code: 503, status: 'not ready', parts: { models: expect.stringContaining('no model is ready') } });
+    .toMatchObject({ code: 503, status: 'not_ready', parts: { models: expect.stringContaining('no model is ready') } });
   await api.stop();
   await other.remove();
 });

@@ -12,8 +12,8 @@ describe('deliveries', () => {
     const [row] = await api.started.record({ model: 'both', id: idFor('both'), options: { webhook: { url } } });
     const [got] = await api.receiver.until('/200/both', 1);
     new Webhook(endpoint.secret).verify(got!.body, got!.headers);
-    const { body } = await request('GET', `/v1/webhook-deliveries?prediction=${row!.id}`);
-    expect(body.deliveries).toMatchObject([{ endpoint: endpoint.id }]);
+    const { body } = await request('GET', `/v1/webhook-deliveries?prediction_id=${row!.id}`);
+    expect(body.data).toMatchObject([{ endpoint_id: endpoint.id }]);
   });
 
   test('show each attempt, and are sent again on request under the same id', async () => {
@@ -22,18 +22,18 @@ describe('deliveries', () => {
     await deliveredTo(endpoint.id, 1);
     const list = await request(
       'GET',
-      `/v1/webhook-deliveries?endpoint=${endpoint.id}&status=pending&prediction=${row!.id}`,
+      `/v1/webhook-deliveries?endpoint_id=${endpoint.id}&status=pending&prediction_id=${row!.id}`,
     );
-    expect(list.body.deliveries).toMatchObject([
+    expect(list.body.data).toMatchObject([
       {
-        endpoint: endpoint.id,
-        prediction: row!.id,
+        endpoint_id: endpoint.id,
+        prediction_id: row!.id,
         status: 'pending',
         event: { type: 'prediction.succeeded' },
-        attempts: [{ number: 1, status: 500, error: null, reply: 'replied 500', latency_ms: expect.any(Number) }],
+        attempts: [{ number: 1, http_status: 500, error: null, reply: 'replied 500', latency_ms: expect.any(Number) }],
       },
     ]);
-    const [delivery] = list.body.deliveries;
+    const [delivery] = list.body.data;
     api.receiver.script('/500/again', 200);
     const again = await request('POST', delivery.urls.redeliver);
     expect(again.status).toBe(202);
@@ -41,7 +41,7 @@ describe('deliveries', () => {
     const seen = await request('GET', delivery.urls.self);
     expect(seen.body).toMatchObject({
       status: 'delivered',
-      attempts: [{ status: 500 }, { status: 200 }],
+      attempts: [{ http_status: 500 }, { http_status: 200 }],
       next_attempt_at: null,
     });
     const ids = api.receiver.at('/500/again').map(({ headers }) => headers['webhook-id']);
@@ -55,52 +55,68 @@ describe('deliveries', () => {
     await expect
       .poll(
         async () =>
-          (await request('GET', `/v1/webhook-deliveries?endpoint=${endpoint.id}&status=pending`)).body.deliveries
-            .length,
+          (await request('GET', `/v1/webhook-deliveries?endpoint_id=${endpoint.id}&status=pending`)).body.data.length,
       )
       .toBe(0);
     expect((await request('GET', `/v1/webhook-endpoints/${endpoint.id}`)).body).toMatchObject({
-      state: 'disabled',
-      reason: 'The endpoint returned 410 Gone.',
+      status: 'disabled',
+      reason: 'gone',
+      detail: 'The endpoint returned 410 Gone.',
     });
-    const range = { from, endpoint: endpoint.id };
-    expect((await request('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({ redelivered: 0 });
+    const range = { filter: { created_after: from, endpoint_id: endpoint.id } };
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({
+      matched: 0,
+      done: 0,
+      next: null,
+    });
     await request('PATCH', `/v1/webhook-endpoints/${endpoint.id}`, {
-      state: 'enabled',
+      status: 'enabled',
       url: `${api.receiver.url}/200/range`,
     });
-    const later = { ...range, from: new Date(Date.now() + 1_000).toISOString() };
-    expect((await request('POST', '/v1/webhook-deliveries/redeliver', later)).body).toEqual({ redelivered: 0 });
-    expect((await request('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({ redelivered: 12 });
+    const later = { filter: { ...range.filter, created_after: new Date(Date.now() + 1_000).toISOString() } };
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', later)).body).toEqual({
+      matched: 0,
+      done: 0,
+      next: null,
+    });
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', range)).body).toEqual({
+      matched: 12,
+      done: 12,
+      next: null,
+    });
     const got = await api.receiver.until('/200/range', 12);
     expect(new Set(got.map(({ headers }) => headers['webhook-id'])).size).toBe(12);
   });
 
   test.each([
     ['GET', '/v1/webhook-deliveries?status=lost', 'invalid_request'],
-    ['GET', '/v1/webhook-deliveries?endpoint=x', 'invalid_request'],
+    ['GET', '/v1/webhook-deliveries?endpoint_id=x', 'invalid_request'],
     ['GET', '/v1/webhook-deliveries?cursor=x', 'invalid_cursor'],
     ['GET', '/v1/webhook-deliveries/x', 'delivery_not_found'],
     ['GET', '/v1/webhook-deliveries/0197c7f0-0000-7003-8000-000000000000', 'delivery_not_found'],
     ['POST', '/v1/webhook-deliveries/x/redeliver', 'delivery_not_found'],
-    ['GET', '/v1/events?after=x', 'invalid_cursor'],
+    ['GET', '/v1/events?cursor=x', 'invalid_cursor'],
+    ['GET', '/v1/events?cursor=999999999', 'invalid_cursor'],
   ] as const)('%s %s is %s', async (method, url, code) => {
     expect((await request(method, url)).body.code).toBe(code);
   });
 
   test.each([
     [{}],
-    [{ from: 'yesterday' }],
-    [{ from: '2026-01-01' }],
-    [{ from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z' }],
-    [{ from: '2026-01-01T00:00:00Z', status: 'delivered' }],
-  ])('are not sent again for %j', async (body) => {
-    expect((await request('POST', '/v1/webhook-deliveries/redeliver', body)).body.code).toBe('invalid_request');
+    [{ created_after: 'yesterday' }],
+    [{ created_after: '2026-01-01' }],
+    [{ created_after: '2026-01-02T00:00:00Z', created_before: '2026-01-01T00:00:00Z' }],
+    [{ created_after: '2026-01-01T00:00:00Z', status: 'delivered' }],
+    [{ created_after: '2026-01-01T00:00:00Z', endpoint: '11111111-1111-4111-8111-111111111111' }],
+  ])('are not sent again for %j', async (filter) => {
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', { filter })).body.code).toBe('invalid_request');
   });
 
   test('are not sent again for an unknown endpoint', async () => {
-    const range = { from: '2026-01-01T00:00:00Z', endpoint: '11111111-1111-4111-8111-111111111111' };
-    expect((await request('POST', '/v1/webhook-deliveries/redeliver', range)).body.code).toBe('endpoint_not_found');
+    const filter = { created_after: '2026-01-01T00:00:00Z', endpoint_id: '11111111-1111-4111-8111-111111111111' };
+    expect((await request('POST', '/v1/webhook-deliveries/redeliver', { filter })).body.code).toBe(
+      'endpoint_not_found',
+    );
   });
 });
 
@@ -118,24 +134,25 @@ describe('the feed', () => {
       }
     });
     const seen: { id: string; cursor: string; data: { id: string } }[] = [];
-    let after = start;
+    let cursor = start;
     let written = false;
     void Promise.all(writers).then(() => {
       written = true;
     });
     for (let more = true; more || !written; ) {
-      const { body } = await request('GET', `/v1/events?after=${after}&limit=7`);
-      seen.push(...body.events);
-      after = body.next;
-      more = body.events.length > 0;
+      const { body } = await request('GET', `/v1/events?cursor=${cursor}&limit=7`);
+      seen.push(...body.data);
+      cursor = body.next;
+      more = body.data.length > 0;
     }
     const mine = seen.filter(({ data }) => recorded.has(data.id));
     expect(mine).toHaveLength(400);
-    expect(seen.map(({ cursor }) => Number(cursor))).toEqual(seen.map((_, i) => Number(start) + 1 + i));
+    const sequence = (cursor: string) => JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8', 4))[0] as number;
+    expect(seen.map((event) => sequence(event.cursor))).toEqual(seen.map((_, i) => sequence(start) + 1 + i));
     // The feed has the same content as the webhook, under the same id.
     await api.receiver.until('/500/down', 1);
     const [got] = api.receiver.at('/500/down');
-    const { id, cursor: _, ...body } = seen.find((event) => event.id === got!.headers['webhook-id'])!;
+    const { cursor: _, ...body } = seen.find((event) => event.id === got!.headers['webhook-id'])!;
     expect(JSON.parse(got!.body)).toEqual(body);
     await request('DELETE', `/v1/webhook-endpoints/${endpoint.id}`);
   });
@@ -153,8 +170,11 @@ describe('the feed', () => {
       },
     });
     const first = await request('GET', '/v1/events?limit=1');
-    expect(first.body).toMatchObject({ events: [{ cursor: '1' }], next: '1', has_more: true });
+    expect(first.body).toMatchObject({ data: [{ cursor: first.body.next }], has_more: true });
+    // A receiver of 0.1.0 has numbers as cursors.
+    const second = (await request('GET', `/v1/events?cursor=${first.body.next}&limit=1`)).body;
+    expect((await request('GET', '/v1/events?cursor=1&limit=1')).body).toEqual(second);
     const { body } = await request('GET', '/v1/events?limit=1000');
-    expect(body.events.map((event: { id: string }) => event.id)).toContain(got!.headers['webhook-id']);
+    expect(body.data.map((event: { id: string }) => event.id)).toContain(got!.headers['webhook-id']);
   });
 });

@@ -177,7 +177,11 @@ describe('with a test clock', () => {
     await started.until(1, ({ endpoint }) => endpoint === id);
     await pass(HOLD_MS + 1_000);
     const { rows: endpoints } = await started.db.query('SELECT * FROM webhook_endpoints WHERE id = $1', [id]);
-    expect(endpoints[0]).toMatchObject({ state: 'disabled', reason: 'The endpoint returned 410 Gone.' });
+    expect(endpoints[0]).toMatchObject({
+      state: 'disabled',
+      reason: 'The endpoint returned 410 Gone.',
+      reason_code: 'gone',
+    });
     await expect
       .poll(async () => (await Promise.all(rows.map((row) => deliveriesOf(started.db, row.id)))).flat())
       .toSatisfy((all: { status: string }[]) =>
@@ -185,7 +189,7 @@ describe('with a test clock', () => {
       );
     const feed = await started.db.query(`SELECT payload FROM events WHERE type = 'webhook_endpoint.disabled'`);
     expect(feed.rows.map(({ payload }) => JSON.parse(payload))).toEqual([
-      { id, endpoint_url: `${receiver.url}/410/gone`, reason: 'The endpoint returned 410 Gone.' },
+      { id, endpoint_url: `${receiver.url}/410/gone`, reason: 'gone', detail: 'The endpoint returned 410 Gone.' },
     ]);
     // Nothing is sent to the endpoint again, except for attempts in progress.
     expect(receiver.at('/410/gone').length).toBeLessThanOrEqual(4);

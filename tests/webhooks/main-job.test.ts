@@ -48,10 +48,12 @@ describe('a prediction with a webhook', () => {
     const { body } = await millrace.predict(MODEL, requestWith('/500/shown'));
     await receiver.until('/500/shown', 1);
     await expect
-      .poll(async () => (await millrace.request(`/v1/webhook-deliveries?prediction=${body.id}`)).body.deliveries, {
+      .poll(async () => (await millrace.request(`/v1/webhook-deliveries?prediction_id=${body.id}`)).body.data, {
         timeout: 10_000,
       })
-      .toMatchObject([{ status: 'pending', endpoint: null, attempts: [{ status: 500, reply: 'replied 500' }] }]);
+      .toMatchObject([
+        { status: 'pending', endpoint_id: null, attempts: [{ http_status: 500, reply: 'replied 500' }] },
+      ]);
   });
 
   test('also sends its end to registered endpoints, and adds the event to the feed', async () => {
@@ -67,14 +69,14 @@ describe('a prediction with a webhook', () => {
     );
     const [got] = await receiver.until('/200/registered', 1);
     new Webhook(made.body.secret).verify(got!.body, got!.headers);
-    const feed = (await millrace.request(`/v1/events?after=${start}`)).body;
-    expect(feed.events).toMatchObject([{ id: got!.headers['webhook-id'], data: { id: body.id } }]);
+    const feed = (await millrace.request(`/v1/events?cursor=${start}`)).body;
+    expect(feed.data).toMatchObject([{ id: got!.headers['webhook-id'], data: { id: body.id } }]);
   });
 
   test('accepts tests and secret rotations from clients that send a Content-Type without a body', async () => {
     const { body } = await millrace.request('/v1/webhook-endpoints', { body: { url: `${receiver.url}/200/bare` } });
     const headers = { 'content-type': 'application/json' };
-    for (const action of ['test', 'rotate-secret']) {
+    for (const action of ['test', 'secret/rotate']) {
       const { status } = await millrace.request(`/v1/webhook-endpoints/${body.id}/${action}`, {
         method: 'POST',
         headers,

@@ -32,7 +32,7 @@ describe('with thousands of deliveries', () => {
     const [disabled, removed] = [await api.register('/200/disabled'), await api.register('/200/removed')];
     await fill(disabled.id, 'pending');
     await fill(removed.id, 'pending');
-    const changed = await api.request('PATCH', `/v1/webhook-endpoints/${disabled.id}`, { state: 'disabled' });
+    const changed = await api.request('PATCH', `/v1/webhook-endpoints/${disabled.id}`, { status: 'disabled' });
     expect(changed.status).toBe(200);
     expect((await api.request('DELETE', `/v1/webhook-endpoints/${removed.id}`)).status).toBe(204);
     await expect.poll(() => countsOf(disabled.id), patience).toEqual({ canceled: MANY });
@@ -50,12 +50,12 @@ describe('with thousands of deliveries', () => {
     const again = await api.register('/200/again');
     await fill(again.id, 'failed');
     await fill(again.id, 'delivered', { count: 3 });
-    const range = { from: new Date(Date.now() - 60_000).toISOString(), endpoint: again.id };
-    const { status, body } = await api.request('POST', '/v1/webhook-deliveries/redeliver', range);
+    const filter = { created_after: new Date(Date.now() - 60_000).toISOString(), endpoint_id: again.id };
+    const { status, body } = await api.request('POST', '/v1/webhook-deliveries/redeliver', { filter });
     expect(status).toBe(202);
-    expect(body).toEqual({ redelivered: MANY });
-    expect(await api.request('POST', '/v1/webhook-deliveries/redeliver', range)).toMatchObject({
-      body: { redelivered: 0 },
+    expect(body).toEqual({ matched: MANY, done: MANY, next: null });
+    expect(await api.request('POST', '/v1/webhook-deliveries/redeliver', { filter })).toMatchObject({
+      body: { matched: 0 },
     });
   });
 

@@ -28,6 +28,7 @@ import { registerCreateRoutes } from './predictions/create-routes.ts';
 import { registerEventRoutes } from './predictions/event-routes.ts';
 import type { PredictionServices } from './predictions/prediction-services.ts';
 import { registerReadRoutes } from './predictions/read-routes.ts';
+import { metricsOfAll } from './processes/all-metrics.ts';
 import { registerWebhooks, type WebhookRouteDeps } from './webhooks/routes.ts';
 
 export interface AppDeps extends PredictionServices {
@@ -38,14 +39,14 @@ export interface AppDeps extends PredictionServices {
   entities: EntityLookup;
   checks: Checks;
   metrics: HttpMetrics;
-  webhooks: Omit<WebhookRouteDeps, 'tenantOf' | 'publicUrl'>;
+  webhooks: Omit<WebhookRouteDeps, 'tenantOf' | 'publicUrl' | 'modelNames'>;
   /** The tenant of an API key; undefined for a key that is unknown, revoked or expired. */
   tenantOfKey: AuthenticationDeps['tenantOfKey'];
 }
 
 /** Registers every plugin and every route. The hooks run in the order of this list. */
 export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
-  const { config, log, parsedRequests } = deps;
+  const { config, log, catalog, parsedRequests } = deps;
   const jsonLimits = jsonLimitsOf(config);
   const jsonLimit = Math.min(config.jsonLimit, config.bodyLimit);
   const app = Fastify(fastifyOptions(config, log));
@@ -73,10 +74,15 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   registerEventRoutes(app, { ...deps, tenantOf });
   registerRegistryChanges(app, { ...deps, tenantOf });
   registerModels(app, { ...deps, tenantOf });
-  registerEntities(app, { ...deps, tenantOf });
-  registerOperations(app, deps);
+  registerEntities(app, { ...deps, tenantOf, versionOf: catalog.version });
+  registerOperations(app, { ...deps, allMetrics: metricsOfAll(() => deps.metrics.text()) });
   registerDocuments(app);
-  registerWebhooks(app, { ...deps.webhooks, tenantOf, publicUrl: config.publicUrl });
+  registerWebhooks(app, {
+    ...deps.webhooks,
+    tenantOf,
+    publicUrl: config.publicUrl,
+    modelNames: async (tenant) => new Set((await catalog.models(tenant)).models.map(({ model }) => model)),
+  });
   registerV2(app, {
     ...deps,
     ready: async () => Object.values(await deps.checks.ready()).every((check) => check === 'ok'),

@@ -70,6 +70,18 @@ export const ERRORS = {
     retryable: false,
     about: 'The id is unknown, of another tenant, or past the retention of the ledger.',
   },
+  alias_not_found: {
+    status: 404,
+    title: 'The alias does not exist',
+    retryable: false,
+    about: 'The model has no such alias.',
+  },
+  entity_type_not_found: {
+    status: 404,
+    title: 'The type of entity does not exist',
+    retryable: false,
+    about: 'The version of the model reads no entities of this type; `suggestions` has the types.',
+  },
   entity_not_found: {
     status: 404,
     title: 'The entity does not exist',
@@ -100,12 +112,42 @@ export const ERRORS = {
     retryable: true,
     about: 'A request must arrive within `REQUEST_TIMEOUT_MS`.',
   },
-  conflict: {
+  cursor_expired: {
+    status: 410,
+    title: 'The cursor has expired',
+    retryable: false,
+    about: 'The events after the cursor are older than `RETENTION_DAYS`. Read the feed without a cursor.',
+  },
+  prediction_terminal: {
     status: 409,
-    title: 'The state of the prediction does not allow this action',
+    title: 'The prediction has ended',
+    retryable: false,
+    about: 'Only a prediction that has not ended can be canceled.',
+  },
+  prediction_not_terminal: {
+    status: 409,
+    title: 'The prediction cannot be retried',
+    retryable: false,
+    about: 'Only a failed, canceled or expired prediction can be retried, while its input is stored.',
+  },
+  alias_conflict: {
+    status: 409,
+    title: 'The alias conflicts with a version',
     retryable: false,
     about:
-      'Only a failed, canceled or expired prediction can be retried. Only a prediction that is not terminal can be canceled.',
+      'An alias has a name that no version of the model has, and a version to which an alias points stays in service.',
+  },
+  endpoint_disabled: {
+    status: 409,
+    title: 'The webhook endpoint is disabled or was deleted',
+    retryable: false,
+    about: 'Enable the endpoint first.',
+  },
+  version_failed: {
+    status: 409,
+    title: 'The version cannot be served',
+    retryable: false,
+    about: 'The version failed or was retired; `detail` has the reason. Register a repaired version.',
   },
   idempotency_in_progress: {
     status: 409,
@@ -292,7 +334,8 @@ export interface Problem {
   status: number;
   code: ErrorCode;
   detail: string;
-  retryable: boolean;
+  /** Only in the error of a request. */
+  retryable?: boolean;
   errors?: readonly Fault[];
   suggestions?: readonly string[];
   /** The prediction that the error concerns, or that may exist although the request failed. */
@@ -342,6 +385,7 @@ export function concerning(error: unknown, predictionId: string): unknown {
 
 export function problemOf(error: ApiError, requestId?: string): Problem {
   return problem(error.code, error.message, {
+    retryable: ERRORS[error.code].retryable,
     ...(error.faults.length > 0 ? { errors: error.faults } : {}),
     ...(error.suggestions.length > 0 ? { suggestions: error.suggestions } : {}),
     ...(error.predictionId ? { prediction_id: error.predictionId } : {}),
@@ -349,7 +393,8 @@ export function problemOf(error: ApiError, requestId?: string): Problem {
   });
 }
 
+/** The error of a prediction. Only the error of a request has `retryable`: whether the same request may succeed later. */
 export function problem(code: ErrorCode, detail: string, more: Partial<Problem> = {}): Problem {
-  const { status, title, retryable } = ERRORS[code];
-  return { type: `urn:millrace:error:${code}`, title, status, code, detail, retryable, ...more };
+  const { status, title } = ERRORS[code];
+  return { type: `urn:millrace:error:${code}`, title, status, code, detail, ...more };
 }

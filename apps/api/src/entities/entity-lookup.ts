@@ -3,8 +3,14 @@
 import type { ReadThrough } from '@millrace/shared/cache/read-through';
 import type { Entities, Entity } from '@millrace/shared/entities/entity';
 import { buildEntities } from '@millrace/shared/entities/entity-index';
-import { newestSetQuery } from '@millrace/shared/entities/entity-queries';
-import { findInSet, loadEntityNames, newestOwnSet, searchSet } from '@millrace/shared/entities/entity-table';
+import {
+  countSet,
+  type Found,
+  findInSet,
+  loadEntityNames,
+  type SearchParams,
+  searchSet,
+} from '@millrace/shared/entities/entity-table';
 import type { Db } from '@millrace/shared/postgres/db';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { fold } from '@millrace/shared/text/fold';
@@ -14,43 +20,56 @@ import { fromStore } from '../stores/store-errors.ts';
 /** The number of sets whose index of names is kept. */
 const INDEXES_MAX = 8;
 
-/** Each method throws `store_unavailable` if the cache misses and Postgres does not respond. */
+/** Each method throws `store_unavailable` if the cache misses and Postgres does not respond. `digest` identifies a set. */
 export interface EntityLookup {
-  /** The entities with a name or alias that begins with or contains `q`; null for an unknown kind of entity. */
-  search(tenant: string, entity: string, q: string, limit: number): Promise<Entity[] | null>;
-  /** The entity with this key, name or alias, or similar names in `near`; null for an unknown kind of entity. */
-  find(tenant: string, entity: string, key: string): Promise<{ found: Entity } | { near: string[] } | null>;
+  /** The number of entities in the set. */
+  count(digest: string): Promise<number>;
+  /**
+   * A page of the entities with a name or alias that begins with or contains `q`. If there are none: the entities with the most
+   * similar names, without a further page.
+   */
+  search(digest: string, search: SearchParams): Promise<Found[]>;
+  /** The entity with this key, name or alias, or similar names in `near`. */
+  find(digest: string, key: string): Promise<{ found: Entity } | { near: string[] }>;
 }
+
+/** The most similar names that a search or an error has. */
+const NEAR_MAX = 3;
+/** The name of the only type in an index of one set. */
+const TYPE = 'entity';
 
 /** The cache key of a query contains the digest of the set, so that no cached row outlives the set. */
 export function createEntityLookup(cache: ReadThrough, db: Db): EntityLookup {
   /** An index of many names takes long to build, so the index is built once for each set, not for each unknown name. */
   const indexes = new LRUCache<string, Entities>({ max: INDEXES_MAX });
   const read = <T>(name: string, load: () => Promise<T>): Promise<T> => fromStore('Postgres', cache.get(name, load));
-  const newestOwn = (tenant: string, entity: string) =>
-    read(newestSetQuery(tenant, entity), async () => (await newestOwnSet(db, tenant, entity)) ?? null);
-  // Each owner's set has its own cache entry, so that a change of the shared set reaches every tenant.
-  const newest = async (tenant: string, entity: string) =>
-    (await newestOwn(tenant, entity)) ?? (tenant === 'default' ? null : newestOwn('default', entity));
+
+  async function indexOf(digest: string): Promise<Entities> {
+    const known = indexes.get(digest);
+    if (known) return known;
+    const index = buildEntities({ [TYPE]: await namesOf(cache, db, digest) });
+    indexes.set(digest, index);
+    return index;
+  }
+
+  async function similar(digest: string, q: string): Promise<Found[]> {
+    const index = await indexOf(digest);
+    return index.near(TYPE, q, NEAR_MAX).flatMap((name, at) => {
+      const entity = index.find(TYPE, name);
+      return entity ? [{ entity, place: [0, name, at] as const }] : [];
+    });
+  }
+
   return {
-    async search(tenant, entity, q, limit) {
-      const digest = await newest(tenant, entity);
-      if (digest === null) return null;
-      const name = `entity-search:${digest}:${limit}:${fold(q)}`;
-      return read(name, () => searchSet(db, digest, { q, limit }));
+    count: (digest) => read(`entity-count:${digest}`, () => countSet(db, digest)),
+    async search(digest, { q, limit, after }) {
+      const name = `entity-page:${digest}:${limit}:${JSON.stringify([fold(q), after])}`;
+      const rows = await read(name, () => searchSet(db, digest, { q, limit, after }));
+      return rows.length === 0 && after === null && q !== '' ? similar(digest, q) : rows;
     },
-    async find(tenant, entity, key) {
-      const digest = await newest(tenant, entity);
-      if (digest === null) return null;
+    async find(digest, key) {
       const found = await read(`entity:${digest}:${fold(key)}`, async () => (await findInSet(db, digest, key)) ?? null);
-      if (found) return { found };
-      const name = `${entity}:${digest}`;
-      let index = indexes.get(name);
-      if (!index) {
-        index = buildEntities({ [entity]: await namesOf(cache, db, digest) });
-        indexes.set(name, index);
-      }
-      return { near: index.near(entity, key, 3) };
+      return found ? { found } : { near: (await indexOf(digest)).near(TYPE, key, NEAR_MAX) };
     },
   };
 }

@@ -1,5 +1,6 @@
 /** The responses of the entity routes, as JSON Schema. */
 import { Type } from 'typebox';
+import { listOf } from '../http/response-schemas.ts';
 
 export const Entity = Type.Object(
   {
@@ -11,4 +12,10 @@ export const Entity = Type.Object(
   { $id: 'Entity' },
 );
 
-export const EntityList = Type.Object({ entities: Type.Array(Entity) }, { $id: 'EntityList' });
+const EntityType = Type.Object(
+  { name: Type.String(), count: Type.Integer({ minimum: 0, description: 'The number of entities.' }) },
+  { $id: 'EntityType' },
+);
+
+export const EntityTypeList = listOf('EntityTypeList', EntityType);
+export const EntityList = listOf('EntityList', Entity);

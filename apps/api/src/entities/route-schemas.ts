@@ -1,24 +1,43 @@
-/** The schemas of the entity routes: parameters, responses and texts. */
+/** The schemas of the entity routes: parameters, responses and texts. Each route has a form for a named version. */
 import type { FastifySchema } from 'fastify';
 import { json } from '../http/documentation.ts';
-import { Entity, EntityList } from './response-schemas.ts';
-import { EntityKeyParams, EntityParams, EntityQuery } from './schemas.ts';
+import { Entity, EntityList, EntityTypeList } from './response-schemas.ts';
+import { EntityKeyParams, EntityParams, EntityQuery, TypesParams, TypesQuery } from './schemas.ts';
+
+const tags = ['Entities'];
+const errors = [
+  'model_not_found',
+  'version_not_found',
+  'version_failed',
+  'model_unavailable',
+  'store_unavailable',
+] as const;
+
+export const listEntityTypes = {
+  operationId: 'EntityTypes',
+  params: TypesParams,
+  querystring: TypesQuery,
+  tags,
+  summary: 'List the types of entities',
+  response: { 200: json(EntityTypeList, 'A page, sorted by name.', ['Link']) },
+  errors: [...errors, 'invalid_cursor'],
+} satisfies FastifySchema;
 
 export const searchEntities = {
-  operationId: 'searchEntities',
+  operationId: 'Entities',
   params: EntityParams,
   querystring: EntityQuery,
-  tags: ['Entities'],
-  summary: 'Look up entities by part of a name',
-  response: { 200: json(EntityList, 'The entities; names that begin with `q` first.') },
-  errors: ['entity_not_found', 'store_unavailable'],
+  tags,
+  summary: 'List entities, or find entities by a part of a name',
+  response: { 200: json(EntityList, 'A page. Names that begin with `q` come first.', ['Link']) },
+  errors: [...errors, 'entity_type_not_found', 'invalid_cursor'],
 } satisfies FastifySchema;
 
 export const getEntity = {
-  operationId: 'getEntity',
+  operationId: 'Entity',
   params: EntityKeyParams,
-  tags: ['Entities'],
+  tags,
   summary: 'An entity by key, name or alias',
   response: { 200: json(Entity, 'The entity.') },
-  errors: ['entity_not_found', 'store_unavailable'],
+  errors: [...errors, 'entity_type_not_found', 'entity_not_found'],
 } satisfies FastifySchema;

@@ -4,6 +4,7 @@ import { ApiError } from '@millrace/shared/errors';
 import type { Config } from '@millrace/shared/process/config';
 import { escapePart } from '@millrace/shared/text/json-pointer';
 import type { FastifyInstance } from 'fastify';
+import { isOptionalBody } from './action-body.ts';
 import { wrongType } from './error-handler.ts';
 import { NumberSplit, withArrays } from './number-bodies.ts';
 
@@ -61,7 +62,8 @@ export function registerJsonBody(app: FastifyInstance, { limits, bodyLimit, pars
     try {
       const { schema, config } = request.routeOptions;
       // Many clients always send the header. An empty body of a route without a body is no body.
-      if (bytes.length === 0 && schema?.body === undefined) return done(null, undefined);
+      if (bytes.length === 0 && (schema?.body === undefined || isOptionalBody(schema.body)))
+        return done(null, undefined);
       const hasArrays = config.numberArrays === true;
       if (bytes.length > LONG_TEXT) {
         // With setImmediate, an exception of `done` is not a rejection of the parser.

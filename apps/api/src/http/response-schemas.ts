@@ -8,6 +8,17 @@ export const Path = Type.String({ description: 'A path on this server; a URL if 
 export const orNull = (schema: TSchema, description?: string): TSchema =>
   Type.Union([schema, Type.Null()], description === undefined ? {} : { description });
 
+/** The form of every list. */
+export const listOf = ($id: string, item: TSchema) =>
+  Type.Object(
+    {
+      data: Type.Array(item),
+      next: orNull(Type.String(), '`cursor` of the next page; null on the last page.'),
+      has_more: Type.Boolean(),
+    },
+    { $id },
+  );
+
 const Fault = Type.Object(
   {
     pointer: Type.String({ description: 'JSON pointer into the body, or the name of a header or parameter.' }),
@@ -19,16 +30,25 @@ const Fault = Type.Object(
   { $id: 'Fault', description: 'One fault: its place, the expected form and the received value.' },
 );
 
+const problemFields = {
+  type: Type.String({ description: '`urn:millrace:error:` and the code.' }),
+  title: Type.String(),
+  status: Type.Integer({ minimum: 400, maximum: 599 }),
+  code: Type.Enum(Object.keys(ERRORS), { description: 'Stable; docs/errors.md lists all codes.' }),
+  detail: Type.String(),
+  errors: Type.Optional(Type.Array(Fault)),
+  suggestions: Type.Optional(Type.Array(Type.String())),
+};
+
+export const PredictionError = Type.Object(
+  { ...problemFields, retryable: Type.Optional(Type.Boolean({ description: 'Only in predictions of 0.1.0.' })) },
+  { $id: 'PredictionError', description: 'The reason why a prediction failed, expired or was canceled.' },
+);
+
 export const Problem = Type.Object(
   {
-    type: Type.String({ description: '`urn:millrace:error:` and the code.' }),
-    title: Type.String(),
-    status: Type.Integer({ minimum: 400, maximum: 599 }),
-    code: Type.Enum(Object.keys(ERRORS), { description: 'Stable; docs/errors.md lists all codes.' }),
-    detail: Type.String(),
+    ...problemFields,
     retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
-    errors: Type.Optional(Type.Array(Fault)),
-    suggestions: Type.Optional(Type.Array(Type.String())),
     prediction_id: Type.Optional(
       Type.String({
         description: 'The prediction that the error concerns, or that may exist although the request failed.',

@@ -6,6 +6,7 @@ import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { Settings } from 'typebox/system';
+import { isOptionalBody } from './action-body.ts';
 
 /** The most faults that one response names. */
 const FAULTS_MAX = 20;
@@ -40,7 +41,9 @@ type Validator = (value: unknown) => { value: unknown } | { error: Error };
 export function compileValidator(schema: TSchema, part: RequestPart, parsed: ParsedBodies): Validator {
   const compiled = Compile(schema);
   const isBody = part === 'body';
+  const canBeAbsent = isBody && isOptionalBody(schema);
   return (given) => {
+    if (canBeAbsent && (given === null || given === undefined)) return { value: given };
     if (isBody && parsed.met(schema, given)) return { value: given };
     // A value that already fits needs no conversion, which walks the whole schema.
     if (given !== undefined && compiled.Check(given)) return { value: given };

@@ -23,7 +23,8 @@ export interface ServedModel {
 export interface Catalog {
   models(tenant: string): Promise<RegistrySnapshot>;
   model(tenant: string, name: string): Promise<RegisteredModel>;
-  version(tenant: string, name: string, versionOrAlias: string): Promise<ModelVersion>;
+  /** The version with this name or alias; without a name, the version that serves the model. Throws ApiError. */
+  version(tenant: string, name: string, versionOrAlias: string | undefined): Promise<ModelVersion>;
   /** The version that serves a request, without a promise if the version is loaded. Throws ApiError. */
   serving(tenant: string, name: string, versionOrAlias?: string): ServedModel | Promise<ServedModel>;
   /** Whether this process can serve the models of a tenant. */
@@ -142,6 +143,9 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
     if (wanted === null) {
       const failed = model.versions.find(({ state }) => state === 'failed');
       const why = failed ? ` Version ${failed.version} failed: ${failed.reason}` : '';
+      // A version that is loading can become ready. A failed version stays as it is.
+      if (failed && !model.versions.some(({ state }) => state === 'loading'))
+        throw new ApiError('version_failed', `Model '${model.model}' has no version that is ready.${why}`);
       throw new ApiError('model_unavailable', `Model '${model.model}' has no version that is ready.${why}`, {
         retryAfterS: 2,
       });
@@ -149,13 +153,9 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
     const version = findVersion(model, wanted);
     if (canServe(version)) return version;
     const why = version.reason ? `: ${version.reason}` : '.';
-    throw new ApiError(
-      'model_unavailable',
-      `Version ${version.version} of '${model.model}' is ${version.state}${why}`,
-      {
-        retryAfterS: 2,
-      },
-    );
+    const detail = `Version ${version.version} of '${model.model}' is ${version.state}${why}`;
+    if (version.state !== 'loading') throw new ApiError('version_failed', detail);
+    throw new ApiError('model_unavailable', detail, { retryAfterS: 2 });
   }
 
   function serve(have: Known, name: string, versionOrAlias: string | undefined): ServedModel | Promise<ServedModel> {
@@ -218,7 +218,10 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
     condition,
     models: async (tenant) => (await current(tenant)).snapshot,
     model: async (tenant, name) => find(await current(tenant), name),
-    version: async (tenant, name, versionOrAlias) => findVersion(find(await current(tenant), name), versionOrAlias),
+    async version(tenant, name, versionOrAlias) {
+      const model = find(await current(tenant), name);
+      return versionOrAlias === undefined ? pick(model, undefined) : findVersion(model, versionOrAlias);
+    },
     serving(tenant, name, versionOrAlias) {
       const have = current(tenant);
       return have instanceof Promise

@@ -9,9 +9,9 @@ import { fromStore } from '../stores/store-errors.ts';
 import type { Catalog } from './catalog.ts';
 
 export interface RegistryChanges {
-  /** Throws `model_not_found`, `version_not_found`, or `conflict` where a version has the name of the alias. */
+  /** Throws `model_not_found`, `version_not_found`, `alias_conflict` where a version has the name of the alias, or `version_failed`. */
   setAlias(tenant: string, model: string, alias: string, version: string): Promise<void>;
-  /** Throws `model_not_found`, or `version_not_found` where the model has no such alias. */
+  /** Throws `model_not_found`, or `alias_not_found` where the model has no such alias. */
   removeAlias(tenant: string, model: string, alias: string): Promise<void>;
   /** Makes every cached result of a model invalid. */
   purge(tenant: string, model: string): Promise<void>;
@@ -41,7 +41,7 @@ export function createRegistryChanges(
     async removeAlias(tenant, model, alias) {
       await change(tenant, model, async () => {
         if (await removeAlias(db, { tenant, model, alias })) return;
-        throw new ApiError('version_not_found', `Model '${model}' has no alias '${alias.slice(0, 100)}'.`);
+        throw new ApiError('alias_not_found', `Model '${model}' has no alias '${alias.slice(0, 100)}'.`);
       });
     },
     purge: (tenant, model) => change(tenant, model, () => bumpCacheEpoch(db, tenant, model)),

@@ -1,6 +1,6 @@
 /** The responses of the model routes, as JSON Schema. */
 import { Type } from 'typebox';
-import { orNull, Path, Time } from '../http/response-schemas.ts';
+import { listOf, orNull, Path, Time } from '../http/response-schemas.ts';
 
 const modelFields = {
   name: Type.String(),
@@ -8,9 +8,9 @@ const modelFields = {
   default_version: orNull(Type.String(), 'The version for requests without a version; null while no version is ready.'),
   problem: orNull(Type.String(), 'The reason why the serving version may fail; null without a known fault.'),
   aliases: Type.Record(Type.String(), Type.String(), { description: 'Alias to version.' }),
-  urls: Type.Object({ self: Path, predictions: Path }),
+  urls: Type.Object({ self: Path, versions: Path, entities: Path, predictions: Path }),
 };
-export const Model = Type.Object({ ...modelFields, versions: Type.Array(Type.String()) }, { $id: 'Model' });
+export const Model = Type.Object(modelFields, { $id: 'Model' });
 
 const Tensor = Type.Object(
   {
@@ -27,8 +27,12 @@ export const Version = Type.Object(
   {
     model: Type.String(),
     version: Type.String(),
-    state: Type.Enum(['loading', 'ready', 'failed', 'draining', 'retired'], { $id: 'VersionState', type: 'string' }),
-    reason: orNull(Type.String(), 'The reason for the state, or for possible failures of a ready version.'),
+    status: Type.Enum(['loading', 'ready', 'failed', 'draining', 'retired'], {
+      $id: 'VersionStatus',
+      type: 'string',
+      description: 'Extensible.',
+    }),
+    reason: orNull(Type.String(), 'The reason for the status, or for possible failures of a ready version.'),
     digest: Type.String({ description: 'SHA-256 of everything that determines a result.' }),
     description: Type.String(),
     created_at: Time,
@@ -64,5 +68,5 @@ export const Version = Type.Object(
   { $id: 'Version' },
 );
 
-export const ModelDetail = Type.Object({ ...modelFields, versions: Type.Array(Version) }, { $id: 'ModelDetail' });
-export const ModelList = Type.Object({ models: Type.Array(Model) }, { $id: 'ModelList' });
+export const ModelList = listOf('ModelList', Model);
+export const VersionList = listOf('VersionList', Version);

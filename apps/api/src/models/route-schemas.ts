@@ -1,24 +1,35 @@
 /** The schemas of the model routes: parameters, bodies, responses and texts. */
 import type { FastifySchema } from 'fastify';
 import { DONE, json } from '../http/documentation.ts';
-import { Model, ModelDetail, ModelList, Version } from './response-schemas.ts';
-import { AliasBody, AliasParams, ModelParams, VersionParams } from './schemas.ts';
+import { Model, ModelList, Version, VersionList } from './response-schemas.ts';
+import { AliasBody, AliasParams, ListQuery, ModelParams, VersionParams } from './schemas.ts';
 
 export const listModels = {
   operationId: 'listModels',
+  querystring: ListQuery,
   tags: ['Models'],
   summary: 'List models',
-  response: { 200: json(ModelList, 'All models.') },
-  errors: ['store_unavailable'],
+  response: { 200: json(ModelList, 'A page, sorted by name.', ['Link']) },
+  errors: ['invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const getModel = {
   operationId: 'getModel',
   params: ModelParams,
   tags: ['Models'],
-  summary: 'A model and its versions',
-  response: { 200: json(ModelDetail, 'The model.') },
+  summary: 'A model',
+  response: { 200: json(Model, 'The model.') },
   errors: ['model_not_found', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const listVersions = {
+  operationId: 'listVersions',
+  params: ModelParams,
+  querystring: ListQuery,
+  tags: ['Models'],
+  summary: 'List the versions of a model, newest first',
+  response: { 200: json(VersionList, 'A page.', ['Link']) },
+  errors: ['model_not_found', 'invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const getVersion = {
@@ -38,7 +49,7 @@ export const setAlias = {
   summary: 'Point an alias at a version',
   examples: { production: { version: '1' } },
   response: { 200: json(Model, 'The model, with its aliases.') },
-  errors: ['model_not_found', 'version_not_found', 'conflict', 'store_unavailable'],
+  errors: ['model_not_found', 'version_not_found', 'version_failed', 'alias_conflict', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const removeAlias = {
@@ -47,7 +58,7 @@ export const removeAlias = {
   tags: ['Models'],
   summary: 'Remove an alias',
   response: { 204: DONE },
-  errors: ['model_not_found', 'version_not_found', 'store_unavailable'],
+  errors: ['model_not_found', 'alias_not_found', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const purgeCache = {

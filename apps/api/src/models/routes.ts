@@ -2,23 +2,40 @@
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import type { ModelVersion, RegisteredModel } from '@millrace/shared/registry/registry-types';
 import type { FastifyRequest } from 'fastify';
+import { linkNext } from '../http/list.ts';
+import { memoryPage } from '../http/memory-pages.ts';
 import type { App } from '../http/type-provider.ts';
 import type { Catalog } from './catalog.ts';
 import * as routes from './route-schemas.ts';
 
-export function registerModels(
-  app: App,
-  { catalog, tenantOf }: { catalog: Catalog; tenantOf(request: FastifyRequest): string },
-): void {
-  app.get('/v1/models', { schema: routes.listModels }, async (request) => {
+export interface ModelRoutes {
+  /** The public URL without a final slash; '' for links that are paths. */
+  base: string;
+  catalog: Catalog;
+  tenantOf(request: FastifyRequest): string;
+}
+
+export function registerModels(app: App, { base, catalog, tenantOf }: ModelRoutes): void {
+  app.get('/v1/models', { schema: routes.listModels }, async (request, reply) => {
     const { models } = await catalog.models(tenantOf(request));
-    return { models: models.map(modelJson) };
+    const keyOf = ({ model }: RegisteredModel) => [model];
+    const page = memoryPage({ list: 'models', query: request.query, rows: models, keyOf, order: 'asc' });
+    linkNext(request, reply, { next: page.next, base });
+    return { ...page, data: page.data.map(modelJson) };
   });
 
-  app.get('/v1/models/:model', { schema: routes.getModel }, async (request) => {
+  app.get('/v1/models/:model', { schema: routes.getModel }, async (request) =>
+    modelJson(await catalog.model(tenantOf(request), request.params.model)),
+  );
+
+  app.get('/v1/models/:model/versions', { schema: routes.listVersions }, async (request, reply) => {
     const { model } = request.params;
-    const registered = await catalog.model(tenantOf(request), model);
-    return { ...modelJson(registered), versions: registered.versions.map(versionJson) };
+    const { versions } = await catalog.model(tenantOf(request), model);
+    const list = JSON.stringify(['versions', model]);
+    const keyOf = ({ createdAt, version }: ModelVersion) => [createdAt, version];
+    const page = memoryPage({ list, query: request.query, rows: versions, keyOf, order: 'desc' });
+    linkNext(request, reply, { next: page.next, base });
+    return { ...page, data: page.data.map(versionJson) };
   });
 
   app.get('/v1/models/:model/versions/:version', { schema: routes.getVersion }, async (request) => {
@@ -35,8 +52,12 @@ export function modelJson(model: RegisteredModel) {
     default_version: model.defaultVersion,
     aliases: model.aliases,
     problem: (serving && mismatchOf(serving)) ?? null,
-    versions: model.versions.map(({ version }) => version),
-    urls: { self: `/v1/models/${model.model}`, predictions: `/v1/models/${model.model}/predictions` },
+    urls: {
+      self: `/v1/models/${model.model}`,
+      versions: `/v1/models/${model.model}/versions`,
+      entities: `/v1/models/${model.model}/entities`,
+      predictions: `/v1/models/${model.model}/predictions`,
+    },
   };
 }
 
@@ -45,7 +66,7 @@ export function versionJson(version: ModelVersion) {
   return {
     model: version.model,
     version: version.version,
-    state: version.state,
+    status: version.state,
     reason: version.reason ?? mismatchOf(version),
     digest: version.digest,
     description: config.description,

@@ -1,5 +1,6 @@
 /** Parameters and bodies of the routes for models, versions and aliases. */
 import { Type } from 'typebox';
+import { listParameters } from '../http/list.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -11,6 +12,8 @@ export const VersionParams = Type.Object({
   model: Type.String({ minLength: 1, maxLength: 200, description: 'Name of a model.' }),
   version: Type.String({ minLength: 1, maxLength: 200, description: 'A version, or an alias of one.' }),
 });
+
+export const ListQuery = Type.Object(listParameters, closed);
 
 const NAME = '^[a-z0-9][a-z0-9._-]{0,99}$';
 

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 
 export const Readiness = Type.Object(
   {
-    status: Type.Enum(['ready', 'degraded', 'not ready'], { type: 'string' }),
+    status: Type.Enum(['ready', 'degraded', 'not_ready'], { type: 'string' }),
     parts: Type.Record(Type.String(), Type.String(), { description: '`ok`, or the fault.' }),
     degraded: Type.Optional(
       Type.Array(Type.String(), {

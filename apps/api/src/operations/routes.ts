@@ -3,7 +3,6 @@
 import { verdictOf } from '@millrace/shared/process/readiness';
 import type { FastifyInstance } from 'fastify';
 import type { HttpMetrics } from '../http/request-metrics.ts';
-import { metricsOfAll } from '../processes/all-metrics.ts';
 import { getHealth, getMetrics, getReadiness } from './route-schemas.ts';
 
 /** The most faults that one response of /readyz names. */
@@ -16,10 +15,14 @@ export interface Checks {
   degraded(): Promise<readonly string[]>;
 }
 
-export function registerOperations(
-  app: FastifyInstance,
-  { checks, metrics }: { checks: Checks; metrics: HttpMetrics },
-): void {
+export interface OperationRoutes {
+  checks: Checks;
+  metrics: HttpMetrics;
+  /** The text of the metrics of all API processes of this machine. */
+  allMetrics(): Promise<string>;
+}
+
+export function registerOperations(app: FastifyInstance, { checks, metrics, allMetrics }: OperationRoutes): void {
   app.get('/healthz', { schema: getHealth, config: { public: true } }, async () => ({ status: 'ok' }));
 
   app.get('/readyz', { schema: getReadiness, config: { public: true } }, async (_request, reply) => {
@@ -29,9 +32,8 @@ export function registerOperations(
     return reply.code(code).send({ status, parts, ...(impaired.length > 0 ? { degraded: impaired } : {}) });
   });
 
-  const metricsText = metricsOfAll(() => metrics.text());
   app.get('/metrics', { schema: getMetrics, config: { public: true } }, async (_request, reply) => {
     reply.header('content-type', metrics.contentType);
-    return metricsText();
+    return allMetrics();
   });
 }

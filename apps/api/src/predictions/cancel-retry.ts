@@ -39,9 +39,9 @@ export interface ActionsDeps {
 }
 
 export interface Actions {
-  /** Cancels an open prediction. A canceled prediction stays unchanged. Throws `conflict` for every other end. */
+  /** Cancels an open prediction. A canceled prediction stays unchanged. Throws `prediction_terminal` for every other end. */
   cancel(tenant: string, id: string): Promise<Found>;
-  /** Promises a new opening, as a 202 does. Throws `conflict` for a prediction that is open or that succeeded. */
+  /** Promises a new opening, as a 202 does. Throws `prediction_not_terminal` for a prediction that is open or that succeeded. */
   retry(tenant: string, id: string): Promise<Found>;
 }
 
@@ -71,7 +71,7 @@ async function cancel(deps: ActionsDeps, tenant: string, id: string): Promise<Fo
   // Throws 404 for an unknown id, and ends an overdue prediction as expired.
   const found = await lookup.get(tenant, id);
   if (found.record.status === 'canceled') return found;
-  if (isTerminal(found.record.status)) throw notInState('canceled', found.record.status);
+  if (isTerminal(found.record.status)) throw notCancelable(found.record.status);
   const end = () => fromStore('Redis', live.end(id, tenant, 'canceled', sharedNow()));
   let outcome = await end();
   if (outcome.outcome === 'gone') {
@@ -82,7 +82,7 @@ async function cancel(deps: ActionsDeps, tenant: string, id: string): Promise<Fo
     if (row) await fromStore('Postgres', deps.endInLedger(row, ended));
     outcome = await end();
   }
-  if (outcome.outcome === 'terminal' && outcome.status !== 'canceled') throw notInState('canceled', outcome.status);
+  if (outcome.outcome === 'terminal' && outcome.status !== 'canceled') throw notCancelable(outcome.status);
   return lookup.get(tenant, id);
 }
 
@@ -90,7 +90,7 @@ async function retry(deps: ActionsDeps, tenant: string, id: string): Promise<Fou
   const { lookup } = deps;
   deps.checkClock();
   const { record } = await lookup.get(tenant, id);
-  if (!isTerminal(record.status) || record.status === 'succeeded') throw notInState('retried', record.status);
+  if (!isTerminal(record.status) || record.status === 'succeeded') throw notRetryable(record.status);
   const served = await deps.catalog.serving(tenant, record.model, record.version);
   deps.checkRedis();
   const row = await reopen(deps, tenant, id);
@@ -106,15 +106,15 @@ async function retry(deps: ActionsDeps, tenant: string, id: string): Promise<Fou
 }
 
 /**
- * Writes the new opening to Redis. As for every promise, the ledger comes first. Throws `conflict` for an end that cannot be
- * retried.
+ * Writes the new opening to Redis. As for every promise, the ledger comes first. Throws `prediction_not_terminal` for an end that cannot
+ * be retried.
  */
 async function enqueue({ live, queues }: ActionsDeps, row: OpenedRow, digest: string): Promise<void> {
   const { id, tenant, model, version, opening, expiresAt, priority } = row;
   const nowMs = sharedNow();
   const job = jobIdOf(id, nowMs);
   const opened = await live.retry({ id, tenant, job, opening, expiresAt, nowMs });
-  if (opened.outcome === 'refused') throw notInState('retried', opened.status);
+  if (opened.outcome === 'refused') throw notRetryable(opened.status);
   const add = () =>
     queues.add({
       model,
@@ -132,7 +132,7 @@ async function enqueue({ live, queues }: ActionsDeps, row: OpenedRow, digest: st
   }
 }
 
-/** Starts the next opening in the ledger. Throws `conflict` when another retry was first, and the errors of admission. */
+/** Starts the next opening in the ledger. Throws `prediction_not_terminal` when another retry was first, and the errors of admission. */
 async function reopen(deps: ActionsDeps, tenant: string, id: string): Promise<OpenedRow> {
   const { live, loads, limits } = deps;
   const state = await fromStore('Redis', live.readWhole(id));
@@ -140,10 +140,10 @@ async function reopen(deps: ActionsDeps, tenant: string, id: string): Promise<Op
   // the end of the new opening.
   if (state && isTerminal(state.status)) await fromStore('Postgres', deps.recordEnd(terminalRowOf(state)));
   const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
-  if (row?.status === 'succeeded') throw notInState('retried', row.status);
+  if (row?.status === 'succeeded') throw notRetryable(row.status);
   if (!row || row.task === null)
     throw new ApiError(
-      'conflict',
+      'prediction_not_terminal',
       'The input of this prediction is no longer stored, so the prediction cannot run again. Send a new request.',
     );
   const now = sharedNow();
@@ -155,9 +155,11 @@ async function reopen(deps: ActionsDeps, tenant: string, id: string): Promise<Op
   const again = isTerminal(row.status)
     ? await fromStore('Postgres', deps.reopenInLedger({ tenant, id, opening: row.opening, nowMs: now }))
     : row;
-  if (!again || !(isTerminal(row.status) || halfDone)) throw notInState('retried', 'queued');
+  if (!again || !(isTerminal(row.status) || halfDone)) throw notRetryable('queued');
   return { ...again, task: row.task };
 }
 
-const notInState = (done: string, status: Status): ApiError =>
-  new ApiError('conflict', `A prediction that is ${status} cannot be ${done}.`);
+const notCancelable = (status: Status): ApiError =>
+  new ApiError('prediction_terminal', `A prediction that is ${status} cannot be canceled.`);
+const notRetryable = (status: Status): ApiError =>
+  new ApiError('prediction_not_terminal', `A prediction that is ${status} cannot be retried.`);

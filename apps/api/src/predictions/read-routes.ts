@@ -5,6 +5,7 @@ import { isTerminal, renderPrediction, renderWithoutOutput } from '@millrace/sha
 import type { StoredTask } from '@millrace/shared/predictions/task';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { disconnectSignal } from '../http/client-disconnect.ts';
+import { limitOf, linkNext } from '../http/list.ts';
 import { parsePrefer } from '../http/request-headers.ts';
 import type { App } from '../http/type-provider.ts';
 import { sendText } from '../http/write-text.ts';
@@ -54,9 +55,9 @@ export function registerReadRoutes(app: App, { base, lookup, list, inputOf, tena
     const included = query.include?.split(',') ?? [];
     const include = { output: included.includes('output'), input: included.includes('input') };
     const filters = filtersOf(query);
-    const limit = query.limit ?? 20;
+    const limit = limitOf(query);
     const { items, next } = await list(tenantOf(request), { filters, limit, cursor: query.cursor, include });
-    if (next !== null) reply.header('link', `<${base}${nextUrl(query, next)}>; rel="next"`);
+    linkNext(request, reply, { next, base });
     // A list has no estimates: the estimate of each queued prediction would cost a look-up of its queue.
     const render = include.output ? renderPrediction : renderWithoutOutput;
     const texts = items.map(({ record, input }: Item): Text => {
@@ -90,15 +91,8 @@ function sendJson(reply: FastifyReply, code: number, body: Text): FastifyReply {
 }
 
 function listText(items: readonly Text[], next: string | null): Text {
-  const end = `],"next":${JSON.stringify(next)}}`;
-  if (items.every((item) => typeof item === 'string')) return `{"predictions":[${items.join(',')}${end}`;
+  const end = `],"next":${JSON.stringify(next)},"has_more":${next !== null}}`;
+  if (items.every((item) => typeof item === 'string')) return `{"data":[${items.join(',')}${end}`;
   const listed = items.flatMap((item, at) => (at === 0 ? [item] : [',', item]));
-  return joinTexts(['{"predictions":[', ...listed, end]);
-}
-
-function nextUrl(query: Record<string, unknown>, next: string): string {
-  const kept = Object.entries(query).filter(([name, value]) => name !== 'cursor' && value !== undefined);
-  const parameters = new URLSearchParams(kept.map(([name, value]): [string, string] => [name, String(value)]));
-  parameters.set('cursor', next);
-  return `/v1/predictions?${parameters}`;
+  return joinTexts(['{"data":[', ...listed, end]);
 }

@@ -1,7 +1,7 @@
 /** The responses of the prediction routes, as JSON Schema. The API itself does not check responses; tests do. */
 import { CACHE_USES, STATUSES } from '@millrace/shared/predictions/prediction';
 import { type TSchema, Type } from 'typebox';
-import { orNull, Path, Problem, Time } from '../http/response-schemas.ts';
+import { listOf, orNull, Path, PredictionError, Time } from '../http/response-schemas.ts';
 
 const Id = Type.String({ format: 'uuid', description: 'UUIDv7, which sorts by time.' });
 
@@ -32,7 +32,7 @@ const predictionFields = (outputs: Record<'input' | 'inputs' | 'output' | 'outpu
   status: PredictionStatus,
   rows: orNull(Type.Integer({ minimum: 0 }), 'The number of rows; null for some predictions of 0.1.0.'),
   ...outputs,
-  error: orNull(Problem, 'The reason if the prediction did not succeed.'),
+  error: orNull(PredictionError, 'The reason if the prediction did not succeed.'),
   cache: orNull(CacheUse, 'How the prediction used the cache; `Cache-Status` states the same for the response.'),
   priority: Priority,
   created_at: Time,
@@ -99,10 +99,4 @@ const ListedPrediction = Type.Object(predictionFields(listedOutputs), {
   description: 'A prediction of a list: with `output` and `outputs` only where the request has `include=output`.',
 });
 
-export const PredictionList = Type.Object(
-  {
-    predictions: Type.Array(ListedPrediction),
-    next: orNull(Type.String(), '`cursor` of the next page; null on the last page.'),
-  },
-  { $id: 'PredictionList' },
-);
+export const PredictionList = listOf('PredictionList', ListedPrediction);

@@ -1,5 +1,6 @@
 /** The schemas of the prediction routes: parameters, bodies, responses and texts. */
 import type { FastifySchema } from 'fastify';
+import { NoParameters } from '../http/action-body.ts';
 import { json, noBody, text } from '../http/documentation.ts';
 import { ModelParams, VersionParams } from '../models/schemas.ts';
 import { Prediction, PredictionList } from './response-schemas.ts';
@@ -61,6 +62,7 @@ const create = {
     'deadline_unreachable',
     'handler_failed',
     'handler_timeout',
+    'version_failed',
     'model_unavailable',
     'store_unavailable',
     'clock_wrong',
@@ -127,11 +129,12 @@ export const watchPrediction = {
 export const cancelPrediction = {
   operationId: 'cancelPrediction',
   params: IdParams,
+  body: NoParameters,
   tags: ['Predictions'],
   summary: 'Cancel a prediction',
   description: 'Other callers with the same input still receive the result. A second cancel has no effect.',
   response: { 200: json(Prediction, 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
-  errors: ['prediction_not_found', 'conflict', 'store_unavailable'],
+  errors: ['prediction_not_found', 'prediction_terminal', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const cancelPredictionByKey = {
@@ -143,12 +146,13 @@ export const cancelPredictionByKey = {
     'For a client that lost the response with the id. A key names the prediction that its request created; 404 for other keys.',
   examples: { key: { idempotency_key: '8e03978e-40d5-43e8-bc93-6894a57f9324' } },
   response: { 200: json(Prediction, 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
-  errors: ['prediction_not_found', 'idempotency_in_progress', 'conflict', 'store_unavailable'],
+  errors: ['prediction_not_found', 'idempotency_in_progress', 'prediction_terminal', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const retryPrediction = {
   operationId: 'retryPrediction',
   params: IdParams,
+  body: NoParameters,
   tags: ['Predictions'],
   summary: 'Run a failed, expired or canceled prediction again',
   description: 'The prediction keeps its id, and has the same time until it expires as at first.',
@@ -160,7 +164,8 @@ export const retryPrediction = {
     'prediction_not_found',
     'model_not_found',
     'version_not_found',
-    'conflict',
+    'version_failed',
+    'prediction_not_terminal',
     'queue_full',
     'model_unavailable',
     'store_unavailable',

@@ -1,6 +1,7 @@
 /** The schemas of the parameters and bodies of the prediction routes. */
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { Type } from 'typebox';
+import { listParameters, orderParameter } from '../http/list.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -59,18 +60,8 @@ export const ListQuery = Type.Object(
         description: 'Only predictions that did not succeed, with this `error.code`.',
       }),
     ),
-    order: Type.Optional(
-      Type.Unsafe<'asc' | 'desc'>(
-        Type.Enum(['desc', 'asc'], {
-          default: 'desc',
-          description: '`desc` is newest first, and `asc` is oldest first.',
-        }),
-      ),
-    ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
-    cursor: Type.Optional(
-      Type.String({ maxLength: 200, description: 'The `next` of the previous page, with the same filters.' }),
-    ),
+    ...orderParameter,
+    ...listParameters,
     include: Type.Optional(
       Type.Unsafe<ListInclude>(
         Type.Enum(['output', 'input', 'input,output', 'output,input'], {

@@ -2,6 +2,9 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { baseOf } from '@millrace/shared/predictions/prediction';
+import { decodePlace, encodePlace } from '../http/cursor.ts';
+import { limitOf, linkNext, pageOf } from '../http/list.ts';
 import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import { findDelivery, listAttempts, listDeliveries, redeliver, redeliverRange } from './delivery-table.ts';
@@ -14,69 +17,72 @@ import * as routes from './route-schemas.ts';
 const notFound = (id: string) => new ApiError('delivery_not_found', `No webhook delivery has the id '${id}'.`);
 
 export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
-  const { db, timers, tenantOf, now = sharedNow } = deps;
+  const { db, timers, tenantOf, publicUrl, now = sharedNow } = deps;
+  const base = baseOf(publicUrl);
   const idIn = ({ params }: { params: { id: string } }) => idOf(params.id, 'delivery_not_found');
 
-  app.get('/v1/webhook-deliveries', { schema: routes.listDeliveries }, async (request) => {
-    const { status = null, endpoint, prediction, limit = 20, cursor } = request.query;
-    const filter = {
-      status,
-      endpoint: filterId(endpoint, '/endpoint'),
-      prediction: filterId(prediction, '/prediction'),
-      limit: limit + 1,
-      before: cursorId(cursor),
-    };
-    const rows = await fromStore('Postgres', listDeliveries(db, tenantOf(request), filter));
-    const shown = rows.slice(0, limit);
-    const attempts = await fromStore(
-      'Postgres',
-      listAttempts(
-        db,
-        shown.map(({ id }) => id),
-      ),
-    );
-    return {
-      deliveries: shown.map((delivery) => deliveryJson(delivery, attempts)),
-      next: rows.length > limit ? (shown.at(-1)?.id ?? null) : null,
-    };
+  app.get('/v1/webhook-deliveries', { schema: routes.listDeliveries }, async (request, reply) => {
+    const { status = null, endpoint_id, prediction_id, order = 'desc', cursor } = request.query;
+    const tenant = tenantOf(request);
+    const limit = limitOf(request.query);
+    const endpoint = filterId(endpoint_id, 'endpoint_id');
+    const prediction = filterId(prediction_id, 'prediction_id');
+    const list = JSON.stringify(['deliveries', tenant, status, endpoint, prediction, order]);
+    const after = cursor === undefined ? null : cursorId(decodePlace(list, cursor, [''] as [string])[0], cursor);
+    const filter = { status, endpoint, prediction, order, limit: limit + 1, after };
+    const rows = await fromStore('Postgres', listDeliveries(db, tenant, filter));
+    const ids = rows.slice(0, limit).map(({ id }) => id);
+    const attempts = await fromStore('Postgres', listAttempts(db, ids));
+    const page = pageOf({
+      rows,
+      limit,
+      item: (delivery) => deliveryJson(delivery, attempts, base),
+      cursorAfter: ({ id }) => encodePlace(list, [id]),
+    });
+    linkNext(request, reply, { next: page.next, base });
+    return page;
   });
 
   app.get('/v1/webhook-deliveries/:id', { schema: routes.getDelivery }, async (request) => {
     const id = idIn(request);
     const delivery = await fromStore('Postgres', findDelivery(db, tenantOf(request), id));
     if (!delivery) throw notFound(id);
-    return deliveryJson(delivery, await fromStore('Postgres', listAttempts(db, [id])));
+    return deliveryJson(delivery, await fromStore('Postgres', listAttempts(db, [id])), base);
   });
 
-  app.post('/v1/webhook-deliveries/:id/redeliver', { schema: routes.redeliver }, async (request, reply) => {
+  app.post('/v1/webhook-deliveries/:id/redeliver', { schema: routes.redeliverDelivery }, async (request, reply) => {
     const id = idIn(request);
     const tenant = tenantOf(request);
     if (!(await fromStore('Postgres', findDelivery(db, tenant, id)))) throw notFound(id);
     const delivery = await fromStore('Postgres', redeliver(db, { tenant, id, nowMs: now() }));
     if (!delivery)
       throw new ApiError(
-        'conflict',
+        'endpoint_disabled',
         'The delivery cannot be repeated: its endpoint is disabled or was deleted. Enable the endpoint first.',
       );
     await timers.scheduleDeliveries([delivery]);
     const attempts = await fromStore('Postgres', listAttempts(db, [id]));
-    return reply.code(202).send(deliveryJson(delivery, attempts));
+    return reply.code(202).send(deliveryJson(delivery, attempts, base));
   });
 
-  app.post('/v1/webhook-deliveries/redeliver', { schema: routes.redeliverRange }, async (request, reply) => {
-    const { from, to, endpoint, status } = request.body;
+  registerRange(app, deps);
+}
+
+function registerRange(app: App, { db, timers, tenantOf, now = sharedNow }: WebhookRouteDeps): void {
+  app.post('/v1/webhook-deliveries/redeliver', { schema: routes.redeliverDeliveries }, async (request, reply) => {
+    const { created_after: from, created_before: to, endpoint_id, status } = request.body.filter;
     const nowMs = now();
     const range = {
-      fromMs: timeOf(from, '/from'),
+      fromMs: timeOf(from, '/filter/created_after'),
       // By default every delivery until now, including this millisecond.
-      toMs: to === undefined ? nowMs + 1 : timeOf(to, '/to'),
-      endpoint: filterId(endpoint, '/endpoint'),
+      toMs: to === undefined ? nowMs + 1 : timeOf(to, '/filter/created_before'),
+      endpoint: filterId(endpoint_id, '/filter/endpoint_id'),
       statuses: status === undefined ? (['failed', 'canceled'] as const) : [status],
     };
     if (to !== undefined && range.toMs <= range.fromMs)
       throw invalid({
-        pointer: '/to',
-        message: 'The time is not after `from`.',
+        pointer: '/filter/created_before',
+        message: 'The time is not after `created_after`.',
         expected: `a time after ${from}`,
         got: to,
       });
@@ -85,6 +91,7 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
       throw new ApiError('endpoint_not_found', `No webhook endpoint has the id '${range.endpoint}'.`);
     const redelivered = redeliverRange(db, { tenant, range, nowMs, onBatch: timers.scheduleDeliveries });
     const count = await fromStore('Postgres', redelivered);
-    return reply.code(202).send({ redelivered: count });
+    // All deliveries of the range are due when the response is sent.
+    return reply.code(202).send({ matched: count, done: count, next: null });
   });
 }

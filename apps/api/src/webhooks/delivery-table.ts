@@ -35,22 +35,23 @@ export interface DeliveryFilter {
   status: Delivery['status'] | null;
   endpoint: string | null;
   prediction: string | null;
+  /** By creation. */
+  order: 'asc' | 'desc';
   limit: number;
-  /** Only deliveries older than this id. */
-  before: string | null;
+  /** The last id of the previous page; null for the first page. */
+  after: string | null;
 }
 
 // A literal condition, so that Postgres can use the partial index of undelivered deliveries.
 const UNDELIVERED = `AND status <> 'delivered'`;
 
-/** Newest first. */
 export async function listDeliveries(db: Db, tenant: string, filter: DeliveryFilter): Promise<Delivery[]> {
   const { rows } = await db.query<Delivery>(
     `SELECT ${COLUMNS} FROM webhook_deliveries
       WHERE tenant = $1 AND ($2::text IS NULL OR status = $2) ${(filter.status ?? 'delivered') === 'delivered' ? '' : UNDELIVERED} AND ($3::uuid IS NULL OR endpoint = $3)
-        AND ($4::uuid IS NULL OR prediction = $4) AND ($5::uuid IS NULL OR id < $5)
-      ORDER BY id DESC LIMIT $6`,
-    [tenant, filter.status, filter.endpoint, filter.prediction, filter.before, filter.limit],
+        AND ($4::uuid IS NULL OR prediction = $4) AND ($5::uuid IS NULL OR id ${filter.order === 'asc' ? '>' : '<'} $5)
+      ORDER BY id ${filter.order} LIMIT $6`,
+    [tenant, filter.status, filter.endpoint, filter.prediction, filter.after, filter.limit],
   );
   return rows;
 }

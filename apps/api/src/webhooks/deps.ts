@@ -12,5 +12,7 @@ export interface WebhookRouteDeps {
   tenantOf(request: FastifyRequest): string;
   /** Base URL under which clients reach the API. */
   publicUrl: string | undefined;
+  /** The names of the models that a tenant can use. */
+  modelNames(tenant: string): Promise<ReadonlySet<string>>;
   now?: () => number;
 }

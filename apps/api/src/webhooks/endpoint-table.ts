@@ -11,14 +11,16 @@ export interface Endpoint {
   events: string[];
   models: string[];
   state: 'enabled' | 'disabled';
+  /** The reason of a disabled endpoint as a sentence, and as a code. Processes of 0.1.0 write no code. */
   reason: string | null;
+  reasonCode: string | null;
   /** Times are Unix milliseconds. */
   failingSince: number | null;
   createdAt: number;
   updatedAt: number;
 }
 
-const COLUMNS = `id, url, description, events, models, state, reason, failing_since AS "failingSince",
+const COLUMNS = `id, url, description, events, models, state, reason, reason_code AS "reasonCode", failing_since AS "failingSince",
   created_at AS "createdAt", updated_at AS "updatedAt"`;
 
 export interface EndpointFields {
@@ -61,15 +63,25 @@ export async function findEndpoint(db: Db, tenant: string, id: string): Promise<
   return rows[0];
 }
 
-/** Lists endpoints in the order of their ids, after the id `after`. */
+export interface EndpointPage {
+  limit: number;
+  order: 'asc' | 'desc';
+  /** Creation time and id of the last endpoint of the previous page; null for the first page. */
+  after: { at: number; id: string } | null;
+}
+
+/** Lists endpoints in the order of their creation. */
 export async function listEndpoints(
   db: Db,
   tenant: string,
-  { limit, after }: { limit: number; after: string | null },
+  { limit, order, after }: EndpointPage,
 ): Promise<Endpoint[]> {
+  const sign = order === 'asc' ? '>' : '<';
   const { rows } = await db.query<Endpoint>(
-    `SELECT ${COLUMNS} FROM webhook_endpoints WHERE tenant = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3`,
-    [tenant, after, limit],
+    `SELECT ${COLUMNS} FROM webhook_endpoints
+      WHERE tenant = $1 AND ($2::bigint IS NULL OR (created_at, id) ${sign} ($2, $3::uuid))
+      ORDER BY created_at ${order}, id ${order} LIMIT $4`,
+    [tenant, after?.at ?? null, after?.id ?? null, limit],
   );
   return rows;
 }
@@ -92,7 +104,9 @@ export async function updateEndpoint(pool: Pool, params: UpdateEndpointParams): 
       `UPDATE webhook_endpoints SET
          url = coalesce($3, url), description = coalesce($4, description), events = coalesce($5, events),
          models = coalesce($6, models), state = coalesce($7, state), updated_at = $8,
-         reason = CASE WHEN $7 IS NULL THEN reason WHEN $7 = 'disabled' THEN coalesce(reason, 'Disabled by the owner.') END,
+         reason = CASE WHEN $7 IS NULL THEN reason WHEN $7 = 'disabled' THEN coalesce(reason, 'The owner has disabled the endpoint.') END,
+         reason_code = CASE WHEN $7 IS NULL THEN reason_code
+           WHEN $7 = 'disabled' AND reason IS NULL THEN 'disabled_by_owner' WHEN $7 = 'disabled' THEN reason_code END,
          failing_since = CASE WHEN $7 = 'enabled' THEN NULL ELSE failing_since END
        WHERE tenant = $1 AND id = $2 RETURNING ${COLUMNS}`,
       [
@@ -163,4 +177,13 @@ export function rotateSecret(pool: Pool, { tenant, id, ...rotation }: RotateSecr
         ]));
     return true;
   });
+}
+
+/** The secrets that sign the deliveries to URLs that predictions name, newest first; empty before the first rotation. */
+export async function tenantSecrets(db: Db, tenant: string): Promise<StoredSecret[]> {
+  const { rows } = await db.query<{ secrets: StoredSecret[] }>(
+    'SELECT webhook_secrets AS secrets FROM tenants WHERE tenant = $1',
+    [tenant],
+  );
+  return rows[0]?.secrets ?? [];
 }

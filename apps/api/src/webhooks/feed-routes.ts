@@ -1,26 +1,46 @@
 /** The route of the event feed, from which a receiver reads missed events after an outage. */
+import { ApiError } from '@millrace/shared/errors';
 import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import type { WebhookRouteDeps } from './deps.ts';
-import { listEvents } from './feed-table.ts';
-import { cursorSequence } from './params.ts';
+import { feedCursor, sequenceOf } from './feed-cursor.ts';
+import { feedRange, listEvents } from './feed-table.ts';
 import { eventJson } from './render.ts';
 import * as routes from './route-schemas.ts';
 
+const LIMIT_MAX = 1_000;
+
 export function registerFeed(app: App, { db, tenantOf, publicUrl }: WebhookRouteDeps): void {
   app.get('/v1/events', { schema: routes.listEvents }, async (request) => {
-    const { after, limit = 100 } = request.query;
-    const from = cursorSequence(after);
-    const rows = await fromStore(
-      'Postgres',
-      listEvents(db, { tenant: tenantOf(request), after: from, limit: limit + 1 }),
-    );
+    const tenant = tenantOf(request);
+    const limit = Math.min(request.query.limit ?? 100, LIMIT_MAX);
+    const from = await placeOf(tenant, request.query.cursor);
+    const rows = await fromStore('Postgres', listEvents(db, { tenant, after: from, limit: limit + 1 }));
     const shown = rows.slice(0, limit);
     return {
-      events: shown.map((event) => eventJson(event, publicUrl)),
+      data: shown.map((event) => eventJson(event, publicUrl)),
       // Present on the last page too: the next read of the feed continues here.
-      next: String(shown.at(-1)?.sequence ?? from),
+      next: feedCursor(shown.at(-1)?.sequence ?? from),
       has_more: rows.length > limit,
     };
   });
+
+  /** The sequence number after which the page starts. A consumer with a wrong cursor would wait for ever, or miss events. */
+  async function placeOf(tenant: string, cursor: string | undefined): Promise<number> {
+    const sequence = sequenceOf(cursor);
+    if (sequence === undefined) return 0;
+    const { first, last } = await fromStore('Postgres', feedRange(db, tenant));
+    if (sequence > last)
+      throw new ApiError(
+        'invalid_cursor',
+        'The cursor is beyond the last event. If the database was restored, read the feed from its start.',
+      );
+    // 0 is the start of the feed, also after the first events were discarded.
+    if (sequence > 0 && sequence + 1 < first)
+      throw new ApiError(
+        'cursor_expired',
+        'The events after this cursor are older than RETENTION_DAYS and were discarded. Read the feed without a cursor.',
+      );
+    return sequence;
+  }
 }

@@ -22,3 +22,21 @@ export async function listEvents(db: Db, { tenant, after, limit }: ListEventsPar
   );
   return rows;
 }
+
+export interface FeedRange {
+  /** The first event that is kept, or the next event if no event is kept. */
+  first: number;
+  /** The last event; 0 before the first event. */
+  last: number;
+}
+
+/** The sequence numbers of a tenant's feed. */
+export async function feedRange(db: Db, tenant: string): Promise<FeedRange> {
+  const { rows } = await db.query<{ first: number | null; last: number | null }>(
+    `SELECT (SELECT min(sequence) FROM events WHERE tenant = $1) AS first,
+            (SELECT last FROM event_counters WHERE tenant = $1) AS last`,
+    [tenant],
+  );
+  const last = rows[0]?.last ?? 0;
+  return { first: rows[0]?.first ?? last + 1, last };
+}

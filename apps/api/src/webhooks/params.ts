@@ -1,5 +1,6 @@
 /** Checks of webhook parameters beyond the JSON schemas: ids, cursors and times. */
 import { ApiError } from '@millrace/shared/errors';
+import { invalidCursor } from '../http/cursor.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -16,19 +17,10 @@ export function filterId(text: string | undefined, pointer: string): string | nu
   return text.toLowerCase();
 }
 
-/** Reads the cursor of a list: the last id of the previous page. */
-export function cursorId(text: string | undefined): string | null {
-  if (text === undefined) return null;
-  if (!UUID.test(text)) throw invalidCursor('/cursor', text);
+/** Reads the id in the cursor of a list. Postgres would refuse other text. */
+export function cursorId(text: string, cursor: string): string {
+  if (!UUID.test(text)) throw invalidCursor('The cursor is not one of ours.', cursor);
   return text.toLowerCase();
-}
-
-/** Reads the cursor of the feed: the sequence number after which the page starts. 0 is the start of the feed. */
-export function cursorSequence(text: string | undefined): number {
-  if (text === undefined || text === '') return 0;
-  const sequence = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(sequence)) throw invalidCursor('/after', text);
-  return sequence;
 }
 
 const LAST_MS = 0xffff_ffff_ffff;
@@ -46,20 +38,6 @@ export function timeOf(text: string, pointer: string): number {
       got: text,
     });
   return ms;
-}
-
-function invalidCursor(pointer: string, got: string): ApiError {
-  const shown = got.slice(0, 100);
-  return new ApiError('invalid_cursor', `Invalid cursor '${shown}': expected \`next\` of the previous page.`, {
-    faults: [
-      {
-        pointer,
-        message: 'The value is not a cursor of this API.',
-        expected: '`next` of the previous page',
-        got: shown,
-      },
-    ],
-  });
 }
 
 export interface InvalidParams {

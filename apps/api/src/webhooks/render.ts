@@ -1,36 +1,53 @@
 /** Converts webhook resources to the JSON of responses. No response contains a stored secret. */
 import { eventBody } from '@millrace/shared/webhooks/event';
+import { allEvents, selectionOf } from '@millrace/shared/webhooks/selection';
 import type { Attempt, Delivery } from './delivery-table.ts';
 import type { Endpoint } from './endpoint-table.ts';
+import { feedCursor } from './feed-cursor.ts';
 import type { FeedEvent } from './feed-table.ts';
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
-export function endpointJson(endpoint: Endpoint) {
-  const self = `/v1/webhook-endpoints/${endpoint.id}`;
+export interface EndpointContext {
+  /** The public URL without a final slash; '' for links that are paths. */
+  base: string;
+  /** The names of the tenant's models. */
+  models: ReadonlySet<string>;
+}
+
+export function endpointJson(endpoint: Endpoint, { base, models }: EndpointContext) {
+  const self = `${base}/v1/webhook-endpoints/${endpoint.id}`;
+  const isEnabled = endpoint.state === 'enabled';
   return {
     id: endpoint.id,
     url: endpoint.url,
     description: endpoint.description,
-    events: endpoint.events,
+    events: endpoint.events.length === 0 ? [allEvents] : selectionOf(endpoint.events),
     models: endpoint.models,
-    state: endpoint.state,
-    reason: endpoint.reason,
-    failing_since: iso(endpoint.failingSince),
+    unknown_models: endpoint.models.filter((model) => !models.has(model)),
+    status: endpoint.state,
+    reason: isEnabled ? null : (endpoint.reasonCode ?? 'unknown'),
+    detail: isEnabled ? null : endpoint.reason,
+    failing_since_at: iso(endpoint.failingSince),
     created_at: iso(endpoint.createdAt),
     updated_at: iso(endpoint.updatedAt),
-    urls: { self, deliveries: `/v1/webhook-deliveries?endpoint=${endpoint.id}`, test: `${self}/test` },
+    urls: {
+      self,
+      deliveries: `${base}/v1/webhook-deliveries?endpoint_id=${endpoint.id}`,
+      test: isEnabled ? `${self}/test` : null,
+      rotate_secret: `${self}/secret/rotate`,
+    },
   };
 }
 
-export function deliveryJson(delivery: Delivery, attempts: readonly Attempt[]) {
-  const self = `/v1/webhook-deliveries/${delivery.id}`;
+export function deliveryJson(delivery: Delivery, attempts: readonly Attempt[], base: string) {
+  const self = `${base}/v1/webhook-deliveries/${delivery.id}`;
   return {
     id: delivery.id,
     event: { id: delivery.event, type: delivery.type },
-    endpoint: delivery.endpoint,
+    endpoint_id: delivery.endpoint,
     url: delivery.url,
-    prediction: delivery.prediction,
+    prediction_id: delivery.prediction,
     status: delivery.status,
     next_attempt_at: iso(delivery.nextAt),
     created_at: iso(delivery.createdAt),
@@ -39,18 +56,18 @@ export function deliveryJson(delivery: Delivery, attempts: readonly Attempt[]) {
       .filter((attempt) => attempt.delivery === delivery.id)
       .map(({ number, at, latencyMs, status, error, reply }) => ({
         number,
-        at: iso(at),
+        started_at: iso(at),
         latency_ms: latencyMs === null ? null : Math.round(latencyMs * 10) / 10,
-        status,
-        error,
+        http_status: status,
+        error: error === null ? null : { code: error },
         reply,
       })),
     urls: { self, redeliver: `${self}/redeliver` },
   };
 }
 
-/** The body of the webhook, with the `webhook-id` of the event and its cursor in the feed. */
+/** The body of the webhook, with the cursor of the event in the feed. */
 export function eventJson(event: FeedEvent, publicUrl: string | undefined) {
   const body: Record<string, unknown> = JSON.parse(eventBody(event, publicUrl));
-  return { id: event.id, cursor: String(event.sequence), ...body };
+  return { cursor: feedCursor(event.sequence), ...body };
 }

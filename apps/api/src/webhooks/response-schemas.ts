@@ -1,6 +1,6 @@
 /** The responses of the webhook routes, as JSON Schema. */
-import { type TSchema, Type } from 'typebox';
-import { orNull, Time } from '../http/response-schemas.ts';
+import { Type } from 'typebox';
+import { listOf, orNull, Path, Time } from '../http/response-schemas.ts';
 
 const Id = Type.String({ format: 'uuid' });
 const Secret = Type.String({ description: '`whsec_` and base64; shown only in this response.' });
@@ -9,39 +9,48 @@ const endpoint = {
   id: Id,
   url: Type.String(),
   description: Type.String(),
-  events: Type.Array(Type.String()),
-  models: Type.Array(Type.String()),
-  state: Type.Enum(['enabled', 'disabled'], { $id: 'EndpointState', type: 'string' }),
-  reason: orNull(Type.String()),
-  failing_since: orNull(Time),
+  events: Type.Array(Type.String(), {
+    description: '`*` selects all types, and `prediction.*` all types of predictions.',
+  }),
+  models: Type.Array(Type.String(), { description: 'Empty for all models.' }),
+  unknown_models: Type.Array(Type.String(), { description: 'The names of `models` that no model has now.' }),
+  status: Type.Enum(['enabled', 'disabled'], { $id: 'EndpointStatus', type: 'string', description: 'Extensible.' }),
+  reason: orNull(
+    Type.String(),
+    'The reason of a disabled endpoint: `disabled_by_owner`, `gone`, `failing` or `unknown`. Extensible.',
+  ),
+  detail: orNull(Type.String(), 'The reason as a sentence.'),
+  failing_since_at: orNull(Time, 'The first failure since the last success.'),
   created_at: Time,
   updated_at: Time,
-  urls: Type.Object({ self: Type.String(), deliveries: Type.String(), test: Type.String() }),
+  urls: Type.Object({
+    self: Path,
+    deliveries: Path,
+    test: orNull(Path, 'Null while the endpoint is disabled.'),
+    rotate_secret: Path,
+  }),
 };
 
 const Attempt = Type.Object(
   {
     number: Type.Integer({ minimum: 1 }),
-    at: Time,
+    started_at: Time,
     latency_ms: orNull(Type.Number()),
-    status: orNull(Type.Integer()),
-    error: orNull(Type.String()),
+    http_status: orNull(Type.Integer(), 'Null for an attempt without a response.'),
+    error: orNull(Type.Object({ code: Type.String({ description: 'Extensible.' }) })),
     reply: orNull(Type.String()),
   },
   { $id: 'Attempt' },
 );
 
-const listOf = ($id: string, name: string, item: TSchema) =>
-  Type.Object({ [name]: Type.Array(item), next: orNull(Type.String()) }, { $id });
-
 export const Endpoint = Type.Object(endpoint, { $id: 'Endpoint' });
 export const NewEndpoint = Type.Object({ ...endpoint, secret: Secret }, { $id: 'NewEndpoint' });
-export const EndpointList = listOf('EndpointList', 'endpoints', Endpoint);
+export const EndpointList = listOf('EndpointList', Endpoint);
 
 export const Rotated = Type.Object(
   {
     secret: Secret,
-    previous_signs_until: Type.String({
+    previous_signs_until_at: Type.String({
       format: 'date-time',
       description: 'The previous secret signs until this time.',
     }),
@@ -49,36 +58,57 @@ export const Rotated = Type.Object(
   { $id: 'Rotated', description: 'The new secret, and the time until which the previous secret signs.' },
 );
 
+export const SecretState = Type.Object(
+  {
+    configured: Type.Boolean({ description: 'Whether the tenant has a secret.' }),
+    previous_signs_until_at: orNull(Time, 'Null without a previous secret that still signs.'),
+  },
+  { $id: 'SecretState' },
+);
+
 export const Delivery = Type.Object(
   {
     id: Id,
     event: Type.Object({ id: Id, type: Type.String({ description: 'Extensible.' }) }),
-    endpoint: orNull(Id),
+    endpoint_id: orNull(Id, 'Null where a prediction named the URL.'),
     url: Type.String(),
-    prediction: orNull(Id),
+    prediction_id: orNull(Id),
     status: Type.Enum(['pending', 'delivered', 'failed', 'canceled'], { $id: 'DeliveryStatus', type: 'string' }),
     next_attempt_at: orNull(Time),
     created_at: Time,
     completed_at: orNull(Time),
     attempts: Type.Array(Attempt),
-    urls: Type.Object({ self: Type.String(), redeliver: Type.String() }),
+    urls: Type.Object({ self: Path, redeliver: Path }),
   },
   { $id: 'Delivery' },
 );
-export const DeliveryList = listOf('DeliveryList', 'deliveries', Delivery);
-export const Redelivered = Type.Object({ redelivered: Type.Integer({ minimum: 0 }) }, { $id: 'Redelivered' });
+export const DeliveryList = listOf('DeliveryList', Delivery);
+export const Redelivered = Type.Object(
+  {
+    matched: Type.Integer({ minimum: 0, description: 'The deliveries of the filter.' }),
+    done: Type.Integer({ minimum: 0, description: 'The deliveries that are due now.' }),
+    next: orNull(Type.String()),
+  },
+  { $id: 'Redelivered' },
+);
 
 const Event = Type.Object(
   {
     id: Id,
-    cursor: Type.String(),
+    cursor: Type.String({ description: 'The feed continues after this event.' }),
     type: Type.String({ description: 'Extensible.' }),
     timestamp: Time,
+    api_version: Type.String({ description: 'The version of the contract by which the event is written.' }),
+    tenant: Type.String(),
     data: Type.Unknown(),
   },
-  { $id: 'Event', description: 'The event as the webhook sends it.' },
+  { $id: 'Event', description: 'The body of the webhook, with its cursor in the feed.' },
 );
 export const EventList = Type.Object(
-  { events: Type.Array(Event), next: Type.String(), has_more: Type.Boolean() },
+  {
+    data: Type.Array(Event),
+    next: Type.String({ description: 'Never null: the next read of the feed continues here.' }),
+    has_more: Type.Boolean(),
+  },
   { $id: 'EventList' },
 );

@@ -1,5 +1,6 @@
 /** The schemas of the webhook routes: parameters, bodies, responses and texts. */
 import type { FastifySchema } from 'fastify';
+import { NoParameters } from '../http/action-body.ts';
 import { DONE, json } from '../http/documentation.ts';
 import {
   NewEndpoint as CreatedEndpoint,
@@ -10,14 +11,15 @@ import {
   EventList,
   Redelivered,
   Rotated,
+  SecretState,
 } from './response-schemas.ts';
 import {
   DeliveryQuery,
   EndpointChanges,
+  EndpointQuery,
   FeedQuery,
   IdParams,
   NewEndpoint,
-  Page,
   RedeliverRange,
   Rotation,
 } from './schemas.ts';
@@ -38,10 +40,10 @@ export const createEndpoint = {
 
 export const listEndpoints = {
   operationId: 'listEndpoints',
-  querystring: Page,
+  querystring: EndpointQuery,
   tags,
-  summary: 'List endpoints',
-  response: { 200: json(EndpointList, 'A page.') },
+  summary: 'List endpoints, newest first',
+  response: { 200: json(EndpointList, 'A page.', ['Link']) },
   errors: ['invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -76,7 +78,8 @@ export const removeEndpoint = {
 export const rotateEndpointSecret = {
   operationId: 'rotateEndpointSecret',
   params: IdParams,
-  querystring: Rotation,
+  body: Rotation,
+  examples: { atOnce: { overlap_s: 0 } },
   tags,
   summary: 'Rotate the secret of an endpoint; for a while both secrets sign',
   response: { 200: json(Rotated, 'The new secret, which is shown only once.') },
@@ -86,15 +89,24 @@ export const rotateEndpointSecret = {
 export const testEndpoint = {
   operationId: 'testEndpoint',
   params: IdParams,
+  body: NoParameters,
   tags,
   summary: 'Send a test event',
   response: { 202: json(Delivery, 'The delivery is scheduled.', ['Location']) },
-  errors: [...ofEndpoint, 'conflict'],
+  errors: [...ofEndpoint, 'endpoint_disabled'],
+} satisfies FastifySchema;
+
+export const getSecret = {
+  operationId: 'getSecret',
+  tags,
+  summary: 'Whether the tenant has a secret for the webhook URLs of predictions',
+  response: { 200: json(SecretState, 'The times of the secret, never the secret.') },
+  errors: ['store_unavailable'],
 } satisfies FastifySchema;
 
 export const rotateSecret = {
   operationId: 'rotateSecret',
-  querystring: Rotation,
+  body: Rotation,
   tags,
   summary: 'Rotate the secret for the webhook URLs of predictions',
   response: { 200: json(Rotated, 'The new secret, which is shown only once.') },
@@ -106,7 +118,7 @@ export const listDeliveries = {
   querystring: DeliveryQuery,
   tags,
   summary: 'List deliveries with their attempts, newest first',
-  response: { 200: json(DeliveryList, 'A page.') },
+  response: { 200: json(DeliveryList, 'A page.', ['Link']) },
   errors: ['invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -119,21 +131,24 @@ export const getDelivery = {
   errors: ofDelivery,
 } satisfies FastifySchema;
 
-export const redeliver = {
-  operationId: 'redeliver',
+export const redeliverDelivery = {
+  operationId: 'redeliverDelivery',
   params: IdParams,
+  body: NoParameters,
   tags,
   summary: 'Deliver again',
   response: { 202: json(Delivery, 'The delivery is due now.') },
-  errors: [...ofDelivery, 'conflict'],
+  errors: [...ofDelivery, 'endpoint_disabled'],
 } satisfies FastifySchema;
 
-export const redeliverRange = {
-  operationId: 'redeliverRange',
+export const redeliverDeliveries = {
+  operationId: 'redeliverDeliveries',
   body: RedeliverRange,
   tags,
   summary: 'Deliver again the failed deliveries of a period',
-  examples: { day: { from: '2026-01-31T00:00:00Z', to: '2026-02-01T00:00:00Z' } },
+  examples: {
+    day: { filter: { created_after: '2026-01-31T00:00:00Z', created_before: '2026-02-01T00:00:00Z' } },
+  },
   response: { 202: json(Redelivered, 'The number of deliveries that are due now.') },
   errors: ['endpoint_not_found', 'store_unavailable'],
 } satisfies FastifySchema;
@@ -143,6 +158,6 @@ export const listEvents = {
   querystring: FeedQuery,
   tags,
   summary: 'The feed of events, oldest first, without gaps',
-  response: { 200: json(EventList, 'The events after `after`.') },
-  errors: ['invalid_cursor', 'store_unavailable'],
+  response: { 200: json(EventList, 'The events after `cursor`.') },
+  errors: ['invalid_cursor', 'cursor_expired', 'store_unavailable'],
 } satisfies FastifySchema;

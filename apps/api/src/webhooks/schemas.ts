@@ -1,64 +1,55 @@
 /** Schemas of the webhook routes, for validation, types and the OpenAPI document. */
-import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
-import { Type } from 'typebox';
+import { SELECTIONS } from '@millrace/shared/webhooks/selection';
+import { type TSchema, Type } from 'typebox';
+import { actionBody } from '../http/action-body.ts';
+import { listParameters, orderParameter } from '../http/list.ts';
 
 const closed = { additionalProperties: false } as const;
 const Url = Type.String({ minLength: 1, maxLength: 2_048, description: 'The https URL that receives the events.' });
 const Description = Type.String({ maxLength: 500 });
-const Events = Type.Array(Type.Unsafe<string>(Type.Union(PREDICTION_EVENTS.map((type) => Type.Literal(type)))), {
+const Events = Type.Array(Type.Enum([...SELECTIONS]), {
+  minItems: 1,
   maxItems: 20,
-  description: 'Event types. An empty list selects all types.',
+  description: 'Event types. `*` selects all types, and `prediction.*` all types of predictions.',
 });
 const Models = Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
   maxItems: 100,
   description: 'Model names. An empty list selects all models.',
 });
 const Time = Type.String({ maxLength: 40, description: 'A time such as 2026-01-31T12:00:00Z.' });
-const Limit = Type.Integer({
-  minimum: 1,
-  maximum: 100,
-  default: 20,
-  description: 'Largest number of items in a page.',
-});
-const Cursor = Type.String({ maxLength: 100, description: '`next` of the previous page.' });
+
+/** A request treats null as absent, and null in a change restores the default. */
+const orNull = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
 
 export const NewEndpoint = Type.Object(
-  {
-    url: Url,
-    description: Type.Optional(Description),
-    events: Type.Optional(Events),
-    models: Type.Optional(Models),
-  },
+  { url: Url, description: orNull(Description), events: orNull(Events), models: orNull(Models) },
   { ...closed, $id: 'CreateEndpoint' },
 );
 
 export const EndpointChanges = Type.Object(
   {
     url: Type.Optional(Url),
-    description: Type.Optional(Description),
-    events: Type.Optional(Events),
-    models: Type.Optional(Models),
-    state: Type.Optional(Type.Union([Type.Literal('enabled'), Type.Literal('disabled')])),
+    description: orNull(Description),
+    events: orNull(Events),
+    models: orNull(Models),
+    status: Type.Optional(Type.Enum(['enabled', 'disabled'])),
   },
   { ...closed, $id: 'ChangeEndpoint', minProperties: 1 },
 );
 
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64 }) });
-export const Page = Type.Object({ limit: Type.Optional(Limit), cursor: Type.Optional(Cursor) }, closed);
+export const EndpointQuery = Type.Object({ ...listParameters, ...orderParameter }, closed);
 
-export const Rotation = Type.Object(
-  {
-    overlap: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 604_800,
-        default: 86_400,
-        description: 'Seconds for which the previous secret also signs.',
-      }),
-    ),
-  },
-  closed,
-);
+export const Rotation = actionBody({
+  overlap_s: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 604_800,
+      default: 86_400,
+      description: 'Seconds for which the previous secret also signs.',
+    }),
+  ),
+});
 
 export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed', 'canceled'] as const;
 
@@ -69,23 +60,26 @@ export const DeliveryQuery = Type.Object(
         Type.Union(DELIVERY_STATUSES.map((status) => Type.Literal(status))),
       ),
     ),
-    endpoint: Type.Optional(Type.String({ maxLength: 64, description: 'Id of an endpoint.' })),
-    prediction: Type.Optional(Type.String({ maxLength: 64, description: 'Id of a prediction.' })),
-    limit: Type.Optional(Limit),
-    cursor: Type.Optional(Cursor),
+    endpoint_id: Type.Optional(Type.String({ maxLength: 64, description: 'Id of an endpoint.' })),
+    prediction_id: Type.Optional(Type.String({ maxLength: 64, description: 'Id of a prediction.' })),
+    ...listParameters,
+    ...orderParameter,
   },
   closed,
 );
 
 export const RedeliverRange = Type.Object(
   {
-    from: Time,
-    to: Type.Optional(Time),
-    endpoint: Type.Optional(
-      Type.String({ maxLength: 64, description: 'Id of an endpoint. Without an id: all endpoints.' }),
-    ),
-    status: Type.Optional(
-      Type.Union([Type.Literal('failed'), Type.Literal('canceled')], { description: 'Without a status: both.' }),
+    filter: Type.Object(
+      {
+        created_after: Time,
+        created_before: Type.Optional(Time),
+        endpoint_id: Type.Optional(
+          Type.String({ maxLength: 64, description: 'Id of an endpoint. Without an id: all endpoints.' }),
+        ),
+        status: Type.Optional(Type.Enum(['failed', 'canceled'], { description: 'Without a status: both.' })),
+      },
+      closed,
     ),
   },
   { ...closed, $id: 'RedeliverDeliveries' },
@@ -93,13 +87,15 @@ export const RedeliverRange = Type.Object(
 
 export const FeedQuery = Type.Object(
   {
-    after: Type.Optional(
+    cursor: Type.Optional(
       Type.String({
-        maxLength: 30,
+        maxLength: 100,
         description: '`next` of the previous response. Without a cursor: from the start of the feed.',
       }),
     ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 100 })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, default: 100, description: 'A number above 1000 counts as 1000.' }),
+    ),
   },
   closed,
 );

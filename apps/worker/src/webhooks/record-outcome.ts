@@ -132,9 +132,9 @@ const REASONS: Readonly<Record<DisableReason, string>> = {
  */
 async function disable(db: Db, { id, reason, at }: DisabledEndpoint, nowMs: number): Promise<boolean> {
   const { rows } = await db.query<{ tenant: string; url: string }>(
-    `UPDATE webhook_endpoints SET state = 'disabled', reason = $2, updated_at = $3
+    `UPDATE webhook_endpoints SET state = 'disabled', reason = $2, reason_code = $7, updated_at = $3
       WHERE id = $1 AND state = 'enabled' AND ($4 OR failing_since <= $5) AND updated_at <= $6 RETURNING tenant, url`,
-    [id, REASONS[reason], nowMs, reason === 'gone', nowMs - DISABLE_AFTER_MS, at],
+    [id, REASONS[reason], nowMs, reason === 'gone', nowMs - DISABLE_AFTER_MS, at, reason],
   );
   const [endpoint] = rows;
   if (!endpoint) return false;
@@ -144,6 +144,6 @@ async function disable(db: Db, { id, reason, at }: DisabledEndpoint, nowMs: numb
     endpoint: { id, url: endpoint.url },
     type: 'webhook_endpoint.disabled',
   } as const;
-  await insertEndpointEvent(db, { ...event, more: { reason: REASONS[reason] } }, nowMs);
+  await insertEndpointEvent(db, { ...event, more: { reason, detail: REASONS[reason] } }, nowMs);
   return more;
 }

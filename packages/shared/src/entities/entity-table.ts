@@ -1,4 +1,4 @@
-/** Entities in Postgres: sets of rows, identified by their digest, and look-ups in the newest set of an entity. */
+/** Entities in Postgres: sets of rows, identified by their digest, and look-ups in a set. */
 import { createHash } from 'node:crypto';
 import { type Db, inTransaction, type Pool } from '../postgres/db.ts';
 import { fold } from '../text/fold.ts';
@@ -99,34 +99,7 @@ export async function loadEntityNames(db: Db, digest: string): Promise<Entity[]>
   return rows.map(entityOf);
 }
 
-/** The digest of the newest set of an entity that belongs to the tenant. */
-export async function newestOwnSet(db: Db, tenant: string, entity: string): Promise<string | undefined> {
-  const { rows } = await db.query<{ digest: string }>(
-    'SELECT digest FROM entity_sets WHERE tenant = $1 AND entity = $2 ORDER BY sequence DESC LIMIT 1',
-    [tenant, storable(entity)],
-  );
-  return rows[0]?.digest;
-}
-
-/** The digest of the newest set of an entity. A set of the tenant wins over a shared set. Undefined without a set. */
-async function newestEntitySet(db: Db, tenant: string, entity: string): Promise<string | undefined> {
-  return (await newestOwnSet(db, tenant, entity)) ?? newestOwnSet(db, 'default', entity);
-}
-
-export interface FindEntityParams {
-  tenant: string;
-  entity: string;
-  keyOrName: string;
-}
-
-/** Finds a row of the newest set by key, else by name or alias in any spelling (see `fold`). Without the vector. */
-export async function findEntity(db: Db, params: FindEntityParams): Promise<Entity | undefined> {
-  const { tenant, entity, keyOrName } = params;
-  const digest = await newestEntitySet(db, tenant, entity);
-  return digest === undefined ? undefined : findInSet(db, digest, keyOrName);
-}
-
-/** Like findEntity, for a set with a known digest. */
+/** Finds a row of a set by key, else by name or alias in any spelling (see `fold`). Without the vector. */
 export async function findInSet(db: Db, digest: string, keyOrName: string): Promise<Entity | undefined> {
   const { rows } = await db.query<StoredEntity>(
     `SELECT key, name, aliases, attributes FROM entities
@@ -137,38 +110,47 @@ export async function findInSet(db: Db, digest: string, keyOrName: string): Prom
   return rows[0] && entityOf(rows[0]);
 }
 
+/** The number of rows of a set. */
+export async function countSet(db: Db, digest: string): Promise<number> {
+  const { rows } = await db.query<{ count: number }>('SELECT count(*)::int AS count FROM entities WHERE digest = $1', [
+    digest,
+  ]);
+  return rows[0]?.count ?? 0;
+}
+
+/** The place of a row in the results of a search: how the row matches, its folded name, and its position in the set. */
+export type SearchPlace = readonly [match: number, name: string, position: number];
+
 export interface SearchParams {
   q: string;
   limit: number;
+  /** The place of the last row of the previous page; null for the first page. */
+  after: SearchPlace | null;
+}
+
+export interface Found {
+  entity: Entity;
+  place: SearchPlace;
 }
 
 /**
- * Searches the newest set for autocompletion. First come rows whose name starts with `q`, then rows with an alias that starts with
- * `q`, then rows that contain `q`, each sorted by name. An empty `q` returns all rows. Without vectors. Returns undefined for an
- * unknown entity.
+ * Searches a set for autocompletion. First come rows whose name starts with `q`, then rows with an alias that starts with `q`, then
+ * rows that contain `q`, each sorted by name. An empty `q` returns all rows. Without vectors.
  */
-export async function searchEntities(
-  db: Db,
-  { tenant, entity, ...search }: SearchParams & { tenant: string; entity: string },
-): Promise<Entity[] | undefined> {
-  const digest = await newestEntitySet(db, tenant, entity);
-  return digest === undefined ? undefined : searchSet(db, digest, search);
-}
-
-/** Like searchEntities, for a set with a known digest. */
-export async function searchSet(db: Db, digest: string, { q, limit }: SearchParams): Promise<Entity[]> {
-  const { rows } = await db.query<StoredEntity>(
-    `SELECT key, name, aliases, attributes
+export async function searchSet(db: Db, digest: string, { q, limit, after }: SearchParams): Promise<Found[]> {
+  const { rows } = await db.query<StoredEntity & { match: number; term: string; position: number }>(
+    `SELECT key, name, aliases, attributes, match, terms[1] AS term, position
        FROM entities CROSS JOIN LATERAL (
-         SELECT min(CASE WHEN NOT starts_with(term, $2) THEN 2 WHEN term = terms[1] THEN 0 ELSE 1 END) AS place
+         SELECT min(CASE WHEN NOT starts_with(term, $2) THEN 2 WHEN term = terms[1] THEN 0 ELSE 1 END) AS match
            FROM unnest(terms) AS term WHERE strpos(term, $2) > 0
-       ) AS match
-      WHERE digest = $1 AND place IS NOT NULL
-      ORDER BY place, terms[1] COLLATE "C", position
+       ) AS matches
+      WHERE digest = $1 AND match IS NOT NULL
+        AND ($4::int IS NULL OR (match, terms[1] COLLATE "C", position) > ($4, $5::text COLLATE "C", $6))
+      ORDER BY match, terms[1] COLLATE "C", position
       LIMIT $3`,
-    [digest, fold(storable(q)), limit],
+    [digest, fold(storable(q)), limit, after?.[0] ?? null, storable(after?.[1] ?? ''), after?.[2] ?? 0],
   );
-  return rows.map(entityOf);
+  return rows.map(({ match, term, position, ...row }) => ({ entity: entityOf(row), place: [match, term, position] }));
 }
 
 function entityOf({ vector, ...row }: StoredEntity): Entity {

@@ -80,7 +80,7 @@ WITH input AS (
   SELECT a.id, e.id AS endpoint, CASE WHEN e.state = 'enabled' THEN e.url END AS url
     FROM applied a
     JOIN webhook_endpoints e ON e.tenant = a.tenant
-     AND (e.models = '{}' OR a.model = ANY (e.models)) AND (e.events = '{}' OR a.type = ANY (e.events))
+     AND (e.models = '{}' OR a.model = ANY (e.models)) AND (e.events = '{}' OR a.type = ANY (e.events) OR split_part(a.type, '.', 1) || '.*' = ANY (e.events))
 ), targets AS (
   SELECT * FROM registered
   UNION ALL

@@ -6,7 +6,7 @@ const OPTIONAL: ReadonlySet<string> = new Set(['cache']);
 export interface Verdict {
   /** HTTP status of /readyz. */
   code: 200 | 503;
-  status: 'ready' | 'degraded' | 'not ready';
+  status: 'ready' | 'degraded' | 'not_ready';
 }
 
 /**
@@ -18,5 +18,5 @@ export function verdictOf(parts: Readonly<Record<string, 'ok' | string>>, impair
   if (faulty.length === 0 && impaired.length === 0) return { code: 200, status: 'ready' };
   return faulty.every(([name]) => OPTIONAL.has(name))
     ? { code: 200, status: 'degraded' }
-    : { code: 503, status: 'not ready' };
+    : { code: 503, status: 'not_ready' };
 }

@@ -17,7 +17,7 @@ export async function setAlias(db: Db, name: VersionName, alias: string): Promis
     [tenant, model, alias],
   );
   if (hidden.length > 0)
-    throw new ApiError('conflict', `Model '${model}' has a version '${alias}', which the alias would hide.`);
+    throw new ApiError('alias_conflict', `Model '${model}' has a version '${alias}', which the alias would hide.`);
   // The row lock delays a retirement until the retirement can see the alias.
   const { rowCount } = await db.query(
     `INSERT INTO model_aliases (tenant, model, alias, version)
@@ -40,7 +40,7 @@ async function unservedError(db: Db, { tenant, model, version }: VersionName): P
   const found = rows.find((row) => row.version === version);
   if (found) {
     const reason = found.reason ? `: ${found.reason}` : '.';
-    return new ApiError('conflict', `Version ${version} of '${model}' is ${found.state}${reason}`);
+    return new ApiError('version_failed', `Version ${version} of '${model}' is ${found.state}${reason}`);
   }
   const known = rows.map((row) => row.version).sort(compareVersions);
   const shown = known.slice(-10).join(', ');
@@ -65,7 +65,7 @@ export async function removeAlias(db: Db, { tenant, model, alias }: AliasName): 
   return rowCount === 1;
 }
 
-/** Retires a version for good. Throws ApiError `version_not_found`, or `conflict` while an alias points at the version. */
+/** Retires a version for good. Throws ApiError `version_not_found`, or `alias_conflict` while an alias points at the version. */
 export async function retireVersion(pool: Pool, { tenant, model, version }: VersionName): Promise<void> {
   const name = [tenant, model, version];
   await inTransaction(pool, async (db) => {
@@ -81,7 +81,7 @@ export async function retireVersion(pool: Pool, { tenant, model, version }: Vers
     if (rows.length > 0) {
       const aliases = rows.map(({ alias }) => alias).join(', ');
       throw new ApiError(
-        'conflict',
+        'alias_conflict',
         `Version ${version} of '${model}' cannot be retired: ${aliases} still points at it.`,
       );
     }

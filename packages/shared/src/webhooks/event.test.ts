@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { endpointPayload, eventBody, type StoredEvent } from './event.ts';
+import { problem } from '../errors.ts';
+import { API_VERSION, endpointPayload, eventBody, type StoredEvent } from './event.ts';
 import { laneOf } from './lane.ts';
 
 const prediction = '0197c7f0-0000-7003-8000-000000000000';
 const completedAt = Date.UTC(2026, 0, 1, 0, 0, 1, 5);
 const event: StoredEvent = {
   id: '0197c7f0-0000-7000-8000-000000000001',
+  eventTenant: 'default',
   type: 'prediction.failed',
   createdAt: completedAt + 5,
   payload: null,
@@ -20,12 +22,16 @@ const event: StoredEvent = {
   completedAt,
   metadata: '{"order":17}',
   errorCode: 'inference_timeout',
+  error: JSON.stringify(problem('inference_timeout', 'It took too long.')),
 };
 const dataOf = (given: StoredEvent) => JSON.parse(eventBody(given, undefined)).data;
 
 describe('the event of a prediction', () => {
   test('has the result of the prediction and the URL of the prediction', () => {
     expect(JSON.parse(eventBody(event, 'https://api.example.com/'))).toEqual({
+      id: event.id,
+      api_version: API_VERSION,
+      tenant: 'default',
       type: 'prediction.failed',
       timestamp: '2026-01-01T00:00:01.010Z',
       data: {
@@ -34,7 +40,7 @@ describe('the event of a prediction', () => {
         version: '1',
         status: 'failed',
         opening: 0,
-        error: { code: 'inference_timeout' },
+        error: problem('inference_timeout', 'It took too long.'),
         created_at: '2026-01-01T00:00:00.000Z',
         completed_at: '2026-01-01T00:00:01.005Z',
         metadata: { order: 17 },
@@ -52,12 +58,19 @@ describe('the event of a prediction', () => {
     expect(dataOf({ ...event, status: 'queued', completedAt: null, errorCode: null })).toMatchObject(same);
     const again = { ...event, status: 'failed', completedAt: completedAt + 900, errorCode: 'worker_lost' };
     expect(dataOf(again)).toMatchObject(same);
-    const gone = { status: null, predictionCreatedAt: null, completedAt: null, metadata: null, errorCode: null };
+    const gone = {
+      status: null,
+      predictionCreatedAt: null,
+      completedAt: null,
+      metadata: null,
+      errorCode: null,
+      error: null,
+    };
     expect(dataOf({ ...event, ...gone })).toMatchObject({ id: prediction, ...same, metadata: null });
   });
 
   test('of 0.1.0, which does not store its end, uses the end of the prediction while the status is the same', () => {
-    const old = { ...event, endedAt: null, endErrorCode: null };
+    const old = { ...event, endedAt: null, endErrorCode: null, error: null };
     expect(dataOf(old)).toMatchObject({
       error: { code: 'inference_timeout' },
       completed_at: '2026-01-01T00:00:01.005Z',
@@ -75,6 +88,9 @@ test('the event of an endpoint has the id and the URL of the endpoint', () => {
   expect(
     JSON.parse(eventBody({ ...event, type: 'webhook_endpoint.disabled', prediction: null, payload }, 'http://a')),
   ).toEqual({
+    id: event.id,
+    api_version: API_VERSION,
+    tenant: 'default',
     type: 'webhook_endpoint.disabled',
     timestamp: '2026-01-01T00:00:01.010Z',
     data: {

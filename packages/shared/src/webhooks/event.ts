@@ -10,9 +10,13 @@ export const PREDICTION_EVENTS = [
 /** Event types of an endpoint: a requested test, and the disabling of the endpoint (in the feed only). */
 export type EndpointEvent = 'webhook_endpoint.test' | 'webhook_endpoint.disabled';
 
+/** The version of the HTTP contract by which an event is written. */
+export const API_VERSION = '2026-12-01';
+
 /** A row of EVENT_COLUMNS: an event with the fields of its prediction. Times are Unix milliseconds. */
 export interface StoredEvent {
   id: string;
+  eventTenant: string;
   type: string;
   createdAt: number;
   /** JSON text of the data of an endpoint event; null for a prediction event. */
@@ -30,12 +34,18 @@ export interface StoredEvent {
   completedAt: number | null;
   metadata: string | null;
   errorCode: string | null;
+  /** The JSON of the error; null for an error that is too large for an event. */
+  error: string | null;
 }
 
+/** The largest error that an event has, in bytes. The error of many rows is larger: the prediction has the whole error. */
+const ERROR_BYTES = 8_192;
+
 /** Columns for `FROM events ev LEFT JOIN predictions p ON p.id = ev.prediction`. Results may be large and are not selected. */
-export const EVENT_COLUMNS = `ev.type, ev.created_at AS "createdAt", ev.payload, ev.prediction, ev.model, ev.version,
+export const EVENT_COLUMNS = `ev.tenant AS "eventTenant", ev.type, ev.created_at AS "createdAt", ev.payload, ev.prediction, ev.model, ev.version,
   ev.opening, ev.completed_at AS "endedAt", ev.error_code AS "endErrorCode", p.status, p.created_at AS "predictionCreatedAt", p.completed_at AS "completedAt", p.metadata,
-  CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS "errorCode"`;
+  CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS "errorCode",
+  CASE WHEN p.status <> 'succeeded' AND octet_length(p.result) <= ${ERROR_BYTES} THEN p.result END AS error`;
 
 /**
  * The JSON of an event in a webhook and in the feed. The event has no output: receivers fetch the output from the URL of the
@@ -46,8 +56,11 @@ export function eventBody(event: StoredEvent, publicUrl: string | undefined): st
   const path = event.prediction === null ? `/v1/webhook-endpoints/${data.id}` : `/v1/predictions/${event.prediction}`;
   const url = publicUrl === undefined ? path : publicUrl.replace(/\/+$/, '') + path;
   return JSON.stringify({
+    id: event.id,
     type: event.type,
     timestamp: new Date(event.createdAt).toISOString(),
+    api_version: API_VERSION,
+    tenant: event.eventTenant,
     data: { ...data, url },
   });
 }
@@ -57,18 +70,25 @@ function predictionData(event: StoredEvent) {
   // After a retry the event still describes the end of its own opening. An event of 0.1.0 does not store that end. Its end comes
   // from the prediction while the prediction has the same status.
   const same = event.status === status;
-  const code = event.endedAt === null && same ? event.errorCode : event.endErrorCode;
   return {
     id: event.prediction,
     model: event.model,
     version: event.version,
     status,
     opening: event.opening,
-    error: status === 'succeeded' ? null : { code: code ?? 'internal' },
+    error: status === 'succeeded' ? null : errorOf(event, same),
     created_at: iso(event.predictionCreatedAt),
     completed_at: iso(event.endedAt ?? (same ? event.completedAt : event.createdAt)),
     metadata: event.metadata ? JSON.parse(event.metadata) : null,
   };
+}
+
+/** The error as in the prediction. After a retry the event still has the code of its own end. */
+function errorOf(event: StoredEvent, same: boolean): unknown {
+  const isThisEnd = same && (event.endedAt === null || event.endedAt === event.completedAt);
+  if (isThisEnd && event.error !== null) return JSON.parse(event.error);
+  const code = (event.endedAt === null && same ? event.errorCode : event.endErrorCode) ?? 'internal';
+  return { type: `urn:millrace:error:${code}`, code };
 }
 
 /** The payload of an endpoint event, as JSON text. */
