@@ -54,7 +54,7 @@ add('two Retry-After', `HTTP/1.1 429 X\r\nretry-after: 1\r\nretry-after: 2\r\n${
 add('a content type that is no type', `${OK}content-type: ///\r\n${EMPTY}`, 200);
 add('an unknown encoding of the content', `${OK}content-encoding: zstd, x\r\ncontent-length: 3\r\n\r\nabc`, 200);
 add('a Location on a 200', `${OK}location: http://127.0.0.1:1/\r\n${EMPTY}`, 200);
-add('an Upgrade that nobody asked for', `${OK}connection: upgrade\r\nupgrade: h2c\r\n${EMPTY}`, 200);
+add('an Upgrade that nobody requested for', `${OK}connection: upgrade\r\nupgrade: h2c\r\n${EMPTY}`, 200);
 add('Connection with nonsense', `${OK}connection: a,,b;c\r\n${EMPTY}`, 200);
 add('Keep-Alive with nonsense', `${OK}keep-alive: timeout=abc, max=-1\r\n${EMPTY}`, 200);
 add('a Keep-Alive of nothing', `${OK}keep-alive: timeout=0\r\n${EMPTY}`, 200);
