@@ -77,7 +77,7 @@ const inputs = {
 // Predictions that earlier releases cached do not have this member.
 const RowErrors = Type.Optional(
   orNull(
-    Type.Array(Type.Object({ row: Type.Integer({ minimum: 0 }), error: Problem })),
+    Type.Array(Type.Object({ row: Type.Integer({ minimum: 0 }), error: PredictionError })),
     'With `"on_error": "row"` and success: the errors of the rows that are null in `outputs`. Otherwise null.',
   ),
 );
