@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -68,6 +69,17 @@ describe('the key', () => {
     expect(key).toMatch(/^[0-9a-f]{64}$/);
     for (const other of [{ scope: 'x' }, { digest: 'x' }, { row: 'x' }])
       expect(cacheKey({ scope: 'a', digest: 'b', row: 'c', ...other })).not.toBe(key);
+  });
+  // Short bytes and long bytes are hashed by different calls.
+  test.each([0, 1, 8_191, 8_192, 8_193, 100_000])('of %d bytes depends on every part and on every byte', (length) => {
+    const row = Buffer.alloc(length, 7);
+    const key = cacheKey({ scope: 'a', digest: 'b', row });
+    const expected = createHash('sha256').update(`1:a,1:b,b${length}:`).update(row).digest('hex');
+    expect(key).toBe(expected);
+    const longer = Buffer.concat([row, Buffer.from([7])]);
+    const text = row.toString('latin1');
+    for (const other of [{ scope: 'x' }, { digest: 'x' }, { row: longer }, { row: text }])
+      expect(cacheKey({ scope: 'a', digest: 'b', row, ...other })).not.toBe(key);
   });
   test('two inputs share a key if and only if they are equal values', TIMEOUT, () => {
     // From few letters, so that equal and nearly equal pairs come up often.

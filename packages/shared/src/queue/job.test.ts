@@ -1,5 +1,15 @@
 import { expect, test } from 'vitest';
-import { liftText, NewerJobError, parseLift, parsePredictJob, rowCounts, rowsAhead } from './job.ts';
+import {
+  isLaterJob,
+  jobIdOf,
+  jobOptions,
+  liftText,
+  NewerJobError,
+  parseLift,
+  parsePredictJob,
+  rowCounts,
+  rowsAhead,
+} from './job.ts';
 
 const ID = '01a20d70-b864-7003-81b6-471cc51458d6';
 const task = (rows: string[], known?: (string | null)[]) =>
@@ -27,6 +37,11 @@ test.each([
   null,
   { v: 0, version: '1', ids: [] },
   { v: 1, version: '1', ids: ['x'] },
+  { v: 1, version: '1', ids: [ID, 'x'] },
+  { v: 1, version: 1, ids: [ID] },
+  { v: 1, version: '1', ids: [ID], ahead: ['1', 7] },
+  { v: 1, version: '1', ids: [ID], rows: [-1] },
+  { v: 1, version: '1', ids: [ID, ID], rows: [1, -1] },
   { v: 1, version: '1', ids: [ID], ahead: [7] },
   { v: 1, version: '1', ids: [ID], ahead: 'x' },
   { v: 1, version: '1', ids: [ID], rows: [1, 1] },
@@ -53,4 +68,33 @@ test('a lift is read back from its message, and no other message is read as a li
   const lift = { model: 'm', id: ID, priority: 1 };
   expect(parseLift(liftText(lift))).toEqual(lift);
   for (const text of ['', 'm', `x ${ID} m`, `1 ${ID} `, '1 nobody m']) expect(parseLift(text)).toBeUndefined();
+});
+
+test('the jobs of a prediction have an id for each round, and only the job of round 0 is a first job', () => {
+  const ids = [jobIdOf(ID), jobIdOf(ID, 1), jobIdOf(ID, 2)];
+  expect(ids).toEqual([`p-${ID}`, `p-${ID}-1`, `p-${ID}-2`]);
+  expect(ids.map(isLaterJob)).toEqual([false, true, true]);
+});
+
+test('a job has its priority, leaves the queue when it is complete, and is kept when it has failed', () => {
+  expect(jobOptions('p-1', 9)).toEqual({
+    jobId: 'p-1',
+    priority: 9,
+    removeOnComplete: true,
+    removeOnFail: { count: 50 },
+  });
+});
+
+test('the error of an unreadable job shows at most 200 characters of the job', () => {
+  const job = { v: 1, version: 'x'.repeat(10_000) };
+  expect(() => parsePredictJob(job)).toThrow(/^.{1,280}$/);
+  expect(() => parsePredictJob({ v: 2 })).toThrow('its format is 2, and this version reads format 1');
+});
+
+test.each([`1234 ${ID} m`, `x1 ${ID} m`, `1x ${ID} m`])('%j is no lift', (text) => {
+  expect(parseLift(text)).toBeUndefined();
+});
+
+test('a lift can have a priority of three digits', () => {
+  expect(parseLift(`100 ${ID} m`)).toEqual({ model: 'm', id: ID, priority: 100 });
 });
