@@ -8,6 +8,7 @@ interface Announcement {
   versions: readonly string[];
   unserved: Unserved;
   dir: string;
+  modelsDir: string;
   apiKeysRequired: boolean;
   /** The memory limits of the private Redis servers, in words. */
   memory: string;
@@ -16,7 +17,7 @@ interface Announcement {
 
 /** Makes the first prediction, unless the model is missing or an API key is required, and prints the addresses. */
 export async function announce(deps: Announcement): Promise<void> {
-  const { baseUrl, versions, unserved, dir, apiKeysRequired, memory, say } = deps;
+  const { baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, memory, say } = deps;
   const lines = [''];
   const models = [...new Set(versions.map((name) => name.split('/', 1)[0] as string))];
   const canPredict = models.includes(firstRequest.model) && !apiKeysRequired;
@@ -27,12 +28,22 @@ export async function announce(deps: Announcement): Promise<void> {
     lines.push(indent(JSON.stringify(first.output, undefined, 2)), '');
   }
   lines.push(
-    `Millrace serves ${models.filter((model) => !unserved.includes(model)).join(', ')}`,
+    models.length > 0
+      ? `Millrace serves ${models.filter((model) => !unserved.includes(model)).join(', ')}`
+      : `Millrace runs and serves no model yet: there is no model in ${modelsDir}.`,
     `  API        ${baseUrl}`,
     `  reference  ${baseUrl}/docs`,
     `  logs       ${path.join(path.relative(process.cwd(), dir), 'logs')}`,
   );
   if (memory) lines.push(`  memory     ${memory}`);
+  if (models.length === 0)
+    lines.push(
+      '',
+      'Add a model while Millrace runs (docs/models.md). Millrace serves the model without a restart:',
+      '',
+      '  npm run models -- add FILE.onnx --name NAME',
+      `  or copy the file to ${path.join(modelsDir, '<name>/<version>/model.onnx')}`,
+    );
   const failed = unserved.lines();
   if (failed.length > 0) lines.push('', 'and does not serve:', ...failed);
   if (apiKeysRequired) lines.push('', 'Requests need an API key. Create a key: npm run keys -- create default');

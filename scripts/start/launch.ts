@@ -10,7 +10,7 @@ import { startServices } from '@millrace/local/services';
 import { writeServers } from '../cli/local-servers.ts';
 import { announce } from './announce.ts';
 import { choosePort } from './choose-port.ts';
-import { startProgram, untilOneEnds } from './programs.ts';
+import { RestartingProgram, startProgram, untilOneEnds } from './programs.ts';
 import { untilReady } from './readiness.ts';
 import { checkQueue, migrateDatabase } from './servers.ts';
 import { baseUrlOf, type StartSettings, versionNames } from './settings.ts';
@@ -36,15 +36,15 @@ interface StartContext extends LaunchOptions {
 }
 
 interface Programs {
-  worker: Part;
-  api: Part;
+  worker: RestartingProgram;
+  api: RestartingProgram;
   unserved: Unserved;
   versions: readonly string[];
 }
 
 /**
- * Runs Millrace until `signal` is aborted, and resolves when every part has ended. Rejects when a part cannot start or ends
- * by itself; every other part has ended then too.
+ * Runs Millrace until `signal` is aborted, and resolves when every part has ended. Rejects when a part cannot start, or when a
+ * store ends by itself; every other part has ended then too. API and worker start again when they end by themselves.
  */
 export async function launch(options: LaunchOptions): Promise<void> {
   const closers: Close[] = [];
@@ -62,6 +62,8 @@ async function run(options: LaunchOptions, closers: Close[]): Promise<void> {
   const { host, dir } = settings;
   const versions = versionsToServe(settings);
   await mkdir(path.join(dir, 'logs'), { recursive: true });
+  // The worker watches this folder, also while the folder has no model.
+  await mkdir(settings.modelsDir, { recursive: true });
   closers.push(await lockFolder(dir));
   const port = await choosePort(host, settings.port);
   await keepPreviousLogs(path.join(dir, 'logs'));
@@ -78,13 +80,12 @@ async function run(options: LaunchOptions, closers: Close[]): Promise<void> {
   await runUntilInterrupted(context, { services, programs });
 }
 
-/** Returns the versions of the models folder as `model/version`. Throws when there is none. */
+/** Returns the versions of the models folder as `model/version`. Throws when WORKER_MODELS names only models that are missing. */
 function versionsToServe({ modelsDir, workerModels }: StartSettings): string[] {
   const versions = versionNames(modelsDir, workerModels);
-  if (versions.length > 0) return versions;
-  const which = workerModels.length > 0 ? ` of those in WORKER_MODELS (${workerModels.join(', ')})` : '';
+  if (versions.length > 0 || workerModels.length === 0) return versions;
   throw new StartError(
-    `There is no model${which} in ${modelsDir}. Expected <name>/<version>/model.onnx. Add a model, or set MODELS_DIR.`,
+    `There is no model of those in WORKER_MODELS (${workerModels.join(', ')}) in ${modelsDir}. Expected <name>/<version>/model.onnx. Add a model, or set MODELS_DIR.`,
   );
 }
 
@@ -116,9 +117,11 @@ async function startPrograms(
   closers.push(await writeServers(dir, programEnv));
   const options = { root, dir, guard, env: programEnv, show: say };
   const unserved = new Unserved(versions);
-  const worker = await startProgram('worker', options, (record) => unserved.read(record));
+  const worker = await RestartingProgram.start(() =>
+    startProgram('worker', options, (record) => unserved.read(record)),
+  );
   closers.push(() => worker.stop());
-  const api = await startProgram('api', options);
+  const api = await RestartingProgram.start(() => startProgram('api', options));
   closers.push(() => api.stop());
   return { worker, api, unserved, versions };
 }
@@ -127,9 +130,12 @@ async function runUntilInterrupted(
   { settings, port, guard, memory, signal, say }: StartContext,
   { services, programs }: { services: Services; programs: Programs },
 ): Promise<void> {
-  const { host, dir, apiKeysRequired } = settings;
+  const { host, dir, modelsDir, apiKeysRequired } = settings;
   const { worker, api, unserved, versions } = programs;
-  const ended = untilOneEnds([...services.parts, worker, api], path.join(dir, 'logs'));
+  const logs = path.join(dir, 'logs');
+  // A program that dies during the start would die again. After the start, API and worker start again by themselves.
+  const startFailed = untilOneEnds([worker.part, api.part], logs);
+  const storeEnded = untilOneEnds(services.parts, logs);
   const guardEnded = guard.ended.then((): never => {
     throw new StartError(
       'The guard process was killed. Without the guard the other processes could outlive this process: stopping.',
@@ -138,17 +144,19 @@ async function runUntilInterrupted(
   const noneServed = unserved.all.then((): never => {
     throw new StartError(['None of the models can be served:', ...unserved.lines()].join('\n'));
   });
-  const interruptions = [ended, guardEnded, untilAborted(signal)];
+  const interruptions = [storeEnded, guardEnded, untilAborted(signal)];
   const baseUrl = baseUrlOf(host, port);
   const words = memoryWords(services.parts, memory);
-  const ready = Promise.all([untilReady(baseUrl, signal), services.onDisk]).then(() =>
-    announce({ baseUrl, versions, unserved, dir, apiKeysRequired, memory: words, say }),
+  const ready = Promise.all([untilReady(baseUrl, signal, versions.length > 0), services.onDisk]).then(() =>
+    announce({ baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, memory: words, say }),
   );
   // A promise that rejects after the race must not become an unhandled rejection.
-  for (const promise of [ready, noneServed, ...interruptions]) promise.catch(() => {});
+  for (const promise of [ready, noneServed, startFailed, ...interruptions]) promise.catch(() => {});
   // After the announcement, a model that fails is only logged.
-  await Promise.race([ready, noneServed, ...interruptions]);
-  await Promise.race(interruptions).finally(() => say('Stopping.'));
+  await Promise.race([ready, noneServed, startFailed, ...interruptions]);
+  const running = [worker, api].map((program) => program.keepRunning(say));
+  for (const promise of running) promise.catch(() => {});
+  await Promise.race([...running, ...interruptions]).finally(() => say('Stopping.'));
 }
 
 /** Returns the memory limits of the private Redis servers in words; an empty text when the user brought both servers. */

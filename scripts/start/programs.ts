@@ -1,7 +1,8 @@
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Guard } from '@millrace/local/process/guard';
 import { startNodeProgram } from '@millrace/local/process/node-program';
-import type { Part } from '@millrace/local/process/part';
+import type { Exit, Part } from '@millrace/local/process/part';
 import { StartError } from '@millrace/local/process/start-error';
 import { nodeArgs } from '../launcher/node-args.mjs';
 import { type LogRecord, parseRecord, terminalLine } from './log-lines.ts';
@@ -38,9 +39,60 @@ export function startProgram(name: 'api' | 'worker', options: ProgramOptions, on
   });
 }
 
+const wordsOf = ({ code, signal }: Exit): string => (signal ? `was ended by ${signal}` : `ended with code ${code}`);
+
 /** Rejects when a part ends. The error names the log of the part. */
 export async function untilOneEnds(parts: Part[], logs: string): Promise<never> {
   const { name, exit } = await Promise.race(parts.map(async (part) => ({ name: part.name, exit: await part.exited })));
-  const how = exit.signal ? `was ended by ${exit.signal}` : `ended with code ${exit.code}`;
-  throw new StartError(`${name} ${how}, so Millrace stops. Read ${path.relative(process.cwd(), logs)}/${name}.log.`);
+  throw new StartError(
+    `${name} ${wordsOf(exit)}, so Millrace stops. Read ${path.relative(process.cwd(), logs)}/${name}.log.`,
+  );
+}
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+/** A program that ran this long starts again after the first pause. */
+const STEADY_MS = 60_000;
+
+/** API or worker, which can start again after it has died. */
+export class RestartingProgram {
+  readonly #start: () => Promise<Part>;
+  readonly #stopping = new AbortController();
+  #part: Part;
+
+  private constructor(start: () => Promise<Part>, part: Part) {
+    this.#start = start;
+    this.#part = part;
+  }
+
+  static async start(start: () => Promise<Part>): Promise<RestartingProgram> {
+    return new RestartingProgram(start, await start());
+  }
+
+  /** The process that runs now. */
+  get part(): Part {
+    return this.#part;
+  }
+
+  /** Starts the program again each time it ends, with growing pauses. Resolves after `stop`. */
+  async keepRunning(say: (message: string) => void): Promise<void> {
+    let pauseMs = FIRST_PAUSE_MS;
+    for (;;) {
+      const startedAt = performance.now();
+      const how = await this.#part.exited.then(wordsOf);
+      if (this.#stopping.signal.aborted) return;
+      if (performance.now() - startedAt > STEADY_MS) pauseMs = FIRST_PAUSE_MS;
+      say(`${this.#part.name} ${how}. It starts again in ${pauseMs / 1000} s; the other parts continue.`);
+      await delay(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
+      if (this.#stopping.signal.aborted) return;
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      this.#part = await this.#start();
+      if (this.#stopping.signal.aborted) await this.#part.stop();
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#part.stop();
+  }
 }

@@ -3,11 +3,14 @@ import { StartError } from '@millrace/local/process/start-error';
 
 const readyTimeoutMs = 60_000;
 
-/** Resolves when the API is ready. Rejects at the deadline, and with the signal's reason when the signal is aborted. */
-export async function untilReady(baseUrl: string, signal: AbortSignal): Promise<void> {
+/**
+ * Resolves when the API is ready, or misses only a model while the folder has none. Rejects at the deadline, and with the signal's
+ * reason when the signal is aborted.
+ */
+export async function untilReady(baseUrl: string, signal: AbortSignal, hasModels: boolean): Promise<void> {
   const deadline = performance.now() + readyTimeoutMs;
   for (;;) {
-    const missing = await missingParts(`${baseUrl}/readyz`);
+    const missing = await missingParts(`${baseUrl}/readyz`, hasModels);
     if (missing === '') return;
     if (performance.now() > deadline) {
       throw new StartError(`Millrace was not ready within ${readyTimeoutMs / 1000} seconds: ${missing}.`);
@@ -17,12 +20,13 @@ export async function untilReady(baseUrl: string, signal: AbortSignal): Promise<
 }
 
 /** Returns the parts that the API still waits for, in words; an empty text when the API is ready. */
-async function missingParts(url: string): Promise<string> {
+async function missingParts(url: string, hasModels: boolean): Promise<string> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
     const { parts = {} } = (await response.json()) as { parts?: Record<string, string> };
     if (response.ok) return '';
     const missing = Object.entries(parts).filter(([, state]) => state !== 'ok');
+    if (!hasModels && missing.length === 1 && missing[0]?.[0] === 'models') return '';
     return missing.map(([part, state]) => `${part}: ${state}`).join('; ') || `the API returns ${response.status}`;
   } catch (error) {
     return `the API does not respond (${(error as Error).message})`;

@@ -17,6 +17,7 @@ const millrace = useMillrace({ models: [MODEL] });
 
 /** The routes that need no key. Add a new public route here and to docs/operations.md. */
 const PUBLIC = [
+  'GET /',
   'GET /docs',
   'GET /healthz',
   'GET /metrics',

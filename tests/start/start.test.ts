@@ -72,12 +72,46 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
 
-  test.each(['api', 'worker', 'postgres'])('ends with a message when %s dies', async (part) => {
+  test('ends with a message when a store dies', async () => {
     const millrace = await startMillrace(dir);
     await millrace.printed(started);
-    process.kill(await pidOf(part), 'SIGKILL');
+    process.kill(await pidOf('postgres'), 'SIGKILL');
     expect(await millrace.exited).toMatchObject({ code: 1 });
-    expect(millrace.output()).toContain(`${part} was ended by SIGKILL`);
+    expect(millrace.output()).toContain('postgres was ended by SIGKILL');
+  });
+
+  test('starts the worker and the API again when they die, and says so', { timeout: 180_000 }, async () => {
+    const millrace = await startMillrace(dir);
+    await millrace.printed(started);
+    for (const part of ['worker', 'api']) {
+      const before = await pidOf(part);
+      process.kill(before, 'SIGKILL');
+      await millrace.printed(`${part} was ended by SIGKILL. It starts again in 1 s`);
+      await expect.poll(async () => [0, before].includes((await pidOf(part)) || 0), { timeout: 20_000 }).toBe(false);
+    }
+    const answer = () =>
+      predict(millrace).then(
+        ({ id }) => typeof id,
+        () => 'none',
+      );
+    await expect.poll(answer, { timeout: 30_000 }).toBe('string');
+    millrace.signal('SIGTERM');
+    expect(await millrace.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('starts without a model, explains how to add a model, and serves a model that is added', async () => {
+    const modelsDir = path.join(dir, 'models');
+    const millrace = await startMillrace(dir, { MODELS_DIR: modelsDir });
+    await millrace.printed('npm run models -- add');
+    expect(millrace.output()).toContain(`serves no model yet: there is no model in ${modelsDir}`);
+    const root = await fetch(`${millrace.baseUrl}/`);
+    expect([root.status, await root.text()]).toEqual([200, expect.stringContaining('/v1/models')]);
+    await mkdir(path.join(modelsDir, 'good/1'), { recursive: true });
+    await writeFile(path.join(modelsDir, 'good/1/model.onnx'), perceptron());
+    const status = async () => (await fetch(`${millrace.baseUrl}/readyz`)).status;
+    await expect.poll(status, { timeout: 30_000 }).toBe(200);
+    millrace.signal('SIGTERM');
+    expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
 
   test('leaves no process behind when it is killed', async () => {
@@ -133,9 +167,9 @@ describe('npm start refuses with a sentence', { timeout: 60_000 }, () => {
     expect(await refusal({ QUEUE_MEMORY: 'much' })).toMatch(/^QUEUE_MEMORY is 'much', and must be a size/);
   });
 
-  test('a folder without models', async () => {
-    expect(await refusal({ MODELS_DIR: dir })).toMatch(
-      /^There is no model in .*\. Expected <name>\/<version>\/model\.onnx\./,
+  test('WORKER_MODELS without a model in the folder', async () => {
+    expect(await refusal({ MODELS_DIR: dir, WORKER_MODELS: 'absent' })).toMatch(
+      /^There is no model of those in WORKER_MODELS \(absent\) in .*\. Expected <name>\/<version>\/model\.onnx\./,
     );
   });
 

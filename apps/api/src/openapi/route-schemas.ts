@@ -16,3 +16,9 @@ export const getDocs = {
   summary: 'This document as a page',
   response: { 200: text('text/html', 'A page.') },
 } satisfies FastifySchema;
+
+export const getRoot = {
+  ...getDocs,
+  operationId: 'getRoot',
+  summary: 'The page of /docs, for a person who opens the address of the API',
+} satisfies FastifySchema;

@@ -1,7 +1,7 @@
 /** Serves the OpenAPI document and its page. Both are written once, on the first request. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { documentPage } from './page.ts';
-import { getDocs, getOpenApi } from './route-schemas.ts';
+import { getDocs, getOpenApi, getRoot } from './route-schemas.ts';
 
 export function registerDocuments(app: FastifyInstance): void {
   let text: string | undefined;
@@ -12,11 +12,13 @@ export function registerDocuments(app: FastifyInstance): void {
     return reply.header('content-type', 'application/json; charset=utf-8').send(text);
   });
 
-  app.get('/docs', { schema: getDocs, config: { public: true } }, async (_request, reply) => {
+  const sendPage = async (_request: FastifyRequest, reply: FastifyReply) => {
     page ??= documentPage(app.swagger());
     return reply
       .header('content-type', 'text/html; charset=utf-8')
       .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
       .send(page);
-  });
+  };
+  app.get('/docs', { schema: getDocs, config: { public: true } }, sendPage);
+  app.get('/', { schema: getRoot, config: { public: true } }, sendPage);
 }
