@@ -3,9 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 // Each of a thousand versions that become ready one after the other causes a read of all the others. A pause of REST times the
 // duration follows each run.
-export const REST = 4;
+const REST = 4;
 const REST_MAX_MS = 1_000;
 const SHORT_MS = 10;
+/** A scan that read a file of many gigabytes must not delay the next model for minutes. */
+const SCAN_REST_MAX_MS = 5_000;
+
+/** The pause after a scan of the models folder that took `tookMs`: REST times the scan, within limits. */
+export const pauseAfterScan = (scanMs: number, tookMs: number): number =>
+  Math.max(scanMs, Math.min(REST * tookMs, SCAN_REST_MAX_MS));
 
 export class CoalescedRun {
   readonly #task: () => Promise<void>;

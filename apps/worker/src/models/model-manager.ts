@@ -8,7 +8,7 @@ import type { Config } from '@millrace/shared/process/config';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
-import { CoalescedRun, REST } from './coalesced-run.ts';
+import { CoalescedRun, pauseAfterScan } from './coalesced-run.ts';
 import { type FolderNews, FolderWatch, nameOf } from './folder-watch.ts';
 import { brokenVersion } from './register-version.ts';
 import type { RegistryClient } from './registry-client.ts';
@@ -101,7 +101,7 @@ export class ModelManager {
     const started = performance.now();
     await this.scan();
     if (this.#closed) return;
-    const afterMs = Math.max(this.#deps.config.scanMs, REST * (performance.now() - started));
+    const afterMs = pauseAfterScan(this.#deps.config.scanMs, performance.now() - started);
     this.#timer = setTimeout(() => void this.start(), afterMs).unref();
   }
 
