@@ -16,7 +16,7 @@ const ROWS_AT_ONCE = 1_000;
 /** The most memory of the JavaScript objects of a thread. */
 const HEAP_MB = 256;
 /** The time limit of the start of a thread and of the load of a handler. */
-const LOAD_MS = 30_000;
+const LOAD_MS = 120_000;
 const NS_PER_MS = 1_000_000n;
 /** An input has this many times its limit of processor time, if it waits. */
 const WAIT_LIMITS = 12;

@@ -28,8 +28,15 @@ const progress = progressOf(workerData as SharedArrayBuffer);
 const entities = new Map<string, Record<string, Entity[]>>();
 const loaded = new Map<string, Run>();
 
-// On Linux the priority belongs to the thread. Requests that need no handler thread come first.
-if (process.platform === 'linux') os.setPriority(0, NICENESS);
+let isNice = false;
+
+/** Lowers the priority before the first run, and not before the load of a handler, for which a model waits. */
+function makeNice(): void {
+  if (isNice) return;
+  isNice = true;
+  // On Linux the priority belongs to the thread. Requests that need no handler thread come first.
+  if (process.platform === 'linux') os.setPriority(0, NICENESS);
+}
 
 function addRows({ key, entity, rows }: ToThread & { kind: 'entities' }): void {
   const sets = entities.get(key) ?? {};
@@ -56,6 +63,7 @@ async function load({ key, handler: source }: ToThread & { kind: 'load' }): Prom
 }
 
 async function run({ key, inputs }: ToThread & { kind: 'run' }): Promise<FromThread> {
+  makeNice();
   const results: RowResult[] = [];
   const handle = loaded.get(key);
   const startedAt = performance.now();

@@ -1,6 +1,6 @@
 /**
  * The result of a prediction with `"on_error": "row"`: an object with the outputs and with the errors of rows. The result of any other
- * prediction of `inputs` is an array, so the first character tells the two apart.
+ * prediction of `inputs` is an array, so the first character distinguishes the two.
  */
 import { joinTexts, type Text } from './long-text.ts';
 
