@@ -66,7 +66,7 @@ export function round(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-/** The quotients of one figure between rivals, as `a/b`. A rival without the figure is skipped. */
+/** The quotients of one figure between rivals, as `a/b`. A rival without the figure, or with 0 below, is skipped. */
 export function quotients(
   rivals: Readonly<Record<string, RivalFigures>>,
   figure: string,
@@ -75,7 +75,7 @@ export function quotients(
   const out: Record<string, number> = {};
   for (const [a, b] of pairs) {
     const [above, below] = [rivals[a]?.[figure], rivals[b]?.[figure]];
-    if (above !== undefined && below !== undefined) out[`${a}/${b}`] = round(above / below);
+    if (above !== undefined && below) out[`${a}/${b}`] = round(above / below);
   }
   return out;
 }

@@ -114,11 +114,11 @@ export function usedBy(rival: Rival): Record<string, number> {
   for (const { role, part } of rival.parts) {
     const [all, own] = [cpuMs(part.pid), ownCpuMs(part.pid)];
     if (all === undefined || own === undefined) continue;
-    if (role !== 'worker') add(role, all);
-    else {
+    // Only Millrace has metrics and engines.
+    if (role === 'worker' && rival.metrics) {
       add('worker', own);
-      if (rival.metrics) add('engine', Math.max(0, all - own));
-    }
+      add('engine', Math.max(0, all - own));
+    } else add(role, all);
   }
   return used;
 }

@@ -15,7 +15,8 @@ import { nodeArgs } from '../scripts/launcher/node-args.mjs';
 import { type Program, type RivalName, rivalPlans } from './rivals.ts';
 
 export interface Rival {
-  name: RivalName;
+  /** The name of a rival, or of a server of bench/peers. */
+  name: string;
   /** Without a trailing slash. */
   url: string;
   port: number;
@@ -181,7 +182,8 @@ async function migrate(checkout: string, databaseUrl: string): Promise<void> {
  * Resolves when the program has printed `ready`. Millrace's programs print no such line: untilReady polls them instead.
  */
 async function startProgram(start: {
-  name: RivalName;
+  /** The name of a rival, or of a server of bench/peers. */
+  name: string;
   program: Program;
   env: NodeJS.ProcessEnv;
   logs: string;

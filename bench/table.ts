@@ -2,7 +2,10 @@ import type { Scenario } from './bench.ts';
 import { type RivalFigures, round, type ScenarioResult } from './results.ts';
 
 /** Formats the figures of a scenario, one rival per line, and its goals. */
-export function table({ name, about }: Scenario, { rivals, ratios, goals }: ScenarioResult): string {
+export function table(
+  { name, about }: Pick<Scenario, 'name' | 'about'>,
+  { rivals, ratios, goals }: ScenarioResult,
+): string {
   const names = [...new Set(Object.values(rivals).flatMap((figures) => Object.keys(figures)))];
   const rows = [['', ...names], ...Object.entries(rivals).map(([rival, figures]) => [rival, ...cells(names, figures)])];
   const widths = names.map((_, column) => Math.max(...rows.map((row) => (row[column + 1] ?? '').length)));
