@@ -89,12 +89,12 @@ describe('npm start', { timeout: 60_000 }, () => {
       await millrace.printed(`${part} was ended by SIGKILL. It starts again in 1 s`);
       await expect.poll(async () => [0, before].includes((await pidOf(part)) || 0), { timeout: 20_000 }).toBe(false);
     }
-    const answer = () =>
+    const created = () =>
       predict(millrace).then(
         ({ id }) => typeof id,
         () => 'none',
       );
-    await expect.poll(answer, { timeout: 30_000 }).toBe('string');
+    await expect.poll(created, { timeout: 30_000 }).toBe('string');
     millrace.signal('SIGTERM');
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
