@@ -15,12 +15,14 @@ const PATH = '/v1/models/echo/predictions';
 describe('an error names the place, the expected value and the received value of a request', () => {
   test('without a body', async () => {
     const { status, body } = await millrace.request(PATH, { method: 'POST' });
-    expect([status, body.errors]).toMatchObject([400, [{ pointer: '', got: 'null, or no body' }]]);
+    expect([status, body.errors]).toMatchObject([400, [{ in: 'body', pointer: '', got: 'null, or no body' }]]);
   });
 
   test('with a content type other than JSON', async () => {
     const { body } = await millrace.predict('echo', 'a=b', { 'content-type': 'text/csv' });
-    expect(body.errors).toMatchObject([{ pointer: 'Content-Type', expected: 'application/json', got: 'text/csv' }]);
+    expect(body.errors).toMatchObject([
+      { in: 'header', name: 'Content-Type', expected: 'application/json', got: 'text/csv' },
+    ]);
   });
 
   test('with bytes that are not UTF-8', async () => {
@@ -35,11 +37,12 @@ describe('an error names the place, the expected value and the received value of
     expect(new Set(body.errors)).toEqual(
       new Set([
         expect.objectContaining({
-          pointer: 'foo',
+          in: 'query',
+          name: 'foo',
           expected: expect.stringMatching(/^only model, status, .*, include$/),
         }),
-        expect.objectContaining({ pointer: 'limit', expected: 'a whole number from 1 to 100', got: '0' }),
-        expect.objectContaining({ pointer: 'order', expected: 'one of "desc", "asc"' }),
+        expect.objectContaining({ in: 'query', name: 'limit', expected: 'a whole number from 1', got: '0' }),
+        expect.objectContaining({ in: 'query', name: 'order', expected: 'one of "desc", "asc"' }),
       ]),
     );
   });
@@ -47,7 +50,7 @@ describe('an error names the place, the expected value and the received value of
   test('with numbers and lists outside their limits', async () => {
     const { body } = await millrace.predict('echo', { inputs: [], expires_in: 0 });
     expect(body.errors).toMatchObject([
-      { pointer: '/inputs', expected: 'an array of 1 or more items', got: 'an array of 0' },
+      { in: 'body', pointer: '/inputs', expected: 'an array of 1 or more items', got: 'an array of 0' },
       { pointer: '/expires_in', expected: 'a number above 0, at most 604800', got: '0' },
     ]);
   });

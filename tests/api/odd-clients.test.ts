@@ -121,7 +121,7 @@ describe('a fault of the client is not reported as an outage', () => {
     'limit=%j is refused',
     async (limit) => {
       const { status, body } = await send(`/v1/predictions?limit=${encodeURIComponent(limit)}`, { method: 'GET' });
-      expect([status, body.errors[0]]).toMatchObject([400, { pointer: 'limit' }]);
+      expect([status, body.errors[0]]).toMatchObject([400, { in: 'query', name: 'limit' }]);
     },
   );
 

@@ -319,13 +319,22 @@ export type ErrorCode = keyof typeof ERRORS;
 
 /** One fault of a request. */
 export interface Fault {
-  /** JSON pointer into the body, or the name of a header or parameter. */
+  /** The part of the request that has the fault. Default: the body. */
+  in?: 'query' | 'path' | 'header';
+  /** JSON pointer into the body; in another part, the name of the parameter or header. */
   pointer: string;
   message: string;
   expected?: string;
   got?: string;
   suggestions?: readonly string[];
 }
+
+/** A fault in the JSON of a problem: a JSON pointer into the body, or the name of a parameter or header. */
+export type ShownFault = Omit<Fault, 'in' | 'pointer'> &
+  ({ in: 'body'; pointer: string } | { in: 'query' | 'path' | 'header'; name: string });
+
+const shownFault = ({ in: part, pointer, ...fault }: Fault): ShownFault =>
+  part === undefined ? { in: 'body', pointer, ...fault } : { in: part, name: pointer, ...fault };
 
 /** RFC 9457 problem details. */
 export interface Problem {
@@ -336,7 +345,7 @@ export interface Problem {
   detail: string;
   /** Only in the error of a request. */
   retryable?: boolean;
-  errors?: readonly Fault[];
+  errors?: readonly ShownFault[];
   suggestions?: readonly string[];
   /** The prediction that the error concerns, or that may exist although the request failed. */
   prediction_id?: string;
@@ -386,7 +395,7 @@ export function concerning(error: unknown, predictionId: string): unknown {
 export function problemOf(error: ApiError, requestId?: string): Problem {
   return problem(error.code, error.message, {
     retryable: ERRORS[error.code].retryable,
-    ...(error.faults.length > 0 ? { errors: error.faults } : {}),
+    ...(error.faults.length > 0 ? { errors: error.faults.map(shownFault) } : {}),
     ...(error.suggestions.length > 0 ? { suggestions: error.suggestions } : {}),
     ...(error.predictionId ? { prediction_id: error.predictionId } : {}),
     ...(requestId ? { request_id: requestId } : {}),

@@ -73,6 +73,7 @@ function unauthorized({ headers }: FastifyRequest, reply: FastifyReply): ApiErro
   return new ApiError('unauthorized', 'Send your API key as `Authorization: Bearer mrk_...`.', {
     faults: [
       {
+        in: 'header',
         pointer: 'Authorization',
         message: 'Not a valid key',
         expected: 'Bearer and a key',

@@ -58,6 +58,6 @@ function checked<T>({ list, cursor, bytes, place }: Decoded<T>): T {
 export function invalidCursor(detail: string, cursor: string): ApiError {
   const expected = '`next` of the page before, with the same filters';
   return new ApiError('invalid_cursor', detail, {
-    faults: [{ pointer: 'cursor', message: detail.slice(0, -1), expected, got: cursor.slice(0, 100) }],
+    faults: [{ in: 'query', pointer: 'cursor', message: detail.slice(0, -1), expected, got: cursor.slice(0, 100) }],
   });
 }

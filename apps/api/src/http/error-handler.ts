@@ -30,11 +30,7 @@ export function registerProblems(app: FastifyInstance, { log, methodsOf, onError
     if (methods.length === 0)
       return new ApiError('not_found', `There is no ${request.method} ${path.slice(0, 200)}; /docs lists all routes.`);
     reply.header('allow', methods.join(', '));
-    return new ApiError('method_not_allowed', `${path.slice(0, 200)} takes ${methods.join(', ')}.`, {
-      faults: [
-        { pointer: '', message: 'The method is not allowed', expected: methods.join(' or '), got: request.method },
-      ],
-    });
+    return new ApiError('method_not_allowed', `${path.slice(0, 200)} takes ${methods.join(', ')}.`);
   };
   app.setErrorHandler((given: FastifyError, request, reply) => {
     // Fastify refuses a QUERY without a Content-Type before it looks for the route, and no route has this method.
@@ -67,7 +63,7 @@ export function wrongType({ headers }: FastifyRequest): ApiError {
   const type = headers['content-type'];
   const got = type === undefined ? 'nothing' : type.slice(0, 100);
   return new ApiError('unsupported_media_type', `Send application/json; Content-Type was ${got}.`, {
-    faults: [{ pointer: 'Content-Type', message: 'Unsupported type', expected: 'application/json', got }],
+    faults: [{ in: 'header', pointer: 'Content-Type', message: 'Unsupported type', expected: 'application/json', got }],
   });
 }
 

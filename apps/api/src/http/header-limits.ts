@@ -19,17 +19,17 @@ function refusalOf({ headers, raw }: FastifyRequest, maxHeaders: number): ApiErr
       'unsupported_media_type',
       `Compressed bodies are not accepted; Content-Encoding was '${got}'.`,
       {
-        faults: [{ pointer: 'Content-Encoding', message: 'Not accepted', expected: 'identity, or nothing', got }],
+        faults: [
+          { in: 'header', pointer: 'Content-Encoding', message: 'Not accepted', expected: 'identity, or nothing', got },
+        ],
       },
     );
   }
   // RFC 9112 requires the refusal.
   if (headers.host === undefined && raw.httpVersion === '1.1')
     return new ApiError('invalid_request', 'The request has no Host header. Send one, as HTTP/1.1 requires.', {
-      faults: [{ pointer: 'Host', message: 'Missing', expected: 'the host of the URL', got: 'nothing' }],
+      faults: [{ in: 'header', pointer: 'Host', message: 'Missing', expected: 'the host of the URL', got: 'nothing' }],
     });
   if (raw.rawHeaders.length <= 2 * maxHeaders) return undefined;
-  return new ApiError('headers_too_large', `A request has at most ${maxHeaders} headers.`, {
-    faults: [{ pointer: '', message: 'Too many headers', expected: `at most ${maxHeaders}`, got: 'more' }],
-  });
+  return new ApiError('headers_too_large', `A request has at most ${maxHeaders} headers.`);
 }

@@ -40,7 +40,7 @@ function refuseExpectation({ headers }: IncomingMessage, response: ServerRespons
   const got = String(headers.expect).slice(0, 100);
   const body = problemOf(
     new ApiError('expectation_failed', `The API cannot meet 'Expect: ${got}'. Leave the header out.`, {
-      faults: [{ pointer: 'Expect', message: 'Not known', expected: '100-continue, or no header', got }],
+      faults: [{ in: 'header', pointer: 'Expect', message: 'Not known', expected: '100-continue, or no header', got }],
     }),
   );
   const text = JSON.stringify(body);

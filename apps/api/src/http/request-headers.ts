@@ -92,6 +92,7 @@ function readCacheControl(header: string): CacheControl {
           throw new ApiError('invalid_header', 'The directive max-age takes a whole number of seconds.', {
             faults: [
               {
+                in: 'header',
                 pointer: 'Cache-Control',
                 message: 'max-age is not a number of seconds',
                 expected: 'max-age=N',

@@ -21,7 +21,9 @@ export const listOf = ($id: string, item: TSchema) =>
 
 const Fault = Type.Object(
   {
-    pointer: Type.String({ description: 'JSON pointer into the body, or the name of a header or parameter.' }),
+    in: Type.Enum(['body', 'query', 'path', 'header'], { description: 'The part of the request that has the fault.' }),
+    pointer: Type.Optional(Type.String({ description: 'In the body: JSON pointer of the value.' })),
+    name: Type.Optional(Type.String({ description: 'In other parts: the name of the parameter or header.' })),
     message: Type.String(),
     expected: Type.Optional(Type.String()),
     got: Type.Optional(Type.String()),

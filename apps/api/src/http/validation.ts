@@ -35,6 +35,8 @@ export interface ParsedBodies {
 
 /** A part of a request, by Fastify's name: 'body', 'params', 'querystring' or 'headers'. */
 type RequestPart = string;
+const PLACES: Readonly<Record<string, Fault['in']>> = { params: 'path', querystring: 'query', headers: 'header' };
+
 type Validator = (value: unknown) => { value: unknown } | { error: Error };
 
 /** Compiles the check of one part of a request. A body is checked as sent; a parameter is converted from text first. */
@@ -51,7 +53,9 @@ export function compileValidator(schema: TSchema, part: RequestPart, parsed: Par
     if (compiled.Check(value)) return { value };
     const faults = faultsOf(schema, value, compiled.Errors(value));
     // A fault of a parameter has the parameter's name; only a body has pointers.
-    if (!isBody) for (const fault of faults) fault.pointer = fault.pointer.replace(/^\//, '');
+    const place = PLACES[part];
+    if (place)
+      for (const fault of faults) Object.assign(fault, { in: place, pointer: fault.pointer.replace(/^\//, '') });
     else if (given === null && faults[0]) faults[0].got = 'null, or no body';
     return { error: invalidRequest(faults) };
   };

@@ -8,7 +8,13 @@ export function idempotencyKeyOf(header: string | string[] | undefined): string 
   if (isKey(key)) return key;
   throw new ApiError('invalid_header', `Idempotency-Key must have ${FORM}.`, {
     faults: [
-      { pointer: 'Idempotency-Key', message: 'Not a valid key', expected: FORM, got: `${key.length} characters` },
+      {
+        in: 'header',
+        pointer: 'Idempotency-Key',
+        message: 'Not a valid key',
+        expected: FORM,
+        got: `${key.length} characters`,
+      },
     ],
   });
 }

@@ -110,6 +110,14 @@ function inProgress(predictionId: string): ApiError {
 
 const keyMismatch = (key: string, predictionId: string): ApiError =>
   new ApiError('idempotency_mismatch', 'This Idempotency-Key was used with another request. Send a new key.', {
-    faults: [{ pointer: 'Idempotency-Key', message: 'used with another request', expected: 'a new key', got: key }],
+    faults: [
+      {
+        in: 'header',
+        pointer: 'Idempotency-Key',
+        message: 'used with another request',
+        expected: 'a new key',
+        got: key,
+      },
+    ],
     predictionId,
   });

@@ -76,6 +76,6 @@ function metadataOf(query: object): Record<string, string> {
 function invalid(pointer: string, got: string, expected: string): ApiError {
   const shown = got.slice(0, 100);
   return new ApiError('invalid_request', `Invalid ${pointer} '${shown}': expected ${expected}.`, {
-    faults: [{ pointer, message: 'The value does not fit', expected, got: shown }],
+    faults: [{ in: 'query', pointer, message: 'The value does not fit', expected, got: shown }],
   });
 }

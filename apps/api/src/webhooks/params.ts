@@ -49,6 +49,9 @@ export interface InvalidParams {
 
 export function invalid({ pointer, message, expected, got }: InvalidParams): ApiError {
   return new ApiError('invalid_request', `${pointer}: ${message}`, {
-    faults: [{ pointer, message, expected, got: got.slice(0, 100) }],
+    // A JSON pointer begins with a slash, and the name of a query parameter does not.
+    faults: [
+      { ...(pointer.startsWith('/') ? {} : { in: 'query' }), pointer, message, expected, got: got.slice(0, 100) },
+    ],
   });
 }

@@ -249,7 +249,7 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
     if (!result?.ok) {
       const { code, detail } = result ?? { code: 'inference_failed' as const, detail: 'The row was not run.' };
       const pointer = task.shape === 'list' ? `/inputs/${at}` : '/input';
-      const error = problem(code, detail, { errors: [{ pointer, message: detail }] });
+      const error = problem(code, detail, { errors: [{ in: 'body', pointer, message: detail }] });
       if (keeps) {
         errors.push({ row: at, error });
         outputs.push('null');
