@@ -34,7 +34,7 @@ const ACTIONS = [
   '/v1/predictions/01980000-0000-7000-8000-000000000000/cancel',
   '/v1/predictions/01980000-0000-7000-8000-000000000000/retry',
   '/v1/webhook-endpoints/01980000-0000-7000-8000-000000000000/test',
-  '/v1/webhook-endpoints/01980000-0000-7000-8000-000000000000/rotate-secret',
+  '/v1/webhook-endpoints/01980000-0000-7000-8000-000000000000/secret/rotate',
   '/v1/webhook-deliveries/01980000-0000-7000-8000-000000000000/redeliver',
 ];
 const TYPES = [
