@@ -13,15 +13,24 @@ export interface SeenResponse {
   body: unknown;
 }
 
+interface DocumentedHeader {
+  $ref?: string;
+  schema: { type: string; pattern?: string };
+}
+
 interface DocumentedResponse {
   $ref?: string;
-  headers?: Record<string, { schema: { type: string; pattern?: string } }>;
+  headers?: Record<string, DocumentedHeader>;
   content?: Record<string, { schema?: object }>;
 }
 
 export interface Document {
   paths: Record<string, Record<string, { responses: Record<string, DocumentedResponse>; 'x-error-codes': string[] }>>;
-  components: { schemas: Record<string, object>; responses: Record<string, DocumentedResponse> };
+  components: {
+    schemas: Record<string, object>;
+    responses: Record<string, DocumentedResponse>;
+    headers: Record<string, DocumentedHeader>;
+  };
 }
 
 /** Headers with information about a response. The document must list these headers wherever they occur. */
@@ -110,7 +119,10 @@ export class Contract {
       const listed = Object.keys(response.headers ?? {}).some((known) => known.toLowerCase() === name);
       if (headers.has(name) && !listed) return `has a header ${name} that the document does not list`;
     }
-    for (const [name, { schema }] of Object.entries(response.headers ?? {})) {
+    for (const [name, header] of Object.entries(response.headers ?? {})) {
+      const { schema } = header.$ref
+        ? (this.document.components.headers[header.$ref.split('/').at(-1) ?? ''] ?? header)
+        : header;
       const value = headers.get(name);
       const fits = schema.type === 'integer' ? /^\d+$/ : new RegExp(schema.pattern ?? '');
       if (value !== null && !fits.test(value)) return `has ${name}: ${value}`;

@@ -9,9 +9,9 @@ import { type AuthenticationDeps, registerAuthentication } from './http/authenti
 import { limitBodyMemory } from './http/body-memory.ts';
 import { registerProblems } from './http/error-handler.ts';
 import { fastifyOptions } from './http/fastify-options.ts';
+import { registerGeneralHeaders } from './http/general-headers.ts';
 import { registerHeaderLimits } from './http/header-limits.ts';
 import { jsonLimitsOf, parseBody, parseJson, parseLongBody, registerJsonBody } from './http/json-body.ts';
-import { registerNosniff } from './http/nosniff.ts';
 import { countFailed, countResponses } from './http/request-counter.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
 import { compileValidator } from './http/validation.ts';
@@ -23,6 +23,7 @@ import { registerV2 } from './open-inference/routes.ts';
 import { registerDocument } from './openapi/document.ts';
 import { registerDocuments } from './openapi/routes.ts';
 import { type Checks, registerOperations } from './operations/routes.ts';
+import { registerService } from './operations/service-routes.ts';
 import { registerActionRoutes } from './predictions/action-routes.ts';
 import { registerCreateRoutes } from './predictions/create-routes.ts';
 import { registerEventRoutes } from './predictions/event-routes.ts';
@@ -61,7 +62,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   );
   // Routes render large responses themselves, and other responses are small: no serializer is compiled from schemas.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  registerNosniff(app);
+  registerGeneralHeaders(app);
   await registerDocument(app);
   registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(deps.metrics) });
   countResponses(app, deps.metrics);
@@ -76,6 +77,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   registerModels(app, { ...deps, tenantOf });
   registerEntities(app, { ...deps, tenantOf, versionOf: catalog.version });
   registerOperations(app, { ...deps, allMetrics: metricsOfAll(() => deps.metrics.text()) });
+  registerService(app, config);
   registerDocuments(app);
   registerWebhooks(app, {
     ...deps.webhooks,

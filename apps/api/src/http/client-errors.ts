@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger } from 'fastify';
+import { FIXED_HEADERS } from './general-headers.ts';
 import { HEADER_BYTES_MAX } from './http-server.ts';
-import { NOSNIFF_PAIR } from './nosniff.ts';
 import { closeAfterHeld } from './pipelining.ts';
 
 const OF_NODE: Record<string, readonly [ErrorCode, string]> = {
@@ -38,7 +38,7 @@ function respondToClientError(error: NodeJS.ErrnoException, socket: Socket, log:
       `HTTP/1.1 ${body.status} ${body.title}`,
       'Content-Type: application/problem+json; charset=utf-8',
       `Content-Length: ${Buffer.byteLength(text)}`,
-      NOSNIFF_PAIR.join(': '),
+      ...Object.entries(FIXED_HEADERS).map((pair) => pair.join(': ')),
       'Connection: close',
     ];
     socket.write(`${head.join('\r\n')}\r\n\r\n${text}`);

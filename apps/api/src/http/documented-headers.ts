@@ -32,6 +32,8 @@ export const REQUEST_HEADERS = {
     'IETF draft: the same key with the same body is the same prediction, for 24 hours. 1 to 255 printable characters.',
     '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
   ),
+  'Request-Id': text('An id of the client, 1 to 128 printable characters. The response and the log have the same id.'),
+  'Millrace-Version': text('The version of the API that the client expects, a date.', '2026-12-01'),
   'If-None-Match': text('RFC 9110: the response is 304 if the ETag matches.'),
   'Last-Event-ID': text('The id of the last received event. An EventSource sends this header automatically.'),
 } satisfies Record<string, Header>;
@@ -50,6 +52,11 @@ export const RESPONSE_HEADERS = {
   RateLimit: text('IETF draft: the number of predictions that the queue still accepts (`r`).', '"queue";r=1999999'),
   'RateLimit-Policy': text('IETF draft: the number of predictions that the queue can hold (`q`).', '"queue";q=2000000'),
   Link: text('RFC 8288: the next page.', '</v1/predictions?cursor=...>; rel="next"'),
+  'Request-Id': text(
+    'The id of the request: the `Request-Id` that the client sent, or a new id. The log and `request_id` have the same id.',
+    'k3v9ab-1f',
+  ),
+  'Millrace-Version': text('The version of the API.', '2026-12-01'),
   Allow: text('RFC 9110: the methods of this path.', 'GET, HEAD'),
 } satisfies Record<string, Header>;
 export type ResponseHeader = keyof typeof RESPONSE_HEADERS;

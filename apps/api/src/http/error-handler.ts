@@ -2,7 +2,7 @@
 import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { FailureLog } from './failure-log.ts';
-import { NOSNIFF } from './nosniff.ts';
+import { generalHeaders } from './general-headers.ts';
 
 /** Fastify's errors that a client can cause. */
 const OF_FASTIFY: Record<string, ErrorCode> = {
@@ -102,6 +102,10 @@ export function sendProblem(
     reply.header('ratelimit', `"${name}";r=0;t=${known.retryAfterS ?? 1}`);
   }
   if (known.code === 'not_cached') reply.header('cache-status', known.cacheStatus ?? 'millrace; fwd=miss');
-  // Fastify runs no hooks for a URL with invalid encoding, so the hook of nosniff.ts is not enough.
-  return reply.code(body.status).headers(NOSNIFF).type('application/problem+json').send(JSON.stringify(body));
+  // Fastify runs no hooks for a URL with invalid encoding, so the hook of general-headers.ts is not enough.
+  return reply
+    .code(body.status)
+    .headers(generalHeaders(request.id))
+    .type('application/problem+json')
+    .send(JSON.stringify(body));
 }

@@ -3,6 +3,7 @@ import type { Config } from '@millrace/shared/process/config';
 import type { FastifyBaseLogger, FastifyHttpOptions } from 'fastify';
 import { createClientErrorHandler } from './client-errors.ts';
 import { sendProblem } from './error-handler.ts';
+import { createRequestIds } from './general-headers.ts';
 import { createHttpServer } from './http-server.ts';
 
 /** The options have no logger: with a logger, Fastify would listen to the end of every response to log the few failures. */
@@ -18,13 +19,4 @@ export function fastifyOptions(config: Config, log: FastifyBaseLogger) {
     clientErrorHandler: createClientErrorHandler({ ...config, log }),
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply, log),
   } satisfies FastifyHttpOptions<Server>;
-}
-
-function createRequestIds(): () => string {
-  const process = Math.random().toString(36).slice(2, 8);
-  let number = 0;
-  return () => {
-    number += 1;
-    return `${process}-${number.toString(36)}`;
-  };
 }

@@ -1,13 +1,14 @@
-/** Refuses requests with compressed bodies, without a Host header, or with too many headers. */
+/** Refuses requests with compressed bodies, without a Host header, with too many headers, or for an unknown version. */
 import { ApiError } from '@millrace/shared/errors';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { versionRefusal } from './general-headers.ts';
 
 export function registerHeaderLimits(app: FastifyInstance, maxHeaders: number): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const { headers } = request;
     // Many clients add a type to every POST. An empty body has no type that could be wrong.
     if (headers['content-length'] === '0' && headers['content-type'] !== undefined) delete headers['content-type'];
-    done(refusalOf(request, maxHeaders));
+    done(refusalOf(request, maxHeaders) ?? versionRefusal(request));
   });
 }
 

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { ApiError, problemOf } from '@millrace/shared/errors';
 import type { Config } from '@millrace/shared/process/config';
-import { NOSNIFF } from './nosniff.ts';
+import { FIXED_HEADERS } from './general-headers.ts';
 import { boundPipelines, type RequestListener } from './pipelining.ts';
 
 const KEEP_ALIVE_MS = 72_000;
@@ -46,7 +46,7 @@ function refuseExpectation({ headers }: IncomingMessage, response: ServerRespons
   const text = JSON.stringify(body);
   response
     .writeHead(body.status, {
-      ...NOSNIFF,
+      ...FIXED_HEADERS,
       'content-type': 'application/problem+json; charset=utf-8',
       'content-length': Buffer.byteLength(text),
     })

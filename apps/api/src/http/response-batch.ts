@@ -5,6 +5,7 @@
  */
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { FastifyBaseLogger, FastifyReply } from 'fastify';
+import { pushGeneralHeaders } from './general-headers.ts';
 import { writeText } from './write-text.ts';
 
 interface ReadyResponse {
@@ -40,7 +41,8 @@ export function createResponseBatch(log: Pick<FastifyBaseLogger, 'error'>): Send
     waiting = [];
     for (const { reply, code, headers, body, encoding } of batch) {
       const length = encoding === 'latin1' || typeof body !== 'string' ? body.length : Buffer.byteLength(body);
-      headers.push('x-content-type-options', 'nosniff', 'content-type', 'application/json; charset=utf-8');
+      pushGeneralHeaders(headers, reply.request.id);
+      headers.push('content-type', 'application/json; charset=utf-8');
       headers.push('content-length', String(length));
       try {
         const raw = reply.raw.writeHead(code, headers);

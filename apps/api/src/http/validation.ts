@@ -70,9 +70,15 @@ function convertParameters(schema: TSchema, given: unknown): unknown {
   const converted = Object.entries(given).map(([name, value]) => {
     const type = member(member(properties, name), 'type');
     if (typeof value !== 'string' || (type !== 'integer' && type !== 'number')) return [name, value];
-    return [name, NUMBER[type].test(value) ? Number(value) : value];
+    return [name, NUMBER[type].test(value) ? cut(Number(value), member(properties, name)) : value];
   });
   return Object.fromEntries(converted);
+}
+
+/** Cuts a number that is larger than `x-cut-at` of its schema, so that a client may always ask for the most. */
+function cut(value: number, schema: unknown): number {
+  const most = member(schema, 'x-cut-at');
+  return typeof most === 'number' ? Math.min(value, most) : value;
 }
 
 function invalidRequest(faults: readonly Fault[]): ApiError {

@@ -2,15 +2,19 @@
  * The OpenAPI 3.1 document. @fastify/swagger writes the paths from the schemas of the routes. This file adds the parts for which
  * @fastify/swagger has no place in a route's schema: named components, shared error responses and examples of bodies.
  */
-import swagger, { type SwaggerTransform, type SwaggerTransformObject } from '@fastify/swagger';
+import swagger, {
+  type FastifyDynamicSwaggerOptions,
+  type SwaggerTransform,
+  type SwaggerTransformObject,
+} from '@fastify/swagger';
 import type { ErrorCode } from '@millrace/shared/errors';
 import type { FastifyInstance, FastifySchema } from 'fastify';
-import { REQUEST_HEADERS } from '../http/documented-headers.ts';
+import { REQUEST_HEADERS, RESPONSE_HEADERS } from '../http/documented-headers.ts';
 import { Problem } from '../http/response-schemas.ts';
 import { Components, isObject, type Json } from './components.ts';
-import { codesOf, problemReferences, problemResponses } from './problems.ts';
+import { codesOf, headerJson, problemReferences, problemResponses } from './problems.ts';
 
-const OPENAPI = {
+const OPENAPI: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
   openapi: '3.1.0',
   info: {
     title: 'Millrace',
@@ -22,7 +26,21 @@ const OPENAPI = {
     license: { name: 'MIT', identifier: 'MIT' },
   },
   servers: [{ url: '/' }],
+  // A server without API_KEYS_REQUIRED serves callers without a key.
+  security: [{ apiKey: [] }, {}],
+  components: {
+    securitySchemes: {
+      apiKey: {
+        type: 'http',
+        scheme: 'bearer',
+        description: 'An API key as `Authorization: Bearer mrk_...`.',
+      },
+    },
+  },
 };
+
+/** The headers of every response. */
+const GENERAL_HEADERS = ['Request-Id', 'Millrace-Version'] as const;
 
 /** The parts of an operation that are added after @fastify/swagger has written the operation. */
 interface Additions {
@@ -56,7 +74,12 @@ function transformOf(components: Components, additions: Map<string, Additions>):
     const referred = components.refer(rest);
     return {
       url,
-      schema: { operationId, ...(isObject(referred) ? referred : {}), ...headersOf(requestHeaders) },
+      schema: {
+        operationId,
+        ...(isObject(referred) ? referred : {}),
+        ...headersOf([...requestHeaders, ...GENERAL_HEADERS]),
+        ...(isPublic ? { security: [] } : {}),
+      },
     };
   };
 }
@@ -90,8 +113,29 @@ function completed(
   return {
     ...openapiObject,
     tags: [...tags].map((name) => ({ name })),
-    components: { schemas: components.schemas, responses: problemResponses(problem) },
+    components: {
+      ...openapiObject.components,
+      schemas: components.schemas,
+      responses: withGeneralHeaders(problemResponses(problem)),
+      headers: Object.fromEntries(GENERAL_HEADERS.map((name) => [keyOf(name), headerJson(RESPONSE_HEADERS[name])])),
+    },
   } as unknown as ReturnType<SwaggerTransformObject>;
+}
+
+const keyOf = (name: string): string => name.replaceAll('-', '');
+
+/** Adds references to the general headers to responses that are no references. */
+function withGeneralHeaders(responses: Json): Json {
+  const general = Object.fromEntries(
+    GENERAL_HEADERS.map((name) => [name, { $ref: `#/components/headers/${keyOf(name)}` }]),
+  );
+  const added = Object.entries(responses).map(([status, response]) => [
+    status,
+    isObject(response) && !('$ref' in response)
+      ? { ...response, headers: { ...(response.headers as Json | undefined), ...general } }
+      : response,
+  ]);
+  return Object.fromEntries(added);
 }
 
 function complete(operation: Operation, { codes, examples }: Additions, problem: unknown): void {
@@ -104,6 +148,7 @@ function complete(operation: Operation, { codes, examples }: Additions, problem:
       ? { ...response, content: { ...(response.content as Json), 'application/problem+json': { schema: problem } } }
       : reference;
   }
+  operation.responses = withGeneralHeaders(own);
   operation['x-error-codes'] = codes;
   const body = operation.requestBody?.content['application/json'];
   const named = Object.entries(examples).map(([name, value]) => [name, { value }]);

@@ -11,6 +11,7 @@ const ANY: readonly ErrorCode[] = [
   'request_timeout',
   'unsupported_media_type',
   'expectation_failed',
+  'invalid_header',
   'headers_too_large',
   'internal',
   'shutting_down',
@@ -63,7 +64,7 @@ function problemResponse(status: number, codes: readonly ErrorCode[], problem: u
   };
 }
 
-const headerJson = ({ description, ...schema }: { description: string }): Json => ({ description, schema });
+export const headerJson = ({ description, ...schema }: { description: string }): Json => ({ description, schema });
 
 /** Such as `NotFound` for 404. */
 const nameOf = (status: number): string => (STATUS_CODES[status] ?? `Status${status}`).replaceAll(/[^A-Za-z]/g, '');

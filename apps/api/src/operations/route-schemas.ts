@@ -1,7 +1,7 @@
 /** The schemas of the routes for operators: responses and texts. */
 import type { FastifySchema } from 'fastify';
 import { json, text } from '../http/documentation.ts';
-import { Health, Readiness } from './response-schemas.ts';
+import { Health, Readiness, Service } from './response-schemas.ts';
 
 export const getHealth = {
   operationId: 'getHealth',
@@ -22,4 +22,11 @@ export const getMetrics = {
   tags: ['Operations'],
   summary: 'Metrics for Prometheus',
   response: { 200: text('text/plain', "Metrics in Prometheus' text format.") },
+} satisfies FastifySchema;
+
+export const getService = {
+  operationId: 'getService',
+  tags: ['Operations'],
+  summary: 'The version, the limits and the features of this server',
+  response: { 200: json(Service, 'The server.') },
 } satisfies FastifySchema;

@@ -2,6 +2,7 @@
 import { isTerminal } from '@millrace/shared/predictions/prediction';
 import type { FastifyRequest } from 'fastify';
 import { onHalfClose } from '../http/client-disconnect.ts';
+import { generalHeaders } from '../http/general-headers.ts';
 import type { App } from '../http/type-provider.ts';
 import { EventStream, eventIdOf } from './event-stream.ts';
 import type { PredictionLookup } from './find-prediction.ts';
@@ -42,6 +43,7 @@ export function registerEventRoutes(app: App, deps: EventRoutes): void {
     // The client has the last event. An EventSource reconnects for ever unless the response is 204.
     if (isTerminal(first.record.status) && lastId === eventIdOf(first.record, undefined)) return reply.code(204).send();
     reply.hijack();
+    reply.raw.setHeaders(new Map(Object.entries(generalHeaders(request.id))));
     const stream = new EventStream(reply.raw, lastId, base);
     open.add(stream);
     const stopWatching = watcher.watch(tenant, id, (found) => stream.send(found));

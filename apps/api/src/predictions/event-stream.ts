@@ -8,7 +8,6 @@ import {
   renderPrediction,
   type Status,
 } from '@millrace/shared/predictions/prediction';
-import { NOSNIFF } from '../http/nosniff.ts';
 import { writeText } from '../http/write-text.ts';
 import type { Found } from './find-prediction.ts';
 
@@ -22,7 +21,6 @@ const HEADERS = {
   'cache-control': 'no-cache, no-transform',
   // Without this header nginx buffers events.
   'x-accel-buffering': 'no',
-  ...NOSNIFF,
 };
 
 /** Writes at the pace of the reader: while the reader is busy, only the newest state is kept. */

@@ -2,6 +2,7 @@
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { Type } from 'typebox';
 import { listParameters, orderParameter } from '../http/list.ts';
+import { WAIT_MAX_S } from '../http/request-headers.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -31,8 +32,8 @@ export const GetQuery = Type.Object(
     wait: Type.Optional(
       Type.Integer({
         minimum: 0,
-        maximum: 60,
-        description: 'The most seconds to wait until the prediction is terminal.',
+        'x-cut-at': WAIT_MAX_S,
+        description: 'The most seconds to wait until the prediction is terminal. A longer wait is cut to 60 s.',
       }),
     ),
   },
