@@ -69,7 +69,11 @@ test('every error is a reference to a shared response, and the operation lists i
     expect([name, operation['x-error-codes'].length > 0]).toEqual([name, true]);
     for (const [status, response] of Object.entries<Json>(operation.responses))
       if (Number(status) >= 400 && !response.content?.['application/json'])
-        expect([name, status, response.$ref]).toEqual([name, status, expect.stringMatching(/^#\/components\/responses\//)]);
+        expect([name, status, response.$ref]).toEqual([
+          name,
+          status,
+          expect.stringMatching(/^#\/components\/responses\//),
+        ]);
   }
 });
 
@@ -83,8 +87,7 @@ test('every operation but the public operations can need a key', () => {
     'get /openapi.json',
     'get /readyz',
   ]);
-  for (const { operation } of operations())
-    expect('401' in operation.responses).toBe(operation.security?.length !== 0);
+  for (const { operation } of operations()) expect('401' in operation.responses).toBe(operation.security?.length !== 0);
 });
 
 test('names are snake_case, and times end in _at or _until', () => {

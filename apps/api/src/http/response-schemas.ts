@@ -36,7 +36,11 @@ const problemFields = {
   type: Type.String({ description: '`urn:millrace:error:` and the code.' }),
   title: Type.String(),
   status: Type.Integer({ minimum: 400, maximum: 599 }),
-  code: Type.Enum(Object.keys(ERRORS), { description: 'Stable; docs/errors.md lists all codes.' }),
+  code: Type.String({
+    // An enum would make clients fail on a code that a later version adds.
+    'x-extensible-enum': Object.keys(ERRORS),
+    description: 'Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status.',
+  }),
   detail: Type.String(),
   errors: Type.Optional(Type.Array(Fault)),
   suggestions: Type.Optional(Type.Array(Type.String())),

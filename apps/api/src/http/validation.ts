@@ -75,7 +75,7 @@ function convertParameters(schema: TSchema, given: unknown): unknown {
   return Object.fromEntries(converted);
 }
 
-/** Cuts a number that is larger than `x-cut-at` of its schema, so that a client may always ask for the most. */
+/** Cuts a number that is larger than `x-cut-at` of its schema, so that a client may always request the most. */
 function cut(value: number, schema: unknown): number {
   const most = member(schema, 'x-cut-at');
   return typeof most === 'number' ? Math.min(value, most) : value;

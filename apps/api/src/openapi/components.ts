@@ -23,9 +23,11 @@ export class Components {
 export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Writes a union of texts as `enum`: some generators of clients read a union of constants as its first constant. */
+/** Writes a union of texts as `enum`, and an `enum` of texts with its type: some generators of clients read a union of constants as its first constant. */
 function asEnum(schema: Json): Json {
   const { anyOf, ...rest } = schema;
+  if (Array.isArray(schema.enum) && schema.enum.every((value) => typeof value === 'string'))
+    return { type: 'string', ...schema };
   if (!Array.isArray(anyOf) || !anyOf.every((part) => isObject(part) && typeof part.const === 'string')) return schema;
   return { type: 'string', enum: anyOf.map(({ const: value }) => value), ...rest };
 }

@@ -37,8 +37,8 @@ export function registerReadRoutes(app: App, { base, lookup, list, inputOf, tena
       const awaited = await lookup.waitForEnd({ tenant, record: found.record, waitMs: waitS * 1000, signal });
       found = awaited ?? found;
     }
-    const asked = prefer.waitS === null && waitS !== null && waitS > 0 ? `wait=${waitS}` : undefined;
-    const applied = appliedPreference(prefer) ?? asked;
+    const queryWait = prefer.waitS === null && waitS !== null && waitS > 0 ? `wait=${waitS}` : undefined;
+    const applied = appliedPreference(prefer) ?? queryWait;
     if (applied !== undefined) reply.header('preference-applied', applied);
     reply.header(STATUS_HEADER, found.record.status).header('cache-control', 'private, no-cache');
     const withInput = request.query.include === 'input';
