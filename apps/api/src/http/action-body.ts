@@ -4,11 +4,11 @@ import { type TProperties, Type } from 'typebox';
 /** Marks the schema of a body that a request can omit. OpenAPI permits members that begin with `x-`. */
 const OPTIONAL = 'x-optional-body';
 
-/** The schema of the body of an action. Without `properties`, the body is `{}` or absent. */
-export const actionBody = <T extends TProperties>(properties: T) =>
-  Type.Object(properties, { additionalProperties: false, [OPTIONAL]: true });
+/** The schema of the body of an action. `$id` is its name in the OpenAPI document. Without `properties`, the body is `{}` or absent. */
+export const actionBody = <T extends TProperties>($id: string, properties: T) =>
+  Type.Object(properties, { $id, additionalProperties: false, [OPTIONAL]: true });
 
-export const NoParameters = actionBody({});
+export const NoParameters = actionBody('NoParameters', {});
 
 export const isOptionalBody = (schema: unknown): boolean =>
   typeof schema === 'object' && schema !== null && OPTIONAL in schema;

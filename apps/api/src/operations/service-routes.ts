@@ -14,6 +14,7 @@ export const FEATURES = [
   'idempotency_keys',
   'include_input',
   'list_filters',
+  'on_error_row',
   'open_inference',
   'webhooks',
 ] as const;

@@ -40,7 +40,7 @@ export const EndpointChanges = Type.Object(
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64 }) });
 export const EndpointQuery = Type.Object({ ...listParameters, ...orderParameter }, closed);
 
-export const Rotation = actionBody({
+export const Rotation = actionBody('RotateSecret', {
   overlap_s: Type.Optional(
     Type.Integer({
       minimum: 0,
