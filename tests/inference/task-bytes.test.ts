@@ -4,6 +4,7 @@ import { shardOf } from '@millrace/shared/predictions/ids';
 import { readTask } from '@millrace/shared/predictions/task';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { watchLooks } from '../support/after-look.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
@@ -14,6 +15,7 @@ const millrace = useMillrace(async () => {
   remove = folder.remove;
   return { modelsDir: folder.dir, models: ['rows'] };
 });
+const afterLook = watchLooks();
 let redis: Connection;
 /** Subscribes like a process of an older version. */
 let older: Connection;
@@ -52,14 +54,6 @@ async function firstByte(prefer: string): Promise<number> {
   expect([output.y.shape, output.y.data[0], output.y.data[2]]).toEqual([[2, 2], next + 2, 1 + 2 * next]);
   await millrace.stopWorkers('stop');
   return task[0] ?? -1;
-}
-
-/** Waits until the API has counted its subscribers again. */
-async function afterLook(): Promise<void> {
-  const calls = async () =>
-    Number(/cmdstat_pubsub\|numsub:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
-  const before = await calls();
-  await expect.poll(calls, { timeout: 10_000 }).toBeGreaterThan(before + 1);
 }
 
 const BRACE = 0x7b;

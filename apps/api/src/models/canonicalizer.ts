@@ -10,7 +10,7 @@ import {
   type VerifiedHandler,
   verifyHandler,
 } from '@millrace/shared/model-files/handler-file';
-import type { Row, Task } from '@millrace/shared/predictions/task';
+import type { InputRow, Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { NumberArray, withPlainArrays } from '@millrace/shared/tensors/number-array';
 import { tensorRowBytes } from '@millrace/shared/tensors/tensor-bytes';
@@ -27,7 +27,7 @@ export interface CanonicalInput {
   /** How the output is assembled from the rows; see Task. */
   shape: Task['shape'];
   /** The canonical form of each row. */
-  rows: Row[];
+  rows: InputRow[];
 }
 
 export interface Caller {
@@ -94,7 +94,7 @@ interface HandlerParams extends Pick<CanonicalizerDeps, 'handlers' | 'log'> {
 const invalidInput = (fault: Fault): ApiError =>
   new ApiError('invalid_input', fault.message, { faults: [fault], suggestions: fault.suggestions ?? [] });
 
-const oneRow = (row: Row): CanonicalInput => ({ shape: 'one', rows: [row] });
+const oneRow = (row: InputRow): CanonicalInput => ({ shape: 'one', rows: [row] });
 
 function handlerCanonicalizer({ version, source, named, handlers, log }: HandlerParams): Canonicalizer {
   const errorOf = (error: unknown): ApiError => {

@@ -17,6 +17,7 @@ import type { ParsedRequests } from '../cache/parsed-requests.ts';
 import { type Catalog, type ServedModel, under } from '../models/catalog.ts';
 import { type NormalizedInput, normalizeInput } from '../models/normalize-input.ts';
 import { admit, type Limits } from '../queue/admission.ts';
+import type { SlotWriter } from '../queue/slot-writer.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import { runOnce } from './idempotency.ts';
 import type { Idempotency } from './idempotency-claims.ts';
@@ -39,7 +40,8 @@ export interface CreateDeps extends WaitDeps {
   cache: LocalResults;
   parsedRequests: ParsedRequests;
   idempotency: Idempotency;
-  bytesSupport: Pick<BytesSupport, 'isSupported'>;
+  bytesSupport: Pick<BytesSupport, 'isSupported' | 'readsSlots'>;
+  slots: Pick<SlotWriter, 'write' | 'release'>;
   /** Throws ApiError while the clock of this process is wrong. */
   checkClock(): void;
   /** Throws ApiError for an address that webhooks must not reach. */
@@ -117,8 +119,29 @@ function submit(deps: CreateDeps, pending: PendingPrediction): Promise<Outcome> 
   const waits = request.prefer.waitS !== null;
   // The task of a promise is text: the ledger has the text, and workers of 0.1.0 keep promises after a return to 0.1.0.
   const bytes = waits && deps.bytesSupport.isSupported;
-  const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes });
-  return waits ? waitForResult(deps, pending, item) : promiseResult(deps, pending, item);
+  // Before the slots are written: an exception would leave the slots behind.
+  if (waits) deps.checkRedis();
+  const slots = bytes && deps.bytesSupport.readsSlots ? deps.slots : undefined;
+  const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes, slots });
+  if (!waits) return promiseResult(deps, pending, item);
+  const result = waitForResult(deps, pending, item);
+  return pending.slots?.length ? releaseAfter(deps, pending, result) : result;
+}
+
+/** A slot stays for the recorder, and for a worker that can still run the prediction, at most this long. */
+const SLOT_KEPT_MS = 600_000;
+const FAILED_SLOT_KEPT_MS = 60_000;
+
+/** Deletes the slots of a prediction: at once after a success, and otherwise when no worker and no recorder needs them. */
+async function releaseAfter(deps: CreateDeps, pending: PendingPrediction, result: Promise<Outcome>): Promise<Outcome> {
+  let keptMs = Math.min(SLOT_KEPT_MS, Math.max(FAILED_SLOT_KEPT_MS, pending.expiresAt - sharedNow()));
+  try {
+    const outcome = await result;
+    if (outcome.kind === 'completed') keptMs = outcome.record.status === 'succeeded' ? 0 : FAILED_SLOT_KEPT_MS;
+    return outcome;
+  } finally {
+    for (const slot of pending.slots ?? []) deps.slots.release(slot, keptMs);
+  }
 }
 
 /** Throws ApiError when the queue does not take the prediction. Otherwise reserves memory for the output. */

@@ -8,11 +8,20 @@ import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { CacheUse, Prediction, Priority } from '@millrace/shared/predictions/prediction';
 import { factsOf, optionsText, type RequestOptions } from '@millrace/shared/predictions/request-options';
-import { storedTask, type Task, textOfTask } from '@millrace/shared/predictions/task';
+import {
+  isSlot,
+  type Row,
+  type SlotRow,
+  storedTask,
+  type Task,
+  taskText,
+  textOfTask,
+} from '@millrace/shared/predictions/task';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
 import type { ServedModel } from '../models/catalog.ts';
 import { flightOf, type NormalizedInput } from '../models/normalize-input.ts';
+import { SLOT_BYTES, type SlotWriter } from '../queue/slot-writer.ts';
 
 export interface PredictionBody {
   input?: unknown;
@@ -57,6 +66,10 @@ export interface PendingPrediction {
   store: boolean;
   /** The cached result of each row, null for a row that is not cached. Empty when the request does not read the cache. */
   cached: readonly (CachedResult | null)[];
+  /** The slots of the rows, after newPrediction. */
+  slots?: readonly SlotRow[];
+  /** The task with its rows in place of slots, after newPrediction: for the ledger, and where a worker cannot read the slots. */
+  wholeTask?: Task;
 }
 
 export interface PendingParams
@@ -103,10 +116,19 @@ export interface NewPredictionParams {
   whole: Text | null;
   /** Whether the task may be bytes. */
   bytes: boolean;
+  /** Writes large rows to slots; undefined where a worker cannot read slots. */
+  slots?: Pick<SlotWriter, 'write'> | undefined;
 }
 
+/** The row as a slot, if the row is large and there is room. */
+const inSlot = (row: Row, slots: NewPredictionParams['slots']): Row =>
+  slots && Buffer.isBuffer(row) && row.length >= SLOT_BYTES ? (slots.write(row) ?? row) : row;
+
 /** The prediction in the form of the queue. */
-export function newPrediction(pending: PendingPrediction, { rows, whole, bytes }: NewPredictionParams): NewPrediction {
+export function newPrediction(
+  pending: PendingPrediction,
+  { rows, whole, bytes, slots }: NewPredictionParams,
+): NewPrediction {
   const { normalized, served, request } = pending;
   const { digest } = served.version;
   const epoch = served.registered.cacheEpoch;
@@ -115,15 +137,19 @@ export function newPrediction(pending: PendingPrediction, { rows, whole, bytes }
   const keys: (string | null)[] = pending.store ? [...normalized.keys] : normalized.rows.map(() => null);
   // No result of an invalid row is stored.
   for (const { row } of errors ?? []) keys[row] = null;
+  // A task with a row of text is text, and has no slots.
+  const ofBytes = slots !== undefined && normalized.rows.every((row) => Buffer.isBuffer(row));
   const task: Task = {
     shape: normalized.shape,
-    rows: normalized.rows,
+    rows: ofBytes ? normalized.rows.map((row) => inSlot(row, slots)) : normalized.rows,
     keys,
     digest,
     epoch,
     ...(some ? { known: [...rows] } : {}),
     ...(errors === undefined ? {} : { onError: 'row' as const, invalid: errors }),
   };
+  pending.slots = task.rows.filter(isSlot);
+  pending.wholeTask = { ...task, rows: normalized.rows };
   return {
     id: pending.id,
     createdAt: pending.createdAt,
@@ -176,7 +202,7 @@ export function promiseRow(pending: PendingPrediction, item: NewPrediction): Pro
     version: pending.served.version.version,
     digest: pending.served.version.digest,
     priority: pending.priority,
-    task: textOfTask(item.task),
+    task: typeof item.task === 'object' && pending.wholeTask ? taskText(pending.wholeTask) : textOfTask(item.task),
     options: pending.options.webhook ? { webhook: pending.options.webhook } : null,
     metadata: pending.metadata,
     createdAt: pending.createdAt,

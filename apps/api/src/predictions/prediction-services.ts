@@ -20,6 +20,7 @@ import {
 import { LiveStore } from '@millrace/shared/live/store';
 import { type Clock, sharedNow } from '@millrace/shared/postgres/clock';
 import { baseOf } from '@millrace/shared/predictions/prediction';
+import { machineName } from '@millrace/shared/predictions/slots';
 import type { StoredTask } from '@millrace/shared/predictions/task';
 import { withTimeout } from '@millrace/shared/process/timeout';
 import { BytesSupport } from '@millrace/shared/queue/bytes-support';
@@ -36,6 +37,7 @@ import { CompletionListener } from '../queue/completion-listener.ts';
 import { EstimateWatch } from '../queue/estimate-watch.ts';
 import { QueueLoad } from '../queue/queue-load.ts';
 import { queuedByModel } from '../queue/queued-by-model.ts';
+import { SlotWriter } from '../queue/slot-writer.ts';
 import { createSubmitter } from '../queue/submitter.ts';
 import type { OpenParams, Stores } from '../stores/open-stores.ts';
 import { redisAway } from '../stores/store-errors.ts';
@@ -213,8 +215,14 @@ function openCreatePrediction(
     registry,
   });
   closers.push('estimates', () => estimates.close());
-  const bytesSupport = new BytesSupport(queue.redis, stores.keys);
+  const bytesSupport = new BytesSupport(
+    queue.redis,
+    stores.keys,
+    parts.config.slotMemoryMb > 0 ? machineName() : undefined,
+  );
   closers.push('bytes support', () => bytesSupport.close());
+  const slots = new SlotWriter({ limitBytes: parts.config.slotMemoryMb * 1_048_576, log });
+  closers.push('slots', () => slots.close());
   const deps: CreateDeps = {
     ...parts,
     ...caches,
@@ -226,6 +234,7 @@ function openCreatePrediction(
       onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
     }),
     bytesSupport,
+    slots,
     estimates,
     cacheWritable: () => stores.cache.probe.proven,
     insertPromise: async (row) => {

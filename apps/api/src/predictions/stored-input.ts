@@ -1,5 +1,5 @@
 /** The members `input` and `inputs` of a prediction, from its stored task. */
-import { type Row, readTask, type StoredTask } from '@millrace/shared/predictions/task';
+import { type InputRow, readWholeTask, type StoredTask } from '@millrace/shared/predictions/task';
 import type { TensorMap } from '@millrace/shared/tensors/tensor';
 import { tensorsOfBytes } from '@millrace/shared/tensors/tensor-bytes';
 import { bytesOf } from '@millrace/shared/tensors/tensor-data';
@@ -15,10 +15,10 @@ const NONE: InputMembers = { input: 'null', inputs: 'null' };
 
 /**
  * The canonical form of the input, or of the inputs of a request with a list. Both members are null for a prediction without a task:
- * Millrace deletes the task of a prediction that has succeeded.
+ * Millrace deletes the task of a prediction that has succeeded, and the slot of a large row soon after another end.
  */
 export function inputsOfTask(stored: StoredTask | null | undefined): InputMembers {
-  const task = stored ? readTask(stored) : undefined;
+  const task = stored ? readWholeTask(stored) : undefined;
   if (task === undefined) return NONE;
   const { shape, rows } = task;
   if (shape === 'tensors') return { ...NONE, input: tensorsText(joinRows(rows.map(tensorsOf))) };
@@ -29,10 +29,10 @@ export function inputsOfTask(stored: StoredTask | null | undefined): InputMember
 /** The text of a row of tensors (tensors/tensor-rows.ts). Every other text is JSON in the form of a handler. */
 const TENSORS = /^\{"(?:[^"\\]|\\.)*":\{"dtype":"\w+","dims":\[/;
 
-const textOf = (row: Row): string =>
+const textOf = (row: InputRow): string =>
   typeof row === 'string' && !TENSORS.test(row) ? row : tensorsText(tensorsOf(row));
 
-function tensorsOf(row: Row): TensorMap {
+function tensorsOf(row: InputRow): TensorMap {
   if (typeof row !== 'string') return tensorsOfBytes(row);
   const tensors: TensorRow = JSON.parse(row);
   return tensorsOfRow(tensors);

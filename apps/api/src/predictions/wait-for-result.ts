@@ -5,6 +5,7 @@ import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { isTerminal } from '@millrace/shared/predictions/prediction';
+import { storedTask } from '@millrace/shared/predictions/task';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import {
   type CompletedEnd,
@@ -103,8 +104,11 @@ class ResultWait implements Wait, BatchListener<SubmitResult> {
     const allow = () => this.#allowResubmit();
     waiter.resubmit = () => {
       waiter.resubmit = undefined;
-      const again = { ...this.#params.item, resubmittedAt: sharedNow() };
-      this.#deps.submitter.put(this.#params.pending, again, { onResult: allow, onError: allow });
+      const { pending, item } = this.#params;
+      // The state may be gone because no worker could read the slots.
+      const inRedis = pending.slots?.length && pending.wholeTask ? storedTask(pending.wholeTask, true) : item.task;
+      const again = { ...item, task: inRedis, resubmittedAt: sharedNow() };
+      this.#deps.submitter.put(pending, again, { onResult: allow, onError: allow });
     };
   }
 }

@@ -13,7 +13,8 @@ import { assembleOutput } from '@millrace/shared/predictions/output';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import { factsOf, readOptions } from '@millrace/shared/predictions/request-options';
 import { type RowError, resultWithErrors } from '@millrace/shared/predictions/row-errors';
-import { type Row, readTask, type Task } from '@millrace/shared/predictions/task';
+import { hasSlot } from '@millrace/shared/predictions/slots';
+import { isSlot, type Row, readTask, type Task } from '@millrace/shared/predictions/task';
 import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
@@ -90,8 +91,13 @@ export async function compute(
   const works: Work[] = [];
   for (const one of taken) {
     const task = readTask(one.task);
-    if (task) works.push({ taken: one, task, names: namesOf(task, one.id), results: knownResults(task) });
-    else await discard(deps, target, one);
+    const isUnreachable = task !== undefined && !isReachable(task);
+    if (task && !isUnreachable)
+      works.push({ taken: one, task, names: namesOf(task, one.id), results: knownResults(task) });
+    else {
+      deps.log.error({ id: one.id, model: target.version.model }, isUnreachable ? SLOT_GONE : UNREADABLE);
+      await deps.live.discard(one.id, one.attempt);
+    }
   }
   // Their outputs will need room in Redis, where they do not count as waiting any more.
   const { model } = target.version;
@@ -143,22 +149,20 @@ async function runOrFail(deps: ComputeDeps, target: Target, { works, begun, star
   }
 }
 
-/** Discards a live state whose task cannot be read. The ledger, or the API whose caller waits, still has the prediction. */
-async function discard({ live, log }: ComputeDeps, { version }: Target, { id, attempt }: Taken): Promise<void> {
-  log.error(
-    { id, model: version.model },
-    'the task of a prediction cannot be read in Redis: its live state is discarded',
-  );
-  await live.discard(id, attempt);
-}
+// The ledger, or the API whose caller waits, still has a prediction whose live state is discarded.
+const UNREADABLE = 'the task of a prediction cannot be read in Redis: its live state is discarded';
+const SLOT_GONE = 'the shared memory with the input of a prediction is out of reach: its live state is discarded';
 
-/** A longer row of bytes is named by its cache key. */
+/** Whether this worker can read all slots of a task. The slots of another machine, and of an API that was killed, are out of reach. */
+const isReachable = ({ rows }: Task): boolean => rows.every((row) => !isSlot(row) || hasSlot(row));
+
+/** A longer row of bytes, and a slot, are named by their cache key. */
 const NAMED_BYTES = 1_024;
 
 /** Undefined for a long row of bytes without a key: no other row counts as equal. */
 function rowName(row: Row, key: string | null): string | undefined {
   if (typeof row === 'string') return row;
-  return row.length <= NAMED_BYTES ? row.toString('latin1') : (key ?? undefined);
+  return isSlot(row) || row.length > NAMED_BYTES ? (key ?? undefined) : row.toString('latin1');
 }
 
 const namesOf = ({ rows, keys }: Task, id: string): string[] =>

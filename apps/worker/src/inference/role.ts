@@ -7,6 +7,7 @@ import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY, baseOf } from '@millrace/shared/predictions/prediction';
+import { machineName } from '@millrace/shared/predictions/slots';
 import type { Row } from '@millrace/shared/predictions/task';
 import { parseLift, rowAhead } from '@millrace/shared/queue/job';
 import { OutputSizes } from '@millrace/shared/queue/output-sizes';
@@ -196,7 +197,10 @@ class InferenceRole {
       else if (channel === liftChannel) this.#lift(message);
       else this.consumers.signalWork(message);
     });
-    await this.#listener.subscribe(registryChannel, liftChannel, keys.bytesChannel());
+    const machine = machineName();
+    const channels = [registryChannel, liftChannel, keys.bytesChannel()];
+    // One command: a process never seems to be of an older version, or on another machine.
+    await this.#listener.subscribe(...channels, ...(machine === undefined ? [] : [keys.machineChannel(machine)]));
   }
 
   /** Ignores changes of the models from now on. */

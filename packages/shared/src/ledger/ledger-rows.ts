@@ -136,7 +136,7 @@ export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [
   ...PROMISE_COLUMNS.map(
     (column): Column<TerminalRow> =>
       column[0] === 'task'
-        ? ['task', 'text', (row) => (row.status === 'succeeded' ? null : storable(row.task))]
+        ? ['task', 'text', (row) => (row.status === 'succeeded' || row.task === '' ? null : storable(row.task))]
         : column,
   ),
   ['status', 'text', (row) => row.status, 'common'],

@@ -2,13 +2,15 @@
  * The bytes of a task whose rows are bytes. Every process of the current version reads tasks as text and as bytes. Processes of 0.1.0
  * read text only: see queue/bytes-support.ts.
  *
- * `u8 version | u8 shape | u16 0 | u32 epoch | 32 bytes digest | u32 rows | u32 bytes of the known outputs`, then for each row: `u32 bytes |
- * u8 whether the row has a key | 3 bytes 0 | 32 bytes key`, then the known outputs as JSON, then each row at the next multiple of 8 bytes.
+ * `u8 version (2 for a task with a slot) | u8 shape | u16 0 | u32 epoch | 32 bytes digest | u32 rows | u32 bytes of the known outputs`, then for each row: `u32 bytes |
+ * u8 1 for a row with a key, plus 2 for a slot | 3 bytes 0 | 32 bytes key`, then the known outputs as JSON, then each row at the next multiple of 8 bytes.
  */
-import type { Task } from './task-type.ts';
+import { parseSlot, slotText } from './slots.ts';
+import { isSlot, type Row, type Task } from './task-type.ts';
 
 /** The first byte of a task. Text begins with a brace. */
-const VERSION = 1;
+const [VERSION, SLOT_VERSION] = [1, 2];
+const [KEYED, IN_SLOT] = [1, 2];
 const SHAPES = ['one', 'list', 'tensors'] as const;
 const HEAD_BYTES = 48;
 const ROW_BYTES = 40;
@@ -26,12 +28,15 @@ export function taskBytes(task: Task): Buffer | undefined {
   const knownBytes = Buffer.byteLength(outputs);
   const knownAt = HEAD_BYTES + ROW_BYTES * rows.length;
   let bytes = aligned(knownAt + knownBytes);
+  const contents: Buffer[] = [];
   for (const row of rows) {
     if (typeof row === 'string') return undefined;
-    bytes += aligned(row.length);
+    const content = isSlot(row) ? Buffer.from(slotText(row)) : row;
+    contents.push(content);
+    bytes += aligned(content.length);
   }
   const out = Buffer.allocUnsafe(bytes);
-  out.writeUInt32LE(VERSION + 256 * SHAPES.indexOf(shape), 0);
+  out.writeUInt32LE((rows.some(isSlot) ? SLOT_VERSION : VERSION) + 256 * SHAPES.indexOf(shape), 0);
   out.writeUInt32LE(epoch, EPOCH);
   out.write(digest, DIGEST, 'hex');
   out.writeUInt32LE(rows.length, ROWS);
@@ -39,12 +44,12 @@ export function taskBytes(task: Task): Buffer | undefined {
   if (knownBytes > 0) out.write(outputs, knownAt);
   let at = aligned(knownAt + knownBytes);
   out.fill(0, knownAt + knownBytes, at);
-  for (const [index, row] of rows.entries()) {
-    if (typeof row === 'string') return undefined;
+  for (const [index, row] of contents.entries()) {
     const place = HEAD_BYTES + ROW_BYTES * index;
     const key = keys[index] ?? null;
     out.writeUInt32LE(row.length, place);
-    out.writeUInt32LE(key === null ? 0 : 1, place + 4);
+    const slot = rows[index] === row ? 0 : IN_SLOT;
+    out.writeUInt32LE(slot + (key === null ? 0 : KEYED), place + 4);
     if (key === null) out.fill(0, place + 8, place + ROW_BYTES);
     else out.write(key, place + 8, 'hex');
     row.copy(out, at);
@@ -59,20 +64,23 @@ export const isTaskBytes = (bytes: Buffer): boolean => bytes.length > 0 && (byte
 
 /** Reads a task. The rows are views of `bytes`. Returns undefined for bytes that are cut, damaged, or of another version. */
 export function readTaskBytes(bytes: Buffer): Task | undefined {
-  if (bytes.length < HEAD_BYTES || bytes[0] !== VERSION) return undefined;
+  if (bytes.length < HEAD_BYTES || (bytes[0] !== VERSION && bytes[0] !== SLOT_VERSION)) return undefined;
   const shape = SHAPES[bytes[1] ?? 0];
   const count = bytes.readUInt32LE(ROWS);
   const knownAt = HEAD_BYTES + ROW_BYTES * count;
   const knownEnd = knownAt + bytes.readUInt32LE(KNOWN);
   if (shape === undefined || knownEnd > bytes.length) return undefined;
-  const rows: Buffer[] = [];
+  const rows: Row[] = [];
   const keys: (string | null)[] = [];
   let at = aligned(knownEnd);
   for (let place = HEAD_BYTES; place < knownAt; place += ROW_BYTES) {
     const end = at + bytes.readUInt32LE(place);
     if (end > bytes.length) return undefined;
-    rows.push(bytes.subarray(at, end));
-    keys.push(bytes[place + 4] === 0 ? null : bytes.toString('hex', place + 8, place + ROW_BYTES));
+    const flags = bytes[place + 4] ?? 0;
+    const row = flags & IN_SLOT ? parseSlot(bytes.toString('latin1', at, end)) : bytes.subarray(at, end);
+    if (row === undefined) return undefined;
+    rows.push(row);
+    keys.push(flags & KEYED ? bytes.toString('hex', place + 8, place + ROW_BYTES) : null);
     at = aligned(end);
   }
   const known = knownEnd === knownAt ? undefined : readKnown(bytes.toString('utf8', knownAt, knownEnd), count);

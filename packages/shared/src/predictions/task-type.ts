@@ -6,7 +6,18 @@ import type { RowError } from './row-errors.ts';
 export type StoredTask = string | Buffer;
 
 /** The canonical form of a row: JSON text, or bytes (tensors/tensor-bytes.ts). */
-export type Row = string | Buffer;
+export type InputRow = string | Buffer;
+
+/** A row of bytes in a file of shared memory: see slots.ts. */
+export interface SlotRow {
+  /** The path of the file. */
+  slot: string;
+  bytes: number;
+}
+
+export type Row = InputRow | SlotRow;
+
+export const isSlot = (row: Row): row is SlotRow => typeof row === 'object' && !Buffer.isBuffer(row);
 
 /**
  * The computation of one prediction. The live state contains the task as JSON text or as bytes (task-bytes.ts), and `take` returns the

@@ -1,10 +1,11 @@
 /** Writes and reads tasks in both forms. */
 import { tensorsOfBytes } from '../tensors/tensor-bytes.ts';
 import { tensorRowText } from '../tensors/tensor-rows.ts';
+import { readSlot } from './slots.ts';
 import { isTaskBytes, readTaskBytes, taskBytes } from './task-bytes.ts';
-import type { StoredTask, Task } from './task-type.ts';
+import { type InputRow, isSlot, type Row, type StoredTask, type Task } from './task-type.ts';
 
-export type { Row, StoredTask, Task } from './task-type.ts';
+export { type InputRow, isSlot, type Row, type SlotRow, type StoredTask, type Task } from './task-type.ts';
 
 /** Length of a row, in characters, from which `taskText` writes the row with `quoteRow`. */
 const LONG_ROW = 65_536;
@@ -14,17 +15,37 @@ export const storedTask = (task: Task, mayBeBytes: boolean): StoredTask =>
   (mayBeBytes && typeof task.rows[0] === 'object' && task.onError === undefined ? taskBytes(task) : undefined) ??
   taskText(task);
 
-/** The JSON text of a stored task, for the ledger. A task that cannot be read stays as it is. */
+/**
+ * The JSON text of a stored task, for the ledger; '' for a task that cannot be read, or whose slot is gone. A prediction without a
+ * task cannot be retried.
+ */
 export function textOfTask(stored: StoredTask): string {
   if (typeof stored === 'string') return stored;
-  const task = readTask(stored);
-  return task === undefined ? stored.toString() : taskText(task);
+  const task = readWholeTask(stored);
+  return task === undefined ? '' : taskText(task);
 }
 
-/** Returns the JSON text of a task, which readTask reads. */
+/** As `readTask`, with the bytes of each slot in its place. Undefined also if a slot is gone. */
+export function readWholeTask(stored: StoredTask): (Task & { rows: InputRow[] }) | undefined {
+  const task = readTask(stored);
+  if (task === undefined) return undefined;
+  try {
+    return { ...task, rows: task.rows.map((row) => (isSlot(row) ? readSlot(row) : row)) };
+  } catch {
+    return undefined;
+  }
+}
+
+function rowText(row: Row): string {
+  if (typeof row === 'string') return row;
+  if (isSlot(row)) throw new Error('a slot has no text: read the whole task first');
+  return tensorRowText(tensorsOfBytes(row));
+}
+
+/** Returns the JSON text of a task without slots, which readTask reads. */
 export function taskText(task: Task): string {
   const { shape, rows: given, ...others } = task;
-  const rows = given.map((row) => (typeof row === 'string' ? row : tensorRowText(tensorsOfBytes(row))));
+  const rows = given.map(rowText);
   if ((rows[0]?.length ?? 0) < LONG_ROW) return JSON.stringify({ shape, rows, ...others });
   return `{"shape":"${shape}","rows":[${rows.map(quoteRow).join()}],${JSON.stringify(others).slice(1)}`;
 }

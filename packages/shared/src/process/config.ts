@@ -134,6 +134,13 @@ const SETTINGS = {
     max: 1_024 * MIB,
     about: 'Maximum size of a request body, bytes.',
   }),
+  slotMemoryMb: integer('SLOT_MEMORY', {
+    default: 256,
+    min: 0,
+    max: 1_048_576,
+    about:
+      'Megabytes of shared memory (`/dev/shm`) for large tensors of waiting callers, for each API process, where API and all workers share a machine. 0: large tensors go through Redis.',
+  }),
   bodyMemoryMb: integer('BODY_MEMORY', {
     default: 128,
     min: 1,

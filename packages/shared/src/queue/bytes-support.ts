@@ -1,7 +1,8 @@
 /**
- * Whether every process reads tasks as bytes. Each process subscribes to a channel of the registry, and a process that reads tasks as
+ * Whether every process reads tasks as bytes, and whether every worker reads the slots of this machine. Each process subscribes to a channel of the registry, and a process that reads tasks as
  * bytes also subscribes to a second channel, in the same command. While the two channels have different numbers of subscribers, a
- * process of an older version runs, and tasks are written as text.
+ * process of an older version runs, and tasks are written as text. In the same way a worker subscribes to the channel of its machine,
+ * beside the channel of all workers.
  *
  * An older worker that starts between a look and a submission can take a task as bytes. The worker discards the live state: the API of
  * a waiting caller then submits the prediction again, and the reconciler restores a promise.
@@ -14,13 +15,16 @@ const LOOK_MS = 1_000;
 
 export class BytesSupport {
   readonly #redis: Connection;
-  readonly #keys: Keys;
   readonly #timer: NodeJS.Timeout;
+  readonly #channels: readonly string[];
   #isSupported = false;
+  #readsSlots = false;
 
-  constructor(redis: Connection, keys: Keys) {
+  /** `machine`: see machineName. Undefined for a process that writes no slots. */
+  constructor(redis: Connection, keys: Keys, machine: string | undefined) {
     this.#redis = redis;
-    this.#keys = keys;
+    this.#channels = [keys.registryChannel(), keys.bytesChannel()];
+    if (machine !== undefined) this.#channels = [...this.#channels, keys.liftChannel(), keys.machineChannel(machine)];
     this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
     void this.look();
   }
@@ -29,23 +33,24 @@ export class BytesSupport {
     return this.#isSupported;
   }
 
+  /** Whether there are workers, and all of them read the slots of this machine. */
+  get readsSlots(): boolean {
+    return this.#isSupported && this.#readsSlots;
+  }
+
   /** Counts the subscribers now. Without a reply of Redis, tasks are written as text. */
   async look(): Promise<void> {
     try {
       // Each node of a cluster counts only its own subscribers.
       const nodes: readonly Redis[] = this.#redis instanceof Cluster ? this.#redis.nodes('all') : [this.#redis];
-      const counts = await Promise.all(nodes.map((node) => this.#count(node)));
-      const all = counts.reduce((sum, { all: some }) => sum + some, 0);
-      const reading = counts.reduce((sum, { reading: some }) => sum + some, 0);
-      this.#isSupported = all > 0 && all === reading;
+      const replies = await Promise.all(nodes.map((node) => node.pubsub('NUMSUB', ...this.#channels)));
+      // A reply has the name and the number of each channel.
+      const count = (channel: number) => replies.reduce((sum, reply) => sum + Number(reply[2 * channel + 1] ?? 0), 0);
+      this.#isSupported = count(0) > 0 && count(0) === count(1);
+      this.#readsSlots = count(2) > 0 && count(2) === count(3);
     } catch {
       this.#isSupported = false;
     }
-  }
-
-  async #count(node: Redis): Promise<{ all: number; reading: number }> {
-    const reply = await node.pubsub('NUMSUB', this.#keys.registryChannel(), this.#keys.bytesChannel());
-    return { all: Number(reply[1]), reading: Number(reply[3]) };
   }
 
   close(): void {

@@ -3,7 +3,7 @@
  * live state, so that the job is small and the worker skips canceled predictions.
  */
 import { isPredictionId } from '../predictions/ids.ts';
-import { type Row, readTask, type StoredTask } from '../predictions/task.ts';
+import { type InputRow, isSlot, readTask, type StoredTask } from '../predictions/task.ts';
 
 export const JOB_NAME = 'predict';
 
@@ -33,15 +33,17 @@ export function rowsAhead(tasks: readonly StoredTask[]): string[] | undefined {
   for (const stored of tasks) {
     const task = readTask(stored);
     if (task === undefined) return undefined;
-    for (const [at, row] of task.rows.entries())
+    for (const [at, row] of task.rows.entries()) {
+      if (isSlot(row)) return undefined;
       if ((task.known?.[at] ?? null) === null)
         rows.add(typeof row === 'string' ? row : `${BASE64}${row.toString('base64')}`);
+    }
   }
   return [...rows];
 }
 
 /** A row of `ahead`. */
-export const rowAhead = (text: string): Row =>
+export const rowAhead = (text: string): InputRow =>
   text.startsWith(BASE64) ? Buffer.from(text.slice(BASE64.length), 'base64') : text;
 
 /** A longer task is not parsed, because parsing would take too long: such a task counts as LARGE_TASK_ROWS rows. */

@@ -61,6 +61,8 @@ export interface Keys {
   registryChannel(): string;
   /** Pub/sub channel of every process that reads tasks as bytes: see queue/bytes-support.ts. No process publishes. */
   bytesChannel(): string;
+  /** Pub/sub channel of the workers that read the slots of a machine: see queue/bytes-support.ts. No process publishes. */
+  machineChannel(machine: string): string;
   /** A key that a process writes at an interval to prove that the process reaches the primary: see redis/write-probe.ts. */
   probe(shard: number, processId: string): string;
 }
@@ -96,6 +98,7 @@ export function keysFor(prefix: string): Keys {
     liftChannel: () => `${prefix}:lifts`,
     registryChannel: () => `${prefix}:registry`,
     bytesChannel: () => `${prefix}:bytes`,
+    machineChannel: (machine) => `${prefix}:machine:${machine}`,
     probe: (shard, processId) => `${tag(shard)}probe:${processId}`,
   };
 }

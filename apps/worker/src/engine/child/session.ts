@@ -3,7 +3,8 @@
 import { buildEntities } from '@millrace/shared/entities/entity-index';
 import type { Handler, HandlerContext, Json } from '@millrace/shared/model-files/handler';
 import { importHandler } from '@millrace/shared/model-files/handler-file';
-import type { Row } from '@millrace/shared/predictions/task';
+import { readSlot } from '@millrace/shared/predictions/slots';
+import { isSlot, type Row } from '@millrace/shared/predictions/task';
 import type { TensorMap } from '@millrace/shared/tensors/tensor';
 import { joinRowBytes, tensorRowBytes } from '@millrace/shared/tensors/tensor-bytes';
 import {
@@ -84,7 +85,10 @@ export class EngineSession {
    */
   async runRows(rows: readonly Row[]): Promise<string[]> {
     if (this.handler !== null) throw new Error('a row of a handler is JSON text');
-    const bytes = rows.map((row) => (typeof row === 'string' ? tensorRowBytes(tensorsOfRow(JSON.parse(row))) : row));
+    const bytes = rows.map((row) => {
+      if (typeof row === 'string') return tensorRowBytes(tensorsOfRow(JSON.parse(row)));
+      return isSlot(row) ? readSlot(row) : row;
+    });
     const outputs = new Array<string>(rows.length);
     for (const { places, rowsEach, tensors } of joinRowBytes(bytes)) {
       const made = await runSession(this.#session, tensors);

@@ -5,7 +5,8 @@
  * docs/decisions/0004-engines.md has the measure.
  */
 import { LONG_TEXT_BYTES, LongText, type Text } from '@millrace/shared/predictions/long-text';
-import type { Row } from '@millrace/shared/predictions/task';
+import { parseSlot, slotText } from '@millrace/shared/predictions/slots';
+import { isSlot, type Row } from '@millrace/shared/predictions/task';
 
 /** Worker to engine. */
 export const LOAD = 1;
@@ -26,8 +27,8 @@ export const FAILED = 14;
 export const HEADER_BYTES = 9;
 /** RUN: `u32 session | u32 number of rows | JSON array of them`. */
 export const RUN_HEADER_BYTES = 8;
-/** RUN_ROWS: `u32 session | u32 number of rows`, for each row `u32 bytes, and the highest bit for JSON text`, then the rows. */
-const TEXT_BIT = 0x8000_0000;
+/** RUN_ROWS: `u32 session | u32 number of rows`, for each row `u32 bytes, and two bits for its kind`, then the rows. */
+const [TEXT_BIT, SLOT_BIT] = [0x8000_0000, 0x4000_0000];
 /** Bytes before the outputs in OUTPUTS. */
 export const OUTPUTS_HEADER_BYTES = 16;
 
@@ -90,15 +91,14 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 /** The frame of a run, with RUN_HEADER_BYTES left free. The buffers are sent one after the other. */
 export function rowsFrame(id: number, rows: readonly Row[]): Buffer[] {
   const first = HEADER_BYTES + RUN_HEADER_BYTES + 4 * rows.length;
-  const bytes = rows.map((row) => (typeof row === 'string' ? Buffer.from(row) : row));
+  const bytes = rows.map(contentOf);
   const size = bytes.reduce((sum, { length }) => sum + aligned(length), aligned(first));
   const isCopied = size <= COPIED_BYTES;
   const head = Buffer.alloc(isCopied ? size : aligned(first));
   const buffers: Buffer[] = [head];
   let at = aligned(first);
   for (const [index, row] of bytes.entries()) {
-    const text = typeof rows[index] === 'string' ? TEXT_BIT : 0;
-    head.writeUInt32LE(row.length + text, HEADER_BYTES + RUN_HEADER_BYTES + 4 * index);
+    head.writeUInt32LE(row.length + kindOf(rows[index] ?? row), HEADER_BYTES + RUN_HEADER_BYTES + 4 * index);
     if (isCopied) at += row.copy(head, at) + aligned(row.length) - row.length;
     else buffers.push(row, Buffer.alloc(aligned(row.length) - row.length));
   }
@@ -107,17 +107,26 @@ export function rowsFrame(id: number, rows: readonly Row[]): Buffer[] {
   return buffers;
 }
 
+function contentOf(row: Row): Buffer {
+  if (Buffer.isBuffer(row)) return row;
+  return Buffer.from(isSlot(row) ? slotText(row) : row);
+}
+
+const kindOf = (row: Row): number => (isSlot(row) ? SLOT_BIT : typeof row === 'string' ? TEXT_BIT : 0);
+
 /** The rows of a RUN_ROWS frame. Bytes are views of the body. */
 export function rowsOf(body: Buffer): Row[] {
   const count = body.readUInt32LE(4);
   let at = aligned(HEADER_BYTES + RUN_HEADER_BYTES + 4 * count) - HEADER_BYTES;
   return Array.from({ length: count }, (_, index) => {
     const word = body.readUInt32LE(RUN_HEADER_BYTES + 4 * index);
-    const isText = word >= TEXT_BIT;
-    const length = isText ? word - TEXT_BIT : word;
+    const kind = word >= TEXT_BIT ? TEXT_BIT : word >= SLOT_BIT ? SLOT_BIT : 0;
+    const length = word - kind;
     const row = body.subarray(at, at + length);
     at += aligned(length);
-    return isText ? row.toString() : row;
+    if (kind === 0) return row;
+    const slot = kind === SLOT_BIT ? parseSlot(row.toString()) : undefined;
+    return slot ?? row.toString();
   });
 }
 
