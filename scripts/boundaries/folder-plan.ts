@@ -69,10 +69,10 @@ export const plans: readonly TreePlan[] = [
   },
   {
     root: 'packages/shared/src',
-    maxEdges: 26,
+    maxEdges: 27,
     folders: {
       registry: [ROOT, 'cache', 'model-files', 'postgres'],
-      webhooks: ['postgres', 'redis'],
+      webhooks: ['postgres', 'redis', 'predictions'],
       ledger: ['live', 'postgres', 'predictions'],
       live: [ROOT, 'redis', 'predictions'],
       queue: ['redis', 'predictions'],

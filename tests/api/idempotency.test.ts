@@ -13,6 +13,7 @@ import { WriteOutcomeUnknown } from '../../apps/api/src/stores/store-errors.ts';
 import { promiseRow } from '../ledger/rows.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
+import { rawId } from '../support/raw-id.ts';
 
 let remove = async () => {};
 const millrace = useMillrace(async () => {
@@ -47,7 +48,9 @@ const predict = (key: string, x: number[], more: Record<string, string> = {}) =>
 const lose = (key: string) => redis.del(millrace.keys.idempotency('default', hashOfKey(key)));
 const hasRecorded = (id: string) =>
   expect
-    .poll(async () => (await pool.query('SELECT FROM predictions WHERE id = $1', [id])).rowCount, { timeout: 20_000 })
+    .poll(async () => (await pool.query('SELECT FROM predictions WHERE id = $1', [rawId(id)])).rowCount, {
+      timeout: 20_000,
+    })
     .toBe(1);
 
 describe('an Idempotency-Key that Redis has lost', () => {
@@ -61,7 +64,7 @@ describe('an Idempotency-Key that Redis has lost', () => {
       expect([again.status, again.body.id, again.body.status]).toEqual([200, first.body.id, 'succeeded']);
       // The claim is in Redis again, with its remaining time to live.
       const name = millrace.keys.idempotency('default', hashOfKey(key));
-      expect(await redis.get(name)).toContain(first.body.id);
+      expect(await redis.get(name)).toContain(rawId(first.body.id));
       expect(await redis.pttl(name)).toBeLessThanOrEqual(24 * 3_600_000);
     }
   });

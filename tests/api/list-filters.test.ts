@@ -3,6 +3,7 @@
 import { problem } from '@millrace/shared/errors';
 import { insertPromises, recordTerminal } from '@millrace/shared/ledger/ledger';
 import { createPool } from '@millrace/shared/postgres/db';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { promiseRow, terminalRow } from '../ledger/rows.ts';
 import { useMillrace } from '../support/millrace.ts';
@@ -39,7 +40,7 @@ const rows = [
   const { id } = promiseRow({ model: 'echo', createdAt: NOON + minute * MINUTE });
   return { ...row, id, model: 'echo', createdAt: NOON + minute * MINUTE };
 });
-const [succeeded, failed, timedOut, expired] = rows.map(({ id }) => id);
+const [succeeded, failed, timedOut, expired] = rows.map(({ id }) => publicId('pred', id));
 
 beforeAll(async () => {
   const pool = createPool({
@@ -84,8 +85,8 @@ describe('the list of predictions', () => {
     expect(await ids('error=inference_failed&status=failed')).toEqual([failed]);
     expect(await ids('error=inference_failed&status=succeeded')).toEqual([]);
     expect(await ids(`id_prefix=${failed}`)).toEqual([failed]);
-    expect(await ids(`id_prefix=${failed?.slice(0, 13).toUpperCase()}`)).toEqual([failed]);
-    expect(await ids(`id_prefix=pred_${failed?.replaceAll('-', '').slice(0, 6)}&metadata.order=A-17`)).toHaveLength(2);
+    expect(await ids(`id_prefix=${rows[1]?.id.slice(0, 13).toUpperCase()}`)).toEqual([failed]);
+    expect(await ids(`id_prefix=${failed?.slice(0, 11)}&metadata.order=A-17`)).toHaveLength(2);
   });
 
   test('can be sorted oldest first, in pages that keep their filters', async () => {

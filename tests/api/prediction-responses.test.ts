@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
+import { rawId } from '../support/raw-id.ts';
 import { holdWorker } from '../support/slow-work.ts';
 
 let remove = async () => {};
@@ -211,5 +212,37 @@ describe('a problem names its prediction', () => {
         code,
         prediction_id: id,
       });
+  });
+});
+
+describe('the id of a prediction', () => {
+  test('has a prefix, and its UUID is valid in each path, as in 0.1.0', async () => {
+    const { body, headers } = await millrace.predict('echo', { input: { x: [41, 1] } }, { prefer: 'wait=30' });
+    expect(body.id).toMatch(/^pred_[0-9a-f]{32}$/);
+    expect(headers.get('etag')).toBe(`"${body.id}"`);
+    const uuid = rawId(body.id);
+    for (const id of [body.id, uuid]) {
+      const read = await millrace.request(`/v1/predictions/${id}`);
+      expect([read.status, read.body]).toEqual([200, body]);
+      expect((await millrace.request(`/v1/predictions/${id}/events`)).text).toContain(`"id":"${body.id}"`);
+      for (const action of ['cancel', 'retry']) {
+        const refused = await millrace.request(`/v1/predictions/${id}/${action}`, { method: 'POST' });
+        expect(refused.body).toMatchObject({ code: 'conflict', prediction_id: body.id });
+      }
+      expect((await millrace.request(`/v1/webhook-deliveries?prediction=${id}`)).status).toBe(200);
+    }
+  });
+
+  test.each([
+    `we_${'0'.repeat(32)}`,
+    `pred_${'0'.repeat(31)}`,
+    `PRED_${'0'.repeat(32)}`,
+    `pred_${'g'.repeat(32)}`,
+    `pred_${'0'.repeat(12)}4${'0'.repeat(19)}`,
+    'x',
+  ])('is unknown in the form %s', async (id) => {
+    const { status, body } = await millrace.request(`/v1/predictions/${id}`);
+    expect([status, body.code]).toEqual([404, 'prediction_not_found']);
+    if (id.startsWith('we_')) expect(body.detail).toContain('is the id of a webhook endpoint');
   });
 });

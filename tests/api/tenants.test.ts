@@ -11,6 +11,7 @@ import {
 } from '@millrace/shared/tenants/api-keys';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
+import { rawId } from '../support/raw-id.ts';
 
 const MODEL = 'drug-interaction-similarity';
 const millrace = useMillrace({ models: [MODEL] });
@@ -169,11 +170,12 @@ describe('where keys are required', () => {
     await expect
       .poll(
         async () =>
-          (await db.query('SELECT 1 FROM predictions WHERE id = $1 AND status = $2', [id, 'succeeded'])).rowCount,
+          (await db.query('SELECT 1 FROM predictions WHERE id = $1 AND status = $2', [rawId(id), 'succeeded']))
+            .rowCount,
       )
       .toBe(1);
     const redis = connectRedis(millrace.config.redisUrl, 'blocking', { cluster: millrace.config.redisCluster });
-    const live = millrace.keys.live(id);
+    const live = millrace.keys.live(rawId(id));
     const damage = [
       () => redis.set(live, 'x'),
       () => redis.setrange(live, 0, 'garbage'),

@@ -2,7 +2,9 @@
  * The ledger client records its requests and all responses, so that every response can be compared with the expected
  * result.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
+import { rawId } from '../support/raw-id.ts';
 import type { TestRequest } from './models.ts';
 
 export type Mode = 'wait' | 'async';
@@ -102,7 +104,7 @@ export class LedgerClient {
 
   #keep(request: TestRequest, mode: Mode, status: number, body: PredictionBody): Entry {
     const seen = status === 200 ? seenOf(body) : undefined;
-    const entry = { request, mode, id: body.id, promised: status === 202, seen, atMs: Date.now() };
+    const entry = { request, mode, id: rawId(body.id), promised: status === 202, seen, atMs: Date.now() };
     this.entries.push(entry);
     return entry;
   }

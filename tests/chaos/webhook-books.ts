@@ -2,7 +2,9 @@
  * Compares the messages of webhook receivers with the expected messages. An independent verifier checks the signature
  * of each message.
  */
+
 import { Webhook } from 'standardwebhooks';
+import { rawId } from '../support/raw-id.ts';
 import { type Received, startReceiver } from '../support/receiver.ts';
 import type { Stage } from './stage.ts';
 
@@ -80,7 +82,7 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
   for (const path of [...GOOD, FLAPPING, ...BAD.map((one) => `/${one}/bad`)]) {
     const { id, secret } = await post('/v1/webhook-endpoints', { url: receiver.url + path });
     secrets.set(path, secret);
-    endpoints.set(path, id);
+    endpoints.set(path, rawId(id));
   }
 
   const forged: string[] = [];

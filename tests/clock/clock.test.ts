@@ -11,6 +11,7 @@ import type { Task } from '@millrace/shared/predictions/task';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { promiseRow } from '../ledger/rows.ts';
 import { useMillrace } from '../support/millrace.ts';
+import { rawId } from '../support/raw-id.ts';
 import { DAY_MS, HOUR_MS, shiftedClock } from '../support/shifted-clock.ts';
 import { startApiProcess, startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 
@@ -96,7 +97,7 @@ describe.each([
     const right = await millrace.startWorker({ WORKER_ROLES: 'recorder' });
     await expect.poll(() => right.metric('millrace_reconciler_total')).toBeGreaterThan(0);
     const ends = await pool.query(`SELECT status FROM predictions WHERE id = ANY ($1::uuid[])`, [
-      [forgotten.id, body.id],
+      [forgotten.id, rawId(body.id)],
     ]);
     expect(ends.rows).toEqual([{ status: 'queued' }, { status: 'queued' }]);
     expect(await worker.metric('millrace_reconciler_total')).toBe(0);

@@ -2,6 +2,7 @@
  * Tests that the command list of the probes equals the commands that Millrace runs: Millrace works as a user that may
  * run only these commands.
  */
+
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { neededCommands } from '@millrace/shared/redis/permissions';
@@ -10,6 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Millrace, startMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
+import { rawId } from '../support/raw-id.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { holdWorker } from '../support/slow-work.ts';
 
@@ -123,7 +125,7 @@ async function loseEverything(): Promise<void> {
   expect(await ended(running.id)).toBe('succeeded');
   await millrace.stopWorkers('stop');
   const promised = await Promise.all([1, 2, 3].map(() => millrace.predict('echo', nextInput())));
-  await admins.queue.del(...promised.map(({ body }) => millrace.keys.live(body.id)));
+  await admins.queue.del(...promised.map(({ body }) => millrace.keys.live(rawId(body.id))));
   await millrace.startWorker();
   for (const { body } of promised) expect(await ended(body.id)).toBe('succeeded');
 }

@@ -71,7 +71,7 @@ let known: ReturnType<typeof asRow>;
 let id: string;
 beforeAll(async () => {
   known = asRow(fresh());
-  id = (await expectLong(PREDICTIONS, waiting(known))).start.slice(7, 43);
+  id = (await expectLong(PREDICTIONS, waiting(known))).start.slice(7, 44);
 }, 60_000);
 
 const WAYS: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -109,7 +109,7 @@ describe('an output of 21 MB', () => {
   test('is recorded, and fetched from the ledger', { timeout: 120_000 }, async () => {
     const x = fresh();
     const got = await expectLong(PREDICTIONS, waiting(asRow(x)));
-    const own = got.start.slice(7, 43);
+    const own = got.start.slice(7, 44);
     await vi.waitFor(
       async () => {
         const { end } = await client.measure(`${millrace.url}/v1/predictions?limit=1`, {});

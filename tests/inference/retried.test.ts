@@ -9,6 +9,7 @@ import { connectRedis } from '@millrace/shared/redis/connection';
 import { afterAll, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
+import { rawId } from '../support/raw-id.ts';
 
 let remove = async () => {};
 const millrace = useMillrace(async () => {
@@ -28,7 +29,7 @@ test('a prediction that is retried while its first job waits runs once', async (
   const redis = connectRedis(config.redisUrl, 'blocking', { cluster: config.redisCluster });
   const waiting = await redis.zrange(`${keys.bull(shardOf('slow'))}:slow:prioritized`, '0', '-1');
   expect(waiting).toHaveLength(2);
-  expect(waiting).toContain(jobIdOf(id));
+  expect(waiting).toContain(jobIdOf(rawId(id)));
   redis.disconnect();
   const worker = await startWorker();
   const { body: ended } = await request(`/v1/predictions/${id}?wait=60`);

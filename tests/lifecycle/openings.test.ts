@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { quick, slow, writeModels } from '../chaos/models.ts';
@@ -85,7 +86,8 @@ describe('a retry before the end that it undoes is recorded', () => {
         .poll(async () => {
           const keys = await keysOf(redis, states);
           const texts = await Promise.all(keys.map(async (key) => [key.slice(-36), await redis.get(key)]));
-          id = texts.find(([, state]) => state?.includes(url))?.[0] ?? '';
+          const uuid = texts.find(([, state]) => state?.includes(url))?.[0] ?? '';
+          id = uuid === '' ? '' : publicId('pred', uuid);
           return id;
         })
         .not.toBe('');

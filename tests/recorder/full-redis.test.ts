@@ -1,8 +1,10 @@
 /** Tests outputs that together exceed the queue Redis: accepted work is kept, and new work finds room again. */
+
 import { shardOf } from '@millrace/shared/predictions/ids';
 import type { Redis } from 'ioredis';
 import { expect, test, vi } from 'vitest';
 import type { Millrace } from '../support/millrace.ts';
+import { rawId } from '../support/raw-id.ts';
 import { PREDICTIONS, useSmallQueue } from '../support/small-queue.ts';
 
 let millrace: Millrace;
@@ -77,7 +79,7 @@ test('a retry without memory in Redis for its job is still a promise and is kept
   await millrace.request(`/v1/predictions/${body.id}/cancel`, { method: 'POST' });
   const retried = await vi.waitUntil(() => retryWithoutMemory(body.id), { timeout: 60_000 });
   expect(retried.body.status).toBe('queued');
-  expect(await redis.keys(`*:q:large:p-${body.id}-*`)).toEqual([]);
+  expect(await redis.keys(`*:q:large:p-${rawId(body.id)}-*`)).toEqual([]);
   await redis.config('SET', 'maxmemory', '60mb');
   await millrace.startWorker();
   await expect

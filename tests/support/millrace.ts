@@ -10,6 +10,7 @@ import pino from 'pino';
 import { afterAll, beforeAll, vi } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
 import { checkResponse } from './openapi-check.ts';
+import { rawId } from './raw-id.ts';
 import { createTestDatabase } from './test-database.ts';
 import { testPrefix } from './test-prefix.ts';
 import { redisEnv } from './test-redis.ts';
@@ -55,7 +56,7 @@ export interface Millrace {
   stopWorkers(how: 'kill' | 'stop'): Promise<void>;
   /** Sends one request and compares the response with the OpenAPI document. */
   request<T = Loose>(path: string, request?: ApiRequest): Promise<ApiResponse<T>>;
-  /** Deletes a prediction's live state from Redis, as the retention of Redis does. */
+  /** Deletes a prediction's live state from Redis, as the retention of Redis does. `id` is the id of the API. */
   forget(id: string): Promise<void>;
   /** Sends a POST to a model's predictions. */
   predict<T = Loose>(model: string, body: unknown, headers?: Record<string, string>): Promise<ApiResponse<T>>;
@@ -124,7 +125,7 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     predict: (model, body, headers = {}) => request(`/v1/models/${model}/predictions`, { body, headers }),
     async forget(id) {
       const redis = connectRedis(config.redisUrl, 'blocking', { cluster: config.redisCluster });
-      await redis.del(millrace.keys.live(id));
+      await redis.del(millrace.keys.live(rawId(id)));
       redis.disconnect();
     },
     async close() {

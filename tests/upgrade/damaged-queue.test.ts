@@ -1,4 +1,5 @@
 /** Tests unreadable data in the queue Redis: promises are restored from the ledger, and nothing stops. */
+
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
 import { Queue } from 'bullmq';
@@ -6,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
+import { rawId } from '../support/raw-id.ts';
 
 const MODEL = 'echo';
 let remove = async () => {};
@@ -49,7 +51,7 @@ let rounds = 100;
 /** Part of an input that no other test has, so that its result is not cached. */
 const nextRound = (): number => ++rounds;
 
-const live = (id: string) => millrace.keys.live(id);
+const live = (id: string) => millrace.keys.live(rawId(id));
 
 describe('promises whose live state', () => {
   test.each<[string, (id: string) => Promise<unknown>]>([
@@ -94,15 +96,15 @@ test('a promise with an unreadable job gets another job, and a job of a later ve
   queue.on('error', () => {});
   const jobs = await queue.getJobs(['prioritized', 'waiting']);
   const jobOf = (wanted: string) => jobs.find(({ data }) => data.ids.includes(wanted));
-  await jobOf(id)?.updateData({ version: 1, ids: 'none' });
-  await jobOf(later)?.updateData({ v: 2, batch: { of: 'tomorrow' } });
+  await jobOf(rawId(id))?.updateData({ version: 1, ids: 'none' });
+  await jobOf(rawId(later))?.updateData({ v: 2, batch: { of: 'tomorrow' } });
   await millrace.startWorker();
   expect(await outputOf(id)).toEqual([1, 77]);
   expect((await millrace.request(`/v1/predictions/${later}`)).body.status).toBe('queued');
   const waiting = (await queue.getJobs(['prioritized', 'waiting', 'delayed', 'active'])).find(
     ({ data }) => data.v === 2,
   );
-  await waiting?.updateData({ v: 1, version: '1', ids: [later] });
+  await waiting?.updateData({ v: 1, version: '1', ids: [rawId(later)] });
   expect(await outputOf(later)).toEqual([2, 77]);
   await queue.close();
 });
@@ -110,11 +112,12 @@ test('a promise with an unreadable job gets another job, and a job of a later ve
 test('unreadable entries of the recorder do not block other ends', async () => {
   const stream = millrace.keys.ledger(shardOf(MODEL));
   const id = await promise([4, nextRound()]);
-  await redis.xadd(stream, '*', id, '1', 'nobody', 'garbage', id, 'x'.repeat(200));
+  const raw = rawId(id);
+  await redis.xadd(stream, '*', raw, '1', 'nobody', 'garbage', raw, 'x'.repeat(200));
   await redis.xadd(stream, '*', 'alone', '');
   await millrace.startWorker();
   await outputOf(id);
-  await redis.xadd(stream, '*', id, 'succeeded');
+  await redis.xadd(stream, '*', raw, 'succeeded');
   const later = await promise([5, nextRound()]);
   await outputOf(later);
   // The prediction is recorded: the list reads the ledger.

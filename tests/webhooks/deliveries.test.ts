@@ -1,3 +1,4 @@
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, test } from 'vitest';
 import { idFor, useWebhookApi } from './webhook-api.ts';
@@ -27,7 +28,7 @@ describe('deliveries', () => {
     expect(list.body.data).toMatchObject([
       {
         endpoint_id: endpoint.id,
-        prediction_id: row!.id,
+        prediction_id: publicId('pred', row!.id),
         status: 'pending',
         event: { type: 'prediction.succeeded' },
         attempts: [{ number: 1, http_status: 500, error: null, reply: 'replied 500', latency_ms: expect.any(Number) }],
@@ -130,7 +131,7 @@ describe('the feed', () => {
         const rows = await api.started.write(
           ...Array.from({ length: 5 }, () => ({ model: 'feed', id: idFor('feed'), metadata: '{"a":1}' })),
         );
-        for (const { id } of rows) recorded.add(id);
+        for (const { id } of rows) recorded.add(publicId('pred', id));
       }
     });
     const seen: { id: string; cursor: string; data: { id: string } }[] = [];

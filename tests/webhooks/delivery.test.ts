@@ -1,9 +1,11 @@
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOLD_MS } from '../../apps/worker/src/webhooks/delivery-claims.ts';
 import { claimDue } from '../../apps/worker/src/webhooks/due-deliveries.ts';
 import { DISABLE_AFTER_MS, MAX_ATTEMPTS, RETRY_DELAYS_MS } from '../../apps/worker/src/webhooks/retry-policy.ts';
+import { rawId } from '../support/raw-id.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { useTestDatabase } from '../support/test-database.ts';
 import { type Clock, deliveriesOf, insertEndpoint, type Started, startWorkerOn } from './started.ts';
@@ -37,11 +39,11 @@ describe('deliveries', () => {
     expect(event).toMatchObject({
       type: 'prediction.succeeded',
       data: {
-        id: row!.id,
+        id: publicId('pred', row!.id),
         model: 'm',
         status: 'succeeded',
         metadata: { order: 17 },
-        url: `https://millrace.example/v1/predictions/${row!.id}`,
+        url: `https://millrace.example/v1/predictions/${publicId('pred', row!.id)}`,
       },
     });
     const [delivery] = await deliveriesOf(started.db, row!.id);
@@ -118,7 +120,7 @@ describe('deliveries', () => {
       sent.push(...rows.map(({ id }) => id));
     }
     const got = await receiver.until(`/200/${model}`, count);
-    expect(new Set(got.map(({ body }) => JSON.parse(body).data.id))).toEqual(new Set(sent));
+    expect(new Set(got.map(({ body }) => rawId(JSON.parse(body).data.id)))).toEqual(new Set(sent));
   });
 });
 

@@ -2,6 +2,7 @@
  * Kills workers, and interrupts or stalls Postgres and Redis at random while events arrive. FAULT_EVENTS and
  * FAULT_EVENTS_PER_S make the test longer and harder, FAULT_SEED repeats a run, and FAULT_KINDS=none causes no faults.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { recordTerminal } from '@millrace/shared/ledger/ledger';
 import { createPool } from '@millrace/shared/postgres/db';
@@ -12,6 +13,7 @@ import { expect, inject, test } from 'vitest';
 import { seeded } from '../chaos/random.ts';
 import { terminalRow } from '../ledger/rows.ts';
 import { startStallingProxy } from '../postgres/stalling-proxy.ts';
+import { rawId } from '../support/raw-id.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { useTestDatabase } from '../support/test-database.ts';
 import { testPrefix } from '../support/test-prefix.ts';
@@ -122,7 +124,7 @@ onOneRedis(
     const first = new Map<string, number>();
     for (const { path, headers, body, at } of good) {
       const key = `${path} ${headers['webhook-id']}`;
-      if (!first.has(key)) first.set(key, at - (recordedAt.get(JSON.parse(body).data.id) as number));
+      if (!first.has(key)) first.set(key, at - (recordedAt.get(rawId(JSON.parse(body).data.id)) as number));
     }
     const latencies = [...first.values()].sort((a, b) => a - b);
     const share = (of: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * of))];

@@ -1,6 +1,8 @@
 /** Tests operations on more deliveries than one statement processes: all deliveries must be affected. */
+
 import { describe, expect, test } from 'vitest';
 import { createOverdueSweep } from '../../apps/worker/src/webhooks/overdue-sweep.ts';
+import { rawId } from '../support/raw-id.ts';
 import { useWebhookApi } from './webhook-api.ts';
 
 const MANY = 2_500;
@@ -13,14 +15,14 @@ async function fill(endpoint: string, status: string, { count = MANY, nextAt = 9
      SELECT millrace_uuid7($5), 'default', gen_random_uuid(), $1, 'https://x.example/', 'prediction.failed', $2,
             CASE WHEN $2 = 'pending' THEN $4::bigint END, $5
        FROM generate_series(1, $3)`,
-    [endpoint, status, count, nextAt, Date.now()],
+    [rawId(endpoint), status, count, nextAt, Date.now()],
   );
 }
 
 async function countsOf(endpoint: string): Promise<Record<string, number>> {
   const { rows } = await api.started.db.query<{ status: string; count: number }>(
     'SELECT status, count(*)::int AS count FROM webhook_deliveries WHERE endpoint = $1 GROUP BY status',
-    [endpoint],
+    [rawId(endpoint)],
   );
   return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
 }
@@ -65,7 +67,7 @@ describe('with thousands of deliveries', () => {
     await fill(crowded.id, 'pending', { nextAt: 1 });
     await fill(lonely.id, 'pending', { count: 1, nextAt: 2 });
     expect(await createOverdueSweep(api.started.db)(Date.now())).toEqual(
-      expect.arrayContaining([crowded.id, lonely.id]),
+      expect.arrayContaining([rawId(crowded.id), rawId(lonely.id)]),
     );
   });
 

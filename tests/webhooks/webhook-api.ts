@@ -1,4 +1,5 @@
 /** Mounts the webhook routes as the API does, with a worker on the same stores and a receiver. */
+
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { TSchema } from 'typebox';
@@ -7,6 +8,7 @@ import { sendProblem } from '../../apps/api/src/http/error-handler.ts';
 import { compileValidator } from '../../apps/api/src/http/validation.ts';
 import { createWebhookCheck } from '../../apps/api/src/webhooks/check-target.ts';
 import { registerWebhooks } from '../../apps/api/src/webhooks/routes.ts';
+import { rawId } from '../support/raw-id.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { useTestDatabase } from '../support/test-database.ts';
 import { type Started, startWorkerOn } from './started.ts';
@@ -36,7 +38,7 @@ export function useWebhookApi() {
         .body,
     /** Resolves when `count` attempts at an endpoint have been written. */
     deliveredTo: (endpoint: string, count: number) =>
-      api.started.until(count, (attempt) => attempt.endpoint === endpoint),
+      api.started.until(count, (attempt) => attempt.endpoint === rawId(endpoint)),
   };
   let app: FastifyInstance;
   beforeAll(async () => {

@@ -362,7 +362,7 @@ export class ApiError extends Error {
   readonly retryAfterS: number | undefined;
   /** `Cache-Status`, if the code does not determine the value. */
   readonly cacheStatus: string | undefined;
-  /** The prediction that the error concerns. */
+  /** The public id of the prediction that the error concerns. */
   predictionId: string | undefined;
   constructor(
     code: ErrorCode,
@@ -386,7 +386,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Names the prediction that an error concerns. Returns the error. */
+/** Names the prediction that an error concerns, by its public id. Returns the error. */
 export function concerning(error: unknown, predictionId: string): unknown {
   if (error instanceof ApiError) error.predictionId ??= predictionId;
   return error;

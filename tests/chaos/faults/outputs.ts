@@ -1,9 +1,11 @@
 /** Large outputs of one model beside small outputs of another. */
+
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { repeater } from '../../support/onnx-models.ts';
+import { rawId } from '../../support/raw-id.ts';
 import { startReceiver } from '../../support/receiver.ts';
 import type { Context, Fault } from '../fault.ts';
 import { nextNumber, quick, writeModels } from '../models.ts';
@@ -69,7 +71,7 @@ function startWide({ apis }: Stage, width: number, clients: number): WideLoad {
         await delay(100);
         continue;
       }
-      load.ids.push(body.toString('latin1', 7, 43));
+      load.ids.push(rawId(body.toString('latin1', 7, 44)));
       if (body.length < width * 9) load.short += 1;
     }
   });
@@ -190,7 +192,7 @@ async function undelivered(
   const deadline = performance.now() + 60_000;
   for (;;) {
     const delivered = new Set(
-      receiver.received.map(({ body }) => (JSON.parse(body) as { data: { id: string } }).data.id),
+      receiver.received.map(({ body }) => rawId((JSON.parse(body) as { data: { id: string } }).data.id)),
     );
     const missing = ids.filter((id) => !delivered.has(id)).length;
     if (missing === 0 || performance.now() > deadline) return missing;

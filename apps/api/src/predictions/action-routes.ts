@@ -3,7 +3,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/type-provider.ts';
 import type { Actions } from './cancel-retry.ts';
-import type { Found } from './find-prediction.ts';
+import { type Found, predictionUuid } from './find-prediction.ts';
 import { idempotencyKeyIn } from './idempotency-key.ts';
 import { sendFound } from './read-routes.ts';
 import * as routes from './route-schemas.ts';
@@ -19,7 +19,7 @@ export interface ActionRoutes {
 
 export function registerActionRoutes(app: App, { base, actions, findByKey, tenantOf }: ActionRoutes): void {
   app.post('/v1/predictions/:id/cancel', { schema: routes.cancelPrediction }, async (request, reply) =>
-    sendFound(reply, await actions.cancel(tenantOf(request), request.params.id), base),
+    sendFound(reply, await actions.cancel(tenantOf(request), predictionUuid(request.params.id)), base),
   );
   app.post('/v1/predictions/cancel', { schema: routes.cancelPredictionByKey }, async (request, reply) => {
     const tenant = tenantOf(request);
@@ -28,6 +28,6 @@ export function registerActionRoutes(app: App, { base, actions, findByKey, tenan
     return sendFound(reply, await actions.cancel(tenant, record.id), base);
   });
   app.post('/v1/predictions/:id/retry', { schema: routes.retryPrediction }, async (request, reply) =>
-    sendFound(reply, await actions.retry(tenantOf(request), request.params.id), base),
+    sendFound(reply, await actions.retry(tenantOf(request), predictionUuid(request.params.id)), base),
   );
 }

@@ -8,6 +8,7 @@ import { predictionOfRow, terminalRowOf } from '@millrace/shared/ledger/terminal
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Status } from '@millrace/shared/predictions/prediction';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
 import type { Queues } from '@millrace/shared/queue/queues';
 import type { Logger } from 'pino';
@@ -62,7 +63,7 @@ async function named(id: string, action: Promise<Found>): Promise<Found> {
     return await action;
   } catch (error) {
     if (error instanceof ApiError && error.code === 'prediction_not_found') throw error;
-    throw concerning(error, id);
+    throw concerning(error, publicId('pred', id));
   }
 }
 

@@ -1,6 +1,7 @@
 /** The routes that create a prediction: `POST /v1/models/{model}/predictions`, and the same for one version. */
 
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { CachedResponse, LookUpRequest } from '../cache/cache-lookup.ts';
 import type { ParsedRequests } from '../cache/parsed-requests.ts';
@@ -138,7 +139,7 @@ class OutcomeSender {
     const headers = ['cache-status', cacheStatus];
     addPreference(headers, prefer);
     headers.push('etag', etagOf(record), STATUS_HEADER, record.status);
-    headers.push('content-location', locationOf(this.#base, record.id));
+    headers.push('content-location', locationOf(this.#base, publicId('pred', record.id)));
     this.#sendOut(reply, 200, headers, renderPrediction(record, this.#base), 'utf8');
   }
 
@@ -147,7 +148,7 @@ class OutcomeSender {
     const headers = ['cache-status', cacheStatus];
     addPreference(headers, prefer);
     headers.push('ratelimit-policy', this.#policy, 'ratelimit', `"queue";r=${room}`);
-    headers.push('location', locationOf(this.#base, record.id), 'retry-after', retryAfterOf(queue));
+    headers.push('location', locationOf(this.#base, publicId('pred', record.id)), 'retry-after', retryAfterOf(queue));
     headers.push(STATUS_HEADER, record.status);
     this.#sendOut(reply, 202, headers, renderPrediction(record, this.#base, queue), 'utf8');
   }

@@ -5,7 +5,7 @@ import { onHalfClose } from '../http/client-disconnect.ts';
 import { generalHeaders } from '../http/general-headers.ts';
 import type { App } from '../http/type-provider.ts';
 import { EventStream, eventIdOf } from './event-stream.ts';
-import type { PredictionLookup } from './find-prediction.ts';
+import { type PredictionLookup, predictionUuid } from './find-prediction.ts';
 import type { PredictionWatcher } from './prediction-watcher.ts';
 import { watchPrediction } from './route-schemas.ts';
 
@@ -36,7 +36,7 @@ export function registerEventRoutes(app: App, deps: EventRoutes): void {
   });
 
   app.get('/v1/predictions/:id/events', { schema: watchPrediction, exposeHeadRoute: false }, async (request, reply) => {
-    const { id } = request.params;
+    const id = predictionUuid(request.params.id);
     const tenant = tenantOf(request);
     const lastId = String(request.headers['last-event-id'] ?? '');
     const first = await lookup.get(tenant, id);

@@ -7,6 +7,7 @@ import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isPredictionId } from '@millrace/shared/predictions/ids';
 import { isTerminal, type Prediction, type QueueEstimate } from '@millrace/shared/predictions/prediction';
+import { otherKind, publicId, uuidOf } from '@millrace/shared/predictions/public-ids';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { aheadOf, estimate } from '../queue/admission.ts';
 import { type CompletedEnd, type CompletionListener, withEnd } from '../queue/completion-listener.ts';
@@ -51,10 +52,27 @@ export function createPredictionLookup(deps: LookupDeps): PredictionLookup {
     async get(tenant, id) {
       const found = await find(tenant, id);
       if (found) return found;
-      throw new ApiError('prediction_not_found', `There is no prediction '${id.slice(0, 64)}'.`);
+      throw notFound(publicId('pred', id));
     },
     waitForEnd: (params) => waitForEnd(deps, params),
   };
+}
+
+/** Returns the UUID of the id in a path. Throws `prediction_not_found` for text that is no id of a prediction. */
+export function predictionUuid(id: string): string {
+  const uuid = uuidOf('pred', id);
+  if (uuid !== undefined && isPredictionId(uuid)) return uuid;
+  throw notFound(id);
+}
+
+function notFound(id: string): ApiError {
+  const shown = id.slice(0, 64);
+  const kind = otherKind('pred', id);
+  const detail =
+    kind === undefined
+      ? `There is no prediction '${shown}'.`
+      : `'${shown}' is the id of ${kind}: the id of a prediction begins with pred_.`;
+  return new ApiError('prediction_not_found', detail);
 }
 
 async function findPrediction(deps: LookupDeps, tenant: string, id: string): Promise<Found | null> {

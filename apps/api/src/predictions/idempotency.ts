@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { fromStore, WriteOutcomeUnknown } from '../stores/store-errors.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
@@ -103,12 +104,12 @@ async function untilWritten({ lookup }: OnceDeps, { tenant, claim, signal }: Cla
   return undefined;
 }
 
-function inProgress(predictionId: string): ApiError {
+function inProgress(id: string): ApiError {
   const detail = 'The first request with this Idempotency-Key is still in progress. Send the request again later.';
-  return new ApiError('idempotency_in_progress', detail, { retryAfterS: 1, predictionId });
+  return new ApiError('idempotency_in_progress', detail, { retryAfterS: 1, predictionId: publicId('pred', id) });
 }
 
-const keyMismatch = (key: string, predictionId: string): ApiError =>
+const keyMismatch = (key: string, id: string): ApiError =>
   new ApiError('idempotency_mismatch', 'This Idempotency-Key was used with another request. Send a new key.', {
     faults: [
       {
@@ -119,5 +120,5 @@ const keyMismatch = (key: string, predictionId: string): ApiError =>
         got: key,
       },
     ],
-    predictionId,
+    predictionId: publicId('pred', id),
   });

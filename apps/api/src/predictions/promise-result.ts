@@ -5,6 +5,7 @@ import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Prediction } from '@millrace/shared/predictions/prediction';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { type MissParams, missStatus } from '../cache/cache-status.ts';
 import { aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
 import type { EstimateWatch } from '../queue/estimate-watch.ts';
@@ -104,7 +105,7 @@ export function withdraw({ live }: Pick<PromiseDeps, 'live'>, { pending, error }
 
 /** A prediction that may exist is named, so that its caller can get or cancel the prediction. */
 const concerningUnknown = (error: unknown, id: string): unknown =>
-  error instanceof WriteOutcomeUnknown ? concerning(error, id) : error;
+  error instanceof WriteOutcomeUnknown ? concerning(error, publicId('pred', id)) : error;
 
 export interface AcceptedParams {
   pending: PendingPrediction;

@@ -2,6 +2,7 @@
 
 import { joinTexts, type Text } from '@millrace/shared/predictions/long-text';
 import { isTerminal, renderPrediction, renderWithoutOutput } from '@millrace/shared/predictions/prediction';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import type { StoredTask } from '@millrace/shared/predictions/task';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { disconnectSignal } from '../http/client-disconnect.ts';
@@ -9,7 +10,7 @@ import { limitOf, linkNext } from '../http/list.ts';
 import { parsePrefer } from '../http/request-headers.ts';
 import type { App } from '../http/type-provider.ts';
 import { sendText } from '../http/write-text.ts';
-import type { Found, PredictionLookup } from './find-prediction.ts';
+import { type Found, type PredictionLookup, predictionUuid } from './find-prediction.ts';
 import type { Item, ListPredictions } from './list-predictions.ts';
 import { filtersOf } from './list-query.ts';
 import { appliedPreference, etagOf, locationOf, matchesEtag, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
@@ -31,7 +32,7 @@ export function registerReadRoutes(app: App, { base, lookup, list, inputOf, tena
     const prefer = parsePrefer(request.headers.prefer);
     const waitS = prefer.waitS ?? (prefer.respondAsync ? null : request.query.wait) ?? null;
     const tenant = tenantOf(request);
-    let found = await lookup.get(tenant, request.params.id);
+    let found = await lookup.get(tenant, predictionUuid(request.params.id));
     if (waitS && !isTerminal(found.record.status)) {
       const signal = disconnectSignal(reply, true);
       const awaited = await lookup.waitForEnd({ tenant, record: found.record, waitMs: waitS * 1000, signal });
@@ -83,7 +84,7 @@ export function sendFound(reply: FastifyReply, { record, queue }: Found, base: s
     reply.header('etag', etagOf(record));
     return sendJson(reply, 200, renderPrediction(record, base));
   }
-  reply.header('location', locationOf(base, record.id)).header('retry-after', retryAfterOf(queue));
+  reply.header('location', locationOf(base, publicId('pred', record.id))).header('retry-after', retryAfterOf(queue));
   return sendJson(reply, 202, renderPrediction(record, base, queue));
 }
 

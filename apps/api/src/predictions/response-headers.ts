@@ -2,6 +2,7 @@
 
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { PredictionRecord, QueueEstimate } from '@millrace/shared/predictions/prediction';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { type Prefer, WAIT_MAX_S } from '../http/request-headers.ts';
 
 /**
@@ -10,7 +11,7 @@ import { type Prefer, WAIT_MAX_S } from '../http/request-headers.ts';
  */
 export const STATUS_HEADER = 'millrace-prediction-status';
 
-/** `base` is the public URL without a final slash, or ''. */
+/** `base` is the public URL without a final slash, or ''. `id` is the public id. */
 export const locationOf = (base: string, id: string): string => `${base}/v1/predictions/${id}`;
 
 /** Seconds until the estimated completion, from 1 to 60; 1 without an estimate. */
@@ -29,7 +30,8 @@ export function appliedPreference(prefer: Prefer): string | undefined {
  * Contains the opening: a prediction that is canceled, retried and canceled again has two ends with the same attempts. `form` names
  * a form of the JSON with further members.
  */
-export function etagOf({ id, status, attempts, opening }: PredictionRecord, form?: string): string {
+export function etagOf({ id: uuid, status, attempts, opening }: PredictionRecord, form?: string): string {
+  const id = publicId('pred', uuid);
   const suffix = form === undefined ? '' : `.${form}`;
   if (status === 'succeeded') return `"${id}${suffix}"`;
   const tries = opening === 0 ? `${attempts}` : `${opening}-${attempts}`;

@@ -3,7 +3,7 @@ import { CACHE_USES, STATUSES } from '@millrace/shared/predictions/prediction';
 import { type TSchema, Type } from 'typebox';
 import { listOf, orNull, Path, PredictionError, Time } from '../http/response-schemas.ts';
 
-const Id = Type.String({ format: 'uuid', description: 'UUIDv7, which sorts by time.' });
+const Id = Type.String({ pattern: '^pred_[0-9a-f]{32}$', description: 'Opaque. Ids sort by the time of creation.' });
 
 const PredictionStatus = Type.Enum(STATUSES, {
   $id: 'PredictionStatus',

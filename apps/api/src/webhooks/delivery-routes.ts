@@ -3,6 +3,7 @@
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { baseOf } from '@millrace/shared/predictions/prediction';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { decodePlace, encodePlace } from '../http/cursor.ts';
 import { limitOf, linkNext, pageOf } from '../http/list.ts';
 import type { App } from '../http/type-provider.ts';
@@ -14,7 +15,8 @@ import { cursorId, filterId, idOf, invalid, timeOf } from './params.ts';
 import { deliveryJson } from './render.ts';
 import * as routes from './route-schemas.ts';
 
-const notFound = (id: string) => new ApiError('delivery_not_found', `No webhook delivery has the id '${id}'.`);
+const notFound = (id: string) =>
+  new ApiError('delivery_not_found', `No webhook delivery has the id '${publicId('whd', id)}'.`);
 
 export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
   const { db, timers, tenantOf, publicUrl, now = sharedNow } = deps;
@@ -25,8 +27,8 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
     const { status = null, endpoint_id, prediction_id, order = 'desc', cursor } = request.query;
     const tenant = tenantOf(request);
     const limit = limitOf(request.query);
-    const endpoint = filterId(endpoint_id, 'endpoint_id');
-    const prediction = filterId(prediction_id, 'prediction_id');
+    const endpoint = filterId(endpoint_id, 'we', 'endpoint_id');
+    const prediction = filterId(prediction_id, 'pred', 'prediction_id');
     const list = JSON.stringify(['deliveries', tenant, status, endpoint, prediction, order]);
     const after = cursor === undefined ? null : cursorId(decodePlace(list, cursor, [''] as [string])[0], cursor);
     const filter = { status, endpoint, prediction, order, limit: limit + 1, after };
@@ -76,7 +78,7 @@ function registerRange(app: App, { db, timers, tenantOf, now = sharedNow }: Webh
       fromMs: timeOf(from, '/filter/created_after'),
       // By default every delivery until now, including this millisecond.
       toMs: to === undefined ? nowMs + 1 : timeOf(to, '/filter/created_before'),
-      endpoint: filterId(endpoint_id, '/filter/endpoint_id'),
+      endpoint: filterId(endpoint_id, 'we', '/filter/endpoint_id'),
       statuses: status === undefined ? (['failed', 'canceled'] as const) : [status],
     };
     if (to !== undefined && range.toMs <= range.fromMs)
@@ -88,7 +90,7 @@ function registerRange(app: App, { db, timers, tenantOf, now = sharedNow }: Webh
       });
     const tenant = tenantOf(request);
     if (range.endpoint !== null && !(await fromStore('Postgres', findEndpoint(db, tenant, range.endpoint))))
-      throw new ApiError('endpoint_not_found', `No webhook endpoint has the id '${range.endpoint}'.`);
+      throw new ApiError('endpoint_not_found', `No webhook endpoint has the id '${publicId('we', range.endpoint)}'.`);
     const redelivered = redeliverRange(db, { tenant, range, nowMs, onBatch: timers.scheduleDeliveries });
     const count = await fromStore('Postgres', redelivered);
     // All deliveries of the range are due when the response is sent.

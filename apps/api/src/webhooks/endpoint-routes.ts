@@ -3,6 +3,7 @@
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { baseOf } from '@millrace/shared/predictions/prediction';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import { allEvents, storedEvents } from '@millrace/shared/webhooks/selection';
 import { decodePlace, encodePlace } from '../http/cursor.ts';
@@ -24,7 +25,8 @@ import { deliveryJson, type EndpointContext, endpointJson } from './render.ts';
 import * as routes from './route-schemas.ts';
 
 const idIn = ({ params }: { params: { id: string } }) => idOf(params.id, 'endpoint_not_found');
-const notFound = (id: string) => new ApiError('endpoint_not_found', `No webhook endpoint has the id '${id}'.`);
+const notFound = (id: string) =>
+  new ApiError('endpoint_not_found', `No webhook endpoint has the id '${publicId('we', id)}'.`);
 
 export function registerEndpoints(app: App, deps: WebhookRouteDeps): void {
   registerCreate(app, deps);

@@ -1,20 +1,30 @@
 /** Checks of webhook parameters beyond the JSON schemas: ids, cursors and times. */
+
 import { ApiError } from '@millrace/shared/errors';
+import { type IdPrefix, otherKind, uuidOf } from '@millrace/shared/predictions/public-ids';
 import { invalidCursor } from '../http/cursor.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Reads an id from a path. A malformed id is an unknown id. */
-export function idOf(text: string, code: 'endpoint_not_found' | 'delivery_not_found'): string {
-  if (!UUID.test(text)) throw new ApiError(code, `'${text.slice(0, 64)}' is not an id.`);
-  return text.toLowerCase();
+const PREFIXES = { endpoint_not_found: 'we', delivery_not_found: 'whd' } as const;
+
+/** Reads an id from a path and returns its UUID. A malformed id is an unknown id. */
+export function idOf(text: string, code: keyof typeof PREFIXES): string {
+  const prefix = PREFIXES[code];
+  const uuid = uuidOf(prefix, UUID.test(text) ? text.toLowerCase() : text);
+  if (uuid !== undefined) return uuid;
+  const kind = otherKind(prefix, text);
+  const shown = text.slice(0, 64);
+  throw new ApiError(code, kind === undefined ? `'${shown}' is not an id.` : `'${shown}' is the id of ${kind}.`);
 }
 
-/** Reads an id to filter by. Returns null without a filter. */
-export function filterId(text: string | undefined, pointer: string): string | null {
+/** Reads an id to filter by and returns its UUID. Returns null without a filter. */
+export function filterId(text: string | undefined, prefix: IdPrefix, pointer: string): string | null {
   if (text === undefined) return null;
-  if (!UUID.test(text)) throw invalid({ pointer, message: 'The value is not an id.', expected: 'a UUID', got: text });
-  return text.toLowerCase();
+  const uuid = uuidOf(prefix, UUID.test(text) ? text.toLowerCase() : text);
+  if (uuid !== undefined) return uuid;
+  const expected = `an id that begins with ${prefix}_`;
+  throw invalid({ pointer, message: 'The value is not an id.', expected, got: text });
 }
 
 /** Reads the id in the cursor of a list. Postgres would refuse other text. */

@@ -1,4 +1,5 @@
 /** Converts webhook resources to the JSON of responses. No response contains a stored secret. */
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { eventBody } from '@millrace/shared/webhooks/event';
 import { allEvents, selectionOf } from '@millrace/shared/webhooks/selection';
 import type { Attempt, Delivery } from './delivery-table.ts';
@@ -16,10 +17,11 @@ export interface EndpointContext {
 }
 
 export function endpointJson(endpoint: Endpoint, { base, models }: EndpointContext) {
-  const self = `${base}/v1/webhook-endpoints/${endpoint.id}`;
+  const id = publicId('we', endpoint.id);
+  const self = `${base}/v1/webhook-endpoints/${id}`;
   const isEnabled = endpoint.state === 'enabled';
   return {
-    id: endpoint.id,
+    id,
     url: endpoint.url,
     description: endpoint.description,
     events: endpoint.events.length === 0 ? [allEvents] : selectionOf(endpoint.events),
@@ -33,7 +35,7 @@ export function endpointJson(endpoint: Endpoint, { base, models }: EndpointConte
     updated_at: iso(endpoint.updatedAt),
     urls: {
       self,
-      deliveries: `${base}/v1/webhook-deliveries?endpoint_id=${endpoint.id}`,
+      deliveries: `${base}/v1/webhook-deliveries?endpoint_id=${id}`,
       test: isEnabled ? `${self}/test` : null,
       rotate_secret: `${self}/secret/rotate`,
     },
@@ -41,13 +43,14 @@ export function endpointJson(endpoint: Endpoint, { base, models }: EndpointConte
 }
 
 export function deliveryJson(delivery: Delivery, attempts: readonly Attempt[], base: string) {
-  const self = `${base}/v1/webhook-deliveries/${delivery.id}`;
+  const id = publicId('whd', delivery.id);
+  const self = `${base}/v1/webhook-deliveries/${id}`;
   return {
-    id: delivery.id,
+    id,
     event: { id: delivery.event, type: delivery.type },
-    endpoint_id: delivery.endpoint,
+    endpoint_id: delivery.endpoint === null ? null : publicId('we', delivery.endpoint),
     url: delivery.url,
-    prediction_id: delivery.prediction,
+    prediction_id: delivery.prediction === null ? null : publicId('pred', delivery.prediction),
     status: delivery.status,
     next_attempt_at: iso(delivery.nextAt),
     created_at: iso(delivery.createdAt),

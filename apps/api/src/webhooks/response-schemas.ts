@@ -2,11 +2,12 @@
 import { Type } from 'typebox';
 import { listOf, orNull, Path, Time } from '../http/response-schemas.ts';
 
-const Id = Type.String({ format: 'uuid' });
+const idOf = (prefix: string) => Type.String({ pattern: `^${prefix}_[0-9a-f]{32}$` });
+const EventId = Type.String({ format: 'uuid', description: 'The `webhook-id`.' });
 const Secret = Type.String({ description: '`whsec_` and base64; shown only in this response.' });
 
 const endpoint = {
-  id: Id,
+  id: idOf('we'),
   url: Type.String(),
   description: Type.String(),
   events: Type.Array(Type.String(), {
@@ -68,11 +69,11 @@ export const SecretState = Type.Object(
 
 export const Delivery = Type.Object(
   {
-    id: Id,
-    event: Type.Object({ id: Id, type: Type.String({ description: 'Extensible.' }) }),
-    endpoint_id: orNull(Id, 'Null where a prediction named the URL.'),
+    id: idOf('whd'),
+    event: Type.Object({ id: EventId, type: Type.String({ description: 'Extensible.' }) }),
+    endpoint_id: orNull(idOf('we'), 'Null where a prediction named the URL.'),
     url: Type.String(),
-    prediction_id: orNull(Id),
+    prediction_id: orNull(idOf('pred')),
     status: Type.Enum(['pending', 'delivered', 'failed', 'canceled'], { $id: 'DeliveryStatus', type: 'string' }),
     next_attempt_at: orNull(Time),
     created_at: Time,
@@ -94,7 +95,7 @@ export const Redelivered = Type.Object(
 
 const Event = Type.Object(
   {
-    id: Id,
+    id: EventId,
     cursor: Type.String({ description: 'The feed continues after this event.' }),
     type: Type.String({ description: 'Extensible.' }),
     timestamp: Time,

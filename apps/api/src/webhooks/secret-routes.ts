@@ -2,6 +2,7 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { publicId } from '@millrace/shared/predictions/public-ids';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import { bodyOf } from '../http/action-body.ts';
 import type { App } from '../http/type-provider.ts';
@@ -15,7 +16,7 @@ export function registerSecrets(app: App, { db, tenantOf, now = sharedNow }: Web
   app.post('/v1/webhook-endpoints/:id/secret/rotate', { schema: routes.rotateEndpointSecret }, async (request) => {
     const id = idOf(request.params.id, 'endpoint_not_found');
     const rotation = await rotate(tenantOf(request), id, bodyOf(request).overlap_s);
-    if (!rotation) throw new ApiError('endpoint_not_found', `No webhook endpoint has the id '${id}'.`);
+    if (!rotation) throw new ApiError('endpoint_not_found', `No webhook endpoint has the id '${publicId('we', id)}'.`);
     return rotation;
   });
 

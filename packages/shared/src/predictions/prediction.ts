@@ -1,5 +1,6 @@
 /** The record and the statuses of a prediction, and the only code that writes a prediction as JSON. */
 import { joinTexts, type LongText, type Text } from './long-text.ts';
+import { publicId } from './public-ids.ts';
 import { membersOf } from './row-errors.ts';
 
 /** Every status, in the order of the life of a prediction. */
@@ -135,7 +136,8 @@ interface RenderOptions {
 }
 
 function render(prediction: Rendered, output: string, { base, queue }: RenderOptions): string {
-  const { id, status, result, createdAt, startedAt, completedAt } = prediction;
+  const { status, result, createdAt, startedAt, completedAt } = prediction;
+  const id = publicId('pred', prediction.id);
   const error = status === 'succeeded' || result === '' ? 'null' : result;
   const waitMs = startedAt === null ? null : startedAt - createdAt;
   const totalMs = completedAt === null ? null : completedAt - createdAt;
@@ -160,7 +162,7 @@ function render(prediction: Rendered, output: string, { base, queue }: RenderOpt
 
 const webhookText = ({ url, events }: PredictionWebhook): string => JSON.stringify({ url, events: events ?? null });
 
-/** The links of a prediction. The link of an action is null while the action is impossible. */
+/** The links of a prediction. The link of an action is null while the action is impossible. `id` is the public id. */
 function linksOf(id: string, status: Status, base: string): string {
   const self = `${base}/v1/predictions/${id}`;
   const cancel = isTerminal(status) ? 'null' : `"${self}/cancel"`;
@@ -169,7 +171,7 @@ function linksOf(id: string, status: Status, base: string): string {
 }
 
 /**
- * The last members of the JSON of a succeeded prediction. The JSON of 0.1.0, and of a process with another public URL, has other
+ * The last members of the JSON of a succeeded prediction with a public id. The JSON of 0.1.0, and of a process with another public URL, has other
  * links.
  */
 export const endOfSucceeded = (id: string, base: string): string => `${linksOf(id, 'succeeded', base)}}`;

@@ -4,6 +4,7 @@ import { API_VERSION, endpointPayload, eventBody, type StoredEvent } from './eve
 import { laneOf } from './lane.ts';
 
 const prediction = '0197c7f0-0000-7003-8000-000000000000';
+const publicPrediction = 'pred_0197c7f0000070038000000000000000';
 const completedAt = Date.UTC(2026, 0, 1, 0, 0, 1, 5);
 const event: StoredEvent = {
   id: '0197c7f0-0000-7000-8000-000000000001',
@@ -35,7 +36,7 @@ describe('the event of a prediction', () => {
       type: 'prediction.failed',
       timestamp: '2026-01-01T00:00:01.010Z',
       data: {
-        id: prediction,
+        id: publicPrediction,
         model: 'drug-interaction',
         version: '1',
         status: 'failed',
@@ -44,13 +45,13 @@ describe('the event of a prediction', () => {
         created_at: '2026-01-01T00:00:00.000Z',
         completed_at: '2026-01-01T00:00:01.005Z',
         metadata: { order: 17 },
-        url: `https://api.example.com/v1/predictions/${prediction}`,
+        url: `https://api.example.com/v1/predictions/${publicPrediction}`,
       },
     });
   });
 
   test('has a path in place of a URL when no public URL is configured', () => {
-    expect(dataOf(event).url).toBe(`/v1/predictions/${prediction}`);
+    expect(dataOf(event).url).toBe(`/v1/predictions/${publicPrediction}`);
   });
 
   test('stays the same after a retry, after another end, and after the ledger has dropped the prediction', () => {
@@ -66,7 +67,7 @@ describe('the event of a prediction', () => {
       errorCode: null,
       error: null,
     };
-    expect(dataOf({ ...event, ...gone })).toMatchObject({ id: prediction, ...same, metadata: null });
+    expect(dataOf({ ...event, ...gone })).toMatchObject({ id: publicPrediction, ...same, metadata: null });
   });
 
   test('of 0.1.0, which does not store its end, uses the end of the prediction while the status is the same', () => {
@@ -84,7 +85,10 @@ describe('the event of a prediction', () => {
 });
 
 test('the event of an endpoint has the id and the URL of the endpoint', () => {
-  const payload = endpointPayload({ id: 'e1', url: 'https://receiver.example/hook' }, { reason: 'gone' });
+  const payload = endpointPayload(
+    { id: '0197c7f0-0000-7003-8000-00000000000e', url: 'https://receiver.example/hook' },
+    { reason: 'gone' },
+  );
   expect(
     JSON.parse(eventBody({ ...event, type: 'webhook_endpoint.disabled', prediction: null, payload }, 'http://a')),
   ).toEqual({
@@ -94,10 +98,10 @@ test('the event of an endpoint has the id and the URL of the endpoint', () => {
     type: 'webhook_endpoint.disabled',
     timestamp: '2026-01-01T00:00:01.010Z',
     data: {
-      id: 'e1',
+      id: 'we_0197c7f000007003800000000000000e',
       endpoint_url: 'https://receiver.example/hook',
       reason: 'gone',
-      url: 'http://a/v1/webhook-endpoints/e1',
+      url: 'http://a/v1/webhook-endpoints/we_0197c7f000007003800000000000000e',
     },
   });
 });

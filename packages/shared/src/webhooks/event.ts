@@ -1,5 +1,7 @@
 /** The events that webhooks deliver and the feed lists, and their JSON. */
 
+import { publicId } from '../predictions/public-ids.ts';
+
 /** Event types that an endpoint or a prediction may select. */
 export const PREDICTION_EVENTS = [
   'prediction.succeeded',
@@ -52,8 +54,8 @@ export const EVENT_COLUMNS = `ev.tenant AS "eventTenant", ev.type, ev.created_at
  * prediction. Without `publicUrl`, the base URL of the API, the event has a path in place of a URL.
  */
 export function eventBody(event: StoredEvent, publicUrl: string | undefined): string {
-  const data: { id: string | null } = event.payload === null ? predictionData(event) : JSON.parse(event.payload);
-  const path = event.prediction === null ? `/v1/webhook-endpoints/${data.id}` : `/v1/predictions/${event.prediction}`;
+  const data: { id: string | null } = event.payload === null ? predictionData(event) : endpointData(event.payload);
+  const path = `/v1/${event.prediction === null ? 'webhook-endpoints' : 'predictions'}/${data.id}`;
   const url = publicUrl === undefined ? path : publicUrl.replace(/\/+$/, '') + path;
   return JSON.stringify({
     id: event.id,
@@ -65,13 +67,19 @@ export function eventBody(event: StoredEvent, publicUrl: string | undefined): st
   });
 }
 
+/** The stored payload has the UUID of the endpoint. */
+function endpointData(payload: string): { id: string } {
+  const data: { id: string } = JSON.parse(payload);
+  return { ...data, id: publicId('we', data.id) };
+}
+
 function predictionData(event: StoredEvent) {
   const status = event.type.slice('prediction.'.length);
   // After a retry the event still describes the end of its own opening. An event of 0.1.0 does not store that end. Its end comes
   // from the prediction while the prediction has the same status.
   const same = event.status === status;
   return {
-    id: event.prediction,
+    id: event.prediction === null ? null : publicId('pred', event.prediction),
     model: event.model,
     version: event.version,
     status,
