@@ -225,11 +225,12 @@ describe('the id of a prediction', () => {
       const read = await millrace.request(`/v1/predictions/${id}`);
       expect([read.status, read.body]).toEqual([200, body]);
       expect((await millrace.request(`/v1/predictions/${id}/events`)).text).toContain(`"id":"${body.id}"`);
-      for (const action of ['cancel', 'retry']) {
+      const refusals = { cancel: 'prediction_terminal', retry: 'prediction_not_terminal' };
+      for (const [action, code] of Object.entries(refusals)) {
         const refused = await millrace.request(`/v1/predictions/${id}/${action}`, { method: 'POST' });
-        expect(refused.body).toMatchObject({ code: 'conflict', prediction_id: body.id });
+        expect(refused.body).toMatchObject({ code, prediction_id: body.id });
       }
-      expect((await millrace.request(`/v1/webhook-deliveries?prediction=${id}`)).status).toBe(200);
+      expect((await millrace.request(`/v1/webhook-deliveries?prediction_id=${id}`)).status).toBe(200);
     }
   });
 

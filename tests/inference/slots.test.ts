@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { watchLooks } from '../support/after-look.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
+import { rawId } from '../support/raw-id.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
 const MODEL = 'image';
@@ -49,7 +50,7 @@ async function taskInLedger(id: string): Promise<string> {
   const db = new pg.Client({ connectionString: millrace.config.databaseUrl });
   await db.connect();
   try {
-    const { rows } = await db.query<{ task: string }>('SELECT task FROM predictions WHERE id = $1', [id]);
+    const { rows } = await db.query<{ task: string }>('SELECT task FROM predictions WHERE id = $1', [rawId(id)]);
     return rows[0]?.task ?? '';
   } finally {
     await db.end();
