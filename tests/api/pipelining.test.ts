@@ -16,7 +16,7 @@ const body = '{"input":{"similarities":[[0.1,0.2,0.3,0.4,0.5]]}}';
 
 test.each([
   ['liveness', `GET /healthz HTTP/1.1\r\n${HOST}\r\n`, 200],
-  ['nothing', `GET / HTTP/1.1\r\n${HOST}\r\n`, 404],
+  ['nothing', `GET /nothing HTTP/1.1\r\n${HOST}\r\n`, 404],
   ['no host', 'GET / HTTP/1.1\r\n\r\n', 400],
   ['an expectation', `GET / HTTP/1.1\r\n${HOST}expect: x\r\n\r\n`, 417],
   ['a stored result', `${WITH_BODY}content-length: ${body.length}\r\n\r\n${body}`, 200],
