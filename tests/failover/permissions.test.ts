@@ -15,7 +15,7 @@ import { rawId } from '../support/raw-id.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { holdWorker } from '../support/slow-work.ts';
 
-const QUEUE = [...neededCommands('REDIS_URL'), 'subscribe'];
+const QUEUE = [...neededCommands('REDIS_URL'), 'subscribe', 'pubsub'];
 const CACHE = neededCommands('CACHE_REDIS_URL');
 /** Commands of the category `connection`. */
 const CONNECTION = ['auth', 'client', 'hello', 'ping', 'quit', 'select'];

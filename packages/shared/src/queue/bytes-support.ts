@@ -50,6 +50,7 @@ export class BytesSupport {
       this.#readsSlots = count(2) > 0 && count(2) === count(3);
     } catch {
       this.#isSupported = false;
+      this.#readsSlots = false;
     }
   }
 
