@@ -51,7 +51,12 @@ test('a request can name the version of the API, and an unknown version is refus
   expect(known.status).toBe(200);
   const unknown = await predict({ 'millrace-version': '2031-01-01' });
   expect([unknown.status, unknown.body.code]).toEqual([400, 'invalid_header']);
-  expect(unknown.body.errors[0]).toMatchObject({ expected: VERSION, got: '2031-01-01' });
+  expect(unknown.body.errors[0]).toMatchObject({
+    in: 'header',
+    name: 'Millrace-Version',
+    expected: VERSION,
+    got: '2031-01-01',
+  });
 });
 
 test('GET /v1 names the limits and the features of the server', async () => {

@@ -50,6 +50,8 @@ describe('with "on_error": "row"', () => {
     expect({ status, ...body }).toMatchObject({ status: 'succeeded', rows: 6, output: null, error: null });
     expect(body.outputs).toEqual([out(1), null, out(2), null, null, out(3)]);
     expect(body.row_errors).toEqual([invalid(1), malformed(3), failed(4)]);
+    // Only the error of a request can be retryable.
+    expect(JSON.stringify(body.row_errors)).not.toContain('retryable');
     expect((await millrace.request(`/v1/predictions/${body.id}`)).body).toEqual(body);
   });
 

@@ -392,13 +392,18 @@ export function concerning(error: unknown, predictionId: string): unknown {
   return error;
 }
 
+/** The problem of a failed request. */
 export function problemOf(error: ApiError, requestId?: string): Problem {
+  const { retryable } = ERRORS[error.code];
+  return { ...problemOfRow(error), retryable, ...(requestId ? { request_id: requestId } : {}) };
+}
+
+/** The problem of one row of a request, which has no `retryable` and no request of its own. */
+export function problemOfRow(error: ApiError): Problem {
   return problem(error.code, error.message, {
-    retryable: ERRORS[error.code].retryable,
     ...(error.faults.length > 0 ? { errors: error.faults.map(shownFault) } : {}),
     ...(error.suggestions.length > 0 ? { suggestions: error.suggestions } : {}),
     ...(error.predictionId ? { prediction_id: error.predictionId } : {}),
-    ...(requestId ? { request_id: requestId } : {}),
   });
 }
 

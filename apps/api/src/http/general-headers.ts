@@ -4,10 +4,8 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { ApiError } from '@millrace/shared/errors';
+import { API_VERSION } from '@millrace/shared/webhooks/event';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-
-/** The date of the last breaking change. docs/api-conventions.md states when the date changes. */
-export const API_VERSION = '2026-12-01';
 
 const FIXED = { 'x-content-type-options': 'nosniff', 'millrace-version': API_VERSION } as const;
 const REQUEST_ID = 'request-id';
@@ -55,6 +53,6 @@ export function versionRefusal({ headers }: FastifyRequest): ApiError | undefine
   const got = String(wanted).slice(0, 50);
   const detail = `This server has no version '${got}' of the API. Send 'Millrace-Version: ${API_VERSION}', or leave the header out.`;
   return new ApiError('invalid_header', detail, {
-    faults: [{ pointer: 'Millrace-Version', message: 'Not a known version', expected: API_VERSION, got }],
+    faults: [{ in: 'header', pointer: 'Millrace-Version', message: 'Not a known version', expected: API_VERSION, got }],
   });
 }

@@ -1,7 +1,7 @@
 /** Normalizes the input of a request to canonical rows with their cache keys. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { cacheKey } from '@millrace/shared/cache/cache-key';
-import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
+import { ApiError, type ErrorCode, problemOfRow } from '@millrace/shared/errors';
 import type { RowError } from '@millrace/shared/predictions/row-errors';
 import type { InputRow, Task } from '@millrace/shared/predictions/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
@@ -131,7 +131,7 @@ function rowsOrErrors(results: readonly InputResult[]): { rows: InputRow[]; erro
     if (!(row instanceof ApiError)) return row;
     if (!OF_ROWS.has(row.code)) throw row;
     const faults = row.faults.slice(0, ROW_FAULTS_MAX);
-    errors.push({ row: at, error: problemOf(new ApiError(row.code, row.message.slice(0, DETAIL_MAX), { faults })) });
+    errors.push({ row: at, error: problemOfRow(new ApiError(row.code, row.message.slice(0, DETAIL_MAX), { faults })) });
     return INVALID_ROW;
   });
   if (errors.length === results.length) oneRowEach(results);

@@ -1,7 +1,7 @@
 /** `GET /v1`: the version, the limits and the features of this server. A client chooses by feature, never by version. */
 import type { Config } from '@millrace/shared/process/config';
+import { API_VERSION } from '@millrace/shared/webhooks/event';
 import type { FastifyInstance } from 'fastify';
-import { API_VERSION } from '../http/general-headers.ts';
 import { WAIT_MAX_S } from '../http/request-headers.ts';
 import { getService } from './route-schemas.ts';
 

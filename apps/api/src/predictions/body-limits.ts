@@ -53,7 +53,8 @@ function checkMetadata(metadata: Readonly<Record<string, unknown>>, maxBytes: nu
     const expected = `a string of at most ${VALUE_MAX} characters`;
     throw invalidMetadata(pointer, name, {
       expected,
-      got: typeof value === 'string' ? 'a longer string' : shown(value),
+      // A large number has lost digits already, so the error does not repeat the number.
+      got: typeof value === 'string' ? 'a longer string' : typeof value === 'number' ? 'a number' : shown(value),
     });
   }
   const size = Buffer.byteLength(JSON.stringify(metadata));

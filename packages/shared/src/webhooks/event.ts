@@ -12,7 +12,7 @@ export const PREDICTION_EVENTS = [
 /** Event types of an endpoint: a requested test, and the disabling of the endpoint (in the feed only). */
 export type EndpointEvent = 'webhook_endpoint.test' | 'webhook_endpoint.disabled';
 
-/** The version of the HTTP contract by which an event is written. */
+/** The version of the HTTP contract: the date of its last breaking change (docs/api-conventions.md). Each event has the version. */
 export const API_VERSION = '2026-12-01';
 
 /** A row of EVENT_COLUMNS: an event with the fields of its prediction. Times are Unix milliseconds. */
