@@ -7,6 +7,7 @@ import { type Guard, startGuard } from '@millrace/local/process/guard';
 import type { Part } from '@millrace/local/process/part';
 import { StartError } from '@millrace/local/process/start-error';
 import { startServices } from '@millrace/local/services';
+import { releaseMemory } from '@millrace/shared/process/release-memory';
 import { writeServers } from '../cli/local-servers.ts';
 import { announce } from './announce.ts';
 import { choosePort } from './choose-port.ts';
@@ -147,9 +148,9 @@ async function runUntilInterrupted(
   const interruptions = [storeEnded, guardEnded, untilAborted(signal)];
   const baseUrl = baseUrlOf(host, port);
   const words = memoryWords(services.parts, memory);
-  const ready = Promise.all([untilReady(baseUrl, signal, versions.length > 0), services.onDisk]).then(() =>
-    announce({ baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, memory: words, say }),
-  );
+  const ready = Promise.all([untilReady(baseUrl, signal, versions.length > 0), services.onDisk])
+    .then(() => announce({ baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, memory: words, say }))
+    .then(releaseMemory);
   // A promise that rejects after the race must not become an unhandled rejection.
   for (const promise of [ready, noneServed, startFailed, ...interruptions]) promise.catch(() => {});
   // After the announcement, a model that fails is only logged.

@@ -2,6 +2,7 @@
 import pino, { type Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { loggedError } from './logged-error.ts';
+import { releaseMemory } from './release-memory.ts';
 
 export interface Running {
   /** Resolves to the names of parts that did not close in time. */
@@ -68,6 +69,7 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
   process.on('SIGINT', () => void stop('SIGINT'));
   try {
     running = await start(config, log);
+    releaseMemory();
     if (stopping) await running.close(config.shutdownMs);
     void running.mustStop?.then((reason) => {
       log.fatal(reason);
