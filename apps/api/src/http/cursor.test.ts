@@ -1,7 +1,7 @@
 import { newPredictionId } from '@millrace/shared/predictions/ids';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { decodeCursor, decodePlace, encodeCursor, encodePlace } from './cursor.ts';
 
 describe('a cursor', () => {
   test('decodes to the encoded id', () => {
@@ -22,6 +22,17 @@ describe('a cursor', () => {
     const cursor = encodeCursor('default failed', newPredictionId(1, 1));
     expect(() => decodeCursor('default', cursor)).toThrow('other filters');
   });
+
+  test('of a place decodes to the place', () => {
+    expect(decodePlace('a', encodePlace('a', [7, 'b']), [0, ''])).toEqual([7, 'b']);
+  });
+
+  test.each([[[7]], [['b', 7]], [[7, 'b', 1]], [[1.5, 'b']], [[2 ** 53, 'b']], [[7, 'b\0']], [[7, '\ud800']]])(
+    'of a place is refused with values that Postgres cannot read: %j',
+    (place) => {
+      expect(() => decodePlace('a', encodePlace('a', place), [0, ''])).toThrow('not one of ours');
+    },
+  );
 
   test('is refused if the text is invented', () => {
     fc.assert(

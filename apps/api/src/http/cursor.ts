@@ -40,7 +40,15 @@ function placeIn<T extends readonly (string | number)[]>(bytes: Buffer, like: T)
 }
 
 const isPlace = <T extends readonly (string | number)[]>(place: unknown, like: T): place is T =>
-  Array.isArray(place) && place.length === like.length && place.every((value, at) => typeof value === typeof like[at]);
+  Array.isArray(place) &&
+  place.length === like.length &&
+  place.every((value, at) => typeof value === typeof like[at] && isStorable(value));
+
+/** Postgres refuses other numbers as integers, and other texts. Clients can write a cursor themselves. */
+const isStorable = (value: unknown): boolean =>
+  typeof value === 'number'
+    ? Number.isSafeInteger(value)
+    : typeof value === 'string' && value.isWellFormed() && !value.includes('\0');
 
 interface Decoded<T> {
   list: string;

@@ -145,7 +145,7 @@ export async function searchSet(db: Db, digest: string, { q, limit, after }: Sea
            FROM unnest(terms) AS term WHERE strpos(term, $2) > 0
        ) AS matches
       WHERE digest = $1 AND match IS NOT NULL
-        AND ($4::int IS NULL OR (match, terms[1] COLLATE "C", position) > ($4, $5::text COLLATE "C", $6))
+        AND ($4::bigint IS NULL OR (match, terms[1] COLLATE "C", position) > ($4, $5::text COLLATE "C", $6::bigint))
       ORDER BY match, terms[1] COLLATE "C", position
       LIMIT $3`,
     [digest, fold(storable(q)), limit, after?.[0] ?? null, storable(after?.[1] ?? ''), after?.[2] ?? 0],

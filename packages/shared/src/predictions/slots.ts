@@ -6,7 +6,17 @@
  * deleted the file reads the right bytes. Each API process has a folder of its own, so the name states the owner.
  */
 import { randomUUID } from 'node:crypto';
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { SlotRow } from './task-type.ts';
 
@@ -20,8 +30,10 @@ export function slotFolder(): string | undefined {
   const folder = `/dev/shm/millrace-${user}`;
   try {
     mkdirSync(folder, { mode: FOLDER_MODE, recursive: true });
-    const { uid, mode } = statSync(folder);
-    return uid === user && (mode & 0o777) === FOLDER_MODE ? folder : undefined;
+    // Not `stat`: another user could have made a link to a folder of this user.
+    const found = lstatSync(folder);
+    const { uid, mode } = found;
+    return found.isDirectory() && uid === user && (mode & 0o777) === FOLDER_MODE ? folder : undefined;
   } catch {
     return undefined;
   }

@@ -1,8 +1,8 @@
 /**
- * Whether every process reads tasks as bytes, and whether every worker reads the slots of this machine. Each process subscribes to a channel of the registry, and a process that reads tasks as
- * bytes also subscribes to a second channel, in the same command. While the two channels have different numbers of subscribers, a
- * process of an older version runs, and tasks are written as text. In the same way a worker subscribes to the channel of its machine,
- * beside the channel of all workers.
+ * Whether every process reads tasks as bytes, and whether every worker reads the slots of this machine. Each process subscribes to a
+ * channel of the registry. A process that reads tasks as bytes also subscribes to a second channel, in the same command. While the two
+ * channels have different numbers of subscribers, a process of an older version runs, and tasks are written as text. In the same way
+ * a worker subscribes to the channel of its machine, beside the channel of all workers.
  *
  * An older worker that starts between a look and a submission can take a task as bytes. The worker discards the live state: the API of
  * a waiting caller then submits the prediction again, and the reconciler restores a promise.
