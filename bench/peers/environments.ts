@@ -1,4 +1,4 @@
-/** The virtual environments of the peers: one for each peer, because their dependencies conflict. */
+/** The virtual environments of the peers. Each peer has its own environment, because their dependencies conflict. */
 import { execFile } from 'node:child_process';
 import { access, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -54,7 +54,7 @@ const LONGEST_PAUSE_MS = 30_000;
 /** A program that ran this long starts again after the first pause. */
 const STEADY_MS = 60_000;
 
-/** API or worker, which can start again after it has died. */
+/** The API or the worker. A program that dies starts again. */
 export class RestartingProgram {
   readonly #start: () => Promise<Part>;
   readonly #stopping = new AbortController();
@@ -74,7 +74,7 @@ export class RestartingProgram {
     return this.#part;
   }
 
-  /** Starts the program again each time it ends, with growing pauses. Resolves after `stop`. */
+  /** Starts the program again after each end, with growing pauses. Resolves after `stop`. */
   async keepRunning(say: (message: string) => void): Promise<void> {
     let pauseMs = FIRST_PAUSE_MS;
     for (;;) {

@@ -61,7 +61,7 @@ describe('a client that ends its side after the request', () => {
 
   test('counts as gone in a wait, and gets what is ready', async () => {
     await millrace.stopWorkers('stop');
-    // Nobody can find this prediction again: it is canceled, and the connection closes without a response.
+    // Nobody can find this prediction again. Millrace cancels the prediction, and closes the connection without a response.
     const lost = await sendAndEnd('POST', PATH, { body: inputOf(3), headers: WAIT });
     expect(lost.head).toBe('');
     // The key finds the prediction again.

@@ -1,5 +1,5 @@
 /**
- * Tests a queue Redis that replies but serves no data, because it loads its data or is a replica without its primary.
+ * Tests a queue Redis that replies but serves no data: a Redis that loads its data, and a replica without its primary.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -135,7 +135,7 @@ describe('a queue Redis that is a replica without its primary', () => {
     await pair.endFirst();
     pair.leadToSecond();
     pair.proxy.cut();
-    // Redis checks for writes to a replica before it checks for the primary: reads get MASTERDOWN, and writes get
+    // Redis first refuses writes to a replica, and then checks the primary: reads get MASTERDOWN, and writes get
     // READONLY.
     await expect(pair.second.get('any')).rejects.toThrow('MASTERDOWN');
     await expectRefused(millrace, {

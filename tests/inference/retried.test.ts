@@ -1,5 +1,5 @@
 /**
- * Tests that a prediction is computed once when it is canceled and retried while its first job still waits in the
+ * Tests that a prediction is computed once if a cancel and a retry arrive while its first job still waits in the
  * queue.
  */
 

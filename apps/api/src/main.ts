@@ -8,7 +8,7 @@ await runMain({
   env: process.env,
   operatorErrors: [PostgresError, UnfitRedisError],
   async start(config, log) {
-    // The primary process of several processes loads only what it needs.
+    // The primary process does not load the API: the other processes serve the requests.
     if (config.apiProcesses > 1 && cluster.isPrimary) {
       const { startProcesses } = await import('./processes/start-processes.ts');
       return startProcesses(config, log);

@@ -24,8 +24,9 @@ export interface HandlerPoolParams {
   timeoutMs: number;
 }
 
-/** The bytes of all waiting inputs, and of those of one tenant. */
+/** The most bytes of all waiting inputs. */
 const WAITING_BYTES = 128 * 1_048_576;
+/** The most bytes of the waiting inputs of one tenant. */
 const TENANT_BYTES = 64 * 1_048_576;
 /** The inputs of one request have this many times the limit of one input. */
 const LIMITS_PER_REQUEST = 12;

@@ -18,7 +18,7 @@ const HEAP_MB = 256;
 /** The time limit of the start of a thread and of the load of a handler. */
 const LOAD_MS = 120_000;
 const NS_PER_MS = 1_000_000n;
-/** An input has this many times its limit of processor time, if it waits. */
+/** The longest duration of an input that waits, in multiples of its limit of processor time. */
 const WAIT_LIMITS = 12;
 /** The shortest time between two looks at a thread. */
 const LOOK_MS = 20;
@@ -31,7 +31,7 @@ export interface RunEnd {
   stopped?: { at: number; why: 'time' | 'ended'; detail: string };
 }
 
-/** The thread ended while it loaded a handler. */
+/** The thread ended during the load of a handler. */
 export class ThreadEndedError extends Error {
   override name = 'ThreadEndedError';
 }
@@ -116,7 +116,7 @@ export class HandlerThread {
     return { results: [], cpuMs: 0, stopped: { at, why: isLate ? 'time' : 'ended', detail: this.#whyEnded } };
   }
 
-  /** Ends the thread when an input takes too long. Resolves to whether this was the case, when the run has ended. */
+  /** Ends the thread when an input takes too long. Resolves at the end of the run: true if an input took too long. */
   async #watch(signal: AbortSignal): Promise<boolean> {
     let leftMs = this.#limitMs;
     while (await isOver(leftMs, signal)) {

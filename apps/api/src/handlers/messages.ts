@@ -30,7 +30,7 @@ export type RowResult =
 export type FromThread =
   | { kind: 'loaded'; key: string }
   | { kind: 'not loaded'; key: string; message: string; stack: string }
-  /** The results of the first inputs of a run. A thread ends its turn before it has run all inputs. */
+  /** The results of the first inputs of a run. A thread can end its turn while inputs are left. */
   | { kind: 'ran'; results: readonly RowResult[]; cpuMs: number };
 
 /** Memory that a thread shares with its process. The process reads the memory while the thread is busy. */

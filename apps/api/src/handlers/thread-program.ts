@@ -107,7 +107,7 @@ function described(error: unknown): { message: string; stack: string } {
   return { message: error.message.slice(0, STACK_MAX), stack: (error.stack ?? '').slice(0, STACK_MAX) };
 }
 
-// The process sends the next request after the reply to the last one, except the rows of entities, which have no reply.
+// The process sends a request after the reply to the previous request. Rows of entities have no reply.
 port.on('message', (message: ToThread) => {
   if (message.kind === 'entities') addRows(message);
   else void (message.kind === 'load' ? load(message) : run(message)).then((reply) => port.postMessage(reply));

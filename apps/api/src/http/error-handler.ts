@@ -33,7 +33,7 @@ export function registerProblems(app: FastifyInstance, { log, methodsOf, onError
     return new ApiError('method_not_allowed', `${path.slice(0, 200)} takes ${methods.join(', ')}.`);
   };
   app.setErrorHandler((given: FastifyError, request, reply) => {
-    // Fastify refuses a QUERY without a Content-Type before it looks for the route, and no route has this method.
+    // Fastify refuses a QUERY without a Content-Type before the search for a route. No route has this method.
     const error = given.code === 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE' ? noRoute(request, reply) : given;
     sendProblem(error, request, reply, log);
     onError?.(request, reply.statusCode);

@@ -3,7 +3,7 @@ import type { Worker } from 'node:cluster';
 import { mergeMetrics } from './merge-metrics.ts';
 import { isMetricsMessage, type ToProcess } from './metrics-messages.ts';
 
-/** A process that does not reply in this time, for example because it is stopped, is absent from the metrics. */
+/** A process without a reply in this time, for example a stopped process, is absent from the metrics. */
 const REPLY_MS = 1_000;
 
 interface Gathering {

@@ -44,7 +44,7 @@ class StartFailed extends Error {
 
 class Processes implements ApiProcesses {
   readonly #log: Logger;
-  /** The running processes by their number, from 1. A process keeps the number of the process that it replaces. */
+  /** The running processes by their number, from 1. A new process has the number of the process before. */
   readonly #running = new Map<number, Worker>();
   readonly #listening = new Set<number>();
   readonly #relay = new MetricsRelay(this.#running);
@@ -77,7 +77,7 @@ class Processes implements ApiProcesses {
     return late.map(([number]) => `api process ${number}`);
   }
 
-  /** Resolves to the process when it listens. */
+  /** Resolves to the process after its start, when the process listens. */
   async #fork(number: number): Promise<Worker> {
     const process = cluster.fork();
     this.#running.set(number, process);
@@ -96,7 +96,7 @@ class Processes implements ApiProcesses {
     return process;
   }
 
-  /** Starts a process again whenever it has ended, with growing pauses. */
+  /** Starts a process again after each end, with growing pauses. */
   async #keep(number: number, first: Worker): Promise<void> {
     let process: Worker | undefined = first;
     let pauseMs = PAUSE_MIN_MS;

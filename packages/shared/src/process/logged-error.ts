@@ -1,6 +1,6 @@
 /** The form of an error in the log. */
 
-/** A chain of causes that is longer than this is cut. */
+/** The most causes of an error that are logged. */
 const MAX_CAUSES = 5;
 const MAX_PARTS = 5;
 /** The fields that help an operator, and that never contain a value of a client, a password or a URL. */
@@ -17,8 +17,8 @@ interface LoggedError {
 }
 
 /**
- * Returns the known fields of an error. Libraries add fields with secrets: ioredis adds the arguments of the command (AUTH has the
- * password), Node adds the text of a URL that cannot be parsed, pg adds the client, and Postgres adds the values of the row.
+ * Returns the known fields of an error, because libraries add fields with secrets. ioredis adds the arguments of the command (AUTH
+ * has the password), and Node adds the text of a URL that cannot be parsed. pg adds the client, and Postgres the values of the row.
  */
 export function loggedError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return typeof error === 'object' && error !== null ? String(error) : error;

@@ -1,6 +1,6 @@
 /**
- * JSON arrays of numbers as typed arrays. A scanner in WebAssembly (number-scanner.c) reads the numbers straight from the bytes of
- * a request: a JavaScript array of 150,000 numbers takes five times as long, and is copied once more into a typed array.
+ * JSON arrays of numbers as typed arrays. A scanner in WebAssembly (number-scanner.c) reads the numbers from the bytes of a request.
+ * A JavaScript array of 150,000 numbers takes five times as long, and must be copied into a typed array.
  */
 import { readFileSync } from 'node:fs';
 
@@ -40,7 +40,7 @@ function nested(dims: readonly number[], values: Float64Array): unknown[] {
   return Array.from({ length }, (_, at) => nested(rest, values.subarray(at * size, (at + 1) * size)));
 }
 
-/** A copy of a JSON value with nested arrays in place of each NumberArray. Returns the value itself if it has no NumberArray. */
+/** A copy of a JSON value with nested arrays in place of each NumberArray. Returns `value` itself if no NumberArray is inside. */
 export function withPlainArrays(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof NumberArray) return value.toJSON();
