@@ -1,17 +1,10 @@
 /** Tests that the bodies of many requests do not exceed the memory for bodies, and that the memory is free again afterwards. */
 import { once } from 'node:events';
 import http from 'node:http';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['image']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['image'], env: { BODY_MEMORY: '4' } };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['image'], { BODY_MEMORY: '4' });
 
 let next = 0;
 /** A tensor of 1 MiB in base64. */

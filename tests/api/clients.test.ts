@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { request } from 'undici';
-import { afterAll, describe, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { describe, expect, test } from 'vitest';
+import { useSmallModels } from '../support/small-models.ts';
 
 const run = promisify(execFile);
 const isInstalled = (command: string) =>
@@ -13,13 +12,7 @@ const isInstalled = (command: string) =>
   );
 const [hasCurl, hasPython] = await Promise.all([isInstalled('curl'), isInstalled('python3')]);
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo'] };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['echo']);
 
 /** A client that knows HTTP and two words of Millrace: the client follows the response headers. */
 const PYTHON = `

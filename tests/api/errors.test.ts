@@ -1,14 +1,7 @@
-import { afterAll, describe, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { describe, expect, test } from 'vitest';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo'] };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['echo']);
 
 const PATH = '/v1/models/echo/predictions';
 

@@ -1,17 +1,10 @@
 import { createConnection } from 'node:net';
 import { EventSource } from 'eventsource';
-import { afterAll, describe, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { describe, expect, test } from 'vitest';
 import { holdWorker } from '../support/slow-work.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['slow', 'echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['slow', 'echo'], env: { WORKER_CONCURRENCY: '1' } };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['slow', 'echo'], { WORKER_CONCURRENCY: '1' });
 
 interface Seen {
   type: string;

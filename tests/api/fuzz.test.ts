@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FuzzRequest, fuzzRequests } from '../support/fuzz-requests.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
 import { Contract, type Document } from '../support/openapi-check.ts';
+import { useSmallModels } from '../support/small-models.ts';
 import { startApiProcess, type WorkerProcess } from '../support/worker-process.ts';
 
 /**
@@ -16,12 +15,7 @@ const AT_ONCE = 32;
 /** One sampling interval of prom-client is part of the measured delay. */
 const LAG_MAX_S = 0.05 + 0.01;
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo', 'rows']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo', 'rows'] };
-});
+const millrace = useSmallModels(['echo', 'rows']);
 let api: WorkerProcess;
 // The API runs in its own process, so that its event loop is measured and not the event loop of the request generator.
 beforeAll(async () => {
@@ -29,7 +23,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await api.stop();
-  await remove();
 });
 
 describe(`${REQUESTS} requests generated from the OpenAPI document (FUZZ_SEED=${SEED})`, () => {

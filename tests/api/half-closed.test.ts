@@ -1,16 +1,9 @@
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
-import { afterAll, describe, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { describe, expect, test } from 'vitest';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo'] };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['echo']);
 
 interface Half {
   status: number;

@@ -11,16 +11,10 @@ import { createIdempotency, fingerprintOf, hashOfKey } from '../../apps/api/src/
 import type { PendingPrediction } from '../../apps/api/src/predictions/prediction-request.ts';
 import { WriteOutcomeUnknown } from '../../apps/api/src/stores/store-errors.ts';
 import { promiseRow } from '../ledger/rows.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
 import { rawId } from '../support/raw-id.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo'] };
-});
+const millrace = useSmallModels(['echo']);
 let redis: Connection;
 let pool: Pool;
 beforeAll(() => {
@@ -31,7 +25,6 @@ beforeAll(() => {
 afterAll(async () => {
   redis.disconnect();
   await pool.end();
-  await remove();
 });
 
 const claims = () =>

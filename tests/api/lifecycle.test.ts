@@ -1,15 +1,8 @@
-import { afterAll, describe, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { describe, expect, test } from 'vitest';
 import { holdWorker } from '../support/slow-work.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['slow', 'stuck']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['slow', 'stuck'], env: { WORKER_CONCURRENCY: '1' } };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['slow', 'stuck'], { WORKER_CONCURRENCY: '1' });
 
 let used = 0;
 /** A new input on each call, with a short run time. */

@@ -4,18 +4,11 @@ import { problem } from '@millrace/shared/errors';
 import { insertPromises, recordTerminal } from '@millrace/shared/ledger/ledger';
 import { createPool } from '@millrace/shared/postgres/db';
 import { publicId } from '@millrace/shared/predictions/public-ids';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { promiseRow, terminalRow } from '../ledger/rows.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo'] };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['echo']);
 
 const NOON = Date.parse('2026-01-31T12:00:00Z');
 const MINUTE = 60_000;

@@ -3,20 +3,13 @@
 import { problem } from '@millrace/shared/errors';
 import { recordTerminal } from '@millrace/shared/ledger/ledger';
 import { createPool } from '@millrace/shared/postgres/db';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { terminalRow } from '../ledger/rows.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
 const MIB = 1_048_576;
 const error = problem('inference_failed', 'The model raised an error.');
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo'] };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['echo']);
 
 interface Item {
   id: string;

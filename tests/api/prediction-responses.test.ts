@@ -1,20 +1,13 @@
 /** The responses with a prediction: statuses, headers and members. */
 import { randomUUID } from 'node:crypto';
 import { connectRedis } from '@millrace/shared/redis/connection';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
 import { rawId } from '../support/raw-id.ts';
 import { holdWorker } from '../support/slow-work.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['slow', 'stuck', 'echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['slow', 'stuck', 'echo'], env: { WORKER_CONCURRENCY: '1' } };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['slow', 'stuck', 'echo'], { WORKER_CONCURRENCY: '1' });
 
 const STATUS = 'millrace-prediction-status';
 

@@ -1,16 +1,10 @@
 /** Tests of several API processes that share a port: every process serves, a killed process is replaced, and a stop fails no request. */
 import http from 'node:http';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { useSmallModels } from '../support/small-models.ts';
 import { childrenOf, startApiProcess, type WorkerProcess } from '../support/worker-process.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['rows']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['rows'] };
-});
+const millrace = useSmallModels(['rows']);
 let api: WorkerProcess;
 beforeAll(async () => {
   api = await startApiProcess({ ...millrace.env, API_PROCESSES: '2', PORT: '0' });
@@ -18,7 +12,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await api.kill();
-  await remove();
 });
 
 /** The process ids of the API processes. */

@@ -1,16 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, describe, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { describe, expect, test } from 'vitest';
 import { holdWorker } from '../support/slow-work.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['slow', 'rows', 'echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['slow', 'rows', 'echo'], env: { WORKER_CONCURRENCY: '1' } };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['slow', 'rows', 'echo'], { WORKER_CONCURRENCY: '1' });
 
 /**
  * Rows that the engines received. A worker counts rows before a run. The outcome is counted after the callers have

@@ -6,15 +6,9 @@ import { createApiKey } from '@millrace/shared/tenants/api-keys';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo', 'rows', 'public']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo', 'rows', 'public'] };
-});
+const millrace = useSmallModels(['echo', 'rows', 'public']);
 /** A second API process on the same stores that requires keys. */
 let locked: RunningApi;
 
@@ -23,7 +17,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await locked?.close(5_000);
-  await remove();
 });
 
 async function keyOf(tenant: string): Promise<string> {

@@ -1,19 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startClientThread } from '../support/client-thread.ts';
 import { longestTurnMs } from '../support/longest-turn.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['rows', 'image', 'doubles', 'longs']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['rows', 'image', 'doubles', 'longs'], env: { STORE_TIMEOUT_MS: '30000' } };
-});
+const millrace = useSmallModels(['rows', 'image', 'doubles', 'longs'], { STORE_TIMEOUT_MS: '30000' });
 const client = startClientThread();
 afterAll(async () => {
   await client.close();
-  await remove();
 });
 
 const many = (count: number, text: (at: number) => string): string =>

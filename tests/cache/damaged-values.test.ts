@@ -1,17 +1,10 @@
 import type { Connection } from '@millrace/shared/redis/connection';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { useSmallModels } from '../support/small-models.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 import { readMetric } from '../support/worker-process.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo'] };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['echo']);
 
 let redis: Connection;
 beforeAll(() => {

@@ -5,15 +5,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RunningWorker, startWorker } from '../../apps/worker/src/worker.ts';
 import { type Measured, startClientThread } from '../support/client-thread.ts';
 import { longestTurnMs } from '../support/longest-turn.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['huge']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['huge'] };
-});
+const millrace = useSmallModels(['huge']);
 const clients = [startClientThread(), startClientThread(), startClientThread()] as const;
 const [client, second, third] = clients;
 let worker: RunningWorker;
@@ -25,7 +19,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await worker.close(5_000);
   await Promise.all(clients.map((one) => one.close()));
-  await remove();
 });
 
 const HELD_MS = 50;

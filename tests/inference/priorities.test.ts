@@ -1,14 +1,7 @@
-import { afterAll, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { expect, test } from 'vitest';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['slow', 'rows']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['slow', 'rows'] };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['slow', 'rows']);
 
 /** Iterations of the model `slow` that take about 20 ms. */
 const TURNS = 30_000;

@@ -6,18 +6,11 @@
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { jobIdOf } from '@millrace/shared/queue/job';
 import { connectRedis } from '@millrace/shared/redis/connection';
-import { afterAll, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { expect, test } from 'vitest';
 import { rawId } from '../support/raw-id.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['slow']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['slow'] };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['slow']);
 
 test('a prediction that is retried while its first job waits runs once', async () => {
   const { request, config, keys, predict, stopWorkers, startWorker } = millrace;

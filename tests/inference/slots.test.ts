@@ -7,20 +7,14 @@ import type { Connection } from '@millrace/shared/redis/connection';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { watchLooks } from '../support/after-look.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
 import { rawId } from '../support/raw-id.ts';
+import { useSmallModels } from '../support/small-models.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
 const MODEL = 'image';
 const SHAPE = [1, 150, 150, 1];
 const COUNT = 22_500;
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder([MODEL]);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: [MODEL] };
-});
+const millrace = useSmallModels([MODEL]);
 const afterLook = watchLooks();
 let redis: Connection;
 /** Subscribes like a worker on another machine. */
@@ -33,7 +27,6 @@ afterEach(() => distant.unsubscribe());
 afterAll(async () => {
   redis.disconnect();
   distant.disconnect();
-  await remove();
 });
 
 const folder = slotFolder() ?? '';

@@ -5,16 +5,10 @@ import { readTask } from '@millrace/shared/predictions/task';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { watchLooks } from '../support/after-look.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { useSmallModels } from '../support/small-models.ts';
 import { connectTestRedis, keysOf } from '../support/test-redis.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['rows']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['rows'] };
-});
+const millrace = useSmallModels(['rows']);
 const afterLook = watchLooks();
 let redis: Connection;
 /** Subscribes like a process of an older version. */
@@ -28,7 +22,6 @@ afterEach(() => older.unsubscribe());
 afterAll(async () => {
   redis.disconnect();
   older.disconnect();
-  await remove();
 });
 
 let next = 100;

@@ -1,16 +1,9 @@
 /** Tests that every recording worker reports a recorder that does not progress. */
 import pg from 'pg';
-import { afterAll, expect, test } from 'vitest';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
+import { expect, test } from 'vitest';
+import { useSmallModels } from '../support/small-models.ts';
 
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['echo']);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['echo'], env: { RECORDER_LAG_MS: '1000' } };
-});
-afterAll(() => remove());
+const millrace = useSmallModels(['echo'], { RECORDER_LAG_MS: '1000' });
 
 test('/readyz, /healthz and the metrics report a standstill until the ledger has caught up', async () => {
   const [worker] = millrace.workers;

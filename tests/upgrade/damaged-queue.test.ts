@@ -5,24 +5,17 @@ import { type Connection, connectRedis } from '@millrace/shared/redis/connection
 import { Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
-import { useMillrace } from '../support/millrace.ts';
-import { makeModelFolder } from '../support/model-folder.ts';
 import { rawId } from '../support/raw-id.ts';
+import { useSmallModels } from '../support/small-models.ts';
 
 const MODEL = 'echo';
-let remove = async () => {};
-const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder([MODEL]);
-  remove = folder.remove;
-  return { modelsDir: folder.dir, models: [MODEL], env: { HEARTBEAT_MS: '500', RECONCILE_MS: '300' } };
-});
+const millrace = useSmallModels([MODEL], { HEARTBEAT_MS: '500', RECONCILE_MS: '300' });
 let redis: Connection;
 beforeAll(() => {
   redis = connectRedis(millrace.config.redisUrl, 'blocking', { cluster: millrace.config.redisCluster });
 });
 afterAll(async () => {
   redis.disconnect();
-  await remove();
 });
 // Each test submits while no worker runs and damages the waiting data.
 beforeEach(() => millrace.stopWorkers('stop'));
