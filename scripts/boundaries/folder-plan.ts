@@ -18,7 +18,7 @@ export const ROOT = '(root)';
 export const plans: readonly TreePlan[] = [
   {
     root: 'apps/api/src',
-    maxEdges: 31,
+    maxEdges: 30,
     folders: {
       [ROOT]: [
         'processes',
@@ -43,7 +43,7 @@ export const plans: readonly TreePlan[] = [
       webhooks: ['http', 'stores'],
       entities: ['http', 'stores'],
       cache: ['models', 'http'],
-      queue: ['http'],
+      queue: [],
       models: ['handlers', 'http', 'stores'],
       handlers: ['http'],
       http: [],
@@ -69,10 +69,10 @@ export const plans: readonly TreePlan[] = [
   },
   {
     root: 'packages/shared/src',
-    maxEdges: 27,
+    maxEdges: 25,
     folders: {
-      registry: [ROOT, 'cache', 'model-files', 'postgres'],
-      webhooks: ['postgres', 'redis', 'predictions'],
+      registry: [ROOT, 'model-files', 'postgres'],
+      webhooks: ['postgres', 'predictions'],
       ledger: ['live', 'postgres', 'predictions'],
       live: [ROOT, 'redis', 'predictions'],
       queue: ['redis', 'predictions'],

@@ -20,7 +20,6 @@ import {
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
-import type { DisconnectSignal } from '../http/client-disconnect.ts';
 
 const REREAD_MS = 1_000;
 /** Counted in timer ticks, not wall time: while the event loop is blocked, the reply may already be in the socket. */
@@ -51,11 +50,18 @@ export function withEnd(prediction: Prediction, end: CompletedEnd): Prediction {
   return prediction;
 }
 
+/** Reports to a wait that its caller is gone: http/client-disconnect.ts has the signal of a request. */
+export interface WaitSignal {
+  readonly aborted: boolean;
+  /** Called once. */
+  listener: { gone(): void } | undefined;
+}
+
 /** One wait for a prediction. */
 export interface Wait {
   readonly id: string;
   readonly waitMs: number;
-  readonly signal: DisconnectSignal | undefined;
+  readonly signal: WaitSignal | undefined;
   /** Called once: with the end, or with null when the wait ended first. Must not throw. */
   onCompleted(end: CompletedEnd | null): void;
 }
@@ -161,7 +167,7 @@ export class CompletionListener {
   }
 
   /** Does the same as `register` with a promise. */
-  wait(id: string, waitMs: number, signal: DisconnectSignal): Promise<CompletedEnd | null> {
+  wait(id: string, waitMs: number, signal: WaitSignal): Promise<CompletedEnd | null> {
     return new Promise((resolve) => void this.register({ id, waitMs, signal, onCompleted: resolve }));
   }
 

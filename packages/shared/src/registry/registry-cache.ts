@@ -1,22 +1,31 @@
 /** Reads the registry through the cache, and announces changes of the registry to every process. */
 
-import type { ReadThrough } from '../cache/read-through.ts';
 import type { Db } from '../postgres/db.ts';
 import { loadOwnModels, mergeRegistries } from './registry.ts';
 import type { RegistrySnapshot } from './registry-types.ts';
+
+/** The cache of queries (cache/read-through.ts). */
+interface QueryCache {
+  get<T>(query: string, load: () => Promise<T>): Promise<T>;
+  invalidate(query: string): Promise<void>;
+}
 
 // Each tenant has its own cache entry, so that a change of the default tenant's models reaches every tenant that shares these models.
 const queryOf = (tenant: string): string => `registry:${tenant}`;
 
 /** The models that a tenant can use: the result of loadRegistry, read through the cache. */
-export async function readRegistry(readThrough: ReadThrough, db: Db, tenant: string): Promise<RegistrySnapshot> {
+export async function readRegistry(
+  readThrough: Pick<QueryCache, 'get'>,
+  db: Db,
+  tenant: string,
+): Promise<RegistrySnapshot> {
   const ownModels = (owner: string) => readThrough.get(queryOf(owner), () => loadOwnModels(db, owner));
   const [own, shared] = await Promise.all([ownModels(tenant), tenant === 'default' ? [] : ownModels('default')]);
   return mergeRegistries(own, shared);
 }
 
 export interface Announcement {
-  readThrough: ReadThrough;
+  readThrough: Pick<QueryCache, 'invalidate'>;
   tenant: string;
   /** Publishes the tenant on the registry's channel of the queue Redis. */
   publish(tenant: string): Promise<unknown>;

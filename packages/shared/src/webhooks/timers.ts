@@ -3,7 +3,7 @@
  * deliveries are in Postgres. After the loss of a job the next sweep of a worker finds the lane.
  */
 import { Queue } from 'bullmq';
-import type { Connection } from '../redis/connection.ts';
+import type { Cluster, Redis } from 'ioredis';
 import { type Destination, laneOf } from './lane.ts';
 
 export const WEBHOOK_QUEUE = 'webhooks';
@@ -33,7 +33,7 @@ export interface WebhookTimers {
 
 export interface TimerOptions {
   /** A `producer` connection. The caller closes the connection. */
-  connection: Connection;
+  connection: Redis | Cluster;
   keyPrefix: string;
   now?: () => number;
   onError?: (error: unknown) => void;
