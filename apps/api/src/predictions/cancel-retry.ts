@@ -1,10 +1,11 @@
 /** Cancels a prediction, or runs an ended prediction again under the same id. */
 
-import { ApiError, concerning, problem } from '@millrace/shared/errors';
+import { ApiError, concerning } from '@millrace/shared/errors';
 import type { UndoneEnd } from '@millrace/shared/ledger/ledger';
 import type { LedgerRow, TerminalRow } from '@millrace/shared/ledger/ledger-rows';
 import { optionsTextOfRow } from '@millrace/shared/ledger/options-text';
 import { predictionOfRow, terminalRowOf } from '@millrace/shared/ledger/terminal-row';
+import { CANCELED } from '@millrace/shared/live/end-errors';
 import type { LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Status } from '@millrace/shared/predictions/prediction';
@@ -46,7 +47,6 @@ export interface Actions {
   retry(tenant: string, id: string): Promise<Found>;
 }
 
-const CANCELED = JSON.stringify(problem('canceled', 'The prediction was canceled on request.'));
 /** A row with the task, which a new opening needs. */
 interface OpenedRow extends LedgerRow {
   task: string;

@@ -1,8 +1,10 @@
 /** Restores, expires or announces open promises of the ledger, depending on their live states in Redis. */
+
 import { problem } from '@millrace/shared/errors';
 import type { OpenPromise } from '@millrace/shared/ledger/ledger';
 import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
 import { optionsTextOfRow } from '@millrace/shared/ledger/options-text';
+import { EXPIRED } from '@millrace/shared/live/end-errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOfId } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
@@ -25,7 +27,6 @@ const AT_ONCE = 200;
 const UNREADABLE = JSON.stringify(
   problem('internal', 'The input of the prediction cannot be read from the ledger. Send the request again.'),
 );
-const EXPIRED = JSON.stringify(problem('expired', 'The prediction did not complete before its deadline.'));
 
 export class PromiseRestorer {
   readonly #deps: ReconcilerDeps;

@@ -4,13 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
-import { problem } from '../errors.ts';
 import { shardOf, shardOfId } from '../predictions/ids.ts';
 import { BULL_PRIORITY, type Priority, type Status } from '../predictions/prediction.ts';
 import type { StoredTask } from '../predictions/task.ts';
 import { flightName, type Keys } from '../redis/keys.ts';
 import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
+import { CANCELED, EXPIRED, LOST } from './end-errors.ts';
 import { LargeEnds, type Verdict } from './large-ends.ts';
 import { bytesOf, codesOf, listOf, outcomeOf, textsOf } from './script-replies.ts';
 import {
@@ -60,10 +60,6 @@ const PEEK_BYTES = 8_192;
 const SMALL_BYTES = 65_536;
 /** Lifetime of a flight after a success, for requests that missed the cache before the end. */
 const FLIGHT_LINGERS_MS = 5_000;
-
-const EXPIRED = JSON.stringify(problem('expired', 'The prediction did not complete before its deadline.'));
-const LOST = JSON.stringify(problem('worker_lost', 'Each execution of the prediction ended with its worker.'));
-const CANCELED = JSON.stringify(problem('canceled', 'The prediction was canceled on request.'));
 
 /** The beginning of a live state. */
 export interface LiveHead extends LivePrediction {
