@@ -24,7 +24,7 @@ export default defineConfig({
     server: { deps: { external: [/\?handler=/] } },
     // Most of an integration test is waiting, so one file more than there are cores runs at a time.
     maxWorkers: availableParallelism() + 1,
-    // Time limits end what hangs. They measure nothing: a shared machine may be ten times slower than an idle one.
+    // Time limits end a test that hangs, and measure nothing: a shared machine can be ten times slower than an idle machine.
     projects: [
       {
         test: {

@@ -8,7 +8,7 @@ let complete = true;
 for (const file of files) {
   const text = readFileSync(file, 'utf8');
   if (text === '') {
-    // Vitest ended before it wrote the report. An empty report counts as a failure.
+    // Vitest ended before the report was written. An empty report counts as a failure.
     total.failed += 1;
     complete = false;
     continue;

@@ -49,6 +49,12 @@ async function recorded(id: string): Promise<void> {
   await expect.poll(async () => (await millrace.request('/v1/predictions?limit=100')).text).toContain(`"${id}"`);
 }
 
+/** The part of a prediction that the tests of links read. */
+interface Linked {
+  id: string;
+  urls: Record<string, string | null>;
+}
+
 describe('a prediction has the same bytes in each response:', () => {
   const states: Readonly<Record<string, () => Promise<{ id: string; text: string }>>> = {
     'computed for a caller who waits': async () => {
@@ -285,16 +291,14 @@ describe('with PUBLIC_URL', () => {
         });
       const request = fresh();
       const made = await post(request);
-      // biome-ignore lint/suspicious/noExplicitAny: the test checks the members of a body.
-      const body = (await made.json()) as any;
+      const body = (await made.json()) as Linked;
       const self = `${base}/v1/predictions/${body.id}`;
       expect(made.headers.get('location')).toBe(self);
       expect(body.urls).toEqual({ self, events: `${self}/events`, cancel: `${self}/cancel`, retry: null });
       await expect
         .poll(async () => {
           const again = await post(request, WAIT);
-          // biome-ignore lint/suspicious/noExplicitAny: the test checks the members of a body.
-          const { id, urls } = (await again.json()) as any;
+          const { id, urls } = (await again.json()) as Linked;
           const own = `${base}/v1/predictions/${id}`;
           // The worker has another public URL: its stored JSON is not sent.
           expect(urls).toEqual({ self: own, events: `${own}/events`, cancel: null, retry: null });

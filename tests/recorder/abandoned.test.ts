@@ -58,7 +58,7 @@ test('a starting recorder takes over the entries of a dead recorder, and none of
   expect(await entriesOf('living')).toHaveLength(1);
   expect(await recorded(living)).toBeUndefined();
   await setIdle('living', LONG_AGO_MS);
-  // A recorder repeats the look for abandoned entries while it runs.
+  // A running recorder looks for abandoned entries again and again.
   await expect.poll(() => recorded(living)).toBe('succeeded');
   await expect.poll(() => f.redis.xlen(stream())).toBe(0);
 });

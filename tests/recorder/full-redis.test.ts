@@ -61,7 +61,7 @@ test('a prediction can be canceled while Redis has no memory left', async () => 
 
 /**
  * Fills Redis between the admission of a retry and its job. The API reads the memory of Redis every half second, so a read can fall
- * between the two commands. The retry is then refused before it is accepted, and Redis gets room again for the next try.
+ * between the two commands. The retry is then refused, and Redis gets room again for the next try.
  */
 async function retryWithoutMemory(id: string) {
   await redis.config('SET', 'maxmemory', '60mb');

@@ -16,7 +16,7 @@ const run = promisify(execFile);
 const UNSYNCED_BYTES = 20_000;
 const CONNECTIONS = 60;
 
-/** Kills every process of the stage and every server, without waiting for one before the next. */
+/** Kills every process of the stage and every server, without a wait between two kills. */
 async function cutPower({ apis, workers }: Stage, { redis, cache, postgres }: Servers): Promise<void> {
   const engines = workers.flatMap((worker) => worker.children());
   const killed = [...apis, ...workers].map((program) => program.kill());

@@ -110,8 +110,7 @@ function completed(
       for (const tag of operation.tags ?? []) tags.add(tag);
     }
   }
-  return {
-    ...openapiObject,
+  return Object.assign({}, openapiObject, {
     tags: [...tags].map((name) => ({ name })),
     components: {
       ...openapiObject.components,
@@ -119,7 +118,7 @@ function completed(
       responses: withGeneralHeaders(problemResponses(problem)),
       headers: Object.fromEntries(GENERAL_HEADERS.map((name) => [keyOf(name), headerJson(RESPONSE_HEADERS[name])])),
     },
-  } as unknown as ReturnType<SwaggerTransformObject>;
+  });
 }
 
 const keyOf = (name: string): string => name.replaceAll('-', '');

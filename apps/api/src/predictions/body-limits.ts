@@ -35,7 +35,7 @@ const VALUE_MAX = 500;
 /** The longest shown part of a key, which may have any length. */
 const SHOWN_MAX = 100;
 
-/** Reads no more than PAIRS_MAX + 1 members and VALUE_MAX characters of each, whatever the client sends. */
+/** Reads at most PAIRS_MAX + 1 members, and at most VALUE_MAX characters of each value. */
 function checkMetadata(metadata: Readonly<Record<string, unknown>>, maxBytes: number): void {
   let pairs = 0;
   for (const key in metadata) {

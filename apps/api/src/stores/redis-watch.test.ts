@@ -12,7 +12,7 @@ function watched(commandTimeoutMs = 700) {
     ping: () =>
       stalled ? new Promise<'PONG'>((resolve) => waiting.push(() => resolve('PONG'))) : Promise.resolve('PONG'),
   };
-  const watch = new RedisWatch(redis as unknown as ConstructorParameters<typeof RedisWatch>[0], commandTimeoutMs);
+  const watch = new RedisWatch(redis, commandTimeoutMs);
   return {
     watch,
     stall: () => {

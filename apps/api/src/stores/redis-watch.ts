@@ -2,7 +2,7 @@
  * Detects a Redis that keeps its connections open but does not respond, because the process is stopped or starved. The sockets
  * look healthy then. With the watch, requests are refused at once instead of after a timeout each.
  */
-import { type Connection, isCluster } from '@millrace/shared/redis/connection';
+import { isCluster } from '@millrace/shared/redis/connection';
 
 const TICK_MS = 50;
 /** The least ticks that a PING may take. */
@@ -10,8 +10,14 @@ const TICKS_LEAST = 8;
 /** The part of the time limit of commands that a PING may take. */
 const PING_SHARE = 4 / 7;
 
+/** The part of a connection that the watch uses. */
+export interface WatchedRedis {
+  readonly status: string;
+  ping(): Promise<unknown>;
+}
+
 export class RedisWatch {
-  readonly #redis: Pick<Connection, 'ping' | 'status'>;
+  readonly #redis: WatchedRedis;
   readonly #timer: NodeJS.Timeout;
   /** The ticks that a PING may take. Counted in ticks, not in time: no ticks pass while the event loop is blocked. */
   readonly #ticksMax: number;
@@ -22,7 +28,7 @@ export class RedisWatch {
    * `commandTimeoutMs`: the time limit of commands. An operator who gives a slow Redis more time for commands gives the PING more
    * time too: a Redis that waits for its disk does not look absent before its commands are late.
    */
-  constructor(redis: Pick<Connection, 'ping' | 'status'>, commandTimeoutMs: number) {
+  constructor(redis: WatchedRedis, commandTimeoutMs: number) {
     this.#redis = redis;
     this.#ticksMax = Math.max(TICKS_LEAST, Math.round((commandTimeoutMs * PING_SHARE) / TICK_MS));
     this.#timer = setInterval(() => this.#tick(), TICK_MS);

@@ -18,7 +18,7 @@ interface LoggedError {
 
 /**
  * Returns the known fields of an error, because libraries add fields with secrets. ioredis adds the arguments of the command (AUTH
- * has the password), and Node adds the text of a URL that cannot be parsed. pg adds the client, and Postgres the values of the row.
+ * has the password). Node adds the text of a URL that cannot be parsed. pg adds the client, and Postgres adds the values of the row.
  */
 export function loggedError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return typeof error === 'object' && error !== null ? String(error) : error;

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /**
- * Collects all garbage once. The start of a process leaves some 50 MB of it, and V8 keeps the memory until the process has much more
+ * Collects all garbage once. The start of a process leaves some 50 MB of garbage. V8 keeps the memory until the process has much more
  * work. Takes some 30 ms, so call the function before the process serves requests.
  */
 export function releaseMemory(): void {

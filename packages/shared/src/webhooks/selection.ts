@@ -7,7 +7,7 @@ import { PREDICTION_EVENTS } from './event.ts';
 export const allEvents = '*';
 const allPredictionEvents = 'prediction.*';
 
-/** What a request can select. */
+/** The types that a request can select. */
 export const SELECTIONS = [allEvents, allPredictionEvents, ...PREDICTION_EVENTS] as const;
 
 /** The stored types of a selection. An empty list stands for all types. */
