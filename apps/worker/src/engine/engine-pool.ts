@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Row } from '@millrace/shared/predictions/task';
 import type { Config } from '@millrace/shared/process/config';
+import { releaseMemory } from '@millrace/shared/process/release-memory';
 import type { Logger } from 'pino';
 import { EngineError, EngineStartError } from './engine-error.ts';
 import { EngineSlot, LoadError } from './engine-slot.ts';
@@ -143,8 +144,10 @@ class Pool implements EnginePool {
     return this.#slots.length;
   }
 
+  /** While no engine runs, the worker also releases its own memory: the pause delays no prediction. */
   #releaseIdle(): void {
-    for (const slot of this.#slots) slot.releaseIdle();
+    const released = this.#slots.filter((slot) => slot.releaseIdle());
+    if (released.length > 0 && this.#slots.every(({ busy }) => busy === 0)) releaseMemory();
   }
 
   async whenFree(): Promise<void> {

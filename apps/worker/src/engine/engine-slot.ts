@@ -98,14 +98,15 @@ export class EngineSlot {
     if (this.#current !== undefined) await this.#unload(this.#current, key);
   }
 
-  /** Ends an engine that has had no run for a long time. The next run starts a new engine. */
-  releaseIdle(): void {
+  /** Ends an engine that has had no run for a long time. The next run starts a new engine. Returns whether an engine was ended. */
+  releaseIdle(): boolean {
     const instance = this.#current;
-    if (instance === undefined || !this.#isIdle(instance)) return;
+    if (instance === undefined || !this.#isIdle(instance)) return false;
     this.#current = undefined;
     this.#arriving = undefined;
     this.#options.onEvent('released', { pid: instance.engine.pid });
     instance.engine.kill('the engine was idle');
+    return true;
   }
 
   /** An engine with a large model takes long to start, and is therefore kept longer: few requests wait for a start. */
