@@ -89,10 +89,11 @@ test('an ended job that is active again, with a lock of its running worker, runs
   const rollBack = await snapshot();
   const token = await redis.get(`${queue}:${jobIdOf(id)}:lock`);
   expect(token).toMatch(new RegExp(`^${WORKER}:`));
+  expect(await redis.pttl(`${queue}:${jobIdOf(id)}:lock`)).toBeGreaterThan(40_000);
   taken[0]?.end.resolve();
   await expect.poll(() => redis.exists(`${queue}:${jobIdOf(id)}`)).toBe(0);
+  // The worker can find the job at once, so that nothing of the queue is read between.
   await rollBack();
-  expect(await redis.pttl(`${queue}:${jobIdOf(id)}:lock`)).toBeGreaterThan(40_000);
   await vi.waitUntil(() => taken.length === 2, { timeout: 20_000 });
   expect(taken[1]?.ids).toEqual([id]);
   taken[1]?.end.resolve();

@@ -27,6 +27,42 @@ describe('the tensors of rows', () => {
     );
   });
 
+  test.each([3, 10_000])('of %d short rows are joined by their text, in the order of the model', (count) => {
+    const text = (dim: number, a: string, b: string) =>
+      String.raw`{"448":{"dtype":"float32","shape":[${dim},2],"data":[${a}]},"a\\\"]":{"dtype":"int64","shape":[${dim}],"data":[${b}]},"7":{"dtype":"float32","shape":[${dim},0],"data":[]}}`;
+    const rows = Array.from({ length: count }, (_, n) => text(1, `${n},-0`, '"NaN"'));
+    const all = (one: (n: number) => string) => rows.map((_, n) => one(n)).join();
+    const joined = String(assembleOutput('tensors', rows));
+    expect(joined).toBe(
+      text(
+        count,
+        all((n) => `${n},-0`),
+        all(() => '"NaN"'),
+      ),
+    );
+    expect(JSON.parse(joined)).toHaveProperty(['a\\"]']);
+  });
+
+  test.each([
+    ['texts', '{"y":{"dtype":"string","shape":[1,1],"data":["a]"]}}'],
+    ['labels', '{"y":{"dtype":"int64","shape":[1],"data":[1],"label":["x]"]}}'],
+    ['white space', '{"y": {"dtype":"int64","shape":[1],"data":[1]}}'],
+  ])('of rows with %s equal the parsed rows', (_, row) => {
+    const { y } = JSON.parse(row);
+    expect(JSON.parse(String(assembleOutput('tensors', [row, row, row]))).y).toMatchObject({
+      shape: [3, ...y.shape.slice(1)],
+      data: [...y.data, ...y.data, ...y.data],
+    });
+  });
+
+  test('of rows with different lengths have all items', () => {
+    const row = (items: string, length: number) => `{"y":{"dtype":"int64","shape":[${length}],"data":[${items}]}}`;
+    expect(JSON.parse(String(assembleOutput('tensors', [row('1', 1), row('2,3', 2)]))).y).toMatchObject({
+      shape: [3],
+      data: [1, 2, 3],
+    });
+  });
+
   test('of a single row are its own text', () => {
     const row = inPieces(`${numbers(1)}}`, 65_536);
     expect(assembleOutput('tensors', [row])).toBe(row);

@@ -1,6 +1,7 @@
 /** Joins the outputs of a prediction's rows as text: long outputs are not parsed. */
 import { joinLongRows } from './long-rows.ts';
 import { joinTexts, LONG_TEXT_BYTES, type Text } from './long-text.ts';
+import { joinShortRows } from './short-rows.ts';
 import type { Task } from './task.ts';
 
 /** The JSON text of a prediction's output. `rows` are the JSON texts of the outputs of its rows, in order. */
@@ -12,6 +13,8 @@ export function assembleOutput(shape: Task['shape'], rows: readonly Text[]): Tex
     if (!isLong) return `[${rows.join(',')}]`;
     return joinTexts(['[', ...rows.flatMap((row, at) => (at === 0 ? [row] : [',', row])), ']']);
   }
+  const joined = rows.every((row) => typeof row === 'string') ? joinShortRows(rows) : undefined;
+  if (joined !== undefined) return isLong ? joinTexts([joined]) : joined;
   return (isLong || hasNumericName(rows[0]) ? joinLongRows(rows) : undefined) ?? joinTensorRows(rows.map(String));
 }
 
