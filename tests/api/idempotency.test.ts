@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { ApiError } from '@millrace/shared/errors';
 import { findKeyed, insertPromises } from '@millrace/shared/ledger/ledger';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
-import { newPredictionId } from '@millrace/shared/predictions/ids';
+import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
+import { Queue } from 'bullmq';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runOnce } from '../../apps/api/src/predictions/idempotency.ts';
@@ -138,4 +139,50 @@ describe('the key of a failed request', () => {
     const held = await redis.get(millrace.keys.idempotency('default', hashOfKey(key)));
     expect(held?.startsWith(id) ?? false).toBe(kept);
   });
+});
+
+describe('a repeated request with a key, while the original request waits', () => {
+  const queues = () => {
+    const { redisUrl, redisCluster } = millrace.config;
+    const connection = connectRedis(redisUrl, 'blocking', { cluster: redisCluster });
+    const queue = new Queue('echo', {
+      connection,
+      prefix: millrace.keys.bull(shardOf('echo')),
+      skipVersionCheck: true,
+    });
+    return { queue, close: () => queue.close().finally(() => connection.disconnect()) };
+  };
+  const stateOf = async (key: string) => {
+    const claim = await redis.get(millrace.keys.idempotency('default', hashOfKey(key)));
+    return claim && redis.get(millrace.keys.live(claim.slice(0, 36)));
+  };
+  const input = (n: number) => ({ inputs: [{ x: [n, 8] }, { x: [n, 9] }], metadata: { of: 'idempotency' } });
+  const send = (key: string, n: number, prefer: string) =>
+    millrace.predict('echo', input(n), { 'idempotency-key': key, prefer });
+
+  // The API process of the original request may have been killed between the live state and the job: 202 must not depend on it.
+  test.each(['respond-async', 'wait=1'])(
+    'commits the promise before a 202 to %s, and runs without a job',
+    async (prefer) => {
+      const n = prefer === 'wait=1' ? 1 : 2;
+      await millrace.stopWorkers('stop');
+      const key = randomUUID();
+      const original = send(key, n, 'wait=50');
+      await expect.poll(() => stateOf(key)).toBeTruthy();
+      const { queue, close } = queues();
+      await expect.poll(() => queue.getJobCountByTypes('prioritized', 'waiting')).toBe(1);
+      for (const job of await queue.getJobs(['prioritized', 'waiting'])) await job.remove();
+      await close();
+      const again = await send(key, n, prefer);
+      expect([again.status, again.body.status]).toEqual([202, 'queued']);
+      const { rows } = await pool.query('SELECT status, promised FROM predictions WHERE id = $1', [
+        rawId(again.body.id),
+      ]);
+      expect(rows).toEqual([{ status: 'queued', promised: true }]);
+      await millrace.startWorker();
+      const first = await original;
+      expect([first.status, first.body.id, first.body.status]).toEqual([200, again.body.id, 'succeeded']);
+      expect(first.body.outputs).toHaveLength(2);
+    },
+  );
 });

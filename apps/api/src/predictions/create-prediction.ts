@@ -89,7 +89,12 @@ function continueAfterCache(deps: CreateDeps, params: AfterCacheParams): Promise
       pending,
       key,
       start: (own) => submit(deps, own),
-      follow: (own, original) => followPrediction(deps, { pending: own, original }),
+      follow: (own, original) => {
+        // Only the outputs of invalid rows: the original may have found other rows in the cache.
+        const rows = carried(outputsOf(normalized, []));
+        const item = newPrediction(own, { rows, whole: null, bytes: false });
+        return followPrediction(deps, { pending: own, item, original });
+      },
     });
   };
   return body.webhook ? checkWebhook(deps, body.webhook.url).then(start) : start();

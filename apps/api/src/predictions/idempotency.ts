@@ -104,7 +104,8 @@ async function untilWritten({ lookup }: OnceDeps, { tenant, claim, signal }: Cla
   return undefined;
 }
 
-function inProgress(id: string): ApiError {
+/** The error of a duplicate request while the API can neither follow nor repeat the original request. */
+export function inProgress(id: string): ApiError {
   const detail = 'The first request with this Idempotency-Key is still in progress. Send the request again later.';
   return new ApiError('idempotency_in_progress', detail, { retryAfterS: 1, predictionId: publicId('pred', id) });
 }

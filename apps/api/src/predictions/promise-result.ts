@@ -6,13 +6,15 @@ import type { LiveStore, NewPrediction, QueueCounts } from '@millrace/shared/liv
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, isTerminal, type Prediction } from '@millrace/shared/predictions/prediction';
 import { publicId } from '@millrace/shared/predictions/public-ids';
+import { textOfTask } from '@millrace/shared/predictions/task';
 import { type MissParams, missStatus } from '../cache/cache-status.ts';
 import { aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
 import type { EstimateWatch } from '../queue/estimate-watch.ts';
 import type { QueueLoad } from '../queue/queue-load.ts';
 import type { SubmitResult, Submitter } from '../queue/submitter.ts';
-import { committed, WriteOutcomeUnknown } from '../stores/store-errors.ts';
+import { committed, fromStore, WriteOutcomeUnknown } from '../stores/store-errors.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
+import { inProgress } from './idempotency.ts';
 import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
 import { type PendingPrediction, predictionOf, promiseRow } from './prediction-request.ts';
 
@@ -66,22 +68,47 @@ export async function commitPromise(deps: PromiseDeps, pending: PendingPredictio
 
 export interface FollowParams {
   pending: PendingPrediction;
+  /** This request's prediction in the form of the queue, with a task of text. */
+  item: NewPrediction;
   /** The prediction of the first request with the idempotency key. */
   original: Found;
 }
 
 /** Returns the prediction of the original request to a duplicate request, after a wait where the caller waits. */
-export async function followPrediction(deps: PromiseDeps, { pending, original }: FollowParams): Promise<Outcome> {
+export async function followPrediction(deps: PromiseDeps, params: FollowParams): Promise<Outcome> {
   const { lookup, loads, limits } = deps;
+  const { pending, original } = params;
   const { prefer, signal, tenant } = pending.request;
   const waitMs = (prefer.waitS ?? 0) * 1000;
+  // Before the wait: a prediction without a job gets a job only after it is promised. A failure counts only without a result.
+  const promised = isTerminal(original.record.status) ? Promise.resolve() : promiseOriginal(deps, params);
+  promised.catch(() => {});
   const found = (await lookup.waitForEnd({ tenant, record: original.record, waitMs, signal })) ?? original;
   const cacheStatus = 'millrace; fwd=request; collapsed';
   if (isTerminal(found.record.status)) return { kind: 'completed', record: found.record, cacheStatus };
+  await promised;
   const nowMs = sharedNow();
   const room = roomIn(loads.current(found.record.model, nowMs).counts, limits);
   const queue = found.queue ?? estimate(0, { perMs: undefined }, nowMs);
   return { kind: 'accepted', record: found.record, queue, room, cacheStatus };
+}
+
+/**
+ * Commits the promise of an open prediction for a duplicate request. The original request promises its prediction only at the end
+ * of its wait, and its API process may have been killed before that, even between the live state and the job.
+ */
+async function promiseOriginal(deps: PromiseDeps, { pending, item, original }: FollowParams): Promise<void> {
+  const { id, version, digest, priority, createdAt, expiresAt } = original.record;
+  const row = { ...promiseRow(pending, item), id, version, digest, priority, createdAt, expiresAt };
+  // The default version has changed since the original request, and the input of this request is for the new version.
+  if (digest !== pending.served.version.digest) {
+    const state = await fromStore('Redis', deps.live.readWhole(id));
+    row.task = state === null ? '' : textOfTask(state.task);
+    if (row.task === '') throw inProgress(id);
+  }
+  await committed(deps.insertPromise(row)).catch((error) => {
+    throw concerningUnknown(error, id);
+  });
 }
 
 export interface WithdrawParams {
