@@ -9,4 +9,6 @@ installIfStale(root);
 const args = process.argv.slice(2);
 const hasPath = args.some((arg) => !arg.startsWith('-'));
 const projects = hasPath ? [] : ['--project', 'unit', '--project', 'integration'];
-await runOnNode24(root, 'node_modules/vitest/vitest.mjs', ['run', ...projects, ...args]);
+const hasReporter = args.some((arg) => arg.startsWith('--reporter'));
+const reporters = ['--reporter=./tests/services/stalled-run.ts', ...(hasReporter ? [] : ['--reporter=default'])];
+await runOnNode24(root, 'node_modules/vitest/vitest.mjs', ['run', ...projects, ...reporters, ...args]);

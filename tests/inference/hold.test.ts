@@ -17,11 +17,14 @@ let queues: Queues;
 let made = 0;
 let keys: ReturnType<typeof keysFor>;
 const opened: Consumer[] = [];
+/** Ends the jobs of the test, also the jobs that still arrive: a consumer closes when its jobs have ended. */
+let endAll = () => {};
 
 beforeAll(() => {
   redis = connectTestRedis();
 });
 afterEach(async () => {
+  endAll();
   await Promise.all(opened.splice(0).map((consumer) => consumer.close()));
   await queues.close();
 });
@@ -42,6 +45,11 @@ function consume(holdRows: number) {
   keys = keysFor(testPrefix());
   queues = createQueues(redis, keys, () => {});
   const taken: Taken[] = [];
+  let over = false;
+  endAll = () => {
+    over = true;
+    for (const one of taken) one.end();
+  };
   const waiting = new Set<Taken>();
   const rowsOf = ({ ids, rows }: Held) => rows?.reduce((sum, count) => sum + count, 0) ?? ids.length;
   const start = (): void => {
@@ -58,6 +66,7 @@ function consume(holdRows: number) {
         const { promise, resolve } = Promise.withResolvers<void>();
         const one: Taken = { ...held, end: resolve };
         taken.push(one);
+        if (over) resolve();
         waiting.add(one);
         return promise.finally(() => waiting.delete(one));
       },

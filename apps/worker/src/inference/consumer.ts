@@ -208,8 +208,11 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
   async function look(): Promise<void> {
     if (closing || paused || active === 0) return;
     if (isEnough()) {
+      const movedAt = lastMoveAt;
       const [, score] = await connection.zrange(worker.toKey('prioritized'), '0', '0', 'WITHSCORES');
-      if (score === undefined || closing || paused || isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
+      if (score === undefined || closing || paused) return;
+      // A job that ended meanwhile makes BullMQ fetch the head of the queue. A second job would be more than enough.
+      if (lastMoveAt !== movedAt || isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
       worker.concurrency = active + arriving.size + 1;
     } else worker.concurrency = concurrency;
     // BullMQ (6.7) reads its concurrency when a job ends. `resume` after a pause makes BullMQ read the concurrency now.
