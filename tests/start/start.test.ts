@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,9 +9,8 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { perceptron } from '../support/onnx-models.ts';
 import { processesWith } from './processes-with.ts';
-import { type Started, startMillrace } from './started.ts';
+import { FIRST_REQUEST, predict, startMillrace } from './started.ts';
 
-const started = 'Send the same request yourself';
 let dir = '';
 beforeEach(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'millrace-start-'));
@@ -25,7 +24,7 @@ afterEach(async () => {
 describe('npm start', { timeout: 60_000 }, () => {
   test('serves a first prediction, ends at SIGTERM, and finds its data again', async () => {
     const first = await startMillrace(dir);
-    await first.printed(started);
+    await first.printed(FIRST_REQUEST);
     expect(first.output()).toMatch(
       /First prediction: Warfarin \+ Fluconazole, in \d+ ms \(Cache-Status: millrace; fwd=miss/,
     );
@@ -40,7 +39,7 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(await processesWith(dir)).toEqual([]);
 
     const second = await startMillrace(dir);
-    await second.printed(started);
+    await second.printed(FIRST_REQUEST);
     expect(second.output()).toContain('Cache-Status: millrace; hit');
     const known = await fetch(`${second.baseUrl}/v1/predictions/${response.id}`);
     expect([known.status, ((await known.json()) as { id: string }).id]).toEqual([200, response.id]);
@@ -50,53 +49,6 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(third.output()).toContain('Millrace already runs in this folder');
     second.signal('SIGINT');
     expect(await second.exited).toEqual({ code: 0, signal: null });
-  });
-
-  test('limits the memory of queue and cache separately and prints the limits', async () => {
-    const millrace = await startMillrace(dir, { QUEUE_MEMORY: '100mb', CACHE_MEMORY: '50mb' });
-    await millrace.printed(started);
-    expect(millrace.output()).toContain('queue 100 MB (QUEUE_MEMORY), cache 50 MB (CACHE_MEMORY)');
-    const servers = JSON.parse(await readFile(path.join(dir, 'servers.json'), 'utf8'));
-    const [queue, cache] = await Promise.all(
-      [servers.REDIS_URL, servers.CACHE_REDIS_URL].map(async (url: string) => {
-        const client = new Redis(url);
-        const info = await client.info('memory');
-        client.disconnect();
-        return info;
-      }),
-    );
-    expect(queue).toMatch(/^maxmemory:104857600\r?\nmaxmemory_human:[^\n]*\nmaxmemory_policy:noeviction/m);
-    expect(cache).toMatch(/^maxmemory:52428800\r?\nmaxmemory_human:[^\n]*\nmaxmemory_policy:allkeys-lfu/m);
-    expect(millrace.output()).not.toContain('share the queue Redis');
-    millrace.signal('SIGTERM');
-    expect(await millrace.exited).toEqual({ code: 0, signal: null });
-  });
-
-  test('ends with a message when a store dies', async () => {
-    const millrace = await startMillrace(dir);
-    await millrace.printed(started);
-    process.kill(await pidOf('postgres'), 'SIGKILL');
-    expect(await millrace.exited).toMatchObject({ code: 1 });
-    expect(millrace.output()).toContain('postgres was ended by SIGKILL');
-  });
-
-  test('starts the worker and the API again when they die, and says so', { timeout: 180_000 }, async () => {
-    const millrace = await startMillrace(dir);
-    await millrace.printed(started);
-    for (const part of ['worker', 'api']) {
-      const before = await pidOf(part);
-      process.kill(before, 'SIGKILL');
-      await millrace.printed(`${part} was ended by SIGKILL. It starts again in 1 s`);
-      await expect.poll(async () => [0, before].includes((await pidOf(part)) || 0), { timeout: 20_000 }).toBe(false);
-    }
-    const created = () =>
-      predict(millrace).then(
-        ({ id }) => typeof id,
-        () => 'none',
-      );
-    await expect.poll(created, { timeout: 30_000 }).toBe('string');
-    millrace.signal('SIGTERM');
-    expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
 
   test('starts without a model, explains how to add a model, and serves a model that is added', async () => {
@@ -114,16 +66,6 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('leaves no process behind when it is killed', async () => {
-    const millrace = await startMillrace(dir);
-    await millrace.printed(started);
-    expect((await processesWith(dir)).length).toBeGreaterThan(4);
-    millrace.signal('SIGKILL');
-    // Less than the guard's ten seconds: the processes end gracefully, although no process reads their logs any more.
-    await expect.poll(() => processesWith(dir), { timeout: 9_000 }).toEqual([]);
-    await millrace.exited;
-  });
-
   test('sends no first request when API keys are required, and serves without a failed model', async () => {
     const modelsDir = path.join(dir, 'models');
     for (const name of ['broken', 'good']) await mkdir(path.join(modelsDir, name, '1'), { recursive: true });
@@ -133,14 +75,6 @@ describe('npm start', { timeout: 60_000 }, () => {
     await millrace.printed('npm run keys -- create default');
     expect(millrace.output()).toMatch(/Millrace serves (broken, )?good\n/);
     expect((await fetch(`${millrace.baseUrl}/v1/models`)).status).toBe(401);
-    millrace.signal('SIGTERM');
-    expect(await millrace.exited).toEqual({ code: 0, signal: null });
-  });
-
-  test('can be stopped during its start', async () => {
-    const millrace = await startMillrace(dir);
-    const lock = () => readFile(path.join(dir, 'lock'), 'utf8').catch(() => '');
-    await expect.poll(lock, { timeout: 30_000 }).not.toBe('');
     millrace.signal('SIGTERM');
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
@@ -216,21 +150,3 @@ describe('npm start refuses with a sentence', { timeout: 60_000 }, () => {
     await guard.close();
   });
 });
-
-async function pidOf(part: string): Promise<number> {
-  if (part === 'postgres')
-    return Number.parseInt(await readFile(path.join(dir, 'postgres/postmaster.pid'), 'utf8'), 10);
-  // The environment of the launcher's children contains the folder, and their command names the part.
-  const line = (await processesWith(dir)).find((entry) => entry.includes(`apps/${part}/src/main.ts`));
-  return Number(line?.split(' ', 1)[0]);
-}
-
-async function predict({ baseUrl }: Started): Promise<{ id: string; cacheStatus: string }> {
-  const response = await fetch(`${baseUrl}/v1/models/drug-interaction/predictions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', prefer: 'wait=10' },
-    body: JSON.stringify({ input: { drug_a: 'fluconazole', drug_b: 'WARFARIN' } }),
-  });
-  const { id } = (await response.json()) as { id: string };
-  return { id, cacheStatus: response.headers.get('cache-status') ?? '' };
-}

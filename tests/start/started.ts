@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { freePort } from '@millrace/local/process/ports';
+import { processesWith } from './processes-with.ts';
 
 export interface Started {
   readonly pid: number;
@@ -50,4 +52,27 @@ export async function startMillrace(dir: string, env: NodeJS.ProcessEnv = {}): P
     signal: (name) => void child.kill(name),
     exited,
   };
+}
+
+/** Begins the last text that `npm start` prints when a first prediction has succeeded. */
+export const FIRST_REQUEST = 'Send the same request yourself';
+
+/** The process id of Postgres, of the API (`api`) or of the worker (`worker`) of the `npm start` with the folder `dir`. */
+export async function pidOf(dir: string, part: string): Promise<number> {
+  if (part === 'postgres')
+    return Number.parseInt(await readFile(path.join(dir, 'postgres/postmaster.pid'), 'utf8'), 10);
+  // The environment of the launcher's children contains the folder, and their command names the part.
+  const line = (await processesWith(dir)).find((entry) => entry.includes(`apps/${part}/src/main.ts`));
+  return Number(line?.split(' ', 1)[0]);
+}
+
+/** Sends the request that `npm start` prints, with other spellings. */
+export async function predict({ baseUrl }: Started): Promise<{ id: string; cacheStatus: string }> {
+  const response = await fetch(`${baseUrl}/v1/models/drug-interaction/predictions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', prefer: 'wait=10' },
+    body: JSON.stringify({ input: { drug_a: 'fluconazole', drug_b: 'WARFARIN' } }),
+  });
+  const { id } = (await response.json()) as { id: string };
+  return { id, cacheStatus: response.headers.get('cache-status') ?? '' };
 }

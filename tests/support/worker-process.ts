@@ -29,7 +29,13 @@ export const startApiProcess = (env: Readonly<Record<string, string>>): Promise<
 async function startProcess(app: string, ready: RegExp, env: Readonly<Record<string, string>>): Promise<WorkerProcess> {
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, [path.join(apps, app, 'src/main.ts')], {
-    env: { PATH, HOME, LOG_LEVEL: 'info', ...env },
+    env: {
+      PATH,
+      HOME,
+      NODE_COMPILE_CACHE: path.resolve(apps, '../node_modules/.cache/millrace'),
+      LOG_LEVEL: 'info',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
