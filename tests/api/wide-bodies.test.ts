@@ -44,7 +44,7 @@ const WIDE: Readonly<Record<string, () => string>> = {
 };
 
 const HELD_MS = 50;
-const TRIES = 5;
+const TRIES = 10;
 
 /**
  * Repeats the work until a turn is below HELD_MS, and returns the shortest turn: in some tries, earlier garbage is
