@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -19,6 +28,15 @@ function write(path: string, content: string | Buffer): string {
   writeFileSync(full, content);
   return full;
 }
+
+/** A model that reads eight bytes of external data. */
+const withData = (location: string): Buffer =>
+  onnxModel({
+    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
+  });
 
 async function only(): Promise<FoundVersion> {
   const { versions } = await listVersions(dir);
@@ -71,6 +89,35 @@ describe('the list of a models folder', () => {
     expect(problems.find(({ path }) => path === 'ResNet.onnx')?.message).toContain('to resnet/1/model.onnx');
     expect(problems.find(({ path }) => path === 'named/1')?.message).toContain('rename named/1/named.onnx');
     expect(problems.find(({ path }) => path === 'ok/1:2')?.message).toContain('"1:2" cannot be a name');
+  });
+  test("has a version whose model.onnx is a folder, which is Triton's layout of several files", async () => {
+    writeAll();
+    const plain = await only();
+    rmSync(join(dir, 'm/1/model.onnx'));
+    write('m/1/model.onnx/model.onnx', withData('weights.bin'));
+    write('m/1/model.onnx/weights.bin', Buffer.alloc(64));
+    write('m/1/model.json', '{"timeout_ms": 7}');
+    const found = await only();
+    expect(found.modelPath).toBe(join(dir, 'm/1/model.onnx/model.onnx'));
+    expect(found.content.data.map(({ path, location }) => [path, location])).toEqual([
+      [join(dir, 'm/1/model.onnx/weights.bin'), 'weights.bin'],
+    ]);
+    expect(found.file).toEqual({ entities: ['drug'], timeout_ms: 7 });
+    expect(found.digest).not.toBe(plain.digest);
+    // The digest of the same files in one folder is the same: the layout is no content.
+    const inner = ['model.onnx', 'weights.bin'].map(
+      (name) => [name, readFileSync(join(dir, 'm/1/model.onnx', name))] as const,
+    );
+    rmSync(join(dir, 'm/1/model.onnx'), { recursive: true });
+    for (const [name, bytes] of inner) write(`m/1/${name}`, bytes);
+    expect((await only()).digest).toBe(found.digest);
+  });
+  test('refuses data outside a model.onnx folder, and has problems in its model.json by their paths', async () => {
+    write('m/1/model.onnx/model.onnx', withData('../weights.bin'));
+    write('m/1/weights.bin', Buffer.alloc(64));
+    await expect(only()).rejects.toThrow('outside its own folder');
+    write('m/1/model.json', '{"timeout_ms": "x"}');
+    await expect(only()).rejects.toThrow('m/1/model.json');
   });
   test("a version's own files go before its model's", async () => {
     writeAll();
@@ -174,7 +221,7 @@ test('a problem names the kind of a model.onnx that is not a file', async () => 
   const { versions, problems } = await listVersions(dir);
   expect(versions).toEqual([]);
   expect(Object.fromEntries(problems.map(({ path, message }) => [path, message.split(':')[0]]))).toEqual({
-    'folder/1': 'folder/1/model.onnx is a directory',
+    'folder/1': 'folder/1/model.onnx is a directory without a file model.onnx',
     'pipe/1': 'pipe/1/model.onnx is not a regular file',
     'link/1': 'link/1/model.onnx is a link without a target',
   });

@@ -17,6 +17,9 @@ export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 export interface VersionFiles {
   model: string;
   version: string;
+  /** The folder of the version. Absolute, as all paths. */
+  folder: string;
+  /** `model.onnx`, or `model.onnx/model.onnx`: external data is in the folder of this file. */
   modelPath: string;
   handlerPath: string | null;
   /** The existing files model.json of the model, then of the version. */
@@ -82,10 +85,11 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
       });
     for (const version of await foldersIn(folder)) {
       const path = `${model}/${version}`;
-      const modelPath = join(folder, version, 'model.onnx');
-      if (!(await isFile(modelPath))) {
+      const modelPath = await modelFileIn(join(folder, version));
+      if (modelPath === undefined) {
         const [other] = await onnxIn(join(folder, version));
-        if (other !== undefined) problems.push({ path, message: await noModelFile(path, modelPath, other) });
+        const missing = join(folder, version, 'model.onnx');
+        if (other !== undefined) problems.push({ path, message: await noModelFile(path, missing, other) });
         continue;
       }
       const bad = [model, version].find((name) => !MODEL_NAME.test(name));
@@ -100,12 +104,23 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
   return { versions, problems };
 }
 
+/**
+ * The model file of a version: `model.onnx`, or `model.onnx/model.onnx`, which is Triton's layout of a model of several files. The
+ * external data is in the same folder as the model file. Undefined without a model file.
+ */
+async function modelFileIn(version: string): Promise<string | undefined> {
+  const path = join(version, 'model.onnx');
+  if (await isFile(path)) return path;
+  const inFolder = join(path, 'model.onnx');
+  return (await isFile(inFolder)) ? inFolder : undefined;
+}
+
 /** The reason that a version has no model.onnx although its folder has an entry `other`. */
 async function noModelFile(path: string, modelPath: string, other: string): Promise<string> {
   const info = await lstat(modelPath).catch(() => undefined);
   if (info === undefined) return `The file of a version must be named model.onnx: rename ${path}/${other}.`;
   const kind = info.isDirectory()
-    ? 'a directory'
+    ? 'a directory without a file model.onnx'
     : info.isSymbolicLink()
       ? 'a link without a target'
       : 'not a regular file';
@@ -132,7 +147,15 @@ async function filesOf({ folder, model, version, modelPath }: VersionPlace): Pro
     for (const entry of await namesIn(join(base, 'entities')))
       if (entry.endsWith('.csv')) entityPaths[entry.slice(0, -4)] = join(base, 'entities', entry);
   const configPaths = [modelConfig, ownConfig].filter((path) => path !== undefined);
-  return { model, version, modelPath, handlerPath: ownHandler ?? handler ?? null, configPaths, entityPaths };
+  return {
+    model,
+    version,
+    folder: own,
+    modelPath,
+    handlerPath: ownHandler ?? handler ?? null,
+    configPaths,
+    entityPaths,
+  };
 }
 
 /**
@@ -140,8 +163,10 @@ async function filesOf({ folder, model, version, modelPath }: VersionPlace): Pro
  * fingerprints with some time between are equal. Until then the files may be incomplete.
  */
 export async function fingerprint(files: VersionFiles): Promise<{ text: string; newestMs: number }> {
-  const folder = resolve(files.modelPath, '..');
-  const inFolder = (await namesIn(folder)).map((name) => join(folder, name));
+  const folders = [...new Set([files.folder, resolve(files.modelPath, '..')])];
+  const inFolder = (
+    await Promise.all(folders.map(async (folder) => (await namesIn(folder)).map((name) => join(folder, name))))
+  ).flat();
   const handler = files.handlerPath === null ? [] : await handlerFiles(files.handlerPath).catch(() => []);
   const paths = [...inFolder, ...files.configPaths, ...Object.values(files.entityPaths), ...handler];
   let text = '';
@@ -222,7 +247,7 @@ export function digestOf(parts: readonly (readonly [string, string])[]): string 
 export async function readConfig(files: VersionFiles): Promise<ModelFile> {
   let merged: ModelFile = {};
   for (const path of files.configPaths) {
-    const name = relative(resolve(files.modelPath, '../../..'), path);
+    const name = relative(resolve(files.folder, '../..'), path);
     merged = mergeModelFiles(merged, parseModelFile(await readFile(path, 'utf8'), name));
   }
   return merged;
