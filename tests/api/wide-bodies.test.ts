@@ -88,6 +88,11 @@ const flat = (shape: string, count: number, element: string) => {
   return `{"input":{"x":{"shape":${shape},"data":[${first},${many(count - 1, () => element)}]}}}`;
 };
 let first = 0;
+const base64 = (shape: string, values: Float32Array | Float64Array) => {
+  first += 1;
+  values[0] = first;
+  return `{"input":{"x":{"shape":${shape},"base64":"${Buffer.from(values.buffer).toString('base64')}"}}}`;
+};
 
 describe('without a worker, so that no other process works on these inputs:', () => {
   beforeAll(() => millrace.stopWorkers('stop'));
@@ -97,6 +102,8 @@ describe('without a worker, so that no other process works on these inputs:', ()
     ['a million floats', 'image', () => flat('[1,1000,1000,1]', 1_000_000, '1')],
     ['a million doubles', 'doubles', () => flat('[1000000]', 1_000_000, '1')],
     ['a million longs', 'longs', () => flat('[1000000]', 1_000_000, '1')],
+    ['350,000 floats as base64', 'image', () => base64('[1,1000,350,1]', new Float32Array(350_000).fill(1.5))],
+    ['175,000 doubles as base64', 'doubles', () => base64('[175000]', new Float64Array(175_000).fill(1.5))],
     ['500,000 longs in quotes', 'longs', () => flat('[500000]', 500_000, '"1"')],
   ])('%s is accepted, and no turn of the event loop takes 50 ms', { timeout: 120_000 }, async (_, model, write) => {
     const bodies = Array.from({ length: TRIES }, write);
