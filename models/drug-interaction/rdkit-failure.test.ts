@@ -1,5 +1,7 @@
+import { InputError } from '@millrace/shared/handler';
 import { expect, test, vi } from 'vitest';
 import { entitiesOf, readDrugs } from './drugs.ts';
+import handler from './handler.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -20,11 +22,6 @@ vi.mock('@rdkit/rdkit', async (importOriginal) => {
     },
   };
 });
-
-// Another test file may have loaded the handler with the real RDKit in this process.
-vi.resetModules();
-const { InputError } = await import('@millrace/shared/handler');
-const { default: handler } = await import('./handler.ts');
 
 test('a structure that breaks RDKit is refused, and the next caller gets a working RDKit', async () => {
   const entities = entitiesOf(readDrugs());

@@ -10,7 +10,8 @@ import { rawId } from '../support/raw-id.ts';
 import { testPrefix } from '../support/test-prefix.ts';
 import { keysOf } from '../support/test-redis.ts';
 
-const millrace = useMillrace({ models: ['drug-interaction'] });
+// Both APIs share the ledger: the worker must not restore the promises of the API under test.
+const millrace = useMillrace({ models: ['drug-interaction'], env: { RECONCILE_MS: '3600000' } });
 let proxy: Awaited<ReturnType<typeof startStallingProxy>>;
 let redisProxy: typeof proxy;
 let redis: Connection;
