@@ -81,7 +81,7 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
   /** Lock token of each held job. */
   const held = new Map<string, string>();
   let lastMoveAt = performance.now();
-  // Rows of jobs that BullMQ has fetched and not started. BullMQ fetches as many jobs as its concurrency allows before it starts one.
+  // Rows of jobs that BullMQ has fetched and not started. BullMQ fetches as many jobs as its concurrency allows before the start of a job.
   const arriving = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
   let closing = false;
@@ -115,7 +115,7 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
         hold();
         await computing;
         if (kept === ids.length) return;
-        // The rest goes back to the head of its priority. This worker takes it after more urgent work, or another worker takes it.
+        // The rest goes back to the head of its priority. This worker takes the rest after more urgent work, or another worker takes the rest.
         const rest = { ...job.data, ids: ids.slice(kept), ...(rows ? { rows: rows.slice(kept) } : {}) };
         await untilWritable(() => job.updateData(rest));
         await handBack(job, token);
@@ -208,11 +208,10 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
   async function look(): Promise<void> {
     if (closing || paused || active === 0) return;
     if (isEnough()) {
-      const movedAt = lastMoveAt;
       const [, score] = await connection.zrange(worker.toKey('prioritized'), '0', '0', 'WITHSCORES');
       if (score === undefined || closing || paused) return;
-      // A job that ended meanwhile makes BullMQ fetch the head of the queue. A second job would be more than enough.
-      if (lastMoveAt !== movedAt || isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
+      // If a job ended meanwhile and its rows are missing now, BullMQ fetches the head of the queue itself. A second job would be too much.
+      if (!isEnough() || isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
       worker.concurrency = active + arriving.size + 1;
     } else worker.concurrency = concurrency;
     // BullMQ (6.7) reads its concurrency when a job ends. `resume` after a pause makes BullMQ read the concurrency now.
