@@ -89,10 +89,9 @@ function continueAfterCache(deps: CreateDeps, params: AfterCacheParams): Promise
       pending,
       key,
       start: (own) => submit(deps, own),
-      follow: (own, original) => {
+      follow(own, original) {
         // Only the outputs of invalid rows: the original may have found other rows in the cache.
-        const rows = carried(outputsOf(normalized, []));
-        const item = newPrediction(own, { rows, whole: null, bytes: false });
+        const item = () => newPrediction(own, { rows: carried(outputsOf(normalized, [])), whole: null, bytes: false });
         return followPrediction(deps, { pending: own, item, original });
       },
     });

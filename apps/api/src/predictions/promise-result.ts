@@ -68,8 +68,8 @@ export async function commitPromise(deps: PromiseDeps, pending: PendingPredictio
 
 export interface FollowParams {
   pending: PendingPrediction;
-  /** This request's prediction in the form of the queue, with a task of text. */
-  item: NewPrediction;
+  /** Builds this request's prediction in the form of the queue, with a task of text. */
+  item(): NewPrediction;
   /** The prediction of the first request with the idempotency key. */
   original: Found;
 }
@@ -80,7 +80,7 @@ export async function followPrediction(deps: PromiseDeps, params: FollowParams):
   const { pending, original } = params;
   const { prefer, signal, tenant } = pending.request;
   const waitMs = (prefer.waitS ?? 0) * 1000;
-  // Before the wait: a prediction without a job gets a job only after it is promised. A failure counts only without a result.
+  // Before the wait, because the reconciler gives a job only to a promised prediction. A failure matters only without a result.
   const promised = isTerminal(original.record.status) ? Promise.resolve() : promiseOriginal(deps, params);
   promised.catch(() => {});
   const found = (await lookup.waitForEnd({ tenant, record: original.record, waitMs, signal })) ?? original;
@@ -95,11 +95,11 @@ export async function followPrediction(deps: PromiseDeps, params: FollowParams):
 
 /**
  * Commits the promise of an open prediction for a duplicate request. The original request promises its prediction only at the end
- * of its wait, and its API process may have been killed before that, even between the live state and the job.
+ * of its wait. Its API process may have been killed during the wait, or between the live state and the job.
  */
 async function promiseOriginal(deps: PromiseDeps, { pending, item, original }: FollowParams): Promise<void> {
   const { id, version, digest, priority, createdAt, expiresAt } = original.record;
-  const row = { ...promiseRow(pending, item), id, version, digest, priority, createdAt, expiresAt };
+  const row = { ...promiseRow(pending, item()), id, version, digest, priority, createdAt, expiresAt };
   // The default version has changed since the original request, and the input of this request is for the new version.
   if (digest !== pending.served.version.digest) {
     const state = await fromStore('Redis', deps.live.readWhole(id));
