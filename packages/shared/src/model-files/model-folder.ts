@@ -119,11 +119,8 @@ async function modelFileIn(version: string): Promise<string | undefined> {
 async function noModelFile(path: string, modelPath: string, other: string): Promise<string> {
   const info = await lstat(modelPath).catch(() => undefined);
   if (info === undefined) return `The file of a version must be named model.onnx: rename ${path}/${other}.`;
-  const kind = info.isDirectory()
-    ? 'a directory without a file model.onnx'
-    : info.isSymbolicLink()
-      ? 'a link without a target'
-      : 'not a regular file';
+  if (info.isDirectory()) return `${path}/model.onnx is a directory: expected the file ${path}/model.onnx/model.onnx.`;
+  const kind = info.isSymbolicLink() ? 'a link without a target' : 'not a regular file';
   return `${path}/model.onnx is ${kind}: expected the file of the model.`;
 }
 
