@@ -1,19 +1,13 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { processesWith } from '../start/processes-with.ts';
-import { FIRST_REQUEST, pidOf, predict, startMillrace } from '../start/started.ts';
+import { FIRST_REQUEST, pidOf, predict, startMillrace, useStartFolder } from '../start/started.ts';
 
 let dir = '';
-beforeEach(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), 'millrace-start-'));
-});
-afterEach(async () => {
-  // Every test ends here with the check that no process is left.
-  await expect.poll(() => processesWith(dir), { timeout: 15_000 }).toEqual([]);
-  await rm(dir, { recursive: true });
+useStartFolder((folder) => {
+  dir = folder;
 });
 
 describe('npm start', { timeout: 60_000 }, () => {

@@ -3,15 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
-import { onnxModel } from '../support/onnx-builder.ts';
+import { addsFromFile } from '../support/onnx-models.ts';
 
-/** y = x + w for x of float32[n, 2]. The weights w are in the file weights.bin beside the model. */
-const model = onnxModel({
-  nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
-  inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
-  outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
-  initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location: 'weights.bin' } }],
-});
+/** y = x + w. The weights w are in the file weights.bin beside the model. */
+const model = addsFromFile('weights.bin');
 const weights = Buffer.from(new Float32Array([10, 20]).buffer);
 
 let dir = '';

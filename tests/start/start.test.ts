@@ -1,24 +1,18 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startGuard } from '@millrace/local/process/guard';
 import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { startRedis } from '@millrace/local/redis/server';
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { perceptron } from '../support/onnx-models.ts';
 import { processesWith } from './processes-with.ts';
-import { FIRST_REQUEST, predict, startMillrace } from './started.ts';
+import { FIRST_REQUEST, predict, startMillrace, useStartFolder } from './started.ts';
 
 let dir = '';
-beforeEach(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), 'millrace-start-'));
-});
-afterEach(async () => {
-  // Every test ends here with the check that no process is left.
-  await expect.poll(() => processesWith(dir), { timeout: 15_000 }).toEqual([]);
-  await rm(dir, { recursive: true });
+useStartFolder((folder) => {
+  dir = folder;
 });
 
 describe('npm start', { timeout: 60_000 }, () => {

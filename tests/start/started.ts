@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePort } from '@millrace/local/process/ports';
+import { afterEach, beforeEach, expect } from 'vitest';
 import { processesWith } from './processes-with.ts';
 
 export interface Started {
@@ -52,6 +54,19 @@ export async function startMillrace(dir: string, env: NodeJS.ProcessEnv = {}): P
     signal: (name) => void child.kill(name),
     exited,
   };
+}
+
+/** Makes a new folder for the data of each test. Every test ends with the check that no process with the folder is left. */
+export function useStartFolder(use: (dir: string) => void): void {
+  let dir = '';
+  beforeEach(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), 'millrace-start-'));
+    use(dir);
+  });
+  afterEach(async () => {
+    await expect.poll(() => processesWith(dir), { timeout: 15_000 }).toEqual([]);
+    await rm(dir, { recursive: true });
+  });
 }
 
 /** Begins the last text that `npm start` prints when a first prediction has succeeded. */

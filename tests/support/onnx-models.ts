@@ -269,3 +269,12 @@ export function dropout(training: boolean): Buffer {
     ],
   });
 }
+
+/** y = x + w for x of float32[n, 2]. The weights w are two floats in the file `location`. */
+export const addsFromFile = (location: string): Buffer =>
+  onnxModel({
+    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
+    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
+  });

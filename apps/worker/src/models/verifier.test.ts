@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GraphSource, onnxModel } from '../../../../tests/support/onnx-builder.ts';
 import {
+  addsFromFile,
   centered,
   coupledAbove,
   dice,
@@ -54,11 +55,6 @@ const x = (more = {}) => ({ name: 'x', dtype: 'float32' as const, shape: ['n', 2
 const y = (more = {}) => ({ ...x(), name: 'y', ...more });
 const graph = (more: Partial<GraphSource>): Buffer =>
   onnxModel({ nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }], inputs: [x()], outputs: [y()], ...more });
-const external = (location: string): Buffer =>
-  graph({
-    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
-    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
-  });
 
 describe('what cannot be served is refused with a reason, and the next version is none the worse', () => {
   const bad: [string, () => Buffer, RegExp][] = [
@@ -112,9 +108,9 @@ describe('what cannot be served is refused with a reason, and the next version i
       /"y" is a sequence/,
     ],
     ['no outputs', () => graph({ outputs: [] }), /no outputs/],
-    ['data outside its folder', () => external('../secret.bin'), /outside its own folder/],
-    ['data by absolute path', () => external('/etc/passwd'), /outside its own folder/],
-    ['data that is not there', () => external('weights.bin'), /the folder of the version has no such file/],
+    ['data outside its folder', () => addsFromFile('../secret.bin'), /outside its own folder/],
+    ['data by absolute path', () => addsFromFile('/etc/passwd'), /outside its own folder/],
+    ['data that is not there', () => addsFromFile('weights.bin'), /the folder of the version has no such file/],
   ];
   test.each(bad)('%s', async (_, bytes, reason) => {
     expect(await verify(bytes())).toMatchObject({ ok: false, reason: expect.stringMatching(reason) });
@@ -151,7 +147,7 @@ describe('what cannot be served is refused with a reason, and the next version i
 
 test('data beside the model is read, and stands in its digest', async () => {
   const weights = Buffer.from(new Float32Array([1, 2]).buffer);
-  expect(await verify(external('weights.bin'), { 'weights.bin': weights })).toMatchObject({ ok: true });
+  expect(await verify(addsFromFile('weights.bin'), { 'weights.bin': weights })).toMatchObject({ ok: true });
 });
 
 /** The mean of a transposed x of [n, 3] over an axis, laid out as [n] or [3]. */

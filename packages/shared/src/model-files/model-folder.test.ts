@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { onnxModel } from '../../../../tests/support/onnx-builder.ts';
-import { perceptron } from '../../../../tests/support/onnx-models.ts';
+import { addsFromFile, perceptron } from '../../../../tests/support/onnx-models.ts';
 import { type FoundVersion, fingerprint, listVersions, readVersion } from './model-folder.ts';
 
 let dir: string;
@@ -28,15 +28,6 @@ function write(path: string, content: string | Buffer): string {
   writeFileSync(full, content);
   return full;
 }
-
-/** A model that reads eight bytes of external data. */
-const withData = (location: string): Buffer =>
-  onnxModel({
-    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
-    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
-    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
-    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
-  });
 
 async function only(): Promise<FoundVersion> {
   const { versions } = await listVersions(dir);
@@ -94,8 +85,8 @@ describe('the list of a models folder', () => {
     writeAll();
     const plain = await only();
     rmSync(join(dir, 'm/1/model.onnx'));
-    write('m/1/model.onnx/model.onnx', withData('weights.bin'));
-    write('m/1/model.onnx/weights.bin', Buffer.alloc(64));
+    write('m/1/model.onnx/model.onnx', addsFromFile('weights.bin'));
+    write('m/1/model.onnx/weights.bin', Buffer.alloc(8));
     write('m/1/model.json', '{"timeout_ms": 7}');
     const found = await only();
     expect(found.modelPath).toBe(join(dir, 'm/1/model.onnx/model.onnx'));
@@ -113,8 +104,8 @@ describe('the list of a models folder', () => {
     expect((await only()).digest).toBe(found.digest);
   });
   test('refuses data outside a model.onnx folder, and has problems in its model.json by their paths', async () => {
-    write('m/1/model.onnx/model.onnx', withData('../weights.bin'));
-    write('m/1/weights.bin', Buffer.alloc(64));
+    write('m/1/model.onnx/model.onnx', addsFromFile('../weights.bin'));
+    write('m/1/weights.bin', Buffer.alloc(8));
     await expect(only()).rejects.toThrow('outside its own folder');
     write('m/1/model.json', '{"timeout_ms": "x"}');
     await expect(only()).rejects.toThrow('m/1/model.json');
@@ -221,7 +212,7 @@ test('a problem names the kind of a model.onnx that is not a file', async () => 
   const { versions, problems } = await listVersions(dir);
   expect(versions).toEqual([]);
   expect(Object.fromEntries(problems.map(({ path, message }) => [path, message.split(':')[0]]))).toEqual({
-    'folder/1': 'folder/1/model.onnx is a directory without a file model.onnx',
+    'folder/1': 'folder/1/model.onnx is a directory',
     'pipe/1': 'pipe/1/model.onnx is not a regular file',
     'link/1': 'link/1/model.onnx is a link without a target',
   });

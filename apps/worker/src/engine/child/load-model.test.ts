@@ -16,6 +16,7 @@ import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { engineOptions, floatRow, outputOf, versionFiles } from '../../../../../tests/support/engine-versions.ts';
 import { floats, type GraphSource, onnxModel } from '../../../../../tests/support/onnx-builder.ts';
+import { addsFromFile } from '../../../../../tests/support/onnx-models.ts';
 import { createEnginePool, type EnginePool } from '../engine-pool.ts';
 import type { LoadedVersion } from '../protocol/loaded-version.ts';
 
@@ -33,16 +34,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true });
 });
 
-/** y = x + w for x of float32[n, 2]; w is in the file `location`. */
-const adds = (location: string): Buffer =>
-  onnxModel({
-    nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
-    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
-    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
-    initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
-  });
-
-/** The same of a constant in the file itself: files of one size with other answers. */
+/** As `addsFromFile`, with both weights as a constant in the file itself: files of one size with other answers. */
 const constant = (value: number): Buffer =>
   onnxModel({
     nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
@@ -151,9 +143,9 @@ describe('external data', () => {
     data: [{ ...put(location, floats(10, 20)), location }],
   });
   const layouts: [string, Buffer, string][] = [
-    ['of the graph', adds('w.bin'), 'w.bin'],
-    ['in a folder', adds('sub/w.bin'), 'sub/w.bin'],
-    ['with a dot before its path', adds('./w.bin'), './w.bin'],
+    ['of the graph', addsFromFile('w.bin'), 'w.bin'],
+    ['in a folder', addsFromFile('sub/w.bin'), 'sub/w.bin'],
+    ['with a dot before its path', addsFromFile('./w.bin'), './w.bin'],
     ['of a branch', nested('w.bin'), 'w.bin'],
   ];
   test.each(layouts)('%s is loaded from verified bytes, and from no others', async (_, model, location) => {
@@ -173,7 +165,7 @@ describe('external data', () => {
   test('that the digest does not cover is not read', async () => {
     put('w.bin', floats(10, 20));
     for (const location of ['w.bin', join(dir, 'w.bin'), '../w.bin'])
-      expect(await ask(versionOf({ model: put('model.onnx', adds(location)), data: [] }))).toMatch(
+      expect(await ask(versionOf({ model: put('model.onnx', addsFromFile(location)), data: [] }))).toMatch(
         /could not be loaded/,
       );
   });
