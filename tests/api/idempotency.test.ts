@@ -160,7 +160,7 @@ describe('a repeated request with a key, while the original request waits', () =
   const send = (key: string, n: number, prefer: string) =>
     millrace.predict('echo', input(n), { 'idempotency-key': key, prefer });
 
-  // The API process of the original request may have been killed between the live state and the job: 202 must not depend on it.
+  // The API process of the original request may have been killed between the live state and the job.
   test.each(['respond-async', 'wait=1'])(
     'commits the promise before a 202 to %s, and runs without a job',
     async (prefer) => {

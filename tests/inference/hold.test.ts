@@ -40,7 +40,7 @@ interface Taken extends Held {
   end: () => void;
 }
 
-/** A consumer that holds at most `holdRows` rows, and the predictions that it keeps. The test ends each job. */
+/** Makes a consumer that holds at most `holdRows` rows. `taken` has the predictions of the consumer. The test ends each job. */
 function consume(holdRows: number) {
   keys = keysFor(testPrefix());
   queues = createQueues(redis, keys, () => {});

@@ -1,4 +1,4 @@
-/** A reporter of vitest that ends a run without progress, and names the tests in progress. Without it, a run could hang for ever. */
+/** A reporter of vitest. Ends a run without progress, and names the tests in progress. */
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
 /** No test and no hook may take this long: see the time limits in vitest.config.ts. */

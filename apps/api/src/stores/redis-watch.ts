@@ -25,8 +25,8 @@ export class RedisWatch {
   #pinging = false;
 
   /**
-   * `commandTimeoutMs`: the time limit of commands. An operator who gives a slow Redis more time for commands gives the PING more
-   * time too: a Redis that waits for its disk does not look absent before its commands are late.
+   * `commandTimeoutMs`: the time limit of commands. The time limit of a PING grows with this limit, because a Redis that waits for its
+   * disk must not count as absent before its commands are late.
    */
   constructor(redis: WatchedRedis, commandTimeoutMs: number) {
     this.#redis = redis;

@@ -58,7 +58,7 @@ export class EngineSlot {
   #isReplacing = false;
   #isClosed = false;
   #usedMs = performance.now();
-  /** Number of runs that this slot has received and that have not ended. */
+  /** Number of runs in progress in this slot. */
   busy = 0;
 
   constructor(options: SlotOptions) {
@@ -224,7 +224,7 @@ export class EngineSlot {
     this.#options.onEvent('recycled', { pid: old.engine.pid, by: fresh.engine.pid });
     this.#current = fresh;
     this.#arriving = Promise.resolve(fresh);
-    // The old engine first finishes the requests that it has received.
+    // The old engine first finishes the requests in progress.
     while (old.engine.alive && old.engine.pending > 0) await delay(DRAIN_POLL_MS, undefined, { ref: false });
     old.engine.kill('the engine was replaced');
   }
