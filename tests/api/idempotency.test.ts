@@ -8,8 +8,9 @@ import { Queue } from 'bullmq';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runOnce } from '../../apps/api/src/predictions/idempotency.ts';
-import { createIdempotency, fingerprintOf, hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
+import { createIdempotency, hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
 import type { PendingPrediction } from '../../apps/api/src/predictions/prediction-request.ts';
+import { fingerprintOf } from '../../apps/api/src/predictions/request-fingerprint.ts';
 import { WriteOutcomeUnknown } from '../../apps/api/src/stores/store-errors.ts';
 import { promiseRow } from '../ledger/rows.ts';
 import { rawId } from '../support/raw-id.ts';
@@ -87,13 +88,13 @@ describe('a key that the ledger also knows', () => {
 
   test('is refused for another request', async () => {
     const key = randomUUID();
-    const fingerprint = fingerprintOf('m', undefined, { input: 1 });
+    const fingerprint = await fingerprintOf('m', undefined, { input: 1 });
     const row = promiseRow({ idempotencyHash: hashOfKey(key, fingerprint) });
     await insertPromises(pool, [row]);
     const now = Date.now();
     const claim = (fingerprint: string) =>
       claims().claim({ tenant, key, fingerprint, id: newPredictionId(0, now), nowMs: now });
-    const other = fingerprintOf('m', undefined, { input: 2 });
+    const other = await fingerprintOf('m', undefined, { input: 2 });
     expect(await claim(other)).toMatchObject({ kind: 'taken', id: row.id, same: false });
     expect(await claim(fingerprint)).toMatchObject({ kind: 'taken', id: row.id, same: true });
   });

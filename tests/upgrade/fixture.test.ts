@@ -15,7 +15,8 @@ import { connectRedis } from '@millrace/shared/redis/connection';
 import pg from 'pg';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { createIdempotency, fingerprintOf } from '../../apps/api/src/predictions/idempotency-claims.ts';
+import { createIdempotency } from '../../apps/api/src/predictions/idempotency-claims.ts';
+import { fingerprintOf } from '../../apps/api/src/predictions/request-fingerprint.ts';
 import { asAdmin, urlOfDatabase } from '../services/template.ts';
 import { type Millrace, startMillrace } from '../support/millrace.ts';
 import { testPrefix } from '../support/test-prefix.ts';
@@ -117,7 +118,7 @@ test('an Idempotency-Key of the release still returns its prediction', async () 
     const other = await millrace.predict(MODEL, { input, metadata: { größe: 'ü' } }, { 'idempotency-key': key });
     expect(other.body.code).toBe('idempotency_mismatch');
     const [tenant, now] = ['default', Date.now()];
-    const claimed = { tenant, key, fingerprint: fingerprintOf(MODEL, undefined, body), nowMs: now };
+    const claimed = { tenant, key, fingerprint: await fingerprintOf(MODEL, undefined, body), nowMs: now };
     const claim = await idempotency.claim({ ...claimed, id: newPredictionId(0, now) });
     expect(claim).toMatchObject({ kind: 'taken', id, same: true });
   }

@@ -11,7 +11,6 @@ import { withTimeout } from '@millrace/shared/process/timeout';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import { isWrongType } from '@millrace/shared/redis/wrong-type';
-import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';
 
 const KEPT_MS = 24 * 3_600_000;
@@ -34,7 +33,7 @@ export type Claim =
 export interface ClaimParams {
   tenant: string;
   key: string;
-  /** See `fingerprintOf`. */
+  /** See request-fingerprint.ts. */
   fingerprint: string;
   /** The id of the prediction that this request would create. */
   id: string;
@@ -53,11 +52,6 @@ export interface Idempotency {
   claim(params: ClaimParams): Promise<Claim>;
   /** Deletes the claim after a request that created no prediction. */
   release(tenant: string, key: string, id: string): Promise<void>;
-}
-
-/** The fingerprint of a request: equal for the same model, version and body, in every spelling of the JSON. */
-export function fingerprintOf(model: string, version: string | undefined, body: unknown): string {
-  return sha256(`${model}\n${version ?? ''}\n${canonicalJson(body)}`).slice(0, HASH_LENGTH);
 }
 
 const HASH_LENGTH = 32;

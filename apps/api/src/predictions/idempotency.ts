@@ -9,9 +9,10 @@ import { publicId } from '@millrace/shared/predictions/public-ids';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { fromStore, WriteOutcomeUnknown } from '../stores/store-errors.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
-import { type Claim, fingerprintOf, hashOfKey, type Idempotency } from './idempotency-claims.ts';
+import { type Claim, hashOfKey, type Idempotency } from './idempotency-claims.ts';
 import type { Outcome } from './outcome.ts';
 import type { PendingPrediction } from './prediction-request.ts';
+import { fingerprintOf } from './request-fingerprint.ts';
 
 /**
  * Finds the prediction that a key names, for example to cancel a prediction whose 202 was lost. Throws `prediction_not_found`
@@ -49,7 +50,7 @@ export interface OnceParams {
 export async function runOnce(deps: OnceDeps, params: OnceParams): Promise<Outcome> {
   const { key, start } = params;
   const { tenant, model, version, body } = params.pending.request;
-  const fingerprint = fingerprintOf(model, version, body);
+  const fingerprint = await fingerprintOf(model, version, body);
   // The ledger stores the hash, so that a repeated request is recognized after Redis loses the key.
   const options = { ...params.pending.options, idempotency: hashOfKey(key, fingerprint) };
   const pending = { ...params.pending, options };

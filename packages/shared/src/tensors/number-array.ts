@@ -27,10 +27,35 @@ export class NumberArray {
     return arrays;
   }
 
+  /** The JSON text of the nested arrays, as JSON.stringify writes the text, in pieces of at most some 100 KB. */
+  *jsonPieces(): Generator<string> {
+    yield* piecesOf(this.dims, this.values);
+  }
+
   /** The nested arrays that JSON.parse returns for the same text. */
   toJSON(): unknown[] {
     return nested(this.dims, this.values);
   }
+}
+
+/** Numbers in one piece of JSON text. */
+const PIECE_NUMBERS = 4_096;
+
+function* piecesOf(dims: readonly number[], values: Float64Array): Generator<string> {
+  const [length = 0, ...rest] = dims;
+  // Arrays of a few numbers are written together.
+  if (values.length <= PIECE_NUMBERS) return yield JSON.stringify(nested(dims, values));
+  const size = values.length / length;
+  // Numbers, or arrays of the next level, of one piece.
+  const step = Math.max(1, Math.floor(PIECE_NUMBERS / size));
+  for (let at = 0; at < length; at += step) {
+    const count = Math.min(step, length - at);
+    const some = values.subarray(at * size, (at + count) * size);
+    yield at === 0 ? '[' : ',';
+    if (size > PIECE_NUMBERS) yield* piecesOf(rest, some);
+    else yield JSON.stringify(nested([count, ...rest], some)).slice(1, -1);
+  }
+  yield ']';
 }
 
 function nested(dims: readonly number[], values: Float64Array): unknown[] {
