@@ -17,9 +17,12 @@ const withServers = {
 /** The tests that stop, replace and damage the servers of a system. Most of their time is waiting for a failover. */
 const FAILOVER = ['cluster', 'clock', 'failover', 'upgrade'].map((folder) => `tests/${folder}/**/*.test.ts`);
 
+/** The tests of the tools around the server: each tool meets a whole system, as a user's machine would run the tool. */
+const TOOLS = ['client', 'cli', 'console', 'contract', 'packages', 'telemetry'].map((folder) => `tests/${folder}/**/*.test.ts`);
+
 /**
- * Three projects: `unit` needs nothing but Node, `integration` has a real Redis and Postgres (tests/services), and so has `failover`,
- * which `npm run test:failover` runs.
+ * Four projects: `unit` needs nothing but Node, `integration` has a real Redis and Postgres (tests/services), and so have `failover`
+ * and `tools`, which `npm run test:failover` and `npm run test:tools` run.
  */
 export default defineConfig({
   test: {
@@ -42,11 +45,12 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['tests/**/*.test.ts'],
-          exclude: ['tests/chaos/**', ...FAILOVER],
+          exclude: ['tests/chaos/**', ...FAILOVER, ...TOOLS],
           ...withServers,
         },
       },
       { test: { name: 'failover', include: FAILOVER, ...withServers } },
+      { test: { name: 'tools', include: TOOLS, ...withServers } },
     ],
   },
 });
