@@ -36,6 +36,7 @@ const bytes = (field: number, value: Uint8Array | string): Part => {
   const body = typeof value === 'string' ? Buffer.from(value) : value;
   return Buffer.concat([varint((field << 3) | 2), varint(body.length), body]);
 };
+const real = (field: number, value: number): Part => Buffer.concat([varint((field << 3) | 5), floats(value)]);
 const message = (field: number, parts: readonly Part[]): Part => bytes(field, Buffer.concat(parts));
 
 interface ValueSpec {
@@ -61,6 +62,7 @@ type Attribute =
   | readonly number[]
   | readonly string[]
   | { float: number }
+  | { floats: readonly number[] }
   | GraphSource
   | TensorSource;
 
@@ -146,7 +148,8 @@ function attributeParts(value: Attribute): Part[] {
     if (typeof value[0] === 'string') return [...value.map((item: string) => bytes(9, item)), int(20, 8)];
     return [...value.map((item: number) => int(8, item)), int(20, 7)];
   }
-  if ('float' in value) return [Buffer.concat([varint((2 << 3) | 5), Buffer.from(floats(value.float))]), int(20, 1)];
+  if ('float' in value) return [real(2, value.float), int(20, 1)];
+  if ('floats' in value) return [...value.floats.map((item) => real(7, item)), int(20, 6)];
   if ('nodes' in value) return [message(6, graphParts(value)), int(20, 5)];
   return [message(5, tensorParts(value as TensorSource)), int(20, 4)];
 }

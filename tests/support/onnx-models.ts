@@ -1,5 +1,7 @@
 /** Models with a known output or a known failure. */
+
 import type { Dtype } from '@millrace/shared/tensors/tensor';
+import { randomFrom } from '../../apps/worker/src/engine/child/random-input.ts';
 import { floats, longs, onnxModel } from './onnx-builder.ts';
 
 /** y = x, of any type and shape. */
@@ -278,3 +280,44 @@ export const addsFromFile = (location: string): Buffer =>
     outputs: [{ name: 'y', dtype: 'float32', shape: ['n', 2] }],
     initializers: [{ name: 'w', dtype: 'float32', dims: [2], data: { location } }],
   });
+
+/**
+ * A classifier of two floats into three classes by `trees` trees of one branch, as random forests are exported. `labelDims` are the
+ * declared dimensions of the label.
+ */
+export function forest(trees: number, labelDims: readonly (number | string)[] = ['n']): Buffer {
+  const numbers = randomFrom(trees);
+  const each = <T>(make: (tree: number) => T[]): T[] => Array.from({ length: trees }, (_, tree) => make(tree)).flat();
+  const leaves = (tree: number) => [1, 2].flatMap((node) => [0, 1, 2].map((label) => ({ tree, node, label })));
+  const votes = each(leaves);
+  return onnxModel({
+    nodes: [
+      {
+        op: 'TreeEnsembleClassifier',
+        domain: 'ai.onnx.ml',
+        inputs: ['x'],
+        outputs: ['label', 'probabilities'],
+        attributes: {
+          nodes_treeids: each((tree) => [tree, tree, tree]),
+          nodes_nodeids: each(() => [0, 1, 2]),
+          nodes_featureids: each((tree) => [tree % 2, 0, 0]),
+          nodes_values: { floats: each(() => [Math.round(numbers() * 10), 0, 0]) },
+          nodes_modes: each(() => ['BRANCH_LEQ', 'LEAF', 'LEAF']),
+          nodes_truenodeids: each(() => [1, 0, 0]),
+          nodes_falsenodeids: each(() => [2, 0, 0]),
+          class_treeids: votes.map(({ tree }) => tree),
+          class_nodeids: votes.map(({ node }) => node),
+          class_ids: votes.map(({ label }) => label),
+          class_weights: { floats: votes.map(() => numbers() / trees) },
+          classlabels_int64s: [0, 1, 2],
+          post_transform: 'NONE',
+        },
+      },
+    ],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 2] }],
+    outputs: [
+      { name: 'label', dtype: 'int64', shape: labelDims },
+      { name: 'probabilities', dtype: 'float32', shape: ['n', 3] },
+    ],
+  });
+}

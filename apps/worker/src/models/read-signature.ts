@@ -65,11 +65,30 @@ function specOf(what: string, { name, type, shape }: RawSpec, values: readonly O
   return { name, dtype: type as Dtype, shape: anyRank ? ['...'] : shape };
 }
 
+/**
+ * The signature with the first dimension of the inputs in the outputs that follow the rows by the operators. Exporters often declare
+ * such an output with another name (`DynamicDimension.3`), or with one element (the label of LightGBM's exports).
+ */
+export function withRowOutputs({ inputs, outputs }: Signature, rowOutputs: readonly string[]): Signature {
+  const first = rowDimension(inputs);
+  if (first === undefined) return { inputs, outputs };
+  const follow = (spec: TensorSpec): TensorSpec =>
+    rowOutputs.includes(spec.name) && spec.shape.length > 0 && spec.shape[0] !== '...'
+      ? { ...spec, shape: [first, ...spec.shape.slice(1)] }
+      : spec;
+  return { inputs, outputs: outputs.map(follow) };
+}
+
 /** A trial needs a free first dimension with the same name (or no name) in all inputs and outputs. No other dimension has that name. */
-export function isCandidate(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
-  const first = inputs[0]?.shape[0];
-  if (typeof first !== 'string' || first === '...' || outputs.length === 0) return false;
+export function isCandidate({ inputs, outputs }: Signature): boolean {
+  const first = rowDimension(inputs);
+  if (first === undefined || outputs.length === 0) return false;
   return [...inputs, ...outputs].every(
     ({ shape }) => shape[0] === first && (first === '' || !shape.slice(1).includes(first)),
   );
+}
+
+function rowDimension(inputs: readonly TensorSpec[]): string | undefined {
+  const first = inputs[0]?.shape[0];
+  return typeof first === 'string' && first !== '...' ? first : undefined;
 }

@@ -5,7 +5,7 @@ import { findingsOf, resolveModelConfig } from '@millrace/shared/model-files/mod
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 import type { Operators, ProbeQuestion, RepeatResult, TrialResult } from '../engine/protocol/probe-question.ts';
 import { plainReason } from './plain-reason.ts';
-import { isCandidate, RefusedModelError, type Signature } from './read-signature.ts';
+import { isCandidate, RefusedModelError, type Signature, withRowOutputs } from './read-signature.ts';
 
 /** Asks the engine that has the version loaded, and loads the version again where a trial has ended its engine. */
 export type Ask = (question: ProbeQuestion, timeoutMs?: number) => Promise<unknown>;
@@ -16,13 +16,20 @@ export interface TryParams {
   ask: Ask;
 }
 
+export interface Tried {
+  findings: Findings;
+  /** The given signature; for independent rows, with the row dimension of the inputs in all outputs. */
+  signature: Signature;
+}
+
 /** Rejects only where the engine cannot be had. */
-export async function tryVersion({ found, signature, ask }: TryParams): Promise<Findings> {
-  const { inputs, outputs } = signature;
+export async function tryVersion({ found, signature, ask }: TryParams): Promise<Tried> {
+  const { inputs } = signature;
   const { row_independent, deterministic, max_batch = 64 } = found.file;
   const operators = (await ask({ ask: 'operators', inputs })) as Operators;
-  const { random, coupled, vocabulary } = operators;
-  const needsRows = row_independent === undefined && isCandidate(inputs, outputs) && coupled === undefined;
+  const { random, coupled, vocabulary, rowOutputs } = operators;
+  const followed = withRowOutputs(signature, rowOutputs);
+  const needsRows = row_independent === undefined && isCandidate(followed) && coupled === undefined;
   const needsRepeats = deterministic === undefined && random === undefined;
   const size = await sizeOf({ inputs, vocabulary, ask, needsRows, needsRepeats });
 
@@ -41,7 +48,7 @@ export async function tryVersion({ found, signature, ask }: TryParams): Promise<
     }
   };
   const rows = async (): Promise<TrialResult> => {
-    if (!isCandidate(inputs, outputs))
+    if (!isCandidate(followed))
       return { independent: false, reason: 'its inputs and outputs share no free first dimension' };
     if (coupled !== undefined) return { independent: false, reason: coupled };
     if (size === null) return { independent: false, reason: 'no random row could be run' };
@@ -55,12 +62,15 @@ export async function tryVersion({ found, signature, ask }: TryParams): Promise<
   };
 
   const answers = deterministic === undefined ? await repeats() : undefined;
-  if (row_independent !== undefined) return findingsOf(found.file, { ...(answers ? { answers } : {}) });
+  if (row_independent !== undefined)
+    return { findings: findingsOf(found.file, { ...(answers ? { answers } : {}) }), signature };
   if (answers?.deterministic === false) {
     const reason = 'its results change between equal runs, so that a trial of rows says nothing';
-    return findingsOf(found.file, { answers, rows: { independent: false, reason } });
+    return { findings: findingsOf(found.file, { answers, rows: { independent: false, reason } }), signature };
   }
-  return findingsOf(found.file, { ...(answers ? { answers } : {}), rows: await rows() });
+  const trial = await rows();
+  const findings = findingsOf(found.file, { ...(answers ? { answers } : {}), rows: trial });
+  return { findings, signature: trial.independent ? followed : signature };
 }
 
 interface SizeParams extends Pick<TryParams, 'ask'> {

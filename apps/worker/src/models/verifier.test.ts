@@ -13,6 +13,7 @@ import {
   dropout,
   dynamicallyQuantized,
   embedding,
+  forest,
   identity,
   lookup,
   perceptron,
@@ -221,6 +222,17 @@ describe('row independence', () => {
       maxBatch: 300,
       why: expect.stringContaining('16, 300'),
     });
+  });
+  test('is there where outputs follow the rows by the operators and declare another first dimension', async () => {
+    // LightGBM's exports declare one label, PyTorch's exporter a name of its own.
+    for (const label of [1, 'other']) {
+      const verdict = await verify(forest(20, [label]));
+      expect(verdict).toMatchObject({ ok: true, verified: { config: { rowIndependent: true, maxBatch: 64 } } });
+      const outputs = verdict.ok ? verdict.verified.signature.outputs : [];
+      expect(outputs.map(({ shape }) => shape)).toEqual([['n'], ['n', 3]]);
+    }
+    // The first dimension of this output is no dimension of the rows: each run has one mean.
+    expect(await config(meanAfterTranspose(1))).toMatchObject({ rowIndependent: false });
   });
   test('is what model.json says', async () => {
     expect(await config(perceptron(), { row_independent: false })).toMatchObject({

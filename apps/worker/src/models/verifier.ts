@@ -43,6 +43,9 @@ export interface Verifier {
 // each version has the same room.
 const FRESH_ABOVE = 0.3;
 
+/** With one thread a trial would miss the results that depend on the division of a run between threads. */
+const TRIAL_THREADS = 2;
+
 export function createVerifier(options: VerifyOptions): Verifier {
   const { memoryBytes, timeoutMs, log } = options;
   let engine: Engine | undefined;
@@ -52,7 +55,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
   async function limited(): Promise<Engine> {
     if (engine?.alive) return engine;
     engine = await Engine.start({
-      threads: 1,
+      threads: TRIAL_THREADS,
       memoryLimitBytes: memoryBytes,
       onOutput: (line) => log.debug({ line: line.slice(0, 500) }, 'verifying engine output'),
     });
@@ -83,8 +86,8 @@ export function createVerifier(options: VerifyOptions): Verifier {
       // The file can have been replaced after the read above. The engine reports the bytes that it verified.
       const file = loaded.file ?? onnx;
       refuseByFile(file);
-      const signature = signatureOf(loaded, file);
-      refuseLabels(found, signature);
+      const declared = signatureOf(loaded, file);
+      refuseLabels(found, declared);
       const schemas = schemasOf(await engine!.probe(loaded.session, { ask: 'schemas' }, timeoutMs));
       let session = loaded.session;
       const current = async () => {
@@ -96,7 +99,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
         const loadedAs = await current();
         return engine!.probe(loadedAs, question, limitMs);
       };
-      const findings = await tryVersion({ found, signature, ask });
+      const { findings, signature } = await tryVersion({ found, signature: declared, ask });
       const config = resolveModelConfig(found.file, findings);
       const changed = await runExamples({ found, signature, ask, config });
       await engine!.unload(await current());

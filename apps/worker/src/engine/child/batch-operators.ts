@@ -13,7 +13,8 @@ export function findBatchOperators(model: OnnxModel, inputs: readonly TensorSpec
   const scope = new Scope(undefined);
   for (const { name, shape } of inputs) scope.flows.set(name, { axis: 0, rank: shape.length, source: name });
   follower.graph(model.graph, scope, 0);
-  return { coupled: follower.coupled, vocabulary: Object.fromEntries(follower.vocabulary) };
+  const rowOutputs = model.graph.outputs.filter((name) => scope.flow(name)?.axis === 0);
+  return { coupled: follower.coupled, vocabulary: Object.fromEntries(follower.vocabulary), rowOutputs };
 }
 
 class Scope {

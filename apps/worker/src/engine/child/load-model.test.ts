@@ -16,7 +16,7 @@ import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { engineOptions, floatRow, outputOf, versionFiles } from '../../../../../tests/support/engine-versions.ts';
 import { floats, type GraphSource, onnxModel } from '../../../../../tests/support/onnx-builder.ts';
-import { addsFromFile } from '../../../../../tests/support/onnx-models.ts';
+import { addsFromFile, forest } from '../../../../../tests/support/onnx-models.ts';
 import { createEnginePool, type EnginePool } from '../engine-pool.ts';
 import type { LoadedVersion } from '../protocol/loaded-version.ts';
 
@@ -169,4 +169,16 @@ describe('external data', () => {
         /could not be loaded/,
       );
   });
+});
+
+test('the trees of a forest have the same sum for a row alone and in a batch, in an engine of several threads', async () => {
+  await pool.close(0);
+  pool = createEnginePool(engineOptions({ threads: 4 }));
+  const version = versionOf({ model: put('forest.onnx', forest(200)), data: [] });
+  const rows = Array.from({ length: 16 }, (_, at) => floatRow([1, 2], at % 11, (at * 7) % 11));
+  const together = await pool.run(version, rows);
+  for (const [at, row] of rows.entries()) {
+    const [alone] = await pool.run(version, [row]);
+    expect(outputOf(alone!)).toEqual(outputOf(together[at]!));
+  }
 });

@@ -18,6 +18,15 @@ interface Verified {
   data: { path: string; data: Buffer }[];
 }
 
+/** The operators of tree ensembles: TreeEnsembleClassifier, TreeEnsembleRegressor, and TreeEnsemble of newer models. */
+const TREES = 'TreeEnsemble';
+
+/**
+ * onnxruntime divides the trees of one row between its threads, but the rows of a batch between its threads. The two sums differ in
+ * their last bits, and a label changes where two classes have equal votes. With one thread a row has the same sum in every batch.
+ */
+const threadsFor = (model: Buffer, threads: number): number => (model.includes(TREES) ? 1 : threads);
+
 /** `look` gets the model's bytes before the memory is returned. Throws ChangedFileError, or what onnxruntime throws. */
 export async function loadModel<T>(
   content: ModelContent,
@@ -27,7 +36,7 @@ export async function loadModel<T>(
   const verified: Verified = { model: readVerified(content.model), data: [] };
   try {
     for (const file of content.data) verified.data.push({ path: file.location, data: readVerified(file) });
-    return { seen: look(verified.model), session: await open(verified, threads) };
+    return { seen: look(verified.model), session: await open(verified, threadsFor(verified.model, threads)) };
   } finally {
     free(verified.model);
     for (const { data } of verified.data) free(data);

@@ -49,7 +49,7 @@ export async function probe(
 }
 
 function operatorsOf({ graph }: EngineSession, inputs: readonly TensorSpec[]): Operators {
-  if (graph === undefined) return { coupled: 'its graph was not examined', vocabulary: {} };
+  if (graph === undefined) return { coupled: 'its graph was not examined', vocabulary: {}, rowOutputs: [] };
   const random = findRandomOperator(graph);
   return { ...findBatchOperators(graph, inputs), ...(random === undefined ? {} : { random }) };
 }

@@ -6,6 +6,8 @@ export interface BatchFindings {
   coupled: string | undefined;
   /** Number of values of an integer input, by input name: the number of rows of the table that the input indexes. */
   vocabulary: Record<string, number>;
+  /** The outputs whose first dimension is the rows by the operators, whatever the file declares. */
+  rowOutputs: string[];
 }
 
 export interface TrialResult {
