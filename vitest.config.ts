@@ -18,7 +18,9 @@ const withServers = {
 const FAILOVER = ['cluster', 'clock', 'failover', 'upgrade'].map((folder) => `tests/${folder}/**/*.test.ts`);
 
 /** The tests of the tools around the server: each tool meets a whole system, as a user's machine would run the tool. */
-const TOOLS = ['client', 'cli', 'console', 'contract', 'packages', 'telemetry'].map((folder) => `tests/${folder}/**/*.test.ts`);
+const TOOLS = ['client', 'cli', 'console', 'contract', 'packages', 'telemetry'].map(
+  (folder) => `tests/${folder}/**/*.test.ts`,
+);
 
 /**
  * Four projects: `unit` needs nothing but Node, `integration` has a real Redis and Postgres (tests/services), and so have `failover`
