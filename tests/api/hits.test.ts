@@ -65,7 +65,7 @@ describe('a prediction has the same bytes in each response:', () => {
       const request = fresh();
       await hit('echo', request);
       const own = await millrace.predict('echo', { ...request, metadata: { order: 'A-17' } }, WAIT);
-      expect(own.body).toMatchObject({ cache: 'hit', attempts: 0, started_at: null, metadata: { order: 'A-17' } });
+      expect(own.body).toMatchObject({ cache: 'hit', attempt: 0, started_at: null, metadata: { order: 'A-17' } });
       return { id: own.body.id, text: own.text };
     },
     'completed from cached rows of a list': async () => {
@@ -171,7 +171,16 @@ describe('a hit returns a prediction that its caller can read', () => {
     await expect.poll(async () => (await millrace.predict('echo', request)).text).toBe(cached.text);
   });
 
-  test('when an earlier version stored the result', async () => {
+  test.each<[string, (text: string, id: string) => string]>([
+    ['0.1.0', (text, id) => text.replace(/"urls":.*$/, `"urls":{"self":"/v1/predictions/${id}"}}`)],
+    [
+      'a version with `attempts` and with the links at the end',
+      (text) =>
+        text
+          .replace('"attempt":', '"attempts":')
+          .replace(/,("urls":.*),("queue":null)}$/, (_, urls, queue) => `,${queue},${urls}}`),
+    ],
+  ])('when %s stored the result', async (_, layoutOf) => {
     const request = fresh();
     const first = await hit('echo', request);
     const redis = connectRedis(millrace.config.redisUrl, 'blocking', { cluster: millrace.config.redisCluster });
@@ -182,7 +191,8 @@ describe('a hit returns a prediction that its caller can read', () => {
       if (!bytes.toString('latin1').includes(first.body.id)) continue;
       const cacheKey = name.slice(millrace.keys.result('').length);
       const stored = decodeResult(cacheKey, bytes);
-      const old = first.text.replace(/"urls":.*$/, `"urls":{"self":"/v1/predictions/${first.body.id}"}}`);
+      const old = layoutOf(first.text, first.body.id);
+      expect(old).not.toBe(first.text);
       const value = encodeResult({
         cacheKey,
         storedAt: stored?.storedAt ?? 0,

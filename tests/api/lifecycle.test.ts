@@ -62,7 +62,7 @@ describe('cancel', () => {
     const held = await holdWorker(millrace);
     expect(await statusOf(held.id)).toBe('running');
     const canceled = await act(held.id, 'cancel');
-    expect(canceled.body).toMatchObject({ status: 'canceled', attempts: 1 });
+    expect(canceled.body).toMatchObject({ status: 'canceled', attempt: 1 });
     const next = await millrace.predict('slow', quick(), { prefer: 'wait=10' });
     expect(next.body.status).toBe('succeeded');
     expect(await statusOf(held.id)).toBe('canceled');
@@ -98,17 +98,17 @@ describe('retry', () => {
     expect(retried.body).toMatchObject({ id: body.id, status: 'queued', error: null, metadata: { mine: '1' } });
     expect((await act(body.id, 'retry')).body.code).toBe('prediction_not_terminal');
     await held.release();
-    expect((await get(body.id, '?wait=10')).body).toMatchObject({ id: body.id, status: 'succeeded', attempts: 1 });
+    expect((await get(body.id, '?wait=10')).body).toMatchObject({ id: body.id, status: 'succeeded', attempt: 1 });
     expect((await act(body.id, 'retry')).body.code).toBe('prediction_not_terminal');
   });
 
   test('runs a failed prediction again although it was never promised', async () => {
     const failed = await millrace.predict('stuck', { input: { x: [10 ** 15] } }, { prefer: 'wait=30' });
-    expect(failed.body).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'inference_timeout' } });
+    expect(failed.body).toMatchObject({ status: 'failed', attempt: 1, error: { code: 'inference_timeout' } });
     const retried = await act(failed.body.id, 'retry');
     expect(retried.status).toBe(202);
     await expect.poll(() => statusOf(failed.body.id)).toBe('running');
-    expect((await act(failed.body.id, 'cancel')).body).toMatchObject({ status: 'canceled', attempts: 2 });
+    expect((await act(failed.body.id, 'cancel')).body).toMatchObject({ status: 'canceled', attempt: 2 });
   });
 
   test('runs a prediction again after Redis has lost its live state', async () => {
@@ -119,6 +119,6 @@ describe('retry', () => {
     await millrace.forget(body.id);
     expect((await act(body.id, 'retry')).status).toBe(202);
     await held.release();
-    expect((await get(body.id, '?wait=10')).body).toMatchObject({ id: body.id, status: 'succeeded', attempts: 1 });
+    expect((await get(body.id, '?wait=10')).body).toMatchObject({ id: body.id, status: 'succeeded', attempt: 1 });
   });
 });

@@ -19,7 +19,7 @@ describe('the main job', () => {
 
     const response = await millrace.request(`${miss.headers.get('location')}?wait=10`);
     expect(response.status).toBe(200);
-    expect(response.body).toMatchObject({ id: miss.body.id, status: 'succeeded', attempts: 1, error: null });
+    expect(response.body).toMatchObject({ id: miss.body.id, status: 'succeeded', attempt: 1, error: null });
     expect(response.body.output.probability).toBeGreaterThanOrEqual(0);
   });
 

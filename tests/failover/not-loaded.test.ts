@@ -57,7 +57,7 @@ async function expectHealed(millrace: Millrace, id: string): Promise<void> {
   await expect.poll(async () => (await predict(millrace)).status).toBe(200);
   await expect
     .poll(async () => (await millrace.request(`/v1/predictions/${id}?wait=5`)).body)
-    .toMatchObject({ status: 'succeeded', attempts: 1 });
+    .toMatchObject({ status: 'succeeded', attempt: 1 });
 }
 
 describe('a queue Redis that loads its data', () => {

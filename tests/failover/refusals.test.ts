@@ -220,7 +220,7 @@ describe('a queue Redis that refuses writes', () => {
     await expect.poll(async () => (await predict()).status, { timeout: 20_000 }).toBe(200);
     await expect
       .poll(async () => (await millrace.request(`/v1/predictions/${body.id}`)).body, { timeout: 20_000 })
-      .toMatchObject({ status: 'succeeded', attempts: 1 });
+      .toMatchObject({ status: 'succeeded', attempt: 1 });
   });
 
   test('because it is full is handled by admission and is not reported', async () => {

@@ -21,7 +21,7 @@ async function flood(count: number): Promise<string[]> {
     ids.push(...(await Promise.all(some)).map(({ body }) => body.id as string));
   }
   const begun = async () =>
-    (await Promise.all(ids.slice(0, 20).map((id) => get(id)))).some(({ body }) => body.attempts > 0);
+    (await Promise.all(ids.slice(0, 20).map((id) => get(id)))).some(({ body }) => body.attempt > 0);
   await expect.poll(begun, { timeout: 30_000 }).toBe(true);
   return ids;
 }

@@ -26,7 +26,7 @@ test('a prediction that is retried while its first job waits runs once', async (
   redis.disconnect();
   const worker = await startWorker();
   const { body: ended } = await request(`/v1/predictions/${id}?wait=60`);
-  expect(ended).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(ended).toMatchObject({ status: 'succeeded', attempt: 1 });
   const { body: next } = await predict('slow', { input: { x: [1_001] } }, { prefer: 'wait=60' });
   expect(next.status).toBe('succeeded');
   expect(await worker.metric('millrace_worker_rows_total')).toBe(2);

@@ -42,7 +42,7 @@ test('60 predictions of 2 MB in 60 MB all succeed', { timeout: 180_000 }, async 
   for (const id of ids)
     await expect
       .poll(async () => (await fetch(`${millrace.url}/v1/predictions/${id}?wait=5`)).json(), { timeout: 120_000 })
-      .toMatchObject({ status: 'succeeded', attempts: 1 });
+      .toMatchObject({ status: 'succeeded', attempt: 1 });
   const used = Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]);
   expect(used).toBeLessThan(62 * 1_048_576);
 });
@@ -114,7 +114,7 @@ test('after a worker has measured an output, only work with room for its outputs
   for (const id of ids)
     await expect
       .poll(async () => (await fetch(`${millrace.url}/v1/predictions/${id}?wait=5`)).json(), { timeout: 60_000 })
-      .toMatchObject({ status: 'succeeded', attempts: 1 });
+      .toMatchObject({ status: 'succeeded', attempt: 1 });
   const peak = Number(/^used_memory_peak:(\d+)/m.exec(await redis.info('memory'))?.[1]);
   console.log(`${ids.length} accepted; the peak of all tests of this file was ${Math.round(peak / 1_048_576)} MiB`);
   await expect

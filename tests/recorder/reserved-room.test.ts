@@ -48,7 +48,7 @@ async function endAll(ids: readonly string[]): Promise<void> {
   for (const id of ids)
     await expect
       .poll(async () => (await fetch(`${millrace.url}/v1/predictions/${id}?wait=5`)).json(), { timeout: 60_000 })
-      .toMatchObject({ status: 'succeeded', attempts: 1 });
+      .toMatchObject({ status: 'succeeded', attempt: 1 });
   // The recorder drops large states that the ledger has, until half of the allowed memory is free.
   await expect.poll(() => used(), { timeout: 60_000 }).toBeLessThan(30 * MIB);
   await millrace.stopWorkers('stop');

@@ -152,10 +152,10 @@ async function compare(deps: LifecycleDeps, played: readonly Played[]): Promise<
   const found: Disagreements = { list: [], feed: [], webhook: [] };
   for (const { id, path, openings, unsure } of played) {
     const { body: polled } = await call(`/v1/predictions/${id}`);
-    const { status, completed_at, attempts } = listed.get(id) ?? {};
+    const { status, completed_at, attempt } = listed.get(id) ?? {};
     const end = (one: object) => JSON.stringify(one);
-    const inPoll = end({ status: polled.status, completed_at: polled.completed_at, attempts: polled.attempts });
-    const inList = end({ status, completed_at, attempts });
+    const inPoll = end({ status: polled.status, completed_at: polled.completed_at, attempt: polled.attempt });
+    const inList = end({ status, completed_at, attempt });
     if (inPoll !== inList) found.list.push(`${id}: ${inPoll} in the poll, ${inList} in the list`);
 
     const own = events.get(id) ?? [];

@@ -39,7 +39,7 @@ const predictionFields = (outputs: Record<'input' | 'inputs' | 'output' | 'outpu
   started_at: orNull(Time),
   completed_at: orNull(Time),
   expires_at: orNull(Time, 'The time after which the result is not needed.'),
-  attempts: Type.Integer({ minimum: 0 }),
+  attempt: Type.Integer({ minimum: 0, description: 'The number of executions by workers so far; 0 before the first.' }),
   metadata: orNull(Type.Record(Type.String(), Type.Unknown())),
   metrics: Type.Object({
     wait_ms: orNull(Type.Number(), 'From the request to the start of the run.'),

@@ -152,11 +152,11 @@ function render(prediction: Rendered, output: string, { base, queue }: RenderOpt
     `"error":${error},"cache":${prediction.cache === null ? 'null' : `"${prediction.cache}"`},` +
     `"priority":"${prediction.priority}","created_at":${iso(createdAt)},` +
     `"started_at":${iso(startedAt)},"completed_at":${iso(completedAt)},"expires_at":${iso(prediction.expiresAt)},` +
-    `"attempts":${prediction.attempts},"metadata":${prediction.metadata || 'null'},` +
+    `"attempt":${prediction.attempts},"metadata":${prediction.metadata || 'null'},` +
     `"webhook":${prediction.webhook === null ? 'null' : webhookText(prediction.webhook)},` +
     `"metrics":{"wait_ms":${round(waitMs)},"run_ms":${round(prediction.inferenceMs)},` +
-    `"total_ms":${round(totalMs)},"run_rows":${prediction.batchSize ?? 'null'}},"queue":${estimate},` +
-    `${linksOf(id, status, base)}}`
+    `"total_ms":${round(totalMs)},"run_rows":${prediction.batchSize ?? 'null'}},` +
+    `${linksOf(id, status, base)},"queue":${estimate}}`
   );
 }
 
@@ -171,7 +171,7 @@ function linksOf(id: string, status: Status, base: string): string {
 }
 
 /**
- * The last members of the JSON of a succeeded prediction with a public id. The JSON of 0.1.0, and of a process with another public URL, has other
- * links.
+ * The last members of the JSON of a succeeded prediction with a public id. The JSON of an earlier version, and of a process with another
+ * public URL, has another end. Change the order of the last members when another member changes its name.
  */
-export const endOfSucceeded = (id: string, base: string): string => `${linksOf(id, 'succeeded', base)}}`;
+export const endOfSucceeded = (id: string, base: string): string => `${linksOf(id, 'succeeded', base)},"queue":null}`;
