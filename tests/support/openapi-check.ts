@@ -25,7 +25,7 @@ interface DocumentedResponse {
 }
 
 export interface Document {
-  paths: Record<string, Record<string, { responses: Record<string, DocumentedResponse>; 'x-error-codes': string[] }>>;
+  paths: Record<string, Record<string, { responses: Record<string, DocumentedResponse>; 'x-error-codes'?: string[] }>>;
   components: {
     schemas: Record<string, object>;
     responses: Record<string, DocumentedResponse>;
@@ -103,17 +103,18 @@ export class Contract {
   /** Describes the difference between a response and the document. Returns undefined without a difference. */
   faultOf({ method, path, status, headers, body }: SeenResponse): string | undefined {
     const [bare = ''] = path.split('?');
-    if (bare.startsWith('/v2')) return undefined;
-    const found = this.#paths.find(({ pattern }) => pattern.test(bare));
+    const plain = bare === '/v2/' ? '/v2' : bare;
+    const found = this.#paths.find(({ pattern }) => pattern.test(plain));
     const operations = this.document.paths[found?.path ?? ''] ?? {};
     const operation = operations[method.toLowerCase()] ?? (method === 'HEAD' ? operations.get : undefined);
     // HEAD exists wherever GET exists, except for streams.
     if (!operation || (method === 'HEAD' && status === 405))
       return this.#faultOfUnknown(found !== undefined && bare.length < 300, status, headers, body);
-    const response = this.#resolve(operation.responses[String(status)]);
+    // An operation of the Open Inference Protocol has one response for all errors.
+    const response = this.#resolve(operation.responses[String(status)] ?? operation.responses.default);
     if (!response) return 'is not in the document';
     const code = (body as { code?: unknown } | null)?.code;
-    if (status >= 400 && typeof code === 'string' && !operation['x-error-codes'].includes(code))
+    if (status >= 400 && typeof code === 'string' && !operation['x-error-codes']?.includes(code))
       return `has the code ${code}, which the document does not list for the operation`;
     for (const name of INFORMATIVE) {
       const listed = Object.keys(response.headers ?? {}).some((known) => known.toLowerCase() === name);

@@ -30,6 +30,7 @@ import { registerEventRoutes } from './predictions/event-routes.ts';
 import type { PredictionServices } from './predictions/prediction-services.ts';
 import { registerReadRoutes } from './predictions/read-routes.ts';
 import { metricsOfAll } from './processes/all-metrics.ts';
+import { WEBHOOKS } from './webhooks/event-schemas.ts';
 import { registerWebhooks, type WebhookRouteDeps } from './webhooks/routes.ts';
 
 export interface AppDeps extends PredictionServices {
@@ -63,7 +64,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   // Routes render large responses themselves, and other responses are small: no serializer is compiled from schemas.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   registerGeneralHeaders(app);
-  await registerDocument(app);
+  await registerDocument(app, WEBHOOKS);
   registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(deps.metrics) });
   countResponses(app, deps.metrics);
 

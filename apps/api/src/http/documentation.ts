@@ -14,8 +14,12 @@ declare module 'fastify' {
     description?: string;
     /** The headers that the route reads. They are no part of the validated schema: a route parses its headers itself. */
     requestHeaders?: readonly RequestHeader[];
-    /** Valid bodies. A test sends each of them. */
+    /** Valid bodies by name. A test sends each of them. */
     examples?: Readonly<Record<string, unknown>>;
+    /** JSON bodies of the responses, by HTTP status and name. A test compares each of them with its schema. */
+    responseExamples?: Readonly<Record<number, Readonly<Record<string, unknown>>>>;
+    /** The bodies of a route that parses its body itself, by media type. */
+    documentedBody?: Readonly<Record<string, { schema: TSchema }>>;
     /** The errors beyond the errors of every route. */
     errors?: readonly ErrorCode[];
   }

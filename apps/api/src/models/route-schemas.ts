@@ -1,6 +1,7 @@
 /** The schemas of the model routes: parameters, bodies, responses and texts. */
 import type { FastifySchema } from 'fastify';
 import { DONE, json } from '../http/documentation.ts';
+import { model, page, version } from './response-examples.ts';
 import { Model, ModelList, Version, VersionList } from './response-schemas.ts';
 import { AliasBody, AliasParams, ListQuery, ModelParams, VersionParams } from './schemas.ts';
 
@@ -10,6 +11,7 @@ export const listModels = {
   tags: ['Models'],
   summary: 'List models',
   response: { 200: json(ModelList, 'A page, sorted by name.', ['Link']) },
+  responseExamples: { 200: { models: page(model) } },
   errors: ['invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -19,6 +21,7 @@ export const getModel = {
   tags: ['Models'],
   summary: 'A model',
   response: { 200: json(Model, 'The model.') },
+  responseExamples: { 200: { model } },
   errors: ['model_not_found', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -29,6 +32,7 @@ export const listVersions = {
   tags: ['Models'],
   summary: 'List the versions of a model, newest first',
   response: { 200: json(VersionList, 'A page.', ['Link']) },
+  responseExamples: { 200: { versions: page(version) } },
   errors: ['model_not_found', 'invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -38,6 +42,7 @@ export const getVersion = {
   tags: ['Models'],
   summary: 'A version, by name or alias',
   response: { 200: json(Version, 'The version.') },
+  responseExamples: { 200: { version } },
   errors: ['model_not_found', 'version_not_found', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -49,6 +54,7 @@ export const setAlias = {
   summary: 'Point an alias at a version',
   examples: { production: { version: '1' } },
   response: { 200: json(Model, 'The model, with its aliases.') },
+  responseExamples: { 200: { model } },
   errors: ['model_not_found', 'version_not_found', 'version_failed', 'alias_conflict', 'store_unavailable'],
 } satisfies FastifySchema;
 

@@ -14,24 +14,27 @@ const Parameters = Type.Optional(Type.Unsafe<Record<string, unknown>>(Type.Objec
 const Shape = Type.Array(Type.Integer({ minimum: 0 }), { maxItems: 64 });
 
 /** Unknown members are ignored, as clients of the protocol expect for unsupported extensions. */
-export const InferRequest = Type.Object({
-  id: Type.Optional(Type.String({ maxLength: 1_000 })),
-  parameters: Parameters,
-  inputs: Type.Array(
-    Type.Object({
-      name: Type.String(),
-      shape: Shape,
-      datatype: Type.String(),
-      parameters: Parameters,
-      data: Type.Optional(Type.Unknown()),
-    }),
-    // A model without inputs has an empty list.
-    { maxItems: 10_000 },
-  ),
-  outputs: Type.Optional(
-    Type.Array(Type.Object({ name: Type.String(), parameters: Parameters }), { maxItems: 10_000 }),
-  ),
-});
+export const InferRequest = Type.Object(
+  {
+    id: Type.Optional(Type.String({ maxLength: 1_000 })),
+    parameters: Parameters,
+    inputs: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        shape: Shape,
+        datatype: Type.String(),
+        parameters: Parameters,
+        data: Type.Optional(Type.Unknown()),
+      }),
+      // A model without inputs has an empty list.
+      { maxItems: 10_000 },
+    ),
+    outputs: Type.Optional(
+      Type.Array(Type.Object({ name: Type.String(), parameters: Parameters }), { maxItems: 10_000 }),
+    ),
+  },
+  { $id: 'InferenceRequest' },
+);
 
 const compiled = Compile(InferRequest);
 type Request = Type.Static<typeof InferRequest>;

@@ -25,6 +25,7 @@ import {
   refuseFiles,
 } from './request.ts';
 import { type InferReply, renderInfer } from './response.ts';
+import * as schemas from './route-schemas.ts';
 import { Statistics } from './statistics.ts';
 
 export interface V2Deps {
@@ -118,9 +119,13 @@ function registerBodiesAndErrors(app: FastifyInstance, deps: V2Deps): void {
 }
 
 function registerServer(app: FastifyInstance, deps: V2Deps): void {
-  app.get('/', async () => ({ name: 'millrace', version: '0.1.0', extensions: EXTENSIONS }));
-  app.get('/health/live', { config: { public: true } }, async () => ({ live: true }));
-  app.get('/health/ready', { config: { public: true } }, async (_request, reply) => {
+  app.get('/', { schema: schemas.getServerMetadata }, async () => ({
+    name: 'millrace',
+    version: '0.1.0',
+    extensions: EXTENSIONS,
+  }));
+  app.get('/health/live', { schema: schemas.getServerLive, config: { public: true } }, async () => ({ live: true }));
+  app.get('/health/ready', { schema: schemas.getServerReady, config: { public: true } }, async (_request, reply) => {
     const ready = await deps.ready();
     return reply.code(ready ? 200 : 503).send({ ready });
   });
@@ -138,7 +143,10 @@ function registerModels(app: FastifyInstance, { catalog, tenantOf }: V2Deps, sta
   };
 
   for (const path of MODEL_PATHS) {
-    app.get<ModelRoute>(path, async (request) => {
+    const schemaOf = (schema: Parameters<typeof schemas.schemaOf>[2]) => ({
+      schema: schemas.schemaOf(path, 'get', schema),
+    });
+    app.get<ModelRoute>(path, schemaOf(schemas.getModelMetadata), async (request) => {
       const version = await versionOf(request);
       if (version.state === 'failed')
         throw new ApiError(
@@ -148,11 +156,11 @@ function registerModels(app: FastifyInstance, { catalog, tenantOf }: V2Deps, sta
       const { versions } = await catalog.model(tenantOf(request), version.model);
       return metadata(version, versions);
     });
-    app.get<ModelRoute>(`${path}/ready`, async (request, reply) => {
+    app.get<ModelRoute>(`${path}/ready`, schemaOf(schemas.getModelReady), async (request, reply) => {
       const { state, model } = await versionOf(request);
       return reply.code(state === 'ready' ? 200 : 503).send({ name: model, ready: state === 'ready' });
     });
-    app.get<ModelRoute>(`${path}/stats`, async (request) => {
+    app.get<ModelRoute>(`${path}/stats`, schemaOf(schemas.getModelStatistics), async (request) => {
       const { model, version } = request.params;
       const { versions } = await catalog.model(tenantOf(request), model);
       const selected = version === undefined ? versions : [await versionOf(request)];
@@ -160,7 +168,7 @@ function registerModels(app: FastifyInstance, { catalog, tenantOf }: V2Deps, sta
     });
   }
 
-  app.get('/models/stats', async (request) => {
+  app.get('/models/stats', { schema: schemas.getStatistics }, async (request) => {
     const tenant = tenantOf(request);
     const { models } = await catalog.models(tenant);
     const all = models.flatMap(({ model, versions }) =>
@@ -173,7 +181,7 @@ function registerModels(app: FastifyInstance, { catalog, tenantOf }: V2Deps, sta
 function registerRepository(app: FastifyInstance, deps: V2Deps): void {
   const { catalog, tenantOf } = deps;
   const parseJson = bodyParser(deps);
-  app.post('/repository/index', async (request) => {
+  app.post('/repository/index', { schema: schemas.indexRepository }, async (request) => {
     const ready = member(await bodyOf(request, parseJson), 'ready');
     const { models } = await catalog.models(tenantOf(request));
     return models.flatMap(({ versions }) =>
@@ -188,11 +196,11 @@ function registerRepository(app: FastifyInstance, deps: V2Deps): void {
     );
   });
 
-  for (const [action, served] of [
-    ['load', true],
-    ['unload', false],
+  for (const [action, served, schema] of [
+    ['load', true, schemas.loadModel],
+    ['unload', false, schemas.unloadModel],
   ] as const) {
-    app.post<ModelRoute>(`/repository/models/:model/${action}`, async (request, reply) => {
+    app.post<ModelRoute>(`/repository/models/:model/${action}`, { schema }, async (request, reply) => {
       const { model } = request.params;
       const { versions } = await catalog.model(tenantOf(request), model);
       refuseFiles(await bodyOf(request, parseJson));
@@ -218,7 +226,8 @@ function registerInfer(app: FastifyInstance, deps: V2Deps, statistics: Statistic
   const { catalog, createPrediction, tenantOf } = deps;
   const parseJson = bodyParser(deps);
   const parseElements = elementParser(deps);
-  for (const path of MODEL_PATHS) app.post<ModelRoute>(`${path}/infer`, infer);
+  for (const path of MODEL_PATHS)
+    app.post<ModelRoute>(`${path}/infer`, { schema: schemas.schemaOf(path, 'infer', schemas.infer) }, infer);
 
   async function infer(request: ModelRequest, reply: FastifyReply): Promise<FastifyReply> {
     const started = performance.now();

@@ -9,6 +9,7 @@ import swagger, {
 } from '@fastify/swagger';
 import type { ErrorCode } from '@millrace/shared/errors';
 import type { FastifyInstance, FastifySchema } from 'fastify';
+import { isOptionalBody } from '../http/action-body.ts';
 import { REQUEST_HEADERS, RESPONSE_HEADERS } from '../http/documented-headers.ts';
 import { Problem } from '../http/response-schemas.ts';
 import { Components, isObject, type Json } from './components.ts';
@@ -45,35 +46,45 @@ const GENERAL_HEADERS = ['Request-Id', 'Millrace-Version'] as const;
 /** The parts of an operation that are added after @fastify/swagger has written the operation. */
 interface Additions {
   codes: readonly ErrorCode[];
-  examples: Readonly<Record<string, unknown>>;
+  examples: NonNullable<FastifySchema['examples']>;
+  responseExamples: NonNullable<FastifySchema['responseExamples']>;
+  /** Whether the operation belongs to the Open Inference Protocol, which has its own form of errors. */
+  isForeign: boolean;
 }
 
+/** The requests that Millrace sends itself, by name: operations as in `paths`. */
+export type Webhooks = Readonly<Record<string, Json>>;
+
 /** Must be awaited before the routes are registered. */
-export async function registerDocument(app: FastifyInstance): Promise<void> {
+export async function registerDocument(app: FastifyInstance, webhooks: Webhooks): Promise<void> {
   const components = new Components();
   const additions = new Map<string, Additions>();
   await app.register(swagger, {
     openapi: OPENAPI,
     convertConstToEnum: false,
     transform: transformOf(components, additions),
-    transformObject: (document) => completed(document, components, additions),
+    transformObject: (document) => completed(document, { components, additions, webhooks }),
   });
 }
 
-/** Converts the schema of one route to the form that @fastify/swagger reads. Routes of other protocols are left out. */
+/** Converts the schema of one route to the form that @fastify/swagger reads. */
 function transformOf(components: Components, additions: Map<string, Additions>): SwaggerTransform {
   return ({ schema, url, route }) => {
-    if (url.startsWith('/v2')) return { schema: { hide: true }, url };
     const name = `${String(route.method)} ${url}`;
-    const { operationId, requestHeaders = [], errors = [], examples = {}, ...rest }: FastifySchema = schema ?? {};
+    const { operationId, requestHeaders = [], errors = [], ...documented }: FastifySchema = schema ?? {};
+    const { examples = {}, responseExamples = {}, documentedBody, ...rest } = documented;
     if (operationId === undefined)
       throw new Error(`The route ${name} has no operationId. Add a schema to the route-schemas.ts of its folder.`);
     if (additions.has(operationId)) throw new Error(`Two routes have the operationId ${operationId}.`);
     const isPublic = route.config?.public === true;
-    additions.set(operationId, { codes: codesOf({ method: String(route.method), isPublic, errors }), examples });
-    const referred = components.refer(rest);
+    // Fastify names the root of a prefix with a final slash, and serves both forms.
+    const path = url === '/v2/' ? '/v2' : url;
+    const codes = codesOf({ method: String(route.method), isPublic, errors });
+    additions.set(operationId, { codes, examples, responseExamples, isForeign: url.startsWith('/v2') });
+    const body = documentedBody === undefined ? {} : { body: { content: documentedBody } };
+    const referred = components.refer({ ...rest, ...body });
     return {
-      url,
+      url: path,
       schema: {
         operationId,
         ...(isObject(referred) ? referred : {}),
@@ -92,13 +103,15 @@ const headersOf = (names: readonly (keyof typeof REQUEST_HEADERS)[]): Pick<Fasti
       };
 
 type Document = Parameters<SwaggerTransformObject>[0];
-type Operation = Json & { operationId: string; tags?: string[]; responses: Json; requestBody?: { content: Json } };
+type Operation = Json & { operationId: string; tags?: string[]; responses: Json; requestBody?: Json };
 
-function completed(
-  document: Document,
-  components: Components,
-  additions: ReadonlyMap<string, Additions>,
-): ReturnType<SwaggerTransformObject> {
+interface Parts {
+  components: Components;
+  additions: ReadonlyMap<string, Additions>;
+  webhooks: Webhooks;
+}
+
+function completed(document: Document, { components, additions, webhooks }: Parts): ReturnType<SwaggerTransformObject> {
   if (!('openapiObject' in document)) throw new Error('@fastify/swagger has not written an OpenAPI 3 document.');
   const { openapiObject } = document;
   const problem = components.refer(Problem);
@@ -107,15 +120,18 @@ function completed(
     for (const operation of Object.values(path as Record<string, Operation>)) {
       const added = additions.get(operation.operationId);
       if (added) complete(operation, added, problem);
+      if (isOptional(operation, components)) delete operation.requestBody?.required;
       for (const tag of operation.tags ?? []) tags.add(tag);
     }
   }
+  const sent = Object.entries(webhooks).map(([name, operation]) => [name, { post: components.refer(operation) }]);
   return Object.assign({}, openapiObject, {
     tags: [...tags].map((name) => ({ name })),
+    webhooks: Object.fromEntries(sent),
     components: {
       ...openapiObject.components,
       schemas: components.schemas,
-      responses: withGeneralHeaders(problemResponses(problem)),
+      responses: withGeneralHeaders({ ...problemResponses(problem), [FOREIGN]: components.refer(FOREIGN_ERROR) }),
       headers: Object.fromEntries(GENERAL_HEADERS.map((name) => [keyOf(name), headerJson(RESPONSE_HEADERS[name])])),
     },
   });
@@ -137,8 +153,27 @@ function withGeneralHeaders(responses: Json): Json {
   return Object.fromEntries(added);
 }
 
-function complete(operation: Operation, { codes, examples }: Additions, problem: unknown): void {
+/** The name of the shared response of errors of the Open Inference Protocol. */
+const FOREIGN = 'InferenceError';
+const FOREIGN_ERROR = {
+  description: 'Any error, in the form of the Open Inference Protocol.',
+  content: {
+    'application/json': {
+      schema: { $id: FOREIGN, type: 'object', required: ['error'], properties: { error: { type: 'string' } } },
+    },
+  },
+};
+
+function complete(operation: Operation, added: Additions, problem: unknown): void {
+  const { codes, examples, responseExamples, isForeign } = added;
   const own = operation.responses;
+  for (const [status, named] of Object.entries(responseExamples)) addExamples(own[status], named);
+  addExamples(operation.requestBody, examples);
+  if (isForeign) {
+    own.default = { $ref: `#/components/responses/${FOREIGN}` };
+    operation.responses = withGeneralHeaders(own);
+    return;
+  }
   const problems = problemReferences(codes);
   for (const [status, reference] of Object.entries(problems)) {
     const response = own[status];
@@ -149,7 +184,19 @@ function complete(operation: Operation, { codes, examples }: Additions, problem:
   }
   operation.responses = withGeneralHeaders(own);
   operation['x-error-codes'] = codes;
-  const body = operation.requestBody?.content['application/json'];
+}
+
+/** Whether a request can omit the body: @fastify/swagger calls every body required. */
+function isOptional({ requestBody }: Operation, { schemas }: Components): boolean {
+  const content = requestBody?.content as Record<string, { schema: { $ref?: string } }> | undefined;
+  const name = content?.['application/json']?.schema.$ref?.split('/').at(-1);
+  return name !== undefined && isOptionalBody(schemas[name]);
+}
+
+/** Adds named examples to the JSON of a body or response. */
+function addExamples(described: unknown, examples: Readonly<Record<string, unknown>>): void {
+  const content = isObject(described) ? described.content : undefined;
+  const json = isObject(content) ? content['application/json'] : undefined;
   const named = Object.entries(examples).map(([name, value]) => [name, { value }]);
-  if (isObject(body) && named.length > 0) body.examples = Object.fromEntries(named);
+  if (isObject(json) && named.length > 0) json.examples = Object.fromEntries(named);
 }

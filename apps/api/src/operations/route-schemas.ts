@@ -1,4 +1,5 @@
 /** The schemas of the routes for operators: responses and texts. */
+import { API_VERSION } from '@millrace/shared/webhooks/event';
 import type { FastifySchema } from 'fastify';
 import { json, text } from '../http/documentation.ts';
 import { Health, Readiness, Service } from './response-schemas.ts';
@@ -8,6 +9,7 @@ export const getHealth = {
   tags: ['Operations'],
   summary: 'Liveness',
   response: { 200: json(Health, 'The process is alive.') },
+  responseExamples: { 200: { alive: { status: 'ok' } } },
 } satisfies FastifySchema;
 
 export const getReadiness = {
@@ -15,6 +17,10 @@ export const getReadiness = {
   tags: ['Operations'],
   summary: 'Readiness',
   response: { 200: json(Readiness, 'The process is ready.'), 503: json(Readiness, 'A part has a fault.') },
+  responseExamples: {
+    200: { ready: { status: 'ready', parts: { postgres: 'ok', redis: 'ok', cache: 'ok' } } },
+    503: { away: { status: 'not_ready', parts: { postgres: 'ok', redis: 'Redis does not respond', cache: 'ok' } } },
+  },
 } satisfies FastifySchema;
 
 export const getMetrics = {
@@ -29,4 +35,22 @@ export const getService = {
   tags: ['Operations'],
   summary: 'The version, the limits and the features of this server',
   response: { 200: json(Service, 'The server.') },
+  responseExamples: {
+    200: {
+      server: {
+        name: 'millrace',
+        version: '0.1.0',
+        api_version: API_VERSION,
+        limits: {
+          body_bytes: 104_857_600,
+          json_bytes: 16_777_216,
+          rows: 10_000,
+          metadata_bytes: 16_384,
+          wait_s: 60,
+          list: 100,
+        },
+        features: ['idempotency_keys', 'list_filters', 'webhooks'],
+      },
+    },
+  },
 } satisfies FastifySchema;

@@ -3,6 +3,7 @@ import type { FastifySchema } from 'fastify';
 import { NoParameters } from '../http/action-body.ts';
 import { json, noBody, text } from '../http/documentation.ts';
 import { ModelParams, VersionParams } from '../models/schemas.ts';
+import { canceled, listed, queued, succeeded } from './response-examples.ts';
 import { Prediction, PredictionList } from './response-schemas.ts';
 import { CancelByKeyBody, GetQuery, IdParams, ListQuery, PredictionRequestBody } from './schemas.ts';
 
@@ -49,6 +50,7 @@ const create = {
       'Millrace-Prediction-Status',
     ]),
   },
+  responseExamples: { 200: { succeeded }, 202: { queued } },
   errors: [
     'invalid_header',
     'model_not_found',
@@ -107,6 +109,7 @@ export const getPrediction = {
       'Millrace-Prediction-Status',
     ]),
   },
+  responseExamples: { 200: { succeeded, queued } },
   errors: ['invalid_header', 'prediction_not_found', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -130,10 +133,12 @@ export const cancelPrediction = {
   operationId: 'cancelPrediction',
   params: IdParams,
   body: NoParameters,
+  examples: { none: {} },
   tags: ['Predictions'],
   summary: 'Cancel a prediction',
   description: 'Other callers with the same input still receive the result. A second cancel has no effect.',
   response: { 200: json(Prediction, 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
+  responseExamples: { 200: { canceled } },
   errors: ['prediction_not_found', 'prediction_terminal', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -146,6 +151,7 @@ export const cancelPredictionByKey = {
     'For a client that lost the response with the id. A key names the prediction that its request created; 404 for other keys.',
   examples: { key: { idempotency_key: '8e03978e-40d5-43e8-bc93-6894a57f9324' } },
   response: { 200: json(Prediction, 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
+  responseExamples: { 200: { canceled } },
   errors: ['prediction_not_found', 'idempotency_in_progress', 'prediction_terminal', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -153,6 +159,7 @@ export const retryPrediction = {
   operationId: 'retryPrediction',
   params: IdParams,
   body: NoParameters,
+  examples: { none: {} },
   tags: ['Predictions'],
   summary: 'Run a failed, expired or canceled prediction again',
   description: 'The prediction keeps its id, and has the same time until it expires as at first.',
@@ -160,6 +167,7 @@ export const retryPrediction = {
     200: json(Prediction, 'The prediction has ended again.', ['ETag', 'Millrace-Prediction-Status']),
     202: PENDING,
   },
+  responseExamples: { 200: { succeeded }, 202: { queued } },
   errors: [
     'prediction_not_found',
     'model_not_found',
@@ -182,5 +190,6 @@ export const listPredictions = {
     'The predictions have no outputs unless the request has `include=output`. `metadata.KEY=VALUE`, for example ' +
     '`metadata.order=A-17`, filters by metadata. New predictions do not move later pages. A short page can have a next page.',
   response: { 200: json(PredictionList, 'A page.', ['Link']) },
+  responseExamples: { 200: { page: listed } },
   errors: ['invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;

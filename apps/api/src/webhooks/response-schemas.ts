@@ -1,9 +1,9 @@
 /** The responses of the webhook routes, as JSON Schema. */
 import { Type } from 'typebox';
 import { listOf, orNull, Path, Time } from '../http/response-schemas.ts';
+import { EventData, eventFields } from './event-schemas.ts';
 
 const idOf = (prefix: string) => Type.String({ pattern: `^${prefix}_[0-9a-f]{32}$` });
-const EventId = Type.String({ format: 'uuid', description: 'The `webhook-id`.' });
 const Secret = Type.String({ description: '`whsec_` and base64; shown only in this response.' });
 
 const endpoint = {
@@ -70,7 +70,7 @@ export const SecretState = Type.Object(
 export const Delivery = Type.Object(
   {
     id: idOf('whd'),
-    event: Type.Object({ id: EventId, type: Type.String({ description: 'Extensible.' }) }),
+    event: Type.Object({ id: eventFields.id, type: Type.String({ description: 'Extensible.' }) }),
     endpoint_id: orNull(idOf('we'), 'Null where a prediction named the URL.'),
     url: Type.String(),
     prediction_id: orNull(idOf('pred')),
@@ -95,13 +95,9 @@ export const Redelivered = Type.Object(
 
 const Event = Type.Object(
   {
-    id: EventId,
+    ...eventFields,
     cursor: Type.String({ description: 'The feed continues after this event.' }),
-    type: Type.String({ description: 'Extensible.' }),
-    timestamp: Time,
-    api_version: Type.String({ description: 'The version of the contract by which the event is written.' }),
-    tenant: Type.String(),
-    data: Type.Unknown(),
+    data: EventData,
   },
   { $id: 'Event', description: 'The body of the webhook, with its cursor in the feed.' },
 );

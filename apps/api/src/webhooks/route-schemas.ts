@@ -2,6 +2,7 @@
 import type { FastifySchema } from 'fastify';
 import { NoParameters } from '../http/action-body.ts';
 import { DONE, json } from '../http/documentation.ts';
+import * as examples from './response-examples.ts';
 import {
   NewEndpoint as CreatedEndpoint,
   Delivery,
@@ -35,6 +36,7 @@ export const createEndpoint = {
   summary: 'Register an endpoint that receives events',
   examples: { all: { url: 'https://example.com/millrace' } },
   response: { 201: json(CreatedEndpoint, 'The endpoint with its secret, which is shown only once.', ['Location']) },
+  responseExamples: { 201: { endpoint: examples.newEndpoint } },
   errors: ['webhook_refused', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -44,6 +46,7 @@ export const listEndpoints = {
   tags,
   summary: 'List endpoints, newest first',
   response: { 200: json(EndpointList, 'A page.', ['Link']) },
+  responseExamples: { 200: { endpoints: examples.page(examples.endpoint) } },
   errors: ['invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -53,6 +56,7 @@ export const getEndpoint = {
   tags,
   summary: 'An endpoint',
   response: { 200: json(Endpoint, 'The endpoint.') },
+  responseExamples: { 200: { endpoint: examples.endpoint } },
   errors: ofEndpoint,
 } satisfies FastifySchema;
 
@@ -60,9 +64,11 @@ export const changeEndpoint = {
   operationId: 'changeEndpoint',
   params: IdParams,
   body: EndpointChanges,
+  examples: { failures: { events: ['prediction.failed'] }, enable: { status: 'enabled' } },
   tags,
   summary: 'Change an endpoint, or enable it again',
   response: { 200: json(Endpoint, 'The endpoint after the change.') },
+  responseExamples: { 200: { endpoint: examples.endpoint } },
   errors: [...ofEndpoint, 'webhook_refused'],
 } satisfies FastifySchema;
 
@@ -83,6 +89,7 @@ export const rotateEndpointSecret = {
   tags,
   summary: 'Rotate the secret of an endpoint; for a while both secrets sign',
   response: { 200: json(Rotated, 'The new secret, which is shown only once.') },
+  responseExamples: { 200: { rotated: examples.rotated } },
   errors: ofEndpoint,
 } satisfies FastifySchema;
 
@@ -90,9 +97,11 @@ export const testEndpoint = {
   operationId: 'testEndpoint',
   params: IdParams,
   body: NoParameters,
+  examples: { none: {} },
   tags,
   summary: 'Send a test event',
   response: { 202: json(Delivery, 'The delivery is scheduled.', ['Location']) },
+  responseExamples: { 202: { delivery: examples.due } },
   errors: [...ofEndpoint, 'endpoint_disabled'],
 } satisfies FastifySchema;
 
@@ -101,15 +110,18 @@ export const getSecret = {
   tags,
   summary: 'Whether the tenant has a secret for the webhook URLs of predictions',
   response: { 200: json(SecretState, 'The times of the secret, never the secret.') },
+  responseExamples: { 200: { secret: examples.secretState } },
   errors: ['store_unavailable'],
 } satisfies FastifySchema;
 
 export const rotateSecret = {
   operationId: 'rotateSecret',
   body: Rotation,
+  examples: { overlap: { overlap_s: 3_600 } },
   tags,
   summary: 'Rotate the secret for the webhook URLs of predictions',
   response: { 200: json(Rotated, 'The new secret, which is shown only once.') },
+  responseExamples: { 200: { rotated: examples.rotated } },
   errors: ['store_unavailable'],
 } satisfies FastifySchema;
 
@@ -119,6 +131,7 @@ export const listDeliveries = {
   tags,
   summary: 'List deliveries with their attempts, newest first',
   response: { 200: json(DeliveryList, 'A page.', ['Link']) },
+  responseExamples: { 200: { deliveries: examples.page(examples.deliveredOnce) } },
   errors: ['invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -128,6 +141,7 @@ export const getDelivery = {
   tags,
   summary: 'A delivery with its attempts',
   response: { 200: json(Delivery, 'The delivery.') },
+  responseExamples: { 200: { delivery: examples.deliveredOnce } },
   errors: ofDelivery,
 } satisfies FastifySchema;
 
@@ -135,9 +149,11 @@ export const redeliverDelivery = {
   operationId: 'redeliverDelivery',
   params: IdParams,
   body: NoParameters,
+  examples: { none: {} },
   tags,
   summary: 'Deliver again',
   response: { 202: json(Delivery, 'The delivery is due now.') },
+  responseExamples: { 202: { delivery: examples.due } },
   errors: [...ofDelivery, 'endpoint_disabled'],
 } satisfies FastifySchema;
 
@@ -150,6 +166,7 @@ export const redeliverDeliveries = {
     day: { filter: { created_after: '2026-01-31T00:00:00Z', created_before: '2026-02-01T00:00:00Z' } },
   },
   response: { 202: json(Redelivered, 'The number of deliveries that are due now.') },
+  responseExamples: { 202: { redelivered: examples.redelivered } },
   errors: ['endpoint_not_found', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -159,5 +176,6 @@ export const listEvents = {
   tags,
   summary: 'The feed of events, oldest first, without gaps',
   response: { 200: json(EventList, 'The events after `cursor`.') },
+  responseExamples: { 200: { events: examples.events } },
   errors: ['invalid_cursor', 'cursor_expired', 'store_unavailable'],
 } satisfies FastifySchema;
