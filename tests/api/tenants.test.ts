@@ -6,8 +6,8 @@ import {
   formOfKey,
   hashOfKey,
   listApiKeys,
+  ownersOfKeys,
   revokeApiKey,
-  tenantsOfKeys,
 } from '@millrace/shared/tenants/api-keys';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
@@ -198,13 +198,14 @@ describe('where keys are required', () => {
 
   test('a revoked key and an expired key are refused', async () => {
     const now = Date.now();
-    const tenantOf = async (key: string) => (await tenantsOfKeys(db, [hashOfKey(key)]))[0];
-    const { key, row } = await createApiKey(db, { tenant: 'acme', name: 'short', expiresAt: now + 3_600_000 });
+    const tenantOf = async (key: string) => (await ownersOfKeys(db, [hashOfKey(key)]))[0];
+    const owner = { tenant: 'acme', expiresAt: now + 3_600_000 };
+    const { key, row } = await createApiKey(db, { ...owner, name: 'short' });
     const expired = await createApiKey(db, { tenant: 'acme', name: 'over', expiresAt: now - 3_600_000 });
-    expect(await tenantsOfKeys(db, [expired.key, key, key, 'none'].map(hashOfKey))).toEqual([
+    expect(await ownersOfKeys(db, [expired.key, key, key, 'none'].map(hashOfKey))).toEqual([
       undefined,
-      'acme',
-      'acme',
+      owner,
+      owner,
       undefined,
     ]);
     expect((await request('/v1/models', expired.key)).status).toBe(401);

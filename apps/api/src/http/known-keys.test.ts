@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hashOfKey, newKey } from '@millrace/shared/tenants/api-keys';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { KEY_TRUST_MS, KnownKeys } from './known-keys.ts';
+import { KEY_OUTAGE_MS, KEY_TRUST_MS, KnownKeys } from './known-keys.ts';
 
 const unchecked = () => `mrk_${randomBytes(32).toString('base64url')}`;
 
@@ -16,7 +16,10 @@ let holding = '';
 const find = (pool: string) => async (hashes: readonly Buffer[]) => {
   lookUps.push({ pool, count: hashes.length });
   if (pool === holding) await new Promise<void>((resolve) => held.push(resolve));
-  return hashes.map((hash) => stored.get(hash.toString('hex')));
+  return hashes.map((hash) => {
+    const tenant = stored.get(hash.toString('hex'));
+    return tenant === undefined ? undefined : { tenant, expiresAt: null };
+  });
 };
 const store = (key: string, tenant: string) => stored.set(hashOfKey(key).toString('hex'), tenant);
 const open = () =>
@@ -142,7 +145,7 @@ describe('KnownKeys', () => {
       findUnknown: {
         checked: async (hashes) => {
           if (fails) throw new Error('Postgres is away');
-          return hashes.map(() => 'acme');
+          return hashes.map(() => ({ tenant: 'acme', expiresAt: null }));
         },
         unchecked: find('unchecked'),
       },
@@ -151,5 +154,62 @@ describe('KnownKeys', () => {
     await expect(keys.tenantOf(key)).rejects.toThrow('Postgres is away');
     fails = false;
     expect(await keys.tenantOf(key)).toBe('acme');
+  });
+
+  describe('while Postgres does not respond', () => {
+    let away = false;
+    const [busy, idle] = [newKey(), newKey()];
+    const openWith = (expiresAt: number | null = null) => {
+      away = false;
+      const answer = async (hashes: readonly Buffer[]) => {
+        lookUps.push({ pool: 'any', count: hashes.length });
+        if (away) throw new Error('Postgres is away');
+        const owners = await find('any')(hashes);
+        return owners.map((owner) => (owner ? { ...owner, expiresAt } : undefined));
+      };
+      return new KnownKeys({ findKnown: answer, findUnknown: { checked: answer, unchecked: answer }, now: () => now });
+    };
+
+    test('a known key keeps its tenant for an hour, and a busy key waits for no look-up', async () => {
+      const keys = openWith();
+      store(busy, 'acme');
+      store(idle, 'acme');
+      expect([await keys.tenantOf(busy), await keys.tenantOf(idle)]).toEqual(['acme', 'acme']);
+      away = true;
+      for (now = 2_500; now < 30_000; now += 500) {
+        expect(keys.tenantOf(busy)).toBe('acme');
+        // The look-up in the background fails meanwhile.
+        await new Promise(setImmediate);
+      }
+      expect(await keys.tenantOf(idle)).toBe('acme');
+      await expect(keys.tenantOf(newKey())).rejects.toThrow('Postgres is away');
+      now = KEY_OUTAGE_MS + KEY_TRUST_MS;
+      await expect(keys.tenantOf(idle)).rejects.toThrow('Postgres is away');
+    });
+
+    test('a key that was revoked meanwhile is refused as soon as Postgres responds again', async () => {
+      const keys = openWith();
+      store(busy, 'acme');
+      await keys.tenantOf(busy);
+      away = true;
+      now = 60_000;
+      expect(await keys.tenantOf(busy)).toBe('acme');
+      away = false;
+      stored.clear();
+      now += 500;
+      expect(keys.tenantOf(busy)).toBe('acme');
+      await new Promise(setImmediate);
+      await expect.poll(() => keys.tenantOf(busy)).toBeUndefined();
+    });
+
+    test('a key that expires meanwhile is refused', async () => {
+      const keys = openWith(Date.now() - 1);
+      store(busy, 'acme');
+      await keys.tenantOf(busy);
+      away = true;
+      expect(keys.tenantOf(busy)).toBeUndefined();
+      now = 60_000;
+      expect(await keys.tenantOf(busy)).toBeUndefined();
+    });
   });
 });

@@ -6,13 +6,18 @@
 
 import { Batcher } from '@millrace/shared/batching/batcher';
 import { ApiError } from '@millrace/shared/errors';
-import { formOfKey, hashOfKey, type KeyForm } from '@millrace/shared/tenants/api-keys';
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import { formOfKey, hashOfKey, type KeyForm, type KeyOwner } from '@millrace/shared/tenants/api-keys';
 import { LRUCache } from 'lru-cache';
 
 /** A revoked or expired key is refused after this time at the latest, and a new key works after this time at the latest. */
 export const KEY_TRUST_MS = 5_000;
-/** How long a known key keeps its batcher after its last use. */
-const KNOWN_MS = 3_600_000;
+/** From this age on, a use of a known key starts a look-up in the background, so that a slow Postgres delays no caller. */
+const REFRESH_MS = KEY_TRUST_MS / 2;
+/** The pause between two look-ups of a known key while Postgres does not respond. */
+const RETRY_MS = 500;
+/** How long a known key stays in use after its last look-up while Postgres does not respond. */
+export const KEY_OUTAGE_MS = 3_600_000;
 const KNOWN_MAX = 10_000;
 /** Each takes some 200 bytes. */
 const REFUSED_MAX = 20_000;
@@ -23,20 +28,24 @@ const LOOK_UPS_MAX = 4;
 /** Keys that may wait for a look-up of their batcher. */
 const WAITING_MAX = 4_096;
 
-/** For each hash of a key, in their order, its tenant; undefined for a key that is unknown, revoked or expired. */
-export type FindTenants = (hashes: readonly Buffer[]) => Promise<(string | undefined)[]>;
+/** For each hash of a key, in their order, its owner; undefined for a key that is unknown, revoked or expired. */
+export type FindOwners = (hashes: readonly Buffer[]) => Promise<(KeyOwner | undefined)[]>;
 
 export interface KnownKeysDeps {
   /** Looks up keys that were good before: on the pool of the callers. */
-  findKnown: FindTenants;
+  findKnown: FindOwners;
   /** Looks up keys that this process never saw good, by their form: each on a connection of its own. */
-  findUnknown: Readonly<Record<KeyForm, FindTenants>>;
+  findUnknown: Readonly<Record<KeyForm, FindOwners>>;
   /** Milliseconds of a clock that never goes back. */
   now?: () => number;
 }
 
-interface Known {
-  tenant: string;
+interface Known extends KeyOwner {
+  /** When Postgres was last asked successfully. */
+  confirmedAt: number;
+  /** When a use starts a look-up in the background. */
+  refreshAt: number;
+  /** When a use waits for a look-up. */
   until: number;
 }
 
@@ -46,11 +55,11 @@ export class KnownKeys {
   /** Until when a key counts as unknown. A separate cache: the number of unknown keys has no limit, and unknown keys must not evict known keys. */
   readonly #refused = new LRUCache<string, number>({ max: REFUSED_MAX });
   readonly #pending = new Map<string, Promise<string | undefined>>();
-  readonly #batchers: Readonly<Record<KeyForm | 'known', Batcher<Buffer, string | undefined>>>;
+  readonly #batchers: Readonly<Record<KeyForm | 'known', Batcher<Buffer, KeyOwner | undefined>>>;
 
   constructor({ findKnown, findUnknown, now = () => performance.now() }: KnownKeysDeps) {
     this.#now = now;
-    const batcherOf = (run: FindTenants) => new Batcher({ run, maxItems: KEYS_AT_ONCE, fullConcurrency: LOOK_UPS_MAX });
+    const batcherOf = (run: FindOwners) => new Batcher({ run, maxItems: KEYS_AT_ONCE, fullConcurrency: LOOK_UPS_MAX });
     this.#batchers = {
       known: batcherOf(findKnown),
       checked: batcherOf(findUnknown.checked),
@@ -60,7 +69,8 @@ export class KnownKeys {
 
   /**
    * The tenant of a key; undefined for a key that is unknown, revoked or expired. Returns a known tenant without a promise.
-   * Rejects if Postgres does not respond, and with `store_unavailable` if too many unknown keys wait.
+   * While Postgres does not respond, a known key keeps its tenant. Rejects if Postgres does not respond for another key, and
+   * with `store_unavailable` if too many unknown keys wait.
    */
   tenantOf(key: string): string | undefined | Promise<string | undefined> {
     const form = formOfKey(key);
@@ -70,35 +80,64 @@ export class KnownKeys {
     const name = hash.toString('base64');
     const now = this.#now();
     const known = this.#known.get(name);
-    if (known && now < known.until) return known.tenant;
+    if (known && now < known.until) {
+      if (isExpired(known)) return undefined;
+      // The look-up reports its failure only to the callers who wait for the look-up.
+      if (now >= known.refreshAt && !this.#pending.has(name)) this.#lookUp(name, hash, form).catch(() => {});
+      return known.tenant;
+    }
     if (now < (this.#refused.get(name) ?? 0)) return undefined;
-    return this.#pending.get(name) ?? this.#lookUp(name, hash, known && now < known.until + KNOWN_MS ? 'known' : form);
+    return this.#pending.get(name) ?? this.#lookUp(name, hash, form);
   }
 
-  #lookUp(name: string, hash: Buffer, by: KeyForm | 'known'): Promise<string | undefined> {
-    const batcher = this.#batchers[by];
-    if (batcher.waiting >= WAITING_MAX) {
+  #lookUp(name: string, hash: Buffer, form: KeyForm): Promise<string | undefined> {
+    // The trust time starts before the look-up, so that a key that is revoked during the look-up expires in time too.
+    const startedAt = this.#now();
+    const known = this.#known.get(name);
+    const isKnown = known !== undefined && startedAt < known.confirmedAt + KEY_OUTAGE_MS;
+    const batcher = this.#batchers[isKnown ? 'known' : form];
+    if (batcher.waiting >= WAITING_MAX && !isKnown) {
       const detail = 'Too many unknown API keys are being looked up: try again.';
       return Promise.reject(new ApiError('store_unavailable', detail, { retryAfterS: 1 }));
     }
-    // The trust time starts before the look-up, so that a key that is revoked during the look-up expires in time too.
-    const startedAt = this.#now();
-    const pending = batcher
-      .add(hash)
-      .then((tenant) => this.#settle(name, tenant, startedAt + KEY_TRUST_MS))
+    const found = batcher.waiting >= WAITING_MAX ? Promise.reject(new Error('too many keys wait')) : batcher.add(hash);
+    const pending = found
+      .then(
+        (owner) => this.#settle(name, owner, startedAt),
+        (error: unknown) => {
+          if (isKnown) return this.#keep(known);
+          throw error;
+        },
+      )
       .finally(() => this.#pending.delete(name));
     this.#pending.set(name, pending);
     return pending;
   }
 
-  #settle(name: string, tenant: string | undefined, until: number): string | undefined {
-    if (tenant === undefined) {
+  #settle(name: string, owner: KeyOwner | undefined, startedAt: number): string | undefined {
+    if (owner === undefined) {
       this.#known.delete(name);
-      this.#refused.set(name, until);
-    } else {
-      this.#refused.delete(name);
-      this.#known.set(name, { tenant, until });
+      this.#refused.set(name, startedAt + KEY_TRUST_MS);
+      return undefined;
     }
-    return tenant;
+    this.#refused.delete(name);
+    this.#known.set(name, {
+      ...owner,
+      confirmedAt: startedAt,
+      refreshAt: startedAt + REFRESH_MS,
+      until: startedAt + KEY_TRUST_MS,
+    });
+    return owner.tenant;
+  }
+
+  /** Keeps a known key in use while Postgres does not respond. */
+  #keep(known: Known): string | undefined {
+    const now = this.#now();
+    known.refreshAt = now + RETRY_MS;
+    known.until = now + KEY_TRUST_MS;
+    return isExpired(known) ? undefined : known.tenant;
   }
 }
+
+/** Postgres, which has the clock of the keys, may be away. */
+const isExpired = ({ expiresAt }: KeyOwner): boolean => expiresAt !== null && expiresAt <= sharedNow();

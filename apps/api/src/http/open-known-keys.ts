@@ -3,9 +3,9 @@
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import type { Closers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
-import { type KeyForm, tenantsOfKeys } from '@millrace/shared/tenants/api-keys';
+import { type KeyForm, ownersOfKeys } from '@millrace/shared/tenants/api-keys';
 import type { Logger } from 'pino';
-import { type FindTenants, KnownKeys } from './known-keys.ts';
+import { type FindOwners, KnownKeys } from './known-keys.ts';
 
 export interface OpenKnownKeysParams {
   config: Config;
@@ -17,7 +17,7 @@ export interface OpenKnownKeysParams {
 
 /** Keys that this process knows are looked up on the callers' pool; unknown keys have one connection for each form. */
 export function openKnownKeys({ config, db, closers, log }: OpenKnownKeysParams): KnownKeys {
-  const findUnknown = (form: KeyForm): FindTenants => {
+  const findUnknown = (form: KeyForm): FindOwners => {
     const pool = createPool({
       databaseUrl: config.databaseUrl,
       max: 1,
@@ -26,10 +26,10 @@ export function openKnownKeys({ config, db, closers, log }: OpenKnownKeysParams)
       onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
     });
     closers.push(`postgres of ${form} keys`, () => pool.end());
-    return (hashes) => tenantsOfKeys(pool, hashes);
+    return (hashes) => ownersOfKeys(pool, hashes);
   };
   return new KnownKeys({
-    findKnown: (hashes) => tenantsOfKeys(db, hashes),
+    findKnown: (hashes) => ownersOfKeys(db, hashes),
     findUnknown: { checked: findUnknown('checked'), unchecked: findUnknown('unchecked') },
   });
 }

@@ -70,15 +70,21 @@ export async function createApiKey(
   return { key, row: firstRow(rows) };
 }
 
-/** Returns the tenant for each hash, in their order; undefined for a key that is unknown, revoked or expired. */
-export async function tenantsOfKeys(db: Db, hashes: readonly Buffer[]): Promise<(string | undefined)[]> {
-  const { rows } = await db.query<{ hash: string; tenant: string }>(
-    `SELECT encode(hash, 'hex') AS hash, tenant FROM api_keys
+export interface KeyOwner {
+  tenant: string;
+  /** Unix ms; null for a key without an end. */
+  expiresAt: number | null;
+}
+
+/** Returns the owner for each hash, in their order; undefined for a key that is unknown, revoked or expired. */
+export async function ownersOfKeys(db: Db, hashes: readonly Buffer[]): Promise<(KeyOwner | undefined)[]> {
+  const { rows } = await db.query<KeyOwner & { hash: string }>(
+    `SELECT encode(hash, 'hex') AS hash, tenant, expires_at AS "expiresAt" FROM api_keys
       WHERE hash = ANY($1::bytea[]) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${NOW_MS})`,
     [hashes],
   );
-  const tenants = new Map(rows.map(({ hash, tenant }) => [hash, tenant]));
-  return hashes.map((hash) => tenants.get(hash.toString('hex')));
+  const owners = new Map(rows.map(({ hash, tenant, expiresAt }) => [hash, { tenant, expiresAt }]));
+  return hashes.map((hash) => owners.get(hash.toString('hex')));
 }
 
 /** Revokes keys and returns their number. `id` is the id of a key or its first characters. */
