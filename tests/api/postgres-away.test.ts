@@ -54,3 +54,17 @@ describe('while Postgres does not respond and nothing is cached, the API returns
     expect(await response.text()).toContain('Postgres does not respond; nothing was accepted.');
   });
 });
+
+test('refusals are counted with their duration', async () => {
+  const text = await (await fetch(`${api.url}/metrics`)).text();
+  const value = (name: string) =>
+    Number(
+      new RegExp(
+        `^millrace_http_request_seconds_${name}\\{method="POST",route="/v1/models/:model/predictions",status="503"\\} (\\S+)$`,
+        'm',
+      ).exec(text)?.[1],
+    );
+  expect(value('count')).toBeGreaterThan(0);
+  // Each refusal has waited for Postgres for as long as STORE_TIMEOUT_MS allows.
+  expect(value('sum') / value('count')).toBeGreaterThan(0.25);
+});

@@ -5,14 +5,19 @@ import { createClientErrorHandler } from './client-errors.ts';
 import { sendProblem } from './error-handler.ts';
 import { createRequestIds } from './general-headers.ts';
 import { createHttpServer } from './http-server.ts';
+import { markStart } from './request-start.ts';
 
 /** The options have no logger: with a logger, Fastify would listen to the end of every response to log the few failures. */
 export function fastifyOptions(config: Config, log: FastifyBaseLogger) {
+  const newId = createRequestIds();
   return {
     bodyLimit: config.bodyLimit,
     serverFactory: (listener) => createHttpServer(listener, config),
     routerOptions: { maxParamLength: 300 },
-    genReqId: createRequestIds(),
+    genReqId(request) {
+      markStart(request);
+      return newId(request);
+    },
     // A connected client receives responses with `Connection: close` instead: a rolling restart fails no request.
     return503OnClosing: false,
     forceCloseConnections: 'idle',

@@ -1,6 +1,7 @@
 /** Counts responses with a hook, except on the hot routes, which count their own responses because a hook costs more. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { HttpMetrics } from './request-metrics.ts';
+import { startOf } from './request-start.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -24,6 +25,7 @@ export function countResponses(app: FastifyInstance, metrics: HttpMetrics): void
 /** Counts the error responses of the routes that count their own responses. */
 export function countFailed(metrics: HttpMetrics): (request: FastifyRequest, status: number) => void {
   return (request, status) => {
-    if (request.routeOptions.config?.countsItself) metrics.responded(routeOf(request), status, 0);
+    if (request.routeOptions.config?.countsItself)
+      metrics.responded(routeOf(request), status, performance.now() - startOf(request.raw));
   };
 }

@@ -9,6 +9,7 @@ import { idIn } from '../cache/stored-body.ts';
 import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
 import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-headers.ts';
 import type { HttpMetrics } from '../http/request-metrics.ts';
+import { startOf } from '../http/request-start.ts';
 import { createResponseBatch, type SendOut } from '../http/response-batch.ts';
 import type { App } from '../http/type-provider.ts';
 import { checkBody } from './body-limits.ts';
@@ -49,7 +50,7 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
   });
 
   function create(request: CreateRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
-    const startedAt = performance.now();
+    const startedAt = startOf(request.raw);
     const { body, headers } = request;
     checkBody(body, limits.maxMetadata);
     const { model, version } = request.params;
