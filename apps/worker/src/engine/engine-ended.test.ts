@@ -115,3 +115,16 @@ test('an engine without a run is ended, and the next run starts a new engine', a
   expect(pids).toHaveLength(2);
   await pool.close(0);
 });
+
+test('`alive` counts the engines that run', async () => {
+  const { pool, pids } = watchedPool();
+  expect([pool.size, pool.alive]).toEqual([1, 0]);
+  await pool.run(versions.versionOf(spinner()), [longRow(3)]);
+  expect(pool.alive).toBe(1);
+  process.kill(pids[0] as number, 'SIGKILL');
+  await expect.poll(() => pool.alive).toBe(0);
+  await pool.run(versions.versionOf(spinner()), [longRow(3)]);
+  expect(pool.alive).toBe(1);
+  await pool.close(0);
+  expect(pool.alive).toBe(0);
+});

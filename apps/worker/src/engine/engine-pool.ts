@@ -28,6 +28,8 @@ export interface EnginePool {
   /** Number of runs that can start at once. */
   readonly free: number;
   readonly size: number;
+  /** Number of engines that have started and have not ended. */
+  readonly alive: number;
   /** Resolves when `free` is above 0 and no run waits, or the pool is closed. */
   whenFree(): Promise<void>;
   /** Starts every engine and loads the version in each engine before the first run. */
@@ -142,6 +144,10 @@ class Pool implements EnginePool {
 
   get size(): number {
     return this.#slots.length;
+  }
+
+  get alive(): number {
+    return this.#slots.filter((slot) => slot.alive).length;
   }
 
   /** While no engine runs, the worker also releases its own memory: the pause delays no prediction. */

@@ -65,6 +65,11 @@ export class EngineSlot {
     this.#options = options;
   }
 
+  /** Whether the engine has started and has not ended. */
+  get alive(): boolean {
+    return this.#current?.engine.alive ?? false;
+  }
+
   /** Starts the engine before its first run. */
   async start(): Promise<void> {
     await this.#instance();

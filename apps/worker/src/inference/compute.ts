@@ -23,6 +23,7 @@ import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
 import type { LoadedVersion, RowResult } from '../engine/protocol/loaded-version.ts';
 import type { WorkerMetrics } from '../operations/metrics.ts';
+import type { CacheWrites } from './cache-writes.ts';
 import { namedItems } from './held-item.ts';
 import type { HeldResults } from './held-results.ts';
 
@@ -32,6 +33,7 @@ export interface ComputeDeps {
   pool: EnginePool;
   sizes: OutputSizes;
   held: HeldResults;
+  cacheWrites: CacheWrites;
   /** The public URL without a final slash, or ''; the prefix of links in stored predictions. */
   base: string;
   /** How long the ledger has a prediction at least. */
@@ -209,10 +211,11 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
   deps.sizes.measured(target.version.model, outputs, bytes);
   const now = sharedNow();
   const storing = { works, finished, places, now };
-  const [verdicts, puts] = await deps.held.during(bytes, () =>
-    Promise.all([deps.live.finish(target.shard, finished, deps.workerId, now), store(deps, target, storing)]),
-  );
-  await withdrawBodies(deps, { puts, verdicts });
+  // Both are sent in this turn. Nothing waits for the cache: the run ends with the live states.
+  const finishing = deps.held.during(bytes, () => deps.live.finish(target.shard, finished, deps.workerId, now));
+  if (outputs > 0)
+    deps.cacheWrites.start({ results: outputs, bytes }, () => storeAndCheck(deps, target, { storing, finishing }));
+  const verdicts = await finishing;
   deps.metrics.finished(target.version.model, target.version.version, finished, verdicts);
   const fenced = verdicts.filter((verdict) => verdict === 'fenced').length;
   if (fenced > 0) deps.log.warn({ model: target.version.model, fenced }, 'stale results were refused');
@@ -292,6 +295,17 @@ interface BodyPut {
   /** The index of the prediction. */
   n: number;
   put: PutParams;
+}
+
+/** Stores the results, and takes the predictions back whose ends the live states refused. Never rejects. */
+async function storeAndCheck(
+  deps: ComputeDeps,
+  target: Target,
+  { storing, finishing }: { storing: Storing; finishing: Promise<readonly string[]> },
+): Promise<void> {
+  const puts = await store(deps, target, storing);
+  const verdicts = await finishing.catch(() => []);
+  await withdrawBodies(deps, { puts, verdicts });
 }
 
 /** Writes successful rows to the cache. A failed write only costs a later computation. */

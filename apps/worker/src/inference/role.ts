@@ -21,6 +21,7 @@ import { type ModelManager, startModelManager } from '../models/model-manager.ts
 import { RegistryClient } from '../models/registry-client.ts';
 import type { RunnableVersion } from '../models/runnable-versions.ts';
 import type { WorkerContext } from '../operations/worker-context.ts';
+import { CacheWrites } from './cache-writes.ts';
 import { type ComputeDeps, compute } from './compute.ts';
 import { type Ahead, type Consumer, type Held, startConsumer } from './consumer.ts';
 import { Consumers } from './consumer-pool.ts';
@@ -34,6 +35,8 @@ import { Pace } from './pace.ts';
 /** Most bytes of results that wait for Redis, and most bytes of the outputs of one run. Both bound the memory of a worker. */
 const HELD_BYTES = 128 * 1_048_576;
 const RUN_BYTES = 32 * 1_048_576;
+/** Most bytes of results on their way to the cache Redis: as many as the largest run. */
+const CACHE_WRITE_BYTES = RUN_BYTES;
 
 export async function startInferenceRole(base: WorkerContext): Promise<void> {
   const { config, log, closers } = base;
@@ -42,7 +45,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   closers.push('engines', () => pool.close(1_000));
   await pool.warm();
   const models = await openModels(base, { pool, readThrough: caches.readThrough });
-  const role = new InferenceRole(base, { cache: caches.results, pool, models });
+  const role = new InferenceRole(base, { cache: caches.results, cacheWrites: caches.writes, pool, models });
   await role.start();
   addClosers(base, { role, models });
   addMetrics(base, { role, models, pool });
@@ -51,6 +54,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
 
 interface Caches {
   results: ResultCache;
+  writes: CacheWrites;
   readThrough: ReadThrough;
 }
 
@@ -68,10 +72,17 @@ async function openCaches({ config, log, keys, redis, metrics, health, closers }
     Number(cacheStore.probe.proven),
   );
   // The results of a batch are stored one by one, and go out in one write.
-  const cacheRedis = cacheStore.connect('producer', { name: 'millrace-worker-cache', autoPipeline: true });
+  const timeoutMs = config.storeTimeoutMs;
+  const cacheRedis = cacheStore.connect('producer', { timeoutMs, name: 'millrace-worker-cache', autoPipeline: true });
   closers.push('cache', () => cacheRedis.disconnect());
-  const largeCacheRedis = cacheStore.connect('producer', { name: 'millrace-worker-cache-large' });
+  const largeCacheRedis = cacheStore.connect('producer', { timeoutMs, name: 'millrace-worker-cache-large' });
   closers.push('cache for large values', () => largeCacheRedis.disconnect());
+  const writes = new CacheWrites({
+    limitBytes: CACHE_WRITE_BYTES,
+    isWritable: () => cacheStore.probe.proven,
+    onSkipped: () => {},
+  });
+  closers.push('cache writes', () => writes.close());
   const damage = new CacheDamage(log);
   metrics.counterBy(
     { name: 'millrace_cache_damaged_total', help: 'Damaged values found on the cache Redis.', label: 'kind' },
@@ -92,7 +103,7 @@ async function openCaches({ config, log, keys, redis, metrics, health, closers }
     onDamaged: () => damage.found('query'),
   });
   closers.push('read-through', () => readThrough.close());
-  return { results: isShared ? cacheInQueueMemory(results, redis, maxMemoryShare) : results, readThrough };
+  return { results: isShared ? cacheInQueueMemory(results, redis, maxMemoryShare) : results, writes, readThrough };
 }
 
 function openModels(
@@ -118,6 +129,7 @@ async function hasWork(live: LiveStore, model: string): Promise<boolean> {
 
 interface InferenceDeps {
   cache: ResultCache;
+  cacheWrites: CacheWrites;
   pool: EnginePool;
   models: ModelManager;
 }
@@ -139,7 +151,7 @@ class InferenceRole {
   readonly held: HeldResults;
   readonly consumers: Consumers;
 
-  constructor(base: WorkerContext, { cache, pool, models }: InferenceDeps) {
+  constructor(base: WorkerContext, { cache, cacheWrites, pool, models }: InferenceDeps) {
     const { config, log, keys, id, redis, live, metrics, closers, connect } = base;
     this.#base = base;
     this.#models = models;
@@ -156,6 +168,7 @@ class InferenceRole {
     this.#compute = {
       live,
       cache,
+      cacheWrites,
       sizes,
       held,
       pool,
@@ -335,7 +348,8 @@ function addClosers({ config, log, keys, id, redis, closers }: WorkerContext, { 
 
 function addMetrics({ metrics }: WorkerContext, { role, models, pool }: Started & { pool: EnginePool }): void {
   const { consumers, held } = role;
-  metrics.gauge('millrace_worker_engines', 'Engines of this worker.', () => pool.size);
+  metrics.gauge('millrace_worker_engines', 'Engines that run.', () => pool.alive);
+  metrics.gauge('millrace_worker_engines_configured', 'Engines of this worker at full load.', () => pool.size);
   metrics.gauge('millrace_worker_results_held_bytes', 'Bytes of results that wait to be written.', () => held.bytes);
   metrics.gauge('millrace_worker_consumers', 'Models whose queue this worker reads.', () => consumers.open.length);
   metrics.gauge('millrace_worker_held', 'Predictions that this worker holds and has not started.', () => role.waiting);
