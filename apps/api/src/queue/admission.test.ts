@@ -1,7 +1,7 @@
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { admit, DrainRate, estimate } from './admission.ts';
+import { admit, DrainRate, estimate, type Load } from './admission.ts';
 
 const counts = (entered: number, left: number) => ({
   entered: { 1: 0, 5: entered, 9: 0 },
@@ -107,5 +107,27 @@ describe('outputs of waiting predictions', () => {
   test('refuse no output of any size while no prediction waits', () => {
     const idle = { ...load, counts: counts(10, 10), reservedShare: 0, outputShare: 2 };
     expect(admit(idle, normal)).toEqual({ admitted: true });
+  });
+});
+
+describe('the Retry-After of a full memory', () => {
+  const retryAfterS = (load: Partial<Load>) => {
+    const verdict = admit(
+      { counts: counts(0, 0), perMs: undefined, memoryShare: 0.8, reservedShare: 0, outputShare: 0, ...load },
+      { limits, priority: 'normal', expiresInMs: null },
+    );
+    return verdict.admitted ? undefined : verdict.retryAfterS;
+  };
+
+  test('is the time until the memory has room, at the rate at which the memory becomes free', () => {
+    expect(retryAfterS({ freedPerMs: 0.000_010_1 })).toBe(10);
+    expect(retryAfterS({ freedPerMs: 1 })).toBe(1);
+    expect(retryAfterS({ freedPerMs: 1e-12 })).toBe(3_600);
+  });
+
+  test('is a minute while nothing becomes free, also with an empty queue', () => {
+    expect(retryAfterS({ freedPerMs: 0 })).toBe(60);
+    expect(retryAfterS({ freedPerMs: -0.001, counts: counts(1_000, 0), perMs: 1 })).toBe(60);
+    expect(retryAfterS({})).toBe(60);
   });
 });

@@ -14,6 +14,8 @@ const FAR_MS = 604_800_000;
 /** The lowest measured rate. A rate of zero would count as not measured, and a stalled queue would look like an idle queue. */
 const SLOWEST_PER_MS = 1 / FAR_MS;
 const RETRY_AFTER_MAX_S = 3_600;
+/** The assumed time until a full memory has room, while the memory does not shrink: another program may hold the memory. */
+const NO_ROOM_S = 60;
 
 /** How fast a model's queue drains, from the number of predictions that left the queue. Idle times are not measured. */
 export class DrainRate {
@@ -109,6 +111,8 @@ export interface Load {
   runMs?: number | undefined;
   /** The used share of the queue Redis memory, 0 to 1. In a cluster: of the server that has the model's keys. */
   memoryShare: number;
+  /** The share of this memory that becomes free per millisecond, at most 0 while none does; undefined while unmeasured. */
+  freedPerMs?: number | undefined;
   /** The share of this memory that the outputs of all waiting and running predictions will need. */
   reservedShare: number;
   /** The share of this memory that one more output of the model needs. */
@@ -131,7 +135,7 @@ export function admit(load: Load, { limits, priority, expiresInMs }: AdmitParams
     return refuse(
       'queue_full',
       `The memory of the queue is ${percent} % full. Send the request again later.`,
-      drainS(waiting / 10),
+      roomS(load, limits, drainS(waiting / 10)),
     );
   }
   // While no prediction waits or runs, a prediction with an output of any size is admitted. Otherwise the prediction would be
@@ -159,6 +163,13 @@ export function admit(load: Load, { limits, priority, expiresInMs }: AdmitParams
     }
   }
   return { admitted: true };
+}
+
+/** Seconds until the memory has room, at the rate at which the memory became free lately. */
+function roomS({ memoryShare, freedPerMs, counts }: Load, { maxMemoryShare }: Limits, drainS: number): number {
+  if (freedPerMs === undefined) return waitingOf(counts) > 0 ? drainS : NO_ROOM_S;
+  if (freedPerMs <= 0) return NO_ROOM_S;
+  return Math.max(1, Math.min(RETRY_AFTER_MAX_S, Math.ceil((memoryShare - maxMemoryShare) / freedPerMs / 1_000)));
 }
 
 const refuse = (code: 'queue_full' | 'deadline_unreachable', detail: string, retryAfterS: number): Verdict => ({

@@ -45,9 +45,27 @@ interface Known {
   refreshing: boolean;
 }
 
+/** The weight of older measurements of freed memory halves in this time. */
+const FREED_HALF_LIFE_MS = 2_000;
+
 interface Server extends ServerMemory {
+  /** The share that became free per millisecond, weighted by age; undefined before the second read. */
+  freedPerMs: number | undefined;
+  readAt: number;
   /** The bytes of the pending outputs in the shards of this server. */
   reservedBytes: number;
+}
+
+const UNKNOWN_SERVER: Server = { share: 0, limitBytes: 0, reservedBytes: 0, freedPerMs: undefined, readAt: 0 };
+
+/** The measured server with the rate at which its memory became free since `before`, the same server at the last read. */
+function measured(server: ServerMemory, before: Server | undefined, nowMs: number): Server {
+  const read = { ...server, reservedBytes: 0, freedPerMs: before?.freedPerMs, readAt: nowMs };
+  const sinceMs = before === undefined || before.readAt === 0 ? 0 : nowMs - before.readAt;
+  if (before === undefined || sinceMs <= 0) return read;
+  const perMs = (before.share - server.share) / sinceMs;
+  const keep = before.freedPerMs === undefined ? 0 : 0.5 ** (sinceMs / FREED_HALF_LIFE_MS);
+  return { ...read, freedPerMs: (before.freedPerMs ?? 0) * keep + perMs * (1 - keep) };
 }
 
 const reservedShareOf = ({ reservedBytes, limitBytes }: Server): number =>
@@ -65,9 +83,9 @@ export class QueueLoad {
   readonly #readMemory: () => Promise<QueueMemory>;
   readonly #known = new Map<string, Known>();
   readonly #expectOutput: (model: string, bytes: number) => Promise<void>;
-  #servers: Server[] = [{ share: 0, limitBytes: 0, reservedBytes: 0 }];
+  #servers: Server[] = [{ ...UNKNOWN_SERVER }];
   /** Stands for a server that the last read of the memory did not contain. */
-  readonly #unknownServer: Server = { share: 0, limitBytes: 0, reservedBytes: 0 };
+  readonly #unknownServer: Server = { ...UNKNOWN_SERVER };
   /** The index in #servers of the server of each shard. */
   #serverOf: readonly number[] = [];
   #memory: { at: number; refreshing: boolean; timer?: NodeJS.Timeout } = { at: 0, refreshing: false };
@@ -127,7 +145,8 @@ export class QueueLoad {
   /** Takes the memory and the pending outputs of all models, also of models that only other processes serve. */
   #observeMemory({ servers, serverOf, pending }: QueueMemory, admitted: ReadonlyMap<Known, number>): void {
     if (servers.length === 0) return;
-    this.#servers = servers.map((server) => ({ ...server, reservedBytes: 0 }));
+    const before = servers.length === this.#servers.length ? this.#servers : [];
+    this.#servers = servers.map((server, at) => measured(server, before[at], sharedNow()));
     this.#serverOf = serverOf;
     for (const known of this.#known.values()) {
       known.admitted -= admitted.get(known) ?? 0;
@@ -218,6 +237,7 @@ export class QueueLoad {
       perMs: known.rate.perMs,
       runMs: known.runMs,
       memoryShare: share,
+      freedPerMs: server.freedPerMs,
       reservedShare,
       outputShare: limitBytes > 0 ? known.outputBytes / limitBytes : 0,
     };

@@ -6,6 +6,9 @@ import { isDataFault } from '@millrace/shared/postgres/error-code';
 import { isReadOnly } from '@millrace/shared/postgres/read-only';
 import { codeOf, refusalForCallers } from '@millrace/shared/redis/redis-fault';
 
+/** Redis itself has no room, and admission, which measures the memory, has not read it since. */
+const FULL_RETRY_S = 10;
+
 /** The write may have succeeded. A retry must use the same id. */
 export class WriteOutcomeUnknown extends ApiError {
   override name = 'WriteOutcomeUnknown';
@@ -31,7 +34,10 @@ export async function fromStore<T>(name: 'Redis' | 'Postgres', call: Promise<T>)
 export function storeError(name: 'Redis' | 'Postgres', cause: unknown): ApiError {
   if (cause instanceof ApiError) return cause;
   if (name === 'Redis' && codeOf(cause) === 'OOM')
-    return new ApiError('queue_full', "The queue's memory is full; nothing was accepted.", { retryAfterS: 1, cause });
+    return new ApiError('queue_full', "The queue's memory is full; nothing was accepted.", {
+      retryAfterS: FULL_RETRY_S,
+      cause,
+    });
   if (name === 'Postgres' && isDataFault(cause)) return unstorable(cause);
   const refusal = name === 'Redis' ? refusalForCallers(cause) : postgresRefusal(cause);
   const detail = `${refusal ?? `${name} does not respond`}; nothing was accepted.`;
