@@ -56,7 +56,7 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
   const metrics = createMetrics({
     waiting: () => predictions.waiting(),
     watched: () => predictions.watcher.size,
-    queued: () => predictions.queued(),
+    queues: () => predictions.queues(),
     damage: cache.damage,
     clock,
     queueWritable: () => queue.probe.proven,

@@ -17,6 +17,7 @@ export class HttpMetrics {
   readonly #registry = new Registry();
   readonly #requests = new Map<string, Map<number, Series>>();
   readonly #cache = new Map<string, Map<string, number>>();
+  readonly #collectors: (() => Promise<void>)[] = [];
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 10 });
@@ -76,18 +77,9 @@ export class HttpMetrics {
     });
   }
 
-  /** A gauge with a value for each model. Each scrape calls `read`. */
-  gaugeByModel(name: string, help: string, read: () => Promise<ReadonlyMap<string, number>>): void {
-    new Gauge({
-      name,
-      help,
-      labelNames: ['model'],
-      registers: [this.#registry],
-      async collect() {
-        this.reset();
-        for (const [model, value] of await read()) this.set({ model }, value);
-      },
-    });
+  /** Calls `collect` at each scrape, before the metrics are written. `collect` must end within 50 ms, also while a store stalls. */
+  beforeScrape(collect: () => Promise<void>): void {
+    this.#collectors.push(collect);
   }
 
   /** A counter with a value for each value of `label`. Each scrape calls `read`. */
@@ -109,6 +101,7 @@ export class HttpMetrics {
 
   /** All metrics in Prometheus' text format. */
   async text(): Promise<string> {
+    await Promise.all(this.#collectors.map((collect) => collect()));
     return `${this.#requestText()}\n${this.#cacheText()}\n${await this.#registry.metrics()}`;
   }
 

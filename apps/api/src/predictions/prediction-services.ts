@@ -24,6 +24,7 @@ import { machineName } from '@millrace/shared/predictions/slots';
 import type { StoredTask } from '@millrace/shared/predictions/task';
 import { withTimeout } from '@millrace/shared/process/timeout';
 import { BytesSupport } from '@millrace/shared/queue/bytes-support';
+import { oldestJobs } from '@millrace/shared/queue/oldest-jobs';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
 import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
@@ -35,8 +36,8 @@ import { createBodyCheck } from '../cache/stored-body.ts';
 import type { Catalog } from '../models/catalog.ts';
 import { CompletionListener } from '../queue/completion-listener.ts';
 import { EstimateWatch } from '../queue/estimate-watch.ts';
+import { QueueGauges, type QueueState } from '../queue/queue-gauges.ts';
 import { QueueLoad } from '../queue/queue-load.ts';
-import { queuedByModel } from '../queue/queued-by-model.ts';
 import { SlotWriter } from '../queue/slot-writer.ts';
 import { createSubmitter } from '../queue/submitter.ts';
 import type { OpenParams, Stores } from '../stores/open-stores.ts';
@@ -81,8 +82,8 @@ export interface PredictionServices {
   watcher: PredictionWatcher;
   /** The number of predictions that callers of this process wait for. */
   waiting(): number;
-  /** The number of predictions that wait for a worker, by model. */
-  queued(): Promise<Map<string, number>>;
+  /** The state of each queue, by model. */
+  queues(): Promise<ReadonlyMap<string, QueueState>>;
   /** Ends every wait and every event stream, so that the server can close. */
   release(): Promise<void>;
 }
@@ -115,6 +116,11 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
   });
   const watcher = new PredictionWatcher(lookup, completions);
   closers.push('prediction watcher', () => watcher.close());
+  const queueGauges = new QueueGauges({
+    live,
+    oldest: (model) => oldestJobs(stores.queue.redis, stores.keys, model),
+    models: async () => (await catalog.models('default')).models.map(({ model }) => model),
+  });
   return {
     base: parts.base,
     createPrediction: openCreatePrediction(parts, { cache, parsedRequests, idempotency }),
@@ -132,11 +138,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
     findByKey: (tenant, key) => findByKey({ idempotency, lookup }, { tenant, key }),
     watcher,
     waiting: () => completions.waiting,
-    queued: () =>
-      queuedByModel({
-        live,
-        models: async () => (await catalog.models('default')).models.map(({ model }) => model),
-      }),
+    queues: () => queueGauges.read(),
     async release() {
       watcher.close();
       await completions.close();

@@ -89,7 +89,7 @@ export const jobIdOf = (predictionId: string, round = 0): string =>
   round === 0 ? `p-${predictionId}` : `p-${predictionId}-${round}`;
 
 /** The length of `p-` and a UUID; take.lua has the same number. */
-const FIRST_JOB_LENGTH = 38;
+export const FIRST_JOB_LENGTH = 38;
 
 /** Whether the job is not the first job of its predictions, but was added after a retry or by the reconciler. */
 export const isLaterJob = (jobId: string): boolean => jobId.length > FIRST_JOB_LENGTH;
