@@ -4,6 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { EntityLookup } from './entities/entity-lookup.ts';
 import { registerEntities } from './entities/routes.ts';
+import { logRequests } from './http/access-log.ts';
 import { collectMethods } from './http/allowed-methods.ts';
 import { type AuthenticationDeps, registerAuthentication } from './http/authentication.ts';
 import { limitBodyMemory } from './http/body-memory.ts';
@@ -67,6 +68,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   await registerDocument(app, WEBHOOKS);
   registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(deps.metrics) });
   countResponses(app, deps.metrics);
+  if (config.accessLog) logRequests(app, log);
 
   const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: deps.tenantOfKey });
   limitBodyMemory(app, config.bodyMemoryMb * 1_048_576);

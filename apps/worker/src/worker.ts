@@ -34,6 +34,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
   const closers = createClosers((name, error) => log.warn({ err: error, part: name }, 'could not be closed'));
   // The id is short, because the live state of each running prediction contains the id.
   const id = randomBytes(8).toString('hex');
+  log.setBindings({ worker: id });
   try {
     const queueRedis = openRedisStore({
       config,

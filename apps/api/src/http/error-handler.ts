@@ -1,7 +1,6 @@
 /** Sends every error as RFC 9457 problem details. An unexpected error becomes a bare 500, and the log has its details. */
 import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { FailureLog } from './failure-log.ts';
 import { generalHeaders } from './general-headers.ts';
 
 /** Fastify's errors that a client can cause. */
@@ -75,15 +74,39 @@ function tooLarge({ headers, server }: FastifyRequest): ApiError {
   });
 }
 
-// One instance for the process, like the log.
-const failureLog = new FailureLog();
-
-/** Logs a failed request with its id. Fastify itself has no logger; see fastify-options.ts. */
+/**
+ * Logs a failed request with its id. Fastify itself has no logger; see fastify-options.ts. The log limits the lines of an outage.
+ * An error that is no fault of the code has no stack in the log.
+ */
 export function logFailed(log: FastifyBaseLogger, request: FastifyRequest, known: ApiError): void {
-  const logOmitted = (omitted: number) =>
-    log.error({ code: known.code, left_out: omitted }, `${omitted} more requests failed; the log omits their lines`);
-  if (!failureLog.mayWrite(logOmitted)) return;
-  log.error({ err: known.cause ?? known, code: known.code, reqId: request.id }, 'request failed');
+  const { cause } = known;
+  const fields = { code: known.code, ...aboutRequest(request) };
+  if (known.code === 'internal') log.error({ err: cause ?? known, ...fields }, 'request failed');
+  else
+    log.warn(
+      { ...fields, detail: known.message, cause: cause instanceof Error ? cause.message : undefined },
+      'request failed',
+    );
+}
+
+/** Logs a request that was refused because of load. */
+function logRefused(log: FastifyBaseLogger, request: FastifyRequest, { code, message }: ApiError): void {
+  log.warn({ code, ...aboutRequest(request), detail: message }, 'request refused');
+}
+
+interface NamedModel {
+  model?: unknown;
+}
+
+/** The route, and the names in the request that lead an operator to the cause. */
+function aboutRequest({ id, method, routeOptions, params, tenant }: FastifyRequest): Record<string, unknown> {
+  const { model } = (params ?? {}) as NamedModel;
+  return {
+    route: `${method} ${routeOptions.url ?? 'none'}`,
+    model: typeof model === 'string' ? model.slice(0, 100) : undefined,
+    tenant: tenant || undefined,
+    reqId: id,
+  };
 }
 
 export function sendProblem(
@@ -96,6 +119,7 @@ export function sendProblem(
   const body = problemOf(known, request.id);
   // `not_cached` is the expected response to `only-if-cached`, and not a failure.
   if (body.status >= 500 && known.code !== 'not_cached') logFailed(log, request, known);
+  else if (body.status === 429) logRefused(log, request, known);
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
   if (body.status === 429) {
     const name = known.code === 'body_memory_full' ? 'body-memory' : 'queue';

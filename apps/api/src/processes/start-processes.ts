@@ -49,11 +49,16 @@ class Processes implements ApiProcesses {
   readonly #listening = new Set<number>();
   readonly #relay = new MetricsRelay(this.#running);
   readonly #stop = Promise.withResolvers<string>();
+  /** The signal that changes the log level is for every process. */
+  readonly #passOn = () => {
+    for (const { process } of this.#running.values()) process.kill('SIGUSR2');
+  };
   #failedStarts = 0;
   #closing = false;
 
   constructor(log: Logger) {
     this.#log = log;
+    process.on('SIGUSR2', this.#passOn);
   }
 
   get mustStop(): Promise<string> {
@@ -70,6 +75,7 @@ class Processes implements ApiProcesses {
     this.#closing = true;
     const running = [...this.#running];
     const ended = Promise.all(running.map(([, process]) => process.isDead() || once(process, 'exit')));
+    process.off('SIGUSR2', this.#passOn);
     for (const [, { process }] of running) process.kill('SIGTERM');
     await Promise.race([ended, delay(deadlineMs, undefined, { ref: false })]);
     const late = [...this.#running].filter(([, process]) => !process.isDead());

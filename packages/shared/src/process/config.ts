@@ -104,6 +104,7 @@ const SETTINGS = {
     ...text('LOG_LEVEL', 'info', 'Lowest level that is logged.'),
     oneOf: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
   },
+  accessLog: flag('ACCESS_LOG', false, 'Whether the API logs a line for each request.'),
   host: text('HOST', '127.0.0.1', 'Address the API listens on.'),
   port: integer('PORT', { default: 8080, min: 0, max: 65_535, about: 'Port the API listens on.' }),
   apiProcesses: integer('API_PROCESSES', {

@@ -1,7 +1,7 @@
 /** Runs a process from its main.ts: starts the parts, stops them at a signal against a deadline, and exits with a code. */
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
-import { loggedError } from './logged-error.ts';
+import { createLog, levelSwitch } from './log.ts';
 import { releaseMemory } from './release-memory.ts';
 
 export interface Running {
@@ -32,17 +32,8 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
     process.stderr.write(`${error.message}\n`);
     process.exit(1);
   }
-  const log = pino(
-    {
-      level: config.logLevel,
-      base: { process: name, pid: process.pid },
-      serializers: { err: (error: unknown) => loggedError(error) },
-      redact: ['req.headers.authorization', 'headers.authorization', 'secret', '*.secret'],
-    },
-    // Synchronous: pino's default writes in the background, and at exit retries forever to write the rest. When the reader of
-    // the log was killed (a launcher, a log collector), the process would never exit.
-    pino.destination({ fd: 1, sync: true }),
-  );
+  const log = createLog({ name, level: config.logLevel });
+  process.on('SIGUSR2', levelSwitch(log));
   process.on('unhandledRejection', (error) => {
     log.fatal({ err: error }, 'unhandled rejection');
     process.exit(1);
