@@ -1,0 +1,160 @@
+/** The errors of the client. Each error has a `code`, and an error after the acceptance has the id of the prediction. */
+import type { components } from './openapi.ts';
+
+export type Problem = components['schemas']['Problem'];
+type Prediction = components['schemas']['Prediction'];
+
+/** The codes of docs/errors.md. A later server can add codes. */
+export type ErrorCode = Problem['code'];
+
+/** What each error of a call can know about the prediction of the call. */
+export interface ErrorContext {
+  /** The prediction that the server has accepted, or that the server may have accepted. */
+  predictionId?: string | undefined;
+  /** The key of all attempts of the call. The key names the prediction where the response with the id was lost. */
+  idempotencyKey?: string | undefined;
+  cause?: unknown;
+}
+
+/** The class of all errors of the client. */
+export class MillraceError extends Error {
+  override readonly name: string = 'MillraceError';
+  readonly code: ErrorCode;
+  /** Whether the same call can succeed later. */
+  readonly retryable: boolean;
+  readonly predictionId: string | undefined;
+  readonly idempotencyKey: string | undefined;
+
+  constructor(message: string, details: { code: ErrorCode; retryable: boolean } & ErrorContext) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = details.code;
+    this.retryable = details.retryable;
+    this.predictionId = details.predictionId;
+    this.idempotencyKey = details.idempotencyKey;
+  }
+}
+
+export interface ApiErrorDetails extends ErrorContext {
+  status: number;
+  /** Undefined where a proxy or another server sent the response. */
+  problem: Problem | undefined;
+  retryable: boolean;
+  retryAfterMs: number | undefined;
+  requestId: string | undefined;
+}
+
+/** The server refused the request. */
+export class ApiError extends MillraceError {
+  override readonly name = 'ApiError';
+  readonly status: number;
+  readonly problem: Problem | undefined;
+  /** The faults of the request: the place, the expected value and the received value. */
+  readonly errors: NonNullable<Problem['errors']>;
+  /** Names that are similar to an unknown name of the request. */
+  readonly suggestions: readonly string[];
+  readonly retryAfterMs: number | undefined;
+  /** The id of the request in the log of the server. */
+  readonly requestId: string | undefined;
+
+  constructor(message: string, details: ApiErrorDetails) {
+    const { problem, predictionId = problem?.prediction_id } = details;
+    super(message, { ...details, predictionId, code: problem?.code ?? `http_${details.status}` });
+    this.status = details.status;
+    this.problem = problem;
+    this.errors = problem?.errors ?? [];
+    this.suggestions = problem?.suggestions ?? [];
+    this.retryAfterMs = details.retryAfterMs;
+    this.requestId = details.requestId;
+  }
+}
+
+/** The prediction ended without an output: failed, canceled or expired. */
+export class PredictionError extends MillraceError {
+  override readonly name = 'PredictionError';
+  readonly prediction: Prediction;
+
+  constructor(prediction: Prediction) {
+    const { id, status, error } = prediction;
+    super(`The prediction ${id} ended as ${status}${error ? `: ${error.detail}` : '.'}`, {
+      code: error?.code ?? status,
+      // The prediction has ended: `retry` runs the prediction again.
+      retryable: false,
+      predictionId: id,
+    });
+    this.prediction = prediction;
+  }
+}
+
+/** No complete response arrived, after all attempts. `code` is `connection_failed`, or `timeout` after `timeoutMs`. */
+export class ConnectionError extends MillraceError {
+  override readonly name = 'ConnectionError';
+
+  constructor(message: string, { timedOut, ...context }: ErrorContext & { timedOut: boolean }) {
+    super(message, { ...context, code: timedOut ? 'timeout' : 'connection_failed', retryable: true });
+  }
+}
+
+/** The `signal` of the call was aborted. `cause` is the reason of the signal. */
+export class AbortError extends MillraceError {
+  override readonly name = 'AbortError';
+  /**
+   * The state of the prediction after the cancel; null if the server accepted no prediction, if the cancel failed or if the call
+   * cancels no prediction. The promise never rejects.
+   */
+  readonly canceled: Promise<Prediction | null>;
+
+  constructor(context: ErrorContext & { canceled?: Promise<Prediction | null> | undefined }) {
+    super('The call was aborted by its signal.', { ...context, code: 'aborted', retryable: false });
+    this.canceled = context.canceled ?? Promise.resolve(null);
+  }
+}
+
+/** A webhook request does not come from the server, or is too old. Respond with 400. */
+export class WebhookError extends MillraceError {
+  override readonly name = 'WebhookError';
+
+  constructor(message: string, code: 'invalid_signature' | 'invalid_timestamp' | 'invalid_webhook') {
+    super(message, { code, retryable: false });
+  }
+}
+
+const DELAYED: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/** Reads the error of a response. `text` is the body. */
+export function errorOf(response: Response, text: string, context: ErrorContext): ApiError {
+  const { status, headers } = response;
+  const problem = problemIn(text);
+  const message = problem
+    ? `${problem.title}: ${problem.detail}`
+    : `The response has the status ${status} and is no response of Millrace. Check baseUrl, and the proxies on the way.`;
+  return new ApiError(message, {
+    ...context,
+    ...(problem?.prediction_id === undefined ? {} : { predictionId: problem.prediction_id }),
+    status,
+    problem,
+    retryable: problem?.retryable ?? DELAYED.has(status),
+    retryAfterMs: retryAfterIn(headers),
+    requestId: problem?.request_id ?? headers.get('request-id') ?? undefined,
+  });
+}
+
+function problemIn(text: string): Problem | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isProblem(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isProblem = (value: unknown): value is Problem =>
+  typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'string' && 'detail' in value;
+
+/** RFC 9110: seconds, or a date. */
+function retryAfterIn(headers: Headers): number | undefined {
+  const text = headers.get('retry-after')?.trim();
+  if (!text) return undefined;
+  if (/^\d+$/.test(text)) return Number(text) * 1_000;
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
+}

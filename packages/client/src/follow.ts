@@ -1,0 +1,91 @@
+/** Follows an accepted prediction to its end, over lost connections and restarts of the server. */
+import { ConnectionError, MillraceError } from './errors.ts';
+import { predictionIn } from './responses.ts';
+import { backoffMs, pause } from './timing.ts';
+import { delayBefore, type Transport } from './transport.ts';
+import type { CallOptions, Prediction } from './types.ts';
+
+export interface Follow extends CallOptions {
+  id: string;
+  /** The longest time in milliseconds without any response of the server. */
+  maxOutageMs: number;
+}
+
+const POLL_S = 20;
+/** The number of streams without an event after which the client polls only. */
+const USELESS_STREAMS = 2;
+
+const ENDED: ReadonlySet<string> = new Set(['succeeded', 'failed', 'canceled', 'expired']);
+
+/** An unknown status of a later server is terminal if the prediction has the time of its end. */
+export const isEnded = ({ status, completed_at }: Prediction): boolean => ENDED.has(status) || completed_at !== null;
+
+/**
+ * Returns each state of the prediction, from the present state to the terminal state. Prefers the stream of events, and polls where
+ * no stream arrives.
+ */
+export async function* follow(transport: Transport, options: Follow): AsyncGenerator<Prediction> {
+  const { signal, maxOutageMs } = options;
+  const state: FollowState = { lastEventId: '', useless: 0 };
+  let reachedAt = Date.now();
+  for (let failures = 0; ; ) {
+    try {
+      const states = state.useless < USELESS_STREAMS ? streamed(transport, options, state) : polled(transport, options);
+      for await (const prediction of states) {
+        [failures, reachedAt] = [0, Date.now()];
+        yield prediction;
+        if (isEnded(prediction)) return;
+      }
+      // A server that stops ends its streams: another process has the prediction.
+      await pause(backoffMs(1) / 2, signal);
+    } catch (error) {
+      failures += 1;
+      const wait = error instanceof MillraceError ? delayBefore(failures, error) : undefined;
+      if (wait === undefined || Date.now() + wait - reachedAt > maxOutageMs) throw error;
+      await pause(wait, signal);
+    }
+  }
+}
+
+interface FollowState {
+  lastEventId: string;
+  /** The number of streams in a row without an event, although the server responds. */
+  useless: number;
+}
+
+async function* streamed(transport: Transport, options: Follow, state: FollowState): AsyncGenerator<Prediction> {
+  const { id, signal, headers } = options;
+  const last: Record<string, string> = state.lastEventId === '' ? {} : { 'last-event-id': state.lastEventId };
+  const path = `/v1/predictions/${encodeURIComponent(id)}/events`;
+  let hasEvents = false;
+  try {
+    const call = { method: 'GET', path, headers: { ...headers, ...last }, signal, predictionId: id } as const;
+    for await (const event of transport.events(call)) {
+      const prediction = predictionIn(JSON.parse(event.data), { predictionId: id });
+      hasEvents = true;
+      [state.lastEventId, state.useless] = [event.id, 0];
+      yield prediction;
+    }
+  } catch (error) {
+    if (hasEvents || !(error instanceof ConnectionError)) throw error;
+  }
+  if (hasEvents) return;
+  // No stream arrives: the present state decides. The attempt counts only if the server responds.
+  yield* polled(transport, options);
+  state.useless += 1;
+}
+
+async function* polled(transport: Transport, { id, signal, headers }: Follow): AsyncGenerator<Prediction> {
+  const path = `/v1/predictions/${encodeURIComponent(id)}?wait=${POLL_S}`;
+  const call = {
+    method: 'GET',
+    path,
+    headers,
+    signal,
+    predictionId: id,
+    holdMs: POLL_S * 1_000,
+    maxRetries: 0,
+  } as const;
+  const { body } = await transport.send(call);
+  yield predictionIn(body, { predictionId: id });
+}
