@@ -1,5 +1,6 @@
 /** The API as one Fastify application: the list of its plugins and routes. The caller opens the connections. */
 import type { Config } from '@millrace/shared/process/config';
+import type { IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { EntityLookup } from './entities/entity-lookup.ts';
@@ -12,6 +13,7 @@ import { registerProblems } from './http/error-handler.ts';
 import { fastifyOptions } from './http/fastify-options.ts';
 import { registerGeneralHeaders } from './http/general-headers.ts';
 import { registerHeaderLimits } from './http/header-limits.ts';
+import { registerIdempotentPosts } from './http/idempotent-posts.ts';
 import { jsonLimitsOf, parseBody, parseJson, parseLongBody, registerJsonBody } from './http/json-body.ts';
 import { countFailed, countResponses } from './http/request-counter.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
@@ -42,6 +44,7 @@ export interface AppDeps extends PredictionServices {
   entities: EntityLookup;
   checks: Checks;
   metrics: HttpMetrics;
+  idempotentRequests: IdempotentRequests;
   webhooks: Omit<WebhookRouteDeps, 'tenantOf' | 'publicUrl' | 'modelNames'>;
   /** The tenant of an API key; undefined for a key that is unknown, revoked or expired. */
   tenantOfKey: AuthenticationDeps['tenantOfKey'];
@@ -71,6 +74,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   if (config.accessLog) logRequests(app, log);
 
   const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: deps.tenantOfKey });
+  registerIdempotentPosts(app, { requests: deps.idempotentRequests, tenantOf, log });
   limitBodyMemory(app, config.bodyMemoryMb * 1_048_576);
   registerCreateRoutes(app, { ...deps, tenantOf, limits: config });
   registerReadRoutes(app, { ...deps, tenantOf });

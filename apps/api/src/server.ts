@@ -3,6 +3,7 @@
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
+import { createIdempotentRequests, type IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -72,6 +73,7 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
     catalog,
     changes,
     metrics,
+    idempotentRequests: idempotentRequestsOf(db),
     entities: createEntityLookup(cache.readThrough, db),
     webhooks: { db, timers, checkWebhook },
     checks: checksOf({ stores, catalog, draining }),
@@ -86,6 +88,12 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
   closers.push('callers', () => draining.run({ server: app.server, waiting, release, shutdownMs }));
   const url = await app.listen({ host: config.host, port: config.port });
   return { app, url, mustStop: queue.mustStop, close: (deadlineMs) => closers.close(deadlineMs) };
+}
+
+/** A claim that Postgres cannot take refuses the request. */
+function idempotentRequestsOf(db: Stores['db']): IdempotentRequests {
+  const requests = createIdempotentRequests(db);
+  return { ...requests, claim: (request) => fromStore('Postgres', requests.claim(request)) };
 }
 
 interface CheckedParts {

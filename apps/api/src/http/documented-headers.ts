@@ -29,7 +29,8 @@ export const REQUEST_HEADERS = {
     'no-cache',
   ),
   'Idempotency-Key': text(
-    'IETF draft: the same key with the same body is the same prediction, for 24 hours. 1 to 255 printable characters.',
+    'IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable ' +
+      'characters.',
     '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
   ),
   'Request-Id': text('An id of the client, 1 to 128 printable characters. The response and the log have the same id.'),
@@ -52,6 +53,10 @@ export const RESPONSE_HEADERS = {
   RateLimit: text('IETF draft: the number of predictions that the queue still accepts (`r`).', '"queue";r=1999999'),
   'RateLimit-Policy': text('IETF draft: the number of predictions that the queue can hold (`q`).', '"queue";q=2000000'),
   Link: text('RFC 8288: the next page.', '</v1/predictions?cursor=...>; rel="next"'),
+  'Idempotent-Replayed': text(
+    '`true` if the response repeats the response to an earlier request with the same key.',
+    'true',
+  ),
   'Request-Id': text(
     'The id of the request: the `Request-Id` that the client sent, or a new id. The log and `request_id` have the same id.',
     'k3v9ab-1f',

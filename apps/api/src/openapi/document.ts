@@ -40,6 +40,9 @@ const OPENAPI: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
   },
 };
 
+const KEY = 'Idempotency-Key' as const;
+const REPLAYED = 'Idempotent-Replayed';
+
 /** The headers of every response. */
 const GENERAL_HEADERS = ['Request-Id', 'Millrace-Version'] as const;
 
@@ -48,6 +51,8 @@ interface Additions {
   codes: readonly ErrorCode[];
   examples: NonNullable<FastifySchema['examples']>;
   responseExamples: NonNullable<FastifySchema['responseExamples']>;
+  /** Whether the operation takes an Idempotency-Key. */
+  isKeyed: boolean;
   /** Whether the operation belongs to the Open Inference Protocol, which has its own form of errors. */
   isForeign: boolean;
 }
@@ -70,7 +75,8 @@ export async function registerDocument(app: FastifyInstance, webhooks: Webhooks)
 /** Converts the schema of one route to the form that @fastify/swagger reads. */
 function transformOf(components: Components, additions: Map<string, Additions>): SwaggerTransform {
   return ({ schema, url, route }) => {
-    const name = `${String(route.method)} ${url}`;
+    const method = String(route.method);
+    const name = `${method} ${url}`;
     const { operationId, requestHeaders = [], errors = [], ...documented }: FastifySchema = schema ?? {};
     const { examples = {}, responseExamples = {}, documentedBody, ...rest } = documented;
     if (operationId === undefined)
@@ -79,8 +85,10 @@ function transformOf(components: Components, additions: Map<string, Additions>):
     const isPublic = route.config?.public === true;
     // Fastify names the root of a prefix with a final slash, and serves both forms.
     const path = url === '/v2/' ? '/v2' : url;
-    const codes = codesOf({ method: String(route.method), isPublic, errors });
-    additions.set(operationId, { codes, examples, responseExamples, isForeign: url.startsWith('/v2') });
+    // Each POST of our own API takes a key: see http/idempotent-posts.ts.
+    const isKeyed = method === 'POST' && url.startsWith('/v1/');
+    const codes = codesOf({ method, isPublic, isKeyed, errors });
+    additions.set(operationId, { codes, examples, responseExamples, isKeyed, isForeign: url.startsWith('/v2') });
     const body = documentedBody === undefined ? {} : { body: { content: documentedBody } };
     const referred = components.refer({ ...rest, ...body });
     return {
@@ -88,7 +96,7 @@ function transformOf(components: Components, additions: Map<string, Additions>):
       schema: {
         operationId,
         ...(isObject(referred) ? referred : {}),
-        ...headersOf([...requestHeaders, ...GENERAL_HEADERS]),
+        ...headersOf([...new Set([...requestHeaders, ...(isKeyed ? [KEY] : []), ...GENERAL_HEADERS])]),
         ...(isPublic ? { security: [] } : {}),
       },
     };
@@ -165,8 +173,9 @@ const FOREIGN_ERROR = {
 };
 
 function complete(operation: Operation, added: Additions, problem: unknown): void {
-  const { codes, examples, responseExamples, isForeign } = added;
+  const { codes, examples, responseExamples, isForeign, isKeyed } = added;
   const own = operation.responses;
+  if (isKeyed) addReplayed(own);
   for (const [status, named] of Object.entries(responseExamples)) addExamples(own[status], named);
   addExamples(operation.requestBody, examples);
   if (isForeign) {
@@ -191,6 +200,16 @@ function isOptional({ requestBody }: Operation, { schemas }: Components): boolea
   const content = requestBody?.content as Record<string, { schema: { $ref?: string } }> | undefined;
   const name = content?.['application/json']?.schema.$ref?.split('/').at(-1);
   return name !== undefined && isOptionalBody(schemas[name]);
+}
+
+/** Adds the header of repeated responses to the successes. */
+function addReplayed(responses: Json): void {
+  for (const [status, response] of Object.entries(responses))
+    if (status < '300' && isObject(response))
+      response.headers = {
+        ...(response.headers as Json | undefined),
+        [REPLAYED]: headerJson(RESPONSE_HEADERS[REPLAYED]),
+      };
 }
 
 /** Adds named examples to the JSON of a body or response. */

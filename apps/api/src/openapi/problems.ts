@@ -16,19 +16,22 @@ const ANY: readonly ErrorCode[] = [
   'internal',
   'shutting_down',
 ];
+/** The further errors of routes that take an Idempotency-Key. */
+const KEYED: readonly ErrorCode[] = ['idempotency_in_progress', 'idempotency_mismatch', 'store_unavailable'];
 /** The further errors of routes that accept a body. */
 const WITH_BODY: readonly ErrorCode[] = ['invalid_json', 'json_too_deep', 'payload_too_large', 'body_memory_full'];
 
 export interface ProblemRoute {
   method: string;
   isPublic: boolean;
+  isKeyed: boolean;
   errors: readonly ErrorCode[];
 }
 
 /** The codes of every error that a route can return. */
-export function codesOf({ method, isPublic, errors }: ProblemRoute): ErrorCode[] {
+export function codesOf({ method, isPublic, isKeyed, errors }: ProblemRoute): ErrorCode[] {
   const general = [...ANY, ...(isPublic ? [] : (['unauthorized'] as const)), ...(method === 'GET' ? [] : WITH_BODY)];
-  return [...new Set([...general, ...errors])];
+  return [...new Set([...general, ...(isKeyed ? KEYED : []), ...errors])];
 }
 
 /** References to the shared responses of some codes, by HTTP status. */

@@ -12,6 +12,7 @@ const LIST_MAX = 100;
 export const FEATURES = [
   'cancel_by_key',
   'idempotency_keys',
+  'idempotent_actions',
   'include_input',
   'list_filters',
   'on_error_row',

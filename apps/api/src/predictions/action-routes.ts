@@ -1,10 +1,10 @@
 /** The routes that change a prediction: cancel and retry. */
 
 import type { FastifyRequest } from 'fastify';
+import { idempotencyKeyIn } from '../http/idempotency-key.ts';
 import type { App } from '../http/type-provider.ts';
 import type { Actions } from './cancel-retry.ts';
 import { type Found, predictionUuid } from './find-prediction.ts';
-import { idempotencyKeyIn } from './idempotency-key.ts';
 import { sendFound } from './read-routes.ts';
 import * as routes from './route-schemas.ts';
 
@@ -28,6 +28,10 @@ export function registerActionRoutes(app: App, { base, actions, findByKey, tenan
     return sendFound(reply, await actions.cancel(tenant, record.id), base);
   });
   app.post('/v1/predictions/:id/retry', { schema: routes.retryPrediction }, async (request, reply) =>
-    sendFound(reply, await actions.retry(tenantOf(request), predictionUuid(request.params.id)), base),
+    sendFound(
+      reply,
+      await actions.retry(tenantOf(request), predictionUuid(request.params.id), request.claimed?.again === true),
+      base,
+    ),
   );
 }

@@ -43,8 +43,11 @@ export interface ActionsDeps {
 export interface Actions {
   /** Cancels an open prediction. A canceled prediction stays unchanged. Throws `prediction_terminal` for every other end. */
   cancel(tenant: string, id: string): Promise<Found>;
-  /** Promises a new opening, as a 202 does. Throws `prediction_not_terminal` for a prediction that is open or that succeeded. */
-  retry(tenant: string, id: string): Promise<Found>;
+  /**
+   * Promises a new opening, as a 202 does. Throws `prediction_not_terminal` for a prediction that is open or that succeeded. `again`: the
+   * caller repeats a retry whose outcome is unknown, so an open prediction is the expected outcome.
+   */
+  retry(tenant: string, id: string, again: boolean): Promise<Found>;
 }
 
 /** A row with the task, which a new opening needs. */
@@ -54,7 +57,7 @@ interface OpenedRow extends LedgerRow {
 
 export const createActions = (deps: ActionsDeps): Actions => ({
   cancel: (tenant, id) => named(id, cancel(deps, tenant, id)),
-  retry: (tenant, id) => named(id, retry(deps, tenant, id)),
+  retry: (tenant, id, again) => named(id, again ? retryAgain(deps, tenant, id) : retry(deps, tenant, id)),
 });
 
 /** Names the prediction in every error of its action. */
@@ -85,6 +88,17 @@ async function cancel(deps: ActionsDeps, tenant: string, id: string): Promise<Fo
   }
   if (outcome.outcome === 'terminal' && outcome.status !== 'canceled') throw notCancelable(outcome.status);
   return lookup.get(tenant, id);
+}
+
+async function retryAgain(deps: ActionsDeps, tenant: string, id: string): Promise<Found> {
+  try {
+    return await retry(deps, tenant, id);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === 'prediction_not_terminal')) throw error;
+    const found = await deps.lookup.get(tenant, id);
+    if (isTerminal(found.record.status) && found.record.opening === 0) throw error;
+    return found;
+  }
 }
 
 async function retry(deps: ActionsDeps, tenant: string, id: string): Promise<Found> {

@@ -7,6 +7,8 @@ import type { CachedResponse, LookUpRequest } from '../cache/cache-lookup.ts';
 import type { ParsedRequests } from '../cache/parsed-requests.ts';
 import { idIn } from '../cache/stored-body.ts';
 import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
+import { idempotencyKeyOf } from '../http/idempotency-key.ts';
+import { REPLAYED } from '../http/idempotent-posts.ts';
 import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-headers.ts';
 import type { HttpMetrics } from '../http/request-metrics.ts';
 import { startOf } from '../http/request-start.ts';
@@ -14,7 +16,6 @@ import { createResponseBatch, type SendOut } from '../http/response-batch.ts';
 import type { App } from '../http/type-provider.ts';
 import { checkBody } from './body-limits.ts';
 import type { CreatePrediction } from './create-prediction.ts';
-import { idempotencyKeyOf } from './idempotency-key.ts';
 import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
 import type { PredictionBody, PredictionRequest } from './prediction-request.ts';
 import { appliedPreference, etagOf, locationOf, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
@@ -86,7 +87,7 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
   }
 
   // These two routes count their requests themselves: a hook would cost more than the counting.
-  const config = { countsItself: true, numberArrays: true };
+  const config = { countsItself: true, numberArrays: true, ownIdempotencyKeys: true };
   app.post('/v1/models/:model/predictions', { schema: routes.createPrediction, config }, create);
   app.post(
     '/v1/models/:model/versions/:version/predictions',
@@ -136,8 +137,10 @@ class OutcomeSender {
     this.#sendOut(reply, 200, headers, text, 'latin1');
   }
 
-  #sendCompleted(reply: FastifyReply, { record, cacheStatus }: CompletedOutcome, prefer: Prefer): void {
+  #sendCompleted(reply: FastifyReply, outcome: CompletedOutcome, prefer: Prefer): void {
+    const { record, cacheStatus, replayed } = outcome;
     const headers = ['cache-status', cacheStatus];
+    if (replayed === true) headers.push(REPLAYED, 'true');
     addPreference(headers, prefer);
     headers.push('etag', etagOf(record), STATUS_HEADER, record.status);
     headers.push('content-location', locationOf(this.#base, publicId('pred', record.id)));
@@ -145,8 +148,9 @@ class OutcomeSender {
   }
 
   #sendAccepted(reply: FastifyReply, outcome: AcceptedOutcome, prefer: Prefer): void {
-    const { record, queue, room, cacheStatus } = outcome;
+    const { record, queue, room, cacheStatus, replayed } = outcome;
     const headers = ['cache-status', cacheStatus];
+    if (replayed === true) headers.push(REPLAYED, 'true');
     addPreference(headers, prefer);
     headers.push('ratelimit-policy', this.#policy, 'ratelimit', `"queue";r=${room}`);
     headers.push('location', locationOf(this.#base, publicId('pred', record.id)), 'retry-after', retryAfterOf(queue));

@@ -81,11 +81,14 @@ async function followClaim(
   if (!claim.same) throw keyMismatch(key, claim.id);
   const { tenant, signal } = pending.request;
   const original = await untilWritten(deps, { tenant, claim, signal });
-  if (original) return follow(pending, original);
+  if (original) return asReplayed(await follow(pending, original));
   // The original request failed before its prediction was written: this request continues under the claimed id.
   if (claim.ageMs > CLAIM_DEAD_MS) return start({ ...pending, id: claim.id });
   throw inProgress(claim.id);
 }
+
+const asReplayed = (outcome: Outcome): Outcome =>
+  outcome.kind === 'completed' || outcome.kind === 'accepted' ? { ...outcome, replayed: true } : outcome;
 
 interface Claimed {
   tenant: string;

@@ -7,6 +7,8 @@ export interface CompletedOutcome {
   kind: 'completed';
   record: Prediction;
   cacheStatus: string;
+  /** An earlier request with the same Idempotency-Key created the prediction. */
+  replayed?: true;
 }
 
 /** The API promises the prediction: the client fetches the result later. */
@@ -17,6 +19,8 @@ export interface AcceptedOutcome {
   /** How many more predictions the queue of the model takes. */
   room: number;
   cacheStatus: string;
+  /** An earlier request with the same Idempotency-Key created the prediction. */
+  replayed?: true;
 }
 
 export type Outcome =

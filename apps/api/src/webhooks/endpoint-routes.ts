@@ -1,5 +1,5 @@
 /** Routes of webhook endpoints: register, read, change, delete and test endpoints. */
-
+import { randomUUID } from 'node:crypto';
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { baseOf } from '@millrace/shared/predictions/prediction';
@@ -53,12 +53,15 @@ function registerCreate(app: App, deps: WebhookRouteDeps): void {
       events: storedEvents(events ?? [allEvents]),
       models: models ?? [],
     };
-    const endpoint = await fromStore('Postgres', insertEndpoint(db, { tenant, fields, secret, nowMs: now() }));
+    const endpoint = await fromStore(
+      'Postgres',
+      insertEndpoint(db, { id: request.claimed?.resource ?? randomUUID(), tenant, fields, secret, nowMs: now() }),
+    );
     const json = endpointJson(endpoint, await contextOf(deps, tenant));
     return reply
       .code(201)
       .header('location', json.urls.self)
-      .send({ ...json, secret });
+      .send({ ...json, secret: endpoint.secret });
   });
 }
 

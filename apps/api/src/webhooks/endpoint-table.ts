@@ -31,18 +31,26 @@ export interface EndpointFields {
 }
 
 export interface InsertEndpointParams {
+  id: string;
   tenant: string;
   fields: EndpointFields;
   secret: string;
   nowMs: number;
 }
 
-export async function insertEndpoint(db: Db, params: InsertEndpointParams): Promise<Endpoint> {
-  const { tenant, fields, secret, nowMs } = params;
-  const { rows } = await db.query<Endpoint>(
-    `INSERT INTO webhook_endpoints (tenant, url, description, events, models, secrets, created_at, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING ${COLUMNS}`,
+/** An endpoint with its newest secret. */
+type NewEndpoint = Endpoint & { secret: string };
+
+/** Returns the existing endpoint, with its secret, if an earlier execution of the same request has inserted the endpoint. */
+export async function insertEndpoint(db: Db, params: InsertEndpointParams): Promise<NewEndpoint> {
+  const { id, tenant, fields, secret, nowMs } = params;
+  const { rows } = await db.query<NewEndpoint>(
+    `INSERT INTO webhook_endpoints AS e (id, tenant, url, description, events, models, secrets, created_at, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+     ON CONFLICT (id) DO UPDATE SET updated_at = e.updated_at WHERE e.tenant = excluded.tenant
+     RETURNING ${COLUMNS}, secrets -> 0 ->> 'secret' AS secret`,
     [
+      id,
       tenant,
       fields.url,
       fields.description,
