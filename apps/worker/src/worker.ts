@@ -14,6 +14,7 @@ import type { Logger } from 'pino';
 import { startInferenceRole } from './inference/role.ts';
 import { startHealth } from './operations/health.ts';
 import { createWorkerMetrics } from './operations/metrics.ts';
+import { Presence } from './operations/presence.ts';
 import type { WorkerContext } from './operations/worker-context.ts';
 import { startRecorderRole } from './recorder/role.ts';
 import { startWebhooks, type Webhooks } from './webhooks/role.ts';
@@ -81,6 +82,8 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
       clock.skewS(),
     );
     closers.push('health', () => health.close());
+    const presence = new Presence({ redis, keys, id, roles: config.workerRoles, log });
+    closers.push('presence', () => presence.close());
     const base: WorkerContext = {
       config,
       log,
@@ -91,6 +94,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
       live: new LiveStore(redis, keys, config.liveTtlMs, largeRedis),
       clock,
       metrics,
+      presence,
       health,
       closers,
       connect,
@@ -99,7 +103,12 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     if (config.workerRoles.includes('webhooks')) startWebhooksRole(base);
     if (config.workerRoles.includes('inference')) await startInferenceRole(base);
     health.started();
-    return { id, healthUrl: health.url, mustStop, close: (deadlineMs) => closers.close(deadlineMs) };
+    void presence.report();
+    const close = (deadlineMs: number) => {
+      presence.drain();
+      return closers.close(deadlineMs);
+    };
+    return { id, healthUrl: health.url, mustStop, close };
   } catch (error) {
     await closers.close(5_000);
     throw error;

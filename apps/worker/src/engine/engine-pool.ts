@@ -6,7 +6,7 @@ import type { Config } from '@millrace/shared/process/config';
 import { releaseMemory } from '@millrace/shared/process/release-memory';
 import type { Logger } from 'pino';
 import { EngineError, EngineStartError } from './engine-error.ts';
-import { EngineSlot, LoadError } from './engine-slot.ts';
+import { EngineSlot, LoadError, type SlotState } from './engine-slot.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
 import type { LoadedVersion, RowResult } from './protocol/loaded-version.ts';
 import { RowFailures } from './row-failures.ts';
@@ -30,6 +30,8 @@ export interface EnginePool {
   readonly size: number;
   /** Number of engines that have started and have not ended. */
   readonly alive: number;
+  /** The state of each engine. */
+  describe(): Promise<SlotState[]>;
   /** Resolves when `free` is above 0 and no run waits, or the pool is closed. */
   whenFree(): Promise<void>;
   /** Starts every engine and loads the version in each engine before the first run. */
@@ -148,6 +150,10 @@ class Pool implements EnginePool {
 
   get alive(): number {
     return this.#slots.filter((slot) => slot.alive).length;
+  }
+
+  describe(): Promise<SlotState[]> {
+    return Promise.all(this.#slots.map((slot) => slot.describe()));
   }
 
   /** While no engine runs, the worker also releases its own memory: the pause delays no prediction. */

@@ -8,6 +8,7 @@ import type { Row } from '@millrace/shared/predictions/task';
 import { Engine, type EngineOptions, type RunOutcome } from './engine.ts';
 import { EngineError } from './engine-error.ts';
 import { type LoadedSize, toUnload } from './memory-budget.ts';
+import { residentBytes } from './process-memory.ts';
 import type { LoadedVersion } from './protocol/loaded-version.ts';
 
 export interface SlotOptions extends EngineOptions {
@@ -24,7 +25,17 @@ export interface SlotOptions extends EngineOptions {
   ): void;
 }
 
+/** What an engine does, and the versions that are loaded in the engine. */
+export interface SlotState {
+  status: 'starting' | 'idle' | 'busy' | 'stopped';
+  loaded: { model: string; version: string }[];
+  /** Resident bytes of the engine; null without an engine. */
+  memoryBytes: number | null;
+}
+
 interface Session extends LoadedSize {
+  model: string;
+  version: string;
   number: Promise<number>;
 }
 
@@ -77,6 +88,18 @@ export class EngineSlot {
 
   has(version: LoadedVersion): boolean {
     return this.#current?.sessions.has(version.key) ?? false;
+  }
+
+  /** The engine as an operator sees it. */
+  async describe(): Promise<SlotState> {
+    const instance = this.#current;
+    const isAlive = instance?.engine.alive === true;
+    const sessions = isAlive ? [...instance.sessions.values()] : [];
+    return {
+      status: isAlive ? (this.busy > 0 ? 'busy' : 'idle') : this.#arriving === undefined ? 'stopped' : 'starting',
+      loaded: sessions.map(({ model, version }) => ({ model, version })),
+      memoryBytes: await memoryOf(isAlive ? instance.engine.pid : undefined),
+    };
   }
 
   /** Loads a version that is not loaded yet. Rejects with an EngineError. */
@@ -187,7 +210,13 @@ export class EngineSlot {
         throw new LoadError(kind, `the model could not be loaded: ${(error as Error).message}`);
       },
     );
-    const session: Session = { bytes: 0, usedAt: ++this.#clock, number };
+    const session: Session = {
+      model: version.model,
+      version: version.version,
+      bytes: 0,
+      usedAt: ++this.#clock,
+      number,
+    };
     sessions.set(version.key, session);
     loading.then(
       ({ residentBytes, loadMs }) => {
@@ -233,4 +262,8 @@ export class EngineSlot {
     while (old.engine.alive && old.engine.pending > 0) await delay(DRAIN_POLL_MS, undefined, { ref: false });
     old.engine.kill('the engine was replaced');
   }
+}
+
+async function memoryOf(pid: number | undefined): Promise<number | null> {
+  return pid === undefined ? null : ((await residentBytes(pid)) ?? null);
 }

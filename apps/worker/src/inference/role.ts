@@ -20,6 +20,7 @@ import { createEnginePool, type EnginePool, poolOptions } from '../engine/engine
 import { type ModelManager, startModelManager } from '../models/model-manager.ts';
 import { RegistryClient } from '../models/registry-client.ts';
 import type { RunnableVersion } from '../models/runnable-versions.ts';
+import type { Presence } from '../operations/presence.ts';
 import type { WorkerContext } from '../operations/worker-context.ts';
 import { CacheWrites } from './cache-writes.ts';
 import { type ComputeDeps, compute } from './compute.ts';
@@ -31,6 +32,9 @@ import { isItemOf, itemsOf } from './held-item.ts';
 import { HeldResults } from './held-results.ts';
 import { Lifts } from './lifts.ts';
 import { Pace } from './pace.ts';
+
+/** The execution provider of onnxruntime in every engine. */
+const PROVIDER = 'cpu';
 
 /** Most bytes of results that wait for Redis, and most bytes of the outputs of one run. Both bound the memory of a worker. */
 const HELD_BYTES = 128 * 1_048_576;
@@ -50,6 +54,7 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   addClosers(base, { role, models });
   addMetrics(base, { role, models, pool });
   addHealthChecks(base, { role, models });
+  describeTo(base.presence, { role, models, pool });
 }
 
 interface Caches {
@@ -148,6 +153,8 @@ class InferenceRole {
   /** The largest micro-batch of the versions of each model. */
   readonly #maxBatches = new Map<string, number>();
   #stopListening = () => {};
+  /** The rows that this worker has computed. */
+  rows = 0;
   readonly held: HeldResults;
   readonly consumers: Consumers;
 
@@ -274,7 +281,10 @@ class InferenceRole {
         this.#refuseWrongClock();
         // The rows of this job are begun ahead only when the run has exactly the items of this job.
         const own = some.length === items.length && some[0] === items[0];
-        return compute(this.#compute, { ...handle, shard, priority: urgency }, some, own ? rowsOf(ahead) : []);
+        const target = { ...handle, shard, priority: urgency };
+        const computed = await compute(this.#compute, target, some, own ? rowsOf(ahead) : []);
+        this.rows += computed;
+        return computed;
       },
     });
     // The priority of a prediction can be raised while its job moves from the queue to this worker.
@@ -358,6 +368,29 @@ function addMetrics({ metrics }: WorkerContext, { role, models, pool }: Started 
     'Versions in service whose files in the models folder differ from the registered files.',
     () => models.mismatched().length,
   );
+}
+
+/** The part of the role in the list of workers. */
+function describeTo(presence: Presence, { role, models, pool }: Started & { pool: EnginePool }): void {
+  let before = { rows: role.rows, atMs: performance.now() };
+  presence.describe(async () => {
+    const engines = await pool.describe();
+    const now = { rows: role.rows, atMs: performance.now() };
+    const seconds = (now.atMs - before.atMs) / 1_000;
+    const rate = seconds > 0 ? (now.rows - before.rows) / seconds : 0;
+    before = now;
+    return {
+      models: models.runnable().map(({ version }) => ({ name: version.model, version: version.version })),
+      engines: engines.flatMap(({ status, loaded, memoryBytes }) => {
+        const shown = loaded.length > 0 ? loaded : [{ model: null, version: null }];
+        return shown.map((version) => ({ ...version, provider: PROVIDER, status, memory_bytes: memoryBytes }));
+      }),
+      providers: [PROVIDER],
+      held: role.waiting,
+      rows_per_s: Math.round(rate * 10) / 10,
+      engineBytes: engines.reduce((sum, { memoryBytes }) => sum + (memoryBytes ?? 0), 0),
+    };
+  });
 }
 
 function addHealthChecks({ health, clock, live }: WorkerContext, { role, models }: Started): void {

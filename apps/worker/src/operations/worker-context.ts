@@ -10,6 +10,7 @@ import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
 import type { WorkerHealth } from './health.ts';
 import type { WorkerMetrics } from './metrics.ts';
+import type { Presence } from './presence.ts';
 
 export interface WorkerContext {
   config: Config;
@@ -21,6 +22,7 @@ export interface WorkerContext {
   live: LiveStore;
   clock: Clock;
   metrics: WorkerMetrics;
+  presence: Presence;
   health: WorkerHealth;
   closers: Closers;
   connect(kind: 'producer' | 'blocking', name: string): Connection;

@@ -53,6 +53,8 @@ export interface Keys {
   idempotency(tenant: string, hashed: string): string;
   /** Heartbeat of a worker process. */
   worker(shard: number, workerId: string): string;
+  /** The running workers, a hash by worker id: see queue/worker-list.ts. */
+  workers(): string;
   /** Pub/sub channel that names the models of a shard that get work: see submit.lua. */
   workSignal(shard: number): string;
   /** Pub/sub channel that sends workers the predictions whose priority was raised: see job.ts. */
@@ -94,6 +96,7 @@ export function keysFor(prefix: string): Keys {
     query: (name) => `${prefix}:c:${name}`,
     idempotency: (tenant, hashed) => `${prefix}:i:{${tenant}:${hashed}}`,
     worker: (shard, workerId) => `${tag(shard)}hb:${workerId}`,
+    workers: () => `${prefix}:workers`,
     workSignal: (shard) => `${tag(shard)}bell`,
     liftChannel: () => `${prefix}:lifts`,
     registryChannel: () => `${prefix}:registry`,

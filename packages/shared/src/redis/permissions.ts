@@ -36,6 +36,7 @@ const keyCalls = (key: string, none: string): Call[] => [
 const hashCalls = (key: string, none: string): Call[] => [
   ['hget', none, 'f'],
   ['hgetall', none],
+  ['hkeys', none],
   ['hmget', none, 'f'],
   ['hexists', none, 'f'],
   ['hdel', none, 'f'],
