@@ -14,6 +14,8 @@ export interface StartedRecorder {
   readonly statements: TerminalRow[][];
   /** Committed deliveries. */
   readonly deliveries: Recorded['deliveries'];
+  /** The ends that statements wrote. */
+  readonly ended: readonly TerminalRow[];
   readonly omitted: () => number;
   close(): Promise<void>;
 }
@@ -28,6 +30,7 @@ export function recordOf(
 ): StartedRecorder {
   const statements: TerminalRow[][] = [];
   const deliveries: Recorded['deliveries'] = [];
+  const ended: TerminalRow[] = [];
   let omitted = 0;
   const reader: Connection = connectTestRedis();
   const { consumer = 'r1', retryDelaysMs = [20] } = given;
@@ -49,13 +52,14 @@ export function recordOf(
     postgresResponds: async () => (await db.query('SELECT 1').catch(() => null)) !== null,
     onDeliveries: async (some) => void deliveries.push(...some),
     onRecorded: () => {},
+    onEnded: (some) => void ended.push(...some),
     isClockRight: () => true,
     onOmitted: () => {
       omitted += 1;
     },
     log: pino({ level: 'silent' }),
   });
-  return { statements, deliveries, omitted: () => omitted, close: () => recorder.close() };
+  return { statements, deliveries, ended, omitted: () => omitted, close: () => recorder.close() };
 }
 
 /** Ends a prediction whose output is text of `characters` characters. Resolves to its id. */

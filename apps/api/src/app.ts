@@ -33,6 +33,7 @@ import { registerEventRoutes } from './predictions/event-routes.ts';
 import type { PredictionServices } from './predictions/prediction-services.ts';
 import { registerReadRoutes } from './predictions/read-routes.ts';
 import { metricsOfAll } from './processes/all-metrics.ts';
+import { registerStats, type StatsRoutes } from './stats/routes.ts';
 import { WEBHOOKS } from './webhooks/event-schemas.ts';
 import { registerWebhooks, type WebhookRouteDeps } from './webhooks/routes.ts';
 
@@ -46,6 +47,7 @@ export interface AppDeps extends PredictionServices {
   metrics: HttpMetrics;
   idempotentRequests: IdempotentRequests;
   webhooks: Omit<WebhookRouteDeps, 'tenantOf' | 'publicUrl' | 'modelNames'>;
+  stats: Pick<StatsRoutes, 'db' | 'redis' | 'keys'>;
   /** The tenant of an API key; undefined for a key that is unknown, revoked or expired. */
   tenantOfKey: AuthenticationDeps['tenantOfKey'];
 }
@@ -85,6 +87,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   registerEntities(app, { ...deps, tenantOf, versionOf: catalog.version });
   registerOperations(app, { ...deps, allMetrics: metricsOfAll(() => deps.metrics.text()) });
   registerService(app, config);
+  registerStats(app, { ...deps.stats, base: deps.base, tenantOf });
   registerDocuments(app);
   registerWebhooks(app, {
     ...deps.webhooks,

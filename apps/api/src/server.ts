@@ -3,6 +3,7 @@
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
+import { StatsWriter } from '@millrace/shared/stats/stats-writer';
 import { createIdempotentRequests, type IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyInstance } from 'fastify';
@@ -64,7 +65,22 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
     cacheWritable: () => cache.probe.proven,
   });
   const { registry } = metrics;
-  const predictions = openPredictions({ config, log, closers, stores, catalog, checkWebhook, timers, registry });
+  const history = new StatsWriter({
+    db,
+    onError: (error) => log.warn({ err: error }, 'the history cannot be written: the counts wait in memory'),
+  });
+  closers.push('history', () => history.close());
+  const predictions = openPredictions({
+    config,
+    log,
+    closers,
+    stores,
+    catalog,
+    checkWebhook,
+    timers,
+    registry,
+    counts: history.counts,
+  });
   const draining = new Draining();
   const app = await buildApp({
     ...predictions,
@@ -76,6 +92,7 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
     idempotentRequests: idempotentRequestsOf(db),
     entities: createEntityLookup(cache.readThrough, db),
     webhooks: { db, timers, checkWebhook },
+    stats: { db, redis: queue.redis, keys: stores.keys },
     checks: checksOf({ stores, catalog, draining }),
     tenantOfKey: (key) => {
       const tenant = knownKeys.tenantOf(key);

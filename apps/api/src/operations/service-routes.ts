@@ -17,7 +17,9 @@ export const FEATURES = [
   'list_filters',
   'on_error_row',
   'open_inference',
+  'stats',
   'webhooks',
+  'workers',
 ] as const;
 
 export function registerService(app: FastifyInstance, config: Config): void {

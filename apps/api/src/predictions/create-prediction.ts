@@ -55,6 +55,7 @@ export type CreatePrediction = (request: PredictionRequest) => Outcome | Promise
 export function createPrediction(deps: CreateDeps, request: PredictionRequest): Outcome | Promise<Outcome> {
   const { tenant, model, version, body, cacheControl } = request;
   return andThen(deps.catalog.serving(tenant, model, version), (served) => {
+    request.isModelKnown = true;
     const { digest, config } = served.version;
     const keyed = mayShareResults(config) && !cacheControl.noStore;
     const normalizing =

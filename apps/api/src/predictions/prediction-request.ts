@@ -46,6 +46,8 @@ export interface PredictionRequest {
   signal: DisconnectSignal;
   /** The caller accepts no promise: a prediction without a result at the end of the wait is canceled. */
   ledgerless?: boolean;
+  /** Set as soon as the registry has the model. */
+  isModelKnown?: boolean;
 }
 
 /** A request with its model version and its normalized input, and the new prediction. */

@@ -16,6 +16,7 @@ import {
   readOutputs,
   readTasks,
   recordTerminal,
+  writtenEnds,
 } from '@millrace/shared/ledger/ledger';
 import { LiveStore } from '@millrace/shared/live/store';
 import { type Clock, sharedNow } from '@millrace/shared/postgres/clock';
@@ -27,6 +28,7 @@ import { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { oldestJobs } from '@millrace/shared/queue/oldest-jobs';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
+import type { StatsCounts } from '@millrace/shared/stats/stats-counts';
 import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { Registry } from 'prom-client';
 import { lookUpLocal } from '../cache/cache-lookup.ts';
@@ -51,6 +53,7 @@ import { findByKey } from './idempotency.ts';
 import { createIdempotency } from './idempotency-claims.ts';
 import { createListPredictions, type ListPredictions } from './list-predictions.ts';
 import { PredictionWatcher } from './prediction-watcher.ts';
+import { countCreated, countHits } from './request-counts.ts';
 
 const PROMISES_PER_COMMIT = 500;
 const PROMISES_WAITING = 50_000;
@@ -65,6 +68,8 @@ export interface OpenPredictionsParams extends OpenParams {
   timers: Pick<WebhookTimers, 'scheduleDeliveries'>;
   /** Receives the metrics of the estimates. */
   registry: Registry;
+  /** Receives the counts of requests and ends. */
+  counts: StatsCounts;
 }
 
 export interface PredictionServices {
@@ -102,7 +107,7 @@ interface Parts extends OpenPredictionsParams {
 }
 
 export function openPredictions(params: OpenPredictionsParams): PredictionServices {
-  const { stores, catalog, closers } = params;
+  const { stores, catalog, closers, counts } = params;
   const { db } = stores;
   const parts = openParts(params);
   const { live, completions, lookup } = parts;
@@ -123,8 +128,8 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
   });
   return {
     base: parts.base,
-    createPrediction: openCreatePrediction(parts, { cache, parsedRequests, idempotency }),
-    lookUpLocal: (request) => lookUpLocal({ catalog, parsedRequests, cache }, request),
+    createPrediction: countCreated(openCreatePrediction(parts, { cache, parsedRequests, idempotency }), counts),
+    lookUpLocal: countHits((request) => lookUpLocal({ catalog, parsedRequests, cache }, request), counts),
     parsedRequests,
     lookup,
     list: createListPredictions({
@@ -266,14 +271,20 @@ function openPromises({ stores, config, closers }: OpenPredictionsParams): Batch
   return promises;
 }
 
-function openActions({ stores, timers, ...parts }: Parts): Actions {
+function openActions({ stores, timers, counts, ...parts }: Parts): Actions {
   const { db } = stores;
   return createActions({
     ...parts,
     findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
-    endInLedger: (row, outcome) => markTerminal(db, row, outcome),
+    endInLedger: async (row, outcome) => {
+      const isEnded = await markTerminal(db, row, outcome);
+      if (isEnded) counts.ended({ ...row, ...outcome });
+      return isEnded;
+    },
     recordEnd: async (row) => {
-      const { deliveries } = await recordTerminal(db, [row]);
+      const recorded = await recordTerminal(db, [row]);
+      for (const end of writtenEnds([row], recorded)) counts.ended(end);
+      const { deliveries } = recorded;
       await timers.scheduleDeliveries(deliveries);
     },
     reopenInLedger: (end) => markRetried(db, end),

@@ -35,6 +35,8 @@ export interface RecorderDeps {
   /** Receives the committed deliveries. Must not reject. */
   onDeliveries(deliveries: Recorded['deliveries']): Promise<void>;
   onRecorded(rows: number): void;
+  /** Receives the ends that a statement wrote. */
+  onEnded(ends: readonly TerminalRow[]): void;
   /** While the clock of this process is wrong, the recorder reads nothing. Another recorder takes the entries. */
   isClockRight(): boolean;
   /** Receives each end that was recorded without its output. */

@@ -5,6 +5,7 @@
  * own, so that other ends do not wait.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { writtenEnds } from '@millrace/shared/ledger/ledger';
 import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
 import { isTerminal } from '@millrace/shared/predictions/prediction';
 import { RETRY_DELAYS_MS, type RecorderDeps, type RecorderParts } from './recorder-deps.ts';
@@ -33,8 +34,10 @@ export function startRecorder(deps: RecorderDeps): Recorder {
       postgresResponds: deps.postgresResponds,
       closed: () => signal.aborted,
       log,
-      async onWritten({ applied, deliveries, refused }, rows) {
+      async onWritten(recorded, rows) {
+        const { applied, deliveries, refused } = recorded;
         deps.onRecorded(applied);
+        deps.onEnded(writtenEnds(rows, recorded));
         if (deliveries.length > 0) await deps.onDeliveries(deliveries);
         if (refused.length > 0) await dropOverruled(deps, rows, refused);
       },

@@ -1,6 +1,6 @@
 /** The role `recorder`: records terminal states in the ledger, restores lost promises, and creates and drops partitions. */
 
-import { findEnds, markTerminal, openPromises, readTasks, recordTerminal } from '@millrace/shared/ledger/ledger';
+import { findEnds, openPromises, readTasks, recordTerminal } from '@millrace/shared/ledger/ledger';
 import type { Db } from '@millrace/shared/postgres/db';
 import { dropOldPartitions, ensurePartitions } from '@millrace/shared/postgres/partitions';
 import { SHARDS } from '@millrace/shared/predictions/ids';
@@ -12,6 +12,7 @@ import { watchLag } from './lag-watch.ts';
 import { startMakingRoom } from './make-room.ts';
 import { startReconciler } from './reconciler.ts';
 import { startRecorder } from './recorder.ts';
+import { startStats } from './stats.ts';
 
 const PARTITIONS_EVERY_MS = 3_600_000;
 const PARTITIONS_AHEAD_DAYS = 7;
@@ -37,6 +38,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
   // One read covers all streams. In a cluster each stream needs its own reader, because the streams are on different nodes.
   const groups = config.redisCluster ? shards.map((shard) => [shard]) : [shards];
   const room = startMakingRoom(base);
+  const stats = startStats(base);
   for (const group of groups) {
     const recorder = startRecorder({
       reader: connect('blocking', 'recorder'),
@@ -52,6 +54,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
       postgresResponds: () => responds(db),
       onDeliveries: (deliveries) => timers.scheduleDeliveries(deliveries),
       onRecorded: (rows) => metrics.recorded(rows),
+      onEnded: (ends) => stats.ended(ends),
       isClockRight,
       onOmitted: () => metrics.recordedWithoutOutput(),
       log,
@@ -72,8 +75,8 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
     openPromises: (options) => openPromises(db, options),
     isClockRight,
     readTasks: (ids) => readTasks(db, ids),
-    expire: (row, error, nowMs) => markTerminal(db, row, { status: 'expired', result: error, completedAt: nowMs }),
-    fail: (row, error, nowMs) => markTerminal(db, row, { status: 'failed', result: error, completedAt: nowMs }),
+    expire: (row, error, nowMs) => stats.end(row, { status: 'expired', result: error, completedAt: nowMs }),
+    fail: (row, error, nowMs) => stats.end(row, { status: 'failed', result: error, completedAt: nowMs }),
     models: () => queueNames(db),
     onOutcome: (outcome) => metrics.reconciled(outcome),
     onUnreadable: (count) => metrics.unreadable(count),

@@ -24,7 +24,7 @@ import {
 export { dropOldPartitions, ensureDays, ensurePartitions } from '../postgres/partitions.ts';
 export type { LedgerRow, ListedRow, PredictionOptions, PromiseRow, TasklessRow, TerminalRow } from './ledger-rows.ts';
 export { type ListOptions, listPredictions, type Scanned } from './list-rows.ts';
-export { markTerminal, recordTerminal } from './record-terminal.ts';
+export { markTerminal, recordTerminal, writtenEnds } from './record-terminal.ts';
 
 const INSERT_PROMISES = `
   INSERT INTO predictions (${PROMISE_COLUMNS.map(([name]) => name).join(', ')}, status, result, attempts, promised)

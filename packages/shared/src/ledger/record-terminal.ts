@@ -136,6 +136,14 @@ export async function recordTerminal(
   return recorded;
 }
 
+/** The rows that the call wrote, each end once. */
+export function writtenEnds(rows: readonly TerminalRow[], { refused, unstorable }: Recorded): TerminalRow[] {
+  const left = new Set([...refused, ...unstorable.map(({ id }) => id)]);
+  const written = new Map<string, TerminalRow>();
+  for (const row of rows) if (!left.has(row.id)) written.set(`${row.id} ${row.opening}`, row);
+  return [...written.values()];
+}
+
 interface RecordParams {
   /** The result, to which the function adds. */
   recorded: Recorded;

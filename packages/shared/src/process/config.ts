@@ -356,6 +356,12 @@ const SETTINGS = {
     max: 3_650,
     about: 'Days that the ledger keeps; an older day is dropped when no prediction of the day is open.',
   }),
+  statsRetentionDays: integer('STATS_RETENTION_DAYS', {
+    default: 30,
+    min: 1,
+    max: 3_650,
+    about: 'Days that the counts by minute and by hour are kept, for `GET /v1/stats`.',
+  }),
   webhookHttp: flag('WEBHOOK_ALLOW_HTTP', false, 'Allow http:// webhooks; for development.'),
   webhookNetworks: list('WEBHOOK_ALLOWED_NETWORKS', '', 'Private networks (CIDR) that webhooks may reach.'),
   webhookTimeoutMs: integer('WEBHOOK_TIMEOUT_MS', {

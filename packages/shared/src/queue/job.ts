@@ -2,7 +2,7 @@
  * The BullMQ job: the ids of predictions of one model version that a worker takes together. The task of each prediction is in its
  * live state, so that the job is small and the worker skips canceled predictions.
  */
-import { isPredictionId, timeOfId } from '../predictions/ids.ts';
+import { isPredictionId } from '../predictions/ids.ts';
 import { type InputRow, isSlot, readTask, type StoredTask } from '../predictions/task.ts';
 
 export const JOB_NAME = 'predict';
@@ -87,13 +87,6 @@ export function parseLift(text: string): Lift | undefined {
  */
 export const jobIdOf = (predictionId: string, round = 0): string =>
   round === 0 ? `p-${predictionId}` : `p-${predictionId}-${round}`;
-
-/** The time in Unix ms at which a job was added, of an id of `jobIdOf`. Undefined for another text. */
-export function jobTimeOf(jobId: string): number | undefined {
-  const [, id = '', round] = /^p-([0-9a-f-]{36})(?:-(\d{1,15}))?$/.exec(jobId) ?? [];
-  if (!isPredictionId(id)) return undefined;
-  return round === undefined ? timeOfId(id) : Number(round);
-}
 
 /** The length of `p-` and a UUID; take.lua has the same number. */
 export const FIRST_JOB_LENGTH = 38;

@@ -41,6 +41,21 @@ export async function oldestJobs(
   return oldest;
 }
 
+/**
+ * When the oldest job that workers hold entered the queue, in Unix ms; undefined without a held job. The caller knows whether a
+ * prediction of a held job still waits.
+ */
+export async function oldestHeldJob(
+  redis: Pick<Connection, 'lindex'>,
+  keys: Keys,
+  model: string,
+): Promise<number | undefined> {
+  // BullMQ puts the newest job at the left.
+  const job = await redis.lindex(`${keys.bull(shardOf(model))}:${model}:active`, -1);
+  const enteredAt = job === null ? Number.NaN : jobTime(job);
+  return Number.isFinite(enteredAt) ? enteredAt : undefined;
+}
+
 /** The id of a first job has the time of its prediction, and the id of a later job ends with the time of the later start. */
 export const jobTime = (jobId: string): number =>
   jobId.length > FIRST_JOB_LENGTH ? Number(jobId.slice(FIRST_JOB_LENGTH + 1)) : timeOfId(jobId.slice(2));

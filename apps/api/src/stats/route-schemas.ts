@@ -1,0 +1,38 @@
+/** The schemas of the routes of the history and of the workers. */
+import type { FastifySchema } from 'fastify';
+import { json } from '../http/documentation.ts';
+import { StatsList, Worker, WorkerList } from './response-schemas.ts';
+import { StatsQuery, WorkerParams, WorkersQuery } from './schemas.ts';
+
+const tags = ['Operations'];
+
+export const listStats = {
+  operationId: 'listStats',
+  querystring: StatsQuery,
+  tags,
+  summary: 'The history of predictions in steps, oldest first',
+  description:
+    'The tenant `default` sees all tenants. Every other tenant sees its own predictions, without `waiting` and `oldest_waiting_s`.',
+  response: { 200: json(StatsList, 'All steps.') },
+  errors: ['store_unavailable'],
+} satisfies FastifySchema;
+
+export const listWorkers = {
+  operationId: 'listWorkers',
+  querystring: WorkersQuery,
+  tags,
+  summary: 'List the workers, by id',
+  description: 'Only for the tenant `default`. A worker that died is listed for an hour.',
+  response: { 200: json(WorkerList, 'A page.', ['Link']) },
+  errors: ['not_found', 'invalid_cursor', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const getWorker = {
+  operationId: 'getWorker',
+  params: WorkerParams,
+  tags,
+  summary: 'A worker',
+  description: 'Only for the tenant `default`.',
+  response: { 200: json(Worker, 'The worker.') },
+  errors: ['not_found', 'store_unavailable'],
+} satisfies FastifySchema;

@@ -1,0 +1,99 @@
+/** The history of predictions: counts the ends that this recorder writes, notes the queues, and discards old counts. */
+import { markTerminal, type TasklessRow, type TerminalRow } from '@millrace/shared/ledger/ledger';
+import type { Outcome } from '@millrace/shared/ledger/record-terminal';
+import { sharedNow } from '@millrace/shared/postgres/clock';
+import { oldestHeldJob, oldestJobs } from '@millrace/shared/queue/oldest-jobs';
+import { queueNames } from '@millrace/shared/registry/registry';
+import { ALL, type StatsCounts } from '@millrace/shared/stats/stats-counts';
+import { dropOldStats } from '@millrace/shared/stats/stats-table';
+import { StatsWriter } from '@millrace/shared/stats/stats-writer';
+import type { WorkerContext } from '../operations/worker-context.ts';
+
+const DROP_EVERY_MS = 3_600_000;
+/** Queues that are read at once. */
+const QUEUES_AT_ONCE = 20;
+
+export interface RecorderStats {
+  /** Counts ends that were written to the ledger. */
+  ended(ends: readonly TerminalRow[]): void;
+  /** Ends an open row of the ledger, and counts the end. Returns false as `markTerminal` does. */
+  end(row: TasklessRow, outcome: Outcome): Promise<boolean>;
+}
+
+/** Every recorder notes the queues: the last note of a minute counts. */
+export function startStats(base: WorkerContext): RecorderStats {
+  const { config, db, log, clock, closers } = base;
+  const queues = new QueueNotes(base);
+  const writer = new StatsWriter({
+    db,
+    // Without Redis the counts of the ends are written all the same.
+    beforeWrite: (counts) =>
+      queues.note(counts).catch((error) => log.debug({ err: error }, 'the queues cannot be noted in the history')),
+    onError: (error) => log.warn({ err: error }, 'the history cannot be written: the counts wait in memory'),
+  });
+  closers.push('history', () => writer.close());
+  const drop = () => {
+    // A clock that is ahead must not discard the history.
+    if (clock.fault() !== undefined) return;
+    dropOldStats(db, config.statsRetentionDays, sharedNow()).catch((error) =>
+      log.warn({ err: error }, 'old counts cannot be discarded from the history'),
+    );
+  };
+  const timer = setInterval(drop, DROP_EVERY_MS);
+  closers.push('history retention', () => clearInterval(timer));
+  const { counts } = writer;
+  return {
+    ended: (ends) => {
+      for (const end of ends) counts.ended(end);
+    },
+    async end(row, outcome) {
+      const isEnded = await markTerminal(db, row, outcome);
+      if (isEnded) counts.ended({ ...row, ...outcome });
+      return isEnded;
+    },
+  };
+}
+
+class QueueNotes {
+  readonly #base: WorkerContext;
+  /** The models whose last note has waiting predictions. */
+  readonly #busy = new Set<string>();
+
+  constructor(base: WorkerContext) {
+    this.#base = base;
+  }
+
+  /** Notes each queue that has, or had at the last note, waiting predictions, and the sum of all queues. */
+  async note(counts: StatsCounts): Promise<void> {
+    const models = await queueNames(this.#base.db);
+    let waiting = 0;
+    let oldestMs: number | null = null;
+    for (let at = 0; at < models.length; at += QUEUES_AT_ONCE) {
+      const some = models.slice(at, at + QUEUES_AT_ONCE);
+      const states = await Promise.all(some.map((model) => this.#stateOf(model)));
+      const nowMs = sharedNow();
+      for (const [place, model] of some.entries()) {
+        const state = states[place];
+        if (state === undefined) continue;
+        if (state.waiting > 0 || this.#busy.has(model)) counts.queue(model, state, nowMs);
+        if (state.waiting > 0) this.#busy.add(model);
+        else this.#busy.delete(model);
+        waiting += state.waiting;
+        if (state.oldestMs !== null) oldestMs = Math.max(oldestMs ?? 0, state.oldestMs);
+      }
+    }
+    counts.queue(ALL, { waiting, oldestMs }, sharedNow());
+  }
+
+  async #stateOf(model: string): Promise<{ waiting: number; oldestMs: number | null }> {
+    const { live, redis, keys } = this.#base;
+    const { entered, left } = await live.counts(model);
+    const waiting = Math.max(0, sumOf(entered) - sumOf(left));
+    if (waiting === 0) return { waiting, oldestMs: null };
+    const queued = [...(await oldestJobs(redis, keys, model)).values()];
+    const at = queued.length > 0 ? Math.min(...queued) : await oldestHeldJob(redis, keys, model);
+    return { waiting, oldestMs: at === undefined ? null : Math.max(0, sharedNow() - at) };
+  }
+}
+
+const sumOf = (counts: Record<number, number>): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
