@@ -136,6 +136,9 @@ const HEADER_VALUES: Readonly<Record<string, readonly string[]>> = {
     'no-cache, no-store',
   ],
   'idempotency-key': ['a', '"b"', '""', 'x'.repeat(256), '"c"d', 'k1', 'k2'],
+  'request-id': ['x', 'a b', 'x'.repeat(300)],
+  // Mostly the version of this server: another version ends a request before anything else is tried.
+  'millrace-version': [...Array(20).fill('2026-12-01'), 'x'],
   'if-none-match': ['*', '"x"', 'W/"x"', ',', '"'],
   'last-event-id': ['', '1.succeeded', '0.queued.1', 'x'],
 };
@@ -152,13 +155,39 @@ const headersOf = (operation: Operation, hasBody: boolean) => {
   }));
 };
 
-/** `names` are existing models, ids and drugs. `inputs` are bodies that models accept. */
-export function fuzzRequests(
+export interface FuzzParams {
   // biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document.
-  document: any,
-  names: readonly string[],
-  inputs: readonly unknown[],
-): fc.Arbitrary<FuzzRequest> {
+  document: any;
+  /** Existing models, ids and drugs. */
+  names: readonly string[];
+  /** Bodies that a model accepts, or that only the model refuses, by the name of the model. */
+  bodies: Readonly<Record<string, readonly object[]>>;
+}
+
+/** Requests that reach a model: a body of the model, with a fresh field or a number changed, and headers that are valid. */
+function reachingRequests(bodies: FuzzParams['bodies']): fc.Arbitrary<FuzzRequest> {
+  const pairs = Object.entries(bodies).flatMap(([model, of]) => of.map((body) => ({ model, body })));
+  const headers = fc.record(
+    {
+      prefer: fc.constantFrom('wait=1', 'wait=0', 'respond-async', 'return=minimal', 'wait=x'),
+      'cache-control': fc.constantFrom('no-cache', 'no-store', 'max-age=9', 'no-cache', 'only-if-cached'),
+      'idempotency-key': fc.integer({ min: 0, max: 400 }).map(String),
+    },
+    { requiredKeys: [] },
+  );
+  return fc.tuple(fc.constantFrom(...pairs), headers, fc.nat({ max: 9 })).map(([{ model, body }, sent, number]) => ({
+    method: 'POST',
+    path: `/v1/models/${model}/predictions`,
+    headers: { 'content-type': 'application/json', ...(sent as Record<string, string>) },
+    body: JSON.stringify(body, (_, value) => (value === FRESH ? number : value)),
+  }));
+}
+
+/** A number that each request replaces, so that not all requests are hits. */
+export const FRESH = -987_654;
+
+export function fuzzRequests({ document, names, bodies }: FuzzParams): fc.Arbitrary<FuzzRequest> {
+  const inputs = Object.values(bodies).flat();
   const operations = Object.entries<Schema>(document.paths).flatMap(([path, methods]) =>
     Object.entries<Schema>(methods).map(
       ([method, { parameters = [], requestBody }]): Operation => ({
@@ -205,7 +234,8 @@ export function fuzzRequests(
     weight: operation.path.endsWith('/predictions') && operation.method === 'POST' ? 12 : 1,
     arbitrary: requestOf(operation),
   }));
-  return fc.oneof(...weighted);
+  const others = fc.oneof(...weighted);
+  return fc.oneof({ weight: 2, arbitrary: others }, { weight: 1, arbitrary: reachingRequests(bodies) });
 }
 
 /**

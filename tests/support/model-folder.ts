@@ -1,5 +1,5 @@
 /** Creates a models folder of small models with known outputs. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { identity, perceptron, repeater, spinner } from './onnx-models.ts';
@@ -32,14 +32,24 @@ const MODELS = {
 
 export type SmallModel = keyof typeof MODELS;
 
-/** `remove` deletes the folder. */
-export async function makeModelFolder(names: readonly SmallModel[]): Promise<{ dir: string; remove(): Promise<void> }> {
-  const dir = await mkdtemp(path.join(tmpdir(), 'millrace-models-'));
+const ROOT = path.resolve(import.meta.dirname, '../..');
+
+/** `remove` deletes the folder. `bundled`: models of the repository, which the folder has as well. */
+export async function makeModelFolder(
+  names: readonly SmallModel[],
+  bundled: readonly string[] = [],
+): Promise<{ dir: string; remove(): Promise<void> }> {
+  const parent = await mkdtemp(path.join(tmpdir(), 'millrace-models-'));
+  const dir = path.join(parent, 'models');
+  await mkdir(dir);
+  // The handlers of the copies import packages.
+  await symlink(path.join(ROOT, 'node_modules'), path.join(parent, 'node_modules'));
+  for (const name of bundled) await cp(path.join(ROOT, 'models', name), path.join(dir, name), { recursive: true });
   for (const name of names) {
     const { file, config } = MODELS[name];
     await mkdir(path.join(dir, name, '1'), { recursive: true });
     await writeFile(path.join(dir, name, '1', 'model.onnx'), file());
     await writeFile(path.join(dir, name, 'model.json'), JSON.stringify(config));
   }
-  return { dir, remove: () => rm(dir, { recursive: true, force: true }) };
+  return { dir, remove: () => rm(parent, { recursive: true, force: true }) };
 }
