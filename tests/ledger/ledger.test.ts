@@ -13,6 +13,7 @@ import {
 import { SCAN_ROWS } from '@millrace/shared/ledger/list-rows';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { newPredictionId } from '@millrace/shared/predictions/ids';
+import { NO_FACTS } from '@millrace/shared/predictions/timeline';
 import { registerVersion } from '@millrace/shared/registry/registry';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { modelVersion } from '../registry/versions.ts';
@@ -83,6 +84,7 @@ describe('a promise', () => {
       attempts: 0,
       opening: 0,
       inferenceMs: null,
+      ...NO_FACTS,
       batchSize: null,
       promised: true,
       supersededAt: null,

@@ -1,5 +1,6 @@
 import type { PromiseRow, TerminalRow } from '@millrace/shared/ledger/ledger';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import { NO_FACTS } from '@millrace/shared/predictions/timeline';
 
 /** A promise of a prediction of the model `m`, created at `createdAt`. */
 export function promiseRow(given: Partial<PromiseRow> = {}): PromiseRow {
@@ -37,6 +38,7 @@ export function terminalRow(given: Partial<TerminalRow> = {}): TerminalRow {
     opening: 0,
     inferenceMs: 1.5,
     batchSize: 8,
+    ...NO_FACTS,
     ...given,
   };
 }

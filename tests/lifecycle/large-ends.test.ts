@@ -9,7 +9,7 @@ import { testPrefix } from '../support/test-prefix.ts';
 import { keysOf } from '../support/test-redis.ts';
 import { MODEL, NOW, newPrediction, SHARD, TARGET } from './live-fixture.ts';
 
-const END = { status: 'succeeded', startedAt: NOW, inferenceMs: 1, batchSize: 2 } as const;
+const END = { status: 'succeeded', startedAt: NOW, batchedAt: NOW, inferenceMs: 1, batchSize: 2 } as const;
 const FLIGHT = 'f'.repeat(64);
 /** Limit for the arguments of a command. */
 const COMMAND_BYTES = 600_000;

@@ -9,7 +9,7 @@ import { NOW, newPrediction, SHARD, TARGET, useLive } from './live-fixture.ts';
 const f = useLive();
 const MIB = 1_048_576;
 const long = (characters: number): string => JSON.stringify('x'.repeat(characters));
-const END = { status: 'succeeded', startedAt: NOW, inferenceMs: 1, batchSize: 2 } as const;
+const END = { status: 'succeeded', startedAt: NOW, batchedAt: NOW, inferenceMs: 1, batchSize: 2 } as const;
 let large: Connection;
 let live: LiveStore;
 

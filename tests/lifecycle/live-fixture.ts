@@ -102,7 +102,8 @@ export function useLive(prefix = testPrefix()): LiveFixture {
       return fixture.live.take(SHARD, ids, worker, most, now, jobs ?? own);
     },
     async finish({ id, attempt, state }, given = {}, now = NOW) {
-      const one = { status: 'succeeded', result: '{"y":1}', startedAt: now, inferenceMs: 1, batchSize: 1 } as const;
+      const run = { startedAt: now, batchedAt: now, inferenceMs: 1, batchSize: 1 };
+      const one = { status: 'succeeded', result: '{"y":1}', ...run } as const;
       return (await fixture.live.finish(SHARD, [{ id, attempt, state, ...one, ...given }], 'w1', now))[0];
     },
     status: async (id) => (await fixture.live.read(id))?.status,

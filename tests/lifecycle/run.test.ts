@@ -90,8 +90,10 @@ describe('take', () => {
     expect(await f.live.task(id)).toBe(task);
     const result = JSON.stringify({ said: `ok ${'ü'.repeat(task.length)}` });
     expect(await f.finish(taken!, { result }, NOW + 5)).toBe('written');
-    expect(await f.live.read(id)).toMatchObject({ ...whole, status: 'succeeded', result, completedAt: NOW + 5 });
-    expect((await f.live.readMany([id]))[0]).toMatchObject({ ...whole, result, task: '' });
+    // The end adds the time of the run to the options.
+    const ended = { ...whole, options: '{"webhook":{},"batched":0}' };
+    expect(await f.live.read(id)).toMatchObject({ ...ended, status: 'succeeded', result, completedAt: NOW + 5 });
+    expect((await f.live.readMany([id]))[0]).toMatchObject({ ...ended, result, task: '' });
   });
 
   test('keeps the task of a failed prediction for a retry', async () => {

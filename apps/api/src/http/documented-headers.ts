@@ -45,7 +45,7 @@ export const RESPONSE_HEADERS = {
   'Content-Location': text('The path or URL of the prediction in the response.', undefined, '^(https?://.+)?/v1/'),
   'Retry-After': seconds('Seconds to wait before the next request.', 1),
   'Cache-Status': text('RFC 9211: how the cache handled the request.', 'millrace; hit; ttl=86', '^millrace; '),
-  ETag: text('RFC 9110.', undefined, '^"[^"]+"$'),
+  ETag: text('RFC 9110.', undefined, '^(W/)?"[^"]+"$'),
   Age: seconds('Seconds since the result was computed.', 0),
   'Cache-Control': text('How a cache of the client may store the response.'),
   'Preference-Applied': text('RFC 7240: the preference that was applied.', 'wait=10'),

@@ -2,12 +2,14 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
-import { predictionOfRow, predictionOfState } from '@millrace/shared/ledger/terminal-row';
+import { predictionOfRow, predictionOfState, timelineFactsOf } from '@millrace/shared/ledger/terminal-row';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isPredictionId } from '@millrace/shared/predictions/ids';
 import { isTerminal, type Prediction, type QueueEstimate } from '@millrace/shared/predictions/prediction';
+import { readOptions } from '@millrace/shared/predictions/request-options';
 import { otherKind, publicId, uuidOf } from '@millrace/shared/predictions/public-ids';
+import type { TimelineFacts } from '@millrace/shared/predictions/timeline';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { aheadOf, estimate } from '../queue/admission.ts';
 import { type CompletedEnd, type CompletionListener, withEnd } from '../queue/completion-listener.ts';
@@ -18,6 +20,14 @@ export interface Found {
   record: Prediction;
   /** The estimate of a queued prediction. */
   queue: QueueEstimate | undefined;
+  /** Absent after a wait: the event of an end does not have these facts. */
+  facts?: Facts;
+}
+
+/** The facts that only `GET /v1/predictions/{id}` shows. */
+export interface Facts extends TimelineFacts {
+  /** The trace context of the request: see RequestOptions. */
+  trace: string | null;
 }
 
 export interface WaitForEndParams {
@@ -88,15 +98,20 @@ async function findPrediction(deps: LookupDeps, tenant: string, id: string): Pro
     await fromStore('Redis', live.end(id, tenant, 'expired', sharedNow()));
     state = await fromStore('Redis', live.read(id));
   }
-  if (state) return { record: predictionOfState(state), queue: queueOf(deps, state) };
+  if (state) return { record: predictionOfState(state), queue: queueOf(deps, state), facts: factsOf(state) };
   const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
   // While Redis does not respond, the ledger's row is the result. A prediction without a promise is only in Redis.
   if (row === null && redisError !== undefined) {
     const detail = 'Redis does not respond. Send the request again later.';
     throw new ApiError('store_unavailable', detail, { retryAfterS: 1, cause: redisError });
   }
-  return row === null ? null : { record: predictionOfRow(row), queue: undefined };
+  return row === null ? null : { record: predictionOfRow(row), queue: undefined, facts: { ...row, trace: row.options?.trace ?? null } };
 }
+
+const factsOf = (state: LivePrediction): Facts => ({
+  ...timelineFactsOf(state),
+  trace: readOptions(state.options).trace ?? null,
+});
 
 function queueOf({ loads }: LookupDeps, state: LivePrediction): QueueEstimate | undefined {
   if (state.status !== 'queued') return undefined;

@@ -2,6 +2,7 @@
 
 import type { CachedResult } from '@millrace/shared/cache/result-value';
 import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
+import { storedOptions } from '@millrace/shared/ledger/terminal-row';
 import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
@@ -205,7 +206,7 @@ export function promiseRow(pending: PendingPrediction, item: NewPrediction): Pro
     digest: pending.served.version.digest,
     priority: pending.priority,
     task: typeof item.task === 'object' && pending.wholeTask ? taskText(pending.wholeTask) : textOfTask(item.task),
-    options: pending.options.webhook ? { webhook: pending.options.webhook } : null,
+    options: storedOptions(pending.options),
     metadata: pending.metadata,
     createdAt: pending.createdAt,
     expiresAt: pending.expiresAt,

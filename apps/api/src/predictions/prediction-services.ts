@@ -18,6 +18,7 @@ import {
   recordTerminal,
   writtenEnds,
 } from '@millrace/shared/ledger/ledger';
+import { findRecorded } from '@millrace/shared/ledger/recorded';
 import { LiveStore } from '@millrace/shared/live/store';
 import { type Clock, sharedNow } from '@millrace/shared/postgres/clock';
 import { baseOf } from '@millrace/shared/predictions/prediction';
@@ -54,6 +55,7 @@ import { createIdempotency } from './idempotency-claims.ts';
 import { createListPredictions, type ListPredictions } from './list-predictions.ts';
 import { PredictionWatcher } from './prediction-watcher.ts';
 import { countCreated, countHits } from './request-counts.ts';
+import type { RecordedLookup } from './timeline.ts';
 
 const PROMISES_PER_COMMIT = 500;
 const PROMISES_WAITING = 50_000;
@@ -83,6 +85,7 @@ export interface PredictionServices {
   /** The stored task of a prediction. The caller must have checked the permission to read the prediction. */
   inputOf(id: string): Promise<StoredTask | null>;
   actions: Actions;
+  recordedOf: RecordedLookup;
   findByKey: ActionRoutes['findByKey'];
   watcher: PredictionWatcher;
   /** The number of predictions that callers of this process wait for. */
@@ -140,6 +143,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
     }),
     actions: openActions(parts),
     inputOf: async (id) => (await live.task(id)) ?? (await readTasks(db, [id])).get(id) ?? null,
+    recordedOf: (tenant, id) => findRecorded(db, tenant, id),
     findByKey: (tenant, key) => findByKey({ idempotency, lookup }, { tenant, key }),
     watcher,
     waiting: () => completions.waiting,

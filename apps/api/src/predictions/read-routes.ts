@@ -16,6 +16,7 @@ import { filtersOf } from './list-query.ts';
 import { appliedPreference, etagOf, locationOf, matchesEtag, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
 import * as routes from './route-schemas.ts';
 import { type InputMembers, inputsOfTask } from './stored-input.ts';
+import { type RecordedLookup, traceMembers } from './timeline.ts';
 
 export interface ReadRoutes {
   /** The public URL without a final slash; '' for links that are paths. */
@@ -24,10 +25,12 @@ export interface ReadRoutes {
   list: ListPredictions;
   /** The stored task of a prediction of the tenant. */
   inputOf(id: string): Promise<StoredTask | null>;
+  recordedOf: RecordedLookup;
   tenantOf(request: FastifyRequest): string;
 }
 
-export function registerReadRoutes(app: App, { base, lookup, list, inputOf, tenantOf }: ReadRoutes): void {
+export function registerReadRoutes(app: App, deps: ReadRoutes): void {
+  const { base, lookup, list, inputOf, recordedOf, tenantOf } = deps;
   app.get('/v1/predictions/:id', { schema: routes.getPrediction }, async (request, reply) => {
     const prefer = parsePrefer(request.headers.prefer);
     const waitS = prefer.waitS ?? (prefer.respondAsync ? null : request.query.wait) ?? null;
@@ -46,9 +49,11 @@ export function registerReadRoutes(app: App, { base, lookup, list, inputOf, tena
     const etag = isTerminal(found.record.status) ? etagOf(found.record, withInput ? 'input' : undefined) : undefined;
     // The read of an open prediction succeeded. `Retry-After` states when the next read is useful.
     if (etag === undefined) reply.header('retry-after', retryAfterOf(found.queue));
-    else reply.header('etag', etag);
+    // The timeline can still get events after the end, so the ETag is weak.
+    else reply.header('etag', `W/${etag}`);
     if (etag !== undefined && matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
-    const body = renderPrediction(found.record, base, found.queue);
+    const members = await traceMembers({ lookup, recordedOf }, tenant, found);
+    const body = addMembers(renderPrediction(found.record, base, found.queue), members);
     return sendJson(reply, 200, withInput ? addInput(body, inputsOfTask(await inputOf(found.record.id))) : body);
   });
 
@@ -75,6 +80,13 @@ function addInput(prediction: Text, { input, inputs }: InputMembers): Text {
   const members = `{"input":${input},"inputs":${inputs},`;
   if (typeof prediction === 'string') return members + prediction.slice(1);
   return joinTexts([members, prediction.slice(1)]);
+}
+
+/** Adds members to the end of the JSON of a prediction. */
+function addMembers(prediction: Text, members: string): Text {
+  const end = `,${members}}`;
+  if (typeof prediction === 'string') return prediction.slice(0, -1) + end;
+  return joinTexts([prediction.slice(0, prediction.length - 1), end]);
 }
 
 /** Sends the prediction of an action: 200 when terminal, otherwise 202 with `Location` and `Retry-After`. */

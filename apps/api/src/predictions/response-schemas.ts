@@ -81,8 +81,38 @@ const RowErrors = Type.Optional(
     'With `"on_error": "row"` and success: the errors of the rows that are null in `outputs`. Otherwise null.',
   ),
 );
+const TimelineEvent = Type.Object(
+  {
+    at: Time,
+    type: Type.Enum(['accepted', 'queued', 'taken', 'batched', 'computed', 'recorded', 'delivered'], {
+      type: 'string',
+      description: 'Extensible.',
+    }),
+    attempt: orNull(Type.Integer({ minimum: 1 }), 'The attempt, for `taken`, `batched` and `computed`.'),
+    worker_id: orNull(Type.String(), 'The worker of the attempt.'),
+    rows: orNull(Type.Integer({ minimum: 1 }), 'The rows of the run, also of other predictions.'),
+    shared: orNull(Type.Boolean(), 'Whether the attempt is of an equal prediction, whose result this prediction has.'),
+  },
+  { $id: 'TimelineEvent' },
+);
+const TraceId = Type.Optional(
+  orNull(
+    Type.String({ pattern: '^[0-9a-f]{32}$' }),
+    'Only in the response of `GET /v1/predictions/{id}`: the id of the trace of the request; null without a trace.',
+  ),
+);
+const Timeline = Type.Optional(
+  Type.Array(TimelineEvent, {
+    description:
+      'Only in the response of `GET /v1/predictions/{id}`: the events in their order. An event whose time is not known is left out.',
+  }),
+);
 export const Prediction = Type.Object(
-  predictionFields({ ...inputs, output: Output, outputs: Outputs, row_errors: RowErrors }),
+  {
+    ...predictionFields({ ...inputs, output: Output, outputs: Outputs, row_errors: RowErrors }),
+    trace_id: TraceId,
+    timeline: Timeline,
+  },
   {
     $id: 'Prediction',
     description: 'One request for the output of a model.',

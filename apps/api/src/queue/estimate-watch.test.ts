@@ -5,7 +5,16 @@ import { EstimateWatch } from './estimate-watch.ts';
 
 const state = (id: string, given: Partial<LivePrediction>): LivePrediction => ({
   ...{ id, model: 'm', version: '1', status: 'queued', result: '', createdAt: 0, startedAt: null, completedAt: null },
-  ...{ expiresAt: null, attempts: 0, metadata: '', inferenceMs: null, batchSize: null, tenant: 'default', priority: 5 },
+  ...{
+    expiresAt: null,
+    attempts: 0,
+    metadata: '',
+    inferenceMs: null,
+    batchSize: null,
+    workerId: null,
+    tenant: 'default',
+    priority: 5,
+  },
   ...{
     options: '',
     leader: null,

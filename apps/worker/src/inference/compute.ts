@@ -146,7 +146,12 @@ async function runOrFail(deps: ComputeDeps, target: Target, { works, begun, star
     );
     const result = JSON.stringify(problem('inference_failed', `The result cannot be handled: ${error.message}.`));
     const failed = { id: taken.id, attempt: taken.attempt, status: 'failed', result, startedAt } as const;
-    await deps.live.finish(target.shard, [{ ...failed, inferenceMs: 0, batchSize: 0 }], deps.workerId, sharedNow());
+    await deps.live.finish(
+      target.shard,
+      [{ ...failed, batchedAt: startedAt, inferenceMs: 0, batchSize: 0 }],
+      deps.workerId,
+      sharedNow(),
+    );
     return 0;
   }
 }
@@ -192,6 +197,7 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
     }
   }
   if (rows.length > 0) deps.metrics.computed(target.version.model, rows.length);
+  const batchedAt = sharedNow();
   const left = begun.size === 0 ? rows : rows.filter((_, at) => !begun.has(names[at] ?? ''));
   const ran = left.length === 0 ? [] : await runRows(deps, target, left);
   let next = 0;
@@ -200,7 +206,7 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
   for (const { names: ofTask, results } of works) {
     for (const [at, name] of ofTask.entries()) results[at] ??= computed[shares ? (places.get(name) as number) : own++];
   }
-  const finished = works.map((work) => finishedOf(work, startedAt));
+  const finished = works.map((work) => finishedOf(work, { startedAt, batchedAt }));
   let [outputs, bytes] = [0, 0];
   for (const { status, result } of finished) {
     if (status !== 'succeeded') continue;
@@ -244,7 +250,10 @@ async function runRows(
   return parts.flat();
 }
 
-function finishedOf({ taken, task, results }: Work, startedAt: number): Finished {
+function finishedOf(
+  { taken, task, results }: Work,
+  { startedAt, batchedAt }: Pick<Finished, 'startedAt' | 'batchedAt'>,
+): Finished {
   let inferenceMs = 0;
   let batchSize = 0;
   const outputs: Text[] = [];
@@ -268,6 +277,7 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
         status: 'failed',
         result: JSON.stringify(error),
         startedAt,
+        batchedAt,
         inferenceMs,
         batchSize,
       };
@@ -280,7 +290,7 @@ function finishedOf({ taken, task, results }: Work, startedAt: number): Finished
   const output = assembleOutput(task.shape, outputs);
   const result = keeps ? resultWithErrors(output, [...invalid, ...errors]) : output;
   const { id, attempt, state } = taken;
-  return { id, attempt, state, status: 'succeeded', result, startedAt, inferenceMs, batchSize };
+  return { id, attempt, state, status: 'succeeded', result, startedAt, batchedAt, inferenceMs, batchSize };
 }
 
 interface Storing {

@@ -8,10 +8,13 @@ import type {
   Priority,
   TerminalStatus,
 } from '../predictions/prediction.ts';
+import type { TimelineFacts } from '../predictions/timeline.ts';
 
 /** The options of a request that the recorder needs when the prediction ends. */
 export interface PredictionOptions {
   webhook?: PredictionWebhook;
+  /** The W3C trace context of the request, as in RequestOptions. */
+  trace?: string;
 }
 
 /** A prediction that was promised and is not terminal. Times are Unix milliseconds. */
@@ -41,7 +44,7 @@ export interface PromiseRow {
  * A prediction that has ended, with or without a promise. For a promise, the ledger already has the request, and only the outcome
  * is written. `task` may be '' for a succeeded prediction.
  */
-export interface TerminalRow extends PromiseRow {
+export interface TerminalRow extends PromiseRow, TimelineFacts {
   status: TerminalStatus;
   /** JSON text of the output, or of the error (a problem). */
   result: Text;
@@ -55,7 +58,7 @@ export interface TerminalRow extends PromiseRow {
 }
 
 /** A row of the table `predictions`, as the statements return it. */
-export interface LedgerRow extends PredictionRecord {
+export interface LedgerRow extends PredictionRecord, TimelineFacts {
   tenant: string;
   digest: string;
   priority: Priority;
@@ -83,7 +86,8 @@ const columns = (
 ): string => `id, tenant, model, version, digest, status, priority, ${task},
   options, metadata, ${result}, created_at AS "createdAt", started_at AS "startedAt", completed_at AS "completedAt",
   expires_at AS "expiresAt", attempts, inference_ms AS "inferenceMs", batch_size AS "batchSize", promised,
-  idempotency_hash AS "idempotencyHash", row_count AS "rows", coalesce(is_list, false) AS "list", cache_use AS "cache", opening, superseded_at AS "supersededAt"`;
+  idempotency_hash AS "idempotencyHash", row_count AS "rows", coalesce(is_list, false) AS "list", cache_use AS "cache", opening, superseded_at AS "supersededAt",
+  worker_id AS "workerId", queued_at AS "queuedAt", batched_at AS "batchedAt", earlier_attempts AS "earlierAttempts"`;
 
 /** The columns of a SELECT that returns LedgerRows. */
 export const LEDGER_COLUMNS = columns('task', 'result');
@@ -147,6 +151,10 @@ export const TERMINAL_COLUMNS: readonly Column<TerminalRow>[] = [
   ['opening', 'int4', (row) => row.opening, 'common'],
   ['inference_ms', 'float8', (row) => row.inferenceMs],
   ['batch_size', 'int4', (row) => row.batchSize],
+  ['worker_id', 'text', (row) => row.workerId],
+  ['queued_at', 'int8', (row) => row.queuedAt],
+  ['batched_at', 'int8', (row) => row.batchedAt],
+  ['earlier_attempts', 'text', (row) => row.earlierAttempts],
 ];
 
 /** Returns an array for each column, in the order of `columns`. */

@@ -209,7 +209,9 @@ export async function markRetried(db: Db, { tenant, id, opening, nowMs }: Undone
   const { rows } = await db.query<LedgerRow>(
     `UPDATE predictions
         SET status = 'queued', result = '', started_at = NULL, completed_at = NULL, inference_ms = NULL,
-            batch_size = NULL, promised = true, superseded_at = completed_at, opening = opening + 1,
+            batch_size = NULL, promised = true, worker_id = NULL, batched_at = NULL, queued_at = NULL, recorded_at = NULL,
+            earlier_attempts = CASE WHEN worker_id IS NULL OR started_at IS NULL THEN earlier_attempts
+              ELSE (coalesce(earlier_attempts, '[]')::jsonb || jsonb_build_array(jsonb_build_array(attempts, worker_id, started_at)))::text END, superseded_at = completed_at, opening = opening + 1,
             allowance_ms = coalesce(allowance_ms, expires_at - created_at),
             expires_at = CASE WHEN expires_at IS NOT NULL THEN
               $4::bigint + greatest(1, coalesce(allowance_ms, expires_at - created_at)) END

@@ -51,13 +51,15 @@ const RECORD = `
 WITH input AS (
   SELECT * FROM ${unnestSql(TERMINAL_COLUMNS)}
 ), applied AS (
-  INSERT INTO predictions AS p (${TERMINAL_COLUMNS.map(([name]) => name).join(', ')}, promised)
-  SELECT ${TERMINAL_COLUMNS.map(([name]) => (name === 'options' ? 'options::jsonb' : name)).join(', ')}, false
+  INSERT INTO predictions AS p (${TERMINAL_COLUMNS.map(([name]) => name).join(', ')}, promised, recorded_at)
+  SELECT ${TERMINAL_COLUMNS.map(([name]) => (name === 'options' ? 'options::jsonb' : name)).join(', ')}, false, $NOW
     FROM input
   ON CONFLICT (id) DO UPDATE
     SET status = excluded.status, result = excluded.result, started_at = excluded.started_at,
         completed_at = excluded.completed_at, attempts = excluded.attempts, inference_ms = excluded.inference_ms,
-        batch_size = excluded.batch_size,
+        batch_size = excluded.batch_size, worker_id = excluded.worker_id, batched_at = excluded.batched_at,
+        queued_at = coalesce(excluded.queued_at, p.queued_at), recorded_at = $NOW,
+        earlier_attempts = coalesce(excluded.earlier_attempts, p.earlier_attempts),
         opening = CASE WHEN ${UNNUMBERED} THEN p.opening + 1 ELSE excluded.opening END,
         expires_at = CASE WHEN ${UNNUMBERED} THEN excluded.expires_at
                           WHEN p.opening = 0 AND excluded.opening = 0 THEN least(p.expires_at, excluded.expires_at)

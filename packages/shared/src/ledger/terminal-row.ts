@@ -5,7 +5,8 @@ import { sharedNow } from '../postgres/clock.ts';
 import { BULL_PRIORITY, type CacheUse, isTerminal, type Prediction, type Priority } from '../predictions/prediction.ts';
 import { factsOf, type RequestFacts, type RequestOptions, readOptions } from '../predictions/request-options.ts';
 import { textOfTask } from '../predictions/task.ts';
-import type { LedgerRow, ListedRow, TasklessRow, TerminalRow } from './ledger-rows.ts';
+import type { TimelineFacts } from '../predictions/timeline.ts';
+import type { LedgerRow, ListedRow, PredictionOptions, TasklessRow, TerminalRow } from './ledger-rows.ts';
 
 const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
 const PRIORITY_OF = new Map(PRIORITIES.map((name) => [BULL_PRIORITY[name], name]));
@@ -26,7 +27,7 @@ export function terminalRowOf(state: LivePrediction): TerminalRow {
     priority: priorityOf(state.priority),
     // A succeeded prediction is not run again and needs no task.
     task: state.status === 'succeeded' ? '' : textOfTask(state.task),
-    options: options.webhook ? { webhook: options.webhook } : null,
+    options: storedOptions(options),
     metadata: state.metadata,
     createdAt: state.createdAt,
     expiresAt: state.expiresAt,
@@ -40,6 +41,28 @@ export function terminalRowOf(state: LivePrediction): TerminalRow {
     opening: state.opening,
     inferenceMs: state.inferenceMs,
     batchSize: state.batchSize,
+    ...timelineFactsOf(state, options),
+  };
+}
+
+/** The options of a request that the ledger stores as JSON; null for none. */
+export function storedOptions({ webhook, trace }: RequestOptions): PredictionOptions | null {
+  if (webhook === undefined && trace === undefined) return null;
+  return { ...(webhook ? { webhook } : {}), ...(trace ? { trace } : {}) };
+}
+
+/** The facts for the timeline of a live state. */
+export function timelineFactsOf(
+  state: LivePrediction,
+  { queued = 0, batched, past }: RequestOptions = readOptions(state.options),
+): TimelineFacts {
+  const { status, attempts, workerId, createdAt, startedAt } = state;
+  return {
+    workerId,
+    // The result of a prediction without an attempt was in the cache.
+    queuedAt: status === 'succeeded' && attempts === 0 ? null : createdAt + queued,
+    batchedAt: startedAt === null || batched === undefined ? null : startedAt + batched,
+    earlierAttempts: past === undefined ? null : JSON.stringify(past),
   };
 }
 

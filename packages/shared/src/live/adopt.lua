@@ -13,7 +13,7 @@ local own, theirs = opening_of(one), tonumber(opening)
 local undone = own < theirs or theirs == 0
 if undone and terminal(one.s) and one.s ~= 's' and one.i ~= '' and one.cm <= superseded then
   -- The ledger has a retry of this end that Redis does not have.
-  local number = reopen(tag, one, { opening = opening, job = job, deadline = deadline })
+  local number = reopen(tag, one, { now = now, opening = opening, job = job, deadline = deadline })
   save(key, one, ttl)
   return number and { 'adopted', one.p } or { 'carried' }
 end

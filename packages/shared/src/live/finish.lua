@@ -2,7 +2,8 @@
 -- KEYS: live states.
 -- ARGV: now, tag, ttl recorded, ttl unrecorded, inline, flight lingers, error of an expired prediction; then two texts for each
 --       state. If the state is as the worker took it: '+' and the expected head from the status to the attempts; the new state.
---       Otherwise: attempt (5 digits), status (1), started (13), inference ms, separator and batch size; the result.
+--       Otherwise: attempt (5 digits), status (1), started (13), inference ms, batch size and ms from the start to the run, with
+--       separators between these three; the result.
 -- Returns for each 1 (written), 2 (discarded: the prediction was canceled), or 0 (fenced). Two codes mean written with followers
 -- left for followers.lua: 3 (followers get the end of the leader) and 4 (followers get this result, the leader has another end).
 local now, tag = ARGV[1], ARGV[2]
@@ -11,11 +12,12 @@ local tomb, too_late = tonumber(ARGV[6]), ARGV[7]
 local out = {}
 
 -- The general case: anything but a success of a prediction without followers that has not changed since the worker took it.
-local function finish(key, id, attempt, status, result, st, im, bs)
+local function finish(key, id, attempt, status, result, st, im, bs, batched)
   local one = load(key)
   if not one or one.a ~= attempt or one.s == 'q' then return 0 end
   if one.s ~= 'r' and not one.c then return 2 end
   local verdict, own, runs_for_followers = 1, one.s, one.c
+  local ran = batched and { worker = one.w, batched = batched }
   one.c = false
   if one.s == 'r' then
     one.st = st
@@ -24,6 +26,7 @@ local function finish(key, id, attempt, status, result, st, im, bs)
       terminate(tag, id, one, own, too_late, now, '', '', ttls)
     else
       own = status
+      if batched then one.o = set_option(one.o, 'batched', batched) end
       terminate(tag, id, one, own, result, now, im, bs, ttls)
     end
   elseif runs_for_followers then
@@ -31,7 +34,7 @@ local function finish(key, id, attempt, status, result, st, im, bs)
     verdict = 2
   end
   if one.g and redis.call('EXISTS', tag .. 'w:' .. id) == 1 then
-    local remaining = end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late)
+    local remaining = end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late, ran)
     verdict = 1
     if remaining > 0 and own == status then verdict = 3
     elseif remaining > 0 then
@@ -48,8 +51,8 @@ for n = 1, #KEYS do
   local key, head, body = KEYS[n], ARGV[6 + 2 * n], ARGV[7 + 2 * n]
   local id = id_of(tag, key)
   if sub(head, 1, 1) ~= '+' then
-    local im, bs = string.match(head, '^(.*)\31(.*)$', 20)
-    out[n] = finish(key, id, tonumber(sub(head, 1, 5)), sub(head, 6, 6), body, sub(head, 7, 19), im, bs)
+    local im, bs, batched = string.match(head, '^(.*)\31(.*)\31(.*)$', 20)
+    out[n] = finish(key, id, tonumber(sub(head, 1, 5)), sub(head, 6, 6), body, sub(head, 7, 19), im, bs, batched)
   elseif redis.pcall('GETRANGE', key, 10, 20) == sub(head, 2) then
     redis.call('SET', key, body, 'PX', report_end(id, body, body, true, ttls))
     if sub(body, HEAD + 1, HEAD + 1) ~= SEP then
@@ -58,7 +61,7 @@ for n = 1, #KEYS do
     out[n] = 1
   else
     local one = parse(body)
-    out[n] = finish(key, id, one.a, 's', one.r, one.st, one.im, one.bs)
+    out[n] = finish(key, id, one.a, 's', one.r, one.st, one.im, one.bs, string.match(one.o, '"batched":(%d+)'))
   end
 end
 flush(tag)

@@ -10,6 +10,7 @@ import { type PieceReader, type PieceWriter, readPieces, writePieces } from '../
 import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import {
+  batchedMs,
   beginningBytes,
   beginningOf,
   type Ending,
@@ -18,8 +19,8 @@ import {
   type PlacedEnd,
   placeOf,
   plainEnd,
-  type RunTimes,
   type StateBeginning,
+  type SuccessfulRun,
   successOf,
 } from './state.ts';
 
@@ -50,7 +51,7 @@ export interface LargeEndsDeps {
 export type Verdict = 'written' | 'cancelled' | 'fenced';
 
 /** The result of a computation, for the leader and its followers. */
-type Made = RunTimes & { startedAt: number; result: Text };
+export type Made = SuccessfulRun & { result: Text };
 
 interface EndFollowersParams {
   tag: string;
@@ -77,17 +78,17 @@ export class LargeEnds {
   async finish(tag: string, item: Finished, ending: Ending): Promise<Verdict> {
     const plain = plainEnd(item, ending);
     if (plain !== undefined && (await this.#place(tag, { id: item.id, end: plain, leader: '' }))) return 'written';
-    const made = { ...item, nowMs: ending.nowMs };
+    const made: Made = { ...item, batchedMs: batchedMs(item), worker: ending.worker };
     let hasExpired = false;
     for (;;) {
       const beginning = await this.#beginning(item.id);
       const there = beginning && placeOf(beginning);
       if (!there || there.attempt !== item.attempt || there.status === 'queued') return 'fenced';
       if (there.status !== 'running') {
-        if (there.runsForFollowers) await this.#endForFollowers(tag, item, ending.nowMs);
+        if (there.runsForFollowers) await this.#endForFollowers(tag, { item, made, nowMs: ending.nowMs });
         // An earlier call of place.lua by this attempt succeeded, but its reply was lost. The followers still wait.
         else if (there.status === 'succeeded' && there.hadFollowers)
-          await this.endFollowers({ tag, leader: item.id, made: item, nowMs: ending.nowMs });
+          await this.endFollowers({ tag, leader: item.id, made, nowMs: ending.nowMs });
         else if (!hasExpired) return 'cancelled';
         return 'written';
       }
@@ -96,9 +97,13 @@ export class LargeEnds {
         hasExpired = true;
         continue;
       }
-      const end = successOf(beginning, { ...item, attempts: item.attempt }, made);
+      const end = successOf(
+        beginning,
+        { ...made, attempts: item.attempt },
+        { result: made.result, nowMs: ending.nowMs },
+      );
       if (!(await this.#place(tag, { id: item.id, end, leader: '' }))) continue;
-      if (there.hadFollowers) await this.endFollowers({ tag, leader: item.id, made: item, nowMs: ending.nowMs });
+      if (there.hadFollowers) await this.endFollowers({ tag, leader: item.id, made, nowMs: ending.nowMs });
       return 'written';
     }
   }
@@ -108,11 +113,14 @@ export class LargeEnds {
   }
 
   /** Ends the followers of a leader that was canceled or has expired itself. */
-  async #endForFollowers(tag: string, item: Finished, nowMs: number): Promise<void> {
+  async #endForFollowers(
+    tag: string,
+    { item, made, nowMs }: { item: Finished; made: Made; nowMs: number },
+  ): Promise<void> {
     const { redis, keys, unrecordedTtlMs } = this.#deps;
     const passed = () =>
       untilWritable(() => redis.mrPassed(1, keys.live(item.id), tag, item.id, item.attempt, unrecordedTtlMs));
-    while ((await passed()) === 1) await this.endFollowers({ tag, leader: item.id, made: item, nowMs });
+    while ((await passed()) === 1) await this.endFollowers({ tag, leader: item.id, made, nowMs });
   }
 
   /**

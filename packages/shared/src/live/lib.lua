@@ -129,6 +129,32 @@ end
 -- The id of the worker, without padding.
 local function worker_of(one) return (string.gsub(one.w, ' +$', '')) end
 
+-- The options are JSON text. A quote inside a string of JSON has a backslash, so no text of a user looks like one of these members.
+-- `value` is text of JSON; without `value` the member is removed.
+local function set_option(o, name, value)
+  o = string.gsub(o, ',?"' .. name .. '":%d+', '')
+  o = string.gsub(o, '^{,', '{')
+  if o == '{}' then o = '' end
+  if not value then return o end
+  return (o == '' and '{' or sub(o, 1, -2) .. ',') .. '"' .. name .. '":' .. value .. '}'
+end
+
+-- Keeps the attempt of a state for the timeline, before another attempt replaces the attempt. At most 20 attempts are kept.
+local function keep_attempt(one)
+  local worker = string.gsub(worker_of(one), '[^%w_.:-]', '')
+  if one.a == 0 or worker == '' or one.st == NEVER then return false end
+  local entry = format('[%d,"%s",%d]', one.a, worker, tonumber(one.st))
+  local from, to, list = find(one.o, '"past":%[(%[.-%])%]')
+  if from then
+    local _, more = string.gsub(list, '%],%[', '')
+    if more >= 19 then list = string.gsub(list, '^%[.-%],', '', 1) end
+    one.o = sub(one.o, 1, from - 1) .. '"past":[' .. list .. ',' .. entry .. ']' .. sub(one.o, to + 1)
+  else
+    one.o = (one.o == '' and '{' or sub(one.o, 1, -2) .. ',') .. '"past":[' .. entry .. ']}'
+  end
+  return true
+end
+
 -- Whether a job will run. BullMQ keeps the last failed jobs for inspection: these jobs never run.
 local function carries(job)
   return redis.call('EXISTS', job) == 1 and redis.call('HEXISTS', job, 'finishedOn') == 0
@@ -153,9 +179,12 @@ local function leave_queue(one)
   end
 end
 
--- Opens an ended prediction again. `again` has the number of the opening, the job and the deadline as text. Returns the number in the
+-- Opens an ended prediction again. `again` has the time, the number of the opening, the job and the deadline as text. Returns the number in the
 -- queue (the caller adds the job), or nil if the computation is still in progress for followers.
 local function reopen(tag, one, again)
+  keep_attempt(one)
+  one.o = set_option(one.o, 'batched')
+  one.o = set_option(one.o, 'queued', format('%.0f', math.max(0, tonumber(again.now) - tonumber(string.match(one.t, '^%d+')))))
   set_opening(one, again.opening)
   one.r, one.cm, one.im, one.bs, one.l, one.y, one.x = '', NEVER, '', '', '', false, again.deadline
   if one.c then
@@ -210,9 +239,9 @@ end
 -- Limits of one script run, during which Redis does nothing else: followers to end, and bytes of results to write.
 local FOLLOWERS, FOLLOWER_BYTES = 200, 1048576
 
--- Ends followers of a leader with its result. A follower whose own deadline has passed expires. Returns the number of followers left
--- for followers.lua.
-local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late)
+-- Ends followers of a leader with its result. A follower whose own deadline has passed expires. `ran` has the padded worker of the
+-- leader and the ms from the start to the run, or is nil without a run. Returns the number of followers left for followers.lua.
+local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too_late, ran)
   local set = tag .. 'w:' .. id
   local most = math.max(1, math.min(FOLLOWERS, math.floor(FOLLOWER_BYTES / math.max(1, #result))))
   for _, follower in ipairs(redis.call('SPOP', set, most)) do
@@ -223,6 +252,9 @@ local function end_followers(tag, id, status, result, now, st, im, bs, ttls, too
         terminate(tag, follower, one, 'e', too_late, now, '', '', ttls)
       else
         one.a = one.a + 1
+        if ran then
+          one.w, one.o = ran.worker, set_option(one.o, 'batched', ran.batched)
+        end
         terminate(tag, follower, one, status, result, now, im, bs, ttls)
       end
     end

@@ -9,7 +9,7 @@ if not one or one.n ~= tenant then return { 'gone' } end
 if opening_of(one) >= tonumber(opening) then return { 'reopened', one.s } end
 if one.s == 's' or not terminal(one.s) then return { 'refused', one.s } end
 if one.i == '' then return { 'gone' } end
-local number = reopen(tag, one, { opening = opening, job = job, deadline = x })
+local number = reopen(tag, one, { now = now, opening = opening, job = job, deadline = x })
 save(key, one, ttl)
 if not number then return { 'attached' } end
 return { 'queued', number }

@@ -8,6 +8,7 @@
 
 import { joinTexts, LONG_TEXT_BYTES, type LongText, type Text } from '../predictions/long-text.ts';
 import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../predictions/prediction.ts';
+import { addNumber } from '../predictions/request-options.ts';
 import type { StoredTask } from '../predictions/task.ts';
 import { isTaskBytes } from '../predictions/task-bytes.ts';
 import { packDigest, unpackDigest } from '../redis/keys.ts';
@@ -87,6 +88,8 @@ export interface LivePrediction extends PredictionRecord {
   shared: boolean;
   /** Whether a terminal prediction still runs for its followers. */
   runsForFollowers: boolean;
+  /** The worker of the last attempt; null before the first attempt. */
+  workerId: string | null;
   /** '' after a success. */
   task: StoredTask;
 }
@@ -96,6 +99,7 @@ export interface StateFrame {
   before: string;
   between: string;
   after: string;
+  nowMs: number;
 }
 
 /**
@@ -118,12 +122,17 @@ export function openingOf(state: string): number {
 
 const count = (number: number): string => (number < 10 ? `0000${number}` : String(number).padStart(5, '0'));
 
-export function stateFrame({ model, version, digest }: StateTarget, priority: Priority, job: string): StateFrame {
+/** `nowMs` is the time at which the states enter the queue. */
+export function stateFrame(
+  { model, version, digest }: StateTarget,
+  { priority, job, nowMs }: { priority: Priority; job: string; nowMs: number },
+): StateFrame {
   const names = [model, version, packDigest(digest), job];
   return {
     before: `q${BULL_PRIORITY[priority]}0000`,
     between: `${NEVER}${' '.repeat(WORKER_ID_MAX)}${NEVER}`,
     after: `${SEPARATOR}${names.join(SEPARATOR)}${SEPARATOR}${SEPARATOR}`,
+    nowMs,
   };
 }
 
@@ -141,11 +150,13 @@ export function newState(frame: StateFrame, item: NewPrediction, flight: string)
 
 /** The state of a new prediction without its number and its task. */
 export function stateText(frame: StateFrame, item: NewPrediction, flight: string): string {
-  const { createdAt, tenant, metadata, options, attempts, opening, expiresAt } = item;
+  const { createdAt, tenant, metadata, attempts, opening, expiresAt, known } = item;
+  const waited = frame.nowMs - createdAt;
+  const options = waited > 0 && known === null ? addNumber(item.options, 'queued', waited) : item.options;
   const first = `${flight}${SEPARATOR}${createdAt}${openingText(opening)}${SEPARATOR}${tenant}${frame.after}${metadata}${SEPARATOR}${options}`;
   const tries = count(attempts);
   // The scripts count bytes. The length in characters is the same, and cheaper, where metadata and options are empty.
-  const bytes = metadata === '' && options === '' ? first.length : Buffer.byteLength(first);
+  const bytes = metadata === '' && item.options === '' ? first.length : Buffer.byteLength(first);
   return (
     `${frame.before}${tries}${tries}${msText(expiresAt)}${frame.between}${String(bytes).padStart(6, '0')}` +
     `${first}${SEPARATOR}${SEPARATOR}${SEPARATOR}${SEPARATOR}`
@@ -219,6 +230,8 @@ export interface Finished {
   /** JSON text of the output or of the error (a problem). */
   result: Text;
   startedAt: number;
+  /** The time at which the run was assembled. */
+  batchedAt: number;
   inferenceMs: number;
   batchSize: number;
   /** The state that the worker took, without its task, if known. */
@@ -236,16 +249,35 @@ export function finishTexts(item: Finished, { nowMs, worker }: Ending, inlineByt
   const { attempt, status, startedAt, inferenceMs, batchSize, state } = item;
   const result = String(item.result);
   if (state !== undefined && status === 'succeeded' && isPlain(state, nowMs)) {
-    const ended = endedText({ item, state, nowMs, worker }, fieldsOf(state), result);
+    const ended = endedText({ item, state, nowMs, worker }, fieldsOf(state, item), result);
     if (ended.length * 3 <= inlineBytes || Buffer.byteLength(ended) <= inlineBytes)
       return [`+r${triesOf(item, state)}`, ended];
   }
-  const run = `${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}`;
+  const run = `${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}${SEPARATOR}${batchedText(item)}`;
   return [`${count(attempt)}${letterOf(status)}${msText(startedAt)}${run}`, result];
 }
 
 /** The parts that never change: the length of the first ten fields and these fields. Three empty fields and the task follow. */
-const fieldsOf = (state: string): string => state.slice(81, state.lastIndexOf(SEPARATOR) - 3);
+const firstFields = (state: string): string => state.slice(81, state.lastIndexOf(SEPARATOR) - 3);
+
+/** As `firstFields`, with the time of the run. */
+const fieldsOf = (state: string, item: RunStart): string => withBatched(firstFields(state), batchedMs(item));
+
+/** Adds the time of the run to the options, which are the last of the first ten fields. The length is before the fields. */
+function withBatched(fields: string, ms: number | null): string {
+  if (ms === null) return fields;
+  const at = fields.lastIndexOf(SEPARATOR) + 1;
+  const options = addNumber(fields.slice(at), 'batched', ms);
+  const bytes = Number(fields.slice(0, 6)) + options.length - (fields.length - at);
+  return `${String(bytes).padStart(6, '0')}${fields.slice(6, at)}${options}`;
+}
+
+type RunStart = Pick<Finished, 'startedAt' | 'batchedAt'>;
+
+export const batchedMs = ({ startedAt, batchedAt }: RunStart): number => Math.max(0, batchedAt - startedAt);
+
+/** The time of the run, as the scripts get this time. */
+export const batchedText = (item: RunStart): string => String(batchedMs(item));
 
 const triesOf = ({ attempt }: Pick<Finished, 'attempt'>, state: string): string => `${state[11]}1000${count(attempt)}`;
 
@@ -287,7 +319,7 @@ export interface PlacedEnd {
 export function plainEnd(item: Finished, { nowMs, worker }: Ending): PlacedEnd | undefined {
   const { status, state, result } = item;
   if (state === undefined || status !== 'succeeded' || !isPlain(state, nowMs)) return undefined;
-  const fields = fieldsOf(state);
+  const fields = fieldsOf(state, item);
   const head = endedHead({ item, state, nowMs, worker });
   return { ...placedEnd(`${head}${fields}`, item, result), head: `r${triesOf(item, state)}`, from: NUMBER };
 }
@@ -338,16 +370,26 @@ export function placeOf({ head, fields }: StateBeginning) {
   };
 }
 
+/** The run of a success: for a follower, the run of the leader. */
+export interface SuccessfulRun extends RunTimes {
+  startedAt: number;
+  /** Ms from the start to the run; null if unknown. */
+  batchedMs: number | null;
+  /** The padded id of the worker. */
+  worker: string;
+}
+
 /** The arguments of place.lua for a state with this beginning. `attempts` of a follower is one more than before. */
 export function successOf(
   { head, fields }: StateBeginning,
-  run: RunTimes & { startedAt: number; attempts: number },
+  run: SuccessfulRun & { attempts: number },
   { result, nowMs }: { result: Text; nowMs: number },
 ): PlacedEnd {
   const ended =
     `${head.slice(0, 10)}s${head.slice(11, 13)}0${head.slice(14, 16)}${count(run.attempts)}${head.slice(21, 39)}` +
-    `${msText(run.startedAt)}${head.slice(52, 68)}${msText(nowMs)}${head.slice(81)}`;
-  return { ...placedEnd(`${ended}${fields}`, run, result), head, from: 0 };
+    `${msText(run.startedAt)}${run.worker}${msText(nowMs)}`;
+  const first = withBatched(`${head.slice(81)}${fields}`, run.batchedMs);
+  return { ...placedEnd(`${ended}${first}`, run, result), head, from: 0 };
 }
 
 /** The arguments of place.lua for a new prediction whose long output is cached. `state` is the result of `stateText`. */
@@ -480,6 +522,7 @@ export function parseState(id: string, state: string): LivePrediction {
     leader: l || null,
     number: number === 0 ? null : number,
     job: j ?? '',
+    workerId: state.slice(52, 68).trimEnd() || null,
     digest: unpackDigest(d ?? ''),
     shared: isShared(state),
     runsForFollowers: state[13] === '1',

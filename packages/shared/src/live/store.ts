@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 import { shardOf, shardOfId } from '../predictions/ids.ts';
 import { BULL_PRIORITY, type Priority, type Status } from '../predictions/prediction.ts';
+import { readOptions } from '../predictions/request-options.ts';
 import type { StoredTask } from '../predictions/task.ts';
 import { flightName, type Keys } from '../redis/keys.ts';
 import { untilWritable } from '../redis/until-writable.ts';
@@ -14,6 +15,7 @@ import { CANCELED, EXPIRED, LOST } from './end-errors.ts';
 import { LargeEnds, type Verdict } from './large-ends.ts';
 import { bytesOf, codesOf, listOf, outcomeOf, textsOf } from './script-replies.ts';
 import {
+  batchedText,
   type Ending,
   type Finished,
   finishTexts,
@@ -111,6 +113,8 @@ interface FollowersToEnd {
   nowMs: number;
   /** The result of the followers; without `result` the followers get the end of the leader. */
   result?: Finished | undefined;
+  /** The padded id of the worker of `result`. */
+  worker?: string;
 }
 
 type ShardEnding = Ending & { shard: number };
@@ -252,7 +256,7 @@ export class LiveStore {
     args.push(nowMs, tag, model, BULL_PRIORITY[priority], this.#jobs(shard, model), WAITING_TTL_MS, ...this.#ends);
     const knowns = items.flatMap(({ known }, at) => (known === null ? [] : [at + 1, String(known)]));
     args.push(knowns.length / 2, ...knowns);
-    const frame = stateFrame(target, priority, job);
+    const frame = stateFrame(target, { priority, job, nowMs });
     for (const item of items) args.push(newState(frame, item, item.flight === null ? '' : flightName(item.flight)));
     const rows = listOf(await redis.mrSubmit(items.length, ...args));
     const counted = textsOf(rows.pop());
@@ -268,7 +272,7 @@ export class LiveStore {
     const others = items.filter((item) => !isKnownLong(item));
     const reply = others.length === 0 ? undefined : await this.submit(target, priority, job, others, nowMs);
     const tag = this.#tag(shardOf(target.model));
-    const frame = stateFrame(target, priority, job);
+    const frame = stateFrame(target, { priority, job, nowMs });
     const outcomes: Submitted[] = [];
     let next = 0;
     for (const item of items) {
@@ -374,7 +378,9 @@ export class LiveStore {
     const codes = codesOf(await untilWritable(() => this.#redis.mrFinish(keys.length, ...args)));
     for (const [at, item] of items.entries()) {
       const code = codes[at] ?? 0;
-      if (code >= 3) await this.#endFollowers({ shard, leader: item.id, nowMs, result: code === 4 ? item : undefined });
+      if (code < 3) continue;
+      const result = code === 4 ? item : undefined;
+      await this.#endFollowers({ shard, leader: item.id, nowMs, result, worker: ending.worker });
     }
     return codes.map((code) => (code === 0 ? 'fenced' : code === 2 ? 'cancelled' : 'written'));
   }
@@ -383,9 +389,9 @@ export class LiveStore {
    * Ends the followers of a leader with `result`, or with the end of the leader, in as many runs as necessary. If the worker dies
    * between two runs, the next worker takes the job and `take` continues. The reconciler also finds promised followers.
    */
-  async #endFollowers({ shard, leader, nowMs, result }: FollowersToEnd): Promise<void> {
+  async #endFollowers({ shard, leader, nowMs, result, worker = '' }: FollowersToEnd): Promise<void> {
     const args = [nowMs, this.#tag(shard), leader, ...this.#ends, EXPIRED];
-    if (result === undefined) args.push('', '', '', '', '');
+    if (result === undefined) args.push('', '', '', '', '', '', '');
     else
       args.push(
         letterOf(result.status),
@@ -393,13 +399,20 @@ export class LiveStore {
         result.inferenceMs.toFixed(3),
         result.batchSize,
         String(result.result),
+        worker,
+        batchedText(result),
       );
     let left = 1;
     while (left > 0)
       left = Number(await untilWritable(() => this.#redis.mrFollowers(1, this.#keys.live(leader), ...args)));
     const ended = left < 0 ? await this.readWhole(leader) : null;
     if (ended?.status !== 'succeeded') return;
-    const made = { ...ended, startedAt: ended.startedAt ?? nowMs };
+    const made = {
+      ...ended,
+      startedAt: ended.startedAt ?? nowMs,
+      batchedMs: readOptions(ended.options).batched ?? null,
+      worker: workerText(ended.workerId ?? ''),
+    };
     await this.#largeEnds.endFollowers({ tag: this.#tag(shard), leader, made, nowMs });
   }
 

@@ -35,11 +35,12 @@ local function add(key, state)
   return nil
 end
 
-local function end_at_once(key, id, state, a, st, im, bs, result)
+local function end_at_once(key, id, state, a, st, im, bs, result, leader)
   local there = add(key, NONE .. state)
   if there then return there end
   local one = parse(NONE .. state)
   one.u, one.a, one.st, one.y = true, one.a + a, st, a > 0
+  if leader then one.w, one.o = leader.w, set_option(one.o, 'batched', string.match(leader.o, '"batched":(%d+)')) end
   terminate(tag, id, one, 's', result, now, im, bs, ttls)
   return { 'done' }
 end
@@ -87,7 +88,7 @@ for n = 1, #KEYS do
     out[n] = end_at_once(key, id, state, 0, NEVER, '', '', known)
   elseif leader and leader.s == 's' then
     -- The prediction has the result of the leader, and is marked as a follower. The leader has just ended. Its flight remains for some seconds for requests that missed the cache before the end.
-    out[n] = end_at_once(key, id, state, 1, leader.st, leader.im, leader.bs, leader.r)
+    out[n] = end_at_once(key, id, state, 1, leader.st, leader.im, leader.bs, leader.r, leader)
   elseif leader then
     out[n] = follow(key, id, state, holder, leader)
   else

@@ -27,6 +27,7 @@ local function take(key, id, v, job)
   if #one.j > FIRST_JOB and one.j ~= job and opening_of(one) > 0 then return '' end
   local followers = one.g and redis.call('SCARD', tag .. 'w:' .. id) or 0
   if not terminal(one.s) and expired(one.x, now) then
+    keep_attempt(one)
     one.st = NEVER
     if followers > 0 then
       one.c = true
@@ -59,6 +60,7 @@ local function take(key, id, v, job)
     one.c = false
     if terminal(one.s) then save(key, one, ttls.unrecorded)
     else
+      keep_attempt(one)
       one.st = NEVER
       terminate(tag, id, one, 'f', lost, now, '', '', ttls)
     end
@@ -68,9 +70,11 @@ local function take(key, id, v, job)
   end
   if one.i == '' then return '' end
   leave_queue(one)
+  local kept = not terminal(one.s) and keep_attempt(one)
   one.a, one.w = one.a + 1, worker
   if not terminal(one.s) then one.s, one.st = 'r', now13 end
-  redis.call('SETRANGE', key, 0, sub(pack(one), 1, HEAD))
+  if kept then redis.call('SET', key, pack(one), 'KEEPTTL')
+  else redis.call('SETRANGE', key, 0, sub(pack(one), 1, HEAD)) end
   for _, follower in ipairs(followers > 0 and redis.call('SRANDMEMBER', tag .. 'w:' .. id, FOLLOWERS) or {}) do
     local fk = live_key(tag, follower)
     if redis.call('GETRANGE', fk, 10, 10) == 'q' then

@@ -3,6 +3,7 @@
  * that most states need no further bytes. Processes of 0.1.0 keep members that they do not know.
  */
 import type { CacheUse, Prediction, PredictionWebhook } from './prediction.ts';
+import type { EarlierAttempt } from './timeline.ts';
 
 export interface RequestOptions {
   webhook?: PredictionWebhook;
@@ -14,6 +15,14 @@ export interface RequestOptions {
   list?: true;
   /** How the request used the cache at its submission; `miss` if absent. */
   cache?: Extract<CacheUse, 'partial' | 'bypass'>;
+  /** The W3C trace context of the request: `traceparent`, and behind a space `tracestate` if there is one. */
+  trace?: string;
+  /** Milliseconds from the creation to the entry into the queue; 0 if absent. */
+  queued?: number;
+  /** Milliseconds from the start of the last attempt to its run. Absent before the end of a run. */
+  batched?: number;
+  /** Earlier attempts, oldest first. The scripts in live/ write this member and the two members above. */
+  past?: EarlierAttempt[];
 }
 
 /** The columns of the ledger for the options that are always stored there. Null in rows of 0.1.0. */
@@ -26,6 +35,10 @@ export function optionsText(options: RequestOptions): string {
 
 /** Throws SyntaxError for damaged text. */
 export const readOptions = (text: string): RequestOptions => (text === '' ? {} : JSON.parse(text));
+
+/** Adds a member with a number to the text of options. The text must not have the member. */
+export const addNumber = (options: string, name: 'queued' | 'batched', value: number): string =>
+  options === '' ? `{"${name}":${value}}` : `${options.slice(0, -1)},"${name}":${value}}`;
 
 export const factsOf = ({ rows, list, cache }: RequestOptions): RequestFacts => ({
   rows: rows ?? 1,
