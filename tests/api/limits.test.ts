@@ -167,7 +167,7 @@ describe('caching follows HTTP:', () => {
     const etag = (await millrace.request(path)).headers.get('etag') as string;
     const ifNone = (value: string) => millrace.request(path, { headers: { 'if-none-match': value } });
     expect((await ifNone(etag)).status).toBe(304);
-    expect((await ifNone(`"other", W/${etag}`)).status).toBe(304);
+    expect((await ifNone(`"other", ${etag.slice(2)}`)).status).toBe(304);
     expect((await ifNone('*')).status).toBe(304);
     expect((await ifNone('"other"')).status).toBe(200);
   });

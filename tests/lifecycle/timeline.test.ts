@@ -56,9 +56,9 @@ test('a retry keeps the attempt that failed, and enters the queue again', async 
   expect(await f.live.retry({ ...retry, nowMs: NOW + 50 })).toEqual({ outcome: 'queued' });
   const earlierAttempts = `[[1,"w1",${NOW + 5}]]`;
   expect(await factsOf(id)).toEqual({ workerId: null, queuedAt: NOW + 50, batchedAt: null, earlierAttempts });
-  const [again] = await f.take([id], { worker: 'w2', now: NOW + 60 });
+  const [again] = await f.take([id], { now: NOW + 60 });
   await f.finish(again!, { startedAt: NOW + 60, batchedAt: NOW + 64 }, NOW + 70);
-  expect(await factsOf(id)).toEqual({ workerId: 'w2', queuedAt: NOW + 50, batchedAt: NOW + 64, earlierAttempts });
+  expect(await factsOf(id)).toEqual({ workerId: 'w1', queuedAt: NOW + 50, batchedAt: NOW + 64, earlierAttempts });
   expect(JSON.parse((await f.live.read(id))?.options ?? '')).toMatchObject({ rows: 2, queued: 50, batched: 4 });
 });
 
