@@ -7,8 +7,8 @@ import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isPredictionId } from '@millrace/shared/predictions/ids';
 import { isTerminal, type Prediction, type QueueEstimate } from '@millrace/shared/predictions/prediction';
-import { readOptions } from '@millrace/shared/predictions/request-options';
 import { otherKind, publicId, uuidOf } from '@millrace/shared/predictions/public-ids';
+import { readOptions } from '@millrace/shared/predictions/request-options';
 import type { TimelineFacts } from '@millrace/shared/predictions/timeline';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { aheadOf, estimate } from '../queue/admission.ts';
@@ -105,7 +105,9 @@ async function findPrediction(deps: LookupDeps, tenant: string, id: string): Pro
     const detail = 'Redis does not respond. Send the request again later.';
     throw new ApiError('store_unavailable', detail, { retryAfterS: 1, cause: redisError });
   }
-  return row === null ? null : { record: predictionOfRow(row), queue: undefined, facts: { ...row, trace: row.options?.trace ?? null } };
+  return row === null
+    ? null
+    : { record: predictionOfRow(row), queue: undefined, facts: { ...row, trace: row.options?.trace ?? null } };
 }
 
 const factsOf = (state: LivePrediction): Facts => ({

@@ -1,8 +1,8 @@
 /** The trace and the timeline of a prediction: from its live state or its row, and from what the ledger has of the time after the end. */
 
 import { isTerminal } from '@millrace/shared/predictions/prediction';
-import { traceIdIn } from '@millrace/shared/predictions/trace-context';
 import { NO_FACTS, type Recorded, timelineOf } from '@millrace/shared/predictions/timeline';
+import { traceIdIn } from '@millrace/shared/predictions/trace-context';
 import { withTimeout } from '@millrace/shared/process/timeout';
 import type { Facts, Found, PredictionLookup } from './find-prediction.ts';
 
