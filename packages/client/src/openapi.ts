@@ -1561,6 +1561,10 @@ export interface components {
             rows: number | null;
             started_at: string | null;
             status: components["schemas"]["PredictionStatus"];
+            /** @description Only in the response of `GET /v1/predictions/{id}`: the events in their order. An event whose time is not known is left out. */
+            timeline?: components["schemas"]["TimelineEvent"][];
+            /** @description Only in the response of `GET /v1/predictions/{id}`: the id of the trace of the request; null without a trace. */
+            trace_id?: string | null;
             urls: {
                 /** @description Null for a prediction that has ended. */
                 cancel: string | null;
@@ -1776,6 +1780,23 @@ export interface components {
             datatype: string;
             name: string;
             shape: number[];
+        };
+        TimelineEvent: {
+            /** Format: date-time */
+            at: string;
+            /** @description The attempt, for `taken`, `batched` and `computed`. */
+            attempt: number | null;
+            /** @description The rows of the run, also of other predictions. */
+            rows: number | null;
+            /** @description Whether the attempt is of an equal prediction, whose result this prediction has. */
+            shared: boolean | null;
+            /**
+             * @description Extensible.
+             * @enum {string}
+             */
+            type: "accepted" | "queued" | "taken" | "batched" | "computed" | "recorded" | "delivered";
+            /** @description The worker of the attempt. */
+            worker_id: string | null;
         };
         Version: {
             cache: {
@@ -2753,7 +2774,7 @@ export interface operations {
                  */
                 "Cache-Control"?: string;
                 /**
-                 * @description IETF draft: the same key with the same body is the same prediction, for 24 hours. 1 to 255 printable characters.
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
                  * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
                  */
                 "Idempotency-Key"?: string;
@@ -2793,6 +2814,8 @@ export interface operations {
                     "Content-Location"?: string;
                     /** @description RFC 9110. */
                     ETag?: string;
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The `status` of the prediction in the response. */
                     "Millrace-Prediction-Status"?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -2810,6 +2833,8 @@ export interface operations {
                 headers: {
                     /** @description RFC 9211: how the cache handled the request. */
                     "Cache-Status"?: string;
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The path or URL of the prediction or resource. */
                     Location?: string;
                     /** @description The `status` of the prediction in the response. */
@@ -3106,7 +3131,7 @@ export interface operations {
                  */
                 "Cache-Control"?: string;
                 /**
-                 * @description IETF draft: the same key with the same body is the same prediction, for 24 hours. 1 to 255 printable characters.
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
                  * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
                  */
                 "Idempotency-Key"?: string;
@@ -3148,6 +3173,8 @@ export interface operations {
                     "Content-Location"?: string;
                     /** @description RFC 9110. */
                     ETag?: string;
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The `status` of the prediction in the response. */
                     "Millrace-Prediction-Status"?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -3165,6 +3192,8 @@ export interface operations {
                 headers: {
                     /** @description RFC 9211: how the cache handled the request. */
                     "Cache-Status"?: string;
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The path or URL of the prediction or resource. */
                     Location?: string;
                     /** @description The `status` of the prediction in the response. */
@@ -3349,6 +3378,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
+                /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
                  */
@@ -3373,6 +3407,8 @@ export interface operations {
                 headers: {
                     /** @description RFC 9110. */
                     ETag?: string;
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The `status` of the prediction in the response. */
                     "Millrace-Prediction-Status"?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -3391,6 +3427,7 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
@@ -3455,6 +3492,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
+                /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
                  */
@@ -3479,6 +3521,8 @@ export interface operations {
                 headers: {
                     /** @description RFC 9110. */
                     ETag?: string;
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The `status` of the prediction in the response. */
                     "Millrace-Prediction-Status"?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -3492,6 +3536,8 @@ export interface operations {
             /** @description Accepted, and not yet terminal: get `Location` after `Retry-After`. */
             202: {
                 headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The path or URL of the prediction or resource. */
                     Location?: string;
                     /** @description The `status` of the prediction in the response. */
@@ -3514,6 +3560,7 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
@@ -3524,6 +3571,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -3546,6 +3598,8 @@ export interface operations {
                 headers: {
                     /** @description RFC 9110. */
                     ETag?: string;
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The `status` of the prediction in the response. */
                     "Millrace-Prediction-Status"?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -3564,6 +3618,7 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
@@ -3669,6 +3724,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
+                /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
                  */
@@ -3690,6 +3750,8 @@ export interface operations {
             /** @description The delivery is due now. */
             202: {
                 headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -3706,6 +3768,7 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
@@ -3716,6 +3779,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -3736,6 +3804,8 @@ export interface operations {
             /** @description The number of deliveries that are due now. */
             202: {
                 headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -3748,9 +3818,11 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
@@ -3810,6 +3882,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
+                /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
                  */
@@ -3829,6 +3906,8 @@ export interface operations {
             /** @description The endpoint with its secret, which is shown only once. */
             201: {
                 headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The path or URL of the prediction or resource. */
                     Location?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -3843,6 +3922,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
@@ -3988,6 +4068,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
+                /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
                  */
@@ -4009,6 +4094,8 @@ export interface operations {
             /** @description The new secret, which is shown only once. */
             200: {
                 headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -4021,9 +4108,11 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
@@ -4034,6 +4123,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -4056,6 +4150,8 @@ export interface operations {
             /** @description The delivery is scheduled. */
             202: {
                 headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     /** @description The path or URL of the prediction or resource. */
                     Location?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -4074,6 +4170,7 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
@@ -4124,6 +4221,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
+                /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
                  */
@@ -4143,6 +4245,8 @@ export interface operations {
             /** @description The new secret, which is shown only once. */
             200: {
                 headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -4155,9 +4259,11 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
