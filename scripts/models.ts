@@ -264,7 +264,7 @@ async function main(): Promise<void> {
     if (command === 'list') return await list(pool);
     const name = { tenant: TENANT, model: first, version: second };
     await change(config, () =>
-      command === 'promote' ? setAlias(pool, name, 'production') : retireVersion(pool, name),
+      command === 'promote' ? setAlias(pool, { tenant: TENANT, model: first, alias: 'production' }, second) : retireVersion(pool, name),
     );
     print(command === 'promote' ? `${first}: production is ${second}` : `${first}/${second} is retired`);
   } finally {

@@ -268,6 +268,27 @@ test('DELETE is 204, an action returns 200 or 202, and only POST of an action ha
   }
 });
 
+test('every single resource has an ETag, and every change of a resource takes If-Match', () => {
+  const names = (operation: Json): string[] => operation.parameters.map(({ name }: Json) => name);
+  const reads = operations().filter(({ name, operation }) => {
+    const schema = operation.responses['200']?.content?.['application/json']?.schema.$ref ?? '';
+    return /^get \/v1\/.*(\}|-secret)$/.test(name) && schema !== '' && !schema.endsWith('List');
+  });
+  expect(reads.length).toBeGreaterThan(8);
+  for (const { name, operation } of reads) {
+    expect([name, names(operation)]).toEqual([name, expect.arrayContaining(['If-None-Match'])]);
+    expect([name, Object.keys(operation.responses)]).toEqual([name, expect.arrayContaining(['304'])]);
+    expect([name, Object.keys(operation.responses['200'].headers)]).toEqual([name, expect.arrayContaining(['ETag'])]);
+  }
+  // A purge changes no representation.
+  const changes = operations().filter(({ name }) => /^(put|patch|delete) /.test(name) && !name.endsWith('/cache'));
+  expect(changes.length).toBeGreaterThan(3);
+  for (const { name, operation } of changes) {
+    expect([name, names(operation)]).toEqual([name, expect.arrayContaining(['If-Match'])]);
+    expect([name, operation['x-error-codes']]).toEqual([name, expect.arrayContaining(['precondition_failed'])]);
+  }
+});
+
 test('the document describes each event that a receiver gets', () => {
   expect(Object.keys(document.webhooks)).toEqual([...PREDICTION_EVENTS, 'webhook_endpoint.test']);
 });

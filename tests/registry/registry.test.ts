@@ -16,6 +16,7 @@ beforeEach(async () => {
 });
 
 const version = (name: string) => ({ tenant: 'default', model: 'm', version: name });
+const aliasOf = (alias: string) => ({ tenant: 'default', model: 'm', alias });
 
 async function onlyModel(tenant = 'default') {
   const { models } = await loadRegistry(pool, tenant);
@@ -85,10 +86,10 @@ describe('the default version', () => {
   });
 
   test('is the version of the alias production', async () => {
-    await setAlias(pool, version('2'), 'production');
-    await setAlias(pool, version('9'), 'next');
+    await setAlias(pool, aliasOf('production'), '2');
+    await setAlias(pool, aliasOf('next'), '9');
     expect(await onlyModel()).toMatchObject({ defaultVersion: '2', aliases: { production: '2', next: '9' } });
-    await setAlias(pool, version('9'), 'production');
+    await setAlias(pool, aliasOf('production'), '9');
     expect((await onlyModel()).defaultVersion).toBe('9');
     expect(await removeAlias(pool, { tenant: 'default', model: 'm', alias: 'production' })).toBe(true);
     expect(await removeAlias(pool, { tenant: 'default', model: 'm', alias: 'production' })).toBe(false);
@@ -107,18 +108,38 @@ describe('an alias', () => {
   });
 
   test('cannot point to a missing or retired version', async () => {
-    await expect(setAlias(pool, version('7'), 'a')).rejects.toMatchObject({ code: 'version_not_found' });
+    await expect(setAlias(pool, aliasOf('a'), '7')).rejects.toMatchObject({ code: 'version_not_found' });
     await retireVersion(pool, version('1'));
-    await expect(setAlias(pool, version('1'), 'a')).rejects.toMatchObject({ code: 'version_failed' });
+    await expect(setAlias(pool, aliasOf('a'), '1')).rejects.toMatchObject({ code: 'version_failed' });
     expect(await setVersionState(pool, version('1'), { state: 'ready' })).toBe(false);
   });
 
   test('cannot point to a failed version, and the error has the reason of the failure', async () => {
     await registerVersion(pool, modelVersion({ version: '2', state: 'failed', reason: 'It is truncated.' }));
-    await expect(setAlias(pool, version('2'), 'production')).rejects.toMatchObject({
+    await expect(setAlias(pool, aliasOf('production'), '2')).rejects.toMatchObject({
       code: 'version_failed',
       message: expect.stringContaining('failed: It is truncated.'),
     });
+  });
+
+  test('changes only if its guard agrees, also when two changes run at once', async () => {
+    await registerVersion(pool, modelVersion());
+    await registerVersion(pool, modelVersion({ version: '2' }));
+    const seen: (string | null)[] = [];
+    const onlyNew = (alias: string) => ({
+      ...aliasOf(alias),
+      guard: (held: string | null) => {
+        seen.push(held);
+        if (held !== null) throw new Error(`points at ${held}`);
+      },
+    });
+    const results = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, at) => setAlias(pool, onlyNew('canary'), String((at % 2) + 1))),
+    );
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(seen.filter((held) => held === null)).toHaveLength(1);
+    await expect(removeAlias(pool, onlyNew('canary'))).rejects.toThrow('points at');
+    expect(await removeAlias(pool, aliasOf('canary'))).toBe(true);
   });
 
   test('prevents the retirement of its version, in either order of the two calls', async () => {
@@ -126,7 +147,7 @@ describe('an alias', () => {
       const name = version(`r${round}`);
       await registerVersion(pool, modelVersion({ version: name.version }));
       const [alias, retirement] = await Promise.allSettled([
-        setAlias(pool, name, `alias-${round}`),
+        setAlias(pool, aliasOf(`alias-${round}`), name.version),
         retireVersion(pool, name),
       ]);
       expect([alias.status, retirement.status].sort()).toEqual(['fulfilled', 'rejected']);

@@ -10,6 +10,7 @@ import { collectMethods } from './http/allowed-methods.ts';
 import { type AuthenticationDeps, registerAuthentication } from './http/authentication.ts';
 import { limitBodyMemory } from './http/body-memory.ts';
 import { registerProblems } from './http/error-handler.ts';
+import { registerEtags } from './http/etags.ts';
 import { fastifyOptions } from './http/fastify-options.ts';
 import { registerGeneralHeaders } from './http/general-headers.ts';
 import { registerHeaderLimits } from './http/header-limits.ts';
@@ -76,6 +77,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   if (config.accessLog) logRequests(app, log);
 
   const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: deps.tenantOfKey });
+  registerEtags(app);
   registerIdempotentPosts(app, { requests: deps.idempotentRequests, tenantOf, log });
   limitBodyMemory(app, config.bodyMemoryMb * 1_048_576);
   registerCreateRoutes(app, { ...deps, tenantOf, limits: config });

@@ -181,7 +181,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** An alias */
+        get: operations["getAlias"];
         /** Point an alias at a version */
         put: operations["setAlias"];
         post?: never;
@@ -502,6 +503,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The history of predictions in steps, oldest first
+         * @description The tenant `default` sees all tenants. Every other tenant sees its own predictions, without `waiting` and `oldest_waiting_s`.
+         */
+        get: operations["listStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhook-deliveries": {
         parameters: {
             query?: never;
@@ -669,6 +690,46 @@ export interface paths {
         put?: never;
         /** Rotate the secret for the webhook URLs of predictions */
         post: operations["rotateSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the workers, by id
+         * @description Only for the tenant `default`. A worker that died is listed for an hour.
+         */
+        get: operations["listWorkers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A worker
+         * @description Only for the tenant `default`.
+         */
+        get: operations["getWorker"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1035,6 +1096,20 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
+        Alias: {
+            model: string;
+            name: string;
+            urls: {
+                /** @description A path on this server; a URL if `PUBLIC_URL` is set. */
+                model: string;
+                /** @description A path on this server; a URL if `PUBLIC_URL` is set. */
+                self: string;
+                /** @description A path on this server; a URL if `PUBLIC_URL` is set. */
+                version: string;
+            };
+            /** @description The target of the alias. */
+            version: string;
+        };
         Attempt: {
             error: {
                 /** @description Extensible. */
@@ -1263,7 +1338,7 @@ export interface components {
         /** @description The problem of the prediction. A large problem has only `type` and `code`. */
         EventError: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail?: string;
             errors?: components["schemas"]["Fault"][];
             status?: number;
@@ -1585,7 +1660,7 @@ export interface components {
         /** @description The reason why a prediction failed, expired or was canceled. */
         PredictionError: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail: string;
             errors?: components["schemas"]["Fault"][];
             /** @description Only in predictions of 0.1.0. */
@@ -1651,7 +1726,7 @@ export interface components {
         /** @description RFC 9457 problem details. */
         Problem: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail: string;
             errors?: components["schemas"]["Fault"][];
             /** @description The prediction that the error concerns, or that may exist although the request failed. */
@@ -1769,6 +1844,57 @@ export interface components {
             /** @description The target version of the alias. */
             version: string;
         };
+        StatsList: {
+            data: components["schemas"]["StatsStep"][];
+            has_more: boolean;
+            /** @description `cursor` of the next page; null on the last page. */
+            next: string | null;
+        };
+        StatsStep: {
+            /** Format: date-time */
+            start_at: string;
+            values: components["schemas"]["StatsValues"];
+        };
+        StatsValues: {
+            /** @description Predictions that the API created. */
+            accepted: number;
+            /** @description Predictions that were canceled in the step. */
+            canceled: number;
+            /** @description Failed and expired predictions among the ended predictions; null without ended predictions. */
+            error_share: number | null;
+            /** @description Predictions that expired in the step. */
+            expired: number;
+            /** @description Predictions that failed in the step. */
+            failed: number;
+            /** @description Hits among hits and misses; null without requests. */
+            hit_share: number | null;
+            /** @description Requests with a result from the cache. A hit creates no prediction, unless the request needs its own. */
+            hits: number;
+            /** @description Requests whose result was not in the cache. */
+            misses: number;
+            /** @description Age of the oldest waiting prediction at the end of the step; null if no prediction waited, or if unknown. */
+            oldest_waiting_s: number | null;
+            /** @description Ended predictions per second. */
+            rate: number;
+            /** @description Requests that the API refused with 429 or 503. */
+            refused: number;
+            /** @description Half of the runs were shorter. */
+            run_p50_ms: number | null;
+            /** @description 95 % of the runs were shorter. */
+            run_p95_ms: number | null;
+            /** @description Predictions that succeeded in the step. */
+            succeeded: number;
+            /** @description Half of the predictions ended faster. */
+            total_p50_ms: number | null;
+            /** @description 95 % of the predictions ended faster. */
+            total_p95_ms: number | null;
+            /** @description Half of the waits were shorter. */
+            wait_p50_ms: number | null;
+            /** @description 95 % of the waits were shorter. */
+            wait_p95_ms: number | null;
+            /** @description Waiting predictions at the end of the step; null if unknown. */
+            waiting: number | null;
+        };
         Tensor: {
             dtype: string;
             name: string;
@@ -1849,6 +1975,55 @@ export interface components {
          * @enum {string}
          */
         VersionStatus: "loading" | "ready" | "failed" | "draining" | "retired";
+        Worker: {
+            /** @description One item for each loaded version of each engine. An engine has its memory in each of its items. */
+            engines: {
+                /** @description Resident bytes of the process of the engine. */
+                memory_bytes: number | null;
+                /** @description Null for an engine without a loaded model. */
+                model: string | null;
+                /** @description The execution provider of onnxruntime, such as `cpu`. */
+                provider: string;
+                /**
+                 * @description Extensible.
+                 * @enum {string}
+                 */
+                status: "starting" | "idle" | "busy" | "stopped";
+                version: string | null;
+            }[];
+            /** @description Predictions that the worker holds and has not started. */
+            held: number;
+            host: string;
+            id: string;
+            /** @description Resident bytes of the worker and its engines. */
+            memory_bytes: number;
+            /** @description The versions that the worker can run. */
+            models: {
+                name: string;
+                version: string;
+            }[];
+            providers: string[];
+            /** @description The version of Millrace. */
+            release: string;
+            roles: string[];
+            /** @description Computed rows per second since the last report but one. */
+            rows_per_s: number;
+            /** Format: date-time */
+            seen_at: string;
+            /** Format: date-time */
+            started_at: string;
+            /**
+             * @description `stale`: no report for 15 seconds. The worker hangs or has died. Extensible.
+             * @enum {string}
+             */
+            status: "running" | "draining" | "stale";
+        };
+        WorkerList: {
+            data: components["schemas"]["Worker"][];
+            has_more: boolean;
+            /** @description `cursor` of the next page; null on the last page. */
+            next: string | null;
+        };
     };
     responses: {
         /** @description `invalid_json`: The body is not JSON. `invalid_request`: The request does not match the schema. `json_too_deep`: The body is nested too deeply. `invalid_header`: A header is not valid. `invalid_cursor`: The cursor is not valid. */
@@ -1958,6 +2133,17 @@ export interface components {
         };
         /** @description `payload_too_large`: The body is too large. */
         PayloadTooLarge: {
+            headers: {
+                "Millrace-Version": components["headers"]["MillraceVersion"];
+                "Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `precondition_failed`: The resource has changed. */
+        PreconditionFailed: {
             headers: {
                 "Millrace-Version": components["headers"]["MillraceVersion"];
                 "Request-Id": components["headers"]["RequestId"];
@@ -2438,6 +2624,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -2457,6 +2645,8 @@ export interface operations {
             /** @description The model. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -2464,6 +2654,76 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Model"];
                 };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getAlias: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path: {
+                /** @description Such as `production`, which serves requests without a version. */
+                alias: string;
+                /** @description Name of a model. */
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alias. */
+            200: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alias"];
+                };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
@@ -2480,6 +2740,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the change is made only if the resource still has this ETag; otherwise the response is 412 `precondition_failed`. */
+                "If-Match"?: string;
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -2502,9 +2766,11 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The model, with its aliases. */
+            /** @description The model, with its aliases. `ETag` is the tag of the alias. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -2518,6 +2784,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
@@ -2531,6 +2798,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the change is made only if the resource still has this ETag; otherwise the response is 412 `precondition_failed`. */
+                "If-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -2562,6 +2831,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
@@ -2721,6 +2991,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -2744,6 +3016,8 @@ export interface operations {
             /** @description The entity. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -2751,6 +3025,17 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Entity"];
                 };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
@@ -2924,6 +3209,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -2945,6 +3232,8 @@ export interface operations {
             /** @description The version. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -2952,6 +3241,17 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Version"];
                 };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
@@ -3076,6 +3376,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -3101,6 +3403,8 @@ export interface operations {
             /** @description The entity. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -3108,6 +3412,17 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Entity"];
                 };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
@@ -3625,6 +3940,54 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    listStats: {
+        parameters: {
+            query?: {
+                /** @description The beginning, RFC 3339. By default an hour before `to`. */
+                from?: string;
+                /** @description Only predictions of this model; otherwise of all models. */
+                model?: string;
+                /** @description Seconds of one step, a multiple of 60. By default the list has at most 200 steps. A list has at most 1,500 steps. More than 48 hours need whole hours: a multiple of 3600. */
+                step?: number;
+                /** @description The end, RFC 3339. By default the present. */
+                to?: string;
+            };
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All steps. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatsList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     listDeliveries: {
         parameters: {
             query?: {
@@ -3682,6 +4045,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -3700,6 +4065,8 @@ export interface operations {
             /** @description The delivery. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -3707,6 +4074,17 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Delivery"];
                 };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
@@ -3937,6 +4315,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -3955,6 +4335,8 @@ export interface operations {
             /** @description The endpoint. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -3962,6 +4344,17 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Endpoint"];
                 };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
@@ -3978,6 +4371,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the change is made only if the resource still has this ETag; otherwise the response is 412 `precondition_failed`. */
+                "If-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -4006,6 +4401,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
@@ -4019,6 +4415,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the change is made only if the resource still has this ETag; otherwise the response is 412 `precondition_failed`. */
+                "If-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -4041,6 +4439,8 @@ export interface operations {
             /** @description The endpoint after the change. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -4053,6 +4453,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             417: components["responses"]["ExpectationFailed"];
@@ -4181,6 +4582,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -4197,6 +4600,8 @@ export interface operations {
             /** @description The times of the secret, never the secret. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -4204,6 +4609,17 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SecretState"];
                 };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
@@ -4265,6 +4681,94 @@ export interface operations {
             417: components["responses"]["ExpectationFailed"];
             422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listWorkers: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the previous page, with the same filters. */
+                cursor?: string;
+                /** @description The most items of a page. A number above 100 counts as 100. */
+                limit?: number;
+            };
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    /** @description RFC 8288: the next page. */
+                    Link?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getWorker: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path: {
+                /** @description Id of a worker. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The worker. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Worker"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];

@@ -118,6 +118,12 @@ export const ERRORS = {
     retryable: false,
     about: 'The events after the cursor are older than `RETENTION_DAYS`. Read the feed without a cursor.',
   },
+  precondition_failed: {
+    status: 412,
+    title: 'The resource has changed',
+    retryable: false,
+    about: 'The ETag in `If-Match` is not the ETag of the resource. Read the resource again, and repeat the change.',
+  },
   prediction_terminal: {
     status: 409,
     title: 'The prediction has ended',

@@ -1,6 +1,6 @@
 /** The schemas of the entity routes: parameters, responses and texts. Each route has a form for a named version. */
 import type { FastifySchema } from 'fastify';
-import { json } from '../http/documentation.ts';
+import { json, resource } from '../http/documentation.ts';
 import { Entity, EntityList, EntityTypeList } from './response-schemas.ts';
 import { EntityKeyParams, EntityParams, EntityQuery, TypesParams, TypesQuery } from './schemas.ts';
 
@@ -47,7 +47,8 @@ export const getEntity = {
   params: EntityKeyParams,
   tags,
   summary: 'An entity by key, name or alias',
-  response: { 200: json(Entity, 'The entity.') },
+  requestHeaders: ['If-None-Match'],
+  response: resource(Entity, 'The entity.'),
   responseExamples: { 200: { entity } },
   errors: [...errors, 'entity_type_not_found', 'entity_not_found'],
 } satisfies FastifySchema;

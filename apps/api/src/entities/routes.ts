@@ -79,7 +79,7 @@ function registerSearch(app: App, path: string, deps: EntityRoutes): void {
 function registerFind(app: App, path: string, deps: EntityRoutes): void {
   const { tenantOf } = deps;
   const schema = schemaOf(path, 'get', routes.getEntity);
-  app.get(path, { schema }, async (request) => {
+  app.get(path, { schema, config: { etag: true } }, async (request) => {
     const digest = await digestOf(deps, tenantOf(request), request.params);
     const { entity, key } = request.params;
     const result = await deps.entities.find(digest, key);

@@ -45,6 +45,12 @@ export function json(
   return { description, ...headersOf(headers), content: { 'application/json': { schema } } };
 }
 
+/** The responses of a read of one resource: its JSON, or 304 if the client has it. The route has `etag` in its configuration. */
+export const resource = (schema: TSchema, description: string) => ({
+  200: json(schema, description, ['ETag']),
+  304: noBody('`If-None-Match` matches.', ['ETag']),
+});
+
 /** A response with a body of another type. */
 export function text(type: string, description: string, schema: TSchema = Type.String()): DocumentedResponse {
   return { description, content: { [type]: { schema } } };

@@ -36,6 +36,9 @@ export const REQUEST_HEADERS = {
   'Request-Id': text('An id of the client, 1 to 128 printable characters. The response and the log have the same id.'),
   'Millrace-Version': text('The version of the API that the client expects, a date.', '2026-12-01'),
   'If-None-Match': text('RFC 9110: the response is 304 if the ETag matches.'),
+  'If-Match': text(
+    'RFC 9110: the change is made only if the resource still has this ETag; otherwise the response is 412 `precondition_failed`.',
+  ),
   'Last-Event-ID': text('The id of the last received event. An EventSource sends this header automatically.'),
 } satisfies Record<string, Header>;
 export type RequestHeader = keyof typeof REQUEST_HEADERS;

@@ -1,8 +1,8 @@
 /** The changes that callers make to the registry. Each method resolves after the change is announced to every process. */
 
 import { ApiError } from '@millrace/shared/errors';
-import type { Db } from '@millrace/shared/postgres/db';
-import { removeAlias, setAlias } from '@millrace/shared/registry/aliases';
+import type { Pool } from '@millrace/shared/postgres/db';
+import { type AliasChange, removeAlias, setAlias } from '@millrace/shared/registry/aliases';
 import { bumpCacheEpoch, setServed } from '@millrace/shared/registry/registry';
 import { type Announcement, announceRegistryChange } from '@millrace/shared/registry/registry-cache';
 import { fromStore } from '../stores/store-errors.ts';
@@ -10,9 +10,9 @@ import type { Catalog } from './catalog.ts';
 
 export interface RegistryChanges {
   /** Throws `model_not_found`, `version_not_found`, `alias_conflict` where a version has the name of the alias, or `version_failed`. */
-  setAlias(tenant: string, model: string, alias: string, version: string): Promise<void>;
+  setAlias(change: AliasChange & { version: string }): Promise<void>;
   /** Throws `model_not_found`, or `alias_not_found` where the model has no such alias. */
-  removeAlias(tenant: string, model: string, alias: string): Promise<void>;
+  removeAlias(change: AliasChange): Promise<void>;
   /** Makes every cached result of a model invalid. */
   purge(tenant: string, model: string): Promise<void>;
   /** Takes a model out of service, or returns the model to service. Resolves to false where nothing changed. */
@@ -20,7 +20,7 @@ export interface RegistryChanges {
 }
 
 export function createRegistryChanges(
-  db: Db,
+  db: Pool,
   catalog: Catalog,
   announcement: Omit<Announcement, 'tenant'>,
 ): RegistryChanges {
@@ -35,12 +35,13 @@ export function createRegistryChanges(
     catalog.changed();
   }
   return {
-    async setAlias(tenant, model, alias, version) {
-      await change(tenant, model, () => setAlias(db, { tenant, model, version }, alias));
+    async setAlias({ version, ...alias }) {
+      await change(alias.tenant, alias.model, () => setAlias(db, alias, version));
     },
-    async removeAlias(tenant, model, alias) {
+    async removeAlias(removed) {
+      const { tenant, model, alias } = removed;
       await change(tenant, model, async () => {
-        if (await removeAlias(db, { tenant, model, alias })) return;
+        if (await removeAlias(db, removed)) return;
         throw new ApiError('alias_not_found', `Model '${model}' has no alias '${alias.slice(0, 100)}'.`);
       });
     },

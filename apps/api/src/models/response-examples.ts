@@ -14,6 +14,17 @@ export const model = {
   },
 };
 
+export const alias = {
+  model: 'drug-interaction',
+  name: 'production',
+  version: '1',
+  urls: {
+    self: '/v1/models/drug-interaction/aliases/production',
+    model: '/v1/models/drug-interaction',
+    version: '/v1/models/drug-interaction/versions/1',
+  },
+};
+
 const string = { type: 'string' };
 
 export const version = {

@@ -12,6 +12,16 @@ const modelFields = {
 };
 export const Model = Type.Object(modelFields, { $id: 'Model' });
 
+export const Alias = Type.Object(
+  {
+    model: Type.String(),
+    name: Type.String(),
+    version: Type.String({ description: 'The target of the alias.' }),
+    urls: Type.Object({ self: Path, model: Path, version: Path }),
+  },
+  { $id: 'Alias' },
+);
+
 const Tensor = Type.Object(
   {
     name: Type.String(),

@@ -1,8 +1,8 @@
 /** The schemas of the model routes: parameters, bodies, responses and texts. */
 import type { FastifySchema } from 'fastify';
-import { DONE, json } from '../http/documentation.ts';
-import { model, page, version } from './response-examples.ts';
-import { Model, ModelList, Version, VersionList } from './response-schemas.ts';
+import { DONE, json, resource } from '../http/documentation.ts';
+import { alias, model, page, version } from './response-examples.ts';
+import { Alias, Model, ModelList, Version, VersionList } from './response-schemas.ts';
 import { AliasBody, AliasParams, ListQuery, ModelParams, VersionParams } from './schemas.ts';
 
 export const listModels = {
@@ -20,7 +20,8 @@ export const getModel = {
   params: ModelParams,
   tags: ['Models'],
   summary: 'A model',
-  response: { 200: json(Model, 'The model.') },
+  requestHeaders: ['If-None-Match'],
+  response: resource(Model, 'The model.'),
   responseExamples: { 200: { model } },
   errors: ['model_not_found', 'store_unavailable'],
 } satisfies FastifySchema;
@@ -41,9 +42,21 @@ export const getVersion = {
   params: VersionParams,
   tags: ['Models'],
   summary: 'A version, by name or alias',
-  response: { 200: json(Version, 'The version.') },
+  requestHeaders: ['If-None-Match'],
+  response: resource(Version, 'The version.'),
   responseExamples: { 200: { version } },
   errors: ['model_not_found', 'version_not_found', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const getAlias = {
+  operationId: 'getAlias',
+  params: AliasParams,
+  tags: ['Models'],
+  summary: 'An alias',
+  requestHeaders: ['If-None-Match'],
+  response: resource(Alias, 'The alias.'),
+  responseExamples: { 200: { alias } },
+  errors: ['model_not_found', 'alias_not_found', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const setAlias = {
@@ -53,9 +66,17 @@ export const setAlias = {
   tags: ['Models'],
   summary: 'Point an alias at a version',
   examples: { production: { version: '1' } },
-  response: { 200: json(Model, 'The model, with its aliases.') },
+  requestHeaders: ['If-Match', 'If-None-Match'],
+  response: { 200: json(Model, 'The model, with its aliases. `ETag` is the tag of the alias.', ['ETag']) },
   responseExamples: { 200: { model } },
-  errors: ['model_not_found', 'version_not_found', 'version_failed', 'alias_conflict', 'store_unavailable'],
+  errors: [
+    'model_not_found',
+    'version_not_found',
+    'version_failed',
+    'alias_conflict',
+    'precondition_failed',
+    'store_unavailable',
+  ],
 } satisfies FastifySchema;
 
 export const removeAlias = {
@@ -63,8 +84,9 @@ export const removeAlias = {
   params: AliasParams,
   tags: ['Models'],
   summary: 'Remove an alias',
+  requestHeaders: ['If-Match'],
   response: { 204: DONE },
-  errors: ['model_not_found', 'alias_not_found', 'store_unavailable'],
+  errors: ['model_not_found', 'alias_not_found', 'precondition_failed', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const purgeCache = {

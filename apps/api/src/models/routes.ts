@@ -24,7 +24,7 @@ export function registerModels(app: App, { base, catalog, tenantOf }: ModelRoute
     return { ...page, data: page.data.map(modelJson) };
   });
 
-  app.get('/v1/models/:model', { schema: routes.getModel }, async (request) =>
+  app.get('/v1/models/:model', { schema: routes.getModel, config: { etag: true } }, async (request) =>
     modelJson(await catalog.model(tenantOf(request), request.params.model)),
   );
 
@@ -38,10 +38,30 @@ export function registerModels(app: App, { base, catalog, tenantOf }: ModelRoute
     return { ...page, data: page.data.map(versionJson) };
   });
 
-  app.get('/v1/models/:model/versions/:version', { schema: routes.getVersion }, async (request) => {
-    const { model, version } = request.params;
-    return versionJson(await catalog.version(tenantOf(request), model, version));
-  });
+  app.get(
+    '/v1/models/:model/versions/:version',
+    { schema: routes.getVersion, config: { etag: true } },
+    async (request) => {
+      const { model, version } = request.params;
+      return versionJson(await catalog.version(tenantOf(request), model, version));
+    },
+  );
+}
+
+export interface AliasState {
+  model: string;
+  alias: string;
+  version: string;
+}
+
+export function aliasJson({ model, alias, version }: AliasState) {
+  const base = `/v1/models/${model}`;
+  return {
+    model,
+    name: alias,
+    version,
+    urls: { self: `${base}/aliases/${alias}`, model: base, version: `${base}/versions/${version}` },
+  };
 }
 
 export function modelJson(model: RegisteredModel) {

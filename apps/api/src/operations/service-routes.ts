@@ -13,6 +13,7 @@ export const FEATURES = [
   'cancel_by_key',
   'idempotency_keys',
   'idempotent_actions',
+  'if_match',
   'include_input',
   'list_filters',
   'on_error_row',

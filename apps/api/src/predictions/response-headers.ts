@@ -37,9 +37,3 @@ export function etagOf({ id: uuid, status, attempts, opening }: PredictionRecord
   const tries = opening === 0 ? `${attempts}` : `${opening}-${attempts}`;
   return `"${id}.${tries}.${status}${suffix}"`;
 }
-
-/** Whether the `If-None-Match` header has the ETag. */
-export function matchesEtag(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  return header.trim() === '*' || header.split(',').some((one) => one.trim().replace(/^W\//, '') === etag);
-}

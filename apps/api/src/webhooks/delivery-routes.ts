@@ -45,7 +45,7 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
     return page;
   });
 
-  app.get('/v1/webhook-deliveries/:id', { schema: routes.getDelivery }, async (request) => {
+  app.get('/v1/webhook-deliveries/:id', { schema: routes.getDelivery, config: { etag: true } }, async (request) => {
     const id = idIn(request);
     const delivery = await fromStore('Postgres', findDelivery(db, tenantOf(request), id));
     if (!delivery) throw notFound(id);

@@ -6,7 +6,9 @@ import { baseOf } from '@millrace/shared/predictions/prediction';
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import { newSecret } from '@millrace/shared/webhooks/secret';
 import { allEvents, storedEvents } from '@millrace/shared/webhooks/selection';
+import type { FastifyRequest } from 'fastify';
 import { decodePlace, encodePlace } from '../http/cursor.ts';
+import { guardOf } from '../http/etags.ts';
 import { limitOf, linkNext, pageOf } from '../http/list.ts';
 import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
@@ -14,6 +16,7 @@ import { insertTest } from './delivery-table.ts';
 import type { WebhookRouteDeps } from './deps.ts';
 import {
   deleteEndpoint,
+  type EndpointGuard,
   type EndpointPage,
   findEndpoint,
   insertEndpoint,
@@ -91,9 +94,15 @@ function placeIn(list: string, cursor: string): EndpointPage['after'] {
   return { at, id: cursorId(id, cursor) };
 }
 
+/** Checks the endpoint that the change finds. */
+function guardFor(request: FastifyRequest, context: EndpointContext): EndpointGuard {
+  const guard = guardOf(request);
+  return guard && ((endpoint) => guard(endpointJson(endpoint, context)));
+}
+
 function registerOne(app: App, deps: WebhookRouteDeps): void {
   const { db, checkWebhook, tenantOf, now = sharedNow } = deps;
-  app.get('/v1/webhook-endpoints/:id', { schema: routes.getEndpoint }, async (request) => {
+  app.get('/v1/webhook-endpoints/:id', { schema: routes.getEndpoint, config: { etag: true } }, async (request) => {
     const id = idIn(request);
     const tenant = tenantOf(request);
     const endpoint = await fromStore('Postgres', findEndpoint(db, tenant, id));
@@ -101,7 +110,7 @@ function registerOne(app: App, deps: WebhookRouteDeps): void {
     return endpointJson(endpoint, await contextOf(deps, tenant));
   });
 
-  app.patch('/v1/webhook-endpoints/:id', { schema: routes.changeEndpoint }, async (request) => {
+  app.patch('/v1/webhook-endpoints/:id', { schema: routes.changeEndpoint, config: { etag: true } }, async (request) => {
     const id = idIn(request);
     const tenant = tenantOf(request);
     const { url, description, events, models, status } = request.body;
@@ -114,14 +123,18 @@ function registerOne(app: App, deps: WebhookRouteDeps): void {
       ...(models === undefined ? {} : { models: models ?? [] }),
       ...(status === undefined ? {} : { state: status }),
     };
-    const endpoint = await fromStore('Postgres', updateEndpoint(db, { tenant, id, changes, nowMs: now() }));
+    const context = await contextOf(deps, tenant);
+    const update = { tenant, id, changes, nowMs: now(), guard: guardFor(request, context) };
+    const endpoint = await fromStore('Postgres', updateEndpoint(db, update));
     if (!endpoint) throw notFound(id);
-    return endpointJson(endpoint, await contextOf(deps, tenant));
+    return endpointJson(endpoint, context);
   });
 
   app.delete('/v1/webhook-endpoints/:id', { schema: routes.removeEndpoint }, async (request, reply) => {
     const id = idIn(request);
-    const deleted = deleteEndpoint(db, { tenant: tenantOf(request), id, nowMs: now() });
+    const tenant = tenantOf(request);
+    const guard = guardFor(request, await contextOf(deps, tenant));
+    const deleted = deleteEndpoint(db, { tenant, id, nowMs: now(), guard });
     if (!(await fromStore('Postgres', deleted))) throw notFound(id);
     return reply.code(204).send();
   });

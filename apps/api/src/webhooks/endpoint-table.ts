@@ -96,9 +96,26 @@ export async function listEndpoints(
 
 export type EndpointUpdate = Partial<EndpointFields> & { state?: 'enabled' | 'disabled' };
 
+/** Receives the endpoint before a change. Throws where the change must not be made. */
+export type EndpointGuard = ((endpoint: Endpoint) => void) | undefined;
+
+/** Locks the endpoint until the end of the transaction, and checks the endpoint. */
+async function check(
+  db: Db,
+  { tenant, id, guard }: { tenant: string; id: string; guard?: EndpointGuard },
+): Promise<void> {
+  if (!guard) return;
+  const { rows } = await db.query<Endpoint>(
+    `SELECT ${COLUMNS} FROM webhook_endpoints WHERE tenant = $1 AND id = $2 FOR UPDATE`,
+    [tenant, id],
+  );
+  if (rows[0]) guard(rows[0]);
+}
+
 export interface UpdateEndpointParams {
   tenant: string;
   id: string;
+  guard?: EndpointGuard;
   changes: EndpointUpdate;
   nowMs: number;
 }
@@ -108,6 +125,7 @@ export async function updateEndpoint(pool: Pool, params: UpdateEndpointParams): 
   const { tenant, id, changes, nowMs } = params;
   let more = false;
   const changed = await inTransaction(pool, async (db) => {
+    await check(db, params);
     const { rows } = await db.query<Endpoint>(
       `UPDATE webhook_endpoints SET
          url = coalesce($3, url), description = coalesce($4, description), events = coalesce($5, events),
@@ -138,13 +156,16 @@ export async function updateEndpoint(pool: Pool, params: UpdateEndpointParams): 
 export interface DeleteEndpointParams {
   tenant: string;
   id: string;
+  guard?: EndpointGuard;
   nowMs: number;
 }
 
 /** Returns whether the endpoint existed. Deliveries of the endpoint stay visible. Pending deliveries are canceled. */
-export async function deleteEndpoint(pool: Pool, { tenant, id, nowMs }: DeleteEndpointParams): Promise<boolean> {
+export async function deleteEndpoint(pool: Pool, params: DeleteEndpointParams): Promise<boolean> {
+  const { tenant, id, nowMs } = params;
   let more = false;
   const removed = await inTransaction(pool, async (db) => {
+    await check(db, params);
     const { rowCount } = await db.query('DELETE FROM webhook_endpoints WHERE tenant = $1 AND id = $2', [tenant, id]);
     if (rowCount === 1) more = await cancelFirst(db, id, nowMs);
     return rowCount === 1;

@@ -1,7 +1,7 @@
 /** The schemas of the webhook routes: parameters, bodies, responses and texts. */
 import type { FastifySchema } from 'fastify';
 import { NoParameters } from '../http/action-body.ts';
-import { DONE, json } from '../http/documentation.ts';
+import { DONE, json, resource } from '../http/documentation.ts';
 import * as examples from './response-examples.ts';
 import {
   NewEndpoint as CreatedEndpoint,
@@ -55,7 +55,8 @@ export const getEndpoint = {
   params: IdParams,
   tags,
   summary: 'An endpoint',
-  response: { 200: json(Endpoint, 'The endpoint.') },
+  requestHeaders: ['If-None-Match'],
+  response: resource(Endpoint, 'The endpoint.'),
   responseExamples: { 200: { endpoint: examples.endpoint } },
   errors: ofEndpoint,
 } satisfies FastifySchema;
@@ -67,9 +68,10 @@ export const changeEndpoint = {
   examples: { failures: { events: ['prediction.failed'] }, enable: { status: 'enabled' } },
   tags,
   summary: 'Change an endpoint, or enable it again',
-  response: { 200: json(Endpoint, 'The endpoint after the change.') },
+  requestHeaders: ['If-Match'],
+  response: { 200: json(Endpoint, 'The endpoint after the change.', ['ETag']) },
   responseExamples: { 200: { endpoint: examples.endpoint } },
-  errors: [...ofEndpoint, 'webhook_refused'],
+  errors: [...ofEndpoint, 'webhook_refused', 'precondition_failed'],
 } satisfies FastifySchema;
 
 export const removeEndpoint = {
@@ -77,8 +79,9 @@ export const removeEndpoint = {
   params: IdParams,
   tags,
   summary: 'Remove an endpoint',
+  requestHeaders: ['If-Match'],
   response: { 204: DONE },
-  errors: ofEndpoint,
+  errors: [...ofEndpoint, 'precondition_failed'],
 } satisfies FastifySchema;
 
 export const rotateEndpointSecret = {
@@ -109,7 +112,8 @@ export const getSecret = {
   operationId: 'getSecret',
   tags,
   summary: 'Whether the tenant has a secret for the webhook URLs of predictions',
-  response: { 200: json(SecretState, 'The times of the secret, never the secret.') },
+  requestHeaders: ['If-None-Match'],
+  response: resource(SecretState, 'The times of the secret, never the secret.'),
   responseExamples: { 200: { secret: examples.secretState } },
   errors: ['store_unavailable'],
 } satisfies FastifySchema;
@@ -140,7 +144,8 @@ export const getDelivery = {
   params: IdParams,
   tags,
   summary: 'A delivery with its attempts',
-  response: { 200: json(Delivery, 'The delivery.') },
+  requestHeaders: ['If-None-Match'],
+  response: resource(Delivery, 'The delivery.'),
   responseExamples: { 200: { delivery: examples.deliveredOnce } },
   errors: ofDelivery,
 } satisfies FastifySchema;

@@ -21,7 +21,7 @@ export function registerSecrets(app: App, { db, tenantOf, now = sharedNow }: Web
   });
 
   // The tenant's secret signs deliveries to URLs that predictions name.
-  app.get('/v1/webhook-secret', { schema: routes.getSecret }, async (request) => {
+  app.get('/v1/webhook-secret', { schema: routes.getSecret, config: { etag: true } }, async (request) => {
     const stored = await fromStore('Postgres', tenantSecrets(db, tenantOf(request)));
     const [current, previous] = stored.filter(({ until }) => until === null || now() < until);
     return { configured: current !== undefined, previous_signs_until_at: iso(previous?.until ?? null) };
