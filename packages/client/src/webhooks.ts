@@ -25,7 +25,10 @@ export async function verifyWebhook(
   { toleranceS = 300 }: VerifyOptions = {},
 ): Promise<WebhookEvent> {
   const { id, timestamp, signatures } = headersOf(request);
-  const keys = await Promise.all((typeof secret === 'string' ? [secret] : secret).map(keyOf));
+  const secrets = typeof secret === 'string' ? [secret] : secret;
+  if (secrets.length === 0)
+    throw new TypeError('There is no webhook secret. Pass the secret of the endpoint, whsec_....');
+  const keys = await Promise.all(secrets.map(keyOf));
   const sentAt = /^\d{1,15}$/.test(timestamp) ? Number(timestamp) : Number.NaN;
   if (!(Math.abs(Date.now() / 1_000 - sentAt) <= toleranceS))
     throw new WebhookError(
@@ -89,8 +92,12 @@ function concat(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> 
 }
 
 function eventIn(body: Uint8Array): WebhookEvent {
-  const event: unknown = JSON.parse(new TextDecoder().decode(body));
-  if (isEvent(event)) return event;
+  try {
+    const event: unknown = JSON.parse(new TextDecoder().decode(body));
+    if (isEvent(event)) return event;
+  } catch {
+    // The error below names the fault.
+  }
   throw new WebhookError('The message is signed, but is no event of Millrace.', 'invalid_webhook');
 }
 
