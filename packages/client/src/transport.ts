@@ -10,7 +10,7 @@ export interface TransportOptions {
   apiKey?: string | undefined;
   /** The `fetch` of the platform if absent. */
   fetch?: typeof globalThis.fetch | undefined;
-  /** The number of repetitions of a request. 4 if absent. */
+  /** The number of repetitions of a request. 5 if absent. */
   maxRetries?: number;
   /** The longest time of one attempt in milliseconds, to the end of its response. 60,000 if absent. */
   timeoutMs?: number;
@@ -60,7 +60,7 @@ export class Transport {
   readonly #timeoutMs: number;
 
   constructor(options: TransportOptions = {}) {
-    const { baseUrl = 'http://localhost:8080', apiKey, headers = {}, maxRetries = 4, timeoutMs = 60_000 } = options;
+    const { baseUrl = 'http://localhost:8080', apiKey, headers = {}, maxRetries = 5, timeoutMs = 60_000 } = options;
     this.#base = baseOf(baseUrl);
     this.#headers = apiKey === undefined ? headers : { authorization: bearer(apiKey), ...headers };
     // `fetch` of a browser must be called without a receiver.
