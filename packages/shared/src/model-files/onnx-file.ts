@@ -63,6 +63,7 @@ class Walk implements OnnxFile {
   readonly #file: FileHandle;
   readonly #size: number;
   readonly #window = Buffer.alloc(WINDOW_BYTES);
+  readonly #graphs: Field[] = [];
   #windowAt = 0;
   #windowLength = 0;
   #fields = 0;
@@ -74,14 +75,39 @@ class Walk implements OnnxFile {
 
   async model(): Promise<void> {
     if (this.#size === 0) throw new OnnxFileError('the file is empty');
-    let graphs = 0;
     for await (const field of this.#each(0, this.#size)) {
       if (field.number === 1) this.irVersion = field.value;
       else if (field.number === 8) await this.#opset(field);
-      else if (field.number === 7 && ++graphs > 0) await this.#graph(field, 0, true);
-      else if (field.number === 25) await this.#nodes(field, 7, 0);
+      else if (field.number === 7) {
+        this.#graphs.push(field);
+        await this.#graph(field, 0, true);
+      } else if (field.number === 25) await this.#nodes(field, 7, 0);
     }
-    if (graphs === 0) throw new OnnxFileError('the file has no graph: the file is truncated or not an ONNX model');
+    if (this.#graphs.length === 0)
+      throw new OnnxFileError('the file has no graph: the file is truncated or not an ONNX model');
+    await this.#replaceZipMaps();
+  }
+
+  /**
+   * The output of a ZipMap counts as a tensor: the engine replaces the operator (zip-map.ts). Only a model with such an output has its
+   * nodes read a second time.
+   */
+  async #replaceZipMaps(): Promise<void> {
+    if (!this.outputs.some(({ kind }) => kind === 'sequence')) return;
+    for (const { start, end } of this.#graphs)
+      for await (const node of this.#each(start, end)) if (node.number === 1) await this.#replaceZipMap(node);
+  }
+
+  async #replaceZipMap({ start, end }: Field): Promise<void> {
+    let operator = '';
+    const outputs: string[] = [];
+    for await (const field of this.#each(start, end)) {
+      if (field.number === 2) outputs.push(await this.#text(field));
+      else if (field.number === 4) operator = await this.#text(field);
+    }
+    if (operator !== 'ZipMap') return;
+    for (const output of this.outputs)
+      if (outputs.includes(output.name)) Object.assign(output, { kind: 'tensor', elementType: 1, hasShape: true });
   }
 
   async #opset({ start, end }: Field): Promise<void> {

@@ -45,6 +45,7 @@ export function parseTensorInput(specs: readonly TensorSpec[], json: unknown): T
       suggestions: near.length > 0 ? near : names.slice(0, 5),
     });
   }
+  const table = specs.length > 1 && specs.every(isColumn);
   const tensors: TensorMap = Object.create(null);
   for (const spec of specs) {
     const pointer = `/${escapePart(spec.name)}`;
@@ -52,11 +53,42 @@ export function parseTensorInput(specs: readonly TensorSpec[], json: unknown): T
       const message = `The input "${spec.name}" is missing.`;
       throw fault({ pointer, message, expected: describe(spec), got: undefined });
     }
-    tensors[spec.name] = parseTensor(spec, json[spec.name], pointer);
+    tensors[spec.name] = table
+      ? parseColumn(spec, json[spec.name], pointer)
+      : parseTensor(spec, json[spec.name], pointer);
   }
   checkSharedRows(specs, tensors);
   return tensors;
 }
+
+/** A tensor with one element for each row: [n] or [n, 1]. */
+const isColumn = ({ shape: [rows, ...rest] }: TensorSpec): boolean =>
+  typeof rows === 'string' && rows !== '...' && rest.length <= 1 && rest.every((dim) => dim === 1);
+
+/**
+ * Parses an input of a model whose inputs are the columns of a table. Beside the forms of a tensor, a plain value is the column of
+ * one row, and a list of values is the column of many rows. A missing number (null) is NaN, as in pandas.
+ */
+function parseColumn(spec: TensorSpec, json: unknown, pointer: string): Tensor {
+  const rank = spec.shape.length;
+  const isMissing = (value: unknown) => value === null && spec.dtype.startsWith('float');
+  if (Array.isArray(json)) {
+    const values = json.some(isMissing) ? json.map((value) => (isMissing(value) ? 'NaN' : value)) : json;
+    return rank === 2 && !Array.isArray(json[0])
+      ? asColumn(parseTensor(flat(spec), values, pointer))
+      : parseTensor(spec, values, pointer);
+  }
+  if (json instanceof NumberArray)
+    return rank === 2 && json.dims.length === 1
+      ? asColumn(parseTensor(flat(spec), json, pointer))
+      : parseTensor(spec, json, pointer);
+  if (isObject(json)) return parseTensor(spec, json, pointer);
+  const data = parseNested({ spec, pointer }, [], isMissing(json) ? 'NaN' : json);
+  return { dtype: spec.dtype, dims: spec.shape.map(() => 1), data };
+}
+
+const flat = (spec: TensorSpec): TensorSpec => ({ ...spec, shape: spec.shape.slice(0, 1) });
+const asColumn = (tensor: Tensor): Tensor => ({ ...tensor, dims: [...tensor.dims, 1] });
 
 /** Parses one tensor. `pointer` is the JSON pointer of the tensor. Throws InputError. */
 export function parseTensor(spec: TensorSpec, json: unknown, pointer: string): Tensor {

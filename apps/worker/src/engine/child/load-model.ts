@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
+import { type TensorModel, withoutZipMaps } from '@millrace/shared/model-files/zip-map';
 import type { InferenceSession } from 'onnxruntime-node';
 import { openSession } from './ort-tensor.ts';
 import { free, readVerified } from './verified-file.ts';
@@ -27,16 +28,19 @@ const TREES = 'TreeEnsemble';
  */
 const threadsFor = (model: Buffer, threads: number): number => (model.includes(TREES) ? 1 : threads);
 
-/** `look` gets the model's bytes before the memory is returned. Throws ChangedFileError, or what onnxruntime throws. */
+/**
+ * `look` gets the model's bytes before the memory is returned. `labels` are the classes of the outputs that were maps. Throws ChangedFileError, or what onnxruntime throws.
+ */
 export async function loadModel<T>(
   content: ModelContent,
   threads: number,
   look: (model: Buffer) => T,
-): Promise<{ session: InferenceSession; seen: T }> {
+): Promise<{ session: InferenceSession; seen: T; labels: TensorModel['labels'] }> {
   const verified: Verified = { model: readVerified(content.model), data: [] };
   try {
     for (const file of content.data) verified.data.push({ path: file.location, data: readVerified(file) });
-    return { seen: look(verified.model), session: await open(verified, threadsFor(verified.model, threads)) };
+    const { model, labels } = withoutZipMaps(verified.model);
+    return { labels, seen: look(model), session: await open({ ...verified, model }, threadsFor(model, threads)) };
   } finally {
     free(verified.model);
     for (const { data } of verified.data) free(data);

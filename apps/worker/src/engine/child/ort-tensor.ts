@@ -59,6 +59,8 @@ export function openSession(
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
+    // Errors only: an export that declares a wrong output shape would write a warning for each run.
+    logSeverityLevel: 3,
     extra: {
       session: {
         // Spinning threads would take the cores that the worker and the other engines need.

@@ -32,7 +32,11 @@ export class EngineSession {
   readonly #outputs: OutputChecker;
 
   private constructor(
-    { session, seen }: { session: InferenceSession; seen: OnnxModel | undefined },
+    {
+      session,
+      seen,
+      labels,
+    }: { session: InferenceSession; seen: OnnxModel | undefined; labels: LoadRequest['labels'] },
     handler: Handler | null,
     request: LoadRequest,
   ) {
@@ -40,7 +44,7 @@ export class EngineSession {
     this.graph = seen;
     this.handler = handler;
     this.context = { entities: buildEntities(request.entities) };
-    this.#labels = request.labels;
+    this.#labels = { ...labels, ...request.labels };
     this.#outputs = new OutputChecker(handler?.output);
   }
 
