@@ -57,8 +57,8 @@ describe.each(Object.keys(models))('%s', (model) => {
   test('64 clients at once have the outputs of the library', { timeout: 120_000 }, async () => {
     const rows = rowsOf(model);
     const headers = { prefer: 'wait=60', 'cache-control': 'no-cache' };
-    const answers = await Promise.all(rows.slice(0, 64).map((input) => millrace.predict(model, { input }, headers)));
-    for (const [at, { status, body }] of answers.entries()) {
+    const responses = await Promise.all(rows.slice(0, 64).map((input) => millrace.predict(model, { input }, headers)));
+    for (const [at, { status, body }] of responses.entries()) {
       expect(status).toBe(200);
       check(model, at, body.output as Output);
     }
@@ -73,20 +73,20 @@ test('the classes of a ZipMap are the labels of the probabilities, and rows are 
 });
 
 test('a table takes a value, a list and a tensor for each column, and refuses a missing text', async () => {
-  const ask = (input: object) => millrace.predict('columns', { input }, { prefer: 'wait=30' });
+  const predict = (input: object) => millrace.predict('columns', { input }, { prefer: 'wait=30' });
   const [one] = await Promise.all([
-    ask({ age: 31, income: null, city: 'Bern' }),
-    ask({ age: [31], income: [null], city: ['Bern'] }),
-    ask({ age: [[31]], income: [['NaN']], city: [['Bern']] }),
-    ask({ age: { shape: [1, 1], data: [31] }, income: ['NaN'], city: 'Bern' }),
+    predict({ age: 31, income: null, city: 'Bern' }),
+    predict({ age: [31], income: [null], city: ['Bern'] }),
+    predict({ age: [[31]], income: [['NaN']], city: [['Bern']] }),
+    predict({ age: { shape: [1, 1], data: [31] }, income: ['NaN'], city: 'Bern' }),
   ]).then((all) => {
     for (const { status, body } of all) expect([status, body.output]).toEqual([200, all[0]!.body.output]);
     return all;
   });
   expect(one!.status).toBe(200);
-  const many = await ask({ age: [31, 64], income: [50.5, null], city: ['Bern', 'Basel'] });
+  const many = await predict({ age: [31, 64], income: [50.5, null], city: ['Bern', 'Basel'] });
   expect(many.body.output.output_label).toMatchObject({ shape: [2] });
-  const missing = await ask({ age: 31, income: 50, city: null });
+  const missing = await predict({ age: 31, income: 50, city: null });
   expect(missing.status).toBe(422);
   expect(missing.body.errors[0]).toMatchObject({ pointer: '/input/city', got: 'null' });
 });

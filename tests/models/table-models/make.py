@@ -40,9 +40,9 @@ people = pd.DataFrame(
 )
 people.loc[::7, "income"] = np.nan
 wants = np.where(people.age + 10 * (people.city == "Bern") + rng.normal(0, 10, 1400) > 50, "yes", "no")
-train, asked = people[:400], people[400:].reset_index(drop=True)
+train, tested = people[:400], people[400:].reset_index(drop=True)
 # A city that training has not seen.
-asked.loc[5::50, "city"] = "Chur"
+tested.loc[5::50, "city"] = "Chur"
 
 models = {}
 
@@ -81,11 +81,11 @@ types = [
     ("income", FloatTensorType([None, 1])),
     ("city", StringTensorType([None, 1])),
 ]
-add("columns", convert_sklearn(columns, initial_types=types), columns, asked)
+add("columns", convert_sklearn(columns, initial_types=types), columns, tested)
 
 rows = [
     {"age": float(age), "income": None if np.isnan(income) else round(float(income), 1), "city": city}
-    for age, income, city in asked.itertuples(index=False)
+    for age, income, city in tested.itertuples(index=False)
 ]
 expected = {"flowers": [[round(float(value), 3) for value in row] for row in flowers], "people": rows, "models": models}
 (here / "expected.json").write_text(json.dumps(expected, ensure_ascii=False, separators=(",", ":")) + "\n")

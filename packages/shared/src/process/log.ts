@@ -14,7 +14,7 @@ const LINES = 40;
 const SUMMARIES = 15;
 const [WARN, ERROR] = [40, 50];
 /** The fields of the last omitted line that its summary repeats. */
-const REPEATED = ['code', 'model', 'version', 'tenant', 'reason', 'seat', 'store', 'endpoint', 'id', 'reqId'] as const;
+const REPEATED = ['code', 'model', 'version', 'tenant', 'reason', 'slot', 'store', 'endpoint', 'id', 'reqId'] as const;
 
 export interface LogParams {
   /** The name of the process, in each line. */
