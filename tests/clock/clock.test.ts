@@ -174,7 +174,7 @@ describe('a clock that is set while the process runs', () => {
 });
 
 describe('the measurement', () => {
-  const quiet = { error: () => {}, info: () => {}, debug: () => {} };
+  const quiet = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
 
   test("gives Postgres's time while the own clock is wrong, and reports each change once", async () => {
     const changes: (string | undefined)[] = [];

@@ -25,6 +25,7 @@ beforeAll(async () => {
     queues,
     log: pino({ level: 'silent' }),
     redisReady: () => true,
+    timed: (call) => call,
     onCounts: () => {},
   });
   worker = new Worker<PredictJob>(MODEL, null, { connection: blocking, prefix: f.keys.bull(SHARD), autorun: false });

@@ -1,5 +1,6 @@
 /** One API process: opens the stores, composes the application, listens, and closes in reverse order. */
 
+import { oldestEndMs } from '@millrace/shared/live/ledger-stream';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
@@ -12,12 +13,13 @@ import { buildApp } from './app.ts';
 import { createEntityLookup, entitiesOfVersion } from './entities/entity-lookup.ts';
 import { Draining } from './http/graceful-shutdown.ts';
 import { openKnownKeys } from './http/open-known-keys.ts';
+import type { HttpMetrics } from './http/request-metrics.ts';
 import type { Catalog } from './models/catalog.ts';
 import { openCatalog } from './models/open-catalog.ts';
 import { createMetrics } from './operations/metrics.ts';
 import { checkAll } from './operations/readiness.ts';
 import type { Checks } from './operations/routes.ts';
-import { openPredictions } from './predictions/prediction-services.ts';
+import { openPredictions, type PredictionServices } from './predictions/prediction-services.ts';
 import { type OpenParams, openStores, type Stores } from './stores/open-stores.ts';
 import { fromStore } from './stores/store-errors.ts';
 import { createWebhookCheck } from './webhooks/check-target.ts';
@@ -55,16 +57,7 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
   closers.push('webhook timers', () => timers.close());
   const checkWebhook = createWebhookCheck(config);
   const knownKeys = openKnownKeys({ config, db, closers, log });
-  const metrics = createMetrics({
-    waiting: () => predictions.waiting(),
-    watched: () => predictions.watcher.size,
-    queues: () => predictions.queues(),
-    damage: cache.damage,
-    clock,
-    queueWritable: () => queue.probe.proven,
-    cacheWritable: () => cache.probe.proven,
-  });
-  const { registry } = metrics;
+  const metrics = metricsOf({ stores, catalog, predictions: () => predictions });
   const history = new StatsWriter({
     db,
     onError: (error) => log.warn({ err: error }, 'the history cannot be written: the counts wait in memory'),
@@ -78,7 +71,7 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
     catalog,
     checkWebhook,
     timers,
-    registry,
+    metrics,
     counts: history.counts,
   });
   const draining = new Draining();
@@ -105,6 +98,33 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
   closers.push('callers', () => draining.run({ server: app.server, waiting, release, shutdownMs }));
   const url = await app.listen({ host: config.host, port: config.port });
   return { app, url, mustStop: queue.mustStop, close: (deadlineMs) => closers.close(deadlineMs) };
+}
+
+interface MeasuredParts {
+  stores: Stores;
+  catalog: Catalog;
+  /** Called at a scrape. */
+  predictions(): Pick<PredictionServices, 'waiting' | 'watcher' | 'queues' | 'queueMemory'>;
+}
+
+function metricsOf({ stores, catalog, predictions }: MeasuredParts): HttpMetrics {
+  const { queue, cache, clock, keys } = stores;
+  return createMetrics({
+    waiting: () => predictions().waiting(),
+    watched: () => predictions().watcher.size,
+    queues: () => predictions().queues(),
+    queueMemory: () => predictions().queueMemory(),
+    recorderLagS: async () => (await oldestEndMs(queue.redis, keys)) / 1_000,
+    defaults: async () =>
+      (await catalog.models('default')).models.flatMap(({ model, defaultVersion: version }) =>
+        version === null || version === undefined ? [] : [{ model, version }],
+      ),
+    stores: stores.metrics,
+    damage: cache.damage,
+    clock,
+    queueWritable: () => queue.probe.proven,
+    cacheWritable: () => cache.probe.proven,
+  });
 }
 
 /** A claim that Postgres cannot take refuses the request. */

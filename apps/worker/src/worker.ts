@@ -14,6 +14,7 @@ import type { Logger } from 'pino';
 import { startInferenceRole } from './inference/role.ts';
 import { startHealth } from './operations/health.ts';
 import { createWorkerMetrics } from './operations/metrics.ts';
+import type { EndedPrediction } from './operations/prediction-metrics.ts';
 import { Presence } from './operations/presence.ts';
 import type { WorkerContext } from './operations/worker-context.ts';
 import { startRecorderRole } from './recorder/role.ts';
@@ -37,8 +38,10 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
   const id = randomBytes(8).toString('hex');
   log.setBindings({ worker: id });
   try {
+    const metrics = createWorkerMetrics(logFailed(log));
     const queueRedis = openRedisStore({
       config,
+      metrics: metrics.stores,
       setting: 'REDIS_URL',
       process: 'millrace-worker',
       log,
@@ -70,9 +73,16 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     });
     closers.push('postgres', () => db.end());
     await checkPostgres(db, config.databaseUrl);
-    const clock = await startClock({ db, maxSkewMs: config.maxClockSkewMs, log });
+    const clock = await startClock({
+      db,
+      maxSkewMs: config.maxClockSkewMs,
+      log,
+      onRead(ms, error) {
+        metrics.stores.took('postgres', 'probe', ms);
+        if (error !== undefined) metrics.stores.failed('postgres', 'probe', error);
+      },
+    });
     closers.push('clock', () => clock.close());
-    const metrics = createWorkerMetrics();
     metrics.gauge('millrace_queue_redis_writable', 'Whether the queue Redis took the last write: 1 or 0.', () =>
       Number(queueRedis.probe.proven),
     );
@@ -114,6 +124,14 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
     throw error;
   }
 }
+
+/** A line for each failed prediction. The log limits the lines of a storm. The result of a prediction may contain values of its input. */
+const logFailed =
+  (log: Logger) =>
+  ({ id, model, version, tenant, status, attempts }: EndedPrediction, code: string): void => {
+    if (status === 'failed') log.warn({ id, model, version, tenant, code, attempts }, 'prediction failed');
+    else log.warn({ id, model, version, tenant, code }, 'prediction expired');
+  };
 
 function startWebhooksRole({ config, log, db, metrics, closers, connect, clock }: WorkerContext): void {
   const webhooks: Webhooks = startWebhooks({

@@ -19,7 +19,7 @@ export interface ProblemDeps {
   /** The methods of the path of a request target. */
   methodsOf(target: string): string[];
   /** Called after each error response. */
-  onError?(request: FastifyRequest, status: number): void;
+  onError?(request: FastifyRequest, status: number, code: ErrorCode): void;
 }
 
 export function registerProblems(app: FastifyInstance, { log, methodsOf, onError }: ProblemDeps): void {
@@ -35,7 +35,7 @@ export function registerProblems(app: FastifyInstance, { log, methodsOf, onError
     // Fastify refuses a QUERY without a Content-Type before the search for a route. No route has this method.
     const error = given.code === 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE' ? noRoute(request, reply) : given;
     sendProblem(error, request, reply, log);
-    onError?.(request, reply.statusCode);
+    onError?.(request, reply.statusCode, asApiError(error).code);
     return reply;
   });
   app.setNotFoundHandler((request, reply) => {

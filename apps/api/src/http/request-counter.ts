@@ -22,10 +22,12 @@ export function countResponses(app: FastifyInstance, metrics: HttpMetrics): void
   });
 }
 
-/** Counts the error responses of the routes that count their own responses. */
-export function countFailed(metrics: HttpMetrics): (request: FastifyRequest, status: number) => void {
-  return (request, status) => {
+/** Counts the error responses of all routes by code, and the duration of those that count their own responses. */
+export function countFailed(metrics: HttpMetrics): (request: FastifyRequest, status: number, code: string) => void {
+  return (request, status, code) => {
+    const route = routeOf(request);
+    metrics.failed(route, code);
     if (request.routeOptions.config?.countsItself)
-      metrics.responded(routeOf(request), status, performance.now() - startOf(request.raw));
+      metrics.responded(route, status, performance.now() - startOf(request.raw));
   };
 }

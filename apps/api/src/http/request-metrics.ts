@@ -2,25 +2,93 @@
  * The counts of an API process, for Prometheus. Requests are counted in plain numbers, and become metrics at each scrape:
  * a prom-client histogram with labels costs more than the rest of the bookkeeping of a cache hit.
  */
+import { SECONDS, type Series, SeriesHistogram } from '@millrace/shared/process/series-histogram';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { TenantCounts } from './tenant-counts.ts';
 
-const BUCKETS_MS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
+const REQUEST_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-interface Series {
-  labels: string;
-  count: number;
-  sumMs: number;
-  buckets: Float64Array;
+/** Gauges of prom-client whose names end like the names of counters. */
+const MISNAMED = ['nodejs_active_resources_total', 'nodejs_active_handles_total', 'nodejs_active_requests_total'];
+/** The status in the metrics of a client that disconnects before the response. */
+export const DISCONNECTED = 499;
+const CREATE = 'POST /v1/models/:model/predictions';
+const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
+
+/** The request for a prediction of a model that the registry has. */
+interface Requested {
+  model: string;
+  version: string | undefined;
+  tenant: string;
 }
 
 export class HttpMetrics {
   readonly #registry = new Registry();
-  readonly #requests = new Map<string, Map<number, Series>>();
-  readonly #cache = new Map<string, Map<string, number>>();
+  readonly #requests = new SeriesHistogram({
+    name: 'millrace_http_request_seconds',
+    help: 'Time from a request to its response.',
+    labels: ['method', 'route', 'status'],
+    buckets: REQUEST_SECONDS,
+  });
+  readonly #ofRoute = new Map<string, Map<number, Series>>();
+  readonly #answers = new SeriesHistogram({
+    name: 'millrace_answer_seconds',
+    help: 'Time from a request for a prediction to its response, by the outcome of the cache look-up.',
+    labels: ['model', 'result'],
+    buckets: SECONDS,
+  });
+  readonly #ofModel = new Map<string, Map<string, Series>>();
+  readonly #tenants = new TenantCounts();
+  readonly #errors: Counter<'route' | 'code'>;
+  readonly #refused: Counter<'model' | 'reason'>;
+  readonly #left: Counter<'model'>;
   readonly #collectors: (() => Promise<void>)[] = [];
 
   constructor() {
+    const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 10 });
+    for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
+    this.#requests.register(this.#registry);
+    this.#answers.register(this.#registry);
+    const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
+      new Counter({ name, help, labelNames, registers });
+    this.#errors = counter('millrace_errors_total', 'Error responses, by route and code.', ['route', 'code']);
+    this.#refused = counter(
+      'millrace_refused_total',
+      'Predictions that admission refused: memory (of the queue Redis), outputs (reserved memory), waiting (MAX_QUEUE) or deadline.',
+      ['model', 'reason'],
+    );
+    this.#left = counter('millrace_callers_left_total', 'Callers that closed their connection before the response.', [
+      'model',
+    ]);
+    this.#countAnswers();
+  }
+
+  /** The counters that are read at each scrape. */
+  #countAnswers(): void {
+    const registers = [this.#registry];
+    const [ofModel, tenants] = [this.#ofModel, this.#tenants];
+    new Counter({
+      name: 'millrace_cache_answers_total',
+      help: 'Requested predictions, by the outcome of the cache look-up.',
+      labelNames: ['model', 'result'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [model, results] of ofModel)
+          for (const [result, { count }] of results) this.inc({ model, result }, count);
+      },
+    });
+    new Counter({
+      name: 'millrace_tenant_predictions_total',
+      help: 'Requested predictions of the 20 busiest tenants, and of all others together, by the outcome of the cache look-up.',
+      labelNames: ['tenant', 'result'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { tenant, result, count } of tenants.scrape()) this.inc({ tenant, result }, count);
+      },
+    });
   }
 
   /** The registry for the metrics of other parts of the API. */
@@ -34,36 +102,58 @@ export class HttpMetrics {
 
   /** Counts one response. `route` is a method and a pattern, such as `GET /v1/models`, never a path: paths are unlimited. */
   responded(route: string, status: number, ms: number): void {
-    let byStatus = this.#requests.get(route);
+    let byStatus = this.#ofRoute.get(route);
     if (!byStatus) {
       byStatus = new Map();
-      this.#requests.set(route, byStatus);
+      this.#ofRoute.set(route, byStatus);
     }
     let series = byStatus.get(status);
     if (!series) {
       const [method = '', path = ''] = route.split(' ');
-      const labels = `method="${method}",route="${path}",status="${status}"`;
-      series = { labels, count: 0, sumMs: 0, buckets: new Float64Array(BUCKETS_MS.length) };
+      series = this.#requests.series(method, path, String(status));
       byStatus.set(status, series);
     }
-    series.count += 1;
-    series.sumMs += ms;
-    let at = 0;
-    while (ms > (BUCKETS_MS[at] ?? Number.POSITIVE_INFINITY)) at += 1;
-    if (at < BUCKETS_MS.length) series.buckets[at] = (series.buckets[at] ?? 0) + 1;
+    series.observe(ms / 1_000);
   }
 
-  /** Counts one response to a POST of a prediction. `cacheStatus` is the value of the header. */
-  predicted(route: string, model: string, status: number, cacheStatus: string | null, startedAt: number): void {
-    this.responded(route, status, performance.now() - startedAt);
+  /** Counts one response to a POST of a prediction. `cacheStatus` is the value of the header; null for a caller that left. */
+  predicted(
+    request: Requested,
+    startedAt: number,
+    { status, cacheStatus }: { status: number; cacheStatus: string | null },
+  ): void {
+    const { model, version, tenant } = request;
+    const ms = performance.now() - startedAt;
+    this.responded(version === undefined ? CREATE : CREATE_PINNED, status, ms);
+    if (status === DISCONNECTED) this.#left.inc({ model });
     if (cacheStatus === null) return;
     const result = outcomeOf(cacheStatus);
-    let counts = this.#cache.get(model);
-    if (!counts) {
-      counts = new Map();
-      this.#cache.set(model, counts);
+    this.#seriesOf(model, result).observe(ms / 1_000);
+    this.#tenants.count(tenant, result);
+  }
+
+  #seriesOf(model: string, result: string): Series {
+    let ofModel = this.#ofModel.get(model);
+    if (ofModel === undefined) {
+      ofModel = new Map();
+      this.#ofModel.set(model, ofModel);
     }
-    counts.set(result, (counts.get(result) ?? 0) + 1);
+    let series = ofModel.get(result);
+    if (series === undefined) {
+      series = this.#answers.series(model, result);
+      ofModel.set(result, series);
+    }
+    return series;
+  }
+
+  /** Counts an error response. `route` as in `responded`. */
+  failed(route: string, code: string): void {
+    this.#errors.inc({ route, code });
+  }
+
+  /** Counts a prediction that admission refused. */
+  refused(model: string, reason: string): void {
+    this.#refused.inc({ model, reason });
   }
 
   gauge(name: string, help: string, read: () => number): void {
@@ -102,35 +192,7 @@ export class HttpMetrics {
   /** All metrics in Prometheus' text format. */
   async text(): Promise<string> {
     await Promise.all(this.#collectors.map((collect) => collect()));
-    return `${this.#requestText()}\n${this.#cacheText()}\n${await this.#registry.metrics()}`;
-  }
-
-  #requestText(): string {
-    const name = 'millrace_http_request_seconds';
-    const lines = [`# HELP ${name} Time from a request to its response.`, `# TYPE ${name} histogram`];
-    for (const byStatus of this.#requests.values()) {
-      for (const { labels, count, sumMs, buckets } of byStatus.values()) {
-        let under = 0;
-        for (const [at, ms] of BUCKETS_MS.entries()) {
-          under += buckets[at] ?? 0;
-          lines.push(`${name}_bucket{${labels},le="${ms / 1_000}"} ${under}`);
-        }
-        lines.push(`${name}_bucket{${labels},le="+Inf"} ${count}`);
-        lines.push(`${name}_sum{${labels}} ${sumMs / 1_000}`, `${name}_count{${labels}} ${count}`);
-      }
-    }
-    return `${lines.join('\n')}\n`;
-  }
-
-  #cacheText(): string {
-    const name = 'millrace_cache_answers_total';
-    const lines = [
-      `# HELP ${name} Requested predictions, by the outcome of the cache look-up.`,
-      `# TYPE ${name} counter`,
-    ];
-    for (const [model, counts] of this.#cache)
-      for (const [result, count] of counts) lines.push(`${name}{model="${model}",result="${result}"} ${count}`);
-    return `${lines.join('\n')}\n`;
+    return this.#registry.metrics();
   }
 }
 

@@ -14,6 +14,7 @@ import { type CachedRows, lookUpCache } from '../cache/cache-lookup.ts';
 import { bypassStatus, hitStatus } from '../cache/cache-status.ts';
 import type { LocalResults } from '../cache/local-results.ts';
 import type { ParsedRequests } from '../cache/parsed-requests.ts';
+import type { HttpMetrics } from '../http/request-metrics.ts';
 import { type Catalog, type ServedModel, under } from '../models/catalog.ts';
 import { type NormalizedInput, normalizeInput } from '../models/normalize-input.ts';
 import { admit, type Limits } from '../queue/admission.ts';
@@ -46,6 +47,7 @@ export interface CreateDeps extends WaitDeps {
   checkClock(): void;
   /** Throws ApiError for an address that webhooks must not reach. */
   checkWebhook(url: string): Promise<void> | void;
+  metrics: Pick<HttpMetrics, 'refused'>;
   limits: Limits & { maxRows: number; expiresInDefaultS: number };
 }
 
@@ -150,7 +152,7 @@ async function releaseAfter(deps: CreateDeps, pending: PendingPrediction, result
 }
 
 /** Throws ApiError when the queue does not take the prediction. Otherwise reserves memory for the output. */
-function checkAdmission({ loads, limits }: CreateDeps, pending: PendingPrediction): void {
+function checkAdmission({ loads, limits, metrics }: CreateDeps, pending: PendingPrediction): void {
   const { served, request, normalized, priority, createdAt } = pending;
   const { registered, version } = served;
   const expiresInMs = request.body.expires_in === undefined ? null : request.body.expires_in * 1000;
@@ -161,7 +163,10 @@ function checkAdmission({ loads, limits }: CreateDeps, pending: PendingPredictio
     loads.expect(registered.model, rowBytes * normalized.rows.length);
   }
   const verdict = admit(load, { limits, priority, expiresInMs });
-  if (!verdict.admitted) throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
+  if (!verdict.admitted) {
+    metrics.refused(registered.model, verdict.reason);
+    throw new ApiError(verdict.code, verdict.detail, { retryAfterS: verdict.retryAfterS });
+  }
   loads.admitted(registered.model);
 }
 

@@ -10,7 +10,7 @@ import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.t
 import { idempotencyKeyOf } from '../http/idempotency-key.ts';
 import { REPLAYED } from '../http/idempotent-posts.ts';
 import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-headers.ts';
-import type { HttpMetrics } from '../http/request-metrics.ts';
+import { DISCONNECTED, type HttpMetrics } from '../http/request-metrics.ts';
 import { startOf } from '../http/request-start.ts';
 import { createResponseBatch, type SendOut } from '../http/response-batch.ts';
 import type { App } from '../http/type-provider.ts';
@@ -37,11 +37,6 @@ export interface CreateRoutes {
 
 type CreateRequest = FastifyRequest<{ Params: { model: string; version?: string }; Body: PredictionBody }>;
 
-/** The status in the metrics of a client that disconnects before the response. */
-const DISCONNECTED = 499;
-const CREATE = 'POST /v1/models/:model/predictions';
-const CREATE_PINNED = 'POST /v1/models/:model/versions/:version/predictions';
-
 export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
   const { createPrediction, lookUpLocal, parsedRequests, tenantOf, limits, metrics } = deps;
   const sender = new OutcomeSender({
@@ -67,14 +62,13 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
     };
     const cached = lookUpLocal(creating);
     if (cached !== undefined) {
-      metrics.predicted(version === undefined ? CREATE : CREATE_PINNED, model, 200, cached.cacheStatus, startedAt);
+      metrics.predicted(creating, startedAt, { status: 200, cacheStatus: cached.cacheStatus });
       sender.sendCached(reply, cached, creating.prefer);
       return undefined;
     }
     creating.signal = disconnectSignal(reply, creating.prefer.waitS !== null);
     return Promise.resolve(createPrediction(creating)).then((outcome) => {
-      const { status, cacheStatus } = sender.respond(reply, creating, outcome);
-      metrics.predicted(version === undefined ? CREATE : CREATE_PINNED, model, status, cacheStatus, startedAt);
+      metrics.predicted(creating, startedAt, sender.respond(reply, creating, outcome));
       if (outcome.kind === 'cached') storeParsed(request, creating, outcome);
       return reply;
     });

@@ -31,11 +31,11 @@ import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
 import type { StatsCounts } from '@millrace/shared/stats/stats-counts';
 import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
-import type { Registry } from 'prom-client';
 import { lookUpLocal } from '../cache/cache-lookup.ts';
 import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
 import { ParsedRequests } from '../cache/parsed-requests.ts';
 import { createBodyCheck } from '../cache/stored-body.ts';
+import type { HttpMetrics } from '../http/request-metrics.ts';
 import type { Catalog } from '../models/catalog.ts';
 import { CompletionListener } from '../queue/completion-listener.ts';
 import { EstimateWatch } from '../queue/estimate-watch.ts';
@@ -68,10 +68,9 @@ export interface OpenPredictionsParams extends OpenParams {
   catalog: Catalog;
   checkWebhook: CreateDeps['checkWebhook'];
   timers: Pick<WebhookTimers, 'scheduleDeliveries'>;
-  /** Receives the metrics of the estimates. */
-  registry: Registry;
   /** Receives the counts of requests and ends. */
   counts: StatsCounts;
+  metrics: HttpMetrics;
 }
 
 export interface PredictionServices {
@@ -92,6 +91,8 @@ export interface PredictionServices {
   waiting(): number;
   /** The state of each queue, by model. */
   queues(): Promise<ReadonlyMap<string, QueueState>>;
+  /** The used share of the memory of the queue Redis, 0 to 1: of the fullest server. */
+  queueMemory(): number;
   /** Ends every wait and every event stream, so that the server can close. */
   release(): Promise<void>;
 }
@@ -148,6 +149,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
     watcher,
     waiting: () => completions.waiting,
     queues: () => queueGauges.read(),
+    queueMemory: () => parts.loads.memoryShare(sharedNow()),
     async release() {
       watcher.close();
       await completions.close();
@@ -217,13 +219,13 @@ function openCreatePrediction(
   parts: Parts,
   caches: Pick<CreateDeps, 'cache' | 'parsedRequests' | 'idempotency'>,
 ): CreatePrediction {
-  const { stores, log, closers, live, queues, loads, registry } = parts;
+  const { stores, log, closers, live, queues, loads, metrics } = parts;
   const { queue } = stores;
   const promises = openPromises(parts);
   const estimates = new EstimateWatch({
     read: (id) => live.read(id),
     onRun: (model, ms) => loads.observeRun(model, ms),
-    registry,
+    registry: metrics.registry,
   });
   closers.push('estimates', () => estimates.close());
   const bytesSupport = new BytesSupport(
@@ -242,6 +244,7 @@ function openCreatePrediction(
       queues,
       log,
       redisReady: () => queue.ready(),
+      timed: (call) => stores.metrics.timed('queue', 'submit', call),
       onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
     }),
     bytesSupport,
@@ -260,7 +263,11 @@ function openPromises({ stores, config, closers }: OpenPredictionsParams): Batch
   const promises = new Batcher<PromiseRow, Error | undefined>({
     // The pool may have to open a connection first, which has its own timeout.
     run: (rows) =>
-      withTimeout(config.storeTimeoutMs + 200, insertEachPromise(stores.db, rows), 'The commit of promises'),
+      stores.metrics.timed(
+        'postgres',
+        'commit',
+        withTimeout(config.storeTimeoutMs + 200, insertEachPromise(stores.db, rows), 'The commit of promises'),
+      ),
     defer: (start) => start(),
     maxItems: PROMISES_PER_COMMIT,
     maxWaiting: PROMISES_WAITING,

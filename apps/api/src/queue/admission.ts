@@ -94,7 +94,16 @@ export function estimate(ahead: number, load: Pick<Load, 'perMs' | 'runMs'>, now
 
 export type Verdict =
   | { admitted: true }
-  | { admitted: false; code: 'queue_full' | 'deadline_unreachable'; detail: string; retryAfterS: number };
+  | {
+      admitted: false;
+      code: 'queue_full' | 'deadline_unreachable';
+      reason: RefusalReason;
+      detail: string;
+      retryAfterS: number;
+    };
+
+/** `outputs`: the outputs of waiting and running predictions need the rest of the memory. */
+export type RefusalReason = 'memory' | 'outputs' | 'waiting' | 'deadline';
 
 export interface Limits {
   /** The largest number of predictions that wait for one model. */
@@ -133,7 +142,7 @@ export function admit(load: Load, { limits, priority, expiresInMs }: AdmitParams
   if (load.memoryShare >= limits.maxMemoryShare) {
     const percent = Math.round(load.memoryShare * 100);
     return refuse(
-      'queue_full',
+      'memory',
       `The memory of the queue is ${percent} % full. Send the request again later.`,
       roomS(load, limits, drainS(waiting / 10)),
     );
@@ -144,11 +153,11 @@ export function admit(load: Load, { limits, priority, expiresInMs }: AdmitParams
     const used = Math.round(load.memoryShare * 100);
     const reserved = Math.round(load.reservedShare * 100);
     const detail = `The memory of the queue is ${used} % full, and the outputs of waiting and running predictions need about ${reserved} % more. Send the request again later.`;
-    return refuse('queue_full', detail, drainS(waiting / 10));
+    return refuse('outputs', detail, drainS(waiting / 10));
   }
   if (waiting >= limits.maxQueue)
     return refuse(
-      'queue_full',
+      'waiting',
       `Queue limit reached: ${waiting} predictions are waiting for this model. Send the request again later.`,
       drainS(waiting - limits.maxQueue + 1),
     );
@@ -159,7 +168,7 @@ export function admit(load: Load, { limits, priority, expiresInMs }: AdmitParams
       const about = needsMs > FAR_MS ? 'more than a week' : `about ${Math.ceil(needsMs / 1000)} s`;
       const detail = `The prediction would take ${about}, and expires_in allows ${expiresInMs / 1000} s.`;
       const retryAfterS = Math.min(RETRY_AFTER_MAX_S, Math.ceil((needsMs - expiresInMs) / 1_000));
-      return refuse('deadline_unreachable', detail, Math.max(1, retryAfterS));
+      return refuse('deadline', detail, Math.max(1, retryAfterS));
     }
   }
   return { admitted: true };
@@ -172,9 +181,10 @@ function roomS({ memoryShare, freedPerMs, counts }: Load, { maxMemoryShare }: Li
   return Math.max(1, Math.min(RETRY_AFTER_MAX_S, Math.ceil((memoryShare - maxMemoryShare) / freedPerMs / 1_000)));
 }
 
-const refuse = (code: 'queue_full' | 'deadline_unreachable', detail: string, retryAfterS: number): Verdict => ({
+const refuse = (reason: RefusalReason, detail: string, retryAfterS: number): Verdict => ({
   admitted: false,
-  code,
+  code: reason === 'deadline' ? 'deadline_unreachable' : 'queue_full',
+  reason,
   detail,
   retryAfterS,
 });

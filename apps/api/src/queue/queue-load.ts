@@ -213,6 +213,12 @@ export class QueueLoad {
     this.#memory.timer = setTimeout(() => this.#readMemoryOnce(), isTight ? TIGHT_MEMORY_MS : MEMORY_MS).unref();
   }
 
+  /** The used share of the memory of the fullest server, without I/O. Starts a read in the background when the share is old. */
+  memoryShare(nowMs: number): number {
+    if (Math.abs(nowMs - this.#memory.at) > MEMORY_MS) this.#readMemoryOnce();
+    return Math.max(0, ...this.#servers.map(({ share }) => share));
+  }
+
   /** Returns the load without I/O. Starts a refresh in the background when the load is old. */
   current(model: string, nowMs: number): Load {
     const known = this.#of(model);

@@ -59,6 +59,8 @@ export interface SubmitterDeps {
   queues: Queues;
   log: Logger;
   redisReady(): boolean;
+  /** Measures the call that writes a batch. */
+  timed<T>(call: Promise<T>): Promise<T>;
   /** Receives the counts of the model's queue as they were right after a batch was added. */
   onCounts(model: string, counts: QueueCounts): void;
 }
@@ -127,7 +129,7 @@ async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Pr
           ahead: rowsAhead(open.map(({ task }) => task)),
         })
       : undefined;
-  const [{ items: submitted, counts }] = await Promise.all([submitting, adding]);
+  const [{ items: submitted, counts }] = await deps.timed(Promise.all([submitting, adding]));
   onCounts(model, counts);
   liftLeaders(deps, { target, priority, submitted });
   return submitted.map((one) => ({ submitted: one, submittedAt, counts }));

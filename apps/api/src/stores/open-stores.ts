@@ -7,6 +7,7 @@ import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { checkPostgres } from '@millrace/shared/postgres/migrate';
 import type { Closers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
+import { StoreMetrics } from '@millrace/shared/process/store-metrics';
 import { type Connection, checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
 import { type Keys, keysFor } from '@millrace/shared/redis/keys';
@@ -52,32 +53,48 @@ export interface CacheStore {
 
 export interface Stores {
   keys: Keys;
+  metrics: StoreMetrics;
   queue: QueueStore;
   cache: CacheStore;
   db: Pool;
   clock: Clock;
 }
 
+interface Opening {
+  keys: Keys;
+  metrics: StoreMetrics;
+}
+
 /** Rejects when a store is absent or unfit. `params.closers` closes the connections that were opened until then. */
 export async function openStores(params: OpenParams): Promise<Stores> {
   const { config, log, closers } = params;
   const keys = keysFor(config.keyPrefix);
-  const queue = await openQueueRedis(params, keys);
-  const cache = openCacheRedis(params, keys);
+  const metrics = new StoreMetrics();
+  const queue = await openQueueRedis(params, { keys, metrics });
+  const cache = openCacheRedis(params, { keys, metrics });
   const memory = { holdsCache: await holdsCache(queue.redis, cache.redis), maxMemoryShare: config.maxMemoryShare };
   for (const advice of await queueMemoryAdvice(queue.redis, memory)) log.warn(advice);
   const db = await openPostgres(params);
-  const clock = await startClock({ db, maxSkewMs: config.maxClockSkewMs, log });
+  const clock = await startClock({
+    db,
+    maxSkewMs: config.maxClockSkewMs,
+    log,
+    onRead(ms, error) {
+      metrics.took('postgres', 'probe', ms);
+      if (error !== undefined) metrics.failed('postgres', 'probe', error);
+    },
+  });
   closers.push('clock', () => clock.close());
-  return { keys, queue, cache, db, clock };
+  return { keys, metrics, queue, cache, db, clock };
 }
 
-async function openQueueRedis({ config, log, closers }: OpenParams, keys: Keys): Promise<QueueStore> {
+async function openQueueRedis({ config, log, closers }: OpenParams, { keys, metrics }: Opening): Promise<QueueStore> {
   const store = openRedisStore({
     config,
     setting: 'REDIS_URL',
     process: 'millrace-api',
     log,
+    metrics,
     consequence: 'The queue Redis takes no writes: predictions are refused.',
   });
   closers.push('queue probe', () => store.close());
@@ -107,12 +124,13 @@ async function openQueueRedis({ config, log, closers }: OpenParams, keys: Keys):
   return { redis, largeRedis, probe: store.probe, ready, connect, mustStop };
 }
 
-function openCacheRedis({ config, log, closers }: OpenParams, keys: Keys): CacheStore {
+function openCacheRedis({ config, log, closers }: OpenParams, { keys, metrics }: Opening): CacheStore {
   const store = openRedisStore({
     config,
     setting: 'CACHE_REDIS_URL',
     process: 'millrace-api',
     log,
+    metrics,
     consequence: 'The cache Redis takes no writes: no new result is stored, and repeated requests stay cache misses.',
   });
   closers.push('cache probe', () => store.close());
@@ -125,7 +143,10 @@ function openCacheRedis({ config, log, closers }: OpenParams, keys: Keys): Cache
   });
   closers.push('cache for large values', () => largeRedis.disconnect());
   const damage = new CacheDamage(log);
-  const onError = (error: unknown) => log.debug({ err: error }, 'the cache Redis did not respond');
+  const onError = (error: unknown) => {
+    metrics.failed('cache', 'get', error);
+    log.debug({ err: error }, 'the cache Redis did not respond');
+  };
   const readThrough = createReadThrough({
     redis,
     keys,

@@ -3,6 +3,22 @@
 /** Why an engine did not respond. `lost`: the engine ended for a reason outside the request. */
 export type EngineErrorKind = 'failed' | 'timeout' | 'died' | 'lost';
 
+/**
+ * Why an engine ended. `exit` and `signal`: by itself, or by a signal from outside, for example when the kernel has no memory.
+ * `frozen`: a signal had stopped the engine. `recycled` and `idle`: the worker replaced or released the engine.
+ */
+export type EngineEnd =
+  | 'exit'
+  | 'signal'
+  | 'timeout'
+  | 'memory'
+  | 'frozen'
+  | 'protocol'
+  | 'aborted'
+  | 'stopped'
+  | 'recycled'
+  | 'idle';
+
 export class EngineError extends Error {
   override name = 'EngineError';
   readonly kind: EngineErrorKind;

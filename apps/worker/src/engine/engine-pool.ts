@@ -5,8 +5,8 @@ import type { Row } from '@millrace/shared/predictions/task';
 import type { Config } from '@millrace/shared/process/config';
 import { releaseMemory } from '@millrace/shared/process/release-memory';
 import type { Logger } from 'pino';
-import { EngineError, EngineStartError } from './engine-error.ts';
-import { EngineSlot, LoadError, type SlotState } from './engine-slot.ts';
+import { type EngineEnd, EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
+import { type EngineEvent, EngineSlot, LoadError, type SlotState } from './engine-slot.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
 import type { LoadedVersion, RowResult } from './protocol/loaded-version.ts';
 import { RowFailures } from './row-failures.ts';
@@ -32,6 +32,8 @@ export interface EnginePool {
   readonly alive: number;
   /** The state of each engine. */
   describe(): Promise<SlotState[]>;
+  /** The state of each slot. */
+  readonly slots: readonly SlotGauges[];
   /** Resolves when `free` is above 0 and no run waits, or the pool is closed. */
   whenFree(): Promise<void>;
   /** Starts every engine and loads the version in each engine before the first run. */
@@ -56,6 +58,24 @@ export interface PoolOptions {
   /** An engine stays for at least this multiple of the duration of its start and its loads. */
   idlePerStart: number;
   log: Logger;
+  observer?: EngineObserver;
+}
+
+/** How a call of an engine ended. `lost`: the engine ended for a reason outside the call, and the call is repeated. */
+export type CallOutcome = 'done' | EngineErrorKind;
+
+/** Receives what the engines do, for the metrics. */
+export interface EngineObserver {
+  /** A call of an engine with some rows. `ms`: of the run, or of the whole call if the call failed. */
+  ran(version: LoadedVersion, outcome: CallOutcome, ms: number): void;
+  ended(slot: number, end: EngineEnd, model: string): void;
+}
+
+/** The state of an engine slot. */
+export interface SlotGauges {
+  /** Seconds in which the slot had a run. */
+  busyS: number;
+  residentBytes: number;
 }
 
 const MIB = 1_048_576;
@@ -92,6 +112,8 @@ const LOST_RETRIES = 20;
 const LOADS = 4;
 // A row that was alone when its engine ended runs once more on a new engine, for the same reason.
 const DEATHS_ALONE = 2;
+/** The worker ends an engine for these reasons in normal operation. */
+const EXPECTED_ENDS: ReadonlySet<EngineEnd> = new Set(['stopped', 'recycled', 'idle', 'aborted']);
 /** No run waits in the socket of an engine behind a longer run, because a more urgent run cannot overtake in the socket. */
 const SHORT_MS = 20;
 
@@ -127,10 +149,22 @@ class Pool implements EnginePool {
         new EngineSlot({
           ...options,
           onOutput: (line) => log.warn({ slot, line: line.slice(0, 1_000) }, 'engine output'),
-          onEvent: (event, fields) => log.debug({ slot, ...fields }, `engine ${event}`),
+          onEvent: (event, fields) => this.#onEvent(slot, event, fields),
         }),
     );
     if (options.idleMs > 0) this.#idleWatch = setInterval(() => this.#releaseIdle(), options.idleMs / 4).unref();
+  }
+
+  #onEvent(slot: number, event: EngineEvent, fields: Record<string, unknown>): void {
+    const { log, observer } = this.#options;
+    const { end, model } = fields as { end?: EngineEnd; model?: string };
+    const isFault = end !== undefined && !EXPECTED_ENDS.has(end);
+    log[isFault ? 'warn' : 'debug']({ slot, ...fields }, `engine ${event}`);
+    if (end !== undefined) observer?.ended(slot, end, model ?? '');
+  }
+
+  get slots(): readonly SlotGauges[] {
+    return this.#slots.map(({ busyMs, residentBytes }) => ({ busyS: busyMs / 1_000, residentBytes }));
   }
 
   get free(): number {
@@ -209,7 +243,7 @@ class Pool implements EnginePool {
       if (this.free > 0) break;
     }
     const slot = this.#choose(version);
-    slot.busy++;
+    slot.beginRun();
     this.#begun.set(slot, version);
     const abort = () => slot.kill('the run was aborted');
     signal?.addEventListener('abort', abort, { once: true });
@@ -221,7 +255,7 @@ class Pool implements EnginePool {
       return results;
     } finally {
       signal?.removeEventListener('abort', abort);
-      slot.busy--;
+      slot.endRun();
       while (this.#queue.length > 0 && this.free > this.#woken) this.#wakeNext();
       if (this.#queue.length === 0) for (const wake of this.#watchers.splice(0)) wake();
     }
@@ -253,15 +287,19 @@ class Pool implements EnginePool {
     let lost = 0;
     let loads = 0;
     let deaths = 0;
+    const { observer } = this.#options;
     for (;;) {
       signal?.throwIfAborted();
+      const begunMs = performance.now();
       try {
         const { outputs, inferenceMs } = await slot.run(version, rows);
         this.#tookMs.set(version, inferenceMs);
+        observer?.ran(version, 'done', inferenceMs);
         if (outputs.length === rows.length) return { kind: 'done', outputs, inferenceMs };
         return { kind: 'failed', detail: `${outputs.length} outputs came of ${rows.length} rows` };
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
+        observer?.ran(version, error.kind, performance.now() - begunMs);
         signal?.throwIfAborted();
         if (error instanceof EngineStartError && error.kind === 'failed') throw error;
         if (error.kind === 'lost') {

@@ -19,10 +19,7 @@ export interface SlotOptions extends EngineOptions {
   idleMs: number;
   /** An engine stays for at least this multiple of the duration of its start and its loads. */
   idlePerStart: number;
-  onEvent(
-    event: 'started' | 'recycled' | 'released' | 'ended' | 'loaded' | 'unloaded',
-    fields: Record<string, unknown>,
-  ): void;
+  onEvent(event: EngineEvent, fields: Record<string, unknown>): void;
 }
 
 /** What an engine does, and the versions that are loaded in the engine. */
@@ -32,6 +29,7 @@ export interface SlotState {
   /** Resident bytes of the engine; null without an engine. */
   memoryBytes: number | null;
 }
+export type EngineEvent = 'started' | 'recycled' | 'released' | 'ended' | 'loaded' | 'unloaded';
 
 interface Session extends LoadedSize {
   model: string;
@@ -69,11 +67,41 @@ export class EngineSlot {
   #isReplacing = false;
   #isClosed = false;
   #usedMs = performance.now();
-  /** Number of runs in progress in this slot. */
-  busy = 0;
+  #busySince = 0;
+  #busyMs = 0;
+  #residentBytes = 0;
+  /** The version of the last run or load. */
+  #last: LoadedVersion | undefined;
+  #busy = 0;
 
   constructor(options: SlotOptions) {
     this.#options = options;
+  }
+
+  /** Number of runs in progress in this slot. */
+  get busy(): number {
+    return this.#busy;
+  }
+
+  /** Counts a run from here to `endRun`. */
+  beginRun(): void {
+    if (this.#busy === 0) this.#busySince = performance.now();
+    this.#busy += 1;
+  }
+
+  endRun(): void {
+    this.#busy -= 1;
+    if (this.#busy === 0) this.#busyMs += performance.now() - this.#busySince;
+  }
+
+  /** Milliseconds in which this slot had a run. */
+  get busyMs(): number {
+    return this.#busyMs + (this.#busy > 0 ? performance.now() - this.#busySince : 0);
+  }
+
+  /** Resident bytes of the engine after its last run or load; 0 without an engine. */
+  get residentBytes(): number {
+    return this.alive ? this.#residentBytes : 0;
   }
 
   /** Whether the engine has started and has not ended. */
@@ -115,8 +143,10 @@ export class EngineSlot {
     const loaded = sessions.get(version.key);
     if (loaded !== undefined) loaded.usedAt = ++this.#clock;
     const session = await (loaded ?? this.#load(instance, version)).number;
+    this.#last = version;
     const outcome = await engine.run(session, rows, version.timeoutMs);
     this.#usedMs = performance.now();
+    this.#residentBytes = outcome.residentBytes;
     if (instance === this.#current && this.#hasGrown(instance, outcome)) void this.#replace(instance, version);
     return outcome;
   }
@@ -133,7 +163,7 @@ export class EngineSlot {
     this.#current = undefined;
     this.#arriving = undefined;
     this.#options.onEvent('released', { pid: instance.engine.pid });
-    instance.engine.kill('the engine was idle');
+    instance.engine.kill('the engine was idle', 'idle');
     return true;
   }
 
@@ -146,15 +176,15 @@ export class EngineSlot {
   }
 
   kill(detail: string): void {
-    this.#current?.engine.kill(detail);
-    this.#arriving?.then(({ engine }) => engine.kill(detail)).catch(() => {});
+    this.#current?.engine.kill(detail, 'aborted');
+    this.#arriving?.then(({ engine }) => engine.kill(detail, 'aborted')).catch(() => {});
   }
 
   /** Ends the engine at once. The slot starts no further engine. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const instance = await this.#arriving?.catch(() => undefined);
-    instance?.engine.kill('the worker stops');
+    instance?.engine.kill('the worker stops', 'stopped');
     await instance?.engine.exited;
   }
 
@@ -181,8 +211,11 @@ export class EngineSlot {
     const engine = await Engine.start(this.#options);
     this.#usedMs = performance.now();
     this.#options.onEvent('started', { pid: engine.pid });
-    void engine.exited.then(() => this.#options.onEvent('ended', { pid: engine.pid }));
-    if (this.#isClosed) engine.kill('the worker stops');
+    void engine.exited.then(() => {
+      const { model, version } = this.#last ?? {};
+      this.#options.onEvent('ended', { pid: engine.pid, model, version, running: this.busy, ...engine.ending });
+    });
+    if (this.#isClosed) engine.kill('the worker stops', 'stopped');
     return { engine, sessions: new Map(), restBytes: BASE_BYTES, startMs: this.#usedMs - begunMs };
   }
 
@@ -199,6 +232,7 @@ export class EngineSlot {
     const budget = this.#options.recycleBytes - BASE_BYTES;
     for (const key of toUnload([...sessions], budget, instance.restBytes - BASE_BYTES))
       void this.#unload(instance, key);
+    this.#last = version;
     const { content, handler, entities, labels } = version;
     const before = instance.restBytes;
     const loading = engine.load({ content, handler, entities, labels }, this.#options.loadTimeoutMs);
@@ -222,6 +256,7 @@ export class EngineSlot {
       ({ residentBytes, loadMs }) => {
         session.bytes = Math.max(0, residentBytes - before);
         instance.restBytes = Math.max(residentBytes, BASE_BYTES);
+        this.#residentBytes = residentBytes;
         instance.startMs += loadMs;
         this.#usedMs = performance.now();
         this.#options.onEvent('loaded', { model: version.model, version: version.version, loadMs, residentBytes });
@@ -250,7 +285,7 @@ export class EngineSlot {
       if (this.#isClosed || this.#current !== old) throw new Error('the old engine has ended');
     } catch {
       // The old engine continues. The next run that finds the engine too large tries again.
-      fresh?.engine.kill('the new engine did not take over');
+      fresh?.engine.kill('the new engine did not take over', 'stopped');
       return;
     } finally {
       this.#isReplacing = false;
@@ -260,7 +295,7 @@ export class EngineSlot {
     this.#arriving = Promise.resolve(fresh);
     // The old engine first finishes the requests in progress.
     while (old.engine.alive && old.engine.pending > 0) await delay(DRAIN_POLL_MS, undefined, { ref: false });
-    old.engine.kill('the engine was replaced');
+    old.engine.kill('the engine was replaced', 'recycled');
   }
 }
 

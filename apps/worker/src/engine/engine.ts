@@ -11,7 +11,7 @@ import { serialize } from 'node:v8';
 import { contentBytes } from '@millrace/shared/model-files/model-folder';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { Row } from '@millrace/shared/predictions/task';
-import { EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
+import { type EngineEnd, EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
 import { isStopped, residentBytes } from './process-memory.ts';
 import {
   bytesFrame,
@@ -81,7 +81,9 @@ export class Engine {
   #nextSession = 1;
   #alive = true;
   /** Why the engine was killed. The current request is at fault unless `kind` is `lost`. */
-  #verdict: { kind: EngineErrorKind; detail: string } | undefined;
+  #verdict: { kind: EngineErrorKind; end: EngineEnd; detail: string } | undefined;
+  /** How the engine ended; undefined while the engine runs. */
+  ending: { end: EngineEnd; how: string } | undefined;
   #said = '';
 
   /** Starts an engine. Resolves when the engine can load versions. Rejects when the engine cannot start. */
@@ -120,10 +122,15 @@ export class Engine {
     for (const stream of [this.#child.stdout, this.#child.stderr]) this.#listen(stream as Readable);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.exited = promise;
-    this.#child.once('error', (error) => this.#end(`it could not be started: ${error.message}`, resolve));
+    this.#child.once('error', (error) => {
+      this.ending = { end: 'exit', how: `it could not be started: ${error.message}` };
+      this.#end(resolve);
+    });
     this.#child.once('exit', (code, signal) => {
       const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-      this.#end(`the engine ended ${how}${this.#said === '' ? '' : `: ${lastLine(this.#said)}`}`, resolve);
+      const said = this.#said === '' ? '' : `: ${lastLine(this.#said)}`;
+      this.ending = { end: signal === null ? 'exit' : 'signal', how: `the engine ended ${how}${said}` };
+      this.#end(resolve);
     });
     this.#memoryWatch = setInterval(() => void this.#checkMemory(), MEMORY_CHECK_MS).unref();
   }
@@ -193,8 +200,8 @@ export class Engine {
   }
 
   /** Kills the engine. The current request rejects with `kind`, and all waiting requests reject with `lost`. */
-  kill(detail: string, kind: EngineErrorKind = 'lost'): void {
-    this.#verdict ??= { kind, detail };
+  kill(detail: string, end: EngineEnd, kind: EngineErrorKind = 'lost'): void {
+    this.#verdict ??= { kind, end, detail };
     this.#child.kill('SIGKILL');
   }
 
@@ -220,26 +227,29 @@ export class Engine {
       // This process was stopped itself (SIGSTOP, an overloaded machine). The response can have arrived and wait unread.
       if (performance.now() > due + LATE_MS) return this.#startClock();
       // An engine that a signal has stopped responds to no request.
-      if (this.#child.pid !== undefined && isStopped(this.#child.pid)) this.kill('the engine was stopped by a signal');
-      else this.kill(`it took longer than ${head.timeoutMs} ms`, 'timeout');
+      if (this.#child.pid !== undefined && isStopped(this.#child.pid))
+        this.kill('the engine was stopped by a signal', 'frozen');
+      else this.kill(`it took longer than ${head.timeoutMs} ms`, 'timeout', 'timeout');
     }, head.timeoutMs);
   }
 
   #settle(frame: Frame): void {
     const head = this.#pending.shift();
     this.#startClock();
-    if (head === undefined || head.id !== frame.id) this.kill('the engine sent an unexpected response');
+    if (head === undefined || head.id !== frame.id) this.kill('the engine sent an unexpected response', 'protocol');
     else if (frame.type === FAILED) head.reject(failedError(JSON.parse(frame.body.toString()) as EngineFailure));
     else if (frame.type === OUTPUTS || frame.type === DONE || frame.type === READY) head.resolve(frame);
     else head.reject(new EngineError('failed', `the engine answered with frame type ${frame.type}`));
   }
 
-  #end(how: string, exited: () => void): void {
+  #end(exited: () => void): void {
     if (!this.#alive) return;
     this.#alive = false;
     clearTimeout(this.#timer);
     clearInterval(this.#memoryWatch);
-    const { kind, detail } = this.#verdict ?? { kind: 'died' as const, detail: how };
+    const { end = 'exit', how = 'the engine ended' } = this.ending ?? {};
+    const { kind, detail, ...killed } = this.#verdict ?? { kind: 'died' as const, detail: how, end };
+    this.ending = { end: killed.end, how: detail };
     const [head, ...others] = this.#pending.splice(0);
     head?.reject(new EngineError(kind, detail));
     for (const other of others) other.reject(new EngineError('lost', 'the engine ended during an earlier request'));
@@ -252,7 +262,7 @@ export class Engine {
     const bytes = await residentBytes(this.#child.pid);
     if (bytes === undefined || bytes <= this.#options.memoryLimitBytes + head.allowanceBytes) return;
     const limitMiB = Math.round(this.#options.memoryLimitBytes / 1_048_576);
-    this.kill(`it took more than ${limitMiB} MiB of memory`, 'died');
+    this.kill(`it took more than ${limitMiB} MiB of memory`, 'memory', 'died');
   }
 
   #listen(stream: Readable): void {

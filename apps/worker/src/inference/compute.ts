@@ -218,7 +218,9 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
   const now = sharedNow();
   const storing = { works, finished, places, now };
   // Both are sent in this turn. Nothing waits for the cache: the run ends with the live states.
-  const finishing = deps.held.during(bytes, () => deps.live.finish(target.shard, finished, deps.workerId, now));
+  const finishing = deps.held.during(bytes, () =>
+    deps.metrics.stores.timed('queue', 'finish', deps.live.finish(target.shard, finished, deps.workerId, now)),
+  );
   if (outputs > 0)
     deps.cacheWrites.start({ results: outputs, bytes }, () => storeAndCheck(deps, target, { storing, finishing }));
   const verdicts = await finishing;

@@ -45,14 +45,16 @@ const CACHE_WRITE_BYTES = RUN_BYTES;
 export async function startInferenceRole(base: WorkerContext): Promise<void> {
   const { config, log, closers } = base;
   const caches = await openCaches(base);
-  const pool = createEnginePool(poolOptions(config, log));
+  const options = poolOptions(config, log);
+  const pool = createEnginePool({ ...options, observer: base.metrics.engines });
+  base.metrics.engines.watch(pool, options.memoryLimitBytes);
   closers.push('engines', () => pool.close(1_000));
   await pool.warm();
   const models = await openModels(base, { pool, readThrough: caches.readThrough });
   const role = new InferenceRole(base, { cache: caches.results, cacheWrites: caches.writes, pool, models });
   await role.start();
   addClosers(base, { role, models });
-  addMetrics(base, { role, models, pool });
+  addMetrics(base, { role, models });
   addHealthChecks(base, { role, models });
   describeTo(base.presence, { role, models, pool });
 }
@@ -69,6 +71,7 @@ async function openCaches({ config, log, keys, redis, metrics, health, closers }
     setting: 'CACHE_REDIS_URL',
     process: 'millrace-worker',
     log,
+    metrics: metrics.stores,
     consequence: 'The cache Redis takes no writes: results are not cached.',
   });
   closers.push('cache probe', () => cacheStore.close());
@@ -85,7 +88,7 @@ async function openCaches({ config, log, keys, redis, metrics, health, closers }
   const writes = new CacheWrites({
     limitBytes: CACHE_WRITE_BYTES,
     isWritable: () => cacheStore.probe.proven,
-    onSkipped: () => {},
+    onSkipped: (results) => metrics.stores.skipped('cache', 'put', results),
   });
   closers.push('cache writes', () => writes.close());
   const damage = new CacheDamage(log);
@@ -94,7 +97,10 @@ async function openCaches({ config, log, keys, redis, metrics, health, closers }
     () => damage.counts,
   );
   const results = createResultCache(cacheRedis, keys, {
-    onError: (error) => log.debug({ err: error }, 'a result was not cached'),
+    onError(error) {
+      metrics.stores.failed('cache', 'put', error);
+      log.debug({ err: error }, 'a result was not cached');
+    },
     onDamaged: () => damage.found('result'),
     large: largeCacheRedis,
   });
@@ -356,10 +362,8 @@ function addClosers({ config, log, keys, id, redis, closers }: WorkerContext, { 
   closers.push('consumers', () => role.close());
 }
 
-function addMetrics({ metrics }: WorkerContext, { role, models, pool }: Started & { pool: EnginePool }): void {
+function addMetrics({ metrics }: WorkerContext, { role, models }: Started): void {
   const { consumers, held } = role;
-  metrics.gauge('millrace_worker_engines', 'Engines that run.', () => pool.alive);
-  metrics.gauge('millrace_worker_engines_configured', 'Engines of this worker at full load.', () => pool.size);
   metrics.gauge('millrace_worker_results_held_bytes', 'Bytes of results that wait to be written.', () => held.bytes);
   metrics.gauge('millrace_worker_consumers', 'Models whose queue this worker reads.', () => consumers.open.length);
   metrics.gauge('millrace_worker_held', 'Predictions that this worker holds and has not started.', () => role.waiting);
@@ -367,6 +371,10 @@ function addMetrics({ metrics }: WorkerContext, { role, models, pool }: Started 
     'millrace_worker_models_mismatched',
     'Versions in service whose files in the models folder differ from the registered files.',
     () => models.mismatched().length,
+  );
+  metrics.gaugeBy(
+    { name: 'millrace_model_serving', help: 'Versions that this worker serves.', labels: ['model', 'version'] },
+    () => models.runnable().map(({ version: { model, version } }) => ({ labels: { model, version }, value: 1 })),
   );
 }
 

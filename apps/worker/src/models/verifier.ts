@@ -64,7 +64,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
 
   /** Ends the engine and waits for the exit of its process. The next version gets a new engine. */
   async function end(detail: string): Promise<void> {
-    engine?.kill(detail, 'died');
+    engine?.kill(detail, 'stopped', 'died');
     await engine?.exited;
   }
 
@@ -128,7 +128,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
     },
     async close() {
       closed = true;
-      engine?.kill('the worker stops');
+      engine?.kill('the worker stops', 'stopped');
       await engine?.exited;
     },
   };

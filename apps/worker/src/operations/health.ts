@@ -5,6 +5,7 @@ import type { Pool } from '@millrace/shared/postgres/db';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import type { Config } from '@millrace/shared/process/config';
 import { verdictOf } from '@millrace/shared/process/readiness';
+import { OPEN_METRICS, PROMETHEUS, wantsOpenMetrics, writeMetrics } from './exposition.ts';
 import type { WorkerMetrics } from './metrics.ts';
 
 const CHECK_TIMEOUT_MS = 900;
@@ -67,7 +68,8 @@ export async function startHealth(
         const { code, status } = verdictOf(parts, degraded);
         send(code, JSON.stringify({ status, parts, ...(degraded.length > 0 ? { degraded } : {}) }));
       } else if (path === '/metrics') {
-        send(200, await metrics.registry.metrics(), metrics.registry.contentType);
+        const open = wantsOpenMetrics(request.headers.accept);
+        send(200, await writeMetrics(metrics.registry, open), open ? OPEN_METRICS : PROMETHEUS);
       } else send(404, '{"status":"there are /healthz, /readyz and /metrics"}');
     };
     answer().catch(() => send(500, '{"status":"failed"}'));

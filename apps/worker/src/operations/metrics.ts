@@ -1,6 +1,9 @@
 /** The Prometheus metrics of a worker. */
 import type { Finished } from '@millrace/shared/live/store';
+import { StoreMetrics } from '@millrace/shared/process/store-metrics';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { createEngineMetrics, type EngineMetrics } from './engine-metrics.ts';
+import { createPredictionMetrics, type EndedPrediction, type PredictionMetrics } from './prediction-metrics.ts';
 
 export interface WorkerMetrics {
   readonly registry: Registry;
@@ -20,13 +23,31 @@ export interface WorkerMetrics {
   /** Counts unreadable live states that any process has discarded. */
   unreadable(count: number): void;
   gauge(name: string, help: string, read: () => number): void;
+  /** Adds a gauge with labels whose samples are read at each scrape. */
+  gaugeBy(gauge: { name: string; help: string; labels: readonly string[] }, read: () => readonly LabeledValue[]): void;
+  /** Durations and failures of the stores. */
+  readonly stores: StoreMetrics;
+  readonly engines: EngineMetrics;
+  readonly predictions: PredictionMetrics;
   /** Adds a counter whose values, by value of `label`, are kept elsewhere and are read at each scrape. */
   counterBy(counter: { name: string; help: string; label: string }, read: () => ReadonlyMap<string, number>): void;
 }
 
-export function createWorkerMetrics(): WorkerMetrics {
+export interface LabeledValue {
+  labels: Readonly<Record<string, string>>;
+  value: number;
+}
+
+/** Gauges of prom-client whose names end like the names of counters. */
+const MISNAMED = ['nodejs_active_resources_total', 'nodejs_active_handles_total', 'nodejs_active_requests_total'];
+
+/** `onFailed` receives each end that failed or expired, when the ledger has the end. */
+export function createWorkerMetrics(onFailed: (end: EndedPrediction, code: string) => void = () => {}): WorkerMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 10 });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  const stores = new StoreMetrics();
+  stores.register(registry);
   const registers = [registry];
   const outcomes = new Counter({
     name: 'millrace_worker_predictions_total',
@@ -75,6 +96,21 @@ export function createWorkerMetrics(): WorkerMetrics {
   });
   return {
     registry,
+    stores,
+    engines: createEngineMetrics(registry),
+    predictions: createPredictionMetrics(registry, onFailed),
+    gaugeBy({ name, help, labels }, read) {
+      new Gauge({
+        name,
+        help,
+        labelNames: [...labels],
+        registers,
+        collect() {
+          this.reset();
+          for (const sample of read()) this.set({ ...sample.labels }, sample.value);
+        },
+      });
+    },
     finished(model, version, items, verdicts) {
       const counts = new Map<string, number>();
       for (const [at, { status, batchSize }] of items.entries()) {

@@ -3,7 +3,7 @@
  * ledger does not have the ends. A single script writes an end and its entry, so the entry existed when the end was first seen.
  * The entry is gone when the stream begins after the id that was the last id at that time. The decision uses no clock.
  */
-import { isPast, type StreamSpan } from './lag.ts';
+import { isPast, type StreamSpan } from '@millrace/shared/live/ledger-stream';
 
 /** Ends in memory. Beyond this number the oldest ends are dropped and announced later. */
 const KNOWN_MAX = 50_000;

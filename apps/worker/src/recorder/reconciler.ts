@@ -3,10 +3,10 @@
  * cluster reconciles at a time. A pass reads a bounded number of rows and continues after the previous pass. When Redis has lost
  * all data, or unreadable live states were discarded, a pass reads the whole ledger.
  */
+import { oldestEndMs } from '@millrace/shared/live/ledger-stream';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS } from '@millrace/shared/predictions/ids';
 import { isWrongType } from '@millrace/shared/redis/wrong-type';
-import { spanOf } from './lag.ts';
 import type { ReconcilerDeps } from './reconciler-deps.ts';
 import { PromiseRestorer } from './restore-promises.ts';
 import { CountSettlement } from './settle-counts.ts';
@@ -165,6 +165,5 @@ const SPARE_MS = 5_000;
  * for the rows that were read.
  */
 async function recorderLags({ redis, keys, liveTtlMs }: ReconcilerDeps): Promise<boolean> {
-  const spans = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => spanOf(redis, keys, shard)));
-  return Math.max(...spans.map(({ lagMs }) => lagMs)) > liveTtlMs - SPARE_MS;
+  return (await oldestEndMs(redis, keys)) > liveTtlMs - SPARE_MS;
 }

@@ -5,6 +5,7 @@ import type { OpenPromise } from '@millrace/shared/ledger/ledger';
 import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
 import { optionsTextOfRow } from '@millrace/shared/ledger/options-text';
 import { EXPIRED } from '@millrace/shared/live/end-errors';
+import { spanOf } from '@millrace/shared/live/ledger-stream';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOfId } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
@@ -13,7 +14,6 @@ import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
 import type { AddJobParams } from '@millrace/shared/queue/queues';
 import { Announcements } from './announcements.ts';
 import { partsOf } from './ends.ts';
-import { spanOf } from './lag.ts';
 import type { ReconcilerDeps } from './reconciler-deps.ts';
 import { SetAside } from './set-aside.ts';
 

@@ -20,16 +20,7 @@ const PARTITIONS_AHEAD_DAYS = 7;
 export async function startRecorderRole(base: WorkerContext): Promise<void> {
   const { config, log, keys, id, redis, db, live, metrics, closers, connect, clock } = base;
   const isClockRight = () => clock.fault() === undefined;
-  await ensurePartitions(db, PARTITIONS_AHEAD_DAYS);
-  const keepPartitions = async () => {
-    await ensurePartitions(db, PARTITIONS_AHEAD_DAYS);
-    if (isClockRight()) await dropOldPartitions(db, config.retentionDays);
-  };
-  const timer = setInterval(
-    () => void keepPartitions().catch((error) => log.warn({ err: error }, 'partitions cannot be created or dropped')),
-    PARTITIONS_EVERY_MS,
-  );
-  closers.push('partitions', () => clearInterval(timer));
+  await keepPartitions(base);
   const timersRedis = connect('producer', 'webhook-timers');
   closers.push('webhook timers redis', () => timersRedis.disconnect());
   const timers = createWebhookTimers({ connection: timersRedis, keyPrefix: config.keyPrefix });
@@ -49,7 +40,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
       consumer: id,
       liveTtlMs: config.liveTtlMs,
       room,
-      record: (rows) => recordTerminal(db, rows),
+      record: (rows) => metrics.stores.timed('postgres', 'record', recordTerminal(db, rows)),
       findEnds: (ids) => findEnds(db, ids),
       postgresResponds: () => responds(db),
       onDeliveries: (deliveries) => timers.scheduleDeliveries(deliveries),
@@ -83,6 +74,20 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
     log,
   });
   closers.push('reconciler', () => reconciler.close());
+}
+
+/** Creates the partitions of the next days now and every hour, and drops the days past retention. */
+async function keepPartitions({ config, db, log, closers, clock }: WorkerContext): Promise<void> {
+  await ensurePartitions(db, PARTITIONS_AHEAD_DAYS);
+  const keep = async () => {
+    await ensurePartitions(db, PARTITIONS_AHEAD_DAYS);
+    if (clock.fault() === undefined) await dropOldPartitions(db, config.retentionDays);
+  };
+  const timer = setInterval(
+    () => void keep().catch((error) => log.warn({ err: error }, 'partitions cannot be created or dropped')),
+    PARTITIONS_EVERY_MS,
+  );
+  closers.push('partitions', () => clearInterval(timer));
 }
 
 async function responds(db: Db): Promise<boolean> {

@@ -22,7 +22,7 @@ export interface RecorderStats {
 
 /** Every recorder notes the queues: the last note of a minute counts. */
 export function startStats(base: WorkerContext): RecorderStats {
-  const { config, db, log, clock, closers } = base;
+  const { config, db, log, clock, closers, metrics } = base;
   const queues = new QueueNotes(base);
   const writer = new StatsWriter({
     db,
@@ -45,10 +45,12 @@ export function startStats(base: WorkerContext): RecorderStats {
   return {
     ended: (ends) => {
       for (const end of ends) counts.ended(end);
+      metrics.predictions.ended(ends);
     },
     async end(row, outcome) {
       const isEnded = await markTerminal(db, row, outcome);
       if (isEnded) counts.ended({ ...row, ...outcome });
+      if (isEnded) metrics.predictions.ended([{ ...row, ...outcome, attempts: outcome.attempts ?? row.attempts }]);
       return isEnded;
     },
   };

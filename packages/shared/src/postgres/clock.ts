@@ -58,12 +58,18 @@ export interface ClockOptions {
   db: Pool;
   /** The largest difference from the clock of Postgres at which this process works. */
   maxSkewMs: number;
+  /** Receives the duration of each reading in milliseconds, with its error if the reading failed. */
+  onRead?(ms: number, error?: unknown): void;
   log: {
     error(fields: object, message: string): void;
+    warn(fields: object, message: string): void;
     info(fields: object, message: string): void;
     debug(fields: object, message: string): void;
   };
 }
+
+/** Postgres counts as away after failed readings for this time. */
+const AWAY_MS = 3_000;
 
 /** The state of the clock. The parts of a process check the clock before they take work, delete or expire. */
 export interface Clock {
@@ -90,6 +96,8 @@ class MeasuredClock implements Clock {
   #reads: Promise<void> | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  /** When the readings began to fail, and whether the log says so. */
+  #failing: { since: number; logged: boolean } | undefined;
 
   constructor(options: ClockOptions) {
     this.#options = options;
@@ -134,15 +142,42 @@ class MeasuredClock implements Clock {
 
   /** Reads the clock of Postgres, or waits for the reading in progress. */
   #read(): Promise<void> {
-    this.#readAt = performance.now();
+    const begunAt = performance.now();
+    this.#readAt = begunAt;
+    const { onRead } = this.#options;
     this.#reads ??= readPostgres(this.#options.db)
-      .then((next) => {
-        if (next !== undefined && isBetter(next)) reading = next;
-      })
+      .then(
+        (next) => {
+          onRead?.(performance.now() - begunAt);
+          this.#responds();
+          if (next !== undefined && isBetter(next)) reading = next;
+        },
+        (error: unknown) => {
+          onRead?.(performance.now() - begunAt, error);
+          this.#isAway(error);
+          throw error;
+        },
+      )
       .finally(() => {
         this.#reads = undefined;
       });
     return this.#reads;
+  }
+
+  #isAway(error: unknown): void {
+    this.#failing ??= { since: performance.now(), logged: false };
+    if (this.#failing.logged || performance.now() - this.#failing.since < AWAY_MS) return;
+    this.#failing.logged = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#options.log.warn({ store: 'postgres', reason }, 'Postgres does not respond');
+  }
+
+  #responds(): void {
+    if (this.#failing?.logged) {
+      const seconds = Math.round((performance.now() - this.#failing.since) / 1_000);
+      this.#options.log.info({ store: 'postgres', seconds }, 'Postgres responds again');
+    }
+    this.#failing = undefined;
   }
 
   /** Reports a change of the fault, and starts the next reading when the last reading is old. */

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from '../process/config.ts';
+import type { StoreMetrics } from '../process/store-metrics.ts';
 import { type Connection, type ConnectOptions, connectRedis } from './connection.ts';
 import { ConnectionGroup } from './connection-group.ts';
 import { keysFor } from './keys.ts';
@@ -59,9 +60,11 @@ export interface RedisStoreParams {
   log: Logger;
   /** The effect of a fault on the process, for the log. */
   consequence: string;
+  metrics: StoreMetrics;
 }
 
-export function openRedisStore({ config, setting, process, log, consequence }: RedisStoreParams): RedisStore {
+export function openRedisStore({ config, setting, process, log, consequence, metrics }: RedisStoreParams): RedisStore {
+  const store = setting === 'REDIS_URL' ? 'queue' : 'cache';
   const server = redisServerOf(config, setting);
   const identity: RedisIdentity = { setting, user: userOf(server.url) };
   const group = new ConnectionGroup((error) => probe.suspect(error));
@@ -75,6 +78,10 @@ export function openRedisStore({ config, setting, process, log, consequence }: R
       return connectRedis(server.url, 'producer', { ...server, name, probe: true, onError });
     },
     group,
+    onProbe(ms, error) {
+      metrics.took(store, 'probe', ms);
+      if (error) metrics.failed(store, 'probe', error);
+    },
     onChange: (fault) => {
       if (fault !== undefined) log.warn({ store: setting, fault }, consequence);
       else if (faulty) log.info({ store: setting }, 'The store takes writes again.');

@@ -28,6 +28,8 @@ export interface WriteProbeDeps {
   group: ConnectionGroup;
   /** Called when the state changes: with a sentence when writes fail, with undefined when writes succeed again. */
   onChange(fault: string | undefined): void;
+  /** Receives the duration of each write in milliseconds, with its error if the write failed. */
+  onProbe(ms: number, error: Error | undefined): void;
 }
 
 export class WriteProbe {
@@ -122,9 +124,11 @@ export class WriteProbe {
       if (!this.#usable) await this.#reconnected();
       await this.#write();
       if (this.#permissions === 'unknown') await this.#checkPermissions();
+      this.#deps.onProbe(performance.now() - startedAt, undefined);
       await this.#replaceIfMoved(startedAt);
       this.#report(undefined, undefined);
     } catch (error) {
+      this.#deps.onProbe(performance.now() - startedAt, errorOf(error));
       this.#failed(errorOf(error));
     }
   }

@@ -1,0 +1,82 @@
+/** The metrics of the engines of a worker. */
+import { SECONDS, SeriesHistogram } from '@millrace/shared/process/series-histogram';
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+interface Version {
+  model: string;
+  version: string;
+}
+
+/** See engine/engine-pool.ts. */
+interface Pool {
+  readonly size: number;
+  readonly alive: number;
+  readonly slots: readonly { busyS: number; residentBytes: number }[];
+}
+
+export interface EngineMetrics {
+  ran(version: Version, outcome: string, ms: number): void;
+  ended(slot: number, end: string, model: string): void;
+  /** Adds the metrics that are read from the pool at each scrape. */
+  watch(pool: Pool, limitBytes: number): void;
+}
+
+export function createEngineMetrics(registry: Registry): EngineMetrics {
+  const registers = [registry];
+  const runs = new SeriesHistogram({
+    name: 'millrace_model_run_seconds',
+    help: 'Duration of calls of the engines with a micro-batch, by outcome: done, failed, timeout, died or lost.',
+    labels: ['model', 'version', 'outcome'],
+    buckets: SECONDS,
+  });
+  runs.register(registry);
+  const ends = new Counter({
+    name: 'millrace_engine_ends_total',
+    help: 'Ended engines, by the model of their last run and by reason. The worker causes stopped, recycled, idle and aborted.',
+    labelNames: ['model', 'reason'],
+    registers,
+  });
+  return {
+    ran: ({ model, version }, outcome, ms) => runs.series(model, version, outcome).observe(ms / 1_000),
+    ended: (_slot, reason, model) => ends.inc({ model, reason }),
+    watch: (pool, limitBytes) => watchPool(registers, pool, limitBytes),
+  };
+}
+
+function watchPool(registers: Registry[], pool: Pool, limitBytes: number): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('millrace_worker_engines', 'Engines that run.', () => pool.alive);
+  gauge('millrace_worker_engines_configured', 'Engines of this worker at full load.', () => pool.size);
+  gauge('millrace_engine_limit_bytes', 'Resident bytes at which a run is ended.', () => limitBytes);
+  new Counter({
+    name: 'millrace_engine_busy_seconds_total',
+    help: 'Time in which the slot of an engine had a run.',
+    labelNames: ['slot'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [slot, { busyS }] of pool.slots.entries()) this.inc({ slot: String(slot) }, busyS);
+    },
+  });
+  new Gauge({
+    name: 'millrace_engine_resident_bytes',
+    help: 'Resident bytes of an engine after its last run; 0 without an engine.',
+    labelNames: ['slot', 'provider'],
+    registers,
+    collect() {
+      for (const [slot, { residentBytes }] of pool.slots.entries())
+        this.set({ slot: String(slot), provider: PROVIDER }, residentBytes);
+    },
+  });
+}
+
+/** The execution provider of onnxruntime in every engine. */
+const PROVIDER = 'cpu';

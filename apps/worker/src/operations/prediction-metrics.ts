@@ -1,0 +1,89 @@
+/**
+ * The metrics of ended predictions. The recorder observes each end once, when the ledger has the end, so the histograms contain
+ * exactly the predictions of the ledger: leaders and followers, promises and callers that waited. A hit creates no prediction.
+ */
+import type { Text } from '@millrace/shared/predictions/long-text';
+import { SECONDS, SeriesHistogram } from '@millrace/shared/process/series-histogram';
+import { Counter, type Registry } from 'prom-client';
+
+/** An end that the ledger has. Times are Unix ms. Every TerminalRow fits. */
+export interface EndedPrediction {
+  id: string;
+  tenant: string;
+  model: string;
+  version: string;
+  priority: string;
+  status: string;
+  /** JSON text of the output or of the problem. */
+  result: Text;
+  createdAt: number;
+  startedAt: number | null;
+  completedAt: number;
+  inferenceMs: number | null;
+  attempts: number;
+  options: object | null;
+}
+
+const LABELS = ['model', 'version', 'priority'] as const;
+/** The code is in the first members of a problem. */
+const CODE_WITHIN = 1_000;
+
+export interface PredictionMetrics {
+  ended(ends: readonly EndedPrediction[]): void;
+}
+
+/** `onFailed` receives each end that failed or expired. */
+export function createPredictionMetrics(
+  registry: Registry,
+  onFailed: (end: EndedPrediction, code: string) => void,
+): PredictionMetrics {
+  const registers = [registry];
+  const histogram = (name: string, help: string) => {
+    const created = new SeriesHistogram({ name, help, labels: LABELS, buckets: SECONDS });
+    created.register(registry);
+    return created;
+  };
+  const wait = histogram(
+    'millrace_prediction_wait_seconds',
+    'Time from the creation of a prediction to its start: `metrics.wait_ms`.',
+  );
+  const run = histogram(
+    'millrace_prediction_run_seconds',
+    'Time of the run that a prediction was part of: `metrics.run_ms`.',
+  );
+  const total = histogram(
+    'millrace_prediction_total_seconds',
+    'Time from the creation of a prediction to its end: `metrics.total_ms`.',
+  );
+  const ends = new Counter({
+    name: 'millrace_ends_total',
+    help: 'Ended predictions, by status, and by the code of the error of a prediction without success.',
+    labelNames: ['model', 'version', 'status', 'code'],
+    registers,
+  });
+  return {
+    ended(rows) {
+      for (const row of rows) {
+        const { model, version, priority, status } = row;
+        const traceId = sampledTrace(row.options);
+        const observe = (to: SeriesHistogram, ms: number) =>
+          to.series(model, version, priority).observe(Math.max(0, ms) / 1_000, traceId);
+        if (row.startedAt !== null) observe(wait, row.startedAt - row.createdAt);
+        if (row.inferenceMs !== null) observe(run, row.inferenceMs);
+        observe(total, row.completedAt - row.createdAt);
+        const code = status === 'succeeded' ? '' : codeOf(row.result);
+        ends.inc({ model, version, status, code });
+        if (status === 'failed' || status === 'expired') onFailed(row, code);
+      }
+    },
+  };
+}
+
+const codeOf = (result: EndedPrediction['result']): string =>
+  /"code":"([a-z_]{1,40})"/.exec(String(result.slice(0, CODE_WITHIN)))?.[1] ?? '';
+
+/** The id of a sampled trace, in the W3C trace context of a request. A trace that is not sampled is in no store of traces. */
+function sampledTrace(options: object | null): string | undefined {
+  if (options === null || !('trace' in options)) return undefined;
+  return /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f][13579bdf]/.exec(String(options.trace))?.[1];
+}
