@@ -45,7 +45,7 @@ export async function startApi(config: Config, log: Logger): Promise<RunningApi>
 
 async function start({ config, log, closers }: OpenParams): Promise<RunningApi> {
   const stores = await openStores({ config, log, closers });
-  const { db, queue, cache, clock } = stores;
+  const { db, queue, cache } = stores;
   const { catalog, changes } = await openCatalog({
     config,
     log,

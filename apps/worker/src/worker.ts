@@ -6,6 +6,7 @@ import { createPool } from '@millrace/shared/postgres/db';
 import { checkPostgres } from '@millrace/shared/postgres/migrate';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
+import { RELEASE } from '@millrace/shared/process/release';
 import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
 import { keysFor } from '@millrace/shared/redis/keys';
@@ -39,6 +40,15 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
   log.setBindings({ worker: id });
   try {
     const metrics = createWorkerMetrics(logFailed(log));
+    const labels = { version: RELEASE, process: 'worker', id, roles: config.workerRoles.join() };
+    metrics.gaugeBy(
+      {
+        name: 'millrace_build_info',
+        help: 'The version of Millrace and the id of the worker in log lines, with the value 1.',
+        labels: Object.keys(labels),
+      },
+      () => [{ labels, value: 1 }],
+    );
     const queueRedis = openRedisStore({
       config,
       metrics: metrics.stores,

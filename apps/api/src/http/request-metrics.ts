@@ -31,8 +31,8 @@ export class HttpMetrics {
     buckets: REQUEST_SECONDS,
   });
   readonly #ofRoute = new Map<string, Map<number, Series>>();
-  readonly #answers = new SeriesHistogram({
-    name: 'millrace_answer_seconds',
+  readonly #responses = new SeriesHistogram({
+    name: 'millrace_response_seconds',
     help: 'Time from a request for a prediction to its response, by the outcome of the cache look-up.',
     labels: ['model', 'result'],
     buckets: SECONDS,
@@ -49,7 +49,7 @@ export class HttpMetrics {
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 10 });
     for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
     this.#requests.register(this.#registry);
-    this.#answers.register(this.#registry);
+    this.#responses.register(this.#registry);
     const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
       new Counter({ name, help, labelNames, registers });
     this.#errors = counter('millrace_errors_total', 'Error responses, by route and code.', ['route', 'code']);
@@ -61,11 +61,11 @@ export class HttpMetrics {
     this.#left = counter('millrace_callers_left_total', 'Callers that closed their connection before the response.', [
       'model',
     ]);
-    this.#countAnswers();
+    this.#countResults();
   }
 
   /** The counters that are read at each scrape. */
-  #countAnswers(): void {
+  #countResults(): void {
     const registers = [this.#registry];
     const [ofModel, tenants] = [this.#ofModel, this.#tenants];
     new Counter({
@@ -140,7 +140,7 @@ export class HttpMetrics {
     }
     let series = ofModel.get(result);
     if (series === undefined) {
-      series = this.#answers.series(model, result);
+      series = this.#responses.series(model, result);
       ofModel.set(result, series);
     }
     return series;
