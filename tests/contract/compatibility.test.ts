@@ -106,7 +106,10 @@ describe.skipIf(!oasdiff)('with oasdiff, which needs Go', () => {
       'a new optional field of a request',
       (copy) => (schema(copy, 'CreatePrediction').properties.store = { type: 'boolean' }),
     ],
-    ['a new value of an enum in a response', (copy) => schema(copy, 'PredictionStatus').enum.push('paused')],
+    [
+      'a new value of an enum in a response',
+      (copy) => schema(copy, 'PredictionStatus')['x-extensible-enum'].push('paused'),
+    ],
     [
       'a new value of an enum in a request',
       (copy) => schema(copy, 'CreatePrediction').properties.priority.enum.push('urgent'),

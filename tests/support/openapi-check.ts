@@ -81,6 +81,11 @@ export class Contract {
   constructor(document: Document) {
     this.document = document;
     (addFormats as unknown as (ajv: Ajv2020) => void)(this.#ajv);
+    // Clients must accept unknown values. The API itself must document each value that it sends.
+    this.#ajv.addKeyword({
+      keyword: 'x-extensible-enum',
+      validate: (values: readonly unknown[], value: unknown) => values.includes(value),
+    });
     // Clients must accept unknown members. The API itself must document each member that it sends.
     this.#ajv.addSchema(closed(document), 'api');
     // A literal path part takes precedence over a parameter, as in the router.

@@ -1123,11 +1123,7 @@ export interface components {
             /** Format: date-time */
             started_at: string;
         };
-        /**
-         * @description Extensible.
-         * @enum {string}
-         */
-        CacheUse: "hit" | "miss" | "partial" | "collapsed" | "bypass";
+        CacheUse: "hit" | "miss" | "partial" | "collapsed" | "bypass" | (string & {});
         CancelPrediction: {
             /** @description The `Idempotency-Key` of the request that created the prediction. */
             idempotency_key: string;
@@ -1200,8 +1196,7 @@ export interface components {
             /** @description `cursor` of the next page; null on the last page. */
             next: string | null;
         };
-        /** @enum {string} */
-        DeliveryStatus: "pending" | "delivered" | "failed" | "canceled";
+        DeliveryStatus: "pending" | "delivered" | "failed" | "canceled" | (string & {});
         Endpoint: {
             /** Format: date-time */
             created_at: string;
@@ -1266,11 +1261,7 @@ export interface components {
             /** @description `cursor` of the next page; null on the last page. */
             next: string | null;
         };
-        /**
-         * @description Extensible.
-         * @enum {string}
-         */
-        EndpointStatus: "enabled" | "disabled";
+        EndpointStatus: "enabled" | "disabled" | (string & {});
         Entity: {
             aliases: string[];
             attributes: Record<string, unknown>;
@@ -1356,11 +1347,8 @@ export interface components {
         Fault: {
             expected?: string;
             got?: string;
-            /**
-             * @description The part of the request that has the fault.
-             * @enum {string}
-             */
-            in: "body" | "query" | "path" | "header";
+            /** @description The part of the request that has the fault. */
+            in: "body" | "query" | "path" | "header" | (string & {});
             message: string;
             /** @description In other parts: the name of the parameter or header. */
             name?: string;
@@ -1710,19 +1698,15 @@ export interface components {
             /** @description `cursor` of the next page; null on the last page. */
             next: string | null;
         };
-        /**
-         * @description Extensible: treat an unknown status as not terminal only while `completed_at` is null.
-         * @enum {string}
-         */
-        PredictionStatus: "queued" | "running" | "succeeded" | "failed" | "canceled" | "expired";
+        /** @description Extensible: treat an unknown status as not terminal only while `completed_at` is null. */
+        PredictionStatus: "queued" | "running" | "succeeded" | "failed" | "canceled" | "expired" | (string & {});
         PredictionWebhook: {
             /** @description The types of events to send; the terminal types if absent. */
             events?: ("prediction.succeeded" | "prediction.failed" | "prediction.canceled" | "prediction.expired")[];
             /** @description The https address that receives the events. */
             url: string;
         };
-        /** @enum {string} */
-        Priority: "low" | "normal" | "high";
+        Priority: "low" | "normal" | "high" | (string & {});
         /** @description RFC 9457 problem details. */
         Problem: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
@@ -1755,8 +1739,7 @@ export interface components {
             degraded?: string[];
             /** @description `ok`, or the fault. */
             parts: Record<string, string>;
-            /** @enum {string} */
-            status: "ready" | "degraded" | "not_ready";
+            status: "ready" | "degraded" | "not_ready" | (string & {});
         };
         RedeliverDeliveries: {
             filter: {
@@ -1916,19 +1899,14 @@ export interface components {
             rows: number | null;
             /** @description Whether the attempt is of an equal prediction, whose result this prediction has. */
             shared: boolean | null;
-            /**
-             * @description Extensible.
-             * @enum {string}
-             */
-            type: "accepted" | "queued" | "taken" | "batched" | "computed" | "recorded" | "delivered";
+            type: "accepted" | "queued" | "taken" | "batched" | "computed" | "recorded" | "delivered" | (string & {});
             /** @description The worker of the attempt. */
             worker_id: string | null;
         };
         Version: {
             cache: {
                 enabled: boolean;
-                /** @enum {string} */
-                scope: "tenant" | "public";
+                scope: "tenant" | "public" | (string & {});
                 ttl_s: number;
             };
             /** Format: date-time */
@@ -1952,8 +1930,7 @@ export interface components {
             /** @description JSON Schema of `output`; null for raw tensors. */
             output_schema: unknown;
             outputs: components["schemas"]["Tensor"][];
-            /** @enum {string} */
-            priority: "low" | "normal" | "high";
+            priority: "low" | "normal" | "high" | (string & {});
             /** @description The reason for the status, or for possible failures of a ready version. */
             reason: string | null;
             /** @description Rows are batched with rows of other requests, and each row is cached. */
@@ -1970,11 +1947,7 @@ export interface components {
             /** @description `cursor` of the next page; null on the last page. */
             next: string | null;
         };
-        /**
-         * @description Extensible.
-         * @enum {string}
-         */
-        VersionStatus: "loading" | "ready" | "failed" | "draining" | "retired";
+        VersionStatus: "loading" | "ready" | "failed" | "draining" | "retired" | (string & {});
         Worker: {
             /** @description One item for each loaded version of each engine. An engine has its memory in each of its items. */
             engines: {
@@ -1984,11 +1957,7 @@ export interface components {
                 model: string | null;
                 /** @description The execution provider of onnxruntime, such as `cpu`. */
                 provider: string;
-                /**
-                 * @description Extensible.
-                 * @enum {string}
-                 */
-                status: "starting" | "idle" | "busy" | "stopped";
+                status: "starting" | "idle" | "busy" | "stopped" | (string & {});
                 version: string | null;
             }[];
             /** @description Predictions that the worker holds and has not started. */
@@ -2012,11 +1981,8 @@ export interface components {
             seen_at: string;
             /** Format: date-time */
             started_at: string;
-            /**
-             * @description `stale`: no report for 15 seconds. The worker hangs or has died. Extensible.
-             * @enum {string}
-             */
-            status: "running" | "draining" | "stale";
+            /** @description `stale`: no report for 15 seconds. The worker hangs or has died. Extensible. */
+            status: "running" | "draining" | "stale" | (string & {});
         };
         WorkerList: {
             data: components["schemas"]["Worker"][];

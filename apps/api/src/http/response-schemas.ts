@@ -8,6 +8,13 @@ export const Path = Type.String({ description: 'A path on this server; a URL if 
 export const orNull = (schema: TSchema, description?: string): TSchema =>
   Type.Union([schema, Type.Null()], description === undefined ? {} : { description });
 
+/**
+ * A text with known values, to which later versions add values. A client must accept every text: many generators write code that fails on a
+ * value that an `enum` does not have.
+ */
+export const extensible = (values: readonly string[], options: { $id?: string; description?: string } = {}) =>
+  Type.String({ ...options, 'x-extensible-enum': [...values] });
+
 /** The form of every list. */
 export const listOf = ($id: string, item: TSchema) =>
   Type.Object(
@@ -21,7 +28,7 @@ export const listOf = ($id: string, item: TSchema) =>
 
 const Fault = Type.Object(
   {
-    in: Type.Enum(['body', 'query', 'path', 'header'], { description: 'The part of the request that has the fault.' }),
+    in: extensible(['body', 'query', 'path', 'header'], { description: 'The part of the request that has the fault.' }),
     pointer: Type.Optional(Type.String({ description: 'In the body: JSON pointer of the value.' })),
     name: Type.Optional(Type.String({ description: 'In other parts: the name of the parameter or header.' })),
     message: Type.String(),
@@ -36,9 +43,7 @@ const problemFields = {
   type: Type.String({ description: '`urn:millrace:error:` and the code.' }),
   title: Type.String(),
   status: Type.Integer({ minimum: 400, maximum: 599 }),
-  code: Type.String({
-    // An enum would make clients fail on a code that a later version adds.
-    'x-extensible-enum': Object.keys(ERRORS),
+  code: extensible(Object.keys(ERRORS), {
     description: 'Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status.',
   }),
   detail: Type.String(),

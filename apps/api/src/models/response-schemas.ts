@@ -1,6 +1,6 @@
 /** The responses of the model routes, as JSON Schema. */
 import { Type } from 'typebox';
-import { listOf, orNull, Path, Time } from '../http/response-schemas.ts';
+import { extensible, listOf, orNull, Path, Time } from '../http/response-schemas.ts';
 
 const modelFields = {
   name: Type.String(),
@@ -37,10 +37,8 @@ export const Version = Type.Object(
   {
     model: Type.String(),
     version: Type.String(),
-    status: Type.Enum(['loading', 'ready', 'failed', 'draining', 'retired'], {
+    status: extensible(['loading', 'ready', 'failed', 'draining', 'retired'], {
       $id: 'VersionStatus',
-      type: 'string',
-      description: 'Extensible.',
     }),
     reason: orNull(Type.String(), 'The reason for the status, or for possible failures of a ready version.'),
     digest: Type.String({ description: 'SHA-256 of everything that determines a result.' }),
@@ -68,11 +66,11 @@ export const Version = Type.Object(
       'How the worker decided; null before a worker has verified the version.',
     ),
     timeout_ms: Type.Integer({ minimum: 1 }),
-    priority: Type.Enum(['low', 'normal', 'high'], { type: 'string' }),
+    priority: extensible(['low', 'normal', 'high']),
     cache: Type.Object({
       enabled: Type.Boolean(),
       ttl_s: Type.Number(),
-      scope: Type.Enum(['tenant', 'public'], { type: 'string' }),
+      scope: extensible(['tenant', 'public']),
     }),
   },
   { $id: 'Version' },

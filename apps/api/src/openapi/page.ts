@@ -99,7 +99,8 @@ function typeOf(schema: Json): string {
   const choices = schema.anyOf ?? schema.oneOf;
   if (choices) return choices.map(typeOf).join(' or ');
   if (schema.const !== undefined) return `<code>${escapeHtml(JSON.stringify(schema.const))}</code>`;
-  if (schema.enum) return schema.enum.map((item: unknown) => `<code>${escapeHtml(item)}</code>`).join(' or ');
+  const values = schema.enum ?? schema['x-extensible-enum'];
+  if (values) return values.map((item: unknown) => `<code>${escapeHtml(item)}</code>`).join(' or ');
   if (schema.type === 'array') return `array of ${typeOf(schema.items ?? {})}`;
   const low = schema.minimum ?? schema.minLength;
   const high = schema.maximum ?? schema.maxLength;

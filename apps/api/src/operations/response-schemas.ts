@@ -1,9 +1,10 @@
 /** The responses of the routes for operators, as JSON Schema. */
 import { Type } from 'typebox';
+import { extensible } from '../http/response-schemas.ts';
 
 export const Readiness = Type.Object(
   {
-    status: Type.Enum(['ready', 'degraded', 'not_ready'], { type: 'string' }),
+    status: extensible(['ready', 'degraded', 'not_ready']),
     parts: Type.Record(Type.String(), Type.String(), { description: '`ok`, or the fault.' }),
     degraded: Type.Optional(
       Type.Array(Type.String(), {

@@ -1,17 +1,16 @@
 /** The responses of the prediction routes, as JSON Schema. The API itself does not check responses; tests do. */
 import { CACHE_USES, STATUSES } from '@millrace/shared/predictions/prediction';
 import { type TSchema, Type } from 'typebox';
-import { listOf, orNull, Path, PredictionError, Time } from '../http/response-schemas.ts';
+import { extensible, listOf, orNull, Path, PredictionError, Time } from '../http/response-schemas.ts';
 
 const Id = Type.String({ pattern: '^pred_[0-9a-f]{32}$', description: 'Opaque. Ids sort by the time of creation.' });
 
-const PredictionStatus = Type.Enum(STATUSES, {
+const PredictionStatus = extensible(STATUSES, {
   $id: 'PredictionStatus',
-  type: 'string',
   description: 'Extensible: treat an unknown status as not terminal only while `completed_at` is null.',
 });
-export const Priority = Type.Enum(['low', 'normal', 'high'], { $id: 'Priority', type: 'string' });
-const CacheUse = Type.Enum(CACHE_USES, { $id: 'CacheUse', type: 'string', description: 'Extensible.' });
+export const Priority = extensible(['low', 'normal', 'high'], { $id: 'Priority' });
+const CacheUse = extensible(CACHE_USES, { $id: 'CacheUse' });
 
 const Queue = Type.Object(
   {
@@ -84,10 +83,7 @@ const RowErrors = Type.Optional(
 const TimelineEvent = Type.Object(
   {
     at: Time,
-    type: Type.Enum(['accepted', 'queued', 'taken', 'batched', 'computed', 'recorded', 'delivered'], {
-      type: 'string',
-      description: 'Extensible.',
-    }),
+    type: extensible(['accepted', 'queued', 'taken', 'batched', 'computed', 'recorded', 'delivered'], {}),
     attempt: orNull(Type.Integer({ minimum: 1 }), 'The attempt, for `taken`, `batched` and `computed`.'),
     worker_id: orNull(Type.String(), 'The worker of the attempt.'),
     rows: orNull(Type.Integer({ minimum: 1 }), 'The rows of the run, also of other predictions.'),

@@ -1,6 +1,6 @@
 /** The responses of the routes of the history and of the workers, as JSON Schema. */
 import { type TSchema, Type } from 'typebox';
-import { listOf, orNull, Time } from '../http/response-schemas.ts';
+import { extensible, listOf, orNull, Time } from '../http/response-schemas.ts';
 
 const Count = (description: string): TSchema => Type.Integer({ minimum: 0, description });
 const Ms = (description: string): TSchema => orNull(Type.Number({ minimum: 0 }), description);
@@ -43,8 +43,7 @@ export const StatsList = listOf('StatsList', StatsStep);
 export const Worker = Type.Object(
   {
     id: Type.String(),
-    status: Type.Enum(['running', 'draining', 'stale'], {
-      type: 'string',
+    status: extensible(['running', 'draining', 'stale'], {
       description: '`stale`: no report for 15 seconds. The worker hangs or has died. Extensible.',
     }),
     roles: Type.Array(Type.String()),
@@ -56,7 +55,7 @@ export const Worker = Type.Object(
         model: orNull(Type.String(), 'Null for an engine without a loaded model.'),
         version: orNull(Type.String()),
         provider: Type.String({ description: 'The execution provider of onnxruntime, such as `cpu`.' }),
-        status: Type.Enum(['starting', 'idle', 'busy', 'stopped'], { type: 'string', description: 'Extensible.' }),
+        status: extensible(['starting', 'idle', 'busy', 'stopped']),
         memory_bytes: orNull(Type.Integer({ minimum: 0 }), 'Resident bytes of the process of the engine.'),
       }),
       {

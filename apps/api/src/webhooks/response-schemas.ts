@@ -1,6 +1,6 @@
 /** The responses of the webhook routes, as JSON Schema. */
 import { Type } from 'typebox';
-import { listOf, orNull, Path, Time } from '../http/response-schemas.ts';
+import { extensible, listOf, orNull, Path, Time } from '../http/response-schemas.ts';
 import { EventData, eventFields } from './event-schemas.ts';
 
 const idOf = (prefix: string) => Type.String({ pattern: `^${prefix}_[0-9a-f]{32}$` });
@@ -15,7 +15,7 @@ const endpoint = {
   }),
   models: Type.Array(Type.String(), { description: 'Empty for all models.' }),
   unknown_models: Type.Array(Type.String(), { description: 'The names of `models` that no model has now.' }),
-  status: Type.Enum(['enabled', 'disabled'], { $id: 'EndpointStatus', type: 'string', description: 'Extensible.' }),
+  status: extensible(['enabled', 'disabled'], { $id: 'EndpointStatus' }),
   reason: orNull(
     Type.String(),
     'The reason of a disabled endpoint: `disabled_by_owner`, `gone`, `failing` or `unknown`. Extensible.',
@@ -74,7 +74,7 @@ export const Delivery = Type.Object(
     endpoint_id: orNull(idOf('we'), 'Null where a prediction named the URL.'),
     url: Type.String(),
     prediction_id: orNull(idOf('pred')),
-    status: Type.Enum(['pending', 'delivered', 'failed', 'canceled'], { $id: 'DeliveryStatus', type: 'string' }),
+    status: extensible(['pending', 'delivered', 'failed', 'canceled'], { $id: 'DeliveryStatus' }),
     next_attempt_at: orNull(Time),
     created_at: Time,
     completed_at: orNull(Time),
