@@ -7,6 +7,7 @@ COPY apps/worker/package.json apps/worker/
 COPY packages/shared/package.json packages/shared/
 COPY packages/handler/package.json packages/handler/
 COPY packages/local/package.json packages/local/
+COPY packages/millrace/package.json packages/millrace/
 # The optional packages are the embedded Postgres and Node itself. The image does not need them. onnxruntime-node has libraries
 # for every platform; only the libraries of the image's platform stay.
 RUN npm ci --omit=dev --omit=optional \
@@ -15,7 +16,7 @@ RUN npm ci --omit=dev --omit=optional \
  && find "$(node -p process.platform)" -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -rf {} +
 
 FROM node:24-bookworm-slim
-# scripts/launcher/node-args.mjs has the reasons. NODE_OPTIONS does not accept --no-parallel-scavenge.
+# packages/millrace/launcher/node-args.mjs has the reasons. NODE_OPTIONS does not accept --no-parallel-scavenge.
 ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=8"
 WORKDIR /app
 COPY --from=packages /app ./
@@ -25,7 +26,7 @@ COPY packages/shared packages/shared
 COPY packages/handler packages/handler
 COPY apps apps
 COPY scripts/migrate.ts scripts/keys.ts scripts/models.ts scripts/
-COPY scripts/cli scripts/cli
+COPY packages/millrace packages/millrace
 COPY models models
 ENV HOST=0.0.0.0 PORT=8080 WORKER_HOST=0.0.0.0 WORKER_PORT=8081 MODELS_DIR=/app/models
 USER node

@@ -11,7 +11,7 @@ import type { Part } from '@millrace/local/process/part';
 import { freePort } from '@millrace/local/process/ports';
 import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { startRedis } from '@millrace/local/redis/server';
-import { nodeArgs } from '../scripts/launcher/node-args.mjs';
+import { nodeArgs } from '../packages/millrace/launcher/node-args.mjs';
 import { type Program, type RivalName, rivalPlans } from './rivals.ts';
 
 export interface Rival {

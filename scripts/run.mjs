@@ -1,7 +1,7 @@
 // `node scripts/run.mjs <entry.ts> [arguments]`: runs a TypeScript entry on Node 24, also where the installed Node is older.
 import path from 'node:path';
+import { runOnNode24 } from '../packages/millrace/launcher/node24.mjs';
 import { installIfStale } from './launcher/install.mjs';
-import { runOnNode24 } from './launcher/node24.mjs';
 import { exitOnUsage } from './launcher/usage.mjs';
 
 const root = path.dirname(import.meta.dirname);

@@ -1,7 +1,7 @@
 // `npm start`: installs the dependencies, then runs scripts/start.ts on Node 24.
 import path from 'node:path';
+import { runOnNode24 } from '../packages/millrace/launcher/node24.mjs';
 import { installIfStale } from './launcher/install.mjs';
-import { runOnNode24 } from './launcher/node24.mjs';
 import { exitOnUsage } from './launcher/usage.mjs';
 
 const root = path.dirname(import.meta.dirname);

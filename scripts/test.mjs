@@ -1,8 +1,8 @@
 // `npm test [-- vitest's arguments]`: runs all unit and integration tests once. With a path, runs the tests of the path in every
 // project of vitest.config.ts. tests/services starts the servers.
 import path from 'node:path';
+import { runOnNode24 } from '../packages/millrace/launcher/node24.mjs';
 import { installIfStale } from './launcher/install.mjs';
-import { runOnNode24 } from './launcher/node24.mjs';
 
 const root = path.dirname(import.meta.dirname);
 installIfStale(root);

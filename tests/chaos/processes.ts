@@ -5,7 +5,7 @@ import type { Guard } from '@millrace/local/process/guard';
 import { startNodeProgram, untilReady } from '@millrace/local/process/node-program';
 import type { Exit } from '@millrace/local/process/part';
 import { freePort } from '@millrace/local/process/ports';
-import { nodeArgs } from '../../scripts/launcher/node-args.mjs';
+import { nodeArgs } from '../../packages/millrace/launcher/node-args.mjs';
 
 export interface Program {
   readonly kind: 'api' | 'worker';

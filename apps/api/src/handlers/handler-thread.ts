@@ -1,6 +1,7 @@
 /** One handler thread, as its process sees the thread. A thread does one thing at a time. */
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { siblingModule } from '@millrace/shared/process/sibling-module';
 import {
   type FromThread,
   type HandlerSource,
@@ -54,7 +55,7 @@ export class HandlerThread {
     this.#limitMs = limitMs;
     const shared = new SharedArrayBuffer(PROGRESS_BYTES);
     this.#progress = progressOf(shared);
-    this.#worker = new Worker(new URL('./thread-program.ts', import.meta.url), {
+    this.#worker = new Worker(siblingModule(import.meta.url, './thread-program'), {
       name: 'handlers',
       workerData: shared,
       // A handler needs no settings of the API, and some settings are secrets.

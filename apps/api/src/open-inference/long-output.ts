@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { LongText } from '@millrace/shared/predictions/long-text';
+import { siblingModule } from '@millrace/shared/process/sibling-module';
 import type { InferReply, RenderedInfer, RenderedVersion } from './response.ts';
 
 /** Bytes that one turn copies for the thread. */
@@ -45,7 +46,7 @@ async function inThread({ json, ...rest }: LongRender): Promise<InferReply> {
     }
   }
   const workerData: ThreadRender = { ...rest, pieces };
-  const worker = new Worker(new URL('./render-thread.ts', import.meta.url), {
+  const worker = new Worker(siblingModule(import.meta.url, './render-thread'), {
     workerData,
     transferList: pieces.map(({ buffer }) => buffer),
   });

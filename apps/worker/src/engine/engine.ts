@@ -11,6 +11,7 @@ import { serialize } from 'node:v8';
 import { contentBytes } from '@millrace/shared/model-files/model-folder';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { Row } from '@millrace/shared/predictions/task';
+import { siblingModule } from '@millrace/shared/process/sibling-module';
 import { type EngineEnd, EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
 import { isStopped, residentBytes } from './process-memory.ts';
 import {
@@ -60,7 +61,7 @@ interface Pending {
   reject(error: EngineError): void;
 }
 
-const PROGRAM = fileURLToPath(new URL('./child/main.ts', import.meta.url));
+const PROGRAM = fileURLToPath(siblingModule(import.meta.url, './child/main'));
 const START_TIMEOUT_MS = 30_000;
 // Short enough to stop a run that allocates a gigabyte a second before the memory of the machine is full.
 const MEMORY_CHECK_MS = 50;

@@ -28,5 +28,5 @@ export async function lockFolder(dir: string): Promise<() => Promise<void>> {
 
 async function isHolder(pid: number): Promise<boolean> {
   if (!(pid > 0) || pid === process.pid || !isAlive(pid)) return false;
-  return /\bscripts[\\/]start\./.test(await commandOf(pid));
+  return /\bscripts[\\/]start\.|\bmillrace\b.* serve\b/.test(await commandOf(pid));
 }

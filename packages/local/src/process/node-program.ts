@@ -8,7 +8,7 @@ export interface NodeProgram {
   name: string;
   /** Working directory of the program, for example the root of a checkout. */
   root: string;
-  /** Path from the root. */
+  /** Absolute, or from the root. */
   file: string;
   nodeArgs: readonly string[];
   env: NodeJS.ProcessEnv;
@@ -25,7 +25,7 @@ export function startNodeProgram(guard: Guard, program: NodeProgram): Promise<Pa
   return startPart(guard, {
     name,
     command: process.execPath,
-    args: [...nodeArgs, path.join(root, file)],
+    args: [...nodeArgs, path.resolve(root, file)],
     cwd: root,
     env,
     stopSignal: 'SIGTERM',

@@ -25,7 +25,7 @@ const furtherDirectories = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/opt/hom
 const waysOut = `There are three ways out:
   - install one yourself (the package is called redis, redis-server or valkey), and start again;
   - run everything in containers: docker-compose up;
-  - use an existing Redis: REDIS_URL=redis://host:6379 npm start`;
+  - use an existing Redis: set REDIS_URL, such as redis://host:6379`;
 
 /**
  * The redis-server or valkey-server of this machine. Installs the program with the package manager where that is

@@ -1,5 +1,6 @@
 /** Reads the SQL files of migrations/, in the order of their application. */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -16,7 +17,11 @@ export interface Migration {
   compatible: boolean;
 }
 
-export const MIGRATIONS_DIR = path.resolve(import.meta.dirname, '../../../../migrations');
+/** The folder of the SQL files: in the repository the folder `migrations`, and in a published package the package's own copy. */
+export const MIGRATIONS_DIR =
+  ['../../migrations', '../../../../migrations']
+    .map((folder) => path.resolve(import.meta.dirname, folder))
+    .find((folder) => existsSync(folder)) ?? path.resolve(import.meta.dirname, '../../migrations');
 
 export async function readMigrations(dir: string): Promise<Migration[]> {
   const files = (await readdir(dir)).filter((file) => file.endsWith('.sql')).sort();

@@ -8,7 +8,8 @@ import type { Part } from '@millrace/local/process/part';
 import { StartError } from '@millrace/local/process/start-error';
 import { startServices } from '@millrace/local/services';
 import { releaseMemory } from '@millrace/shared/process/release-memory';
-import { writeServers } from '../cli/local-servers.ts';
+import type { CommandNames } from '../local/command-names.ts';
+import { writeServers } from '../local/local-servers.ts';
 import { announce } from './announce.ts';
 import { choosePort } from './choose-port.ts';
 import { RestartingProgram, startProgram, untilOneEnds } from './programs.ts';
@@ -22,6 +23,7 @@ export interface LaunchOptions {
   settings: StartSettings;
   env: NodeJS.ProcessEnv;
   signal: AbortSignal;
+  names: CommandNames;
   say: (message: string) => void;
 }
 
@@ -59,14 +61,14 @@ export async function launch(options: LaunchOptions): Promise<void> {
 }
 
 async function run(options: LaunchOptions, closers: Close[]): Promise<void> {
-  const { settings, env, signal } = options;
+  const { settings, env, signal, names } = options;
   const { host, dir } = settings;
   const versions = versionsToServe(settings);
   await mkdir(path.join(dir, 'logs'), { recursive: true });
   // The worker watches this folder, also while the folder has no model.
   await mkdir(settings.modelsDir, { recursive: true });
   closers.push(await lockFolder(dir));
-  const port = await choosePort(host, settings.port);
+  const port = await choosePort({ host, port: settings.port, start: names.start });
   await keepPreviousLogs(path.join(dir, 'logs'));
 
   const guard = startGuard();
@@ -114,7 +116,7 @@ async function startPrograms(
     // From the second start on, the compile cache saves a third of the processor time of a start.
     NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? path.join(dir, 'compile-cache'),
   };
-  // `npm run models` and `npm run keys` read the addresses.
+  // The commands for models and keys read the addresses.
   closers.push(await writeServers(dir, programEnv));
   const options = { root, dir, guard, env: programEnv, show: say };
   const unserved = new Unserved(versions);
@@ -128,7 +130,7 @@ async function startPrograms(
 }
 
 async function runUntilInterrupted(
-  { settings, port, guard, memory, signal, say }: StartContext,
+  { settings, port, guard, memory, signal, names, say }: StartContext,
   { services, programs }: { services: Services; programs: Programs },
 ): Promise<void> {
   const { host, dir, modelsDir, apiKeysRequired } = settings;
@@ -149,7 +151,7 @@ async function runUntilInterrupted(
   const baseUrl = baseUrlOf(host, port);
   const words = memoryWords(services.parts, memory);
   const ready = Promise.all([untilReady(baseUrl, signal, versions.length > 0), services.onDisk])
-    .then(() => announce({ baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, memory: words, say }))
+    .then(() => announce({ baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, memory: words, names, say }))
     .then(releaseMemory);
   // A promise that rejects after the race must not become an unhandled rejection.
   for (const promise of [ready, noneServed, startFailed, ...interruptions]) promise.catch(() => {});

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { CommandNames } from '../local/command-names.ts';
 import { curlLine, firstPrediction, firstRequest } from './first-prediction.ts';
 import type { Unserved } from './unserved.ts';
 
@@ -12,12 +13,13 @@ interface Announcement {
   apiKeysRequired: boolean;
   /** The memory limits of the private Redis servers, in words. */
   memory: string;
+  names: CommandNames;
   say: (message: string) => void;
 }
 
 /** Makes the first prediction, unless the model is missing or an API key is required, and prints the addresses. */
 export async function announce(deps: Announcement): Promise<void> {
-  const { baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, memory, say } = deps;
+  const { baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, memory, names, say } = deps;
   const lines = [''];
   const models = [...new Set(versions.map((name) => name.split('/', 1)[0] as string))];
   const canPredict = models.includes(firstRequest.model) && !apiKeysRequired;
@@ -41,12 +43,12 @@ export async function announce(deps: Announcement): Promise<void> {
       '',
       'Add a model while Millrace runs (docs/models.md). Millrace serves the model without a restart:',
       '',
-      '  npm run models -- add FILE.onnx --name NAME',
+      `  ${names.models} add FILE.onnx --name NAME`,
       `  or copy the file to ${path.join(modelsDir, '<name>/<version>/model.onnx')}`,
     );
   const failed = unserved.lines();
   if (failed.length > 0) lines.push('', 'and does not serve:', ...failed);
-  if (apiKeysRequired) lines.push('', 'Requests need an API key. Create a key: npm run keys -- create default');
+  if (apiKeysRequired) lines.push('', `Requests need an API key. Create a key: ${names.keys} create default`);
   if (first) lines.push('', 'Send the same request yourself (Ctrl-C stops Millrace):', '', indent(curlLine(baseUrl)));
   lines.push('');
   say(lines.join('\n'));

@@ -4,14 +4,19 @@ import { readCommandLine } from './command-line.ts';
 const line = {
   usage: 'usage: program',
   commands: { list: { least: 0, most: 1 }, add: { least: 1, most: 1 } },
-  options: { name: { type: 'string' } },
+  options: { name: { type: 'string' }, json: { type: 'boolean' } },
 } as const;
 const read = (...args: string[]) => readCommandLine(line, args);
 
 describe('a command line', () => {
   test('consists of a command, its arguments and its options', () => {
-    expect(read('add', 'file', '--name', 'n')).toEqual({ command: 'add', words: ['file'], values: { name: 'n' } });
-    expect(read('list')).toEqual({ command: 'list', words: [], values: {} });
+    expect(read('add', 'file', '--name', 'n')).toEqual({
+      command: 'add',
+      words: ['file'],
+      values: { name: 'n' },
+      flags: new Set(),
+    });
+    expect(read('list', '--json')).toEqual({ command: 'list', words: [], values: {}, flags: new Set(['json']) });
   });
 
   test('may contain --help anywhere', () => {

@@ -16,14 +16,14 @@ export interface CommandLine {
   usage: string;
   /** The commands, each with the least and the greatest number of its arguments. */
   commands: Readonly<Record<string, { least: number; most: number }>>;
-  options: Record<string, { type: 'string' }>;
+  options: Record<string, { type: 'string' } | { type: 'boolean' }>;
 }
 
 /** Returns the command, its arguments and its options; null for --help. Throws a Refusal with the usage. */
 export function readCommandLine(
   { usage, commands, options }: CommandLine,
   args: readonly string[],
-): { command: string; words: string[]; values: Partial<Record<string, string>> } | null {
+): { command: string; words: string[]; values: Partial<Record<string, string>>; flags: ReadonlySet<string> } | null {
   const refuse = (fault: string) => new Refusal(`${fault}\n${usage}`, 2);
   const help = { type: 'boolean', short: 'h' } as const;
   const config = { args: [...args], allowPositionals: true, options: { ...options, help } } satisfies ParseArgsConfig;
@@ -49,5 +49,11 @@ export function readCommandLine(
     const came = words.length > 0 ? `${words.length}: ${words.join(' ')}` : '0';
     throw refuse(`${command} takes ${many} argument${many === '1' ? '' : 's'}, got ${came}.`);
   }
-  return { command, words, values: values as Partial<Record<string, string>> };
+  const given = Object.entries(values);
+  return {
+    command,
+    words,
+    values: Object.fromEntries(given.filter((entry): entry is [string, string] => typeof entry[1] === 'string')),
+    flags: new Set(given.filter(([, value]) => value === true).map(([name]) => name)),
+  };
 }

@@ -32,13 +32,24 @@ export async function runOnNode24(root, entry, args) {
     await import(pathToFileURL(file).href);
     return;
   }
-  const node = path.join(root, 'node_modules', packages[`${process.platform}-${process.arch}`] ?? 'none');
-  if (!existsSync(node)) {
+  const node = installedNode(root);
+  if (node === undefined) {
     fail(
-      `Millrace needs Node.js ${required}, and this is ${process.version}. npm has no Node.js for ${process.platform}-${process.arch}: install Node.js ${required}.`,
+      `Millrace needs Node.js ${required}, and this is ${process.version}. npm installed no Node.js for ${process.platform}-${process.arch}: install Node.js ${required}.`,
     );
   }
   runChild(node, [...nodeArgs, file, ...args]);
+}
+
+/** Returns the Node program that npm installed for the package at `root`: in its own node_modules, or in a folder above. */
+function installedNode(root) {
+  const program = packages[`${process.platform}-${process.arch}`];
+  if (program === undefined) return undefined;
+  for (let at = root; ; at = path.dirname(at)) {
+    const file = path.join(at, 'node_modules', program);
+    if (existsSync(file)) return file;
+    if (at === path.dirname(at)) return undefined;
+  }
 }
 
 function runChild(node, args) {

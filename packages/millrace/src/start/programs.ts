@@ -1,10 +1,11 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { Guard } from '@millrace/local/process/guard';
 import { startNodeProgram } from '@millrace/local/process/node-program';
 import type { Exit, Part } from '@millrace/local/process/part';
 import { StartError } from '@millrace/local/process/start-error';
-import { nodeArgs } from '../launcher/node-args.mjs';
+import { nodeArgs } from '../../launcher/node-args.mjs';
 import { type LogRecord, parseRecord, terminalLine } from './log-lines.ts';
 
 export interface ProgramOptions {
@@ -19,14 +20,14 @@ export interface ProgramOptions {
 type OnRecord = (record: LogRecord) => void;
 
 /**
- * Starts apps/<name>/src/main.ts on the Node of this process. `onRecord` receives every log record, also a record that the
+ * Starts the API or the worker on the Node of this process. `onRecord` receives every log record, also a record that the
  * terminal does not show.
  */
 export function startProgram(name: 'api' | 'worker', options: ProgramOptions, onRecord?: OnRecord): Promise<Part> {
   return startNodeProgram(options.guard, {
     name,
     root: options.root,
-    file: `apps/${name}/src/main.ts`,
+    file: fileURLToPath(import.meta.resolve(`@millrace/${name}/main`)),
     nodeArgs,
     env: options.env,
     logFile: path.join(options.dir, 'logs', `${name}.log`),
