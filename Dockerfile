@@ -7,6 +7,7 @@ COPY apps/worker/package.json apps/worker/
 COPY packages/shared/package.json packages/shared/
 COPY packages/handler/package.json packages/handler/
 COPY packages/local/package.json packages/local/
+COPY packages/client/package.json packages/client/
 COPY packages/millrace/package.json packages/millrace/
 # The optional packages are the embedded Postgres and Node itself. The image does not need them. onnxruntime-node has libraries
 # for every platform; only the libraries of the image's platform stay.

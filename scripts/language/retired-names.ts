@@ -58,7 +58,12 @@ const STORED_NAMES: readonly StoredName[] = [
   // `findings.answers` of a model version, in Postgres and in the messages of the engine's child process.
   {
     name: /(?<=[.{,(] ?)answers\b|\banswers(?=\??:)/g,
-    in: ['packages/shared/src/model-files/*', 'apps/worker/src/models/*', 'packages/millrace/src/local/models.ts', 'tests/models/*'],
+    in: [
+      'packages/shared/src/model-files/*',
+      'apps/worker/src/models/*',
+      'packages/millrace/src/local/models.ts',
+      'tests/models/*',
+    ],
   },
 ];
 

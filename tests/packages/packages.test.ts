@@ -2,7 +2,7 @@
  * The packages as a user has them: packed, installed from the tarballs in an empty folder, and run on the Node of the machine, which
  * is Node 20 in CI.
  */
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,8 @@ const LONG = 600_000;
 let dir = '';
 let models: Awaited<ReturnType<typeof makeHandlerModels>>;
 let dryRun = '';
+/** A failed test leaves its programs. */
+const running = new Set<ChildProcess>();
 /** A shell's environment: npm puts the Node 24 of the repository on the PATH of its own children. */
 const env = (): Record<string, string> => ({
   PATH: (process.env.PATH ?? '')
@@ -42,6 +44,7 @@ beforeAll(async () => {
 }, LONG);
 
 afterAll(async () => {
+  for (const child of running) process.kill(-child.pid!, 'SIGKILL');
   await models?.remove();
   await rm(dir, { recursive: true, force: true });
 });
@@ -63,6 +66,8 @@ function millrace(args: readonly string[], more: Record<string, string> = {}): P
       look();
     });
   const ended = once(child, 'close') as Promise<[number | null]>;
+  running.add(child);
+  child.once('close', () => running.delete(child));
   return {
     output: () => output,
     until: (pattern) =>
@@ -125,7 +130,7 @@ test('millrace migrate, api, worker, keys and models run the parts for productio
   const url = /"url":"([^"]+)"/.exec(api.output())?.[1] ?? '';
   await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 60_000 }).toBe(200);
   expect(await predict(url)).toEqual({ status: 'succeeded', output: { y: 3 } });
-  expect((await once('keys', 'create', 'default', '--json')).stdout).toMatch(/^\{"key":"mr_/);
+  expect((await once('keys', 'create', 'default', '--json')).stdout).toMatch(/^\{"key":"mrk_/);
   expect((await once('models', 'check')).stdout).toContain('doubled/1: good');
   await Promise.all([api.stop(), worker.stop()]);
   await database.drop();

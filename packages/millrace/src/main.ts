@@ -1,7 +1,4 @@
 /** The command line `millrace`. */
-import { Command } from 'commander';
-import { addLocalCommands } from './local-commands.ts';
+import { runProgram } from './program.ts';
 
-const program = new Command('millrace').description('Serves ONNX models through a queue.');
-addLocalCommands(program);
-await program.parseAsync();
+process.exitCode = await runProgram(process.argv.slice(2));
