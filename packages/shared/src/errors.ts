@@ -46,6 +46,13 @@ export const ERRORS = {
     retryable: false,
     about: 'The key is missing, unknown or revoked.',
   },
+  cross_site_request: {
+    status: 403,
+    title: 'The request comes from a page of another site',
+    retryable: false,
+    about:
+      'A browser sent a request that changes data from a page of another origin, and without an API key. Send the request from a server, or with a key.',
+  },
   not_found: {
     status: 404,
     title: 'The path does not exist',

@@ -6,15 +6,20 @@
 import { ApiError } from '@millrace/shared/errors';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { mayUseSession, refuseCrossSite, sessionToken } from './browser-requests.ts';
 import { RefusalPace } from './refusal-pace.ts';
 
 /** The longest `Authorization` header that is read. A key has at most 53 characters. */
 const HEADER_MAX = 200;
 
+type Found = string | undefined;
+
 export interface AuthenticationDeps {
   required: boolean;
   /** The tenant of a key, or undefined for a key that is unknown, revoked or expired. Returns a known tenant without a promise. */
-  tenantOfKey(key: string): string | undefined | Promise<string | undefined>;
+  tenantOfKey(key: string): Found | Promise<Found>;
+  /** The tenant of the token of a console session. Absent where the console is off. */
+  tenantOfSession?(token: string): Found | Promise<Found>;
 }
 
 declare module 'fastify' {
@@ -33,16 +38,26 @@ declare module 'fastify' {
  */
 export function registerAuthentication(
   app: FastifyInstance,
-  { required, tenantOfKey }: AuthenticationDeps,
+  { required, tenantOfKey, tenantOfSession }: AuthenticationDeps,
 ): (request: FastifyRequest) => string {
+  refuseCrossSite(app);
   if (!required) return () => DEFAULT_TENANT;
 
+  const tenantOfCaller = (request: FastifyRequest): Found | Promise<Found> => {
+    // A request with the header never uses the cookie: a wrong key is refused, also in a signed-in browser.
+    if (request.headers.authorization !== undefined || tenantOfSession === undefined) {
+      const key = keyOf(request);
+      return key === undefined ? undefined : tenantOfKey(key);
+    }
+    const token = sessionToken(request);
+    if (token === undefined || !mayUseSession(request)) return undefined;
+    return tenantOfSession(token);
+  };
   const pace = new RefusalPace();
   app.decorateRequest('tenant', '');
   app.addHook('onRequest', (request, reply, done) => {
     if (request.routeOptions.config.public === true) return done();
-    const key = keyOf(request);
-    const tenant = key === undefined ? undefined : tenantOfKey(key);
+    const tenant = tenantOfCaller(request);
     const admit = (found: string | undefined): void => {
       request.tenant = found ?? '';
       if (request.tenant !== '') done();

@@ -32,6 +32,8 @@ const WAITING_MAX = 4_096;
 export type FindOwners = (hashes: readonly Buffer[]) => Promise<(KeyOwner | undefined)[]>;
 
 export interface KnownKeysDeps {
+  /** The form of a key. Default: of an API key. */
+  formOf?: (key: string) => KeyForm | undefined;
   /** Looks up keys that were good before: on the pool of the callers. */
   findKnown: FindOwners;
   /** Looks up keys that this process never saw good, by their form: each on a connection of its own. */
@@ -50,6 +52,7 @@ interface Known extends KeyOwner {
 }
 
 export class KnownKeys {
+  readonly #formOf: (key: string) => KeyForm | undefined;
   readonly #now: () => number;
   readonly #known = new LRUCache<string, Known>({ max: KNOWN_MAX });
   /** Until when a key counts as unknown. A separate cache: the number of unknown keys has no limit, and unknown keys must not evict known keys. */
@@ -57,7 +60,8 @@ export class KnownKeys {
   readonly #pending = new Map<string, Promise<string | undefined>>();
   readonly #batchers: Readonly<Record<KeyForm | 'known', Batcher<Buffer, KeyOwner | undefined>>>;
 
-  constructor({ findKnown, findUnknown, now = () => performance.now() }: KnownKeysDeps) {
+  constructor({ findKnown, findUnknown, formOf = formOfKey, now = () => performance.now() }: KnownKeysDeps) {
+    this.#formOf = formOf;
     this.#now = now;
     const batcherOf = (run: FindOwners) => new Batcher({ run, maxItems: KEYS_AT_ONCE, fullConcurrency: LOOK_UPS_MAX });
     this.#batchers = {
@@ -73,7 +77,7 @@ export class KnownKeys {
    * with `store_unavailable` if too many unknown keys wait.
    */
   tenantOf(key: string): string | undefined | Promise<string | undefined> {
-    const form = formOfKey(key);
+    const form = this.#formOf(key);
     if (form === undefined) return undefined;
     const hash = hashOfKey(key);
     // No key itself stays in memory.

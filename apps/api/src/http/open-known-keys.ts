@@ -3,7 +3,8 @@
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import type { Closers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
-import { type KeyForm, ownersOfKeys } from '@millrace/shared/tenants/api-keys';
+import { formOfSession, ownersOfKeys } from '@millrace/shared/tenants/api-keys';
+import { ownersOfSessions } from '@millrace/shared/tenants/console-sessions';
 import type { Logger } from 'pino';
 import { type FindOwners, KnownKeys } from './known-keys.ts';
 
@@ -16,20 +17,39 @@ export interface OpenKnownKeysParams {
 }
 
 /** Keys that this process knows are looked up on the callers' pool; unknown keys have one connection for each form. */
-export function openKnownKeys({ config, db, closers, log }: OpenKnownKeysParams): KnownKeys {
-  const findUnknown = (form: KeyForm): FindOwners => {
-    const pool = createPool({
-      databaseUrl: config.databaseUrl,
-      max: 1,
-      statementTimeoutMs: config.storeTimeoutMs,
-      applicationName: `millrace-api-keys-${form}`,
-      onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
-    });
-    closers.push(`postgres of ${form} keys`, () => pool.end());
-    return (hashes) => ownersOfKeys(pool, hashes);
-  };
+export function openKnownKeys(params: OpenKnownKeysParams): KnownKeys {
+  const { db } = params;
   return new KnownKeys({
     findKnown: (hashes) => ownersOfKeys(db, hashes),
-    findUnknown: { checked: findUnknown('checked'), unchecked: findUnknown('unchecked') },
+    findUnknown: {
+      checked: onOwnConnection(params, 'keys-checked', ownersOfKeys),
+      unchecked: onOwnConnection(params, 'keys-unchecked', ownersOfKeys),
+    },
   });
+}
+
+/** The same for the sessions of the console: a flood of unknown tokens delays no caller with a key. */
+export function openKnownSessions(params: OpenKnownKeysParams): KnownKeys {
+  const findUnknown = onOwnConnection(params, 'sessions', ownersOfSessions);
+  return new KnownKeys({
+    formOf: formOfSession,
+    findKnown: (hashes) => ownersOfSessions(params.db, hashes),
+    findUnknown: { checked: findUnknown, unchecked: findUnknown },
+  });
+}
+
+function onOwnConnection(
+  { config, closers, log }: OpenKnownKeysParams,
+  name: string,
+  find: (pool: Pool, hashes: readonly Buffer[]) => ReturnType<FindOwners>,
+): FindOwners {
+  const pool = createPool({
+    databaseUrl: config.databaseUrl,
+    max: 1,
+    statementTimeoutMs: config.storeTimeoutMs,
+    applicationName: `millrace-api-${name}`,
+    onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
+  });
+  closers.push(`postgres of ${name}`, () => pool.end());
+  return (hashes) => find(pool, hashes);
 }

@@ -13,6 +13,7 @@ import { firstRow } from '../postgres/first-row.ts';
 const SHOWN = 12;
 const UNCHECKED = /^mrk_[A-Za-z0-9_-]{43}$/;
 const CHECKED = /^mrk_[A-Za-z0-9_-]{49}$/;
+const SESSION = /^mrs_[A-Za-z0-9_-]{49}$/;
 const CHECKSUM_CHARACTERS = 6;
 
 export interface ApiKey {
@@ -29,7 +30,7 @@ export interface ApiKey {
 
 const COLUMNS = `id, tenant, prefix, name, created_at AS "createdAt", expires_at AS "expiresAt", revoked_at AS "revokedAt"`;
 /** Unix ms on the clock of Postgres, which all processes share. */
-const NOW_MS = '(extract(epoch FROM now()) * 1000)::bigint';
+export const NOW_MS = '(extract(epoch FROM now()) * 1000)::bigint';
 
 /** The hash that identifies a key in Postgres. */
 export const hashOfKey = (key: string): Buffer => createHash('sha256').update(key).digest();
@@ -40,9 +41,17 @@ export type KeyForm = 'checked' | 'unchecked';
 /** Returns the form of a key, or undefined for a text that cannot be a key. Does no I/O. */
 export function formOfKey(text: string): KeyForm | undefined {
   if (UNCHECKED.test(text)) return 'unchecked';
-  if (!CHECKED.test(text)) return undefined;
-  return checksumOf(text.slice(0, -CHECKSUM_CHARACTERS)) === text.slice(-CHECKSUM_CHARACTERS) ? 'checked' : undefined;
+  return CHECKED.test(text) && hasChecksum(text) ? 'checked' : undefined;
 }
+
+/** Returns the form of a token of the console (console-sessions.ts), or undefined for another text. */
+export const formOfSession = (text: string): KeyForm | undefined =>
+  SESSION.test(text) && hasChecksum(text) ? 'checked' : undefined;
+
+const hasChecksum = (text: string): boolean =>
+  checksumOf(text.slice(0, -CHECKSUM_CHARACTERS)) === text.slice(-CHECKSUM_CHARACTERS);
+
+export const withChecksum = (text: string): string => text + checksumOf(text);
 
 function checksumOf(text: string): string {
   const bytes = Buffer.alloc(4);
@@ -52,8 +61,7 @@ function checksumOf(text: string): string {
 
 /** Creates a key with its checksum. The key has no tenant until `createApiKey` stores the key. */
 export function newKey(): string {
-  const text = `mrk_${randomBytes(32).toString('base64url')}`;
-  return text + checksumOf(text);
+  return withChecksum(`mrk_${randomBytes(32).toString('base64url')}`);
 }
 
 /** Creates a key for a tenant, and the tenant when new. `expiresAt` is in Unix ms; null for a key without an end. */
