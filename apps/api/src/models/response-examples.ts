@@ -4,6 +4,7 @@ export const model = {
   name: 'drug-interaction',
   description: 'Predicts whether two drugs interact.',
   default_version: '1',
+  version_counts: { ready: 1 },
   aliases: { production: '1' },
   problem: null,
   urls: {

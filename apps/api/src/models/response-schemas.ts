@@ -8,6 +8,9 @@ const modelFields = {
   default_version: orNull(Type.String(), 'The version for requests without a version; null while no version is ready.'),
   problem: orNull(Type.String(), 'The reason why the serving version may fail; null without a known fault.'),
   aliases: Type.Record(Type.String(), Type.String(), { description: 'Alias to version.' }),
+  version_counts: Type.Record(Type.String(), Type.Integer({ minimum: 1 }), {
+    description: 'The number of versions of each status that a version has.',
+  }),
   urls: Type.Object({ self: Path, versions: Path, entities: Path, predictions: Path }),
 };
 export const Model = Type.Object(modelFields, { $id: 'Model' });

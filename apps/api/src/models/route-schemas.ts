@@ -3,11 +3,11 @@ import type { FastifySchema } from 'fastify';
 import { DONE, json, resource } from '../http/documentation.ts';
 import { alias, model, page, version } from './response-examples.ts';
 import { Alias, Model, ModelList, Version, VersionList } from './response-schemas.ts';
-import { AliasBody, AliasParams, ListQuery, ModelParams, VersionParams } from './schemas.ts';
+import { AliasBody, AliasParams, ListQuery, ModelParams, ModelsQuery, VersionParams } from './schemas.ts';
 
 export const listModels = {
   operationId: 'listModels',
-  querystring: ListQuery,
+  querystring: ModelsQuery,
   tags: ['Models'],
   summary: 'List models',
   response: { 200: json(ModelList, 'A page, sorted by name.', ['Link']) },

@@ -17,9 +17,12 @@ export interface ModelRoutes {
 
 export function registerModels(app: App, { base, catalog, tenantOf }: ModelRoutes): void {
   app.get('/v1/models', { schema: routes.listModels }, async (request, reply) => {
+    const { q = '', status } = request.query;
     const { models } = await catalog.models(tenantOf(request));
+    const rows = models.filter((model) => matchesText(model, q.toLowerCase()) && hasVersion(model, status));
     const keyOf = ({ model }: RegisteredModel) => [model];
-    const page = memoryPage({ list: 'models', query: request.query, rows: models, keyOf, order: 'asc' });
+    const list = q === '' && status === undefined ? 'models' : JSON.stringify(['models', q, status ?? null]);
+    const page = memoryPage({ list, query: request.query, rows, keyOf, order: 'asc' });
     linkNext(request, reply, { next: page.next, base });
     return { ...page, data: page.data.map(modelJson) };
   });
@@ -64,14 +67,27 @@ export function aliasJson({ model, alias, version }: AliasState) {
   };
 }
 
+const servingOf = (model: RegisteredModel): ModelVersion | undefined =>
+  model.versions.find(({ version }) => version === model.defaultVersion) ?? model.versions.at(-1);
+
+/** `text` is in lower case. */
+const matchesText = (model: RegisteredModel, text: string): boolean =>
+  text === '' ||
+  model.model.includes(text) ||
+  (servingOf(model)?.config.description ?? '').toLowerCase().includes(text);
+
+const hasVersion = ({ versions }: RegisteredModel, status: string | undefined): boolean =>
+  status === undefined || versions.some(({ state }) => state === status);
+
 export function modelJson(model: RegisteredModel) {
-  const serving = model.versions.find(({ version }) => version === model.defaultVersion) ?? model.versions.at(-1);
+  const serving = servingOf(model);
   return {
     name: model.model,
     description: serving?.config.description ?? '',
     default_version: model.defaultVersion,
     aliases: model.aliases,
     problem: (serving && mismatchOf(serving)) ?? null,
+    version_counts: versionCounts(model),
     urls: {
       self: `/v1/models/${model.model}`,
       versions: `/v1/models/${model.model}/versions`,
@@ -79,6 +95,12 @@ export function modelJson(model: RegisteredModel) {
       predictions: `/v1/models/${model.model}/predictions`,
     },
   };
+}
+
+function versionCounts({ versions }: RegisteredModel): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { state } of versions) counts[state] = (counts[state] ?? 0) + 1;
+  return counts;
 }
 
 export function versionJson(version: ModelVersion) {

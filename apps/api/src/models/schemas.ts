@@ -14,6 +14,24 @@ export const VersionParams = Type.Object({
 });
 
 export const ListQuery = Type.Object(listParameters, closed);
+export const ModelsQuery = Type.Object(
+  {
+    q: Type.Optional(
+      Type.String({
+        maxLength: 200,
+        description: 'Only models whose name or description contains this text, in any case.',
+      }),
+    ),
+    status: Type.Optional(
+      Type.Enum(['loading', 'ready', 'failed', 'draining', 'retired'], {
+        type: 'string',
+        description: 'Only models with a version of this status.',
+      }),
+    ),
+    ...listParameters,
+  },
+  closed,
+);
 
 const NAME = '^[a-z0-9][a-z0-9._-]{0,99}$';
 
