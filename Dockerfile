@@ -4,6 +4,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY apps/api/package.json apps/api/
 COPY apps/worker/package.json apps/worker/
+COPY apps/console/package.json apps/console/
 COPY packages/shared/package.json packages/shared/
 COPY packages/handler/package.json packages/handler/
 COPY packages/local/package.json packages/local/

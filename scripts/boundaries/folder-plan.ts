@@ -18,8 +18,8 @@ export const ROOT = '(root)';
 export const plans: readonly TreePlan[] = [
   {
     root: 'apps/api/src',
-    // 30, and 3 for `stats`: the view of the whole system is no part of any resource.
-    maxEdges: 33,
+    // 30, 3 for `stats` (the view of the whole system is no part of any resource), and 2 for `console` (the same).
+    maxEdges: 35,
     folders: {
       [ROOT]: [
         'processes',
@@ -29,6 +29,7 @@ export const plans: readonly TreePlan[] = [
         'operations',
         'stats',
         'openapi',
+        'console',
         'webhooks',
         'entities',
         'queue',
@@ -43,6 +44,7 @@ export const plans: readonly TreePlan[] = [
       operations: ['http'],
       stats: ['http', 'stores'],
       openapi: ['http'],
+      console: ['http'],
       webhooks: ['http', 'stores'],
       entities: ['http', 'stores'],
       cache: ['models', 'http'],
@@ -67,6 +69,21 @@ export const plans: readonly TreePlan[] = [
       'engine/child': ['engine/protocol'],
       'engine/protocol': [],
       operations: [],
+    },
+    tolerated: [],
+  },
+  {
+    root: 'apps/console/src',
+    maxEdges: 30,
+    folders: {
+      [ROOT]: ['shell', 'core', 'ui'],
+      shell: ['pages/models', 'pages/model', 'pages/predictions', 'pages/prediction', 'ui', 'core'],
+      'pages/models': ['ui', 'core'],
+      'pages/model': ['ui', 'core'],
+      'pages/predictions': ['ui', 'core'],
+      'pages/prediction': ['ui', 'core'],
+      ui: ['core'],
+      core: [],
     },
     tolerated: [],
   },

@@ -21,7 +21,8 @@ export function routesOf(app: FastifyInstance): Route[] {
       const [, before = '', part = '', methods = ''] = found;
       const depth = before.length / INDENT;
       above.length = depth;
-      above.push(part);
+      // The tree shows the wildcard of `/console/*` without its slash.
+    above.push(part === '*' ? '/*' : part);
       const url = above.join('');
       return methods === '' ? [] : methods.split(', ').map((method) => ({ method, url }));
     });

@@ -3,6 +3,7 @@ import type { Config } from '@millrace/shared/process/config';
 import type { IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { TSchema } from 'typebox';
+import { registerConsole, type Sessions } from './console/routes.ts';
 import type { EntityLookup } from './entities/entity-lookup.ts';
 import { registerEntities } from './entities/routes.ts';
 import { logRequests } from './http/access-log.ts';
@@ -51,6 +52,9 @@ export interface AppDeps extends PredictionServices {
   stats: Pick<StatsRoutes, 'db' | 'redis' | 'keys'>;
   /** The tenant of an API key; undefined for a key that is unknown, revoked or expired. */
   tenantOfKey: AuthenticationDeps['tenantOfKey'];
+  /** The tenant of a session of the console. */
+  tenantOfSession: NonNullable<AuthenticationDeps['tenantOfSession']>;
+  sessions: Sessions;
 }
 
 /** Registers every plugin and every route. The hooks run in the order of this list. */
@@ -76,7 +80,11 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   countResponses(app, deps.metrics);
   if (config.accessLog) logRequests(app, log);
 
-  const tenantOf = registerAuthentication(app, { required: config.apiKeysRequired, tenantOfKey: deps.tenantOfKey });
+  const tenantOf = registerAuthentication(app, {
+    required: config.apiKeysRequired,
+    tenantOfKey: deps.tenantOfKey,
+    ...(config.console ? { tenantOfSession: deps.tenantOfSession } : {}),
+  });
   registerEtags(app);
   registerIdempotentPosts(app, { requests: deps.idempotentRequests, tenantOf, log });
   limitBodyMemory(app, config.bodyMemoryMb * 1_048_576);
@@ -90,7 +98,8 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   registerOperations(app, { ...deps, allMetrics: metricsOfAll(() => deps.metrics.text()) });
   registerService(app, config);
   registerStats(app, { ...deps.stats, base: deps.base, tenantOf });
-  registerDocuments(app);
+  registerDocuments(app, config.console);
+  if (config.console) registerConsole(app, { ...deps, keysRequired: config.apiKeysRequired });
   registerWebhooks(app, {
     ...deps.webhooks,
     tenantOf,

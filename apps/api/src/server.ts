@@ -10,9 +10,11 @@ import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { buildApp } from './app.ts';
+import { openSessions } from './console/open-sessions.ts';
 import { createEntityLookup, entitiesOfVersion } from './entities/entity-lookup.ts';
 import { Draining } from './http/graceful-shutdown.ts';
-import { openKnownKeys } from './http/open-known-keys.ts';
+import type { KnownKeys } from './http/known-keys.ts';
+import { openKnownKeys, openKnownSessions } from './http/open-known-keys.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
 import type { Catalog } from './models/catalog.ts';
 import { openCatalog } from './models/open-catalog.ts';
@@ -56,7 +58,8 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
   const timers = createWebhookTimers({ connection: queue.redis, keyPrefix: config.keyPrefix });
   closers.push('webhook timers', () => timers.close());
   const checkWebhook = createWebhookCheck(config);
-  const knownKeys = openKnownKeys({ config, db, closers, log });
+  const tenantOfKey = tenantsOf(openKnownKeys({ config, db, closers, log }));
+  const tenantOfSession = tenantsOf(openKnownSessions({ config, db, closers, log }));
   const metrics = metricsOf({ stores, catalog, predictions: () => predictions });
   const history = new StatsWriter({
     db,
@@ -87,10 +90,9 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
     webhooks: { db, timers, checkWebhook },
     stats: { db, redis: queue.redis, keys: stores.keys },
     checks: checksOf({ stores, catalog, draining }),
-    tenantOfKey: (key) => {
-      const tenant = knownKeys.tenantOf(key);
-      return tenant instanceof Promise ? fromStore('Postgres', tenant) : tenant;
-    },
+    tenantOfKey,
+    tenantOfSession,
+    sessions: openSessions({ db, tenantOfKey, tenantOfSession, fromPostgres: (call) => fromStore('Postgres', call) }),
   });
   closers.push('http', () => app.close());
   const { waiting, release } = predictions;
@@ -132,6 +134,11 @@ function idempotentRequestsOf(db: Stores['db']): IdempotentRequests {
   const requests = createIdempotentRequests(db);
   return { ...requests, claim: (request) => fromStore('Postgres', requests.claim(request)) };
 }
+
+const tenantsOf = (known: KnownKeys) => (secret: string) => {
+  const tenant = known.tenantOf(secret);
+  return tenant instanceof Promise ? fromStore('Postgres', tenant) : tenant;
+};
 
 interface CheckedParts {
   stores: Stores;

@@ -75,6 +75,8 @@ export async function registerDocument(app: FastifyInstance, webhooks: Webhooks)
 /** Converts the schema of one route to the form that @fastify/swagger reads. */
 function transformOf(components: Components, additions: Map<string, Additions>): SwaggerTransform {
   return ({ schema, url, route }) => {
+    // The routes of the console serve its own page only, and can change with the page.
+    if (url.startsWith('/console')) return { schema: { hide: true }, url };
     const method = String(route.method);
     const name = `${method} ${url}`;
     const { operationId, requestHeaders = [], errors = [], ...documented }: FastifySchema = schema ?? {};

@@ -23,7 +23,7 @@ const escapeHtml = (text: unknown): string =>
 /** Renders Markdown's backticks, the only markup of the descriptions. */
 const prose = (text: unknown): string => escapeHtml(text ?? '').replaceAll(/`([^`]+)`/g, '<code>$1</code>');
 
-export function documentPage(document: Json): string {
+export function documentPage(document: Json, hasConsole: boolean): string {
   const operations = Object.entries<Json>(document.paths).flatMap(([path, methods]) =>
     Object.entries<Json>(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
   );
@@ -36,6 +36,7 @@ export function documentPage(document: Json): string {
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Millrace API</title>
 <meta name="viewport" content="width=device-width"><style>${STYLE}</style></head><body>
 <h1>Millrace API</h1><p>${prose(document.info.description)}</p>
+${hasConsole ? '<p><a href="console">Console</a>: run models and watch predictions, workers and webhooks in the browser.</p>' : ''}
 <nav>${links.map((name) => `<a href="#${name}">${name}</a>`).join('')}<a href="/openapi.json">openapi.json</a></nav>
 ${sections.join('\n')}
 <h2 id="Schemas">Schemas</h2>${Object.entries<Json>(document.components.schemas).map(component).join('')}

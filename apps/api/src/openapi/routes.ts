@@ -3,7 +3,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { documentPage } from './page.ts';
 import { getDocs, getOpenApi, getRoot } from './route-schemas.ts';
 
-export function registerDocuments(app: FastifyInstance): void {
+/** `hasConsole`: the page links to the console. */
+export function registerDocuments(app: FastifyInstance, hasConsole: boolean): void {
   let text: string | undefined;
   let page: string | undefined;
 
@@ -13,7 +14,7 @@ export function registerDocuments(app: FastifyInstance): void {
   });
 
   const sendPage = async (_request: FastifyRequest, reply: FastifyReply) => {
-    page ??= documentPage(app.swagger());
+    page ??= documentPage(app.swagger(), hasConsole);
     return reply
       .header('content-type', 'text/html; charset=utf-8')
       .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")

@@ -129,6 +129,7 @@ const SETTINGS = {
     false,
     'Require an API key on every route except the public routes (operations.md); `npm run keys` creates keys.',
   ),
+  console: flag('CONSOLE', true, 'Serve the console at `/console`.'),
   bodyLimit: integer('BODY_LIMIT', {
     default: 8 * MIB,
     min: 1_024,

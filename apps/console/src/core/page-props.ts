@@ -1,0 +1,6 @@
+/** The properties of every page. */
+export interface PageProps {
+  /** The parts of the path that the page's pattern names. */
+  params: Record<string, string>;
+  query: URLSearchParams;
+}

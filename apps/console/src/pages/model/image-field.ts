@@ -1,0 +1,131 @@
+/** A field for an image: dropped, pasted or chosen. A tensor of an image gets the pixels as little-endian elements in base64. */
+import { useRef, useState } from 'preact/hooks';
+import { hint } from '../../ui/hint.ts';
+import { h, html, type Markup } from '../../ui/html.ts';
+import { icon } from '../../ui/icon.ts';
+import type { Field } from './fields.ts';
+
+/** The sides of an image whose tensor has free dimensions are cut to this. */
+const SIDE_MAX = 1_024;
+
+export interface ImageFieldProps {
+  id: string;
+  field: Field;
+  value: string;
+  fault: string | undefined;
+  change: (text: string) => void;
+}
+
+interface Layout {
+  channels: 1 | 3;
+  /** The channels are the second dimension, and not the last. */
+  first: boolean;
+  height: number | undefined;
+  width: number | undefined;
+  bytes: boolean;
+}
+
+/** How a tensor holds an image; undefined for a tensor that is no image. */
+function layoutOf({ tensor }: Field): Layout | undefined {
+  if (tensor === undefined || tensor.shape.length !== 4 || (tensor.dtype !== 'float32' && tensor.dtype !== 'uint8'))
+    return undefined;
+  const [, second, third, last] = tensor.shape;
+  const bytes = tensor.dtype === 'uint8';
+  const size = (side: number | string | undefined) => (typeof side === 'number' && side > 0 ? side : undefined);
+  if (second === 3 || second === 1)
+    return { channels: second, first: true, height: size(third), width: size(last), bytes };
+  if (last === 3 || last === 1)
+    return { channels: last, first: false, height: size(second), width: size(third), bytes };
+  return undefined;
+}
+
+export const isImageTensor = (field: Field): boolean => layoutOf(field) !== undefined;
+
+function ImageField({ id, field, value, fault, change }: ImageFieldProps): Markup {
+  const [picture, setPicture] = useState('');
+  const [over, setOver] = useState(false);
+  const [failure, setFailure] = useState<string>();
+  const input = useRef<HTMLInputElement>(null);
+  const use = async (file: File | undefined | null) => {
+    if (!file) return;
+    setFailure(undefined);
+    try {
+      const uri = await dataUriOf(file);
+      const layout = layoutOf(field);
+      change(layout ? await tensorOf(uri, layout) : field.dataUri === false ? uri.slice(uri.indexOf(',') + 1) : uri);
+      setPicture(uri);
+    } catch {
+      setFailure(`${file.name} is not an image that this browser can read. Choose a PNG, JPEG or WebP file.`);
+    }
+  };
+  const onDrop = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(false);
+    void use(event.dataTransfer?.files[0]);
+  };
+  const shown = value !== '' && picture !== '';
+  return html`<div class="field">
+    <span class="label" id=${`${id}-label`}>${field.label}</span>
+    <button type="button" id=${id} class=${`drop${over ? ' over' : ''}`} aria-describedby=${`${id}-hint`} aria-labelledby=${`${id}-label ${id}`} aria-invalid=${fault === undefined ? undefined : 'true'}
+      onClick=${() => input.current?.click()} onDragOver=${(event: DragEvent) => {
+        event.preventDefault();
+        setOver(true);
+      }} onDragLeave=${() => setOver(false)} onDrop=${onDrop}>
+      ${shown ? html`<img class="thumb" src=${picture} alt="The chosen image" />` : icon('file')}<span>${shown ? 'Choose another image' : 'Drop an image, or choose a file'}</span>
+    </button>
+    <input type="file" class="sr" tabindex="-1" aria-hidden="true" accept="image/*" ref=${input} onChange=${(event: Event) => use((event.currentTarget as HTMLInputElement).files?.[0])} />
+    ${hint(id, field.description, failure ?? fault)}
+  </div>`;
+}
+
+const dataUriOf = (file: File): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+
+/** Elements are from 0 to 1 as float32, and from 0 to 255 as uint8. */
+async function tensorOf(uri: string, layout: Layout): Promise<string> {
+  const image = new Image();
+  image.src = uri;
+  await image.decode();
+  const scale = Math.min(1, SIDE_MAX / Math.max(image.naturalWidth, image.naturalHeight));
+  const width = layout.width ?? Math.round(image.naturalWidth * scale);
+  const height = layout.height ?? Math.round(image.naturalHeight * scale);
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext('2d');
+  if (context === null) throw new Error('The browser has no canvas.');
+  context.drawImage(image, 0, 0, width, height);
+  const elements = elementsOf(context.getImageData(0, 0, width, height).data, width * height, layout);
+  const { channels, first } = layout;
+  const shape = first ? [1, channels, height, width] : [1, height, width, channels];
+  return JSON.stringify({ shape, base64: base64Of(new Uint8Array(elements.buffer)) });
+}
+
+function elementsOf(
+  pixels: Uint8ClampedArray,
+  size: number,
+  { channels, first, bytes }: Layout,
+): Float32Array | Uint8Array {
+  const elements = bytes ? new Uint8Array(size * channels) : new Float32Array(size * channels);
+  const unit = bytes ? 1 : 1 / 255;
+  for (let pixel = 0; pixel < size; pixel++) {
+    const [red = 0, green = 0, blue = 0] = pixels.subarray(4 * pixel, 4 * pixel + 3);
+    const values = channels === 3 ? [red, green, blue] : [0.299 * red + 0.587 * green + 0.114 * blue];
+    for (const [channel, value] of values.entries())
+      elements[first ? channel * size + pixel : pixel * channels + channel] = value * unit;
+  }
+  return elements;
+}
+
+const PART = 32_768;
+
+function base64Of(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += PART) text += String.fromCharCode(...bytes.subarray(at, at + PART));
+  return btoa(text);
+}
+
+export const imageField = (props: ImageFieldProps): Markup => h(ImageField, { ...props, key: props.id });

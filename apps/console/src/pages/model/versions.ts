@@ -1,0 +1,93 @@
+/** The versions of a model: promote, roll back, and the reason of a failed version. */
+import { useState } from 'preact/hooks';
+import { call } from '../../core/api.ts';
+import type { Version } from '../../core/types.ts';
+import { codeBlock } from '../../ui/code.ts';
+import { dialog } from '../../ui/dialog.ts';
+import { html, type Markup } from '../../ui/html.ts';
+import { icon } from '../../ui/icon.ts';
+import { statusMark } from '../../ui/status.ts';
+import { time } from '../../ui/time.ts';
+import { showToast } from '../../ui/toast.ts';
+import type { ModelData } from './model-data.ts';
+
+interface VersionsProps {
+  data: ModelData;
+  changed: () => void;
+}
+
+type Open = { action: 'promote' | 'why'; version: Version } | null;
+
+export function Versions({ data, changed }: VersionsProps): Markup {
+  const [open, setOpen] = useState<Open>(null);
+  const { model, versions } = data;
+  const row = (version: Version): Markup => {
+    const serving = version.version === model.default_version;
+    const aliases = Object.entries(model.aliases).filter(([, target]) => target === version.version);
+    return html`<tr key=${version.version}>
+      <td class="strong lead">${version.version}</td>
+      <td class="below">${statusMark(version.status)} ${aliases.map(([alias]) => html`<span class="pill chosen">${icon('promote')}${alias}</span>`)}${serving && aliases.length === 0 ? html`<span class="pill chosen">serving</span>` : null}</td>
+      <td class=${`cut o2 ${version.status === 'failed' ? 'fail' : 'quiet'}`} title=${version.reason ?? version.row_independent_reason}>${version.reason ?? detailOf(version)}</td>
+      <td class="mono quiet o1">${version.digest.slice(0, 12)}</td>
+      <td class="num below2 quiet">${time(version.created_at)}</td>
+      <td class="num end">${
+        version.status === 'failed'
+          ? html`<button class="button tiny" type="button" onClick=${() => setOpen({ action: 'why', version })}>View error</button>`
+          : version.status === 'ready' && model.aliases.production !== version.version
+            ? html`<button class="button tiny" type="button" onClick=${() => setOpen({ action: 'promote', version })}>${icon('promote')}Promote…</button>`
+            : null
+      }</td>
+    </tr>`;
+  };
+  return html`<div class="sheet"><div class="table cards"><table aria-label="Versions">
+      <colgroup><col width="110" /><col width="210" /><col /><col class="o1" width="136" /><col width="110" /><col width="124" /></colgroup>
+      <thead><tr><th scope="col">Version</th><th scope="col">State</th><th scope="col" class="o2">Details</th><th scope="col" class="o1">Digest</th><th scope="col" class="num">Added</th><th scope="col"><span class="sr">Actions</span></th></tr></thead>
+      <tbody>${versions.map(row)}</tbody>
+    </table></div></div>
+    ${open === null ? null : open.action === 'promote' ? promoteDialog({ data, version: open.version, close: () => setOpen(null), changed }) : whyDialog(data, open.version, () => setOpen(null))}`;
+}
+
+const detailOf = (version: Version): string =>
+  [
+    version.row_independent ? 'rows are independent' : 'rows run together',
+    version.deterministic === false ? 'not deterministic' : '',
+  ]
+    .filter((text) => text !== '')
+    .join(', ');
+
+interface PromoteProps extends VersionsProps {
+  version: Version;
+  close: () => void;
+}
+
+function promoteDialog({ data, version, close, changed }: PromoteProps): Markup {
+  const { name, default_version: present } = data.model;
+  const promote = async () => {
+    await call(`/v1/models/${encodeURIComponent(name)}/aliases/production`, {
+      method: 'PUT',
+      body: { version: version.version },
+    });
+    showToast(`Version ${version.version} serves the requests now.`);
+    changed();
+  };
+  return dialog({
+    title: `Promote version ${version.version}?`,
+    action: `Promote version ${version.version}`,
+    keep: present === null ? 'Do not promote' : `Keep version ${present}`,
+    run: promote,
+    close,
+    children: html`<p>Within a second, requests that name no version go to <b class="strong">${version.version}</b>${present === null ? '' : ` instead of ${present}`}. Accepted predictions still
+      run on their version, and cached outputs of another version are not used.</p>
+      <dl class="pairs"><dt>Digest</dt><dd class="mono">${version.digest.slice(0, 12)}</dd>${present === null ? null : html`<dt>Roll back</dt><dd>Promote version ${present} again at any time</dd>`}</dl>`,
+  });
+}
+
+const whyDialog = ({ model }: ModelData, version: Version, close: () => void): Markup =>
+  dialog({
+    title: `Version ${version.version} is not in service`,
+    close,
+    children: html`<p>${model.default_version === null ? 'No version serves the model.' : `Version ${model.default_version} serves the model.`} Correct the files in place, and a worker loads the
+        version again within seconds.</p>
+      ${codeBlock({ text: version.reason ?? 'No reason is known.', label: 'Reason', className: 'boxed wrap' })}
+      <dl class="pairs"><dt>Digest</dt><dd class="mono">${version.digest.slice(0, 12)}</dd><dt>Added</dt><dd>${time(version.created_at)}</dd></dl>`,
+  });
