@@ -22,7 +22,7 @@ export function routesOf(app: FastifyInstance): Route[] {
       const depth = before.length / INDENT;
       above.length = depth;
       // The tree shows the wildcard of `/console/*` without its slash.
-    above.push(part === '*' ? '/*' : part);
+      above.push(part === '*' ? '/*' : part);
       const url = above.join('');
       return methods === '' ? [] : methods.split(', ').map((method) => ({ method, url }));
     });

@@ -1329,7 +1329,7 @@ export interface components {
         /** @description The problem of the prediction. A large problem has only `type` and `code`. */
         EventError: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail?: string;
             errors?: components["schemas"]["Fault"][];
             status?: number;
@@ -1503,6 +1503,8 @@ export interface components {
                 /** @description A path on this server; a URL if `PUBLIC_URL` is set. */
                 versions: string;
             };
+            /** @description The number of versions of each status that a version has. */
+            version_counts: Record<string, unknown>;
         };
         ModelList: {
             data: components["schemas"]["Model"][];
@@ -1648,7 +1650,7 @@ export interface components {
         /** @description The reason why a prediction failed, expired or was canceled. */
         PredictionError: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail: string;
             errors?: components["schemas"]["Fault"][];
             /** @description Only in predictions of 0.1.0. */
@@ -1710,7 +1712,7 @@ export interface components {
         /** @description RFC 9457 problem details. */
         Problem: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail: string;
             errors?: components["schemas"]["Fault"][];
             /** @description The prediction that the error concerns, or that may exist although the request failed. */
@@ -2018,6 +2020,17 @@ export interface components {
         };
         /** @description `expectation_failed`: The expectation cannot be met. */
         ExpectationFailed: {
+            headers: {
+                "Millrace-Version": components["headers"]["MillraceVersion"];
+                "Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `cross_site_request`: The request comes from a page of another site. */
+        Forbidden: {
             headers: {
                 "Millrace-Version": components["headers"]["MillraceVersion"];
                 "Request-Id": components["headers"]["RequestId"];
@@ -2547,6 +2560,10 @@ export interface operations {
                 cursor?: string;
                 /** @description The most items of a page. A number above 100 counts as 100. */
                 limit?: number;
+                /** @description Only models whose name or description contains this text, in any case. */
+                q?: string;
+                /** @description Only models with a version of this status. */
+                status?: "loading" | "ready" | "failed" | "draining" | "retired";
             };
             header?: {
                 /**
@@ -2747,6 +2764,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -2795,6 +2813,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             412: components["responses"]["PreconditionFailed"];
@@ -2838,6 +2857,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["PayloadTooLarge"];
@@ -3108,6 +3128,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -3497,6 +3518,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -3702,6 +3724,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -3835,6 +3858,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -3893,6 +3917,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -4106,6 +4131,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -4160,6 +4186,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -4264,6 +4291,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -4365,6 +4393,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             412: components["responses"]["PreconditionFailed"];
@@ -4417,6 +4446,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             412: components["responses"]["PreconditionFailed"];
@@ -4473,6 +4503,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -4531,6 +4562,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -4639,6 +4671,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];

@@ -19,7 +19,13 @@ const ANY: readonly ErrorCode[] = [
 /** The further errors of routes that take an Idempotency-Key. */
 const KEYED: readonly ErrorCode[] = ['idempotency_in_progress', 'idempotency_mismatch', 'store_unavailable'];
 /** The further errors of routes that accept a body. */
-const WITH_BODY: readonly ErrorCode[] = ['cross_site_request', 'invalid_json', 'json_too_deep', 'payload_too_large', 'body_memory_full'];
+const WITH_BODY: readonly ErrorCode[] = [
+  'cross_site_request',
+  'invalid_json',
+  'json_too_deep',
+  'payload_too_large',
+  'body_memory_full',
+];
 
 export interface ProblemRoute {
   method: string;
