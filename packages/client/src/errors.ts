@@ -19,18 +19,16 @@ export interface ErrorContext {
 /** The class of all errors of the client. */
 export class MillraceError extends Error {
   override readonly name: string = 'MillraceError';
-  readonly code: ErrorCode;
+  declare readonly code: ErrorCode;
   /** Whether the same call can succeed later. */
-  readonly retryable: boolean;
-  readonly predictionId: string | undefined;
-  readonly idempotencyKey: string | undefined;
+  declare readonly retryable: boolean;
+  declare readonly predictionId: string | undefined;
+  declare readonly idempotencyKey: string | undefined;
 
-  constructor(message: string, details: { code: ErrorCode; retryable: boolean } & ErrorContext) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    this.code = details.code;
-    this.retryable = details.retryable;
-    this.predictionId = details.predictionId;
-    this.idempotencyKey = details.idempotencyKey;
+  /** `details` has the members of the error. */
+  constructor(message: string, { cause, ...details }: { code: ErrorCode; retryable: boolean } & ErrorContext) {
+    super(message, cause === undefined ? undefined : { cause });
+    Object.assign(this, details);
   }
 }
 
@@ -46,25 +44,22 @@ export interface ApiErrorDetails extends ErrorContext {
 /** The server refused the request. */
 export class ApiError extends MillraceError {
   override readonly name = 'ApiError';
-  readonly status: number;
-  readonly problem: Problem | undefined;
+  declare readonly status: number;
+  declare readonly problem: Problem | undefined;
+  declare readonly retryAfterMs: number | undefined;
+  /** The id of the request in the log of the server. */
+  declare readonly requestId: string | undefined;
   /** The faults of the request: the place, the expected value and the received value. */
   readonly errors: NonNullable<Problem['errors']>;
   /** Names that are similar to an unknown name of the request. */
   readonly suggestions: readonly string[];
-  readonly retryAfterMs: number | undefined;
-  /** The id of the request in the log of the server. */
-  readonly requestId: string | undefined;
 
   constructor(message: string, details: ApiErrorDetails) {
-    const { problem, predictionId = problem?.prediction_id } = details;
-    super(message, { ...details, predictionId, code: problem?.code ?? `http_${details.status}` });
-    this.status = details.status;
-    this.problem = problem;
+    const { problem, status, predictionId } = details;
+    const code = problem?.code ?? `http_${status}`;
+    super(message, { ...details, code, predictionId: problem?.prediction_id ?? predictionId });
     this.errors = problem?.errors ?? [];
     this.suggestions = problem?.suggestions ?? [];
-    this.retryAfterMs = details.retryAfterMs;
-    this.requestId = details.requestId;
   }
 }
 
@@ -98,8 +93,8 @@ export class ConnectionError extends MillraceError {
 export class AbortError extends MillraceError {
   override readonly name = 'AbortError';
   /**
-   * The state of the prediction after the cancel; null if the server accepted no prediction, if the cancel failed or if the call
-   * cancels no prediction. The promise never rejects.
+   * The canceled prediction; null if the server accepted no prediction, if the prediction has ended, if no response arrived or if the
+   * call cancels no prediction. The promise never rejects.
    */
   readonly canceled: Promise<Prediction | null>;
 
@@ -126,10 +121,9 @@ export function errorOf(response: Response, text: string, context: ErrorContext)
   const problem = problemIn(text);
   const message = problem
     ? `${problem.title}: ${problem.detail}`
-    : `The response has the status ${status} and is no response of Millrace. Check baseUrl, and the proxies on the way.`;
+    : `The response has the status ${status}, and is not from Millrace. Check baseUrl.`;
   return new ApiError(message, {
     ...context,
-    ...(problem?.prediction_id === undefined ? {} : { predictionId: problem.prediction_id }),
     status,
     problem,
     retryable: problem?.retryable ?? DELAYED.has(status),
@@ -141,14 +135,17 @@ export function errorOf(response: Response, text: string, context: ErrorContext)
 function problemIn(text: string): Problem | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return isProblem(value) ? value : undefined;
+    return hasTexts<Problem>(value, 'code', 'detail') ? value : undefined;
   } catch {
     return undefined;
   }
 }
 
-const isProblem = (value: unknown): value is Problem =>
-  typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'string' && 'detail' in value;
+/** Whether a value of JSON is an object with texts of these names. */
+export const hasTexts = <Shape extends object>(value: unknown, ...names: (keyof Shape & string)[]): value is Shape =>
+  typeof value === 'object' &&
+  value !== null &&
+  names.every((name) => typeof (value as Record<string, unknown>)[name] === 'string');
 
 /** RFC 9110: seconds, or a date. */
 function retryAfterIn(headers: Headers): number | undefined {

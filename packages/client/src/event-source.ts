@@ -1,8 +1,7 @@
-/** Reads a stream of server-sent events (HTML, section 9.2), as far as the API sends them. */
+/** Reads a stream of server-sent events (HTML, section 9.2). The data of an event has its type too. */
 
 export interface ServerEvent {
   id: string;
-  type: string;
   data: string;
 }
 
@@ -27,7 +26,7 @@ export async function* readEvents(body: ReadableStream<Uint8Array>, onBytes: () 
 export class EventParser {
   #pieces: string[] = [];
   #endsInReturn = false;
-  #event = { type: '', data: [] as string[] };
+  #data: string[] = [];
   #lastId = '';
 
   push(text: string): ServerEvent[] {
@@ -48,16 +47,12 @@ export class EventParser {
 
   #line(line: string, events: ServerEvent[]): void {
     if (line === '') {
-      const { type, data } = this.#event;
-      if (data.length > 0) events.push({ id: this.#lastId, type: type || 'message', data: data.join('\n') });
-      this.#event = { type: '', data: [] };
+      if (this.#data.length > 0) events.push({ id: this.#lastId, data: this.#data.join('\n') });
+      this.#data = [];
       return;
     }
-    const colon = line.indexOf(':');
-    const name = colon === -1 ? line : line.slice(0, colon);
-    const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
-    if (name === 'data') this.#event.data.push(value);
-    else if (name === 'event') this.#event.type = value;
-    else if (name === 'id') this.#lastId = value;
+    const [, name, value = ''] = /^(.*?)(?:: ?(.*))?$/s.exec(line) ?? [];
+    if (name === 'data') this.#data.push(value);
+    if (name === 'id') this.#lastId = value;
   }
 }

@@ -1,14 +1,19 @@
 /** Follows an accepted prediction to its end, over lost connections and restarts of the server. */
-import { ConnectionError, MillraceError } from './errors.ts';
-import { predictionIn } from './responses.ts';
+import { ConnectionError } from './errors.ts';
+import { pathOf, predictionIn } from './responses.ts';
 import { backoffMs, pause } from './timing.ts';
 import { delayBefore, type Transport } from './transport.ts';
 import type { CallOptions, Prediction } from './types.ts';
 
-export interface Follow extends CallOptions {
-  id: string;
+/** The server of a call. */
+export interface Connection {
+  transport: Transport;
   /** The longest time in milliseconds without any response of the server. */
   maxOutageMs: number;
+}
+
+interface Follow extends CallOptions {
+  id: string;
 }
 
 const POLL_S = 20;
@@ -24,9 +29,9 @@ export const isEnded = ({ status, completed_at }: Prediction): boolean => ENDED.
  * Returns each state of the prediction, from the present state to the terminal state. Prefers the stream of events, and polls where
  * no stream arrives.
  */
-export async function* follow(transport: Transport, options: Follow): AsyncGenerator<Prediction> {
-  const { signal, maxOutageMs } = options;
-  const state: FollowState = { lastEventId: '', useless: 0 };
+export async function* follow({ transport, maxOutageMs }: Connection, options: Follow): AsyncGenerator<Prediction> {
+  const { signal } = options;
+  const state: FollowState = { lastEventId: undefined, useless: 0 };
   let reachedAt = Date.now();
   for (let failures = 0; ; ) {
     try {
@@ -40,7 +45,7 @@ export async function* follow(transport: Transport, options: Follow): AsyncGener
       await pause(backoffMs(1) / 2, signal);
     } catch (error) {
       failures += 1;
-      const wait = error instanceof MillraceError ? delayBefore(failures, error) : undefined;
+      const wait = delayBefore(failures, error);
       if (wait === undefined || Date.now() + wait - reachedAt > maxOutageMs) throw error;
       await pause(wait, signal);
     }
@@ -48,18 +53,23 @@ export async function* follow(transport: Transport, options: Follow): AsyncGener
 }
 
 interface FollowState {
-  lastEventId: string;
+  lastEventId: string | undefined;
   /** The number of streams in a row without an event, although the server responds. */
   useless: number;
 }
 
 async function* streamed(transport: Transport, options: Follow, state: FollowState): AsyncGenerator<Prediction> {
   const { id, signal, headers } = options;
-  const last: Record<string, string> = state.lastEventId === '' ? {} : { 'last-event-id': state.lastEventId };
-  const path = `/v1/predictions/${encodeURIComponent(id)}/events`;
+  const path = pathOf(id, '/events');
   let hasEvents = false;
   try {
-    const call = { method: 'GET', path, headers: { ...headers, ...last }, signal, predictionId: id } as const;
+    const call = {
+      method: 'GET',
+      path,
+      headers: { ...headers, 'last-event-id': state.lastEventId },
+      signal,
+      predictionId: id,
+    } as const;
     for await (const event of transport.events(call)) {
       const prediction = predictionIn(JSON.parse(event.data), { predictionId: id });
       hasEvents = true;
@@ -76,16 +86,8 @@ async function* streamed(transport: Transport, options: Follow, state: FollowSta
 }
 
 async function* polled(transport: Transport, { id, signal, headers }: Follow): AsyncGenerator<Prediction> {
-  const path = `/v1/predictions/${encodeURIComponent(id)}?wait=${POLL_S}`;
-  const call = {
-    method: 'GET',
-    path,
-    headers,
-    signal,
-    predictionId: id,
-    holdMs: POLL_S * 1_000,
-    maxRetries: 0,
-  } as const;
-  const { body } = await transport.send(call);
+  const path = pathOf(id, `?wait=${POLL_S}`);
+  const limits = { holdMs: POLL_S * 1_000, maxRetries: 0 };
+  const { body } = await transport.send({ method: 'GET', path, headers, signal, predictionId: id, ...limits });
   yield predictionIn(body, { predictionId: id });
 }

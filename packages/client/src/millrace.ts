@@ -1,10 +1,10 @@
 /** The client of a server. */
-import { follow } from './follow.ts';
+import { type Connection, follow } from './follow.ts';
 import { ModelsClient } from './models-client.ts';
 import type { PagedList } from './pages.ts';
 import { PredictionHandle } from './prediction-handle.ts';
 import { type AnyRequest, Requester } from './requester.ts';
-import { predictionIn } from './responses.ts';
+import { pathOf, predictionIn } from './responses.ts';
 import { create, type Submission } from './submission.ts';
 import type { TransportOptions } from './transport.ts';
 import type * as Types from './types.ts';
@@ -23,8 +23,6 @@ const RUN_WAIT_S = 5;
 /** Shorter where the caller wants to see the states. */
 const UPDATE_WAIT_S = 1;
 
-const pathOf = (id: string, action = ''): string => `/v1/predictions/${encodeURIComponent(id)}${action}`;
-
 /**
  * A client of one server. `Models` has the types of the inputs and outputs of the server's models.
  *
@@ -33,7 +31,7 @@ const pathOf = (id: string, action = ''): string => `/v1/predictions/${encodeURI
  */
 export class Millrace<Models = Types.ModelTypes> {
   readonly #requester: Requester;
-  readonly #maxOutageMs: number;
+  readonly #connection: Connection;
   /** Sends a request to any route of the OpenAPI document. */
   readonly request: Requester['request'];
   readonly models: ModelsClient;
@@ -41,7 +39,7 @@ export class Millrace<Models = Types.ModelTypes> {
 
   constructor(options: MillraceOptions = {}) {
     this.#requester = new Requester(options);
-    this.#maxOutageMs = options.maxOutageMs ?? 120_000;
+    this.#connection = { transport: this.#requester.transport, maxOutageMs: options.maxOutageMs ?? 120_000 };
     this.request = this.#requester.request.bind(this.#requester);
     this.models = new ModelsClient(this.#requester);
     this.webhooks = new WebhooksClient(this.#requester);
@@ -95,11 +93,7 @@ export class Millrace<Models = Types.ModelTypes> {
   }
 
   async #create<Result>(submission: Submission): Promise<PredictionHandle<Result>> {
-    const transport = this.#requester.transport;
-    return new PredictionHandle(transport, {
-      prediction: await create(transport, submission),
-      maxOutageMs: this.#maxOutageMs,
-    });
+    return new PredictionHandle(this.#connection, await create(this.#connection.transport, submission));
   }
 
   /** Resolves with the present state of a prediction. */
@@ -109,7 +103,7 @@ export class Millrace<Models = Types.ModelTypes> {
 
   /** Returns each state of a prediction, from the present state to the terminal state. An abort only ends the reading. */
   events(id: string, options: Types.CallOptions = {}): AsyncGenerator<Types.Prediction> {
-    return follow(this.#requester.transport, { ...options, id, maxOutageMs: this.#maxOutageMs });
+    return follow(this.#connection, { ...options, id });
   }
 
   /** Cancels a prediction. A second cancel has the same result, and the cancel of an ended prediction is an ApiError. */
@@ -120,7 +114,7 @@ export class Millrace<Models = Types.ModelTypes> {
   /** Runs a failed, expired or canceled prediction again, under the same id. */
   async retry(id: string, options: Types.CallOptions = {}): Promise<PredictionHandle<unknown>> {
     const prediction = await this.#prediction(id, { method: 'POST', path: pathOf(id, '/retry'), options, body: {} });
-    return new PredictionHandle(this.#requester.transport, { prediction, maxOutageMs: this.#maxOutageMs });
+    return new PredictionHandle(this.#connection, prediction);
   }
 
   /** Lists predictions, newest first: `for await (const prediction of millrace.list({ status: 'failed' }))`. */

@@ -1,21 +1,18 @@
 /** A prediction that this client has created. */
 import { AbortError, PredictionError } from './errors.ts';
-import { follow, isEnded } from './follow.ts';
-import { abortError, cancelKnown } from './submission.ts';
-import type { Transport } from './transport.ts';
+import { type Connection, follow, isEnded } from './follow.ts';
+import { abortError, cancel } from './submission.ts';
 import type { CallOptions, Prediction, WaitOptions } from './types.ts';
 
 /** `Result` is the output, or the list of outputs of several inputs. */
 export class PredictionHandle<Result, Output = unknown> {
   readonly id: string;
-  readonly #transport: Transport;
-  readonly #maxOutageMs: number;
+  readonly #connection: Connection;
   #prediction: Prediction;
 
-  constructor(transport: Transport, { prediction, maxOutageMs }: { prediction: Prediction; maxOutageMs: number }) {
+  constructor(connection: Connection, prediction: Prediction) {
     this.id = prediction.id;
-    this.#transport = transport;
-    this.#maxOutageMs = maxOutageMs;
+    this.#connection = connection;
     this.#prediction = prediction;
   }
 
@@ -35,7 +32,10 @@ export class PredictionHandle<Result, Output = unknown> {
       if (!isEnded(this.#prediction)) for await (const prediction of this.events({ signal })) onUpdate?.(prediction);
     } catch (error) {
       if (!(error instanceof AbortError) || !cancelOnAbort) throw error;
-      throw await abortError(cancelKnown(this.#transport, this.id), { predictionId: this.id, cause: error.cause });
+      throw await abortError(cancel(this.#connection.transport, { id: this.id }), {
+        predictionId: this.id,
+        cause: error.cause,
+      });
     }
     const { status, output, outputs } = this.#prediction;
     if (status !== 'succeeded') throw new PredictionError(this.#prediction);
@@ -44,11 +44,7 @@ export class PredictionHandle<Result, Output = unknown> {
 
   /** Returns each state of the prediction until the terminal state. An abort only ends the reading. */
   async *events(options: CallOptions = {}): AsyncGenerator<Prediction<Output>> {
-    for await (const prediction of follow(this.#transport, {
-      ...options,
-      id: this.id,
-      maxOutageMs: this.#maxOutageMs,
-    })) {
+    for await (const prediction of follow(this.#connection, { ...options, id: this.id })) {
       this.#prediction = prediction;
       yield this.prediction;
     }

@@ -34,23 +34,18 @@ export class Requester {
     ...[options]: object extends RequestOptions<M, Path> ? [RequestOptions<M, Path>?] : [RequestOptions<M, Path>]
   ): Promise<ResultOf<M, Path>> {
     const { path: parameters, query, body, signal, headers } = (options ?? {}) as LooseOptions<BodyOf<M, Path>>;
-    return this.send({
-      method,
-      path: expand(path, parameters),
-      options: { ...query, ...(signal ? { signal } : {}), ...(headers ? { headers } : {}) },
-      body,
-    }) as Promise<ResultOf<M, Path>>;
+    const call = { method, path: expand(path, parameters), options: { ...query, signal, headers }, body };
+    return this.send(call) as Promise<ResultOf<M, Path>>;
   }
 
   async send({ method, path, options = {}, body, predictionId }: AnyRequest): Promise<unknown> {
     const { signal, headers, ...query } = options;
     const idempotencyKey = method === 'POST' ? newKey() : undefined;
-    const key: Record<string, string> = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
     const reply = await this.transport.send({
       method,
       path: path + queryOf(query),
       body,
-      headers: { ...key, ...headers },
+      headers: { 'idempotency-key': idempotencyKey, ...headers },
       signal,
       predictionId,
       idempotencyKey,
@@ -76,7 +71,7 @@ interface LooseOptions<Body> extends CallOptions {
 function expand(path: string, parameters: Readonly<Record<string, string>> = {}): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = parameters[name];
-    if (value === undefined || value === '') throw new TypeError(`The path ${path} needs the parameter ${name}.`);
+    if (value === undefined || value === '') throw new TypeError(`${path} needs ${name}.`);
     return encodeURIComponent(value);
   });
 }
@@ -89,8 +84,7 @@ export function queryOf(query: object): string {
     const key = name.startsWith('metadata.') ? name : name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     parameters.append(key, textOf(value));
   }
-  const text = parameters.toString();
-  return text === '' ? '' : `?${text}`;
+  return parameters.size === 0 ? '' : `?${parameters}`;
 }
 
 function textOf(value: unknown): string {

@@ -1,9 +1,9 @@
 /** Creates a prediction with one idempotency key, and cancels the prediction after an abort, also where no id has arrived. */
 import { AbortError, ApiError, MillraceError } from './errors.ts';
 import { isEnded } from './follow.ts';
-import { predictionIn } from './responses.ts';
+import { pathOf, predictionIn } from './responses.ts';
 import { pause } from './timing.ts';
-import type { Transport } from './transport.ts';
+import type { Call, Transport } from './transport.ts';
 import type { Prediction, SubmitManyOptions } from './types.ts';
 
 export interface Submission {
@@ -21,7 +21,7 @@ const CANCEL_LIMIT_MS = 30_000;
 const CANCEL_ATTEMPT_MS = 10_000;
 const CANCEL_DELAY_MS = 250;
 /** A request whose connection broke can still be in the server, before the server stores the key. */
-const UNKNOWN_AFTER_LOSS = 8;
+const REFUSALS_AFTER_LOSS = 8;
 
 /** A key of 128 random bits. `crypto.randomUUID` does not exist on pages without https. */
 export function newKey(): string {
@@ -40,8 +40,8 @@ export async function create(transport: Transport, submission: Submission): Prom
     if (signal?.aborted) throw new AbortError({ idempotencyKey, cause: signal.reason });
     sent = true;
   };
-  const request = { transport, submission, idempotencyKey, onAttempt, signal: connection.signal };
-  const response = post(request);
+  const call = { ...requestOf(submission, idempotencyKey), onAttempt, signal: connection.signal };
+  const response = transport.send(call).then(({ body }) => predictionIn(body, { idempotencyKey }));
   if (!signal) return response;
   let onAbort = () => {};
   const aborted = new Promise<'aborted'>((resolve) => {
@@ -55,40 +55,29 @@ export async function create(transport: Transport, submission: Submission): Prom
     signal.removeEventListener('abort', onAbort);
   }
   response.catch(() => {});
-  const canceling = sent && cancelOnAbort ? cancelUnknown(transport, idempotencyKey, response) : Promise.resolve(null);
+  const target = { key: idempotencyKey, response };
+  const canceling = sent && cancelOnAbort ? cancel(transport, target) : Promise.resolve(null);
   const canceled = canceling.finally(() => connection.abort());
   throw await abortError(canceled, { idempotencyKey, cause: signal.reason });
 }
 
-interface PostParams {
-  transport: Transport;
-  submission: Submission;
-  idempotencyKey: string;
-  signal: AbortSignal;
-  onAttempt(): void;
-}
-
-async function post({ transport, submission, idempotencyKey, signal, onAttempt }: PostParams): Promise<Prediction> {
-  const { model, body, waitS } = submission;
-  const { version, priority, expiresIn, metadata, webhook, onError, cacheControl, headers } = submission.options;
+function requestOf({ model, body, waitS, options }: Submission, idempotencyKey: string): Call {
+  const { version, priority, expiresIn, metadata, webhook, onError, cacheControl, headers } = options;
   const pinned = version === undefined ? '' : `/versions/${encodeURIComponent(version)}`;
-  const reply = await transport.send({
+  return {
     method: 'POST',
     path: `/v1/models/${encodeURIComponent(model)}${pinned}/predictions`,
     body: { ...body, priority, expires_in: expiresIn, metadata, webhook, on_error: onError },
     headers: {
+      'cache-control': cacheControl,
+      prefer: waitS > 0 ? `wait=${waitS}` : undefined,
       ...headers,
       'idempotency-key': idempotencyKey,
-      ...(waitS > 0 ? { prefer: `wait=${waitS}` } : {}),
-      ...(cacheControl === undefined ? {} : { 'cache-control': cacheControl }),
     },
     idempotencyKey,
-    signal,
     holdMs: waitS * 1_000,
-    onAttempt,
     usefulUntil: expiresIn === undefined ? undefined : Date.now() + expiresIn * 1_000,
-  });
-  return predictionIn(reply.body, { idempotencyKey });
+  };
 }
 
 /** The error of an aborted call. The error waits for the cancel, but not for a server that does not respond. */
@@ -100,72 +89,52 @@ export async function abortError(
   return new AbortError({ ...context, predictionId: context.predictionId ?? early?.id, canceled });
 }
 
+/** The prediction to cancel: its id, or the key and the response of the request that creates the prediction. */
+export interface CancelTarget {
+  id?: string;
+  key?: string;
+  response?: Promise<Prediction>;
+}
+
 /**
- * Cancels a prediction by its key. The request that creates the prediction can still be on its way, so a server that does not know
- * the key gets the request again. Resolves with null if nothing was accepted. Never rejects.
+ * Cancels a prediction. The request that creates the prediction can still be on its way, so a server that does not know the key gets
+ * the request again. Resolves with the canceled prediction, or with null if nothing was canceled. Never rejects.
  */
-async function cancelUnknown(
-  transport: Transport,
-  idempotencyKey: string,
-  response: Promise<Prediction>,
-): Promise<Prediction | null> {
-  let outcome: Prediction | 'refused' | 'lost' | undefined;
-  const settled = response.then(
+export async function cancel(transport: Transport, { id, key, response }: CancelTarget): Promise<Prediction | null> {
+  let created: Prediction | undefined;
+  let isOpen = response !== undefined;
+  let refusals = id === undefined ? REFUSALS_AFTER_LOSS : 1;
+  response?.then(
     (prediction) => {
-      outcome = prediction;
+      created = prediction;
+      [isOpen, refusals] = [false, 1];
     },
     (error: unknown) => {
-      outcome = isRefusal(error) ? 'refused' : 'lost';
+      isOpen = false;
+      // Only a response of the server says that the request created nothing.
+      if (error instanceof ApiError && error.problem && error.predictionId === undefined) refusals = 0;
     },
   );
-  const call = { path: '/v1/predictions/cancel', body: { idempotency_key: idempotencyKey } };
-  let unknown = 0;
-  for (const end = Date.now() + CANCEL_LIMIT_MS; Date.now() < end && unknown < UNKNOWN_AFTER_LOSS; ) {
-    if (outcome === 'refused') return null;
-    if (typeof outcome === 'object') return isEnded(outcome) ? outcome : cancelKnown(transport, outcome.id);
-    const canceled = await cancelOnce(transport, call);
-    if (typeof canceled === 'object') return canceled;
-    if (outcome === 'lost' && canceled === 'unknown') unknown += 1;
-    await Promise.race([outcome === undefined ? settled : pause(CANCEL_DELAY_MS), pause(CANCEL_DELAY_MS)]);
+  for (const end = Date.now() + CANCEL_LIMIT_MS; Date.now() < end && refusals > 0; await pause(CANCEL_DELAY_MS)) {
+    if (created && isEnded(created)) return created;
+    try {
+      return await cancelOnce(transport, id ?? created?.id, key);
+    } catch (error) {
+      if (!(error instanceof MillraceError)) return null;
+      if (!isOpen && !error.retryable) refusals -= 1;
+    }
   }
   return null;
 }
 
-/** Only a response of the server says that the request created nothing. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof ApiError && error.problem !== undefined && error.predictionId === undefined;
-
-/** Cancels a prediction by its id. Resolves with the state after the cancel, or with null without a response. Never rejects. */
-export async function cancelKnown(transport: Transport, id: string): Promise<Prediction | null> {
-  const call = { path: `/v1/predictions/${encodeURIComponent(id)}/cancel`, body: {}, predictionId: id };
-  for (const end = Date.now() + CANCEL_LIMIT_MS; Date.now() < end; ) {
-    const canceled = await cancelOnce(transport, call);
-    if (typeof canceled === 'object') return canceled;
-    if (canceled === 'unknown') return null;
-    await pause(CANCEL_DELAY_MS);
-  }
-  return null;
-}
-
-/** One attempt. `unknown`: the server does not know the prediction. `again`: another attempt can succeed. */
-async function cancelOnce(
-  transport: Transport,
-  call: { path: string; body: unknown; predictionId?: string },
-): Promise<Prediction | null | 'unknown' | 'again'> {
-  const options = { maxRetries: 0, timeoutMs: CANCEL_ATTEMPT_MS };
-  try {
-    const { body } = await transport.send({ ...call, ...options, method: 'POST', keepalive: true });
-    return predictionIn(body, {});
-  } catch (error) {
-    if (!(error instanceof MillraceError)) return null;
-    if (error.code === 'prediction_not_found') return 'unknown';
-    if (error.code !== 'prediction_terminal') return error.retryable ? 'again' : null;
-    const id = error.predictionId;
-    return id === undefined ? null : stateOf(transport, id).catch(() => null);
-  }
-}
-
-async function stateOf(transport: Transport, id: string): Promise<Prediction> {
-  const { body } = await transport.send({ method: 'GET', path: `/v1/predictions/${encodeURIComponent(id)}` });
-  return predictionIn(body, { predictionId: id });
+async function cancelOnce(transport: Transport, id: string | undefined, key: string | undefined): Promise<Prediction> {
+  const { body } = await transport.send({
+    method: 'POST',
+    path: id === undefined ? '/v1/predictions/cancel' : pathOf(id, '/cancel'),
+    body: id === undefined ? { idempotency_key: key } : {},
+    maxRetries: 0,
+    timeoutMs: CANCEL_ATTEMPT_MS,
+    keepalive: true,
+  });
+  return predictionIn(body, {});
 }

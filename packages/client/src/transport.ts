@@ -24,7 +24,7 @@ export interface Call extends Omit<ErrorContext, 'cause'> {
   path: string;
   /** Sent as JSON. */
   body?: unknown;
-  headers?: Readonly<Record<string, string>> | undefined;
+  headers?: Readonly<Record<string, string | undefined>> | undefined;
   signal?: AbortSignal | undefined;
   /** The time for which the server may hold its response. */
   holdMs?: number;
@@ -51,6 +51,7 @@ const LONGEST_RETRY_AFTER_MS = 60_000;
 const FIRST_EVENT_MS = 10_000;
 /** The server sends a comment every 15 s. */
 const SILENCE_MS = 40_000;
+const EVENT_STREAM = 'text/event-stream';
 
 export class Transport {
   readonly #base: string;
@@ -72,20 +73,18 @@ export class Transport {
 
   /** Sends the request until a response decides. Every attempt has the same headers, and so the same idempotency key. */
   async send(call: Call): Promise<Reply> {
-    const { signal, maxRetries = this.#maxRetries } = call;
+    const { signal, maxRetries = this.#maxRetries, usefulUntil = Number.POSITIVE_INFINITY } = call;
     const request = this.#requestOf(call);
     for (let attempt = 1; ; attempt += 1) {
       throwIfAborted(call);
-      let failure: MillraceError;
       try {
         return await this.#attempt(call, request);
       } catch (error) {
-        failure = error instanceof MillraceError ? error : new ConnectionError(String(error), { timedOut: false });
+        throwIfAborted(call);
+        const wait = attempt > maxRetries ? undefined : delayBefore(attempt, error);
+        if (wait === undefined || Date.now() + wait > usefulUntil) throw error;
+        await pause(wait, signal);
       }
-      throwIfAborted(call);
-      const wait = attempt > maxRetries ? undefined : delayBefore(attempt, failure);
-      if (wait === undefined || Date.now() + wait > (call.usefulUntil ?? Number.POSITIVE_INFINITY)) throw failure;
-      await pause(wait, signal);
     }
   }
 
@@ -107,15 +106,14 @@ export class Transport {
   /** Returns the events of one stream. Ends when the server ends the stream, and throws when the connection breaks or is silent. */
   async *events(call: Call): AsyncGenerator<ServerEvent> {
     throwIfAborted(call);
-    const request = this.#requestOf({ ...call, headers: { ...call.headers, accept: 'text/event-stream' } });
+    const request = this.#requestOf({ ...call, headers: { ...call.headers, accept: EVENT_STREAM } });
     const deadline = new Deadline(FIRST_EVENT_MS, call.signal);
     try {
       const response = await this.#fetch(this.#base + call.path, { ...request, signal: deadline.signal });
       if (!response.ok) throw errorOf(response, await response.text(), call);
-      const type = response.headers.get('content-type') ?? '';
       if (response.status === 204) return;
-      if (!type.startsWith('text/event-stream') || !response.body)
-        throw new TypeError(`the response of the type ${JSON.stringify(type)} is no stream of events`);
+      const type = response.headers.get('content-type');
+      if (!response.body || !type?.startsWith(EVENT_STREAM)) throw new TypeError(`${type} is not ${EVENT_STREAM}`);
       yield* readEvents(response.body, () => deadline.extend(SILENCE_MS));
     } catch (error) {
       throwIfAborted(call);
@@ -127,26 +125,21 @@ export class Transport {
 
   /** Throws for a body or a header that cannot be sent: every attempt would fail in the same way. */
   #requestOf({ method, body, headers, keepalive }: Call): RequestInit {
-    return {
-      method,
-      headers: new Headers({
-        accept: 'application/json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...this.#headers,
-        ...headers,
-      }),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...(keepalive ? { keepalive } : {}),
-    };
+    const all = new Headers();
+    const json = 'application/json';
+    const type = body === undefined ? undefined : json;
+    for (const [name, value] of Object.entries({ accept: json, 'content-type': type, ...this.#headers, ...headers }))
+      if (value !== undefined) all.set(name, value);
+    return { method, headers: all, body: JSON.stringify(body), keepalive: keepalive ?? false };
   }
 
   #failureOf(error: unknown, call: Call, timedOut: boolean): MillraceError {
     if (error instanceof MillraceError) return error;
     const { method, path, predictionId, idempotencyKey } = call;
-    const start = `${method} ${this.#base}${path.split('?')[0]} got no complete response`;
-    const message = timedOut
-      ? `${start} in time. Raise timeoutMs, or try again.`
-      : `${start}: ${reasonOf(error)}. Check baseUrl, and that the server runs.`;
+    const reason = timedOut
+      ? 'in time. Raise timeoutMs'
+      : `(${reasonOf(error)}). Check that the server runs at baseUrl`;
+    const message = `${method} ${this.#base}${path.split('?')[0]} got no complete response ${reason}, or try again.`;
     return new ConnectionError(message, { timedOut, predictionId, idempotencyKey, cause: error });
   }
 }
@@ -156,8 +149,8 @@ function throwIfAborted({ signal, predictionId, idempotencyKey }: Call): void {
 }
 
 /** The delay before the next attempt; undefined if another attempt cannot succeed soon. */
-export function delayBefore(attempt: number, failure: MillraceError): number | undefined {
-  if (!failure.retryable) return undefined;
+export function delayBefore(attempt: number, failure: unknown): number | undefined {
+  if (!(failure instanceof MillraceError) || !failure.retryable) return undefined;
   const requested = failure instanceof ApiError ? failure.retryAfterMs : undefined;
   if (requested === undefined) return backoffMs(attempt);
   // Clients that were refused together do not return together.
@@ -181,13 +174,12 @@ function baseOf(baseUrl: string | URL): string {
   // A browser takes a path too, such as '' for the origin of the page.
   const { username, password, search, hash } = new URL(text, page.location?.href);
   if (username || password || search || hash)
-    throw new TypeError('baseUrl has a user, a query or a fragment. Pass a URL such as https://millrace.example.');
+    throw new TypeError('baseUrl has a user, a query or a fragment. Pass https://HOST.');
   return text;
 }
 
 function bearer(apiKey: string): string {
   // The message of fetch for an invalid header would contain the key.
-  if (!/^[\x21-\x7e]+$/.test(apiKey))
-    throw new TypeError('apiKey has characters that no API key has. Pass a key such as mrk_....');
+  if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new TypeError('apiKey has characters that no API key has.');
   return `Bearer ${apiKey}`;
 }
