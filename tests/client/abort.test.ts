@@ -34,13 +34,14 @@ const errorOf = (call: Promise<unknown>) =>
     },
   );
 
-describe('an abort', () => {
+describe('an abort', { timeout: 180_000 }, () => {
   test('before the call sends nothing', async () => {
     proxy.decide(() => undefined);
     const before = proxy.requests.length;
     const reason = new Error('The page was closed.');
     const error = await errorOf(client.run('slow', { x: [1] }, { signal: AbortSignal.abort(reason) }));
-    expect(error).toMatchObject({ name: 'AbortError', code: 'aborted', cause: reason, predictionId: undefined });
+    expect(error).toMatchObject({ name: 'AbortError', code: 'aborted', cause: reason });
+    expect(error.predictionId).toBeUndefined();
     expect(await error.canceled).toBe(null);
     expect(proxy.requests.length).toBe(before);
   });
@@ -54,7 +55,7 @@ describe('an abort', () => {
       return undefined;
     });
     const error = await errorOf(
-      client.run('slow', { x: [700002] }, { signal: controller.signal, metadata: { of: 'early' } }),
+      client.run('slow', { x: [200002] }, { signal: controller.signal, metadata: { of: 'early' } }),
     );
     const canceled = await error.canceled;
     expect(canceled).toMatchObject({ status: 'canceled', metadata: { of: 'early' } });
@@ -84,7 +85,7 @@ describe('an abort', () => {
       return undefined;
     });
     const error = await errorOf(
-      client.submit('slow', { x: [700003] }, { signal: controller.signal, metadata: { of: 'late' } }),
+      client.submit('slow', { x: [200003] }, { signal: controller.signal, metadata: { of: 'late' } }),
     );
     expect(await error.canceled).toMatchObject({ status: 'canceled', metadata: { of: 'late' } });
     await held.release();
@@ -99,7 +100,7 @@ describe('an abort', () => {
       if (head.includes('/events ')) setTimeout(() => controller.abort(), 100);
       return undefined;
     });
-    const call = client.run('slow', { x: [700004] }, { signal: controller.signal, onUpdate: () => {} });
+    const call = client.run('slow', { x: [200004] }, { signal: controller.signal, onUpdate: () => {} });
     const error = await errorOf(call);
     expect(await error.canceled).toMatchObject({ id: error.predictionId, status: 'canceled' });
     await held.release();
@@ -108,7 +109,7 @@ describe('an abort', () => {
   test('of a call that does not cancel leaves the prediction alone', async () => {
     const held = await holdWorker(millrace);
     proxy.decide(() => undefined);
-    const handle = await client.submit('slow', { x: [700005] });
+    const handle = await client.submit('slow', { x: [200005] });
     const waiting = handle.wait({ signal: AbortSignal.timeout(100), cancelOnAbort: false });
     const error = await errorOf(waiting);
     expect(error.predictionId).toBe(handle.id);
@@ -156,7 +157,7 @@ describe('an abort', () => {
       return { cutAfter: 0 };
     });
     const error = await errorOf(
-      client.submit('slow', { x: [700008] }, { signal: controller.signal, metadata: { of: 'lost' } }),
+      client.submit('slow', { x: [200008] }, { signal: controller.signal, metadata: { of: 'lost' } }),
     );
     expect(await error.canceled).toMatchObject({ status: 'canceled' });
     await held.release();
@@ -172,8 +173,8 @@ describe('an abort', () => {
         const options = { signal: AbortSignal.timeout(Math.floor(Math.random() * 150)), metadata: { of: 'any' } };
         const call =
           n % 2 === 0
-            ? client.run('slow', { x: [600_000 + n] }, options)
-            : client.submit('slow', { x: [600_000 + n] }, options);
+            ? client.run('slow', { x: [100_000 + n] }, options)
+            : client.submit('slow', { x: [100_000 + n] }, options);
         const error = await call.catch((thrown: unknown) => thrown);
         // A submission can end before its abort.
         if (error instanceof AbortError) await error.canceled;

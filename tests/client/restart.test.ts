@@ -27,6 +27,8 @@ async function restart(how: 'stop' | 'kill'): Promise<void> {
   proxy.target(Number(new URL(api.url).port));
 }
 
+/** The start of two processes on a busy machine. */
+const LONG = { timeout: 300_000 };
 let runs = 1_500_000;
 
 /** Returns the id of the only prediction of a test, as soon as the end is in the ledger. */
@@ -42,7 +44,7 @@ async function recorded(of: string): Promise<string[]> {
   return ids;
 }
 
-test.each(['stop', 'kill'] as const)('run resolves although the API restarts in the middle (%s)', async (how) => {
+test.each(['stop', 'kill'] as const)('run resolves although the API restarts in the middle (%s)', LONG, async (how) => {
   runs += 1;
   let restarted: Promise<void> | undefined;
   const states: string[] = [];
@@ -64,7 +66,7 @@ test.each(['stop', 'kill'] as const)('run resolves although the API restarts in 
   expect(states.at(-1)).toBe(`${ids[0]} succeeded`);
 });
 
-test('run resolves although the API dies before its first response', async () => {
+test('run resolves although the API dies before its first response', LONG, async () => {
   runs += 1;
   const x = [runs];
   let restarted: Promise<void> | undefined;

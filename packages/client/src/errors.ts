@@ -94,7 +94,7 @@ export class AbortError extends MillraceError {
   override readonly name = 'AbortError';
   /**
    * The canceled prediction; null if the server accepted no prediction, if the prediction has ended, if no response arrived or if the
-   * call cancels no prediction. The promise never rejects.
+   * call cancels no prediction. From then on `predictionId` has the id of the canceled prediction. The promise never rejects.
    */
   readonly canceled: Promise<Prediction | null>;
 

@@ -85,8 +85,11 @@ export async function abortError(
   canceled: Promise<Prediction | null>,
   context: { predictionId?: string; idempotencyKey?: string; cause: unknown },
 ): Promise<AbortError> {
-  const early = await Promise.race([canceled, pause(CANCEL_GRACE_MS)]);
-  return new AbortError({ ...context, predictionId: context.predictionId ?? early?.id, canceled });
+  const error = new AbortError({ ...context, canceled });
+  // The cancel by key is the first to know the id, and can end after the call.
+  const named = canceled.then((prediction) => prediction && Object.assign(error, { predictionId: prediction.id }));
+  await Promise.race([named, pause(CANCEL_GRACE_MS)]);
+  return error;
 }
 
 /** The prediction to cancel: its id, or the key and the response of the request that creates the prediction. */
