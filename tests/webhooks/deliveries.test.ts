@@ -108,6 +108,7 @@ describe('deliveries', () => {
     [{ created_after: '2026-01-01' }],
     [{ created_after: '2026-01-02T00:00:00Z', created_before: '2026-01-01T00:00:00Z' }],
     [{ created_after: '2026-01-01T00:00:00Z', status: 'delivered' }],
+    [{ prediction_id: 'we_11111111111141118111111111111111' }],
     [{ created_after: '2026-01-01T00:00:00Z', endpoint: '11111111-1111-4111-8111-111111111111' }],
   ])('are not sent again for %j', async (filter) => {
     expect((await request('POST', '/v1/webhook-deliveries/redeliver', { filter })).body.code).toBe('invalid_request');

@@ -61,6 +61,32 @@ describe('with thousands of deliveries', () => {
     });
   });
 
+  test('a range is sent again in steps', async () => {
+    const steps = await api.register('/200/steps');
+    await fill(steps.id, 'failed', { count: 25 });
+    const filter = { endpoint_id: steps.id };
+    const seen: [number, number][] = [];
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const body: object = { filter, limit: 10, ...(cursor ? { cursor } : {}) };
+      const reply = await api.request('POST', '/v1/webhook-deliveries/redeliver', body);
+      seen.push([reply.body.matched, reply.body.done]);
+      cursor = reply.body.next;
+    }
+    expect(seen).toEqual([
+      [10, 10],
+      [10, 10],
+      [5, 5],
+    ]);
+    const other = { filter: { ...filter, status: 'canceled' }, cursor: 'x' };
+    expect((await api.request('POST', '/v1/webhook-deliveries/redeliver', other)).body.code).toBe('invalid_cursor');
+    const list = (query: string) =>
+      api.request('GET', `/v1/webhook-deliveries?endpoint_id=${steps.id}&limit=100&${query}`);
+    const past = new Date(Date.now() - 3_600_000).toISOString();
+    expect((await list(`created_after=${past}`)).body.data).toHaveLength(25);
+    expect((await list(`created_before=${past}`)).body.data).toHaveLength(0);
+    expect((await list('created_after=yesterday')).body.code).toBe('invalid_request');
+  });
+
   test('the deliveries of one lane do not hide another lane from the sweep', async () => {
     const [crowded, lonely] = [await api.register('/200/crowded'), await api.register('/200/lonely')];
     await api.started.webhooks.close();

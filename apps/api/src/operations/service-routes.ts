@@ -10,6 +10,7 @@ const LIST_MAX = 100;
 
 /** Each feature that a client of an older server must not use. New capabilities add their name. */
 export const FEATURES = [
+  'bulk_actions',
   'cancel_by_key',
   'idempotency_keys',
   'idempotent_actions',

@@ -17,6 +17,8 @@ const PAGE_BYTES = 4 * 1_048_576;
 
 export interface ListFilters {
   model?: string | undefined;
+  version?: string | undefined;
+  ids?: readonly string[] | undefined;
   statuses?: readonly Status[] | undefined;
   /** Only ids between these ids, which are not included. */
   after?: string | undefined;
@@ -82,14 +84,21 @@ export function createListPredictions(deps: ListDeps): ListPredictions {
   };
 }
 
+/** The cursor of the page after a prediction of a list. */
+export const cursorAfter = (tenant: string, filters: ListFilters, id: string): string =>
+  encodeCursor(listName(tenant, filters), id);
+
 /** The name of a list with only a model and a status is the name of 0.1.0, so that the cursors of 0.1.0 stay valid. */
 function listName(tenant: string, { model, statuses, order, ...others }: ListFilters): string {
   const status = statuses === undefined ? null : statuses.length === 1 ? statuses[0] : statuses;
   const name = [tenant, model ?? null, status];
-  const { after = null, before = null, error = null, metadata } = others;
+  const { after = null, before = null, error = null, metadata, version, ids } = others;
   const more = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
+  // The names of lists without these filters stay as they were, so that cursors survive an upgrade.
+  const later = version === undefined && ids === undefined ? [] : [version ?? null, ids ?? null];
   const isPlain = after === null && before === null && error === null && more.length === 0 && order === 'desc';
-  return JSON.stringify(isPlain ? name : [...name, after, before, error, more, order]);
+  if (isPlain && later.length === 0) return JSON.stringify(name);
+  return JSON.stringify([...name, after, before, error, more, order, ...later]);
 }
 
 interface Collected {

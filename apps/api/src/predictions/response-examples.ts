@@ -57,3 +57,4 @@ export const canceled: unknown = JSON.parse(
   renderPrediction({ ...ended, status: 'canceled', result: JSON.stringify(canceledResult) }, ''),
 );
 export const listed = { data: [JSON.parse(renderWithoutOutput(done, ''))], next: null, has_more: false };
+export const bulkStep = { matched: 500, done: 498, next: 'TGlzdAGXx_BbHHpSnQ4_bw9tLBE' };

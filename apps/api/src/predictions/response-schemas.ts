@@ -125,4 +125,16 @@ const ListedPrediction = Type.Object(predictionFields(listedOutputs), {
   description: 'A prediction of a list: with `output` and `outputs` only where the request has `include=output`.',
 });
 
+export const BulkAction = Type.Object(
+  {
+    matched: Type.Integer({ minimum: 0, description: 'Predictions that the step reached.' }),
+    done: Type.Integer({
+      minimum: 0,
+      description: 'Predictions that the step changed. The others changed in the meantime, or cannot be changed.',
+    }),
+    next: orNull(Type.String(), '`cursor` of the next step; null after the last step.'),
+  },
+  { $id: 'BulkAction' },
+);
+
 export const PredictionList = listOf('PredictionList', ListedPrediction);

@@ -3,9 +3,9 @@ import type { FastifySchema } from 'fastify';
 import { NoParameters } from '../http/action-body.ts';
 import { json, noBody, text } from '../http/documentation.ts';
 import { ModelParams, VersionParams } from '../models/schemas.ts';
-import { canceled, listed, queued, succeeded } from './response-examples.ts';
-import { Prediction, PredictionList } from './response-schemas.ts';
-import { CancelByKeyBody, GetQuery, IdParams, ListQuery, PredictionRequestBody } from './schemas.ts';
+import { bulkStep, canceled, listed, queued, succeeded } from './response-examples.ts';
+import { BulkAction, Prediction, PredictionList } from './response-schemas.ts';
+import { CancelBody, GetQuery, IdParams, ListQuery, PredictionRequestBody, RetryBody } from './schemas.ts';
 
 const PENDING = json(Prediction, 'Accepted, and not yet terminal: get `Location` after `Retry-After`.', [
   'Location',
@@ -142,17 +142,46 @@ export const cancelPrediction = {
   errors: ['prediction_not_found', 'prediction_terminal', 'store_unavailable'],
 } satisfies FastifySchema;
 
-export const cancelPredictionByKey = {
+export const cancelPredictions = {
   operationId: 'cancelPredictionByKey',
-  body: CancelByKeyBody,
+  body: CancelBody,
   tags: ['Predictions'],
-  summary: 'Cancel the prediction of an Idempotency-Key',
+  summary: 'Cancel the prediction of an Idempotency-Key, or the predictions of a filter',
   description:
-    'For a client that lost the response with the id. A key names the prediction that its request created; 404 for other keys.',
-  examples: { key: { idempotency_key: '8e03978e-40d5-43e8-bc93-6894a57f9324' } },
-  response: { 200: json(Prediction, 'The prediction is canceled.', ['ETag', 'Millrace-Prediction-Status']) },
-  responseExamples: { 200: { canceled } },
-  errors: ['prediction_not_found', 'idempotency_in_progress', 'prediction_terminal', 'store_unavailable'],
+    'With `idempotency_key`: for a client that lost the response with the id. A key names the prediction that its request created; 404 for ' +
+    'other keys. With `filter`: cancels queued and running predictions, newest first, in steps. A step ends after `limit` predictions or ' +
+    'five seconds. Send the same filter with `cursor` until `next` is null.',
+  examples: {
+    key: { idempotency_key: '8e03978e-40d5-43e8-bc93-6894a57f9324' },
+    filter: { filter: { model: 'drug-interaction', created_before: '2026-01-31T12:00:00Z' }, limit: 500 },
+  },
+  response: {
+    200: json(Prediction, 'The prediction of the key is canceled.', ['ETag', 'Millrace-Prediction-Status']),
+    202: json(BulkAction, 'The step is complete.'),
+  },
+  responseExamples: { 200: { canceled }, 202: { step: bulkStep } },
+  errors: [
+    'prediction_not_found',
+    'idempotency_in_progress',
+    'prediction_terminal',
+    'invalid_cursor',
+    'clock_wrong',
+    'store_unavailable',
+  ],
+} satisfies FastifySchema;
+
+export const retryPredictions = {
+  operationId: 'retryPredictions',
+  body: RetryBody,
+  tags: ['Predictions'],
+  summary: 'Run the predictions of a filter again',
+  description:
+    'Without a status in the filter: failed and expired predictions. Newest first, in steps: a step ends after `limit` predictions or five ' +
+    'seconds, and where the queue is full. Send the same filter with `cursor` until `next` is null.',
+  examples: { failed: { filter: { model: 'drug-interaction', error: 'worker_lost' }, limit: 500 } },
+  response: { 202: json(BulkAction, 'The step is complete.') },
+  responseExamples: { 202: { step: bulkStep } },
+  errors: ['invalid_cursor', 'queue_full', 'clock_wrong', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const retryPrediction = {

@@ -8,17 +8,6 @@ const closed = { additionalProperties: false } as const;
 
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of a prediction.' }) });
 
-export const CancelByKeyBody = Type.Object(
-  {
-    idempotency_key: Type.String({
-      minLength: 1,
-      maxLength: 300,
-      description: 'The `Idempotency-Key` of the request that created the prediction.',
-    }),
-  },
-  { ...closed, $id: 'CancelPrediction' },
-);
-
 const Time = Type.String({ maxLength: 40, description: 'A time such as 2026-01-31T12:00:00Z.' });
 
 export const GetQuery = Type.Object(
@@ -40,27 +29,45 @@ export const GetQuery = Type.Object(
   closed,
 );
 
+/** The filters of lists and of actions on many predictions. */
+const filters = {
+  model: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'Only predictions of this model.' })),
+  version: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 100, description: 'Only predictions of this version.' }),
+  ),
+  status: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 100,
+      description: 'Only predictions with this status, or with one of several statuses, such as `failed,canceled`.',
+    }),
+  ),
+  created_after: Type.Optional(Time),
+  created_before: Type.Optional(Time),
+  id: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 4_000,
+      description: 'Only the predictions with these ids: at most 100 ids, separated by commas.',
+    }),
+  ),
+  id_prefix: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 64, description: 'Only predictions whose ids begin with this text.' }),
+  ),
+  error: Type.Optional(
+    Type.String({
+      pattern: '^[a-z_]{1,60}$',
+      description: 'Only predictions that did not succeed, with this `error.code`.',
+    }),
+  ),
+};
+
+/** For example `metadata.order=A-17`. */
+const metadataFilters = { '^metadata\\..{1,40}$': Type.String({ maxLength: 500 }) };
+
 export const ListQuery = Type.Object(
   {
-    model: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'Only predictions of this model.' })),
-    status: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 100,
-        description: 'Only predictions with this status, or with one of several statuses, such as `failed,canceled`.',
-      }),
-    ),
-    created_after: Type.Optional(Time),
-    created_before: Type.Optional(Time),
-    id_prefix: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: 'Only predictions whose ids begin with this text.' }),
-    ),
-    error: Type.Optional(
-      Type.String({
-        pattern: '^[a-z_]{1,60}$',
-        description: 'Only predictions that did not succeed, with this `error.code`.',
-      }),
-    ),
+    ...filters,
     ...orderParameter,
     ...listParameters,
     include: Type.Optional(
@@ -73,12 +80,52 @@ export const ListQuery = Type.Object(
       ),
     ),
   },
-  {
-    ...closed,
-    // For example `metadata.order=A-17`.
-    patternProperties: { '^metadata\\..{1,40}$': Type.String({ maxLength: 500 }) },
-  },
+  { ...closed, patternProperties: metadataFilters },
 );
+
+/** The most predictions of one step of an action. */
+export const ACTION_MAX = 1_000;
+
+const Filter = Type.Object(filters, {
+  ...closed,
+  patternProperties: metadataFilters,
+  minProperties: 1,
+  description: 'The filters of the list of predictions. At least one filter.',
+});
+
+const step = {
+  limit: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      default: 100,
+      description: `The most predictions of this step. A number above ${ACTION_MAX} counts as ${ACTION_MAX}.`,
+    }),
+  ),
+  cursor: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 1_000,
+      description: 'The `next` of the previous step, with the same filter.',
+    }),
+  ),
+};
+
+export const CancelBody = Type.Object(
+  {
+    idempotency_key: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 300,
+        description: 'The `Idempotency-Key` of the request that created the prediction. Not with `filter`.',
+      }),
+    ),
+    filter: Type.Optional(Filter),
+    ...step,
+  },
+  { ...closed, $id: 'CancelPrediction' },
+);
+
+export const RetryBody = Type.Object({ filter: Filter, ...step }, { ...closed, $id: 'RetryPredictions' });
 
 type ListInclude = 'output' | 'input' | 'input,output' | 'output,input';
 

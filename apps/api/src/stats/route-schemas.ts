@@ -1,6 +1,7 @@
 /** The schemas of the routes of the history and of the workers. */
 import type { FastifySchema } from 'fastify';
 import { json } from '../http/documentation.ts';
+import * as examples from './response-examples.ts';
 import { StatsList, Worker, WorkerList } from './response-schemas.ts';
 import { StatsQuery, WorkerParams, WorkersQuery } from './schemas.ts';
 
@@ -14,6 +15,7 @@ export const listStats = {
   description:
     'The tenant `default` sees all tenants. Every other tenant sees its own predictions, without `waiting` and `oldest_waiting_s`.',
   response: { 200: json(StatsList, 'All steps.') },
+  responseExamples: { 200: { hour: examples.steps } },
   errors: ['store_unavailable'],
 } satisfies FastifySchema;
 
@@ -24,6 +26,7 @@ export const listWorkers = {
   summary: 'List the workers, by id',
   description: 'Only for the tenant `default`. A worker that died is listed for an hour.',
   response: { 200: json(WorkerList, 'A page.', ['Link']) },
+  responseExamples: { 200: { page: examples.workers } },
   errors: ['not_found', 'invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
@@ -34,5 +37,6 @@ export const getWorker = {
   summary: 'A worker',
   description: 'Only for the tenant `default`.',
   response: { 200: json(Worker, 'The worker.') },
+  responseExamples: { 200: { worker: examples.worker } },
   errors: ['not_found', 'store_unavailable'],
 } satisfies FastifySchema;

@@ -2,6 +2,7 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { idBoundAt } from '@millrace/shared/predictions/ids';
 import { baseOf } from '@millrace/shared/predictions/prediction';
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import { decodePlace, encodePlace } from '../http/cursor.ts';
@@ -24,14 +25,26 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
   const idIn = ({ params }: { params: { id: string } }) => idOf(params.id, 'delivery_not_found');
 
   app.get('/v1/webhook-deliveries', { schema: routes.listDeliveries }, async (request, reply) => {
-    const { status = null, endpoint_id, prediction_id, order = 'desc', cursor } = request.query;
+    const {
+      status = null,
+      endpoint_id,
+      prediction_id,
+      created_after,
+      created_before,
+      order = 'desc',
+      cursor,
+    } = request.query;
     const tenant = tenantOf(request);
     const limit = limitOf(request.query);
     const endpoint = filterId(endpoint_id, 'we', 'endpoint_id');
     const prediction = filterId(prediction_id, 'pred', 'prediction_id');
-    const list = JSON.stringify(['deliveries', tenant, status, endpoint, prediction, order]);
+    const fromId = created_after === undefined ? null : idBoundAt(timeOf(created_after, 'created_after') + 1);
+    const toId = created_before === undefined ? null : idBoundAt(timeOf(created_before, 'created_before'));
+    // The name of a list without times stays as it was, so that cursors survive an upgrade.
+    const times = fromId === null && toId === null ? [] : [fromId, toId];
+    const list = JSON.stringify(['deliveries', tenant, status, endpoint, prediction, order, ...times]);
     const after = cursor === undefined ? null : cursorId(decodePlace(list, cursor, [''] as [string])[0], cursor);
-    const filter = { status, endpoint, prediction, order, limit: limit + 1, after };
+    const filter = { status, endpoint, prediction, fromId, toId, order, limit: limit + 1, after };
     const rows = await fromStore('Postgres', listDeliveries(db, tenant, filter));
     const ids = rows.slice(0, limit).map(({ id }) => id);
     const attempts = await fromStore('Postgres', listAttempts(db, ids));
@@ -72,28 +85,40 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
 
 function registerRange(app: App, { db, timers, tenantOf, now = sharedNow }: WebhookRouteDeps): void {
   app.post('/v1/webhook-deliveries/redeliver', { schema: routes.redeliverDeliveries }, async (request, reply) => {
-    const { created_after: from, created_before: to, endpoint_id, status } = request.body.filter;
+    const { filter, limit = Number.MAX_SAFE_INTEGER, cursor } = request.body;
+    const { created_after: from, created_before: to, endpoint_id, prediction_id, status } = filter;
     const nowMs = now();
     const range = {
-      fromMs: timeOf(from, '/filter/created_after'),
+      fromMs: from === undefined ? 0 : timeOf(from, '/filter/created_after'),
       // By default every delivery until now, including this millisecond.
       toMs: to === undefined ? nowMs + 1 : timeOf(to, '/filter/created_before'),
       endpoint: filterId(endpoint_id, 'we', '/filter/endpoint_id'),
+      prediction: filterId(prediction_id, 'pred', '/filter/prediction_id'),
       statuses: status === undefined ? (['failed', 'canceled'] as const) : [status],
     };
     if (to !== undefined && range.toMs <= range.fromMs)
       throw invalid({
         pointer: '/filter/created_before',
         message: 'The time is not after `created_after`.',
-        expected: `a time after ${from}`,
+        expected: `a time after ${from ?? '1970-01-01T00:00:00Z'}`,
         got: to,
       });
     const tenant = tenantOf(request);
     if (range.endpoint !== null && !(await fromStore('Postgres', findEndpoint(db, tenant, range.endpoint))))
       throw new ApiError('endpoint_not_found', `No webhook endpoint has the id '${publicId('we', range.endpoint)}'.`);
-    const redelivered = redeliverRange(db, { tenant, range, nowMs, onBatch: timers.scheduleDeliveries });
-    const count = await fromStore('Postgres', redelivered);
-    // All deliveries of the range are due when the response is sent.
-    return reply.code(202).send({ matched: count, done: count, next: null });
+    const list = JSON.stringify([
+      'redeliver',
+      tenant,
+      from ?? null,
+      to ?? null,
+      range.endpoint,
+      range.prediction,
+      status ?? null,
+    ]);
+    const after = cursor === undefined ? null : cursorId(decodePlace(list, cursor, [''] as [string])[0], cursor);
+    const params = { tenant, range, nowMs, after, limit, onBatch: timers.scheduleDeliveries };
+    // The deliveries of the step are due when the response is sent.
+    const { matched, done, last } = await fromStore('Postgres', redeliverRange(db, params));
+    return reply.code(202).send({ matched, done, next: last === null ? null : encodePlace(list, [last]) });
   });
 }

@@ -35,6 +35,9 @@ export interface DeliveryFilter {
   status: Delivery['status'] | null;
   endpoint: string | null;
   prediction: string | null;
+  /** Only ids from this id, and before the other. */
+  fromId: string | null;
+  toId: string | null;
   /** By creation. */
   order: 'asc' | 'desc';
   limit: number;
@@ -50,8 +53,9 @@ export async function listDeliveries(db: Db, tenant: string, filter: DeliveryFil
     `SELECT ${COLUMNS} FROM webhook_deliveries
       WHERE tenant = $1 AND ($2::text IS NULL OR status = $2) ${(filter.status ?? 'delivered') === 'delivered' ? '' : UNDELIVERED} AND ($3::uuid IS NULL OR endpoint = $3)
         AND ($4::uuid IS NULL OR prediction = $4) AND ($5::uuid IS NULL OR id ${filter.order === 'asc' ? '>' : '<'} $5)
+        AND ($7::uuid IS NULL OR id >= $7) AND ($8::uuid IS NULL OR id < $8)
       ORDER BY id ${filter.order} LIMIT $6`,
-    [tenant, filter.status, filter.endpoint, filter.prediction, filter.after, filter.limit],
+    [tenant, filter.status, filter.endpoint, filter.prediction, filter.after, filter.limit, filter.fromId, filter.toId],
   );
   return rows;
 }
@@ -102,11 +106,14 @@ export interface RedeliveryRange {
   /** Exclusive. */
   toMs: number;
   endpoint: string | null;
+  prediction: string | null;
   statuses: readonly Delivery['status'][];
 }
 
 /** Deliveries in one statement: few enough to finish within the statement timeout of one second. */
 const REDELIVER_BATCH = 1_000;
+/** A call begins no further statement after this time. */
+const REDELIVER_MS = 5_000;
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 
 // The ids are passed as an array, so that Postgres looks up each id in its partition.
@@ -114,17 +121,18 @@ const REDELIVER = `
   WITH found AS (
     SELECT id FROM webhook_deliveries
      WHERE tenant = $1 AND id > $2 AND id >= $3 AND id < $4 AND ($5::uuid IS NULL OR endpoint = $5)
-       AND status = ANY ($6::text[]) ${UNDELIVERED} AND ${REACHABLE}
-     ORDER BY id LIMIT ${REDELIVER_BATCH}
+       AND ($8::uuid IS NULL OR prediction = $8) AND status = ANY ($6::text[]) ${UNDELIVERED} AND ${REACHABLE}
+     ORDER BY id LIMIT $9
   ), reopened AS (
     UPDATE webhook_deliveries SET ${REOPEN}, next_at = $7
      WHERE id = ANY (ARRAY(SELECT id FROM found)) AND status = ANY ($6::text[])
     RETURNING tenant, endpoint, url
   )
-  SELECT (SELECT count(*) FROM reopened)::int AS count, (SELECT id FROM found ORDER BY id DESC LIMIT 1) AS last,
+  SELECT (SELECT count(*) FROM found)::int AS found, (SELECT count(*) FROM reopened)::int AS count, (SELECT id FROM found ORDER BY id DESC LIMIT 1) AS last,
          coalesce((SELECT json_agg(d) FROM (SELECT DISTINCT tenant, endpoint, url FROM reopened) d), '[]') AS destinations`;
 
 interface RedeliveredBatch {
+  found: number;
   count: number;
   last: string | null;
   destinations: Destination[];
@@ -134,27 +142,41 @@ export interface RedeliverRangeParams {
   tenant: string;
   range: RedeliveryRange;
   nowMs: number;
+  /** The last id of the previous call; null for the first call. */
+  after: string | null;
+  limit: number;
   /** Receives the distinct destinations of each batch after its commit. */
   onBatch(destinations: readonly Destination[]): Promise<void>;
 }
 
+export interface Redelivery {
+  matched: number;
+  done: number;
+  /** The last id, if the range may have more deliveries. */
+  last: string | null;
+}
+
 /**
- * Makes the undelivered deliveries of a time range due at `nowMs`, and returns their number. Each batch commits on its own, so
- * an error keeps the earlier batches. A repeated call continues with the remaining deliveries.
+ * Makes the undelivered deliveries of a range due at `nowMs`, oldest first, up to `limit` and for a few seconds. Each batch commits
+ * on its own, so an error keeps the earlier batches. A repeated call continues with the remaining deliveries.
  */
-export async function redeliverRange(db: Db, params: RedeliverRangeParams): Promise<number> {
-  const { tenant, range, nowMs, onBatch } = params;
+export async function redeliverRange(db: Db, params: RedeliverRangeParams): Promise<Redelivery> {
+  const { tenant, range, nowMs, limit, onBatch } = params;
   const [from, to] = [idBoundAt(range.fromMs), idBoundAt(range.toMs)];
-  let last: string | null = NO_ID;
-  let total = 0;
-  while (last !== null) {
-    const values: unknown[] = [tenant, last, from, to, range.endpoint, range.statuses, nowMs];
-    const batch: RedeliveredBatch | undefined = (await db.query<RedeliveredBatch>(REDELIVER, values)).rows[0];
-    last = batch?.last ?? null;
-    total += batch?.count ?? 0;
-    if (batch && batch.destinations.length > 0) await onBatch(batch.destinations);
+  const endsAt = performance.now() + REDELIVER_MS;
+  const done: Redelivery = { matched: 0, done: 0, last: params.after };
+  for (;;) {
+    const size = Math.min(REDELIVER_BATCH, limit - done.matched);
+    const { endpoint, statuses, prediction } = range;
+    const values = [tenant, done.last ?? NO_ID, from, to, endpoint, statuses, nowMs, prediction, size];
+    const batch = firstRow((await db.query<RedeliveredBatch>(REDELIVER, values)).rows);
+    done.matched += batch.found;
+    done.done += batch.count;
+    done.last = batch.last ?? done.last;
+    if (batch.destinations.length > 0) await onBatch(batch.destinations);
+    if (batch.found < size) return { ...done, last: null };
+    if (done.matched >= limit || performance.now() > endsAt) return done;
   }
-  return total;
 }
 
 export interface InsertTestParams {

@@ -86,9 +86,9 @@ export const Delivery = Type.Object(
 export const DeliveryList = listOf('DeliveryList', Delivery);
 export const Redelivered = Type.Object(
   {
-    matched: Type.Integer({ minimum: 0, description: 'The deliveries of the filter.' }),
+    matched: Type.Integer({ minimum: 0, description: 'The deliveries that the step reached.' }),
     done: Type.Integer({ minimum: 0, description: 'The deliveries that are due now.' }),
-    next: orNull(Type.String()),
+    next: orNull(Type.String(), '`cursor` of the next step; null after the last step.'),
   },
   { $id: 'Redelivered' },
 );

@@ -166,13 +166,14 @@ export const redeliverDeliveries = {
   operationId: 'redeliverDeliveries',
   body: RedeliverRange,
   tags,
-  summary: 'Deliver again the failed deliveries of a period',
+  summary: 'Deliver again the failed deliveries of a filter',
+  description: 'Oldest first, in steps. Send the same filter with `cursor` until `next` is null.',
   examples: {
     day: { filter: { created_after: '2026-01-31T00:00:00Z', created_before: '2026-02-01T00:00:00Z' } },
   },
   response: { 202: json(Redelivered, 'The number of deliveries that are due now.') },
   responseExamples: { 202: { redelivered: examples.redelivered } },
-  errors: ['endpoint_not_found', 'store_unavailable'],
+  errors: ['endpoint_not_found', 'invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const listEvents = {

@@ -62,6 +62,8 @@ export const DeliveryQuery = Type.Object(
     ),
     endpoint_id: Type.Optional(Type.String({ maxLength: 64, description: 'Id of an endpoint.' })),
     prediction_id: Type.Optional(Type.String({ maxLength: 64, description: 'Id of a prediction.' })),
+    created_after: Type.Optional(Time),
+    created_before: Type.Optional(Time),
     ...listParameters,
     ...orderParameter,
   },
@@ -72,14 +74,28 @@ export const RedeliverRange = Type.Object(
   {
     filter: Type.Object(
       {
-        created_after: Time,
+        created_after: Type.Optional(Time),
         created_before: Type.Optional(Time),
         endpoint_id: Type.Optional(
           Type.String({ maxLength: 64, description: 'Id of an endpoint. Without an id: all endpoints.' }),
         ),
+        prediction_id: Type.Optional(Type.String({ maxLength: 64, description: 'Id of a prediction.' })),
         status: Type.Optional(Type.Enum(['failed', 'canceled'], { description: 'Without a status: both.' })),
       },
-      closed,
+      { ...closed, minProperties: 1 },
+    ),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'The most deliveries of this step. Without a limit: as many as five seconds allow.',
+      }),
+    ),
+    cursor: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 1_000,
+        description: 'The `next` of the previous step, with the same filter.',
+      }),
     ),
   },
   { ...closed, $id: 'RedeliverDeliveries' },

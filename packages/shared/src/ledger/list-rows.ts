@@ -5,6 +5,9 @@ import { LISTED_COLUMNS, type ListedRow } from './ledger-rows.ts';
 
 export interface ListOptions {
   model?: string | undefined;
+  version?: string | undefined;
+  /** Only the predictions with these ids. */
+  ids?: readonly string[] | undefined;
   /** Only predictions with one of these statuses. Open predictions are `queued` in the ledger. */
   statuses?: readonly Status[] | undefined;
   /** Only predictions whose ids are between these ids, which are not included. */
@@ -30,14 +33,14 @@ export interface Scanned {
 
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-/** The most rows that one search by metadata or error reads: few enough for the statement timeout of one second. */
+/** The most rows that one search by metadata, error or version reads: few enough for the statement timeout of one second. */
 export const SCAN_ROWS = 2_000;
 const UNSUCCESSFUL: readonly Status[] = ['failed', 'canceled', 'expired'];
 
 /** Lists the predictions of a tenant by the time of their creation, without their tasks and outputs, which may be large. */
 export async function listPredictions(db: Db, tenant: string, options: ListOptions): Promise<Scanned> {
-  const { limit, order = 'desc', metadata = {}, error } = options;
-  if (Object.keys(metadata).length === 0 && error === undefined)
+  const { limit, order = 'desc', metadata = {}, error, version } = options;
+  if (Object.keys(metadata).length === 0 && error === undefined && version === undefined)
     return { rows: await page(db, tenant, options), reached: null };
   const searched = error === undefined ? options : { ...options, statuses: unsuccessful(options.statuses) };
   const bound = await scanBound(db, tenant, searched);
@@ -78,7 +81,7 @@ async function scanBound(db: Db, tenant: string, options: ListOptions): Promise<
   return rows[0]?.id;
 }
 
-function valueConditions(statement: Statement, { metadata = {}, error }: ListOptions): string {
+function valueConditions(statement: Statement, { metadata = {}, error, version }: ListOptions): string {
   // Metadata is the text of JSON.stringify of a flat map, and a quote inside a text has a backslash before itself. So the text
   // contains this member exactly where the map has the member.
   const members = Object.entries(metadata).map(
@@ -86,7 +89,8 @@ function valueConditions(statement: Statement, { metadata = {}, error }: ListOpt
   );
   const ofError =
     error === undefined ? '' : `AND substring(result FROM '"code":"([a-z_]+)"') = ${statement.add(error)}`;
-  return [...members, ofError].join(' ');
+  const ofVersion = version === undefined ? '' : `AND version = ${statement.add(version)}`;
+  return [...members, ofError, ofVersion].join(' ');
 }
 
 interface ListSql {
@@ -98,14 +102,15 @@ interface ListSql {
 }
 
 function listSql(statement: Statement, { columns, where, limit, tenant, options }: ListSql): string {
-  const { model, statuses, after = FIRST_ID, before = LAST_ID, order = 'desc' } = options;
+  const { model, ids, statuses, after = FIRST_ID, before = LAST_ID, order = 'desc' } = options;
   const unknown = statuses?.find((status) => !STATUSES.includes(status));
   if (unknown !== undefined) throw new RangeError(`'${unknown}' is not a status.`);
   // The statuses are part of the text, because Postgres uses the partial indexes only for constants of the statement.
   const ofStatus =
     statuses === undefined ? '' : `AND status IN (${statuses.map((one) => `'${one}'`).join(', ') || 'NULL'})`;
   const owner = statement.add(tenant);
-  const range = `id > ${statement.add(after)} AND id < ${statement.add(before)}`;
+  const ofIds = ids === undefined ? '' : `AND id = ANY (${statement.add(ids)}::uuid[])`;
+  const range = `id > ${statement.add(after)} AND id < ${statement.add(before)} ${ofIds}`;
   const sorted = (table: string) => `ORDER BY ${table}.id ${order} LIMIT ${limit}`;
   const rows = (ofModel: string) => `
     SELECT ${columns} FROM predictions
