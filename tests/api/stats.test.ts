@@ -83,6 +83,40 @@ describe('the history', () => {
     expect(future.body.data).toEqual([]);
   });
 
+  test('has pages with the steps of the whole list', async () => {
+    const to = new Date(Date.now() - 60_000).toISOString();
+    const range = `from=${new Date(Date.now() - 3_600_000).toISOString()}&to=${to}&step=300`;
+    const { body: whole } = await millrace.request(`/v1/stats?${range}`);
+    const steps: unknown[] = [];
+    for (let path: string | undefined = `/v1/stats?${range}&limit=5`; path !== undefined; ) {
+      const { body, headers }: { body: { data: unknown[]; next: string | null }; headers: Headers } =
+        await millrace.request(path);
+      expect(body.data.length).toBeLessThanOrEqual(5);
+      steps.push(...body.data);
+      path = /^<([^>]+)>; rel="next"$/.exec(headers.get('link') ?? '')?.[1];
+      expect(path === undefined).toBe(body.next === null);
+    }
+    expect(steps).toEqual(whole.data);
+    const { body: other } = await millrace.request(`/v1/stats?${range}&limit=1`);
+    const wrong = await millrace.request(`/v1/stats?${range}&model=x&cursor=${other.next}`);
+    expect(wrong.body.code).toBe('invalid_cursor');
+    // A client that knows the name of the list writes its own places.
+    const list = Buffer.from(other.next, 'base64url').subarray(0, 4);
+    const at = Date.parse(to);
+    for (const place of [
+      [-1, at, 300],
+      [0, at, 60],
+      [at, 0, 300],
+      [at, at + 60_000, 0],
+      [at, at + 60_000, 61],
+      [0, Number.MAX_SAFE_INTEGER, 300],
+      ['0', at, 300],
+    ]) {
+      const cursor = Buffer.concat([list, Buffer.from(JSON.stringify(place))]).toString('base64url');
+      expect((await millrace.request(`/v1/stats?${range}&cursor=${cursor}`)).body.code).toBe('invalid_cursor');
+    }
+  });
+
   test.each([
     [1, 60],
     [3, 60],

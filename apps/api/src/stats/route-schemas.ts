@@ -1,6 +1,6 @@
 /** The schemas of the routes of the history and of the workers. */
 import type { FastifySchema } from 'fastify';
-import { json } from '../http/documentation.ts';
+import { json, resource } from '../http/documentation.ts';
 import * as examples from './response-examples.ts';
 import { StatsList, Worker, WorkerList } from './response-schemas.ts';
 import { StatsQuery, WorkerParams, WorkersQuery } from './schemas.ts';
@@ -14,9 +14,9 @@ export const listStats = {
   summary: 'The history of predictions in steps, oldest first',
   description:
     'The tenant `default` sees all tenants. Every other tenant sees its own predictions, without `waiting` and `oldest_waiting_s`.',
-  response: { 200: json(StatsList, 'All steps.') },
+  response: { 200: json(StatsList, 'The steps.', ['Link']) },
   responseExamples: { 200: { hour: examples.steps } },
-  errors: ['store_unavailable'],
+  errors: ['invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const listWorkers = {
@@ -36,7 +36,8 @@ export const getWorker = {
   tags,
   summary: 'A worker',
   description: 'Only for the tenant `default`.',
-  response: { 200: json(Worker, 'The worker.') },
+  requestHeaders: ['If-None-Match'],
+  response: resource(Worker, 'The worker.'),
   responseExamples: { 200: { worker: examples.worker } },
   errors: ['not_found', 'store_unavailable'],
 } satisfies FastifySchema;

@@ -15,7 +15,7 @@ import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import { stepsJson, workerJson } from './render.ts';
 import * as routes from './route-schemas.ts';
-import { rangeOf } from './stats-query.ts';
+import { pageOf as stepPageOf } from './stats-query.ts';
 
 export interface StatsRoutes {
   /** The public URL without a final slash; '' for links that are paths. */
@@ -27,13 +27,14 @@ export interface StatsRoutes {
 }
 
 export function registerStats(app: App, { base, db, redis, keys, tenantOf }: StatsRoutes): void {
-  app.get('/v1/stats', { schema: routes.listStats }, async (request) => {
+  app.get('/v1/stats', { schema: routes.listStats }, async (request, reply) => {
     const { query } = request;
     const tenant = tenantOf(request);
-    const range = rangeOf(query, sharedNow());
+    const { next, ...range } = stepPageOf(query, tenant, sharedNow());
     const series = { tenant: seesAll(tenant) ? ALL : tenant, model: query.model ?? ALL };
     const points = range.points === 0 ? [] : await fromStore('Postgres', readStats(db, { ...range, ...series }));
-    return { data: stepsJson(points, range), next: null, has_more: false };
+    linkNext(request, reply, { next, base });
+    return { data: stepsJson(points, range), next, has_more: next !== null };
   });
 
   app.get('/v1/workers', { schema: routes.listWorkers }, async (request, reply) => {
@@ -52,7 +53,7 @@ export function registerStats(app: App, { base, db, redis, keys, tenantOf }: Sta
     return page;
   });
 
-  app.get('/v1/workers/:id', { schema: routes.getWorker }, async (request) => {
+  app.get('/v1/workers/:id', { schema: routes.getWorker, config: { etag: true } }, async (request) => {
     requireOperator(tenantOf(request));
     const { id } = request.params;
     const worker = await fromStore('Redis', findWorker(redis, keys, id));

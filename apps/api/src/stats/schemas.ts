@@ -5,6 +5,8 @@ import { listParameters } from '../http/list.ts';
 const closed = { additionalProperties: false } as const;
 
 export const STEP_MAX_S = 2_678_400;
+/** The most steps of a list. */
+export const STEPS_MAX = 1_500;
 
 export const StatsQuery = Type.Object(
   {
@@ -29,6 +31,15 @@ export const StatsQuery = Type.Object(
           'More than 48 hours need whole hours: a multiple of 3600.',
       }),
     ),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        default: STEPS_MAX,
+        'x-cut-at': STEPS_MAX,
+        description: 'The most steps of a page. By default all steps.',
+      }),
+    ),
+    cursor: listParameters.cursor,
   },
   closed,
 );

@@ -1,11 +1,12 @@
 /** Converts the parameters of `GET /v1/stats` to a range of whole steps. */
 import { ApiError } from '@millrace/shared/errors';
 import type { Static } from 'typebox';
+import { decodePlace, encodePlace, invalidCursor } from '../http/cursor.ts';
 import { msOfTime } from '../http/time-parameter.ts';
-import { STEP_MAX_S, type StatsQuery } from './schemas.ts';
+import { STEP_MAX_S, STEPS_MAX, type StatsQuery } from './schemas.ts';
 
 const HOUR_MS = 3_600_000;
-const POINTS_MAX = 1_500;
+const LAST_MS = 0xffff_ffff_ffff;
 const POINTS_DEFAULT = 200;
 /** The longest range of steps that are not whole hours: Postgres sums a row for each minute of the range. */
 const MINUTES_RANGE_MS = 48 * HOUR_MS;
@@ -21,8 +22,8 @@ export interface StepRange {
   points: number;
 }
 
-/** Throws `invalid_request`. */
-export function rangeOf({ from, to, step }: Static<typeof StatsQuery>, nowMs: number): StepRange {
+/** The whole range. Throws `invalid_request`. */
+function rangeOf({ from, to, step }: Static<typeof StatsQuery>, nowMs: number): StepRange {
   const endMs = to === undefined ? nowMs : timeOf('to', to);
   const beginMs = from === undefined ? endMs - HOUR_MS : timeOf('from', from);
   if (beginMs >= endMs) throw invalid('from', from ?? '', 'a time before `to`');
@@ -34,9 +35,41 @@ export function rangeOf({ from, to, step }: Static<typeof StatsQuery>, nowMs: nu
     throw invalid('step', String(stepS), 'a multiple of 3600 for more than 48 hours');
   const fromMs = Math.floor(beginMs / stepMs) * stepMs;
   const points = Math.max(0, Math.ceil((toMs - fromMs) / stepMs));
-  if (points > POINTS_MAX)
-    throw invalid('step', String(stepS), `at least ${Math.ceil((endMs - beginMs) / POINTS_MAX / 60_000) * 60}`);
+  if (points > STEPS_MAX)
+    throw invalid('step', String(stepS), `at least ${Math.ceil((endMs - beginMs) / STEPS_MAX / 60_000) * 60}`);
   return { fromMs, toMs, stepS, points };
+}
+
+interface StepPage extends StepRange {
+  /** The cursor of the next page; null on the last page. */
+  next: string | null;
+}
+
+/** The steps of a page. The pages of a list have the same end, also if the end is the present. Throws `invalid_cursor`. */
+export function pageOf(query: Static<typeof StatsQuery>, tenant: string, nowMs: number): StepPage {
+  const { model = null, from = null, to = null, step = null, limit = STEPS_MAX, cursor } = query;
+  const list = JSON.stringify(['stats', tenant, model, from, to, step]);
+  const range =
+    cursor === undefined ? rangeOf(query, nowMs) : rangeAt(decodePlace(list, cursor, [0, 0, 0] as Place), cursor);
+  const { fromMs, toMs, stepS } = range;
+  const points = Math.min(limit, range.points);
+  if (points === range.points) return { ...range, next: null };
+  const nextMs = fromMs + points * stepS * 1_000;
+  return { fromMs, toMs: nextMs, stepS, points, next: encodePlace(list, [nextMs, toMs, stepS]) };
+}
+
+/** The beginning and the end of the other pages, and the step. */
+type Place = [fromMs: number, toMs: number, stepS: number];
+
+/** A client can write a cursor itself. Throws `invalid_cursor`. */
+function rangeAt([fromMs, toMs, stepS]: Place, cursor: string): StepRange {
+  const stepMs = stepS * 1_000;
+  const isStep = stepS >= 60 && stepS <= STEP_MAX_S && stepS % 60 === 0;
+  const isRange = fromMs >= 0 && fromMs % stepMs === 0 && fromMs < toMs && toMs <= LAST_MS;
+  const points = Math.ceil((toMs - fromMs) / stepMs);
+  const isSmall = points <= STEPS_MAX && (stepMs % HOUR_MS === 0 || toMs - fromMs <= MINUTES_RANGE_MS + 2 * stepMs);
+  if (isStep && isRange && isSmall) return { fromMs, toMs, stepS, points };
+  throw invalidCursor('The cursor is not one of ours.', cursor);
 }
 
 function defaultStep(beginMs: number, endMs: number): number {
