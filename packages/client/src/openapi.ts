@@ -3934,8 +3934,12 @@ export interface operations {
     listStats: {
         parameters: {
             query?: {
+                /** @description The `next` of the previous page, with the same filters. */
+                cursor?: string;
                 /** @description The beginning, RFC 3339. By default an hour before `to`. */
                 from?: string;
+                /** @description The most steps of a page. By default all steps. */
+                limit?: number;
                 /** @description Only predictions of this model; otherwise of all models. */
                 model?: string;
                 /** @description Seconds of one step, a multiple of 60. By default the list has at most 200 steps. A list has at most 1,500 steps. More than 48 hours need whole hours: a multiple of 3600. */
@@ -3957,9 +3961,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All steps. */
+            /** @description The steps. */
             200: {
                 headers: {
+                    /** @description RFC 8288: the next page. */
+                    Link?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -4735,6 +4741,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
@@ -4754,6 +4762,8 @@ export interface operations {
             /** @description The worker. */
             200: {
                 headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -4761,6 +4771,17 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Worker"];
                 };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
