@@ -493,10 +493,30 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancel the prediction of an Idempotency-Key
-         * @description For a client that lost the response with the id. A key names the prediction that its request created; 404 for other keys.
+         * Cancel the prediction of an Idempotency-Key, or the predictions of a filter
+         * @description With `idempotency_key`: for a client that lost the response with the id. A key names the prediction that its request created; 404 for other keys. With `filter`: cancels queued and running predictions, newest first, in steps. A step ends after `limit` predictions or five seconds. Send the same filter with `cursor` until `next` is null.
          */
         post: operations["cancelPredictionByKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/predictions/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run the predictions of a filter again
+         * @description Without a status in the filter: failed and expired predictions. Newest first, in steps: a step ends after `limit` predictions or five seconds, and where the queue is full. Send the same filter with `cursor` until `next` is null.
+         */
+        post: operations["retryPredictions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -583,7 +603,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Deliver again the failed deliveries of a period */
+        /**
+         * Deliver again the failed deliveries of a filter
+         * @description Oldest first, in steps. Send the same filter with `cursor` until `next` is null.
+         */
         post: operations["redeliverDeliveries"];
         delete?: never;
         options?: never;
@@ -1123,10 +1146,43 @@ export interface components {
             /** Format: date-time */
             started_at: string;
         };
+        BulkAction: {
+            /** @description Predictions that the step changed. The others changed in the meantime, or cannot be changed. */
+            done: number;
+            /** @description Predictions that the step reached. */
+            matched: number;
+            /** @description `cursor` of the next step; null after the last step. */
+            next: string | null;
+        };
         CacheUse: "hit" | "miss" | "partial" | "collapsed" | "bypass" | (string & {});
         CancelPrediction: {
-            /** @description The `Idempotency-Key` of the request that created the prediction. */
-            idempotency_key: string;
+            /** @description The `next` of the previous step, with the same filter. */
+            cursor?: string;
+            /** @description The filters of the list of predictions. At least one filter. */
+            filter?: {
+                /** @description A time such as 2026-01-31T12:00:00Z. */
+                created_after?: string;
+                /** @description A time such as 2026-01-31T12:00:00Z. */
+                created_before?: string;
+                /** @description Only predictions that did not succeed, with this `error.code`. */
+                error?: string;
+                /** @description Only the predictions with these ids: at most 100 ids, separated by commas. */
+                id?: string;
+                /** @description Only predictions whose ids begin with this text. */
+                id_prefix?: string;
+                /** @description Only predictions of this model. */
+                model?: string;
+                /** @description Only predictions with this status, or with one of several statuses, such as `failed,canceled`. */
+                status?: string;
+                /** @description Only predictions of this version. */
+                version?: string;
+            } & {
+                [key: string]: string;
+            };
+            /** @description The `Idempotency-Key` of the request that created the prediction. Not with `filter`. */
+            idempotency_key?: string;
+            /** @description The most predictions of this step; 100 if absent. A number above 1000 counts as 1000. */
+            limit?: number;
         };
         ChangeEndpoint: {
             description?: string | null;
@@ -1744,25 +1800,33 @@ export interface components {
             status: "ready" | "degraded" | "not_ready" | (string & {});
         };
         RedeliverDeliveries: {
+            /** @description The `next` of the previous step, with the same filter. */
+            cursor?: string;
+            /** @description At least one filter. */
             filter: {
                 /** @description A time such as 2026-01-31T12:00:00Z. */
-                created_after: string;
+                created_after?: string;
                 /** @description A time such as 2026-01-31T12:00:00Z. */
                 created_before?: string;
                 /** @description Id of an endpoint. Without an id: all endpoints. */
                 endpoint_id?: string;
+                /** @description Id of a prediction. */
+                prediction_id?: string;
                 /**
                  * @description Without a status: both.
                  * @enum {string}
                  */
                 status?: "failed" | "canceled";
             };
+            /** @description The most deliveries of this step. Without a limit: as many as five seconds allow. */
+            limit?: number;
         };
         Redelivered: {
             /** @description The deliveries that are due now. */
             done: number;
-            /** @description The deliveries of the filter. */
+            /** @description The deliveries that the step reached. */
             matched: number;
+            /** @description `cursor` of the next step; null after the last step. */
             next: string | null;
         };
         RepositoryIndex: components["schemas"]["RepositoryModel"][];
@@ -1780,6 +1844,33 @@ export interface components {
         RepositoryRequest: {
             /** @description Files are refused. */
             parameters?: Record<string, never>;
+        };
+        RetryPredictions: {
+            /** @description The `next` of the previous step, with the same filter. */
+            cursor?: string;
+            /** @description The filters of the list of predictions. At least one filter. */
+            filter: {
+                /** @description A time such as 2026-01-31T12:00:00Z. */
+                created_after?: string;
+                /** @description A time such as 2026-01-31T12:00:00Z. */
+                created_before?: string;
+                /** @description Only predictions that did not succeed, with this `error.code`. */
+                error?: string;
+                /** @description Only the predictions with these ids: at most 100 ids, separated by commas. */
+                id?: string;
+                /** @description Only predictions whose ids begin with this text. */
+                id_prefix?: string;
+                /** @description Only predictions of this model. */
+                model?: string;
+                /** @description Only predictions with this status, or with one of several statuses, such as `failed,canceled`. */
+                status?: string;
+                /** @description Only predictions of this version. */
+                version?: string;
+            } & {
+                [key: string]: string;
+            };
+            /** @description The most predictions of this step; 100 if absent. A number above 1000 counts as 1000. */
+            limit?: number;
         };
         /** @description The new secret, and the time until which the previous secret signs. */
         Rotated: {
@@ -3544,6 +3635,8 @@ export interface operations {
                 cursor?: string;
                 /** @description Only predictions that did not succeed, with this `error.code`. */
                 error?: string;
+                /** @description Only the predictions with these ids: at most 100 ids, separated by commas. */
+                id?: string;
                 /** @description Only predictions whose ids begin with this text. */
                 id_prefix?: string;
                 /** @description `output`: each prediction has its output. `input`: each prediction has its input in canonical form; null for a succeeded prediction, whose input is not kept. A page ends where its inputs and outputs reach 4 MiB. */
@@ -3556,6 +3649,8 @@ export interface operations {
                 order?: "desc" | "asc";
                 /** @description Only predictions with this status, or with one of several statuses, such as `failed,canceled`. */
                 status?: string;
+                /** @description Only predictions of this version. */
+                version?: string;
             };
             header?: {
                 /**
@@ -3898,7 +3993,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The prediction is canceled. */
+            /** @description The prediction of the key is canceled. */
             200: {
                 headers: {
                     /** @description RFC 9110. */
@@ -3913,6 +4008,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Prediction"];
+                };
+            };
+            /** @description The step is complete. */
+            202: {
+                headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkAction"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    retryPredictions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetryPredictions"];
+            };
+        };
+        responses: {
+            /** @description The step is complete. */
+            202: {
+                headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkAction"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -3988,6 +4150,10 @@ export interface operations {
     listDeliveries: {
         parameters: {
             query?: {
+                /** @description A time such as 2026-01-31T12:00:00Z. */
+                created_after?: string;
+                /** @description A time such as 2026-01-31T12:00:00Z. */
+                created_before?: string;
                 /** @description The `next` of the previous page, with the same filters. */
                 cursor?: string;
                 /** @description Id of an endpoint. */

@@ -97,8 +97,7 @@ const step = {
   limit: Type.Optional(
     Type.Integer({
       minimum: 1,
-      default: 100,
-      description: `The most predictions of this step. A number above ${ACTION_MAX} counts as ${ACTION_MAX}.`,
+      description: `The most predictions of this step; 100 if absent. A number above ${ACTION_MAX} counts as ${ACTION_MAX}.`,
     }),
   ),
   cursor: Type.Optional(

@@ -86,6 +86,8 @@ export function registerDeliveries(app: App, deps: WebhookRouteDeps): void {
 function registerRange(app: App, { db, timers, tenantOf, now = sharedNow }: WebhookRouteDeps): void {
   app.post('/v1/webhook-deliveries/redeliver', { schema: routes.redeliverDeliveries }, async (request, reply) => {
     const { filter, limit = Number.MAX_SAFE_INTEGER, cursor } = request.body;
+    if (Object.keys(filter).length === 0)
+      throw invalid({ pointer: '/filter', message: 'There is no filter.', expected: 'at least one filter', got: '{}' });
     const { created_after: from, created_before: to, endpoint_id, prediction_id, status } = filter;
     const nowMs = now();
     const range = {

@@ -82,7 +82,7 @@ export const RedeliverRange = Type.Object(
         prediction_id: Type.Optional(Type.String({ maxLength: 64, description: 'Id of a prediction.' })),
         status: Type.Optional(Type.Enum(['failed', 'canceled'], { description: 'Without a status: both.' })),
       },
-      { ...closed, minProperties: 1 },
+      { ...closed, description: 'At least one filter.' },
     ),
     limit: Type.Optional(
       Type.Integer({
