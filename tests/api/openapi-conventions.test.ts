@@ -58,7 +58,9 @@ test('an enum is a list of texts, and never a union of constants', () => {
 test('no response has an enum: a client must accept a value that a later version adds', () => {
   const requests = requestSchemas();
   const responses = Object.entries<Json>(document.components.schemas).filter(([name]) => !requests.has(name));
-  const wrong = [...objects(Object.fromEntries(responses))].filter(({ part }) => Array.isArray(part.enum));
+  const wrong = [...objects(Object.fromEntries(responses))].filter(
+    ({ part }) => Array.isArray(part.enum) || typeof part.const === 'string',
+  );
   expect(wrong.map(({ place }) => place)).toEqual([]);
   expect(document.components.schemas.PredictionStatus['x-extensible-enum']).toContain('succeeded');
 });

@@ -1414,8 +1414,7 @@ export interface components {
             suggestions?: string[];
         };
         Health: {
-            /** @constant */
-            status: "ok";
+            status: "ok" | (string & {});
         };
         InferenceDuration: {
             count: number;

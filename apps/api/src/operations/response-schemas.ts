@@ -15,7 +15,7 @@ export const Readiness = Type.Object(
   { $id: 'Readiness' },
 );
 
-export const Health = Type.Object({ status: Type.Literal('ok') }, { $id: 'Health' });
+export const Health = Type.Object({ status: extensible(['ok']) }, { $id: 'Health' });
 
 export const Service = Type.Object(
   {
