@@ -109,6 +109,7 @@ export const plans: readonly TreePlan[] = [
       text: [],
       process: [],
       batching: [],
+      tracing: [],
       [ROOT]: [],
     },
     tolerated: [],

@@ -1,6 +1,7 @@
 /** The API as one Fastify application: the list of its plugins and routes. The caller opens the connections. */
 import type { Config } from '@millrace/shared/process/config';
 import type { IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
+import type { Tracing } from '@millrace/shared/tracing/tracing';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { TSchema } from 'typebox';
 import { registerConsole, type Sessions } from './console/routes.ts';
@@ -19,6 +20,7 @@ import { registerIdempotentPosts } from './http/idempotent-posts.ts';
 import { jsonLimitsOf, parseBody, parseJson, parseLongBody, registerJsonBody } from './http/json-body.ts';
 import { countFailed, countResponses } from './http/request-counter.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
+import { traceRequests } from './http/request-trace.ts';
 import { compileValidator } from './http/validation.ts';
 import { registerRegistryChanges } from './models/admin-routes.ts';
 import type { Catalog } from './models/catalog.ts';
@@ -42,6 +44,8 @@ import { registerWebhooks, type WebhookRouteDeps } from './webhooks/routes.ts';
 export interface AppDeps extends PredictionServices {
   config: Config;
   log: FastifyBaseLogger;
+  /** Undefined where traces are switched off. */
+  tracing: Tracing | undefined;
   catalog: Catalog;
   changes: RegistryChanges;
   entities: EntityLookup;
@@ -75,6 +79,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   // Routes render large responses themselves, and other responses are small: no serializer is compiled from schemas.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   registerGeneralHeaders(app);
+  if (deps.tracing) traceRequests(app, deps.tracing);
   await registerDocument(app, WEBHOOKS);
   registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(deps.metrics) });
   countResponses(app, deps.metrics);

@@ -1,7 +1,9 @@
 import cluster from 'node:cluster';
 import { PostgresError } from '@millrace/shared/postgres/postgres-error';
 import { runMain } from '@millrace/shared/process/main-process';
+import { RELEASE } from '@millrace/shared/process/release';
 import { UnfitRedisError } from '@millrace/shared/redis/connection';
+import { startTracing } from '@millrace/shared/tracing/start-tracing';
 
 await runMain({
   name: 'api',
@@ -14,7 +16,8 @@ await runMain({
       return startProcesses(config, log);
     }
     const { startApi } = await import('./server.ts');
-    const api = await startApi(config, log);
+    const tracing = await startTracing({ service: 'millrace-api', version: RELEASE, log, env: process.env });
+    const api = await startApi(config, log, tracing);
     log.info({ url: api.url }, 'api ready');
     return api;
   },

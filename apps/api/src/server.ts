@@ -6,6 +6,7 @@ import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
 import { StatsWriter } from '@millrace/shared/stats/stats-writer';
 import { createIdempotentRequests, type IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
+import type { Tracing } from '@millrace/shared/tracing/tracing';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -34,18 +35,20 @@ export interface RunningApi {
   mustStop: Promise<string>;
 }
 
-/** Resolves when the API listens. When the start fails, all open parts are closed, and the error states the reason. */
-export async function startApi(config: Config, log: Logger): Promise<RunningApi> {
+/** Resolves when the API listens. Without `tracing` traces are switched off. When the start fails, all open parts are closed, and the error states the reason. */
+export async function startApi(config: Config, log: Logger, tracing?: Tracing): Promise<RunningApi> {
   const closers = createClosers((name, error) => log.warn({ err: error, part: name }, 'a part could not be closed'));
   try {
-    return await start({ config, log, closers });
+    return await start({ config, log, closers }, tracing);
   } catch (error) {
     await closers.close(5_000);
     throw error;
   }
 }
 
-async function start({ config, log, closers }: OpenParams): Promise<RunningApi> {
+async function start({ config, log, closers }: OpenParams, tracing: Tracing | undefined): Promise<RunningApi> {
+  // The traces close last, so that the spans of the other parts are sent.
+  if (tracing) closers.push('traces', () => tracing.close());
   const stores = await openStores({ config, log, closers });
   const { db, queue, cache } = stores;
   const { catalog, changes } = await openCatalog({
@@ -82,6 +85,7 @@ async function start({ config, log, closers }: OpenParams): Promise<RunningApi> 
     ...predictions,
     config,
     log,
+    tracing,
     catalog,
     changes,
     metrics,

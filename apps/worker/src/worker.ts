@@ -11,6 +11,7 @@ import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
 import { keysFor } from '@millrace/shared/redis/keys';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
+import type { Tracing } from '@millrace/shared/tracing/tracing';
 import type { Logger } from 'pino';
 import { startInferenceRole } from './inference/role.ts';
 import { startHealth } from './operations/health.ts';
@@ -33,7 +34,7 @@ export interface RunningWorker {
 }
 
 /** Resolves when all roles run. When a role cannot start, closes everything that is open and rejects with the reason. */
-export async function startWorker(config: Config, log: Logger): Promise<RunningWorker> {
+export async function startWorker(config: Config, log: Logger, tracing?: Tracing): Promise<RunningWorker> {
   const closers = createClosers((name, error) => log.warn({ err: error, part: name }, 'could not be closed'));
   // The id is short, because the live state of each running prediction contains the id.
   const id = randomBytes(8).toString('hex');
@@ -49,6 +50,8 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
       },
       () => [{ labels, value: 1 }],
     );
+    // The traces close last, so that the spans of the other parts are sent.
+    if (tracing) closers.push('traces', () => tracing.close());
     const queueRedis = openRedisStore({
       config,
       metrics: metrics.stores,
@@ -115,6 +118,7 @@ export async function startWorker(config: Config, log: Logger): Promise<RunningW
       clock,
       metrics,
       presence,
+      tracing,
       health,
       closers,
       connect,
@@ -143,12 +147,13 @@ const logFailed =
     else log.warn({ id, model, version, tenant, code }, 'prediction expired');
   };
 
-function startWebhooksRole({ config, log, db, metrics, closers, connect, clock }: WorkerContext): void {
+function startWebhooksRole({ config, log, db, metrics, tracing, closers, connect, clock }: WorkerContext): void {
   const webhooks: Webhooks = startWebhooks({
     config,
     db,
     redis: (kind) => connect(kind, 'webhooks'),
     log,
+    tracing,
     isClockRight: () => clock.fault() === undefined,
     onAttempt: (record) => counted.attempt(record),
   });

@@ -16,6 +16,7 @@ export function logRequests(app: FastifyInstance, log: FastifyBaseLogger): void 
         ms: Math.round(reply.elapsedTime * 10) / 10,
         tenant: request.tenant || undefined,
         reqId: request.id,
+        trace_id: request.trace?.traceId,
       },
       'request',
     );

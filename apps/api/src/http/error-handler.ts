@@ -99,13 +99,14 @@ interface NamedModel {
 }
 
 /** The route, and the names in the request that lead an operator to the cause. */
-function aboutRequest({ id, method, routeOptions, params, tenant }: FastifyRequest): Record<string, unknown> {
+function aboutRequest({ id, method, routeOptions, params, tenant, trace }: FastifyRequest): Record<string, unknown> {
   const { model } = (params ?? {}) as NamedModel;
   return {
     route: `${method} ${routeOptions.url ?? 'none'}`,
     model: typeof model === 'string' ? model.slice(0, 100) : undefined,
     tenant: tenant || undefined,
     reqId: id,
+    trace_id: trace?.traceId,
   };
 }
 
@@ -116,7 +117,8 @@ export function sendProblem(
   log: FastifyBaseLogger,
 ): FastifyReply {
   const known = asApiError(error, request);
-  const body = problemOf(known, request.id);
+  const problem = problemOf(known, request.id);
+  const body = request.trace ? { ...problem, trace_id: request.trace.traceId } : problem;
   // `not_cached` is the expected response to `only-if-cached`, and not a failure.
   if (body.status >= 500 && known.code !== 'not_cached') logFailed(log, request, known);
   else if (body.status === 429) logRefused(log, request, known);

@@ -65,6 +65,9 @@ export const Problem = Type.Object(
         description: 'The prediction that the error concerns, or that may exist although the request failed.',
       }),
     ),
+    trace_id: Type.Optional(
+      Type.String({ description: 'The id of the trace of the request, where the server has traces.' }),
+    ),
     request_id: Type.Optional(Type.String({ description: 'The id of the request in the log of the server.' })),
   },
   { $id: 'Problem', description: 'RFC 9457 problem details.' },

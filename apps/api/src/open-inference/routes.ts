@@ -255,6 +255,7 @@ function registerInfer(app: FastifyInstance, deps: V2Deps, statistics: Statistic
       cacheControl: { noCache: false, noStore: false, onlyIfCached: false, maxAgeS: null },
       idempotencyKey: undefined,
       signal: disconnectSignal(reply, true),
+      trace: request.trace,
       ledgerless: true,
     });
     if (outcome.kind === 'disconnected') {

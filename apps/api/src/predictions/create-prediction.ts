@@ -10,7 +10,7 @@ import { resultWithErrors } from '@millrace/shared/predictions/row-errors';
 import type { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
 import { andThen } from '../cache/and-then.ts';
-import { type CachedRows, lookUpCache } from '../cache/cache-lookup.ts';
+import { type CachedRows, type LookUpParams, type LookupResult, lookUpCache } from '../cache/cache-lookup.ts';
 import { bypassStatus, hitStatus } from '../cache/cache-status.ts';
 import type { LocalResults } from '../cache/local-results.ts';
 import type { ParsedRequests } from '../cache/parsed-requests.ts';
@@ -31,6 +31,7 @@ import {
   predictionOf,
 } from './prediction-request.ts';
 import { followPrediction, promiseResult, withdraw } from './promise-result.ts';
+import { beginSubmission, endSubmission } from './submission-span.ts';
 import { isCopied, keepCopy } from './tenant-copy.ts';
 import { type WaitDeps, waitForResult } from './wait-for-result.ts';
 
@@ -64,11 +65,20 @@ export function createPrediction(deps: CreateDeps, request: PredictionRequest): 
       deps.parsedRequests.normalizeInput(body, tenant, digest) ??
       normalizeInput(served, tenant, body, deps.limits.maxRows, keyed);
     return andThen(normalizing, (normalized) =>
-      andThen(lookUpCache(deps, { request, served, normalized, keyed }), (found) =>
+      andThen(lookUp(deps, request, { request, served, normalized, keyed }), (found) =>
         found.kind === 'cached' ? found : continueAfterCache(deps, { request, served, normalized, found }),
       ),
     );
   });
+}
+
+/** Looks for the results in the cache, as a span of the request's trace. */
+function lookUp(
+  deps: CreateDeps,
+  { trace }: PredictionRequest,
+  params: LookUpParams,
+): LookupResult | Promise<LookupResult> {
+  return trace?.span ? trace.step('cache look-up', {}, () => lookUpCache(deps, params)) : lookUpCache(deps, params);
 }
 
 interface AfterCacheParams {
@@ -120,14 +130,16 @@ function submit(deps: CreateDeps, pending: PendingPrediction): Promise<Outcome> 
   if (isComplete(outputs)) {
     const output = assembleOutput(normalized.shape, outputs);
     const { errors } = normalized;
+    beginSubmission(pending);
     return storeCachedResult(deps, { pending, cached, output: errors ? resultWithErrors(output, errors) : output });
   }
   checkAdmission(deps, pending);
   const waits = request.prefer.waitS !== null;
   // The task of a promise is text: the ledger has the text, and workers of 0.1.0 keep promises after a return to 0.1.0.
   const bytes = waits && deps.bytesSupport.isSupported;
-  // Before the slots are written: an exception would leave the slots behind.
-  if (waits) deps.checkRedis();
+  // Before the slots are written and the span begins: an exception would leave both behind.
+  deps.checkRedis();
+  beginSubmission(pending);
   const slots = bytes && deps.bytesSupport.readsSlots ? deps.slots : undefined;
   const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes, slots });
   if (!waits) return promiseResult(deps, pending, item);
@@ -183,7 +195,9 @@ async function storeCachedResult(deps: CreateDeps, { pending, cached, output }: 
   try {
     const item = newPrediction(pending, { rows: [], whole: output, bytes: false });
     completedAt = (await fromStore('Redis', deps.submitter.submit(pending, item))).submittedAt;
+    endSubmission(pending);
   } catch (error) {
+    endSubmission(pending, error);
     throw withdraw(deps, { pending, error });
   }
   const nowMs = sharedNow();

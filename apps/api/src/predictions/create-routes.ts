@@ -37,6 +37,8 @@ export interface CreateRoutes {
 
 type CreateRequest = FastifyRequest<{ Params: { model: string; version?: string }; Body: PredictionBody }>;
 
+const LOCAL_HIT = { 'millrace.cache': 'hit' };
+
 export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
   const { createPrediction, lookUpLocal, parsedRequests, tenantOf, limits, metrics } = deps;
   const sender = new OutcomeSender({
@@ -59,9 +61,11 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
       cacheControl: parseCacheControl(headers['cache-control']),
       idempotencyKey: idempotencyKeyOf(headers['idempotency-key']),
       signal: NEVER_DISCONNECTS,
+      trace: request.trace,
     };
     const cached = lookUpLocal(creating);
     if (cached !== undefined) {
+      request.trace?.start('cache look-up', { attributes: LOCAL_HIT })?.end();
       metrics.predicted(creating, startedAt, { status: 200, cacheStatus: cached.cacheStatus });
       sender.sendCached(reply, cached, creating.prefer);
       return undefined;

@@ -18,8 +18,10 @@ import {
   taskText,
   textOfTask,
 } from '@millrace/shared/predictions/task';
+import type { Span } from '@millrace/shared/tracing/tracing';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
+import type { RequestTrace } from '../http/request-trace.ts';
 import type { ServedModel } from '../models/catalog.ts';
 import { flightOf, type NormalizedInput } from '../models/normalize-input.ts';
 import { SLOT_BYTES, type SlotWriter } from '../queue/slot-writer.ts';
@@ -49,6 +51,7 @@ export interface PredictionRequest {
   ledgerless?: boolean;
   /** Set as soon as the registry has the model. */
   isModelKnown?: boolean;
+  trace?: RequestTrace | undefined;
 }
 
 /** A request with its model version and its normalized input, and the new prediction. */
@@ -71,6 +74,8 @@ export interface PendingPrediction {
   cached: readonly (CachedResult | null)[];
   /** The slots of the rows, after newPrediction. */
   slots?: readonly SlotRow[];
+  /** The span of the submission, where the trace of the request is recorded. */
+  submission?: Span | undefined;
   /** The task with its rows in place of slots, after newPrediction: for the ledger, and where a worker cannot read the slots. */
   wholeTask?: Task;
 }

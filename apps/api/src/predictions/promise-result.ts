@@ -17,6 +17,7 @@ import type { Found, PredictionLookup } from './find-prediction.ts';
 import { inProgress } from './idempotency.ts';
 import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
 import { type PendingPrediction, predictionOf, promiseRow } from './prediction-request.ts';
+import { endSubmission, inPromiseSpan } from './submission-span.ts';
 
 export interface PromiseDeps {
   live: LiveStore;
@@ -40,13 +41,16 @@ export async function promiseResult(
   item: NewPrediction,
 ): Promise<Outcome> {
   deps.checkRedis();
-  await committed(deps.insertPromise(promiseRow(pending, item))).catch((error) => {
+  await inPromiseSpan(pending, () => committed(deps.insertPromise(promiseRow(pending, item)))).catch((error) => {
+    endSubmission(pending, error);
     throw concerningUnknown(error, pending.id);
   });
   let submitted: SubmitResult | undefined;
   try {
     submitted = await deps.submitter.submit(pending, item);
-  } catch {
+    endSubmission(pending);
+  } catch (error) {
+    endSubmission(pending, error);
     // The reconciler finds the promise in the ledger and submits the prediction.
   }
   if (submitted?.submitted.outcome === 'done') {
@@ -60,7 +64,7 @@ export async function promiseResult(
 /** Commits the promise of a prediction that is in Redis. */
 export async function commitPromise(deps: PromiseDeps, pending: PendingPrediction, item: NewPrediction): Promise<void> {
   try {
-    await committed(deps.insertPromise(promiseRow(pending, item)));
+    await inPromiseSpan(pending, () => committed(deps.insertPromise(promiseRow(pending, item))));
   } catch (error) {
     throw withdraw(deps, { pending, error });
   }

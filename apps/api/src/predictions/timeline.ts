@@ -2,8 +2,8 @@
 
 import { isTerminal } from '@millrace/shared/predictions/prediction';
 import { NO_FACTS, type Recorded, timelineOf } from '@millrace/shared/predictions/timeline';
-import { traceIdIn } from '@millrace/shared/predictions/trace-context';
 import { withTimeout } from '@millrace/shared/process/timeout';
+import { traceIdIn } from '@millrace/shared/tracing/trace-context';
 import type { Facts, Found, PredictionLookup } from './find-prediction.ts';
 
 /** Finds the record and the deliveries of an end. Undefined while the ledger does not have the end. */

@@ -19,6 +19,7 @@ import { fromStore, storeError } from '../stores/store-errors.ts';
 import type { Outcome } from './outcome.ts';
 import { type PendingPrediction, predictionOf } from './prediction-request.ts';
 import { acceptedOutcome, commitPromise, completedOutcome, type PromiseDeps, withdraw } from './promise-result.ts';
+import { endSubmission } from './submission-span.ts';
 
 export interface WaitDeps extends PromiseDeps {
   completions: CompletionListener;
@@ -29,7 +30,11 @@ export function waitForResult(deps: WaitDeps, pending: PendingPrediction, item: 
   const submitAndWait = () =>
     new Promise<Outcome>((resolve, reject) => new ResultWait(deps, { pending, item, resolve, reject }).start());
   const listening = deps.completions.listen(shardOf(pending.served.registered.model));
-  return listening ? fromStore('Redis', listening).then(submitAndWait) : submitAndWait();
+  if (listening === undefined) return submitAndWait();
+  return fromStore('Redis', listening).then(submitAndWait, (error) => {
+    endSubmission(pending, error);
+    throw error;
+  });
 }
 
 interface ResultWaitParams {
@@ -68,6 +73,7 @@ class ResultWait implements Wait, BatchListener<SubmitResult> {
   /** The submission succeeded. */
   onResult(submitted: SubmitResult): void {
     this.#submitted = submitted;
+    endSubmission(this.#params.pending);
     this.#allowResubmit();
     this.#settle();
   }
@@ -75,6 +81,7 @@ class ResultWait implements Wait, BatchListener<SubmitResult> {
   /** The submission failed. */
   onError(error: unknown): void {
     const { pending, reject } = this.#params;
+    endSubmission(pending, error);
     if (this.#waiter) this.#deps.completions.forget(this.#waiter);
     reject(withdraw(this.#deps, { pending, error: storeError('Redis', error) }));
   }

@@ -1,10 +1,12 @@
 /** The engines of a worker. Gives each run a free engine, and splits a failing batch until the failing rows are isolated. */
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Row } from '@millrace/shared/predictions/task';
 import type { Config } from '@millrace/shared/process/config';
 import { releaseMemory } from '@millrace/shared/process/release-memory';
 import type { Logger } from 'pino';
+import type { RunOutcome } from './engine.ts';
 import { type EngineEnd, EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
 import { type EngineEvent, EngineSlot, LoadError, type SlotState } from './engine-slot.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
@@ -15,6 +17,14 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** The waiting run with the lowest number gets the next free engine. Equal numbers run in the order of their arrival. Default: 0. */
   priority?: number;
+  /** Called after each call of an engine that returned outputs. */
+  onRun?: (run: EngineRun) => void;
+}
+
+/** One call of an engine: the parts of its duration in ms, and its end on the clock of this process (Unix ms). */
+export interface EngineRun extends Pick<RunOutcome, 'inferenceMs' | 'encodeMs' | 'decodeMs'> {
+  endedAt: number;
+  rows: number;
 }
 
 export interface EnginePool {
@@ -233,7 +243,7 @@ class Pool implements EnginePool {
   async #runWhenFree(
     version: LoadedVersion,
     rows: readonly Row[],
-    { signal, priority = 0 }: RunOptions,
+    { signal, priority = 0, onRun }: RunOptions,
   ): Promise<RowResult[]> {
     // A slot is reserved for a run that was woken and has not started yet.
     while (this.free <= this.#woken) {
@@ -251,7 +261,7 @@ class Pool implements EnginePool {
       signal?.throwIfAborted();
       const results: RowResult[] = [];
       for (const part of chunk(rows, version.maxBatch))
-        results.push(...(await isolate(part, (some) => this.#attempt(slot, version, some, signal))));
+        results.push(...(await isolate(part, (some) => this.#attempt(slot, version, some, { signal, onRun }))));
       return results;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -282,7 +292,7 @@ class Pool implements EnginePool {
     slot: EngineSlot,
     version: LoadedVersion,
     rows: readonly Row[],
-    signal: AbortSignal | undefined,
+    { signal, onRun }: { [name in 'signal' | 'onRun']: RunOptions[name] | undefined },
   ): Promise<Attempt> {
     let lost = 0;
     let loads = 0;
@@ -292,7 +302,8 @@ class Pool implements EnginePool {
       signal?.throwIfAborted();
       const begunMs = performance.now();
       try {
-        const { outputs, inferenceMs } = await slot.run(version, rows);
+        const { outputs, inferenceMs, encodeMs, decodeMs } = await slot.run(version, rows);
+        onRun?.({ inferenceMs, encodeMs, decodeMs, endedAt: sharedNow(), rows: rows.length });
         this.#tookMs.set(version, inferenceMs);
         observer?.ran(version, 'done', inferenceMs);
         if (outputs.length === rows.length) return { kind: 'done', outputs, inferenceMs };

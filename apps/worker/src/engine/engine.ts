@@ -48,6 +48,9 @@ export interface EngineOptions {
 export interface RunOutcome {
   outputs: Text[];
   inferenceMs: number;
+  /** The parts of `inferenceMs` before and after the run of the model. */
+  encodeMs: number;
+  decodeMs: number;
   /** Resident bytes after the run. */
   residentBytes: number;
 }
@@ -189,6 +192,8 @@ export class Engine {
       outputs: outputsOf(frame),
       inferenceMs: body.readDoubleLE(0),
       residentBytes: body.readDoubleLE(8),
+      encodeMs: body.readDoubleLE(16),
+      decodeMs: body.readDoubleLE(24),
     };
   }
 

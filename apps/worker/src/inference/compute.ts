@@ -4,7 +4,7 @@ import type { PutParams, ResultCache } from '@millrace/shared/cache/result-cache
 import { encodeResult } from '@millrace/shared/cache/result-value';
 import { problem } from '@millrace/shared/errors';
 import { priorityOf } from '@millrace/shared/ledger/terminal-row';
-import { waitingOf } from '@millrace/shared/live/state';
+import { traceOfState, waitingOf } from '@millrace/shared/live/state';
 import type { Finished, LiveStore, Taken } from '@millrace/shared/live/store';
 import { mayShareResults } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
@@ -19,13 +19,16 @@ import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
+import { traceIdIn } from '@millrace/shared/tracing/trace-context';
+import type { Tracing } from '@millrace/shared/tracing/tracing';
 import type { Logger } from 'pino';
-import type { EnginePool } from '../engine/engine-pool.ts';
+import type { EnginePool, EngineRun } from '../engine/engine-pool.ts';
 import type { LoadedVersion, RowResult } from '../engine/protocol/loaded-version.ts';
 import type { WorkerMetrics } from '../operations/metrics.ts';
 import type { CacheWrites } from './cache-writes.ts';
 import { namedItems } from './held-item.ts';
 import type { HeldResults } from './held-results.ts';
+import { RunSpan, recordLostAttempt } from './run-span.ts';
 
 export interface ComputeDeps {
   live: LiveStore;
@@ -41,6 +44,8 @@ export interface ComputeDeps {
   workerId: string;
   maxAttempts: number;
   metrics: WorkerMetrics;
+  /** Undefined where traces are switched off. */
+  tracing: Tracing | undefined;
   log: Logger;
 }
 
@@ -81,7 +86,9 @@ export async function compute(
   const startedAt = sharedNow();
   const { ids, jobs } = namedItems(items);
   const begins = ahead.length > 0 && target.version.config.deterministic === true;
-  const beginning = begins ? runRows(deps, target, ahead) : undefined;
+  const aheadRuns: EngineRun[] = [];
+  const onRun = deps.tracing && ((run: EngineRun) => void aheadRuns.push(run));
+  const beginning = begins ? runRows(deps, target, { rows: ahead, onRun }) : undefined;
   // When the take fails, nothing reads the result of the rows that were begun ahead.
   beginning?.catch(() => {});
   const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt, jobs));
@@ -97,7 +104,7 @@ export async function compute(
     if (task && !isUnreachable)
       works.push({ taken: one, task, names: namesOf(task, one.id), results: knownResults(task) });
     else {
-      deps.log.error({ id: one.id, model: target.version.model }, isUnreachable ? SLOT_GONE : UNREADABLE);
+      deps.log.error({ ...namesOfLine(one), model: target.version.model }, isUnreachable ? SLOT_GONE : UNREADABLE);
       await deps.live.discard(one.id, one.attempt);
     }
   }
@@ -106,11 +113,14 @@ export async function compute(
   deps.sizes.running(model, works.length);
   try {
     const together = works.filter(({ taken: { lost } }) => lost === 0);
-    let rows = together.length > 0 ? await runOrFail(deps, target, { works: together, begun, startedAt }) : 0;
+    let rows =
+      together.length > 0 ? await runOrFail(deps, target, { works: together, begun, startedAt, aheadRuns }) : 0;
     // A prediction that was running when a worker died can be the cause of the death. Such a prediction runs alone and can harm no other.
     for (const work of works)
-      if (work.taken.lost > 0)
+      if (work.taken.lost > 0) {
+        traceLost(deps, target, work);
         rows += await runOrFail(deps, target, { works: [work], begun: new Map(), startedAt: sharedNow() });
+      }
     return rows;
   } finally {
     deps.sizes.running(model, -works.length);
@@ -121,15 +131,18 @@ interface Run {
   works: readonly Work[];
   begun: Begun;
   startedAt: number;
+  /** The calls of engines that were begun ahead. */
+  aheadRuns?: readonly EngineRun[];
 }
 
 /**
  * Calls `run`. A prediction fails when its data make the code of the worker throw, for example an output longer than the longest
  * string. Handing the job back would repeat the run for ever, because a live worker counts no attempt.
  */
-async function runOrFail(deps: ComputeDeps, target: Target, { works, begun, startedAt }: Run): Promise<number> {
+async function runOrFail(deps: ComputeDeps, target: Target, params: Run): Promise<number> {
+  const { works, startedAt } = params;
   try {
-    return await run(deps, target, { works, begun, startedAt });
+    return await runTraced(deps, target, params);
   } catch (error) {
     if (!(error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError)) throw error;
     let rows = 0;
@@ -141,7 +154,7 @@ async function runOrFail(deps: ComputeDeps, target: Target, { works, begun, star
     const [{ taken }] = works as [Work];
     const { model } = target.version;
     deps.log.error(
-      { err: error, id: taken.id, model },
+      { err: error, ...namesOfLine(taken), model },
       'the result of a prediction cannot be handled: the prediction fails',
     );
     const result = JSON.stringify(problem('inference_failed', `The result cannot be handled: ${error.message}.`));
@@ -180,7 +193,41 @@ function knownResults(task: Task): (RowResult | undefined)[] {
   return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
 }
 
-async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt }: Run): Promise<number> {
+/** Calls `run` inside a span, where the trace of a prediction is recorded. */
+async function runTraced(deps: ComputeDeps, target: Target, params: Run): Promise<number> {
+  const { tracing } = deps;
+  if (tracing === undefined) return run(deps, target, params);
+  const { works, startedAt, aheadRuns = [] } = params;
+  const taken = works.map((work) => work.taken);
+  const span = RunSpan.start({ tracing, target: spanTarget(deps, target), taken, startedAt });
+  for (const one of aheadRuns) span?.ran(one);
+  try {
+    return await run(deps, target, { ...params, span });
+  } catch (error) {
+    span?.fail(error);
+    throw error;
+  }
+}
+
+const spanTarget = ({ workerId }: ComputeDeps, { version, shard }: Target) => ({ version, shard, workerId });
+
+/** In the background: the run does not wait for the look-up of the lost worker. */
+function traceLost({ tracing, live, workerId }: ComputeDeps, { version, shard }: Target, { taken }: Work): void {
+  if (tracing === undefined) return;
+  recordLostAttempt({ tracing, live, target: { version, shard, workerId }, taken }).catch(() => {});
+}
+
+/** The names in a line about one prediction. */
+const namesOfLine = ({ id, state }: Taken) => {
+  const trace = traceOfState(state);
+  return { id, ...(trace === undefined ? {} : { trace_id: traceIdIn(trace) }) };
+};
+
+async function run(
+  deps: ComputeDeps,
+  target: Target,
+  { works, begun, startedAt, span }: Run & { span?: RunSpan | undefined },
+): Promise<number> {
   // A deterministic model runs equal rows of different predictions once.
   const shares = target.version.config.deterministic === true;
   const rows: Row[] = [];
@@ -199,7 +246,8 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
   if (rows.length > 0) deps.metrics.computed(target.version.model, rows.length);
   const batchedAt = sharedNow();
   const left = begun.size === 0 ? rows : rows.filter((_, at) => !begun.has(names[at] ?? ''));
-  const ran = left.length === 0 ? [] : await runRows(deps, target, left);
+  const onRun = span && ((one: EngineRun) => span.ran(one));
+  const ran = left.length === 0 ? [] : await runRows(deps, target, { rows: left, onRun });
   let next = 0;
   const computed = begun.size === 0 ? ran : names.map((name) => begun.get(name) ?? (ran[next++] as RowResult));
   let own = 0;
@@ -224,6 +272,7 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
   if (outputs > 0)
     deps.cacheWrites.start({ results: outputs, bytes }, () => storeAndCheck(deps, target, { storing, finishing }));
   const verdicts = await finishing;
+  span?.end(finished, now);
   deps.metrics.finished(target.version.model, target.version.version, finished, verdicts);
   const fenced = verdicts.filter((verdict) => verdict === 'fenced').length;
   if (fenced > 0) deps.log.warn({ model: target.version.model, fenced }, 'stale results were refused');
@@ -237,15 +286,16 @@ async function run(deps: ComputeDeps, target: Target, { works, begun, startedAt 
 async function runRows(
   { pool }: ComputeDeps,
   { loaded, priority }: Target,
-  rows: readonly Row[],
+  { rows, onRun }: { rows: readonly Row[]; onRun: ((run: EngineRun) => void) | undefined },
 ): Promise<RowResult[]> {
-  if (rows.length <= loaded.maxBatch) return pool.run(loaded, rows, { priority });
+  const options = onRun === undefined ? { priority } : { priority, onRun };
+  if (rows.length <= loaded.maxBatch) return pool.run(loaded, rows, options);
   const parts: RowResult[][] = [];
   let next = 0;
   const runParts = async (): Promise<void> => {
     for (let at = next; at < rows.length; at = next) {
       next = at + loaded.maxBatch;
-      parts[at / loaded.maxBatch] = await pool.run(loaded, rows.slice(at, next), { priority });
+      parts[at / loaded.maxBatch] = await pool.run(loaded, rows.slice(at, next), options);
     }
   };
   await Promise.all(Array.from({ length: pool.size + 1 }, runParts));

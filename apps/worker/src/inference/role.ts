@@ -165,7 +165,7 @@ class InferenceRole {
   readonly consumers: Consumers;
 
   constructor(base: WorkerContext, { cache, cacheWrites, pool, models }: InferenceDeps) {
-    const { config, log, keys, id, redis, live, metrics, closers, connect } = base;
+    const { config, log, keys, id, redis, live, metrics, tracing, closers, connect } = base;
     this.#base = base;
     this.#models = models;
     this.#dispatcher = new Dispatcher<string>({
@@ -189,6 +189,7 @@ class InferenceRole {
       workerId: id,
       maxAttempts: config.maxAttempts,
       metrics,
+      tracing,
       log,
     };
     const listener = connect('blocking', 'registry');

@@ -7,6 +7,7 @@ import type { Closers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
+import type { Tracing } from '@millrace/shared/tracing/tracing';
 import type { Logger } from 'pino';
 import type { WorkerHealth } from './health.ts';
 import type { WorkerMetrics } from './metrics.ts';
@@ -23,6 +24,8 @@ export interface WorkerContext {
   clock: Clock;
   metrics: WorkerMetrics;
   presence: Presence;
+  /** Undefined where traces are switched off. */
+  tracing: Tracing | undefined;
   health: WorkerHealth;
   closers: Closers;
   connect(kind: 'producer' | 'blocking', name: string): Connection;

@@ -1,6 +1,8 @@
 /** The role `recorder`: records terminal states in the ledger, restores lost promises, and creates and drops partitions. */
 
 import { findEnds, openPromises, readTasks, recordTerminal } from '@millrace/shared/ledger/ledger';
+import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
+import type { Recorded } from '@millrace/shared/ledger/record-terminal';
 import type { Db } from '@millrace/shared/postgres/db';
 import { dropOldPartitions, ensurePartitions } from '@millrace/shared/postgres/partitions';
 import { SHARDS } from '@millrace/shared/predictions/ids';
@@ -11,6 +13,7 @@ import type { WorkerContext } from '../operations/worker-context.ts';
 import { watchLag } from './lag-watch.ts';
 import { startMakingRoom } from './make-room.ts';
 import { startReconciler } from './reconciler.ts';
+import { recordTraced } from './record-spans.ts';
 import { startRecorder } from './recorder.ts';
 import { startStats } from './stats.ts';
 
@@ -40,7 +43,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
       consumer: id,
       liveTtlMs: config.liveTtlMs,
       room,
-      record: (rows) => metrics.stores.timed('postgres', 'record', recordTerminal(db, rows)),
+      record: recordOf(base),
       findEnds: (ids) => findEnds(db, ids),
       postgresResponds: () => responds(db),
       onDeliveries: (deliveries) => timers.scheduleDeliveries(deliveries),
@@ -88,6 +91,12 @@ async function keepPartitions({ config, db, log, closers, clock }: WorkerContext
     PARTITIONS_EVERY_MS,
   );
   closers.push('partitions', () => clearInterval(timer));
+}
+
+/** Writes rows to the ledger, with spans where traces are switched on. */
+function recordOf({ db, metrics, tracing }: WorkerContext): (rows: TerminalRow[]) => Promise<Recorded> {
+  const record = (rows: TerminalRow[]) => metrics.stores.timed('postgres', 'record', recordTerminal(db, rows));
+  return tracing === undefined ? record : (rows) => recordTraced(tracing, rows, () => record(rows));
 }
 
 async function responds(db: Db): Promise<boolean> {

@@ -1,7 +1,10 @@
 /** One attempt of a claimed delivery: sign, send, judge the response, record the result, set the timer of the next attempt. */
+
+import type { Tracing } from '@millrace/shared/tracing/tracing';
 import { eventBody } from '@millrace/shared/webhooks/event';
 import { signingSecrets } from '@millrace/shared/webhooks/secret';
 import type { DeliveryClaims } from './delivery-claims.ts';
+import { endDelivery, startDelivery, traceHeaders } from './delivery-span.ts';
 import type { ClaimedDelivery } from './due-deliveries.ts';
 import type { AttemptRecord } from './record-outcome.ts';
 import { judge, succeeded } from './retry-policy.ts';
@@ -12,6 +15,8 @@ export interface AttemptDeps {
   sender: Sender;
   claims: DeliveryClaims;
   publicUrl: string | undefined;
+  /** Undefined where traces are switched off. */
+  tracing: Tracing | undefined;
   /** Aborts when the process closes and does not wait longer for attempts. */
   signal: AbortSignal;
   now: () => number;
@@ -51,11 +56,27 @@ export async function attemptDelivery(deps: AttemptDeps, delivery: ClaimedDelive
 
 /** Sends the message and judges the response. Returns undefined when `signal` aborted the attempt. */
 async function send(deps: AttemptDeps, delivery: ClaimedDelivery): Promise<AttemptRecord | undefined> {
+  const span = startDelivery(deps.tracing, delivery);
+  let record: AttemptRecord | undefined;
+  try {
+    record = await sendSigned(deps, delivery, traceHeaders(span, delivery.trace));
+    return record;
+  } finally {
+    endDelivery(span, record);
+  }
+}
+
+async function sendSigned(
+  deps: AttemptDeps,
+  delivery: ClaimedDelivery,
+  trace: Readonly<Record<string, string>>,
+): Promise<AttemptRecord | undefined> {
   const { sender, publicUrl, now, random, signal } = deps;
   const { event, endpoint, tenant } = delivery;
   const at = now();
   const body = eventBody(event, publicUrl);
-  const headers = signatureHeaders({ id: event.id, atMs: at, body, secrets: signingSecrets(delivery.secrets, at) });
+  const secrets = signingSecrets(delivery.secrets, at);
+  const headers = { ...signatureHeaders({ id: event.id, atMs: at, body, secrets }), ...trace };
   const { outcome, latencyMs, replyHead } = await sender.send({ url: delivery.url, body, headers }, signal);
   // An abort appears as a timeout. A status that arrived before the abort still counts.
   if (signal.aborted && 'error' in outcome) return undefined;

@@ -23,6 +23,8 @@ export interface ClaimedDelivery {
   /** Empty for a tenant whose predictions have never named a URL before. */
   secrets: readonly StoredSecret[];
   event: StoredEvent;
+  /** The trace context of the prediction: see RequestOptions. */
+  trace: string | null;
 }
 
 type Row = Omit<ClaimedDelivery, 'event' | 'lane'> & StoredEvent & { eventId: string };
@@ -45,7 +47,7 @@ const CLAIM = `
   SELECT d.id, d.tenant, d.endpoint, coalesce(e.url, d.url) AS url, d.attempts, d.attempts_before AS "attemptsBefore", d.round, d.event AS "eventId",
          CASE WHEN d.endpoint IS NOT NULL THEN coalesce(e.state, 'gone') END AS state,
          e.failing_since AS "failingSince", coalesce(e.secrets, t.webhook_secrets, '[]') AS secrets,
-         $3::bigint AS "heldUntil", ${EVENT_COLUMNS}
+         $3::bigint AS "heldUntil", p.options->>'trace' AS trace, ${EVENT_COLUMNS}
     FROM claimed d
     LEFT JOIN webhook_endpoints e ON e.id = d.endpoint
     LEFT JOIN tenants t ON t.tenant = d.tenant AND d.endpoint IS NULL

@@ -11,6 +11,7 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Pool } from '@millrace/shared/postgres/db';
 import type { Config } from '@millrace/shared/process/config';
 import type { Connection } from '@millrace/shared/redis/connection';
+import type { Tracing } from '@millrace/shared/tracing/tracing';
 import { createResolve } from '@millrace/shared/webhooks/resolve';
 import type { Resolve } from '@millrace/shared/webhooks/target';
 import { targetRules } from '@millrace/shared/webhooks/target-rules';
@@ -44,6 +45,8 @@ export interface WebhookDeps {
   /** Opens a connection to the queue Redis. The role closes the connection. */
   redis(kind: 'producer' | 'blocking'): Connection;
   log: WebhookLog;
+  /** Undefined where traces are switched off. */
+  tracing?: Tracing | undefined;
   /** Receives each attempt after its commit. */
   onAttempt?(record: AttemptRecord): void;
   resolve?: Resolve;
@@ -89,6 +92,7 @@ export function startWebhooks(deps: WebhookDeps): Webhooks {
     sender,
     claims,
     publicUrl: config.publicUrl,
+    tracing: deps.tracing,
     signal: abort.signal,
     now,
     random,

@@ -8,7 +8,7 @@
 
 import { joinTexts, LONG_TEXT_BYTES, type LongText, type Text } from '../predictions/long-text.ts';
 import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../predictions/prediction.ts';
-import { addNumber } from '../predictions/request-options.ts';
+import { addNumber, readOptions } from '../predictions/request-options.ts';
 import type { StoredTask } from '../predictions/task.ts';
 import { isTaskBytes } from '../predictions/task-bytes.ts';
 import { packDigest, unpackDigest } from '../redis/keys.ts';
@@ -221,6 +221,22 @@ export function waitingOf(state: string) {
     metadata: fields[METADATA] ?? '',
     options: fields[METADATA + 1] ?? '',
   };
+}
+
+/** The trace context in the options of a state; undefined without a trace. */
+export function traceOfState(state: string): string | undefined {
+  // Most states have no trace, and need no parsing.
+  if (!state.includes('"trace":"')) return undefined;
+  const options = state.slice(HEAD).split(SEPARATOR)[METADATA + 1] ?? '';
+  return readOptions(options).trace;
+}
+
+/** The attempt that a running state shows: a worker that takes this state replaces the attempt. */
+export function previousAttemptOf(state: string): { attempt: number; workerId: string; startedAt: number } | undefined {
+  const startedAt = msOrNull(state.slice(39, 52));
+  const workerId = state.slice(52, 68).trimEnd();
+  if (state[10] !== 'r' || startedAt === null || workerId === '') return undefined;
+  return { attempt: Number(state.slice(16, 21)), workerId, startedAt };
 }
 
 export interface Finished {

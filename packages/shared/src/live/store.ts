@@ -585,6 +585,11 @@ export class LiveStore {
     await this.#redis.mrDrop(ends.length, ...keys, this.#tag(shardOfId(first.id)), ...times);
   }
 
+  /** Whether the worker has sent a heartbeat in the last seconds. */
+  async workerLives(shard: number, workerId: string): Promise<boolean> {
+    return (await this.#redis.exists(this.#keys.worker(shard, workerId))) === 1;
+  }
+
   async counts(model: string): Promise<QueueCounts> {
     const row = await this.#redis.hmget(this.#keys.queueStats(shardOf(model), model), ...COUNTS);
     return queueCounts(row.map(Number));

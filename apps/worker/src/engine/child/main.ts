@@ -115,6 +115,8 @@ async function run(id: number, type: number, body: Buffer): Promise<Buffer> {
   const frame = textsFrame(OUTPUTS, id, OUTPUTS_HEADER_BYTES, outputs, ['', '\n', '']);
   frame.writeDoubleLE(inferenceMs, HEADER_BYTES);
   frame.writeDoubleLE(residentBytes(started), HEADER_BYTES + 8);
+  frame.writeDoubleLE(session.times.encodeMs, HEADER_BYTES + 16);
+  frame.writeDoubleLE(session.times.decodeMs, HEADER_BYTES + 24);
   return frame;
 }
 

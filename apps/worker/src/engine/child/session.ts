@@ -30,6 +30,9 @@ export class EngineSession {
   readonly graph: OnnxModel | undefined;
   readonly #labels: LoadRequest['labels'];
   readonly #outputs: OutputChecker;
+  /** How long the last run took to convert its rows into tensors, and its tensors into outputs. Runs follow each other. */
+  readonly times = { encodeMs: 0, decodeMs: 0 };
+  #sinceMs = 0;
 
   private constructor(
     {
@@ -70,6 +73,7 @@ export class EngineSession {
 
   /** Returns the JSON texts of n outputs for the JSON array of n rows. Throws when a row fails. The worker isolates the failing row. */
   async run(rows: string, count: number): Promise<string[]> {
+    this.#startTimes();
     const parsed = JSON.parse(rows) as Json[];
     if (parsed.length !== count) throw new Error('a row is not one JSON value');
     return this.handler === null ? this.#runTensors(parsed) : this.#runHandler(this.handler, parsed);
@@ -77,10 +81,13 @@ export class EngineSession {
 
   async #runHandler(handler: Handler, rows: Json[]): Promise<string[]> {
     const tensors = await handler.encode(rows, this.context);
-    const decoded = (await handler.decode(await runSession(this.#session, tensors), rows, this.context)) as unknown[];
+    const made = await this.#runModel(tensors);
+    const decoded = (await handler.decode(made, rows, this.context)) as unknown[];
     if (!Array.isArray(decoded) || decoded.length !== rows.length)
       throw new Error(`the handler decoded ${decoded?.length} outputs for ${rows.length} rows`);
-    return decoded.map((output) => this.#outputs.textOf(output));
+    const texts = decoded.map((output) => this.#outputs.textOf(output));
+    this.#addDecoding();
+    return texts;
   }
 
   /**
@@ -89,13 +96,14 @@ export class EngineSession {
    */
   async runRows(rows: readonly Row[]): Promise<string[]> {
     if (this.handler !== null) throw new Error('a row of a handler is JSON text');
+    this.#startTimes();
     const bytes = rows.map((row) => {
       if (typeof row === 'string') return tensorRowBytes(tensorsOfRow(JSON.parse(row)));
       return isSlot(row) ? readSlot(row) : row;
     });
     const outputs = new Array<string>(rows.length);
     for (const { places, rowsEach, tensors } of joinRowBytes(bytes)) {
-      const made = await runSession(this.#session, tensors);
+      const made = await this.#runModel(tensors);
       const parts =
         places.length === 1
           ? [made]
@@ -105,6 +113,7 @@ export class EngineSession {
             );
       for (const [at, part] of parts.entries())
         outputs[places[at] ?? 0] = tensorsToJson(part, this.#labels, this.#session.outputNames);
+      this.#addDecoding();
     }
     return outputs;
   }
@@ -112,8 +121,12 @@ export class EngineSession {
   /** Runs rows of equal shape together. A row of another shape (a longer text, a larger image) runs separately. */
   async #runTensors(parsed: Json[]): Promise<string[]> {
     const rows = parsed.map((row) => tensorsOfRow(row as unknown as TensorRow));
-    if (rows.length === 1)
-      return [tensorsToJson(await runSession(this.#session, rows[0]!), this.#labels, this.#session.outputNames)];
+    if (rows.length === 1) {
+      const made = await this.#runModel(rows[0]!);
+      const output = tensorsToJson(made, this.#labels, this.#session.outputNames);
+      this.#addDecoding();
+      return [output];
+    }
     const groups = new Map<string, number[]>();
     rows.forEach((row, index) => {
       const key = shapeKey(row);
@@ -127,13 +140,34 @@ export class EngineSession {
       group.forEach((index, i) => {
         outputs[index] = tensorsToJson(parts[i]!, this.#labels, this.#session.outputNames);
       });
+      this.#addDecoding();
     }
     return outputs;
   }
 
   async #runGroup(rows: TensorMap[]): Promise<TensorMap[]> {
     const counts = rows.map((row) => Object.values(row)[0]?.dims[0] ?? 0);
-    return splitInto(await runSession(this.#session, joinRows(rows)), counts);
+    return splitInto(await this.#runModel(joinRows(rows)), counts);
+  }
+
+  #startTimes(): void {
+    this.times.encodeMs = 0;
+    this.times.decodeMs = 0;
+    this.#sinceMs = performance.now();
+  }
+
+  /** Runs the model. The time since the start, or since the end of the last step, counts as encoding. */
+  async #runModel(tensors: TensorMap): Promise<TensorMap> {
+    this.times.encodeMs += performance.now() - this.#sinceMs;
+    const made = await runSession(this.#session, tensors);
+    this.#sinceMs = performance.now();
+    return made;
+  }
+
+  #addDecoding(): void {
+    const nowMs = performance.now();
+    this.times.decodeMs += nowMs - this.#sinceMs;
+    this.#sinceMs = nowMs;
   }
 
   /** Releases the session. Without this call the memory of the session stays for the life of the process. */

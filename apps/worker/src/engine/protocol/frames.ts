@@ -19,7 +19,7 @@ export const RUN_ROWS = 5;
 export const READY = 11;
 /** The JSON response to LOAD, UNLOAD and PROBE. */
 export const DONE = 12;
-/** The response to RUN: `f64 inference ms | f64 resident bytes | outputs joined by newlines`. */
+/** The response to RUN: `f64 inference ms | f64 resident bytes | f64 encode ms | f64 decode ms | outputs joined by newlines`. */
 export const OUTPUTS = 13;
 /** The reason of a failed request, as a JSON text. */
 export const FAILED = 14;
@@ -30,7 +30,7 @@ export const RUN_HEADER_BYTES = 8;
 /** RUN_ROWS: `u32 session | u32 number of rows`, for each row `u32 bytes, and two bits for its kind`, then the rows. */
 const [TEXT_BIT, SLOT_BIT] = [0x8000_0000, 0x4000_0000];
 /** Bytes before the outputs in OUTPUTS. */
-export const OUTPUTS_HEADER_BYTES = 16;
+export const OUTPUTS_HEADER_BYTES = 32;
 
 export interface Frame {
   type: number;

@@ -40,4 +40,6 @@ export function readTrace(text: string): (TraceParent & { state: string | undefi
   return parent && { ...parent, state: space === -1 ? undefined : text.slice(space + 1) };
 }
 
+export const isSampled = (text: string): boolean => readTrace(text)?.sampled === true;
+
 export const traceIdIn = (text: string): string | undefined => readTrace(text)?.traceId;

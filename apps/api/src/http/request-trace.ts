@@ -1,0 +1,94 @@
+/** The span of each request, where traces are switched on: its parent is the `traceparent` of the client. */
+import { parseTraceParent, traceText } from '@millrace/shared/tracing/trace-context';
+import {
+  endSpan,
+  inSpan,
+  type Span,
+  type SpanOptions,
+  type Tracing,
+  textOfSpan,
+} from '@millrace/shared/tracing/tracing';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Undefined where traces are switched off, and for a request that is in no trace. */
+    trace?: RequestTrace;
+  }
+}
+
+/** The trace of one request: a trace of its client, or a trace that begins here and is recorded. */
+export class RequestTrace {
+  readonly traceId: string;
+  /** The context for parts of the request, as text. */
+  readonly text: string;
+  readonly #tracing: Tracing;
+  /** Undefined for a trace that is not recorded: the client's context is passed on. */
+  readonly #span: Span | undefined;
+
+  constructor(tracing: Tracing, span: Span | undefined, text: string) {
+    this.#tracing = tracing;
+    this.#span = span;
+    this.text = text;
+    this.traceId = text.slice(3, 35);
+  }
+
+  get span(): Span | undefined {
+    return this.#span;
+  }
+
+  /** Starts a part of the request. Undefined where the trace is not recorded. */
+  start(name: string, options: SpanOptions = {}): Span | undefined {
+    return this.#span && this.#tracing.start(name, { ...options, parent: this.text });
+  }
+
+  /** Runs a part of the request as a span of its own. */
+  step<T>(name: string, options: SpanOptions, step: () => T | Promise<T>): T | Promise<T> {
+    const span = this.start(name, options);
+    return span === undefined ? step() : inSpan(span, step);
+  }
+}
+
+/** The status of a request whose client disconnected before the response. */
+const DISCONNECTED = 499;
+/** Routes whose requests are no work of a client: a probe each second would fill the trace store. */
+const UNTRACED: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+
+/** The hook must be the first: refusals of later hooks are in the trace too. */
+export function traceRequests(app: FastifyInstance, tracing: Tracing): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!UNTRACED.has(request.routeOptions.url ?? '')) begin(tracing, request, reply);
+    done();
+  });
+}
+
+function begin(tracing: Tracing, request: FastifyRequest, { raw }: FastifyReply): void {
+  const { headers } = request;
+  const parent = parentOf(headers.traceparent, headers.tracestate);
+  const { method } = request;
+  const route = request.routeOptions.url;
+  const span = tracing.start(route === undefined ? method : `${method} ${route}`, {
+    kind: 'server',
+    parent,
+    attributes: { 'http.request.method': method, ...(route === undefined ? {} : { 'http.route': route }) },
+  });
+  if (!span.isRecording()) {
+    if (parent !== undefined) request.trace = new RequestTrace(tracing, undefined, parent);
+    return;
+  }
+  span.setAttribute('millrace.request.id', request.id);
+  request.trace = new RequestTrace(tracing, span, textOfSpan(span));
+  raw.once('close', () => {
+    // The client closed the connection before the whole response was sent.
+    const status = raw.writableFinished ? raw.statusCode : DISCONNECTED;
+    const attributes = { 'http.response.status_code': status, 'millrace.tenant': request.tenant ?? '' };
+    endSpan(span, { attributes, ...(status >= 500 ? { error: { type: String(status), message: '' } } : {}) });
+  });
+}
+
+/** The text of the client's context; undefined for a missing or invalid `traceparent`. */
+function parentOf(header: string | string[] | undefined, state: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined;
+  const parent = parseTraceParent(header.trim());
+  return parent && traceText(parent, Array.isArray(state) ? state.join() : state);
+}

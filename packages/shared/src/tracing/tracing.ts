@@ -1,0 +1,140 @@
+/**
+ * Spans of OpenTelemetry. Parents and links are given as the text of a trace context (trace-context.ts), because contexts travel
+ * through Redis, the ledger and HTTP, and not through the calls of one process. Only types of OpenTelemetry are imported here.
+ */
+import type { Attributes, Span, SpanContext, Tracer } from '@opentelemetry/api';
+import { readTrace, traceText } from './trace-context.ts';
+
+export type { Span } from '@opentelemetry/api';
+
+/** The values of OpenTelemetry's SpanKind and SpanStatusCode. */
+const KINDS = { internal: 0, server: 1, client: 2, producer: 3, consumer: 4 } as const;
+const ERROR = 2;
+const SAMPLED = 1;
+
+export interface SpanOptions {
+  kind?: keyof typeof KINDS;
+  /** The text of the parent's context. Without a valid parent the span begins a trace. */
+  parent?: string | undefined;
+  /** Texts of contexts. */
+  links?: readonly string[];
+  attributes?: Attributes;
+  /** Unix ms; now if absent. */
+  startMs?: number;
+  /** The span is recorded whatever the sampler would decide, because a linked trace is sampled. */
+  always?: boolean;
+}
+
+export interface SpanEnd {
+  /** Unix ms; now if absent. */
+  endMs?: number;
+  attributes?: Attributes;
+  /** The span ends in error. */
+  error?: { type: string; message: string };
+}
+
+/** A whole span that has ended. */
+export type EndedSpan = SpanOptions & SpanEnd & { startMs: number };
+
+/** The parts of OpenTelemetry that open-telemetry.ts loads. */
+export interface TracingParts {
+  tracer: Tracer;
+  /** Records every span. */
+  alwaysTracer: Tracer;
+  contextOf(parent: SpanContext | undefined): Parameters<Tracer['startSpan']>[2];
+  traceStateOf(text: string): SpanContext['traceState'];
+  close(): Promise<void>;
+}
+
+export class Tracing {
+  readonly #parts: TracingParts;
+
+  constructor(parts: TracingParts) {
+    this.#parts = parts;
+  }
+
+  start(name: string, options: SpanOptions = {}): Span {
+    const { kind = 'internal', parent, links = [], attributes, startMs, always = false } = options;
+    const { tracer, alwaysTracer, contextOf } = this.#parts;
+    const context = contextOf(parent === undefined ? undefined : this.#contextIn(parent));
+    return (always ? alwaysTracer : tracer).startSpan(
+      name,
+      {
+        kind: KINDS[kind],
+        links: links.flatMap((text) => {
+          const linked = this.#contextIn(text);
+          return linked === undefined ? [] : [{ context: linked }];
+        }),
+        ...(attributes === undefined ? {} : { attributes }),
+        ...(startMs === undefined ? {} : { startTime: startMs }),
+      },
+      context,
+    );
+  }
+
+  /** Writes a span that is over. */
+  record(name: string, { endMs, error, ...options }: EndedSpan): void {
+    endSpan(this.start(name, options), { ...(endMs ? { endMs } : {}), ...(error ? { error } : {}) });
+  }
+
+  /** Sends the spans that wait. Resolves within two seconds. */
+  close(): Promise<void> {
+    return this.#parts.close();
+  }
+
+  #contextIn(text: string): SpanContext | undefined {
+    const read = readTrace(text);
+    if (read === undefined) return undefined;
+    const { traceId, spanId, sampled, state } = read;
+    const traceState = state === undefined ? undefined : this.#parts.traceStateOf(state);
+    return {
+      ...{ traceId, spanId, traceFlags: sampled ? SAMPLED : 0, isRemote: true },
+      ...(traceState === undefined ? {} : { traceState }),
+    };
+  }
+}
+
+/** The text of a span's context. */
+export function textOfSpan(span: Span): string {
+  const { traceId, spanId, traceFlags, traceState } = span.spanContext();
+  return traceText({ traceId, spanId, sampled: (traceFlags & SAMPLED) === SAMPLED }, traceState?.serialize());
+}
+
+export function endSpan(span: Span, { endMs, attributes, error }: SpanEnd = {}): void {
+  if (attributes !== undefined) span.setAttributes(attributes);
+  if (error !== undefined) {
+    span.setAttribute('error.type', error.type);
+    span.setStatus({ code: ERROR, message: error.message });
+  }
+  if (endMs === undefined) span.end();
+  else span.end(endMs);
+}
+
+/** Runs a step as a span that begins and ends with the step. */
+export function inSpan<T>(span: Span, step: () => T | Promise<T>): T | Promise<T> {
+  const failed = (error: unknown): never => {
+    endSpan(span, { error: errorOf(error) });
+    throw error;
+  };
+  let made: T | Promise<T>;
+  try {
+    made = step();
+  } catch (error) {
+    return failed(error);
+  }
+  if (!(made instanceof Promise)) {
+    span.end();
+    return made;
+  }
+  return made.then((value) => {
+    span.end();
+    return value;
+  }, failed);
+}
+
+/** Without the message of the error: a message can have a caller's data. */
+export function errorOf(error: unknown): { type: string; message: string } {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  const name = error instanceof Error ? error.name : 'Error';
+  return { type: (code ?? name).slice(0, 100), message: name };
+}

@@ -1,0 +1,200 @@
+/** Traces over processes: an API, an inference worker, and a worker that records and sends webhooks, read by a collector. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { makeModelFolder } from '../support/model-folder.ts';
+import { startReceiver } from '../support/receiver.ts';
+import { startApiProcess, type WorkerProcess } from '../support/worker-process.ts';
+import { type CollectedSpan, type Collector, startCollector } from './collector.ts';
+
+const MODELS = ['slow', 'echo'] as const;
+let collector: Collector;
+let receiver: Awaited<ReturnType<typeof startReceiver>>;
+let folder: Awaited<ReturnType<typeof makeModelFolder>>;
+let api: WorkerProcess;
+let otel: Record<string, string>;
+
+const millrace = useMillrace(async () => {
+  collector = await startCollector();
+  folder = await makeModelFolder(MODELS);
+  otel = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+    OTEL_BSP_SCHEDULE_DELAY: '50',
+  };
+  const roles = { WORKER_ROLES: 'inference', WORKER_CONCURRENCY: '4' };
+  const webhooks = { WEBHOOK_ALLOW_HTTP: 'true', WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8' };
+  return { modelsDir: folder.dir, models: MODELS, env: { ...roles, ...webhooks, ...otel } };
+});
+beforeAll(async () => {
+  receiver = await startReceiver();
+  await millrace.startWorker({ WORKER_ROLES: 'recorder,webhooks' });
+  api = await startApiProcess(millrace.env);
+});
+afterAll(async () => {
+  await api?.stop();
+  await receiver?.close();
+  await collector?.close();
+  await folder?.remove();
+});
+
+interface Sent {
+  body: { id: string; status: string; code?: string; trace_id?: string };
+  headers: Headers;
+}
+
+/** Sends a prediction to the API process, in a new trace. */
+async function predict(model: string, body: object, headers: Record<string, string> = {}, flags = '01') {
+  const traceId = randomBytes(16).toString('hex');
+  const spanId = randomBytes(8).toString('hex');
+  const response = await fetch(`${api.url}/v1/models/${model}/predictions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', traceparent: `00-${traceId}-${spanId}-${flags}`, ...headers },
+    body: JSON.stringify(body),
+  });
+  const sent: Sent = { body: (await response.json()) as Sent['body'], headers: response.headers };
+  return { ...sent, traceId, spanId };
+}
+
+const WAIT = { prefer: 'wait=30' };
+const get = async (id: string) => (await millrace.request(`/v1/predictions/${id}`)).body;
+const named = (spans: readonly CollectedSpan[], name: string) => spans.find((span) => span.name === name);
+/** Resolves when the trace has all these spans. */
+const traceWith = async (traceId: string, ...names: string[]) => {
+  await expect.poll(() => collector.traceOf(traceId).map(({ name }) => name)).toEqual(expect.arrayContaining(names));
+  return collector.traceOf(traceId);
+};
+
+describe('a trace of a client', () => {
+  test('goes from its traceparent through three processes to the webhook', async () => {
+    const webhook = { url: `${receiver.url}/200/trace` };
+    const sent = await predict('echo', { input: { x: [1, 2] }, webhook }, { ...WAIT, tracestate: 'vendor=a1' });
+    const spans = await traceWith(sent.traceId, 'record', 'webhook POST', 'decode', 'settle');
+    const server = named(spans, 'POST /v1/models/:model/predictions');
+    const create = named(spans, 'create echo');
+    const process = named(spans, 'process echo');
+    const record = named(spans, 'record');
+    const post = named(spans, 'webhook POST');
+    expect([server?.kind, server?.parentSpanId, server?.error]).toEqual([2, sent.spanId, false]);
+    expect(named(spans, 'cache look-up')?.parentSpanId).toBe(server?.spanId);
+    expect([create?.kind, create?.parentSpanId]).toEqual([4, server?.spanId]);
+    expect([process?.kind, process?.parentSpanId, process?.links]).toEqual([5, create?.spanId, []]);
+    for (const name of ['encode', 'run', 'decode', 'settle'])
+      expect(named(spans, name)?.parentSpanId, name).toBe(process?.spanId);
+    expect(record?.parentSpanId).toBe(create?.spanId);
+    expect([post?.kind, post?.parentSpanId]).toEqual([3, create?.spanId]);
+    expect(server?.attributes['http.response.status_code']).toBe(200);
+    expect(process?.attributes).toMatchObject({
+      'millrace.prediction.id': sent.body.id,
+      'millrace.model': 'echo',
+      'millrace.version': '1',
+      'millrace.attempt': 1,
+    });
+
+    // The receiver continues the trace below the span of the attempt.
+    const [received] = await receiver.until('/200/trace', 1);
+    expect(received?.headers.traceparent).toBe(`00-${sent.traceId}-${post?.spanId}-01`);
+    expect(received?.headers.tracestate).toBe('vendor=a1');
+    expect(new Set([server, process, record].map((span) => span?.pid)).size).toBe(3);
+    expect([server, process, post].map((span) => span?.service)).toEqual([
+      'millrace-api',
+      'millrace-worker',
+      'millrace-worker',
+    ]);
+    expect((await get(sent.body.id)).trace_id).toBe(sent.traceId);
+    await expect.poll(async () => (await get(sent.body.id)).timeline.at(-1).type).toBe('delivered');
+    await millrace.forget(sent.body.id);
+    expect((await get(sent.body.id)).trace_id).toBe(sent.traceId);
+  });
+
+  test('has the commit of a promise', async () => {
+    const sent = await predict('echo', { input: { x: [1, 3] } });
+    const spans = await traceWith(sent.traceId, 'promise', 'record', 'process echo');
+    expect(named(spans, 'promise')?.parentSpanId).toBe(named(spans, 'POST /v1/models/:model/predictions')?.spanId);
+  });
+
+  test('of a hit has no span of a worker', async () => {
+    const request = { input: { x: [1, 4] } };
+    await predict('echo', request, WAIT);
+    let hit = await predict('echo', request, WAIT);
+    await expect
+      .poll(async () => {
+        hit = await predict('echo', request, WAIT);
+        return hit.headers.get('cache-status');
+      })
+      .toContain('hit');
+    const spans = await traceWith(hit.traceId, 'POST /v1/models/:model/predictions', 'cache look-up');
+    expect(spans.map(({ service }) => service)).toEqual(spans.map(() => 'millrace-api'));
+    expect(named(spans, 'create echo')).toBeUndefined();
+  });
+
+  test('that is not sampled is passed on, and has no spans', async () => {
+    const webhook = { url: `${receiver.url}/200/unsampled` };
+    const sent = await predict('echo', { input: { x: [1, 5] }, webhook }, WAIT, '00');
+    const [received] = await receiver.until('/200/unsampled', 1);
+    expect(received?.headers.traceparent).toBe(`00-${sent.traceId}-${sent.spanId}-00`);
+    expect((await get(sent.body.id)).trace_id).toBe(sent.traceId);
+    expect(collector.traceOf(sent.traceId)).toEqual([]);
+  });
+
+  test('with an invalid traceparent begins here', async () => {
+    const sent = await predict('echo', { input: { x: [1, 6] } }, { ...WAIT, traceparent: `00-${'0'.repeat(32)}-x-01` });
+    const { trace_id: traceId } = await get(sent.body.id);
+    expect(traceId).toMatch(/^[0-9a-f]{32}$/);
+    expect(traceId).not.toBe(sent.traceId);
+    const spans = await traceWith(traceId, 'record');
+    expect(named(spans, 'POST /v1/models/:model/predictions')?.parentSpanId).toBe('');
+  });
+
+  test('is named in a problem', async () => {
+    const sent = await predict('none', { input: { x: [1] } });
+    expect(sent.body).toMatchObject({ code: 'model_not_found', trace_id: sent.traceId });
+    const [server] = await traceWith(sent.traceId, 'POST /v1/models/:model/predictions');
+    expect([server?.attributes['http.response.status_code'], server?.error]).toEqual([404, false]);
+  });
+});
+
+describe('a run of several predictions', () => {
+  test('is a trace of its own with a link to each prediction', async () => {
+    const busy = await predict('slow', { input: { x: [400_001] } });
+    await expect.poll(async () => (await get(busy.body.id)).status).not.toBe('queued');
+    const sent = await Promise.all([1, 2, 3].map((n) => predict('echo', { input: { x: [n, 77] } })));
+    for (const { traceId } of sent) await traceWith(traceId, 'record');
+    const producers = sent.map(({ traceId }) => named(collector.traceOf(traceId), 'create echo')?.spanId);
+    await expect
+      .poll(() => {
+        const runs = collector.spans.filter(({ name }) => name === 'process echo');
+        return producers.every((id) =>
+          runs.some((run) => run.parentSpanId === id || run.links.some(({ spanId }) => spanId === id)),
+        );
+      })
+      .toBe(true);
+    for (const run of collector.spans.filter(({ name, links }) => name === 'process echo' && links.length > 0)) {
+      expect(run.parentSpanId).toBe('');
+      expect(run.attributes['messaging.batch.message_count']).toBe(run.links.length);
+      expect(sent.map(({ traceId }) => traceId)).not.toContain(run.traceId);
+    }
+  });
+});
+
+describe('an attempt', () => {
+  test('of a killed worker is a span that ended in error, and the next attempt is a span of its own', async () => {
+    const sent = await predict('slow', { input: { x: [3_000_001] } });
+    await expect.poll(async () => (await get(sent.body.id)).status).toBe('running');
+    const [inference] = millrace.workers;
+    await inference?.kill();
+    await millrace.startWorker({ WORKER_ROLES: 'inference' });
+    const spans = await traceWith(sent.traceId, 'record');
+    const attempts = spans.filter(({ name }) => name === 'process slow');
+    expect(attempts.map(({ error, attributes }) => [error, attributes['millrace.attempt']])).toEqual([
+      [true, 1],
+      [false, 2],
+    ]);
+    expect(attempts[0]?.attributes['error.type']).toBe('worker_lost');
+    const { timeline } = await get(sent.body.id);
+    const workers = timeline.filter(({ type }: { type: string }) => type === 'taken');
+    expect(workers.map(({ worker_id }: { worker_id: string }) => worker_id)).toEqual(
+      attempts.map(({ attributes }) => attributes['millrace.worker.id']),
+    );
+  });
+});
