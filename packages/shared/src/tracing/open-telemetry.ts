@@ -9,7 +9,7 @@ import {
   resourceFromAttributes,
 } from '@opentelemetry/resources';
 import { AlwaysOnSampler, BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import type { Protocol, TracingParams } from './start-tracing.ts';
+import type { Protocol, TracingParams } from './settings.ts';
 import { Tracing } from './tracing.ts';
 
 const CLOSE_MS = 2_000;

@@ -2,53 +2,8 @@
  * Starts the traces of a process if a standard setting of OpenTelemetry demands traces. Without such a setting no code of
  * OpenTelemetry is loaded.
  */
+import { protocolOf, type TracingParams, wantsTraces } from './settings.ts';
 import type { Tracing } from './tracing.ts';
-
-export type Env = Readonly<Record<string, string | undefined>>;
-
-export interface TracingParams {
-  /** The name of the service without OTEL_SERVICE_NAME. */
-  service: string;
-  version: string;
-  /** Gets the warnings of OpenTelemetry, such as a collector that cannot be reached. */
-  log: { warn(fields: object, message: string): void };
-  env: Env;
-}
-
-/** The setting is not valid. The message is for the operator. */
-export class TracingError extends Error {
-  override name = 'PlainError';
-}
-
-export type Protocol = 'http/protobuf' | 'http/json';
-const isProtocol = (text: string): text is Protocol => text === 'http/protobuf' || text === 'http/json';
-
-const isTrue = (text: string | undefined): boolean => text?.trim().toLowerCase() === 'true';
-
-/** Whether the settings demand traces. */
-export function wantsTraces(env: Env): boolean {
-  if (isTrue(env.OTEL_SDK_DISABLED)) return false;
-  const exporter = env.OTEL_TRACES_EXPORTER?.trim();
-  if (exporter === 'none') return false;
-  if (exporter === 'otlp') return true;
-  if (exporter)
-    throw new TracingError(
-      `OTEL_TRACES_EXPORTER is '${exporter.slice(0, 50)}': expected otlp or none. Set one of these.`,
-    );
-  return Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT?.trim() || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT?.trim());
-}
-
-/** Throws TracingError for a protocol that Millrace does not have. */
-export function protocolOf(env: Env): Protocol {
-  const name = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL?.trim()
-    ? 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'
-    : 'OTEL_EXPORTER_OTLP_PROTOCOL';
-  const protocol = env[name]?.trim() || 'http/protobuf';
-  if (isProtocol(protocol)) return protocol;
-  throw new TracingError(
-    `${name} is '${protocol.slice(0, 50)}': expected http/protobuf or http/json. Set one of these, and the collector's port for HTTP (4318).`,
-  );
-}
 
 /** Undefined without a setting that demands traces. Rejects with TracingError for an invalid setting. */
 export async function startTracing(params: TracingParams): Promise<Tracing | undefined> {
