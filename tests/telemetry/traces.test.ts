@@ -158,9 +158,13 @@ describe('a run of several predictions', () => {
   test('is a trace of its own with a link to each prediction', async () => {
     const runs = () => collector.spans.filter(({ name, links }) => name === 'process echo' && links.length > 0);
     let turn = 0;
-    // Predictions that arrive at the same time share a job, and the predictions of a job share a run.
+    // Both slots of the worker are taken, so that the predictions wait there and share a run.
     const send = async () => {
       turn += 1;
+      const held = await Promise.all([1, 2].map((n) => predict('slow', { input: { x: [700_000 + 2 * turn + n] } })));
+      await expect
+        .poll(async () => (await Promise.all(held.map(({ body }) => get(body.id)))).map(({ status }) => status))
+        .not.toContain('queued');
       const sent = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => predict('echo', { input: { x: [n, turn, 77] } })));
       for (const { traceId } of sent) await traceWith(traceId, 'record');
       return sent.map(({ traceId }) => traceId);

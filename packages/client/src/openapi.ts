@@ -1779,6 +1779,8 @@ export interface components {
             status: number;
             suggestions?: string[];
             title: string;
+            /** @description The id of the trace of the request, where the server has traces. */
+            trace_id?: string;
             /** @description `urn:millrace:error:` and the code. */
             type: string;
         };
