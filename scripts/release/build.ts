@@ -9,6 +9,8 @@ const run = promisify(execFile);
 const WORKSPACES = ['apps', 'packages'];
 /** Files of a source folder that the compiler does not copy, and that a program reads at run time. */
 const READ_AT_RUN_TIME = /\.(lua|wasm|json|css|html|svg|txt|yml|onnx)$/;
+/** The API removes the types of these sources itself, so the package has the sources. */
+const SERVED_AS_SOURCE = 'apps/console';
 /** Folders of a workspace beside `src`. */
 const PLAIN_FOLDERS = ['bin', 'launcher', 'templates', 'public'];
 
@@ -69,10 +71,12 @@ interface Stage {
 
 async function stage({ root, compiled, workspace, folder }: Stage, manifest: Manifest): Promise<void> {
   const source = path.join(root, workspace);
-  await cp(path.join(compiled, workspace), folder, { recursive: true });
+  const asSource = workspace === SERVED_AS_SOURCE;
+  await mkdir(folder, { recursive: true });
+  if (!asSource) await cp(path.join(compiled, workspace), folder, { recursive: true });
   await cp(path.join(source, 'src'), path.join(folder, 'src'), {
     recursive: true,
-    filter: (file) => !path.extname(file) || READ_AT_RUN_TIME.test(file),
+    filter: (file) => !path.extname(file) || READ_AT_RUN_TIME.test(file) || (asSource && /(?<!\.test)\.ts$/.test(file)),
   });
   const present = await readdir(source);
   for (const name of PLAIN_FOLDERS.filter((plain) => present.includes(plain)))
@@ -107,7 +111,7 @@ async function pack(folder: string, target: string): Promise<Packed> {
 
 /** A package is published after the packages that it needs. */
 function inOrder(packed: readonly Packed[]): Packed[] {
-  const order = ['@millrace/shared', '@millrace/handler', '@millrace/local', '@millrace/client'];
+  const order = ['@millrace/shared', '@millrace/handler', '@millrace/local', '@millrace/client', '@millrace/console'];
   const place = ({ name }: Packed) => (name === 'millrace' ? 99 : (order.indexOf(name) + 100) % 100);
   return [...packed].sort((a, b) => place(a) - place(b));
 }

@@ -49,9 +49,13 @@ export async function formFaults(root: string, { name, tarball }: Packed): Promi
   ).flat();
 }
 
+const SERVED_AS_SOURCE = '@millrace/console';
+
 /** Returns the files that must not be published. */
 export function fileFaults({ name, files }: Packed): string[] {
-  const isForeign = (file: string) => /\.test\.|(?<!\.d)\.m?ts$|(^|\/)\.env|\.tsbuildinfo$/.test(file);
+  // Node runs no TypeScript below node_modules. The API serves the sources of the console, and removes their types.
+  const isSource = (file: string) => name !== SERVED_AS_SOURCE && /(?<!\.d)\.m?ts$/.test(file);
+  const isForeign = (file: string) => isSource(file) || /\.test\.|(^|\/)\.env|\.tsbuildinfo$/.test(file);
   const paths = files.map((file) => file.path);
   const needed = ['package.json', 'README.md', 'LICENSE'].filter((file) => !paths.includes(file));
   return [

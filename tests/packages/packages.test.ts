@@ -94,6 +94,14 @@ async function predict(url: string): Promise<unknown> {
   return { status, output };
 }
 
+/** The page of the console, and each file that the page names. */
+async function expectConsole(url: string): Promise<void> {
+  const page = await (await fetch(`${url}/console`)).text();
+  const files = [...page.matchAll(/(?:href|src)="([^"]+\/assets\/[^"]+)"/g)].map(([, file]) => file);
+  expect(files.length).toBeGreaterThan(10);
+  for (const file of files) expect([file, (await fetch(url + file)).status]).toEqual([file, 200]);
+}
+
 test('the dry run of a release lists the files of each package, and publint and attw find no fault', () => {
   expect(dryRun).toContain('Dry run: the packages have no faults, and nothing was published.');
   for (const file of ['bin/millrace.mjs', 'migrations/0001_tenants.sql', 'src/live/lib.lua', 'src/main.js.map'])
@@ -105,6 +113,7 @@ test('millrace serve gives the first response from the installed packages', { ti
   const served = millrace(['serve', models.dir, '--port', String(port)]);
   await served.until(/Millrace serves doubled/);
   expect(await predict(`http://127.0.0.1:${port}`)).toEqual({ status: 'succeeded', output: { y: 3 } });
+  await expectConsole(`http://127.0.0.1:${port}`);
   const again = millrace(['serve', models.dir, '--port', '0']);
   await expect(again.until(/never/)).rejects.toThrow('Millrace already runs in this folder');
   await served.stop();

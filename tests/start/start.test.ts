@@ -67,6 +67,7 @@ describe('npm start', { timeout: 60_000 }, () => {
     await writeFile(path.join(modelsDir, 'good/1/model.onnx'), perceptron());
     const millrace = await startMillrace(dir, { MODELS_DIR: modelsDir, API_KEYS_REQUIRED: 'true' });
     await millrace.printed('npm run keys -- create default');
+    expect(millrace.output()).toContain(`console    ${millrace.baseUrl}/console\n`);
     expect(millrace.output()).toMatch(/Millrace serves (broken, )?good\n/);
     expect((await fetch(`${millrace.baseUrl}/v1/models`)).status).toBe(401);
     millrace.signal('SIGTERM');

@@ -11,6 +11,8 @@ interface Announcement {
   dir: string;
   modelsDir: string;
   apiKeysRequired: boolean;
+  /** Whether the API serves the console. */
+  hasConsole: boolean;
   /** The memory limits of the private Redis servers, in words. */
   memory: string;
   names: CommandNames;
@@ -19,7 +21,7 @@ interface Announcement {
 
 /** Makes the first prediction, unless the model is missing or an API key is required, and prints the addresses. */
 export async function announce(deps: Announcement): Promise<void> {
-  const { baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, memory, names, say } = deps;
+  const { baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, hasConsole, memory, names, say } = deps;
   const lines = [''];
   const models = [...new Set(versions.map((name) => name.split('/', 1)[0] as string))];
   const canPredict = models.includes(firstRequest.model) && !apiKeysRequired;
@@ -34,6 +36,7 @@ export async function announce(deps: Announcement): Promise<void> {
       ? `Millrace serves ${models.filter((model) => !unserved.includes(model)).join(', ')}`
       : `Millrace runs and serves no model yet: there is no model in ${modelsDir}.`,
     `  API        ${baseUrl}`,
+    ...(hasConsole ? [`  console    ${baseUrl}/console`] : []),
     `  reference  ${baseUrl}/docs`,
     `  logs       ${path.join(path.relative(process.cwd(), dir), 'logs')}`,
   );

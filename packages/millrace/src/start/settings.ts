@@ -10,6 +10,8 @@ export interface StartSettings {
   /** The models that the worker serves; empty for all models. */
   workerModels: readonly string[];
   apiKeysRequired: boolean;
+  /** Whether the API serves the console. */
+  hasConsole: boolean;
   /** The folder of data and logs. */
   dir: string;
   redisUrl?: string;
@@ -22,13 +24,14 @@ export interface StartSettings {
  * worker start. The URL of a server without a variable is undefined: `npm start` starts that server.
  */
 export function startSettings(env: NodeJS.ProcessEnv, root: string): StartSettings {
-  const { host, port, modelsDir, workerModels, apiKeysRequired } = loadConfig(env);
+  const { host, port, modelsDir, workerModels, apiKeysRequired, console: hasConsole } = loadConfig(env);
   return {
     host,
     port,
     modelsDir: path.resolve(root, modelsDir),
     workerModels,
     apiKeysRequired,
+    hasConsole,
     dir: path.resolve(root, env.MILLRACE_DIR || '.millrace'),
     redisUrl: env.REDIS_URL || undefined,
     cacheRedisUrl: env.CACHE_REDIS_URL || undefined,
