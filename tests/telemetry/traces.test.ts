@@ -187,6 +187,22 @@ describe('a run of several predictions', () => {
   });
 });
 
+describe('an exemplar', () => {
+  test('of the metrics leads to a recorded trace', async () => {
+    const sent = await predict('echo', { input: { x: [8, 8] } }, WAIT);
+    await traceWith(sent.traceId, 'record');
+    const headers = { accept: 'application/openmetrics-text; version=1.0.0' };
+    const exemplars = async () => {
+      const texts = await Promise.all(
+        millrace.workers.map(async ({ url }) => (await fetch(`${url}/metrics`, { headers })).text()),
+      );
+      return texts.flatMap((text) => [...text.matchAll(/# \{trace_id="([0-9a-f]{32})"\}/g)].map(([, id]) => id ?? ''));
+    };
+    await expect.poll(exemplars).toContain(sent.traceId);
+    for (const id of await exemplars()) expect(collector.traceOf(id)).not.toEqual([]);
+  });
+});
+
 describe('an attempt', () => {
   test('of a killed worker is a span that ended in error, and the next attempt is a span of its own', async () => {
     const sent = await predict('slow', { input: { x: [3_000_001] } });

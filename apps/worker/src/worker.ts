@@ -11,6 +11,7 @@ import { checkQueueRedis, waitForRedis } from '@millrace/shared/redis/connection
 import { claimQueueFormat, watchQueueFormat } from '@millrace/shared/redis/format';
 import { keysFor } from '@millrace/shared/redis/keys';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
+import { traceIdOf } from '@millrace/shared/tracing/trace-context';
 import type { Tracing } from '@millrace/shared/tracing/tracing';
 import type { Logger } from 'pino';
 import { startInferenceRole } from './inference/role.ts';
@@ -142,9 +143,10 @@ export async function startWorker(config: Config, log: Logger, tracing?: Tracing
 /** A line for each failed prediction. The log limits the lines of a storm. The result of a prediction may contain values of its input. */
 const logFailed =
   (log: Logger) =>
-  ({ id, model, version, tenant, status, attempts }: EndedPrediction, code: string): void => {
-    if (status === 'failed') log.warn({ id, model, version, tenant, code, attempts }, 'prediction failed');
-    else log.warn({ id, model, version, tenant, code }, 'prediction expired');
+  ({ id, model, version, tenant, status, attempts, options }: EndedPrediction, code: string): void => {
+    const about = { id, model, version, tenant, code, trace_id: traceIdOf(options) };
+    if (status === 'failed') log.warn({ ...about, attempts }, 'prediction failed');
+    else log.warn(about, 'prediction expired');
   };
 
 function startWebhooksRole({ config, log, db, metrics, tracing, closers, connect, clock }: WorkerContext): void {

@@ -42,4 +42,9 @@ export function readTrace(text: string): (TraceParent & { state: string | undefi
 
 export const isSampled = (text: string): boolean => readTrace(text)?.sampled === true;
 
+/** The id of the trace in the stored options of a prediction; undefined without a trace. */
+export function traceIdOf(options: object | null): string | undefined {
+  return options !== null && 'trace' in options ? traceIdIn(String(options.trace)) : undefined;
+}
+
 export const traceIdIn = (text: string): string | undefined => readTrace(text)?.traceId;
