@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import { runLocal } from './local-command.ts';
 
+const flags = ({ json }: { json?: boolean }): string[] => (json ? ['--json'] : []);
+
 export function addLocalCommands(program: Command): void {
   program
     .command('serve')
@@ -24,7 +26,18 @@ export function addLocalCommands(program: Command): void {
     .command('migrate')
     .description('apply the missing migrations to the database of DATABASE_URL')
     .option('--json', 'print the result as JSON')
-    .action(({ json }: { json?: boolean }) => runLocal('migrate', json ? ['--json'] : []));
+    .action((options: { json?: boolean }) => runLocal('migrate', flags(options)));
+  program
+    .command('init')
+    .description('write a folder with an example model, docker-compose.yml, .env and a client')
+    .argument('[folder]', 'the folder', '.')
+    .option('--json', 'print the result as JSON')
+    .action((folder: string, options: { json?: boolean }) => runLocal('init', [folder, ...flags(options)]));
+  program
+    .command('doctor')
+    .description('check Redis, Postgres, versions, clocks, models and limits, and name the fix of each fault')
+    .option('--json', 'print the result as JSON')
+    .action((options: { json?: boolean }) => runLocal('doctor', flags(options)));
   passOn(program, 'keys').description('create, list and revoke API keys in the database of DATABASE_URL');
 }
 

@@ -58,6 +58,16 @@ switch (command) {
     await modelsCommand({ args, env: process.env, root, program: NPX_COMMANDS.models });
     break;
   }
+  case 'doctor': {
+    const { doctor } = await import('./doctor.ts');
+    await doctor({ env: process.env, root, json: args.includes('--json') });
+    break;
+  }
+  case 'init': {
+    const { init } = await import('./init.ts');
+    await init({ folder: args.find((arg) => arg !== '--json') ?? '.', json: args.includes('--json') });
+    break;
+  }
   default:
     throw new Error(`There is no local command '${command}'.`);
 }

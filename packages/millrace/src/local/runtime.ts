@@ -34,6 +34,10 @@ function canResolve(from: string): boolean {
   }
 }
 
+/** The version of onnxruntime-node that the worker needs. */
+export const runtimeVersion = (): string =>
+  versionOf(path.dirname(path.dirname(fileURLToPath(import.meta.resolve('@millrace/worker/main')))));
+
 function versionOf(root: string): string {
   const manifest: { optionalDependencies?: Record<string, string>; dependencies?: Record<string, string> } = JSON.parse(
     readFileSync(path.join(root, 'package.json'), 'utf8'),
