@@ -32,5 +32,6 @@ test('a package has its licence and its README, and no sources or tests', () => 
   const whole = ['package.json', 'README.md', 'LICENSE', 'src/a.js', 'src/a.d.ts', 'launcher/b.d.mts'];
   expect(fileFaults(packed(...whole))).toEqual([]);
   expect(fileFaults(packed(...whole, 'src/a.ts', 'src/a.test.js', '.env'))).toHaveLength(3);
+  expect(fileFaults({ ...packed(...whole, 'src/a.ts'), name: '@millrace/console' })).toEqual([]);
   expect(fileFaults(packed('package.json'))).toEqual(['p lacks README.md.', 'p lacks LICENSE.']);
 });

@@ -112,8 +112,12 @@ test('millrace serve gives the first response from the installed packages', { ti
   const port = await freePort();
   const served = millrace(['serve', models.dir, '--port', String(port)]);
   await served.until(/Millrace serves doubled/);
-  expect(await predict(`http://127.0.0.1:${port}`)).toEqual({ status: 'succeeded', output: { y: 3 } });
-  await expectConsole(`http://127.0.0.1:${port}`);
+  const url = `http://127.0.0.1:${port}`;
+  expect(await predict(url)).toEqual({ status: 'succeeded', output: { y: 3 } });
+  await expectConsole(url);
+  const options = { cwd: dir, env: { ...env(), MILLRACE_URL: url } };
+  const predicted = await run('npx', ['millrace', 'predict', 'doubled', 'x=4'], options);
+  expect(JSON.parse(predicted.stdout)).toEqual({ y: 4 });
   const again = millrace(['serve', models.dir, '--port', '0']);
   await expect(again.until(/never/)).rejects.toThrow('Millrace already runs in this folder');
   await served.stop();
@@ -145,10 +149,24 @@ test('millrace migrate, api, worker, keys and models run the parts for productio
   await database.drop();
 });
 
+test('millrace init writes a folder whose model and client run', { timeout: LONG }, async () => {
+  await run('npx', ['millrace', 'init', 'starter'], { cwd: dir, env: env() });
+  const port = await freePort();
+  const served = millrace(['serve', 'starter/models', '--port', String(port)]);
+  await served.until(/Millrace serves example/);
+  const options = { cwd: dir, env: { ...env(), MILLRACE_URL: `http://127.0.0.1:${port}` } };
+  const { stdout } = await run('node', ['starter/client.mjs'], options);
+  expect(JSON.parse(stdout)).toEqual({ y: { dtype: 'float32', shape: [1, 2], data: [5, 0] } });
+  await served.stop();
+  await expect.poll(() => processesWith(dir), { timeout: 30_000 }).toEqual([]);
+});
+
 test('the types of the packages compile in a project of a user', { timeout: LONG }, async () => {
   await writeFile(
     path.join(dir, 'handler.mts'),
     `import { defineHandler, Type } from '@millrace/handler';
+import { Millrace } from '@millrace/client';
+export const call = (): Promise<unknown> => new Millrace({ baseUrl: 'http://localhost' }).run('m', { x: 1 });
 export default defineHandler({
   input: Type.Object({ x: Type.Number() }),
   output: Type.Object({ y: Type.Number() }),
