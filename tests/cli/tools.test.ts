@@ -182,10 +182,12 @@ describe('on this machine', () => {
       code: 0,
       stdout: expect.stringMatching(/"applied":\[\]/),
     });
-    expect((await local(['keys', 'create', 'default', '--name', 'test', '--json'])).stdout).toMatch(/^\{"key":"mrk_/);
+    expect((await local(['keys', 'create', 'default', '--name', 'test', '--days', '1', '--json'])).stdout).toMatch(
+      /^\{"key":"mrk_/,
+    );
     expect((await local(['keys', 'list'])).stdout).toContain('default  test');
     const [key] = JSON.parse((await local(['keys', 'list', '--json'])).stdout);
-    expect((await local(['keys', 'revoke', key.prefix])).code).toBe(0);
+    expect(await local(['keys', 'revoke', key.prefix])).toMatchObject({ code: 0, stderr: '' });
     expect(await local(['models', 'check', 'echo/1', '--json'])).toMatchObject({ code: 0 });
     expect(await local(['models', 'check', 'absent'])).toMatchObject({ code: 1 });
     expect(await local(['models', 'retire', 'echo'])).toMatchObject({ code: 2 });

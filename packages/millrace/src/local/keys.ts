@@ -1,6 +1,6 @@
 /** The commands for API keys: create, list and revoke. */
 import { postgresNow } from '@millrace/shared/postgres/clock';
-import { createPool } from '@millrace/shared/postgres/db';
+import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { checkPostgres } from '@millrace/shared/postgres/migrate';
 import { loadConfig } from '@millrace/shared/process/config';
 import { createApiKey, listApiKeys, revokeApiKey } from '@millrace/shared/tenants/api-keys';
@@ -48,20 +48,23 @@ async function run({ args, env, root, program }: LocalCommand): Promise<void> {
       const { text, json } = listed(await listApiKeys(pool));
       if (flags.has('json') || text !== '') print(text, json);
     } else if (command === 'create') {
-      const expiresAt = days === null ? null : (await postgresNow(pool)) + days * 86_400_000;
+      const expiresAt = days === null ? null : (await wholeNow(pool)) + Math.round(days * 86_400_000);
       const { key, row } = await createApiKey(pool, { tenant: subject, name: values.name ?? '', expiresAt });
       print(`${key}\nThe key of ${row.tenant} ends: ${day(row.expiresAt)}. Store the key now; it is not shown again.`, {
         key,
         tenant: row.tenant,
         expires_at: time(row.expiresAt),
       });
-    } else if ((await revokeApiKey(pool, subject, await postgresNow(pool))) === 0) {
+    } else if ((await revokeApiKey(pool, subject, await wholeNow(pool))) === 0) {
       throw new Refusal(`There is no active key '${subject}'. List the keys with: ${program} list`);
     } else print(`${subject} is revoked`, { key: subject, status: 'revoked' });
   } finally {
     await pool.end();
   }
 }
+
+/** The table has whole milliseconds, and the clock of Postgres has fractions. */
+const wholeNow = async (pool: Pool): Promise<number> => Math.floor(await postgresNow(pool));
 
 function requireTenant(name: string): void {
   if (/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) return;
