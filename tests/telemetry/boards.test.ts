@@ -1,0 +1,161 @@
+/** The boards of Grafana: each metric exists, and each panel has data in a real Prometheus that scrapes a real Millrace. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { useMillrace } from '../support/millrace.ts';
+import { startReceiver } from '../support/receiver.ts';
+
+const MODEL = 'drug-interaction-similarity';
+const DIR = path.resolve(import.meta.dirname, '../../deploy/grafana');
+/** Prometheus is Debian's package prometheus. */
+const hasPrometheus = spawnSync('prometheus', ['--version']).status === 0;
+const UNTIL = { timeout: 60_000, interval: 500 };
+
+interface Panel {
+  id: number;
+  type: string;
+  title: string;
+  gridPos: { x: number; y: number; w: number; h: number };
+  targets?: { expr: string; legendFormat: string }[];
+}
+interface Board {
+  uid: string;
+  title: string;
+  panels: Panel[];
+  templating: { list: { name: string; query: string | { query: string } }[] };
+}
+
+const boards: Board[] = readdirSync(DIR)
+  .filter((file) => file.endsWith('.json'))
+  .map((file) => JSON.parse(readFileSync(path.join(DIR, file), 'utf8')));
+const panels = boards.flatMap((board) =>
+  board.panels.flatMap(({ title, targets = [] }) =>
+    targets.map(({ expr }) => ({ name: `${board.uid}: ${title}: ${expr}`, expr })),
+  ),
+);
+
+/** Panels without data in a system without a fault. */
+const EMPTY_WHILE_WELL =
+  /_errors_total|millrace_refused_total|callers_left|damaged_total|lock_renewals|engine_ends|endpoints_disabled|reconciler_total|unreadable/;
+
+const millrace = useMillrace({
+  models: [MODEL],
+  env: { WEBHOOK_ALLOW_HTTP: 'true', WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8' },
+});
+
+const metricsOf = async (url: string) => (await fetch(`${url}/metrics`)).text();
+const namesIn = (expr: string): string[] =>
+  [...expr.matchAll(/\b((?:millrace|nodejs|process)_[a-z0-9_]+)/g)].map(([, name = '']) => name);
+
+test('every metric of a board exists in the metrics of a live process', async () => {
+  const texts = await Promise.all([millrace.url, ...millrace.workers.map(({ url }) => url)].map(metricsOf));
+  const types = texts.join('\n').matchAll(/^# TYPE (\S+) (\S+)$/gm);
+  const known = new Set<string>();
+  for (const [, name = '', type] of types) {
+    known.add(name);
+    if (type === 'histogram') for (const part of ['bucket', 'sum', 'count']) known.add(`${name}_${part}`);
+  }
+  const variables = boards.flatMap(({ templating }) =>
+    templating.list.map(({ query }) => (typeof query === 'string' ? query : query.query)),
+  );
+  const used = [...panels.map(({ expr }) => expr), ...variables].flatMap(namesIn);
+  expect(new Set(used).size).toBeGreaterThan(35);
+  expect([...new Set(used)].filter((name) => !known.has(name))).toEqual([]);
+});
+
+test.each(boards)('$title has panels that do not overlap, with ids and titles of their own', ({ panels: own }) => {
+  const unique = (values: readonly unknown[]) => expect(new Set(values).size).toBe(values.length);
+  unique(own.map(({ id }) => id));
+  unique(own.filter(({ type }) => type !== 'row').map(({ title }) => title));
+  for (const [at, { gridPos: a }] of own.entries()) {
+    expect(a.x + a.w).toBeLessThanOrEqual(24);
+    for (const { gridPos: b } of own.slice(at + 1))
+      expect(a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h).toBe(false);
+  }
+});
+
+describe.skipIf(!hasPrometheus)('in a Prometheus', () => {
+  let prometheus: ChildProcess | undefined;
+  let dir = '';
+  let url = '';
+
+  beforeAll(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), 'millrace-prometheus-'));
+    const targets = (job: string, urls: readonly string[]) => ({
+      job_name: job,
+      scrape_interval: '1s',
+      static_configs: [{ targets: urls.map((one) => new URL(one).host) }],
+    });
+    const config = {
+      scrape_configs: [
+        targets('millrace-api', [millrace.url]),
+        targets(
+          'millrace-worker',
+          millrace.workers.map((worker) => worker.url),
+        ),
+      ],
+    };
+    // YAML contains JSON.
+    await writeFile(path.join(dir, 'prometheus.yml'), JSON.stringify(config));
+    const port = await freePort();
+    url = `http://127.0.0.1:${port}`;
+    const files = [`--config.file=${dir}/prometheus.yml`, `--storage.tsdb.path=${dir}/data`];
+    prometheus = spawn('prometheus', [...files, `--web.listen-address=127.0.0.1:${port}`], { stdio: 'ignore' });
+    await vi.waitFor(async () => expect((await fetch(`${url}/-/ready`)).status).toBe(200), UNTIL);
+  }, 90_000);
+  afterAll(async () => {
+    if (prometheus?.exitCode === null) {
+      const ended = new Promise((resolve) => prometheus?.once('exit', resolve));
+      prometheus.kill();
+      await ended;
+    }
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const query = async (expr: string): Promise<unknown[]> => {
+    const text = expr.replaceAll('$__rate_interval', '20s').replaceAll('$model', '.*');
+    const response = await fetch(`${url}/api/v1/query`, { method: 'POST', body: new URLSearchParams({ query: text }) });
+    const body = (await response.json()) as { status: string; error?: string; data: { result: unknown[] } };
+    expect([expr, body.error]).toEqual([expr, undefined]);
+    return body.data.result;
+  };
+
+  test('every panel has data under load', { timeout: 120_000 }, async () => {
+    const receiver = await startReceiver();
+    let n = 0;
+    const load = async () => {
+      n += 1;
+      const body = { input: { similarities: [[0.1, 0.2, 0.3, 0.4, n / 10_000]] } };
+      await millrace.predict(MODEL, body, { prefer: 'wait=20' });
+      await millrace.predict(MODEL, body);
+      const webhook = { url: `${receiver.url}/200/board` };
+      await millrace.predict(MODEL, { ...body, webhook }, { prefer: 'wait=20' });
+    };
+    const wanted = panels.filter(({ expr }) => !EMPTY_WHILE_WELL.test(expr));
+    await vi.waitFor(
+      async () => {
+        await load();
+        const empty: string[] = [];
+        for (const { name, expr } of wanted) if ((await query(expr)).length === 0) empty.push(name);
+        expect(empty).toEqual([]);
+      },
+      { timeout: 90_000, interval: 500 },
+    );
+    // The other panels are empty, and are understood.
+    for (const { expr } of panels) await query(expr);
+    await receiver.close();
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('there is no free port');
+  return address.port;
+}
