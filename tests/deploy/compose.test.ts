@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,6 +11,7 @@ import { parse } from 'yaml';
 const root = path.resolve(import.meta.dirname, '../..');
 
 interface Service {
+  profiles?: string[];
   image?: string;
   environment?: Record<string, string>;
   command?: string[];
@@ -49,7 +50,7 @@ describe('each container', () => {
     expect(service.pids_limit).toBeGreaterThan(0);
     expect(service.privileged).toBeUndefined();
     // No socket of the container engine, and read-only models.
-    for (const volume of service.volumes ?? []) expect(volume).toMatch(/^(queue|postgres):|:ro$/);
+    for (const volume of service.volumes ?? []) expect(volume).toMatch(/^(queue|postgres|prometheus|grafana):|:ro$/);
   });
 
   test.each(services)('%s has no password on a command line', (_, service) => {
@@ -63,8 +64,12 @@ describe('each container', () => {
 /** Compose itself sets the addresses and folders, and runs no cluster and no sentinels. */
 const OF_COMPOSE = /^(HOST|PORT|WORKER_HOST|WORKER_PORT|MODELS_DIR|REDIS_CLUSTER)$|SENTINEL/;
 
+/** The standard settings of OpenTelemetry that compose passes on. */
+const OF_TRACES = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG'];
+
 test('every setting reaches each process, from .env or the shell', () => {
-  const wanted = settings.map(({ name }) => name).filter((name) => !OF_COMPOSE.test(name));
+  const own = settings.map(({ name }) => name).filter((name) => !OF_COMPOSE.test(name));
+  const wanted = [...own, ...OF_TRACES];
   for (const name of ['api', 'worker', 'migrate']) {
     const { environment = {} } = compose.services[name] ?? {};
     expect(Object.keys(environment).sort(), name).toEqual([...wanted].sort());
@@ -128,7 +133,15 @@ test('the gateway reaches only the API, and no outside network reaches a store',
     ).toEqual(['api', 'migrate', 'worker']);
   }
   expect(compose.networks.stores).toEqual({ internal: true });
-  expect(services.filter(([, { ports }]) => ports).map(([name]) => name)).toEqual(['gateway']);
+  expect(
+    services
+      .filter(([, { ports }]) => ports)
+      .map(([name]) => name)
+      .sort(),
+  ).toEqual(['gateway', 'grafana']);
+  // The containers of the profile reach API and workers, whose traces and metrics they read, and nothing outside.
+  for (const name of ['prometheus', 'collector', 'tempo'])
+    expect([networksOf(name), compose.networks.monitoring]).toEqual([['monitoring'], { internal: true }]);
   // Webhooks leave through this network.
   expect(networksOf('worker').filter((name) => compose.networks[name]?.internal !== true)).toEqual(['outside']);
 });
@@ -142,4 +155,38 @@ test('queue and cache each have a memory limit and their own eviction policy', (
   expect(after('queue-redis', '--maxmemory-policy')).toBe('noeviction');
   expect(after('cache-redis', '--maxmemory')).toMatch(/^\$\{CACHE_MEMORY:-\d+mb\}$/);
   expect(after('cache-redis', '--maxmemory-policy')).toBe('allkeys-lfu');
+});
+
+describe('the profile observability', () => {
+  const observers = services.filter(([, { profiles }]) => profiles?.includes('observability'));
+
+  test('starts only on request, with files that exist', () => {
+    expect(observers.map(([name]) => name).sort()).toEqual(['collector', 'grafana', 'prometheus', 'tempo']);
+    for (const [name, { volumes = [], image = '' }] of observers) {
+      expect([name, image]).toEqual([name, expect.stringMatching(/:v?\d+\.\d+\.\d+$/)]);
+      const files = volumes.filter((volume) => volume.startsWith('./')).map((volume) => volume.split(':')[0] ?? '');
+      for (const file of files) expect([file, existsSync(path.join(root, file))]).toEqual([file, true]);
+    }
+  });
+
+  test('has a configuration that Prometheus accepts, if promtool is installed', async (context) => {
+    const file = path.join(root, 'deploy/observability/prometheus.yaml');
+    const check = promisify(execFile)('promtool', ['check', 'config', '--syntax-only', file]);
+    const reply = await check.catch((error: NodeJS.ErrnoException) => error);
+    if ('code' in reply && reply.code === 'ENOENT') return context.skip();
+    expect(reply).toMatchObject({ stdout: expect.stringContaining('SUCCESS') });
+  });
+
+  test('connects Grafana with Prometheus and Tempo, and Prometheus with every process', () => {
+    const read = (file: string) => parse(readFileSync(path.join(root, 'deploy/observability', file), 'utf8'));
+    const { datasources } = read('grafana/datasources.yaml');
+    const hosts = datasources.map(({ url }: { url: string }) => new URL(url).hostname);
+    expect(hosts).toEqual(['prometheus', 'tempo']);
+    const names = read('prometheus.yaml').scrape_configs.flatMap(
+      (job: { dns_sd_configs?: { names: string[] }[] }) => job.dns_sd_configs?.flatMap((one) => one.names) ?? [],
+    );
+    expect(names).toEqual(['api', 'worker']);
+    const { service, exporters } = read('collector.yaml');
+    expect(Object.keys(exporters)).toEqual(service.pipelines.traces.exporters);
+  });
 });

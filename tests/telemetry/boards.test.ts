@@ -78,6 +78,19 @@ test.each(boards)('$title has panels that do not overlap, with ids and titles of
   }
 });
 
+test('docs/observability.md names only panels and metrics that exist', () => {
+  const text = readFileSync(path.resolve(DIR, '../../docs/observability.md'), 'utf8');
+  const trees = text.slice(text.indexOf('## Predictions are slow'), text.indexOf('## Names of other systems'));
+  const titles = new Set(boards.flatMap((board) => board.panels.map(({ title }) => title)));
+  const named = [...trees.replaceAll(/`[^`]*`/g, '').matchAll(/"([^"]+)"/g)].map(([, title = '']) =>
+    title.replaceAll(/\s+/g, ' '),
+  );
+  expect(named.length).toBeGreaterThan(25);
+  expect(named.filter((title) => !titles.has(title))).toEqual([]);
+  const used = new Set(panels.flatMap(({ expr }) => namesIn(expr)));
+  expect(namesIn(trees).filter((name) => !used.has(name) && name !== 'process_start_time_seconds')).toEqual([]);
+});
+
 describe.skipIf(!hasPrometheus)('in a Prometheus', () => {
   let prometheus: ChildProcess | undefined;
   let dir = '';
