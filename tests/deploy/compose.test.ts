@@ -170,7 +170,7 @@ describe('the profile observability', () => {
   });
 
   test('has a configuration that Prometheus accepts, if promtool is installed', async (context) => {
-    const file = path.join(root, 'deploy/observability/prometheus.yaml');
+    const file = path.join(root, 'deploy/prometheus/prometheus.yaml');
     const check = promisify(execFile)('promtool', ['check', 'config', '--syntax-only', file]);
     const reply = await check.catch((error: NodeJS.ErrnoException) => error);
     if ('code' in reply && reply.code === 'ENOENT') return context.skip();
@@ -182,7 +182,7 @@ describe('the profile observability', () => {
     const { datasources } = read('grafana/datasources.yaml');
     const hosts = datasources.map(({ url }: { url: string }) => new URL(url).hostname);
     expect(hosts).toEqual(['prometheus', 'tempo']);
-    const names = read('prometheus.yaml').scrape_configs.flatMap(
+    const names = read('../prometheus/prometheus.yaml').scrape_configs.flatMap(
       (job: { dns_sd_configs?: { names: string[] }[] }) => job.dns_sd_configs?.flatMap((one) => one.names) ?? [],
     );
     expect(names).toEqual(['api', 'worker']);

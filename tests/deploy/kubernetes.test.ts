@@ -150,8 +150,8 @@ describe('a cluster', () => {
     const read = (file: string) => parseAllDocuments(readFileSync(path.join(DIR, file), 'utf8'))[0]?.toJS();
     const files = readdirSync(DIR).filter((file) => file.endsWith('.yaml') && file !== BASE);
     expect([...read(BASE).resources].sort()).toEqual(files.sort());
-    const overlay = read(`overlays/example/${BASE}`);
-    expect(overlay.resources).toEqual(['../..']);
+    const overlay = read(`../overlays/example/${BASE}`);
+    expect(overlay.resources).toEqual(['../../kubernetes']);
     for (const { target } of overlay.patches)
       expect([target, of(target.kind).some(({ metadata }) => metadata.name === target.name)]).toEqual([target, true]);
     for (const { name } of overlay.replicas)
