@@ -86,6 +86,8 @@ const readiness = async (base: string) => {
   const body = (await response.json()) as { parts: Record<string, string> };
   return { code: response.status, ...body.parts };
 };
+/** Without the queue Redis an API still serves hits, and a worker takes no work. */
+const codeWithoutQueue = (base: string) => (base === millrace.url ? 200 : 503);
 const everybody = () => [millrace.url, millrace.workers[0]?.url as string];
 
 describe('a user without a right', () => {
@@ -102,7 +104,7 @@ describe('a user without a right', () => {
         await expect
           .poll(() => readiness(millrace.url))
           .toMatchObject({
-            code: 503,
+            code: 200,
             redis: expect.stringContaining(sentence),
           });
       } finally {
@@ -121,7 +123,7 @@ describe('a user without a right', () => {
         await expect
           .poll(() => readiness(base), { timeout: 20_000 })
           .toMatchObject({
-            code: 503,
+            code: codeWithoutQueue(base),
             redis: expect.stringMatching(
               /^The queue Redis \(REDIS_URL\) refuses .*key.* to its user 'queue' \(NOPERM\)/,
             ),
@@ -182,7 +184,7 @@ describe('a queue Redis that refuses writes', () => {
         await expect
           .poll(() => readiness(base), { timeout: 20_000 })
           .toMatchObject({
-            code: 503,
+            code: codeWithoutQueue(base),
             redis: expect.stringContaining('(REDIS_URL) has fewer replicas than min-replicas-to-write requires'),
           });
       const refused = await predict();
@@ -211,7 +213,7 @@ describe('a queue Redis that refuses writes', () => {
       await expect
         .poll(() => readiness(millrace.url), { timeout: 20_000 })
         .toMatchObject({
-          code: 503,
+          code: 200,
           redis: expect.stringContaining('(REDIS_URL) cannot write to its disk and takes no writes (MISCONF)'),
         });
     } finally {

@@ -1,5 +1,6 @@
 /** The API as one Fastify application: the list of its plugins and routes. The caller opens the connections. */
 import type { Config } from '@millrace/shared/process/config';
+import { verdictOf } from '@millrace/shared/process/readiness';
 import type { IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
 import type { Tracing } from '@millrace/shared/tracing/tracing';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
@@ -113,7 +114,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   });
   registerV2(app, {
     ...deps,
-    ready: async () => Object.values(await deps.checks.ready()).every((check) => check === 'ok'),
+    ready: async () => verdictOf({ parts: await deps.checks.ready(), serves: deps.checks.serves }).code === 200,
     tenantOf,
     setServed: deps.changes.setServed,
     parseJson: (text, budget) => parseJson(text, jsonLimits, budget),

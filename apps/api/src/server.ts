@@ -4,6 +4,9 @@ import { oldestEndMs } from '@millrace/shared/live/ledger-stream';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
+import { listWorkers } from '@millrace/shared/queue/worker-list';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 import { StatsWriter } from '@millrace/shared/stats/stats-writer';
 import { createIdempotentRequests, type IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
 import type { Tracing } from '@millrace/shared/tracing/tracing';
@@ -19,6 +22,7 @@ import { openKnownKeys, openKnownSessions } from './http/open-known-keys.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
 import type { Catalog } from './models/catalog.ts';
 import { openCatalog } from './models/open-catalog.ts';
+import { checkAdmission, checkLag, checkPromises, checkWorkers } from './operations/health-checks.ts';
 import { createMetrics } from './operations/metrics.ts';
 import { checkAll } from './operations/readiness.ts';
 import type { Checks } from './operations/routes.ts';
@@ -93,7 +97,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
     entities: createEntityLookup(cache.readThrough, db),
     webhooks: { db, timers, checkWebhook },
     stats: { db, redis: queue.redis, keys: stores.keys },
-    checks: checksOf({ stores, catalog, draining }),
+    checks: checksOf({ config, stores, catalog, draining, predictions }),
     tenantOfKey,
     tenantOfSession,
     sessions: openSessions({ db, tenantOfKey, tenantOfSession, fromPostgres: (call) => fromStore('Postgres', call) }),
@@ -145,30 +149,44 @@ const tenantsOf = (known: KnownKeys) => (secret: string) => {
 };
 
 interface CheckedParts {
+  config: Config;
+  predictions: Pick<PredictionServices, 'queueMemory' | 'promiseFault' | 'queues'>;
   stores: Stores;
   catalog: Catalog;
   draining: Draining;
 }
 
-function checksOf({ stores, catalog, draining }: CheckedParts): Checks {
+function checksOf({ config, stores, catalog, draining, predictions }: CheckedParts): Checks {
+  const { queue, cache, clock, db, keys } = stores;
   const checks = {
     process: async () => {
       if (draining.leaving) throw new Error('stopping');
     },
-    redis: () => stores.queue.probe.prove(),
-    cache: () => stores.cache.probe.prove(),
-    postgres: () => checkWritable(stores.db),
+    redis: () => queue.probe.prove(),
+    cache: () => cache.probe.prove(),
+    postgres: () => checkWritable(db),
     clock: async () => {
-      const fault = stores.clock.fault();
+      const fault = clock.fault();
       if (fault !== undefined) throw new Error(fault);
     },
     models: async () => {
       const { servable, problems } = await catalog.condition('default');
       if (servable === 0) throw new Error(['no model is ready', ...problems.slice(0, 3)].join('. '));
     },
+    admission: async () => checkAdmission(predictions.queueMemory(), config.maxMemoryShare),
+    promises: async () => checkPromises(predictions.promiseFault()),
+    workers: async () => checkWorkers(await predictions.queues(), () => workersOf(queue.redis, keys)),
+    recorder: async () => checkLag(await oldestEndMs(queue.redis, keys), config.recorderLagMs),
   };
   return {
     ready: () => checkAll(checks),
     degraded: async () => (await catalog.condition('default')).problems,
+    // A cache Redis that refuses writes still returns results.
+    serves: (isFaulty) =>
+      !['process', 'clock', 'models'].some(isFaulty) &&
+      (!isFaulty('cache') || cache.probe.stillReads || !isFaulty('redis')),
   };
 }
+
+/** The running workers of one look: each entry has the models of a worker. */
+const workersOf = (redis: Connection, keys: Keys) => listWorkers(redis, keys, { after: undefined, limit: 1_000 });

@@ -1,7 +1,7 @@
 /** Starts a worker with its configured roles. Opens the shared connections, and closes them in reverse order. */
 import { randomBytes } from 'node:crypto';
 import { LiveStore } from '@millrace/shared/live/store';
-import { startClock } from '@millrace/shared/postgres/clock';
+import { sharedNow, startClock } from '@millrace/shared/postgres/clock';
 import { createPool } from '@millrace/shared/postgres/db';
 import { checkPostgres } from '@millrace/shared/postgres/migrate';
 import { createClosers } from '@millrace/shared/process/closers';
@@ -21,7 +21,9 @@ import type { EndedPrediction } from './operations/prediction-metrics.ts';
 import { Presence } from './operations/presence.ts';
 import type { WorkerContext } from './operations/worker-context.ts';
 import { startRecorderRole } from './recorder/role.ts';
+import { EndpointLog } from './webhooks/endpoint-log.ts';
 import { startWebhooks, type Webhooks } from './webhooks/role.ts';
+import { startWebhookGauges } from './webhooks/webhook-gauges.ts';
 import { createWebhookMetrics } from './webhooks/webhook-metrics.ts';
 
 const START_TIMEOUT_MS = 10_000;
@@ -157,8 +159,19 @@ function startWebhooksRole({ config, log, db, metrics, tracing, closers, connect
     log,
     tracing,
     isClockRight: () => clock.fault() === undefined,
-    onAttempt: (record) => counted.attempt(record),
+    onAttempt(record) {
+      counted.attempt(record);
+      endpoints.attempt(record);
+    },
   });
+  const endpoints = new EndpointLog(log);
+  const stopGauges = startWebhookGauges({
+    db,
+    registry: metrics.registry,
+    now: sharedNow,
+    onError: (error) => log.debug({ err: error }, 'the state of the webhooks cannot be read'),
+  });
+  closers.push('webhook gauges', stopGauges);
   const counted = createWebhookMetrics(metrics.registry, () => webhooks.underWay());
   closers.push('webhooks', () => webhooks.close());
 }

@@ -86,7 +86,8 @@ export const redisFaults: Fault[] = [
         `sent at ${sentAt}, not all got 503: ${JSON.stringify(stage.client.tally(sentAt))}`,
       );
       goal(slowest(refused) <= 1_000, `a 503 took ${slowest(refused)} ms`);
-      expect(ready === 503, `readiness returned ${ready}`);
+      // Hits come from the cache Redis: the API is degraded, and stays behind its balancer.
+      expect(ready === 200, `readiness returned ${ready}`);
       goal(healthMs <= 1_000, `readiness took ${healthMs} ms`);
       return healedAt;
     },

@@ -19,7 +19,12 @@ export const getReadiness = {
   response: { 200: json(Readiness, 'The process is ready.'), 503: json(Readiness, 'A part has a fault.') },
   responseExamples: {
     200: { ready: { status: 'ready', parts: { postgres: 'ok', redis: 'ok', cache: 'ok' } } },
-    503: { away: { status: 'not_ready', parts: { postgres: 'ok', redis: 'Redis does not respond', cache: 'ok' } } },
+    503: {
+      away: {
+        status: 'not_ready',
+        parts: { postgres: 'ok', redis: 'Redis does not respond', cache: 'Redis does not respond' },
+      },
+    },
   },
 } satisfies FastifySchema;
 

@@ -13,6 +13,8 @@ export interface Checks {
   ready(): Promise<Record<string, 'ok' | string>>;
   /** The faults of a process that is ready all the same, one sentence for each. */
   degraded(): Promise<readonly string[]>;
+  /** Whether the process can serve hits without the faulty parts. */
+  serves(isFaulty: (part: string) => boolean): boolean;
 }
 
 export interface OperationRoutes {
@@ -28,7 +30,7 @@ export function registerOperations(app: FastifyInstance, { checks, metrics, allM
   app.get('/readyz', { schema: getReadiness, config: { public: true } }, async (_request, reply) => {
     const parts = await checks.ready();
     const impaired = (await checks.degraded().catch(() => [])).slice(0, DEGRADED_MAX);
-    const { code, status } = verdictOf(parts, impaired);
+    const { code, status } = verdictOf({ parts, impaired, serves: checks.serves });
     return reply.code(code).send({ status, parts, ...(impaired.length > 0 ? { degraded: impaired } : {}) });
   });
 

@@ -91,10 +91,34 @@ export interface PredictionServices {
   waiting(): number;
   /** The state of each queue, by model. */
   queues(): Promise<ReadonlyMap<string, QueueState>>;
+  /** The message of the last commit of promises, if the commit failed and no promise was committed since. */
+  promiseFault(): string | undefined;
   /** The used share of the memory of the queue Redis, 0 to 1: of the fullest server. */
   queueMemory(): number;
   /** Ends every wait and every event stream, so that the server can close. */
   release(): Promise<void>;
+}
+
+/** The last call, if the call failed. */
+interface LastFault {
+  last: { message: string; at: number } | undefined;
+}
+
+/** A fault that is older says nothing about the next call. */
+const FAULT_MS = 60_000;
+
+const faultOf = ({ last }: LastFault): string | undefined =>
+  last !== undefined && performance.now() - last.at < FAULT_MS ? last.message : undefined;
+
+async function noted<T>(fault: LastFault, call: Promise<T>): Promise<T> {
+  try {
+    const result = await call;
+    fault.last = undefined;
+    return result;
+  } catch (error) {
+    fault.last = { message: error instanceof Error ? error.message : String(error), at: performance.now() };
+    throw error;
+  }
 }
 
 /** The parts that several services use. */
@@ -102,6 +126,7 @@ interface Parts extends OpenPredictionsParams {
   base: string;
   live: LiveStore;
   queues: Queues;
+  promiseFaults: LastFault;
   loads: QueueLoad;
   completions: CompletionListener;
   lookup: PredictionLookup;
@@ -149,6 +174,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
     watcher,
     waiting: () => completions.waiting,
     queues: () => queueGauges.read(),
+    promiseFault: () => faultOf(parts.promiseFaults),
     queueMemory: () => parts.loads.memoryShare(sharedNow()),
     async release() {
       watcher.close();
@@ -187,6 +213,7 @@ function openParts(params: OpenPredictionsParams): Parts {
   });
   return {
     ...params,
+    promiseFaults: { last: undefined },
     base: baseOf(config.publicUrl),
     live,
     queues,
@@ -259,14 +286,17 @@ function openCreatePrediction(
   return (request) => createPrediction(deps, request);
 }
 
-function openPromises({ stores, config, closers }: OpenPredictionsParams): Batcher<PromiseRow, Error | undefined> {
+function openPromises({ stores, config, closers, promiseFaults }: Parts): Batcher<PromiseRow, Error | undefined> {
   const promises = new Batcher<PromiseRow, Error | undefined>({
     // The pool may have to open a connection first, which has its own timeout.
     run: (rows) =>
-      stores.metrics.timed(
-        'postgres',
-        'commit',
-        withTimeout(config.storeTimeoutMs + 200, insertEachPromise(stores.db, rows), 'The commit of promises'),
+      noted(
+        promiseFaults,
+        stores.metrics.timed(
+          'postgres',
+          'commit',
+          withTimeout(config.storeTimeoutMs + 200, insertEachPromise(stores.db, rows), 'The commit of promises'),
+        ),
       ),
     defer: (start) => start(),
     maxItems: PROMISES_PER_COMMIT,

@@ -284,18 +284,23 @@ async function run(
  * all engines busy, so that other runs alternate with them.
  */
 async function runRows(
-  { pool }: ComputeDeps,
+  { pool, metrics }: ComputeDeps,
   { loaded, priority }: Target,
   { rows, onRun }: { rows: readonly Row[]; onRun: ((run: EngineRun) => void) | undefined },
 ): Promise<RowResult[]> {
   const options = onRun === undefined ? { priority } : { priority, onRun };
-  if (rows.length <= loaded.maxBatch) return pool.run(loaded, rows, options);
+  const { model, maxBatch } = loaded;
+  if (rows.length <= maxBatch) {
+    metrics.engines.filled(model, rows.length, maxBatch);
+    return pool.run(loaded, rows, options);
+  }
   const parts: RowResult[][] = [];
   let next = 0;
   const runParts = async (): Promise<void> => {
     for (let at = next; at < rows.length; at = next) {
-      next = at + loaded.maxBatch;
-      parts[at / loaded.maxBatch] = await pool.run(loaded, rows.slice(at, next), options);
+      next = at + maxBatch;
+      metrics.engines.filled(model, Math.min(maxBatch, rows.length - at), maxBatch);
+      parts[at / maxBatch] = await pool.run(loaded, rows.slice(at, next), options);
     }
   };
   await Promise.all(Array.from({ length: pool.size + 1 }, runParts));

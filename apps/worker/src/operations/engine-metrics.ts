@@ -16,6 +16,8 @@ interface Pool {
 
 export interface EngineMetrics {
   ran(version: Version, outcome: string, ms: number): void;
+  /** Counts a micro-batch: the rows of one call, and the most rows of a call. */
+  filled(model: string, rows: number, maxRows: number): void;
   ended(slot: number, end: string, model: string): void;
   /** Adds the metrics that are read from the pool at each scrape. */
   watch(pool: Pool, limitBytes: number): void;
@@ -36,7 +38,15 @@ export function createEngineMetrics(registry: Registry): EngineMetrics {
     labelNames: ['model', 'reason'],
     registers,
   });
+  const fill = new SeriesHistogram({
+    name: 'millrace_batch_fill_ratio',
+    help: 'Rows of a call of an engine, as a share of the largest micro-batch of the model.',
+    labels: ['model'],
+    buckets: [0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 1],
+  });
+  fill.register(registry);
   return {
+    filled: (model, rows, maxRows) => fill.series(model).observe(rows / Math.max(1, maxRows)),
     ran: ({ model, version }, outcome, ms) => runs.series(model, version, outcome).observe(ms / 1_000),
     ended: (_slot, reason, model) => ends.inc({ model, reason }),
     watch: (pool, limitBytes) => watchPool(registers, pool, limitBytes),

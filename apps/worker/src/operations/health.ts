@@ -39,6 +39,8 @@ export async function startHealth(
     ['redis', () => redis.prove().then(() => 'ok')],
     ['postgres', () => checkWritable(db).then(() => 'ok')],
   ]);
+  // Without the cache, results are computed and not stored. Engines compute without Postgres, and the ends wait in Redis.
+  const optional = new Set(config.workerRoles.includes('inference') ? ['cache', 'postgres'] : ['cache']);
   const notes = new Map<string, () => CheckResult>();
   let live: () => Promise<CheckResult> = async () => 'ok';
   let impaired: () => readonly string[] = () => [];
@@ -65,7 +67,9 @@ export async function startHealth(
       } else if (path === '/readyz') {
         const parts = await ready();
         const degraded = impaired().slice(0, DEGRADED_MAX);
-        const { code, status } = verdictOf(parts, degraded);
+        const serves = (isFaulty: (part: string) => boolean) =>
+          !Object.keys(parts).some((part) => isFaulty(part) && !optional.has(part));
+        const { code, status } = verdictOf({ parts, impaired: degraded, serves });
         send(code, JSON.stringify({ status, parts, ...(degraded.length > 0 ? { degraded } : {}) }));
       } else if (path === '/metrics') {
         const open = wantsOpenMetrics(request.headers.accept);

@@ -19,6 +19,8 @@ export interface WorkerMetrics {
   /** Counts an end whose output Postgres could not store. */
   recordedWithoutOutput(): void;
   reconciled(outcome: string): void;
+  /** Notes the end of a pass of the reconciler. */
+  reconciledAll(): void;
   lockLost(count: number): void;
   /** Counts unreadable live states that any process has discarded. */
   unreadable(count: number): void;
@@ -84,6 +86,11 @@ export function createWorkerMetrics(onFailed: (end: EndedPrediction, code: strin
     labelNames: ['outcome'],
     registers,
   });
+  const passed = new Gauge({
+    name: 'millrace_reconciler_pass_timestamp_seconds',
+    help: 'Unix time of the last complete pass of the reconciler in this worker; 0 before the first pass. One worker reconciles.',
+    registers,
+  });
   const locks = new Counter({
     name: 'millrace_worker_lock_renewals_failed_total',
     help: 'Job locks that could not be renewed.',
@@ -127,6 +134,7 @@ export function createWorkerMetrics(onFailed: (end: EndedPrediction, code: strin
     recorded: (count) => rows.inc(count),
     recordedWithoutOutput: () => omitted.inc(),
     reconciled: (outcome) => reconciled.inc({ outcome }),
+    reconciledAll: () => passed.set(Date.now() / 1_000),
     lockLost: (count) => locks.inc(count),
     unreadable: (count) => unreadable.inc(count),
     counterBy({ name, help, label }, read) {

@@ -28,6 +28,8 @@ export interface ReconcilerDeps {
   /** The names of all models that have a queue. */
   models(): Promise<readonly string[]>;
   onOutcome(outcome: string): void;
+  /** Called after each pass of this worker. While another worker reconciles, this worker makes no pass. */
+  onPass?(): void;
   /** Receives the number of unreadable live states that were discarded. */
   onUnreadable(count: number): void;
   log: Logger;

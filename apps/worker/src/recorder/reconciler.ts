@@ -93,6 +93,7 @@ class ReconcilerPasses {
     const restored = await this.#readPages(lostAll);
     if (lostAll && this.#mayContinue()) await Promise.all(this.#sentinels.map((key) => redis.set(key, sharedNow())));
     if (restored > 0) log.warn({ restored, lostAll }, 'lost promises were restored');
+    this.#deps.onPass?.();
     return restored;
   }
 

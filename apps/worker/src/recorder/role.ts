@@ -73,6 +73,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
     fail: (row, error, nowMs) => stats.end(row, { status: 'failed', result: error, completedAt: nowMs }),
     models: () => queueNames(db),
     onOutcome: (outcome) => metrics.reconciled(outcome),
+    onPass: () => metrics.reconciledAll(),
     onUnreadable: (count) => metrics.unreadable(count),
     log,
   });

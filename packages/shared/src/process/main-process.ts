@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { createLog, levelSwitch } from './log.ts';
+import { watchEventLoop } from './loop-watch.ts';
 import { releaseMemory } from './release-memory.ts';
 
 export interface Running {
@@ -34,6 +35,7 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
   }
   const log = createLog({ name, level: config.logLevel });
   process.on('SIGUSR2', levelSwitch(log));
+  watchEventLoop(log);
   process.on('unhandledRejection', (error) => {
     log.fatal({ err: error }, 'unhandled rejection');
     process.exit(1);

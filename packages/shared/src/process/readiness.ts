@@ -1,22 +1,22 @@
 /** Derives the readiness of a process from the states of its parts. */
 
-/** Parts without which a process still serves, but slower. */
-const OPTIONAL: ReadonlySet<string> = new Set(['cache']);
-
 export interface Verdict {
   /** HTTP status of /readyz. */
   code: 200 | 503;
   status: 'ready' | 'degraded' | 'not_ready';
 }
 
-/**
- * `parts` has `ok` or a sentence about the fault for each part. `impaired` has a sentence for each fault that leaves the process
- * in service, such as a model that cannot be loaded.
- */
-export function verdictOf(parts: Readonly<Record<string, 'ok' | string>>, impaired: readonly string[] = []): Verdict {
-  const faulty = Object.entries(parts).filter(([, state]) => state !== 'ok');
-  if (faulty.length === 0 && impaired.length === 0) return { code: 200, status: 'ready' };
-  return faulty.every(([name]) => OPTIONAL.has(name))
-    ? { code: 200, status: 'degraded' }
-    : { code: 503, status: 'not_ready' };
+export interface VerdictParams {
+  /** `ok` or a sentence about the fault, for each part. */
+  parts: Readonly<Record<string, 'ok' | string>>;
+  /** A sentence for each fault outside the parts that leaves the process in service, such as a model that cannot be loaded. */
+  impaired?: readonly string[];
+  /** Whether the process still does useful work without the faulty parts. A balancer removes a process that does not. */
+  serves(isFaulty: (part: string) => boolean): boolean;
+}
+
+export function verdictOf({ parts, impaired = [], serves }: VerdictParams): Verdict {
+  const faulty = new Set(Object.keys(parts).filter((name) => parts[name] !== 'ok'));
+  if (faulty.size === 0 && impaired.length === 0) return { code: 200, status: 'ready' };
+  return serves((part) => faulty.has(part)) ? { code: 200, status: 'degraded' } : { code: 503, status: 'not_ready' };
 }
