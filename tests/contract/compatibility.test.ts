@@ -6,7 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { API_VERSION } from '@millrace/shared/webhooks/event';
+import { API_VERSION } from '@millrace/shared/predictions/event-constants';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 import { breakingChanges, hasOasdiff, lineOf } from './oasdiff.ts';

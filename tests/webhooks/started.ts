@@ -32,6 +32,9 @@ export interface Started {
   close(): Promise<void>;
 }
 
+/** The URL of the API in events. */
+const PUBLIC_URL = 'https://millrace.example';
+
 export const quiet = { info: () => {}, warn: () => {} };
 
 export async function startWorkerOn(
@@ -44,7 +47,7 @@ export async function startWorkerOn(
     WEBHOOK_ALLOW_HTTP: 'true',
     WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
     WEBHOOK_TIMEOUT_MS: '2000',
-    PUBLIC_URL: 'https://millrace.example',
+    PUBLIC_URL,
     ...env,
   });
   const now = clock ? () => clock.nowMs : Date.now;
@@ -89,13 +92,13 @@ export async function startWorkerOn(
       }),
     async record(...rows) {
       const full = rows.map((row) => terminalRow(row));
-      const { deliveries } = await recordTerminal(db, full, now());
+      const { deliveries } = await recordTerminal(db, full, { nowMs: now(), publicUrl: PUBLIC_URL });
       await timers.scheduleDeliveries(deliveries);
       return full;
     },
     async write(...rows) {
       const full = rows.map((row) => terminalRow(row));
-      await recordTerminal(db, full, now());
+      await recordTerminal(db, full, { nowMs: now(), publicUrl: PUBLIC_URL });
       return full;
     },
     another(more) {

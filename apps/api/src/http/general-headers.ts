@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { ApiError } from '@millrace/shared/errors';
-import { API_VERSION } from '@millrace/shared/webhooks/event';
+import { API_VERSION } from '@millrace/shared/predictions/event-constants';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 const FIXED = { 'x-content-type-options': 'nosniff', 'millrace-version': API_VERSION } as const;

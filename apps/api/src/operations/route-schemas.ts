@@ -1,5 +1,5 @@
 /** The schemas of the routes for operators: responses and texts. */
-import { API_VERSION } from '@millrace/shared/webhooks/event';
+import { API_VERSION } from '@millrace/shared/predictions/event-constants';
 import type { FastifySchema } from 'fastify';
 import { json, text } from '../http/documentation.ts';
 import { Health, Readiness, Service } from './response-schemas.ts';

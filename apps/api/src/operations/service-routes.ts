@@ -1,6 +1,7 @@
 /** `GET /v1`: the version, the limits and the features of this server. A client chooses by feature, never by version. */
+
+import { API_VERSION } from '@millrace/shared/predictions/event-constants';
 import type { Config } from '@millrace/shared/process/config';
-import { API_VERSION } from '@millrace/shared/webhooks/event';
 import type { FastifyInstance } from 'fastify';
 import { WAIT_MAX_S } from '../http/request-headers.ts';
 import { getService } from './route-schemas.ts';

@@ -314,16 +314,17 @@ function openPromises({ stores, config, closers, promiseFaults }: Parts): Batche
 
 function openActions({ stores, timers, counts, ...parts }: Parts): Actions {
   const { db } = stores;
+  const { publicUrl } = parts.config;
   return createActions({
     ...parts,
     findInLedger: async (tenant, id) => (await findPrediction(db, tenant, id)) ?? null,
     endInLedger: async (row, outcome) => {
-      const isEnded = await markTerminal(db, row, outcome);
+      const isEnded = await markTerminal(db, row, { ...outcome, publicUrl });
       if (isEnded) counts.ended({ ...row, ...outcome });
       return isEnded;
     },
     recordEnd: async (row) => {
-      const recorded = await recordTerminal(db, [row]);
+      const recorded = await recordTerminal(db, [row], { publicUrl });
       for (const end of writtenEnds([row], recorded)) counts.ended(end);
       const { deliveries } = recorded;
       await timers.scheduleDeliveries(deliveries);

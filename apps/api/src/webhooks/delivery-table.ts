@@ -180,16 +180,18 @@ export async function redeliverRange(db: Db, params: RedeliverRangeParams): Prom
 }
 
 export interface InsertTestParams {
+  /** The base URL of the API in the event. */
+  publicUrl: string | undefined;
   tenant: string;
   endpoint: { id: string; url: string };
   nowMs: number;
 }
 
 /** Inserts a test event of an endpoint, and the delivery of the event. */
-export function insertTest(pool: Pool, { tenant, endpoint, nowMs }: InsertTestParams): Promise<Delivery> {
+export function insertTest(pool: Pool, { tenant, endpoint, nowMs, publicUrl }: InsertTestParams): Promise<Delivery> {
   return inTransaction(pool, async (db) => {
     const type = 'webhook_endpoint.test';
-    const event = await insertEndpointEvent(db, { tenant, endpoint, type }, nowMs);
+    const event = await insertEndpointEvent(db, { tenant, endpoint, type, publicUrl }, nowMs);
     const { rows } = await db.query<Delivery>(
       `INSERT INTO webhook_deliveries (id, tenant, event, endpoint, url, type, next_at, created_at)
        VALUES (millrace_uuid7($6), $1, $2, $3, $4, $5, $6, $6) RETURNING ${COLUMNS}`,

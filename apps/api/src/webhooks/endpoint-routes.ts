@@ -148,7 +148,7 @@ function registerTest(app: App, { db, timers, tenantOf, publicUrl, now = sharedN
     if (!endpoint) throw notFound(id);
     if (endpoint.state === 'disabled')
       throw new ApiError('endpoint_disabled', 'The endpoint is disabled. Enable the endpoint before the test.');
-    const delivery = await fromStore('Postgres', insertTest(db, { tenant, endpoint, nowMs: now() }));
+    const delivery = await fromStore('Postgres', insertTest(db, { tenant, endpoint, nowMs: now(), publicUrl }));
     await timers.scheduleDeliveries([delivery]);
     const json = deliveryJson(delivery, [], baseOf(publicUrl));
     return reply.code(202).header('location', json.urls.self).send(json);

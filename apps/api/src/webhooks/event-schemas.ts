@@ -1,5 +1,5 @@
 /** The events as they are sent: the part `webhooks` of the OpenAPI document. */
-import { API_VERSION } from '@millrace/shared/webhooks/event';
+import { API_VERSION } from '@millrace/shared/predictions/event-constants';
 import { type TSchema, Type } from 'typebox';
 import { orNull, PredictionError, Time } from '../http/response-schemas.ts';
 

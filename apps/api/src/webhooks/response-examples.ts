@@ -1,5 +1,5 @@
 /** Examples of the responses of the webhook routes, for the OpenAPI document. */
-import { API_VERSION } from '@millrace/shared/webhooks/event';
+import { API_VERSION } from '@millrace/shared/predictions/event-constants';
 
 const endpointId = 'we_0f9a1c52b7e84d1d9a6f0c3e5b7a8d21';
 const deliveryId = 'whd_0197c7f05b1c7a529d0e3f6f0f6d2c12';

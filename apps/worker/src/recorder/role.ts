@@ -95,8 +95,10 @@ async function keepPartitions({ config, db, log, closers, clock }: WorkerContext
 }
 
 /** Writes rows to the ledger, with spans where traces are switched on. */
-function recordOf({ db, metrics, tracing }: WorkerContext): (rows: TerminalRow[]) => Promise<Recorded> {
-  const record = (rows: TerminalRow[]) => metrics.stores.timed('postgres', 'record', recordTerminal(db, rows));
+function recordOf({ config, db, metrics, tracing }: WorkerContext): (rows: TerminalRow[]) => Promise<Recorded> {
+  const { publicUrl } = config;
+  const record = (rows: TerminalRow[]) =>
+    metrics.stores.timed('postgres', 'record', recordTerminal(db, rows, { publicUrl }));
   return tracing === undefined ? record : (rows) => recordTraced(tracing, rows, () => record(rows));
 }
 

@@ -48,7 +48,7 @@ export function startStats(base: WorkerContext): RecorderStats {
       metrics.predictions.ended(ends);
     },
     async end(row, outcome) {
-      const isEnded = await markTerminal(db, row, outcome);
+      const isEnded = await markTerminal(db, row, { ...outcome, publicUrl: config.publicUrl });
       if (isEnded) counts.ended({ ...row, ...outcome });
       if (isEnded) metrics.predictions.ended([{ ...row, ...outcome, attempts: outcome.attempts ?? row.attempts }]);
       return isEnded;

@@ -7,6 +7,8 @@ import { type ClaimedDelivery, cancelClaims, claimDue, holdUntil, tenantSecrets 
 import { type AttemptRecord, recordAttempts } from './record-outcome.ts';
 
 export interface DeliveryClaimsOptions {
+  /** The base URL of the API in events. */
+  publicUrl: string | undefined;
   db: Pool;
   now: () => number;
   /** Receives the error of each failed write. The write is repeated. */
@@ -34,7 +36,7 @@ export class DeliveryClaims {
     this.#options = options;
     this.#batcher = new Batcher<AttemptRecord, void>({
       run: async (records) => {
-        await recordAttempts(options.db, records, options.now());
+        await recordAttempts(options.db, records, { nowMs: options.now(), publicUrl: options.publicUrl });
         return records.map(() => undefined);
       },
       defer: (start) => start(),
@@ -117,9 +119,9 @@ export class DeliveryClaims {
   }
 
   async #writeAlone(record: AttemptRecord): Promise<boolean> {
-    const { db, now, onError } = this.#options;
+    const { db, now, publicUrl, onError } = this.#options;
     try {
-      await recordAttempts(db, [record], now());
+      await recordAttempts(db, [record], { nowMs: now(), publicUrl });
       return true;
     } catch (error) {
       onError(error);

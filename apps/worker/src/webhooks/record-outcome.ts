@@ -53,8 +53,18 @@ const SETTLE = `
     FROM unnest($13::uuid[], $14::boolean[], $15::bigint[]) AS h (id, well, at)
    WHERE e.id = h.id AND h.well = (e.failing_since IS NOT NULL)`;
 
+export interface RecordContext {
+  nowMs: number;
+  /** The base URL of the API in events. */
+  publicUrl: string | undefined;
+}
+
 /** Writes all records or none. A delivery that already has an attempt of that number stays unchanged. */
-export async function recordAttempts(pool: Pool, rows: readonly AttemptRecord[], nowMs: number): Promise<void> {
+export async function recordAttempts(
+  pool: Pool,
+  rows: readonly AttemptRecord[],
+  { nowMs, publicUrl }: RecordContext,
+): Promise<void> {
   // Sorted by id, so that two workers lock the rows in the same order and cannot deadlock.
   const sorted = [...rows].sort((a, b) => (a.delivery < b.delivery ? -1 : 1));
   const disabling = disabledBy(sorted);
@@ -63,7 +73,7 @@ export async function recordAttempts(pool: Pool, rows: readonly AttemptRecord[],
     await write(db, sorted, nowMs);
     const more: string[] = [];
     for (const disabled of disabling) {
-      if (await disable(db, disabled, nowMs)) more.push(disabled.id);
+      if (await disable(db, disabled, { nowMs, publicUrl })) more.push(disabled.id);
     }
     return more;
   });
@@ -130,7 +140,11 @@ const REASONS: Readonly<Record<DisableReason, string>> = {
  * Disables an endpoint, cancels pending deliveries, and adds an event to the feed. Returns whether pending deliveries remain.
  * Skipped if the endpoint was edited after the attempt of `at` started: the edit may have fixed the endpoint.
  */
-async function disable(db: Db, { id, reason, at }: DisabledEndpoint, nowMs: number): Promise<boolean> {
+async function disable(
+  db: Db,
+  { id, reason, at }: DisabledEndpoint,
+  { nowMs, publicUrl }: RecordContext,
+): Promise<boolean> {
   const { rows } = await db.query<{ tenant: string; url: string }>(
     `UPDATE webhook_endpoints SET state = 'disabled', reason = $2, reason_code = $7, updated_at = $3
       WHERE id = $1 AND state = 'enabled' AND ($4 OR failing_since <= $5) AND updated_at <= $6 RETURNING tenant, url`,
@@ -143,6 +157,7 @@ async function disable(db: Db, { id, reason, at }: DisabledEndpoint, nowMs: numb
     tenant: endpoint.tenant,
     endpoint: { id, url: endpoint.url },
     type: 'webhook_endpoint.disabled',
+    publicUrl,
   } as const;
   await insertEndpointEvent(db, { ...event, more: { reason, detail: REASONS[reason] } }, nowMs);
   return more;

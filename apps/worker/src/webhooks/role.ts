@@ -84,7 +84,7 @@ export function startWebhooks(deps: WebhookDeps): Webhooks {
   const blocking = deps.redis('blocking');
   const { keyPrefix } = config;
   const timers = createWebhookTimers({ connection: producer, keyPrefix, now, onError: onRedisError });
-  const claims = new DeliveryClaims({ db, now, onError: onPostgresError });
+  const claims = new DeliveryClaims({ db, now, publicUrl: config.publicUrl, onError: onPostgresError });
   const resolve = deps.resolve ?? createResolve();
   const sender = createSender({ ...targetRules(config), resolve, timeoutMs: config.webhookTimeoutMs });
   const aborted: ClaimedDelivery[] = [];

@@ -5,7 +5,8 @@ import { sharedNow } from '../postgres/clock.ts';
 import type { Db } from '../postgres/db.ts';
 import { errorCodeOf } from '../postgres/error-code.ts';
 import { firstRow } from '../postgres/first-row.ts';
-import type { TerminalStatus } from '../predictions/prediction.ts';
+import { API_VERSION, EVENT_ERROR_BYTES } from '../predictions/event-constants.ts';
+import { baseOf, type TerminalStatus } from '../predictions/prediction.ts';
 import {
   columnArrays,
   type LedgerRow,
@@ -47,6 +48,15 @@ export interface Recorded {
 // of the end that the retry undoes. Each retry sets a later deadline. For this reason the row takes the earlier deadline when its
 // end is recorded, and an end of the same opening with a later deadline is the end of the retry and gets the next opening number.
 const UNNUMBERED = `excluded.opening = 0 AND p.opening = 0 AND p.status NOT IN ('queued', 'running') AND excluded.expires_at > p.expires_at`;
+/** The data of the event of a row `s`: the same JSON as `predictionData` of webhooks/event.ts. */
+const PUBLIC_ID = `'pred_' || replace(s.id::text, '-', '')`;
+const EVENT_DATA = `'{"id":"' || ${PUBLIC_ID} || '","model":' || to_json(s.model) || ',"version":' || to_json(s.version)
+         || ',"status":"' || split_part(s.type, '.', 2) || '","opening":' || s.opening || ',"error":'
+         || CASE WHEN s.type = 'prediction.succeeded' THEN 'null' ELSE coalesce(s.error,
+              '{"type":"urn:millrace:error:' || coalesce(s.error_code, 'internal') || '","code":"' || coalesce(s.error_code, 'internal') || '"}') END
+         || ',"created_at":' || millrace_json_time(s.created_at) || ',"completed_at":' || millrace_json_time(s.completed_at)
+         || ',"metadata":' || coalesce(nullif(s.metadata, ''), 'null')
+         || ',"url":' || to_json($BASE || '/v1/predictions/' || ${PUBLIC_ID}) || '}'`;
 const RECORD = `
 WITH input AS (
   SELECT * FROM ${unnestSql(TERMINAL_COLUMNS)}
@@ -76,7 +86,8 @@ WITH input AS (
           OR (excluded.attempts = p.attempts AND excluded.completed_at > p.superseded_at)
       END
   RETURNING p.id, p.tenant, p.model, p.version, 'prediction.' || p.status AS type, p.options, p.opening, p.completed_at,
-            CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS error_code
+            p.created_at, p.metadata, CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS error_code,
+            CASE WHEN p.status <> 'succeeded' AND octet_length(p.result) <= ${EVENT_ERROR_BYTES} THEN nullif(p.result, '') END AS error
 ), registered AS (
   -- A disabled endpoint gets no delivery. The event is in the feed, where the owner finds the event later.
   SELECT a.id, e.id AS endpoint, CASE WHEN e.state = 'enabled' THEN e.url END AS url
@@ -103,9 +114,9 @@ WITH input AS (
   ON CONFLICT (tenant) DO UPDATE SET last = c.last + excluded.last
   RETURNING tenant, last
 ), event_rows AS (
-  INSERT INTO events (id, tenant, sequence, type, prediction, model, version, created_at, opening, completed_at, error_code)
+  INSERT INTO events (id, tenant, sequence, type, prediction, model, version, created_at, opening, completed_at, error_code, body)
   SELECT s.event, s.tenant, c.last - s.total + s.number, s.type, s.id, s.model, s.version, $NOW, s.opening, s.completed_at,
-         s.error_code
+         s.error_code, millrace_event_body(s.event, s.type, $NOW, '${API_VERSION}', s.tenant, ${EVENT_DATA})
     FROM sources s JOIN counted c USING (tenant)
 ), delivery_rows AS (
   INSERT INTO webhook_deliveries (id, tenant, event, endpoint, url, type, prediction, next_at, created_at)
@@ -118,7 +129,9 @@ SELECT (SELECT count(*) FROM applied)::int AS applied,
        ARRAY(SELECT i.id::text FROM unnest($1::uuid[]) i (id) WHERE NOT EXISTS
          (SELECT FROM applied a WHERE a.id = i.id)) AS refused,
        coalesce((SELECT json_agg(d) FROM delivery_rows d), '[]') AS deliveries
-`.replaceAll('$NOW', `$${TERMINAL_COLUMNS.length + 1}::bigint`);
+`
+  .replaceAll('$NOW', `$${TERMINAL_COLUMNS.length + 1}::bigint`)
+  .replaceAll('$BASE', `$${TERMINAL_COLUMNS.length + 2}::text`);
 
 // Malformed data and broken constraints: the same rows would fail again. All other errors are faults of the server.
 const ROW_FAULT = /^2[23]/;
@@ -131,10 +144,11 @@ const ROW_FAULT = /^2[23]/;
 export async function recordTerminal(
   db: Db,
   rows: readonly TerminalRow[],
-  nowMs: number = sharedNow(),
+  { nowMs = sharedNow(), publicUrl }: RecordOptions = {},
 ): Promise<Recorded> {
   const recorded: Recorded = { applied: 0, refused: [], deliveries: [], unstorable: [] };
-  for (const round of roundsOf(rows)) await recordInto(db, { recorded, rows: round, nowMs });
+  const base = baseOf(publicUrl);
+  for (const round of roundsOf(rows)) await recordInto(db, { recorded, rows: round, nowMs, base });
   return recorded;
 }
 
@@ -146,17 +160,24 @@ export function writtenEnds(rows: readonly TerminalRow[], { refused, unstorable 
   return [...written.values()];
 }
 
+export interface RecordOptions {
+  nowMs?: number;
+  /** The base URL of the API in events. Without a URL, events have paths. */
+  publicUrl?: string | undefined;
+}
+
 interface RecordParams {
   /** The result, to which the function adds. */
   recorded: Recorded;
   rows: readonly TerminalRow[];
   nowMs: number;
+  base: string;
 }
 
-async function recordInto(db: Db, { recorded, rows, nowMs }: RecordParams): Promise<void> {
+async function recordInto(db: Db, { recorded, rows, nowMs, base }: RecordParams): Promise<void> {
   if (rows.length === 0) return;
   try {
-    const values = [...columnArrays(TERMINAL_COLUMNS, rows), nowMs];
+    const values = [...columnArrays(TERMINAL_COLUMNS, rows), nowMs, base];
     // The driver copies the values of a statement. For long results the copy runs in its own turn of the event loop.
     if (rows.some(({ result }) => typeof result !== 'string')) await nextTurn();
     const { rows: results } = await db.query({ name: 'record-terminal', text: RECORD, values });
@@ -173,8 +194,8 @@ async function recordInto(db: Db, { recorded, rows, nowMs }: RecordParams): Prom
       return;
     }
     const half = rows.length >> 1;
-    await recordInto(db, { recorded, rows: rows.slice(0, half), nowMs });
-    await recordInto(db, { recorded, rows: rows.slice(half), nowMs });
+    await recordInto(db, { recorded, rows: rows.slice(0, half), nowMs, base });
+    await recordInto(db, { recorded, rows: rows.slice(half), nowMs, base });
   }
 }
 
@@ -213,13 +234,16 @@ export interface Outcome {
   completedAt: number;
   /** Default: the attempts in the ledger. */
   attempts?: number;
+  /** As in RecordOptions. */
+  publicUrl?: string | undefined;
 }
 
 /** Ends an open prediction in the ledger. Returns false when the prediction is terminal, unknown or of another tenant. */
 export async function markTerminal(db: Db, row: LedgerRow | TasklessRow, outcome: Outcome): Promise<boolean> {
   // With an empty task the ledger keeps its task.
   const task = ('task' in row ? row.task : null) ?? '';
-  const ended: TerminalRow = { ...row, task, ...outcome, attempts: outcome.attempts ?? row.attempts };
-  const { applied } = await recordTerminal(db, [ended]);
+  const { publicUrl, ...end } = outcome;
+  const ended: TerminalRow = { ...row, task, ...end, attempts: end.attempts ?? row.attempts };
+  const { applied } = await recordTerminal(db, [ended], { publicUrl });
   return applied === 1;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { problem } from '../errors.ts';
-import { API_VERSION, endpointPayload, eventBody, type StoredEvent } from './event.ts';
+import { API_VERSION } from '../predictions/event-constants.ts';
+import { endpointPayload, eventBody, type StoredEvent } from './event.ts';
 import { laneOf } from './lane.ts';
 
 const prediction = '0197c7f0-0000-7003-8000-000000000000';
@@ -10,6 +11,7 @@ const event: StoredEvent = {
   id: '0197c7f0-0000-7000-8000-000000000001',
   eventTenant: 'default',
   type: 'prediction.failed',
+  body: null,
   createdAt: completedAt + 5,
   payload: null,
   prediction,

@@ -1,5 +1,6 @@
 /** The events that webhooks deliver and the feed lists, and their JSON. */
 
+import { API_VERSION, EVENT_ERROR_BYTES } from '../predictions/event-constants.ts';
 import { publicId } from '../predictions/public-ids.ts';
 
 /** Event types that an endpoint or a prediction may select. */
@@ -12,14 +13,13 @@ export const PREDICTION_EVENTS = [
 /** Event types of an endpoint: a requested test, and the disabling of the endpoint (in the feed only). */
 export type EndpointEvent = 'webhook_endpoint.test' | 'webhook_endpoint.disabled';
 
-/** The version of the HTTP contract: the date of its last breaking change (docs/api-conventions.md). Each event has the version. */
-export const API_VERSION = '2026-12-01';
-
 /** A row of EVENT_COLUMNS: an event with the fields of its prediction. Times are Unix milliseconds. */
 export interface StoredEvent {
   id: string;
   eventTenant: string;
   type: string;
+  /** The bytes of the event. Null in events of processes that did not store a body. */
+  body: string | null;
   createdAt: number;
   /** JSON text of the data of an endpoint event; null for a prediction event. */
   payload: string | null;
@@ -40,37 +40,41 @@ export interface StoredEvent {
   error: string | null;
 }
 
-/** The largest error that an event has, in bytes. The error of many rows is larger: the prediction has the whole error. */
-const ERROR_BYTES = 8_192;
-
 /** Columns for `FROM events ev LEFT JOIN predictions p ON p.id = ev.prediction`. Results may be large and are not selected. */
-export const EVENT_COLUMNS = `ev.tenant AS "eventTenant", ev.type, ev.created_at AS "createdAt", ev.payload, ev.prediction, ev.model, ev.version,
+export const EVENT_COLUMNS = `ev.tenant AS "eventTenant", ev.type, ev.body, ev.created_at AS "createdAt", ev.payload, ev.prediction, ev.model, ev.version,
   ev.opening, ev.completed_at AS "endedAt", ev.error_code AS "endErrorCode", p.status, p.created_at AS "predictionCreatedAt", p.completed_at AS "completedAt", p.metadata,
   CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS "errorCode",
-  CASE WHEN p.status <> 'succeeded' AND octet_length(p.result) <= ${ERROR_BYTES} THEN p.result END AS error`;
+  CASE WHEN p.status <> 'succeeded' AND octet_length(p.result) <= ${EVENT_ERROR_BYTES} THEN p.result END AS error`;
 
 /**
  * The JSON of an event in a webhook and in the feed. The event has no output: receivers fetch the output from the URL of the
- * prediction. Without `publicUrl`, the base URL of the API, the event has a path in place of a URL.
+ * prediction. Without `publicUrl`, the base URL of the API, the event has a path in place of a URL. The ledger writes the same JSON when a
+ * prediction ends (record-terminal.ts).
  */
 export function eventBody(event: StoredEvent, publicUrl: string | undefined): string {
-  const data: { id: string | null } = event.payload === null ? predictionData(event) : endpointData(event.payload);
-  const path = `/v1/${event.prediction === null ? 'webhook-endpoints' : 'predictions'}/${data.id}`;
-  const url = publicUrl === undefined ? path : publicUrl.replace(/\/+$/, '') + path;
+  // An event never changes: a redelivery and the feed have the bytes of the first attempt.
+  if (event.body !== null) return event.body;
+  const data = event.payload === null ? predictionData(event) : undefined;
   return JSON.stringify({
     id: event.id,
     type: event.type,
     timestamp: new Date(event.createdAt).toISOString(),
     api_version: API_VERSION,
     tenant: event.eventTenant,
-    data: { ...data, url },
+    data: data
+      ? { ...data, url: urlOf('predictions', data.id, publicUrl) }
+      : endpointData(event.payload ?? '', publicUrl),
   });
 }
 
-/** The stored payload has the UUID of the endpoint. */
-function endpointData(payload: string): { id: string } {
+const urlOf = (resources: string, id: string | null, publicUrl: string | undefined): string =>
+  `${publicUrl?.replace(/\/+$/, '') ?? ''}/v1/${resources}/${id}`;
+
+/** The data of an endpoint event. The stored payload has the UUID of the endpoint. */
+export function endpointData(payload: string, publicUrl: string | undefined) {
   const data: { id: string } = JSON.parse(payload);
-  return { ...data, id: publicId('we', data.id) };
+  const id = publicId('we', data.id);
+  return { ...data, id, url: urlOf('webhook-endpoints', id, publicUrl) };
 }
 
 function predictionData(event: StoredEvent) {
@@ -94,7 +98,7 @@ function predictionData(event: StoredEvent) {
 /** The error as in the prediction. After a retry the event still has the code of its own end. */
 function errorOf(event: StoredEvent, same: boolean): unknown {
   const isThisEnd = same && (event.endedAt === null || event.endedAt === event.completedAt);
-  if (isThisEnd && event.error !== null) return JSON.parse(event.error);
+  if (isThisEnd && event.error) return JSON.parse(event.error);
   const code = (event.endedAt === null && same ? event.errorCode : event.endErrorCode) ?? 'internal';
   return { type: `urn:millrace:error:${code}`, code };
 }
