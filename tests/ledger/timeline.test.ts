@@ -29,7 +29,7 @@ test('an end has its worker and its times, and a retry makes its attempt an earl
   expect(await findRecorded(pool, 'default', promise.id)).toBeUndefined();
   const facts = { workerId: 'w1', queuedAt: NOW + 2, batchedAt: NOW + 5, earlierAttempts: null };
   const end = { ...terminalRow(promise), ...facts, status: 'failed' as const, result: '{}', startedAt: NOW + 4 };
-  await recordTerminal(pool, [end], NOW + 9);
+  await recordTerminal(pool, [end], { nowMs: NOW + 9 });
   expect(await find(promise.id)).toMatchObject({ ...facts, options: { trace: TRACE } });
   expect(await findRecorded(pool, 'default', promise.id)).toEqual({ recordedAt: NOW + 9, deliveredAt: [] });
   expect(await findRecorded(pool, 'other', promise.id)).toBeUndefined();
@@ -42,7 +42,7 @@ test('an end has its worker and its times, and a retry makes its attempt an earl
   expect(JSON.parse(optionsTextOfRow(retried))).toEqual({ trace: TRACE, past: [[1, 'w1', NOW + 4]] });
 
   const again = { ...end, opening: 1, attempts: 2, workerId: 'w2', startedAt: NOW + 30, completedAt: NOW + 40 };
-  await recordTerminal(pool, [{ ...again, earlierAttempts: JSON.stringify([[1, 'w1', NOW + 4]]) }], NOW + 50);
+  await recordTerminal(pool, [{ ...again, earlierAttempts: JSON.stringify([[1, 'w1', NOW + 4]]) }], { nowMs: NOW + 50 });
   await markRetried(pool, { tenant: 'default', id: promise.id, opening: 1, nowMs: NOW + 60 });
   const { past } = JSON.parse(optionsTextOfRow(await find(promise.id))) as { past: unknown };
   expect(past).toEqual([
@@ -53,6 +53,6 @@ test('an end has its worker and its times, and a retry makes its attempt an earl
 
 test('a prediction with the oldest possible id is found', async () => {
   const row = terminalRow({ id: newPredictionId(shardOf('m'), 1), createdAt: 1 });
-  await recordTerminal(pool, [row], NOW);
+  await recordTerminal(pool, [row], { nowMs: NOW });
   expect(await findRecorded(pool, 'default', row.id)).toEqual({ recordedAt: NOW, deliveredAt: [] });
 });
