@@ -67,16 +67,13 @@ function begin(tracing: Tracing, request: FastifyRequest, { raw }: FastifyReply)
   const parent = parentOf(headers.traceparent, headers.tracestate);
   const { method } = request;
   const route = request.routeOptions.url;
-  const span = tracing.start(route === undefined ? method : `${method} ${route}`, {
-    kind: 'server',
-    parent,
-    attributes: { 'http.request.method': method, ...(route === undefined ? {} : { 'http.route': route }) },
-  });
-  if (!span.isRecording()) {
+  const span = tracing.startRequest(() => (route === undefined ? method : `${method} ${route}`), parent);
+  if (span === undefined) {
     if (parent !== undefined) request.trace = new RequestTrace(tracing, undefined, parent);
     return;
   }
-  span.setAttribute('millrace.request.id', request.id);
+  span.setAttributes({ 'http.request.method': method, 'millrace.request.id': request.id });
+  if (route !== undefined) span.setAttribute('http.route', route);
   request.trace = new RequestTrace(tracing, span, textOfSpan(span));
   raw.once('close', () => {
     // The client closed the connection before the whole response was sent.

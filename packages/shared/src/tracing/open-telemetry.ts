@@ -9,7 +9,7 @@ import {
   resourceFromAttributes,
 } from '@opentelemetry/resources';
 import { AlwaysOnSampler, BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import type { Protocol, TracingParams } from './settings.ts';
+import { type Protocol, rootShareOf, type TracingParams } from './settings.ts';
 import { Tracing } from './tracing.ts';
 
 const CLOSE_MS = 2_000;
@@ -29,6 +29,7 @@ export async function openTelemetry(params: TracingParams, protocol: Protocol): 
   return new Tracing({
     tracer: provider.getTracer('millrace', version),
     alwaysTracer: always.getTracer('millrace', version),
+    rootShare: rootShareOf(params.env),
     contextOf: (parent) => (parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent)),
     traceStateOf: (text) => createTraceState(text),
     async close() {

@@ -34,6 +34,19 @@ export function wantsTraces(env: Env): boolean {
   return Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT?.trim() || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT?.trim());
 }
 
+/**
+ * The share of the traces that begin here and are recorded; undefined where the sampler of OpenTelemetry must decide each trace. A
+ * span that is not recorded takes a microsecond, which is a twentieth of the time of a cache hit.
+ */
+export function rootShareOf(env: Env): number | undefined {
+  const sampler = env.OTEL_TRACES_SAMPLER?.trim();
+  if (sampler === 'always_off' || sampler === 'parentbased_always_off') return 0;
+  if (sampler !== 'traceidratio' && sampler !== 'parentbased_traceidratio') return undefined;
+  const argument = env.OTEL_TRACES_SAMPLER_ARG?.trim();
+  const share = argument ? Number(argument) : Number.NaN;
+  return share >= 0 && share <= 1 ? share : undefined;
+}
+
 /** Throws TracingError for a protocol that Millrace does not have. */
 export function protocolOf(env: Env): Protocol {
   const name = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL?.trim()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Env, protocolOf, wantsTraces } from './settings.ts';
+import { type Env, protocolOf, rootShareOf, wantsTraces } from './settings.ts';
 import { startTracing } from './start-tracing.ts';
 
 test.each<[boolean, Env]>([
@@ -24,6 +24,18 @@ test('another exporter, and a protocol without HTTP, are refused with the expect
   expect(() => protocolOf({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toThrow(
     /'grpc': expected http\/protobuf or http\/json.*4318/,
   );
+});
+
+test.each<[number | undefined, Env]>([
+  [undefined, {}],
+  [undefined, { OTEL_TRACES_SAMPLER: 'parentbased_always_on' }],
+  [0.01, { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.01' }],
+  [1, { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '1' }],
+  [undefined, { OTEL_TRACES_SAMPLER: 'traceidratio' }],
+  [undefined, { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '2' }],
+  [0, { OTEL_TRACES_SAMPLER: 'parentbased_always_off' }],
+])('the share of recorded traces that begin here is %s with %o', (share, env) => {
+  expect(rootShareOf(env)).toBe(share);
 });
 
 test('without a setting nothing is started', async () => {

@@ -2,7 +2,7 @@
  * Spans of OpenTelemetry. Parents and links are given as the text of a trace context (trace-context.ts), because contexts travel
  * through Redis, the ledger and HTTP, and not through the calls of one process. Only types of OpenTelemetry are imported here.
  */
-import type { Attributes, Span, SpanContext, Tracer } from '@opentelemetry/api';
+import type { Attributes, Link, SpanOptions as OtelOptions, Span, SpanContext, Tracer } from '@opentelemetry/api';
 import { readTrace, traceText } from './trace-context.ts';
 
 export type { Span } from '@opentelemetry/api';
@@ -41,6 +41,8 @@ export interface TracingParts {
   tracer: Tracer;
   /** Records every span. */
   alwaysTracer: Tracer;
+  /** See rootShareOf. */
+  rootShare: number | undefined;
   contextOf(parent: SpanContext | undefined): Parameters<Tracer['startSpan']>[2];
   traceStateOf(text: string): SpanContext['traceState'];
   close(): Promise<void>;
@@ -54,22 +56,30 @@ export class Tracing {
   }
 
   start(name: string, options: SpanOptions = {}): Span {
-    const { kind = 'internal', parent, links = [], attributes, startMs, always = false } = options;
+    const { kind = 'internal', parent, links, attributes, startMs, always = false } = options;
     const { tracer, alwaysTracer, contextOf } = this.#parts;
     const context = contextOf(parent === undefined ? undefined : this.#contextIn(parent));
-    return (always ? alwaysTracer : tracer).startSpan(
-      name,
-      {
-        kind: KINDS[kind],
-        links: links.flatMap((text) => {
-          const linked = this.#contextIn(text);
-          return linked === undefined ? [] : [{ context: linked }];
-        }),
-        ...(attributes === undefined ? {} : { attributes }),
-        ...(startMs === undefined ? {} : { startTime: startMs }),
-      },
-      context,
-    );
+    const given: OtelOptions = { kind: KINDS[kind] };
+    if (links !== undefined) given.links = this.#linksTo(links);
+    if (attributes !== undefined) given.attributes = attributes;
+    if (startMs !== undefined) given.startTime = startMs;
+    return (always ? alwaysTracer : tracer).startSpan(name, given, context);
+  }
+
+  #linksTo(texts: readonly string[]): Link[] {
+    return texts.flatMap((text) => {
+      const context = this.#contextIn(text);
+      return context === undefined ? [] : [{ context }];
+    });
+  }
+
+  /** Starts the span of a request with this parent. Undefined where the trace is not recorded. */
+  startRequest(name: () => string, parent: string | undefined): Span | undefined {
+    const { rootShare } = this.#parts;
+    const isDrawn = parent === undefined && rootShare !== undefined;
+    if (isDrawn && Math.random() >= rootShare) return undefined;
+    const span = this.start(name(), { kind: 'server', parent, always: isDrawn });
+    return span.isRecording() ? span : undefined;
   }
 
   /** Writes a span that is over. */
