@@ -1,4 +1,4 @@
-/** A collector that takes connections and never answers, and settings that are not valid. */
+/** A collector that takes connections and never responds, and settings that are not valid. */
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
