@@ -18,6 +18,8 @@ describe('the OpenAPI document', () => {
     const { paths } = await load();
     // Of another resource than a model: the route has then validated the body.
     const unknown = ['prediction_not_found', 'endpoint_not_found', 'delivery_not_found'];
+    // The example before has set the alias, which protects the version of the other examples from its retirement.
+    const protectedBy = (id: string) => (id === 'retireVersion' ? ['alias_conflict'] : []);
     let sent = 0;
     for (const [path, methods] of Object.entries<object>(paths)) {
       // biome-ignore lint/suspicious/noExplicitAny: the test reads single members of an operation.
@@ -28,7 +30,7 @@ describe('the OpenAPI document', () => {
             method: method.toUpperCase(),
             body: value,
           });
-          const isAccepted = status < 300 || unknown.includes(body.code);
+          const isAccepted = status < 300 || [...unknown, ...protectedBy(operation.operationId)].includes(body.code);
           expect([operation.operationId, name, isAccepted ? 'accepted' : body]).toEqual([
             operation.operationId,
             name,

@@ -96,6 +96,8 @@ describe('deliveries', () => {
     ['GET', '/v1/webhook-deliveries/x', 'delivery_not_found'],
     ['GET', '/v1/webhook-deliveries/0197c7f0-0000-7003-8000-000000000000', 'delivery_not_found'],
     ['POST', '/v1/webhook-deliveries/x/redeliver', 'delivery_not_found'],
+    ['GET', '/v1/events/x', 'not_found'],
+    ['GET', '/v1/events/0197c7f0-0000-7003-8000-000000000000', 'not_found'],
     ['GET', '/v1/events?cursor=x', 'invalid_cursor'],
     ['GET', '/v1/events?cursor=999999999', 'invalid_cursor'],
   ] as const)('%s %s is %s', async (method, url, code) => {
@@ -156,6 +158,13 @@ describe('the feed', () => {
     const [got] = api.receiver.at('/500/down');
     const { cursor: _, ...body } = seen.find((event) => event.id === got!.headers['webhook-id'])!;
     expect(JSON.parse(got!.body)).toEqual(body);
+    // The event has an address of its own, also in another spelling, and for no other tenant.
+    expect((await request('GET', `/v1/events/${body.id}`)).body).toEqual(seen.find((event) => event.id === body.id));
+    expect((await request('GET', `/v1/events/${body.id.toUpperCase()}`)).status).toBe(200);
+    api.tenant = 'other';
+    const foreign = await request('GET', `/v1/events/${body.id}`);
+    api.tenant = 'default';
+    expect([foreign.status, foreign.body.code]).toEqual([404, 'not_found']);
     await request('DELETE', `/v1/webhook-endpoints/${endpoint.id}`);
   });
 

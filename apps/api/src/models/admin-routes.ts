@@ -1,4 +1,4 @@
-/** The routes of aliases, and the route that purges the cached results of a model. */
+/** The routes of aliases, and the routes that retire a version and that purge the cached results of a model. */
 import { ApiError } from '@millrace/shared/errors';
 import type { FastifyRequest } from 'fastify';
 import { etagOf, guardOf } from '../http/etags.ts';
@@ -6,7 +6,7 @@ import type { App } from '../http/type-provider.ts';
 import type { Catalog } from './catalog.ts';
 import type { RegistryChanges } from './registry-changes.ts';
 import * as routes from './route-schemas.ts';
-import { aliasJson, modelJson } from './routes.ts';
+import { aliasJson, modelJson, versionJson } from './routes.ts';
 
 export interface ChangeRoutes {
   catalog: Catalog;
@@ -51,6 +51,13 @@ export function registerRegistryChanges(app: App, { catalog, changes, tenantOf }
     const { model, alias } = request.params;
     await changes.removeAlias({ tenant: tenantOf(request), model, alias, guard: guardFor(request, { model, alias }) });
     return reply.code(204).send();
+  });
+
+  app.post('/v1/models/:model/versions/:version/retire', { schema: routes.retireVersion }, async (request) => {
+    const { model, version } = request.params;
+    const tenant = tenantOf(request);
+    await changes.retire({ tenant, model, version });
+    return versionJson(await catalog.version(tenant, model, version));
   });
 
   app.delete('/v1/models/:model/cache', { schema: routes.purgeCache }, async (request, reply) => {

@@ -2,8 +2,8 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import type { Pool } from '@millrace/shared/postgres/db';
-import { type AliasChange, removeAlias, setAlias } from '@millrace/shared/registry/aliases';
-import { bumpCacheEpoch, setServed } from '@millrace/shared/registry/registry';
+import { type AliasChange, removeAlias, retireVersion, setAlias } from '@millrace/shared/registry/aliases';
+import { bumpCacheEpoch, setServed, type VersionName } from '@millrace/shared/registry/registry';
 import { type Announcement, announceRegistryChange } from '@millrace/shared/registry/registry-cache';
 import { fromStore } from '../stores/store-errors.ts';
 import type { Catalog } from './catalog.ts';
@@ -13,6 +13,8 @@ export interface RegistryChanges {
   setAlias(change: AliasChange & { version: string }): Promise<void>;
   /** Throws `model_not_found`, or `alias_not_found` where the model has no such alias. */
   removeAlias(change: AliasChange): Promise<void>;
+  /** Takes a version out of service for good. Throws `model_not_found`, `version_not_found`, or `alias_conflict` while an alias points at the version. */
+  retire(version: VersionName): Promise<void>;
   /** Makes every cached result of a model invalid. */
   purge(tenant: string, model: string): Promise<void>;
   /** Takes a model out of service, or returns the model to service. Resolves to false where nothing changed. */
@@ -45,6 +47,7 @@ export function createRegistryChanges(
         throw new ApiError('alias_not_found', `Model '${model}' has no alias '${alias.slice(0, 100)}'.`);
       });
     },
+    retire: (name) => change(name.tenant, name.model, () => retireVersion(db, name)),
     purge: (tenant, model) => change(tenant, model, () => bumpCacheEpoch(db, tenant, model)),
     async setServed(tenant, model, served) {
       const changed = await fromStore('Postgres', setServed(db, { tenant, model, served }));

@@ -1,5 +1,6 @@
 /** The schemas of the model routes: parameters, bodies, responses and texts. */
 import type { FastifySchema } from 'fastify';
+import { NoParameters } from '../http/action-body.ts';
 import { DONE, json, resource } from '../http/documentation.ts';
 import { alias, model, page, version } from './response-examples.ts';
 import { Alias, Model, ModelList, Version, VersionList } from './response-schemas.ts';
@@ -87,6 +88,20 @@ export const removeAlias = {
   requestHeaders: ['If-Match'],
   response: { 204: DONE },
   errors: ['model_not_found', 'alias_not_found', 'precondition_failed', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const retireVersion = {
+  operationId: 'retireVersion',
+  params: VersionParams,
+  body: NoParameters,
+  examples: { none: {} },
+  tags: ['Models'],
+  summary: 'Take a version out of service for good',
+  description:
+    'Requests that name the version are refused from then on. A retired version stays retired: add a new version to serve its files again.',
+  response: { 200: json(Version, 'The version.') },
+  responseExamples: { 200: { version } },
+  errors: ['model_not_found', 'version_not_found', 'alias_conflict', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const purgeCache = {

@@ -1,10 +1,11 @@
-/** The route of the event feed, from which a receiver reads missed events after an outage. */
+/** The routes of events: the feed, from which a receiver reads missed events after an outage, and an event by its id. */
 import { ApiError } from '@millrace/shared/errors';
 import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import type { WebhookRouteDeps } from './deps.ts';
 import { feedCursor, sequenceOf } from './feed-cursor.ts';
-import { feedRange, listEvents } from './feed-table.ts';
+import { feedRange, findEvent, listEvents } from './feed-table.ts';
+import { eventIdOf } from './params.ts';
 import { eventJson } from './render.ts';
 import * as routes from './route-schemas.ts';
 
@@ -23,6 +24,18 @@ export function registerFeed(app: App, { db, tenantOf, publicUrl }: WebhookRoute
       next: feedCursor(shown.at(-1)?.sequence ?? from),
       has_more: rows.length > limit,
     };
+  });
+
+  app.get('/v1/events/:id', { schema: routes.getEvent, config: { etag: true } }, async (request) => {
+    const { id } = request.params;
+    const uuid = eventIdOf(id);
+    const event = uuid && (await fromStore('Postgres', findEvent(db, tenantOf(request), uuid)));
+    if (!event)
+      throw new ApiError(
+        'not_found',
+        `No event has the id '${id.slice(0, 64)}'. Events are kept as long as predictions (RETENTION_DAYS).`,
+      );
+    return eventJson(event, publicUrl);
   });
 
   /** The sequence number after which the page starts. A consumer with a wrong cursor would wait for ever, or miss events. */

@@ -23,6 +23,17 @@ export async function listEvents(db: Db, { tenant, after, limit }: ListEventsPar
   return rows;
 }
 
+/** Reads one event of a tenant. */
+export async function findEvent(db: Db, tenant: string, id: string): Promise<FeedEvent | undefined> {
+  const { rows } = await db.query<FeedEvent>(
+    `SELECT ev.id, ev.sequence, ${EVENT_COLUMNS}
+       FROM events ev LEFT JOIN predictions p ON p.id = ev.prediction
+      WHERE ev.id = $1 AND ev.tenant = $2`,
+    [id, tenant],
+  );
+  return rows[0];
+}
+
 export interface FeedRange {
   /** The first event that is kept, or the next event if no event is kept. */
   first: number;

@@ -18,6 +18,9 @@ export function idOf(text: string, code: keyof typeof PREFIXES): string {
   throw new ApiError(code, kind === undefined ? `'${shown}' is not an id.` : `'${shown}' is the id of ${kind}.`);
 }
 
+/** Reads the id of an event, which is the `webhook-id`: a UUID. Returns undefined for other text. */
+export const eventIdOf = (text: string): string | undefined => (UUID.test(text) ? text.toLowerCase() : undefined);
+
 /** Reads an id to filter by and returns its UUID. Returns null without a filter. */
 export function filterId(text: string | undefined, prefix: IdPrefix, pointer: string): string | null {
   if (text === undefined) return null;

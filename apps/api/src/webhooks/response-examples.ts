@@ -65,29 +65,25 @@ export const redelivered = { matched: 12, done: 12, next: null };
 /** A list with one item and without a next page. */
 export const page = (item: unknown) => ({ data: [item], next: null, has_more: false });
 
-export const events = {
-  data: [
-    {
-      id: eventId,
-      cursor: 'WzQ3MTJd',
-      type: 'prediction.succeeded',
-      timestamp: at('08:00:00.016'),
-      api_version: API_VERSION,
-      tenant: 'default',
-      data: {
-        id: predictionId,
-        model: 'drug-interaction',
-        version: '1',
-        status: 'succeeded',
-        opening: 0,
-        error: null,
-        created_at: at('08:00:00.000'),
-        completed_at: at('08:00:00.016'),
-        metadata: { order: 'A-17' },
-        url: `/v1/predictions/${predictionId}`,
-      },
-    },
-  ],
-  next: 'WzQ3MTJd',
-  has_more: false,
+export const event = {
+  id: eventId,
+  cursor: 'WzQ3MTJd',
+  type: 'prediction.succeeded',
+  timestamp: at('08:00:00.016'),
+  api_version: API_VERSION,
+  tenant: 'default',
+  data: {
+    id: predictionId,
+    model: 'drug-interaction',
+    version: '1',
+    status: 'succeeded',
+    opening: 0,
+    error: null,
+    created_at: at('08:00:00.000'),
+    completed_at: at('08:00:00.016'),
+    metadata: { order: 'A-17' },
+    url: `/v1/predictions/${predictionId}`,
+  },
 };
+
+export const events = { data: [event], next: 'WzQ3MTJd', has_more: false };

@@ -93,7 +93,7 @@ export const Redelivered = Type.Object(
   { $id: 'Redelivered' },
 );
 
-const Event = Type.Object(
+export const FeedEvent = Type.Object(
   {
     ...eventFields,
     cursor: Type.String({ description: 'The feed continues after this event.' }),
@@ -103,7 +103,7 @@ const Event = Type.Object(
 );
 export const EventList = Type.Object(
   {
-    data: Type.Array(Event),
+    data: Type.Array(FeedEvent),
     next: Type.String({ description: 'Never null: the next read of the feed continues here.' }),
     has_more: Type.Boolean(),
   },

@@ -10,6 +10,7 @@ import {
   Endpoint,
   EndpointList,
   EventList,
+  FeedEvent,
   Redelivered,
   Rotated,
   SecretState,
@@ -18,6 +19,7 @@ import {
   DeliveryQuery,
   EndpointChanges,
   EndpointQuery,
+  EventParams,
   FeedQuery,
   IdParams,
   NewEndpoint,
@@ -174,6 +176,17 @@ export const redeliverDeliveries = {
   response: { 202: json(Redelivered, 'The number of deliveries that are due now.') },
   responseExamples: { 202: { redelivered: examples.redelivered } },
   errors: ['endpoint_not_found', 'invalid_cursor', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const getEvent = {
+  operationId: 'getEvent',
+  params: EventParams,
+  tags,
+  summary: 'An event, as its webhooks contain it',
+  requestHeaders: ['If-None-Match'],
+  response: resource(FeedEvent, 'The event.'),
+  responseExamples: { 200: { event: examples.event } },
+  errors: ['not_found', 'store_unavailable'],
 } satisfies FastifySchema;
 
 export const listEvents = {

@@ -38,6 +38,7 @@ export const EndpointChanges = Type.Object(
 );
 
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64 }) });
+export const EventParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of an event.' }) });
 export const EndpointQuery = Type.Object({ ...listParameters, ...orderParameter }, closed);
 
 export const Rotation = actionBody('RotateSecret', {
