@@ -59,6 +59,9 @@ describe('the page of the console', () => {
     const page = (await raw('/console')).body.toString();
     const names = filesOf(page);
     const lazy = [
+      'pages/overview/page.ts',
+      'pages/webhooks/page.ts',
+      'pages/workers/page.ts',
       'pages/predictions/page.ts',
       'pages/prediction/page.ts',
       'pages/models/page.ts',

@@ -47,6 +47,12 @@ const parts = (...values: [number, string][]): string =>
 /** `99.3`, of a share from 0 to 1. */
 export const percent = (share: number): string => tenth.format(share * 100);
 
+/** A rate with one decimal: `2.4`, `186`, and `0.042` where less is known. */
+export const rate = (value: number): string => (value >= 0.1 && value < 100 ? value.toFixed(1) : number(value));
+
+/** Megabytes without a unit, for a column whose header has the unit. */
+export const megabytes = (bytes: number): string => whole.format(bytes / 1e6);
+
 const clock = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
   minute: '2-digit',

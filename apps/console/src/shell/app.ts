@@ -34,7 +34,6 @@ export function App(): Markup {
     const to = path === SIGN_IN ? target(query.get('to')) : location.pathname + location.search;
     return h(SignIn, { to, done: reload });
   }
-  if (path === '/') return h(Redirect, { to: href(HOME) });
   return h(SignedIn, { path, query, session: data, signedOut: reload });
 }
 
@@ -63,7 +62,7 @@ function SignedIn({ path, query, session, signedOut }: SignedInProps): Markup {
     ? h(LoadedPage, { entry: match.entry, params: match.params, query })
     : html`<main class="page" id="main" tabindex="-1">
         <h1 class="sr">Not found</h1>
-        ${emptyState('This page does not exist', html`<p>The console has no page at <span class="mono">${path}</span>.</p>`, html`<a class="button" href=${href(HOME)}>Models</a>`)}
+        ${emptyState('This page does not exist', html`<p>The console has no page at <span class="mono">${path}</span>.</p>`, html`<a class="button" href=${href(HOME)}>Overview</a>`)}
       </main>`;
   return frame({ path, session, signedOut, content });
 }

@@ -8,7 +8,7 @@ import { h, html, type Markup } from '../ui/html.ts';
 import { icon, mark } from '../ui/icon.ts';
 import { switchExactTimes } from '../ui/time.ts';
 import { Toasts } from '../ui/toast.ts';
-import { PAGES } from './pages.ts';
+import { navPages, PAGES } from './pages.ts';
 import { palette } from './palette.ts';
 import { shortcutsDialog } from './shortcuts-dialog.ts';
 
@@ -33,7 +33,7 @@ function Frame({ path, session, signedOut, content }: FrameProps): Markup {
     j: () => moveRow(1),
     k: () => moveRow(-1),
     ...Object.fromEntries(
-      PAGES.flatMap(({ nav, pattern }) => (nav ? [[`g ${nav.key}`, () => go(href(pattern))]] : [])),
+      navPages(session).flatMap(({ nav, pattern }) => (nav ? [[`g ${nav.key}`, () => go(href(pattern))]] : [])),
     ),
   });
   const close = () => setOpen(null);
@@ -52,7 +52,7 @@ function Frame({ path, session, signedOut, content }: FrameProps): Markup {
         ${content}
       </div>
     </div>
-    ${open === 'palette' ? palette({ close }) : null}
+    ${open === 'palette' ? palette({ session, close }) : null}
     ${open === 'shortcuts' ? shortcutsDialog(close) : null}
     ${h(Toasts, {})}`;
 }
@@ -72,11 +72,11 @@ function rail({ path, session, signedOut, open, close }: RailProps): Markup {
     await call('/console/session', { method: 'DELETE' });
     signedOut();
   };
-  const current = (pattern: string) => path === pattern || path.startsWith(`${pattern}/`);
+  const current = (pattern: string) => path === pattern || (pattern !== '/' && path.startsWith(`${pattern}/`));
   return html`<aside class=${`rail${open ? ' open' : ''}`} id="rail" aria-label="Millrace">
       <a class="brand" href=${href('/')}>${mark()}Millrace</a>
       <nav aria-label="Console"><ul>
-        ${PAGES.map(({ nav, pattern, title }) =>
+        ${navPages(session).map(({ nav, pattern, title }) =>
           nav
             ? html`<li><a href=${href(pattern)} aria-current=${current(pattern) ? 'page' : undefined}>${icon(nav.icon)}${title}</a></li>`
             : null,

@@ -4,6 +4,8 @@
  */
 import type { FunctionComponent } from 'preact';
 import type { PageProps } from '../core/page-props.ts';
+import { isOperator } from '../core/session-rights.ts';
+import type { Session } from '../core/types.ts';
 import type { IconName } from '../ui/icon.ts';
 
 export interface PageEntry {
@@ -13,9 +15,17 @@ export interface PageEntry {
   title: string;
   load: () => Promise<{ default: FunctionComponent<PageProps> }>;
   nav?: { icon: IconName /** The key after G. */; key: string };
+  /** Only for the tenant that operates the server. */
+  operators?: boolean;
 }
 
 export const PAGES: readonly PageEntry[] = [
+  {
+    pattern: '/',
+    title: 'Overview',
+    nav: { icon: 'overview', key: 'o' },
+    load: () => import('../pages/overview/page.ts'),
+  },
   {
     pattern: '/predictions',
     title: 'Predictions',
@@ -30,10 +40,27 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('../pages/models/page.ts'),
   },
   { pattern: '/models/:model', title: 'Model', load: () => import('../pages/model/page.ts') },
+  {
+    pattern: '/webhooks',
+    title: 'Webhooks',
+    nav: { icon: 'webhooks', key: 'w' },
+    load: () => import('../pages/webhooks/page.ts'),
+  },
+  {
+    pattern: '/workers',
+    title: 'Workers',
+    nav: { icon: 'workers', key: 'r' },
+    operators: true,
+    load: () => import('../pages/workers/page.ts'),
+  },
 ];
 
+/** The pages of the navigation of a session. */
+export const navPages = (session: Session): PageEntry[] =>
+  PAGES.filter(({ nav, operators = false }) => nav !== undefined && (!operators || isOperator(session)));
+
 /** The first page of the console. */
-export const HOME = '/models';
+export const HOME = '/';
 
 export interface Match {
   entry: PageEntry;

@@ -4,10 +4,10 @@ import { go, href } from '../core/address.ts';
 import { get } from '../core/api.ts';
 import { useData } from '../core/data.ts';
 import { shortId } from '../core/format.ts';
-import type { List, Model, Prediction } from '../core/types.ts';
+import type { List, Model, Prediction, Session } from '../core/types.ts';
 import { h, html, type Markup } from '../ui/html.ts';
 import { type IconName, icon } from '../ui/icon.ts';
-import { PAGES } from './pages.ts';
+import { navPages } from './pages.ts';
 
 interface Option {
   picture: IconName;
@@ -25,8 +25,8 @@ interface Group {
 const SHOWN = 8;
 const ID_START = /^(pred_)?[0-9a-f][0-9a-f-]{3,}$/;
 
-const pageOptions = (): Option[] =>
-  PAGES.flatMap(({ nav, title, pattern }) =>
+const pageOptions = (session: Session): Option[] =>
+  navPages(session).flatMap(({ nav, title, pattern }) =>
     nav ? [{ picture: nav.icon, word: title, more: '', keys: `G ${nav.key.toUpperCase()}`, href: href(pattern) }] : [],
   );
 
@@ -66,7 +66,12 @@ async function findOptions(text: string, signal: AbortSignal): Promise<Group[]> 
   ];
 }
 
-function Palette({ close }: { close: () => void }): Markup {
+interface PaletteProps {
+  session: Session;
+  close: () => void;
+}
+
+function Palette({ session, close }: PaletteProps): Markup {
   const box = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
@@ -76,7 +81,7 @@ function Palette({ close }: { close: () => void }): Markup {
   if (found.data) last.current = found.data;
   useEffect(() => box.current?.showModal(), []);
   useEffect(() => box.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' }), [at]);
-  const pages = pageOptions().filter(({ word }) => word.toLowerCase().includes(wanted));
+  const pages = pageOptions(session).filter(({ word }) => word.toLowerCase().includes(wanted));
   const groups = [{ title: 'Go to', options: pages }, ...last.current].filter(({ options }) => options.length > 0);
   const options = groups.flatMap((group) => group.options);
   const chosen = Math.min(at, options.length - 1);
@@ -134,4 +139,4 @@ function groupList({ groups, chosen, open }: GroupListProps): Markup {
   );
 }
 
-export const palette = (props: { close: () => void }): Markup => h(Palette, props);
+export const palette = (props: PaletteProps): Markup => h(Palette, props);

@@ -68,7 +68,7 @@ export function pretty(value: unknown): string {
 
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\b\d[\d.eE+-]*/g;
 
-function colored(text: string): Markup {
+export function colored(text: string): Markup {
   const parts: Markup[] = [];
   let end = 0;
   for (const found of text.matchAll(TOKEN)) {

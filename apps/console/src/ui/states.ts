@@ -66,7 +66,7 @@ export function problemState(problem: ApiProblem, retry: () => void): Markup {
 const requestOf = ({ requestId }: ApiProblem): Markup =>
   requestId === null ? null : html` · request <span class="mono">${requestId}</span>`;
 
-const noAccess = (problem: ApiProblem): Markup =>
+export const noAccess = (problem: ApiProblem): Markup =>
   stateBlock({
     title: 'No access with this key',
     picture: 'lock',
