@@ -36,7 +36,7 @@ const read = (model: string, stepS: number, minutes: number) =>
 test('a write whose reply was lost is repeated, and counts once', async () => {
   const counts = new StatsCounts();
   counts.count({ tenant: 't', model: 'repeated' }, 'hits', HOUR);
-  const write = { writer: 'w', number: 1, nowMs: HOUR, rows: counts.take() };
+  const write = { writer: 'w', number: 1, nowMs: HOUR, rows: await counts.take() };
   await writeStats(db, write);
   await writeStats(db, write);
   expect((await read('repeated', 60, 1))[0]?.hits).toBe(1);
@@ -89,7 +89,7 @@ test('the queue of a model is empty where only other queues have waiting predict
   counts.queue('queued', { waiting: 2, oldestMs: 1_500 }, at);
   counts.queue(ALL, { waiting: 2, oldestMs: 1_500 }, at);
   counts.queue(ALL, { waiting: 0, oldestMs: null }, at + MINUTE_MS);
-  await writeStats(db, { writer: 'queues', number: 1, nowMs: HOUR, rows: counts.take() });
+  await writeStats(db, { writer: 'queues', number: 1, nowMs: HOUR, rows: await counts.take() });
   const range = { tenant: ALL, fromMs: at, toMs: at + 3 * MINUTE_MS, stepS: 60 };
   const shown = async (model: string) =>
     (await readStats(db, { ...range, model })).map(({ step, waiting, oldestMs }) => [step, waiting, oldestMs]);
@@ -120,7 +120,7 @@ test('counts that Postgres does not take wait in memory, and are written once', 
 test('retention discards old steps, and keeps the others', async () => {
   const counts = new StatsCounts();
   for (const days of [0, 29, 31]) counts.count({ tenant: 't', model: 'old' }, 'hits', HOUR - days * 86_400_000);
-  await writeStats(db, { writer: 'retention', number: 1, nowMs: HOUR, rows: counts.take() });
+  await writeStats(db, { writer: 'retention', number: 1, nowMs: HOUR, rows: await counts.take() });
   await dropOldStats(db, 30, HOUR);
   const range = { tenant: 't', model: 'old', fromMs: HOUR - 40 * 86_400_000, toMs: HOUR + 3_600_000, stepS: 86_400 };
   expect((await readStats(db, range)).map(({ hits }) => hits)).toEqual([1, 1]);

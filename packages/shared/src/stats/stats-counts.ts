@@ -2,6 +2,7 @@
  * The counts of one process until they are written to Postgres: for each minute, tenant and model. `take` also returns the sums
  * over the hour, over all models and over all tenants, so that each read of the history reads a single series.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { addBuckets, type Buckets, countDuration } from './histogram.ts';
 
 /** Stands for all tenants, or for all models. No tenant and no model has this name. */
@@ -19,6 +20,8 @@ const MINUTE_MS = 60_000;
 
 /** The most minutes of series that wait for Postgres. Beyond this number the counts are only in the sums of all models and tenants. */
 const SERIES_MAX = 2_000;
+/** Series that one turn of the event loop adds to their rows: less than a few milliseconds. */
+const SERIES_PER_TURN = 50;
 
 /** One stored step of a series. Times are Unix milliseconds. */
 export interface StatsRow {
@@ -115,15 +118,21 @@ export class StatsCounts {
     return series;
   }
 
-  /** Returns the rows for Postgres, and starts again at zero. */
-  take(): StatsRow[] {
-    const rows = new Map<string, StatsRow>();
-    for (const [minute, tenants] of this.#minutes)
-      for (const [tenant, models] of tenants)
-        for (const [model, series] of models) addSeries(rows, { minute, tenant, model, series });
+  /** Returns the rows for Postgres, and starts again at zero. Many series take several turns of the event loop. */
+  async take(): Promise<StatsRow[]> {
+    const minutes = this.#minutes;
     this.#minutes = new Map();
     this.#size = 0;
     this.#last = undefined;
+    const rows = new Map<string, StatsRow>();
+    let added = 0;
+    for (const [minute, tenants] of minutes)
+      for (const [tenant, models] of tenants)
+        for (const [model, series] of models) {
+          addSeries(rows, { minute, tenant, model, series });
+          added += 1;
+          if (added % SERIES_PER_TURN === 0) await nextTurn();
+        }
     return [...rows.values()];
   }
 }

@@ -52,7 +52,7 @@ export class StatsWriter {
   async #write(): Promise<void> {
     await this.#writeTaken();
     await this.#deps.beforeWrite?.(this.counts);
-    this.#taken = this.counts.take();
+    this.#taken = await this.counts.take();
     this.#number += 1;
     await this.#writeTaken();
   }
