@@ -11,7 +11,7 @@ const POINTS_DEFAULT = 200;
 /** The longest range of steps that are not whole hours: Postgres sums a row for each minute of the range. */
 const MINUTES_RANGE_MS = 48 * HOUR_MS;
 /** The steps that the API chooses from, in seconds. */
-const STEPS_S = [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 604_800, STEP_MAX_S];
+const STEPS_S = [60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 604_800, STEP_MAX_S];
 
 export interface StepRange {
   /** The beginning of the first step, Unix ms. */

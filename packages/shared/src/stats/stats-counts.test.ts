@@ -3,12 +3,13 @@ import { ALL, StatsCounts, type StatsRow } from './stats-counts.ts';
 
 const AT = Date.UTC(2026, 0, 31, 12, 34, 56);
 const MINUTE = Date.UTC(2026, 0, 31, 12, 34);
+const TEN_MINUTES = Date.UTC(2026, 0, 31, 12, 30);
 const HOUR = Date.UTC(2026, 0, 31, 12);
 
 const named = (rows: readonly StatsRow[], name: 'hits' | 'succeeded') =>
   rows.map(({ tenant, model, spanS, startAt, counts }) => [tenant, model, spanS, startAt, counts[name]]);
 
-test('a count is in the rows of its minute and its hour, of its tenant and all tenants, of its model and all models', async () => {
+test('a count is in the rows of its minute, ten minutes and hour, of its tenant and all tenants, of its model and all models', async () => {
   const counts = new StatsCounts();
   counts.count({ tenant: 'acme', model: 'm' }, 'hits', AT);
   counts.count({ tenant: 'acme', model: 'm' }, 'hits', AT);
@@ -24,6 +25,7 @@ test('a count is in the rows of its minute and its hour, of its tenant and all t
     ]
       .flatMap(([tenant, model, n]) => [
         [tenant, model, 60, MINUTE, n],
+        [tenant, model, 600, TEN_MINUTES, n],
         [tenant, model, 3_600, HOUR, n],
       ])
       .sort(),

@@ -1,6 +1,6 @@
 /**
  * The counts of one process until they are written to Postgres: for each minute, tenant and model. `take` also returns the sums
- * over the hour, over all models and over all tenants, so that each read of the history reads a single series.
+ * over ten minutes and the hour, over all models and over all tenants, so that each read of the history reads a single series.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { addBuckets, type Buckets, countDuration } from './histogram.ts';
@@ -14,8 +14,8 @@ export type CountName = (typeof COUNTS)[number];
 export const TIMES = ['wait', 'run', 'total'] as const;
 export type TimeName = (typeof TIMES)[number];
 
-/** The lengths of the steps that Postgres stores, in seconds. */
-export const SPANS_S = [60, 3_600] as const;
+/** The lengths of the steps that Postgres stores, in seconds. A read sums the longest steps that fit, so a day in steps of ten minutes is 144 rows. */
+export const SPANS_S = [60, 600, 3_600] as const;
 const MINUTE_MS = 60_000;
 
 /** The most minutes of series that wait for Postgres. Beyond this number the counts are only in the sums of all models and tenants. */

@@ -111,7 +111,7 @@ export interface StatsRange {
   stepS: number;
 }
 
-/** Reads the steps that have data. Hours are read for steps of whole hours, and otherwise minutes. */
+/** Reads the steps that have data, from the longest stored steps that divide a step. */
 export async function readStats(db: Db, { tenant, model, fromMs, toMs, stepS }: StatsRange): Promise<StatsPoint[]> {
   const spanS = SPANS_S.findLast((span) => stepS % span === 0) ?? SPANS_S[0];
   const values = [tenant, model, spanS, fromMs, toMs, stepS * 1_000];
