@@ -25,7 +25,7 @@ export async function addHistory(config: Config, { models, minutes, nowMs }: His
     const waiting = Math.round(3 + 2 * Math.sin(minute) + 210 * peak);
     counts.queue('*', { waiting, oldestMs: Math.round(40 + 30 * Math.abs(Math.sin(minute * 3)) + 2_800 * peak) }, at);
   }
-  for (const [number, rows] of [...chunks(counts.take(), 2_000)].entries())
+  for (const [number, rows] of [...chunks(await counts.take(), 2_000)].entries())
     await writeStats(db, { writer: 'history-of-tests', number: number + 1, nowMs, rows });
   await db.end();
 }
