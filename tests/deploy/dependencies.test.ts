@@ -15,12 +15,15 @@ interface Manifest {
 const manifests = ['package.json', ...globSync(['apps/*/package.json', 'packages/*/package.json'], { cwd: root })].map(
   (file) => JSON.parse(read(file)) as Manifest,
 );
-const of = (kind: keyof Manifest): Map<string, string> =>
-  new Map(
-    manifests.flatMap((manifest) =>
-      Object.entries(manifest[kind] ?? {}).filter(([name]) => !name.startsWith('@millrace/')),
-    ),
+/** The distinct names and versions: a workspace can need another version than the root. */
+const of = (kind: keyof Manifest): [string, string][] => {
+  const all = manifests.flatMap((manifest) =>
+    Object.entries(manifest[kind] ?? {}).filter(([name]) => !name.startsWith('@millrace/')),
   );
+  return [...new Map(all.map((entry) => [entry.join(' '), entry])).values()];
+};
+const byName = ([a, v]: [string, string], [b, w]: [string, string]): number =>
+  a === b ? (v < w ? -1 : 1) : a < b ? -1 : 1;
 
 const security = read('docs/security.md');
 const [production = '', others = ''] = security
@@ -38,14 +41,14 @@ const rowsOf = (text: string): [string, string, string][] =>
 // version.
 test('each package that runs in production is listed with its version and date', () => {
   const listed = rowsOf(production).map(([name, version]) => [name, version]);
-  expect(listed).toEqual([...of('dependencies')].sort(([a], [b]) => (a < b ? -1 : 1)));
+  expect(listed).toEqual(of('dependencies').sort(byName));
 });
 
 test('each other package is listed with its version and date', () => {
-  const all = new Map([...of('devDependencies'), ...of('optionalDependencies')]);
-  for (const name of of('dependencies').keys()) all.delete(name);
+  const production = new Set(of('dependencies').map(([name]) => name));
+  const all = [...of('devDependencies'), ...of('optionalDependencies')].filter(([name]) => !production.has(name));
   const listed = rowsOf(others).map(([name, version]) => [name, version]);
-  expect(listed).toEqual([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
+  expect(listed).toEqual(all.sort(byName));
 });
 
 test('every version is exact, and the lock file has a hash of each package', () => {
