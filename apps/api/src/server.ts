@@ -158,12 +158,25 @@ interface CheckedParts {
 
 function checksOf({ config, stores, catalog, draining, predictions }: CheckedParts): Checks {
   const { queue, cache, clock, db, keys } = stores;
+  // A cache Redis that refuses writes may still return results.
+  let returnsResults = true;
   const checks = {
     process: async () => {
       if (draining.leaving) throw new Error('stopping');
     },
     redis: () => queue.probe.prove(),
-    cache: () => cache.probe.prove(),
+    async cache() {
+      try {
+        await cache.probe.prove();
+        returnsResults = true;
+      } catch (error) {
+        returnsResults = await cache.redis.exists(keys.probe(0, 'read')).then(
+          () => true,
+          () => false,
+        );
+        throw error;
+      }
+    },
     postgres: () => checkWritable(db),
     clock: async () => {
       const fault = clock.fault();
@@ -181,10 +194,8 @@ function checksOf({ config, stores, catalog, draining, predictions }: CheckedPar
   return {
     ready: () => checkAll(checks),
     degraded: async () => (await catalog.condition('default')).problems,
-    // A cache Redis that refuses writes still returns results.
     serves: (isFaulty) =>
-      !['process', 'clock', 'models'].some(isFaulty) &&
-      (!isFaulty('cache') || cache.probe.stillReads || !isFaulty('redis')),
+      !['process', 'clock', 'models'].some(isFaulty) && (!isFaulty('cache') || returnsResults || !isFaulty('redis')),
   };
 }
 

@@ -18,8 +18,6 @@ const KEPT_MS = 60_000;
 /** How long a write waits for a connection that was just dropped. Shorter than the time limit of a readiness check. */
 const RECONNECT_MS = 600;
 
-const READS: ReadonlySet<string> = new Set(['READONLY', 'MISCONF', 'OOM', 'NOREPLICAS']);
-
 export interface WriteProbeDeps {
   identity: RedisIdentity;
   keys: Keys;
@@ -79,11 +77,6 @@ export class WriteProbe {
   /** Whether the last write succeeded. False before the first write. */
   get proven(): boolean {
     return this.#proven;
-  }
-
-  /** Whether Redis refuses writes and still returns data: a replica, a full disk, a full memory, too few replicas. */
-  get stillReads(): boolean {
-    return READS.has(codeOf(this.#refusal));
   }
 
   /** The error reply of the last write, if the reply was a refusal. */
