@@ -1,4 +1,4 @@
-/** A proxy that answers as a later version of the API would: with unknown members, statuses and codes. */
+/** A proxy that sends the responses of a later version of the API: with unknown members, statuses and codes. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
