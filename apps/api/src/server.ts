@@ -170,7 +170,7 @@ function checksOf({ config, stores, catalog, draining, predictions }: CheckedPar
         await cache.probe.prove();
         returnsResults = true;
       } catch (error) {
-        returnsResults = await cache.redis.exists(keys.probe(0, 'read')).then(
+        returnsResults = await cache.redis.strlen(keys.probe(0, 'read')).then(
           () => true,
           () => false,
         );
