@@ -26,7 +26,7 @@ import { compileValidator } from './http/validation.ts';
 import { registerRegistryChanges } from './models/admin-routes.ts';
 import type { Catalog } from './models/catalog.ts';
 import type { RegistryChanges } from './models/registry-changes.ts';
-import { registerModels } from './models/routes.ts';
+import { type ModelRoutes, registerModels } from './models/routes.ts';
 import { registerV2 } from './open-inference/routes.ts';
 import { registerDocument } from './openapi/document.ts';
 import { registerDocuments } from './openapi/routes.ts';
@@ -49,6 +49,7 @@ export interface AppDeps extends PredictionServices {
   tracing: Tracing | undefined;
   catalog: Catalog;
   changes: RegistryChanges;
+  cardOf: ModelRoutes['cardOf'];
   entities: EntityLookup;
   checks: Checks;
   metrics: HttpMetrics;

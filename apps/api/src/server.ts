@@ -7,6 +7,7 @@ import type { Config } from '@millrace/shared/process/config';
 import { listWorkers } from '@millrace/shared/queue/worker-list';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
+import { findCard } from '@millrace/shared/registry/model-cards';
 import { StatsWriter } from '@millrace/shared/stats/stats-writer';
 import { createIdempotentRequests, type IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
 import type { Tracing } from '@millrace/shared/tracing/tracing';
@@ -92,6 +93,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
     tracing,
     catalog,
     changes,
+    cardOf: (version) => fromStore('Postgres', findCard(db, version)),
     metrics,
     idempotentRequests: idempotentRequestsOf(db),
     entities: createEntityLookup(cache.readThrough, db),

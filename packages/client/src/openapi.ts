@@ -332,6 +332,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/models/{model}/versions/{version}/card": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The card of a version: README.md and metrics.json of its folder or of the model */
+        get: operations["getCard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models/{model}/versions/{version}/entities": {
         parameters: {
             query?: never;
@@ -1220,6 +1237,16 @@ export interface components {
             idempotency_key?: string;
             /** @description The most predictions of this step; 100 if absent. A number above 1000 counts as 1000. */
             limit?: number;
+        };
+        Card: {
+            /** @description The value of metrics.json, at most 64 KiB; null without the file. */
+            figures: unknown;
+            /** @description The images that README.md names by a relative path: path to data URI. */
+            images: Record<string, string>;
+            model: string;
+            /** @description README.md as Markdown, at most 256 KiB. */
+            readme: string | null;
+            version: string;
         };
         ChangeEndpoint: {
             description?: string | null;
@@ -3413,6 +3440,65 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Version"];
+                };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getCard: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of a model. */
+                model: string;
+                /** @description A version, or an alias of one. */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The card. The members are null without the files. */
+            200: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Card"];
                 };
             };
             /** @description `If-None-Match` matches. */

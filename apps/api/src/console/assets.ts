@@ -18,6 +18,7 @@ const LIBRARIES: Readonly<Record<string, string>> = {
   preact: 'preact/dist/preact.mjs',
   'preact/hooks': 'preact/hooks/dist/hooks.mjs',
   htm: 'htm/dist/htm.module.js',
+  marked: 'marked/lib/marked.esm.js',
 };
 const LIBRARY_FOLDER = 'libraries';
 
@@ -59,7 +60,9 @@ export async function openAssets(): Promise<ConsoleAssets> {
   return {
     build: hash.digest('hex').slice(0, 12),
     libraries: Object.fromEntries(Object.keys(LIBRARIES).map((name) => [name, libraryPath(name)])),
-    shared: files.map(([file]) => file).filter((file) => isModule(file) && !file.startsWith('pages/')),
+    shared: files
+      .map(([file]) => file)
+      .filter((file) => isModule(file) && !file.startsWith('pages/') && !LAZY.has(file)),
     read: async (file) => {
       const text = texts.get(file);
       if (text === undefined) return undefined;
@@ -70,6 +73,8 @@ export async function openAssets(): Promise<ConsoleAssets> {
   };
 }
 
+/** The modules that only the card of a model needs. */
+const LAZY: ReadonlySet<string> = new Set(['libraries/marked.js', 'ui/markdown.ts']);
 const isModule = (file: string): boolean => /\.m?[jt]s$/.test(file);
 const libraryPath = (name: string): string => `${LIBRARY_FOLDER}/${name.replace('/', '-')}.js`;
 

@@ -51,5 +51,13 @@ export const version = {
   cache: { enabled: true, ttl_s: 86_400, scope: 'public' },
 };
 
+export const card = {
+  model: 'drug-interaction',
+  version: '1',
+  readme: '# drug-interaction\n\nThe probability that two drugs are known to interact.',
+  images: {},
+  figures: { roc_auc: 0.992 },
+};
+
 /** A list with one item and without a next page. */
 export const page = (item: unknown) => ({ data: [item], next: null, has_more: false });

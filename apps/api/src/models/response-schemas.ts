@@ -79,5 +79,18 @@ export const Version = Type.Object(
   { $id: 'Version' },
 );
 
+export const Card = Type.Object(
+  {
+    model: Type.String(),
+    version: Type.String(),
+    readme: orNull(Type.String(), 'README.md as Markdown, at most 256 KiB.'),
+    images: Type.Record(Type.String(), Type.String(), {
+      description: 'The images that README.md names by a relative path: path to data URI.',
+    }),
+    figures: Type.Unknown({ description: 'The value of metrics.json, at most 64 KiB; null without the file.' }),
+  },
+  { $id: 'Card' },
+);
+
 export const ModelList = listOf('ModelList', Model);
 export const VersionList = listOf('VersionList', Version);

@@ -2,8 +2,8 @@
 import type { FastifySchema } from 'fastify';
 import { NoParameters } from '../http/action-body.ts';
 import { DONE, json, resource } from '../http/documentation.ts';
-import { alias, model, page, version } from './response-examples.ts';
-import { Alias, Model, ModelList, Version, VersionList } from './response-schemas.ts';
+import { alias, card, model, page, version } from './response-examples.ts';
+import { Alias, Card, Model, ModelList, Version, VersionList } from './response-schemas.ts';
 import { AliasBody, AliasParams, ListQuery, ModelParams, ModelsQuery, VersionParams } from './schemas.ts';
 
 export const listModels = {
@@ -46,6 +46,17 @@ export const getVersion = {
   requestHeaders: ['If-None-Match'],
   response: resource(Version, 'The version.'),
   responseExamples: { 200: { version } },
+  errors: ['model_not_found', 'version_not_found', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const getCard = {
+  operationId: 'getCard',
+  params: VersionParams,
+  tags: ['Models'],
+  summary: 'The card of a version: README.md and metrics.json of its folder or of the model',
+  requestHeaders: ['If-None-Match'],
+  response: resource(Card, 'The card. The members are null without the files.'),
+  responseExamples: { 200: { card } },
   errors: ['model_not_found', 'version_not_found', 'store_unavailable'],
 } satisfies FastifySchema;
 

@@ -1,4 +1,5 @@
 /** The routes that read models and versions. */
+import type { ModelCard } from '@millrace/shared/registry/model-cards';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import type { ModelVersion, RegisteredModel } from '@millrace/shared/registry/registry-types';
 import type { FastifyRequest } from 'fastify';
@@ -13,9 +14,11 @@ export interface ModelRoutes {
   base: string;
   catalog: Catalog;
   tenantOf(request: FastifyRequest): string;
+  /** The card of a version. Reads Postgres. */
+  cardOf(version: ModelVersion): Promise<ModelCard>;
 }
 
-export function registerModels(app: App, { base, catalog, tenantOf }: ModelRoutes): void {
+export function registerModels(app: App, { base, catalog, tenantOf, cardOf }: ModelRoutes): void {
   app.get('/v1/models', { schema: routes.listModels }, async (request, reply) => {
     const { q = '', status } = request.query;
     const { models } = await catalog.models(tenantOf(request));
@@ -47,6 +50,17 @@ export function registerModels(app: App, { base, catalog, tenantOf }: ModelRoute
     async (request) => {
       const { model, version } = request.params;
       return versionJson(await catalog.version(tenantOf(request), model, version));
+    },
+  );
+
+  app.get(
+    '/v1/models/:model/versions/:version/card',
+    { schema: routes.getCard, config: { etag: true } },
+    async (request) => {
+      const { model, version } = request.params;
+      const found = await catalog.version(tenantOf(request), model, version);
+      const { readme, images, figures } = await cardOf(found);
+      return { model: found.model, version: found.version, readme, images, figures };
     },
   );
 }

@@ -51,6 +51,13 @@ export interface Version {
   cache: { enabled: boolean; ttl_s: number; scope: string };
 }
 
+export interface Card {
+  readme: string | null;
+  /** The images of the README: path to data URI. */
+  images: Record<string, string>;
+  figures: unknown;
+}
+
 /** The members of JSON Schema that the form reads. */
 export interface Schema {
   type?: string | string[];

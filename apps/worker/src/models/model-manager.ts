@@ -8,6 +8,7 @@ import type { Config } from '@millrace/shared/process/config';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
+import { CardWriter } from './card-writer.ts';
 import { CoalescedRun, pauseAfterScan } from './coalesced-run.ts';
 import { type FolderNews, FolderWatch, nameOf } from './folder-watch.ts';
 import { brokenVersion } from './register-version.ts';
@@ -45,6 +46,7 @@ export class ModelManager {
   readonly #found = new Map<string, FoundVersion>();
   readonly #verifications: VerificationQueue;
   readonly #retirement: VersionRetirement;
+  readonly #cards: CardWriter;
   readonly #runnable: RunnableVersions;
   readonly #registryRead = new CoalescedRun(() => this.#readRegistry());
   #scanning: Promise<void> | undefined;
@@ -72,6 +74,7 @@ export class ModelManager {
       onRegistered: () => this.readRegistry(),
     });
     this.#verifications = verifications;
+    this.#cards = new CardWriter({ modelsDir: config.modelsDir, registry, log });
     this.#retirement = new VersionRetirement({ registry, now, hasWork });
     this.#runnable = new RunnableVersions({
       pool,
@@ -143,6 +146,8 @@ export class ModelManager {
     });
     await this.#registerNews(news, byName);
     await this.#retirement.retireIdle(registered);
+    // Only a registered version can have a card: the card of a new version follows with the next scan.
+    await this.#cards.write([...this.#found.values()].filter((found) => byName.has(nameOf(found))));
     await this.readRegistry();
   }
 

@@ -5,9 +5,11 @@ import type { Entity } from '@millrace/shared/entities/entity';
 import { newestSetQuery } from '@millrace/shared/entities/entity-queries';
 import { upsertEntitySet } from '@millrace/shared/entities/entity-table';
 import { ApiError } from '@millrace/shared/errors';
+import type { CardFiles } from '@millrace/shared/model-files/card-files';
 import { inTransaction, type Pool } from '@millrace/shared/postgres/db';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
+import { cardDigests, storeCard } from '@millrace/shared/registry/model-cards';
 import {
   bumpCacheEpoch,
   loadOwnModels,
@@ -74,6 +76,16 @@ export class RegistryClient {
   /** Stores the digest of different files under a version's name, or null when the folder has the registered files. */
   async setFound({ model, version }: Pick<ModelVersion, 'model' | 'version'>, digest: string | null): Promise<void> {
     if (await setFoundDigest(this.#pool, { tenant: TENANT, model, version }, digest)) await this.#announce();
+  }
+
+  /** The digests of the stored cards, by `model/version`. */
+  cardDigests(): Promise<ReadonlyMap<string, string>> {
+    return cardDigests(this.#pool, TENANT);
+  }
+
+  /** Stores the card of a registered version. Nothing is announced: a card is read from Postgres. */
+  storeCard({ model, version }: Pick<ModelVersion, 'model' | 'version'>, card: CardFiles): Promise<void> {
+    return storeCard(this.#pool, { tenant: TENANT, model, version }, card);
   }
 
   /** Stores the rows of an entity under their digest. Repeated calls store the rows once. */

@@ -32,11 +32,19 @@ function layoutOf({ tensor }: Field): Layout | undefined {
   const [, second, third, last] = tensor.shape;
   const bytes = tensor.dtype === 'uint8';
   const size = (side: number | string | undefined) => (typeof side === 'number' && side > 0 ? side : undefined);
-  if (second === 3 || second === 1)
-    return { channels: second, first: true, height: size(third), width: size(last), bytes };
-  if (last === 3 || last === 1)
-    return { channels: last, first: false, height: size(second), width: size(third), bytes };
+  const before = channelsOf(second);
+  if (before !== undefined) return { channels: before, first: true, height: size(third), width: size(last), bytes };
+  const after = channelsOf(last);
+  if (after !== undefined) return { channels: after, first: false, height: size(second), width: size(third), bytes };
   return undefined;
+}
+
+/** A free dimension of this name takes a color image. */
+const CHANNELS = /^(c|channels?)$/i;
+
+function channelsOf(size: number | string | undefined): 1 | 3 | undefined {
+  if (size === 1 || size === 3) return size;
+  return typeof size === 'string' && CHANNELS.test(size) ? 3 : undefined;
 }
 
 export const isImageTensor = (field: Field): boolean => layoutOf(field) !== undefined;

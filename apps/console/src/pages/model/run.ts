@@ -1,5 +1,5 @@
 /** Runs a model and follows the prediction until its end. */
-import { call } from '../../core/api.ts';
+import { call, get } from '../../core/api.ts';
 import type { Prediction } from '../../core/types.ts';
 import { ENDED } from '../../ui/status.ts';
 
@@ -68,5 +68,12 @@ export async function runModel({ model, body, options, signal, show }: RunParams
     result = { prediction, cacheStatus: result.cacheStatus, tookMs: null };
     show(result);
   }
-  return result;
+  return withTimeline(result, signal);
+}
+
+/** Only a read of the prediction has its timeline. */
+async function withTimeline(result: RunResult, signal: AbortSignal): Promise<RunResult> {
+  if (/;\s*hit/.test(result.cacheStatus)) return result;
+  const { timeline, trace_id } = await get<Prediction>(`/v1/predictions/${result.prediction.id}`, {}, signal);
+  return { ...result, prediction: { ...result.prediction, timeline, trace_id } };
 }

@@ -77,7 +77,9 @@ function Running({ data, query, version, entities }: RunningProps): Markup {
     try {
       const body = { input };
       const show = (result: RunResult) => !now.signal.aborted && setOutcome({ result, input });
-      const { prediction } = await runModel({ model: name, body, options, signal: now.signal, show });
+      const done = await runModel({ model: name, body, options, signal: now.signal, show });
+      show(done);
+      const { prediction } = done;
       if (prediction.status === 'succeeded')
         setRecent(
           addRecent(name, { input, subject: subjectOf({ ...prediction, input }), result: resultOf(prediction) ?? '' }),
