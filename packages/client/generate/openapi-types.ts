@@ -15,6 +15,8 @@ export async function openApiTypes(document: OpenAPI3): Promise<string> {
     alphabetize: true,
     // The API ignores headers that a document does not name, and a client reads members that it does not know.
     additionalProperties: false,
+    // A member of a request with a default may be absent.
+    defaultNonNullable: false,
     transform: (schema) => extensible(schema) ?? mapOf(schema),
   });
   return HEAD + astToString(nodes);

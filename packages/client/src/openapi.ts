@@ -1952,7 +1952,7 @@ export interface components {
              * @description Seconds for which the previous secret also signs.
              * @default 86400
              */
-            overlap_s: number;
+            overlap_s?: number;
         };
         SecretState: {
             /** @description Whether the tenant has a secret. */

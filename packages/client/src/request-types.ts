@@ -19,7 +19,11 @@ type Parameters<Operation, Place extends string> = Operation extends { parameter
 type JsonIn<Holder> = Holder extends { content: { 'application/json': infer Body } } ? Body : undefined;
 
 export type BodyOf<M extends Method, Path extends keyof paths> =
-  OperationOf<M, Path> extends { requestBody: infer Body } ? JsonIn<Body> : undefined;
+  OperationOf<M, Path> extends { requestBody: infer Body }
+    ? JsonIn<Body>
+    : OperationOf<M, Path> extends { requestBody?: infer Body }
+      ? JsonIn<NonNullable<Body>> | undefined
+      : undefined;
 
 /** The body of the successful response. */
 export type ResultOf<M extends Method, Path extends keyof paths> =
@@ -31,4 +35,4 @@ export type ResultOf<M extends Method, Path extends keyof paths> =
 export type RequestOptions<M extends Method, Path extends keyof paths> = CallOptions & {
   query?: Parameters<OperationOf<M, Path>, 'query'>;
 } & (Path extends `${string}{${string}` ? { path: Parameters<OperationOf<M, Path>, 'path'> } : { path?: undefined }) &
-  (undefined extends BodyOf<M, Path> ? { body?: undefined } : { body: BodyOf<M, Path> });
+  (undefined extends BodyOf<M, Path> ? { body?: BodyOf<M, Path> } : { body: BodyOf<M, Path> });

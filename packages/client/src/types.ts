@@ -72,7 +72,7 @@ export type EventListOptions = QueryOf<'listEvents'> & CallOptions;
 export interface SubmitOptions extends CallOptions {
   /** A version or an alias. The server selects the version if absent. */
   version?: string;
-  priority?: Schemas['Priority'];
+  priority?: NonNullable<Schemas['CreatePrediction']['priority']>;
   /** The deadline in seconds: a prediction that has not ended by then expires. */
   expiresIn?: number;
   metadata?: Readonly<Record<string, string>>;
