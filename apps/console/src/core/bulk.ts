@@ -54,27 +54,37 @@ export async function countItems({ path, queries, signal, progress }: CountReque
   progress({ count, statuses, whole, ended: true });
 }
 
-export interface BulkRun {
-  path: string;
-  filter: Filter;
-  /** Where an earlier run of the same filter stopped. */
+/** Where a run stopped: a later run of the same filter continues there. */
+export interface Place {
   cursor: string | null;
-  signal: AbortSignal;
-  /** Called after each step, and with `waits` where the server takes no more at present. */
-  progress: (step: BulkStep, waits: boolean) => void;
+  /** The number of the step, which names the step in its idempotency key. */
+  step: number;
 }
 
-/** Runs the steps until the last one. Rejects where the server refuses, and the caller can continue with the last cursor. */
-export async function runBulk({ path, filter, cursor, signal, progress }: BulkRun): Promise<void> {
-  let next = cursor;
+export interface BulkRun {
+  /** Distinguishes the action from every other action. */
+  id: string;
+  path: string;
+  filter: Filter;
+  from: Place;
+  signal: AbortSignal;
+  /** Called after each step with the next place, and with `waits` where the server takes no more at present. */
+  progress: (step: BulkStep, place: Place, waits: boolean) => void;
+}
+
+/** Runs the steps until the last one. Rejects where the server refuses, and the caller can continue from the last place. */
+export async function runBulk({ id, path, filter, from, signal, progress }: BulkRun): Promise<void> {
+  let place = from;
   do {
-    const body = { filter, limit: STEP_MAX, ...(next === null ? {} : { cursor: next }) };
-    // A repetition of a step whose response was lost changes nothing twice.
-    const headers = { 'idempotency-key': `"${randomKey()}"` };
-    const step = await once({ path, body, headers, signal, onWait: () => progress(NOTHING(next), true) });
-    next = step.next;
-    progress(step, false);
-  } while (next !== null && !signal.aborted);
+    const { cursor, step } = place;
+    const body = { filter, limit: STEP_MAX, ...(cursor === null ? {} : { cursor }) };
+    // A repetition of a step whose response was lost has the same key, so the step has no second effect.
+    const headers = { 'idempotency-key': `"${id}-${step}"` };
+    const onWait = () => progress(NOTHING(cursor), place, true);
+    const outcome = await once({ path, body, headers, signal, onWait });
+    place = { cursor: outcome.next, step: step + 1 };
+    progress(outcome, place, false);
+  } while (place.cursor !== null && !signal.aborted);
 }
 
 const NOTHING = (next: string | null): BulkStep => ({ matched: 0, done: 0, next });

@@ -1,6 +1,6 @@
 /** The dialog of an action on all items of a filter: its effect and its count first, then its progress. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type Counted, countItems, type Filter, runBulk } from '../core/bulk.ts';
+import { type Counted, countItems, type Filter, type Place, randomKey, runBulk } from '../core/bulk.ts';
 import { count, duration } from '../core/format.ts';
 import { dialog } from './dialog.ts';
 import { h, html, type Markup } from './html.ts';
@@ -44,25 +44,35 @@ function BulkDialog(props: BulkDialogProps): Markup {
   const found = useCount(props);
   const [progress, setProgress] = useState<Progress>();
   const stop = useRef(new AbortController());
-  const place = useRef<string | null>(null);
+  const place = useRef<Place>({ cursor: null, step: 0 });
+  const id = useRef(randomKey());
+  const isDone = useRef(false);
   const startedAt = useRef(0);
   useEffect(() => () => stop.current.abort(), []);
+  // A place belongs to its filter.
+  useEffect(() => {
+    place.current = { cursor: null, step: 0 };
+    id.current = randomKey();
+    setProgress(undefined);
+  }, [JSON.stringify(props.filter)]);
 
   const run = async () => {
     startedAt.current = performance.now();
     let sum: Progress = progress ?? { matched: 0, done: 0, waits: false };
     setProgress(sum);
     await runBulk({
+      id: id.current,
       path: props.path,
       filter: props.filter,
-      cursor: place.current,
+      from: place.current,
       signal: stop.current.signal,
-      progress: (step, waits) => {
-        place.current = step.next;
+      progress: (step, next, waits) => {
+        place.current = next;
         sum = { matched: sum.matched + step.matched, done: sum.done + step.done, waits };
         setProgress(sum);
       },
     });
+    isDone.current = true;
     showToast(`${amount(sum.done, props)} ${doneWord}.`);
     changed();
   };
@@ -82,7 +92,10 @@ function BulkDialog(props: BulkDialogProps): Markup {
     risk,
     run,
     close: () => {
-      if (progress !== undefined) changed();
+      if (progress !== undefined && !isDone.current) {
+        showToast(`Stopped. ${amount(progress.done, props)} ${doneWord}.`);
+        changed();
+      }
       close();
     },
     children: html`<p>${effect}</p>
