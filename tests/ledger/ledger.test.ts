@@ -287,7 +287,7 @@ describe('a list', () => {
   const at = (ms: number, given = {}) => terminalRow({ createdAt: NOW - ms, ...given });
 
   beforeEach(async () => {
-    await pool.query('TRUNCATE models, model_versions, model_aliases');
+    await pool.query('TRUNCATE models, model_versions, model_aliases CASCADE');
     for (const model of ['m', 'n']) await registerVersion(pool, modelVersion({ model }));
     await registerVersion(pool, modelVersion({ model: 'own', tenant: 'other' }));
   });

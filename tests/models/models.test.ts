@@ -44,7 +44,7 @@ afterAll(async () => {
   await Promise.all([redis.quit(), db.end()]);
 });
 beforeEach(async () => {
-  await db.query('TRUNCATE models, model_versions, model_aliases');
+  await db.query('TRUNCATE models, model_versions, model_aliases CASCADE');
   dir = mkdtempSync(join(tmpdir(), 'millrace-models-'));
   const keys = keysFor(testPrefix());
   readThrough = createReadThrough({ redis, keys, ttlMs: 60_000 });

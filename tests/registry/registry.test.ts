@@ -12,7 +12,7 @@ beforeAll(() => {
 });
 afterAll(() => pool.end());
 beforeEach(async () => {
-  await pool.query('TRUNCATE models, model_versions, model_aliases');
+  await pool.query('TRUNCATE models, model_versions, model_aliases CASCADE');
 });
 
 const version = (name: string) => ({ tenant: 'default', model: 'm', version: name });
