@@ -102,7 +102,7 @@ describe.skipIf(!hasChromium)('the model pages', () => {
     expect([refused.status, refused.body.code]).toEqual([409, 'alias_conflict']);
   });
 
-  test('clear the cache after a question', async () => {
+  test('clear the cache after a confirmation', async () => {
     const { page } = await browser.open(`${millrace.url}/console/models/echo`);
     const hit = async () =>
       (await millrace.predict('echo', { input: { x: [1, 2] } }, { prefer: 'wait=30' })).headers.get('cache-status');
