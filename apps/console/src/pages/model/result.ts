@@ -12,7 +12,6 @@ import { icon } from '../../ui/icon.ts';
 import { drawOutput } from '../../ui/output.ts';
 import { statusMark } from '../../ui/status.ts';
 import { waterfall } from '../../ui/waterfall.ts';
-import { pairInsight } from './pair-insight.ts';
 import type { RunResult } from './run.ts';
 
 interface ResultProps {
@@ -70,7 +69,6 @@ function Result({ version, result, input, busy }: DoneProps): Markup {
   const done = prediction.status === 'succeeded';
   const view = (json: boolean, word: string) =>
     html`<button type="button" aria-pressed=${String(asJson === json)} onClick=${() => setAsJson(json)}>${word}</button>`;
-  const insight = done ? pairInsight(prediction) : null;
   const stages = waterfallOf(result);
   return html`<section class="sheet" aria-label="Output" aria-live="polite" aria-busy=${String(busy)}>
     <div class="verdict">
@@ -79,7 +77,7 @@ function Result({ version, result, input, busy }: DoneProps): Markup {
       ${asJson ? jsonBlock(prediction, 'Prediction as JSON', 'boxed') : done ? drawOutput(prediction.output, version.output_schema) : pending(prediction)}
     </div>
     <div class="facts"><span>${icon('store')}<span>${cacheSentence(prediction, cacheStatus, version)}</span></span><span class="mono quiet push">${cacheStatus}</span></div>
-    ${insight === null && stages === null ? null : html`<div class=${insight === null ? '' : 'split'}>${insight}${stages}</div>`}
+    ${stages}
     <div class="facts">
       <span>${icon('predictions')}<a class="mono cut" href=${href(`/predictions/${prediction.id}`)}>${prediction.id}</a>${copyButton(prediction.id, 'Copy id')}</span>
       <span>version ${prediction.version}</span>
