@@ -142,7 +142,7 @@ async function send(contract: Contract, { method, path, headers, body }: FuzzReq
   const seen = { method, path, status: response.status, headers: response.headers };
   const fault = contract.faultOf({ ...seen, body: isJson && text !== '' ? JSON.parse(text) : text });
   const failed =
-    response.status >= 500 && response.status !== 504 && !path.startsWith('/readyz')
+    response.status >= 500 && response.status !== 504 && !/^\/(readyz|v2\/health\/ready)/.test(path)
       ? `got ${response.status}: ${text}`
       : undefined;
   return {

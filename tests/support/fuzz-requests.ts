@@ -183,21 +183,29 @@ function reachingRequests(bodies: FuzzParams['bodies']): fc.Arbitrary<FuzzReques
   }));
 }
 
+/**
+ * Routes that take a model out of service, because the other requests would no longer reach the model, and the routes of the Open
+ * Inference Protocol, whose errors have another form for each fault (tests/v2).
+ */
+const LEFT_OUT = /\/retire$|^\/v2/;
+
 /** A number that each request replaces, so that not all requests are hits. */
 export const FRESH = -987_654;
 
 export function fuzzRequests({ document, names, bodies }: FuzzParams): fc.Arbitrary<FuzzRequest> {
   const inputs = Object.values(bodies).flat();
-  const operations = Object.entries<Schema>(document.paths).flatMap(([path, methods]) =>
-    Object.entries<Schema>(methods).map(
-      ([method, { parameters = [], requestBody }]): Operation => ({
-        method: method.toUpperCase(),
-        path,
-        parameters,
-        body: requestBody?.content['application/json'],
-      }),
-    ),
-  );
+  const operations = Object.entries<Schema>(document.paths)
+    .filter(([path]) => !LEFT_OUT.test(path))
+    .flatMap(([path, methods]) =>
+      Object.entries<Schema>(methods).map(
+        ([method, { parameters = [], requestBody }]): Operation => ({
+          method: method.toUpperCase(),
+          path,
+          parameters,
+          body: requestBody?.content['application/json'],
+        }),
+      ),
+    );
   const requestOf = (operation: Operation): fc.Arbitrary<FuzzRequest> => {
     const parts = operation.parameters.filter((one) => one.in === 'path');
     const query = operation.parameters.filter((one) => one.in === 'query');

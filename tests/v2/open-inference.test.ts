@@ -60,6 +60,12 @@ describe('metadata and health', () => {
 });
 
 describe('infer', () => {
+  test('a method that a path does not take returns 405 with the methods of the path', async () => {
+    const response = await fetch(`${millrace.url}/v2/health/live`, { method: 'DELETE' });
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    expect(await response.json()).toEqual({ error: 'there is no DELETE /v2/health/live: the path takes GET and HEAD' });
+  });
+
   test('accepts nested and flat JSON and returns the id', async () => {
     const flat = await infer('rows', { id: 'a1', inputs: [rowsInput([1, 2, 3, 4], [2, 2])] });
     expect(flat.status).toBe(200);

@@ -83,7 +83,8 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   registerGeneralHeaders(app);
   if (deps.tracing) traceRequests(app, deps.tracing);
   await registerDocument(app, WEBHOOKS);
-  registerProblems(app, { log, methodsOf: collectMethods(app), onError: countFailed(deps.metrics) });
+  const methodsOf = collectMethods(app);
+  registerProblems(app, { log, methodsOf, onError: countFailed(deps.metrics) });
   countResponses(app, deps.metrics);
   if (config.accessLog) logRequests(app, log);
 
@@ -114,6 +115,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     modelNames: async (tenant) => new Set((await catalog.models(tenant)).models.map(({ model }) => model)),
   });
   registerV2(app, {
+    methodsOf,
     ...deps,
     ready: async () => verdictOf({ parts: await deps.checks.ready(), serves: deps.checks.serves }).code === 200,
     tenantOf,

@@ -29,6 +29,8 @@ import * as schemas from './route-schemas.ts';
 import { Statistics } from './statistics.ts';
 
 export interface V2Deps {
+  /** The methods of a path, as sent. Empty for a path that has no route. */
+  methodsOf(target: string): string[];
   log: FastifyBaseLogger;
   catalog: Catalog;
   createPrediction: CreatePrediction;
@@ -113,9 +115,15 @@ function registerBodiesAndErrors(app: FastifyInstance, deps: V2Deps): void {
     if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
     return reply.code(status).send({ error: messageOf(known) });
   });
-  app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ error: `there is no ${request.method} ${request.url.slice(0, 200)}` }),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = deps.methodsOf(request.raw.url ?? '');
+    const error = `there is no ${request.method} ${request.url.slice(0, 200)}`;
+    if (allowed.length === 0) return reply.code(404).send({ error });
+    return reply
+      .code(405)
+      .header('allow', allowed.join(', '))
+      .send({ error: `${error}: the path takes ${allowed.join(' and ')}` });
+  });
 }
 
 function registerServer(app: FastifyInstance, deps: V2Deps): void {
