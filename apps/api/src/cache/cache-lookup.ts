@@ -89,7 +89,12 @@ export function lookUpLocal(deps: CacheLookupDeps, request: LookUpRequest): Cach
   if (cacheControl.noCache || cacheControl.noStore || !deps.parsedRequests.knows(body)) return undefined;
   if (needsOwnPrediction(request)) return undefined;
   const served = deps.catalog.serving(tenant, model, version);
-  if (served instanceof Promise || !mayShareResults(served.version.config)) return undefined;
+  if (served instanceof Promise) {
+    // createPrediction reads the catalog again and reports the error. An unhandled rejection would end the process.
+    served.catch(() => {});
+    return undefined;
+  }
+  if (!mayShareResults(served.version.config)) return undefined;
   const { digest } = served.version;
   const normalized = deps.parsedRequests.normalizeInput(body, tenant, digest);
   const key = normalized?.own ?? normalized?.keys[0];
