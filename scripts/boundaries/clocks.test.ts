@@ -7,6 +7,10 @@ const root = path.resolve(import.meta.dirname, '../..');
 /** Files that may read the machine's clock, each with the reason. */
 const MAY_READ = new Map([
   ['packages/shared/src/postgres/clock.ts', 'compares the clock with the clock of Postgres'],
+  [
+    'packages/shared/src/process/series-histogram.ts',
+    'Prometheus shows the time of an exemplar beside the times of its scrapes',
+  ],
   ['packages/shared/src/webhooks/timers.ts', 'BullMQ adds the delay of a job to the clock'],
 ]);
 

@@ -1,5 +1,7 @@
 /** The Prometheus metrics of a worker. */
+
 import type { Finished } from '@millrace/shared/live/store';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { StoreMetrics } from '@millrace/shared/process/store-metrics';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { createEngineMetrics, type EngineMetrics } from './engine-metrics.ts';
@@ -134,7 +136,7 @@ export function createWorkerMetrics(onFailed: (end: EndedPrediction, code: strin
     recorded: (count) => rows.inc(count),
     recordedWithoutOutput: () => omitted.inc(),
     reconciled: (outcome) => reconciled.inc({ outcome }),
-    reconciledAll: () => passed.set(Date.now() / 1_000),
+    reconciledAll: () => passed.set(sharedNow() / 1_000),
     lockLost: (count) => locks.inc(count),
     unreadable: (count) => unreadable.inc(count),
     counterBy({ name, help, label }, read) {

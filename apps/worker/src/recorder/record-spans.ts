@@ -1,6 +1,8 @@
 /** The spans of ends that were recorded: one in the trace of each prediction whose trace is recorded. */
+
 import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
 import type { Recorded } from '@millrace/shared/ledger/record-terminal';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import { isSampled } from '@millrace/shared/tracing/trace-context';
 import { errorOf, type Tracing } from '@millrace/shared/tracing/tracing';
@@ -11,7 +13,7 @@ export async function recordTraced(
   rows: readonly TerminalRow[],
   record: () => Promise<Recorded>,
 ): Promise<Recorded> {
-  const startMs = Date.now();
+  const startMs = sharedNow();
   try {
     const recorded = await record();
     const left = new Set([...recorded.refused, ...recorded.unstorable.map(({ id }) => id)]);
