@@ -42,7 +42,9 @@ test('an end has its worker and its times, and a retry makes its attempt an earl
   expect(JSON.parse(optionsTextOfRow(retried))).toEqual({ trace: TRACE, past: [[1, 'w1', NOW + 4]] });
 
   const again = { ...end, opening: 1, attempts: 2, workerId: 'w2', startedAt: NOW + 30, completedAt: NOW + 40 };
-  await recordTerminal(pool, [{ ...again, earlierAttempts: JSON.stringify([[1, 'w1', NOW + 4]]) }], { nowMs: NOW + 50 });
+  await recordTerminal(pool, [{ ...again, earlierAttempts: JSON.stringify([[1, 'w1', NOW + 4]]) }], {
+    nowMs: NOW + 50,
+  });
   await markRetried(pool, { tenant: 'default', id: promise.id, opening: 1, nowMs: NOW + 60 });
   const { past } = JSON.parse(optionsTextOfRow(await find(promise.id))) as { past: unknown };
   expect(past).toEqual([

@@ -76,7 +76,7 @@ function BulkDialog(props: BulkDialogProps): Markup {
     showToast(`${amount(sum.done, props)} ${doneWord}.`);
     changed();
   };
-  const ended = found !== undefined && found.ended;
+  const ended = found?.ended === true;
   const many = found === undefined ? '' : amountOf(found, props);
   const isEmpty = ended && found.whole && found.count === 0;
   const title =
