@@ -17,7 +17,8 @@ const ALIAS = `/v1/models/${MODEL}/aliases/canary`;
 describe('a read', () => {
   test('has an ETag that stays while the resource is unchanged, and 304 for a client that has the resource', async () => {
     const endpoint = await register();
-    const { body: delivery } = await millrace.request(`${endpoint}/test`, { method: 'POST' });
+    // On an endpoint of its own: the delivery fails, and the endpoint of a failed delivery changes.
+    const { body: delivery } = await millrace.request(`${await register()}/test`, { method: 'POST' });
     await change('PUT', ALIAS, { body: { version: '1' } });
     const paths = [
       endpoint,
