@@ -32,7 +32,7 @@ describe('an error names the place, the expected value and the received value of
         expect.objectContaining({
           in: 'query',
           name: 'foo',
-          expected: expect.stringMatching(/^only model, status, .*, include$/),
+          expected: expect.stringMatching(/^only model, version, status, .*, include$/),
         }),
         expect.objectContaining({ in: 'query', name: 'limit', expected: 'a whole number from 1', got: '0' }),
         expect.objectContaining({ in: 'query', name: 'order', expected: 'one of "desc", "asc"' }),

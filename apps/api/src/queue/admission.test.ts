@@ -59,6 +59,7 @@ describe('a stalled queue', () => {
     expect(verdict).toEqual({
       admitted: false,
       code: 'deadline_unreachable',
+      reason: 'deadline',
       detail: 'The prediction would take more than a week, and expires_in allows 60 s.',
       retryAfterS: 3_600,
     });
@@ -98,6 +99,7 @@ describe('outputs of waiting predictions', () => {
     expect(admit({ ...load, reservedShare: 0.4 }, normal)).toEqual({
       admitted: false,
       code: 'queue_full',
+      reason: 'outputs',
       detail:
         'The memory of the queue is 30 % full, and the outputs of waiting and running predictions need about 40 % more. Send the request again later.',
       retryAfterS: 1,
