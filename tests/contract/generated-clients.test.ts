@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -23,20 +23,21 @@ const run = promisify(execFile);
 const venv = await pythonTools();
 
 async function pythonTools(): Promise<string | undefined> {
-  const folder = path.join(CACHE, 'venv-1');
-  if (existsSync(folder)) return folder;
-  const made = `${folder}-${process.pid}`;
+  // The programs of a virtual environment contain its path, so the folder cannot be renamed when it is complete.
+  const folder = path.join(CACHE, 'venv-2');
+  const complete = path.join(folder, 'complete');
+  if (existsSync(complete)) return folder;
   try {
     await mkdir(CACHE, { recursive: true });
     await run('python3', ['-c', 'import sys; assert sys.version_info >= (3, 11)']);
-    await run('python3', ['-m', 'venv', made]);
+    await run('python3', ['-m', 'venv', '--clear', folder]);
     const requirements = path.join(PYTHON, 'requirements.txt');
-    await run(path.join(made, 'bin/python'), ['-m', 'pip', 'install', '-q', '-r', requirements]);
-    await rename(made, folder);
+    await run(path.join(folder, 'bin/python'), ['-m', 'pip', 'install', '-q', '-r', requirements]);
+    await writeFile(complete, '');
     return folder;
   } catch {
-    await rm(made, { recursive: true, force: true });
-    return existsSync(folder) ? folder : undefined;
+    await rm(folder, { recursive: true, force: true });
+    return undefined;
   }
 }
 

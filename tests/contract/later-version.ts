@@ -9,6 +9,8 @@ const MEMBER = 'member_of_a_later_version';
 const FREE = new Set([
   'metadata',
   'aliases',
+  'version_counts',
+  'images',
   'parts',
   'input',
   'inputs',
