@@ -100,10 +100,11 @@ export const redisFaults: Fault[] = [
       await delay(1_000);
       const before = await stage.client.submit(quick(), { mode: 'async' });
       await stage.withRedis((redis) => redis.config('SET', 'maxmemory', '1mb'));
-      // The loop waits until the API has noticed: the API checks once per second, and keeps the promises that it
-      // returns meanwhile.
+      // The write of a waiting caller fails at once. The API reads the memory once per second, and keeps the promises that it returns
+      // until then.
       const noticedBy = Date.now() + 30_000;
-      while (!stage.client.replies.some(({ code }) => code.startsWith('queue_full')) && Date.now() < noticedBy) {
+      for (let noticed = false; !noticed && Date.now() < noticedBy; ) {
+        noticed = (await stage.client.submit(quick(), { mode: 'async' })).status === 429;
         await delay(50);
       }
       const requests = Array.from({ length: 10 }, (_, n) =>
