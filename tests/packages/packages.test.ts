@@ -37,6 +37,8 @@ beforeAll(async () => {
   const options = { cwd: root, env: env(), maxBuffer: 64 * 1_048_576 };
   dryRun = (await run('npm', ['run', '-s', 'release', '--', '--dry-run'], options)).stdout;
   dir = await mkdtemp(path.join(tmpdir(), 'millrace-packages-'));
+  // Without the file npm would install into a folder above that has packages.
+  await writeFile(path.join(dir, 'package.json'), '{"private": true}\n');
   const tarballs = path.join(root, '.build/tarballs');
   const files = (await readdir(tarballs)).map((file) => path.join(tarballs, file));
   await run('npm', ['install', '--no-audit', '--no-fund', ...files], { cwd: dir, env: env() });
