@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 /** An input of the model `slow` that runs for some seconds. */
-const LONG = 'x=[30000000]';
+const LONG = 'x=[10000000]';
 
 describe('predict', () => {
   test('prints the output of arguments, JSON, a file and standard input', async () => {
@@ -98,7 +98,7 @@ describe('predict', () => {
     const { stdout } = await cli(['predict', 'slow', LONG, '--no-wait', '--json']);
     const { id } = JSON.parse(stdout);
     expect(await cli(['cancel', id])).toMatchObject({ code: 0, stdout: `${id} is canceled\n` });
-    const second = await cli(['predict', 'slow', 'x=[30000001]', '--no-wait', '--json']);
+    const second = await cli(['predict', 'slow', 'x=[10000001]', '--no-wait', '--json']);
     const watching = await cli(['watch', JSON.parse(second.stdout).id], {
       onOutput: (_, child) => child.signal('SIGINT'),
     });
