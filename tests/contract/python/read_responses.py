@@ -31,7 +31,9 @@ for step in plan["steps"]:
         result |= {"status": status, "parsed": name}
         if name is not None:
             model = getattr(models, name).model_validate_json(text)
-            result["values"] = {key: str(getattr(model, key)) for key in ("status", "code") if hasattr(model, key)}
+            values = {key: getattr(model, key) for key in ("status", "code") if hasattr(model, key)}
+            # A schema of a single text, such as a status, is a model with the member `root`.
+            result["values"] = {key: str(getattr(value, "root", value)) for key, value in values.items()}
     except Exception as error:  # The test prints the error of the generated code.
         result["error"] = f"{type(error).__name__}: {error}"
     print(json.dumps(result), flush=True)
