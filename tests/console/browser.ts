@@ -72,7 +72,9 @@ export async function expectAccessible(page: Page, name: string): Promise<void> 
   // The policy of the page refuses a script of a tag. Playwright evaluates the text in the page itself.
   await page.evaluate(axe.source);
   // A dialog that still fades in has a lower contrast.
-  await page.evaluate('Promise.allSettled(document.getAnimations().filter(({ effect }) => effect?.getTiming().iterations !== Infinity).map(({ finished }) => finished))');
+  await page.evaluate(
+    'Promise.allSettled(document.getAnimations().filter(({ effect }) => effect?.getTiming().iterations !== Infinity).map(({ finished }) => finished))',
+  );
   const violations = await page.evaluate<Violation[]>('axe.run().then((result) => result.violations)');
   const found = violations.map(
     ({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary ?? ''}`).join(' | ')}`,
