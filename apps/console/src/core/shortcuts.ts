@@ -7,7 +7,7 @@ const SEQUENCE_MS = 900;
 /** `t`, `?`, `g p` for G and then P, or `ctrl+k` for Control or ⌘. */
 export type Shortcuts = Readonly<Record<string, () => void>>;
 
-/** The shortcuts of the whole page: those of the frame, and those of the page that is shown. */
+/** The shortcuts of the frame and of the shown page. */
 const active = new Set<{ current: Shortcuts }>();
 let first = '';
 let firstAt = 0;

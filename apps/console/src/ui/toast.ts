@@ -25,7 +25,7 @@ export function showToast(text: string, { failed = false } = {}): void {
   const id = number;
   toasts = [...toasts, { id, text, failed }];
   draw();
-  // A failure stays until the reader closes it.
+  // A failure stays until the reader closes the toast.
   if (!failed) setTimeout(() => remove(id), SHOWN_MS);
 }
 

@@ -22,7 +22,7 @@ interface SecretProps {
   close: () => void;
 }
 
-/** A secret is shown once. The dialog stays until the reader closes it. */
+/** A secret is shown once. Only the reader closes the dialog. */
 export function SecretDialog({ title, secret, note, close }: SecretProps): Markup {
   return dialog({
     title,
@@ -43,7 +43,7 @@ const OVERLAPS: readonly (readonly [seconds: number, word: string])[] = [
 
 interface RotateProps extends Common {
   path: string;
-  /** What the secret signs for. */
+  /** The endpoint, or the tenant, whose webhooks the secret signs. */
   receiver: string;
   /** There is no secret yet. */
   first?: boolean;

@@ -1,4 +1,4 @@
-/** The dialog that redelivers all failed and canceled deliveries of a time, of all endpoints or of one. */
+/** The dialog that redelivers the failed and canceled deliveries of a time range, to one endpoint or to all endpoints. */
 import { useState } from 'preact/hooks';
 import type { Filter } from '../../core/bulk.ts';
 import type { Endpoint } from '../../core/operator-types.ts';

@@ -1,4 +1,4 @@
-/** The workers: whether they report, what they run, and what they hold. The address selects one worker. */
+/** The workers with their last reports, engines and held predictions. The address selects one worker. */
 import { go, href, setQuery } from '../../core/address.ts';
 import { get } from '../../core/api.ts';
 import { useData } from '../../core/data.ts';
