@@ -3,7 +3,7 @@
  * exactly the predictions of the ledger: leaders and followers, promises and callers that waited. A hit creates no prediction.
  */
 import type { Text } from '@millrace/shared/predictions/long-text';
-import { SECONDS, SeriesHistogram } from '@millrace/shared/process/series-histogram';
+import { SECONDS, type Series, SeriesHistogram } from '@millrace/shared/process/series-histogram';
 import { Counter, type Registry } from 'prom-client';
 
 /** An end that the ledger has. Times are Unix ms. Every TerminalRow fits. */
@@ -37,7 +37,6 @@ export function createPredictionMetrics(
   registry: Registry,
   onFailed: (end: EndedPrediction, code: string) => void,
 ): PredictionMetrics {
-  const registers = [registry];
   const histogram = (name: string, help: string) => {
     const created = new SeriesHistogram({ name, help, labels: LABELS, buckets: SECONDS });
     created.register(registry);
@@ -55,28 +54,67 @@ export function createPredictionMetrics(
     'millrace_prediction_total_seconds',
     'Time from the creation of a prediction to its end: `metrics.total_ms`.',
   );
-  const ends = new Counter({
-    name: 'millrace_ends_total',
-    help: 'Ended predictions, by status, and by the code of the error of a prediction without success.',
-    labelNames: ['model', 'version', 'status', 'code'],
-    registers,
-  });
+  const known = new Map<string, EndSeries>();
+  let last: EndSeries | undefined;
+  // Rows of one statement mostly have the same labels, so most look-ups are three comparisons.
+  const seriesOf = ({ model, version, priority }: EndedPrediction): EndSeries => {
+    if (last?.model === model && last.version === version && last.priority === priority) return last;
+    const key = JSON.stringify([model, version, priority]);
+    last = known.get(key);
+    if (last === undefined) {
+      const [waits, runs, totals] = [wait, run, total].map((of) => of.series(model, version, priority));
+      last = { model, version, priority, wait: waits!, run: runs!, total: totals!, ends: new Map() };
+      known.set(key, last);
+    }
+    return last;
+  };
+  countEnds(registry, known);
   return {
     ended(rows) {
       for (const row of rows) {
-        const { model, version, priority, status } = row;
+        const series = seriesOf(row);
         const traceId = sampledTrace(row.options);
-        const observe = (to: SeriesHistogram, ms: number) =>
-          to.series(model, version, priority).observe(Math.max(0, ms) / 1_000, traceId);
-        if (row.startedAt !== null) observe(wait, row.startedAt - row.createdAt);
-        if (row.inferenceMs !== null) observe(run, row.inferenceMs);
-        observe(total, row.completedAt - row.createdAt);
+        const observe = (to: Series, ms: number) => to.observe(Math.max(0, ms) / 1_000, traceId);
+        if (row.startedAt !== null) observe(series.wait, row.startedAt - row.createdAt);
+        if (row.inferenceMs !== null) observe(series.run, row.inferenceMs);
+        observe(series.total, row.completedAt - row.createdAt);
+        const { status } = row;
         const code = status === 'succeeded' ? '' : codeOf(row.result);
-        ends.inc({ model, version, status, code });
+        const kind = `${status} ${code}`;
+        series.ends.set(kind, (series.ends.get(kind) ?? 0) + 1);
         if (status === 'failed' || status === 'expired') onFailed(row, code);
       }
     },
   };
+}
+
+interface EndSeries {
+  model: string;
+  version: string;
+  priority: string;
+  wait: Series;
+  run: Series;
+  total: Series;
+  /** The number of ends by `status code`. */
+  ends: Map<string, number>;
+}
+
+/** The counter of ends, which is read at each scrape: an `inc` of prom-client with four labels costs more than the three histograms. */
+function countEnds(registry: Registry, known: ReadonlyMap<string, EndSeries>): void {
+  new Counter({
+    name: 'millrace_ends_total',
+    help: 'Ended predictions, by status, and by the code of the error of a prediction without success.',
+    labelNames: ['model', 'version', 'status', 'code'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { model, version, ends } of known.values())
+        for (const [kind, count] of ends) {
+          const [status = '', code = ''] = kind.split(' ');
+          this.inc({ model, version, status, code }, count);
+        }
+    },
+  });
 }
 
 const codeOf = (result: EndedPrediction['result']): string =>
