@@ -18,7 +18,8 @@ describe('run', () => {
   });
 
   test('waits longer than one response, and shows each state', async () => {
-    const held = await holdWorker(millrace);
+    // Longer than the second for which the server holds its first response.
+    const held = await holdWorker(millrace, 4_000_000);
     const states: string[] = [];
     const output = await connect().run(
       'slow',

@@ -195,7 +195,8 @@ async function limitFindings({ slotMemoryMb, apiProcesses }: Config): Promise<Fi
 
 async function apiFindings({ host, port }: Config): Promise<Finding[]> {
   const near = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
-  const url = `http://${near.includes(':') ? `[${near}]` : near}:${port}`;
+  // The other commands use the same variable.
+  const url = process.env.MILLRACE_URL || `http://${near.includes(':') ? `[${near}]` : near}:${port}`;
   try {
     const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
     const { parts = {}, degraded = [] } = (await response.json()) as {
@@ -219,7 +220,7 @@ async function apiFindings({ host, port }: Config): Promise<Finding[]> {
         check: 'API',
         status: 'warning',
         detail: `no API responds at ${url}`,
-        fix: 'Start the API: millrace api, or millrace serve.',
+        fix: 'Start the API (millrace api, or millrace serve), or set MILLRACE_URL to its address.',
       },
     ];
   }

@@ -33,8 +33,13 @@ function linesOf(error: unknown): string[] {
     return ['Interrupted.', ...(error.predictionId ? [`The prediction is ${error.predictionId}.`] : [])];
   const lines = [messageOf(error)];
   if (error instanceof ApiError) {
-    for (const { pointer, name, message } of error.errors) lines.push(`  ${pointer ?? name ?? '/'}: ${message}`);
-    if (error.suggestions.length > 0) lines.push(`Did you mean ${error.suggestions.join(', ')}?`);
+    for (const { pointer, name, message } of error.errors) {
+      const place = pointer ?? name ?? '/';
+      // The detail of a single fault often has the whole message.
+      lines.push(error.message.includes(message) ? `  at ${place}` : `  ${place}: ${message}`);
+    }
+    if (error.suggestions.length > 0 && !lines.some((line) => line.includes('Did you mean')))
+      lines.push(`Did you mean ${error.suggestions.join(', ')}?`);
     if (error.status === 401)
       lines.push('Set MILLRACE_API_KEY, or add a profile with a key: millrace profiles add NAME URL');
   }
