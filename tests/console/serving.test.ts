@@ -107,6 +107,18 @@ describe('the page of the console', () => {
       expect((await raw(`/console/assets/x/${file}`)).status, file).not.toBe(200);
   });
 
+  test('returns 404, and not the page, for a wrong address of a file', async () => {
+    for (const path of [
+      '/console/assets',
+      '/console/assets/nope.js',
+      '/console/assets/%00',
+      '/console/assets/x/nope.js',
+    ]) {
+      const { status, headers } = await raw(path);
+      expect([path, status, headers['content-type']]).toEqual([path, 404, expect.stringContaining('problem+json')]);
+    }
+  });
+
   test('is linked from /docs', async () => {
     expect((await raw('/docs')).body.toString()).toContain('href="console"');
   });

@@ -73,8 +73,10 @@ function registerPage(app: App, log: FastifyBaseLogger, base: string): void {
 
   app.get('/console', { schema: routes.getConsole, config: ANYONE }, (_request, reply) => sendPage(reply));
   app.get('/console/*', { schema: routes.getConsolePage, config: ANYONE }, (request, reply) => {
-    const [, build, file] = FILE.exec(request.params['*']) ?? [];
-    if (build === undefined || file === undefined) return sendPage(reply);
+    const path = request.params['*'];
+    // A wrong address of a file must not be the page, which a browser would read as a script.
+    if (path !== 'assets' && !path.startsWith('assets/')) return sendPage(reply);
+    const [, build = '', file = path] = FILE.exec(path) ?? [];
     return sendFile(reply, { build, file, brotli: /\bbr\b/.test(request.headers['accept-encoding'] ?? '') });
   });
 }
