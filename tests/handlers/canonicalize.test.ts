@@ -55,7 +55,10 @@ test('a canonicalize that throws: the problem names the model and is not retryab
     status: 500,
     code: 'handler_failed',
     retryable: false,
-    detail: "canonicalize in the handler of version 1 of model 'acting' failed: there is no such thing",
+    detail: expect.stringMatching(
+      /^canonicalize in the handler of version 1 of model 'acting' failed at handler\.ts:9:\d+: there is no such thing$/,
+    ),
+    errors: [{ in: 'body', pointer: '/input', message: expect.stringContaining('handler.ts:9') }],
   });
   const logged = lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'canonicalize of the handler failed');
   expect(logged).toMatchObject({ model: 'acting', version: '1', err: { stack: expect.stringContaining('at act') } });

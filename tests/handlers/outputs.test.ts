@@ -60,7 +60,7 @@ const give = (what: string) => millrace.predict('giving', { input: { give: what 
 
 test.each([
   ['misspelt', /does not match its schema/],
-  ['nan', /decoded NaN or an infinite number/],
+  ['nan', /^decode in the handler of version 1 of model 'giving' failed: the output has NaN or an infinite number/],
   ['nothing', /does not match its schema/],
 ])(
   'an output that the schema of the handler does not allow (%s) fails the prediction and is not cached',

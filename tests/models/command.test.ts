@@ -1,13 +1,12 @@
 /** Tests the messages of `npm run models` for a first-time user. */
-import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { onnxModel } from '../support/onnx-builder.ts';
 import { perceptron } from '../support/onnx-models.ts';
+import { runModels } from '../support/run-models.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
 let dir = '';
 beforeAll(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'millrace-command-'));
@@ -23,24 +22,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-interface CommandResult {
-  code: number;
-  text: string;
-}
-
 /** Runs the command on `dir`/models. The command may look for servers only in `dir`. */
-function models(...args: string[]): Promise<CommandResult> {
-  const { PATH, HOME } = process.env;
-  const env = { PATH, HOME, MILLRACE_DIR: dir, MODELS_DIR: path.join(dir, 'models') };
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ['scripts/run.mjs', 'scripts/models.ts', ...args],
-      { cwd: root, env },
-      (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), text: out + err }),
-    );
-  });
-}
+const models = (...args: string[]) => runModels({ dir: path.join(dir, 'models'), args });
 
 test.each<[string[], RegExp]>([
   [[], /^A command is needed: list,/],

@@ -255,7 +255,7 @@ export const ERRORS = {
     title: 'The handler of the model failed on this input',
     retryable: false,
     about:
-      '`canonicalize` of the handler raised an error; `detail` names the model, and the log has the stack. Nothing was accepted.',
+      '`canonicalize` of the handler raised an error; `detail` names the version and the line, `errors` the input, and the log has the stack. Nothing was accepted.',
   },
   handler_timeout: {
     status: 500,

@@ -5,6 +5,7 @@ import type { Entity } from '@millrace/shared/entities/entity';
 import { buildEntities } from '@millrace/shared/entities/entity-index';
 import { ApiError } from '@millrace/shared/errors';
 import type { HandlerContext, Json } from '@millrace/shared/model-files/handler';
+import { keepLongStacks } from '@millrace/shared/model-files/handler-fault';
 import { importVerified } from '@millrace/shared/model-files/handler-file';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import { checkerOf } from '../http/validation.ts';
@@ -15,12 +16,14 @@ import { type FromThread, progressOf, type RowResult, type ToThread } from './me
 const TURN_MS = 20;
 /** The longest canonical form of an input, in characters. */
 const ROW_MAX = 16 * 1_048_576;
-const STACK_MAX = 4_096;
+const STACK_MAX = 8_192;
 /** A thread gets a third of the processor time of the event loop while both need a core. */
 const NICENESS = 5;
 
 /** Returns the canonical form, or a promise of the form. Throws ApiError for an input that does not match the schema. */
 type Run = (input: unknown) => Json | Promise<Json>;
+
+keepLongStacks();
 
 const port = parentPort;
 if (port === null) throw new Error('thread-program.ts runs only as a thread of an API process');

@@ -4,6 +4,7 @@ import type { Entity } from '@millrace/shared/entities/entity';
 import { buildEntities } from '@millrace/shared/entities/entity-index';
 import { ApiError, type Fault } from '@millrace/shared/errors';
 import type { Json } from '@millrace/shared/model-files/handler';
+import { handlerFailure, placeIn } from '@millrace/shared/model-files/handler-fault';
 import {
   digestHandler,
   isHandlerOf,
@@ -94,6 +95,9 @@ interface HandlerParams extends Pick<CanonicalizerDeps, 'handlers' | 'log'> {
 const invalidInput = (fault: Fault): ApiError =>
   new ApiError('invalid_input', fault.message, { faults: [fault], suggestions: fault.suggestions ?? [] });
 
+/** The fault of the whole input. The request adds the place of the input. */
+const ownFault = (message: string): Fault => ({ pointer: '', message });
+
 const oneRow = (row: InputRow): CanonicalInput => ({ shape: 'one', rows: [row] });
 
 function handlerCanonicalizer({ version, source, named, handlers, log }: HandlerParams): Canonicalizer {
@@ -106,8 +110,9 @@ function handlerCanonicalizer({ version, source, named, handlers, log }: Handler
   const handlerFailed = (cause: Error): ApiError => {
     const { model, version: name } = version;
     log.error({ err: cause, model, version: name }, 'canonicalize of the handler failed');
-    const detail = `canonicalize in the handler of version ${name} of model '${model}' failed: ${cause.message.slice(0, 500)}`;
-    return new ApiError('handler_failed', detail, { cause });
+    const place = placeIn(cause.stack ?? '', cause.message);
+    const detail = handlerFailure({ stage: 'canonicalize', place }, version, cause.message);
+    return new ApiError('handler_failed', detail, { cause, faults: [ownFault(detail)] });
   };
   const resultOf = (result: PoolResult, input: unknown): InputResult => {
     if ('row' in result) {
@@ -120,7 +125,7 @@ function handlerCanonicalizer({ version, source, named, handlers, log }: Handler
     const { model, version: name } = version;
     log.warn({ model, version: name, reason: result.timedOut }, 'canonicalize of the handler took too long');
     const detail = `canonicalize in the handler of version ${name} of model '${model}' took too long: ${result.timedOut}.`;
-    return new ApiError('handler_timeout', detail);
+    return new ApiError('handler_timeout', detail, { faults: [ownFault(detail)] });
   };
   const here = (input: unknown): InputResult | Promise<InputResult> | undefined => {
     if (!named.runsHere || !named.isNamed(input)) return undefined;

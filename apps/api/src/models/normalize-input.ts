@@ -114,7 +114,7 @@ function oneRowEach(results: readonly InputResult[]): InputRow[] {
   const [first] = errors;
   if (first === undefined) return rows;
   // An error of the server or of the handler says more than the faults of other inputs.
-  throw errors.find(({ faults }) => faults.length === 0) ?? combined(errors);
+  throw errors.find(({ code }) => !OF_INPUTS.has(code)) ?? combined(errors);
 }
 
 function withErrors(normalized: NormalizedInput, errors: RowError[]): NormalizedInput {
@@ -145,7 +145,9 @@ const OF_ROWS: ReadonlySet<ErrorCode> = new Set([
   'handler_failed',
   'handler_timeout',
 ]);
-const DETAIL_MAX = 500;
+/** The errors that the sender of the input corrects. */
+const OF_INPUTS: ReadonlySet<ErrorCode> = new Set(['invalid_request', 'invalid_input']);
+const DETAIL_MAX = 1_000;
 const ROW_FAULTS_MAX = 5;
 
 /** The row of one of `inputs`, or its error with the place in the request. */
@@ -182,7 +184,7 @@ function relocated(prefix: string, error: ApiError | undefined): ApiError {
   const faults = error.faults.map((fault) => under(prefix, fault));
   // The detail also names the place, so the detail is written again from the moved faults.
   const detail = code === 'invalid_request' ? summary(faults) : error.message;
-  return new ApiError(code, detail, { faults, suggestions });
+  return new ApiError(code, detail, { faults, suggestions, cause: error.cause });
 }
 
 /** The key of a flight: the key of the only row, or a key over all rows. */

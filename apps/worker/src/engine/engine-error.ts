@@ -1,4 +1,5 @@
 /** The errors of a request to an engine. */
+import type { HandlerFault } from '@millrace/shared/model-files/handler-fault';
 
 /** Why an engine did not respond. `lost`: the engine ended for a reason outside the request. */
 export type EngineErrorKind = 'failed' | 'timeout' | 'died' | 'lost';
@@ -22,6 +23,8 @@ export type EngineEnd =
 export class EngineError extends Error {
   override name = 'EngineError';
   readonly kind: EngineErrorKind;
+  /** Where the handler of the version failed. Undefined for any other error. */
+  fault: HandlerFault | undefined;
   constructor(kind: EngineErrorKind, detail: string, cause?: unknown) {
     super(detail, { cause });
     this.kind = kind;

@@ -1,6 +1,7 @@
 /** The engines of a worker. Gives each run a free engine, and splits a failing batch until the failing rows are isolated. */
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { handlerFailure } from '@millrace/shared/model-files/handler-fault';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Row } from '@millrace/shared/predictions/task';
 import type { Config } from '@millrace/shared/process/config';
@@ -323,14 +324,14 @@ class Pool implements EnginePool {
         if (!this.#closed && loads < LOADS && deaths < DEATHS_ALONE) continue;
         this.#options.log.debug({ model: version.model, rows: rows.length, kind: error.kind }, 'run failed');
         if (rows.length === 1 && error.kind === 'failed') this.#failures.log(version, error);
-        return attemptOf(error);
+        return attemptOf(version, error);
       }
     }
   }
 }
 
-function attemptOf(error: EngineError): Attempt {
-  const detail = error.message;
+function attemptOf(version: LoadedVersion, error: EngineError): Attempt {
+  const detail = error.fault === undefined ? error.message : handlerFailure(error.fault, version, error.message);
   if (error instanceof LoadError) return { kind: 'hopeless', detail };
   if (error.kind === 'timeout') return { kind: 'fatal', code: 'inference_timeout', detail };
   if (error.kind === 'died') return { kind: 'fatal', code: 'inference_failed', detail };

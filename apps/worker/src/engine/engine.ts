@@ -281,8 +281,11 @@ export class Engine {
 
 const isText = (row: Row): row is string => typeof row === 'string';
 
-const failedError = ({ message, stack }: EngineFailure): EngineError =>
-  new EngineError('failed', message, Object.assign(new Error(message), { stack: stack || message }));
+function failedError({ message, stack, fault }: EngineFailure): EngineError {
+  const error = new EngineError('failed', message, Object.assign(new Error(message), { stack: stack || message }));
+  error.fault = fault;
+  return error;
+}
 
 function lastLine(text: string): string {
   const lines = text.trim().split('\n');

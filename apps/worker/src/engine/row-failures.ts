@@ -23,7 +23,10 @@ export class RowFailures {
       return;
     }
     this.#logged.set(key, { at: now, omitted: 0 });
-    this.#log.warn({ model, version, err: error.cause ?? error, omitted: last?.omitted ?? 0 }, 'a row failed');
+    this.#log.warn(
+      { model, version, ...error.fault, err: error.cause ?? error, omitted: last?.omitted ?? 0 },
+      'a row failed',
+    );
   }
 
   forget(key: string): void {

@@ -3,7 +3,14 @@
 import type { Findings, ModelConfig } from '@millrace/shared/model-files/model-config';
 import { findingsOf, resolveModelConfig } from '@millrace/shared/model-files/model-config';
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
-import type { Operators, ProbeQuestion, RepeatResult, TrialResult } from '../engine/protocol/probe-question.ts';
+import { EngineError } from '../engine/engine-error.ts';
+import type {
+  ExampleReport,
+  Operators,
+  ProbeQuestion,
+  RepeatResult,
+  TrialResult,
+} from '../engine/protocol/probe-question.ts';
 import { plainReason } from './plain-reason.ts';
 import { isCandidate, RefusedModelError, type Signature, withRowOutputs } from './read-signature.ts';
 
@@ -121,9 +128,38 @@ export async function runExamples({
       });
     } catch (error) {
       throw new RefusedModelError(
-        `Example ${index + 1} of model.json fails: ${plainReason((error as Error).message, found)}`,
+        `Example ${index + 1} of model.json fails${whereOf(error)}: ${plainReason((error as Error).message, found)}`,
       );
     }
   }
   return changed;
+}
+
+/** The stage and the line of a handler's error. */
+function whereOf(error: unknown): string {
+  const { stage, place } = (error instanceof EngineError && error.fault) || {};
+  return stage === undefined ? '' : ` in ${stage}${place === undefined ? '' : ` at ${place}`}`;
+}
+
+/** Runs each example stage by stage. Rejects only where the engine cannot be had. */
+export async function reportExamples({
+  found,
+  signature,
+  ask,
+  config,
+}: TryParams & { config: ModelConfig }): Promise<ExampleReport[]> {
+  const reports: ExampleReport[] = [];
+  for (const example of config.examples) {
+    const question = { ask: 'stages' as const, inputs: signature.inputs, example };
+    try {
+      const { lines, failure } = (await ask(question, config.timeoutMs)) as ExampleReport;
+      const shown = failure && { ...failure, message: plainReason(failure.message, found) };
+      reports.push({ lines, failure: shown });
+    } catch (error) {
+      // The example ended the engine: it took too long, or too much memory.
+      const message = plainReason((error as Error).message, found);
+      reports.push({ lines: [], failure: { stage: null, place: null, message } });
+    }
+  }
+  return reports;
 }

@@ -13,15 +13,19 @@ import { readOnnxFile } from '@millrace/shared/model-files/onnx-file';
 import type { Logger } from 'pino';
 import { Engine } from '../engine/engine.ts';
 import { EngineError } from '../engine/engine-error.ts';
-import type { Schemas } from '../engine/protocol/probe-question.ts';
+import type { ExampleReport, Schemas } from '../engine/protocol/probe-question.ts';
 import { plainReason } from './plain-reason.ts';
 import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './read-signature.ts';
-import { type Ask, runExamples, tryVersion } from './try-version.ts';
+import { type Ask, reportExamples, runExamples, type TryParams, tryVersion } from './try-version.ts';
+
+export type { ExampleReport };
 
 export interface VerifyOptions {
   memoryBytes: number;
   timeoutMs: number;
   log: Logger;
+  /** Whether a verdict has a report for each example. */
+  reportsExamples?: boolean;
 }
 
 interface Verified {
@@ -31,7 +35,11 @@ interface Verified {
   outputSchema: unknown;
 }
 
-export type Verdict = { ok: true; verified: Verified } | { ok: false; reason: string; engineEnded?: boolean };
+/** `examples` has the reports, in the order of model.json, where VerifyOptions requests reports. */
+export type Verdict = { examples?: readonly ExampleReport[] } & (
+  | { ok: true; verified: Verified }
+  | { ok: false; reason: string; engineEnded?: boolean }
+);
 
 /** Verifies versions one after the other, in the same engine while that engine is healthy. */
 export interface Verifier {
@@ -69,6 +77,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
   }
 
   async function verify(found: FoundVersion): Promise<Verdict> {
+    const examples: ExampleReport[] | undefined = options.reportsExamples ? [] : undefined;
     try {
       const onnx = await readOnnxFile(found.modelPath);
       refuseByFile(onnx);
@@ -99,18 +108,16 @@ export function createVerifier(options: VerifyOptions): Verifier {
         const loadedAs = await current();
         return engine!.probe(loadedAs, question, limitMs);
       };
-      const { findings, signature } = await tryVersion({ found, signature: declared, ask });
-      const config = resolveModelConfig(found.file, findings);
-      const changed = await runExamples({ found, signature, ask, config });
+      const tried = await runTrials({ found, signature: declared, ask }, examples);
       await engine!.unload(await current());
       // The peak covers the whole life of the engine, and must not count against the next version.
       if (loaded.residentBytes > FRESH_ABOVE * memoryBytes || loaded.peakBytes > memoryBytes) await end('it has grown');
-      return { ok: true, verified: { ...schemas, signature, config: changed ?? config } };
+      return { ok: true, verified: { ...schemas, ...tried }, ...(examples && { examples }) };
     } catch (error) {
       const engineEnded = error instanceof EngineError && (error.kind === 'died' || error.kind === 'lost');
       // Node keeps a failed import for the life of the process.
       if (isPackageMissing((error as Error).message)) await end('a package is missing');
-      return { ok: false, reason: reasonOf(error, found), engineEnded };
+      return { ok: false, reason: reasonOf(error, found), engineEnded, ...(examples && { examples }) };
     }
   }
 
@@ -132,6 +139,18 @@ export function createVerifier(options: VerifyOptions): Verifier {
       await engine?.exited;
     },
   };
+}
+
+/** Tries the rows of a version and runs its examples. Adds the reports of the examples to `reports`. */
+async function runTrials(
+  { found, signature: declared, ask }: TryParams,
+  reports: ExampleReport[] | undefined,
+): Promise<Pick<Verified, 'signature' | 'config'>> {
+  const { findings, signature } = await tryVersion({ found, signature: declared, ask });
+  const config = resolveModelConfig(found.file, findings);
+  if (reports !== undefined) reports.push(...(await reportExamples({ found, signature, ask, config })));
+  const changed = await runExamples({ found, signature, ask, config });
+  return { signature, config: changed ?? config };
 }
 
 /**
@@ -158,7 +177,7 @@ function schemasOf(answer: unknown): Pick<Verified, 'inputSchema' | 'outputSchem
 }
 
 /** Whether the reason of a failed version is a package that can be installed without a change of the version's files. */
-export const isPackageMissing = (reason: string): boolean => /Cannot find (package|module) /.test(reason);
+export const isPackageMissing = (reason: string): boolean => /Cannot find (packages?|module) /.test(reason);
 
 export function handlerOf({ handlerPath, handlerDigest }: FoundVersion): { path: string; digest: string } | null {
   return handlerPath === null || handlerDigest === null ? null : { path: handlerPath, digest: handlerDigest };

@@ -1,5 +1,5 @@
 /** The commands for the models of this machine: list, check, add, promote and retire versions. */
-import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { createReadThrough } from '@millrace/shared/cache/read-through';
 import { type ModelConfig, mayShareResults } from '@millrace/shared/model-files/model-config';
@@ -24,7 +24,7 @@ import { compareVersions, loadRegistry } from '@millrace/shared/registry/registr
 import { announceRegistryChange } from '@millrace/shared/registry/registry-cache';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import { nearNames } from '@millrace/shared/text/near-names';
-import { createVerifier, type Verdict } from '@millrace/worker/verifier';
+import { createVerifier, type ExampleReport, type Verdict } from '@millrace/worker/verifier';
 import pino from 'pino';
 import { Refusal, readCommandLine } from './command-line.ts';
 import { reportFailure } from './failure.ts';
@@ -134,25 +134,46 @@ async function check({ dir, wanted, config }: CheckParams): Promise<CheckResult>
     memoryBytes: config.loadMemoryMb * 1_048_576,
     timeoutMs: config.loadTimeoutMs,
     log: pino({ level: 'silent' }),
+    reportsExamples: true,
   });
   const checked: Checked[] = [];
   try {
     for (const files of chosen) {
-      const name = `${files.model}/${files.version}`;
-      const verdict = await readVersion(files).then(
+      const verdict: Verdict = await readVersion(files).then(
         (found) => verifier.verify(found),
         (error: Error) => ({ ok: false as const, reason: error.message }),
       );
-      checked.push(
-        verdict.ok
-          ? { name, ok: true, reason: null, findings: findingsOf(verdict.verified) }
-          : { name, ok: false, reason: verdict.reason, findings: [] },
-      );
+      checked.push(checkedOf(files, verdict));
     }
   } finally {
     await verifier.close();
   }
   return { problems: wanted === undefined ? problems : [], versions: checked };
+}
+
+function checkedOf({ model, version, handlerPath }: VersionFiles, verdict: Verdict): Checked {
+  const name = `${model}/${version}`;
+  const examples = verdict.examples ?? [];
+  const lines = examples.flatMap(exampleLines);
+  if (!verdict.ok) return { name, ok: false, reason: verdict.reason, findings: lines };
+  const findings = findingsOf(verdict.verified);
+  if (handlerPath !== null && examples.length === 0) findings.push(NO_EXAMPLES);
+  const failed = examples.findIndex(({ failure }) => failure !== null);
+  const reason = failed < 0 ? null : `Example ${failed + 1} of model.json fails: see below.`;
+  return { name, ok: failed < 0, reason, findings: [...findings, ...lines] };
+}
+
+const NO_EXAMPLES =
+  '  examples none, so canonicalize, encode and decode did not run: add "examples" with an input to model.json';
+
+/** The stages of an example, a line each. */
+function exampleLines({ lines, failure }: ExampleReport, at: number): string[] {
+  const title = `  example ${at + 1}`;
+  const passed = [title, ...lines.map((line) => `    ${line}`)];
+  if (failure === null) return passed;
+  const { stage, place, message, pointer } = failure;
+  const where = [place, pointer && `input ${pointer}`].filter(Boolean).join(', ');
+  return [...passed, `    ${(stage ?? 'run').padEnd(13)} fails${where === '' ? '' : ` (${where})`}: ${message}`];
 }
 
 type Verified = Extract<Verdict, { ok: true }>['verified'];
@@ -215,8 +236,7 @@ async function add({ dir, file, name, version, config, print }: AddParams): Prom
   try {
     const target = path.join(trial, name, chosen);
     await copyModel(file, target);
-    for (const part of ['model.json', 'handler.ts', 'entities'])
-      if (present.includes(part)) await cp(path.join(folder, part), path.join(trial, name, part), { recursive: true });
+    for (const part of present) await copyPart(path.join(folder, part), path.join(trial, name, part));
     const result = await check({ dir: trial, wanted: `${name}/${chosen}`, config });
     if (!isGood(result))
       throw new Refusal(
@@ -229,6 +249,13 @@ async function add({ dir, file, name, version, config, print }: AddParams): Prom
   } finally {
     await rm(trial, { recursive: true, force: true });
   }
+}
+
+/** Copies what the versions of a model share: settings, the handler with its files, and entities. Links the installed packages. */
+async function copyPart(from: string, to: string): Promise<void> {
+  if (path.basename(from) === 'node_modules') return symlink(path.resolve(from), to, 'junction');
+  if ((await readdir(from).catch((): string[] => [])).includes('model.onnx')) return;
+  await cp(from, to, { recursive: true });
 }
 
 function requireName(kind: 'model' | 'version', text: string): void {

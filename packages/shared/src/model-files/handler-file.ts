@@ -6,6 +6,8 @@ import { dirname, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Handler } from './handler.ts';
 import { digestFile, namedFiles } from './handler-data.ts';
+import { placeIn } from './handler-fault.ts';
+import { HandlerLoadError, missingPackage, requirePackages } from './handler-packages.ts';
 
 const RELATIVE_IMPORT = /\b(?:from|import)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g;
 // A handler has a few files. The limit stops a chain of imports without an end.
@@ -92,6 +94,10 @@ function hookImports(): void {
       if (digest === undefined) return next(specifier, context);
       if (/^(\.|\/|file:)/.test(specifier))
         return resolveVerified({ specifier, parentURL: context.parentURL!, digest }, context);
+      if (specifier.startsWith('#'))
+        throw new HandlerLoadError(
+          `handler.ts imports '${specifier}' of package.json, which its digest does not cover: use a relative path, such as './file.ts'`,
+        );
       // A package beside the handler wins. RDKit, which the bundled model imports, is only installed with Millrace.
       try {
         return next(specifier, context);
@@ -151,19 +157,39 @@ export async function verifyHandler(path: string, digest: string): Promise<Verif
 
 /**
  * Imports a verified handler, once for each path and digest in a thread, from the verified texts. Later changes of the files have no
- * effect. Throws Error when the module exports no handler.
+ * effect. Throws HandlerLoadError, with the line of the handler, when the handler cannot be loaded.
  */
 export async function importVerified({ path, digest, sources }: VerifiedHandler): Promise<Handler> {
   hookImports();
   const query = queryOf(digest);
   for (const [file, source] of sources) verified.set(pathToFileURL(file).href + query, source);
-  const { default: handler }: { default?: Partial<Handler> } = await import(pathToFileURL(path).href + query);
+  await requirePackages(path);
+  const { default: handler }: { default?: Partial<Handler> } = await import(pathToFileURL(path).href + query).catch(
+    (error: unknown) => {
+      throw loadErrorOf(error, path);
+    },
+  );
   for (const part of ['input', 'output', 'canonicalize', 'encode', 'decode'] as const)
     if (handler?.[part] === undefined)
-      throw new Error(`handler.ts has no default export of defineHandler: "${part}" is missing`);
+      throw new HandlerLoadError(`handler.ts has no default export of defineHandler: "${part}" is missing`);
   return handler as Handler;
 }
 
+/** Any value that the module throws, with the line of the handler. */
+function loadErrorOf(error: unknown, path: string): Error {
+  if (error instanceof HandlerLoadError) return error;
+  if (!(error instanceof Error)) return new HandlerLoadError(`handler.ts threw ${String(error).slice(0, THROWN_MAX)}`);
+  const missing = missingPackage(error, path);
+  if (missing !== undefined) return missing;
+  const place = placeIn(error.stack ?? '', error.message);
+  return place === undefined
+    ? error
+    : Object.assign(new HandlerLoadError(`${place}: ${error.message.trim()}`, { cause: error }), {
+        stack: error.stack,
+      });
+}
+
+const THROWN_MAX = 500;
 const queryOf = (digest: string): string => `?handler=${digest}`;
 
 /** Verifies and imports the handler at a path. Throws like `verifyHandler` and `importVerified`. */

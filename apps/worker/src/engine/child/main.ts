@@ -8,6 +8,7 @@ import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { deserialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import { keepLongStacks, placeIn } from '@millrace/shared/model-files/handler-fault';
 import {
   DONE,
   FAILED,
@@ -29,6 +30,7 @@ import {
 } from '../protocol/frames.ts';
 import type { EngineFailure, LoadRequest } from '../protocol/loaded-version.ts';
 import type { ProbeQuestion } from '../protocol/probe-question.ts';
+import { StageError } from './handler-stages.ts';
 import { probe } from './probe.ts';
 import { EngineSession } from './session.ts';
 
@@ -50,7 +52,9 @@ try {
   // The platform is not Linux, or the write is not allowed. Nothing depends on this write.
 }
 
-const STACK_MAX = 4_096;
+keepLongStacks();
+
+const STACK_MAX = 8_192;
 const sessions = new Map<number, EngineSession>();
 const socket = new Socket({ fd: 3, readable: true, writable: true });
 const reader = new FrameReader();
@@ -138,8 +142,19 @@ async function answer({ type, id, body }: Frame): Promise<Buffer> {
 
 /** The log of the worker has the stack, for the owner of a handler. */
 function failureOf(error: unknown): EngineFailure {
+  if (error instanceof StageError) return stageFailureOf(error);
   if (!(error instanceof Error)) return { message: String(error), stack: '' };
   return { message: error.message, stack: (error.stack ?? '').slice(0, STACK_MAX) };
+}
+
+function stageFailureOf({ stage, message, cause }: StageError): EngineFailure {
+  const { stack = '', pointer } = (cause ?? {}) as { stack?: unknown; pointer?: unknown };
+  const lines = typeof stack === 'string' ? stack : '';
+  return {
+    message: message.slice(0, STACK_MAX),
+    stack: lines.slice(0, STACK_MAX),
+    fault: { stage, place: placeIn(lines, message), ...(typeof pointer === 'string' ? { pointer } : {}) },
+  };
 }
 
 let last: Promise<void> = Promise.resolve();

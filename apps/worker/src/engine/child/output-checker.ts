@@ -7,19 +7,24 @@ const SHOWN_MAX = 100;
 export class OutputChecker {
   readonly #schema: ReturnType<typeof Compile<TSchema>> | undefined;
 
+  /** The value in messages. */
+  readonly #subject: string;
+
   /** `schema` is undefined for a model without a handler. */
-  constructor(schema: TSchema | undefined) {
+  constructor(schema: TSchema | undefined, subject = 'the output') {
     this.#schema = schema === undefined ? undefined : Compile(schema);
+    this.#subject = subject;
   }
 
   /** The JSON text of an output. Throws an error that names the place for an output that does not match the schema. */
   textOf(output: unknown): string {
     const schema = this.#schema;
-    if (schema !== undefined && !schema.Check(output)) throw new Error(faultOf(schema.Errors(output), output));
+    if (schema !== undefined && !schema.Check(output))
+      throw new Error(`${this.#subject} ${faultOf(schema.Errors(output), output)}`);
     // The schema can allow any value, and JSON.stringify would write null for NaN.
-    if (!areFinite(output)) throw new Error('the handler decoded NaN or an infinite number, which are not JSON');
+    if (!areFinite(output)) throw new Error(`${this.#subject} has NaN or an infinite number, which are not JSON`);
     const text = JSON.stringify(output) as string | undefined;
-    if (text === undefined) throw new Error('the handler decoded an output that is not JSON');
+    if (text === undefined) throw new Error(`${this.#subject} is not JSON`);
     return text;
   }
 }
@@ -27,7 +32,7 @@ export class OutputChecker {
 function faultOf(errors: readonly { instancePath: string; message: string }[], output: unknown): string {
   const [{ instancePath, message }] = [...errors, { instancePath: '', message: 'another value was expected' }];
   const got = shown(instancePath.split('/').slice(1).reduce(memberOf, output));
-  return `the handler decoded an output that does not match its schema${instancePath && ` at ${instancePath}`}: ${message}, got ${got}`;
+  return `does not match its schema${instancePath && ` at ${instancePath}`}: ${message}, got ${got}`;
 }
 
 const memberOf = (value: unknown, name: string): unknown =>

@@ -4,8 +4,17 @@ import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
 import { splitRows, tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
-import type { Operators, ProbeQuestion, RepeatResult, Schemas, TrialResult } from '../protocol/probe-question.ts';
+import type {
+  ExampleReport,
+  Operators,
+  ProbeQuestion,
+  RepeatResult,
+  Schemas,
+  TrialResult,
+} from '../protocol/probe-question.ts';
 import { findBatchOperators } from './batch-operators.ts';
+import { reportExample } from './example-stages.ts';
+import { inStage } from './handler-stages.ts';
 import { findRanges, knownRanges } from './input-ranges.ts';
 import { runSession } from './ort-tensor.ts';
 import { findRandomOperator } from './random-operators.ts';
@@ -17,7 +26,7 @@ import type { EngineSession } from './session.ts';
 export async function probe(
   session: EngineSession,
   question: ProbeQuestion,
-): Promise<Schemas | Operators | RepeatResult | TrialResult | number | string | null> {
+): Promise<Schemas | Operators | RepeatResult | TrialResult | ExampleReport | number | string | null> {
   const run: RunTensors = (tensors) => runSession(session.session, tensors);
   const { handler, context } = session;
   switch (question.ask) {
@@ -42,9 +51,11 @@ export async function probe(
       const row =
         handler === null
           ? tensorRowText(parseTensorInput(inputs, example))
-          : canonicalJson(await handler.canonicalize(example, context));
+          : await inStage('canonicalize', async () => canonicalJson(await handler.canonicalize(example, context)));
       return (await session.run(`[${row}]`, 1))[0]!;
     }
+    case 'stages':
+      return reportExample(session, question.inputs, question.example);
   }
 }
 

@@ -17,6 +17,7 @@ import {
 } from '@millrace/shared/tensors/tensor-rows';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { LoadRequest, RawSpec } from '../protocol/loaded-version.ts';
+import { decodeRows, encodeRows, inStage } from './handler-stages.ts';
 import { loadModel } from './load-model.ts';
 import { GraphLimitError, type OnnxModel, readGraph } from './onnx-graph.ts';
 import { runSession } from './ort-tensor.ts';
@@ -30,6 +31,8 @@ export class EngineSession {
   readonly graph: OnnxModel | undefined;
   readonly #labels: LoadRequest['labels'];
   readonly #outputs: OutputChecker;
+  /** The inputs of the model, which the tensors of a handler must match. */
+  readonly #inputs: readonly RawSpec[];
   /** How long the last run took to convert its rows into tensors, and its tensors into outputs. Runs follow each other. */
   readonly times = { encodeMs: 0, decodeMs: 0 };
   #sinceMs = 0;
@@ -49,6 +52,7 @@ export class EngineSession {
     this.context = { entities: buildEntities(request.entities) };
     this.#labels = { ...labels, ...request.labels };
     this.#outputs = new OutputChecker(handler?.output);
+    this.#inputs = this.specs().inputs;
   }
 
   static async load(request: LoadRequest): Promise<EngineSession> {
@@ -80,12 +84,11 @@ export class EngineSession {
   }
 
   async #runHandler(handler: Handler, rows: Json[]): Promise<string[]> {
-    const tensors = await handler.encode(rows, this.context);
+    const { context } = this;
+    const tensors = await encodeRows({ handler, context, inputs: this.#inputs }, rows);
     const made = await this.#runModel(tensors);
-    const decoded = (await handler.decode(made, rows, this.context)) as unknown[];
-    if (!Array.isArray(decoded) || decoded.length !== rows.length)
-      throw new Error(`the handler decoded ${decoded?.length} outputs for ${rows.length} rows`);
-    const texts = decoded.map((output) => this.#outputs.textOf(output));
+    const decoded = await decodeRows({ handler, context, tensors: made }, rows);
+    const texts = await inStage('decode', () => decoded.map((output) => this.#outputs.textOf(output)));
     this.#addDecoding();
     return texts;
   }

@@ -1,5 +1,6 @@
 /** The model version that an engine loads, and the result of a run. */
 import type { Entity } from '@millrace/shared/entities/entity';
+import type { HandlerFault } from '@millrace/shared/model-files/handler-fault';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
 import type { Text } from '@millrace/shared/predictions/long-text';
@@ -64,4 +65,6 @@ export interface EngineFailure {
   message: string;
   /** The stack, or '' for a thrown value that is no error. */
   stack: string;
+  /** Where the handler failed. Absent for any other error. */
+  fault?: HandlerFault;
 }
