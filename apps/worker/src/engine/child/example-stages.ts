@@ -4,7 +4,7 @@ import { placeIn } from '@millrace/shared/model-files/handler-fault';
 import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
-import type { ExampleReport, ExampleStage } from '../protocol/probe-question.ts';
+import type { ExampleReport, ExampleStage } from '../protocol/example-report.ts';
 import { decodeRows, encodeRows, inStage, StageError } from './handler-stages.ts';
 import { runSession } from './ort-tensor.ts';
 import { OutputChecker } from './output-checker.ts';

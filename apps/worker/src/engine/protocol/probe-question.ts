@@ -47,16 +47,6 @@ export type ProbeQuestion =
   /** Runs an input through each stage singly. Response: ExampleReport. */
   | { ask: 'stages'; inputs: readonly TensorSpec[]; example: unknown };
 
-export type ExampleStage = 'input' | 'canonicalize' | 'encode' | 'model' | 'decode';
-
-/** What each stage made of an example. */
-export interface ExampleReport {
-  /** A line for each stage that succeeded. */
-  lines: readonly string[];
-  /** The first stage that failed; null if none did. `place` is the line of the handler. */
-  failure: { stage: ExampleStage | null; place: string | null; message: string; pointer?: string } | null;
-}
-
 export interface Schemas {
   input: unknown;
   output: unknown;
