@@ -4,13 +4,8 @@ import type { Findings, ModelConfig } from '@millrace/shared/model-files/model-c
 import { findingsOf, resolveModelConfig } from '@millrace/shared/model-files/model-config';
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 import { EngineError } from '../engine/engine-error.ts';
-import type {
-  ExampleReport,
-  Operators,
-  ProbeQuestion,
-  RepeatResult,
-  TrialResult,
-} from '../engine/protocol/probe-question.ts';
+import type { ExampleReport } from '../engine/protocol/example-report.ts';
+import type { Operators, ProbeQuestion, RepeatResult, TrialResult } from '../engine/protocol/probe-question.ts';
 import { plainReason } from './plain-reason.ts';
 import { isCandidate, RefusedModelError, type Signature, withRowOutputs } from './read-signature.ts';
 

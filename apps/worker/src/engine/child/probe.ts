@@ -4,14 +4,8 @@ import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
 import { splitRows, tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
-import type {
-  ExampleReport,
-  Operators,
-  ProbeQuestion,
-  RepeatResult,
-  Schemas,
-  TrialResult,
-} from '../protocol/probe-question.ts';
+import type { ExampleReport } from '../protocol/example-report.ts';
+import type { Operators, ProbeQuestion, RepeatResult, Schemas, TrialResult } from '../protocol/probe-question.ts';
 import { findBatchOperators } from './batch-operators.ts';
 import { reportExample } from './example-stages.ts';
 import { inStage } from './handler-stages.ts';
