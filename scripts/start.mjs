@@ -5,6 +5,7 @@ import { installIfStale } from './launcher/install.mjs';
 import { exitOnUsage } from './launcher/usage.mjs';
 
 const root = path.dirname(import.meta.dirname);
-exitOnUsage('scripts/start.ts', process.argv.slice(2));
+const args = process.argv.slice(2);
+exitOnUsage('scripts/start.ts', args);
 installIfStale(root, { dev: false });
-await runOnNode24(root, 'scripts/start.ts', []);
+await runOnNode24(root, 'scripts/start.ts', args);

@@ -3,4 +3,6 @@ import path from 'node:path';
 import { NPM_COMMANDS } from '../packages/millrace/src/local/command-names.ts';
 import { serve } from '../packages/millrace/src/local/serve.ts';
 
-await serve({ root: path.dirname(import.meta.dirname), env: process.env, names: NPM_COMMANDS });
+const { env } = process;
+if (process.argv.includes('--watch')) env.WATCH_MODELS = 'true';
+await serve({ root: path.dirname(import.meta.dirname), env, names: NPM_COMMANDS });

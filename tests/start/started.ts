@@ -20,11 +20,15 @@ export interface Started {
 const root = path.resolve(import.meta.dirname, '../..');
 
 /** Runs `npm start` with its data in `dir`, on a free port unless `env` sets a port. */
-export async function startMillrace(dir: string, env: NodeJS.ProcessEnv = {}): Promise<Started> {
+export async function startMillrace(
+  dir: string,
+  env: NodeJS.ProcessEnv = {},
+  args: readonly string[] = [],
+): Promise<Started> {
   const port = env.PORT ?? String(await freePort());
   // Only the variables that every shell has: a REDIS_URL of this process must not reach the child.
   const { PATH, HOME } = process.env;
-  const child = spawn(process.execPath, ['scripts/start.mjs'], {
+  const child = spawn(process.execPath, ['scripts/start.mjs', ...args], {
     cwd: root,
     env: { PATH, HOME, MILLRACE_DIR: dir, ...env, PORT: port },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -10,8 +10,10 @@ export function addLocalCommands(program: Command): void {
     .description('start Redis, Postgres, an API and a worker on this machine; Ctrl-C ends all of them')
     .argument('[models]', 'the folder of the models', './models')
     .option('--port <port>', 'the port of the API (default: PORT, or 8080)')
-    .action(async (models: string, { port }: { port?: string }) => {
+    .option('--watch', 'serve an edited handler at once, as a version of its own')
+    .action(async (models: string, { port, watch }: { port?: string; watch?: boolean }) => {
       if (port !== undefined) process.env.PORT = port;
+      if (watch) process.env.WATCH_MODELS = 'true';
       await runLocal('serve', [models]);
     });
   program

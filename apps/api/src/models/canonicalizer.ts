@@ -229,7 +229,7 @@ export function tooManyRows(rows: number, maxRows: number): ApiError {
 /** Finds the handler in the models folder of this process. The file must have the digest of the registered handler. */
 async function findHandler(version: ModelVersion, modelsDir: string): Promise<VerifiedHandler> {
   const places = [
-    join(modelsDir, version.model, version.version, 'handler.ts'),
+    join(modelsDir, version.model, version.config.editOf ?? version.version, 'handler.ts'),
     join(modelsDir, version.model, 'handler.ts'),
   ];
   for (const path of places) {

@@ -22,6 +22,10 @@ const SETTLED_MS = 1_500;
 
 export const nameOf = ({ model, version }: { model: string; version: string }): string => `${model}/${version}`;
 
+/** `model/version` of the folder with the files of a version. */
+export const folderNameOf = ({ model, version, editOf = version }: FoundVersion): string =>
+  nameOf({ model, version: editOf });
+
 export class FolderWatch {
   readonly #dir: string;
   readonly #only: ReadonlySet<string>;

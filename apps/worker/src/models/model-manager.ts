@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import type { EnginePool } from '../engine/engine-pool.ts';
 import { CardWriter } from './card-writer.ts';
 import { CoalescedRun, pauseAfterScan } from './coalesced-run.ts';
+import { EditedVersions } from './edited-versions.ts';
 import { type FolderNews, FolderWatch, nameOf } from './folder-watch.ts';
 import { brokenVersion } from './register-version.ts';
 import type { RegistryClient } from './registry-client.ts';
@@ -19,7 +20,7 @@ import { VerificationQueue } from './verification-queue.ts';
 import { createVerifier, type Verifier } from './verifier.ts';
 
 export interface ModelManagerDeps {
-  config: Pick<Config, 'modelsDir' | 'workerModels' | 'scanMs' | 'loadMemoryMb' | 'loadTimeoutMs'>;
+  config: Pick<Config, 'modelsDir' | 'workerModels' | 'scanMs' | 'watchModels' | 'loadMemoryMb' | 'loadTimeoutMs'>;
   registry: RegistryClient;
   pool: EnginePool;
   log: Logger;
@@ -29,6 +30,8 @@ export interface ModelManagerDeps {
 }
 
 const MIB = 1_048_576;
+/** An edit is served after two scans with the same files. */
+const WATCH_MS = 250;
 
 /** Resolves after the first scan: registered versions can run then. New versions are verified afterwards. */
 export async function startModelManager(deps: ModelManagerDeps): Promise<ModelManager> {
@@ -45,6 +48,7 @@ export class ModelManager {
   /** The versions in the folder, by `model/version`. */
   readonly #found = new Map<string, FoundVersion>();
   readonly #verifications: VerificationQueue;
+  readonly #edits: EditedVersions;
   readonly #retirement: VersionRetirement;
   readonly #cards: CardWriter;
   readonly #runnable: RunnableVersions;
@@ -75,6 +79,7 @@ export class ModelManager {
     });
     this.#verifications = verifications;
     this.#cards = new CardWriter({ modelsDir: config.modelsDir, registry, log });
+    this.#edits = new EditedVersions({ watches: config.watchModels, registry, log });
     this.#retirement = new VersionRetirement({ registry, now, hasWork });
     this.#runnable = new RunnableVersions({
       pool,
@@ -104,7 +109,9 @@ export class ModelManager {
     const started = performance.now();
     await this.scan();
     if (this.#closed) return;
-    const afterMs = pauseAfterScan(this.#deps.config.scanMs, performance.now() - started);
+    const { scanMs, watchModels } = this.#deps.config;
+    const everyMs = watchModels ? Math.min(scanMs, WATCH_MS) : scanMs;
+    const afterMs = pauseAfterScan(everyMs, performance.now() - started);
     this.#timer = setTimeout(() => void this.start(), afterMs).unref();
   }
 
@@ -140,10 +147,12 @@ export class ModelManager {
     const news = await this.#watch.scan(this.#now(), (seen) => {
       const known = byName.get(nameOf(seen));
       // Millrace 0.1.0 registered this version. Its digest leaves out the files that a handler names.
-      const found = known?.digest === seen.before.digest ? { ...seen, ...seen.before } : seen;
+      const own = known?.digest === seen.before.digest ? { ...seen, ...seen.before } : seen;
+      const found = this.#edits.place(own, registered);
       this.#found.set(nameOf(found), found);
-      this.#verifications.add(found, known);
+      this.#verifications.add(found, byName.get(nameOf(found)));
     });
+    await this.#edits.drainOld(registered, this.#found);
     await this.#registerNews(news, byName);
     await this.#retirement.retireIdle(registered);
     // Only a registered version can have a card: the card of a new version follows with the next scan.
@@ -162,7 +171,8 @@ export class ModelManager {
     for (const name of news.gone) {
       this.#found.delete(name);
       const version = byName.get(name);
-      if (version) await this.#retirement.drainRemoved(version);
+      const versions = version === undefined ? [] : [version, ...this.#edits.editsOf(version, [...byName.values()])];
+      for (const removed of versions) await this.#retirement.drainRemoved(removed);
     }
   }
 

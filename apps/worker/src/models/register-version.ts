@@ -5,7 +5,7 @@ import { digestOf, type FoundVersion, type VersionFiles } from '@millrace/shared
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';
-import { nameOf } from './folder-watch.ts';
+import { folderNameOf } from './folder-watch.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { GONE } from './retire-version.ts';
 import { isPackageMissing, readEntities, type Verifier } from './verifier.ts';
@@ -53,7 +53,7 @@ export async function registerVersion(deps: RegisterDeps, { found, known }: Regi
   if (!verdict.ok) {
     log.warn({ ...fields, reason: verdict.reason, seconds }, 'version failed');
     await registry.register(failedVersion(found, verdict.reason, now()));
-    if (isPackageMissing(verdict.reason)) deps.retryLater(nameOf(found));
+    if (isPackageMissing(verdict.reason)) deps.retryLater(folderNameOf(found));
     return;
   }
   const { verified } = verdict;
@@ -90,7 +90,7 @@ async function follow(params: VerifyAgainParams): Promise<void> {
   if (known.state === 'draining' && known.reason === GONE) await registry.setState(known, 'ready', null);
   const { findings } = known.config;
   if (!stillHold(findings, found.file)) return verifyAgain(params);
-  const config = resolveModelConfig(found.file, findings);
+  const config = resolveModelConfig(found.file, findings, found.editOf);
   if (canonicalJson(config) !== canonicalJson(known.config))
     await registry.register({ ...known, config }, { purge: invalidates(known.config, config) });
 }
@@ -104,7 +104,7 @@ export function brokenVersion(files: VersionFiles, reason: string, nowMs: number
 }
 
 function failedVersion(
-  { model, version, digest }: Pick<ModelVersion, 'model' | 'version' | 'digest'>,
+  { model, version, digest, editOf }: Pick<FoundVersion, 'model' | 'version' | 'digest' | 'editOf'>,
   reason: string,
   nowMs: number,
 ): ModelVersion {
@@ -116,7 +116,7 @@ function failedVersion(
     state: 'failed',
     reason,
     signature: { inputs: [], outputs: [] },
-    config: resolveModelConfig({}, {}),
+    config: resolveModelConfig({}, {}, editOf),
     handlerDigest: null,
     inputSchema: null,
     outputSchema: null,

@@ -117,10 +117,11 @@ export async function runExamples({
       if (found.file.deterministic !== undefined || !config.deterministic || performance.now() > endAt) continue;
       if ((await run()) === first) continue;
       const reason = `the result of example ${index + 1} of model.json changes between runs`;
-      changed ??= resolveModelConfig(found.file, {
-        ...findings,
-        answers: { deterministic: false, reason },
-      });
+      changed ??= resolveModelConfig(
+        found.file,
+        { ...findings, answers: { deterministic: false, reason } },
+        found.editOf,
+      );
     } catch (error) {
       throw new RefusedModelError(
         `Example ${index + 1} of model.json fails${whereOf(error)}: ${plainReason((error as Error).message, found)}`,

@@ -1,7 +1,7 @@
 /** Verifies and registers versions in the background. A scan does not wait for a verification. */
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
-import { nameOf } from './folder-watch.ts';
+import { folderNameOf, nameOf } from './folder-watch.ts';
 import { type RegisterDeps, registerVersion } from './register-version.ts';
 import { isVerified } from './verify-again.ts';
 
@@ -11,7 +11,7 @@ const RETRY_MS = 2_000;
 const RETRY_MAX_MS = 300_000;
 
 export interface VerificationDeps extends Omit<RegisterDeps, 'retryLater'> {
-  /** Makes the next scan find the version again. */
+  /** Makes the next scan find a folder again, by `model/version`. */
   findAgain(name: string): void;
   /** Reads the registry after a version was registered. */
   onRegistered(): Promise<void>;
@@ -37,7 +37,7 @@ export class VerificationQueue {
     const { log, findAgain, onRegistered } = this.#deps;
     const name = nameOf(found);
     if (this.#verifying.has(name)) {
-      findAgain(name);
+      findAgain(folderNameOf(found));
       return;
     }
     const deps = { ...this.#deps, retryLater: (retried: string) => this.#retryLater(retried) };
@@ -47,7 +47,7 @@ export class VerificationQueue {
       })
       .catch((error: unknown) => {
         // The registry is probably unreachable. The next scan tries again.
-        findAgain(name);
+        findAgain(folderNameOf(found));
         if (!this.#closed)
           log.error({ err: error, model: found.model, version: found.version }, 'version not registered');
       })

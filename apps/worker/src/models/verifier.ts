@@ -148,7 +148,7 @@ async function runTrials(
   reports: ExampleReport[] | undefined,
 ): Promise<Pick<Verified, 'signature' | 'config'>> {
   const { findings, signature } = await tryVersion({ found, signature: declared, ask });
-  const config = resolveModelConfig(found.file, findings);
+  const config = resolveModelConfig(found.file, findings, found.editOf);
   if (reports !== undefined) reports.push(...(await reportExamples({ found, signature, ask, config })));
   const changed = await runExamples({ found, signature, ask, config });
   return { signature, config: changed ?? config };

@@ -13,6 +13,8 @@ interface Announcement {
   apiKeysRequired: boolean;
   /** Whether the API serves the console. */
   hasConsole: boolean;
+  /** Whether edited files are served as versions of their own. */
+  watches: boolean;
   /** The memory limits of the private Redis servers, in words. */
   memory: string;
   names: CommandNames;
@@ -21,7 +23,8 @@ interface Announcement {
 
 /** Makes the first prediction, unless the model is missing or an API key is required, and prints the addresses. */
 export async function announce(deps: Announcement): Promise<void> {
-  const { baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, hasConsole, memory, names, say } = deps;
+  const { baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, hasConsole, watches, memory, names, say } =
+    deps;
   const lines = [''];
   const models = [...new Set(versions.map((name) => name.split('/', 1)[0] as string))];
   const canPredict = models.includes(firstRequest.model) && !apiKeysRequired;
@@ -41,6 +44,7 @@ export async function announce(deps: Announcement): Promise<void> {
     `  logs       ${path.join(path.relative(process.cwd(), dir), 'logs')}`,
   );
   if (memory) lines.push(`  memory     ${memory}`);
+  if (watches) lines.push('', `An edited handler is served at once, as a version of its own: watching ${modelsDir}.`);
   if (models.length === 0)
     lines.push(
       '',

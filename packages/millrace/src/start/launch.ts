@@ -133,7 +133,7 @@ async function runUntilInterrupted(
   { settings, port, guard, memory, signal, names, say }: StartContext,
   { services, programs }: { services: Services; programs: Programs },
 ): Promise<void> {
-  const { host, dir, modelsDir, apiKeysRequired, hasConsole } = settings;
+  const { host, dir } = settings;
   const { worker, api, unserved, versions } = programs;
   const logs = path.join(dir, 'logs');
   // A program that dies during the start would die again. After the start, API and worker start again by themselves.
@@ -151,9 +151,7 @@ async function runUntilInterrupted(
   const baseUrl = baseUrlOf(host, port);
   const words = memoryWords(services.parts, memory);
   const ready = Promise.all([untilReady(baseUrl, signal, versions.length > 0), services.onDisk])
-    .then(() =>
-      announce({ baseUrl, versions, unserved, dir, modelsDir, apiKeysRequired, hasConsole, memory: words, names, say }),
-    )
+    .then(() => announce({ ...settings, baseUrl, versions, unserved, memory: words, names, say }))
     .then(releaseMemory);
   // A promise that rejects after the race must not become an unhandled rejection.
   for (const promise of [ready, noneServed, startFailed, ...interruptions]) promise.catch(() => {});

@@ -6,7 +6,7 @@ import { baseUrlOf, startSettings, versionNames } from './settings.ts';
 
 describe('startSettings', () => {
   test('has a default for every setting, and no server URLs without variables', () => {
-    const rest = { workerModels: [], apiKeysRequired: false, hasConsole: true };
+    const rest = { workerModels: [], apiKeysRequired: false, watches: false, hasConsole: true };
     const folders = { modelsDir: path.resolve('/somewhere/models'), dir: path.resolve('/somewhere/.millrace') };
     expect(startSettings({}, '/somewhere')).toEqual({ host: '127.0.0.1', port: 8080, ...folders, ...rest });
   });

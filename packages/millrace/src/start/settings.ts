@@ -12,6 +12,8 @@ export interface StartSettings {
   apiKeysRequired: boolean;
   /** Whether the API serves the console. */
   hasConsole: boolean;
+  /** Whether edited files are served as versions of their own. */
+  watches: boolean;
   /** The folder of data and logs. */
   dir: string;
   redisUrl?: string;
@@ -24,7 +26,15 @@ export interface StartSettings {
  * worker start. The URL of a server without a variable is undefined: `npm start` starts that server.
  */
 export function startSettings(env: NodeJS.ProcessEnv, root: string): StartSettings {
-  const { host, port, modelsDir, workerModels, apiKeysRequired, console: hasConsole } = loadConfig(env);
+  const {
+    host,
+    port,
+    modelsDir,
+    workerModels,
+    apiKeysRequired,
+    console: hasConsole,
+    watchModels: watches,
+  } = loadConfig(env);
   return {
     host,
     port,
@@ -32,6 +42,7 @@ export function startSettings(env: NodeJS.ProcessEnv, root: string): StartSettin
     workerModels,
     apiKeysRequired,
     hasConsole,
+    watches,
     dir: path.resolve(root, env.MILLRACE_DIR || '.millrace'),
     redisUrl: env.REDIS_URL || undefined,
     cacheRedisUrl: env.CACHE_REDIS_URL || undefined,

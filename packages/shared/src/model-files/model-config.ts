@@ -41,6 +41,8 @@ export interface ModelConfig {
   examples: readonly unknown[];
   /** The names of the elements of outputs, by output name. */
   labels: Readonly<Record<string, readonly string[]>>;
+  /** The version whose edited files this version serves, in development. Absent for every other version. */
+  editOf?: string;
 }
 
 /** The schema of model.json. models/model.schema.json has the same schema for editors, and docs/models.md explains the fields. */
@@ -192,8 +194,8 @@ export function stillHold(findings: Findings | undefined, file: ModelFile): find
   return !(rows.said && file.row_independent === undefined) && !(answers.said && file.deterministic === undefined);
 }
 
-/** Fills in the defaults. `found` has the results of the trials. model.json wins. */
-export function resolveModelConfig(file: ModelFile, found: Tried): ModelConfig {
+/** Fills in the defaults. `found` has the results of the trials. model.json wins. `editOf`: see ModelConfig. */
+export function resolveModelConfig(file: ModelFile, found: Tried, editOf?: string): ModelConfig {
   const findings = findingsOf(file, found);
   const rowIndependent = findings.rows.independent;
   return {
@@ -212,6 +214,7 @@ export function resolveModelConfig(file: ModelFile, found: Tried): ModelConfig {
     entities: file.entities ?? [],
     examples: file.examples ?? [],
     labels: file.labels ?? {},
+    ...(editOf === undefined ? {} : { editOf }),
   };
 }
 

@@ -58,6 +58,10 @@ export interface FoundVersion extends VersionFiles {
   /** Entity name → SHA-256 of the CSV file, for the entities in model.json. */
   entityDigests: Readonly<Record<string, string>>;
   file: ModelFile;
+  /** The named parts of the digest, without the name and the handler of the version. */
+  parts: readonly (readonly [string, string])[];
+  /** The name of the folder, for edited files that are served as a version of their own. Absent for every other version. */
+  editOf?: string;
 }
 
 /** A problem in the models folder, for the owner of the files. */
@@ -185,14 +189,9 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   const file = await readConfig(files);
   const folder = resolve(files.modelPath, '..');
   const onnx = await readOnnx(files.modelPath);
-  // The digest includes the name: a prediction names its model and version, also a prediction from the cache.
-  const name = `${files.model}/${files.version}`;
   const model = await hashFile(files.modelPath);
   const data: (VersionFile & { location: string })[] = [];
-  const parts: [string, string][] = [
-    ['name', name],
-    ['model', model.digest],
-  ];
+  const parts: [string, string][] = [['model', model.digest]];
   for (const location of onnx.externalData) {
     const path = externalPath(folder, location);
     if (!(await isFile(path)))
@@ -216,17 +215,36 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   }
   // Labels are the only setting in outputs. Other settings may change without a new version.
   if (file.labels !== undefined) parts.push(['labels', canonicalJson(file.labels)]);
-  const digestWith = (handlerDigest: string | null) => ({
-    digest: digestOf(handlerDigest === null ? parts : [...parts, ['handler', handlerDigest]]),
-    handlerDigest,
-  });
   return {
     ...files,
     file,
-    ...digestWith(handler?.digest ?? null),
-    before: digestWith(handler?.importsDigest ?? null),
+    ...digestsWith(files, parts, handler?.digest ?? null),
+    before: digestsWith(files, parts, handler?.importsDigest ?? null),
     content: { model, data },
     entityDigests,
+    parts,
+  };
+}
+
+/** The digest includes the name: a prediction names its model and version, also a prediction from the cache. */
+function digestsWith(
+  { model, version }: Pick<VersionFiles, 'model' | 'version'>,
+  parts: FoundVersion['parts'],
+  handlerDigest: string | null,
+): FoundVersion['before'] {
+  const handler: [string, string][] = handlerDigest === null ? [] : [['handler', handlerDigest]];
+  return { digest: digestOf([['name', `${model}/${version}`], ...parts, ...handler]), handlerDigest };
+}
+
+/** The same files as another version of the model. */
+export function asEdit(found: FoundVersion, version: string): FoundVersion {
+  const { model, parts, handlerDigest, before } = found;
+  return {
+    ...found,
+    version,
+    editOf: found.version,
+    ...digestsWith({ model, version }, parts, handlerDigest),
+    before: digestsWith({ model, version }, parts, before.handlerDigest),
   };
 }
 

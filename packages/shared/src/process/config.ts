@@ -339,6 +339,11 @@ const SETTINGS = {
     max: 3_600_000,
     about: 'Interval between two scans of the models folder.',
   }),
+  watchModels: flag(
+    'WATCH_MODELS',
+    false,
+    'Serve edited files of a version as a version of their own; for development, as `npm start -- --watch`.',
+  ),
   reconcileMs: integer('RECONCILE_MS', {
     default: 2_000,
     min: 100,
