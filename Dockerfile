@@ -7,6 +7,7 @@ COPY apps/worker/package.json apps/worker/
 COPY apps/console/package.json apps/console/
 COPY packages/shared/package.json packages/shared/
 COPY packages/handler/package.json packages/handler/
+COPY packages/tasks/package.json packages/tasks/
 COPY packages/local/package.json packages/local/
 COPY packages/client/package.json packages/client/
 COPY packages/millrace/package.json packages/millrace/
@@ -26,6 +27,7 @@ COPY LICENSE ./
 COPY migrations migrations
 COPY packages/shared packages/shared
 COPY packages/handler packages/handler
+COPY packages/tasks packages/tasks
 COPY apps apps
 COPY scripts/migrate.ts scripts/keys.ts scripts/models.ts scripts/
 COPY packages/millrace packages/millrace

@@ -101,6 +101,17 @@ export const plans: readonly TreePlan[] = [
     tolerated: [],
   },
   {
+    root: 'packages/tasks/src',
+    maxEdges: 5,
+    folders: {
+      [ROOT]: ['text', 'images', 'files'],
+      text: ['files'],
+      images: ['files'],
+      files: [],
+    },
+    tolerated: [],
+  },
+  {
     root: 'packages/shared/src',
     // 25, and 1 for `stats`: API and worker write the same tables.
     maxEdges: 26,

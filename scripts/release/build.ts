@@ -111,7 +111,7 @@ async function pack(folder: string, target: string): Promise<Packed> {
 
 /** A package is published after the packages that it needs. */
 function inOrder(packed: readonly Packed[]): Packed[] {
-  const order = ['@millrace/shared', '@millrace/handler', '@millrace/local', '@millrace/client', '@millrace/console'];
+  const order = ['shared', 'tasks', 'handler', 'local', 'client', 'console'].map((name) => `@millrace/${name}`);
   const place = ({ name }: Packed) => (name === 'millrace' ? 99 : (order.indexOf(name) + 100) % 100);
   return [...packed].sort((a, b) => place(a) - place(b));
 }

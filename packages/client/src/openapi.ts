@@ -1612,6 +1612,8 @@ export interface components {
             name: string;
             /** @description The reason why the serving version may fail; null without a known fault. */
             problem: string | null;
+            /** @description The task that converts inputs and outputs; null for a version with a handler of its own, and for raw tensors. */
+            task: ("feature-extraction" | "text-classification" | "token-classification" | "text-ranking" | "zero-shot-classification" | "fill-mask" | "image-classification" | "image-feature-extraction" | (string & {})) | null;
             urls: {
                 /** @description A path on this server; a URL if `PUBLIC_URL` is set. */
                 entities: string;
@@ -2096,6 +2098,8 @@ export interface components {
             /** @description How the worker decided; null before a worker has verified the version. */
             row_independent_reason: string | null;
             status: components["schemas"]["VersionStatus"];
+            /** @description The task that converts inputs and outputs; null for a version with a handler of its own, and for raw tensors. */
+            task: ("feature-extraction" | "text-classification" | "token-classification" | "text-ranking" | "zero-shot-classification" | "fill-mask" | "image-classification" | "image-feature-extraction" | (string & {})) | null;
             timeout_ms: number;
             version: string;
         };

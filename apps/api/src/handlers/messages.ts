@@ -2,19 +2,26 @@
 import type { Entity } from '@millrace/shared/entities/entity';
 import type { Fault } from '@millrace/shared/errors';
 import type { VerifiedHandler } from '@millrace/shared/model-files/handler-file';
+import type { TaskFiles } from '@millrace/shared/model-files/task-files';
+import type { TensorNames } from '@millrace/tasks';
+
+/** A task, which reads its files in the thread, with the tensors of its model. */
+export interface TaskSource extends TaskFiles {
+  names: TensorNames;
+}
 
 /** A handler and the entities that the handler reads. */
 export interface HandlerSource {
   /** Names the handler with its entities in messages: the digest of the version. */
   key: string;
-  handler: VerifiedHandler;
+  handler: VerifiedHandler | TaskSource;
   entities: Readonly<Record<string, readonly Entity[]>>;
 }
 
 /** The rows of an entity come before the load, in parts: one message of all rows would hold the event loop. */
 export type ToThread =
   | { kind: 'entities'; key: string; entity: string; rows: readonly Entity[] }
-  | { kind: 'load'; key: string; handler: VerifiedHandler }
+  | { kind: 'load'; key: string; handler: VerifiedHandler | TaskSource }
   | { kind: 'run'; key: string; inputs: readonly unknown[] };
 
 /** The result of one input: the canonical text of the row, or the reason why there is no row. */

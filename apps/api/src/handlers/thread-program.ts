@@ -4,13 +4,13 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Entity } from '@millrace/shared/entities/entity';
 import { buildEntities } from '@millrace/shared/entities/entity-index';
 import { ApiError } from '@millrace/shared/errors';
-import type { HandlerContext, Json } from '@millrace/shared/model-files/handler';
+import type { Handler, HandlerContext, Json } from '@millrace/shared/model-files/handler';
 import { keepLongStacks } from '@millrace/shared/model-files/handler-fault';
-import { importVerified } from '@millrace/shared/model-files/handler-file';
+import { importVerified, type VerifiedHandler } from '@millrace/shared/model-files/handler-file';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import { checkerOf } from '../http/validation.ts';
 import { inputFault } from './input-fault.ts';
-import { type FromThread, progressOf, type RowResult, type ToThread } from './messages.ts';
+import { type FromThread, progressOf, type RowResult, type TaskSource, type ToThread } from './messages.ts';
 
 /** A turn ends after this time, so that the inputs of other callers get the thread. */
 const TURN_MS = 20;
@@ -49,9 +49,17 @@ function addRows({ key, entity, rows }: ToThread & { kind: 'entities' }): void {
   for (const row of rows) known.push(row);
 }
 
+async function open(source: VerifiedHandler | TaskSource): Promise<Handler> {
+  if (!('task' in source)) return importVerified(source);
+  const { openTask } = await import('@millrace/tasks');
+  const task = await openTask(source, source.names);
+  await task.prepare?.();
+  return task;
+}
+
 async function load({ key, handler: source }: ToThread & { kind: 'load' }): Promise<FromThread> {
   try {
-    const handler = await importVerified(source);
+    const handler = await open(source);
     const check = checkerOf(handler.input);
     const context: HandlerContext = { entities: buildEntities(entities.get(key) ?? {}) };
     entities.delete(key);

@@ -11,6 +11,7 @@ import {
   type VerifiedHandler,
   verifyHandler,
 } from '@millrace/shared/model-files/handler-file';
+import { readTaskFiles } from '@millrace/shared/model-files/task-files';
 import type { InputRow, Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { NumberArray, withPlainArrays } from '@millrace/shared/tensors/number-array';
@@ -21,6 +22,7 @@ import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';
 import type { HandlerPool, HandlerSource, PoolResult } from '../handlers/handler-pool.ts';
 import { inputFault } from '../handlers/input-fault.ts';
+import type { TaskSource } from '../handlers/messages.ts';
 import { member, summary } from '../http/validation.ts';
 import { NamedInputs } from './named-inputs.ts';
 
@@ -60,13 +62,17 @@ export interface CanonicalizerDeps {
 
 export async function createCanonicalizer(version: ModelVersion, deps: CanonicalizerDeps): Promise<Canonicalizer> {
   if (version.handlerDigest === null) return tensorCanonicalizer(version);
-  const handler = await findHandler(version, deps.modelsDir);
+  const handler = await (version.config.task === undefined ? findHandler : findTaskFiles)(version, deps.modelsDir);
   const sets = await deps.entitiesOf(version);
   const source: HandlerSource = { key: version.digest, handler, entities: sets };
   await deps.handlers.load(source, version.tenant).catch((error: unknown) => {
     throw error instanceof ApiError ? error : notLoaded(version, error);
   });
-  const named = new NamedInputs({ handler, entities: buildEntities(sets), sets: Object.keys(sets) });
+  const named = new NamedInputs({
+    ...('task' in handler ? {} : { handler }),
+    entities: buildEntities(sets),
+    sets: Object.keys(sets),
+  });
   return handlerCanonicalizer({ version, source, named, ...deps });
 }
 
@@ -224,6 +230,20 @@ export function tooManyRows(rows: number, maxRows: number): ApiError {
   return new ApiError('invalid_request', `A prediction has at most ${maxRows} rows, and this prediction has ${rows}.`, {
     faults,
   });
+}
+
+/** Finds the files of a task in the models folder of this process. The files must have the digest of the registered files. */
+async function findTaskFiles(version: ModelVersion, modelsDir: string): Promise<TaskSource> {
+  const { config, model, version: name, handlerDigest, signature } = version;
+  const folder = join(modelsDir, model, config.editOf ?? name);
+  const files = config.task === undefined ? undefined : await readTaskFiles(folder, config.task).catch(() => undefined);
+  if (files?.digest === handlerDigest && files !== undefined) return { ...files, names: signature };
+  throw new ApiError(
+    'model_unavailable',
+    `This server does not have the files with which version ${name} of model '${model}' was registered: ` +
+      `put the registered files (config.json, tokenizer.json and the others) back into the models folder, or give the new files a new version number.`,
+    { retryAfterS: 5 },
+  );
 }
 
 /** Finds the handler in the models folder of this process. The file must have the digest of the registered handler. */

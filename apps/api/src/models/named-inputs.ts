@@ -23,7 +23,8 @@ const NAME_MAX = 100;
 type Run = (input: unknown) => Json | Promise<Json>;
 
 export interface NamedInputsParams {
-  handler: VerifiedHandler;
+  /** Absent for a task, whose inputs name no entities. */
+  handler?: VerifiedHandler;
   entities: Entities;
   /** The names of the entity sets. */
   sets: readonly string[];
@@ -38,9 +39,9 @@ export class NamedInputs {
 
   constructor(params: NamedInputsParams) {
     this.#params = params;
-    const { entities, sets } = params;
+    const { handler, entities, sets } = params;
     const count = sets.reduce((sum, set) => sum + entities.all(set).length, 0);
-    this.#isSmall = count > 0 && count <= ENTITIES_MAX;
+    this.#isSmall = handler !== undefined && count > 0 && count <= ENTITIES_MAX;
   }
 
   /** Whether every value of the input is the name of an entity. */
@@ -66,10 +67,11 @@ export class NamedInputs {
   /** Notes the time of a run of an input of names in a thread. */
   ranInThread(ms: number): void {
     this.#fast = ms < FAST_MS ? this.#fast + 1 : 0;
-    if (this.#fast < FAST_RUNS || this.#loading) return;
+    const { handler: files } = this.#params;
+    if (this.#fast < FAST_RUNS || this.#loading || files === undefined) return;
     this.#loading = true;
     // A handler that a thread could import and the event loop cannot stays in the threads.
-    importVerified(this.#params.handler).then(
+    importVerified(files).then(
       (handler) => {
         const check = checkerOf(handler.input);
         const context = { entities: this.#params.entities };

@@ -3,6 +3,7 @@
 export const model = {
   name: 'drug-interaction',
   description: 'Predicts whether two drugs interact.',
+  task: null,
   default_version: '1',
   version_counts: { ready: 1 },
   aliases: { production: '1' },
@@ -35,6 +36,7 @@ export const version = {
   reason: null,
   digest: '0f9a1c52b7e84d1d9a6f0c3e5b7a8d21c4e6f8091a2b3c4d5e6f708192a3b4c5',
   description: model.description,
+  task: null,
   created_at: '2026-12-01T08:00:00.000Z',
   inputs: [{ name: 'features', dtype: 'float32', shape: ['batch', 4096] }],
   outputs: [{ name: 'probability', dtype: 'float32', shape: ['batch', 1] }],

@@ -1,10 +1,17 @@
 /** The responses of the model routes, as JSON Schema. */
+import { TASKS } from '@millrace/shared/model-files/task-files';
 import { Type } from 'typebox';
 import { extensible, listOf, orNull, Path, Time } from '../http/response-schemas.ts';
+
+const Task = orNull(
+  extensible(TASKS),
+  'The task that converts inputs and outputs; null for a version with a handler of its own, and for raw tensors.',
+);
 
 const modelFields = {
   name: Type.String(),
   description: Type.String(),
+  task: Task,
   default_version: orNull(Type.String(), 'The version for requests without a version; null while no version is ready.'),
   problem: orNull(Type.String(), 'The reason why the serving version may fail; null without a known fault.'),
   aliases: Type.Record(Type.String(), Type.String(), { description: 'Alias to version.' }),
@@ -46,6 +53,7 @@ export const Version = Type.Object(
     reason: orNull(Type.String(), 'The reason for the status, or for possible failures of a ready version.'),
     digest: Type.String({ description: 'SHA-256 of everything that determines a result.' }),
     description: Type.String(),
+    task: Task,
     created_at: Time,
     inputs: Type.Array(Tensor, { description: 'Tensors of the ONNX file.' }),
     outputs: Type.Array(Tensor),

@@ -98,6 +98,7 @@ export function modelJson(model: RegisteredModel) {
   return {
     name: model.model,
     description: serving?.config.description ?? '',
+    task: serving?.config.task ?? null,
     default_version: model.defaultVersion,
     aliases: model.aliases,
     problem: (serving && mismatchOf(serving)) ?? null,
@@ -126,6 +127,7 @@ export function versionJson(version: ModelVersion) {
     reason: version.reason ?? mismatchOf(version),
     digest: version.digest,
     description: config.description,
+    task: config.task ?? null,
     created_at: new Date(version.createdAt).toISOString(),
     inputs: version.signature.inputs,
     outputs: version.signature.outputs,

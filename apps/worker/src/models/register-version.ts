@@ -1,7 +1,8 @@
 /** The first states of a version in the registry: loading, then ready or failed. */
 
 import { resolveModelConfig, stillHold } from '@millrace/shared/model-files/model-config';
-import { digestOf, type FoundVersion, type VersionFiles } from '@millrace/shared/model-files/model-folder';
+import type { FoundVersion, VersionFiles } from '@millrace/shared/model-files/model-folder';
+import { digestOf } from '@millrace/shared/model-files/parts-digest';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';

@@ -14,6 +14,7 @@ import type { Logger } from 'pino';
 import { Engine } from '../engine/engine.ts';
 import { EngineError } from '../engine/engine-error.ts';
 import type { ExampleReport } from '../engine/protocol/example-report.ts';
+import type { HandlerFiles } from '../engine/protocol/loaded-version.ts';
 import type { Schemas } from '../engine/protocol/probe-question.ts';
 import { plainReason } from './plain-reason.ts';
 import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './read-signature.ts';
@@ -180,7 +181,8 @@ function schemasOf(answer: unknown): Pick<Verified, 'inputSchema' | 'outputSchem
 /** Whether the reason of a failed version is a package that can be installed without a change of the version's files. */
 export const isPackageMissing = (reason: string): boolean => /Cannot find (packages?|module) /.test(reason);
 
-export function handlerOf({ handlerPath, handlerDigest }: FoundVersion): { path: string; digest: string } | null {
+export function handlerOf({ handlerPath, handlerDigest, task }: FoundVersion): HandlerFiles | null {
+  if (task !== null) return task;
   return handlerPath === null || handlerDigest === null ? null : { path: handlerPath, digest: handlerDigest };
 }
 

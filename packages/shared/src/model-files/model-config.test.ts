@@ -26,7 +26,7 @@ describe('a fault has the file, the field, the expected value and the received v
     ['{"max_batch": 1', /^m\/model\.json is not JSON: /],
     ['[]', /^m\/model\.json: the file must be an object, but is an array of 0\.$/],
     ['{"max_btach": 1}', /max_btach is not a field\. Did you mean max_batch\?$/],
-    ['{"qqqqqq": 1}', /qqqqqq is not a field\. The fields are description, max_batch, /],
+    ['{"qqqqqq": 1}', /qqqqqq is not a field\. The fields are description, task, max_batch, /],
     ['{"max_batch": "64"}', /max_batch must be a whole number from 1 to 65536, but is "64"\.$/],
     ['{"max_batch": 0}', /but is 0\.$/],
     ['{"max_batch": 1.5}', /but is 1\.5\.$/],

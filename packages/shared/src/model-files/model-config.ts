@@ -2,6 +2,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 
 import { nearNames } from '../text/near-names.ts';
+import { type TaskName, TaskSetting } from './task-files.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -43,6 +44,8 @@ export interface ModelConfig {
   labels: Readonly<Record<string, readonly string[]>>;
   /** The version whose edited files this version serves, in development. Absent for every other version. */
   editOf?: string;
+  /** The task that converts inputs and outputs. Absent for a version with a handler of its own, and for raw tensors. */
+  task?: TaskName;
 }
 
 /** The schema of model.json. models/model.schema.json has the same schema for editors, and docs/models.md explains the fields. */
@@ -52,6 +55,7 @@ export const ModelFileSchema = Type.Object(
     description: Type.Optional(
       Type.String({ maxLength: 10_000, description: 'A description for people. The API shows this text.' }),
     ),
+    task: Type.Optional(TaskSetting),
     max_batch: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -215,6 +219,7 @@ export function resolveModelConfig(file: ModelFile, found: Tried, editOf?: strin
     examples: file.examples ?? [],
     labels: file.labels ?? {},
     ...(editOf === undefined ? {} : { editOf }),
+    ...(file.task === undefined || file.task === 'none' ? {} : { task: file.task }),
   };
 }
 

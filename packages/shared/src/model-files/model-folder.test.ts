@@ -159,7 +159,7 @@ describe('the digest', () => {
   test('equals the digest of 0.1.0 for a handler without named files, and a version with named files has both digests', async () => {
     writeAll();
     const first = await only();
-    expect(first.before).toEqual({ digest: first.digest, handlerDigest: first.handlerDigest });
+    expect(first.before).toMatchObject({ digest: first.digest, handlerDigest: first.handlerDigest });
     write('m/handler.ts', `${HANDLER}const path = './labels.txt';`);
     const { before } = await only();
     write('m/labels.txt', 'a');

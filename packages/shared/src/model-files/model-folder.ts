@@ -2,7 +2,7 @@
  * Reads the models folder (MODELS_DIR): `<model>/<version>/model.onnx`. model.json, handler.ts and entities/ are in the folder of
  * the model, or for a single version in the folder of the version. The digest of a version covers all bytes that decide an output.
  */
-import { createHash, hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
@@ -10,6 +10,8 @@ import { canonicalJson } from '../text/canonical-json.ts';
 import { digestHandler, handlerFiles } from './handler-file.ts';
 import { type ModelFile, ModelFileError, mergeModelFiles, parseModelFile } from './model-config.ts';
 import { type OnnxFile, OnnxFileError, readOnnxFile } from './onnx-file.ts';
+import { digestOf } from './parts-digest.ts';
+import { findTask, readTaskFiles, TASK_FILE_NAMES, type TaskFiles, TaskFilesError } from './task-files.ts';
 
 export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 
@@ -19,7 +21,7 @@ export interface VersionFiles {
   version: string;
   /** The folder of the version. Absolute, as all paths. */
   folder: string;
-  /** `model.onnx`, or `model.onnx/model.onnx`: external data is in the folder of this file. */
+  /** `model.onnx`, `model.onnx/model.onnx` or `onnx/model.onnx`: external data is in the folder of this file. */
   modelPath: string;
   handlerPath: string | null;
   /** The existing files model.json of the model, then of the version. */
@@ -52,9 +54,14 @@ export const contentBytes = ({ model, data }: ModelContent): number =>
 export interface FoundVersion extends VersionFiles {
   digest: string;
   content: ModelContent;
+  /** The digest of handler.ts, or of the task; null for a model of raw tensors. */
   handlerDigest: string | null;
-  /** The digests of 0.1.0 for the same files, which do not cover files that the handler names. */
-  before: { digest: string; handlerDigest: string | null };
+  /** The task that serves the version; null for a version with a handler of its own, and for raw tensors. */
+  task: TaskFiles | null;
+  /**
+   * The same files as an older version of Millrace registered them: 0.1.0 left out the files that a handler names, and knew no tasks.
+   */
+  before: Pick<FoundVersion, 'digest' | 'handlerDigest' | 'task' | 'file'>;
   /** Entity name → SHA-256 of the CSV file, for the entities in model.json. */
   entityDigests: Readonly<Record<string, string>>;
   file: ModelFile;
@@ -96,6 +103,11 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
         if (other !== undefined) problems.push({ path, message: await noModelFile(path, missing, other) });
         continue;
       }
+      if (version === 'onnx' && (await isFile(join(folder, 'config.json'))))
+        problems.push({
+          path: model,
+          message: `${model} is a Hugging Face folder: a version needs a folder of its own. Move all files of ${model} to ${model}/1/.`,
+        });
       const bad = [model, version].find((name) => !MODEL_NAME.test(name));
       if (bad === undefined) versions.push(await filesOf({ folder, model, version, modelPath }));
       else
@@ -109,14 +121,15 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
 }
 
 /**
- * The model file of a version: `model.onnx`, or `model.onnx/model.onnx`, which is Triton's layout of a model of several files. The
- * external data is in the same folder as the model file. Undefined without a model file.
+ * The model file of a version: `model.onnx`; `model.onnx/model.onnx`, which is Triton's layout of a model of several files; or
+ * `onnx/model.onnx` of a Hugging Face folder. The external data is in the same folder as the model file. Undefined without a model file.
  */
 async function modelFileIn(version: string): Promise<string | undefined> {
   const path = join(version, 'model.onnx');
   if (await isFile(path)) return path;
-  const inFolder = join(path, 'model.onnx');
-  return (await isFile(inFolder)) ? inFolder : undefined;
+  for (const other of [join(path, 'model.onnx'), join(version, 'onnx', 'model.onnx')])
+    if (await isFile(other)) return other;
+  return undefined;
 }
 
 /** The reason that a version has no model.onnx although its folder has an entry `other`. */
@@ -169,7 +182,8 @@ export async function fingerprint(files: VersionFiles): Promise<{ text: string; 
     await Promise.all(folders.map(async (folder) => (await namesIn(folder)).map((name) => join(folder, name))))
   ).flat();
   const handler = files.handlerPath === null ? [] : await handlerFiles(files.handlerPath).catch(() => []);
-  const paths = [...inFolder, ...files.configPaths, ...Object.values(files.entityPaths), ...handler];
+  const ofTask = TASK_FILE_NAMES.filter((name) => name.includes('/')).map((name) => join(files.folder, name));
+  const paths = [...inFolder, ...ofTask, ...files.configPaths, ...Object.values(files.entityPaths), ...handler];
   let text = '';
   let newestMs = 0;
   for (const path of [...new Set(paths)].sort()) {
@@ -186,7 +200,7 @@ export async function fingerprint(files: VersionFiles): Promise<{ text: string; 
  * the files must fix, or the error of the file system.
  */
 export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
-  const file = await readConfig(files);
+  const config = await readConfig(files);
   const folder = resolve(files.modelPath, '..');
   const onnx = await readOnnx(files.modelPath);
   const model = await hashFile(files.modelPath);
@@ -203,6 +217,8 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
     parts.push([`data:${location}`, file.digest]);
   }
   const handler = files.handlerPath === null ? null : await digestHandler(files.handlerPath);
+  const task = await taskOf(files, config, onnx);
+  const file: ModelFile = task === null ? config : { ...config, task: task.task };
   const entityDigests: Record<string, string> = {};
   for (const entity of file.entities ?? []) {
     const path = files.entityPaths[entity];
@@ -215,11 +231,15 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   }
   // Labels are the only setting in outputs. Other settings may change without a new version.
   if (file.labels !== undefined) parts.push(['labels', canonicalJson(file.labels)]);
+  const isDerived = task !== null && config.task === undefined;
   return {
     ...files,
     file,
-    ...digestsWith(files, parts, handler?.digest ?? null),
-    before: digestsWith(files, parts, handler?.importsDigest ?? null),
+    task,
+    ...digestsWith(files, parts, task?.digest ?? handler?.digest ?? null),
+    before: isDerived
+      ? { ...digestsWith(files, parts, null), file: config, task: null }
+      : { ...digestsWith(files, parts, task?.digest ?? handler?.importsDigest ?? null), file, task },
     content: { model, data },
     entityDigests,
     parts,
@@ -231,7 +251,7 @@ function digestsWith(
   { model, version }: Pick<VersionFiles, 'model' | 'version'>,
   parts: FoundVersion['parts'],
   handlerDigest: string | null,
-): FoundVersion['before'] {
+): Pick<FoundVersion, 'digest' | 'handlerDigest'> {
   const handler: [string, string][] = handlerDigest === null ? [] : [['handler', handlerDigest]];
   return { digest: digestOf([['name', `${model}/${version}`], ...parts, ...handler]), handlerDigest };
 }
@@ -244,18 +264,24 @@ export function asEdit(found: FoundVersion, version: string): FoundVersion {
     version,
     editOf: found.version,
     ...digestsWith({ model, version }, parts, handlerDigest),
-    before: digestsWith({ model, version }, parts, before.handlerDigest),
+    before: { ...before, ...digestsWith({ model, version }, parts, before.handlerDigest) },
   };
 }
 
-/** SHA-256 (hex) of named parts, sorted by name, each with its length. */
-export function digestOf(parts: readonly (readonly [string, string])[]): string {
-  const sorted = [...parts].sort(([x], [y]) => (x < y ? -1 : 1));
-  return hash(
-    'sha256',
-    sorted.map(([name, value]) => `${name.length}:${name},${value.length}:${value},`).join(''),
-    'hex',
-  );
+/** The task of a version: the task of model.json, or the task of its Hugging Face folder. Throws ModelFileError. */
+async function taskOf(files: VersionFiles, { task: named }: ModelFile, onnx: OnnxFile): Promise<TaskFiles | null> {
+  if (named === 'none' || (named === undefined && files.handlerPath !== null)) return null;
+  if (files.handlerPath !== null)
+    throw new ModelFileError([
+      `model.json has the task "${named}", but the version also has a handler.ts: remove one of the two.`,
+    ]);
+  const task = named ?? (await findTask(files.folder, onnx.inputs));
+  if (task === undefined) return null;
+  try {
+    return await readTaskFiles(files.folder, task);
+  } catch (error) {
+    throw error instanceof TaskFilesError ? new ModelFileError([error.message]) : error;
+  }
 }
 
 /** Reads the settings of a version: the model.json of the model, overridden by the version's. Throws ModelFileError. */

@@ -5,7 +5,7 @@ import type { Handler, HandlerContext, Json } from '@millrace/shared/model-files
 import { importHandler } from '@millrace/shared/model-files/handler-file';
 import { readSlot } from '@millrace/shared/predictions/slots';
 import { isSlot, type Row } from '@millrace/shared/predictions/task';
-import type { TensorMap } from '@millrace/shared/tensors/tensor';
+import { DTYPES, type TensorMap, type TensorSpec } from '@millrace/shared/tensors/tensor';
 import { joinRowBytes, tensorRowBytes } from '@millrace/shared/tensors/tensor-bytes';
 import {
   joinRows,
@@ -15,6 +15,7 @@ import {
   tensorsOfRow,
   tensorsToJson,
 } from '@millrace/shared/tensors/tensor-rows';
+import type { Task, TensorNames } from '@millrace/tasks';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { LoadRequest, RawSpec } from '../protocol/loaded-version.ts';
 import { decodeRows, encodeRows, inStage } from './handler-stages.ts';
@@ -25,7 +26,7 @@ import { OutputChecker } from './output-checker.ts';
 
 export class EngineSession {
   readonly #session: InferenceSession;
-  readonly handler: Handler | null;
+  readonly handler: Handler | Task | null;
   readonly context: HandlerContext;
   /** The graph, if the load requested the graph. Undefined also for a file that is too large to examine. */
   readonly graph: OnnxModel | undefined;
@@ -43,7 +44,7 @@ export class EngineSession {
       seen,
       labels,
     }: { session: InferenceSession; seen: OnnxModel | undefined; labels: LoadRequest['labels'] },
-    handler: Handler | null,
+    handler: Handler | Task | null,
     request: LoadRequest,
   ) {
     this.#session = session;
@@ -56,9 +57,18 @@ export class EngineSession {
   }
 
   static async load(request: LoadRequest): Promise<EngineSession> {
-    const handler = request.handler === null ? null : await importHandler(request.handler.path, request.handler.digest);
+    const { handler: files } = request;
+    // An engine does not load the model of a handler that cannot be imported. A task needs the tensors of the model.
+    const imported = files === null || 'task' in files ? null : await importHandler(files.path, files.digest);
     const loaded = await loadModel(request.content, request.threads, request.inspect ? examine : () => undefined);
-    return new EngineSession(loaded, handler, request);
+    if (files === null || !('task' in files)) return new EngineSession(loaded, imported, request);
+    try {
+      const { openTask } = await import('@millrace/tasks');
+      return new EngineSession(loaded, await openTask(files, namesOf(loaded.session)), request);
+    } catch (error) {
+      await loaded.session.release();
+      throw error;
+    }
   }
 
   get session(): InferenceSession {
@@ -83,14 +93,20 @@ export class EngineSession {
     return this.handler === null ? this.#runTensors(parsed) : this.#runHandler(this.handler, parsed);
   }
 
-  async #runHandler(handler: Handler, rows: Json[]): Promise<string[]> {
-    const { context } = this;
-    const tensors = await encodeRows({ handler, context, inputs: this.#inputs }, rows);
-    const made = await this.#runModel(tensors);
-    const decoded = await decodeRows({ handler, context, tensors: made }, rows);
+  async #runHandler(handler: Handler | Task, rows: Json[]): Promise<string[]> {
+    const decoded = await this.#decoded(handler, rows);
     const texts = await inStage('decode', () => decoded.map((output) => this.#outputs.textOf(output)));
     this.#addDecoding();
     return texts;
+  }
+
+  /** The outputs of rows before their check. A task with `run` runs the model itself. */
+  async #decoded(handler: Handler | Task, rows: Json[]): Promise<readonly unknown[]> {
+    const { context } = this;
+    if ('run' in handler && handler.run !== undefined) return handler.run(rows, (tensors) => this.#runModel(tensors));
+    const tensors = await encodeRows({ handler, context, inputs: this.#inputs }, rows);
+    const made = await this.#runModel(tensors);
+    return decodeRows({ handler, context, tensors: made }, rows);
   }
 
   /**
@@ -177,6 +193,16 @@ export class EngineSession {
   async release(): Promise<void> {
     await this.#session.release();
   }
+}
+
+/** The tensors of a model for its task. The types of other values than tensors are of no use to a task. */
+function namesOf({ inputMetadata, outputMetadata }: InferenceSession): TensorNames {
+  const specs = (values: readonly InferenceSession.ValueMetadata[]): TensorSpec[] =>
+    values.flatMap((value) => {
+      const dtype = value.isTensor ? DTYPES.find((known) => known === value.type) : undefined;
+      return value.isTensor && dtype !== undefined ? [{ name: value.name, dtype, shape: [...value.shape] }] : [];
+    });
+  return { inputs: specs(inputMetadata), outputs: specs(outputMetadata) };
 }
 
 function examine(model: Buffer): OnnxModel | undefined {

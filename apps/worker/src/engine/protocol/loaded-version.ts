@@ -3,8 +3,12 @@ import type { Entity } from '@millrace/shared/entities/entity';
 import type { HandlerFault } from '@millrace/shared/model-files/handler-fault';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
+import type { TaskFiles } from '@millrace/shared/model-files/task-files';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
+
+/** A handler of the user, or a task. */
+export type HandlerFiles = { path: string; digest: string } | TaskFiles;
 
 /** A model version as engines load it. Versions with the same `key` give the same results. */
 export interface LoadedVersion {
@@ -13,7 +17,7 @@ export interface LoadedVersion {
   version: string;
   content: ModelContent;
   /** null for a model of raw tensors. */
-  handler: { path: string; digest: string } | null;
+  handler: HandlerFiles | null;
   /** Rows of the entity sets that the handler reads, by entity. */
   entities: Readonly<Record<string, readonly Entity[]>>;
   labels: Readonly<Record<string, readonly string[]>>;
@@ -33,7 +37,7 @@ export type RowResult =
 export interface LoadRequest {
   session: number;
   content: ModelContent;
-  handler: { path: string; digest: string } | null;
+  handler: HandlerFiles | null;
   entities: Readonly<Record<string, readonly Entity[]>>;
   labels: Readonly<Record<string, readonly string[]>>;
   threads: number;
