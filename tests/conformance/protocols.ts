@@ -5,7 +5,7 @@
 import type { Tensor, TensorMap } from '@millrace/shared/tensors/tensor';
 import { bytesOf, dataFromBytes, ELEMENT_BYTES, elementsText } from '@millrace/shared/tensors/tensor-data';
 import { parseTensor } from '@millrace/shared/tensors/tensor-json';
-import { readStrings, splitBody, writeStrings } from '../../apps/api/src/open-inference/binary-tensors.ts';
+import { part, readStrings, splitBody, whole, writeStrings } from '../../apps/api/src/open-inference/binary-tensors.ts';
 import { datatypeOf, dtypeOf } from '../../apps/api/src/open-inference/datatypes.ts';
 
 /** Millrace refused the request, with a reason. */
@@ -95,7 +95,7 @@ async function infer(
       tensors[name] = tensorOf(dtype, shape, data);
       continue;
     }
-    const some = rest.subarray(at, at + size);
+    const some = whole(part(rest, at, at + size));
     at += size;
     tensors[name] = {
       dtype,

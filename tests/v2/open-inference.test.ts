@@ -1,12 +1,15 @@
+import { once } from 'node:events';
+import http from 'node:http';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 
+const MODELS = ['rows', 'echo', 'image'] as const;
 let remove: () => Promise<void>;
 const millrace = useMillrace(async () => {
-  const folder = await makeModelFolder(['rows', 'echo']);
+  const folder = await makeModelFolder(MODELS);
   remove = folder.remove;
-  return { modelsDir: folder.dir, models: ['rows', 'echo'] };
+  return { modelsDir: folder.dir, models: MODELS };
 });
 afterAll(() => remove());
 
@@ -29,6 +32,26 @@ async function infer(path: string, body: unknown, headers: Record<string, string
     cache: reply.headers.get('cache-status'),
     json: JSON.parse(bytes.toString('utf8', 0, length)),
     rest: bytes.subarray(length),
+  };
+}
+
+/** Sends a body without Content-Length, in chunks of this many bytes. */
+async function inferInPieces(body: Buffer, headerLength: number, bytes: number) {
+  const request = http.request(`${millrace.url}/v2/models/image/infer`, {
+    method: 'POST',
+    headers: { 'inference-header-content-length': headerLength, 'transfer-encoding': 'chunked' },
+  });
+  // The server may refuse the body before its end.
+  request.on('error', () => {});
+  for (let at = 0; at < body.length; at += bytes) request.write(body.subarray(at, at + bytes));
+  request.end();
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  const pieces: Buffer[] = [];
+  for await (const piece of response) pieces.push(piece as Buffer);
+  const rest = Buffer.concat(pieces);
+  return {
+    status: response.statusCode,
+    rest: rest.subarray(Number(response.headers['inference-header-content-length'] ?? 0)),
   };
 }
 
@@ -117,6 +140,30 @@ describe('infer', () => {
       { name: 'y', datatype: 'FP32', shape: [2, 2], parameters: { binary_data_size: 16 } },
     ]);
     expect([...new Float32Array(new Uint8Array(reply.rest).buffer)]).toEqual([23, 0, 29, 0]);
+  });
+
+  test('a long binary tensor is the same tensor in any pieces, and a wrong length is refused', async () => {
+    const shape = [1, 150, 150, 1];
+    const data = Float32Array.from({ length: 22_500 }, (_, at) => at + 1 / 3);
+    const tensor = Buffer.from(data.buffer);
+    const header = Buffer.from(
+      JSON.stringify({
+        parameters: { binary_data_output: true },
+        inputs: [{ name: 'x', shape, datatype: 'FP32', parameters: { binary_data_size: tensor.length } }],
+      }),
+    );
+    const body = Buffer.concat([header, tensor]);
+    const whole = await infer('image', body, { 'inference-header-content-length': String(header.length) });
+    expect([whole.status, whole.rest.equals(tensor)]).toEqual([200, true]);
+    for (const [at, piece] of [body.length, 40_000, 1_001, 7].entries()) {
+      body[body.length - 1] = 0x40 + at;
+      const reply = await inferInPieces(body, header.length, piece);
+      expect([reply.status, reply.rest.equals(body.subarray(header.length))]).toEqual([200, true]);
+    }
+    const short = await inferInPieces(body.subarray(0, body.length - 4), header.length, 40_000);
+    expect([short.status, short.rest.toString()]).toEqual([400, expect.stringMatching(/binary_data_size/)]);
+    const long = await inferInPieces(Buffer.alloc(millrace.config.bodyLimit + 1), 2, 1_048_576);
+    expect(long.status).toBe(413);
   });
 
   test('returns int64 values above 2^53 exactly in binary form', async () => {

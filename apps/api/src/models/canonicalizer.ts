@@ -12,10 +12,10 @@ import {
   verifyHandler,
 } from '@millrace/shared/model-files/handler-file';
 import { readTaskFiles } from '@millrace/shared/model-files/task-files';
-import type { InputRow, Task } from '@millrace/shared/predictions/task';
+import type { GivenRow, Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { NumberArray, withPlainArrays } from '@millrace/shared/tensors/number-array';
-import { tensorRowBytes } from '@millrace/shared/tensors/tensor-bytes';
+import { tensorRow } from '@millrace/shared/tensors/tensor-bytes';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
 import { rowCount, splitRows } from '@millrace/shared/tensors/tensor-rows';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
@@ -30,7 +30,7 @@ export interface CanonicalInput {
   /** How the output is assembled from the rows; see Task. */
   shape: Task['shape'];
   /** The canonical form of each row. */
-  rows: InputRow[];
+  rows: GivenRow[];
 }
 
 export interface Caller {
@@ -104,7 +104,7 @@ const invalidInput = (fault: Fault): ApiError =>
 /** The fault of the whole input. The request adds the place of the input. */
 const ownFault = (message: string): Fault => ({ pointer: '', message });
 
-const oneRow = (row: InputRow): CanonicalInput => ({ shape: 'one', rows: [row] });
+const oneRow = (row: GivenRow): CanonicalInput => ({ shape: 'one', rows: [row] });
 
 function handlerCanonicalizer({ version, source, named, handlers, log }: HandlerParams): Canonicalizer {
   const errorOf = (error: unknown): ApiError => {
@@ -184,9 +184,9 @@ function tensorCanonicalizer({ signature, config }: ModelVersion): Canonicalizer
     if (given !== undefined && given > maxRows) throw tooManyRows(given, maxRows);
     const tensors = parseTensorInput(signature.inputs, input);
     const rows = config.rowIndependent ? rowCount(tensors) : undefined;
-    if (rows === undefined || rows <= 1) return oneRow(tensorRowBytes(tensors));
+    if (rows === undefined || rows <= 1) return oneRow(tensorRow(tensors));
     if (rows > maxRows) throw tooManyRows(rows, maxRows);
-    const split = inTurns(splitRows(tensors), tensorRowBytes);
+    const split = inTurns(splitRows(tensors), tensorRow);
     if (split instanceof Promise) return split.then((all) => ({ shape: 'tensors', rows: all }));
     return { shape: 'tensors', rows: split };
   };

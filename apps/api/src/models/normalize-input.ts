@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { cacheKey } from '@millrace/shared/cache/cache-key';
 import { ApiError, type ErrorCode, problemOfRow } from '@millrace/shared/errors';
 import type { RowError } from '@millrace/shared/predictions/row-errors';
-import type { InputRow, Task } from '@millrace/shared/predictions/task';
+import type { GivenRow, Task } from '@millrace/shared/predictions/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import { summary } from '../http/validation.ts';
 import { type InputResult, tooManyRows } from './canonicalizer.ts';
@@ -11,7 +11,7 @@ import { type ServedModel, under } from './catalog.ts';
 
 export interface NormalizedInput {
   shape: Task['shape'];
-  rows: InputRow[];
+  rows: GivenRow[];
   /** The cache key (hex) of each row. Empty if the request neither reads, shares nor stores results. */
   keys: string[];
   /**
@@ -43,14 +43,14 @@ export function normalizeInput(
   maxRows: number,
   keyed: boolean,
 ): NormalizedInput | Promise<NormalizedInput> {
-  const finish = (shape: Task['shape'], rows: InputRow[]): NormalizedInput | Promise<NormalizedInput> => {
+  const finish = (shape: Task['shape'], rows: GivenRow[]): NormalizedInput | Promise<NormalizedInput> => {
     if (rows.length > maxRows) throw relocated(body.inputs ? '/inputs' : '/input', tooManyRows(rows.length, maxRows));
     const { config, digest } = served.version;
     const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
-    const keyOf = (row: InputRow) => cacheKey({ scope, digest, row });
+    const keyOf = (row: GivenRow) => cacheKey({ scope, digest, row });
     const withKeys = (keys: string[]): NormalizedInput => {
       if (scope !== 'public' || tenant === DEFAULT_TENANT) return { shape, rows, keys };
-      const row = shape === 'one' && rows.length === 1 ? (rows[0] as InputRow) : `${shape} ${keys.join()}`;
+      const row = shape === 'one' && rows.length === 1 ? (rows[0] as GivenRow) : `${shape} ${keys.join()}`;
       return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
     };
     const long = (rows[0]?.length ?? 0) > LONG_ROW;
@@ -103,8 +103,8 @@ async function inParts<T, R>(items: readonly T[], run: (item: T) => R): Promise<
 const FAULTS_MAX = 100;
 
 /** The row of each input. Throws ApiError with the faults of all invalid inputs. */
-function oneRowEach(results: readonly InputResult[]): InputRow[] {
-  const rows: InputRow[] = [];
+function oneRowEach(results: readonly InputResult[]): GivenRow[] {
+  const rows: GivenRow[] = [];
   const errors: ApiError[] = [];
   for (const [at, result] of results.entries()) {
     const row = rowOf(result, at);
@@ -124,7 +124,7 @@ function withErrors(normalized: NormalizedInput, errors: RowError[]): Normalized
 }
 
 /** The row of each input, and the errors of invalid inputs. Throws ApiError when no input has a row, or when the server is at fault. */
-function rowsOrErrors(results: readonly InputResult[]): { rows: InputRow[]; errors: RowError[] } {
+function rowsOrErrors(results: readonly InputResult[]): { rows: GivenRow[]; errors: RowError[] } {
   const errors: RowError[] = [];
   const rows = results.map((result, at) => {
     const row = rowOf(result, at);
@@ -151,7 +151,7 @@ const DETAIL_MAX = 1_000;
 const ROW_FAULTS_MAX = 5;
 
 /** The row of one of `inputs`, or its error with the place in the request. */
-function rowOf(result: InputResult, at: number): InputRow | ApiError {
+function rowOf(result: InputResult, at: number): GivenRow | ApiError {
   if (result instanceof ApiError) return relocated(`/inputs/${at}`, result);
   const [row] = result.rows;
   if (row !== undefined && result.rows.length === 1) return row;

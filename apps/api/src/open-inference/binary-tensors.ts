@@ -3,18 +3,28 @@
  * extension). `Inference-Header-Content-Length` is the length of the JSON. Numbers are little-endian, and tensors are
  * row-major. Each BYTES element follows its length in four bytes.
  */
+import type { BytePieces } from '@millrace/shared/tensors/byte-pieces';
 import { V2Error } from './errors.ts';
 
+/** A short body is a Buffer, and a long body is in pieces. */
+export type Bytes = Buffer | BytePieces;
+
+/** The bytes from `from` up to, and without, `to`, as views. */
+export const part = (bytes: Bytes, from: number, to: number = bytes.length): Bytes =>
+  Buffer.isBuffer(bytes) ? bytes.subarray(from, to) : bytes.slice(from, to);
+
+export const whole = (bytes: Bytes): Buffer => (Buffer.isBuffer(bytes) ? bytes : bytes.joined());
+
 /** Splits a body into the bytes of the JSON and the bytes of tensors. Without the header, the whole body is JSON. */
-export function splitBody(body: Buffer, headerLength: string | undefined): { json: Buffer; rest: Buffer } {
-  if (headerLength === undefined) return { json: body, rest: Buffer.alloc(0) };
+export function splitBody(body: Bytes, headerLength: string | undefined): { json: Buffer; rest: Bytes } {
+  if (headerLength === undefined) return { json: whole(body), rest: Buffer.alloc(0) };
   const length = Number(headerLength);
   if (!/^\d+$/.test(headerLength) || length > body.length)
     throw new V2Error(
       400,
       `Inference-Header-Content-Length must be a number up to the body's ${body.length} bytes, got '${headerLength.slice(0, 50)}'`,
     );
-  return { json: body.subarray(0, length), rest: body.subarray(length) };
+  return { json: whole(part(body, 0, length)), rest: part(body, length) };
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });

@@ -5,7 +5,7 @@ import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { faultsOf, member, summary } from '../http/validation.ts';
 import type { PredictionBody } from '../predictions/prediction-request.ts';
-import { readStrings } from './binary-tensors.ts';
+import { type Bytes, part, readStrings, whole } from './binary-tensors.ts';
 import { DATATYPES, dtypeOf } from './datatypes.ts';
 import { V2Error } from './errors.ts';
 
@@ -67,7 +67,7 @@ export interface InferLimits {
 export interface ParseInferParams {
   json: unknown;
   /** The bytes after the JSON. */
-  rest: Buffer;
+  rest: Bytes;
   version: ModelVersion;
   limits: InferLimits;
   /** Parses the JSON texts of one request within the limits of a JSON body; throws ApiError. */
@@ -125,9 +125,9 @@ function refuseExtensions(kind: string, name: string, parameters: Request['param
 export const outputNames = (version: ModelVersion): string[] =>
   version.handlerDigest === null ? version.signature.outputs.map(({ name }) => name) : [HANDLER_OUTPUT];
 
-type TensorInput = { dtype: string; shape: number[]; data?: unknown; base64?: Buffer };
+type TensorInput = { dtype: string; shape: number[]; data?: unknown; base64?: Bytes };
 
-function tensorsOf(inputs: readonly Input[], rest: Buffer, maxStrings: number): Record<string, TensorInput> {
+function tensorsOf(inputs: readonly Input[], rest: Bytes, maxStrings: number): Record<string, TensorInput> {
   const tensors: Record<string, TensorInput> = Object.create(null);
   let at = 0;
   for (const { name, shape, datatype, data, parameters } of inputs) {
@@ -149,11 +149,11 @@ function tensorsOf(inputs: readonly Input[], rest: Buffer, maxStrings: number): 
         400,
         `input '${name}': binary_data_size is ${String(size)}, and ${rest.length - at} bytes are left`,
       );
-    const bytes = rest.subarray(at, at + size);
+    const bytes = part(rest, at, at + size);
     at += size;
     tensors[name] =
       dtype === 'string'
-        ? { dtype, shape, data: readStrings(bytes, name, maxStrings) }
+        ? { dtype, shape, data: readStrings(whole(bytes), name, maxStrings) }
         : { dtype, shape, base64: bytes };
   }
   if (at < rest.length) throw new V2Error(400, `${rest.length - at} bytes after the JSON belong to no input`);

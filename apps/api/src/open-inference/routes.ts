@@ -3,7 +3,9 @@
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { readPieces } from '../http/body-pieces.ts';
 import { disconnectSignal } from '../http/client-disconnect.ts';
 import { asApiError, logFailed } from '../http/error-handler.ts';
 import { type JsonBudget, LONG_TEXT } from '../http/json-body.ts';
@@ -11,7 +13,7 @@ import { member } from '../http/validation.ts';
 import type { Catalog } from '../models/catalog.ts';
 import type { CreatePrediction } from '../predictions/create-prediction.ts';
 import type { Outcome } from '../predictions/outcome.ts';
-import { splitBody } from './binary-tensors.ts';
+import { type Bytes, splitBody, whole } from './binary-tensors.ts';
 import { tensorMetadata } from './datatypes.ts';
 import { messageOf, statusOf, V2Error } from './errors.ts';
 import { renderLong } from './long-output.ts';
@@ -106,7 +108,7 @@ function elementParser({ jsonLimit, ...deps }: V2Deps): (texts: readonly string[
 function registerBodiesAndErrors(app: FastifyInstance, deps: V2Deps): void {
   app.removeAllContentTypeParsers();
   // Triton's clients send JSON and binary bodies as application/json or application/octet-stream, or without a type.
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', readPieces);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof V2Error) return reply.code(error.status).send({ error: error.message });
     const known = asApiError(error);
@@ -242,7 +244,7 @@ function registerInfer(app: FastifyInstance, deps: V2Deps, statistics: Statistic
     const { model, version } = request.params;
     const tenant = tenantOf(request);
     const serving = await catalog.serving(tenant, model, version);
-    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    const body = bytesOfBody(request) ?? Buffer.alloc(0);
     const { json, rest } = splitBody(body, headerOf(request, 'inference-header-content-length'));
     const parsed = await parseJson(json);
     // The tensors are parsed in their own turn of the event loop.
@@ -361,6 +363,9 @@ const headerOf = (request: FastifyRequest, name: string): string | undefined => 
 };
 
 function bodyOf(request: FastifyRequest, parseJson: (json: Buffer) => unknown): unknown {
-  const body = request.body;
-  return Buffer.isBuffer(body) && body.length > 0 ? parseJson(body) : undefined;
+  const body = bytesOfBody(request);
+  return body && body.length > 0 ? parseJson(whole(body)) : undefined;
 }
+
+const bytesOfBody = ({ body }: FastifyRequest): Bytes | undefined =>
+  Buffer.isBuffer(body) || body instanceof BytePieces ? body : undefined;

@@ -10,6 +10,8 @@ import type { Text } from '@millrace/shared/predictions/long-text';
 import type { CacheUse, Prediction, Priority } from '@millrace/shared/predictions/prediction';
 import { factsOf, optionsText, type RequestOptions } from '@millrace/shared/predictions/request-options';
 import {
+  type GivenRow,
+  type InputRow,
   isSlot,
   type Row,
   type SlotRow,
@@ -18,6 +20,7 @@ import {
   taskText,
   textOfTask,
 } from '@millrace/shared/predictions/task';
+import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
 import type { Span } from '@millrace/shared/tracing/tracing';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
@@ -76,8 +79,8 @@ export interface PendingPrediction {
   slots?: readonly SlotRow[];
   /** The span of the submission, where the trace of the request is recorded. */
   submission?: Span | undefined;
-  /** The task with its rows in place of slots, after newPrediction: for the ledger, and where a worker cannot read the slots. */
-  wholeTask?: Task;
+  /** Builds the task with its rows in place of slots, after newPrediction: for the ledger, and where a worker cannot read the slots. */
+  wholeTask?: () => Task;
 }
 
 export interface PendingParams
@@ -129,8 +132,10 @@ export interface NewPredictionParams {
 }
 
 /** The row as a slot, if the row is large and there is room. */
-const inSlot = (row: Row, slots: NewPredictionParams['slots']): Row =>
-  slots && Buffer.isBuffer(row) && row.length >= SLOT_BYTES ? (slots.write(row) ?? row) : row;
+const inSlot = (row: GivenRow, slots: NewPredictionParams['slots']): Row =>
+  (slots && typeof row !== 'string' && row.length >= SLOT_BYTES ? slots.write(row) : undefined) ?? wholeRow(row);
+
+const wholeRow = (row: GivenRow): InputRow => (row instanceof BytePieces ? row.joined() : row);
 
 /** The prediction in the form of the queue. */
 export function newPrediction(
@@ -146,10 +151,10 @@ export function newPrediction(
   // No result of an invalid row is stored.
   for (const { row } of errors ?? []) keys[row] = null;
   // A task with a row of text is text, and has no slots.
-  const ofBytes = slots !== undefined && normalized.rows.every((row) => Buffer.isBuffer(row));
+  const ofBytes = slots !== undefined && normalized.rows.every((row) => typeof row !== 'string');
   const task: Task = {
     shape: normalized.shape,
-    rows: ofBytes ? normalized.rows.map((row) => inSlot(row, slots)) : normalized.rows,
+    rows: normalized.rows.map((row) => inSlot(row, ofBytes ? slots : undefined)),
     keys,
     digest,
     epoch,
@@ -157,7 +162,7 @@ export function newPrediction(
     ...(errors === undefined ? {} : { onError: 'row' as const, invalid: errors }),
   };
   pending.slots = task.rows.filter(isSlot);
-  pending.wholeTask = { ...task, rows: normalized.rows };
+  pending.wholeTask = () => ({ ...task, rows: normalized.rows.map(wholeRow) });
   return {
     id: pending.id,
     createdAt: pending.createdAt,
@@ -210,7 +215,7 @@ export function promiseRow(pending: PendingPrediction, item: NewPrediction): Pro
     version: pending.served.version.version,
     digest: pending.served.version.digest,
     priority: pending.priority,
-    task: typeof item.task === 'object' && pending.wholeTask ? taskText(pending.wholeTask) : textOfTask(item.task),
+    task: typeof item.task === 'object' && pending.wholeTask ? taskText(pending.wholeTask()) : textOfTask(item.task),
     options: storedOptions(pending.options),
     metadata: pending.metadata,
     createdAt: pending.createdAt,

@@ -10,15 +10,17 @@ import {
   statSync,
   unlinkSync,
   writeFileSync,
-  writeSync,
+  writevSync,
 } from 'node:fs';
 import path from 'node:path';
 import { slotFolder } from '@millrace/shared/predictions/slots';
 import type { SlotRow } from '@millrace/shared/predictions/task';
+import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
+import { LONG_ROW_BYTES } from '@millrace/shared/tensors/tensor-bytes';
 import type { Logger } from 'pino';
 
 /** A shorter row costs less in Redis than as a file. */
-export const SLOT_BYTES = 65_536;
+export const SLOT_BYTES = LONG_ROW_BYTES;
 const TOUCH_MS = 10_000;
 /** A folder that its process has not touched for this long belongs to a process that was killed. */
 const DEAD_MS = 120_000;
@@ -56,12 +58,12 @@ export class SlotWriter {
   }
 
   /** Undefined if there is no room: the row then goes through Redis. */
-  write(row: Buffer): SlotRow | undefined {
+  write(row: Buffer | BytePieces): SlotRow | undefined {
     if (this.#folder === undefined || this.#bytes + row.length > this.#limitBytes) return undefined;
     this.#next += 1;
     const slot = path.join(this.#folder, String(this.#next));
     try {
-      writeWhole(slot, row);
+      writeWhole(slot, Buffer.isBuffer(row) ? new BytePieces([row]) : row);
     } catch (error) {
       this.#log.warn({ err: error }, 'a large input cannot be written to shared memory: Redis gets the input');
       rmSync(slot, { force: true });
@@ -117,10 +119,15 @@ export class SlotWriter {
   }
 }
 
-function writeWhole(file: string, row: Buffer): void {
+function writeWhole(file: string, row: BytePieces): void {
   const opened = openSync(file, 'wx', 0o600);
   try {
-    for (let at = 0; at < row.length; ) at += writeSync(opened, row, at);
+    for (let left = row; left.length > 0; ) {
+      const written = writevSync(opened, left.pieces);
+      // A full file system can write a part of the bytes.
+      if (written === left.length) return;
+      left = left.slice(written);
+    }
   } finally {
     closeSync(opened);
   }

@@ -1,5 +1,6 @@
 /** The key of a cached result: two inputs with the same key share one result. */
 import { createHash, hash } from 'node:crypto';
+import type { BytePieces } from '../tensors/byte-pieces.ts';
 
 export interface CacheKeyParts {
   /** The tenant, or `public` for a model whose results all tenants share. */
@@ -7,7 +8,7 @@ export interface CacheKeyParts {
   /** Digest of the model version. */
   digest: string;
   /** The canonical form of one row: canonical-json.ts for handler models, tensor-bytes.ts for raw tensors. */
-  row: string | Buffer;
+  row: string | Buffer | BytePieces;
 }
 
 /** A shorter row is copied behind its prefix. */
@@ -23,6 +24,8 @@ export function cacheKey({ scope, digest, row }: CacheKeyParts): string {
   if (typeof row === 'string') return hash('sha256', `${before}${row.length}:${row}`, 'hex');
   const prefix = Buffer.from(`${before}b${row.length}:`);
   // One call for a short row: the object of createHash takes as long as the hash of the row.
-  if (row.length <= COPIED_BYTES) return hash('sha256', Buffer.concat([prefix, row]), 'hex');
-  return createHash('sha256').update(prefix).update(row).digest('hex');
+  if (Buffer.isBuffer(row) && row.length <= COPIED_BYTES) return hash('sha256', Buffer.concat([prefix, row]), 'hex');
+  const hashed = createHash('sha256').update(prefix);
+  for (const piece of Buffer.isBuffer(row) ? [row] : row.pieces) hashed.update(piece);
+  return hashed.digest('hex');
 }

@@ -1,5 +1,6 @@
 /** The types of tasks. task.ts has the functions. */
 
+import type { BytePieces } from '../tensors/byte-pieces.ts';
 import type { RowError } from './row-errors.ts';
 
 /** A task in its form for Redis: JSON text, or bytes. */
@@ -7,6 +8,9 @@ export type StoredTask = string | Buffer;
 
 /** The canonical form of a row: JSON text, or bytes (tensors/tensor-bytes.ts). */
 export type InputRow = string | Buffer;
+
+/** A row before its submission. A long row is in pieces. */
+export type GivenRow = InputRow | BytePieces;
 
 /** A row of bytes in a file of shared memory: see slots.ts. */
 export interface SlotRow {

@@ -5,7 +5,15 @@ import { readSlot } from './slots.ts';
 import { isTaskBytes, readTaskBytes, taskBytes } from './task-bytes.ts';
 import { type InputRow, isSlot, type Row, type StoredTask, type Task } from './task-type.ts';
 
-export { type InputRow, isSlot, type Row, type SlotRow, type StoredTask, type Task } from './task-type.ts';
+export {
+  type GivenRow,
+  type InputRow,
+  isSlot,
+  type Row,
+  type SlotRow,
+  type StoredTask,
+  type Task,
+} from './task-type.ts';
 
 /** Length of a row, in characters, from which `taskText` writes the row with `quoteRow`. */
 const LONG_ROW = 65_536;

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { BytePieces } from './byte-pieces.ts';
 import { DTYPES, type Dtype, type TensorMap } from './tensor.ts';
-import { joinRowBytes, tensorRowBytes, tensorsOfBytes } from './tensor-bytes.ts';
+import { joinRowBytes, tensorRow, tensorRowBytes, tensorsOfBytes } from './tensor-bytes.ts';
 import { newData } from './tensor-data.ts';
+import { TensorInPieces } from './tensor-in-pieces.ts';
 import { tensorRowText } from './tensor-rows.ts';
 
 const float = (dims: number[], values: number[]): TensorMap => ({
@@ -48,6 +50,28 @@ describe('the bytes of a row', () => {
     const rows = [float([1, 1], [0]), float([1, 1], [-0]), float([1], [0]), strings('a', 'b'), strings('ab', '')];
     const int: TensorMap = { x: { dtype: 'int32', dims: [1, 1], data: Int32Array.of(0) } };
     expect(new Set([...rows, int].map((row) => tensorRowBytes(row).toString('hex'))).size).toBe(6);
+  });
+
+  test('are the same with and without a copy of the elements', () => {
+    const bytes = Buffer.from(Float32Array.from({ length: 20_001 }, (_, at) => at / 7).buffer);
+    const x = float([1, 20_001], Array.from(new Float32Array(new Uint8Array(bytes).buffer))).x;
+    const small: TensorMap = { ...strings('a', 'bcd'), ...float([1], [1]) };
+    expect(tensorRow(small)).toEqual(tensorRowBytes(small));
+    fc.assert(
+      fc.property(fc.array(fc.nat(bytes.length), { maxLength: 8 }), (cuts) => {
+        const ends = [0, ...cuts.sort((a, b) => a - b), bytes.length];
+        const pieces = ends.slice(1).map((end, at) => bytes.subarray(ends[at], end));
+        const tensor = new TensorInPieces('float32', [1, 20_001], new BytePieces(pieces));
+        const others = { a: small.s, y: x } as TensorMap;
+        const row = tensorRow({ ...others, x: tensor });
+        expect(row).toBeInstanceOf(BytePieces);
+        const whole = Buffer.isBuffer(row) ? row : row.joined();
+        expect(whole.equals(tensorRowBytes({ ...others, x } as TensorMap))).toBe(true);
+        expect(tensorRowBytes({ x: tensor }).equals(tensorRowBytes({ x } as TensorMap))).toBe(true);
+        expect(tensor.data).toEqual(x?.data);
+      }),
+      { numRuns: 30 },
+    );
   });
 
   test('cut or damaged bytes are refused', () => {

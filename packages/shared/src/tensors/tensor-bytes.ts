@@ -6,8 +6,10 @@
  * of each dimension | u32 bytes of the elements`. Then the elements of each tensor, at the next multiple of 8 bytes. A string is
  * `u32 bytes | UTF-8`.
  */
+import { BytePieces } from './byte-pieces.ts';
 import { DTYPES, type Dtype, type Tensor, type TensorData, type TensorMap } from './tensor.ts';
 import { bytesOf, dataFromBytes, ELEMENT_BYTES, elementCount, newData } from './tensor-data.ts';
+import { TensorInPieces } from './tensor-in-pieces.ts';
 
 const VERSION = 1;
 const HEAD_BYTES = 4;
@@ -15,6 +17,9 @@ const ALIGNMENT = 8;
 
 /** The next multiple of 8. */
 export const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+/** A row of this many bytes is not copied: the row has the pieces of its elements. */
+export const LONG_ROW_BYTES = 65_536;
 
 /** One tensor of a row, before and after its elements are read. */
 interface Part {
@@ -24,32 +29,70 @@ interface Part {
   bytes: Uint8Array;
 }
 
-export function tensorRowBytes(tensors: TensorMap): Buffer {
-  const parts: Part[] = [];
+type WrittenPart = Omit<Part, 'bytes'> & { bytes: Uint8Array | BytePieces };
+
+/** The parts of a row in their order, with the bytes of the head and of all elements. */
+function partsOf(tensors: TensorMap): { parts: WrittenPart[]; head: number; elements: number } {
+  const parts: WrittenPart[] = [];
   let head = HEAD_BYTES;
   let elements = 0;
   for (const name of Object.keys(tensors).sort()) {
     const tensor = tensors[name];
     if (tensor === undefined) continue;
-    const { dtype, dims, data } = tensor;
-    const bytes = Array.isArray(data) ? stringBytes(data) : bytesOf(data);
+    const { dtype, dims } = tensor;
+    const bytes = elementBytes(tensor);
     parts.push({ name, dtype, dims, bytes });
     head += 2 + Buffer.byteLength(name) + 2 + 4 * dims.length + 4;
-    elements += aligned(bytes.byteLength);
+    elements += aligned(bytes.length);
   }
+  return { parts, head, elements };
+}
+
+function elementBytes(tensor: Tensor): Uint8Array | BytePieces {
+  if (tensor instanceof TensorInPieces) return tensor.bytes;
+  return Array.isArray(tensor.data) ? stringBytes(tensor.data) : bytesOf(tensor.data);
+}
+
+const piecesOf = (bytes: Uint8Array | BytePieces): readonly Uint8Array[] =>
+  bytes instanceof BytePieces ? bytes.pieces : [bytes];
+
+export const tensorRowBytes = (tensors: TensorMap): Buffer => rowBytes(partsOf(tensors));
+
+function rowBytes({ parts, head, elements }: ReturnType<typeof partsOf>): Buffer {
   const row = Buffer.allocUnsafe(aligned(head) + elements);
   let at = aligned(writeHead(row, parts));
   row.fill(0, head, at);
   for (const { bytes } of parts) {
-    row.set(bytes, at);
-    const end = at + bytes.byteLength;
-    at += aligned(bytes.byteLength);
+    const end = at + bytes.length;
+    let to = at;
+    for (const piece of piecesOf(bytes)) {
+      row.set(piece, to);
+      to += piece.length;
+    }
+    at += aligned(bytes.length);
     if (end < at) row.fill(0, end, at);
   }
   return row;
 }
 
-function writeHead(row: Buffer, parts: readonly Part[]): number {
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** The bytes of `tensorRowBytes`. A long row has views of the elements in place of copies: nobody may change the tensors. */
+export function tensorRow(tensors: TensorMap): Buffer | BytePieces {
+  const written = partsOf(tensors);
+  if (written.elements < LONG_ROW_BYTES) return rowBytes(written);
+  const head = Buffer.alloc(aligned(written.head));
+  writeHead(head, written.parts);
+  const pieces: Buffer[] = [head];
+  for (const { bytes } of written.parts) {
+    for (const piece of piecesOf(bytes)) pieces.push(bufferOf(piece));
+    const padding = aligned(bytes.length) - bytes.length;
+    if (padding > 0) pieces.push(Buffer.alloc(padding));
+  }
+  return new BytePieces(pieces);
+}
+
+function writeHead(row: Buffer, parts: readonly WrittenPart[]): number {
   row.writeUInt16LE(VERSION, 0);
   let at = row.writeUInt16LE(parts.length, 2);
   for (const { name, dtype, dims, bytes } of parts) {
@@ -58,7 +101,7 @@ function writeHead(row: Buffer, parts: readonly Part[]): number {
     at = row.writeUInt8(DTYPES.indexOf(dtype), at);
     at = row.writeUInt8(dims.length, at);
     for (const dim of dims) at = row.writeUInt32LE(dim, at);
-    at = row.writeUInt32LE(bytes.byteLength, at);
+    at = row.writeUInt32LE(bytes.length, at);
   }
   return at;
 }

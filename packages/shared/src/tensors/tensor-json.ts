@@ -1,18 +1,20 @@
 /**
  * Parses the raw tensors of requests. A tensor is a nested array (a plain value for a scalar), or an object
  * `{"shape": [2, 3], "data": [flat or nested]}` or `{"shape": [2, 3], "base64": "little-endian bytes"}`. An object may have a
- * `dtype`, which must equal the model's. Callers inside Millrace may pass a Buffer in place of the base64 text. tensor-rows.ts
+ * `dtype`, which must equal the model's. Callers inside Millrace may pass a Buffer or BytePieces in place of the base64 text. tensor-rows.ts
  * has the internal format.
  */
 
 import { escapePart } from '../text/json-pointer.ts';
 import { nearNames } from '../text/near-names.ts';
+import { BytePieces } from './byte-pieces.ts';
 import { InputError } from './input-error.ts';
 import { NumberArray } from './number-array.ts';
 import { elementsOf } from './number-elements.ts';
 import type { Tensor, TensorData, TensorMap, TensorSpec } from './tensor.ts';
 import { dataFromBytes, ELEMENT_BYTES, elementCount } from './tensor-data.ts';
 import { elementWriter, shown } from './tensor-elements.ts';
+import { isUnchecked, TensorInPieces } from './tensor-in-pieces.ts';
 
 // No real tensor nests deeper. The limit bounds every recursion over a request.
 const DEPTH_MAX = 64;
@@ -125,37 +127,38 @@ function parseShaped({ spec, pointer }: TensorPlace, json: Record<string, unknow
     const message = 'A tensor with a shape needs either "data" or "base64".';
     throw fault({ pointer, message, expected: form, got: json });
   }
-  const elements =
-    base64 === undefined
-      ? parseFlat({ spec, pointer: `${pointer}/data` }, shape, data)
-      : decodeBase64({ spec, pointer: `${pointer}/base64` }, shape, base64);
-  return { dtype: spec.dtype, dims: shape, data: elements };
+  if (base64 !== undefined) return tensorOfBytes({ spec, pointer: `${pointer}/base64` }, shape, base64);
+  return { dtype: spec.dtype, dims: shape, data: parseFlat({ spec, pointer: `${pointer}/data` }, shape, data) };
 }
 
 const isDim = (dim: unknown): dim is number =>
   typeof dim === 'number' && Number.isInteger(dim) && dim >= 0 && dim <= 2 ** 31;
 
-function decodeBase64({ spec, pointer }: TensorPlace, dims: readonly number[], text: unknown): TensorData {
+/** `given`: base64 text, or bytes of a caller inside Millrace. */
+function tensorOfBytes({ spec, pointer }: TensorPlace, dims: readonly number[], given: unknown): Tensor {
   const { dtype } = spec;
   if (dtype === 'string') {
     const message = 'Strings have no fixed size in bytes. Pass the strings in "data".';
-    throw fault({ pointer, message, expected: 'an array of strings in "data"', got: text });
+    throw fault({ pointer, message, expected: 'an array of strings in "data"', got: given });
   }
   const length = elementCount(dims) * ELEMENT_BYTES[dtype];
   const expected = `${length} bytes in base64`;
-  const bytes = Buffer.isBuffer(text) ? text : bytesOfText(text, expected, pointer);
+  const isBytes = Buffer.isBuffer(given) || given instanceof BytePieces;
+  const bytes = isBytes ? given : bytesOfText(given, expected, pointer);
   if (bytes.length !== length) {
     const message = `A ${dtype} tensor of shape [${dims}] has ${length} bytes.`;
     throw fault({ pointer, message, expected, got: `${bytes.length} bytes` });
   }
-  if (dtype === 'bool' && !bytes.every(isBit))
+  if (bytes instanceof BytePieces && isUnchecked(dtype)) return new TensorInPieces(dtype, dims, bytes);
+  const whole = bytes instanceof BytePieces ? bytes.joined() : bytes;
+  if (dtype === 'bool' && !whole.every(isBit))
     throw fault({
       pointer,
       message: 'The bytes of a bool tensor are 0 and 1.',
       expected: '0 and 1',
       got: 'other bytes',
     });
-  return dataFromBytes(dtype, bytes);
+  return { dtype, dims, data: dataFromBytes(dtype, whole) };
 }
 
 const isBit = (byte: number): boolean => byte <= 1;

@@ -1,0 +1,87 @@
+/** Reads a body without joining its pieces: a copy of a large tensor costs time, and memory that the collector must release. */
+import type { IncomingMessage } from 'node:http';
+import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
+import { errorCodes, type FastifyRequest } from 'fastify';
+
+/** A shorter body becomes one Buffer. */
+const SHORT_BYTES = 65_536;
+/** The small pieces that are kept as they arrive. A client can send a body byte by byte, and a Buffer takes 100 bytes. */
+const SMALL_PIECES_MAX = 16;
+const SMALL_BYTES = 16_384;
+const BLOCK_BYTES = 65_536;
+
+/** The pieces of a body. Many small pieces share blocks. */
+export class PieceList {
+  readonly pieces: Buffer[] = [];
+  bytes = 0;
+  #block: Buffer = Buffer.alloc(0);
+  /** Where the next piece of the block begins. */
+  #start = 0;
+  #end = 0;
+
+  add(piece: Buffer): void {
+    this.bytes += piece.length;
+    if (piece.length >= SMALL_BYTES || this.pieces.length < SMALL_PIECES_MAX) {
+      this.#endPiece();
+      this.pieces.push(piece);
+      return;
+    }
+    for (let at = 0; at < piece.length; ) {
+      if (this.#end === this.#block.length) this.#nextBlock();
+      const copied = piece.copy(this.#block, this.#end, at);
+      this.#end += copied;
+      at += copied;
+    }
+  }
+
+  /** The body as one Buffer if it is short, and otherwise as its pieces. */
+  body(): Buffer | BytePieces {
+    this.#endPiece();
+    return this.bytes < SHORT_BYTES ? Buffer.concat(this.pieces, this.bytes) : new BytePieces(this.pieces);
+  }
+
+  #endPiece(): void {
+    if (this.#end > this.#start) this.pieces.push(this.#block.subarray(this.#start, this.#end));
+    this.#start = this.#end;
+  }
+
+  #nextBlock(): void {
+    this.#endPiece();
+    this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#start = 0;
+    this.#end = 0;
+  }
+}
+
+type Done = (error: Error | null, body?: Buffer | BytePieces) => void;
+
+/** A content type parser of Fastify, with the limits and errors of Fastify's own parsers. */
+export function readPieces({ headers, routeOptions }: FastifyRequest, payload: IncomingMessage, done: Done): void {
+  const limit = routeOptions.bodyLimit ?? Number.POSITIVE_INFINITY;
+  const announced = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
+  if (announced !== undefined && announced > limit) {
+    done(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE());
+    return;
+  }
+  const list = new PieceList();
+  const end = (error: Error | undefined): void => {
+    payload.off('data', take).off('end', ended).off('error', failed);
+    if (error) done(error);
+    else done(null, list.body());
+  };
+  const take = (piece: Buffer): void => {
+    if (list.bytes + piece.length > limit) end(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE());
+    else list.add(piece);
+  };
+  const ended = (): void =>
+    end(
+      announced === undefined || announced === list.bytes
+        ? undefined
+        : new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH(),
+    );
+  const failed = (error: Error & { statusCode?: number }): void => {
+    if (!(error.statusCode !== undefined && error.statusCode >= 400)) error.statusCode = 400;
+    end(error);
+  };
+  payload.on('data', take).on('end', ended).on('error', failed);
+}
