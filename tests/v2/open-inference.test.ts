@@ -142,7 +142,9 @@ describe('infer', () => {
     expect([...new Float32Array(new Uint8Array(reply.rest).buffer)]).toEqual([23, 0, 29, 0]);
   });
 
-  test('a long binary tensor is the same tensor in any pieces, and a wrong length is refused', async () => {
+  test('a long binary tensor is the same tensor in any pieces, and a wrong length is refused', {
+    timeout: 120_000,
+  }, async () => {
     const shape = [1, 150, 150, 1];
     const data = Float32Array.from({ length: 22_500 }, (_, at) => at + 1 / 3);
     const tensor = Buffer.from(data.buffer);
@@ -155,7 +157,7 @@ describe('infer', () => {
     const body = Buffer.concat([header, tensor]);
     const whole = await infer('image', body, { 'inference-header-content-length': String(header.length) });
     expect([whole.status, whole.rest.equals(tensor)]).toEqual([200, true]);
-    for (const [at, piece] of [body.length, 40_000, 1_001, 7].entries()) {
+    for (const [at, piece] of [body.length, 40_000, 1_001, 101].entries()) {
       body[body.length - 1] = 0x40 + at;
       const reply = await inferInPieces(body, header.length, piece);
       expect([reply.status, reply.rest.equals(body.subarray(header.length))]).toEqual([200, true]);
