@@ -1,6 +1,11 @@
 /** The key of a cached result: two inputs with the same key share one result. */
 import { createHash, hash } from 'node:crypto';
-import type { BytePieces } from '../tensors/byte-pieces.ts';
+
+/** The bytes of a row in pieces (tensors/byte-pieces.ts). */
+interface InPieces {
+  pieces: readonly Buffer[];
+  length: number;
+}
 
 export interface CacheKeyParts {
   /** The tenant, or `public` for a model whose results all tenants share. */
@@ -8,7 +13,7 @@ export interface CacheKeyParts {
   /** Digest of the model version. */
   digest: string;
   /** The canonical form of one row: canonical-json.ts for handler models, tensor-bytes.ts for raw tensors. */
-  row: string | Buffer | BytePieces;
+  row: string | Buffer | InPieces;
 }
 
 /** A shorter row is copied behind its prefix. */
