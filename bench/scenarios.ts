@@ -1,6 +1,7 @@
 import type { Scenario } from './bench.ts';
 import { accept } from './scenarios/accept.ts';
 import { backlog } from './scenarios/backlog.ts';
+import { consoleScenario } from './scenarios/console.ts';
 import { engines } from './scenarios/engines.ts';
 import { estimate } from './scenarios/estimate.ts';
 import { hit } from './scenarios/hit.ts';
@@ -27,4 +28,5 @@ export const scenarios: readonly Scenario[] = [
   engines,
   estimate,
   backlog,
+  consoleScenario,
 ];
