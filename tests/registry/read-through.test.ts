@@ -1,3 +1,4 @@
+import { sealJson, unsealJson } from '@millrace/shared/cache/checksum';
 import { createReadThrough } from '@millrace/shared/cache/read-through';
 import { type Connection, connectRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';
@@ -65,6 +66,37 @@ describe('a query', () => {
     expect(await get('q', async () => 1)).toBe(1);
     expect(await get('q', async () => 2)).toBe(1);
     expect([onDamaged.mock.calls.length, counts.errors]).toEqual([1, 0]);
+  });
+
+  test('that is kept is read and parsed once, until another process stores another value', async () => {
+    const [reader, other] = [cache(), cache()];
+    const bytes = vi.spyOn(redis, 'get');
+    await other.getKept('q', async () => ({ n: 1, text: 'ü'.repeat(1_000) }));
+    const first = await reader.getKept('q', async () => ({ n: 0, text: '' }));
+    expect(first).toEqual({ n: 1, text: 'ü'.repeat(1_000) });
+    bytes.mockClear();
+    expect(await reader.getKept('q', async () => ({ n: 0, text: '' }))).toBe(first);
+    expect(bytes).not.toHaveBeenCalled();
+    // The same value after an invalidation needs no second parse.
+    await other.invalidate('q');
+    await other.getKept('q', async () => first);
+    expect(await reader.getKept('q', async () => ({ n: 0, text: '' }))).toBe(first);
+    await other.invalidate('q');
+    await other.getKept('q', async () => ({ n: 2, text: '' }));
+    expect(await reader.getKept('q', async () => ({ n: 0, text: '' }))).toEqual({ n: 2, text: '' });
+    bytes.mockRestore();
+  });
+
+  test('that is kept is read again where a process of an older version has stored the value', async () => {
+    const { get, getKept } = cache();
+    await get('q', async () => ({ n: 1 }));
+    expect(await getKept('q', async () => ({ n: 0 }))).toEqual({ n: 1 });
+    await redis.set(keys.query('q'), `v${sealJson('{"n":2}')}`);
+    expect(await getKept('q', async () => ({ n: 0 }))).toEqual({ n: 2 });
+    // An older process reads the text of a newer process.
+    await redis.del(keys.query('q'));
+    await getKept('q', async () => ({ n: 3 }));
+    expect(JSON.parse(unsealJson(((await redis.get(keys.query('q'))) ?? '').slice(1)) ?? '')).toEqual({ n: 3 });
   });
 
   test('can have null as its value', async () => {
@@ -190,6 +222,7 @@ describe('a dead cache', () => {
         reachable ? call(...args) : Promise.reject(new Error('out of reach'));
     const flaky = {
       get: reach((key: string) => redis.get(key)),
+      getrange: reach((key: string, start: number, end: number) => redis.getrange(key, start, end)),
       del: reach((key: string) => redis.del(key)),
       set: reach((...args: [string, string, 'PX', number, 'NX', 'GET']) => redis.set(...args)),
       eval: reach((script: string, n: number, ...args: (string | number)[]) => redis.eval(script, n, ...args)),

@@ -2,6 +2,7 @@
  * The checksum of every value on the cache Redis. Cached values are returned to callers, and Redis stores values unchanged that
  * a fault of memory, a disk, a proxy or an operator has damaged. A value with a wrong checksum counts as absent.
  */
+import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /**
@@ -22,10 +23,30 @@ export const continueChecksum = (piece: Buffer, before: number | undefined): num
   crc32(piece, before ?? CACHE_FORMAT);
 
 const BITS = 32;
+/** Bits of the digest of a stamped text: enough that no two texts have the same stamp. */
+const STAMP_BITS = 128;
+/** The length of the end of a stamped and sealed text that differs between any two texts. */
+export const STAMP_LENGTH = STAMP_BITS + BITS;
 
-/** The checksum of a text as white space: a blank for each 0 bit, a tab for each 1 bit. */
-const marksOf = (json: string): string =>
-  checksumOf(json).toString(2).padStart(BITS, '0').replaceAll('0', ' ').replaceAll('1', '\t');
+/** Bits as white space: a blank for each 0 bit, a tab for each 1 bit. */
+const marks = (bits: string): string => bits.replaceAll('0', ' ').replaceAll('1', '\t');
+const marksOf = (json: string): string => marks(checksumOf(json).toString(2).padStart(BITS, '0'));
+
+/**
+ * Appends a digest to JSON text as white space. After `sealJson` the last STAMP_LENGTH characters tell whether a reader has read the
+ * same text before. Processes of older versions parse the text as JSON.
+ */
+export function stampJson(json: string): string {
+  const digest = createHash('sha256').update(json).digest();
+  const bits = Array.from(digest.subarray(0, STAMP_BITS / 8), (byte) => byte.toString(2).padStart(8, '0'));
+  return json + marks(bits.join(''));
+}
+
+/** The stamp at the end of a sealed text; undefined for a text without a stamp. */
+export function stampOf(sealed: string): string | undefined {
+  const end = sealed.slice(-STAMP_LENGTH);
+  return end.length === STAMP_LENGTH && /^[ \t]*$/.test(end) ? end : undefined;
+}
 
 /**
  * Appends the checksum to JSON text as white space. During an upgrade, processes of 0.1.0 share cached queries with newer

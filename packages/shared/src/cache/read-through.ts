@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Keys } from '../redis/keys.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
-import { sealJson, unsealJson } from './checksum.ts';
+import { STAMP_LENGTH, sealJson, stampJson, stampOf, unsealJson } from './checksum.ts';
 
 /**
  * The commands of a connection that the cache uses. The connection needs a command timeout: a stopped Redis must not block the
@@ -20,6 +20,7 @@ import { sealJson, unsealJson } from './checksum.ts';
  */
 export interface CacheRedis {
   get(key: string): Promise<string | null>;
+  getrange(key: string, start: number, end: number): Promise<string>;
   del(key: string): Promise<unknown>;
   set(key: string, value: string, px: 'PX', ms: number, nx: 'NX', get: 'GET'): Promise<string | null>;
   eval(script: string, numberOfKeys: number, ...args: (string | number)[]): Promise<unknown>;
@@ -53,6 +54,11 @@ export interface ReadThrough {
    */
   get<T>(name: string, load: () => Promise<T>): Promise<T>;
   /**
+   * As `get`, for a large value that is read often: this process keeps the value, and reads only the end of the stored text while the
+   * text is the same. Callers share the value and must not change the value.
+   */
+  getKept<T>(name: string, load: () => Promise<T>): Promise<T>;
+  /**
    * Deletes the values of queries. Must be called after the change is committed. While the cache does not respond, this process
    * reads without the cache and repeats the deletion in the background. Resolves in both cases.
    */
@@ -85,16 +91,38 @@ interface SharedLoad {
 }
 
 /** The content of a key: a value, the caller's own new lease, or the lease of another loader. */
-type Found = { kind: 'value'; json: string } | { kind: 'mine' } | { kind: 'theirs'; lease: string };
+type Found =
+  | { kind: 'value'; json: string; stamp: string | undefined }
+  | { kind: 'kept'; value: Promise<unknown> }
+  | { kind: 'mine' }
+  | { kind: 'theirs'; lease: string };
+
+/** A parsed value, and the end of its stored text. */
+interface Kept {
+  stamp: string;
+  value: Promise<unknown>;
+}
+
+/** The most values that a process keeps. */
+const KEPT_MAX = 256;
+
+interface StoreParams<T> {
+  key: string;
+  lease: string;
+  load: () => Promise<T>;
+  /** Whether the stored text has a stamp. */
+  isKept: boolean;
+}
 
 /** Readers of one name expect values of one type. */
-const valueOfType = <T>(shared: SharedLoad): Promise<T> => shared.value as Promise<T>;
+const valueOfType = <T>(shared: { value: Promise<unknown> }): Promise<T> => shared.value as Promise<T>;
 
 export function createReadThrough(options: ReadThroughOptions): ReadThrough {
   const { redis, keys, ttlMs, onError = () => {}, onDamaged = () => {}, leaseMs = 3_000, pollMs = 20 } = options;
   const counts: ReadThroughCounts = { hits: 0, misses: 0, loads: 0, errors: 0 };
   /** The loads in progress in this process. Readers of the same name share a load. */
   const loads = new Map<string, SharedLoad>();
+  const kept = new Map<string, Kept>();
   /** The names whose deletion has not reached the cache. */
   const undeleted = new Set<string>();
   const closed = new AbortController();
@@ -120,7 +148,7 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
     return valueOfType<T>(shared);
   }
 
-  async function loadAndStore<T>(key: string, lease: string, load: () => Promise<T>): Promise<T> {
+  async function loadAndStore<T>({ key, lease, load, isKept }: StoreParams<T>): Promise<T> {
     let value: T;
     try {
       value = await loadCounted(load);
@@ -128,7 +156,9 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
       await redis.eval(RELEASE, 1, key, lease).catch(failed);
       throw error;
     }
-    await redis.eval(STORE, 1, key, lease, `v${sealJson(JSON.stringify(value))}`, ttlMs).catch(failed);
+    const json = JSON.stringify(value);
+    const sealed = sealJson(isKept ? stampJson(json) : json);
+    await redis.eval(STORE, 1, key, lease, `v${sealed}`, ttlMs).catch(failed);
     return value;
   }
 
@@ -143,13 +173,15 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
   }
 
   /** Reads a key. Writes `lease` where the key is absent or damaged. */
-  async function find(key: string, lease: string): Promise<Found> {
+  async function find(key: string, lease: string, before: Kept | undefined): Promise<Found> {
     try {
+      if (before !== undefined && (await redis.getrange(key, -STAMP_LENGTH, -1)) === before.stamp)
+        return { kind: 'kept', value: before.value };
       const held = (await redis.get(key)) ?? (await redis.set(key, lease, 'PX', leaseMs, 'NX', 'GET'));
       if (held === null) return { kind: 'mine' };
       if (held.startsWith('l') && held.length <= LEASE_LENGTH_MAX) return { kind: 'theirs', lease: held };
       const json = held.startsWith('v') ? unsealJson(held.slice(1)) : undefined;
-      if (json !== undefined) return { kind: 'value', json };
+      if (json !== undefined) return { kind: 'value', json, stamp: stampOf(held) };
     } catch (error) {
       if (!isWrongType(error)) throw error;
     }
@@ -158,7 +190,13 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
     return { kind: 'mine' };
   }
 
-  async function get<T>(name: string, load: () => Promise<T>): Promise<T> {
+  function keep(name: string, stamp: string | undefined, value: unknown): void {
+    if (kept.size >= KEPT_MAX) kept.clear();
+    if (stamp === undefined) kept.delete(name);
+    else kept.set(name, { stamp, value: Promise.resolve(value) });
+  }
+
+  async function read<T>(name: string, load: () => Promise<T>, isKept: boolean): Promise<T> {
     if (undeleted.has(name)) return loadAlone(name, load);
     const key = keys.query(name);
     const until = performance.now() + leaseMs;
@@ -167,20 +205,22 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
       const lease = `l${randomUUID()}`;
       let found: Found;
       try {
-        found = await find(key, lease);
+        found = await find(key, lease, isKept ? kept.get(name) : undefined);
       } catch (error) {
         failed(error);
         return loadAlone(name, load);
       }
+      // A reader that waited for another process's load counts as a miss.
+      if ((found.kind === 'value' || found.kind === 'kept') && !missed) counts.hits += 1;
+      if (found.kind === 'kept') return valueOfType<T>(found);
       if (found.kind === 'value') {
-        // A reader that waited for another process's load counts as a miss.
-        if (!missed) counts.hits += 1;
         const value: T = JSON.parse(found.json);
+        if (isKept) keep(name, found.stamp, value);
         return value;
       }
       if (!missed) counts.misses += 1;
       missed = true;
-      if (found.kind === 'mine') return share(name, lease, () => loadAndStore(key, lease, load));
+      if (found.kind === 'mine') return share(name, lease, () => loadAndStore({ key, lease, load, isKept }));
       const shared = loads.get(name);
       if (shared?.lease === found.lease) return valueOfType<T>(shared);
       if (performance.now() > until) return loadCounted(load);
@@ -206,7 +246,8 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
   }
 
   return {
-    get,
+    get: (name, load) => read(name, load, false),
+    getKept: (name, load) => read(name, load, true),
     counts,
     async invalidate(...names) {
       await Promise.all(

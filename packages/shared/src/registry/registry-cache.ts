@@ -6,7 +6,7 @@ import type { RegistrySnapshot } from './registry-types.ts';
 
 /** The cache of queries (cache/read-through.ts). */
 interface QueryCache {
-  get<T>(query: string, load: () => Promise<T>): Promise<T>;
+  getKept<T>(query: string, load: () => Promise<T>): Promise<T>;
   invalidate(query: string): Promise<void>;
 }
 
@@ -15,11 +15,11 @@ const queryOf = (tenant: string): string => `registry:${tenant}`;
 
 /** The models that a tenant can use: the result of loadRegistry, read through the cache. */
 export async function readRegistry(
-  readThrough: Pick<QueryCache, 'get'>,
+  readThrough: Pick<QueryCache, 'getKept'>,
   db: Db,
   tenant: string,
 ): Promise<RegistrySnapshot> {
-  const ownModels = (owner: string) => readThrough.get(queryOf(owner), () => loadOwnModels(db, owner));
+  const ownModels = (owner: string) => readThrough.getKept(queryOf(owner), () => loadOwnModels(db, owner));
   const [own, shared] = await Promise.all([ownModels(tenant), tenant === 'default' ? [] : ownModels('default')]);
   return mergeRegistries(own, shared);
 }
