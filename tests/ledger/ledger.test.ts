@@ -330,6 +330,29 @@ describe('a list', () => {
     await expect(list({ statuses: ["x' OR true --"] })).rejects.toThrow(RangeError);
   });
 
+  test('has the rows of a tenant below many rows of other tenants, also of a removed model', async () => {
+    const rows = ['own', 'removed', 'm', 'own'].map((model, n) =>
+      at(60_000 + n * 1_000, {
+        tenant: 'other',
+        model,
+        metadata: '{"order":"B"}',
+        status: n === 2 ? 'expired' : 'succeeded',
+      }),
+    );
+    await recordTerminal(pool, [...rows, ...Array.from({ length: 3 * SCAN_ROWS }, (_, n) => at(n + 1))]);
+    const ids = rows.map(({ id }) => id);
+    const list = async (options: object) =>
+      (await listPredictions(pool, 'other', { limit: 3, ...options })).rows.map(({ id }) => id);
+    expect(await list({})).toEqual(ids.slice(0, 3));
+    expect(await list({ before: ids[1] })).toEqual(ids.slice(2));
+    expect(await list({ order: 'asc' })).toEqual([ids[3], ids[2], ids[1]]);
+    expect(await list({ metadata: { order: 'B' } })).toEqual(ids.slice(0, 3));
+    expect(await list({ version: '1', limit: 10 })).toEqual(ids);
+    expect(await list({ statuses: ['succeeded', 'expired'], limit: 10 })).toEqual(ids);
+    expect(await list({ ids: [ids[3]] })).toEqual([ids[3]]);
+    expect((await listPredictions(pool, 'nobody', { limit: 3 })).rows).toEqual([]);
+  });
+
   test('can be searched for rare metadata in bounded steps', async () => {
     const rare = at(10_000, { metadata: JSON.stringify({ order: 'A-17', 'say "no"': 'a\\b' }) });
     const many = Array.from({ length: 2 * SCAN_ROWS }, (_, i) => at(i + 1, { metadata: '{"order":"A-1"}' }));

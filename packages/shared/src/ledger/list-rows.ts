@@ -36,6 +36,7 @@ const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 /** The most rows that one search by metadata, error or version reads: few enough for the statement timeout of one second. */
 export const SCAN_ROWS = 2_000;
 const UNSUCCESSFUL: readonly Status[] = ['failed', 'canceled', 'expired'];
+const OPEN: readonly Status[] = ['queued', 'running'];
 
 /** Lists the predictions of a tenant by the time of their creation, without their tasks and outputs, which may be large. */
 export async function listPredictions(db: Db, tenant: string, options: ListOptions): Promise<Scanned> {
@@ -43,9 +44,9 @@ export async function listPredictions(db: Db, tenant: string, options: ListOptio
   if (Object.keys(metadata).length === 0 && error === undefined && version === undefined)
     return { rows: await page(db, tenant, options), reached: null };
   const searched = error === undefined ? options : { ...options, statuses: unsuccessful(options.statuses) };
-  const bound = await scanBound(db, tenant, searched);
-  const inScan = order === 'asc' ? { before: bound ?? options.before } : { after: bound ?? options.after };
-  const rows = await page(db, tenant, { ...searched, ...inScan });
+  const { bound, inModels } = await scan(db, tenant, searched);
+  const inScan = bound === undefined ? {} : order === 'asc' ? { before: bound } : { after: bound };
+  const rows = await readRows(db, { tenant, options: { ...searched, ...inScan }, inModels });
   return { rows, reached: rows.length < limit && bound !== undefined ? bound : null };
 }
 
@@ -63,20 +64,72 @@ class Statement {
   }
 }
 
+/** Reads a page. Most pages are among the newest rows of all tenants, which are read without a search in each model. */
 async function page(db: Db, tenant: string, options: ListOptions): Promise<ListedRow[]> {
-  const statement = new Statement();
-  const select = { columns: LISTED_COLUMNS, where: valueConditions(statement, options), limit: String(options.limit) };
-  const { rows } = await db.query<ListedRow>(listSql(statement, { ...select, tenant, options }), statement.values);
-  return rows;
+  if (hasIndex(options)) return readRows(db, { tenant, options, inModels: false });
+  const near = await nearBound(db, options, NEAR_ROWS);
+  if (near === undefined) return readRows(db, { tenant, options, inModels: false });
+  const rows = await readRows(db, { tenant, options: within(options, near), inModels: false });
+  return rows.length === options.limit ? rows : readRows(db, { tenant, options, inModels: true });
 }
 
-/** Returns the id of the SCAN_ROWS-th row in the order of the list; undefined for a shorter list. */
-async function scanBound(db: Db, tenant: string, options: ListOptions): Promise<string | undefined> {
+interface Search {
+  tenant: string;
+  options: ListOptions;
+  /** Searches in each model, through the index by model: fast for a tenant with few of the rows. */
+  inModels: boolean;
+}
+
+async function readRows(db: Db, { tenant, options, inModels }: Search): Promise<ListedRow[]> {
   const statement = new Statement();
-  const sql = listSql(statement, { columns: 'id', where: '', limit: String(SCAN_ROWS), tenant, options });
+  const where = valueConditions(statement, options);
+  const select = { columns: LISTED_COLUMNS, where, limit: String(options.limit) };
+  const sql = listSql(statement, { ...select, tenant, options, inModels });
+  return (await db.query<ListedRow>(sql, statement.values)).rows;
+}
+
+/** The id of the SCAN_ROWS-th row in the order of the list, undefined for a shorter list, and how the rows before this row are read fast. */
+async function scan(
+  db: Db,
+  tenant: string,
+  options: ListOptions,
+): Promise<{ bound: string | undefined; inModels: boolean }> {
+  const read = async (search: Search): Promise<string | undefined> => {
+    const statement = new Statement();
+    const sql = listSql(statement, { columns: 'id', where: '', limit: String(SCAN_ROWS), ...search });
+    const text = `SELECT id FROM (${sql}) scanned OFFSET ${SCAN_ROWS - 1} LIMIT 1`;
+    return (await db.query<{ id: string }>(text, statement.values)).rows[0]?.id;
+  };
+  const plain: Search = { tenant, options, inModels: false };
+  const near = hasIndex(options) ? undefined : await nearBound(db, options, SCAN_ROWS * NEAR_SHARE);
+  if (near === undefined) return { bound: await read(plain), inModels: false };
+  const bound = await read({ ...plain, options: within(options, near) });
+  if (bound !== undefined) return { bound, inModels: false };
+  return { bound: await read({ ...plain, inModels: true }), inModels: true };
+}
+
+/** The newest rows of all tenants that a page reads before the page searches in each model. */
+const NEAR_ROWS = 1_000;
+/** A tenant with this share of the newest rows, or more, is searched among these rows. */
+const NEAR_SHARE = 2;
+
+/** The options for the rows before `bound` in the order of the list. */
+const within = (options: ListOptions, bound: string): ListOptions =>
+  options.order === 'asc' ? { ...options, before: bound } : { ...options, after: bound };
+
+/** Whether an index has exactly the rows of the list, apart from values in the rows. */
+const hasIndex = ({ model, ids, statuses }: ListOptions): boolean =>
+  model !== undefined ||
+  ids !== undefined ||
+  (statuses?.every((status) => UNSUCCESSFUL.includes(status)) ?? false) ||
+  (statuses?.every((status) => OPEN.includes(status)) ?? false);
+
+/** Returns the id of a row of any tenant: `count` rows lie between the beginning of the list and the row. Undefined for fewer rows. */
+async function nearBound(db: Db, options: ListOptions, count: number): Promise<string | undefined> {
+  const { after = FIRST_ID, before = LAST_ID, order = 'desc' } = options;
   const { rows } = await db.query<{ id: string }>(
-    `SELECT id FROM (${sql}) scanned OFFSET ${SCAN_ROWS - 1} LIMIT 1`,
-    statement.values,
+    `SELECT id FROM predictions WHERE id > $1 AND id < $2 ORDER BY id ${order} OFFSET ${count} LIMIT 1`,
+    [after, before],
   );
   return rows[0]?.id;
 }
@@ -93,15 +146,13 @@ function valueConditions(statement: Statement, { metadata = {}, error, version }
   return [...members, ofError, ofVersion].join(' ');
 }
 
-interface ListSql {
+interface ListSql extends Search {
   columns: string;
   where: string;
   limit: string;
-  tenant: string;
-  options: ListOptions;
 }
 
-function listSql(statement: Statement, { columns, where, limit, tenant, options }: ListSql): string {
+function listSql(statement: Statement, { columns, where, limit, tenant, options, inModels }: ListSql): string {
   const { model, ids, statuses, after = FIRST_ID, before = LAST_ID, order = 'desc' } = options;
   const unknown = statuses?.find((status) => !STATUSES.includes(status));
   if (unknown !== undefined) throw new RangeError(`'${unknown}' is not a status.`);
@@ -116,12 +167,14 @@ function listSql(statement: Statement, { columns, where, limit, tenant, options 
     SELECT ${columns} FROM predictions
      WHERE tenant = ${owner} AND ${range} ${ofModel} ${ofStatus} ${where} ${sorted('predictions')}`;
   if (model !== undefined) return rows(`AND model = ${statement.add(model)}`);
-  if (statuses?.every((status) => UNSUCCESSFUL.includes(status)) || statuses?.every((status) => status === 'queued'))
-    return rows('');
-  // Reads a page of each model through the index by model. An additional index would slow down every written row.
+  if (!inModels) return rows('');
+  // Finds the models of the tenant's rows one by one, and reads a page of each model through the index by model. An additional index
+  // would slow down every written row.
+  const nextModel = (where: string) =>
+    `SELECT model FROM predictions WHERE tenant = ${owner} ${where} ORDER BY model LIMIT 1`;
   return `
-    SELECT page.* FROM models m CROSS JOIN LATERAL (${rows('AND model = m.model')}) page
-     WHERE m.tenant = ${owner} OR (m.tenant = 'default' AND NOT EXISTS
-           (SELECT FROM models own WHERE own.tenant = ${owner} AND own.model = m.model))
-     ${sorted('page')}`;
+    WITH RECURSIVE used (model) AS (
+      (${nextModel('')}) UNION ALL SELECT (${nextModel('AND model > used.model')}) FROM used WHERE used.model IS NOT NULL
+    )
+    SELECT page.* FROM used CROSS JOIN LATERAL (${rows('AND model = used.model')}) page ${sorted('page')}`;
 }
