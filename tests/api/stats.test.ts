@@ -151,6 +151,27 @@ describe('the history', () => {
     expect([query, status, body.code]).toEqual([query, 400, 'invalid_request']);
   });
 
+  test('has the models by their requests, in pages', async () => {
+    const { body } = await millrace.request('/v1/stats/models');
+    expect(body.data).toHaveLength(1);
+    const [item] = body.data;
+    expect(item.model).toBe(MODEL);
+    expect(item.values).toMatchObject({ accepted: 6, succeeded: 6, hits: 5, hit_share: 0.455, waiting: 0 });
+    expect(item.values.run_p95_ms).toBeGreaterThan(0);
+    expect(item.requests.reduce((sum: number, count: number) => sum + count, 0)).toBe(11);
+    const begin =
+      Date.parse(item.start_at) + item.requests.findLastIndex((count: number) => count > 0) * item.step_s * 1_000;
+    expect(begin).toBeLessThanOrEqual(Date.now());
+    expect(begin).toBeGreaterThan(Date.now() - 3_600_000);
+    const { body: first } = await millrace.request('/v1/stats/models?limit=1');
+    expect([first.data.length, first.next]).toEqual([1, null]);
+    const before = await millrace.request('/v1/stats/models?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z');
+    expect(before.body.data).toEqual([]);
+    for (const query of ['from=yesterday', 'step=61', 'model=x', 'cursor=x', 'from=2026-01-01T00:00:00Z&step=60'])
+      expect([query, (await millrace.request(`/v1/stats/models?${query}`)).status]).toEqual([query, 400]);
+    expect((await read('acme', '/v1/stats/models')).body.data).toEqual([]);
+  });
+
   test('shows a tenant only its own predictions, and the tenant default all', { timeout: 60_000 }, async () => {
     const authorization = `Bearer ${keys.acme}`;
     const own = await fetch(`${locked.url}/v1/models/${MODEL}/predictions`, {

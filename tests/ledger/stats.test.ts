@@ -1,5 +1,7 @@
 /** The tables of the history: writes that are repeated, sums, quantiles and retention. */
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { readModelStats } from '@millrace/shared/stats/model-stats';
+import { addDays, dropOldDays } from '@millrace/shared/stats/prediction-days';
 import { ALL, StatsCounts } from '@millrace/shared/stats/stats-counts';
 import { dropOldStats, readStats, writeStats } from '@millrace/shared/stats/stats-table';
 import { StatsWriter } from '@millrace/shared/stats/stats-writer';
@@ -124,4 +126,80 @@ test('retention discards old steps, and keeps the others', async () => {
   await dropOldStats(db, 30, HOUR);
   const range = { tenant: 't', model: 'old', fromMs: HOUR - 40 * 86_400_000, toMs: HOUR + 3_600_000, stepS: 86_400 };
   expect((await readStats(db, range)).map(({ hits }) => hits)).toEqual([1, 1]);
+});
+
+const DAY_MS = 86_400_000;
+const DAY = Date.UTC(2026, 3, 10);
+
+/** Counts hits of models in the middle of days, where a day is a number of days after DAY. */
+async function writeHits(hits: readonly [model: string, day: number, count: number][], number: number): Promise<void> {
+  const counts = new StatsCounts();
+  for (const [model, day, count] of hits)
+    for (let n = 0; n < count; n += 1) counts.count({ tenant: 'm', model }, 'hits', DAY + day * DAY_MS + 40_000_000);
+  await writeStats(db, { writer: 'days', number, nowMs: DAY, rows: await counts.take() });
+}
+
+const models = async (range: { fromMs: number; toMs: number; stepS: number }, more: object = {}) =>
+  (await readModelStats(db, { tenant: 'm', limit: 10, after: null, ...range, ...more })).map(
+    ({ model, requests, steps }) => [model, requests, steps],
+  );
+
+test('the models of a range are sorted by requests, in pages, from steps and from days', async () => {
+  const days = { fromMs: DAY, toMs: DAY + 3 * DAY_MS + 80_000_000, stepS: 86_400 };
+  await writeHits(
+    [
+      ['a', 0, 3],
+      ['b', 1, 5],
+      ['b', 3, 1],
+      ['c', 2, 3],
+    ],
+    1,
+  );
+  const expected = [
+    [
+      'b',
+      6,
+      [
+        [1, 5],
+        [3, 1],
+      ],
+    ],
+    ['a', 3, [[0, 3]]],
+    ['c', 3, [[2, 3]]],
+  ];
+  expect(await models(days)).toEqual(expected);
+  // The last day is in progress. The days before are now in the table of days, where a read finds them without their hours.
+  await addDays(db, 30, DAY + 3 * DAY_MS + 80_000_000);
+  await db.query(`DELETE FROM prediction_stats WHERE tenant = 'm' AND start_at < $1`, [DAY + 2 * DAY_MS]);
+  expect(await models(days)).toEqual(expected);
+  expect(await models(days, { limit: 1 })).toEqual(expected.slice(0, 1));
+  expect(await models(days, { after: { requests: 6, model: 'b' } })).toEqual(expected.slice(1));
+  expect(await models(days, { after: { requests: 3, model: 'a' } })).toEqual(expected.slice(2));
+  expect(await models(days, { tenant: 'another' })).toEqual([]);
+  // An end within a day leaves out the rest of the day.
+  expect(await models({ ...days, toMs: DAY + 2 * DAY_MS + 10_000_000 })).toEqual([
+    ['b', 5, [[1, 5]]],
+    ['a', 3, [[0, 3]]],
+  ]);
+  // Parts of days at both ends are read from the hours.
+  expect(await models({ fromMs: DAY + 43_200_000, toMs: DAY + 3 * DAY_MS + 50_000_000, stepS: 43_200 })).toEqual([
+    ['b', 6, [[5, 1]]],
+    ['c', 3, [[3, 3]]],
+  ]);
+  const hours = { fromMs: DAY + 2 * DAY_MS, toMs: DAY + 4 * DAY_MS, stepS: 43_200 };
+  expect(await models(hours)).toEqual([
+    ['c', 3, [[0, 3]]],
+    ['b', 1, [[2, 1]]],
+  ]);
+});
+
+test('counts that come late are added to their day, and old days are discarded', async () => {
+  const range = { fromMs: DAY, toMs: DAY + 4 * DAY_MS, stepS: 86_400 };
+  await writeHits([['late', 2, 2]], 2);
+  expect(await models(range)).not.toContainEqual(['late', 2, [[2, 2]]]);
+  await addDays(db, 30, DAY + 3 * DAY_MS + 80_000_000);
+  expect(await models(range)).toContainEqual(['late', 2, [[2, 2]]]);
+  await dropOldDays(db, 30, DAY + 32 * DAY_MS);
+  const { rows } = await db.query(`SELECT min(start_at) AS first FROM prediction_days WHERE tenant = 'm'`);
+  expect(rows[0]?.first).toBe(DAY + DAY_MS);
 });

@@ -597,6 +597,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/stats/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The history of each model, most requests first
+         * @description The models with predictions in the range. `values` has the counts of the whole range; the quantiles are of the last minute, ten minutes or hour in which a prediction of the model has ended. The tenant `default` sees all tenants.
+         */
+        get: operations["listModelStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhook-deliveries": {
         parameters: {
             query?: never;
@@ -1662,6 +1682,22 @@ export interface components {
             last_inference: number;
             name: string;
             version: string;
+        };
+        ModelStats: {
+            model: string;
+            /** @description Ended predictions and hits in each step, oldest first. The first step begins at `start_at`. */
+            requests: number[];
+            /** Format: date-time */
+            start_at: string;
+            /** @description Seconds of a step of `requests`. */
+            step_s: number;
+            values: components["schemas"]["StatsValues"];
+        };
+        ModelStatsList: {
+            data: components["schemas"]["ModelStats"][];
+            has_more: boolean;
+            /** @description `cursor` of the next page; null on the last page. */
+            next: string | null;
         };
         NewEndpoint: {
             /** Format: date-time */
@@ -2777,6 +2813,8 @@ export interface operations {
                 cursor?: string;
                 /** @description The most items of a page. A number above 100 counts as 100. */
                 limit?: number;
+                /** @description Only the models with these names: at most 100 names, separated by commas. */
+                name?: string;
                 /** @description Only models whose name or description contains this text, in any case. */
                 q?: string;
                 /** @description Only models with a version of this status. */
@@ -4380,6 +4418,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StatsList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listModelStats: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the previous page, with the same filters. */
+                cursor?: string;
+                /** @description The beginning, RFC 3339. By default an hour before `to`. */
+                from?: string;
+                /** @description The most items of a page. A number above 100 counts as 100. */
+                limit?: number;
+                /** @description Seconds of one step, a multiple of 60. By default the list has at most 200 steps. A list has at most 1,500 steps. More than 48 hours need whole hours: a multiple of 3600. */
+                step?: number;
+                /** @description The end, RFC 3339. By default the present. */
+                to?: string;
+            };
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models. */
+            200: {
+                headers: {
+                    /** @description RFC 8288: the next page. */
+                    Link?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelStatsList"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -1,4 +1,5 @@
 /** The routes that read models and versions. */
+import { ApiError } from '@millrace/shared/errors';
 import type { ModelCard } from '@millrace/shared/registry/model-cards';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import type { ModelVersion, RegisteredModel } from '@millrace/shared/registry/registry-types';
@@ -8,6 +9,9 @@ import { memoryPage } from '../http/memory-pages.ts';
 import type { App } from '../http/type-provider.ts';
 import type { Catalog } from './catalog.ts';
 import * as routes from './route-schemas.ts';
+
+/** The most names of a filter. */
+const NAMES_MAX = 100;
 
 export interface ModelRoutes {
   /** The public URL without a final slash; '' for links that are paths. */
@@ -20,11 +24,15 @@ export interface ModelRoutes {
 
 export function registerModels(app: App, { base, catalog, tenantOf, cardOf }: ModelRoutes): void {
   app.get('/v1/models', { schema: routes.listModels }, async (request, reply) => {
-    const { q = '', status } = request.query;
+    const { q = '', status, name } = request.query;
     const { models } = await catalog.models(tenantOf(request));
-    const rows = models.filter((model) => matchesText(model, q.toLowerCase()) && hasVersion(model, status));
+    const names = name === undefined ? undefined : namesOf(name);
+    const rows = models.filter(
+      (model) => (names?.has(model.model) ?? true) && matchesText(model, q.toLowerCase()) && hasVersion(model, status),
+    );
     const keyOf = ({ model }: RegisteredModel) => [model];
-    const list = q === '' && status === undefined ? 'models' : JSON.stringify(['models', q, status ?? null]);
+    const filters = [q, status ?? null, ...(name === undefined ? [] : [name])];
+    const list = filters.some((filter) => filter) ? JSON.stringify(['models', ...filters]) : 'models';
     const page = memoryPage({ list, query: request.query, rows, keyOf, order: 'asc' });
     linkNext(request, reply, { next: page.next, base });
     return { ...page, data: page.data.map(modelJson) };
@@ -83,6 +91,16 @@ export function aliasJson({ model, alias, version }: AliasState) {
 
 const servingOf = (model: RegisteredModel): ModelVersion | undefined =>
   model.versions.find(({ version }) => version === model.defaultVersion) ?? model.versions.at(-1);
+
+/** Throws `invalid_request`. */
+function namesOf(text: string): Set<string> {
+  const names = new Set(text.split(','));
+  if (names.size <= NAMES_MAX) return names;
+  const expected = `at most ${NAMES_MAX} names, separated by commas`;
+  throw new ApiError('invalid_request', `The filter name has ${names.size} names: expected ${expected}.`, {
+    faults: [{ in: 'query', pointer: 'name', message: 'There are too many names', expected, got: String(names.size) }],
+  });
+}
 
 /** `text` is in lower case. */
 const matchesText = (model: RegisteredModel, text: string): boolean =>

@@ -22,6 +22,13 @@ export const ModelsQuery = Type.Object(
         description: 'Only models whose name or description contains this text, in any case.',
       }),
     ),
+    name: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 10_100,
+        description: 'Only the models with these names: at most 100 names, separated by commas.',
+      }),
+    ),
     status: Type.Optional(
       Type.Enum(['loading', 'ready', 'failed', 'draining', 'retired'], {
         type: 'string',

@@ -1,5 +1,6 @@
 /** The JSON of the history and of the workers. */
 import { type ListedWorker, STALE_MS } from '@millrace/shared/queue/worker-list';
+import type { ModelStats } from '@millrace/shared/stats/model-stats';
 import type { StatsPoint } from '@millrace/shared/stats/stats-table';
 import type { StepRange } from './stats-query.ts';
 
@@ -31,6 +32,19 @@ export function stepsJson(points: readonly StatsPoint[], { fromMs, toMs, stepS, 
     const seconds = Math.max(1, Math.min(stepS, (toMs - startMs) / 1_000));
     return { start_at: new Date(startMs).toISOString(), values: valuesJson(byStep.get(step) ?? NOTHING, seconds) };
   });
+}
+
+/** A model with its values over the whole range, and its requests in each step. */
+export function modelStatsJson({ model, sums, steps }: ModelStats, { fromMs, toMs, stepS, points }: StepRange) {
+  const byStep = new Map(steps);
+  const values = valuesJson(sums, Math.max(1, (toMs - fromMs) / 1_000));
+  return {
+    model,
+    values,
+    start_at: new Date(fromMs).toISOString(),
+    step_s: stepS,
+    requests: Array.from({ length: points }, (_, step) => byStep.get(step) ?? 0),
+  };
 }
 
 function valuesJson(point: Omit<StatsPoint, 'step'>, seconds: number) {

@@ -1,5 +1,5 @@
 /** Examples of the responses of the history and of the workers, for the OpenAPI document. The code that writes responses writes them. */
-import { stepsJson, workerJson } from './render.ts';
+import { modelStatsJson, stepsJson, workerJson } from './render.ts';
 
 const FROM_MS = Date.parse('2026-12-01T08:00:00.000Z');
 
@@ -24,6 +24,17 @@ const point = {
 };
 export const steps = {
   data: stepsJson([point], { fromMs: FROM_MS, toMs: FROM_MS + 60_000, stepS: 60, points: 1 }),
+  next: null,
+  has_more: false,
+};
+
+export const modelStats = {
+  data: [
+    modelStatsJson(
+      { model: 'drug-interaction', requests: 5_573, sums: point, steps: [[0, 5_573]] },
+      { fromMs: FROM_MS, toMs: FROM_MS + 60_000, stepS: 60, points: 1 },
+    ),
+  ],
   next: null,
   has_more: false,
 };

@@ -40,6 +40,21 @@ const StatsStep = Type.Object({ start_at: Time, values: StatsValues }, { $id: 'S
 
 export const StatsList = listOf('StatsList', StatsStep);
 
+const ModelStats = Type.Object(
+  {
+    model: Type.String(),
+    values: StatsValues,
+    start_at: Time,
+    step_s: Type.Integer({ minimum: 60, description: 'Seconds of a step of `requests`.' }),
+    requests: Type.Array(Type.Integer({ minimum: 0 }), {
+      description: 'Ended predictions and hits in each step, oldest first. The first step begins at `start_at`.',
+    }),
+  },
+  { $id: 'ModelStats' },
+);
+
+export const ModelStatsList = listOf('ModelStatsList', ModelStats);
+
 export const Worker = Type.Object(
   {
     id: Type.String(),

@@ -2,8 +2,8 @@
 import type { FastifySchema } from 'fastify';
 import { json, resource } from '../http/documentation.ts';
 import * as examples from './response-examples.ts';
-import { StatsList, Worker, WorkerList } from './response-schemas.ts';
-import { StatsQuery, WorkerParams, WorkersQuery } from './schemas.ts';
+import { ModelStatsList, StatsList, Worker, WorkerList } from './response-schemas.ts';
+import { ModelStatsQuery, StatsQuery, WorkerParams, WorkersQuery } from './schemas.ts';
 
 const tags = ['Operations'];
 
@@ -16,6 +16,19 @@ export const listStats = {
     'The tenant `default` sees all tenants. Every other tenant sees its own predictions, without `waiting` and `oldest_waiting_s`.',
   response: { 200: json(StatsList, 'The steps.', ['Link']) },
   responseExamples: { 200: { hour: examples.steps } },
+  errors: ['invalid_cursor', 'store_unavailable'],
+} satisfies FastifySchema;
+
+export const listModelStats = {
+  operationId: 'listModelStats',
+  querystring: ModelStatsQuery,
+  tags,
+  summary: 'The history of each model, most requests first',
+  description:
+    'The models with predictions in the range. `values` has the counts of the whole range; the quantiles are of the last minute, ten minutes or ' +
+    'hour in which a prediction of the model has ended. The tenant `default` sees all tenants.',
+  response: { 200: json(ModelStatsList, 'The models.', ['Link']) },
+  responseExamples: { 200: { minute: examples.modelStats } },
   errors: ['invalid_cursor', 'store_unavailable'],
 } satisfies FastifySchema;
 

@@ -5,6 +5,7 @@ import type { Db } from '@millrace/shared/postgres/db';
 import { findWorker, listWorkers } from '@millrace/shared/queue/worker-list';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
+import { readModelStats } from '@millrace/shared/stats/model-stats';
 import { ALL } from '@millrace/shared/stats/stats-counts';
 import { readStats } from '@millrace/shared/stats/stats-table';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
@@ -13,9 +14,9 @@ import { decodePlace, encodePlace } from '../http/cursor.ts';
 import { limitOf, linkNext, pageOf } from '../http/list.ts';
 import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
-import { stepsJson, workerJson } from './render.ts';
+import { modelStatsJson, stepsJson, workerJson } from './render.ts';
 import * as routes from './route-schemas.ts';
-import { pageOf as stepPageOf } from './stats-query.ts';
+import { modelPageOf, pageOf as stepPageOf } from './stats-query.ts';
 
 export interface StatsRoutes {
   /** The public URL without a final slash; '' for links that are paths. */
@@ -35,6 +36,23 @@ export function registerStats(app: App, { base, db, redis, keys, tenantOf }: Sta
     const points = range.points === 0 ? [] : await fromStore('Postgres', readStats(db, { ...range, ...series }));
     linkNext(request, reply, { next, base });
     return { data: stepsJson(points, range), next, has_more: next !== null };
+  });
+
+  app.get('/v1/stats/models', { schema: routes.listModelStats }, async (request, reply) => {
+    const { query } = request;
+    const tenant = tenantOf(request);
+    const limit = limitOf(query);
+    const { list, after, ...range } = modelPageOf(query, tenant, sharedNow());
+    const read = { ...range, tenant: seesAll(tenant) ? ALL : tenant, limit: limit + 1, after };
+    const rows = range.points === 0 ? [] : await fromStore('Postgres', readModelStats(db, read));
+    const page = pageOf({
+      rows,
+      limit,
+      item: (row) => modelStatsJson(row, range),
+      cursorAfter: ({ requests, model }) => encodePlace(list, [range.fromMs, range.toMs, range.stepS, requests, model]),
+    });
+    linkNext(request, reply, { next: page.next, base });
+    return page;
   });
 
   app.get('/v1/workers', { schema: routes.listWorkers }, async (request, reply) => {

@@ -3,7 +3,7 @@ import { ApiError } from '@millrace/shared/errors';
 import type { Static } from 'typebox';
 import { decodePlace, encodePlace, invalidCursor } from '../http/cursor.ts';
 import { msOfTime } from '../http/time-parameter.ts';
-import { STEP_MAX_S, STEPS_MAX, type StatsQuery } from './schemas.ts';
+import { type ModelStatsQuery, STEP_MAX_S, STEPS_MAX, type StatsQuery } from './schemas.ts';
 
 const HOUR_MS = 3_600_000;
 const LAST_MS = 0xffff_ffff_ffff;
@@ -23,7 +23,10 @@ export interface StepRange {
 }
 
 /** The whole range. Throws `invalid_request`. */
-function rangeOf({ from, to, step }: Static<typeof StatsQuery>, nowMs: number): StepRange {
+function rangeOf(
+  { from, to, step }: Pick<Static<typeof StatsQuery>, 'from' | 'to' | 'step'>,
+  nowMs: number,
+): StepRange {
   const endMs = to === undefined ? nowMs : timeOf('to', to);
   const beginMs = from === undefined ? endMs - HOUR_MS : timeOf('from', from);
   if (beginMs >= endMs) throw invalid('from', from ?? '', 'a time before `to`');
@@ -56,6 +59,22 @@ export function pageOf(query: Static<typeof StatsQuery>, tenant: string, nowMs: 
   if (points === range.points) return { ...range, next: null };
   const nextMs = fromMs + points * stepS * 1_000;
   return { fromMs, toMs: nextMs, stepS, points, next: encodePlace(list, [nextMs, toMs, stepS]) };
+}
+
+interface ModelPage extends StepRange {
+  /** The name of the list, for its cursors. */
+  list: string;
+  after: { requests: number; model: string } | null;
+}
+
+/** The range of a page of models. The pages of a list have the same range. Throws `invalid_cursor`. */
+export function modelPageOf(query: Static<typeof ModelStatsQuery>, tenant: string, nowMs: number): ModelPage {
+  const { from = null, to = null, step = null, cursor } = query;
+  const list = JSON.stringify(['stats/models', tenant, from, to, step]);
+  if (cursor === undefined) return { ...rangeOf(query, nowMs), list, after: null };
+  const like: [...Place, requests: number, model: string] = [0, 0, 0, 0, ''];
+  const [fromMs, toMs, stepS, requests, model] = decodePlace(list, cursor, like);
+  return { ...rangeAt([fromMs, toMs, stepS], cursor), list, after: { requests, model } };
 }
 
 /** The beginning and the end of the other pages, and the step. */

@@ -27,6 +27,16 @@ export interface Step {
   values: StepValues;
 }
 
+/** A model with its values over a range, and its requests in each step of the range. */
+export interface ModelStats {
+  model: string;
+  values: StepValues;
+  /** The beginning of the first step of `requests`. */
+  start_at: string;
+  step_s: number;
+  requests: number[];
+}
+
 export interface Engine {
   model: string | null;
   version: string | null;

@@ -1,6 +1,6 @@
 /** The history of predictions: the ranges of the charts, the steps of a range, and the figures of steps. */
 import { call } from './api.ts';
-import type { Step, StepValues } from './operator-types.ts';
+import type { ModelStats, Step, StepValues } from './operator-types.ts';
 import type { List } from './types.ts';
 
 export interface ChartRange {
@@ -20,8 +20,8 @@ const DAY_MS = 86_400_000;
 
 export const CHART_RANGES: Readonly<Record<string, ChartRange>> = {
   '1h': { word: '1 h', name: 'the last hour', spanMs: HOUR_MS, stepS: 60, smallStepS: 120 },
-  '6h': { word: '6 h', name: 'the last 6 hours', spanMs: 6 * HOUR_MS, stepS: 300, smallStepS: 720 },
-  '24h': { word: '24 h', name: 'the last 24 hours', spanMs: DAY_MS, stepS: 900, smallStepS: 2_880 },
+  '6h': { word: '6 h', name: 'the last 6 hours', spanMs: 6 * HOUR_MS, stepS: 300, smallStepS: 600 },
+  '24h': { word: '24 h', name: 'the last 24 hours', spanMs: DAY_MS, stepS: 900, smallStepS: 3_600 },
   '7d': { word: '7 d', name: 'the last 7 days', spanMs: 7 * DAY_MS, stepS: 3_600, smallStepS: 21_600 },
   '30d': { word: '30 d', name: 'the last 30 days', spanMs: 30 * DAY_MS, stepS: 14_400, smallStepS: 86_400 },
 };
@@ -64,6 +64,14 @@ export async function loadSteps({ spanMs, stepS, model }: StepsRequest, signal: 
 export function shownSteps({ steps, nowMs }: Steps): Step[] {
   const last = steps.at(-1);
   return last !== undefined && nowMs - Date.parse(last.start_at) < YOUNG_MS ? steps.slice(0, -1) : steps;
+}
+
+/** The requests of each step for a small chart. The last step, which is in progress, counts as if its pace stayed. */
+export function shownRequests({ start_at, step_s, requests }: ModelStats): number[] {
+  const last = requests.at(-1) ?? 0;
+  const passedMs = serverNow() - Date.parse(start_at) - (requests.length - 1) * step_s * 1_000;
+  const before = requests.slice(0, -1);
+  return passedMs < YOUNG_MS ? before : [...before, (last * step_s) / Math.min(step_s, passedMs / 1_000)];
 }
 
 /** The seconds of a step that have passed. */

@@ -2,14 +2,18 @@
 import { markTerminal, type TasklessRow, type TerminalRow } from '@millrace/shared/ledger/ledger';
 import type { Outcome } from '@millrace/shared/ledger/record-terminal';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import type { Pool } from '@millrace/shared/postgres/db';
 import { oldestHeldJob, oldestJobs } from '@millrace/shared/queue/oldest-jobs';
 import { queueNames } from '@millrace/shared/registry/registry';
+import { addDays, dropOldDays } from '@millrace/shared/stats/prediction-days';
 import { ALL, type StatsCounts } from '@millrace/shared/stats/stats-counts';
 import { dropOldStats } from '@millrace/shared/stats/stats-table';
 import { StatsWriter } from '@millrace/shared/stats/stats-writer';
 import type { WorkerContext } from '../operations/worker-context.ts';
 
-const DROP_EVERY_MS = 3_600_000;
+const KEEP_EVERY_MS = 3_600_000;
+/** After a start the worker first runs the predictions that wait. */
+const FIRST_MS = 30_000;
 /** Queues that are read at once. */
 const QUEUES_AT_ONCE = 20;
 
@@ -32,14 +36,16 @@ export function startStats(base: WorkerContext): RecorderStats {
     onError: (error) => log.warn({ err: error }, 'the history cannot be written: the counts wait in memory'),
   });
   closers.push('history', () => writer.close());
-  const drop = () => {
+  const keep = () => {
     // A clock that is ahead must not discard the history.
     if (clock.fault() !== undefined) return;
-    dropOldStats(db, config.statsRetentionDays, sharedNow()).catch((error) =>
-      log.warn({ err: error }, 'old counts cannot be discarded from the history'),
+    keepDays(db, config.statsRetentionDays).catch((error) =>
+      log.warn({ err: error }, 'the days of the history cannot be added up or discarded'),
     );
   };
-  const timer = setInterval(drop, DROP_EVERY_MS);
+  const first = setTimeout(keep, FIRST_MS);
+  closers.push('first days of the history', () => clearTimeout(first));
+  const timer = setInterval(keep, KEEP_EVERY_MS);
   closers.push('history retention', () => clearInterval(timer));
   const { counts } = writer;
   return {
@@ -54,6 +60,12 @@ export function startStats(base: WorkerContext): RecorderStats {
       return isEnded;
     },
   };
+}
+
+async function keepDays(db: Pool, retentionDays: number): Promise<void> {
+  await addDays(db, retentionDays, sharedNow());
+  await dropOldStats(db, retentionDays, sharedNow());
+  await dropOldDays(db, retentionDays, sharedNow());
 }
 
 class QueueNotes {

@@ -1,7 +1,7 @@
 /** The data of the overview beside the charts: whether the parts of the server respond, workers, endpoints and models. */
 import { ApiProblem, apiUrl, get } from '../../core/api.ts';
-import type { Endpoint, Worker } from '../../core/operator-types.ts';
-import { type ChartRange, loadSteps, type Steps } from '../../core/stats.ts';
+import type { Endpoint, ModelStats, Worker } from '../../core/operator-types.ts';
+import { type ChartRange, serverNow } from '../../core/stats.ts';
 import type { List, Model, Version } from '../../core/types.ts';
 
 export interface Health {
@@ -77,26 +77,53 @@ async function loadFailed(signal: AbortSignal): Promise<FailedVersion[]> {
   return found.flat();
 }
 
-/** Models whose history is read. */
-export const MODELS_MAX = 20;
+/** Rows of the table: the models with the most requests, and then models without requests. */
+const MODELS_MAX = 20;
 
-export interface ModelSteps {
-  model: Model;
-  steps: Steps;
+export interface ModelRow {
+  stats: ModelStats;
+  /** Undefined for a model that was removed. */
+  model: Model | undefined;
 }
 
 export interface ModelsData {
-  models: ModelSteps[];
+  rows: ModelRow[];
+  /** Whether there are more models than rows. */
   more: boolean;
 }
 
 export async function loadModels(range: ChartRange, signal: AbortSignal): Promise<ModelsData> {
-  const list = await get<List<Model>>('/v1/models', { limit: MODELS_MAX }, signal);
-  const models = await Promise.all(
-    list.data.map(async (model) => {
-      const request = { spanMs: range.spanMs, stepS: range.smallStepS, model: model.name };
-      return { model, steps: await loadSteps(request, signal) };
-    }),
-  );
-  return { models, more: list.has_more };
+  const from = new Date(serverNow() - range.spanMs).toISOString();
+  const query = { from, step: range.smallStepS, limit: MODELS_MAX };
+  const [busy, first] = await Promise.all([
+    get<List<ModelStats>>('/v1/stats/models', query, signal),
+    get<List<Model>>('/v1/models', { limit: MODELS_MAX }, signal),
+  ]);
+  const known = new Map(first.data.map((model) => [model.name, model]));
+  const unknown = busy.data.filter(({ model }) => !known.has(model)).map(({ model }) => model);
+  if (unknown.length > 0) {
+    const list = await get<List<Model>>('/v1/models', { name: unknown.join(), limit: unknown.length }, signal);
+    for (const model of list.data) known.set(model.name, model);
+  }
+  const active = new Set(busy.data.map(({ model }) => model));
+  const idle = first.data.filter(({ name }) => !active.has(name)).slice(0, MODELS_MAX - busy.data.length);
+  return {
+    rows: [
+      ...busy.data.map((stats) => ({ stats, model: known.get(stats.model) })),
+      ...idle.map((model) => ({ stats: NO_REQUESTS(model.name), model })),
+    ],
+    more: busy.has_more || first.has_more,
+  };
 }
+
+const NO_REQUESTS = (model: string): ModelStats => ({
+  model,
+  values: {
+    ...{ accepted: 0, succeeded: 0, failed: 0, canceled: 0, expired: 0, hits: 0, misses: 0, refused: 0, rate: 0 },
+    ...{ waiting: null, oldest_waiting_s: null, wait_p50_ms: null, wait_p95_ms: null, run_p50_ms: null },
+    ...{ run_p95_ms: null, total_p50_ms: null, total_p95_ms: null, hit_share: null, error_share: null },
+  },
+  start_at: new Date(0).toISOString(),
+  step_s: 60,
+  requests: [],
+});

@@ -17,7 +17,6 @@ import { modelsSheet } from './models.ts';
 import { needs } from './needs.ts';
 
 const LIVE_MS = 5_000;
-/** The models have a request each. */
 const MODELS_MS = 15_000;
 
 export default function OverviewPage({ query }: PageProps): Markup {
@@ -47,7 +46,7 @@ export default function OverviewPage({ query }: PageProps): Markup {
         (stats.problem
           ? 'The figures below show the parts that respond.'
           : html`<span class="sr">Loading</span>\u00a0`),
-      actions: html`${modelChoice(model, models.data?.models.map((item) => item.model.name) ?? [])}${rangeButtons(key, setRange)}${liveButton({ live, since: stats.since, toggle: setLive })}`,
+      actions: html`${modelChoice(model, models.data?.rows.map(({ stats: { model: name } }) => name) ?? [])}${rangeButtons(key, setRange)}${liveButton({ live, since: stats.since, toggle: setLive })}`,
     }),
     needs(system.data, stats.data),
     staleNotice(stats.data ? stats.problem : undefined),
