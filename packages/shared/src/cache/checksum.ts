@@ -33,7 +33,7 @@ const marks = (bits: string): string => bits.replaceAll('0', ' ').replaceAll('1'
 const marksOf = (json: string): string => marks(checksumOf(json).toString(2).padStart(BITS, '0'));
 
 /**
- * Appends a digest to JSON text as white space. After `sealJson` the last STAMP_LENGTH characters tell whether a reader has read the
+ * Appends a digest to JSON text as white space. After `sealJson` the last STAMP_LENGTH characters show whether a reader has read the
  * same text before. Processes of older versions parse the text as JSON.
  */
 export function stampJson(json: string): string {
