@@ -41,6 +41,18 @@ const READING = HANDLER.replace(
   "import { readFileSync } from 'node:fs';\n  const factor = Number(readFileSync(new URL('./factor.json', import.meta.url), 'utf8'));",
 );
 
+/** The same, with a package that is installed beside the handler. */
+const PACKED = HANDLER.replace('./factor.ts', 'factor');
+const factorPackage = (version: string, factor: number) => ({
+  'packed/node_modules/factor/package.json': JSON.stringify({
+    name: 'factor',
+    version,
+    exports: './main.js',
+    type: 'module',
+  }),
+  'packed/node_modules/factor/main.js': `export const factor = ${factor};`,
+});
+
 async function write(files: Record<string, string | Buffer>): Promise<void> {
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(join(dir, path)), { recursive: true });
@@ -58,8 +70,11 @@ const millrace = useMillrace(async () => {
     'reading/1/model.onnx': plus(1),
     'reading/handler.ts': READING,
     'reading/factor.json': '10',
+    'packed/1/model.onnx': plus(1),
+    'packed/handler.ts': PACKED,
+    ...factorPackage('1.0.0', 10),
   });
-  return { modelsDir: dir, models: ['plain', 'handled', 'reading'] };
+  return { modelsDir: dir, models: ['plain', 'handled', 'reading', 'packed'] };
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
@@ -105,10 +120,22 @@ test('the worker neither returns nor stores the result of a replaced file that t
   expect((await reading(2)).body.output).toEqual({ value: 21 });
 });
 
+test('the worker neither returns nor stores a result with another version of a package that the handler imports', async () => {
+  const packed = (x: number) => millrace.predict('packed', { input: { x } }, WAIT);
+  expect((await packed(1)).body.output).toEqual({ value: 11 });
+  await write(factorPackage('2.0.0', 77));
+  await killEngines(millrace.workers);
+  const { body } = await packed(2);
+  expect(body.status).toBe('failed');
+  expect(body.error.detail).toContain('a package has another version than at the registration (here: factor@2.0.0)');
+  await write(factorPackage('1.0.0', 10));
+  expect((await packed(2)).body.output).toEqual({ value: 21 });
+});
+
 test('a version that 0.1.0 registered, without the files that its handler names, stays in service', async () => {
-  const { digest, before } = await readVersion(
-    (await listVersions(dir)).versions.find(({ model }) => model === 'reading')!,
-  );
+  const found = await readVersion((await listVersions(dir)).versions.find(({ model }) => model === 'reading')!);
+  const { digest } = found;
+  const before = found.earlier[0]!;
   expect(before.digest).not.toBe(digest);
   const pool = createPool({
     databaseUrl: millrace.config.databaseUrl,

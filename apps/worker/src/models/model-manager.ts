@@ -146,8 +146,8 @@ export class ModelManager {
     const byName = new Map(registered.map((version) => [nameOf(version), version]));
     const news = await this.#watch.scan(this.#now(), (seen) => {
       const known = byName.get(nameOf(seen));
-      // Millrace 0.1.0 registered this version. Its digest leaves out the files that a handler names.
-      const own = known?.digest === seen.before.digest ? { ...seen, ...seen.before } : seen;
+      // An earlier release registered this version, with a digest that leaves out some files and packages of the handler.
+      const own = { ...seen, ...seen.earlier.find(({ digest }) => digest === known?.digest) };
       const found = this.#edits.place(own, registered);
       this.#found.set(nameOf(found), found);
       this.#verifications.add(found, byName.get(nameOf(found)));

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -56,8 +56,8 @@ const absent = ['./absent.txt', 'C/C=C/C', 'model.onnx'];
 `;
   test('covers every file that the handler names and opens by itself', async () => {
     const path = write('named/handler.ts', READS);
-    const { digest, importsDigest } = await digestHandler(path);
-    expect(digest).toBe(importsDigest);
+    const { digest, earlier } = await digestHandler(path);
+    expect(earlier).toEqual([digest, digest]);
     const files = ['named/labels of.json', 'named/data/words.txt'].map((file) => write(file, '1'));
     for (const file of ['named/model.onnx', 'named/data/other.txt']) write(file, '1');
     expect(new Set(await handlerFiles(path))).toEqual(new Set([path, ...files]));
@@ -68,7 +68,7 @@ const absent = ['./absent.txt', 'C/C=C/C', 'model.onnx'];
     }
     expect(seen.size).toBe(4);
     // The digest of 0.1.0: a version that 0.1.0 registered stays in service.
-    expect((await digestHandler(path)).importsDigest).toBe(importsDigest);
+    expect((await digestHandler(path)).earlier[0]).toBe(digest);
     writeFileSync(join(dir, 'named/data/other.txt'), '2');
     expect(seen).toContain(await digestOf(path));
   });
@@ -91,6 +91,67 @@ const absent = ['./absent.txt', 'C/C=C/C', 'model.onnx'];
     write('m/other.ts', 'changed');
     seen.add(await digestOf(path));
     expect(seen.size).toBe(5);
+  });
+  test('covers the versions of the packages that the handler imports and that these packages need', async () => {
+    const path = write(
+      'm/handler.ts',
+      "import { fs } from 'node:fs';\nimport 'absent';\nimport a from 'a/deep.js';\nimport './b.ts';\n",
+    );
+    write('m/b.ts', "const b = await import('@scope/b');\nimport path from 'path';\n");
+    const before = await digestHandler(path);
+    expect(before.packages).toEqual([]);
+    const manifest = (file: string, value: object) => write(`${file}/package.json`, JSON.stringify(value));
+    const needs = { c: '^1.0.0', gone: '1', native: '1' };
+    manifest('m/node_modules/a', { name: 'a', version: '1.0.0', dependencies: needs, optionalDependencies: needs });
+    manifest('node_modules/@scope/b', { name: '@scope/b', version: '2.0.0', peerDependencies: { c: '*', d: '*' } });
+    for (const name of ['c', 'd', 'native', 'unused']) manifest(`node_modules/${name}`, { name, version: '1.0.0' });
+    manifest('node_modules/d', { name: 'd', version: '1.0.0', dependencies: { '@scope/b': '*' } });
+    const after = await digestHandler(path);
+    expect(after.packages).toEqual(['@scope/b@2.0.0', 'a@1.0.0', 'c@1.0.0', 'd@1.0.0']);
+    expect(after.earlier).toEqual([before.digest, before.digest]);
+    expect(await handlerFiles(path)).toContain(join(dir, 'node_modules/d/package.json'));
+    manifest('node_modules/unused', { name: 'unused', version: '3.0.0' });
+    expect(await digestOf(path)).toBe(after.digest);
+    // Another place with the same versions is the same handler: two machines install the same packages in different folders.
+    manifest('m/node_modules/d', { name: 'd', version: '1.0.0', dependencies: { '@scope/b': '*' } });
+    expect(await digestOf(path)).toBe(after.digest);
+    manifest('node_modules/d', { name: 'd', version: '1.0.1' });
+    expect((await digestHandler(path)).packages).toContain('d@1.0.1');
+    await expect(importHandler(path, after.digest)).rejects.toThrow(
+      '(here: @scope/b@2.0.0, a@1.0.0, c@1.0.0, d@1.0.1)',
+    );
+  });
+  test('covers the files of a package that is linked or has no version', async () => {
+    const path = write('m/handler.ts', "import 'linked';\nconst own = require('own');\n");
+    write('linked/package.json', '{"name": "linked", "version": "1.0.0"}');
+    const files = [write('linked/src/index.js', '1'), write('m/node_modules/own/index.js', '1')];
+    write('linked/node_modules/other/index.js', '1');
+    symlinkSync(join(dir, 'linked'), join(dir, 'm/node_modules/linked'));
+    const seen = new Set([await digestOf(path)]);
+    expect(await handlerFiles(path)).toEqual(expect.arrayContaining(files));
+    for (const file of files) {
+      writeFileSync(file, '2');
+      seen.add(await digestOf(path));
+    }
+    expect(seen.size).toBe(3);
+    write('linked/node_modules/other/index.js', '2');
+    expect(seen).toContain(await digestOf(path));
+  });
+  test.each<[string, object, string[]]>([
+    ['that the project names', { dependencies: { millrace: '1', a: '1' } }, ['a@1.0.0']],
+    ['of a project without Millrace', { name: 'mine' }, ['a@1.0.0']],
+    ['that only Millrace needs', { dependencies: { millrace: '1', b: '1' } }, []],
+    ['of Millrace itself', { name: '@millrace/repository', dependencies: { a: '1' } }, []],
+  ])('a package %s', async (_, project, packages) => {
+    const path = write('models/m/handler.ts', "import 'a';\n");
+    write('package.json', JSON.stringify(project));
+    write('node_modules/a/package.json', '{"name": "a", "version": "1.0.0"}');
+    expect((await digestHandler(path)).packages).toEqual(packages);
+  });
+  test('fails for a package with more files than a scan may read', async () => {
+    const path = write('m/handler.ts', "import 'large';\n");
+    for (let file = 0; file <= 2_000; file++) write(`m/node_modules/large/${file}.js`, '');
+    await expect(digestHandler(path)).rejects.toThrow('has no version and more than 2000 files');
   });
   test('fails for a missing file', async () => {
     const path = write('m/handler.ts', "import './gone.ts';\n");
@@ -132,7 +193,9 @@ describe('importing', () => {
       await importHandler('${path}', (await digestHandler('${path}')).digest).catch(({ message }) => process.stdout.write(message));
     `;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
-    expect(stdout).toMatch(/Cannot find package 'no-such-package' imported from .*m\/handler\.ts/);
+    expect(stdout).toMatch(
+      /^Cannot find package 'no-such-package', which handler\.ts imports: run `npm install no-such-package` in .*m\.$/,
+    );
   });
   test('runs the text with the digest, and no text that replaced the file', async () => {
     const path = write('m/handler.ts', "import { value } from './value.ts';\nexport default { value };\n");

@@ -8,47 +8,67 @@ import type { Handler } from './handler.ts';
 import { digestFile, namedFiles } from './handler-data.ts';
 import { placeIn } from './handler-fault.ts';
 import { HandlerLoadError, missingPackage, requirePackages } from './handler-packages.ts';
+import { type HandlerPackages, packagesOf } from './package-versions.ts';
 
 const RELATIVE_IMPORT = /\b(?:from|import)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g;
 // A handler has a few files. The limit stops a chain of imports without an end.
 const FILES_MAX = 200;
 
 export interface HandlerDigests {
-  /** SHA-256 (hex) of the source, of the files with a relative import, and of the named files (handler-data.ts). */
+  /**
+   * SHA-256 (hex) of the source, of the files with a relative import, of the named files (handler-data.ts), and of the versions of
+   * the imported packages (package-versions.ts).
+   */
   digest: string;
-  /** The digest without the named files, as in 0.1.0. Equal to `digest` for a handler without named files. */
-  importsDigest: string;
+  /** The digests of earlier releases, oldest first: without the named files (0.1.0), and without the packages. */
+  earlier: readonly string[];
+  /** `name@version` of the packages in `digest`. */
+  packages: readonly string[];
 }
 
-/** Computes the digests of a handler. Imported packages are not included. Throws when a file cannot be read. */
+/** Computes the digests of a handler. Throws when a file cannot be read. */
 export async function digestHandler(path: string): Promise<HandlerDigests> {
-  const sources = await sourcesOf(path);
-  return digestsOf(path, sources, await namedFiles(sources));
+  return digestsOf(path, await partsOf(path));
 }
 
 /** Returns the files of a handler, handler.ts first, and unreadable files too. */
 export async function handlerFiles(path: string): Promise<string[]> {
-  const sources = await sourcesOf(path);
-  return [...sources.keys(), ...(await namedFiles(sources))];
+  const { sources, named, packages } = await partsOf(path);
+  return [...sources.keys(), ...named, ...packages.files];
 }
 
 /** Whether a version was registered with these files of a handler. */
-export const isHandlerOf = ({ digest, importsDigest }: HandlerDigests, registered: string): boolean =>
-  registered === digest || registered === importsDigest;
+export const isHandlerOf = ({ digest, earlier }: HandlerDigests, registered: string): boolean =>
+  registered === digest || earlier.includes(registered);
+
+interface HandlerParts {
+  sources: Sources;
+  named: readonly string[];
+  packages: HandlerPackages;
+}
+
+async function partsOf(path: string): Promise<HandlerParts> {
+  const sources = await sourcesOf(path);
+  const [named, packages] = await Promise.all([namedFiles(sources), packagesOf(sources)]);
+  return { sources, named, packages };
+}
 
 /** The text of each file by path; null for an unreadable file. */
 type Sources = Map<string, string | null>;
 
-async function digestsOf(path: string, sources: Sources, named: readonly string[]): Promise<HandlerDigests> {
+async function digestsOf(path: string, { sources, named, packages }: HandlerParts): Promise<HandlerDigests> {
   const base = dirname(resolve(path));
   const parts = [...sources].map(([file, source]): [string, string] => {
     if (source === null) throw new Error(`handler.ts imports ${relative(base, file)}, which cannot be read`);
     return [relative(base, file), hash('sha256', source, 'hex')];
   });
   const importsDigest = digestOfParts(parts);
-  if (named.length === 0) return { digest: importsDigest, importsDigest };
   for (const file of named) parts.push([relative(base, file), await digestFile(file)]);
-  return { digest: digestOfParts(parts), importsDigest };
+  const filesDigest = digestOfParts(parts);
+  const { versions } = packages;
+  // A path cannot contain NUL, so the name of this part is the name of no file.
+  if (versions.length > 0) parts.push(['\0packages', versions.join('\n')]);
+  return { digest: digestOfParts(parts), earlier: [importsDigest, filesDigest], packages: versions };
 }
 
 const digestOfParts = (parts: readonly (readonly [string, string])[]): string =>
@@ -146,13 +166,18 @@ export interface VerifiedHandler {
 
 /** Reads the texts of the handler with this digest. Throws HandlerChangedError when the files have another digest. */
 export async function verifyHandler(path: string, digest: string): Promise<VerifiedHandler> {
-  const sources = await sourcesOf(path);
-  if (!isHandlerOf(await digestsOf(path, sources, await namedFiles(sources)), digest))
+  const parts = await partsOf(path);
+  const digests = await digestsOf(path, parts);
+  if (!isHandlerOf(digests, digest)) {
+    const packages = digests.packages.slice(0, 20).join(', ');
     throw new HandlerChangedError(
-      `handler.ts, or a file that it imports or names, is not the file with which the version was registered: restore it, or add a new version`,
+      `handler.ts, or a file that it imports or names, is not the file with which the version was registered` +
+        `${packages === '' ? '' : `, or a package has another version than at the registration (here: ${packages})`}` +
+        `: restore it, or add a new version`,
     );
+  }
   // A source that cannot be read has no digest.
-  return { path, digest, sources: [...sources].map(([file, source]) => [file, source ?? '']) };
+  return { path, digest, sources: [...parts.sources].map(([file, source]) => [file, source ?? '']) };
 }
 
 /**

@@ -38,6 +38,18 @@ async function only(): Promise<FoundVersion> {
 const CSV = 'key,name,aliases,vector\na,Aspirin,ASA|acetylsalicylic acid,\n';
 const HANDLER = "import { width } from './width.ts';\nexport default {};\n";
 
+/** The forms of protobuf's text format that Triton's examples have. */
+const TRITON = `
+name: "resnet" # the name
+platform: 'onnxruntime_onnx'; max_batch_size : 8
+default_model_filename: "net" ".onnx"
+input [ { name: "x" data_type: TYPE_FP32 dims: [ 3, -1, 1e-5 ] reshape { shape: [ ] } } ]
+output: [ { name: "y", data_type: TYPE_FP32, dims: [ 2 ], label_filename: "labels.txt" }, < name: "z" label_filename: "" > ]
+output { name: "none" label_filename: "missing.txt" }
+parameters { key: "quoted \\"text\\"" value: { string_value: "a/b" } }
+instance_group [ { kind: KIND_CPU count: 2 } ]
+`;
+
 function writeAll(): void {
   write('m/1/model.onnx', perceptron());
   write('m/model.json', '{"entities": ["drug"], "timeout_ms": 5}');
@@ -103,6 +115,54 @@ describe('the list of a models folder', () => {
     for (const [name, bytes] of inner) write(`m/1/${name}`, bytes);
     expect((await only()).digest).toBe(found.digest);
   });
+  test("has the model file and the labels of Triton's config.pbtxt", async () => {
+    writeAll();
+    const plain = await only();
+    write('m/config.pbtxt', TRITON);
+    expect((await listVersions(dir)).problems).toEqual([
+      {
+        path: 'm/1',
+        message: expect.stringContaining('must be named net.onnx by default_model_filename in config.pbtxt'),
+      },
+    ]);
+    rmSync(join(dir, 'm/1/model.onnx'));
+    write('m/1/net.onnx', perceptron());
+    const unlabelled = await only();
+    expect(unlabelled.modelPath).toBe(join(dir, 'm/1/net.onnx'));
+    expect(unlabelled.digest).toBe(plain.digest);
+    const before = await fingerprint(unlabelled);
+    write('m/labels.txt', 'cat\r\nblack dog\n\n');
+    const found = await only();
+    expect(found.file.labels).toEqual({ y: ['cat', 'black dog'] });
+    expect((await fingerprint(found)).text).not.toBe(before.text);
+    // Earlier releases did not read labels. Their versions stay in service, without labels.
+    expect(found.digest).not.toBe(plain.digest);
+    expect(found.earlier[0]).toMatchObject({ digest: plain.digest, file: { entities: ['drug'], timeout_ms: 5 } });
+    expect(found.earlier[0]?.file.labels).toBeUndefined();
+    write('m/model.json', '{"labels": {"y": ["a", "b"]}}');
+    expect((await only()).file.labels).toEqual({ y: ['a', 'b'] });
+    // A folder of several files.
+    rmSync(join(dir, 'm/1/net.onnx'));
+    write('m/1/net.onnx/model.onnx', perceptron());
+    expect((await only()).modelPath).toBe(join(dir, 'm/1/net.onnx/model.onnx'));
+  });
+  test.each([
+    ['a model file elsewhere', 'default_model_filename: "../../other/1/model.onnx"', 'is not a path inside the folder'],
+    ['an absolute path', 'default_model_filename: "/etc/passwd"', 'is not a path inside the folder'],
+    ['labels elsewhere', 'output [ { name: "y" label_filename: "../../secret" } ]', 'is not a path inside the folder'],
+    ['a bracket too many', 'name: "a"\n  }', '"}" is not expected there'],
+    ['an open bracket', 'output [ {', '"the end of the file" is not expected there'],
+    ['an open text', 'name: "a\n"', 'line 1 is not'],
+    ['many levels', `a ${'{ a '.repeat(100)}`, 'nested messages'],
+    ['a megabyte', '#'.repeat(1_100_000), 'more than 1048576 bytes'],
+  ])('ignores a config.pbtxt with %s, and has a problem', async (_, text, problem) => {
+    write('m/1/model.onnx', perceptron());
+    write('m/config.pbtxt', text);
+    const { versions, problems } = await listVersions(dir);
+    expect(versions.map(({ modelPath }) => modelPath)).toEqual([join(dir, 'm/1/model.onnx')]);
+    expect(problems).toEqual([{ path: 'm', message: expect.stringContaining(problem) }]);
+    expect(problems[0]?.message).toMatch(/^m\/config\.pbtxt is ignored: /);
+  });
   test('refuses data outside a model.onnx folder, and has problems in its model.json by their paths', async () => {
     write('m/1/model.onnx/model.onnx', addsFromFile('../weights.bin'));
     write('m/1/weights.bin', Buffer.alloc(8));
@@ -159,13 +219,14 @@ describe('the digest', () => {
   test('equals the digest of 0.1.0 for a handler without named files, and a version with named files has both digests', async () => {
     writeAll();
     const first = await only();
-    expect(first.before).toMatchObject({ digest: first.digest, handlerDigest: first.handlerDigest });
+    const own = { digest: first.digest, handlerDigest: first.handlerDigest, file: first.file, task: null };
+    expect(first.earlier).toEqual([own, own]);
     write('m/handler.ts', `${HANDLER}const path = './labels.txt';`);
-    const { before } = await only();
+    const { earlier } = await only();
     write('m/labels.txt', 'a');
     const named = await only();
-    expect(named.before).toEqual(before);
-    expect(named.digest).not.toBe(before.digest);
+    expect(named.earlier[0]).toEqual(earlier[0]);
+    expect(named.digest).not.toBe(earlier[0]?.digest);
   });
   test('covers external data', async () => {
     const initializers = [{ name: 'w', dtype: 'float32' as const, dims: [2], data: { location: 'w.bin' } }];

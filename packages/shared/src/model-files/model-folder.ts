@@ -5,13 +5,21 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, readdir, readFile, stat } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { canonicalJson } from '../text/canonical-json.ts';
 import { digestHandler, handlerFiles } from './handler-file.ts';
 import { type ModelFile, ModelFileError, mergeModelFiles, parseModelFile } from './model-config.ts';
 import { type OnnxFile, OnnxFileError, readOnnxFile } from './onnx-file.ts';
 import { digestOf } from './parts-digest.ts';
 import { findTask, readTaskFiles, TASK_FILE_NAMES, type TaskFiles, TaskFilesError } from './task-files.ts';
+import {
+  NO_TRITON_CONFIG,
+  readLabels,
+  readTritonConfig,
+  TRITON_CONFIG,
+  type TritonConfig,
+  TritonConfigError,
+} from './triton-config.ts';
 
 export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 
@@ -28,6 +36,8 @@ export interface VersionFiles {
   configPaths: readonly string[];
   /** Entity name → CSV file, for all CSV files. model.json selects the entities that are read. */
   entityPaths: Readonly<Record<string, string>>;
+  /** Output name → file of labels, from Triton's config.pbtxt. */
+  labelPaths: Readonly<Record<string, string>>;
 }
 
 /** A file in the digest of a version. Users of the file compare the bytes, because the file may be replaced meanwhile. */
@@ -50,22 +60,24 @@ export interface ModelContent {
 export const contentBytes = ({ model, data }: ModelContent): number =>
   data.reduce((sum, { bytes }) => sum + bytes, model.bytes);
 
-/** A version with all facts for its registration. */
-export interface FoundVersion extends VersionFiles {
+/** The digest of a version, with the settings that the digest covers. */
+export interface VersionDigests {
   digest: string;
-  content: ModelContent;
   /** The digest of handler.ts, or of the task; null for a model of raw tensors. */
   handlerDigest: string | null;
   /** The task that serves the version; null for a version with a handler of its own, and for raw tensors. */
   task: TaskFiles | null;
-  /**
-   * The same files as an older version of Millrace registered them: 0.1.0 left out the files that a handler names, and knew no tasks.
-   */
-  before: Pick<FoundVersion, 'digest' | 'handlerDigest' | 'task' | 'file'>;
+  file: ModelFile;
+}
+
+/** A version with all facts for its registration. */
+export interface FoundVersion extends VersionFiles, VersionDigests {
+  content: ModelContent;
+  /** The digests of earlier releases for the same files, which cover fewer files, with the settings and the task of that release. */
+  earlier: readonly VersionDigests[];
   /** Entity name → SHA-256 of the CSV file, for the entities in model.json. */
   entityDigests: Readonly<Record<string, string>>;
-  file: ModelFile;
-  /** The named parts of the digest, without the name and the handler of the version. */
+  /** The named parts of the digest, without the name, the labels and the handler of the version. */
   parts: readonly (readonly [string, string])[];
   /** The name of the folder, for edited files that are served as a version of their own. Absent for every other version. */
   editOf?: string;
@@ -94,13 +106,18 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
         path: model,
         message: `A version needs a folder of its own: move ${model}/${file} to ${model}/1/model.onnx.`,
       });
+    const triton = await readTritonConfig(folder).catch((error: unknown) => {
+      if (!(error instanceof TritonConfigError)) throw error;
+      problems.push({ path: model, message: `${model}/${TRITON_CONFIG} is ignored: ${error.message}.` });
+      return NO_TRITON_CONFIG;
+    });
     for (const version of await foldersIn(folder)) {
       const path = `${model}/${version}`;
-      const modelPath = await modelFileIn(join(folder, version));
+      const modelPath = await modelFileIn(join(folder, version), triton.modelFile);
       if (modelPath === undefined) {
         const [other] = await onnxIn(join(folder, version));
-        const missing = join(folder, version, 'model.onnx');
-        if (other !== undefined) problems.push({ path, message: await noModelFile(path, missing, other) });
+        if (other !== undefined)
+          problems.push({ path, message: await noModelFile(join(folder, version), triton.modelFile, other) });
         continue;
       }
       if (version === 'onnx' && (await isFile(join(folder, 'config.json'))))
@@ -109,7 +126,7 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
           message: `${model} is a Hugging Face folder: a version needs a folder of its own. Move all files of ${model} to ${model}/1/.`,
         });
       const bad = [model, version].find((name) => !MODEL_NAME.test(name));
-      if (bad === undefined) versions.push(await filesOf({ folder, model, version, modelPath }));
+      if (bad === undefined) versions.push(await filesOf({ folder, model, version, modelPath, triton }));
       else
         problems.push({
           path,
@@ -121,24 +138,29 @@ export async function listVersions(dir: string): Promise<{ versions: VersionFile
 }
 
 /**
- * The model file of a version: `model.onnx`; `model.onnx/model.onnx`, which is Triton's layout of a model of several files; or
- * `onnx/model.onnx` of a Hugging Face folder. The external data is in the same folder as the model file. Undefined without a model file.
+ * The model file of a version: `model.onnx` or the name in config.pbtxt; `model.onnx/model.onnx`, which is Triton's layout of a
+ * model of several files; or `onnx/model.onnx` of a Hugging Face folder. The external data is in the same folder as the model file.
+ * Undefined without a model file.
  */
-async function modelFileIn(version: string): Promise<string | undefined> {
-  const path = join(version, 'model.onnx');
+async function modelFileIn(version: string, name: string): Promise<string | undefined> {
+  const path = join(version, name);
   if (await isFile(path)) return path;
   for (const other of [join(path, 'model.onnx'), join(version, 'onnx', 'model.onnx')])
     if (await isFile(other)) return other;
   return undefined;
 }
 
-/** The reason that a version has no model.onnx although its folder has an entry `other`. */
-async function noModelFile(path: string, modelPath: string, other: string): Promise<string> {
-  const info = await lstat(modelPath).catch(() => undefined);
-  if (info === undefined) return `The file of a version must be named model.onnx: rename ${path}/${other}.`;
-  if (info.isDirectory()) return `${path}/model.onnx is a directory: expected the file ${path}/model.onnx/model.onnx.`;
+/** The reason that a version has no model file although its folder has an entry `other`. */
+async function noModelFile(path: string, name: string, other: string): Promise<string> {
+  const shown = path.split(sep).slice(-2).join('/');
+  const info = await lstat(join(path, name)).catch(() => undefined);
+  if (info === undefined) {
+    const origin = name === NO_TRITON_CONFIG.modelFile ? '' : ` by default_model_filename in ${TRITON_CONFIG}`;
+    return `The file of a version must be named ${name}${origin}: rename ${shown}/${other}.`;
+  }
+  if (info.isDirectory()) return `${shown}/${name} is a directory: expected the file ${shown}/${name}/model.onnx.`;
   const kind = info.isSymbolicLink() ? 'a link without a target' : 'not a regular file';
-  return `${path}/model.onnx is ${kind}: expected the file of the model.`;
+  return `${shown}/${name} is ${kind}: expected the file of the model.`;
 }
 
 interface VersionPlace {
@@ -147,9 +169,10 @@ interface VersionPlace {
   model: string;
   version: string;
   modelPath: string;
+  triton: TritonConfig;
 }
 
-async function filesOf({ folder, model, version, modelPath }: VersionPlace): Promise<VersionFiles> {
+async function filesOf({ folder, model, version, modelPath, triton }: VersionPlace): Promise<VersionFiles> {
   const own = join(folder, version);
   const [ownHandler, handler, modelConfig, ownConfig] = await Promise.all(
     [join(own, 'handler.ts'), join(folder, 'handler.ts'), join(folder, 'model.json'), join(own, 'model.json')].map(
@@ -169,6 +192,7 @@ async function filesOf({ folder, model, version, modelPath }: VersionPlace): Pro
     handlerPath: ownHandler ?? handler ?? null,
     configPaths,
     entityPaths,
+    labelPaths: triton.labelPaths,
   };
 }
 
@@ -183,7 +207,8 @@ export async function fingerprint(files: VersionFiles): Promise<{ text: string; 
   ).flat();
   const handler = files.handlerPath === null ? [] : await handlerFiles(files.handlerPath).catch(() => []);
   const ofTask = TASK_FILE_NAMES.filter((name) => name.includes('/')).map((name) => join(files.folder, name));
-  const paths = [...inFolder, ...ofTask, ...files.configPaths, ...Object.values(files.entityPaths), ...handler];
+  const settings = [...ofTask, ...files.configPaths, ...Object.values(files.labelPaths)];
+  const paths = [...inFolder, ...settings, ...Object.values(files.entityPaths), ...handler];
   let text = '';
   let newestMs = 0;
   for (const path of [...new Set(paths)].sort()) {
@@ -218,7 +243,8 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
   }
   const handler = files.handlerPath === null ? null : await digestHandler(files.handlerPath);
   const task = await taskOf(files, config, onnx);
-  const file: ModelFile = task === null ? config : { ...config, task: task.task };
+  const own: ModelFile = task === null ? config : { ...config, task: task.task };
+  const file = await withTritonLabels(own, files.labelPaths);
   const entityDigests: Record<string, string> = {};
   for (const entity of file.entities ?? []) {
     const path = files.entityPaths[entity];
@@ -229,17 +255,14 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
     entityDigests[entity] = (await hashFile(path)).digest;
     parts.push([`entity:${entity}`, entityDigests[entity]]);
   }
-  // Labels are the only setting in outputs. Other settings may change without a new version.
-  if (file.labels !== undefined) parts.push(['labels', canonicalJson(file.labels)]);
-  const isDerived = task !== null && config.task === undefined;
+  const digests = { ...files, parts, file, task };
+  // Earlier releases knew no tasks, and did not read Triton's labels.
+  const before = { ...digests, file: config, task: null };
+  const known = config.task === undefined || config.task === 'none' ? (handler?.earlier ?? [null]) : [];
   return {
     ...files,
-    file,
-    task,
-    ...digestsWith(files, parts, task?.digest ?? handler?.digest ?? null),
-    before: isDerived
-      ? { ...digestsWith(files, parts, null), file: config, task: null }
-      : { ...digestsWith(files, parts, task?.digest ?? handler?.importsDigest ?? null), file, task },
+    ...digestsWith(digests, task?.digest ?? handler?.digest ?? null),
+    earlier: known.map((earlier) => digestsWith(before, earlier)),
     content: { model, data },
     entityDigests,
     parts,
@@ -248,24 +271,38 @@ export async function readVersion(files: VersionFiles): Promise<FoundVersion> {
 
 /** The digest includes the name: a prediction names its model and version, also a prediction from the cache. */
 function digestsWith(
-  { model, version }: Pick<VersionFiles, 'model' | 'version'>,
-  parts: FoundVersion['parts'],
+  { model, version, parts, file, task }: Pick<FoundVersion, 'model' | 'version' | 'parts' | 'file' | 'task'>,
   handlerDigest: string | null,
-): Pick<FoundVersion, 'digest' | 'handlerDigest'> {
+): VersionDigests {
   const handler: [string, string][] = handlerDigest === null ? [] : [['handler', handlerDigest]];
-  return { digest: digestOf([['name', `${model}/${version}`], ...parts, ...handler]), handlerDigest };
+  return {
+    digest: digestOf([['name', `${model}/${version}`], ...parts, ...labelParts(file), ...handler]),
+    handlerDigest,
+    file,
+    task,
+  };
 }
 
 /** The same files as another version of the model. */
 export function asEdit(found: FoundVersion, version: string): FoundVersion {
-  const { model, parts, handlerDigest, before } = found;
+  const edit = { ...found, version, editOf: found.version };
   return {
-    ...found,
-    version,
-    editOf: found.version,
-    ...digestsWith({ model, version }, parts, handlerDigest),
-    before: { ...before, ...digestsWith({ model, version }, parts, before.handlerDigest) },
+    ...edit,
+    ...digestsWith(edit, found.handlerDigest),
+    earlier: found.earlier.map((earlier) => digestsWith({ ...edit, ...earlier }, earlier.handlerDigest)),
   };
+}
+
+/** Labels are the only setting in outputs. Other settings may change without a new version. */
+const labelParts = ({ labels }: ModelFile): [string, string][] =>
+  labels === undefined ? [] : [['labels', canonicalJson(labels)]];
+
+/** Adds the labels of Triton's files to the settings. The labels in model.json win. */
+async function withTritonLabels(file: ModelFile, labelPaths: VersionFiles['labelPaths']): Promise<ModelFile> {
+  const labels: Record<string, string[]> = {};
+  for (const [output, path] of Object.entries(labelPaths))
+    if (await isFile(path)) labels[output] = await readLabels(path);
+  return Object.keys(labels).length === 0 ? file : { ...file, labels: { ...labels, ...file.labels } };
 }
 
 /** The task of a version: the task of model.json, or the task of its Hugging Face folder. Throws ModelFileError. */
