@@ -8,12 +8,13 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { TensorMap } from '@millrace/shared/tensors/tensor';
-import { openSession, runSession } from '../../apps/worker/src/engine/child/ort-tensor.ts';
+import { openSession, type Place, runSession } from '../../apps/worker/src/engine/child/ort-tensor.ts';
 import { difference } from './compare.ts';
 import { protocols, Refused } from './protocols.ts';
 import { type Case, type DataSet, dataSets, dropIn, findCases } from './suite.ts';
 import { type Indexed, repositoryIndex, startSystem } from './system.ts';
 
+const ONE_THREAD: Place = { threads: 1, device: { provider: 'cpu', id: 0 } };
 const AT_ONCE = 8;
 const REGISTERED_WITHIN_MS = 30 * 60_000;
 
@@ -134,7 +135,7 @@ function compare({ outputs }: DataSet, names: readonly string[], got: TensorMap)
 /** Whether onnxruntime alone returns the suite's expected outputs. */
 async function blame({ dir }: Case, sets: readonly DataSet[], names: readonly string[]): Promise<string> {
   try {
-    const session = await openSession(path.join(dir, 'model.onnx'), 1);
+    const session = await openSession(path.join(dir, 'model.onnx'), ONE_THREAD);
     const runs: string[] = [];
     for (const set of sets) runs.push(...compare(set, names, await runSession(session, set.inputs)));
     await session.release();

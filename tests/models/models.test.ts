@@ -12,6 +12,7 @@ import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Devices } from '../../apps/worker/src/engine/devices.ts';
 import { createEnginePool, type EnginePool, poolOptions } from '../../apps/worker/src/engine/engine-pool.ts';
 import { type ModelManager, startModelManager } from '../../apps/worker/src/models/model-manager.ts';
 import { RegistryClient } from '../../apps/worker/src/models/registry-client.ts';
@@ -66,7 +67,8 @@ function put(path: string, content: Buffer | string): void {
 
 async function start(): Promise<ModelManager> {
   const config = loadConfig({ MODELS_DIR: dir, SCAN_MS: '3600000' });
-  models = await startModelManager({ config, registry, pool: engines, log, now: () => Date.now() + aheadMs });
+  const devices = new Devices({ names: [], log });
+  models = await startModelManager({ config, registry, pool: engines, devices, log, now: () => Date.now() + aheadMs });
   return models;
 }
 

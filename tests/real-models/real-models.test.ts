@@ -10,11 +10,12 @@ import type { Tensor, TensorMap } from '@millrace/shared/tensors/tensor';
 import { bytesOf } from '@millrace/shared/tensors/tensor-data';
 import { parseTensor } from '@millrace/shared/tensors/tensor-json';
 import { afterAll, describe, expect, test } from 'vitest';
-import { openSession, runSession } from '../../apps/worker/src/engine/child/ort-tensor.ts';
+import { openSession, type Place, runSession } from '../../apps/worker/src/engine/child/ort-tensor.ts';
 import { randomFrom } from '../../apps/worker/src/engine/child/random-input.ts';
 import { difference } from '../conformance/compare.ts';
 import { useMillrace } from '../support/millrace.ts';
 
+const ONE_THREAD: Place = { threads: 1, device: { provider: 'cpu', id: 0 } };
 const from = process.env.REAL_MODELS_DIR ?? '';
 const MODELS = {
   /** Voice activity: a recurrent state of [2, n, 128], whose batch is its second dimension. */
@@ -64,7 +65,7 @@ describe.skipIf(from === '')('published models', () => {
   }
 
   async function alone(model: Name, requests: readonly TensorMap[]): Promise<TensorMap[]> {
-    const session = await openSession(path.join(from, MODELS[model]), 1);
+    const session = await openSession(path.join(from, MODELS[model]), ONE_THREAD);
     const responses: TensorMap[] = [];
     for (const inputs of requests) responses.push(await runSession(session, inputs));
     await session.release();

@@ -50,6 +50,7 @@ export interface AppDeps extends PredictionServices {
   catalog: Catalog;
   changes: RegistryChanges;
   cardOf: ModelRoutes['cardOf'];
+  providers: ModelRoutes['providers'];
   entities: EntityLookup;
   checks: Checks;
   metrics: HttpMetrics;

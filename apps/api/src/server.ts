@@ -23,6 +23,7 @@ import { openKnownKeys, openKnownSessions } from './http/open-known-keys.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
 import type { Catalog } from './models/catalog.ts';
 import { openCatalog } from './models/open-catalog.ts';
+import { RunningProviders } from './models/running-providers.ts';
 import { checkAdmission, checkLag, checkPromises, checkWorkers } from './operations/health-checks.ts';
 import { createMetrics } from './operations/metrics.ts';
 import { checkAll } from './operations/readiness.ts';
@@ -98,6 +99,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
     idempotentRequests: idempotentRequestsOf(db),
     entities: createEntityLookup(cache.readThrough, db),
     webhooks: { db, timers, checkWebhook },
+    providers: new RunningProviders(() => workersOf(queue.redis, stores.keys)),
     stats: { db, redis: queue.redis, keys: stores.keys },
     checks: checksOf({ config, stores, catalog, draining, predictions }),
     tenantOfKey,

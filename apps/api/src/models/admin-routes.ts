@@ -7,10 +7,13 @@ import type { Catalog } from './catalog.ts';
 import type { RegistryChanges } from './registry-changes.ts';
 import * as routes from './route-schemas.ts';
 import { aliasJson, modelJson, versionJson } from './routes.ts';
+import type { RunningProviders } from './running-providers.ts';
 
 export interface ChangeRoutes {
   catalog: Catalog;
   changes: RegistryChanges;
+  /** The execution providers that run the versions now. */
+  providers: RunningProviders;
   tenantOf(request: FastifyRequest): string;
 }
 
@@ -19,7 +22,7 @@ interface NamedAlias {
   alias: string;
 }
 
-export function registerRegistryChanges(app: App, { catalog, changes, tenantOf }: ChangeRoutes): void {
+export function registerRegistryChanges(app: App, { catalog, changes, providers, tenantOf }: ChangeRoutes): void {
   const path = '/v1/models/:model/aliases/:alias';
   /** Checks the alias that the change finds. */
   const guardFor = (request: FastifyRequest, name: NamedAlias) => {
@@ -44,7 +47,7 @@ export function registerRegistryChanges(app: App, { catalog, changes, tenantOf }
     const tenant = tenantOf(request);
     await changes.setAlias({ tenant, model, alias, version, guard: guardFor(request, { model, alias }) });
     reply.header('etag', etagOf(JSON.stringify(aliasJson({ model, alias, version }))));
-    return modelJson(await catalog.model(tenant, model));
+    return modelJson(await catalog.model(tenant, model), await providers.current());
   });
 
   app.delete(path, { schema: routes.removeAlias }, async (request, reply) => {
@@ -57,7 +60,7 @@ export function registerRegistryChanges(app: App, { catalog, changes, tenantOf }
     const { model, version } = request.params;
     const tenant = tenantOf(request);
     await changes.retire({ tenant, model, version });
-    return versionJson(await catalog.version(tenant, model, version));
+    return versionJson(await catalog.version(tenant, model, version), await providers.current());
   });
 
   app.delete('/v1/models/:model/cache', { schema: routes.purgeCache }, async (request, reply) => {

@@ -6,6 +6,7 @@ export const model = {
   task: null,
   default_version: '1',
   version_counts: { ready: 1 },
+  providers: ['cpu'],
   aliases: { production: '1' },
   problem: null,
   urls: {
@@ -50,6 +51,8 @@ export const version = {
   deterministic_reason: 'The worker compared equal runs.',
   timeout_ms: 30_000,
   priority: 'normal',
+  engine: { providers: ['cpu'], threads: null, instances: null },
+  providers: ['cpu'],
   cache: { enabled: true, ttl_s: 86_400, scope: 'public' },
 };
 

@@ -18,6 +18,9 @@ const modelFields = {
   version_counts: Type.Record(Type.String(), Type.Integer({ minimum: 1 }), {
     description: 'The number of versions of each status that a version has.',
   }),
+  providers: Type.Array(Type.String(), {
+    description: 'The execution providers of onnxruntime that run the serving version now, such as `cpu`.',
+  }),
   urls: Type.Object({ self: Path, versions: Path, entities: Path, predictions: Path }),
 };
 export const Model = Type.Object(modelFields, { $id: 'Model' });
@@ -78,6 +81,18 @@ export const Version = Type.Object(
     ),
     timeout_ms: Type.Integer({ minimum: 1 }),
     priority: extensible(['low', 'normal', 'high']),
+    engine: Type.Object(
+      {
+        providers: Type.Array(Type.String(), { description: 'In the order of preference.' }),
+        threads: orNull(Type.Integer({ minimum: 1 }), 'Null: the cores of the worker divided by its engines.'),
+        instances: orNull(Type.Integer({ minimum: 1 }), 'Null: all engines of a worker load the version.'),
+      },
+      { description: '`engine` of model.json.' },
+    ),
+    providers: Type.Array(Type.String(), {
+      description:
+        'The execution providers of onnxruntime that run the version now, such as `cpu`; empty while no worker runs the version.',
+    }),
     cache: Type.Object({
       enabled: Type.Boolean(),
       ttl_s: Type.Number(),

@@ -1,5 +1,6 @@
 /** The routes that read models and versions. */
 import { ApiError } from '@millrace/shared/errors';
+import { providersOf } from '@millrace/shared/model-files/engine-settings';
 import type { ModelCard } from '@millrace/shared/registry/model-cards';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import type { ModelVersion, RegisteredModel } from '@millrace/shared/registry/registry-types';
@@ -9,6 +10,7 @@ import { memoryPage } from '../http/memory-pages.ts';
 import type { App } from '../http/type-provider.ts';
 import type { Catalog } from './catalog.ts';
 import * as routes from './route-schemas.ts';
+import type { ProvidersOf, RunningProviders } from './running-providers.ts';
 
 /** The most names of a filter. */
 const NAMES_MAX = 100;
@@ -18,11 +20,13 @@ export interface ModelRoutes {
   base: string;
   catalog: Catalog;
   tenantOf(request: FastifyRequest): string;
+  /** The execution providers that run the versions now. */
+  providers: RunningProviders;
   /** The card of a version. Reads Postgres. */
   cardOf(version: ModelVersion): Promise<ModelCard>;
 }
 
-export function registerModels(app: App, { base, catalog, tenantOf, cardOf }: ModelRoutes): void {
+export function registerModels(app: App, { base, catalog, tenantOf, cardOf, providers }: ModelRoutes): void {
   app.get('/v1/models', { schema: routes.listModels }, async (request, reply) => {
     const { q = '', status, name } = request.query;
     const { models } = await catalog.models(tenantOf(request));
@@ -35,11 +39,12 @@ export function registerModels(app: App, { base, catalog, tenantOf, cardOf }: Mo
     const list = filters.some((filter) => filter) ? JSON.stringify(['models', ...filters]) : 'models';
     const page = memoryPage({ list, query: request.query, rows, keyOf, order: 'asc' });
     linkNext(request, reply, { next: page.next, base });
-    return { ...page, data: page.data.map(modelJson) };
+    const running = await providers.current();
+    return { ...page, data: page.data.map((model) => modelJson(model, running)) };
   });
 
   app.get('/v1/models/:model', { schema: routes.getModel, config: { etag: true } }, async (request) =>
-    modelJson(await catalog.model(tenantOf(request), request.params.model)),
+    modelJson(await catalog.model(tenantOf(request), request.params.model), await providers.current()),
   );
 
   app.get('/v1/models/:model/versions', { schema: routes.listVersions }, async (request, reply) => {
@@ -49,7 +54,8 @@ export function registerModels(app: App, { base, catalog, tenantOf, cardOf }: Mo
     const keyOf = ({ createdAt, version }: ModelVersion) => [createdAt, version];
     const page = memoryPage({ list, query: request.query, rows: versions, keyOf, order: 'desc' });
     linkNext(request, reply, { next: page.next, base });
-    return { ...page, data: page.data.map(versionJson) };
+    const running = await providers.current();
+    return { ...page, data: page.data.map((version) => versionJson(version, running)) };
   });
 
   app.get(
@@ -57,7 +63,7 @@ export function registerModels(app: App, { base, catalog, tenantOf, cardOf }: Mo
     { schema: routes.getVersion, config: { etag: true } },
     async (request) => {
       const { model, version } = request.params;
-      return versionJson(await catalog.version(tenantOf(request), model, version));
+      return versionJson(await catalog.version(tenantOf(request), model, version), await providers.current());
     },
   );
 
@@ -111,7 +117,7 @@ const matchesText = (model: RegisteredModel, text: string): boolean =>
 const hasVersion = ({ versions }: RegisteredModel, status: string | undefined): boolean =>
   status === undefined || versions.some(({ state }) => state === status);
 
-export function modelJson(model: RegisteredModel) {
+export function modelJson(model: RegisteredModel, running: ProvidersOf) {
   const serving = servingOf(model);
   return {
     name: model.model,
@@ -121,6 +127,7 @@ export function modelJson(model: RegisteredModel) {
     aliases: model.aliases,
     problem: (serving && mismatchOf(serving)) ?? null,
     version_counts: versionCounts(model),
+    providers: serving === undefined ? [] : running(serving),
     urls: {
       self: `/v1/models/${model.model}`,
       versions: `/v1/models/${model.model}/versions`,
@@ -136,7 +143,7 @@ function versionCounts({ versions }: RegisteredModel): Record<string, number> {
   return counts;
 }
 
-export function versionJson(version: ModelVersion) {
+export function versionJson(version: ModelVersion, running: ProvidersOf) {
   const { config } = version;
   return {
     model: version.model,
@@ -159,6 +166,12 @@ export function versionJson(version: ModelVersion) {
     deterministic_reason: config.findings?.answers.reason ?? null,
     timeout_ms: config.timeoutMs,
     priority: config.priority,
+    engine: {
+      providers: providersOf(config.engine),
+      threads: config.engine?.threads ?? null,
+      instances: config.engine?.instances ?? null,
+    },
+    providers: running(version),
     cache: { enabled: config.cache.enabled, ttl_s: config.cache.ttlS, scope: config.cache.scope },
   };
 }

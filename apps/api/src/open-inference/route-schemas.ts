@@ -39,6 +39,11 @@ const ModelMetadata = Type.Object(
     platform: Type.String(),
     inputs: Type.Array(TensorMetadata),
     outputs: Type.Array(TensorMetadata),
+    parameters: Type.Object({
+      execution_providers: Type.Array(Type.String(), {
+        description: 'The execution providers of onnxruntime that run the version now, such as `cpu`.',
+      }),
+    }),
   },
   { $id: 'ModelMetadata' },
 );
@@ -178,7 +183,14 @@ export const getModelMetadata = {
   response: { 200: json(ModelMetadata, 'The model.') },
   responseExamples: {
     200: {
-      model: { name: 'echo', versions: ['1'], platform: 'onnxruntime_onnx', inputs: [tensor], outputs: [tensor] },
+      model: {
+        name: 'echo',
+        versions: ['1'],
+        platform: 'onnxruntime_onnx',
+        inputs: [tensor],
+        outputs: [tensor],
+        parameters: { execution_providers: ['cpu'] },
+      },
     },
   },
 } satisfies FastifySchema;

@@ -11,6 +11,7 @@ import { asApiError, logFailed } from '../http/error-handler.ts';
 import { type JsonBudget, LONG_TEXT } from '../http/json-body.ts';
 import { member } from '../http/validation.ts';
 import type { Catalog } from '../models/catalog.ts';
+import type { RunningProviders } from '../models/running-providers.ts';
 import type { CreatePrediction } from '../predictions/create-prediction.ts';
 import type { Outcome } from '../predictions/outcome.ts';
 import { type Bytes, splitBody, whole } from './binary-tensors.ts';
@@ -36,6 +37,8 @@ export interface V2Deps {
   log: FastifyBaseLogger;
   catalog: Catalog;
   createPrediction: CreatePrediction;
+  /** The execution providers that run the versions now. */
+  providers: RunningProviders;
   /** Whether every part that the API needs is available. */
   ready(): Promise<boolean>;
   tenantOf(request: FastifyRequest): string;
@@ -141,7 +144,7 @@ function registerServer(app: FastifyInstance, deps: V2Deps): void {
   });
 }
 
-function registerModels(app: FastifyInstance, { catalog, tenantOf }: V2Deps, statistics: Statistics): void {
+function registerModels(app: FastifyInstance, { catalog, tenantOf, providers }: V2Deps, statistics: Statistics): void {
   const versionOf = async (request: ModelRequest): Promise<ModelVersion> => {
     const { model, version } = request.params;
     const tenant = tenantOf(request);
@@ -164,7 +167,8 @@ function registerModels(app: FastifyInstance, { catalog, tenantOf }: V2Deps, sta
           `Version ${version.version} of '${version.model}' failed: ${version.reason}`,
         );
       const { versions } = await catalog.model(tenantOf(request), version.model);
-      return metadata(version, versions);
+      const running = await providers.current();
+      return { ...metadata(version, versions), parameters: { execution_providers: running(version) } };
     });
     app.get<ModelRoute>(`${path}/ready`, schemaOf(schemas.getModelReady), async (request, reply) => {
       const { state, model } = await versionOf(request);

@@ -84,7 +84,8 @@ export function workerJson(worker: ListedWorker) {
     id,
     status,
     roles,
-    models,
+    // A worker of an earlier release reports no providers, and has only `cpu`.
+    models: models.map(({ name, version, providers: own = ['cpu'] }) => ({ name, version, providers: own })),
     engines,
     providers,
     memory_bytes: worker.memory_bytes,

@@ -43,7 +43,7 @@ export const worker = workerJson({
   id: '5f0e2f6b9c1d4a37',
   draining: false,
   roles: ['inference', 'webhooks', 'recorder'],
-  models: [{ name: 'drug-interaction', version: '1' }],
+  models: [{ name: 'drug-interaction', version: '1', providers: ['cpu'] }],
   engines: [{ model: 'drug-interaction', version: '1', provider: 'cpu', status: 'busy', memory_bytes: 214_958_080 }],
   providers: ['cpu'],
   memory_bytes: 341_000_192,

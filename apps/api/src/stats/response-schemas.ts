@@ -62,9 +62,13 @@ export const Worker = Type.Object(
       description: '`stale`: no report for 15 seconds. The worker hangs or has died. Extensible.',
     }),
     roles: Type.Array(Type.String()),
-    models: Type.Array(Type.Object({ name: Type.String(), version: Type.String() }), {
-      description: 'The versions that the worker can run.',
-    }),
+    models: Type.Array(
+      Type.Object({ name: Type.String(), version: Type.String(), providers: Type.Array(Type.String()) }),
+      {
+        description:
+          'The versions that the worker can run, each with the execution providers of onnxruntime that run the version.',
+      },
+    ),
     engines: Type.Array(
       Type.Object({
         model: orNull(Type.String(), 'Null for an engine without a loaded model.'),

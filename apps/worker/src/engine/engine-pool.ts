@@ -9,7 +9,7 @@ import { releaseMemory } from '@millrace/shared/process/release-memory';
 import type { Logger } from 'pino';
 import type { RunOutcome } from './engine.ts';
 import { type EngineEnd, EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
-import { type EngineEvent, EngineSlot, LoadError, type SlotState } from './engine-slot.ts';
+import { type EngineEvent, EngineSlot, LoadError, type Loaded, type SlotState } from './engine-slot.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
 import type { LoadedVersion, RowResult } from './protocol/loaded-version.ts';
 import { RowFailures } from './row-failures.ts';
@@ -87,6 +87,8 @@ export interface SlotGauges {
   /** Seconds in which the slot had a run. */
   busyS: number;
   residentBytes: number;
+  /** The versions in the engine. */
+  loaded: readonly Loaded[];
 }
 
 const MIB = 1_048_576;
@@ -95,7 +97,7 @@ const IDLE_PER_START = 300;
 
 /** `cores` is the number of cores of this process. Without the setting ENGINES: one engine for every two cores. */
 export function poolOptions(config: Config, log: Logger, cores: number = availableParallelism()): PoolOptions {
-  const engines = config.engines || Math.max(1, Math.floor(cores / 2));
+  const engines = config.engines || Math.max(1, Math.floor(cores / 2), mostDevices(config.engineDevices));
   return {
     engines,
     threads: Math.max(1, Math.floor(cores / engines)),
@@ -109,6 +111,12 @@ export function poolOptions(config: Config, log: Logger, cores: number = availab
     idlePerStart: IDLE_PER_START,
     log,
   };
+}
+
+/** The number of devices of the provider that has the most: each device has an engine. */
+function mostDevices(names: readonly string[]): number {
+  const counts = Object.values(Object.groupBy(names, (name) => name.split(':', 1)[0] ?? ''));
+  return Math.max(0, ...counts.map((devices) => devices?.length ?? 0));
 }
 
 /** The engines start at their first run, or with `warm`. An engine that has no run for a long time ends, and its next run starts a new engine. */
@@ -130,6 +138,7 @@ const SHORT_MS = 20;
 
 interface Waiting {
   priority: number;
+  version: LoadedVersion;
   wake(): void;
 }
 
@@ -144,6 +153,8 @@ class Pool implements EnginePool {
   readonly #begun = new Map<EngineSlot, LoadedVersion>();
   /** Callers of `whenFree`. */
   readonly #watchers: (() => void)[] = [];
+  /** The slots of the versions that may load in some slots only, by key. */
+  readonly #places = new Map<string, readonly EngineSlot[]>();
   /** Number of runs that were woken and have not started. */
   #woken = 0;
   readonly #running = new Set<Promise<unknown>>();
@@ -159,6 +170,7 @@ class Pool implements EnginePool {
       (_, slot) =>
         new EngineSlot({
           ...options,
+          index: slot,
           onOutput: (line) => log.warn({ slot, line: line.slice(0, 1_000) }, 'engine output'),
           onEvent: (event, fields) => this.#onEvent(slot, event, fields),
         }),
@@ -168,14 +180,15 @@ class Pool implements EnginePool {
 
   #onEvent(slot: number, event: EngineEvent, fields: Record<string, unknown>): void {
     const { log, observer } = this.#options;
-    const { end, model } = fields as { end?: EngineEnd; model?: string };
-    const isFault = end !== undefined && !EXPECTED_ENDS.has(end);
+    const { end, model, refused } = fields as { end?: EngineEnd; model?: string; refused?: string };
+    // A version that runs on another provider than its first must not stay unnoticed.
+    const isFault = (end !== undefined && !EXPECTED_ENDS.has(end)) || refused !== undefined;
     log[isFault ? 'warn' : 'debug']({ slot, ...fields }, `engine ${event}`);
     if (end !== undefined) observer?.ended(slot, end, model ?? '');
   }
 
   get slots(): readonly SlotGauges[] {
-    return this.#slots.map(({ busyMs, residentBytes }) => ({ busyS: busyMs / 1_000, residentBytes }));
+    return this.#slots.map(({ busyMs, residentBytes, loaded }) => ({ busyS: busyMs / 1_000, residentBytes, loaded }));
   }
 
   get free(): number {
@@ -212,11 +225,13 @@ class Pool implements EnginePool {
   }
 
   async warm(version?: LoadedVersion): Promise<void> {
-    await Promise.all(this.#slots.map((slot) => (version === undefined ? slot.start() : slot.load(version))));
+    if (version === undefined) await Promise.all(this.#slots.map((slot) => slot.start()));
+    else await Promise.all(this.#slotsOf(version).map((slot) => slot.load(version)));
   }
 
   async unload(key: string): Promise<void> {
     this.#failures.forget(key);
+    this.#places.delete(key);
     await Promise.all(this.#slots.map((slot) => slot.unload(key)));
   }
 
@@ -235,7 +250,7 @@ class Pool implements EnginePool {
     this.#closed = true;
     clearInterval(this.#idleWatch);
     // Rejects runs that have not started at once.
-    while (this.#queue.length > 0) this.#wakeNext();
+    while (this.#queue.length > 0) this.#wake(0);
     for (const wake of this.#watchers.splice(0)) wake();
     await Promise.race([Promise.all(this.#running), delay(deadlineMs, undefined, { ref: false })]);
     await Promise.all(this.#slots.map((slot) => slot.close()));
@@ -247,11 +262,10 @@ class Pool implements EnginePool {
     { signal, priority = 0, onRun }: RunOptions,
   ): Promise<RowResult[]> {
     // A slot is reserved for a run that was woken and has not started yet.
-    while (this.free <= this.#woken) {
+    for (let isWoken = false; !this.#canStart(version, isWoken); isWoken = true) {
       if (this.#closed) throw new Error('the engines are closed');
-      await new Promise<void>((wake) => this.#wait({ priority, wake }));
+      await new Promise<void>((wake) => this.#wait({ priority, version, wake }, isWoken));
       this.#woken -= 1;
-      if (this.free > 0) break;
     }
     const slot = this.#choose(version);
     slot.beginRun();
@@ -267,26 +281,58 @@ class Pool implements EnginePool {
     } finally {
       signal?.removeEventListener('abort', abort);
       slot.endRun();
-      while (this.#queue.length > 0 && this.free > this.#woken) this.#wakeNext();
+      while (this.#queue.length > 0 && this.free > this.#woken && this.#wakeNext());
       if (this.#queue.length === 0) for (const wake of this.#watchers.splice(0)) wake();
     }
   }
 
-  #wakeNext(): void {
-    this.#woken += 1;
-    this.#queue.shift()?.wake();
+  /** A slot is reserved for each other run that was woken. */
+  #canStart(version: LoadedVersion, isWoken: boolean): boolean {
+    if (this.free <= (isWoken ? 0 : this.#woken)) return false;
+    const slots = this.#slotsOf(version);
+    return slots === this.#slots || slots.some((slot) => this.#room(slot) > 0);
   }
 
-  #wait(one: Waiting): void {
+  /** Wakes the first waiting run whose slots have room. Returns whether there is one. */
+  #wakeNext(): boolean {
+    const at = this.#queue.findIndex(({ version }) => {
+      const slots = this.#slotsOf(version);
+      return slots === this.#slots || slots.some((slot) => this.#room(slot) > 0);
+    });
+    if (at >= 0) this.#wake(at);
+    return at >= 0;
+  }
+
+  #wake(at: number): void {
+    this.#woken += 1;
+    this.#queue.splice(at, 1)[0]?.wake();
+  }
+
+  /** A run that waits again comes before the runs of its priority. */
+  #wait(one: Waiting, again: boolean): void {
+    const isAfter = (other: Waiting) => one.priority < other.priority || (again && one.priority === other.priority);
     let at = this.#queue.length;
-    while (at > 0 && one.priority < (this.#queue[at - 1] as Waiting).priority) at -= 1;
+    while (at > 0 && isAfter(this.#queue[at - 1] as Waiting)) at -= 1;
     this.#queue.splice(at, 0, one);
+  }
+
+  /** The slots in which a version may load: all, or as many as its setting `instances`, with the fewest other such versions. */
+  #slotsOf({ engine, key }: LoadedVersion): readonly EngineSlot[] {
+    const most = engine?.instances ?? this.#slots.length;
+    if (most >= this.#slots.length) return this.#slots;
+    const known = this.#places.get(key);
+    if (known?.length === most) return known;
+    const taken = (slot: EngineSlot) => [...this.#places.values()].filter((slots) => slots.includes(slot)).length;
+    const chosen = this.#slots.toSorted((a, b) => taken(a) - taken(b)).slice(0, most);
+    this.#places.set(key, chosen);
+    return chosen;
   }
 
   /** The least busy engine with room. Among equally busy engines: an engine that has loaded the version. */
   #choose(version: LoadedVersion): EngineSlot {
+    const slots = this.#slotsOf(version);
     const cost = (slot: EngineSlot) => 2 * slot.busy + (slot.has(version) ? 0 : 1) + (this.#room(slot) > 0 ? 0 : 100);
-    return this.#slots.reduce((best, slot) => (cost(slot) < cost(best) ? slot : best));
+    return slots.reduce((best, slot) => (cost(slot) < cost(best) ? slot : best));
   }
 
   async #attempt(

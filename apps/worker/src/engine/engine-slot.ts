@@ -4,6 +4,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { CPU, type Device, type Provider } from '@millrace/shared/model-files/engine-settings';
 import type { Row } from '@millrace/shared/predictions/task';
 import { Engine, type EngineOptions, type RunOutcome } from './engine.ts';
 import { EngineError } from './engine-error.ts';
@@ -12,6 +13,8 @@ import { residentBytes } from './process-memory.ts';
 import type { LoadedVersion } from './protocol/loaded-version.ts';
 
 export interface SlotOptions extends EngineOptions {
+  /** The number of the slot. Slots take the devices of a provider in turn. */
+  index: number;
   /** Resident bytes after a run at which the engine is replaced. */
   recycleBytes: number;
   loadTimeoutMs: number;
@@ -25,16 +28,25 @@ export interface SlotOptions extends EngineOptions {
 /** What an engine does, and the versions that are loaded in the engine. */
 export interface SlotState {
   status: 'starting' | 'idle' | 'busy' | 'stopped';
-  loaded: { model: string; version: string }[];
+  loaded: Loaded[];
   /** Resident bytes of the engine; null without an engine. */
   memoryBytes: number | null;
 }
+
+/** A version in an engine, with the execution provider of its session. */
+export interface Loaded {
+  model: string;
+  version: string;
+  provider: Provider;
+}
+
 export type EngineEvent = 'started' | 'recycled' | 'released' | 'ended' | 'loaded' | 'unloaded';
 
 interface Session extends LoadedSize {
   model: string;
   version: string;
   number: Promise<number>;
+  provider: Provider;
 }
 
 /** An engine with its loaded sessions. The number of a session is valid in this engine only. */
@@ -118,14 +130,19 @@ export class EngineSlot {
     return this.#current?.sessions.has(version.key) ?? false;
   }
 
+  /** The versions in the engine. */
+  get loaded(): Loaded[] {
+    const sessions = this.alive ? [...(this.#current?.sessions.values() ?? [])] : [];
+    return sessions.map(({ model, version, provider }) => ({ model, version, provider }));
+  }
+
   /** The engine as an operator sees it. */
   async describe(): Promise<SlotState> {
     const instance = this.#current;
     const isAlive = instance?.engine.alive === true;
-    const sessions = isAlive ? [...instance.sessions.values()] : [];
     return {
       status: isAlive ? (this.busy > 0 ? 'busy' : 'idle') : this.#arriving === undefined ? 'stopped' : 'starting',
-      loaded: sessions.map(({ model, version }) => ({ model, version })),
+      loaded: this.loaded,
       memoryBytes: await memoryOf(isAlive ? instance.engine.pid : undefined),
     };
   }
@@ -234,8 +251,11 @@ export class EngineSlot {
       void this.#unload(instance, key);
     this.#last = version;
     const { content, handler, entities, labels } = version;
+    const { index, threads, loadTimeoutMs } = this.#options;
     const before = instance.restBytes;
-    const loading = engine.load({ content, handler, entities, labels }, this.#options.loadTimeoutMs);
+    const devices = devicesOf(version, index);
+    const request = { content, handler, entities, labels, devices, threads: version.engine?.threads ?? threads };
+    const loading = engine.load(request, loadTimeoutMs);
     const number = loading.then(
       (answer) => answer.session,
       (error: unknown) => {
@@ -250,16 +270,24 @@ export class EngineSlot {
       bytes: 0,
       usedAt: ++this.#clock,
       number,
+      provider: devices[0]?.provider ?? CPU,
     };
     sessions.set(version.key, session);
     loading.then(
-      ({ residentBytes, loadMs }) => {
+      ({ residentBytes, loadMs, provider, refused }) => {
+        session.provider = provider;
         session.bytes = Math.max(0, residentBytes - before);
         instance.restBytes = Math.max(residentBytes, BASE_BYTES);
         this.#residentBytes = residentBytes;
         instance.startMs += loadMs;
         this.#usedMs = performance.now();
-        this.#options.onEvent('loaded', { model: version.model, version: version.version, loadMs, residentBytes });
+        const fields = { model: version.model, version: version.version, provider };
+        this.#options.onEvent('loaded', {
+          ...fields,
+          loadMs,
+          residentBytes,
+          ...(refused === undefined ? {} : { refused }),
+        });
       },
       () => {},
     );
@@ -297,6 +325,12 @@ export class EngineSlot {
     while (old.engine.alive && old.engine.pending > 0) await delay(DRAIN_POLL_MS, undefined, { ref: false });
     old.engine.kill('the engine was replaced', 'recycled');
   }
+}
+
+/** The devices of a version in a slot: one device of each provider. */
+function devicesOf({ engine }: LoadedVersion, index: number): readonly Device[] {
+  const providers = engine?.providers ?? [{ name: CPU, ids: [0] }];
+  return providers.map(({ name, ids }) => ({ provider: name, id: ids[index % ids.length] ?? 0 }));
 }
 
 async function memoryOf(pid: number | undefined): Promise<number | null> {

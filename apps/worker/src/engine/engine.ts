@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
+import { CPU, type Device } from '@millrace/shared/model-files/engine-settings';
 import { contentBytes } from '@millrace/shared/model-files/model-folder';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { Row } from '@millrace/shared/predictions/task';
@@ -16,6 +17,7 @@ import { type EngineEnd, EngineError, type EngineErrorKind, EngineStartError } f
 import { isStopped, residentBytes } from './process-memory.ts';
 import {
   bytesFrame,
+  DEVICE,
   DONE,
   FAILED,
   type Frame,
@@ -33,7 +35,7 @@ import {
   textsFrame,
   UNLOAD,
 } from './protocol/frames.ts';
-import type { EngineFailure, LoadAnswer, LoadRequest } from './protocol/loaded-version.ts';
+import type { DeviceTrial, EngineFailure, LoadAnswer, LoadRequest } from './protocol/loaded-version.ts';
 import type { ProbeQuestion } from './protocol/probe-question.ts';
 
 export interface EngineOptions {
@@ -114,6 +116,7 @@ export class Engine {
         // glibc would raise this threshold, and would then keep the freed memory of model files.
         MALLOC_MMAP_THRESHOLD_: String(4 * 1_048_576),
         ...(compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }),
+        ...driverVariables(),
       },
     });
     this.#socket = this.#child.stdio[3] as Duplex;
@@ -154,11 +157,12 @@ export class Engine {
 
   /** Loads a version. Returns its session number and the description of the file. Rejects with an EngineError. */
   async load(
-    request: Omit<LoadRequest, 'session' | 'threads'>,
+    request: Omit<LoadRequest, 'session' | 'threads' | 'devices'> & Partial<Pick<LoadRequest, 'threads' | 'devices'>>,
     timeoutMs: number,
   ): Promise<LoadAnswer & { session: number }> {
     const session = this.#nextSession++;
-    const body: LoadRequest = { ...request, session, threads: this.#options.threads };
+    const { threads = this.#options.threads, devices = ON_CPU } = request;
+    const body: LoadRequest = { ...request, session, threads, devices };
     const id = this.#nextId++;
     // The engine holds the verified files in memory until onnxruntime has loaded them. This memory does not count against the model.
     const frame = await this.#ask(
@@ -203,6 +207,13 @@ export class Engine {
     const request = textFrame(PROBE, id, 4, JSON.stringify(question));
     request.writeUInt32LE(session, HEADER_BYTES);
     return JSON.parse((await this.#ask([request], id, timeoutMs)).body.toString());
+  }
+
+  /** Tries a device. An engine that has loaded no version reports the memory that the device needs. */
+  async tryDevice(device: Device, timeoutMs: number): Promise<DeviceTrial> {
+    const id = this.#nextId++;
+    const frame = await this.#ask([textFrame(DEVICE, id, 0, JSON.stringify(device))], id, timeoutMs);
+    return JSON.parse(frame.body.toString()) as DeviceTrial;
   }
 
   /** Kills the engine. The current request rejects with `kind`, and all waiting requests reject with `lost`. */
@@ -278,6 +289,16 @@ export class Engine {
     });
   }
 }
+
+const ON_CPU: readonly Device[] = [{ provider: CPU, id: 0 }];
+
+/** The variables by which the drivers and libraries of devices are found. */
+const DRIVER_VARIABLES =
+  /^(?:LD_LIBRARY_PATH|CUDA_(?:VISIBLE_DEVICES|DEVICE_ORDER|CACHE_PATH|MODULE_LOADING)|NVIDIA_(?:VISIBLE_DEVICES|DRIVER_CAPABILITIES)|VK_(?:DRIVER_FILES|ADD_DRIVER_FILES|ICD_FILENAMES|LOADER_DRIVERS_SELECT|LOADER_DRIVERS_DISABLE))$/;
+
+const driverVariables = (): NodeJS.ProcessEnv =>
+  // biome-ignore lint/style/noProcessEnv: these variables are settings of the drivers, and no settings of Millrace.
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => DRIVER_VARIABLES.test(name)));
 
 const isText = (row: Row): row is string => typeof row === 'string';
 

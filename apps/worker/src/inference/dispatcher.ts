@@ -34,6 +34,8 @@ export interface Added<T> {
   addedAt: number;
   /** Most rows of one micro-batch of the model. */
   maxBatch: number;
+  /** The most engines that run the version at once. Absent: all. */
+  instances?: number | undefined;
   pace: Pace;
   /** Runs items of several callers together. `priority` is the priority of the most urgent item. Resolves to the number of computed rows. */
   run(items: T[], priority: number): Promise<number>;
@@ -165,9 +167,9 @@ export class Dispatcher<T> {
   /** The version of the next run: among the most urgent versions, the version whose last run is oldest. */
   #next(): { gathering: Gathering<T>; priority: number } | undefined {
     let best: { gathering: Gathering<T>; priority: number } | undefined;
-    for (const [key, gathering] of this.#gathering) {
+    for (const gathering of this.#gathering.values()) {
       const priority = this.#urgencyOf(gathering);
-      if ((best === undefined || priority < best.priority) && this.#hasSlot(key, priority))
+      if ((best === undefined || priority < best.priority) && this.#hasSlot(gathering.added, priority))
         best = { gathering, priority };
     }
     return best;
@@ -195,13 +197,21 @@ export class Dispatcher<T> {
     return at < 0 ? priority : (priorities[Math.max(0, at - steps)] as number);
   }
 
-  #hasSlot(key: string, priority: number): boolean {
+  #hasSlot({ key, instances }: Added<T>, priority: number): boolean {
     const slots = this.#options.slots();
+    if (instances !== undefined && !this.#hasInstance(key, instances)) return false;
     if (this.#runs.size < slots) return true;
     const long = this.#now() - LONG_MS;
     let taken = 0;
     for (const run of this.#runs) if (run.priority <= priority && (run.key === key || run.startedAt > long)) taken += 1;
     return taken < slots;
+  }
+
+  /** One run more than the engines of the version is prepared, as for all engines. */
+  #hasInstance(key: string, instances: number): boolean {
+    let own = 0;
+    for (const run of this.#runs) if (run.key === key) own += 1;
+    return own <= instances;
   }
 
   #begin(gathering: Gathering<T>, priority: number): void {

@@ -4,6 +4,7 @@ import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/sha
 import { createReadThrough, type ReadThrough } from '@millrace/shared/cache/read-through';
 import { createResultCache, type ResultCache } from '@millrace/shared/cache/result-cache';
 import type { LiveStore } from '@millrace/shared/live/store';
+import { CPU } from '@millrace/shared/model-files/engine-settings';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY, baseOf } from '@millrace/shared/predictions/prediction';
@@ -16,7 +17,10 @@ import type { Connection } from '@millrace/shared/redis/connection';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
+import { Devices } from '../engine/devices.ts';
 import { createEnginePool, type EnginePool, poolOptions } from '../engine/engine-pool.ts';
+import type { SlotState } from '../engine/engine-slot.ts';
+import type { LoadedVersion } from '../engine/protocol/loaded-version.ts';
 import { type ModelManager, startModelManager } from '../models/model-manager.ts';
 import { RegistryClient } from '../models/registry-client.ts';
 import type { RunnableVersion } from '../models/runnable-versions.ts';
@@ -33,9 +37,6 @@ import { HeldResults } from './held-results.ts';
 import { Lifts } from './lifts.ts';
 import { Pace } from './pace.ts';
 
-/** The execution provider of onnxruntime in every engine. */
-const PROVIDER = 'cpu';
-
 /** Most bytes of results that wait for Redis, and most bytes of the outputs of one run. Both bound the memory of a worker. */
 const HELD_BYTES = 128 * 1_048_576;
 const RUN_BYTES = 32 * 1_048_576;
@@ -47,16 +48,17 @@ export async function startInferenceRole(base: WorkerContext): Promise<void> {
   const caches = await openCaches(base);
   const options = poolOptions(config, log);
   const pool = createEnginePool({ ...options, observer: base.metrics.engines });
+  const devices = new Devices({ names: config.engineDevices, log });
   base.metrics.engines.watch(pool, options.memoryLimitBytes);
   closers.push('engines', () => pool.close(1_000));
   await pool.warm();
-  const models = await openModels(base, { pool, readThrough: caches.readThrough });
+  const models = await openModels(base, { pool, devices, readThrough: caches.readThrough });
   const role = new InferenceRole(base, { cache: caches.results, cacheWrites: caches.writes, pool, models });
   await role.start();
   addClosers(base, { role, models });
   addMetrics(base, { role, models });
   addHealthChecks(base, { role, models });
-  describeTo(base.presence, { role, models, pool });
+  describeTo(base.presence, { role, models, pool, devices });
 }
 
 interface Caches {
@@ -119,7 +121,7 @@ async function openCaches({ config, log, keys, redis, metrics, health, closers }
 
 function openModels(
   { config, log, keys, redis, db, live, closers }: WorkerContext,
-  { pool, readThrough }: { pool: EnginePool; readThrough: ReadThrough },
+  { pool, devices, readThrough }: { pool: EnginePool; devices: Devices; readThrough: ReadThrough },
 ): Promise<ModelManager> {
   const queues = createQueues(redis, keys, () => {});
   closers.push('queues', () => queues.close());
@@ -127,6 +129,7 @@ function openModels(
     config,
     registry: new RegistryClient({ pool: db, redis, keys, readThrough }),
     pool,
+    devices,
     log,
     hasWork: ({ model }) => hasWork(live, model),
   });
@@ -283,6 +286,7 @@ class InferenceRole {
       priority,
       addedAt,
       maxBatch: Math.max(1, Math.min(loaded.maxBatch, maxRows)),
+      instances: loaded.engine?.instances,
       pace: this.#paceOf(model),
       run: async (some, urgency) => {
         this.#refuseWrongClock();
@@ -380,7 +384,10 @@ function addMetrics({ metrics }: WorkerContext, { role, models }: Started): void
 }
 
 /** The part of the role in the list of workers. */
-function describeTo(presence: Presence, { role, models, pool }: Started & { pool: EnginePool }): void {
+function describeTo(
+  presence: Presence,
+  { role, models, pool, devices }: Started & { pool: EnginePool; devices: Devices },
+): void {
   let before = { rows: role.rows, atMs: performance.now() };
   presence.describe(async () => {
     const engines = await pool.describe();
@@ -389,12 +396,16 @@ function describeTo(presence: Presence, { role, models, pool }: Started & { pool
     const rate = seconds > 0 ? (now.rows - before.rows) / seconds : 0;
     before = now;
     return {
-      models: models.runnable().map(({ version }) => ({ name: version.model, version: version.version })),
+      models: models.runnable().map(({ version: { model, version }, loaded }) => ({
+        name: model,
+        version,
+        providers: runningProviders(loaded, engines),
+      })),
       engines: engines.flatMap(({ status, loaded, memoryBytes }) => {
-        const shown = loaded.length > 0 ? loaded : [{ model: null, version: null }];
-        return shown.map((version) => ({ ...version, provider: PROVIDER, status, memory_bytes: memoryBytes }));
+        const shown = loaded.length > 0 ? loaded : [{ model: null, version: null, provider: CPU }];
+        return shown.map((version) => ({ ...version, status, memory_bytes: memoryBytes }));
       }),
-      providers: [PROVIDER],
+      providers: devices.providers,
       held: role.waiting,
       rows_per_s: Math.round(rate * 10) / 10,
       engineBytes: engines.reduce((sum, { memoryBytes }) => sum + (memoryBytes ?? 0), 0),
@@ -402,14 +413,23 @@ function describeTo(presence: Presence, { role, models, pool }: Started & { pool
   });
 }
 
+/** The providers of the engines that have loaded a version. Without such an engine: the provider that the next engine uses. */
+function runningProviders({ model, version, engine }: LoadedVersion, engines: readonly SlotState[]): string[] {
+  const own = engines.flatMap(({ loaded }) => loaded.filter((one) => one.model === model && one.version === version));
+  if (own.length === 0) return [engine?.providers[0]?.name ?? CPU];
+  return [...new Set(own.map(({ provider }) => provider))].sort();
+}
+
 function addHealthChecks({ health, clock, live }: WorkerContext, { role, models }: Started): void {
   const mismatches = () => models.mismatched().flatMap((version) => mismatchOf(version) ?? []);
   health.check('inference', () =>
     models.runnable().length > 0
       ? 'ok'
-      : ['no version of any model is ready here', ...mismatches().slice(0, 3)].join('. '),
+      : ['no version of any model is ready here', ...[...mismatches(), ...models.withoutDevice()].slice(0, 3)].join(
+          '. ',
+        ),
   );
-  health.degraded(mismatches);
+  health.degraded(() => [...mismatches(), ...models.withoutDevice()]);
   // A restart does not repair a clock.
   health.liveness(async () => (clock.fault() === undefined ? takesWork(role.consumers.open, live) : 'ok'));
 }

@@ -7,6 +7,7 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Config } from '@millrace/shared/process/config';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';
+import type { Devices } from '../engine/devices.ts';
 import type { EnginePool } from '../engine/engine-pool.ts';
 import { CardWriter } from './card-writer.ts';
 import { CoalescedRun, pauseAfterScan } from './coalesced-run.ts';
@@ -23,6 +24,7 @@ export interface ModelManagerDeps {
   config: Pick<Config, 'modelsDir' | 'workerModels' | 'scanMs' | 'watchModels' | 'loadMemoryMb' | 'loadTimeoutMs'>;
   registry: RegistryClient;
   pool: EnginePool;
+  devices: Devices;
   log: Logger;
   now?: () => number;
   /** Whether predictions of a version still wait. A draining version without waiting predictions is retired. */
@@ -58,7 +60,7 @@ export class ModelManager {
   #closed = false;
 
   constructor(deps: ModelManagerDeps) {
-    const { config, registry, pool, log, now = sharedNow, hasWork = async () => false } = deps;
+    const { config, registry, pool, devices, log, now = sharedNow, hasWork = async () => false } = deps;
     this.#deps = deps;
     this.#now = now;
     const watch = new FolderWatch(config.modelsDir, config.workerModels);
@@ -66,6 +68,7 @@ export class ModelManager {
     const verifier = createVerifier({
       memoryBytes: config.loadMemoryMb * MIB,
       timeoutMs: config.loadTimeoutMs,
+      devices,
       log,
     });
     this.#verifier = verifier;
@@ -83,6 +86,7 @@ export class ModelManager {
     this.#retirement = new VersionRetirement({ registry, now, hasWork });
     this.#runnable = new RunnableVersions({
       pool,
+      devices,
       log,
       found: this.#found,
       verifyAgain: (found, version) => verifications.addUnverified(found, version),
@@ -97,6 +101,11 @@ export class ModelManager {
   /** Versions in service whose files in the folder differ from the registered files. Every scan makes a new array. */
   mismatched(): readonly ModelVersion[] {
     return this.#runnable.mismatched();
+  }
+
+  /** Why this worker cannot run versions in service whose provider it does not have, a sentence each. */
+  withoutDevice(): readonly string[] {
+    return this.#runnable.withoutDevice();
   }
 
   /** Calls `callback` after every change of `runnable()`. The returned function removes the callback. */

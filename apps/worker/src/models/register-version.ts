@@ -1,5 +1,6 @@
 /** The first states of a version in the registry: loading, then ready or failed. */
 
+import { providersOf } from '@millrace/shared/model-files/engine-settings';
 import { resolveModelConfig, stillHold } from '@millrace/shared/model-files/model-config';
 import type { FoundVersion, VersionFiles } from '@millrace/shared/model-files/model-folder';
 import { digestOf } from '@millrace/shared/model-files/parts-digest';
@@ -90,7 +91,9 @@ async function follow(params: VerifyAgainParams): Promise<void> {
   const { known, found, registry } = params;
   if (known.state === 'draining' && known.reason === GONE) await registry.setState(known, 'ready', null);
   const { findings } = known.config;
-  if (!stillHold(findings, found.file)) return verifyAgain(params);
+  const isMoved = String(providersOf(known.config.engine)) !== String(providersOf(found.file.engine));
+  // The trials of another provider say nothing about rounding and batches.
+  if (isMoved || !stillHold(findings, found.file)) return verifyAgain(params);
   const config = resolveModelConfig(found.file, findings, found.editOf);
   if (canonicalJson(config) !== canonicalJson(known.config))
     await registry.register({ ...known, config }, { purge: invalidates(known.config, config) });

@@ -6,8 +6,9 @@ import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';
+import type { DeviceChoice, Devices } from '../engine/devices.ts';
 import type { EnginePool } from '../engine/engine-pool.ts';
-import type { LoadedVersion } from '../engine/protocol/loaded-version.ts';
+import type { LoadedVersion, VersionEngine } from '../engine/protocol/loaded-version.ts';
 import { nameOf } from './folder-watch.ts';
 import { handlerOf, readEntities } from './verifier.ts';
 
@@ -22,6 +23,7 @@ export interface RunnableVersion {
 
 export interface RunnableVersionsDeps {
   pool: EnginePool;
+  devices: Devices;
   log: Logger;
   /** The versions in the folder, by `model/version`. */
   found: ReadonlyMap<string, FoundVersion>;
@@ -35,6 +37,10 @@ export class RunnableVersions {
   readonly #callbacks = new Set<() => void>();
   #list: readonly RunnableVersion[] = [];
   #mismatched: readonly ModelVersion[] = [];
+  /** Why this worker cannot run a version, by `model/version`. */
+  readonly #withoutDevice = new Map<string, string>();
+  /** The registry of the last update. */
+  #registered: readonly ModelVersion[] = [];
   #updating: Promise<void> = Promise.resolve();
 
   constructor(deps: RunnableVersionsDeps) {
@@ -49,6 +55,11 @@ export class RunnableVersions {
   /** Versions in service whose files in the folder differ from the registered files. Every update makes a new array. */
   mismatched(): readonly ModelVersion[] {
     return this.#mismatched;
+  }
+
+  /** Why this worker cannot run versions in service whose provider it does not have, a sentence each. */
+  withoutDevice(): readonly string[] {
+    return [...this.#withoutDevice].map(([name, reason]) => `${name} cannot run here. ${reason}`);
   }
 
   /** Calls `callback` after every change of `list()`. The returned function removes the callback. */
@@ -66,6 +77,7 @@ export class RunnableVersions {
   }
 
   async #update(registered: readonly ModelVersion[]): Promise<void> {
+    this.#registered = registered;
     const before = this.#list;
     const inService = new Map<string, ModelVersion>();
     for (const version of registered)
@@ -82,10 +94,14 @@ export class RunnableVersions {
     for (const [name, { version, loaded }] of this.#byName) {
       if (inService.get(name)?.digest === version.digest) continue;
       this.#byName.delete(name);
-      // Another name can have the same files.
-      if (![...this.#byName.values()].some((other) => other.loaded.key === loaded.key))
-        void this.#deps.pool.unload(loaded.key);
+      this.#unloadUnused(loaded);
     }
+    for (const name of this.#withoutDevice.keys()) if (!inService.has(name)) this.#withoutDevice.delete(name);
+  }
+
+  /** Another name can have the same files. */
+  #unloadUnused({ key }: LoadedVersion): void {
+    if (![...this.#byName.values()].some((other) => other.loaded.key === key)) void this.#deps.pool.unload(key);
   }
 
   /** Adds the versions that are new or whose settings have changed, and returns them. */
@@ -100,9 +116,20 @@ export class RunnableVersions {
       const sameSettings = runnable && canonicalJson(runnable.version.config) === canonicalJson(version.config);
       if (runnable !== undefined && sameSettings) this.#byName.set(name, { ...runnable, version });
       else if (here) {
+        const choice = this.#chooseDevices(name, version);
+        if (choice === undefined) {
+          if (runnable !== undefined) this.#byName.set(name, { ...runnable, version });
+          continue;
+        }
+        if ('reason' in choice) {
+          this.#byName.delete(name);
+          if (runnable !== undefined) this.#unloadUnused(runnable.loaded);
+          continue;
+        }
         try {
-          const loaded = await loadedVersion(here, version);
+          const loaded = await loadedVersion(here, version, choice.engine);
           this.#byName.set(name, { version, loaded });
+          if (runnable !== undefined && runnable.loaded.key !== loaded.key) this.#unloadUnused(runnable.loaded);
           added.push(loaded);
         } catch (error) {
           // The files were removed meanwhile. The next scan reports the version.
@@ -111,6 +138,22 @@ export class RunnableVersions {
       }
     }
     return added;
+  }
+
+  /** Undefined while the devices of the version are tried: no other version waits, and the end of the trial updates the list. */
+  #chooseDevices(name: string, { config }: ModelVersion): DeviceChoice | undefined {
+    const { devices, log } = this.#deps;
+    const choice = devices.known(config.engine);
+    if (choice === undefined) {
+      void devices.choose(config.engine).then(() => this.update(this.#registered));
+      return undefined;
+    }
+    if (!('reason' in choice)) this.#withoutDevice.delete(name);
+    else if (this.#withoutDevice.get(name) !== choice.reason) {
+      this.#withoutDevice.set(name, choice.reason);
+      log.warn({ version: name, reason: choice.reason }, 'a version in service cannot run here');
+    }
+    return choice;
   }
 
   #findMismatched(inService: ReadonlyMap<string, ModelVersion>): readonly ModelVersion[] {
@@ -143,10 +186,15 @@ function differ(before: readonly RunnableVersion[], after: readonly RunnableVers
 }
 
 /** What engines need of a version: files from here, settings from the registry, so that all workers agree. */
-async function loadedVersion(found: FoundVersion, version: ModelVersion): Promise<LoadedVersion> {
+async function loadedVersion(
+  found: FoundVersion,
+  version: ModelVersion,
+  engine: VersionEngine,
+): Promise<LoadedVersion> {
   const { config, signature, digest, model } = version;
   return {
-    key: digest,
+    // Names with the same files share a session, unless their settings differ.
+    key: config.engine === undefined ? digest : `${digest} ${canonicalJson(config.engine)}`,
     model,
     version: version.version,
     content: found.content,
@@ -156,5 +204,6 @@ async function loadedVersion(found: FoundVersion, version: ModelVersion): Promis
     maxBatch: config.rowIndependent ? config.maxBatch : 1,
     timeoutMs: config.timeoutMs,
     signature,
+    ...(config.engine === undefined ? {} : { engine }),
   };
 }

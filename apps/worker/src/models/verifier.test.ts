@@ -21,6 +21,7 @@ import {
   recurrent,
   spinner,
 } from '../../../../tests/support/onnx-models.ts';
+import { Devices } from '../engine/devices.ts';
 import { createVerifier, type Verdict, type Verifier } from './verifier.ts';
 
 let dir: string;
@@ -29,7 +30,9 @@ let models = 0;
 
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'millrace-verify-'));
-  verifier = createVerifier({ memoryBytes: 700 * 1_048_576, timeoutMs: 20_000, log: pino({ level: 'silent' }) });
+  const log = pino({ level: 'silent' });
+  const devices = new Devices({ names: [], log });
+  verifier = createVerifier({ memoryBytes: 700 * 1_048_576, timeoutMs: 20_000, devices, log });
 });
 afterAll(async () => {
   await verifier.close();

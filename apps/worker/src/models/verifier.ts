@@ -11,8 +11,9 @@ import { resolveModelConfig } from '@millrace/shared/model-files/model-config';
 import { contentBytes, type FoundVersion } from '@millrace/shared/model-files/model-folder';
 import { readOnnxFile } from '@millrace/shared/model-files/onnx-file';
 import type { Logger } from 'pino';
+import type { Devices } from '../engine/devices.ts';
 import { Engine } from '../engine/engine.ts';
-import { EngineError } from '../engine/engine-error.ts';
+import { EngineError, type EngineErrorKind } from '../engine/engine-error.ts';
 import type { ExampleReport } from '../engine/protocol/example-report.ts';
 import type { HandlerFiles } from '../engine/protocol/loaded-version.ts';
 import type { Schemas } from '../engine/protocol/probe-question.ts';
@@ -25,6 +26,7 @@ export type { ExampleReport };
 export interface VerifyOptions {
   memoryBytes: number;
   timeoutMs: number;
+  devices: Devices;
   log: Logger;
   /** Whether a verdict has a report for each example. */
   reportsExamples?: boolean;
@@ -57,26 +59,10 @@ const FRESH_ABOVE = 0.3;
 const TRIAL_THREADS = 2;
 
 export function createVerifier(options: VerifyOptions): Verifier {
-  const { memoryBytes, timeoutMs, log } = options;
-  let engine: Engine | undefined;
+  const { memoryBytes, timeoutMs, devices } = options;
+  const limited = new LimitedEngine(options);
   let queue: Promise<unknown> = Promise.resolve();
   let closed = false;
-
-  async function limited(): Promise<Engine> {
-    if (engine?.alive) return engine;
-    engine = await Engine.start({
-      threads: TRIAL_THREADS,
-      memoryLimitBytes: memoryBytes,
-      onOutput: (line) => log.debug({ line: line.slice(0, 500) }, 'verifying engine output'),
-    });
-    return engine;
-  }
-
-  /** Ends the engine and waits for the exit of its process. The next version gets a new engine. */
-  async function end(detail: string): Promise<void> {
-    engine?.kill(detail, 'stopped', 'died');
-    await engine?.exited;
-  }
 
   async function verify(found: FoundVersion): Promise<Verdict> {
     const examples: ExampleReport[] | undefined = options.reportsExamples ? [] : undefined;
@@ -84,41 +70,46 @@ export function createVerifier(options: VerifyOptions): Verifier {
       const onnx = await readOnnxFile(found.modelPath);
       refuseByFile(onnx);
       const entities = await readEntities(found);
-      const request = { content: found.content, handler: handlerOf(found), entities, labels: {}, inspect: true };
+      const choice = await devices.choose(found.file.engine);
+      if ('reason' in choice) throw new RefusedModelError(choice.reason);
+      const onDevices = choice.engine.providers.map(({ name, ids }) => ({ provider: name, id: ids[0] ?? 0 }));
+      const room = memoryBytes + choice.peakBytes;
+      const file = { content: found.content, handler: handlerOf(found) };
+      const request = { ...file, entities, labels: {}, inspect: true, devices: onDevices };
       const load = async () => {
-        const loaded = await (await limited()).load(request, timeoutMs);
-        if (loaded.peakBytes > memoryBytes + contentBytes(found.content)) {
-          await end('it took too much memory');
+        const loaded = await (await limited.start(choice.peakBytes)).load(request, timeoutMs);
+        if (loaded.peakBytes > room + contentBytes(found.content)) {
+          await limited.end('it took too much memory');
           throw new EngineError('died', `it took more than ${Math.round(memoryBytes / 1_048_576)} MiB of memory`);
         }
         return loaded;
       };
       const loaded = await load();
       // The file can have been replaced after the read above. The engine reports the bytes that it verified.
-      const file = loaded.file ?? onnx;
-      refuseByFile(file);
-      const declared = signatureOf(loaded, file);
+      const inspected = loaded.file ?? onnx;
+      refuseByFile(inspected);
+      const declared = signatureOf(loaded, inspected);
       refuseLabels(found, declared);
-      const schemas = schemasOf(await engine!.probe(loaded.session, { ask: 'schemas' }, timeoutMs));
+      const schemas = schemasOf(await limited.engine.probe(loaded.session, { ask: 'schemas' }, timeoutMs));
       let session = loaded.session;
       const current = async () => {
         // A trial can end the engine. The next steps then need a new engine.
-        if (!engine?.alive) session = (await load()).session;
+        if (!limited.engine.alive) session = (await load()).session;
         return session;
       };
       const ask: Ask = async (question, limitMs = timeoutMs) => {
         const loadedAs = await current();
-        return engine!.probe(loadedAs, question, limitMs);
+        return limited.engine.probe(loadedAs, question, limitMs);
       };
       const tried = await runTrials({ found, signature: declared, ask }, examples);
-      await engine!.unload(await current());
+      await limited.engine.unload(await current());
       // The peak covers the whole life of the engine, and must not count against the next version.
-      if (loaded.residentBytes > FRESH_ABOVE * memoryBytes || loaded.peakBytes > memoryBytes) await end('it has grown');
+      if (loaded.residentBytes > FRESH_ABOVE * room || loaded.peakBytes > room) await limited.end('it has grown');
       return { ok: true, verified: { ...schemas, ...tried }, ...(examples && { examples }) };
     } catch (error) {
       const engineEnded = error instanceof EngineError && (error.kind === 'died' || error.kind === 'lost');
       // Node keeps a failed import for the life of the process.
-      if (isPackageMissing((error as Error).message)) await end('a package is missing');
+      if (isPackageMissing((error as Error).message)) await limited.end('a package is missing');
       return { ok: false, reason: reasonOf(error, found), engineEnded, ...(examples && { examples }) };
     }
   }
@@ -137,8 +128,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
     },
     async close() {
       closed = true;
-      engine?.kill('the worker stops', 'stopped');
-      await engine?.exited;
+      await limited.end('the worker stops', 'lost');
     },
   };
 }
@@ -153,6 +143,45 @@ async function runTrials(
   if (reports !== undefined) reports.push(...(await reportExamples({ found, signature, ask, config })));
   const changed = await runExamples({ found, signature, ask, config });
   return { signature, config: changed ?? config };
+}
+
+/** The engine that verifies versions. */
+class LimitedEngine {
+  readonly #options: VerifyOptions;
+  #engine: Engine | undefined;
+  #deviceBytes = 0;
+
+  constructor(options: VerifyOptions) {
+    this.#options = options;
+  }
+
+  /** The engine of the last start. */
+  get engine(): Engine {
+    if (this.#engine === undefined) throw new Error('no engine was started');
+    return this.#engine;
+  }
+
+  /** The running engine, or a new engine. `deviceBytes`: the memory that the devices of the version need beside the model. */
+  async start(deviceBytes: number): Promise<Engine> {
+    if (this.#engine?.alive) {
+      if (deviceBytes === this.#deviceBytes) return this.#engine;
+      await this.end('the next version has other devices');
+    }
+    const { memoryBytes, log } = this.#options;
+    this.#deviceBytes = deviceBytes;
+    this.#engine = await Engine.start({
+      threads: TRIAL_THREADS,
+      memoryLimitBytes: memoryBytes + deviceBytes,
+      onOutput: (line) => log.debug({ line: line.slice(0, 500) }, 'verifying engine output'),
+    });
+    return this.#engine;
+  }
+
+  /** Ends the engine and waits for the exit of its process. The next version gets a new engine. */
+  async end(detail: string, kind: EngineErrorKind = 'died'): Promise<void> {
+    this.#engine?.kill(detail, 'stopped', kind);
+    await this.#engine?.exited;
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Verifies a version again when its findings are missing or older than the rules of this release. */
 
+import { providersOf } from '@millrace/shared/model-files/engine-settings';
 import type { ModelConfig } from '@millrace/shared/model-files/model-config';
 import { stillHold } from '@millrace/shared/model-files/model-config';
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
@@ -35,5 +36,7 @@ export async function verifyAgain({ found, known, registry, verifier, log }: Ver
 
 /** Whether results that were cached under the earlier settings can be wrong under the new settings. */
 export const invalidates = (earlier: ModelConfig, config: ModelConfig): boolean =>
+  // Providers round differently.
+  String(providersOf(earlier.engine)) !== String(providersOf(config.engine)) ||
   (earlier.rowIndependent && !config.rowIndependent) ||
   (earlier.deterministic !== false && config.deterministic === false);

@@ -11,7 +11,11 @@ interface Version {
 interface Pool {
   readonly size: number;
   readonly alive: number;
-  readonly slots: readonly { busyS: number; residentBytes: number }[];
+  readonly slots: readonly {
+    busyS: number;
+    residentBytes: number;
+    loaded: readonly { model: string; version: string; provider: string }[];
+  }[];
 }
 
 export interface EngineMetrics {
@@ -82,11 +86,22 @@ function watchPool(registers: Registry[], pool: Pool, limitBytes: number): void 
     labelNames: ['slot', 'provider'],
     registers,
     collect() {
-      for (const [slot, { residentBytes }] of pool.slots.entries())
-        this.set({ slot: String(slot), provider: PROVIDER }, residentBytes);
+      this.reset();
+      for (const [slot, { residentBytes, loaded }] of pool.slots.entries())
+        this.set({ slot: String(slot), provider: loaded.find(isOnDevice)?.provider ?? CPU }, residentBytes);
+    },
+  });
+  new Gauge({
+    name: 'millrace_engine_loaded_versions',
+    help: 'Engines that have loaded the version, by the execution provider of onnxruntime that runs the version.',
+    labelNames: ['model', 'version', 'provider'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { loaded } of pool.slots) for (const one of loaded) this.inc({ ...one });
     },
   });
 }
 
-/** The execution provider of onnxruntime in every engine. */
-const PROVIDER = 'cpu';
+const CPU = 'cpu';
+const isOnDevice = ({ provider }: { provider: string }): boolean => provider !== CPU;

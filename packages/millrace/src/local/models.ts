@@ -24,6 +24,7 @@ import { compareVersions, loadRegistry } from '@millrace/shared/registry/registr
 import { announceRegistryChange } from '@millrace/shared/registry/registry-cache';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import { nearNames } from '@millrace/shared/text/near-names';
+import { Devices } from '@millrace/worker/devices';
 import { createVerifier, type ExampleReport, type Verdict } from '@millrace/worker/verifier';
 import pino from 'pino';
 import { Refusal, readCommandLine } from './command-line.ts';
@@ -130,10 +131,12 @@ async function check({ dir, wanted, config }: CheckParams): Promise<CheckResult>
   );
   if (chosen.length === 0)
     throw new Refusal(wanted === undefined ? noModelIn(dir, problems) : noVersion(dir, wanted, versions));
+  const log = pino({ level: 'silent' });
   const verifier = createVerifier({
     memoryBytes: config.loadMemoryMb * 1_048_576,
     timeoutMs: config.loadTimeoutMs,
-    log: pino({ level: 'silent' }),
+    devices: new Devices({ names: config.engineDevices, log }),
+    log,
     reportsExamples: true,
   });
   const checked: Checked[] = [];

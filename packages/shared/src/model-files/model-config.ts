@@ -2,6 +2,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 
 import { nearNames } from '../text/near-names.ts';
+import { type EngineSettings, EngineSettingsSchema } from './engine-settings.ts';
 import { type TaskName, TaskSetting } from './task-files.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -46,6 +47,8 @@ export interface ModelConfig {
   editOf?: string;
   /** The task that converts inputs and outputs. Absent for a version with a handler of its own, and for raw tensors. */
   task?: TaskName;
+  /** Absent without the field `engine` in model.json, and in versions that an earlier release registered. */
+  engine?: EngineSettings;
 }
 
 /** The schema of model.json. models/model.schema.json has the same schema for editors, and docs/models.md explains the fields. */
@@ -125,6 +128,7 @@ export const ModelFileSchema = Type.Object(
         description: 'Names of the classes, by output name. For models of raw tensors.',
       }),
     ),
+    engine: Type.Optional(EngineSettingsSchema),
   },
   { ...closed, title: 'model.json of a Millrace model' },
 );
@@ -156,10 +160,11 @@ export function parseModelFile(text: string, file: string): ModelFile {
   return rest;
 }
 
-/** Merges the model.json of a model and of a version. Fields of the version win, also within `cache`. */
+/** Merges the model.json of a model and of a version. Fields of the version win, also within `cache` and `engine`. */
 export function mergeModelFiles(model: ModelFile, version: ModelFile): ModelFile {
   const cache = model.cache || version.cache ? { cache: { ...model.cache, ...version.cache } } : {};
-  return { ...model, ...version, ...cache };
+  const engine = model.engine || version.engine ? { engine: { ...model.engine, ...version.engine } } : {};
+  return { ...model, ...version, ...cache, ...engine };
 }
 
 /** Increment this number when the trial of versions becomes stricter. Versions with older results are then verified again. */
@@ -220,6 +225,7 @@ export function resolveModelConfig(file: ModelFile, found: Tried, editOf?: strin
     labels: file.labels ?? {},
     ...(editOf === undefined ? {} : { editOf }),
     ...(file.task === undefined || file.task === 'none' ? {} : { task: file.task }),
+    ...(file.engine === undefined ? {} : { engine: file.engine }),
   };
 }
 
@@ -232,6 +238,7 @@ interface Schema {
   minimum?: number;
   maximum?: number;
   maxLength?: number;
+  minItems?: number;
   maxItems?: number;
   pattern?: string;
   uniqueItems?: boolean;
@@ -248,6 +255,7 @@ function faults(given: TSchema | Schema, value: unknown, path: string): string[]
       return Object.entries(value).flatMap((member) => memberFaults(schema, path, member));
     case 'array': {
       if (!Array.isArray(value) || value.length > (schema.maxItems ?? Infinity)) return wrong;
+      if (value.length < (schema.minItems ?? 0)) return wrong;
       if (schema.uniqueItems && new Set(value).size < value.length) return [`${path} has duplicate items.`];
       return value.flatMap((item, index) => faults(schema.items ?? {}, item, `${path}[${index}]`));
     }
@@ -291,7 +299,9 @@ function expected(schema: Schema): string {
       return schema.maxLength === undefined ? 'a string' : `a string of at most ${schema.maxLength} characters`;
     case 'array': {
       const most = schema.maxItems === undefined ? '' : ` of at most ${schema.maxItems}`;
-      return `an array${most}${schema.items?.type === 'string' ? ' strings' : ''}`;
+      const count = schema.minItems === undefined ? most : ` of ${schema.minItems} to ${schema.maxItems}`;
+      const names = schema.items?.enum;
+      return `an array${count}${names ? ` of ${names.join(', ')}` : schema.items?.type === 'string' ? ' strings' : ''}`;
     }
     default:
       return 'an object';

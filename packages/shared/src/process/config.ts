@@ -285,6 +285,11 @@ const SETTINGS = {
     max: 256,
     about: 'Engines of a worker; 0 means one engine for every two cores.',
   }),
+  engineDevices: list(
+    'ENGINE_DEVICES',
+    '',
+    'Devices of the engines: execution providers of onnxruntime, each with the number of a device if there are several, such as `cpu,cuda:0,cuda:1`. Default: `cpu`, and the first device of each provider that a model names.',
+  ),
   workerConcurrency: integer('WORKER_CONCURRENCY', {
     default: 64,
     min: 1,
@@ -435,6 +440,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   out.cacheRedisUrl ??= out.redisUrl;
   const config = out as Config;
   problems.push(...sentinelProblems(config));
+  for (const device of config.engineDevices)
+    if (!/^[a-z]+(:\d{1,3})?$/.test(device))
+      problems.push(`ENGINE_DEVICES must hold devices as provider or provider:number, and holds '${device}'.`);
   // Without an address of its own the cache Redis is the queue Redis, found through the same sentinels.
   if (!ownCache && config.cacheRedisSentinels.length === 0)
     for (const part of ['Sentinels', 'SentinelPrimary', 'SentinelUsername', 'SentinelPassword'])

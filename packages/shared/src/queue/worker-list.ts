@@ -26,11 +26,18 @@ export interface ReportedEngine {
   memory_bytes: number | null;
 }
 
+export interface ReportedModel {
+  name: string;
+  version: string;
+  /** The execution providers that run the version. Absent in the entry of a worker of an earlier release, which has only `cpu`. */
+  providers?: readonly string[];
+}
+
 /** The entry of a worker, in the form in which the API shows it. Times are Unix ms. */
 export interface WorkerReport {
   draining: boolean;
   roles: readonly string[];
-  models: readonly { name: string; version: string }[];
+  models: readonly ReportedModel[];
   engines: readonly ReportedEngine[];
   providers: readonly string[];
   /** Resident bytes of the worker and its engines. */

@@ -5,10 +5,11 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import type { Device, Provider } from '@millrace/shared/model-files/engine-settings';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import { type TensorModel, withoutZipMaps } from '@millrace/shared/model-files/zip-map';
 import type { InferenceSession } from 'onnxruntime-node';
-import { openSession } from './ort-tensor.ts';
+import { openSession, type Place } from './ort-tensor.ts';
 import { free, readVerified } from './verified-file.ts';
 
 /** onnxruntime looks for data files that the digest does not cover in this folder, and not in the working directory. */
@@ -28,39 +29,69 @@ const TREES = 'TreeEnsemble';
  */
 const threadsFor = (model: Buffer, threads: number): number => (model.includes(TREES) ? 1 : threads);
 
+export interface LoadedModel<T> {
+  session: InferenceSession;
+  seen: T;
+  /** The classes of the outputs that were maps. */
+  labels: TensorModel['labels'];
+  provider: Provider;
+  /** Why an earlier device could not open the model. */
+  refused?: string;
+}
+
 /**
- * `look` gets the model's bytes before the memory is returned. `labels` are the classes of the outputs that were maps. Throws ChangedFileError, or what onnxruntime throws.
+ * Opens the model on the first of the devices that can open it. `look` gets the model's bytes before the memory is returned. Throws
+ * ChangedFileError, or what onnxruntime throws for the last device.
  */
 export async function loadModel<T>(
   content: ModelContent,
-  threads: number,
+  { threads, devices }: { threads: number; devices: readonly Device[] },
   look: (model: Buffer) => T,
-): Promise<{ session: InferenceSession; seen: T; labels: TensorModel['labels'] }> {
+): Promise<LoadedModel<T>> {
   const verified: Verified = { model: readVerified(content.model), data: [] };
   try {
     for (const file of content.data) verified.data.push({ path: file.location, data: readVerified(file) });
     const { model, labels } = withoutZipMaps(verified.model);
-    return { labels, seen: look(model), session: await open({ ...verified, model }, threadsFor(model, threads)) };
+    const seen = look(model);
+    const opened = await openOnFirst({ ...verified, model }, { threads: threadsFor(model, threads), devices });
+    return { labels, seen, ...opened };
   } finally {
     free(verified.model);
     for (const { data } of verified.data) free(data);
   }
 }
 
-async function open(verified: Verified, threads: number): Promise<InferenceSession> {
+async function openOnFirst(
+  verified: Verified,
+  { threads, devices }: { threads: number; devices: readonly Device[] },
+): Promise<Pick<LoadedModel<unknown>, 'session' | 'provider' | 'refused'>> {
+  let refused: string | undefined;
+  for (const [at, device] of devices.entries()) {
+    try {
+      const session = await open(verified, { threads, device });
+      return { session, provider: device.provider, ...(refused === undefined ? {} : { refused }) };
+    } catch (error) {
+      if (at === devices.length - 1) throw error;
+      refused = `${device.provider}: ${(error as Error).message.split('\n', 1)[0]}`;
+    }
+  }
+  throw new Error('the version has no device');
+}
+
+async function open(verified: Verified, place: Place): Promise<InferenceSession> {
   const { model, data } = verified;
   const extra = { session: { model_external_initializers_file_folder_path: NO_FOLDER } };
-  if (data.length === 0) return openSession(model, threads, { extra });
+  if (data.length === 0) return openSession(model, place, { extra });
   try {
-    return await openSession(model, threads, { extra, externalData: data });
+    return await openSession(model, place, { extra, externalData: data });
   } catch {
     // onnxruntime takes data from memory for the initializers of the main graph, spelled without `./`: not for others.
-    return openFromFolder(verified, threads);
+    return openFromFolder(verified, place);
   }
 }
 
 /** A private copy of the verified bytes, which is removed as soon as the session is open: a mapped file outlives its name. */
-async function openFromFolder({ model, data }: Verified, threads: number): Promise<InferenceSession> {
+async function openFromFolder({ model, data }: Verified, place: Place): Promise<InferenceSession> {
   const folder = makeFolder();
   const put = (location: string, bytes: Buffer): string => {
     const path = resolve(folder, location);
@@ -70,7 +101,7 @@ async function openFromFolder({ model, data }: Verified, threads: number): Promi
   };
   try {
     for (const { path, data: bytes } of data) put(path, bytes);
-    return await openSession(put('model.onnx', model), threads);
+    return await openSession(put('model.onnx', model), place);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -3,13 +3,15 @@
  * with its worker: the pipe at descriptor 4 closes whenever the worker ends. A separate thread watches the pipe, because a run can
  * block the main thread for ever.
  */
-import { writeFileSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { deserialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { keepLongStacks, placeIn } from '@millrace/shared/model-files/handler-fault';
+import { CPU, type Device } from '@millrace/shared/model-files/engine-settings';
 import {
+  DEVICE,
   DONE,
   FAILED,
   type Frame,
@@ -31,6 +33,7 @@ import {
 import type { EngineFailure, LoadRequest } from '../protocol/loaded-version.ts';
 import type { ProbeQuestion } from '../protocol/probe-question.ts';
 import { StageError } from './handler-stages.ts';
+import { tryDevice } from './device-trial.ts';
 import { probe } from './probe.ts';
 import { EngineSession } from './session.ts';
 
@@ -71,6 +74,8 @@ async function load(body: Buffer): Promise<string> {
     loadMs,
     residentBytes: process.memoryUsage.rss(),
     peakBytes: peakBytes(),
+    provider: session.provider,
+    refused: session.refused,
     ...session.specs(),
     ...(session.graph === undefined ? {} : { file: { inputs: session.graph.inputs, outputs: session.graph.outputs } }),
   });
@@ -111,10 +116,11 @@ function sessionOf(body: Buffer): EngineSession {
 async function run(id: number, type: number, body: Buffer): Promise<Buffer> {
   const session = sessionOf(body);
   const started = performance.now();
-  const outputs =
+  const running =
     type === RUN_ROWS
-      ? await session.runRows(rowsOf(body))
-      : await session.run(body.toString('utf8', RUN_HEADER_BYTES), body.readUInt32LE(4));
+      ? session.runRows(rowsOf(body))
+      : session.run(body.toString('utf8', RUN_HEADER_BYTES), body.readUInt32LE(4));
+  const outputs = session.provider === CPU ? await running : await running.catch(endWithDevice);
   const inferenceMs = performance.now() - started;
   const frame = textsFrame(OUTPUTS, id, OUTPUTS_HEADER_BYTES, outputs, ['', '\n', '']);
   frame.writeDoubleLE(inferenceMs, HEADER_BYTES);
@@ -122,6 +128,15 @@ async function run(id: number, type: number, body: Buffer): Promise<Buffer> {
   frame.writeDoubleLE(session.times.encodeMs, HEADER_BYTES + 16);
   frame.writeDoubleLE(session.times.decodeMs, HEADER_BYTES + 24);
   return frame;
+}
+
+/** A lost device fails every later run of this process. The rows run again in a new engine. */
+const LOST = /device\b.{0,40}\blost|cudaError|CUDA (?:failure|error)|CUDNN_STATUS|CUBLAS_STATUS/i;
+
+function endWithDevice(error: Error): never {
+  if (!LOST.test(error.message)) throw error;
+  writeSync(2, `error: the device of the engine failed: ${error.message.slice(0, 500)}\n`);
+  process.exit(1);
 }
 
 async function answerProbe(body: Buffer): Promise<string> {
@@ -134,6 +149,8 @@ async function answer({ type, id, body }: Frame): Promise<Buffer> {
     if (type === LOAD) return textFrame(DONE, id, 0, await load(body));
     if (type === UNLOAD) return textFrame(DONE, id, 0, await unload(body));
     if (type === PROBE) return textFrame(DONE, id, 0, await answerProbe(body));
+    if (type === DEVICE)
+      return textFrame(DONE, id, 0, JSON.stringify(await tryDevice(JSON.parse(body.toString()) as Device)));
     throw new Error(`unknown frame type ${type}`);
   } catch (error) {
     return textFrame(FAILED, id, 0, JSON.stringify(failureOf(error)));

@@ -1,4 +1,5 @@
 /** Converts Millrace's tensors to onnxruntime's tensors and back, without a copy of the elements. */
+import { CPU, type Device } from '@millrace/shared/model-files/engine-settings';
 import { DTYPES, type Dtype, type Tensor, type TensorMap } from '@millrace/shared/tensors/tensor';
 import * as ort from 'onnxruntime-node';
 
@@ -44,17 +45,31 @@ type MoreOptions = Pick<ort.InferenceSession.SessionOptions, 'extra'> & {
   externalData?: readonly { path: string; data: Uint8Array }[];
 };
 
+/** Where a session runs. */
+export interface Place {
+  threads: number;
+  device: Device;
+}
+
+/** onnxruntime always has the provider `cpu`, also for the operators that another provider does not have. */
+function providersOf({ provider, id }: Device): Pick<ort.InferenceSession.SessionOptions, 'executionProviders'> {
+  if (provider === CPU) return {};
+  // WebGPU itself selects the device of a process.
+  return { executionProviders: [provider === 'webgpu' ? provider : { name: provider, deviceId: id }] };
+}
+
 /**
  * A session of a model: shares of the cores, no spinning, one thread per operator at a time. `model` is a path, or the
  * bytes of a model file.
  */
 export function openSession(
   model: string | Uint8Array,
-  threads: number,
+  { threads, device }: Place,
   more: MoreOptions = {},
 ): Promise<ort.InferenceSession> {
   const options: ort.InferenceSession.SessionOptions & MoreOptions = {
     ...more,
+    ...providersOf(device),
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',

@@ -1,6 +1,7 @@
 /** One loaded version inside an engine: rows in, outputs out. */
 
 import { buildEntities } from '@millrace/shared/entities/entity-index';
+import type { Provider } from '@millrace/shared/model-files/engine-settings';
 import type { Handler, HandlerContext, Json } from '@millrace/shared/model-files/handler';
 import { importHandler } from '@millrace/shared/model-files/handler-file';
 import { readSlot } from '@millrace/shared/predictions/slots';
@@ -19,13 +20,17 @@ import type { Task, TensorNames } from '@millrace/tasks';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { LoadRequest, RawSpec } from '../protocol/loaded-version.ts';
 import { decodeRows, encodeRows, inStage } from './handler-stages.ts';
-import { loadModel } from './load-model.ts';
+import { type LoadedModel, loadModel } from './load-model.ts';
 import { GraphLimitError, type OnnxModel, readGraph } from './onnx-graph.ts';
 import { runSession } from './ort-tensor.ts';
 import { OutputChecker } from './output-checker.ts';
 
 export class EngineSession {
   readonly #session: InferenceSession;
+  /** The execution provider of the session. */
+  readonly provider: Provider;
+  /** Why an earlier device of the request could not open the model. */
+  readonly refused: string | undefined;
   readonly handler: Handler | Task | null;
   readonly context: HandlerContext;
   /** The graph, if the load requested the graph. Undefined also for a file that is too large to examine. */
@@ -39,15 +44,13 @@ export class EngineSession {
   #sinceMs = 0;
 
   private constructor(
-    {
-      session,
-      seen,
-      labels,
-    }: { session: InferenceSession; seen: OnnxModel | undefined; labels: LoadRequest['labels'] },
+    { session, seen, labels, provider, refused }: LoadedModel<OnnxModel | undefined>,
     handler: Handler | Task | null,
     request: LoadRequest,
   ) {
     this.#session = session;
+    this.provider = provider;
+    this.refused = refused;
     this.graph = seen;
     this.handler = handler;
     this.context = { entities: buildEntities(request.entities) };
@@ -60,7 +63,7 @@ export class EngineSession {
     const { handler: files } = request;
     // An engine does not load the model of a handler that cannot be imported. A task needs the tensors of the model.
     const imported = files === null || 'task' in files ? null : await importHandler(files.path, files.digest);
-    const loaded = await loadModel(request.content, request.threads, request.inspect ? examine : () => undefined);
+    const loaded = await loadModel(request.content, request, request.inspect ? examine : () => undefined);
     if (files === null || !('task' in files)) return new EngineSession(loaded, imported, request);
     try {
       const { openTask } = await import('@millrace/tasks');

@@ -15,9 +15,11 @@ export const UNLOAD = 3;
 export const PROBE = 4;
 /** As RUN, for rows of which some are bytes. */
 export const RUN_ROWS = 5;
+/** Tries a device. The body is a JSON text of a Device, and the response a JSON text of a DeviceTrial. */
+export const DEVICE = 6;
 /** Engine to worker. */
 export const READY = 11;
-/** The JSON response to LOAD, UNLOAD and PROBE. */
+/** The JSON response to LOAD, UNLOAD, PROBE and DEVICE. */
 export const DONE = 12;
 /** The response to RUN: `f64 inference ms | f64 resident bytes | f64 encode ms | f64 decode ms | outputs joined by newlines`. */
 export const OUTPUTS = 13;

@@ -1,6 +1,7 @@
 /** The model version that an engine loads, and the result of a run. */
 import type { Entity } from '@millrace/shared/entities/entity';
 import type { HandlerFault } from '@millrace/shared/model-files/handler-fault';
+import type { Device, Provider } from '@millrace/shared/model-files/engine-settings';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
 import type { TaskFiles } from '@millrace/shared/model-files/task-files';
@@ -26,6 +27,26 @@ export interface LoadedVersion {
   /** Time limit of one engine call, ms. */
   timeoutMs: number;
   signature: { inputs: readonly TensorSpec[]; outputs: readonly TensorSpec[] };
+  /** Absent: `cpu` in every engine, with the threads of the pool. */
+  engine?: VersionEngine | undefined;
+}
+
+/** The field `engine` of model.json, with the devices of this worker. */
+export interface VersionEngine {
+  /** The providers that this worker has, in the order of preference, each with the numbers of its devices. */
+  providers: readonly { name: Provider; ids: readonly number[] }[];
+  /** Threads of one operator. Absent: the threads of the pool. */
+  threads?: number | undefined;
+  /** The most engines that load the version. Absent: all. */
+  instances?: number | undefined;
+}
+
+/** The result of the trial of a device. */
+export interface DeviceTrial {
+  /** The first line of onnxruntime's error. Undefined for a device that runs models. */
+  fault?: string;
+  /** The most resident bytes of an engine that uses the device and has loaded no model. */
+  peakBytes: number;
 }
 
 /** The result of one row. `inferenceMs` is the duration of its run, and `batchSize` the number of rows of the run. */
@@ -41,6 +62,8 @@ export interface LoadRequest {
   entities: Readonly<Record<string, readonly Entity[]>>;
   labels: Readonly<Record<string, readonly string[]>>;
   threads: number;
+  /** In the order of preference. The session uses the first device that can open the model. */
+  devices: readonly Device[];
   /** Keeps the graph of the file for the questions of probe.ts. */
   inspect?: boolean;
 }
@@ -48,6 +71,10 @@ export interface LoadRequest {
 /** The response to LOAD. */
 export interface LoadAnswer {
   loadMs: number;
+  /** The execution provider of the session. */
+  provider: Provider;
+  /** Why an earlier device of the request could not open the model. */
+  refused?: string;
   residentBytes: number;
   /** Most resident bytes of the engine so far. */
   peakBytes: number;
