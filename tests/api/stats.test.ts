@@ -231,7 +231,7 @@ describe('the list of workers', () => {
       expect(worker).toMatchObject({
         status: 'running',
         roles: ['inference', 'webhooks', 'recorder'],
-        models: [{ name: MODEL, version: expect.any(String) }],
+        models: [{ name: MODEL, version: expect.any(String), providers: ['cpu'] }],
         providers: ['cpu'],
         held: 0,
         release: '0.1.0',

@@ -71,6 +71,7 @@ describe('metadata and health', () => {
       platform: 'onnxruntime_onnx',
       inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
       outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 2] }],
+      parameters: { execution_providers: ['cpu'] },
     });
     expect((await get('/v2/models/rows/versions/1/ready')).status).toBe(200);
   });

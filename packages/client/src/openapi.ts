@@ -1634,6 +1634,8 @@ export interface components {
             problem: string | null;
             /** @description The task that converts inputs and outputs; null for a version with a handler of its own, and for raw tensors. */
             task: ("feature-extraction" | "text-classification" | "token-classification" | "text-ranking" | "zero-shot-classification" | "fill-mask" | "image-classification" | "image-feature-extraction" | (string & {})) | null;
+            /** @description The execution providers of onnxruntime that run the serving version now, such as `cpu`. */
+            providers: string[];
             urls: {
                 /** @description A path on this server; a URL if `PUBLIC_URL` is set. */
                 entities: string;
@@ -1657,6 +1659,10 @@ export interface components {
             inputs: components["schemas"]["TensorMetadata"][];
             name: string;
             outputs: components["schemas"]["TensorMetadata"][];
+            parameters: {
+                /** @description The execution providers of onnxruntime that run the version now, such as `cpu`. */
+                execution_providers: string[];
+            };
             platform: string;
             versions: string[];
         };
@@ -2114,6 +2120,15 @@ export interface components {
             deterministic_reason: string | null;
             /** @description SHA-256 of everything that determines a result. */
             digest: string;
+            /** @description `engine` of model.json. */
+            engine: {
+                /** @description Null: all engines of a worker load the version. */
+                instances: number | null;
+                /** @description In the order of preference. */
+                providers: string[];
+                /** @description Null: the cores of the worker divided by its engines. */
+                threads: number | null;
+            };
             /** @description Valid inputs. */
             examples: unknown[];
             /** @description JSON Schema of `input`; null for raw tensors. */
@@ -2127,6 +2142,8 @@ export interface components {
             output_schema: unknown;
             outputs: components["schemas"]["Tensor"][];
             priority: "low" | "normal" | "high" | (string & {});
+            /** @description The execution providers of onnxruntime that run the version now, such as `cpu`; empty while no worker runs the version. */
+            providers: string[];
             /** @description The reason for the status, or for possible failures of a ready version. */
             reason: string | null;
             /** @description Rows are batched with rows of other requests, and each row is cached. */
@@ -2164,9 +2181,10 @@ export interface components {
             id: string;
             /** @description Resident bytes of the worker and its engines. */
             memory_bytes: number;
-            /** @description The versions that the worker can run. */
+            /** @description The versions that the worker can run, each with the execution providers of onnxruntime that run the version. */
             models: {
                 name: string;
+                providers: string[];
                 version: string;
             }[];
             providers: string[];

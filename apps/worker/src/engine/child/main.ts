@@ -8,8 +8,8 @@ import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { deserialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { keepLongStacks, placeIn } from '@millrace/shared/model-files/handler-fault';
 import { CPU, type Device } from '@millrace/shared/model-files/engine-settings';
+import { keepLongStacks, placeIn } from '@millrace/shared/model-files/handler-fault';
 import {
   DEVICE,
   DONE,
@@ -32,8 +32,8 @@ import {
 } from '../protocol/frames.ts';
 import type { EngineFailure, LoadRequest } from '../protocol/loaded-version.ts';
 import type { ProbeQuestion } from '../protocol/probe-question.ts';
-import { StageError } from './handler-stages.ts';
 import { tryDevice } from './device-trial.ts';
+import { StageError } from './handler-stages.ts';
 import { probe } from './probe.ts';
 import { EngineSession } from './session.ts';
 

@@ -1,7 +1,7 @@
 /** The model version that an engine loads, and the result of a run. */
 import type { Entity } from '@millrace/shared/entities/entity';
-import type { HandlerFault } from '@millrace/shared/model-files/handler-fault';
 import type { Device, Provider } from '@millrace/shared/model-files/engine-settings';
+import type { HandlerFault } from '@millrace/shared/model-files/handler-fault';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
 import type { TaskFiles } from '@millrace/shared/model-files/task-files';
