@@ -70,7 +70,11 @@ describe.runIf(hasSoftwareGpu)('a worker with a device beside the worker without
       expect((await versionOf('plain')).providers).toEqual(['cpu']);
       expect((await millrace.request('/v2/models/gpu')).body.parameters).toEqual({ execution_providers: ['webgpu'] });
     }, UNTIL);
-    expect(await Promise.all([1, 2, 3].map((value) => predict('gpu', value)))).toEqual([[2, 0], [3, 0], [4, 0]]);
+    expect(await Promise.all([1, 2, 3].map((value) => predict('gpu', value)))).toEqual([
+      [2, 0],
+      [3, 0],
+      [4, 0],
+    ]);
     expect(await worker.metric('millrace_engine_loaded_versions', 'model="gpu",version="1",provider="webgpu"')).toBe(1);
     expect(await worker.metric('millrace_engine_resident_bytes', 'provider="webgpu"')).toBeGreaterThan(0);
     await vi.waitFor(async () => {
