@@ -65,7 +65,10 @@ describe('metadata and health', () => {
     });
     expect((await get('/v2/health/live')).status).toBe(200);
     expect((await get('/v2/health/ready')).body).toEqual({ ready: true });
-    expect((await get('/v2/models/rows')).body).toEqual({
+    const metadata = async () => (await get('/v2/models/rows')).body;
+    // A worker reports its providers every few seconds.
+    await vi.waitFor(async () => expect((await metadata()).parameters.execution_providers).not.toEqual([]), 20_000);
+    expect(await metadata()).toEqual({
       name: 'rows',
       versions: ['1'],
       platform: 'onnxruntime_onnx',

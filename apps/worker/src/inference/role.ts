@@ -389,6 +389,7 @@ function describeTo(
   { role, models, pool, devices }: Started & { pool: EnginePool; devices: Devices },
 ): void {
   let before = { rows: role.rows, atMs: performance.now() };
+  models.onChange(() => void presence.report());
   presence.describe(async () => {
     const engines = await pool.describe();
     const now = { rows: role.rows, atMs: performance.now() };
