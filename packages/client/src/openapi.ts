@@ -1632,10 +1632,10 @@ export interface components {
             name: string;
             /** @description The reason why the serving version may fail; null without a known fault. */
             problem: string | null;
-            /** @description The task that converts inputs and outputs; null for a version with a handler of its own, and for raw tensors. */
-            task: ("feature-extraction" | "text-classification" | "token-classification" | "text-ranking" | "zero-shot-classification" | "fill-mask" | "image-classification" | "image-feature-extraction" | (string & {})) | null;
             /** @description The execution providers of onnxruntime that run the serving version now, such as `cpu`. */
             providers: string[];
+            /** @description The task that converts inputs and outputs; null for a version with a handler of its own, and for raw tensors. */
+            task: ("feature-extraction" | "text-classification" | "token-classification" | "text-ranking" | "zero-shot-classification" | "fill-mask" | "image-classification" | "image-feature-extraction" | (string & {})) | null;
             urls: {
                 /** @description A path on this server; a URL if `PUBLIC_URL` is set. */
                 entities: string;
