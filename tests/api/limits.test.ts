@@ -155,10 +155,10 @@ describe('caching follows HTTP:', () => {
     expect(await status([7, 1], 'no-store')).toBe('millrace; fwd=bypass');
     const unknown = await send([7, 1], { 'cache-control': 'only-if-cached' });
     expect([unknown.status, unknown.body.code]).toEqual([504, 'not_cached']);
-    expect(await status([7, 1], 'max-age=60')).toBe('millrace; fwd=miss; stored');
-    await expect.poll(() => status([7, 1], 'only-if-cached')).toMatch(/^millrace; hit; ttl=\d+$/);
+    expect(await status([7, 1], 'max-age=60')).toMatch(/^millrace; fwd=miss; stored; key="[0-9a-f]{8}"$/);
+    await expect.poll(() => status([7, 1], 'only-if-cached')).toMatch(/^millrace; hit; ttl=\d+; key="[0-9a-f]{8}"$/);
     expect(await status([7, 1], 'max-age=60')).toMatch(/^millrace; hit/);
-    expect(await status([7, 1], 'no-cache')).toBe('millrace; fwd=request; stored');
+    expect(await status([7, 1], 'no-cache')).toMatch(/^millrace; fwd=request; stored; key="[0-9a-f]{8}"$/);
   });
 
   test('ETag and If-None-Match', async () => {
@@ -176,7 +176,7 @@ describe('caching follows HTTP:', () => {
     await send([7, 3]);
     await expect.poll(() => status([7, 3], 'only-if-cached')).toMatch(/^millrace; hit/);
     expect((await millrace.request('/v1/models/echo/cache', { method: 'DELETE' })).status).toBe(204);
-    expect(await status([7, 3], '')).toBe('millrace; fwd=miss; stored');
+    expect(await status([7, 3], '')).toMatch(/^millrace; fwd=miss; stored; key="[0-9a-f]{8}"$/);
     expect((await millrace.request('/v1/models/ecko/cache', { method: 'DELETE' })).body.suggestions).toEqual(['echo']);
   });
 

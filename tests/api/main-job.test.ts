@@ -10,7 +10,7 @@ describe('the main job', () => {
   test('a miss returns 202 with a Location, and a waiting GET returns the result', async () => {
     const miss = await millrace.predict(MODEL, pair('Warfarin', 'aspirin'));
     expect(miss.status).toBe(202);
-    expect(miss.headers.get('cache-status')).toBe('millrace; fwd=miss');
+    expect(miss.headers.get('cache-status')).toMatch(/^millrace; fwd=miss; key="[0-9a-f]{8}"$/);
     expect(miss.headers.get('location')).toBe(`/v1/predictions/${miss.body.id}`);
     expect(Number(miss.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(miss.headers.get('ratelimit-policy')).toBe('"queue";q=2000000');
@@ -27,7 +27,7 @@ describe('the main job', () => {
     await millrace.request('/v1/models');
     await expect
       .poll(async () => (await millrace.predict(MODEL, pair('Warfarin', 'aspirin'))).headers.get('cache-status'))
-      .toMatch(/^millrace; hit; ttl=\d+$/);
+      .toMatch(/^millrace; hit; ttl=\d+; key="[0-9a-f]{8}"$/);
     const queries = vi.spyOn(pg.Client.prototype, 'query');
     const hit = await millrace.predict(MODEL, pair('Warfarin', 'aspirin'));
     const swapped = await millrace.predict(MODEL, pair('Acetylsalicylic acid', ' WARFARIN '));
@@ -36,7 +36,7 @@ describe('the main job', () => {
     expect(queries.mock.calls.filter(([text]) => !String(text).includes('clock_timestamp'))).toEqual([]);
     queries.mockRestore();
     expect(hit.status).toBe(200);
-    expect(swapped.headers.get('cache-status')).toMatch(/^millrace; hit; ttl=\d+$/);
+    expect(swapped.headers.get('cache-status')).toMatch(/^millrace; hit; ttl=\d+; key="[0-9a-f]{8}"$/);
     expect(swapped.text).toBe(hit.text);
     expect(Number(hit.headers.get('age'))).toBeGreaterThanOrEqual(0);
     expect(list.body.data.map(({ name }: { name: string }) => name)).toEqual([MODEL]);
@@ -46,7 +46,7 @@ describe('the main job', () => {
     const response = await millrace.predict(MODEL, pair('Warfarin', 'Fluconazole'), { prefer: 'wait=10' });
     expect(response.status).toBe(200);
     expect(response.headers.get('preference-applied')).toBe('wait=10');
-    expect(response.headers.get('cache-status')).toBe('millrace; fwd=miss; stored');
+    expect(response.headers.get('cache-status')).toMatch(/^millrace; fwd=miss; stored; key="[0-9a-f]{8}"$/);
     expect(response.body.output.interaction).toBe(true);
   });
 

@@ -42,7 +42,7 @@ export interface DrillStage {
   close(): Promise<void>;
 }
 
-const MODELS = ['quick', 'slow', 'acting'];
+const MODELS = ['quick', 'slow', 'heavy', 'acting'];
 const WARM_MS = 6_000;
 
 /** The environment of the second inference worker: its clock can be shifted. */

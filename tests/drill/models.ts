@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeModels } from '../chaos/models.ts';
-import { identity } from '../support/onnx-models.ts';
+import { identity, spinner } from '../support/onnx-models.ts';
 
 /** y = x. `act` makes a stage of the handler misbehave: `throw` and `abort` in the engine, `busy` in the canonical form. */
 const HANDLER = `
@@ -27,6 +27,10 @@ export default defineHandler({
 
 export async function writeDrillModels(dir: string): Promise<void> {
   await writeModels(dir);
+  // A model with long runs, one row in each.
+  await mkdir(path.join(dir, 'heavy', '1'), { recursive: true });
+  await writeFile(path.join(dir, 'heavy', '1', 'model.onnx'), spinner());
+  await writeFile(path.join(dir, 'heavy', 'model.json'), JSON.stringify({ max_batch: 1, row_independent: true }));
   await mkdir(path.join(dir, 'acting', '1'), { recursive: true });
   await writeFile(path.join(dir, 'acting', '1', 'model.onnx'), identity('float32', ['n', 1]));
   await writeFile(path.join(dir, 'acting', 'model.json'), JSON.stringify({ row_independent: true }));

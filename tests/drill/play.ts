@@ -22,6 +22,7 @@ export interface Played {
 }
 
 const CALM_S = 15;
+const CALM_LIMIT_MS = 90_000;
 /** A busy machine, a scrape and an evaluation. */
 const SLACK_S = 25;
 /** The incident lasts for this time after its alert. */
@@ -58,6 +59,10 @@ class AlertWatch {
     return [...this.#firing.values()];
   }
 
+  forget(): void {
+    this.#firing.clear();
+  }
+
   close(): void {
     this.#delay.disable();
   }
@@ -72,7 +77,7 @@ export async function play(
   const problems: string[] = [];
   try {
     await watchFor((incident.calmS ?? CALM_S) * 1_000, watch);
-    const early = namesOf(watch);
+    const early = await untilCalm(watch);
     if (early.length > 0) problems.push(`before the incident there were alerts: ${early.join(', ')}`);
     const startedAt = Date.now();
     const heal = await incident.inject(stage);
@@ -87,7 +92,7 @@ export async function play(
     } finally {
       await heal();
     }
-    const { effects, strange } = judgeOthers(incident, watch, new Set(early));
+    const { effects, strange } = judgeOthers(incident, watch);
     problems.push(...strange);
     const { process, lines } = stage.log.busiestMinute(startedAt);
     if (lines > MAX_LINES) problems.push(`${process} wrote ${lines} lines in a minute`);
@@ -99,6 +104,18 @@ export async function play(
 }
 
 const namesOf = (watch: AlertWatch): string[] => [...new Set(watch.fired.map(({ labels }) => labels.alertname ?? ''))];
+
+/** A busy machine can raise alerts without an incident. Waits until none fires, and forgets them. Resolves to those that still fire. */
+async function untilCalm(watch: AlertWatch): Promise<string[]> {
+  const until = performance.now() + CALM_LIMIT_MS;
+  for (;;) {
+    watch.forget();
+    await watch.look();
+    const names = namesOf(watch);
+    if (names.length === 0 || performance.now() > until) return names;
+    await delay(1_000);
+  }
+}
 
 async function watchFor(ms: number, watch: AlertWatch): Promise<void> {
   const until = performance.now() + ms;
@@ -131,8 +148,8 @@ async function untilFired({ incident, stage, watch, limitMs }: Awaited): Promise
   return undefined;
 }
 
-function judgeOthers(incident: Incident, watch: AlertWatch, early: ReadonlySet<string>) {
-  const others = namesOf(watch).filter((name) => name !== incident.alert.name && !early.has(name));
+function judgeOthers(incident: Incident, watch: AlertWatch) {
+  const others = namesOf(watch).filter((name) => name !== incident.alert.name);
   const allowed = incident.effects ?? {};
   const effects = others.filter((name) => name in allowed);
   const strange = others
@@ -153,7 +170,8 @@ async function missingSignals(incident: Incident, stage: DrillStage, sinceMs: nu
     .filter((line) => !stage.log.has(line, sinceMs))
     .map(({ process, message, fields }) => {
       const names = Object.entries(fields).map(([name, value]) => `${name} ${value}`);
-      return `the ${process} has no line '${message}' with ${names.join(', ')}`;
+      const found = stage.log.lines(process, sinceMs).filter(({ msg }) => msg.startsWith(message));
+      return `the ${process} has no line '${message}' with ${names.join(', ')}, but ${JSON.stringify(found.slice(0, 2))}`;
     });
   return [...missing, ...((await incident.signals?.(stage)) ?? [])];
 }

@@ -35,7 +35,7 @@ export interface Traffic {
   stop(): Promise<void>;
 }
 
-const PERIOD_MS = 40;
+const PERIOD_MS = 80;
 const HIT_SHARE = 0.6;
 const REPEATED = 20;
 const PROMISED_SHARE = 0.3;

@@ -57,6 +57,7 @@ describe('the metrics of a system', () => {
     expect(metricOf(text, 'millrace_worker_engines')).toBe(1);
     expect(metricOf(text, 'millrace_engine_busy_seconds_total{slot="0"}')).toBeGreaterThan(0);
     expect(metricOf(text, 'millrace_engine_resident_bytes{slot="0",provider="cpu"}')).toBeGreaterThan(1_000_000);
+    expect(metricOf(text, 'millrace_cache_bytes_total{direction="written"}')).toBeGreaterThan(1_000);
     for (const store of ['queue', 'cache', 'postgres'])
       expect(metricOf(text, `millrace_store_seconds_count{store="${store}",operation="probe"}`)).toBeGreaterThan(0);
   });
@@ -76,6 +77,7 @@ describe('the metrics of a system', () => {
     expect(metricOf(text, 'millrace_cache_answers_total{model="rows",result="hit"}')).toBe(hits);
     expect(metricOf(text, 'millrace_tenant_predictions_total{tenant="default",result="hit"}')).toBeGreaterThan(0);
     expect(metricOf(text, 'millrace_model_default{model="rows",version="1"}')).toBe(1);
+    expect(metricOf(text, 'millrace_cache_bytes_total{direction="read"}')).toBeGreaterThan(100);
     expect(metricOf(text, 'millrace_recorder_lag_seconds')).toBeGreaterThanOrEqual(0);
     expect(metricOf(text, 'millrace_queue_redis_memory_ratio')).toBeGreaterThanOrEqual(0);
     expect(samplesOf(text, 'millrace_build_info')[0]?.labels).toMatchObject({ process: 'api' });

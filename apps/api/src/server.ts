@@ -21,6 +21,7 @@ import { Draining } from './http/graceful-shutdown.ts';
 import type { KnownKeys } from './http/known-keys.ts';
 import { openKnownKeys, openKnownSessions } from './http/open-known-keys.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
+import type { CanonicalFormTimes } from './models/canonical-form-times.ts';
 import type { Catalog } from './models/catalog.ts';
 import { openCatalog } from './models/open-catalog.ts';
 import { RunningProviders } from './models/running-providers.ts';
@@ -57,7 +58,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
   if (tracing) closers.push('traces', () => tracing.close());
   const stores = await openStores({ config, log, closers });
   const { db, queue, cache } = stores;
-  const { catalog, changes } = await openCatalog({
+  const { catalog, changes, times } = await openCatalog({
     config,
     log,
     closers,
@@ -69,7 +70,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
   const checkWebhook = createWebhookCheck(config);
   const tenantOfKey = tenantsOf(openKnownKeys({ config, db, closers, log }));
   const tenantOfSession = tenantsOf(openKnownSessions({ config, db, closers, log }));
-  const metrics = metricsOf({ stores, catalog, predictions: () => predictions });
+  const metrics = metricsOf({ stores, catalog, times, predictions: () => predictions });
   const history = new StatsWriter({
     db,
     onError: (error) => log.warn({ err: error }, 'the history cannot be written: the counts wait in memory'),
@@ -117,11 +118,12 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
 interface MeasuredParts {
   stores: Stores;
   catalog: Catalog;
+  times: Pick<CanonicalFormTimes, 'histogram'>;
   /** Called at a scrape. */
   predictions(): Pick<PredictionServices, 'waiting' | 'watcher' | 'queues' | 'queueMemory'>;
 }
 
-function metricsOf({ stores, catalog, predictions }: MeasuredParts): HttpMetrics {
+function metricsOf({ stores, catalog, times, predictions }: MeasuredParts): HttpMetrics {
   const { queue, cache, clock, keys } = stores;
   return createMetrics({
     waiting: () => predictions().waiting(),
@@ -133,6 +135,7 @@ function metricsOf({ stores, catalog, predictions }: MeasuredParts): HttpMetrics
       (await catalog.models('default')).models.flatMap(({ model, defaultVersion: version }) =>
         version === null || version === undefined ? [] : [{ model, version }],
       ),
+    canonicalForms: times.histogram,
     stores: stores.metrics,
     damage: cache.damage,
     clock,

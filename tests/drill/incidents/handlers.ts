@@ -13,7 +13,7 @@ export const handlerIncidents: Incident[] = [
     alert: { name: 'MillraceEnginesEnd', labels: { model: 'acting' } },
     effects: { MillracePredictionsFail: 'the predictions with the input fail' },
     lines: [
-      { process: 'worker', message: 'engine ended', fields: { model: 'acting', end: 'signal', ids: /pred_/ } },
+      { process: 'worker', message: 'engine ended', fields: { model: 'acting', end: 'signal', ids: /./ } },
       { process: 'worker', message: 'prediction failed', fields: { model: 'acting', tenant: 'west' } },
     ],
     inject: async ({ send }) => repeat(3_000, acting(send, 'abort')),

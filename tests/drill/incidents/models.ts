@@ -33,9 +33,14 @@ export const modelIncidents: Incident[] = [
       await writeFile(path.join(folder, 'model.onnx'), 'this is no model');
       return () => rm(folder, { recursive: true });
     },
-    async signals({ get, workers }) {
-      const { body } = await get(workers[0], '/readyz');
-      return JSON.stringify(body).includes("'slow'") ? [] : [`/readyz of a worker does not name the model`];
+    async signals({ as }) {
+      const { url, headers } = as('north');
+      const response = await fetch(`${url}/v1/models/slow/versions`, { headers });
+      const { data } = (await response.json()) as {
+        data: { version: string; state?: string; reason?: string | null }[];
+      };
+      const reason = data.find(({ version }) => version === '2')?.reason;
+      return reason ? [] : ['GET /v1/models/slow/versions has no reason of version 2'];
     },
   },
   {

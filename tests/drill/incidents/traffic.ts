@@ -1,19 +1,24 @@
 /** Incidents that callers cause. */
-import { slow } from '../../chaos/models.ts';
+import { nextNumber, slow, type TestRequest } from '../../chaos/models.ts';
 import type { Incident } from '../incident.ts';
 import { repeat } from '../traffic.ts';
 
-const FLOOD_CALLERS = 220;
+const BURST = 250;
+
+/** A run of about 70 ms, of a model that has no other traffic. */
+const heavy = (): Pick<TestRequest, 'model' | 'input'> => ({ model: 'heavy', input: { x: [100_000 + nextNumber()] } });
 
 export const trafficIncidents: Incident[] = [
   {
     name: 'tenant-floods',
-    how: `a tenant keeps ${FLOOD_CALLERS} computed requests open`,
+    how: `a tenant sends ${BURST} predictions of a slow model at once, and then as many as the workers compute`,
     calmS: 60,
     alert: { name: 'MillraceTenantFloods', labels: { tenant: 'south' } },
+    effects: { MillraceWaitLong: 'the predictions of the tenant wait' },
     async inject({ send }) {
-      const stops = Array.from({ length: FLOOD_CALLERS }, () => repeat(0, () => send(slow(2), { tenant: 'south' })));
-      return async () => void (await Promise.all(stops.map((stop) => stop())));
+      const flood = () => send(heavy(), { tenant: 'south', wait: false });
+      await Promise.all(Array.from({ length: BURST }, flood));
+      return repeat(40, flood);
     },
   },
   {

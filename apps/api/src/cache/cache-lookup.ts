@@ -73,7 +73,7 @@ export function cachedResponse(result: CachedResult | null | undefined, params: 
   if (!result?.body || normalized.shape !== 'one' || normalized.keys.length !== 1) return undefined;
   if (!isFresh(result, cacheControl.maxAgeS, nowMs)) return undefined;
   const text = result.text ?? latin1Of(result.body);
-  return { kind: 'cached', text, ...wholeHit(result, normalized.own, nowMs), normalized, digest };
+  return { kind: 'cached', text, ...wholeHit(result, normalized, nowMs), normalized, digest };
 }
 
 /** A long body stays in pieces. */

@@ -11,28 +11,46 @@ function ages(cached: CachedResult, nowMs: number): { ageS: number; ttlS: number
   return { ageS: seconds(nowMs - cached.storedAt), ttlS: seconds(cached.freshUntil - nowMs) };
 }
 
-/** The `Cache-Status` and the `Age` of a stored prediction. `own` is the key of a tenant's copy: see CachedResponse. */
+/** The cache keys of an input: see NormalizedInput. */
+interface Keyed {
+  keys: readonly string[];
+  own?: string;
+}
+
+const KEY_CHARACTERS = 8;
+
+/**
+ * The parameter `key`, the beginning of the cache key: two inputs with different keys are different inputs. Empty for an input of
+ * several rows, which has several keys. The parameter comes last.
+ */
+function keyOf({ keys }: Keyed): string {
+  const [key] = keys;
+  return key === undefined || keys.length > 1 ? '' : `; key="${key.slice(0, KEY_CHARACTERS)}"`;
+}
+
+/** The `Cache-Status` and the `Age` of a stored prediction. A tenant's copy has no age: see CachedResponse. */
 export function wholeHit(
   cached: CachedResult,
-  own: string | undefined,
+  input: Keyed,
   nowMs: number,
 ): { cacheStatus: string; ageS: number | null } {
-  if (own !== undefined) return { cacheStatus: 'millrace; hit', ageS: null };
+  if (input.own !== undefined) return { cacheStatus: `millrace; hit${keyOf(input)}`, ageS: null };
   const { ageS, ttlS } = ages(cached, nowMs);
-  return { cacheStatus: `millrace; hit; ttl=${ttlS}`, ageS };
+  return { cacheStatus: `millrace; hit; ttl=${ttlS}${keyOf(input)}`, ageS };
 }
 
 /**
  * The status of a hit of several rows. The `ttl` is the remaining time of the row that expires first. A row without a result is an
  * invalid row.
  */
-export function hitStatus(cached: readonly (CachedResult | null)[], nowMs: number): string {
+export function hitStatus(cached: readonly (CachedResult | null)[], input: Keyed, nowMs: number): string {
+  if (input.own !== undefined) return `millrace; hit${keyOf(input)}`;
   // No spread: there may be more rows than a call can have arguments.
   const ttl = cached.reduce(
     (least, row) => (row ? Math.min(least, ages(row, nowMs).ttlS) : least),
     Number.POSITIVE_INFINITY,
   );
-  return `millrace; hit; ttl=${ttl}`;
+  return `millrace; hit; ttl=${ttl}${keyOf(input)}`;
 }
 
 /** The status when the model does not allow the use of the cache. */
@@ -43,6 +61,7 @@ export function bypassStatus({ cache, deterministic }: ModelConfig): string {
 }
 
 export interface MissParams {
+  input: Keyed;
   config: ModelConfig;
   /** Whether the request allows the cache to store its result. */
   store: boolean;
@@ -63,7 +82,8 @@ export function missStatus(params: MissParams): string {
   const { config, store, read, shared, cached, cacheWritable, succeeded } = params;
   if (!store) return bypassStatus(config);
   const reason = !read ? 'request' : cached.some((row) => row !== null) ? 'partial' : 'miss';
-  if (shared) return `millrace; fwd=${reason}; collapsed`;
-  if (!cacheWritable) return `millrace; fwd=${reason}; stored=?0; detail=cache-unavailable`;
-  return succeeded ? `millrace; fwd=${reason}; stored` : `millrace; fwd=${reason}`;
+  const key = keyOf(params.input);
+  if (shared) return `millrace; fwd=${reason}; collapsed${key}`;
+  if (!cacheWritable) return `millrace; fwd=${reason}; stored=?0; detail=cache-unavailable${key}`;
+  return succeeded ? `millrace; fwd=${reason}; stored${key}` : `millrace; fwd=${reason}${key}`;
 }

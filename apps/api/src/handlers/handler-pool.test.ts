@@ -34,10 +34,10 @@ test('each input has its own result, in the order of the inputs', async () => {
   ];
   expect(await pool.run(source, inputs, 'a')).toEqual([
     row(1),
-    { refused: { pointer: '/act', message: 'This is refused.' } },
-    { faults: [expect.objectContaining({ pointer: '/x', expected: 'a number' })] },
-    { failed: 'there is no such thing', stack: expect.stringContaining('at act') },
-    { failed: 'NaN is not JSON', stack: expect.any(String) },
+    { refused: { pointer: '/act', message: 'This is refused.' }, ms: expect.any(Number) },
+    { faults: [expect.objectContaining({ pointer: '/x', expected: 'a number' })], ms: expect.any(Number) },
+    { failed: 'there is no such thing', stack: expect.stringContaining('at act'), ms: expect.any(Number) },
+    { failed: 'NaN is not JSON', stack: expect.any(String), ms: expect.any(Number) },
     row(6),
   ]);
   await pool.close();
@@ -61,8 +61,8 @@ describe.each([
     expect(results).toEqual([
       row(1),
       row(2),
-      { timedOut },
-      { timedOut: 'not tried, because input 2 of the request ended the thread of the handler' },
+      { timedOut, ms: expect.any(Number) },
+      { timedOut: 'not tried, because input 2 of the request ended the thread of the handler', ms: 0 },
     ]);
     expect(await pool.run(source, [{ x: 5 }], 'a')).toEqual([row(5)]);
     await pool.close();
@@ -72,7 +72,7 @@ describe.each([
 test.each(['exit', 'memory'])('an input that ends its thread (%s) fails alone', { timeout: 60_000 }, async (act) => {
   const pool = await poolOf(1, 30_000);
   const [ended, later] = await Promise.all([pool.run(source, [{ x: 1, act }], 'a'), pool.run(source, [{ x: 2 }], 'b')]);
-  expect(ended).toEqual([{ failed: expect.stringContaining('the handler ended its thread'), stack: '' }]);
+  expect(ended).toEqual([{ failed: expect.stringContaining('the handler ended its thread'), stack: '', ms: 0 }]);
   expect(later).toEqual([row(2)]);
   await pool.close();
 });

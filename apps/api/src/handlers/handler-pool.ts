@@ -14,6 +14,8 @@ export type { HandlerSource, RowResult };
 export interface TimedOut {
   /** The reason, after "it took " or as "not tried, because ...". */
   timedOut: string;
+  /** The time of `canonicalize`; 0 for an input that was not tried. */
+  ms: number;
 }
 
 export type PoolResult = RowResult | TimedOut;
@@ -184,7 +186,9 @@ export class HandlerPool {
     }
     const { length } = job.results;
     job.results.push(
-      why === 'time' ? { timedOut: detail } : { failed: `the handler ended its thread: ${detail}`, stack: '' },
+      why === 'time'
+        ? { timedOut: detail, ms: this.#limitMs }
+        : { failed: `the handler ended its thread: ${detail}`, stack: '', ms: 0 },
     );
     // The next inputs can do the same, and each would cost a new thread.
     this.#giveUp(job, `not tried, because input ${length} of the request ended the thread of the handler`);
@@ -192,7 +196,7 @@ export class HandlerPool {
 
   /** Ends a job whose time is over. The inputs that are left have no result. */
   #giveUp(job: Job, timedOut: string): void {
-    while (job.results.length < job.inputs.length) job.results.push({ timedOut });
+    while (job.results.length < job.inputs.length) job.results.push({ timedOut, ms: 0 });
   }
 
   #finish({ tenant, bytes }: Job): void {

@@ -24,9 +24,12 @@ export type ToThread =
   | { kind: 'load'; key: string; handler: VerifiedHandler | TaskSource }
   | { kind: 'run'; key: string; inputs: readonly unknown[] };
 
-/** The result of one input: the canonical text of the row, or the reason why there is no row. */
-export type RowResult =
-  | { row: string; ms: number }
+/** The result of one input, and the time of `canonicalize`. */
+export type RowResult = RowOutcome & { ms: number };
+
+/** The canonical text of the row, or the reason why there is no row. */
+export type RowOutcome =
+  | { row: string }
   /** The input does not match the schema of the handler. */
   | { faults: readonly Fault[] }
   /** The handler threw InputError: the input has no prediction. */

@@ -10,7 +10,7 @@ import { importVerified, type VerifiedHandler } from '@millrace/shared/model-fil
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import { checkerOf } from '../http/validation.ts';
 import { inputFault } from './input-fault.ts';
-import { type FromThread, progressOf, type RowResult, type TaskSource, type ToThread } from './messages.ts';
+import { type FromThread, progressOf, type RowOutcome, type RowResult, type TaskSource, type ToThread } from './messages.ts';
 
 /** A turn ends after this time, so that the inputs of other callers get the thread. */
 const TURN_MS = 20;
@@ -83,9 +83,10 @@ async function run({ key, inputs }: ToThread & { kind: 'run' }): Promise<FromThr
     Atomics.store(progress.cpuAt, 0, BigInt(cpuMicros()));
     Atomics.store(progress.startedAt, 0, process.hrtime.bigint());
     Atomics.store(progress.input, 0, at);
-    results.push(
-      handle === undefined ? { failed: 'the handler is not loaded', stack: '' } : await rowOf(handle, input),
-    );
+    const begunAt = performance.now();
+    const outcome: RowOutcome =
+      handle === undefined ? { failed: 'the handler is not loaded', stack: '' } : await rowOf(handle, input);
+    results.push({ ...outcome, ms: performance.now() - begunAt });
     if (performance.now() - startedAt > TURN_MS) break;
   }
   return { kind: 'ran', results, cpuMs: (cpuMicros() - cpuAt) / 1_000 };
@@ -96,13 +97,12 @@ function cpuMicros(): number {
   return user + system;
 }
 
-async function rowOf(handle: Run, input: unknown): Promise<RowResult> {
-  const startedAt = performance.now();
+async function rowOf(handle: Run, input: unknown): Promise<RowOutcome> {
   try {
     const canonical = handle(input);
     const row = canonicalJson(canonical instanceof Promise ? await canonical : canonical);
     if (row.length > ROW_MAX) return { failed: `the canonical form has more than ${ROW_MAX} characters`, stack: '' };
-    return { row, ms: performance.now() - startedAt };
+    return { row };
   } catch (error) {
     if (error instanceof ApiError) return { faults: error.faults };
     const refused = inputFault(error);

@@ -198,6 +198,6 @@ export class HttpMetrics {
 
 function outcomeOf(cacheStatus: string): string {
   if (cacheStatus.startsWith('millrace; hit')) return 'hit';
-  if (cacheStatus.endsWith('collapsed')) return 'collapsed';
+  if (cacheStatus.includes('; collapsed')) return 'collapsed';
   return /fwd=(\w+)/.exec(cacheStatus)?.[1] ?? 'miss';
 }

@@ -24,6 +24,7 @@ import type { HandlerPool, HandlerSource, PoolResult } from '../handlers/handler
 import { inputFault } from '../handlers/input-fault.ts';
 import type { TaskSource } from '../handlers/messages.ts';
 import { member, summary } from '../http/validation.ts';
+import type { CanonicalFormTimes } from './canonical-form-times.ts';
 import { NamedInputs } from './named-inputs.ts';
 
 export interface CanonicalInput {
@@ -57,6 +58,7 @@ export interface CanonicalizerDeps {
   /** The entities, without vectors, that the handler of a version reads. */
   entitiesOf(version: ModelVersion): Promise<Record<string, Entity[]>>;
   handlers: HandlerPool;
+  times: Pick<CanonicalFormTimes, 'took'>;
   log: Logger;
 }
 
@@ -92,7 +94,7 @@ function inTurns<T, R>(items: readonly T[], run: (item: T) => R): R[] | Promise<
   })();
 }
 
-interface HandlerParams extends Pick<CanonicalizerDeps, 'handlers' | 'log'> {
+interface HandlerParams extends Pick<CanonicalizerDeps, 'handlers' | 'times' | 'log'> {
   version: ModelVersion;
   source: HandlerSource;
   named: NamedInputs;
@@ -106,7 +108,7 @@ const ownFault = (message: string): Fault => ({ pointer: '', message });
 
 const oneRow = (row: GivenRow): CanonicalInput => ({ shape: 'one', rows: [row] });
 
-function handlerCanonicalizer({ version, source, named, handlers, log }: HandlerParams): Canonicalizer {
+function handlerCanonicalizer({ version, source, named, handlers, times, log }: HandlerParams): Canonicalizer {
   const errorOf = (error: unknown): ApiError => {
     if (error instanceof ApiError) return error;
     const refused = inputFault(error);
@@ -133,10 +135,11 @@ function handlerCanonicalizer({ version, source, named, handlers, log }: Handler
     const detail = `canonicalize in the handler of version ${name} of model '${model}' took too long: ${result.timedOut}.`;
     return new ApiError('handler_timeout', detail, { faults: [ownFault(detail)] });
   };
-  const here = (input: unknown): InputResult | Promise<InputResult> | undefined => {
+  const here = (input: unknown, tenant: string): InputResult | Promise<InputResult> | undefined => {
     if (!named.runsHere || !named.isNamed(input)) return undefined;
     try {
-      const canonical = named.run(input);
+      const { canonical, ms } = named.run(input);
+      times.took(version, tenant, ms);
       if (canonical instanceof Promise) return canonical.then(rowOf, errorOf);
       return rowOf(canonical);
     } catch (error) {
@@ -154,10 +157,13 @@ function handlerCanonicalizer({ version, source, named, handlers, log }: Handler
     const results = await handlers.run(source, inputs, tenant).catch((error: unknown) => {
       throw error instanceof ApiError ? error : notLoaded(version, error);
     });
-    return results.map((result, at) => resultOf(result, inputs[at]));
+    return results.map((result, at) => {
+      if (result.ms > 0) times.took(version, tenant, result.ms);
+      return resultOf(result, inputs[at]);
+    });
   };
   const many = async (inputs: readonly unknown[], tenant: string): Promise<InputResult[]> => {
-    const results = await Promise.all(await inTurns(inputs, here));
+    const results = await Promise.all(await inTurns(inputs, (input) => here(input, tenant)));
     const left = inputs.filter((_, at) => results[at] === undefined);
     const others = (left.length === 0 ? [] : await inThread(left, tenant)).values();
     return results.map((result) => result ?? (others.next().value as InputResult));
@@ -167,7 +173,7 @@ function handlerCanonicalizer({ version, source, named, handlers, log }: Handler
       // A handler gets arrays as JSON.parse returns them.
       const inputs = given.map(withPlainArrays);
       if (inputs.length !== 1) return many(inputs, tenant);
-      const result = here(inputs[0]);
+      const result = here(inputs[0], tenant);
       if (result === undefined) return inThread(inputs, tenant);
       return result instanceof Promise ? result.then((one) => [one]) : [result];
     },

@@ -8,19 +8,25 @@ let registries: Record<string, ModelVersion[]> = {};
 let prepared: string[] = [];
 let released: string[] = [];
 let catalog: Catalog;
+let lines: Record<string, unknown>[] = [];
+let defaultVersion: string | null = '1';
+let aliases: Record<string, string> = {};
 
 beforeEach(() => {
+  lines = [];
+  defaultVersion = '1';
+  aliases = {};
   prepared = [];
   released = [];
   catalog = createCatalog({
     loadRegistry: async (tenant) => ({
-      models: [{ model: 'm', versions: registries[tenant] ?? [], aliases: {}, defaultVersion: '1', cacheEpoch: 0 }],
+      models: [{ model: 'm', versions: registries[tenant] ?? [], aliases, defaultVersion, cacheEpoch: 0 }],
     }),
     loadCanonicalizer: async ({ digest }) => {
       prepared.push(digest);
       return { convert: () => [{ shape: 'one', rows: [] }], release: () => released.push(digest) };
     },
-    log: pino({ level: 'silent' }),
+    log: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
   });
 });
 
@@ -61,4 +67,20 @@ test('a canonicalizer is released with the last version of its digest', async ()
   await serve({ a: [version('old')] });
   expect(prepared).toEqual(['old', 'new', 'old']);
   expect(released).toEqual(['old', 'new']);
+});
+
+test('a change of the default version is logged with its cause', async () => {
+  const both = [version('old'), { ...version('new'), version: '2' }];
+  await serve({ a: both });
+  expect(lines).toEqual([]);
+  defaultVersion = '2';
+  await serve({ a: both });
+  await serve({ a: both });
+  defaultVersion = '1';
+  aliases = { production: '1' };
+  await serve({ a: both });
+  expect(lines).toMatchObject([
+    { msg: 'the default version changed', tenant: 'a', model: 'm', from: '1', to: '2', cause: 'versions' },
+    { msg: 'the default version changed', model: 'm', from: '2', to: '1', cause: 'alias' },
+  ]);
 });

@@ -8,6 +8,7 @@ import type { ModelVersion, RegisteredModel, RegistrySnapshot } from '@millrace/
 import { nearNames } from '@millrace/shared/text/near-names';
 import type { Logger } from 'pino';
 import type { Canonicalizer } from './canonicalizer.ts';
+import { DefaultVersions } from './default-versions.ts';
 
 /** With more handlers than this, readiness checks only the handlers of requested versions: each load takes time. */
 const CHECKED_MAX = 16;
@@ -68,6 +69,7 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
   const preparing = new Map<string, Promise<Canonicalizer>>();
   /** The digests of requested versions whose handler could not be loaded. */
   const unprepared = new Set<string>();
+  const defaultVersions = new DefaultVersions(log);
   let generation = 0;
 
   function refresh(tenant: string): Promise<Known> {
@@ -80,6 +82,7 @@ export function createCatalog({ loadRegistry, loadCanonicalizer, log }: CatalogD
           // After a change during the load, the copy is outdated: this caller still receives the copy, and nobody else.
           if (started === generation) {
             known.set(tenant, fresh);
+            defaultVersions.update(tenant, snapshot.models);
             forgetUnserved(tenant, snapshot);
           }
           return fresh;

@@ -5,6 +5,7 @@ import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { HandlerPool } from '../handlers/handler-pool.ts';
 import type { OpenParams, Stores } from '../stores/open-stores.ts';
 import { fromStore } from '../stores/store-errors.ts';
+import { CanonicalFormTimes } from './canonical-form-times.ts';
 import { createCanonicalizer } from './canonicalizer.ts';
 import { type Catalog, createCatalog } from './catalog.ts';
 import { createRegistryChanges, type RegistryChanges } from './registry-changes.ts';
@@ -15,16 +16,23 @@ export interface OpenCatalogParams extends OpenParams {
   entitiesOf(version: ModelVersion): Promise<Record<string, Entity[]>>;
 }
 
-export async function openCatalog(params: OpenCatalogParams): Promise<{ catalog: Catalog; changes: RegistryChanges }> {
+export interface OpenCatalog {
+  catalog: Catalog;
+  changes: RegistryChanges;
+  times: CanonicalFormTimes;
+}
+
+export async function openCatalog(params: OpenCatalogParams): Promise<OpenCatalog> {
   const { stores, entitiesOf, config, log, closers } = params;
   const { keys, queue, cache, db } = stores;
   const { readThrough } = cache;
   const handlers = new HandlerPool({ threads: config.handlerThreads, timeoutMs: config.handlerTimeoutMs });
   closers.push('handlers', () => handlers.close());
   const { modelsDir } = config;
+  const times = new CanonicalFormTimes(log);
   const catalog = createCatalog({
     loadRegistry: (tenant) => fromStore('Postgres', readRegistry(readThrough, db, tenant)),
-    loadCanonicalizer: (version) => createCanonicalizer(version, { modelsDir, entitiesOf, handlers, log }),
+    loadCanonicalizer: (version) => createCanonicalizer(version, { modelsDir, entitiesOf, handlers, times, log }),
     log,
   });
   const channel = keys.registryChannel();
@@ -33,5 +41,5 @@ export async function openCatalog(params: OpenCatalogParams): Promise<{ catalog:
   listener.on('message', () => catalog.changed());
   await listener.subscribe(channel, keys.bytesChannel());
   const publish = (tenant: string) => queue.redis.publish(channel, tenant);
-  return { catalog, changes: createRegistryChanges(db, catalog, { readThrough, publish }) };
+  return { catalog, changes: createRegistryChanges(db, catalog, { readThrough, publish }), times };
 }

@@ -3,6 +3,7 @@ import type { CacheDamage } from '@millrace/shared/cache/damage';
 import type { Clock } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, type Priority } from '@millrace/shared/predictions/prediction';
 import { RELEASE } from '@millrace/shared/process/release';
+import type { SeriesHistogram } from '@millrace/shared/process/series-histogram';
 import type { StoreMetrics } from '@millrace/shared/process/store-metrics';
 import { Gauge } from 'prom-client';
 import { HttpMetrics } from '../http/request-metrics.ts';
@@ -26,6 +27,8 @@ export interface MetricsDeps {
   recorderLagS(): Promise<number>;
   /** The version of each model that serves requests without a version. */
   defaults(): Promise<readonly { model: string; version: string }[]>;
+  /** Times of the handlers' canonical forms. */
+  canonicalForms: Pick<SeriesHistogram, 'register'>;
   stores: Pick<StoreMetrics, 'register'>;
   damage: Pick<CacheDamage, 'counts'>;
   clock: Pick<Clock, 'skewS'>;
@@ -59,6 +62,7 @@ export function createMetrics(deps: MetricsDeps): HttpMetrics {
     deps.queueMemory,
   );
   deps.stores.register(metrics.registry);
+  deps.canonicalForms.register(metrics.registry);
   addBuildInfo(metrics);
   addQueues(metrics, deps);
   addRecorderLag(metrics, deps);

@@ -204,8 +204,7 @@ async function storeCachedResult(deps: CreateDeps, { pending, cached, output }: 
   const record = { ...predictionOf(pending, 'hit'), status: 'succeeded' as const, result: output, completedAt };
   const [hit] = cached;
   if (hit && isCopied(pending)) void keepCopy(deps, { pending, record, hit, nowMs });
-  const cacheStatus = pending.normalized.own === undefined ? hitStatus(cached, nowMs) : 'millrace; hit';
-  return { kind: 'completed', record, cacheStatus };
+  return { kind: 'completed', record, cacheStatus: hitStatus(cached, pending.normalized, nowMs) };
 }
 
 /** Whether there is a value for every row, and at least one row. */

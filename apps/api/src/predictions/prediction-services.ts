@@ -232,6 +232,7 @@ function openLocalResults({ stores, closers, config }: OpenPredictionsParams): L
   const { redis, largeRedis, damage, onError } = stores.cache;
   const results = createResultCache(redis, stores.keys, {
     onError,
+    onBytes: (direction, bytes) => stores.metrics.cacheBytes(direction, bytes),
     onDamaged: () => damage.found('result'),
     isCurrent: createBodyCheck(baseOf(config.publicUrl)),
     large: largeRedis,

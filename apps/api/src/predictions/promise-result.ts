@@ -172,11 +172,12 @@ const roomIn = (counts: QueueCounts, { maxQueue }: Pick<Limits, 'maxQueue'>): nu
 /** How the cache missed: which rows were cached, and whether another prediction computes the other rows. */
 function missOf(
   { cacheWritable }: Pick<PromiseDeps, 'cacheWritable'>,
-  { served, store, read, cached }: PendingPrediction,
+  { served, normalized, store, read, cached }: PendingPrediction,
   submitted: SubmitResult | undefined,
 ): Omit<MissParams, 'succeeded'> {
   const shared = isShared(submitted);
-  return { config: served.version.config, store, read, shared, cached, cacheWritable: cacheWritable() };
+  const { config } = served.version;
+  return { input: normalized, config, store, read, shared, cached, cacheWritable: cacheWritable() };
 }
 
 function isShared(submitted: SubmitResult | undefined): boolean {

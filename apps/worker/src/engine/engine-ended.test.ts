@@ -128,3 +128,31 @@ test('`alive` counts the engines that run', async () => {
   await pool.close(0);
   expect(pool.alive).toBe(0);
 });
+
+test('the line about an ended engine names the predictions of the run', async () => {
+  const ended: Record<string, unknown>[] = [];
+  const write = (line: string) => {
+    const { msg, pid, ...fields } = JSON.parse(line) as { msg: string; pid: number };
+    if (msg === 'engine loaded' && ended.length === 0) process.kill(first, 'SIGSTOP');
+    if (msg === 'engine started') first = pid;
+    if (msg === 'engine ended') ended.push(fields);
+  };
+  let first = 0;
+  const log = pino({ level: 'debug', base: null }, { write });
+  const pool = createEnginePool(engineOptions({ log }));
+  const asked: number[] = [];
+  const idsOf = (rows: readonly unknown[]) => {
+    asked.push(rows.length);
+    return ['a', 'b', 'c', 'd', 'e', 'f'];
+  };
+  const version = versions.versionOf(spinner());
+  await pool.warm(version);
+  const running = pool.run(version, [longRow(3), longRow(4)], { idsOf });
+  await macrotask();
+  process.kill(first, 'SIGKILL');
+  await running;
+  expect(ended).toMatchObject([{ end: 'signal', model: version.model, rows: 2, ids: ['a', 'b', 'c', 'd', 'e'] }]);
+  // Nothing looks for the predictions before an engine ends.
+  expect(asked).toEqual([2]);
+  await pool.close(0);
+});

@@ -9,7 +9,7 @@ import { releaseMemory } from '@millrace/shared/process/release-memory';
 import type { Logger } from 'pino';
 import type { RunOutcome } from './engine.ts';
 import { type EngineEnd, EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
-import { type EngineEvent, EngineSlot, LoadError, type Loaded, type SlotState } from './engine-slot.ts';
+import { type EngineEvent, EngineSlot, type IdsOf, LoadError, type Loaded, type SlotState } from './engine-slot.ts';
 import { type Attempt, chunk, isolate } from './isolate.ts';
 import type { LoadedVersion, RowResult } from './protocol/loaded-version.ts';
 import { RowFailures } from './row-failures.ts';
@@ -20,6 +20,8 @@ export interface RunOptions {
   priority?: number;
   /** Called after each call of an engine that returned outputs. */
   onRun?: (run: EngineRun) => void;
+  /** Called with rows whose run ended the engine, for the line about the end. */
+  idsOf?: IdsOf;
 }
 
 /** One call of an engine: the parts of its duration in ms, and its end on the clock of this process (Unix ms). */
@@ -259,7 +261,7 @@ class Pool implements EnginePool {
   async #runWhenFree(
     version: LoadedVersion,
     rows: readonly Row[],
-    { signal, priority = 0, onRun }: RunOptions,
+    { signal, priority = 0, onRun, idsOf }: RunOptions,
   ): Promise<RowResult[]> {
     // A slot is reserved for a run that was woken and has not started yet.
     for (let isWoken = false; !this.#canStart(version, isWoken); isWoken = true) {
@@ -276,7 +278,7 @@ class Pool implements EnginePool {
       signal?.throwIfAborted();
       const results: RowResult[] = [];
       for (const part of chunk(rows, version.maxBatch))
-        results.push(...(await isolate(part, (some) => this.#attempt(slot, version, some, { signal, onRun }))));
+        results.push(...(await isolate(part, (some) => this.#attempt(slot, version, some, { signal, onRun, idsOf }))));
       return results;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -339,7 +341,7 @@ class Pool implements EnginePool {
     slot: EngineSlot,
     version: LoadedVersion,
     rows: readonly Row[],
-    { signal, onRun }: { [name in 'signal' | 'onRun']: RunOptions[name] | undefined },
+    { signal, onRun, idsOf }: { [name in 'signal' | 'onRun' | 'idsOf']: RunOptions[name] | undefined },
   ): Promise<Attempt> {
     let lost = 0;
     let loads = 0;
@@ -349,7 +351,7 @@ class Pool implements EnginePool {
       signal?.throwIfAborted();
       const begunMs = performance.now();
       try {
-        const { outputs, inferenceMs, encodeMs, decodeMs } = await slot.run(version, rows);
+        const { outputs, inferenceMs, encodeMs, decodeMs } = await slot.run(version, rows, idsOf);
         onRun?.({ inferenceMs, encodeMs, decodeMs, endedAt: sharedNow(), rows: rows.length });
         this.#tookMs.set(version, inferenceMs);
         observer?.ran(version, 'done', inferenceMs);

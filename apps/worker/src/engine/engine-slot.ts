@@ -59,6 +59,19 @@ interface EngineInstance {
   startMs: number;
 }
 
+/** A run in progress. */
+interface SlotRun {
+  rows: readonly Row[];
+  idsOf: IdsOf;
+}
+
+/** The ids of the predictions that have these rows. */
+export type IdsOf = (rows: readonly Row[]) => readonly string[];
+const noIds: IdsOf = () => [];
+
+/** Most ids in the event of an ended engine. */
+const IDS_MAX = 5;
+
 /** Memory of Node and onnxruntime before the first load. */
 const BASE_BYTES = 100 * 1_048_576;
 const DRAIN_POLL_MS = 20;
@@ -85,6 +98,8 @@ export class EngineSlot {
   /** The version of the last run or load. */
   #last: LoadedVersion | undefined;
   #busy = 0;
+  /** The runs that the engine has, in their order. The engine computes the first. */
+  readonly #runs: SlotRun[] = [];
 
   constructor(options: SlotOptions) {
     this.#options = options;
@@ -154,18 +169,32 @@ export class EngineSlot {
   }
 
   /** Loads a version that is not loaded yet, then runs the rows as one batch. Rejects with an EngineError. */
-  async run(version: LoadedVersion, rows: readonly Row[]): Promise<RunOutcome> {
+  async run(version: LoadedVersion, rows: readonly Row[], idsOf: IdsOf = noIds): Promise<RunOutcome> {
     const instance = await this.#instance();
     const { engine, sessions } = instance;
     const loaded = sessions.get(version.key);
     if (loaded !== undefined) loaded.usedAt = ++this.#clock;
     const session = await (loaded ?? this.#load(instance, version)).number;
     this.#last = version;
-    const outcome = await engine.run(session, rows, version.timeoutMs);
+    const outcome = await this.#runIn(engine, { rows, idsOf }, () => engine.run(session, rows, version.timeoutMs));
     this.#usedMs = performance.now();
     this.#residentBytes = outcome.residentBytes;
     if (instance === this.#current && this.#hasGrown(instance, outcome)) void this.#replace(instance, version);
     return outcome;
+  }
+
+  /** Notes a run while the engine has the run, so that the event of an ended engine names its predictions. */
+  async #runIn(engine: Engine, run: SlotRun, start: () => Promise<RunOutcome>): Promise<RunOutcome> {
+    this.#runs.push(run);
+    try {
+      return await start();
+    } catch (error) {
+      // The event of the end reads the runs.
+      if (!engine.alive) await engine.exited;
+      throw error;
+    } finally {
+      this.#runs.splice(this.#runs.indexOf(run), 1);
+    }
   }
 
   /** Unloads a version that is no longer served. */
@@ -230,7 +259,10 @@ export class EngineSlot {
     this.#options.onEvent('started', { pid: engine.pid });
     void engine.exited.then(() => {
       const { model, version } = this.#last ?? {};
-      this.#options.onEvent('ended', { pid: engine.pid, model, version, running: this.busy, ...engine.ending });
+      const [run] = this.#runs;
+      const ids = run?.idsOf(run.rows).slice(0, IDS_MAX) ?? [];
+      const about = { pid: engine.pid, model, version, running: this.busy, rows: run?.rows.length ?? 0, ids };
+      this.#options.onEvent('ended', { ...about, ...engine.ending });
     });
     if (this.#isClosed) engine.kill('the worker stops', 'stopped');
     return { engine, sessions: new Map(), restBytes: BASE_BYTES, startMs: this.#usedMs - begunMs };

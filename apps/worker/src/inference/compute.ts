@@ -88,7 +88,7 @@ export async function compute(
   const begins = ahead.length > 0 && target.version.config.deterministic === true;
   const aheadRuns: EngineRun[] = [];
   const onRun = deps.tracing && ((run: EngineRun) => void aheadRuns.push(run));
-  const beginning = begins ? runRows(deps, target, { rows: ahead, onRun }) : undefined;
+  const beginning = begins ? runRows(deps, target, { rows: ahead, onRun, idsOf: () => ids }) : undefined;
   // When the take fails, nothing reads the result of the rows that were begun ahead.
   beginning?.catch(() => {});
   const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt, jobs));
@@ -247,7 +247,7 @@ async function run(
   const batchedAt = sharedNow();
   const left = begun.size === 0 ? rows : rows.filter((_, at) => !begun.has(names[at] ?? ''));
   const onRun = span && ((one: EngineRun) => span.ran(one));
-  const ran = left.length === 0 ? [] : await runRows(deps, target, { rows: left, onRun });
+  const ran = left.length === 0 ? [] : await runRows(deps, target, { rows: left, onRun, idsOf: idsOfRows(works) });
   let next = 0;
   const computed = begun.size === 0 ? ran : names.map((name) => begun.get(name) ?? (ran[next++] as RowResult));
   let own = 0;
@@ -279,6 +279,18 @@ async function run(
   return rows.length;
 }
 
+interface RowsRun {
+  rows: readonly Row[];
+  onRun: ((run: EngineRun) => void) | undefined;
+  idsOf?: (rows: readonly Row[]) => readonly string[];
+}
+
+/** Finds the predictions of rows, only after the end of an engine. */
+const idsOfRows =
+  (works: readonly Work[]) =>
+  (rows: readonly Row[]): readonly string[] =>
+    works.filter(({ task }) => task.rows.some((row) => rows.includes(row))).map(({ taken }) => taken.id);
+
 /**
  * Splits the rows into engine batches, so that several engines share a large prediction. Only as many batches wait for an engine as keep
  * all engines busy, so that other runs alternate with them.
@@ -286,9 +298,9 @@ async function run(
 async function runRows(
   { pool, metrics }: ComputeDeps,
   { loaded, priority }: Target,
-  { rows, onRun }: { rows: readonly Row[]; onRun: ((run: EngineRun) => void) | undefined },
+  { rows, onRun, idsOf }: RowsRun,
 ): Promise<RowResult[]> {
-  const options = onRun === undefined ? { priority } : { priority, onRun };
+  const options = { priority, ...(onRun && { onRun }), ...(idsOf && { idsOf }) };
   const { model, maxBatch } = loaded;
   if (rows.length <= maxBatch) {
     metrics.engines.filled(model, rows.length, maxBatch);

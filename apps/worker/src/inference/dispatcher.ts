@@ -103,6 +103,15 @@ export class Dispatcher<T> {
     return count;
   }
 
+  /** The oldest addition that has not started, for each key and priority. */
+  oldest(): { key: string; priority: number; addedAt: number }[] {
+    return [...this.#gathering].flatMap(([key, { held }]) => {
+      const ages = new Map<number, number>();
+      for (const { priority, addedAt } of held) ages.set(priority, Math.min(addedAt, ages.get(priority) ?? addedAt));
+      return [...ages].map(([priority, addedAt]) => ({ key, priority, addedAt }));
+    });
+  }
+
   /** Held rows of the model with this pace that have not started, of this priority or more urgent priorities. */
   waitingRows(pace: Pace, priority = Number.POSITIVE_INFINITY): number {
     let rows = 0;

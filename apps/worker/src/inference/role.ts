@@ -15,7 +15,6 @@ import { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { createQueues } from '@millrace/shared/queue/queues';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
-import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
 import { Devices } from '../engine/devices.ts';
 import { createEnginePool, type EnginePool, poolOptions } from '../engine/engine-pool.ts';
@@ -24,6 +23,7 @@ import type { LoadedVersion } from '../engine/protocol/loaded-version.ts';
 import { type ModelManager, startModelManager } from '../models/model-manager.ts';
 import { RegistryClient } from '../models/registry-client.ts';
 import type { RunnableVersion } from '../models/runnable-versions.ts';
+import type { LabeledValue } from '../operations/metrics.ts';
 import type { Presence } from '../operations/presence.ts';
 import type { WorkerContext } from '../operations/worker-context.ts';
 import { CacheWrites } from './cache-writes.ts';
@@ -104,6 +104,7 @@ async function openCaches({ config, log, keys, redis, metrics, health, closers }
       log.debug({ err: error }, 'a result was not cached');
     },
     onDamaged: () => damage.found('result'),
+    onBytes: (direction, bytes) => metrics.stores.cacheBytes(direction, bytes),
     large: largeCacheRedis,
   });
   const { maxMemoryShare } = config;
@@ -210,6 +211,20 @@ class InferenceRole {
   /** Predictions that this worker holds and has not started. */
   get waiting(): number {
     return this.#dispatcher.waiting;
+  }
+
+  /** Seconds since the oldest held prediction that has not started entered the queue, by model and priority. */
+  oldestHeld(): LabeledValue[] {
+    const nowMs = sharedNow();
+    const seconds = new Map<string, number>();
+    for (const { key, priority, addedAt } of this.#dispatcher.oldest()) {
+      const name = `${key.split('\n')[0]}\n${nameOfPriority(priority)}`;
+      seconds.set(name, Math.max(seconds.get(name) ?? 0, (nowMs - addedAt) / 1_000));
+    }
+    return [...seconds].map(([name, value]) => {
+      const [model = '', priority = ''] = name.split('\n');
+      return { labels: { model, priority }, value };
+    });
   }
 
   /** Opens the consumers. Resolves when the messages about the registry and about raised priorities arrive. */
@@ -367,8 +382,19 @@ function addClosers({ config, log, keys, id, redis, closers }: WorkerContext, { 
   closers.push('consumers', () => role.close());
 }
 
+const nameOfPriority = (number: number): string =>
+  Object.entries(BULL_PRIORITY).find(([, own]) => own === number)?.[0] ?? String(number);
+
 function addMetrics({ metrics }: WorkerContext, { role, models }: Started): void {
   const { consumers, held } = role;
+  metrics.gaugeBy(
+    {
+      name: 'millrace_worker_held_oldest_seconds',
+      help: 'Time since the oldest prediction that this worker holds and has not started entered the queue.',
+      labels: ['model', 'priority'],
+    },
+    () => role.oldestHeld(),
+  );
   metrics.gauge('millrace_worker_results_held_bytes', 'Bytes of results that wait to be written.', () => held.bytes);
   metrics.gauge('millrace_worker_consumers', 'Models whose queue this worker reads.', () => consumers.open.length);
   metrics.gauge('millrace_worker_held', 'Predictions that this worker holds and has not started.', () => role.waiting);
@@ -380,6 +406,14 @@ function addMetrics({ metrics }: WorkerContext, { role, models }: Started): void
   metrics.gaugeBy(
     { name: 'millrace_model_serving', help: 'Versions that this worker serves.', labels: ['model', 'version'] },
     () => models.runnable().map(({ version: { model, version } }) => ({ labels: { model, version }, value: 1 })),
+  );
+  metrics.gaugeBy(
+    {
+      name: 'millrace_model_unserved',
+      help: 'Registered versions that this worker does not serve: their files are missing or differ, or the version failed.',
+      labels: ['model', 'version'],
+    },
+    () => models.unserved().map(({ version: { model, version } }) => ({ labels: { model, version }, value: 1 })),
   );
 }
 
@@ -422,15 +456,15 @@ function runningProviders({ model, version, engine }: LoadedVersion, engines: re
 }
 
 function addHealthChecks({ health, clock, live }: WorkerContext, { role, models }: Started): void {
-  const mismatches = () => models.mismatched().flatMap((version) => mismatchOf(version) ?? []);
+  // A version that failed serves nowhere, and is no fault of this worker.
+  const unserved = () =>
+    models.unserved().flatMap(({ version: { state }, reason }) => (state === 'failed' ? [] : [reason]));
   health.check('inference', () =>
     models.runnable().length > 0
       ? 'ok'
-      : ['no version of any model is ready here', ...[...mismatches(), ...models.withoutDevice()].slice(0, 3)].join(
-          '. ',
-        ),
+      : ['no version of any model is ready here', ...unserved().slice(0, 3)].join('. '),
   );
-  health.degraded(() => [...mismatches(), ...models.withoutDevice()]);
+  health.degraded(unserved);
   // A restart does not repair a clock.
   health.liveness(async () => (clock.fault() === undefined ? takesWork(role.consumers.open, live) : 'ok'));
 }

@@ -48,7 +48,7 @@ export class FolderWatch {
    */
   async scan(nowMs: number, onFound: (found: FoundVersion) => void): Promise<FolderNews> {
     const listed = await listVersions(this.#dir);
-    const versions = listed.versions.filter(({ model }) => this.#only.size === 0 || this.#only.has(model));
+    const versions = listed.versions.filter(({ model }) => this.includes(model));
     const news: FolderNews = { broken: [], gone: [], problems: [] };
     const seen = new Map<string, string>();
     for (const files of versions) {
@@ -89,6 +89,16 @@ export class FolderWatch {
         news.gone.push(name);
       } else this.#missing.add(name);
     }
+  }
+
+  /** Whether the last scan saw files of a version. */
+  has(name: string): boolean {
+    return this.#seen.has(name);
+  }
+
+  /** Whether the scan includes a model. */
+  includes(model: string): boolean {
+    return this.#only.size === 0 || this.#only.has(model);
   }
 
   /** Makes the next scan report a version again. */

@@ -17,6 +17,7 @@ import { brokenVersion } from './register-version.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { VersionRetirement } from './retire-version.ts';
 import { type RunnableVersion, RunnableVersions } from './runnable-versions.ts';
+import { type UnservedVersion, UnservedVersions } from './unserved-versions.ts';
 import { VerificationQueue } from './verification-queue.ts';
 import { createVerifier, type Verifier } from './verifier.ts';
 
@@ -54,6 +55,7 @@ export class ModelManager {
   readonly #retirement: VersionRetirement;
   readonly #cards: CardWriter;
   readonly #runnable: RunnableVersions;
+  readonly #unserved: UnservedVersions;
   readonly #registryRead = new CoalescedRun(() => this.#readRegistry());
   #scanning: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -84,7 +86,14 @@ export class ModelManager {
     this.#cards = new CardWriter({ modelsDir: config.modelsDir, registry, log });
     this.#edits = new EditedVersions({ watches: config.watchModels, registry, log });
     this.#retirement = new VersionRetirement({ registry, now, hasWork });
+    this.#unserved = new UnservedVersions({
+      log,
+      found: this.#found,
+      inFolder: (name) => watch.has(name),
+      serves: (model) => watch.includes(model),
+    });
     this.#runnable = new RunnableVersions({
+      unserved: this.#unserved,
       pool,
       devices,
       log,
@@ -103,9 +112,9 @@ export class ModelManager {
     return this.#runnable.mismatched();
   }
 
-  /** Why this worker cannot run versions in service whose provider it does not have, a sentence each. */
-  withoutDevice(): readonly string[] {
-    return this.#runnable.withoutDevice();
+  /** Versions of the registry that this worker does not serve, with the reason of each. Every update makes a new array. */
+  unserved(): readonly UnservedVersion[] {
+    return this.#unserved.list();
   }
 
   /** Calls `callback` after every change of `runnable()`. The returned function removes the callback. */

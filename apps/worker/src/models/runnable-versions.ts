@@ -10,6 +10,7 @@ import type { DeviceChoice, Devices } from '../engine/devices.ts';
 import type { EnginePool } from '../engine/engine-pool.ts';
 import type { LoadedVersion, VersionEngine } from '../engine/protocol/loaded-version.ts';
 import { nameOf } from './folder-watch.ts';
+import type { UnservedVersions } from './unserved-versions.ts';
 import { handlerOf, readEntities } from './verifier.ts';
 
 // With more versions than this, loading all of them into every engine takes longer than the first requests can wait.
@@ -29,6 +30,7 @@ export interface RunnableVersionsDeps {
   found: ReadonlyMap<string, FoundVersion>;
   /** Verifies a version in service again when its findings are missing. */
   verifyAgain(found: FoundVersion, version: ModelVersion): void;
+  unserved: Pick<UnservedVersions, 'update'>;
 }
 
 export class RunnableVersions {
@@ -57,11 +59,6 @@ export class RunnableVersions {
     return this.#mismatched;
   }
 
-  /** Why this worker cannot run versions in service whose provider it does not have, a sentence each. */
-  withoutDevice(): readonly string[] {
-    return [...this.#withoutDevice].map(([name, reason]) => `${name} cannot run here. ${reason}`);
-  }
-
   /** Calls `callback` after every change of `list()`. The returned function removes the callback. */
   onChange(callback: () => void): () => void {
     this.#callbacks.add(callback);
@@ -86,6 +83,10 @@ export class RunnableVersions {
     const added = await this.#addFound(inService);
     this.#list = [...this.#byName.values()];
     this.#mismatched = this.#findMismatched(inService);
+    this.#deps.unserved.update(registered, {
+      isRunnable: (name) => this.#byName.has(name),
+      missingDevice: (name) => this.#withoutDevice.get(name),
+    });
     if (this.#list.length <= PRELOAD_MAX) await this.#preload(added);
     if (differ(before, this.#list)) for (const callback of this.#callbacks) callback();
   }
@@ -151,7 +152,6 @@ export class RunnableVersions {
     if (!('reason' in choice)) this.#withoutDevice.delete(name);
     else if (this.#withoutDevice.get(name) !== choice.reason) {
       this.#withoutDevice.set(name, choice.reason);
-      log.warn({ version: name, reason: choice.reason }, 'a version in service cannot run here');
     }
     return choice;
   }

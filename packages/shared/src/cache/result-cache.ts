@@ -59,6 +59,8 @@ export interface ResultCacheOptions {
   onError(error: unknown): void;
   /** Called for each damaged value. */
   onDamaged(): void;
+  /** Called with the bytes of each value that was read or written. */
+  onBytes?(direction: 'read' | 'written', bytes: number): void;
   /**
    * Whether a stored body is a response of this process. Of a result with another body only the output is used. Without
    * `isCurrent` every body is used.
@@ -101,6 +103,7 @@ class RedisResultCache implements ResultCache {
       if (!isCut(beginning, SMALL_BYTES)) return this.#decode(cacheKey, epoch, beginning);
       const long = await readLongValue(this.#large, key, CHECKSUM_BYTES);
       if (long === null) return null;
+      this.#options.onBytes?.('read', beginning.length + long.value.length);
       const [first] = long.value.pieces;
       const isOnePiece = long.value.pieces.length === 1 && first !== undefined;
       const whole = isOnePiece ? decodeResult(cacheKey, first) : decodeLongResult(cacheKey, long);
@@ -129,10 +132,12 @@ class RedisResultCache implements ResultCache {
       if (!Buffer.isBuffer(value)) {
         const written = this.#keys.resultWritten(key, randomUUID());
         const redis = this.#large;
-        return await writeLongValue({ redis, key, written, value, checksumBytes: CHECKSUM_BYTES, ttlMs: px });
+        await writeLongValue({ redis, key, written, value, checksumBytes: CHECKSUM_BYTES, ttlMs: px });
+      } else {
+        const connection = value.length > SMALL_BYTES ? this.#large : this.#redis;
+        await connection.set(key, value, 'PX', px);
       }
-      const connection = value.length > SMALL_BYTES ? this.#large : this.#redis;
-      await connection.set(key, value, 'PX', px);
+      this.#options.onBytes?.('written', value.length);
     } catch (error) {
       this.#options.onError(error);
     }
@@ -162,6 +167,7 @@ class RedisResultCache implements ResultCache {
 
   #decode(cacheKey: string, epoch: number, bytes: Buffer | null): CachedResult | null {
     if (bytes === null) return null;
+    this.#options.onBytes?.('read', bytes.length);
     const result = decodeResult(cacheKey, bytes);
     return result ? this.#current(result) : this.#discard(cacheKey, epoch);
   }

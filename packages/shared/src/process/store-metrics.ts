@@ -12,6 +12,8 @@ const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 export class StoreMetrics {
   readonly #seconds: SeriesHistogram;
   readonly #errors: Counter<'store' | 'operation' | 'kind'>;
+  /** Plain numbers on the path of every hit. */
+  readonly #cacheBytes = { read: 0, written: 0 };
 
   constructor() {
     this.#seconds = new SeriesHistogram({
@@ -31,6 +33,23 @@ export class StoreMetrics {
   register(registry: Registry): void {
     this.#seconds.register(registry);
     registry.registerMetric(this.#errors);
+    const bytes = this.#cacheBytes;
+    new Counter({
+      name: 'millrace_cache_bytes_total',
+      help: 'Bytes of results that this process read from the cache Redis and wrote to the cache Redis.',
+      labelNames: ['direction'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc({ direction: 'read' }, bytes.read);
+        this.inc({ direction: 'written' }, bytes.written);
+      },
+    });
+  }
+
+  /** Counts bytes of results. */
+  cacheBytes(direction: 'read' | 'written', bytes: number): void {
+    this.#cacheBytes[direction] += bytes;
   }
 
   took(store: StoreName, operation: string, ms: number): void {

@@ -1,0 +1,93 @@
+/**
+ * Versions that the registry has and that this worker does not serve, each with its reason: a version in service without its files
+ * here, and a version in the folder of this worker that failed.
+ */
+import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import type { Logger } from 'pino';
+import { nameOf } from './folder-watch.ts';
+
+export interface UnservedVersion {
+  version: ModelVersion;
+  /** A sentence with the reason. */
+  reason: string;
+}
+
+export interface UnservedDeps {
+  log: Logger;
+  /** The versions in the folder, by `model/version`. */
+  found: ReadonlyMap<string, FoundVersion>;
+  /** Whether the last scan of the folder saw the files of a version, readable or not. */
+  inFolder(name: string): boolean;
+  /** Whether this worker serves the model (WORKER_MODELS). */
+  serves(model: string): boolean;
+}
+
+/** What this worker knows of versions, by `model/version`. */
+export interface RunnableNames {
+  isRunnable(name: string): boolean;
+  /** Why no device of this worker can run the version. */
+  missingDevice(name: string): string | undefined;
+}
+
+/** A version that stays unserved is logged again after this time. */
+const REPEAT_MS = 3_600_000;
+
+export class UnservedVersions {
+  readonly #deps: UnservedDeps;
+  /** When a version was logged, by `model/version` and reason. */
+  readonly #logged = new Map<string, number>();
+  #list: readonly UnservedVersion[] = [];
+
+  constructor(deps: UnservedDeps) {
+    this.#deps = deps;
+  }
+
+  /** Every update makes a new array. */
+  list(): readonly UnservedVersion[] {
+    return this.#list;
+  }
+
+  update(registered: readonly ModelVersion[], { isRunnable, missingDevice }: RunnableNames): void {
+    this.#list = registered.flatMap((version) => {
+      const name = nameOf(version);
+      if (isRunnable(name) || !this.#deps.serves(version.model)) return [];
+      const reason = this.#reasonOf(name, version, missingDevice(name));
+      return reason === undefined ? [] : [{ version, reason }];
+    });
+    this.#log();
+  }
+
+  #reasonOf(name: string, version: ModelVersion, missingDevice: string | undefined): string | undefined {
+    const { found, inFolder } = this.#deps;
+    if (version.state === 'failed') return inFolder(name) ? (version.reason ?? 'The version failed.') : undefined;
+    // A draining version may have lost its folder on purpose.
+    if (version.state !== 'ready') return undefined;
+    if (missingDevice !== undefined) return `${name} cannot run here. ${missingDevice}`;
+    const here = found.get(name);
+    if (here !== undefined && here.digest !== version.digest)
+      return mismatchOf({ ...version, foundDigest: here.digest }) ?? undefined;
+    return here === undefined
+      ? `The models folder of this worker does not have the files of ${name}, which other workers serve. Add the files, or leave the model out of WORKER_MODELS.`
+      : `The files of ${name} cannot be read. The line 'version cannot be read' has the error.`;
+  }
+
+  #log(): void {
+    const { log, found } = this.#deps;
+    const nowMs = performance.now();
+    const current = new Set<string>();
+    for (const { version, reason } of this.#list) {
+      const key = `${nameOf(version)} ${reason}`;
+      current.add(key);
+      if (nowMs - (this.#logged.get(key) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) continue;
+      this.#logged.set(key, nowMs);
+      const { model, version: name, digest: registered } = version;
+      log.warn(
+        { model, version: name, registered, found: found.get(nameOf(version))?.digest ?? null, reason },
+        'version not served here',
+      );
+    }
+    for (const key of this.#logged.keys()) if (!current.has(key)) this.#logged.delete(key);
+  }
+}
