@@ -23,8 +23,10 @@ export class LogWatch {
       .split('\n')
       .flatMap((text) => {
         if (!text.startsWith('{')) return [];
-        const line = JSON.parse(text) as Line;
-        return pids.has(line.pid) && line.time >= sinceMs ? [line] : [];
+        // The first member is of the process. A line about an engine has the pid of the engine as well.
+        const pid = Number(/"pid":(\d+)/.exec(text)?.[1]);
+        const line = { ...(JSON.parse(text) as Line), pid };
+        return pids.has(pid) && line.time >= sinceMs ? [line] : [];
       });
   }
 

@@ -31,12 +31,25 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('ends with a message when a store dies', async () => {
+  test('starts each store again when the store dies, with its data, and says so', { timeout: 180_000 }, async () => {
     const millrace = await startMillrace(dir);
     await millrace.printed(FIRST_REQUEST);
-    process.kill(await pidOf(dir, 'postgres'), 'SIGKILL');
-    expect(await millrace.exited).toMatchObject({ code: 1 });
-    expect(millrace.output()).toContain('postgres was ended by SIGKILL');
+    const { id } = await predict(millrace);
+    for (const store of ['postgres', 'redis', 'cache']) {
+      const before = await pidOf(dir, store);
+      process.kill(before, 'SIGKILL');
+      await millrace.printed(`${store} was ended by SIGKILL. It starts again in 1 s; the other parts continue.`);
+      await expect
+        .poll(async () => [0, before].includes((await pidOf(dir, store)) || 0), { timeout: 30_000 })
+        .toBe(false);
+    }
+    const ready = async () => ((await (await fetch(`${millrace.baseUrl}/readyz`)).json()) as { status: string }).status;
+    await expect.poll(ready, { timeout: 60_000 }).toBe('ready');
+    const known = await fetch(`${millrace.baseUrl}/v1/predictions/${id}`);
+    expect(await known.json()).toMatchObject({ id, status: 'succeeded' });
+    expect((await predict(millrace)).id).toMatch(/^pred_/);
+    millrace.signal('SIGTERM');
+    expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
 
   test('starts the worker and the API again when they die, and says so', { timeout: 180_000 }, async () => {

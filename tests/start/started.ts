@@ -76,10 +76,11 @@ export function useStartFolder(use: (dir: string) => void): void {
 /** Begins the last text that `npm start` prints when a first prediction has succeeded. */
 export const FIRST_REQUEST = 'Send the same request yourself';
 
-/** The process id of Postgres, of the API (`api`) or of the worker (`worker`) of the `npm start` with the folder `dir`. */
+/** The process id of a store (`postgres`, `redis`, `cache`), of the API (`api`) or of the worker (`worker`) of the `npm start` with the folder `dir`. */
 export async function pidOf(dir: string, part: string): Promise<number> {
-  if (part === 'postgres')
-    return Number.parseInt(await readFile(path.join(dir, 'postgres/postmaster.pid'), 'utf8'), 10);
+  const pidFile = { postgres: 'postgres/postmaster.pid', redis: 'redis/redis.pid', cache: 'cache/redis.pid' }[part];
+  if (pidFile !== undefined)
+    return Number.parseInt(await readFile(path.join(dir, pidFile), 'utf8').catch(() => ''), 10);
   // The environment of the launcher's children contains the folder, and their command names the part.
   const line = (await processesWith(dir)).find((entry) => entry.includes(`apps/${part}/src/main.ts`));
   return Number(line?.split(' ', 1)[0]);

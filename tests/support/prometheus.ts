@@ -64,9 +64,9 @@ export async function startPrometheus(targets: Targets, rules?: object): Promise
   await untilReady(child, url);
   const get = async <T>(where: string, body?: URLSearchParams): Promise<T> => {
     const response = await fetch(url + where, body ? { method: 'POST', body } : {});
-    const answer = (await response.json()) as { error?: string; data: T };
-    if (answer.error !== undefined) throw new Error(`Prometheus refuses the query: ${answer.error}`);
-    return answer.data;
+    const reply = (await response.json()) as { error?: string; data: T };
+    if (reply.error !== undefined) throw new Error(`Prometheus refuses the query: ${reply.error}`);
+    return reply.data;
   };
   return {
     scrape,

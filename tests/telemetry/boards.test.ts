@@ -1,19 +1,13 @@
 /** The boards of Grafana: each metric exists, and each panel has data in a real Prometheus that scrapes a real Millrace. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
+import { hasPrometheus, type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { startReceiver } from '../support/receiver.ts';
 
 const MODEL = 'drug-interaction-similarity';
 const DIR = path.resolve(import.meta.dirname, '../../deploy/grafana');
-/** Prometheus is Debian's package prometheus. */
-const hasPrometheus = spawnSync('prometheus', ['--version']).status === 0;
-const UNTIL = { timeout: 60_000, interval: 500 };
 
 interface Panel {
   id: number;
@@ -91,51 +85,17 @@ test('docs/observability.md names only panels and metrics that exist', () => {
   expect(namesIn(trees).filter((name) => !used.has(name) && name !== 'process_start_time_seconds')).toEqual([]);
 });
 
-describe.skipIf(!hasPrometheus)('in a Prometheus', () => {
-  let prometheus: ChildProcess | undefined;
-  let dir = '';
-  let url = '';
+describe.skipIf(!hasPrometheus())('in a Prometheus', () => {
+  let prometheus: Prometheus;
 
   beforeAll(async () => {
-    dir = await mkdtemp(path.join(tmpdir(), 'millrace-prometheus-'));
-    const targets = (job: string, urls: readonly string[]) => ({
-      job_name: job,
-      scrape_interval: '1s',
-      static_configs: [{ targets: urls.map((one) => new URL(one).host) }],
-    });
-    const config = {
-      scrape_configs: [
-        targets('millrace-api', [millrace.url]),
-        targets(
-          'millrace-worker',
-          millrace.workers.map((worker) => worker.url),
-        ),
-      ],
-    };
-    // YAML contains JSON.
-    await writeFile(path.join(dir, 'prometheus.yml'), JSON.stringify(config));
-    const port = await freePort();
-    url = `http://127.0.0.1:${port}`;
-    const files = [`--config.file=${dir}/prometheus.yml`, `--storage.tsdb.path=${dir}/data`];
-    prometheus = spawn('prometheus', [...files, `--web.listen-address=127.0.0.1:${port}`], { stdio: 'ignore' });
-    await vi.waitFor(async () => expect((await fetch(`${url}/-/ready`)).status).toBe(200), UNTIL);
+    const workers = millrace.workers.map(({ url }) => url);
+    prometheus = await startPrometheus({ 'millrace-api': [millrace.url], 'millrace-worker': workers });
   }, 90_000);
-  afterAll(async () => {
-    if (prometheus?.exitCode === null) {
-      const ended = new Promise((resolve) => prometheus?.once('exit', resolve));
-      prometheus.kill();
-      await ended;
-    }
-    await rm(dir, { recursive: true, force: true });
-  });
+  afterAll(() => prometheus?.close());
 
-  const query = async (expr: string): Promise<unknown[]> => {
-    const text = expr.replaceAll('$__rate_interval', '20s').replaceAll('$model', '.*');
-    const response = await fetch(`${url}/api/v1/query`, { method: 'POST', body: new URLSearchParams({ query: text }) });
-    const body = (await response.json()) as { status: string; error?: string; data: { result: unknown[] } };
-    expect([expr, body.error]).toEqual([expr, undefined]);
-    return body.data.result;
-  };
+  const query = (expr: string): Promise<unknown[]> =>
+    prometheus.query(expr.replaceAll('$__rate_interval', '20s').replaceAll('$model', '.*'));
 
   test('every panel has data under load', { timeout: 120_000 }, async () => {
     const receiver = await startReceiver();
@@ -163,12 +123,3 @@ describe.skipIf(!hasPrometheus)('in a Prometheus', () => {
     await receiver.close();
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('there is no free port');
-  return address.port;
-}

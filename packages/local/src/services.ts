@@ -30,8 +30,17 @@ export interface Services {
   databaseUrl: string;
   /** See LocalPostgres. */
   onDisk: Promise<void>;
-  /** The started processes, in no particular order. */
+  /** The started servers, in no particular order. */
+  stores: LocalStore[];
+  /** The processes of the servers. */
   parts: Part[];
+}
+
+/** A started server. */
+export interface LocalStore {
+  part: Part;
+  /** Starts the server again after its end, on the same data and at the same address. */
+  startAgain(): Promise<Part>;
 }
 
 /** Starts the missing servers in parallel. When a server cannot start, all started servers are stopped. */
@@ -48,23 +57,27 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     startQueue(options, place),
     startCache(options, place),
     databaseUrl
-      ? { url: databaseUrl, part: undefined, onDisk: Promise.resolve() }
-      : startPostgres({
-          dataDir: path.join(dir, 'postgres'),
-          logFile: path.join(logs, 'postgres.log'),
-          password,
-          guard,
-          durable,
-        }),
+      ? { url: databaseUrl, onDisk: Promise.resolve() }
+      : restartable((port) =>
+          startPostgres({
+            dataDir: path.join(dir, 'postgres'),
+            logFile: path.join(logs, 'postgres.log'),
+            password,
+            guard,
+            durable,
+            ...(port === undefined ? {} : { port }),
+          }),
+        ),
   ]);
   const outcomes = [redis, cache, postgres];
-  const parts = outcomes.flatMap((outcome) =>
-    outcome.status === 'fulfilled' && outcome.value?.part ? [outcome.value.part] : [],
+  const stores = outcomes.flatMap((outcome) =>
+    outcome.status === 'fulfilled' && outcome.value && 'store' in outcome.value ? [outcome.value.store] : [],
   );
+  const parts = stores.map(({ part }) => part);
   if (redis.status === 'fulfilled' && cache.status === 'fulfilled' && postgres.status === 'fulfilled') {
     const { url, onDisk } = postgres.value;
     const cacheRedisUrl = cache.value?.url ?? redis.value.url;
-    return { redisUrl: redis.value.url, cacheRedisUrl, databaseUrl: url, onDisk, parts };
+    return { redisUrl: redis.value.url, cacheRedisUrl, databaseUrl: url, onDisk, stores, parts };
   }
   await Promise.all(parts.map((part) => part.stop()));
   throw outcomes.find((outcome) => outcome.status === 'rejected')?.reason;
@@ -76,7 +89,16 @@ interface Place {
   program(): Promise<RedisProgram>;
 }
 
-type Started = Pick<LocalRedis, 'url'> & Partial<LocalRedis>;
+type Started = Pick<LocalRedis, 'url'> | (LocalRedis & { store: LocalStore });
+
+/** Starts a server on a free port. `start` with a port starts the server again. */
+async function restartable<T extends { url: string; part: Part }>(
+  start: (port: number | undefined) => Promise<T>,
+): Promise<T & { store: LocalStore }> {
+  const started = await start(undefined);
+  const port = Number(new URL(started.url).port);
+  return { ...started, store: { part: started.part, startAgain: async () => (await start(port)).part } };
+}
 
 async function startQueue(
   { dir, guard, redisUrl, memory, say }: ServicesOptions,
@@ -84,15 +106,12 @@ async function startQueue(
 ): Promise<Started> {
   if (redisUrl) return { url: redisUrl };
   const files = { dataDir: path.join(dir, 'redis'), logFile: path.join(logs, 'redis.log') };
-  const redis = await startRedis({
-    program: await program(),
-    ...files,
-    password,
-    guard,
-    maxMemory: memory?.queue,
+  const place = { program: await program(), ...files, password, guard, maxMemory: memory?.queue };
+  return restartable(async (port) => {
+    const redis = await startRedis({ ...place, ...(port === undefined ? {} : { port }) });
+    if (memory) await makeRoom(redis, memory.queue, say);
+    return redis;
   });
-  if (memory) await makeRoom(redis, memory.queue, say);
-  return redis;
 }
 
 /** Data of an earlier start can exceed the limit, and Redis would then refuse all new work. */
@@ -123,5 +142,6 @@ async function startCache(
     return undefined;
   }
   const files = { dataDir: path.join(dir, 'cache'), logFile: path.join(logs, 'cache.log') };
-  return startRedis({ program: own, role: 'cache', ...files, password, guard, maxMemory: memory.cache });
+  const place = { program: own, role: 'cache' as const, ...files, password, guard, maxMemory: memory.cache };
+  return restartable((port) => startRedis({ ...place, ...(port === undefined ? {} : { port }) }));
 }

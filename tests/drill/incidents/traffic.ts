@@ -3,7 +3,7 @@ import { nextNumber, slow, type TestRequest } from '../../chaos/models.ts';
 import type { Incident } from '../incident.ts';
 import { repeat } from '../traffic.ts';
 
-const BURST = 250;
+const BURST = 400;
 
 /** A run of about 70 ms, of a model that has no other traffic. */
 const heavy = (): Pick<TestRequest, 'model' | 'input'> => ({ model: 'heavy', input: { x: [100_000 + nextNumber()] } });
@@ -14,11 +14,14 @@ export const trafficIncidents: Incident[] = [
     how: `a tenant sends ${BURST} predictions of a slow model at once, and then as many as the workers compute`,
     calmS: 60,
     alert: { name: 'MillraceTenantFloods', labels: { tenant: 'south' } },
-    effects: { MillraceWaitLong: 'the predictions of the tenant wait' },
+    effects: {
+      MillraceWaitLong: 'the predictions of the tenant wait',
+      MillraceEnginesBusy: 'the engines compute without a pause',
+    },
     async inject({ send }) {
       const flood = () => send(heavy(), { tenant: 'south', wait: false });
       await Promise.all(Array.from({ length: BURST }, flood));
-      return repeat(40, flood);
+      return repeat(100, flood);
     },
   },
   {
@@ -63,7 +66,7 @@ export const trafficIncidents: Incident[] = [
       const [one, same, other] = [await keyOf(0.5), await keyOf(0.5), await keyOf(0.501)];
       return one !== undefined && one === same && one !== other
         ? []
-        : [`Cache-Status does not tell inputs apart: ${one}, ${same}, ${other}`];
+        : [`Cache-Status does not distinguish inputs: ${one}, ${same}, ${other}`];
     },
   },
 ];

@@ -16,6 +16,8 @@ export interface LocalPostgresOptions {
   guard: Guard;
   /** Whether a commit must survive a power cut. False only for temporary data, as in tests. */
   durable: boolean;
+  /** A fixed port that the server keeps over restarts. The default is any free port. */
+  port?: number;
 }
 
 export interface LocalPostgres {
@@ -54,10 +56,13 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
     ...(options.durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const { port, part } = await withFreePorts(1, async ([port = 0]) => {
+  const startOn = async (port: number) => {
     const command = account.wrap(program.postgres, ['-D', dataDir, '-p', String(port), ...flags]);
     return { port, part: await untilReady(options, command) };
-  });
+  };
+  const { port, part } = await (options.port === undefined
+    ? withFreePorts(1, ([free = 0]) => startOn(free))
+    : startOn(options.port));
   // initdb does not wait for the disk. The next steps of the start need not wait either, and the sync runs beside them.
   const onDisk = isNew && options.durable ? syncCluster(program, account, dataDir, options) : Promise.resolve();
   // Callers that await onDisk still see the rejection. A sync that ends together with Postgres matters to no caller.

@@ -27,7 +27,7 @@ export interface LaunchOptions {
   say: (message: string) => void;
 }
 
-type Services = Awaited<ReturnType<typeof startServices>>;
+type Services = Awaited<ReturnType<typeof startServices>> & { running: readonly RestartingProgram[] };
 type Close = () => Promise<unknown>;
 
 interface StartContext extends LaunchOptions {
@@ -46,8 +46,8 @@ interface Programs {
 }
 
 /**
- * Runs Millrace until `signal` is aborted, and resolves when every part has ended. Rejects when a part cannot start, or when a
- * store ends by itself; every other part has ended then too. API and worker start again when they end by themselves.
+ * Runs Millrace until `signal` is aborted, and resolves when every part has ended. Rejects when a part cannot start; every other
+ * part has ended then too. A part that ends by itself after the start starts again.
  */
 export async function launch(options: LaunchOptions): Promise<void> {
   const closers: Close[] = [];
@@ -95,8 +95,9 @@ function versionsToServe({ modelsDir, workerModels }: StartSettings): string[] {
 async function startStores({ settings, memory, guard, say, closers }: StartContext): Promise<Services> {
   if (settings.redisUrl) await checkQueue(settings.redisUrl);
   const services = await startServices({ ...settings, memory, guard, durable: true, say });
-  closers.push(() => stopAll(services.parts));
-  return services;
+  const running = services.stores.map(({ part, startAgain }) => new RestartingProgram(startAgain, part));
+  closers.push(() => Promise.all(running.map((store) => store.stop())));
+  return { ...services, running };
 }
 
 /** Starts the worker, then the API. The API ends first, so that a worker still runs the predictions that the API accepted. */
@@ -136,7 +137,7 @@ async function runUntilInterrupted(
   const { host, dir } = settings;
   const { worker, api, unserved, versions } = programs;
   const logs = path.join(dir, 'logs');
-  // A program that dies during the start would die again. After the start, API and worker start again by themselves.
+  // A program that dies during the start would die again. After the start, every program starts again by itself.
   const startFailed = untilOneEnds([worker.part, api.part], logs);
   const storeEnded = untilOneEnds(services.parts, logs);
   const guardEnded = guard.ended.then((): never => {
@@ -147,17 +148,17 @@ async function runUntilInterrupted(
   const noneServed = unserved.all.then((): never => {
     throw new StartError(['None of the models can be served:', ...unserved.lines()].join('\n'));
   });
-  const interruptions = [storeEnded, guardEnded, untilAborted(signal)];
+  const interruptions = [guardEnded, untilAborted(signal)];
   const baseUrl = baseUrlOf(host, port);
   const words = memoryWords(services.parts, memory);
   const ready = Promise.all([untilReady(baseUrl, signal, versions.length > 0), services.onDisk])
     .then(() => announce({ ...settings, baseUrl, versions, unserved, memory: words, names, say }))
     .then(releaseMemory);
   // A promise that rejects after the race must not become an unhandled rejection.
-  for (const promise of [ready, noneServed, startFailed, ...interruptions]) promise.catch(() => {});
+  for (const promise of [ready, noneServed, startFailed, storeEnded, ...interruptions]) promise.catch(() => {});
   // After the announcement, a model that fails is only logged.
-  await Promise.race([ready, noneServed, startFailed, ...interruptions]);
-  const running = [worker, api].map((program) => program.keepRunning(say));
+  await Promise.race([ready, noneServed, startFailed, storeEnded, ...interruptions]);
+  const running = [...services.running, worker, api].map((program) => program.keepRunning(say));
   for (const promise of running) promise.catch(() => {});
   await Promise.race([...running, ...interruptions]).finally(() => say('Stopping.'));
 }
@@ -177,10 +178,6 @@ function untilAborted(signal: AbortSignal): Promise<never> {
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop, { once: true });
   });
-}
-
-function stopAll(parts: Part[]): Promise<unknown> {
-  return Promise.all(parts.map((part) => part.stop()));
 }
 
 /** Each start begins new logs, and keeps the logs of the previous run under another name. */

@@ -55,13 +55,14 @@ const LONGEST_PAUSE_MS = 30_000;
 /** A program that ran this long starts again after the first pause. */
 const STEADY_MS = 60_000;
 
-/** The API or the worker. A program that dies starts again. */
+/** The API, the worker or a store. A program that dies starts again. */
 export class RestartingProgram {
   readonly #start: () => Promise<Part>;
   readonly #stopping = new AbortController();
   #part: Part;
 
-  private constructor(start: () => Promise<Part>, part: Part) {
+  /** `start` starts the program again after the end of `part`. */
+  constructor(start: () => Promise<Part>, part: Part) {
     this.#start = start;
     this.#part = part;
   }
@@ -87,8 +88,20 @@ export class RestartingProgram {
       await delay(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
       if (this.#stopping.signal.aborted) return;
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
-      this.#part = await this.#start();
+      if (!(await this.#startAgain(say))) continue;
       if (this.#stopping.signal.aborted) await this.#part.stop();
+    }
+  }
+
+  /** Returns false after a failed start. The process of the failed start, or the last process, has ended then. */
+  async #startAgain(say: (message: string) => void): Promise<boolean> {
+    try {
+      this.#part = await this.#start();
+      return true;
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      say(`${this.#part.name} did not start: ${error.message}`);
+      return false;
     }
   }
 
