@@ -10,7 +10,14 @@ import { importVerified, type VerifiedHandler } from '@millrace/shared/model-fil
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import { checkerOf } from '../http/validation.ts';
 import { inputFault } from './input-fault.ts';
-import { type FromThread, progressOf, type RowOutcome, type RowResult, type TaskSource, type ToThread } from './messages.ts';
+import {
+  type FromThread,
+  progressOf,
+  type RowOutcome,
+  type RowResult,
+  type TaskSource,
+  type ToThread,
+} from './messages.ts';
 
 /** A turn ends after this time, so that the inputs of other callers get the thread. */
 const TURN_MS = 20;
