@@ -40,7 +40,7 @@ export class RunnableVersions {
   #list: readonly RunnableVersion[] = [];
   #mismatched: readonly ModelVersion[] = [];
   /** Why this worker cannot run a version, by `model/version`. */
-  readonly #withoutDevice = new Map<string, string>();
+  readonly #faults = new Map<string, string>();
   /** The registry of the last update. */
   #registered: readonly ModelVersion[] = [];
   #updating: Promise<void> = Promise.resolve();
@@ -85,7 +85,7 @@ export class RunnableVersions {
     this.#mismatched = this.#findMismatched(inService);
     this.#deps.unserved.update(registered, {
       isRunnable: (name) => this.#byName.has(name),
-      missingDevice: (name) => this.#withoutDevice.get(name),
+      faultOf: (name) => this.#faults.get(name),
     });
     if (this.#list.length <= PRELOAD_MAX) await this.#preload(added);
     if (differ(before, this.#list)) for (const callback of this.#callbacks) callback();
@@ -97,7 +97,7 @@ export class RunnableVersions {
       this.#byName.delete(name);
       this.#unloadUnused(loaded);
     }
-    for (const name of this.#withoutDevice.keys()) if (!inService.has(name)) this.#withoutDevice.delete(name);
+    for (const name of this.#faults.keys()) if (!inService.has(name)) this.#faults.delete(name);
   }
 
   /** Another name can have the same files. */
@@ -135,6 +135,7 @@ export class RunnableVersions {
         } catch (error) {
           // The files were removed meanwhile. The next scan reports the version.
           log.warn({ err: error, model: version.model, version: version.version }, 'version cannot be read');
+          this.#faults.set(name, `Its files cannot be read: ${(error as Error).message}`);
         }
       }
     }
@@ -143,16 +144,14 @@ export class RunnableVersions {
 
   /** Undefined while the devices of the version are tried: no other version waits, and the end of the trial updates the list. */
   #chooseDevices(name: string, { config }: ModelVersion): DeviceChoice | undefined {
-    const { devices, log } = this.#deps;
+    const { devices } = this.#deps;
     const choice = devices.known(config.engine);
     if (choice === undefined) {
       void devices.choose(config.engine).then(() => this.update(this.#registered));
       return undefined;
     }
-    if (!('reason' in choice)) this.#withoutDevice.delete(name);
-    else if (this.#withoutDevice.get(name) !== choice.reason) {
-      this.#withoutDevice.set(name, choice.reason);
-    }
+    if ('reason' in choice) this.#faults.set(name, choice.reason);
+    else this.#faults.delete(name);
     return choice;
   }
 

@@ -36,7 +36,7 @@ function watched(found: Record<string, string>, folder: readonly string[]) {
 
 const serving = (...names: string[]) => ({
   isRunnable: (name: string) => names.includes(name),
-  missingDevice: (name: string) => (name === 'gpu/1' ? 'It needs cuda.' : undefined),
+  faultOf: (name: string) => (name === 'gpu/1' ? 'It needs cuda.' : undefined),
 });
 
 test('a version in service without its files here has the reason', () => {

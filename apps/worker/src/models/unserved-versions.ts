@@ -27,8 +27,8 @@ export interface UnservedDeps {
 /** What this worker knows of versions, by `model/version`. */
 export interface RunnableNames {
   isRunnable(name: string): boolean;
-  /** Why no device of this worker can run the version. */
-  missingDevice(name: string): string | undefined;
+  /** Why this worker cannot run a version whose files are here: no device, or unreadable files. */
+  faultOf(name: string): string | undefined;
 }
 
 /** A version that stays unserved is logged again after this time. */
@@ -49,28 +49,27 @@ export class UnservedVersions {
     return this.#list;
   }
 
-  update(registered: readonly ModelVersion[], { isRunnable, missingDevice }: RunnableNames): void {
+  update(registered: readonly ModelVersion[], { isRunnable, faultOf }: RunnableNames): void {
     this.#list = registered.flatMap((version) => {
       const name = nameOf(version);
       if (isRunnable(name) || !this.#deps.serves(version.model)) return [];
-      const reason = this.#reasonOf(name, version, missingDevice(name));
+      const reason = this.#reasonOf(name, version, faultOf(name));
       return reason === undefined ? [] : [{ version, reason }];
     });
     this.#log();
   }
 
-  #reasonOf(name: string, version: ModelVersion, missingDevice: string | undefined): string | undefined {
+  #reasonOf(name: string, version: ModelVersion, fault: string | undefined): string | undefined {
     const { found, inFolder } = this.#deps;
     if (version.state === 'failed') return inFolder(name) ? (version.reason ?? 'The version failed.') : undefined;
     // A draining version may have lost its folder on purpose.
     if (version.state !== 'ready') return undefined;
-    if (missingDevice !== undefined) return `${name} cannot run here. ${missingDevice}`;
+    if (fault !== undefined) return `${name} cannot run here. ${fault}`;
     const here = found.get(name);
     if (here !== undefined && here.digest !== version.digest)
       return mismatchOf({ ...version, foundDigest: here.digest }) ?? undefined;
-    return here === undefined
-      ? `The models folder of this worker does not have the files of ${name}, which other workers serve. Add the files, or leave the model out of WORKER_MODELS.`
-      : `The files of ${name} cannot be read. The line 'version cannot be read' has the error.`;
+    if (here !== undefined) return undefined;
+    return `The models folder of this worker does not have the files of ${name}, which other workers serve. Add the files, or leave the model out of WORKER_MODELS.`;
   }
 
   #log(): void {
