@@ -18,8 +18,8 @@ export const ROOT = '(root)';
 export const plans: readonly TreePlan[] = [
   {
     root: 'apps/api/src',
-    // 30, 3 for `stats` (the view of the whole system is no part of any resource), and 2 for `console` (the same).
-    maxEdges: 35,
+    // 30, 3 for `stats` (the view of the whole system is no part of any resource), and 2 for `console` (the same), and 2 for `files` (as for any resource).
+    maxEdges: 37,
     folders: {
       [ROOT]: [
         'processes',
@@ -32,6 +32,7 @@ export const plans: readonly TreePlan[] = [
         'console',
         'webhooks',
         'entities',
+        'files',
         'queue',
         'models',
         'handlers',
@@ -47,6 +48,7 @@ export const plans: readonly TreePlan[] = [
       console: ['http'],
       webhooks: ['http', 'stores'],
       entities: ['http', 'stores'],
+      files: ['http', 'stores'],
       cache: ['models', 'http'],
       queue: [],
       models: ['handlers', 'http', 'stores'],
@@ -113,13 +115,14 @@ export const plans: readonly TreePlan[] = [
   },
   {
     root: 'packages/shared/src',
-    // 25, and 1 for `stats`: API and worker write the same tables.
-    maxEdges: 26,
+    // 25, 1 for `stats` and 1 for `files`: API and worker write the same tables.
+    maxEdges: 27,
     folders: {
       registry: [ROOT, 'model-files', 'postgres'],
       webhooks: ['postgres', 'predictions'],
       ledger: ['live', 'postgres', 'predictions'],
       stats: ['postgres'],
+      files: ['postgres'],
       live: [ROOT, 'redis', 'predictions'],
       queue: ['redis', 'predictions'],
       cache: ['redis'],

@@ -8,6 +8,7 @@ import type { TSchema } from 'typebox';
 import { registerConsole, type Sessions } from './console/routes.ts';
 import type { EntityLookup } from './entities/entity-lookup.ts';
 import { registerEntities } from './entities/routes.ts';
+import { type FileRoutes, registerFiles } from './files/routes.ts';
 import { logRequests } from './http/access-log.ts';
 import { collectMethods } from './http/allowed-methods.ts';
 import { type AuthenticationDeps, registerAuthentication } from './http/authentication.ts';
@@ -56,6 +57,7 @@ export interface AppDeps extends PredictionServices {
   metrics: HttpMetrics;
   idempotentRequests: IdempotentRequests;
   webhooks: Omit<WebhookRouteDeps, 'tenantOf' | 'publicUrl' | 'modelNames'>;
+  files: Pick<FileRoutes, 'db' | 'store'>;
   stats: Pick<StatsRoutes, 'db' | 'redis' | 'keys'>;
   /** The tenant of an API key; undefined for a key that is unknown, revoked or expired. */
   tenantOfKey: AuthenticationDeps['tenantOfKey'];
@@ -104,6 +106,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   registerRegistryChanges(app, { ...deps, tenantOf });
   registerModels(app, { ...deps, tenantOf });
   registerEntities(app, { ...deps, tenantOf, versionOf: catalog.version });
+  registerFiles(app, { ...deps.files, limits: config, base: deps.base, tenantOf, log });
   registerOperations(app, { ...deps, allMetrics: metricsOfAll(() => deps.metrics.text()) });
   registerService(app, config);
   registerStats(app, { ...deps.stats, base: deps.base, tenantOf });

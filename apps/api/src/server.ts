@@ -1,5 +1,6 @@
 /** One API process: opens the stores, composes the application, listens, and closes in reverse order. */
 
+import { openFileStore } from '@millrace/shared/files/open-file-store';
 import { oldestEndMs } from '@millrace/shared/live/ledger-stream';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createClosers } from '@millrace/shared/process/closers';
@@ -101,6 +102,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
     entities: createEntityLookup(cache.readThrough, db),
     webhooks: { db, timers, checkWebhook },
     providers: new RunningProviders(() => workersOf(queue.redis, stores.keys)),
+    files: { db, store: await openFileStore(config) },
     stats: { db, redis: queue.redis, keys: stores.keys },
     checks: checksOf({ config, stores, catalog, draining, predictions }),
     tenantOfKey,

@@ -77,6 +77,18 @@ export const ERRORS = {
     retryable: false,
     about: 'The id is unknown, of another tenant, or past the retention of the ledger.',
   },
+  file_not_found: {
+    status: 404,
+    title: 'The file does not exist',
+    retryable: false,
+    about: 'The id is unknown, of another tenant, deleted, or past `expires_at`.',
+  },
+  files_not_configured: {
+    status: 404,
+    title: 'The server has no file store',
+    retryable: false,
+    about: 'The operator has not set `FILES_URL`, so the server keeps no files. Send the bytes in the request instead.',
+  },
   alias_not_found: {
     status: 404,
     title: 'The alias does not exist',
@@ -174,12 +186,19 @@ export const ERRORS = {
     retryable: false,
     about: 'Versions are immutable: register a new version.',
   },
+  files_full: {
+    status: 409,
+    title: 'The tenant has no room for the file',
+    retryable: false,
+    about:
+      'The files of a tenant take at most `FILES_PER_TENANT` bytes and are at most 100,000. Delete files, or wait until files expire.',
+  },
   payload_too_large: {
     status: 413,
     title: 'The body is too large',
     retryable: false,
     about:
-      'The limits are `BODY_LIMIT` bytes for a body and `JSON_LIMIT` bytes for its JSON. An object has at most `JSON_MEMBERS` members, and a body at most `JSON_ITEMS` members and objects (four arrays, or four members with the names of the previous object, count as one object).',
+      'The limits are `FILE_LIMIT` bytes for a file, `BODY_LIMIT` bytes for any other body and `JSON_LIMIT` bytes for its JSON. An object has at most `JSON_MEMBERS` members, and a body at most `JSON_ITEMS` members and objects (four arrays, or four members with the names of the previous object, count as one object).',
   },
   unsupported_media_type: {
     status: 415,
@@ -237,6 +256,13 @@ export const ERRORS = {
     title: 'The API holds too many bytes of requests',
     retryable: true,
     about: 'The bodies of the requests in progress take `BODY_MEMORY`; nothing was accepted.',
+  },
+  too_many_uploads: {
+    status: 429,
+    title: 'Too many uploads are in progress',
+    retryable: true,
+    about:
+      'The API process receives as many files as it can, or as many as one tenant may send at once; nothing was accepted.',
   },
   deadline_unreachable: {
     status: 429,

@@ -42,6 +42,7 @@ export function limitBodyMemory(app: FastifyInstance, limitBytes: number): void 
     const { headers, raw, routeOptions } = request;
     const length = headers['content-length'];
     if (length === undefined && headers['transfer-encoding'] === undefined) return done();
+    if (routeOptions.config.streamsBody === true) return done();
     const announced = Number(length ?? 0);
     if (length !== undefined && announced < SMALL_BYTES) return done();
     // The parser refuses a body above the limit of its route without reading the body.

@@ -5,6 +5,7 @@ import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger } from 'fastify';
 import { FIXED_HEADERS } from './general-headers.ts';
 import { HEADER_BYTES_MAX } from './http-server.ts';
+import { hasOwnLimits } from './own-limits.ts';
 import { closeAfterHeld } from './pipelining.ts';
 
 const OF_NODE: Record<string, readonly [ErrorCode, string]> = {
@@ -21,7 +22,8 @@ export interface ClientErrorDeps {
 /** Returns Fastify's `clientErrorHandler`. */
 export function createClientErrorHandler({ requestTimeoutMs, log }: ClientErrorDeps) {
   return (error: NodeJS.ErrnoException, socket: Socket): void => {
-    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && closeAfterHeld(socket, requestTimeoutMs)) return;
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && (hasOwnLimits(socket) || closeAfterHeld(socket, requestTimeoutMs)))
+      return;
     respondToClientError(error, socket, log);
   };
 }

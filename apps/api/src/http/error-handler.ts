@@ -14,6 +14,12 @@ const OF_FASTIFY: Record<string, ErrorCode> = {
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
 };
 
+/** The names of the limits other than the queue, in the header `RateLimit`. */
+const LIMIT_NAMES: Partial<Record<ErrorCode, string>> = {
+  body_memory_full: 'body-memory',
+  too_many_uploads: 'uploads',
+};
+
 export interface ProblemDeps {
   log: FastifyBaseLogger;
   /** The methods of the path of a request target. */
@@ -124,7 +130,7 @@ export function sendProblem(
   else if (body.status === 429) logRefused(log, request, known);
   if (known.retryAfterS !== undefined) reply.header('retry-after', String(known.retryAfterS));
   if (body.status === 429) {
-    const name = known.code === 'body_memory_full' ? 'body-memory' : 'queue';
+    const name = LIMIT_NAMES[known.code] ?? 'queue';
     reply.header('ratelimit', `"${name}";r=0;t=${known.retryAfterS ?? 1}`);
   }
   if (known.code === 'not_cached') reply.header('cache-status', known.cacheStatus ?? 'millrace; fwd=miss');

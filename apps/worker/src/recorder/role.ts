@@ -10,6 +10,7 @@ import { createQueues } from '@millrace/shared/queue/queues';
 import { queueNames } from '@millrace/shared/registry/registry';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { WorkerContext } from '../operations/worker-context.ts';
+import { startFileSweep } from './file-sweep.ts';
 import { watchLag } from './lag-watch.ts';
 import { startMakingRoom } from './make-room.ts';
 import { startReconciler } from './reconciler.ts';
@@ -24,6 +25,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
   const { config, log, keys, id, redis, db, live, metrics, closers, connect, clock } = base;
   const isClockRight = () => clock.fault() === undefined;
   await keepPartitions(base);
+  await startFileSweep(base);
   const timersRedis = connect('producer', 'webhook-timers');
   closers.push('webhook timers redis', () => timersRedis.disconnect());
   const timers = createWebhookTimers({ connection: timersRedis, keyPrefix: config.keyPrefix });

@@ -8,6 +8,7 @@ const KINDS = {
   we: 'a webhook endpoint',
   whd: 'a webhook delivery',
   evt: 'an event',
+  file: 'a file',
 } as const;
 export type IdPrefix = keyof typeof KINDS;
 

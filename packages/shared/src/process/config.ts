@@ -373,6 +373,43 @@ const SETTINGS = {
     max: 3_650,
     about: 'Days that the counts by minute and by hour are kept, for `GET /v1/stats`.',
   }),
+  filesUrl: text(
+    'FILES_URL',
+    undefined,
+    'Where the bytes of `/v1/files` are: a folder that all API processes and workers share, or `s3://bucket/prefix`. Without `FILES_URL` there are no files.',
+  ),
+  filesS3Endpoint: url(
+    'FILES_S3_ENDPOINT',
+    undefined,
+    'URL of an S3-compatible store. Default: Amazon S3 in `FILES_S3_REGION`.',
+  ),
+  filesS3Region: text('FILES_S3_REGION', 'us-east-1', 'Region of the S3 store.'),
+  filesS3AccessKeyId: secret('FILES_S3_ACCESS_KEY_ID', 'Access key of the S3 store. Required with `s3://`.'),
+  filesS3SecretAccessKey: secret('FILES_S3_SECRET_ACCESS_KEY', 'Secret key of the S3 store. Required with `s3://`.'),
+  filesTtlS: integer('FILES_TTL', {
+    default: 2_592_000,
+    min: 60,
+    max: 315_360_000,
+    about: 'Longest life of a file, and the life of a file without `expires_in`, seconds.',
+  }),
+  fileLimit: integer('FILE_LIMIT', {
+    default: 1_024 * MIB,
+    min: 1_024,
+    max: 65_536 * MIB,
+    about: 'Maximum size of a file, bytes.',
+  }),
+  filesPerTenant: integer('FILES_PER_TENANT', {
+    default: 20_480 * MIB,
+    min: 1_024,
+    max: 1_073_741_824 * MIB,
+    about: 'Maximum size of all files of a tenant, bytes.',
+  }),
+  uploadTimeoutMs: integer('UPLOAD_TIMEOUT_MS', {
+    default: 3_600_000,
+    min: 1_000,
+    max: 86_400_000,
+    about: 'Time in which an upload must arrive. An upload that sends no byte for `REQUEST_TIMEOUT_MS` also ends.',
+  }),
   webhookHttp: flag('WEBHOOK_ALLOW_HTTP', false, 'Allow http:// webhooks; for development.'),
   webhookNetworks: list('WEBHOOK_ALLOWED_NETWORKS', '', 'Private networks (CIDR) that webhooks may reach.'),
   webhookTimeoutMs: integer('WEBHOOK_TIMEOUT_MS', {
@@ -399,6 +436,10 @@ export const settings: readonly Setting[] = Object.values(SETTINGS);
 
 type Optional =
   | 'publicUrl'
+  | 'filesUrl'
+  | 'filesS3Endpoint'
+  | 'filesS3AccessKeyId'
+  | 'filesS3SecretAccessKey'
   | 'redisSentinelUsername'
   | 'redisSentinelPassword'
   | 'cacheRedisSentinelPrimary'
@@ -439,16 +480,26 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const ownCache = out.cacheRedisUrl !== undefined;
   out.cacheRedisUrl ??= out.redisUrl;
   const config = out as Config;
-  problems.push(...sentinelProblems(config));
   for (const device of config.engineDevices)
     if (!/^[a-z]+(:\d{1,3})?$/.test(device))
       problems.push(`ENGINE_DEVICES must hold devices as provider or provider:number, and holds '${device}'.`);
+  problems.push(...sentinelProblems(config), ...fileProblems(config));
   // Without an address of its own the cache Redis is the queue Redis, found through the same sentinels.
   if (!ownCache && config.cacheRedisSentinels.length === 0)
     for (const part of ['Sentinels', 'SentinelPrimary', 'SentinelUsername', 'SentinelPassword'])
       out[`cacheRedis${part}`] = out[`redis${part}`];
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
+}
+
+function fileProblems({ filesUrl, filesS3AccessKeyId, filesS3SecretAccessKey }: Config): string[] {
+  if (filesUrl === undefined || !/^[a-z][a-z\d+.-]+:/i.test(filesUrl)) return [];
+  if (/^file:\/\/\/./.test(filesUrl)) return [];
+  if (!/^s3:\/\/[a-z\d][a-z\d.-]{1,62}(\/[\w!.*'()/-]*)?$/.test(filesUrl))
+    return ['FILES_URL must be a folder, such as /var/lib/millrace/files, or a bucket, such as s3://bucket/prefix.'];
+  if (filesS3AccessKeyId === undefined || filesS3SecretAccessKey === undefined)
+    return ['FILES_URL names an S3 store: set FILES_S3_ACCESS_KEY_ID and FILES_S3_SECRET_ACCESS_KEY too.'];
+  return [];
 }
 
 function sentinelProblems(config: Config): string[] {
