@@ -33,6 +33,8 @@ COPY scripts/migrate.ts scripts/keys.ts scripts/models.ts scripts/
 COPY packages/millrace packages/millrace
 COPY models models
 ENV HOST=0.0.0.0 PORT=8080 WORKER_HOST=0.0.0.0 WORKER_PORT=8081 MODELS_DIR=/app/models
+# The volume of files gets the owner of this folder.
+RUN mkdir /files && chown node:node /files
 USER node
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM

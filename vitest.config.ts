@@ -18,7 +18,7 @@ const withServers = {
 const FAILOVER = ['cluster', 'clock', 'failover', 'upgrade'].map((folder) => `tests/${folder}/**/*.test.ts`);
 
 /** The tests of the tools around the server: each tool meets a whole system, as a user's machine would run the tool. */
-const TOOLS = ['client', 'cli', 'console', 'contract', 'packages', 'telemetry'].map(
+const TOOLS = ['client', 'cli', 'console', 'contract', 'packages', 's3', 'telemetry'].map(
   (folder) => `tests/${folder}/**/*.test.ts`,
 );
 

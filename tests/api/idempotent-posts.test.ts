@@ -227,7 +227,9 @@ test('every POST of our API takes the key', async () => {
       .replace(':model', 'echo')
       .replace(':version', '1')
       .replace(':id', '00000000-0000-7000-8000-000000000000');
-    const { examples } = operation.requestBody.content['application/json'];
+    const { examples } = operation.requestBody.content['application/json'] ?? {
+      examples: { file: { value: 'bytes' } },
+    };
     const [{ value }] = Object.values(examples) as [{ value: unknown }];
     const body = url.endsWith('/predictions') ? { input: { x: [1, 2] } } : value;
     expect([url, (await post(path, body, 'k'.repeat(256))).body.code]).toEqual([url, 'invalid_header']);

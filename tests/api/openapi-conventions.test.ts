@@ -76,7 +76,7 @@ test('the schemas of responses are open, and the schemas of requests are closed'
 test('every body of a request and every JSON response has a named schema', () => {
   const unnamed: string[] = [];
   for (const { name, operation } of allOperations()) {
-    const body = operation.requestBody?.content['application/json'].schema;
+    const body = operation.requestBody?.content['application/json']?.schema;
     if (body && !body.$ref) unnamed.push(`${name}: body`);
     for (const [status, response] of Object.entries<Json>(operation.responses ?? {})) {
       const schema = response.content?.['application/json']?.schema;

@@ -157,6 +157,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List files, newest first */
+        get: operations["listFiles"];
+        put?: never;
+        /**
+         * Store a file
+         * @description The body is the content, of any media type, or a form with the part `file`. The content is streamed. Equal content of a tenant is one file with one id: a further upload replaces the name and the media type, and never shortens the life of the file.
+         */
+        post: operations["createFile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A file without its content */
+        get: operations["getFile"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a file
+         * @description Predictions that were created with the file keep its content.
+         */
+        delete: operations["deleteFile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The content of a file
+         * @description The response has the media type of the upload. A browser saves the content, and never shows it as a page of this server.
+         */
+        get: operations["getFileContent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -1469,7 +1531,7 @@ export interface components {
         /** @description The problem of the prediction. A large problem has only `type` and `code`. */
         EventError: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "file_not_found" | "files_not_configured" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "files_full" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "too_many_uploads" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail?: string;
             errors?: components["schemas"]["Fault"][];
             status?: number;
@@ -1496,6 +1558,33 @@ export interface components {
             pointer?: string;
             /** @description Similar names. */
             suggestions?: string[];
+        };
+        File: {
+            bytes: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @description The name that the last upload gave. */
+            filename: string | null;
+            /** @description Equal content of a tenant has one id. */
+            id: string;
+            /** @description The media type that the last upload gave. */
+            media_type: string;
+            /** @description SHA-256 of the content. */
+            sha256: string;
+            urls: {
+                /** @description A path on this server; a URL if `PUBLIC_URL` is set. */
+                content: string;
+                /** @description A path on this server; a URL if `PUBLIC_URL` is set. */
+                self: string;
+            };
+        };
+        FileList: {
+            data: components["schemas"]["File"][];
+            has_more: boolean;
+            /** @description `cursor` of the next page; null on the last page. */
+            next: string | null;
         };
         Health: {
             status: "ok" | (string & {});
@@ -1813,7 +1902,7 @@ export interface components {
         /** @description The reason why a prediction failed, expired or was canceled. */
         PredictionError: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "file_not_found" | "files_not_configured" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "files_full" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "too_many_uploads" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail: string;
             errors?: components["schemas"]["Fault"][];
             /** @description Only in predictions of 0.1.0. */
@@ -1875,7 +1964,7 @@ export interface components {
         /** @description RFC 9457 problem details. */
         Problem: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "file_not_found" | "files_not_configured" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "files_full" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "too_many_uploads" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail: string;
             errors?: components["schemas"]["Fault"][];
             /** @description The prediction that the error concerns, or that may exist although the request failed. */
@@ -2105,6 +2194,15 @@ export interface components {
             /** @description The worker of the attempt. */
             worker_id: string | null;
         };
+        UploadForm: {
+            /** @description Seconds until the file is deleted. A longer life than `FILES_TTL`, which is also the default, is cut. */
+            expires_in?: number;
+            /**
+             * Format: binary
+             * @description The content. Its part may have a file name and a media type.
+             */
+            file: string;
+        };
         Version: {
             cache: {
                 enabled: boolean;
@@ -2219,7 +2317,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `prediction_terminal`: The prediction has ended. `prediction_not_terminal`: The prediction cannot be retried. `alias_conflict`: The alias conflicts with a version. `endpoint_disabled`: The webhook endpoint is disabled or was deleted. `version_failed`: The version cannot be served. `idempotency_in_progress`: The first request with this key is in progress. `digest_mismatch`: The version exists with other content. `canceled`: The prediction was canceled. */
+        /** @description `prediction_terminal`: The prediction has ended. `prediction_not_terminal`: The prediction cannot be retried. `alias_conflict`: The alias conflicts with a version. `endpoint_disabled`: The webhook endpoint is disabled or was deleted. `version_failed`: The version cannot be served. `idempotency_in_progress`: The first request with this key is in progress. `digest_mismatch`: The version exists with other content. `files_full`: The tenant has no room for the file. `canceled`: The prediction was canceled. */
         Conflict: {
             headers: {
                 "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -2313,7 +2411,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `not_found`: The path does not exist. `model_not_found`: The model does not exist. `version_not_found`: The version does not exist. `prediction_not_found`: The prediction does not exist. `alias_not_found`: The alias does not exist. `entity_type_not_found`: The type of entity does not exist. `entity_not_found`: The entity does not exist. `endpoint_not_found`: The webhook endpoint does not exist. `delivery_not_found`: The webhook delivery does not exist. */
+        /** @description `not_found`: The path does not exist. `model_not_found`: The model does not exist. `version_not_found`: The version does not exist. `prediction_not_found`: The prediction does not exist. `file_not_found`: The file does not exist. `files_not_configured`: The server has no file store. `alias_not_found`: The alias does not exist. `entity_type_not_found`: The type of entity does not exist. `entity_not_found`: The entity does not exist. `endpoint_not_found`: The webhook endpoint does not exist. `delivery_not_found`: The webhook delivery does not exist. */
         NotFound: {
             headers: {
                 "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -2383,7 +2481,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `queue_full`: The queue is full. `body_memory_full`: The API holds too many bytes of requests. `deadline_unreachable`: The deadline cannot be met. */
+        /** @description `queue_full`: The queue is full. `body_memory_full`: The API holds too many bytes of requests. `too_many_uploads`: Too many uploads are in progress. `deadline_unreachable`: The deadline cannot be met. */
         TooManyRequests: {
             headers: {
                 "Millrace-Version": components["headers"]["MillraceVersion"];
@@ -2800,6 +2898,275 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Event"];
+                };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listFiles: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the previous page, with the same filters. */
+                cursor?: string;
+                /** @description The most items of a page. A number above 100 counts as 100. */
+                limit?: number;
+                /** @description `desc` is newest first, and `asc` is oldest first. */
+                order?: "desc" | "asc";
+            };
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    /** @description RFC 8288: the next page. */
+                    Link?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    createFile: {
+        parameters: {
+            query?: {
+                /** @description Seconds until the file is deleted. A longer life than `FILES_TTL`, which is also the default, is cut. */
+                expires_in?: number;
+                /** @description The name of the file. Default: the name in the form. */
+                filename?: string;
+            };
+            header?: {
+                /**
+                 * @description IETF draft: a repeated request with the same key and the same content has no second effect, for 24 hours. 1 to 255 printable characters.
+                 * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
+                 */
+                "Idempotency-Key"?: string;
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+                "multipart/form-data": components["schemas"]["UploadForm"];
+            };
+        };
+        responses: {
+            /** @description The file. */
+            201: {
+                headers: {
+                    /** @description `true` if the response repeats the response to an earlier request with the same key. */
+                    "Idempotent-Replayed"?: string;
+                    /** @description The path or URL of the prediction or resource. */
+                    Location?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path: {
+                /** @description Id of a file. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description `If-None-Match` matches. */
+            304: {
+                headers: {
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    deleteFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description RFC 9110: the change is made only if the resource still has this ETag; otherwise the response is 412 `precondition_failed`. */
+                "If-Match"?: string;
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path: {
+                /** @description Id of a file. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            417: components["responses"]["ExpectationFailed"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["RequestHeaderFieldsTooLarge"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getFileContent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description RFC 9110: the response is 304 if the ETag matches. */
+                "If-None-Match"?: string;
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path: {
+                /** @description Id of a file. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The content. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
                 };
             };
             /** @description `If-None-Match` matches. */

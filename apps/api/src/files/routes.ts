@@ -16,6 +16,7 @@ import { publicId, uuidOf } from '@millrace/shared/predictions/public-ids';
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { decodePlace, encodePlace, invalidCursor } from '../http/cursor.ts';
 import { guardOf, matchesEtag } from '../http/etags.ts';
+import { idempotencyKeyOf } from '../http/idempotency-key.ts';
 import { limitOf, linkNext, pageOf } from '../http/list.ts';
 import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
@@ -64,12 +65,20 @@ const notConfigured = async (): Promise<never> => {
 
 function registerWithoutStore(app: App): void {
   // Fastify calls no handler before the body is parsed.
-  const onRequest = notConfigured;
+  const onRequest = async (request: FastifyRequest) => {
+    await checkKey(request);
+    await notConfigured();
+  };
   app.post('/v1/files', { schema: routes.createFile, onRequest }, notConfigured);
   app.get('/v1/files', { schema: routes.listFiles }, notConfigured);
   app.get('/v1/files/:id', { schema: routes.getFile }, notConfigured);
   app.get('/v1/files/:id/content', { schema: routes.getFileContent }, notConfigured);
   app.delete('/v1/files/:id', { schema: routes.deleteFile }, notConfigured);
+}
+
+/** Refuses an invalid Idempotency-Key before the upload, and not afterwards. */
+async function checkKey({ headers }: FastifyRequest): Promise<void> {
+  idempotencyKeyOf(headers['idempotency-key']);
 }
 
 function registerUpload(app: App, deps: Deps): void {
@@ -92,31 +101,35 @@ function registerUpload(app: App, deps: Deps): void {
         deps.log.debug({ err: error }, 'an object stays until its time'),
       );
   });
-  app.post('/v1/files', { schema: routes.createFile, config: { streamsBody: true } }, async (request, reply) => {
-    const upload = received.get(request);
-    if (upload === undefined)
-      throw new ApiError('invalid_request', 'The upload has no bytes. Send the content of a file as the body.');
-    const { object, sha256, bytes, mediaType } = upload;
-    const { filename, expires_in: expiresInS = upload.expiresInS ?? limits.filesTtlS } = request.query;
-    const nowMs = sharedNow();
-    const file = {
-      tenant: tenantOf(request),
-      object,
-      sha256,
-      bytes,
-      mediaType,
-      filename: filenameOf(filename) ?? upload.filename,
-      nowMs,
-      expiresAt: nowMs + Math.min(expiresInS, limits.filesTtlS) * 1_000,
-      quota: limits.filesPerTenant,
-    };
-    const stored = await fromStore('Postgres', insertFile(db, file));
-    if (stored === 'full') throw tenantFull(limits.filesPerTenant);
-    if (stored === 'gone') throw new ApiError('request_timeout', 'The upload took too long. Send the file again.');
-    received.delete(request);
-    const json = fileJson(stored, base);
-    return reply.code(201).header('location', json.urls.self).send(json);
-  });
+  app.post(
+    '/v1/files',
+    { schema: routes.createFile, config: { streamsBody: true }, onRequest: checkKey },
+    async (request, reply) => {
+      const upload = received.get(request);
+      if (upload === undefined)
+        throw new ApiError('invalid_request', 'The upload has no bytes. Send the content of a file as the body.');
+      const { object, sha256, bytes, mediaType } = upload;
+      const { filename, expires_in: expiresInS = upload.expiresInS ?? limits.filesTtlS } = request.query;
+      const nowMs = sharedNow();
+      const file = {
+        tenant: tenantOf(request),
+        object,
+        sha256,
+        bytes,
+        mediaType,
+        filename: filenameOf(filename) ?? upload.filename,
+        nowMs,
+        expiresAt: nowMs + Math.min(expiresInS, limits.filesTtlS) * 1_000,
+        quota: limits.filesPerTenant,
+      };
+      const stored = await fromStore('Postgres', insertFile(db, file));
+      if (stored === 'full') throw tenantFull(limits.filesPerTenant);
+      if (stored === 'gone') throw new ApiError('request_timeout', 'The upload took too long. Send the file again.');
+      received.delete(request);
+      const json = fileJson(stored, base);
+      return reply.code(201).header('location', json.urls.self).send(json);
+    },
+  );
 }
 
 /** Finds the file of a path. Throws `file_not_found`. */

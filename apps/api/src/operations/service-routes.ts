@@ -13,6 +13,7 @@ const LIST_MAX = 100;
 export const FEATURES = [
   'bulk_actions',
   'cancel_by_key',
+  'files',
   'idempotency_keys',
   'idempotent_actions',
   'if_match',

@@ -114,6 +114,7 @@ async function startPrograms(
     CACHE_REDIS_URL: services.cacheRedisUrl,
     DATABASE_URL: services.databaseUrl,
     MODELS_DIR: modelsDir,
+    FILES_URL: env.FILES_URL || path.join(dir, 'files'),
     // From the second start on, the compile cache saves a third of the processor time of a start.
     NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? path.join(dir, 'compile-cache'),
   };

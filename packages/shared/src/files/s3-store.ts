@@ -157,11 +157,11 @@ async function abortAll(s3: S3mini, name: string): Promise<void> {
 
 /** Reads the uploads of a response: one upload is an object, and several are a list. */
 function uploadsIn(found: unknown): { key: string; uploadId: string }[] {
-  const result = memberOf(found, 'listMultipartUploadsResult') ?? found;
-  const uploads = memberOf(result, 'upload') ?? memberOf(result, 'Upload') ?? [];
+  const result = memberOf(found, 'ListMultipartUploadsResult') ?? found;
+  const uploads = memberOf(result, 'Upload') ?? [];
   return (Array.isArray(uploads) ? uploads : [uploads]).map((upload) => ({
-    key: String(memberOf(upload, 'key') ?? memberOf(upload, 'Key')),
-    uploadId: String(memberOf(upload, 'uploadId') ?? memberOf(upload, 'UploadId')),
+    key: String(memberOf(upload, 'Key')),
+    uploadId: String(memberOf(upload, 'UploadId')),
   }));
 }
 
