@@ -9,6 +9,10 @@ import { type Millrace, startMillrace } from '../support/millrace.ts';
 import { hasS3Server, type S3Server, startS3Server } from './s3-server.ts';
 
 const MIB = 1_048_576;
+
+// biome-ignore lint/suspicious/noExplicitAny: the tests check the members of a body.
+const jsonOf = (response: Response): Promise<any> => response.json();
+
 const isInstalled = await hasS3Server();
 
 describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () => {
@@ -28,7 +32,7 @@ describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () 
   test.each(sizes)('an upload of %i bytes is stored and read', async (size) => {
     const bytes = randomBytes(size);
     const response = await fetch(`${millrace.url}/v1/files`, { method: 'POST', body: bytes });
-    const file = await response.json();
+    const file = await jsonOf(response);
     expect([response.status, file.bytes]).toEqual([201, size]);
     const content = await fetch(`${millrace.url}${file.urls.content}`);
     const hash = createHash('sha256').update(Buffer.from(await content.arrayBuffer()));
@@ -81,7 +85,7 @@ describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () 
 
   test('a deleted file loses its object', async () => {
     const response = await fetch(`${millrace.url}/v1/files`, { method: 'POST', body: randomBytes(100) });
-    const file = await response.json();
+    const file = await jsonOf(response);
     await fetch(`${millrace.url}/v1/files/${file.id}`, { method: 'DELETE' });
     const { databaseUrl } = millrace.config;
     const db = createPool({ databaseUrl, max: 2, statementTimeoutMs: 10_000, applicationName: 's3-test' });
@@ -95,7 +99,7 @@ describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () 
     const bytes = randomBytes(9 * MIB);
     await s3.stop();
     const refused = await fetch(`${millrace.url}/v1/files`, { method: 'POST', body: bytes });
-    const problem = await refused.json();
+    const problem = await jsonOf(refused);
     expect([refused.status, problem.code, problem.retryable]).toEqual([503, 'store_unavailable', true]);
     expect(JSON.stringify(problem)).not.toContain(s3.env.FILES_S3_SECRET_ACCESS_KEY);
     await s3.start();
