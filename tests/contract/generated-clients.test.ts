@@ -41,11 +41,11 @@ async function pythonTools(): Promise<string | undefined> {
   }
 }
 
-const millrace = useMillrace({ models: [MODEL] });
+const millrace = useMillrace({ models: [MODEL], env: { FILES_URL: path.join(CACHE, 'files') } });
 let folder: string;
 let later: LaterVersion;
 let file: string;
-let ids: { prediction: string; endpoint: string; delivery: string; worker: string };
+let ids: { prediction: string; file: string; endpoint: string; delivery: string; worker: string };
 // biome-ignore lint/suspicious/noExplicitAny: the test reads single members of an OpenAPI document.
 let document: any;
 
@@ -75,9 +75,17 @@ async function plan(): Promise<Step[]> {
       return worker;
     })
     .not.toBe('none');
-  ids = { prediction: made.body.id, endpoint: endpoint.body.id, delivery: delivery.body.id, worker };
+  const stored = await millrace.request('/v1/files', { body: 'a file' });
+  ids = {
+    prediction: made.body.id,
+    file: stored.body.id,
+    endpoint: endpoint.body.id,
+    delivery: delivery.body.id,
+    worker,
+  };
   const idOf = (template: string): string => {
     if (template.startsWith('/v1/predictions')) return ids.prediction;
+    if (template.startsWith('/v1/files')) return ids.file;
     if (template.startsWith('/v1/workers')) return ids.worker;
     return template.startsWith('/v1/webhook-deliveries') ? ids.delivery : ids.endpoint;
   };

@@ -54,7 +54,7 @@ export const getFileContent = {
     'The response has the media type of the upload. A browser saves the content, and never shows it as a page of this server.',
   requestHeaders: ['If-None-Match'],
   response: {
-    200: { description: 'The content.', content: { '*/*': bytes } },
+    200: { description: 'The content.', content: { 'application/octet-stream': bytes } },
     304: noBody('`If-None-Match` matches.', ['ETag']),
   },
   errors: ofFile,
