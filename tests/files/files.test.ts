@@ -39,12 +39,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+// biome-ignore lint/suspicious/noExplicitAny: the tests check the members of a body.
+const jsonOf = (response: Response): Promise<any> => response.json();
+type Body = NonNullable<RequestInit['body']>;
+
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const objects = async () =>
   (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
 
 async function upload(
-  body: BodyInit,
+  body: Body,
   { query = '', headers = {} }: { query?: string; headers?: Record<string, string> } = {},
 ) {
   const options = { method: 'POST', headers, body, duplex: 'half' };
@@ -172,7 +176,7 @@ describe('a form', () => {
   field.append('purpose', 'batch');
   const life = formOf(randomBytes(10));
   life.append('expires_in', '-1');
-  test.each<[string, BodyInit, Record<string, string>]>([
+  test.each<[string, Body, Record<string, string>]>([
     ['without a file', new FormData(), {}],
     ['with the file in another part', formOf(randomBytes(10), 'upload'), {}],
     ['with two files', two, {}],
@@ -235,7 +239,7 @@ describe('an upload', () => {
         await delay(300);
       }
     };
-    const { status, body } = await upload(ReadableStream.from(slow()) as unknown as BodyInit);
+    const { status, body } = await upload(ReadableStream.from(slow()) as unknown as Body);
     expect([status, body.sha256]).toEqual([201, sha256(Buffer.concat(pieces))]);
   });
 
@@ -305,12 +309,12 @@ describe('with tenants', () => {
       fetch(`${locked.url}${where}`, { ...init, headers: { authorization: `Bearer ${keys[who]}` } });
     const bytes = randomBytes(64);
     const [a, b] = await Promise.all(
-      [0, 1].map(async (who) => (await call(who, '/v1/files', { method: 'POST', body: bytes })).json()),
+      [0, 1].map(async (who) => jsonOf(await call(who, '/v1/files', { method: 'POST', body: bytes }))),
     );
     expect(a.id).not.toBe(b.id);
     for (const method of ['GET', 'DELETE']) expect((await call(1, `/v1/files/${a.id}`, { method })).status).toBe(404);
     expect((await call(1, `/v1/files/${a.id}/content`)).status).toBe(404);
-    expect((await (await call(1, '/v1/files')).json()).data.map(({ id }: { id: string }) => id)).toEqual([b.id]);
+    expect((await jsonOf(await call(1, '/v1/files'))).data.map(({ id }: { id: string }) => id)).toEqual([b.id]);
     expect((await fetch(`${locked.url}/v1/files`, { method: 'POST', body: bytes })).status).toBe(401);
   });
 });
@@ -329,7 +333,7 @@ test('without FILES_URL every route says so', async () => {
       method,
       ...(method === 'POST' ? { body: 'x' } : {}),
     });
-    expect([response.status, (await response.json()).code]).toEqual([404, 'files_not_configured']);
+    expect([response.status, (await jsonOf(response)).code]).toEqual([404, 'files_not_configured']);
   }
   await api.close(5_000);
 });

@@ -8,8 +8,10 @@ export type { RunModel, Task, TensorNames } from './files/task.ts';
 export async function openTask(files: TaskFiles, names: TensorNames): Promise<Task> {
   switch (files.task) {
     case 'image-classification':
-    case 'image-feature-extraction':
-      throw new Error(`this version of Millrace cannot serve the task ${files.task}`);
+    case 'image-feature-extraction': {
+      const { openImageTask } = await import('./images/open-image-task.ts');
+      return openImageTask(files, names);
+    }
     default: {
       const { openTextTask } = await import('./text/open-text-task.ts');
       return openTextTask({ ...files, task: files.task }, names);
