@@ -1,6 +1,7 @@
-"""Makes the Hugging Face folders of the tests: tiny models with random weights, exported with torch, and tokenizers trained on TEXTS.
+"""Makes the Hugging Face folders of the tests, and the outputs of transformers for some texts.
 
-python fixtures.py OUT   (torch, transformers, tokenizers, onnx)
+The models have random weights, and their tokenizers are trained on sentences.json. `python make_models.py` needs torch, transformers,
+tokenizers and onnx, and writes models/ and expected.json beside this file.
 """
 import json, os, random, sys, warnings
 warnings.filterwarnings("ignore")
@@ -9,11 +10,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import (BertConfig, BertModel, BertForSequenceClassification, BertForTokenClassification,
     PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM, XLMRobertaConfig, XLMRobertaForSequenceClassification)
 
-OUT = sys.argv[1]
 HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(HERE, "models")
 SENTENCES = json.load(open(os.path.join(HERE, "sentences.json"), encoding="utf8"))
 CORPUS = [s for group in SENTENCES.values() for s in group]
 torch.manual_seed(7)
+MODELS = {}
 
 def specials(*names): return list(names)
 
@@ -48,7 +50,7 @@ SIZE = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermed
 
 def save(name, model, tokenizer, kind, output, types, where="", extra={}):
     folder = os.path.join(OUT, name, "1"); os.makedirs(os.path.join(folder, where), exist_ok=True)
-    model.eval()
+    model.eval(); MODELS[name] = model
     # Random weights of this size give scores that differ between texts.
     with torch.no_grad():
         for p in model.parameters():
@@ -88,3 +90,77 @@ save("reranker", XLMRobertaForSequenceClassification(roberta(XLMRobertaConfig, s
 save("entailment", XLMRobertaForSequenceClassification(roberta(XLMRobertaConfig, sp, **labels("contradiction", "neutral", "entailment"))), sp, kind, "logits", False)
 bpe, kind = bytebpe()
 save("words", RobertaForMaskedLM(roberta(RobertaConfig, bpe)), bpe, kind, "logits", False)
+
+# The expected outputs: texts of each script, of all scripts, with signs and emoji, empty, and longer than the models take.
+random.seed(3)
+words = [w for sentence in CORPUS for w in sentence.split()]
+texts = [group[i % len(group)] for group in SENTENCES.values() for i in range(2)]
+texts += ["", " ", "a", "🎉 Party at Zoë's — 50% off!", "don't\tstop\n now", "日本のParisとМосква 🇨🇭", "e\u0301te\u0301 ﬁn ½ Ⅷ", "unbekannteswörterzusammensetzungsmonster"]
+texts += [" ".join(random.choice(words) for _ in range(count)) for count in [3, 5, 8, 12, 20, 35, 60, 90, 150, 300]]
+pairs = [(texts[i], texts[(i * 7 + 3) % len(texts)]) for i in range(len(texts))]
+
+def loaded(name, cls):
+    folder = os.path.join(OUT, name, "1")
+    return PreTrainedTokenizerFast.from_pretrained(folder), MODELS[name].eval()
+
+def run(name, text, pair=None, truncation=True):
+    tokenizer, model = loaded(name, None)
+    inputs = tokenizer(text, pair, truncation=truncation, max_length=64, return_tensors="pt", return_offsets_mapping=True, return_token_type_ids=name in ("embedding", "classifier", "toxicity", "entities"))
+    offsets = inputs.pop("offset_mapping")[0].tolist()
+    with torch.no_grad(): out = model(**inputs)
+    full = tokenizer(text, pair, truncation=False)["input_ids"]
+    return out, inputs, offsets, len(full) > inputs["input_ids"].shape[1], tokenizer
+
+def counts(inputs, truncated): return dict(tokens=inputs["input_ids"].shape[1], truncated=truncated)
+def r(x): return round(float(x), 7)
+
+expected = dict(texts=texts, pairs=pairs, models={})
+rows = []
+for text in texts:
+    out, inputs, _, truncated, _ = run("embedding", text)
+    vector = out.last_hidden_state[0].mean(0); vector = vector / vector.norm()
+    rows.append(dict(embedding=[r(x) for x in vector], **counts(inputs, truncated)))
+expected["models"]["embedding"] = rows
+def classify(name, function, items):
+    rows = []
+    for text, pair in items:
+        out, inputs, _, truncated, _ = run(name, text, pair)
+        scores = function(out.logits[0]); names = MODELS[name].config.id2label
+        rows.append(dict(scores={names[i]: r(x) for i, x in enumerate(scores)}, **counts(inputs, truncated)))
+    expected["models"][name] = rows
+classify("classifier", lambda x: x.softmax(-1), pairs)
+classify("toxicity", lambda x: x.sigmoid(), [(t, None) for t in texts])
+classify("reranker", lambda x: x.sigmoid(), pairs)
+LABELS = ["travel", "cooking", "новости", "日本"]
+rows = []
+for text in texts:
+    logits, tokens, cut = [], 0, False
+    for label in LABELS:
+        out, inputs, _, truncated, _ = run("entailment", text, f"This example is {label}.", "only_first")
+        logits.append(out.logits[0]); tokens += inputs["input_ids"].shape[1]; cut |= truncated
+    logits = torch.stack(logits)
+    rows.append(dict(scores=dict(zip(LABELS, map(r, logits[:, 2].softmax(0)))), each=dict(zip(LABELS, map(r, logits[:, [0, 2]].softmax(1)[:, 1]))), tokens=tokens, truncated=cut))
+expected["models"]["entailment"] = rows; expected["labels"] = LABELS
+rows = []
+for text in texts:
+    out, inputs, offsets, truncated, tokenizer = run("entities", text)
+    scores = out.logits[0].softmax(-1); groups = []
+    specials = tokenizer.get_special_tokens_mask(inputs["input_ids"][0].tolist(), already_has_special_tokens=True)
+    last = None
+    for i, (start, end) in enumerate(offsets):
+        if specials[i] and end == start: continue
+        at = int(scores[i].argmax()); label = MODELS["entities"].config.id2label[at]
+        tag = label.split("-")[-1]; begins = label.startswith("B-")
+        if last and last["label"] == tag and not begins: last["scores"].append(float(scores[i][at])); last["end"] = end
+        else: last = dict(label=tag, scores=[float(scores[i][at])], start=start, end=end); groups.append(last)
+    rows.append(dict(entities=[dict(label=g["label"], score=r(sum(g["scores"]) / len(g["scores"])), start=g["start"], end=g["end"], text=text[g["start"]:g["end"]]) for g in groups if g["label"] != "O"], **counts(inputs, truncated)))
+expected["models"]["entities"] = rows
+rows = []; masked = []
+for text in texts:
+    text = "<mask> " + text; masked.append(text)
+    out, inputs, _, truncated, tokenizer = run("words", text)
+    at = inputs["input_ids"][0].tolist().index(tokenizer.mask_token_id)
+    best = out.logits[0, at].softmax(-1).topk(5)
+    rows.append(dict(scores=[r(x) for x in best.values], labels=[tokenizer.decode([int(i)]) for i in best.indices], **counts(inputs, truncated)))
+expected["models"]["words"] = rows; expected["masked"] = masked
+json.dump(expected, open(os.path.join(HERE, "expected.json"), "w", encoding="utf8"), ensure_ascii=False, separators=(",", ":"))

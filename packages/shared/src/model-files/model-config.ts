@@ -3,7 +3,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 
 import { nearNames } from '../text/near-names.ts';
 import { type EngineSettings, EngineSettingsSchema } from './engine-settings.ts';
-import { type TaskName, TaskSetting } from './task-files.ts';
+import { examplesOf, type TaskName, TaskSetting } from './task-files.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -221,7 +221,7 @@ export function resolveModelConfig(file: ModelFile, found: Tried, editOf?: strin
     timeoutMs: file.timeout_ms ?? 30_000,
     priority: file.priority ?? 'normal',
     entities: file.entities ?? [],
-    examples: file.examples ?? [],
+    examples: file.examples ?? examplesOf(file.task),
     labels: file.labels ?? {},
     ...(editOf === undefined ? {} : { editOf }),
     ...(file.task === undefined || file.task === 'none' ? {} : { task: file.task }),

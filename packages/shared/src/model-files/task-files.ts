@@ -33,6 +33,19 @@ export const TaskSetting = Type.Enum([...TASKS, 'none'], {
     'What the model does, for a Hugging Face folder. Default: found from config.json and modules.json. `none` serves tensors.',
 });
 
+const TEXT = { text: 'Hello, world' };
+const EXAMPLES: Readonly<Partial<Record<TaskName, readonly unknown[]>>> = {
+  'feature-extraction': [TEXT],
+  'text-classification': [TEXT],
+  'token-classification': [{ text: 'Ada Lovelace lived in London.' }],
+  'text-ranking': [{ query: 'Where is Bern?', text: 'Bern is the capital of Switzerland.' }],
+  'zero-shot-classification': [{ text: 'The trains to Bern are late again.', labels: ['travel', 'cooking'] }],
+};
+
+/** The examples of a version whose model.json has none. The mask token of fill-mask, and images, depend on the model. */
+export const examplesOf = (task: TaskName | 'none' | undefined): readonly unknown[] =>
+  (task === undefined || task === 'none' ? undefined : EXAMPLES[task]) ?? [];
+
 /** A file of a task, by its name relative to the folder, with its SHA-256 (hex). */
 export interface TaskFile {
   name: string;

@@ -1,6 +1,6 @@
 /** The task fill-mask: the most probable tokens in place of the mask token of a text. */
 import { InputError, type Static, Type } from '@millrace/shared/model-files/handler';
-import { numbersOf, softmax, outputOf as tensorOf } from './numbers.ts';
+import { numbersOf, outputOf as tensorOf } from './numbers.ts';
 import { Scores, scored } from './scores.ts';
 import type { TextModel } from './text-model.ts';
 import { countsOf, Text, textTask } from './text-task.ts';
@@ -41,9 +41,7 @@ export function fillMask({ tokenizer, padding }: TextModel) {
         const logits = tensorOf(tensors, ['logits'], 3);
         const words = logits.dims[2] ?? 0;
         const { mask } = sequence as Row;
-        const scores = softmax(numbersOf(logits, (row * length + start + mask) * words, words));
-        const best = scores.map((score, id) => ({ score, id })).sort((a, b) => b.score - a.score);
-        return best.slice(0, BEST);
+        return bestOf(numbersOf(logits, (row * length + start + mask) * words, words));
       },
       outputOf([best = []], row) {
         const words = best.map(({ id }) => tokenizer().word(id));
@@ -58,4 +56,25 @@ export function fillMask({ tokenizer, padding }: TextModel) {
     },
     padding,
   );
+}
+
+interface Word {
+  id: number;
+  score: number;
+}
+
+/** The most probable tokens. A vocabulary can have 250,000 tokens, so that sorting all would take long. */
+function bestOf(logits: Float64Array): Word[] {
+  const best: Word[] = [];
+  let most = Number.NEGATIVE_INFINITY;
+  for (const [id, logit] of logits.entries()) {
+    most = Math.max(most, logit);
+    if (best.length === BEST && logit <= (best.at(-1)?.score ?? 0)) continue;
+    const at = best.findIndex(({ score }) => logit > score);
+    best.splice(at < 0 ? best.length : at, 0, { id, score: logit });
+    best.length = Math.min(best.length, BEST);
+  }
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - most);
+  return best.map(({ id, score }) => ({ id, score: Math.exp(score - most) / sum }));
 }

@@ -108,15 +108,16 @@ function entitiesOf(found: readonly Label[], { text, first, spans }: Row): Stati
   }));
 }
 
-/** Converts growing places in UTF-16 units to places in code points. */
+/** Converts places in UTF-16 units to places in code points. */
 function pointsOf(text: string): (place: number) => number {
-  let unit = 0;
-  let points = 0;
-  return (place) => {
-    while (unit < place) {
-      unit += (text.codePointAt(unit) ?? 0) > 0xffff ? 2 : 1;
-      points += 1;
-    }
-    return points;
-  };
+  const points = new Uint32Array(text.length + 1);
+  let count = 0;
+  for (let unit = 0; unit < text.length; unit++) {
+    points[unit] = count;
+    const code = text.charCodeAt(unit);
+    const isFirstHalf = code >= 0xd800 && code <= 0xdbff && (text.codePointAt(unit) ?? 0) > 0xffff;
+    if (!isFirstHalf) count += 1;
+  }
+  points[text.length] = count;
+  return (place) => points[place] ?? count;
 }

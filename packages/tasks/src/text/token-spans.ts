@@ -61,12 +61,13 @@ function endUnit(units: readonly number[], at: number): number {
   return units[end] ?? last;
 }
 
+const CODE_POINT = /./gsu;
 /** A character with its combining marks. */
 const CHARACTER = /\P{M}\p{M}*|\p{M}+/gsu;
 /** Signs of word starts, which tokenizers add to tokens. */
 const SPACES = /[\s▁]+/gu;
 /** The pre-tokenizers of BERT and its relatives cut a text at these characters. */
-const BREAK = /[\p{P}\p{S}\p{Script=Han}]/u;
+const BREAK = /[\p{P}$+<=>^`|~\p{Script=Han}]/u;
 /** How far the next token can be after characters that belong to no token. */
 const REACH = 256;
 
@@ -97,22 +98,35 @@ class SurfaceSpans {
     return spans;
   }
 
-  /** Normalizes each character singly. The start of a long text suffices for its first tokens. */
+  /** Normalizes each code point singly; or each character with its marks, if the normalizer joins the two. */
   #normalize(tokens: number): void {
     const most = (tokens + 1) * REACH;
-    for (const { 0: character, index } of this.#text.matchAll(CHARACTER)) {
-      if (this.#normalized.length > most) return;
-      let normal = this.#known.get(character);
+    for (const parts of [CODE_POINT, CHARACTER]) {
+      const end = this.#normalizeParts(parts, most);
+      const whole = this.#tokenizer.normalized(this.#text.slice(0, end)).replace(SPACES, '');
+      if (whole === this.#normalized) return;
+    }
+  }
+
+  /** Returns the end of the normalized part of the text. The start of a long text suffices for its first tokens. */
+  #normalizeParts(parts: RegExp, most: number): number {
+    this.#normalized = '';
+    this.#starts.length = 0;
+    this.#ends.length = 0;
+    for (const { 0: part, index } of this.#text.matchAll(parts)) {
+      if (this.#normalized.length > most) return index;
+      let normal = this.#known.get(part);
       if (normal === undefined) {
-        normal = this.#tokenizer.normalized(character).replace(SPACES, '');
-        this.#known.set(character, normal);
+        normal = this.#tokenizer.normalized(part).replace(SPACES, '');
+        this.#known.set(part, normal);
       }
       this.#normalized += normal;
       for (let unit = 0; unit < normal.length; unit++) {
         this.#starts.push(index);
-        this.#ends.push(index + character.length);
+        this.#ends.push(index + part.length);
       }
     }
+    return this.#text.length;
   }
 
   /** The place of a token in the normalized text. */

@@ -14,6 +14,9 @@ const LENGTH_MAX = 131_072;
 /** A text is cut after this many characters for each token of the limit, and then after more, until the tokens suffice. */
 const CHARACTERS_PER_TOKEN = 16;
 
+/** The tokens of two longer texts are not all counted. */
+const COUNTED_MAX = 65_536;
+
 export interface TokenizerFiles {
   /** tokenizer.json. */
   tokenizer: JsonObject;
@@ -60,12 +63,24 @@ export class TextTokenizer {
    * The tokens of two texts. `longest` shortens the longer text first, as transformers does; `first` shortens only the first text.
    */
   encodePair(text: string, pair: string, shorten: 'longest' | 'first'): Encoded {
+    // transformers takes an empty second text as no second text.
+    if (pair === '') return this.encode(text);
     const room = Math.max(0, this.maxLength - this.#specialsOf(true));
     const [first, second] = [this.#tokens(text, room), this.#tokens(pair, room)];
-    const [keepFirst, keepSecond] = kept(first.tokens.length, second.tokens.length, { room, shorten });
+    const counts = [first.tokens.length, second.tokens.length] as const;
+    const areLong = Math.min(...counts) > room && (first.hasMore || second.hasMore);
+    const isFirstShorter = areLong ? !this.#isLonger(text, pair) : counts[0] <= counts[1];
+    const [keepFirst, keepSecond] = kept(...counts, { room, shorten, isFirstShorter });
     const truncated =
       first.hasMore || second.hasMore || keepFirst < first.tokens.length || keepSecond < second.tokens.length;
     return this.#sequence(first.tokens.slice(0, keepFirst), second.tokens.slice(0, keepSecond), truncated);
+  }
+
+  /** Whether the first of two long texts has more tokens. Counts the characters of very long texts. */
+  #isLonger(text: string, pair: string): boolean {
+    return text.length + pair.length > COUNTED_MAX
+      ? text.length > pair.length
+      : this.#split(text).length > this.#split(pair).length;
   }
 
   /** The tokens of a text without special tokens, as texts. */
@@ -167,14 +182,14 @@ export class TextTokenizer {
 function kept(
   first: number,
   second: number,
-  { room, shorten }: { room: number; shorten: 'longest' | 'first' },
+  { room, shorten, isFirstShorter }: { room: number; shorten: 'longest' | 'first'; isFirstShorter: boolean },
 ): readonly [number, number] {
   if (first + second <= room) return [first, second];
   if (shorten === 'first' && second < room) return [room - second, second];
   // The rule of the tokenizers library: the shorter text stays whole if it takes at most half of the room.
   const least = Math.min(first, second);
   const [short, long] = least > room / 2 ? [Math.floor(room / 2), room - Math.floor(room / 2)] : [least, room - least];
-  return first <= second ? [short, long] : [long, short];
+  return isFirstShorter ? [short, long] : [long, short];
 }
 
 /** The end of the word at a place of the text, or the place if the word is long. Never between the halves of a character. */

@@ -25,6 +25,8 @@ export async function probe(
   const { handler, context } = session;
   switch (question.ask) {
     case 'schemas':
+      // A tokenizer that cannot be loaded fails the version, and not its first prediction.
+      if (handler !== null && 'prepare' in handler) await handler.prepare?.();
       return { input: handler?.input ?? null, output: handler?.output ?? null };
     case 'operators':
       return operatorsOf(session, question.inputs);
