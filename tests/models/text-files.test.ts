@@ -5,6 +5,7 @@ import path from 'node:path';
 import { listVersions, readVersion } from '@millrace/shared/model-files/model-folder';
 import pino from 'pino';
 import { afterAll, expect, test } from 'vitest';
+import { Devices } from '../../apps/worker/src/engine/devices.ts';
 import { createVerifier } from '../../apps/worker/src/models/verifier.ts';
 import { useMillrace } from '../support/millrace.ts';
 
@@ -60,7 +61,9 @@ test('a missing or broken file, and a task that does not fit the model, fail the
   await expect(read('two')).rejects.toThrow(
     'has the task "text-classification", but the version also has a handler.ts',
   );
-  const verifier = createVerifier({ memoryBytes: 2_000_000_000, timeoutMs: 60_000, log: pino({ level: 'silent' }) });
+  const log = pino({ level: 'silent' });
+  const devices = new Devices({ names: [], log });
+  const verifier = createVerifier({ memoryBytes: 2_000_000_000, timeoutMs: 60_000, devices, log });
   try {
     for (const [name, reason] of [
       ['broken', /The model cannot be loaded: .*Tokenizer/],
@@ -79,12 +82,12 @@ test('a missing or broken file, and a task that does not fit the model, fail the
 test('the digest covers the files of the task, and an older release registered the same files as tensors', async () => {
   const before = await read('older');
   expect(before.file.task).toBe('text-classification');
-  expect(before.before).toMatchObject({ handlerDigest: null, task: null, file: {} });
+  expect(before.earlier).toMatchObject([{ handlerDigest: null, task: null, file: {} }]);
   const { digest } = before;
   appendFileSync(path.join(dir, 'older/1/tokenizer.json'), '\n');
   const changed = await read('older');
   expect(changed.digest).not.toBe(digest);
-  expect(changed.before.digest).toBe(before.before.digest);
+  expect(changed.earlier[0]?.digest).toBe(before.earlier[0]?.digest);
   expect((await read('tensors')).task).toBeNull();
 });
 
