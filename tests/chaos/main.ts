@@ -14,6 +14,7 @@ import { damageFaults } from './faults/damage.ts';
 import { demotionFaults } from './faults/demotion.ts';
 import { failoverFaults } from './faults/failover.ts';
 import { fileFaults } from './faults/files.ts';
+import { fullDiskFaults } from './faults/full-disk.ts';
 import { fullStoreFaults } from './faults/full-store.ts';
 import { keyFaults } from './faults/keys.ts';
 import { machineFaults } from './faults/machine.ts';
@@ -46,6 +47,7 @@ const faults: readonly Fault[] = [
   ...failoverFaults,
   ...demotionFaults,
   ...fullStoreFaults,
+  ...fullDiskFaults,
   ...damageFaults,
   ...sentinelFaults,
   ...rollbackFaults,
