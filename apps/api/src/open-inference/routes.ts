@@ -278,14 +278,13 @@ function registerInfer(app: FastifyInstance, deps: V2Deps, statistics: Statistic
     }
     const rows = infer.body.inputs?.length ?? 1;
     record(statistics, { tenant, model, version: serving.version.version, rows, started }, outcome);
-    return sendInfer(reply, serving.version, infer, outcome);
+    return sendInfer(reply, { version: serving.version, infer }, outcome);
   }
 }
 
 async function sendInfer(
   reply: FastifyReply,
-  version: ModelVersion,
-  infer: Infer,
+  { version, infer }: { version: ModelVersion; infer: Infer },
   outcome: Exclude<Outcome, { kind: 'disconnected' }>,
 ): Promise<FastifyReply> {
   reply.header('cache-status', outcome.cacheStatus);

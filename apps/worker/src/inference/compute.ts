@@ -273,7 +273,7 @@ async function run(
     deps.cacheWrites.start({ results: outputs, bytes }, () => storeAndCheck(deps, target, { storing, finishing }));
   const verdicts = await finishing;
   span?.end(finished, now);
-  deps.metrics.finished(target.version.model, target.version.version, finished, verdicts);
+  deps.metrics.finished(target.version, finished, verdicts);
   const fenced = verdicts.filter((verdict) => verdict === 'fenced').length;
   if (fenced > 0) deps.log.warn({ model: target.version.model, fenced }, 'stale results were refused');
   return rows.length;

@@ -10,8 +10,7 @@ import { createPredictionMetrics, type EndedPrediction, type PredictionMetrics }
 export interface WorkerMetrics {
   readonly registry: Registry;
   finished(
-    model: string,
-    version: string,
+    version: { model: string; version: string },
     items: readonly Finished[],
     verdicts: readonly ('written' | 'cancelled' | 'fenced')[],
   ): void;
@@ -120,7 +119,7 @@ export function createWorkerMetrics(onFailed: (end: EndedPrediction, code: strin
         },
       });
     },
-    finished(model, version, items, verdicts) {
+    finished({ model, version }, items, verdicts) {
       const counts = new Map<string, number>();
       for (const [at, { status, batchSize }] of items.entries()) {
         const name = `${status} ${verdicts[at]}`;

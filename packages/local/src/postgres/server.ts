@@ -47,7 +47,7 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   const program = await findPostgres();
   const account = await postgresAccount(path.dirname(program.postgres), dataDir);
   const isNew = !(await hasCluster(dataDir));
-  if (isNew) await createCluster(program, account, dataDir, options);
+  if (isNew) await createCluster({ program, account, dataDir, options });
   else await clearStalePid(dataDir);
 
   const settings = {
@@ -64,10 +64,17 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
     ? withFreePorts(1, ([free = 0]) => startOn(free))
     : startOn(options.port));
   // initdb does not wait for the disk. The next steps of the start need not wait either, and the sync runs beside them.
-  const onDisk = isNew && options.durable ? syncCluster(program, account, dataDir, options) : Promise.resolve();
+  const onDisk = isNew && options.durable ? syncCluster({ program, account, dataDir, options }) : Promise.resolve();
   // Callers that await onDisk still see the rejection. A sync that ends together with Postgres matters to no caller.
   onDisk.catch(() => {});
   return { url: `postgres://${user}:${options.password}@${host}:${port}/postgres`, part, onDisk };
+}
+
+interface NewCluster {
+  program: PostgresProgram;
+  account: Account;
+  dataDir: string;
+  options: LocalPostgresOptions;
 }
 
 async function hasCluster(dataDir: string): Promise<boolean> {
@@ -79,12 +86,7 @@ async function hasCluster(dataDir: string): Promise<boolean> {
  * Creates the cluster under a temporary name and moves the complete cluster into place, so that a killed initdb leaves
  * no folder that looks complete.
  */
-async function createCluster(
-  program: PostgresProgram,
-  account: Account,
-  dataDir: string,
-  options: LocalPostgresOptions,
-) {
+async function createCluster({ program, account, dataDir, options }: NewCluster): Promise<void> {
   const unfinished = `${dataDir}.unfinished`;
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { mode: 0o700 });
@@ -113,7 +115,7 @@ async function createCluster(
   await rename(unfinished, dataDir);
 }
 
-function syncCluster(program: PostgresProgram, account: Account, dataDir: string, options: LocalPostgresOptions) {
+function syncCluster({ program, account, dataDir, options }: NewCluster): Promise<void> {
   return runInitdb(account.wrap(program.initdb, ['--sync-only', `--pgdata=${dataDir}`]), options);
 }
 

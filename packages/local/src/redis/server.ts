@@ -103,14 +103,20 @@ const ROLES: Readonly<Record<'queue' | 'cache', readonly string[]>> = {
 /** Bytes of data in a private Redis now. */
 export async function usedMemory({ url }: LocalRedis): Promise<number> {
   const { port, password } = new URL(url);
-  const reply = await sendCommand(Number(port), password, 'INFO memory', (text) => text.includes('used_memory_human:'));
+  const reply = await sendCommand({ port: Number(port), password }, 'INFO memory', (text) =>
+    text.includes('used_memory_human:'),
+  );
   return Number(/^used_memory:(\d+)/m.exec(reply ?? '')?.[1] ?? 0);
 }
 
 /** Sets the memory limit of a running private Redis. */
 export async function limitMemory({ url }: LocalRedis, bytes: number): Promise<void> {
   const { port, password } = new URL(url);
-  await sendCommand(Number(port), password, `CONFIG SET maxmemory ${bytes}`, (text) => text.split('\r\n').length > 2);
+  await sendCommand(
+    { port: Number(port), password },
+    `CONFIG SET maxmemory ${bytes}`,
+    (text) => text.split('\r\n').length > 2,
+  );
 }
 
 async function untilPong(part: Part, port: number, password: string): Promise<void> {
@@ -121,7 +127,7 @@ async function untilPong(part: Part, port: number, password: string): Promise<vo
   const deadline = performance.now() + startTimeoutMs;
   // Two replies: to AUTH, and to PING (-LOADING while Redis reads its data).
   const replied = (text: string) => text.split('\r\n').length > 2;
-  while (!(await sendCommand(port, password, 'PING', replied))?.includes('+PONG')) {
+  while (!(await sendCommand({ port, password }, 'PING', replied))?.includes('+PONG')) {
     if (ended) throw new StartError(`redis-server ended while starting:\n${part.lastLines().slice(-5).join('\n')}`);
     if (performance.now() > deadline) {
       await part.stop();
@@ -136,8 +142,7 @@ async function untilPong(part: Part, port: number, password: string): Promise<vo
  * times out.
  */
 function sendCommand(
-  port: number,
-  password: string,
+  { port, password }: { port: number; password: string },
   command: string,
   isWhole: (replies: string) => boolean,
 ): Promise<string | undefined> {

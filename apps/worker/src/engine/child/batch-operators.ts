@@ -17,6 +17,12 @@ export function findBatchOperators(model: OnnxModel, inputs: readonly TensorSpec
   return { coupled: follower.coupled, vocabulary: Object.fromEntries(follower.vocabulary), rowOutputs };
 }
 
+/** Where the walk through the graph is. */
+interface Level {
+  scope: Scope;
+  depth: number;
+}
+
 class Scope {
   readonly flows = new Map<string, Flow>();
   readonly constants = new Map<string, Constant>();
@@ -71,7 +77,7 @@ class Follower {
     }
     const called = this.#model.functions.get(op);
     if (called !== undefined) {
-      this.#call(called, place, scope, depth);
+      this.#call(called, place, { scope, depth });
       return;
     }
     // A shape depends on the number of rows and not on their contents.
@@ -79,21 +85,20 @@ class Follower {
     const depends = flows.some((flow) => flow !== undefined);
     if (depends) this.coupled ??= coupling(place);
     const inner = [...attributes.values()].flatMap(({ graphs }) => graphs);
-    for (const graph of inner) this.#inner(graph, place, scope, depth);
+    for (const graph of inner) this.#inner(graph, place, { scope, depth });
     const captures = inner.length > 0 && captured(inner, scope);
     if (!depends && !captures) return;
     this.#noteVocabulary(place);
     const flow = depends ? flowThrough(place) : { axis: undefined, rank: undefined, source: undefined };
     outputs.forEach((name, at) => {
-      scope.flows.set(name, outputFlow(op, flow, at, attributes));
+      scope.flows.set(name, outputFlow({ op, attributes }, flow, at));
     });
   }
 
   #call(
     { nodes, inputs, outputs }: { nodes: readonly GraphNode[]; inputs: readonly string[]; outputs: readonly string[] },
     { node, flows, constants }: Place,
-    scope: Scope,
-    depth: number,
+    { scope, depth }: Level,
   ): void {
     // The nodes of a function can only use its parameters.
     const own = new Scope(undefined);
@@ -112,7 +117,7 @@ class Follower {
   }
 
   /** The body of an If, Loop or Scan: its parameters are taken to be as the node's last inputs. */
-  #inner(graph: Graph, { flows, constants }: Place, scope: Scope, depth: number): void {
+  #inner(graph: Graph, { flows, constants }: Place, { scope, depth }: Level): void {
     const own = new Scope(scope);
     const shift = Math.max(0, flows.length - graph.inputs.length);
     graph.inputs.forEach((name, at) => {
@@ -280,7 +285,7 @@ function moved(
 }
 
 /** Recurrent operators put their rows elsewhere in each output. */
-function outputFlow(op: string, flow: Flow, at: number, attributes: GraphNode['attributes']): Flow {
+function outputFlow({ op, attributes }: Pick<GraphNode, 'op' | 'attributes'>, flow: Flow, at: number): Flow {
   if (op !== 'RNN' && op !== 'LSTM' && op !== 'GRU') return at === 0 ? flow : { ...flow, source: undefined };
   const batchFirst = attributes.get('layout')?.int === 1;
   if (at === 0) return { axis: batchFirst ? 0 : 2, rank: 4, source: undefined };

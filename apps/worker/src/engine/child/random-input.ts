@@ -53,7 +53,7 @@ export function randomRow(inputs: readonly TensorSpec[], { size, kind, ranges, r
     );
     const data = newData(dtype, elementCount(dims));
     const range = Object.hasOwn(ranges, name) ? (ranges[name] as Range) : SMALL;
-    for (let i = 0; i < data.length; i++) (data as unknown[])[i] = element(dtype, kind, range, random);
+    for (let i = 0; i < data.length; i++) (data as unknown[])[i] = element(dtype, { kind, range, random });
     row[name] = { dtype, dims, data };
   }
   return row;
@@ -73,7 +73,13 @@ export const GREATEST: Readonly<Partial<Record<Dtype, number>>> = {
 
 const WORDS = ['a', 'b', 'c', '', 'A longer text, of several words', '17', 'Ünïcödé'];
 
-function element(dtype: Dtype, kind: RowKind, range: Range, random: () => number): unknown {
+interface Drawing {
+  kind: RowKind;
+  range: Range;
+  random(): number;
+}
+
+function element(dtype: Dtype, { kind, range, random }: Drawing): unknown {
   switch (dtype) {
     case 'float32':
     case 'float64':
@@ -82,13 +88,13 @@ function element(dtype: Dtype, kind: RowKind, range: Range, random: () => number
       return toHalfBits(float(kind, Math.min(kind.scale, 100), random));
     case 'int64':
     case 'uint64':
-      return BigInt(integer(dtype, kind, range, random));
+      return BigInt(integer(dtype, { kind, range, random }));
     case 'bool':
       return kind.all === undefined ? Math.floor(2 * random()) : Number(kind.all === 'most');
     case 'string':
       return WORDS[Math.floor(random() * WORDS.length)];
     default:
-      return integer(dtype, kind, range, random);
+      return integer(dtype, { kind, range, random });
   }
 }
 
@@ -98,7 +104,7 @@ function float({ whole, all }: RowKind, scale: number, random: () => number): nu
 }
 
 /** Half of the integers are uniform in size, and half are uniform in magnitude, so that small and large integers appear together. */
-function integer(dtype: Dtype, { all }: RowKind, range: Range, random: () => number): number {
+function integer(dtype: Dtype, { kind: { all }, range, random }: Drawing): number {
   const most = Math.min(range.most, GREATEST[dtype] ?? range.most);
   const negative = range.negative && dtype.startsWith('int');
   if (all === 'most') return most;
