@@ -184,7 +184,8 @@ export const ERRORS = {
     status: 409,
     title: 'The version exists with other content',
     retryable: false,
-    about: 'Versions are immutable: register a new version.',
+    about:
+      'No response has this code: the log of a worker has the refusal of changed files. Put new content into a new version folder.',
   },
   files_full: {
     status: 409,
