@@ -15,10 +15,12 @@ const withServers = {
 };
 
 /** The tests that stop, replace and damage the servers of a system. Most of their time is waiting for a failover. */
-const FAILOVER = ['cluster', 'clock', 'failover', 'upgrade'].map((folder) => `tests/${folder}/**/*.test.ts`);
+const FAILOVER = ['cluster', 'clock', 'failover', 'promotion', 'upgrade'].map(
+  (folder) => `tests/${folder}/**/*.test.ts`,
+);
 
 /** The tests of the tools around the server: each tool meets a whole system, as a user's machine would run the tool. */
-const TOOLS = ['client', 'cli', 'console', 'contract', 'packages', 's3', 'telemetry'].map(
+const TOOLS = ['client', 'cli', 'console', 'contract', 'local', 'packages', 's3', 'start', 'telemetry'].map(
   (folder) => `tests/${folder}/**/*.test.ts`,
 );
 
