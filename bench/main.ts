@@ -36,7 +36,7 @@ async function run(options: Options): Promise<Results> {
   );
   for (const [index, scenario] of chosen.entries()) {
     const say = (message: string) => progress(`[${index + 1}/${chosen.length}] ${scenario.name}: ${message}`);
-    const stage = await openStage(say, options.before);
+    const stage = await openStage(say, options);
     stopOnSignals(stage);
     try {
       const rivals: Bench['rivals'] = (names) => names.filter((name) => options.rivals.includes(name));

@@ -18,6 +18,13 @@ test('--before adds the rival of the other checkout, and no other option does', 
   expect(read('--rivals', 'millrace,before').rivals).toEqual(['millrace']);
 });
 
+test('--traces is a share', () => {
+  expect(read().traces).toBeUndefined();
+  expect(read('--traces', '0.01').traces).toBe(0.01);
+  for (const wrong of ['2', '-1', 'all', ''])
+    expect(() => read(`--traces=${wrong}`)).toThrow('--traces must be a number');
+});
+
 test('an unknown name or an invalid number is refused', () => {
   expect(() => read('--only', 'hits')).toThrow("There is no scenario 'hits'; there are hit, queue.");
   expect(() => read('--rivals', 'triton')).toThrow("There is no rival 'triton'");

@@ -11,6 +11,8 @@ export interface Options {
   out: string;
   /** Root of the checkout that the rival `before` runs. */
   before: string | undefined;
+  /** Share of the traces that the rival millrace records, and `before` does not. Undefined: no traces. */
+  traces: number | undefined;
 }
 
 export class UsageError extends Error {
@@ -21,6 +23,7 @@ export const usage = `npm run bench -- [options]
   --only hit,queue    only these scenarios
   --rivals millrace,echo   only these rivals; a goal that needs another rival has no figure
   --before DIR        adds the rival before: Millrace of another checkout, with its dependencies installed
+  --traces 0.01       the rival millrace records this share of its traces, 0 to 1; with --before DIR (this checkout, too) the cost of traces
   --seconds 10        how long each load lasts
   --rounds 3          rounds per rival; medians are reported
   --waiting 1000000   predictions that wait in the scenario backlog
@@ -41,6 +44,7 @@ export function readOptions(args: readonly string[], scenarios: readonly string[
     waiting: whole('waiting', values.waiting ?? '1000000'),
     out: values.out ?? out,
     before: values.before === undefined ? undefined : path.resolve(values.before),
+    traces: values.traces === undefined ? undefined : share('traces', values.traces),
   };
 }
 
@@ -51,7 +55,16 @@ function chosenRivals(named: readonly string[] | undefined, before: string | und
 
 function parse(args: readonly string[]) {
   const text = { type: 'string' } as const;
-  const options = { only: text, rivals: text, seconds: text, rounds: text, waiting: text, out: text, before: text };
+  const options = {
+    only: text,
+    rivals: text,
+    seconds: text,
+    rounds: text,
+    waiting: text,
+    out: text,
+    before: text,
+    traces: text,
+  };
   try {
     return parseArgs({ args: [...args], options });
   } catch (error) {
@@ -68,5 +81,11 @@ function known(kind: string, name: string, names: readonly string[]): void {
 function whole(name: string, value: string): number {
   const number = Number(value);
   if (!Number.isInteger(number) || number < 1) throw new UsageError(`--${name} must be a whole number, 1 or more.`);
+  return number;
+}
+
+function share(name: string, value: string): number {
+  const number = value.trim() === '' ? Number.NaN : Number(value);
+  if (!(number >= 0 && number <= 1)) throw new UsageError(`--${name} must be a number from 0 to 1.`);
   return number;
 }

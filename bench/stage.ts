@@ -13,6 +13,7 @@ import { findOrInstallRedis } from '@millrace/local/redis/program';
 import { startRedis } from '@millrace/local/redis/server';
 import { nodeArgs } from '../packages/millrace/launcher/node-args.mjs';
 import { type Program, type RivalName, rivalPlans } from './rivals.ts';
+import { startTraceSink } from './trace-sink.ts';
 
 export interface Rival {
   /** The name of a rival, or of a server of bench/peers. */
@@ -54,8 +55,15 @@ const password = 'bench';
 const startTimeoutMs = 60_000;
 const warnings = ['--disable-warning=ExperimentalWarning'];
 
-/** `before` is the root of the checkout for the rival `before`. */
-export async function openStage(say: (message: string) => void, before?: string): Promise<Stage> {
+export interface StageOptions {
+  /** The root of the checkout for the rival `before`. */
+  before?: string | undefined;
+  /** The share of the traces that the rival `millrace` records. */
+  traces?: number | undefined;
+}
+
+export async function openStage(say: (message: string) => void, { before, traces }: StageOptions = {}): Promise<Stage> {
+  const sink = traces === undefined ? undefined : await startTraceSink();
   const dir = await mkdtemp(path.join(tmpdir(), 'millrace-bench-'));
   const guard = startGuard();
   const rivals: Rival[] = [];
@@ -65,7 +73,11 @@ export async function openStage(say: (message: string) => void, before?: string)
       const folder = await mkdtemp(path.join(dir, `${name}-`));
       const rival = await startRival(
         name,
-        { ...options, checkout: name === 'before' ? before : undefined },
+        {
+          ...options,
+          checkout: name === 'before' ? before : undefined,
+          env: { ...(name === 'millrace' && sink ? sink.settings(traces ?? 0) : {}), ...options.env },
+        },
         folder,
         guard,
         say,
@@ -75,6 +87,7 @@ export async function openStage(say: (message: string) => void, before?: string)
     },
     close: async () => {
       await Promise.allSettled(rivals.map((rival) => rival.stop()));
+      await sink?.close();
       await guard.close();
       await rm(dir, { recursive: true, force: true });
     },

@@ -137,3 +137,14 @@ test('while Postgres refuses writes, no row is set aside', async () => {
   recorder = recordOf(f, db, { consumer: 'r3' });
   await untilRecorded(ids);
 });
+
+test('a statement that never ends is visible: the last turn of the recorder is old', async () => {
+  await succeed(f, 10);
+  const hanging = Promise.withResolvers<never>();
+  recorder = recordOf(f, db, { record: () => hanging.promise });
+  await expect.poll(() => recorder?.statements.length).toBe(1);
+  // An idle recorder turns every two seconds.
+  await expect.poll(() => recorder?.stalledMs() ?? 0).toBeGreaterThan(4_000);
+  hanging.reject(new Error('the statement was ended'));
+  await expect.poll(() => recorder?.stalledMs() ?? Number.POSITIVE_INFINITY).toBeLessThan(4_000);
+});

@@ -17,6 +17,8 @@ export interface StartedRecorder {
   /** The ends that statements wrote. */
   readonly ended: readonly TerminalRow[];
   readonly omitted: () => number;
+  /** Milliseconds since the last turn. */
+  stalledMs(): number;
   close(): Promise<void>;
 }
 
@@ -26,14 +28,14 @@ export const pool = (databaseUrl: string, statementTimeoutMs = 10_000): Pool =>
 export function recordOf(
   fixture: LiveFixture,
   db: Pool,
-  given: Partial<Pick<RecorderDeps, 'consumer' | 'retryDelaysMs'>> = {},
+  given: Partial<Pick<RecorderDeps, 'consumer' | 'retryDelaysMs' | 'record'>> = {},
 ): StartedRecorder {
   const statements: TerminalRow[][] = [];
   const deliveries: Recorded['deliveries'] = [];
   const ended: TerminalRow[] = [];
   let omitted = 0;
   const reader: Connection = connectTestRedis();
-  const { consumer = 'r1', retryDelaysMs = [20] } = given;
+  const { consumer = 'r1', retryDelaysMs = [20], record = (rows) => recordTerminal(db, rows) } = given;
   const recorder: Recorder = startRecorder({
     reader,
     redis: fixture.redis,
@@ -46,7 +48,7 @@ export function recordOf(
     retryDelaysMs,
     record: (rows) => {
       statements.push(rows);
-      return recordTerminal(db, rows);
+      return record(rows);
     },
     findEnds: (ids) => findEnds(db, ids),
     postgresResponds: async () => (await db.query('SELECT 1').catch(() => null)) !== null,
@@ -59,7 +61,8 @@ export function recordOf(
     },
     log: pino({ level: 'silent' }),
   });
-  return { statements, deliveries, ended, omitted: () => omitted, close: () => recorder.close() };
+  const { stalledMs, close } = recorder;
+  return { statements, deliveries, ended, omitted: () => omitted, stalledMs, close };
 }
 
 /** Ends a prediction whose output is text of `characters` characters. Resolves to its id. */

@@ -36,6 +36,7 @@ test('a worker is alive while its liveness check fails: a restart would not brin
   });
   expect((await ask('/healthz')).status).toBe(200);
   health.liveness(async () => 'work waits and none is taken');
+  health.liveness(async () => 'ok');
   expect(await ask('/healthz')).toEqual({ status: 503, body: { status: 'work waits and none is taken' } });
 });
 

@@ -23,7 +23,7 @@ export interface WorkerHealth {
   note(name: string, ask: () => CheckResult): void;
   /** Sets the list of impairments, a sentence each. An impaired worker stays ready. */
   degraded(list: () => readonly string[]): void;
-  /** Sets the check that decides whether the worker needs a restart. */
+  /** Adds a check that decides whether the worker needs a restart. */
   liveness(ask: () => Promise<CheckResult>): void;
   /** Marks the start of the worker as complete: all roles run. */
   started(): void;
@@ -42,7 +42,7 @@ export async function startHealth(
   // Without the cache, results are computed and not stored. Engines compute without Postgres, and the ends wait in Redis.
   const optional = new Set(config.workerRoles.includes('inference') ? ['cache', 'postgres'] : ['cache']);
   const notes = new Map<string, () => CheckResult>();
-  let live: () => Promise<CheckResult> = async () => 'ok';
+  const lives: (() => Promise<CheckResult>)[] = [];
   let impaired: () => readonly string[] = () => [];
   let up = false;
 
@@ -61,7 +61,8 @@ export async function startHealth(
         send(405, '{"status":"this server takes GET and HEAD"}');
       } else if (path === '/healthz') {
         // When the check itself fails (Redis is unreachable), a restart would repair nothing and would lose the work in progress.
-        const state = await bounded(() => live().catch(() => 'ok'), 'ok');
+        const states = await Promise.all(lives.map((live) => bounded(() => live().catch(() => 'ok'), 'ok')));
+        const state = states.find((one) => one !== 'ok') ?? 'ok';
         const notices = [...notes].map(([name, ask]) => [name, ask()] as const).filter(([, note]) => note !== 'ok');
         send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state, ...Object.fromEntries(notices) }));
       } else if (path === '/readyz') {
@@ -92,9 +93,7 @@ export async function startHealth(
     degraded: (list) => {
       impaired = list;
     },
-    liveness: (ask) => {
-      live = ask;
-    },
+    liveness: (ask) => void lives.push(ask),
     started: () => {
       up = true;
     },

@@ -18,6 +18,8 @@ export type { RecorderDeps } from './recorder-deps.ts';
 const RETRY_MS = 250;
 
 export interface Recorder {
+  /** Milliseconds since the last turn of the slower loop. A failed turn counts: a restart repairs no store. */
+  stalledMs(): number;
   close(): Promise<void>;
 }
 
@@ -49,8 +51,10 @@ export function startRecorder(deps: RecorderDeps): Recorder {
   const setAsideEnds = new SetAsideRecorder(parts);
   const streams = new StreamRecorder(parts, () => setAsideEnds.wake());
 
-  async function repeat(work: () => Promise<void>, failure: string): Promise<void> {
+  const turns = [performance.now(), performance.now()];
+  async function repeat(loop: number, work: () => Promise<void>, failure: string): Promise<void> {
     while (!signal.aborted) {
+      turns[loop] = performance.now();
       try {
         if (deps.isClockRight()) await work();
         else await pause(RETRY_MS);
@@ -64,10 +68,11 @@ export function startRecorder(deps: RecorderDeps): Recorder {
   }
 
   const loops = Promise.all([
-    repeat(() => streams.recordNext(), 'terminal states cannot be recorded'),
-    repeat(() => setAsideEnds.recordNext(), 'ends that were set aside cannot be recorded'),
+    repeat(0, () => streams.recordNext(), 'terminal states cannot be recorded'),
+    repeat(1, () => setAsideEnds.recordNext(), 'ends that were set aside cannot be recorded'),
   ]);
   return {
+    stalledMs: () => performance.now() - Math.min(...turns),
     async close() {
       closing.abort();
       // A blocked read returns within BLOCK_MS. A batch in progress is finished.

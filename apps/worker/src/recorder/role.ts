@@ -20,6 +20,8 @@ import { startStats } from './stats.ts';
 
 const PARTITIONS_EVERY_MS = 3_600_000;
 const PARTITIONS_AHEAD_DAYS = 7;
+/** A turn of a recorder takes a statement of at most 10 s, and the reads around the statement. */
+const STALLED_MS = 120_000;
 
 export async function startRecorderRole(base: WorkerContext): Promise<void> {
   const { config, log, keys, id, redis, db, live, metrics, closers, connect, clock } = base;
@@ -56,6 +58,13 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
       log,
     });
     closers.push('recorder', () => recorder.close());
+    base.health.liveness(async () => {
+      // While a store is away a restart repairs nothing: the check has no result then.
+      await redis.ping();
+      await db.query('SELECT 1');
+      const ms = recorder.stalledMs();
+      return ms > STALLED_MS ? `the recorder has made no turn for ${Math.round(ms / 1_000)} s` : 'ok';
+    });
   }
   watchLag(base, shards);
   const queues = createQueues(redis, keys, () => {});
