@@ -11,7 +11,10 @@ export const handlerIncidents: Incident[] = [
     name: 'engine-aborts',
     how: 'an input aborts the engine every three seconds',
     alert: { name: 'MillraceEnginesEnd', labels: { model: 'acting' } },
-    effects: { MillracePredictionsFail: 'the predictions with the input fail' },
+    effects: {
+      MillracePredictionsFail: 'the predictions with the input fail',
+      MillraceEnginesMissing: 'an ended engine is missing until the next engine has started',
+    },
     lines: [
       { process: 'worker', message: 'engine ended', fields: { model: 'acting', end: 'signal', ids: /./ } },
       { process: 'worker', message: 'prediction failed', fields: { model: 'acting', tenant: 'west' } },
