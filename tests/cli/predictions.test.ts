@@ -107,6 +107,30 @@ describe('predict', () => {
   });
 });
 
+describe('cancel and retry by filter', () => {
+  test('change the predictions of the filter, and print how many', { timeout: 60_000 }, async () => {
+    const submit = (at: number, run: string) =>
+      cli(['predict', 'slow', `x=[${20_000_000 + at}]`, '--no-wait', '--json', '--metadata', `run=${run}`]);
+    const [kept] = await Promise.all([submit(0, 'kept'), submit(1, 'bulk'), submit(2, 'bulk'), submit(3, 'bulk')]);
+    const bulk = ['--metadata', 'run=bulk'];
+    expect(await cli(['cancel', ...bulk, '--limit', '1'])).toEqual({
+      code: 0,
+      stdout: 'canceled 1 of 1 prediction\n',
+      stderr: '',
+    });
+    expect(JSON.parse((await cli(['cancel', ...bulk, '--json'])).stdout)).toEqual({ matched: 2, done: 2 });
+    expect((await cli(['cancel', ...bulk])).stdout).toBe('canceled 0 of 0 predictions\n');
+    const listed = async (status: string, run: string) =>
+      JSON.parse((await cli(['list', '--json', '--status', status, '--metadata', `run=${run}`])).stdout).length;
+    await expect.poll(() => listed('canceled', 'bulk')).toBe(3);
+    expect(await listed('canceled', 'kept')).toBe(0);
+    expect((await cli(['retry', '--model', 'slow', ...bulk])).stdout).toBe('retried 3 of 3 predictions\n');
+    await expect.poll(() => listed('canceled', 'bulk')).toBe(0);
+    expect((await cli(['cancel', ...bulk])).stdout).toBe('canceled 3 of 3 predictions\n');
+    await cli(['cancel', JSON.parse(kept.stdout).id]);
+  });
+});
+
 describe('a wrong command line has exit code 2', () => {
   test.each([
     [['predict'], /missing required argument 'model'/],
@@ -116,6 +140,9 @@ describe('a wrong command line has exit code 2', () => {
     [['predict', 'rows', '--input', '{'], /is not valid JSON/],
     [['predict', 'rows', '--input', '@absent.json'], /absent\.json cannot be read \(ENOENT\)/],
     [['predcit', 'rows'], /unknown command 'predcit'[\s\S]*Did you mean predict/],
+    [['cancel'], /cancel needs an id, or a filter such as --model NAME/],
+    [['retry', 'x', '--status', 'failed'], /retry takes ids or filters, not both/],
+    [['cancel', 'x', '--limit', '3'], /--limit needs a filter/],
     [['list', '--limit', '0'], /'0' is not a whole number from 1/],
     [['list', '--nope'], /unknown option '--nope'/],
     [['get', 'x', '--profile', 'absent'], /There is no profile 'absent'/],

@@ -16,7 +16,7 @@ import { Engine } from '../engine/engine.ts';
 import { EngineError, type EngineErrorKind } from '../engine/engine-error.ts';
 import type { ExampleReport } from '../engine/protocol/example-report.ts';
 import type { HandlerFiles } from '../engine/protocol/loaded-version.ts';
-import type { Schemas } from '../engine/protocol/probe-question.ts';
+import type { Operators, Schemas } from '../engine/protocol/probe-question.ts';
 import { plainReason } from './plain-reason.ts';
 import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './read-signature.ts';
 import { type Ask, reportExamples, runExamples, type TryParams, tryVersion } from './try-version.ts';
@@ -30,6 +30,8 @@ export interface VerifyOptions {
   log: Logger;
   /** Whether a verdict has a report for each example. */
   reportsExamples?: boolean;
+  /** Requests a row in each good verdict: the canonical text of this input, of the first example, or of a random row. */
+  row?: { input?: unknown };
 }
 
 interface Verified {
@@ -40,7 +42,7 @@ interface Verified {
 }
 
 /** `examples` has the reports, in the order of model.json, where VerifyOptions requests reports. */
-export type Verdict = { examples?: readonly ExampleReport[] } & (
+export type Verdict = { examples?: readonly ExampleReport[]; row?: string } & (
   | { ok: true; verified: Verified }
   | { ok: false; reason: string; engineEnded?: boolean }
 );
@@ -102,10 +104,11 @@ export function createVerifier(options: VerifyOptions): Verifier {
         return limited.engine.probe(loadedAs, question, limitMs);
       };
       const tried = await runTrials({ found, signature: declared, ask }, examples);
+      const row = options.row && (await readRow({ found, signature: tried.signature, ask }, options.row));
       await limited.engine.unload(await current());
       // The peak covers the whole life of the engine, and must not count against the next version.
       if (loaded.residentBytes > FRESH_ABOVE * room || loaded.peakBytes > room) await limited.end('it has grown');
-      return { ok: true, verified: { ...schemas, ...tried }, ...(examples && { examples }) };
+      return { ok: true, verified: { ...schemas, ...tried }, ...(examples && { examples }), ...(row && { row }) };
     } catch (error) {
       const engineEnded = error instanceof EngineError && (error.kind === 'died' || error.kind === 'lost');
       // Node keeps a failed import for the life of the process.
@@ -143,6 +146,22 @@ async function runTrials(
   if (reports !== undefined) reports.push(...(await reportExamples({ found, signature, ask, config })));
   const changed = await runExamples({ found, signature, ask, config });
   return { signature, config: changed ?? config };
+}
+
+/** Throws RefusedModelError if the input is invalid, or if there is no input and no random row. */
+async function readRow(
+  { found, signature, ask }: TryParams,
+  { input: example = found.file.examples?.[0] }: { input?: unknown },
+): Promise<string> {
+  const { inputs } = signature;
+  try {
+    const { vocabulary } = (await ask({ ask: 'operators', inputs })) as Operators;
+    const row = await ask({ ask: 'row', inputs, vocabulary, ...(example === undefined ? {} : { example }) });
+    if (typeof row === 'string') return row;
+  } catch (error) {
+    throw new RefusedModelError(`The input cannot be used: ${plainReason((error as Error).message, found)}`);
+  }
+  throw new RefusedModelError('The model has no example, and no random row runs. Add "examples" to model.json.');
 }
 
 /** The engine that verifies versions. */

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { CommandError, EXIT } from '../program/exit-codes.ts';
 
-const usage = (message: string) => new CommandError(message, EXIT.usage);
+export const usage = (message: string) => new CommandError(message, EXIT.usage);
 
 export interface InputArguments {
   /** `key=value` arguments. */

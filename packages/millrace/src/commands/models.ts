@@ -29,6 +29,9 @@ export function addModels(program: Command): void {
       await promote(context, { model, version: version ?? (await versionBefore(context, model)) });
     });
   passOn(models, 'check').description('load the versions of MODELS_DIR in a limited engine, and print the faults');
+  passOn(models, 'tune').description(
+    'measure micro-batches, engines and threads of a version: tune NAME --p99 50ms [--input FILE] [--write]',
+  );
   passOn(models, 'add').description(
     'check a file and copy the file into MODELS_DIR: add FILE --name NAME [--version V]',
   );

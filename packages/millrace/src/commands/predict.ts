@@ -2,6 +2,7 @@
 import { type Prediction, PredictionError, type SubmitOptions } from '@millrace/client';
 import type { Command } from 'commander';
 import { type Context, openContext, withServer } from '../program/context.ts';
+import { actOnFilter, type FilterOptions, isForFilter, withActionFilters, withFilters } from './filters.ts';
 import { collect, readInput, textsOf, wholeNumber } from './input.ts';
 import { outputText, predictionRows, predictionText, progressText } from './prediction-text.ts';
 
@@ -94,19 +95,27 @@ export function addPredictions(program: Command): void {
       const prediction = await millrace.get(id, { signal });
       out.result(prediction, () => predictionText(prediction, out));
     });
-  withServer(program.command('cancel <ids...>'))
-    .description('cancel predictions')
-    .action(async (ids: string[], options: object) => {
-      const { millrace, out, signal } = await openContext(options);
+  withActionFilters(withServer(program.command('cancel [ids...]')))
+    .description('cancel predictions by id, or all queued and running predictions of a filter')
+    .action(async (ids: string[], options: FilterOptions) => {
+      const isFilter = isForFilter('cancel', ids, options);
+      const context = await openContext(options);
+      if (isFilter) return actOnFilter(context, 'cancel', options);
+      const { millrace, out, signal } = context;
       for (const id of ids) {
         const prediction = await millrace.cancel(id, { signal });
         out.result(prediction, () => `${id} is ${out.status(prediction.status)}`);
       }
     });
-  withServer(program.command('retry <id>'))
-    .description('run a failed, canceled or expired prediction again, and print its output')
-    .option('--no-wait', 'do not wait for the end')
-    .action(async (id: string, options: { wait: boolean }) => retry(await openContext(options), { id, ...options }));
+  withActionFilters(withServer(program.command('retry [id]')))
+    .description('run a failed, canceled or expired prediction again and print its output, or all of a filter')
+    .option('--no-wait', 'do not wait for the end; a filter never waits')
+    .action(async (id: string | undefined, options: FilterOptions & { wait: boolean }) => {
+      const isFilter = isForFilter('retry', id === undefined ? [] : [id], options);
+      const context = await openContext(options);
+      if (isFilter || id === undefined) return actOnFilter(context, 'retry', options);
+      await retry(context, { id, wait: options.wait });
+    });
 }
 
 async function watch({ millrace, out, signal }: Context, id: string): Promise<void> {
@@ -137,28 +146,15 @@ async function retry({ millrace, out, signal }: Context, { id, wait }: { id: str
   out.result(prediction, () => (wait ? outputText(prediction) : predictionText(prediction, out)));
 }
 
-interface ListOptions {
-  model?: string;
-  modelVersion?: string;
-  status?: string;
-  createdAfter?: string;
-  createdBefore?: string;
-  error?: string;
-  metadata?: string[];
+interface ListOptions extends FilterOptions {
   limit: number;
 }
 
 const PAGE = 100;
 
 export function addList(program: Command): void {
-  withServer(program.command('list'))
+  withFilters(withServer(program.command('list')))
     .description('list predictions, newest first')
-    .option('--model <model>', 'only predictions of this model')
-    .option('--status <status,...>', 'queued, running, succeeded, failed, canceled or expired')
-    .option('--created-after <time>', 'an RFC 3339 time')
-    .option('--created-before <time>', 'an RFC 3339 time')
-    .option('--error <code>', 'only predictions that ended with this error')
-    .option('-m, --metadata <key=value>', 'only predictions with this metadata; can be repeated', collect)
     .option('-n, --limit <number>', 'the most predictions to print', wholeNumber(1, 1_000_000), 20)
     .action(async (options: ListOptions) => list(await openContext(options), options));
 }

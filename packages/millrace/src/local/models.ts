@@ -30,10 +30,13 @@ import pino from 'pino';
 import { Refusal, readCommandLine } from './command-line.ts';
 import { reportFailure } from './failure.ts';
 import { withServers } from './local-servers.ts';
+import { tune } from './tune.ts';
 
 const usageOf = (program: string) => `usage: ${program} COMMAND [--json]
   list                                   list the models and versions of the registry
   check [NAME[/VERSION]]                 load the versions of the folder in a limited engine, and print the faults
+  tune NAME[/VERSION] --p99 50ms         measure sizes of micro-batches, engines and threads, and print the fastest within the
+                                         latency: [--input FILE] [--seconds 1] [--write], which changes model.json
   add FILE --name NAME [--version V]     check a file and copy it into the folder; running workers load the new version
   promote NAME VERSION                   point the alias production at a version
   retire NAME VERSION                    take a version out of service for good
@@ -47,12 +50,26 @@ const lineOf = (program: string) =>
     commands: {
       list: { least: 0, most: 0 },
       check: { least: 0, most: 1 },
+      tune: { least: 1, most: 1 },
       add: { least: 1, most: 1 },
       promote: { least: 2, most: 2 },
       retire: { least: 2, most: 2 },
     },
-    options: { name: { type: 'string' }, version: { type: 'string' }, json: { type: 'boolean' } },
+    options: {
+      name: { type: 'string' },
+      version: { type: 'string' },
+      p99: { type: 'string' },
+      input: { type: 'string' },
+      seconds: { type: 'string' },
+      write: { type: 'boolean' },
+      json: { type: 'boolean' },
+    },
   }) as const;
+/** The options of a command. Commands without an entry take only --json. */
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  add: ['name', 'version', 'json'],
+  tune: ['p99', 'input', 'seconds', 'write', 'json'],
+};
 const TENANT = 'default';
 
 /** Prints a result as text or as JSON. */
@@ -335,8 +352,8 @@ async function run({ args, env, root, program }: LocalCommand): Promise<void> {
   const [first = '', second = ''] = line.words;
   const usage = usageOf(program);
   if (command === 'add' && !values.name) throw new Refusal(`add needs --name with the name of the model.\n${usage}`, 2);
-  if (command !== 'add' && (values.name ?? values.version) !== undefined)
-    throw new Refusal(`${command} takes no --name or --version.\n${usage}`, 2);
+  const stray = [...Object.keys(values), ...flags].find((name) => !(OPTIONS[command] ?? ['json']).includes(name));
+  if (stray !== undefined) throw new Refusal(`${command} takes no --${stray}.\n${usage}`, 2);
   const config = loadConfig(withServers(env, root));
   const dir = config.modelsDir;
   if (command === 'check') {
@@ -344,6 +361,10 @@ async function run({ args, env, root, program }: LocalCommand): Promise<void> {
     print(textOf(result), result);
     process.exitCode = isGood(result) ? 0 : 1;
     return;
+  }
+  if (command === 'tune') {
+    const { p99, input, seconds } = values;
+    return tune({ dir, wanted: first, options: { p99, input, seconds, write: flags.has('write') }, config, print });
   }
   if (command === 'add')
     return add({ dir, file: first, name: values.name ?? '', version: values.version, config, print });

@@ -11,6 +11,7 @@ import { reportExample } from './example-stages.ts';
 import { inStage } from './handler-stages.ts';
 import { findRanges, knownRanges } from './input-ranges.ts';
 import { runSession } from './ort-tensor.ts';
+import { randomFrom, randomRow } from './random-input.ts';
 import { findRandomOperator } from './random-operators.ts';
 import { tryRepeats } from './repeat-trial.ts';
 import { findSize, type RunTensors, tryRows } from './row-trial.ts';
@@ -22,7 +23,7 @@ export async function probe(
   question: ProbeQuestion,
 ): Promise<Schemas | Operators | RepeatResult | TrialResult | ExampleReport | number | string | null> {
   const run: RunTensors = (tensors) => runSession(session.session, tensors);
-  const { handler, context } = session;
+  const { handler } = session;
   switch (question.ask) {
     case 'schemas':
       // A tokenizer that cannot be loaded fails the version, and not its first prediction.
@@ -44,15 +45,28 @@ export async function probe(
     }
     case 'example': {
       const { inputs, example } = question;
-      const row =
-        handler === null
-          ? tensorRowText(parseTensorInput(inputs, example))
-          : await inStage('canonicalize', async () => canonicalJson(await handler.canonicalize(example, context)));
-      return (await session.run(`[${row}]`, 1))[0]!;
+      return (await session.run(`[${await canonicalText(session, inputs, example)}]`, 1))[0]!;
+    }
+    case 'row': {
+      const { inputs, example, vocabulary } = question;
+      if (example !== undefined) return canonicalText(session, inputs, example);
+      const ranges = knownRanges(vocabulary);
+      const size = handler === null ? await findSize(inputs, run, ranges) : undefined;
+      if (size === undefined) return null;
+      return tensorRowText(randomRow(inputs, { size, ranges, kind: { scale: 1 }, random: randomFrom(1) }));
     }
     case 'stages':
       return reportExample(session, question.inputs, question.example);
   }
+}
+
+async function canonicalText(
+  { handler, context }: EngineSession,
+  inputs: readonly TensorSpec[],
+  example: unknown,
+): Promise<string> {
+  if (handler === null) return tensorRowText(parseTensorInput(inputs, example));
+  return inStage('canonicalize', async () => canonicalJson(await handler.canonicalize(example, context)));
 }
 
 function operatorsOf({ graph }: EngineSession, inputs: readonly TensorSpec[]): Operators {

@@ -44,6 +44,8 @@ export type ProbeQuestion =
     }
   /** Runs an input as callers send it. Response: the JSON text of its output. */
   | { ask: 'example'; inputs: readonly TensorSpec[]; example: unknown }
+  /** The canonical text of an input, or of a random row if `example` is absent. Response: a string, or null without a random row. */
+  | { ask: 'row'; inputs: readonly TensorSpec[]; vocabulary: Vocabulary; example?: unknown }
   /** Runs an input through each stage singly. Response: ExampleReport. */
   | { ask: 'stages'; inputs: readonly TensorSpec[]; example: unknown };
 
