@@ -4,6 +4,7 @@ import { newData } from '@millrace/shared/tensors/tensor-data';
 import { tensorRowText as row } from '@millrace/shared/tensors/tensor-rows';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { engineOptions, versionFiles } from '../../../../tests/support/engine-versions.ts';
+import { floats, onnxModel } from '../../../../tests/support/onnx-builder.ts';
 import { identity } from '../../../../tests/support/onnx-models.ts';
 import { createEnginePool, type EnginePool } from './engine-pool.ts';
 
@@ -59,4 +60,31 @@ describe('every type goes through onnxruntime and back', () => {
       output: `{"y":{"dtype":"${dtype}","shape":[],"data":[${text.split(',')[0]}]}}`,
     });
   });
+});
+
+test('an output that is a sequence of tensors is stacked, and tensors of different shapes fail the row', async () => {
+  const model = onnxModel({
+    nodes: [
+      { op: 'Add', inputs: ['x', 'one'], outputs: ['more'] },
+      { op: 'SequenceConstruct', inputs: ['x', 'more', 'x'], outputs: ['all'] },
+    ],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n'] }],
+    outputs: [{ name: 'all', dtype: 'float32', sequence: true }],
+    initializers: [{ name: 'one', dtype: 'float32', dims: [1], data: floats(1) }],
+  });
+  const version = versions.versionOf(model, { maxBatch: 1 });
+  const x = row({ x: { dtype: 'float32', dims: [2], data: Float32Array.of(3, 4) } });
+  expect(await pool.run(version, [x])).toMatchObject([
+    { ok: true, output: '{"all":{"dtype":"float32","shape":[3,2],"data":[3,4,4,5,3,4]}}' },
+  ]);
+  const mixed = onnxModel({
+    nodes: [{ op: 'SequenceConstruct', inputs: ['x', 'one'], outputs: ['mixed'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n'] }],
+    outputs: [{ name: 'mixed', dtype: 'float32', sequence: true }],
+    initializers: [{ name: 'one', dtype: 'float32', dims: [1], data: floats(1) }],
+  });
+  const other = versions.versionOf(mixed, { maxBatch: 1, model: 'mixed' });
+  expect(await pool.run(other, [x])).toMatchObject([
+    { ok: false, detail: expect.stringContaining('dimensions must match') },
+  ]);
 });

@@ -30,10 +30,17 @@ const OTHER_TYPES: Readonly<Record<number, string>> = {
   26: 'int2',
 };
 
-/** Refuses a model whose inputs or outputs Millrace cannot carry, before an engine loads the model. Throws RefusedModelError. */
-export function refuseByFile({ inputs, outputs }: Pick<OnnxFile, 'inputs' | 'outputs'>): void {
+/**
+ * Refuses a model whose inputs or outputs Millrace cannot carry. Throws RefusedModelError. Before an engine loads the model, an output may
+ * be a sequence: the engine stacks the tensors of the sequence where possible.
+ */
+export function refuseByFile(
+  { inputs, outputs }: Pick<OnnxFile, 'inputs' | 'outputs'>,
+  { isLoaded }: { isLoaded: boolean },
+): void {
   const check = (what: string, { name, kind, elementType }: OnnxValue) => {
-    if (kind !== 'tensor' && kind !== 'unknown')
+    const isStacked = !isLoaded && what === 'output' && kind === 'sequence';
+    if (kind !== 'tensor' && kind !== 'unknown' && !isStacked)
       throw new RefusedModelError(`The ${what} "${name}" is a ${kind}: only tensors can be carried.`);
     const type = OTHER_TYPES[elementType];
     if (type !== undefined)

@@ -103,11 +103,14 @@ describe('what cannot be served is refused with a reason, and the next version i
       /complex64, which cannot be carried/,
     ],
     [
-      'an output that is a sequence',
+      'an output that is a sequence, which another operator reads',
       () =>
         graph({
-          nodes: [{ op: 'SequenceConstruct', inputs: ['x'], outputs: ['y'] }],
-          outputs: [y({ sequence: true })],
+          nodes: [
+            { op: 'SequenceConstruct', inputs: ['x'], outputs: ['y'] },
+            { op: 'SequenceLength', inputs: ['y'], outputs: ['length'] },
+          ],
+          outputs: [y({ sequence: true }), { name: 'length', dtype: 'int64', shape: [] }],
         }),
       /"y" is a sequence/,
     ],

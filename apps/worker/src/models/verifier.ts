@@ -70,7 +70,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
     const examples: ExampleReport[] | undefined = options.reportsExamples ? [] : undefined;
     try {
       const onnx = await readOnnxFile(found.modelPath);
-      refuseByFile(onnx);
+      refuseByFile(onnx, { isLoaded: false });
       const entities = await readEntities(found);
       const choice = await devices.choose(found.file.engine);
       if ('reason' in choice) throw new RefusedModelError(choice.reason);
@@ -89,7 +89,7 @@ export function createVerifier(options: VerifyOptions): Verifier {
       const loaded = await load();
       // The file can have been replaced after the read above. The engine reports the bytes that it verified.
       const inspected = loaded.file ?? onnx;
-      refuseByFile(inspected);
+      refuseByFile(inspected, { isLoaded: true });
       const declared = signatureOf(loaded, inspected);
       refuseLabels(found, declared);
       const schemas = schemasOf(await limited.engine.probe(loaded.session, { ask: 'schemas' }, timeoutMs));

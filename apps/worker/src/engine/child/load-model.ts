@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { Device, Provider } from '@millrace/shared/model-files/engine-settings';
 import type { ModelContent } from '@millrace/shared/model-files/model-folder';
+import { withStackedSequences } from '@millrace/shared/model-files/stacked-sequences';
 import { type TensorModel, withoutZipMaps } from '@millrace/shared/model-files/zip-map';
 import type { InferenceSession } from 'onnxruntime-node';
 import { openSession, type Place } from './ort-tensor.ts';
@@ -51,7 +52,8 @@ export async function loadModel<T>(
   const verified: Verified = { model: readVerified(content.model), data: [] };
   try {
     for (const file of content.data) verified.data.push({ path: file.location, data: readVerified(file) });
-    const { model, labels } = withoutZipMaps(verified.model);
+    const { model: withTensors, labels } = withoutZipMaps(verified.model);
+    const model = withStackedSequences(withTensors);
     const seen = look(model);
     const opened = await openOnFirst({ ...verified, model }, { threads: threadsFor(model, threads), devices });
     return { labels, seen, ...opened };
