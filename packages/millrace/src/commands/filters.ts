@@ -70,8 +70,8 @@ async function actOnce(
   body: { filter: Record<string, string>; limit: number; cursor?: string },
 ): Promise<Step> {
   if (action === 'retry') return millrace.request('POST', '/v1/predictions/retry', { body, signal });
-  const answer = await millrace.request('POST', '/v1/predictions/cancel', { body, signal });
-  if ('matched' in answer) return answer;
+  const response = await millrace.request('POST', '/v1/predictions/cancel', { body, signal });
+  if ('matched' in response) return response;
   throw new CommandError('The server did not act on the filter. Expected a server of this release. Update the server.');
 }
 
