@@ -124,7 +124,9 @@ describe('cancel and retry by filter', () => {
       JSON.parse((await cli(['list', '--json', '--status', status, '--metadata', `run=${run}`])).stdout).length;
     await expect.poll(() => listed('canceled', 'bulk')).toBe(3);
     expect(await listed('canceled', 'kept')).toBe(0);
-    expect((await cli(['retry', '--model', 'slow', ...bulk])).stdout).toBe('retried 3 of 3 predictions\n');
+    expect((await cli(['retry', ...bulk])).stdout).toBe('retried 0 of 0 predictions\n');
+    const canceled = ['--model', 'slow', '--status', 'canceled', ...bulk];
+    expect((await cli(['retry', ...canceled])).stdout).toBe('retried 3 of 3 predictions\n');
     await expect.poll(() => listed('canceled', 'bulk')).toBe(0);
     expect((await cli(['cancel', ...bulk])).stdout).toBe('canceled 3 of 3 predictions\n');
     await cli(['cancel', JSON.parse(kept.stdout).id]);
