@@ -108,7 +108,7 @@ describe('predict', () => {
 });
 
 describe('cancel and retry by filter', () => {
-  test('change the predictions of the filter, and print how many', { timeout: 60_000 }, async () => {
+  test('change the predictions of the filter, and print how many', { timeout: 180_000 }, async () => {
     const submit = (at: number, run: string) =>
       cli(['predict', 'slow', `x=[${20_000_000 + at}]`, '--no-wait', '--json', '--metadata', `run=${run}`]);
     const [kept] = await Promise.all([submit(0, 'kept'), submit(1, 'bulk'), submit(2, 'bulk'), submit(3, 'bulk')]);
