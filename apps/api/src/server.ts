@@ -22,6 +22,7 @@ import { Draining } from './http/graceful-shutdown.ts';
 import type { KnownKeys } from './http/known-keys.ts';
 import { openKnownKeys, openKnownSessions } from './http/open-known-keys.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
+import { ImageReader } from './images/image-reader.ts';
 import type { CanonicalFormTimes } from './models/canonical-form-times.ts';
 import type { Catalog } from './models/catalog.ts';
 import { openCatalog } from './models/open-catalog.ts';
@@ -59,12 +60,16 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
   if (tracing) closers.push('traces', () => tracing.close());
   const stores = await openStores({ config, log, closers });
   const { db, queue, cache } = stores;
+  const store = await openFileStore(config);
+  const images = new ImageReader({ db, store, config });
+  closers.push('image fetches', async () => images.close());
   const { catalog, changes, times } = await openCatalog({
     config,
     log,
     closers,
     stores,
     entitiesOf: (version) => entitiesOfVersion(cache.readThrough, db, version),
+    images,
   });
   const timers = createWebhookTimers({ connection: queue.redis, keyPrefix: config.keyPrefix });
   closers.push('webhook timers', () => timers.close());
@@ -102,7 +107,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
     entities: createEntityLookup(cache.readThrough, db),
     webhooks: { db, timers, checkWebhook },
     providers: new RunningProviders(() => workersOf(queue.redis, stores.keys)),
-    files: { db, store: await openFileStore(config) },
+    files: { db, store },
     stats: { db, redis: queue.redis, keys: stores.keys },
     checks: checksOf({ config, stores, catalog, draining, predictions }),
     tenantOfKey,

@@ -220,6 +220,20 @@ export const ERRORS = {
     about:
       'The input matches the schema, but contains for example an unknown name; `errors` has the place and the reason.',
   },
+  image_refused: {
+    status: 422,
+    title: 'The image is refused',
+    retryable: false,
+    about:
+      'The URL of an image is not https, points to a private network or redirects too often, or its response is no image or larger than `IMAGE_LIMIT`; or a file is larger.',
+  },
+  image_unavailable: {
+    status: 422,
+    title: 'The image could not be fetched',
+    retryable: true,
+    about:
+      'The server of the URL does not respond within `IMAGE_TIMEOUT_MS`, or responds with an error. Send the bytes in the request instead.',
+  },
   invalid_metadata: {
     status: 422,
     title: 'The metadata are not valid',

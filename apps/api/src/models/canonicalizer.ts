@@ -11,7 +11,7 @@ import {
   type VerifiedHandler,
   verifyHandler,
 } from '@millrace/shared/model-files/handler-file';
-import { readTaskFiles } from '@millrace/shared/model-files/task-files';
+import { isImageTask, readTaskFiles } from '@millrace/shared/model-files/task-files';
 import type { GivenRow, Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { NumberArray, withPlainArrays } from '@millrace/shared/tensors/number-array';
@@ -58,6 +58,7 @@ export interface CanonicalizerDeps {
   /** The entities, without vectors, that the handler of a version reads. */
   entitiesOf(version: ModelVersion): Promise<Record<string, Entity[]>>;
   handlers: HandlerPool;
+  images: ImageResolver;
   times: Pick<CanonicalFormTimes, 'took'>;
   log: Logger;
 }
@@ -75,7 +76,26 @@ export async function createCanonicalizer(version: ModelVersion, deps: Canonical
     entities: buildEntities(sets),
     sets: Object.keys(sets),
   });
-  return handlerCanonicalizer({ version, source, named, ...deps });
+  const canonicalizer = handlerCanonicalizer({ version, source, named, ...deps });
+  return 'task' in handler && isImageTask(handler.task) ? withImages(canonicalizer, deps.images) : canonicalizer;
+}
+
+/** Replaces the URL or the file of an image by its bytes, before the handler sees the input. */
+export interface ImageResolver {
+  /** Returns the inputs with data URLs, in their order. An image that cannot be read is the ApiError of its input. */
+  resolve(inputs: readonly unknown[], tenant: string): Promise<unknown[]>;
+}
+
+function withImages(canonicalizer: Canonicalizer, images: ImageResolver): Canonicalizer {
+  return {
+    async convert(inputs, caller) {
+      const resolved = await images.resolve(inputs, caller.tenant);
+      const readable = resolved.filter((input) => !(input instanceof ApiError));
+      const converted = (readable.length === 0 ? [] : await canonicalizer.convert(readable, caller)).values();
+      return resolved.map((input) => (input instanceof ApiError ? input : (converted.next().value as InputResult)));
+    },
+    release: () => canonicalizer.release(),
+  };
 }
 
 /** The inputs of one turn of the event loop. 10,000 inputs in one turn would delay other requests by a tenth of a second. */

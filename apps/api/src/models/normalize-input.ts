@@ -142,6 +142,8 @@ function rowsOrErrors(results: readonly InputResult[]): { rows: GivenRow[]; erro
 const OF_ROWS: ReadonlySet<ErrorCode> = new Set([
   'invalid_request',
   'invalid_input',
+  'image_refused',
+  'image_unavailable',
   'handler_failed',
   'handler_timeout',
 ]);

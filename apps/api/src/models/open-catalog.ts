@@ -6,7 +6,7 @@ import { HandlerPool } from '../handlers/handler-pool.ts';
 import type { OpenParams, Stores } from '../stores/open-stores.ts';
 import { fromStore } from '../stores/store-errors.ts';
 import { CanonicalFormTimes } from './canonical-form-times.ts';
-import { createCanonicalizer } from './canonicalizer.ts';
+import { createCanonicalizer, type ImageResolver } from './canonicalizer.ts';
 import { type Catalog, createCatalog } from './catalog.ts';
 import { createRegistryChanges, type RegistryChanges } from './registry-changes.ts';
 
@@ -14,6 +14,7 @@ export interface OpenCatalogParams extends OpenParams {
   stores: Stores;
   /** The entities, without vectors, that the handler of a version reads. */
   entitiesOf(version: ModelVersion): Promise<Record<string, Entity[]>>;
+  images: ImageResolver;
 }
 
 export interface OpenCatalog {
@@ -23,7 +24,7 @@ export interface OpenCatalog {
 }
 
 export async function openCatalog(params: OpenCatalogParams): Promise<OpenCatalog> {
-  const { stores, entitiesOf, config, log, closers } = params;
+  const { stores, entitiesOf, images, config, log, closers } = params;
   const { keys, queue, cache, db } = stores;
   const { readThrough } = cache;
   const handlers = new HandlerPool({ threads: config.handlerThreads, timeoutMs: config.handlerTimeoutMs });
@@ -32,7 +33,8 @@ export async function openCatalog(params: OpenCatalogParams): Promise<OpenCatalo
   const times = new CanonicalFormTimes(log);
   const catalog = createCatalog({
     loadRegistry: (tenant) => fromStore('Postgres', readRegistry(readThrough, db, tenant)),
-    loadCanonicalizer: (version) => createCanonicalizer(version, { modelsDir, entitiesOf, handlers, times, log }),
+    loadCanonicalizer: (version) =>
+      createCanonicalizer(version, { modelsDir, entitiesOf, handlers, images, times, log }),
     log,
   });
   const channel = keys.registryChannel();

@@ -81,6 +81,8 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
   function storeParsed({ bodyText: text }: FastifyRequest, request: PredictionRequest, cached: CachedResponse): void {
     const { tenant, body } = request;
     const { normalized, digest } = cached;
+    // The bytes of a URL can change, and a file can be deleted: the same text is not always the same input.
+    if (namesImage(body.input) || body.inputs?.some(namesImage)) return;
     parsedRequests.store({ text, body, schema: PredictionRequestBody, tenant, digest, normalized });
   }
 
@@ -92,6 +94,13 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
     { schema: routes.createPinnedPrediction, config },
     create,
   );
+}
+
+/** Whether an input has its image elsewhere. A data URL is the image itself. */
+function namesImage(input: unknown): boolean {
+  if (typeof input !== 'object' || input === null || !('image' in input)) return false;
+  const { image } = input;
+  return typeof image === 'string' ? !image.startsWith('data:') : typeof image === 'object';
 }
 
 /** Sends the outcomes of creations past Fastify's reply. */

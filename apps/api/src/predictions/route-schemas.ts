@@ -52,6 +52,8 @@ const create = {
   },
   responseExamples: { 200: { succeeded }, 202: { queued } },
   errors: [
+    'image_refused',
+    'image_unavailable',
     'invalid_header',
     'model_not_found',
     'version_not_found',

@@ -1,8 +1,8 @@
 /** Sends one webhook message. Each POST ends by its deadline, follows no redirect, and reads only the start of the response. */
 import http from 'node:http';
 import https from 'node:https';
+import { AddressRefused, createGuardedAgents, NameNotResolved } from '@millrace/shared/webhooks/guarded-agent';
 import { type Resolve, readTarget, type TargetRules } from '@millrace/shared/webhooks/target';
-import { AddressRefused, createGuardedAgents, NameNotResolved } from './guarded-agent.ts';
 import type { AttemptError, AttemptOutcome } from './retry-policy.ts';
 
 export interface Message {

@@ -410,6 +410,20 @@ const SETTINGS = {
     max: 86_400_000,
     about: 'Time in which an upload must arrive. An upload that sends no byte for `REQUEST_TIMEOUT_MS` also ends.',
   }),
+  imageLimit: integer('IMAGE_LIMIT', {
+    default: 8 * MIB,
+    min: 1_024,
+    max: 11 * MIB,
+    about: 'Maximum size of an image that an input names by URL or file, bytes.',
+  }),
+  imageTimeoutMs: integer('IMAGE_TIMEOUT_MS', {
+    default: 10_000,
+    min: 100,
+    max: 60_000,
+    about: 'Time limit for the fetch of an image, with its redirects.',
+  }),
+  imageHttp: flag('IMAGE_ALLOW_HTTP', false, 'Allow http:// URLs of images; for development.'),
+  imageNetworks: list('IMAGE_ALLOWED_NETWORKS', '', 'Private networks (CIDR) from which images may be fetched.'),
   webhookHttp: flag('WEBHOOK_ALLOW_HTTP', false, 'Allow http:// webhooks; for development.'),
   webhookNetworks: list('WEBHOOK_ALLOWED_NETWORKS', '', 'Private networks (CIDR) that webhooks may reach.'),
   webhookTimeoutMs: integer('WEBHOOK_TIMEOUT_MS', {

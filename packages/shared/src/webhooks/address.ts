@@ -44,8 +44,8 @@ export function parseNetwork(text: string): { address: string; bits: number; fam
 export type AddressRule = (address: string) => boolean;
 
 /** Returns a function that decides whether an address is allowed. Throws for an invalid network of the operator. */
-export function addressRule(allowedNetworks: readonly string[]): AddressRule {
-  const allowed = blockListOf(allowedNetworks);
+export function addressRule(allowedNetworks: readonly string[], setting = 'WEBHOOK_ALLOWED_NETWORKS'): AddressRule {
+  const allowed = blockListOf(allowedNetworks, setting);
   const forbidden = blockListOf([...FORBIDDEN_V4, ...FORBIDDEN_V6]);
   const publicV6 = blockListOf(PUBLIC_V6);
   return (address) => {
@@ -59,12 +59,11 @@ export function addressRule(allowedNetworks: readonly string[]): AddressRule {
   };
 }
 
-function blockListOf(networks: readonly string[]): BlockList {
+function blockListOf(networks: readonly string[], setting = ''): BlockList {
   const list = new BlockList();
   for (const text of networks) {
     const network = parseNetwork(text);
-    if (!network)
-      throw new Error(`WEBHOOK_ALLOWED_NETWORKS contains '${text}': expected networks such as 10.1.0.0/16.`);
+    if (!network) throw new Error(`${setting} contains '${text}': expected networks such as 10.1.0.0/16.`);
     list.addSubnet(network.address, network.bits, network.family);
   }
   return list;

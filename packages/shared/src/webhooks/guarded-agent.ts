@@ -6,8 +6,8 @@ import http from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { isIP } from 'node:net';
-import type { AddressRule } from '@millrace/shared/webhooks/address';
-import { literalAddress, type Resolve } from '@millrace/shared/webhooks/target';
+import type { AddressRule } from './address.ts';
+import { literalAddress, type Resolve } from './target.ts';
 
 export class AddressRefused extends Error {
   override name = 'AddressRefused';

@@ -1,0 +1,193 @@
+/** Images by URL and by file: equal content is one result, and no URL reaches a private network or holds a request. */
+import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { deflateSync } from 'node:zlib';
+import { loadConfig } from '@millrace/shared/process/config';
+import pino from 'pino';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type RunningApi, startApi } from '../../apps/api/src/server.ts';
+import { internalSpellings } from '../support/internal-spellings.ts';
+import { useMillrace } from '../support/millrace.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'millrace-images-'));
+const LIMIT = 100_000;
+const millrace = useMillrace({
+  modelsDir: path.join(import.meta.dirname, 'image-models/models'),
+  models: ['vit'],
+  env: {
+    FILES_URL: folder,
+    IMAGE_ALLOW_HTTP: 'true',
+    IMAGE_ALLOWED_NETWORKS: '127.0.0.1/32',
+    IMAGE_LIMIT: String(LIMIT),
+    IMAGE_TIMEOUT_MS: '1000',
+  },
+});
+const png = await sharp({ create: { width: 40, height: 30, channels: 3, background: '#3366cc' } })
+  .png()
+  .toBuffer();
+const other = await sharp({ create: { width: 40, height: 30, channels: 3, background: '#cc6633' } })
+  .png()
+  .toBuffer();
+const dataUrl = (bytes: Buffer) => `data:image/png;base64,${bytes.toString('base64')}`;
+
+let server: Server;
+let origin: string;
+let present = png;
+let requests = 0;
+
+const IMAGE = { 'content-type': 'image/png' };
+const routes: Record<string, (request: IncomingMessage, response: ServerResponse) => void> = {
+  '/image': (_, response) => response.writeHead(200, IMAGE).end(present),
+  '/moved': (_, response) => response.writeHead(302, { location: '/image' }).end(),
+  '/loop': (_, response) => response.writeHead(302, { location: '/loop' }).end(),
+  '/inward': (_, response) => response.writeHead(302, { location: 'http://169.254.169.254/latest/meta-data' }).end(),
+  '/file': (_, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
+  '/page': (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
+  '/missing': (_, response) => response.writeHead(404).end(),
+  '/text': (_, response) => response.writeHead(200, IMAGE).end('this is no image'),
+  '/announced': (_, response) => response.writeHead(200, { ...IMAGE, 'content-length': '999999999' }).write('x'),
+  '/endless': (_, response) => {
+    response.writeHead(200, IMAGE);
+    const write = () => {
+      while (response.write(Buffer.alloc(16_384)));
+      response.once('drain', write);
+    };
+    write();
+  },
+  '/silent': () => {},
+  '/slow': (_, response) => {
+    response.writeHead(200, IMAGE).write(png.subarray(0, 10));
+  },
+  '/cut': (_, response) => {
+    response.writeHead(200, { ...IMAGE, 'content-length': '5000' }).write(png, () => response.destroy());
+  },
+  '/gzip': (_, response) => response.writeHead(200, { ...IMAGE, 'content-encoding': 'gzip' }).end(png),
+};
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    requests += 1;
+    routes[request.url ?? '']?.(request, response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(async () => {
+  server.closeAllConnections();
+  server.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const predict = (image: unknown) => millrace.predict('vit', { input: { image } }, { prefer: 'wait=30' });
+
+/** A PNG whose header announces more pixels than any server can hold. */
+function bomb(): Buffer {
+  const chunk = (type: string, data: Buffer) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(data.length);
+    return Buffer.concat([length, Buffer.from(type), data, Buffer.alloc(4)]);
+  };
+  const head = Buffer.from([0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff, 8, 2, 0, 0, 0]);
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  return Buffer.concat([signature, chunk('IHDR', head), chunk('IDAT', deflateSync(Buffer.alloc(1_000)))]);
+}
+
+test('a URL, a redirect, a file and a data URL of equal content are one result', async () => {
+  const first = await predict(dataUrl(png));
+  expect(first.body.status).toBe('succeeded');
+  const upload = await fetch(`${millrace.url}/v1/files`, { method: 'POST', body: new Uint8Array(png) });
+  const { id } = (await upload.json()) as { id: string };
+  for (const image of [`${origin}/image`, `${origin}/moved`, { file: id }]) {
+    const { headers, body } = await predict(image);
+    expect([headers.get('cache-status')?.startsWith('millrace; hit'), body.output]).toEqual([true, first.body.output]);
+  }
+});
+
+test('the content decides and not the URL: a changed image has another result, also after a hit', async () => {
+  const [a, b] = [await predict(`${origin}/image`), await predict(`${origin}/image`)];
+  expect(b.headers.get('cache-status')).toContain('hit');
+  present = other;
+  const changed = await predict(`${origin}/image`);
+  present = png;
+  expect(changed.body.output).not.toEqual(a.body.output);
+  expect(changed.body.output).toEqual((await predict(dataUrl(other))).body.output);
+});
+
+test('a deleted file is refused, also after a hit', async () => {
+  const upload = await fetch(`${millrace.url}/v1/files`, { method: 'POST', body: new Uint8Array(other) });
+  const { id } = (await upload.json()) as { id: string };
+  for (let round = 0; round < 2; round += 1) expect((await predict({ file: id })).status).toBe(200);
+  await fetch(`${millrace.url}/v1/files/${id}`, { method: 'DELETE' });
+  const { status, body } = await predict({ file: id });
+  expect([status, body.code, body.errors[0].pointer]).toEqual([422, 'invalid_input', '/input/image/file']);
+});
+
+test.each([
+  ['/loop', 'image_refused'],
+  ['/inward', 'image_refused'],
+  ['/file', 'image_refused'],
+  ['/page', 'image_refused'],
+  ['/missing', 'image_unavailable'],
+  ['/text', 'invalid_input'],
+  ['/announced', 'image_refused'],
+  ['/endless', 'image_refused'],
+  ['/silent', 'image_unavailable'],
+  ['/slow', 'image_unavailable'],
+  ['/cut', 'image_unavailable'],
+  ['/gzip', 'image_refused'],
+])('a server that responds as %s is %s', async (where, code) => {
+  const { status, body } = await predict(origin + where);
+  expect([status, body.code, body.errors[0].pointer]).toEqual([422, code, '/input/image']);
+});
+
+test.each([
+  ['an image bomb', dataUrl(bomb())],
+  ['other bytes', dataUrl(Buffer.from('hello'))],
+  ['no base64', 'data:image/png;base64,%%%'],
+  ['a data URL without base64', 'data:image/png,abc'],
+  ['a path', '/etc/passwd'],
+  ['a URL of a file', 'file:///etc/passwd'],
+  ['an unknown file', { file: 'file_00000000000000000000000000000000' }],
+])('%s is refused with 422', async (_, image) => {
+  const { status, body } = await predict(image);
+  expect([status, body.code]).toEqual([422, 'invalid_input']);
+});
+
+test('an invalid row of a list has its own error', async () => {
+  const inputs = [{ image: `${origin}/missing` }, { image: `${origin}/image` }];
+  const { body } = await millrace.predict('vit', { inputs, on_error: 'row' }, { prefer: 'wait=30' });
+  expect(body.outputs[0]).toBeNull();
+  expect(body.outputs[1]).toMatchObject({ label: expect.any(String) });
+  expect(body.row_errors).toMatchObject([{ row: 0, error: { code: 'image_unavailable' } }]);
+});
+
+describe('without IMAGE_ALLOWED_NETWORKS', () => {
+  let strict: RunningApi;
+  beforeAll(async () => {
+    const env = { ...millrace.env, IMAGE_ALLOWED_NETWORKS: '' };
+    strict = await startApi(loadConfig(env), pino({ level: 'silent' }));
+  });
+  afterAll(() => strict?.close(5_000));
+
+  test('every spelling of an internal address is refused, and no request leaves', async () => {
+    const before = requests;
+    const { port } = new URL(origin);
+    for (const host of internalSpellings) {
+      const response = await fetch(`${strict.url}/v1/models/vit/predictions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', prefer: 'wait=30' },
+        body: JSON.stringify({ input: { image: `http://${host}:${port}/image` } }),
+      });
+      const { code } = (await response.json()) as { code: string };
+      expect([host, response.status, code]).toEqual([host, 422, 'image_refused']);
+    }
+    expect(requests).toBe(before);
+  });
+});
