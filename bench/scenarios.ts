@@ -10,6 +10,7 @@ import { lone } from './scenarios/lone.ts';
 import { queue } from './scenarios/queue.ts';
 import { rowsScenario } from './scenarios/rows.ts';
 import { image, large, tensor } from './scenarios/tensor.ts';
+import { text } from './scenarios/text.ts';
 import { weights } from './scenarios/weights.ts';
 import { wide } from './scenarios/wide.ts';
 
@@ -24,6 +25,7 @@ export const scenarios: readonly Scenario[] = [
   tensor,
   image,
   large,
+  text,
   weights,
   engines,
   estimate,

@@ -1,9 +1,11 @@
 /**
  * The model called directly: a Fastify handler encodes, runs and decodes, with one run of the model per request.
- * TENSOR_MODELS names models of raw tensors, which the program then serves in place of the bundled model.
+ * TENSOR_MODELS names models of raw tensors, and TEXT_MODEL a Hugging Face folder, which the program then serves in place of the
+ * bundled model.
  */
 import Fastify from 'fastify';
 import { tensorApp } from './direct-tensors.ts';
+import { textApp } from './direct-texts.ts';
 import { openModel, type Pair, predictionsPath } from './model.ts';
 import { Body, ResponseBody } from './schemas.ts';
 import { serve } from './serve.ts';
@@ -22,5 +24,6 @@ async function pairApp() {
   return app;
 }
 
-const { TENSOR_MODELS } = process.env;
-await serve(await (TENSOR_MODELS ? tensorApp(TENSOR_MODELS.split(',')) : pairApp()));
+const { TENSOR_MODELS, TEXT_MODEL } = process.env;
+if (TEXT_MODEL) await serve(await textApp(TEXT_MODEL));
+else await serve(await (TENSOR_MODELS ? tensorApp(TENSOR_MODELS.split(',')) : pairApp()));
