@@ -1,6 +1,6 @@
 /** Normalizes the input of a request to canonical rows with their cache keys. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { cacheKey } from '@millrace/shared/cache/cache-key';
+import { cacheKey, cacheKeyInTurns } from '@millrace/shared/cache/cache-key';
 import { ApiError, type ErrorCode, problemOfRow } from '@millrace/shared/errors';
 import type { RowError } from '@millrace/shared/predictions/row-errors';
 import type { GivenRow, Task } from '@millrace/shared/predictions/task';
@@ -48,16 +48,18 @@ export function normalizeInput(
     const { config, digest } = served.version;
     const scope = config.cache.scope === 'public' ? 'public' : `tenant ${tenant}`;
     const keyOf = (row: GivenRow) => cacheKey({ scope, digest, row });
+    const long = lengthOf(rows) > LONG_ROW;
     const withKeys = (keys: string[]): NormalizedInput => {
       if (scope !== 'public' || tenant === DEFAULT_TENANT) return { shape, rows, keys };
-      const row = shape === 'one' && rows.length === 1 ? (rows[0] as GivenRow) : `${shape} ${keys.join()}`;
+      // The key of a long row stands for the row, because a second hash of the row costs as much as the first.
+      const isShort = shape === 'one' && rows.length === 1 && !long;
+      const row = isShort ? (rows[0] as GivenRow) : `${shape} ${keys.join()}`;
       return { shape, rows, keys, own: cacheKey({ scope: `tenant ${tenant}`, digest, row }) };
     };
-    const long = (rows[0]?.length ?? 0) > LONG_ROW;
     if (!keyed) return long ? nextTurn({ shape, rows, keys: [] }) : { shape, rows, keys: [] };
     if (long)
       return nextTurn()
-        .then(() => inParts(rows, keyOf))
+        .then(() => keysInTurns({ scope, digest, rows }))
         .then((keys) => nextTurn(withKeys(keys)));
     if (rows.length > KEYS_AT_ONCE) return inParts(rows, keyOf).then(withKeys);
     return withKeys(rows.map(keyOf));
@@ -84,11 +86,29 @@ export function normalizeInput(
   return results instanceof Promise ? results.then(list) : list(results);
 }
 
-/** From this number of characters or bytes on, the key of a row has its own turn of the event loop, apart from parsing and the task. */
+/** From this number of characters or bytes on, the keys of the rows have their own turns of the event loop, apart from parsing and the task. */
 const LONG_ROW = 1_048_576;
 
 /** The keys of one turn of the event loop. */
 const KEYS_AT_ONCE = 256;
+
+/** The keys of long rows. A turn of the event loop hashes about LONG_ROW bytes, or a part of a very long row. */
+async function keysInTurns({ rows, ...parts }: { scope: string; digest: string; rows: GivenRow[] }): Promise<string[]> {
+  const keys: string[] = [];
+  let bytes = 0;
+  for (const [at, row] of rows.entries()) {
+    if (bytes > LONG_ROW || (at > 0 && at % KEYS_AT_ONCE === 0)) {
+      bytes = 0;
+      await nextTurn();
+    }
+    bytes += row.length;
+    keys.push(row.length > LONG_ROW ? await cacheKeyInTurns({ ...parts, row }) : cacheKey({ ...parts, row }));
+  }
+  return keys;
+}
+
+const lengthOf = (rows: readonly GivenRow[]): number =>
+  rows.length === 1 ? (rows[0]?.length ?? 0) : rows.reduce((sum, { length }) => sum + length, 0);
 
 async function inParts<T, R>(items: readonly T[], run: (item: T) => R): Promise<R[]> {
   const all: R[] = [];

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { parseTensorInput } from '../tensors/tensor-json.ts';
 import { tensorRowText } from '../tensors/tensor-rows.ts';
 import { canonicalJson } from '../text/canonical-json.ts';
-import { cacheKey } from './cache-key.ts';
+import { cacheKey, cacheKeyInTurns } from './cache-key.ts';
 
 const RUNS = { numRuns: 100_000 };
 const TIMEOUT = { timeout: 60_000 };
@@ -82,6 +82,25 @@ describe('the key', () => {
     const text = row.toString('latin1');
     for (const other of [{ scope: 'x' }, { digest: 'x' }, { row: longer }, { row: text }])
       expect(cacheKey({ scope: 'a', digest: 'b', row, ...other })).not.toBe(key);
+  });
+  test.each([
+    ['one Buffer', [9_000_000]],
+    ['pieces', [1, 4_194_303, 65_536, 4_194_304, 3]],
+  ])('of a long row in %s is the same in several turns of the event loop', async (_, lengths) => {
+    const pieces = lengths.map((length, at) => Buffer.alloc(length, at + 1));
+    const length = lengths.reduce((sum, one) => sum + one);
+    const [first] = pieces;
+    const row = pieces.length === 1 && first ? first : { pieces, length };
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    const key = await cacheKeyInTurns({ scope: 'a', digest: 'b', row });
+    clearImmediate(next);
+    expect(key).toBe(cacheKey({ scope: 'a', digest: 'b', row }));
+    expect(turns).toBeGreaterThanOrEqual(2);
   });
   test('two inputs share a key if and only if they are equal values', TIMEOUT, () => {
     // From few letters, so that equal and nearly equal pairs come up often.
