@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { familyOf } from '@millrace/local/process/family';
 import { listVersions, readVersion } from '@millrace/shared/model-files/model-folder';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -59,6 +60,25 @@ const x = (more = {}) => ({ name: 'x', dtype: 'float32' as const, shape: ['n', 2
 const y = (more = {}) => ({ ...x(), name: 'y', ...more });
 const graph = (more: Partial<GraphSource>): Buffer =>
   onnxModel({ nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }], inputs: [x()], outputs: [y()], ...more });
+
+test('the engine ends when no version waits, and the next version gets a new engine', async () => {
+  const others = new Set(familyOf(process.pid));
+  const shared = verifier;
+  verifier = createVerifier({ memoryBytes: 700 * 1_048_576, timeoutMs: 20_000, devices, log, idleMs: 50 });
+  const engines = () => familyOf(process.pid).filter((pid) => !others.has(pid));
+  try {
+    for (let round = 0; round < 2; round += 1) {
+      expect(await verify(graph({}))).toMatchObject({ ok: true });
+      await expect.poll(engines, { timeout: 20_000 }).toEqual([]);
+    }
+    // Both wait: the engine does not end between two versions.
+    const verdicts = await Promise.all([verify(graph({})), verify(graph({}))]);
+    expect(verdicts.map(({ ok }) => ok)).toEqual([true, true]);
+  } finally {
+    await verifier.close();
+    verifier = shared;
+  }
+});
 
 describe('what cannot be served is refused with a reason, and the next version is none the worse', () => {
   const bad: [string, () => Buffer, RegExp][] = [

@@ -28,6 +28,8 @@ export interface VerifyOptions {
   timeoutMs: number;
   devices: Devices;
   log: Logger;
+  /** Time without a version after which the engine is ended, in milliseconds. */
+  idleMs?: number;
   /** Whether a verdict has a report for each example. */
   reportsExamples?: boolean;
   /** Requests a row in each good verdict: the canonical text of this input, of the first example, or of a random row. */
@@ -60,11 +62,18 @@ const FRESH_ABOVE = 0.3;
 /** With one thread a trial would miss the results that depend on the division of a run between threads. */
 const TRIAL_THREADS = 2;
 
+/** An idle engine takes 70 to 100 MB. Versions are verified at the start of a worker, and rarely afterwards. */
+const IDLE_MS = 10_000;
+
 export function createVerifier(options: VerifyOptions): Verifier {
-  const { memoryBytes, timeoutMs, devices } = options;
+  const { memoryBytes, timeoutMs, devices, idleMs = IDLE_MS } = options;
   const limited = new LimitedEngine(options);
   let queue: Promise<unknown> = Promise.resolve();
   let closed = false;
+  // The end of the engine is in the queue: the next version waits for its exit, and starts a new engine.
+  const idle = idleWatch(idleMs, () => {
+    queue = queue.then(() => limited.end('no version waits'));
+  });
 
   async function verify(found: FoundVersion): Promise<Verdict> {
     const examples: ExampleReport[] | undefined = options.reportsExamples ? [] : undefined;
@@ -125,13 +134,36 @@ export function createVerifier(options: VerifyOptions): Verifier {
 
   return {
     verify(found) {
-      const verdict = queue.then(() => verifyTwice(found));
+      idle.begin();
+      const verdict = queue.then(() => verifyTwice(found)).finally(idle.end);
       queue = verdict.catch(() => {});
       return verdict;
     },
     async close() {
       closed = true;
+      idle.close();
       await limited.end('the worker stops', 'lost');
+    },
+  };
+}
+
+/** Calls `onIdle` when nothing has been in progress for `idleMs`. */
+function idleWatch(idleMs: number, onIdle: () => void) {
+  let active = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+  return {
+    begin(): void {
+      clearTimeout(timer);
+      active += 1;
+    },
+    end(): void {
+      active -= 1;
+      if (active === 0 && !closed) timer = setTimeout(onIdle, idleMs).unref();
+    },
+    close(): void {
+      closed = true;
+      clearTimeout(timer);
     },
   };
 }
