@@ -29,11 +29,15 @@ let dir: string;
 let verifier: Verifier;
 let models = 0;
 
-beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), 'millrace-verify-'));
+function newVerifier(more: { idleMs?: number } = {}): Verifier {
   const log = pino({ level: 'silent' });
   const devices = new Devices({ names: [], log });
-  verifier = createVerifier({ memoryBytes: 700 * 1_048_576, timeoutMs: 20_000, devices, log });
+  return createVerifier({ memoryBytes: 700 * 1_048_576, timeoutMs: 20_000, devices, log, ...more });
+}
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'millrace-verify-'));
+  verifier = newVerifier();
 });
 afterAll(async () => {
   await verifier.close();
@@ -64,7 +68,7 @@ const graph = (more: Partial<GraphSource>): Buffer =>
 test('the engine ends when no version waits, and the next version gets a new engine', async () => {
   const others = new Set(familyOf(process.pid));
   const shared = verifier;
-  verifier = createVerifier({ memoryBytes: 700 * 1_048_576, timeoutMs: 20_000, devices, log, idleMs: 50 });
+  verifier = newVerifier({ idleMs: 50 });
   const engines = () => familyOf(process.pid).filter((pid) => !others.has(pid));
   try {
     for (let round = 0; round < 2; round += 1) {
