@@ -33,7 +33,7 @@ export const processIncidents: Incident[] = [
     name: 'clock-wrong',
     how: 'the clock of a worker is ten minutes ahead',
     alert: { name: 'MillraceClockWrong', labels: (stage) => ({ instance: stage.instance(stage.workers[1]) }) },
-    lines: [{ process: 'worker', message: 'the clock', fields: { worker: /./ } }],
+    lines: [{ process: 'worker', message: 'The clock', fields: { worker: /./ } }],
     async inject({ workers }) {
       workers[1].signal('SIGUSR2');
       return () => workers[1].signal('SIGUSR2');
