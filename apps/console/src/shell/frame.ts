@@ -10,6 +10,7 @@ import { switchExactTimes } from '../ui/time.ts';
 import { Toasts } from '../ui/toast.ts';
 import { navPages, PAGES } from './pages.ts';
 import { palette } from './palette.ts';
+import { type Problems, problemCount, useProblems } from './problems.ts';
 import { shortcutsDialog } from './shortcuts-dialog.ts';
 
 interface FrameProps {
@@ -24,6 +25,7 @@ type Open = 'palette' | 'shortcuts' | null;
 function Frame({ path, session, signedOut, content }: FrameProps): Markup {
   const [open, setOpen] = useState<Open>(null);
   const [menu, setMenu] = useState(false);
+  const problems = useProblems(session);
   useEffect(() => setMenu(false), [path]);
   useShortcuts({
     'ctrl+k': () => setOpen('palette'),
@@ -39,7 +41,7 @@ function Frame({ path, session, signedOut, content }: FrameProps): Markup {
   const close = () => setOpen(null);
   return html`<a class="skip" href="#main">Skip to content</a>
     <div class="frame">
-      ${rail({ path, session, signedOut, open: menu, close: () => setMenu(false) })}
+      ${rail({ path, session, problems, signedOut, open: menu, close: () => setMenu(false) })}
       <div class="column">
         <header class="top">
           <button class="button plain only menu-open" type="button" aria-label="Menu" aria-expanded=${String(menu)} aria-controls="rail"
@@ -62,12 +64,13 @@ export const frame = (props: FrameProps): Markup => h(Frame, props);
 interface RailProps {
   path: string;
   session: Session;
+  problems: Problems;
   signedOut: () => void;
   open: boolean;
   close: () => void;
 }
 
-function rail({ path, session, signedOut, open, close }: RailProps): Markup {
+function rail({ path, session, problems, signedOut, open, close }: RailProps): Markup {
   const signOut = async () => {
     await call('/console/session', { method: 'DELETE' });
     signedOut();
@@ -78,7 +81,7 @@ function rail({ path, session, signedOut, open, close }: RailProps): Markup {
       <nav aria-label="Console"><ul>
         ${navPages(session).map(({ nav, pattern, title }) =>
           nav
-            ? html`<li><a href=${href(pattern)} aria-current=${current(pattern) ? 'page' : undefined}>${icon(nav.icon)}${title}</a></li>`
+            ? html`<li><a href=${href(pattern)} aria-current=${current(pattern) ? 'page' : undefined}>${icon(nav.icon)}${title}${problemCount(problems, pattern)}</a></li>`
             : null,
         )}
       </ul></nav>

@@ -4,12 +4,13 @@ import { call } from '../../core/api.ts';
 import type { Version } from '../../core/types.ts';
 import { codeBlock } from '../../ui/code.ts';
 import { dialog } from '../../ui/dialog.ts';
-import { html, type Markup } from '../../ui/html.ts';
+import { h, html, type Markup } from '../../ui/html.ts';
 import { icon } from '../../ui/icon.ts';
 import { statusMark } from '../../ui/status.ts';
 import { time } from '../../ui/time.ts';
 import { showToast } from '../../ui/toast.ts';
 import type { ModelData } from './model-data.ts';
+import { moveProduction } from './production.ts';
 
 interface VersionsProps {
   data: ModelData;
@@ -46,7 +47,7 @@ interface DialogProps extends VersionsProps {
 }
 
 function openDialog({ action, version }: NonNullable<Open>, props: DialogProps): Markup {
-  if (action === 'promote') return promoteDialog({ ...props, version });
+  if (action === 'promote') return h(PromoteDialog, { ...props, version });
   if (action === 'retire') return retireDialog({ ...props, version });
   return whyDialog(props.data, version, props.close);
 }
@@ -96,14 +97,13 @@ interface PromoteProps extends DialogProps {
   version: Version;
 }
 
-function promoteDialog({ data, version, close, changed }: PromoteProps): Markup {
-  const { name, default_version: present } = data.model;
-  const isOlder = isOlderThanServing(data, version);
+/** The dialog keeps the state that the reader saw, because the page reads the model again while the dialog is open. */
+function PromoteDialog({ data, version, close, changed }: PromoteProps): Markup {
+  const [seen] = useState(data);
+  const { name, default_version: present, aliases } = seen.model;
+  const isOlder = isOlderThanServing(seen, version);
   const promote = async () => {
-    await call(`/v1/models/${encodeURIComponent(name)}/aliases/production`, {
-      method: 'PUT',
-      body: { version: version.version },
-    });
+    await moveProduction(name, version.version, aliases.production ?? null);
     showToast(`Version ${version.version} serves the requests now.`);
     changed();
   };
