@@ -5,10 +5,61 @@ import { startApi } from '../../apps/api/src/server.ts';
 import { useMillrace } from '../support/millrace.ts';
 import { expectAccessible, hasChromium, useBrowser } from './browser.ts';
 
-const millrace = useMillrace({ models: ['drug-interaction', 'drug-interaction-similarity'] });
+const millrace = useMillrace({
+  models: ['drug-interaction', 'drug-interaction-similarity'],
+});
+const FORMS = [
+  { colorScheme: 'dark', viewport: { width: 1440, height: 900 } },
+  { colorScheme: 'light', viewport: { width: 390, height: 844 } },
+  { colorScheme: 'dark', viewport: { width: 390, height: 844 } },
+] as const;
+/** Each test opens several pages, which takes time on a busy machine. */
+const PATIENCE = { timeout: 180_000 };
 
-describe.skipIf(!hasChromium)('a model user', () => {
+describe.skipIf(!hasChromium)('a model user', PATIENCE, () => {
   const browser = useBrowser();
+
+  test.each(FORMS)('has accessible pages without a sideways scroll, in %j', async (form) => {
+    const input = { drug_a: 'Warfarin', drug_b: 'Sertraline' };
+    const headers = {
+      prefer: 'wait=30',
+      'cache-control': 'no-store',
+    };
+    const { body } = await millrace.predict('drug-interaction', { input }, headers);
+    const { page, faults } = await browser.open(`${millrace.url}/console/models`, form);
+    const check = async (name: string) => {
+      await expectAccessible(page, `${name}, ${JSON.stringify(form)}`);
+      expect([name, await page.evaluate('document.documentElement.scrollWidth > innerWidth')]).toEqual([name, false]);
+    };
+    await page.getByRole('link', { name: 'drug-interaction', exact: true }).waitFor();
+    await check('models');
+    await page.goto(`${millrace.url}/console/models/drug-interaction?drug_a=Warfarin&drug_b=Fluconazole`);
+    await page.getByText('C13H12F2N6O').waitFor();
+    await check('the form');
+    await page.getByRole('combobox', { name: 'Drug B' }).fill('sertr');
+    await page.getByRole('option', { name: /Sertraline/ }).waitFor();
+    await check('suggestions');
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Control+Enter');
+    await page.getByRole('link', { name: 'View prediction', exact: true }).waitFor();
+    await check('an output');
+    await page.goto(`${millrace.url}/console/models/drug-interaction?tab=card`);
+    await page.getByRole('heading', { name: 'Quality' }).waitFor();
+    await check('the card');
+    await page.goto(`${millrace.url}/console/models/drug-interaction?tab=versions`);
+    await page.getByRole('table', { name: 'Versions' }).waitFor();
+    await check('versions');
+    await page.goto(`${millrace.url}/console/predictions`);
+    await page
+      .getByRole('link', { name: /Warfarin/ })
+      .first()
+      .waitFor();
+    await check('predictions');
+    await page.goto(`${millrace.url}/console/predictions/${body.id}`);
+    await page.getByRole('heading', { name: 'Timeline' }).waitFor();
+    await check('a prediction');
+    expect(faults).toEqual([]);
+  });
 
   test('chooses two drugs by keyboard, sees the output, and finds the prediction after a restart of all processes', async () => {
     const { page, faults } = await browser.open(`${millrace.url}/console`);
@@ -52,7 +103,7 @@ describe.skipIf(!hasChromium)('a model user', () => {
     onTestFinished(async () => void (await again.close(5_000)));
     await millrace.startWorker();
     const { page: later, faults: laterFaults } = await browser.open(`${again.url}/console/predictions`);
-    await later.getByRole('link', { name: 'Warfarin · Fluconazole' }).waitFor();
+    await later.getByRole('link', { name: 'Warfarin · Fluconazole' }).first().waitFor();
     await later.keyboard.press('/');
     await later.keyboard.type(id.slice(0, 20));
     await later.keyboard.press('Enter');

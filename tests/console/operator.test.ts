@@ -58,6 +58,7 @@ describe.skipIf(!hasChromium)('an operator', PATIENCE, () => {
     page.setDefaultTimeout(15_000);
     await page.getByRole('heading', { name: /Keeping up|Idle/, level: 1 }).waitFor();
     await page.getByText(`${MODEL} 3 failed to load`).waitFor();
+    await page.getByRole('link', { name: 'Models 1 with a failed version' }).waitFor();
     await page.locator('.plot rect.b1').first().waitFor();
     await page.getByRole('link', { name: MODEL, exact: true }).waitFor();
     await expectAccessible(page, 'the overview');
@@ -94,6 +95,18 @@ describe.skipIf(!hasChromium)('an operator', PATIENCE, () => {
     const { page, faults } = await browser.open(`${millrace.url}/console/models/${MODEL}?tab=versions`);
     const row = (name: string) => page.getByRole('row', { name: new RegExp(`^${name} `) });
     const serving = async () => (await millrace.request(`/v1/models/${MODEL}`)).body.aliases.production;
+    // Another operator moves the alias while the dialog is open.
+    await row('2').getByRole('button', { name: 'Promote…' }).click();
+    const alias = `/v1/models/${MODEL}/aliases/production`;
+    expect((await millrace.request(alias, { method: 'PUT', body: { version: '1' } })).status).toBe(200);
+    await page.getByRole('button', { name: 'Promote version 2' }).click();
+    await page.getByText('Somebody else has moved the alias production to version 1').waitFor();
+    expect(await serving()).toBe('1');
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: /^(Keep|Do not)/ })
+      .click();
+    await row('1').getByText('production').waitFor();
     await row('2').getByRole('button', { name: 'Promote…' }).click();
     await page.getByRole('button', { name: 'Promote version 2' }).click();
     await expect.poll(serving, UNTIL).toBe('2');

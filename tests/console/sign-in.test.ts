@@ -11,6 +11,7 @@ import { expectAccessible, hasChromium, useBrowser } from './browser.ts';
 const MODEL = 'drug-interaction-similarity';
 const millrace = useMillrace({ models: [MODEL] });
 
+const TRACE_URL = 'https://traces.example.com/trace/{trace_id}?from=console';
 let db: Pool;
 let locked: RunningApi;
 const keys: Record<string, { key: string; id: string }> = {};
@@ -22,7 +23,7 @@ beforeAll(async () => {
     const { key, row } = await createApiKey(db, { tenant, name: '', expiresAt: null });
     keys[tenant] = { key, id: row.id };
   }
-  locked = await startApi(loadConfig({ ...millrace.env, API_KEYS_REQUIRED: 'true' }), pino({ level: 'silent' }));
+  locked = await startApi(loadConfig({ ...millrace.env, API_KEYS_REQUIRED: 'true', TRACE_URL }), pino({ level: 'silent' }));
 });
 afterAll(async () => {
   await locked?.close(5_000);
@@ -44,6 +45,15 @@ async function signIn(key: string): Promise<{ status: number; cookie: string; at
 const get = (path: string, headers: Record<string, string>) => fetch(locked.url + path, { headers });
 
 describe('a session', () => {
+  test('has the URL of traces only with a key, and a server refuses a URL without the place of the id', async () => {
+    const traceUrl = async (headers: Record<string, string>) =>
+      ((await (await get('/console/session', headers)).json()) as { trace_url: string | null }).trace_url;
+    expect(await traceUrl({})).toBeNull();
+    expect(await traceUrl({ cookie: (await signIn(keyOf('acme'))).cookie })).toBe(TRACE_URL);
+    for (const url of ['https://traces.example.com/trace', 'javascript:alert("{trace_id}")'])
+      expect(() => loadConfig({ ...millrace.env, TRACE_URL: url })).toThrow('TRACE_URL must be an http or https URL');
+  });
+
   test('is a cookie that scripts and other sites cannot use, and not the key', async () => {
     const { status, cookie, attributes } = await signIn(keyOf('acme'));
     expect(status).toBe(200);

@@ -28,6 +28,10 @@ const Session = Type.Object(
     tenant: orNull(Type.String(), 'The tenant of the session; null without a session.'),
     key_prefix: orNull(Type.String(), 'The first characters of the key.'),
     expires_at: orNull(Time, 'The end of the session.'),
+    trace_url: orNull(
+      Type.String(),
+      'The URL of a trace with `{trace_id}`; null without `TRACE_URL` and without a session.',
+    ),
   },
   { $id: 'ConsoleSession' },
 );

@@ -24,6 +24,8 @@ export interface ConsoleDeps {
   /** The public URL without a final slash, or ''. */
   base: string;
   keysRequired: boolean;
+  /** The URL of a trace, with `{trace_id}`; undefined without a store of traces. */
+  traceUrl: string | undefined;
   sessions: Sessions;
 }
 
@@ -88,7 +90,11 @@ interface FileRequest {
   brotli: boolean;
 }
 
-function registerSessions(app: App, { base: publicUrl, keysRequired, sessions }: ConsoleDeps, base: string): void {
+function registerSessions(
+  app: App,
+  { base: publicUrl, keysRequired, traceUrl, sessions }: ConsoleDeps,
+  base: string,
+): void {
   const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
   const cookie = (value: string, seconds: number) =>
     `${SESSION_COOKIE}=${value}; Path=${base}/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`;
@@ -97,6 +103,7 @@ function registerSessions(app: App, { base: publicUrl, keysRequired, sessions }:
     tenant: keysRequired ? (session?.tenant ?? null) : 'default',
     key_prefix: session?.prefix ?? null,
     expires_at: session === undefined ? null : new Date(Number(session.expiresAt)).toISOString(),
+    trace_url: keysRequired && session === undefined ? null : (traceUrl ?? null),
   });
 
   app.get('/console/session', { schema: routes.getSession, config: ANYONE }, async (request, reply) => {

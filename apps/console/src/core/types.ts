@@ -11,6 +11,8 @@ export interface Session {
   tenant: string | null;
   key_prefix: string | null;
   expires_at: string | null;
+  /** The URL of a trace with `{trace_id}`. A server of an older version sends none. */
+  trace_url?: string | null;
 }
 
 export interface Model {

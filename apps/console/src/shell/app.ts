@@ -59,7 +59,7 @@ interface SignedInProps {
 function SignedIn({ path, query, session, signedOut }: SignedInProps): Markup {
   const match = matchPage(path);
   const content = match
-    ? h(LoadedPage, { entry: match.entry, params: match.params, query })
+    ? h(LoadedPage, { entry: match.entry, params: match.params, query, session })
     : html`<main class="page" id="main" tabindex="-1">
         <h1 class="sr">Not found</h1>
         ${emptyState('This page does not exist', html`<p>The console has no page at <span class="mono">${path}</span>.</p>`, html`<a class="button" href=${href(HOME)}>Overview</a>`)}
@@ -69,7 +69,7 @@ function SignedIn({ path, query, session, signedOut }: SignedInProps): Markup {
 
 const loaded = new Map<string, FunctionComponent<PageProps>>();
 
-function LoadedPage({ entry, params, query }: PageProps & { entry: PageEntry }): Markup {
+function LoadedPage({ entry, params, query, session }: PageProps & { entry: PageEntry }): Markup {
   const [, draw] = useState({});
   const [failed, setFailed] = useState(false);
   const Page = loaded.get(entry.pattern);
@@ -84,7 +84,7 @@ function LoadedPage({ entry, params, query }: PageProps & { entry: PageEntry }):
       () => setFailed(true),
     );
   }, [entry]);
-  if (Page) return h(Page, { params, query, key: JSON.stringify(params) });
+  if (Page) return h(Page, { params, query, session, key: JSON.stringify(params) });
   if (!failed) return html`<main class="page" id="main" tabindex="-1" aria-busy="true">${skeleton(6)}</main>`;
   return html`<main class="page" id="main" tabindex="-1">
     <h1 class="sr">${entry.title}</h1>

@@ -10,8 +10,17 @@ import { html, type Markup } from './html.ts';
 export type Images = Readonly<Record<string, string>>;
 
 export function markdown(text: string, images: Images): Markup {
-  return blocks(marked.lexer(text, { gfm: true }), images);
+  const tokens = marked.lexer(text, { gfm: true });
+  let number = 0;
+  void marked.walkTokens(tokens, (token) => {
+    if (token.type === 'code' || token.type === 'table') numbers.set(token, ++number);
+  });
+  return blocks(tokens, images);
 }
+
+/** The numbers of the code blocks and tables of a text: each region of a page has a name of its own. */
+const numbers = new WeakMap<object, number>();
+const labelOf = (token: object, name: string): string => `${name}, part ${numbers.get(token) ?? 1}`;
 
 const blocks = (tokens: readonly Token[], images: Images): Markup =>
   tokens.map((token) => block(token as MarkedToken, images));
@@ -25,7 +34,11 @@ function block(token: MarkedToken, images: Images): Markup {
     case 'paragraph':
       return html`<p>${spans(token.tokens, images)}</p>`;
     case 'code':
-      return codeBlock({ text: token.text, label: token.lang ? `Code in ${token.lang}` : 'Code', className: 'boxed' });
+      return codeBlock({
+        text: token.text,
+        label: labelOf(token, token.lang ? `Code in ${token.lang}` : 'Code'),
+        className: 'boxed',
+      });
     case 'blockquote':
       return html`<blockquote>${blocks(token.tokens, images)}</blockquote>`;
     case 'list':
@@ -56,11 +69,12 @@ function list({ ordered, start, items }: Tokens.List, images: Images): Markup {
   return ordered ? html`<ol start=${start === '' ? undefined : start}>${rows}</ol>` : html`<ul>${rows}</ul>`;
 }
 
-function table({ header, rows, align }: Tokens.Table, images: Images): Markup {
+function table(token: Tokens.Table, images: Images): Markup {
+  const { header, rows, align } = token;
   const isNumber = (at: number) =>
     align[at] === 'right' || (at > 0 && rows.every((row) => /^[\s\d.,±–-]*$/.test(row[at]?.text ?? '')));
   const classOf = (at: number) => (isNumber(at) ? 'num' : '');
-  return html`<div class="table flush wide" tabindex="0" role="region" aria-label="Table"><table>
+  return html`<div class="table flush wide" tabindex="0" role="region" aria-label=${labelOf(token, 'Table')}><table>
     <thead><tr>${header.map((cell, at) => html`<th scope="col" class=${classOf(at)}>${spans(cell.tokens, images)}</th>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr>${row.map((cell, at) => html`<td class=${classOf(at)}>${spans(cell.tokens, images)}</td>`)}</tr>`)}</tbody>
   </table></div>`;

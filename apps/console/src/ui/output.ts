@@ -4,6 +4,8 @@ import type { Schema } from '../core/types.ts';
 import { words } from '../core/words.ts';
 import { html, type Markup } from './html.ts';
 
+/** The member of a text task that states whether the text was cut. */
+const TRUNCATED = 'truncated';
 const ROWS_MAX = 100;
 const COLUMNS_MAX = 12;
 const BARS_MAX = 20;
@@ -60,13 +62,38 @@ const scoreOf = (item: Members): unknown => item.score ?? item.probability ?? it
 /** `Interaction` and `No interaction`, from the boolean that stands beside a probability. */
 export function verdictOf(output: unknown): string | undefined {
   if (!isObject(output)) return undefined;
-  const flag = Object.entries(output).find(([, value]) => typeof value === 'boolean');
+  const flag = Object.entries(output).find(([name, value]) => typeof value === 'boolean' && name !== TRUNCATED);
   if (flag === undefined) return undefined;
   const [name, value] = flag;
   return value === true ? words(name) : `No ${words(name).toLowerCase()}`;
 }
 
+export interface Classified {
+  /** The label with the highest score. */
+  label: string;
+  scores: Share[];
+  /** The other members, such as the number of tokens. */
+  rest: [string, unknown][];
+}
+
+/** The output of a classification: a label, and the scores of all labels. */
+export function classifiedOf(output: unknown): Classified | undefined {
+  if (!isObject(output)) return undefined;
+  const { label, score: _, scores, ...rest } = output;
+  const shares = Array.isArray(scores) ? labelsOf(scores.length === 1 ? [...scores, ...scores] : scores) : undefined;
+  if (typeof label !== 'string' || shares === undefined) return undefined;
+  return { label, scores: Array.isArray(scores) ? shares.slice(0, scores.length) : shares, rest: Object.entries(rest) };
+}
+
+function classified({ label, scores, rest }: Classified, schema: Schema | null): Markup {
+  const best = Math.max(...scores.map(({ value }) => value));
+  return html`<p class="verdict-line"><strong>${label}</strong><output>${percent(best)} <small>%</small></output></p>
+    ${bars(scores)}${rest.length > 0 ? pairs(rest, schema) : null}`;
+}
+
 export function drawOutput(output: unknown, schema: Schema | null): Markup {
+  const classes = classifiedOf(output);
+  if (classes !== undefined) return classified(classes, schema);
   const share = shareOf(output, schema);
   if (share !== undefined && isObject(output)) return verdict(output, share, schema);
   const labels = labelsOf(output);
@@ -76,7 +103,9 @@ export function drawOutput(output: unknown, schema: Schema | null): Markup {
 
 function verdict(output: Members, share: Share, schema: Schema | null): Markup {
   const word = verdictOf(output) ?? words(share.name);
-  const rest = Object.entries(output).filter(([name, value]) => name !== share.name && typeof value !== 'boolean');
+  const rest = Object.entries(output).filter(
+    ([name, value]) => name !== share.name && (typeof value !== 'boolean' || name === TRUNCATED),
+  );
   const about = schema?.properties?.[share.name]?.description;
   return html`<p class="verdict-line"><strong>${word}</strong><output>${percent(share.value)} <small>%</small></output></p>
     <svg class="meter" height="14" role="img" aria-label=${`${words(share.name)} ${percent(share.value)} %`}>

@@ -118,6 +118,11 @@ const SETTINGS = {
     undefined,
     'Public URL of the API, with its path prefix if any: all links in responses and webhooks begin with this URL. Without `PUBLIC_URL` links are paths.',
   ),
+  traceUrl: url(
+    'TRACE_URL',
+    undefined,
+    'URL of a trace in the store of traces, with `{trace_id}` in the place of the id: the console links each prediction to its trace.',
+  ),
   shutdownMs: integer('SHUTDOWN_MS', {
     default: 25_000,
     min: 100,
@@ -454,6 +459,7 @@ type Optional =
   | 'filesS3Endpoint'
   | 'filesS3AccessKeyId'
   | 'filesS3SecretAccessKey'
+  | 'traceUrl'
   | 'redisSentinelUsername'
   | 'redisSentinelPassword'
   | 'cacheRedisSentinelPrimary'
@@ -494,6 +500,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const ownCache = out.cacheRedisUrl !== undefined;
   out.cacheRedisUrl ??= out.redisUrl;
   const config = out as Config;
+  if (config.traceUrl !== undefined && !/^https?:\/\/.*\{trace_id\}/i.test(config.traceUrl))
+    problems.push('TRACE_URL must be an http or https URL that has {trace_id} in the place of the id of the trace.');
   for (const device of config.engineDevices)
     if (!/^[a-z]+(:\d{1,3})?$/.test(device))
       problems.push(`ENGINE_DEVICES must hold devices as provider or provider:number, and holds '${device}'.`);

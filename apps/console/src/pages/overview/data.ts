@@ -105,22 +105,24 @@ export async function loadModels(range: ChartRange, signal: AbortSignal): Promis
     const list = await get<List<Model>>('/v1/models', { name: unknown.join(), limit: unknown.length }, signal);
     for (const model of list.data) known.set(model.name, model);
   }
+  // Only operators see the queues. A model that the history does not name has an empty queue.
+  const waiting = busy.data.some(({ values }) => values.waiting !== null) ? 0 : null;
   const active = new Set(busy.data.map(({ model }) => model));
   const idle = first.data.filter(({ name }) => !active.has(name)).slice(0, MODELS_MAX - busy.data.length);
   return {
     rows: [
       ...busy.data.map((stats) => ({ stats, model: known.get(stats.model) })),
-      ...idle.map((model) => ({ stats: NO_REQUESTS(model.name), model })),
+      ...idle.map((model) => ({ stats: noRequests(model.name, waiting), model })),
     ],
     more: busy.has_more || first.has_more,
   };
 }
 
-const NO_REQUESTS = (model: string): ModelStats => ({
+const noRequests = (model: string, waiting: number | null): ModelStats => ({
   model,
   values: {
     ...{ accepted: 0, succeeded: 0, failed: 0, canceled: 0, expired: 0, hits: 0, misses: 0, refused: 0, rate: 0 },
-    ...{ waiting: null, oldest_waiting_s: null, wait_p50_ms: null, wait_p95_ms: null, run_p50_ms: null },
+    ...{ waiting, oldest_waiting_s: null, wait_p50_ms: null, wait_p95_ms: null, run_p50_ms: null },
     ...{ run_p95_ms: null, total_p50_ms: null, total_p95_ms: null, hit_share: null, error_share: null },
   },
   start_at: new Date(0).toISOString(),

@@ -10,7 +10,13 @@ const rule = html`<dd class="rule"></dd>`;
 const copied = (text: string, label: string): Markup =>
   html`<span class="mono cut" title=${text}>${text}</span>${copyButton(text, label)}`;
 
-export function details(prediction: Prediction): Markup {
+/** The id of the trace, with a link to the store of traces where the server names one. */
+const traceOf = (id: string, url: string | null): Markup =>
+  url === null
+    ? copied(id, 'Copy trace id')
+    : html`<a class="mono cut" href=${url.replaceAll('{trace_id}', encodeURIComponent(id))} target="_blank" rel="noreferrer" title=${id}>${id}</a>${copyButton(id, 'Copy trace id')}`;
+
+export function details(prediction: Prediction, traceUrl: string | null): Markup {
   const { id, model, version, digest, priority, cache, rows, metrics, metadata, webhook, trace_id } = prediction;
   return html`<dl class="pairs" aria-label="Details">
     <dt>Id</dt><dd class="line">${copied(id, 'Copy id')}</dd>
@@ -32,6 +38,6 @@ export function details(prediction: Prediction): Markup {
     ${metadata === null && webhook === null && !trace_id ? null : rule}
     ${webhook === null ? null : html`<dt>Webhook</dt><dd class="cut" title=${webhook.url}>${webhook.url}</dd>`}
     ${metadata === null ? null : html`<dt>Metadata</dt><dd>${Object.entries(metadata).map(([key, value]) => html`<div><a class="mono" href=${href('/predictions', { [`metadata.${key}`]: String(value) })}>${key} = ${String(value)}</a></div>`)}</dd>`}
-    ${trace_id ? html`<dt>Trace</dt><dd class="line">${copied(trace_id, 'Copy trace id')}</dd>` : null}
+    ${trace_id ? html`<dt>Trace</dt><dd class="line">${traceOf(trace_id, traceUrl)}</dd>` : null}
   </dl>`;
 }

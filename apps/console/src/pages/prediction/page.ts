@@ -34,7 +34,7 @@ async function load(id: string, signal: AbortSignal, wait: boolean): Promise<Pre
   return { prediction, deliveries };
 }
 
-export default function PredictionPage({ params }: PageProps): Markup {
+export default function PredictionPage({ params, session }: PageProps): Markup {
   const id = params.id ?? '';
   const [seen, setSeen] = useState<string>();
   const open = seen !== undefined && !ENDED.has(seen);
@@ -63,7 +63,7 @@ export default function PredictionPage({ params }: PageProps): Markup {
     }),
     staleNotice(problem),
     prediction.error === null ? null : errorNotice(prediction),
-    html`<div class="aside"><div>${timelineSheet(prediction, deliveries.data)}${inputOutput(prediction)}${deliveriesSheet(id, deliveries)}</div>${details(prediction)}</div>`,
+    html`<div class="aside"><div>${timelineSheet(prediction, deliveries.data)}${inputOutput(prediction)}${deliveriesSheet(id, deliveries)}</div>${details(prediction, session.trace_url ?? null)}</div>`,
   ]);
 }
 
