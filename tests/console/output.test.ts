@@ -1,6 +1,9 @@
 /** How the console reads the outputs of models and tasks. */
 import { expect, test } from 'vitest';
-import { classifiedOf, shareOf, verdictOf } from '../../apps/console/src/ui/output.ts';
+
+// The types of the console are those of a browser, so the tests import its modules without types.
+const file: string = new URL('../../apps/console/src/ui/output.ts', import.meta.url).href;
+const { classifiedOf, shareOf, verdictOf } = await import(file);
 
 const scores = [
   { label: 'positive', score: 0.9 },
