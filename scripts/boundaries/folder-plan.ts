@@ -18,12 +18,14 @@ export const ROOT = '(root)';
 export const plans: readonly TreePlan[] = [
   {
     root: 'apps/api/src',
-    // 30, 3 for `stats` (the view of the whole system is no part of any resource), and 2 for `console` (the same), and 3 for `files` (as for any resource), and 2 for `images` (the models must not know URLs and files).
-    maxEdges: 40,
+    // 30, 3 for `stats` (the view of the whole system is no part of any resource), 2 for `console` (the same), 3 for `files` (as for any
+    // resource), 2 for `images` (the models must not know URLs and files), and 4 for `openai` (a protocol of its own, as `open-inference`).
+    maxEdges: 44,
     folders: {
       [ROOT]: [
         'processes',
         'open-inference',
+        'openai',
         'predictions',
         'cache',
         'operations',
@@ -42,6 +44,7 @@ export const plans: readonly TreePlan[] = [
       ],
       processes: [],
       'open-inference': ['predictions', 'models', 'http'],
+      openai: ['predictions', 'models', 'http'],
       predictions: ['cache', 'queue', 'models', 'http', 'stores'],
       operations: ['http'],
       stats: ['http', 'stores'],

@@ -1,4 +1,4 @@
-/** Walks the OpenAPI document and compares each part with docs/api-conventions.md. `/v2` has the rules of its protocol. */
+/** Walks the OpenAPI document and compares each part with docs/api-conventions.md. The protocols of others have their own rules. */
 
 import { PREDICTION_EVENTS } from '@millrace/shared/webhooks/event';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -29,7 +29,8 @@ const operationsOf = (paths: Json): { name: string; operation: Json }[] =>
   );
 const allOperations = () => [...operationsOf(document.paths), ...operationsOf(document.webhooks)];
 /** The operations of our own API. */
-const operations = () => operationsOf(document.paths).filter(({ name }) => !/^[a-z]+ \/v2(\/|$)/.test(name));
+const operations = () =>
+  operationsOf(document.paths).filter(({ name }) => !/^[a-z]+ \/(v2|openai|tei|embed|rerank)(\/|$)/.test(name));
 
 /** The names of the schemas that requests to our own API use. */
 function requestSchemas(): Set<string> {
@@ -224,7 +225,7 @@ test('every response has all members: only named exceptions are optional, and a 
     'Readiness',
   ];
   const requests = requestSchemas();
-  const foreign = /^(Inference|Repository|Server|Model(Metadata|Ready|Statistics)|TensorMetadata)/;
+  const foreign = /^(OpenAI|Tei|Inference|Repository|Server|Model(Metadata|Ready|Statistics)|TensorMetadata)/;
   const wrong = Object.entries<Json>(document.components.schemas)
     .filter(([name]) => !exceptions.includes(name) && !requests.has(name) && !foreign.test(name))
     .flatMap(([name, { properties = {}, required = [] }]) =>
@@ -242,7 +243,8 @@ test('a count is an integer, and a duration ends in _ms or _s', () => {
     for (const [name, schema] of Object.entries<Json>(part)) {
       const types = [schema, ...(schema.anyOf ?? [])].map(({ type }: Json) => type);
       // Shares, and rates per second, which the name states.
-      const isFraction = types.includes('number') && !/_(ms|s|share)$|^rate$|_per_s$|^ns$|^expires_in$/.test(name);
+      const isFraction =
+        types.includes('number') && !/_(ms|s|share)$|^rate$|^score$|_per_s$|^ns$|^expires_in$/.test(name);
       if (isFraction) wrong.push(`${place}/${name}`);
     }
   }

@@ -20,6 +20,8 @@ describe('the OpenAPI document', () => {
     const unknown = ['prediction_not_found', 'endpoint_not_found', 'delivery_not_found'];
     // The example before has set the alias, which protects the version of the other examples from its retirement.
     const protectedBy = (id: string) => (id === 'retireVersion' ? ['alias_conflict'] : []);
+    // This server has no model for texts: the routes of other protocols have then read the body.
+    const noTextModel = /There is no model with|has no (embedding|ranking)|There is no model 'minilm'/;
     let sent = 0;
     for (const [path, methods] of Object.entries<object>(paths)) {
       // biome-ignore lint/suspicious/noExplicitAny: the test reads single members of an operation.
@@ -30,7 +32,10 @@ describe('the OpenAPI document', () => {
             method: method.toUpperCase(),
             body: value,
           });
-          const isAccepted = status < 300 || [...unknown, ...protectedBy(operation.operationId)].includes(body.code);
+          const isAccepted =
+            status < 300 ||
+            [...unknown, ...protectedBy(operation.operationId)].includes(body.code) ||
+            noTextModel.test(JSON.stringify(body.error ?? ''));
           expect([operation.operationId, name, isAccepted ? 'accepted' : body]).toEqual([
             operation.operationId,
             name,

@@ -29,6 +29,7 @@ import type { Catalog } from './models/catalog.ts';
 import type { RegistryChanges } from './models/registry-changes.ts';
 import { type ModelRoutes, registerModels } from './models/routes.ts';
 import { registerV2 } from './open-inference/routes.ts';
+import { registerTextProtocols } from './openai/routes.ts';
 import { registerDocument } from './openapi/document.ts';
 import { registerDocuments } from './openapi/routes.ts';
 import { type Checks, registerOperations } from './operations/routes.ts';
@@ -118,6 +119,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     publicUrl: config.publicUrl,
     modelNames: async (tenant) => new Set((await catalog.models(tenant)).models.map(({ model }) => model)),
   });
+  registerTextProtocols(app, { ...deps, methodsOf, tenantOf, limits: config });
   registerV2(app, {
     methodsOf,
     ...deps,

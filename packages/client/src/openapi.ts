@@ -38,6 +38,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/embed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Embed texts, as text-embeddings-inference */
+        post: operations["embedTexts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -64,6 +81,57 @@ export interface paths {
         };
         /** Metrics for Prometheus */
         get: operations["getMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/embeddings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Embed texts, as OpenAI */
+        post: operations["createOpenAIEmbeddings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the models with embeddings, as OpenAI */
+        get: operations["listOpenAIModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a model with embeddings, as OpenAI */
+        get: operations["getOpenAIModel"];
         put?: never;
         post?: never;
         delete?: never;
@@ -100,6 +168,57 @@ export interface paths {
         get: operations["getReadiness"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rerank": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Rank texts by a query, as text-embeddings-inference */
+        post: operations["rerankTexts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tei/{model}/embed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Embed texts, as text-embeddings-inference */
+        post: operations["embedTextsOfModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tei/{model}/rerank": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Rank texts by a query, as text-embeddings-inference */
+        post: operations["rerankTextsOfModel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1829,6 +1948,57 @@ export interface components {
             };
         };
         NoParameters: Record<string, never>;
+        OpenAIEmbedding: {
+            embedding: number[] | string;
+            index: number;
+            /** @description `embedding`. */
+            object: string;
+        };
+        OpenAIEmbeddings: {
+            data: components["schemas"]["OpenAIEmbedding"][];
+            model: string;
+            /** @description `list`. */
+            object: string;
+            usage: components["schemas"]["OpenAIUsage"];
+        };
+        OpenAIEmbeddingsRequest: {
+            /** @description The first numbers of each embedding, with the length 1. OpenAI API: only for models with `matryoshka` in model.json. */
+            dimensions?: number;
+            /** @description `float` (the default), or `base64` for little-endian float32. */
+            encoding_format?: string;
+            /** @description A text or a list of texts; or token ids of the tokenizer of the model, where the model takes token ids. */
+            input: string | string[] | number[] | number[][];
+            /** @description A model, or `MODEL:VERSION` with a version or an alias. */
+            model: string;
+            /** @description Not used. */
+            user?: string;
+        };
+        OpenAIError: {
+            error: components["schemas"]["OpenAIErrorDetails"];
+        };
+        OpenAIErrorDetails: {
+            code: string;
+            message: string;
+            param: string | null;
+            type: string;
+        };
+        OpenAIModel: {
+            /** @description Unix seconds of the registration. */
+            created: number;
+            id: string;
+            /** @description `model`. */
+            object: string;
+            owned_by: string;
+        };
+        OpenAIModels: {
+            data: components["schemas"]["OpenAIModel"][];
+            object: string;
+        };
+        OpenAIUsage: {
+            /** @description 0 if the model does not report tokens. */
+            prompt_tokens: number;
+            total_tokens: number;
+        };
         /** @description One request for the output of a model. */
         Prediction: {
             /** @description The number of executions by workers so far; 0 before the first. */
@@ -2169,6 +2339,41 @@ export interface components {
             /** @description Waiting predictions at the end of the step; null if unknown. */
             waiting: number | null;
         };
+        TeiEmbeddings: number[][];
+        TeiEmbedRequest: {
+            /** @description The first numbers of each embedding, with the length 1. OpenAI API: only for models with `matryoshka` in model.json. */
+            dimensions?: number;
+            /** @description A text or a list of texts; or token ids of the tokenizer of the model, where the model takes token ids. */
+            inputs: string | string[] | number[] | number[][];
+            /** @description Whether each embedding has the length 1. Default true. */
+            normalize?: boolean;
+            /** @description Whether a text that is too long is cut. Default false: such a text is refused. */
+            truncate?: boolean;
+            /** @description Only `Right`. */
+            truncation_direction?: string;
+        };
+        TeiError: {
+            error: string;
+            error_type: string;
+        };
+        TeiRank: {
+            index: number;
+            score: number;
+            text?: string;
+        };
+        TeiRanks: components["schemas"]["TeiRank"][];
+        TeiRerankRequest: {
+            query: string;
+            /** @description Whether the scores are the outputs before the activation function. Default false. */
+            raw_scores?: boolean;
+            /** @description Whether each rank has its text. Default false. */
+            return_text?: boolean;
+            texts: string[];
+            /** @description Whether a text that is too long is cut. Default false: such a text is refused. */
+            truncate?: boolean;
+            /** @description Only `Right`. */
+            truncation_direction?: string;
+        };
         Tensor: {
             dtype: string;
             name: string;
@@ -2381,6 +2586,8 @@ export interface components {
             headers: {
                 "Millrace-Version": components["headers"]["MillraceVersion"];
                 "Request-Id": components["headers"]["RequestId"];
+                /** @description Seconds to wait before the next request. */
+                "Retry-After"?: number;
                 [name: string]: unknown;
             };
             content: {
@@ -2420,6 +2627,19 @@ export interface components {
             };
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Any error, in the form of the OpenAI API. */
+        OpenAIError: {
+            headers: {
+                "Millrace-Version": components["headers"]["MillraceVersion"];
+                "Request-Id": components["headers"]["RequestId"];
+                /** @description Seconds to wait before the next request. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OpenAIError"];
             };
         };
         /** @description `payload_too_large`: The body is too large. */
@@ -2479,6 +2699,19 @@ export interface components {
             };
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Any error, in the form of text-embeddings-inference. */
+        TeiError: {
+            headers: {
+                "Millrace-Version": components["headers"]["MillraceVersion"];
+                "Request-Id": components["headers"]["RequestId"];
+                /** @description Seconds to wait before the next request. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["TeiError"];
             };
         };
         /** @description `queue_full`: The queue is full. `body_memory_full`: The API holds too many bytes of requests. `too_many_uploads`: Too many uploads are in progress. `deadline_unreachable`: The deadline cannot be met. */
@@ -2618,6 +2851,41 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    embedTexts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeiEmbedRequest"];
+            };
+        };
+        responses: {
+            /** @description The embeddings in the order of the inputs. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeiEmbeddings"];
+                };
+            };
+            default: components["responses"]["TeiError"];
+        };
+    };
     getHealth: {
         parameters: {
             query?: never;
@@ -2692,6 +2960,106 @@ export interface operations {
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    createOpenAIEmbeddings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenAIEmbeddingsRequest"];
+            };
+        };
+        responses: {
+            /** @description The embeddings in the order of the inputs. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIEmbeddings"];
+                };
+            };
+            default: components["responses"]["OpenAIError"];
+        };
+    };
+    listOpenAIModels: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models by name. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIModels"];
+                };
+            };
+            default: components["responses"]["OpenAIError"];
+        };
+    };
+    getOpenAIModel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path: {
+                /** @description A model, or `MODEL:VERSION` with a version or an alias. */
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAIModel"];
+                };
+            };
+            default: components["responses"]["OpenAIError"];
         };
     };
     getOpenApi: {
@@ -2779,6 +3147,117 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+        };
+    };
+    rerankTexts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeiRerankRequest"];
+            };
+        };
+        responses: {
+            /** @description The texts, the best first. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeiRanks"];
+                };
+            };
+            default: components["responses"]["TeiError"];
+        };
+    };
+    embedTextsOfModel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path: {
+                /** @description A model, or `MODEL:VERSION` with a version or an alias. */
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeiEmbedRequest"];
+            };
+        };
+        responses: {
+            /** @description The embeddings in the order of the inputs. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeiEmbeddings"];
+                };
+            };
+            default: components["responses"]["TeiError"];
+        };
+    };
+    rerankTextsOfModel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The version of the API that the client expects, a date.
+                 * @example 2026-12-01
+                 */
+                "Millrace-Version"?: string;
+                /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
+                "Request-Id"?: string;
+            };
+            path: {
+                /** @description A model, or `MODEL:VERSION` with a version or an alias. */
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeiRerankRequest"];
+            };
+        };
+        responses: {
+            /** @description The texts, the best first. */
+            200: {
+                headers: {
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeiRanks"];
+                };
+            };
+            default: components["responses"]["TeiError"];
         };
     };
     getService: {

@@ -13,6 +13,7 @@ import { isOptionalBody } from '../http/action-body.ts';
 import { REQUEST_HEADERS, RESPONSE_HEADERS } from '../http/documented-headers.ts';
 import { Problem } from '../http/response-schemas.ts';
 import { Components, isObject, type Json } from './components.ts';
+import { foreignErrorOf, foreignResponses } from './foreign-errors.ts';
 import { codesOf, headerJson, problemReferences, problemResponses } from './problems.ts';
 
 const OPENAPI: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
@@ -23,7 +24,7 @@ const OPENAPI: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
     summary: 'Serves ONNX models through a queue.',
     description:
       'Create a prediction by POST. A cached result is returned at once; any other prediction is queued and has its own URL. ' +
-      'Errors are RFC 9457 problem details with a stable `code`. The Open Inference Protocol v2 is served under /v2.',
+      'Errors are RFC 9457 problem details with a stable `code`. The Open Inference Protocol v2 is served under /v2, the embeddings of the OpenAI API under /openai/v1.',
     license: { name: 'MIT', identifier: 'MIT' },
   },
   servers: [{ url: '/' }],
@@ -53,8 +54,8 @@ interface Additions {
   responseExamples: NonNullable<FastifySchema['responseExamples']>;
   /** Whether the operation takes an Idempotency-Key. */
   isKeyed: boolean;
-  /** Whether the operation belongs to the Open Inference Protocol, which has its own form of errors. */
-  isForeign: boolean;
+  /** The shared response of all errors, for an operation of a protocol that has its own form of errors. */
+  foreignError: string | undefined;
 }
 
 /** The requests that Millrace sends itself, by name: operations as in `paths`. */
@@ -90,7 +91,7 @@ function transformOf(components: Components, additions: Map<string, Additions>):
     // Each POST of our own API takes a key: see http/idempotent-posts.ts.
     const isKeyed = method === 'POST' && url.startsWith('/v1/');
     const codes = codesOf({ method, isPublic, isKeyed, errors });
-    additions.set(operationId, { codes, examples, responseExamples, isKeyed, isForeign: url.startsWith('/v2') });
+    additions.set(operationId, { codes, examples, responseExamples, isKeyed, foreignError: foreignErrorOf(url) });
     const body = documentedBody === undefined ? {} : { body: { content: documentedBody } };
     const referred = components.refer({ ...rest, ...body });
     return {
@@ -141,7 +142,7 @@ function completed(document: Document, { components, additions, webhooks }: Part
     components: {
       ...openapiObject.components,
       schemas: components.schemas,
-      responses: withGeneralHeaders({ ...problemResponses(problem), [FOREIGN]: components.refer(FOREIGN_ERROR) }),
+      responses: withGeneralHeaders({ ...problemResponses(problem), ...(components.refer(foreignResponses) as Json) }),
       headers: Object.fromEntries(GENERAL_HEADERS.map((name) => [keyOf(name), headerJson(RESPONSE_HEADERS[name])])),
     },
   });
@@ -163,25 +164,14 @@ function withGeneralHeaders(responses: Json): Json {
   return Object.fromEntries(added);
 }
 
-/** The name of the shared response of errors of the Open Inference Protocol. */
-const FOREIGN = 'InferenceError';
-const FOREIGN_ERROR = {
-  description: 'Any error, in the form of the Open Inference Protocol.',
-  content: {
-    'application/json': {
-      schema: { $id: FOREIGN, type: 'object', required: ['error'], properties: { error: { type: 'string' } } },
-    },
-  },
-};
-
 function complete(operation: Operation, added: Additions, problem: unknown): void {
-  const { codes, examples, responseExamples, isForeign, isKeyed } = added;
+  const { codes, examples, responseExamples, foreignError, isKeyed } = added;
   const own = operation.responses;
   if (isKeyed) addReplayed(own);
   for (const [status, named] of Object.entries(responseExamples)) addExamples(own[status], named);
   addExamples(operation.requestBody, examples);
-  if (isForeign) {
-    own.default = { $ref: `#/components/responses/${FOREIGN}` };
+  if (foreignError !== undefined) {
+    own.default = { $ref: `#/components/responses/${foreignError}` };
     operation.responses = withGeneralHeaders(own);
     return;
   }

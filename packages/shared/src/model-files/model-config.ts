@@ -43,6 +43,8 @@ export interface ModelConfig {
   examples: readonly unknown[];
   /** The names of the elements of outputs, by output name. */
   labels: Readonly<Record<string, readonly string[]>>;
+  /** Whether the first numbers of an embedding are an embedding too. Absent for every other model. */
+  matryoshka?: true;
   /** The version whose edited files this version serves, in development. Absent for every other version. */
   editOf?: string;
   /** The task that converts inputs and outputs. Absent for a version with a handler of its own, and for raw tensors. */
@@ -121,6 +123,13 @@ export const ModelFileSchema = Type.Object(
       Type.Array(Type.Unknown(), {
         maxItems: 100,
         description: 'Inputs that the documentation shows and that run before the model is ready.',
+      }),
+    ),
+    matryoshka: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether the first numbers of an embedding are an embedding too, so that a request of the OpenAI API can have ' +
+          '`dimensions`. Default false.',
       }),
     ),
     labels: Type.Optional(
@@ -223,6 +232,7 @@ export function resolveModelConfig(file: ModelFile, found: Tried, editOf?: strin
     entities: file.entities ?? [],
     examples: file.examples ?? examplesOf(file.task),
     labels: file.labels ?? {},
+    ...(file.matryoshka === true ? { matryoshka: true } : {}),
     ...(editOf === undefined ? {} : { editOf }),
     ...(file.task === undefined || file.task === 'none' ? {} : { task: file.task }),
     ...(file.engine === undefined ? {} : { engine: file.engine }),

@@ -7,7 +7,22 @@ import type { TextModel } from './text-model.ts';
 import { counted, countsOf, type SequenceResult, Text, textTask } from './text-task.ts';
 import type { Encoded } from './tokens.ts';
 
-const Input = Type.Object({ text: Text('The text to embed.') }, { additionalProperties: false });
+/** More token ids than any model takes. */
+const TOKENS_MAX = 131_072;
+
+const Input = Type.Object(
+  {
+    text: Type.Optional(Text('The text to embed.')),
+    token_ids: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 0 }), {
+        minItems: 1,
+        maxItems: TOKENS_MAX,
+        description: 'In place of the text: its tokens in the vocabulary of the model.',
+      }),
+    ),
+  },
+  { additionalProperties: false, minProperties: 1, maxProperties: 1 },
+);
 const Output = Type.Object({
   embedding: Type.Array(Type.Number(), { description: 'The embedding of the text.' }),
   ...counted,
@@ -41,7 +56,8 @@ export function featureExtraction({ tokenizer, padding, pooling, modules }: Text
       input: Input,
       output: Output,
       prepare: () => void tokenizer(),
-      canonicalize: ({ text }: Static<typeof Input>): Encoded => tokenizer().encode(text),
+      canonicalize: ({ text, token_ids: ids }: Static<typeof Input>): Encoded =>
+        tokenizer().encode(text ?? tokenizer().textOf(ids ?? [])),
       sequencesOf: (row) => [row],
       read: (result) => (isNormalized ? normalized(embeddingOf(result)) : embeddingOf(result)),
       outputOf: ([embedding = new Float64Array()], row) => ({

@@ -1,0 +1,44 @@
+/** The APIs of OpenAI and of text-embeddings-inference, for clients that exist: the same cache, flights and queue as /v1. */
+import { ApiError } from '@millrace/shared/errors';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { asApiError, logFailed } from '../http/error-handler.ts';
+import { registerEmbeddings } from './embeddings.ts';
+import { openAiError, type ProtocolError, teiError } from './protocol-errors.ts';
+import type { ProtocolDeps } from './run-request.ts';
+import { registerTei } from './text-embeddings-inference.ts';
+
+export function registerTextProtocols(app: FastifyInstance, deps: ProtocolDeps): void {
+  void app.register(
+    async (openAi) => {
+      sendErrors(openAi, deps, openAiError);
+      openAi.setNotFoundHandler((request, reply) => send(reply, openAiError(noRoute(deps, request, reply))));
+      registerEmbeddings(openAi, deps);
+    },
+    { prefix: '/openai/v1' },
+  );
+  void app.register(async (tei) => {
+    sendErrors(tei, deps, teiError);
+    registerTei(tei, deps);
+  });
+}
+
+function sendErrors(app: FastifyInstance, { log }: ProtocolDeps, errorOf: (error: ApiError) => ProtocolError): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const known = asApiError(error, request);
+    const sent = errorOf(known);
+    if (sent.status >= 500 || known.code === 'internal') logFailed(log, request, known);
+    return send(reply, sent);
+  });
+}
+
+const send = (reply: FastifyReply, { status, headers, body }: ProtocolError): FastifyReply =>
+  reply.code(status).headers(headers).type('application/json').send(body);
+
+function noRoute({ methodsOf }: ProtocolDeps, request: FastifyRequest, reply: FastifyReply): ApiError {
+  const methods = methodsOf(request.raw.url ?? '');
+  const path = request.url.split('?')[0]?.slice(0, 200) ?? '';
+  if (methods.length === 0)
+    return new ApiError('not_found', `There is no ${request.method} ${path}; /docs lists all routes.`);
+  reply.header('allow', methods.join(', '));
+  return new ApiError('method_not_allowed', `${path} takes ${methods.join(', ')}.`);
+}
