@@ -23,7 +23,10 @@ beforeAll(async () => {
     const { key, row } = await createApiKey(db, { tenant, name: '', expiresAt: null });
     keys[tenant] = { key, id: row.id };
   }
-  locked = await startApi(loadConfig({ ...millrace.env, API_KEYS_REQUIRED: 'true', TRACE_URL }), pino({ level: 'silent' }));
+  locked = await startApi(
+    loadConfig({ ...millrace.env, API_KEYS_REQUIRED: 'true', TRACE_URL }),
+    pino({ level: 'silent' }),
+  );
 });
 afterAll(async () => {
   await locked?.close(5_000);
