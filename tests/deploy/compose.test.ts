@@ -50,7 +50,8 @@ describe('each container', () => {
     expect(service.pids_limit).toBeGreaterThan(0);
     expect(service.privileged).toBeUndefined();
     // No socket of the container engine, and read-only models.
-    for (const volume of service.volumes ?? []) expect(volume).toMatch(/^(queue|postgres|files|prometheus|grafana):|:ro$/);
+    for (const volume of service.volumes ?? [])
+      expect(volume).toMatch(/^(queue|postgres|files|prometheus|grafana):|:ro$/);
   });
 
   test.each(services)('%s has no password on a command line', (_, service) => {

@@ -139,17 +139,7 @@ describe('a cluster', () => {
   test('shows clients no route for operators', () => {
     const [ingress] = of('Ingress');
     const paths = ingress.spec.rules[0].http.paths.map(({ path: shown }: { path: string }) => shown);
-    expect(paths).toEqual([
-      '/v1',
-      '/v2',
-      '/openai',
-      '/tei',
-      '/embed',
-      '/rerank',
-      '/console',
-      '/docs',
-      '/openapi.json',
-    ]);
+    expect(paths).toEqual(['/v1', '/v2', '/openai', '/tei', '/embed', '/rerank', '/console', '/docs', '/openapi.json']);
     for (const { backend } of ingress.spec.rules[0].http.paths) {
       const service = of('Service').find(({ metadata }) => metadata.name === backend.service.name);
       expect(service.spec.ports.map(({ name }: { name: string }) => name)).toContain(backend.service.port.name);

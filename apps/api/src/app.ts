@@ -112,7 +112,8 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   registerService(app, config);
   registerStats(app, { ...deps.stats, base: deps.base, tenantOf });
   registerDocuments(app, config.console);
-  if (config.console) registerConsole(app, { ...deps, keysRequired: config.apiKeysRequired, traceUrl: config.traceUrl });
+  if (config.console)
+    registerConsole(app, { ...deps, keysRequired: config.apiKeysRequired, traceUrl: config.traceUrl });
   registerWebhooks(app, {
     ...deps.webhooks,
     tenantOf,
