@@ -47,6 +47,12 @@ const INFORMATIVE = [
   'millrace-prediction-status',
 ];
 
+/** The folders of other protocols, and the name of the response with the errors of each protocol. */
+const PROTOCOLS = [
+  ['/openai/v1/', 'OpenAIError'],
+  ['/tei/', 'TeiError'],
+] as const;
+
 const contracts = new WeakMap<FastifyInstance, Promise<Contract>>();
 
 /** Throws when the document does not allow the response. */
@@ -114,7 +120,10 @@ export class Contract {
     const operation = operations[method.toLowerCase()] ?? (method === 'HEAD' ? operations.get : undefined);
     // HEAD exists wherever GET exists, except for streams.
     if (!operation || (method === 'HEAD' && status === 405))
-      return this.#faultOfUnknown(found !== undefined && bare.length < 300, status, headers, body);
+      return this.#faultOfUnknown(
+        { method, path: bare, status, headers, body },
+        found !== undefined && bare.length < 300,
+      );
     // An operation of the Open Inference Protocol has one response for all errors.
     const response = this.#resolve(operation.responses[String(status)] ?? operation.responses.default);
     if (!response) return 'is not in the document';
@@ -146,11 +155,14 @@ export class Contract {
     return name === undefined ? response : this.document.components.responses[name];
   }
 
-  #faultOfUnknown(isPath: boolean, status: number, headers: Headers, body: unknown): string | undefined {
+  #faultOfUnknown({ path, status, headers, body }: SeenResponse, isPath: boolean): string | undefined {
     // Some requests are refused before the path is read.
     if (![404, 405, 400, 413, 415, 431].includes(status)) return 'is not a refusal of an unknown route';
     if (isPath && status === 404) return 'should be a 405';
     if (status === 405 && !headers.has('allow')) return 'has no Allow';
-    return body === '' ? undefined : this.#validate({ $ref: '#/components/schemas/Problem' }, body);
+    if (body === '') return undefined;
+    const protocol = PROTOCOLS.find(([prefix]) => path.startsWith(prefix))?.[1] ?? '';
+    const schema = this.document.components.responses[protocol]?.content?.['application/json']?.schema;
+    return this.#validate(schema ?? { $ref: '#/components/schemas/Problem' }, body);
   }
 }

@@ -11,7 +11,7 @@ export function registerTextProtocols(app: FastifyInstance, deps: ProtocolDeps):
   void app.register(
     async (openAi) => {
       sendErrors(openAi, deps, openAiError);
-      openAi.setNotFoundHandler((request, reply) => send(reply, openAiError(noRoute(deps, request, reply))));
+      sendNotFound(openAi, deps, openAiError);
       registerEmbeddings(openAi, deps);
     },
     { prefix: '/openai/v1' },
@@ -20,6 +20,17 @@ export function registerTextProtocols(app: FastifyInstance, deps: ProtocolDeps):
     sendErrors(tei, deps, teiError);
     registerTei(tei, deps);
   });
+  void app.register(
+    async (tei) => {
+      sendErrors(tei, deps, teiError);
+      sendNotFound(tei, deps, teiError);
+    },
+    { prefix: '/tei' },
+  );
+}
+
+function sendNotFound(app: FastifyInstance, deps: ProtocolDeps, errorOf: (error: ApiError) => ProtocolError): void {
+  app.setNotFoundHandler((request, reply) => send(reply, errorOf(noRoute(deps, request, reply))));
 }
 
 function sendErrors(app: FastifyInstance, { log }: ProtocolDeps, errorOf: (error: ApiError) => ProtocolError): void {
