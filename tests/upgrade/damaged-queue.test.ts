@@ -136,8 +136,5 @@ test.each([
   const redisKey = millrace.keys.idempotency('default', hashOfKey(key));
   await redis.set(redisKey, damage((await redis.get(redisKey)) as string), 'PX', 60_000);
   const again = await repeat();
-  expect([again.body.id, again.headers.get('cache-status')]).toEqual([
-    id,
-    expect.stringMatching(/^millrace; fwd=request; collapsed; key=/),
-  ]);
+  expect([again.body.id, again.headers.get('cache-status')]).toEqual([id, 'millrace; fwd=request; collapsed']);
 });
