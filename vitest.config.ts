@@ -14,7 +14,7 @@ const withServers = {
   expect,
 };
 
-/** The tests that stop, replace and damage the servers of a system. Most of their time is waiting for a failover. */
+/** The tests that stop, replace, fill and damage the servers of a system. Most of their time is waiting for a failover. */
 const FAILOVER = ['cluster', 'clock', 'failover', 'promotion', 'upgrade'].map(
   (folder) => `tests/${folder}/**/*.test.ts`,
 );
@@ -24,9 +24,12 @@ const TOOLS = ['client', 'cli', 'console', 'contract', 'local', 'packages', 's3'
   (folder) => `tests/${folder}/**/*.test.ts`,
 );
 
+/** The tests of the models that users bring, with their files, and of the largest inputs and outputs. Each test computes a lot. */
+const MODELS = ['files', 'limits', 'models'].map((folder) => `tests/${folder}/**/*.test.ts`);
+
 /**
- * Four projects: `unit` needs nothing but Node, `integration` has a real Redis and Postgres (tests/services), and so have `failover`
- * and `tools`, which `npm run test:failover` and `npm run test:tools` run.
+ * Five projects: `unit` needs nothing but Node, and the others have a real Redis and Postgres (tests/services). `npm test` runs `unit`
+ * and `integration`. `npm run test:failover`, `npm run test:models` and `npm run test:tools` run the other three.
  */
 export default defineConfig({
   test: {
@@ -49,11 +52,12 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['tests/**/*.test.ts'],
-          exclude: ['tests/chaos/**', ...FAILOVER, ...TOOLS],
+          exclude: ['tests/chaos/**', ...FAILOVER, ...MODELS, ...TOOLS],
           ...withServers,
         },
       },
       { test: { name: 'failover', include: FAILOVER, ...withServers } },
+      { test: { name: 'models', include: MODELS, ...withServers } },
       { test: { name: 'tools', include: TOOLS, ...withServers } },
     ],
   },
