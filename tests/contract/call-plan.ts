@@ -23,7 +23,7 @@ export interface Step {
 export function planOf(document: Json, valuesOf: (template: string) => Record<string, string>): Step[] {
   const steps = Object.entries<Json>(document.paths).flatMap(([template, methods]) =>
     Object.entries<Json>(methods)
-      .filter(([, operation]) => hasJsonBody(operation))
+      .filter(([, operation]) => hasJsonBody(operation) && !hasOwnClients(operation))
       .map(([method, operation]) => stepOf({ template, method, operation, values: valuesOf(template) })),
   );
   // The model returns to service at once, and deletions come last: other calls use the resources.
@@ -38,6 +38,10 @@ export function planOf(document: Json, valuesOf: (template: string) => Record<st
 /** False for an upload: each generator has its own form of bytes. tests/files sends uploads. */
 const hasJsonBody = ({ requestBody }: Json): boolean =>
   requestBody === undefined || 'application/json' in requestBody.content;
+
+/** Other protocols have clients of their own, and need a model with embeddings: tests/client/openai.test.ts calls these operations. */
+const hasOwnClients = ({ tags }: Json): boolean =>
+  tags.includes('OpenAI API') || tags.includes('text-embeddings-inference API');
 
 interface Described {
   template: string;
