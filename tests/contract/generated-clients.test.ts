@@ -75,7 +75,10 @@ async function plan(): Promise<Step[]> {
       return worker;
     })
     .not.toBe('none');
-  const stored = await millrace.request('/v1/files', { body: 'a file' });
+  const stored = await millrace.request('/v1/files', {
+    body: 'a file',
+    headers: { 'content-type': 'text/plain' },
+  });
   ids = {
     prediction: made.body.id,
     file: stored.body.id,
