@@ -11,6 +11,7 @@ export const processIncidents: Incident[] = [
     effects: {
       MillraceRecorderLate: 'ends are not recorded',
       MillraceRecorderIdle: 'ends are not recorded',
+      MillraceReconcilerIdle: 'the role recorder also runs the reconciler',
     },
     async inject({ recorder }) {
       recorder.signal('SIGSTOP');
