@@ -1,7 +1,7 @@
 /** How the console reads the outputs of models and tasks. */
 import { expect, test } from 'vitest';
 
-// The types of the console are those of a browser, so the tests import its modules without types.
+// The console has the types of a browser, so the tests import its modules without types.
 const file: string = new URL('../../apps/console/src/ui/output.ts', import.meta.url).href;
 const { classifiedOf, shareOf, verdictOf } = await import(file);
 

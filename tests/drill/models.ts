@@ -1,4 +1,4 @@
-/** The models of a drill: those of the faults, and a model whose handler fails on demand. */
+/** The models of a drill: the models of the faults, and a model whose handler fails on demand. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeModels } from '../chaos/models.ts';

@@ -106,7 +106,7 @@ export async function play(
 
 const namesOf = (watch: AlertWatch): string[] => [...new Set(watch.fired.map(({ labels }) => labels.alertname ?? ''))];
 
-/** A busy machine can raise alerts without an incident. Waits until none fires, and forgets them. Resolves to those that still fire. */
+/** A busy machine can raise alerts without an incident. Waits until none fires, and forgets them. Resolves to the alerts that still fire. */
 async function untilCalm(watch: AlertWatch): Promise<string[]> {
   const until = performance.now() + CALM_LIMIT_MS;
   for (;;) {

@@ -1,4 +1,4 @@
-/** `/v1/files` with a folder: uploads in every form, the limits of an upload, tenants, expiry, and what a killed upload leaves. */
+/** `/v1/files` with a folder: uploads in every form, the limits of an upload, tenants, expiry, and the remains of a killed upload. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';

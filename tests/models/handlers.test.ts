@@ -1,4 +1,4 @@
-/** Tests what an author of a handler sees: missing packages, the examples stage by stage, and the line of an error. */
+/** Tests the messages for the author of a handler: missing packages, the examples stage by stage, and the line of an error. */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** Unchanged Hugging Face folders with image tasks. The outputs equal those of `@huggingface/transformers` on the same folder. */
+/** Unchanged Hugging Face folders with image tasks. The outputs equal the outputs of `@huggingface/transformers` on the same folder. */
 import path from 'node:path';
 import { env, pipeline, RawImage } from '@huggingface/transformers';
 import sharp from 'sharp';
@@ -53,7 +53,7 @@ test.each(Object.entries(TASKS))('the model %s has the task %s', async (model, t
   expect(body).toMatchObject({ task, row_independent: true, deterministic: true });
 });
 
-/** What `@huggingface/transformers` returns for the images. */
+/** The results of `@huggingface/transformers` for the images. */
 async function expectedOf(model: keyof typeof TASKS): Promise<number[][]> {
   const task = TASKS[model];
   const options = { dtype: 'fp32', subfolder: model === 'clip' ? 'onnx' : '' } as const;

@@ -20,7 +20,7 @@ const BUCKET = 'millrace-files';
 
 const run = promisify(execFile);
 
-/** Compiles versitygw where it is missing. Resolves to false on a machine without Go, or where Go cannot download modules. */
+/** Compiles versitygw if the program is missing. Resolves to false on a machine without Go, or where Go cannot download modules. */
 export async function hasS3Server(): Promise<boolean> {
   if (existsSync(PROGRAM)) return true;
   await mkdir(CACHE, { recursive: true });

@@ -1,4 +1,4 @@
-/** Files in a real S3 server, through processes as they run in production: large uploads, failures, and what remains. */
+/** Files in a real S3 server, through processes as they run in production: large uploads, failures and remains. */
 import { createHash, randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { createPool } from '@millrace/shared/postgres/db';

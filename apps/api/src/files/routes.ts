@@ -86,7 +86,7 @@ function registerUpload(app: App, deps: Deps): void {
   const receiver = new UploadReceiver(deps);
   const received = new WeakMap<FastifyRequest, Received>();
   app.removeAllContentTypeParsers();
-  // The body of the request is what identifies the content: a repeated Idempotency-Key with another content is refused.
+  // The body identifies the content: a repeated Idempotency-Key with another content is refused.
   app.addContentTypeParser('*', async (request: FastifyRequest, payload: typeof request.raw) => {
     const upload = await receiver.receive(request, payload);
     received.set(request, upload);

@@ -36,6 +36,6 @@ test('a large piece between small pieces wastes no block', () => {
   const list = listOf(pieces);
   list.body();
   const blocks = new Set(list.pieces.filter(({ length }) => length === 1).map(({ buffer }) => buffer));
-  // The first 16 pieces are kept as they arrive, and half of these have one byte.
+  // The first 16 pieces are kept as they arrive, and half of the 16 have one byte.
   expect(blocks.size).toBe(9);
 });

@@ -24,7 +24,7 @@ const IMAGES_MAX = 64;
 const IMAGES_AT_ONCE = 4;
 /** The bytes of all images of a request, in multiples of the limit of one image. */
 const LIMITS_PER_REQUEST = 4;
-/** The images that an API process reads at the same time, and those of one tenant. */
+/** The most images that an API process reads at the same time, and the most that it reads for one tenant. */
 const READS_MAX = 32;
 const READS_PER_TENANT = 16;
 

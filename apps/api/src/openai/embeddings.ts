@@ -71,7 +71,7 @@ function inputOf(version: ModelVersion, item: string | number[]): unknown {
   );
 }
 
-/** Only a model that was trained for shorter embeddings has useful ones. */
+/** Shorter embeddings are useful only if the model was trained for them. */
 function ofDimensions(
   { model, config }: ModelVersion,
   vector: readonly number[],

@@ -1,4 +1,4 @@
-/** Errors in the forms of OpenAI and of text-embeddings-inference. The messages and the codes are those of Millrace. */
+/** Errors in the forms of OpenAI and of text-embeddings-inference. The errors have the messages and the codes of Millrace. */
 import { type ApiError, ERRORS } from '@millrace/shared/errors';
 
 export interface ProtocolError {

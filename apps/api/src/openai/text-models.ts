@@ -1,4 +1,4 @@
-/** Finds the models that embed or rank texts. The schemas of a version decide: those of a task, and those of a user's handler. */
+/** Finds the models that embed or rank texts. The schemas of the version decide, of a task as of a user's handler. */
 import { ApiError } from '@millrace/shared/errors';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Catalog } from '../models/catalog.ts';

@@ -22,7 +22,7 @@ export interface DevicesOptions {
   log: Logger;
 }
 
-/** What this worker has for a version: `engine` for the load, or the reason why no named provider can be used, a sentence. */
+/** The devices of this worker for a version: `engine` for the load, or the reason why no named provider can be used, a sentence. */
 export type DeviceChoice = { engine: VersionEngine; peakBytes: number } | { reason: string };
 
 /** The result of the trials of all devices of a provider. */

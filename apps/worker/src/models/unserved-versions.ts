@@ -24,7 +24,7 @@ export interface UnservedDeps {
   serves(model: string): boolean;
 }
 
-/** What this worker knows of versions, by `model/version`. */
+/** The state of each version in this worker, by `model/version`. */
 export interface RunnableNames {
   isRunnable(name: string): boolean;
   /** Why this worker cannot run a version whose files are here: no device, or unreadable files. */

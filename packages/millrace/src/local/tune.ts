@@ -98,7 +98,7 @@ async function findVersion(dir: string, wanted: string): Promise<FoundVersion> {
   });
 }
 
-/** Verifies the version as a worker does. Returns what the engines of the measurement load, and the row of all callers. */
+/** Verifies the version as a worker does. Returns the version that the engines of the measurement load, and the row of all callers. */
 async function prepare(found: FoundVersion, { config, input }: { config: Config; input: string | undefined }) {
   const log = pino({ level: 'silent' });
   const devices = new Devices({ names: config.engineDevices, log });

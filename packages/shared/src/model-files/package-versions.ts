@@ -11,7 +11,7 @@ import { digestFile } from './handler-data.ts';
 const IMPORTED = /\b(?:from|import|require)\s*\(?\s*(['"])((?:@[\w.~-]+\/)?[A-Za-z0-9_][\w.~-]*)(?:\/[^'"\n]*)?\1/g;
 /** Packages of one handler. The limit bounds the time of a scan. */
 const PACKAGES_MAX = 2_000;
-/** Files of a package whose version does not say what the package contains. */
+/** Files of a package whose version does not identify the content. */
 const FILES_MAX = 2_000;
 
 export interface HandlerPackages {
@@ -82,7 +82,7 @@ async function findPackage(name: string, from: string): Promise<string | undefin
   }
 }
 
-/** Whether a package is installed only because Millrace needs the package: the project of its node_modules does not name it. */
+/** Whether a package is installed only because Millrace needs the package: the package.json beside its node_modules does not name the package. */
 async function isOfMillrace(folder: string, name: string): Promise<boolean> {
   const project = await manifestIn(folder.slice(0, -join('node_modules', name).length));
   if (project === undefined) return false;

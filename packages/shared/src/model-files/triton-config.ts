@@ -44,7 +44,7 @@ export async function readTritonConfig(folder: string): Promise<TritonConfig> {
   };
 }
 
-/** Reads the labels of an output: one on each line. */
+/** Reads the labels of an output: each line is a label. */
 export async function readLabels(path: string): Promise<string[]> {
   const lines = (await readFile(path, 'utf8')).split(/\r?\n/);
   while (lines.at(-1) === '') lines.pop();

@@ -85,7 +85,7 @@ const LONG_MS = 2 * DAY_MS;
 
 type Row = Omit<StatsPoint, 'step'> & Pick<ModelStats, 'model' | 'requests' | 'steps'>;
 
-/** Reads the models with data in the range, those with the most requests first. */
+/** Reads the models with data in the range, sorted by falling number of requests. */
 export async function readModelStats(db: Db, range: ModelStatsRange): Promise<ModelStats[]> {
   const { tenant, fromMs, toMs, stepS, limit, after } = range;
   const spanS = SPANS_S.findLast((span) => stepS % span === 0) ?? SPANS_S[0];

@@ -1,5 +1,5 @@
 /**
- * Converts images to `pixel_values` as preprocessor_config.json specifies. The steps, their order and their rounding are those of
+ * Converts images to `pixel_values` as preprocessor_config.json specifies. The steps, their order and their rounding equal the steps of
  * `@huggingface/transformers`, so that both compute equal values.
  */
 import sharp, { type Sharp } from 'sharp';

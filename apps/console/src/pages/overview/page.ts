@@ -1,4 +1,4 @@
-/** The overview: whether the system keeps up, what needs a person, six charts, models and workers. */
+/** The overview: whether the system keeps up, the problems that a person must solve, six charts, models and workers. */
 import { href, setQuery } from '../../core/address.ts';
 import { useData } from '../../core/data.ts';
 import { counted, exactTime } from '../../core/format.ts';

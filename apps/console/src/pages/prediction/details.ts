@@ -10,7 +10,7 @@ const rule = html`<dd class="rule"></dd>`;
 const copied = (text: string, label: string): Markup =>
   html`<span class="mono cut" title=${text}>${text}</span>${copyButton(text, label)}`;
 
-/** The id of the trace, with a link to the store of traces where the server names one. */
+/** The id of the trace, with a link to the store of traces if the server names a store. */
 const traceOf = (id: string, url: string | null): Markup =>
   url === null
     ? copied(id, 'Copy trace id')

@@ -1,4 +1,4 @@
-/** Runs an example through each stage singly, for the owner of the model: what each stage makes, and where the example fails. */
+/** Runs an example through each stage singly, and shows the owner of the model the output of each stage and the place of a failure. */
 import type { Handler, HandlerContext, Json } from '@millrace/shared/model-files/handler';
 import { placeIn } from '@millrace/shared/model-files/handler-fault';
 import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';

@@ -36,7 +36,7 @@ export function encodeRows(
   });
 }
 
-/** The outputs of rows, one for each row. Throws StageError. */
+/** The outputs of the rows, in their order. Throws StageError. */
 export function decodeRows(
   { handler, context, tensors }: { handler: Handler; context: HandlerContext; tensors: TensorMap },
   rows: readonly Json[],

@@ -1,8 +1,8 @@
-/** What the stages of a version make of an example of model.json. */
+/** The report about an example of model.json: the output of each stage of the version. */
 
 export type ExampleStage = 'input' | 'canonicalize' | 'encode' | 'model' | 'decode';
 
-/** What each stage made of an example. */
+/** The outputs of the stages of one example, up to the first failure. */
 export interface ExampleReport {
   /** A line for each stage that succeeded. */
   lines: readonly string[];
