@@ -53,6 +53,9 @@ export default defineHandler({
 });
 `;
 
+const NO_EMBEDDING =
+  "400 The model 'ranker' has no embedding: expected a model with the input text and the output embedding.";
+
 const vectorOf = (text: string) =>
   Array.from({ length: DIMENSIONS }, (_, k) => (k + 1) * (text.length + 1) + text.charCodeAt(0) / 3);
 const unit = (vector: number[]) => {
@@ -154,7 +157,7 @@ describe('the openai package', () => {
     const long = client.embeddings.create({ model: 'embedding', input: 'word '.repeat(20_000) });
     await expect(long).rejects.toMatchObject({
       status: 400,
-      message: expect.stringContaining('more tokens than the model takes'),
+      message: "400 'input' has more tokens in text 0 than the model takes: expected a shorter text.",
     });
   });
 
@@ -190,7 +193,7 @@ describe('the openai package', () => {
   test.each<[string, object, object]>([
     ['an unknown model', { model: 'lettres' }, { status: 404, code: 'model_not_found', type: 'invalid_request_error' }],
     ['an unknown version', { model: 'letters:9' }, { status: 404, code: 'version_not_found' }],
-    ['a model without embeddings', { model: 'ranker' }, { status: 400, param: 'model' }],
+    ['a model without embeddings', { model: 'ranker' }, { status: 400, param: 'model', message: NO_EMBEDDING }],
     ['an empty text', { input: '' }, { status: 400, param: 'input' }],
     ['an empty list', { input: [] }, { status: 400, param: 'input' }],
     ['a list of other things', { input: [{}] }, { status: 400, param: 'input' }],
@@ -205,7 +208,7 @@ describe('the openai package', () => {
     [
       'a text that is truncated',
       { input: ['a', 'b'.repeat(50)] },
-      { status: 400, message: expect.stringContaining('text (1)') },
+      { status: 400, message: expect.stringContaining('in text 1 than') },
     ],
     [
       'a failing model',

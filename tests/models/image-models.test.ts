@@ -61,11 +61,7 @@ async function expectedOf(model: keyof typeof TASKS): Promise<number[][]> {
   const results: number[][] = [];
   for (const image of images) {
     const raw = await RawImage.fromBlob(new Blob([new Uint8Array(image)]));
-    // biome-ignore lint/suspicious/noExplicitAny: the type of a pipeline depends on its task.
-    const output = await (run as any)(
-      raw,
-      task === 'image-classification' ? { top_k: null } : { pool: model !== 'clip' },
-    );
+    const output = await run(raw, task === 'image-classification' ? { top_k: null } : { pool: model !== 'clip' });
     results.push(
       Array.isArray(output)
         ? output.sort((a, b) => a.label.localeCompare(b.label)).map(({ score }) => score)

@@ -45,8 +45,7 @@ async function embed(deps: ProtocolDeps, request: FastifyRequest, reply: Fastify
   let tokens = 0;
   const finished = await run(deps, { request, reply, tenant, version, inputs, listed }, (output, at) => {
     const { vector, tokens: own, isTruncated } = embeddingOf(output);
-    if (isTruncated)
-      throw invalid('input', `has a text (${at}) with more tokens than the model takes`, 'a shorter text');
+    if (isTruncated) throw invalid('input', `has more tokens in text ${at} than the model takes`, 'a shorter text');
     tokens += own;
     const sent = dimensions === undefined ? vector : ofDimensions(version, vector, dimensions);
     const embedding = isBase64 ? `"${base64Of(sent)}"` : JSON.stringify(sent);
@@ -78,13 +77,10 @@ function ofDimensions(
   dimensions: number,
 ): readonly number[] {
   if (dimensions === vector.length || config.matryoshka === true) return shortened(vector, dimensions);
+  const message = `has embeddings of ${vector.length} dimensions only`;
   throw new ApiError(
     'invalid_request',
-    `The model '${model}' has embeddings of ${vector.length} dimensions only: send the request without dimensions, or set "matryoshka" in model.json for a model that was trained for shorter embeddings.`,
-    {
-      faults: [
-        { pointer: '/dimensions', message: 'Not supported', expected: String(vector.length), got: String(dimensions) },
-      ],
-    },
+    `The model '${model}' ${message}: send the request without dimensions, or set "matryoshka" in model.json for a model that was trained for shorter embeddings.`,
+    { faults: [{ pointer: '/dimensions', message, expected: String(vector.length), got: String(dimensions) }] },
   );
 }

@@ -74,7 +74,9 @@ export class BodyReader {
   inputs(name: string, most: number): { items: (string | number[])[]; listed: boolean } {
     const list = this.#value(name);
     if (typeof list === 'string') return { items: [requireContent(name, list)], listed: false };
-    if (!Array.isArray(list) || list.length === 0) throw invalid(name, 'is missing or empty', INPUT_FORMS);
+    if (list === undefined) throw invalid(name, 'is missing', INPUT_FORMS);
+    if (!Array.isArray(list)) throw invalid(name, 'has a wrong type', INPUT_FORMS);
+    if (list.length === 0) throw invalid(name, 'is an empty list', INPUT_FORMS);
     if (typeof list[0] === 'number') return { items: [tokensOf(name, list)], listed: false };
     requireCount(name, list.length, most);
     return { items: list.map((item: unknown) => itemOf(name, item)), listed: true };

@@ -53,18 +53,20 @@ export async function runInputs(createPrediction: CreatePrediction, run: InputsR
     const wait = new ResponseDisconnect();
     if (signal.aborted) wait.abort();
     waits.add(wait);
+    const text = await resultOfRows({ part: inputs.slice(from, from + count), from, wait }).finally(() =>
+      waits.delete(wait),
+    );
+    if (text.length > count * OUTPUT_CHARS_MAX) throw tooLong(count);
+    const outputs = JSON.parse(text) as unknown;
+    const list = count === 1 ? [outputs] : (outputs as unknown[]);
+    for (const [at, output] of list.entries()) use(output, from + at);
+    rows = Math.max(1, Math.min(ROWS_MAX, Math.floor((RUN_CHARS * count) / Math.max(1, text.length))));
+  };
+  const resultOfRows = async ({ part, from, wait }: Rows): Promise<string> => {
     try {
-      const part = inputs.slice(from, from + count);
-      const text = resultOf(await createPrediction(predictionOf(run, part, wait)), { ...run, from });
-      if (text.length > count * OUTPUT_CHARS_MAX) throw tooLong(count);
-      const outputs = JSON.parse(text) as unknown;
-      const list = count === 1 ? [outputs] : (outputs as unknown[]);
-      for (const [at, output] of list.entries()) use(output, from + at);
-      rows = Math.max(1, Math.min(ROWS_MAX, Math.floor((RUN_CHARS * count) / Math.max(1, text.length))));
+      return resultOf(await createPrediction(predictionOf(run, part, wait)), { ...run, from });
     } catch (error) {
       throw relocated(error, { ...run, from });
-    } finally {
-      waits.delete(wait);
     }
   };
   const runAll = async (): Promise<void> => {
@@ -98,6 +100,13 @@ const predictionOf = (
   trace,
   ledgerless: true,
 });
+
+interface Rows {
+  part: unknown[];
+  /** The index of the first input of the prediction. */
+  from: number;
+  wait: ResponseDisconnect;
+}
 
 interface Place extends Pick<InputsRun, 'listed'> {
   /** The index of the first input of the prediction. */

@@ -31,7 +31,7 @@ export async function textModel(
   throw new ApiError(
     'invalid_request',
     `The model '${name.slice(0, 100)}' has no ${use}: expected a model with the input ${input.join(' and ')} and the output ${output}.`,
-    { faults: [{ pointer: '/model', message: `The model has no ${use}` }] },
+    { faults: [{ pointer: '/model', message: `has no ${use}` }] },
   );
 }
 
