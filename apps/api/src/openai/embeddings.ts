@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BodyReader, invalid } from './read-body.ts';
 import { openAiRoutes } from './route-schemas.ts';
 import { type ProtocolDeps, run, sendPieces } from './run-request.ts';
-import { takesTokens, textModel, textModels } from './text-models.ts';
+import { inputOf, textModel, textModels } from './text-models.ts';
 import { base64Of, embeddingOf, shortened } from './vectors.ts';
 
 /** As OpenAI's API. */
@@ -40,7 +40,7 @@ async function embed(deps: ProtocolDeps, request: FastifyRequest, reply: Fastify
   body.text('user');
   const tenant = deps.tenantOf(request);
   const version = await textModel(deps.catalog, tenant, { name, use: 'embedding' });
-  const inputs = items.map((item) => inputOf(version, item));
+  const inputs = items.map((item) => inputOf(version, item, 'input'));
   const rows = new Array<string>(items.length);
   let tokens = 0;
   const finished = await run(deps, { request, reply, tenant, version, inputs, listed }, (output, at) => {
@@ -58,16 +58,6 @@ async function embed(deps: ProtocolDeps, request: FastifyRequest, reply: Fastify
     items: rows,
     end: `],"model":${JSON.stringify(name)},"usage":${usage}}`,
   });
-}
-
-function inputOf(version: ModelVersion, item: string | number[]): unknown {
-  if (typeof item === 'string') return { text: item };
-  if (takesTokens(version)) return { token_ids: item };
-  throw invalid(
-    'input',
-    `has token ids, and the model '${version.model}' takes texts`,
-    'a string or a list of strings',
-  );
 }
 
 /** Shorter embeddings are useful only if the model was trained for them. */

@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BodyReader, invalid } from './read-body.ts';
 import { teiRoute } from './route-schemas.ts';
 import { type ProtocolDeps, run, sendPieces } from './run-request.ts';
-import { onlyTextModel, type TextUse, takesTokens, textModel } from './text-models.ts';
+import { inputOf, onlyTextModel, type TextUse, textModel } from './text-models.ts';
 import { embeddingOf, shortened, withLengthOne } from './vectors.ts';
 
 type TeiRequest = FastifyRequest<{ Params: { model?: string } }>;
@@ -45,7 +45,7 @@ async function embed(deps: ProtocolDeps, request: TeiRequest, reply: FastifyRepl
   const dimensions = body.positive('dimensions');
   body.refuse('prompt_name', 'is not supported: write the prompt before each text');
   const version = await modelOf(deps, request, 'embedding');
-  const inputs = items.map((item) => inputOf(version, item));
+  const inputs = items.map((item) => inputOf(version, item, 'inputs'));
   const rows = new Array<string>(items.length);
   const tenant = deps.tenantOf(request);
   const finished = await run(deps, { request, reply, tenant, version, inputs, listed }, (output, at) => {
@@ -55,16 +55,6 @@ async function embed(deps: ProtocolDeps, request: TeiRequest, reply: FastifyRepl
     rows[at] = JSON.stringify(normalizes ? withLengthOne(sent) : sent);
   });
   return finished ? sendPieces(reply, { begin: '[', items: rows, end: ']' }) : reply;
-}
-
-function inputOf(version: ModelVersion, item: string | number[]): unknown {
-  if (typeof item === 'string') return { text: item };
-  if (takesTokens(version)) return { token_ids: item };
-  throw invalid(
-    'inputs',
-    `has token ids, and the model '${version.model}' takes texts`,
-    'a string or a list of strings',
-  );
 }
 
 const tooLong = (at: number): ApiError =>

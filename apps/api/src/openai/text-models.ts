@@ -2,6 +2,7 @@
 import { ApiError } from '@millrace/shared/errors';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Catalog } from '../models/catalog.ts';
+import { invalid } from './read-body.ts';
 
 /** `embedding`: `{"text"}` to `{"embedding"}`. `ranking`: `{"query", "text"}` to `{"score"}`. */
 export type TextUse = 'embedding' | 'ranking';
@@ -66,8 +67,12 @@ function isFor({ inputSchema, outputSchema }: ModelVersion, use: TextUse): boole
   return input.every((name) => hasMember(inputSchema, name)) && hasMember(outputSchema, output);
 }
 
-/** Whether the input of an embedding model can be token ids of its own tokenizer. */
-export const takesTokens = ({ inputSchema }: ModelVersion): boolean => hasMember(inputSchema, 'token_ids');
+/** The input of an embedding model for a text or token ids in the member `name`. Throws ApiError for a model without token ids. */
+export function inputOf({ model, inputSchema }: ModelVersion, item: string | number[], name: string): unknown {
+  if (typeof item === 'string') return { text: item };
+  if (hasMember(inputSchema, 'token_ids')) return { token_ids: item };
+  throw invalid(name, `has token ids, and the model '${model}' takes texts`, 'a string or a list of strings');
+}
 
 interface ObjectSchema {
   properties?: unknown;
