@@ -7,6 +7,7 @@ import path from 'node:path';
 import { createPool } from '@millrace/shared/postgres/db';
 import { assertMigrated, checkPostgres, migrate } from '@millrace/shared/postgres/migrate';
 import { MIGRATIONS_DIR } from '@millrace/shared/postgres/migration-files';
+import { ensurePartitions } from '@millrace/shared/postgres/partitions';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { asAdmin, urlOfDatabase } from '../services/template.ts';
@@ -125,6 +126,105 @@ describe('migrate', () => {
     );
     for (const socket of sockets) socket.destroy();
     mute.close();
+  });
+});
+
+describe('a migration outside a transaction', () => {
+  const HEAD = '-- compatible\n-- outside a transaction\n';
+  const validIndexes = (like: string) =>
+    query(`SELECT c.relname AS name FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+            WHERE x.indisvalid AND c.relname LIKE '${like}' ORDER BY 1`);
+
+  test('builds an index on each partition and on later partitions while a transaction writes', async () => {
+    await migrate(url, { dir });
+    await writeFile(
+      path.join(dir, '9000_index.sql'),
+      `${HEAD}-- Reason.\nCREATE INDEX CONCURRENTLY IF NOT EXISTS by_model_found\n  ON predictions (model, id) WHERE status = 'failed';`,
+    );
+    const writer = new pg.Client({ connectionString: url });
+    await writer.connect();
+    try {
+      await writer.query('BEGIN');
+      await writer.query('LOCK TABLE predictions_default IN ROW EXCLUSIVE MODE');
+      const migrated = migrate(url, { dir });
+      // The build waits for the writer, and the rows of other writers do not wait for the build.
+      await expect
+        .poll(() =>
+          query(`SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event_type = 'Lock'`),
+        )
+        .toHaveLength(1);
+      await query(`DO $$ BEGIN LOCK TABLE predictions_default IN ROW EXCLUSIVE MODE NOWAIT; END $$`);
+      await writer.query('COMMIT');
+      expect(await migrated).toEqual(['9000_index']);
+    } finally {
+      await writer.end();
+    }
+    const partitions = await query(`SELECT FROM pg_inherits WHERE inhparent = 'predictions'::regclass`);
+    expect(await validIndexes('by_model_found%')).toHaveLength(partitions.length + 1);
+    await withPool((pool) => ensurePartitions(pool, 10));
+    expect(await query(`SELECT FROM pg_inherits WHERE inhparent = 'by_model_found'::regclass`)).toHaveLength(
+      (await query(`SELECT FROM pg_inherits WHERE inhparent = 'predictions'::regclass`)).length,
+    );
+  });
+
+  test('continues after an interrupted build: the invalid index is built again', async () => {
+    await migrate(url);
+    // Two equal rows make a unique build fail, which leaves its invalid index, as a kill does.
+    await query('CREATE TABLE things (name text); INSERT INTO things VALUES (1), (1);');
+    await writeFile(
+      path.join(dir, '9000_index.sql'),
+      `${HEAD}CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS things_by_name ON things (name);`,
+    );
+    await expect(migrate(url, { dir })).rejects.toThrow(
+      'The migration 9000_index failed: could not create unique index "things_by_name". The next npm run migrate builds its index again.',
+    );
+    expect(await query(`SELECT indisvalid FROM pg_index WHERE indexrelid = 'things_by_name'::regclass`)).toEqual([
+      { indisvalid: false },
+    ]);
+    await query('DELETE FROM things');
+    expect(await migrate(url, { dir })).toEqual(['9000_index']);
+    expect(await validIndexes('things_by_name')).toHaveLength(1);
+    expect(await migrate(url, { dir })).toEqual([]);
+  });
+
+  test('is not blocked by a process of an older version that waits for its turn', async () => {
+    await migrate(url);
+    await query('CREATE TABLE things (name text)');
+    await writeFile(
+      path.join(dir, '9000_index.sql'),
+      `${HEAD}CREATE INDEX CONCURRENTLY IF NOT EXISTS things_by_name ON things (name);`,
+    );
+    const [holder, older] = [new pg.Client({ connectionString: url }), new pg.Client({ connectionString: url })];
+    await Promise.all([holder.connect(), older.connect()]);
+    try {
+      await holder.query('SELECT pg_advisory_lock(7217401655)');
+      // Version 0.1.0 waits inside a statement, whose snapshot a concurrent build waits for.
+      const waits = older.query('SELECT pg_advisory_lock(7217401655)');
+      await expect
+        .poll(() => query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`))
+        .toHaveLength(1);
+      const migrated = Promise.all([migrate(url, { dir }), migrate(url, { dir })]);
+      await holder.query('SELECT pg_advisory_unlock(7217401655)');
+      await waits;
+      await older.query('SELECT pg_advisory_unlock(7217401655)');
+      expect((await migrated).flat()).toEqual(['9000_index']);
+    } finally {
+      await Promise.all([holder.end(), older.end()]);
+    }
+  });
+
+  test.each([
+    ['a build without the line', '-- compatible\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a ON things (name);'],
+    ['a second statement', `${HEAD}CREATE INDEX CONCURRENTLY IF NOT EXISTS a ON things (name); SELECT 1;`],
+    ['a build that cannot be repeated', `${HEAD}CREATE INDEX CONCURRENTLY a ON things (name);`],
+    ['another statement', `${HEAD}UPDATE things SET name = 1;`],
+    [
+      'a name without room for a day',
+      `${HEAD}CREATE INDEX CONCURRENTLY IF NOT EXISTS ${'a'.repeat(54)} ON things (name);`,
+    ],
+  ])('refuses %s before anything is applied', async (_, sql) => {
+    await writeFile(path.join(dir, '9000_index.sql'), sql);
+    await expect(migrate(url, { dir })).rejects.toThrow('The migration 9000_index.sql is invalid: ');
   });
 });
 

@@ -1,11 +1,14 @@
 /**
  * Migrates a database to the schema in migrations/. Any number of processes may migrate at the same time: an advisory lock lets one
- * process at a time continue. Each file is applied, and recorded as applied, in its own transaction.
+ * process at a time continue. Each file is applied, and recorded as applied, in its own transaction. A file that builds an index of a
+ * large table runs outside a transaction, so that no writer waits (see online-index.ts).
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { checkServer, type Db, type Pool } from './db.ts';
 import { errorCodeOf } from './error-code.ts';
 import { MIGRATIONS_DIR, type Migration, readMigrations } from './migration-files.ts';
+import { buildOnlineIndex } from './online-index.ts';
 import { ensurePartitions } from './partitions.ts';
 import { PostgresError, postgresError } from './postgres-error.ts';
 
@@ -18,6 +21,14 @@ export interface MigrateOptions {
 
 // Any number that no other program on this server locks. The number is the same in every version of Millrace.
 const LOCK = 7_217_401_655;
+/**
+ * The lock of a build outside a transaction. A build waits for the end of each older statement. A process of version 0.1.0 that
+ * migrates waits for LOCK inside a statement, so a build under LOCK would wait for itself.
+ */
+const BUILD_LOCK = 7_217_401_656;
+const LOCK_POLL_MS = 100;
+/** The time limit of a build, of its waits for older transactions, and of the wait for the build of another process. */
+const BUILD_TIMEOUT_MS = 3_600_000;
 const NO_SUCH_DATABASE = '3D000';
 const DATABASE_EXISTS = new Set(['42P04', '23505']);
 const PARTITION_DAYS = 3;
@@ -40,10 +51,7 @@ export async function migrate(databaseUrl: string, options: MigrateOptions = {})
     client = await connectOrCreate(databaseUrl, connectTimeoutMs);
     await checkServer(client);
     await client.query(`SELECT set_config('lock_timeout', $1, false)`, [String(lockTimeoutMs)]);
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
-    const names = await applyMissing(client, known);
-    await ensurePartitions(client, PARTITION_DAYS);
-    return names;
+    return await applyMissing(client, known, lockTimeoutMs);
   } catch (error) {
     throw postgresError(error, databaseUrl);
   } finally {
@@ -78,37 +86,98 @@ export async function checkPostgres(pool: Pool, databaseUrl: string): Promise<vo
   }
 }
 
-async function applyMissing(client: pg.Client, known: readonly Migration[]): Promise<string[]> {
-  await client.query(`CREATE TABLE IF NOT EXISTS millrace_migrations (
-    name text PRIMARY KEY,
-    checksum text NOT NULL,
-    compatible boolean NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
-  )`);
+async function applyMissing(client: pg.Client, known: readonly Migration[], lockTimeoutMs: number): Promise<string[]> {
+  const names: string[] = [];
+  for (;;) {
+    const build = await withLock(client, { lock: LOCK, timeoutMs: lockTimeoutMs }, async () => {
+      await client.query(`CREATE TABLE IF NOT EXISTS millrace_migrations (
+        name text PRIMARY KEY,
+        checksum text NOT NULL,
+        compatible boolean NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now()
+      )`);
+      for (const migration of await missingOf(client, known)) {
+        if (migration.onlineIndex) return migration;
+        await apply(client, migration);
+        names.push(migration.name);
+      }
+      await ensurePartitions(client, PARTITION_DAYS);
+      return undefined;
+    });
+    if (!build) return names;
+    const isMine = await withLock(client, { lock: BUILD_LOCK, timeoutMs: BUILD_TIMEOUT_MS }, async () => {
+      // Another process may have built the index during the wait.
+      if (!(await missingOf(client, known)).includes(build)) return false;
+      await applyOutside(client, build, lockTimeoutMs);
+      return true;
+    });
+    if (isMine) names.push(build.name);
+  }
+}
+
+async function missingOf(client: pg.Client, known: readonly Migration[]): Promise<Migration[]> {
   const applied = await readApplied(client);
   refuseChanged(known, applied);
   refuseNewer(known, applied);
-  const missing = known.filter(({ name }) => !applied.some((row) => row.name === name));
-  for (const migration of missing) await apply(client, migration);
-  return missing.map(({ name }) => name);
+  return known.filter(({ name }) => !applied.some((row) => row.name === name));
 }
+
+/** Runs `work` with an advisory lock. The wait is a sequence of short statements: see BUILD_LOCK. */
+async function withLock<T>(
+  client: pg.Client,
+  { lock, timeoutMs }: { lock: number; timeoutMs: number },
+  work: () => Promise<T>,
+): Promise<T> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [lock]);
+    if (rows[0]?.locked) break;
+    if (performance.now() > end)
+      throw new PostgresError(
+        `Another process has been migrating the database for ${Math.round(timeoutMs / 1_000)} s: wait for its end, and start again.`,
+      );
+    await delay(LOCK_POLL_MS);
+  }
+  try {
+    return await work();
+  } finally {
+    // A connection that is broken has released the lock.
+    await client.query('SELECT pg_advisory_unlock($1)', [lock]).catch(() => {});
+  }
+}
+
+const RECORD = 'INSERT INTO millrace_migrations (name, checksum, compatible) VALUES ($1, $2, $3)';
 
 async function apply(client: pg.Client, { name, sql, checksum, compatible }: Migration): Promise<void> {
   try {
     await client.query('BEGIN');
     await client.query(sql);
-    await client.query('INSERT INTO millrace_migrations (name, checksum, compatible) VALUES ($1, $2, $3)', [
-      name,
-      checksum,
-      compatible,
-    ]);
+    await client.query(RECORD, [name, checksum, compatible]);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new PostgresError(`The migration ${name} failed and was rolled back: ${reason}.`, { cause: error });
+    throw new PostgresError(`The migration ${name} failed and was rolled back: ${messageOf(error)}.`, { cause: error });
   }
 }
+
+/** A build that was interrupted is not recorded. The next process that migrates removes its remains and builds again. */
+async function applyOutside(client: pg.Client, migration: Migration, lockTimeoutMs: number): Promise<void> {
+  const { name, checksum, compatible, onlineIndex } = migration;
+  if (!onlineIndex) throw new Error(`The migration ${name} has no index to build.`);
+  try {
+    await buildOnlineIndex(client, onlineIndex, BUILD_TIMEOUT_MS);
+    await client.query(RECORD, [name, checksum, compatible]);
+  } catch (error) {
+    throw new PostgresError(
+      `The migration ${name} failed: ${messageOf(error)}. The next npm run migrate builds its index again.`,
+      { cause: error },
+    );
+  } finally {
+    await client.query(`SELECT set_config('lock_timeout', $1, false)`, [String(lockTimeoutMs)]).catch(() => {});
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function readApplied(db: Db): Promise<Applied[]> {
   const { rows: found } = await db.query(`SELECT to_regclass('millrace_migrations') IS NOT NULL AS exists`);

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { type OnlineIndex, onlineIndexOf } from './online-index.ts';
 
 export interface Migration {
   /** The file's name without `.sql`, such as `0001_tenants`. */
@@ -15,6 +16,8 @@ export interface Migration {
    * start on a database with a newer migration that is not compatible.
    */
   compatible: boolean;
+  /** The index that the file builds outside a transaction, while other processes write. Undefined for any other file. */
+  onlineIndex: OnlineIndex | undefined;
 }
 
 /** The folder of the SQL files: in the repository the folder `migrations`, and in a published package the package's own copy. */
@@ -33,6 +36,7 @@ export async function readMigrations(dir: string): Promise<Migration[]> {
         sql,
         checksum: createHash('sha256').update(sql).digest('hex'),
         compatible: /^-- compatible\b/.test(sql),
+        onlineIndex: onlineIndexOf(file, sql),
       };
     }),
   );
