@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A proxy to Postgres or Redis that can stop forwarding, like a stopped server: the connections stay open. */
-export async function startStallingProxy(databaseUrl: string) {
+/**
+ * A proxy to Postgres or Redis that can stop forwarding, like a stopped server: the connections stay open. With `openMs`, each new
+ * connection forwards nothing for this time, like the connections of a server on busy cores.
+ */
+export async function startStallingProxy(databaseUrl: string, { openMs = 0 } = {}) {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   const upstreams = new Set<Socket>();
@@ -27,6 +30,10 @@ export async function startStallingProxy(databaseUrl: string) {
         to.write(bytes);
       });
       if (stalled || (silent && from === upstream)) from.pause();
+      if (openMs > 0 && from === client) {
+        from.pause();
+        setTimeout(() => stalled || from.resume(), openMs);
+      }
       from.on('error', () => {});
       from.on('close', () => {
         sockets.delete(from);

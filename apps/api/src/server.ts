@@ -9,6 +9,7 @@ import { listWorkers } from '@millrace/shared/queue/worker-list';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import { findCard } from '@millrace/shared/registry/model-cards';
+import { readyModels } from '@millrace/shared/registry/registry';
 import { StatsWriter } from '@millrace/shared/stats/stats-writer';
 import { createIdempotentRequests, type IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
 import type { Tracing } from '@millrace/shared/tracing/tracing';
@@ -32,7 +33,7 @@ import { createMetrics } from './operations/metrics.ts';
 import { checkAll } from './operations/readiness.ts';
 import type { Checks } from './operations/routes.ts';
 import { openPredictions, type PredictionServices } from './predictions/prediction-services.ts';
-import { type OpenParams, openStores, type Stores } from './stores/open-stores.ts';
+import { type OpenParams, openStores, START_TIMEOUT_MS, type Stores, whileLate } from './stores/open-stores.ts';
 import { fromStore } from './stores/store-errors.ts';
 import { createWebhookCheck } from './webhooks/check-target.ts';
 
@@ -74,7 +75,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
   const timers = createWebhookTimers({ connection: queue.redis, keyPrefix: config.keyPrefix });
   closers.push('webhook timers', () => timers.close());
   const checkWebhook = createWebhookCheck(config);
-  const tenantOfKey = tenantsOf(openKnownKeys({ config, db, closers, log }));
+  const tenantOfKey = tenantsOf(await openKnownKeys({ config, db, closers, log }));
   const tenantOfSession = tenantsOf(openKnownSessions({ config, db, closers, log }));
   const metrics = metricsOf({ stores, catalog, times, predictions: () => predictions });
   const history = new StatsWriter({
@@ -118,8 +119,24 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
   const { waiting, release } = predictions;
   const { shutdownMs } = config;
   closers.push('callers', () => draining.run({ server: app.server, waiting, release, shutdownMs }));
+  await openForRequests({ stores, catalog, predictions });
   const url = await app.listen({ host: config.host, port: config.port });
   return { app, url, mustStop: queue.mustStop, close: (deadlineMs) => closers.close(deadlineMs) };
+}
+
+/**
+ * Reads the registry and opens the connections that the first requests need. A request waits for a store much shorter than a store on
+ * busy cores takes to open a connection, so a process that listened first would report the store as absent.
+ */
+async function openForRequests(parts: {
+  stores: Stores;
+  catalog: Catalog;
+  predictions: Pick<PredictionServices, 'open'>;
+}): Promise<void> {
+  const { stores, catalog, predictions } = parts;
+  await whileLate(() => catalog.models('default'));
+  const models = await whileLate(() => readyModels(stores.db));
+  await predictions.open(models, START_TIMEOUT_MS);
 }
 
 interface MeasuredParts {

@@ -1,11 +1,12 @@
 /** The look-ups of API keys in Postgres, each kind on connections of its own. */
 
-import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { createPool, openConnections, type Pool } from '@millrace/shared/postgres/db';
 import type { Closers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
 import { formOfSession, ownersOfKeys } from '@millrace/shared/tenants/api-keys';
 import { ownersOfSessions } from '@millrace/shared/tenants/console-sessions';
 import type { Logger } from 'pino';
+import { START_TIMEOUT_MS } from '../stores/open-stores.ts';
 import { type FindOwners, KnownKeys } from './known-keys.ts';
 
 export interface OpenKnownKeysParams {
@@ -16,21 +17,32 @@ export interface OpenKnownKeysParams {
   log: Logger;
 }
 
-/** Keys that this process knows are looked up on the callers' pool; unknown keys have one connection for each form. */
-export function openKnownKeys(params: OpenKnownKeysParams): KnownKeys {
-  const { db } = params;
+/**
+ * Keys that this process knows are looked up on the callers' pool; unknown keys have one connection for each form. Where every request
+ * needs a key, resolves when these connections are open: the first request of every caller needs one of them.
+ */
+export async function openKnownKeys(params: OpenKnownKeysParams): Promise<KnownKeys> {
+  const { db, config, log } = params;
+  const checked = ownPool(params, 'keys-checked');
+  const unchecked = ownPool(params, 'keys-unchecked');
+  if (config.apiKeysRequired) {
+    const opened = [checked, unchecked].map((pool) => openConnections(pool, 1, START_TIMEOUT_MS));
+    for (const one of await Promise.allSettled(opened))
+      if (one.status === 'rejected') log.warn({ err: one.reason }, 'Postgres opens no connection for API keys yet');
+  }
   return new KnownKeys({
     findKnown: (hashes) => ownersOfKeys(db, hashes),
     findUnknown: {
-      checked: onOwnConnection(params, 'keys-checked', ownersOfKeys),
-      unchecked: onOwnConnection(params, 'keys-unchecked', ownersOfKeys),
+      checked: (hashes) => ownersOfKeys(checked, hashes),
+      unchecked: (hashes) => ownersOfKeys(unchecked, hashes),
     },
   });
 }
 
 /** The same for the sessions of the console: a flood of unknown tokens delays no caller with a key. */
 export function openKnownSessions(params: OpenKnownKeysParams): KnownKeys {
-  const findUnknown = onOwnConnection(params, 'sessions', ownersOfSessions);
+  const pool = ownPool(params, 'sessions');
+  const findUnknown: FindOwners = (hashes) => ownersOfSessions(pool, hashes);
   return new KnownKeys({
     formOf: formOfSession,
     findKnown: (hashes) => ownersOfSessions(params.db, hashes),
@@ -38,11 +50,8 @@ export function openKnownSessions(params: OpenKnownKeysParams): KnownKeys {
   });
 }
 
-function onOwnConnection(
-  { config, closers, log }: OpenKnownKeysParams,
-  name: string,
-  find: (pool: Pool, hashes: readonly Buffer[]) => ReturnType<FindOwners>,
-): FindOwners {
+/** A pool of one connection. */
+function ownPool({ config, closers, log }: OpenKnownKeysParams, name: string): Pool {
   const pool = createPool({
     databaseUrl: config.databaseUrl,
     max: 1,
@@ -51,5 +60,5 @@ function onOwnConnection(
     onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
   });
   closers.push(`postgres of ${name}`, () => pool.end());
-  return (hashes) => find(pool, hashes);
+  return pool;
 }

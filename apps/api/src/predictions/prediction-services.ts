@@ -21,6 +21,7 @@ import {
 import { findRecorded } from '@millrace/shared/ledger/recorded';
 import { LiveStore } from '@millrace/shared/live/store';
 import { type Clock, sharedNow } from '@millrace/shared/postgres/clock';
+import { shardOf } from '@millrace/shared/predictions/ids';
 import { baseOf } from '@millrace/shared/predictions/prediction';
 import { machineName } from '@millrace/shared/predictions/slots';
 import type { StoredTask } from '@millrace/shared/predictions/task';
@@ -95,6 +96,8 @@ export interface PredictionServices {
   promiseFault(): string | undefined;
   /** The used share of the memory of the queue Redis, 0 to 1: of the fullest server. */
   queueMemory(): number;
+  /** Opens the connections to the queue Redis that waiting callers of these models need, within `timeoutMs`. */
+  open(models: readonly string[], timeoutMs: number): Promise<void>;
   /** Ends every wait and every event stream, so that the server can close. */
   release(): Promise<void>;
 }
@@ -176,6 +179,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
     queues: () => queueGauges.read(),
     promiseFault: () => faultOf(parts.promiseFaults),
     queueMemory: () => parts.loads.memoryShare(sharedNow()),
+    open: (models, timeoutMs) => completions.open(models.map(shardOf), timeoutMs),
     async release() {
       watcher.close();
       await completions.close();

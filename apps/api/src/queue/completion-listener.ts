@@ -152,6 +152,19 @@ export class CompletionListener {
   }
 
   /**
+   * Listens to these shards before the first caller needs an event. A Redis on busy cores may take longer to open a connection than a
+   * caller may wait, so each shard may take `timeoutMs`. The first caller of a shard that was late listens again.
+   */
+  async open(shards: Iterable<number>, timeoutMs: number): Promise<void> {
+    const ticksMax = timeoutMs / POSITION_TICK_MS;
+    const opened = await Promise.allSettled(
+      [...new Set(shards)].map((shard) => (this.#listeners[shard] ?? this.#startListener(shard, ticksMax)).ready),
+    );
+    for (const one of opened)
+      if (one.status === 'rejected') this.#log.warn({ err: one.reason }, 'cannot listen to completion events yet');
+  }
+
+  /**
    * Registers a wait, which ends after `waitMs`, or when the signal aborts, possibly before this call returns. A caller
    * registers first and then reads the state. In the other order, an end between the two steps would be missed.
    */
@@ -193,11 +206,11 @@ export class CompletionListener {
     for (; waiter; waiter = waiter.next) settle(waiter, end);
   }
 
-  #startListener(shard: number): Listener {
+  #startListener(shard: number, ticksMax = POSITION_TICKS): Listener {
     const connection = this.#connect(shard);
     const listener: Listener = { connection, lastId: '0-0', ready: Promise.resolve() };
     this.#listeners[shard] = listener;
-    listener.ready = this.#position(listener, shard).then(
+    listener.ready = this.#position(listener, shard, ticksMax).then(
       () => {
         listener.ready = undefined;
         void this.#read(listener, shard);
@@ -213,7 +226,7 @@ export class CompletionListener {
   }
 
   /** Reads the position of the newest event. The connection has no timeout, so this function counts ticks. */
-  async #position(listener: Listener, shard: number): Promise<void> {
+  async #position(listener: Listener, shard: number, ticksMax: number): Promise<void> {
     const reading = listener.connection.xrevrange(this.#keys.events(shard), '+', '-', 'COUNT', 1);
     reading.catch(() => {});
     let ticks = 0;
@@ -221,7 +234,7 @@ export class CompletionListener {
     const late = new Promise<never>((_, reject) => {
       timer = setInterval(() => {
         ticks += 1;
-        if (ticks > POSITION_TICKS) reject(new Error('Redis did not return the position of its events in time'));
+        if (ticks > ticksMax) reject(new Error('Redis did not return the position of its events in time'));
       }, POSITION_TICK_MS);
     });
     try {

@@ -3,8 +3,9 @@ import { CacheDamage } from '@millrace/shared/cache/damage';
 import { holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
 import { createReadThrough, type ReadThrough } from '@millrace/shared/cache/read-through';
 import { type Clock, startClock } from '@millrace/shared/postgres/clock';
-import { createPool, type Pool } from '@millrace/shared/postgres/db';
+import { createPool, openConnections, type Pool } from '@millrace/shared/postgres/db';
 import { checkPostgres } from '@millrace/shared/postgres/migrate';
+import { postgresError } from '@millrace/shared/postgres/postgres-error';
 import type { Closers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
 import { StoreMetrics } from '@millrace/shared/process/store-metrics';
@@ -16,7 +17,10 @@ import type { WriteProbe } from '@millrace/shared/redis/write-probe';
 import type { Logger } from 'pino';
 import { RedisWatch } from './redis-watch.ts';
 
-const START_TIMEOUT_MS = 10_000;
+/** The time limit of each step of the start. A request has a much shorter limit, so the start opens every connection of a request. */
+export const START_TIMEOUT_MS = 10_000;
+/** The connections to Postgres at the start: two commits of promises, and look-ups of several tenants, at the same time. */
+const CONNECTIONS_AT_START = 6;
 /** The timeout of a large value, in timeouts of a small command: a large value may wait behind other large values. */
 const LARGE_TIMEOUTS = 4;
 
@@ -118,6 +122,7 @@ async function openQueueRedis({ config, log, closers }: OpenParams, { keys, metr
   // On its own connection: a PING behind a large reply would be late, and Redis would look absent.
   const watchRedis = connect('producer', 'watch');
   closers.push('redis watch connection', () => watchRedis.disconnect());
+  await waitForRedis(watchRedis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
   const watch = new RedisWatch(watchRedis, config.storeTimeoutMs);
   closers.push('redis watch', () => watch.close());
   const ready = () => watch.ready && store.probe.writable;
@@ -167,18 +172,24 @@ async function openPostgres({ config, log, closers }: OpenParams): Promise<Pool>
     onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
   });
   closers.push('postgres', () => db.end());
-  await checkPostgresRepeatedly(db, config.databaseUrl);
+  await openConnections(db, CONNECTIONS_AT_START, START_TIMEOUT_MS).catch((error) => {
+    throw postgresError(error, config.databaseUrl);
+  });
+  await whileLate(() => checkPostgres(db, config.databaseUrl));
   return db;
 }
 
-/** The pool has the short timeouts of requests. A slow server must not stop the start, so timeouts are retried. */
-async function checkPostgresRepeatedly(db: Pool, databaseUrl: string): Promise<void> {
+/** Repeats a call to Postgres whose time ran out: a slow server must not stop the start, and the pool has the short timeouts of requests. */
+export async function whileLate<T>(call: () => Promise<T>): Promise<T> {
   const end = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     try {
-      return await checkPostgres(db, databaseUrl);
+      return await call();
     } catch (error) {
-      if (performance.now() > end || !(error instanceof Error) || !/time-?out/i.test(error.message)) throw error;
+      if (performance.now() > end || !isLate(error)) throw error;
     }
   }
 }
+
+const isLate = (error: unknown): boolean =>
+  error instanceof Error && (/time-?out/i.test(error.message) || isLate(error.cause));

@@ -52,6 +52,22 @@ export function createPool(settings: PoolSettings): Pool {
   return pool;
 }
 
+/**
+ * Opens connections before the first request needs them. A server on busy cores may take longer to open a connection than a request may
+ * wait, so each connection may take `timeoutMs`. Rejects when a connection cannot be opened.
+ */
+export async function openConnections(pool: Pool, count: number, timeoutMs: number): Promise<void> {
+  const { connectionTimeoutMillis } = pool.options;
+  pool.options.connectionTimeoutMillis = timeoutMs;
+  try {
+    const opened = await Promise.allSettled(Array.from({ length: count }, () => pool.connect()));
+    for (const one of opened) if (one.status === 'fulfilled') one.value.release();
+    for (const one of opened) if (one.status === 'rejected') throw one.reason;
+  } finally {
+    pool.options.connectionTimeoutMillis = connectionTimeoutMillis;
+  }
+}
+
 /** Runs `work` in one transaction. When `work` throws, the transaction is rolled back or its connection is closed. */
 export async function inTransaction<T>(pool: Pool, work: (db: Db) => Promise<T>): Promise<T> {
   return onConnection(pool, async (client, discard) => {

@@ -29,6 +29,16 @@ test('a command without a reply in its ticks is rejected once, and no earlier', 
   expect(second.failed).toBe('Command timed out');
 });
 
+test('a command with more ticks is rejected after these ticks', () => {
+  const deadlines = new CommandDeadlines();
+  const command = commandOf();
+  deadlines.add(command, 100);
+  for (let n = 0; n < 100; n++) deadlines.tick();
+  expect(command.failed).toBe('');
+  deadlines.tick();
+  expect(command.failed).toBe('Command timed out');
+});
+
 test('a command with a reply is not rejected', () => {
   const deadlines = new CommandDeadlines();
   const command = commandOf();

@@ -14,13 +14,14 @@ const PATIENCE = 16;
 type Pending = Pick<Command, 'reject'> & { isSettled?: boolean };
 
 export class CommandDeadlines {
-  #pending: { command: Pending; tick: number; idleTick: number }[] = [];
+  #pending: { command: Pending; tick: number; idleTick: number; ticks: number }[] = [];
   #tick = 0;
   /** Ticks in which nothing moved on the connection. */
   #idleTick = 0;
 
-  add(command: Pending): void {
-    this.#pending.push({ command, tick: this.#tick, idleTick: this.#idleTick });
+  /** `ticks`: the ticks that the command may take. */
+  add(command: Pending, ticks = TICKS): void {
+    this.#pending.push({ command, tick: this.#tick, idleTick: this.#idleTick, ticks });
   }
 
   /**
@@ -30,10 +31,10 @@ export class CommandDeadlines {
   tick(moved = false): void {
     this.#tick += 1;
     if (!moved) this.#idleTick += 1;
-    this.#pending = this.#pending.filter(({ command, tick, idleTick }) => {
+    this.#pending = this.#pending.filter(({ command, tick, idleTick, ticks }) => {
       if (command.isSettled) return false;
-      // The command is rejected at tick TICKS + 1, because the first tick may follow immediately after the command.
-      if (this.#idleTick - idleTick <= TICKS && this.#tick - tick <= TICKS * PATIENCE) return true;
+      // The command is rejected one tick later, because the first tick may follow immediately after the command.
+      if (this.#idleTick - idleTick <= ticks && this.#tick - tick <= ticks * PATIENCE) return true;
       command.reject(new Error('Command timed out'));
       return false;
     });
@@ -63,8 +64,12 @@ export function watchTraffic(socketOf: () => Traffic | undefined): () => boolean
   };
 }
 
-/** Limits every command of a connection to `timeoutMs`, not counting the time in which replies arrive. */
-export function timeOutCommands(redis: Redis, timeoutMs: number): void {
+/**
+ * Limits every command of a connection to `timeoutMs`, not counting the time in which replies arrive. The commands with which ioredis
+ * opens a connection may take `openMs`: a Redis on busy cores would else be reconnected to forever.
+ */
+export function timeOutCommands(redis: Redis, timeoutMs: number, openMs: number): void {
+  const openTicks = Math.max(TICKS, Math.ceil((TICKS * openMs) / timeoutMs));
   const deadlines = new CommandDeadlines();
   const moved = watchTraffic(() => redis.stream);
   const timer = setInterval(() => deadlines.tick(moved()), timeoutMs / TICKS);
@@ -76,7 +81,7 @@ export function timeOutCommands(redis: Redis, timeoutMs: number): void {
     // A command that ioredis sends again keeps its first deadline.
     if (!timed.has(command)) {
       timed.add(command);
-      deadlines.add(command);
+      deadlines.add(command, redis.status === 'ready' ? TICKS : openTicks);
     }
     return send(command, stream);
   };

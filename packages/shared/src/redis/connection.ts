@@ -16,6 +16,9 @@ const retryStrategy = (times: number): number => Math.min(50 * times, 500);
 /** Longer than any blocking call of Millrace or BullMQ waits for a reply: after this time the server counts as unreachable. */
 const SILENCE_MS = 30_000;
 
+/** The time limit of a new connection, and of each command that opens the connection. */
+const OPEN_MS = 5_000;
+
 /** Longest pause between two checks of a Redis that loads its data: the default of ioredis is 10 s. */
 const LOADING_RETRY_MS = 500;
 
@@ -46,7 +49,7 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
   const redisOptions: RedisOptions = {
     retryStrategy,
     maxLoadingRetryTime: LOADING_RETRY_MS,
-    connectTimeout: 5_000,
+    connectTimeout: OPEN_MS,
     enableReadyCheck: !probe,
     connectionName: options.name,
     enableAutoPipelining: options.autoPipeline ?? false,
@@ -81,7 +84,7 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
         return new Redis({ ...all, ...credentials(url), db: databaseOf(url), ...named });
       }, group);
   if (isCluster(redis)) keepNodes(redis, nodesOf(url));
-  else if (kind === 'producer') timeOutCommands(redis, timeoutMs);
+  else if (kind === 'producer') timeOutCommands(redis, timeoutMs, OPEN_MS);
   redis.on('error', options.onError ?? (() => {}));
   return redis;
 }

@@ -103,6 +103,12 @@ export async function setFoundDigest(db: Db, name: VersionName, digest: string |
   return rowCount === 1;
 }
 
+/** Returns the names of the models of all tenants that have a ready version. */
+export async function readyModels(db: Db): Promise<string[]> {
+  const { rows } = await db.query<{ model: string }>(`SELECT DISTINCT model FROM model_versions WHERE state = 'ready'`);
+  return rows.map(({ model }) => model);
+}
+
 // The reason in Postgres marks the versions that setServed unloaded, so the text must not change.
 const UNLOADED = 'It was unloaded on request.';
 
