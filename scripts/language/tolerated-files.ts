@@ -22,7 +22,6 @@ export const TOLERATED: readonly string[] = [
   'apps/worker/src/engine/protocol/frames.test.ts',
   'apps/worker/src/engine/protocol/loaded-version.ts',
   'apps/worker/src/engine/protocol/probe-question.ts',
-  'apps/worker/src/inference/compute.ts',
   'apps/worker/src/inference/held-results.test.ts',
   'apps/worker/src/models/register-version.ts',
   'apps/worker/src/models/try-version.ts',

@@ -1,0 +1,62 @@
+/** The taken predictions of a run: their rows, the names of equal rows, and the results. */
+import type { Taken } from '@millrace/shared/live/store';
+import { hasSlot } from '@millrace/shared/predictions/slots';
+import { isSlot, type Row, readTask, type Task } from '@millrace/shared/predictions/task';
+import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import type { LoadedVersion, RowResult } from '../engine/protocol/loaded-version.ts';
+
+export interface Target {
+  version: ModelVersion;
+  loaded: LoadedVersion;
+  shard: number;
+  /** BullMQ's number. The run with the lowest number gets the next free engine. */
+  priority: number;
+}
+
+/** A taken prediction with its rows. */
+export interface Work {
+  taken: Taken;
+  task: Task;
+  /** The name of each row: rows with equal names are equal. */
+  names: readonly string[];
+  /** The result of each row, from the task or computed. */
+  results: (RowResult | undefined)[];
+}
+
+// The ledger, or the API whose caller waits, still has a prediction whose live state is discarded.
+const UNREADABLE = 'the task of a prediction cannot be read in Redis: its live state is discarded';
+const SLOT_GONE = 'the shared memory with the input of a prediction is out of reach: its live state is discarded';
+
+/** Whether this worker can read all slots of a task. The slots of another machine, and of an API that was killed, are out of reach. */
+const isReachable = ({ rows }: Task): boolean => rows.every((row) => !isSlot(row) || hasSlot(row));
+
+/** A longer row of bytes, and a slot, are named by their cache key. */
+const NAMED_BYTES = 1_024;
+
+/** Undefined for a long row of bytes without a key: no other row counts as equal. */
+export function rowName(row: Row, key: string | null): string | undefined {
+  if (typeof row === 'string') return row;
+  return isSlot(row) || row.length > NAMED_BYTES ? (key ?? undefined) : row.toString('latin1');
+}
+
+const namesOf = ({ rows, keys }: Task, id: string): string[] =>
+  rows.map((row, at) => rowName(row, keys[at] ?? null) ?? `${id} ${at}`);
+
+function resultsIn(task: Task): (RowResult | undefined)[] {
+  if (!task.known) return new Array(task.rows.length);
+  return task.known.map((output) => (output === null ? undefined : { ok: true, output, inferenceMs: 0, batchSize: 0 }));
+}
+
+/** The predictions that this worker can run, and the predictions whose task the worker cannot read, each with the reason. */
+export function worksOf(taken: readonly Taken[]): { works: Work[]; unreadable: { taken: Taken; reason: string }[] } {
+  const works: Work[] = [];
+  const unreadable: { taken: Taken; reason: string }[] = [];
+  for (const one of taken) {
+    const task = readTask(one.task);
+    if (task === undefined) unreadable.push({ taken: one, reason: UNREADABLE });
+    else if (isReachable(task))
+      works.push({ taken: one, task, names: namesOf(task, one.id), results: resultsIn(task) });
+    else unreadable.push({ taken: one, reason: SLOT_GONE });
+  }
+  return { works, unreadable };
+}
