@@ -1,7 +1,8 @@
 /** Generates the tables of the documents from the code. tables.test.ts compares the documents with the code. */
 
-import { ERRORS, type ErrorKind } from '@millrace/shared/errors';
-import { type Setting, settings } from '@millrace/shared/process/config';
+import { ERRORS, type ErrorKind } from '@millrace/shared/error-table';
+import { settings } from '@millrace/shared/process/config';
+import type { Setting } from '@millrace/shared/process/setting';
 
 /** The files with generated tables. The key of a table is the name in the table's markers. */
 export const GENERATED: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {

@@ -1,4 +1,4 @@
-import { ERRORS } from '@millrace/shared/errors';
+import { ERRORS } from '@millrace/shared/error-table';
 import { describe, expect, test } from 'vitest';
 import { useMillrace } from '../support/millrace.ts';
 

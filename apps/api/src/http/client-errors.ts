@@ -1,7 +1,8 @@
 /** Responds to requests that Node cannot read, and logs them. These requests never reach a route. */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
+import type { ErrorCode } from '@millrace/shared/error-table';
+import { ApiError, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger } from 'fastify';
 import { FIXED_HEADERS } from './general-headers.ts';
 import { HEADER_BYTES_MAX } from './http-server.ts';

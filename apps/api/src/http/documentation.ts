@@ -2,7 +2,7 @@
  * The part of a route's schema that only documents the route. openapi/document.ts writes the OpenAPI document from these members,
  * the parameters, the body and the responses. A schema with an `$id` is a named component of the document.
  */
-import type { ErrorCode } from '@millrace/shared/errors';
+import type { ErrorCode } from '@millrace/shared/error-table';
 import { type TSchema, Type } from 'typebox';
 import { RESPONSE_HEADERS, type RequestHeader, type ResponseHeader } from './documented-headers.ts';
 

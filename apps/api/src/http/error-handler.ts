@@ -1,5 +1,6 @@
 /** Sends every error as RFC 9457 problem details. An unexpected error becomes a bare 500, and the log has its details. */
-import { ApiError, type ErrorCode, problemOf } from '@millrace/shared/errors';
+import type { ErrorCode } from '@millrace/shared/error-table';
+import { ApiError, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { generalHeaders } from './general-headers.ts';
 

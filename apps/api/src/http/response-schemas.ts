@@ -1,5 +1,5 @@
 /** The parts of responses that several folders use: times, links, nullable values, pages and problems. */
-import { ERRORS } from '@millrace/shared/errors';
+import { ERRORS } from '@millrace/shared/error-table';
 import { type TSchema, Type } from 'typebox';
 
 export const Time = Type.String({ format: 'date-time' });

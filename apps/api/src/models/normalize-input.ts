@@ -1,7 +1,8 @@
 /** Normalizes the input of a request to canonical rows with their cache keys. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { cacheKey, cacheKeyInTurns } from '@millrace/shared/cache/cache-key';
-import { ApiError, type ErrorCode, problemOfRow } from '@millrace/shared/errors';
+import type { ErrorCode } from '@millrace/shared/error-table';
+import { ApiError, problemOfRow } from '@millrace/shared/errors';
 import type { RowError } from '@millrace/shared/predictions/row-errors';
 import type { GivenRow, Task } from '@millrace/shared/predictions/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';

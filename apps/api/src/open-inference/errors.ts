@@ -1,6 +1,7 @@
 /** The errors of the Open Inference Protocol: a status and the body `{"error": "..."}`. */
+
+import { ERRORS } from '@millrace/shared/error-table';
 import type { ApiError } from '@millrace/shared/errors';
-import { ERRORS } from '@millrace/shared/errors';
 
 export class V2Error extends Error {
   override name = 'V2Error';

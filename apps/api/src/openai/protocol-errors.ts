@@ -1,5 +1,6 @@
 /** Errors in the forms of OpenAI and of text-embeddings-inference. The errors have the messages and the codes of Millrace. */
-import { type ApiError, ERRORS } from '@millrace/shared/errors';
+import { ERRORS } from '@millrace/shared/error-table';
+import type { ApiError } from '@millrace/shared/errors';
 
 export interface ProtocolError {
   status: number;

@@ -2,7 +2,8 @@
  * Runs a list of inputs as predictions of a few rows, several at a time. No turn of the event loop parses the outputs of all inputs, and
  * the rows of one request do not fill the queue before the rows of other requests.
  */
-import { ApiError, ERRORS, type ErrorCode, type Fault } from '@millrace/shared/errors';
+import { ERRORS, type ErrorCode } from '@millrace/shared/error-table';
+import { ApiError, type Fault } from '@millrace/shared/errors';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { type DisconnectSignal, ResponseDisconnect } from '../http/client-disconnect.ts';
 import type { RequestTrace } from '../http/request-trace.ts';

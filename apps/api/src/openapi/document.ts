@@ -7,7 +7,7 @@ import swagger, {
   type SwaggerTransform,
   type SwaggerTransformObject,
 } from '@fastify/swagger';
-import type { ErrorCode } from '@millrace/shared/errors';
+import type { ErrorCode } from '@millrace/shared/error-table';
 import type { FastifyInstance, FastifySchema } from 'fastify';
 import { isOptionalBody } from '../http/action-body.ts';
 import { REQUEST_HEADERS, RESPONSE_HEADERS } from '../http/documented-headers.ts';

@@ -1,5 +1,5 @@
 /** Renders the OpenAPI document as one page, without scripts and without external files. */
-import { ERRORS, type ErrorCode } from '@millrace/shared/errors';
+import { ERRORS, type ErrorCode } from '@millrace/shared/error-table';
 
 // biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document has no type here.
 type Json = any;

@@ -1,6 +1,6 @@
 /** The error responses of the OpenAPI document: one shared response for each HTTP status, with the codes of the status. */
 import { STATUS_CODES } from 'node:http';
-import { ERRORS, type ErrorCode } from '@millrace/shared/errors';
+import { ERRORS, type ErrorCode } from '@millrace/shared/error-table';
 import { RESPONSE_HEADERS, type ResponseHeader } from '../http/documented-headers.ts';
 import type { Json } from './components.ts';
 

@@ -4,7 +4,8 @@
  * reached twice. Each prediction is changed as a request for this prediction alone would change it. A step that is cut off, also
  * by a kill, leaves whole changes, and a repetition continues with the predictions that still match.
  */
-import { ApiError, ERRORS } from '@millrace/shared/errors';
+import { ERRORS } from '@millrace/shared/error-table';
+import { ApiError } from '@millrace/shared/errors';
 import type { Status } from '@millrace/shared/predictions/prediction';
 import type { Actions } from './cancel-retry.ts';
 import { cursorAfter, type ListFilters, type ListPredictions } from './list-predictions.ts';

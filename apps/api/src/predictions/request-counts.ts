@@ -1,5 +1,6 @@
 /** Counts the requests for predictions in the history: accepted predictions, hits, misses and refusals. */
-import { ApiError, ERRORS } from '@millrace/shared/errors';
+import { ERRORS } from '@millrace/shared/error-table';
+import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { ALL, type StatsCounts } from '@millrace/shared/stats/stats-counts';
 import type { CreatePrediction } from './create-prediction.ts';
