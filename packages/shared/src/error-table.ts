@@ -277,7 +277,7 @@ export const ERRORS = {
     title: 'Too many uploads are in progress',
     retryable: true,
     about:
-      'The API process receives as many files as it can, or as many as one tenant may send at once; nothing was accepted.',
+      'The API process receives as many files as its limit allows, or the tenant sends as many files as one tenant may send at once; nothing was accepted.',
   },
   deadline_unreachable: {
     status: 429,
