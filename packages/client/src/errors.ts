@@ -119,8 +119,9 @@ const DELAYED: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]
 export function errorOf(response: Response, text: string, context: ErrorContext): ApiError {
   const { status, headers } = response;
   const problem = problemIn(text);
+  // The detail is a whole sentence, and often repeats the title.
   const message = problem
-    ? `${problem.title}: ${problem.detail}`
+    ? problem.detail
     : `The response has the status ${status}, and is not from Millrace. Check baseUrl.`;
   return new ApiError(message, {
     ...context,

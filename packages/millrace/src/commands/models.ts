@@ -53,10 +53,7 @@ async function listModels({ millrace, out, signal }: Context): Promise<void> {
   );
 }
 
-const firstSentence = (text: string): string => {
-  const sentence = text.split(/(?<=[.:])\s/, 1)[0] ?? '';
-  return sentence.length > 80 ? `${sentence.slice(0, 79)}…` : sentence;
-};
+const firstSentence = (text: string): string => text.split(/(?<=\.)\s/, 1)[0] ?? '';
 
 async function listVersions({ millrace, out, signal }: Context, model: string): Promise<void> {
   const found = await all(millrace.models.versions(model, { signal }));
@@ -64,7 +61,7 @@ async function listVersions({ millrace, out, signal }: Context, model: string): 
     version,
     status,
     digest.slice(0, 12),
-    created_at,
+    out.time(created_at),
     reason ?? '',
   ]);
   out.result(found, () => out.table(['VERSION', 'STATUS', 'DIGEST', 'CREATED', 'REASON'], rows));

@@ -105,7 +105,7 @@ function loadText({ stats, workers }: Load, { out, target }: Context): string {
   const share = (value: number | null | undefined) =>
     number(value === null || value === undefined ? value : value * 100, ' %');
   const ms = (value: number | null | undefined) => durationText(value ?? null);
-  const head = `${out.color.bold('Millrace')} ${target.url}  ${new Date().toISOString()}`;
+  const head = `${out.color.bold('Millrace')} ${target.url}  ${out.time(new Date().toISOString())}`;
   const summary = out.table(
     ['WAITING', 'OLDEST', 'RATE', 'WAIT P95', 'RUN P95', 'TOTAL P95', 'HITS', 'ERRORS'],
     [

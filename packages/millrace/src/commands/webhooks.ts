@@ -51,7 +51,7 @@ async function endpoints({ millrace, out, signal }: Context): Promise<void> {
     status,
     url,
     events.join(' ') || 'all',
-    failing_since_at ?? '',
+    failing_since_at ? out.time(failing_since_at) : '',
   ]);
   out.result(found, () =>
     rows.length > 0 ? out.table(['ID', 'STATUS', 'URL', 'EVENTS', 'FAILING SINCE'], rows) : 'There are no endpoints.',
@@ -71,7 +71,7 @@ async function deliveries({ millrace, out, signal }: Context, options: DeliveryO
     delivery.status,
     delivery.event.type,
     String(delivery.attempts.length),
-    delivery.created_at,
+    out.time(delivery.created_at),
     delivery.url,
   ]);
   out.result(found, () =>

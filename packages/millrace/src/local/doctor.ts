@@ -1,5 +1,7 @@
 /** `doctor`: checks Redis, Postgres, versions, clocks, models and limits, and names the fix of each fault. */
 import { readFile, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { styleText } from 'node:util';
 import { listVersions } from '@millrace/shared/model-files/model-folder';
 import { postgresNow } from '@millrace/shared/postgres/clock';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
@@ -42,10 +44,32 @@ export async function doctor({ env, root, json }: DoctorParams): Promise<void> {
   process.exitCode = findings.some(({ status }) => status === 'failed') ? 1 : 0;
 }
 
-const MARKS: Record<Status, string> = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' };
+/** The mark of a status with its color. */
+const MARKS = {
+  ok: ['ok     ', 'green'],
+  warning: ['warning', 'yellow'],
+  failed: ['FAILED ', 'red'],
+} as const;
+/** The column in which the detail of a finding begins. */
+const DETAIL_AT = 23;
 
-const textOf = ({ check, status, detail, fix }: Finding): string =>
-  `${MARKS[status]}  ${check.padEnd(12)}  ${detail}${fix === null ? '' : `\n${' '.repeat(23)}${fix}`}`;
+function textOf({ check, status, detail, fix }: Finding): string {
+  const [mark, color] = MARKS[status];
+  const lines = [detail, ...(fix === null ? [] : [fix])].flatMap(wrapped).join(`\n${' '.repeat(DETAIL_AT)}`);
+  return `${styleText(color, mark, { stream: process.stdout })}  ${check.padEnd(12)}  ${lines}`;
+}
+
+/** The lines of a text beside the column of the checks. A pipe has no width, and gets one line. */
+function wrapped(text: string): string[] {
+  const width = Math.max(30, (process.stdout.columns ?? Infinity) - DETAIL_AT);
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
 
 async function examine(env: NodeJS.ProcessEnv): Promise<Finding[]> {
   const node = ok('Node.js', process.version);
@@ -157,7 +181,9 @@ async function modelFindings({ modelsDir }: Config): Promise<Finding[]> {
     const fix = 'Copy a file to MODEL/VERSION/model.onnx, or set MODELS_DIR.';
     return [{ check: 'models', status: 'warning', detail: `there is no model in ${modelsDir}`, fix }, ...faults];
   } catch (error) {
-    return [{ check: 'models', status: 'failed', detail: (error as Error).message, fix: 'Correct MODELS_DIR.' }];
+    const { code, message } = error as NodeJS.ErrnoException;
+    const detail = code === 'ENOENT' ? `there is no folder ${path.resolve(modelsDir)}` : message;
+    return [{ check: 'models', status: 'failed', detail, fix: 'Create the folder, or correct MODELS_DIR.' }];
   }
 }
 

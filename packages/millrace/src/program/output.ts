@@ -28,6 +28,19 @@ export interface Progress {
   stop(): void;
 }
 
+/** Characters between two columns. */
+const GAP = 2;
+/** No column is cut below this width. */
+const MIN_WIDTH = 8;
+/** Columns of a terminal that does not tell its width. */
+const DEFAULT_COLUMNS = 80;
+
+/** The date and the time of a moment in the zone of this machine. The Swedish form is YYYY-MM-DD hh:mm:ss. */
+const localTime = (moment: Date): [date: string, time: string] => {
+  const [date = '', time = ''] = moment.toLocaleString('sv-SE').split(' ');
+  return [date, time];
+};
+
 export class Output {
   readonly #stdout: NodeJS.WriteStream;
   readonly #stderr: NodeJS.WriteStream;
@@ -90,23 +103,52 @@ export class Output {
     };
   }
 
-  /** Aligns rows in columns. A terminal gets a bold head and the colours of the column STATUS; a pipe gets the same columns without colours. */
+  /** A moment. A terminal gets the time of the reader's zone, with the date if it is not today; a pipe gets ISO 8601 with milliseconds. */
+  time(iso: string): string {
+    if (!this.isTerminal) return iso;
+    const [date, time] = localTime(new Date(iso));
+    return date === localTime(new Date())[0] ? time : `${date} ${time}`;
+  }
+
+  /**
+   * Aligns rows in columns. A terminal gets a bold head, the colours of the column STATUS, no empty column, and lines as wide as
+   * the terminal at most: the widest columns are cut, but never STATUS nor the first, which names the row. A pipe gets every column and the whole text.
+   */
   table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-    const table = new Table({
-      head: head.map((name) => this.color.bold(name)),
-      chars: EMPTY_BORDER,
-      style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
-    });
+    const cells = rows.map((row) => row.map((cell) => harmless(cell).replaceAll('\n', ' ')));
+    const shown = head.map((_, at) => at).filter((at) => !this.isTerminal || cells.some((row) => row[at] !== ''));
     const statusAt = head.indexOf('STATUS');
-    for (const row of rows) {
-      const cells = row.map((cell) => harmless(cell).replaceAll('\n', ' '));
-      table.push(cells.map((cell, at) => (at === statusAt ? this.status(cell) : cell)));
-    }
+    const table = new Table({
+      head: shown.map((at) => this.color.bold(head[at]!)),
+      chars: EMPTY_BORDER,
+      style: { head: [], border: [], 'padding-left': 0, 'padding-right': GAP },
+      colWidths: this.#widths(
+        shown.map((at) => ({
+          texts: [head[at]!, ...cells.map((row) => row[at]!)],
+          whole: at === 0 || at === statusAt,
+        })),
+      ),
+    });
+    for (const row of cells) table.push(shown.map((at) => (at === statusAt ? this.status(row[at]!) : row[at]!)));
     return table
       .toString()
       .split('\n')
       .map((line) => line.trimEnd())
       .join('\n');
+  }
+
+  /** The widths of columns that fit the terminal, with their gaps. Without a terminal no column has a limit. */
+  #widths(columns: readonly { texts: readonly string[]; whole: boolean }[]): number[] {
+    if (!this.isTerminal) return [];
+    const widths = columns.map(({ texts }) => Math.max(...texts.map((text) => text.length)) + GAP);
+    const cuttable = columns.flatMap(({ whole }, at) => (whole ? [] : [at]));
+    let excess = widths.reduce((sum, width) => sum + width, 0) - GAP - (this.#stdout.columns || DEFAULT_COLUMNS);
+    for (; excess > 0; excess--) {
+      const widest = cuttable.reduce((a, b) => (widths[b]! > widths[a]! ? b : a), cuttable[0] ?? 0);
+      if (!cuttable.includes(widest) || widths[widest]! <= MIN_WIDTH) break;
+      widths[widest]! -= 1;
+    }
+    return widths;
   }
 
   /** The color of a status. */

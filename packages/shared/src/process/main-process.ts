@@ -35,7 +35,6 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
   }
   const log = createLog({ name, level: config.logLevel });
   process.on('SIGUSR2', levelSwitch(log));
-  watchEventLoop(log);
   process.on('unhandledRejection', (error) => {
     log.fatal({ err: error }, 'unhandled rejection');
     process.exit(1);
@@ -62,6 +61,8 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
   process.on('SIGINT', () => void stop('SIGINT'));
   try {
     running = await start(config, log);
+    // Nothing waits for the process before: the modules that a start loads are no fault.
+    watchEventLoop(log);
     releaseMemory();
     if (stopping) await running.close(config.shutdownMs);
     void running.mustStop?.then((reason) => {
