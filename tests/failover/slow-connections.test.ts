@@ -67,8 +67,8 @@ test('the first requests of a new process are served while the stores open conne
     return [response.status, status, code, detail];
   };
   // All at once, directly after the start.
-  const answers = await Promise.all(keys.map((_, n) => send(n)));
-  expect(answers).toEqual(
+  const responses = await Promise.all(keys.map((_, n) => send(n)));
+  expect(responses).toEqual(
     keys.map((_, n) => [n % 2 === 0 ? 200 : 202, n % 2 === 0 ? 'succeeded' : expect.any(String), undefined, undefined]),
   );
 });

@@ -75,7 +75,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
   const timers = createWebhookTimers({ connection: queue.redis, keyPrefix: config.keyPrefix });
   closers.push('webhook timers', () => timers.close());
   const checkWebhook = createWebhookCheck(config);
-  const tenantOfKey = tenantsOf(await openKnownKeys({ config, db, closers, log }));
+  const tenantOfKey = tenantsOf(await openKnownKeys({ config, db, closers, log }, START_TIMEOUT_MS));
   const tenantOfSession = tenantsOf(openKnownSessions({ config, db, closers, log }));
   const metrics = metricsOf({ stores, catalog, times, predictions: () => predictions });
   const history = new StatsWriter({

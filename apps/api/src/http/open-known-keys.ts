@@ -6,7 +6,6 @@ import type { Config } from '@millrace/shared/process/config';
 import { formOfSession, ownersOfKeys } from '@millrace/shared/tenants/api-keys';
 import { ownersOfSessions } from '@millrace/shared/tenants/console-sessions';
 import type { Logger } from 'pino';
-import { START_TIMEOUT_MS } from '../stores/open-stores.ts';
 import { type FindOwners, KnownKeys } from './known-keys.ts';
 
 export interface OpenKnownKeysParams {
@@ -19,14 +18,14 @@ export interface OpenKnownKeysParams {
 
 /**
  * Keys that this process knows are looked up on the callers' pool; unknown keys have one connection for each form. Where every request
- * needs a key, resolves when these connections are open: the first request of every caller needs one of them.
+ * needs a key, resolves when these connections are open, or after `openMs`: the first request of every caller needs a connection.
  */
-export async function openKnownKeys(params: OpenKnownKeysParams): Promise<KnownKeys> {
+export async function openKnownKeys(params: OpenKnownKeysParams, openMs: number): Promise<KnownKeys> {
   const { db, config, log } = params;
   const checked = ownPool(params, 'keys-checked');
   const unchecked = ownPool(params, 'keys-unchecked');
   if (config.apiKeysRequired) {
-    const opened = [checked, unchecked].map((pool) => openConnections(pool, 1, START_TIMEOUT_MS));
+    const opened = [checked, unchecked].map((pool) => openConnections(pool, 1, openMs));
     for (const one of await Promise.allSettled(opened))
       if (one.status === 'rejected') log.warn({ err: one.reason }, 'Postgres opens no connection for API keys yet');
   }
