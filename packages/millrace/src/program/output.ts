@@ -32,7 +32,7 @@ export interface Progress {
 const GAP = 2;
 /** No column is cut below this width. */
 const MIN_WIDTH = 8;
-/** Columns of a terminal that does not tell its width. */
+/** Columns of a terminal that does not report its width. */
 const DEFAULT_COLUMNS = 80;
 
 /** The date and the time of a moment in the zone of this machine. The Swedish form is YYYY-MM-DD hh:mm:ss. */
