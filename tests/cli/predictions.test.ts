@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Millrace, startMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
+import { killEngines } from '../support/worker-process.ts';
 import { type CliOptions, hasTerminal, runCli, runOnTerminal } from './run-cli.ts';
 
 let millrace: Millrace;
@@ -26,7 +27,7 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-/** An input of the model `slow` that runs for some seconds. */
+/** An input of the model `slow` that runs for many seconds. A canceled run still keeps the only engine busy: a test that ends then ends the engine. */
 const LONG = 'x=[10000000]';
 
 describe('predict', () => {
@@ -104,6 +105,7 @@ describe('predict', () => {
     });
     expect(watching.code).toBe(130);
     await cli(['cancel', JSON.parse(second.stdout).id]);
+    await killEngines(millrace.workers);
   });
 });
 
@@ -130,10 +132,11 @@ describe('cancel and retry by filter', () => {
     await expect.poll(() => listed('canceled', 'bulk')).toBe(0);
     expect((await cli(['cancel', ...bulk])).stdout).toBe('canceled 3 of 3 predictions\n');
     await cli(['cancel', JSON.parse(kept.stdout).id]);
+    await killEngines(millrace.workers);
   });
 });
 
-describe('a wrong command line has exit code 2', () => {
+describe('a wrong command line has exit code 2', { concurrent: true }, () => {
   test.each([
     [['predict'], /missing required argument 'model'/],
     [['predict', 'rows'], /needs an input/],
@@ -158,14 +161,14 @@ describe('a wrong command line has exit code 2', () => {
   });
 });
 
-test('a refusal has exit code 1 with faults and suggestions, and as JSON the problem', async () => {
+test.concurrent('a refusal has exit code 1 with faults and suggestions, and as JSON the problem', async () => {
   const wrong = await cli(['predict', 'rwos', 'x=1']);
   expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('Did you mean rows?') });
   const problem = await cli(['predict', 'rows', 'y=1', '--json']);
   expect([problem.code, JSON.parse(problem.stderr).status]).toEqual([1, 422]);
 });
 
-test('a server that is away has exit code 75', async () => {
+test.concurrent('a server that is away has exit code 75', async () => {
   const { code, stderr } = await cli(['get', 'pred_x'], { env: { MILLRACE_URL: 'http://127.0.0.1:1' } });
   expect(code).toBe(75);
   expect(stderr).toMatch(/got no complete response/);

@@ -41,6 +41,9 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
+/** These commands change nothing that another command reads. */
+const AT_THE_SAME_TIME = { concurrent: true };
+
 test('models: list, promote and rollback', async () => {
   expect((await cli(['models', 'list'])).stdout).toMatch(
     /^MODEL +VERSION +ALIASES +DESCRIPTION\necho +1 +- +Echo\.\nrows +1 /,
@@ -122,36 +125,38 @@ test('types writes declarations for the client', async () => {
   expect((await cli(['types'])).stdout).toBe(text);
 });
 
-describe('profiles', () => {
+describe('profiles', AT_THE_SAME_TIME, () => {
   test('keep a key in a file of the user, and send the key only to the URL of the profile', async () => {
-    const { MILLRACE_URL: _, ...noUrl } = env();
+    const own = path.join(home, 'profiles');
+    const noUrl = { XDG_CONFIG_HOME: own };
     const profiles = (args: readonly string[], options: CliOptions = {}) =>
       runCli(['profiles', ...args], { env: noUrl, ...options });
+    const modelsList = async (...args: string[]) => (await runCli(['models', 'list', ...args], { env: noUrl })).code;
     const key = 'mrk_secret';
     expect(await profiles(['add', 'away', 'http://127.0.0.1:1'], { input: `${key}\n` })).toMatchObject({ code: 0 });
     expect(await profiles(['add', 'here', millrace.url, '--no-key'])).toMatchObject({ code: 0 });
     const listed = await profiles(['list']);
     expect(listed.stdout).toMatch(/away \* +http:\/\/127\.0\.0\.1:1 +yes\nhere /);
     expect(listed.stdout).not.toContain(key);
-    expect((await stat(path.join(home, 'millrace/profiles.json'))).mode & 0o077).toBe(0);
-    expect((await runCli(['models', 'list'], { env: noUrl })).code).toBe(75);
+    expect((await stat(path.join(own, 'millrace/profiles.json'))).mode & 0o077).toBe(0);
+    // At the same time: a command repeats its request for ten seconds before it gives up.
+    const codes = [modelsList(), modelsList('--profile', 'away'), modelsList('--profile', 'here')];
+    expect(await Promise.all(codes)).toEqual([75, 75, 0]);
     expect((await profiles(['use', 'here'])).code).toBe(0);
-    expect((await runCli(['models', 'list'], { env: noUrl })).code).toBe(0);
-    expect((await runCli(['models', 'list', '--profile', 'away'], { env: noUrl })).code).toBe(75);
+    expect(await modelsList()).toBe(0);
     expect((await profiles(['remove', 'away', '--json'])).stdout).toBe('{"name":"away","removed":true}\n');
-    expect(await readdir(path.join(home, 'millrace'))).toEqual(['profiles.json']);
+    expect(await readdir(path.join(own, 'millrace'))).toEqual(['profiles.json']);
     expect((await profiles(['add', '../x', 'http://127.0.0.1:1', '--no-key'])).code).toBe(2);
     expect((await profiles(['use', 'toString'])).code).toBe(2);
-    await writeFile(path.join(home, 'millrace/profiles.json'), '{');
+    await writeFile(path.join(own, 'millrace/profiles.json'), '{');
     expect(await profiles(['list'])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('is no file of profiles'),
     });
-    await rm(path.join(home, 'millrace'), { recursive: true });
   });
 });
 
-describe('completion', () => {
+describe('completion', AT_THE_SAME_TIME, () => {
   test('of bash completes commands, subcommands and options', async () => {
     const { stdout } = await cli(['completion', 'bash']);
     const completed = async (...words: string[]) => {
@@ -173,7 +178,7 @@ describe('completion', () => {
   });
 });
 
-describe('on this machine', () => {
+describe('on this machine', AT_THE_SAME_TIME, () => {
   const local = (args: readonly string[], more: Record<string, string> = {}) =>
     runCli(args, { cwd: home, env: { ...millrace.env, ...more } });
 

@@ -71,8 +71,18 @@ test('the minified client is smaller than 15 kB, and uses only the platform of t
   expect(minified).not.toMatch(/\bnode:|\bprocess\b|\bBuffer\b|\brequire\b/);
 });
 
-describe.each(runtimes)('$name', ({ name, command }) => {
-  test('makes every call', { timeout: 180_000 }, async () => {
+test.each(runtimes.filter(({ name }) => name.startsWith('node')))('require loads the client in $name', async (node) => {
+  const main = path.join(folder, 'required.cjs');
+  await writeFile(main, "console.log(new (require('./client.js').Millrace)() instanceof Object);");
+  const { stdout } = await run(node.command[0]!, [main], { cwd: folder });
+  expect(stdout.trim()).toBe('true');
+});
+
+/** The runtimes call at the same time: most of a call is the wait for the only engine. */
+const AT_THE_SAME_TIME = { concurrent: true, timeout: 280_000 };
+
+describe.each(runtimes)('$name', AT_THE_SAME_TIME, ({ name, command }) => {
+  test('makes every call', async () => {
     const parameters = argumentsOf();
     const main = path.join(folder, `${name.replace(' ', '-')}.js`);
     await writeFile(
@@ -82,20 +92,13 @@ describe.each(runtimes)('$name', ({ name, command }) => {
        console.log(JSON.stringify(await callEverything(client, ${JSON.stringify(millrace.url)}, ${JSON.stringify(parameters)})));`,
     );
     const [program, ...args] = command;
-    const { stdout } = await run(program!, [...args, main], { cwd: folder, timeout: 120_000 });
+    const { stdout } = await run(program!, [...args, main], { cwd: folder, timeout: 240_000 });
     expect(JSON.parse(stdout)).toEqual(expected(parameters.turns));
   });
 });
 
-test.each(runtimes.filter(({ name }) => name.startsWith('node')))('require loads the client in $name', async (node) => {
-  const main = path.join(folder, 'required.cjs');
-  await writeFile(main, "console.log(new (require('./client.js').Millrace)() instanceof Object);");
-  const { stdout } = await run(node.command[0]!, [main], { cwd: folder });
-  expect(stdout.trim()).toBe('true');
-});
-
-describe.runIf(existsSync(CHROMIUM))('chromium', () => {
-  test('makes every call, also on a page without https', { timeout: 180_000 }, async () => {
+describe.runIf(existsSync(CHROMIUM))('chromium', AT_THE_SAME_TIME, () => {
+  test('makes every call, also on a page without https', async () => {
     const server = http.createServer(async (request, response) => {
       const file = request.url?.slice(1) ?? '';
       if (file === '')
