@@ -13,7 +13,9 @@ if (process.argv[2] === 'send') {
   socket.on('data', (chunk) => {
     for (const { id, body } of reader.push(chunk)) {
       const rows = JSON.parse(body.toString('utf8')) as unknown[];
-      socket.write(textsFrame(13, id, 0, rows.map(output), ['', '\n', '']));
+      socket.write(
+        textsFrame({ type: 13, id }, rows.map(output), { prefixBytes: 0, before: '', between: '\n', after: '' }),
+      );
     }
   });
   socket.on('end', () => process.exit(0));

@@ -33,7 +33,7 @@ function frames(): ReturnType<Way['start']> {
     run: (rows) =>
       new Promise((resolve) => {
         waiting.push(resolve);
-        socket.write(textsFrame(2, 0, 0, rows, ['[', ',', ']']));
+        socket.write(textsFrame({ type: 2, id: 0 }, rows, { prefixBytes: 0, before: '[', between: ',', after: ']' }));
       }),
   };
 }

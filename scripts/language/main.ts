@@ -3,7 +3,7 @@
  * limit is broken. `--report` prints the figures of each file and each finding. A PATH limits the check to a file or a folder.
  */
 import path from 'node:path';
-import { type LanguageReport, languageFaults, outdatedFiles, rateOf, reportLanguage } from './tree.ts';
+import { type LanguageReport, languageFaults, rateOf, reportLanguage } from './tree.ts';
 
 /** More lines hide the totals. */
 const MAX_FAULTS = 100;
@@ -19,8 +19,6 @@ const retired = report.files.reduce((sum, file) => sum + file.retired.length, 0)
 console.log(
   `${report.findings} findings in ${report.words} words: ${rateOf(report).toFixed(2)} for each 100; ${retired} retired names`,
 );
-const outdated = paths.length > 0 ? [] : outdatedFiles(report);
-if (outdated.length > 0) console.log(`Remove from scripts/language/tolerated-files.ts: ${outdated.join(', ')}`);
 process.exitCode = faults.length > 0 ? 1 : 0;
 
 function print({ files }: LanguageReport): void {

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { type Finding, findingsIn } from './findings.ts';
 import { hasProse, proseOf } from './prose.ts';
 import { type RetiredUse, retiredUses } from './retired-names.ts';
-import { TOLERATED } from './tolerated-files.ts';
 
 export interface FileReport {
   file: string;
@@ -41,27 +40,18 @@ export function reportLanguage(repository: string, only: readonly string[] = [])
 export const rateOf = ({ words, findings }: { words: number; findings: number }): number =>
   words === 0 ? 0 : (100 * findings) / words;
 
-/**
- * Returns a sentence for each broken limit; an empty list when the tree keeps the limits. The files of `tolerated` may use
- * retired names until someone corrects them.
- */
-export function languageFaults(report: LanguageReport, tolerated: readonly string[] = TOLERATED): string[] {
+/** Returns a sentence for each broken limit; an empty list when the tree keeps the limits. */
+export function languageFaults(report: LanguageReport): string[] {
   const rate = rateOf(report);
   const documents = report.files.filter(({ file }) => file.startsWith('docs/'));
   return [
-    ...report.files.flatMap(({ file, retired }) => (tolerated.includes(file) ? [] : retired.map(retiredFault))),
+    ...report.files.flatMap(({ retired }) => retired.map(retiredFault)),
     ...documents.flatMap(({ file, words, findings }) => {
       const own = rateOf({ words, findings: findings.length });
       return own > MAX_RATE_OF_A_DOCUMENT ? [rateFault(file, own, MAX_RATE_OF_A_DOCUMENT)] : [];
     }),
     ...(rate > MAX_RATE ? [rateFault('the tree', rate, MAX_RATE)] : []),
   ];
-}
-
-/** Returns the tolerated files that no longer use a retired name. The list must drop them. */
-export function outdatedFiles(report: LanguageReport, tolerated: readonly string[] = TOLERATED): string[] {
-  const using = new Set(report.files.filter(({ retired }) => retired.length > 0).map(({ file }) => file));
-  return tolerated.filter((file) => !using.has(file));
 }
 
 const retiredFault = ({ file, line, name, use }: RetiredUse): string =>

@@ -48,7 +48,7 @@ export function useWebhookApi() {
     app.setValidatorCompiler<TSchema>(({ schema, httpPart = 'body' }) =>
       compileValidator(schema, httpPart, { bodyOf: () => undefined, met: () => false }),
     );
-    app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, app.log));
+    app.setErrorHandler((error, _request, reply) => sendProblem(error, reply, app.log));
     const config = { webhookHttp: true, webhookNetworks: ['127.0.0.1/32'] };
     registerWebhooks(app, {
       db: api.started.db,

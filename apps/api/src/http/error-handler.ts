@@ -41,7 +41,7 @@ export function registerProblems(app: FastifyInstance, { log, methodsOf, onError
   app.setErrorHandler((given: FastifyError, request, reply) => {
     // Fastify refuses a QUERY without a Content-Type before the search for a route. No route has this method.
     const error = given.code === 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE' ? noRoute(request, reply) : given;
-    sendProblem(error, request, reply, log);
+    sendProblem(error, reply, log);
     onError?.(request, reply.statusCode, asApiError(error).code);
     return reply;
   });
@@ -117,12 +117,8 @@ function aboutRequest({ id, method, routeOptions, params, tenant, trace }: Fasti
   };
 }
 
-export function sendProblem(
-  error: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  log: FastifyBaseLogger,
-): FastifyReply {
+export function sendProblem(error: unknown, reply: FastifyReply, log: FastifyBaseLogger): FastifyReply {
+  const { request } = reply;
   const known = asApiError(error, request);
   const problem = problemOf(known, request.id);
   const body = request.trace ? { ...problem, trace_id: request.trace.traceId } : problem;

@@ -22,6 +22,6 @@ export function fastifyOptions(config: Config, log: FastifyBaseLogger) {
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     clientErrorHandler: createClientErrorHandler({ ...config, log }),
-    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply, log),
+    frameworkErrors: (error, _request, reply) => void sendProblem(error, reply, log),
   } satisfies FastifyHttpOptions<Server>;
 }

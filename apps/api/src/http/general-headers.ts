@@ -25,9 +25,8 @@ export function pushGeneralHeaders(headers: string[], requestId: string): void {
 
 /** Covers every reply of Fastify, except replies to requests that Fastify cannot route. */
 export function registerGeneralHeaders(app: FastifyInstance): void {
-  app.addHook('onSend', (request, reply, _payload, done) => {
+  app.addHook('onSend', async (request, reply) => {
     reply.headers(generalHeaders(request.id));
-    done();
   });
 }
 

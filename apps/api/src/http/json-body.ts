@@ -1,6 +1,6 @@
 /** Parses JSON bodies within limits, refuses every value that JavaScript would change, and states each fault exactly. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ApiError } from '@millrace/shared/errors';
+import { ApiError, type Fault } from '@millrace/shared/errors';
 import type { Config } from '@millrace/shared/process/config';
 import { escapePart } from '@millrace/shared/text/json-pointer';
 import type { FastifyInstance } from 'fastify';
@@ -182,13 +182,12 @@ function scan(text: string, limits: JsonLimits, budget: JsonBudget): number {
   // Invalid UTF-8 was decoded to U+FFFD, which makes different bodies equal. An intended U+FFFD can be sent as an escape.
   const strange = text.indexOf('\ufffd');
   if (strange !== -1)
-    throw refuse(
-      `The body is not UTF-8, or holds U+FFFD, at character ${strange}.`,
-      '',
-      'The body cannot be read',
-      'UTF-8, with U+FFFD as the escape \\ufffd',
-      text.slice(Math.max(0, strange - 30), strange + 30),
-    );
+    throw refuse(`The body is not UTF-8, or holds U+FFFD, at character ${strange}.`, {
+      pointer: '',
+      message: 'The body cannot be read',
+      expected: 'UTF-8, with U+FFFD as the escape \\ufffd',
+      got: text.slice(Math.max(0, strange - 30), strange + 30),
+    });
   return countMembers(text, limits, budget);
 }
 
@@ -200,7 +199,7 @@ function build(text: string): unknown {
       text.trim() === ''
         ? 'The body is empty; JSON was expected.'
         : `The body is not JSON: ${located(error instanceof Error ? error.message : String(error), text).slice(0, 200)}.`;
-    throw refuse(detail, '', 'The body cannot be parsed', 'JSON', text);
+    throw refuse(detail, { pointer: '', message: 'The body cannot be parsed', expected: 'JSON', got: text });
   }
 }
 
@@ -210,8 +209,8 @@ function check(value: unknown, { text, written, limits }: { text: string; writte
   if (parsed !== written) throw duplicate(text);
 }
 
-const refuse = (detail: string, pointer: string, message: string, expected: string, got: string): ApiError =>
-  new ApiError('invalid_json', detail, { faults: [{ pointer, message, expected, got: shortened(got) }] });
+const refuse = (detail: string, fault: Fault & { got: string }): ApiError =>
+  new ApiError('invalid_json', detail, { faults: [{ ...fault, got: shortened(fault.got) }] });
 
 /** V8 states the place of a wrong token or the text around the token, but no place for a body that ends too early. */
 const located = (message: string, text: string): string =>
@@ -239,19 +238,18 @@ class RepeatedNames {
   readonly #text: string;
   /** For each depth, the start and the end of the name at each place. */
   readonly #names: Int32Array[] = [];
+  /** The depth of the open object. The caller keeps it. */
+  depth = 0;
 
   constructor(text: string) {
     this.#text = text;
   }
 
   /** Whether the name from `start` to `end` is repeated. Keeps the name for the next object. */
-  met(depth: number, place: number, start: number, end: number): boolean {
+  met(place: number, start: number, end: number): boolean {
     if (place >= PLACES || end - start > NAME_MAX) return false;
-    let names = this.#names[depth];
-    if (names === undefined) {
-      names = new Int32Array(2 * PLACES);
-      this.#names[depth] = names;
-    }
+    this.#names[this.depth] ??= new Int32Array(2 * PLACES);
+    const names = this.#names[this.depth] as Int32Array;
     const before = names[2 * place] ?? 0;
     const same = before > 0 && (names[2 * place + 1] ?? 0) - before === end - start && this.#same(before, start, end);
     names[2 * place] = start;
@@ -291,18 +289,22 @@ function countMembers(text: string, limits: JsonLimits, budget: JsonBudget): num
     } else if (code === COLON) {
       members += 1;
       const own = (ofObject[depth] ?? 0) + 1;
-      if (names?.met(depth, own - 1, nameAt, nameEnd)) repeated += 1;
+      if (names?.met(own - 1, nameAt, nameEnd)) repeated += 1;
       ofObject[depth] = own;
       if (own > limits.members) throw tooMany(`An object has more than ${limits.members} members`, limits.members, at);
       if (items() > budget.items) throw tooManyItems(limits.items, at);
     } else if (code === 91 || code === OBJECT) {
       depth += 1;
+      if (names) names.depth = depth;
       if (code === OBJECT) objects += 1;
       else arrays += 1;
       if (depth > limits.depth) throw tooDeep(limits.depth, at);
       ofObject[depth] = 0;
       if (items() > budget.items) throw tooManyItems(limits.items, at);
-    } else if (code === 93 || code === 125) depth = Math.max(0, depth - 1);
+    } else if (code === 93 || code === 125) {
+      depth = Math.max(0, depth - 1);
+      if (names) names.depth = depth;
+    }
   }
   budget.items -= items();
   return members;
@@ -401,7 +403,12 @@ class Walk {
     const parts = this.#path.length === 0 ? [] : [...this.#path.slice(1), name];
     const pointer = parts.map((part) => `/${escapePart(String(part))}`).join('');
     const where = pointer === '' ? 'The body' : `The value at ${pointer.slice(0, 200)}`;
-    return refuse(`${where} ${problem}.`, pointer.slice(0, 500), `It ${problem}`, expected, problem);
+    return refuse(`${where} ${problem}.`, {
+      pointer: pointer.slice(0, 500),
+      message: `It ${problem}`,
+      expected,
+      got: problem,
+    });
   }
 }
 
@@ -428,7 +435,12 @@ function duplicate(text: string): ApiError {
         const name: string = JSON.parse(text.slice(at, end + 1));
         const pointer = `${inside.pointer}/${escapePart(name.slice(0, 200))}`;
         if (inside.names.has(name))
-          return refuse(`The body has ${pointer} twice.`, pointer, 'It is there twice', 'once', name);
+          return refuse(`The body has ${pointer} twice.`, {
+            pointer,
+            message: 'It is there twice',
+            expected: 'once',
+            got: name,
+          });
         inside.names.add(name);
         inside.name = name;
       }
@@ -439,4 +451,9 @@ function duplicate(text: string): ApiError {
 }
 
 const twice = (): ApiError =>
-  refuse('The body has a member twice.', '', 'A member is there twice', 'each name once', 'twice');
+  refuse('The body has a member twice.', {
+    pointer: '',
+    message: 'A member is there twice',
+    expected: 'each name once',
+    got: 'twice',
+  });

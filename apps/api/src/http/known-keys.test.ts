@@ -91,8 +91,8 @@ describe('KnownKeys', () => {
   test('unknown keys are looked up in batches, and never on the pool of the callers', async () => {
     const keys = open();
     const flood = Array.from({ length: 1_000 }, (_, at) => (at % 2 === 0 ? newKey() : unchecked()));
-    const answers = await Promise.all([...flood, ...flood].map((key) => keys.tenantOf(key)));
-    expect(new Set(answers)).toEqual(new Set([undefined]));
+    const tenants = await Promise.all([...flood, ...flood].map((key) => keys.tenantOf(key)));
+    expect(new Set(tenants)).toEqual(new Set([undefined]));
     expect(lookUps.some(({ pool }) => pool === 'callers')).toBe(false);
     expect(lookUps.length).toBeLessThan(20);
     expect(lookUps.reduce((sum, { count }) => sum + count, 0)).toBe(1_000);
@@ -161,13 +161,13 @@ describe('KnownKeys', () => {
     const [busy, idle] = [newKey(), newKey()];
     const openWith = (expiresAt: number | null = null) => {
       away = false;
-      const answer = async (hashes: readonly Buffer[]) => {
+      const lookUp = async (hashes: readonly Buffer[]) => {
         lookUps.push({ pool: 'any', count: hashes.length });
         if (away) throw new Error('Postgres is away');
         const owners = await find('any')(hashes);
         return owners.map((owner) => (owner ? { ...owner, expiresAt } : undefined));
       };
-      return new KnownKeys({ findKnown: answer, findUnknown: { checked: answer, unchecked: answer }, now: () => now });
+      return new KnownKeys({ findKnown: lookUp, findUnknown: { checked: lookUp, unchecked: lookUp }, now: () => now });
     };
 
     test('a known key keeps its tenant for an hour, and a busy key waits for no look-up', async () => {

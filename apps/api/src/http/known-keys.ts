@@ -1,5 +1,5 @@
 /**
- * Which tenant an API key belongs to, remembered for some seconds. Known keys, unknown keys, and unknown keys without a
+ * Which tenant an API key belongs to, kept for some seconds. Known keys, unknown keys, and unknown keys without a
  * checksum are looked up by three batchers that share nothing. So a flood of unknown keys delays no caller whose key this
  * process knows, and a flood of unknown keys in the form of 0.1.0 delays no new caller either.
  */
@@ -43,7 +43,7 @@ export interface KnownKeysDeps {
 }
 
 interface Known extends KeyOwner {
-  /** When Postgres was last asked successfully. */
+  /** The last successful look-up in Postgres. */
   confirmedAt: number;
   /** When a use starts a look-up in the background. */
   refreshAt: number;

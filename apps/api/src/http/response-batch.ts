@@ -11,8 +11,10 @@ import { writeText } from './write-text.ts';
 interface ReadyResponse {
   reply: FastifyReply;
   code: number;
+  /** Names and values in turn. */
   headers: string[];
   body: Text;
+  /** `latin1` for stored bytes, because latin1 needs no pass over every character. */
   encoding: 'latin1' | 'utf8';
 }
 
@@ -20,17 +22,10 @@ interface ReadyResponse {
 const BATCH_MAX = 64;
 
 /**
- * Sends a response without Fastify's reply. `headers` has names and values in turn. The headers and a short body go to the
- * socket as one text: a buffer would need a gathering write of two parts. A long body is written in pieces. `encoding` is
- * latin1 for stored bytes, because latin1 needs no pass over every character.
+ * Sends a response without Fastify's reply. The headers and a short body go to the socket as one text: a buffer would need a
+ * gathering write of two parts. A long body is written in pieces.
  */
-export type SendOut = (
-  reply: FastifyReply,
-  code: number,
-  headers: string[],
-  body: Text,
-  encoding: 'latin1' | 'utf8',
-) => void;
+export type SendOut = (response: ReadyResponse) => void;
 
 export function createResponseBatch(log: Pick<FastifyBaseLogger, 'error'>): SendOut {
   let waiting: ReadyResponse[] = [];
@@ -64,9 +59,9 @@ export function createResponseBatch(log: Pick<FastifyBaseLogger, 'error'>): Send
     flush();
   }
 
-  return (reply, code, headers, body, encoding) => {
-    reply.hijack();
-    waiting.push({ reply, code, headers, body, encoding });
+  return (response) => {
+    response.reply.hijack();
+    waiting.push(response);
     if (waiting.length >= BATCH_MAX) flush();
     else if (!scheduled) {
       scheduled = true;

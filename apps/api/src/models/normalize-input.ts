@@ -32,6 +32,13 @@ export interface Inputs {
   on_error?: 'fail' | 'row';
 }
 
+interface NormalizeOptions {
+  tenant: string;
+  maxRows: number;
+  /** Whether the rows need cache keys. */
+  keyed: boolean;
+}
+
 /** The row and the key of an invalid row, whose output is null. No result is stored under this key. */
 const INVALID_ROW = 'null';
 const INVALID_KEY = '0'.repeat(64);
@@ -39,10 +46,8 @@ const INVALID_KEY = '0'.repeat(64);
 /** Returns a promise only if the canonicalizer does, or if the input is large. Throws ApiError. */
 export function normalizeInput(
   served: ServedModel,
-  tenant: string,
   body: Inputs,
-  maxRows: number,
-  keyed: boolean,
+  { tenant, maxRows, keyed }: NormalizeOptions,
 ): NormalizedInput | Promise<NormalizedInput> {
   const finish = (shape: Task['shape'], rows: GivenRow[]): NormalizedInput | Promise<NormalizedInput> => {
     if (rows.length > maxRows) throw relocated(body.inputs ? '/inputs' : '/input', tooManyRows(rows.length, maxRows));
@@ -211,8 +216,8 @@ function relocated(prefix: string, error: ApiError | undefined): ApiError {
 }
 
 /** The key of a flight: the key of the only row, or a key over all rows. */
-export function flightOf(plan: NormalizedInput, digest: string, epoch: number): string {
-  const key = plan.errors === undefined ? flightOfRows(plan, digest) : flightOfErrors(plan, digest);
+export function flightOf(input: NormalizedInput, digest: string, epoch: number): string {
+  const key = input.errors === undefined ? flightOfRows(input, digest) : flightOfErrors(input, digest);
   return epoch === 0 ? key : `${epoch.toString(36)}-${key}`;
 }
 
@@ -223,5 +228,5 @@ const flightOfRows = ({ own, shape, keys }: NormalizedInput, digest: string): st
     : cacheKey({ scope: `rows ${shape}`, digest, row: keys.join() }));
 
 /** The result differs from the result without `on_error`, and has the errors of the invalid rows. */
-const flightOfErrors = (plan: NormalizedInput, digest: string): string =>
-  cacheKey({ scope: 'rows on_error', digest, row: `${flightOfRows(plan, digest)} ${JSON.stringify(plan.errors)}` });
+const flightOfErrors = (input: NormalizedInput, digest: string): string =>
+  cacheKey({ scope: 'rows on_error', digest, row: `${flightOfRows(input, digest)} ${JSON.stringify(input.errors)}` });

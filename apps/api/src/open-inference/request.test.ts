@@ -52,18 +52,18 @@ describe('parseInfer refuses a request that costs far more than its bytes:', () 
   });
 
   test('more strings in a binary tensor than a JSON body may have items', () => {
-    const ask = (count: number) => {
+    const parseCount = (count: number) => {
       const rest = writeStrings(Array<string>(count).fill(''));
       const input = { name: 'x', datatype: 'BYTES', shape: [count], parameters: { binary_data_size: rest.length } };
       return parse({ inputs: [input] }, { rest });
     };
-    expect(() => ask(100)).not.toThrow();
-    expect(() => ask(101)).toThrow('more than 100 BYTES elements');
+    expect(() => parseCount(100)).not.toThrow();
+    expect(() => parseCount(101)).toThrow('more than 100 BYTES elements');
   });
 
   test('more inputs for a handler than a prediction has rows, before any is parsed', () => {
     let parsed = 0;
-    const ask = (count: number) =>
+    const parseCount = (count: number) =>
       parse(
         { inputs: [bytes('input', Array<string>(count).fill('{}'))] },
         {
@@ -74,8 +74,8 @@ describe('parseInfer refuses a request that costs far more than its bytes:', () 
           },
         },
       );
-    ask(10);
-    expect(() => ask(11)).toThrow('at most 10 rows');
+    parseCount(10);
+    expect(() => parseCount(11)).toThrow('at most 10 rows');
     expect(parsed).toBe(10);
   });
 });

@@ -1,4 +1,4 @@
-/** The Open Inference Protocol v2 over HTTP: the same cache, single flight, lanes and queue as /v1, for clients that exist. */
+/** The Open Inference Protocol v2 over HTTP: the same cache, flights and queue as /v1, for existing clients of Triton and KServe. */
 
 import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';

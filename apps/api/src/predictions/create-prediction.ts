@@ -63,7 +63,7 @@ export function createPrediction(deps: CreateDeps, request: PredictionRequest): 
     const keyed = mayShareResults(config) && !cacheControl.noStore;
     const normalizing =
       deps.parsedRequests.normalizeInput(body, tenant, digest) ??
-      normalizeInput(served, tenant, body, deps.limits.maxRows, keyed);
+      normalizeInput(served, body, { tenant, maxRows: deps.limits.maxRows, keyed });
     return andThen(normalizing, (normalized) =>
       andThen(lookUp(deps, request, { request, served, normalized, keyed }), (found) =>
         found.kind === 'cached' ? found : continueAfterCache(deps, { request, served, normalized, found }),

@@ -141,7 +141,7 @@ class OutcomeSender {
     headers.push('content-location', locationOf(this.#base, id));
     if (ageS !== null) headers.push('age', String(ageS));
     addPreference(headers, prefer);
-    this.#sendOut(reply, 200, headers, text, 'latin1');
+    this.#sendOut({ reply, code: 200, headers, body: text, encoding: 'latin1' });
   }
 
   #sendCompleted(reply: FastifyReply, outcome: CompletedOutcome, prefer: Prefer): void {
@@ -151,7 +151,7 @@ class OutcomeSender {
     addPreference(headers, prefer);
     headers.push('etag', etagOf(record), STATUS_HEADER, record.status);
     headers.push('content-location', locationOf(this.#base, publicId('pred', record.id)));
-    this.#sendOut(reply, 200, headers, renderPrediction(record, this.#base), 'utf8');
+    this.#sendOut({ reply, code: 200, headers, body: renderPrediction(record, this.#base), encoding: 'utf8' });
   }
 
   #sendAccepted(reply: FastifyReply, outcome: AcceptedOutcome, prefer: Prefer): void {
@@ -162,7 +162,8 @@ class OutcomeSender {
     headers.push('ratelimit-policy', this.#policy, 'ratelimit', `"queue";r=${room}`);
     headers.push('location', locationOf(this.#base, publicId('pred', record.id)), 'retry-after', retryAfterOf(queue));
     headers.push(STATUS_HEADER, record.status);
-    this.#sendOut(reply, 202, headers, renderPrediction(record, this.#base, queue), 'utf8');
+    const body = renderPrediction(record, this.#base, queue);
+    this.#sendOut({ reply, code: 202, headers, body, encoding: 'utf8' });
   }
 }
 

@@ -20,7 +20,7 @@ function watched(commandTimeoutMs = 700) {
     },
     thaw: () => {
       stalled = false;
-      for (const answer of waiting.splice(0)) answer();
+      for (const reply of waiting.splice(0)) reply();
     },
   };
 }

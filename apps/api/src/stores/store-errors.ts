@@ -1,4 +1,4 @@
-/** Converts failures of Redis and Postgres to errors that tell a caller the next step. */
+/** Converts failures of Redis and Postgres to errors that name the next step for a caller. */
 
 import { BatcherFull } from '@millrace/shared/batching/batcher';
 import { ApiError } from '@millrace/shared/errors';

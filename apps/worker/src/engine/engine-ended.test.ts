@@ -71,7 +71,7 @@ test('a row that is alone when its engine is killed runs again, and fails only w
 });
 
 test.skipIf(process.platform !== 'linux')(
-  'an engine that somebody stopped is replaced, and its row answered by the next',
+  'an engine that a signal stopped is replaced, and the next engine runs its row',
   async () => {
     const { pool, pids } = watchedPool();
     const version = versions.versionOf(spinner(), { timeoutMs: 500 });
@@ -140,9 +140,9 @@ test('the line about an ended engine names the predictions of the run', async ()
   let first = 0;
   const log = pino({ level: 'debug', base: null }, { write });
   const pool = createEnginePool(engineOptions({ log }));
-  const asked: number[] = [];
+  const lookedUp: number[] = [];
   const idsOf = (rows: readonly unknown[]) => {
-    asked.push(rows.length);
+    lookedUp.push(rows.length);
     return ['a', 'b', 'c', 'd', 'e', 'f'];
   };
   const version = versions.versionOf(spinner());
@@ -153,6 +153,6 @@ test('the line about an ended engine names the predictions of the run', async ()
   await running;
   expect(ended).toMatchObject([{ end: 'signal', model: version.model, rows: 2, ids: ['a', 'b', 'c', 'd', 'e'] }]);
   // Nothing looks for the predictions before an engine ends.
-  expect(asked).toEqual([2]);
+  expect(lookedUp).toEqual([2]);
   await pool.close(0);
 });

@@ -197,7 +197,7 @@ test.skipIf(process.platform !== 'linux')(
 );
 
 test.each([1, 2])(
-  'many runs share %d engines: all are answered, in order of asking, and who watches is told when none waits',
+  'many runs share %d engines: all return results, in the order of their start, and `whenFree` resolves when none waits',
   { timeout: 20_000 },
   async (engines) => {
     const shared = createEnginePool(options({ engines }));
@@ -213,9 +213,9 @@ test.each([1, 2])(
       ended.push(i);
       return outcome;
     });
-    const told = Promise.all([shared.whenFree(), shared.whenFree()]).then(() => ended.length);
+    const endedWhenFree = Promise.all([shared.whenFree(), shared.whenFree()]).then(() => ended.length);
     expect(await Promise.all(runs)).toEqual(runs.map((_, i) => (i % 10 === 7 ? 'aborted' : i)));
-    expect(await told).toBeGreaterThanOrEqual(48);
+    expect(await endedWhenFree).toBeGreaterThanOrEqual(48);
     const run = ended.filter((n) => n % 10 !== 7);
     if (engines === 1) expect(run).toEqual([...run].sort((a, b) => a - b));
     expect(shared.free).toBe(engines);

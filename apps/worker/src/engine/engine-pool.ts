@@ -30,6 +30,14 @@ export interface EngineRun extends Pick<RunOutcome, 'inferenceMs' | 'encodeMs' |
   rows: number;
 }
 
+interface AttemptParams {
+  slot: EngineSlot;
+  version: LoadedVersion;
+  signal: RunOptions['signal'] | undefined;
+  onRun: RunOptions['onRun'] | undefined;
+  idsOf: RunOptions['idsOf'] | undefined;
+}
+
 export interface EnginePool {
   /**
    * Returns a result for each row (canonical JSON texts, or bytes), in order. More rows than the maxBatch of the version run in several calls. A
@@ -278,7 +286,7 @@ class Pool implements EnginePool {
       signal?.throwIfAborted();
       const results: RowResult[] = [];
       for (const part of chunk(rows, version.maxBatch))
-        results.push(...(await isolate(part, (some) => this.#attempt(slot, version, some, { signal, onRun, idsOf }))));
+        results.push(...(await isolate(part, (some) => this.#attempt({ slot, version, signal, onRun, idsOf }, some))));
       return results;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -337,12 +345,7 @@ class Pool implements EnginePool {
     return slots.reduce((best, slot) => (cost(slot) < cost(best) ? slot : best));
   }
 
-  async #attempt(
-    slot: EngineSlot,
-    version: LoadedVersion,
-    rows: readonly Row[],
-    { signal, onRun, idsOf }: { [name in 'signal' | 'onRun' | 'idsOf']: RunOptions[name] | undefined },
-  ): Promise<Attempt> {
+  async #attempt({ slot, version, signal, onRun, idsOf }: AttemptParams, rows: readonly Row[]): Promise<Attempt> {
     let lost = 0;
     let loads = 0;
     let deaths = 0;

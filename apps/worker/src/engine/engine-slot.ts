@@ -289,7 +289,7 @@ export class EngineSlot {
     const request = { content, handler, entities, labels, devices, threads: version.engine?.threads ?? threads };
     const loading = engine.load(request, loadTimeoutMs);
     const number = loading.then(
-      (answer) => answer.session,
+      ({ session: loaded }) => loaded,
       (error: unknown) => {
         if (sessions.get(version.key) === session) sessions.delete(version.key);
         const kind = error instanceof EngineError ? error.kind : 'failed';

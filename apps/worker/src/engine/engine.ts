@@ -1,5 +1,5 @@
 /**
- * The worker's side of one engine. An engine is a child process that answers requests in their order. A request that is sent during a run
+ * The worker's side of one engine. An engine is a child process that runs requests in their order. A request that is sent during a run
  * waits in the socket, so that the engine starts the next run without a message from the worker.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -35,8 +35,8 @@ import {
   textsFrame,
   UNLOAD,
 } from './protocol/frames.ts';
-import type { DeviceTrial, EngineFailure, LoadAnswer, LoadRequest } from './protocol/loaded-version.ts';
-import type { ProbeQuestion } from './protocol/probe-question.ts';
+import type { DeviceTrial, EngineFailure, LoadReply, LoadRequest } from './protocol/loaded-version.ts';
+import type { ProbeRequest } from './protocol/probe-request.ts';
 
 export interface EngineOptions {
   /** Threads of one operator. */
@@ -64,6 +64,12 @@ interface Pending {
   allowanceBytes: number;
   resolve(frame: Frame): void;
   reject(error: EngineError): void;
+}
+
+interface SendParams {
+  id: number;
+  timeoutMs: number;
+  allowanceBytes?: number;
 }
 
 const PROGRAM = fileURLToPath(siblingModule(import.meta.url, './child/main'));
@@ -96,7 +102,7 @@ export class Engine {
   static async start(options: EngineOptions): Promise<Engine> {
     const engine = new Engine(options);
     try {
-      await engine.#ask([], 0, START_TIMEOUT_MS);
+      await engine.#send([], { id: 0, timeoutMs: START_TIMEOUT_MS });
     } catch (error) {
       // A kill during the start does not mean that the next start fails.
       const kind = (error as EngineError).kind === 'died' ? 'lost' : 'failed';
@@ -159,19 +165,15 @@ export class Engine {
   async load(
     request: Omit<LoadRequest, 'session' | 'threads' | 'devices'> & Partial<Pick<LoadRequest, 'threads' | 'devices'>>,
     timeoutMs: number,
-  ): Promise<LoadAnswer & { session: number }> {
+  ): Promise<LoadReply & { session: number }> {
     const session = this.#nextSession++;
     const { threads = this.#options.threads, devices = ON_CPU } = request;
     const body: LoadRequest = { ...request, session, threads, devices };
     const id = this.#nextId++;
     // The engine holds the verified files in memory until onnxruntime has loaded them. This memory does not count against the model.
-    const frame = await this.#ask(
-      [bytesFrame(LOAD, id, serialize(body))],
-      id,
-      timeoutMs,
-      contentBytes(request.content),
-    );
-    return { session, ...(JSON.parse(frame.body.toString()) as LoadAnswer) };
+    const allowanceBytes = contentBytes(request.content);
+    const frame = await this.#send([bytesFrame(LOAD, id, serialize(body))], { id, timeoutMs, allowanceBytes });
+    return { session, ...(JSON.parse(frame.body.toString()) as LoadReply) };
   }
 
   /** Releases the memory of a session. */
@@ -179,18 +181,16 @@ export class Engine {
     const id = this.#nextId++;
     const body = Buffer.alloc(4);
     body.writeUInt32LE(session);
-    await this.#ask([bytesFrame(UNLOAD, id, body)], id, START_TIMEOUT_MS);
+    await this.#send([bytesFrame(UNLOAD, id, body)], { id, timeoutMs: START_TIMEOUT_MS });
   }
 
   /** Runs rows (canonical JSON texts, or bytes) as one batch. Returns all outputs or rejects with an EngineError. */
   async run(session: number, rows: readonly Row[], timeoutMs: number): Promise<RunOutcome> {
     const id = this.#nextId++;
-    const request = rows.every(isText)
-      ? [textsFrame(RUN, id, RUN_HEADER_BYTES, rows, ['[', ',', ']'])]
-      : rowsFrame(id, rows);
+    const request = rows.every(isText) ? [textsFrame({ type: RUN, id }, rows, ROW_LIST)] : rowsFrame(id, rows);
     request[0]?.writeUInt32LE(session, HEADER_BYTES);
     request[0]?.writeUInt32LE(rows.length, HEADER_BYTES + 4);
-    const frame = await this.#ask(request, id, timeoutMs);
+    const frame = await this.#send(request, { id, timeoutMs });
     const { body } = frame;
     return {
       outputs: outputsOf(frame),
@@ -201,18 +201,18 @@ export class Engine {
     };
   }
 
-  /** Sends a question about a session (child/probe.ts). Returns the parsed JSON of the response. */
-  async probe(session: number, question: ProbeQuestion, timeoutMs: number): Promise<unknown> {
+  /** Examines a session (child/probe.ts). Returns the parsed JSON of the response. */
+  async probe(session: number, request: ProbeRequest, timeoutMs: number): Promise<unknown> {
     const id = this.#nextId++;
-    const request = textFrame(PROBE, id, 4, JSON.stringify(question));
-    request.writeUInt32LE(session, HEADER_BYTES);
-    return JSON.parse((await this.#ask([request], id, timeoutMs)).body.toString());
+    const frame = textFrame({ type: PROBE, id }, JSON.stringify(request), SESSION_BYTES);
+    frame.writeUInt32LE(session, HEADER_BYTES);
+    return JSON.parse((await this.#send([frame], { id, timeoutMs })).body.toString());
   }
 
   /** Tries a device. An engine that has loaded no version reports the memory that the device needs. */
   async tryDevice(device: Device, timeoutMs: number): Promise<DeviceTrial> {
     const id = this.#nextId++;
-    const frame = await this.#ask([textFrame(DEVICE, id, 0, JSON.stringify(device))], id, timeoutMs);
+    const frame = await this.#send([textFrame({ type: DEVICE, id }, JSON.stringify(device))], { id, timeoutMs });
     return JSON.parse(frame.body.toString()) as DeviceTrial;
   }
 
@@ -222,7 +222,7 @@ export class Engine {
     this.#child.kill('SIGKILL');
   }
 
-  #ask(request: readonly Buffer[], id: number, timeoutMs: number, allowanceBytes = 0): Promise<Frame> {
+  #send(request: readonly Buffer[], { id, timeoutMs, allowanceBytes = 0 }: SendParams): Promise<Frame> {
     return new Promise((resolve, reject) => {
       if (!this.#alive) return reject(new EngineError('lost', 'the engine has ended'));
       this.#pending.push({ id, timeoutMs, allowanceBytes, resolve, reject });
@@ -256,7 +256,7 @@ export class Engine {
     if (head === undefined || head.id !== frame.id) this.kill('the engine sent an unexpected response', 'protocol');
     else if (frame.type === FAILED) head.reject(failedError(JSON.parse(frame.body.toString()) as EngineFailure));
     else if (frame.type === OUTPUTS || frame.type === DONE || frame.type === READY) head.resolve(frame);
-    else head.reject(new EngineError('failed', `the engine answered with frame type ${frame.type}`));
+    else head.reject(new EngineError('failed', `the engine responded with frame type ${frame.type}`));
   }
 
   #end(exited: () => void): void {
@@ -289,6 +289,11 @@ export class Engine {
     });
   }
 }
+
+/** PROBE: the number of a session stands before the request. */
+const SESSION_BYTES = 4;
+
+const ROW_LIST = { prefixBytes: RUN_HEADER_BYTES, before: '[', between: ',', after: ']' };
 
 const ON_CPU: readonly Device[] = [{ provider: CPU, id: 0 }];
 

@@ -2,18 +2,18 @@ import { expect, test } from 'vitest';
 import { HeldResults } from './held-results.ts';
 
 test('no run begins while results of so many bytes wait to be written', async () => {
-  const told: boolean[] = [];
-  const held = new HeldResults(100, (full) => told.push(full));
+  const changes: boolean[] = [];
+  const held = new HeldResults(100, (full) => changes.push(full));
   const first = Promise.withResolvers<string>();
   const second = Promise.withResolvers<string>();
   const writes = [held.during(60, () => first.promise), held.during(70, () => second.promise)];
   const order: string[] = [];
   const begun = held.room()?.then(() => order.push('begun'));
-  expect([held.full, held.bytes, told]).toEqual([true, 130, [true]]);
+  expect([held.full, held.bytes, changes]).toEqual([true, 130, [true]]);
   order.push('written');
   second.resolve('b');
   await begun;
-  expect([order, held.room(), told]).toEqual([['written', 'begun'], undefined, [true, false]]);
+  expect([order, held.room(), changes]).toEqual([['written', 'begun'], undefined, [true, false]]);
   first.resolve('a');
   expect([await Promise.all(writes), held.bytes]).toEqual([['a', 'b'], 0]);
 });

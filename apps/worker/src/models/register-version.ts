@@ -82,8 +82,8 @@ export async function registerVersion(deps: RegisterDeps, { found, known }: Regi
     return;
   }
   await registry.setState(version, 'ready', null);
-  const { rows, answers } = verified.config.findings ?? {};
-  log.info({ ...fields, digest: found.digest, rows: rows?.reason, answers: answers?.reason, seconds }, 'version ready');
+  const { rows, answers: repeats } = verified.config.findings ?? {};
+  log.info({ ...fields, digest: found.digest, rows: rows?.reason, answers: repeats?.reason, seconds }, 'version ready');
 }
 
 /** Updates a known version whose folder is back, whose settings have changed, or whose findings are too old. */

@@ -5,17 +5,17 @@ import { findingsOf, resolveModelConfig } from '@millrace/shared/model-files/mod
 import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
 import { EngineError } from '../engine/engine-error.ts';
 import type { ExampleReport } from '../engine/protocol/example-report.ts';
-import type { Operators, ProbeQuestion, RepeatResult, TrialResult } from '../engine/protocol/probe-question.ts';
+import type { Operators, ProbeRequest, RepeatResult, TrialResult } from '../engine/protocol/probe-request.ts';
 import { plainReason } from './plain-reason.ts';
 import { isCandidate, RefusedModelError, type Signature, withRowOutputs } from './read-signature.ts';
 
-/** Asks the engine that has the version loaded, and loads the version again where a trial has ended its engine. */
-export type Ask = (question: ProbeQuestion, timeoutMs?: number) => Promise<unknown>;
+/** Sends a request to the engine that has the version loaded. Loads the version again where a trial has ended its engine. */
+export type Probe = (request: ProbeRequest, timeoutMs?: number) => Promise<unknown>;
 
 export interface TryParams {
   found: FoundVersion;
   signature: Signature;
-  ask: Ask;
+  probe: Probe;
 }
 
 export interface Tried {
@@ -25,15 +25,15 @@ export interface Tried {
 }
 
 /** Rejects only where the engine cannot be had. */
-export async function tryVersion({ found, signature, ask }: TryParams): Promise<Tried> {
+export async function tryVersion({ found, signature, probe }: TryParams): Promise<Tried> {
   const { inputs } = signature;
   const { row_independent, deterministic, max_batch = 64 } = found.file;
-  const operators = (await ask({ ask: 'operators', inputs })) as Operators;
+  const operators = (await probe({ kind: 'operators', inputs })) as Operators;
   const { random, coupled, vocabulary, rowOutputs } = operators;
   const followed = withRowOutputs(signature, rowOutputs);
   const needsRows = row_independent === undefined && isCandidate(followed) && coupled === undefined;
   const needsRepeats = deterministic === undefined && random === undefined;
-  const size = await sizeOf({ inputs, vocabulary, ask, needsRows, needsRepeats });
+  const size = await sizeOf({ inputs, vocabulary, probe, needsRows, needsRepeats });
 
   const repeats = async (): Promise<RepeatResult> => {
     if (random !== undefined)
@@ -44,7 +44,7 @@ export async function tryVersion({ found, signature, ask }: TryParams): Promise<
     };
     if (size === null) return untried;
     try {
-      return (await ask({ ask: 'repeats', inputs, size, vocabulary })) as RepeatResult;
+      return (await probe({ kind: 'repeats', inputs, size, vocabulary })) as RepeatResult;
     } catch {
       return untried;
     }
@@ -56,26 +56,26 @@ export async function tryVersion({ found, signature, ask }: TryParams): Promise<
     if (size === null) return { independent: false, reason: 'no random row could be run' };
     const examples = (found.file.examples ?? []) as readonly unknown[];
     try {
-      const question = { ask: 'rows' as const, inputs, size, vocabulary, maxBatch: max_batch, examples };
-      return (await ask(question)) as TrialResult;
+      const request = { kind: 'rows' as const, inputs, size, vocabulary, maxBatch: max_batch, examples };
+      return (await probe(request)) as TrialResult;
     } catch (error) {
       return { independent: false, reason: `rows together: ${(error as Error).message}` };
     }
   };
 
-  const answers = deterministic === undefined ? await repeats() : undefined;
+  const repeated = deterministic === undefined ? await repeats() : undefined;
   if (row_independent !== undefined)
-    return { findings: findingsOf(found.file, { ...(answers ? { answers } : {}) }), signature };
-  if (answers?.deterministic === false) {
+    return { findings: findingsOf(found.file, { ...(repeated ? { answers: repeated } : {}) }), signature };
+  if (repeated?.deterministic === false) {
     const reason = 'its results change between equal runs, so that a trial of rows says nothing';
-    return { findings: findingsOf(found.file, { answers, rows: { independent: false, reason } }), signature };
+    return { findings: findingsOf(found.file, { answers: repeated, rows: { independent: false, reason } }), signature };
   }
   const trial = await rows();
-  const findings = findingsOf(found.file, { ...(answers ? { answers } : {}), rows: trial });
+  const findings = findingsOf(found.file, { ...(repeated ? { answers: repeated } : {}), rows: trial });
   return { findings, signature: trial.independent ? followed : signature };
 }
 
-interface SizeParams extends Pick<TryParams, 'ask'> {
+interface SizeParams extends Pick<TryParams, 'probe'> {
   inputs: Signature['inputs'];
   vocabulary: Operators['vocabulary'];
   needsRows: boolean;
@@ -83,10 +83,10 @@ interface SizeParams extends Pick<TryParams, 'ask'> {
 }
 
 /** Rejects where a row of a model that would be batched ends its engine: such a model is refused. */
-async function sizeOf({ inputs, vocabulary, ask, needsRows, needsRepeats }: SizeParams): Promise<number | null> {
+async function sizeOf({ inputs, vocabulary, probe, needsRows, needsRepeats }: SizeParams): Promise<number | null> {
   if (!needsRows && !needsRepeats) return null;
   try {
-    return (await ask({ ask: 'size', inputs, vocabulary })) as number | null;
+    return (await probe({ kind: 'size', inputs, vocabulary })) as number | null;
   } catch (error) {
     if (needsRows) throw error;
     return null;
@@ -103,14 +103,14 @@ const REPEAT_MS = 10_000;
 export async function runExamples({
   found,
   signature,
-  ask,
+  probe,
   config,
 }: TryParams & { config: ModelConfig }): Promise<ModelConfig | undefined> {
   const { inputs } = signature;
   const endAt = performance.now() + REPEAT_MS;
   let changed: ModelConfig | undefined;
   for (const [index, example] of config.examples.entries()) {
-    const run = () => ask({ ask: 'example', inputs, example }, config.timeoutMs);
+    const run = () => probe({ kind: 'example', inputs, example }, config.timeoutMs);
     try {
       const first = await run();
       const findings = config.findings as Findings;
@@ -141,14 +141,14 @@ function whereOf(error: unknown): string {
 export async function reportExamples({
   found,
   signature,
-  ask,
+  probe,
   config,
 }: TryParams & { config: ModelConfig }): Promise<ExampleReport[]> {
   const reports: ExampleReport[] = [];
   for (const example of config.examples) {
-    const question = { ask: 'stages' as const, inputs: signature.inputs, example };
+    const request = { kind: 'stages' as const, inputs: signature.inputs, example };
     try {
-      const { lines, failure } = (await ask(question, config.timeoutMs)) as ExampleReport;
+      const { lines, failure } = (await probe(request, config.timeoutMs)) as ExampleReport;
       const shown = failure && { ...failure, message: plainReason(failure.message, found) };
       reports.push({ lines, failure: shown });
     } catch (error) {

@@ -287,8 +287,8 @@ test('a signature has names, types and shapes; a free rank is distinguished from
   expect(await signature(identity('float16', ['', 3]))).toEqual([{ name: 'x', dtype: 'float16', shape: ['', 3] }]);
 });
 
-describe('whether answers repeat', () => {
-  const answers = async (bytes: Buffer, files: Record<string, string> = {}) => {
+describe('whether results repeat', () => {
+  const repeats = async (bytes: Buffer, files: Record<string, string> = {}) => {
     const verdict = await verify(bytes, files);
     if (!verdict.ok) throw new Error(verdict.reason);
     const { deterministic, findings } = verdict.verified.config;
@@ -297,21 +297,21 @@ describe('whether answers repeat', () => {
   test.each(['graph', 'branch', 'loop', 'function'] as const)(
     'an operator in a %s draws random numbers',
     async (where) => {
-      expect(await answers(dice(where))).toEqual({
+      expect(await repeats(dice(where))).toEqual({
         deterministic: false,
         why: 'its operator RandomNormalLike draws random numbers at each run',
       });
     },
   );
   test('dropout draws them in training mode alone', async () => {
-    expect(await answers(dropout(true))).toEqual({
+    expect(await repeats(dropout(true))).toEqual({
       deterministic: false,
       why: 'its operator Dropout in training mode draws random numbers at each run',
     });
-    expect(await answers(dropout(false))).toMatchObject({ deterministic: true });
+    expect(await repeats(dropout(false))).toMatchObject({ deterministic: true });
   });
-  test('a model without such operators repeats its answers', async () => {
-    expect(await answers(perceptron())).toEqual({
+  test('a model without such operators repeats its results', async () => {
+    expect(await repeats(perceptron())).toEqual({
       deterministic: true,
       why: 'no operator draws random numbers, and 4 runs of one input gave the same',
     });
@@ -327,15 +327,15 @@ describe('whether answers repeat', () => {
         decode: (tensors, rows) => rows.map(() => ({ y: Math.random() })),
       });`;
     const files = { 'handler.ts': handler, 'model.json': JSON.stringify({ examples: [{ x: 1 }] }) };
-    expect(await answers(perceptron(), files)).toEqual({
+    expect(await repeats(perceptron(), files)).toEqual({
       deterministic: false,
       why: 'the result of example 1 of model.json changes between runs',
     });
   });
   test('model.json goes before what is found', async () => {
     const said = { 'model.json': '{"deterministic": true}' };
-    expect(await answers(dice(), said)).toEqual({ deterministic: true, why: 'model.json says so' });
-    expect(await answers(perceptron(), { 'model.json': '{"deterministic": false}' })).toMatchObject({
+    expect(await repeats(dice(), said)).toEqual({ deterministic: true, why: 'model.json says so' });
+    expect(await repeats(perceptron(), { 'model.json': '{"deterministic": false}' })).toMatchObject({
       deterministic: false,
     });
   });

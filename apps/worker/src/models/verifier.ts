@@ -16,10 +16,10 @@ import { Engine } from '../engine/engine.ts';
 import { EngineError, type EngineErrorKind } from '../engine/engine-error.ts';
 import type { ExampleReport } from '../engine/protocol/example-report.ts';
 import type { HandlerFiles } from '../engine/protocol/loaded-version.ts';
-import type { Operators, Schemas } from '../engine/protocol/probe-question.ts';
+import type { Operators, Schemas } from '../engine/protocol/probe-request.ts';
 import { plainReason } from './plain-reason.ts';
 import { RefusedModelError, refuseByFile, type Signature, signatureOf } from './read-signature.ts';
-import { type Ask, reportExamples, runExamples, type TryParams, tryVersion } from './try-version.ts';
+import { type Probe, reportExamples, runExamples, type TryParams, tryVersion } from './try-version.ts';
 
 export type { ExampleReport };
 
@@ -101,19 +101,19 @@ export function createVerifier(options: VerifyOptions): Verifier {
       refuseByFile(inspected, { isLoaded: true });
       const declared = signatureOf(loaded, inspected);
       refuseLabels(found, declared);
-      const schemas = schemasOf(await limited.engine.probe(loaded.session, { ask: 'schemas' }, timeoutMs));
+      const schemas = schemasOf(await limited.engine.probe(loaded.session, { kind: 'schemas' }, timeoutMs));
       let session = loaded.session;
       const current = async () => {
         // A trial can end the engine. The next steps then need a new engine.
         if (!limited.engine.alive) session = (await load()).session;
         return session;
       };
-      const ask: Ask = async (question, limitMs = timeoutMs) => {
+      const probe: Probe = async (request, limitMs = timeoutMs) => {
         const loadedAs = await current();
-        return limited.engine.probe(loadedAs, question, limitMs);
+        return limited.engine.probe(loadedAs, request, limitMs);
       };
-      const tried = await runTrials({ found, signature: declared, ask }, examples);
-      const row = options.row && (await readRow({ found, signature: tried.signature, ask }, options.row));
+      const tried = await runTrials({ found, signature: declared, probe }, examples);
+      const row = options.row && (await readRow({ found, signature: tried.signature, probe }, options.row));
       await limited.engine.unload(await current());
       // The peak covers the whole life of the engine, and must not count against the next version.
       if (loaded.residentBytes > FRESH_ABOVE * room || loaded.peakBytes > room) await limited.end('it has grown');
@@ -170,25 +170,25 @@ function idleWatch(idleMs: number, onIdle: () => void) {
 
 /** Tries the rows of a version and runs its examples. Adds the reports of the examples to `reports`. */
 async function runTrials(
-  { found, signature: declared, ask }: TryParams,
+  { found, signature: declared, probe }: TryParams,
   reports: ExampleReport[] | undefined,
 ): Promise<Pick<Verified, 'signature' | 'config'>> {
-  const { findings, signature } = await tryVersion({ found, signature: declared, ask });
+  const { findings, signature } = await tryVersion({ found, signature: declared, probe });
   const config = resolveModelConfig(found.file, findings, found.editOf);
-  if (reports !== undefined) reports.push(...(await reportExamples({ found, signature, ask, config })));
-  const changed = await runExamples({ found, signature, ask, config });
+  if (reports !== undefined) reports.push(...(await reportExamples({ found, signature, probe, config })));
+  const changed = await runExamples({ found, signature, probe, config });
   return { signature, config: changed ?? config };
 }
 
 /** Throws RefusedModelError if the input is invalid, or if there is no input and no random row. */
 async function readRow(
-  { found, signature, ask }: TryParams,
+  { found, signature, probe }: TryParams,
   { input: example = found.file.examples?.[0] }: { input?: unknown },
 ): Promise<string> {
   const { inputs } = signature;
   try {
-    const { vocabulary } = (await ask({ ask: 'operators', inputs })) as Operators;
-    const row = await ask({ ask: 'row', inputs, vocabulary, ...(example === undefined ? {} : { example }) });
+    const { vocabulary } = (await probe({ kind: 'operators', inputs })) as Operators;
+    const row = await probe({ kind: 'row', inputs, vocabulary, ...(example === undefined ? {} : { example }) });
     if (typeof row === 'string') return row;
   } catch (error) {
     throw new RefusedModelError(`The input cannot be used: ${plainReason((error as Error).message, found)}`);
@@ -253,8 +253,8 @@ export async function readEntities(found: FoundVersion): Promise<Record<string, 
   return sets;
 }
 
-function schemasOf(answer: unknown): Pick<Verified, 'inputSchema' | 'outputSchema'> {
-  const { input: inputSchema, output: outputSchema } = answer as Schemas;
+function schemasOf(reply: unknown): Pick<Verified, 'inputSchema' | 'outputSchema'> {
+  const { input: inputSchema, output: outputSchema } = reply as Schemas;
   return { inputSchema, outputSchema };
 }
 

@@ -29,8 +29,8 @@ export async function verifyAgain({ found, known, registry, verifier, log }: Ver
     return;
   }
   const { config } = verdict.verified;
-  const { rows, answers } = config.findings ?? {};
-  log.info({ ...fields, rows: rows?.reason, answers: answers?.reason }, 'version verified again');
+  const { rows, answers: repeats } = config.findings ?? {};
+  log.info({ ...fields, rows: rows?.reason, answers: repeats?.reason }, 'version verified again');
   await registry.register({ ...known, config }, { purge: invalidates(known.config, config) });
 }
 

@@ -20,7 +20,7 @@ async function start(redis: { prove(): Promise<void> }): Promise<void> {
   health.started();
 }
 
-async function ask(
+async function get(
   path: string,
 ): Promise<{ status: number; body: { status: string; parts?: Record<string, string> } }> {
   const response = await fetch(health.url + path);
@@ -30,28 +30,28 @@ async function ask(
 test('a worker is alive while its liveness check fails: a restart would not bring Redis back', async () => {
   await start({ prove: never });
   health.liveness(never);
-  expect(await ask('/healthz')).toEqual({ status: 200, body: { status: 'ok' } });
+  expect(await get('/healthz')).toEqual({ status: 200, body: { status: 'ok' } });
   health.liveness(async () => {
     throw new Error('Connection is closed.');
   });
-  expect((await ask('/healthz')).status).toBe(200);
+  expect((await get('/healthz')).status).toBe(200);
   health.liveness(async () => 'work waits and none is taken');
   health.liveness(async () => 'ok');
-  expect(await ask('/healthz')).toEqual({ status: 503, body: { status: 'work waits and none is taken' } });
+  expect(await get('/healthz')).toEqual({ status: 503, body: { status: 'work waits and none is taken' } });
 });
 
 test('readiness names the part that is missing, within a second', async () => {
   await start({ prove: never });
   const startedAt = performance.now();
-  const { status, body } = await ask('/readyz');
+  const { status, body } = await get('/readyz');
   expect(performance.now() - startedAt).toBeLessThan(1_500);
   expect(status).toBe(503);
-  expect(body.parts).toEqual({ redis: 'no answer within 900 ms', postgres: 'ok' });
+  expect(body.parts).toEqual({ redis: 'no reply within 900 ms', postgres: 'ok' });
 });
 
 test('a probe may add a query; other paths and methods are refused; no browser guesses the type', async () => {
   await start({ prove: async () => {} });
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     [
       ['GET', '/readyz?verbose=1'],
       ['HEAD', '/healthz'],
@@ -63,5 +63,5 @@ test('a probe may add a query; other paths and methods are refused; no browser g
       return `${response.status} ${response.headers.get('x-content-type-options')}`;
     }),
   );
-  expect(answers).toEqual(['200 nosniff', '200 nosniff', '405 nosniff', '404 nosniff', '404 nosniff']);
+  expect(responses).toEqual(['200 nosniff', '200 nosniff', '405 nosniff', '404 nosniff', '404 nosniff']);
 });

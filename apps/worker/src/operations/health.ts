@@ -18,13 +18,13 @@ type CheckResult = 'ok' | string;
 export interface WorkerHealth {
   url: string;
   /** Adds a part that must be healthy for the worker to be ready. */
-  check(name: string, ask: () => CheckResult | Promise<CheckResult>): void;
+  check(name: string, run: () => CheckResult | Promise<CheckResult>): void;
   /** Adds a part that /healthz reports without a failed status: the fault is outside this process, and a restart would not help. */
-  note(name: string, ask: () => CheckResult): void;
+  note(name: string, run: () => CheckResult): void;
   /** Sets the list of impairments, a sentence each. An impaired worker stays ready. */
   degraded(list: () => readonly string[]): void;
   /** Adds a check that decides whether the worker needs a restart. */
-  liveness(ask: () => Promise<CheckResult>): void;
+  liveness(run: () => Promise<CheckResult>): void;
   /** Marks the start of the worker as complete: all roles run. */
   started(): void;
   close(): Promise<void>;
@@ -47,7 +47,7 @@ export async function startHealth(
   let up = false;
 
   async function ready(): Promise<Record<string, CheckResult>> {
-    const parts = await Promise.all([...checks].map(async ([name, ask]) => [name, await bounded(ask)] as const));
+    const parts = await Promise.all([...checks].map(async ([name, run]) => [name, await bounded(run)] as const));
     return { ...Object.fromEntries(parts), ...(up ? {} : { start: 'not all roles run yet' }) };
   }
 
@@ -55,7 +55,7 @@ export async function startHealth(
     const send = (code: number, body: string, type = 'application/json') =>
       response.writeHead(code, { 'content-type': type, 'x-content-type-options': 'nosniff' }).end(body);
     const path = pathOf(request.url);
-    const answer = async () => {
+    const respond = async () => {
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.setHeader('allow', 'GET, HEAD');
         send(405, '{"status":"this server takes GET and HEAD"}');
@@ -63,7 +63,7 @@ export async function startHealth(
         // When the check itself fails (Redis is unreachable), a restart would repair nothing and would lose the work in progress.
         const states = await Promise.all(lives.map((live) => bounded(() => live().catch(() => 'ok'), 'ok')));
         const state = states.find((one) => one !== 'ok') ?? 'ok';
-        const notices = [...notes].map(([name, ask]) => [name, ask()] as const).filter(([, note]) => note !== 'ok');
+        const notices = [...notes].map(([name, run]) => [name, run()] as const).filter(([, note]) => note !== 'ok');
         send(state === 'ok' ? 200 : 503, JSON.stringify({ status: state, ...Object.fromEntries(notices) }));
       } else if (path === '/readyz') {
         const parts = await ready();
@@ -77,7 +77,7 @@ export async function startHealth(
         send(200, await writeMetrics(metrics.registry, open), open ? OPEN_METRICS : PROMETHEUS);
       } else send(404, '{"status":"there are /healthz, /readyz and /metrics"}');
     };
-    answer().catch(() => send(500, '{"status":"failed"}'));
+    respond().catch(() => send(500, '{"status":"failed"}'));
   });
   server.headersTimeout = 5_000;
   server.requestTimeout = 5_000;
@@ -88,12 +88,12 @@ export async function startHealth(
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://${config.workerHost.includes(':') ? `[${config.workerHost}]` : config.workerHost}:${port}`,
-    check: (name, ask) => void checks.set(name, ask),
-    note: (name, ask) => void notes.set(name, ask),
+    check: (name, run) => void checks.set(name, run),
+    note: (name, run) => void notes.set(name, run),
     degraded: (list) => {
       impaired = list;
     },
-    liveness: (ask) => void lives.push(ask),
+    liveness: (run) => void lives.push(run),
     started: () => {
       up = true;
     },
@@ -111,13 +111,13 @@ const pathOf = (target = ''): string =>
 
 /** Bounds a check in time: a part without a reply counts as unhealthy, and the caller does not wait for the part. */
 async function bounded(
-  ask: () => CheckResult | Promise<CheckResult>,
-  otherwise: CheckResult = `no answer within ${CHECK_TIMEOUT_MS} ms`,
+  run: () => CheckResult | Promise<CheckResult>,
+  otherwise: CheckResult = `no reply within ${CHECK_TIMEOUT_MS} ms`,
 ): Promise<CheckResult> {
   const { promise: late, resolve } = Promise.withResolvers<CheckResult>();
   const timer = setTimeout(() => resolve(otherwise), CHECK_TIMEOUT_MS);
   try {
-    return await Promise.race([Promise.resolve(ask()), late]);
+    return await Promise.race([Promise.resolve(run()), late]);
   } catch (error) {
     return (error as Error).message;
   } finally {

@@ -14,7 +14,7 @@ export interface WorkerMetrics {
     items: readonly Finished[],
     verdicts: readonly ('written' | 'cancelled' | 'fenced')[],
   ): void;
-  /** Counts rows without a known result, which went to the engines. */
+  /** Counts rows without a result in the cache, which went to the engines. */
   computed(model: string, rows: number): void;
   recorded(rows: number): void;
   /** Counts an end whose output Postgres could not store. */

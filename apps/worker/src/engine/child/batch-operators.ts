@@ -3,7 +3,7 @@
  * inputs. After a finding the rows are dependent unless model.json declares otherwise. Without a finding, row-trial.ts decides.
  */
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
-import type { BatchFindings } from '../protocol/probe-question.ts';
+import type { BatchFindings } from '../protocol/probe-request.ts';
 import { coupling } from './coupling-rules.ts';
 import type { Attribute, Constant, Graph, GraphNode, OnnxModel } from './onnx-graph.ts';
 import type { Flow, Place } from './row-flow.ts';

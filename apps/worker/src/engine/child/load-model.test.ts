@@ -34,7 +34,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true });
 });
 
-/** As `addsFromFile`, with both weights as a constant in the file itself: files of one size with other answers. */
+/** As `addsFromFile`, with both weights as a constant in the file itself: files of one size with other outputs. */
 const constant = (value: number): Buffer =>
   onnxModel({
     nodes: [{ op: 'Add', inputs: ['x', 'w'], outputs: ['y'] }],
@@ -79,7 +79,7 @@ const versionOf = (content: ModelContent): LoadedVersion => ({
   content,
 });
 
-async function ask(version: LoadedVersion): Promise<unknown> {
+async function outputOfRun(version: LoadedVersion): Promise<unknown> {
   const [result] = await pool.run(version, [floatRow([1, 2], 1, 2)]);
   return result?.ok ? outputOf(result).y?.data : result?.detail;
 }
@@ -120,20 +120,20 @@ describe('a model file that was replaced', () => {
       },
     ],
   ];
-  test.each(ways)('%s: never gives its answers, and the first file gives them again', async (_, replace) => {
+  test.each(ways)('%s: its outputs never appear, and the first file runs again', async (_, replace) => {
     expect(FIRST.length).toBe(OTHER.length);
     const version = versionOf({ model: put('model.onnx', FIRST), data: [] });
     copyFileSync(join(dir, 'model.onnx'), join(dir, 'kept'));
-    expect(await ask(version)).toEqual([2, 3]);
+    expect(await outputOfRun(version)).toEqual([2, 3]);
     replace(join(dir, 'model.onnx'));
-    expect(await ask(version)).toEqual([2, 3]);
+    expect(await outputOfRun(version)).toEqual([2, 3]);
     await freshEngine();
-    expect(await ask(version)).toMatch(
+    expect(await outputOfRun(version)).toMatch(
       /^the model could not be loaded: model\.onnx is not the file with which the version was registered/,
     );
     rmSync(join(dir, 'model.onnx'), { recursive: true, force: true });
     renameSync(join(dir, 'kept'), join(dir, 'model.onnx'));
-    expect(await ask(version)).toEqual([2, 3]);
+    expect(await outputOfRun(version)).toEqual([2, 3]);
   });
 });
 
@@ -152,20 +152,20 @@ describe('external data', () => {
     const copies = () => readdirSync(tmpdir()).filter((name) => name.startsWith('millrace-model-'));
     const before = copies();
     const version = versionOf(contentOf(model, location));
-    expect(await ask(version)).toEqual([11, 22]);
+    expect(await outputOfRun(version)).toEqual([11, 22]);
     expect(copies().filter((name) => !before.includes(name))).toEqual([]);
     writeFileSync(join(dir, location), floats(30, 40));
-    expect(await ask(version)).toEqual([11, 22]);
+    expect(await outputOfRun(version)).toEqual([11, 22]);
     await freshEngine();
-    expect(await ask(version)).toContain('w.bin is not the file with which the version was registered');
+    expect(await outputOfRun(version)).toContain('w.bin is not the file with which the version was registered');
     writeFileSync(join(dir, location), floats(10, 20));
-    expect(await ask(version)).toEqual([11, 22]);
+    expect(await outputOfRun(version)).toEqual([11, 22]);
   });
 
   test('that the digest does not cover is not read', async () => {
     put('w.bin', floats(10, 20));
     for (const location of ['w.bin', join(dir, 'w.bin'), '../w.bin'])
-      expect(await ask(versionOf({ model: put('model.onnx', addsFromFile(location)), data: [] }))).toMatch(
+      expect(await outputOfRun(versionOf({ model: put('model.onnx', addsFromFile(location)), data: [] }))).toMatch(
         /could not be loaded/,
       );
   });

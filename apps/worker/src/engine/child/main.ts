@@ -31,7 +31,7 @@ import {
   UNLOAD,
 } from '../protocol/frames.ts';
 import type { EngineFailure, LoadRequest } from '../protocol/loaded-version.ts';
-import type { ProbeQuestion } from '../protocol/probe-question.ts';
+import type { ProbeRequest } from '../protocol/probe-request.ts';
 import { tryDevice } from './device-trial.ts';
 import { StageError } from './handler-stages.ts';
 import { probe } from './probe.ts';
@@ -122,7 +122,12 @@ async function run(id: number, type: number, body: Buffer): Promise<Buffer> {
       : session.run(body.toString('utf8', RUN_HEADER_BYTES), body.readUInt32LE(4));
   const outputs = session.provider === CPU ? await running : await running.catch(endWithDevice);
   const inferenceMs = performance.now() - started;
-  const frame = textsFrame(OUTPUTS, id, OUTPUTS_HEADER_BYTES, outputs, ['', '\n', '']);
+  const frame = textsFrame({ type: OUTPUTS, id }, outputs, {
+    prefixBytes: OUTPUTS_HEADER_BYTES,
+    before: '',
+    between: '\n',
+    after: '',
+  });
   frame.writeDoubleLE(inferenceMs, HEADER_BYTES);
   frame.writeDoubleLE(residentBytes(started), HEADER_BYTES + 8);
   frame.writeDoubleLE(session.times.encodeMs, HEADER_BYTES + 16);
@@ -139,21 +144,21 @@ function endWithDevice(error: Error): never {
   process.exit(1);
 }
 
-async function answerProbe(body: Buffer): Promise<string> {
-  return JSON.stringify(await probe(sessionOf(body), JSON.parse(body.toString('utf8', 4)) as ProbeQuestion));
+async function runProbe(body: Buffer): Promise<string> {
+  return JSON.stringify(await probe(sessionOf(body), JSON.parse(body.toString('utf8', 4)) as ProbeRequest));
 }
 
-async function answer({ type, id, body }: Frame): Promise<Buffer> {
+async function replyTo({ type, id, body }: Frame): Promise<Buffer> {
   try {
     if (type === RUN || type === RUN_ROWS) return await run(id, type, body);
-    if (type === LOAD) return textFrame(DONE, id, 0, await load(body));
-    if (type === UNLOAD) return textFrame(DONE, id, 0, await unload(body));
-    if (type === PROBE) return textFrame(DONE, id, 0, await answerProbe(body));
+    if (type === LOAD) return textFrame({ type: DONE, id }, await load(body));
+    if (type === UNLOAD) return textFrame({ type: DONE, id }, await unload(body));
+    if (type === PROBE) return textFrame({ type: DONE, id }, await runProbe(body));
     if (type === DEVICE)
-      return textFrame(DONE, id, 0, JSON.stringify(await tryDevice(JSON.parse(body.toString()) as Device)));
+      return textFrame({ type: DONE, id }, JSON.stringify(await tryDevice(JSON.parse(body.toString()) as Device)));
     throw new Error(`unknown frame type ${type}`);
   } catch (error) {
-    return textFrame(FAILED, id, 0, JSON.stringify(failureOf(error)));
+    return textFrame({ type: FAILED, id }, JSON.stringify(failureOf(error)));
   }
 }
 
@@ -179,10 +184,10 @@ socket.on('data', (chunk) => {
   for (const frame of reader.push(chunk)) {
     // Requests run in order and one at a time, even while a handler waits.
     last = last.then(async () => {
-      socket.write(await answer(frame));
+      socket.write(await replyTo(frame));
     });
   }
 });
 socket.on('end', () => process.exit(0));
 socket.on('error', () => process.exit(0));
-socket.write(textFrame(READY, 0, 0, ''));
+socket.write(textFrame({ type: READY, id: 0 }, ''));

@@ -1,11 +1,11 @@
-/** Answers the questions about a new version, inside the limited engine that verifies the version. */
+/** Examines a new version, inside the limited engine that verifies the version. */
 
 import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
 import { splitRows, tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { ExampleReport } from '../protocol/example-report.ts';
-import type { Operators, ProbeQuestion, RepeatResult, Schemas, TrialResult } from '../protocol/probe-question.ts';
+import type { Operators, ProbeRequest, RepeatResult, Schemas, TrialResult } from '../protocol/probe-request.ts';
 import { findBatchOperators } from './batch-operators.ts';
 import { reportExample } from './example-stages.ts';
 import { inStage } from './handler-stages.ts';
@@ -20,35 +20,35 @@ import type { EngineSession } from './session.ts';
 /** Throws the error of the model or its handler. */
 export async function probe(
   session: EngineSession,
-  question: ProbeQuestion,
+  request: ProbeRequest,
 ): Promise<Schemas | Operators | RepeatResult | TrialResult | ExampleReport | number | string | null> {
   const run: RunTensors = (tensors) => runSession(session.session, tensors);
   const { handler } = session;
-  switch (question.ask) {
+  switch (request.kind) {
     case 'schemas':
       // A tokenizer that cannot be loaded fails the version, and not its first prediction.
       if (handler !== null && 'prepare' in handler) await handler.prepare?.();
       return { input: handler?.input ?? null, output: handler?.output ?? null };
     case 'operators':
-      return operatorsOf(session, question.inputs);
+      return operatorsOf(session, request.inputs);
     case 'size':
-      return (await findSize(question.inputs, run, knownRanges(question.vocabulary))) ?? null;
+      return (await findSize(request.inputs, run, knownRanges(request.vocabulary))) ?? null;
     case 'repeats': {
-      const { inputs, size, vocabulary } = question;
+      const { inputs, size, vocabulary } = request;
       return tryRepeats(inputs, run, { size, ranges: knownRanges(vocabulary) });
     }
     case 'rows': {
-      const { inputs, size, vocabulary, maxBatch } = question;
+      const { inputs, size, vocabulary, maxBatch } = request;
       const ranges = await findRanges(inputs, run, { size, known: knownRanges(vocabulary) });
-      const examples = await exampleRows(session, inputs, question.examples);
+      const examples = await exampleRows(session, inputs, request.examples);
       return tryRows(run, { inputs, size, ranges, maxBatch, examples });
     }
     case 'example': {
-      const { inputs, example } = question;
+      const { inputs, example } = request;
       return (await session.run(`[${await canonicalText(session, inputs, example)}]`, 1))[0]!;
     }
     case 'row': {
-      const { inputs, example, vocabulary } = question;
+      const { inputs, example, vocabulary } = request;
       if (example !== undefined) return canonicalText(session, inputs, example);
       const ranges = knownRanges(vocabulary);
       const size = handler === null ? await findSize(inputs, run, ranges) : undefined;
@@ -56,7 +56,7 @@ export async function probe(
       return tensorRowText(randomRow(inputs, { size, ranges, kind: { scale: 1 }, random: randomFrom(1) }));
     }
     case 'stages':
-      return reportExample(session, question.inputs, question.example);
+      return reportExample(session, request.inputs, request.example);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Finds by trial whether a model gives equal results for equal inputs. */
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
-import type { RepeatResult } from '../protocol/probe-question.ts';
+import type { RepeatResult } from '../protocol/probe-request.ts';
 import { firstChange } from './compare-outputs.ts';
 import { type Ranges, randomFrom, randomRow } from './random-input.ts';
 import type { RunTensors } from './row-trial.ts';

@@ -4,7 +4,7 @@
  */
 import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { joinRows, splitInto } from '@millrace/shared/tensors/tensor-rows';
-import type { TrialResult } from '../protocol/probe-question.ts';
+import type { TrialResult } from '../protocol/probe-request.ts';
 import { firstDifference } from './compare-outputs.ts';
 import { type Ranges, type RowKind, randomFrom, randomRow } from './random-input.ts';
 

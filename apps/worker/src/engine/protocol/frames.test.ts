@@ -28,8 +28,8 @@ test('frames come out as they went in, however the stream is cut', () => {
   );
 });
 
-test('text goes as UTF-8 behind the room that was asked for', () => {
-  const frame = textFrame(7, 9, 4, '{"é":"日本"}\nnext');
+test('text goes as UTF-8 behind the room that the caller fills', () => {
+  const frame = textFrame({ type: 7, id: 9 }, '{"é":"日本"}\nnext', 4);
   frame.writeUInt32LE(42, HEADER_BYTES);
   const [only] = new FrameReader().push(frame);
   expect(only).toMatchObject({ type: 7, id: 9 });
@@ -37,13 +37,19 @@ test('text goes as UTF-8 behind the room that was asked for', () => {
   expect(only!.body.toString('utf8', 4)).toBe('{"é":"日本"}\nnext');
 });
 
+const HEAD = { type: 1, id: 2 };
+
 test('texts of any characters are whole, whatever room they need', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'é', '日', '😀', '\n'), maxLength: 20 });
   fc.assert(
     fc.property(fc.array(text, { maxLength: 12 }), (texts) => {
-      const [frame] = new FrameReader().push(textsFrame(1, 2, 8, texts, ['[', ',', ']']));
+      const [frame] = new FrameReader().push(
+        textsFrame(HEAD, texts, { prefixBytes: 8, before: '[', between: ',', after: ']' }),
+      );
       expect(frame!.body.toString('utf8', 8)).toBe(`[${texts.join(',')}]`);
-      const [bare] = new FrameReader().push(textsFrame(1, 2, 0, texts, ['', '|', '']));
+      const [bare] = new FrameReader().push(
+        textsFrame(HEAD, texts, { prefixBytes: 0, before: '', between: '|', after: '' }),
+      );
       expect(bare!.body.toString('utf8')).toBe(texts.join('|'));
     }),
     { numRuns: 2_000 },

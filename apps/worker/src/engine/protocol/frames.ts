@@ -42,25 +42,33 @@ export interface Frame {
   more?: readonly Buffer[];
 }
 
+type FrameHead = Pick<Frame, 'type' | 'id'>;
+
 /** A frame with `prefixBytes` left free before the text, for the caller to fill in from HEADER_BYTES on. */
-export function textFrame(type: number, id: number, prefixBytes: number, text: string): Buffer {
+export function textFrame({ type, id }: FrameHead, text: string, prefixBytes = 0): Buffer {
   const start = HEADER_BYTES + prefixBytes;
   const frame = Buffer.allocUnsafe(start + Buffer.byteLength(text));
   frame.write(text, start);
   return header(frame, type, id);
 }
 
+interface TextsLayout {
+  /** Bytes that are left free before the texts. */
+  prefixBytes: number;
+  /** These three are one ASCII character or none. */
+  before: string;
+  between: string;
+  after: string;
+}
+
 /**
- * A frame of texts: `before`, the texts with `between` among them, `after` (all of one ASCII character or none), behind
- * `prefixBytes` that are left free. Each text is written straight into the frame: joining them first costs more than
+ * A frame of texts: `before`, the texts with `between` among them, `after`. Each text is written straight into the frame: joining them first costs more than
  * all the rest of a large batch.
  */
 export function textsFrame(
-  type: number,
-  id: number,
-  prefixBytes: number,
+  { type, id }: FrameHead,
   texts: readonly string[],
-  [before, between, after]: readonly [string, string, string],
+  { prefixBytes, before, between, after }: TextsLayout,
 ): Buffer {
   let room = HEADER_BYTES + prefixBytes + 2;
   for (const text of texts) room += text.length + 1;

@@ -64,12 +64,12 @@ export interface LoadRequest {
   threads: number;
   /** In the order of preference. The session uses the first device that can open the model. */
   devices: readonly Device[];
-  /** Keeps the graph of the file for the questions of probe.ts. */
+  /** Keeps the graph of the file for the requests of probe.ts. */
   inspect?: boolean;
 }
 
 /** The response to LOAD. */
-export interface LoadAnswer {
+export interface LoadReply {
   loadMs: number;
   /** The execution provider of the session. */
   provider: Provider;

@@ -1,4 +1,4 @@
-/** The questions that a worker asks of a new version in a limited engine, and the results. */
+/** The requests with which a worker examines a new version in a limited engine, and the results. */
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 
 export interface BatchFindings {
@@ -24,18 +24,18 @@ export interface RepeatResult {
 
 type Vocabulary = BatchFindings['vocabulary'];
 
-export type ProbeQuestion =
+export type ProbeRequest =
   /** The schemas of the handler. Response: `Schemas`. */
-  | { ask: 'schemas' }
+  | { kind: 'schemas' }
   /** The findings about the operators. Response: `Operators`. */
-  | { ask: 'operators'; inputs: readonly TensorSpec[] }
+  | { kind: 'operators'; inputs: readonly TensorSpec[] }
   /** A size with which a random row runs. Response: a number or null. */
-  | { ask: 'size'; inputs: readonly TensorSpec[]; vocabulary: Vocabulary }
+  | { kind: 'size'; inputs: readonly TensorSpec[]; vocabulary: Vocabulary }
   /** Whether equal runs give equal results. Response: RepeatResult. */
-  | { ask: 'repeats'; inputs: readonly TensorSpec[]; size: number; vocabulary: Vocabulary }
+  | { kind: 'repeats'; inputs: readonly TensorSpec[]; size: number; vocabulary: Vocabulary }
   /** Whether rows are independent. Response: TrialResult. */
   | {
-      ask: 'rows';
+      kind: 'rows';
       inputs: readonly TensorSpec[];
       size: number;
       vocabulary: Vocabulary;
@@ -43,11 +43,11 @@ export type ProbeQuestion =
       examples: readonly unknown[];
     }
   /** Runs an input as callers send it. Response: the JSON text of its output. */
-  | { ask: 'example'; inputs: readonly TensorSpec[]; example: unknown }
+  | { kind: 'example'; inputs: readonly TensorSpec[]; example: unknown }
   /** The canonical text of an input, or of a random row if `example` is absent. Response: a string, or null without a random row. */
-  | { ask: 'row'; inputs: readonly TensorSpec[]; vocabulary: Vocabulary; example?: unknown }
+  | { kind: 'row'; inputs: readonly TensorSpec[]; vocabulary: Vocabulary; example?: unknown }
   /** Runs an input through each stage singly. Response: ExampleReport. */
-  | { ask: 'stages'; inputs: readonly TensorSpec[]; example: unknown };
+  | { kind: 'stages'; inputs: readonly TensorSpec[]; example: unknown };
 
 export interface Schemas {
   input: unknown;
