@@ -78,6 +78,7 @@ describe('the page of the console', () => {
       expect(headers['cache-control']).toBe('public, max-age=31536000, immutable');
       seen.set(file, body.length);
       const text = brotliDecompressSync(body).toString();
+      if (file.endsWith('.ts')) expect([file, text.match(/^ *(\/\/|\/\*).*/m)?.[0]]).toEqual([file, undefined]);
       // A relative import without a file would stop the console.
       const imports = [...text.matchAll(/(?:from|import\()\s*['"](\.[^'"]+)['"]/g)].map(([, name]) => name ?? '');
       for (const name of imports) await visit(new URL(name, `http://h${file}`).pathname);

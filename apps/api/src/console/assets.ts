@@ -104,15 +104,18 @@ async function readLibrary(file: string): Promise<string> {
   throw new Error(`The console needs the file ${file} of its package '${name}'. Run npm ci.`);
 }
 
-/** Empties the comment that begins a file. Every line keeps its number. */
-const withoutHead = (code: string): string =>
-  code.replace(/^\/\*\*[\s\S]*?\*\//, (comment) => comment.replaceAll(/[^\n]/g, ''));
+/** A comment with lines of its own. No text of the sources has such a line. */
+const COMMENT = /^[ \t]*(?:\/\*(?:(?!\*\/)[\s\S])*\*\/|\/\/.*)[ \t]*$/gm;
+
+/** Empties the comments, and removes the spaces that stand for types at the ends of lines. Every line keeps its number. */
+const withoutComments = (code: string): string =>
+  code.replace(COMMENT, (comment) => comment.replaceAll(/[^\n]/g, '')).replaceAll(/[ \t]+$/gm, '');
 
 async function prepare(file: string, text: string): Promise<Asset> {
   const extension = path.extname(file);
   // Each file is compiled in a turn of its own: together they would hold the event loop for some tens of milliseconds.
   await nextTurn();
-  const body = Buffer.from(extension === '.ts' ? withoutHead(stripTypeScriptTypes(text)) : text);
+  const body = Buffer.from(extension === '.ts' ? withoutComments(stripTypeScriptTypes(text)) : text);
   const compressed = await compress(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
   return { type: TYPES[extension] ?? 'application/octet-stream', body, compressed };
 }
