@@ -7,7 +7,7 @@ import { expectAccessible, hasChromium, useBrowser } from './browser.ts';
 import { WEBHOOK_ENV } from './operator-system.ts';
 
 const MODEL = 'drug-interaction-similarity';
-/** `MANY=10000` shows the longest count of the dialog. */
+/** `MANY=10000` is the most that the dialog counts. Each test then takes minutes, and less than the five minutes after which a run ends. */
 const MANY = Number(process.env.MANY ?? 240);
 const OTHERS = 3;
 const AT_ONCE = 40;
@@ -23,6 +23,17 @@ beforeAll(async () => {
 });
 afterAll(() => receiver?.close());
 
+/** Unlike `millrace.predict`, does not compare each response with the OpenAPI document. */
+async function post(body: unknown, headers: Record<string, string>): Promise<Response> {
+  const response = await fetch(`${millrace.url}/v1/models/${MODEL}/predictions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+  await response.arrayBuffer();
+  return response;
+}
+
 let inputs = 0;
 async function submit(count: number, order: string): Promise<void> {
   const one = async () => {
@@ -30,9 +41,7 @@ async function submit(count: number, order: string): Promise<void> {
     const input = { similarities: [[0.1, 0.2, 0.3, 0.4, inputs / 100_000]] };
     const headers = { prefer: 'respond-async', 'idempotency-key': `"${order}-${inputs}"` };
     // On a busy machine a store can be late. A repetition with the key creates no second prediction.
-    await expect
-      .poll(async () => (await millrace.predict(MODEL, { input, metadata: { order } }, headers)).status, UNTIL)
-      .toBe(202);
+    await expect.poll(async () => (await post({ input, metadata: { order } }, headers)).status, UNTIL).toBe(202);
   };
   for (let left = count; left > 0; left -= AT_ONCE)
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, left) }, one));
@@ -41,9 +50,10 @@ async function submit(count: number, order: string): Promise<void> {
 async function statuses(order: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (let path = `/v1/predictions?metadata.order=${order}&limit=100`; path !== ''; ) {
-    const { body, headers } = await millrace.request(path);
-    for (const { status } of body.data) counts[status] = (counts[status] ?? 0) + 1;
-    path = /^<([^>]+)>/.exec(headers.get('link') ?? '')?.[1] ?? '';
+    const response = await fetch(millrace.url + path);
+    const { data } = (await response.json()) as { data: { status: string }[] };
+    for (const { status } of data) counts[status] = (counts[status] ?? 0) + 1;
+    path = /^<([^>]+)>/.exec(response.headers.get('link') ?? '')?.[1] ?? '';
   }
   return counts;
 }
@@ -60,10 +70,12 @@ async function confirm(page: Page, words: string): Promise<void> {
 describe.skipIf(!hasChromium)('an action by filter', () => {
   const browser = useBrowser();
 
-  test(`cancels ${MANY} predictions, and runs them again`, { timeout: 300_000 + MANY * 60 }, async () => {
+  /** Of each action on many predictions. */
+  const LONG = { timeout: 120_000 + MANY * 30 };
+
+  test(`cancels ${MANY} predictions`, LONG, async () => {
     await submit(MANY, 'one');
     await submit(OTHERS, 'other');
-    await expect.poll(() => statuses('one'), UNTIL).toEqual({ queued: MANY });
     const { page, faults } = await browser.open(`${millrace.url}/console/predictions?metadata.order=one`);
     await page.getByRole('button', { name: 'Cancel predictions…' }).click();
     await page.getByText(`${many} queued`).waitFor({ timeout: 60_000 });
@@ -75,16 +87,23 @@ describe.skipIf(!hasChromium)('an action by filter', () => {
     await confirm(page, `Cancel ${many} predictions`);
     await expect.poll(() => statuses('one'), UNTIL).toEqual({ canceled: MANY });
     expect(await statuses('other')).toEqual({ queued: OTHERS });
+    expect(faults).toEqual([]);
+  });
 
+  test(`runs ${MANY} predictions again`, LONG, async () => {
+    const { page, faults } = await browser.open(`${millrace.url}/console/predictions?metadata.order=one`);
     // By keyboard. A canceled prediction runs again only if the filter names the status.
     await page.getByLabel('Status:').selectOption('canceled');
     await expect.poll(() => page.url()).toContain('status=canceled');
     await page.locator('body').press('r');
     await confirm(page, `Retry ${many} predictions`);
     expect(await statuses('one')).toEqual({ queued: MANY });
+    expect(faults).toEqual([]);
+  });
+
+  test(`has the outputs of ${MANY} predictions that ran again`, LONG, async () => {
     await millrace.startWorker();
     await expect.poll(() => statuses('one'), UNTIL).toEqual({ succeeded: MANY });
-    expect(faults).toEqual([]);
   });
 
   test('changes only the selected predictions, and offers no action that changes none', async () => {

@@ -151,10 +151,15 @@ async function enqueue({ live, queues }: ActionsDeps, row: OpenedRow, digest: st
 async function reopen(deps: ActionsDeps, tenant: string, id: string): Promise<OpenedRow> {
   const { live, loads, limits } = deps;
   const state = await fromStore('Redis', live.readWhole(id));
+  const find = () => fromStore('Postgres', deps.findInLedger(tenant, id));
+  let row = await find();
   // The recorder may not have recorded this end. After the retry the ledger would refuse the end, or would take the end as
   // the end of the new opening.
-  if (state && isTerminal(state.status)) await fromStore('Postgres', deps.recordEnd(terminalRowOf(state)));
-  const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
+  const isRecorded = row !== null && isTerminal(row.status) && row.opening === state?.opening;
+  if (state && isTerminal(state.status) && !isRecorded) {
+    await fromStore('Postgres', deps.recordEnd(terminalRowOf(state)));
+    row = await find();
+  }
   if (row?.status === 'succeeded') throw notRetryable(row.status);
   if (!row || row.task === null)
     throw new ApiError(
