@@ -59,7 +59,7 @@ export interface AppDeps extends PredictionServices {
   idempotentRequests: IdempotentRequests;
   webhooks: Omit<WebhookRouteDeps, 'tenantOf' | 'publicUrl' | 'modelNames'>;
   files: Pick<FileRoutes, 'db' | 'store'>;
-  stats: Pick<StatsRoutes, 'db' | 'redis' | 'keys'>;
+  stats: Pick<StatsRoutes, 'db' | 'redis' | 'keys' | 'queues'>;
   /** The tenant of an API key; undefined for a key that is unknown, revoked or expired. */
   tenantOfKey: AuthenticationDeps['tenantOfKey'];
   /** The tenant of a session of the console. */

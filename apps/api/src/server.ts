@@ -2,6 +2,7 @@
 
 import { openFileStore } from '@millrace/shared/files/open-file-store';
 import { oldestEndMs } from '@millrace/shared/live/ledger-stream';
+import { readQueueCounts } from '@millrace/shared/live/store';
 import { checkWritable } from '@millrace/shared/postgres/read-only';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
@@ -9,7 +10,7 @@ import { listWorkers } from '@millrace/shared/queue/worker-list';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import { findCard } from '@millrace/shared/registry/model-cards';
-import { readyModels } from '@millrace/shared/registry/registry';
+import { queueNames, readyModels } from '@millrace/shared/registry/registry';
 import { StatsWriter } from '@millrace/shared/stats/stats-writer';
 import { createIdempotentRequests, type IdempotentRequests } from '@millrace/shared/tenants/idempotent-requests';
 import type { Tracing } from '@millrace/shared/tracing/tracing';
@@ -33,6 +34,7 @@ import { createMetrics } from './operations/metrics.ts';
 import { checkAll } from './operations/readiness.ts';
 import type { Checks } from './operations/routes.ts';
 import { openPredictions, type PredictionServices } from './predictions/prediction-services.ts';
+import { PresentQueues } from './stats/present-queues.ts';
 import { type OpenParams, openStores, START_TIMEOUT_MS, type Stores, whileLate } from './stores/open-stores.ts';
 import { fromStore } from './stores/store-errors.ts';
 import { createWebhookCheck } from './webhooks/check-target.ts';
@@ -109,7 +111,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
     webhooks: { db, timers, checkWebhook },
     providers: new RunningProviders(() => workersOf(queue.redis, stores.keys)),
     files: { db, store },
-    stats: { db, redis: queue.redis, keys: stores.keys },
+    stats: { db, redis: queue.redis, keys: stores.keys, queues: presentQueues(stores) },
     checks: checksOf({ config, stores, catalog, draining, predictions }),
     tenantOfKey,
     tenantOfSession,
@@ -137,6 +139,11 @@ async function openForRequests(parts: {
   await whileLate(() => catalog.models('default'));
   const models = await whileLate(() => readyModels(stores.db));
   await predictions.open(models, START_TIMEOUT_MS);
+}
+
+function presentQueues({ db, queue: { redis }, keys }: Stores): PresentQueues {
+  const counts = (model: string) => readQueueCounts(redis, keys, model);
+  return new PresentQueues({ redis, keys, counts, models: () => queueNames(db) });
 }
 
 interface MeasuredParts {

@@ -2336,7 +2336,7 @@ export interface components {
             wait_p50_ms: number | null;
             /** @description 95 % of the waits were shorter. */
             wait_p95_ms: number | null;
-            /** @description Waiting predictions at the end of the step; null if unknown. */
+            /** @description Waiting predictions at the end of the step, or now in a step that has not ended; null if unknown. */
             waiting: number | null;
         };
         TeiEmbeddings: number[][];

@@ -2,6 +2,7 @@
 import { type ListedWorker, STALE_MS } from '@millrace/shared/queue/worker-list';
 import type { ModelStats } from '@millrace/shared/stats/model-stats';
 import type { StatsPoint } from '@millrace/shared/stats/stats-table';
+import type { PresentQueue } from './present-queues.ts';
 import type { StepRange } from './stats-query.ts';
 
 const NOTHING: Omit<StatsPoint, 'step'> = {
@@ -23,21 +24,30 @@ const NOTHING: Omit<StatsPoint, 'step'> = {
   totalP95: null,
 };
 
-/** All steps of the range, also steps without data. */
-export function stepsJson(points: readonly StatsPoint[], { fromMs, toMs, stepS, points: count }: StepRange) {
+/** All steps of the range, also steps without data. The last step has the present queue, if given. */
+export function stepsJson(
+  points: readonly StatsPoint[],
+  { fromMs, toMs, stepS, points: count }: StepRange,
+  present: PresentQueue | undefined,
+) {
   const byStep = new Map(points.map((point) => [point.step, point]));
   return Array.from({ length: count }, (_, step) => {
     const startMs = fromMs + step * stepS * 1_000;
     // The last step may be in progress.
     const seconds = Math.max(1, Math.min(stepS, (toMs - startMs) / 1_000));
-    return { start_at: new Date(startMs).toISOString(), values: valuesJson(byStep.get(step) ?? NOTHING, seconds) };
+    const values = { ...(byStep.get(step) ?? NOTHING), ...(step === count - 1 ? present : undefined) };
+    return { start_at: new Date(startMs).toISOString(), values: valuesJson(values, seconds) };
   });
 }
 
-/** A model with its values over the whole range, and its requests in each step. */
-export function modelStatsJson({ model, sums, steps }: ModelStats, { fromMs, toMs, stepS, points }: StepRange) {
+/** A model with its values over the whole range, with its present queue, if given, and with its requests in each step. */
+export function modelStatsJson(
+  { model, sums, steps }: ModelStats,
+  { fromMs, toMs, stepS, points }: StepRange,
+  present: PresentQueue | undefined,
+) {
   const byStep = new Map(steps);
-  const values = valuesJson(sums, Math.max(1, (toMs - fromMs) / 1_000));
+  const values = valuesJson({ ...sums, ...present }, Math.max(1, (toMs - fromMs) / 1_000));
   return {
     model,
     values,

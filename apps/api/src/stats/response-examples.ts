@@ -23,7 +23,7 @@ const point = {
   totalP95: 26.3,
 };
 export const steps = {
-  data: stepsJson([point], { fromMs: FROM_MS, toMs: FROM_MS + 60_000, stepS: 60, points: 1 }),
+  data: stepsJson([point], { fromMs: FROM_MS, toMs: FROM_MS + 60_000, stepS: 60, points: 1 }, undefined),
   next: null,
   has_more: false,
 };
@@ -33,6 +33,7 @@ export const modelStats = {
     modelStatsJson(
       { model: 'drug-interaction', requests: 5_573, sums: point, steps: [[0, 5_573]] },
       { fromMs: FROM_MS, toMs: FROM_MS + 60_000, stepS: 60, points: 1 },
+      undefined,
     ),
   ],
   next: null,

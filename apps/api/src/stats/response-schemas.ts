@@ -19,7 +19,10 @@ const StatsValues = Type.Object(
     misses: Count('Requests whose result was not in the cache.'),
     refused: Count('Requests that the API refused with 429 or 503.'),
     rate: Type.Number({ minimum: 0, description: 'Ended predictions per second.' }),
-    waiting: orNull(Type.Integer({ minimum: 0 }), 'Waiting predictions at the end of the step; null if unknown.'),
+    waiting: orNull(
+      Type.Integer({ minimum: 0 }),
+      'Waiting predictions at the end of the step, or now in a step that has not ended; null if unknown.',
+    ),
     oldest_waiting_s: orNull(
       Type.Number({ minimum: 0 }),
       'Age of the oldest waiting prediction at the end of the step; null if no prediction waited, or if unknown.',

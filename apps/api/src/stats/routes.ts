@@ -14,9 +14,10 @@ import { decodePlace, encodePlace } from '../http/cursor.ts';
 import { limitOf, linkNext, pageOf } from '../http/list.ts';
 import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
+import type { PresentQueue, PresentQueues } from './present-queues.ts';
 import { modelStatsJson, stepsJson, workerJson } from './render.ts';
 import * as routes from './route-schemas.ts';
-import { modelPageOf, pageOf as stepPageOf } from './stats-query.ts';
+import { modelPageOf, reachesPresent, type StepRange, pageOf as stepPageOf } from './stats-query.ts';
 
 export interface StatsRoutes {
   /** The public URL without a final slash; '' for links that are paths. */
@@ -24,18 +25,24 @@ export interface StatsRoutes {
   db: Db;
   redis: Connection;
   keys: Keys;
+  queues: Pick<PresentQueues, 'read'>;
   tenantOf(request: FastifyRequest): string;
 }
 
-export function registerStats(app: App, { base, db, redis, keys, tenantOf }: StatsRoutes): void {
+export function registerStats(app: App, { base, db, redis, keys, queues, tenantOf }: StatsRoutes): void {
+  /** The present queues, for a range that reaches the present. */
+  const presentOf = async (tenant: string, range: StepRange | undefined): Promise<ReadonlyMap<string, PresentQueue>> =>
+    range !== undefined && seesAll(tenant) && reachesPresent(range, sharedNow()) ? queues.read() : new Map();
+
   app.get('/v1/stats', { schema: routes.listStats }, async (request, reply) => {
     const { query } = request;
     const tenant = tenantOf(request);
     const { next, ...range } = stepPageOf(query, tenant, sharedNow());
     const series = { tenant: seesAll(tenant) ? ALL : tenant, model: query.model ?? ALL };
     const points = range.points === 0 ? [] : await fromStore('Postgres', readStats(db, { ...range, ...series }));
+    const present = await presentOf(tenant, next === null ? range : undefined);
     linkNext(request, reply, { next, base });
-    return { data: stepsJson(points, range), next, has_more: next !== null };
+    return { data: stepsJson(points, range, present.get(series.model)), next, has_more: next !== null };
   });
 
   app.get('/v1/stats/models', { schema: routes.listModelStats }, async (request, reply) => {
@@ -45,10 +52,11 @@ export function registerStats(app: App, { base, db, redis, keys, tenantOf }: Sta
     const { list, after, ...range } = modelPageOf(query, tenant, sharedNow());
     const read = { ...range, tenant: seesAll(tenant) ? ALL : tenant, limit: limit + 1, after };
     const rows = range.points === 0 ? [] : await fromStore('Postgres', readModelStats(db, read));
+    const present = await presentOf(tenant, range);
     const page = pageOf({
       rows,
       limit,
-      item: (row) => modelStatsJson(row, range),
+      item: (row) => modelStatsJson(row, range, present.get(row.model)),
       cursorAfter: ({ requests, model }) => encodePlace(list, [range.fromMs, range.toMs, range.stepS, requests, model]),
     });
     linkNext(request, reply, { next: page.next, base });

@@ -22,6 +22,12 @@ export interface StepRange {
   points: number;
 }
 
+/** A range that ends so short a time ago ends at the present: its request took this time. */
+const PRESENT_MS = 5_000;
+
+export const reachesPresent = ({ toMs, points }: StepRange, nowMs: number): boolean =>
+  points > 0 && Math.abs(nowMs - toMs) <= PRESENT_MS;
+
 /** The whole range. Throws `invalid_request`. */
 function rangeOf(
   { from, to, step }: Pick<Static<typeof StatsQuery>, 'from' | 'to' | 'step'>,

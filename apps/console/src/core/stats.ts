@@ -60,10 +60,13 @@ export async function loadSteps({ spanMs, stepS, model }: StepsRequest, signal: 
   return { steps: body.data, stepS, nowMs: serverNow() };
 }
 
-/** The steps for a chart: without a step that has just begun. */
+/** The steps for a chart: without a step that has just begun. Its queue is the present queue, and stands in the step before. */
 export function shownSteps({ steps, nowMs }: Steps): Step[] {
-  const last = steps.at(-1);
-  return last !== undefined && nowMs - Date.parse(last.start_at) < YOUNG_MS ? steps.slice(0, -1) : steps;
+  const [before, last] = steps.slice(-2);
+  if (before === undefined || last === undefined || nowMs - Date.parse(last.start_at) >= YOUNG_MS) return steps;
+  const { waiting, oldest_waiting_s } = last.values;
+  if (waiting === null) return steps.slice(0, -1);
+  return [...steps.slice(0, -2), { ...before, values: { ...before.values, waiting, oldest_waiting_s } }];
 }
 
 /** The requests of each step for a small chart. The last step, which is in progress, counts as if its pace stayed. */

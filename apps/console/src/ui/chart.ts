@@ -23,6 +23,8 @@ export interface ChartData {
   kind: 'bars' | 'lines';
   /** Fills the area below a single line. */
   fill?: boolean;
+  /** The last step is the present. Where its value is not known, an older value must not stand for the present. */
+  present?: boolean;
   series: readonly Series[];
   /** The chart in a sentence, for readers of the screen. */
   sentence: string;
@@ -45,7 +47,7 @@ export interface Axis {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
-const FOOT = 16;
+const FOOT = 20;
 const TOP = 4;
 const LETTER = 6.1;
 
@@ -112,7 +114,8 @@ function useSize(svg: { current: SVGSVGElement | null }): Size | undefined {
 }
 
 function legend({ name, mark, values }: Series, ...[data, at]: [ChartData, number | null]): Markup {
-  const value = at === null ? values.findLast((known) => known !== null) : values[at];
+  const last = data.present ? values.at(-1) : values.findLast((known) => known !== null);
+  const value = at === null ? last : values[at];
   const isBar = mark.startsWith('b');
   return html`<div><dt><svg viewBox="0 0 10 10" aria-hidden="true">${isBar ? html`<rect class=${mark} x="0" y="1" width="8" height="8" rx="1.5" />` : html`<path class=${mark} d="M0 5h10" />`}</svg>${name}</dt>
     <dd>${value === null || value === undefined ? html`<span class="zero">–</span>` : html`${data.show(value)}<small>${data.unit}</small>`}</dd></div>`;

@@ -3,7 +3,7 @@ import { markTerminal, type TasklessRow, type TerminalRow } from '@millrace/shar
 import type { Outcome } from '@millrace/shared/ledger/record-terminal';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Pool } from '@millrace/shared/postgres/db';
-import { oldestHeldJob, oldestJobs } from '@millrace/shared/queue/oldest-jobs';
+import { type QueueState, queueStates, sumOfQueues } from '@millrace/shared/queue/queue-state';
 import { queueNames } from '@millrace/shared/registry/registry';
 import { addDays, dropOldDays } from '@millrace/shared/stats/prediction-days';
 import { ALL, type StatsCounts } from '@millrace/shared/stats/stats-counts';
@@ -14,8 +14,6 @@ import type { WorkerContext } from '../operations/worker-context.ts';
 const KEEP_EVERY_MS = 3_600_000;
 /** After a start the worker first runs the predictions that wait. */
 const FIRST_MS = 30_000;
-/** Queues that are read at once. */
-const QUEUES_AT_ONCE = 20;
 
 export interface RecorderStats {
   /** Counts ends that were written to the ledger. */
@@ -79,35 +77,20 @@ class QueueNotes {
 
   /** Notes each queue that has, or had at the last note, waiting predictions, and the sum of all queues. */
   async note(counts: StatsCounts): Promise<void> {
-    const models = await queueNames(this.#base.db);
-    let waiting = 0;
-    let oldestMs: number | null = null;
-    for (let at = 0; at < models.length; at += QUEUES_AT_ONCE) {
-      const some = models.slice(at, at + QUEUES_AT_ONCE);
-      const states = await Promise.all(some.map((model) => this.#stateOf(model)));
-      const nowMs = sharedNow();
-      for (const [place, model] of some.entries()) {
-        const state = states[place];
-        if (state === undefined) continue;
-        if (state.waiting > 0 || this.#busy.has(model)) counts.queue(model, state, nowMs);
-        if (state.waiting > 0) this.#busy.add(model);
-        else this.#busy.delete(model);
-        waiting += state.waiting;
-        if (state.oldestMs !== null) oldestMs = Math.max(oldestMs ?? 0, state.oldestMs);
-      }
+    const { live, redis, keys, db } = this.#base;
+    const reader = { redis, keys, counts: (model: string) => live.counts(model) };
+    const states = await queueStates(reader, await queueNames(db));
+    const nowMs = sharedNow();
+    for (const [model, state] of states) {
+      if (state.waiting > 0 || this.#busy.has(model)) counts.queue(model, noteOf(state, nowMs), nowMs);
+      if (state.waiting > 0) this.#busy.add(model);
+      else this.#busy.delete(model);
     }
-    counts.queue(ALL, { waiting, oldestMs }, sharedNow());
-  }
-
-  async #stateOf(model: string): Promise<{ waiting: number; oldestMs: number | null }> {
-    const { live, redis, keys } = this.#base;
-    const { entered, left } = await live.counts(model);
-    const waiting = Math.max(0, sumOf(entered) - sumOf(left));
-    if (waiting === 0) return { waiting, oldestMs: null };
-    const queued = [...(await oldestJobs(redis, keys, model)).values()];
-    const at = queued.length > 0 ? Math.min(...queued) : await oldestHeldJob(redis, keys, model);
-    return { waiting, oldestMs: at === undefined ? null : Math.max(0, sharedNow() - at) };
+    counts.queue(ALL, noteOf(sumOfQueues(states), nowMs), nowMs);
   }
 }
 
-const sumOf = (counts: Record<number, number>): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
+const noteOf = ({ waiting, since }: QueueState, nowMs: number) => ({
+  waiting,
+  oldestMs: since === null ? null : Math.max(0, nowMs - since),
+});

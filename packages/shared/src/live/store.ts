@@ -591,8 +591,7 @@ export class LiveStore {
   }
 
   async counts(model: string): Promise<QueueCounts> {
-    const row = await this.#redis.hmget(this.#keys.queueStats(shardOf(model), model), ...COUNTS);
-    return queueCounts(row.map(Number));
+    return readQueueCounts(this.#redis, this.#keys, model);
   }
 }
 
@@ -642,6 +641,12 @@ if count then redis.call('DEL', KEYS[1]) end
 return count or '0'`;
 
 const COUNTS = ['s1', 't1', 's5', 't5', 's9', 't9'] as const;
+
+/** Reads how many predictions of the model ever entered and left its queue. */
+export async function readQueueCounts(redis: Redis | Cluster, keys: Keys, model: string): Promise<QueueCounts> {
+  const row = await redis.hmget(keys.queueStats(shardOf(model), model), ...COUNTS);
+  return queueCounts(row.map(Number));
+}
 
 function queueCounts(row: readonly number[]): QueueCounts {
   const [s1 = 0, t1 = 0, s5 = 0, t5 = 0, s9 = 0, t9 = 0] = row;

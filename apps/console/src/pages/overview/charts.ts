@@ -67,7 +67,15 @@ function chartsOf(steps: Steps, range: ChartRange): ChartData[] {
       sentence: `Ended predictions and cache hits per second over ${name}: ${rateText(rate.at(-1) ?? 0)} and ${rateText(hits.at(-1) ?? 0)} now.`,
     },
     {
-      ...{ title: 'Queued', unit: '', kind: 'lines', fill: true, show: count, none: 'Only operators see the queue' },
+      ...{
+        title: 'Queued',
+        unit: '',
+        kind: 'lines',
+        fill: true,
+        present: true,
+        show: count,
+        none: 'Only operators see the queue',
+      },
       series: [series('predictions', 'c1', waiting)],
       sentence: `Queued predictions over ${name}: ${peak(waiting, count)}.`,
     },
@@ -90,7 +98,15 @@ function oldestChart(steps: Steps, name: string): ChartData {
   );
   const { values, unit, show } = scaled([ages]);
   return {
-    ...{ title: 'Oldest queued', unit, kind: 'lines', fill: true, show, none: 'Only operators see the queue' },
+    ...{
+      title: 'Oldest queued',
+      unit,
+      kind: 'lines',
+      fill: true,
+      present: true,
+      show,
+      none: 'Only operators see the queue',
+    },
     series: [series('age', 'c1', values[0] ?? [])],
     sentence: `Age of the oldest queued prediction over ${name}: ${peak(values[0] ?? [], (value) => show(value) + unit)}.`,
   };
@@ -125,7 +141,8 @@ function scaled(spans: readonly Values[]): { values: Values[]; unit: string; sho
 function peak(values: Values, show: (value: number) => string): string {
   const known = values.filter((value) => value !== null);
   if (known.length === 0) return 'not known';
-  return `${show(known.at(-1) ?? 0)} now, at most ${show(Math.max(...known))}`;
+  const now = values.at(-1) ?? null;
+  return `${now === null ? 'not known' : show(now)} now, at most ${show(Math.max(...known))}`;
 }
 
 function eventsOf(workers: readonly Worker[], ...[times, stepMs]: [readonly number[], number]): ChartEvent[] {

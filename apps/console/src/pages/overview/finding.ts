@@ -20,6 +20,8 @@ export interface FindingInput {
 const LATE_S = 10;
 /** The steps before the last with which the number of waiting predictions is compared. */
 const BEFORE = 3;
+/** The steps of the present queue: a step that has just begun may have none. An older state is not the present. */
+const PRESENT = 2;
 const SMALL = ['No', 'One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven', 'Eight', 'Nine'];
 
 export function findingOf(input: FindingInput): Finding {
@@ -59,10 +61,11 @@ function noWorker(system: SystemData | undefined): Finding | undefined {
 
 function ofQueue({ steps, range, model, system }: FindingInput): Finding {
   const all = steps.steps;
-  const waiting = latest(all, 'waiting');
+  const present = all.slice(-PRESENT);
+  const waiting = latest(present, 'waiting');
   const ofModel = model === undefined ? '' : ` of ${model}`;
   if (waiting === null) return withoutQueue(all, range, ofModel);
-  const oldestS = waiting === 0 ? 0 : (latest(all, 'oldest_waiting_s') ?? 0);
+  const oldestS = waiting === 0 ? 0 : (latest(present, 'oldest_waiting_s') ?? 0);
   const before = all.at(-1 - BEFORE)?.values.waiting ?? waiting;
   const rate = shownSteps(steps).at(-1)?.values.rate ?? 0;
   const queue =
