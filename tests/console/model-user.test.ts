@@ -55,6 +55,12 @@ describe.skipIf(!hasChromium)('a model user', PATIENCE, () => {
       .first()
       .waitFor();
     await check('predictions');
+    await page
+      .getByRole('link', { name: /Warfarin/ })
+      .first()
+      .click();
+    await page.getByRole('heading', { name: 'Timeline' }).waitFor();
+    await check('a prediction');
     expect(faults).toEqual([]);
   });
 

@@ -6,6 +6,14 @@ import { type Millrace, startMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
 import { expectAccessible, hasChromium, useBrowser } from './browser.ts';
 
+const TESTS = path.resolve(import.meta.dirname, '../models');
+/** Folders of Hugging Face, whose tasks have inputs with texts, labels and stored images. */
+const HUGGING_FACE = [
+  ['text-models/models', 'classifier'],
+  ['text-models/models', 'entailment'],
+  ['image-models/models', 'vit'],
+] as const;
+
 const README = `# rows
 
 > **Careful.** <script>alert(1)</script>
@@ -36,8 +44,14 @@ describe.skipIf(!hasChromium)('the model pages', () => {
     await writeFile(path.join(dir, 'point.png'), PNG);
     await writeFile(path.join(dir, 'metrics.json'), '{"roc_auc": 0.992}');
     await cp(path.join(dir, '1'), path.join(dir, '2'), { recursive: true });
-    const models = ['rows', 'image', 'echo', 'drug-interaction'];
-    millrace = await startMillrace({ modelsDir: folder.dir, models });
+    for (const [from, name] of HUGGING_FACE)
+      await cp(path.join(TESTS, from, name), path.join(folder.dir, name), { recursive: true });
+    const models = ['rows', 'image', 'echo', 'drug-interaction', ...HUGGING_FACE.map(([, name]) => name)];
+    millrace = await startMillrace({
+      modelsDir: folder.dir,
+      models,
+      env: { FILES_URL: path.join(folder.dir, '.files') },
+    });
   });
   afterAll(async () => {
     await millrace?.close();
@@ -165,5 +179,62 @@ describe.skipIf(!hasChromium)('the model pages', () => {
     await expect
       .poll(() => page.getByRole('region', { name: 'Elements' }).getByRole('cell').allTextContents())
       .toEqual(['0', '1', '0']);
+  });
+
+  test('take two texts of several lines, and send them as they are', async () => {
+    const { page, faults } = await browser.open(`${millrace.url}/console/models/classifier`);
+    await page.getByLabel('Text', { exact: true }).fill('The first line.\n  The second line. ');
+    await page.getByLabel('Text pair').fill('Another text.');
+    await page.getByRole('button', { name: 'Swap' }).click();
+    await page.keyboard.press('Control+Enter');
+    await page.getByRole('link', { name: 'View prediction', exact: true }).waitFor();
+    const code =
+      (await page
+        .getByRole('region', { name: /^Code|^The same/ })
+        .first()
+        .textContent()) ?? '';
+    expect(code).toContain('"text_pair":"The first line.\\n  The second line. "');
+    await expectAccessible(page, 'a form of two texts');
+    expect(faults).toEqual([]);
+  });
+
+  test('take a label in each line', async () => {
+    const { page, faults } = await browser.open(`${millrace.url}/console/models/entailment`);
+    await page.getByLabel('Text', { exact: true }).fill('The match ended late.');
+    await page.getByLabel('Labels').fill(' \n');
+    await page.keyboard.press('Control+Enter');
+    await page.getByText('Labels is required.').waitFor();
+    await page.getByLabel('Labels').fill('sport\n\n politics \nweather');
+    await page.keyboard.press('Control+Enter');
+    await page.getByRole('link', { name: 'View prediction', exact: true }).waitFor();
+    const bars = page.locator('.fall.labels dt');
+    expect((await bars.allTextContents()).sort()).toEqual(['politics', 'sport', 'weather']);
+    expect(new URL(page.url()).searchParams.get('labels')).toBe('sport\n\n politics \nweather');
+    await expectAccessible(page, 'a form with labels');
+    expect(faults).toEqual([]);
+  });
+
+  test('store a dropped image as a file, and take the id of a file', async () => {
+    const { page, faults } = await browser.open(`${millrace.url}/console/models/vit`);
+    const choose = (name: string, buffer: Buffer) =>
+      page.locator('input[accept="image/*"]').setInputFiles({ name, mimeType: 'image/png', buffer });
+    await choose('broken.png', Buffer.from('no image'));
+    await page.getByText(/^broken.png is not an image/).waitFor();
+    await choose('point.png', PNG);
+    await page.getByRole('img', { name: 'The chosen image' }).waitFor();
+    const { body } = await millrace.request('/v1/files');
+    expect(body.data).toMatchObject([{ filename: 'point.png', bytes: PNG.length }]);
+    const [{ id }] = body.data;
+    expect(await page.getByLabel('Image: URL or id of a file').inputValue()).toBe(id);
+    await page.keyboard.press('Control+Enter');
+    await page.getByRole('link', { name: 'View prediction', exact: true }).waitFor();
+    expect(new URL(page.url()).searchParams.get('image')).toBe(id);
+    await expectAccessible(page, 'a form with a stored image');
+    // A shared link has the id, and runs with it.
+    const { page: other } = await browser.open(page.url());
+    expect(await other.getByLabel('Image: URL or id of a file').inputValue()).toBe(id);
+    await other.getByLabel('Image: URL or id of a file').press('Control+Enter');
+    await other.getByText('From the cache.').waitFor();
+    expect(faults).toEqual([]);
   });
 });

@@ -134,6 +134,44 @@ describe.skipIf(!hasChromium)('an operator', PATIENCE, () => {
     expect(faults).toEqual([]);
   });
 
+  test('sees when predictions were created, and opens a step by pointer and by keyboard', async () => {
+    const { page, faults } = await browser.open(`${millrace.url}/console/predictions?range=1h`);
+    await page.locator('.creations .b2').first().waitFor();
+    const chart = page.getByRole('group', { name: /^Chart\./ });
+    const svg = chart.getByRole('img');
+    expect(await svg.getAttribute('aria-label')).toMatch(/^[\d,]+ predictions created, [\d,]+ failed or expired/);
+    await chart.focus();
+    for (let step = 0; step < 20; step += 1) await page.keyboard.press('ArrowLeft');
+    await chart.getByRole('status').getByText('created').waitFor();
+    await expectAccessible(page, 'the chart of the creations');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => new URL(page.url()).searchParams.get('from')).toMatch(/:59\.999Z$/);
+    const { searchParams } = new URL(page.url());
+    expect(Date.parse(searchParams.get('to') ?? '') - Date.parse(searchParams.get('from') ?? '')).toBe(60_001);
+    expect(searchParams.get('range')).toBeNull();
+    // One minute is no chart.
+    await chart.waitFor({ state: 'detached' });
+    await page.goBack();
+    await page.locator('.creations .b2').first().waitFor();
+    await svg.click({ position: { x: 200, y: 20 } });
+    await expect.poll(() => new URL(page.url()).searchParams.get('from')).toMatch(/:59\.999Z$/);
+    // The history has the ends of a status, and no metadata.
+    await page.goto(`${millrace.url}/console/predictions?range=1h&status=failed`);
+    await page.locator('.creations .b3').first().waitFor();
+    expect(await page.locator('.creations .b2').count()).toBe(await page.locator('.creations .b3').count());
+    await page.goto(`${millrace.url}/console/predictions?range=1h&metadata.order=1`);
+    await page.getByRole('heading', { name: 'No prediction matches' }).waitFor();
+    expect(await chart.count()).toBe(0);
+    expect(faults).toEqual([]);
+    const { page: phone, faults: phoneFaults } = await browser.open(
+      `${millrace.url}/console/predictions?range=1h`,
+      dark,
+    );
+    await phone.locator('.creations .b2').first().waitFor();
+    await expectAccessible(phone, 'the chart of the creations, dark, on a phone');
+    expect(phoneFaults).toEqual([]);
+  });
+
   test('sees the workers, and one worker with its engines', async () => {
     const { page, faults } = await browser.open(`${millrace.url}/console`);
     await openLink(page, 'Workers');

@@ -56,6 +56,7 @@ type Query = Readonly<Record<string, string | number | null | undefined>>;
 export interface Call {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   query?: Query;
+  /** A text and a file are sent as they are, and other values as JSON. */
   body?: unknown;
   headers?: Readonly<Record<string, string>>;
   signal?: AbortSignal;
@@ -96,7 +97,9 @@ export async function call<T>(
         ...(method === 'GET' ? {} : { 'millrace-console': '1' }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'string' || body instanceof Blob ? body : JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
       credentials: 'same-origin',
     });

@@ -5,7 +5,18 @@
 import type { Schema, Tensor, Version } from '../../core/types.ts';
 import { words } from '../../core/words.ts';
 
-export type FieldKind = 'entity' | 'text' | 'number' | 'choice' | 'flag' | 'image' | 'json' | 'tensor';
+/** `long` is a text of several lines, and `list` is a list of texts. */
+export type FieldKind =
+  | 'entity'
+  | 'text'
+  | 'long'
+  | 'list'
+  | 'number'
+  | 'choice'
+  | 'flag'
+  | 'image'
+  | 'json'
+  | 'tensor';
 
 export interface Field {
   name: string;
@@ -24,6 +35,10 @@ export interface Field {
   tensor?: Tensor;
   /** An image field gives a data URI, or only its base64. */
   dataUri?: boolean;
+  /** The image can also be a URL, or the id of a stored file. */
+  stored?: boolean;
+  /** The least number of texts of a list. */
+  least?: number;
 }
 
 /** Texts by the names of the fields. */
@@ -70,19 +85,28 @@ function kindOf(name: string, property: Schema, entities: readonly string[]): Pa
   const description = property.description ?? schema.description ?? '';
   const choices = schema.enum ?? constants(property);
   if (choices) return { kind: 'choice', choices, description };
+  if (property.anyOf?.some(isFileReference)) return { kind: 'image', stored: true, description };
   if (schema.contentMediaType?.startsWith('image/') || schema.format === 'image')
     return { kind: 'image', dataUri: schema.contentEncoding !== 'base64', description };
   if (schema.type === 'string') {
     const entity = entities.find((type) => name === type || name.startsWith(`${type}_`) || name.endsWith(`_${type}`));
-    return entity === undefined
-      ? { kind: 'text', placeholder, description }
-      : { kind: 'entity', entity, placeholder, description };
+    if (entity !== undefined) return { kind: 'entity', entity, placeholder, description };
+    return { kind: (schema.maxLength ?? 0) > LINE_MAX ? 'long' : 'text', placeholder, description };
   }
+  if (schema.type === 'array' && schema.items?.type === 'string' && schema.items.enum === undefined)
+    return { kind: 'list', placeholder: '', description, least: schema.minItems ?? 0 };
   if (schema.type === 'number' || schema.type === 'integer')
     return { kind: 'number', placeholder, description, ...rangeOf(schema) };
   if (schema.type === 'boolean') return { kind: 'flag', description };
   return { kind: 'json', placeholder: examples[0] === undefined ? '' : JSON.stringify(examples[0]), description };
 }
+
+/** A text that can be longer has several lines. */
+const LINE_MAX = 2_000;
+
+/** `{"file": "file_..."}`. */
+const isFileReference = ({ type, properties }: Schema): boolean =>
+  type === 'object' && properties?.file?.type === 'string' && Object.keys(properties).length === 1;
 
 function rangeOf(schema: Schema): Partial<Field> {
   const minimum = schema.minimum ?? schema.exclusiveMinimum;
@@ -119,14 +143,31 @@ export function valuesOf(fields: readonly Field[], input: unknown): Values | und
   const given = input as Record<string, unknown>;
   if (Object.keys(given).some((name) => !fields.some((field) => field.name === name))) return undefined;
   const values: Record<string, string> = {};
-  for (const { name, kind } of fields) {
-    const value = given[name];
+  for (const field of fields) {
+    const value = given[field.name];
     if (value === undefined) continue;
-    const isText = kind === 'entity' || kind === 'text' || kind === 'image';
-    if (isText && typeof value !== 'string') return undefined;
-    values[name] = typeof value === 'string' && kind !== 'json' && kind !== 'tensor' ? value : JSON.stringify(value);
+    const text = textOf(field, value);
+    if (text === undefined) return undefined;
+    values[field.name] = text;
   }
   return values;
+}
+
+function textOf({ kind, stored }: Field, value: unknown): string | undefined {
+  if (kind === 'json' || kind === 'tensor') return JSON.stringify(value);
+  if (kind === 'list') return isList(value) ? value.join('\n') : undefined;
+  if (typeof value === 'string') return value;
+  if (stored) return fileOf(value);
+  return kind === 'number' || kind === 'choice' || kind === 'flag' ? JSON.stringify(value) : undefined;
+}
+
+const isList = (value: unknown): value is string[] =>
+  Array.isArray(value) &&
+  value.every((one) => typeof one === 'string' && one !== '' && one.trim() === one && !/\n/.test(one));
+
+function fileOf(value: unknown): string | undefined {
+  const { file } = Object(value) as { file?: unknown };
+  return typeof file === 'string' ? file : undefined;
 }
 
 export type Converted =
@@ -138,13 +179,14 @@ export function inputOf(fields: readonly Field[], values: Values): Converted {
   const input: Record<string, unknown> = {};
   const faults: Record<string, string> = {};
   for (const field of fields) {
-    const text = (values[field.name] ?? '').trim();
+    const given = values[field.name] ?? '';
+    const text = given.trim();
     if (text === '' && field.kind !== 'flag') {
       if (field.required) faults[field.name] = `${field.label} is required.`;
       continue;
     }
     try {
-      input[field.name] = convertText(field, text);
+      input[field.name] = field.kind === 'long' ? given : convertText(field, text);
     } catch (error) {
       faults[field.name] = error instanceof Error ? error.message : String(error);
     }
@@ -156,6 +198,8 @@ function convertText(field: Field, text: string): unknown {
   if (field.kind === 'number') return numberOf(field, text);
   if (field.kind === 'flag') return text === 'true';
   if (field.kind === 'choice') return field.choices?.find((choice) => String(choice) === text) ?? text;
+  if (field.kind === 'list') return listOf(field, text);
+  if (field.stored && text.startsWith('file_')) return { file: text };
   if (field.kind !== 'json' && field.kind !== 'tensor') return text;
   try {
     return JSON.parse(text);
@@ -166,6 +210,12 @@ function convertText(field: Field, text: string): unknown {
         : `${field.label} is not JSON.`,
     );
   }
+}
+
+function listOf({ label, least = 0 }: Field, text: string): string[] {
+  const list = text.split('\n').flatMap((line) => line.trim() || []);
+  if (list.length < least) throw new Error(`${label} needs at least ${least} lines.`);
+  return list;
 }
 
 function numberOf({ label, integer, minimum, maximum }: Field, text: string): number {

@@ -72,7 +72,8 @@ function jsonField({ draft, setDraft, faults }: FormProps): Markup {
 
 function fieldList(fields: readonly Field[], props: FormProps): Markup {
   const { draft, setDraft } = props;
-  const pair = fields.length === 2 && fields.every(({ kind }) => kind === 'entity') ? fields : [];
+  const isPair = fields.length === 2 && fields.every(({ kind }) => kind === fields[0]?.kind);
+  const pair = isPair && (fields[0]?.kind === 'entity' || fields[0]?.kind === 'long') ? fields : [];
   const swap = () => {
     const [a, b] = pair.map(({ name }) => name);
     if (a === undefined || b === undefined) return;
@@ -127,12 +128,13 @@ function control({ field, value, common, onInput }: ControlProps): Markup {
     </select>`;
   if (kind === 'number')
     return html`<input ...${common} type="number" inputmode="decimal" step=${integer ? '1' : 'any'} min=${minimum} max=${maximum} placeholder=${placeholder} value=${value} onInput=${onInput} />`;
-  if (kind === 'json' || kind === 'tensor')
-    return html`<textarea ...${common} rows=${kind === 'tensor' ? 3 : 4} spellcheck="false" placeholder=${placeholder} value=${value} onInput=${onInput}></textarea>`;
+  if (kind !== 'text')
+    return html`<textarea ...${common} rows=${kind === 'json' || kind === 'list' ? 4 : 3} spellcheck=${String(kind === 'long')} placeholder=${placeholder} value=${value} onInput=${onInput}></textarea>`;
   return html`<input ...${common} type="text" spellcheck="false" autocomplete="off" placeholder=${placeholder} value=${value} onInput=${onInput} />`;
 }
 
-function hintOf({ description, minimum, maximum }: Field): string {
+function hintOf({ kind, description, minimum, maximum }: Field): string {
+  if (kind === 'list') return `One in each line. ${description}`;
   const range = minimum !== undefined && maximum !== undefined ? `From ${minimum} to ${maximum}. ` : '';
   return range + description;
 }

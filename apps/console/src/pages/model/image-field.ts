@@ -1,5 +1,9 @@
-/** A field for an image: dropped, pasted or chosen. A tensor of an image gets the pixels as little-endian elements in base64. */
-import { useRef, useState } from 'preact/hooks';
+/**
+ * A field for an image: dropped or chosen. A tensor of an image gets the pixels as little-endian elements in base64. An input that takes
+ * stored files gets the id of a file, which the field uploads, or a URL that the reader types.
+ */
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { ApiProblem, call } from '../../core/api.ts';
 import { hint } from '../../ui/hint.ts';
 import { h, html, type Markup } from '../../ui/html.ts';
 import { icon } from '../../ui/icon.ts';
@@ -53,18 +57,40 @@ function ImageField({ id, field, value, fault, change }: ImageFieldProps): Marku
   const [picture, setPicture] = useState('');
   const [over, setOver] = useState(false);
   const [failure, setFailure] = useState<string>();
+  const [sending, setSending] = useState(false);
   const input = useRef<HTMLInputElement>(null);
+  const upload = useRef<AbortController>(undefined);
+  useEffect(() => () => upload.current?.abort(), []);
+  useEffect(() => () => URL.revokeObjectURL(picture), [picture]);
   const use = async (file: File | undefined | null) => {
     if (!file) return;
+    upload.current?.abort();
+    const now = new AbortController();
+    upload.current = now;
     setFailure(undefined);
+    setSending(field.stored === true);
+    const shown = URL.createObjectURL(file);
     try {
-      const uri = await dataUriOf(file);
-      const layout = layoutOf(field);
-      change(layout ? await tensorOf(uri, layout) : field.dataUri === false ? uri.slice(uri.indexOf(',') + 1) : uri);
-      setPicture(uri);
-    } catch {
-      setFailure(`${file.name} is not an image that this browser can read. Choose a PNG, JPEG or WebP file.`);
+      const text = await textOfImage({ file, field, picture: shown, signal: now.signal });
+      if (now.signal.aborted) return;
+      change(text);
+      setPicture(shown);
+    } catch (error) {
+      if (now.signal.aborted) return;
+      setFailure(
+        error instanceof ApiProblem
+          ? error.message
+          : `${file.name} is not an image that this browser can read. Choose a PNG, JPEG or WebP file.`,
+      );
+    } finally {
+      if (!now.signal.aborted) setSending(false);
     }
+  };
+  const type = (event: Event) => {
+    upload.current?.abort();
+    setSending(false);
+    setPicture('');
+    change((event.currentTarget as HTMLInputElement).value);
   };
   const onDrop = (event: DragEvent) => {
     event.preventDefault();
@@ -79,11 +105,49 @@ function ImageField({ id, field, value, fault, change }: ImageFieldProps): Marku
         event.preventDefault();
         setOver(true);
       }} onDragLeave=${() => setOver(false)} onDrop=${onDrop}>
-      ${shown ? html`<img class="thumb" src=${picture} alt="The chosen image" />` : icon('file')}<span>${shown ? 'Choose another image' : 'Drop an image, or choose a file'}</span>
+      ${shown ? html`<img class="thumb" src=${picture} alt="The chosen image" />` : icon('file')}<span role="status">${sending ? 'Uploading the image' : shown ? 'Choose another image' : 'Drop an image, or choose a file'}</span>
     </button>
+    ${
+      field.stored
+        ? html`<input class="input" type="text" id=${`${id}-url`} aria-label=${`${field.label}: URL or id of a file`} placeholder="https://… or file_…" spellcheck="false" autocomplete="off"
+      value=${value.startsWith('data:') ? '' : value} onInput=${type} />`
+        : null
+    }
     <input type="file" class="sr" tabindex="-1" aria-hidden="true" accept="image/*" ref=${input} onChange=${(event: Event) => use((event.currentTarget as HTMLInputElement).files?.[0])} />
     ${hint(id, field.description, failure ?? fault)}
   </div>`;
+}
+
+interface ChosenImage {
+  file: File;
+  field: Field;
+  /** The URL of the file in this browser. */
+  picture: string;
+  signal: AbortSignal;
+}
+
+/** The text of the field for an image. Rejects for a file that is no image, and where the server refuses the file. */
+async function textOfImage({ file, field, picture, signal }: ChosenImage): Promise<string> {
+  const image = new Image();
+  image.src = picture;
+  await image.decode();
+  const layout = layoutOf(field);
+  if (layout) return tensorOf(image, layout);
+  if (field.stored) return storedFile(file, signal);
+  const uri = await dataUriOf(file);
+  return field.dataUri === false ? uri.slice(uri.indexOf(',') + 1) : uri;
+}
+
+/** The id of the file. A server without a file store takes the image in the request. */
+async function storedFile(file: File, signal: AbortSignal): Promise<string> {
+  try {
+    const headers = { 'content-type': file.type };
+    const query = { filename: file.name.slice(0, 200) };
+    return (await call<{ id: string }>('/v1/files', { method: 'POST', query, body: file, headers, signal })).body.id;
+  } catch (error) {
+    if (error instanceof ApiProblem && error.code === 'files_not_configured') return dataUriOf(file);
+    throw error;
+  }
 }
 
 const dataUriOf = (file: File): Promise<string> =>
@@ -95,10 +159,7 @@ const dataUriOf = (file: File): Promise<string> =>
   });
 
 /** Elements are from 0 to 1 as float32, and from 0 to 255 as uint8. */
-async function tensorOf(uri: string, layout: Layout): Promise<string> {
-  const image = new Image();
-  image.src = uri;
-  await image.decode();
+function tensorOf(image: HTMLImageElement, layout: Layout): string {
   const scale = Math.min(1, SIDE_MAX / Math.max(image.naturalWidth, image.naturalHeight));
   const width = layout.width ?? Math.round(image.naturalWidth * scale);
   const height = layout.height ?? Math.round(image.naturalHeight * scale);

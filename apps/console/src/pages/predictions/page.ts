@@ -15,6 +15,7 @@ import { emptyState, problemState, skeleton, staleNotice } from '../../ui/states
 import { statusMark } from '../../ui/status.ts';
 import { time } from '../../ui/time.ts';
 import { bulkActions } from './bulk-actions.ts';
+import { creationChart } from './creation-chart.ts';
 import { filterBar } from './filter-bar.ts';
 import { apiQuery, describeFilters } from './filters.ts';
 
@@ -39,7 +40,7 @@ export default function PredictionsPage({ query }: PageProps): Markup {
     }),
     filterBar(query),
     staleNotice(data ? problem : undefined),
-    html`<section class="sheet block" aria-label="Matching predictions">${content()}</section>`,
+    html`<section class="sheet block" aria-label="Matching predictions">${data === undefined || data.data.length > 0 || query.size > 0 ? creationChart(query) : null}${content()}</section>`,
   ]);
 
   function content(): Markup {
