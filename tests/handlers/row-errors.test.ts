@@ -12,12 +12,19 @@ export default defineHandler({
     if (x === 13) throw new InputError({ pointer: '/x', message: 'There is no thirteenth.' });
     return x;
   },
-  encode: (rows) => ({ x: { dtype: 'float32', dims: [rows.length, 1], data: Float32Array.from(rows) } }),
+  encode: (rows) => {
+    if (rows.includes(77)) throw new InputError({ pointer: '/x', message: '77 has no tensor.', expected: 'another', suggestions: ['78'] });
+    return tensors(rows);
+  },
   decode: ({ y }, rows) => {
+    if (rows.includes(88)) throw new InputError({ pointer: '/x', message: '88 has no output.' });
     if (rows.includes(99)) throw new Error('99 cannot be decoded');
     return rows.map((x, at) => ({ y: y.data[at], text: 'a'.repeat(x >= 1000 ? 300_000 : 1) }));
   },
 });
+function tensors(rows) {
+  return ({ x: { dtype: 'float32', dims: [rows.length, 1], data: Float32Array.from(rows) } });
+}
 `;
 
 let remove = async () => {};
@@ -40,7 +47,7 @@ const invalid = (row: number) => ({
   }),
 });
 const malformed = (row: number) => ({ row, error: expect.objectContaining({ code: 'invalid_request' }) });
-const FAILURE = "decode in the handler of version 1 of model 'picky' failed at handler.ts:12:34: 99 cannot be decoded";
+const FAILURE = "decode in the handler of version 1 of model 'picky' failed at handler.ts:16:34: 99 cannot be decoded";
 const failed = (row: number) => ({
   row,
   error: expect.objectContaining({ code: 'inference_failed', detail: FAILURE }),
@@ -77,6 +84,36 @@ describe('with "on_error": "row"', () => {
     await expect
       .poll(async () => (await millrace.request(`/v1/predictions/${promise.body.id}`)).body)
       .toMatchObject({ outputs: [null, out(41), out(42), out(43)], row_errors: [invalid(0)] });
+  });
+
+  test('an InputError of encode and of decode is a fault of the input', async () => {
+    const { body } = await send([{ x: 71 }, { x: 77 }, { x: 72 }, { x: 88 }]);
+    expect(body.outputs).toEqual([out(71), null, out(72), null]);
+    expect(body.row_errors).toEqual([
+      {
+        row: 1,
+        error: expect.objectContaining({
+          code: 'invalid_input',
+          detail: '77 has no tensor.',
+          suggestions: ['78'],
+          errors: [
+            {
+              in: 'body',
+              pointer: '/inputs/1/x',
+              message: '77 has no tensor.',
+              expected: 'another',
+              suggestions: ['78'],
+            },
+          ],
+        }),
+      },
+      invalid(3),
+    ]);
+    const single = await millrace.predict('picky', { input: { x: 77 } }, wait);
+    expect(single.body).toMatchObject({
+      status: 'failed',
+      error: { code: 'invalid_input', status: 422, errors: [{ pointer: '/input/x' }] },
+    });
   });
 
   test('long outputs and errors are sent together', async () => {

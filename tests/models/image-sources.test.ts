@@ -160,6 +160,39 @@ test.each([
   expect([status, body.code]).toEqual([422, 'invalid_input']);
 });
 
+/** Images with a valid head and damaged pixels. Only the decoder of the engine finds the damage. */
+const jpeg = await sharp({ create: { width: 40, height: 30, channels: 3, background: '#3366cc' } })
+  .jpeg()
+  .toBuffer();
+const flipped = Buffer.from(png);
+flipped.fill(0xff, 60, 70);
+const DAMAGED = {
+  'a PNG that ends early': png.subarray(0, 60),
+  'a PNG with other pixels': flipped,
+  'a JPEG that ends after its head': jpeg.subarray(0, jpeg.indexOf(Buffer.from([0xff, 0xda]))),
+};
+const damage = (pointer: string) => ({
+  code: 'invalid_input',
+  status: 422,
+  detail: 'The image cannot be decoded: its content is damaged or incomplete.',
+  errors: [{ in: 'body', pointer, expected: expect.stringContaining('whole content') }],
+});
+
+test.each(Object.entries(DAMAGED))('%s fails its prediction as a fault of the input', async (_, bytes) => {
+  const { status, body } = await predict(dataUrl(bytes));
+  expect([status, body.status]).toEqual([200, 'failed']);
+  expect(body.error).toMatchObject(damage('/input/image'));
+});
+
+test('a damaged image of a list fails alone, and fails a prediction without on_error with its place', async () => {
+  const images = [png, other, flipped, jpeg].map((bytes) => ({ image: dataUrl(bytes) }));
+  const { body } = await millrace.predict('vit', { inputs: images, on_error: 'row' }, { prefer: 'wait=30' });
+  expect(body.outputs.map((output: unknown) => output === null)).toEqual([false, false, true, false]);
+  expect(body.row_errors).toMatchObject([{ row: 2, error: damage('/inputs/2/image') }]);
+  const whole = await millrace.predict('vit', { inputs: images }, { prefer: 'wait=30' });
+  expect(whole.body).toMatchObject({ status: 'failed', error: damage('/inputs/2/image') });
+});
+
 test('an invalid row of a list has its own error', async () => {
   const inputs = [{ image: `${origin}/missing` }, { image: `${origin}/image` }];
   const { body } = await millrace.predict('vit', { inputs, on_error: 'row' }, { prefer: 'wait=30' });

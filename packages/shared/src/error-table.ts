@@ -218,7 +218,7 @@ export const ERRORS = {
     title: 'The model has no result for the input',
     retryable: false,
     about:
-      'The input matches the schema, but contains for example an unknown name; `errors` has the place and the reason.',
+      'The input matches the schema, but contains for example an unknown name; `errors` has the place and the reason. Also as the `error` of a failed prediction, for example for a damaged image.',
   },
   image_refused: {
     status: 422,

@@ -7,9 +7,9 @@ import { ApiError } from '@millrace/shared/errors';
 import type { Handler, HandlerContext, Json } from '@millrace/shared/model-files/handler';
 import { keepLongStacks } from '@millrace/shared/model-files/handler-fault';
 import { importVerified, type VerifiedHandler } from '@millrace/shared/model-files/handler-file';
+import { inputFault } from '@millrace/shared/tensors/input-error';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import { checkerOf } from '../http/validation.ts';
-import { inputFault } from './input-fault.ts';
 import {
   type FromThread,
   progressOf,

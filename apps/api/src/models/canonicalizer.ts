@@ -14,6 +14,7 @@ import {
 import { isImageTask, readTaskFiles } from '@millrace/shared/model-files/task-files';
 import type { GivenRow, Task } from '@millrace/shared/predictions/task';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import { inputFault } from '@millrace/shared/tensors/input-error';
 import { NumberArray, withPlainArrays } from '@millrace/shared/tensors/number-array';
 import { tensorRow } from '@millrace/shared/tensors/tensor-bytes';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
@@ -21,7 +22,6 @@ import { rowCount, splitRows } from '@millrace/shared/tensors/tensor-rows';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';
 import type { HandlerPool, HandlerSource, PoolResult } from '../handlers/handler-pool.ts';
-import { inputFault } from '../handlers/input-fault.ts';
 import type { TaskSource } from '../handlers/messages.ts';
 import { member, summary } from '../http/validation.ts';
 import type { CanonicalFormTimes } from './canonical-form-times.ts';

@@ -386,5 +386,6 @@ function attemptOf(version: LoadedVersion, error: EngineError): Attempt {
   if (error instanceof LoadError) return { kind: 'hopeless', detail };
   if (error.kind === 'timeout') return { kind: 'fatal', code: 'inference_timeout', detail };
   if (error.kind === 'died') return { kind: 'fatal', code: 'inference_failed', detail };
+  if (error.input !== undefined) return { kind: 'input', detail: error.message, input: error.input };
   return { kind: 'failed', detail };
 }

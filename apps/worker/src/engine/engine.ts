@@ -307,9 +307,11 @@ const driverVariables = (): NodeJS.ProcessEnv =>
 
 const isText = (row: Row): row is string => typeof row === 'string';
 
-function failedError({ message, stack, fault }: EngineFailure): EngineError {
-  const error = new EngineError('failed', message, Object.assign(new Error(message), { stack: stack || message }));
+function failedError({ message, stack, fault, input }: EngineFailure): EngineError {
+  const kind = input === undefined ? 'failed' : 'input';
+  const error = new EngineError(kind, message, Object.assign(new Error(message), { stack: stack || message }));
   error.fault = fault;
+  error.input = input;
   return error;
 }
 

@@ -1,11 +1,16 @@
 /** Splits a failing batch until the failing rows are isolated. A pure function: the caller gives the function that runs rows. */
 import type { Text } from '@millrace/shared/predictions/long-text';
+import type { InputFault } from '@millrace/shared/tensors/input-error';
 import type { RowResult } from './protocol/loaded-version.ts';
 
-/** The outcome of one engine call. `fatal`: the call ended the engine by a time-out or a crash. `hopeless`: no row can run. */
+/**
+ * The outcome of one engine call. `fatal`: the call ended the engine by a time-out or a crash. `hopeless`: no row can run. `input`: a row is at
+ * fault, and not the model.
+ */
 export type Attempt =
   | { kind: 'done'; outputs: readonly Text[]; inferenceMs: number }
   | { kind: 'failed'; detail: string }
+  | { kind: 'input'; detail: string; input: InputFault }
   | { kind: 'hopeless'; detail: string }
   | { kind: 'fatal'; code: 'inference_failed' | 'inference_timeout'; detail: string };
 
@@ -22,6 +27,8 @@ export async function isolate<R>(
     const { outputs, inferenceMs } = outcome;
     return outputs.map((output) => ({ ok: true, output, inferenceMs, batchSize: rows.length }));
   }
+  if (rows.length === 1 && outcome.kind === 'input')
+    return [{ ok: false, code: 'invalid_input', detail: outcome.detail, input: outcome.input }];
   if (rows.length === 1 || outcome.kind === 'hopeless') {
     const code = outcome.kind === 'fatal' ? outcome.code : 'inference_failed';
     return rows.map(() => ({ ok: false, code, detail: outcome.detail }));

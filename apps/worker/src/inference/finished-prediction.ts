@@ -1,9 +1,9 @@
 /** The end of a computed prediction: its output from the results of its rows, or the error of a row. */
-import { problem } from '@millrace/shared/errors';
 import type { Finished } from '@millrace/shared/live/store';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import { assembleOutput } from '@millrace/shared/predictions/output';
 import { type RowError, resultWithErrors } from '@millrace/shared/predictions/row-errors';
+import { problemOfRow } from './row-problem.ts';
 import type { Work } from './work.ts';
 
 export function finishedOf(
@@ -19,9 +19,7 @@ export function finishedOf(
   const keeps = task.onError === 'row' && results.filter((result) => result?.ok).length > invalid.length;
   for (const [at, result] of results.entries()) {
     if (!result?.ok) {
-      const { code, detail } = result ?? { code: 'inference_failed' as const, detail: 'The row was not run.' };
-      const pointer = task.shape === 'list' ? `/inputs/${at}` : '/input';
-      const error = problem(code, detail, { errors: [{ in: 'body', pointer, message: detail }] });
+      const error = problemOfRow(result, task.shape === 'list' ? `/inputs/${at}` : '/input');
       if (keeps) {
         errors.push({ row: at, error });
         outputs.push('null');

@@ -42,7 +42,7 @@ export function imageTask<O extends TSchema>({ files, names, output, read }: Ima
       const decoder = await open();
       const images: PixelValues[] = [];
       // One after the other: a decoded image takes up to 200 MB.
-      for (const row of rows) images.push(await decode(decoder, (row as ImageRow).image));
+      for (const row of rows) images.push(await decoder.valuesOf(Buffer.from((row as ImageRow).image, 'base64')));
       return runImages({ images, isHalf, model, read });
     },
     encode: () => {
@@ -52,16 +52,6 @@ export function imageTask<O extends TSchema>({ files, names, output, read }: Ima
       throw new Error('an image task runs the model itself');
     },
   };
-}
-
-/** An image can have a valid head and damaged pixels. Only the decoder finds the damage. */
-async function decode(decoder: Preprocessor, base64: string): Promise<PixelValues> {
-  try {
-    return await decoder.valuesOf(Buffer.from(base64, 'base64'));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.slice(0, 200) : 'unknown';
-    throw new Error(`the image cannot be decoded (${reason}): send the whole image file`, { cause });
-  }
 }
 
 interface RunParams {

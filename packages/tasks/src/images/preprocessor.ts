@@ -2,6 +2,7 @@
  * Converts images to `pixel_values` as preprocessor_config.json specifies. The steps, their order and their rounding equal the steps of
  * `@huggingface/transformers`, so that both compute equal values.
  */
+import { InputError } from '@millrace/shared/model-files/handler';
 import sharp, { type Sharp } from 'sharp';
 import { type JsonObject, numberOf, objectOf, textOf } from '../files/task-json.ts';
 import { PIXELS_MAX } from './image-input.ts';
@@ -30,6 +31,8 @@ const CHANNELS = 3;
 const RESAMPLING = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'bilinear', 'bilinear'] as const;
 /** The largest edge of an image after its resize. */
 const EDGE_MAX = 4_096;
+/** The longest reason of a decoder in an error. */
+const REASON_MAX = 200;
 const CROP_DEFAULT = 224 / 256;
 /** ConvNeXT crops images below this size. */
 const CONVNEXT_WARPED = 384;
@@ -66,7 +69,7 @@ export class Preprocessor {
     this.#factor = config.do_rescale === false ? 1 : (numberOf(config.rescale_factor) ?? 1 / 255);
   }
 
-  /** Rejects for bytes that cannot be decoded, and for more than PIXELS_MAX pixels. */
+  /** Rejects with InputError for bytes that cannot be decoded, and for more than PIXELS_MAX pixels. */
   async valuesOf(image: Buffer): Promise<PixelValues> {
     let pixels = await decoded(image);
     if (this.#config.do_resize ?? this.#size !== undefined)
@@ -142,9 +145,22 @@ function cropSizeOf(value: unknown): Size {
   return { width: edgeX, height: edgeY };
 }
 
-/** Decodes the first frame, and turns the image as its EXIF orientation says. */
-function decoded(image: Buffer): Promise<Pixels> {
-  return pixelsOf(sharp(image, { limitInputPixels: PIXELS_MAX }).rotate());
+/**
+ * Decodes the first frame, and turns the image as its EXIF orientation says. An image can have a valid head and damaged pixels: only the
+ * decoder finds the damage.
+ */
+async function decoded(image: Buffer): Promise<Pixels> {
+  try {
+    return await pixelsOf(sharp(image, { limitInputPixels: PIXELS_MAX }).rotate());
+  } catch (error) {
+    const got = error instanceof Error ? error.message.slice(0, REASON_MAX) : 'unknown';
+    throw new InputError({
+      pointer: '/image',
+      message: 'The image cannot be decoded: its content is damaged or incomplete.',
+      expected: 'the whole content of a JPEG, PNG, WebP, GIF or TIFF',
+      got,
+    });
+  }
 }
 
 async function pixelsOf(image: Sharp): Promise<Pixels> {
@@ -167,7 +183,12 @@ async function resize(pixels: Pixels, target: Size & { resampling: (typeof RESAM
   const { width, height, resampling } = target;
   if (pixels.width === width && pixels.height === height) return pixels;
   if (width > EDGE_MAX || height > EDGE_MAX)
-    throw new Error(`the resized image would have ${width} x ${height} pixels, and an edge has at most ${EDGE_MAX}`);
+    throw new InputError({
+      pointer: '/image',
+      message: `The resized image would have ${width} x ${height} pixels.`,
+      expected: `an image whose edges have at most ${EDGE_MAX} pixels after the resize`,
+      got: `${pixels.width} x ${pixels.height}`,
+    });
   const raw = { width: pixels.width, height: pixels.height, channels: CHANNELS } as const;
   const image = sharp(pixels.data, { raw, limitInputPixels: PIXELS_MAX });
   const resized =

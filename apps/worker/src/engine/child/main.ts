@@ -10,6 +10,7 @@ import { deserialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { CPU, type Device } from '@millrace/shared/model-files/engine-settings';
 import { keepLongStacks, placeIn } from '@millrace/shared/model-files/handler-fault';
+import { type InputFault, inputFault } from '@millrace/shared/tensors/input-error';
 import {
   DEVICE,
   DONE,
@@ -162,8 +163,29 @@ async function replyTo({ type, id, body }: Frame): Promise<Buffer> {
   }
 }
 
-/** The log of the worker has the stack, for the owner of a handler. */
 function failureOf(error: unknown): EngineFailure {
+  const input = inputFault(error instanceof StageError ? error.cause : error);
+  return { ...reasonOf(error), ...(input === undefined ? {} : { input: shortened(input) }) };
+}
+
+/** A handler can put a whole input into its message. */
+const FAULT_MAX = 500;
+const SUGGESTIONS_MAX = 10;
+
+function shortened({ pointer, message, expected, got, suggestions }: InputFault): InputFault {
+  return {
+    pointer: pointer.slice(0, FAULT_MAX),
+    message: message.slice(0, FAULT_MAX),
+    ...(expected ? { expected: String(expected).slice(0, FAULT_MAX) } : {}),
+    ...(got ? { got: String(got).slice(0, FAULT_MAX) } : {}),
+    ...(suggestions
+      ? { suggestions: suggestions.slice(0, SUGGESTIONS_MAX).map((text) => text.slice(0, FAULT_MAX)) }
+      : {}),
+  };
+}
+
+/** The log of the worker has the stack, for the owner of a handler. */
+function reasonOf(error: unknown): EngineFailure {
   if (error instanceof StageError) return stageFailureOf(error);
   if (!(error instanceof Error)) return { message: String(error), stack: '' };
   return { message: error.message, stack: (error.stack ?? '').slice(0, STACK_MAX) };

@@ -6,6 +6,7 @@ import type { ModelContent } from '@millrace/shared/model-files/model-folder';
 import type { OnnxValue } from '@millrace/shared/model-files/onnx-file';
 import type { TaskFiles } from '@millrace/shared/model-files/task-files';
 import type { Text } from '@millrace/shared/predictions/long-text';
+import type { InputFault } from '@millrace/shared/tensors/input-error';
 import type { TensorSpec } from '@millrace/shared/tensors/tensor';
 
 /** A handler of the user, or a task. */
@@ -52,7 +53,8 @@ export interface DeviceTrial {
 /** The result of one row. `inferenceMs` is the duration of its run, and `batchSize` the number of rows of the run. */
 export type RowResult =
   | { ok: true; output: Text; inferenceMs: number; batchSize: number }
-  | { ok: false; code: 'inference_failed' | 'inference_timeout'; detail: string };
+  | { ok: false; code: 'inference_failed' | 'inference_timeout'; detail: string }
+  | { ok: false; code: 'invalid_input'; detail: string; input: InputFault };
 
 /** Body of LOAD (v8 structured clone, so that vectors go as bytes). */
 export interface LoadRequest {
@@ -98,4 +100,9 @@ export interface EngineFailure {
   stack: string;
   /** Where the handler failed. Absent for any other error. */
   fault?: HandlerFault;
+  /**
+   * The place and the reason of an InputError: the input is at fault, and neither the model nor its handler. A worker whose files were
+   * replaced by this version while it runs ignores the member, and counts the row as failed.
+   */
+  input?: InputFault;
 }
