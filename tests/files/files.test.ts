@@ -106,6 +106,57 @@ describe('a file', () => {
     expect([head.status, head.headers.get('content-length')]).toEqual([200, '300000']);
   });
 
+  test.each<[string, number | null, [from: number, to: number] | null]>([
+    ['bytes=0-99', 206, [0, 100]],
+    ['bytes=299990-', 206, [299_990, 300_000]],
+    ['bytes=-10', 206, [299_990, 300_000]],
+    ['Bytes=100-999999999', 206, [100, 300_000]],
+    ['bytes=-999999999', 206, [0, 300_000]],
+    ['bytes=0-0', 206, [0, 1]],
+    ['bytes=300000-', 416, null],
+    ['bytes=-0', 416, null],
+    ['bytes=0-1,5-6', 200, [0, 300_000]],
+    ['bytes=5-1', 200, [0, 300_000]],
+    ['lines=0-1', 200, [0, 300_000]],
+    ['bytes=0x1-2', 200, [0, 300_000]],
+    ['bytes=1e3-', 200, [0, 300_000]],
+    ['bytes=99999999999999999999-', 200, [0, 300_000]],
+  ])('with Range: %s has status %s', async (range, status, places) => {
+    const bytes = createHash('shake256', { outputLength: 300_000 }).update('ranges').digest();
+    const { body } = await upload(bytes);
+    const response = await fetch(`${millrace.url}${body.urls.content}`, { headers: { range } });
+    const got = Buffer.from(await response.arrayBuffer());
+    expect([response.status, response.headers.get('accept-ranges')]).toEqual([status, 'bytes']);
+    if (places === null) {
+      expect(response.headers.get('content-range')).toBe('bytes */300000');
+      expect(JSON.parse(got.toString())).toMatchObject({
+        code: 'range_not_satisfiable',
+        errors: [{ in: 'header', name: 'Range' }],
+      });
+      return;
+    }
+    const [from, to] = places;
+    expect(got.equals(bytes.subarray(from, to))).toBe(true);
+    expect(response.headers.get('content-length')).toBe(String(to - from));
+    expect(response.headers.get('content-range')).toBe(status === 206 ? `bytes ${from}-${to - 1}/300000` : null);
+  });
+
+  test('sends a range only of the content that the client knows', async () => {
+    const { body } = await upload(randomBytes(1_000));
+    const read = (headers: Record<string, string>, method = 'GET') =>
+      fetch(`${millrace.url}${body.urls.content}`, { method, headers: { range: 'bytes=10-19', ...headers } });
+    const etag = (await read({})).headers.get('etag') ?? '';
+    const statuses = [
+      (await read({ 'if-range': etag })).status,
+      (await read({ 'if-range': '"other"' })).status,
+      (await read({ 'if-range': `W/${etag}` })).status,
+      (await read({ 'if-range': new Date().toUTCString() })).status,
+      (await read({ 'if-none-match': etag })).status,
+      (await read({}, 'HEAD')).status,
+    ];
+    expect(statuses).toEqual([206, 200, 200, 200, 304, 200]);
+  });
+
   test('with equal content is one file with one id, and the later name', async () => {
     const bytes = randomBytes(1_000);
     const first = await upload(bytes, { query: '?filename=a&expires_in=9000' });

@@ -37,6 +37,10 @@ describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () 
     const content = await fetch(`${millrace.url}${file.urls.content}`);
     const hash = createHash('sha256').update(Buffer.from(await content.arrayBuffer()));
     expect(hash.digest('hex')).toBe(createHash('sha256').update(bytes).digest('hex'));
+    const headers = { range: `bytes=${Math.floor(size / 2)}-` };
+    const part = await fetch(`${millrace.url}${file.urls.content}`, { headers });
+    expect(part.status).toBe(206);
+    expect(Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(Math.floor(size / 2)))).toBe(true);
   });
 
   test('a client that leaves in the middle leaves no object and no part of an upload', async () => {

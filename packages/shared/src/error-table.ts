@@ -207,6 +207,12 @@ export const ERRORS = {
     retryable: false,
     about: 'Send `application/json`, uncompressed.',
   },
+  range_not_satisfiable: {
+    status: 416,
+    title: 'The range is outside the file',
+    retryable: false,
+    about: 'The file has no byte in the requested `Range`; `Content-Range` has its size.',
+  },
   expectation_failed: {
     status: 417,
     title: 'The expectation cannot be met',

@@ -1,7 +1,7 @@
 /** The schemas of the file routes: parameters, responses and texts. */
 import type { FastifySchema } from 'fastify';
 import { Type } from 'typebox';
-import { DONE, json, noBody, resource } from '../http/documentation.ts';
+import { binary, DONE, json, noBody, resource } from '../http/documentation.ts';
 import * as examples from './response-examples.ts';
 import { FileList, FileObject } from './response-schemas.ts';
 import { FileQuery, IdParams, UploadForm, UploadQuery } from './schemas.ts';
@@ -51,13 +51,15 @@ export const getFileContent = {
   tags,
   summary: 'The content of a file',
   description:
-    'The response has the media type of the upload. A browser saves the content, and never shows it as a page of this server.',
-  requestHeaders: ['If-None-Match'],
+    'The response has the media type of the upload. A browser saves the content, and never shows it as a page of this server. `Range` ' +
+    'requests one range of bytes; several ranges are answered with the whole content.',
+  requestHeaders: ['If-None-Match', 'Range', 'If-Range'],
   response: {
-    200: { description: 'The content.', content: { 'application/octet-stream': bytes } },
+    200: binary('The content.', ['ETag', 'Accept-Ranges']),
+    206: binary('The range of the content.', ['ETag', 'Accept-Ranges', 'Content-Range']),
     304: noBody('`If-None-Match` matches.', ['ETag']),
   },
-  errors: ofFile,
+  errors: [...ofFile, 'range_not_satisfiable'],
 } satisfies FastifySchema;
 
 export const deleteFile = {

@@ -20,6 +20,7 @@ import { idempotencyKeyOf } from '../http/idempotency-key.ts';
 import { limitOf, linkNext, pageOf } from '../http/list.ts';
 import type { App } from '../http/type-provider.ts';
 import { fromStore } from '../stores/store-errors.ts';
+import { partOf } from './byte-range.ts';
 import {
   filenameOf,
   type Received,
@@ -180,18 +181,38 @@ async function sendContent({ store }: Deps, file: StoredFile, { request, reply }
   const etag = `"${file.sha256.toString('base64url')}"`;
   if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).header('etag', etag).send();
   const isHead = request.method === 'HEAD';
-  const content = isHead ? Readable.from([]) : await store.read(file.object).catch(refuse);
+  const part = isHead ? undefined : partOf(request.headers, { bytes: file.bytes, etag });
+  reply.header('accept-ranges', 'bytes');
+  if (part === 'outside') {
+    reply.header('content-range', `bytes */${file.bytes}`);
+    throw outside(request.headers.range, file.bytes);
+  }
+  const content = isHead ? Readable.from([]) : await store.read(file.object, part).catch(refuse);
   // The object can go between the two reads, when another request deletes or replaces the file.
   if (content === undefined) throw notFound(publicId('file', file.id));
   reply
     .header('etag', etag)
     .header('cache-control', 'private, no-cache')
     .header('content-type', file.mediaType)
-    .header('content-length', file.bytes)
+    .header('content-length', part ? part.last - part.first + 1 : file.bytes)
     .header('content-disposition', dispositionOf(file.filename))
     // A file of a caller must never run as a page of this server, whose console may have a session.
     .header('content-security-policy', "default-src 'none'; sandbox");
+  if (part) reply.code(206).header('content-range', `bytes ${part.first}-${part.last}/${file.bytes}`);
   return reply.send(content);
+}
+
+function outside(range: string | undefined, bytes: number): ApiError {
+  const expected = `bytes between 0 and ${bytes - 1}`;
+  return new ApiError(
+    'range_not_satisfiable',
+    `The file has ${bytes} bytes, and none in the range. Request ${expected}.`,
+    {
+      faults: [
+        { in: 'header', pointer: 'Range', message: 'Outside the file', expected, got: range?.slice(0, 100) ?? '' },
+      ],
+    },
+  );
 }
 
 function refuse(error: unknown): never {

@@ -56,6 +56,12 @@ export function text(type: string, description: string, schema: TSchema = Type.S
   return { description, content: { [type]: { schema } } };
 }
 
+/** A response with the bytes of a file. */
+export function binary(description: string, headers: readonly ResponseHeader[]): DocumentedResponse {
+  const schema = Type.String({ format: 'binary' });
+  return { description, ...headersOf(headers), content: { 'application/octet-stream': { schema } } };
+}
+
 /** A response without a body. */
 export function noBody(description: string, headers: readonly ResponseHeader[] = []): DocumentedResponse {
   return { description, type: 'null', ...headersOf(headers) };

@@ -35,6 +35,10 @@ export const REQUEST_HEADERS = {
   ),
   'Request-Id': text('An id of the client, 1 to 128 printable characters. The response and the log have the same id.'),
   'Millrace-Version': text('The version of the API that the client expects, a date.', '2026-12-01'),
+  Range: text('RFC 9110: one range of bytes. Another value counts as no range.', 'bytes=0-1023'),
+  'If-Range': text(
+    'RFC 9110: the range is sent only if the file still has this ETag; otherwise the whole content is sent.',
+  ),
   'If-None-Match': text('RFC 9110: the response is 304 if the ETag matches.'),
   'If-Match': text(
     'RFC 9110: the change is made only if the resource still has this ETag; otherwise the response is 412 `precondition_failed`.',
@@ -65,6 +69,12 @@ export const RESPONSE_HEADERS = {
     'k3v9ab-1f',
   ),
   'Millrace-Version': text('The version of the API.', '2026-12-01'),
+  'Accept-Ranges': text('RFC 9110: the unit of ranges.', 'bytes', '^bytes$'),
+  'Content-Range': text(
+    'RFC 9110: the range in the response, and the bytes of the whole content.',
+    'bytes 0-1023/65536',
+    '^bytes ',
+  ),
   Allow: text('RFC 9110: the methods of this path.', 'GET, HEAD'),
 } satisfies Record<string, Header>;
 export type ResponseHeader = keyof typeof RESPONSE_HEADERS;

@@ -4,10 +4,16 @@ import type { Readable } from 'node:stream';
 export interface FileStore {
   /** Writes an object. Rejects with the error of `source`, or with FileStoreError. A failed write leaves at most an unfinished object. */
   write(object: string, source: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Returns the bytes of an object; undefined if the object does not exist. Rejects with FileStoreError. */
-  read(object: string): Promise<Readable | undefined>;
+  /** Returns the bytes of an object, or of a part of it; undefined if the object does not exist. Rejects with FileStoreError. */
+  read(object: string, part?: BytePart): Promise<Readable | undefined>;
   /** Deletes an object and, with `unfinished`, the parts of its upload. A missing object is no error. Rejects with FileStoreError. */
   remove(object: string, unfinished: boolean): Promise<void>;
+}
+
+/** The bytes from `first` to `last`, counted from 0. Both belong to the part, and both are in the object. */
+export interface BytePart {
+  first: number;
+  last: number;
 }
 
 /** The store does not respond, refuses the operation, or has no room. */

@@ -31,10 +31,11 @@ export function createFolderStore(folder: string): FileStore {
         throw storeFailed('write the file', error);
       }
     },
-    async read(object) {
+    async read(object, part) {
       try {
         const handle = await open(pathOf(object));
-        return createReadStream('', { fd: handle, highWaterMark: READ_BYTES });
+        const places = part && { start: part.first, end: part.last };
+        return createReadStream('', { fd: handle, highWaterMark: READ_BYTES, ...places });
       } catch (error) {
         if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
         throw storeFailed('read the file', error);

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { S3mini } from 's3mini';
-import { type FileStore, storeFailed } from './file-store.ts';
+import { type BytePart, type FileStore, storeFailed } from './file-store.ts';
 
 export interface S3Settings {
   bucket: string;
@@ -22,6 +22,7 @@ const REQUEST_MS = 60_000;
 const IDLE_MS = 30_000;
 const TRIES = 3;
 const BACKOFF_MS = 200;
+const [PARTIAL, NOT_FOUND] = [206, 404];
 const TYPE = 'application/octet-stream';
 
 export function createS3Store({ bucket, prefix, endpoint, region, ...keys }: S3Settings): FileStore {
@@ -45,11 +46,13 @@ export function createS3Store({ bucket, prefix, endpoint, region, ...keys }: S3S
         throw error;
       }
     },
-    async read(object) {
+    async read(object, part) {
       const { fetch: idleFetch, limit } = fetchWithIdleLimit();
       const reader = new S3mini({ ...address, fetch: idleFetch });
       try {
-        const response = await reader.getObjectResponse(nameOf(object));
+        const response = part
+          ? await partOf(reader, nameOf(object), part)
+          : await reader.getObjectResponse(nameOf(object));
         if (!response?.body) return undefined;
         return limit(Readable.fromWeb(response.body as never));
       } catch (error) {
@@ -65,6 +68,19 @@ export function createS3Store({ bucket, prefix, endpoint, region, ...keys }: S3S
       }
     },
   };
+}
+
+/** Null for an object that does not exist. A store that ignores the range would send other bytes. */
+async function partOf(reader: S3mini, name: string, { first, last }: BytePart): Promise<Response | null> {
+  try {
+    const response = await reader.getObjectRaw(name, false, first, last + 1);
+    if (response.status === PARTIAL) return response;
+    await response.body?.cancel();
+    throw new Error(`the store responded to a range with status ${response.status}: expected ${PARTIAL}`);
+  } catch (error) {
+    if (error instanceof Error && 'status' in error && error.status === NOT_FOUND) return null;
+    throw error;
+  }
 }
 
 /** Cuts a source into parts of PART_BYTES in one buffer. A part is valid until the next call of `next`. */
