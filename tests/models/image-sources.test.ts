@@ -129,6 +129,71 @@ test('a deleted file is refused, also after a hit', async () => {
   expect([status, body.code, body.errors[0].pointer]).toEqual([422, 'invalid_input', '/input/image/file']);
 });
 
+interface FormRequest {
+  parts: Record<string, Buffer | string>;
+  headers?: Record<string, string>;
+  where?: string;
+}
+
+async function sendForm({ parts, headers = {}, where = '/v1/models/vit/predictions' }: FormRequest) {
+  const form = new FormData();
+  for (const [name, part] of Object.entries(parts))
+    if (typeof part === 'string') form.set(name, part);
+    else form.set(name, new Blob([new Uint8Array(part)], { type: 'image/png' }), 'a.png');
+  const options = { method: 'POST', headers: { prefer: 'wait=30', ...headers }, body: form };
+  const response = await fetch(millrace.url + where, options);
+  // biome-ignore lint/suspicious/noExplicitAny: the tests check the members of a body.
+  return { status: response.status, headers: response.headers, body: (await response.json()) as any };
+}
+
+test('an image in a form is the input of a prediction, and equals the same image in JSON', async () => {
+  const image = await sharp({ create: { width: 31, height: 17, channels: 3, background: '#123456' } })
+    .png()
+    .toBuffer();
+  const first = await sendForm({ parts: { image } });
+  expect([first.status, first.body.status]).toEqual([200, 'succeeded']);
+  for (const again of [await sendForm({ parts: { image } }), await predict(dataUrl(image))]) {
+    expect(again.headers.get('cache-status')).toContain('hit');
+    expect(again.body.output).toEqual(first.body.output);
+  }
+  const request = JSON.stringify({ metadata: { order: 'A-17' }, priority: 'high' });
+  const { body } = await sendForm({ parts: { image, request }, where: '/v1/models/vit/versions/1/predictions' });
+  expect(body).toMatchObject({ metadata: { order: 'A-17' }, priority: 'high', output: first.body.output });
+  const named = await sendForm({ parts: { image: `${origin}/image` } });
+  expect(named.body.output).toEqual((await predict(dataUrl(png))).body.output);
+});
+
+test('a key names the prediction of a form, and refuses another form', async () => {
+  const image = await sharp({ create: { width: 30, height: 17, channels: 3, background: '#654321' } })
+    .png()
+    .toBuffer();
+  const headers = { 'idempotency-key': '"form-1"', 'cache-control': 'no-cache' };
+  const [first, again] = [await sendForm({ parts: { image }, headers }), await sendForm({ parts: { image }, headers })];
+  expect(again.body.id).toBe(first.body.id);
+  const differs = await sendForm({ parts: { image: png }, headers });
+  expect([differs.status, differs.body.code]).toEqual([422, 'idempotency_mismatch']);
+});
+
+test.each<[string, FormRequest, number, string, string | undefined]>([
+  ['a damaged image', { parts: { image: Buffer.from('no image') } }, 422, 'invalid_input', '/input/image'],
+  ['a large file', { parts: { image: Buffer.alloc(LIMIT + 1) } }, 400, 'invalid_request', '/input/image'],
+  ['a larger body', { parts: { image: Buffer.alloc(9_000_000) } }, 413, 'payload_too_large', ''],
+  ['no image', { parts: {} }, 400, 'invalid_request', '/input/image'],
+  ['an unknown part', { parts: { image: png, other: 'x' } }, 400, 'invalid_request', '/input/other'],
+  ['wrong JSON', { parts: { image: png, request: '{"a":1,"a":2}' } }, 400, 'invalid_json', '/a'],
+  ['an unknown member', { parts: { image: png, request: '{"a":1}' } }, 400, 'invalid_request', '/a'],
+  [
+    'another route',
+    { parts: { image: png }, where: '/v1/predictions/cancel' },
+    415,
+    'unsupported_media_type',
+    undefined,
+  ],
+])('a form with %s is refused', async (_, form, status, code, pointer) => {
+  const { body, ...response } = await sendForm(form);
+  expect([response.status, body.code, body.errors?.[0].pointer]).toEqual([status, code, pointer]);
+});
+
 test.each([
   ['/loop', 'image_refused'],
   ['/inward', 'image_refused'],

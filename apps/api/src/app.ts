@@ -37,6 +37,7 @@ import { registerService } from './operations/service-routes.ts';
 import { registerActionRoutes } from './predictions/action-routes.ts';
 import { registerCreateRoutes } from './predictions/create-routes.ts';
 import { registerEventRoutes } from './predictions/event-routes.ts';
+import type { FormLimits } from './predictions/prediction-form.ts';
 import type { PredictionServices } from './predictions/prediction-services.ts';
 import { registerReadRoutes } from './predictions/read-routes.ts';
 import { metricsOfAll } from './processes/all-metrics.ts';
@@ -100,7 +101,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   registerEtags(app);
   registerIdempotentPosts(app, { requests: deps.idempotentRequests, tenantOf, log });
   limitBodyMemory(app, config.bodyMemoryMb * 1_048_576);
-  registerCreateRoutes(app, { ...deps, tenantOf, limits: config });
+  registerCreateRoutes(app, { ...deps, tenantOf, limits: { ...config, ...formLimitsOf(config) } });
   registerReadRoutes(app, { ...deps, tenantOf });
   registerActionRoutes(app, { ...deps, tenantOf });
   registerEventRoutes(app, { ...deps, tenantOf });
@@ -134,4 +135,13 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     jsonLimit,
   });
   return app;
+}
+
+function formLimitsOf(config: Config): FormLimits {
+  return {
+    fileBytes: config.imageLimit,
+    jsonBytes: Math.min(config.jsonLimit, config.bodyLimit),
+    stringLength: config.maxStringLength,
+    parseJson: (text) => parseJson(text, jsonLimitsOf(config)),
+  };
 }

@@ -327,7 +327,7 @@ export interface paths {
         };
         /**
          * The content of a file
-         * @description The response has the media type of the upload. A browser saves the content, and never shows it as a page of this server.
+         * @description The response has the media type of the upload. A browser saves the content, and never shows it as a page of this server. `Range` requests one range of bytes; a request of several ranges gets the whole content.
          */
         get: operations["getFileContent"];
         put?: never;
@@ -470,7 +470,7 @@ export interface paths {
         put?: never;
         /**
          * Create a prediction
-         * @description The body has either `input` or `inputs`. A cached result is 200 at once. Otherwise the response is 202 at once, or with `Prefer: wait=N` 200 when the prediction ends within N seconds. A prediction with a 202 always reaches a final status.
+         * @description The body has either `input` or `inputs`, or is a form with the parts of one input. A cached result is 200 at once. Otherwise the response is 202 at once, or with `Prefer: wait=N` 200 when the prediction ends within N seconds. A prediction with a 202 always reaches a final status.
          */
         post: operations["createPrediction"];
         delete?: never;
@@ -592,7 +592,7 @@ export interface paths {
         put?: never;
         /**
          * Create a prediction of a version or alias
-         * @description The body has either `input` or `inputs`. A cached result is 200 at once. Otherwise the response is 202 at once, or with `Prefer: wait=N` 200 when the prediction ends within N seconds. A prediction with a 202 always reaches a final status.
+         * @description The body has either `input` or `inputs`, or is a form with the parts of one input. A cached result is 200 at once. Otherwise the response is 202 at once, or with `Prefer: wait=N` 200 when the prediction ends within N seconds. A prediction with a 202 always reaches a final status.
          */
         post: operations["createPinnedPrediction"];
         delete?: never;
@@ -1483,6 +1483,12 @@ export interface components {
             priority?: "low" | "normal" | "high";
             webhook?: components["schemas"]["PredictionWebhook"];
         };
+        CreatePredictionForm: {
+            /** @description JSON text of an object with the other members of a prediction, such as `metadata`. */
+            request?: string;
+        } & {
+            [key: string]: string;
+        };
         Delivery: {
             attempts: components["schemas"]["Attempt"][];
             completed_at: string | null;
@@ -1650,7 +1656,7 @@ export interface components {
         /** @description The problem of the prediction. A large problem has only `type` and `code`. */
         EventError: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "file_not_found" | "files_not_configured" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "files_full" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "image_refused" | "image_unavailable" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "too_many_uploads" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "file_not_found" | "files_not_configured" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "files_full" | "payload_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "expectation_failed" | "invalid_input" | "image_refused" | "image_unavailable" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "too_many_uploads" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail?: string;
             errors?: components["schemas"]["Fault"][];
             status?: number;
@@ -2072,7 +2078,7 @@ export interface components {
         /** @description The reason why a prediction failed, expired or was canceled. */
         PredictionError: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "file_not_found" | "files_not_configured" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "files_full" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "image_refused" | "image_unavailable" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "too_many_uploads" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "file_not_found" | "files_not_configured" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "files_full" | "payload_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "expectation_failed" | "invalid_input" | "image_refused" | "image_unavailable" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "too_many_uploads" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail: string;
             errors?: components["schemas"]["Fault"][];
             /** @description Only in predictions of 0.1.0. */
@@ -2134,7 +2140,7 @@ export interface components {
         /** @description RFC 9457 problem details. */
         Problem: {
             /** @description Stable; docs/errors.md lists all codes. Extensible: treat an unknown code by its HTTP status. */
-            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "file_not_found" | "files_not_configured" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "files_full" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "invalid_input" | "image_refused" | "image_unavailable" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "too_many_uploads" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
+            code: "invalid_json" | "invalid_request" | "json_too_deep" | "invalid_header" | "invalid_cursor" | "unauthorized" | "cross_site_request" | "not_found" | "model_not_found" | "version_not_found" | "prediction_not_found" | "file_not_found" | "files_not_configured" | "alias_not_found" | "entity_type_not_found" | "entity_not_found" | "endpoint_not_found" | "delivery_not_found" | "method_not_allowed" | "request_timeout" | "cursor_expired" | "precondition_failed" | "prediction_terminal" | "prediction_not_terminal" | "alias_conflict" | "endpoint_disabled" | "version_failed" | "idempotency_in_progress" | "digest_mismatch" | "files_full" | "payload_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "expectation_failed" | "invalid_input" | "image_refused" | "image_unavailable" | "invalid_metadata" | "idempotency_mismatch" | "webhook_refused" | "headers_too_large" | "queue_full" | "body_memory_full" | "too_many_uploads" | "deadline_unreachable" | "internal" | "handler_failed" | "handler_timeout" | "model_unavailable" | "store_unavailable" | "clock_wrong" | "shutting_down" | "not_cached" | "inference_failed" | "inference_timeout" | "worker_lost" | "expired" | "canceled" | (string & {});
             detail: string;
             errors?: components["schemas"]["Fault"][];
             /** @description The prediction that the error concerns, or that may exist although the request failed. */
@@ -2655,6 +2661,17 @@ export interface components {
         };
         /** @description `precondition_failed`: The resource has changed. */
         PreconditionFailed: {
+            headers: {
+                "Millrace-Version": components["headers"]["MillraceVersion"];
+                "Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `range_not_satisfiable`: The range is outside the file. */
+        RangeNotSatisfiable: {
             headers: {
                 "Millrace-Version": components["headers"]["MillraceVersion"];
                 "Request-Id": components["headers"]["RequestId"];
@@ -3623,11 +3640,18 @@ export interface operations {
             header?: {
                 /** @description RFC 9110: the response is 304 if the ETag matches. */
                 "If-None-Match"?: string;
+                /** @description RFC 9110: the range is sent only if the file still has this ETag; otherwise the whole content is sent. */
+                "If-Range"?: string;
                 /**
                  * @description The version of the API that the client expects, a date.
                  * @example 2026-12-01
                  */
                 "Millrace-Version"?: string;
+                /**
+                 * @description RFC 9110: one range of bytes. Another value counts as no range.
+                 * @example bytes=0-1023
+                 */
+                Range?: string;
                 /** @description An id of the client, 1 to 128 printable characters. The response and the log have the same id. */
                 "Request-Id"?: string;
             };
@@ -3642,6 +3666,27 @@ export interface operations {
             /** @description The content. */
             200: {
                 headers: {
+                    /** @description RFC 9110: the unit of ranges. */
+                    "Accept-Ranges"?: string;
+                    /** @description RFC 9110. */
+                    ETag?: string;
+                    "Millrace-Version": components["headers"]["MillraceVersion"];
+                    "Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The range of the content. */
+            206: {
+                headers: {
+                    /** @description RFC 9110: the unit of ranges. */
+                    "Accept-Ranges"?: string;
+                    /** @description RFC 9110: the range in the response, and the bytes of the whole content. */
+                    "Content-Range"?: string;
+                    /** @description RFC 9110. */
+                    ETag?: string;
                     "Millrace-Version": components["headers"]["MillraceVersion"];
                     "Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
@@ -3666,6 +3711,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             415: components["responses"]["UnsupportedMediaType"];
+            416: components["responses"]["RangeNotSatisfiable"];
             417: components["responses"]["ExpectationFailed"];
             431: components["responses"]["RequestHeaderFieldsTooLarge"];
             500: components["responses"]["InternalServerError"];
@@ -4192,6 +4238,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CreatePrediction"];
+                "multipart/form-data": components["schemas"]["CreatePredictionForm"];
             };
         };
         responses: {
@@ -4641,6 +4688,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CreatePrediction"];
+                "multipart/form-data": components["schemas"]["CreatePredictionForm"];
             };
         };
         responses: {

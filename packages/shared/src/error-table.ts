@@ -205,7 +205,8 @@ export const ERRORS = {
     status: 415,
     title: 'The media type is not supported',
     retryable: false,
-    about: 'Send `application/json`, uncompressed.',
+    about:
+      'Send `application/json`, uncompressed. The routes that create a prediction also take `multipart/form-data`, and uploads of files take every type.',
   },
   range_not_satisfiable: {
     status: 416,

@@ -28,6 +28,14 @@ test('the same text returns the same frozen body, and the normalized input only 
   expect(parsedRequests.normalizeInput(body, 't', 'e')).toBeUndefined();
 });
 
+test('a body whose text is not known has no entry', () => {
+  const parsedRequests = new ParsedRequests();
+  const body = { input: 'of another caller' };
+  parsedRequests.store({ ...entryOf('{}'), text: '', body });
+  expect(parsedRequests.bodyOf('')).toBeUndefined();
+  expect(parsedRequests.knows(body)).toBe(false);
+});
+
 test('an entry of a new version replaces the entry of the old version', () => {
   const parsedRequests = new ParsedRequests();
   const text = '{"input":1}';

@@ -42,7 +42,13 @@ export class ParsedRequests {
   }
 
   store(entry: Entry): void {
-    if (entry.text.length > TEXT_MAX_LENGTH || this.#byBody.get(entry.body)?.digest === entry.digest) return;
+    // The text of a long body, and of a form, is not known. All such bodies would share the entry of the empty text.
+    if (
+      entry.text === '' ||
+      entry.text.length > TEXT_MAX_LENGTH ||
+      this.#byBody.get(entry.body)?.digest === entry.digest
+    )
+      return;
     freeze(entry.body);
     this.#byBody.set(entry.body, entry);
     this.#byText.set(entry.text, entry);

@@ -52,7 +52,7 @@ export const getFileContent = {
   summary: 'The content of a file',
   description:
     'The response has the media type of the upload. A browser saves the content, and never shows it as a page of this server. `Range` ' +
-    'requests one range of bytes; several ranges are answered with the whole content.',
+    'requests one range of bytes; a request of several ranges gets the whole content.',
   requestHeaders: ['If-None-Match', 'Range', 'If-Range'],
   response: {
     200: binary('The content.', ['ETag', 'Accept-Ranges']),

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import { ApiError } from '@millrace/shared/errors';
+import { isForm } from '../http/form-type.ts';
 
 export interface UploadBody {
   bytes: Readable;
@@ -14,7 +15,6 @@ export interface UploadBody {
   abandon(): void;
 }
 
-const FORM = /^multipart\/form-data\s*(;|$)/i;
 const FIELD_MAX = 100;
 /** A part has few headers. */
 const HEADER_PAIRS = 20;
@@ -22,7 +22,7 @@ const HEADER_PAIRS = 20;
 /** Rejects with `invalid_request` for a form without the part `file`. */
 export async function readUploadBody(payload: Readable, headers: IncomingHttpHeaders): Promise<UploadBody> {
   const type = headers['content-type'];
-  if (type === undefined || !FORM.test(type))
+  if (type === undefined || !isForm(headers))
     return { bytes: payload, mediaType: type, filename: undefined, fields: async () => ({}), abandon() {} };
   return readForm(payload, type);
 }

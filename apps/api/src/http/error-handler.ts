@@ -2,6 +2,7 @@
 import type { ErrorCode } from '@millrace/shared/error-table';
 import { ApiError, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isForm } from './form-type.ts';
 import { generalHeaders } from './general-headers.ts';
 
 /** Fastify's errors that a client can cause. */
@@ -75,8 +76,9 @@ export function wrongType({ headers }: FastifyRequest): ApiError {
 
 function tooLarge({ headers, server }: FastifyRequest): ApiError {
   const length = headers['content-length'];
-  const expected = `at most ${server.jsonLimit} bytes`;
-  return new ApiError('payload_too_large', `The body is larger than ${server.jsonLimit} bytes.`, {
+  const limit = isForm(headers) ? server.initialConfig.bodyLimit : server.jsonLimit;
+  const expected = `at most ${limit} bytes`;
+  return new ApiError('payload_too_large', `The body is larger than ${limit} bytes.`, {
     faults: [{ pointer: '', message: 'Too large', expected, got: length === undefined ? 'more' : `${length} bytes` }],
   });
 }

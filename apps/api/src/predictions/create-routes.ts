@@ -7,6 +7,7 @@ import type { CachedResponse, LookUpRequest } from '../cache/cache-lookup.ts';
 import type { ParsedRequests } from '../cache/parsed-requests.ts';
 import { idIn } from '../cache/stored-body.ts';
 import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
+import { FORM_TYPE } from '../http/form-type.ts';
 import { idempotencyKeyOf } from '../http/idempotency-key.ts';
 import { REPLAYED } from '../http/idempotent-posts.ts';
 import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-headers.ts';
@@ -17,6 +18,7 @@ import type { App } from '../http/type-provider.ts';
 import { checkBody } from './body-limits.ts';
 import type { CreatePrediction } from './create-prediction.ts';
 import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
+import { type FormLimits, readPredictionForm } from './prediction-form.ts';
 import type { PredictionBody, PredictionRequest } from './prediction-request.ts';
 import { appliedPreference, etagOf, locationOf, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
 import * as routes from './route-schemas.ts';
@@ -31,7 +33,7 @@ export interface CreateRoutes {
   lookUpLocal(request: LookUpRequest): CachedResponse | undefined;
   parsedRequests: ParsedRequests;
   tenantOf(request: FastifyRequest): string;
-  limits: { maxMetadata: number; maxQueue: number };
+  limits: { maxMetadata: number; maxQueue: number; bodyLimit: number } & FormLimits;
   metrics: HttpMetrics;
 }
 
@@ -88,12 +90,26 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
 
   // These two routes count their requests themselves: a hook would cost more than the counting.
   const config = { countsItself: true, numberArrays: true, ownIdempotencyKeys: true };
-  app.post('/v1/models/:model/predictions', { schema: routes.createPrediction, config }, create);
-  app.post(
-    '/v1/models/:model/versions/:version/predictions',
-    { schema: routes.createPinnedPrediction, config },
-    create,
-  );
+  // No other route takes the forms of this instance.
+  void app.register(async (scope: App) => {
+    registerForms(scope, limits);
+    scope.post('/v1/models/:model/predictions', { schema: routes.createPrediction, config }, create);
+    scope.post(
+      '/v1/models/:model/versions/:version/predictions',
+      { schema: routes.createPinnedPrediction, config },
+      create,
+    );
+  });
+}
+
+function registerForms(app: App, { bodyLimit, ...limits }: FormLimits & { bodyLimit: number }): void {
+  app.addContentTypeParser<Buffer>(FORM_TYPE, { parseAs: 'buffer', bodyLimit }, (request, bytes, done) => {
+    // With setImmediate, an exception of `done` is not a rejection of the parser.
+    readPredictionForm(bytes, request.headers['content-type'] ?? '', limits).then(
+      (body) => setImmediate(done, null, body),
+      (error: Error) => setImmediate(done, error),
+    );
+  });
 }
 
 /** Whether an input has its image elsewhere. A data URL is the image itself. */

@@ -5,7 +5,15 @@ import { json, noBody, text } from '../http/documentation.ts';
 import { ModelParams, VersionParams } from '../models/schemas.ts';
 import { bulkStep, canceled, listed, queued, succeeded } from './response-examples.ts';
 import { BulkAction, Prediction, PredictionList } from './response-schemas.ts';
-import { CancelBody, GetQuery, IdParams, ListQuery, PredictionRequestBody, RetryBody } from './schemas.ts';
+import {
+  CancelBody,
+  GetQuery,
+  IdParams,
+  ListQuery,
+  PredictionForm,
+  PredictionRequestBody,
+  RetryBody,
+} from './schemas.ts';
 
 const PENDING = json(Prediction, 'Accepted, and not yet terminal: get `Location` after `Retry-After`.', [
   'Location',
@@ -18,9 +26,13 @@ const create = {
   tags: ['Predictions'],
   summary: 'Create a prediction',
   description:
-    'The body has either `input` or `inputs`. A cached result is 200 at once. Otherwise the response is 202 at once, or with ' +
+    'The body has either `input` or `inputs`, or is a form with the parts of one input. A cached result is 200 at once. Otherwise the response is 202 at once, or with ' +
     '`Prefer: wait=N` 200 when the prediction ends within N seconds. A prediction with a 202 always reaches a final status.',
   requestHeaders: ['Prefer', 'Cache-Control', 'Idempotency-Key'],
+  documentedBody: {
+    'application/json': { schema: PredictionRequestBody },
+    'multipart/form-data': { schema: PredictionForm },
+  },
   examples: {
     one: { input: pair('Warfarin', 'Fluconazole') },
     many: { inputs: [pair('Warfarin', 'aspirin'), pair('aspirin', 'Fluconazole')] },

@@ -144,6 +144,28 @@ export const WebhookRequest = Type.Object(
   { ...closed, $id: 'PredictionWebhook' },
 );
 
+/** A form that is sent as multipart/form-data: see prediction-form.ts. */
+export const PredictionForm = Type.Object(
+  {
+    request: Type.Optional(
+      Type.String({
+        description: 'JSON text of an object with the other members of a prediction, such as `metadata`.',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    $id: 'CreatePredictionForm',
+    patternProperties: {
+      '^.{1,100}$': Type.String({
+        format: 'binary',
+        description:
+          'The member of `input` with the name of the part. A file becomes a data URL, and any other part a text.',
+      }),
+    },
+  },
+);
+
 export const PredictionRequestBody = Type.Object(
   {
     input: Type.Optional(Type.Unknown({ description: 'One input, in the form that the model expects.' })),
