@@ -17,7 +17,7 @@ afterAll(() => remove());
 
 const row = (x: number) => expect.objectContaining({ row: `{"x":${x}}` });
 const poolOf = async (threads: number, timeoutMs: number) => {
-  const pool = new HandlerPool({ threads, timeoutMs });
+  const pool = new HandlerPool({ threads, timeoutMs, memoryMb: 64 });
   await pool.load(source, 'a');
   return pool;
 };
@@ -69,10 +69,13 @@ describe.each([
   });
 });
 
-test.each(['exit', 'memory'])('an input that ends its thread (%s) fails alone', { timeout: 60_000 }, async (act) => {
+test.each([
+  ['exit', 'the handler ended its thread'],
+  ['memory', 'need more than 64 MiB of memory: raise HANDLER_MEMORY'],
+])('an input that ends its thread (%s) fails alone', { timeout: 60_000 }, async (act, reason) => {
   const pool = await poolOf(1, 30_000);
   const [ended, later] = await Promise.all([pool.run(source, [{ x: 1, act }], 'a'), pool.run(source, [{ x: 2 }], 'b')]);
-  expect(ended).toEqual([{ failed: expect.stringContaining('the handler ended its thread'), stack: '', ms: 0 }]);
+  expect(ended).toEqual([{ failed: expect.stringContaining(reason), stack: '', ms: 0 }]);
   expect(later).toEqual([row(2)]);
   await pool.close();
 });

@@ -24,6 +24,8 @@ export interface HandlerPoolParams {
   threads: number;
   /** The limit of processor time of an input. */
   timeoutMs: number;
+  /** The most memory of the JavaScript objects of each thread. */
+  memoryMb: number;
 }
 
 /** The most bytes of all waiting inputs. */
@@ -64,14 +66,16 @@ interface Slot {
 export class HandlerPool {
   readonly #slots: Slot[];
   readonly #limitMs: number;
+  readonly #memoryMb: number;
   readonly #turns = new Turns<Job>();
   readonly #bytesOf = new Map<string, number>();
   #bytes = 0;
   #closed = false;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor({ threads, timeoutMs }: HandlerPoolParams) {
+  constructor({ threads, timeoutMs, memoryMb }: HandlerPoolParams) {
     this.#limitMs = timeoutMs;
+    this.#memoryMb = memoryMb;
     this.#slots = Array.from({ length: threads }, () => ({ thread: undefined, tenant: undefined, busy: false }));
   }
 
@@ -141,7 +145,10 @@ export class HandlerPool {
   /** One turn of a job. Never rejects. */
   async #work(slot: Slot, job: Job): Promise<void> {
     try {
-      const thread = slot.thread?.ended === false ? slot.thread : new HandlerThread(this.#limitMs);
+      const thread =
+        slot.thread?.ended === false
+          ? slot.thread
+          : new HandlerThread({ limitMs: this.#limitMs, memoryMb: this.#memoryMb });
       slot.thread = thread;
       await thread.load(job.source).catch((error: unknown) => {
         // Node keeps a failed import for the life of the thread.

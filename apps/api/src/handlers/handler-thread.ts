@@ -14,8 +14,6 @@ import {
 
 /** Rows of an entity in one message. */
 const ROWS_AT_ONCE = 1_000;
-/** The most memory of the JavaScript objects of a thread. */
-const HEAP_MB = 256;
 /** The time limit of the start of a thread and of the load of a handler. */
 const LOAD_MS = 120_000;
 const NS_PER_MS = 1_000_000n;
@@ -40,6 +38,19 @@ export class ThreadEndedError extends Error {
 /** Waits until a time has passed. Resolves to false when the signal comes first. */
 const isOver = (ms: number, signal: AbortSignal): Promise<boolean> => delay(ms, true, { signal }).catch(() => false);
 
+export interface HandlerThreadParams {
+  /** The processor time of one input. */
+  limitMs: number;
+  /** The most memory of the JavaScript objects of the thread. */
+  memoryMb: number;
+}
+
+function reasonOf(error: unknown, memoryMb: number): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!('code' in error) || error.code !== 'ERR_WORKER_OUT_OF_MEMORY') return error.message;
+  return `the handlers and tokenizers of a thread need more than ${memoryMb} MiB of memory: raise HANDLER_MEMORY`;
+}
+
 export class HandlerThread {
   readonly #worker: Worker;
   readonly #progress: Progress;
@@ -51,7 +62,7 @@ export class HandlerThread {
   /** Whether the thread must end after its current work: a handler of the thread is no longer served. */
   isStale = false;
 
-  constructor(limitMs: number) {
+  constructor({ limitMs, memoryMb }: HandlerThreadParams) {
     this.#limitMs = limitMs;
     const shared = new SharedArrayBuffer(PROGRESS_BYTES);
     this.#progress = progressOf(shared);
@@ -61,12 +72,12 @@ export class HandlerThread {
       // A handler needs no settings of the API, and some settings are secrets.
       env: {},
       execArgv: ['--no-warnings'],
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+      resourceLimits: { maxOldGenerationSizeMb: memoryMb },
     });
     this.#worker.unref();
     this.#worker.on('message', (reply: FromThread) => this.#reply(reply));
     this.#worker.on('error', (error) => {
-      this.#whyEnded = error instanceof Error ? error.message : String(error);
+      this.#whyEnded = reasonOf(error, memoryMb);
     });
     this.#worker.on('exit', () => {
       this.#ended = true;

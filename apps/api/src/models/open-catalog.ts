@@ -27,7 +27,11 @@ export async function openCatalog(params: OpenCatalogParams): Promise<OpenCatalo
   const { stores, entitiesOf, images, config, log, closers } = params;
   const { keys, queue, cache, db } = stores;
   const { readThrough } = cache;
-  const handlers = new HandlerPool({ threads: config.handlerThreads, timeoutMs: config.handlerTimeoutMs });
+  const handlers = new HandlerPool({
+    threads: config.handlerThreads,
+    timeoutMs: config.handlerTimeoutMs,
+    memoryMb: config.handlerMemoryMb,
+  });
   closers.push('handlers', () => handlers.close());
   const { modelsDir } = config;
   const times = new CanonicalFormTimes(log);

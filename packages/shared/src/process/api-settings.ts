@@ -122,6 +122,14 @@ export const API_SETTINGS = {
     about:
       'Threads of an API process for the handlers of models. A tenant never uses the last thread, unless there is only one.',
   }),
+  // A tokenizer of 250,002 tokens (XLM-RoBERTa) takes 275 MiB, because the library holds its vocabulary as a tree.
+  handlerMemoryMb: integer('HANDLER_MEMORY', {
+    default: 1_024,
+    min: 64,
+    max: 65_536,
+    about:
+      'Maximum memory of the JavaScript objects of each handler thread, MiB: the handlers and tokenizers of all served models. A tokenizer of 250,000 tokens takes up to 275 MiB.',
+  }),
   handlerTimeoutMs: integer('HANDLER_TIMEOUT_MS', {
     default: 5_000,
     min: 50,
