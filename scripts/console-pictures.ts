@@ -1,10 +1,12 @@
 /**
  * `npm run console:pictures -- URL`: takes a picture of each page of the console of a running server, in light, dark and phone form, and
- * writes the pictures to docs/images. The server is an `npm start` with the bundled models, without other data.
+ * writes the pictures to docs/images. The server is an `npm start` with the bundled models, without other data. With the URL of its
+ * database in DATABASE_URL the charts have an hour of history.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { addHistory } from '../tests/console/operator-system.ts';
 
 const url = process.argv[2] ?? 'http://127.0.0.1:8080';
 const folder = path.resolve(import.meta.dirname, '../docs/images');
@@ -46,13 +48,14 @@ function picturesOf(id: string): Record<string, Picture> {
         await page.getByText(/computed again/).click();
         await page.getByRole('button', { name: /Run model/ }).click();
         await heading('Time per stage')(page);
+        await page.getByRole('button', { name: /^Run model/ }).waitFor();
       },
     },
     card: { address: `/models/${MODEL}?tab=card`, ready: heading('Quality') },
     versions: { address: `/models/${MODEL}?tab=versions`, ready: row },
     models: { address: '/models', ready: row },
-    overview: { address: '', ready: (page) => page.locator('.plot').first().waitFor() },
-    predictions: { address: '/predictions', ready: row },
+    overview: { address: '', ready: (page) => page.locator('.plot .c1').first().waitFor() },
+    predictions: { address: '/predictions?range=1h', ready: row },
     prediction: { address: `/predictions/${id}`, ready: heading('Timeline') },
     workers: { address: '/workers', ready: row },
     webhooks: { address: '/webhooks', ready: heading(/./) },
@@ -108,6 +111,9 @@ async function take(browser: Browser, name: string, wanted: Picture): Promise<vo
   console.log(`console-${name}`);
 }
 
+const databaseUrl = process.env.DATABASE_URL;
+if (databaseUrl !== undefined)
+  await addHistory({ databaseUrl }, { models: [MODEL, 'drug-interaction-similarity'], minutes: 60, nowMs: Date.now() });
 await mkdir(folder, { recursive: true });
 let id = '';
 for (const [drug_a, drug_b] of PAIRS)

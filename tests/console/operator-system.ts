@@ -14,7 +14,10 @@ export interface HistoryOptions {
 }
 
 /** Adds a history of predictions with a day's shape: a peak of waiting predictions and errors in its second half. */
-export async function addHistory(config: Config, { models, minutes, nowMs }: HistoryOptions): Promise<void> {
+export async function addHistory(
+  config: Pick<Config, 'databaseUrl'>,
+  { models, minutes, nowMs }: HistoryOptions,
+): Promise<void> {
   const { databaseUrl } = config;
   const db = createPool({ databaseUrl, max: 1, statementTimeoutMs: 30_000, applicationName: 'console-history' });
   const counts = new StatsCounts();

@@ -23,7 +23,7 @@ export function stagesOf(prediction: Prediction): Stage[] {
   return steps.length > 1 ? fromTimeline(prediction, steps) : fromMetrics(prediction);
 }
 
-function fromTimeline({ created_at }: Prediction, steps: readonly TimelineStep[]): Stage[] {
+function fromTimeline({ created_at, metrics }: Prediction, steps: readonly TimelineStep[]): Stage[] {
   const start = Date.parse(created_at);
   const sorted = steps
     .filter(({ type }) => type !== 'delivered')
@@ -33,7 +33,9 @@ function fromTimeline({ created_at }: Prediction, steps: readonly TimelineStep[]
   for (const step of sorted) {
     const to = Date.parse(step.at);
     const [name, kind] = STAGES[step.type] ?? [];
-    if (name !== undefined && kind !== undefined) stages.push({ name, kind, fromMs: from - start, tookMs: to - from });
+    // The times of the steps are whole milliseconds, and most runs are shorter.
+    const tookMs = step.type === 'computed' && to === from ? (metrics.run_ms ?? 0) : to - from;
+    if (name !== undefined && kind !== undefined) stages.push({ name, kind, fromMs: from - start, tookMs });
     from = to;
   }
   return stages;

@@ -1,6 +1,7 @@
 /** The history of predictions: the ranges of the charts, the steps of a range, and the figures of steps. */
 import { call } from './api.ts';
-import type { ModelStats, Step, StepValues } from './operator-types.ts';
+import type { ModelStats, Step } from './operator-types.ts';
+import { type Steps, YOUNG_MS } from './steps.ts';
 import type { List } from './types.ts';
 
 export interface ChartRange {
@@ -30,20 +31,11 @@ export const FIRST_RANGE = '1h';
 export const rangeOf = (key: string | null): ChartRange =>
   CHART_RANGES[key ?? FIRST_RANGE] ?? (CHART_RANGES[FIRST_RANGE] as ChartRange);
 
-/** New numbers appear in the history within about ten seconds, so a younger step would look like a fall to zero. */
-const YOUNG_MS = 30_000;
 /** The clock of the browser is corrected where it differs by more than this from the clock of the server. */
 const SKEW_MS = 5_000;
 
 let skewMs = 0;
 export const serverNow = (): number => Date.now() + skewMs;
-
-export interface Steps {
-  steps: Step[];
-  stepS: number;
-  /** The time of the server at which the steps were read. */
-  nowMs: number;
-}
 
 export interface StepsRequest {
   spanMs: number;
@@ -60,35 +52,10 @@ export async function loadSteps({ spanMs, stepS, model }: StepsRequest, signal: 
   return { steps: body.data, stepS, nowMs: serverNow() };
 }
 
-/** The steps for a chart: without a step that has just begun. Its queue is the present queue, and stands in the step before. */
-export function shownSteps({ steps, nowMs }: Steps): Step[] {
-  const [before, last] = steps.slice(-2);
-  if (before === undefined || last === undefined || nowMs - Date.parse(last.start_at) >= YOUNG_MS) return steps;
-  const { waiting, oldest_waiting_s } = last.values;
-  if (waiting === null) return steps.slice(0, -1);
-  return [...steps.slice(0, -2), { ...before, values: { ...before.values, waiting, oldest_waiting_s } }];
-}
-
 /** The requests of each step for a small chart. The last step, which is in progress, counts as if its pace stayed. */
 export function shownRequests({ start_at, step_s, requests }: ModelStats): number[] {
   const last = requests.at(-1) ?? 0;
   const passedMs = serverNow() - Date.parse(start_at) - (requests.length - 1) * step_s * 1_000;
   const before = requests.slice(0, -1);
   return passedMs < YOUNG_MS ? before : [...before, (last * step_s) / Math.min(step_s, passedMs / 1_000)];
-}
-
-/** The seconds of a step that have passed. */
-export function passedS({ start_at }: Step, { stepS, nowMs }: Steps): number {
-  return Math.min(stepS, Math.max(1, (nowMs - Date.parse(start_at)) / 1_000));
-}
-
-type Counts = 'accepted' | 'succeeded' | 'failed' | 'canceled' | 'expired' | 'hits' | 'misses' | 'refused';
-
-export const sumOf = (steps: readonly Step[], ...names: readonly Counts[]): number =>
-  steps.reduce((sum, { values }) => sum + names.reduce((part, name) => part + values[name], 0), 0);
-
-/** The newest value that is known. */
-export function latest<N extends keyof StepValues>(steps: readonly Step[], name: N): StepValues[N] | null {
-  for (const { values } of steps.toReversed()) if (values[name] !== null) return values[name];
-  return null;
 }

@@ -18,10 +18,10 @@ export interface WorkerTableProps {
 export function workerTable({ workers, chosen = null, flush = false }: WorkerTableProps): Markup {
   const names = namesOf(workers);
   const wide = chosen === null;
-  const columns = wide ? html`<col class="o2" /><col class="o2" width="212" />` : null;
+  const columns = wide ? html`<col class="o2" /><col class="o2" width="204" />` : null;
   const heads = wide ? html`<th scope="col" class="o2">Engines, MB</th><th scope="col" class="o2">Roles</th>` : null;
   return html`<div class=${`table cards${flush ? ' flush' : ''}`}><table aria-label="Workers">
-    <colgroup><col width=${wide ? '190' : undefined} /><col width="112" />${columns}<col class="o1" width="92" /><col width="84" /><col class="o1" width="72" /><col width="132" /></colgroup>
+    <colgroup><col width=${wide ? '156' : undefined} /><col width="112" />${columns}<col class="o1" width="92" /><col width="84" /><col class="o1" width="72" /><col width="132" /></colgroup>
     <thead><tr><th scope="col">Worker</th><th scope="col">Status</th>${heads}<th scope="col" class="num o1">Memory, MB</th><th scope="col" class="num">Rows, /s</th><th scope="col" class="num o1">Held</th><th scope="col" class="num">Started</th></tr></thead>
     <tbody>${workers.map((worker) => row(worker, { names, chosen }))}</tbody>
   </table></div>`;

@@ -3,7 +3,8 @@ import { useMemo } from 'preact/hooks';
 import { go, href } from '../../core/address.ts';
 import { count, counted, number, rate as rateText } from '../../core/format.ts';
 import type { StepValues, Worker } from '../../core/operator-types.ts';
-import { type ChartRange, passedS, type Steps, shownSteps, sumOf } from '../../core/stats.ts';
+import type { ChartRange } from '../../core/stats.ts';
+import { passedS, type Steps, shownSteps, sumOf } from '../../core/steps.ts';
 import {
   type Axis,
   type ChartData,

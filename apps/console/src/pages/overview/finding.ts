@@ -1,6 +1,7 @@
 /** The first line of the overview: whether the system keeps up, in a title and a sentence. */
 import { count, counted, duration, number } from '../../core/format.ts';
-import { type ChartRange, latest, type Steps, shownSteps, sumOf } from '../../core/stats.ts';
+import type { ChartRange } from '../../core/stats.ts';
+import { latest, type Steps, shownSteps, sumOf } from '../../core/steps.ts';
 import type { SystemData } from './data.ts';
 
 export interface Finding {

@@ -2,7 +2,7 @@
 import { href } from '../../core/address.ts';
 import { count, counted, exactTime } from '../../core/format.ts';
 import type { Endpoint, Worker } from '../../core/operator-types.ts';
-import { type Steps, sumOf } from '../../core/stats.ts';
+import { type Steps, sumOf } from '../../core/steps.ts';
 import { html, type Markup } from '../../ui/html.ts';
 import { icon } from '../../ui/icon.ts';
 import { time } from '../../ui/time.ts';
