@@ -5,7 +5,6 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Millrace, startMillrace } from '../support/millrace.ts';
 import { makeModelFolder } from '../support/model-folder.ts';
-import { killEngines } from '../support/worker-process.ts';
 import { type CliOptions, hasTerminal, runCli, runOnTerminal } from './run-cli.ts';
 
 let millrace: Millrace;
@@ -27,7 +26,7 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-/** An input of the model `slow` that runs for many seconds. A canceled run still keeps the only engine busy: a test that ends then ends the engine. */
+/** An input of the model `slow` that runs for some seconds. */
 const LONG = 'x=[10000000]';
 
 describe('predict', () => {
@@ -94,46 +93,6 @@ describe('predict', () => {
     expect(JSON.parse(again.stderr)).toMatchObject({ prediction_id: id });
     expect(await cli(['watch', id])).toMatchObject({ code: 1, stdout: expect.stringMatching(/failed\n$/) });
   });
-
-  test('cancel ends a prediction, and Ctrl-C ends a command', async () => {
-    const { stdout } = await cli(['predict', 'slow', LONG, '--no-wait', '--json']);
-    const { id } = JSON.parse(stdout);
-    expect(await cli(['cancel', id])).toMatchObject({ code: 0, stdout: `${id} is canceled\n` });
-    const second = await cli(['predict', 'slow', 'x=[10000001]', '--no-wait', '--json']);
-    const watching = await cli(['watch', JSON.parse(second.stdout).id], {
-      onOutput: (_, child) => child.signal('SIGINT'),
-    });
-    expect(watching.code).toBe(130);
-    await cli(['cancel', JSON.parse(second.stdout).id]);
-    await killEngines(millrace.workers);
-  });
-});
-
-describe('cancel and retry by filter', () => {
-  test('change the predictions of the filter, and print how many', { timeout: 180_000 }, async () => {
-    const submit = (at: number, run: string) =>
-      cli(['predict', 'slow', `x=[${20_000_000 + at}]`, '--no-wait', '--json', '--metadata', `run=${run}`]);
-    const [kept] = await Promise.all([submit(0, 'kept'), submit(1, 'bulk'), submit(2, 'bulk'), submit(3, 'bulk')]);
-    const bulk = ['--metadata', 'run=bulk'];
-    expect(await cli(['cancel', ...bulk, '--limit', '1'])).toEqual({
-      code: 0,
-      stdout: 'canceled 1 of 1 prediction\n',
-      stderr: '',
-    });
-    expect(JSON.parse((await cli(['cancel', ...bulk, '--json'])).stdout)).toEqual({ matched: 2, done: 2 });
-    expect((await cli(['cancel', ...bulk])).stdout).toBe('canceled 0 of 0 predictions\n');
-    const listed = async (status: string, run: string) =>
-      JSON.parse((await cli(['list', '--json', '--status', status, '--metadata', `run=${run}`])).stdout).length;
-    await expect.poll(() => listed('canceled', 'bulk')).toBe(3);
-    expect(await listed('canceled', 'kept')).toBe(0);
-    expect((await cli(['retry', ...bulk])).stdout).toBe('retried 0 of 0 predictions\n');
-    const canceled = ['--model', 'slow', '--status', 'canceled', ...bulk];
-    expect((await cli(['retry', ...canceled])).stdout).toBe('retried 3 of 3 predictions\n');
-    await expect.poll(() => listed('canceled', 'bulk')).toBe(0);
-    expect((await cli(['cancel', ...bulk])).stdout).toBe('canceled 3 of 3 predictions\n');
-    await cli(['cancel', JSON.parse(kept.stdout).id]);
-    await killEngines(millrace.workers);
-  });
 });
 
 describe('a wrong command line has exit code 2', { concurrent: true }, () => {
@@ -190,5 +149,46 @@ describe.runIf(hasTerminal)('on a terminal', () => {
     expect((await terminal(['list', '--limit', '2'])).stdout).toContain(`${esc}[1mID`);
     expect((await terminal(['list', '--limit', '2'], { NO_COLOR: '1' })).stdout).not.toContain(`${esc}[1m`);
     expect((await cli(['list', '--limit', '2'])).stdout).not.toContain(esc);
+  });
+});
+
+/** The last tests, because a canceled run still keeps the only engine busy until its end. */
+describe('while the engine is busy', () => {
+  test('cancel ends a prediction, and Ctrl-C ends a command', async () => {
+    const { stdout } = await cli(['predict', 'slow', LONG, '--no-wait', '--json']);
+    const { id } = JSON.parse(stdout);
+    expect(await cli(['cancel', id])).toMatchObject({ code: 0, stdout: `${id} is canceled\n` });
+    const second = await cli(['predict', 'slow', 'x=[10000001]', '--no-wait', '--json']);
+    const watching = await cli(['watch', JSON.parse(second.stdout).id], {
+      onOutput: (_, child) => child.signal('SIGINT'),
+    });
+    expect(watching.code).toBe(130);
+    await cli(['cancel', JSON.parse(second.stdout).id]);
+  });
+
+  test('cancel and retry by filter change the predictions of the filter, and print how many', {
+    timeout: 180_000,
+  }, async () => {
+    const submit = (at: number, run: string) =>
+      cli(['predict', 'slow', `x=[${20_000_000 + at}]`, '--no-wait', '--json', '--metadata', `run=${run}`]);
+    const [kept] = await Promise.all([submit(0, 'kept'), submit(1, 'bulk'), submit(2, 'bulk'), submit(3, 'bulk')]);
+    const bulk = ['--metadata', 'run=bulk'];
+    expect(await cli(['cancel', ...bulk, '--limit', '1'])).toEqual({
+      code: 0,
+      stdout: 'canceled 1 of 1 prediction\n',
+      stderr: '',
+    });
+    expect(JSON.parse((await cli(['cancel', ...bulk, '--json'])).stdout)).toEqual({ matched: 2, done: 2 });
+    expect((await cli(['cancel', ...bulk])).stdout).toBe('canceled 0 of 0 predictions\n');
+    const listed = async (status: string, run: string) =>
+      JSON.parse((await cli(['list', '--json', '--status', status, '--metadata', `run=${run}`])).stdout).length;
+    await expect.poll(() => listed('canceled', 'bulk')).toBe(3);
+    expect(await listed('canceled', 'kept')).toBe(0);
+    expect((await cli(['retry', ...bulk])).stdout).toBe('retried 0 of 0 predictions\n');
+    const canceled = ['--model', 'slow', '--status', 'canceled', ...bulk];
+    expect((await cli(['retry', ...canceled])).stdout).toBe('retried 3 of 3 predictions\n');
+    await expect.poll(() => listed('canceled', 'bulk')).toBe(0);
+    expect((await cli(['cancel', ...bulk])).stdout).toBe('canceled 3 of 3 predictions\n');
+    await cli(['cancel', JSON.parse(kept.stdout).id]);
   });
 });
