@@ -33,20 +33,20 @@ export async function buildPackages(root: string, out: string): Promise<Packed[]
   await rm(out, { recursive: true, force: true });
   const compiled = path.join(out, 'compiled');
   const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
-  await run(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', compiled], { cwd: root }).catch(
-    (error: { stdout?: string; message: string }) => {
-      throw new Error(`The compiler found faults:\n${error.stdout || error.message}`);
-    },
-  );
+  // Each further checker infers most types again: four checkers took 26 s of processor time, and one takes 16 s.
+  const args = [compiler, '-p', 'tsconfig.build.json', '--checkers', '1', '--outDir', compiled];
+  await run(process.execPath, args, { cwd: root }).catch((error: { stdout?: string; message: string }) => {
+    throw new Error(`The compiler found faults:\n${error.stdout || error.message}`);
+  });
   const rootManifest: RootManifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
-  const packed: Packed[] = [];
+  const folders: string[] = [];
   for (const workspace of await workspacesOf(root)) {
     const source: Manifest = JSON.parse(await readFile(path.join(root, workspace, 'package.json'), 'utf8'));
     const folder = path.join(out, 'packages', source.name.replace('/', '-'));
     await stage({ root, compiled, workspace, folder }, publishedManifest(source, rootManifest));
-    packed.push(await pack(folder, path.join(out, 'tarballs')));
+    folders.push(folder);
   }
-  return inOrder(packed);
+  return inOrder(await pack(folders, path.join(out, 'tarballs')));
 }
 
 async function workspacesOf(root: string): Promise<string[]> {
@@ -92,21 +92,25 @@ async function stage({ root, compiled, workspace, folder }: Stage, manifest: Man
 const readmeOf = ({ name, description }: Manifest) =>
   `# ${name}\n\n${description}\n\nThis package is a part of Millrace, which serves ONNX models through a queue. Install \`millrace\` for the servers and the command\nline, and \`@millrace/client\` for the client.\n`;
 
-async function pack(folder: string, target: string): Promise<Packed> {
+/** Packs all folders in one run of npm, because a run for each folder takes a second more. */
+async function pack(folders: readonly string[], target: string): Promise<Packed[]> {
   await mkdir(target, { recursive: true });
-  const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', target];
-  const { stdout } = await run('npm', args, { cwd: folder, maxBuffer: 64 * 1_048_576 });
+  const args = ['pack', ...folders, '--json', '--ignore-scripts', '--pack-destination', target];
+  const { stdout } = await run('npm', args, { maxBuffer: 64 * 1_048_576 });
   const parsed: unknown = JSON.parse(stdout);
   // npm 11 writes a list, and npm 12 an object by name.
-  const [entry] = (Array.isArray(parsed) ? parsed : Object.values(parsed as object)) as {
+  const entries = (Array.isArray(parsed) ? parsed : Object.values(parsed as object)) as {
     name: string;
     version: string;
     filename: string;
     files: PackedFile[];
   }[];
-  if (!entry) throw new Error(`npm packed nothing in ${folder}.`);
-  const { name, version, filename, files } = entry;
-  return { name, version, folder, tarball: path.join(target, filename), files };
+  return folders.map((folder) => {
+    const entry = entries.find(({ name }) => name.replace('/', '-') === path.basename(folder));
+    if (!entry) throw new Error(`npm packed nothing in ${folder}.`);
+    const { name, version, filename, files } = entry;
+    return { name, version, folder, tarball: path.join(target, filename), files };
+  });
 }
 
 /** A package is published after the packages that it needs. */
