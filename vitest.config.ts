@@ -2,15 +2,15 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // A poll that names no limit of its own would give up after a second.
-const expect = { poll: { timeout: 30_000 } };
+const expect = { poll: { timeout: 60_000 } };
 
 const withServers = {
   // A process that runs many files loads the modules once: with a process for each file, a run took a fifth more processor time.
   // Unit tests replace modules and clocks, so each of their files has its own process.
   isolate: false,
   globalSetup: ['tests/services/global-setup.ts'],
-  testTimeout: 60_000,
-  hookTimeout: 120_000,
+  testTimeout: 180_000,
+  hookTimeout: 240_000,
   expect,
 };
 

@@ -51,7 +51,7 @@ beforeAll(async () => {
 test.each([
   ['with Content-Length', false],
   ['in chunks', true],
-])('requests %s that do not fit are refused, and the others succeed', { timeout: 120_000 }, async (_, chunked) => {
+])('requests %s that do not fit are refused, and the others succeed', { timeout: 180_000 }, async (_, chunked) => {
   await millrace.stopWorkers('stop');
   const agent = new http.Agent({ keepAlive: true });
   const waiting = Array.from({ length: 12 }, () => post(body(), { chunked, agent }));

@@ -10,7 +10,7 @@ import { useMillrace } from '../support/millrace.ts';
 
 const MODEL = 'drug-interaction-similarity';
 const millrace = useMillrace({ models: [MODEL] });
-const UNTIL = { timeout: 30_000, interval: 100 };
+const UNTIL = { timeout: 60_000, interval: 100 };
 let small: RunningApi;
 let key = '';
 
@@ -120,7 +120,7 @@ describe('an action on the predictions of a filter', () => {
     await vi.waitFor(async () => expect(await statuses('keyed')).toEqual({ canceled: 3, queued: 1 }), UNTIL);
   });
 
-  test('ends a step where the queue is full, and continues there', { timeout: 60_000 }, async () => {
+  test('ends a step where the queue is full, and continues there', { timeout: 180_000 }, async () => {
     const send = (path: string, body: unknown) =>
       fetch(small.url + path, {
         method: 'POST',

@@ -44,7 +44,7 @@ const lose = (key: string) => redis.del(millrace.keys.idempotency('default', has
 const hasRecorded = (id: string) =>
   expect
     .poll(async () => (await pool.query('SELECT FROM predictions WHERE id = $1', [rawId(id)])).rowCount, {
-      timeout: 20_000,
+      timeout: 60_000,
     })
     .toBe(1);
 

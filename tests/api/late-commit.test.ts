@@ -64,7 +64,7 @@ test('when the reply to a commit is late, a repeated request with the same key g
   // A second request with the key arrives while the outcome of the first is unknown. The API must not create a second
   // prediction.
   expect(await predict(key)).toMatchObject({ status: 503, code: 'store_unavailable' });
-  await expect.poll(async () => (await count()).length, { timeout: 5_000 }).toBe(before.length + 1);
+  await expect.poll(async () => (await count()).length, { timeout: 60_000 }).toBe(before.length + 1);
   proxy.resume();
   let again = await predict(key);
   await expect
@@ -73,7 +73,7 @@ test('when the reply to a commit is late, a repeated request with the same key g
         again = await predict(key);
         return again.status;
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     )
     .toBe(202);
   const after = await count();
@@ -108,7 +108,7 @@ test.skipIf(onCluster)(
           again = await predict(key, {}, 'Metformin');
           return again.status;
         },
-        { timeout: 20_000 },
+        { timeout: 60_000 },
       )
       .toBe(202);
     const fresh = (await lives()).filter((name) => !before.includes(name));

@@ -51,7 +51,7 @@ test('a refused request has a line with its reason, model and id', async () => {
   await millrace.stopWorkers('stop');
   const input = (n: number) => ({ input: { x: [[SECRET, n]] }, metadata: { note: String(SECRET) } });
   await expect
-    .poll(async () => (await post(input(Math.random()), { 'request-id': 'refused' })).status, { timeout: 20_000 })
+    .poll(async () => (await post(input(Math.random()), { 'request-id': 'refused' })).status, { timeout: 60_000 })
     .toBe(429);
   const refused = ofRequest('refused').find(({ msg }) => msg === 'request refused');
   expect(refused).toMatchObject({ level: 40, code: 'queue_full', model: 'rows', detail: expect.any(String) });

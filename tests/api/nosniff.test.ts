@@ -43,10 +43,13 @@ test('responses that bypass Fastify send nosniff: computed results, cached resul
   const predict = () => millrace.predict(MODEL, body, { prefer: 'wait=10' });
   const computed = await predict();
   // The result is stored beside the response, and possibly after the response.
-  const cached = await vi.waitUntil(async () => {
-    const response = await predict();
-    return response.headers.get('cache-status')?.includes('hit') && response;
-  });
+  const cached = await vi.waitUntil(
+    async () => {
+      const response = await predict();
+      return response.headers.get('cache-status')?.includes('hit') && response;
+    },
+    { timeout: 60_000 },
+  );
   const { id } = computed.body;
   const events = await fetch(`${millrace.url}/v1/predictions/${id}/events`);
   await events.text();

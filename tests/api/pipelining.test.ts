@@ -20,7 +20,7 @@ test.each([
   ['no host', 'GET / HTTP/1.1\r\n\r\n', 400],
   ['an expectation', `GET / HTTP/1.1\r\n${HOST}expect: x\r\n\r\n`, 417],
   ['a stored result', `${WITH_BODY}content-length: ${body.length}\r\n\r\n${body}`, 200],
-])('10,000 pipelined requests for %s: no turn takes 50 ms', { timeout: 120_000 }, async (_, request, status) => {
+])('10,000 pipelined requests for %s: no turn takes 50 ms', { timeout: 180_000 }, async (_, request, status) => {
   await millrace.predict(MODEL, body, { prefer: 'wait=10' });
   let response = '';
   const text = `${request.repeat(COUNT)}GET /healthz HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`;

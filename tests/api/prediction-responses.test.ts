@@ -91,7 +91,7 @@ describe('the result', () => {
     // The promise is in the ledger.
     expect(await get(body.id)).toMatchObject({ status: 'queued', rows: 2, output: null, outputs: null });
     await expect
-      .poll(async () => (await millrace.request(`/v1/predictions/${body.id}?wait=5`)).body, { timeout: 30_000 })
+      .poll(async () => (await millrace.request(`/v1/predictions/${body.id}?wait=5`)).body, { timeout: 60_000 })
       .toMatchObject({ status: 'succeeded', rows: 2, output: null, outputs: [{ y: { data: [600_001] } }, {}] });
     await held.release();
   });

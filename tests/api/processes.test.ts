@@ -8,7 +8,7 @@ const millrace = useSmallModels(['rows']);
 let api: WorkerProcess;
 beforeAll(async () => {
   api = await startApiProcess({ ...millrace.env, API_PROCESSES: '2', PORT: '0' });
-  await vi.waitUntil(() => processes().length === 2, { timeout: 30_000 });
+  await vi.waitUntil(() => processes().length === 2, { timeout: 60_000 });
 });
 afterAll(async () => {
   await api.kill();
@@ -58,10 +58,10 @@ test('every process serves requests, and each scrape has the metrics of all proc
   expect(text.match(/^# TYPE millrace_http_request_seconds histogram$/gm)).toHaveLength(1);
 });
 
-test('a killed process is replaced, and the other process serves meanwhile', { timeout: 120_000 }, async () => {
+test('a killed process is replaced, and the other process serves meanwhile', { timeout: 180_000 }, async () => {
   const before = processes();
   process.kill(before[0] as number, 'SIGKILL');
-  await vi.waitUntil(() => !processes().includes(before[0] as number));
+  await vi.waitUntil(() => !processes().includes(before[0] as number), { timeout: 60_000 });
   expect(await predict()).toBe(200);
   await vi.waitUntil(async () => processes().length === 2 && (await requestsBy(1)) >= 0, { timeout: 60_000 });
   await vi.waitUntil(
@@ -75,7 +75,7 @@ test('a killed process is replaced, and the other process serves meanwhile', { t
   expect(processes()).toContain(before[1]);
 });
 
-test('a scrape does not wait for a process that is stopped by a signal', { timeout: 60_000 }, async () => {
+test('a scrape does not wait for a process that is stopped by a signal', { timeout: 180_000 }, async () => {
   const [stopped] = processes();
   process.kill(stopped as number, 'SIGSTOP');
   try {
@@ -91,21 +91,21 @@ test('a scrape does not wait for a process that is stopped by a signal', { timeo
   }
 });
 
-test('a stop fails no request', { timeout: 60_000 }, async () => {
+test('a stop fails no request', { timeout: 180_000 }, async () => {
   await millrace.stopWorkers('stop');
   const waiting = Array.from({ length: 20 }, predict);
-  await vi.waitUntil(async () => (await api.metric('millrace_api_waiting')) === 20, { timeout: 30_000 });
+  await vi.waitUntil(async () => (await api.metric('millrace_api_waiting')) === 20, { timeout: 60_000 });
   const exit = api.stop();
   expect(await Promise.all(waiting)).toEqual(Array.from({ length: 20 }, () => 202));
   expect(await exit).toBe(0);
 });
 
-test('the processes end when the primary process is killed', { timeout: 60_000 }, async () => {
+test('the processes end when the primary process is killed', { timeout: 180_000 }, async () => {
   api = await startApiProcess({ ...millrace.env, API_PROCESSES: '2', PORT: '0' });
-  await vi.waitUntil(() => processes().length === 2, { timeout: 30_000 });
+  await vi.waitUntil(() => processes().length === 2, { timeout: 60_000 });
   const pids = processes();
   await api.kill();
-  await vi.waitUntil(() => pids.every((pid) => !runs(pid)), { timeout: 30_000 });
+  await vi.waitUntil(() => pids.every((pid) => !runs(pid)), { timeout: 60_000 });
 });
 
 function runs(pid: number): boolean {
@@ -117,7 +117,7 @@ function runs(pid: number): boolean {
 }
 
 test('a fault of all processes at their start ends the primary process with the reason', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const env = { ...millrace.env, API_PROCESSES: '2', PORT: '0', DATABASE_URL: 'postgres://127.0.0.1:1/none' };
   await expect(startApiProcess(env)).rejects.toThrow(/ended with 1:[\s\S]*ended at its start \(code 1\)/);

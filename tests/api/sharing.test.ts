@@ -78,7 +78,7 @@ describe('identical inputs at the same time', { timeout: 180_000 }, () => {
     await millrace.request(`/v1/predictions/${held.id}/cancel`, { method: 'POST' });
     await millrace.stopWorkers('kill');
     await millrace.startWorker();
-    await expect.poll(async () => (await get(first.body.id)).body.status, { timeout: 10_000 }).toBe('running');
+    await expect.poll(async () => (await get(first.body.id)).body.status, { timeout: 60_000 }).toBe('running');
     await millrace.request(`/v1/predictions/${first.body.id}/cancel`, { method: 'POST' });
     await millrace.stopWorkers('kill');
     await millrace.startWorker();

@@ -38,10 +38,10 @@ const WAIT = { prefer: 'wait=20' };
 // biome-ignore lint/suspicious/noExplicitAny: the tests add members of a body.
 const total = (body: any, name: string): number =>
   body.data.reduce((sum: number, { values }: { values: Record<string, number> }) => sum + (values[name] ?? 0), 0);
-const UNTIL = { timeout: 30_000, interval: 250 };
+const UNTIL = { timeout: 60_000, interval: 250 };
 
 describe('the history', () => {
-  test('has the predictions, hits and durations of a model', { timeout: 60_000 }, async () => {
+  test('has the predictions, hits and durations of a model', { timeout: 180_000 }, async () => {
     for (let n = 0; n < 5; n += 1) expect((await millrace.predict(MODEL, input(n), WAIT)).status).toBe(200);
     const { body } = await millrace.predict(MODEL, input(9), WAIT);
     for (let n = 0; n < 5; n += 1) await millrace.predict(MODEL, input(n));
@@ -172,7 +172,7 @@ describe('the history', () => {
     expect((await read('acme', '/v1/stats/models')).body.data).toEqual([]);
   });
 
-  test('shows a tenant only its own predictions, and the tenant default all', { timeout: 60_000 }, async () => {
+  test('shows a tenant only its own predictions, and the tenant default all', { timeout: 180_000 }, async () => {
     const authorization = `Bearer ${keys.acme}`;
     const own = await fetch(`${locked.url}/v1/models/${MODEL}/predictions`, {
       method: 'POST',
@@ -189,7 +189,7 @@ describe('the history', () => {
     }, UNTIL);
   });
 
-  test('has the waiting predictions, the age of the oldest, and refusals', { timeout: 90_000 }, async () => {
+  test('has the waiting predictions, the age of the oldest, and refusals', { timeout: 180_000 }, async () => {
     await millrace.stopWorkers('stop');
     const recorder = await millrace.startWorker({ WORKER_ROLES: 'recorder' });
     const authorization = `Bearer ${keys.acme}`;
@@ -224,7 +224,7 @@ describe('the history', () => {
 });
 
 describe('the list of workers', () => {
-  test('has the roles, models and engines of each worker', { timeout: 60_000 }, async () => {
+  test('has the roles, models and engines of each worker', { timeout: 180_000 }, async () => {
     await vi.waitFor(async () => {
       const { body } = await millrace.request('/v1/workers');
       const worker = body.data.find(({ roles }: { roles: string[] }) => roles.includes('inference'));
@@ -272,7 +272,7 @@ describe('the list of workers', () => {
     expect((await millrace.request('/v1/workers?cursor=wrong')).body.code).toBe('invalid_cursor');
   });
 
-  test('is empty after the workers have stopped, and a killed worker stays', { timeout: 60_000 }, async () => {
+  test('is empty after the workers have stopped, and a killed worker stays', { timeout: 180_000 }, async () => {
     const worker = await millrace.startWorker({ WORKER_ROLES: 'webhooks' });
     const listed = async () =>
       (await millrace.request('/v1/workers')).body.data.map(({ roles }: { roles: string[] }) => roles.join());
@@ -295,7 +295,7 @@ describe('the list of workers', () => {
 });
 
 describe('the queue of the history', () => {
-  test('has the present queue in the last step while no recorder notes the queue', { timeout: 60_000 }, async () => {
+  test('has the present queue in the last step while no recorder notes the queue', { timeout: 180_000 }, async () => {
     await millrace.stopWorkers('stop');
     const present = async (path: string, name = '') => {
       const { data } = (await millrace.request(path)).body;

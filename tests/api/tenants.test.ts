@@ -165,7 +165,7 @@ describe('where keys are required', () => {
     const { id } = (await made.json()) as { id: string };
     const own = () => request(`/v1/predictions/${id}`, keys.acme);
     await expect
-      .poll(async () => (await own()).headers.get('millrace-prediction-status'), { timeout: 10_000 })
+      .poll(async () => (await own()).headers.get('millrace-prediction-status'), { timeout: 60_000 })
       .toBe('succeeded');
     await expect
       .poll(

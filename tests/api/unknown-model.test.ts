@@ -27,7 +27,7 @@ test('returns 404 for a body that the process has read before, directly after a 
         const response = await send('POST', '/v1/models/echo/predictions', body);
         return response.headers.get('cache-status')?.includes('hit');
       },
-      { timeout: 30_000 },
+      { timeout: 60_000 },
     );
     // A change of an alias discards the models that the process has in memory.
     const changed = await send('PUT', `/v1/models/echo/aliases/a${round}`, { version: '1' });

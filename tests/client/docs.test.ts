@@ -61,14 +61,14 @@ const PRINTS = [
 ];
 
 describe.each(programs.map((text, index) => ({ text, index })))('the example $index', ({ text, index }) => {
-  test('runs', { timeout: 120_000 }, async () => {
+  test('runs', { timeout: 180_000 }, async () => {
     const { stdout } = await run(process.execPath, [await write(text)], { env });
     expect(stdout.trim()).toMatch(PRINTS[index] ?? /^$/);
   });
 });
 
 describe.each(receivers.map((text, index) => ({ text, index })))('the receiver $index', ({ text }) => {
-  test('prints a signed event, and refuses other events', { timeout: 120_000 }, async () => {
+  test('prints a signed event, and refuses other events', { timeout: 180_000 }, async () => {
     const port = await freePort();
     const child = spawn(process.execPath, [await write(text, port)], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     let printed = '';

@@ -69,7 +69,7 @@ test('submissions whose responses are cut at every byte create one prediction ea
 });
 
 test('a run whose response is cut resolves with its output, and creates one prediction', {
-  timeout: 120_000,
+  timeout: 180_000,
 }, async () => {
   const client = new Millrace({ baseUrl: proxy.url });
   const seen = new Map<string, number>();

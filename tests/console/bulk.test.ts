@@ -128,7 +128,7 @@ describe.skipIf(!hasChromium)('an action by filter', () => {
     expect(faults).toEqual([]);
   });
 
-  test('redelivers the canceled events of a time to one endpoint', { timeout: 120_000 }, async () => {
+  test('redelivers the canceled events of a time to one endpoint', { timeout: 180_000 }, async () => {
     const register = async (name: string) =>
       (await millrace.request('/v1/webhook-endpoints', { body: { url: `${receiver.url}/200/${name}` } })).body.id;
     const [mine, other] = [await register('range'), await register('elsewhere')];

@@ -11,7 +11,7 @@ import { expectAccessible, hasChromium, useBrowser } from './browser.ts';
 import { addHistory, WEBHOOK_ENV } from './operator-system.ts';
 
 const MODEL = 'sum';
-const UNTIL = { timeout: 30_000, interval: 100 };
+const UNTIL = { timeout: 60_000, interval: 100 };
 
 /** y = x + c for x of float32[n]. */
 const adds = (c: number): Buffer =>

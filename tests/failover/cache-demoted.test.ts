@@ -46,7 +46,7 @@ test('a demoted cache Redis is reported, and no response claims that its result 
   await expect.poll(() => cacheStatus(known)).toMatch(/^millrace; hit/);
   await pair.demoteFirst();
   for (const url of [millrace.url, workerUrl()]) {
-    await expect.poll(async () => (await readiness(url)).status, { timeout: 20_000 }).toBe('degraded');
+    await expect.poll(async () => (await readiness(url)).status, { timeout: 60_000 }).toBe('degraded');
     expect(await readiness(url)).toMatchObject({ code: 200, cache: expect.stringContaining(DEMOTED) });
     expect(await (await fetch(`${url}/metrics`)).text()).toContain('millrace_cache_redis_writable 0');
   }
@@ -61,7 +61,7 @@ test('a demoted cache Redis is reported, and no response claims that its result 
 test('the new primary is used as soon as the address leads to it', async () => {
   pair.leadToSecond();
   for (const url of [millrace.url, workerUrl()])
-    await expect.poll(() => readiness(url), { timeout: 20_000 }).toMatchObject({ code: 200, status: 'ready' });
+    await expect.poll(() => readiness(url), { timeout: 60_000 }).toMatchObject({ code: 200, status: 'ready' });
   const request = fresh();
   await expect.poll(() => cacheStatus(request)).toMatch(/^millrace; (hit|fwd=miss; stored; key)/);
   await expect.poll(() => cacheStatus(request)).toMatch(/^millrace; hit/);

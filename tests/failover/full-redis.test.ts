@@ -21,7 +21,7 @@ const accepted = (x: number) =>
       const response = await millrace.predict('large', { input: { x: [[x]] } }, { prefer: 'respond-async' });
       return response.status === 202 && response;
     },
-    { timeout: 30_000, interval: 100 },
+    { timeout: 60_000, interval: 100 },
   );
 
 test('60 predictions of 2 MB in 60 MB all succeed', { timeout: 180_000 }, async () => {
@@ -88,7 +88,7 @@ test('a retry without memory in Redis for its job is still a promise and is kept
 });
 
 test('after a worker has measured an output, only work with room for its outputs is accepted', {
-  timeout: 120_000,
+  timeout: 180_000,
 }, async () => {
   await expect
     .poll(() => millrace.predict('large', { input: { x: [[0.912345678]] } }, { prefer: 'wait=20' }), {

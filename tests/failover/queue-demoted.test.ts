@@ -42,7 +42,7 @@ describe('a queue Redis that was demoted while its connections stay open', () =>
     pair.leadToSecond();
     await pair.demoteFirst();
     // From now on, only Millrace itself ends connections to the first server.
-    await expect.poll(async () => (await predict(waits)).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await predict(waits)).status, { timeout: 60_000 }).toBe(200);
     const promised = await predict();
     expect(promised.status).toBe(202);
     await expect
@@ -62,7 +62,7 @@ describe('a queue Redis that was demoted while its connections stay open', () =>
     await pair.second.call('REPLICAOF', host, port);
     const sentence = 'The queue Redis (REDIS_URL) is a read-only replica. Expected the primary.';
     for (const url of [millrace.url, workerUrl()]) {
-      await expect.poll(async () => (await readiness(url)).parts.redis, { timeout: 20_000 }).toContain(sentence);
+      await expect.poll(async () => (await readiness(url)).parts.redis, { timeout: 60_000 }).toContain(sentence);
       // The API still reads results of the cache from the replica, and a worker takes no work.
       expect((await readiness(url)).code).toBe(url === millrace.url ? 200 : 503);
     }
@@ -79,7 +79,7 @@ describe('a queue Redis that was demoted while its connections stay open', () =>
     );
     // The same server accepts writes again.
     await pair.second.call('REPLICAOF', 'NO', 'ONE');
-    await expect.poll(async () => (await predict(waits)).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await predict(waits)).status, { timeout: 60_000 }).toBe(200);
     await expect.poll(async () => (await readiness(workerUrl())).code).toBe(200);
   });
 });

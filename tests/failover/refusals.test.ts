@@ -111,7 +111,7 @@ describe('a user without a right', () => {
         await setUser('queue');
       }
       for (const base of everybody())
-        await expect.poll(() => readiness(base), { timeout: 20_000 }).toMatchObject({ code: 200, redis: 'ok' });
+        await expect.poll(() => readiness(base), { timeout: 60_000 }).toMatchObject({ code: 200, redis: 'ok' });
       await expect.poll(async () => (await predict()).status).toBe(200);
     },
   );
@@ -121,7 +121,7 @@ describe('a user without a right', () => {
     try {
       for (const base of everybody())
         await expect
-          .poll(() => readiness(base), { timeout: 20_000 })
+          .poll(() => readiness(base), { timeout: 60_000 })
           .toMatchObject({
             code: codeWithoutQueue(base),
             redis: expect.stringMatching(
@@ -131,7 +131,7 @@ describe('a user without a right', () => {
     } finally {
       await setUser('queue');
     }
-    await expect.poll(() => readiness(millrace.url), { timeout: 20_000 }).toMatchObject({ code: 200 });
+    await expect.poll(() => readiness(millrace.url), { timeout: 60_000 }).toMatchObject({ code: 200 });
   });
 
   test('to write to the cache Redis is reported, and requests are still served', async () => {
@@ -139,7 +139,7 @@ describe('a user without a right', () => {
     try {
       for (const base of everybody())
         await expect
-          .poll(() => readiness(base), { timeout: 20_000 })
+          .poll(() => readiness(base), { timeout: 60_000 })
           .toMatchObject({
             code: 200,
             cache: expect.stringContaining(
@@ -155,7 +155,7 @@ describe('a user without a right', () => {
       await setUser('cache');
     }
     for (const base of everybody())
-      await expect.poll(() => readiness(base), { timeout: 20_000 }).toMatchObject({ cache: 'ok' });
+      await expect.poll(() => readiness(base), { timeout: 60_000 }).toMatchObject({ cache: 'ok' });
   });
 
   test('to read INFO prevents the start of the API with one sentence', async () => {
@@ -182,7 +182,7 @@ describe('a queue Redis that refuses writes', () => {
     try {
       for (const base of everybody())
         await expect
-          .poll(() => readiness(base), { timeout: 20_000 })
+          .poll(() => readiness(base), { timeout: 60_000 })
           .toMatchObject({
             code: codeWithoutQueue(base),
             redis: expect.stringContaining('(REDIS_URL) has fewer replicas than min-replicas-to-write requires'),
@@ -195,7 +195,7 @@ describe('a queue Redis that refuses writes', () => {
     } finally {
       await redis.config('SET', 'min-replicas-to-write', '0');
     }
-    await expect.poll(async () => (await predict()).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await predict()).status, { timeout: 60_000 }).toBe(200);
   });
 
   test('because its disk cannot be written (MISCONF) is reported, and recovers', async () => {
@@ -211,7 +211,7 @@ describe('a queue Redis that refuses writes', () => {
     millrace.workers[0]?.signal('SIGCONT');
     try {
       await expect
-        .poll(() => readiness(millrace.url), { timeout: 20_000 })
+        .poll(() => readiness(millrace.url), { timeout: 60_000 })
         .toMatchObject({
           code: 200,
           redis: expect.stringContaining('(REDIS_URL) cannot write to its disk and takes no writes (MISCONF)'),
@@ -219,9 +219,9 @@ describe('a queue Redis that refuses writes', () => {
     } finally {
       await redis.config('SET', 'save', '');
     }
-    await expect.poll(async () => (await predict()).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await predict()).status, { timeout: 60_000 }).toBe(200);
     await expect
-      .poll(async () => (await millrace.request(`/v1/predictions/${body.id}`)).body, { timeout: 20_000 })
+      .poll(async () => (await millrace.request(`/v1/predictions/${body.id}`)).body, { timeout: 60_000 })
       .toMatchObject({ status: 'succeeded', attempt: 1 });
   });
 

@@ -54,11 +54,11 @@ async function endAll(ids: readonly string[]): Promise<void> {
   await millrace.stopWorkers('stop');
 }
 
-test('an unmeasured output has room by the shape in the model file', { timeout: 120_000 }, async () => {
+test('an unmeasured output has room by the shape in the model file', { timeout: 180_000 }, async () => {
   await endAll(await expectRefusal((n) => ({ input: { x: [[0.312345 + n / 1_000_000]] } })));
 });
 
-test('the outputs of followers have room', { timeout: 120_000 }, async () => {
+test('the outputs of followers have room', { timeout: 180_000 }, async () => {
   const leader = await millrace.predict('large', { input: { x: [[0.7654321]] } }, { prefer: 'respond-async' });
   expect(leader.status).toBe(202);
   const ids = await expectRefusal((n) => ({ input: { x: [[0.7654321]] }, metadata: { n: `${n}` } }));

@@ -10,7 +10,7 @@ useStartFolder((folder) => {
   dir = folder;
 });
 
-describe('npm start', { timeout: 60_000 }, () => {
+describe('npm start', { timeout: 180_000 }, () => {
   test('limits the memory of queue and cache separately and prints the limits', async () => {
     const millrace = await startMillrace(dir, { QUEUE_MEMORY: '100mb', CACHE_MEMORY: '50mb' });
     await millrace.printed(FIRST_REQUEST);
@@ -40,7 +40,7 @@ describe('npm start', { timeout: 60_000 }, () => {
       process.kill(before, 'SIGKILL');
       await millrace.printed(`${store} was ended by SIGKILL. It starts again in 1 s; the other parts continue.`);
       await expect
-        .poll(async () => [0, before].includes((await pidOf(dir, store)) || 0), { timeout: 30_000 })
+        .poll(async () => [0, before].includes((await pidOf(dir, store)) || 0), { timeout: 60_000 })
         .toBe(false);
     }
     const ready = async () => ((await (await fetch(`${millrace.baseUrl}/readyz`)).json()) as { status: string }).status;
@@ -60,7 +60,7 @@ describe('npm start', { timeout: 60_000 }, () => {
       process.kill(before, 'SIGKILL');
       await millrace.printed(`${part} was ended by SIGKILL. It starts again in 1 s`);
       await expect
-        .poll(async () => [0, before].includes((await pidOf(dir, part)) || 0), { timeout: 20_000 })
+        .poll(async () => [0, before].includes((await pidOf(dir, part)) || 0), { timeout: 60_000 })
         .toBe(false);
     }
     const created = () =>
@@ -68,7 +68,7 @@ describe('npm start', { timeout: 60_000 }, () => {
         ({ id }) => typeof id,
         () => 'none',
       );
-    await expect.poll(created, { timeout: 30_000 }).toBe('string');
+    await expect.poll(created, { timeout: 60_000 }).toBe('string');
     millrace.signal('SIGTERM');
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
@@ -86,7 +86,7 @@ describe('npm start', { timeout: 60_000 }, () => {
   test('can be stopped during its start', async () => {
     const millrace = await startMillrace(dir);
     const lock = () => readFile(path.join(dir, 'lock'), 'utf8').catch(() => '');
-    await expect.poll(lock, { timeout: 30_000 }).not.toBe('');
+    await expect.poll(lock, { timeout: 60_000 }).not.toBe('');
     millrace.signal('SIGTERM');
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });

@@ -311,9 +311,9 @@ describe('an upload', () => {
     const socket = connect(Number(port), hostname);
     socket.write('POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 900000\r\n\r\n');
     socket.write(randomBytes(100_000));
-    await vi.waitFor(async () => expect(await objects()).toBe(before + 1), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await objects()).toBe(before + 1), { timeout: 60_000 });
     socket.destroy();
-    await vi.waitFor(async () => expect(await objects()).toBe(before), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await objects()).toBe(before), { timeout: 60_000 });
     const { rows } = await db.query('SELECT count(*)::int AS n FROM files WHERE bytes = 100000');
     expect(rows[0].n).toBe(0);
   });
@@ -333,7 +333,7 @@ test('a file expires, and a worker deletes its object', async () => {
   const { body } = await upload(randomBytes(77), { query: '?expires_in=1' });
   const { rows } = await db.query('SELECT object FROM files WHERE bytes = 77');
   await vi.waitFor(async () => expect((await millrace.request(`/v1/files/${body.id}`)).status).toBe(404), {
-    timeout: 20_000,
+    timeout: 60_000,
   });
   // Readers of the file have ten minutes; the test is in a hurry.
   await vi.waitFor(
@@ -341,7 +341,7 @@ test('a file expires, and a worker deletes its object', async () => {
       await db.query('UPDATE file_objects SET delete_after = 0 WHERE object = $1', [rows[0].object]);
       expect((await readdir(folder, { recursive: true })).includes(rows[0].object)).toBe(false);
     },
-    { timeout: 20_000 },
+    { timeout: 60_000 },
   );
 });
 

@@ -70,7 +70,7 @@ test('the registered files serve again when they are restored', SOON, async () =
   expect(await readFile(path.join(dir, 'words/handler.ts'), 'utf8')).toContain("'one'");
 });
 
-test('a worker that does not watch drains the edits', { timeout: 120_000 }, async () => {
+test('a worker that does not watch drains the edits', { timeout: 180_000 }, async () => {
   await edit(handler("'five'"));
   await expect.poll(() => read(), SOON).toEqual({ version: '1-edit-4', says: 'five' });
   await millrace.stopWorkers('stop');

@@ -105,18 +105,18 @@ test('outputs keep the order of the model, also with numeric names, in JSON and 
 });
 
 test('a version that lacks a package is tried again, and is ready after the package was installed', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const versionOf = async () => (await millrace.request('/v1/models/needy/versions/1')).body;
   await expect
-    .poll(versionOf, { timeout: 30_000 })
+    .poll(versionOf, { timeout: 60_000 })
     .toMatchObject({ reason: expect.stringContaining("Cannot find package 'late-package'") });
   const folder = path.join(dir, 'node_modules/late-package');
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, 'package.json'), '{"name":"late-package","type":"module","exports":"./index.js"}');
   await writeFile(path.join(folder, 'index.js'), 'export const score = 7;');
   await expect
-    .poll(async () => (await millrace.request('/v1/models/needy')).body.default_version, { timeout: 30_000 })
+    .poll(async () => (await millrace.request('/v1/models/needy')).body.default_version, { timeout: 60_000 })
     .toBe('1');
   const { body } = await millrace.predict('needy', { input: { give: 'right' } }, wait);
   expect(body).toMatchObject({ status: 'succeeded', output: { score: 7 } });

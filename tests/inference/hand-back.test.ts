@@ -53,7 +53,7 @@ function consume(workerId: string) {
     log: pino({ level: 'silent' }),
   });
   opened.push(consumer);
-  return { consumer, taken, first: () => vi.waitUntil(() => taken[0], { timeout: 10_000 }) };
+  return { consumer, taken, first: () => vi.waitUntil(() => taken[0], { timeout: 60_000 }) };
 }
 
 /** The state in Redis while only closing consumers know the job. */
@@ -90,7 +90,7 @@ test('a returned job waits at once in front of later jobs and wakes an idle cons
   const retaken = await other.first();
   expect(retaken.ids).toEqual([first]);
   retaken.end.resolve();
-  (await vi.waitUntil(() => other.taken[1], { timeout: 10_000 })).end.resolve();
+  (await vi.waitUntil(() => other.taken[1], { timeout: 60_000 })).end.resolve();
 });
 
 test('prefetched rows of a job start before its predictions are taken only on the first attempt', async () => {

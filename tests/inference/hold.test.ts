@@ -75,7 +75,7 @@ function consume(holdRows: number) {
     });
     opened.push(consumer);
   };
-  const nth = (at: number) => vi.waitUntil(() => taken[at], { timeout: 10_000 });
+  const nth = (at: number) => vi.waitUntil(() => taken[at], { timeout: 60_000 });
   return { start, taken, nth };
 }
 

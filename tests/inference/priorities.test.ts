@@ -22,7 +22,7 @@ async function flood(count: number): Promise<string[]> {
   }
   const begun = async () =>
     (await Promise.all(ids.slice(0, 20).map((id) => get(id)))).some(({ body }) => body.attempt > 0);
-  await expect.poll(begun, { timeout: 30_000 }).toBe(true);
+  await expect.poll(begun, { timeout: 60_000 }).toBe(true);
   return ids;
 }
 
@@ -52,7 +52,7 @@ test('a high-priority prediction runs before all normal predictions that a worke
 test('a high-priority prediction runs before the remaining rows of a very large prediction', async () => {
   const inputs = Array.from({ length: 200 }, () => input().input);
   const long = await millrace.predict('slow', { inputs });
-  await expect.poll(async () => (await get(long.body.id)).body.status, { timeout: 30_000 }).toBe('running');
+  await expect.poll(async () => (await get(long.body.id)).body.status, { timeout: 60_000 }).toBe('running');
   const high = await millrace.predict('slow', { ...input(), priority: 'high' }, { prefer: 'wait=30' });
   expect(high.body.status).toBe('succeeded');
   // The turn of another model also comes.

@@ -85,7 +85,7 @@ test('an ended job that is active again, with a lock of its running worker, runs
   const taken = work();
   const id = newPredictionId(shardOf(MODEL), Date.now());
   await queues.add({ model: MODEL, version: '1', ids: [id], priority: 5, jobId: jobIdOf(id) });
-  await vi.waitUntil(() => taken.length === 1, { timeout: 20_000 });
+  await vi.waitUntil(() => taken.length === 1, { timeout: 60_000 });
   const rollBack = await snapshot();
   const token = await redis.get(`${queue}:${jobIdOf(id)}:lock`);
   expect(token).toMatch(new RegExp(`^${WORKER}:`));
@@ -94,7 +94,7 @@ test('an ended job that is active again, with a lock of its running worker, runs
   await expect.poll(() => redis.exists(`${queue}:${jobIdOf(id)}`)).toBe(0);
   // The worker can find the job at once, so that nothing of the queue is read between.
   await rollBack();
-  await vi.waitUntil(() => taken.length === 2, { timeout: 20_000 });
+  await vi.waitUntil(() => taken.length === 2, { timeout: 60_000 });
   expect(taken[1]?.ids).toEqual([id]);
   taken[1]?.end.resolve();
   await expect.poll(() => redis.exists(`${queue}:${jobIdOf(id)}`)).toBe(0);
@@ -104,11 +104,11 @@ test('a job that runs in this worker is left alone by every check', async () => 
   const taken = work();
   const id = newPredictionId(shardOf(MODEL), Date.now());
   await queues.add({ model: MODEL, version: '1', ids: [id], priority: 5, jobId: jobIdOf(id) });
-  await vi.waitUntil(() => taken.length === 1, { timeout: 20_000 });
+  await vi.waitUntil(() => taken.length === 1, { timeout: 60_000 });
   const token = await redis.get(`${queue}:${jobIdOf(id)}:lock`);
   // Each check renews the heartbeat. The test waits for five renewals.
   const beats = new Set<string | null>();
-  await vi.waitUntil(async () => beats.add(await redis.get(keys.worker(0, WORKER))).size > 5, { timeout: 20_000 });
+  await vi.waitUntil(async () => beats.add(await redis.get(keys.worker(0, WORKER))).size > 5, { timeout: 60_000 });
   expect(await redis.get(`${queue}:${jobIdOf(id)}:lock`)).toBe(token);
   expect(taken).toHaveLength(1);
   taken[0]?.end.resolve();

@@ -87,7 +87,7 @@ async function isComputed(response: ReturnType<typeof predict>): Promise<boolean
         body = (await millrace.request(`/v1/predictions/${body.id}?wait=5`)).body;
         return body.status;
       },
-      { timeout: 50_000 },
+      { timeout: 60_000 },
     )
     .toBe('succeeded');
   return isRight(body.output);

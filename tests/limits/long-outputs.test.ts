@@ -93,13 +93,13 @@ describe('an output of 21 MB', () => {
     expect(least).toBeLessThan(HELD_MS);
   });
 
-  test('goes out as bytes by the Open Inference Protocol', { timeout: 60_000 }, async () => {
+  test('goes out as bytes by the Open Inference Protocol', { timeout: 180_000 }, async () => {
     const got = await client.measure(millrace.url + INFER, infer({ parameters: { binary_data_output: true } }));
     expect(got.status).toBe(200);
     expect(got.bytes).toBeGreaterThan(1_920_000 * 4);
   });
 
-  test('is recorded, and fetched from the ledger', { timeout: 120_000 }, async () => {
+  test('is recorded, and fetched from the ledger', { timeout: 180_000 }, async () => {
     const x = fresh();
     const got = await expectLong(PREDICTIONS, waiting(asRow(x)));
     const own = got.start.slice(7, 44);

@@ -53,7 +53,7 @@ const millrace = useMillrace(async () => {
 });
 
 test('each bad file ends as failed with its reason, while the good model serves requests', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const responses: unknown[] = [];
   const stopping = new AbortController();
@@ -67,7 +67,7 @@ test('each bad file ends as failed with its reason, while the good model serves 
   for (const [model, [, reason]] of Object.entries(BAD)) {
     const version = async () => (await millrace.request(`/v1/models/${model}/versions/1`)).body;
     await expect
-      .poll(version, { timeout: 40_000 })
+      .poll(version, { timeout: 60_000 })
       .toMatchObject({ status: 'failed', reason: expect.stringMatching(reason) });
     const refused = await millrace.predict(model, { input: { x: [1] } });
     expect([refused.status, refused.body.code]).toEqual([409, 'version_failed']);
@@ -75,7 +75,7 @@ test('each bad file ends as failed with its reason, while the good model serves 
   }
   await put('another', perceptron());
   const state = async () => (await millrace.request('/v1/models/another/versions/1')).body.status;
-  await expect.poll(state, { timeout: 20_000 }).toBe('ready');
+  await expect.poll(state, { timeout: 60_000 }).toBe('ready');
   stopping.abort();
   await requests;
   expect(new Set(responses)).toEqual(new Set(['right']));

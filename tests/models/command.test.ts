@@ -36,7 +36,7 @@ test.each<[string[], RegExp]>([
   [['add', 'none.onnx', '--name', 'm'], /^none\.onnx cannot be read \(ENOENT\)/],
   [['add', 'x.onnx', '--name', 'Bad'], /^'Bad' is not a valid model name/],
   [['add', 'x.onnx', '--name', 'm', '--version', '../../out'], /^'\.\.\/\.\.\/out' is not a valid version name/],
-])('%j is refused with a sentence', { timeout: 20_000 }, async (args, message) => {
+])('%j is refused with a sentence', { timeout: 180_000 }, async (args, message) => {
   const { code, text } = await models(...args);
   expect(text).toMatch(message);
   expect(text).not.toMatch(/^ {4}at /m);
@@ -44,12 +44,12 @@ test.each<[string[], RegExp]>([
   expect(code).toBe(/^usage: /m.test(text) ? 2 : 1);
 });
 
-test('help exits without an error', { timeout: 20_000 }, async () => {
+test('help exits without an error', { timeout: 180_000 }, async () => {
   expect(await models('--help')).toMatchObject({ code: 0, text: expect.stringMatching(/^usage: /) });
 });
 
 test('a file is added as the next version together with its data file, and is checked by name', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   expect((await models('add', path.join(dir, 'apart.onnx'), '--name', 'm')).text).toMatch(
     /"w\.bin", which is not beside/,

@@ -25,8 +25,8 @@ const millrace = useMillrace(async () => {
 });
 afterAll(() => rmSync(modelsDir, { recursive: true }));
 
-const UNTIL = { timeout: 50_000, interval: 100 };
-const LONG = { timeout: 120_000 };
+const UNTIL = { timeout: 60_000, interval: 100 };
+const LONG = { timeout: 180_000 };
 const versionOf = async (model: string) => (await millrace.request(`/v1/models/${model}/versions/1`)).body;
 const degradedOf = async ({ url }: WorkerProcess): Promise<string[]> =>
   ((await (await fetch(`${url}/readyz`)).json()) as { degraded?: string[] }).degraded ?? [];

@@ -165,7 +165,7 @@ test('a package beside the handler is found', () => {
   expect(check('found')).toMatchObject({ ok: true, findings: expect.arrayContaining(['    canonicalize  2']) });
 });
 
-test('the command prints the examples as text, and fails for a failed example', { timeout: 30_000 }, async () => {
+test('the command prints the examples as text, and fails for a failed example', { timeout: 180_000 }, async () => {
   const { code, text } = await runModels({ dir, args: ['check', 'doubles'] });
   expect(text).toMatch(/^doubles\/1: Example 1 of model\.json fails in encode: the tensor "x" has the type float64/);
   expect(text).toMatch(/^ {4}encode +fails: the tensor "x"/m);
@@ -173,7 +173,7 @@ test('the command prints the examples as text, and fails for a failed example', 
 });
 
 test('`add` takes the packages and files of the model', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const file = path.join(dir, 'found/1/model.onnx');
   const added = await runModels({ dir, args: ['add', file, '--name', 'found'] });

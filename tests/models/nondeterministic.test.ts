@@ -88,7 +88,9 @@ describe('a model that draws random numbers', () => {
     const first = await predict('allowed', { x: [[1, 2]] });
     expect(first.headers.get('cache-status')).toMatch(/^millrace; fwd=miss; stored; key="[0-9a-f]{8}"$/);
     // The result is stored beside the response, and possibly after the response.
-    await vi.waitFor(async () => expect((await predict('allowed', { x: [[1, 2]] })).body.id).toBe(first.body.id));
+    await vi.waitFor(async () => expect((await predict('allowed', { x: [[1, 2]] })).body.id).toBe(first.body.id), {
+      timeout: 60_000,
+    });
   });
 
   test('is reported with the reason', async () => {
@@ -169,7 +171,7 @@ describe('a version that 0.1.0 registered', () => {
         expect(drawn).toMatchObject({ rowIndependent: false, deterministic: false });
         expect(rows).toMatchObject({ rowIndependent: true, deterministic: true });
       },
-      { timeout: 30_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
     expect(await epochOf('coupled')).toBe(before.coupled + 1);
     expect(await epochOf('dice')).toBe(before.dice + 1);
@@ -182,7 +184,7 @@ describe('a version that 0.1.0 registered', () => {
     const worker = await millrace.startWorker({ WORKER_MODELS: 'allowed' });
     await vi.waitFor(
       async () => expect((await millrace.request('/v1/models/rows/versions/1')).body.deterministic).toBeNull(),
-      { timeout: 30_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
     const { status, headers } = await predict('rows', { x: [[1, 2]] }, { prefer: 'respond-async' });
     expect([status, headers.get('cache-status')]).toEqual([202, 'millrace; fwd=bypass; detail=unverified']);

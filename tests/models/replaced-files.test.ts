@@ -150,7 +150,7 @@ test('a version that 0.1.0 registered, without the files that its handler names,
   await millrace.stopWorkers('stop');
   await millrace.startWorker();
   await expect
-    .poll(async () => (await millrace.predict('reading', { input: { x: 3 } }, WAIT)).body.output, { timeout: 30_000 })
+    .poll(async () => (await millrace.predict('reading', { input: { x: 3 } }, WAIT)).body.output, { timeout: 60_000 })
     .toEqual({ value: 31 });
   const { rows } = await pool.query(`SELECT state, digest, found_digest FROM model_versions WHERE model = 'reading'`);
   await pool.end();

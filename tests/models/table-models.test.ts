@@ -44,7 +44,7 @@ function check(model: string, at: number, output: Output): void {
 }
 
 describe.each(Object.keys(models))('%s', (model) => {
-  test('1,000 rows have the outputs of the library, as misses and as hits', { timeout: 120_000 }, async () => {
+  test('1,000 rows have the outputs of the library, as misses and as hits', { timeout: 180_000 }, async () => {
     const inputs = rowsOf(model);
     for (const cache of [/fwd=miss/, /hit/]) {
       const { status, body, headers } = await millrace.predict(model, { inputs }, { prefer: 'wait=60' });
@@ -54,7 +54,7 @@ describe.each(Object.keys(models))('%s', (model) => {
     }
   });
 
-  test('64 clients at once have the outputs of the library', { timeout: 120_000 }, async () => {
+  test('64 clients at once have the outputs of the library', { timeout: 180_000 }, async () => {
     const rows = rowsOf(model);
     const headers = { prefer: 'wait=60', 'cache-control': 'no-cache' };
     const responses = await Promise.all(rows.slice(0, 64).map((input) => millrace.predict(model, { input }, headers)));

@@ -123,7 +123,7 @@ test('millrace serve gives the first response from the installed packages', { ti
   const again = millrace(['serve', models.dir, '--port', '0']);
   await expect(again.until(/never/)).rejects.toThrow('Millrace already runs in this folder');
   await served.stop();
-  await expect.poll(() => processesWith(dir), { timeout: 30_000 }).toEqual([]);
+  await expect.poll(() => processesWith(dir), { timeout: 60_000 }).toEqual([]);
 });
 
 test('millrace migrate, api, worker, keys and models run the parts for production', { timeout: LONG }, async () => {
@@ -160,7 +160,7 @@ test('millrace init writes a folder whose model and client run', { timeout: LONG
   const { stdout } = await run('node', ['starter/client.mjs'], options);
   expect(JSON.parse(stdout)).toEqual({ y: { dtype: 'float32', shape: [1, 2], data: [5, 0] } });
   await served.stop();
-  await expect.poll(() => processesWith(dir), { timeout: 30_000 }).toEqual([]);
+  await expect.poll(() => processesWith(dir), { timeout: 60_000 }).toEqual([]);
 });
 
 test('the types of the packages compile in a project of a user', { timeout: LONG }, async () => {

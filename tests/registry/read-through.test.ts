@@ -233,8 +233,10 @@ describe('a dead cache', () => {
     await invalidate('q');
     reachable = true;
     expect(await get('q', async () => 'new')).toBe('new');
-    await vi.waitFor(async () => expect(await redis.exists(keys.query('q'))).toBe(0));
-    await vi.waitFor(async () => expect(await cache().get('q', async () => 'newest')).toBe('newest'));
+    await vi.waitFor(async () => expect(await redis.exists(keys.query('q'))).toBe(0), { timeout: 60_000 });
+    await vi.waitFor(async () => expect(await cache().get('q', async () => 'newest')).toBe('newest'), {
+      timeout: 60_000,
+    });
     close();
   });
 });

@@ -50,10 +50,10 @@ describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () 
     client.write(randomBytes(20 * MIB));
     // Two parts are stored before the client leaves.
     await vi.waitFor(async () => expect((await s3.objects()).length).toBeGreaterThan(before.length + 1), {
-      timeout: 30_000,
+      timeout: 60_000,
     });
     client.destroy();
-    await vi.waitFor(async () => expect(await s3.objects()).toEqual(before), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await s3.objects()).toEqual(before), { timeout: 60_000 });
   });
 
   test('the sweep deletes the parts of an upload whose process was killed', async () => {
@@ -74,7 +74,7 @@ describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () 
     };
     void store.write('aa/killed', killed());
     await vi.waitFor(async () => expect((await s3.objects()).length).toBeGreaterThan(before.length + 1), {
-      timeout: 30_000,
+      timeout: 60_000,
     });
     const { databaseUrl } = millrace.config;
     const db = createPool({ databaseUrl, max: 2, statementTimeoutMs: 10_000, applicationName: 's3-test' });
@@ -83,7 +83,7 @@ describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () 
       throw error;
     };
     await sweepFiles({ db, store, nowMs: Date.now(), onError: fail });
-    await vi.waitFor(async () => expect(await s3.objects()).toEqual(before), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await s3.objects()).toEqual(before), { timeout: 60_000 });
     await db.end();
   });
 
@@ -95,7 +95,7 @@ describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () 
     const db = createPool({ databaseUrl, max: 2, statementTimeoutMs: 10_000, applicationName: 's3-test' });
     const before = (await s3.objects()).length;
     await db.query('UPDATE file_objects SET delete_after = 0');
-    await vi.waitFor(async () => expect((await s3.objects()).length).toBe(before - 1), { timeout: 30_000 });
+    await vi.waitFor(async () => expect((await s3.objects()).length).toBe(before - 1), { timeout: 60_000 });
     await db.end();
   });
 

@@ -15,7 +15,7 @@ useStartFolder((folder) => {
   dir = folder;
 });
 
-describe('npm start', { timeout: 60_000 }, () => {
+describe('npm start', { timeout: 180_000 }, () => {
   test('serves a first prediction, ends at SIGTERM, and finds its data again', async () => {
     const first = await startMillrace(dir);
     await first.printed(FIRST_REQUEST);
@@ -24,10 +24,13 @@ describe('npm start', { timeout: 60_000 }, () => {
     );
     // The result is cached after the response, so an immediate second request can still join the computation.
     let response = await predict(first);
-    await vi.waitUntil(async () => {
-      response = await predict(first);
-      return response.cacheStatus?.startsWith('millrace; hit');
-    });
+    await vi.waitUntil(
+      async () => {
+        response = await predict(first);
+        return response.cacheStatus?.startsWith('millrace; hit');
+      },
+      { timeout: 60_000 },
+    );
     first.signal('SIGTERM');
     expect(await first.exited).toEqual({ code: 0, signal: null });
     expect(await processesWith(dir)).toEqual([]);
@@ -55,7 +58,7 @@ describe('npm start', { timeout: 60_000 }, () => {
     await mkdir(path.join(modelsDir, 'good/1'), { recursive: true });
     await writeFile(path.join(modelsDir, 'good/1/model.onnx'), perceptron());
     const status = async () => (await fetch(`${millrace.baseUrl}/readyz`)).status;
-    await expect.poll(status, { timeout: 30_000 }).toBe(200);
+    await expect.poll(status, { timeout: 60_000 }).toBe(200);
     millrace.signal('SIGTERM');
     expect(await millrace.exited).toEqual({ code: 0, signal: null });
   });
@@ -75,7 +78,7 @@ describe('npm start', { timeout: 60_000 }, () => {
   });
 });
 
-describe('npm start refuses with a sentence', { timeout: 60_000 }, () => {
+describe('npm start refuses with a sentence', { timeout: 180_000 }, () => {
   const refusal = async (env: NodeJS.ProcessEnv) => {
     const millrace = await startMillrace(dir, env);
     expect(await millrace.exited).toEqual({ code: 1, signal: null });

@@ -68,7 +68,7 @@ export function useStartFolder(use: (dir: string) => void): void {
     use(dir);
   });
   afterEach(async () => {
-    await expect.poll(() => processesWith(dir), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => processesWith(dir), { timeout: 60_000 }).toEqual([]);
     await rm(dir, { recursive: true });
   });
 }

@@ -7,6 +7,6 @@ export function watchLooks(): () => Promise<void> {
   const { mock } = vi.spyOn(BytesSupport.prototype, 'look');
   return async () => {
     const next = mock.calls.length;
-    await vi.waitUntil(() => mock.settledResults[next]?.type === 'fulfilled', { timeout: 30_000 });
+    await vi.waitUntil(() => mock.settledResults[next]?.type === 'fulfilled', { timeout: 60_000 });
   };
 }

@@ -150,7 +150,7 @@ async function modelsReady({ request }: Millrace, models: readonly string[]): Pr
       const states = await Promise.all(models.map(state));
       if (!states.every((text) => /: \d+$/.test(text))) throw new Error(`not ready: ${states.join(', ')}`);
     },
-    { timeout: 50_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   );
 }
 

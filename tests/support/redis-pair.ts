@@ -65,7 +65,7 @@ export async function startRedisPair(): Promise<RedisPair> {
       process.kill(one.part.pid, 'SIGKILL');
       await one.part.exited;
       await vi.waitFor(async () => expect(await second.info('replication')).toContain('master_link_status:down'), {
-        timeout: 20_000,
+        timeout: 60_000,
         interval: 20,
       });
     },
@@ -88,6 +88,6 @@ async function untilLinked(replica: Redis): Promise<void> {
       const info = await replica.info('replication');
       if (!info.includes('master_link_status:up')) throw new Error(`the replica has no copy yet: ${info}`);
     },
-    { timeout: 20_000, interval: 20 },
+    { timeout: 60_000, interval: 20 },
   );
 }

@@ -97,7 +97,7 @@ describe.skipIf(!hasPrometheus())('in a Prometheus', () => {
   const query = (expr: string): Promise<unknown[]> =>
     prometheus.query(expr.replaceAll('$__rate_interval', '20s').replaceAll('$model', '.*'));
 
-  test('every panel has data under load', { timeout: 120_000 }, async () => {
+  test('every panel has data under load', { timeout: 180_000 }, async () => {
     const receiver = await startReceiver();
     let n = 0;
     const load = async () => {

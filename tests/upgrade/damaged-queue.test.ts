@@ -34,7 +34,7 @@ async function outputOf(id: string): Promise<unknown> {
         body = (await millrace.request(`/v1/predictions/${id}?wait=5`)).body;
         return body?.status;
       },
-      { timeout: 50_000 },
+      { timeout: 60_000 },
     )
     .toBe('succeeded');
   return body?.output.y.data;

@@ -67,7 +67,9 @@ describe('metadata and health', () => {
     expect((await get('/v2/health/ready')).body).toEqual({ ready: true });
     const metadata = async () => (await get('/v2/models/rows')).body;
     // A worker reports its providers every few seconds.
-    await vi.waitFor(async () => expect((await metadata()).parameters.execution_providers).not.toEqual([]), 20_000);
+    await vi.waitFor(async () => expect((await metadata()).parameters.execution_providers).not.toEqual([]), {
+      timeout: 60_000,
+    });
     expect(await metadata()).toEqual({
       name: 'rows',
       versions: ['1'],
@@ -147,7 +149,7 @@ describe('infer', () => {
   });
 
   test('a long binary tensor is the same tensor in any pieces, and a wrong length is refused', {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     const shape = [1, 150, 150, 1];
     const data = Float32Array.from({ length: 22_500 }, (_, at) => at + 1 / 3);
@@ -244,7 +246,7 @@ describe('repository and statistics', () => {
     const input = { inputs: [rowsInput([1.25, 2.5], [1, 2])] };
     const before = (await get('/v2/models/rows/versions/1/stats')).body.model_stats[0];
     await infer('rows', input);
-    await vi.waitFor(async () => expect((await infer('rows', input)).cache).toContain('hit'));
+    await vi.waitFor(async () => expect((await infer('rows', input)).cache).toContain('hit'), { timeout: 60_000 });
     const after = (await get('/v2/models/rows/stats')).body.model_stats[0];
     expect(after.inference_stats.cache_miss.count).toBeGreaterThan(before.inference_stats.cache_miss.count);
     expect(after.inference_stats.cache_hit.count).toBeGreaterThan(before.inference_stats.cache_hit.count);
@@ -256,11 +258,11 @@ describe('repository and statistics', () => {
     const index = async () => (await (await post('index')).json()) as { name: string; state: string }[];
     expect(await index()).toContainEqual({ name: 'echo', version: '1', state: 'READY', reason: '' });
     expect((await post('models/echo/unload')).status).toBe(200);
-    await vi.waitFor(async () => expect((await get('/v2/models/echo/ready')).status).toBe(503));
+    await vi.waitFor(async () => expect((await get('/v2/models/echo/ready')).status).toBe(503), { timeout: 60_000 });
     const refused = await infer('echo', { inputs: [{ name: 'x', shape: [2], datatype: 'INT64', data: [1, 2] }] });
     expect(refused.status).toBe(503);
     expect((await post('models/echo/load')).status).toBe(200);
-    await vi.waitFor(async () => expect((await get('/v2/models/echo/ready')).status).toBe(200));
+    await vi.waitFor(async () => expect((await get('/v2/models/echo/ready')).status).toBe(200), { timeout: 60_000 });
     const served = await infer('echo', { inputs: [{ name: 'x', shape: [2], datatype: 'INT64', data: [1, 2] }] });
     expect(served.json.outputs[0].data).toEqual([1, 2]);
     expect((await post('models/nothing/load')).status).toBe(404);

@@ -49,7 +49,7 @@ describe('a prediction with a webhook', () => {
     await receiver.until('/500/shown', 1);
     await expect
       .poll(async () => (await millrace.request(`/v1/webhook-deliveries?prediction_id=${body.id}`)).body.data, {
-        timeout: 10_000,
+        timeout: 60_000,
       })
       .toMatchObject([
         { status: 'pending', endpoint_id: null, attempts: [{ http_status: 500, reply: 'replied 500' }] },

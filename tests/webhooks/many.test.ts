@@ -27,7 +27,7 @@ async function countsOf(endpoint: string): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
 }
 
-const patience = { timeout: 20_000, interval: 100 };
+const patience = { timeout: 60_000, interval: 100 };
 
 describe('with thousands of deliveries', () => {
   test('all waiting deliveries are canceled when their endpoint is disabled or removed', async () => {
