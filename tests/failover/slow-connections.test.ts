@@ -1,5 +1,5 @@
 /**
- * A new API process beside busy cores: each store answers in time, but takes longer to open a connection than a request may wait. The
+ * A new API process beside busy cores: each store replies in time, but takes longer to open a connection than a request may wait. The
  * process listens only when the connections of its first requests are open, so that no request reports a store as absent.
  */
 import { createPool } from '@millrace/shared/postgres/db';
