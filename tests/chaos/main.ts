@@ -16,6 +16,7 @@ import { failoverFaults } from './faults/failover.ts';
 import { fileFaults } from './faults/files.ts';
 import { fullDiskFaults } from './faults/full-disk.ts';
 import { fullStoreFaults } from './faults/full-store.ts';
+import { inputFaults } from './faults/inputs.ts';
 import { keyFaults } from './faults/keys.ts';
 import { machineFaults } from './faults/machine.ts';
 import { outputFaults } from './faults/outputs.ts';
@@ -60,6 +61,7 @@ const faults: readonly Fault[] = [
   ...keyFaults,
   ...priorityFaults,
   ...outputFaults,
+  ...inputFaults,
   ...webhookFaults,
   ...upgradeFaults,
 ];
