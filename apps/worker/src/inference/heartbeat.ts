@@ -62,7 +62,7 @@ export function startHeartbeat(options: {
 }): Heartbeat {
   const { redis, keys, workerId, intervalMs, models, holds, log } = options;
   const rolledBack = new RolledBackState({ redis, keys, holds, log });
-  // A worker counts as dead after two missed heartbeats.
+  // A worker sends two heartbeats in an interval. Four of them may be late, and the fifth counts as missing.
   const ttlMs = Math.round(intervalMs * 2.5);
   // Silent workers by model. After an outage of Redis all workers are silent for a moment, so only two silent checks count as dead.
   const silent = new Map<string, string[]>();
