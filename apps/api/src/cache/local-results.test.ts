@@ -111,3 +111,98 @@ test('a result that is forgotten during a refresh stays forgotten', async () => 
   await refreshing;
   expect(local.local('a', 0, now + 601)).toBeUndefined();
 });
+
+test('the local copy shares no memory with the reply of Redis, and has the text of the body', async () => {
+  const chunk = Buffer.from('{"output":1}1');
+  const result = { ...resultOf('1'), body: chunk.subarray(0, 12), output: chunk.subarray(12) };
+  const local = createLocalResults(redisWith(new Map([['0:a', result]])));
+  for (let n = 0; n < 3; n++) await local.get('a', 0, now);
+  chunk.fill(0);
+  expect(local.local('a', 0, now)).toEqual({ ...resultOf('1'), text: '{"output":1}' });
+});
+
+test('a result without a body is local without a text', async () => {
+  const local = createLocalResults(redisWith(new Map([['0:a', { ...resultOf('1'), body: null }]])));
+  for (let n = 0; n < 3; n++) await local.get('a', 0, now);
+  expect(local.local('a', 0, now)).toEqual({ ...resultOf('1'), body: null });
+});
+
+test.each([
+  ['a body', { body: Buffer.alloc(16_385) }],
+  ['an output', { output: Buffer.alloc(16_385) }],
+])('a result with %s of more than 16 KiB is never local, and replaces a local result', async (_, large) => {
+  const stored = new Map([['0:a', { ...resultOf('1'), ...large }]]);
+  const redis = redisWith(stored);
+  const local = createLocalResults(redis);
+  for (let n = 0; n < 5; n++) await local.get('a', 0, now);
+  expect(local.local('a', 0, now)).toBeUndefined();
+  stored.set('0:b', { ...resultOf('1'), body: Buffer.alloc(16_384), output: Buffer.alloc(16_384) });
+  for (let n = 0; n < 3; n++) await local.get('b', 0, now);
+  void local.get('b', 0, now + 100);
+  expect(local.local('b', 0, now + 100)).toBeDefined();
+  stored.set('0:b', { ...resultOf('1'), ...large });
+  await local.refresh(now + 600);
+  expect(local.local('b', 0, now + 600)).toBeUndefined();
+});
+
+test('the other calls reach the cache', async () => {
+  const calls: unknown[] = [];
+  const local = createLocalResults({
+    ...redisWith(new Map([['3:a', resultOf('1')]])),
+    put: async (params) => void calls.push(params),
+  });
+  expect(await local.getMany(['a', null], 3)).toEqual([resultOf('1'), null]);
+  const params = { cacheKey: 'a' } as unknown as Parameters<typeof local.put>[0];
+  await local.put(params);
+  expect(calls).toEqual([params]);
+});
+
+test('a refresh reads the used results of each epoch, and neither old nor unused results', async () => {
+  const stored = new Map(
+    [...'abcde'].flatMap((key) => [0, 1].map((epoch) => [`${epoch}:${key}`, resultOf('1')] as const)),
+  );
+  const redis = redisWith(stored);
+  const asked: [number, readonly (string | null)[]][] = [];
+  const local = createLocalResults({
+    ...redis,
+    getMany: async (keys, epoch) => {
+      asked.push([epoch, keys]);
+      return redis.getMany(keys, epoch);
+    },
+  });
+  const heat = async (key: string, epoch: number, at: number) => {
+    for (let n = 0; n < 3; n++) await local.get(key, epoch, at);
+  };
+  await heat('e', 0, now - 600);
+  for (const key of 'ab') await heat(key, 0, now);
+  for (const key of 'cd') await heat(key, 1, now);
+  void local.get('e', 0, now - 500);
+  for (const [key, epoch] of [
+    ['a', 0],
+    ['b', 0],
+    ['c', 1],
+    ['d', 1],
+  ] as const)
+    void local.get(key, epoch, now + 1);
+  // `e` was used 1,100 ms before, so its copy is not read again.
+  await local.refresh(now + 600);
+  expect(asked).toEqual([
+    [1, ['d', 'c']],
+    [0, ['b', 'a']],
+  ]);
+});
+
+test('a reply that is older than the last read changes nothing', async () => {
+  const stored = new Map([['0:a', resultOf('1')]]);
+  const redis = redisWith(stored);
+  const reply = Promise.withResolvers<(CachedResult | null)[]>();
+  const local = createLocalResults({ ...redis, getMany: () => reply.promise });
+  for (let n = 0; n < 3; n++) await local.get('a', 0, now);
+  void local.get('a', 0, now + 1);
+  const refreshing = local.refresh(now + 999);
+  stored.set('0:a', { ...resultOf('2'), storedAt: now + 999 });
+  await local.get('a', 0, now + 1_000);
+  reply.resolve([null]);
+  await refreshing;
+  expect(local.local('a', 0, now + 1_001)).toMatchObject({ text: '{"output":2}' });
+});

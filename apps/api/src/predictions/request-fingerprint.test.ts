@@ -28,6 +28,14 @@ describe('the fingerprint of 0.1.0 is the fingerprint of', () => {
     ['an image', { input: { x: [rows(224, 224).map((row) => row.map((value) => [value, 1, -0]))] } }],
     ['many inputs', { inputs: Array.from({ length: 20_000 }, (_, at) => ({ x: [at, 1e21, 1e-7] })) }],
     ['long texts', { input: { x: { shape: [1], base64: 'A'.repeat(900_000) } }, inputs: ['ü\u2028"'.repeat(100_000)] }],
+    [
+      'a member without a value, and members whose order is not the order of their texts',
+      { input: { b: 1, B: 2, ä: 3, '10': 4, '9': 5 } },
+    ],
+    [
+      'texts as long as a piece',
+      { input: ['a'.repeat(262_144), 'b'.repeat(262_145)], inputs: [['c'.repeat(300_000)]] },
+    ],
     ['empty values', { input: { a: [], b: {}, c: [[]], d: null, e: '', f: false }, inputs: [] }],
   ])('%s', async (_, body) => {
     const text = JSON.stringify(body);
@@ -56,4 +64,39 @@ test('the model, the version and each number are in the fingerprint', async () =
   ]);
   expect(new Set(all).size).toBe(5);
   expect(await of('m', '1', 0)).toBe(all[0]);
+});
+
+test('a member whose value is undefined is left out', async () => {
+  expect(await fingerprintOf('m', '1', { a: 1, b: undefined })).toBe(await fingerprintOf('m', '1', { a: 1 }));
+});
+
+/** The turns of the event loop during the fingerprint. */
+async function turnsOf(body: unknown): Promise<number> {
+  let turns = 0;
+  let isDone = false;
+  const count = () => {
+    if (isDone) return;
+    turns += 1;
+    setImmediate(count);
+  };
+  setImmediate(count);
+  await fingerprintOf('m', '1', body);
+  isDone = true;
+  return turns;
+}
+
+describe('a long body takes several turns of the event loop', () => {
+  test.each<[string, unknown, number]>([
+    ['long numbers', parsed(JSON.stringify({ input: { x: numbers(400_000) } })), 4],
+    ['many short members', { input: Object.fromEntries(Array.from({ length: 20_000 }, (_, at) => [`m${at}`, at])) }, 4],
+    ['many items', { inputs: Array.from({ length: 8_193 }, (_, at) => at) }, 3],
+    ['long texts in a short array', { inputs: Array.from({ length: 5 }, () => 'a'.repeat(262_145)) }, 4],
+  ])('%s', async (_, body, least) => {
+    expect(await turnsOf(body)).toBeGreaterThanOrEqual(least);
+  });
+
+  test('and a short body takes one', async () => {
+    expect(await turnsOf({ input: { x: [1, 2] } })).toBeLessThanOrEqual(1);
+    expect(await turnsOf({ inputs: Array.from({ length: 8_192 }, (_, at) => at) })).toBeLessThanOrEqual(1);
+  });
 });

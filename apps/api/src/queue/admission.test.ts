@@ -1,7 +1,7 @@
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { admit, DrainRate, estimate, type Load } from './admission.ts';
+import { admit, aheadOf, DrainRate, enteredOf, estimate, type Load, waitingOf } from './admission.ts';
 
 const counts = (entered: number, left: number) => ({
   entered: { 1: 0, 5: entered, 9: 0 },
@@ -131,5 +131,134 @@ describe('the Retry-After of a full memory', () => {
     expect(retryAfterS({ freedPerMs: 0 })).toBe(60);
     expect(retryAfterS({ freedPerMs: -0.001, counts: counts(1_000, 0), perMs: 1 })).toBe(60);
     expect(retryAfterS({})).toBe(60);
+  });
+});
+
+describe('the counts of a queue', () => {
+  const mixed = { entered: { 1: 7, 5: 20, 9: 11 }, left: { 1: 4, 5: 12, 9: 1 } };
+
+  test('have all priorities', () => {
+    expect(enteredOf(mixed)).toBe(38);
+    expect(waitingOf(mixed)).toBe(21);
+    // Redis lost the counts of the predictions that entered.
+    expect(waitingOf({ entered: { 1: 0, 5: 1, 9: 0 }, left: { 1: 0, 5: 9, 9: 0 } })).toBe(0);
+  });
+
+  test('put a new prediction behind its own and more urgent priorities', () => {
+    expect([1, 5, 9].map((priority) => aheadOf(mixed, priority))).toEqual([3, 11, 21]);
+  });
+
+  test('put a numbered prediction behind the smaller numbers of its priority', () => {
+    expect(aheadOf(mixed, 5, 15)).toBe(3 + 2);
+    expect(aheadOf(mixed, 5, 13)).toBe(3);
+    // The prediction has left the queue already.
+    expect(aheadOf(mixed, 5, 2)).toBe(3);
+    expect(aheadOf(mixed, 1, 7)).toBe(2);
+  });
+
+  test('of an absent priority are 0', () => {
+    expect(aheadOf({ entered: { 5: 3 }, left: {} } as never, 9)).toBe(3);
+  });
+});
+
+describe('the drain rate', () => {
+  const observed = (...samples: [atMs: number, entered: number, left: number][]) => {
+    const rate = new DrainRate();
+    for (const [atMs, entered, left] of samples) rate.observe(counts(entered, left), NOW + atMs);
+    return rate.perMs;
+  };
+
+  test('is the predictions that left in a millisecond', () => {
+    expect(observed([0, 1_000, 0], [200, 1_000, 100])).toBe(0.5);
+  });
+
+  test('is not measured by one sample, by an idle queue, or while nothing leaves', () => {
+    expect(observed([0, 1_000, 0])).toBeUndefined();
+    expect(observed([0, 100, 100], [200, 300, 200])).toBeUndefined();
+    expect(observed([0, 100, 0], [200, 100, 100])).toBeUndefined();
+    expect(observed([0, 100, 0], [200, 100, 0])).toBeUndefined();
+  });
+
+  test('ignores samples less than 100 ms after the last, whose changes count later', () => {
+    expect(observed([0, 1_000, 0], [99, 1_000, 90], [200, 1_000, 100])).toBe(0.5);
+    expect(observed([0, 1_000, 0], [100, 1_000, 90])).toBe(0.9);
+    // A second sample of the same moment.
+    expect(observed([0, 1_000, 0], [0, 1_000, 50], [100, 1_000, 90])).toBe(0.9);
+  });
+
+  test('starts again after a clock is set back, and after Redis lost the counts', () => {
+    expect(observed([5_000, 1_000, 0], [0, 1_000, 50], [200, 1_000, 150])).toBe(0.5);
+    expect(observed([0, 1_000, 900], [200, 1_000, 0], [400, 1_000, 100])).toBe(0.5);
+  });
+
+  test('halves the weight of the older rate in five seconds', () => {
+    const rate = observed([0, 100_000, 0], [1_000, 100_000, 1_000], [6_000, 100_000, 16_000]);
+    expect(rate).toBeCloseTo(0.5 * 1 + 0.5 * 3, 10);
+  });
+
+  test('rises while the queue becomes idle, and does not fall', () => {
+    const busy: [number, number, number][] = [
+      [0, 10_000, 0],
+      [1_000, 10_000, 1_000],
+    ];
+    // The rest left faster than before, and nothing waits now.
+    expect(observed(...busy, [6_000, 16_000, 16_000])).toBeCloseTo(2, 10);
+    // Nothing waits, because nothing came: no measure of the rate.
+    expect(observed(...busy, [2_000, 10_000, 10_000], [12_000, 10_001, 10_001])).toBeGreaterThan(1);
+  });
+
+  test('of a stalled queue falls, and is never 0', () => {
+    const perMs = stalled(100_000);
+    expect(perMs).toBeLessThan(0.001);
+    expect(perMs).toBeGreaterThanOrEqual(1 / A_WEEK_MS);
+    expect(stalled(20_000_000)).toBe(1 / A_WEEK_MS);
+  });
+});
+
+describe('a refusal', () => {
+  const load: Load = { counts: counts(50_000, 0), perMs: 0.1, memoryShare: 0.1, reservedShare: 0, outputShare: 0 };
+  const refusalOf = (more: Partial<Load>, params: Partial<Parameters<typeof admit>[1]> = {}) => {
+    const verdict = admit({ ...load, ...more }, { ...normal, ...params });
+    return verdict.admitted ? undefined : [verdict.reason, verdict.retryAfterS];
+  };
+
+  test('by memory begins at the limit, and asks for the time of a tenth of the queue', () => {
+    expect(refusalOf({ memoryShare: 0.699 })).toBeUndefined();
+    expect(refusalOf({ memoryShare: 0.7 })).toEqual(['memory', 50]);
+    expect(admit({ ...load, memoryShare: 0.75 }, normal)).toMatchObject({
+      detail: 'The memory of the queue is 75 % full. Send the request again later.',
+    });
+  });
+
+  test('by outputs asks for the time of a tenth of the queue', () => {
+    expect(refusalOf({ memoryShare: 0.5, reservedShare: 0.25 })).toEqual(['outputs', 50]);
+    expect(refusalOf({ memoryShare: 0.5, reservedShare: 0.1, outputShare: 0.2 })).toEqual(['outputs', 50]);
+  });
+
+  test('by the length of the queue asks for the time until one more has room', () => {
+    const limited = (maxQueue: number) => refusalOf({}, { limits: { maxQueue, maxMemoryShare: 0.7 } });
+    expect(limited(50_001)).toBeUndefined();
+    expect(limited(50_000)).toEqual(['waiting', 1]);
+    expect(limited(40_001)).toEqual(['waiting', 100]);
+    expect(limited(0)).toEqual(['waiting', 501]);
+    // 10 ms for each prediction while no rate is measured.
+    expect(refusalOf({ perMs: undefined }, { limits: { maxQueue: 1, maxMemoryShare: 0.7 } })).toEqual(['waiting', 500]);
+    expect(refusalOf({ perMs: 0.001 }, { limits: { maxQueue: 1, maxMemoryShare: 0.7 } })).toEqual(['waiting', 3_600]);
+  });
+
+  test('by a deadline counts the prediction itself, and asks for the missing time', () => {
+    expect(refusalOf({}, { expiresInMs: 500_010 })).toBeUndefined();
+    expect(refusalOf({}, { expiresInMs: 500_009 })).toEqual(['deadline', 1]);
+    expect(refusalOf({}, { expiresInMs: 490_000 })).toEqual(['deadline', 11]);
+    expect(refusalOf({ perMs: undefined }, { expiresInMs: 1 })).toBeUndefined();
+    expect(refusalOf({}, { expiresInMs: 1, priority: 'high' })).toEqual(['deadline', 1]);
+    expect(admit(load, { ...normal, expiresInMs: 490_000 })).toMatchObject({
+      detail: 'The prediction would take about 501 s, and expires_in allows 490 s.',
+    });
+  });
+
+  test('by memory lasts as long as the queue drains, while the change of the memory is not measured', () => {
+    expect(refusalOf({ memoryShare: 0.8, counts: counts(10, 10) })).toEqual(['memory', 60]);
+    expect(refusalOf({ memoryShare: 0.8, counts: counts(11, 10) })).toEqual(['memory', 1]);
   });
 });

@@ -1,0 +1,94 @@
+/**
+ * `npm run test:mutation [-- PART...]`: changes the modules of modules.ts in small ways, one change at a time, and runs the tests of the
+ * module after each change. Reports the changes that no test notices (survivors). An argument selects modules by a part of their path.
+ * Exits with 1 when the tests notice less than 85 % of the changes of a module, or when a survivor has no reason in survivors.ts.
+ */
+import path from 'node:path';
+import { type Copy, makeCopy } from './copy.ts';
+import { mutantsOfLua } from './lua-mutants.ts';
+import { type MutatedModule, modulesOf } from './modules.ts';
+import { applyMutant, lineOf, type Mutant, textOf } from './mutant.ts';
+import { TestRunner } from './run-tests.ts';
+import { SURVIVORS } from './survivors.ts';
+import { mutantsOfTypeScript } from './typescript-mutants.ts';
+
+const MIN_PERCENT = 85;
+/** The first run of the tests also starts the servers. */
+const FIRST_RUN_MS = 300_000;
+/** A run with a change is late after this many times the usual time, and after the time that a busy machine may add. */
+const LATE_FACTOR = 3;
+const LATE_EXTRA_MS = 10_000;
+
+const repository = path.resolve(import.meta.dirname, '../..');
+
+interface Report {
+  tried: number;
+  survivors: { text: string; isListed: boolean }[];
+}
+
+const mutantsOf = (source: string, file: string): Mutant[] =>
+  file.endsWith('.lua') ? mutantsOfLua(source) : mutantsOfTypeScript(source, file);
+
+async function mutate(copy: Copy, { file, tests }: MutatedModule): Promise<Report> {
+  const source = copy.read(file);
+  const runner = new TestRunner(copy.dir, file, tests);
+  try {
+    if ((await runner.run(FIRST_RUN_MS)) !== 'passed')
+      throw new Error(`The tests of ${file} fail without a change: run npm test -- ${tests.join(' ')}.`);
+    const startedAt = performance.now();
+    await runner.run(FIRST_RUN_MS);
+    const lateMs = LATE_FACTOR * (performance.now() - startedAt) + LATE_EXTRA_MS;
+    const mutants = mutantsOf(source, file);
+    const survivors: Report['survivors'] = [];
+    for (const mutant of mutants) {
+      copy.write(file, applyMutant(source, mutant));
+      if ((await runner.run(lateMs)) === 'passed') survivors.push(survivorOf(source, file, mutant));
+    }
+    return { tried: mutants.length, survivors };
+  } finally {
+    copy.write(file, source);
+    await runner.close();
+  }
+}
+
+function survivorOf(source: string, file: string, mutant: Mutant): Report['survivors'][number] {
+  const number = lineOf(source, mutant.start);
+  const line = source.split('\n')[number - 1]?.trim() ?? '';
+  const change = textOf(source, mutant);
+  const isListed = SURVIVORS[file]?.some(
+    (listed) => line.startsWith(listed.line) && (listed.change === undefined || listed.change === change),
+  );
+  return { text: `${number}: ${change}    in: ${line}`, isListed: isListed ?? false };
+}
+
+const percent = (part: number, all: number): string => `${((100 * part) / Math.max(1, all)).toFixed(1)} %`;
+
+async function main(): Promise<number> {
+  const modules = modulesOf(repository, process.argv.slice(2));
+  if (modules.length === 0) {
+    console.error('No module has such a path: scripts/mutation/modules.ts has the modules.');
+    return 2;
+  }
+  const copy = makeCopy(repository);
+  process.on('exit', () => copy.remove());
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+  let [tried, survived, unlisted, weak] = [0, 0, 0, 0];
+  for (const module of modules) {
+    const { tried: all, survivors } = await mutate(copy, module);
+    const noticed = all - survivors.length;
+    tried += all;
+    survived += survivors.length;
+    if (noticed < (MIN_PERCENT / 100) * all) weak += 1;
+    console.log(`${percent(noticed, all).padStart(7)} of ${String(all).padStart(4)} changes noticed  ${module.file}`);
+    for (const { text, isListed } of survivors) {
+      console.log(`        ${isListed ? 'known' : 'NEW  '} ${text}`);
+      if (!isListed) unlisted += 1;
+    }
+  }
+  console.log(
+    `${percent(tried - survived, tried)} of ${tried} changes noticed. ${weak} modules have less than ${MIN_PERCENT} %, and ${unlisted} survivors have no reason in scripts/mutation/survivors.ts.`,
+  );
+  return weak > 0 || unlisted > 0 ? 1 : 0;
+}
+
+process.exitCode = await main();

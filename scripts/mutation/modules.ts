@@ -1,0 +1,46 @@
+/**
+ * The modules that `npm run test:mutation` changes, each with its tests: the pure core, the prediction path, and the scripts of the live
+ * states. A module without tests here has them in the file beside the module.
+ */
+import { globSync } from 'node:fs';
+
+export interface MutatedModule {
+  file: string;
+  tests: readonly string[];
+}
+
+const SHARED = 'packages/shared/src';
+
+const MODULES = [
+  `${SHARED}/batching/batcher.ts`,
+  `${SHARED}/cache/{cache-key,result-value}.ts`,
+  `${SHARED}/predictions/{ids,public-ids,output,slots,task}.ts`,
+  `${SHARED}/queue/job.ts`,
+  `${SHARED}/text/{canonical-json,near-names}.ts`,
+  `${SHARED}/webhooks/{event,selection,target,timers}.ts`,
+  `${SHARED}/redis/command-deadlines.ts`,
+  `${SHARED}/tensors/tensor-bytes.ts`,
+  'apps/api/src/cache/local-results.ts',
+  'apps/api/src/http/cursor.ts',
+  'apps/api/src/predictions/request-fingerprint.ts',
+  'apps/api/src/queue/{admission,queue-load}.ts',
+  'apps/worker/src/inference/{dispatcher,lifts,pace}.ts',
+  'apps/worker/src/webhooks/{retry-policy,lane-health}.ts',
+];
+
+/** The tests of the live scripts that need only Redis, and take seconds. */
+const LIVE_TESTS = ['end', 'submit', 'reopen', 'timeline', 'unreadable', 'run', 'reserved', 'large'].map(
+  (name) => `tests/lifecycle/${name}.test.ts`,
+);
+
+/** Returns the modules. `only` selects modules by a part of their path. */
+export function modulesOf(repository: string, only: readonly string[]): MutatedModule[] {
+  const besides = globSync(MODULES, { cwd: repository }).map((file) => ({
+    file,
+    tests: [file.replace(/\.ts$/, '.test.ts')],
+  }));
+  const scripts = globSync(`${SHARED}/live/*.lua`, { cwd: repository }).map((file) => ({ file, tests: LIVE_TESTS }));
+  return [...besides, ...scripts]
+    .filter(({ file }) => only.length === 0 || only.some((part) => file.includes(part)))
+    .sort((a, b) => (a.file < b.file ? -1 : 1));
+}

@@ -1,0 +1,40 @@
+/**
+ * A process that runs the tests of a module again and again, with the vitest of the copy. Reads `run` from its parent, and sends whether
+ * all tests passed. The servers of the tests start once.
+ */
+import path from 'node:path';
+import { createVitest } from 'vitest/node';
+
+const CLOSE_MS = 10_000;
+const [dir = '', changed = '', ...files] = process.argv.slice(2);
+process.chdir(dir);
+const vitest = await createVitest('test', {
+  root: dir,
+  watch: false,
+  bail: 1,
+  reporters: [{}],
+  // A process that ran the tests before still has the module as it was.
+  isolate: true,
+});
+const specifications = (await vitest.globTestSpecifications(files)).filter(({ moduleId }) =>
+  files.some((file) => path.join(dir, file) === moduleId),
+);
+if (specifications.length < files.length) throw new Error(`Not all of these tests exist: ${files.join(', ')}.`);
+
+process.on('message', async () => {
+  vitest.invalidateFile(path.join(dir, changed));
+  const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
+  // After the first failure the other tests are canceled, and have neither passed nor failed.
+  const passed =
+    unhandledErrors.length === 0 &&
+    testModules.length === specifications.length &&
+    testModules.every((each) => each.state() === 'passed');
+  process.send?.(passed);
+});
+process.on('disconnect', async () => {
+  // A test that hangs, or its process, does not end by itself. The parent made this process the leader of a group.
+  setTimeout(() => process.kill(-process.pid, 'SIGKILL'), CLOSE_MS).unref();
+  await vitest.close();
+  process.exit(0);
+});
+process.send?.('ready');
