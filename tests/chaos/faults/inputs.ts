@@ -35,7 +35,7 @@ async function withEcho() {
 
 interface Tally {
   right: number;
-  /** 429: the API asked the client to come later. */
+  /** 429: the client must send the request again later. */
   refused: number;
   /** What else came back, by its text. */
   others: string[];

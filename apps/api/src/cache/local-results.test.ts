@@ -162,11 +162,11 @@ test('a refresh reads the used results of each epoch, and neither old nor unused
     [...'abcde'].flatMap((key) => [0, 1].map((epoch) => [`${epoch}:${key}`, resultOf('1')] as const)),
   );
   const redis = redisWith(stored);
-  const asked: [number, readonly (string | null)[]][] = [];
+  const reads: [number, readonly (string | null)[]][] = [];
   const local = createLocalResults({
     ...redis,
     getMany: async (keys, epoch) => {
-      asked.push([epoch, keys]);
+      reads.push([epoch, keys]);
       return redis.getMany(keys, epoch);
     },
   });
@@ -186,7 +186,7 @@ test('a refresh reads the used results of each epoch, and neither old nor unused
     void local.get(key, epoch, now + 1);
   // `e` was used 1,100 ms before, so its copy is not read again.
   await local.refresh(now + 600);
-  expect(asked).toEqual([
+  expect(reads).toEqual([
     [1, ['d', 'c']],
     [0, ['b', 'a']],
   ]);

@@ -222,7 +222,7 @@ describe('a refusal', () => {
     return verdict.admitted ? undefined : [verdict.reason, verdict.retryAfterS];
   };
 
-  test('by memory begins at the limit, and asks for the time of a tenth of the queue', () => {
+  test('by memory begins at the limit, with a Retry-After of the time of a tenth of the queue', () => {
     expect(refusalOf({ memoryShare: 0.699 })).toBeUndefined();
     expect(refusalOf({ memoryShare: 0.7 })).toEqual(['memory', 50]);
     expect(admit({ ...load, memoryShare: 0.75 }, normal)).toMatchObject({
@@ -230,12 +230,12 @@ describe('a refusal', () => {
     });
   });
 
-  test('by outputs asks for the time of a tenth of the queue', () => {
+  test('by outputs has a Retry-After of the time of a tenth of the queue', () => {
     expect(refusalOf({ memoryShare: 0.5, reservedShare: 0.25 })).toEqual(['outputs', 50]);
     expect(refusalOf({ memoryShare: 0.5, reservedShare: 0.1, outputShare: 0.2 })).toEqual(['outputs', 50]);
   });
 
-  test('by the length of the queue asks for the time until one more has room', () => {
+  test('by the length of the queue has a Retry-After of the time until one more has room', () => {
     const limited = (maxQueue: number) => refusalOf({}, { limits: { maxQueue, maxMemoryShare: 0.7 } });
     expect(limited(50_001)).toBeUndefined();
     expect(limited(50_000)).toEqual(['waiting', 1]);
@@ -246,7 +246,7 @@ describe('a refusal', () => {
     expect(refusalOf({ perMs: 0.001 }, { limits: { maxQueue: 1, maxMemoryShare: 0.7 } })).toEqual(['waiting', 3_600]);
   });
 
-  test('by a deadline counts the prediction itself, and asks for the missing time', () => {
+  test('by a deadline counts the prediction itself, with a Retry-After of the missing time', () => {
     expect(refusalOf({}, { expiresInMs: 500_010 })).toBeUndefined();
     expect(refusalOf({}, { expiresInMs: 500_009 })).toEqual(['deadline', 1]);
     expect(refusalOf({}, { expiresInMs: 490_000 })).toEqual(['deadline', 11]);
