@@ -1,9 +1,9 @@
-/** Starts worker and API as in production: as separate processes that a test can kill. */
+/** Starts worker and API as in production: as separate processes that a test can kill, of this code or of a release in `root`. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const apps = path.resolve(import.meta.dirname, '../../apps');
+const ROOT = path.resolve(import.meta.dirname, '../..');
 
 export interface WorkerProcess {
   readonly pid: number;
@@ -19,20 +19,20 @@ export interface WorkerProcess {
 }
 
 /** Resolves when all roles run. Rejects with the output when the process ends earlier. */
-export const startWorkerProcess = (env: Readonly<Record<string, string>>): Promise<WorkerProcess> =>
-  startProcess('worker', /"health":"([^"]+)".*"worker ready"/, env);
+export const startWorkerProcess = (env: Readonly<Record<string, string>>, root = ROOT): Promise<WorkerProcess> =>
+  startProcess(path.join(root, 'apps/worker'), /"health":"([^"]+)".*"worker ready"/, env);
 
 /** Resolves when the API listens. */
-export const startApiProcess = (env: Readonly<Record<string, string>>): Promise<WorkerProcess> =>
-  startProcess('api', /"url":"([^"]+)".*"api ready"/, env);
+export const startApiProcess = (env: Readonly<Record<string, string>>, root = ROOT): Promise<WorkerProcess> =>
+  startProcess(path.join(root, 'apps/api'), /"url":"([^"]+)".*"api ready"/, env);
 
 async function startProcess(app: string, ready: RegExp, env: Readonly<Record<string, string>>): Promise<WorkerProcess> {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [path.join(apps, app, 'src/main.ts')], {
+  const child = spawn(process.execPath, [path.join(app, 'src/main.ts')], {
     env: {
       PATH,
       HOME,
-      NODE_COMPILE_CACHE: path.resolve(apps, '../node_modules/.cache/millrace'),
+      NODE_COMPILE_CACHE: path.join(ROOT, 'node_modules/.cache/millrace'),
       LOG_LEVEL: 'info',
       ...env,
     },
