@@ -3,6 +3,7 @@ import { MODEL, NOW, newId, SHARD, useLive } from './live-fixture.ts';
 
 const f = useLive();
 const cancel = (id: string) => f.live.end(id, 'default', 'canceled', NOW);
+const leftQueue = async () => (await f.live.counts(MODEL)).left[5] ?? 0;
 const ttl = (id: string) => f.redis.pttl(f.keys.live(id));
 
 test('a waiting prediction is canceled once and leaves the queue', async () => {
@@ -54,11 +55,37 @@ describe('a leader with followers', () => {
   test('is not computed after its last follower has ended', async () => {
     const lead = await f.submit({ flight: 'end-4' });
     const follower = await f.submit({ flight: 'end-4' });
+    const left = await leftQueue();
     await cancel(lead.id);
+    expect(await leftQueue()).toBe(left);
     await cancel(follower.id);
+    expect(await leftQueue()).toBe(left + 1);
     expect(await f.take([lead.id])).toEqual([]);
+    expect(await leftQueue()).toBe(left + 1);
     expect(await f.flightHolder('end-4')).toBeNull();
     expect(await ttl(lead.id)).toBeGreaterThan(0);
+  });
+
+  test('stays in the queue when its only follower is canceled', async () => {
+    const lead = await f.submit({ flight: 'end-6' });
+    const follower = await f.submit({ flight: 'end-6' });
+    const left = await leftQueue();
+    await cancel(follower.id);
+    expect([await f.status(lead.id), await leftQueue()]).toEqual(['queued', left]);
+    expect(await f.flightHolder('end-6')).toBe(lead.id);
+    expect(await f.take([lead.id])).toMatchObject([{ id: lead.id }]);
+  });
+
+  test('is computed after its own end while a second follower waits', async () => {
+    const lead = await f.submit({ flight: 'end-7' });
+    const [one, two] = [await f.submit({ flight: 'end-7' }), await f.submit({ flight: 'end-7' })];
+    const left = await leftQueue();
+    await cancel(lead.id);
+    await cancel(one.id);
+    expect(await leftQueue()).toBe(left);
+    const [taken] = await f.take([lead.id]);
+    await f.finish(taken!);
+    expect(await f.status(two.id)).toBe('succeeded');
   });
 
   test('continues when one of two followers has ended', async () => {

@@ -1,12 +1,16 @@
 import type { QueueCounts } from '@millrace/shared/live/store';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import type { PendingOutputs, QueueMemory } from '@millrace/shared/queue/reserved-outputs';
-import { expect, test, vi } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { QueueLoad } from './queue-load.ts';
 
 const counts = (entered: number, left: number): QueueCounts => ({
   entered: { 1: 0, 5: entered, 9: 0 },
   left: { 1: 0, 5: left, 9: 0 },
+});
+
+afterEach(() => {
+  vi.useRealTimers();
 });
 
 test('the counts of a queue without new predictions are read again after 50 ms', async () => {
@@ -137,5 +141,112 @@ test('while memory is reserved, the memory is read again without a request', asy
   // The last read is recent: this call starts no read.
   expect(loads.current('m', Date.now())).toMatchObject({ reservedShare: 0 });
   expect(vi.getTimerCount()).toBe(0);
-  vi.useRealTimers();
+});
+
+test('the rate at which the memory becomes free weighs newer reads more, and starts at the second read', async () => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  const read = { share: 0.6, limitBytes: 1_000 };
+  const { look } = loadsOf({ servers: [read], serverOf: [], pending: [] });
+  const freed = async (share: number, passMs: number) => {
+    vi.setSystemTime(Date.now() + passMs);
+    read.share = share;
+    vi.useFakeTimers({ now: Date.now(), toFake: ['Date'] });
+    return (await look('m', Date.now())).freedPerMs;
+  };
+  expect(await freed(0.6, 0)).toBeUndefined();
+  expect(await freed(0.5, 2_000)).toBeCloseTo(0.1 / 2_000, 12);
+  // After the half-life the new rate weighs as much as the former rate.
+  expect(await freed(0.5, 2_000)).toBeCloseTo(0.1 / 4_000, 12);
+  expect(await freed(0.9, 2_000)).toBeCloseTo((0.1 / 4_000 - 0.4 / 2_000) / 2, 12);
+});
+
+test('the duration of a run is a moving mean', () => {
+  const { loads } = loadsOf({ servers: [server], serverOf: [], pending: [] });
+  const runMs = () => loads.current('m', Date.now()).runMs;
+  expect(runMs()).toBeUndefined();
+  loads.observeRun('m', 100);
+  expect(runMs()).toBe(100);
+  loads.observeRun('m', 200);
+  expect(runMs()).toBe(110);
+  loads.observeRun('m', 10);
+  expect(runMs()).toBe(100);
+});
+
+test('the memory of the fullest server is read again after a second', async () => {
+  const now = Date.now();
+  const read = { share: 0.2, limitBytes: 1_000 };
+  const { loads } = loadsOf({ servers: [{ share: 0.1, limitBytes: 1_000 }, read], serverOf: [], pending: [] });
+  const shareAt = async (ms: number) => {
+    loads.memoryShare(now + ms);
+    await new Promise(setImmediate);
+    const share = loads.memoryShare(now + ms);
+    // The second call may have started a read too.
+    await new Promise(setImmediate);
+    return share;
+  };
+  expect(loads.memoryShare(now)).toBe(0);
+  expect(await shareAt(0)).toBe(0.2);
+  read.share = 0.5;
+  expect(await shareAt(900)).toBe(0.2);
+  expect(await shareAt(5_000)).toBe(0.5);
+  read.share = 0.05;
+  expect(await shareAt(-5_000), 'the clock was set back').toBe(0.1);
+});
+
+test('a memory that is nearly full is read ten times a second', async () => {
+  vi.useFakeTimers();
+  const read = { share: 0.3, limitBytes: 1_000 };
+  const pending = [{ model: 'm', entered: 1, outputs: 1, bytes: 50 }];
+  const { loads } = loadsOf({
+    servers: [{ share: 0, limitBytes: 1_000 }, read],
+    serverOf: Array(SHARDS).fill(1),
+    pending,
+  });
+  loads.current('m', Date.now());
+  await vi.advanceTimersByTimeAsync(0);
+  pending[0] = { model: 'm', entered: 1, outputs: 0, bytes: 50 };
+  await vi.advanceTimersByTimeAsync(100);
+  expect(loads.current('m', Date.now())).toMatchObject({ reservedShare: 0, memoryShare: 0.3 });
+});
+
+test('an unread, absent or unlimited memory reserves no share', async () => {
+  const now = Date.now();
+  const pending = [{ model: 'm', entered: 1, outputs: 1, bytes: 50 }];
+  const unlimited = loadsOf({ servers: [{ share: 0, limitBytes: 0 }], serverOf: [], pending });
+  expect(unlimited.loads.current('m', now)).toMatchObject({ memoryShare: 0, reservedShare: 0, outputShare: 0 });
+  expect(await unlimited.look('m', now)).toMatchObject({ memoryShare: 0, reservedShare: 0, outputShare: 0 });
+  const absent = loadsOf({ servers: [], serverOf: [], pending });
+  expect(await absent.look('m', now)).toMatchObject({ memoryShare: 0, reservedShare: 0, outputShare: 0 });
+});
+
+test('one read of the counts and one read of the memory run at a time, and failed reads are repeated', async () => {
+  const now = Date.now();
+  let [counted, read] = [0, 0];
+  const loads = new QueueLoad({
+    live: {
+      counts: () => {
+        counted += 1;
+        return Promise.reject(new Error('Redis is away'));
+      },
+    },
+    readMemory: () => {
+      read += 1;
+      return Promise.reject(new Error('Redis is away'));
+    },
+    expectOutput: async () => {},
+  });
+  loads.current('m', now);
+  loads.current('m', now);
+  expect([counted, read]).toEqual([1, 1]);
+  await new Promise(setImmediate);
+  loads.current('m', now + 5_000);
+  expect([counted, read]).toEqual([2, 2]);
+});
+
+test('the measured rate of the queue is in the load', () => {
+  const now = Date.now();
+  const { loads } = loadsOf({ servers: [server], serverOf: [], pending: [] });
+  loads.observe('m', counts(1_000, 0), now);
+  loads.observe('m', counts(1_000, 100), now + 200);
+  expect(loads.current('m', now + 200).perMs).toBe(0.5);
 });
