@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createReadThrough, type ReadThrough } from '@millrace/shared/cache/read-through';
+import { ReadThrough } from '@millrace/shared/cache/read-through';
 import { createPool, type Pool } from '@millrace/shared/postgres/db';
 import { loadConfig } from '@millrace/shared/process/config';
 import { type Connection, waitForRedis } from '@millrace/shared/redis/connection';
@@ -48,7 +48,7 @@ beforeEach(async () => {
   await db.query('TRUNCATE models, model_versions, model_aliases CASCADE');
   dir = mkdtempSync(join(tmpdir(), 'millrace-models-'));
   const keys = keysFor(testPrefix());
-  readThrough = createReadThrough({ redis, keys, ttlMs: 60_000 });
+  readThrough = new ReadThrough({ redis, keys, ttlMs: 60_000 });
   registry = new RegistryClient({ pool: db, redis, keys, readThrough });
   aheadMs = 5_000;
   logged.length = 0;

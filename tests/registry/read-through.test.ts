@@ -1,5 +1,5 @@
 import { sealJson, unsealJson } from '@millrace/shared/cache/checksum';
-import { createReadThrough } from '@millrace/shared/cache/read-through';
+import { ReadThrough, type ReadThroughOptions } from '@millrace/shared/cache/read-through';
 import { type Connection, connectRedis, waitForRedis } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';
 import { announceRegistryChange } from '@millrace/shared/registry/registry-cache';
@@ -18,8 +18,7 @@ beforeEach(() => {
   keys = keysFor(testPrefix());
 });
 
-const cache = (given: Partial<Parameters<typeof createReadThrough>[0]> = {}) =>
-  createReadThrough({ redis, keys, ttlMs: 60_000, ...given });
+const cache = (given: Partial<ReadThroughOptions> = {}) => new ReadThrough({ redis, keys, ttlMs: 60_000, ...given });
 
 /** A load that ends when the test resolves or rejects its promise. */
 function slowLoad<T>() {

@@ -16,7 +16,7 @@ import type { Tracing } from '@millrace/shared/tracing/tracing';
 import type { Logger } from 'pino';
 import { startInferenceRole } from './inference/role.ts';
 import { startHealth } from './operations/health.ts';
-import { createWorkerMetrics } from './operations/metrics.ts';
+import { createWorkerMetrics, type WorkerMetrics } from './operations/metrics.ts';
 import type { EndedPrediction } from './operations/prediction-metrics.ts';
 import { Presence } from './operations/presence.ts';
 import type { WorkerContext } from './operations/worker-context.ts';
@@ -44,69 +44,14 @@ export async function startWorker(config: Config, log: Logger, tracing?: Tracing
   log.setBindings({ worker: id });
   try {
     const metrics = createWorkerMetrics(logFailed(log));
-    const labels = { version: RELEASE, process: 'worker', id, roles: config.workerRoles.join() };
-    metrics.gaugeBy(
-      {
-        name: 'millrace_build_info',
-        help: 'The version of Millrace and the id of the worker in log lines, with the value 1.',
-        labels: Object.keys(labels),
-      },
-      () => [{ labels, value: 1 }],
-    );
+    addBuildInfo(metrics, { version: RELEASE, process: 'worker', id, roles: config.workerRoles.join() });
     // The traces close last, so that the spans of the other parts are sent.
     if (tracing) closers.push('traces', () => tracing.close());
-    const queueRedis = openRedisStore({
-      config,
-      metrics: metrics.stores,
-      setting: 'REDIS_URL',
-      process: 'millrace-worker',
-      log,
-      consequence: 'The queue Redis takes no writes: work waits.',
-    });
-    closers.push('queue probe', () => queueRedis.close());
-    const connect = (kind: 'producer' | 'blocking', name: string) =>
-      queueRedis.connect(kind, {
-        name: `millrace-worker-${name}`,
-        onError: (error) => log.debug({ err: error, connection: name }, 'Redis connection error'),
-      });
-    const redis = connect('blocking', 'main');
-    closers.push('redis', () => redis.disconnect());
-    await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
-    const largeRedis = connect('blocking', 'large');
-    closers.push('redis for large texts', () => largeRedis.disconnect());
-    await checkQueueRedis(redis, queueRedis.user);
-    const keys = keysFor(config.keyPrefix);
-    await claimQueueFormat(redis, keys);
-    const { promise: mustStop, resolve: onNewer } = Promise.withResolvers<string>();
-    const format = watchQueueFormat({ redis, keys, onNewer });
-    closers.push('format watch', () => format.close());
-    const db = createPool({
-      databaseUrl: config.databaseUrl,
-      max: 8,
-      statementTimeoutMs: 10_000,
-      applicationName: 'millrace-worker',
-      onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
-    });
-    closers.push('postgres', () => db.end());
-    await checkPostgres(db, config.databaseUrl);
-    const clock = await startClock({
-      db,
-      maxSkewMs: config.maxClockSkewMs,
-      log,
-      onRead(ms, error) {
-        metrics.stores.took('postgres', 'probe', ms);
-        if (error !== undefined) metrics.stores.failed('postgres', 'probe', error);
-      },
-    });
-    closers.push('clock', () => clock.close());
-    metrics.gauge('millrace_queue_redis_writable', 'Whether the queue Redis took the last write: 1 or 0.', () =>
-      Number(queueRedis.probe.proven),
-    );
+    const opened = { config, log, metrics, closers };
+    const { queueRedis, connect, redis, largeRedis, keys, mustStop } = await openQueueRedis(opened);
+    const { db, clock } = await openPostgres(opened);
     const health = await startHealth(config, metrics, { redis: queueRedis.probe, db });
     health.check('clock', () => clock.fault() ?? 'ok');
-    metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', () =>
-      clock.skewS(),
-    );
     closers.push('health', () => health.close());
     const presence = new Presence({ redis, keys, id, roles: config.workerRoles, log });
     closers.push('presence', () => presence.close());
@@ -140,6 +85,77 @@ export async function startWorker(config: Config, log: Logger, tracing?: Tracing
     await closers.close(5_000);
     throw error;
   }
+}
+
+type OpenParams = Pick<WorkerContext, 'config' | 'log' | 'metrics' | 'closers'>;
+
+async function openQueueRedis({ config, log, metrics, closers }: OpenParams) {
+  const queueRedis = openRedisStore({
+    config,
+    metrics: metrics.stores,
+    setting: 'REDIS_URL',
+    process: 'millrace-worker',
+    log,
+    consequence: 'The queue Redis takes no writes: work waits.',
+  });
+  closers.push('queue probe', () => queueRedis.close());
+  const connect = (kind: 'producer' | 'blocking', name: string) =>
+    queueRedis.connect(kind, {
+      name: `millrace-worker-${name}`,
+      onError: (error) => log.debug({ err: error, connection: name }, 'Redis connection error'),
+    });
+  const redis = connect('blocking', 'main');
+  closers.push('redis', () => redis.disconnect());
+  await waitForRedis(redis, 'The queue Redis (REDIS_URL)', START_TIMEOUT_MS);
+  const largeRedis = connect('blocking', 'large');
+  closers.push('redis for large texts', () => largeRedis.disconnect());
+  await checkQueueRedis(redis, queueRedis.user);
+  const keys = keysFor(config.keyPrefix);
+  await claimQueueFormat(redis, keys);
+  const { promise: mustStop, resolve: onNewer } = Promise.withResolvers<string>();
+  const format = watchQueueFormat({ redis, keys, onNewer });
+  closers.push('format watch', () => format.close());
+  metrics.gauge('millrace_queue_redis_writable', 'Whether the queue Redis took the last write: 1 or 0.', () =>
+    Number(queueRedis.probe.proven),
+  );
+  return { queueRedis, connect, redis, largeRedis, keys, mustStop };
+}
+
+async function openPostgres({ config, log, metrics, closers }: OpenParams) {
+  const db = createPool({
+    databaseUrl: config.databaseUrl,
+    max: 8,
+    statementTimeoutMs: 10_000,
+    applicationName: 'millrace-worker',
+    onError: (error) => log.debug({ err: error }, 'Postgres connection error'),
+  });
+  closers.push('postgres', () => db.end());
+  await checkPostgres(db, config.databaseUrl);
+  const clock = await startClock({
+    db,
+    maxSkewMs: config.maxClockSkewMs,
+    log,
+    onRead(ms, error) {
+      metrics.stores.took('postgres', 'probe', ms);
+      if (error !== undefined) metrics.stores.failed('postgres', 'probe', error);
+    },
+  });
+  closers.push('clock', () => clock.close());
+  metrics.gauge('millrace_clock_skew_seconds', 'The clock of this process minus the clock of Postgres.', () =>
+    clock.skewS(),
+  );
+  return { db, clock };
+}
+
+function addBuildInfo(metrics: WorkerMetrics, labels: Record<string, string>): void {
+  metrics.gaugeBy(
+    {
+      name: 'millrace_build_info',
+      help: 'The version of Millrace and the id of the worker in log lines, with the value 1.',
+      labels: Object.keys(labels),
+    },
+    () => [{ labels, value: 1 }],
+  );
 }
 
 /** A line for each failed prediction. The log limits the lines of a storm. The result of a prediction may contain values of its input. */

@@ -1,7 +1,7 @@
 /** Opens the connections of an API process to the queue Redis, the cache Redis and Postgres, and checks each store. */
 import { CacheDamage } from '@millrace/shared/cache/damage';
 import { holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
-import { createReadThrough, type ReadThrough } from '@millrace/shared/cache/read-through';
+import { ReadThrough } from '@millrace/shared/cache/read-through';
 import { type Clock, startClock } from '@millrace/shared/postgres/clock';
 import { createPool, openConnections, type Pool } from '@millrace/shared/postgres/db';
 import { checkPostgres } from '@millrace/shared/postgres/migrate';
@@ -152,7 +152,7 @@ function openCacheRedis({ config, log, closers }: OpenParams, { keys, metrics }:
     metrics.failed('cache', 'get', error);
     log.debug({ err: error }, 'the cache Redis did not respond');
   };
-  const readThrough = createReadThrough({
+  const readThrough = new ReadThrough({
     redis,
     keys,
     ttlMs: config.queryTtlMs,

@@ -75,99 +75,161 @@ export interface Consumer {
   close(): Promise<void>;
 }
 
-export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
-  const { keys, workerId, concurrency, lockMs, log } = deps;
-  let active = 0;
+/** Takes the jobs of one model from BullMQ, and holds each job until its predictions have ended. */
+class JobConsumer implements Consumer {
+  readonly model: string;
+  readonly #deps: ConsumerDeps;
+  readonly #connection: Connection;
+  readonly #locks: JobLocks;
+  readonly #worker: Worker<PredictJob>;
+  readonly #running: Promise<void>;
   /** Lock token of each held job. */
-  const held = new Map<string, string>();
-  let lastMoveAt = performance.now();
+  readonly #held = new Map<string, string>();
   // Rows of jobs that BullMQ has fetched and not started. BullMQ fetches as many jobs as its concurrency allows before the start of a job.
-  const arriving = new Map<string, number>();
-  let timer: NodeJS.Timeout | undefined;
-  let closing = false;
-  let paused = false;
-  const connection = deps.connect();
-  const locks = new JobLocks(connection, lockMs);
-  const worker = new Worker<PredictJob>(
-    model,
-    async (job, token) => {
-      active += 1;
-      held.set(job.id as string, token as string);
-      const lock = `${worker.toKey(job.id as string)}:lock`;
-      locks.hold(lock, token as string);
-      lastMoveAt = performance.now();
-      try {
-        const { version, ids, rows, ahead } = readJob(job);
-        // A job that was started before can have ended its worker. Its rows are not begun ahead, because one of them can be harmful.
-        const begun = ahead === undefined || job.attemptsStarted > 1;
-        const kept = keptOf(ids, rows, deps.holdRows(model));
-        const computing = deps.compute({
-          job: job.id as string,
-          model,
-          version,
-          ids: kept === ids.length ? ids : ids.slice(0, kept),
-          rows: rows?.slice(0, kept),
-          priority: job.priority,
-          addedAt: job.timestamp,
-          ahead: begun ? undefined : { rows: ahead, addedAt: job.timestamp },
-        });
-        arriving.delete(job.id as string);
-        hold();
-        await computing;
-        if (kept === ids.length) return;
-        // The rest goes back to the head of its priority. This worker takes the rest after more urgent work, or another worker takes the rest.
-        const rest = { ...job.data, ids: ids.slice(kept), ...(rows ? { rows: rows.slice(kept) } : {}) };
-        await untilWritable(() => job.updateData(rest));
-        await handBack(job, token);
+  readonly #arriving = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #isClosing = false;
+  #isPaused = false;
+  #active = 0;
+  #lastMoveAt = performance.now();
+
+  constructor(model: string, deps: ConsumerDeps) {
+    this.model = model;
+    this.#deps = deps;
+    this.#connection = deps.connect();
+    this.#locks = new JobLocks(this.#connection, deps.lockMs);
+    this.#worker = new Worker<PredictJob>(model, (job, token) => this.#process(job, token as string), {
+      connection: this.#connection,
+      prefix: deps.keys.bull(shardOf(model)),
+      concurrency: deps.concurrency,
+      lockDuration: deps.lockMs,
+      ...WORKER_OPTIONS,
+    });
+    // Lock tokens begin with this id. heartbeat.ts recognizes the jobs of dead workers by the id.
+    Object.assign(this.#worker, { id: deps.workerId });
+    this.#listen();
+    this.#running = this.#worker
+      .run()
+      .catch((error) => deps.log.error({ err: error, model }, 'the consumer has stopped with an error'));
+  }
+
+  get active(): number {
+    return this.#active;
+  }
+
+  get lastMoveAt(): number {
+    return this.#lastMoveAt;
+  }
+
+  holds(job: string, token: string): boolean {
+    return this.#held.get(job) === token;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    void this.#worker.pause(true);
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    // The paused time does not count as idle time.
+    this.#lastMoveAt = performance.now();
+    void this.#worker.resume();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    clearTimeout(this.#timer);
+    await this.#worker.close();
+    await this.#running;
+    this.#locks.close();
+    this.#connection.disconnect();
+  }
+
+  #listen(): void {
+    const { log, onLocksLost, holdRows } = this.#deps;
+    this.#worker.on('error', (error) => log.debug({ err: error, model: this.model }, 'consumer error'));
+    this.#worker.on('active', ({ id, data }) => {
+      const { ids, rows } = (data ?? {}) as Partial<PredictJob>;
+      const count = Array.isArray(rows) ? rows.reduce((sum, one) => sum + one, 0) : (ids?.length ?? 0);
+      this.#arriving.set(id as string, Math.min(count, holdRows(this.model)));
+      this.#hold();
+    });
+    this.#worker.on('failed', (job) => void this.#arriving.delete(job?.id ?? ''));
+    this.#worker.on('lockRenewalFailed', (jobs: string[]) => onLocksLost(jobs.length));
+  }
+
+  async #process(job: Job<PredictJob>, token: string): Promise<void> {
+    const id = job.id as string;
+    this.#active += 1;
+    this.#held.set(id, token);
+    const lock = `${this.#worker.toKey(id)}:lock`;
+    this.#locks.hold(lock, token);
+    this.#lastMoveAt = performance.now();
+    try {
+      await this.#computeJob(job, token);
+    } catch (error) {
+      if (error instanceof WaitingError) throw error;
+      // The job stays in the queue for every other error (a version that is not loaded yet, an engine that cannot start).
+      if (error instanceof UnrecoverableError) throw error;
+      if (error instanceof HandedBack) {
+        await this.#handBack(job, token);
         throw new WaitingError();
-      } catch (error) {
-        if (error instanceof WaitingError) throw error;
-        // The job stays in the queue for every other error (a version that is not loaded yet, an engine that cannot start).
-        if (error instanceof UnrecoverableError) throw error;
-        if (error instanceof HandedBack) {
-          await handBack(job, token);
-          throw new WaitingError();
-        }
-        log.warn({ err: error, model, job: job.id }, 'a job is handed back');
-        // BullMQ would end the job as failed after a refused write, and no job would carry its predictions.
-        await untilWritable(() => job.moveToDelayed(sharedNow() + HAND_BACK_MS, token));
-        throw new DelayedError();
-      } finally {
-        active -= 1;
-        // After a lost lock, this worker can have taken the job again. The job is then held under the newer token.
-        if (held.get(job.id as string) === token) held.delete(job.id as string);
-        arriving.delete(job.id as string);
-        locks.release(lock, token as string);
-        lastMoveAt = performance.now();
-        hold();
       }
-    },
-    {
-      connection,
-      prefix: keys.bull(shardOf(model)),
-      concurrency,
-      lockDuration: lockMs,
-      stalledInterval: STALLED_INTERVAL_MS,
-      // Millrace counts lost executions by prediction, and ends a prediction with a reason (take.lua).
-      maxStalledCount: 1_000_000,
-      removeOnComplete: { count: 0 },
-      removeOnFail: { count: FAILED_KEPT },
-      runRetryDelay: 500,
-      skipVersionCheck: true,
-      autorun: false,
-    },
-  );
+      this.#deps.log.warn({ err: error, model: this.model, job: id }, 'a job is handed back');
+      // BullMQ would end the job as failed after a refused write, and no job would carry its predictions.
+      await untilWritable(() => job.moveToDelayed(sharedNow() + HAND_BACK_MS, token));
+      throw new DelayedError();
+    } finally {
+      this.#active -= 1;
+      // After a lost lock, this worker can have taken the job again. The job is then held under the newer token.
+      if (this.#held.get(id) === token) this.#held.delete(id);
+      this.#arriving.delete(id);
+      this.#locks.release(lock, token);
+      this.#lastMoveAt = performance.now();
+      this.#hold();
+    }
+  }
+
+  async #computeJob(job: Job<PredictJob>, token: string): Promise<void> {
+    const { model } = this;
+    const id = job.id as string;
+    const { version, ids, rows, ahead } = this.#readJob(job);
+    // A job that was started before can have ended its worker. Its rows are not begun ahead, because one of them can be harmful.
+    const begun = ahead === undefined || job.attemptsStarted > 1;
+    const kept = keptOf(ids, rows, this.#deps.holdRows(model));
+    const computing = this.#deps.compute({
+      job: id,
+      model,
+      version,
+      ids: kept === ids.length ? ids : ids.slice(0, kept),
+      rows: rows?.slice(0, kept),
+      priority: job.priority,
+      addedAt: job.timestamp,
+      ahead: begun ? undefined : { rows: ahead, addedAt: job.timestamp },
+    });
+    this.#arriving.delete(id);
+    this.#hold();
+    await computing;
+    if (kept === ids.length) return;
+    // The rest goes back to the head of its priority. This worker takes the rest after more urgent work, or another worker takes the rest.
+    const rest = { ...job.data, ids: ids.slice(kept), ...(rows ? { rows: rows.slice(kept) } : {}) };
+    await untilWritable(() => job.updateData(rest));
+    await this.#handBack(job, token);
+    throw new WaitingError();
+  }
+
   /**
    * An unreadable job ends as failed. A failed job carries no prediction (`carries` in lib.lua), so the reconciler gives its
    * predictions new jobs.
    */
-  function readJob(job: Job<PredictJob>): PredictJob {
+  #readJob(job: Job<PredictJob>): PredictJob {
     try {
       return parsePredictJob(job.data);
     } catch (error) {
       if (error instanceof NewerJobError) throw error;
-      log.error(
-        { err: error, model, job: job.id },
+      this.#deps.log.error(
+        { err: error, model: this.model, job: job.id },
         'a job cannot be read: the job is dropped, and the ledger has its promises',
       );
       throw new UnrecoverableError((error as Error).message);
@@ -179,89 +241,64 @@ export function startConsumer(model: string, deps: ConsumerDeps): Consumer {
    * the clock of the other worker has reached the clock of this worker. BullMQ (6.7) wakes no idle worker for a job with a priority
    * that is moved back. The added marker wakes a worker, because idle workers block on the marker.
    */
-  async function handBack(job: Job<PredictJob>, token: string | undefined): Promise<void> {
+  async #handBack(job: Job<PredictJob>, token: string): Promise<void> {
     await untilWritable(() => job.moveToWait(token));
-    await connection.zadd(worker.toKey('marker'), 0, '0');
+    await this.#connection.zadd(this.#worker.toKey('marker'), 0, '0');
   }
 
-  const isEnough = (priority?: number): boolean => {
-    let rows = deps.waitingRows(model, priority);
-    for (const coming of arriving.values()) rows += coming;
-    return rows >= deps.holdRows(model);
-  };
+  #isEnough(priority?: number): boolean {
+    const { waitingRows, holdRows } = this.#deps;
+    let rows = waitingRows(this.model, priority);
+    for (const coming of this.#arriving.values()) rows += coming;
+    return rows >= holdRows(this.model);
+  }
 
   /** Takes no further jobs while enough rows wait here, except jobs that are more urgent than these rows. */
-  function hold(): void {
-    const enough = isEnough();
-    worker.concurrency = enough ? Math.max(1, Math.min(concurrency, active + arriving.size)) : concurrency;
-    if (!enough || closing || timer !== undefined) return;
-    timer = setTimeout(() => {
-      look()
-        .catch((error: unknown) => log.debug({ err: error, model }, 'the head of the queue cannot be read'))
+  #hold(): void {
+    const { concurrency, log } = this.#deps;
+    const enough = this.#isEnough();
+    const own = this.#active + this.#arriving.size;
+    this.#worker.concurrency = enough ? Math.max(1, Math.min(concurrency, own)) : concurrency;
+    if (!enough || this.#isClosing || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#takeUrgent()
+        .catch((error: unknown) => log.debug({ err: error, model: this.model }, 'the head of the queue cannot be read'))
         .finally(() => {
-          timer = undefined;
-          hold();
+          this.#timer = undefined;
+          this.#hold();
         });
     }, URGENT_LOOK_MS);
   }
 
-  async function look(): Promise<void> {
-    if (closing || paused || active === 0) return;
-    if (isEnough()) {
-      const [, score] = await connection.zrange(worker.toKey('prioritized'), '0', '0', 'WITHSCORES');
-      if (score === undefined || closing || paused) return;
+  /** Takes the job at the head of the queue if the job is more urgent than the rows that wait here. */
+  async #takeUrgent(): Promise<void> {
+    const isStopped = () => this.#isClosing || this.#isPaused;
+    if (isStopped() || this.#active === 0) return;
+    if (this.#isEnough()) {
+      const [, score] = await this.#connection.zrange(this.#worker.toKey('prioritized'), '0', '0', 'WITHSCORES');
+      if (score === undefined || isStopped()) return;
       // If a job ended meanwhile and its rows are missing now, BullMQ fetches the head of the queue itself. A second job would be too much.
-      if (!isEnough() || isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
-      worker.concurrency = active + arriving.size + 1;
-    } else worker.concurrency = concurrency;
+      if (!this.#isEnough() || this.#isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
+      this.#worker.concurrency = this.#active + this.#arriving.size + 1;
+    } else this.#worker.concurrency = this.#deps.concurrency;
     // BullMQ (6.7) reads its concurrency when a job ends. `resume` after a pause makes BullMQ read the concurrency now.
-    void worker.pause(true);
-    await worker.resume();
+    void this.#worker.pause(true);
+    await this.#worker.resume();
   }
-
-  // Lock tokens begin with this id. heartbeat.ts recognizes the jobs of dead workers by the id.
-  Object.assign(worker, { id: workerId });
-  worker.on('error', (error) => log.debug({ err: error, model }, 'consumer error'));
-  worker.on('active', ({ id, data }) => {
-    const { ids, rows } = (data ?? {}) as Partial<PredictJob>;
-    const count = Array.isArray(rows) ? rows.reduce((sum, one) => sum + one, 0) : (ids?.length ?? 0);
-    arriving.set(id as string, Math.min(count, deps.holdRows(model)));
-    hold();
-  });
-  worker.on('failed', (job) => void arriving.delete(job?.id ?? ''));
-  worker.on('lockRenewalFailed', (jobs: string[]) => deps.onLocksLost(jobs.length));
-  const running = worker
-    .run()
-    .catch((error) => log.error({ err: error, model }, 'the consumer has stopped with an error'));
-  return {
-    model,
-    get active() {
-      return active;
-    },
-    holds: (job, token) => held.get(job) === token,
-    get lastMoveAt() {
-      return lastMoveAt;
-    },
-    pause() {
-      paused = true;
-      void worker.pause(true);
-    },
-    resume() {
-      paused = false;
-      // The paused time does not count as idle time.
-      lastMoveAt = performance.now();
-      void worker.resume();
-    },
-    async close() {
-      closing = true;
-      clearTimeout(timer);
-      await worker.close();
-      await running;
-      locks.close();
-      connection.disconnect();
-    },
-  };
 }
+
+const WORKER_OPTIONS = {
+  stalledInterval: STALLED_INTERVAL_MS,
+  // Millrace counts lost executions by prediction, and ends a prediction with a reason (take.lua).
+  maxStalledCount: 1_000_000,
+  removeOnComplete: { count: 0 },
+  removeOnFail: { count: FAILED_KEPT },
+  runRetryDelay: 500,
+  skipVersionCheck: true,
+  autorun: false,
+} as const;
+
+export const startConsumer = (model: string, deps: ConsumerDeps): Consumer => new JobConsumer(model, deps);
 
 /** Number of the first predictions to keep: as many as have at most `most` rows together, and at least one prediction. */
 function keptOf(ids: readonly string[], rows: readonly number[] | undefined, most: number): number {

@@ -2,7 +2,7 @@
 
 import { CacheDamage } from '@millrace/shared/cache/damage';
 import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
-import { createReadThrough, type ReadThrough } from '@millrace/shared/cache/read-through';
+import { ReadThrough } from '@millrace/shared/cache/read-through';
 import { createResultCache, type ResultCache } from '@millrace/shared/cache/result-cache';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import type { WorkerContext } from '../operations/worker-context.ts';
@@ -69,7 +69,7 @@ export async function openCaches({
   const { maxMemoryShare } = config;
   const isShared = await holdsCache(redis, cacheRedis);
   for (const sentence of await queueMemoryAdvice(redis, { holdsCache: isShared, maxMemoryShare })) log.warn(sentence);
-  const readThrough = createReadThrough({
+  const readThrough = new ReadThrough({
     redis: cacheRedis,
     keys,
     ttlMs: config.queryTtlMs,

@@ -51,114 +51,123 @@ export function createWorkerMetrics(onFailed: (end: EndedPrediction, code: strin
   for (const name of MISNAMED) registry.removeSingleMetric(name);
   const stores = new StoreMetrics();
   stores.register(registry);
-  const registers = [registry];
-  const outcomes = new Counter({
-    name: 'millrace_worker_predictions_total',
-    help: 'Predictions that this worker computed, by the fate of the result.',
-    labelNames: ['model', 'version', 'status', 'verdict'],
-    registers,
-  });
-  const batch = new Histogram({
-    name: 'millrace_worker_batch_rows',
-    help: 'Rows of the engine batch that a prediction was part of.',
-    labelNames: ['model'],
-    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
-    registers,
-  });
-  const computed = new Counter({
-    name: 'millrace_worker_rows_total',
-    help: 'Rows that went to the engines, without the rows that had a cached result.',
-    labelNames: ['model'],
-    registers,
-  });
-  const rows = new Counter({
-    name: 'millrace_recorder_rows_total',
-    help: 'Terminal states written to the ledger.',
-    registers,
-  });
-  const omitted = new Counter({
-    name: 'millrace_recorder_outputs_omitted_total',
-    help: 'Ends written to the ledger without their output, because Postgres could not store the output.',
-    registers,
-  });
-  const reconciled = new Counter({
-    name: 'millrace_reconciler_total',
-    help: 'Promises that the reconciler checked, by outcome.',
-    labelNames: ['outcome'],
-    registers,
-  });
-  const passed = new Gauge({
-    name: 'millrace_reconciler_pass_timestamp_seconds',
-    help: 'Unix time of the last complete pass of the reconciler in this worker; 0 before the first pass. One worker reconciles.',
-    registers,
-  });
-  const locks = new Counter({
-    name: 'millrace_worker_lock_renewals_failed_total',
-    help: 'Job locks that could not be renewed.',
-    registers,
-  });
-  const unreadable = new Counter({
-    name: 'millrace_live_states_unreadable_total',
-    help: 'Live states in Redis that could not be read and were discarded; the ledger has their promises.',
-    registers,
-  });
+  const counters = createCounters([registry]);
   return {
     registry,
     stores,
     engines: createEngineMetrics(registry),
     predictions: createPredictionMetrics(registry, onFailed),
-    gaugeBy({ name, help, labels }, read) {
-      new Gauge({
-        name,
-        help,
-        labelNames: [...labels],
-        registers,
-        collect() {
-          this.reset();
-          for (const sample of read()) this.set({ ...sample.labels }, sample.value);
-        },
-      });
-    },
+    ...readAtScrape([registry]),
     finished({ model, version }, items, verdicts) {
       const counts = new Map<string, number>();
       for (const [at, { status, batchSize }] of items.entries()) {
         const name = `${status} ${verdicts[at]}`;
         counts.set(name, (counts.get(name) ?? 0) + 1);
-        if (at === 0) batch.observe({ model }, batchSize);
+        if (at === 0) counters.batch.observe({ model }, batchSize);
       }
       for (const [name, count] of counts) {
         const [status = '', verdict = ''] = name.split(' ');
-        outcomes.inc({ model, version, status, verdict }, count);
+        counters.outcomes.inc({ model, version, status, verdict }, count);
       }
     },
-    computed: (model, count) => computed.inc({ model }, count),
-    recorded: (count) => rows.inc(count),
-    recordedWithoutOutput: () => omitted.inc(),
-    reconciled: (outcome) => reconciled.inc({ outcome }),
-    reconciledAll: () => passed.set(sharedNow() / 1_000),
-    lockLost: (count) => locks.inc(count),
-    unreadable: (count) => unreadable.inc(count),
-    counterBy({ name, help, label }, read) {
-      new Counter({
-        name,
-        help,
-        labelNames: [label],
-        registers,
-        collect() {
-          this.reset();
-          for (const [value, count] of read()) this.inc({ [label]: value }, count);
-        },
-      });
-    },
-    gauge(name, help, read) {
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
-    },
+    computed: (model, count) => counters.computed.inc({ model }, count),
+    recorded: (count) => counters.rows.inc(count),
+    recordedWithoutOutput: () => counters.omitted.inc(),
+    reconciled: (outcome) => counters.reconciled.inc({ outcome }),
+    reconciledAll: () => counters.passed.set(sharedNow() / 1_000),
+    lockLost: (count) => counters.locks.inc(count),
+    unreadable: (count) => counters.unreadable.inc(count),
   };
 }
+
+/** The metrics that this file counts. */
+const createCounters = (registers: Registry[]) => ({
+  outcomes: new Counter({
+    name: 'millrace_worker_predictions_total',
+    help: 'Predictions that this worker computed, by the fate of the result.',
+    labelNames: ['model', 'version', 'status', 'verdict'],
+    registers,
+  }),
+  batch: new Histogram({
+    name: 'millrace_worker_batch_rows',
+    help: 'Rows of the engine batch that a prediction was part of.',
+    labelNames: ['model'],
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+    registers,
+  }),
+  computed: new Counter({
+    name: 'millrace_worker_rows_total',
+    help: 'Rows that went to the engines, without the rows that had a cached result.',
+    labelNames: ['model'],
+    registers,
+  }),
+  rows: new Counter({
+    name: 'millrace_recorder_rows_total',
+    help: 'Terminal states written to the ledger.',
+    registers,
+  }),
+  omitted: new Counter({
+    name: 'millrace_recorder_outputs_omitted_total',
+    help: 'Ends written to the ledger without their output, because Postgres could not store the output.',
+    registers,
+  }),
+  reconciled: new Counter({
+    name: 'millrace_reconciler_total',
+    help: 'Promises that the reconciler checked, by outcome.',
+    labelNames: ['outcome'],
+    registers,
+  }),
+  passed: new Gauge({
+    name: 'millrace_reconciler_pass_timestamp_seconds',
+    help: 'Unix time of the last complete pass of the reconciler in this worker; 0 before the first pass. One worker reconciles.',
+    registers,
+  }),
+  locks: new Counter({
+    name: 'millrace_worker_lock_renewals_failed_total',
+    help: 'Job locks that could not be renewed.',
+    registers,
+  }),
+  unreadable: new Counter({
+    name: 'millrace_live_states_unreadable_total',
+    help: 'Live states in Redis that could not be read and were discarded; the ledger has their promises.',
+    registers,
+  }),
+});
+
+/** Adds metrics whose values are kept elsewhere and are read at each scrape. */
+const readAtScrape = (registers: Registry[]): Pick<WorkerMetrics, 'gauge' | 'gaugeBy' | 'counterBy'> => ({
+  gaugeBy({ name, help, labels }, read) {
+    new Gauge({
+      name,
+      help,
+      labelNames: [...labels],
+      registers,
+      collect() {
+        this.reset();
+        for (const sample of read()) this.set({ ...sample.labels }, sample.value);
+      },
+    });
+  },
+  counterBy({ name, help, label }, read) {
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset();
+        for (const [value, count] of read()) this.inc({ [label]: value }, count);
+      },
+    });
+  },
+  gauge(name, help, read) {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  },
+});

@@ -1,7 +1,7 @@
 /** The commands for the models of this machine: list, check, add, promote and retire versions. */
 import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { createReadThrough } from '@millrace/shared/cache/read-through';
+import { ReadThrough } from '@millrace/shared/cache/read-through';
 import { type ModelConfig, mayShareResults } from '@millrace/shared/model-files/model-config';
 import {
   externalPath,
@@ -321,7 +321,7 @@ async function change(config: Config, make: () => Promise<void>): Promise<void> 
     await waitForRedis(cacheRedis, 'The cache Redis (CACHE_REDIS_URL)', 5_000);
     await make();
     const keys = keysFor(config.keyPrefix);
-    const readThrough = createReadThrough({ redis: cacheRedis, keys, ttlMs: config.queryTtlMs });
+    const readThrough = new ReadThrough({ redis: cacheRedis, keys, ttlMs: config.queryTtlMs });
     const publish = (tenant: string) => redis.publish(keys.registryChannel(), tenant);
     await announceRegistryChange({ readThrough, tenant: TENANT, publish });
     readThrough.close();

@@ -47,27 +47,6 @@ export interface ReadThroughCounts {
   errors: number;
 }
 
-export interface ReadThrough {
-  /**
-   * Returns the value of a query after a round trip through JSON. A `get` that starts after an invalidation has resolved never
-   * returns a value from before the invalidation. Throws only the errors of `load`.
-   */
-  get<T>(name: string, load: () => Promise<T>): Promise<T>;
-  /**
-   * As `get`, for a large value that is read often: this process keeps the value, and reads only the end of the stored text while the
-   * text is the same. Callers share the value and must not change the value.
-   */
-  getKept<T>(name: string, load: () => Promise<T>): Promise<T>;
-  /**
-   * Deletes the values of queries. Must be called after the change is committed. While the cache does not respond, this process
-   * reads without the cache and repeats the deletion in the background. Resolves in both cases.
-   */
-  invalidate(...names: string[]): Promise<void>;
-  readonly counts: Readonly<ReadThroughCounts>;
-  /** Stops the repeated deletions in the background. */
-  close(): void;
-}
-
 // KEYS[1] the key; ARGV[1] the caller's lease, ARGV[2] the value, ARGV[3] the TTL in ms.
 const STORE = `if redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -117,63 +96,103 @@ interface StoreParams<T> {
 /** Readers of one name expect values of one type. */
 const valueOfType = <T>(shared: { value: Promise<unknown> }): Promise<T> => shared.value as Promise<T>;
 
-export function createReadThrough(options: ReadThroughOptions): ReadThrough {
-  const { redis, keys, ttlMs, onError = () => {}, onDamaged = () => {}, leaseMs = 3_000, pollMs = 20 } = options;
-  const counts: ReadThroughCounts = { hits: 0, misses: 0, loads: 0, errors: 0 };
+export class ReadThrough {
+  readonly #options: Required<ReadThroughOptions>;
   /** The loads in progress in this process. Readers of the same name share a load. */
-  const loads = new Map<string, SharedLoad>();
-  const kept = new Map<string, Kept>();
+  readonly #loads = new Map<string, SharedLoad>();
+  readonly #kept = new Map<string, Kept>();
   /** The names whose deletion has not reached the cache. */
-  const undeleted = new Set<string>();
-  const closed = new AbortController();
-  let isRetrying = false;
+  readonly #undeleted = new Set<string>();
+  readonly #closed = new AbortController();
+  readonly #counts: ReadThroughCounts = { hits: 0, misses: 0, loads: 0, errors: 0 };
+  #isRetrying = false;
 
-  function failed(error: unknown): void {
-    counts.errors += 1;
-    onError(error);
+  constructor(options: ReadThroughOptions) {
+    this.#options = { onError: () => {}, onDamaged: () => {}, leaseMs: 3_000, pollMs: 20, ...options };
   }
 
-  function loadCounted<T>(load: () => Promise<T>): Promise<T> {
-    counts.loads += 1;
-    return load();
-  }
-
-  function share<T>(name: string, lease: string, run: () => Promise<T>): Promise<T> {
-    const shared: SharedLoad = { lease, value: run() };
-    loads.set(name, shared);
-    const remove = () => {
-      if (loads.get(name) === shared) loads.delete(name);
-    };
-    shared.value.then(remove, remove);
-    return valueOfType<T>(shared);
-  }
-
-  async function loadAndStore<T>({ key, lease, load, isKept }: StoreParams<T>): Promise<T> {
-    let value: T;
-    try {
-      value = await loadCounted(load);
-    } catch (error) {
-      await redis.eval(RELEASE, 1, key, lease).catch(failed);
-      throw error;
-    }
-    const json = JSON.stringify(value);
-    const sealed = sealJson(isKept ? stampJson(json) : json);
-    await redis.eval(STORE, 1, key, lease, `v${sealed}`, ttlMs).catch(failed);
-    return value;
+  get counts(): Readonly<ReadThroughCounts> {
+    return this.#counts;
   }
 
   /**
-   * Loads without the cache. An invalidation removes the shared load, so that no later reader joins a load from before the
-   * invalidation.
+   * Returns the value of a query after a round trip through JSON. A `get` that starts after an invalidation has resolved never
+   * returns a value from before the invalidation. Throws only the errors of `load`.
    */
-  function loadAlone<T>(name: string, load: () => Promise<T>): Promise<T> {
-    const shared = loads.get(name);
-    if (shared) return valueOfType<T>(shared);
-    return share(name, '', () => loadCounted(load));
+  get<T>(name: string, load: () => Promise<T>): Promise<T> {
+    return this.#read(name, load, false);
+  }
+
+  /**
+   * As `get`, for a large value that is read often: this process keeps the value, and reads only the end of the stored text while the
+   * text is the same. Callers share the value and must not change the value.
+   */
+  getKept<T>(name: string, load: () => Promise<T>): Promise<T> {
+    return this.#read(name, load, true);
+  }
+
+  /**
+   * Deletes the values of queries. Must be called after the change is committed. While the cache does not respond, this process
+   * reads without the cache and repeats the deletion in the background. Resolves in both cases.
+   */
+  async invalidate(...names: string[]): Promise<void> {
+    const { redis, keys } = this.#options;
+    await Promise.all(
+      names.map(async (name) => {
+        this.#loads.delete(name);
+        this.#undeleted.add(name);
+        try {
+          await redis.del(keys.query(name));
+          this.#undeleted.delete(name);
+        } catch (error) {
+          this.#failed(error);
+          void this.#repeatDeletions();
+        }
+      }),
+    );
+  }
+
+  /** Stops the repeated deletions in the background. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  async #read<T>(name: string, load: () => Promise<T>, isKept: boolean): Promise<T> {
+    if (this.#undeleted.has(name)) return this.#loadAlone(name, load);
+    const key = this.#options.keys.query(name);
+    const until = performance.now() + this.#options.leaseMs;
+    let missed = false;
+    for (;;) {
+      const lease = `l${randomUUID()}`;
+      let found: Found;
+      try {
+        found = await this.#find(key, lease, isKept ? this.#kept.get(name) : undefined);
+      } catch (error) {
+        this.#failed(error);
+        return this.#loadAlone(name, load);
+      }
+      // A reader that waited for another process's load counts as a miss.
+      if ((found.kind === 'value' || found.kind === 'kept') && !missed) this.#counts.hits += 1;
+      if (found.kind === 'kept') return valueOfType<T>(found);
+      if (found.kind === 'value') {
+        const value: T = JSON.parse(found.json);
+        if (isKept) this.#keep(name, found.stamp, value);
+        return value;
+      }
+      if (!missed) this.#counts.misses += 1;
+      missed = true;
+      if (found.kind === 'mine')
+        return this.#share(name, lease, () => this.#loadAndStore({ key, lease, load, isKept }));
+      const shared = this.#loads.get(name);
+      if (shared?.lease === found.lease) return valueOfType<T>(shared);
+      if (performance.now() > until) return this.#loadCounted(load);
+      await delay(this.#options.pollMs);
+    }
   }
 
   /** Reads a key. Writes `lease` where the key is absent or damaged. */
-  async function find(key: string, lease: string, before: Kept | undefined): Promise<Found> {
+  async #find(key: string, lease: string, before: Kept | undefined): Promise<Found> {
+    const { redis, leaseMs, onDamaged } = this.#options;
     try {
       if (before !== undefined && (await redis.getrange(key, -STAMP_LENGTH, -1)) === before.stamp)
         return { kind: 'kept', value: before.value };
@@ -190,80 +209,72 @@ export function createReadThrough(options: ReadThroughOptions): ReadThrough {
     return { kind: 'mine' };
   }
 
-  function keep(name: string, stamp: string | undefined, value: unknown): void {
-    if (kept.size >= KEPT_MAX) kept.clear();
-    if (stamp === undefined) kept.delete(name);
-    else kept.set(name, { stamp, value: Promise.resolve(value) });
+  #keep(name: string, stamp: string | undefined, value: unknown): void {
+    if (this.#kept.size >= KEPT_MAX) this.#kept.clear();
+    if (stamp === undefined) this.#kept.delete(name);
+    else this.#kept.set(name, { stamp, value: Promise.resolve(value) });
   }
 
-  async function read<T>(name: string, load: () => Promise<T>, isKept: boolean): Promise<T> {
-    if (undeleted.has(name)) return loadAlone(name, load);
-    const key = keys.query(name);
-    const until = performance.now() + leaseMs;
-    let missed = false;
-    for (;;) {
-      const lease = `l${randomUUID()}`;
-      let found: Found;
-      try {
-        found = await find(key, lease, isKept ? kept.get(name) : undefined);
-      } catch (error) {
-        failed(error);
-        return loadAlone(name, load);
-      }
-      // A reader that waited for another process's load counts as a miss.
-      if ((found.kind === 'value' || found.kind === 'kept') && !missed) counts.hits += 1;
-      if (found.kind === 'kept') return valueOfType<T>(found);
-      if (found.kind === 'value') {
-        const value: T = JSON.parse(found.json);
-        if (isKept) keep(name, found.stamp, value);
-        return value;
-      }
-      if (!missed) counts.misses += 1;
-      missed = true;
-      if (found.kind === 'mine') return share(name, lease, () => loadAndStore({ key, lease, load, isKept }));
-      const shared = loads.get(name);
-      if (shared?.lease === found.lease) return valueOfType<T>(shared);
-      if (performance.now() > until) return loadCounted(load);
-      await delay(pollMs);
+  #failed(error: unknown): void {
+    this.#counts.errors += 1;
+    this.#options.onError(error);
+  }
+
+  #loadCounted<T>(load: () => Promise<T>): Promise<T> {
+    this.#counts.loads += 1;
+    return load();
+  }
+
+  #share<T>(name: string, lease: string, run: () => Promise<T>): Promise<T> {
+    const shared: SharedLoad = { lease, value: run() };
+    this.#loads.set(name, shared);
+    const remove = () => {
+      if (this.#loads.get(name) === shared) this.#loads.delete(name);
+    };
+    shared.value.then(remove, remove);
+    return valueOfType<T>(shared);
+  }
+
+  async #loadAndStore<T>({ key, lease, load, isKept }: StoreParams<T>): Promise<T> {
+    const { redis, ttlMs } = this.#options;
+    const failed = (error: unknown) => this.#failed(error);
+    let value: T;
+    try {
+      value = await this.#loadCounted(load);
+    } catch (error) {
+      await redis.eval(RELEASE, 1, key, lease).catch(failed);
+      throw error;
     }
+    const json = JSON.stringify(value);
+    const sealed = sealJson(isKept ? stampJson(json) : json);
+    await redis.eval(STORE, 1, key, lease, `v${sealed}`, ttlMs).catch(failed);
+    return value;
   }
 
-  async function retry(): Promise<void> {
-    if (isRetrying) return;
-    isRetrying = true;
-    while (undeleted.size > 0 && !closed.signal.aborted) {
-      await delay(RETRY_MS, undefined, { signal: closed.signal, ref: false }).catch(() => {});
-      for (const name of undeleted) {
+  /**
+   * Loads without the cache. An invalidation removes the shared load, so that no later reader joins a load from before the
+   * invalidation.
+   */
+  #loadAlone<T>(name: string, load: () => Promise<T>): Promise<T> {
+    const shared = this.#loads.get(name);
+    if (shared) return valueOfType<T>(shared);
+    return this.#share(name, '', () => this.#loadCounted(load));
+  }
+
+  async #repeatDeletions(): Promise<void> {
+    if (this.#isRetrying) return;
+    this.#isRetrying = true;
+    while (this.#undeleted.size > 0 && !this.#closed.signal.aborted) {
+      await delay(RETRY_MS, undefined, { signal: this.#closed.signal, ref: false }).catch(() => {});
+      for (const name of this.#undeleted) {
         try {
-          await redis.del(keys.query(name));
-          undeleted.delete(name);
+          await this.#options.redis.del(this.#options.keys.query(name));
+          this.#undeleted.delete(name);
         } catch {
           break;
         }
       }
     }
-    isRetrying = false;
+    this.#isRetrying = false;
   }
-
-  return {
-    get: (name, load) => read(name, load, false),
-    getKept: (name, load) => read(name, load, true),
-    counts,
-    async invalidate(...names) {
-      await Promise.all(
-        names.map(async (name) => {
-          loads.delete(name);
-          undeleted.add(name);
-          try {
-            await redis.del(keys.query(name));
-            undeleted.delete(name);
-          } catch (error) {
-            failed(error);
-            void retry();
-          }
-        }),
-      );
-    },
-    close: () => closed.abort(),
-  };
 }
