@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MODEL, NOW, newId, SHARD, useLive } from './live-fixture.ts';
 
 const f = useLive();
-const cancel = (id: string) => f.live.end(id, 'default', 'canceled', NOW);
+const cancel = (id: string) => f.live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW });
 const leftQueue = async () => (await f.live.counts(MODEL)).left[5] ?? 0;
 const ttl = (id: string) => f.redis.pttl(f.keys.live(id));
 
@@ -19,14 +19,17 @@ test('a waiting prediction is canceled once and leaves the queue', async () => {
 
 test('another tenant cannot cancel a prediction, and an unknown id cannot be canceled', async () => {
   const { id } = await f.submit();
-  expect(await f.live.end(id, 'stranger', 'canceled', NOW)).toEqual({ outcome: 'gone' });
+  expect(await f.live.end(id, { tenant: 'stranger', status: 'canceled', nowMs: NOW })).toEqual({ outcome: 'gone' });
   expect(await cancel(newId())).toEqual({ outcome: 'gone' });
 });
 
 test('a prediction expires at its deadline and not earlier', async () => {
   const { id } = await f.submit({ expiresAt: NOW + 10 });
-  expect(await f.live.end(id, 'default', 'expired', NOW + 9)).toEqual({ outcome: 'early' });
-  expect(await f.live.end(id, 'default', 'expired', NOW + 10)).toEqual({ outcome: 'ended', was: 'queued' });
+  expect(await f.live.end(id, { tenant: 'default', status: 'expired', nowMs: NOW + 9 })).toEqual({ outcome: 'early' });
+  expect(await f.live.end(id, { tenant: 'default', status: 'expired', nowMs: NOW + 10 })).toEqual({
+    outcome: 'ended',
+    was: 'queued',
+  });
 });
 
 describe('a leader with followers', () => {
@@ -113,7 +116,7 @@ test('a recorded end is kept for a short time, and a prediction that was reopene
   await f.live.shorten([first], 5_000);
   expect(await ttl(id)).toBeGreaterThan(60_000);
   // The next end is not recorded yet.
-  await f.live.end(id, 'default', 'canceled', NOW + 1);
+  await f.live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW + 1 });
   await f.live.shorten([first], 5_000);
   expect(await ttl(id)).toBeGreaterThan(60_000);
   expect(await f.live.task(id)).toBe('{"rows":["1"]}');

@@ -58,17 +58,17 @@ async function wholeReads(work: () => Promise<unknown>): Promise<number> {
 
 async function submit(given: Partial<ReturnType<typeof newPrediction>> = {}) {
   const item = newPrediction(given);
-  const { items, counts } = await live.submit(TARGET, 'normal', `p-${item.id}`, [item], NOW);
+  const { items, counts } = await live.submit(TARGET, { priority: 'normal', job: `p-${item.id}`, nowMs: NOW }, [item]);
   return { id: item.id, outcome: items[0]?.outcome, counts };
 }
 
 async function taken(id: string, worker = 'w1'): Promise<Taken> {
-  const [one] = await live.take(SHARD, [id], worker, 4, NOW);
+  const [one] = await live.take(SHARD, [id], { worker, maxAttempts: 4, nowMs: NOW });
   if (!one) throw new Error('the prediction was not taken');
   return one;
 }
 
-const finish = (one: Taken, worker = 'w1') => live.finish(SHARD, [{ ...one, result, ...END }], worker, NOW);
+const finish = (one: Taken, worker = 'w1') => live.finish(SHARD, [{ ...one, result, ...END }], { worker, nowMs: NOW });
 
 /** A running leader with followers. */
 async function followed(count: number) {
@@ -119,7 +119,7 @@ describe('a long result', () => {
 
   test('reaches the followers of a leader that was canceled, which stays canceled', async () => {
     const { one, ids } = await followed(2);
-    await live.end(one.id, 'default', 'canceled', NOW);
+    await live.end(one.id, { tenant: 'default', status: 'canceled', nowMs: NOW });
     await finish(one);
     expect(longest).toBeLessThan(COMMAND_BYTES);
     await expectResult(ids);
@@ -132,11 +132,13 @@ describe('a long result', () => {
     const late = await submit({ flight: FLIGHT, expiresAt: NOW + 1 });
     const kept = await submit({ flight: FLIGHT });
     const item = { ...one, result, ...END };
-    expect(await live.finish(SHARD, [item], 'w1', NOW + 2)).toEqual(['written']);
+    expect(await live.finish(SHARD, [item], { worker: 'w1', nowMs: NOW + 2 })).toEqual(['written']);
     expect((await live.read(late.id))?.status).toBe('expired');
     await expectResult([kept.id]);
     const second = await followed(1);
-    expect(await live.finish(SHARD, [{ ...second.one, result, ...END }], 'w1', NOW + 60_001)).toEqual(['written']);
+    expect(
+      await live.finish(SHARD, [{ ...second.one, result, ...END }], { worker: 'w1', nowMs: NOW + 60_001 }),
+    ).toEqual(['written']);
     expect((await live.read(second.one.id))?.status).toBe('expired');
   });
 
@@ -145,7 +147,7 @@ describe('a long result', () => {
     const dies = vi.spyOn(redis, 'srandmember').mockRejectedValueOnce(new Error('the worker dies'));
     await expect(finish(one)).rejects.toThrow('the worker dies');
     dies.mockRestore();
-    expect(await wholeReads(() => live.take(SHARD, [one.id], 'w2', 4, NOW))).toBe(0);
+    expect(await wholeReads(() => live.take(SHARD, [one.id], { worker: 'w2', maxAttempts: 4, nowMs: NOW }))).toBe(0);
     await expectResult([one.id, ...ids]);
   });
 
@@ -163,7 +165,7 @@ describe('a long result', () => {
 
   test('leaves no mark on a canceled leader whose worker dies after the end of the last follower', async () => {
     const { one, ids } = await followed(1);
-    await live.end(one.id, 'default', 'canceled', NOW);
+    await live.end(one.id, { tenant: 'default', status: 'canceled', nowMs: NOW });
     const passed = scripted.mrPassed.bind(redis);
     const dies = vi
       .spyOn(scripted, 'mrPassed')
@@ -172,7 +174,7 @@ describe('a long result', () => {
     await expect(finish(one)).rejects.toThrow('the worker dies');
     dies.mockRestore();
     await expectResult(ids);
-    expect(await live.take(SHARD, [one.id], 'w2', 4, NOW)).toEqual([]);
+    expect(await live.take(SHARD, [one.id], { worker: 'w2', maxAttempts: 4, nowMs: NOW })).toEqual([]);
     expect(await live.read(one.id)).toMatchObject({ status: 'canceled', runsForFollowers: false });
     expect(await redis.pttl(keys.live(one.id))).toBeGreaterThan(0);
   });
@@ -194,7 +196,7 @@ describe('a long result', () => {
   test('that is known at the submission is refused without a wait while Redis is full', async () => {
     const full = vi.spyOn(redis, 'append').mockRejectedValueOnce(new Error('OOM command not allowed'));
     const item = newPrediction({ known: result });
-    await expect(live.submit(TARGET, 'normal', 'p-full', [item], NOW)).rejects.toThrow('OOM');
+    await expect(live.submit(TARGET, { priority: 'normal', job: 'p-full', nowMs: NOW }, [item])).rejects.toThrow('OOM');
     full.mockRestore();
     expect(await keysOf(redis, keys.written(item.id, ''))).toEqual([]);
   });
@@ -202,7 +204,11 @@ describe('a long result', () => {
   test('that is known at the submission is written without a script that carries it', async () => {
     longest = 0;
     const items = [newPrediction({ known: result }), newPrediction({ known: '1' }), newPrediction()];
-    const { items: submitted, counts } = await live.submit(TARGET, 'normal', 'p-known', items, NOW);
+    const { items: submitted, counts } = await live.submit(
+      TARGET,
+      { priority: 'normal', job: 'p-known', nowMs: NOW },
+      items,
+    );
     expect(longest).toBeLessThan(COMMAND_BYTES);
     expect(submitted.map(({ outcome }) => outcome)).toEqual(['done', 'done', 'lead']);
     expect(counts).toEqual(await live.counts(MODEL));
@@ -210,7 +216,9 @@ describe('a long result', () => {
     const state = await live.read(long?.id as string);
     expect(state).toMatchObject({ status: 'succeeded', attempts: 0, startedAt: null, number: null, completedAt: NOW });
     expect(String(state?.result) === String(result)).toBe(true);
-    const again = await live.submit(TARGET, 'normal', 'p-known', [{ ...(long as (typeof items)[0]) }], NOW);
+    const again = await live.submit(TARGET, { priority: 'normal', job: 'p-known', nowMs: NOW }, [
+      { ...(long as (typeof items)[0]) },
+    ]);
     expect(again.items).toEqual([{ outcome: 'exists', status: 'succeeded' }]);
   });
 });
@@ -221,13 +229,18 @@ describe('the state of a long success', () => {
     await finish(one);
     const { id } = one;
     const reads = await wholeReads(async () => {
-      expect(await live.end(id, 'default', 'canceled', NOW)).toEqual({ outcome: 'terminal', status: 'succeeded' });
-      expect(await live.take(SHARD, [id], 'w2', 4, NOW)).toEqual([]);
+      expect(await live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW })).toEqual({
+        outcome: 'terminal',
+        status: 'succeeded',
+      });
+      expect(await live.take(SHARD, [id], { worker: 'w2', maxAttempts: 4, nowMs: NOW })).toEqual([]);
       const retry = { id, tenant: 'default', job: 'p-again', opening: 1, expiresAt: null, nowMs: NOW };
       expect(await live.retry(retry)).toEqual({ outcome: 'refused', status: 'succeeded' });
       const row = { id, model: MODEL, opening: 0, supersededAt: null, expiresAt: null };
-      expect(await live.adopt(row, 'p-adopted', NOW)).toEqual({ outcome: 'terminal' });
-      expect((await live.finish(SHARD, [{ ...one, result: '1', ...END }], 'w1', NOW))[0]).toBe('cancelled');
+      expect(await live.adopt(row, { job: 'p-adopted', nowMs: NOW })).toEqual({ outcome: 'terminal' });
+      expect((await live.finish(SHARD, [{ ...one, result: '1', ...END }], { worker: 'w1', nowMs: NOW }))[0]).toBe(
+        'cancelled',
+      );
       await live.discard(id);
       // The flight of the success stays. The next equal input is computed, because no script copies the result.
       expect((await submit({ flight: FLIGHT })).outcome).toBe('lead');
@@ -242,7 +255,7 @@ describe('the state of a long success', () => {
     const { one } = await followed(0);
     await finish(one);
     const row = { id: one.id, model: MODEL, opening: 3, supersededAt: null, expiresAt: null };
-    expect(await live.adopt(row, 'p-adopted', NOW)).toEqual({ outcome: 'terminal' });
+    expect(await live.adopt(row, { job: 'p-adopted', nowMs: NOW })).toEqual({ outcome: 'terminal' });
     await expectResult([one.id]);
     expect((await live.read(one.id))?.opening).toBe(3);
   });

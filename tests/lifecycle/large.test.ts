@@ -15,7 +15,7 @@ let live: LiveStore;
 
 beforeAll(() => {
   large = connectTestRedis();
-  live = new LiveStore(f.redis, f.keys, undefined, large);
+  live = new LiveStore(f.redis, f.keys, { large });
 });
 afterAll(() => large.disconnect());
 
@@ -61,9 +61,13 @@ describe('a long result', () => {
     await f.events();
     // Without the taken state, finish.lua writes the end of a short result.
     const { id, attempt } = short;
-    expect(await live.finish(SHARD, [{ id, attempt, result: long(100_000), ...END }], 'w1', NOW)).toEqual(['written']);
+    expect(
+      await live.finish(SHARD, [{ id, attempt, result: long(100_000), ...END }], { worker: 'w1', nowMs: NOW }),
+    ).toEqual(['written']);
     const byScript = { ...(await live.readWhole(id)), result: expect.anything() };
-    const sent = await commandsOf(large, () => live.finish(SHARD, [{ ...plain, result, ...END }], 'w1', NOW));
+    const sent = await commandsOf(large, () =>
+      live.finish(SHARD, [{ ...plain, result, ...END }], { worker: 'w1', nowMs: NOW }),
+    );
     expect(sent.map((name) => name.toLowerCase()).slice(0, 2)).toEqual(['set', 'append']);
     const state = await live.readWhole(plain.id);
     const of = { id: plain.id, number: expect.any(Number), job: `p-${plain.id}`, task: '' };
@@ -82,7 +86,7 @@ describe('a long result', () => {
   test('of an earlier attempt is refused and leaves no data behind', async () => {
     const one = await taken();
     await f.take([one.id], { worker: 'w2' });
-    const verdicts = await live.finish(SHARD, [{ ...one, result: long(MIB), ...END }], 'w1', NOW);
+    const verdicts = await live.finish(SHARD, [{ ...one, result: long(MIB), ...END }], { worker: 'w1', nowMs: NOW });
     expect(verdicts).toEqual(['fenced']);
     expect(await f.status(one.id)).toBe('running');
     expect(await leftOf(one.id)).toEqual([]);
@@ -90,8 +94,10 @@ describe('a long result', () => {
 
   test('of a prediction that was canceled meanwhile is discarded', async () => {
     const one = await taken();
-    await live.end(one.id, 'default', 'canceled', NOW);
-    expect(await live.finish(SHARD, [{ ...one, result: long(MIB), ...END }], 'w1', NOW)).toEqual(['cancelled']);
+    await live.end(one.id, { tenant: 'default', status: 'canceled', nowMs: NOW });
+    expect(await live.finish(SHARD, [{ ...one, result: long(MIB), ...END }], { worker: 'w1', nowMs: NOW })).toEqual([
+      'cancelled',
+    ]);
     expect(await f.status(one.id)).toBe('canceled');
   });
 
@@ -101,15 +107,20 @@ describe('a long result', () => {
     const follower = await f.submit({ flight: 'c'.repeat(64) });
     expect(follower.submitted.outcome).toBe('follow');
     const result = long(MIB);
-    expect(await live.finish(SHARD, [{ ...one, result, ...END }], 'w1', NOW)).toEqual(['written']);
+    expect(await live.finish(SHARD, [{ ...one, result, ...END }], { worker: 'w1', nowMs: NOW })).toEqual(['written']);
     expect(String((await live.read(follower.id))?.result)).toBe(result);
   });
 
   test('among short results has its outcome at its own position', async () => {
     const ones = [await taken(), await taken(), await taken(), await taken()];
-    await live.end((ones[3] as { id: string }).id, 'default', 'canceled', NOW);
+    await live.end((ones[3] as { id: string }).id, { tenant: 'default', status: 'canceled', nowMs: NOW });
     const items = ones.map((one, at) => ({ ...one, result: at === 1 ? long(MIB) : '1', ...END }));
-    expect(await live.finish(SHARD, items, 'w1', NOW)).toEqual(['written', 'written', 'written', 'cancelled']);
+    expect(await live.finish(SHARD, items, { worker: 'w1', nowMs: NOW })).toEqual([
+      'written',
+      'written',
+      'written',
+      'cancelled',
+    ]);
   });
 });
 
@@ -119,7 +130,9 @@ describe('beside a long result', () => {
     const one = await taken();
     const done: string[] = [];
     const note = (name: string) => () => void done.push(name);
-    const finishing = live.finish(SHARD, [{ ...one, result: long(21 * MIB), ...END }], 'w1', NOW).then(note('finish'));
+    const finishing = live
+      .finish(SHARD, [{ ...one, result: long(21 * MIB), ...END }], { worker: 'w1', nowMs: NOW })
+      .then(note('finish'));
     await live.read(other.id).then(note('read'));
     await finishing;
     const reading = live.read(one.id).then(note('long read'));
@@ -133,7 +146,7 @@ describe('beside a long result', () => {
   test('the connection for small commands carries no long result', async () => {
     const one = await taken();
     const item = { ...one, result: long(MIB), ...END };
-    expect(await commandsOf(f.redis, () => live.finish(SHARD, [item], 'w1', NOW))).toEqual([]);
+    expect(await commandsOf(f.redis, () => live.finish(SHARD, [item], { worker: 'w1', nowMs: NOW }))).toEqual([]);
     const reads = await commandsOf(f.redis, () => live.read(one.id));
     expect(reads).toEqual(['getrange', 'getrange']);
     expect(await commandsOf(f.redis, () => live.readMany([one.id], { large: true }))).toEqual([]);
@@ -148,12 +161,14 @@ describe('long tasks', () => {
     const items = Array.from({ length: COUNT }, () => newPrediction({ task }));
     expect(live.sendsLarge(items)).toBe(true);
     expect(live.sendsLarge([newPrediction()])).toBe(false);
-    const scripts = await commandsOf(large, () => live.submit(TARGET, 'normal', 'p-long', items, NOW));
+    const scripts = await commandsOf(large, () =>
+      live.submit(TARGET, { priority: 'normal', job: 'p-long', nowMs: NOW }, items),
+    );
     expect(scripts.filter((name) => name === 'evalsha').length).toBeGreaterThanOrEqual(COUNT / 3);
     const ids = items.map(({ id }) => id);
     const results: string[] = [];
     const takes = await commandsOf(f.redis, async () => {
-      for (const one of await live.take(SHARD, ids, 'w1', 4, NOW)) results.push(one.id);
+      for (const one of await live.take(SHARD, ids, { worker: 'w1', maxAttempts: 4, nowMs: NOW })) results.push(one.id);
     });
     expect(results.sort()).toEqual([...ids].sort());
     expect(takes.length).toBeGreaterThanOrEqual(COUNT / 5);
@@ -161,7 +176,11 @@ describe('long tasks', () => {
 
   test('are numbered in the order of submission', async () => {
     const items = Array.from({ length: COUNT }, () => newPrediction({ task }));
-    const { items: submitted, counts } = await live.submit(TARGET, 'normal', 'p-order', items, NOW);
+    const { items: submitted, counts } = await live.submit(
+      TARGET,
+      { priority: 'normal', job: 'p-order', nowMs: NOW },
+      items,
+    );
     const numbers = submitted.map((one) => (one.outcome === 'lead' ? one.number : 0));
     expect(numbers).toEqual(numbers.map((_, at) => (numbers[0] as number) + at));
     expect(counts.entered[5]).toBe(numbers.at(-1));

@@ -94,17 +94,19 @@ export function useLive(prefix = testPrefix()): LiveFixture {
   return Object.assign(fixture, {
     async submit(given, { now = NOW, job, priority = 'normal' } = {}) {
       const item = newPrediction(given);
-      const { items } = await fixture.live.submit(TARGET, priority, job ?? `p-${item.id}`, [item], now);
+      const { items } = await fixture.live.submit(TARGET, { priority, job: job ?? `p-${item.id}`, nowMs: now }, [item]);
       return { id: item.id, submitted: items[0] as Submitted };
     },
     async take(ids, { worker = 'w1', most = 4, now = NOW, jobs } = {}) {
       const own = await Promise.all(ids.map(async (id) => (await fixture.live.read(id))?.job ?? ''));
-      return fixture.live.take(SHARD, ids, worker, most, now, jobs ?? own);
+      return fixture.live.take(SHARD, ids, { worker, maxAttempts: most, nowMs: now, jobs: jobs ?? own });
     },
     async finish({ id, attempt, state }, given = {}, now = NOW) {
       const run = { startedAt: now, batchedAt: now, inferenceMs: 1, batchSize: 1 };
       const one = { status: 'succeeded', result: '{"y":1}', ...run } as const;
-      return (await fixture.live.finish(SHARD, [{ id, attempt, state, ...one, ...given }], 'w1', now))[0];
+      return (
+        await fixture.live.finish(SHARD, [{ id, attempt, state, ...one, ...given }], { worker: 'w1', nowMs: now })
+      )[0];
     },
     status: async (id) => (await fixture.live.read(id))?.status,
     async addJob(job, fields = { name: 'predict' }) {

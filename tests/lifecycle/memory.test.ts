@@ -27,7 +27,7 @@ test(`a waiting prediction takes at most ${GOAL_BYTES} bytes of Redis beside its
       return newPrediction({ flight, task, expiresAt: NOW + 86_400_000 });
     });
     const job = jobIdOf(items[0]!.id);
-    await f.live.submit(TARGET, 'normal', job, items, NOW);
+    await f.live.submit(TARGET, { priority: 'normal', job, nowMs: NOW }, items);
     const ids = items.map(({ id }) => id);
     await queues.add({ model: MODEL, version: '1', ids, priority: 5, jobId: job });
   }

@@ -101,7 +101,7 @@ function openTwins(number: number) {
           await insertPromises(pool, [promiseRow({ ...request, task: String(request.task), tenant: 'default' })]);
           ledger.promise(id, expiresAt);
         }
-        const { items } = await f.live.submit(TARGET, 'normal', job, [item], now);
+        const { items } = await f.live.submit(TARGET, { priority: 'normal', job, nowMs: now }, [item]);
         return [items[0]?.outcome, pure.submit(all, { id, flight, expiresAt, job, attempts: 0, opening: 0 }, around)];
       }
       case 3:
@@ -126,7 +126,10 @@ function openTwins(number: number) {
       }
       case 7: {
         const status = (choice >> 9) % 3 === 0 ? 'expired' : 'canceled';
-        return [(await f.live.end(id, 'default', status, now)).outcome, pure.endOne(all, id, status, now)];
+        return [
+          (await f.live.end(id, { tenant: 'default', status, nowMs: now })).outcome,
+          pure.endOne(all, id, status, now),
+        ];
       }
       case 8: {
         // With the number of the ledger, or with another number.
@@ -139,7 +142,7 @@ function openTwins(number: number) {
         const row = ledger.rows.get(id) ?? { opening: 0, supersededAt: null };
         const { opening, supersededAt } = row;
         const adoption = { opening, supersededAt, job: nextJob(), expiresAt: now + 700 };
-        const { outcome } = await f.live.adopt({ id, model: MODEL, ...adoption }, adoption.job, now);
+        const { outcome } = await f.live.adopt({ id, model: MODEL, ...adoption }, { job: adoption.job, nowMs: now });
         return [outcome, pure.adopt(all, id, adoption, around)];
       }
       case 10: {

@@ -4,7 +4,7 @@ import { NOW, newId, useLive } from './live-fixture.ts';
 
 const f = useLive();
 const id2 = newId();
-const cancel = (id: string) => f.live.end(id, 'default', 'canceled', NOW);
+const cancel = (id: string) => f.live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW });
 const retry = (id: string, opening = 1, tenant = 'default') =>
   f.live.retry({ id, tenant, job: `p-${id}-1`, opening, expiresAt: NOW + 99_000, nowMs: NOW + 1 });
 
@@ -116,7 +116,10 @@ describe('retry', () => {
 
 describe('adopt', () => {
   const adopt = (id: string, given: Partial<OpenRow> = {}) =>
-    f.live.adopt({ id, model: 'm', opening: 0, supersededAt: null, expiresAt: null, ...given }, `p-${id}-9`, NOW);
+    f.live.adopt(
+      { id, model: 'm', opening: 0, supersededAt: null, expiresAt: null, ...given },
+      { job: `p-${id}-9`, nowMs: NOW },
+    );
 
   test('leaves a prediction with a job alone', async () => {
     const { id } = await f.submit();
@@ -182,7 +185,7 @@ describe('adopt', () => {
       expect(await adopt(id, row)).toEqual({ outcome: 'carried' });
       expect(await f.live.read(id)).toMatchObject({ status: 'queued', opening: 1 });
       const other = await f.submit();
-      await f.live.end(other.id, 'default', 'canceled', NOW + 1);
+      await f.live.end(other.id, { tenant: 'default', status: 'canceled', nowMs: NOW + 1 });
       await f.ledger();
       expect(await adopt(other.id, row)).toEqual({ outcome: 'terminal' });
       expect(await f.live.read(other.id)).toMatchObject({ status: 'canceled', opening: 1 });

@@ -28,7 +28,7 @@ test('followers count until their leader has ended, by any end', async () => {
   await f.submit();
   expect(await pending()).toMatchObject({ entered: 2, outputs: 7 });
   // The canceled leader is still computed for its followers.
-  await f.live.end(lead.id, 'default', 'canceled', NOW);
+  await f.live.end(lead.id, { tenant: 'default', status: 'canceled', nowMs: NOW });
   expect(await pending()).toMatchObject({ outputs: 7 });
   const [taken] = await f.take([lead.id]);
   expect(await pending()).toMatchObject({ outputs: 6 });

@@ -23,7 +23,7 @@ describe('take', () => {
     const lead = await f.submit({ flight: 'take-1' });
     const follower = await f.submit({ flight: 'take-1' });
     const canceled = await f.submit();
-    await f.live.end(canceled.id, 'default', 'canceled', NOW);
+    await f.live.end(canceled.id, { tenant: 'default', status: 'canceled', nowMs: NOW });
     const taken = await f.take([newId(), follower.id, lead.id, canceled.id]);
     expect(taken.map(({ id }) => id)).toEqual([lead.id]);
     expect(await f.status(follower.id)).toBe('running');
@@ -143,7 +143,7 @@ describe('finish', () => {
   test('discards the result of a canceled prediction', async () => {
     const { id } = await f.submit();
     const [taken] = await f.take([id]);
-    await f.live.end(id, 'default', 'canceled', NOW);
+    await f.live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW });
     expect(await f.finish(taken!)).toBe('cancelled');
     expect(await f.live.read(id)).toMatchObject({ status: 'canceled' });
   });

@@ -23,7 +23,7 @@ test('a new prediction leads, is queued and can be read whole', async () => {
 
 test('numbers increase by priority, and the reply has the counts', async () => {
   const batch = [newPrediction(), newPrediction()];
-  const { items, counts } = await f.live.submit(TARGET, 'high', 'p-high', batch, NOW);
+  const { items, counts } = await f.live.submit(TARGET, { priority: 'high', job: 'p-high', nowMs: NOW }, batch);
   expect(items).toEqual([
     { outcome: 'lead', number: 1 },
     { outcome: 'lead', number: 2 },

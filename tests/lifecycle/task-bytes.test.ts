@@ -48,7 +48,7 @@ describe.each([256, 20_000, 80_000, 1_500_000])('a prediction with a task of %d 
     const flight = `bytes-${length}`;
     const { id } = await f.submit({ task: stored, flight });
     const follower = await f.submit({ task: stored, flight });
-    await f.live.end(id, 'default', 'canceled', NOW);
+    await f.live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW });
     const [taken] = await f.take([id]);
     expect(taken && readTask(taken.task)).toEqual(task);
     if (taken) await f.finish(taken, { result: '1' });

@@ -31,7 +31,10 @@ describe.each(DAMAGES)('a state that %s', (_, damage) => {
     ['finish', async (id: string) => expect(await f.finish({ id, attempt: 1 })).toBe('fenced')],
     [
       'cancel',
-      async (id: string) => expect(await f.live.end(id, 'default', 'canceled', NOW)).toEqual({ outcome: 'gone' }),
+      async (id: string) =>
+        expect(await f.live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW })).toEqual({
+          outcome: 'gone',
+        }),
     ],
     ['read', async (id: string) => expect(await f.live.read(id)).toBeNull()],
   ])('is absent to %s, discarded and counted', async (_name, operation) => {

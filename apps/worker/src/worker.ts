@@ -62,7 +62,7 @@ export async function startWorker(config: Config, log: Logger, tracing?: Tracing
       id,
       redis,
       db,
-      live: new LiveStore(redis, keys, config.liveTtlMs, largeRedis),
+      live: new LiveStore(redis, keys, { terminalTtlMs: config.liveTtlMs, large: largeRedis }),
       clock,
       metrics,
       presence,

@@ -76,7 +76,7 @@ async function cancel(deps: ActionsDeps, tenant: string, id: string): Promise<Fo
   const found = await lookup.get(tenant, id);
   if (found.record.status === 'canceled') return found;
   if (isTerminal(found.record.status)) throw notCancelable(found.record.status);
-  const end = () => fromStore('Redis', live.end(id, tenant, 'canceled', sharedNow()));
+  const end = () => fromStore('Redis', live.end(id, { tenant, status: 'canceled', nowMs: sharedNow() }));
   let outcome = await end();
   if (outcome.outcome === 'gone') {
     // Redis lost the prediction, and the reconciler may restore the state at any moment. So the ledger's row ends first, then
@@ -143,7 +143,7 @@ async function enqueue({ live, queues }: ActionsDeps, row: OpenedRow, digest: st
   if (opened.outcome === 'gone') {
     const { rows: _, ...kept } = row;
     const item = { ...kept, options: optionsTextOfRow(row), flight: null, known: null };
-    await Promise.all([live.submit({ model, version, digest }, priority, job, [item], nowMs), add()]);
+    await Promise.all([live.submit({ model, version, digest }, { priority, job, nowMs }, [item]), add()]);
   }
 }
 

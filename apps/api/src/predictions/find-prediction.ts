@@ -95,7 +95,7 @@ async function findPrediction(deps: LookupDeps, tenant: string, id: string): Pro
   });
   if (state && state.tenant !== tenant) return null;
   if (state && isOverdue(state) && deps.isClockRight()) {
-    await fromStore('Redis', live.end(id, tenant, 'expired', sharedNow()));
+    await fromStore('Redis', live.end(id, { tenant, status: 'expired', nowMs: sharedNow() }));
     state = await fromStore('Redis', live.read(id));
   }
   if (state) return { record: predictionOfState(state), queue: queueOf(deps, state), facts: factsOf(state) };

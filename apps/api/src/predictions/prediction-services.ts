@@ -191,7 +191,7 @@ function openParts(params: OpenPredictionsParams): Parts {
   const { stores, config, log, closers } = params;
   const { keys, queue, db, clock } = stores;
   const { redis } = queue;
-  const live = new LiveStore(redis, keys, config.liveTtlMs, queue.largeRedis);
+  const live = new LiveStore(redis, keys, { terminalTtlMs: config.liveTtlMs, large: queue.largeRedis });
   const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
   closers.push('queues', () => queues.close());
   const completions = new CompletionListener({

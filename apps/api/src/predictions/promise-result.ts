@@ -130,7 +130,7 @@ export function withdraw({ live }: Pick<PromiseDeps, 'live'>, { pending, error }
   const refused = error instanceof ApiError && error.code === 'queue_full';
   if (pending.request.idempotencyKey !== undefined && !refused)
     return concerningUnknown(WriteOutcomeUnknown.of(error), pending.id);
-  live.end(pending.id, pending.request.tenant, 'canceled', sharedNow()).catch(() => {});
+  live.end(pending.id, { tenant: pending.request.tenant, status: 'canceled', nowMs: sharedNow() }).catch(() => {});
   return concerningUnknown(error, pending.id);
 }
 

@@ -130,7 +130,8 @@ interface UnfinishedParams {
 async function endWithoutResult(deps: WaitDeps, params: UnfinishedParams): Promise<Outcome> {
   const { pending, item, submitted } = params;
   const { signal, tenant, idempotencyKey, body, ledgerless } = pending.request;
-  const cancel = () => void deps.live.end(pending.id, tenant, 'canceled', sharedNow()).catch(() => {});
+  const cancel = () =>
+    void deps.live.end(pending.id, { tenant, status: 'canceled', nowMs: sharedNow() }).catch(() => {});
   if (!signal.aborted && sharedNow() >= pending.expiresAt) {
     // The look-up ends an overdue prediction as expired.
     const found = await deps.lookup.find(tenant, pending.id);

@@ -113,7 +113,7 @@ async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Pr
   if (first === undefined) return [];
   const jobId = jobIdOf(first.id, first.resubmittedAt);
   const submittedAt = sharedNow();
-  const submitting = live.submit(target, priority, jobId, items, submittedAt);
+  const submitting = live.submit(target, { priority, job: jobId, nowMs: submittedAt }, items);
   // Both commands go over one connection in this order, so a worker never takes the job before its states exist. Large states
   // go over another connection, so the job must wait for them.
   if (live.sendsLarge(items)) await submitting;

@@ -56,7 +56,9 @@ export async function compute(deps: ComputeDeps, target: Target, { items, ahead 
   const beginning = begins ? runRows(deps, target, { rows: ahead, onRun, idsOf: () => ids }) : undefined;
   // When the take fails, nothing reads the result of the rows that were begun ahead.
   beginning?.catch(() => {});
-  const taken = await untilWritable(() => live.take(target.shard, ids, workerId, maxAttempts, startedAt, jobs));
+  const taken = await untilWritable(() =>
+    live.take(target.shard, ids, { worker: workerId, maxAttempts, nowMs: startedAt, jobs }),
+  );
   const results = (await beginning) ?? [];
   if (taken.length === 0) return begins ? ahead.length : 0;
   const begun: Begun = new Map(
@@ -121,12 +123,10 @@ async function runOrFail(deps: ComputeDeps, target: Target, params: Run): Promis
     );
     const result = JSON.stringify(problem('inference_failed', `The result cannot be handled: ${error.message}.`));
     const failed = { id: taken.id, attempt: taken.attempt, status: 'failed', result, startedAt } as const;
-    await deps.live.finish(
-      target.shard,
-      [{ ...failed, batchedAt: startedAt, inferenceMs: 0, batchSize: 0 }],
-      deps.workerId,
-      sharedNow(),
-    );
+    await deps.live.finish(target.shard, [{ ...failed, batchedAt: startedAt, inferenceMs: 0, batchSize: 0 }], {
+      worker: deps.workerId,
+      nowMs: sharedNow(),
+    });
     return 0;
   }
 }
@@ -205,7 +205,11 @@ async function run(
   const storing = { works, finished, places, now };
   // Both are sent in this turn. Nothing waits for the cache: the run ends with the live states.
   const finishing = deps.held.during(bytes, () =>
-    deps.metrics.stores.timed('queue', 'finish', deps.live.finish(target.shard, finished, deps.workerId, now)),
+    deps.metrics.stores.timed(
+      'queue',
+      'finish',
+      deps.live.finish(target.shard, finished, { worker: deps.workerId, nowMs: now }),
+    ),
   );
   if (outputs > 0)
     deps.cacheWrites.start({ results: outputs, bytes }, () => storeAndCheck(deps, target, { storing, finishing }));

@@ -76,7 +76,7 @@ export class PromiseRestorer {
   async #adopt(row: TasklessRow, now: number): Promise<string> {
     const { live, queues, onOutcome } = this.#deps;
     const job = jobIdOf(row.id, now);
-    const adoption = await live.adopt(row, job, now, false);
+    const adoption = await live.adopt(row, { job, nowMs: now, announce: false });
     onOutcome(adoption.outcome);
     if (adoption.outcome === 'adopted') await queues.add(jobOf(row, adoption.priority, job));
     return adoption.outcome;
@@ -94,7 +94,7 @@ export class PromiseRestorer {
       for (const row of some) {
         if (!this.#announcements.due(row.id, before, aside.has(row.id))) continue;
         const job = jobIdOf(row.id, now);
-        const adoption = await live.adopt(row, job, now);
+        const adoption = await live.adopt(row, { job, nowMs: now });
         // A retry has replaced the end since the first look-up.
         if (adoption.outcome === 'adopted') await queues.add(jobOf(row, adoption.priority, job));
         announced.add(row.id);
@@ -107,14 +107,14 @@ export class PromiseRestorer {
   /** Expires an overdue promise. Returns whether the prediction had already ended in Redis. */
   async #expire(row: TasklessRow, now: number): Promise<boolean> {
     const { live, expire, onOutcome } = this.#deps;
-    const { outcome } = await live.end(row.id, row.tenant, 'expired', now);
+    const { outcome } = await live.end(row.id, { tenant: row.tenant, status: 'expired', nowMs: now });
     onOutcome(outcome === 'ended' ? 'expired' : outcome);
     if (outcome === 'gone') await expire(row, EXPIRED, now);
     if (outcome !== 'terminal') return false;
     // When a retry has replaced the end in the ledger, adopt opens the prediction again, and this opening is overdue.
-    const adoption = await live.adopt(row, jobIdOf(row.id, now), now, false);
+    const adoption = await live.adopt(row, { job: jobIdOf(row.id, now), nowMs: now, announce: false });
     if (adoption.outcome !== 'adopted') return adoption.outcome === 'terminal';
-    await live.end(row.id, row.tenant, 'expired', now);
+    await live.end(row.id, { tenant: row.tenant, status: 'expired', nowMs: now });
     return false;
   }
 
@@ -149,7 +149,7 @@ export class PromiseRestorer {
     }));
     const { model, version, digest } = first;
     await Promise.all([
-      live.submit({ model, version, digest }, first.priority, job, items, now),
+      live.submit({ model, version, digest }, { priority: first.priority, job, nowMs: now }, items),
       queues.add({
         model,
         version,

@@ -69,7 +69,7 @@ export class SetAsideRecorder {
     }
     const written = rows.filter(({ id }) => !failed.has(id));
     await deps.live.shorten(written, deps.liveTtlMs);
-    await this.#recordedStates.add(claim.shard, written, sharedNow(), deps.liveTtlMs);
+    await this.#recordedStates.add(claim.shard, written, { nowMs: sharedNow(), keptMs: deps.liveTtlMs });
     await setAside.done(
       claim,
       ids.filter((id) => !failed.has(id)),

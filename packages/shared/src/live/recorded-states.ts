@@ -36,7 +36,11 @@ export class RecordedStates {
   }
 
   /** Adds recorded states of one shard, which Redis keeps for `keptMs`. */
-  async add(shard: number, states: readonly RecordedState[], nowMs: number, keptMs: number): Promise<void> {
+  async add(
+    shard: number,
+    states: readonly RecordedState[],
+    { nowMs, keptMs }: { nowMs: number; keptMs: number },
+  ): Promise<void> {
     if (states.length === 0) return;
     const members = states.map(({ id, completedAt }) => `${id} ${completedAt}`);
     await this.#redis.eval(ADD, 1, this.#keys.recordedStates(shard), nowMs, keptMs, ...members);

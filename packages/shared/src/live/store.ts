@@ -175,6 +175,26 @@ const RUNS_WHEN_FULL: ReadonlySet<string> = new Set([
   'mrPassed',
 ]);
 
+interface LiveStoreOptions {
+  terminalTtlMs?: number;
+  /** A second connection to the same Redis for large texts. Without `large` all commands use one connection. */
+  large?: Redis | Cluster;
+}
+
+interface Submission {
+  priority: Priority;
+  job: string;
+  nowMs: number;
+}
+
+interface TakeParams {
+  worker: string;
+  maxAttempts: number;
+  nowMs: number;
+  /** The jobs of the predictions, in the same order, if one of these is a later job: only the job of an opening runs this opening. */
+  jobs?: readonly string[];
+}
+
 export class LiveStore {
   readonly #redis: Scripted;
   /** The connection for texts of more than LARGE_CHARACTERS. */
@@ -184,12 +204,10 @@ export class LiveStore {
   /** Arguments of scripts: lifetime of a recorded and of an unrecorded end, and the longest result in an event. */
   readonly #ends: readonly number[];
 
-  /** `large` is a second connection to the same Redis for large texts. Without `large` all commands use `redis`. */
   constructor(
     redis: Redis | Cluster,
     keys: Keys,
-    terminalTtlMs: number = TERMINAL_TTL_MS,
-    large: Redis | Cluster = redis,
+    { terminalTtlMs = TERMINAL_TTL_MS, large = redis }: LiveStoreOptions = {},
   ) {
     for (const connection of new Set([redis, large]))
       for (const [name, lua] of Object.entries(SCRIPTS)) {
@@ -205,7 +223,7 @@ export class LiveStore {
       keys,
       unrecordedTtlMs: UNRECORDED_TTL_MS,
       flightLingersMs: FLIGHT_LINGERS_MS,
-      expire: (id, tenant, nowMs) => this.end(id, tenant, 'expired', nowMs),
+      expire: (id, tenant, nowMs) => this.end(id, { tenant, status: 'expired', nowMs }),
       discard: (id) => this.discard(id),
     });
   }
@@ -229,15 +247,13 @@ export class LiveStore {
    */
   async submit(
     target: StateTarget,
-    priority: Priority,
-    job: string,
+    submission: Submission,
     items: readonly NewPrediction[],
-    nowMs: number,
   ): Promise<{ items: Submitted[]; counts: QueueCounts }> {
-    if (items.some(isKnownLong)) return this.#submitKnown(target, { priority, job, nowMs }, items);
+    if (items.some(isKnownLong)) return this.#submitKnown(target, submission, items);
     const replies: Promise<{ items: Submitted[]; counts: QueueCounts }>[] = [];
     // All parts are sent in this turn and in order, before the next command of the caller.
-    for (const part of partsOf(items)) replies.push(this.#submitSome(target, { priority, job, nowMs }, part));
+    for (const part of partsOf(items)) replies.push(this.#submitSome(target, submission, part));
     const parts = await Promise.all(replies);
     const counts = parts.at(-1)?.counts ?? (await this.counts(target.model));
     return { items: parts.flatMap(({ items: some }) => some), counts };
@@ -245,7 +261,7 @@ export class LiveStore {
 
   async #submitSome(
     target: StateTarget,
-    { priority, job, nowMs }: { priority: Priority; job: string; nowMs: number },
+    { priority, job, nowMs }: Submission,
     items: readonly NewPrediction[],
   ): Promise<{ items: Submitted[]; counts: QueueCounts }> {
     const redis = isLong(items) ? this.#large : this.#redis;
@@ -266,11 +282,11 @@ export class LiveStore {
   /** As `submit`, for items of which some have long cached outputs. No script carries these outputs. */
   async #submitKnown(
     target: StateTarget,
-    { priority, job, nowMs }: { priority: Priority; job: string; nowMs: number },
+    { priority, job, nowMs }: Submission,
     items: readonly NewPrediction[],
   ): Promise<{ items: Submitted[]; counts: QueueCounts }> {
     const others = items.filter((item) => !isKnownLong(item));
-    const reply = others.length === 0 ? undefined : await this.submit(target, priority, job, others, nowMs);
+    const reply = others.length === 0 ? undefined : await this.submit(target, { priority, job, nowMs }, others);
     const tag = this.#tag(shardOf(target.model));
     const frame = stateFrame(target, { priority, job, nowMs });
     const outcomes: Submitted[] = [];
@@ -290,17 +306,11 @@ export class LiveStore {
     return { items: outcomes, counts: reply?.counts ?? (await this.counts(target.model)) };
   }
 
-  /**
-   * Marks predictions as running for `worker` and returns their tasks. Skips predictions that need no computation. `jobs` are the
-   * jobs of the predictions, in the same order, if one of these is a later job: only the job of an opening runs this opening.
-   */
+  /** Marks predictions as running for `worker` and returns their tasks. Skips predictions that need no computation. */
   async take(
     shard: number,
     ids: readonly string[],
-    worker: string,
-    maxAttempts: number,
-    nowMs: number,
-    jobs: readonly string[] = [],
+    { worker, maxAttempts, nowMs, jobs = [] }: TakeParams,
   ): Promise<Taken[]> {
     const taken: Taken[] = [];
     let leftJobs = jobs;
@@ -345,7 +355,11 @@ export class LiveStore {
    * Writes results: short results in scripts of about FINISH_CHARACTERS, and each long result alone. Waits while Redis refuses the
    * write. Returns a verdict for each result: `written`, `cancelled` (the prediction was canceled), or `fenced` (an old attempt).
    */
-  async finish(shard: number, items: readonly Finished[], worker: string, nowMs: number): Promise<Verdict[]> {
+  async finish(
+    shard: number,
+    items: readonly Finished[],
+    { worker, nowMs }: { worker: string; nowMs: number },
+  ): Promise<Verdict[]> {
     const ending = { shard, nowMs, worker: workerText(worker) };
     const verdicts: Verdict[] = [];
     let some: Finished[] = [];
@@ -419,9 +433,7 @@ export class LiveStore {
   /** Cancels or expires a prediction. `early`: the deadline is in the future. */
   async end(
     id: string,
-    tenant: string,
-    status: 'canceled' | 'expired',
-    nowMs: number,
+    { tenant, status, nowMs }: { tenant: string; status: 'canceled' | 'expired'; nowMs: number },
   ): Promise<
     { outcome: 'ended'; was: Status } | { outcome: 'terminal'; status: Status } | { outcome: 'gone' | 'early' }
   > {
@@ -449,9 +461,7 @@ export class LiveStore {
    */
   async adopt(
     row: OpenRow,
-    job: string,
-    nowMs: number,
-    announce = true,
+    { job, nowMs, announce = true }: { job: string; nowMs: number; announce?: boolean },
   ): Promise<{ outcome: 'gone' | 'terminal' | 'carried' } | { outcome: 'adopted'; priority: number }> {
     const { id, model, opening, supersededAt, expiresAt } = row;
     const shard = shardOfId(id);
