@@ -18,7 +18,16 @@ beforeEach(() => {
   keys = keysFor(testPrefix());
 });
 
-const cache = (given: Partial<ReadThroughOptions> = {}) => new ReadThrough({ redis, keys, ttlMs: 60_000, ...given });
+function cache(given: Partial<ReadThroughOptions> = {}) {
+  const queries = new ReadThrough({ redis, keys, ttlMs: 60_000, ...given });
+  return {
+    get: <T>(name: string, load: () => Promise<T>) => queries.get(name, load),
+    getKept: <T>(name: string, load: () => Promise<T>) => queries.getKept(name, load),
+    invalidate: (...names: string[]) => queries.invalidate(...names),
+    close: () => queries.close(),
+    counts: queries.counts,
+  };
+}
 
 /** A load that ends when the test resolves or rejects its promise. */
 function slowLoad<T>() {
