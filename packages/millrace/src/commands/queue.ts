@@ -88,10 +88,8 @@ async function readLoad(context: Context, model: string | undefined): Promise<Lo
 /** Returns the items of a list; null where the route is missing or forbidden. */
 async function read<Item>({ millrace, signal }: Context, path: string, query: object): Promise<Item[] | null> {
   try {
-    const { data } = (await millrace.request('GET', path as '/v1/models', { query, signal })) as unknown as {
-      data: Item[];
-    };
-    return data;
+    const page: unknown = await millrace.request('GET', path as '/v1/models', { query, signal });
+    return (page as { data: Item[] }).data;
   } catch (error) {
     if (error instanceof ApiError && (error.status === 403 || error.status === 404)) return null;
     throw error;

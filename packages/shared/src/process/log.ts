@@ -59,7 +59,7 @@ class LineLimit {
   #timer: NodeJS.Timeout | undefined;
 
   write(logger: Logger, args: Args, method: LogFn): void {
-    const [first, second] = args as unknown as [unknown, unknown];
+    const [first, second]: readonly unknown[] = args;
     const message = String(typeof first === 'string' ? first : (second ?? ''));
     const fields: Record<string, unknown> = typeof first === 'object' && first !== null ? { ...first } : {};
     const kind = this.#kindOf(message, fields);

@@ -5,14 +5,9 @@ import * as ort from 'onnxruntime-node';
 
 // In Node 24 the JavaScript part of onnxruntime makes a Float16Array of every float16 tensor. Its native part does not accept a
 // Float16Array ("not enough space: expected 8, got 0") and accepts the bits, so the bits are restored.
-type HalfArray = ArrayLike<number> & ArrayBufferView;
-
 function toOrt({ dtype, dims, data }: Tensor): ort.Tensor {
-  if (dtype === 'float16') {
-    const tensor = new ort.Tensor('float16', data as Uint16Array, dims);
-    (tensor as unknown as { cpuData: unknown }).cpuData = data;
-    return tensor;
-  }
+  if (dtype === 'float16')
+    return Object.assign(new ort.Tensor('float16', data as Uint16Array, dims), { cpuData: data });
   return new ort.Tensor(dtype as 'float32', data as Float32Array, dims);
 }
 
@@ -22,12 +17,11 @@ function fromOrt(name: string, value: ort.OnnxValue): Tensor {
   if (tensor === undefined || !DTYPES.includes(tensor.type as Dtype))
     throw new Error(`the output "${name}" is ${tensor === undefined ? 'missing' : `of type ${tensor.type}`}`);
   const dtype = tensor.type as Dtype;
-  let data = tensor.data as Tensor['data'];
-  if (dtype === 'float16') {
-    const halves = data as unknown as HalfArray;
-    data = new Uint16Array(halves.buffer as ArrayBuffer, halves.byteOffset, halves.length);
-  }
-  return { dtype, dims: tensor.dims, data };
+  const { dims } = tensor;
+  const data: unknown = tensor.data;
+  if (dtype === 'float16' && ArrayBuffer.isView(data))
+    return { dtype, dims, data: new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength / 2) };
+  return { dtype, dims, data: data as Tensor['data'] };
 }
 
 export async function runSession(session: ort.InferenceSession, tensors: TensorMap): Promise<TensorMap> {

@@ -91,9 +91,11 @@ export class EngineSession {
   /** Returns the JSON texts of n outputs for the JSON array of n rows. Throws when a row fails. The worker isolates the failing row. */
   async run(rows: string, count: number): Promise<string[]> {
     this.#startTimes();
-    const parsed = JSON.parse(rows) as Json[];
+    const parsed: unknown[] = JSON.parse(rows);
     if (parsed.length !== count) throw new Error('a row is not one JSON value');
-    return this.handler === null ? this.#runTensors(parsed) : this.#runHandler(this.handler, parsed);
+    return this.handler === null
+      ? this.#runTensors(parsed as TensorRow[])
+      : this.#runHandler(this.handler, parsed as Json[]);
   }
 
   async #runHandler(handler: Handler | Task, rows: Json[]): Promise<string[]> {
@@ -141,8 +143,8 @@ export class EngineSession {
   }
 
   /** Runs rows of equal shape together. A row of another shape (a longer text, a larger image) runs separately. */
-  async #runTensors(parsed: Json[]): Promise<string[]> {
-    const rows = parsed.map((row) => tensorsOfRow(row as unknown as TensorRow));
+  async #runTensors(parsed: readonly TensorRow[]): Promise<string[]> {
+    const rows = parsed.map(tensorsOfRow);
     if (rows.length === 1) {
       const made = await this.#runModel(rows[0]!);
       const output = tensorsToJson(made, this.#labels, this.#session.outputNames);
