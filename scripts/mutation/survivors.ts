@@ -45,4 +45,26 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
       reason: 'One character more in a piece is no difference.',
     },
   ],
+  'apps/api/src/queue/admission.ts': [
+    {
+      line: 'if (!last || left < last.left',
+      change: '<= → <',
+      reason: 'A sample of the same moment has returned before.',
+    },
+    { line: '} else if (busy || perMs', change: '> → >=', reason: 'The mean of two equal rates is the rate.' },
+    {
+      line: 'this.#perMs = this.#perMs > 0',
+      reason: 'The rate is 0 only while nothing was measured, and the getter returns undefined for it.',
+    },
+    {
+      line: 'return this.#perMs && this.#perMs > 0',
+      reason: 'A rate is never negative, so both conditions exclude 0.',
+    },
+    {
+      line: 'if (load.reservedShare > 0',
+      change: '> → >=',
+      reason: 'The sum of three floating-point shares is not exact.',
+    },
+    { line: 'const about = needsMs > FAR_MS', change: '> → >=', reason: SAME_MOMENT },
+  ],
 };

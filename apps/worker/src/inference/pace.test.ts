@@ -44,3 +44,19 @@ test('follows a model that becomes slower within a few seconds of work', () => {
   const pace = after(...fast, ...slow);
   expect(pace.rowsPerMs).toBeLessThan(0.1);
 });
+
+test('weighs a run half after two seconds of work, without the idle time between the runs', () => {
+  // 100 rows in 1,000 ms weigh half after a run of 300 rows in 2,000 ms.
+  expect(after([100, 1_000], [300, 2_000]).rowsPerMs).toBeCloseTo((50 + 300) / (500 + 2_000), 10);
+});
+
+test('is not measured before the end of a run', () => {
+  const pace = new Pace();
+  expect(pace.rowsPerMs).toBeUndefined();
+  pace.begin(0);
+  expect(pace.rowsPerMs).toBeUndefined();
+});
+
+test('a micro-batch of exactly the rows of 20 ms can be filled', () => {
+  expect([after([64, 20]).fills(64), after([64, 20]).fills(65)]).toEqual([true, false]);
+});
