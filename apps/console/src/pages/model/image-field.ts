@@ -109,7 +109,7 @@ function ImageField({ id, field, value, fault, change }: ImageFieldProps): Marku
     </button>
     ${
       field.stored
-        ? html`<input class="input" type="text" id=${`${id}-url`} aria-label=${`${field.label}: URL or id of a file`} placeholder="https://… or file_…" spellcheck="false" autocomplete="off"
+        ? html`<input class="input" type="text" id=${`${id}-url`} aria-label=${`${field.label}: URL or id of a file`} aria-describedby=${`${id}-hint`} placeholder="https://… or file_…" spellcheck="false" autocomplete="off"
       value=${value.startsWith('data:') ? '' : value} onInput=${type} />`
         : null
     }
