@@ -68,7 +68,8 @@ export const WORKER_SETTINGS = {
     default: 1_000,
     min: 100,
     max: 60_000,
-    about: 'Interval of the worker heartbeat; a worker counts as dead after two and a half intervals without a heartbeat.',
+    about:
+      'Interval of the worker heartbeat; a worker counts as dead after two and a half intervals without a heartbeat.',
   }),
   maxAttempts: integer('MAX_ATTEMPTS', {
     default: 4,
