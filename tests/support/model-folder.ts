@@ -2,7 +2,7 @@
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { identity, perceptron, repeater, spinner } from './onnx-models.ts';
+import { identity, peak, perceptron, repeater, spinner } from './onnx-models.ts';
 
 const MODELS = {
   /** y = relu(x · [[1, -1], [2, -2]]) for x of float32[n, 2]. Each row is cached. */
@@ -26,6 +26,11 @@ const MODELS = {
   longs: { file: () => identity('int64', ['n']), config: { description: 'Longs.', row_independent: false } },
   /** y = the number of a row, 180,000 times: about 2 MB of JSON for a number with nine digits. */
   large: { file: () => repeater(180_000), config: { description: 'Large.', row_independent: true, max_batch: 4 } },
+  /** y = the largest number of a matrix of 4 MiB. */
+  peak: {
+    file: () => peak(1_024, 1_024),
+    config: { description: 'Peak.', row_independent: true, max_batch: 8 },
+  },
   /** 1,920,000 times: some 21 MB of JSON. */
   huge: { file: () => repeater(1_920_000), config: { description: 'Huge.', row_independent: true, max_batch: 1 } },
 } as const;

@@ -154,6 +154,15 @@ export function repeater(width: number): Buffer {
   });
 }
 
+/** y = the largest number of each matrix of x: a large input with a small output. */
+export function peak(rows: number, columns: number): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'ReduceMax', inputs: ['x'], outputs: ['y'], attributes: { axes: [1, 2], keepdims: 0 } }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', rows, columns] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n'] }],
+  });
+}
+
 /** x · w, with x quantized by the range of the whole batch: a large row makes the other rows coarse. */
 export function dynamicallyQuantized(): Buffer {
   return onnxModel({

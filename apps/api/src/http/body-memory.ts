@@ -1,5 +1,6 @@
 /** Bounds the bytes of request bodies that the API holds at once, so that many large requests cannot exhaust its memory. */
 import { ApiError } from '@millrace/shared/errors';
+import { freeBytes } from '@millrace/shared/predictions/free-bytes';
 import type { FastifyInstance } from 'fastify';
 
 /** Smaller bodies are not counted: the number of connections bounds them. */
@@ -47,7 +48,11 @@ export function limitBodyMemory(app: FastifyInstance, limitBytes: number): void 
     if (length !== undefined && announced < SMALL_BYTES) return done();
     // The parser refuses a body above the limit of its route without reading the body.
     if (announced > (routeOptions.bodyLimit ?? Number.POSITIVE_INFINITY)) return done();
-    if (!memory.fits(announced, 0)) return done(fullError());
+    if (!memory.fits(announced, 0)) {
+      // The client sends its body before it reads the refusal.
+      raw.on('data', freeBytes);
+      return done(fullError());
+    }
     let bytes = 0;
     reply.raw.once('close', () => memory.release(bytes));
     const count = (chunk: Buffer): void => {
@@ -56,10 +61,10 @@ export function limitBodyMemory(app: FastifyInstance, limitBytes: number): void 
         bytes += chunk.length;
         return;
       }
-      raw.off('data', count);
+      raw.off('data', count).on('data', freeBytes);
       memory.release(bytes);
       bytes = 0;
-      // The parser responds with the error. The connection stays usable, and Node reads and drops the rest of the body.
+      // The parser responds with the error. The connection stays usable, and the rest of the body is read and dropped.
       raw.emit('error', fullError());
     };
     // No hook follows, so the body parser adds its own listener in the same turn: no byte passes before both listen.

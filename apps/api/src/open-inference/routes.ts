@@ -5,7 +5,7 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { readPieces } from '../http/body-pieces.ts';
+import { freeBody, readPieces } from '../http/body-pieces.ts';
 import { disconnectSignal } from '../http/client-disconnect.ts';
 import { asApiError, logFailed } from '../http/error-handler.ts';
 import { type JsonBudget, LONG_TEXT } from '../http/json-body.ts';
@@ -244,6 +244,15 @@ function registerInfer(app: FastifyInstance, deps: V2Deps, statistics: Statistic
     app.post<ModelRoute>(`${path}/infer`, { schema: schemas.schemaOf(path, 'infer', schemas.infer) }, infer);
 
   async function infer(request: ModelRequest, reply: FastifyReply): Promise<FastifyReply> {
+    try {
+      return await respond(request, reply);
+    } finally {
+      // A prediction that goes on has a copy of its rows.
+      freeBody(request.body);
+    }
+  }
+
+  async function respond(request: ModelRequest, reply: FastifyReply): Promise<FastifyReply> {
     const started = performance.now();
     const { model, version } = request.params;
     const tenant = tenantOf(request);
@@ -271,6 +280,7 @@ function registerInfer(app: FastifyInstance, deps: V2Deps, statistics: Statistic
       signal: disconnectSignal(reply, true),
       trace: request.trace,
       ledgerless: true,
+      freeInput: () => freeBody(request.body),
     });
     if (outcome.kind === 'disconnected') {
       reply.raw.destroy();

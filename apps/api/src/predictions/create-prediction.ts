@@ -142,6 +142,7 @@ function submit(deps: CreateDeps, pending: PendingPrediction): Promise<Outcome> 
   beginSubmission(pending);
   const slots = bytes && deps.bytesSupport.readsSlots ? deps.slots : undefined;
   const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes, slots });
+  if (pending.wholeTask === undefined) request.freeInput?.();
   if (!waits) return promiseResult(deps, pending, item);
   const result = waitForResult(deps, pending, item);
   return pending.slots?.length ? releaseAfter(deps, pending, result) : result;

@@ -11,16 +11,15 @@ import type { CacheUse, Prediction, Priority } from '@millrace/shared/prediction
 import { factsOf, optionsText, type RequestOptions } from '@millrace/shared/predictions/request-options';
 import {
   type GivenRow,
-  type InputRow,
+  type GivenTask,
   isSlot,
-  type Row,
+  joinedTask,
   type SlotRow,
   storedTask,
   type Task,
   taskText,
   textOfTask,
 } from '@millrace/shared/predictions/task';
-import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
 import type { Span } from '@millrace/shared/tracing/tracing';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
@@ -52,6 +51,8 @@ export interface PredictionRequest {
   signal: DisconnectSignal;
   /** The caller accepts no promise: a prediction without a result at the end of the wait is canceled. */
   ledgerless?: boolean;
+  /** Releases the memory of the input. Called when the task has a copy, and no later step reads the input. */
+  freeInput?: () => void;
   /** Set as soon as the registry has the model. */
   isModelKnown?: boolean;
   trace?: RequestTrace | undefined;
@@ -79,7 +80,7 @@ export interface PendingPrediction {
   slots?: readonly SlotRow[];
   /** The span of the submission, where the trace of the request is recorded. */
   submission?: Span | undefined;
-  /** Builds the task with its rows in place of slots, after newPrediction: for the ledger, and where a worker cannot read the slots. */
+  /** Builds the task with its rows in place of slots, for the ledger, and where a worker cannot read the slots. Absent without slots. */
   wholeTask?: () => Task;
 }
 
@@ -132,10 +133,8 @@ export interface NewPredictionParams {
 }
 
 /** The row as a slot, if the row is large and there is room. */
-const inSlot = (row: GivenRow, slots: NewPredictionParams['slots']): Row =>
-  (slots && typeof row !== 'string' && row.length >= SLOT_BYTES ? slots.write(row) : undefined) ?? wholeRow(row);
-
-const wholeRow = (row: GivenRow): InputRow => (row instanceof BytePieces ? row.joined() : row);
+const inSlot = (row: GivenRow, slots: NewPredictionParams['slots']): GivenRow | SlotRow =>
+  (slots && typeof row !== 'string' && row.length >= SLOT_BYTES ? slots.write(row) : undefined) ?? row;
 
 /** The prediction in the form of the queue. */
 export function newPrediction(
@@ -152,7 +151,7 @@ export function newPrediction(
   for (const { row } of errors ?? []) keys[row] = null;
   // A task with a row of text is text, and has no slots.
   const ofBytes = slots !== undefined && normalized.rows.every((row) => typeof row !== 'string');
-  const task: Task = {
+  const task: GivenTask = {
     shape: normalized.shape,
     rows: normalized.rows.map((row) => inSlot(row, ofBytes ? slots : undefined)),
     keys,
@@ -162,7 +161,7 @@ export function newPrediction(
     ...(errors === undefined ? {} : { onError: 'row' as const, invalid: errors }),
   };
   pending.slots = task.rows.filter(isSlot);
-  pending.wholeTask = () => ({ ...task, rows: normalized.rows.map(wholeRow) });
+  if (pending.slots.length > 0) pending.wholeTask = () => joinedTask({ ...task, rows: normalized.rows });
   return {
     id: pending.id,
     createdAt: pending.createdAt,

@@ -113,7 +113,7 @@ class ResultWait implements Wait, BatchListener<SubmitResult> {
       waiter.resubmit = undefined;
       const { pending, item } = this.#params;
       // The state may be gone because no worker could read the slots.
-      const inRedis = pending.slots?.length && pending.wholeTask ? storedTask(pending.wholeTask(), true) : item.task;
+      const inRedis = pending.wholeTask ? storedTask(pending.wholeTask(), true) : item.task;
       const again = { ...item, task: inRedis, resubmittedAt: sharedNow() };
       this.#deps.submitter.put(pending, again, { onResult: allow, onError: allow });
     };

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
+import { freeBytes } from '../predictions/free-bytes.ts';
 import { shardOf, shardOfId } from '../predictions/ids.ts';
 import { BULL_PRIORITY, type Priority, type Status } from '../predictions/prediction.ts';
 import { readOptions } from '../predictions/request-options.ts';
@@ -273,8 +274,10 @@ export class LiveStore {
     const knowns = items.flatMap(({ known }, at) => (known === null ? [] : [at + 1, String(known)]));
     args.push(knowns.length / 2, ...knowns);
     const frame = stateFrame(target, { priority, job, nowMs });
-    for (const item of items) args.push(newState(frame, item, item.flight === null ? '' : flightName(item.flight)));
-    const rows = listOf(await redis.mrSubmit(items.length, ...args));
+    const states = items.map((item) => newState(frame, item, item.flight === null ? '' : flightName(item.flight)));
+    const rows = listOf(await redis.mrSubmit(items.length, ...args, ...states));
+    // Redis has the states. After an error the client can still have a state to send.
+    for (const state of states) if (typeof state !== 'string') freeBytes(state);
     const counted = textsOf(rows.pop());
     return { items: rows.map(submitted), counts: queueCounts(counted.map(Number)) };
   }

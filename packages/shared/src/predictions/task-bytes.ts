@@ -5,8 +5,10 @@
  * `u8 version (2 for a task with a slot) | u8 shape | u16 0 | u32 epoch | 32 bytes digest | u32 rows | u32 bytes of the known outputs`, then for each row: `u32 bytes |
  * u8 1 for a row with a key, plus 2 for a slot | 3 bytes 0 | 32 bytes key`, then the known outputs as JSON, then each row at the next multiple of 8 bytes.
  */
+
+import { BytePieces } from '../tensors/byte-pieces.ts';
 import { parseSlot, slotText } from './slots.ts';
-import { isSlot, type Row, type Task } from './task-type.ts';
+import { type GivenTask, isSlot, type Row, type Task } from './task-type.ts';
 
 /** The first byte of a task. Text begins with a brace. */
 const [VERSION, SLOT_VERSION] = [1, 2];
@@ -20,7 +22,7 @@ const HEX = /^[0-9a-f]{64}$/;
 const aligned = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 
 /** Undefined for a task that has no form as bytes. */
-export function taskBytes(task: Task): Buffer | undefined {
+export function taskBytes(task: GivenTask): Buffer | undefined {
   const { shape, rows, keys, known, digest, epoch } = task;
   if (!HEX.test(digest) || !(epoch >= 0 && epoch < 2 ** 32)) return undefined;
   if (keys.some((key) => key !== null && !HEX.test(key))) return undefined;
@@ -28,7 +30,7 @@ export function taskBytes(task: Task): Buffer | undefined {
   const knownBytes = Buffer.byteLength(outputs);
   const knownAt = HEAD_BYTES + ROW_BYTES * rows.length;
   let bytes = aligned(knownAt + knownBytes);
-  const contents: Buffer[] = [];
+  const contents: (Buffer | BytePieces)[] = [];
   for (const row of rows) {
     if (typeof row === 'string') return undefined;
     const content = isSlot(row) ? Buffer.from(slotText(row)) : row;
@@ -52,7 +54,8 @@ export function taskBytes(task: Task): Buffer | undefined {
     out.writeUInt32LE(slot + (key === null ? 0 : KEYED), place + 4);
     if (key === null) out.fill(0, place + 8, place + ROW_BYTES);
     else out.write(key, place + 8, 'hex');
-    row.copy(out, at);
+    let to = at;
+    for (const piece of row instanceof BytePieces ? row.pieces : [row]) to += piece.copy(out, to);
     out.fill(0, at + row.length, at + aligned(row.length));
     at += aligned(row.length);
   }

@@ -21,7 +21,7 @@ export interface SlotRow {
 
 export type Row = InputRow | SlotRow;
 
-export const isSlot = (row: Row): row is SlotRow => typeof row === 'object' && !Buffer.isBuffer(row);
+export const isSlot = (row: Row | GivenRow): row is SlotRow => typeof row === 'object' && 'slot' in row;
 
 /**
  * The computation of one prediction. The live state contains the task as JSON text or as bytes (task-bytes.ts), and `take` returns the
@@ -52,3 +52,6 @@ export interface Task {
   /** The errors of rows that the API refused. Such a row has the known output `null`, and never runs. */
   invalid?: RowError[];
 }
+
+/** A task before its submission. */
+export type GivenTask = Omit<Task, 'rows'> & { rows: (Row | GivenRow)[] };

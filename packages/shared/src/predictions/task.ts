@@ -1,12 +1,14 @@
 /** Writes and reads tasks in both forms. */
+import { BytePieces } from '../tensors/byte-pieces.ts';
 import { tensorsOfBytes } from '../tensors/tensor-bytes.ts';
 import { tensorRowText } from '../tensors/tensor-rows.ts';
 import { readSlot } from './slots.ts';
 import { isTaskBytes, readTaskBytes, taskBytes } from './task-bytes.ts';
-import { type InputRow, isSlot, type Row, type StoredTask, type Task } from './task-type.ts';
+import { type GivenTask, type InputRow, isSlot, type Row, type StoredTask, type Task } from './task-type.ts';
 
 export {
   type GivenRow,
+  type GivenTask,
   type InputRow,
   isSlot,
   type Row,
@@ -19,9 +21,15 @@ export {
 const LONG_ROW = 65_536;
 
 /** The form of a task in the live state. Rows of JSON text have no form as bytes. */
-export const storedTask = (task: Task, mayBeBytes: boolean): StoredTask =>
+export const storedTask = (task: GivenTask, mayBeBytes: boolean): StoredTask =>
   (mayBeBytes && typeof task.rows[0] === 'object' && task.onError === undefined ? taskBytes(task) : undefined) ??
-  taskText(task);
+  taskText(joinedTask(task));
+
+/** The task with a copy of each row in pieces. */
+export const joinedTask = (task: GivenTask): Task => ({
+  ...task,
+  rows: task.rows.map((row) => (row instanceof BytePieces ? row.joined() : row)),
+});
 
 /**
  * The JSON text of a stored task, for the ledger; '' for a task that cannot be read, or whose slot is gone. A prediction without a
