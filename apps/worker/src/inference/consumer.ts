@@ -265,7 +265,8 @@ class JobConsumer implements Consumer {
         .catch((error: unknown) => log.debug({ err: error, model: this.model }, 'the head of the queue cannot be read'))
         .finally(() => {
           this.#timer = undefined;
-          this.#hold();
+          // With too few rows the next job that arrives or ends reads the limit again.
+          if (this.#isEnough()) this.#hold();
         });
     }, URGENT_LOOK_MS);
   }
@@ -279,8 +280,10 @@ class JobConsumer implements Consumer {
       if (score === undefined || isStopped()) return;
       // If a job ended meanwhile and its rows are missing now, BullMQ fetches the head of the queue itself. A second job would be too much.
       if (!this.#isEnough() || this.#isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
-      this.#worker.concurrency = this.#active + this.#arriving.size + 1;
-    } else this.#worker.concurrency = this.#deps.concurrency;
+    }
+    // One job more, also if the rows have become too few: BullMQ may be fetching a job for a job that has just ended, and counts the
+    // ended job until then. A higher limit would take a job more than is needed.
+    this.#worker.concurrency = Math.min(this.#deps.concurrency, this.#active + this.#arriving.size + 1);
     // BullMQ (6.7) reads its concurrency when a job ends. `resume` after a pause makes BullMQ read the concurrency now.
     void this.#worker.pause(true);
     await this.#worker.resume();
