@@ -7,11 +7,11 @@ import { type Connection, connectRedis } from '@millrace/shared/redis/connection
 import { Queue } from 'bullmq';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WriteOutcomeUnknown } from '../../apps/api/src/http/store-errors.ts';
 import { runOnce } from '../../apps/api/src/predictions/idempotency.ts';
 import { createIdempotency, hashOfKey } from '../../apps/api/src/predictions/idempotency-claims.ts';
 import type { PendingPrediction } from '../../apps/api/src/predictions/prediction-request.ts';
 import { fingerprintOf } from '../../apps/api/src/predictions/request-fingerprint.ts';
-import { WriteOutcomeUnknown } from '../../apps/api/src/stores/store-errors.ts';
 import { promiseRow } from '../ledger/rows.ts';
 import { rawId } from '../support/raw-id.ts';
 import { useSmallModels } from '../support/small-models.ts';

@@ -24,6 +24,7 @@ import { Draining } from './http/graceful-shutdown.ts';
 import type { KnownKeys } from './http/known-keys.ts';
 import { openKnownKeys, openKnownSessions } from './http/open-known-keys.ts';
 import type { HttpMetrics } from './http/request-metrics.ts';
+import { fromStore } from './http/store-errors.ts';
 import { ImageReader } from './images/image-reader.ts';
 import type { CanonicalFormTimes } from './models/canonical-form-times.ts';
 import type { Catalog } from './models/catalog.ts';
@@ -36,7 +37,6 @@ import type { Checks } from './operations/routes.ts';
 import { openPredictions, type PredictionServices } from './predictions/prediction-services.ts';
 import { PresentQueues } from './stats/present-queues.ts';
 import { type OpenParams, openStores, START_TIMEOUT_MS, type Stores, whileLate } from './stores/open-stores.ts';
-import { fromStore } from './stores/store-errors.ts';
 import { createWebhookCheck } from './webhooks/check-target.ts';
 
 export interface RunningApi {

@@ -15,7 +15,7 @@ import type { Db } from '@millrace/shared/postgres/db';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { fold } from '@millrace/shared/text/fold';
 import { LRUCache } from 'lru-cache';
-import { fromStore } from '../stores/store-errors.ts';
+import { fromStore } from '../http/store-errors.ts';
 
 /** The number of sets whose index of names is kept. */
 const INDEXES_MAX = 8;

@@ -8,7 +8,7 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Pool } from '@millrace/shared/postgres/db';
 import type { FastifyRequest } from 'fastify';
 import { setOwnLimits } from '../http/own-limits.ts';
-import { fromStore } from '../stores/store-errors.ts';
+import { fromStore } from '../http/store-errors.ts';
 import { readUploadBody, type UploadBody } from './upload-body.ts';
 
 export interface UploadLimits {

@@ -18,8 +18,8 @@ import { decodePlace, encodePlace, invalidCursor } from '../http/cursor.ts';
 import { guardOf, matchesEtag } from '../http/etags.ts';
 import { idempotencyKeyOf } from '../http/idempotency-key.ts';
 import { limitOf, linkNext, pageOf } from '../http/list.ts';
+import { fromStore } from '../http/store-errors.ts';
 import type { App } from '../http/type-provider.ts';
-import { fromStore } from '../stores/store-errors.ts';
 import { partOf } from './byte-range.ts';
 import {
   filenameOf,

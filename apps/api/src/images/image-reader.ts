@@ -9,7 +9,7 @@ import { uuidOf } from '@millrace/shared/predictions/public-ids';
 import type { Config } from '@millrace/shared/process/config';
 import { addressRule } from '@millrace/shared/webhooks/address';
 import { createResolve } from '@millrace/shared/webhooks/resolve';
-import { fromStore } from '../stores/store-errors.ts';
+import { fromStore } from '../http/store-errors.ts';
 import { createImageFetcher, type ImageFetcher, refused, tooLarge } from './fetch-image.ts';
 
 export interface ImageReaderParams {

@@ -5,7 +5,7 @@ import type { Pool } from '@millrace/shared/postgres/db';
 import { type AliasChange, removeAlias, retireVersion, setAlias } from '@millrace/shared/registry/aliases';
 import { bumpCacheEpoch, setServed, type VersionName } from '@millrace/shared/registry/registry';
 import { type Announcement, announceRegistryChange } from '@millrace/shared/registry/registry-cache';
-import { fromStore } from '../stores/store-errors.ts';
+import { fromStore } from '../http/store-errors.ts';
 import type { Catalog } from './catalog.ts';
 
 export interface RegistryChanges {

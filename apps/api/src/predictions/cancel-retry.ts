@@ -13,10 +13,10 @@ import { publicId } from '@millrace/shared/predictions/public-ids';
 import { jobIdOf, rowCounts } from '@millrace/shared/queue/job';
 import type { Queues } from '@millrace/shared/queue/queues';
 import type { Logger } from 'pino';
+import { fromStore } from '../http/store-errors.ts';
 import type { Catalog } from '../models/catalog.ts';
 import { admit, type Limits } from '../queue/admission.ts';
 import type { QueueLoad } from '../queue/queue-load.ts';
-import { fromStore } from '../stores/store-errors.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
 
 export interface ActionsDeps {

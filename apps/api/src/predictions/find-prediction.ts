@@ -11,10 +11,10 @@ import { otherKind, publicId, uuidOf } from '@millrace/shared/predictions/public
 import { readOptions } from '@millrace/shared/predictions/request-options';
 import type { TimelineFacts } from '@millrace/shared/predictions/timeline';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
+import { fromStore } from '../http/store-errors.ts';
 import { aheadOf, estimate } from '../queue/admission.ts';
 import { type CompletedEnd, type CompletionListener, withEnd } from '../queue/completion-listener.ts';
 import type { QueueLoad } from '../queue/queue-load.ts';
-import { fromStore } from '../stores/store-errors.ts';
 
 export interface Found {
   record: Prediction;

@@ -7,7 +7,7 @@ import { ApiError } from '@millrace/shared/errors';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
-import { fromStore, WriteOutcomeUnknown } from '../stores/store-errors.ts';
+import { fromStore, WriteOutcomeUnknown } from '../http/store-errors.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
 import { type Claim, hashOfKey, type Idempotency } from './idempotency-claims.ts';
 import type { Outcome } from './outcome.ts';

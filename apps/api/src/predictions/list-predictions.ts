@@ -7,7 +7,7 @@ import { predictionOfRow, predictionOfState } from '@millrace/shared/ledger/term
 import type { LiveHead, LiveStore } from '@millrace/shared/live/store';
 import { isTerminal, type Prediction, type Status } from '@millrace/shared/predictions/prediction';
 import { decodeCursor, encodeCursor } from '../http/cursor.ts';
-import { fromStore } from '../stores/store-errors.ts';
+import { fromStore } from '../http/store-errors.ts';
 import { type InputMembers, inputsOfTask } from './stored-input.ts';
 
 /** The most reads of the ledger for one request that searches for predictions with few matches. */

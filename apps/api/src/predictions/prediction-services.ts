@@ -37,6 +37,7 @@ import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cach
 import { ParsedRequests } from '../cache/parsed-requests.ts';
 import { createBodyCheck } from '../cache/stored-body.ts';
 import type { HttpMetrics } from '../http/request-metrics.ts';
+import { redisAway } from '../http/store-errors.ts';
 import type { Catalog } from '../models/catalog.ts';
 import { CompletionListener } from '../queue/completion-listener.ts';
 import { EstimateWatch } from '../queue/estimate-watch.ts';
@@ -45,7 +46,6 @@ import { QueueLoad } from '../queue/queue-load.ts';
 import { SlotWriter } from '../queue/slot-writer.ts';
 import { createSubmitter } from '../queue/submitter.ts';
 import type { OpenParams, Stores } from '../stores/open-stores.ts';
-import { redisAway } from '../stores/store-errors.ts';
 import type { ActionRoutes } from './action-routes.ts';
 import { type Actions, createActions } from './cancel-retry.ts';
 import { type CreateDeps, type CreatePrediction, createPrediction } from './create-prediction.ts';

@@ -8,11 +8,11 @@ import { BULL_PRIORITY, isTerminal, type Prediction } from '@millrace/shared/pre
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import { textOfTask } from '@millrace/shared/predictions/task';
 import { type MissParams, missStatus } from '../cache/cache-status.ts';
+import { committed, fromStore, WriteOutcomeUnknown } from '../http/store-errors.ts';
 import { aheadOf, estimate, type Limits, waitingOf } from '../queue/admission.ts';
 import type { EstimateWatch } from '../queue/estimate-watch.ts';
 import type { QueueLoad } from '../queue/queue-load.ts';
 import type { SubmitResult, Submitter } from '../queue/submitter.ts';
-import { committed, fromStore, WriteOutcomeUnknown } from '../stores/store-errors.ts';
 import type { Found, PredictionLookup } from './find-prediction.ts';
 import { inProgress } from './idempotency.ts';
 import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';

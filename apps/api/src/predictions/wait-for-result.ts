@@ -7,6 +7,7 @@ import { shardOf } from '@millrace/shared/predictions/ids';
 import { isTerminal } from '@millrace/shared/predictions/prediction';
 import { storedTask } from '@millrace/shared/predictions/task';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
+import { fromStore, storeError } from '../http/store-errors.ts';
 import {
   type CompletedEnd,
   type CompletionListener,
@@ -15,7 +16,6 @@ import {
   withEnd,
 } from '../queue/completion-listener.ts';
 import type { SubmitResult } from '../queue/submitter.ts';
-import { fromStore, storeError } from '../stores/store-errors.ts';
 import type { Outcome } from './outcome.ts';
 import { type PendingPrediction, predictionOf } from './prediction-request.ts';
 import { acceptedOutcome, commitPromise, completedOutcome, type PromiseDeps, withdraw } from './promise-result.ts';

@@ -10,8 +10,8 @@ import type { FastifyRequest } from 'fastify';
 import { decodePlace, encodePlace } from '../http/cursor.ts';
 import { guardOf } from '../http/etags.ts';
 import { limitOf, linkNext, pageOf } from '../http/list.ts';
+import { fromStore } from '../http/store-errors.ts';
 import type { App } from '../http/type-provider.ts';
-import { fromStore } from '../stores/store-errors.ts';
 import { insertTest } from './delivery-table.ts';
 import type { WebhookRouteDeps } from './deps.ts';
 import {

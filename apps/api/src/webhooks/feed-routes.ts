@@ -1,7 +1,7 @@
 /** The routes of events: the feed, from which a receiver reads missed events after an outage, and an event by its id. */
 import { ApiError } from '@millrace/shared/errors';
+import { fromStore } from '../http/store-errors.ts';
 import type { App } from '../http/type-provider.ts';
-import { fromStore } from '../stores/store-errors.ts';
 import type { WebhookRouteDeps } from './deps.ts';
 import { feedCursor, sequenceOf } from './feed-cursor.ts';
 import { feedRange, findEvent, listEvents } from './feed-table.ts';
