@@ -100,7 +100,7 @@ describe('a retry before the end that it undoes is recorded', () => {
     // The late recorder writes now and must not end the opening that the retry promised.
     await expect.poll(unwritten).toBe(0);
     await act(id, 'cancel');
-    const played = { id, path: url.slice(receiver.url.length), openings: 2, unsure: false };
+    const played = { id, path: url.slice(receiver.url.length), openings: 2, late: 0, unsure: false };
     expect(await disagreements(deps, [played], PATIENCE_MS)).toEqual(NONE);
   });
 });
