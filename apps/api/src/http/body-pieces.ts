@@ -59,7 +59,7 @@ export class PieceList {
 
 /** Releases the memory of a long body, which nobody may read afterwards. A short body is left to the collector. */
 export function freeBody(body: unknown): void {
-  if (body instanceof BytePieces) for (const piece of body.pieces) freeBytes(piece);
+  if (body instanceof BytePieces) body.release(freeBytes);
 }
 
 type Done = (error: Error | null, body?: Buffer | BytePieces) => void;

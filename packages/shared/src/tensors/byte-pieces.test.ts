@@ -17,3 +17,13 @@ test('bytes in pieces are the bytes of one Buffer', () => {
     }),
   );
 });
+
+test('bytes whose memory is released cannot be read, also through a part', () => {
+  const bytes = new BytePieces([Buffer.alloc(100_000, 1), Buffer.alloc(100_000, 2)]);
+  const part = bytes.slice(150_000);
+  bytes.release(({ buffer }) => void (buffer as ArrayBuffer).transfer(0));
+  const message = 'These bytes were read after the release of their memory.';
+  for (const read of [() => bytes.joined(), () => bytes.slice(0), () => bytes.indexOf(1), () => part.joined()])
+    expect(read).toThrow(message);
+  expect(() => bytes.release(() => {})).not.toThrow();
+});

@@ -1,13 +1,13 @@
 /** Bytes in the pieces in which they arrived. Nothing joins the pieces unless a caller needs one Buffer. */
 export class BytePieces {
-  readonly pieces: readonly Buffer[];
+  readonly #pieces: readonly Buffer[];
   /** Bytes of all pieces together. */
   readonly length: number;
   /** Where each piece begins. */
   readonly #starts: number[] = [];
 
   constructor(pieces: readonly Buffer[]) {
-    this.pieces = pieces;
+    this.#pieces = pieces;
     let length = 0;
     for (const piece of pieces) {
       this.#starts.push(length);
@@ -16,9 +16,23 @@ export class BytePieces {
     this.length = length;
   }
 
+  /** Throws after the release of the memory: a reader that is late must not take zeros for the bytes. */
+  get pieces(): readonly Buffer[] {
+    const isWhole = this.#pieces.every(
+      ({ length }, at) => length === (this.#starts[at + 1] ?? this.length) - (this.#starts[at] ?? 0),
+    );
+    if (!isWhole) throw new Error('These bytes were read after the release of their memory.');
+    return this.#pieces;
+  }
+
+  /** Gives each piece to `free`, once more also after a release. Nobody may read the bytes afterwards. */
+  release(free: (piece: Buffer) => void): void {
+    for (const piece of this.#pieces) free(piece);
+  }
+
   /** The index of the piece that holds the byte at `at`; of the last piece where `at` is behind the end. */
   #pieceAt(at: number): number {
-    let [low, high] = [0, this.pieces.length - 1];
+    let [low, high] = [0, this.#pieces.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
       if ((this.#starts[middle] ?? 0) <= at) low = middle;
@@ -29,15 +43,16 @@ export class BytePieces {
 
   byteAt(at: number): number | undefined {
     const piece = this.#pieceAt(at);
-    return this.pieces[piece]?.[at - (this.#starts[piece] ?? 0)];
+    return this.#pieces[piece]?.[at - (this.#starts[piece] ?? 0)];
   }
 
   /** The pieces from `from` up to, and without, `to`, as views. */
   protected between(from: number, to: number): Buffer[] {
     const pieces: Buffer[] = [];
-    for (let n = this.#pieceAt(from); n < this.pieces.length; n += 1) {
+    const all = this.pieces;
+    for (let n = this.#pieceAt(from); n < all.length; n += 1) {
       const start = this.#starts[n] ?? 0;
-      const piece = this.pieces[n];
+      const piece = all[n];
       if (piece === undefined || start >= to) break;
       const view = piece.subarray(Math.max(0, from - start), Math.max(0, to - start));
       if (view.length > 0) pieces.push(view);
@@ -52,9 +67,10 @@ export class BytePieces {
 
   /** The position of the first byte `byte` at or after `from`; -1 if there is none. */
   indexOf(byte: number, from = 0): number {
-    for (let n = this.#pieceAt(from); n < this.pieces.length; n += 1) {
+    const all = this.pieces;
+    for (let n = this.#pieceAt(from); n < all.length; n += 1) {
       const start = this.#starts[n] ?? 0;
-      const found = this.pieces[n]?.indexOf(byte, Math.max(0, from - start)) ?? -1;
+      const found = all[n]?.indexOf(byte, Math.max(0, from - start)) ?? -1;
       if (found !== -1) return start + found;
     }
     return -1;
@@ -62,7 +78,8 @@ export class BytePieces {
 
   /** All bytes in one Buffer: a copy unless there is one piece. */
   joined(): Buffer {
-    const [first] = this.pieces;
-    return this.pieces.length === 1 && first ? first : Buffer.concat(this.pieces, this.length);
+    const { pieces } = this;
+    const [first] = pieces;
+    return pieces.length === 1 && first ? first : Buffer.concat(pieces, this.length);
   }
 }
