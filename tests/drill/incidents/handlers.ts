@@ -1,4 +1,5 @@
 /** Incidents of handlers, engines and webhook receivers. */
+import { uuidOf } from '@millrace/shared/predictions/public-ids';
 import { nextNumber } from '../../chaos/models.ts';
 import type { Incident } from '../incident.ts';
 import { repeat, type Send } from '../traffic.ts';
@@ -48,7 +49,11 @@ export const handlerIncidents: Incident[] = [
     how: 'the receiver of one tenant returns 500',
     alert: { name: 'MillraceWebhookEndpointFails' },
     lines: ({ endpoints }) => [
-      { process: 'worker', message: 'endpoint fails', fields: { endpoint: endpoints.north, tenant: 'north' } },
+      {
+        process: 'worker',
+        message: 'endpoint fails',
+        fields: { endpoint: uuidOf('we', endpoints.north) ?? '', tenant: 'north' },
+      },
     ],
     async inject({ as, receiver, endpoints }) {
       const { url, headers } = as('north');
