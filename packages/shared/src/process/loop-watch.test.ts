@@ -32,8 +32,7 @@ test('a block is noticed if the look at the samples is due before the sample of 
   const often = setInterval(() => {}, 1);
   await new Promise((resolve) => setTimeout(resolve, 100));
   setImmediate(() => block(1_200));
-  await expect.poll(() => lines.length).toBe(1);
-  expect(lines[0]?.ms).toBeGreaterThanOrEqual(1_000);
+  await expect.poll(() => lines.some(({ ms }) => ms >= 1_000)).toBe(true);
   clearInterval(often);
   stop();
 });
