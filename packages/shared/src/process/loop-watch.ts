@@ -1,25 +1,21 @@
 /** Logs when the event loop of a process was blocked: nothing else in the process could run meanwhile. */
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 
-const LOOK_EVERY_MS = 1_000;
+const TICK_MS = 25;
 const BLOCKED_MS = 250;
 
-/** Returns the function that ends the watch. */
+/**
+ * Returns the function that ends the watch. The watch measures how late its timer runs. `monitorEventLoopDelay` would have to be reset after
+ * each look, and a reset between a block and its sample discards the block.
+ */
 export function watchEventLoop(log: Pick<Logger, 'warn'>): () => void {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
-  delay.enable();
-  const look = (): void => {
-    const ms = Math.round(delay.max / 1e6);
-    delay.reset();
+  let lastAt = performance.now();
+  const timer = setInterval(() => {
+    const at = performance.now();
+    const ms = Math.round(at - lastAt - TICK_MS);
+    lastAt = at;
     if (ms >= BLOCKED_MS) log.warn({ ms }, 'the event loop was blocked');
-  };
-  // After a block this timer can run before the sample of the block, and the reset would discard the sample. The sample is taken in the
-  // phase of the timers, which is over when setImmediate calls.
-  const timer = setInterval(() => setImmediate(look), LOOK_EVERY_MS);
+  }, TICK_MS);
   timer.unref();
-  return () => {
-    clearInterval(timer);
-    delay.disable();
-  };
+  return () => clearInterval(timer);
 }
