@@ -239,6 +239,17 @@ describe('a form', () => {
       '--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nabc',
       { 'content-type': 'multipart/form-data; boundary=b' },
     ],
+    [
+      'with a part without a name',
+      '--b\r\ncontent-disposition: form-data\r\n\r\nabc\r\n--b--\r\n',
+      { 'content-type': 'multipart/form-data; boundary=b' },
+    ],
+    [
+      'with a file without a name',
+      '--b\r\ncontent-disposition: form-data; filename="a"\r\n\r\nabc\r\n--b--\r\n',
+      { 'content-type': 'multipart/form-data; boundary=b' },
+    ],
+    ['with a long boundary', 'x', { 'content-type': `multipart/form-data; boundary=${'b'.repeat(71)}` }],
   ])('%s is refused, and no file is stored', async (_, form, headers) => {
     const { body: before } = await millrace.request('/v1/files?limit=100');
     const { status, body } = await upload(form, { headers });

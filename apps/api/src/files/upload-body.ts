@@ -1,9 +1,8 @@
 /** Reads the body of an upload: the bytes of the request, or the part `file` of a form. The bytes are streamed. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
-import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import { ApiError } from '@millrace/shared/errors';
-import { isForm } from '../http/form-type.ts';
+import { brokenForm, invalidForm, isForm, openForm } from '../http/forms.ts';
 
 export interface UploadBody {
   bytes: Readable;
@@ -16,8 +15,7 @@ export interface UploadBody {
 }
 
 const FIELD_MAX = 100;
-/** A part has few headers. */
-const HEADER_PAIRS = 20;
+const LIMITS = { files: 1, fields: 2, parts: 3, fieldNameSize: FIELD_MAX, fieldSize: FIELD_MAX };
 
 /** Rejects with `invalid_request` for a form without the part `file`. */
 export async function readUploadBody(payload: Readable, headers: IncomingHttpHeaders): Promise<UploadBody> {
@@ -28,16 +26,16 @@ export async function readUploadBody(payload: Readable, headers: IncomingHttpHea
 }
 
 async function readForm(payload: Readable, type: string): Promise<UploadBody> {
-  const form = parserOf(type);
+  const form = openForm(type, LIMITS);
   const fields: Record<string, string> = {};
   let fault: ApiError | undefined;
   const refuse = (error: ApiError) => {
     fault ??= error;
     form.destroy(error);
   };
-  form.on('field', (name, value) => {
+  form.on('field', (name: string | undefined, value) => {
     if (name === 'expires_in') fields[name] = value;
-    else refuse(invalidForm(`/${name.slice(0, 60)}`, 'The form has an unknown part.', 'only `file` and `expires_in`'));
+    else refuse(invalidForm(pointerOf(name), 'The form has an unknown part.', 'only `file` and `expires_in`'));
   });
   // The parser can report a fault twice, on the form and on the part.
   form.on('error', () => {});
@@ -69,48 +67,22 @@ async function readForm(payload: Readable, type: string): Promise<UploadBody> {
   };
   if (name !== 'file') {
     abandon();
-    throw invalidForm(`/${name.slice(0, 60)}`, 'The file is in an unknown part.', 'the part `file`');
+    throw invalidForm(pointerOf(name), 'The file is in an unknown part.', 'the part `file`');
   }
   // A form that ends in the middle of the file must not be the end of the file.
   void ended.catch((error: Error) => bytes.destroy(error));
   return { bytes, mediaType, filename, fields: () => ended.then(() => fields), abandon };
 }
 
+const pointerOf = (name: string | undefined): string => (name === undefined ? '' : `/${name.slice(0, 60)}`);
+
 interface Part {
-  name: string;
+  /** Undefined for a part without a name. */
+  name: string | undefined;
   bytes: Readable;
   filename: string | undefined;
   mediaType: string;
 }
 
 /** The parameters of the parser's event: also the transfer encoding, which browsers no longer send. */
-type FileEvent = [name: string, bytes: Readable, filename: string, encoding: string, mediaType: string];
-
-function parserOf(type: string): BusboyInstance {
-  try {
-    return new Busboy({
-      headers: { 'content-type': type },
-      limits: {
-        files: 1,
-        fields: 2,
-        parts: 3,
-        fieldNameSize: FIELD_MAX,
-        fieldSize: FIELD_MAX,
-        headerPairs: HEADER_PAIRS,
-      },
-    });
-  } catch (error) {
-    throw brokenForm(error);
-  }
-}
-
-const brokenForm = (error: unknown): ApiError =>
-  invalidForm(
-    '',
-    `The form cannot be read: ${error instanceof Error ? error.message.slice(0, 200) : 'broken'}.`,
-    'multipart/form-data',
-  );
-
-function invalidForm(pointer: string, message: string, expected: string): ApiError {
-  return new ApiError('invalid_request', `${message} Send ${expected}.`, { faults: [{ pointer, message, expected }] });
-}
+type FileEvent = [name: string | undefined, bytes: Readable, filename: string, encoding: string, mediaType: string];

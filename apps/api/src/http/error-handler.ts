@@ -2,7 +2,7 @@
 import type { ErrorCode } from '@millrace/shared/error-table';
 import { ApiError, problemOf } from '@millrace/shared/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { isForm } from './form-type.ts';
+import { isForm } from './forms.ts';
 import { generalHeaders } from './general-headers.ts';
 
 /** Fastify's errors that a client can cause. */

@@ -7,7 +7,7 @@ import type { CachedResponse, LookUpRequest } from '../cache/cache-lookup.ts';
 import type { ParsedRequests } from '../cache/parsed-requests.ts';
 import { idIn } from '../cache/stored-body.ts';
 import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
-import { FORM_TYPE } from '../http/form-type.ts';
+import { FORM_TYPE } from '../http/forms.ts';
 import { idempotencyKeyOf } from '../http/idempotency-key.ts';
 import { REPLAYED } from '../http/idempotent-posts.ts';
 import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-headers.ts';

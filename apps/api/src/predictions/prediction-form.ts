@@ -3,9 +3,8 @@
  * any other part as text. The part `request` has the other members of the body as JSON.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Busboy, type BusboyInstance } from '@fastify/busboy';
-import { ApiError } from '@millrace/shared/errors';
 import { escapePart } from '@millrace/shared/text/json-pointer';
+import { brokenForm, invalidForm, openForm } from '../http/forms.ts';
 
 export interface FormLimits {
   /** The most bytes of a file. */
@@ -21,10 +20,6 @@ export interface FormLimits {
 const REQUEST = 'request';
 const PARTS_MAX = 64;
 const NAME_MAX = 100;
-/** A part has few headers. */
-const HEADER_PAIRS = 20;
-/** RFC 2046 allows 70 characters. */
-const BOUNDARY_MAX = 70;
 /** The bytes that one turn of the event loop reads. */
 const TURN_BYTES = 65_536;
 const MEDIA_TYPE = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/;
@@ -35,7 +30,13 @@ const ENCODINGS: ReadonlySet<string> = new Set(['', '7bit', '8bit', 'binary']);
 /** Returns the body of the prediction. Rejects with ApiError. */
 export async function readPredictionForm(body: Buffer, type: string, limits: FormLimits): Promise<unknown> {
   const parts = new Parts(limits);
-  const form = parserOf(type, limits.jsonBytes);
+  const form = openForm(type, {
+    parts: PARTS_MAX,
+    files: PARTS_MAX,
+    fields: PARTS_MAX,
+    fieldNameSize: NAME_MAX + 1,
+    fieldSize: limits.jsonBytes,
+  });
   let fault: Error | undefined;
   const guarded = (read: () => void) => {
     try {
@@ -141,38 +142,6 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 const pointerOf = (name: string): string => `/input/${escapePart(name.slice(0, NAME_MAX))}`;
 
-function parserOf(type: string, jsonBytes: number): BusboyInstance {
-  const boundary = /;\s*boundary=(?:"([^"]*)"|([^;\s]*))/i.exec(type);
-  if ((boundary?.[1] ?? boundary?.[2] ?? '').length > BOUNDARY_MAX)
-    refuse('', 'The boundary of the form is too long.', `at most ${BOUNDARY_MAX} characters`);
-  try {
-    return new Busboy({
-      headers: { 'content-type': type },
-      limits: {
-        parts: PARTS_MAX,
-        files: PARTS_MAX,
-        fields: PARTS_MAX,
-        fieldNameSize: NAME_MAX + 1,
-        fieldSize: jsonBytes,
-        headerPairs: HEADER_PAIRS,
-      },
-    });
-  } catch (error) {
-    throw brokenForm(error);
-  }
-}
-
-const brokenForm = (error: unknown): ApiError =>
-  invalidForm(
-    '',
-    `The form cannot be read: ${error instanceof Error ? error.message.slice(0, 200) : 'broken'}.`,
-    'multipart/form-data with its boundary',
-  );
-
 function refuse(pointer: string, message: string, expected: string): never {
   throw invalidForm(pointer, message, expected);
-}
-
-function invalidForm(pointer: string, message: string, expected: string): ApiError {
-  return new ApiError('invalid_request', `${message} Send ${expected}.`, { faults: [{ pointer, message, expected }] });
 }
