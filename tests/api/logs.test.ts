@@ -1,4 +1,4 @@
-/** The log of an API process: what an operator needs to find a cause, and nothing of a payload. */
+/** The log of an API process has the ids and the cause that an operator needs, and nothing of a payload. */
 import { createLog } from '@millrace/shared/process/log';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningApi, startApi } from '../../apps/api/src/server.ts';

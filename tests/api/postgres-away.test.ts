@@ -26,7 +26,7 @@ const PREDICTIONS = '/v1/models/drug-interaction/predictions';
 const INPUT = JSON.stringify({ input: { drug_a: 'Warfarin', drug_b: 'Fluconazole' } });
 const UUID = '019a2b3c-4d5e-7000-8000-000000000000';
 
-/** The process has read the registry before it listens. */
+/** The process reads the registry before the process listens. */
 describe('while Postgres does not respond, the API returns the models as it has read them', () => {
   test.each([
     ['GET', '/v1/models'],

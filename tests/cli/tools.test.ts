@@ -139,7 +139,7 @@ describe('profiles', AT_THE_SAME_TIME, () => {
     expect(listed.stdout).toMatch(/away \* +http:\/\/127\.0\.0\.1:1 +yes\nhere /);
     expect(listed.stdout).not.toContain(key);
     expect((await stat(path.join(own, 'millrace/profiles.json'))).mode & 0o077).toBe(0);
-    // At the same time: a command repeats its request for ten seconds before it gives up.
+    // The commands run at the same time: each repeats its request for ten seconds.
     const codes = [modelsList(), modelsList('--profile', 'away'), modelsList('--profile', 'here')];
     expect(await Promise.all(codes)).toEqual([75, 75, 0]);
     expect((await profiles(['use', 'here'])).code).toBe(0);

@@ -50,7 +50,7 @@ test('the types of every example are right', { timeout: 180_000 }, async () => {
   expect(output.stdout).toBe('');
 });
 
-/** What the example prints, as far as the text does not change. */
+/** The part of the output of the example that is equal in each run. */
 const PRINTS = [
   /probability/,
   /^pred_\w+\n[\s\S]*succeeded[\s\S]*probability/,

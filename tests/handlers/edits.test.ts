@@ -43,7 +43,7 @@ test('each edit is served under its own version, and never from the cache of ano
   await expect.poll(() => read(), SOON).toEqual({ version: '1-edit-1', says: 'two' });
   await edit(handler("'three'"));
   await expect.poll(() => read(), SOON).toEqual({ version: '1-edit-2', says: 'three' });
-  // A version that is named stays as it was.
+  // A named version does not change.
   expect(await read('1')).toEqual({ version: '1', says: 'one' });
   await expect
     .poll(() => stateOf('1-edit-1'), SOON)

@@ -112,7 +112,7 @@ test('a recorded end is kept for a short time, and a prediction that was reopene
   await f.live.shorten([first], 5_000);
   expect(await ttl(id)).toBeLessThanOrEqual(5_000);
   await f.live.retry({ id, tenant: 'default', job: 'p-again', opening: 1, expiresAt: null, nowMs: NOW });
-  // The recorder was slow: it had read the first end before the retry.
+  // The recorder was slow: the recorder had read the first end before the retry.
   await f.live.shorten([first], 5_000);
   expect(await ttl(id)).toBeGreaterThan(60_000);
   // The next end is not recorded yet.

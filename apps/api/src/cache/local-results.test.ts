@@ -152,7 +152,7 @@ test('the other calls reach the cache', async () => {
     put: async (params) => void calls.push(params),
   });
   expect(await local.getMany(['a', null], 3)).toEqual([resultOf('1'), null]);
-  const params = { cacheKey: 'a' } as unknown as Parameters<typeof local.put>[0];
+  const params = { cacheKey: 'a', epoch: 3, value: Buffer.from('1'), ttlMs: 1_000 };
   await local.put(params);
   expect(calls).toEqual([params]);
 });

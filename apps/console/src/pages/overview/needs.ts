@@ -1,4 +1,4 @@
-/** What needs a person, each in one line with a link. Without problems, nothing. */
+/** The faults that a person must repair, each in one line with a link. Without problems, nothing. */
 import { href } from '../../core/address.ts';
 import { count, counted, exactTime } from '../../core/format.ts';
 import type { Endpoint, Worker } from '../../core/operator-types.ts';
