@@ -27,7 +27,7 @@ export interface Played {
   path: string;
   /** The least number of openings. Each opening has an end. */
   openings: number;
-  /** Openings that there may be beyond `openings`: one of several retries at once can arrive after the end of the opening of another. */
+  /** The most openings beyond `openings`: of several retries at once, a late retry can find that the opening of an earlier retry has ended. */
   late: number;
   /** A call failed, so the client cannot know the number of openings. */
   unsure: boolean;

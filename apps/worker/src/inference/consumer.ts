@@ -265,7 +265,7 @@ class JobConsumer implements Consumer {
         .catch((error: unknown) => log.debug({ err: error, model: this.model }, 'the head of the queue cannot be read'))
         .finally(() => {
           this.#timer = undefined;
-          // With too few rows the next job that arrives or ends reads the limit again.
+          // With too few rows the next job that arrives or ends sets the limit.
           if (this.#isEnough()) this.#hold();
         });
     }, URGENT_LOOK_MS);
@@ -281,8 +281,8 @@ class JobConsumer implements Consumer {
       // If a job ended meanwhile and its rows are missing now, BullMQ fetches the head of the queue itself. A second job would be too much.
       if (!this.#isEnough() || this.#isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
     }
-    // One job more, also if the rows have become too few: BullMQ may be fetching a job for a job that has just ended, and counts the
-    // ended job until then. A higher limit would take a job more than is needed.
+    // The limit grows by one job, also when too few rows wait. BullMQ may be fetching a job in place of a job that has just ended, and
+    // counts the ended job during the fetch. A higher limit would take a second job.
     this.#worker.concurrency = Math.min(this.#deps.concurrency, this.#active + this.#arriving.size + 1);
     // BullMQ (6.7) reads its concurrency when a job ends. `resume` after a pause makes BullMQ read the concurrency now.
     void this.#worker.pause(true);

@@ -25,7 +25,7 @@ export class BytePieces {
     return this.#pieces;
   }
 
-  /** Gives each piece to `free`, once more also after a release. Nobody may read the bytes afterwards. */
+  /** Calls `free` with each piece. Nobody may read the bytes afterwards. A second release changes nothing. */
   release(free: (piece: Buffer) => void): void {
     for (const piece of this.#pieces) free(piece);
   }
