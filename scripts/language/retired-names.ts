@@ -30,6 +30,7 @@ export const RETIRED_NAMES: readonly RetiredName[] = [
   { words: /\bremember(s|ed|ing)?\b/, use: 'store, cache, parsed requests' },
   { words: /\b(known|near) (results?|answers?)\b/, use: 'cached result, local results' },
   { words: /\bwhoever\b/, use: 'the noun: the caller, the client, the process' },
+  { words: /\bfor ever\b/, use: 'forever' },
   { words: /\blet go\b/, use: 'released, discarded, forgotten' },
   { words: /\blanes?\b/, use: 'batcher', only: [...API_WITHOUT_WEBHOOKS, 'packages/shared/src/batching/**'] },
   { words: /\bplan(s|ned|ning)?\b/, use: 'normalized input', only: API_WITHOUT_WEBHOOKS },

@@ -44,6 +44,16 @@ describe('the language check', () => {
     expect(faults()).toEqual(['docs/a.md:2: "question" is a retired name; use request, input']);
   });
 
+  test('rejects a product source without a first comment', () => {
+    const source = "import { a } from './b.ts';\n/** A late comment. */\nexport const c = a;\n";
+    write({
+      'apps/api/src/a.ts': source,
+      'apps/api/src/a.test.ts': source,
+      'apps/api/src/b.ts': `/** The purpose. */\n${source}`,
+    });
+    expect(faults()).toEqual(['apps/api/src/a.ts: begin the file with a comment that states its purpose']);
+  });
+
   test('can be limited to a folder', () => {
     write({ 'docs/a.md': 'A question.', 'apps/api/src/a.ts': '' });
     expect(reportLanguage(repository, ['apps']).files.map(({ file }) => file)).toEqual(['apps/api/src/a.ts']);

@@ -10,6 +10,8 @@ export interface FileReport {
   words: number;
   findings: Finding[];
   retired: RetiredUse[];
+  /** Whether the file begins with the comment that states its purpose. True for a file that needs none. */
+  statesPurpose: boolean;
 }
 
 export interface LanguageReport {
@@ -24,6 +26,8 @@ export const MAX_RATE_OF_A_DOCUMENT = 2;
 
 const FOLDERS = 'docs,apps,packages,migrations,scripts,bench,tests,models,deploy';
 const SKIPPED = ['**/node_modules/**', '**/dist/**', '**/.git/**'];
+/** The product sources, whose first comment states what the file is for. */
+const PRODUCT = /^(apps|packages)\/[\w-]+\/src\/(?!.*\.test\.ts$).*\.ts$/;
 const TEXT = /\.(md|ts|js|mjs|py|lua|sql|sh|ya?ml|conf|cfg)$/;
 
 /** Counts the text files below `repository`; `only` limits the report to some files and folders. */
@@ -46,6 +50,9 @@ export function languageFaults(report: LanguageReport): string[] {
   const documents = report.files.filter(({ file }) => file.startsWith('docs/'));
   return [
     ...report.files.flatMap(({ retired }) => retired.map(retiredFault)),
+    ...report.files
+      .filter(({ statesPurpose }) => !statesPurpose)
+      .map(({ file }) => `${file}: begin the file with a comment that states its purpose`),
     ...documents.flatMap(({ file, words, findings }) => {
       const own = rateOf({ words, findings: findings.length });
       return own > MAX_RATE_OF_A_DOCUMENT ? [rateFault(file, own, MAX_RATE_OF_A_DOCUMENT)] : [];
@@ -76,5 +83,6 @@ function inFolder(repository: string, place: string): string {
 function reportFile(repository: string, file: string): FileReport {
   const source = readFileSync(path.join(repository, file), 'utf8');
   const { found, words } = hasProse(file) ? findingsIn(proseOf(file, source)) : { found: [], words: 0 };
-  return { file, words, findings: found, retired: retiredUses(file, source) };
+  const statesPurpose = !PRODUCT.test(file) || /^(\/\*|\/\/|#!)/.test(source);
+  return { file, words, findings: found, retired: retiredUses(file, source), statesPurpose };
 }

@@ -55,7 +55,7 @@ describe('the page of the console', () => {
     }
   });
 
-  test('names files that a browser keeps for ever, compressed within the limits', async () => {
+  test('names files that a browser keeps forever, compressed within the limits', async () => {
     const page = (await raw('/console')).body.toString();
     const names = filesOf(page);
     const lazy = [

@@ -67,7 +67,7 @@ describe.skipIf(!isInstalled)('files in S3 (needs Go to compile versitygw)', () 
     };
     const before = await s3.objects();
     const store = createS3Store(settings);
-    // A killed process never ends its upload: the source waits for ever.
+    // A killed process never ends its upload: the source waits forever.
     const killed = async function* () {
       yield randomBytes(17 * MIB);
       await new Promise(() => {});

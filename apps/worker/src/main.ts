@@ -1,3 +1,4 @@
+/** The process of a worker: reads the settings, starts the roles, and stops them at a signal. */
 import { PostgresError } from '@millrace/shared/postgres/postgres-error';
 import { runMain } from '@millrace/shared/process/main-process';
 import { RELEASE } from '@millrace/shared/process/release';

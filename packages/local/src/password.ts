@@ -1,3 +1,4 @@
+/** The generated passwords of the private servers. */
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';

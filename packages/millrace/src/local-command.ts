@@ -1,3 +1,4 @@
+/** Passes a command that runs on this machine to a process of Node 24. */
 import path from 'node:path';
 import { runOnNode24 } from '../launcher/node24.mjs';
 

@@ -51,7 +51,7 @@ export interface CacheLookupDeps {
 }
 
 /**
- * Whether the caller needs a prediction of its own, also when the result is cached. An `Idempotency-Key` needs none: a hit
+ * Whether the caller needs its own prediction, also when the result is cached. An `Idempotency-Key` needs none: a hit
  * creates no prediction, and so the key has nothing to name.
  */
 export const needsOwnPrediction = ({ body }: LookUpRequest): boolean =>

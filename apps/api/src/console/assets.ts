@@ -38,7 +38,7 @@ export interface Asset {
 }
 
 export interface ConsoleAssets {
-  /** Identifies the content of all files: a part of their paths, so that a browser keeps each file for ever. */
+  /** Identifies the content of all files: a part of their paths, so that a browser keeps each file forever. */
   build: string;
   /** The paths of the libraries below the folder of the build, by the names that the sources import. */
   libraries: Readonly<Record<string, string>>;
@@ -113,7 +113,7 @@ const withoutComments = (code: string): string =>
 
 async function prepare(file: string, text: string): Promise<Asset> {
   const extension = path.extname(file);
-  // Each file is compiled in a turn of its own: together they would hold the event loop for some tens of milliseconds.
+  // Each file is compiled in a separate turn: all files in one turn would block the event loop for tens of milliseconds.
   await nextTurn();
   const body = Buffer.from(extension === '.ts' ? withoutComments(stripTypeScriptTypes(text)) : text);
   const compressed = await compress(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });

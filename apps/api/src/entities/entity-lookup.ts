@@ -17,10 +17,13 @@ import { fold } from '@millrace/shared/text/fold';
 import { LRUCache } from 'lru-cache';
 import { fromStore } from '../http/store-errors.ts';
 
-/** The number of sets whose index of names is kept. */
+/** The largest number of indexes in memory. An index finds the entities of one set by name. */
 const INDEXES_MAX = 8;
 
-/** Each method throws `store_unavailable` if the cache misses and Postgres does not respond. `digest` identifies a set. */
+/**
+ * A set has all entities of one CSV file, and `digest` identifies the set. Each method throws `store_unavailable` if the cache misses
+ * and Postgres does not respond.
+ */
 export interface EntityLookup {
   /** The number of entities in the set. */
   count(digest: string): Promise<number>;
@@ -33,9 +36,9 @@ export interface EntityLookup {
   find(digest: string, key: string): Promise<{ found: Entity } | { near: string[] }>;
 }
 
-/** The most similar names that a search or an error has. */
+/** The largest number of similar names in a search result or an error. */
 const NEAR_MAX = 3;
-/** The name of the only type in an index of one set. */
+/** `buildEntities` needs a name for the type. An index of one set has only this type. */
 const TYPE = 'entity';
 
 /** The cache key of a query contains the digest of the set, so that no cached row outlives the set. */

@@ -104,7 +104,7 @@ async function digestOf(
   });
 }
 
-/** The schema of a route for its path: with the parameters that the path has, and an operation id of its own. */
+/** The schema of the route at a path: with the parameters of the path, and a separate operation id. */
 function schemaOf<T extends { operationId: string; params: TObject }>(path: string, verb: string, schema: T): T {
   const { version, ...properties } = schema.params.properties;
   const isPinned = path.includes(':version');

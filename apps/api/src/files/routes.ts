@@ -51,7 +51,7 @@ export function registerFiles(app: App, given: FileRoutes): void {
     return;
   }
   const deps = { ...given, store };
-  // The content-type parsers of an upload belong to an instance of their own.
+  // A separate Fastify instance, because an upload has other content-type parsers than all other routes.
   void app.register(async (scope: App) => registerUpload(scope, deps));
   registerRead(app, deps);
   registerList(app, deps);
@@ -94,12 +94,12 @@ function registerUpload(app: App, deps: Deps): void {
     const { object: _, sha256, ...about } = upload;
     return { ...about, sha256: sha256.toString('hex') };
   });
-  // The response is a repetition or a refusal: nobody uses the object.
+  // An upload is still in `received` if the response repeats an earlier response or is an error: no file uses the object.
   app.addHook('onResponse', async (request) => {
     const unused = received.get(request);
     if (unused)
       await dropObject(db, unused.object).catch((error) =>
-        deps.log.debug({ err: error }, 'an object stays until its time'),
+        deps.log.debug({ err: error }, 'the object of an unused upload stays until it expires'),
       );
   });
   app.post(
@@ -188,7 +188,7 @@ async function sendContent({ store }: Deps, file: StoredFile, { request, reply }
     throw outside(request.headers.range, file.bytes);
   }
   const content = isHead ? Readable.from([]) : await store.read(file.object, part).catch(refuse);
-  // The object can go between the two reads, when another request deletes or replaces the file.
+  // Another request may have deleted or replaced the file since the row was read.
   if (content === undefined) throw notFound(publicId('file', file.id));
   reply
     .header('etag', etag)
@@ -245,6 +245,6 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 function placeIn(list: string, cursor: string): { at: number; id: string } {
   const [at, id] = decodePlace(list, cursor, [0, ''] as [number, string]);
-  if (!UUID.test(id)) throw invalidCursor('The cursor is not one of ours.', cursor);
+  if (!UUID.test(id)) throw invalidCursor('The cursor is damaged, or this API did not return the cursor.', cursor);
   return { at, id };
 }

@@ -5,7 +5,7 @@ import type { VerifiedHandler } from '@millrace/shared/model-files/handler-file'
 import type { TaskFiles } from '@millrace/shared/model-files/task-files';
 import type { TensorNames } from '@millrace/tasks';
 
-/** A task, which reads its files in the thread, with the tensors of its model. */
+/** The files of a task, which the thread reads, and the names of the tensors of the model. */
 export interface TaskSource extends TaskFiles {
   names: TensorNames;
 }
@@ -18,7 +18,7 @@ export interface HandlerSource {
   entities: Readonly<Record<string, readonly Entity[]>>;
 }
 
-/** The rows of an entity come before the load, in parts: one message of all rows would hold the event loop. */
+/** The rows of an entity are sent before `load`, in several messages: one large message would block the event loop. */
 export type ToThread =
   | { kind: 'entities'; key: string; entity: string; rows: readonly Entity[] }
   | { kind: 'load'; key: string; handler: VerifiedHandler | TaskSource }

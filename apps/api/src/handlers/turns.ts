@@ -9,7 +9,7 @@ export class Turns<T> {
     else items.push(item);
   }
 
-  /** Removes and returns the next item of the first tenant that may run. That tenant is the last one afterwards. */
+  /** Removes and returns the next item of the first tenant that may run. The tenant then moves to the end of the order. */
   next(mayRun: (tenant: string) => boolean): { tenant: string; item: T } | undefined {
     for (const [tenant, items] of this.#tenants) {
       if (!mayRun(tenant)) continue;

@@ -16,8 +16,8 @@ class BodyMemory {
   }
 
   /**
-   * Whether `bytes` more fit. A body of any size fits while no other body is held: otherwise the body would be refused for ever.
-   * `ownBytes`: the bytes of the same body that are held already.
+   * Whether `bytes` more fit. A body of any size fits while no other body is held: otherwise the body would be refused forever.
+   * `ownBytes` is the part of the same body that is already held.
    */
   fits(bytes: number, ownBytes: number): boolean {
     return this.#heldBytes <= ownBytes || this.#heldBytes + bytes <= this.#limitBytes;
@@ -67,7 +67,7 @@ export function limitBodyMemory(app: FastifyInstance, limitBytes: number): void 
       // The parser responds with the error. The connection stays usable, and the rest of the body is read and dropped.
       raw.emit('error', fullError());
     };
-    // No hook follows, so the body parser adds its own listener in the same turn: no byte passes before both listen.
+    // No hook follows, so the body parser adds its listener in the same turn of the event loop, before the first byte.
     raw.on('data', count);
     done();
   });

@@ -44,7 +44,7 @@ const isPlace = <T extends readonly (string | number)[]>(place: unknown, like: T
   place.length === like.length &&
   place.every((value, at) => typeof value === typeof like[at] && isStorable(value));
 
-/** Postgres refuses other numbers as integers, and other texts. Clients can write a cursor themselves. */
+/** Whether Postgres accepts the value as an integer or as a text. A client can write any value into a cursor. */
 const isStorable = (value: unknown): boolean =>
   typeof value === 'number'
     ? Number.isSafeInteger(value)
@@ -59,12 +59,15 @@ interface Decoded<T> {
 
 function checked<T>({ list, cursor, bytes, place }: Decoded<T>): T {
   if (place !== undefined && bytes.subarray(0, 4).equals(sumOf(list))) return place;
-  const detail = place === undefined ? 'The cursor is not one of ours.' : 'The cursor is of a list with other filters.';
+  const detail =
+    place === undefined
+      ? 'The cursor is damaged, or this API did not return the cursor.'
+      : 'The cursor belongs to a list with other filters.';
   throw invalidCursor(detail, cursor);
 }
 
 export function invalidCursor(detail: string, cursor: string): ApiError {
-  const expected = '`next` of the page before, with the same filters';
+  const expected = '`next` of the previous page, with the same filters';
   return new ApiError('invalid_cursor', detail, {
     faults: [{ in: 'query', pointer: 'cursor', message: detail.slice(0, -1), expected, got: cursor.slice(0, 100) }],
   });

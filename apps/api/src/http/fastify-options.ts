@@ -1,3 +1,4 @@
+/** The options with which the API creates its Fastify instance. */
 import type { Server } from 'node:http';
 import type { Config } from '@millrace/shared/process/config';
 import type { FastifyBaseLogger, FastifyHttpOptions } from 'fastify';

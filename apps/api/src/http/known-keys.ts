@@ -36,7 +36,7 @@ export interface KnownKeysDeps {
   formOf?: (key: string) => KeyForm | undefined;
   /** Looks up keys that were good before: on the pool of the callers. */
   findKnown: FindOwners;
-  /** Looks up keys that this process never saw good, by their form: each on a connection of its own. */
+  /** Looks up keys that were never valid in this process. Each form of keys has its own connection. */
   findUnknown: Readonly<Record<KeyForm, FindOwners>>;
   /** Milliseconds of a clock that never goes back. */
   now?: () => number;

@@ -1,4 +1,4 @@
-/** The look-ups of API keys in Postgres, each kind on connections of its own. */
+/** The look-ups of API keys in Postgres, each kind on its own connections. */
 
 import { createPool, openConnections, type Pool } from '@millrace/shared/postgres/db';
 import type { Closers } from '@millrace/shared/process/closers';

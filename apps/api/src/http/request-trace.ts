@@ -42,7 +42,7 @@ export class RequestTrace {
     return this.#span && this.#tracing.start(name, { ...options, parent: this.text });
   }
 
-  /** Runs a part of the request as a span of its own. */
+  /** Runs a part of the request as a separate span. */
   step<T>(name: string, options: SpanOptions, step: () => T | Promise<T>): T | Promise<T> {
     const span = this.start(name, options);
     return span === undefined ? step() : inSpan(span, step);

@@ -99,7 +99,7 @@ export function faultsOf(schema: TSchema, value: unknown, errors: readonly Schem
   const unions = errors.filter(({ keyword }) => keyword === 'anyOf').map(({ schemaPath }) => `${schemaPath}/anyOf/`);
   const faults = new Map<string, Fault>();
   const reported = errors.filter(({ keyword }) => keyword !== 'boolean');
-  // Each unknown member is an error of its own. The error that names all of them comes after the last error kept.
+  // The validator reports each unknown member as one error. The error with all unknown members comes too late to be kept.
   for (const error of reported.length > 0 ? reported : errors.slice(0, FAULTS_MAX).map(unknownMember)) {
     if (faults.size >= FAULTS_MAX) break;
     if (unions.some((path) => error.schemaPath.startsWith(path))) continue;

@@ -28,7 +28,7 @@ export interface NormalizedInput {
 export interface Inputs {
   input?: unknown;
   inputs?: readonly unknown[];
-  /** `row`: an invalid row has an error of its own. Default: an invalid row refuses the request. */
+  /** `row`: an invalid row has its own error. Default: an invalid row refuses the request. */
   on_error?: 'fail' | 'row';
 }
 

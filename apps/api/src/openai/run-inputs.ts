@@ -41,7 +41,7 @@ const NO_CONTROL = { noCache: false, noStore: false, onlyIfCached: false, maxAge
 export async function runInputs(createPrediction: CreatePrediction, run: InputsRun, use: UseOutput): Promise<void> {
   const { inputs, signal } = run;
   const waits = new Set<ResponseDisconnect>();
-  // A signal has one listener, and every prediction waits with a signal of its own.
+  // Each prediction needs its own signal, because a signal has only one listener.
   signal.listener = {
     gone() {
       for (const wait of waits) wait.abort();

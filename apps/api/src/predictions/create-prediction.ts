@@ -190,7 +190,7 @@ interface FromCache {
   output: Text;
 }
 
-/** Stores a prediction that is terminal from its start: every row is cached, and the caller needs a prediction of its own. */
+/** Stores a prediction that is terminal from its start: every row is cached, and the caller needs its own prediction. */
 async function storeCachedResult(deps: CreateDeps, { pending, cached, output }: FromCache): Promise<Outcome> {
   let completedAt: number;
   try {

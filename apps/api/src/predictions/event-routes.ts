@@ -40,7 +40,7 @@ export function registerEventRoutes(app: App, deps: EventRoutes): void {
     const tenant = tenantOf(request);
     const lastId = String(request.headers['last-event-id'] ?? '');
     const first = await lookup.get(tenant, id);
-    // The client has the last event. An EventSource reconnects for ever unless the response is 204.
+    // The client already has the last event. An EventSource reconnects forever unless the response is 204.
     if (isTerminal(first.record.status) && lastId === eventIdOf(first.record, undefined)) return reply.code(204).send();
     reply.hijack();
     reply.raw.setHeaders(new Map(Object.entries(generalHeaders(request.id))));

@@ -31,7 +31,7 @@ import { SLOT_BYTES, type SlotWriter } from '../queue/slot-writer.ts';
 export interface PredictionBody {
   input?: unknown;
   inputs?: unknown[];
-  /** How an invalid or failing row of `inputs` ends: with the prediction, or with an error of its own. */
+  /** How an invalid or failing row of `inputs` ends: with the prediction, or with its own error. */
   on_error?: 'fail' | 'row';
   webhook?: { url: string; events?: string[] };
   priority?: Priority;

@@ -310,7 +310,7 @@ function openPromises({ stores, config, closers, promiseFaults }: Parts): Batche
     maxBytes: PROMISE_BYTES,
     maxWaitingBytes: PROMISE_BYTES_WAITING,
     concurrency: 2,
-    // Otherwise each waiting commit would wait for a timeout of its own.
+    // Otherwise each waiting commit would wait until its own timeout.
     failsAll: () => true,
   });
   closers.push('promises', () => promises.drain());

@@ -43,7 +43,7 @@ export function countHits(lookUpLocal: CreateRoutes['lookUpLocal'], counts: Stat
   };
 }
 
-/** A hit creates no prediction, unless the caller needs a prediction of its own. A caller that left had its prediction accepted. */
+/** A hit creates no prediction, unless the caller needs its own prediction. A caller that left had its prediction accepted. */
 function countOutcome(counts: StatsCounts, request: PredictionRequest, outcome: Outcome): void {
   const nowMs = sharedNow();
   const isHit = outcome.kind !== 'disconnected' && outcome.cacheStatus.startsWith('millrace; hit');

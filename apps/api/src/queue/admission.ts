@@ -148,7 +148,7 @@ export function admit(load: Load, { limits, priority, expiresInMs }: AdmitParams
     );
   }
   // While no prediction waits or runs, a prediction with an output of any size is admitted. Otherwise the prediction would be
-  // refused for ever.
+  // refused forever.
   if (load.reservedShare > 0 && load.memoryShare + load.reservedShare + load.outputShare > limits.maxMemoryShare) {
     const used = Math.round(load.memoryShare * 100);
     const reserved = Math.round(load.reservedShare * 100);

@@ -94,7 +94,7 @@ function rangeAt([fromMs, toMs, stepS]: Place, cursor: string): StepRange {
   const points = Math.ceil((toMs - fromMs) / stepMs);
   const isSmall = points <= STEPS_MAX && (stepMs % HOUR_MS === 0 || toMs - fromMs <= MINUTES_RANGE_MS + 2 * stepMs);
   if (isStep && isRange && isSmall) return { fromMs, toMs, stepS, points };
-  throw invalidCursor('The cursor is not one of ours.', cursor);
+  throw invalidCursor('The cursor is damaged, or this API did not return the cursor.', cursor);
 }
 
 function defaultStep(beginMs: number, endMs: number): number {

@@ -1,3 +1,4 @@
+/** The parts of the API that the webhook routes use. */
 import type { Pool } from '@millrace/shared/postgres/db';
 import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
 import type { FastifyRequest } from 'fastify';

@@ -11,5 +11,5 @@ export function sequenceOf(cursor: string | undefined): number | undefined {
   if (cursor === undefined || cursor === '') return undefined;
   const sequence = /^\d{1,16}$/.test(cursor) ? Number(cursor) : decodePlace(LIST, cursor, [0] as const)[0];
   if (Number.isSafeInteger(sequence) && sequence >= 0) return sequence;
-  throw invalidCursor('The cursor is not one of ours.', cursor);
+  throw invalidCursor('The cursor is damaged, or this API did not return the cursor.', cursor);
 }

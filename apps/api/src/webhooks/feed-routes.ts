@@ -38,7 +38,7 @@ export function registerFeed(app: App, { db, tenantOf, publicUrl }: WebhookRoute
     return eventJson(event, publicUrl);
   });
 
-  /** The sequence number after which the page starts. A consumer with a wrong cursor would wait for ever, or miss events. */
+  /** The sequence number after which the page starts. A consumer with a wrong cursor would wait forever, or miss events. */
   async function placeOf(tenant: string, cursor: string | undefined): Promise<number> {
     const sequence = sequenceOf(cursor);
     if (sequence === undefined) return 0;

@@ -32,7 +32,7 @@ export function filterId(text: string | undefined, prefix: IdPrefix, pointer: st
 
 /** Reads the id in the cursor of a list. Postgres would refuse other text. */
 export function cursorId(text: string, cursor: string): string {
-  if (!UUID.test(text)) throw invalidCursor('The cursor is not one of ours.', cursor);
+  if (!UUID.test(text)) throw invalidCursor('The cursor is damaged, or this API did not return the cursor.', cursor);
   return text.toLowerCase();
 }
 

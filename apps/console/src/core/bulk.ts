@@ -26,7 +26,7 @@ export interface Counted {
 
 export interface CountRequest {
   path: string;
-  /** Each query is a list of its own, such as a list of each status. */
+  /** Each query selects one list, such as the predictions of one status. */
   queries: readonly Filter[];
   signal: AbortSignal;
   /** Called after each page. */

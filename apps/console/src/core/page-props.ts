@@ -1,3 +1,4 @@
+/** The properties that each page of the console receives. */
 import type { Session } from './types.ts';
 
 /** The properties of every page. */

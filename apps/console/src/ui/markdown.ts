@@ -18,7 +18,7 @@ export function markdown(text: string, images: Images): Markup {
   return blocks(tokens, images);
 }
 
-/** The numbers of the code blocks and tables of a text: each region of a page has a name of its own. */
+/** The numbers of the code blocks and tables of a text: each region of a page needs a different name. */
 const numbers = new WeakMap<object, number>();
 const labelOf = (token: object, name: string): string => `${name}, part ${numbers.get(token) ?? 1}`;
 

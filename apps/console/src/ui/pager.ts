@@ -1,4 +1,4 @@
-/** The foot of a list. The cursor is in the address, and the back button returns to the newer page. */
+/** The line below a list, with the buttons to the first and the next page. The address has the cursor, so the back button of the browser works. */
 import { go, href, withQuery } from '../core/address.ts';
 import { html, type Markup } from './html.ts';
 import { icon } from './icon.ts';

@@ -1,4 +1,4 @@
-/** Times in the reader's zone: relative in lists, exact on hover, and exact everywhere after the key T. */
+/** Shows times in the time zone of the browser: relative in lists, exact on hover. The key T shows exact times everywhere. */
 import { useEffect, useState } from 'preact/hooks';
 import { exactTime, fullTime, relativeTime } from '../core/format.ts';
 import { h, html, type Markup } from './html.ts';
@@ -35,6 +35,6 @@ function Time({ at, exact: always = false }: TimeProps): Markup {
   return html`<time datetime=${at} title=${fullTime(date)}>${always || exact ? exactTime(date) : relativeTime(date)}</time>`;
 }
 
-/** Without a time: a dash. */
+/** Shows a dash if there is no time. */
 export const time = (at: string | null | undefined, options: { exact?: boolean } = {}): Markup =>
   at ? h(Time, { at, ...options }) : html`<span class="zero">–</span>`;

@@ -1,5 +1,5 @@
 /**
- * The devices of a worker. A device is tried once, in an engine of its own, when the first version that names its provider is found:
+ * The devices of a worker. A device is tried once, in a separate engine, when the first version that names its provider is found:
  * a driver can hang or end its process.
  */
 import {

@@ -1,4 +1,4 @@
-/** Measures a version with several sizes of micro-batches, engines and threads, in engines of its own. */
+/** Measures a version with several sizes of micro-batches, engines and threads, in separate engines. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Row } from '@millrace/shared/predictions/task';
 import type { Logger } from 'pino';

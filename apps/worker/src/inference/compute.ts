@@ -101,7 +101,7 @@ interface Run {
 
 /**
  * Calls `run`. A prediction fails when its data make the code of the worker throw, for example an output longer than the longest
- * string. Handing the job back would repeat the run for ever, because a live worker counts no attempt.
+ * string. Handing the job back would repeat the run forever, because a live worker counts no attempt.
  */
 async function runOrFail(deps: ComputeDeps, target: Target, params: Run): Promise<number> {
   const { works, startedAt } = params;

@@ -4,7 +4,7 @@
  *
  * - A job that this worker had ended is active again under a lock of this worker. Every other worker respects the lock, because its
  *   owner is alive. The owner removes the lock.
- * - The counters of a queue include predictions whose job was lost. The model would look busy and its worker stuck for ever. The
+ * - The counters of a queue include predictions whose job was lost. The model would look busy and its worker stuck forever. The
  *   counters are made equal after the queue has been empty for some seconds.
  */
 

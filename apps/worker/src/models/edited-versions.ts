@@ -1,5 +1,5 @@
 /**
- * Development (WATCH_MODELS): a registered version never changes, so its edited files are served as a version of their own, such as
+ * Development (WATCH_MODELS): a registered version never changes, so its edited files are served as a separate version, such as
  * `1-edit-2`. The newest edit follows the version in the order of versions, and so is the default of the model.
  */
 import { asEdit, type FoundVersion, MODEL_NAME } from '@millrace/shared/model-files/model-folder';

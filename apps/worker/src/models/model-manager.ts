@@ -145,7 +145,7 @@ export class ModelManager {
     return this.#scanning;
   }
 
-  /** Reads the registry alone, after an announced change. Resolves when the versions that were registered at the call are settled. */
+  /** Reads only the registry, after an announced change. Resolves when `runnable` and `unserved` reflect the registry at the time of the call. */
   readRegistry(): Promise<void> {
     return this.#registryRead.request();
   }

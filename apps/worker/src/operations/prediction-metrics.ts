@@ -6,7 +6,7 @@ import type { Text } from '@millrace/shared/predictions/long-text';
 import { SECONDS, type Series, SeriesHistogram } from '@millrace/shared/process/series-histogram';
 import { Counter, type Registry } from 'prom-client';
 
-/** An end that the ledger has. Times are Unix ms. Every TerminalRow fits. */
+/** An end that is recorded in the ledger. Times are Unix ms. A TerminalRow has all of these members. */
 export interface EndedPrediction {
   id: string;
   tenant: string;
@@ -25,7 +25,7 @@ export interface EndedPrediction {
 }
 
 const LABELS = ['model', 'version', 'priority'] as const;
-/** The code is in the first members of a problem. */
+/** The characters of a problem in which `codeOf` finds the code: `code` is one of the first members. */
 const CODE_WITHIN = 1_000;
 
 export interface PredictionMetrics {
@@ -99,7 +99,10 @@ interface EndSeries {
   ends: Map<string, number>;
 }
 
-/** The counter of ends, which is read at each scrape: an `inc` of prom-client with four labels costs more than the three histograms. */
+/**
+ * The counter of ends. The counts are passed to prom-client at each scrape, and not at each end, because an `inc` with four labels costs
+ * more than the three histograms.
+ */
 function countEnds(registry: Registry, known: ReadonlyMap<string, EndSeries>): void {
   new Counter({
     name: 'millrace_ends_total',
@@ -120,7 +123,7 @@ function countEnds(registry: Registry, known: ReadonlyMap<string, EndSeries>): v
 const codeOf = (result: EndedPrediction['result']): string =>
   /"code":"([a-z_]{1,40})"/.exec(String(result.slice(0, CODE_WITHIN)))?.[1] ?? '';
 
-/** The id of a sampled trace, in the W3C trace context of a request. A trace that is not sampled is in no store of traces. */
+/** The id of the trace in the W3C trace context of a request. Undefined for a trace that is not sampled, because no store has this trace. */
 function sampledTrace(options: object | null): string | undefined {
   if (options === null || !('trace' in options)) return undefined;
   return /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f][13579bdf]/.exec(String(options.trace))?.[1];

@@ -20,7 +20,7 @@ import { startStats } from './stats.ts';
 
 const PARTITIONS_EVERY_MS = 3_600_000;
 const PARTITIONS_AHEAD_DAYS = 7;
-/** A turn of a recorder takes a statement of at most 10 s, and the reads around the statement. */
+/** A pass of a recorder normally takes at most 10 s for its statement, and the time of a few reads. */
 const STALLED_MS = 120_000;
 
 export async function startRecorderRole(base: WorkerContext): Promise<void> {
@@ -59,7 +59,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
     });
     closers.push('recorder', () => recorder.close());
     base.health.liveness(async () => {
-      // While a store is away a restart repairs nothing: the check has no result then.
+      // The check fails without a result while a store is away, because a restart would repair nothing.
       await redis.ping();
       await db.query('SELECT 1');
       const ms = recorder.stalledMs();

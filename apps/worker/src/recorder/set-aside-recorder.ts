@@ -1,4 +1,4 @@
-/** Records the ends that were set aside, each claim in a statement of its own. */
+/** Records the ends that were set aside, with a separate statement for each claim. */
 import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
 import { sharedNow } from '@millrace/shared/postgres/clock';

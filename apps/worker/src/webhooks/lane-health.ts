@@ -27,7 +27,7 @@ export class LaneHealth {
   }
 
   report({ name, group }: LaneIdentity, pool: PoolName): void {
-    // In a group, a lane with a prompt attempt of its own no longer takes the health of the group.
+    // A lane with a prompt attempt no longer takes the health of its group.
     this.#set(name, pool, group !== undefined);
     if (group !== undefined) this.#set(group, pool, false);
   }

@@ -1,3 +1,4 @@
+/** Selects the system account that runs the private Postgres. */
 import { existsSync } from 'node:fs';
 import { chown, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';

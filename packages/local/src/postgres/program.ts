@@ -1,3 +1,4 @@
+/** Finds the Postgres that npm installed. */
 import { chmod, readFile, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';

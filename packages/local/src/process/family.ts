@@ -1,3 +1,4 @@
+/** Lists a process and its descendants, for measurements of all of them. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** The ids of a process and its descendants, from /proc: Postgres runs a process for each connection, and a worker its engines. */

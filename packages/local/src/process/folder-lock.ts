@@ -1,3 +1,4 @@
+/** Prevents two starts on one data folder. */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode } from './error-code.ts';

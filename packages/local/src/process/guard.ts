@@ -1,6 +1,7 @@
+/** Ends the started servers when the launcher dies, even if the launcher is killed with SIGKILL. */
 import { spawn } from 'node:child_process';
 
-/** Ends its processes when this process has ended for any reason: SIGKILL leaves no time for cleanup. */
+/** A separate process that ends the guarded processes after the end of this process. After a SIGKILL this process cannot clean up. */
 export interface Guard {
   add(pid: number, signal: NodeJS.Signals): void;
   remove(pid: number): void;
@@ -11,10 +12,10 @@ export interface Guard {
 }
 
 /**
- * A shell that reads from a pipe, of which this process holds the other end. The kernel closes that end when this
- * process dies, `read` fails, and the shell ends its processes, the newest first. Each process group leader gets its
- * own signal. When the leader has ended, or after ten seconds, the process group gets SIGKILL. Prctl has a signal for
- * the death of a parent, but only on Linux.
+ * The program of a shell that reads commands from this process through a pipe. When this process dies, the kernel closes the pipe
+ * and `read` fails. The shell then ends the guarded processes, the newest first: each leader of a process group gets its signal, and
+ * its group gets SIGKILL when the leader has ended, or after ten seconds. The alternative, a signal of prctl for the death of a
+ * parent, exists only on Linux.
  */
 const script = `
 trap '' INT TERM HUP

@@ -1,3 +1,4 @@
+/** Starts and stops the child processes of a launcher, and writes their output to log files. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';

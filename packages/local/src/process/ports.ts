@@ -1,3 +1,4 @@
+/** Finds free TCP ports for the private servers. */
 import { createServer } from 'node:net';
 import { errorCode } from './error-code.ts';
 

@@ -1,3 +1,4 @@
+/** Finds out whether a process runs and which program it is, and ends servers that a killed run left. */
 import { execFile } from 'node:child_process';
 import { readFile, readlink } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';

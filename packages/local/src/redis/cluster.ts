@@ -125,7 +125,7 @@ async function startNode(options: RedisClusterOptions, n: number): Promise<Node>
 async function ownSlots({ command, masters }: RedisClusterOptions, { url }: Node, n: number): Promise<void> {
   const [from, to] = [n, n + 1].map((at) => Math.floor((at * SLOTS) / masters));
   await command(url, 'CLUSTER', 'ADDSLOTSRANGE', String(from), String((to as number) - 1));
-  // Each node starts with a different epoch. Nodes with equal epochs must first agree which node is newer.
+  // Nodes with equal epochs would first have to agree which node is newer.
   await command(url, 'CLUSTER', 'SET-CONFIG-EPOCH', String(n + 1));
 }
 
@@ -150,7 +150,7 @@ async function follow({ command }: RedisClusterOptions, replica: Node, master: N
   );
 }
 
-/** Polls a condition, because Redis sends no event when its gossip has spread. */
+/** Polls a condition, because Redis sends no event when the nodes have informed each other. */
 async function until(goal: string, holds: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + FORM_TIMEOUT_MS;
   while (!(await holds().catch(() => false))) {

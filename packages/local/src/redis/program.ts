@@ -1,3 +1,4 @@
+/** Finds a redis-server or valkey-server on this machine, or installs one. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** Installs a package with the system's package manager. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 

@@ -1,3 +1,4 @@
+/** Reports the failure of a command that runs on this machine. */
 import { ApiError } from '@millrace/shared/errors';
 import { ModelFileError } from '@millrace/shared/model-files/model-config';
 import { PostgresError } from '@millrace/shared/postgres/postgres-error';

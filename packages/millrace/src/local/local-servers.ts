@@ -1,3 +1,4 @@
+/** The file `.millrace/servers.json`, with which other commands find the servers of a running `npm start`. */
 import { readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -241,7 +241,7 @@ interface AddParams {
   print: Print;
 }
 
-/** Checks a file in a folder of its own, then renames the folder: workers scan the models folder at any time. */
+/** Checks a file in a separate folder, then renames the folder: workers scan the models folder at any time. */
 async function add({ dir, file, name, version, config, print }: AddParams): Promise<void> {
   requireName('model', name);
   requireName('version', version ?? '1');

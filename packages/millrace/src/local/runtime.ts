@@ -46,7 +46,7 @@ function versionOf(root: string): string {
 }
 
 /**
- * Installs the package in a folder of its own and copies the result beside the worker, so that the user's project stays unchanged.
+ * Installs the package in a separate folder and copies the result beside the worker, so that the user's project stays unchanged.
  * Returns the failure in words.
  */
 function install(root: string, version: string): string | undefined {

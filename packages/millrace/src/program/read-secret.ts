@@ -1,3 +1,4 @@
+/** Reads an API key from the terminal. */
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 

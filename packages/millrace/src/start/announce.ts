@@ -1,3 +1,4 @@
+/** The text that `npm start` prints when all parts are ready. */
 import path from 'node:path';
 import type { CommandNames } from '../local/command-names.ts';
 import { curlLine, firstPrediction, firstRequest } from './first-prediction.ts';

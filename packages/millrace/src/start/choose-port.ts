@@ -1,3 +1,4 @@
+/** Selects the port of the API before any part starts. */
 import { freePort, isPortFree } from '@millrace/local/process/ports';
 import { StartError } from '@millrace/local/process/start-error';
 

@@ -1,3 +1,4 @@
+/** The prediction with which `npm start` shows that the whole system works. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@millrace/local/process/start-error';
 import type { Unserved } from './unserved.ts';

@@ -1,3 +1,4 @@
+/** Starts the API and the worker, and starts a program again after it has died. */
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';

@@ -1,3 +1,4 @@
+/** Waits until the started API is ready. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@millrace/local/process/start-error';
 

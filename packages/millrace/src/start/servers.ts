@@ -1,3 +1,4 @@
+/** Checks the queue Redis and migrates the database before the programs start. */
 import { StartError } from '@millrace/local/process/start-error';
 
 const redisTimeoutMs = 2_000;

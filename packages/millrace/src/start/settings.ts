@@ -1,3 +1,4 @@
+/** The settings of `npm start`. */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { loadConfig } from '@millrace/shared/process/config';

@@ -1,3 +1,4 @@
+/** Turns signals, and the end of the parent process, into a request to stop. */
 type StopRequest = 'signal' | 'parent gone';
 
 // One Ctrl-C can arrive twice: from the terminal and from a wrapper that forwards the signal. A second Ctrl-C of a person comes later.

@@ -1,3 +1,4 @@
+/** Collects the models that the worker cannot serve, for the messages of `npm start`. */
 import type { LogRecord } from './log-lines.ts';
 
 const WARNING = 40;

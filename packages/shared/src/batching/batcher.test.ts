@@ -95,7 +95,7 @@ describe('a batcher that defers to the end of the turn', () => {
             } else if (step === 'turn') turn();
             else await endNext(step === 'resolve');
           }
-          // No item may wait for ever: a batch is always in progress, or starts at the end of the turn.
+          // No item may wait forever: a batch is always in progress, or starts at the end of the turn.
           for (let i = 0; i < steps.length + 2; i += 1) {
             turn();
             await endNext(true);

@@ -34,7 +34,7 @@ export interface BatcherOptions<T, R> {
   /** The largest number of bytes that wait. A larger item is accepted while no other item waits. */
   maxWaitingBytes?: number;
   /**
-   * Returns whether the waiting items fail together with a batch that failed, instead of each waiting for a timeout of its own.
+   * Returns whether the waiting items fail together with a batch that failed, instead of each waiting for its own timeout.
    */
   failsAll?: (error: unknown) => boolean;
 }

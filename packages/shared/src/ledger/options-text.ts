@@ -1,3 +1,4 @@
+/** The options of a live state, from the columns of a ledger row. */
 import { optionsOfFacts, optionsText } from '../predictions/request-options.ts';
 import type { EarlierAttempt, TimelineFacts } from '../predictions/timeline.ts';
 import type { PromiseRow } from './ledger-rows.ts';

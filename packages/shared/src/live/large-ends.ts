@@ -1,5 +1,5 @@
 /**
- * Writes successes whose results are long. Each state is written in pieces under a key of its own. A script of constant time
+ * Writes successes whose results are long. Each state is written in pieces under a separate key. A script of constant time
  * (place.lua) then renames the key. No script and no command of Redis takes time that grows with the result.
  */
 import { randomUUID } from 'node:crypto';

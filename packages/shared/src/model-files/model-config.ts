@@ -47,7 +47,7 @@ export interface ModelConfig {
   matryoshka?: true;
   /** The version whose edited files this version serves, in development. Absent for every other version. */
   editOf?: string;
-  /** The task that converts inputs and outputs. Absent for a version with a handler of its own, and for raw tensors. */
+  /** The task that converts inputs and outputs. Absent for a version with a handler, and for raw tensors. */
   task?: TaskName;
   /** Absent without the field `engine` in model.json, and in versions that an earlier release registered. */
   engine?: EngineSettings;

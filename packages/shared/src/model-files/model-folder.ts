@@ -65,7 +65,7 @@ export interface VersionDigests {
   digest: string;
   /** The digest of handler.ts, or of the task; null for a model of raw tensors. */
   handlerDigest: string | null;
-  /** The task that serves the version; null for a version with a handler of its own, and for raw tensors. */
+  /** The task that serves the version; null for a version with a handler, and for raw tensors. */
   task: TaskFiles | null;
   file: ModelFile;
 }
@@ -79,7 +79,7 @@ export interface FoundVersion extends VersionFiles, VersionDigests {
   entityDigests: Readonly<Record<string, string>>;
   /** The named parts of the digest, without the name, the labels and the handler of the version. */
   parts: readonly (readonly [string, string])[];
-  /** The name of the folder, for edited files that are served as a version of their own. Absent for every other version. */
+  /** The name of the folder, for edited files that are served as a separate version. Absent for every other version. */
   editOf?: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Replaces the outputs of a model that are sequences of tensors, in memory: onnxruntime-node cannot return a sequence. The operator
- * ConcatFromSequence stacks the tensors, which have a new first dimension then. A run whose tensors have different shapes fails.
+ * Replaces, in memory, each output of a model that is a sequence of tensors, because onnxruntime-node cannot return a sequence. The
+ * operator ConcatFromSequence stacks the tensors along a new first dimension. A run whose tensors have different shapes fails.
  */
 import { delimited, fieldsOf, varintField } from './protobuf-bytes.ts';
 
@@ -13,7 +13,7 @@ const TYPE = { tensor: 1, sequence: 4 } as const;
 const ELEMENT_TYPE = 1;
 const INT_ATTRIBUTE = 2;
 
-/** Returns the given model if it has no such output, or if its bytes cannot be read: onnxruntime then reports the fault. */
+/** Returns an unchanged model without such an output, and also an unreadable model, so that onnxruntime reports the fault. */
 export function withStackedSequences(model: Buffer): Buffer {
   try {
     let isChanged = false;
@@ -30,7 +30,7 @@ export function withStackedSequences(model: Buffer): Buffer {
   }
 }
 
-/** Undefined for a graph that stays as it is. */
+/** Returns the changed graph. Undefined for a graph without such an output. */
 function graphWith(graph: Buffer): Buffer | undefined {
   const fields = [...fieldsOf(graph)];
   const elementTypes = new Map<string, number>();
@@ -70,7 +70,7 @@ function sequenceOf(value: Buffer): number | undefined {
 const textOf = (message: Buffer, wanted: number): string =>
   [...fieldsOf(message)].find(({ number }) => number === wanted)?.content.toString() ?? '';
 
-/** Whether the name may be the input of an operator: its bytes with the tag of an input are there beside the output itself. */
+/** Whether an operator may read the name. The search compares bytes and not fields, so the result can be true for an unread name. */
 function isRead(graph: Buffer, name: string): boolean {
   const pattern = delimited(NODE.input, Buffer.from(name));
   const first = graph.indexOf(pattern);
@@ -103,7 +103,7 @@ function stackNode(name: string): Buffer {
 const intAttribute = (name: string, value: number): Buffer =>
   Buffer.concat([delimited(1, Buffer.from(name)), varintField(3, value), varintField(20, INT_ATTRIBUTE)]);
 
-/** The value of a tensor of any rank. */
+/** The declaration of an output that is a tensor of any rank. */
 const tensorValue = (name: string, elementType: number): Buffer =>
   Buffer.concat([
     delimited(VALUE.name, Buffer.from(name)),

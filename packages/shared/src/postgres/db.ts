@@ -42,7 +42,7 @@ export function createPool(settings: PoolSettings): Pool {
     connectionTimeoutMillis: statementTimeoutMs,
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
-    // A process that stops in the middle of a transaction must not hold its locks for ever.
+    // A process that stops in the middle of a transaction must not hold its locks forever.
     idle_in_transaction_session_timeout: Math.max(statementTimeoutMs * 2, 1_000),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

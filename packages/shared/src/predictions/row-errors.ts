@@ -1,6 +1,6 @@
 /**
- * The result of a prediction with `"on_error": "row"`: an object with the outputs and with the errors of rows. The result of any other
- * prediction of `inputs` is an array, so the first character distinguishes the two.
+ * The result of a prediction with `"on_error": "row"`: an object with the outputs and with the errors of rows. Every other prediction of
+ * `inputs` has an array as its result, so the first character of a result shows its form.
  */
 import { joinTexts, type Text } from './long-text.ts';
 

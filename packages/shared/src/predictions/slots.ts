@@ -3,7 +3,7 @@
  * engine reads the file. Neither Redis nor the worker has the bytes.
  *
  * A file has one content for its whole life, and its name is never used again: an engine that still reads a file after the API has
- * deleted the file reads the right bytes. Each API process has a folder of its own, so the name states the owner.
+ * deleted the file reads the right bytes. Each API process has its own folder, so the name states the owner.
  */
 import { randomUUID } from 'node:crypto';
 import {

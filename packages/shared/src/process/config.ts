@@ -72,7 +72,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     if (!/^[a-z]+(:\d{1,3})?$/.test(device))
       problems.push(`ENGINE_DEVICES must hold devices as provider or provider:number, and holds '${device}'.`);
   problems.push(...sentinelProblems(config), ...fileProblems(config));
-  // Without an address of its own the cache Redis is the queue Redis, found through the same sentinels.
+  // Without its own address the cache Redis is the queue Redis, found through the same sentinels.
   if (!ownCache && config.cacheRedisSentinels.length === 0)
     for (const part of ['Sentinels', 'SentinelPrimary', 'SentinelUsername', 'SentinelPassword'])
       out[`cacheRedis${part}`] = out[`redis${part}`];

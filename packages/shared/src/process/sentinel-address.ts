@@ -1,3 +1,4 @@
+/** Parses the addresses in `REDIS_SENTINELS`. */
 const SENTINEL_PORT = 26_379;
 
 /** Parses `host`, `host:port` or `[IPv6]:port`. Returns undefined for any other text. */

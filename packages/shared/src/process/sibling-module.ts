@@ -1,3 +1,4 @@
+/** Finds a module beside another module, in the sources and in a published package. */
 import path from 'node:path';
 
 /**

@@ -8,12 +8,12 @@ import type { Keys } from '../redis/keys.ts';
 
 /** The weight of each run in the mean of its model. */
 const WEIGHT = 0.2;
-/** A mean that has changed by a smaller part is not written again before REWRITE_MS. */
+/** A mean that has changed by less than this fraction is not written again before REWRITE_MS. */
 const CHANGED_PART = 0.1;
 const MIN_PAUSE_MS = 1_000;
-/** An unchanged mean is written again after this time, because another Redis may have replaced the Redis that has the mean. */
+/** An unchanged mean is written again after this time, because Redis may have lost the mean in a failover. */
 const REWRITE_MS = 60_000;
-/** Running predictions of a model are reported when their outputs have this many bytes together: smaller outputs need no room. */
+/** The running predictions of a model are reported when the total size of their outputs reaches this limit. Smaller outputs need no reservation. */
 const REPORTED_BYTES = 262_144;
 const REPORT_MS = 100;
 /** A report is repeated while the predictions run, well within RUN_REPORT_S. */
@@ -70,7 +70,7 @@ export class OutputSizes {
     return this.#measured.get(model)?.bytes ?? this.#expected.get(model) ?? 0;
   }
 
-  /** Records the outputs of a run of the model, with their bytes together. Writes to Redis at intervals, and never throws. */
+  /** Records the number and the total size of the outputs of a run. Writes to Redis at intervals, and never throws. */
   measured(model: string, outputs: number, bytes: number): void {
     if (outputs === 0) return;
     const mean = bytes / outputs;

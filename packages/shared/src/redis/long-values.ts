@@ -1,6 +1,6 @@
 /**
  * Reads and writes long values of Redis in pieces, so that the duration of a command and of a turn of the event loop does not
- * grow with the value. A writer writes the pieces under a key of its own and renames the key: no reader finds a part of a value.
+ * grow with the value. A writer writes the pieces under a separate key and renames the key: no reader finds a part of a value.
  */
 import { LongText } from '../predictions/long-text.ts';
 import { isRefusal } from './redis-fault.ts';

@@ -1,7 +1,7 @@
 /**
  * Proves by a write, twice a second and on its own connection, that this process reaches the primary of a Redis. When the probe
  * finds the primary at another server than before, the group replaces every connection of the process. Otherwise subscribers and
- * blocked readers would wait for ever on the demoted server, without an error.
+ * blocked readers would wait forever on the demoted server, without an error.
  */
 import { Cluster, type Redis } from 'ioredis';
 import { SHARDS } from '../predictions/ids.ts';

@@ -147,7 +147,7 @@ export class NumberScan {
       code = scanner.resume(value, length, last);
     }
     const [read = 0, count = 0] = result;
-    // A number longer than a chunk would be read again for ever.
+    // A number longer than a chunk would be read again forever.
     if (code !== DONE && (code !== MORE || read === 0)) return true;
     this.#parts.push(numbers.slice(0, count));
     this.at += read;

@@ -17,7 +17,7 @@ export interface ImageTaskParts<O extends TSchema> {
   read(tensors: TensorMap, row: number): Static<O>;
 }
 
-/** Throws an error for a model with other inputs than `pixel_values`. */
+/** Throws an error for a model whose inputs are not exactly `pixel_values`. */
 export function imageTask<O extends TSchema>({ files, names, output, read }: ImageTaskParts<O>): Task {
   const [input, ...others] = names.inputs.toSorted((a, b) => Number(b.name === INPUT) - Number(a.name === INPUT));
   if (input?.name !== INPUT || others.length > 0)
@@ -28,7 +28,7 @@ export function imageTask<O extends TSchema>({ files, names, output, read }: Ima
     throw new Error(`"${INPUT}" has the type ${input.dtype}: expected float32 or float16`);
   const config = objectOf(readTaskJson(files, 'preprocessor_config.json'));
   let preprocessor: Promise<Preprocessor> | undefined;
-  // The API also makes the task, and needs no decoder of images.
+  // The API opens the task too, but never decodes an image.
   const open = () => {
     preprocessor ??= import('./preprocessor.ts').then(({ Preprocessor: Class }) => new Class(config));
     return preprocessor;

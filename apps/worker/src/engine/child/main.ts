@@ -1,7 +1,7 @@
 /**
  * The program of an engine. Loads versions and runs rows, one request after the other, over the socket at file descriptor 3. The engine ends
  * with its worker: the pipe at descriptor 4 closes whenever the worker ends. A separate thread watches the pipe, because a run can
- * block the main thread for ever.
+ * block the main thread forever.
  */
 import { writeFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';

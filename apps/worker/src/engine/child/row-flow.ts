@@ -1,7 +1,7 @@
 /** How the rows of a batch pass through the nodes of a graph. */
 import type { Constant, GraphNode } from './onnx-graph.ts';
 
-/** Where the rows are in a tensor that depends on them. */
+/** The position of the rows in a tensor that depends on the rows. */
 export interface Flow {
   /** The axis of the rows. Undefined when unknown. */
   axis: number | undefined;

@@ -4,7 +4,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { VersionFile } from '@millrace/shared/model-files/model-folder';
 
-/** A file of a version is not the file with which the version was registered. */
+/** Reports that the content of a file has changed since the version was registered. */
 export class ChangedFileError extends Error {
   override name = 'ChangedFileError';
 }
@@ -13,7 +13,7 @@ const CHUNK_BYTES = 8 * 1_048_576;
 
 /**
  * Reads a file into a separate buffer and verifies its size and SHA-256. Throws ChangedFileError. Reads at most the expected size,
- * because another file can be at the path now.
+ * because a much larger file may have replaced the file.
  */
 export function readVerified({ path, bytes, digest }: VersionFile): Buffer {
   const name = basename(path);
@@ -26,7 +26,7 @@ export function readVerified({ path, bytes, digest }: VersionFile): Buffer {
     const info = fstatSync(file);
     if (!info.isFile()) throw changed('it is no regular file');
     if (info.size !== bytes) throw changed(`it has ${info.size} bytes instead of ${bytes}`);
-    // The buffer is not from Node's pool, because `free` returns the whole memory.
+    // A buffer from Node's pool shares its memory with other buffers, and `free` would release the memory of all of them.
     const content = Buffer.allocUnsafeSlow(bytes);
     const sum = createHash('sha256');
     for (let at = 0; at < bytes; ) {

@@ -1,8 +1,8 @@
 /**
  * Frames between a worker and its engines, over a socket pair: `u32 length of the rest | u8 type | u32 id | body`,
- * little-endian. Rows of JSON text are sent as the JSON array that the engine parses, and rows of bytes as they are. Outputs are
- * sent as JSON texts with a newline between them, which JSON text never holds raw: the worker parses nothing.
- * docs/decisions/0004-engines.md has the measure.
+ * little-endian. Rows of JSON text are sent as one JSON array, which the engine parses, and rows of bytes without a change.
+ * Outputs are JSON texts separated by newlines. The JSON texts contain no newline, so the worker separates the outputs without a parser.
+ * docs/decisions/0004-engines.md has the measurement.
  */
 import { LONG_TEXT_BYTES, LongText, type Text } from '@millrace/shared/predictions/long-text';
 import { parseSlot, slotText } from '@millrace/shared/predictions/slots';
@@ -38,13 +38,13 @@ export interface Frame {
   type: number;
   id: number;
   body: Buffer;
-  /** The bytes behind `body`, in the pieces in which they arrived. Only long OUTPUTS have such pieces. */
+  /** The bytes after `body`, in the received pieces. Only long OUTPUTS have such pieces. */
   more?: readonly Buffer[];
 }
 
 type FrameHead = Pick<Frame, 'type' | 'id'>;
 
-/** A frame with `prefixBytes` left free before the text, for the caller to fill in from HEADER_BYTES on. */
+/** A frame with `prefixBytes` free bytes before the text. The caller fills the free bytes, which begin at HEADER_BYTES. */
 export function textFrame({ type, id }: FrameHead, text: string, prefixBytes = 0): Buffer {
   const start = HEADER_BYTES + prefixBytes;
   const frame = Buffer.allocUnsafe(start + Buffer.byteLength(text));
@@ -55,15 +55,15 @@ export function textFrame({ type, id }: FrameHead, text: string, prefixBytes = 0
 interface TextsLayout {
   /** Bytes that are left free before the texts. */
   prefixBytes: number;
-  /** These three are one ASCII character or none. */
+  /** `before`, `between` and `after` have at most one ASCII character each. */
   before: string;
   between: string;
   after: string;
 }
 
 /**
- * A frame of texts: `before`, the texts with `between` among them, `after`. Each text is written straight into the frame: joining them first costs more than
- * all the rest of a large batch.
+ * A frame with `before`, the texts separated by `between`, and `after`. Each text is written directly into the frame: for a large batch,
+ * a join of the texts would cost more than all other steps together.
  */
 export function textsFrame(
   { type, id }: FrameHead,
@@ -93,12 +93,12 @@ function grown(frame: Buffer, used: number, needed: number): Buffer {
   return larger;
 }
 
-/** Rows with more bytes together are not copied into one frame. */
+/** Rows whose total size is larger are not copied into one buffer. */
 const COPIED_BYTES = 65_536;
 /** Each row begins at a multiple of 8 bytes of the frame, so that the engine can use its elements in place. */
 const aligned = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 
-/** The frame of a run, with RUN_HEADER_BYTES left free. The buffers are sent one after the other. */
+/** The frame of a run, with RUN_HEADER_BYTES free bytes. The buffers are sent in their order. */
 export function rowsFrame(id: number, rows: readonly Row[]): Buffer[] {
   const first = HEADER_BYTES + RUN_HEADER_BYTES + 4 * rows.length;
   const bytes = rows.map(contentOf);
