@@ -45,7 +45,7 @@ function errorTable(): string {
 const rangeOf = ({ kind, min, max, oneOf }: Setting): string => {
   if (oneOf) return oneOf.map((value) => `\`${value}\``).join(', ');
   if (kind === 'flag') return '`true`, `false`';
-  if (kind === 'list') return 'separated by commas';
+  if (kind === 'list' || kind === 'addresses') return 'separated by commas';
   return min === undefined ? kind : `${min} to ${max}`;
 };
 

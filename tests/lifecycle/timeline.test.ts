@@ -1,5 +1,5 @@
 /** The facts for a timeline in the live state: which worker ran which attempt, and when. */
-import { timelineFactsOf } from '@millrace/shared/ledger/terminal-row';
+import { timelineFactsOf } from '@millrace/shared/predictions/prediction-state';
 import { expect, test } from 'vitest';
 import { NOW, useLive } from './live-fixture.ts';
 

@@ -2,11 +2,12 @@
 
 import { ApiError } from '@millrace/shared/errors';
 import type { TasklessRow } from '@millrace/shared/ledger/ledger-rows';
-import { predictionOfRow, predictionOfState, timelineFactsOf } from '@millrace/shared/ledger/terminal-row';
+import { predictionOfRow } from '@millrace/shared/ledger/terminal-row';
 import type { LivePrediction, LiveStore } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { isPredictionId } from '@millrace/shared/predictions/ids';
 import { isTerminal, type Prediction, type QueueEstimate } from '@millrace/shared/predictions/prediction';
+import { predictionOfState, timelineFactsOf } from '@millrace/shared/predictions/prediction-state';
 import { otherKind, publicId, uuidOf } from '@millrace/shared/predictions/public-ids';
 import { readOptions } from '@millrace/shared/predictions/request-options';
 import type { TimelineFacts } from '@millrace/shared/predictions/timeline';

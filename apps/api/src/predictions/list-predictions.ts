@@ -3,9 +3,10 @@
  * read only for a request that includes them, and a page ends where its inputs and outputs reach PAGE_BYTES.
  */
 import type { ListedRow, ListOptions, Scanned } from '@millrace/shared/ledger/ledger';
-import { predictionOfRow, predictionOfState } from '@millrace/shared/ledger/terminal-row';
+import { predictionOfRow } from '@millrace/shared/ledger/terminal-row';
 import type { LiveHead, LiveStore } from '@millrace/shared/live/store';
 import { isTerminal, type Prediction, type Status } from '@millrace/shared/predictions/prediction';
+import { predictionOfState } from '@millrace/shared/predictions/prediction-state';
 import { decodeCursor, encodeCursor } from '../http/cursor.ts';
 import { fromStore } from '../http/store-errors.ts';
 import { type InputMembers, inputsOfTask } from './stored-input.ts';

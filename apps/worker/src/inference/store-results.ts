@@ -1,12 +1,12 @@
 /** Stores the results of a run in the cache, with the body of a hit where a hit may show the whole prediction. */
 import type { PutParams, ResultCache } from '@millrace/shared/cache/result-cache';
 import { encodeResult } from '@millrace/shared/cache/result-value';
-import { priorityOf } from '@millrace/shared/ledger/terminal-row';
 import { waitingOf } from '@millrace/shared/live/state';
 import type { Finished, Taken } from '@millrace/shared/live/store';
 import { mayShareResults } from '@millrace/shared/model-files/model-config';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
+import { priorityOf } from '@millrace/shared/predictions/prediction-state';
 import { factsOf, readOptions } from '@millrace/shared/predictions/request-options';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';

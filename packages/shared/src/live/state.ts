@@ -7,7 +7,8 @@
  */
 
 import { joinTexts, LONG_TEXT_BYTES, type LongText, type Text } from '../predictions/long-text.ts';
-import { BULL_PRIORITY, type PredictionRecord, type Priority, type Status } from '../predictions/prediction.ts';
+import { BULL_PRIORITY, type Priority, type Status } from '../predictions/prediction.ts';
+import type { PredictionState } from '../predictions/prediction-state.ts';
 import { addNumber, readOptions } from '../predictions/request-options.ts';
 import type { StoredTask } from '../predictions/task.ts';
 import { isTaskBytes } from '../predictions/task-bytes.ts';
@@ -74,24 +75,14 @@ export interface NewPrediction {
   resubmittedAt?: number;
 }
 
-/** A prediction as in Redis, with the fields that its JSON does not show. */
-export interface LivePrediction extends PredictionRecord {
-  tenant: string;
-  priority: number;
-  options: string;
+/** A prediction as in Redis, with its place in the queue. */
+export interface LivePrediction extends PredictionState {
   leader: string | null;
   /** The number in the queue of the model; null for a follower. */
   number: number | null;
   job: string;
-  digest: string;
-  /** Whether the prediction follows a leader, or has the result of a leader. */
-  shared: boolean;
   /** Whether a terminal prediction still runs for its followers. */
   runsForFollowers: boolean;
-  /** The worker of the last attempt; null before the first attempt. */
-  workerId: string | null;
-  /** '' after a success. */
-  task: StoredTask;
 }
 
 /** The parts of a new state that are the same for a whole batch. */

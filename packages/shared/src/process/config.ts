@@ -2,7 +2,7 @@
 
 import { API_SETTINGS } from './api-settings.ts';
 import { FILE_SETTINGS } from './file-settings.ts';
-import { parseAddress } from './sentinel-address.ts';
+import { type Address, parseAddress } from './sentinel-address.ts';
 import type { Setting } from './setting.ts';
 import { STORE_SETTINGS } from './store-settings.ts';
 import { WEBHOOK_SETTINGS } from './webhook-settings.ts';
@@ -35,9 +35,11 @@ type Value<S extends Setting> = S['kind'] extends 'integer' | 'number'
   ? number
   : S['kind'] extends 'list'
     ? readonly string[]
-    : S['kind'] extends 'flag'
-      ? boolean
-      : string;
+    : S['kind'] extends 'addresses'
+      ? readonly Address[]
+      : S['kind'] extends 'flag'
+        ? boolean
+        : string;
 
 export type Config = Readonly<{
   [K in keyof typeof SETTINGS]: K extends Optional ? string | undefined : Value<(typeof SETTINGS)[K]>;
@@ -93,13 +95,6 @@ function fileProblems({ filesUrl, filesS3AccessKeyId, filesS3SecretAccessKey }: 
 function sentinelProblems(config: Config): string[] {
   const { redisSentinels, cacheRedisSentinels, redisCluster, cacheRedisSentinelPrimary } = config;
   const problems: string[] = [];
-  for (const [name, addresses] of [
-    ['REDIS_SENTINELS', redisSentinels],
-    ['CACHE_REDIS_SENTINELS', cacheRedisSentinels],
-  ] as const)
-    for (const address of addresses)
-      if (!parseAddress(address))
-        problems.push(`${name} must hold addresses as host:port, and holds '${address.replace(/^.*@/s, '...@')}'.`);
   if (redisSentinels.length > 0 && redisCluster)
     problems.push('REDIS_SENTINELS and REDIS_CLUSTER exclude each other: set one of them.');
   if (cacheRedisSentinels.length > 0 && cacheRedisSentinelPrimary === undefined)
@@ -121,11 +116,10 @@ function read(setting: Setting, value: string, problems: string[]): unknown {
     case 'flag':
       if (!/^(true|false|1|0|yes|no)$/i.test(value)) problems.push(`${name} must be true or false, and is '${value}'.`);
       return /^(true|1|yes)$/i.test(value);
+    case 'addresses':
+      return Object.freeze(itemsOf(value).flatMap((item) => addressOf(name, item, problems)));
     case 'list': {
-      const items = value
-        .split(',')
-        .map((item) => item.trim())
-        .filter(Boolean);
+      const items = itemsOf(value);
       for (const item of items)
         if (setting.oneOf && !setting.oneOf.includes(item))
           problems.push(`${name} may hold ${setting.oneOf.join(', ')}, and holds '${item}'.`);
@@ -139,6 +133,20 @@ function read(setting: Setting, value: string, problems: string[]): unknown {
         problems.push(`${name} must be one of ${setting.oneOf.join(', ')}, and is '${value}'.`);
       return value;
   }
+}
+
+const itemsOf = (value: string): string[] =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+
+function addressOf(name: string, text: string, problems: string[]): Address[] {
+  const address = parseAddress(text);
+  if (address) return [address];
+  // The text before an @ may be a password.
+  problems.push(`${name} must hold addresses as host:port, and holds '${text.replace(/^.*@/s, '...@')}'.`);
+  return [];
 }
 
 /** The problems of a URL. The value may contain a password, so no message repeats a part of the value. */

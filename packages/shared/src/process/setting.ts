@@ -1,6 +1,6 @@
 /** A setting: its name in the environment, its kind, limits and default. */
 
-type Kind = 'url' | 'integer' | 'number' | 'text' | 'list' | 'flag' | 'secret';
+type Kind = 'url' | 'integer' | 'number' | 'text' | 'list' | 'addresses' | 'flag' | 'secret';
 
 export interface Setting {
   name: string;
@@ -38,6 +38,13 @@ export const list = (name: string, value: string, about: string): Of<'list'> => 
   name,
   kind: 'list',
   default: value,
+  about,
+});
+/** Addresses as `host` or `host:port`, separated by commas. */
+export const addresses = (name: string, about: string): Of<'addresses'> => ({
+  name,
+  kind: 'addresses',
+  default: '',
   about,
 });
 export const flag = (name: string, value: boolean, about: string): Of<'flag'> => ({

@@ -1,5 +1,5 @@
 /** Settings of the stores: Redis, its sentinels, and Postgres. */
-import { flag, list, type Setting, secret, text, url } from './setting.ts';
+import { addresses, flag, type Setting, secret, text, url } from './setting.ts';
 
 export const STORE_SETTINGS = {
   redisUrl: url(
@@ -13,9 +13,8 @@ export const STORE_SETTINGS = {
     'Cache Redis: results and queries; may evict. Default: the value of `REDIS_URL`.',
   ),
   redisCluster: flag('REDIS_CLUSTER', false, 'Treat `REDIS_URL` as one node of a Redis Cluster.'),
-  redisSentinels: list(
+  redisSentinels: addresses(
     'REDIS_SENTINELS',
-    '',
     'Sentinels of the queue Redis, each `host:port`. The sentinels name the primary; the scheme, user, password and database number come from `REDIS_URL`.',
   ),
   redisSentinelPrimary: text('REDIS_SENTINEL_PRIMARY', 'mymaster', 'Name of the primary in `REDIS_SENTINELS`.'),
@@ -25,9 +24,8 @@ export const STORE_SETTINGS = {
     'User for the sentinels, if the sentinels have ACLs.',
   ),
   redisSentinelPassword: secret('REDIS_SENTINEL_PASSWORD', 'Password of the sentinels.'),
-  cacheRedisSentinels: list(
+  cacheRedisSentinels: addresses(
     'CACHE_REDIS_SENTINELS',
-    '',
     'Sentinels of the cache Redis. Default: the sentinels of the queue Redis, unless `CACHE_REDIS_URL` is set.',
   ),
   cacheRedisSentinelPrimary: text(

@@ -1,8 +1,6 @@
 /** Opens all connections of a process to one Redis, with the probe that proves that the connections lead to the primary. */
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { Config } from '../process/config.ts';
-import type { StoreMetrics } from '../process/store-metrics.ts';
 import { type Connection, type ConnectOptions, connectRedis } from './connection.ts';
 import { ConnectionGroup } from './connection-group.ts';
 import { keysFor } from './keys.ts';
@@ -17,7 +15,23 @@ export interface RedisServer {
   sentinels: Sentinels | undefined;
 }
 
-export function redisServerOf(config: Config, setting: RedisSetting): RedisServer {
+/** The settings of both Redis servers. */
+export interface RedisSettings {
+  keyPrefix: string;
+  redisUrl: string;
+  redisCluster: boolean;
+  redisSentinels: Sentinels['addresses'];
+  redisSentinelPrimary: string;
+  redisSentinelUsername: string | undefined;
+  redisSentinelPassword: string | undefined;
+  cacheRedisUrl: string;
+  cacheRedisSentinels: Sentinels['addresses'];
+  cacheRedisSentinelPrimary: string | undefined;
+  cacheRedisSentinelUsername: string | undefined;
+  cacheRedisSentinelPassword: string | undefined;
+}
+
+export function redisServerOf(config: RedisSettings, setting: RedisSetting): RedisServer {
   if (setting === 'REDIS_URL')
     return {
       url: config.redisUrl,
@@ -39,7 +53,7 @@ export function redisServerOf(config: Config, setting: RedisSetting): RedisServe
   };
 }
 
-const sentinelsOf = (addresses: readonly string[], rest: Omit<Sentinels, 'addresses'>): Sentinels | undefined =>
+const sentinelsOf = (addresses: Sentinels['addresses'], rest: Omit<Sentinels, 'addresses'>): Sentinels | undefined =>
   addresses.length > 0 ? { addresses, ...rest } : undefined;
 
 export interface RedisStore {
@@ -52,15 +66,21 @@ export interface RedisStore {
 
 type StoreOptions = 'timeoutMs' | 'name' | 'autoPipeline' | 'onError';
 
+/** Receives the duration of each write probe, and the errors of the probes. */
+export interface ProbeMetrics {
+  took(store: 'queue' | 'cache', operation: 'probe', ms: number): void;
+  failed(store: 'queue' | 'cache', operation: 'probe', error: unknown): void;
+}
+
 export interface RedisStoreParams {
-  config: Config;
+  config: RedisSettings;
   setting: RedisSetting;
   /** Name of the process in CLIENT LIST, such as `millrace-api`. */
   process: string;
   log: Logger;
   /** The effect of a fault on the process, for the log. */
   consequence: string;
-  metrics: StoreMetrics;
+  metrics: ProbeMetrics;
 }
 
 export function openRedisStore({ config, setting, process, log, consequence, metrics }: RedisStoreParams): RedisStore {

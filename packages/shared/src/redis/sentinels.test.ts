@@ -39,7 +39,15 @@ test('what does not fit together is refused at the start', () => {
 
 test('a cache without an address of its own is found as the queue Redis is', () => {
   const queue = { REDIS_URL: 'redis://:p@x', REDIS_SENTINELS: 'a:1, b:2', REDIS_SENTINEL_PRIMARY: 'q' };
-  const sentinels = { addresses: ['a:1', 'b:2'], primary: 'q', username: undefined, password: undefined };
+  const sentinels = {
+    addresses: [
+      { host: 'a', port: 1 },
+      { host: 'b', port: 2 },
+    ],
+    primary: 'q',
+    username: undefined,
+    password: undefined,
+  };
   const alone = loadConfig(queue);
   expect(redisServerOf(alone, 'REDIS_URL').sentinels).toEqual(sentinels);
   expect(redisServerOf(alone, 'CACHE_REDIS_URL')).toEqual(redisServerOf(alone, 'REDIS_URL'));
@@ -50,5 +58,8 @@ test('a cache without an address of its own is found as the queue Redis is', () 
     sentinels: undefined,
   });
   const own = loadConfig({ ...queue, CACHE_REDIS_SENTINELS: 'c:3', CACHE_REDIS_SENTINEL_PRIMARY: 'c' });
-  expect(redisServerOf(own, 'CACHE_REDIS_URL').sentinels).toMatchObject({ addresses: ['c:3'], primary: 'c' });
+  expect(redisServerOf(own, 'CACHE_REDIS_URL').sentinels).toMatchObject({
+    addresses: [{ host: 'c', port: 3 }],
+    primary: 'c',
+  });
 });

@@ -1,10 +1,8 @@
 /** Redis Sentinel: the addresses of the sentinels, and the options of a connection that finds the primary through them. */
 import type { RedisOptions } from 'ioredis';
-import { parseAddress } from '../process/sentinel-address.ts';
 
 export interface Sentinels {
-  /** `host:port` of each, as configured. */
-  addresses: readonly string[];
+  addresses: readonly { host: string; port: number }[];
   /** The name of the primary in the configuration of the sentinels. */
   primary: string;
   username?: string | undefined;
@@ -18,13 +16,8 @@ const retryStrategy = (times: number): number => Math.min(50 * times, 500);
 
 /** Returns the options of ioredis. With `rediss:` in `url` the connections to the servers and to the sentinels use TLS. */
 export function sentinelOptions({ addresses, primary, username, password }: Sentinels, url: string): RedisOptions {
-  const sentinels = addresses.map((text) => {
-    const address = parseAddress(text);
-    if (!address) throw new TypeError(`'${text}' is not the address of a sentinel. Expected host:port.`);
-    return address;
-  });
   return {
-    sentinels,
+    sentinels: [...addresses],
     name: primary,
     role: 'master',
     // The sentinels that respond name the sentinels that were added after the start.
