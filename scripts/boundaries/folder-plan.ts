@@ -19,8 +19,8 @@ export const plans: readonly TreePlan[] = [
   {
     root: 'apps/api/src',
     // 28, 2 for `stats` (the view of the whole system is no part of any resource), 2 for `console` (the same), 2 for `files` (as for any
-    // resource), 2 for `images` (the models must not know URLs and files), and 4 for `openai` (a protocol of its own, as `open-inference`).
-    maxEdges: 40,
+    // resource), 1 for `images` (the models must not know URLs and files), and 4 for `openai` (a protocol of its own, as `open-inference`).
+    maxEdges: 38,
     folders: {
       [ROOT]: [
         'processes',
@@ -53,10 +53,10 @@ export const plans: readonly TreePlan[] = [
       webhooks: ['http'],
       entities: ['http'],
       files: ['http'],
-      images: ['http'],
+      images: [],
       cache: ['models', 'http'],
       queue: [],
-      models: ['handlers', 'http', 'stores'],
+      models: ['handlers', 'http'],
       handlers: ['http'],
       http: [],
       stores: [],
@@ -121,12 +121,11 @@ export const plans: readonly TreePlan[] = [
   },
   {
     root: 'packages/shared/src',
-    // 25, 1 for `stats` and 1 for `files`: API and worker write the same tables.
-    maxEdges: 27,
+    maxEdges: 25,
     folders: {
       registry: [ROOT, 'model-files', 'postgres'],
       webhooks: ['postgres', 'predictions'],
-      ledger: ['live', 'postgres', 'predictions'],
+      ledger: ['postgres', 'predictions'],
       stats: ['postgres'],
       files: ['postgres'],
       live: [ROOT, 'redis', 'predictions'],
@@ -136,7 +135,7 @@ export const plans: readonly TreePlan[] = [
       'model-files': ['entities', 'tensors', 'text'],
       entities: ['postgres', 'text'],
       tensors: ['text'],
-      redis: ['predictions', 'process'],
+      redis: ['predictions'],
       postgres: ['predictions'],
       predictions: ['tensors'],
       text: [],

@@ -1,14 +1,13 @@
 /** One API process: opens the stores, composes the application, listens, and closes in reverse order. */
 
+import type { FileStore } from '@millrace/shared/files/file-store';
+import { findFile } from '@millrace/shared/files/file-table';
 import { openFileStore } from '@millrace/shared/files/open-file-store';
 import { oldestEndMs } from '@millrace/shared/live/ledger-stream';
 import { readQueueCounts } from '@millrace/shared/live/store';
-import { checkWritable } from '@millrace/shared/postgres/read-only';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';
-import { listWorkers } from '@millrace/shared/queue/worker-list';
-import type { Connection } from '@millrace/shared/redis/connection';
-import type { Keys } from '@millrace/shared/redis/keys';
 import { findCard } from '@millrace/shared/registry/model-cards';
 import { queueNames, readyModels } from '@millrace/shared/registry/registry';
 import { StatsWriter } from '@millrace/shared/stats/stats-writer';
@@ -28,13 +27,11 @@ import { fromStore } from './http/store-errors.ts';
 import { ImageReader } from './images/image-reader.ts';
 import type { CanonicalFormTimes } from './models/canonical-form-times.ts';
 import type { Catalog } from './models/catalog.ts';
-import { openCatalog } from './models/open-catalog.ts';
+import { type OpenCatalog, openCatalog } from './models/open-catalog.ts';
 import { RunningProviders } from './models/running-providers.ts';
-import { checkAdmission, checkLag, checkPromises, checkWorkers } from './operations/health-checks.ts';
 import { createMetrics } from './operations/metrics.ts';
-import { checkAll } from './operations/readiness.ts';
-import type { Checks } from './operations/routes.ts';
 import { openPredictions, type PredictionServices } from './predictions/prediction-services.ts';
+import { checksOf, workersOf } from './ready-checks.ts';
 import { PresentQueues } from './stats/present-queues.ts';
 import { type OpenParams, openStores, START_TIMEOUT_MS, type Stores, whileLate } from './stores/open-stores.ts';
 import { createWebhookCheck } from './webhooks/check-target.ts';
@@ -64,16 +61,7 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
   const stores = await openStores({ config, log, closers });
   const { db, queue, cache } = stores;
   const store = await openFileStore(config);
-  const images = new ImageReader({ db, store, config });
-  closers.push('image fetches', async () => images.close());
-  const { catalog, changes, times } = await openCatalog({
-    config,
-    log,
-    closers,
-    stores,
-    entitiesOf: (version) => entitiesOfVersion(cache.readThrough, db, version),
-    images,
-  });
+  const { catalog, changes, times } = await openModels({ config, log, closers, stores, store });
   const timers = createWebhookTimers({ connection: queue.redis, keyPrefix: config.keyPrefix });
   closers.push('webhook timers', () => timers.close());
   const checkWebhook = createWebhookCheck(config);
@@ -124,6 +112,30 @@ async function start({ config, log, closers }: OpenParams, tracing: Tracing | un
   await openForRequests({ stores, catalog, predictions });
   const url = await app.listen({ host: config.host, port: config.port });
   return { app, url, mustStop: queue.mustStop, close: (deadlineMs) => closers.close(deadlineMs) };
+}
+
+/** Opens the models with their handlers, and the images that inputs name. */
+async function openModels(params: OpenParams & { stores: Stores; store: FileStore | undefined }): Promise<OpenCatalog> {
+  const { config, log, closers, stores, store } = params;
+  const { db, queue, cache, keys } = stores;
+  const images = new ImageReader({
+    findFile: (tenant, id) => fromStore('Postgres', findFile(db, { tenant, id, nowMs: sharedNow() })),
+    store,
+    config,
+  });
+  closers.push('image fetches', async () => images.close());
+  return openCatalog({
+    config,
+    log,
+    closers,
+    db,
+    readThrough: cache.readThrough,
+    keys,
+    redis: queue.redis,
+    connect: () => queue.connect('blocking', 'registry'),
+    entitiesOf: (version) => entitiesOfVersion(cache.readThrough, db, version),
+    images,
+  });
 }
 
 /**
@@ -185,57 +197,3 @@ const tenantsOf = (known: KnownKeys) => (secret: string) => {
   const tenant = known.tenantOf(secret);
   return tenant instanceof Promise ? fromStore('Postgres', tenant) : tenant;
 };
-
-interface CheckedParts {
-  config: Config;
-  predictions: Pick<PredictionServices, 'queueMemory' | 'promiseFault' | 'queues'>;
-  stores: Stores;
-  catalog: Catalog;
-  draining: Draining;
-}
-
-function checksOf({ config, stores, catalog, draining, predictions }: CheckedParts): Checks {
-  const { queue, cache, clock, db, keys } = stores;
-  // A cache Redis that refuses writes may still return results.
-  let returnsResults = true;
-  const checks = {
-    process: async () => {
-      if (draining.leaving) throw new Error('stopping');
-    },
-    redis: () => queue.probe.prove(),
-    async cache() {
-      try {
-        await cache.probe.prove();
-        returnsResults = true;
-      } catch (error) {
-        returnsResults = await cache.redis.strlen(keys.probe(0, 'read')).then(
-          () => true,
-          () => false,
-        );
-        throw error;
-      }
-    },
-    postgres: () => checkWritable(db),
-    clock: async () => {
-      const fault = clock.fault();
-      if (fault !== undefined) throw new Error(fault);
-    },
-    models: async () => {
-      const { servable, problems } = await catalog.condition('default');
-      if (servable === 0) throw new Error(['no model is ready', ...problems.slice(0, 3)].join('. '));
-    },
-    admission: async () => checkAdmission(predictions.queueMemory(), config.maxMemoryShare),
-    promises: async () => checkPromises(predictions.promiseFault()),
-    workers: async () => checkWorkers(await predictions.queues(), () => workersOf(queue.redis, keys)),
-    recorder: async () => checkLag(await oldestEndMs(queue.redis, keys), config.recorderLagMs),
-  };
-  return {
-    ready: () => checkAll(checks),
-    degraded: async () => (await catalog.condition('default')).problems,
-    serves: (isFaulty) =>
-      !['process', 'clock', 'models'].some(isFaulty) && (!isFaulty('cache') || returnsResults || !isFaulty('redis')),
-  };
-}
-
-/** The running workers of one look: each entry has the models of a worker. */
-const workersOf = (redis: Connection, keys: Keys) => listWorkers(redis, keys, { after: undefined, limit: 1_000 });

@@ -2,18 +2,16 @@
 import { createHash } from 'node:crypto';
 import { ApiError } from '@millrace/shared/errors';
 import type { FileStore } from '@millrace/shared/files/file-store';
-import { findFile } from '@millrace/shared/files/file-table';
-import { sharedNow } from '@millrace/shared/postgres/clock';
-import type { Pool } from '@millrace/shared/postgres/db';
+import type { StoredFile } from '@millrace/shared/files/file-table';
 import { uuidOf } from '@millrace/shared/predictions/public-ids';
 import type { Config } from '@millrace/shared/process/config';
 import { addressRule } from '@millrace/shared/webhooks/address';
 import { createResolve } from '@millrace/shared/webhooks/resolve';
-import { fromStore } from '../http/store-errors.ts';
 import { createImageFetcher, type ImageFetcher, refused, tooLarge } from './fetch-image.ts';
 
 export interface ImageReaderParams {
-  db: Pool;
+  /** Rejects with an ApiError if Postgres fails. */
+  findFile(tenant: string, id: string): Promise<StoredFile | undefined>;
   /** Undefined without FILES_URL. */
   store: FileStore | undefined;
   config: Pick<Config, 'imageLimit' | 'imageTimeoutMs' | 'imageHttp' | 'imageNetworks'>;
@@ -105,10 +103,10 @@ export class ImageReader {
   }
 
   async #readFile(given: string, tenant: string): Promise<Buffer> {
-    const { db, store, config } = this.#params;
+    const { store, config } = this.#params;
     if (store === undefined) throw unknownFile(given);
     const id = uuidOf('file', given);
-    const file = id && (await fromStore('Postgres', findFile(db, { tenant, id, nowMs: sharedNow() })));
+    const file = id && (await this.#params.findFile(tenant, id));
     if (!file) throw unknownFile(given);
     if (file.bytes > config.imageLimit) throw tooLarge(config.imageLimit);
     const stored = await contentOf(store, file.object);

@@ -1,17 +1,32 @@
 /** Opens the catalog, and keeps the catalog current with the changes that other processes announce. */
+import type { ReadThrough } from '@millrace/shared/cache/read-through';
 import type { Entity } from '@millrace/shared/entities/entity';
+import type { Pool } from '@millrace/shared/postgres/db';
+import type { Closers } from '@millrace/shared/process/closers';
+import type { Config } from '@millrace/shared/process/config';
+import type { Connection } from '@millrace/shared/redis/connection';
+import type { Keys } from '@millrace/shared/redis/keys';
 import { readRegistry } from '@millrace/shared/registry/registry-cache';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
+import type { Logger } from 'pino';
 import { HandlerPool } from '../handlers/handler-pool.ts';
 import { fromStore } from '../http/store-errors.ts';
-import type { OpenParams, Stores } from '../stores/open-stores.ts';
 import { CanonicalFormTimes } from './canonical-form-times.ts';
 import { createCanonicalizer, type ImageResolver } from './canonicalizer.ts';
 import { type Catalog, createCatalog } from './catalog.ts';
 import { createRegistryChanges, type RegistryChanges } from './registry-changes.ts';
 
-export interface OpenCatalogParams extends OpenParams {
-  stores: Stores;
+export interface OpenCatalogParams {
+  config: Pick<Config, 'modelsDir' | 'handlerThreads' | 'handlerTimeoutMs' | 'handlerMemoryMb'>;
+  log: Logger;
+  closers: Closers;
+  db: Pool;
+  readThrough: ReadThrough;
+  keys: Keys;
+  /** Announces a change of the registry to all processes. */
+  redis: Pick<Connection, 'publish'>;
+  /** Opens the connection that receives the announcements. */
+  connect(): Connection;
   /** The entities, without vectors, that the handler of a version reads. */
   entitiesOf(version: ModelVersion): Promise<Record<string, Entity[]>>;
   images: ImageResolver;
@@ -24,9 +39,7 @@ export interface OpenCatalog {
 }
 
 export async function openCatalog(params: OpenCatalogParams): Promise<OpenCatalog> {
-  const { stores, entitiesOf, images, config, log, closers } = params;
-  const { keys, queue, cache, db } = stores;
-  const { readThrough } = cache;
+  const { entitiesOf, images, config, log, closers, db, readThrough, keys, redis } = params;
   const handlers = new HandlerPool({
     threads: config.handlerThreads,
     timeoutMs: config.handlerTimeoutMs,
@@ -42,10 +55,10 @@ export async function openCatalog(params: OpenCatalogParams): Promise<OpenCatalo
     log,
   });
   const channel = keys.registryChannel();
-  const listener = queue.connect('blocking', 'registry');
+  const listener = params.connect();
   closers.push('registry listener', () => listener.disconnect());
   listener.on('message', () => catalog.changed());
   await listener.subscribe(channel, keys.bytesChannel());
-  const publish = (tenant: string) => queue.redis.publish(channel, tenant);
+  const publish = (tenant: string) => redis.publish(channel, tenant);
   return { catalog, changes: createRegistryChanges(db, catalog, { readThrough, publish }), times };
 }
