@@ -161,6 +161,17 @@ describe('caching follows HTTP:', () => {
     expect(await status([7, 1], 'no-cache')).toMatch(/^millrace; fwd=request; stored; key="[0-9a-f]{8}"$/);
   });
 
+  // An ended flight stays for some seconds, and a request that follows the flight has a result of that age.
+  test('a max-age of a few seconds returns no older result', async () => {
+    expect(await status([7, 9], 'max-age=0')).toMatch(/^millrace; fwd=request; stored/);
+    await expect.poll(() => status([7, 9], 'only-if-cached')).toMatch(/^millrace; hit/);
+    expect(await status([7, 9], 'max-age=4')).toMatch(/^millrace; hit/);
+    expect(await status([7, 9], 'max-age=0')).toMatch(/^millrace; fwd=request; stored/);
+    const rows = { inputs: [{ x: [7, 9] }, { x: [7, 10] }] };
+    const partial = await millrace.predict('echo', rows, { prefer: 'wait=10', 'cache-control': 'max-age=4' });
+    expect(partial.headers.get('cache-status')).toBe('millrace; fwd=partial; stored');
+  });
+
   test('ETag and If-None-Match', async () => {
     const { body } = await send([7, 2]);
     const path = `/v1/predictions/${body.id}`;

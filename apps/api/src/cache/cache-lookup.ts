@@ -1,6 +1,7 @@
 /** Decides whether a stored result is the response to a request. No other file makes this decision. */
 
 import { type CachedResult, encodeResult } from '@millrace/shared/cache/result-value';
+import { FLIGHT_LINGERS_MS } from '@millrace/shared/live/store';
 import { mayShareResults } from '@millrace/shared/model-files/model-config';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { LongText, type Text } from '@millrace/shared/predictions/long-text';
@@ -29,7 +30,7 @@ export interface CachedRows {
   kind: 'rows';
   /** The cached result of each row, null for a row that is not cached. Empty when the request does not read the cache. */
   cached: readonly (CachedResult | null)[];
-  /** Whether the request reads the cache and may share a flight. */
+  /** Whether the request may share a flight, and so the result of a prediction that has just ended. */
   read: boolean;
   /** Whether the cache may store the result. */
   store: boolean;
@@ -132,7 +133,7 @@ export function lookUpCache(
   const rows = (cached: readonly (CachedResult | null)[]): CachedRows => ({
     kind: 'rows',
     cached: cached.map(usable),
-    read: true,
+    read: maySharePast(cacheControl),
     store: keyed,
   });
   if (key === undefined || normalized.keys.length > 1) return cache.getMany(normalized.keys, epoch).then(rows);
@@ -151,6 +152,9 @@ export function lookUpCache(
     (copy) => (isWhole ? cachedResponse(copy, params) : undefined) ?? shared(),
   );
 }
+
+/** A flight stays for a time after its end: a smaller `max-age` allows no result of such a flight. */
+const maySharePast = ({ maxAgeS }: CacheControl): boolean => maxAgeS === null || maxAgeS * 1_000 >= FLIGHT_LINGERS_MS;
 
 /** Discards the local results and the tenant's copy: no stored result may outlive the computation that the request demands. */
 function discardResults(cache: LocalResults, { keys, own }: NormalizedInput, epoch: number): void {

@@ -65,7 +65,7 @@ export interface MissParams {
   config: ModelConfig;
   /** Whether the request allows the cache to store its result. */
   store: boolean;
-  /** Whether the request allows a stored result. */
+  /** Whether the request may share a flight: see CachedRows. */
   read: boolean;
   /** Whether another request computes the result. */
   shared: boolean;
@@ -81,7 +81,7 @@ export interface MissParams {
 export function missStatus(params: MissParams): string {
   const { config, store, read, shared, cached, cacheWritable, succeeded } = params;
   if (!store) return bypassStatus(config);
-  const reason = !read ? 'request' : cached.some((row) => row !== null) ? 'partial' : 'miss';
+  const reason = cached.some((row) => row !== null) ? 'partial' : read ? 'miss' : 'request';
   const key = keyOf(params.input);
   if (shared) return `millrace; fwd=${reason}; collapsed${key}`;
   if (!cacheWritable) return `millrace; fwd=${reason}; stored=?0; detail=cache-unavailable${key}`;

@@ -62,7 +62,7 @@ const PEEK_BYTES = 8_192;
 /** A state below this size is read over the connection for small commands. */
 const SMALL_BYTES = 65_536;
 /** Lifetime of a flight after a success, for requests that missed the cache before the end. */
-const FLIGHT_LINGERS_MS = 5_000;
+export const FLIGHT_LINGERS_MS = 5_000;
 
 /** The beginning of a live state. */
 export interface LiveHead extends LivePrediction {
