@@ -1,6 +1,6 @@
 import { NumberArray, withPlainArrays } from '@millrace/shared/tensors/number-array';
 import { describe, expect, test } from 'vitest';
-import { parseBody, parseJson, parseLongBody } from './json-body.ts';
+import { parseBody, parseJson, parseLongBody } from './parse-json.ts';
 
 const limits = { depth: 64, stringLength: 100_000, members: 1_000, items: 10_000 };
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => at / 7 - 3);

@@ -8,7 +8,8 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import { freeBody, readPieces } from '../http/body-pieces.ts';
 import { disconnectSignal } from '../http/client-disconnect.ts';
 import { asApiError, logFailed } from '../http/error-handler.ts';
-import { type JsonBudget, LONG_TEXT } from '../http/json-body.ts';
+import type { JsonBudget } from '../http/json-members.ts';
+import { LONG_TEXT } from '../http/parse-json.ts';
 import { member } from '../http/validation.ts';
 import type { Catalog } from '../models/catalog.ts';
 import type { RunningProviders } from '../models/running-providers.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseBody } from '../http/json-body.ts';
+import { parseBody } from '../http/parse-json.ts';
 import { fingerprintOf } from './request-fingerprint.ts';
 
 /** The fingerprint of 0.1.0, for a body of JSON.parse. */

@@ -2,7 +2,7 @@ import { ApiError } from '@millrace/shared/errors';
 import { loadConfig } from '@millrace/shared/process/config';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseJson, parseLongJson } from './json-body.ts';
+import { parseJson, parseLongJson } from './parse-json.ts';
 
 const parse = (text: string) => parseJson(text, { depth: 64, stringLength: 1_000, members: 100, items: 10_000 });
 
