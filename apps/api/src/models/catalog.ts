@@ -6,7 +6,7 @@ import type { Fault } from '@millrace/shared/errors';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import type { ModelVersion, RegisteredModel, RegistrySnapshot } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';
-import type { Canonicalizer } from './canonicalizer.ts';
+import type { Canonicalizer } from './canonical-input.ts';
 import { DefaultVersions } from './default-versions.ts';
 import { canServe, findModel, findVersion, pickVersion } from './find-version.ts';
 import { PreparedVersions } from './prepared-versions.ts';

@@ -7,7 +7,7 @@ import type { RowError } from '@millrace/shared/predictions/row-errors';
 import type { GivenRow, Task } from '@millrace/shared/predictions/task';
 import { DEFAULT_TENANT } from '@millrace/shared/tenants/default-tenant';
 import { summary } from '../http/validation.ts';
-import { type InputResult, tooManyRows } from './canonicalizer.ts';
+import { type InputResult, tooManyRows } from './canonical-input.ts';
 import { type ServedModel, under } from './catalog.ts';
 
 export interface NormalizedInput {

@@ -1,6 +1,6 @@
 /** The canonicalizers of the versions that an API process serves, with their handlers and entities. */
 import type { ModelVersion, RegistrySnapshot } from '@millrace/shared/registry/registry-types';
-import type { Canonicalizer } from './canonicalizer.ts';
+import type { Canonicalizer } from './canonical-input.ts';
 import { canServe } from './find-version.ts';
 
 /** With more handlers than this, readiness checks only the handlers of requested versions: each load takes time. */
