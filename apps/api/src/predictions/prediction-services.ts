@@ -1,78 +1,45 @@
 /** Builds the parts behind the routes of predictions from the stores and the catalog. */
-import { Batcher } from '@millrace/shared/batching/batcher';
 import { createResultCache } from '@millrace/shared/cache/result-cache';
-import { ApiError } from '@millrace/shared/errors';
 import {
-  findEnded,
-  findEnds,
   findKeyed,
   findPrediction,
-  findTaskless,
-  insertEachPromise,
   listPredictions,
   markRetried,
   markTerminal,
-  type PromiseRow,
   readOutputs,
   readTasks,
   recordTerminal,
   writtenEnds,
 } from '@millrace/shared/ledger/ledger';
 import { findRecorded } from '@millrace/shared/ledger/recorded';
-import { LiveStore } from '@millrace/shared/live/store';
-import { type Clock, sharedNow } from '@millrace/shared/postgres/clock';
+import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
 import { baseOf } from '@millrace/shared/predictions/prediction';
 import { machineName } from '@millrace/shared/predictions/slots';
 import type { StoredTask } from '@millrace/shared/predictions/task';
-import { withTimeout } from '@millrace/shared/process/timeout';
 import { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { oldestJobs } from '@millrace/shared/queue/oldest-jobs';
-import { createQueues, type Queues } from '@millrace/shared/queue/queues';
-import { expectOutput, readQueueMemory } from '@millrace/shared/queue/reserved-outputs';
-import type { StatsCounts } from '@millrace/shared/stats/stats-counts';
-import type { WebhookTimers } from '@millrace/shared/webhooks/timers';
 import { lookUpLocal } from '../cache/cache-lookup.ts';
 import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
 import { ParsedRequests } from '../cache/parsed-requests.ts';
 import { createBodyCheck } from '../cache/stored-body.ts';
-import type { HttpMetrics } from '../http/request-metrics.ts';
-import { redisAway } from '../http/store-errors.ts';
-import type { Catalog } from '../models/catalog.ts';
-import { CompletionListener } from '../queue/completion-listener.ts';
 import { EstimateWatch } from '../queue/estimate-watch.ts';
 import { QueueGauges, type QueueState } from '../queue/queue-gauges.ts';
-import { QueueLoad } from '../queue/queue-load.ts';
 import { SlotWriter } from '../queue/slot-writer.ts';
 import { createSubmitter } from '../queue/submitter.ts';
-import type { OpenParams, Stores } from '../stores/open-stores.ts';
 import type { ActionRoutes } from './action-routes.ts';
 import { type Actions, createActions } from './cancel-retry.ts';
 import { type CreateDeps, type CreatePrediction, createPrediction } from './create-prediction.ts';
 import type { CreateRoutes } from './create-routes.ts';
-import { createPredictionLookup, type PredictionLookup } from './find-prediction.ts';
+import type { PredictionLookup } from './find-prediction.ts';
 import { findByKey } from './idempotency.ts';
 import { createIdempotency } from './idempotency-claims.ts';
 import { createListPredictions, type ListPredictions } from './list-predictions.ts';
+import { faultOf, openPromises } from './open-promises.ts';
+import { type OpenPredictionsParams, openParts, type Parts } from './prediction-parts.ts';
 import { PredictionWatcher } from './prediction-watcher.ts';
 import { countCreated, countHits } from './request-counts.ts';
 import type { RecordedLookup } from './timeline.ts';
-
-const PROMISES_PER_COMMIT = 500;
-const PROMISES_WAITING = 50_000;
-/** The largest bytes of tasks in one commit of promises, and in all promises that wait for a commit. */
-const PROMISE_BYTES = 4 * 1_048_576;
-const PROMISE_BYTES_WAITING = 256 * 1_048_576;
-
-export interface OpenPredictionsParams extends OpenParams {
-  stores: Stores;
-  catalog: Catalog;
-  checkWebhook: CreateDeps['checkWebhook'];
-  timers: Pick<WebhookTimers, 'scheduleDeliveries'>;
-  /** Receives the counts of requests and ends. */
-  counts: StatsCounts;
-  metrics: HttpMetrics;
-}
 
 export interface PredictionServices {
   /** The public URL without a final slash; '' for links that are paths. */
@@ -100,42 +67,6 @@ export interface PredictionServices {
   open(models: readonly string[], timeoutMs: number): Promise<void>;
   /** Ends every wait and every event stream, so that the server can close. */
   release(): Promise<void>;
-}
-
-/** The last call, if the call failed. */
-interface LastFault {
-  last: { message: string; at: number } | undefined;
-}
-
-/** A fault that is older says nothing about the next call. */
-const FAULT_MS = 60_000;
-
-const faultOf = ({ last }: LastFault): string | undefined =>
-  last !== undefined && performance.now() - last.at < FAULT_MS ? last.message : undefined;
-
-async function noted<T>(fault: LastFault, call: Promise<T>): Promise<T> {
-  try {
-    const result = await call;
-    fault.last = undefined;
-    return result;
-  } catch (error) {
-    fault.last = { message: error instanceof Error ? error.message : String(error), at: performance.now() };
-    throw error;
-  }
-}
-
-/** The parts that several services use. */
-interface Parts extends OpenPredictionsParams {
-  base: string;
-  live: LiveStore;
-  queues: Queues;
-  promiseFaults: LastFault;
-  loads: QueueLoad;
-  completions: CompletionListener;
-  lookup: PredictionLookup;
-  limits: CreateDeps['limits'];
-  checkClock(): void;
-  checkRedis(): void;
 }
 
 export function openPredictions(params: OpenPredictionsParams): PredictionServices {
@@ -183,51 +114,6 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
     async release() {
       watcher.close();
       await completions.close();
-    },
-  };
-}
-
-function openParts(params: OpenPredictionsParams): Parts {
-  const { stores, config, log, closers } = params;
-  const { keys, queue, db, clock } = stores;
-  const { redis } = queue;
-  const live = new LiveStore(redis, keys, { terminalTtlMs: config.liveTtlMs, large: queue.largeRedis });
-  const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
-  closers.push('queues', () => queues.close());
-  const completions = new CompletionListener({
-    live,
-    keys,
-    connect: (shard) => queue.connect('blocking', `events-${shard}`),
-    findEnded: (id) => findEnded(db, id),
-    findRecorded: (ids) => findEnds(db, ids),
-    log,
-  });
-  closers.push('completions', () => completions.close());
-  const loads = new QueueLoad({
-    live,
-    readMemory: () => readQueueMemory(redis, keys),
-    expectOutput: (model, bytes) => expectOutput(redis, keys, { model, bytes }),
-  });
-  const lookup = createPredictionLookup({
-    live,
-    loads,
-    completions,
-    isClockRight: () => clock.fault() === undefined,
-    findInLedger: async (tenant, id) => (await findTaskless(db, tenant, id)) ?? null,
-  });
-  return {
-    ...params,
-    promiseFaults: { last: undefined },
-    base: baseOf(config.publicUrl),
-    live,
-    queues,
-    loads,
-    completions,
-    lookup,
-    limits: { ...config, maxMemoryShare: config.maxMemoryShare / 100 },
-    checkClock: () => refuseWrongClock(clock),
-    checkRedis() {
-      if (!queue.ready()) throw redisAway(queue.probe.refusal);
     },
   };
 }
@@ -291,32 +177,6 @@ function openCreatePrediction(
   return (request) => createPrediction(deps, request);
 }
 
-function openPromises({ stores, config, closers, promiseFaults }: Parts): Batcher<PromiseRow, Error | undefined> {
-  const promises = new Batcher<PromiseRow, Error | undefined>({
-    // The pool may have to open a connection first, which has its own timeout.
-    run: (rows) =>
-      noted(
-        promiseFaults,
-        stores.metrics.timed(
-          'postgres',
-          'commit',
-          withTimeout(config.storeTimeoutMs + 200, insertEachPromise(stores.db, rows), 'The commit of promises'),
-        ),
-      ),
-    defer: (start) => start(),
-    maxItems: PROMISES_PER_COMMIT,
-    maxWaiting: PROMISES_WAITING,
-    bytesOf: ({ task }) => task.length,
-    maxBytes: PROMISE_BYTES,
-    maxWaitingBytes: PROMISE_BYTES_WAITING,
-    concurrency: 2,
-    // Otherwise each waiting commit would wait until its own timeout.
-    failsAll: () => true,
-  });
-  closers.push('promises', () => promises.drain());
-  return promises;
-}
-
 function openActions({ stores, timers, counts, ...parts }: Parts): Actions {
   const { db } = stores;
   const { publicUrl } = parts.config;
@@ -336,9 +196,4 @@ function openActions({ stores, timers, counts, ...parts }: Parts): Actions {
     },
     reopenInLedger: (end) => markRetried(db, end),
   });
-}
-
-function refuseWrongClock(clock: Clock): void {
-  const fault = clock.fault();
-  if (fault !== undefined) throw new ApiError('clock_wrong', `${fault} Nothing was accepted.`, { retryAfterS: 5 });
 }
