@@ -1,13 +1,15 @@
 /**
- * `npm run test:mutation [-- PART...]`: changes the modules of modules.ts in small ways, one change at a time, and runs the tests of the
+ * `npm run test:mutation [-- PART... | --named]`: changes the modules of modules.ts in small ways, one change at a time, and runs the tests of the
  * module after each change. Reports the changes that no test notices (survivors). An argument selects modules by a part of their path.
  * Exits with 1 when the tests notice less than 85 % of the changes of a module, or when a survivor has no reason in survivors.ts.
+ * `--named` makes the changes of named.ts instead, and exits with 1 when one of them is not noticed.
  */
 import path from 'node:path';
 import { type Copy, makeCopy } from './copy.ts';
 import { mutantsOfLua } from './lua-mutants.ts';
 import { type MutatedModule, modulesOf } from './modules.ts';
 import { applyMutant, lineOf, type Mutant, textOf } from './mutant.ts';
+import { NAMED, type NamedMutant } from './named.ts';
 import { TestRunner } from './run-tests.ts';
 import { SURVIVORS } from './survivors.ts';
 import { mutantsOfTypeScript } from './typescript-mutants.ts';
@@ -33,8 +35,7 @@ async function mutate(copy: Copy, { file, tests }: MutatedModule): Promise<Repor
   const source = copy.read(file);
   const runner = new TestRunner(copy.dir, file, tests);
   try {
-    if ((await runner.run(FIRST_RUN_MS)) !== 'passed')
-      throw new Error(`The tests of ${file} fail without a change: run npm test -- ${tests.join(' ')}.`);
+    if ((await runner.run(FIRST_RUN_MS)) !== 'passed') throw failsUnchanged(file, tests);
     const startedAt = performance.now();
     await runner.run(FIRST_RUN_MS);
     const lateMs = LATE_FACTOR * (performance.now() - startedAt) + LATE_EXTRA_MS;
@@ -51,6 +52,36 @@ async function mutate(copy: Copy, { file, tests }: MutatedModule): Promise<Repor
   }
 }
 
+/** Makes the changes of named.ts, and returns how many of them no test notices. The tests themselves must fail: no run is late. */
+async function mutateNamed(copy: Copy): Promise<number> {
+  let survived = 0;
+  for (const mutants of Map.groupBy(NAMED, ({ file, tests }) => [file, ...tests].join(' ')).values()) {
+    const [{ file, tests }] = mutants as [NamedMutant];
+    const source = copy.read(file);
+    const runner = new TestRunner(copy.dir, file, tests);
+    try {
+      if ((await runner.run(FIRST_RUN_MS)) !== 'passed') throw failsUnchanged(file, tests);
+      for (const { name, before, after } of mutants) {
+        copy.write(
+          file,
+          source.replace(before, () => after),
+        );
+        const isNoticed = (await runner.run(FIRST_RUN_MS)) === 'failed';
+        console.log(`${isNoticed ? 'noticed ' : 'SURVIVES'}  ${name}    by ${tests.join(' ')}`);
+        if (!isNoticed) survived += 1;
+      }
+    } finally {
+      copy.write(file, source);
+      await runner.close();
+    }
+  }
+  console.log(`${NAMED.length - survived} of ${NAMED.length} named changes noticed.`);
+  return survived;
+}
+
+const failsUnchanged = (file: string, tests: readonly string[]): Error =>
+  new Error(`The tests of ${file} fail without a change: run npm test -- ${tests.join(' ')}.`);
+
 function survivorOf(source: string, file: string, mutant: Mutant): Report['survivors'][number] {
   const number = lineOf(source, mutant.start);
   const line = source.split('\n')[number - 1]?.trim() ?? '';
@@ -64,14 +95,17 @@ function survivorOf(source: string, file: string, mutant: Mutant): Report['survi
 const percent = (part: number, all: number): string => `${((100 * part) / Math.max(1, all)).toFixed(1)} %`;
 
 async function main(): Promise<number> {
-  const modules = modulesOf(repository, process.argv.slice(2));
-  if (modules.length === 0) {
+  const parts = process.argv.slice(2);
+  const isNamed = parts.includes('--named');
+  const modules = isNamed ? [] : modulesOf(repository, parts);
+  if (!isNamed && modules.length === 0) {
     console.error('No module has such a path: scripts/mutation/modules.ts has the modules.');
     return 2;
   }
   const copy = makeCopy(repository);
   process.on('exit', () => copy.remove());
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+  if (isNamed) return (await mutateNamed(copy)) > 0 ? 1 : 0;
   let [tried, survived, unlisted, weak] = [0, 0, 0, 0];
   for (const module of modules) {
     const { tried: all, survivors } = await mutate(copy, module);

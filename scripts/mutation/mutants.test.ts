@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { mutantsOfLua } from './lua-mutants.ts';
 import { applyMutant, lineOf, type Mutant, textOf } from './mutant.ts';
+import { NAMED } from './named.ts';
 import { mutantsOfTypeScript } from './typescript-mutants.ts';
 
 const texts = (source: string, mutants: Mutant[]) => mutants.map((mutant) => applyMutant(source, mutant));
@@ -49,4 +52,12 @@ test('a change is shown with its line', () => {
   const source = 'const a = 1;\nconst b = a < 2;';
   const [mutant] = mutantsOfTypeScript(source, 'a.ts');
   expect(mutant && [lineOf(source, mutant.start), textOf(source, mutant)]).toEqual([2, '< → <=']);
+});
+
+test.each(NAMED)('the file has the text before the named change once: $name', ({ file, before, after, tests }) => {
+  const repository = path.resolve(import.meta.dirname, '../..');
+  const read = (name: string) => readFileSync(path.join(repository, name), 'utf8');
+  expect(read(file).split(before)).toHaveLength(2);
+  expect(after).not.toBe(before);
+  for (const each of tests) expect(read(each)).toMatch(/\btest\b/);
 });

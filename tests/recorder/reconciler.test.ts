@@ -2,6 +2,7 @@
 
 import { findPrediction, insertPromises, markTerminal, openPromises, readTasks } from '@millrace/shared/ledger/ledger';
 import type { Pool } from '@millrace/shared/postgres/db';
+import { BULL_PRIORITY } from '@millrace/shared/predictions/prediction';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -59,6 +60,8 @@ beforeEach(() => {
 
 const entries = () => f.redis.xlen(f.keys.ledger(SHARD));
 
+const taskOf = (row: string) => JSON.stringify({ shape: 'one', rows: [row], keys: [null], digest: 'd', epoch: 0 });
+
 /** A promise that has ended in Redis and is open in the ledger. */
 async function endedPromise(): Promise<string> {
   const id = newId(longAgo);
@@ -97,8 +100,30 @@ test('an end that is set aside is not sent again', async () => {
   expect(await entries()).toBe(0);
 });
 
+test('a lost promise is restored with its own priority in the queue', async () => {
+  const names = ['high', 'normal', 'low'] as const;
+  const rows = names.map((priority) =>
+    promiseRow({
+      id: newId(longAgo),
+      model: TARGET.model,
+      createdAt: longAgo,
+      expiresAt: null,
+      priority,
+      task: taskOf('1'),
+    }),
+  );
+  await insertPromises(db, rows);
+  expect(await reconciler.pass()).toBe(3);
+  const queue = `${f.keys.bull(SHARD)}:${TARGET.model}`;
+  for (const { id, priority } of rows) {
+    const state = await f.live.read(id);
+    const job = await f.redis.hget(`${queue}:${state?.job}`, 'priority');
+    expect([state?.priority, job]).toEqual([BULL_PRIORITY[priority], String(BULL_PRIORITY[priority])]);
+  }
+});
+
 test('lost promises are restored with their tasks, one megabyte at a time', async () => {
-  const task = JSON.stringify({ shape: 'one', rows: ['x'.repeat(400_000)], keys: [null], digest: 'd', epoch: 0 });
+  const task = taskOf('x'.repeat(400_000));
   const rows = Array.from({ length: 7 }, () =>
     promiseRow({ id: newId(longAgo), model: TARGET.model, createdAt: longAgo, expiresAt: null, task }),
   );

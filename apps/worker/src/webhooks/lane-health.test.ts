@@ -1,7 +1,48 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { setUp } from '../../../../tests/support/scheduler-stage.ts';
+import { LaneHealth } from './lane-health.ts';
 
 const settled = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
+
+describe('the health of a lane', () => {
+  const LANES = 10_000;
+
+  test('is prompt at first, and then the health of its last attempt', () => {
+    const health = new LaneHealth();
+    expect(health.poolOf({ name: 'a' })).toBe('prompt');
+    for (const pool of ['stuck', 'suspect', 'prompt'] as const) {
+      health.report({ name: 'a' }, pool);
+      expect(health.poolOf({ name: 'a' })).toBe(pool);
+    }
+  });
+
+  test('is the health of its group until its own first attempt, and no lane without a group shares a health', () => {
+    const health = new LaneHealth();
+    health.report({ name: 'a/1', group: 'a' }, 'stuck');
+    health.report({ name: 'x' }, 'suspect');
+    expect(health.poolOf({ name: 'a/2', group: 'a' })).toBe('stuck');
+    expect(health.poolOf({ name: 'b/1', group: 'b' })).toBe('prompt');
+    expect(health.poolOf({ name: 'y' })).toBe('prompt');
+    health.report({ name: 'a/2', group: 'a' }, 'prompt');
+    expect(health.poolOf({ name: 'a/3', group: 'a' })).toBe('prompt');
+    expect(health.poolOf({ name: 'a/1', group: 'a' })).toBe('stuck');
+  });
+
+  test('is forgotten after reports of 10,000 other lanes, and prompt lanes without a group do not count', () => {
+    const health = new LaneHealth();
+    health.report({ name: 'first' }, 'stuck');
+    health.report({ name: 'second' }, 'stuck');
+    for (let n = 0; n < LANES - 2; n += 1) health.report({ name: `lane ${n}` }, 'suspect');
+    for (let n = 0; n < LANES; n += 1) health.report({ name: `prompt ${n}` }, 'prompt');
+    expect(health.poolOf({ name: 'first' })).toBe('stuck');
+    // A new report makes the lane the youngest.
+    health.report({ name: 'first' }, 'stuck');
+    health.report({ name: 'one more' }, 'suspect');
+    expect(health.poolOf({ name: 'first' })).toBe('stuck');
+    expect(health.poolOf({ name: 'second' })).toBe('prompt');
+    expect(health.poolOf({ name: 'lane 0' })).toBe('suspect');
+  });
+});
 
 describe('the scheduler with failing lanes', () => {
   beforeEach(() => void vi.useFakeTimers());

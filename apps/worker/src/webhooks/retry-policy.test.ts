@@ -42,6 +42,12 @@ describe('an attempt', () => {
     );
   });
 
+  test('has the limits of the documents: ten attempts, a success from 200 to 299, and five days', () => {
+    expect([MAX_ATTEMPTS, DISABLE_AFTER_MS]).toEqual([10, 432_000_000]);
+    const delivered = [199, 200, 299, 300].map((status) => judge({ status }, context()).status === 'delivered');
+    expect(delivered).toEqual([false, true, true, false]);
+  });
+
   test('that fails is followed by the next attempt at the scheduled time or up to a tenth of the delay later', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: MAX_ATTEMPTS - 1 }), random, (attempt, jitter) => {
@@ -96,6 +102,9 @@ describe('Retry-After', () => {
     ['1.5', 0],
     ['soon', 0],
     ['', 0],
+    [undefined, 0],
+    // Date.parse reads this text, but it is no date of HTTP.
+    ['2026-01-02', 0],
     ['99999999999999999999', 0],
   ])('%j is %d ms', (header, ms) => {
     expect(retryAfterMs(header, NOW)).toBe(ms);

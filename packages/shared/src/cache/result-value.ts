@@ -61,12 +61,7 @@ export function encodeResult({ cacheKey, storedAt, freshUntil, output, body }: E
   head.writeDoubleLE(storedAt, STORED_AT);
   head.writeDoubleLE(freshUntil, FRESH_UNTIL);
   head.writeUInt32LE(typeof output === 'string' ? Buffer.byteLength(output) : output.length, OUTPUT_LENGTH);
-  if (body !== null) {
-    // renderPrediction writes the output after this marker. The text before the marker cannot contain the marker unescaped.
-    const beginning = typeof body === 'string' ? body : beginningOf(body);
-    const at = beginning.indexOf('"output":') + '"output":'.length;
-    head.writeUInt32LE(Buffer.byteLength(beginning.slice(0, at)), OUTPUT_AT);
-  }
+  if (body !== null) head.writeUInt32LE(outputAt(body), OUTPUT_AT);
   const content = body ?? output;
   if (typeof content !== 'string' && content.length > PIECE_BYTES) {
     const length = HEADER + content.length;
@@ -83,11 +78,19 @@ export function encodeResult({ cacheKey, storedAt, freshUntil, output, body }: E
 /** The fields of a prediction's JSON before its output are an id and two names. */
 const BEGINNING_BYTES = 4_096;
 
-/** The first bytes of a prediction's JSON, with the name of the member `output` in them. */
+/** The bytes of a prediction's JSON before its output. */
+function outputAt(body: string | Pieces): number {
+  // renderPrediction writes the output after this marker. The text before the marker cannot contain the marker unescaped.
+  const marker = '"output":';
+  if (typeof body === 'string') return Buffer.byteLength(body.slice(0, body.indexOf(marker) + marker.length));
+  return beginningOf(body).indexOf(marker) + marker.length;
+}
+
+/** The first bytes of a prediction's JSON, with a character for each byte: a piece can end inside of a character of UTF-8. */
 function beginningOf({ pieces }: Pieces): string {
   let beginning = '';
   for (const piece of pieces) {
-    beginning += piece.toString('utf8', 0, BEGINNING_BYTES);
+    beginning += piece.toString('latin1', 0, BEGINNING_BYTES);
     if (beginning.length >= BEGINNING_BYTES) break;
   }
   return beginning;

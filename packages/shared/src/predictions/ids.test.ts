@@ -1,6 +1,21 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { idBoundAt, isPredictionId, newPredictionId, SHARDS, shardOfId, timeOfId } from './ids.ts';
+import { expect, test, vi } from 'vitest';
+import { idBoundAt, isPredictionId, newPredictionId, SHARDS, shardOf, shardOfId, timeOfId } from './ids.ts';
+
+test('the shard of a model never changes: the keys in Redis have the shard in their names', () => {
+  // The first two bytes of SHA-256 are ba78 for `abc` and e3b0 for no text (FIPS 180-4).
+  expect([shardOf('abc'), shardOf('')]).toEqual([0xba78 % 16, 0xe3b0 % 16]);
+  const models = Array.from({ length: 10_100 }, (_, n) => `model-${n}`);
+  const shards = models.map(shardOf);
+  expect(models.map(shardOf)).toEqual(shards);
+  expect(new Set(shards)).toEqual(new Set(Array.from({ length: SHARDS }, (_, shard) => shard)));
+});
+
+test.each([0, 1])('the first id of a process has its time, also at %d ms', async (ms) => {
+  vi.resetModules();
+  const fresh = await import('./ids.ts');
+  expect(fresh.timeOfId(fresh.newPredictionId(3, ms))).toBe(ms);
+});
 
 test('an id is a UUIDv7 that carries its time and its shard', () => {
   fc.assert(

@@ -49,10 +49,45 @@ describe('the tensors of rows', () => {
     ['white space', '{"y": {"dtype":"int64","shape":[1],"data":[1]}}'],
   ])('of rows with %s equal the parsed rows', (_, row) => {
     const { y } = JSON.parse(row);
-    expect(JSON.parse(String(assembleOutput('tensors', [row, row, row]))).y).toMatchObject({
+    const joined = assembleOutput('tensors', [row, row, row]);
+    expect(joined).toBeTypeOf('string');
+    expect(JSON.parse(String(joined)).y).toEqual({
+      dtype: y.dtype,
       shape: [3, ...y.shape.slice(1)],
       data: [...y.data, ...y.data, ...y.data],
+      ...(y.label ? { label: [...y.label, ...y.label, ...y.label] } : {}),
     });
+  });
+
+  test('of short rows keep each number as it is written', () => {
+    const row = (number: string) => `{"y":{"dtype":"int64","shape":[1],"data":[${number}]}}`;
+    const joined = assembleOutput('tensors', [row('9007199254740993'), row('-0'), row('1e-7')]);
+    expect(joined).toBe('{"y":{"dtype":"int64","shape":[3],"data":[9007199254740993,-0,1e-7]}}');
+  });
+
+  test('are a string if they are short, and long text if they are long together', () => {
+    const row = (items: number) =>
+      `{"y":{"dtype":"int64","shape":[1,${items}],"data":[${new Array(items).fill(7).join()}]}}`;
+    expect(assembleOutput('tensors', [row(2), row(2)])).toBeTypeOf('string');
+    const long = assembleOutput('tensors', [row(40_000), row(40_000)]);
+    expect(long).toBeInstanceOf(LongText);
+    expect(JSON.parse(String(long)).y).toMatchObject({ shape: [2, 40_000] });
+  });
+
+  test('of short rows of which one arrived in pieces are joined too', () => {
+    const row = '{"y":{"dtype":"int64","shape":[1],"data":[5]}}';
+    const joined = '{"y":{"dtype":"int64","shape":[2],"data":[5,5]}}';
+    expect(String(assembleOutput('tensors', [row, inPieces(row, 7)]))).toBe(joined);
+    expect(String(assembleOutput('tensors', [inPieces(row, 7), row]))).toBe(joined);
+  });
+
+  test('of rows with labels keep the order of the model, where a name is a number, and the sign of zero', () => {
+    const label = '"dtype":"int64","shape":[1],"data":[1],"label":["a"]';
+    const joined = '"dtype":"int64","shape":[2],"data":[1,1],"label":["a","a"]';
+    const row = `{"b":{${label}},"448":{${label}}}`;
+    expect(String(assembleOutput('tensors', [row, row]))).toBe(`{"b":{${joined}},"448":{${joined}}}`);
+    const zero = '{"y":{"dtype":"float32","shape":[1],"data":[-0],"label":["a"]}}';
+    expect(assembleOutput('tensors', [zero, zero])).toContain('"data":[-0,-0]');
   });
 
   test('of rows with different lengths have all items', () => {
@@ -80,7 +115,14 @@ describe('the tensors of rows', () => {
   });
 });
 
+test('a list of short outputs is a string, and a prediction without rows has no output', () => {
+  expect(assembleOutput('list', ['1', '"a"', 'null'])).toBe('[1,"a",null]');
+  expect(assembleOutput('one', ['1'])).toBe('1');
+  expect(assembleOutput('one', [])).toBe('null');
+});
+
 test('a list of long outputs holds them as they are', () => {
+  expect(assembleOutput('list', [`"${'x'.repeat(140_000)}"`, '1'])).toBeInstanceOf(LongText);
   const long = inPieces(`"${'x'.repeat(200_000)}"`, 1_000);
   expect(String(assembleOutput('list', [long, '1', long]))).toBe(`[${long},1,${long}]`);
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { tensorRowBytes } from '../tensors/tensor-bytes.ts';
 import { hasSlot, machineName, parseSlot, readSlot, slotFolder, slotText } from './slots.ts';
 import { readTask, type SlotRow, storedTask, type Task, taskText, textOfTask } from './task.ts';
@@ -32,6 +32,45 @@ test.each(['/etc/passwd', '/dev/shm/../etc/passwd', `${folder}/../1/1`, `${folde
     expect(parseSlot(`1 ${slot}`)).toBeUndefined();
   },
 );
+
+test('a file outside of the slots is not a slot, although it has the length of the row', () => {
+  expect(hasSlot({ slot: '/proc/self/../../etc/passwd', bytes: statSync('/etc/passwd').size })).toBe(false);
+});
+
+test('a slot that was read is closed', () => {
+  const slot = slotOf(3);
+  writeFileSync(slot.slot, row);
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = open();
+  for (let n = 0; n < 50; n += 1) readSlot(slot);
+  for (let n = 0; n < 50; n += 1) expect(() => readSlot({ ...slot, bytes: 1 })).toThrow('length');
+  expect(open()).toBeLessThan(before + 50);
+});
+
+describe('a folder for slots', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  test('of another user is not used', () => {
+    const other = 2_000_000_000 + process.pid;
+    const strange = `/dev/shm/millrace-${other}`;
+    vi.spyOn(process as { getuid(): number }, 'getuid').mockReturnValue(other);
+    try {
+      expect(slotFolder()).toBeUndefined();
+      expect(existsSync(strange)).toBe(true);
+      expect(machineName()).toBeUndefined();
+      rmSync(strange, { recursive: true });
+      symlinkSync(path.dirname(folder), strange);
+      expect(slotFolder()).toBeUndefined();
+    } finally {
+      rmSync(strange, { recursive: true, force: true });
+    }
+  });
+
+  test('needs users: without users, such as on Windows, there is none', () => {
+    vi.spyOn(process as { getuid(): number | undefined }, 'getuid').mockReturnValue(undefined);
+    expect([slotFolder(), machineName()]).toEqual([undefined, undefined]);
+  });
+});
 
 test('processes of one machine have one name', () => {
   expect(machineName()).toMatch(/^[0-9a-f-]{36}$/);

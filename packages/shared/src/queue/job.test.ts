@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { storedTask, type Task } from '../predictions/task.ts';
+import { tensorRowBytes } from '../tensors/tensor-bytes.ts';
 import {
   isLaterJob,
   jobIdOf,
@@ -7,6 +9,7 @@ import {
   NewerJobError,
   parseLift,
   parsePredictJob,
+  rowAhead,
   rowCounts,
   rowsAhead,
 } from './job.ts';
@@ -20,6 +23,19 @@ test('a small job contains each row to compute once, and no row with a known out
   expect(rowsAhead([task(['1'], ['"known"'])])).toEqual([]);
 });
 
+test('a row of bytes in a job is read back as bytes, and a row of text as text', () => {
+  const bytes = tensorRowBytes({ x: { dtype: 'float32', dims: [1, 2], data: Float32Array.of(1, 2) } });
+  const stored = storedTask({ shape: 'one', rows: [bytes], keys: [null], digest: '0'.repeat(64), epoch: 0 }, true);
+  expect(rowsAhead([stored, task(['"a="'])])?.map(rowAhead)).toEqual([bytes, '"a="']);
+});
+
+test('a job contains no rows if a task is unreadable, or if a row is in a slot', () => {
+  expect(rowsAhead(['{"rows":'])).toBeUndefined();
+  const slot = { slot: `/dev/shm/millrace-0/${'0'.repeat(8)}-0000-0000-0000-${'0'.repeat(12)}/1`, bytes: 4 };
+  const task: Task = { shape: 'list', rows: [slot], keys: [null], digest: '0'.repeat(64), epoch: 0 };
+  expect(rowsAhead([storedTask(task, true)])).toBeUndefined();
+});
+
 test('a job of many predictions, or of long predictions, contains no rows', () => {
   expect(rowsAhead(Array.from({ length: 5 }, () => task(['1'])))).toBeUndefined();
   expect(rowsAhead([task(['1']), task([`"${'x'.repeat(1_024)}"`])])).toBeUndefined();
@@ -29,6 +45,7 @@ test.each([
   { v: 1, version: '1', ids: [ID] },
   { v: 1, version: '1', ids: [ID], ahead: ['["a","b"]'] },
   { v: 1, version: '1', ids: [ID], rows: [10_000] },
+  { v: 1, version: '1', ids: [ID, ID], rows: [0, 2] },
 ])('accepts %j', (job) => {
   expect(parsePredictJob(job)).toEqual(job);
 });

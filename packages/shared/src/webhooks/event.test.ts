@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { problem } from '../errors.ts';
 import { API_VERSION } from '../predictions/event-constants.ts';
-import { endpointPayload, eventBody, type StoredEvent } from './event.ts';
+import type { TerminalStatus } from '../predictions/prediction.ts';
+import { endpointPayload, eventBody, PREDICTION_EVENTS, type StoredEvent } from './event.ts';
 import { laneOf } from './lane.ts';
 
 const prediction = '0197c7f0-0000-7003-8000-000000000000';
@@ -59,7 +60,8 @@ describe('the event of a prediction', () => {
   test('stays the same after a retry, after another end, and after the ledger has dropped the prediction', () => {
     const same = { status: 'failed', error: { code: 'inference_timeout' }, completed_at: '2026-01-01T00:00:01.005Z' };
     expect(dataOf({ ...event, status: 'queued', completedAt: null, errorCode: null })).toMatchObject(same);
-    const again = { ...event, status: 'failed', completedAt: completedAt + 900, errorCode: 'worker_lost' };
+    const error = JSON.stringify(problem('worker_lost', 'Its worker died.'));
+    const again = { ...event, status: 'failed', completedAt: completedAt + 900, errorCode: 'worker_lost', error };
     expect(dataOf(again)).toMatchObject(same);
     const gone = {
       status: null,
@@ -69,7 +71,26 @@ describe('the event of a prediction', () => {
       errorCode: null,
       error: null,
     };
-    expect(dataOf({ ...event, ...gone })).toMatchObject({ id: publicPrediction, ...same, metadata: null });
+    const left = { id: publicPrediction, ...same, metadata: null, created_at: null };
+    expect(dataOf({ ...event, ...gone })).toMatchObject(left);
+  });
+
+  test('is the stored text, if the text is stored', () => {
+    expect(eventBody({ ...event, body: '{"stored": 1}' }, undefined)).toBe('{"stored": 1}');
+  });
+
+  test('has no error after a success, and no metadata where the caller gave none', () => {
+    const end = { type: 'prediction.succeeded', status: 'succeeded', endErrorCode: null, errorCode: null, error: null };
+    expect(dataOf({ ...event, ...end, metadata: '' })).toMatchObject({
+      status: 'succeeded',
+      error: null,
+      metadata: null,
+    });
+  });
+
+  test('exists for each terminal status', () => {
+    const statuses: TerminalStatus[] = ['succeeded', 'failed', 'canceled', 'expired'];
+    expect(PREDICTION_EVENTS).toEqual(statuses.map((status) => `prediction.${status}`));
   });
 
   test('of 0.1.0, which does not store its end, uses the end of the prediction while the status is the same', () => {
