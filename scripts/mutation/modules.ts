@@ -3,6 +3,7 @@
  * states. A module without tests here has them in the file beside the module.
  */
 import { globSync } from 'node:fs';
+import path from 'node:path';
 
 export interface MutatedModule {
   file: string;
@@ -29,9 +30,21 @@ const MODULES = [
 ];
 
 /** The tests of the live scripts that need only Redis, and take seconds. */
-const LIVE_TESTS = ['end', 'submit', 'reopen', 'timeline', 'unreadable', 'run', 'reserved', 'large'].map(
-  (name) => `tests/lifecycle/${name}.test.ts`,
-);
+const live = (...names: string[]) => names.map((name) => `tests/lifecycle/${name}.test.ts`);
+const LIVE_TESTS = live('end', 'submit', 'reopen', 'timeline', 'unreadable', 'run', 'reserved');
+
+/** Scripts that fewer tests run, or others. */
+const TESTS_OF_SCRIPT: Readonly<Record<string, readonly string[]>> = {
+  adopt: live('reopen', 'unreadable', 'large-ends'),
+  discard: live('unreadable'),
+  drop: live('drop'),
+  end: live('end', 'submit', 'reserved'),
+  followers: live('run', 'timeline', 'large-ends'),
+  passed: live('large-ends'),
+  place: live('large', 'large-ends'),
+  retry: live('reopen', 'timeline'),
+  shorten: live('end'),
+};
 
 /** Returns the modules. `only` selects modules by a part of their path. */
 export function modulesOf(repository: string, only: readonly string[]): MutatedModule[] {
@@ -39,7 +52,10 @@ export function modulesOf(repository: string, only: readonly string[]): MutatedM
     file,
     tests: [file.replace(/\.ts$/, '.test.ts')],
   }));
-  const scripts = globSync(`${SHARED}/live/*.lua`, { cwd: repository }).map((file) => ({ file, tests: LIVE_TESTS }));
+  const scripts = globSync(`${SHARED}/live/*.lua`, { cwd: repository }).map((file) => ({
+    file,
+    tests: TESTS_OF_SCRIPT[path.basename(file, '.lua')] ?? LIVE_TESTS,
+  }));
   return [...besides, ...scripts]
     .filter(({ file }) => only.length === 0 || only.some((part) => file.includes(part)))
     .sort((a, b) => (a.file < b.file ? -1 : 1));
