@@ -8,6 +8,8 @@ export interface Survivor {
   reason: string;
 }
 
+const SAME_SIZE = 'The change decides one byte or character of a limit that is not exact.';
+const SAVES_TIME = 'The result is the same. The line saves time.';
 const SAME_MOMENT = 'The change decides one millisecond of a limit that is not exact.';
 
 export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
@@ -67,4 +69,87 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
     },
     { line: 'const about = needsMs > FAR_MS', change: '> → >=', reason: SAME_MOMENT },
   ],
+  'apps/worker/src/webhooks/lane-health.ts': [
+    {
+      line: 'return this.#pools.get(name) ??',
+      change: 'group === undefined → false',
+      reason: 'No health has the name undefined.',
+    },
+    {
+      line: 'if (group !== undefined) this.#set(group',
+      change: 'false → true',
+      reason: 'A prompt group that is kept has the health of a group without an entry.',
+    },
+  ],
+  'apps/worker/src/webhooks/retry-policy.ts': [
+    {
+      line: 'const scheduled = RETRY_DELAYS_MS',
+      change: '- → +',
+      reason: 'The last value is for an attempt behind the last attempt, which has no next attempt.',
+    },
+  ],
+  'packages/shared/src/cache/cache-key.ts': [
+    { line: 'if (Buffer.isBuffer(row) && row.length <= COPIED', reason: `${SAVES_TIME} Both hashes are equal.` },
+    { line: "if (typeof row === 'string' || row.length <= TURN", reason: `${SAVES_TIME} Both hashes are equal.` },
+    { line: 'left -= end - at;', reason: 'The turn is then shorter. The key is the same.' },
+    { line: 'if (left > 0) continue;', reason: 'Each piece then has a turn of its own. The key is the same.' },
+  ],
+  'packages/shared/src/cache/result-value.ts': [
+    { line: "if (typeof content !== 'string' && content.length > PIECE", change: '> → >=', reason: SAME_SIZE },
+    { line: 'if (beginning.length >= BEGINNING', reason: SAVES_TIME },
+    {
+      line: 'if (head === undefined || head.length < HEADER',
+      change: '< → <=',
+      reason: 'A first piece that is the head alone has no output behind it in the same piece: a writer cuts later.',
+    },
+  ],
+  'packages/shared/src/live/end.lua': [
+    {
+      line: 'elseif not one.y then',
+      change: 'not one.y → true',
+      reason: 'A follower has left the queue, and has no flight.',
+    },
+    { line: 'if one.y then', change: 'one.y → true', reason: 'A prediction without a leader has no leader to find.' },
+  ],
+  'packages/shared/src/predictions/ids.ts': [
+    { line: 'if (shard === undefined) {', reason: SAVES_TIME },
+    { line: 'if (shards.size >= SHARDS_KEPT', reason: 'The line bounds the memory of the map.' },
+    { line: 'shards.set(model, shard);', reason: SAVES_TIME },
+    {
+      line: 'if (used === digits.length) {',
+      reason: 'All random digits are then new for each id. The pool saves time.',
+    },
+    { line: 'if (nowMs !== prefixMs) {', reason: SAVES_TIME },
+    { line: 'prefixMs = nowMs;', reason: SAVES_TIME },
+    { line: 'const SHARD_DIGITS', reason: `${SAVES_TIME} A shard without digits here is formatted for each id.` },
+  ],
+  'packages/shared/src/predictions/slots.ts': [
+    {
+      line: 'if (user === undefined)',
+      reason: 'No folder belongs to the user undefined, so the last condition fails.',
+    },
+    { line: '} catch {', reason: 'The function then ends without a value, which is undefined too.' },
+    {
+      line: 'try {',
+      reason: 'The file exists since the first process of this machine, and other processes need the file.',
+    },
+    {
+      line: 'writeFileSync(file, randomUUID()',
+      reason: 'The file exists since the first process of this machine, and other processes need the file.',
+    },
+    {
+      line: 'return /^[0-9a-f-]{36}$/',
+      reason: 'Other processes of this machine need the file with its right content.',
+    },
+    { line: 'const read = readSync', change: '- → +', reason: 'The first read returns the whole file.' },
+    {
+      line: 'if (read === 0) throw',
+      reason: 'A file that was checked before would have to lose bytes during the read.',
+    },
+  ],
+  'packages/shared/src/queue/job.ts': [
+    { line: 'if (tasks.length > AHEAD_JOB_MAX', change: '> → >=', reason: SAME_SIZE },
+    { line: 'if (text.length > COUNTED_TEXT_MAX', change: '> → >=', reason: SAME_SIZE },
+  ],
+  'packages/shared/src/predictions/output.ts': [{ line: 'const isLong = rows.reduce', reason: SAME_SIZE }],
 };

@@ -63,6 +63,7 @@ describe('a leader with followers', () => {
     expect(await leftQueue()).toBe(left);
     await cancel(follower.id);
     expect(await leftQueue()).toBe(left + 1);
+    expect(await f.live.read(lead.id)).toMatchObject({ status: 'canceled', runsForFollowers: false });
     expect(await f.take([lead.id])).toEqual([]);
     expect(await leftQueue()).toBe(left + 1);
     expect(await f.flightHolder('end-4')).toBeNull();

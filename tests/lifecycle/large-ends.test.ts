@@ -179,6 +179,27 @@ describe('a long result', () => {
     expect(await redis.pttl(keys.live(one.id))).toBeGreaterThan(0);
   });
 
+  test('lets only the latest attempt of a leader that runs for followers prepare their end', async () => {
+    const { one } = await followed(1);
+    const passed = (id: string, attempt: number) =>
+      scripted.mrPassed(1, keys.live(id), keys.tag(SHARD), id, attempt, 1_000);
+    const holder = () => redis.get(keys.flight(SHARD, FLIGHT));
+    // The leader is open.
+    expect([await passed(one.id, one.attempt), await holder()]).toEqual([0, one.id]);
+    await live.end(one.id, { tenant: 'default', status: 'canceled', nowMs: NOW });
+    expect([await passed(one.id, one.attempt + 1), await holder()]).toEqual([0, one.id]);
+    expect([await passed(one.id, one.attempt), await holder()]).toEqual([1, null]);
+    expect(await redis.pttl(keys.live(one.id))).toBe(-1);
+    // An end without followers keeps its lifetime, and a state that is gone has no followers.
+    const { id } = await submit();
+    const alone = await taken(id);
+    await live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW });
+    expect(await passed(id, alone.attempt)).toBe(0);
+    expect(await redis.pttl(keys.live(id))).toBeGreaterThan(1_000);
+    await redis.del(keys.live(id));
+    expect(await passed(id, alone.attempt)).toBe(0);
+  });
+
   test('is written again when Redis has executed an APPEND twice', async () => {
     const { id } = await submit();
     const one = await taken(id);

@@ -24,9 +24,13 @@ test('a small job contains each row to compute once, and no row with a known out
 });
 
 test('a row of bytes in a job is read back as bytes, and a row of text as text', () => {
-  const bytes = tensorRowBytes({ x: { dtype: 'float32', dims: [1, 2], data: Float32Array.of(1, 2) } });
-  const stored = storedTask({ shape: 'one', rows: [bytes], keys: [null], digest: '0'.repeat(64), epoch: 0 }, true);
-  expect(rowsAhead([stored, task(['"a="'])])?.map(rowAhead)).toEqual([bytes, '"a="']);
+  // Three lengths: the base64 of one of them has no padding.
+  const rows = [1, 2, 3].map((length) =>
+    tensorRowBytes({ x: { dtype: 'uint8', dims: [1, length], data: new Uint8Array(length).fill(7) } }),
+  );
+  const keys = rows.map(() => null);
+  const stored = storedTask({ shape: 'list', rows, keys, digest: '0'.repeat(64), epoch: 0 }, true);
+  expect(rowsAhead([stored, task(['"a="'])])?.map(rowAhead)).toEqual([...rows, '"a="']);
 });
 
 test('a job contains no rows if a task is unreadable, or if a row is in a slot', () => {
@@ -37,6 +41,7 @@ test('a job contains no rows if a task is unreadable, or if a row is in a slot',
 });
 
 test('a job of many predictions, or of long predictions, contains no rows', () => {
+  expect(rowsAhead(Array.from({ length: 4 }, () => task(['1'])))).toEqual(['1']);
   expect(rowsAhead(Array.from({ length: 5 }, () => task(['1'])))).toBeUndefined();
   expect(rowsAhead([task(['1']), task([`"${'x'.repeat(1_024)}"`])])).toBeUndefined();
 });
