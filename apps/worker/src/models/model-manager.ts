@@ -50,6 +50,8 @@ export class ModelManager {
   readonly #verifier: Verifier;
   /** The versions in the folder, by `model/version`. */
   readonly #found = new Map<string, FoundVersion>();
+  /** The versions that were registered when the last complete scan began, by `model/version`. */
+  #sought: ReadonlyMap<string, ModelVersion> = new Map();
   readonly #verifications: VerificationQueue;
   readonly #edits: EditedVersions;
   readonly #retirement: VersionRetirement;
@@ -90,6 +92,7 @@ export class ModelManager {
       log,
       found: this.#found,
       inFolder: (name) => watch.has(name),
+      isSought: (name) => this.#sought.has(name),
       serves: (model) => watch.includes(model),
     });
     this.#runnable = new RunnableVersions({
@@ -170,6 +173,7 @@ export class ModelManager {
       this.#found.set(nameOf(found), found);
       this.#verifications.add(found, byName.get(nameOf(found)));
     });
+    this.#sought = byName;
     await this.#edits.drainOld(registered, this.#found);
     await this.#registerNews(news, byName);
     await this.#retirement.retireIdle(registered);

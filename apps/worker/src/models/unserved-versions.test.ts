@@ -29,6 +29,7 @@ function watched(found: Record<string, string>, folder: readonly string[]) {
     log,
     found: new Map(Object.entries(found).map(([name, digest]) => [name, { digest } as FoundVersion])),
     inFolder: (name) => folder.includes(name),
+    isSought: (name) => name !== 'unsought/1',
     serves: (model) => model !== 'elsewhere',
   });
   return { unserved, lines };
@@ -53,6 +54,12 @@ test('a version in service without its files here has the reason', () => {
     { model: 'other', registered: 'a'.repeat(64), found: 'b'.repeat(64) },
     { model: 'gpu', reason: 'gpu/1 cannot run here. It needs cuda.' },
   ]);
+});
+
+test('a version has no missing files before a scan has looked for them', () => {
+  const { unserved, lines } = watched({}, []);
+  unserved.update([version('unsought', 'ready')], serving());
+  expect([unserved.list(), lines]).toEqual([[], []]);
 });
 
 test('a failed version is named while its folder is here, and a draining version is not', () => {

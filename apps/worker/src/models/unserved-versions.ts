@@ -20,6 +20,8 @@ export interface UnservedDeps {
   found: ReadonlyMap<string, FoundVersion>;
   /** Whether the last scan of the folder saw the files of a version, readable or not. */
   inFolder(name: string): boolean;
+  /** Whether a scan that has ended began after the version was registered. Before such a scan the files may be in the folder. */
+  isSought(name: string): boolean;
   /** Whether this worker serves the model (WORKER_MODELS). */
   serves(model: string): boolean;
 }
@@ -60,7 +62,7 @@ export class UnservedVersions {
   }
 
   #reasonOf(name: string, version: ModelVersion, fault: string | undefined): string | undefined {
-    const { found, inFolder } = this.#deps;
+    const { found, inFolder, isSought } = this.#deps;
     if (version.state === 'failed') return inFolder(name) ? (version.reason ?? 'The version failed.') : undefined;
     // A draining version may have lost its folder on purpose.
     if (version.state !== 'ready') return undefined;
@@ -68,7 +70,7 @@ export class UnservedVersions {
     const here = found.get(name);
     if (here !== undefined && here.digest !== version.digest)
       return mismatchOf({ ...version, foundDigest: here.digest }) ?? undefined;
-    if (here !== undefined) return undefined;
+    if (here !== undefined || !isSought(name)) return undefined;
     return `The models folder of this worker does not have the files of ${name}, which other workers serve. Add the files, or leave the model out of WORKER_MODELS.`;
   }
 
