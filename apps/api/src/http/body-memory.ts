@@ -40,12 +40,15 @@ class BodyMemory {
 export function limitBodyMemory(app: FastifyInstance, limitBytes: number): void {
   const memory = new BodyMemory(limitBytes);
   app.addHook('onRequest', (request, reply, done) => {
-    const { headers, raw, routeOptions } = request;
+    const { raw } = request;
+    const { headers } = raw;
     const length = headers['content-length'];
     if (length === undefined && headers['transfer-encoding'] === undefined) return done();
-    if (routeOptions.config.streamsBody === true) return done();
     const announced = Number(length ?? 0);
     if (length !== undefined && announced < SMALL_BYTES) return done();
+    // Fastify builds an object for each look at the route, so small bodies end above.
+    const { routeOptions } = request;
+    if (routeOptions.config.streamsBody === true) return done();
     // The parser refuses a body above the limit of its route without reading the body.
     if (announced > (routeOptions.bodyLimit ?? Number.POSITIVE_INFINITY)) return done();
     if (!memory.fits(announced, 0)) {

@@ -1,6 +1,6 @@
 /** The parser of request bodies: JSON within limits, in one turn of the event loop or, for a long body, in several. */
 import type { Config } from '@millrace/shared/process/config';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isOptionalBody } from './action-body.ts';
 import { wrongType } from './error-handler.ts';
 import type { JsonLimits } from './json-members.ts';
@@ -42,29 +42,35 @@ export function registerJsonBody(app: FastifyInstance, { limits, bodyLimit, pars
   refuseOtherTypes(app);
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer', bodyLimit }, (request, bytes, done) => {
     try {
-      const { schema, config } = request.routeOptions;
       // Many clients always send the header. An empty body of a route without a body is no body.
-      if (bytes.length === 0 && (schema?.body === undefined || isOptionalBody(schema.body)))
-        return done(null, undefined);
-      const hasArrays = config.numberArrays === true;
+      if (bytes.length === 0 && hasNoBody(request)) return done(null, undefined);
       if (bytes.length > LONG_TEXT) {
         // With setImmediate, an exception of `done` is not a rejection of the parser.
-        (hasArrays ? parseLongBody(bytes, limits) : parseLongJson(bytes.toString(), limits)).then(
+        (hasArrays(request) ? parseLongBody(bytes, limits) : parseLongJson(bytes.toString(), limits)).then(
           (body) => setImmediate(done, null, body),
           (error: Error) => setImmediate(done, error),
         );
         return;
       }
       if (bytes.length > SHORT_BYTES)
-        return done(null, hasArrays ? parseBody(bytes, limits) : parseJson(bytes.toString(), limits));
+        return done(null, hasArrays(request) ? parseBody(bytes, limits) : parseJson(bytes.toString(), limits));
       const text = bytes.toString();
       request.bodyText = text;
-      const parse = () => (hasArrays && text.includes('[') ? parseBody(bytes, limits, text) : parseJson(text, limits));
-      done(null, parsedBefore(text) ?? parse());
+      const before = parsedBefore(text);
+      if (before !== undefined) return done(null, before);
+      const mayHaveArrays = text.includes('[') && hasArrays(request);
+      done(null, mayHaveArrays ? parseBody(bytes, limits, text) : parseJson(text, limits));
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }
   });
+}
+
+// Fastify builds an object for each look at `routeOptions`, so a short body without an array does without.
+const hasArrays = ({ routeOptions }: FastifyRequest): boolean => routeOptions.config.numberArrays === true;
+
+function hasNoBody({ routeOptions: { schema } }: FastifyRequest): boolean {
+  return schema?.body === undefined || isOptionalBody(schema.body);
 }
 
 /** A body of another type, or without a type: an empty body in chunks is no body, and any other body is refused. */

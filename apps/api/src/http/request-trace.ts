@@ -57,17 +57,26 @@ const UNTRACED: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'
 /** The hook must be the first: refusals of later hooks are in the trace too. */
 export function traceRequests(app: FastifyInstance, tracing: Tracing): void {
   app.addHook('onRequest', (request, reply, done) => {
-    if (!UNTRACED.has(request.routeOptions.url ?? '')) begin(tracing, request, reply);
+    const { traceparent, tracestate } = request.raw.headers;
+    const parent = parentOf(traceparent, tracestate);
+    // The draw comes first: Fastify builds an object for each look at the route.
+    if (tracing.draws(parent)) begin(tracing, { request, reply, parent });
     done();
   });
 }
 
-function begin(tracing: Tracing, request: FastifyRequest, { raw }: FastifyReply): void {
-  const { headers } = request;
-  const parent = parentOf(headers.traceparent, headers.tracestate);
+interface DrawnRequest {
+  request: FastifyRequest;
+  reply: FastifyReply;
+  /** The text of the client's context. */
+  parent: string | undefined;
+}
+
+function begin(tracing: Tracing, { request, reply: { raw }, parent }: DrawnRequest): void {
   const { method } = request;
   const route = request.routeOptions.url;
-  const span = tracing.startRequest(() => (route === undefined ? method : `${method} ${route}`), parent);
+  if (route !== undefined && UNTRACED.has(route)) return;
+  const span = tracing.startRequest(route === undefined ? method : `${method} ${route}`, parent);
   if (span === undefined) {
     if (parent !== undefined) request.trace = new RequestTrace(tracing, undefined, parent);
     return;

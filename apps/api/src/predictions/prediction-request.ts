@@ -136,6 +136,15 @@ export interface NewPredictionParams {
 const inSlot = (row: GivenRow, slots: NewPredictionParams['slots']): GivenRow | SlotRow =>
   (slots && typeof row !== 'string' && row.length >= SLOT_BYTES ? slots.write(row) : undefined) ?? row;
 
+/** The key of each row whose result may be stored, null for other rows. No result of an invalid row is stored. */
+function keysOf({ store, normalized: { rows, keys, errors } }: PendingPrediction): (string | null)[] {
+  if (!store) return rows.map(() => null);
+  if (errors === undefined) return keys;
+  const stored: (string | null)[] = [...keys];
+  for (const { row } of errors) stored[row] = null;
+  return stored;
+}
+
 /** The prediction in the form of the queue. */
 export function newPrediction(
   pending: PendingPrediction,
@@ -145,23 +154,18 @@ export function newPrediction(
   const { digest } = served.version;
   const epoch = served.registered.cacheEpoch;
   const some = whole === null && rows.some((row) => row !== null);
-  const { errors } = normalized;
-  const keys: (string | null)[] = pending.store ? [...normalized.keys] : normalized.rows.map(() => null);
-  // No result of an invalid row is stored.
-  for (const { row } of errors ?? []) keys[row] = null;
+  const { shape, errors } = normalized;
   // A task with a row of text is text, and has no slots.
   const ofBytes = slots !== undefined && normalized.rows.every((row) => typeof row !== 'string');
-  const task: GivenTask = {
-    shape: normalized.shape,
-    rows: normalized.rows.map((row) => inSlot(row, ofBytes ? slots : undefined)),
-    keys,
-    digest,
-    epoch,
-    ...(some ? { known: [...rows] } : {}),
-    ...(errors === undefined ? {} : { onError: 'row' as const, invalid: errors }),
-  };
-  pending.slots = task.rows.filter(isSlot);
-  if (pending.slots.length > 0) pending.wholeTask = () => joinedTask({ ...task, rows: normalized.rows });
+  const given = ofBytes ? normalized.rows.map((row) => inSlot(row, slots)) : normalized.rows;
+  const task: GivenTask = { shape, rows: given, keys: keysOf(pending), digest, epoch };
+  if (some) task.known = [...rows];
+  if (errors !== undefined) {
+    task.onError = 'row';
+    task.invalid = errors;
+  }
+  if (ofBytes) pending.slots = task.rows.filter(isSlot);
+  if (pending.slots?.length) pending.wholeTask = () => joinedTask({ ...task, rows: normalized.rows });
   return {
     id: pending.id,
     createdAt: pending.createdAt,

@@ -11,6 +11,7 @@ import { fromStore, storeError } from '../http/store-errors.ts';
 import {
   type CompletedEnd,
   type CompletionListener,
+  type Resubmitter,
   type Wait,
   type Waiter,
   withEnd,
@@ -45,7 +46,7 @@ interface ResultWaitParams {
 }
 
 /** One wait: ends when both the reply of the submission and the end of the prediction are there, in either order. */
-class ResultWait implements Wait, BatchListener<SubmitResult> {
+class ResultWait implements Wait, Resubmitter, BatchListener<SubmitResult> {
   readonly id: string;
   readonly waitMs: number;
   readonly signal: DisconnectSignal;
@@ -106,17 +107,17 @@ class ResultWait implements Wait, BatchListener<SubmitResult> {
 
   /** Redis may lose the prediction while only this caller knows the prediction. One resubmission runs at a time. */
   #allowResubmit(): void {
-    const waiter = this.#waiter;
-    if (!waiter) return;
+    if (this.#waiter) this.#waiter.resubmitter = this;
+  }
+
+  resubmit(): void {
+    if (this.#waiter) this.#waiter.resubmitter = undefined;
+    const { pending, item } = this.#params;
+    // The state may be gone because no worker could read the slots.
+    const inRedis = pending.wholeTask ? storedTask(pending.wholeTask(), true) : item.task;
+    const again = { ...item, task: inRedis, resubmittedAt: sharedNow() };
     const allow = () => this.#allowResubmit();
-    waiter.resubmit = () => {
-      waiter.resubmit = undefined;
-      const { pending, item } = this.#params;
-      // The state may be gone because no worker could read the slots.
-      const inRedis = pending.wholeTask ? storedTask(pending.wholeTask(), true) : item.task;
-      const again = { ...item, task: inRedis, resubmittedAt: sharedNow() };
-      this.#deps.submitter.put(pending, again, { onResult: allow, onError: allow });
-    };
+    this.#deps.submitter.put(pending, again, { onResult: allow, onError: allow });
   }
 }
 

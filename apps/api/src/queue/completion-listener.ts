@@ -33,6 +33,8 @@ const REREAD_AT_ONCE = 500;
 /** The end of a prediction, with the result. */
 export type CompletedEnd = Omit<Completion, 'result'> & { result: Text };
 
+const hasResult = (end: Completion): end is Completion & { result: string } => end.result !== null;
+
 type EndedRecord = PredictionRecord & ({ shared: boolean } | Pick<Prediction, 'cache'>);
 
 /** Writes the end into the prediction, which no other object may refer to. */
@@ -66,6 +68,11 @@ export interface Wait {
   onCompleted(end: CompletedEnd | null): void;
 }
 
+export interface Resubmitter {
+  /** Submits the prediction again. Called when neither Redis nor the ledger has the prediction. Must not throw. */
+  resubmit(): void;
+}
+
 /** A registered wait. */
 export class Waiter {
   readonly wait: Wait;
@@ -74,11 +81,8 @@ export class Waiter {
   readonly #completions: CompletionListener;
   /** The opening whose end is awaited: events of earlier openings may still arrive. */
   opening = 0;
-  /**
-   * Submits the prediction again. Called when neither Redis nor the ledger has the prediction. Undefined where the reconciler
-   * restores the prediction, and during a submission. Must not throw.
-   */
-  resubmit: (() => void) | undefined = undefined;
+  /** Undefined where the reconciler restores the prediction, and during a submission. */
+  resubmitter: Resubmitter | undefined = undefined;
   timer: NodeJS.Timeout | undefined;
   /** Another waiter for the same prediction, which is rare. */
   next: Waiter | undefined;
@@ -274,8 +278,8 @@ export class CompletionListener {
     const waiter = this.#waiters.get(id);
     if (waiter === undefined || (waiter.opening > 0 && openingOf(value) < waiter.opening)) return;
     const completion = parseCompletion(value);
-    if (completion === null || completion.result === null) void this.#readLong(id).catch(() => {});
-    else this.#end(id, { ...completion, result: completion.result });
+    if (completion === null || !hasResult(completion)) void this.#readLong(id).catch(() => {});
+    else this.#end(id, completion);
   }
 
   /**
@@ -336,8 +340,8 @@ export class CompletionListener {
   /** Returns the number of submissions: 1, or 0 where this process cannot submit the prediction. */
   #resubmit(id: string): number {
     let waiter = this.#waiters.get(id);
-    while (waiter && !waiter.resubmit) waiter = waiter.next;
-    waiter?.resubmit?.();
+    while (waiter && !waiter.resubmitter) waiter = waiter.next;
+    waiter?.resubmitter?.resubmit();
     return waiter ? 1 : 0;
   }
 

@@ -26,8 +26,13 @@ export function parseCompletion(value: string): Completion | null {
   const batch = value.lastIndexOf(SEPARATOR, result - 1);
   const inference = value.lastIndexOf(SEPARATOR, batch - 1);
   const text = value.slice(result + 1, task);
+  const { shared, status, attempts, startedAt, completedAt } = endOf(value);
   return {
-    ...endOf(value),
+    shared,
+    status,
+    attempts,
+    startedAt,
+    completedAt,
     inferenceMs: numberOrNull(value.slice(inference + 1, batch)),
     batchSize: numberOrNull(value.slice(batch + 1, result)),
     result: text === LONG ? null : text,

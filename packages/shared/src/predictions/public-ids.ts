@@ -12,8 +12,17 @@ const KINDS = {
 } as const;
 export type IdPrefix = keyof typeof KINDS;
 
-export const publicId = (prefix: IdPrefix, uuid: string): string =>
-  `${prefix}_${uuid.slice(0, 8)}${uuid.slice(9, 13)}${uuid.slice(14, 18)}${uuid.slice(19, 23)}${uuid.slice(24)}`;
+// A response names its resource several times in a row.
+const last = { prefix: '', uuid: '', id: '' };
+
+export function publicId(prefix: IdPrefix, uuid: string): string {
+  if (last.uuid !== uuid || last.prefix !== prefix) {
+    last.id = `${prefix}_${uuid.slice(0, 8)}${uuid.slice(9, 13)}${uuid.slice(14, 18)}${uuid.slice(19, 23)}${uuid.slice(24)}`;
+    last.prefix = prefix;
+    last.uuid = uuid;
+  }
+  return last.id;
+}
 
 /** The length of the id of a prediction. */
 export const PREDICTION_ID_LENGTH = 37;

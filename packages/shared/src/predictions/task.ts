@@ -26,10 +26,12 @@ export const storedTask = (task: GivenTask, mayBeBytes: boolean): StoredTask =>
   taskText(joinedTask(task));
 
 /** The task with a copy of each row in pieces. */
-export const joinedTask = (task: GivenTask): Task => ({
-  ...task,
-  rows: task.rows.map((row) => (row instanceof BytePieces ? row.joined() : row)),
-});
+export const joinedTask = (task: GivenTask): Task =>
+  hasNoPieces(task)
+    ? task
+    : { ...task, rows: task.rows.map((row) => (row instanceof BytePieces ? row.joined() : row)) };
+
+const hasNoPieces = (task: GivenTask): task is Task => task.rows.every((row) => !(row instanceof BytePieces));
 
 /**
  * The JSON text of a stored task, for the ledger; '' for a task that cannot be read, or whose slot is gone. A prediction without a
@@ -60,6 +62,9 @@ function rowText(row: Row): string {
 
 /** Returns the JSON text of a task without slots, which readTask reads. */
 export function taskText(task: Task): string {
+  const [first] = task.rows;
+  // The usual task: a short row of JSON. Rows of one task have the same form.
+  if (typeof first === 'string' && first.length < LONG_ROW && task.rows.length === 1) return JSON.stringify(task);
   const { shape, rows: given, ...others } = task;
   const rows = given.map(rowText);
   if ((rows[0]?.length ?? 0) < LONG_ROW) return JSON.stringify({ shape, rows, ...others });

@@ -69,12 +69,16 @@ function nested(dims: readonly number[], values: Float64Array): unknown[] {
 export function withPlainArrays(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof NumberArray) return value.toJSON();
-  if (Array.isArray(value)) {
-    const items = value.map(withPlainArrays);
-    return items.every((item, at) => item === value[at]) ? value : items;
+  // Most inputs have no NumberArray, and then no copy is made.
+  let copy: unknown[] | Record<string, unknown> | undefined;
+  for (const name in value) {
+    const member: unknown = Reflect.get(value, name);
+    const plain = withPlainArrays(member);
+    if (plain === member) continue;
+    copy ??= Array.isArray(value) ? [...value] : { ...value };
+    Reflect.set(copy, name, plain);
   }
-  const members = Object.entries(value).map(([name, member]) => [name, withPlainArrays(member)] as const);
-  return members.every(([name, member]) => member === Reflect.get(value, name)) ? value : Object.fromEntries(members);
+  return copy ?? value;
 }
 
 // The types of Node 24 do not declare WebAssembly.

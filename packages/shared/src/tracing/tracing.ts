@@ -73,12 +73,20 @@ export class Tracing {
     });
   }
 
-  /** Starts the span of a request with this parent. Undefined where the trace is not recorded. */
-  startRequest(name: () => string, parent: string | undefined): Span | undefined {
+  /**
+   * Draws whether the trace of a request may be recorded. Costs nearly nothing, because most requests are not drawn. A request with
+   * a parent may always be recorded: the sampler decides, by the parent.
+   */
+  draws(parent: string | undefined): boolean {
     const { rootShare } = this.#parts;
-    const isDrawn = parent === undefined && rootShare !== undefined;
-    if (isDrawn && Math.random() >= rootShare) return undefined;
-    const span = this.start(name(), { kind: 'server', parent, always: isDrawn });
+    return parent !== undefined || rootShare === undefined || Math.random() < rootShare;
+  }
+
+  /** Starts the span of a request that was drawn. Undefined where the sampler decides against it. */
+  startRequest(name: string, parent: string | undefined): Span | undefined {
+    // Without a parent the draw has decided.
+    const always = parent === undefined && this.#parts.rootShare !== undefined;
+    const span = this.start(name, { kind: 'server', parent, always });
     return span.isRecording() ? span : undefined;
   }
 
