@@ -4,7 +4,7 @@ import type { FileStore } from '@millrace/shared/files/file-store';
 import { findFile } from '@millrace/shared/files/file-table';
 import { openFileStore } from '@millrace/shared/files/open-file-store';
 import { oldestEndMs } from '@millrace/shared/live/ledger-stream';
-import { readQueueCounts } from '@millrace/shared/live/store';
+import { readQueueCounts } from '@millrace/shared/live/queue-counts';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { createClosers } from '@millrace/shared/process/closers';
 import type { Config } from '@millrace/shared/process/config';

@@ -1,6 +1,8 @@
 /** Parses completion events. The value of an event is the terminal state of one prediction, which lib.lua writes. */
 import type { Status } from '../predictions/prediction.ts';
-import { endOf, hasHead, LONG, numberOrNull, SEPARATOR } from './state.ts';
+import { LONG } from './ended-state.ts';
+import { endOf } from './state.ts';
+import { hasHead, numberOrNull, SEPARATOR } from './state-layout.ts';
 
 export interface Completion {
   status: Status;

@@ -11,18 +11,15 @@ import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import {
   batchedMs,
-  beginningBytes,
-  beginningOf,
   type Ending,
   type Finished,
   knownEnd,
   type PlacedEnd,
-  placeOf,
   plainEnd,
-  type StateBeginning,
   type SuccessfulRun,
   successOf,
-} from './state.ts';
+} from './ended-state.ts';
+import { beginningBytes, beginningOf, placeOf, type StateBeginning } from './state.ts';
 
 /** Bytes of a state that hold its first ten fields in nearly every case. */
 const PEEK_BYTES = 8_192;

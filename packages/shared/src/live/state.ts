@@ -1,79 +1,25 @@
-/**
- * The live state of a prediction as text. lib.lua describes the layout. This file writes new states and reads states, and the
- * scripts change states. The task is the last field.
- *
- * After 0.1.0 the field of the time of creation also has the number of the opening (`openingText`). A state of opening 0 has the
- * same bytes as a state of 0.1.0. The scripts and the code of 0.1.0 do not change this field, and read the same time from the field.
- */
-
-import { joinTexts, LONG_TEXT_BYTES, type LongText, type Text } from '../predictions/long-text.ts';
-import { BULL_PRIORITY, type Priority, type Status } from '../predictions/prediction.ts';
+/** Reads live states: whole states, states in pieces, and the parts that a worker or a list needs. */
+import { joinTexts, LONG_TEXT_BYTES, type LongText } from '../predictions/long-text.ts';
 import type { PredictionState } from '../predictions/prediction-state.ts';
-import { addNumber, readOptions } from '../predictions/request-options.ts';
+import { readOptions } from '../predictions/request-options.ts';
 import type { StoredTask } from '../predictions/task.ts';
 import { isTaskBytes } from '../predictions/task-bytes.ts';
-import { packDigest, unpackDigest } from '../redis/keys.ts';
-
-/** Bytes of the number, which submit.lua assigns, and of the whole head. */
-const NUMBER = 10;
-const HEAD = 87;
-export const SEPARATOR = '\x1f';
-const NEVER = '0000000000000';
-export const WORKER_ID_MAX = 16;
-
-const STATUS: Readonly<Record<string, Status>> = {
-  q: 'queued',
-  r: 'running',
-  s: 'succeeded',
-  f: 'failed',
-  c: 'canceled',
-  e: 'expired',
-};
-
-/** The letter of a status in the head. */
-export const letterOf = (status: Status): string => status[0] as string;
-export const statusOf = (letter: string): Status => STATUS[letter] ?? 'queued';
-
-/** Unix milliseconds as 13 digits. */
-export const msText = (ms: number | null): string =>
-  ms === null ? NEVER : ms >= 1e12 ? String(ms) : String(ms).padStart(13, '0');
-
-/** The id of a worker, padded to the width in the head. */
-export function workerText(id: string): string {
-  if (id.length > WORKER_ID_MAX) throw new RangeError(`A worker id has at most ${WORKER_ID_MAX} characters: '${id}'.`);
-  return id.padEnd(WORKER_ID_MAX);
-}
-
-export interface StateTarget {
-  model: string;
-  version: string;
-  digest: string;
-}
-
-/** A prediction that is to enter the queue. */
-export interface NewPrediction {
-  id: string;
-  createdAt: number;
-  expiresAt: number | null;
-  tenant: string;
-  /** JSON text; '' for none. */
-  metadata: string;
-  /** JSON text of the other options of the request (webhook, idempotency); '' for none. */
-  options: string;
-  /** The cache key (hex) by which equal requests share this computation; null for a computation that is not shared. */
-  flight: string | null;
-  task: StoredTask;
-  /** Rows of the task to compute; 1 if absent. */
-  rows?: number;
-  /** Earlier attempts, if the reconciler restores the prediction. */
-  attempts: number;
-  /** 0, and one more for each retry. */
-  opening: number;
-  /** JSON text of a cached output. The prediction is then terminal at once, and is recorded like any other. Null for no output. */
-  known: Text | null;
-  /** Unix ms of a repeated submission. The job gets a new id, because an earlier job with other predictions can still exist. */
-  resubmittedAt?: number;
-}
+import { unpackDigest } from '../redis/keys.ts';
+import {
+  FIELDS,
+  fieldBytesOf,
+  HEAD,
+  hasHead,
+  isShared,
+  METADATA,
+  msOrNull,
+  NUMBER,
+  numberOrNull,
+  openingIn,
+  SEPARATOR,
+  SEPARATOR_BYTE,
+  statusOf,
+} from './state-layout.ts';
 
 /** A prediction as in Redis, with its place in the queue. */
 export interface LivePrediction extends PredictionState {
@@ -85,79 +31,11 @@ export interface LivePrediction extends PredictionState {
   runsForFollowers: boolean;
 }
 
-/** The parts of a new state that are the same for a whole batch. */
-export interface StateFrame {
-  before: string;
-  between: string;
-  after: string;
-  nowMs: number;
-}
-
-/**
- * The text behind the time of creation: nothing for opening 0, and `.00000012` for opening 12. Such a small fraction is less than
- * the precision of a double at this time, so that `Number` and Lua's `tonumber` read only the whole milliseconds.
- */
-const openingText = (opening: number): string => (opening === 0 ? '' : `.000000${opening}`);
-
-/** The number of the opening. `created` is the field with the time of creation. */
-function openingIn(created: string): number {
-  const point = created.indexOf('.');
-  return point === -1 ? 0 : Number(created.slice(point + 7));
-}
-
 /** The number of the opening of a state. */
 export function openingOf(state: string): number {
   const from = state.indexOf(SEPARATOR, HEAD) + 1;
   return openingIn(state.slice(from, state.indexOf(SEPARATOR, from)));
 }
-
-const count = (number: number): string => (number < 10 ? `0000${number}` : String(number).padStart(5, '0'));
-
-/** `nowMs` is the time at which the states enter the queue. */
-export function stateFrame(
-  { model, version, digest }: StateTarget,
-  { priority, job, nowMs }: { priority: Priority; job: string; nowMs: number },
-): StateFrame {
-  const names = [model, version, packDigest(digest), job];
-  return {
-    before: `q${BULL_PRIORITY[priority]}0000`,
-    between: `${NEVER}${' '.repeat(WORKER_ID_MAX)}${NEVER}`,
-    after: `${SEPARATOR}${names.join(SEPARATOR)}${SEPARATOR}${SEPARATOR}`,
-    nowMs,
-  };
-}
-
-/** The state of a new prediction without its number. `flight` is the name of the flight, '' for none. */
-export function newState(frame: StateFrame, item: NewPrediction, flight: string): string | Buffer {
-  const text = stateText(frame, item, flight);
-  const { task } = item;
-  if (typeof task === 'string') return text + task;
-  const length = Buffer.byteLength(text);
-  const state = Buffer.allocUnsafe(length + task.length);
-  state.write(text);
-  task.copy(state, length);
-  return state;
-}
-
-/** The state of a new prediction without its number and its task. */
-export function stateText(frame: StateFrame, item: NewPrediction, flight: string): string {
-  const { createdAt, tenant, metadata, attempts, opening, expiresAt, known } = item;
-  const waited = frame.nowMs - createdAt;
-  const options = waited > 0 && known === null ? addNumber(item.options, 'queued', waited) : item.options;
-  const first = `${flight}${SEPARATOR}${createdAt}${openingText(opening)}${SEPARATOR}${tenant}${frame.after}${metadata}${SEPARATOR}${options}`;
-  const tries = count(attempts);
-  // The scripts count bytes. The length in characters is the same, and cheaper, where metadata and options are empty.
-  const bytes = metadata === '' && item.options === '' ? first.length : Buffer.byteLength(first);
-  return (
-    `${frame.before}${tries}${tries}${msText(expiresAt)}${frame.between}${String(bytes).padStart(6, '0')}` +
-    `${first}${SEPARATOR}${SEPARATOR}${SEPARATOR}${SEPARATOR}`
-  );
-}
-
-export const numberOrNull = (text: string | undefined): number | null => (text ? Number(text) : null);
-const msOrNull = (text: string): number | null => (text === NEVER ? null : Number(text));
-
-const SEPARATOR_BYTE = 0x1f;
 
 /** The position of the task; -1 for a state that ends before its task. The task may contain any bytes. */
 export function taskAt(state: Pick<Buffer | LongText, 'indexOf'>, fieldBytes: number): number {
@@ -168,9 +46,6 @@ export function taskAt(state: Pick<Buffer | LongText, 'indexOf'>, fieldBytes: nu
   }
   return at;
 }
-
-/** The bytes of the first ten fields, from a head. */
-const fieldBytesOf = (head: string): number => Number(head.slice(81, HEAD));
 
 /** The task in a state: text, or bytes that are not copied. */
 const taskIn = (bytes: Buffer): StoredTask => (isTaskBytes(bytes) ? bytes : bytes.toString());
@@ -230,122 +105,6 @@ export function previousAttemptOf(state: string): { attempt: number; workerId: s
   return { attempt: Number(state.slice(16, 21)), workerId, startedAt };
 }
 
-export interface Finished {
-  id: string;
-  attempt: number;
-  status: 'succeeded' | 'failed';
-  /** JSON text of the output or of the error (a problem). */
-  result: Text;
-  startedAt: number;
-  /** The time at which the run was assembled. */
-  batchedAt: number;
-  inferenceMs: number;
-  batchSize: number;
-  /** The state that the worker took, without its task, if known. */
-  state?: string;
-}
-
-export interface Ending {
-  nowMs: number;
-  /** The padded id of the worker (`workerText`). */
-  worker: string;
-}
-
-/** The two arguments of finish.lua for a result: in nearly every case the expected head and the new state. */
-export function finishTexts(item: Finished, { nowMs, worker }: Ending, inlineBytes: number): [string, string] {
-  const { attempt, status, startedAt, inferenceMs, batchSize, state } = item;
-  const result = String(item.result);
-  if (state !== undefined && status === 'succeeded' && isPlain(state, nowMs)) {
-    const ended = endedText({ item, state, nowMs, worker }, fieldsOf(state, item), result);
-    if (ended.length * 3 <= inlineBytes || Buffer.byteLength(ended) <= inlineBytes)
-      return [`+r${triesOf(item, state)}`, ended];
-  }
-  const run = `${inferenceMs.toFixed(3)}${SEPARATOR}${batchSize}${SEPARATOR}${batchedText(item)}`;
-  return [`${count(attempt)}${letterOf(status)}${msText(startedAt)}${run}`, result];
-}
-
-/** The parts that never change: the length of the first ten fields and these fields. Three empty fields and the task follow. */
-const firstFields = (state: string): string => state.slice(81, state.lastIndexOf(SEPARATOR) - 3);
-
-/** As `firstFields`, with the time of the run. */
-const fieldsOf = (state: string, item: RunStart): string => withBatched(firstFields(state), batchedMs(item));
-
-/** Adds the time of the run to the options, which are the last of the first ten fields. The length is before the fields. */
-function withBatched(fields: string, ms: number | null): string {
-  if (ms === null) return fields;
-  const at = fields.lastIndexOf(SEPARATOR) + 1;
-  const options = addNumber(fields.slice(at), 'batched', ms);
-  const bytes = Number(fields.slice(0, 6)) + options.length - (fields.length - at);
-  return `${String(bytes).padStart(6, '0')}${fields.slice(6, at)}${options}`;
-}
-
-type RunStart = Pick<Finished, 'startedAt' | 'batchedAt'>;
-
-export const batchedMs = ({ startedAt, batchedAt }: RunStart): number => Math.max(0, batchedAt - startedAt);
-
-/** The time of the run, as the scripts get this time. */
-export const batchedText = (item: RunStart): string => String(batchedMs(item));
-
-const triesOf = ({ attempt }: Pick<Finished, 'attempt'>, state: string): string => `${state[11]}1000${count(attempt)}`;
-
-function endedText(
-  { item, state, nowMs, worker }: Ending & { item: Omit<Finished, 'result'>; state: string },
-  fields: string,
-  result: string,
-): string {
-  const run = `${item.inferenceMs.toFixed(3)}${SEPARATOR}${item.batchSize}`;
-  const head = endedHead({ item, state, nowMs, worker });
-  return `${head}${fields}${SEPARATOR}${run}${SEPARATOR}${result}${SEPARATOR}`;
-}
-
-/** The head without the length of the first ten fields. */
-const endedHead = ({
-  item,
-  state,
-  nowMs,
-  worker,
-}: Ending & { item: Omit<Finished, 'result'>; state: string }): string =>
-  `${state.slice(0, 10)}s${triesOf(item, state)}${state.slice(21, 39)}${msText(item.startedAt)}${worker}${msText(nowMs)}`;
-
-/** Replaces a long result in an event: read the live state. */
-export const LONG = '\x1e';
-
-/** The arguments of place.lua for a long success. */
-export interface PlacedEnd {
-  text: LongText;
-  /** The expected part of the head; '' if there must be no state. */
-  head: string;
-  /** The position of `head` in the head. */
-  from: number;
-  /** The state for the event: without metadata, options and the result. */
-  short: string;
-  flight: string;
-}
-
-/** Undefined unless the prediction waited in the queue, had no followers, and is within its deadline. */
-export function plainEnd(item: Finished, { nowMs, worker }: Ending): PlacedEnd | undefined {
-  const { status, state, result } = item;
-  if (state === undefined || status !== 'succeeded' || !isPlain(state, nowMs)) return undefined;
-  const fields = fieldsOf(state, item);
-  const head = endedHead({ item, state, nowMs, worker });
-  return { ...placedEnd(`${head}${fields}`, item, result), head: `r${triesOf(item, state)}`, from: NUMBER };
-}
-
-/** `first` has the head and the first ten fields of the new state. */
-function placedEnd(first: string, run: RunTimes, result: Text): Omit<PlacedEnd, 'head' | 'from'> {
-  const times = `${run.inferenceMs === null ? '' : run.inferenceMs.toFixed(3)}${SEPARATOR}${run.batchSize ?? ''}`;
-  const named = first.slice(HEAD).split(SEPARATOR);
-  const fields = [...named.slice(0, METADATA), '', ''].join(SEPARATOR);
-  const length = String(Buffer.byteLength(fields)).padStart(6, '0');
-  return {
-    text: joinTexts([`${first}${SEPARATOR}${times}${SEPARATOR}`, result, SEPARATOR]),
-    short: `${first.slice(0, HEAD - 6)}${length}${fields}${SEPARATOR}${times}${SEPARATOR}${LONG}${SEPARATOR}`,
-    flight: named[0] ?? '',
-  };
-}
-
-export type RunTimes = Pick<LivePrediction, 'inferenceMs' | 'batchSize'>;
-
 /** Head and first ten fields of a state in Redis. */
 export interface StateBeginning {
   head: string;
@@ -377,45 +136,6 @@ export function placeOf({ head, fields }: StateBeginning) {
   };
 }
 
-/** The run of a success: for a follower, the run of the leader. */
-export interface SuccessfulRun extends RunTimes {
-  startedAt: number;
-  /** Ms from the start to the run; null if unknown. */
-  batchedMs: number | null;
-  /** The padded id of the worker. */
-  worker: string;
-}
-
-/** The arguments of place.lua for a state with this beginning. `attempts` of a follower is one more than before. */
-export function successOf(
-  { head, fields }: StateBeginning,
-  run: SuccessfulRun & { attempts: number },
-  { result, nowMs }: { result: Text; nowMs: number },
-): PlacedEnd {
-  const ended =
-    `${head.slice(0, 10)}s${head.slice(11, 13)}0${head.slice(14, 16)}${count(run.attempts)}${head.slice(21, 39)}` +
-    `${msText(run.startedAt)}${run.worker}${msText(nowMs)}`;
-  const first = withBatched(`${head.slice(81)}${fields}`, run.batchedMs);
-  return { ...placedEnd(`${ended}${first}`, run, result), head, from: 0 };
-}
-
-/** The arguments of place.lua for a new prediction whose long output is cached. `state` is the result of `stateText`. */
-export function knownEnd(state: string, result: Text, nowMs: number): PlacedEnd {
-  const fields = state.slice(HEAD - NUMBER, state.lastIndexOf(SEPARATOR) - 3);
-  const head = `${'0'.repeat(NUMBER)}s${state[1]}1000${state.slice(6, 29)}${NEVER}${state.slice(42, 58)}${msText(nowMs)}`;
-  const run = { inferenceMs: null, batchSize: null };
-  return { ...placedEnd(`${head}${state.slice(71, 77)}${fields}`, run, result), head: '', from: 0, flight: '' };
-}
-
-/** Index of the metadata in the first ten fields. The options are the next field. */
-const METADATA = 8;
-
-/** Whether the prediction waited in the queue, had no followers, and is within its deadline. */
-const isPlain = (state: string, nowMs: number): boolean =>
-  state[10] === 'q' && state.slice(12, 16) === '0000' && (msOrNull(state.slice(26, 39)) ?? nowMs + 1) > nowMs;
-
-const isShared = (state: string): boolean => state[15] === '1';
-
 /** The parts of the end that are in the head of a terminal state. */
 export const endOf = (state: string) => ({
   shared: isShared(state),
@@ -424,13 +144,6 @@ export const endOf = (state: string) => ({
   startedAt: msOrNull(state.slice(39, 52)),
   completedAt: Number(state.slice(68, 81)),
 });
-
-/** The form of every head. lib.lua has the same form. */
-const HEAD_FORM = /^\d{10}[qrsfce]\d[01]{4}\d{36}.{16}\d{19}/s;
-const FIELDS = 14;
-
-/** Whether a state, or the beginning of a state, has a head of the current layout. */
-export const hasHead = (state: string): boolean => HEAD_FORM.test(state);
 
 /** Undefined for an unreadable state: truncated, damaged, or of an unknown layout. */
 export function readState(id: string, bytes: Buffer): LivePrediction | undefined {

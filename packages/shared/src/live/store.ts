@@ -2,7 +2,6 @@
  * The live state of predictions on the queue Redis. Each transition is one script (the .lua files of this folder), so that a
  * transition happens completely or not at all, and no process reads an incomplete transition.
  */
-import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 import { freeBytes } from '../predictions/free-bytes.ts';
 import { shardOf, shardOfId } from '../predictions/ids.ts';
@@ -13,34 +12,30 @@ import { flightName, type Keys } from '../redis/keys.ts';
 import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import { CANCELED, EXPIRED, LOST } from './end-errors.ts';
+import { batchedText, type Ending, type Finished, finishTexts } from './ended-state.ts';
 import { LargeEnds, type Verdict } from './large-ends.ts';
+import { type NewPrediction, newState, type StateTarget, stateFrame, stateText } from './new-state.ts';
+import { type QueueCounts, queueCounts, readQueueCounts } from './queue-counts.ts';
 import { bytesOf, codesOf, listOf, outcomeOf, textsOf } from './script-replies.ts';
+import { type Argument, type Scripted, withScripts } from './scripts.ts';
 import {
-  batchedText,
-  type Ending,
-  type Finished,
-  finishTexts,
-  hasHead,
   type LivePrediction,
-  letterOf,
-  msText,
-  type NewPrediction,
-  newState,
   parseState,
   readLongState,
   readOpenBeginning,
   readState,
   resultIsWhole,
-  type StateTarget,
-  stateFrame,
-  stateText,
-  statusOf,
   type Taken,
   takenOf,
-  workerText,
 } from './state.ts';
+import { hasHead, letterOf, msText, statusOf, workerText } from './state-layout.ts';
+import { isKnownLong, isLong, isLongEnd, partsOf, type Submitted, submitted } from './submission.ts';
 
-export type { Finished, LivePrediction, NewPrediction, StateTarget, Taken } from './state.ts';
+export type { Finished } from './ended-state.ts';
+export type { NewPrediction, StateTarget } from './new-state.ts';
+export type { QueueCounts } from './queue-counts.ts';
+export type { LivePrediction, Taken } from './state.ts';
+export type { Submitted } from './submission.ts';
 
 /** A completion event contains results up to this size. Readers get a larger result from the live state. */
 const INLINE_BYTES = 4_096;
@@ -52,11 +47,6 @@ export const UNRECORDED_TTL_MS = 86_400_000;
 const TERMINAL_TTL_MS = 600_000;
 /** Characters of results that one run of finish.lua writes: Redis does nothing else during the run. */
 const FINISH_CHARACTERS = 524_288;
-/**
- * A longer text uses the connection for large texts, so that no small command waits behind the text. A longer result never passes
- * through a script: see large-ends.ts.
- */
-const LARGE_CHARACTERS = 131_072;
 /** Bytes that hold all of a state in nearly every case. */
 const PEEK_BYTES = 8_192;
 /** A state below this size is read over the connection for small commands. */
@@ -68,20 +58,6 @@ export const FLIGHT_LINGERS_MS = 5_000;
 export interface LiveHead extends LivePrediction {
   /** Bytes of the whole state. */
   bytes: number;
-}
-
-export type Submitted =
-  | { outcome: 'lead'; number: number }
-  | { outcome: 'follow'; leader: string; leaderPriority: number; leaderJob: string }
-  /** An equal prediction succeeded a moment ago, or the output was cached. The new prediction is terminal. */
-  | { outcome: 'done' }
-  /** The state exists: an earlier submission succeeded. */
-  | { outcome: 'exists'; status: Status };
-
-export interface QueueCounts {
-  /** Predictions that entered and left the queue, by BullMQ priority. */
-  entered: Record<number, number>;
-  left: Record<number, number>;
 }
 
 export interface Retry {
@@ -120,62 +96,6 @@ interface FollowersToEnd {
 
 type ShardEnding = Ending & { shard: number };
 
-type Argument = string | number | Buffer;
-type Script = (numberOfKeys: number, ...args: Argument[]) => Promise<unknown>;
-type Scripted = (Redis | Cluster) & { mrTakeBuffer: Script } & Record<
-    | 'mrSubmit'
-    | 'mrTake'
-    | 'mrFinish'
-    | 'mrEnd'
-    | 'mrRetry'
-    | 'mrAdopt'
-    | 'mrShorten'
-    | 'mrDrop'
-    | 'mrFollowers'
-    | 'mrDiscard'
-    | 'mrPlace'
-    | 'mrPassed',
-    Script
-  >;
-
-const source = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
-const LIB = source('lib');
-const SCRIPTS = {
-  mrSubmit: source('submit'),
-  mrTake: source('take'),
-  mrFinish: source('finish'),
-  mrEnd: source('end'),
-  mrRetry: source('retry'),
-  mrAdopt: source('adopt'),
-  mrShorten: source('shorten'),
-  mrDiscard: source('discard'),
-  mrDrop: source('drop'),
-  mrFollowers: source('followers'),
-  mrPlace: source('place'),
-  mrPassed: source('passed'),
-} as const;
-
-const hasScripts = (redis: Redis | Cluster): redis is Scripted => Object.keys(SCRIPTS).every((name) => name in redis);
-
-function scripted(redis: Redis | Cluster): Scripted {
-  if (hasScripts(redis)) return redis;
-  throw new TypeError('The connection to Redis has no scripts.');
-}
-
-/**
- * Scripts that run while Redis has no memory left. These scripts end a prediction or free memory, and add a few bytes at most. A
- * canceled prediction does not wait in a full Redis, and a script that frees memory does not wait for memory.
- */
-const RUNS_WHEN_FULL: ReadonlySet<string> = new Set([
-  'mrEnd',
-  'mrShorten',
-  'mrDrop',
-  'mrDiscard',
-  'mrRetry',
-  'mrPlace',
-  'mrPassed',
-]);
-
 interface LiveStoreOptions {
   terminalTtlMs?: number;
   /** A second connection to the same Redis for large texts. Without `large` all commands use one connection. */
@@ -210,13 +130,8 @@ export class LiveStore {
     keys: Keys,
     { terminalTtlMs = TERMINAL_TTL_MS, large = redis }: LiveStoreOptions = {},
   ) {
-    for (const connection of new Set([redis, large]))
-      for (const [name, lua] of Object.entries(SCRIPTS)) {
-        const flags = RUNS_WHEN_FULL.has(name) ? '#!lua flags=allow-oom\n' : '';
-        connection.defineCommand(name, { lua: `${flags}${LIB}\n${lua}` });
-      }
-    this.#redis = scripted(redis);
-    this.#large = scripted(large);
+    this.#redis = withScripts(redis);
+    this.#large = large === redis ? this.#redis : withScripts(large);
     this.#keys = keys;
     this.#ends = [terminalTtlMs, UNRECORDED_TTL_MS, INLINE_BYTES];
     this.#largeEnds = new LargeEnds({
@@ -608,34 +523,6 @@ export class LiveStore {
   }
 }
 
-/** Characters of tasks and cached outputs that one run of submit.lua writes. */
-const SUBMIT_CHARACTERS = 1_048_576;
-
-/** Whether no script carries the result. */
-const isLongEnd = ({ status, result }: Finished): boolean => status === 'succeeded' && result.length > LARGE_CHARACTERS;
-
-const isKnownLong = ({ known }: NewPrediction): boolean => known !== null && known.length > LARGE_CHARACTERS;
-
-const lengthOf = ({ task, known }: NewPrediction): number => task.length + (known?.length ?? 0);
-
-const isLong = (items: readonly NewPrediction[]): boolean =>
-  items.reduce((sum, item) => sum + lengthOf(item), 0) > LARGE_CHARACTERS;
-
-/** Splits items, in order, into parts of at most SUBMIT_CHARACTERS or of one item. */
-function partsOf(items: readonly NewPrediction[]): (readonly NewPrediction[])[] {
-  const parts: NewPrediction[][] = [];
-  let characters = Number.POSITIVE_INFINITY;
-  for (const item of items) {
-    characters += lengthOf(item);
-    if (characters <= SUBMIT_CHARACTERS) parts.at(-1)?.push(item);
-    else {
-      characters = lengthOf(item);
-      parts.push([item]);
-    }
-  }
-  return parts;
-}
-
 /** Stands for the text of a key of another type. No state begins with this text. */
 const NO_STATE = '?';
 
@@ -652,25 +539,3 @@ const TAKE_COUNT = `
 local count = redis.call('GET', KEYS[1])
 if count then redis.call('DEL', KEYS[1]) end
 return count or '0'`;
-
-const COUNTS = ['s1', 't1', 's5', 't5', 's9', 't9'] as const;
-
-/** Reads how many predictions of the model ever entered and left its queue. */
-export async function readQueueCounts(redis: Redis | Cluster, keys: Keys, model: string): Promise<QueueCounts> {
-  const row = await redis.hmget(keys.queueStats(shardOf(model), model), ...COUNTS);
-  return queueCounts(row.map(Number));
-}
-
-function queueCounts(row: readonly number[]): QueueCounts {
-  const [s1 = 0, t1 = 0, s5 = 0, t5 = 0, s9 = 0, t9 = 0] = row;
-  return { entered: { 1: s1, 5: s5, 9: s9 }, left: { 1: t1, 5: t5, 9: t9 } };
-}
-
-/** `reply` is the number of a leader, or another outcome with its details. */
-function submitted(reply: unknown): Submitted {
-  if (typeof reply === 'number') return { outcome: 'lead', number: reply };
-  const [outcome, a, b, c] = listOf(reply);
-  if (outcome === 'follow') return { outcome, leader: String(a), leaderPriority: Number(b), leaderJob: String(c) };
-  if (outcome === 'exists') return { outcome, status: statusOf(String(a)) };
-  return { outcome: 'done' };
-}
