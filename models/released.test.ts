@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import path from 'node:path';
-import { listVersions, readVersion } from '@millrace/shared/model-files/model-folder';
+import { listVersions } from '@millrace/shared/model-files/model-folder';
+import { readVersion } from '@millrace/shared/model-files/read-version';
 import { expect, test } from 'vitest';
 
 const released = JSON.parse(readFileSync(path.join(import.meta.dirname, 'released.json'), 'utf8')) as {

@@ -63,7 +63,7 @@ const STORED_NAMES: readonly StoredName[] = [
       'packages/shared/src/model-files/*',
       'apps/api/src/models/routes.ts',
       'apps/worker/src/models/*',
-      'packages/millrace/src/local/models.ts',
+      'packages/millrace/src/local/check-models.ts',
       'tests/models/*',
     ],
   },

@@ -2,7 +2,8 @@
 import { appendFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { listVersions, readVersion } from '@millrace/shared/model-files/model-folder';
+import { listVersions } from '@millrace/shared/model-files/model-folder';
+import { readVersion } from '@millrace/shared/model-files/read-version';
 import pino from 'pino';
 import { afterAll, expect, test } from 'vitest';
 import { Devices } from '../../apps/worker/src/engine/devices.ts';

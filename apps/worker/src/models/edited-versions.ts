@@ -2,7 +2,8 @@
  * Development (WATCH_MODELS): a registered version never changes, so its edited files are served as a separate version, such as
  * `1-edit-2`. The newest edit follows the version in the order of versions, and so is the default of the model.
  */
-import { asEdit, type FoundVersion, MODEL_NAME } from '@millrace/shared/model-files/model-folder';
+import { MODEL_NAME } from '@millrace/shared/model-files/model-folder';
+import { asEdit, type FoundVersion } from '@millrace/shared/model-files/read-version';
 import { compareVersions } from '@millrace/shared/registry/registry';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';

@@ -1,12 +1,11 @@
 /** Scans the models folder and reports new, changed and removed versions, once their files have stopped changing. */
 import {
   type FolderProblem,
-  type FoundVersion,
   fingerprint,
   listVersions,
-  readVersion,
   type VersionFiles,
 } from '@millrace/shared/model-files/model-folder';
+import { type FoundVersion, readVersion } from '@millrace/shared/model-files/read-version';
 
 export interface FolderNews {
   /** Versions that cannot be read, and why. */

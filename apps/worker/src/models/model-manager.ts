@@ -2,7 +2,7 @@
  * The models of this worker. Scans the models folder, verifies and registers new versions, and lists the versions that this worker
  * can run.
  */
-import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Config } from '@millrace/shared/process/config';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';

@@ -1,6 +1,6 @@
 /** Turns error messages of onnxruntime into short reasons for the owner of a model. */
 import { dirname } from 'node:path';
-import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 
 /** The message without onnxruntime's source files, the paths of this machine and repeated words. At most 500 characters. */
 export function plainReason(message: string, found: FoundVersion): string {

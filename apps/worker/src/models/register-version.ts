@@ -2,8 +2,9 @@
 
 import { providersOf } from '@millrace/shared/model-files/engine-settings';
 import { resolveModelConfig, stillHold } from '@millrace/shared/model-files/model-config';
-import type { FoundVersion, VersionFiles } from '@millrace/shared/model-files/model-folder';
+import type { VersionFiles } from '@millrace/shared/model-files/model-folder';
 import { digestOf } from '@millrace/shared/model-files/parts-digest';
+import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';

@@ -2,7 +2,7 @@
  * The versions that this worker can run: versions that are ready or draining in the registry, with files of the registered digest in
  * the folder.
  */
-import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { canonicalJson } from '@millrace/shared/text/canonical-json';
 import type { Logger } from 'pino';

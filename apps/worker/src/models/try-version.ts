@@ -2,7 +2,7 @@
 
 import type { Findings, ModelConfig } from '@millrace/shared/model-files/model-config';
 import { findingsOf, resolveModelConfig } from '@millrace/shared/model-files/model-config';
-import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 import { EngineError } from '../engine/engine-error.ts';
 import type { ExampleReport } from '../engine/protocol/example-report.ts';
 import type { Operators, ProbeRequest, RepeatResult, TrialResult } from '../engine/protocol/probe-request.ts';

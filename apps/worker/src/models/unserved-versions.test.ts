@@ -1,6 +1,6 @@
 /** A worker names the registered versions that it does not serve, with the reason, once an hour. */
 import { resolveModelConfig } from '@millrace/shared/model-files/model-config';
-import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 import type { ModelVersion, VersionState } from '@millrace/shared/registry/registry-types';
 import pino from 'pino';
 import { expect, test } from 'vitest';

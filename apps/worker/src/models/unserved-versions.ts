@@ -2,7 +2,7 @@
  * Versions that the registry has and that this worker does not serve, each with its reason: a version in service without its files
  * here, and a version in the folder of this worker that failed.
  */
-import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 import { mismatchOf } from '@millrace/shared/registry/registry-mismatch';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';

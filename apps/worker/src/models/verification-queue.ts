@@ -1,5 +1,5 @@
 /** Verifies and registers versions in the background. A scan does not wait for a verification. */
-import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import { folderNameOf, nameOf } from './folder-watch.ts';
 import { type RegisterDeps, registerVersion } from './register-version.ts';

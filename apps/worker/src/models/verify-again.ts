@@ -3,7 +3,7 @@
 import { providersOf } from '@millrace/shared/model-files/engine-settings';
 import type { ModelConfig } from '@millrace/shared/model-files/model-config';
 import { stillHold } from '@millrace/shared/model-files/model-config';
-import type { FoundVersion } from '@millrace/shared/model-files/model-folder';
+import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 import type { ModelVersion } from '@millrace/shared/registry/registry-types';
 import type { Logger } from 'pino';
 import type { RegistryClient } from './registry-client.ts';

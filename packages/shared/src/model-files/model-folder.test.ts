@@ -14,7 +14,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { onnxModel } from '../../../../tests/support/onnx-builder.ts';
 import { addsFromFile, perceptron } from '../../../../tests/support/onnx-models.ts';
-import { type FoundVersion, fingerprint, listVersions, readVersion } from './model-folder.ts';
+import { fingerprint, listVersions } from './model-folder.ts';
+import { type FoundVersion, readVersion } from './read-version.ts';
 
 let dir: string;
 beforeEach(() => {
