@@ -1,6 +1,7 @@
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { digestHandler, verifyHandler } from '@millrace/shared/model-files/handler-file';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ACTING_HANDLER, makeHandlerModels } from '../../../../tests/support/handler-models.ts';
 import { HandlerPool, type HandlerSource } from './handler-pool.ts';
 
@@ -96,6 +97,41 @@ test('tenants take turns in one thread: few inputs do not wait for the many inpu
   await pool.close();
 });
 
+test('short requests of a tenant share messages, and each has its own result', async () => {
+  const pool = await poolOf(1, 60_000);
+  const sent = vi.spyOn(Worker.prototype, 'postMessage');
+  const inputs = Array.from({ length: 200 }, (_, x) => (x % 50 === 7 ? { x: 'seven' } : { x }));
+  const results = await Promise.all(inputs.map((input) => pool.run(source, [input], 'a')));
+  // The first message has one input, and the others have 32.
+  expect(sent).toHaveBeenCalledTimes(1 + Math.ceil(199 / 32));
+  sent.mockRestore();
+  for (const [at, { x }] of inputs.entries())
+    expect(results[at]).toEqual([
+      typeof x === 'number' ? row(x) : expect.objectContaining({ faults: expect.any(Array) }),
+    ]);
+  await pool.close();
+});
+
+test('requests of different tenants share no message', async () => {
+  const pool = await poolOf(1, 60_000);
+  const sent = vi.spyOn(Worker.prototype, 'postMessage');
+  await Promise.all(['a', 'b', 'a', 'b', 'a'].map((tenant, x) => pool.run(source, [{ x }], tenant)));
+  expect(sent).toHaveBeenCalledTimes(3);
+  sent.mockRestore();
+  await pool.close();
+});
+
+test.each([
+  ['spin', { timedOut: expect.stringContaining('longer than 300 ms'), ms: 300 }],
+  ['exit', { failed: expect.stringContaining('the handler ended its thread'), stack: '', ms: 0 }],
+])('an input that ends its thread (%s) leaves the requests of the same message unharmed', async (act, result) => {
+  const pool = await poolOf(1, 300);
+  const inputs = [{ x: 0 }, { x: 1 }, { x: 2, act }, { x: 3 }, { x: 4 }];
+  const results = await Promise.all(inputs.map((input) => pool.run(source, [input], 'a')));
+  expect(results).toEqual(inputs.map(({ x }) => [x === 2 ? result : row(x)]));
+  await pool.close();
+});
+
 test('a tenant never uses the last thread', async () => {
   const pool = await poolOf(2, 2_000);
   const stuck = Promise.allSettled([1, 2, 3].map((x) => pool.run(source, [{ x, act: 'spin' }], 'a')));
@@ -126,4 +162,15 @@ test('a closed pool refuses what waits', async () => {
   const ended = Promise.allSettled(waiting);
   await pool.close();
   expect((await ended)[1]).toMatchObject({ status: 'rejected', reason: { code: 'shutting_down' } });
+});
+
+test('a closed pool settles the requests that share a message', async () => {
+  const pool = await poolOf(1, 60_000);
+  const runs = [0, 1, 2].map((x) => pool.run(source, [{ x, act: x === 1 ? 'spin' : '' }], 'a'));
+  const ended = Promise.allSettled(runs);
+  await runs[0];
+  // The second message is sent in this turn of the event loop.
+  await new Promise(setImmediate);
+  await pool.close();
+  expect((await ended).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
 });

@@ -5,20 +5,20 @@
 import { ApiError } from '@millrace/shared/errors';
 import { HandlerThread, type RunEnd, ThreadEndedError } from './handler-thread.ts';
 import { approximateBytes } from './input-size.ts';
-import type { HandlerSource, RowResult } from './messages.ts';
+import {
+  INPUTS_FIRST,
+  INPUTS_MAX,
+  type Job,
+  leftOf,
+  MESSAGE_BYTES,
+  nextInputs,
+  type PoolResult,
+  stopOf,
+} from './jobs.ts';
+import type { HandlerSource } from './messages.ts';
 import { Turns } from './turns.ts';
 
-export type { HandlerSource, RowResult };
-
-/** The input took longer than the limit, or was not tried. */
-export interface TimedOut {
-  /** The reason, after "it took " or as "not tried, because ...". */
-  timedOut: string;
-  /** The time of `canonicalize`; 0 for an input that was not tried. */
-  ms: number;
-}
-
-export type PoolResult = RowResult | TimedOut;
+export type { HandlerSource, PoolResult };
 
 export interface HandlerPoolParams {
   threads: number;
@@ -34,27 +34,8 @@ const WAITING_BYTES = 128 * 1_048_576;
 const TENANT_BYTES = 64 * 1_048_576;
 /** The inputs of one request have this many times the limit of one input. */
 const LIMITS_PER_REQUEST = 12;
-/** Inputs in one message to a thread. */
-const INPUTS_FIRST = 32;
-const INPUTS_MAX = 256;
-const MESSAGE_BYTES = 1_048_576;
 /** Threads without work for this time end, because a handler can hold much memory. */
 const IDLE_MS = 60_000;
-
-interface Job {
-  source: HandlerSource;
-  tenant: string;
-  inputs: readonly unknown[];
-  sizes: readonly number[];
-  bytes: number;
-  results: PoolResult[];
-  /** Inputs in the next message. */
-  chunk: number;
-  /** The processor time of the job so far. */
-  cpuMs: number;
-  resolve(results: PoolResult[]): void;
-  reject(error: unknown): void;
-}
 
 interface Slot {
   thread: HandlerThread | undefined;
@@ -91,18 +72,21 @@ export class HandlerPool {
   run(source: HandlerSource, inputs: readonly unknown[], tenant: string): Promise<PoolResult[]> {
     const sizes = inputs.map(approximateBytes);
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
-    const own = this.#bytesOf.get(tenant) ?? 0;
+    const waiting = this.#bytesOf.get(tenant) ?? 0;
     if (this.#closed) return Promise.reject(stopping());
-    if (own > 0 && (own + bytes > TENANT_BYTES || this.#bytes + bytes > WAITING_BYTES))
+    if (waiting > 0 && (waiting + bytes > TENANT_BYTES || this.#bytes + bytes > WAITING_BYTES))
       return Promise.reject(
         new ApiError('queue_full', 'Too many inputs wait for the handlers of models. Send the request again later.', {
           retryAfterS: 1,
         }),
       );
     this.#bytes += bytes;
-    this.#bytesOf.set(tenant, own + bytes);
+    this.#bytesOf.set(tenant, waiting + bytes);
     const { promise, resolve, reject } = Promise.withResolvers<PoolResult[]>();
-    const job = { source, tenant, inputs, sizes, bytes, results: [], chunk: INPUTS_FIRST, cpuMs: 0, resolve, reject };
+    const job: Job = {
+      ...{ source, tenant, inputs, sizes, bytes, resolve, reject },
+      ...{ results: [], chunk: INPUTS_FIRST, cpuMs: 0, isAlone: false },
+    };
     this.#turns.add(tenant, job);
     this.#start();
     return promise;
@@ -133,7 +117,7 @@ export class HandlerPool {
       if (next === undefined) return;
       slot.busy = true;
       slot.tenant = next.tenant;
-      void this.#work(slot, next.item).finally(() => {
+      void this.#work(slot, this.#jobsOf(next.item)).finally(() => {
         slot.busy = false;
         this.#endStale(slot);
         this.#start();
@@ -142,43 +126,86 @@ export class HandlerPool {
     }
   }
 
-  /** One turn of a job. Never rejects. */
-  async #work(slot: Slot, job: Job): Promise<void> {
+  /** The job, with the jobs of its tenant that share a message with the job: a message costs more than a short input. */
+  #jobsOf(job: Job): [Job, ...Job[]] {
+    let [inputs, bytes] = [leftOf(job), job.bytes];
+    if (inputs === 0 || job.isAlone) return [job];
+    const joined = this.#turns.joining(job.tenant, (other) => {
+      inputs += leftOf(other);
+      bytes += other.bytes;
+      const isRun = leftOf(other) > 0 && !other.isAlone && other.source.key === job.source.key;
+      return isRun && inputs <= INPUTS_FIRST && bytes <= MESSAGE_BYTES;
+    });
+    return [job, ...joined];
+  }
+
+  /** One turn of jobs of one tenant and one handler. Never rejects. */
+  async #work(slot: Slot, jobs: readonly [Job, ...Job[]]): Promise<void> {
+    const [{ source, inputs }] = jobs;
     try {
       const thread =
         slot.thread?.ended === false
           ? slot.thread
           : new HandlerThread({ limitMs: this.#limitMs, memoryMb: this.#memoryMb });
       slot.thread = thread;
-      await thread.load(job.source).catch((error: unknown) => {
+      await thread.load(source).catch((error: unknown) => {
         // Node keeps a failed import for the life of the thread.
         thread.isStale = true;
         throw error;
       });
-      if (job.inputs.length > job.results.length) await this.#turn(thread, job);
+      if (inputs.length > 0) await this.#turn(thread, jobs);
     } catch (error) {
-      this.#finish(job);
-      if (this.#closed) job.reject(stopping());
-      else job.reject(error instanceof ThreadEndedError ? new Error(`its thread ended: ${error.message}`) : error);
+      for (const job of jobs) {
+        this.#finish(job);
+        if (this.#closed) job.reject(stopping());
+        else job.reject(error instanceof ThreadEndedError ? new Error(`its thread ended: ${error.message}`) : error);
+      }
       return;
     }
-    if (job.results.length < job.inputs.length) {
-      this.#turns.add(job.tenant, job);
-      return;
-    }
-    this.#finish(job);
-    job.resolve(job.results);
+    this.#settle(jobs);
   }
 
-  async #turn(thread: HandlerThread, job: Job): Promise<void> {
-    const inputs = nextInputs(job);
-    const end = await thread.run(job.source.key, inputs);
-    job.cpuMs += end.cpuMs;
-    const { results } = end;
+  /** Resolves the jobs with all results. The other jobs wait for their next turn. */
+  #settle(jobs: readonly Job[]): void {
+    for (const job of jobs.toReversed()) {
+      if (leftOf(job) === 0 || this.#closed) continue;
+      // A long job goes behind the other jobs of its tenant.
+      if (job.results.length > 0) this.#turns.add(job.tenant, job);
+      else this.#turns.putBack(job.tenant, job);
+    }
+    for (const job of jobs) {
+      if (leftOf(job) > 0 && !this.#closed) continue;
+      this.#finish(job);
+      if (leftOf(job) === 0) job.resolve(job.results);
+      else job.reject(stopping());
+    }
+  }
+
+  async #turn(thread: HandlerThread, jobs: readonly [Job, ...Job[]]): Promise<void> {
+    const [job] = jobs;
+    const parts =
+      jobs.length === 1 ? [nextInputs(job)] : jobs.map(({ inputs, results }) => inputs.slice(results.length));
+    const end = await thread.run(job.source.key, parts.flat());
+    const ms = end.results.reduce((sum, result) => sum + result.ms, 0);
+    let from = 0;
+    for (const [at, one] of jobs.entries()) {
+      const count = parts[at]?.length ?? 0;
+      const results = end.results.slice(from, from + count);
+      const own = results.reduce((sum, result) => sum + result.ms, 0);
+      const cpuMs = ms === 0 ? 0 : end.cpuMs * (own / ms);
+      this.#ended(one, count, { results, cpuMs, ...stopOf(end, { from, count, isShared: jobs.length > 1 }) });
+      if (end.stopped !== undefined) one.isAlone = true;
+      from += count;
+    }
+  }
+
+  /** Notes the results of the next `count` inputs of a job. */
+  #ended(job: Job, count: number, { results, cpuMs, stopped }: RunEnd): void {
+    job.cpuMs += cpuMs;
     for (const result of results) job.results.push(result);
-    job.chunk = results.length < inputs.length ? Math.max(1, results.length) : Math.min(INPUTS_MAX, 2 * job.chunk);
-    if (end.stopped !== undefined) this.#stopped(job, end.stopped);
-    else if (job.cpuMs > LIMITS_PER_REQUEST * this.#limitMs && job.results.length < job.inputs.length)
+    job.chunk = results.length < count ? Math.max(1, results.length) : Math.min(INPUTS_MAX, 2 * job.chunk);
+    if (stopped !== undefined) this.#stopped(job, stopped);
+    else if (job.cpuMs > LIMITS_PER_REQUEST * this.#limitMs && leftOf(job) > 0)
       this.#giveUp(
         job,
         `the inputs of one request have ${LIMITS_PER_REQUEST * this.#limitMs} ms of processor time in all`,
@@ -234,15 +261,3 @@ export class HandlerPool {
 }
 
 const stopping = (): ApiError => new ApiError('shutting_down', 'The server is stopping.', { retryAfterS: 1 });
-
-function nextInputs({ inputs, sizes, results, chunk }: Job): readonly unknown[] {
-  const from = results.length;
-  let bytes = sizes[from] ?? 0;
-  let to = from + 1;
-  while (to < inputs.length && to - from < chunk) {
-    bytes += sizes[to] ?? 0;
-    if (bytes > MESSAGE_BYTES) break;
-    to += 1;
-  }
-  return inputs.slice(from, to);
-}

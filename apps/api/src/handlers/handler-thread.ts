@@ -1,5 +1,5 @@
 /** One handler thread, as its process sees the thread. A thread does one thing at a time. */
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { siblingModule } from '@millrace/shared/process/sibling-module';
 import {
@@ -35,8 +35,14 @@ export class ThreadEndedError extends Error {
   override name = 'ThreadEndedError';
 }
 
-/** Waits until a time has passed. Resolves to false when the signal comes first. */
-const isOver = (ms: number, signal: AbortSignal): Promise<boolean> => delay(ms, true, { signal }).catch(() => false);
+/** The look at a run that can take too long. */
+interface Watch {
+  timer: NodeJS.Timeout | undefined;
+  /** Whether the run has ended. */
+  isOver: boolean;
+  /** Whether an input took too long, so that the thread was ended. */
+  isLate: boolean;
+}
 
 export interface HandlerThreadParams {
   /** The processor time of one input. */
@@ -118,35 +124,45 @@ export class HandlerThread {
   async run(key: string, inputs: readonly unknown[]): Promise<RunEnd> {
     this.#progress.startedAt[0] = process.hrtime.bigint();
     this.#progress.input[0] = 0;
-    const running = new AbortController();
-    const watched = this.#watch(running.signal);
+    const watch = this.#watch();
     const reply = await this.#request({ kind: 'run', key, inputs });
-    running.abort();
+    watch.isOver = true;
+    clearTimeout(watch.timer);
     if (reply?.kind === 'ran') return { results: reply.results, cpuMs: reply.cpuMs };
-    const isLate = await watched;
     const at = Atomics.load(this.#progress.input, 0);
-    return { results: [], cpuMs: 0, stopped: { at, why: isLate ? 'time' : 'ended', detail: this.#whyEnded } };
+    return { results: [], cpuMs: 0, stopped: { at, why: watch.isLate ? 'time' : 'ended', detail: this.#whyEnded } };
   }
 
-  /** Ends the thread when an input takes too long. Resolves at the end of the run: true if an input took too long. */
-  async #watch(signal: AbortSignal): Promise<boolean> {
-    let leftMs = this.#limitMs;
-    while (await isOver(leftMs, signal)) {
-      leftMs = this.#limitMs - this.#ranMs();
-      if (leftMs > 0) continue;
-      // Other processes can take the cores, so the processor time decides. A handler that waits uses no processor time.
-      const usedMs = await this.#usedMs();
-      if (signal.aborted) return false;
-      const waitedMs = this.#ranMs();
-      if (usedMs >= this.#limitMs || waitedMs >= WAIT_LIMITS * this.#limitMs) {
-        const waits =
-          usedMs < this.#limitMs ? `waited longer than ${WAIT_LIMITS * this.#limitMs}` : `longer than ${this.#limitMs}`;
-        this.#kill(`${waits} ms`);
-        return true;
-      }
-      leftMs = Math.max(LOOK_MS, Math.min(this.#limitMs - usedMs, WAIT_LIMITS * this.#limitMs - waitedMs));
+  /** Ends the thread when an input takes too long. */
+  #watch(): Watch {
+    const watch: Watch = { timer: undefined, isOver: false, isLate: false };
+    const lookAfter = (ms: number): void => {
+      watch.timer = setTimeout(() => {
+        void this.#leftMs(watch).then((leftMs) => {
+          if (leftMs !== undefined) lookAfter(leftMs);
+        });
+      }, ms);
+    };
+    lookAfter(this.#limitMs);
+    return watch;
+  }
+
+  /** The time until the next look. Undefined for a run that has ended, and for an input that took too long: the thread ends. */
+  async #leftMs(watch: Watch): Promise<number | undefined> {
+    const leftMs = this.#limitMs - this.#ranMs();
+    if (leftMs > 0) return leftMs;
+    // Other processes can take the cores, so the processor time decides. A handler that waits uses no processor time.
+    const usedMs = await this.#usedMs();
+    if (watch.isOver) return undefined;
+    const waitedMs = this.#ranMs();
+    if (usedMs >= this.#limitMs || waitedMs >= WAIT_LIMITS * this.#limitMs) {
+      const waits =
+        usedMs < this.#limitMs ? `waited longer than ${WAIT_LIMITS * this.#limitMs}` : `longer than ${this.#limitMs}`;
+      watch.isLate = true;
+      this.#kill(`${waits} ms`);
+      return undefined;
     }
-    return false;
+    return Math.max(LOOK_MS, Math.min(this.#limitMs - usedMs, WAIT_LIMITS * this.#limitMs - waitedMs));
   }
 
   /** The processor time of the current input. */

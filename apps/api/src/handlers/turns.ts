@@ -22,6 +22,22 @@ export class Turns<T> {
     return undefined;
   }
 
+  /** Removes and returns the first items of a tenant, up to the first item that does not join. */
+  joining(tenant: string, joins: (item: T) => boolean): T[] {
+    const items = this.#tenants.get(tenant) ?? [];
+    const end = items.findIndex((item) => !joins(item));
+    const joined = items.splice(0, end < 0 ? items.length : end);
+    if (items.length === 0) this.#tenants.delete(tenant);
+    return joined;
+  }
+
+  /** Puts an item before the other items of its tenant. */
+  putBack(tenant: string, item: T): void {
+    const items = this.#tenants.get(tenant);
+    if (items === undefined) this.#tenants.set(tenant, [item]);
+    else items.unshift(item);
+  }
+
   /** Removes and returns all items. */
   clear(): T[] {
     const items = [...this.#tenants.values()].flat();
