@@ -46,6 +46,13 @@ export function intAttribute(name: string, value: number): Buffer {
   return Buffer.concat([field(1, Buffer.from(name)), varintField(3, value), varintField(20, 2)]);
 }
 
+export function floatAttribute(name: string, value: number): Buffer {
+  // 0x15: field 2, four bytes.
+  const bytes = Buffer.from([0x15, 0, 0, 0, 0]);
+  bytes.writeFloatLE(value, 1);
+  return Buffer.concat([field(1, Buffer.from(name)), bytes, varintField(20, 1)]);
+}
+
 export function intsAttribute(name: string, values: readonly number[]): Buffer {
   const items = values.map((value) => varintField(8, value));
   return Buffer.concat([field(1, Buffer.from(name)), ...items, varintField(20, 7)]);
@@ -73,9 +80,10 @@ function varintField(number: number, value: number): Buffer {
   return Buffer.concat([varint(number << 3), varint(value)]);
 }
 
+/** Protobuf writes a negative number as its 64-bit two's complement. */
 function varint(value: number): Buffer {
   const bytes: number[] = [];
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest & 0x7f) | 0x80);
-  return Buffer.from([...bytes, rest]);
+  let rest = BigInt.asUintN(64, BigInt(value));
+  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+  return Buffer.from([...bytes, Number(rest)]);
 }

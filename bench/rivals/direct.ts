@@ -1,6 +1,6 @@
 /**
  * The model called directly: a Fastify handler encodes, runs and decodes, with one run of the model per request.
- * TENSOR_MODELS names models of raw tensors, and TEXT_MODEL a Hugging Face folder, which the program then serves in place of the
+ * TENSOR_MODELS names models of raw tensors, and TEXT_MODELS Hugging Face folders, which the program then serves in place of the
  * bundled model.
  */
 import Fastify from 'fastify';
@@ -24,6 +24,6 @@ async function pairApp() {
   return app;
 }
 
-const { TENSOR_MODELS, TEXT_MODEL } = process.env;
-if (TEXT_MODEL) await serve(await textApp(TEXT_MODEL));
+const { TENSOR_MODELS, TEXT_MODELS } = process.env;
+if (TEXT_MODELS) await serve(await textApp(TEXT_MODELS.split(',')));
 else await serve(await (TENSOR_MODELS ? tensorApp(TENSOR_MODELS.split(',')) : pairApp()));
