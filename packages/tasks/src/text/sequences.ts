@@ -11,9 +11,11 @@ export type Sequence = {
 
 /** The most tokens of one run, with padding. More tokens would need much memory, and no model becomes faster. */
 const TOKENS_MAX = 16_384;
-/** The largest share of padding in a run, and the number of padding tokens that a run can always have. */
-const PADDING_SHARE = 0.25;
-const PADDING_FREE = 64;
+/**
+ * A run costs as much as this number of tokens, beside its own tokens. On a CPU a run of all-MiniLM-L6-v2 costs as much as 10 tokens
+ * (its weights are read once for each run), a run of a tiny model as 80, and on a GPU a run costs more.
+ */
+const RUN_TOKENS = 32;
 
 const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'];
 
@@ -50,28 +52,18 @@ export class Padding {
     this.#length = typeof length === 'number' ? length : undefined;
   }
 
-  /** The places of the sequences of each run. Sequences of similar length share a run. */
+  /** The places of the sequences of each run. Sequences of similar length share a run, so that the runs and their padding cost least. */
   groups(sequences: readonly Sequence[]): number[][] {
     const lengthOf = (at: number) => this.#length ?? sequences[at]?.ids.length ?? 0;
     const order = [...sequences.keys()].sort((a, b) => lengthOf(a) - lengthOf(b));
-    const groups: number[][] = [];
-    let group: number[] = [];
-    let tokens = 0;
-    for (const at of order) {
-      const length = lengthOf(at);
-      const padded = (group.length + 1) * length;
-      const padding = padded - tokens - length;
-      const isFull = group.length >= this.#most || padded > TOKENS_MAX;
-      if (group.length > 0 && (isFull || padding > Math.max(PADDING_FREE, PADDING_SHARE * padded))) {
-        groups.push(group);
-        group = [];
-        tokens = 0;
-      }
-      group.push(at);
-      tokens += length;
-    }
-    if (group.length > 0) groups.push(group);
-    return groups;
+    const counts = new Map<number, number>();
+    for (const at of order) counts.set(lengthOf(at), (counts.get(lengthOf(at)) ?? 0) + 1);
+    let from = 0;
+    return cheapestGroups([...counts]).flatMap(({ count, length }) => {
+      const group = order.slice(from, from + count);
+      from += count;
+      return chunks(group, Math.max(1, Math.min(this.#most, Math.floor(TOKENS_MAX / Math.max(1, length)))));
+    });
   }
 
   /** The tensors of one run, with as many tokens in each sequence as in the longest. */
@@ -114,6 +106,45 @@ export class Padding {
   start({ ids }: Sequence, length: number): number {
     return this.#params.side === 'left' ? length - ids.length : 0;
   }
+}
+
+interface Group {
+  /** The number of sequences, and the tokens of each with padding. */
+  count: number;
+  length: number;
+}
+
+/**
+ * Divides sequences into groups of neighboring lengths. `lengths` has each length, in rising order, with its number of sequences.
+ * Returns the groups whose runs cost least, of the shortest sequences first. The time grows with the square of the number of lengths.
+ */
+function cheapestGroups(lengths: readonly (readonly [length: number, count: number])[]): Group[] {
+  // For the first n lengths: the cost of the cheapest groups, and the last of these groups.
+  const best: { cost: number; from: number; last: Group }[] = [];
+  for (const [end, [length]] of lengths.entries()) {
+    let cheapest = { cost: Number.POSITIVE_INFINITY, from: end, last: { count: 0, length } };
+    let count = 0;
+    for (let from = end; from >= 0; from--) {
+      count += lengths[from]?.[1] ?? 0;
+      const cost = (best[from - 1]?.cost ?? 0) + RUN_TOKENS + count * length;
+      if (cost < cheapest.cost) cheapest = { cost, from, last: { count, length } };
+    }
+    best.push(cheapest);
+  }
+  const groups: Group[] = [];
+  for (let end = best.length - 1; end >= 0; ) {
+    const chosen = best[end];
+    if (chosen === undefined) break;
+    groups.unshift(chosen.last);
+    end = chosen.from - 1;
+  }
+  return groups;
+}
+
+function chunks(places: readonly number[], size: number): number[][] {
+  const parts: number[][] = [];
+  for (let at = 0; at < places.length; at += size) parts.push(places.slice(at, at + size));
+  return parts;
 }
 
 const listOf = (inputs: readonly TensorSpec[]): string =>
