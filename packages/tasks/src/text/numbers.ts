@@ -22,6 +22,9 @@ export function outputOf(tensors: TensorMap, names: readonly string[], rank: num
 
 /** The elements of a tensor from a place on, as numbers. */
 export function numbersOf({ dtype, data }: Tensor, from: number, count: number): Float64Array {
+  // V8 converts a whole array faster than a loop does.
+  if (data instanceof Float32Array && from + count <= data.length)
+    return new Float64Array(data.subarray(from, from + count));
   const numbers = new Float64Array(count);
   for (let at = 0; at < count; at++) {
     const value = data[from + at];
