@@ -102,7 +102,7 @@ class LocalCache {
     const results = await this.#cache.getMany(cacheKeys, epoch);
     for (const [at, cacheKey] of cacheKeys.entries()) {
       const entry = this.#entries.peek(cacheKey);
-      // The entry was discarded or read again meanwhile, and the reply is older.
+      // Another call has discarded or read the entry since the request, so the reply is out of date.
       if (entry?.epoch !== epoch || entry.readAt >= nowMs) continue;
       const result = results[at];
       // A value too large for this process may have replaced the result.

@@ -12,7 +12,7 @@ export interface ConsolePage {
 export function consolePage({ build, libraries, shared }: ConsoleAssets, base: string): ConsolePage {
   const at = (file: string) => `${base}/console/assets/${build}/${file}`;
   const imports = Object.fromEntries(Object.entries(libraries).map(([name, file]) => [name, at(file)]));
-  // The import map must stand in the page. The policy permits exactly this text by its hash.
+  // A browser reads an import map only from the page itself. The policy permits exactly this text by its hash.
   const map = JSON.stringify({ imports });
   const hash = createHash('sha256').update(map).digest('base64');
   const html = `<!doctype html>

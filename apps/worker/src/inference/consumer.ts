@@ -278,7 +278,7 @@ class JobConsumer implements Consumer {
     if (this.#isEnough()) {
       const [, score] = await this.#connection.zrange(this.#worker.toKey('prioritized'), '0', '0', 'WITHSCORES');
       if (score === undefined || isStopped()) return;
-      // If a job ended meanwhile and its rows are missing now, BullMQ fetches the head of the queue itself. A second job would be too much.
+      // If a job has ended since then, BullMQ fetches the head of the queue for the missing rows. A second job would be too much.
       if (!this.#isEnough() || this.#isEnough(Math.floor(Number(score) / SCORE_OF_PRIORITY))) return;
     }
     // The limit grows by one job, also when too few rows wait. BullMQ may be fetching a job in place of a job that has just ended, and

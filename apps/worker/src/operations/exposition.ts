@@ -31,7 +31,7 @@ export async function writeMetrics(registry: Registry<never> | Registry, open: b
 }
 
 function writeFamily({ name, help, type, values }: Family, open: boolean): string {
-  // The family of a counter has no suffix in OpenMetrics, and its samples have.
+  // In OpenMetrics the name of a counter's family has no suffix, but the names of its samples have a suffix.
   const family = open && type === 'counter' ? name.replace(/_total$/, '') : name;
   const lines = [`# HELP ${family} ${escaped(help)}`, `# TYPE ${family} ${type}`];
   for (const { metricName = name, labels, value, exemplar } of values) {

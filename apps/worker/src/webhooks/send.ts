@@ -140,7 +140,7 @@ function openRequest(url: URL, message: Message, agent: http.Agent): http.Client
   return (url.protocol === 'https:' ? https : http).request(url, {
     method: 'POST',
     agent,
-    // The status decides, whatever headers follow: the default of 16 KiB refused receivers with many cookies.
+    // Only the status decides. The default limit of 16 KiB of headers would refuse receivers with many cookies.
     maxHeaderSize: MAX_HEADER_BYTES,
     // Receivers on small devices send headers that RFC 9110 forbids. No byte of a response is trusted or sent on.
     insecureHTTPParser: true,

@@ -109,7 +109,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL');
   } catch (error) {
-    // The group has no processes any more.
+    // All processes of the group have ended.
     if (errorCode(error) !== 'ESRCH') throw error;
   }
 }

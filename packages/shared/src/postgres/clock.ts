@@ -104,7 +104,7 @@ class MeasuredClock implements Clock {
   }
 
   async start(): Promise<void> {
-    // A wall clock that is set during the first round trip gives no reading.
+    // If the wall clock is set during a round trip, the reading is discarded, and the next attempt reads the clock again.
     for (let attempts = 0; attempts < 5; attempts += 1) {
       await this.#read();
       if (reading !== undefined) break;

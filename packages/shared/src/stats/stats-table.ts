@@ -13,7 +13,7 @@ const [FIRST_TIME] = TIMES;
 
 const added = (name: string): string => {
   if (name === 'waiting' || name === 'oldest_waiting_ms')
-    // The age belongs to the number: an empty queue has no oldest prediction.
+    // The number decides for both columns: an empty queue has the number 0 and no age.
     return `${name} = CASE WHEN excluded.waiting IS NULL THEN s.${name} ELSE excluded.${name} END`;
   return TIMES.some((time) => time === name)
     ? `${name} = millrace_add_buckets(s.${name}, excluded.${name})`
