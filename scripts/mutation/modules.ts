@@ -29,6 +29,11 @@ const MODULES = [
   'apps/worker/src/webhooks/{retry-policy,lane-health}.ts',
 ];
 
+/** Modules that more tests run than the tests beside them. */
+const MORE_TESTS: Readonly<Record<string, readonly string[]>> = {
+  [`${SHARED}/webhooks/timers.ts`]: ['tests/webhooks/timers.test.ts'],
+};
+
 /** The tests of the live scripts that need only Redis, and take seconds. */
 const live = (...names: string[]) => names.map((name) => `tests/lifecycle/${name}.test.ts`);
 const LIVE_TESTS = live('end', 'submit', 'reopen', 'timeline', 'unreadable', 'run', 'reserved');
@@ -50,7 +55,7 @@ const TESTS_OF_SCRIPT: Readonly<Record<string, readonly string[]>> = {
 export function modulesOf(repository: string, only: readonly string[]): MutatedModule[] {
   const besides = globSync(MODULES, { cwd: repository }).map((file) => ({
     file,
-    tests: [file.replace(/\.ts$/, '.test.ts')],
+    tests: [file.replace(/\.ts$/, '.test.ts'), ...(MORE_TESTS[file] ?? [])],
   }));
   const scripts = globSync(`${SHARED}/live/*.lua`, { cwd: repository }).map((file) => ({
     file,

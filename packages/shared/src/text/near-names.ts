@@ -20,7 +20,7 @@ export function editDistance(a: string, b: string, limit: number): number {
     before = previous;
     previous = current;
   }
-  return previous[b.length]!;
+  return Math.min(previous[b.length]!, limit + 1);
 }
 
 /** The largest number of character comparisons of a search, a few milliseconds. A search ignores the names after the limit. */
