@@ -20,6 +20,8 @@ const FIRST_RUN_MS = 300_000;
 /** A run with a change is late after this many times the usual time, and after the time that a busy machine may add. */
 const LATE_FACTOR = 3;
 const LATE_EXTRA_MS = 10_000;
+/** A single test hangs after the same factor, and after this time at the earliest. A process whose test hangs need not start again. */
+const HANGS_MS = 4_000;
 
 const repository = path.resolve(import.meta.dirname, '../..');
 
@@ -38,12 +40,13 @@ async function mutate(copy: Copy, { file, tests }: MutatedModule): Promise<Repor
     if ((await runner.run(FIRST_RUN_MS)) !== 'passed') throw failsUnchanged(file, tests);
     const startedAt = performance.now();
     await runner.run(FIRST_RUN_MS);
-    const lateMs = LATE_FACTOR * (performance.now() - startedAt) + LATE_EXTRA_MS;
+    const usualMs = LATE_FACTOR * (performance.now() - startedAt);
+    const [lateMs, hangsMs] = [usualMs + LATE_EXTRA_MS, Math.max(HANGS_MS, usualMs)];
     const mutants = mutantsOf(source, file);
     const survivors: Report['survivors'] = [];
     for (const mutant of mutants) {
       copy.write(file, applyMutant(source, mutant));
-      if ((await runner.run(lateMs)) === 'passed') survivors.push(survivorOf(source, file, mutant));
+      if ((await runner.run(lateMs, hangsMs)) === 'passed') survivors.push(survivorOf(source, file, mutant));
     }
     return { tried: mutants.length, survivors };
   } finally {

@@ -31,6 +31,8 @@ const MODULES = [
 
 /** Modules that more tests run than the tests beside them. */
 const MORE_TESTS: Readonly<Record<string, readonly string[]>> = {
+  'apps/worker/src/inference/dispatcher.ts': ['apps/worker/src/inference/dispatcher-held.test.ts'],
+  [`${SHARED}/redis/command-deadlines.ts`]: ['tests/lifecycle/stalled-producer.test.ts'],
   [`${SHARED}/webhooks/timers.ts`]: ['tests/webhooks/timers.test.ts'],
 };
 

@@ -14,7 +14,8 @@ export class TestRunner {
     this.#args = [dir, file, ...tests];
   }
 
-  async run(timeoutMs: number): Promise<Outcome> {
+  /** `hangsMs`: a test without a limit of its own fails after this time. */
+  async run(timeoutMs: number, hangsMs = 0): Promise<Outcome> {
     const runner = await this.#running();
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const timer = setTimeout(() => resolve('late'), timeoutMs);
@@ -23,7 +24,7 @@ export class TestRunner {
     const onExit = () => resolve('failed');
     runner.once('message', onMessage);
     runner.once('exit', onExit);
-    runner.send('run');
+    runner.send(hangsMs);
     const outcome = await promise;
     clearTimeout(timer);
     runner.off('message', onMessage);

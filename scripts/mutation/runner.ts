@@ -1,6 +1,6 @@
 /**
- * A process that runs the tests of a module again and again, with the vitest of the copy. Reads `run` from its parent, and sends whether
- * all tests passed. The servers of the tests start once.
+ * A process that runs the tests of a module again and again, with the vitest of the copy. Reads from its parent the milliseconds after
+ * which a test hangs (0: the limits of the tests), and sends whether all tests passed. The servers of the tests start once.
  */
 import path from 'node:path';
 import { createVitest } from 'vitest/node';
@@ -21,7 +21,8 @@ const specifications = (await vitest.globTestSpecifications(files)).filter(({ mo
 );
 if (specifications.length < files.length) throw new Error(`Not all of these tests exist: ${files.join(', ')}.`);
 
-process.on('message', async () => {
+process.on('message', async (hangsMs: number) => {
+  if (hangsMs > 0) for (const { config } of vitest.projects) config.testTimeout = hangsMs;
   vitest.invalidateFile(path.join(dir, changed));
   const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
   // After the first failure the other tests are canceled, and have neither passed nor failed.

@@ -111,6 +111,42 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
     },
     { line: 'if one.y then', change: 'one.y → true', reason: 'A prediction without a leader has no leader to find.' },
   ],
+  'packages/shared/src/live/place.lua': [
+    { line: "if head == '' then", change: "head == '' → false", reason: 'An absent key has an empty text too.' },
+    {
+      line: "redis.call('PEXPIRE', key, report_end",
+      change: 'false → true',
+      reason: 'The entry has no text, and the only lifetime is that of an unrecorded end.',
+    },
+    {
+      line: "if leader ~= '' then",
+      change: "leader ~= '' → true",
+      reason: 'No prediction is in the set of followers of no leader.',
+    },
+  ],
+  'packages/shared/src/live/shorten.lua': [
+    { line: 'local head = redis.pcall', change: '- → +', reason: 'The script reads only positions of the head.' },
+  ],
+  'packages/shared/src/predictions/task.ts': [
+    { line: 'if (task === undefined) return undefined;', reason: 'The next line fails then, with the same result.' },
+    { line: '} catch {', reason: 'The function then ends without a value, which is undefined too.' },
+    { line: 'if ((rows[0]?.length ?? 0) < LONG_ROW)', reason: `${SAVES_TIME} Both ways write the same text.` },
+    { line: "if (row.includes('\\\\'))", change: "row.includes('\\\\') → true", reason: `${SAVES_TIME} Both ways write the same text.` },
+    { line: 'for (let quotes = 0; quotes < QUOTES_MAX', reason: 'The function then ends in JSON.stringify, with the same text.' },
+    { line: 'if (at === -1) return', reason: 'The function then ends in JSON.stringify, with the same text.' },
+    { line: 'from = at + 1;', reason: 'The function then ends in JSON.stringify, with the same text.' },
+  ],
+  'packages/shared/src/webhooks/target.ts': [
+    { line: 'if (text.length > MAX_LENGTH)', change: '> → >=', reason: SAME_SIZE },
+    { line: 'const written = AUTHORITY', change: '?. → .', reason: 'The group of a match is never absent.' },
+    { line: 'if (written === undefined)', change: 'written === undefined → false', reason: 'No host is undefined.' },
+    { line: 'const addresses = await', reason: 'The change has the same meaning.' },
+  ],
+  'packages/shared/src/webhooks/timers.ts': [
+    { line: 'skipVersionCheck: true', reason: 'BullMQ then asks Redis for its version first, and works as well.' },
+    { line: "queue.on('error', onError)", reason: 'A failed command reports the failure of its connection too.' },
+    { line: 'if (jobs.length === 0)', change: 'jobs.length === 0 → false', reason: SAVES_TIME },
+  ],
   'packages/shared/src/predictions/ids.ts': [
     { line: 'if (shard === undefined) {', reason: SAVES_TIME },
     { line: 'if (shards.size >= SHARDS_KEPT', reason: 'The line bounds the memory of the map.' },

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
 import { testPrefix } from '../support/test-prefix.ts';
 import { keysOf } from '../support/test-redis.ts';
-import { MODEL, NOW, newPrediction, SHARD, TARGET } from './live-fixture.ts';
+import { MODEL, NOW, newId, newPrediction, SHARD, TARGET } from './live-fixture.ts';
 
 const END = { status: 'succeeded', startedAt: NOW, batchedAt: NOW, inferenceMs: 1, batchSize: 2 } as const;
 const FLIGHT = 'f'.repeat(64);
@@ -177,6 +177,54 @@ describe('a long result', () => {
     expect(await live.take(SHARD, [one.id], { worker: 'w2', maxAttempts: 4, nowMs: NOW })).toEqual([]);
     expect(await live.read(one.id)).toMatchObject({ status: 'canceled', runsForFollowers: false });
     expect(await redis.pttl(keys.live(one.id))).toBeGreaterThan(0);
+  });
+
+  describe('that is placed', () => {
+    const written = `${keys.tag(SHARD)}written`;
+    interface Place {
+      id: string;
+      bytes?: number;
+      head?: string;
+      flight?: string;
+      leader?: string;
+    }
+    /** Places the text `state` as the state of a prediction without a state. */
+    const place = async ({ id, bytes = 5, head = '', flight = '', leader = '' }: Place) => {
+      await redis.set(written, 'state');
+      return scripted.mrPlace(
+        ...[2, keys.live(id), written],
+        ...[keys.tag(SHARD), id, bytes, head, 0, 'short', 60_000, flight, 30_000, leader],
+      );
+    };
+
+    test('becomes the state for a limited time, and is announced to callers and to the recorder', async () => {
+      const id = newId();
+      expect(await place({ id })).toBe(1);
+      expect([await redis.get(keys.live(id)), await redis.exists(written)]).toEqual(['state', 0]);
+      expect(await redis.pttl(keys.live(id))).toBeLessThanOrEqual(60_000);
+      expect(await redis.pttl(keys.live(id))).toBeGreaterThan(0);
+      for (const stream of [keys.events(SHARD), keys.ledger(SHARD)]) expect(await idsIn(stream, [id])).toEqual([id]);
+    });
+
+    test('is deleted where the state is another, or where a part is missing', async () => {
+      const id = newId();
+      expect([await place({ id, bytes: 6 }), await redis.exists(written, keys.live(id))]).toEqual([2, 0]);
+      expect([await place({ id, head: 'x' }), await redis.exists(written, keys.live(id))]).toEqual([0, 0]);
+      await redis.set(keys.live(id), 'xyz');
+      expect([await place({ id }), await redis.exists(written)]).toEqual([0, 0]);
+      expect(await redis.get(keys.live(id))).toBe('xyz');
+      expect([await place({ id, head: 'xy' }), await redis.get(keys.live(id))]).toEqual([1, 'state']);
+    });
+
+    test('leaves its flight for a moment, and leaves the followers of its leader', async () => {
+      const [id, other, leader] = [newId(), newId(), newId()];
+      const flight = `${keys.tag(SHARD)}f:a-flight`;
+      await redis.set(flight, id);
+      await redis.sadd(keys.followers(leader), id, other);
+      expect(await place({ id, flight: 'a-flight', leader })).toBe(1);
+      const left = await redis.pttl(flight);
+      expect([left > 0 && left <= 30_000, await redis.smembers(keys.followers(leader))]).toEqual([true, [other]]);
+    });
   });
 
   test('lets only the latest attempt of a leader that runs for followers prepare their end', async () => {

@@ -106,6 +106,13 @@ describe('retry', () => {
     expect(await f.take([lead.id], { jobs: [`p-${lead.id}`] })).toHaveLength(1);
   });
 
+  test('finds nothing when the state has no task to run', async () => {
+    const { id } = await f.submit({ task: '' });
+    await cancel(id);
+    expect(await retry(id)).toEqual({ outcome: 'gone' });
+    expect(await f.status(id)).toBe('canceled');
+  });
+
   test('finds nothing when Redis has lost the prediction', async () => {
     const { id } = await f.submit();
     await cancel(id);

@@ -50,7 +50,10 @@ test('deliveries that are due now wake each of their lanes once', async () => {
   const lanes = [await nextLane(), await nextLane()].sort();
   expect(lanes).toEqual([laneOf(url('x')), laneOf(url('y'))].sort());
   expect(await nextLane()).toBeUndefined();
-  // The same lane can wake again after its job has ended.
+  // The same lane can wake again after its job has ended, and after its job has failed.
+  await timers.scheduleDeliveries([url('y')]);
+  const job: Job<{ lane: string }> | undefined = await worker.getNextJob('token', { block: false });
+  await job?.moveToFailed(new Error('the worker failed'), 'token', false);
   await timers.scheduleDeliveries([url('y')]);
   expect(await nextLane()).toBe(laneOf(url('y')));
   await timers.close();

@@ -1,50 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Added, Dispatcher, HandedBack } from './dispatcher.ts';
+import { HIGH, LOW, NORMAL, priorities, stage, turn } from '../../../../tests/support/dispatcher-stage.ts';
+import { Dispatcher, HandedBack } from './dispatcher.ts';
 import { Pace } from './pace.ts';
-
-const [HIGH, NORMAL, LOW] = [1, 5, 9];
-const priorities = [HIGH, NORMAL, LOW];
-const turn = () => new Promise(setImmediate);
-
-interface Started {
-  key: string;
-  items: number[];
-  priority: number;
-  end: () => void;
-}
-
-/** A dispatcher whose runs the test ends, and whose clock the test moves. */
-function stage({ slots = 1, maxBatch = 4 } = {}) {
-  const clock = { ms: 0 };
-  const runs: Started[] = [];
-  const dispatcher = new Dispatcher<number>({ slots: () => slots, priorities, now: () => clock.ms });
-  const paces = new Map<string, Pace>();
-  const paceOf = (key: string) => paces.get(key) ?? (paces.set(key, new Pace()).get(key) as Pace);
-  const add = (key: string, items: number[], more: Partial<Added<number>> = {}) =>
-    dispatcher.add({
-      key,
-      items,
-      priority: NORMAL,
-      addedAt: 0,
-      maxBatch,
-      pace: paceOf(key),
-      run: (some, priority) =>
-        new Promise<number>((resolve) => {
-          runs.push({ key, items: some, priority, end: () => resolve(some.length) });
-        }),
-      ...more,
-    });
-  const endAll = async (msEach = 0): Promise<void> => {
-    for (let at = 0; at < runs.length; at += 1) {
-      clock.ms += msEach;
-      runs[at]?.end();
-      await turn();
-    }
-  };
-  const order = () => runs.map(({ key, items }) => [key, items]);
-  return { dispatcher, add, runs, clock, paceOf, endAll, order };
-}
 
 test('what gathers while a batch runs goes together, versions taking turns', async () => {
   const { add, endAll, order } = stage();

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { BytePieces } from '../tensors/byte-pieces.ts';
 import { tensorRowBytes } from '../tensors/tensor-bytes.ts';
 import { tensorRowText } from '../tensors/tensor-rows.ts';
 import { canonicalJson } from '../text/canonical-json.ts';
-import { readTask, storedTask, type Task, taskText, textOfTask } from './task.ts';
+import { joinedTask, readTask, readWholeTask, storedTask, type Task, taskText, textOfTask } from './task.ts';
 
 const rows = fc.tuple(fc.constantFrom(1, 70_000), fc.array(fc.jsonValue(), { minLength: 1 })).map(([length, values]) =>
   // The first row decides how all rows are written.
@@ -32,6 +33,91 @@ test('the text of a long row with many quotes, or with escapes, is the text of J
     const task: Task = { shape: 'one', rows: [canonicalJson(value)], keys: [null], digest: 'd', epoch: 0 };
     expect(taskText(task)).toBe(JSON.stringify(task));
   }
+});
+
+const TASK = {
+  shape: 'list',
+  rows: ['1', '2'],
+  keys: ['k', null],
+  known: [null, '"a"'],
+  onError: 'row',
+  invalid: [{ row: 1, error: {} }],
+  digest: 'd',
+  epoch: 3,
+};
+
+test.each([{}, { shape: 'one' }, { shape: 'tensors' }, { known: undefined }, { onError: undefined, invalid: undefined }])(
+  'a task with %j is read',
+  (members) => {
+    const task = { ...TASK, ...members };
+    expect(readTask(JSON.stringify(task))).toEqual(JSON.parse(JSON.stringify(task)));
+  },
+);
+
+// A worker of another version, or a fault of the memory, can write each of these.
+test.each([
+  { shape: 'two' },
+  { shape: undefined },
+  { rows: '12' },
+  { rows: ['1', 2] },
+  { rows: [1, 2] },
+  { keys: 'k0' },
+  { keys: { length: 2 } },
+  { keys: ['k'] },
+  { keys: ['k', 1] },
+  { keys: [1, 2] },
+  { known: 'ab' },
+  { known: [null, 1] },
+  { known: [1, 2] },
+  { onError: 'fail' },
+  { onError: null },
+  { invalid: {} },
+  { invalid: [{ row: 1, error: {} }, 1] },
+  { invalid: [{ row: 1.5, error: {} }] },
+  { invalid: [{ row: 1 }] },
+  { invalid: [{ row: 1, error: null }] },
+  { invalid: [null] },
+  { digest: 1 },
+  { digest: undefined },
+  { epoch: '3' },
+  { epoch: undefined },
+])('a task with %j is not read', (members) => {
+  expect(readTask(JSON.stringify({ ...TASK, ...members }))).toBeUndefined();
+});
+
+test.each(['', '{', 'null', '1', '"text"', '[]', '{}'])('%j is no task', (text) => {
+  expect(readTask(text)).toBeUndefined();
+  expect(readTask(Buffer.from(text))).toBeUndefined();
+});
+
+test('a text of a task is also read from its bytes, and is the text for the ledger as it is', () => {
+  const text = JSON.stringify(TASK);
+  expect(readTask(Buffer.from(text))).toEqual(TASK);
+  expect(textOfTask(text)).toBe(text);
+  expect(textOfTask('not a task')).toBe('not a task');
+  expect(textOfTask(Buffer.from('not a task'))).toBe('');
+});
+
+test('a task whose slot is gone has no text, and a slot itself has no text', () => {
+  const slot = { slot: '/dev/shm/millrace-0/00000000-0000-0000-0000-000000000000/1', bytes: 4 };
+  const task: Task = { shape: 'one', rows: [slot], keys: [null], digest: '0'.repeat(64), epoch: 0 };
+  const stored = storedTask(task, true);
+  expect([readTask(stored), readWholeTask(stored), textOfTask(stored)]).toEqual([task, undefined, '']);
+  expect(readWholeTask('{')).toBeUndefined();
+  expect(() => taskText(task)).toThrow('a slot has no text');
+});
+
+test('a row in pieces is joined', () => {
+  const row = tensorRowBytes({ x: { dtype: 'float32', dims: [1, 2], data: Float32Array.of(1, 2) } });
+  const pieces = new BytePieces([row.subarray(0, 5), row.subarray(5)]);
+  const task = { shape: 'one' as const, keys: [null], digest: '0'.repeat(64), epoch: 0 };
+  expect(joinedTask({ ...task, rows: [pieces, 'text'] }).rows).toEqual([row, 'text']);
+  expect(storedTask({ ...task, rows: [pieces] }, false)).toBe(taskText({ ...task, rows: [row] }));
+});
+
+test('a task without rows has a text', () => {
+  const task: Task = { shape: 'list', rows: [], keys: [], digest: 'd', epoch: 0 };
+  expect(taskText(task)).toBe(JSON.stringify(task));
 });
 
 const tensors = (values: readonly number[]) => ({

@@ -29,6 +29,18 @@ test('a command without a reply in its ticks is rejected once, and no earlier', 
   expect(second.failed).toBe('Command timed out');
 });
 
+test('a rejected command is rejected once, and a command counts only its own ticks', () => {
+  const deadlines = new CommandDeadlines();
+  for (let n = 0; n < 300; n++) deadlines.tick(true);
+  let rejections = 0;
+  const command = { reject: () => void (rejections += 1) };
+  deadlines.add(command);
+  for (let n = 0; n < 256; n++) deadlines.tick(true);
+  expect(rejections).toBe(0);
+  for (let n = 0; n < 100; n++) deadlines.tick();
+  expect(rejections).toBe(1);
+});
+
 test('a command with more ticks is rejected after these ticks', () => {
   const deadlines = new CommandDeadlines();
   const command = commandOf();

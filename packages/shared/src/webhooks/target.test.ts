@@ -34,6 +34,9 @@ describe('a target', () => {
     'ftp://8.8.8.8/',
     'file:///etc/passwd',
     'https://user:pass@8.8.8.8/',
+    'https://user@8.8.8.8/',
+    'https://:pass@8.8.8.8/',
+    'https://8.8.8.8:0/',
     'https://',
     'hook',
     '',
@@ -100,6 +103,19 @@ describe('a target', () => {
     expect(refusal(await check(async () => ['127.0.0.1', '::1']))).toBe('address');
     expect(refusal(await check(async () => ['8.8.8.8']))).toBeUndefined();
     expect(refusal(await check(unresolved))).toBeUndefined();
+  });
+
+  test('is checked for its form first, and an address in its host is not resolved', async () => {
+    expect(refusal(await checkTarget('hook', strict, async () => ['8.8.8.8']))).toBe('form');
+    expect(await checkTarget('https://8.8.8.8/', strict, async () => ['127.0.0.1'])).toBeInstanceOf(URL);
+  });
+
+  test('with a name of which one address is public is accepted: an attempt uses this address', async () => {
+    expect(refusal(await checkTarget('https://name.example/', strict, async () => ['10.0.0.1', '8.8.8.8']))).toBeUndefined();
+  });
+
+  test('is called without its fragment', () => {
+    expect(String(readTarget('https://receiver.example/?a=1#b', strict))).toBe('https://receiver.example/?a=1');
   });
 
   test('within a network of the operator is accepted', () => {
