@@ -111,6 +111,26 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
     },
     { line: 'if one.y then', change: 'one.y → true', reason: 'A prediction without a leader has no leader to find.' },
   ],
+  'packages/shared/src/live/adopt.lua': [
+    {
+      line: 'local undone = own <',
+      change: '< → <=',
+      reason: 'The time of the end decides too: an equal opening has no earlier end.',
+    },
+    { line: 'if one.cut then', change: 'one.cut → true', reason: `${SAVES_TIME} The state is then read again.` },
+    { line: 'if one.g then', change: 'one.g → true', reason: 'A leader without followers has an empty set.' },
+    { line: "if own ~= '' and own < p", change: '< → <=', reason: 'An equal priority is the same priority.' },
+  ],
+  'packages/shared/src/text/near-names.ts': [
+    { line: 'const swapped = i > 1', change: '> → >=', reason: 'Before the first letter there is no letter to swap.' },
+    { line: 'if (cost < least)', change: '< → <=', reason: 'Both costs are equal.' },
+    { line: 'if (least > limit)', change: 'least > limit → false', reason: SAVES_TIME },
+    { line: 'const limit = Math.max', change: 'floor → ceil', reason: 'The limit of similarity is a choice.' },
+    { line: 'if (Math.abs(candidate.length', change: '<= → <', reason: SAME_SIZE },
+    { line: 'if (comparisons > COMPARISONS', change: '> → >=', reason: SAME_SIZE },
+    { line: 'if (distance <= limit) found', change: 'push → unshift', reason: 'The list is sorted afterwards.' },
+    { line: 'found.sort', change: '< → <=', reason: 'No two known names are equal.' },
+  ],
   'packages/shared/src/live/place.lua': [
     { line: "if head == '' then", change: "head == '' → false", reason: 'An absent key has an empty text too.' },
     {
@@ -131,8 +151,15 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
     { line: 'if (task === undefined) return undefined;', reason: 'The next line fails then, with the same result.' },
     { line: '} catch {', reason: 'The function then ends without a value, which is undefined too.' },
     { line: 'if ((rows[0]?.length ?? 0) < LONG_ROW)', reason: `${SAVES_TIME} Both ways write the same text.` },
-    { line: "if (row.includes('\\\\'))", change: "row.includes('\\\\') → true", reason: `${SAVES_TIME} Both ways write the same text.` },
-    { line: 'for (let quotes = 0; quotes < QUOTES_MAX', reason: 'The function then ends in JSON.stringify, with the same text.' },
+    {
+      line: "if (row.includes('\\\\'))",
+      change: "row.includes('\\\\') → true",
+      reason: `${SAVES_TIME} Both ways write the same text.`,
+    },
+    {
+      line: 'for (let quotes = 0; quotes < QUOTES_MAX',
+      reason: 'The function then ends in JSON.stringify, with the same text.',
+    },
     { line: 'if (at === -1) return', reason: 'The function then ends in JSON.stringify, with the same text.' },
     { line: 'from = at + 1;', reason: 'The function then ends in JSON.stringify, with the same text.' },
   ],

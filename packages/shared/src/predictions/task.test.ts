@@ -46,13 +46,16 @@ const TASK = {
   epoch: 3,
 };
 
-test.each([{}, { shape: 'one' }, { shape: 'tensors' }, { known: undefined }, { onError: undefined, invalid: undefined }])(
-  'a task with %j is read',
-  (members) => {
-    const task = { ...TASK, ...members };
-    expect(readTask(JSON.stringify(task))).toEqual(JSON.parse(JSON.stringify(task)));
-  },
-);
+test.each([
+  {},
+  { shape: 'one' },
+  { shape: 'tensors' },
+  { known: undefined },
+  { onError: undefined, invalid: undefined },
+])('a task with %j is read', (members) => {
+  const task = { ...TASK, ...members };
+  expect(readTask(JSON.stringify(task))).toEqual(JSON.parse(JSON.stringify(task)));
+});
 
 // A worker of another version, or a fault of the memory, can write each of these.
 test.each([

@@ -33,8 +33,10 @@ test('a rejected command is rejected once, and a command counts only its own tic
   const deadlines = new CommandDeadlines();
   for (let n = 0; n < 300; n++) deadlines.tick(true);
   let rejections = 0;
-  const command = { reject: () => void (rejections += 1) };
-  deadlines.add(command);
+  const reject = () => {
+    rejections += 1;
+  };
+  deadlines.add({ reject });
   for (let n = 0; n < 256; n++) deadlines.tick(true);
   expect(rejections).toBe(0);
   for (let n = 0; n < 100; n++) deadlines.tick();

@@ -111,7 +111,9 @@ describe('a target', () => {
   });
 
   test('with a name of which one address is public is accepted: an attempt uses this address', async () => {
-    expect(refusal(await checkTarget('https://name.example/', strict, async () => ['10.0.0.1', '8.8.8.8']))).toBeUndefined();
+    expect(
+      refusal(await checkTarget('https://name.example/', strict, async () => ['10.0.0.1', '8.8.8.8'])),
+    ).toBeUndefined();
   });
 
   test('is called without its fragment', () => {
