@@ -69,6 +69,25 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
     },
     { line: 'const about = needsMs > FAR_MS', change: '> → >=', reason: SAME_MOMENT },
   ],
+  'apps/worker/src/inference/dispatcher.ts': [
+    { line: 'if (one.priority <= priority)', change: '<= → <', reason: 'The item then moves to its own place.' },
+    { line: 'while (this.#gathering.size > 0)', change: '> → >=', reason: 'Without held items no run is next.' },
+    { line: 'if (one.priority === last)', reason: SAVES_TIME },
+    { line: 'continue;', reason: SAVES_TIME },
+    { line: 'last = one.priority;', reason: SAVES_TIME },
+    { line: 'if (steps === 0)', change: 'steps === 0 → false', reason: `${SAVES_TIME} No step is the same priority.` },
+    { line: 'return at < 0', change: '< → <=', reason: 'The most urgent priority does not rise.' },
+    { line: 'if (this.#runs.size < slots)', change: 'this.#runs.size < slots → false', reason: SAVES_TIME },
+    {
+      line: 'for (let at = 0; at < held.length',
+      change: '< → <=',
+      reason: 'No further item fits into a full micro-batch.',
+    },
+    { line: 'if (held.some((one)', reason: `${SAVES_TIME} The call then gathers nothing.` },
+    { line: 'if (rows < maxBatch && held', reason: 'The call then gathers nothing.' },
+    { line: 'const items = taken.length', reason: SAVES_TIME },
+    { line: 'count += 1;', change: '+= → -=', reason: 'The items are then taken one by one.' },
+  ],
   'apps/worker/src/webhooks/lane-health.ts': [
     {
       line: 'return this.#pools.get(name) ??',
@@ -170,7 +189,7 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
     { line: 'const addresses = await', reason: 'The change has the same meaning.' },
   ],
   'packages/shared/src/webhooks/timers.ts': [
-    { line: 'skipVersionCheck: true', reason: 'BullMQ then asks Redis for its version first, and works as well.' },
+    { line: 'skipVersionCheck: true', reason: 'BullMQ then reads the version of Redis first, and works as well.' },
     { line: "queue.on('error', onError)", reason: 'A failed command reports the failure of its connection too.' },
     { line: 'if (jobs.length === 0)', change: 'jobs.length === 0 → false', reason: SAVES_TIME },
   ],

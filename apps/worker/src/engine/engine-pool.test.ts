@@ -17,7 +17,7 @@ import { centered, lookup, memoryHog, perceptron, recurrent, spinner } from '../
 import { createEnginePool, type EnginePool, type PoolOptions } from './engine-pool.ts';
 
 /** Ends a test that hangs. Beside other work the hundred loads of one test took a minute. */
-const HANGS_MS = 300_000;
+const HANGS_MS = 280_000;
 
 let versions: ReturnType<typeof versionFiles>;
 let pool: EnginePool;

@@ -13,6 +13,14 @@ describe('items with several rows', () => {
     expect(order().map(([, items]) => items)).toEqual([[0], [1, 2], [3, 4], [5]]);
   });
 
+  test('count with all their rows', async () => {
+    const { add, endAll, order } = stage({ maxBatch: 4 });
+    const all = [add('a', [0]), add('a', [1, 2], { rows: [3, 2] })];
+    await endAll(200);
+    await Promise.all(all);
+    expect(order().map(([, items]) => items)).toEqual([[0], [1], [2]]);
+  });
+
   test('join another caller only while they fit', async () => {
     const { add, endAll, order } = stage({ maxBatch: 4 });
     const all = [add('a', [0]), add('a', [1], { rows: [3] }), add('a', [2, 3], { rows: [2, 1] }), add('a', [4])];
@@ -62,7 +70,7 @@ describe('the engines of a version', () => {
 });
 
 describe('a raised prediction', () => {
-  test('starts at once if its priority has a slot', () => {
+  test('starts at once if its priority has a slot, and leaves no run without items', async () => {
     const { add, runs, dispatcher } = stage({ slots: 1, maxBatch: 1 });
     void add('a', [1]);
     void add('a', [2]);
@@ -73,6 +81,11 @@ describe('a raised prediction', () => {
       [[2], HIGH],
     ]);
     expect(dispatcher.waiting).toBe(0);
+    for (const { end } of [...runs]) {
+      end();
+      await turn();
+    }
+    expect(runs).toHaveLength(2);
   });
 
   test('never falls, and the first item of a job can be raised', () => {
@@ -159,9 +172,13 @@ describe('without an event', () => {
 
   test('a held prediction that has risen starts', () => {
     const { add, runs, clock } = stage({ slots: 1, maxBatch: 1 });
+    clock.ms = 100_000;
     void add('a', [1]);
     void add('a', [2]);
-    clock.ms = 10_000;
+    clock.ms = 109_999;
+    vi.advanceTimersByTime(250);
+    expect(runs).toHaveLength(1);
+    clock.ms = 110_000;
     vi.advanceTimersByTime(250);
     expect(runs.map(({ items, priority }) => [items, priority])).toEqual([
       [[1], NORMAL],
