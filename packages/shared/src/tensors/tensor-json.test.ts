@@ -187,6 +187,22 @@ describe('a fault has the place, the expected value and the received value', () 
   test.each(faults)('%s', (_, json, wanted) => {
     expect(refusal(specs, json)).toMatchObject(wanted);
   });
+  test('every text with a character outside base64 is refused, at every place and length', () => {
+    const digit = fc.constantFrom(...'ABCDwxyz0189+/');
+    const other = fc.constantFrom(...'-_= \n*\u0141\u00c1\u{1f600}');
+    const one = fc.oneof({ weight: 20, arbitrary: digit }, { weight: 1, arbitrary: other });
+    fc.assert(
+      fc.property(fc.string({ unit: one, maxLength: 40 }), fc.constantFrom('', '=', '=='), (digits, padding) => {
+        const base64 = digits + padding;
+        const isRight = /^[A-Za-z0-9+/]*={0,2}$/.test(base64);
+        const { length } = Buffer.from(base64, 'base64');
+        const found = refusal(spec('uint8', ['n']), { x: { shape: [length], base64 } });
+        if (isRight) expect(found).toBe('accepted');
+        else expect(found).toMatchObject({ pointer: '/x/base64', message: 'The text is not base64.' });
+      }),
+      { numRuns: 3_000 },
+    );
+  });
   test('a pointer escapes the special characters of a name', () => {
     expect(refusal(spec('int8', [], 'a/b~c'), { 'a/b~c': 1000 })).toMatchObject({ pointer: '/a~1b~0c' });
   });
