@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import { readSlot, slotFolder } from '@millrace/shared/predictions/slots';
 import pino from 'pino';
@@ -28,6 +28,56 @@ test('rows are written within the limit, and a released slot makes room', () => 
   expect([writer.bytes, existsSync(first?.slot ?? '')]).toEqual([100, false]);
   const third = writer.write(Buffer.alloc(100, 3));
   expect(new Set([first?.slot, second?.slot, third?.slot]).size).toBe(3);
+});
+
+const filesBeside = (slot: string): string[] => readdirSync(path.dirname(slot));
+
+test('the memory of a released slot is written again under another name, and its old name is gone', () => {
+  const writer = open(10_000);
+  const first = writer.write(Buffer.alloc(1_000, 1));
+  if (first === undefined) throw new Error('the slot was not written');
+  const { ino } = statSync(first.slot);
+  writer.release(first, 0);
+  expect([existsSync(first.slot), filesBeside(first.slot).length]).toEqual([false, 1]);
+  for (const bytes of [1_000, 600]) {
+    const next = writer.write(Buffer.alloc(bytes, 2));
+    if (next === undefined) throw new Error('the slot was not written');
+    expect([statSync(next.slot).ino, readSlot(next)]).toEqual([ino, Buffer.alloc(bytes, 2)]);
+    writer.release(next, 0);
+  }
+  // Much shorter, and longer, than the kept file.
+  for (const bytes of [200, 601]) {
+    const other = writer.write(Buffer.alloc(bytes, 3));
+    expect(other && [statSync(other.slot).ino === ino, readSlot(other)]).toEqual([false, Buffer.alloc(bytes, 3)]);
+  }
+});
+
+test('kept memory makes room for slots, and is free some seconds after its last use', () => {
+  vi.useFakeTimers();
+  const writer = open(1_000);
+  const [first, second] = [writer.write(Buffer.alloc(500, 1)), writer.write(Buffer.alloc(500, 2))];
+  if (first === undefined || second === undefined) throw new Error('the slots were not written');
+  writer.release(first, 0);
+  expect(filesBeside(first.slot)).toHaveLength(2);
+  const third = writer.write(Buffer.alloc(10, 3));
+  expect(filesBeside(first.slot).toSorted()).toEqual(
+    [second.slot, third?.slot].map((slot) => path.basename(slot ?? '')).toSorted(),
+  );
+  writer.release(second, 0);
+  expect(filesBeside(first.slot)).toHaveLength(2);
+  vi.advanceTimersByTime(20_000);
+  expect(filesBeside(first.slot)).toEqual([path.basename(third?.slot ?? '')]);
+});
+
+test('the process reads its own slot until the release, also when the name is gone', () => {
+  const writer = open(1_000);
+  const slot = writer.write(Buffer.alloc(100, 4));
+  if (slot === undefined) throw new Error('the slot was not written');
+  rmSync(slot.slot);
+  expect(writer.read(slot)).toEqual(Buffer.alloc(100, 4));
+  writer.release(slot, 0);
+  expect(() => writer.read(slot)).toThrow('release');
+  expect(writer.bytes).toBe(0);
 });
 
 test('a slot can be released later', () => {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { tensorRowBytes } from '../tensors/tensor-bytes.ts';
-import { hasSlot, machineName, parseSlot, readSlot, slotFolder, slotText } from './slots.ts';
+import { hasSlot, machineName, OpenSlot, parseSlot, readSlot, slotFolder, slotText } from './slots.ts';
 import { readTask, type SlotRow, storedTask, type Task, taskText, textOfTask } from './task.ts';
 
 const folder = path.join(slotFolder() ?? '', randomUUID());
@@ -22,6 +22,23 @@ test('a slot is read while its file has the length of the row', () => {
   const longer = { ...slot, bytes: row.length + 1 };
   expect(hasSlot(longer)).toBe(false);
   expect(() => readSlot(longer)).toThrow('length');
+});
+
+test('a reader that is late refuses the bytes of another prediction', () => {
+  const slot = slotOf(3);
+  writeFileSync(slot.slot, row);
+  const late = new OpenSlot(slot);
+  const read = Buffer.alloc(row.length);
+  late.read(read, 0);
+  late.check();
+  expect(read).toEqual(row);
+  // As the API uses the memory again.
+  renameSync(slot.slot, slotOf(4).slot);
+  writeFileSync(slotOf(4).slot, Buffer.alloc(row.length, 7));
+  late.read(read, 0);
+  expect(read).not.toEqual(row);
+  expect(() => late.check()).toThrow('released');
+  late.close();
 });
 
 test.each(['/etc/passwd', '/dev/shm/../etc/passwd', `${folder}/../1/1`, `${folder}/a`, ''])(

@@ -2,12 +2,15 @@
  * Large rows of waiting callers in files of shared memory. The API writes a row once, the live state and the job name the file, and the
  * engine reads the file. Neither Redis nor the worker has the bytes.
  *
- * A file has one content for its whole life, and its name is never used again: an engine that still reads a file after the API has
- * deleted the file reads the right bytes. Each API process has its own folder, so the name states the owner.
+ * A name has one content for its whole life and is never used again. The API may write the row of another prediction into the memory of
+ * a released slot, since new memory takes five times as long to write as used memory. Before the first byte the API renames the file.
+ * A reader therefore looks for the name after its last read: while the name exists, the reader has read the right bytes. Each API
+ * process has its own folder, so the name states the owner.
  */
 import { randomUUID } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fstatSync,
   lstatSync,
   mkdirSync,
@@ -63,22 +66,57 @@ export function hasSlot({ slot, bytes }: SlotRow): boolean {
   return statSync(slot, { throwIfNoEntry: false })?.size === bytes;
 }
 
+/** An open slot. Every method throws when the slot is gone or has another length. */
+export class OpenSlot {
+  readonly #file: number;
+  readonly #slot: string;
+  readonly bytes: number;
+
+  constructor({ slot, bytes }: SlotRow) {
+    if (!FORM.test(slot)) throw new Error('the name of a slot is not valid');
+    this.#slot = slot;
+    this.bytes = bytes;
+    this.#file = openSync(slot, 'r');
+    if (fstatSync(this.#file).size === bytes) return;
+    closeSync(this.#file);
+    throw new Error('a slot does not have the length of its row');
+  }
+
+  /** Fills `target` with the bytes of the slot from `from` on. The bytes are right only if `check` returns afterwards. */
+  read(target: Uint8Array, from: number): void {
+    readFully(this.#file, target, from);
+  }
+
+  /** Throws if the slot was released, so that the bytes may belong to another prediction. */
+  check(): void {
+    if (!existsSync(this.#slot)) throw new Error('a slot was released during a read');
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}
+
+/** Fills `target` with the bytes of an open file from `from` on. */
+export function readFully(file: number, target: Uint8Array, from: number): void {
+  for (let at = 0; at < target.length; ) {
+    const read = readSync(file, target, at, target.length - at, from + at);
+    if (read === 0) throw new Error('a slot ends before its row');
+    at += read;
+  }
+}
+
 /** Reads a slot. Throws when the slot is gone or has another length. */
-export function readSlot({ slot, bytes }: SlotRow): Buffer {
-  if (!FORM.test(slot)) throw new Error('the name of a slot is not valid');
-  const file = openSync(slot, 'r');
+export function readSlot(row: SlotRow): Buffer {
+  const slot = new OpenSlot(row);
   try {
-    if (fstatSync(file).size !== bytes) throw new Error('a slot does not have the length of its row');
     // Memory of its own begins at an address that every type of elements can use.
-    const row = Buffer.allocUnsafeSlow(bytes);
-    for (let at = 0; at < bytes; ) {
-      const read = readSync(file, row, at, bytes - at, at);
-      if (read === 0) throw new Error('a slot ends before its row');
-      at += read;
-    }
-    return row;
+    const bytes = Buffer.allocUnsafeSlow(row.bytes);
+    slot.read(bytes, 0);
+    slot.check();
+    return bytes;
   } finally {
-    closeSync(file);
+    slot.close();
   }
 }
 

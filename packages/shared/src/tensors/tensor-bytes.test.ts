@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BytePieces } from './byte-pieces.ts';
+import { joinRowBytes } from './join-row-bytes.ts';
 import { DTYPES, type Dtype, type TensorMap } from './tensor.ts';
-import { joinRowBytes, tensorRow, tensorRowBytes, tensorsOfBytes } from './tensor-bytes.ts';
+import { tensorRow, tensorRowBytes, tensorsOfBytes } from './tensor-bytes.ts';
 import { newData } from './tensor-data.ts';
 import { TensorInPieces } from './tensor-in-pieces.ts';
 import { tensorRowText } from './tensor-rows.ts';

@@ -8,7 +8,7 @@
  */
 import { BytePieces } from './byte-pieces.ts';
 import { DTYPES, type Dtype, type Tensor, type TensorData, type TensorMap } from './tensor.ts';
-import { bytesOf, dataFromBytes, ELEMENT_BYTES, elementCount, newData } from './tensor-data.ts';
+import { bytesOf, dataFromBytes, ELEMENT_BYTES, elementCount } from './tensor-data.ts';
 import { TensorInPieces } from './tensor-in-pieces.ts';
 
 const VERSION = 1;
@@ -106,16 +106,25 @@ function writeHead(row: Buffer, parts: readonly WrittenPart[]): number {
   return at;
 }
 
-interface Head {
-  parts: Part[];
+/** A tensor of a row, with the place of its elements in the row. */
+export interface PlacedPart extends Omit<Part, 'bytes'> {
+  at: number;
+  length: number;
+}
+
+export interface Head {
+  parts: PlacedPart[];
   /** The bytes of the header. Rows with equal headers can be joined. */
   header: Buffer;
 }
 
-/** Throws for bytes that are cut, damaged, or of another version. */
-function readHead(row: Buffer): Head {
+/**
+ * Reads the header of a row of `length` bytes from its first bytes. Throws RangeError if the header is longer than `row`, and another
+ * Error for bytes that are cut, damaged, or of another version.
+ */
+export function readHead(row: Buffer, length: number): Head {
   if (row.length < HEAD_BYTES || row.readUInt16LE(0) !== VERSION) throw new Error('the bytes of a row cannot be read');
-  const places: (Omit<Part, 'bytes'> & { length: number })[] = [];
+  const places: Omit<PlacedPart, 'at'>[] = [];
   let at = HEAD_BYTES;
   for (let left = row.readUInt16LE(2); left > 0; left -= 1) {
     const nameEnd = at + 2 + row.readUInt16LE(at);
@@ -131,13 +140,14 @@ function readHead(row: Buffer): Head {
   }
   const header = row.subarray(0, at);
   at = aligned(at);
-  const parts = places.map(({ name, dtype, dims, length }) => {
-    const bytes = row.subarray(at, at + length);
-    if (bytes.length !== length) throw new Error(`the elements of "${name}" are cut`);
-    if (dtype !== 'string' && bytes.length !== elementCount(dims) * ELEMENT_BYTES[dtype])
-      throw new Error(`"${name}" has ${bytes.length} bytes, and its shape [${dims}] needs another number`);
-    at += aligned(length);
-    return { name, dtype, dims, bytes };
+  const parts = places.map((part) => {
+    const placed = { ...part, at };
+    const { name, dtype, dims } = part;
+    if (at + part.length > length) throw new Error(`the elements of "${name}" are cut`);
+    if (dtype !== 'string' && part.length !== elementCount(dims) * ELEMENT_BYTES[dtype])
+      throw new Error(`"${name}" has ${part.length} bytes, and its shape [${dims}] needs another number`);
+    at += aligned(part.length);
+    return placed;
   });
   return { parts, header };
 }
@@ -145,84 +155,20 @@ function readHead(row: Buffer): Head {
 /** The tensors of a row. Elements that are aligned in memory are views. Throws for bytes that are not a row. */
 export function tensorsOfBytes(row: Buffer): TensorMap {
   const tensors: TensorMap = {};
-  for (const { name, dtype, dims, bytes } of readHead(row).parts)
-    tensors[name] = checked(name, { dtype, dims, data: elementsOf(dtype, bytes) });
+  for (const { name, dtype, dims, at, length } of readHead(row, row.length).parts)
+    tensors[name] = checked(name, { dtype, dims, data: elementsOf(dtype, row.subarray(at, at + length)) });
   return tensors;
 }
 
-function elementsOf(dtype: Dtype, bytes: Uint8Array): TensorData {
+export function elementsOf(dtype: Dtype, bytes: Uint8Array): TensorData {
   return dtype === 'string' ? stringsOf(bytes) : dataFromBytes(dtype, bytes);
 }
 
-function checked(name: string, tensor: Tensor): Tensor {
+/** Throws if the tensor does not have the elements of its shape. */
+export function checked(name: string, tensor: Tensor): Tensor {
   const count = elementCount(tensor.dims);
   if (tensor.data.length === count) return tensor;
   throw new Error(`"${name}" has ${tensor.data.length} elements: expected ${count} for its shape`);
-}
-
-/** Rows of equal shape, with the tensors of all rows together. */
-export interface RowGroup {
-  /** The places of the rows in the list of all rows. */
-  places: number[];
-  /** The first dimension of each row. */
-  rowsEach: number;
-  tensors: TensorMap;
-}
-
-/** Joins rows of equal names, types and dimensions along their first dimension. The elements are copied once, straight from the rows. */
-export function joinRowBytes(rows: readonly Buffer[]): RowGroup[] {
-  const groups = new Map<string, { places: number[]; heads: Head[] }>();
-  for (const [place, row] of rows.entries()) {
-    const head = readHead(row);
-    const key = groupKey(head, place);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { places: [place], heads: [head] });
-    else {
-      group.places.push(place);
-      group.heads.push(head);
-    }
-  }
-  return Array.from(groups.values(), ({ places, heads }) => ({
-    places,
-    rowsEach: heads[0]?.parts[0]?.dims[0] ?? 0,
-    tensors: joined(heads),
-  }));
-}
-
-/** A row with a scalar cannot be joined. The lengths of strings are in the header, and do not separate rows. */
-function groupKey({ parts, header }: Head, place: number): string {
-  if (parts.some(({ dims }) => dims.length === 0)) return String(place);
-  if (parts.some(({ dtype }) => dtype === 'string'))
-    return parts.map(({ name, dtype, dims }) => `${name.length}:${name}${dtype}${dims}`).join(';');
-  return header.toString('latin1');
-}
-
-function joined(heads: readonly Head[]): TensorMap {
-  const tensors: TensorMap = {};
-  for (const [at, { name, dtype, dims, bytes }] of (heads[0]?.parts ?? []).entries()) {
-    const [first, ...rest] = dims;
-    if (heads.length === 1 || first === undefined) {
-      tensors[name] = checked(name, { dtype, dims, data: elementsOf(dtype, bytes) });
-      continue;
-    }
-    const shape = [first * heads.length, ...rest];
-    const all = heads.map(({ parts }) => parts[at]?.bytes ?? new Uint8Array(0));
-    tensors[name] = checked(name, { dtype, dims: shape, data: together(dtype, elementCount(shape), all) });
-  }
-  return tensors;
-}
-
-function together(dtype: Dtype, count: number, all: readonly Uint8Array[]): TensorData {
-  if (dtype === 'string') return all.flatMap(stringsOf);
-  const data = newData(dtype, count);
-  if (Array.isArray(data)) return data;
-  const target = bytesOf(data);
-  let at = 0;
-  for (const bytes of all) {
-    target.set(bytes, at);
-    at += bytes.byteLength;
-  }
-  return data;
 }
 
 function stringBytes(strings: readonly string[]): Buffer {
@@ -236,7 +182,7 @@ function stringBytes(strings: readonly string[]): Buffer {
   return bytes;
 }
 
-function stringsOf(bytes: Uint8Array): string[] {
+export function stringsOf(bytes: Uint8Array): string[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const strings: string[] = [];
   for (let at = 0; at < buffer.length; ) {

@@ -4,10 +4,11 @@ import { buildEntities } from '@millrace/shared/entities/entity-index';
 import type { Provider } from '@millrace/shared/model-files/engine-settings';
 import type { Handler, HandlerContext, Json } from '@millrace/shared/model-files/handler';
 import { importHandler } from '@millrace/shared/model-files/handler-file';
-import { readSlot } from '@millrace/shared/predictions/slots';
+import { OpenSlot } from '@millrace/shared/predictions/slots';
 import { isSlot, type Row } from '@millrace/shared/predictions/task';
+import { joinRowBytes, type RowGroup, RunMemory } from '@millrace/shared/tensors/join-row-bytes';
 import { DTYPES, type TensorMap, type TensorSpec } from '@millrace/shared/tensors/tensor';
-import { joinRowBytes, tensorRowBytes } from '@millrace/shared/tensors/tensor-bytes';
+import { tensorRowBytes } from '@millrace/shared/tensors/tensor-bytes';
 import {
   joinRows,
   shapeKey,
@@ -121,12 +122,8 @@ export class EngineSession {
   async runRows(rows: readonly Row[]): Promise<string[]> {
     if (this.handler !== null) throw new Error('a row of a handler is JSON text');
     this.#startTimes();
-    const bytes = rows.map((row) => {
-      if (typeof row === 'string') return tensorRowBytes(tensorsOfRow(JSON.parse(row)));
-      return isSlot(row) ? readSlot(row) : row;
-    });
     const outputs = new Array<string>(rows.length);
-    for (const { places, rowsEach, tensors } of joinRowBytes(bytes)) {
+    for (const { places, rowsEach, tensors } of groupsOf(rows)) {
       const made = await this.#runModel(tensors);
       const parts =
         places.length === 1
@@ -197,6 +194,28 @@ export class EngineSession {
   /** Releases the session. Without this call the memory of the session stays for the life of the process. */
   async release(): Promise<void> {
     await this.#session.release();
+  }
+}
+
+/** The runs of an engine follow each other. */
+const memory = new RunMemory();
+
+/** Reads slots straight into the tensors of the run. Throws when a slot is gone. */
+function groupsOf(rows: readonly Row[]): RowGroup[] {
+  const slots: OpenSlot[] = [];
+  try {
+    const sources = rows.map((row) => {
+      if (typeof row === 'string') return tensorRowBytes(tensorsOfRow(JSON.parse(row)));
+      if (!isSlot(row)) return row;
+      const slot = new OpenSlot(row);
+      slots.push(slot);
+      return slot;
+    });
+    const groups = joinRowBytes(sources, memory);
+    for (const slot of slots) slot.check();
+    return groups;
+  } finally {
+    for (const slot of slots) slot.close();
   }
 }
 
