@@ -25,6 +25,7 @@ import type { Idempotency } from './idempotency-claims.ts';
 import type { Outcome } from './outcome.ts';
 import {
   buildPending,
+  freeRows,
   newPrediction,
   type PendingPrediction,
   type PredictionRequest,
@@ -43,7 +44,7 @@ export interface CreateDeps extends WaitDeps {
   parsedRequests: ParsedRequests;
   idempotency: Idempotency;
   bytesSupport: Pick<BytesSupport, 'isSupported' | 'readsSlots'>;
-  slots: Pick<SlotWriter, 'write' | 'release'>;
+  slots: Pick<SlotWriter, 'write' | 'read' | 'release'>;
   /** Throws ApiError while the clock of this process is wrong. */
   checkClock(): void;
   /** Throws ApiError for an address that webhooks must not reach. */
@@ -142,7 +143,9 @@ function submit(deps: CreateDeps, pending: PendingPrediction): Promise<Outcome> 
   beginSubmission(pending);
   const slots = bytes && deps.bytesSupport.readsSlots ? deps.slots : undefined;
   const item = newPrediction(pending, { rows: carried(outputs), whole: null, bytes, slots });
-  if (pending.wholeTask === undefined) request.freeInput?.();
+  // The task and its slots have copies of all rows.
+  freeRows(pending);
+  request.freeInput?.();
   if (!waits) return promiseResult(deps, pending, item);
   const result = waitForResult(deps, pending, item);
   return pending.slots?.length ? releaseAfter(deps, pending, result) : result;

@@ -5,6 +5,7 @@ import type { PromiseRow } from '@millrace/shared/ledger/ledger-rows';
 import { storedOptions } from '@millrace/shared/ledger/terminal-row';
 import type { NewPrediction } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { freeBytes } from '@millrace/shared/predictions/free-bytes';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { CacheUse, Prediction, Priority } from '@millrace/shared/predictions/prediction';
@@ -13,13 +14,15 @@ import {
   type GivenRow,
   type GivenTask,
   isSlot,
-  joinedTask,
+  readTask,
   type SlotRow,
+  type StoredTask,
   storedTask,
   type Task,
   taskText,
   textOfTask,
 } from '@millrace/shared/predictions/task';
+import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
 import type { Span } from '@millrace/shared/tracing/tracing';
 import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import type { CacheControl, Prefer } from '../http/request-headers.ts';
@@ -51,7 +54,7 @@ export interface PredictionRequest {
   signal: DisconnectSignal;
   /** The caller accepts no promise: a prediction without a result at the end of the wait is canceled. */
   ledgerless?: boolean;
-  /** Releases the memory of the input. Called when the task has a copy, and no later step reads the input. */
+  /** Releases the memory of the input. Called when the task or its slots have a copy, and no later step reads the input. */
   freeInput?: () => void;
   /** Set as soon as the registry has the model. */
   isModelKnown?: boolean;
@@ -129,7 +132,7 @@ export interface NewPredictionParams {
   /** Whether the task may be bytes. */
   bytes: boolean;
   /** Writes large rows to slots; undefined where a worker cannot read slots. */
-  slots?: Pick<SlotWriter, 'write'> | undefined;
+  slots?: Pick<SlotWriter, 'write' | 'read'> | undefined;
 }
 
 /** The row as a slot, if the row is large and there is room. */
@@ -143,6 +146,18 @@ function keysOf({ store, normalized: { rows, keys, errors } }: PendingPrediction
   const stored: (string | null)[] = [...keys];
   for (const { row } of errors) stored[row] = null;
   return stored;
+}
+
+/** The stored task with the bytes of its slots, which this process has until the release of the slots. */
+function wholeTask(stored: StoredTask, slots: Pick<SlotWriter, 'read'>): Task {
+  const task = readTask(stored);
+  if (task === undefined) throw new Error('a task that was just written cannot be read');
+  return { ...task, rows: task.rows.map((row) => (isSlot(row) ? slots.read(row) : row)) };
+}
+
+/** Releases the memory of long rows of a prediction whose task or slots have a copy. Nobody may read the rows afterwards. */
+export function freeRows({ normalized }: PendingPrediction): void {
+  for (const row of normalized.rows) if (row instanceof BytePieces) row.release(freeBytes);
 }
 
 /** The prediction in the form of the queue. */
@@ -165,7 +180,9 @@ export function newPrediction(
     task.invalid = errors;
   }
   if (ofBytes) pending.slots = task.rows.filter(isSlot);
-  if (pending.slots?.length) pending.wholeTask = () => joinedTask({ ...task, rows: normalized.rows });
+  // A prediction with its whole output needs no task.
+  const stored = whole === null ? storedTask(task, bytes) : '';
+  if (slots && pending.slots?.length) pending.wholeTask = () => wholeTask(stored, slots);
   return {
     id: pending.id,
     createdAt: pending.createdAt,
@@ -174,8 +191,7 @@ export function newPrediction(
     metadata: pending.metadata,
     options: optionsText(pending.options),
     flight: pending.read ? flightOf(normalized, digest, epoch) : null,
-    // A prediction with its whole output needs no task.
-    task: whole === null ? storedTask(task, bytes) : '',
+    task: stored,
     rows: some ? rows.filter((row) => row === null).length : normalized.rows.length,
     attempts: 0,
     opening: 0,

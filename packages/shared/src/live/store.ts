@@ -29,7 +29,16 @@ import {
   takenOf,
 } from './state.ts';
 import { hasHead, letterOf, msText, statusOf, workerText } from './state-layout.ts';
-import { isKnownLong, isLong, isLongEnd, partsOf, type Submitted, submitted } from './submission.ts';
+import {
+  charactersOf,
+  IN_TRANSIT_CHARACTERS,
+  isKnownLong,
+  isLong,
+  isLongEnd,
+  partsOf,
+  type Submitted,
+  submitted,
+} from './submission.ts';
 
 export type { Finished } from './ended-state.ts';
 export type { NewPrediction, StateTarget } from './new-state.ts';
@@ -168,8 +177,17 @@ export class LiveStore {
   ): Promise<{ items: Submitted[]; counts: QueueCounts }> {
     if (items.some(isKnownLong)) return this.#submitKnown(target, submission, items);
     const replies: Promise<{ items: Submitted[]; counts: QueueCounts }>[] = [];
-    // All parts are sent in this turn and in order, before the next command of the caller.
-    for (const part of partsOf(items)) replies.push(this.#submitSome(target, submission, part));
+    let waiting = 0;
+    // Small parts are sent in this turn and in order, before the next command of the caller. See sendsLarge for the others.
+    for (const part of partsOf(items)) {
+      const characters = charactersOf(part);
+      if (waiting > 0 && waiting + characters > IN_TRANSIT_CHARACTERS && this.sendsLarge(items)) {
+        await Promise.all(replies);
+        waiting = 0;
+      }
+      waiting += characters;
+      replies.push(this.#submitSome(target, submission, part));
+    }
     const parts = await Promise.all(replies);
     const counts = parts.at(-1)?.counts ?? (await this.counts(target.model));
     return { items: parts.flatMap(({ items: some }) => some), counts };

@@ -29,8 +29,16 @@ export const isKnownLong = ({ known }: NewPrediction): boolean => known !== null
 
 const lengthOf = ({ task, known }: NewPrediction): number => task.length + (known?.length ?? 0);
 
-export const isLong = (items: readonly NewPrediction[]): boolean =>
-  items.reduce((sum, item) => sum + lengthOf(item), 0) > LARGE_CHARACTERS;
+export const charactersOf = (items: readonly NewPrediction[]): number =>
+  items.reduce((sum, item) => sum + lengthOf(item), 0);
+
+export const isLong = (items: readonly NewPrediction[]): boolean => charactersOf(items) > LARGE_CHARACTERS;
+
+/**
+ * Characters of tasks that are on their way to Redis. Each task has two more copies until the reply: its state, and the copy of the
+ * client of Redis.
+ */
+export const IN_TRANSIT_CHARACTERS = 8 * 1_048_576;
 
 /** Splits items, in order, into parts of at most SUBMIT_CHARACTERS or of one item. */
 export function partsOf(items: readonly NewPrediction[]): (readonly NewPrediction[])[] {
