@@ -1,11 +1,11 @@
-/** The thread of long-output.ts: parses one output, renders the response, and ends. */
-import { parentPort, workerData } from 'node:worker_threads';
-import type { ThreadRender } from './long-output.ts';
+/** The thread of long-output.ts: for each message it parses one output and renders the response. An error ends the thread. */
+import { parentPort } from 'node:worker_threads';
+import { outputIn, type ThreadRender } from './long-output.ts';
 import { renderInfer } from './response.ts';
 
-const { version, infer, pieces, isPrediction }: ThreadRender = workerData;
-const parsed = JSON.parse(Buffer.concat(pieces).toString());
-const output: unknown = isPrediction ? parsed.output : parsed;
-const { body, headerLength } = renderInfer(version, infer, output);
-const bytes = new Uint8Array(Buffer.from(body));
-parentPort?.postMessage({ body: bytes, headerLength }, [bytes.buffer]);
+parentPort?.on('message', ({ version, infer, pieces, isPrediction }: ThreadRender) => {
+  const output = outputIn(Buffer.concat(pieces).toString(), isPrediction);
+  const { body, headerLength } = renderInfer(version, infer, output);
+  const bytes = new Uint8Array(Buffer.from(body));
+  parentPort?.postMessage({ body: bytes, headerLength }, [bytes.buffer]);
+});
