@@ -1,4 +1,5 @@
 /** The parser of request bodies: JSON within limits, in one turn of the event loop or, for a long body, in several. */
+import { freeBytes } from '@millrace/shared/predictions/free-bytes';
 import type { Config } from '@millrace/shared/process/config';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isOptionalBody } from './action-body.ts';
@@ -46,10 +47,13 @@ export function registerJsonBody(app: FastifyInstance, { limits, bodyLimit, pars
       if (bytes.length === 0 && hasNoBody(request)) return done(null, undefined);
       if (bytes.length > LONG_TEXT) {
         // With setImmediate, an exception of `done` is not a rejection of the parser.
-        (hasArrays(request) ? parseLongBody(bytes, limits) : parseLongJson(bytes.toString(), limits)).then(
-          (body) => setImmediate(done, null, body),
-          (error: Error) => setImmediate(done, error),
-        );
+        (hasArrays(request) ? parseLongBody(bytes, limits) : parseLongJson(bytes.toString(), limits))
+          // The parsed body has no part of the bytes.
+          .finally(() => freeBytes(bytes))
+          .then(
+            (body) => setImmediate(done, null, body),
+            (error: Error) => setImmediate(done, error),
+          );
         return;
       }
       if (bytes.length > SHORT_BYTES)

@@ -170,6 +170,8 @@ function joined(parts: readonly Float64Array[]): Float64Array {
   for (const part of parts) {
     all.set(part, at);
     at += part.length;
+    // The collector counts this memory late: see predictions/free-bytes.ts.
+    if (part.buffer instanceof ArrayBuffer) part.buffer.transfer(0);
   }
   return all;
 }
