@@ -73,7 +73,6 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
     { line: 'if (one.priority <= priority)', change: '<= → <', reason: 'The item then moves to its own place.' },
     { line: 'while (this.#gathering.size > 0)', change: '> → >=', reason: 'Without held items no run is next.' },
     { line: 'if (one.priority === last)', reason: SAVES_TIME },
-    { line: 'continue;', reason: SAVES_TIME },
     { line: 'last = one.priority;', reason: SAVES_TIME },
     { line: 'if (steps === 0)', change: 'steps === 0 → false', reason: `${SAVES_TIME} No step is the same priority.` },
     { line: 'return at < 0', change: '< → <=', reason: 'The most urgent priority does not rise.' },
@@ -106,6 +105,9 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
       change: '- → +',
       reason: 'The last value is for an attempt behind the last attempt, which has no next attempt.',
     },
+  ],
+  'packages/shared/src/batching/batcher.ts': [
+    { line: 'this.#failsAll = options.failsAll', change: 'false → (undefined as never)', reason: 'Both are no.' },
   ],
   'packages/shared/src/cache/cache-key.ts': [
     { line: 'if (Buffer.isBuffer(row) && row.length <= COPIED', reason: `${SAVES_TIME} Both hashes are equal.` },

@@ -45,6 +45,7 @@ describe('a batcher that defers to the end of the turn', () => {
   test('starts an idle batch at the end of the turn, and gathers while a batch is in progress', async () => {
     const { batcher, started, turn } = manualTurns(10);
     const first = batcher.add(1);
+    expect(started).toEqual([]);
     turn();
     expect(started.map(({ items }) => items)).toEqual([[1]]);
     const rest = [batcher.add(2), batcher.add(3)];
@@ -64,6 +65,54 @@ describe('a batcher that defers to the end of the turn', () => {
     turn();
     for (const item of [2, 3]) void batcher.add(item);
     expect(started.map(({ items }) => items)).toEqual([[1], [2, 3]]);
+  });
+
+  test('waits with a batch that is not full while full batches are in progress', async () => {
+    const { batcher, started, turn } = manualTurns(2);
+    for (const item of [1, 2, 3, 4, 5]) batcher.put(item, { onResult: () => {}, onError: () => {} });
+    turn();
+    expect(started.map(({ items }) => items)).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    started[0]?.resolve(['', '']);
+    await settle();
+    expect(started).toHaveLength(2);
+    started[1]?.resolve(['', '']);
+    await settle();
+    expect(started[2]?.items).toEqual([5]);
+  });
+
+  test('defers once for all items of a turn, and not while a batch is in progress', async () => {
+    const deferred: (() => void)[] = [];
+    const end = Promise.withResolvers<void>();
+    const batcher = new Batcher<number, number>({
+      run: (items) => end.promise.then(() => items),
+      maxItems: 10,
+      defer: (start) => deferred.push(start),
+    });
+    const all = [batcher.add(1), batcher.add(2), batcher.add(3)];
+    expect(deferred).toHaveLength(1);
+    deferred[0]?.();
+    all.push(batcher.add(4));
+    expect(deferred).toHaveLength(1);
+    end.resolve();
+    expect(await Promise.all(all)).toEqual([1, 2, 3, 4]);
+    void batcher.add(5);
+    expect(deferred).toHaveLength(2);
+  });
+
+  test('shares a batch among the items of one turn of the event loop by default', async () => {
+    const batches: number[][] = [];
+    const batcher = new Batcher<number, number>({
+      run: async (items) => {
+        batches.push(items);
+        return items;
+      },
+      maxItems: 10,
+    });
+    expect(await Promise.all([batcher.add(1), batcher.add(2)])).toEqual([1, 2]);
+    expect(batches).toEqual([[1, 2]]);
   });
 
   test('runs each item once, in order and within the limits, and a failure fails only its own batch', async () => {
@@ -148,6 +197,55 @@ describe('a batcher that starts at once', () => {
     }
     await Promise.all(added);
     expect(started.map(({ items }) => items)).toEqual([[1], [6], [5], [14]]);
+  });
+
+  test('fills a batch to its bytes and its items, and the waiting bytes to their limit', async () => {
+    const limits = { bytesOf: (item: number) => item, maxBytes: 10, maxWaitingBytes: 25, maxItems: 3 };
+    const { batcher, started } = manualBatches(limits);
+    // Larger than each limit, but no other item waits.
+    const added = [batcher.add(100), batcher.add(5), batcher.add(5), batcher.add(1), batcher.add(1), batcher.add(13)];
+    await expect(batcher.add(1)).rejects.toThrow(BatcherFull);
+    for (let at = 0; at < 4; at += 1) {
+      started[at]?.end.resolve();
+      await settle();
+    }
+    await Promise.all(added);
+    expect(started.map(({ items }) => items)).toEqual([[100], [5, 5], [1, 1], [13]]);
+    const small = [1, 1, 1, 1, 1].map((item) => batcher.add(item));
+    for (let at = 4; at < 7; at += 1) {
+      started[at]?.end.resolve();
+      await settle();
+    }
+    await Promise.all(small);
+    expect(started.slice(4).every(({ items }) => items.length <= 3)).toBe(true);
+  });
+
+  test('drains when the last waiting item has ended, each time', async () => {
+    const { batcher, started } = manualBatches();
+    for (const at of [0, 2]) {
+      let drained = false;
+      const items = [batcher.add(at), batcher.add(at + 1)];
+      const drain = batcher.drain();
+      void drain.then(() => {
+        drained = true;
+      });
+      expect(batcher.drain()).toBe(drain);
+      for (const batch of [at, at + 1]) {
+        await settle();
+        expect(drained).toBe(false);
+        started[batch]?.end.resolve();
+      }
+      await Promise.all(items);
+      await drain;
+    }
+  });
+
+  test('calls one method of a listener once, also when a run returns too many results', async () => {
+    const calls: string[] = [];
+    const batcher = new Batcher<number, string>({ run: async () => ['a', 'b'], maxItems: 1 });
+    batcher.put(1, { onResult: (result) => calls.push(result), onError: (error) => calls.push(String(error)) });
+    await batcher.drain();
+    expect(calls).toEqual(['a']);
   });
 
   test('refuses items over the limit, and accepts items again when there is room', async () => {
@@ -270,5 +368,25 @@ describe('with failsAll', () => {
     for (const item of behind) await expect(item).rejects.toThrow('no reply');
     expect([started, batcher.waiting]).toEqual([1, 0]);
     await batcher.drain();
+  });
+
+  test('later items have the whole room, and get their own results', async () => {
+    const fail = Promise.withResolvers<number[]>();
+    let runs = 0;
+    const batcher = new Batcher<number, number>({
+      run: (items) => {
+        runs += 1;
+        return runs === 1 ? fail.promise : Promise.resolve(items);
+      },
+      maxItems: 8,
+      defer: (start) => start(),
+      failsAll: () => true,
+      bytesOf: (item) => item,
+      maxWaitingBytes: 3,
+    });
+    const failed = [batcher.add(1), batcher.add(2)];
+    fail.reject(new Error('no reply'));
+    for (const item of failed) await expect(item).rejects.toThrow('no reply');
+    expect(await Promise.all([batcher.add(9), batcher.add(1), batcher.add(2)])).toEqual([9, 1, 2]);
   });
 });
