@@ -67,6 +67,22 @@ describe('a batcher that defers to the end of the turn', () => {
     expect(started.map(({ items }) => items)).toEqual([[1], [2, 3]]);
   });
 
+  test('is not drained while an item waits for the end of the turn', async () => {
+    const { batcher, started, turn } = manualTurns(10);
+    const item = batcher.add(1);
+    let drained = false;
+    void batcher.drain().then(() => {
+      drained = true;
+    });
+    await settle();
+    expect(drained).toBe(false);
+    turn();
+    started[0]?.resolve(['a']);
+    expect(await item).toBe('a');
+    await batcher.drain();
+    expect(drained).toBe(true);
+  });
+
   test('waits with a batch that is not full while full batches are in progress', async () => {
     const { batcher, started, turn } = manualTurns(2);
     for (const item of [1, 2, 3, 4, 5]) batcher.put(item, { onResult: () => {}, onError: () => {} });
@@ -264,7 +280,9 @@ describe('a batcher that starts at once', () => {
 
   test('drains at once when no item was added', async () => {
     const { batcher, started } = manualBatches();
-    await batcher.drain();
+    const drain = batcher.drain();
+    expect(drain).toBeInstanceOf(Promise);
+    await drain;
     expect(started).toEqual([]);
   });
 
