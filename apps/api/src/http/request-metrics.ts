@@ -2,8 +2,9 @@
  * The counts of an API process, for Prometheus. Requests are counted in plain numbers, and become metrics at each scrape:
  * a prom-client histogram with labels costs more than the rest of the bookkeeping of a cache hit.
  */
+import { readCounter, readGauge } from '@millrace/shared/process/read-metrics';
 import { SECONDS, type Series, SeriesHistogram } from '@millrace/shared/process/series-histogram';
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import { TenantCounts } from './tenant-counts.ts';
 
 const REQUEST_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -156,15 +157,9 @@ export class HttpMetrics {
     this.#refused.inc({ model, reason });
   }
 
+  /** Each scrape calls `read`. */
   gauge(name: string, help: string, read: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.set(read());
-      },
-    });
+    readGauge(this.#registry, { name, help }, read);
   }
 
   /** Calls `collect` at each scrape, before the metrics are written. `collect` must end within 50 ms, also while a store stalls. */
@@ -173,20 +168,8 @@ export class HttpMetrics {
   }
 
   /** A counter with a value for each value of `label`. Each scrape calls `read`. */
-  counterBy(
-    { name, help, label }: { name: string; help: string; label: string },
-    read: () => ReadonlyMap<string, number>,
-  ): void {
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        for (const [value, count] of read()) this.inc({ [label]: value }, count);
-      },
-    });
+  counterBy(counter: { name: string; help: string; label: string }, read: () => ReadonlyMap<string, number>): void {
+    readCounter(this.#registry, counter, read);
   }
 
   /** All metrics in Prometheus' text format. */

@@ -2,6 +2,7 @@
 
 import type { Finished } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
+import { readCounter, readGauge } from '@millrace/shared/process/read-metrics';
 import { StoreMetrics } from '@millrace/shared/process/store-metrics';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { createEngineMetrics, type EngineMetrics } from './engine-metrics.ts';
@@ -57,7 +58,7 @@ export function createWorkerMetrics(onFailed: (end: EndedPrediction, code: strin
     stores,
     engines: createEngineMetrics(registry),
     predictions: createPredictionMetrics(registry, onFailed),
-    ...readAtScrape([registry]),
+    ...readAtScrape(registry),
     finished({ model, version }, items, verdicts) {
       const counts = new Map<string, number>();
       for (const [at, { status, batchSize }] of items.entries()) {
@@ -135,39 +136,19 @@ const createCounters = (registers: Registry[]) => ({
 });
 
 /** Adds metrics whose values are kept elsewhere and are read at each scrape. */
-const readAtScrape = (registers: Registry[]): Pick<WorkerMetrics, 'gauge' | 'gaugeBy' | 'counterBy'> => ({
+const readAtScrape = (registry: Registry): Pick<WorkerMetrics, 'gauge' | 'gaugeBy' | 'counterBy'> => ({
   gaugeBy({ name, help, labels }, read) {
     new Gauge({
       name,
       help,
       labelNames: [...labels],
-      registers,
+      registers: [registry],
       collect() {
         this.reset();
         for (const sample of read()) this.set({ ...sample.labels }, sample.value);
       },
     });
   },
-  counterBy({ name, help, label }, read) {
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers,
-      collect() {
-        this.reset();
-        for (const [value, count] of read()) this.inc({ [label]: value }, count);
-      },
-    });
-  },
-  gauge(name, help, read) {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  },
+  counterBy: (counter, read) => readCounter(registry, counter, read),
+  gauge: (name, help, read) => readGauge(registry, { name, help }, read),
 });
