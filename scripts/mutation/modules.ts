@@ -46,6 +46,7 @@ const TESTS_OF_SCRIPT: Readonly<Record<string, readonly string[]>> = {
   discard: live('unreadable'),
   drop: live('drop'),
   end: live('end', 'submit', 'reserved'),
+  finish: live('run', 'end', 'submit', 'timeline', 'large', 'large-ends'),
   followers: live('run', 'timeline', 'large-ends'),
   passed: live('large-ends'),
   place: live('large', 'large-ends'),

@@ -124,7 +124,7 @@ describe.skipIf(!hasChromium)('an operator', PATIENCE, () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
 
     await page.getByRole('button', { name: 'Retire version 2' }).click();
-    await page.getByRole('button', { name: 'Retire version 2' }).last().click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Retire version 2' }).click();
     await expect.poll(async () => (await version('2')).status, UNTIL).toBe('retired');
     const refused = await millrace.request(`/v1/models/${MODEL}/versions/1/retire`, { body: {} });
     expect([refused.status, refused.body.code]).toEqual([409, 'alias_conflict']);
