@@ -17,7 +17,8 @@ export function finishedOf(
   const errors: RowError[] = [];
   // At least one row must have an output: otherwise the prediction fails, and a client can retry the prediction.
   const keeps = task.onError === 'row' && results.filter((result) => result?.ok).length > invalid.length;
-  for (const [at, result] of results.entries()) {
+  for (let at = 0; at < results.length; at += 1) {
+    const result = results[at];
     if (!result?.ok) {
       const error = problemOfRow(result, task.shape === 'list' ? `/inputs/${at}` : '/input');
       if (keeps) {

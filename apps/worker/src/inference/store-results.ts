@@ -27,11 +27,12 @@ interface Storing {
   now: number;
 }
 
-/** The put that replaces a stored prediction with its output. */
+/** A stored prediction. */
 interface BodyPut {
   /** The index of the prediction. */
   n: number;
-  put: PutParams;
+  /** The put that replaces the prediction with its output. Nearly every prediction stays, so the value is made on demand. */
+  withoutBody(): PutParams;
 }
 
 /** Stores the results, and takes the predictions back whose ends the live states refused. Never rejects. */
@@ -56,8 +57,10 @@ async function store(
   const puts: Promise<void>[] = [];
   const bodyPuts: BodyPut[] = [];
   const stored = new Set<string>();
-  for (const [n, { taken, task, names, results }] of works.entries()) {
-    for (const [at, key] of task.keys.entries()) {
+  for (let n = 0; n < works.length; n += 1) {
+    const { taken, task, names, results } = works[n] as Work;
+    for (let at = 0; at < task.keys.length; at += 1) {
+      const key = task.keys[at] ?? null;
       const result = results[at];
       if (key === null || !result?.ok || stored.has(key) || !places.has(names[at] ?? '')) continue;
       stored.add(key);
@@ -70,7 +73,8 @@ async function store(
       const params = { cacheKey: key, storedAt: now, freshUntil: now + ttlMs, output: result.output };
       const place = { cacheKey: key, epoch: task.epoch, ttlMs };
       puts.push(cache.put({ ...place, value: encodeResult({ ...params, body }) }));
-      if (body !== null) bodyPuts.push({ n, put: { ...place, value: encodeResult({ ...params, body: null }) } });
+      if (body === null) continue;
+      bodyPuts.push({ n, withoutBody: () => ({ ...place, value: encodeResult({ ...params, body: null }) }) });
     }
   }
   await Promise.all(puts);
@@ -90,7 +94,7 @@ async function withdrawBodies(
   { puts, verdicts }: { puts: readonly BodyPut[]; verdicts: readonly string[] },
 ): Promise<void> {
   const refused = puts.filter(({ n }) => verdicts[n] !== 'written');
-  await Promise.all(refused.map(({ put }) => cache.put(put)));
+  await Promise.all(refused.map(({ withoutBody }) => cache.put(withoutBody())));
 }
 
 interface BodyParams {
