@@ -25,7 +25,8 @@ export const MAX_RATE = 1.5;
 export const MAX_RATE_OF_A_DOCUMENT = 2;
 
 const FOLDERS = 'docs,apps,packages,migrations,scripts,bench,tests,models,deploy';
-const SKIPPED = ['**/node_modules/**', '**/dist/**', '**/.git/**'];
+// The benchmark of the peers installs their Python packages into venvs.
+const SKIPPED = ['**/node_modules/**', '**/dist/**', '**/.git/**', '**/venvs/**'];
 /** The product sources, whose first comment states what the file is for. */
 const PRODUCT = /^(apps|packages)\/[\w-]+\/src\/(?!.*\.test\.ts$).*\.ts$/;
 const TEXT = /\.(md|ts|js|mjs|py|lua|sql|sh|ya?ml|conf|cfg)$/;
