@@ -1,3 +1,4 @@
+import type { Worker } from 'node:worker_threads';
 import { LongText } from '@millrace/shared/predictions/long-text';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { renderLong } from './long-output.ts';
@@ -7,8 +8,10 @@ const version = { model: 'm', version: '1', handlerDigest: null, outputNames: ['
 const infer = { id: undefined, outputs: undefined, binary: true };
 
 let threads = 0;
-const count = (): void => {
+let thread: Worker | undefined;
+const count = (started: Worker): void => {
   threads += 1;
+  thread = started;
 };
 process.on('worker', count);
 afterAll(() => process.off('worker', count));
@@ -48,4 +51,17 @@ test('longer outputs are rendered in one thread, in their order, and an error en
     renderInfer(version, infer, JSON.parse(first)),
   ]);
   expect(threads).toBe(2);
+});
+
+test('an error of the thread between two outputs ends the thread only', async () => {
+  const text = tensorText(60_000);
+  await render(text);
+  const idle = thread;
+  if (idle === undefined) throw new Error('no thread has started');
+  // `once` of node:events also listens to errors, and this test must not.
+  const ended = new Promise((resolve) => idle.once('exit', resolve));
+  idle.postMessage(null);
+  expect(await ended).toBe(1);
+  expect(await render(text)).toEqual(renderInfer(version, infer, JSON.parse(text)));
+  expect(thread).not.toBe(idle);
 });

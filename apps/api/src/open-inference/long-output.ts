@@ -85,9 +85,18 @@ async function inThread({ json, ...rest }: LongRender): Promise<InferReply> {
 
 function openThread(): Worker {
   clearTimeout(ending);
-  thread ??= new Worker(siblingModule(import.meta.url, './render-thread'));
+  thread ??= startThread();
   thread.ref();
   return thread;
+}
+
+function startThread(): Worker {
+  const started = new Worker(siblingModule(import.meta.url, './render-thread'));
+  // An error between two renders has no other listener, and would end the process.
+  started.on('error', () => {
+    if (thread === started) thread = undefined;
+  });
+  return started;
 }
 
 /** No response is being rendered: a render stops the timer. */

@@ -1,4 +1,4 @@
-/** The thread of long-output.ts: for each message it parses one output and renders the response. An error ends the thread. */
+/** The thread of long-output.ts. Each message has an output: the thread parses the output and renders the response. An error ends the thread. */
 import { parentPort } from 'node:worker_threads';
 import { outputIn, type ThreadRender } from './long-output.ts';
 import { renderInfer } from './response.ts';
