@@ -1,4 +1,4 @@
-/** Compares docs/http.md and the documents beside it with a running server: examples, routes, parameters and public routes. */
+/** Compares docs/http.md and the other documents with a running server: examples, routes, parameters and public routes. */
 import { execFile } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-/** The process of the API: reads the settings, starts the server, and stops it at a signal. */
+/** The process of the API: reads the settings, starts the server, and stops the server at a signal. */
 import cluster from 'node:cluster';
 import { PostgresError } from '@millrace/shared/postgres/postgres-error';
 import { runMain } from '@millrace/shared/process/main-process';

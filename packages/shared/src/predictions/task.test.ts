@@ -57,7 +57,7 @@ test.each([
   expect(readTask(JSON.stringify(task))).toEqual(JSON.parse(JSON.stringify(task)));
 });
 
-// A worker of another version, or a fault of the memory, can write each of these.
+// A worker of another version, or a fault of the memory, can write each of the following texts.
 test.each([
   { shape: 'two' },
   { shape: undefined },
