@@ -135,6 +135,25 @@ describe('a request is refused, as a problem,', () => {
     },
   );
 
+  const tooLong = 'x'.repeat(400);
+  test.each([
+    [`/v2/models/${tooLong}/infer`, { error: expect.any(String) }],
+    ['/v2/models/%zz/infer', { error: expect.any(String) }],
+    ['/openai/v1/%zz', { error: { message: expect.any(String), type: 'invalid_request_error', code: 'not_found' } }],
+    [`/tei/${tooLong}/embed`, { error: expect.any(String), error_type: 'Validation' }],
+    ['/tei/%zz/rerank', { error: expect.any(String), error_type: 'Validation' }],
+  ])('of %s, in the form of the protocol', async (path, body) => {
+    const response = await millrace.request(path, { method: 'POST', body: { inputs: 'x' } });
+    expect([response.status, response.body]).toMatchObject([404, body]);
+    expect(response.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(response.headers.get('request-id')).toBeTruthy();
+    const { pathname } = new URL(path, 'http://x');
+    const absolute = await raw(
+      `POST http://x${pathname} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
+    );
+    expect(absolute).not.toContain('urn:millrace:error');
+  });
+
   test('that is not HTTP', async () => {
     expect(await raw('what?\r\n\r\n')).toMatch(/^HTTP\/1.1 400 [\s\S]*"code":"invalid_request"/);
   });

@@ -29,8 +29,8 @@ import { registerRegistryChanges } from './models/admin-routes.ts';
 import type { Catalog } from './models/catalog.ts';
 import type { RegistryChanges } from './models/registry-changes.ts';
 import { type ModelRoutes, registerModels } from './models/routes.ts';
-import { registerV2 } from './open-inference/routes.ts';
-import { registerTextProtocols } from './openai/routes.ts';
+import { registerV2, V2_ERRORS } from './open-inference/routes.ts';
+import { OPENAI_ERRORS, registerTextProtocols, TEI_ERRORS } from './openai/routes.ts';
 import { registerDocument } from './openapi/document.ts';
 import { registerDocuments } from './openapi/routes.ts';
 import { type Checks, registerOperations } from './operations/routes.ts';
@@ -74,7 +74,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   const { config, log, catalog, parsedRequests } = deps;
   const jsonLimits = jsonLimitsOf(config);
   const jsonLimit = Math.min(config.jsonLimit, config.bodyLimit);
-  const app = Fastify(fastifyOptions(config, log));
+  const app = Fastify(fastifyOptions(config, log, [V2_ERRORS, OPENAI_ERRORS, TEI_ERRORS]));
   registerJsonBody(app, {
     limits: jsonLimits,
     bodyLimit: jsonLimit,

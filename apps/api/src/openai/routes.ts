@@ -2,30 +2,35 @@
 import { ApiError } from '@millrace/shared/errors';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asApiError, logFailed } from '../http/error-handler.ts';
+import type { ForeignErrors } from '../http/foreign-errors.ts';
 import { registerEmbeddings } from './embeddings.ts';
 import { openAiError, type ProtocolError, teiError } from './protocol-errors.ts';
 import type { ProtocolDeps } from './run-request.ts';
 import { registerTei } from './text-embeddings-inference.ts';
 
+export const OPENAI_ERRORS = foreignErrors('/openai/v1', openAiError);
+/** The routes without a folder, such as `/embed`, have these errors too. */
+export const TEI_ERRORS = foreignErrors('/tei', teiError);
+
 export function registerTextProtocols(app: FastifyInstance, deps: ProtocolDeps): void {
   void app.register(
     async (openAi) => {
-      sendErrors(openAi, deps, openAiError);
+      sendErrors(openAi, deps, OPENAI_ERRORS);
       sendNotFound(openAi, deps, openAiError);
       registerEmbeddings(openAi, deps);
     },
-    { prefix: '/openai/v1' },
+    { prefix: OPENAI_ERRORS.folder },
   );
   void app.register(async (tei) => {
-    sendErrors(tei, deps, teiError);
+    sendErrors(tei, deps, TEI_ERRORS);
     registerTei(tei, deps);
   });
   void app.register(
     async (tei) => {
-      sendErrors(tei, deps, teiError);
+      sendErrors(tei, deps, TEI_ERRORS);
       sendNotFound(tei, deps, teiError);
     },
-    { prefix: '/tei' },
+    { prefix: TEI_ERRORS.folder },
   );
 }
 
@@ -33,17 +38,25 @@ function sendNotFound(app: FastifyInstance, deps: ProtocolDeps, errorOf: (error:
   app.setNotFoundHandler((request, reply) => send(reply, errorOf(noRoute(deps, request, reply))));
 }
 
-function sendErrors(app: FastifyInstance, { log }: ProtocolDeps, errorOf: (error: ApiError) => ProtocolError): void {
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    const known = asApiError(error, request);
-    const sent = errorOf(known);
-    if (sent.status >= 500 || known.code === 'internal') logFailed(log, request, known);
-    return send(reply, sent);
-  });
+function sendErrors(app: FastifyInstance, { log }: ProtocolDeps, errors: ForeignErrors): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => errors.send({ error, request, reply, log }));
 }
 
-const send = (reply: FastifyReply, { status, headers, body }: ProtocolError): FastifyReply =>
-  reply.code(status).headers(headers).type('application/json').send(body);
+function foreignErrors(folder: string, errorOf: (error: ApiError) => ProtocolError): ForeignErrors {
+  return {
+    folder,
+    send({ error, request, reply, log }) {
+      const known = asApiError(error, request);
+      const sent = errorOf(known);
+      if (sent.status >= 500 || known.code === 'internal') logFailed(log, request, known);
+      return send(reply, sent);
+    },
+  };
+}
+
+function send(reply: FastifyReply, { status, headers, body }: ProtocolError): FastifyReply {
+  return reply.code(status).headers(headers).type('application/json').send(body);
+}
 
 function noRoute({ methodsOf }: ProtocolDeps, request: FastifyRequest, reply: FastifyReply): ApiError {
   const methods = methodsOf(request.raw.url ?? '');
