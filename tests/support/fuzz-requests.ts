@@ -183,11 +183,8 @@ function reachingRequests(bodies: FuzzParams['bodies']): fc.Arbitrary<FuzzReques
   }));
 }
 
-/**
- * Routes that take a model out of service, because the other requests would no longer reach the model, and the routes of the Open
- * Inference Protocol, whose errors have another form for each fault (tests/v2).
- */
-const LEFT_OUT = /\/retire$|^\/v2/;
+/** Routes that take a model out of service: the other requests would no longer reach the model. */
+const LEFT_OUT = /\/(retire|unload)$/;
 
 /** A number that each request replaces, so that not all requests are hits. */
 export const FRESH = -987_654;

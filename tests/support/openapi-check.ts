@@ -51,6 +51,7 @@ const INFORMATIVE = [
 const PROTOCOLS = [
   ['/openai/v1/', 'OpenAIError'],
   ['/tei/', 'TeiError'],
+  ['/v2/', 'InferenceError'],
 ] as const;
 
 const contracts = new WeakMap<FastifyInstance, Promise<Contract>>();
@@ -161,7 +162,7 @@ export class Contract {
     if (isPath && status === 404) return 'should be a 405';
     if (status === 405 && !headers.has('allow')) return 'has no Allow';
     if (body === '') return undefined;
-    const protocol = PROTOCOLS.find(([prefix]) => path.startsWith(prefix))?.[1] ?? '';
+    const protocol = PROTOCOLS.find(([folder]) => `${path}/`.startsWith(folder))?.[1] ?? '';
     const schema = this.document.components.responses[protocol]?.content?.['application/json']?.schema;
     return this.#validate(schema ?? { $ref: '#/components/schemas/Problem' }, body);
   }
