@@ -16,8 +16,8 @@ local function finish(key, id, attempt, status, result, st, im, bs, batched)
   local one = load(key)
   if not one or one.a ~= attempt or one.s == 'q' then return 0 end
   if one.s ~= 'r' and not one.c then return 2 end
-  local verdict, own, runs_for_followers = 1, one.s, one.c
-  local ran = batched and { worker = one.w, batched = batched }
+  local verdict, own = 1, one.s
+  local ran = { worker = one.w, batched = batched }
   one.c = false
   if one.s == 'r' then
     one.st = st
@@ -26,10 +26,10 @@ local function finish(key, id, attempt, status, result, st, im, bs, batched)
       terminate(tag, id, one, own, too_late, now, '', '', ttls)
     else
       own = status
-      if batched then one.o = set_option(one.o, 'batched', batched) end
+      one.o = set_option(one.o, 'batched', batched)
       terminate(tag, id, one, own, result, now, im, bs, ttls)
     end
-  elseif runs_for_followers then
+  else
     save(key, one, ttls.unrecorded)
     verdict = 2
   end
@@ -43,7 +43,7 @@ local function finish(key, id, attempt, status, result, st, im, bs, batched)
       save(key, one)
     end
   end
-  release_flight(tag, one.f, id, (status == 's' and own == 's') and tomb or 0)
+  release_flight(tag, one.f, id, own == 's' and tomb or 0)
   return verdict
 end
 
@@ -55,9 +55,7 @@ for n = 1, #KEYS do
     out[n] = finish(key, id, tonumber(sub(head, 1, 5)), sub(head, 6, 6), body, sub(head, 7, 19), im, bs, batched)
   elseif redis.pcall('GETRANGE', key, 10, 20) == sub(head, 2) then
     redis.call('SET', key, body, 'PX', report_end(id, body, body, true, ttls))
-    if sub(body, HEAD + 1, HEAD + 1) ~= SEP then
-      release_flight(tag, sub(body, HEAD + 1, find(body, SEP, HEAD + 1, true) - 1), id, tomb)
-    end
+    release_flight(tag, string.match(body, '^[^\31]*', HEAD + 1), id, tomb)
     out[n] = 1
   else
     local one = parse(body)

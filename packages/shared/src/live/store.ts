@@ -336,11 +336,12 @@ export class LiveStore {
   }
 
   /**
-   * Ends the followers of a leader with `result`, or with the end of the leader, in as many runs as necessary. If the worker dies
-   * between two runs, the next worker takes the job and `take` continues. The reconciler also finds promised followers.
+   * Ends the followers of a leader with `result`, or with the end of the leader, in as many runs as necessary. The followers of a
+   * canceled or expired leader fail as lost. If the worker dies between two runs, the next worker takes the job and `take` continues.
+   * The reconciler also finds promised followers.
    */
   async #endFollowers({ shard, leader, nowMs, result, worker = '' }: FollowersToEnd): Promise<void> {
-    const args = [nowMs, this.#tag(shard), leader, ...this.#ends, EXPIRED];
+    const args = [nowMs, this.#tag(shard), leader, ...this.#ends, EXPIRED, LOST];
     if (result === undefined) args.push('', '', '', '', '', '', '');
     else
       args.push(
