@@ -1,7 +1,8 @@
 /**
  * `npm run test:mutation [-- PART... | --named]`: changes the modules of modules.ts in small ways, one change at a time, and runs the tests of the
  * module after each change. Reports the changes that no test notices (survivors). An argument selects modules by a part of their path.
- * Exits with 1 when the tests notice less than 85 % of the changes of a module, or when a survivor has no reason in survivors.ts.
+ * Exits with 1 when the tests notice less than 85 % of the changes of a module, or when a survivor has no reason in survivors.ts. A survivor
+ * that survivors.ts lists as equivalent does not count as a change: the changed program does the same. Every other survivor counts.
  * `--named` makes the changes of named.ts instead, and exits with 1 when one of them is not noticed.
  */
 import path from 'node:path';
@@ -11,7 +12,7 @@ import { type MutatedModule, modulesOf } from './modules.ts';
 import { applyMutant, lineOf, type Mutant, textOf } from './mutant.ts';
 import { NAMED, type NamedMutant } from './named.ts';
 import { TestRunner } from './run-tests.ts';
-import { SURVIVORS } from './survivors.ts';
+import { SURVIVORS, type Survivor } from './survivors.ts';
 import { mutantsOfTypeScript } from './typescript-mutants.ts';
 
 const MIN_PERCENT = 85;
@@ -27,7 +28,7 @@ const repository = path.resolve(import.meta.dirname, '../..');
 
 interface Report {
   tried: number;
-  survivors: { text: string; isListed: boolean }[];
+  survivors: { text: string; listed: Survivor | undefined }[];
 }
 
 const mutantsOf = (source: string, file: string): Mutant[] =>
@@ -89,13 +90,22 @@ function survivorOf(source: string, file: string, mutant: Mutant): Report['survi
   const number = lineOf(source, mutant.start);
   const line = source.split('\n')[number - 1]?.trim() ?? '';
   const change = textOf(source, mutant);
-  const isListed = SURVIVORS[file]?.some(
-    (listed) => line.startsWith(listed.line) && (listed.change === undefined || listed.change === change),
+  const listed = SURVIVORS[file]?.find(
+    (each) => line.startsWith(each.line) && (each.change === undefined || each.change === change),
   );
-  return { text: `${number}: ${change}    in: ${line}`, isListed: isListed ?? false };
+  return { text: `${number}: ${change}    in: ${line}`, listed };
 }
 
 const percent = (part: number, all: number): string => `${((100 * part) / Math.max(1, all)).toFixed(1)} %`;
+
+/** The changes that count, and those of them that a test noticed. */
+function scoreOf({ tried, survivors }: Report): { counted: number; seen: number } {
+  const equivalent = survivors.filter(({ listed }) => listed?.isEquivalent).length;
+  return { counted: tried - equivalent, seen: tried - survivors.length };
+}
+
+const kindOf = (listed: Survivor | undefined): string =>
+  listed === undefined ? 'NEW       ' : listed.isEquivalent ? 'equivalent' : 'known     ';
 
 async function main(): Promise<number> {
   const parts = process.argv.slice(2);
@@ -109,21 +119,25 @@ async function main(): Promise<number> {
   process.on('exit', () => copy.remove());
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
   if (isNamed) return (await mutateNamed(copy)) > 0 ? 1 : 0;
-  let [tried, survived, unlisted, weak] = [0, 0, 0, 0];
+  let [tried, noticed, unlisted, weak] = [0, 0, 0, 0];
   for (const module of modules) {
-    const { tried: all, survivors } = await mutate(copy, module);
-    const noticed = all - survivors.length;
-    tried += all;
-    survived += survivors.length;
-    if (noticed < (MIN_PERCENT / 100) * all) weak += 1;
-    console.log(`${percent(noticed, all).padStart(7)} of ${String(all).padStart(4)} changes noticed  ${module.file}`);
-    for (const { text, isListed } of survivors) {
-      console.log(`        ${isListed ? 'known' : 'NEW  '} ${text}`);
-      if (!isListed) unlisted += 1;
+    const report = await mutate(copy, module);
+    const { counted, seen } = scoreOf(report);
+    tried += counted;
+    noticed += seen;
+    if (seen < (MIN_PERCENT / 100) * counted) weak += 1;
+    const equivalent = report.tried - counted;
+    const besides = equivalent === 0 ? '' : `, besides ${equivalent} equivalent`;
+    console.log(
+      `${percent(seen, counted).padStart(7)} of ${String(counted).padStart(4)} changes noticed  ${module.file}${besides}`,
+    );
+    for (const { text, listed } of report.survivors) {
+      console.log(`        ${kindOf(listed)} ${text}`);
+      if (!listed) unlisted += 1;
     }
   }
   console.log(
-    `${percent(tried - survived, tried)} of ${tried} changes noticed. ${weak} modules have less than ${MIN_PERCENT} %, and ${unlisted} survivors have no reason in scripts/mutation/survivors.ts.`,
+    `${percent(noticed, tried)} of ${tried} changes noticed. ${weak} modules have less than ${MIN_PERCENT} %, and ${unlisted} survivors have no reason in scripts/mutation/survivors.ts.`,
   );
   return weak > 0 || unlisted > 0 ? 1 : 0;
 }

@@ -46,12 +46,18 @@ const TESTS_OF_SCRIPT: Readonly<Record<string, readonly string[]>> = {
   discard: live('unreadable'),
   drop: live('drop'),
   end: live('end', 'submit', 'reserved'),
-  finish: live('run', 'end', 'submit', 'timeline', 'large', 'large-ends'),
-  followers: live('run', 'timeline', 'large-ends'),
+  finish: live('finish', 'script-commands', 'run', 'end', 'submit', 'timeline', 'large', 'large-ends'),
+  followers: live('followers', 'run', 'timeline', 'large-ends'),
+  lib: [
+    ...LIVE_TESTS,
+    ...live('finish', 'followers', 'reports', 'long-states', 'script-commands', 'drop', 'large-ends'),
+  ],
   passed: live('large-ends'),
   place: live('large', 'large-ends'),
   retry: live('reopen', 'timeline'),
   shorten: live('end'),
+  submit: live('submit', 'script-commands', 'end', 'reopen', 'unreadable', 'reserved', 'timeline', 'large-ends'),
+  take: live('take', 'script-commands', 'run', 'reopen', 'timeline', 'unreadable', 'followers', 'end'),
 };
 
 /** Returns the modules. `only` selects modules by a part of their path. */

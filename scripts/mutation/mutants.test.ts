@@ -21,6 +21,7 @@ describe('the changes of TypeScript', () => {
     ['f(a?.b);', ['f(a.b);']],
     ['f(a.filter(b));', ['f(a);']],
     ['f(a.some(b));', ['f(a.every(b));']],
+    ['f(a.toString());', []],
     ['const f = () => a;', ['const f = () => (undefined as never);']],
     ['if (a) f(b?.[0]);', ['if (true) f(b?.[0]);', 'if (false) f(b?.[0]);', 'if (a) ;']],
     ['type A = 1 | true; let b: A[] = c;', []],

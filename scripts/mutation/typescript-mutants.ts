@@ -39,18 +39,19 @@ const OPERATORS: Readonly<Record<string, readonly string[]>> = {
   '??=': ['&&='],
 };
 
-const METHODS: Readonly<Record<string, string>> = {
-  some: 'every',
-  every: 'some',
-  startsWith: 'endsWith',
-  endsWith: 'startsWith',
-  min: 'max',
-  max: 'min',
-  push: 'unshift',
-  shift: 'pop',
-  floor: 'ceil',
-  ceil: 'floor',
-};
+/** A map, because an object also has methods of its own, such as `toString`. */
+const METHODS: ReadonlyMap<string, string> = new Map([
+  ['some', 'every'],
+  ['every', 'some'],
+  ['startsWith', 'endsWith'],
+  ['endsWith', 'startsWith'],
+  ['min', 'max'],
+  ['max', 'min'],
+  ['push', 'unshift'],
+  ['shift', 'pop'],
+  ['floor', 'ceil'],
+  ['ceil', 'floor'],
+]);
 /** Calls that return a list or a text like their object. */
 const REMOVED = new Set(['filter', 'sort', 'reverse', 'slice', 'trim', 'toLowerCase', 'toUpperCase']);
 
@@ -166,7 +167,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     const { object, property } = callee;
     if (!isNode(object) || !isNode(property) || property.type !== 'Identifier') return;
     const name = String(property.name);
-    const other = METHODS[name];
+    const other = METHODS.get(name);
     if (other !== undefined) add({ start: property.start, end: property.end, replacement: other });
     if (REMOVED.has(name)) add({ start: object.end, end, replacement: '' });
   },

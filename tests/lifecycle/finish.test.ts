@@ -16,17 +16,20 @@ describe('a success', () => {
   test.each([
     ['as the worker took it', true],
     ['that finish.lua composes', false],
-  ])('%s has the lifetime of a recorded end, its state in the stream, and its flight for a moment', async (_, isKnown) => {
-    const { id } = await s.lead(0);
-    const { attempt, state } = await s.taken(id);
-    expect(await s.finish({ id, attempt, ...(isKnown && { state }) })).toBe(1);
-    expect(await f.live.read(id)).toMatchObject({ status: 'succeeded', runsForFollowers: false });
-    const left = await s.lifetime(id);
-    expect([left > 0, left <= RECORDED_MS]).toEqual([true, true]);
-    expect(await lastRecorded()).toEqual([id, await f.redis.get(f.keys.live(id))]);
-    const lingers = await f.redis.pttl(f.keys.flight(SHARD, s.flight));
-    expect([lingers > 0, lingers <= LINGERS_MS]).toEqual([true, true]);
-  });
+  ])(
+    '%s has the lifetime of a recorded end, its state in the stream, and its flight for a moment',
+    async (_, isKnown) => {
+      const { id } = await s.lead(0);
+      const { attempt, state } = await s.taken(id);
+      expect(await s.finish({ id, attempt, ...(isKnown && { state }) })).toBe(1);
+      expect(await f.live.read(id)).toMatchObject({ status: 'succeeded', runsForFollowers: false });
+      const left = await s.lifetime(id);
+      expect([left > 0, left <= RECORDED_MS]).toEqual([true, true]);
+      expect(await lastRecorded()).toEqual([id, await f.redis.get(f.keys.live(id))]);
+      const lingers = await f.redis.pttl(f.keys.flight(SHARD, s.flight));
+      expect([lingers > 0, lingers <= LINGERS_MS]).toEqual([true, true]);
+    },
+  );
 
   test('of a leader is code 1 after its last follower, and code 3 before', async () => {
     const one = await s.lead(1);

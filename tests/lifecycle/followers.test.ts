@@ -39,6 +39,22 @@ describe('with the end of the leader', () => {
 });
 
 describe('with a result', () => {
+  test('ends only the open followers of this leader', async () => {
+    const { id, ids } = await s.lead(3);
+    const [canceled = '', gone = '', other = ''] = ids;
+    const waiting = f.keys.followers(id);
+    await s.cancel(canceled);
+    await f.redis.del(f.keys.live(gone));
+    const alone = (await f.submit()).id;
+    await s.taken(alone);
+    s.flight = `${s.flight}-other`;
+    const [foreign = ''] = (await s.lead(1)).ids;
+    await f.redis.sadd(waiting, canceled, alone, foreign);
+    expect(await s.followers(id, {})).toBe(0);
+    const statuses = await Promise.all([canceled, gone, other, alone, foreign].map((one) => f.status(one)));
+    expect(statuses).toEqual(['canceled', undefined, 'succeeded', 'running', 'queued']);
+  });
+
   test('ends the followers of a canceled leader, and the state of the leader expires behind the last follower', async () => {
     const { id, ids } = await halfEnded(3, { isCanceled: true });
     expect(await s.followers(id, { result: LONG_RESULT })).toBe(1);
@@ -61,16 +77,19 @@ describe('with a result', () => {
 test.each([
   ['canceled', NOW + 60_000],
   ['expired', NOW + 10],
-] as const)('every follower of a leader that is %s fails after the computation was lost too often, also behind the first run', async (status, expiresAt) => {
-  const { id, ids } = await s.lead(203, expiresAt);
-  await f.take([id], { worker: 'dead-1', most: 2 });
-  if (status === 'canceled') await s.cancel(id);
-  await f.take([id], { worker: 'dead-2', most: 2, now: NOW + 20 });
-  expect(await f.take([id], { worker: 'w3', most: 2, now: NOW + 20 })).toEqual([]);
-  const ended = await f.live.readMany(ids);
-  const ends = ended.map((one) => [one?.status, String(one?.result), one?.startedAt, one?.workerId]);
-  expect(new Set(ends.map((end) => JSON.stringify(end)))).toEqual(
-    new Set([JSON.stringify(['failed', LOST, null, null])]),
-  );
-  expect(await f.live.read(id)).toMatchObject({ status, runsForFollowers: false });
-});
+] as const)(
+  'every follower of a leader that is %s fails after the computation was lost too often, also behind the first run',
+  async (status, expiresAt) => {
+    const { id, ids } = await s.lead(203, expiresAt);
+    await f.take([id], { worker: 'dead-1', most: 2 });
+    if (status === 'canceled') await s.cancel(id);
+    await f.take([id], { worker: 'dead-2', most: 2, now: NOW + 20 });
+    expect(await f.take([id], { worker: 'w3', most: 2, now: NOW + 20 })).toEqual([]);
+    const ended = await f.live.readMany(ids);
+    const ends = ended.map((one) => [one?.status, String(one?.result), one?.startedAt, one?.workerId]);
+    expect(new Set(ends.map((end) => JSON.stringify(end)))).toEqual(
+      new Set([JSON.stringify(['failed', LOST, null, null])]),
+    );
+    expect(await f.live.read(id)).toMatchObject({ status, runsForFollowers: false });
+  },
+);

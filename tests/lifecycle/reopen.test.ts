@@ -32,6 +32,17 @@ describe('retry', () => {
     expect(await f.finish(second!)).toBe('written');
   });
 
+  test('enters the queue again, and leaves the queue with its next attempt', async () => {
+    const { id } = await f.submit();
+    await f.take([id]);
+    await cancel(id);
+    const before = await f.live.counts('m');
+    await retry(id);
+    await f.take([id]);
+    const { entered, left } = await f.live.counts('m');
+    expect([entered[5], left[5]]).toEqual([(before.entered[5] ?? 0) + 1, (before.left[5] ?? 0) + 1]);
+  });
+
   test('is refused for a success, for an open prediction and for other tenants', async () => {
     const { id } = await f.submit();
     expect(await retry(id)).toEqual({ outcome: 'refused', status: 'queued' });
@@ -48,6 +59,7 @@ describe('retry', () => {
     const [taken] = await f.take([lead.id]);
     await cancel(lead.id);
     expect(await retry(lead.id)).toEqual({ outcome: 'attached' });
+    expect(await f.live.read(lead.id)).toMatchObject({ status: 'running', runsForFollowers: false });
     expect(await f.finish(taken!)).toBe('written');
     expect([await f.status(lead.id), await f.status(follower.id)]).toEqual(['succeeded', 'succeeded']);
   });
@@ -213,6 +225,8 @@ describe('adopt', () => {
       await cancel(id);
       expect(await adopt(id, { ...row, opening: 0 })).toEqual({ outcome: 'adopted', priority: 5 });
       expect(await f.live.read(id)).toMatchObject({ status: 'queued', opening: 0 });
+      // Opening 0 has no number, as in the states of 0.1.0.
+      expect((await f.redis.get(f.keys.live(id)))?.split('\x1f')[1]).toBe(String(NOW));
     });
   });
 });

@@ -8,6 +8,8 @@ import { testPrefix } from '../support/test-prefix.ts';
 import { NOW, newPrediction, SHARD, TARGET } from './live-fixture.ts';
 
 const END = { status: 'succeeded', startedAt: NOW, batchedAt: NOW, inferenceMs: 1, batchSize: 1 } as const;
+/** Bytes of the stream of events, as in lib.lua. */
+const EVENT_BYTES = 1_048_576;
 const keys = keysFor(testPrefix());
 let own: OwnRedis;
 let redis: Redis;
@@ -23,13 +25,17 @@ afterAll(async () => {
   await own.stop();
 });
 
-/** The commands of scripts during `work`, in order, with the kind of their key. */
-async function commandsOf(work: () => Promise<unknown>): Promise<string[]> {
+/** The commands of scripts during `work`, in order, with the kind of their key. `limits` gets the lengths to which the scripts trim streams. */
+async function commandsOf(work: () => Promise<unknown>, limits: (string | undefined)[] = []): Promise<string[]> {
   const { promise: seen, resolve } = Promise.withResolvers<void>();
   const names: string[] = [];
   const monitor = await redis.monitor();
-  monitor.on('monitor', (_time: string, [name = '', key = '']: string[], source: string) => {
-    if (source === 'lua') names.push(`${name.toLowerCase()} ${key.slice(keys.tag(SHARD).length).split(':')[0]}`);
+  monitor.on('monitor', (_time: string, [name = '', key = '', ...args]: string[], source: string) => {
+    if (source === 'lua' && args[0] === 'MAXLEN') limits.push(args[2]);
+    const kind = key.slice(keys.tag(SHARD).length).split(':')[0];
+    // The position shows whether the script writes a part of a state without reading its fields.
+    const position = name.toLowerCase() === 'setrange' ? ` ${args[0]}` : '';
+    if (source === 'lua') names.push(`${name.toLowerCase()} ${kind}${position}`);
     if (name === 'ping') resolve();
   });
   await work();
@@ -48,11 +54,93 @@ test('a prediction without followers needs these commands from its submission to
   const take = () => live.take(SHARD, [item.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW });
   const [taken] = await take();
   if (!taken) throw new Error('The prediction was not taken.');
-  const second = newPrediction();
+  // The lost attempts of a prediction that was restored from the ledger do not count.
+  const second = newPrediction({ attempts: 3 });
   await live.submit(TARGET, { ...submission, job: `p-${second.id}` }, [second]);
   const takeSecond = () => live.take(SHARD, [second.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW });
-  expect(await commandsOf(takeSecond)).toEqual(['getrange p', 'setrange p', 'hincrby n']);
+  expect(await commandsOf(takeSecond)).toEqual(['getrange p', 'setrange p 10', 'hincrby n']);
   expect(
     await commandsOf(() => live.finish(SHARD, [{ ...taken, ...END, result: '1' }], { worker: 'w1', nowMs: NOW })),
   ).toEqual(['getrange p', 'set p', 'get f', 'pexpire f', 'xadd ev', 'xadd rec']);
+});
+
+test('a prediction without a flight needs no command for a flight, and its end bounds the stream of events', async () => {
+  const item = newPrediction();
+  await live.submit(TARGET, { priority: 'normal', job: `p-${item.id}`, nowMs: NOW }, [item]);
+  const [taken] = await live.take(SHARD, [item.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW });
+  if (!taken) throw new Error('The prediction was not taken.');
+  // Without the taken state the script composes the end.
+  const { state: _, ...one } = taken;
+  const limits: (string | undefined)[] = [];
+  const items = [{ ...one, ...END, result: JSON.stringify('x'.repeat(3_000)) }];
+  const finish = () => live.finish(SHARD, items, { worker: 'w1', nowMs: NOW });
+  expect(await commandsOf(finish, limits)).toEqual(['getrange p', 'set p', 'xadd ev', 'xadd rec']);
+  expect(limits).toEqual([String(Math.floor(EVENT_BYTES / (await redis.strlen(keys.live(item.id)))))]);
+});
+
+test('a leader with followers is taken without a copy of its state', async () => {
+  const submission = { priority: 'normal', job: 'p-job', nowMs: NOW } as const;
+  const [lead, follower] = [newPrediction({ flight: 'taken' }), newPrediction({ flight: 'taken' })];
+  await live.submit(TARGET, submission, [lead, follower]);
+  const take = () => live.take(SHARD, [lead.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW });
+  const mark = ['getrange p', 'setrange p 10', 'setrange p 39'];
+  expect(await commandsOf(take)).toEqual([
+    'getrange p',
+    'scard w',
+    'setrange p 0',
+    'srandmember w',
+    ...mark,
+    'hincrby n',
+  ]);
+});
+
+test('a job that comes again needs these commands for a prediction of a dead worker, and few for an ended prediction', async () => {
+  const item = newPrediction({ expiresAt: NOW + 10 });
+  await live.submit(TARGET, { priority: 'normal', job: `p-${item.id}`, nowMs: NOW }, [item]);
+  const take =
+    (worker: string, nowMs = NOW) =>
+    () =>
+      live.take(SHARD, [item.id], { worker, maxAttempts: 4, nowMs });
+  await take('dead')();
+  expect(await commandsOf(take('w1'))).toEqual(['getrange p', 'exists hb', 'set p']);
+  expect(await commandsOf(take('w1', NOW + 10))).toEqual(['getrange p', 'set p', 'xadd ev', 'xadd rec']);
+  expect(await commandsOf(take('w1', NOW + 10))).toEqual(['getrange p']);
+  const late = newPrediction({ expiresAt: NOW + 10 });
+  await live.submit(TARGET, { priority: 'normal', job: `p-${late.id}`, nowMs: NOW }, [late]);
+  const expire = () => live.take(SHARD, [late.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW + 10 });
+  expect(await commandsOf(expire)).toEqual(['getrange p', 'set p', 'xadd ev', 'xadd rec', 'hincrby n']);
+});
+
+test('a leader that was lost too often needs one script for a few followers', async () => {
+  const [lead, follower] = [newPrediction({ flight: 'lost' }), newPrediction({ flight: 'lost' })];
+  await live.submit(TARGET, { priority: 'normal', job: 'p-job', nowMs: NOW }, [lead, follower]);
+  const take = (worker: string) => () => live.take(SHARD, [lead.id], { worker, maxAttempts: 1, nowMs: NOW });
+  await take('dead')();
+  const [leader, followers] = [
+    ['scard w', 'exists hb', 'set p'],
+    ['spop w', 'getrange p', 'set p', 'scard w'],
+  ];
+  const reports = ['xadd ev', 'xadd rec'];
+  expect(await commandsOf(take('w1'))).toEqual([
+    'getrange p',
+    ...leader,
+    ...followers,
+    'get f',
+    'pexpire f',
+    ...reports,
+  ]);
+});
+
+test('followers of one submission need these commands, and a known result needs none of the queue', async () => {
+  const submission = { priority: 'normal', job: 'p-job', nowMs: NOW } as const;
+  const ofFlight = () => newPrediction({ flight: 'followed' });
+  await live.submit(TARGET, submission, [ofFlight()]);
+  const follow = ['set f', 'getrange p', 'set p', 'sadd w', 'pexpire w'];
+  expect(await commandsOf(() => live.submit(TARGET, submission, [ofFlight(), ofFlight()]))).toEqual([
+    ...['hget n', ...follow, 'sadd lead', 'setrange p 14', ...follow, 'hmget n'],
+  ]);
+  const known = newPrediction({ flight: 'known', known: '1' });
+  expect(await commandsOf(() => live.submit(TARGET, submission, [known]))).toEqual([
+    ...['hget n', 'set p', 'set p', 'xadd ev', 'xadd rec', 'hmget n'],
+  ]);
 });

@@ -53,7 +53,15 @@ export function useScripts(f: LiveFixture): ScriptFixture {
     async followers(leader, end) {
       const run = end && given(end, leader, 1);
       const own = run
-        ? [letterOf(run.status), msText(run.startedAt), '1.000', run.batchSize, String(run.result), workerText('w1'), '7']
+        ? [
+            letterOf(run.status),
+            msText(run.startedAt),
+            '1.000',
+            run.batchSize,
+            String(run.result),
+            workerText('w1'),
+            '7',
+          ]
         : ['', '', '', '', '', '', ''];
       const args = [end?.nowMs ?? NOW, f.keys.tag(SHARD), leader, ...ENDS, TOO_LATE, LOST, ...own];
       return Number(await scripted.mrFollowers(1, f.keys.live(leader), ...args));

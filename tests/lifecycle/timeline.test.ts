@@ -62,6 +62,37 @@ test('a retry keeps the attempt that failed, and enters the queue again', async 
   expect(JSON.parse((await f.live.read(id))?.options ?? '')).toMatchObject({ rows: 2, queued: 50, batched: 4 });
 });
 
+const reopen = (id: string, opening: number) =>
+  f.live.retry({ id, tenant: 'default', job: `p-${id}-${opening}`, opening, expiresAt: null, nowMs: NOW + 50 });
+
+test('a retry of a prediction that never ran keeps no attempt, and replaces the time of the entry into the queue', async () => {
+  const { id } = await f.submit({ createdAt: NOW - 40 });
+  await f.live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW });
+  expect(await reopen(id, 1)).toEqual({ outcome: 'queued' });
+  expect(JSON.parse((await f.live.read(id))?.options ?? '')).toEqual({ queued: 90 });
+});
+
+test('a retry of a prediction that was lost too often keeps each attempt once', async () => {
+  const { id } = await f.submit();
+  for (const worker of ['first', 'second', 'third']) await f.take([id], { worker, now: NOW + 10, most: 2 });
+  expect(await f.status(id)).toBe('failed');
+  await reopen(id, 1);
+  const earlierAttempts = `[[1,"first",${NOW + 10}],[2,"second",${NOW + 10}]]`;
+  expect(await factsOf(id)).toMatchObject({ earlierAttempts });
+});
+
+test('a retry of a follower that Redis had lost keeps no attempt without a worker', async () => {
+  const flight = 'e'.repeat(64);
+  const lead = await f.submit({ flight });
+  await f.beat('w1');
+  await f.take([lead.id]);
+  const { id } = await f.submit({ flight, attempts: 3 });
+  expect(await f.live.read(id)).toMatchObject({ status: 'running', attempts: 3, workerId: null });
+  await f.live.end(id, { tenant: 'default', status: 'canceled', nowMs: NOW });
+  await reopen(id, 1);
+  expect(await factsOf(id)).toMatchObject({ earlierAttempts: null });
+});
+
 test('at most twenty attempts are kept', async () => {
   const { id } = await f.submit();
   for (let n = 1; n <= 25; n += 1) {

@@ -83,6 +83,27 @@ test('a state with an unreadable task is discarded only by the attempt that foun
   expect(await f.status(id)).toBeUndefined();
 });
 
+test('a success that is cut within its result is discarded', async () => {
+  const { id } = await f.submit();
+  const [taken] = await f.take([id]);
+  await f.finish(taken!, { result: '"a result"' });
+  await f.redis.set(key(id), (await textOf(id)).slice(0, -4));
+  await discarded();
+  expect(await f.finish(taken!)).toBe('fenced');
+  expect([await f.redis.exists(key(id)), await discarded()]).toEqual([0, 1]);
+});
+
+test('an unreadable state of the present format is discarded', async () => {
+  const { id } = await f.submit();
+  await f.redis.set(key(id), 'unreadable text');
+  await f.redis.set(f.keys.format(SHARD), '1');
+  try {
+    expect([await f.take([id]), await f.redis.exists(key(id))]).toEqual([[], 0]);
+  } finally {
+    await f.redis.del(f.keys.format(SHARD));
+  }
+});
+
 test('a state of a newer format is left alone', async () => {
   const { id } = await f.submit();
   await f.redis.set(key(id), 'a state of tomorrow');

@@ -227,13 +227,11 @@ local function terminate(tag, id, one, status, result, now, im, bs, ttls, keep)
   if keep then redis.call('SET', key, state) else redis.call('SET', key, state, 'PX', ttl) end
 end
 
--- Deletes the flight if `id` is the leader. With `tomb` the flight of a success remains for `tomb` ms.
+-- Lets the flight expire after `tomb` ms if `id` is the leader: at once with 0. The flight of a success remains for a moment.
 local function release_flight(tag, f, id, tomb)
   if f == '' then return end
   local name = tag .. 'f:' .. f
-  if redis.call('GET', name) == id then
-    if tomb > 0 then redis.call('PEXPIRE', name, tomb) else redis.call('DEL', name) end
-  end
+  if redis.call('GET', name) == id then redis.call('PEXPIRE', name, tomb) end
 end
 
 -- Limits of one script run, during which Redis does nothing else: followers to end, and bytes of results to write.

@@ -68,17 +68,18 @@ for n = 1, #KEYS do
   local key, state, known = KEYS[n], ARGV[states + n], knowns[n]
   local id = id_of(tag, key)
   -- The state has no number yet, so all positions are 10 lower.
-  local flight = sub(state, HEAD - 9, find(state, SEP, HEAD - 9, true) - 1)
+  local flight = string.match(state, '^[^\31]*', HEAD - 9)
   local leader, holder, mine
   if flight ~= '' and not known then
     holder = redis.pcall('SET', tag .. 'f:' .. flight, id, 'NX', 'GET', 'PX', ttl)
     if type(holder) == 'table' then
-      if not find(holder.err, 'WRONGTYPE', 1, true) then error(holder) end
+      -- The key has another type. After any other error this command fails too.
       redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl)
       holder = false
     end
     mine = not holder
-    if holder and holder ~= id then
+    -- A prediction that holds its own flight was submitted before: `add` finds its state.
+    if holder then
       leader = load(live_key(tag, holder))
       -- No script copies a long result. If the cache does not have the result yet, this prediction computes the result again.
       if leader and (leader.cut or (leader.s ~= 's' and not carried(leader))) then leader = nil end
@@ -99,7 +100,7 @@ for n = 1, #KEYS do
     else
       number = number + 1
       leads = leads + 1
-      if holder and holder ~= id then redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl) end
+      if holder then redis.call('SET', tag .. 'f:' .. flight, id, 'PX', ttl) end
       out[n] = number
     end
   end
