@@ -131,7 +131,7 @@ test('a leader that was lost too often needs one script for a few followers', as
   ]);
 });
 
-test('followers of one submission need these commands, and a known result needs none of the queue', async () => {
+test('followers of one submission need these commands, and a cached result needs none of the queue', async () => {
   const submission = { priority: 'normal', job: 'p-job', nowMs: NOW } as const;
   const ofFlight = () => newPrediction({ flight: 'followed' });
   await live.submit(TARGET, submission, [ofFlight()]);
@@ -143,4 +143,23 @@ test('followers of one submission need these commands, and a known result needs 
   expect(await commandsOf(() => live.submit(TARGET, submission, [known]))).toEqual([
     ...['hget n', 'set p', 'set p', 'xadd ev', 'xadd rec', 'hmget n'],
   ]);
+});
+
+test.each([
+  [5, 450, 3],
+  [120_000, 20, 3],
+])('a result of %d characters ends %d followers in %d runs of a script', async (characters, count, runs) => {
+  const flight = `runs-${characters}`;
+  const submission = { priority: 'normal', job: 'p-job', nowMs: NOW } as const;
+  const lead = newPrediction({ flight });
+  await live.submit(TARGET, submission, [lead]);
+  const followers = Array.from({ length: count }, () => newPrediction({ flight }));
+  await live.submit(TARGET, submission, followers);
+  const [taken] = await live.take(SHARD, [lead.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW });
+  if (!taken) throw new Error('The prediction was not taken.');
+  const item = { ...taken, ...END, result: JSON.stringify('x'.repeat(characters)) };
+  const commands = await commandsOf(() => live.finish(SHARD, [item], { worker: 'w1', nowMs: NOW }));
+  expect(commands.filter((command) => command === 'spop w')).toHaveLength(runs);
+  const states = await live.readMany(followers.map(({ id }) => id));
+  expect(states.filter((state) => state?.status === 'succeeded')).toHaveLength(count);
 });

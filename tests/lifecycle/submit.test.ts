@@ -64,7 +64,7 @@ describe('the same prediction again', () => {
     expect(await f.flightHolder(flight)).toBe(id);
   });
 
-  test('as a follower, or with a known result, has its status', async () => {
+  test('as a follower, or with a cached result, has its status', async () => {
     const lead = await f.submit({ flight });
     const { id } = await f.submit({ flight });
     expect((await f.submit({ id, flight })).submitted).toEqual({ outcome: 'exists', status: 'queued' });
@@ -200,7 +200,7 @@ test('a result at the submission ends the prediction at once and is published li
   expect(await f.live.task(id)).toBeNull();
 });
 
-test('a prediction with a known result does not enter the queue, and has no flight', async () => {
+test('a prediction with a cached result does not enter the queue, and has no flight', async () => {
   const before = await f.live.counts(MODEL);
   const { id } = await f.submit({ known: '{"y":2}', flight });
   expect([await f.take([id]), await f.flightHolder(flight)]).toEqual([[], null]);
@@ -208,7 +208,7 @@ test('a prediction with a known result does not enter the queue, and has no flig
   expect(await f.live.read(id)).toMatchObject({ shared: false });
 });
 
-test('each of several known results reaches its own prediction', async () => {
+test('each of several cached results reaches its own prediction', async () => {
   const batch = ['1', '2', null, '3'].map((known) => newPrediction({ known }));
   const { items } = await f.live.submit(TARGET, { priority: 'normal', job: 'p-known', nowMs: NOW }, batch);
   expect(items.map(({ outcome }) => outcome)).toEqual(['done', 'done', 'lead', 'done']);
