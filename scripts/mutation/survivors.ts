@@ -301,6 +301,13 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
     { line: 'if (at === -1) return', reason: 'The function then ends in JSON.stringify, with the same text.' },
     { line: 'from = at + 1;', reason: 'The function then ends in JSON.stringify, with the same text.' },
   ],
+  'packages/shared/src/webhooks/event.ts': [
+    {
+      line: 'id: event.prediction === null',
+      change: 'event.prediction === null → false',
+      reason: 'Only the event of an endpoint has no prediction, and its data come from its payload.',
+    },
+  ],
   'packages/shared/src/webhooks/target.ts': [
     { line: 'if (text.length > MAX_LENGTH)', change: '> → >=', reason: SAME_SIZE },
     {

@@ -33,8 +33,8 @@ async function commandsOf(work: () => Promise<unknown>, limits: (string | undefi
   monitor.on('monitor', (_time: string, [name = '', key = '', ...args]: string[], source: string) => {
     if (source === 'lua' && args[0] === 'MAXLEN') limits.push(args[2]);
     const kind = key.slice(keys.tag(SHARD).length).split(':')[0];
-    // The position shows whether the script writes a part of a state without reading its fields.
-    const position = name.toLowerCase() === 'setrange' ? ` ${args[0]}` : '';
+    // The position shows whether the script reads or writes only a part of a head.
+    const position = /^[gs]etrange$/i.test(name) ? ` ${args[0]}` : '';
     if (source === 'lua') names.push(`${name.toLowerCase()} ${kind}${position}`);
     if (name === 'ping') resolve();
   });
@@ -58,10 +58,10 @@ test('a prediction without followers needs these commands from its submission to
   const second = newPrediction({ attempts: 3 });
   await live.submit(TARGET, { ...submission, job: `p-${second.id}` }, [second]);
   const takeSecond = () => live.take(SHARD, [second.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW });
-  expect(await commandsOf(takeSecond)).toEqual(['getrange p', 'setrange p 10', 'hincrby n']);
+  expect(await commandsOf(takeSecond)).toEqual(['getrange p 0', 'setrange p 10', 'hincrby n']);
   expect(
     await commandsOf(() => live.finish(SHARD, [{ ...taken, ...END, result: '1' }], { worker: 'w1', nowMs: NOW })),
-  ).toEqual(['getrange p', 'set p', 'get f', 'pexpire f', 'xadd ev', 'xadd rec']);
+  ).toEqual(['getrange p 10', 'set p', 'get f', 'pexpire f', 'xadd ev', 'xadd rec']);
 });
 
 test('a prediction without a flight needs no command for a flight, and its end bounds the stream of events', async () => {
@@ -74,7 +74,7 @@ test('a prediction without a flight needs no command for a flight, and its end b
   const limits: (string | undefined)[] = [];
   const items = [{ ...one, ...END, result: JSON.stringify('x'.repeat(3_000)) }];
   const finish = () => live.finish(SHARD, items, { worker: 'w1', nowMs: NOW });
-  expect(await commandsOf(finish, limits)).toEqual(['getrange p', 'set p', 'xadd ev', 'xadd rec']);
+  expect(await commandsOf(finish, limits)).toEqual(['getrange p 0', 'set p', 'xadd ev', 'xadd rec']);
   expect(limits).toEqual([String(Math.floor(EVENT_BYTES / (await redis.strlen(keys.live(item.id)))))]);
 });
 
@@ -83,9 +83,9 @@ test('a leader with followers is taken without a copy of its state', async () =>
   const [lead, follower] = [newPrediction({ flight: 'taken' }), newPrediction({ flight: 'taken' })];
   await live.submit(TARGET, submission, [lead, follower]);
   const take = () => live.take(SHARD, [lead.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW });
-  const mark = ['getrange p', 'setrange p 10', 'setrange p 39'];
+  const mark = ['getrange p 10', 'setrange p 10', 'setrange p 39'];
   expect(await commandsOf(take)).toEqual([
-    'getrange p',
+    'getrange p 0',
     'scard w',
     'setrange p 0',
     'srandmember w',
@@ -102,13 +102,13 @@ test('a job that comes again needs these commands for a prediction of a dead wor
     () =>
       live.take(SHARD, [item.id], { worker, maxAttempts: 4, nowMs });
   await take('dead')();
-  expect(await commandsOf(take('w1'))).toEqual(['getrange p', 'exists hb', 'set p']);
-  expect(await commandsOf(take('w1', NOW + 10))).toEqual(['getrange p', 'set p', 'xadd ev', 'xadd rec']);
-  expect(await commandsOf(take('w1', NOW + 10))).toEqual(['getrange p']);
+  expect(await commandsOf(take('w1'))).toEqual(['getrange p 0', 'exists hb', 'set p']);
+  expect(await commandsOf(take('w1', NOW + 10))).toEqual(['getrange p 0', 'set p', 'xadd ev', 'xadd rec']);
+  expect(await commandsOf(take('w1', NOW + 10))).toEqual(['getrange p 0']);
   const late = newPrediction({ expiresAt: NOW + 10 });
   await live.submit(TARGET, { priority: 'normal', job: `p-${late.id}`, nowMs: NOW }, [late]);
   const expire = () => live.take(SHARD, [late.id], { worker: 'w1', maxAttempts: 4, nowMs: NOW + 10 });
-  expect(await commandsOf(expire)).toEqual(['getrange p', 'set p', 'xadd ev', 'xadd rec', 'hincrby n']);
+  expect(await commandsOf(expire)).toEqual(['getrange p 0', 'set p', 'xadd ev', 'xadd rec', 'hincrby n']);
 });
 
 test('a leader that was lost too often needs one script for a few followers', async () => {
@@ -118,11 +118,11 @@ test('a leader that was lost too often needs one script for a few followers', as
   await take('dead')();
   const [leader, followers] = [
     ['scard w', 'exists hb', 'set p'],
-    ['spop w', 'getrange p', 'set p', 'scard w'],
+    ['spop w', 'getrange p 0', 'set p', 'scard w'],
   ];
   const reports = ['xadd ev', 'xadd rec'];
   expect(await commandsOf(take('w1'))).toEqual([
-    'getrange p',
+    'getrange p 0',
     ...leader,
     ...followers,
     'get f',
@@ -135,7 +135,7 @@ test('followers of one submission need these commands, and a cached result needs
   const submission = { priority: 'normal', job: 'p-job', nowMs: NOW } as const;
   const ofFlight = () => newPrediction({ flight: 'followed' });
   await live.submit(TARGET, submission, [ofFlight()]);
-  const follow = ['set f', 'getrange p', 'set p', 'sadd w', 'pexpire w'];
+  const follow = ['set f', 'getrange p 0', 'set p', 'sadd w', 'pexpire w'];
   expect(await commandsOf(() => live.submit(TARGET, submission, [ofFlight(), ofFlight()]))).toEqual([
     ...['hget n', ...follow, 'sadd lead', 'setrange p 14', ...follow, 'hmget n'],
   ]);
