@@ -11,6 +11,24 @@ test('the shard of a model never changes: the keys in Redis have the shard in th
   expect(new Set(shards)).toEqual(new Set(Array.from({ length: SHARDS }, (_, shard) => shard)));
 });
 
+test('the shard of a model is computed once while at most 10,000 models are known', async () => {
+  vi.resetModules();
+  const fresh = await import('./ids.ts');
+  const [set, clear] = [vi.spyOn(Map.prototype, 'set'), vi.spyOn(Map.prototype, 'clear')];
+  const seen: number[][] = [];
+  for (const models of [10_000, 10_000, 10_001]) {
+    for (let n = 0; n < models; n += 1) fresh.shardOf(`model-${n}`);
+    seen.push([set.mock.calls.length, clear.mock.calls.length]);
+  }
+  set.mockRestore();
+  clear.mockRestore();
+  expect(seen).toEqual([
+    [10_000, 0],
+    [10_000, 0],
+    [10_001, 1],
+  ]);
+});
+
 test.each([0, 1])('the first id of a process has its time, also at %d ms', async (ms) => {
   vi.resetModules();
   const fresh = await import('./ids.ts');
