@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { canonicalJson } from './canonical-json.ts';
 
 test('matches the examples of RFC 8785', () => {
@@ -34,4 +34,23 @@ test('the text of an array consists of the texts of its items', () => {
 
 test.each([[[undefined]], [[1, Number.NaN]], [[Number.POSITIVE_INFINITY]]])('%j is rejected', (items) => {
   expect(() => canonicalJson(items)).toThrow(TypeError);
+});
+
+test('an array of plain values is written by one call, because a call for each number takes ten times as long', () => {
+  const stringify = vi.spyOn(JSON, 'stringify');
+  const calls = (value: unknown) => {
+    stringify.mockClear();
+    canonicalJson(value);
+    return stringify.mock.calls.length;
+  };
+  const counts = [
+    [1, 2.5],
+    ['a', 'b'],
+    [true, false],
+    [null, null],
+    [1, 'a', true, null],
+    [[1], 'a'],
+  ].map(calls);
+  stringify.mockRestore();
+  expect(counts).toEqual([1, 1, 1, 1, 1, 2]);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { PREDICTION_EVENTS } from './event.ts';
-import { selectionOf, storedEvents } from './selection.ts';
+import { SELECTIONS, selectionOf, storedEvents } from './selection.ts';
 
 test.each([
   [['prediction.failed'], ['prediction.failed']],
@@ -18,4 +18,8 @@ test.each([
 test('the stored types give the selection back', () => {
   expect(selectionOf(storedEvents(['prediction.*']))).toEqual(['prediction.*']);
   expect(selectionOf(storedEvents(['prediction.failed']))).toEqual(['prediction.failed']);
+});
+
+test('a request can select all events, all events of predictions, and each event of a prediction', () => {
+  expect(SELECTIONS).toEqual(['*', 'prediction.*', ...PREDICTION_EVENTS]);
 });
