@@ -57,6 +57,14 @@ describe('the same prediction again', () => {
     expect(await f.flightHolder(flight)).toBeNull();
   });
 
+  test('leaves the flight of a prediction whose state is gone', async () => {
+    const { id } = await f.submit({ flight });
+    const gone = newId();
+    await f.redis.set(f.keys.flight(SHARD, flight), gone);
+    expect((await f.submit({ id, flight })).submitted).toEqual({ outcome: 'exists', status: 'queued' });
+    expect(await f.flightHolder(flight)).toBe(gone);
+  });
+
   test('leads again when only its flight is left', async () => {
     const { id } = await f.submit({ flight });
     await f.redis.del(f.keys.live(id));

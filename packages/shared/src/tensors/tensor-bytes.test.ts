@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { BytePieces } from './byte-pieces.ts';
 import { joinRowBytes } from './join-row-bytes.ts';
 import { DTYPES, type Dtype, type TensorMap } from './tensor.ts';
-import { tensorRow, tensorRowBytes, tensorsOfBytes } from './tensor-bytes.ts';
+import { LONG_ROW_BYTES, readHead, tensorRow, tensorRowBytes, tensorsOfBytes } from './tensor-bytes.ts';
 import { newData } from './tensor-data.ts';
 import { TensorInPieces } from './tensor-in-pieces.ts';
 import { tensorRowText } from './tensor-rows.ts';
@@ -44,6 +44,63 @@ describe('the bytes of a row', () => {
         const isEqual = row.equals(tensorRowBytes(others));
         expect(isEqual).toBe(tensorRowText(tensors) === tensorRowText(others));
       }),
+    );
+  });
+
+  test('have a fixed layout: other processes and the engine read the same bytes', () => {
+    // Memory that was used before: the bytes between two tensors must be 0.
+    const used = vi.spyOn(Buffer, 'allocUnsafe').mockImplementation((bytes: number) => Buffer.alloc(bytes, 0xff));
+    const row = tensorRowBytes({
+      b: { dtype: 'uint8', dims: [3], data: Uint8Array.of(1, 2, 3) },
+      a: { dtype: 'string', dims: [1, 2], data: ['é', 'x'] },
+    });
+    used.mockRestore();
+    const head = Buffer.alloc(40);
+    head.set([1, 0, 2, 0], 0);
+    head.set([1, 0, 0x61, DTYPES.indexOf('string'), 2, 1, 0, 0, 0, 2, 0, 0, 0, 11, 0, 0, 0], 4);
+    head.set([1, 0, 0x62, DTYPES.indexOf('uint8'), 1, 3, 0, 0, 0, 3, 0, 0, 0], 21);
+    const texts = Buffer.from([2, 0, 0, 0, 0xc3, 0xa9, 1, 0, 0, 0, 0x78, 0, 0, 0, 0, 0]);
+    expect(row.toString('hex')).toBe(
+      Buffer.concat([head, texts, Buffer.from([1, 2, 3, 0, 0, 0, 0, 0])]).toString('hex'),
+    );
+  });
+
+  test('leave out a tensor without a value', () => {
+    const some: Record<string, unknown> = { ...float([1], [1]), y: undefined };
+    expect(tensorRowBytes(some as TensorMap).equals(tensorRowBytes(float([1], [1])))).toBe(true);
+    expect(readHead(tensorRowBytes({}).subarray(0, 4), 8).parts).toEqual([]);
+  });
+
+  test('of 64 KiB of elements are pieces: the head, and the elements themselves', () => {
+    const rowOf = (bytes: number) => {
+      const data = new Uint8Array(bytes);
+      return { data, row: tensorRow({ x: { dtype: 'uint8', dims: [bytes], data } }) };
+    };
+    expect(rowOf(LONG_ROW_BYTES - 8).row).toBeInstanceOf(Buffer);
+    const { data, row } = rowOf(LONG_ROW_BYTES);
+    const pieces = row instanceof BytePieces ? row.pieces : [];
+    expect(pieces.map(({ length }) => length)).toEqual([24, LONG_ROW_BYTES]);
+    expect(pieces[1]?.buffer).toBe(data.buffer);
+    const padded = rowOf(LONG_ROW_BYTES + 1).row;
+    expect(padded instanceof BytePieces && padded.pieces.map(({ length }) => length)).toEqual([
+      24,
+      LONG_ROW_BYTES + 1,
+      7,
+    ]);
+  });
+
+  test('name the fault of a damaged row', () => {
+    const damaged = (at: number, byte: number, tensors: TensorMap) => {
+      const row = tensorRowBytes(tensors);
+      row[at] = byte;
+      return () => tensorsOfBytes(row);
+    };
+    const two = float([2], [1, 2]);
+    expect(damaged(7, 99, two)).toThrow('the type of "x" is unknown');
+    expect(damaged(13, 4, two)).toThrow('"x" has 4 bytes, and its shape [2] needs another number');
+    expect(damaged(13, 12, two)).toThrow('the elements of "x" are cut');
+    expect(damaged(9, 3, { s: { dtype: 'string', dims: [2], data: ['a', 'b'] } })).toThrow(
+      '"s" has 2 elements: expected 3 for its shape',
     );
   });
 
