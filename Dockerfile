@@ -21,7 +21,7 @@ RUN npm ci --omit=dev \
 
 FROM node:24-bookworm-slim
 # packages/millrace/launcher/node-args.mjs has the reasons. NODE_OPTIONS does not accept --no-parallel-scavenge.
-ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=8"
+ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=8" MALLOC_ARENA_MAX=1
 WORKDIR /app
 COPY --from=packages /app ./
 COPY LICENSE ./

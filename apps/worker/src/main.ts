@@ -10,6 +10,7 @@ await runMain({
   name: 'worker',
   env: process.env,
   operatorErrors: [PostgresError, UnfitRedisError],
+  releasesAll: true,
   async start(config, log) {
     const tracing = await startTracing({ service: 'millrace-worker', version: RELEASE, log, env: process.env });
     const worker = await startWorker(config, log, tracing);

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import module from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { nodeArgs } from './node-args.mjs';
+import { nodeArgs, nodeEnv } from './node-args.mjs';
 
 const required = 24;
 
@@ -54,7 +54,7 @@ function installedNode(root) {
 
 function runChild(node, args) {
   // MILLRACE_WRAPPED=1 means that a parent waits for the child: when the parent is gone, the child ends too.
-  const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, MILLRACE_WRAPPED: '1' } });
+  const child = spawn(node, args, { stdio: 'inherit', env: { ...nodeEnv, ...process.env, MILLRACE_WRAPPED: '1' } });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
       // Ctrl-C in a terminal sends SIGINT to the whole foreground group, the child included. Forwarding would send a second SIGINT.

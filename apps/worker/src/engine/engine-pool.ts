@@ -227,7 +227,7 @@ class Pool implements EnginePool {
   /** While no engine runs, the worker also releases its own memory: the pause delays no prediction. */
   #releaseIdle(): void {
     const released = this.#slots.filter((slot) => slot.releaseIdle());
-    if (released.length > 0 && this.#slots.every(({ busy }) => busy === 0)) releaseMemory();
+    if (released.length > 0 && this.#slots.every(({ busy }) => busy === 0)) releaseMemory({ full: false });
   }
 
   async whenFree(): Promise<void> {

@@ -120,7 +120,7 @@ export class Engine {
       env: {
         TMPDIR: tmpdir(),
         // glibc would raise this threshold, and would then keep the freed memory of model files.
-        MALLOC_MMAP_THRESHOLD_: String(4 * 1_048_576),
+        MALLOC_MMAP_THRESHOLD_: String(262_144),
         ...(compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }),
         ...driverVariables(),
       },

@@ -1,6 +1,7 @@
 /** The prediction with which `npm start` shows that the whole system works. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@millrace/local/process/start-error';
+import { requestJson } from './request-json.ts';
 import type { Unserved } from './unserved.ts';
 
 /** The request that `npm start` sends, to a bundled model. The result shows a known drug interaction. */
@@ -26,11 +27,9 @@ async function untilServed(baseUrl: string, unserved: Unserved): Promise<boolean
   const deadline = performance.now() + servedTimeoutMs;
   for (;;) {
     if (unserved.includes(firstRequest.model)) return false;
-    const response = await fetch(`${baseUrl}/v1/models/${firstRequest.model}`, {
-      signal: AbortSignal.timeout(10_000),
-    });
+    const { json } = await requestJson(`${baseUrl}/v1/models/${firstRequest.model}`, { timeoutMs: 10_000 });
     // Failures in the registry are not read: they may come from an earlier start.
-    const model = (await response.json()) as { default_version?: string | null };
+    const model = json as { default_version?: string | null };
     if (typeof model.default_version === 'string') return true;
     if (performance.now() > deadline) {
       throw new StartError(
@@ -45,19 +44,18 @@ async function untilServed(baseUrl: string, unserved: Unserved): Promise<boolean
 export async function firstPrediction(baseUrl: string, unserved: Unserved): Promise<FirstPrediction | undefined> {
   if (!(await untilServed(baseUrl, unserved))) return undefined;
   const startedAt = performance.now();
-  const response = await fetch(`${baseUrl}/v1/models/${firstRequest.model}/predictions`, {
-    method: 'POST',
+  const { status, headers, json } = await requestJson(`${baseUrl}/v1/models/${firstRequest.model}/predictions`, {
     headers: { 'content-type': 'application/json', prefer: 'wait=30' },
     body: JSON.stringify({ input: firstRequest.input }),
-    signal: AbortSignal.timeout(40_000),
+    timeoutMs: 40_000,
   });
-  const body = (await response.json()) as { status?: unknown; output?: unknown; detail?: string; title?: string };
+  const body = json as { status?: unknown; output?: unknown; detail?: string; title?: string };
   const ms = performance.now() - startedAt;
-  if (response.status !== 200 || body.status !== 'succeeded') {
+  if (status !== 200 || body.status !== 'succeeded') {
     const reason = body.detail ?? body.title ?? `status ${JSON.stringify(body.status)}`;
-    throw new StartError(`The first prediction did not succeed (HTTP ${response.status}): ${reason}`);
+    throw new StartError(`The first prediction did not succeed (HTTP ${status}): ${reason}`);
   }
-  return { status: body.status, output: body.output, cacheStatus: response.headers.get('cache-status') ?? '', ms };
+  return { status: body.status, output: body.output, cacheStatus: String(headers['cache-status'] ?? ''), ms };
 }
 
 /** The same request as a command to copy. */

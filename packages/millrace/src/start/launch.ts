@@ -154,7 +154,7 @@ async function runUntilInterrupted(
   const words = memoryWords(services.parts, memory);
   const ready = Promise.all([untilReady(baseUrl, signal, versions.length > 0), services.onDisk])
     .then(() => announce({ ...settings, baseUrl, versions, unserved, memory: words, names, say }))
-    .then(releaseMemory);
+    .then(() => releaseMemory({ full: true }));
   // A promise that rejects after the race must not become an unhandled rejection.
   for (const promise of [ready, noneServed, startFailed, storeEnded, ...interruptions]) promise.catch(() => {});
   // After the announcement, a model that fails is only logged.

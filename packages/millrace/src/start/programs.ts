@@ -6,7 +6,7 @@ import type { Guard } from '@millrace/local/process/guard';
 import { startNodeProgram } from '@millrace/local/process/node-program';
 import type { Exit, Part } from '@millrace/local/process/part';
 import { StartError } from '@millrace/local/process/start-error';
-import { nodeArgs } from '../../launcher/node-args.mjs';
+import { nodeArgs, nodeEnv } from '../../launcher/node-args.mjs';
 import { type LogRecord, parseRecord, terminalLine } from './log-lines.ts';
 
 export interface ProgramOptions {
@@ -30,7 +30,7 @@ export function startProgram(name: 'api' | 'worker', options: ProgramOptions, on
     root: options.root,
     file: fileURLToPath(import.meta.resolve(`@millrace/${name}/main`)),
     nodeArgs,
-    env: options.env,
+    env: { ...nodeEnv, ...options.env },
     logFile: path.join(options.dir, 'logs', `${name}.log`),
     onLine: (line) => {
       const text = terminalLine(name, line);

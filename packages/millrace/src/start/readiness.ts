@@ -1,6 +1,7 @@
 /** Waits until the started API is ready. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@millrace/local/process/start-error';
+import { requestJson } from './request-json.ts';
 
 const readyTimeoutMs = 60_000;
 
@@ -23,12 +24,12 @@ export async function untilReady(baseUrl: string, signal: AbortSignal, hasModels
 /** Returns the parts that the API still waits for, in words; an empty text when the API is ready. */
 async function missingParts(url: string, hasModels: boolean): Promise<string> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    const { parts = {} } = (await response.json()) as { parts?: Record<string, string> };
-    if (response.ok) return '';
+    const { status, json } = await requestJson(url, { timeoutMs: 2_000 });
+    const { parts = {} } = json as { parts?: Record<string, string> };
+    if (status === 200) return '';
     const missing = Object.entries(parts).filter(([, state]) => state !== 'ok');
     if (!hasModels && missing.length === 1 && missing[0]?.[0] === 'models') return '';
-    return missing.map(([part, state]) => `${part}: ${state}`).join('; ') || `the API returns ${response.status}`;
+    return missing.map(([part, state]) => `${part}: ${state}`).join('; ') || `the API returns ${status}`;
   } catch (error) {
     return `the API does not respond (${(error as Error).message})`;
   }

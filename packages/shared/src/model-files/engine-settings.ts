@@ -1,5 +1,5 @@
 /** The field `engine` of model.json: the execution providers of onnxruntime, the threads and the engines of a model. */
-import { type Static, Type } from 'typebox';
+import type { XStatic } from 'typebox/schema';
 
 /** The execution providers that onnxruntime-node has on any platform. `cpu` is always there. */
 export const PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu', 'coreml', 'dml'] as const;
@@ -7,36 +7,36 @@ export type Provider = (typeof PROVIDERS)[number];
 
 export const CPU = 'cpu';
 
-export const EngineSettingsSchema = Type.Object(
-  {
-    providers: Type.Optional(
-      Type.Array(Type.Enum([...PROVIDERS]), {
-        minItems: 1,
-        maxItems: PROVIDERS.length,
-        uniqueItems: true,
-        description:
-          'Execution providers in the order of preference. The first provider that the machine has runs the model. Default `["cpu"]`.',
-      }),
-    ),
-    threads: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 256,
-        description: 'Threads of one operator. Default: the cores of the worker divided by its engines.',
-      }),
-    ),
-    instances: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 256,
-        description: 'Largest number of engines of a worker that load the model. Default: all engines.',
-      }),
-    ),
+/** Plain JSON Schema: TypeBox would take 9 MiB of a worker, which has no other use of TypeBox. */
+export const EngineSettingsSchema = {
+  type: 'object',
+  properties: {
+    providers: {
+      type: 'array',
+      items: { enum: PROVIDERS },
+      minItems: 1,
+      maxItems: PROVIDERS.length,
+      uniqueItems: true,
+      description:
+        'Execution providers in the order of preference. The first provider that the machine has runs the model. Default `["cpu"]`.',
+    },
+    threads: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 256,
+      description: 'Threads of one operator. Default: the cores of the worker divided by its engines.',
+    },
+    instances: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 256,
+      description: 'Largest number of engines of a worker that load the model. Default: all engines.',
+    },
   },
-  { additionalProperties: false },
-);
+  additionalProperties: false,
+} as const;
 
-export type EngineSettings = Static<typeof EngineSettingsSchema>;
+export type EngineSettings = XStatic<typeof EngineSettingsSchema>;
 
 /** The providers of a version in the order of preference. */
 export const providersOf = (engine: EngineSettings | undefined): readonly Provider[] => engine?.providers ?? [CPU];

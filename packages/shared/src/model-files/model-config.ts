@@ -1,11 +1,8 @@
 /** The settings of a model: the schema of model.json, its validation, and its defaults. */
-import { type Static, type TSchema, Type } from 'typebox';
-
+import type { XStatic } from 'typebox/schema';
 import { nearNames } from '../text/near-names.ts';
 import { type EngineSettings, EngineSettingsSchema } from './engine-settings.ts';
 import { examplesOf, type TaskName, TaskSetting } from './task-files.ts';
-
-const closed = { additionalProperties: false } as const;
 
 /** The results of a verification. A result from model.json has `said` and was not tried. Stored in Postgres. */
 export interface Findings {
@@ -54,96 +51,93 @@ export interface ModelConfig {
 }
 
 /** The schema of model.json. models/model.schema.json has the same schema for editors, and docs/models.md explains the fields. */
-export const ModelFileSchema = Type.Object(
-  {
-    $schema: Type.Optional(Type.String({ description: 'For editors. Not read by Millrace.' })),
-    description: Type.Optional(
-      Type.String({ maxLength: 10_000, description: 'A description for people. The API shows this text.' }),
-    ),
-    task: Type.Optional(TaskSetting),
-    max_batch: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 65_536,
-        description: 'Largest number of rows in one run. Default 64 for independent rows, otherwise 1.',
-      }),
-    ),
-    row_independent: Type.Optional(
-      Type.Boolean({
-        description:
-          'Whether the rows of the first dimension do not influence each other. Independent rows run together with rows of ' +
-          'other requests and are cached singly. Default: found by a trial.',
-      }),
-    ),
-    deterministic: Type.Optional(
-      Type.Boolean({
-        description:
-          'Whether equal inputs give equal outputs. Results of a model that is not deterministic are neither cached nor ' +
-          'shared. Default: found from the operators and by a trial. With true the cache is allowed without a trial.',
-      }),
-    ),
-    cache: Type.Optional(
-      Type.Object(
-        {
-          enabled: Type.Optional(Type.Boolean({ description: 'Whether results are cached. Default true.' })),
-          ttl_s: Type.Optional(
-            Type.Integer({
-              minimum: 1,
-              maximum: 31_536_000,
-              description: 'Seconds until a cached result expires. Default 86400, a day.',
-            }),
-          ),
-          scope: Type.Optional(
-            Type.Enum(['tenant', 'public'], {
-              description: 'Whether tenants share cached results (`public`) or not (`tenant`, the default).',
-            }),
-          ),
+export const ModelFileSchema = {
+  type: 'object',
+  properties: {
+    $schema: { type: 'string', description: 'For editors. Not read by Millrace.' },
+    description: {
+      type: 'string',
+      maxLength: 10_000,
+      description: 'A description for people. The API shows this text.',
+    },
+    task: TaskSetting,
+    max_batch: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 65_536,
+      description: 'Largest number of rows in one run. Default 64 for independent rows, otherwise 1.',
+    },
+    row_independent: {
+      type: 'boolean',
+      description:
+        'Whether the rows of the first dimension do not influence each other. Independent rows run together with rows of ' +
+        'other requests and are cached singly. Default: found by a trial.',
+    },
+    deterministic: {
+      type: 'boolean',
+      description:
+        'Whether equal inputs give equal outputs. Results of a model that is not deterministic are neither cached nor ' +
+        'shared. Default: found from the operators and by a trial. With true the cache is allowed without a trial.',
+    },
+    cache: {
+      type: 'object',
+      properties: {
+        enabled: { type: 'boolean', description: 'Whether results are cached. Default true.' },
+        ttl_s: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 31_536_000,
+          description: 'Seconds until a cached result expires. Default 86400, a day.',
         },
-        closed,
-      ),
-    ),
-    timeout_ms: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 3_600_000,
-        description: 'Time limit of one run in milliseconds. After the limit the engine is killed. Default 30000.',
-      }),
-    ),
-    priority: Type.Optional(
-      Type.Enum(['low', 'normal', 'high'], { description: 'Priority of requests without a priority. Default normal.' }),
-    ),
-    entities: Type.Optional(
-      Type.Array(Type.String({ pattern: '^[a-z0-9][a-z0-9_-]*$', maxLength: 64 }), {
-        maxItems: 64,
-        uniqueItems: true,
-        description: 'Entities that the handler reads. `drug` is entities/drug.csv.',
-      }),
-    ),
-    examples: Type.Optional(
-      Type.Array(Type.Unknown(), {
-        maxItems: 100,
-        description: 'Inputs that the documentation shows and that run before the model is ready.',
-      }),
-    ),
-    matryoshka: Type.Optional(
-      Type.Boolean({
-        description:
-          'Whether the first numbers of an embedding are an embedding too, so that a request of the OpenAI API can have ' +
-          '`dimensions`. Default false.',
-      }),
-    ),
-    labels: Type.Optional(
-      Type.Record(Type.String(), Type.Array(Type.String(), { maxItems: 100_000 }), {
-        description: 'Names of the classes, by output name. For models of raw tensors.',
-      }),
-    ),
-    engine: Type.Optional(EngineSettingsSchema),
+        scope: {
+          enum: ['tenant', 'public'],
+          description: 'Whether tenants share cached results (`public`) or not (`tenant`, the default).',
+        },
+      },
+      additionalProperties: false,
+    },
+    timeout_ms: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 3_600_000,
+      description: 'Time limit of one run in milliseconds. After the limit the engine is killed. Default 30000.',
+    },
+    priority: {
+      enum: ['low', 'normal', 'high'],
+      description: 'Priority of requests without a priority. Default normal.',
+    },
+    entities: {
+      type: 'array',
+      items: { type: 'string', pattern: '^[a-z0-9][a-z0-9_-]*$', maxLength: 64 },
+      maxItems: 64,
+      uniqueItems: true,
+      description: 'Entities that the handler reads. `drug` is entities/drug.csv.',
+    },
+    examples: {
+      type: 'array',
+      items: {},
+      maxItems: 100,
+      description: 'Inputs that the documentation shows and that run before the model is ready.',
+    },
+    matryoshka: {
+      type: 'boolean',
+      description:
+        'Whether the first numbers of an embedding are an embedding too, so that a request of the OpenAI API can have ' +
+        '`dimensions`. Default false.',
+    },
+    labels: {
+      type: 'object',
+      patternProperties: { '^.*$': { type: 'array', items: { type: 'string' }, maxItems: 100_000 } },
+      description: 'Names of the classes, by output name. For models of raw tensors.',
+    },
+    engine: EngineSettingsSchema,
   },
-  { ...closed, title: 'model.json of a Millrace model' },
-);
+  additionalProperties: false,
+  title: 'model.json of a Millrace model',
+} as const;
 
 /** A valid model.json. */
-export type ModelFile = Omit<Static<typeof ModelFileSchema>, '$schema'>;
+export type ModelFile = Omit<XStatic<typeof ModelFileSchema>, '$schema'>;
 
 /** An invalid model.json. `problems` has a sentence for each fault. */
 export class ModelFileError extends Error {
@@ -165,7 +159,7 @@ export function parseModelFile(text: string, file: string): ModelFile {
   }
   const problems = faults(ModelFileSchema, json, '').map((fault) => `${file}: ${fault}`);
   if (problems.length > 0) throw new ModelFileError(problems);
-  const { $schema: _, ...rest } = json as Static<typeof ModelFileSchema>;
+  const { $schema: _, ...rest } = json as XStatic<typeof ModelFileSchema>;
   return rest;
 }
 
@@ -255,8 +249,7 @@ interface Schema {
 }
 
 /** All faults of a value. Supports the schema types of ModelFileSchema. TypeBox's messages have neither expected nor received value. */
-function faults(given: TSchema | Schema, value: unknown, path: string): string[] {
-  const schema = given as Schema;
+function faults(schema: Schema, value: unknown, path: string): string[] {
   const wrong = [`${path === '' ? 'the file' : path} must be ${expected(schema)}, but is ${seen(value)}.`];
   if (schema.enum !== undefined) return schema.enum.includes(value) ? [] : wrong;
   switch (schema.type) {

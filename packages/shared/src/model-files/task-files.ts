@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Type } from 'typebox';
 import type { OnnxValue } from './onnx-file.ts';
 import { digestOf } from './parts-digest.ts';
 
@@ -28,10 +27,11 @@ export type ImageTaskName = (typeof IMAGE_TASKS)[number];
 export type TaskName = TextTaskName | ImageTaskName;
 
 /** `task` of model.json. `none` serves the tensors of the model although the folder has the files of a task. */
-export const TaskSetting = Type.Enum([...TASKS, 'none'], {
+export const TaskSetting = {
+  enum: [...TASKS, 'none'],
   description:
     'What the model does, for a Hugging Face folder. Default: found from config.json and modules.json. `none` serves tensors.',
-});
+} as const;
 
 const TEXT = { text: 'Hello, world' };
 const EXAMPLES: Readonly<Partial<Record<TaskName, readonly unknown[]>>> = {

@@ -1,6 +1,7 @@
 /** Runs a process from its main.ts: starts the parts, stops them at a signal against a deadline, and exits with a code. */
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
+import { releaseWhenIdle } from './idle-release.ts';
 import { createLog, levelSwitch } from './log.ts';
 import { watchEventLoop } from './loop-watch.ts';
 import { releaseMemory } from './release-memory.ts';
@@ -21,10 +22,12 @@ export interface MainParams {
     ...args: never[]
   ) => Error)[];
   start(config: Config, log: Logger): Promise<Running>;
+  /** Whether the process releases all its memory when it is idle, with a pause of some 150 ms: see releaseMemory. Default: false. */
+  releasesAll?: boolean;
 }
 
 /** Exit codes: 0 after a requested stop; 1 after a failed start, an unexpected error, or a stop by `mustStop`. */
-export async function runMain({ name, env, operatorErrors, start }: MainParams): Promise<void> {
+export async function runMain({ name, env, operatorErrors, start, releasesAll = false }: MainParams): Promise<void> {
   let config: Config;
   try {
     config = loadConfig(env);
@@ -61,9 +64,10 @@ export async function runMain({ name, env, operatorErrors, start }: MainParams):
   process.on('SIGINT', () => void stop('SIGINT'));
   try {
     running = await start(config, log);
-    // Nothing waits for the process before: the modules that a start loads are no fault.
+    // Nothing waits for the process before: the modules that a start loads, and this pause, are no fault.
+    releaseMemory({ full: true });
     watchEventLoop(log);
-    releaseMemory();
+    releaseWhenIdle({ full: releasesAll });
     if (stopping) await running.close(config.shutdownMs);
     void running.mustStop?.then((reason) => {
       log.fatal(reason);

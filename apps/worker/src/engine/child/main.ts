@@ -10,6 +10,7 @@ import { deserialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { CPU, type Device } from '@millrace/shared/model-files/engine-settings';
 import { keepLongStacks, placeIn } from '@millrace/shared/model-files/handler-fault';
+import { releaseWhenIdle } from '@millrace/shared/process/idle-release';
 import { type InputFault, inputFault } from '@millrace/shared/tensors/input-error';
 import {
   DEVICE,
@@ -57,6 +58,8 @@ try {
 }
 
 keepLongStacks();
+// The load of a model leaves the space for young objects at 16 MiB. An engine has a small heap, so a full collection takes some 50 ms.
+releaseWhenIdle({ full: true });
 
 const STACK_MAX = 8_192;
 const sessions = new Map<number, EngineSession>();
