@@ -141,7 +141,8 @@ function openCreatePrediction(
   const { queue } = stores;
   const promises = openPromises(parts);
   const estimates = new EstimateWatch({
-    read: (id) => live.read(id),
+    // The beginning of the state: the watch needs no output.
+    read: async (id) => (await live.heads([id]))[0] ?? null,
     onRun: (model, ms) => loads.observeRun(model, ms),
     registry: metrics.registry,
   });

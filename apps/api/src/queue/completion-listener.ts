@@ -129,6 +129,8 @@ export class CompletionListener {
   readonly #waiters = new Map<string, Waiter>();
   readonly #listeners: (Listener | undefined)[] = new Array(SHARDS);
   readonly #timer: NodeJS.Timeout;
+  /** Predictions whose long results are read after their events. */
+  readonly #longReads = new Set<string>();
   #closed = false;
   #rereading = false;
 
@@ -278,8 +280,13 @@ export class CompletionListener {
     const waiter = this.#waiters.get(id);
     if (waiter === undefined || (waiter.opening > 0 && openingOf(value) < waiter.opening)) return;
     const completion = parseCompletion(value);
-    if (completion === null || !hasResult(completion)) void this.#readLong(id).catch(() => {});
-    else this.#end(id, completion);
+    if (completion !== null && hasResult(completion)) this.#end(id, completion);
+    else {
+      this.#longReads.add(id);
+      void this.#readLong(id)
+        .catch(() => {})
+        .finally(() => this.#longReads.delete(id));
+    }
   }
 
   /**
@@ -305,7 +312,8 @@ export class CompletionListener {
     try {
       const old = performance.now() - REREAD_MS;
       const due: string[] = [];
-      for (const [id, { since }] of this.#waiters) if (since <= old) due.push(id);
+      // A read of 12 MB can take longer than a round: a second read would only take the same time again.
+      for (const [id, { since }] of this.#waiters) if (since <= old && !this.#longReads.has(id)) due.push(id);
       for (let at = 0; at < due.length; at += REREAD_AT_ONCE) {
         const some = due.slice(at, at + REREAD_AT_ONCE);
         const known = await Promise.all(some.map((id) => this.#readOne(id)));
