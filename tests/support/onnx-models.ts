@@ -154,6 +154,24 @@ export function repeater(width: number): Buffer {
   });
 }
 
+/** y = the single number of each row of x, times another number for each of `width` columns: an output that hardly compresses. */
+export function scatter(width: number): Buffer {
+  const numbers = randomFrom(width);
+  return onnxModel({
+    nodes: [{ op: 'Mul', inputs: ['x', 'factors'], outputs: ['y'] }],
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['n', 1] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['n', width] }],
+    initializers: [
+      {
+        name: 'factors',
+        dtype: 'float32',
+        dims: [1, width],
+        data: new Uint8Array(Float32Array.from({ length: width }, numbers).buffer),
+      },
+    ],
+  });
+}
+
 /** y = the largest number of each matrix of x: a large input with a small output. */
 export function peak(rows: number, columns: number): Buffer {
   return onnxModel({

@@ -1,6 +1,7 @@
 /** Builds the parts behind the routes of predictions from the stores and the catalog. */
 import { createResultCache } from '@millrace/shared/cache/result-cache';
 import {
+  findEnded,
   findKeyed,
   findPrediction,
   listPredictions,
@@ -14,7 +15,6 @@ import {
 import { findRecorded } from '@millrace/shared/ledger/recorded';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
-import { baseOf } from '@millrace/shared/predictions/prediction';
 import { machineName } from '@millrace/shared/predictions/slots';
 import type { StoredTask } from '@millrace/shared/predictions/task';
 import { BytesSupport } from '@millrace/shared/queue/bytes-support';
@@ -35,6 +35,7 @@ import type { PredictionLookup } from './find-prediction.ts';
 import { findByKey } from './idempotency.ts';
 import { createIdempotency } from './idempotency-claims.ts';
 import { createListPredictions, type ListPredictions } from './list-predictions.ts';
+import { createNamedResults } from './named-results.ts';
 import { faultOf, openPromises } from './open-promises.ts';
 import { type OpenPredictionsParams, openParts, type Parts } from './prediction-parts.ts';
 import { PredictionWatcher } from './prediction-watcher.ts';
@@ -75,7 +76,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
   const parts = openParts(params);
   const { live, completions, lookup } = parts;
   const parsedRequests = new ParsedRequests();
-  const cache = openLocalResults(params);
+  const cache = openLocalResults(parts);
   const idempotency = createIdempotency({
     redis: stores.queue.redis,
     keys: stores.keys,
@@ -118,14 +119,16 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
   };
 }
 
-function openLocalResults({ stores, closers, config }: OpenPredictionsParams): LocalResults {
-  const { redis, largeRedis, damage, onError } = stores.cache;
+function openLocalResults({ stores, closers, base, live }: Parts): LocalResults {
+  const { db } = stores;
+  const { redis, largeRedis, damage, onError, sharesQueue } = stores.cache;
   const results = createResultCache(redis, stores.keys, {
     onError,
     onBytes: (direction, bytes) => stores.metrics.cacheBytes(direction, bytes),
     onDamaged: () => damage.found('result'),
-    isCurrent: createBodyCheck(baseOf(config.publicUrl)),
+    isCurrent: createBodyCheck(base),
     large: largeRedis,
+    named: createNamedResults({ base, live, findEnded: (id) => findEnded(db, id), sharesQueue }),
   });
   const local = createLocalResults(results);
   const refreshing = setInterval(() => void local.refresh(sharedNow()), REFRESH_EVERY_MS).unref();

@@ -52,6 +52,8 @@ export interface CacheStore {
   damage: CacheDamage;
   /** Caches queries of Postgres. */
   readThrough: ReadThrough;
+  /** Whether the cache is on a server of the queue: see `holdsCache`. */
+  sharesQueue: boolean;
   onError(error: unknown): void;
 }
 
@@ -75,8 +77,9 @@ export async function openStores(params: OpenParams): Promise<Stores> {
   const keys = keysFor(config.keyPrefix);
   const metrics = new StoreMetrics();
   const queue = await openQueueRedis(params, { keys, metrics });
-  const cache = openCacheRedis(params, { keys, metrics });
-  const memory = { holdsCache: await holdsCache(queue.redis, cache.redis), maxMemoryShare: config.maxMemoryShare };
+  const opened = openCacheRedis(params, { keys, metrics });
+  const cache = { ...opened, sharesQueue: await holdsCache(queue.redis, opened.redis) };
+  const memory = { holdsCache: cache.sharesQueue, maxMemoryShare: config.maxMemoryShare };
   for (const advice of await queueMemoryAdvice(queue.redis, memory)) log.warn(advice);
   const db = await openPostgres(params);
   const clock = await startClock({
@@ -129,7 +132,10 @@ async function openQueueRedis({ config, log, closers }: OpenParams, { keys, metr
   return { redis, largeRedis, probe: store.probe, ready, connect, mustStop };
 }
 
-function openCacheRedis({ config, log, closers }: OpenParams, { keys, metrics }: Opening): CacheStore {
+function openCacheRedis(
+  { config, log, closers }: OpenParams,
+  { keys, metrics }: Opening,
+): Omit<CacheStore, 'sharesQueue'> {
   const store = openRedisStore({
     config,
     setting: 'CACHE_REDIS_URL',

@@ -1,10 +1,11 @@
 /** Stores the results of a run in the cache, with the body of a hit where a hit may show the whole prediction. */
+import { encodeNamed, NAMED_OUTPUT_BYTES, outputChecksum } from '@millrace/shared/cache/named-result';
 import type { PutParams, ResultCache } from '@millrace/shared/cache/result-cache';
-import { encodeResult } from '@millrace/shared/cache/result-value';
+import { type EncodeParams, encodeResult } from '@millrace/shared/cache/result-value';
 import { waitingOf } from '@millrace/shared/live/state';
 import type { Finished, Taken } from '@millrace/shared/live/store';
 import { mayShareResults } from '@millrace/shared/model-files/model-config';
-import type { Text } from '@millrace/shared/predictions/long-text';
+import { piecesOf, type Text, textBytes } from '@millrace/shared/predictions/long-text';
 import { renderPrediction } from '@millrace/shared/predictions/prediction';
 import { priorityOf } from '@millrace/shared/predictions/prediction-state';
 import { factsOf, readOptions } from '@millrace/shared/predictions/request-options';
@@ -35,15 +36,33 @@ interface BodyPut {
   withoutBody(): PutParams;
 }
 
+/** A long output whose cached value names the prediction. Until Redis has the end, there is nothing to name. */
+interface NamedPut {
+  /** The index of the prediction. */
+  n: number;
+  prediction: string;
+  place: Omit<PutParams, 'value'>;
+  params: Omit<EncodeParams, 'body'> & { output: Text };
+  isShown: boolean;
+}
+
+interface Puts {
+  bodies: BodyPut[];
+  named: NamedPut[];
+}
+
 /** Stores the results, and takes the predictions back whose ends the live states refused. Never rejects. */
 export async function storeAndCheck(
   deps: StoreDeps,
   target: Target,
   { storing, finishing }: { storing: Storing; finishing: Promise<readonly string[]> },
 ): Promise<void> {
-  const puts = await store(deps, target, storing);
+  const { bodies, named } = await store(deps, target, storing);
   const verdicts = await finishing.catch(() => []);
-  await withdrawBodies(deps, { puts, verdicts });
+  await Promise.all([
+    withdrawBodies(deps, { puts: bodies, verdicts }),
+    ...named.map((put) => storeNamed(deps, put, verdicts[put.n] === 'written')),
+  ]);
 }
 
 /** Writes successful rows to the cache. A failed write only costs a later computation. */
@@ -51,11 +70,12 @@ async function store(
   { cache, base, retentionMs }: StoreDeps,
   { version }: Target,
   { works, finished, places, now }: Storing,
-): Promise<BodyPut[]> {
+): Promise<Puts> {
+  const bodies: BodyPut[] = [];
+  const named: NamedPut[] = [];
   // An API process with old settings can have submitted the prediction of a model that is not deterministic.
-  if (!mayShareResults(version.config)) return [];
+  if (!mayShareResults(version.config)) return { bodies, named };
   const puts: Promise<void>[] = [];
-  const bodyPuts: BodyPut[] = [];
   const stored = new Set<string>();
   for (let n = 0; n < works.length; n += 1) {
     const { taken, task, names, results } = works[n] as Work;
@@ -68,17 +88,34 @@ async function store(
       // The ledger has the prediction of a hit for at least as long as the cache.
       const keptMs = Math.max(1, taken.createdAt + retentionMs - now);
       const ttlMs = Math.min(version.config.cache.ttlS * 1000 * (0.9 + 0.1 * Math.random()), keptMs);
+      const end = finished[n] as Finished;
       const whole = task.shape === 'one' && task.rows.length === 1 && maySee(version, taken);
-      const body = whole ? bodyOf({ version, base, taken, finished: finished[n] as Finished, now }) : null;
+      const body = whole ? bodyOf({ version, base, taken, finished: end, now }) : null;
       const params = { cacheKey: key, storedAt: now, freshUntil: now + ttlMs, output: result.output };
       const place = { cacheKey: key, epoch: task.epoch, ttlMs };
+      // The end of a prediction with one row has the output of the row.
+      if (end.result === result.output && textBytes(result.output) >= NAMED_OUTPUT_BYTES) {
+        named.push({ n, prediction: taken.id, place, params, isShown: body !== null });
+        continue;
+      }
       puts.push(cache.put({ ...place, value: encodeResult({ ...params, body }) }));
       if (body === null) continue;
-      bodyPuts.push({ n, withoutBody: () => ({ ...place, value: encodeResult({ ...params, body: null }) }) });
+      bodies.push({ n, withoutBody: () => ({ ...place, value: encodeResult({ ...params, body: null }) }) });
     }
   }
   await Promise.all(puts);
-  return bodyPuts;
+  return { bodies, named };
+}
+
+/** Stores the name of the prediction, or the output where no prediction has the output: its end was refused. */
+async function storeNamed({ cache }: StoreDeps, put: NamedPut, hasEnded: boolean): Promise<void> {
+  const { prediction, place, params, isShown } = put;
+  if (!hasEnded) return cache.put({ ...place, value: encodeResult({ ...params, body: null }) });
+  const { storedAt, freshUntil } = params;
+  const pieces = piecesOf(params.output);
+  const checksum = await outputChecksum({ pieces });
+  const named = { prediction, storedAt, freshUntil, bytes: textBytes(params.output), checksum, isShown };
+  await cache.put({ ...place, value: encodeNamed(params.cacheKey, named) });
 }
 
 /** Whether callers who share the result may see the whole prediction, and not the output alone. */

@@ -7,14 +7,17 @@ import { randomUUID } from 'node:crypto';
 import { Cluster } from 'ioredis';
 import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
+import type { Pieces } from '../redis/long-values.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import { readLongValue, writeLongValue } from './long-values.ts';
+import { type NamedResult, namedIn } from './named-result.ts';
 import {
   type CachedResult,
   CHECKSUM_BYTES,
   decodeLongResult,
   decodeResult,
   type EncodedResult,
+  encodeResult,
   isCut,
 } from './result-value.ts';
 
@@ -68,7 +71,19 @@ export interface ResultCacheOptions {
   isCurrent?(body: NonNullable<CachedResult['body']>): boolean;
   /** A second connection to the same Redis for long values. Without `large`, all values use one connection. */
   large?: Connection;
+  /** Reads the result that a cached value names. Without `named`, and where the prediction is gone, the value is a miss. */
+  named?: NamedResults;
 }
+
+export interface NamedResults {
+  /** Resolves to null where neither Redis nor the ledger has the output. May reject. */
+  read(named: NamedResult): Promise<Pick<CachedResult, 'body' | 'output'> | null>;
+  /** How long the cache keeps a whole result that replaces the value; at most 0 for a result that is not stored. */
+  ttlMs(named: NamedResult): number;
+}
+
+const piecesOf = (bytes: Buffer | Pieces): Pieces =>
+  Buffer.isBuffer(bytes) ? { pieces: [bytes], length: bytes.length } : bytes;
 
 /** In the order of the keys: a small value, 1 for a value that must be read alone, or null for no value. */
 type SmallValues = (Buffer | number | null)[];
@@ -85,6 +100,8 @@ class RedisResultCache implements ResultCache {
   readonly #large: Connection;
   readonly #keys: Keys;
   readonly #options: ResultCacheOptions;
+  /** Reads of named results in progress, by key. Many callers of one result share a read. */
+  readonly #namedReads = new Map<string, Promise<CachedResult | null>>();
 
   constructor(redis: Connection, keys: Keys, options: ResultCacheOptions) {
     // A defined command instead of `call`: the automatic pipelines of ioredis lose the name of a command that `call` sends.
@@ -100,14 +117,14 @@ class RedisResultCache implements ResultCache {
       const key = this.#keyOf(cacheKey, epoch);
       const beginning = await this.#redis.getrangeBuffer(key, 0, SMALL_BYTES - 1);
       if (beginning.length === 0) return null;
-      if (!isCut(beginning, SMALL_BYTES)) return this.#decode(cacheKey, epoch, beginning);
+      if (!isCut(beginning, SMALL_BYTES)) return await this.#decode(cacheKey, epoch, beginning);
       const long = await readLongValue(this.#large, key, CHECKSUM_BYTES);
       if (long === null) return null;
       this.#options.onBytes?.('read', beginning.length + long.value.length);
       const [first] = long.value.pieces;
       const isOnePiece = long.value.pieces.length === 1 && first !== undefined;
       const whole = isOnePiece ? decodeResult(cacheKey, first) : decodeLongResult(cacheKey, long);
-      return whole ? this.#current(whole) : this.#discard(cacheKey, epoch);
+      return whole ? await this.#usable(cacheKey, epoch, whole) : this.#discard(cacheKey, epoch);
     } catch (error) {
       if (isWrongType(error)) return this.#discard(cacheKey, epoch);
       this.#options.onError(error);
@@ -165,11 +182,39 @@ class RedisResultCache implements ResultCache {
     return this.#keys.result(epoch === 0 ? cacheKey : `${epoch}:${cacheKey}`);
   }
 
-  #decode(cacheKey: string, epoch: number, bytes: Buffer | null): CachedResult | null {
+  #decode(cacheKey: string, epoch: number, bytes: Buffer | null): CachedResult | null | Promise<CachedResult | null> {
     if (bytes === null) return null;
     this.#options.onBytes?.('read', bytes.length);
     const result = decodeResult(cacheKey, bytes);
-    return result ? this.#current(result) : this.#discard(cacheKey, epoch);
+    return result ? this.#usable(cacheKey, epoch, result) : this.#discard(cacheKey, epoch);
+  }
+
+  #usable(cacheKey: string, epoch: number, result: CachedResult): CachedResult | Promise<CachedResult | null> {
+    const named = namedIn(result);
+    if (named === undefined) return this.#current(result);
+    const key = this.#keyOf(cacheKey, epoch);
+    const reading = this.#namedReads.get(key) ?? this.#readNamed({ cacheKey, epoch }, named);
+    this.#namedReads.set(key, reading);
+    return reading;
+  }
+
+  /** Never rejects. The read is shared until the whole result is stored, so that the callers of a moment store the result once. */
+  async #readNamed(place: { cacheKey: string; epoch: number }, named: NamedResult): Promise<CachedResult | null> {
+    const { onError, named: results } = this.#options;
+    const found = await results?.read(named).catch((error: unknown) => void onError(error));
+    const { storedAt, freshUntil } = named;
+    const result = found ? { storedAt, freshUntil, ...found } : null;
+    const ttlMs = result === null ? 0 : (results?.ttlMs(named) ?? 0);
+    const stored = result !== null && ttlMs > 0 ? this.#putWhole(place, result, ttlMs) : Promise.resolve();
+    void stored.then(() => this.#namedReads.delete(this.#keyOf(place.cacheKey, place.epoch)));
+    return result;
+  }
+
+  #putWhole(place: { cacheKey: string; epoch: number }, result: CachedResult, ttlMs: number): Promise<void> {
+    const { cacheKey } = place;
+    const { storedAt, freshUntil, body, output } = result;
+    const params = { cacheKey, storedAt, freshUntil, output: piecesOf(output), body: body && piecesOf(body) };
+    return this.put({ ...place, value: encodeResult(params), ttlMs });
   }
 
   #current(result: CachedResult): CachedResult {
