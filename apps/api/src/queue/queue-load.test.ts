@@ -160,6 +160,37 @@ test('the rate at which the memory becomes free weighs newer reads more, and sta
   expect(await freed(0.9, 2_000)).toBeCloseTo((0.1 / 4_000 - 0.4 / 2_000) / 2, 12);
 });
 
+test('the rate of the memory stays after a read of the same moment, and starts again with another number of servers', async () => {
+  vi.useFakeTimers({ now: 1_000_000, toFake: ['Date'] });
+  const servers = [{ share: 0.6, limitBytes: 1_000 }];
+  const { loads } = loadsOf({ servers, serverOf: [], pending: [] });
+  let ms = 1_000_000;
+  const freedAfter = async (passMs: number, share: number) => {
+    vi.setSystemTime(Date.now() + passMs);
+    servers[0] = { share, limitBytes: 1_000 };
+    // Each call is far from the last read in the time of the caller, so that it reads again.
+    ms += 5_000_000;
+    loads.current('m', ms);
+    await new Promise(setImmediate);
+    return loads.current('m', Date.now()).freedPerMs;
+  };
+  await freedAfter(0, 0.6);
+  expect(await freedAfter(2_000, 0.5)).toBeCloseTo(0.1 / 2_000, 12);
+  expect(await freedAfter(0, 0.4)).toBeCloseTo(0.1 / 2_000, 12);
+  servers.push({ share: 0.1, limitBytes: 1_000 });
+  expect(await freedAfter(2_000, 0.3)).toBeUndefined();
+});
+
+test('a read without servers keeps the memory of the last read', async () => {
+  const now = Date.now();
+  const memory: QueueMemory = { servers: [server], serverOf: [], pending: [] };
+  const { loads, look } = loadsOf(memory);
+  expect(await look('m', now)).toMatchObject({ memoryShare: 0.3 });
+  Object.assign(memory, { servers: [] });
+  expect(await look('m', now + 5_000)).toMatchObject({ memoryShare: 0.3 });
+  expect(loads.memoryShare(now)).toBe(0.3);
+});
+
 test('the duration of a run is a moving mean', () => {
   const { loads } = loadsOf({ servers: [server], serverOf: [], pending: [] });
   const runMs = () => loads.current('m', Date.now()).runMs;

@@ -56,7 +56,7 @@ local function take(key, id, v, job)
     v = sub(v, 1, 21) .. format('%05d', one.b) .. sub(v, 27)
   end
   if one.a - one.b >= most then
-    leave_queue(one)
+    -- The prediction left the queue with its first attempt.
     one.c = false
     if terminal(one.s) then save(key, one, ttls.unrecorded)
     else
