@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type NumberArray, NumberScan, withPlainArrays } from './number-array.ts';
+import { elementsOf } from './number-elements.ts';
 import type { Dtype } from './tensor.ts';
 import { DTYPES } from './tensor.ts';
 import { parseTensor } from './tensor-json.ts';
@@ -43,6 +44,34 @@ describe('the scanner of numbers', () => {
     const array = scan(`[${texts.join(' ,\n')}]`);
     const wrong = texts.filter((text, at) => !Object.is(array?.values[at], JSON.parse(text)));
     expect(wrong).toEqual([]);
+  });
+
+  test('a float32 is the double of JSON.parse, rounded again', () => {
+    const texts = hardNumbers(200_000).filter((text) => Math.abs(Number(text)) < 3.4e38);
+    const array = scan(`[${texts.join()}]`);
+    const data = array && elementsOf('float32', array.values);
+    const wrong = texts.filter((text, at) => !Object.is(data?.[at], Math.fround(JSON.parse(text))));
+    expect(texts.length).toBeGreaterThan(100_000);
+    expect(wrong).toEqual([]);
+  });
+
+  test.each([
+    [
+      'long, then short',
+      Array.from({ length: 60_000 }, (_, at) => (at < 500 ? `0.${'1'.repeat(15)}${at}` : `${at % 10}`)),
+    ],
+    [
+      'short, then long',
+      Array.from({ length: 60_000 }, (_, at) => (at < 9_000 ? `${at % 10}` : `0.${'2'.repeat(15)}${at}`)),
+    ],
+  ])('reads numbers that are %s, also before a long text', (_, texts) => {
+    for (const behind of ['', `,"${'x'.repeat(400_000)}"`]) {
+      const array = scan(`[${texts.join()}]${behind}`);
+      expect(array?.dims).toEqual([60_000]);
+      expect(array?.toJSON()).toEqual(texts.map(Number));
+      // Unused memory stays bounded.
+      expect(array?.values.buffer.byteLength).toBeLessThan(2.1 * 8 * 60_000);
+    }
   });
 
   test('reads nested arrays of equal lengths, and states where the array ends', () => {

@@ -127,7 +127,9 @@ const DIMS = 11;
 export class NumberScan {
   readonly #bytes: Buffer;
   readonly #state = new Int32Array(STATE_WORDS);
-  readonly #parts: Float64Array[] = [];
+  /** The numbers of the chunks before. The memory is for all numbers of the array, as far as the first chunk shows their length. */
+  #values: Float64Array = new Float64Array(0);
+  #count = 0;
   /** The first byte that was not read; after the scan of a whole array, the byte behind the array. */
   at: number;
   /** The array after `step` has returned true; undefined for anything but a rectangular array of numbers. */
@@ -140,7 +142,7 @@ export class NumberScan {
 
   /** Reads at most CHUNK_BYTES. Returns whether the scan has ended. */
   step(): boolean {
-    const length = Math.min(this.#parts.length === 0 ? FIRST_BYTES : CHUNK_BYTES, this.#bytes.length - this.at);
+    const length = Math.min(this.#count === 0 ? FIRST_BYTES : CHUNK_BYTES, this.#bytes.length - this.at);
     const last = this.at + length === this.#bytes.length ? 1 : 0;
     this.#bytes.copy(text, 0, this.at, this.at + length);
     state.set(this.#state);
@@ -153,25 +155,39 @@ export class NumberScan {
     const [read = 0, count = 0] = result;
     // A number longer than a chunk would be read again forever.
     if (code !== DONE && (code !== MORE || read === 0)) return true;
-    this.#parts.push(numbers.slice(0, count));
+    this.#add(count, code === DONE ? 0 : (count / read) * (this.#bytes.length - this.at - read));
     this.at += read;
     if (code === DONE)
-      this.array = new NumberArray(Array.from(state.subarray(DIMS, DIMS + (state[LEVELS] ?? 0))), joined(this.#parts));
+      this.array = new NumberArray(Array.from(state.subarray(DIMS, DIMS + (state[LEVELS] ?? 0))), this.#all());
     else this.#state.set(state);
     return code === DONE;
   }
+
+  /** Keeps the numbers of a chunk. About `more` numbers follow. */
+  #add(count: number, more: number): void {
+    const all = this.#count + count;
+    if (all > this.#values.length)
+      this.#values = grown(this.#values.subarray(0, this.#count), Math.min(all + more * SPARE, all * GROWTH_MAX));
+    this.#values.set(numbers.subarray(0, count), this.#count);
+    this.#count = all;
+  }
+
+  /** Memory of which the array would leave more than half unused is copied: the rest of the body had no numbers. */
+  #all(): Float64Array {
+    const values = this.#values.subarray(0, this.#count);
+    return 2 * this.#count < this.#values.length ? grown(values, this.#count) : values;
+  }
 }
 
-function joined(parts: readonly Float64Array[]): Float64Array {
-  const [first = new Float64Array(0)] = parts;
-  if (parts.length <= 1) return first;
-  const all = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-    // The collector counts this memory late: see predictions/free-bytes.ts.
-    if (part.buffer instanceof ArrayBuffer) part.buffer.transfer(0);
-  }
-  return all;
+/** The numbers of later chunks can be shorter. */
+const SPARE = 1.05;
+/** An array can end soon, and must not take memory for the whole body. */
+const GROWTH_MAX = 24;
+
+/** The numbers in memory of another length. The memory before is released: the collector counts this memory late (predictions/free-bytes.ts). */
+function grown(values: Float64Array, length: number): Float64Array {
+  const longer = new Float64Array(length);
+  longer.set(values);
+  if (values.buffer instanceof ArrayBuffer) values.buffer.transfer(0);
+  return longer;
 }

@@ -28,7 +28,7 @@ static struct {
   int at, numbers, from, to;
 } result;
 
-// Eight more bytes: `eight` reads eight bytes at once.
+// Eight more bytes: `first_digits` reads eight bytes at once.
 static u8 text[CHUNK + 8];
 static double numbers[CHUNK / 2 + 2];
 
@@ -155,16 +155,22 @@ static const u64 BITS[][2] = {
   {0x8F7E32CE7BEA5C6Full, 0xE4820023A2000000ull},
 };
 
-// The value of eight digits. Returns 0 if one of the eight bytes is not a digit.
-static inline int eight(const u8 *at, u64 *value) {
+static const u64 TENS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
+// The value of the digits with which the eight bytes begin. Returns the number of these digits.
+static inline int first_digits(const u8 *at, u64 *value) {
   u64 v;
   __builtin_memcpy(&v, at, 8);
-  if (((v & 0xF0F0F0F0F0F0F0F0ull) | (((v + 0x0606060606060606ull) & 0xF0F0F0F0F0F0F0F0ull) >> 4)) != 0x3333333333333333ull)
-    return 0;
-  v -= 0x3030303030303030ull;
+  v ^= 0x3030303030303030ull;
+  // The highest bit of each byte that is not a digit.
+  u64 others = (((v & 0x7F7F7F7F7F7F7F7Full) + 0x7676767676767676ull) | v) & 0x8080808080808080ull;
+  int count = others == 0 ? 8 : __builtin_ctzll(others) >> 3;
+  if (count == 0) return 0;
+  // Zeros in front of the digits, in place of the bytes behind them.
+  v <<= 8 * (8 - count);
   v = v * 10 + (v >> 8);
   *value = (((v & 0x000000FF000000FFull) * 0x000F424000000064ull) + (((v >> 16) & 0x000000FF000000FFull) * 0x0000271000000001ull)) >> 32;
-  return 1;
+  return count;
 }
 
 static inline u64 product(u64 a, u64 b, u64 *low) {
@@ -228,7 +234,13 @@ static inline const u8 *number(const u8 *p, const u8 *end, int last, double *out
     const u8 *point = ++p;
     if (digits == 0) while (p < end && *p == '0') p++;
     const u8 *first = p;
-    while (p + 8 <= end && digits + (int)(p - first) <= 11 && eight(p, &next)) { value = value * 100000000ull + next; p += 8; }
+    while (p + 8 <= end && digits + (int)(p - first) <= 11) {
+      int count = first_digits(p, &next);
+      if (count == 0) break;
+      value = value * TENS[count] + next;
+      p += count;
+      if (count < 8) break;
+    }
     while (p < end && is_digit(*p)) { value = value * 10 + (*p - '0'); p++; }
     if (p == point) { if (p >= end) goto cut; goto refused; }
     digits += (int)(p - first);
@@ -290,6 +302,12 @@ static int scan_from(int at, int count, int length, int last) {
       }
       count++;
       p = after;
+      // Nearly every number has a comma behind it. A number that ends with the text returned MORE.
+      if (*p == ',') {
+        state.counts[state.depth - 1]++;
+        state.expects = VALUE;
+        p++;
+      }
       continue;
     }
     int depth = state.depth - 1;
