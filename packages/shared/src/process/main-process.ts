@@ -1,6 +1,7 @@
 /** Runs a process from its main.ts: starts the parts, stops them at a signal against a deadline, and exits with a code. */
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
+import { letHeapGrow } from './heap-growth.ts';
 import { releaseWhenIdle } from './idle-release.ts';
 import { createLog, levelSwitch } from './log.ts';
 import { watchEventLoop } from './loop-watch.ts';
@@ -28,6 +29,7 @@ export interface MainParams {
 
 /** Exit codes: 0 after a requested stop; 1 after a failed start, an unexpected error, or a stop by `mustStop`. */
 export async function runMain({ name, env, operatorErrors, start, releasesAll = false }: MainParams): Promise<void> {
+  letHeapGrow();
   let config: Config;
   try {
     config = loadConfig(env);
