@@ -17,6 +17,7 @@ const SAME_SIZE = 'The change decides one byte or character of a limit that is n
 const SAVES_TIME = 'The result is the same. The line saves time.';
 const SAME_MOMENT = 'The change decides one millisecond of a limit that is not exact.';
 
+const RESERVES_NOTHING = `${SAVES_TIME} No byte is reserved for outputs of unknown size.`;
 const NO_PATTERN = 'The separator has no meaning in a pattern of Lua.';
 
 export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
@@ -87,6 +88,24 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
       reason: 'The sum of three floating-point shares is not exact.',
     },
     { line: 'const about = needsMs > FAR_MS', change: '> → >=', reason: SAME_MOMENT },
+  ],
+  'apps/api/src/queue/queue-load.ts': [
+    {
+      line: '#servers: Server[] = [{',
+      change: '[{ ...UNKNOWN_SERVER }] → []',
+      reason: 'A server that is not in the list is unknown too.',
+      isEquivalent: true,
+    },
+    {
+      line: 'if (known.outputBytes > 0) this.#reserve',
+      change: 'known.outputBytes > 0 → true',
+      reason: RESERVES_NOTHING,
+    },
+    { line: 'if (known.outputBytes > 0) this.#reserve', change: '> → >=', reason: RESERVES_NOTHING },
+    {
+      line: 'known.lastRead = undefined;',
+      reason: 'Redis lost the counts of the model. Until the next read the reserved bytes are an estimate.',
+    },
   ],
   'apps/worker/src/inference/dispatcher.ts': [
     {

@@ -1,7 +1,7 @@
 import type { QueueCounts } from '@millrace/shared/live/store';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import type { PendingOutputs, QueueMemory } from '@millrace/shared/queue/reserved-outputs';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { QueueLoad } from './queue-load.ts';
 
 const counts = (entered: number, left: number): QueueCounts => ({
@@ -9,6 +9,10 @@ const counts = (entered: number, left: number): QueueCounts => ({
   left: { 1: 0, 5: left, 9: 0 },
 });
 
+// A read that one test has scheduled must not run in the next test, and schedule a further read on the clock of that test.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+});
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -201,6 +205,68 @@ test('the duration of a run is a moving mean', () => {
   expect(runMs()).toBe(110);
   loads.observeRun('m', 10);
   expect(runMs()).toBe(100);
+});
+
+test.each([
+  ['nearly full', 0.35, 0, 100],
+  ['nearly full with the reserved bytes', 0.25, 100, 100],
+  ['not nearly full', 0.34, 0, 1_000],
+])(
+  'a request that finds the memory %s reads it again after more than the interval',
+  async (_, share, bytes, intervalMs) => {
+    const pending = bytes > 0 ? [{ model: 'm', entered: 1, outputs: 1, bytes }] : [];
+    let reads = 0;
+    const loads = new QueueLoad({
+      live: { counts: async () => counts(1, 0) },
+      readMemory: async () => {
+        reads += 1;
+        return { servers: [{ share, limitBytes: 1_000 }], serverOf: [], pending };
+      },
+      expectOutput: async () => {},
+    });
+    vi.useFakeTimers({ now: 1_000_000 });
+    loads.current('m', 1_000_000);
+    await vi.advanceTimersByTimeAsync(0);
+    const readsAfter = async (ms: number, look: (nowMs: number) => unknown) => {
+      look(1_000_000 + ms);
+      await vi.advanceTimersByTimeAsync(0);
+      return reads;
+    };
+    const current = (nowMs: number) => loads.current('m', nowMs);
+    expect(await readsAfter(intervalMs, current)).toBe(1);
+    expect(await readsAfter(intervalMs + 1, current)).toBe(2);
+    expect(await readsAfter(1_000, (nowMs) => loads.memoryShare(nowMs))).toBe(2);
+    expect(await readsAfter(1_001, (nowMs) => loads.memoryShare(nowMs))).toBe(3);
+  },
+);
+
+test('an idle memory is read by the next request only, and a reserved one once a second', async () => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  const pending: PendingOutputs[] = [];
+  const servers = [server, { share: 0.1, limitBytes: 1_000 }];
+  const { loads } = loadsOf({ servers, serverOf: Array(SHARDS).fill(1), pending });
+  loads.current('m', 1_000_000);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(vi.getTimerCount()).toBe(0);
+  pending.push({ model: 'm', entered: 1, outputs: 1, bytes: 50 });
+  loads.current('m', 1_005_000);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(vi.getTimerCount()).toBe(1);
+  pending[0] = { model: 'm', entered: 1, outputs: 2, bytes: 50 };
+  await vi.advanceTimersByTimeAsync(999);
+  expect(loads.current('m', Date.now()).reservedShare).toBeCloseTo(0.05);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(loads.current('m', Date.now()).reservedShare).toBeCloseTo(0.1);
+  vi.clearAllTimers();
+});
+
+test('an expected output reserves memory for the predictions that wait', async () => {
+  const now = Date.now();
+  const { loads, look } = loadsOf({ servers: [server], serverOf: [], pending: [] });
+  await look('m', now);
+  loads.observe('m', counts(3, 1), now);
+  loads.expect('m', 80);
+  expect(loads.current('m', now).reservedShare).toBeCloseTo(0.16);
 });
 
 test('the memory of the fullest server is read again after a second', async () => {
