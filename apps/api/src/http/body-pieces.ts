@@ -13,12 +13,13 @@ const SHORT_BYTES = 65_536;
 const SMALL_PIECES_MAX = 16;
 const SMALL_BYTES = 16_384;
 const BLOCK_BYTES = 65_536;
+const EMPTY: Buffer = Buffer.alloc(0);
 
 /** The pieces of a body. Many small pieces share blocks. */
 export class PieceList {
   readonly pieces: Buffer[] = [];
   bytes = 0;
-  #block: Buffer = Buffer.alloc(0);
+  #block = EMPTY;
   /** Where the next piece of the block begins. */
   #start = 0;
   #end = 0;
@@ -65,8 +66,13 @@ export function freeBody(body: unknown): void {
 type Done = (error: Error | null, body?: Buffer | BytePieces) => void;
 
 /** A content type parser of Fastify, with the limits and errors of Fastify's own parsers. */
-export function readPieces({ headers, routeOptions }: FastifyRequest, payload: IncomingMessage, done: Done): void {
-  const limit = routeOptions.bodyLimit ?? Number.POSITIVE_INFINITY;
+export function readPieces({ routeOptions }: FastifyRequest, payload: IncomingMessage, done: Done): void {
+  readBody(payload, routeOptions.bodyLimit ?? Number.POSITIVE_INFINITY, done);
+}
+
+/** Reads a body of at most `limit` bytes: a Buffer, or the pieces of a long body. */
+export function readBody(payload: IncomingMessage, limit: number, done: Done): void {
+  const { headers } = payload;
   const announced = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
   if (announced !== undefined && announced > limit) {
     done(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE());
