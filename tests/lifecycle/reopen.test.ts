@@ -184,6 +184,9 @@ describe('adopt', () => {
     expect(await adopt(id)).toEqual({ outcome: 'terminal' });
     expect(await f.ledger()).toEqual([id]);
     expect(await adopt(newId())).toEqual({ outcome: 'gone' });
+    const row = { id, model: 'm', opening: 0, supersededAt: null, expiresAt: null };
+    expect(await f.live.adopt(row, { job: `p-${id}-9`, nowMs: NOW, announce: false })).toEqual({ outcome: 'terminal' });
+    expect(await f.ledger()).toEqual([]);
   });
 
   describe('of a prediction with a later opening in the ledger', () => {
