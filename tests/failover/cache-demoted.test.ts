@@ -25,6 +25,12 @@ afterAll(async () => {
   await folder?.remove();
 });
 
+interface Line {
+  fault?: string;
+  msg: string;
+  store?: string;
+}
+
 let used = 0;
 const fresh = () => {
   used += 1;
@@ -55,7 +61,14 @@ test('a demoted cache Redis is reported, and no response claims that its result 
   );
   // The data of a replica can still be read.
   expect(await cacheStatus(known)).toMatch(/^millrace; hit/);
-  await expect.poll(() => logged.filter((line) => line.includes(DEMOTED)).length).toBe(1);
+  // The log has each change once. On a busy machine a probe can time out, so that the replica is reported again after the time-out.
+  const faults = () =>
+    logged.map((line) => JSON.parse(line) as Line).filter(({ store }) => store === 'CACHE_REDIS_URL');
+  await expect.poll(() => faults().some(({ fault }) => fault?.includes(DEMOTED))).toBe(true);
+  const repeated = faults().filter(
+    ({ msg, fault }, at, all) => msg === all[at - 1]?.msg && fault === all[at - 1]?.fault,
+  );
+  expect(repeated).toEqual([]);
 });
 
 test('the new primary is used as soon as the address leads to it', async () => {
