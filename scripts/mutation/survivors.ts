@@ -249,6 +249,9 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
       isEquivalent: true,
     },
   ],
+  'packages/shared/src/tensors/tensor-bytes.ts': [
+    { line: 'if (end < at) row.fill', change: '< → <=', reason: 'The call then fills no byte.' },
+  ],
   'packages/shared/src/text/near-names.ts': [
     {
       line: 'const swapped = i > 1',
@@ -349,9 +352,6 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
     { line: 'if (jobs.length === 0)', change: 'jobs.length === 0 → false', reason: SAVES_TIME },
   ],
   'packages/shared/src/predictions/ids.ts': [
-    { line: 'if (shard === undefined) {', reason: SAVES_TIME },
-    { line: 'if (shards.size >= SHARDS_KEPT', reason: 'The line bounds the memory of the map.' },
-    { line: 'shards.set(model, shard);', reason: SAVES_TIME },
     {
       line: 'if (used === digits.length) {',
       reason: 'All random digits are then new for each id. The pool saves time.',

@@ -89,6 +89,15 @@ describe('the bytes of a row', () => {
     ]);
   });
 
+  test('of a long tensor in pieces have these pieces', () => {
+    const pieces = [Buffer.alloc(LONG_ROW_BYTES - 8, 1), Buffer.alloc(8, 2)];
+    const row = tensorRow({ x: new TensorInPieces('uint8', [LONG_ROW_BYTES], new BytePieces(pieces)) });
+    const behind = row instanceof BytePieces ? row.pieces.slice(1) : [];
+    expect(behind.map(({ byteOffset, length }) => [byteOffset, length])).toEqual(
+      pieces.map(({ byteOffset, length }) => [byteOffset, length]),
+    );
+  });
+
   test('name the fault of a damaged row', () => {
     const damaged = (at: number, byte: number, tensors: TensorMap) => {
       const row = tensorRowBytes(tensors);
