@@ -168,9 +168,6 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
   ],
   'packages/shared/src/cache/cache-key.ts': [
     { line: 'if (Buffer.isBuffer(row) && row.length <= COPIED', reason: `${SAVES_TIME} Both hashes are equal.` },
-    { line: "if (typeof row === 'string' || row.length <= TURN", reason: `${SAVES_TIME} Both hashes are equal.` },
-    { line: 'left -= end - at;', reason: 'The turn is then shorter. The key is the same.' },
-    { line: 'if (left > 0) continue;', reason: 'Each piece then has a turn of its own. The key is the same.' },
   ],
   'packages/shared/src/cache/result-value.ts': [
     { line: "if (typeof content !== 'string' && content.length > PIECE", change: '> → >=', reason: SAME_SIZE },
