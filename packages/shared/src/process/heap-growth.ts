@@ -6,8 +6,8 @@ const GROWTH_PERCENT = 150;
 
 /**
  * Call the function at the start of a process. Without it V8 chooses the growth by its own measures, between a few percent and four
- * times. After an idle time V8 chooses some 25 percent for good: a worker under load then marks its whole heap twice a second, which
- * took a quarter of its processor time.
+ * times. After an idle time V8 can choose some 25 percent for good: a worker under load then marks its whole heap every two seconds,
+ * and the threads of V8 take a fifth of its processor time.
  */
 export function letHeapGrow(): void {
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
