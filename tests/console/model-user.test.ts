@@ -85,8 +85,13 @@ describe.skipIf(!hasChromium)('a model user', PATIENCE, () => {
       expect(await page.locator(`#${id}`).inputValue()).toBe(name);
     }
     await page.getByText('C13H12F2N6O').waitFor();
+    const sent: string[] = [];
+    page.on('request', (request) => {
+      if (request.method() === 'POST') sent.push(new URL(request.url()).pathname);
+    });
     await keyboard.press('Control+Enter');
     await page.getByText('99.3').waitFor();
+    expect(sent).toEqual(['/v1/models/drug-interaction/predictions']);
     expect(new URL(page.url()).searchParams.get('drug_b')).toBe('Fluconazole');
     await expectAccessible(page, 'the model page with an output');
 

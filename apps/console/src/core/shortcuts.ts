@@ -27,12 +27,15 @@ const find = (name: string): (() => void) | undefined => {
 };
 
 function onKey(event: KeyboardEvent): void {
+  // An element of the page has used the key.
+  if (event.defaultPrevented) return;
   const key = event.key.toLowerCase();
   if (event.ctrlKey || event.metaKey) {
     const run = event.altKey ? undefined : find(`ctrl+${key}`);
     if (run === undefined || document.querySelector('dialog[open]') !== null) return;
     event.preventDefault();
-    run();
+    // A key that is held down runs once.
+    if (!event.repeat) run();
     return;
   }
   if (event.altKey || isTyping(event.target) || document.querySelector('dialog[open]') !== null) return;

@@ -32,9 +32,6 @@ export function inputForm(props: FormProps): Markup {
     event.preventDefault();
     run();
   };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) submit(event);
-  };
   const toJson = () => {
     if (fields === null) return;
     if (!draft.asJson)
@@ -50,7 +47,7 @@ export function inputForm(props: FormProps): Markup {
       setDraft({ ...draft, asJson: false });
     }
   };
-  return html`<form aria-label="Run the model" novalidate onSubmit=${submit} onKeyDown=${onKeyDown}>
+  return html`<form aria-label="Run the model" novalidate onSubmit=${submit}>
     ${fields === null || draft.asJson ? jsonField(props) : fieldList(fields, props)}
     ${choices(props)}
     <div class="go">
