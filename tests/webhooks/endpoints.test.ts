@@ -107,8 +107,11 @@ describe('endpoints', () => {
   });
 
   test('are listed in pages', async () => {
-    const made: string[] = [];
-    for (let i = 0; i < 5; i++) made.push((await register(`/200/page-${i}`)).id);
+    const made: { id: string; created_at: string }[] = [];
+    for (let i = 0; i < 5; i++) made.push(await register(`/200/page-${i}`));
+    // Endpoints of the same millisecond are in the order of their ids.
+    const place = ({ id, created_at }: (typeof made)[number]) => `${created_at} ${id}`;
+    const expected = made.toSorted((a, b) => (place(a) < place(b) ? 1 : -1)).map(({ id }) => id);
     const seen: string[] = [];
     let cursor = '';
     do {
@@ -117,7 +120,7 @@ describe('endpoints', () => {
       cursor = body.next ?? '';
     } while (cursor);
     expect(new Set(seen).size).toBe(seen.length);
-    expect(seen.filter((id) => made.includes(id))).toEqual(made.toReversed());
+    expect(seen.filter((id) => expected.includes(id))).toEqual(expected);
     const oldestFirst = (await request('GET', '/v1/webhook-endpoints?limit=100&order=asc')).body.data;
     expect(oldestFirst.map(({ id }: { id: string }) => id)).toEqual(seen.toReversed());
     const { next } = (await request('GET', '/v1/webhook-endpoints?limit=2')).body;
