@@ -1,4 +1,4 @@
-/** Reads the files of the repository and counts what the language check limits. */
+/** Reads the files of the repository, and counts the findings of the language check. */
 import { globSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { type Finding, findingsIn } from './findings.ts';
@@ -27,7 +27,7 @@ export const MAX_RATE_OF_A_DOCUMENT = 2;
 const FOLDERS = 'docs,apps,packages,migrations,scripts,bench,tests,models,deploy';
 // The benchmark of the peers installs their Python packages into venvs.
 const SKIPPED = ['**/node_modules/**', '**/dist/**', '**/.git/**', '**/venvs/**'];
-/** The product sources, whose first comment states what the file is for. */
+/** The product sources, whose first comment states the purpose of the file. */
 const PRODUCT = /^(apps|packages)\/[\w-]+\/src\/(?!.*\.test\.ts$).*\.ts$/;
 const TEXT = /\.(md|ts|js|mjs|py|lua|sql|sh|ya?ml|conf|cfg)$/;
 

@@ -145,6 +145,7 @@ describe('a request is refused, as a problem,', () => {
   ])('of %s, in the form of the protocol', async (path, body) => {
     const response = await millrace.request(path, { method: 'POST', body: { inputs: 'x' } });
     expect([response.status, response.body]).toMatchObject([404, body]);
+    expect(response.text).toContain(path.includes('%zz') ? 'broken percent-encoding' : 'more than 300 characters');
     expect(response.headers.get('content-type')).toMatch(/^application\/json/);
     expect(response.headers.get('request-id')).toBeTruthy();
     const { pathname } = new URL(path, 'http://x');

@@ -1,4 +1,4 @@
-/** Tests cached values that name a prediction: who reads the output, and when the cache gets the whole result. */
+/** Tests cached values that name a prediction: the readers of the output, and the moment at which the cache gets the whole result. */
 import { randomBytes } from 'node:crypto';
 import { encodeNamed, outputChecksum } from '@millrace/shared/cache/named-result';
 import { createResultCache, type NamedResults, type ResultCacheOptions } from '@millrace/shared/cache/result-cache';

@@ -1,4 +1,4 @@
-/** Tests what take.lua does with predictions that have followers, a deadline, an earlier attempt or an end. run.test.ts tests the frequent case. */
+/** Tests the takes of predictions that have followers, a deadline, an earlier attempt or an end. run.test.ts tests the frequent case. */
 import { bytesOf } from '@millrace/shared/live/script-replies';
 import { withScripts } from '@millrace/shared/live/scripts';
 import { workerText } from '@millrace/shared/live/state-layout';
@@ -57,7 +57,7 @@ describe('a prediction that needs no computation', () => {
     expect(await s.lifetime(follower)).toBeLessThanOrEqual(RECORDED_MS);
   });
 
-  test('is a canceled leader whose followers are gone: it leaves the queue once, and its state expires', async () => {
+  test('is a canceled leader whose followers are gone: the leader leaves the queue once, and the state expires', async () => {
     const { id } = await s.lead(1);
     await s.cancel(id);
     await f.redis.del(f.keys.followers(id));

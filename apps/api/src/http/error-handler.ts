@@ -5,6 +5,9 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import { isForm } from './forms.ts';
 import { generalHeaders } from './general-headers.ts';
 
+/** The most characters of a part of a path that a route reads. */
+export const PATH_PART_MAX = 300;
+
 /** Fastify's errors that a client can cause. */
 const OF_FASTIFY: Record<string, ErrorCode> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
@@ -14,6 +17,12 @@ const OF_FASTIFY: Record<string, ErrorCode> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_json',
   FST_ERR_BAD_URL: 'not_found',
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
+};
+
+/** The errors whose text in Fastify says neither the expectation nor the next step. */
+const DETAILS: Record<string, string> = {
+  FST_ERR_BAD_URL: 'The path has a broken percent-encoding. Encode each part of the path, and write % as %25.',
+  FST_ERR_MAX_PARAM_LENGTH: `A part of the path has more than ${PATH_PART_MAX} characters. No name or id is as long.`,
 };
 
 /** The names of the limits other than the queue, in the header `RateLimit`. */
@@ -58,7 +67,7 @@ export function asApiError(error: unknown, request?: FastifyRequest): ApiError {
   if (request && fastifyCode === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return wrongType(request);
   if (request && fastifyCode === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request);
   const code = OF_FASTIFY[fastifyCode];
-  if (code && error instanceof Error) return new ApiError(code, error.message.slice(0, 200));
+  if (code && error instanceof Error) return new ApiError(code, DETAILS[fastifyCode] ?? error.message.slice(0, 200));
   return new ApiError(
     'internal',
     'An unexpected error occurred. The log of the server has the details under request_id.',

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { Config } from '@millrace/shared/process/config';
 import type { FastifyBaseLogger, FastifyHttpOptions } from 'fastify';
 import { createClientErrorHandler } from './client-errors.ts';
-import { sendProblem } from './error-handler.ts';
+import { PATH_PART_MAX, sendProblem } from './error-handler.ts';
 import { type ForeignErrors, foreignErrorsOf } from './foreign-errors.ts';
 import { createRequestIds, generalHeaders } from './general-headers.ts';
 import { createHttpServer } from './http-server.ts';
@@ -18,7 +18,7 @@ export function fastifyOptions(config: Config, log: FastifyBaseLogger, protocols
   return {
     bodyLimit: config.bodyLimit,
     serverFactory: (listener) => createHttpServer(listener, config),
-    routerOptions: { maxParamLength: 300 },
+    routerOptions: { maxParamLength: PATH_PART_MAX },
     genReqId(request) {
       markStart(request);
       return newId(request);

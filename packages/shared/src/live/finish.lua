@@ -1,7 +1,7 @@
 -- Writes the results of a worker. Refuses an attempt that is not the latest: its worker had lost the work.
 -- KEYS: live states.
 -- ARGV: now, tag, ttl recorded, ttl unrecorded, inline, flight lingers, error of an expired prediction; then two texts for each
---       state. If the state is as the worker took it: '+' and the expected head from the status to the attempts; the new state.
+--       state. If the state has not changed since the worker took the prediction: '+' and the expected head from the status to the attempts; the new state.
 --       Otherwise: attempt (5 digits), status (1), started (13), inference ms, batch size and ms from the start to the run, with
 --       separators between these three; the result.
 -- Returns for each 1 (written), 2 (discarded: the prediction was canceled), or 0 (fenced). Two codes mean written with followers
@@ -11,7 +11,7 @@ local ttls = { recorded = ARGV[3], unrecorded = ARGV[4], inline = tonumber(ARGV[
 local tomb, too_late = tonumber(ARGV[6]), ARGV[7]
 local out = {}
 
--- The general case: anything but a success of a prediction without followers that has not changed since the worker took it.
+-- The general case: anything but an unchanged prediction without followers that has succeeded.
 local function finish(key, id, attempt, status, result, st, im, bs, batched)
   local one = load(key)
   if not one or one.a ~= attempt or one.s == 'q' then return 0 end

@@ -4,8 +4,8 @@ import { runInNewContext } from 'node:vm';
 
 /**
  * Collects all garbage. The start of a process leaves some 50 MB of garbage. V8 keeps the memory until the process has much more
- * work. `full` also shrinks the space for young objects, which the modules of a start have filled, and takes some 100 ms: call the
- * function so before the process serves requests. Otherwise takes some 30 ms.
+ * work. `full` also shrinks the space for young objects, which the modules of a start have filled. A full collection takes some 100 ms, and
+ * any other collection some 30 ms: collect fully only where no request waits.
  */
 export function releaseMemory({ full }: { full: boolean }): void {
   setFlagsFromString('--expose-gc');

@@ -138,7 +138,7 @@ describe('a connection', () => {
   beforeEach(() => {
     vi.useFakeTimers();
     redis = new Redis({ lazyConnect: true });
-    // The commands stay without a reply, as those of a server that was stopped.
+    // The commands stay without a reply, as if the server was stopped.
     redis.sendCommand = (command) => command.promise;
   });
   afterEach(() => {
