@@ -3,6 +3,7 @@
  * of pieces that nobody needs is released at once: the collector lets hundreds of megabytes add up under load.
  */
 import type { IncomingMessage } from 'node:http';
+import { ApiError } from '@millrace/shared/errors';
 import { freeBytes } from '@millrace/shared/predictions/free-bytes';
 import { BytePieces } from '@millrace/shared/tensors/byte-pieces';
 import { errorCodes, type FastifyRequest } from 'fastify';
@@ -103,9 +104,8 @@ export function readBody(payload: IncomingMessage, limit: number, done: Done): v
         ? undefined
         : new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH(),
     );
-  const failed = (error: Error & { statusCode?: number }): void => {
-    if (!(error.statusCode !== undefined && error.statusCode >= 400)) error.statusCode = 400;
-    end(error);
-  };
+  // Node reports only a connection that was closed: no fault of the server.
+  const failed = (cause: Error): void =>
+    end(new ApiError('invalid_request', 'The connection was closed before the whole body had arrived.', { cause }));
   payload.on('data', take).on('end', ended).on('error', failed);
 }
