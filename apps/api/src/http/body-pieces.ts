@@ -104,8 +104,10 @@ export function readBody(payload: IncomingMessage, limit: number, done: Done): v
         ? undefined
         : new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH(),
     );
-  // Node reports only a connection that was closed: no fault of the server.
-  const failed = (cause: Error): void =>
-    end(new ApiError('invalid_request', 'The connection was closed before the whole body had arrived.', { cause }));
+  const failed = (error: Error): void => end(error instanceof ApiError ? error : closedError(error));
   payload.on('data', take).on('end', ended).on('error', failed);
 }
+
+/** Besides the errors of the API itself, as a full memory for bodies, a request reports only a connection that was closed. */
+const closedError = (cause: Error): ApiError =>
+  new ApiError('invalid_request', 'The connection was closed before the whole body had arrived.', { cause });
