@@ -1,4 +1,4 @@
-/** How far the heap of a process grows before V8 collects its old objects, and where new objects begin. */
+/** How far the heap of a process grows before V8 collects its old objects, where new objects begin, and when V8 collects them. */
 import { setFlagsFromString } from 'node:v8';
 
 /** The old objects may reach two and a half times the size that the last collection left. */
@@ -12,8 +12,11 @@ const GROWTH_PERCENT = 150;
  * - Where new objects begin. V8 counts, for each place of the code, the objects that survive a collection. During a start many objects of
  *   requests survive, and V8 can then put the objects of all later requests among the old objects. There each object keeps the younger
  *   objects of its request until the next collection of old objects. In three of ten starts a hit took 42 to 51 us instead of 30.
+ * - When it collects young objects: in a task, when their space is four fifths full. A later collection meets fewer living objects: a worker
+ *   under load collects a tenth less often.
  */
 export function letHeapGrow(): void {
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
   setFlagsFromString('--no-allocation-site-pretenuring');
+  setFlagsFromString('--no-minor-gc-task');
 }
