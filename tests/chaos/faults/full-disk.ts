@@ -1,6 +1,6 @@
 /** A full disk under the queue Redis and under Postgres. The data of the server is on a small file system of its own meanwhile. */
 import { execFile } from 'node:child_process';
-import { open, rm, stat } from 'node:fs/promises';
+import { open, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -22,23 +22,40 @@ interface SmallDisk {
   remove(): Promise<void>;
 }
 
-/** Moves the data of a server to a file system of `bytes`. Resolves to undefined where this process may not mount. */
-async function smallDisk(server: Server, dataDir: string, bytes: number): Promise<SmallDisk | undefined> {
+/**
+ * Moves the data of a server to a file system with `freeBytes` beside the data. Resolves to undefined where this process may not mount a
+ * file system. When the promise is rejected, the data is where it was.
+ */
+async function smallDisk(server: Server, dataDir: string, freeBytes: number): Promise<SmallDisk | undefined> {
   const kept = `${dataDir}.kept`;
   const { uid, gid, mode } = await stat(dataDir);
-  const options = `size=${bytes},uid=${uid},gid=${gid},mode=${(mode & 0o777).toString(8)}`;
   const copy = (from: string, to: string) => run('cp', ['-a', `${from}/.`, to]);
+  const unmount = async () => {
+    await run('umount', [dataDir]);
+    await server.start();
+  };
   await server.kill();
   await run('cp', ['-a', dataDir, kept]);
+  const { stdout } = await run('du', ['-s', '-B1', kept]);
+  const size = Number.parseInt(stdout, 10) + freeBytes;
   try {
-    await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', dataDir]);
+    await run('mount', [
+      ...['-t', 'tmpfs', '-o', `size=${size},uid=${uid},gid=${gid},mode=${(mode & 0o777).toString(8)}`],
+      ...['tmpfs', dataDir],
+    ]);
   } catch {
     await rm(kept, { recursive: true, force: true });
     await server.start();
     return undefined;
   }
-  await copy(kept, dataDir);
-  await rm(kept, { recursive: true, force: true });
+  try {
+    await copy(kept, dataDir);
+  } catch (error) {
+    await unmount();
+    throw error;
+  } finally {
+    await rm(kept, { recursive: true, force: true });
+  }
   await server.start();
   const filler = path.join(dataDir, 'filler');
   return {
@@ -59,6 +76,8 @@ async function smallDisk(server: Server, dataDir: string, bytes: number): Promis
       await server.kill();
       await run('cp', ['-a', dataDir, kept]);
       await run('umount', [dataDir]);
+      // The data from before the mount is there again.
+      for (const name of await readdir(dataDir)) await rm(path.join(dataDir, name), { recursive: true });
       await copy(kept, dataDir);
       await rm(kept, { recursive: true, force: true });
       await server.start();
@@ -81,13 +100,14 @@ async function untilAlive(server: Server, responds: () => Promise<unknown>): Pro
 interface FullDisk {
   server: Server;
   dataDir: string;
-  bytes: number;
+  /** The free bytes of the disk at first. */
+  freeBytes: number;
   responds(): Promise<unknown>;
 }
 
 /** Fills the disk of a server under load, and frees the disk. Resolves to the moment of the healing. */
 async function fillUnderLoad({ stage, random, note, expect }: Context, full: FullDisk): Promise<number | undefined> {
-  const disk = await smallDisk(full.server, full.dataDir, full.bytes);
+  const disk = await smallDisk(full.server, full.dataDir, full.freeBytes);
   if (disk === undefined) {
     note('not run: this process may not mount a file system');
     return undefined;
@@ -127,7 +147,7 @@ export const fullDiskFaults: Fault[] = [
       fillUnderLoad(context, {
         server: context.servers.redis,
         dataDir: path.join(context.servers.dir, 'redis'),
-        bytes: 64 * MIB,
+        freeBytes: 64 * MIB,
         responds: () => context.stage.withRedis((redis) => redis.ping()),
       }),
   },
@@ -138,7 +158,7 @@ export const fullDiskFaults: Fault[] = [
       fillUnderLoad(context, {
         server: context.servers.postgres,
         dataDir: path.join(context.servers.dir, 'postgres'),
-        bytes: 512 * MIB,
+        freeBytes: 512 * MIB,
         responds: () => context.stage.sql('SELECT 1'),
       }),
   },
