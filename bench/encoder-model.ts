@@ -46,7 +46,7 @@ export async function writeEncoder(folder: string, tiny: string, sizes: EncoderS
   await writeFile(path.join(folder, 'onnx/model.onnx'), encoder(sizes, { words, positions }));
 }
 
-/** Collects the nodes and constants of a graph. A name of a tensor is its node's name. */
+/** Collects the nodes and constants of a graph. A node and its output have the same name. */
 class Graph {
   readonly nodes: Buffer[] = [];
   readonly initializers: Buffer[] = [];
@@ -118,7 +118,7 @@ function addConstants(to: Graph, { heads, width }: EncoderSizes): void {
   to.ints('zero', [0]);
   to.ints('one', [1]);
   to.ints('axes', [1, 2]);
-  // A zero takes the size from the input.
+  // In a shape of Reshape, a zero keeps the size of the input.
   to.ints('in heads', [0, 0, heads, width / heads]);
   to.ints('joined', [0, 0, width]);
   to.floats('one float', [1], Float32Array.of(1));

@@ -1,3 +1,4 @@
+/** The options of `npm run bench`. */
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type RivalName, rivalPlans } from './rivals.ts';

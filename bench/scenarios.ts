@@ -1,3 +1,4 @@
+/** The scenarios of `npm run bench`, in the order in which they run. */
 import type { Scenario } from './bench.ts';
 import { accept } from './scenarios/accept.ts';
 import { backlog } from './scenarios/backlog.ts';

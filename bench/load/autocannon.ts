@@ -1,3 +1,4 @@
+/** Sends the load of a scenario with autocannon, where wrk is not installed. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';

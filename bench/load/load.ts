@@ -1,3 +1,4 @@
+/** The load of a scenario: its requests and its figures, with wrk or autocannon as the client. */
 import { spawnSync } from 'node:child_process';
 import { runAutocannon } from './autocannon.ts';
 import { runWrk } from './wrk.ts';

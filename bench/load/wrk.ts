@@ -1,3 +1,4 @@
+/** Sends the load of a scenario with wrk. wrk.lua selects the body of each request and writes the figures. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';

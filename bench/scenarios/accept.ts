@@ -1,3 +1,4 @@
+/** The scenario `accept`: how many predictions a second get a 202, and whether a worker drains the backlog and keeps every promise. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench, Scenario } from '../bench.ts';
 import { type Ledger, openLedger } from '../ledger.ts';

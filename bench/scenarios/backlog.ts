@@ -1,3 +1,4 @@
+/** The scenario `backlog`: whether the submission of a prediction becomes slower with a million waiting predictions. */
 import { Redis } from 'ioredis';
 import type { Bench, Scenario } from '../bench.ts';
 import { openLedger } from '../ledger.ts';

@@ -1,3 +1,4 @@
+/** The scenario `console`: how long the pages of the console take with many models, predictions and deliveries. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench, Scenario } from '../bench.ts';
 import { openPages, type Pages } from '../console/pages.ts';

@@ -1,3 +1,4 @@
+/** The scenario `engines`: whether two engines have nearly twice the rate of one engine. */
 import { mkdtemp } from 'node:fs/promises';
 import path from 'node:path';
 import type { Bench, Scenario } from '../bench.ts';

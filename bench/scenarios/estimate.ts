@@ -1,3 +1,4 @@
+/** The scenario `estimate`: the difference between the completion time in a 202 and the actual completion time. */
 import { mkdtemp } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';

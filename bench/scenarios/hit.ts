@@ -1,3 +1,4 @@
+/** The scenario `hit`: the rate of cached results, with and without an Idempotency-Key. */
 import { randomUUID } from 'node:crypto';
 import type { Scenario } from '../bench.ts';
 import { prime } from '../prime.ts';

@@ -1,3 +1,4 @@
+/** The scenario `hold10k`: whether 10,000 open requests all get their results. */
 import type { Bench, Scenario } from '../bench.ts';
 import { type CrowdResponse, gather, post } from '../load/crowd.ts';
 import { prime } from '../prime.ts';

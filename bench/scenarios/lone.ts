@@ -1,3 +1,4 @@
+/** The scenario `lone`: the latency of a single client. No rows of other requests can join its micro-batches. */
 import type { Scenario } from '../bench.ts';
 import { pairRequests } from '../requests.ts';
 import { atMost, quotients } from '../results.ts';

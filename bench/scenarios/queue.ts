@@ -1,3 +1,4 @@
+/** The scenario `queue`: the rate of results that are computed for 256 waiting clients. `wide` compares the rivals in the same way. */
 import type { Bench, Scenario } from '../bench.ts';
 import { pairRequests } from '../requests.ts';
 import { atLeast, atMost, quotients, type RivalFigures } from '../results.ts';

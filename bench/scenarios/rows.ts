@@ -1,3 +1,4 @@
+/** The scenario `rows`: whether a request of many rows computes only the rows that are not cached. */
 import type { Bench, Scenario } from '../bench.ts';
 import { drive } from '../load/load.ts';
 import { rowsComputed } from '../metrics.ts';

@@ -1,3 +1,4 @@
+/** The scenario `tensor`: raw tensors of 166 numbers in each format of a request. The other scenarios of raw tensors use its parts. */
 import { mkdtemp } from 'node:fs/promises';
 import path from 'node:path';
 import type { Bench, Scenario } from '../bench.ts';

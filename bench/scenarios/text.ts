@@ -1,3 +1,4 @@
+/** The scenario `text`: texts to two sentence encoders, compared with `@huggingface/transformers` in a request handler. */
 import { cp, mkdtemp, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Scenario } from '../bench.ts';

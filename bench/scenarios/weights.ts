@@ -1,3 +1,4 @@
+/** The scenario `weights`: for which duration of a row Millrace has a higher rate than a handler that runs the model itself. */
 import { mkdtemp } from 'node:fs/promises';
 import path from 'node:path';
 import type { Scenario } from '../bench.ts';

@@ -1,3 +1,4 @@
+/** The scenario `wide`: the scenario `queue` with a model that takes more time for a row. */
 import { mkdtemp } from 'node:fs/promises';
 import path from 'node:path';
 import type { Scenario } from '../bench.ts';
@@ -8,7 +9,7 @@ import { compareQueues } from './queue.ts';
 
 export const wide: Scenario = {
   name: 'wide',
-  about: 'as queue, with a model of 168 µs a row',
+  about: 'as queue, with a larger model behind the same handler',
   run: async (bench) => {
     const modelsDir = await mkdtemp(path.join(bench.stage.dir, 'models-'));
     const us = await writeWideModel(modelsDir);

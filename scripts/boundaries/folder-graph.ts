@@ -1,3 +1,4 @@
+/** Finds the imports between the folders of a tree, and compares them with the plan in folder-plan.ts. */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT, type TreePlan } from './folder-plan.ts';

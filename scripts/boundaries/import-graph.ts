@@ -1,3 +1,4 @@
+/** Finds the files and packages that a program reaches through its imports. */
 import path from 'node:path';
 
 export interface Reached {

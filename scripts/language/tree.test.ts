@@ -55,6 +55,18 @@ describe('the language check', () => {
     expect(faults()).toEqual(['apps/api/src/a.ts: begin the file with a comment that states its purpose']);
   });
 
+  test('rejects a tool or a helper of tests whose purpose is not stated before its first statement', () => {
+    const imports = "import path from 'node:path';\nimport {\n  tmpdir,\n} from 'node:os';\n\n";
+    write({
+      'bench/a.ts': `${imports}export const a = 1;\n/** Too late. */\n`,
+      'scripts/a.ts': 'export const a = 1;\n',
+      'tests/a.ts': `${imports}/** The purpose. */\nexport const a = 1;\n`,
+      'tests/a.test.ts': imports,
+    });
+    const fault = 'begin the file with a comment that states its purpose';
+    expect(faults()).toEqual([`bench/a.ts: ${fault}`, `scripts/a.ts: ${fault}`]);
+  });
+
   test('can be limited to a folder', () => {
     write({ 'docs/a.md': 'A question.', 'apps/api/src/a.ts': '' });
     expect(reportLanguage(repository, ['apps']).files.map(({ file }) => file)).toEqual(['apps/api/src/a.ts']);

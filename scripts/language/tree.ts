@@ -27,8 +27,12 @@ export const MAX_RATE_OF_A_DOCUMENT = 2;
 const FOLDERS = 'docs,apps,packages,migrations,scripts,bench,tests,models,deploy';
 // The benchmark of the peers installs their Python packages into venvs.
 const SKIPPED = ['**/node_modules/**', '**/dist/**', '**/.git/**', '**/venvs/**'];
-/** The product sources, whose first comment states the purpose of the file. */
+/** The product sources, which begin with the comment that states the purpose of the file. */
 const PRODUCT = /^(apps|packages)\/[\w-]+\/src\/(?!.*\.test\.ts$).*\.ts$/;
+/** The other sources, where the comment may follow the imports. A test states its purpose in its names. */
+const TOOLS = /^(scripts|bench|tests)\/(?!.*\.test\.ts$).*\.ts$/;
+const COMMENT = /^(\/\*|\/\/|#!)/;
+const IMPORTS = /^(import\s[^;]*;\s*)*/;
 const TEXT = /\.(md|ts|js|mjs|py|lua|sql|sh|ya?ml|conf|cfg)$/;
 
 /** Counts the text files below `repository`; `only` limits the report to some files and folders. */
@@ -84,6 +88,7 @@ function inFolder(repository: string, place: string): string {
 function reportFile(repository: string, file: string): FileReport {
   const source = readFileSync(path.join(repository, file), 'utf8');
   const { found, words } = hasProse(file) ? findingsIn(proseOf(file, source)) : { found: [], words: 0 };
-  const statesPurpose = !PRODUCT.test(file) || /^(\/\*|\/\/|#!)/.test(source);
+  const head = TOOLS.test(file) ? source.replace(IMPORTS, '') : source;
+  const statesPurpose = !(PRODUCT.test(file) || TOOLS.test(file)) || COMMENT.test(head);
   return { file, words, findings: found, retired: retiredUses(file, source), statesPurpose };
 }

@@ -1,3 +1,4 @@
+/** The options of `npm run test:chaos`. */
 import { parseArgs } from 'node:util';
 import { type Part, parsePart } from './part.ts';
 

@@ -1,3 +1,4 @@
+/** Chooses the Redis and the Postgres of a test run. */
 import { images, startContainers } from './containers.ts';
 import { startEmbedded } from './embedded.ts';
 import { type Engine, findEngine } from './engine.ts';

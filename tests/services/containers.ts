@@ -1,3 +1,4 @@
+/** The Redis and the Postgres of a test run, in containers. */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import type { GivenServers, TestServers } from './servers.ts';

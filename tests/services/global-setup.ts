@@ -1,3 +1,4 @@
+/** Runs once before all tests: starts the servers, and makes the database that each test file copies. */
 import { randomBytes } from 'node:crypto';
 import type { TestProject } from 'vitest/node';
 import { startTestServers } from './choose.ts';

@@ -1,3 +1,4 @@
+/** Runs `npm start` for a test, and stops it after the test. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+/** Creates a database for a test file, and drops it at the end. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
