@@ -18,22 +18,22 @@ export interface ChartEvent {
 
 export interface ChartData {
   title: string;
-  /** With a space before it. */
+  /** Follows a value, so the unit begins with a space. */
   unit: string;
   kind: 'bars' | 'lines';
   /** Fills the area below a single line. */
   fill?: boolean;
-  /** The last step is the present. Where its value is not known, an older value must not stand for the present. */
+  /** Whether the last step is the present. The legend then shows no older value when the last step has no value. */
   present?: boolean;
   series: readonly Series[];
-  /** The chart in a sentence, for readers of the screen. */
+  /** The chart in a sentence, for screen readers. */
   sentence: string;
   show: (value: number) => string;
-  /** Stands in the place of the chart where no step has a value. */
+  /** The text in place of the chart when no step has a value. */
   none: string;
 }
 
-/** What all charts of a page share. */
+/** The time axis and the crosshair, which all charts of a page share. */
 export interface Axis {
   /** The beginning of each step, Unix ms. */
   times: readonly number[];
@@ -47,8 +47,11 @@ export interface Axis {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
+/** Pixels below the chart, for the times. */
 const FOOT = 20;
+/** Pixels above the chart. */
 const TOP = 4;
+/** The mean width of a letter of a label, in pixels. */
 const LETTER = 6.1;
 
 interface Size {
@@ -113,7 +116,7 @@ function useSize(svg: { current: SVGSVGElement | null }): Size | undefined {
   return size;
 }
 
-function legend({ name, mark, values }: Series, ...[data, at]: [ChartData, number | null]): Markup {
+function legend({ name, mark, values }: Series, data: ChartData, at: number | null): Markup {
   const last = data.present ? values.at(-1) : values.findLast((known) => known !== null);
   const value = at === null ? last : values[at];
   const isBar = mark.startsWith('b');

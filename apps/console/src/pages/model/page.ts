@@ -46,11 +46,17 @@ export default function ModelPage({ params, query }: PageProps): Markup {
         { id: 'versions', title: html`Versions<span>${versions.length}</span>` },
       ],
     }),
-    tabPanel(tab, content(tab, data, query, reload)),
+    tabPanel(tab, content(tab, { data, query, changed: reload })),
   ]);
 }
 
-function content(tab: TabName, ...[data, query, changed]: [ModelData, URLSearchParams, () => void]): Markup {
+interface TabProps {
+  data: ModelData;
+  query: URLSearchParams;
+  changed: () => void;
+}
+
+function content(tab: TabName, { data, query, changed }: TabProps): Markup {
   if (tab === 'card') return h(Card, { data });
   if (tab === 'versions') return h(Versions, { data, changed });
   return h(Try, { data, query });

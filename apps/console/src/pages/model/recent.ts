@@ -1,8 +1,10 @@
-/** The last inputs of a model, in the browser's own storage. A private window or a full storage only loses the list. */
+/** The last inputs of a model, in the storage of the browser. Where the browser stores nothing (a private window, a full storage), the list is empty. */
 
 export interface Recent {
   input: unknown;
+  /** The input in a few words. */
   subject: string;
+  /** The output in a few words. */
   result: string;
 }
 
@@ -27,7 +29,8 @@ const isRecent = (item: unknown): item is Recent =>
   'input' in item &&
   'subject' in item &&
   typeof item.subject === 'string' &&
-  'result' in item;
+  'result' in item &&
+  typeof item.result === 'string';
 
 export function addRecent(model: string, recent: Recent): Recent[] {
   const text = JSON.stringify(recent.input);
@@ -36,7 +39,7 @@ export function addRecent(model: string, recent: Recent): Recent[] {
   try {
     localStorage.setItem(keyOf(model), JSON.stringify(list));
   } catch {
-    // The list is a convenience.
+    // The storage is full or closed. The page works without the list.
   }
   return list;
 }

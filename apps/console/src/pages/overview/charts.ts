@@ -113,7 +113,7 @@ function oldestChart(steps: Steps, name: string): ChartData {
   };
 }
 
-function timeChart(title: string, ...[steps, spans]: [Steps, readonly Values[]]): ChartData {
+function timeChart(title: string, steps: Steps, spans: readonly Values[]): ChartData {
   const { values, unit, show } = scaled(spans);
   const [p50 = [], p95 = []] = values;
   const last = (list: Values) => list.findLast((value) => value !== null);
@@ -146,7 +146,7 @@ function peak(values: Values, show: (value: number) => string): string {
   return `${now === null ? 'not known' : show(now)} now, at most ${show(Math.max(...known))}`;
 }
 
-function eventsOf(workers: readonly Worker[], ...[times, stepMs]: [readonly number[], number]): ChartEvent[] {
+function eventsOf(workers: readonly Worker[], times: readonly number[], stepMs: number): ChartEvent[] {
   const [first] = times;
   const last = times.at(-1);
   if (first === undefined || last === undefined) return [];
@@ -180,7 +180,7 @@ function foot({ events, times, stepMs, at, data }: FootProps): Markup {
 }
 
 /** The values under the crosshair, for readers of the screen. */
-function spoken(data: readonly ChartData[], ...[at, when]: [number, string]): string {
+function spoken(data: readonly ChartData[], at: number, when: string): string {
   const parts = data.flatMap(({ title, series: all, show, unit }) =>
     all.map(({ name, values }) => {
       const value = values[at];

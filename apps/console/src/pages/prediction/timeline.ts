@@ -62,7 +62,7 @@ function ticksOf(end: number): number[] {
   return Array.from({ length: Math.floor((end * 0.97) / step) + 1 }, (_, index) => index * step);
 }
 
-function rowMarkup(row: Row, ...[end, ticks]: [number, readonly number[]]): Markup {
+function rowMarkup(row: Row, end: number, ticks: readonly number[]): Markup {
   const width = Math.max(WIDTH_MIN, (row.tookMs / end) * 100);
   const x = Math.min(100 - width, (row.fromMs / end) * 100);
   const lines = ticks.map(

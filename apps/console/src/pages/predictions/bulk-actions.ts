@@ -57,7 +57,7 @@ export function BulkActions({ query, selected, changed }: ActionsProps): Markup 
 
 export const bulkActions = (props: ActionsProps): Markup => h(BulkActions, props);
 
-function targetOf(action: Action, ...[query, selected]: [URLSearchParams, ReadonlySet<string>]): Target | undefined {
+function targetOf(action: Action, query: URLSearchParams, selected: ReadonlySet<string>): Target | undefined {
   if (selected.size > 0) {
     const filter = { id: [...selected].join(), status: STATUSES[action].possible.join() };
     return { action, filter, words: [['Selected', String(selected.size)]] };
@@ -79,7 +79,7 @@ function targetOf(action: Action, ...[query, selected]: [URLSearchParams, Readon
   };
 }
 
-function targetDialog({ action, filter, words }: Target, ...[changed, close]: [() => void, () => void]): Markup {
+function targetDialog({ action, filter, words }: Target, changed: () => void, close: () => void): Markup {
   const isRetry = action === 'retry';
   return bulkDialog({
     verb: isRetry ? 'Retry' : 'Cancel',

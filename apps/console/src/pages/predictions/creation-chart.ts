@@ -130,7 +130,7 @@ function barsMarkup(bars: readonly Bar[], at: number | null): Markup {
   const wide = 100 / Math.max(1, bars.length);
   const high = (value: number) => (value === 0 ? 0 : Math.max(1.5, (value / top) * HIGH));
   return bars.map(({ all, bad }, index) => {
-    const rect = (mark: string, ...[y, height]: [number, number]) =>
+    const rect = (mark: string, y: number, height: number) =>
       html`<rect class=${mark} x=${`${(index * wide).toFixed(3)}%`} width=${`${(wide * 0.92).toFixed(3)}%`} y=${y.toFixed(1)} height=${height.toFixed(1)} />`;
     return [
       index === at ? rect('at', 0, HIGH) : null,

@@ -115,7 +115,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** The signature is a secret's, so Millrace does not keep it. */
-function request({ started_at }: Attempt, ...[delivery, event]: [Delivery, unknown]): Markup {
+function request({ started_at }: Attempt, delivery: Delivery, event: unknown): Markup {
   const url = URL.canParse(delivery.url) ? new URL(delivery.url) : undefined;
   const head = [
     `POST ${url === undefined ? delivery.url : url.pathname + url.search} HTTP/1.1`,
