@@ -12,10 +12,13 @@ import { fromStore } from '../http/store-errors.ts';
 import { readUploadBody, type UploadBody } from './upload-body.ts';
 
 export interface UploadLimits {
+  /** The most bytes of a file. */
   fileLimit: number;
+  /** The most bytes of all files of a tenant. */
   filesPerTenant: number;
   /** The longest time without a byte. */
   requestTimeoutMs: number;
+  /** The longest time of a whole upload. */
   uploadTimeoutMs: number;
 }
 
@@ -35,12 +38,12 @@ export interface Received {
   expiresInS: number | undefined;
 }
 
-/** An upload to an S3 store holds 8 MiB. */
+/** The most uploads of this process at once. Each upload to an S3 store takes 8 MiB of its memory. */
 const UPLOADS_MAX = 16;
 const UPLOADS_PER_TENANT = 8;
-/** An object outlives the longest upload by this time. */
+/** A worker deletes an object without a file this long after the longest possible upload. */
 const MARGIN_MS = 600_000;
-/** The time in which the client of a refused upload may still send, so that the client reads the response. */
+/** After a refusal the client may continue to send for this time: many clients read the response only when they have sent the body. */
 const LINGER_MS = 5_000;
 
 export class UploadReceiver {
@@ -52,7 +55,7 @@ export class UploadReceiver {
     this.#deps = deps;
   }
 
-  /** Rejects with ApiError. The object then has no file, and a worker deletes the object. */
+  /** Stores the bytes as an object. The caller makes a file of the object. Rejects with ApiError, and then a worker deletes the object. */
   async receive(request: FastifyRequest, payload: Readable): Promise<Received> {
     const tenant = this.#deps.tenantOf(request);
     const restore = setOwnLimits(request.raw.socket);
@@ -78,12 +81,12 @@ export class UploadReceiver {
     const object = await fromStore('Postgres', beginObject(db, sharedNow() + limits.uploadTimeoutMs + MARGIN_MS));
     let body: UploadBody | undefined;
     try {
-      body = await withLimits(readUploadBody(payload, headers), limits.requestTimeoutMs);
+      body = await inTime(readUploadBody(payload, headers), limits.requestTimeoutMs);
       const hash = createHash('sha256');
       const meter = { bytes: 0 };
       await store.write(object, metered(body.bytes, { ...limits, onBytes: (chunk) => count(meter, hash, chunk) }));
       if (meter.bytes === 0) throw empty();
-      const fields = await withLimits(body.fields(), limits.requestTimeoutMs);
+      const fields = await inTime(body.fields(), limits.requestTimeoutMs);
       return {
         object,
         sha256: hash.digest(),
@@ -138,7 +141,7 @@ async function* metered(stream: Readable, { fileLimit, requestTimeoutMs, uploadT
   for (;;) {
     // Only the wait for the client counts: a slow store is no fault of the client.
     const waitMs = Math.min(requestTimeoutMs, Math.max(1, endsAt - performance.now()));
-    const { done, value } = await withLimits(chunks.next().catch(connectionEnded), waitMs);
+    const { done, value } = await inTime(chunks.next().catch(connectionEnded), waitMs);
     if (done === true) return;
     if (onBytes(value) > fileLimit) throw tooLarge(fileLimit);
     if (performance.now() > endsAt) throw tooSlow();
@@ -148,10 +151,11 @@ async function* metered(stream: Readable, { fileLimit, requestTimeoutMs, uploadT
 
 function connectionEnded(error: unknown): never {
   if (error instanceof ApiError) throw error;
-  throw new ApiError('invalid_request', 'The connection ended before the body.', { cause: error });
+  throw new ApiError('invalid_request', 'The connection ended before the end of the body.', { cause: error });
 }
 
-async function withLimits<T>(work: Promise<T>, limitMs: number): Promise<T> {
+/** Rejects with `request_timeout` if the work takes longer. */
+async function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(tooSlow()), limitMs);
@@ -208,7 +212,7 @@ function mediaTypeOf(header: string | undefined): string {
 
 const NAME_MAX = 255;
 
-/** The last part of a path, as some clients send the whole path. Null for no usable name. */
+/** The last part of a path, because some clients send the whole path. Null without a usable name. */
 export function filenameOf(text: string | undefined): string | null {
   const name = text
     ?.toWellFormed()

@@ -46,7 +46,8 @@ async function readForm(payload: Readable, type: string): Promise<UploadBody> {
     form.once('error', (error: Error) => reject(fault ?? brokenForm(error)));
     payload.once('error', reject);
     payload.once('close', () => {
-      if (!payload.readableEnded) reject(new ApiError('invalid_request', 'The connection ended before the body.'));
+      if (!payload.readableEnded)
+        reject(new ApiError('invalid_request', 'The connection ended before the end of the body.'));
     });
   });
   ended.catch(() => {});

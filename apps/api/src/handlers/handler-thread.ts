@@ -1,4 +1,4 @@
-/** One handler thread, as its process sees the thread. A thread does one thing at a time. */
+/** Starts a handler thread, loads handlers into the thread, and runs inputs there. Ends the thread when an input takes too long. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { siblingModule } from '@millrace/shared/process/sibling-module';
@@ -17,9 +17,9 @@ const ROWS_AT_ONCE = 1_000;
 /** The time limit of the start of a thread and of the load of a handler. */
 const LOAD_MS = 120_000;
 const NS_PER_MS = 1_000_000n;
-/** The longest duration of an input that waits, in multiples of its limit of processor time. */
+/** An input that waits uses no processor time. Its duration may be this multiple of the limit of processor time. */
 const WAIT_LIMITS = 12;
-/** The shortest time between two looks at a thread. */
+/** The shortest time between two checks of a thread. */
 const LOOK_MS = 20;
 
 /** Results of the first inputs. `stopped` is the reason why the next input has no result: the thread has ended. */
@@ -35,7 +35,7 @@ export class ThreadEndedError extends Error {
   override name = 'ThreadEndedError';
 }
 
-/** The look at a run that can take too long. */
+/** The checks of a run whose inputs can take too long. */
 interface Watch {
   timer: NodeJS.Timeout | undefined;
   /** Whether the run has ended. */
@@ -147,7 +147,7 @@ export class HandlerThread {
     return watch;
   }
 
-  /** The time until the next look. Undefined for a run that has ended, and for an input that took too long: the thread ends. */
+  /** The time until the next check. Undefined if the run has ended, or if the thread was ended because an input took too long. */
   async #leftMs(watch: Watch): Promise<number | undefined> {
     const leftMs = this.#limitMs - this.#ranMs();
     if (leftMs > 0) return leftMs;

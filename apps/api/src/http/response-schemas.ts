@@ -9,8 +9,8 @@ export const orNull = (schema: TSchema, description?: string): TSchema =>
   Type.Union([schema, Type.Null()], description === undefined ? {} : { description });
 
 /**
- * A text with known values, to which later versions add values. A client must accept every text: many generators write code that fails on a
- * value that an `enum` does not have.
+ * A text whose known values are listed. Later versions can add values, so a client must accept every text. The schema has no `enum`, because
+ * many generators write code that fails on a value that the `enum` lacks.
  */
 export const extensible = (values: readonly string[], options: { $id?: string; description?: string } = {}) =>
   Type.String({ ...options, 'x-extensible-enum': [...values] });

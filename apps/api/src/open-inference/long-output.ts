@@ -99,7 +99,7 @@ function startThread(): Worker {
   return started;
 }
 
-/** No response is being rendered: a render stops the timer. */
+/** Called only while no response is being rendered, because a render stops the timer. */
 function endThread(): void {
   void thread?.terminate();
   thread = undefined;

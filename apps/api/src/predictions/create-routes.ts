@@ -112,14 +112,14 @@ function registerForms(app: App, { bodyLimit, ...limits }: FormLimits & { bodyLi
   });
 }
 
-/** Whether an input has its image elsewhere. A data URL is the image itself. */
+/** Whether an input names an image by URL or file. A data URL is the image itself. */
 function namesImage(input: unknown): boolean {
   if (typeof input !== 'object' || input === null || !('image' in input)) return false;
   const { image } = input;
   return typeof image === 'string' ? !image.startsWith('data:') : typeof image === 'object';
 }
 
-/** Sends the outcomes of creations past Fastify's reply. */
+/** Sends the outcomes of creations without Fastify's reply: see http/response-batch.ts. */
 class OutcomeSender {
   readonly #sendOut: SendOut;
   /** The RateLimit-Policy of the queue. */

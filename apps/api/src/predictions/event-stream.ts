@@ -31,7 +31,7 @@ export class EventStream {
   #lastId: string;
   #held: Found | undefined;
   #full = false;
-  /** Stands in the first event: a block without data would be an empty event for some clients. */
+  /** Is sent with the first event. Sent without data, some clients would take the line for an empty event. */
   #first = `retry: ${RETRY_MS}\n`;
   #beatsStuck = 0;
 
@@ -40,7 +40,7 @@ export class EventStream {
     this.#base = base;
     this.#lastId = lastId;
     raw.writeHead(200, HEADERS);
-    // Sends the headers when the client has the present state already.
+    // If the client already has the present state, no event follows soon: the headers must not wait for an event.
     raw.flushHeaders();
     raw.on('drain', () => this.#drained());
   }

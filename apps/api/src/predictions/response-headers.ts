@@ -5,10 +5,7 @@ import type { PredictionRecord, QueueEstimate } from '@millrace/shared/predictio
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import { type Prefer, WAIT_MAX_S } from '../http/request-headers.ts';
 
-/**
- * The name of the header with the status of the prediction in a response: a client sees a failed prediction without a look
- * into the body.
- */
+/** The header with the status of the prediction, so that a client recognizes a failed prediction without reading the body. */
 export const STATUS_HEADER = 'millrace-prediction-status';
 
 /** `base` is the public URL without a final slash, or ''. `id` is the public id. */
@@ -27,8 +24,8 @@ export function appliedPreference(prefer: Prefer): string | undefined {
 }
 
 /**
- * Contains the opening: a prediction that is canceled, retried and canceled again has two ends with the same attempts. `form` names
- * a form of the JSON with further members.
+ * The ETag of a terminal prediction. The ETag contains the opening, because a prediction that is canceled, retried and canceled again has two
+ * ends with the same number of attempts. `form` names a form of the JSON with further members, which needs its own ETag.
  */
 export function etagOf({ id: uuid, status, attempts, opening }: PredictionRecord, form?: string): string {
   const id = publicId('pred', uuid);

@@ -1,7 +1,7 @@
 /**
- * Copies of results whose prediction is no response: the prediction of another tenant, of a caller with metadata or a webhook,
- * or of several rows. Such a result is only an output, so the tenant's first hit creates a new prediction. The prediction is
- * stored as the tenant's copy, and the copy is the response to the tenant's next hits.
+ * Copies of cached results whose prediction the caller must not see: a prediction of another tenant, with metadata or a webhook, or with
+ * several rows. Such a result is only an output, so the tenant's first hit creates a new prediction. The new prediction is stored as the
+ * tenant's copy, and is the response to the tenant's next hits.
  */
 
 import { type CachedResult, encodeResult } from '@millrace/shared/cache/result-value';

@@ -76,7 +76,7 @@ export class SlotWriter {
     this.#log = log;
     const parent = limitBytes > 0 ? slotFolder() : undefined;
     this.#folder = parent && this.#open(parent);
-    this.#limitBytes = parent ? Math.min(limitBytes, freeBytes(parent) * FREE_PART) : 0;
+    this.#limitBytes = parent ? Math.min(limitBytes, freeSpaceOf(parent) * FREE_PART) : 0;
     const folder = this.#folder;
     if (parent && folder) this.#touching = setInterval(() => this.#touch(folder, parent), TOUCH_MS).unref();
   }
@@ -236,7 +236,8 @@ function writeWhole(file: number, row: BytePieces): void {
   }
 }
 
-function freeBytes(folder: string): number {
+/** The free bytes of the file system of a folder. */
+function freeSpaceOf(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
   return bavail * bsize;
 }

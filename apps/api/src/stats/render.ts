@@ -5,6 +5,7 @@ import type { StatsPoint } from '@millrace/shared/stats/stats-table';
 import type { PresentQueue } from './present-queues.ts';
 import type { StepRange } from './stats-query.ts';
 
+/** The values of a step without data. */
 const NOTHING: Omit<StatsPoint, 'step'> = {
   accepted: 0,
   succeeded: 0,
@@ -24,7 +25,7 @@ const NOTHING: Omit<StatsPoint, 'step'> = {
   totalP95: null,
 };
 
-/** All steps of the range, also steps without data. The last step has the present queue, if given. */
+/** All steps of the range, including steps without data. The last step has the present queue, if given. */
 export function stepsJson(
   points: readonly StatsPoint[],
   { fromMs, toMs, stepS, points: count }: StepRange,

@@ -24,12 +24,12 @@ export class SetAsideRecorder {
     this.#recordedStates = new RecordedStates(redis, keys, live);
   }
 
-  /** Ends the wait of `recordNext`: ends were set aside. */
+  /** Lets `recordNext` continue at once, because an end was set aside. */
   wake(): void {
     this.#wake();
   }
 
-  /** Records one claim of each shard. Without a due claim waits until the next poll or `wake`. */
+  /** Records one claim of each shard. If no claim is due, waits until the next poll or `wake`. */
   async recordNext(): Promise<void> {
     const { deps, setAside, signal, pause } = this.#parts;
     const { shards, redis, keys } = deps;

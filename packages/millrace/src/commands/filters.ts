@@ -14,7 +14,7 @@ export interface FilterOptions {
   metadata?: string[];
 }
 
-/** The most predictions of one step: a step of the server ends after a second. */
+/** The most predictions of one step. The server takes no larger number. */
 const STEP = 1_000;
 
 export function withFilters(command: Command): Command {

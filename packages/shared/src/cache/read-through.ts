@@ -61,7 +61,7 @@ return 0`;
 const REPLACE = `redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`;
 
 const RETRY_MS = 250;
-/** Longer values are no leases. */
+/** A longer value is not a lease. */
 const LEASE_LENGTH_MAX = 64;
 
 interface SharedLoad {
@@ -76,7 +76,7 @@ type Found =
   | { kind: 'mine' }
   | { kind: 'theirs'; lease: string };
 
-/** A parsed value, and the end of its stored text. */
+/** A parsed value, and its stamp: the end of the stored text, which changes with the value. */
 interface Kept {
   stamp: string;
   value: Promise<unknown>;

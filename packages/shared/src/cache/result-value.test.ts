@@ -102,7 +102,7 @@ describe('a long cached result', () => {
     expect([row?.body, textOf(row?.output) === String(output)]).toEqual([null, true]);
   });
 
-  test('is also found where the beginning of its body arrived in very short pieces', () => {
+  test('is read when the beginning of its body arrived in very short pieces', () => {
     const bytes = Buffer.concat(body.pieces);
     const short = Array.from({ length: 60 }, (_, at) => bytes.subarray(at, at + 1));
     const inShort = new LongText([...short, bytes.subarray(60)]);
@@ -132,14 +132,14 @@ describe('a long cached result', () => {
     expect(decodeLongResult(KEY, { ...good, value: good.value.slice(0, 10) })).toBeNull();
   });
 
-  test('is refused when its output ends behind its end, although its checksum is right', () => {
+  test('is refused when its head gives the output more bytes than the value has, although its checksum is right', () => {
     const value = Buffer.from(rowAlone);
     value.writeUInt32LE(Buffer.byteLength(OUTPUT) + 1, 60);
     value.writeUInt32LE(checksumOf(value.subarray(4)), 0);
     expect(decodeResult(KEY, value)).toBeNull();
   });
 
-  test('is known as cut from its first bytes alone', () => {
+  test('is recognized as cut by its first bytes', () => {
     const value = encodeResult({ ...stored, output, body });
     const { pieces } = read(value, 1_000).value;
     const [first = Buffer.alloc(0)] = pieces;

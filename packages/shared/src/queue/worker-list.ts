@@ -1,20 +1,20 @@
 /**
  * The list of workers on the queue Redis. Each worker writes its own entry every few seconds, and removes the entry when it stops.
- * The clock of Redis decides the age of an entry. No process decides anything by this list: it is only shown. The heartbeats
- * decide whether a worker is alive.
+ * The clock of Redis decides the age of an entry. The API shows the list, and `/readyz` reports a model that no listed worker serves.
+ * The list does not decide whether a worker is alive: the heartbeats do.
  */
 import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 
 /** The version of the text of an entry. A reader leaves out an entry of another version. */
 const FORMAT = 1;
-/** The interval of the entries of a worker. */
+/** The interval at which a worker writes its entry. */
 export const REPORT_EVERY_MS = 5_000;
 /** An entry of this age belongs to a worker that hangs or has died. */
 export const STALE_MS = 3 * REPORT_EVERY_MS;
-/** A worker of this age is no longer listed. */
+/** A worker whose entry has this age is no longer listed. */
 const GONE_MS = 3_600_000;
-/** The longest entry. A longer entry leaves out the engines, and then the models. */
+/** The most bytes of an entry. A worker with a longer entry leaves out the engines, and then the models. */
 const ENTRY_BYTES = 65_536;
 
 export interface ReportedEngine {

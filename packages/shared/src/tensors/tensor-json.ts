@@ -68,8 +68,8 @@ const isColumn = ({ shape: [rows, ...rest] }: TensorSpec): boolean =>
   typeof rows === 'string' && rows !== '...' && rest.length <= 1 && rest.every((dim) => dim === 1);
 
 /**
- * Parses an input of a model whose inputs are the columns of a table. Beside the forms of a tensor, a plain value is the column of
- * one row, and a list of values is the column of many rows. A missing number (null) is NaN, as in pandas.
+ * Parses an input of a model whose inputs are the columns of a table. In addition to the forms of a tensor, a plain value is the column
+ * of one row, and a list of values is the column of many rows. A missing number (null) is NaN, as in pandas.
  */
 function parseColumn(spec: TensorSpec, json: unknown, pointer: string): Tensor {
   const rank = spec.shape.length;
@@ -172,13 +172,13 @@ function bytesOfText(text: unknown, expected: string, pointer: string): Buffer {
 }
 
 /**
- * Whether a text of `decoded` bytes is base64. Buffer skips other characters, and then decodes fewer bytes than the text has places
- * for. The expression alone would take longer than the decoder and the hash together.
+ * Whether the text is base64. `decoded` is the number of bytes that Buffer read from the text. Buffer skips every character that is not base64,
+ * so such a text has fewer bytes than its length implies. A regular expression over the text would take longer than decoding and hashing it.
  */
 function isBase64(text: string, decoded: number): boolean {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
   const digits = text.length - padding;
-  // One digit behind a group of four adds no byte, so its absence cannot be seen.
+  // A single digit after the last group of four adds no byte, so the number of bytes does not show what the character is.
   if (digits % 4 === 1) return /^[A-Za-z0-9+/]*={0,2}$/.test(text);
   const isAscii = Buffer.byteLength(text) === text.length;
   // Buffer reads - and _ as + and /.

@@ -1,4 +1,7 @@
-/** Examines a new version, inside the limited engine that verifies the version. */
+/**
+ * Examines a new version for the worker that verifies the version: the schemas, the operators, a trial of rows, the examples. Runs in an engine
+ * with a limit of memory, because the version can be faulty.
+ */
 
 import type { TensorMap, TensorSpec } from '@millrace/shared/tensors/tensor';
 import { parseTensorInput } from '@millrace/shared/tensors/tensor-json';
@@ -17,7 +20,7 @@ import { tryRepeats } from './repeat-trial.ts';
 import { findSize, type RunTensors, tryRows } from './row-trial.ts';
 import type { EngineSession } from './session.ts';
 
-/** Throws the error of the model or its handler. */
+/** The kind of the request decides the type of the result. Throws the error of the model or its handler. */
 export async function probe(
   session: EngineSession,
   request: ProbeRequest,
@@ -75,7 +78,7 @@ function operatorsOf({ graph }: EngineSession, inputs: readonly TensorSpec[]): O
   return { ...findBatchOperators(graph, inputs), ...(random === undefined ? {} : { random }) };
 }
 
-/** The rows of the examples that can be encoded. The run of the whole example reports the error of an invalid example. */
+/** The rows of the examples that can be encoded. */
 async function exampleRows(
   { handler, context }: EngineSession,
   inputs: readonly TensorSpec[],
@@ -92,7 +95,7 @@ async function exampleRows(
         ),
       );
     } catch {
-      // The run of the whole example reports the error.
+      // The run of the example (`kind: 'example'`) reports the error.
     }
   }
   return rows;
