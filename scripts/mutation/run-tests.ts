@@ -18,8 +18,12 @@ export class TestRunner {
   async run(timeoutMs: number, hangsMs = 0): Promise<Outcome> {
     const runner = await this.#running();
     const { promise, resolve } = Promise.withResolvers<Outcome>();
-    const timer = setTimeout(() => resolve('late'), timeoutMs);
-    const onMessage = (passed: unknown) => resolve(passed === true ? 'passed' : 'failed');
+    let isSilent = false;
+    const timer = setTimeout(() => {
+      isSilent = true;
+      resolve('late');
+    }, timeoutMs);
+    const onMessage = (sent: unknown) => resolve(sent === 'passed' || sent === 'late' ? sent : 'failed');
     // A change may end the whole process.
     const onExit = () => resolve('failed');
     runner.once('message', onMessage);
@@ -29,7 +33,7 @@ export class TestRunner {
     clearTimeout(timer);
     runner.off('message', onMessage);
     runner.off('exit', onExit);
-    if (outcome === 'late') this.#kill();
+    if (isSilent) this.#kill();
     return outcome;
   }
 
