@@ -102,14 +102,18 @@ test('used results are read again in the background with one command, and unused
   expect(get('d', now + 1_000), 'not used since the last read').toBeInstanceOf(Promise);
 });
 
-test('a result that is forgotten during a refresh stays forgotten', async () => {
-  const redis = redisWith(new Map([['0:a', resultOf('1')]]));
+test('a result that is forgotten during a refresh stays forgotten, and the other results are refreshed', async () => {
+  const redis = redisWith(new Map(['0:a', '0:b'].map((key) => [key, resultOf('1')])));
   const local = createLocalResults(redis);
-  for (let n = 0; n < 4; n++) await local.get('a', 0, now);
+  for (const key of 'ab') for (let n = 0; n < 3; n++) await local.get(key, 0, now);
+  for (const key of 'ba') void local.get(key, 0, now + 1);
+  redis.reads = 0;
   const refreshing = local.refresh(now + 600);
   local.forget('a');
   await refreshing;
+  expect(redis.reads).toBe(1);
   expect(local.local('a', 0, now + 601)).toBeUndefined();
+  expect(local.local('b', 0, now + 1_500)).toBeDefined();
 });
 
 test('the local copy shares no memory with the reply of Redis, and has the text of the body', async () => {
