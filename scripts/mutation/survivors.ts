@@ -257,6 +257,11 @@ export const SURVIVORS: Readonly<Record<string, readonly Survivor[]>> = {
       isEquivalent: true,
     },
     { line: 'if (cost < least)', change: '< → <=', reason: 'Both costs are equal.', isEquivalent: true },
+    {
+      line: 'if (Math.abs(a.length',
+      change: 'Math.abs(a.length - b.length) > limit → false',
+      reason: `${SAVES_TIME} Each letter of the difference is an edit.`,
+    },
     { line: 'if (least > limit)', change: 'least > limit → false', reason: SAVES_TIME },
     { line: 'const limit = Math.max', change: 'floor → ceil', reason: 'The limit of similarity is a choice.' },
     { line: 'if (Math.abs(candidate.length', change: '<= → <', reason: SAME_SIZE },
