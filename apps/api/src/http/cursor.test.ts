@@ -3,6 +3,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeCursor, decodePlace, encodeCursor, encodePlace } from './cursor.ts';
 
+function failureOf(decode: () => unknown): unknown {
+  try {
+    return decode();
+  } catch (error) {
+    return error;
+  }
+}
+
 describe('a cursor', () => {
   test('decodes to the encoded id', () => {
     fc.assert(
@@ -16,6 +24,28 @@ describe('a cursor', () => {
         },
       ),
     );
+  });
+
+  test('is refused in another spelling, and if its id is no id of a prediction', () => {
+    const cursor = encodeCursor('default', newPredictionId(1, 1));
+    expect(() => decodeCursor('default', `${cursor}=`)).toThrow('The cursor is damaged');
+    const other = encodeCursor('default', '01234567-0123-4000-8000-000000000000');
+    expect(() => decodeCursor('default', other)).toThrow('The cursor is damaged');
+  });
+
+  test('is refused with its place in the request and with its first characters', () => {
+    expect(failureOf(() => decodeCursor('default', 'x'.repeat(10_000)))).toMatchObject({
+      code: 'invalid_cursor',
+      faults: [
+        {
+          in: 'query',
+          pointer: 'cursor',
+          message: 'The cursor is damaged, or this API did not return the cursor',
+          expected: '`next` of the previous page, with the same filters',
+          got: 'x'.repeat(100),
+        },
+      ],
+    });
   });
 
   test('fits no other list', () => {

@@ -90,6 +90,7 @@ describe('a long body takes several turns of the event loop', () => {
     ['long numbers', parsed(JSON.stringify({ input: { x: numbers(400_000) } })), 4],
     ['many short members', { input: Object.fromEntries(Array.from({ length: 20_000 }, (_, at) => [`m${at}`, at])) }, 4],
     ['many items', { inputs: Array.from({ length: 8_193 }, (_, at) => at) }, 3],
+    ['long texts', { inputs: Array.from({ length: 5 }, () => 'a'.repeat(262_145)) }, 4],
     ['long texts in a short array', { inputs: ['short', ...Array.from({ length: 5 }, () => 'a'.repeat(262_145))] }, 4],
   ])('%s', async (_, body, least) => {
     expect(await turnsOf(body)).toBeGreaterThanOrEqual(least);

@@ -13,6 +13,13 @@ test('an id has the digits of its UUID behind the prefix, and a UUID of 0.1.0 st
   expect(publicId('pred', later) > id).toBe(true);
 });
 
+test('one UUID has an id of each kind', () => {
+  const uuid = newPredictionId(3, Date.now());
+  const ids = (['pred', 'evt', 'pred'] as const).map((prefix) => publicId(prefix, uuid));
+  const digits = uuid.replaceAll('-', '');
+  expect(ids).toEqual([`pred_${digits}`, `evt_${digits}`, `pred_${digits}`]);
+});
+
 test.each([
   '',
   'pred_',

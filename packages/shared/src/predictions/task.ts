@@ -25,7 +25,7 @@ export const storedTask = (task: GivenTask, mayBeBytes: boolean): StoredTask =>
   (mayBeBytes && typeof task.rows[0] === 'object' && task.onError === undefined ? taskBytes(task) : undefined) ??
   taskText(joinedTask(task));
 
-/** The task with a copy of each row in pieces. */
+/** The task with a copy of each row in pieces. Returns a task without such a row as it is. */
 export const joinedTask = (task: GivenTask): Task =>
   hasNoPieces(task)
     ? task
