@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { ApiError } from '@millrace/shared/errors';
+import { bodyError } from '../http/body-pieces.ts';
 import { brokenForm, invalidForm, isForm, openForm } from '../http/forms.ts';
 
 export interface UploadBody {
@@ -44,7 +45,7 @@ async function readForm(payload: Readable, type: string): Promise<UploadBody> {
   const ended = new Promise<void>((resolve, reject) => {
     form.once('finish', resolve);
     form.once('error', (error: Error) => reject(fault ?? brokenForm(error)));
-    payload.once('error', reject);
+    payload.once('error', (error) => reject(bodyError(error)));
     payload.once('close', () => {
       if (!payload.readableEnded)
         reject(new ApiError('invalid_request', 'The connection ended before the end of the body.'));

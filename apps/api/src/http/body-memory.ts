@@ -59,7 +59,9 @@ export function limitBodyMemory(app: FastifyInstance, limitBytes: number): void 
     let bytes = 0;
     reply.raw.once('close', () => memory.release(bytes));
     const count = (chunk: Buffer): void => {
-      if (memory.fits(chunk.length, bytes)) {
+      // A reader of the body listens for its error. Without a listener the body was refused, or its method has no body for the API.
+      const isRead = raw.listenerCount('error') > 0;
+      if (isRead && memory.fits(chunk.length, bytes)) {
         memory.hold(chunk.length);
         bytes += chunk.length;
         return;
@@ -68,7 +70,8 @@ export function limitBodyMemory(app: FastifyInstance, limitBytes: number): void 
       memory.release(bytes);
       bytes = 0;
       // The parser responds with the error. The connection stays usable, and the rest of the body is read and dropped.
-      raw.emit('error', fullError());
+      // An error without a listener would end the process.
+      if (isRead) raw.emit('error', fullError());
     };
     // No hook follows, so the body parser adds its listener in the same turn of the event loop, before the first byte.
     raw.on('data', count);

@@ -104,10 +104,27 @@ export function readBody(payload: IncomingMessage, limit: number, done: Done): v
         ? undefined
         : new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH(),
     );
-  const failed = (error: Error): void => end(error instanceof ApiError ? error : closedError(error));
+  const failed = (error: Error): void => end(bodyError(error));
   payload.on('data', take).on('end', ended).on('error', failed);
 }
 
-/** Besides the errors of the API itself, as a full memory for bodies, a request reports only a connection that was closed. */
-const closedError = (cause: Error): ApiError =>
-  new ApiError('invalid_request', 'The connection was closed before the whole body had arrived.', { cause });
+/** The error of a body that did not arrive. Besides the errors of the API itself, a request reports only a closed connection. */
+export function bodyError(error: Error): ApiError {
+  if (error instanceof ApiError) return error;
+  const detail = 'The connection was closed before the whole body had arrived.';
+  return new ApiError('invalid_request', detail, { cause: error });
+}
+
+/** Reads a body of at most `limit` bytes as one Buffer. The memory of the pieces is released. */
+export function readWholeBody(
+  payload: IncomingMessage,
+  limit: number,
+  done: (error: Error | null, body?: Buffer) => void,
+): void {
+  readBody(payload, limit, (error, body) => {
+    if (body === undefined || Buffer.isBuffer(body)) return done(error, body);
+    const whole = Buffer.concat(body.pieces, body.length);
+    freeBody(body);
+    done(null, whole);
+  });
+}

@@ -1,10 +1,9 @@
 /** The parser of request bodies: JSON within limits, in one turn of the event loop or, for a long body, in several. */
 import { freeBytes } from '@millrace/shared/predictions/free-bytes';
 import type { Config } from '@millrace/shared/process/config';
-import type { BytePieces } from '@millrace/shared/tensors/byte-pieces';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isOptionalBody } from './action-body.ts';
-import { freeBody, readBody } from './body-pieces.ts';
+import { bodyError, readWholeBody } from './body-pieces.ts';
 import { wrongType } from './error-handler.ts';
 import type { JsonLimits } from './json-members.ts';
 import { LONG_TEXT, parseBody, parseJson, parseLongBody, parseLongJson } from './parse-json.ts';
@@ -80,22 +79,14 @@ export function registerJsonBody(app: FastifyInstance, { limits, bodyLimit, pars
   };
   // Fastify's own reader keeps the pieces of a long body until a collection: each ten bodies of 1.5 MB cost a collection of 60 ms.
   app.addContentTypeParser('application/json', { bodyLimit }, (request, payload, done) =>
-    readBody(payload, bodyLimit, (error, body) => {
-      if (body === undefined) done(error);
-      else parse(request, wholeBody(body), done);
+    readWholeBody(payload, bodyLimit, (error, bytes) => {
+      if (bytes === undefined) done(error);
+      else parse(request, bytes, done);
     }),
   );
 }
 
 type Done = (error: Error | null, body?: unknown) => void;
-
-/** The bytes of a body in one Buffer. The memory of the pieces is released. */
-function wholeBody(body: Buffer | BytePieces): Buffer {
-  if (Buffer.isBuffer(body)) return body;
-  const whole = Buffer.concat(body.pieces, body.length);
-  freeBody(body);
-  return whole;
-}
 
 // Fastify builds an object for each look at `routeOptions`, so a short body without an array does without.
 const hasArrays = ({ routeOptions }: FastifyRequest): boolean => routeOptions.config.numberArrays === true;
@@ -111,12 +102,17 @@ function refuseOtherTypes(app: FastifyInstance): void {
     if (request.is404) return done(null);
     const { headers } = request;
     if (headers['content-length'] !== undefined) return done(wrongType(request));
-    payload.once('data', () => {
+    const end = (error: Error | null): void => {
+      payload.off('data', began).off('end', ended).off('error', failed);
+      done(error);
+    };
+    const began = (): void => {
       payload.pause();
-      done(wrongType(request));
-    });
-    payload.once('end', () => done(null));
-    payload.once('error', done);
+      end(wrongType(request));
+    };
+    const ended = (): void => end(null);
+    const failed = (error: Error): void => end(bodyError(error));
+    payload.on('data', began).on('end', ended).on('error', failed);
   });
 }
 

@@ -6,6 +6,7 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { CachedResponse, LookUpRequest } from '../cache/cache-lookup.ts';
 import type { ParsedRequests } from '../cache/parsed-requests.ts';
 import { idIn } from '../cache/stored-body.ts';
+import { readWholeBody } from '../http/body-pieces.ts';
 import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
 import { FORM_TYPE } from '../http/forms.ts';
 import { idempotencyKeyOf } from '../http/idempotency-key.ts';
@@ -103,13 +104,16 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
 }
 
 function registerForms(app: App, { bodyLimit, ...limits }: FormLimits & { bodyLimit: number }): void {
-  app.addContentTypeParser<Buffer>(FORM_TYPE, { parseAs: 'buffer', bodyLimit }, (request, bytes, done) => {
-    // With setImmediate, an exception of `done` is not a rejection of the parser.
-    readPredictionForm(bytes, request.headers['content-type'] ?? '', limits).then(
-      (body) => setImmediate(done, null, body),
-      (error: Error) => setImmediate(done, error),
-    );
-  });
+  app.addContentTypeParser(FORM_TYPE, { bodyLimit }, (request, payload, done) =>
+    readWholeBody(payload, bodyLimit, (fault, bytes) => {
+      if (bytes === undefined) return done(fault);
+      // With setImmediate, an exception of `done` is not a rejection of the parser.
+      readPredictionForm(bytes, request.headers['content-type'] ?? '', limits).then(
+        (body) => setImmediate(done, null, body),
+        (error: Error) => setImmediate(done, error),
+      );
+    }),
+  );
 }
 
 /** Whether an input names an image by URL or file. A data URL is the image itself. */
