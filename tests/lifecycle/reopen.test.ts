@@ -177,6 +177,14 @@ describe('adopt', () => {
     expect((await f.live.read(lead.id))?.priority).toBe(5);
   });
 
+  test('gives a leader a job with its own priority while its followers are less urgent or gone', async () => {
+    const lead = await f.submit({ flight: 'adopt-3' });
+    await f.submit({ flight: 'adopt-3' }, { priority: 'low' });
+    const gone = await f.submit({ flight: 'adopt-3' }, { priority: 'high' });
+    await f.redis.del(f.keys.live(gone.id));
+    expect(await adopt(lead.id)).toEqual({ outcome: 'adopted', priority: 5 });
+  });
+
   test('sends an ended prediction to the recorder again, and reports unknown predictions as gone', async () => {
     const { id } = await f.submit();
     await cancel(id);

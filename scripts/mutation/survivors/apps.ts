@@ -16,7 +16,11 @@ export const APPS: Survivors = {
     },
     { line: 'if (usedAt <= readAt', change: '>= → >', reason: SAME_MOMENT },
     { line: 'if (entry?.epoch', change: '>= → >', reason: SAME_MOMENT },
-    { line: 'if (result.storedAt', reason: 'A copy of an equal result is equal. The condition saves the copy.' },
+    {
+      line: 'if (result.storedAt',
+      change: 'result.storedAt !== storedAt || result.freshUntil !== freshU… → true',
+      reason: 'A copy of an equal result is equal. The condition saves the copy.',
+    },
     { line: 'const bytesOf', reason: 'The sum bounds the memory, and is no exact number.' },
     {
       line: '...(text ? { text } : {}),',

@@ -64,7 +64,7 @@ export const SHARED: Survivors = {
       line: 'return /^[0-9a-f-]{36}$/',
       reason: 'Other processes of this machine need the file with its right content.',
     },
-    { line: 'const read = readSync', change: '- → +', reason: 'The first read returns the whole file.' },
+    { line: 'const read = readSync', reason: 'The first read returns the whole file.' },
     {
       line: 'if (read === 0) throw',
       reason: 'A file that was checked before would have to lose bytes during the read.',

@@ -92,11 +92,12 @@ test('used results are read again in the background with one command, and unused
   await local.refresh(now + 400);
   expect(redis.reads, 'no result is old enough').toBe(0);
 
+  stored.set('0:a', { ...resultOf('"newer"'), freshUntil: now + 90_000 });
   stored.set('0:b', { ...resultOf('"new"'), storedAt: now + 200 });
   stored.delete('0:c');
   await local.refresh(now + 500);
   expect(redis.reads).toBe(1);
-  expect(get('a', now + 1_400)).toMatchObject({ text: '{"output":"a"}' });
+  expect(get('a', now + 1_400)).toMatchObject({ text: '{"output":"newer"}' });
   expect(get('b', now + 1_400)).toMatchObject({ text: '{"output":"new"}' });
   expect(await get('c', now + 501)).toBeNull();
   expect(get('d', now + 1_000), 'not used since the last read').toBeInstanceOf(Promise);

@@ -24,6 +24,21 @@ test('a slot is read while its file has the length of the row', () => {
   expect(() => readSlot(longer)).toThrow('length');
 });
 
+test('a slot that is released while it is read is refused', () => {
+  const slot = slotOf(5);
+  writeFileSync(slot.slot, row);
+  // The slot is open, and not yet read.
+  const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation((size) => {
+    renameSync(slot.slot, slotOf(6).slot);
+    return Buffer.alloc(size);
+  });
+  try {
+    expect(() => readSlot(slot)).toThrow('released');
+  } finally {
+    allocate.mockRestore();
+  }
+});
+
 test('a reader that is late refuses the bytes of another prediction', () => {
   const slot = slotOf(3);
   writeFileSync(slot.slot, row);
@@ -31,7 +46,7 @@ test('a reader that is late refuses the bytes of another prediction', () => {
   const read = Buffer.alloc(row.length);
   late.read(read, 0);
   late.check();
-  expect(read).toEqual(row);
+  expect([read, late.bytes]).toEqual([row, row.length]);
   // As the API uses the memory again.
   renameSync(slot.slot, slotOf(4).slot);
   writeFileSync(slotOf(4).slot, Buffer.alloc(row.length, 7));
