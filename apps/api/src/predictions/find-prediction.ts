@@ -15,6 +15,7 @@ import type { DisconnectSignal } from '../http/client-disconnect.ts';
 import { fromStore } from '../http/store-errors.ts';
 import { aheadOf, estimate } from '../queue/admission.ts';
 import { type CompletedEnd, type CompletionListener, withEnd } from '../queue/completion-listener.ts';
+import type { WithOutput } from '../queue/ledger-outputs.ts';
 import type { QueueLoad } from '../queue/queue-load.ts';
 
 export interface Found {
@@ -49,6 +50,7 @@ export interface PredictionLookup {
 
 export interface LookupDeps {
   live: LiveStore;
+  withOutput: WithOutput;
   loads: QueueLoad;
   completions: CompletionListener;
   findInLedger(tenant: string, id: string): Promise<TasklessRow | null>;
@@ -99,6 +101,7 @@ async function findPrediction(deps: LookupDeps, tenant: string, id: string): Pro
     await fromStore('Redis', live.end(id, { tenant, status: 'expired', nowMs: sharedNow() }));
     state = await fromStore('Redis', live.read(id));
   }
+  if (state?.ledgerOutput) state = await fromStore('Postgres', deps.withOutput(state));
   if (state) return { record: predictionOfState(state), queue: queueOf(deps, state), facts: factsOf(state) };
   const row = await fromStore('Postgres', deps.findInLedger(tenant, id));
   // While Redis does not respond, the ledger's row is the result. A prediction without a promise is only in Redis.

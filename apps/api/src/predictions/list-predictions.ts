@@ -8,7 +8,8 @@ import type { LiveHead, LiveStore } from '@millrace/shared/live/store';
 import { isTerminal, type Prediction, type Status } from '@millrace/shared/predictions/prediction';
 import { predictionOfState } from '@millrace/shared/predictions/prediction-state';
 import { decodeCursor, encodeCursor } from '../http/cursor.ts';
-import { fromStore } from '../http/store-errors.ts';
+import { fromStore, storeError } from '../http/store-errors.ts';
+import type { WithOutput } from '../queue/ledger-outputs.ts';
 import { type InputMembers, inputsOfTask } from './stored-input.ts';
 
 /** The most reads of the ledger for one request that searches for predictions with few matches. */
@@ -55,6 +56,7 @@ export type ListPredictions = (tenant: string, request: ListRequest) => Promise<
 
 export interface ListDeps {
   live: Pick<LiveStore, 'heads' | 'read'>;
+  withOutput: WithOutput;
   readLedger(tenant: string, options: ListOptions): Promise<Scanned>;
   /** Returns the JSON text of outputs from the ledger, by id. */
   readOutputs(tenant: string, ids: readonly string[]): Promise<Map<string, string>>;
@@ -164,23 +166,35 @@ async function withLiveStates(live: ListDeps['live'], rows: readonly ListedRow[]
     if (!head) return { record: predictionOfRow(row), outputBytes: row.outputBytes, inputBytes, inRedis: false };
     const state = predictionOfState(head);
     const record = head.status === 'succeeded' ? { ...state, result: '' } : state;
-    return { record, outputBytes: head.status === 'succeeded' ? head.bytes : 0, inputBytes, inRedis: true };
+    return { record, outputBytes: outputBytesOf(head), inputBytes, inRedis: true };
   });
+}
+
+function outputBytesOf({ status, bytes, ledgerOutput }: LiveHead): number {
+  return status === 'succeeded' ? (ledgerOutput?.bytes ?? bytes) : 0;
 }
 
 /** Reads the outputs of the succeeded predictions. An output that Redis discarded meanwhile is in the ledger. */
 async function addOutputs(deps: ListDeps, tenant: string, listed: readonly Listed[]): Promise<void> {
   const succeeded = listed.filter(({ record }) => record.status === 'succeeded');
   const missing: Prediction[] = [];
+  /** Redis only describes their outputs, and the ledger did not have the outputs. */
+  const described = new Set<string>();
   for (const { record, inRedis } of succeeded) {
-    const state = inRedis ? await fromStore('Redis', deps.live.read(record.id)) : null;
+    const head = inRedis ? await fromStore('Redis', deps.live.read(record.id)) : null;
+    const state = head && (await fromStore('Postgres', deps.withOutput(head)));
     if (state?.status === 'succeeded') record.result = state.result;
     else missing.push(record);
+    if (head?.ledgerOutput && !state) described.add(record.id);
   }
   if (missing.length === 0) return;
   const ids = missing.map(({ id }) => id);
   const outputs = await fromStore('Postgres', deps.readOutputs(tenant, ids));
-  for (const record of missing) record.result = outputs.get(record.id) ?? 'null';
+  for (const record of missing) {
+    const output = outputs.get(record.id);
+    if (output === undefined && described.has(record.id)) throw storeError('Postgres', undefined);
+    record.result = output ?? 'null';
+  }
 }
 
 async function addInputs(deps: ListDeps, listed: Listed[]): Promise<void> {

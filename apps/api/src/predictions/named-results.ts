@@ -53,7 +53,7 @@ class NamedReader {
   /** Undefined where a store does not respond: the hit is a miss. */
   async #find(id: string): Promise<Prediction | undefined> {
     const state = await this.#deps.live.read(id).catch(() => null);
-    if (state !== null) return predictionOfState(state);
+    if (state !== null && state.ledgerOutput === undefined) return predictionOfState(state);
     if (this.#ledgerReads >= LEDGER_READS) return undefined;
     this.#ledgerReads += 1;
     try {

@@ -12,6 +12,7 @@ import type { HttpMetrics } from '../http/request-metrics.ts';
 import { redisAway } from '../http/store-errors.ts';
 import type { Catalog } from '../models/catalog.ts';
 import { CompletionListener } from '../queue/completion-listener.ts';
+import { createOutputReader, type WithOutput } from '../queue/ledger-outputs.ts';
 import { QueueLoad } from '../queue/queue-load.ts';
 import type { OpenParams, Stores } from '../stores/open-stores.ts';
 import type { CreateDeps } from './create-prediction.ts';
@@ -32,6 +33,7 @@ export interface OpenPredictionsParams extends OpenParams {
 export interface Parts extends OpenPredictionsParams {
   base: string;
   live: LiveStore;
+  withOutput: WithOutput;
   queues: Queues;
   promiseFaults: LastFault;
   loads: QueueLoad;
@@ -47,10 +49,12 @@ export function openParts(params: OpenPredictionsParams): Parts {
   const { keys, queue, db, clock } = stores;
   const { redis } = queue;
   const live = new LiveStore(redis, keys, { terminalTtlMs: config.liveTtlMs, large: queue.largeRedis });
+  const withOutput = createOutputReader(db);
   const queues = createQueues(redis, keys, (error) => log.debug({ err: error }, 'queue error'));
   closers.push('queues', () => queues.close());
   const completions = new CompletionListener({
     live,
+    withOutput,
     keys,
     connect: (shard) => queue.connect('blocking', `events-${shard}`),
     findEnded: (id) => findEnded(db, id),
@@ -65,6 +69,7 @@ export function openParts(params: OpenPredictionsParams): Parts {
   });
   const lookup = createPredictionLookup({
     live,
+    withOutput,
     loads,
     completions,
     isClockRight: () => clock.fault() === undefined,
@@ -75,6 +80,7 @@ export function openParts(params: OpenPredictionsParams): Parts {
     promiseFaults: { last: undefined },
     base: baseOf(config.publicUrl),
     live,
+    withOutput,
     queues,
     loads,
     completions,

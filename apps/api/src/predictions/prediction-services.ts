@@ -98,6 +98,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
     lookup,
     list: createListPredictions({
       live,
+      withOutput: parts.withOutput,
       readLedger: (tenant, options) => listPredictions(db, tenant, options),
       readOutputs: (tenant, ids) => readOutputs(db, tenant, ids),
       readTasks: (ids) => readTasks(db, ids),

@@ -20,6 +20,7 @@ import {
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
+import { OutputUnavailable, type WithOutput } from './ledger-outputs.ts';
 
 const REREAD_MS = 1_000;
 /** Counted in timer ticks, not wall time: while the event loop is blocked, the reply may already be in the socket. */
@@ -110,6 +111,8 @@ interface Listener {
 export interface CompletionsDeps {
   live: LiveStore;
   keys: Keys;
+  /** Reads the output of a live state that only describes its output. */
+  withOutput: WithOutput;
   /** Opens a connection for one listener, on which commands may block without a timeout. */
   connect(shard: number): Connection;
   /** Returns an ended prediction from the ledger. */
@@ -121,6 +124,7 @@ export interface CompletionsDeps {
 
 export class CompletionListener {
   readonly #live: LiveStore;
+  readonly #withOutput: WithOutput;
   readonly #keys: Keys;
   readonly #connect: (shard: number) => Connection;
   readonly #log: Logger;
@@ -134,8 +138,9 @@ export class CompletionListener {
   #closed = false;
   #rereading = false;
 
-  constructor({ live, keys, connect, findEnded, findRecorded, log }: CompletionsDeps) {
+  constructor({ live, withOutput, keys, connect, findEnded, findRecorded, log }: CompletionsDeps) {
     this.#live = live;
+    this.#withOutput = withOutput;
     this.#keys = keys;
     this.#connect = connect;
     this.#findEnded = findEnded;
@@ -302,8 +307,10 @@ export class CompletionListener {
   /** Returns whether Redis has the prediction. Ends the waits for a prediction that has ended. */
   async #readOne(id: string): Promise<boolean> {
     const state = await this.#live.read(id);
-    if (state && isTerminal(state.status)) this.#end(id, endOf(state));
-    return state !== null;
+    if (state === null || !isTerminal(state.status)) return state !== null;
+    const ended = await this.#withOutput(state);
+    if (ended) this.#end(id, endOf(ended));
+    return ended !== null;
   }
 
   async #reread(): Promise<void> {
@@ -316,7 +323,7 @@ export class CompletionListener {
       for (const [id, { since }] of this.#waiters) if (since <= old && !this.#longReads.has(id)) due.push(id);
       for (let at = 0; at < due.length; at += REREAD_AT_ONCE) {
         const some = due.slice(at, at + REREAD_AT_ONCE);
-        const known = await Promise.all(some.map((id) => this.#readOne(id)));
+        const known = await Promise.all(some.map((id) => this.#readOne(id).catch(keepWaiting)));
         const lost = some.filter((_, place) => !known[place]);
         if (lost.length > 0) await this.#recover(lost);
         await new Promise(setImmediate);
@@ -360,6 +367,12 @@ export class CompletionListener {
     for (const id of [...this.#waiters.keys()]) this.#end(id, null);
     for (const listener of this.#listeners) listener?.connection.disconnect();
   }
+}
+
+/** While Postgres does not respond, the callers of outputs in the ledger wait, and the other callers get their results. */
+function keepWaiting(error: unknown): true {
+  if (error instanceof OutputUnavailable) return true;
+  throw error;
 }
 
 const giveUp = (waiter: Waiter): void => waiter.gone();

@@ -130,7 +130,7 @@ export class InferenceRole {
       else this.consumers.signalWork(message);
     });
     const machine = machineName();
-    const channels = [registryChannel, liftChannel, keys.bytesChannel()];
+    const channels = [registryChannel, liftChannel, keys.bytesChannel(), keys.outputsChannel()];
     // One command: a process never seems to be of an older version, or on another machine.
     await this.#listener.subscribe(...channels, ...(machine === undefined ? [] : [keys.machineChannel(machine)]));
   }

@@ -62,6 +62,16 @@ export const RETRY_DELAYS_MS: readonly number[] = [1_000, 2_000, 4_000, 8_000, 3
 /** Bytes of live states in one statement. */
 export const STATEMENT_BYTES = 4 * 1_048_576;
 
+/**
+ * Shortens the lifetime of recorded states of one shard. A state whose output is in the ledger is deleted: the row has all that the
+ * state has, and a process of an older version, which cannot read the state, finds the row.
+ */
+export async function releaseStates(live: LiveStore, rows: readonly TerminalRow[], ttlMs: number): Promise<void> {
+  const kept = rows.filter(({ ledgerOutput }) => ledgerOutput === undefined);
+  await live.shorten(kept, ttlMs);
+  await live.drop(rows.filter(({ ledgerOutput }) => ledgerOutput !== undefined));
+}
+
 /** Returns undefined for an unreadable state, and for a state whose options are not JSON. */
 export function rowOf(state: LivePrediction | undefined): TerminalRow | undefined {
   try {

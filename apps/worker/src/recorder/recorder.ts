@@ -88,14 +88,19 @@ export function startRecorder(deps: RecorderDeps): Recorder {
  * of Redis must not return another end.
  */
 async function dropOverruled(
-  { live, findEnds }: RecorderDeps,
+  { live, findEnds, log }: RecorderDeps,
   rows: readonly TerminalRow[],
   refused: string[],
 ): Promise<void> {
   const ends = new Map((await findEnds(refused)).map((end) => [end.id, end]));
-  const overruled = rows.filter(({ id, opening, completedAt }) => {
+  const areRefused = new Set(refused);
+  const overruled = rows.filter(({ id, opening, completedAt, ledgerOutput }) => {
     const end = ends.get(id);
-    return end && isTerminal(end.status) && !(end.opening === opening && end.completedAt === completedAt);
+    if (end && isTerminal(end.status)) return !(end.opening === opening && end.completedAt === completedAt);
+    if (ledgerOutput === undefined || !areRefused.has(id)) return false;
+    // A failover of Postgres can lose the output. Without its live state the reconciler restores the open promise.
+    log.error({ id }, 'the ledger has lost the output of a prediction: the prediction is computed again');
+    return true;
   });
   await live.drop(overruled);
 }

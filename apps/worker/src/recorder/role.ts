@@ -6,6 +6,7 @@ import type { Recorded } from '@millrace/shared/ledger/record-terminal';
 import type { Db } from '@millrace/shared/postgres/db';
 import { dropOldPartitions, ensurePartitions } from '@millrace/shared/postgres/partitions';
 import { SHARDS } from '@millrace/shared/predictions/ids';
+import { outputReaderName } from '@millrace/shared/queue/output-readers';
 import { createQueues } from '@millrace/shared/queue/queues';
 import { queueNames } from '@millrace/shared/registry/registry';
 import { createWebhookTimers } from '@millrace/shared/webhooks/timers';
@@ -44,7 +45,7 @@ export async function startRecorderRole(base: WorkerContext): Promise<void> {
       keys,
       live,
       shards: group,
-      consumer: id,
+      consumer: outputReaderName(id),
       liveTtlMs: config.liveTtlMs,
       room,
       record: recordOf(base),

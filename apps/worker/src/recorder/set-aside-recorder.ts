@@ -2,7 +2,7 @@
 import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import { type RecorderParts, readRows, STATEMENT_BYTES } from './recorder-deps.ts';
+import { type RecorderParts, readRows, releaseStates, STATEMENT_BYTES } from './recorder-deps.ts';
 import type { Claim } from './set-aside.ts';
 import { type Unwritten, writeRows } from './write-rows.ts';
 
@@ -68,7 +68,7 @@ export class SetAsideRecorder {
       await setAside.again(claim, [id], { afterMs, tries: tries + 1 });
     }
     const written = rows.filter(({ id }) => !failed.has(id));
-    await deps.live.shorten(written, deps.liveTtlMs);
+    await releaseStates(deps.live, written, deps.liveTtlMs);
     await this.#recordedStates.add(claim.shard, written, { nowMs: sharedNow(), keptMs: deps.liveTtlMs });
     await setAside.done(
       claim,

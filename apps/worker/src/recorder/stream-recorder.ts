@@ -2,11 +2,11 @@
 import type { TerminalRow } from '@millrace/shared/ledger/ledger-rows';
 import { readStateText } from '@millrace/shared/live/state';
 import { shardOfId } from '@millrace/shared/predictions/ids';
+import { RECORDER_GROUP } from '@millrace/shared/queue/output-readers';
 import { type Entry, endsOf, partsOf, type SizedEnd } from './ends.ts';
-import { type RecorderParts, readRows, rowOf, STATEMENT_BYTES } from './recorder-deps.ts';
+import { type RecorderParts, readRows, releaseStates, rowOf, STATEMENT_BYTES } from './recorder-deps.ts';
 import { writeRows } from './write-rows.ts';
 
-const GROUP = 'recorder';
 /** Entries of a stream in one read. lib.lua bounds the bytes of an entry. */
 const ENTRIES = 64;
 const BLOCK_MS = 2_000;
@@ -57,7 +57,7 @@ export class StreamRecorder {
 
   async #makeGroups(): Promise<void> {
     for (const stream of this.#streams) {
-      await this.#parts.deps.redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
+      await this.#parts.deps.redis.xgroup('CREATE', stream, RECORDER_GROUP, '0', 'MKSTREAM').catch((error: Error) => {
         if (!error.message.includes('BUSYGROUP')) throw error;
       });
     }
@@ -69,7 +69,7 @@ export class StreamRecorder {
     const { reader, consumer } = this.#parts.deps;
     const ids = streams.map(() => '>');
     const args = ['COUNT', ENTRIES, 'BLOCK', BLOCK_MS, 'STREAMS', ...streams, ...ids] as const;
-    return (await reader.xreadgroup('GROUP', GROUP, consumer, ...args)) as [string, Entry[]][] | null;
+    return (await reader.xreadgroup('GROUP', RECORDER_GROUP, consumer, ...args)) as [string, Entry[]][] | null;
   }
 
   /** Takes over entries that a dead recorder had read and not finished. */
@@ -77,7 +77,7 @@ export class StreamRecorder {
     const { redis, consumer } = this.#parts.deps;
     this.#claimedAt = performance.now();
     for (const stream of this.#streams) {
-      const reply = await redis.xautoclaim(stream, GROUP, consumer, ABANDONED_MS, '0', 'COUNT', ENTRIES);
+      const reply = await redis.xautoclaim(stream, RECORDER_GROUP, consumer, ABANDONED_MS, '0', 'COUNT', ENTRIES);
       const [, entries] = reply as [string, Entry[]];
       const present = entries.filter(([, fields]) => fields);
       if (present.length > 0) await this.#recordEntries(stream, present);
@@ -99,7 +99,7 @@ export class StreamRecorder {
     const entryIds = entries.map(([id]) => id);
     await redis
       .pipeline()
-      .xack(stream, GROUP, ...entryIds)
+      .xack(stream, RECORDER_GROUP, ...entryIds)
       .xdel(stream, ...entryIds)
       .exec();
   }
@@ -122,7 +122,8 @@ export class StreamRecorder {
     await this.#setEndsAside([...failed], { afterMs: retryDelaysMs[0] ?? 0, tries: 1 });
     // While memory is short, Redis keeps every recorded state only briefly, small or large.
     const { tight } = deps.room;
-    await deps.live.shorten(
+    await releaseStates(
+      deps.live,
       (tight ? [...rows, ...read] : read).filter(({ id }) => !failed.has(id)),
       tight ? TIGHT_TTL_MS : deps.liveTtlMs,
     );

@@ -8,6 +8,7 @@ import type {
   Priority,
   TerminalStatus,
 } from '../predictions/prediction.ts';
+import type { LedgerOutput } from '../predictions/prediction-state.ts';
 import type { TimelineFacts } from '../predictions/timeline.ts';
 
 /** The options of a request that the recorder needs when the prediction ends. */
@@ -55,6 +56,8 @@ export interface TerminalRow extends PromiseRow, TimelineFacts {
   opening: number;
   inferenceMs: number | null;
   batchSize: number | null;
+  /** Present where the open row has the output already: `result` is then ''. */
+  ledgerOutput?: LedgerOutput;
 }
 
 /** A row of the table `predictions`, as the statements return it. */

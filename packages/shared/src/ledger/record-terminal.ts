@@ -57,15 +57,8 @@ const EVENT_DATA = `'{"id":"' || ${PUBLIC_ID} || '","model":' || to_json(s.model
          || ',"created_at":' || millrace_json_time(s.created_at) || ',"completed_at":' || millrace_json_time(s.completed_at)
          || ',"metadata":' || coalesce(nullif(s.metadata, ''), 'null')
          || ',"url":' || to_json($BASE || '/v1/predictions/' || ${PUBLIC_ID}) || '}'`;
-const RECORD = `
-WITH input AS (
-  SELECT * FROM ${unnestSql(TERMINAL_COLUMNS)}
-), applied AS (
-  INSERT INTO predictions AS p (${TERMINAL_COLUMNS.map(([name]) => name).join(', ')}, promised, recorded_at)
-  SELECT ${TERMINAL_COLUMNS.map(([name]) => (name === 'options' ? 'options::jsonb' : name)).join(', ')}, false, $NOW
-    FROM input
-  ON CONFLICT (id) DO UPDATE
-    SET status = excluded.status, result = excluded.result, started_at = excluded.started_at,
+const setSql = (result: string, options: string): string => `
+    SET status = excluded.status, result = ${result}, started_at = excluded.started_at,
         completed_at = excluded.completed_at, attempts = excluded.attempts, inference_ms = excluded.inference_ms,
         batch_size = excluded.batch_size, worker_id = excluded.worker_id, batched_at = excluded.batched_at,
         queued_at = coalesce(excluded.queued_at, p.queued_at), recorded_at = $NOW,
@@ -77,14 +70,35 @@ WITH input AS (
         allowance_ms = CASE WHEN ${UNNUMBERED} THEN coalesce(p.allowance_ms, p.expires_at - p.created_at) ELSE p.allowance_ms END,
         superseded_at = CASE WHEN ${UNNUMBERED} THEN p.completed_at ELSE p.superseded_at END,
         task = CASE WHEN excluded.status = 'succeeded' THEN NULL ELSE coalesce(p.task, excluded.task) END,
-        options = coalesce(p.options, excluded.options), cache_use = coalesce(excluded.cache_use, p.cache_use)
+        options = coalesce(p.options, ${options}), cache_use = coalesce(excluded.cache_use, p.cache_use),
+        staged_output = NULL, staged_opening = NULL, staged_attempt = NULL`;
+const MAY_END = `
     WHERE p.status <> 'succeeded'
       AND CASE
         WHEN excluded.opening <> p.opening THEN excluded.opening > p.opening
         WHEN p.status NOT IN ('queued', 'running') THEN ${UNNUMBERED}
         ELSE p.opening > 0 OR p.superseded_at IS NULL OR excluded.attempts > p.attempts
           OR (excluded.attempts = p.attempts AND excluded.completed_at > p.superseded_at)
-      END
+      END`;
+const INSERT_OR_END = `
+  INSERT INTO predictions AS p (${TERMINAL_COLUMNS.map(([name]) => name).join(', ')}, promised, recorded_at)
+  SELECT ${TERMINAL_COLUMNS.map(([name]) => (name === 'options' ? 'options::jsonb' : name)).join(', ')}, false, $NOW
+    FROM input
+  ON CONFLICT (id) DO UPDATE ${setSql('excluded.result', 'excluded.options')} ${MAY_END}`;
+// For one row whose output is staged by the run that ended. Without the row, or with the output of another run, the statement writes
+// nothing: the recorder then drops the live state, and the prediction is computed again.
+const END_STAGED = `
+  UPDATE predictions AS p ${setSql('p.staged_output', 'excluded.options::jsonb')}
+    FROM input AS excluded ${MAY_END}
+      AND p.id = ($1::uuid[])[1] AND p.id = excluded.id AND p.status IN ('queued', 'running') AND excluded.status = 'succeeded'
+      AND p.opening = excluded.opening AND p.staged_opening = excluded.opening AND p.staged_attempt = excluded.attempts
+      AND octet_length(p.staged_output) = $BYTES`;
+const recordSql = (applied: string): string =>
+  `
+WITH input AS (
+  SELECT * FROM ${unnestSql(TERMINAL_COLUMNS)}
+), applied AS (
+  ${applied}
   RETURNING p.id, p.tenant, p.model, p.version, 'prediction.' || p.status AS type, p.options, p.opening, p.completed_at,
             p.created_at, p.metadata, CASE WHEN p.status <> 'succeeded' THEN substring(p.result FROM '"code":"([a-z_]+)"') END AS error_code,
             CASE WHEN p.status <> 'succeeded' AND octet_length(p.result) <= ${EVENT_ERROR_BYTES} THEN nullif(p.result, '') END AS error
@@ -130,8 +144,11 @@ SELECT (SELECT count(*) FROM applied)::int AS applied,
          (SELECT FROM applied a WHERE a.id = i.id)) AS refused,
        coalesce((SELECT json_agg(d) FROM delivery_rows d), '[]') AS deliveries
 `
-  .replaceAll('$NOW', `$${TERMINAL_COLUMNS.length + 1}::bigint`)
-  .replaceAll('$BASE', `$${TERMINAL_COLUMNS.length + 2}::text`);
+    .replaceAll('$NOW', `$${TERMINAL_COLUMNS.length + 1}::bigint`)
+    .replaceAll('$BASE', `$${TERMINAL_COLUMNS.length + 2}::text`)
+    .replaceAll('$BYTES', `$${TERMINAL_COLUMNS.length + 3}::bigint`);
+const RECORD = recordSql(INSERT_OR_END);
+const RECORD_STAGED = recordSql(END_STAGED);
 
 // Malformed data and broken constraints: the same rows would fail again. All other errors are faults of the server.
 const ROW_FAULT = /^2[23]/;
@@ -148,7 +165,11 @@ export async function recordTerminal(
 ): Promise<Recorded> {
   const recorded: Recorded = { applied: 0, refused: [], deliveries: [], unstorable: [] };
   const base = baseOf(publicUrl);
-  for (const round of roundsOf(rows)) await recordInto(db, { recorded, rows: round, nowMs, base });
+  for (const round of roundsOf(rows)) {
+    const isStaged = (row: TerminalRow) => row.ledgerOutput !== undefined;
+    await recordInto(db, { recorded, rows: round.filter((row) => !isStaged(row)), nowMs, base });
+    for (const row of round.filter(isStaged)) await recordInto(db, { recorded, rows: [row], nowMs, base });
+  }
   return recorded;
 }
 
@@ -180,7 +201,11 @@ async function recordInto(db: Db, { recorded, rows, nowMs, base }: RecordParams)
     const values = [...columnArrays(TERMINAL_COLUMNS, rows), nowMs, base];
     // The driver copies the values of a statement. For long results the copy runs in its own turn of the event loop.
     if (rows.some(({ result }) => typeof result !== 'string')) await nextTurn();
-    const { rows: results } = await db.query({ name: 'record-terminal', text: RECORD, values });
+    const staged = rows[0]?.ledgerOutput;
+    const statement = staged
+      ? { name: 'record-staged', text: RECORD_STAGED, values: [...values, staged.bytes] }
+      : { name: 'record-terminal', text: RECORD, values };
+    const { rows: results } = await db.query(statement);
     const { applied, refused, deliveries } = firstRow(results);
     recorded.applied += applied;
     recorded.refused.push(...refused);

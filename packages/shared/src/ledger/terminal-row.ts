@@ -35,6 +35,7 @@ export function terminalRowOf(state: PredictionState): TerminalRow {
     inferenceMs: state.inferenceMs,
     batchSize: state.batchSize,
     ...timelineFactsOf(state, options),
+    ...(state.ledgerOutput ? { ledgerOutput: state.ledgerOutput } : {}),
   };
 }
 

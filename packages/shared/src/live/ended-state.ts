@@ -1,8 +1,21 @@
 /** Writes the states of predictions that ended with a result. */
 import { joinTexts, type LongText, type Text } from '../predictions/long-text.ts';
+import type { LedgerOutput } from '../predictions/prediction-state.ts';
 import { addNumber } from '../predictions/request-options.ts';
 import type { LivePrediction, StateBeginning } from './state.ts';
-import { count, HEAD, letterOf, METADATA, msOrNull, msText, NEVER, NUMBER, SEPARATOR } from './state-layout.ts';
+import {
+  count,
+  HEAD,
+  IN_LEDGER,
+  ledgerOutputText,
+  letterOf,
+  METADATA,
+  msOrNull,
+  msText,
+  NEVER,
+  NUMBER,
+  SEPARATOR,
+} from './state-layout.ts';
 
 export interface Finished {
   id: string;
@@ -103,6 +116,14 @@ export function plainEnd(item: Finished, { nowMs, worker }: Ending): PlacedEnd |
   const fields = fieldsOf(state, item);
   const head = endedHead({ item, state, nowMs, worker });
   return { ...placedEnd(`${head}${fields}`, item, result), head: `r${triesOf(item, state)}`, from: NUMBER };
+}
+
+/** As `plainEnd`, for a success whose output is in the ledger: the state has the length and the checksum of the output. */
+export function ledgerEnd(item: Finished, ending: Ending, output: LedgerOutput): PlacedEnd | undefined {
+  const end = plainEnd({ ...item, result: ledgerOutputText(output) }, ending);
+  if (end === undefined) return undefined;
+  const state = end.text.toString();
+  return { ...end, text: joinTexts([`${state.slice(0, NUMBER)}${IN_LEDGER}${state.slice(NUMBER + 1)}`]) };
 }
 
 /** `first` has the head and the first ten fields of the new state. */

@@ -11,7 +11,7 @@ if status == '' then
   local leader = load(KEYS[1])
   -- The reconciler gives each promised follower a job.
   if not leader or not terminal(leader.s) then return 0 end
-  if leader.cut then return -1 end
+  if leader.cut or leader.ledgered then return -1 end
   status, st, im, bs, result = leader.s, leader.st, leader.im, leader.bs, leader.r
   local batched = string.match(leader.o, '"batched":(%d+)')
   ran = batched and { worker = leader.w, batched = batched }

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LongText, Text } from '../predictions/long-text.ts';
 import type { Status } from '../predictions/prediction.ts';
+import type { LedgerOutput } from '../predictions/prediction-state.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type PieceReader, type PieceWriter, readPieces, writePieces } from '../redis/long-values.ts';
 import { untilWritable } from '../redis/until-writable.ts';
@@ -14,6 +15,7 @@ import {
   type Ending,
   type Finished,
   knownEnd,
+  ledgerEnd,
   type PlacedEnd,
   plainEnd,
   type SuccessfulRun,
@@ -43,7 +45,15 @@ export interface LargeEndsDeps {
   expire(id: string, tenant: string, nowMs: number): Promise<unknown>;
   /** Discards an unreadable state. */
   discard(id: string): Promise<void>;
+  /** See LiveStoreOptions. */
+  toLedger?: ToLedger | undefined;
 }
+
+/**
+ * Writes the output of a success into the ledger. Resolves to undefined where the output must be in the live state. Must not reject, and must
+ * end in bounded time.
+ */
+export type ToLedger = (item: Finished) => Promise<LedgerOutput | undefined>;
 
 export type Verdict = 'written' | 'cancelled' | 'fenced';
 
@@ -73,6 +83,7 @@ export class LargeEnds {
 
   /** As LiveStore's `finish`, for one success. The followers of the prediction end with the same result. */
   async finish(tag: string, item: Finished, ending: Ending): Promise<Verdict> {
+    if (await this.#finishInLedger(tag, item, ending)) return 'written';
     const plain = plainEnd(item, ending);
     if (plain !== undefined && (await this.#place(tag, { id: item.id, end: plain, leader: '' }))) return 'written';
     const made: Made = { ...item, batchedMs: batchedMs(item), worker: ending.worker };
@@ -103,6 +114,18 @@ export class LargeEnds {
       if (there.hadFollowers) await this.endFollowers({ tag, leader: item.id, made, nowMs: ending.nowMs });
       return 'written';
     }
+  }
+
+  /**
+   * Ends a prediction whose output is in the ledger. Returns false if the output must be in the live state. Only for a prediction without
+   * followers, which would need the output. If this process dies after the write of the ledger, the job runs again.
+   */
+  async #finishInLedger(tag: string, item: Finished, ending: Ending): Promise<boolean> {
+    const { toLedger } = this.#deps;
+    if (toLedger === undefined || plainEnd(item, ending) === undefined) return false;
+    const output = await toLedger(item);
+    const end = output && ledgerEnd(item, ending, output);
+    return end !== undefined && (await this.#place(tag, { id: item.id, end, leader: '' }));
   }
 
   #expire(id: string, tenant: string, nowMs: number): Promise<unknown> {

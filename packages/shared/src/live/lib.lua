@@ -6,7 +6,7 @@
 -- fields. state.ts writes a new state, and reads states. A hash for the fields and a separate key for the task needed three times
 -- the commands, and the commands decide the cost of a script.
 --
---   head: q number in the queue (0: none), s status (first letter), p priority, u '1' once the prediction has left the queue, c '1'
+--   head: q number in the queue (0: none), s status (first letter; 'l' for a success whose output is in the ledger), p priority, u '1' once the prediction has left the queue, c '1'
 --         while a terminal prediction runs for its followers, g '1' once the prediction had a follower, y '1' if the prediction
 --         follows a leader or has the result of a leader, a attempts, b attempts that were not lost (all attempts at the last retry, and one more for each whose
 --         worker lived on), x deadline, st started (0: none), w worker, cm completed (0: none), z bytes of the first ten fields
@@ -27,7 +27,7 @@ local function terminal(s) return s ~= 'q' and s ~= 'r' end
 local function ms(number) return format('%013.0f', number) end
 
 -- The form of every head. state.ts has the same form.
-local HEAD_FORM = '^' .. string.rep('%d', 10) .. '[qrsfce]%d[01][01][01][01]' .. string.rep('%d', 36)
+local HEAD_FORM = '^' .. string.rep('%d', 10) .. '[qrsfcel]%d[01][01][01][01]' .. string.rep('%d', 36)
   .. string.rep('.', 16) .. string.rep('%d', 19)
 
 -- Bytes of a state that a script reads first. A script reads no more of a longer success, because a success never changes and no
@@ -41,7 +41,7 @@ local function is_cut(v)
 end
 
 -- A state as a table of its parts; nil for an empty or unreadable state (damaged, or of an unknown layout). The table of a long
--- success has no result, and has `cut`.
+-- success has no result, and has `cut`. The result of a `ledgered` success only describes its output, which no prediction may get.
 local function parse(v)
   if not v or v == '' or not find(v, HEAD_FORM) then return nil end
   local fields, from, cut = {}, HEAD + 1, nil
@@ -55,9 +55,10 @@ local function parse(v)
       from = at + 1
     end
   end
+  local s = sub(v, 11, 11)
   return {
-    cut = cut,
-    q = sub(v, 1, 10), s = sub(v, 11, 11), p = sub(v, 12, 12), u = sub(v, 13, 13) == '1', c = sub(v, 14, 14) == '1',
+    cut = cut, ledgered = s == 'l',
+    q = sub(v, 1, 10), s = s == 'l' and 's' or s, p = sub(v, 12, 12), u = sub(v, 13, 13) == '1', c = sub(v, 14, 14) == '1',
     g = sub(v, 15, 15) == '1', y = sub(v, 16, 16) == '1', a = tonumber(sub(v, 17, 21)), b = tonumber(sub(v, 22, 26)),
     x = sub(v, 27, 39), st = sub(v, 40, 52), w = sub(v, 53, 68), cm = sub(v, 69, 81),
     f = fields[1], t = fields[2], n = fields[3], m = fields[4], v = fields[5], d = fields[6], j = fields[7],
@@ -69,7 +70,7 @@ local function bit(set) return set and '1' or '0' end
 
 local function pack(one)
   local first = concat({ one.f, one.t, one.n, one.m, one.v, one.d, one.j, one.l, one.k, one.o }, SEP)
-  local head = one.q .. one.s .. one.p .. bit(one.u) .. bit(one.c) .. bit(one.g) .. bit(one.y) .. format('%05d%05d', one.a, one.b)
+  local head = one.q .. (one.ledgered and 'l' or one.s) .. one.p .. bit(one.u) .. bit(one.c) .. bit(one.g) .. bit(one.y) .. format('%05d%05d', one.a, one.b)
     .. one.x .. one.st .. one.w .. one.cm .. format('%06d', #first)
   return head .. concat({ first, one.im, one.bs, one.r, one.i }, SEP)
 end

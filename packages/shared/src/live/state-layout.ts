@@ -6,6 +6,7 @@
  * same bytes as a state of 0.1.0. The scripts and the code of 0.1.0 do not change this field, and read the same time from the field.
  */
 import type { Status } from '../predictions/prediction.ts';
+import type { LedgerOutput } from '../predictions/prediction-state.ts';
 
 /** Bytes of the number, which submit.lua assigns, and of the whole head. */
 export const NUMBER = 10;
@@ -21,7 +22,13 @@ const STATUS: Readonly<Record<string, Status>> = {
   f: 'failed',
   c: 'canceled',
   e: 'expired',
+  // Not in the layout of earlier processes, which must not show the result: it only describes the output. Processes of 0.1.0 take the
+  // prediction for queued, and later processes discard the state as unreadable.
+  l: 'succeeded',
 };
+
+/** The status letter of a success whose output is in the ledger. Its result is `ledgerOutputText`. */
+export const IN_LEDGER = 'l';
 
 /** The letter of a status in the head. */
 export const letterOf = (status: Status): string => status[0] as string;
@@ -65,8 +72,18 @@ export const fieldBytesOf = (head: string): number => Number(head.slice(81, HEAD
 export const isShared = (state: string): boolean => state[15] === '1';
 
 /** The form of every head. lib.lua has the same form. */
-const HEAD_FORM = /^\d{10}[qrsfce]\d[01]{4}\d{36}.{16}\d{19}/s;
+const HEAD_FORM = /^\d{10}[qrsfcel]\d[01]{4}\d{36}.{16}\d{19}/s;
 export const FIELDS = 14;
 
 /** Whether a state, or the beginning of a state, has a head of the current layout. */
 export const hasHead = (state: string): boolean => HEAD_FORM.test(state);
+
+/** The result of a state whose output is in the ledger. */
+export const ledgerOutputText = ({ bytes, checksum }: LedgerOutput): string =>
+  `{"bytes":${bytes},"checksum":${checksum}}`;
+
+/** Damaged text describes an output of no length, which the ledger never has. */
+export function ledgerOutputIn(result: string): LedgerOutput {
+  const [, bytes = -1, checksum = 0] = /^\{"bytes":(\d+),"checksum":(\d+)\}$/.exec(result) ?? [];
+  return { bytes: Number(bytes), checksum: Number(checksum) };
+}

@@ -10,7 +10,9 @@ import {
   fieldBytesOf,
   HEAD,
   hasHead,
+  IN_LEDGER,
   isShared,
+  ledgerOutputIn,
   METADATA,
   msOrNull,
   NUMBER,
@@ -221,12 +223,14 @@ export function resultIsWhole(beginning: string): boolean {
 export function parseState(id: string, state: string): LivePrediction {
   const [, t, n, m, v, d, j, l, k, o, im, bs, r, i] = state.slice(HEAD).split(SEPARATOR);
   const number = Number(state.slice(0, NUMBER));
+  const isInLedger = state[NUMBER] === IN_LEDGER;
   return {
     id,
     model: m ?? '',
     version: v ?? '',
     status: statusOf(state[10] as string),
-    result: r ?? '',
+    result: isInLedger ? '' : (r ?? ''),
+    ...(isInLedger ? { ledgerOutput: ledgerOutputIn(r ?? '') } : {}),
     createdAt: Number(t),
     opening: openingIn(t ?? ''),
     startedAt: msOrNull(state.slice(39, 52)),

@@ -13,7 +13,7 @@ import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import { CANCELED, EXPIRED, LOST } from './end-errors.ts';
 import { batchedText, type Ending, type Finished, finishTexts } from './ended-state.ts';
-import { LargeEnds, type Verdict } from './large-ends.ts';
+import { LargeEnds, type ToLedger, type Verdict } from './large-ends.ts';
 import { type NewPrediction, newState, type StateTarget, stateFrame, stateText } from './new-state.ts';
 import { type QueueCounts, queueCounts, readQueueCounts } from './queue-counts.ts';
 import { bytesOf, codesOf, listOf, outcomeOf, textsOf } from './script-replies.ts';
@@ -109,6 +109,8 @@ interface LiveStoreOptions {
   terminalTtlMs?: number;
   /** A second connection to the same Redis for large texts. Without `large` all commands use one connection. */
   large?: Redis | Cluster;
+  /** Writes long outputs into the ledger instead of the live state. Only workers have this function. */
+  toLedger?: ToLedger;
 }
 
 interface Submission {
@@ -137,7 +139,7 @@ export class LiveStore {
   constructor(
     redis: Redis | Cluster,
     keys: Keys,
-    { terminalTtlMs = TERMINAL_TTL_MS, large = redis }: LiveStoreOptions = {},
+    { terminalTtlMs = TERMINAL_TTL_MS, large = redis, toLedger }: LiveStoreOptions = {},
   ) {
     this.#redis = withScripts(redis);
     this.#large = large === redis ? this.#redis : withScripts(large);
@@ -150,6 +152,7 @@ export class LiveStore {
       flightLingersMs: FLIGHT_LINGERS_MS,
       expire: (id, tenant, nowMs) => this.end(id, { tenant, status: 'expired', nowMs }),
       discard: (id) => this.discard(id),
+      toLedger,
     });
   }
 
@@ -357,7 +360,8 @@ export class LiveStore {
     while (left > 0)
       left = Number(await untilWritable(() => this.#redis.mrFollowers(1, this.#keys.live(leader), ...args)));
     const ended = left < 0 ? await this.readWhole(leader) : null;
-    if (ended?.status !== 'succeeded') return;
+    // No prediction follows a leader whose output is in the ledger.
+    if (ended?.status !== 'succeeded' || ended.ledgerOutput !== undefined) return;
     const made = {
       ...ended,
       startedAt: ended.startedAt ?? nowMs,

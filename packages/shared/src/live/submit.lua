@@ -82,7 +82,7 @@ for n = 1, #KEYS do
     if holder then
       leader = load(live_key(tag, holder))
       -- No script copies a long result. If the cache does not have the result yet, this prediction computes the result again.
-      if leader and (leader.cut or (leader.s ~= 's' and not carried(leader))) then leader = nil end
+      if leader and (leader.cut or leader.ledgered or (leader.s ~= 's' and not carried(leader))) then leader = nil end
     end
   end
   if known then

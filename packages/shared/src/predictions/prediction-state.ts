@@ -4,6 +4,12 @@ import { factsOf, type RequestFacts, type RequestOptions, readOptions } from './
 import type { StoredTask } from './task.ts';
 import type { TimelineFacts } from './timeline.ts';
 
+/** Names an output that is not in the live state, because the ledger has the output: see ledger/staged-outputs.ts. */
+export interface LedgerOutput {
+  bytes: number;
+  checksum: number;
+}
+
 export interface PredictionState extends PredictionRecord {
   tenant: string;
   digest: string;
@@ -17,6 +23,8 @@ export interface PredictionState extends PredictionRecord {
   workerId: string | null;
   /** '' after a success. */
   task: StoredTask;
+  /** Present where the ledger has the output: `result` is then ''. */
+  ledgerOutput?: LedgerOutput;
 }
 
 const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];

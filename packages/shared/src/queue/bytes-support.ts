@@ -13,6 +13,15 @@ import type { Keys } from '../redis/keys.ts';
 
 const LOOK_MS = 1_000;
 
+/** The number of subscribers of each channel. */
+export async function subscribersOf(redis: Connection, channels: readonly string[]): Promise<number[]> {
+  // Each node of a cluster counts only its own subscribers.
+  const nodes: readonly Redis[] = redis instanceof Cluster ? redis.nodes('all') : [redis];
+  const replies = await Promise.all(nodes.map((node) => node.pubsub('NUMSUB', ...channels)));
+  // A reply has the name and the number of each channel.
+  return channels.map((_, at) => replies.reduce((sum, reply) => sum + Number(reply[2 * at + 1] ?? 0), 0));
+}
+
 export class BytesSupport {
   readonly #redis: Connection;
   readonly #timer: NodeJS.Timeout;
@@ -41,13 +50,9 @@ export class BytesSupport {
   /** Counts the subscribers now. Without a reply of Redis, tasks are written as text. */
   async look(): Promise<void> {
     try {
-      // Each node of a cluster counts only its own subscribers.
-      const nodes: readonly Redis[] = this.#redis instanceof Cluster ? this.#redis.nodes('all') : [this.#redis];
-      const replies = await Promise.all(nodes.map((node) => node.pubsub('NUMSUB', ...this.#channels)));
-      // A reply has the name and the number of each channel.
-      const count = (channel: number) => replies.reduce((sum, reply) => sum + Number(reply[2 * channel + 1] ?? 0), 0);
-      this.#isSupported = count(0) > 0 && count(0) === count(1);
-      this.#readsSlots = count(2) > 0 && count(2) === count(3);
+      const [all = 0, bytes, workers = 0, onMachine] = await subscribersOf(this.#redis, this.#channels);
+      this.#isSupported = all > 0 && all === bytes;
+      this.#readsSlots = workers > 0 && workers === onMachine;
     } catch {
       this.#isSupported = false;
       this.#readsSlots = false;

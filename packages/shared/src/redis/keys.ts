@@ -63,6 +63,8 @@ export interface Keys {
   registryChannel(): string;
   /** Pub/sub channel of every process that reads tasks as bytes: see queue/bytes-support.ts. No process publishes. */
   bytesChannel(): string;
+  /** Pub/sub channel of every process that reads outputs from the ledger: see queue/output-readers.ts. No process publishes. */
+  outputsChannel(): string;
   /** Pub/sub channel of the workers that read the slots of a machine: see queue/bytes-support.ts. No process publishes. */
   machineChannel(machine: string): string;
   /** A key that a process writes at an interval to prove that the process reaches the primary: see redis/write-probe.ts. */
@@ -101,6 +103,7 @@ export function keysFor(prefix: string): Keys {
     liftChannel: () => `${prefix}:lifts`,
     registryChannel: () => `${prefix}:registry`,
     bytesChannel: () => `${prefix}:bytes`,
+    outputsChannel: () => `${prefix}:outputs`,
     machineChannel: (machine) => `${prefix}:machine:${machine}`,
     probe: (shard, processId) => `${tag(shard)}probe:${processId}`,
   };
