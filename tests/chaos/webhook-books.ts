@@ -149,7 +149,7 @@ export async function openBooks(stage: Stage): Promise<WebhookBooks> {
     for (const { path, headers, body } of receiver.received) {
       const { type, data } = JSON.parse(body) as { type: string; data: { id: string } };
       const event = byId.get(headers['webhook-id'] as string);
-      const right = event?.prediction === data.id && event.type === type;
+      const right = event?.prediction === rawId(data.id) && event.type === type;
       if (!right) problems.push(`${path} got ${headers['webhook-id']}, which is no such event`);
       if (path.includes('/own') && event?.own !== receiver.url + path) {
         problems.push(`${path} got the event of ${data.id}, which named ${event?.own}`);
