@@ -130,10 +130,7 @@ export const APPS: Survivors = {
     { line: 'const items = taken.length', reason: SAVES_TIME },
     { line: 'count += 1;', change: '+= → -=', reason: 'The items are then taken one by one.' },
   ],
-  'apps/worker/src/inference/lifts.ts': [
-    { line: 'if (nowMs - atMs < KEPT_MS', change: '< → <=', reason: SAME_MOMENT },
-    { line: 'if (this.#kept.size === 0)', reason: SAVES_TIME },
-  ],
+  'apps/worker/src/inference/lifts.ts': [{ line: 'if (this.#kept.size === 0)', reason: SAVES_TIME }],
   'apps/worker/src/webhooks/lane-health.ts': [
     {
       line: 'return this.#pools.get(name) ??',
