@@ -42,8 +42,11 @@ beforeAll(async () => {
     statementTimeoutMs: 10_000,
     applicationName: 'list-filters',
   });
+  // In one transaction, because the reconciler would expire an old promise between the two.
+  await pool.query('BEGIN');
   await insertPromises(pool, rows);
   await recordTerminal(pool, rows);
+  await pool.query('COMMIT');
   await pool.end();
 });
 

@@ -44,6 +44,8 @@ describe('a damaged cached result', () => {
     const response = await predict([1, 1]);
     expect([response.status, response.body.output]).toEqual([200, right]);
     expect(response.headers.get('cache-status')).toMatch(/^millrace; fwd=miss; /);
+    // The worker writes the result beside the response, and the next test looks for new results.
+    await expect.poll(() => redis.exists(name)).toBe(1);
   });
 
   test('with a changed byte or under a wrong key is a miss', async () => {
