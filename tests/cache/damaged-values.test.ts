@@ -16,13 +16,18 @@ const predict = (x: number[], cacheControl = '') =>
   millrace.predict('echo', { input: { x } }, { prefer: 'wait=30', 'cache-control': cacheControl });
 const damaged = () => readMetric(`${millrace.url}/metrics`, 'millrace_cache_damaged_total', 'kind="result"');
 
+/** The names of earlier tests: a result that is computed again can be written after its test. */
+const known = new Set<string>();
+
 /** Computes a prediction whose result is cached. Returns the name and the bytes of the cached value. */
 async function cached(x: number[]): Promise<{ name: string; value: Buffer }> {
-  const before = new Set(await keysOf(redis, millrace.keys.result('')));
+  const resultNames = () => keysOf(redis, millrace.keys.result(''));
+  for (const name of await resultNames()) known.add(name);
   await predict(x);
-  const added = async () => (await keysOf(redis, millrace.keys.result(''))).filter((name) => !before.has(name));
+  const added = async () => (await resultNames()).filter((name) => !known.has(name));
   await expect.poll(async () => (await added()).length).toBe(1);
   const [name = ''] = await added();
+  known.add(name);
   return { name, value: (await redis.getBuffer(name)) as Buffer };
 }
 
@@ -44,8 +49,6 @@ describe('a damaged cached result', () => {
     const response = await predict([1, 1]);
     expect([response.status, response.body.output]).toEqual([200, right]);
     expect(response.headers.get('cache-status')).toMatch(/^millrace; fwd=miss; /);
-    // The worker writes the result beside the response, and the next test looks for new results.
-    await expect.poll(() => redis.exists(name)).toBe(1);
   });
 
   test('with a changed byte or under a wrong key is a miss', async () => {
