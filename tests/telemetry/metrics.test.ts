@@ -114,7 +114,7 @@ describe('the metrics of a system', () => {
   test('while no worker runs, the oldest age rises, and refusals have a reason', async () => {
     await millrace.stopWorkers('stop');
     const age = async () => metricOf(await ofApi(), 'millrace_queue_oldest_seconds{model="rows",priority="high"}');
-    // A scrape leaves out what Redis does not return in time.
+    // A scrape leaves out a value that Redis does not return in time.
     await expect.poll(age).toBe(0);
     await millrace.predict('rows', { ...fresh(), priority: 'high' });
     await expect.poll(age).toBeGreaterThan(0);

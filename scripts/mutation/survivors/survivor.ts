@@ -3,7 +3,7 @@
 export interface Survivor {
   /** The beginning of the line of the change, without its indentation. */
   line: string;
-  /** The change, as the command prints it. Without a change, every change of the line. */
+  /** The change in the words of the command. Without a change, the reason is for every change of the line. */
   change?: string;
   reason: string;
   /** Whether the changed program has the same results for every input, and does the same work. */

@@ -1,4 +1,4 @@
-/** Tests with real connections what becomes of bodies that nobody reads, and of bodies that do not arrive. */
+/** Tests bodies that nobody reads, and bodies that do not arrive, with real connections. */
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,6 +1,6 @@
 /**
  * Writes the long outputs of promises into the ledger, so that these outputs do not pass through the append-only file of the queue
- * Redis. Where this is impossible, slow, or not safe, the output is written to the live state.
+ * Redis. A worker that cannot write an output to the ledger safely and in time writes the output to the live state.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { outputChecksum } from '@millrace/shared/cache/named-result';
@@ -45,7 +45,7 @@ export class LedgerOutputs {
     this.#deps = deps;
   }
 
-  /** See ToLedger. Resolves after LIMIT_MS at the latest. A statement that ends later can still stage the output: the end removes it. */
+  /** See ToLedger. Resolves after LIMIT_MS at the latest. A statement that ends later can still stage the output: the end removes a staged output. */
   async write(item: Finished): Promise<LedgerOutput | undefined> {
     const { state, result } = item;
     const bytes = textBytes(result);

@@ -30,7 +30,7 @@ interface ActionsProps {
   changed: () => void;
 }
 
-/** What the dialog of an action changes, from the moment at which it opened. */
+/** The predictions that an action changes. They do not change after the dialog of the action has opened. */
 interface Target {
   action: Action;
   filter: Filter;

@@ -114,7 +114,7 @@ const REASONS: Readonly<Record<string, string>> = {
   invalid_response: 'the response is not HTTP',
 };
 
-/** The signature is a secret's, so Millrace does not keep it. */
+/** Millrace does not store the signature of a request, so the page shows none. */
 function request({ started_at }: Attempt, delivery: Delivery, event: unknown): Markup {
   const url = URL.canParse(delivery.url) ? new URL(delivery.url) : undefined;
   const head = [
