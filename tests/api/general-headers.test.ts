@@ -21,6 +21,9 @@ test('every route sends a Request-Id and the version of the API', async () => {
 
 test('computed results, cached results and event streams have the Request-Id of the client', async () => {
   const computed = await predict({ 'request-id': 'my-id-1' });
+  // The worker writes the result to the cache beside the first response.
+  const isHit = async () => (await predict({})).headers.get('cache-status');
+  await expect.poll(isHit).toContain('hit');
   const cached = await predict({ 'request-id': 'my-id-2' });
   expect(cached.headers.get('cache-status')).toContain('hit');
   const stream = await fetch(`${millrace.url}/v1/predictions/${computed.body.id}/events`, {

@@ -34,7 +34,8 @@ describe('run', () => {
 
   test('rejects with the error of a prediction that ended without an output, with its id', async () => {
     const client = connect();
-    const held = await holdWorker(millrace);
+    // The first update comes with the first response, for which the server waits a second.
+    const held = await holdWorker(millrace, 4_000_000);
     const onUpdate = ({ id, status }: Prediction) => {
       if (status === 'queued') void client.cancel(id);
     };
