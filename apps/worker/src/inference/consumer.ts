@@ -6,10 +6,11 @@ import { FAILED_KEPT, NewerJobError, type PredictJob, parsePredictJob } from '@m
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
-import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { DelayedError, type Job, type Processor, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Logger } from 'pino';
 import { HandedBack } from './dispatcher.ts';
 import { JobLocks } from './job-locks.ts';
+import { JobWorker } from './job-worker.ts';
 
 /** Interval at which BullMQ checks for jobs without a lock. Two checks move a job back. heartbeat.ts removes the locks of dead workers. */
 const STALLED_INTERVAL_MS = 500;
@@ -81,7 +82,7 @@ class JobConsumer implements Consumer {
   readonly #deps: ConsumerDeps;
   readonly #connection: Connection;
   readonly #locks: JobLocks;
-  readonly #worker: Worker<PredictJob>;
+  readonly #worker: JobWorker;
   readonly #running: Promise<void>;
   /** Lock token of each held job. */
   readonly #held = new Map<string, string>();
@@ -98,13 +99,15 @@ class JobConsumer implements Consumer {
     this.#deps = deps;
     this.#connection = deps.connect();
     this.#locks = new JobLocks(this.#connection, deps.lockMs);
-    this.#worker = new Worker<PredictJob>(model, (job, token) => this.#process(job, token as string), {
+    const options = {
       connection: this.#connection,
       prefix: deps.keys.bull(shardOf(model)),
       concurrency: deps.concurrency,
       lockDuration: deps.lockMs,
       ...WORKER_OPTIONS,
-    });
+    };
+    const process: Processor<PredictJob> = (job, token) => this.#process(job, token as string);
+    this.#worker = new JobWorker(model, process, { options, workerId: deps.workerId });
     // Lock tokens begin with this id. heartbeat.ts recognizes the jobs of dead workers by the id.
     Object.assign(this.#worker, { id: deps.workerId });
     this.#listen();
