@@ -2,7 +2,7 @@
  * JSON arrays of numbers as typed arrays. A scanner in WebAssembly (number-scanner.c) reads the numbers from the bytes of a request.
  * A JavaScript array of 150,000 numbers takes five times as long, and must be copied into a typed array.
  */
-import { readFileSync } from 'node:fs';
+import { openProgram } from './web-assembly.ts';
 
 /** A rectangular array of numbers. The numbers equal the numbers that JSON.parse returns for the same text. */
 export class NumberArray {
@@ -81,12 +81,6 @@ export function withPlainArrays(value: unknown): unknown {
   return copy ?? value;
 }
 
-// The types of Node 24 do not declare WebAssembly.
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object) => { exports: object };
-};
-
 interface Scanner {
   memory: { buffer: ArrayBuffer };
   scan(length: number, last: number): number;
@@ -97,16 +91,15 @@ interface Scanner {
   result_at(): number;
 }
 
-const isScanner = (exports: object): exports is Scanner => 'memory' in exports && 'scan' in exports;
-
-function openScanner(): Scanner {
-  const module = new WebAssembly.Module(readFileSync(new URL('./number-scanner.wasm', import.meta.url)));
-  const { exports } = new WebAssembly.Instance(module);
-  if (!isScanner(exports)) throw new TypeError('number-scanner.wasm is not the number scanner.');
-  return exports;
-}
-
-const scanner = openScanner();
+const scanner = openProgram<Scanner>(new URL('./number-scanner.wasm', import.meta.url), [
+  'memory',
+  'scan',
+  'resume',
+  'text_at',
+  'numbers_at',
+  'state_at',
+  'result_at',
+]);
 const { buffer } = scanner.memory;
 /** Bytes of `text` and integers of `state` in number-scanner.c. */
 const CHUNK_BYTES = 65_536;

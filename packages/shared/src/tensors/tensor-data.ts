@@ -1,4 +1,5 @@
 /** The elements of tensors: typed arrays, their bytes, and their JSON text. */
+import { float32Text } from './float-text.ts';
 import type { Dtype, IntegerData, IntegerDtype, TensorData } from './tensor.ts';
 
 /** Bytes of one element. Strings have different lengths and the entry 0. */
@@ -111,51 +112,39 @@ function roundHalf(value: number): number {
 /** The powers of ten that a double represents exactly. Division by an exact power rounds like parsing the decimal text. */
 const POWERS = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 
-interface FloatFormat {
-  round(value: number): number;
-  /** One digit less than most values of the format need. */
-  digits: number;
-  /** The least normal number. */
-  normal: number;
-}
+/** One digit less than most values of a float16 need. */
+const HALF_DIGITS = 4;
+/** The least normal float16. */
+const HALF_NORMAL = 2 ** -14;
 
-const FLOAT32: FloatFormat = { round: Math.fround, digits: 7, normal: 2 ** -126 };
-const FLOAT16: FloatFormat = { round: roundHalf, digits: 4, normal: 2 ** -14 };
-
-/** A short JSON text of a float that parses to the same bits. NaN and infinities are quoted. */
-function floatText(value: number, { round, digits, normal }: FloatFormat): string {
+/** A short JSON text of a float16 that parses to the same bits. NaN and infinities are quoted. */
+function halfText(bits: number): string {
+  const value = fromHalfBits(bits);
   if (Number.isInteger(value)) return Object.is(value, -0) ? '-0' : String(value);
   if (!Number.isFinite(value)) return `"${value}"`;
   const magnitude = Math.abs(value);
-  const places = digits - 1 - Math.floor(Math.log10(magnitude));
+  const places = HALF_DIGITS - 1 - Math.floor(Math.log10(magnitude));
   // Below the least normal number neighbouring values differ in fewer digits.
-  if (magnitude < normal || places < 0 || places > 20) return shortest(value, round, digits + 2);
+  if (magnitude < HALF_NORMAL || places < 0) return shortestHalf(value);
   const usual = Math.round(value * POWERS[places + 1]!) / POWERS[places + 1]!;
-  if (round(usual) === value) {
+  if (roundHalf(usual) === value) {
     const shorter = Math.round(value * POWERS[places]!) / POWERS[places]!;
-    return String(round(shorter) === value ? shorter : usual);
+    return String(roundHalf(shorter) === value ? shorter : usual);
   }
   const longer = Math.round(value * POWERS[places + 2]!) / POWERS[places + 2]!;
-  return String(round(longer) === value ? longer : value);
+  return String(roundHalf(longer) === value ? longer : value);
 }
 
-/** The shortest decimal text that rounds to the value, with at most `maxDigits` digits. */
-function shortest(value: number, round: (value: number) => number, maxDigits: number): string {
-  for (let digits = 1; digits <= maxDigits; digits++) {
+/** The shortest decimal text that rounds to the float16. */
+function shortestHalf(value: number): string {
+  for (let digits = 1; digits <= HALF_DIGITS + 2; digits++) {
     const short = Number(value.toPrecision(digits));
-    if (round(short) === value) return String(short);
+    if (roundHalf(short) === value) return String(short);
   }
   return String(value);
 }
 
 const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
-
-function floatsText(values: Float32Array): string {
-  let text = '';
-  for (let i = 0; i < values.length; i++)
-    text += i === 0 ? floatText(values[i]!, FLOAT32) : `,${floatText(values[i]!, FLOAT32)}`;
-  return text;
-}
 
 const doubleText = (value: number): string =>
   Number.isFinite(value) ? (Object.is(value, -0) ? '-0' : String(value)) : `"${value}"`;
@@ -163,11 +152,11 @@ const bigText = (value: bigint): string => (value > SAFE || value < -SAFE ? `"${
 
 /** The JSON texts of elements, separated by commas and without loss. Integers beyond 2^53 are quoted. */
 export function elementsText(dtype: Dtype, data: TensorData): string {
-  if (data instanceof Float32Array) return floatsText(data);
+  if (data instanceof Float32Array) return float32Text(data);
   if (data instanceof Float64Array) return Array.from(data, doubleText).join(',');
   if (Array.isArray(data)) return data.map((value) => JSON.stringify(value)).join(',');
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Array.from(data, bigText).join(',');
-  if (dtype === 'float16') return Array.from(data, (bits) => floatText(fromHalfBits(bits), FLOAT16)).join(',');
+  if (dtype === 'float16') return Array.from(data, (bits) => halfText(Number(bits))).join(',');
   if (dtype === 'bool') return Array.from(data, (value) => (value === 0 ? 'false' : 'true')).join(',');
   return data.join(',');
 }
