@@ -25,7 +25,7 @@ const MODULES = [
   'apps/api/src/http/cursor.ts',
   'apps/api/src/predictions/request-fingerprint.ts',
   'apps/api/src/queue/{admission,queue-load}.ts',
-  'apps/worker/src/inference/{dispatcher,lifts,pace}.ts',
+  'apps/worker/src/inference/{dispatcher,lifts,pace,run-slots}.ts',
   'apps/worker/src/webhooks/{retry-policy,lane-health}.ts',
 ];
 

@@ -10,6 +10,7 @@ interface Started {
   key: string;
   items: number[];
   priority: number;
+  store: () => void;
   end: () => void;
 }
 
@@ -27,9 +28,10 @@ export function stage({ slots = 1, maxBatch = 4 } = {}) {
       addedAt: 0,
       maxBatch,
       pace: paceOf(key),
-      run: (some, priority) =>
+      callMs: () => 0,
+      run: ({ items: some, priority, onStoring }) =>
         new Promise<number>((resolve) => {
-          runs.push({ key, items: some, priority, end: () => resolve(some.length) });
+          runs.push({ key, items: some, priority, store: onStoring, end: () => resolve(some.length) });
         }),
       ...more,
     });

@@ -118,7 +118,6 @@ export const APPS: Survivors = {
     { line: 'last = one.priority;', reason: SAVES_TIME },
     { line: 'if (steps === 0)', change: 'steps === 0 → false', reason: `${SAVES_TIME} No step is the same priority.` },
     { line: 'return at < 0', change: '< → <=', reason: 'The most urgent priority does not rise.', isEquivalent: true },
-    { line: 'if (this.#runs.size < slots)', change: 'this.#runs.size < slots → false', reason: SAVES_TIME },
     {
       line: 'for (let at = 0; at < held.length',
       change: '< → <=',

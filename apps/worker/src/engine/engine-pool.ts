@@ -55,6 +55,8 @@ export interface EnginePool {
   describe(): Promise<SlotState[]>;
   /** The state of each slot. */
   readonly slots: readonly SlotGauges[];
+  /** Duration of the last call of an engine with this version, in ms; 0 before the first call. */
+  callMs(version: LoadedVersion): number;
   /** Resolves when `free` is above 0 and no run waits, or the pool is closed. */
   whenFree(): Promise<void>;
   /** Starts every engine and loads the version in each engine before the first run. */
@@ -210,6 +212,10 @@ class Pool implements EnginePool {
     const last = this.#begun.get(slot);
     const long = last !== undefined && (this.#tookMs.get(last) ?? 0) > SHORT_MS;
     return Math.max(0, (long && slot.busy > 0 ? 1 : this.#options.depth) - slot.busy);
+  }
+
+  callMs(version: LoadedVersion): number {
+    return this.#tookMs.get(version) ?? 0;
   }
 
   get size(): number {

@@ -40,10 +40,16 @@ interface ComputeParams {
   items: readonly string[];
   /** Rows that are begun while the predictions are taken. */
   ahead: readonly Row[];
+  /** Called when all rows have been computed, and their results take long to store. */
+  onStoring(): void;
 }
 
+/** Redis takes milliseconds for this size of results. */
+const LARGE_RESULTS_BYTES = 1_048_576;
+
 /** Runs held predictions. Resolves to the number of rows computed, when each prediction is terminal or needs no run any more. */
-export async function compute(deps: ComputeDeps, target: Target, { items, ahead }: ComputeParams): Promise<number> {
+export async function compute(deps: ComputeDeps, target: Target, params: ComputeParams): Promise<number> {
+  const { items, ahead, onStoring } = params;
   const { live, workerId, maxAttempts } = deps;
   // The wait comes before the take: no attempt is counted, and clients can cancel meanwhile.
   const room = deps.held.room();
@@ -73,7 +79,7 @@ export async function compute(deps: ComputeDeps, target: Target, { items, ahead 
   const { model } = target.version;
   deps.sizes.running(model, works.length);
   try {
-    return await runWorks(deps, target, { works, begun, startedAt, aheadRuns });
+    return await runWorks(deps, target, { works, begun, startedAt, aheadRuns, onStoring });
   } finally {
     deps.sizes.running(model, -works.length);
   }
@@ -82,7 +88,9 @@ export async function compute(deps: ComputeDeps, target: Target, { items, ahead 
 /** Runs the predictions together, and alone each prediction that was running when a worker died: it can be the cause of the death. */
 async function runWorks(deps: ComputeDeps, target: Target, params: Run): Promise<number> {
   const together = params.works.filter(({ taken: { lost } }) => lost === 0);
-  let rows = together.length > 0 ? await runOrFail(deps, target, { ...params, works: together }) : 0;
+  // Predictions that run alone need an engine after the first results are stored.
+  const onStoring = together.length === params.works.length ? params.onStoring : undefined;
+  let rows = together.length > 0 ? await runOrFail(deps, target, { ...params, works: together, onStoring }) : 0;
   for (const work of params.works)
     if (work.taken.lost > 0) {
       traceLost(deps, target, work);
@@ -97,6 +105,7 @@ interface Run {
   startedAt: number;
   /** The calls of engines that were begun ahead. */
   aheadRuns?: readonly EngineRun[];
+  onStoring?: (() => void) | undefined;
 }
 
 /**
@@ -164,7 +173,7 @@ const namesOfLine = ({ id, state }: Taken) => {
 async function run(
   deps: ComputeDeps,
   target: Target,
-  { works, begun, startedAt, span }: Run & { span?: RunSpan | undefined },
+  { works, begun, startedAt, onStoring, span }: Run & { span?: RunSpan | undefined },
 ): Promise<number> {
   // A deterministic model runs equal rows of different predictions once.
   const shares = target.version.config.deterministic === true;
@@ -217,6 +226,7 @@ async function run(
   );
   if (outputs > 0)
     deps.cacheWrites.start({ results: outputs, bytes }, () => storeAndCheck(deps, target, { storing, finishing }));
+  if (bytes >= LARGE_RESULTS_BYTES) onStoring?.();
   const verdicts = await finishing;
   span?.end(finished, now);
   deps.metrics.finished(target.version, finished, verdicts);

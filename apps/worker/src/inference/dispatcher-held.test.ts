@@ -1,7 +1,7 @@
 /** What a dispatcher holds: rows of several sizes, engines of a version, raised predictions, and events that only time brings. */
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { HIGH, LOW, NORMAL, stage, turn } from '../../../../tests/support/dispatcher-stage.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { Dispatcher, type ItemsRun } from './dispatcher.ts';
 import { Pace } from './pace.ts';
 
 describe('items with several rows', () => {
@@ -136,11 +136,11 @@ test('without a clock of the test the dispatcher uses the monotonic clock of the
   onTestFinished(() => void vi.useRealTimers());
   const dispatcher = new Dispatcher<number>({ slots: () => 1, priorities: [HIGH] });
   const pace = new Pace();
-  const run = async (items: number[]) => {
+  const run = async ({ items }: ItemsRun<number>) => {
     vi.advanceTimersByTime(20);
     return items.length;
   };
-  await dispatcher.add({ key: 'a', items: [1], priority: HIGH, addedAt: 0, maxBatch: 1, pace, run });
+  await dispatcher.add({ key: 'a', items: [1], priority: HIGH, addedAt: 0, maxBatch: 1, pace, callMs: () => 0, run });
   expect(pace.rowsPerMs).toBeCloseTo(1 / 20);
 });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HIGH, LOW, NORMAL, priorities, stage, turn } from '../../../../tests/support/dispatcher-stage.ts';
-import { Dispatcher, HandedBack } from './dispatcher.ts';
+import { Dispatcher, HandedBack, type ItemsRun } from './dispatcher.ts';
 import { Pace } from './pace.ts';
 
 test('what gathers while a batch runs goes together, versions taking turns', async () => {
@@ -103,6 +103,44 @@ describe('the slots', () => {
     expect(runs).toHaveLength(2);
   });
 
+  test('of other versions are not taken by runs that store large results', () => {
+    const { add, runs } = stage({ slots: 2, maxBatch: 1 });
+    void add('a', [1, 2, 3]);
+    void add('b', [4]);
+    expect(runs.map(({ items }) => items)).toEqual([[1], [2]]);
+    runs[0]?.store();
+    expect(runs.map(({ items }) => items)).toEqual([[1], [2], [4]]);
+    runs[1]?.store();
+    // The stored results of a version are in memory, so their number stays bounded.
+    expect(runs).toHaveLength(3);
+    void add('c', [5]);
+    void add('c', [6], { priority: LOW });
+    expect(runs.slice(3).map(({ items }) => items)).toEqual([[5]]);
+  });
+
+  test('are not used for a second run of a version whose calls take long', async () => {
+    const { add, runs } = stage({ slots: 3, maxBatch: 1 });
+    const long = { callMs: () => 101 };
+    void add('a', [1, 2, 3, 4], long);
+    expect(runs.map(({ items }) => items)).toEqual([[1], [2]]);
+    void add('b', [5]);
+    void add('b', [6], { priority: HIGH });
+    void add('a', [7], { ...long, priority: HIGH });
+    expect(runs.slice(2).map(({ items }) => items)).toEqual([[5], [6], [7]]);
+    for (const at of [2, 3, 4]) runs[at]?.end();
+    await turn();
+    expect(runs).toHaveLength(5);
+    runs[0]?.store();
+    expect(runs.slice(5).map(({ items }) => items)).toEqual([[3, 4]]);
+  });
+
+  test('of a version with instances: one call at once of a version whose calls take long', () => {
+    const { add, runs } = stage({ slots: 4, maxBatch: 1 });
+    void add('a', [1, 2, 3], { instances: 1, callMs: () => 101 });
+    void add('b', [4, 5, 6], { instances: 1 });
+    expect(runs.map(({ items }) => items)).toEqual([[1], [4], [5]]);
+  });
+
   test('are given back in time: a caller with many rows runs in parts of a tenth of a second', async () => {
     const { add, runs, clock, endAll, paceOf } = stage({ maxBatch: 1 });
     paceOf('a').begin(0);
@@ -156,7 +194,7 @@ test('every item runs once, in batches within bounds, and a failed run fails jus
         let next = 0;
         const outcomes = adds.map(({ key, size, priority, addedAt }) => {
           const items = Array.from({ length: size }, () => next++);
-          const run = async (batch: number[], urgency: number): Promise<number> => {
+          const run = async ({ items: batch, priority: urgency }: ItemsRun<number>): Promise<number> => {
             underWay.set(urgency, (underWay.get(urgency) ?? 0) + 1);
             const asUrgent = priorities.filter((one) => one <= urgency).map((one) => underWay.get(one) ?? 0);
             expect(asUrgent.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(slots);
@@ -167,7 +205,8 @@ test('every item runs once, in batches within bounds, and a failed run fails jus
             for (const item of batch) bad.add(item);
             throw new Error('no');
           };
-          const done = dispatcher.add({ key, items, priority, addedAt, maxBatch, pace, run });
+          const callMs = () => (key === 'a' ? 0 : 200);
+          const done = dispatcher.add({ key, items, priority, addedAt, maxBatch, pace, callMs, run });
           return done.then(
             () => ({ items, ok: true }),
             () => ({ items, ok: false }),

@@ -5,14 +5,12 @@
  * Order: by priority, then by age (the time at which the job was added). Versions with equally urgent predictions alternate. A held
  * prediction rises by one priority for each AGING_MS of waiting here, so that a flood of higher priority does not starve it.
  *
- * Slots: one run for each engine, and one more run. Runs of lower priority take no slot from runs of higher priority, so that an urgent
- * prediction only waits for the current run of an engine. A run that takes longer than LONG_MS (a prediction with very many rows)
- * takes no slot from other versions.
+ * run-slots.ts decides how many runs can begin.
  */
 import type { Pace } from './pace.ts';
+import { type Run, RunSlots } from './run-slots.ts';
 
 const AGING_MS = 10_000;
-const LONG_MS = 1_000;
 /** Interval at which a dispatcher with waiting predictions checks for runs that have become long. */
 const TICK_MS = 250;
 
@@ -37,8 +35,19 @@ export interface Added<T> {
   /** The most engines that run the version at once. Absent: all. */
   instances?: number | undefined;
   pace: Pace;
-  /** Runs items of several callers together. `priority` is the priority of the most urgent item. Resolves to the number of computed rows. */
-  run(items: T[], priority: number): Promise<number>;
+  /** Duration of the last call of an engine with this version, in ms; 0 before the first call. */
+  callMs(): number;
+  run(run: ItemsRun<T>): Promise<number>;
+}
+
+/** One run. Resolves to the number of computed rows. */
+export interface ItemsRun<T> {
+  /** Items of several callers. */
+  items: T[];
+  /** The priority of the most urgent item. */
+  priority: number;
+  /** Reports that the run has left its engine, and that its results take long to store. */
+  onStoring(): void;
 }
 
 interface Caller {
@@ -65,12 +74,6 @@ interface Gathering<T> {
   added: Added<T>;
 }
 
-interface Run {
-  key: string;
-  priority: number;
-  startedAt: number;
-}
-
 export interface DispatcherOptions {
   /** Number of concurrent runs: one for each engine, and one more that is prepared meanwhile. */
   slots(): number;
@@ -83,17 +86,18 @@ export class Dispatcher<T> {
   readonly #options: DispatcherOptions;
   readonly #now: () => number;
   readonly #gathering = new Map<string, Gathering<T>>();
-  readonly #runs = new Set<Run>();
+  readonly #slots: RunSlots;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#slots = new RunSlots(options.slots);
   }
 
   get inFlight(): number {
-    return this.#runs.size;
+    return this.#slots.taken;
   }
 
   /** Number of held predictions that have not started. */
@@ -206,21 +210,8 @@ export class Dispatcher<T> {
     return at < 0 ? priority : (priorities[Math.max(0, at - steps)] as number);
   }
 
-  #hasSlot({ key, instances }: Added<T>, priority: number): boolean {
-    const slots = this.#options.slots();
-    if (instances !== undefined && !this.#hasInstance(key, instances)) return false;
-    if (this.#runs.size < slots) return true;
-    const long = this.#now() - LONG_MS;
-    let taken = 0;
-    for (const run of this.#runs) if (run.priority <= priority && (run.key === key || run.startedAt > long)) taken += 1;
-    return taken < slots;
-  }
-
-  /** One run more than the engines of the version is prepared, as for all engines. */
-  #hasInstance(key: string, instances: number): boolean {
-    let own = 0;
-    for (const run of this.#runs) if (run.key === key) own += 1;
-    return own <= instances;
+  #hasSlot({ key, instances, callMs }: Added<T>, priority: number): boolean {
+    return this.#slots.isFree({ key, priority, instances, callMs: callMs() }, this.#now());
   }
 
   #begin(gathering: Gathering<T>, priority: number): void {
@@ -230,8 +221,7 @@ export class Dispatcher<T> {
     // Moves the version to the end of the order, or removes the version.
     this.#gathering.delete(key);
     if (gathering.held.length > 0) this.#gathering.set(key, gathering);
-    const run = { key, priority, startedAt: this.#now() };
-    this.#runs.add(run);
+    const run = this.#slots.begin(key, priority, this.#now());
     for (const { caller } of taken) caller.runs += 1;
     pace.begin(run.startedAt);
     void this.#run(run, added, taken);
@@ -275,7 +265,7 @@ export class Dispatcher<T> {
     let rows = 0;
     try {
       const items = taken.length === 1 ? [...(taken[0] as Held<T>).items] : taken.flatMap(({ items }) => items);
-      rows = await compute(items, run.priority);
+      rows = await compute({ items, priority: run.priority, onStoring: () => this.#store(run) });
       for (const { caller, items } of taken) {
         caller.left -= items.length;
         end(caller);
@@ -287,10 +277,15 @@ export class Dispatcher<T> {
         fail(caller, error);
       }
     } finally {
-      this.#runs.delete(run);
+      this.#slots.end(run);
       pace.end(rows, this.#now());
       this.#startRuns();
     }
+  }
+
+  #store(run: Run): void {
+    run.isStoring = true;
+    this.#startRuns();
   }
 
   /** Drops the waiting items of a caller after one of its runs has failed: the caller repeats the whole job. */

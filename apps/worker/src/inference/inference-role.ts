@@ -190,12 +190,14 @@ export class InferenceRole {
       maxBatch: Math.max(1, Math.min(loaded.maxBatch, maxRows)),
       instances: loaded.engine?.instances,
       pace: this.#paceOf(model),
-      run: async (some, urgency) => {
+      callMs: () => this.#compute.pool.callMs(loaded),
+      run: async ({ items: some, priority: urgency, onStoring }) => {
         this.#refuseWrongClock();
         // The rows of this job are begun ahead only when the run has exactly the items of this job.
         const own = some.length === items.length && some[0] === items[0];
         const target = { ...handle, shard, priority: urgency };
-        const computed = await compute(this.#compute, target, { items: some, ahead: own ? rowsOf(ahead) : [] });
+        const begun = own ? rowsOf(ahead) : [];
+        const computed = await compute(this.#compute, target, { items: some, ahead: begun, onStoring });
         this.rows += computed;
         return computed;
       },
