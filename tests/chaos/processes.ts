@@ -1,4 +1,5 @@
 /** Starts API and workers as separate processes. */
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { familyOf } from '@millrace/local/process/family';
 import type { Guard } from '@millrace/local/process/guard';
@@ -19,7 +20,7 @@ export interface Program {
   kill(): Promise<void>;
   /** Sends SIGTERM. Resolves to the exit and the time until the exit. */
   stop(): Promise<Exit & { tookMs: number }>;
-  /** The child processes: the engines of a worker. */
+  /** The engines of a worker. */
   children(): number[];
   metric(name: string): Promise<number>;
 }
@@ -61,7 +62,7 @@ export async function startProgram(
       const exit = await part.stop();
       return { ...exit, tookMs: performance.now() - startedAt };
     },
-    children: () => familyOf(part.pid).slice(1),
+    children: () => familyOf(part.pid).slice(1).filter(isEngine),
     async metric(name) {
       const text = await fetch(`${url}/metrics`).then((response) => response.text());
       let sum = 0;
@@ -73,4 +74,16 @@ export async function startProgram(
     },
   };
   return program;
+}
+
+/** A worker also has a shell that ends its engines (apps/worker/src/engine/engine-watch.ts). */
+const isEngine = (pid: number): boolean => !commandOf(pid).includes('millrace-engine-watch');
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    // The process has ended.
+    return '';
+  }
 }

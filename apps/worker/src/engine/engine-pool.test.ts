@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { familyOf } from '@millrace/local/process/family';
 import { tensorRowText } from '@millrace/shared/tensors/tensor-rows';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -175,14 +176,18 @@ test('memory is flat over 100 loads and unloads, and sessions beyond the budget 
   await budgeted.close(0);
 });
 
-test.skipIf(process.platform !== 'linux')(
-  'an engine dies with its worker, also in a run that never ends',
+test.skipIf(process.platform !== 'linux').each([
+  ['/bin/sh', 1],
+  ['/nowhere/sh', 0],
+])(
+  'an engine dies with its worker, also in a run that never ends (%s)',
   { timeout: HANGS_MS },
-  async () => {
+  async (shell, watches) => {
     const version = versions.versionOf(spinner());
     const source = `
     import { Engine } from '${new URL('./engine.ts', import.meta.url).href}';
-    const engine = await Engine.start({ threads: 1, memoryLimitBytes: 2e9 });
+    import { EngineWatch } from '${new URL('./engine-watch.ts', import.meta.url).href}';
+    const engine = await Engine.start({ threads: 1, memoryLimitBytes: 2e9, watch: new EngineWatch('${shell}') });
     const { session } = await engine.load(${JSON.stringify({ content: version.content, handler: null, entities: {}, labels: {} })}, 9999);
     engine.run(session, [${JSON.stringify(longRow(1e15))}], 60_000).catch(() => {});
     process.stdout.write(String(engine.pid));
@@ -193,6 +198,7 @@ test.skipIf(process.platform !== 'linux')(
     const pid = Number(String((await once(worker.stdout!, 'data'))[0]));
     const isAlive = () => existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
     expect(isAlive()).toBe(true);
+    expect(familyOf(worker.pid as number)).toHaveLength(2 + watches);
     worker.kill('SIGKILL');
     await once(worker, 'exit');
     await vi.waitFor(() => expect(isAlive()).toBe(false), { timeout: 30_000 });

@@ -14,6 +14,7 @@ import type { Text } from '@millrace/shared/predictions/long-text';
 import type { Row } from '@millrace/shared/predictions/task';
 import { siblingModule } from '@millrace/shared/process/sibling-module';
 import { type EngineEnd, EngineError, type EngineErrorKind, EngineStartError } from './engine-error.ts';
+import { ENGINE_WATCH, type EngineWatch } from './engine-watch.ts';
 import { isStopped, residentBytes } from './process-memory.ts';
 import {
   bytesFrame,
@@ -35,7 +36,13 @@ import {
   textsFrame,
   UNLOAD,
 } from './protocol/frames.ts';
-import type { DeviceTrial, EngineFailure, LoadReply, LoadRequest } from './protocol/loaded-version.ts';
+import {
+  type DeviceTrial,
+  type EngineFailure,
+  type LoadReply,
+  type LoadRequest,
+  WATCH_WORKER,
+} from './protocol/loaded-version.ts';
 import type { ProbeRequest } from './protocol/probe-request.ts';
 
 export interface EngineOptions {
@@ -45,6 +52,8 @@ export interface EngineOptions {
   memoryLimitBytes: number;
   /** Receives the lines that the engine, a handler or onnxruntime writes to stdout or stderr. */
   onOutput?: (line: string) => void;
+  /** Ends the engine when this process dies. */
+  watch?: EngineWatch;
 }
 
 export interface RunOutcome {
@@ -114,8 +123,10 @@ export class Engine {
   private constructor(options: EngineOptions) {
     this.#options = options;
     const compiled = getCompileCacheDir();
-    this.#child = spawn(process.execPath, ['--no-warnings', PROGRAM], {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    const { watch = ENGINE_WATCH } = options;
+    const isWatched = watch.start();
+    this.#child = spawn(process.execPath, ['--no-warnings', PROGRAM, ...(isWatched ? [] : [WATCH_WORKER])], {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...(isWatched ? [] : ['pipe' as const])],
       // An engine needs no settings of the worker, and some settings are secrets.
       env: {
         TMPDIR: tmpdir(),
@@ -125,13 +136,17 @@ export class Engine {
         ...driverVariables(),
       },
     });
+    const { pid } = this.#child;
+    if (isWatched && pid !== undefined) {
+      watch.add(pid);
+      this.#child.once('exit', () => watch.remove(pid));
+    }
     this.#socket = this.#child.stdio[3] as Duplex;
     this.#socket.on('data', (chunk: Buffer) => {
       for (const frame of this.#reader.push(chunk)) this.#settle(frame);
     });
     // A pipe breaks when the engine ends before it has read everything. The exit of the engine, which follows, has the reason.
-    for (const stream of [this.#socket, this.#child.stdio[4] as Duplex])
-      stream.on('error', () => this.#child.kill('SIGKILL'));
+    for (const stream of [this.#socket, this.#child.stdio[4]]) stream?.on('error', () => this.#child.kill('SIGKILL'));
     for (const stream of [this.#child.stdout, this.#child.stderr]) this.#listen(stream as Readable);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.exited = promise;

@@ -1,7 +1,7 @@
 /**
  * The program of an engine. Loads versions and runs rows, one request after the other, over the socket at file descriptor 3. The engine ends
- * with its worker: the pipe at descriptor 4 closes whenever the worker ends. A separate thread watches the pipe, because a run can
- * block the main thread forever.
+ * with its worker, also during a run that blocks the main thread forever: the watch of the worker kills the engine (engine-watch.ts).
+ * Where the worker has no watch, a thread of the engine watches a pipe at descriptor 4, which closes whenever the worker ends.
  */
 import { writeFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
@@ -32,19 +32,20 @@ import {
   textsFrame,
   UNLOAD,
 } from '../protocol/frames.ts';
-import type { EngineFailure, LoadRequest } from '../protocol/loaded-version.ts';
+import { type EngineFailure, type LoadRequest, WATCH_WORKER } from '../protocol/loaded-version.ts';
 import type { ProbeRequest } from '../protocol/probe-request.ts';
 import { tryDevice } from './device-trial.ts';
 import { StageError } from './handler-stages.ts';
 import { probe } from './probe.ts';
 import { EngineSession } from './session.ts';
 
-const WATCH = `
+const THREAD = `
 const { Socket } = require('node:net');
 const end = () => process.kill(process.pid, 'SIGKILL');
 new Socket({ fd: 4, readable: true, writable: false }).on('end', end).on('error', end).resume();
 `;
-new Worker(WATCH, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).on('error', () => process.exit(1));
+if (process.argv.includes(WATCH_WORKER))
+  new Worker(THREAD, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).on('error', () => process.exit(1));
 
 // A terminal sends Ctrl-C to the whole process group. The worker decides when its engines end.
 process.on('SIGINT', () => {});

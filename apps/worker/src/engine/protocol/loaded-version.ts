@@ -106,3 +106,6 @@ export interface EngineFailure {
    */
   input?: InputFault;
 }
+
+/** The argument of an engine that must watch for the end of its worker itself. */
+export const WATCH_WORKER = '--watch-worker';
