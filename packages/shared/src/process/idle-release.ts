@@ -54,7 +54,7 @@ export class IdleRelease {
 }
 
 /** Releases memory in each idle time after work, for as long as the process runs. */
-export function releaseWhenIdle(params: Pick<IdleReleaseParams, 'full'>): void {
+export function releaseWhenIdle(params: Pick<IdleReleaseParams, 'full' | 'cpuMs'>): void {
   const idle = new IdleRelease(params);
   setInterval(() => idle.look(), LOOK_MS).unref();
 }
