@@ -43,7 +43,9 @@ export class PieceList {
   /** The body as one Buffer if it is short, and otherwise as its pieces. */
   body(): Buffer | BytePieces {
     this.#endPiece();
-    return this.bytes < SHORT_BYTES ? Buffer.concat(this.pieces, this.bytes) : new BytePieces(this.pieces);
+    if (this.bytes >= SHORT_BYTES) return new BytePieces(this.pieces);
+    const [first] = this.pieces;
+    return first && this.pieces.length === 1 ? first : Buffer.concat(this.pieces, this.bytes);
   }
 
   #endPiece(): void {

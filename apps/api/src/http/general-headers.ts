@@ -12,16 +12,23 @@ const REQUEST_ID = 'request-id';
 
 /** For responses to requests that have no id. */
 export const FIXED_HEADERS: Readonly<Record<string, string>> = FIXED;
-/** Names and values in turn. */
-const FIXED_LIST = Object.entries(FIXED).flat();
-
 /** For responses that do not pass through Fastify's reply. */
 export const generalHeaders = (requestId: string) => ({ ...FIXED, [REQUEST_ID]: requestId });
 
-/** Adds the headers to a list of names and values in turn. */
-export function pushGeneralHeaders(headers: string[], requestId: string): void {
-  headers.push(...FIXED_LIST, REQUEST_ID, requestId);
-}
+/**
+ * The same headers as a list of names and values in turn, for a response of JSON. Other headers are pushed to the list: one list for
+ * each response is cheaper than two lists that are joined.
+ */
+export const generalHeaderList = (requestId: string): string[] => [
+  'x-content-type-options',
+  FIXED['x-content-type-options'],
+  'millrace-version',
+  FIXED['millrace-version'],
+  REQUEST_ID,
+  requestId,
+  'content-type',
+  'application/json; charset=utf-8',
+];
 
 /** Covers every reply of Fastify, except replies to requests that Fastify cannot route. */
 export function registerGeneralHeaders(app: FastifyInstance): void {

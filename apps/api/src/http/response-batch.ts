@@ -5,16 +5,15 @@
  */
 import type { Text } from '@millrace/shared/predictions/long-text';
 import type { FastifyBaseLogger, FastifyReply } from 'fastify';
-import { pushGeneralHeaders } from './general-headers.ts';
 import { writeText } from './write-text.ts';
 
 interface ReadyResponse {
   reply: FastifyReply;
   code: number;
-  /** Names and values in turn. */
+  /** Names and values in turn: `generalHeaderList` with further headers. */
   headers: string[];
   body: Text;
-  /** `latin1` for stored bytes, because latin1 needs no pass over every character. */
+  /** `latin1` for stored bytes and for ASCII: latin1 needs no pass over every character, and no flat copy to count the bytes. */
   encoding: 'latin1' | 'utf8';
 }
 
@@ -36,8 +35,6 @@ export function createResponseBatch(log: Pick<FastifyBaseLogger, 'error'>): Send
     waiting = [];
     for (const { reply, code, headers, body, encoding } of batch) {
       const length = encoding === 'latin1' || typeof body !== 'string' ? body.length : Buffer.byteLength(body);
-      pushGeneralHeaders(headers, reply.request.id);
-      headers.push('content-type', 'application/json; charset=utf-8');
       headers.push('content-length', String(length));
       try {
         const raw = reply.raw.writeHead(code, headers);

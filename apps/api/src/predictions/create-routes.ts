@@ -1,6 +1,6 @@
 /** The routes that create a prediction: `POST /v1/models/{model}/predictions`, and the same for one version. */
 
-import { renderPrediction } from '@millrace/shared/predictions/prediction';
+import { renderPrediction, rendersAscii } from '@millrace/shared/predictions/prediction';
 import { publicId } from '@millrace/shared/predictions/public-ids';
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { CachedResponse, LookUpRequest } from '../cache/cache-lookup.ts';
@@ -9,6 +9,7 @@ import { idIn } from '../cache/stored-body.ts';
 import { readWholeBody } from '../http/body-pieces.ts';
 import { disconnectSignal, NEVER_DISCONNECTS } from '../http/client-disconnect.ts';
 import { FORM_TYPE } from '../http/forms.ts';
+import { generalHeaderList } from '../http/general-headers.ts';
 import { idempotencyKeyOf } from '../http/idempotency-key.ts';
 import { REPLAYED } from '../http/idempotent-posts.ts';
 import { type Prefer, parseCacheControl, parsePrefer } from '../http/request-headers.ts';
@@ -17,10 +18,10 @@ import { startOf } from '../http/request-start.ts';
 import { createResponseBatch, type SendOut } from '../http/response-batch.ts';
 import type { App } from '../http/type-provider.ts';
 import { checkBody } from './body-limits.ts';
-import type { CreatePrediction } from './create-prediction.ts';
 import type { AcceptedOutcome, CompletedOutcome, Outcome } from './outcome.ts';
 import { type FormLimits, readPredictionForm } from './prediction-form.ts';
 import type { PredictionBody, PredictionRequest } from './prediction-request.ts';
+import type { CreationListener, StartCreation } from './request-counts.ts';
 import { appliedPreference, etagOf, locationOf, retryAfterOf, STATUS_HEADER } from './response-headers.ts';
 import * as routes from './route-schemas.ts';
 import { PredictionRequestBody } from './schemas.ts';
@@ -29,7 +30,7 @@ export interface CreateRoutes {
   /** The public URL without a final slash; '' for links that are paths. */
   base: string;
   log: FastifyBaseLogger;
-  createPrediction: CreatePrediction;
+  startCreation: StartCreation;
   /** Returns a cached response without I/O, or undefined. */
   lookUpLocal(request: LookUpRequest): CachedResponse | undefined;
   parsedRequests: ParsedRequests;
@@ -43,14 +44,15 @@ type CreateRequest = FastifyRequest<{ Params: { model: string; version?: string 
 const LOCAL_HIT = { 'millrace.cache': 'hit' };
 
 export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
-  const { createPrediction, lookUpLocal, parsedRequests, tenantOf, limits, metrics } = deps;
+  const { startCreation, lookUpLocal, tenantOf, limits, metrics } = deps;
   const sender = new OutcomeSender({
     sendOut: createResponseBatch(deps.log),
     base: deps.base,
     maxQueue: limits.maxQueue,
   });
 
-  function create(request: CreateRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
+  // Returns no promise: Fastify would add another promise to each waiting request.
+  function create(request: CreateRequest, reply: FastifyReply): void {
     const startedAt = startOf(request.raw);
     const { body, headers } = request;
     checkBody(body, limits.maxMetadata);
@@ -71,22 +73,10 @@ export function registerCreateRoutes(app: App, deps: CreateRoutes): void {
       request.trace?.start('cache look-up', { attributes: LOCAL_HIT })?.end();
       metrics.predicted(creating, startedAt, { status: 200, cacheStatus: cached.cacheStatus });
       sender.sendCached(reply, cached, creating.prefer);
-      return undefined;
+      return;
     }
     creating.signal = disconnectSignal(reply, creating.prefer.waitS !== null);
-    return Promise.resolve(createPrediction(creating)).then((outcome) => {
-      metrics.predicted(creating, startedAt, sender.respond(reply, creating, outcome));
-      if (outcome.kind === 'cached') storeParsed(request, creating, outcome);
-      return reply;
-    });
-  }
-
-  function storeParsed({ bodyText: text }: FastifyRequest, request: PredictionRequest, cached: CachedResponse): void {
-    const { tenant, body } = request;
-    const { normalized, digest } = cached;
-    // The bytes of a URL can change, and a file can be deleted: the same text is not always the same input.
-    if (namesImage(body.input) || body.inputs?.some(namesImage)) return;
-    parsedRequests.store({ text, body, schema: PredictionRequestBody, tenant, digest, normalized });
+    startCreation(creating, new Creation(deps, sender, { reply, creating, startedAt }));
   }
 
   // These two routes count their requests themselves: a hook would cost more than the counting.
@@ -123,6 +113,56 @@ function namesImage(input: unknown): boolean {
   return typeof image === 'string' ? !image.startsWith('data:') : typeof image === 'object';
 }
 
+interface CreationParams {
+  reply: FastifyReply;
+  creating: PredictionRequest;
+  /** On the clock of `performance.now()`. */
+  startedAt: number;
+}
+
+/** The response to one request, when its outcome is there. */
+class Creation implements CreationListener {
+  readonly #deps: Pick<CreateRoutes, 'parsedRequests' | 'metrics' | 'log'>;
+  readonly #sender: OutcomeSender;
+  readonly #params: CreationParams;
+
+  constructor(
+    deps: Pick<CreateRoutes, 'parsedRequests' | 'metrics' | 'log'>,
+    sender: OutcomeSender,
+    params: CreationParams,
+  ) {
+    this.#deps = deps;
+    this.#sender = sender;
+    this.#params = params;
+  }
+
+  onOutcome(outcome: Outcome): void {
+    const { reply, creating, startedAt } = this.#params;
+    try {
+      this.#deps.metrics.predicted(creating, startedAt, this.#sender.respond(reply, creating, outcome));
+      if (outcome.kind === 'cached') this.#storeParsed(outcome);
+    } catch (error) {
+      this.onError(error);
+    }
+  }
+
+  /** Fastify's error handler sends the response. */
+  onError(error: unknown): void {
+    const { reply } = this.#params;
+    if (reply.sent) this.#deps.log.error({ err: error, reqId: reply.request.id }, 'an error after the response');
+    else void reply.send(error);
+  }
+
+  #storeParsed({ normalized, digest }: CachedResponse): void {
+    const { reply, creating } = this.#params;
+    const { tenant, body } = creating;
+    // The bytes of a URL can change, and a file can be deleted: the same text is not always the same input.
+    if (namesImage(body.input) || body.inputs?.some(namesImage)) return;
+    const { bodyText: text } = reply.request;
+    this.#deps.parsedRequests.store({ text, body, schema: PredictionRequestBody, tenant, digest, normalized });
+  }
+}
+
 /** Sends the outcomes of creations without Fastify's reply: see http/response-batch.ts. */
 class OutcomeSender {
   readonly #sendOut: SendOut;
@@ -157,7 +197,8 @@ class OutcomeSender {
   sendCached(reply: FastifyReply, { text, cacheStatus, ageS }: CachedResponse, prefer: Prefer): void {
     // Only succeeded predictions are stored. The ETag of a succeeded prediction is its id.
     const id = idIn(text);
-    const headers = ['cache-status', cacheStatus, 'etag', `"${id}"`, STATUS_HEADER, 'succeeded'];
+    const headers = generalHeaderList(reply.request.id);
+    headers.push('cache-status', cacheStatus, 'etag', `"${id}"`, STATUS_HEADER, 'succeeded');
     headers.push('content-location', locationOf(this.#base, id));
     if (ageS !== null) headers.push('age', String(ageS));
     addPreference(headers, prefer);
@@ -166,17 +207,20 @@ class OutcomeSender {
 
   #sendCompleted(reply: FastifyReply, outcome: CompletedOutcome, prefer: Prefer): void {
     const { record, cacheStatus, replayed } = outcome;
-    const headers = ['cache-status', cacheStatus];
+    const headers = generalHeaderList(reply.request.id);
+    headers.push('cache-status', cacheStatus);
     if (replayed === true) headers.push(REPLAYED, 'true');
     addPreference(headers, prefer);
     headers.push('etag', etagOf(record), STATUS_HEADER, record.status);
     headers.push('content-location', locationOf(this.#base, publicId('pred', record.id)));
-    this.#sendOut({ reply, code: 200, headers, body: renderPrediction(record, this.#base), encoding: 'utf8' });
+    const encoding = rendersAscii(record, this.#base) ? 'latin1' : 'utf8';
+    this.#sendOut({ reply, code: 200, headers, body: renderPrediction(record, this.#base), encoding });
   }
 
   #sendAccepted(reply: FastifyReply, outcome: AcceptedOutcome, prefer: Prefer): void {
     const { record, queue, room, cacheStatus, replayed } = outcome;
-    const headers = ['cache-status', cacheStatus];
+    const headers = generalHeaderList(reply.request.id);
+    headers.push('cache-status', cacheStatus);
     if (replayed === true) headers.push(REPLAYED, 'true');
     addPreference(headers, prefer);
     headers.push('ratelimit-policy', this.#policy, 'ratelimit', `"queue";r=${room}`);

@@ -39,13 +39,15 @@ import { createNamedResults } from './named-results.ts';
 import { faultOf, openPromises } from './open-promises.ts';
 import { type OpenPredictionsParams, openParts, type Parts } from './prediction-parts.ts';
 import { PredictionWatcher } from './prediction-watcher.ts';
-import { countCreated, countHits } from './request-counts.ts';
+import { countCreated, countHits, promiseOf, type StartCreation } from './request-counts.ts';
 import type { RecordedLookup } from './timeline.ts';
 
 export interface PredictionServices {
   /** The public URL without a final slash; '' for links that are paths. */
   base: string;
   createPrediction: CreatePrediction;
+  /** Does the same as `createPrediction` without a promise, for the hot path. */
+  startCreation: StartCreation;
   lookUpLocal: CreateRoutes['lookUpLocal'];
   parsedRequests: ParsedRequests;
   lookup: PredictionLookup;
@@ -90,9 +92,11 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
     oldest: (model) => oldestJobs(stores.queue.redis, stores.keys, model),
     models: async () => (await catalog.models('default')).models.map(({ model }) => model),
   });
+  const startCreation = countCreated(openCreatePrediction(parts, { cache, parsedRequests, idempotency }), counts);
   return {
     base: parts.base,
-    createPrediction: countCreated(openCreatePrediction(parts, { cache, parsedRequests, idempotency }), counts),
+    createPrediction: promiseOf(startCreation),
+    startCreation,
     lookUpLocal: countHits((request) => lookUpLocal({ catalog, parsedRequests, cache }, request), counts),
     parsedRequests,
     lookup,

