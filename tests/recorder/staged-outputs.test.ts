@@ -27,6 +27,7 @@ beforeAll(async () => {
   await api.subscribe(f.keys.registryChannel(), f.keys.outputsChannel());
 });
 afterEach(async () => {
+  placed.length = 0;
   await recorder?.close();
   recorder = undefined;
 });
@@ -51,7 +52,10 @@ async function take(id: string, worker = 'w1'): Promise<Taken> {
   return taken;
 }
 
-const outputs = () => new LedgerOutputs({ redis: f.redis, keys: f.keys, db, log });
+/** The stores of the outputs of this test. */
+const placed: string[] = [];
+const onPlaced = (store: string): void => void placed.push(store);
+const outputs = () => new LedgerOutputs({ redis: f.redis, keys: f.keys, db, log, onPlaced });
 
 /** Ends a prediction as a worker does. */
 async function finish(
@@ -82,6 +86,7 @@ test('an output of a promise is in the ledger before and after the record of the
   const { id, taken } = await promised();
   expect(await finish(taken, 'a')).toBe('written');
   expect(await letterOfState(id)).toBe('l');
+  expect(placed).toEqual(['postgres']);
   expect(await f.redis.strlen(f.keys.live(id))).toBeLessThan(500);
   const state = await f.live.read(id);
   expect(state).toMatchObject({ status: 'succeeded', result: '', attempts: 1 });
@@ -232,8 +237,9 @@ test('beside a process of an older version, the live state has the output', asyn
 test('while Postgres does not respond, the live state has the output at once', async () => {
   const away = pool('postgres://u:p@127.0.0.1:1/none', 200);
   const { id, taken } = await promised();
-  const writer = new LedgerOutputs({ redis: f.redis, keys: f.keys, db: away, log });
+  const writer = new LedgerOutputs({ redis: f.redis, keys: f.keys, db: away, log, onPlaced });
   expect(await finish(taken, 'a', (item) => writer.write(item))).toBe('written');
   expect(letterIn((await f.live.readWhole(id))?.result)).toBe('a');
+  expect(placed).toEqual(['queue']);
   await away.end();
 });

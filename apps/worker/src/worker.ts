@@ -56,7 +56,7 @@ export async function startWorker(config: Config, log: Logger, tracing?: Tracing
     closers.push('health', () => health.close());
     const presence = new Presence({ redis, keys, id, roles: config.workerRoles, log });
     closers.push('presence', () => presence.close());
-    const outputs = new LedgerOutputs({ redis, keys, db, log });
+    const outputs = new LedgerOutputs({ redis, keys, db, log, onPlaced: metrics.longOutput });
     const base: WorkerContext = {
       config,
       log,

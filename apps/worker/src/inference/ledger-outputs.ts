@@ -33,6 +33,8 @@ export interface LedgerOutputsDeps {
   keys: Keys;
   db: Db;
   log: Logger;
+  /** Receives the store of each output of STAGED_OUTPUT_BYTES or more. */
+  onPlaced(store: 'postgres' | 'queue'): void;
 }
 
 export class LedgerOutputs {
@@ -47,11 +49,17 @@ export class LedgerOutputs {
 
   /** See ToLedger. Resolves after LIMIT_MS at the latest. A statement that ends later can still stage the output: the end removes a staged output. */
   async write(item: Finished): Promise<LedgerOutput | undefined> {
-    const { state, result } = item;
-    const bytes = textBytes(result);
+    const bytes = textBytes(item.result);
+    if (bytes < STAGED_OUTPUT_BYTES) return undefined;
+    const output = await this.#writeInTime(item, bytes);
+    this.#deps.onPlaced(output === undefined ? 'queue' : 'postgres');
+    return output;
+  }
+
+  async #writeInTime(item: Finished, bytes: number): Promise<LedgerOutput | undefined> {
+    const { state } = item;
     const isBusy = this.#writes >= AT_ONCE || (this.#writes > 0 && this.#bytes + bytes > BYTES_AT_ONCE);
-    if (state === undefined || bytes < STAGED_OUTPUT_BYTES || isBusy || performance.now() < this.#restsUntil)
-      return undefined;
+    if (state === undefined || isBusy || performance.now() < this.#restsUntil) return undefined;
     const ended = new AbortController();
     const writing = this.#counted(bytes, () => this.#write(item, state));
     const late = delay(LIMIT_MS, TIMED_OUT, { signal: ended.signal, ref: false });

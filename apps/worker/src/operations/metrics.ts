@@ -18,6 +18,8 @@ export interface WorkerMetrics {
   /** Counts rows without a result in the cache, which went to the engines. */
   computed(model: string, rows: number): void;
   recorded(rows: number): void;
+  /** Counts an output of 1 MiB or more, by the store that received the output before the end of the prediction was recorded. */
+  longOutput(store: 'postgres' | 'queue'): void;
   /** Counts an end whose output Postgres could not store. */
   recordedWithoutOutput(): void;
   reconciled(outcome: string): void;
@@ -73,6 +75,7 @@ export function createWorkerMetrics(onFailed: (end: EndedPrediction, code: strin
     },
     computed: (model, count) => counters.computed.inc({ model }, count),
     recorded: (count) => counters.rows.inc(count),
+    longOutput: (store) => counters.longOutputs.inc({ store }),
     recordedWithoutOutput: () => counters.omitted.inc(),
     reconciled: (outcome) => counters.reconciled.inc({ outcome }),
     reconciledAll: () => counters.passed.set(sharedNow() / 1_000),
@@ -105,6 +108,12 @@ const createCounters = (registers: Registry[]) => ({
   rows: new Counter({
     name: 'millrace_recorder_rows_total',
     help: 'Terminal states written to the ledger.',
+    registers,
+  }),
+  longOutputs: new Counter({
+    name: 'millrace_long_outputs_total',
+    help: 'Outputs of 1 MiB or more, by the store that received them: postgres, or queue for waiting callers and when Postgres is slow.',
+    labelNames: ['store'],
     registers,
   }),
   omitted: new Counter({
