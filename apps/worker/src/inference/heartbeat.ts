@@ -7,6 +7,7 @@ import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
+import { scriptOf } from '@millrace/shared/redis/script';
 import type { Logger } from 'pino';
 import { RolledBackState } from './rolled-back.ts';
 
@@ -14,7 +15,7 @@ import { RolledBackState } from './rolled-back.ts';
 // that were silent at the last check. Removes the locks of workers that are still silent. Returns the number of removed locks, the
 // silent workers, the jobs under a lock of this worker with their tokens, and the counters of an empty queue when they contradict
 // each other.
-const CHECK = `
+const CHECK = scriptOf(`
 local before, silent, own, freed = {}, {}, {}, 0
 for n = 4, #ARGV do before[ARGV[n]] = true end
 for _, job in ipairs(redis.call('LRANGE', KEYS[1], 0, 4999)) do
@@ -40,11 +41,11 @@ if redis.call('EXISTS', KEYS[1], ARGV[1] .. 'wait', ARGV[1] .. 'prioritized', AR
   for n = 1, 6 do counts[n] = counts[n] or '0' end
   if counts[1] ~= counts[2] or counts[3] ~= counts[4] or counts[5] ~= counts[6] then uneven = table.concat(counts, ' ') end
 end
-return { freed, names, own, uneven }`;
+return { freed, names, own, uneven }`);
 
 // KEYS: heartbeat. ARGV: now, lifetime in ms. The script runs while Redis is full, because a live worker must not look dead.
-const BEAT = `#!lua flags=allow-oom
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`;
+const BEAT = scriptOf(`#!lua flags=allow-oom
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`);
 
 export interface Heartbeat {
   close(): Promise<void>;
@@ -70,17 +71,15 @@ export function startHeartbeat(options: {
 
   async function beat(): Promise<void> {
     await Promise.all(
-      Array.from({ length: SHARDS }, (_, shard) =>
-        redis.eval(BEAT, 1, keys.worker(shard, workerId), sharedNow(), ttlMs),
-      ),
+      Array.from({ length: SHARDS }, (_, shard) => BEAT(redis, 1, keys.worker(shard, workerId), sharedNow(), ttlMs)),
     );
   }
 
   async function check(model: string): Promise<void> {
     const shard = shardOf(model);
     const queue = `${keys.bull(shard)}:${model}:`;
-    const [freed, names, ownLocks, unevenCounts] = (await redis.eval(
-      CHECK,
+    const [freed, names, ownLocks, unevenCounts] = (await CHECK(
+      redis,
       2,
       `${queue}active`,
       keys.queueStats(shard, model),

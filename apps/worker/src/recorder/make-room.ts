@@ -2,13 +2,15 @@
 
 import { RecordedStates } from '@millrace/shared/live/recorded-states';
 import { SHARDS } from '@millrace/shared/predictions/ids';
-import { readQueueMemory, reservedShares } from '@millrace/shared/queue/reserved-outputs';
+import { readPending, reservedShares } from '@millrace/shared/queue/reserved-outputs';
 import { type MemoryUse, memoryUse } from '@millrace/shared/redis/memory-use';
 import type { WorkerContext } from '../operations/worker-context.ts';
 
 const LOOK_EVERY_MS = 500;
 /** States are dropped above this part of MAX_MEMORY_SHARE. Admission refuses new work only when dropping was not enough. */
 const TIGHT_PART = 0.7;
+/** Below this part of the tight share nothing is read of the queues: all recorded states together have less memory. */
+const LITTLE_PART = 0.1;
 /** States of a shard that are dropped before the next measurement of memory. */
 const DROPPED_AT_ONCE = 8;
 
@@ -25,8 +27,13 @@ export function startMakingRoom({ config, log, redis, keys, live, closers }: Wor
   let closed = false;
 
   async function makeRoom(): Promise<void> {
+    const known = await memoryUse(redis, keys);
+    if (known.servers.every(({ share }) => share < tightShare * LITTLE_PART)) {
+      room.tight = false;
+      return;
+    }
     // Pending outputs also need memory, and admission reserves memory for these outputs.
-    const { pending, ...known } = await readQueueMemory(redis, keys);
+    const pending = await readPending(redis, keys);
     for (let shard = 0, left = SHARDS, use: MemoryUse = known; left > 0 && !closed; shard = (shard + 1) % SHARDS) {
       const reserved = reservedShares({ ...use, pending });
       const tight = use.servers.map(({ share }, at) => share + (reserved[at] ?? 0) >= tightShare);

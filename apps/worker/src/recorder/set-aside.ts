@@ -7,6 +7,7 @@
 import { UNRECORDED_TTL_MS } from '@millrace/shared/live/store';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
+import { scriptOf } from '@millrace/shared/redis/script';
 
 /** Longer than an attempt to write one claim: a statement, and its repetition without the output. */
 const LEASE_MS = 60_000;
@@ -56,10 +57,10 @@ for n = 4, #ARGV do
 end`;
 
 // KEYS: set. Returns the number of ends that are set aside, and for how many ms the first end has been due.
-const WAITING = `#!lua flags=no-writes
+const WAITING = scriptOf(`#!lua flags=no-writes
 ${NOW}
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return { redis.call('ZCARD', KEYS[1]), first[2] and math.max(0, now - first[2]) or 0 }`;
+return { redis.call('ZCARD', KEYS[1]), first[2] and math.max(0, now - first[2]) or 0 }`);
 
 export interface Claimed {
   id: string;
@@ -113,7 +114,7 @@ export class SetAside {
 
   /** The number of ends of a shard that are set aside, and for how long the first end has been due. */
   async waiting(shard: number): Promise<{ count: number; overdueMs: number }> {
-    const reply = await this.#redis.eval(WAITING, 1, this.#keys.setAside(shard));
+    const reply = await WAITING(this.#redis, 1, this.#keys.setAside(shard));
     const [count = 0, overdueMs = 0] = Array.isArray(reply) ? reply.map(Number) : [];
     return { count, overdueMs };
   }

@@ -2,17 +2,18 @@
 import { SHARDS } from '../predictions/ids.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
+import { scriptOf } from '../redis/script.ts';
 
 // KEYS: a stream. Returns the id of the first entry ('' for an empty stream), the last generated id, and Unix ms. Does not return
 // the entry itself, which may be large.
-const OLDEST = `
+const OLDEST = scriptOf(`
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 if redis.call('EXISTS', KEYS[1]) == 0 then return { '', '0-0', now } end
 local info, of = redis.call('XINFO', 'STREAM', KEYS[1]), {}
 for n = 1, #info, 2 do of[info[n]] = info[n + 1] end
 local first, last = of['first-entry'], of['last-generated-id']
-return { first and first[1] or '', last, now }`;
+return { first and first[1] or '', last, now }`);
 
 export interface StreamSpan {
   /** Id of the first unrecorded entry; null for an empty stream. */
@@ -24,7 +25,7 @@ export interface StreamSpan {
 }
 
 export async function spanOf(redis: Connection, keys: Keys, shard: number): Promise<StreamSpan> {
-  const reply = await redis.eval(OLDEST, 1, keys.ledger(shard));
+  const reply = await OLDEST(redis, 1, keys.ledger(shard));
   const [oldest = '', last = '0-0', now = ''] = Array.isArray(reply) ? reply.map(String) : [];
   const lagMs = oldest === '' ? 0 : Math.max(0, Number(now) - Number(oldest.split('-')[0]));
   return { oldest: oldest === '' ? null : oldest, last, lagMs };

@@ -9,6 +9,7 @@ import { BULL_PRIORITY, type Priority, type Status } from '../predictions/predic
 import { readOptions } from '../predictions/request-options.ts';
 import type { StoredTask } from '../predictions/task.ts';
 import { flightName, type Keys } from '../redis/keys.ts';
+import { scriptOf } from '../redis/script.ts';
 import { untilWritable } from '../redis/until-writable.ts';
 import { isWrongType } from '../redis/wrong-type.ts';
 import { CANCELED, EXPIRED, LOST } from './end-errors.ts';
@@ -445,7 +446,7 @@ export class LiveStore {
 
   /** The number of states of a shard that all processes discarded since the last call. */
   async takeDiscarded(shard: number): Promise<number> {
-    return Number(await this.#redis.eval(TAKE_COUNT, 1, this.#keys.unreadable(shard)));
+    return Number(await TAKE_COUNT(this.#redis, 1, this.#keys.unreadable(shard)));
   }
 
   /**
@@ -558,7 +559,7 @@ function noStateIfWrongType(error: Error): Buffer {
   return Buffer.from(unlessWrongType(error));
 }
 
-const TAKE_COUNT = `
+const TAKE_COUNT = scriptOf(`
 local count = redis.call('GET', KEYS[1])
 if count then redis.call('DEL', KEYS[1]) end
-return count or '0'`;
+return count or '0'`);

@@ -6,6 +6,7 @@ import { SHARDS, shardOf } from '../predictions/ids.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 import { type MemoryUse, memoryUse } from '../redis/memory-use.ts';
+import { scriptOf } from '../redis/script.ts';
 
 /** A worker that has not repeated its report for this time counts as dead. */
 const RUN_REPORT_S = 15;
@@ -18,7 +19,7 @@ const LEADERS_COUNTED = 200;
  * outputs, and the bytes of an output. A leader counts until its computation has ended, so that the count needs no correction for
  * processes of older versions and for workers that die.
  */
-const READ = `#!lua flags=allow-oom
+const READ = scriptOf(`#!lua flags=allow-oom
 local sizes, runs, now = redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.call('TIME')[1]
 local running = {}
 for n = 1, #runs, 2 do
@@ -57,7 +58,7 @@ for n = 1, #sizes, 2 do
   out[#out + 1] = waiting + (running[model] or 0) + followers(model)
   out[#out + 1] = sizes[n + 1]
 end
-return out`;
+return out`);
 
 // KEYS: sizes of a shard. ARGV: model, bytes. A measured size stays.
 const EXPECT = `#!lua flags=allow-oom
@@ -81,11 +82,14 @@ export interface QueueMemory extends MemoryUse {
 
 /** Reads the memory of the servers and the pending outputs, with one script run for each shard. */
 export async function readQueueMemory(redis: Connection, keys: Keys): Promise<QueueMemory> {
-  const [use, ...shards] = await Promise.all([
-    memoryUse(redis, keys),
-    ...Array.from({ length: SHARDS }, (_, shard) => readShard(redis, keys, shard)),
-  ]);
-  return { ...use, pending: shards.flat() };
+  const [use, pending] = await Promise.all([memoryUse(redis, keys), readPending(redis, keys)]);
+  return { ...use, pending };
+}
+
+/** Reads the pending outputs, with one script run for each shard. */
+export async function readPending(redis: Connection, keys: Keys): Promise<PendingOutputs[]> {
+  const shards = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => readShard(redis, keys, shard)));
+  return shards.flat();
 }
 
 async function readShard(redis: Connection, keys: Keys, shard: number): Promise<PendingOutputs[]> {
@@ -95,7 +99,7 @@ async function readShard(redis: Connection, keys: Keys, shard: number): Promise<
     `${keys.tag(shard)}p:`,
     `${keys.tag(shard)}w:`,
   ];
-  const reply = await redis.eval(READ, 2, keys.outputSizes(shard), keys.outputRuns(shard), ...prefixes);
+  const reply = await READ(redis, 2, keys.outputSizes(shard), keys.outputRuns(shard), ...prefixes);
   const pending: PendingOutputs[] = [];
   if (!Array.isArray(reply)) return pending;
   for (let at = 0; at < reply.length; at += 4) {

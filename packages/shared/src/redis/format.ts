@@ -8,6 +8,7 @@ import { SHARDS } from '../predictions/ids.ts';
 import type { Connection } from './connection.ts';
 import { UnfitRedisError } from './connection.ts';
 import type { Keys } from './keys.ts';
+import { scriptOf } from './script.ts';
 
 /**
  * 1: live states are strings (live/lib.lua, whose FORMAT is the same number). 0.1.0 wrote this format and no marker.
@@ -22,19 +23,19 @@ export const QUEUE_FORMAT = 1;
  * the reconciler compares the whole ledger with Redis and restores the predictions of the older format. A process that is killed
  * before this step has changed nothing.
  */
-const CLAIM = `
+const CLAIM = scriptOf(`
 local have = redis.pcall('GET', KEYS[1])
 local number = type(have) == 'string' and tonumber(have) or nil
 if number and number >= tonumber(ARGV[1]) then return have end
 if number then redis.call('DEL', KEYS[2]) end
 redis.call('SET', KEYS[1], ARGV[1])
-return number and have or ''`;
+return number and have or ''`);
 
 /** Claims every shard for the format of this version. Returns the highest newer format, or null without a newer format. */
 async function claim(redis: Connection, keys: Keys): Promise<number | null> {
   const found = await Promise.all(
     Array.from({ length: SHARDS }, (_, shard) =>
-      redis.eval(CLAIM, 2, keys.format(shard), keys.sentinel(shard), QUEUE_FORMAT),
+      CLAIM(redis, 2, keys.format(shard), keys.sentinel(shard), QUEUE_FORMAT),
     ),
   );
   const highest = Math.max(...found.map(Number));
