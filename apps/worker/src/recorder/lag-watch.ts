@@ -3,7 +3,7 @@ import type { WorkerContext } from '../operations/worker-context.ts';
 import { measureLag, type RecorderLag } from './lag.ts';
 import { SetAside } from './set-aside.ts';
 
-const MEASURE_EVERY_MS = 1_000;
+const MEASURE_EVERY_MS = 2_000;
 
 export function watchLag(base: WorkerContext, shards: readonly number[]): void {
   const { config, log, redis, keys, metrics, health, closers } = base;
