@@ -2,6 +2,7 @@
 
 import type { PredictJob } from '@millrace/shared/queue/job';
 import { createQueues } from '@millrace/shared/queue/queues';
+import { writeOnce } from '@millrace/shared/redis/one-write';
 import { Worker } from 'bullmq';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -25,6 +26,7 @@ beforeAll(async () => {
     queues,
     log: pino({ level: 'silent' }),
     redisReady: () => true,
+    writeOnce: () => writeOnce(producer),
     timed: (call) => call,
     onCounts: () => {},
   });

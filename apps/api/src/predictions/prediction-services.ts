@@ -19,6 +19,7 @@ import { machineName } from '@millrace/shared/predictions/slots';
 import type { StoredTask } from '@millrace/shared/predictions/task';
 import { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { oldestJobs } from '@millrace/shared/queue/oldest-jobs';
+import { writeOnce } from '@millrace/shared/redis/one-write';
 import { lookUpLocal } from '../cache/cache-lookup.ts';
 import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
 import { ParsedRequests } from '../cache/parsed-requests.ts';
@@ -171,6 +172,7 @@ function openCreatePrediction(
       queues,
       log,
       redisReady: () => queue.ready(),
+      writeOnce: () => writeOnce(queue.redis),
       timed: (call) => stores.metrics.timed('queue', 'submit', call),
       onCounts: (model, counts) => loads.observe(model, counts, sharedNow()),
     }),

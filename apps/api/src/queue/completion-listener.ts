@@ -17,6 +17,7 @@ import {
   type PredictionRecord,
   type Status,
 } from '@millrace/shared/predictions/prediction';
+import { endOfTurn } from '@millrace/shared/process/turn';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
 import type { Logger } from 'pino';
@@ -266,6 +267,8 @@ export class CompletionListener {
           for (let at = 0; at < fields.length; at += 2) this.#wake(fields[at] ?? '', fields[at + 1] ?? '');
         }
         if (reply === null) await this.#restartAfterLoss(listener, key);
+        // The responses of this turn are written before the next read.
+        else await endOfTurn();
       } catch (error) {
         if (this.#closed) return;
         this.#log.warn({ err: error, shard }, 'could not read completion events');

@@ -59,6 +59,8 @@ export interface SubmitterDeps {
   queues: Queues;
   log: Logger;
   redisReady(): boolean;
+  /** Joins the commands of this turn of the event loop into one write. */
+  writeOnce(): void;
   /** Measures the call that writes a batch. */
   timed<T>(call: Promise<T>): Promise<T>;
   /** Receives the counts of the model's queue as they were right after a batch was added. */
@@ -113,6 +115,7 @@ async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Pr
   if (first === undefined) return [];
   const jobId = jobIdOf(first.id, first.resubmittedAt);
   const submittedAt = sharedNow();
+  deps.writeOnce();
   const submitting = live.submit(target, { priority, job: jobId, nowMs: submittedAt }, items);
   // Both commands go over one connection in this order, so a worker never takes the job before its states exist. Large states
   // go over another connection, so the job must wait for them.

@@ -4,6 +4,7 @@ import { traceOfState } from '@millrace/shared/live/state';
 import type { LiveStore, Taken } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import type { Row } from '@millrace/shared/predictions/task';
+import { afterMicrotasks } from '@millrace/shared/process/turn';
 import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
 import { traceIdIn } from '@millrace/shared/tracing/trace-context';
@@ -62,6 +63,8 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
   const beginning = begins ? runRows(deps, target, { rows: ahead, onRun, idsOf: () => ids }) : undefined;
   // When the take fails, nothing reads the result of the rows that were begun ahead.
   beginning?.catch(() => {});
+  // The rows are written to the engine first, because the run takes longer than the round trip to Redis.
+  if (beginning) await new Promise<void>(afterMicrotasks);
   const taken = await untilWritable(() =>
     live.take(target.shard, ids, { worker: workerId, maxAttempts, nowMs: startedAt, jobs }),
   );

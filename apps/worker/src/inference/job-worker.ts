@@ -7,6 +7,7 @@
  * `moveToActive`: rolled-back.ts or heartbeat.ts frees the lock.
  */
 import { Socket } from 'node:net';
+import { afterMicrotasks } from '@millrace/shared/process/turn';
 import type { PredictJob } from '@millrace/shared/queue/job';
 import { isCluster } from '@millrace/shared/redis/connection';
 import {
@@ -87,7 +88,7 @@ class Fetches {
       waitForJob: (seconds: number) =>
         this.#wait(
           () => {
-            uncorkLater(client);
+            writeLater(client);
             return waitForJob(seconds);
           },
           () => this.#fetch(behind, client),
@@ -158,12 +159,15 @@ function aloneKeys({ keys: { wait, prioritized, delayed, paused, marker } }: Red
   return [wait, prioritized, delayed, paused, marker];
 }
 
-/** One call of the system writes the commands of this turn. */
-function uncorkLater(client: Client | undefined): void {
+/**
+ * Writes the commands of this turn to the connection at the end of the turn, with one call of the system. The commands for the present
+ * job are then written first.
+ */
+function writeLater(client: Client | undefined): void {
   const socket: unknown = client && Reflect.get(client, 'stream');
   if (!(socket instanceof Socket)) return;
   socket.cork();
-  setImmediate(() => socket.uncork());
+  afterMicrotasks(() => setImmediate(() => socket.uncork()));
 }
 
 /** Resolves to undefined if `fetching` takes longer than LATE_MS. */
