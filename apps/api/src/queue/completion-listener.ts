@@ -29,6 +29,8 @@ const POSITION_TICKS = 16;
 const POSITION_TICK_MS = 50;
 const BLOCK_MS = 5_000;
 const RETRY_MS = 100;
+/** Ends whose responses take less time to write than a round trip to Redis. */
+const FEW_ENDS = 4;
 /** The most states that one turn of the event loop reads again, so that 10,000 waiters do not block the event loop. */
 const REREAD_AT_ONCE = 500;
 
@@ -262,13 +264,15 @@ export class CompletionListener {
     while (!this.#closed) {
       try {
         const reply = await listener.connection.xread('COUNT', 64, 'BLOCK', BLOCK_MS, 'STREAMS', key, listener.lastId);
+        let ends = 0;
         for (const [id, fields] of reply?.[0]?.[1] ?? []) {
           listener.lastId = id;
+          ends += fields.length / 2;
           for (let at = 0; at < fields.length; at += 2) this.#wake(fields[at] ?? '', fields[at + 1] ?? '');
         }
         if (reply === null) await this.#restartAfterLoss(listener, key);
-        // The responses of this turn are written before the next read.
-        else await endOfTurn();
+        // A few responses are written before the next read. Redis prepares the next ends while many responses are written.
+        else if (ends <= FEW_ENDS) await endOfTurn();
       } catch (error) {
         if (this.#closed) return;
         this.#log.warn({ err: error, shard }, 'could not read completion events');

@@ -17,6 +17,8 @@ const BATCH_MAX = 256;
  * Full batches of one batcher in progress at once. With 40, of 10,000 callers, the last batches timed out behind the others.
  */
 const FULL_BATCHES_MAX = 4;
+/** The most predictions of a batch whose commands are joined into one write. */
+const JOINED_MAX = 4;
 /** A batcher without items for this long is discarded, since model versions change. */
 const IDLE_MS = 60_000;
 
@@ -115,7 +117,8 @@ async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Pr
   if (first === undefined) return [];
   const jobId = jobIdOf(first.id, first.resubmittedAt);
   const submittedAt = sharedNow();
-  deps.writeOnce();
+  // For a larger batch a second call of the system is negligible, and collecting its commands would cost more.
+  if (items.length <= JOINED_MAX) deps.writeOnce();
   const submitting = live.submit(target, { priority, job: jobId, nowMs: submittedAt }, items);
   // Both commands go over one connection in this order, so a worker never takes the job before its states exist. Large states
   // go over another connection, so the job must wait for them.
