@@ -26,6 +26,7 @@ function redisWith(stored: Map<string, CachedResult>): ResultCache & { reads: nu
       return keys.map((key) => stored.get(`${epoch}:${key}`) ?? null);
     },
     put: async () => {},
+    putMany: async () => {},
   };
   return cache;
 }

@@ -30,7 +30,7 @@ interface Entry {
   hits: number;
 }
 
-export interface LocalResults extends Omit<ResultCache, 'get'> {
+export interface LocalResults extends Omit<ResultCache, 'get' | 'putMany'> {
   /** Returns a local result at once, and otherwise reads Redis. */
   get(cacheKey: string, epoch: number, nowMs: number): CachedResult | null | Promise<CachedResult | null>;
   /** Returns a local result that needs no new read, or undefined. */

@@ -21,6 +21,7 @@ import { BytesSupport } from '@millrace/shared/queue/bytes-support';
 import { oldestJobs } from '@millrace/shared/queue/oldest-jobs';
 import { writeOnce } from '@millrace/shared/redis/one-write';
 import { lookUpLocal } from '../cache/cache-lookup.ts';
+import { gatherReads } from '../cache/gathered-reads.ts';
 import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
 import { ParsedRequests } from '../cache/parsed-requests.ts';
 import { createBodyCheck } from '../cache/stored-body.ts';
@@ -134,6 +135,7 @@ function openLocalResults({ stores, closers, base, live }: Parts): LocalResults 
     onDamaged: () => damage.found('result'),
     isCurrent: createBodyCheck(base),
     large: largeRedis,
+    gather: gatherReads,
     named: createNamedResults({ base, live, findEnded: (id) => findEnded(db, id), sharesQueue }),
   });
   const local = createLocalResults(results);

@@ -75,7 +75,7 @@ async function store(
   const named: NamedPut[] = [];
   // An API process with old settings can have submitted the prediction of a model that is not deterministic.
   if (!mayShareResults(version.config)) return { bodies, named };
-  const puts: Promise<void>[] = [];
+  const puts: PutParams[] = [];
   const stored = new Set<string>();
   for (let n = 0; n < works.length; n += 1) {
     const { taken, task, names, results } = works[n] as Work;
@@ -98,12 +98,12 @@ async function store(
         named.push({ n, prediction: taken.id, place, params, isShown: body !== null });
         continue;
       }
-      puts.push(cache.put({ ...place, value: encodeResult({ ...params, body }) }));
+      puts.push({ ...place, value: encodeResult({ ...params, body }) });
       if (body === null) continue;
       bodies.push({ n, withoutBody: () => ({ ...place, value: encodeResult({ ...params, body: null }) }) });
     }
   }
-  await Promise.all(puts);
+  await cache.putMany(puts);
   return { bodies, named };
 }
 

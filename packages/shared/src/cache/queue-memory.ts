@@ -86,15 +86,21 @@ export function cacheInQueueMemory(cache: ResultCache, redis: Connection, maxMem
     return reading;
   }
 
+  async function takesBytes(more: number): Promise<boolean> {
+    // Limited by bytes too: within a second, large results could fill the rest of the memory.
+    if (performance.now() - readAt > READ_EVERY_MS || bytes > READ_EVERY_BYTES) await readMemory();
+    if (hasRoom) bytes += more;
+    return hasRoom;
+  }
+
   return {
     get: (cacheKey, epoch) => cache.get(cacheKey, epoch),
     getMany: (cacheKeys, epoch) => cache.getMany(cacheKeys, epoch),
     async put(params) {
-      // Limited by bytes too: within a second, large results could fill the rest of the memory.
-      if (performance.now() - readAt > READ_EVERY_MS || bytes > READ_EVERY_BYTES) await readMemory();
-      if (!hasRoom) return;
-      bytes += params.value.length;
-      await cache.put(params);
+      if (await takesBytes(params.value.length)) await cache.put(params);
+    },
+    async putMany(params) {
+      if (await takesBytes(params.reduce((sum, { value }) => sum + value.length, 0))) await cache.putMany(params);
     },
   };
 }

@@ -22,20 +22,22 @@ import {
 } from './result-value.ts';
 
 /** The most values that one command reads, since Redis runs no other command meanwhile. */
-const AT_ONCE = 200;
+export const AT_ONCE = 200;
+/** The bytes of values that one command writes. */
+const WRITTEN_BYTES = 131_072;
 /** Longer values use the connection for large values, so that small values do not wait behind a large value. */
 const SMALL_BYTES = 65_536;
 /** The most bytes of values in the reply to one read. */
 const REPLY_BYTES = 1_048_576;
 
-// KEYS: values. ARGV: longest value to return, bytes of the whole reply. Returns each value; nil for none, 1 for a longer
-// value.
+// KEYS: values. ARGV: longest value to return, bytes of the whole reply. Returns each value; nil for none, 1 for a longer value and for a
+// key of another type.
 const GET_SMALL = `
 local out, bytes = {}, 0
 for n = 1, #KEYS do
   local length = redis.pcall('STRLEN', KEYS[n])
-  if type(length) ~= 'number' or length == 0 then out[n] = false
-  elseif length > tonumber(ARGV[1]) or bytes + length > tonumber(ARGV[2]) then out[n] = 1
+  if length == 0 then out[n] = false
+  elseif type(length) ~= 'number' or length > tonumber(ARGV[1]) or bytes + length > tonumber(ARGV[2]) then out[n] = 1
   else
     out[n] = redis.call('GET', KEYS[n])
     bytes = bytes + length
@@ -43,11 +45,17 @@ for n = 1, #KEYS do
 end
 return out`;
 
+// KEYS: values. ARGV: the lifetime in ms and the value of each key.
+const PUT_SMALL = `
+for n = 1, #KEYS do redis.call('SET', KEYS[n], ARGV[2 * n], 'PX', ARGV[2 * n - 1]) end
+return #KEYS`;
+
 export interface ResultCache {
   get(cacheKey: string, epoch: number): Promise<CachedResult | null>;
   /** Returns the results in the order of the keys; null for a key of null. */
   getMany(cacheKeys: readonly (string | null)[], epoch: number): Promise<(CachedResult | null)[]>;
   put(params: PutParams): Promise<void>;
+  putMany(params: readonly PutParams[]): Promise<void>;
 }
 
 export interface PutParams {
@@ -56,6 +64,13 @@ export interface PutParams {
   value: EncodedResult;
   ttlMs: number;
 }
+
+/** The place of a result. */
+type Place = Pick<PutParams, 'cacheKey' | 'epoch'>;
+/** A small value, 1 for a value that must be read alone, or null for no value. */
+type SmallValue = Buffer | number | null;
+/** In the order of the keys. */
+type SmallValues = SmallValue[];
 
 export interface ResultCacheOptions {
   /** Called once per failed call. The call counts as a miss. */
@@ -71,6 +86,11 @@ export interface ResultCacheOptions {
   isCurrent?(body: NonNullable<CachedResult['body']>): boolean;
   /** A second connection to the same Redis for long values. Without `large`, all values use one connection. */
   large?: Connection;
+  /**
+   * Gathers the reads of many callers into calls of `run`, each of at most AT_ONCE places, and returns the function that adds a read. Without
+   * `gather`, and in a cluster, each read has its own command.
+   */
+  gather?(run: (places: readonly Place[]) => Promise<SmallValues>): (place: Place) => Promise<SmallValue>;
   /** Reads the result that a cached value names. Without `named`, and where the prediction is gone, the value is a miss. */
   named?: NamedResults;
 }
@@ -85,10 +105,9 @@ export interface NamedResults {
 const piecesOf = (bytes: Buffer | Pieces): Pieces =>
   Buffer.isBuffer(bytes) ? { pieces: [bytes], length: bytes.length } : bytes;
 
-/** In the order of the keys: a small value, 1 for a value that must be read alone, or null for no value. */
-type SmallValues = (Buffer | number | null)[];
 type Scripted = Connection & {
   mrGetSmallBuffer(numberOfKeys: number, ...args: (string | number)[]): Promise<SmallValues>;
+  mrPutSmall(numberOfKeys: number, ...args: (string | number | Buffer)[]): Promise<number>;
 };
 
 export function createResultCache(redis: Connection, keys: Keys, options: ResultCacheOptions): ResultCache {
@@ -102,34 +121,61 @@ class RedisResultCache implements ResultCache {
   readonly #options: ResultCacheOptions;
   /** Reads of named results in progress, by key. Many callers of one result share a read. */
   readonly #namedReads = new Map<string, Promise<CachedResult | null>>();
+  readonly #read: (place: Place) => Promise<SmallValue>;
 
   constructor(redis: Connection, keys: Keys, options: ResultCacheOptions) {
     // A defined command instead of `call`: the automatic pipelines of ioredis lose the name of a command that `call` sends.
     redis.defineCommand('mrGetSmall', { lua: GET_SMALL });
+    redis.defineCommand('mrPutSmall', { lua: PUT_SMALL });
     this.#redis = redis as Scripted;
     this.#large = options.large ?? redis;
     this.#keys = keys;
     this.#options = options;
+    // The keys of a cluster are on several masters.
+    const gather = redis instanceof Cluster ? undefined : options.gather;
+    this.#read = gather?.((places) => this.#readValues(places)) ?? ((place) => this.#beginningOf(place));
   }
 
   async get(cacheKey: string, epoch: number): Promise<CachedResult | null> {
+    const place = { cacheKey, epoch };
     try {
-      const key = this.#keyOf(cacheKey, epoch);
-      const beginning = await this.#redis.getrangeBuffer(key, 0, SMALL_BYTES - 1);
-      if (beginning.length === 0) return null;
-      if (!isCut(beginning, SMALL_BYTES)) return await this.#decode(cacheKey, epoch, beginning);
-      const long = await readLongValue(this.#large, key, CHECKSUM_BYTES);
-      if (long === null) return null;
-      this.#options.onBytes?.('read', beginning.length + long.value.length);
-      const [first] = long.value.pieces;
-      const isOnePiece = long.value.pieces.length === 1 && first !== undefined;
-      const whole = isOnePiece ? decodeResult(cacheKey, first) : decodeLongResult(cacheKey, long);
-      return whole ? await this.#usable(cacheKey, epoch, whole) : this.#discard(cacheKey, epoch);
+      const value = await this.#read(place);
+      return typeof value === 'number' ? await this.#getAlone(place) : await this.#wholeOf(place, value);
     } catch (error) {
-      if (isWrongType(error)) return this.#discard(cacheKey, epoch);
-      this.#options.onError(error);
-      return null;
+      return this.#failed(place, error);
     }
+  }
+
+  /** Reads a result with its own command. */
+  async #getAlone(place: Place): Promise<CachedResult | null> {
+    try {
+      return await this.#wholeOf(place, await this.#beginningOf(place));
+    } catch (error) {
+      return this.#failed(place, error);
+    }
+  }
+
+  #beginningOf({ cacheKey, epoch }: Place): Promise<Buffer> {
+    return this.#redis.getrangeBuffer(this.#keyOf(cacheKey, epoch), 0, SMALL_BYTES - 1);
+  }
+
+  /** The result whose value begins with these bytes. Reads the rest of a long value. */
+  async #wholeOf({ cacheKey, epoch }: Place, beginning: Buffer | null): Promise<CachedResult | null> {
+    if (beginning === null || beginning.length === 0) return null;
+    if (!isCut(beginning, SMALL_BYTES)) return this.#decode(cacheKey, epoch, beginning);
+    const long = await readLongValue(this.#large, this.#keyOf(cacheKey, epoch), CHECKSUM_BYTES);
+    if (long === null) return null;
+    this.#options.onBytes?.('read', beginning.length + long.value.length);
+    const [first] = long.value.pieces;
+    const isOnePiece = long.value.pieces.length === 1 && first !== undefined;
+    const whole = isOnePiece ? decodeResult(cacheKey, first) : decodeLongResult(cacheKey, long);
+    return whole ? this.#usable(cacheKey, epoch, whole) : this.#discard(cacheKey, epoch);
+  }
+
+  #failed({ cacheKey, epoch }: Place, error: unknown): null {
+    if (isWrongType(error)) return this.#discard(cacheKey, epoch);
+    this.#options.onError(error);
+    return null;
   }
 
   async getMany(cacheKeys: readonly (string | null)[], epoch: number): Promise<(CachedResult | null)[]> {
@@ -160,22 +206,58 @@ class RedisResultCache implements ResultCache {
     }
   }
 
+  async putMany(params: readonly PutParams[]): Promise<void> {
+    const isShort = ({ value }: PutParams) => Buffer.isBuffer(value) && value.length <= SMALL_BYTES;
+    const short = this.#redis instanceof Cluster ? [] : params.filter(isShort);
+    const others = short.length === 0 ? params : params.filter((one) => !isShort(one));
+    const writes = others.map((one) => this.put(one));
+    for (let at = 0; at < short.length; ) {
+      let bytes = 0;
+      const from = at;
+      while (at < short.length && bytes < WRITTEN_BYTES) bytes += short[at++]?.value.length ?? 0;
+      writes.push(this.#putSome(short.slice(from, at), bytes));
+    }
+    await Promise.all(writes);
+  }
+
+  async #putSome(params: readonly PutParams[], bytes: number): Promise<void> {
+    try {
+      const keys = params.map(({ cacheKey, epoch }) => this.#keyOf(cacheKey, epoch));
+      const args = params.flatMap(({ ttlMs, value }) => [Math.max(1, Math.round(ttlMs)), value as Buffer]);
+      await this.#redis.mrPutSmall(keys.length, ...keys, ...args);
+      this.#options.onBytes?.('written', bytes);
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+
   /** The keys of a cluster are on several masters, so each key is read alone. */
   async #getSome(cacheKeys: readonly string[], epoch: number): Promise<(CachedResult | null)[]> {
-    if (this.#redis instanceof Cluster) return Promise.all(cacheKeys.map((cacheKey) => this.get(cacheKey, epoch)));
+    const places = cacheKeys.map((cacheKey) => ({ cacheKey, epoch }));
+    if (this.#redis instanceof Cluster) return Promise.all(places.map((place) => this.#getAlone(place)));
     try {
-      const names = cacheKeys.map((cacheKey) => this.#keyOf(cacheKey, epoch));
-      const values = await this.#redis.mrGetSmallBuffer(names.length, ...names, SMALL_BYTES, REPLY_BYTES);
+      const values = await this.#readSmall(places);
       return await Promise.all(
-        cacheKeys.map((cacheKey, at) => {
+        places.map((place, at) => {
           const bytes = values[at] ?? null;
-          return typeof bytes === 'number' ? this.get(cacheKey, epoch) : this.#decode(cacheKey, epoch, bytes);
+          return typeof bytes === 'number' ? this.#getAlone(place) : this.#decode(place.cacheKey, epoch, bytes);
         }),
       );
     } catch (error) {
       this.#options.onError(error);
       return cacheKeys.map(() => null);
     }
+  }
+
+  /** Rejects when Redis does not respond. A long value is read later, because the next short values wait for this call. */
+  async #readValues(places: readonly Place[]): Promise<SmallValues> {
+    const [first] = places;
+    return first && places.length === 1 ? [await this.#beginningOf(first)] : this.#readSmall(places);
+  }
+
+  #readSmall(places: readonly Place[]): Promise<SmallValues> {
+    const names = places.map(({ cacheKey, epoch }) => this.#keyOf(cacheKey, epoch));
+    return this.#redis.mrGetSmallBuffer(names.length, ...names, SMALL_BYTES, REPLY_BYTES);
   }
 
   #keyOf(cacheKey: string, epoch: number): string {

@@ -55,24 +55,36 @@ export interface EncodeParams {
 
 export function encodeResult(params: EncodeParams & { output: string; body: string | null }): Buffer;
 export function encodeResult(params: EncodeParams): EncodedResult;
-export function encodeResult({ cacheKey, storedAt, freshUntil, output, body }: EncodeParams): EncodedResult {
-  const head = Buffer.alloc(HEADER);
-  head.write(cacheKey, KEY, 'hex');
+export function encodeResult(params: EncodeParams): EncodedResult {
+  const content = params.body ?? params.output;
+  if (typeof content !== 'string' && content.length > PIECE_BYTES) {
+    const head = Buffer.alloc(HEADER);
+    const length = HEADER + content.length;
+    writeHead(head, params, length);
+    return { pieces: [head, ...content.pieces], length };
+  }
+  const length = HEADER + (typeof content === 'string' ? Buffer.byteLength(content) : content.length);
+  const value = Buffer.allocUnsafe(length).fill(0, 0, HEADER);
+  writeHead(value, params, length);
+  if (typeof content === 'string') value.write(content, HEADER);
+  else copyPieces(content, value);
+  value.writeUInt32LE(checksumOf(value.subarray(CHECKED)), 0);
+  return value;
+}
+
+/** Writes the head without the checksum. The bytes of the head must be 0. */
+function writeHead(head: Buffer, { cacheKey, storedAt, freshUntil, output, body }: EncodeParams, length: number): void {
+  head.writeUInt32LE(length, CHECKED);
+  head.write(cacheKey, KEY, STORED_AT - KEY, 'hex');
   head.writeDoubleLE(storedAt, STORED_AT);
   head.writeDoubleLE(freshUntil, FRESH_UNTIL);
   head.writeUInt32LE(typeof output === 'string' ? Buffer.byteLength(output) : output.length, OUTPUT_LENGTH);
   if (body !== null) head.writeUInt32LE(outputAt(body), OUTPUT_AT);
-  const content = body ?? output;
-  if (typeof content !== 'string' && content.length > PIECE_BYTES) {
-    const length = HEADER + content.length;
-    head.writeUInt32LE(length, CHECKED);
-    return { pieces: [head, ...content.pieces], length };
-  }
-  const parts = typeof content === 'string' ? [Buffer.from(content)] : content.pieces;
-  const value = Buffer.concat([head, ...parts]);
-  value.writeUInt32LE(value.length, CHECKED);
-  value.writeUInt32LE(checksumOf(value.subarray(CHECKED)), 0);
-  return value;
+}
+
+function copyPieces({ pieces }: Pieces, value: Buffer): void {
+  let end = HEADER;
+  for (const piece of pieces) end += piece.copy(value, end);
 }
 
 /** The fields of a prediction's JSON before its output are an id and two names. */
