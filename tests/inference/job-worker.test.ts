@@ -35,8 +35,14 @@ interface TakenJob {
   end: PromiseWithResolvers<void>;
 }
 
+interface ConsumeParams {
+  workerId: string;
+  isNew?: boolean;
+  concurrency?: number;
+}
+
 /** A consumer of several jobs at once in a new queue or an earlier queue, and the jobs that it took. */
-function consume({ workerId, isNew = true }: { workerId: string; isNew?: boolean }) {
+function consume({ workerId, isNew = true, concurrency = 8 }: ConsumeParams) {
   if (isNew) {
     keys = keysFor(testPrefix());
     bull = `${keys.bull(shardOf(MODEL))}:${MODEL}`;
@@ -47,7 +53,7 @@ function consume({ workerId, isNew = true }: { workerId: string; isNew?: boolean
     connect: () => connectTestRedis(),
     keys,
     workerId,
-    concurrency: 8,
+    concurrency,
     lockMs: 30_000,
     waitingRows: () => 0,
     holdRows: () => 1_000,
@@ -173,6 +179,24 @@ test('a worker that stops while it waits leaves the next job to another worker',
   const other = consume({ workerId: 'other', isNew: false });
   expect((await one(other.taken, 0)).id).toBe(id);
   expect(taken).toEqual([]);
+  other.taken[0]?.end.resolve();
+  await isIdle();
+});
+
+test('a worker that closes sets the marker of a waiting job: its last wait can have removed the marker', async () => {
+  const { consumer, taken } = consume({ workerId: 'closing', concurrency: 1 });
+  await isBlocked(waitName());
+  await add();
+  await one(taken, 0);
+  const id = await add();
+  const closed = consumer.close();
+  // As the wait of a closing worker does.
+  await redis.del(`${bull}:marker`);
+  taken[0]?.end.resolve();
+  await closed;
+  expect(await redis.zrange(`${bull}:marker`, '0', '-1')).toEqual(['0']);
+  const other = consume({ workerId: 'other', isNew: false });
+  expect((await one(other.taken, 0)).id).toBe(id);
   other.taken[0]?.end.resolve();
   await isIdle();
 });

@@ -2,6 +2,7 @@
 
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { shardOf } from '@millrace/shared/predictions/ids';
+import { withTimeout } from '@millrace/shared/process/timeout';
 import { FAILED_KEPT, NewerJobError, type PredictJob, parsePredictJob } from '@millrace/shared/queue/job';
 import type { Connection } from '@millrace/shared/redis/connection';
 import type { Keys } from '@millrace/shared/redis/keys';
@@ -21,6 +22,11 @@ const HAND_BACK_MS = 1_000;
 const URGENT_LOOK_MS = 100;
 /** BullMQ's score of a job with a priority is the priority times this number, plus a counter. */
 const SCORE_OF_PRIORITY = 0x1_0000_0000;
+
+/** KEYS: the marker, then the list and the set of waiting jobs. Sets the marker if a job waits. */
+const WAKE = `if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then redis.call('ZADD', KEYS[1], 0, '0') end`;
+/** A consumer also closes while Redis is away. */
+const WAKE_MS = 1_000;
 
 /** Rows of a job that can be begun before its predictions are taken, and the time at which the job was added (Unix ms). */
 export interface Ahead {
@@ -146,6 +152,7 @@ class JobConsumer implements Consumer {
     await this.#worker.close();
     await this.#running;
     this.#locks.close();
+    await this.#wakeOther().catch(() => {});
     this.#connection.disconnect();
   }
 
@@ -247,6 +254,15 @@ class JobConsumer implements Consumer {
   async #handBack(job: Job<PredictJob>, token: string): Promise<void> {
     await untilWritable(() => job.moveToWait(token));
     await this.#connection.zadd(this.#worker.toKey('marker'), 0, '0');
+  }
+
+  /**
+   * The last wait of this worker can have removed the marker of a job that arrived while the connection closed. Without a marker the
+   * job would wait for the end of another worker's wait, which takes up to 5 s.
+   */
+  async #wakeOther(): Promise<void> {
+    const keys = ['marker', 'wait', 'prioritized'].map((name) => this.#worker.toKey(name));
+    await withTimeout(WAKE_MS, this.#connection.eval(WAKE, keys.length, ...keys), 'the wake-up of another worker');
   }
 
   #isEnough(priority?: number): boolean {
