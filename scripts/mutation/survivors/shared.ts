@@ -15,6 +15,7 @@ export const SHARED: Survivors = {
   ],
   'packages/shared/src/cache/result-value.ts': [
     { line: "if (typeof content !== 'string' && content.length > PIECE", change: '> → >=', reason: SAME_SIZE },
+    { line: 'head.write(cacheKey, KEY', change: '- → +', reason: 'A key fills its place.', isEquivalent: true },
     { line: 'if (beginning.length >= BEGINNING', reason: SAVES_TIME },
     {
       line: 'if (head === undefined || head.length < HEADER',
