@@ -1,5 +1,7 @@
 /** Tests that a worker fetches the job of an empty queue behind its wait, and that no job is lost or late because of it. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
+import { withTimeout } from '@millrace/shared/process/timeout';
 import { jobIdOf } from '@millrace/shared/queue/job';
 import { createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { type Connection, isCluster } from '@millrace/shared/redis/connection';
@@ -199,4 +201,13 @@ test('a worker that closes sets the marker of a waiting job: its last wait can h
   expect((await one(other.taken, 0)).id).toBe(id);
   other.taken[0]?.end.resolve();
   await isIdle();
+});
+
+test('a worker closes while its broken connection waits for the next attempt to connect', async () => {
+  const { consumer } = consume({ workerId: 'reconnecting' });
+  const client = await isBlocked(waitName());
+  await redis.call('CLIENT', 'KILL', 'ID', client);
+  // The first attempt follows after 50 ms.
+  await delay(20);
+  await withTimeout(10_000, consumer.close(), 'the close');
 });

@@ -24,6 +24,9 @@ import {
 /** The reply to the script comes together with the end of the wait. After this time the connection has failed. */
 const LATE_MS = 2_000;
 
+/** An attempt to connect follows a broken connection within half a second (`retryStrategy`). */
+const RECONNECT_MS = 1_000;
+
 /**
  * KEYS: the lists and sets of waiting jobs, and the marker. Returns 1 if no job waits. A marker without a job is deleted, because it
  * would end the next wait. Every script that adds a job sets the marker.
@@ -84,7 +87,13 @@ class Fetches {
     );
     const waitForJob = own.waitForJob.bind(own);
     const moveToCompleted = own.moveToCompleted.bind(own);
+    const disconnectBlocking = own.disconnectBlocking.bind(own);
     return Object.assign(own, {
+      // BullMQ waits for the end of the connection. Between two attempts to connect, ioredis stops and reports no end.
+      disconnectBlocking: async (wait?: boolean) => {
+        if (client?.status === 'reconnecting') await nextAttempt(client);
+        await disconnectBlocking(wait);
+      },
       waitForJob: (seconds: number) =>
         this.#wait(
           () => {
@@ -148,6 +157,15 @@ class Fetches {
       return undefined;
     }
   }
+}
+
+/** Resolves when an attempt to connect begins, or after RECONNECT_MS. */
+async function nextAttempt(client: Client): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  client.once('connecting', resolve);
+  const timer = setTimeout(resolve, RECONNECT_MS);
+  await promise;
+  clearTimeout(timer);
 }
 
 function withAlone(client: Client): Client {
