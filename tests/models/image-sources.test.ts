@@ -99,7 +99,7 @@ function bomb(): Buffer {
   return Buffer.concat([signature, chunk('IHDR', head), chunk('IDAT', deflateSync(Buffer.alloc(1_000)))]);
 }
 
-/** Repeats a prediction until it is a hit: the worker writes the result to the cache beside the first response. */
+/** Repeats a prediction until the response is a hit: the worker writes the result to the cache beside the first response. */
 const untilCached = (image: unknown) =>
   expect.poll(async () => (await predict(image)).headers.get('cache-status')).toContain('hit');
 

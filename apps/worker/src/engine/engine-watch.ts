@@ -36,7 +36,7 @@ export class EngineWatch {
   }
 
   /**
-   * Starts the shell if it does not run. Returns false where no shell can run, as on Windows and in an image without a shell: an engine
+   * Starts the shell unless a shell runs. Returns false where no shell can run, as on Windows and in an image without a shell: an engine
    * must then watch for the end of its worker itself.
    */
   start(): boolean {

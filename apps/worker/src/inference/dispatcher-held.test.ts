@@ -1,4 +1,4 @@
-/** What a dispatcher holds: rows of several sizes, engines of a version, raised predictions, and events that only time brings. */
+/** Tests the held predictions of a dispatcher: rows of several sizes, engines of a version, raised predictions, and events that only time brings. */
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { HIGH, LOW, NORMAL, stage, turn } from '../../../../tests/support/dispatcher-stage.ts';
 import { Dispatcher, type ItemsRun } from './dispatcher.ts';

@@ -28,8 +28,8 @@ const LATE_MS = 2_000;
 const RECONNECT_MS = 1_000;
 
 /**
- * KEYS: the lists and sets of waiting jobs, and the marker. Returns 1 if no job waits. A marker without a job is deleted, because it
- * would end the next wait. Every script that adds a job sets the marker.
+ * KEYS: the lists and sets of waiting jobs, and the marker. Returns 1 if no job waits. A marker without a job is deleted, because the
+ * marker would end the next wait. Every script that adds a job sets the marker.
  */
 const ALONE = `
 if redis.call('EXISTS', unpack(KEYS, 1, 4)) > 0 then return 0 end
@@ -108,7 +108,7 @@ class Fetches {
     });
   };
 
-  /** What is known about the next job without a command; undefined when BullMQ must send a request. */
+  /** The next job as far as this worker knows the job without a command; undefined when BullMQ must send a request. */
   take(): Pick<Fetched, 'data' | 'id' | 'token'> | undefined {
     const fetched = this.#fetched;
     const wasAlone = this.#isAlone;

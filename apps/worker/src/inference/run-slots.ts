@@ -1,12 +1,12 @@
 /**
- * The slots of the runs of a worker: one for each engine, and one more for a run that is prepared meanwhile.
+ * The slots of the runs of a worker: a slot for each engine, and a further slot for a run that is prepared meanwhile.
  *
  * - Runs of lower priority take no slot from runs of higher priority, so that an urgent prediction only waits for the current run of an
  *   engine.
  * - A run that takes longer than LONG_MS (a prediction with very many rows) takes no slot from other versions.
  * - A run that has left its engine and still stores large results takes no slot from other versions.
- * - A version whose calls of an engine take longer than PREPARED_MS prepares no run: the pause of the engine is short beside the call, and
- *   a prediction of another version would wait for two such calls.
+ * - A version whose calls of an engine take longer than PREPARED_MS prepares no run. The pause of the engine is short beside the
+ *   call. A prediction of another version would wait for two such calls.
  */
 
 const LONG_MS = 1_000;

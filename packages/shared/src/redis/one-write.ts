@@ -4,7 +4,7 @@
  */
 import { type Connection, isCluster } from './connection.ts';
 
-/** Collects what this turn writes to the connection. A cluster has a socket for each node: nothing is collected. */
+/** Collects the commands that this turn writes to the connection. A cluster has a socket for each node: nothing is collected. */
 export function writeOnce(redis: Connection): void {
   if (isCluster(redis)) return;
   // A connection that is being opened has no socket yet.

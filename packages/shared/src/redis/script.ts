@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts';
 /** Runs the script. `keys` is the number of keys, which stand first in `args`. Rejects as `eval` does. */
 export type Script = (redis: Connection, keys: number, ...args: (string | number)[]) => Promise<unknown>;
 
-/** Returns a function that runs a script. Redis hashes each text that it gets, and this process copies each text that it sends. */
+/** Returns a function that runs a script. Redis hashes each text that arrives, and this process copies each text that leaves. */
 export function scriptOf(lua: string): Script {
   const digest = createHash('sha1').update(lua).digest('hex');
   return async (redis, keys, ...args) => {
