@@ -14,6 +14,16 @@ export function cpuMs(pid: number): number | undefined {
   return familyOf(pid).reduce((sum, member) => sum + (ownCpuMs(member) ?? 0), 0);
 }
 
+/** Processor time of each of these processes and their descendants, in milliseconds, by process id. */
+export function cpuByProcess(pids: readonly number[]): Map<number, number> {
+  return new Map(pids.flatMap(familyOf).map((pid) => [pid, ownCpuMs(pid) ?? 0]));
+}
+
+/** The processor time of the process that used the most between two calls of `cpuByProcess`, in milliseconds. */
+export function busiestMs(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>): number {
+  return Math.max(0, ...[...after].map(([pid, ms]) => ms - (before.get(pid) ?? 0)));
+}
+
 /** The peak memory of a process since its start, in MiB. */
 export function peakMemoryMib(pid: number): number | undefined {
   try {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench } from './bench.ts';
 import { drive, type LoadFigures } from './load/load.ts';
 import { eventLoopDelays } from './metrics.ts';
-import { cpuMs, ownCpuMs } from './processes.ts';
+import { busiestMs, cpuByProcess, cpuMs, ownCpuMs } from './processes.ts';
 import type { Requests } from './requests.ts';
 import { type RivalFigures, round } from './results.ts';
 import { startSampling } from './sample.ts';
@@ -60,10 +60,11 @@ async function measure(bench: LoadBench, load: NamedLoad): Promise<Figures> {
   // round.
   await delay(250);
   await eventLoopDelays(rival);
-  const before = usedBy(rival);
+  const [before, each] = [usedBy(rival), usedByEach(rival)];
   const sampling = load.sample === 'beside' ? sampler(load) : undefined;
   const figures = await loadOnce(bench, load, bench.seconds);
   const after = usedBy(rival);
+  const busiest = busiestMs(each, usedByEach(rival));
   const delays = await eventLoopDelays(rival);
   const late = load.sample === 'after' ? sampler(load) : undefined;
   if (late) await delay(500);
@@ -80,6 +81,8 @@ async function measure(bench: LoadBench, load: NamedLoad): Promise<Figures> {
     failed: figures.failed,
     ...(cpu.length > 0 ? { cpu_us: cpu.reduce((sum, [, us]) => sum + us, 0) } : {}),
     ...Object.fromEntries(cpu.map(([role, us]) => [`${role}_cpu_us`, us])),
+    // With enough cores, this process limits the rate.
+    ...(cpu.length > 0 ? { busiest_cpu_us: (busiest * 1_000) / figures.requests } : {}),
     ...delays,
   };
 }
@@ -122,6 +125,8 @@ export function usedBy(rival: Rival): Record<string, number> {
   }
   return used;
 }
+
+const usedByEach = ({ parts }: Rival): Map<number, number> => cpuByProcess(parts.map(({ part }) => part.pid));
 
 export function medians(rounds: readonly Figures[]): RivalFigures {
   const names = new Set(rounds.flatMap((figures) => Object.keys(figures)));

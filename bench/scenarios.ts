@@ -8,6 +8,7 @@ import { estimate } from './scenarios/estimate.ts';
 import { hit } from './scenarios/hit.ts';
 import { hold10k } from './scenarios/hold10k.ts';
 import { lone } from './scenarios/lone.ts';
+import { processesScenario } from './scenarios/processes.ts';
 import { queue } from './scenarios/queue.ts';
 import { rowsScenario } from './scenarios/rows.ts';
 import { image, large, tensor } from './scenarios/tensor.ts';
@@ -28,6 +29,7 @@ export const scenarios: readonly Scenario[] = [
   large,
   text,
   weights,
+  processesScenario,
   engines,
   estimate,
   backlog,
