@@ -212,3 +212,18 @@ test('a reply that is older than the last read changes nothing', async () => {
   await refreshing;
   expect(local.local('a', 0, now + 1_001)).toMatchObject({ text: '{"output":2}' });
 });
+
+test('a result that was not read for five seconds leaves the memory, a thousand at each call', async () => {
+  const keys = Array.from({ length: 1_500 }, (_, at) => `k${at}`);
+  const local = createLocalResults(redisWith(new Map(keys.map((key) => [`0:${key}`, resultOf('1')]))));
+  for (const key of keys) await local.get(key, 0, now);
+  await local.get('k0', 0, now + 1);
+  await local.refresh(now + 4_999);
+  expect(local.size).toBe(1_500);
+  await local.refresh(now + 5_000);
+  expect(local.size).toBe(500);
+  await local.refresh(now + 5_000);
+  expect(local.size).toBe(1);
+  await local.refresh(now + 5_001);
+  expect(local.size).toBe(0);
+});

@@ -16,6 +16,8 @@ export const REFRESH_EVERY_MS = 100;
 const HOT_HITS = 3;
 /** Hits with a longer time between them do not add up. */
 const HOT_MS = 5_000;
+/** Entries that one `refresh` discards at most, so that no request waits for thousands. */
+const DISCARDED_MAX = 1_000;
 const BODY_MAX = 16_384;
 const BYTES_MAX = 32 * 1_048_576;
 
@@ -37,8 +39,10 @@ export interface LocalResults extends Omit<ResultCache, 'get' | 'putMany'> {
   local(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined;
   /** Discards a result, so that the next `get` reads Redis. */
   forget(cacheKey: string): void;
-  /** Reads the used results again that will soon be a second old. Must be called every REFRESH_EVERY_MS. */
+  /** Reads the used results again that will soon be a second old, and discards old results. Must be called every REFRESH_EVERY_MS. */
   refresh(nowMs: number): Promise<void>;
+  /** Number of results in this process. */
+  readonly size: number;
 }
 
 export function createLocalResults(cache: ResultCache): LocalResults {
@@ -50,6 +54,9 @@ export function createLocalResults(cache: ResultCache): LocalResults {
     put: (params) => cache.put(params),
     forget: (cacheKey) => local.forget(cacheKey),
     refresh: (nowMs) => local.refresh(nowMs),
+    get size() {
+      return local.size;
+    },
   };
 }
 
@@ -59,6 +66,10 @@ class LocalCache {
 
   constructor(cache: ResultCache) {
     this.#cache = cache;
+  }
+
+  get size(): number {
+    return this.#entries.size;
   }
 
   find(cacheKey: string, epoch: number, nowMs: number): CachedResult | undefined {
@@ -86,6 +97,7 @@ class LocalCache {
   }
 
   async refresh(nowMs: number): Promise<void> {
+    this.#discardOld(nowMs);
     const due = new Map<number, string[]>();
     // The iteration starts at the last used entry.
     for (const [cacheKey, { epoch, usedAt, hits, readAt }] of this.#entries.entries()) {
@@ -96,6 +108,18 @@ class LocalCache {
       else due.set(epoch, [cacheKey]);
     }
     await Promise.all([...due].map(([epoch, cacheKeys]) => this.#readAgain(cacheKeys, epoch, nowMs)));
+  }
+
+  /** A result of this age counts as never read. After a load the results would otherwise stay in memory until other results need the room. */
+  #discardOld(nowMs: number): void {
+    let discarded = 0;
+    // The iteration starts at the entry that was not used for the longest time.
+    for (const cacheKey of this.#entries.rkeys()) {
+      const entry = this.#entries.peek(cacheKey);
+      if (!entry || nowMs - entry.readAt < HOT_MS || discarded === DISCARDED_MAX) return;
+      this.#entries.delete(cacheKey);
+      discarded += 1;
+    }
   }
 
   async #readAgain(cacheKeys: readonly string[], epoch: number, nowMs: number): Promise<void> {

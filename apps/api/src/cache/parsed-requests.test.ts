@@ -59,3 +59,18 @@ test('the number of texts is limited: unused texts are discarded, and used texts
   parsedRequests.store(entryOf(long));
   expect(parsedRequests.bodyOf(long)).toBeUndefined();
 });
+
+test('a text that no request used between two calls is discarded at the second', () => {
+  const parsedRequests = new ParsedRequests();
+  parsedRequests.store(entryOf('{"input":1}'));
+  parsedRequests.store(entryOf('{"input":2}'));
+  parsedRequests.discardUnused();
+  expect(parsedRequests.bodyOf('{"input":1}')).toBeDefined();
+  parsedRequests.store(entryOf('{"input":3}'));
+  parsedRequests.discardUnused();
+  expect(parsedRequests.bodyOf('{"input":2}')).toBeUndefined();
+  expect(parsedRequests.bodyOf('{"input":3}')).toBeDefined();
+  parsedRequests.discardUnused();
+  expect(parsedRequests.bodyOf('{"input":1}')).toBeUndefined();
+  expect(parsedRequests.bodyOf('{"input":3}')).toBeDefined();
+});

@@ -7,6 +7,8 @@ import type { NormalizedInput } from '../models/normalize-input.ts';
 
 const TEXTS_MAX = 8_192;
 const TEXT_MAX_LENGTH = 1_024;
+/** How often `discardUnused` must be called. */
+export const DISCARD_EVERY_MS = 30_000;
 
 interface Entry {
   text: string;
@@ -17,13 +19,22 @@ interface Entry {
   normalized: NormalizedInput;
 }
 
+interface Kept extends Entry {
+  /** The number of calls of `discardUnused` before the last use. */
+  usedIn: number;
+}
+
 export class ParsedRequests {
-  readonly #byText = new LRUCache<string, Entry>({ max: TEXTS_MAX });
+  readonly #byText = new LRUCache<string, Kept>({ max: TEXTS_MAX });
   readonly #byBody = new WeakMap<object, Entry>();
+  #period = 0;
 
   /** The parsed and frozen body of a text: the same object each time. */
   bodyOf(text: string): unknown {
-    return text.length > TEXT_MAX_LENGTH ? undefined : this.#byText.get(text)?.body;
+    const entry = text.length > TEXT_MAX_LENGTH ? undefined : this.#byText.get(text);
+    if (entry === undefined) return undefined;
+    entry.usedIn = this.#period;
+    return entry.body;
   }
 
   /** Whether a body was validated against this schema before. */
@@ -50,8 +61,20 @@ export class ParsedRequests {
     )
       return;
     freeze(entry.body);
-    this.#byBody.set(entry.body, entry);
-    this.#byText.set(entry.text, entry);
+    const kept = { ...entry, usedIn: this.#period };
+    this.#byBody.set(entry.body, kept);
+    this.#byText.set(entry.text, kept);
+  }
+
+  /** Discards the texts that no request has used since the last call but one: after a load they would take megabytes for good. */
+  discardUnused(): void {
+    // The iteration starts at the entry that was not used for the longest time.
+    for (const text of this.#byText.rkeys()) {
+      const entry = this.#byText.peek(text);
+      if (!entry || entry.usedIn >= this.#period) break;
+      this.#byText.delete(text);
+    }
+    this.#period += 1;
   }
 }
 

@@ -23,7 +23,7 @@ import { writeOnce } from '@millrace/shared/redis/one-write';
 import { lookUpLocal } from '../cache/cache-lookup.ts';
 import { gatherReads } from '../cache/gathered-reads.ts';
 import { createLocalResults, type LocalResults, REFRESH_EVERY_MS } from '../cache/local-results.ts';
-import { ParsedRequests } from '../cache/parsed-requests.ts';
+import { DISCARD_EVERY_MS, ParsedRequests } from '../cache/parsed-requests.ts';
 import { createBodyCheck } from '../cache/stored-body.ts';
 import { EstimateWatch } from '../queue/estimate-watch.ts';
 import { QueueGauges, type QueueState } from '../queue/queue-gauges.ts';
@@ -79,7 +79,7 @@ export function openPredictions(params: OpenPredictionsParams): PredictionServic
   const { db } = stores;
   const parts = openParts(params);
   const { live, completions, lookup } = parts;
-  const parsedRequests = new ParsedRequests();
+  const parsedRequests = openParsedRequests(closers);
   const cache = openLocalResults(parts);
   const idempotency = createIdempotency({
     redis: stores.queue.redis,
@@ -142,6 +142,13 @@ function openLocalResults({ stores, closers, base, live }: Parts): LocalResults 
   const refreshing = setInterval(() => void local.refresh(sharedNow()), REFRESH_EVERY_MS).unref();
   closers.push('local results', () => clearInterval(refreshing));
   return local;
+}
+
+function openParsedRequests(closers: Parts['closers']): ParsedRequests {
+  const parsedRequests = new ParsedRequests();
+  const discarding = setInterval(() => parsedRequests.discardUnused(), DISCARD_EVERY_MS).unref();
+  closers.push('parsed requests', () => clearInterval(discarding));
+  return parsedRequests;
 }
 
 function openCreatePrediction(
