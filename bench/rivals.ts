@@ -13,7 +13,8 @@ export interface Program {
 
 export interface RivalPlan {
   programs: readonly Program[];
-  needs: readonly ('redis' | 'postgres')[];
+  /** `redis` is a queue Redis. As in `npm start`, the cache Redis is a process of its own and writes no append-only file. */
+  needs: readonly ('redis' | 'cache' | 'postgres')[];
 }
 
 const own = (file: string): string => path.join('bench/rivals', file);
@@ -23,7 +24,7 @@ const millrace: RivalPlan = {
     { role: 'worker', file: 'apps/worker/src/main.ts' },
     { role: 'api', file: 'apps/api/src/main.ts' },
   ],
-  needs: ['redis', 'postgres'],
+  needs: ['redis', 'cache', 'postgres'],
 };
 
 export const rivalPlans: Readonly<Record<RivalName, RivalPlan>> = {

@@ -22,7 +22,8 @@ export interface Rival {
   url: string;
   port: number;
   /** All processes of the rival, servers included. */
-  parts: { role: 'api' | 'worker' | 'redis' | 'postgres'; part: Part }[];
+  parts: { role: 'api' | 'worker' | 'redis' | 'cache' | 'postgres'; part: Part }[];
+  /** The queue Redis. */
   redisUrl: string | undefined;
   databaseUrl: string | undefined;
   /** Addresses of the metrics of its programs. Only Millrace has metrics. */
@@ -104,15 +105,17 @@ async function startRival(
   const { needs, programs } = rivalPlans[name];
   const logs = path.join(dir, 'logs');
   await mkdir(logs);
-  const redis = needs.includes('redis')
-    ? await startRedis({
-        program: await findOrInstallRedis(say),
-        dataDir: path.join(dir, 'redis'),
-        logFile: path.join(logs, 'redis.log'),
-        password,
-        guard,
-      })
-    : undefined;
+  const startRedisOf = async (role: 'queue' | 'cache') =>
+    startRedis({
+      program: await findOrInstallRedis(say),
+      role,
+      dataDir: path.join(dir, role),
+      logFile: path.join(logs, `${role}.log`),
+      password,
+      guard,
+    });
+  const redis = needs.includes('redis') ? await startRedisOf('queue') : undefined;
+  const cache = needs.includes('cache') ? await startRedisOf('cache') : undefined;
   const postgres = needs.includes('postgres')
     ? await startPostgres({
         dataDir: path.join(dir, 'postgres'),
@@ -133,7 +136,8 @@ async function startRival(
     HOST: '127.0.0.1',
     PORT: String(port),
     WORKER_PORT: String(workerPort),
-    ...(redis ? { REDIS_URL: redis.url, CACHE_REDIS_URL: redis.url } : {}),
+    ...(redis ? { REDIS_URL: redis.url } : {}),
+    ...(cache ? { CACHE_REDIS_URL: cache.url } : {}),
     ...(postgres ? { DATABASE_URL: postgres.url } : {}),
     MODELS_DIR: options.modelsDir ?? path.join(checkout, 'models'),
     ENGINES: '1',
@@ -142,6 +146,7 @@ async function startRival(
   };
   const parts: Rival['parts'] = [];
   if (redis) parts.push({ role: 'redis', part: redis.part });
+  if (cache) parts.push({ role: 'cache', part: cache.part });
   if (postgres) parts.push({ role: 'postgres', part: postgres.part });
   const url = `http://127.0.0.1:${port}`;
   const launch = async (program: Program) => {
