@@ -40,10 +40,11 @@ interface ConsumeParams {
   workerId: string;
   isNew?: boolean;
   concurrency?: number;
+  endMs?: number;
 }
 
 /** A consumer of several jobs at once in a new queue or an earlier queue, and the jobs that the consumer took. */
-function consume({ workerId, isNew = true, concurrency = 8 }: ConsumeParams) {
+function consume({ workerId, isNew = true, concurrency = 8, endMs = 20 }: ConsumeParams) {
   if (isNew) {
     keys = keysFor(testPrefix());
     bull = `${keys.bull(shardOf(MODEL))}:${MODEL}`;
@@ -56,6 +57,7 @@ function consume({ workerId, isNew = true, concurrency = 8 }: ConsumeParams) {
     workerId,
     concurrency,
     lockMs: 30_000,
+    endMs,
     waitingRows: () => 0,
     holdRows: () => 1_000,
     compute({ ids: [id = ''] }) {
@@ -131,6 +133,41 @@ test('no job is requested from the empty queue after a lone job', async () => {
   }
   // On a busy machine a wait can reach its limit of 5 s, and then BullMQ requests a job.
   expect(requests).toBeLessThan(jobs / 4);
+});
+
+/** Resolves when the job has left the queue. */
+const isGone = (id: string) =>
+  vi.waitUntil(async () => (await redis.exists(`${bull}:${jobIdOf(id)}`)) === 0, { timeout: 60_000 });
+
+/** Longer than the time limit of a test. */
+const NEVER_MS = 600_000;
+
+test('the end of a lone job waits for the next job, and the end of the last job for the close', async () => {
+  const { consumer, taken } = consume({ workerId: 'ending', endMs: NEVER_MS });
+  await isBlocked(waitName());
+  const first = await add();
+  const job = await one(taken, 0);
+  await isBlocked(waitName());
+  job.end.resolve();
+  await vi.waitUntil(() => consumer.active === 0);
+  // The connection of the consumer would have written the end before these replies.
+  for (let at = 0; at < 10; at += 1) await redis.ping();
+  if (!isCluster(redis)) expect(await redis.exists(`${bull}:${jobIdOf(first)}`)).toBe(1);
+
+  const second = await add();
+  (await one(taken, 1)).end.resolve();
+  await isGone(first);
+  await vi.waitUntil(() => consumer.active === 0);
+  await withTimeout(10_000, consumer.close(), 'the close');
+  expect(await redis.exists(`${bull}:${jobIdOf(second)}`, `${bull}:${jobIdOf(second)}:lock`)).toBe(0);
+});
+
+test('the end of a lone job is written without a next job', async () => {
+  const { taken } = consume({ workerId: 'last' });
+  await isBlocked(waitName());
+  const id = await add();
+  (await one(taken, 0)).end.resolve();
+  await isGone(id);
 });
 
 test('jobs that wait together are all taken, in their order', async () => {
