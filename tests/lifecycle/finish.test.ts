@@ -1,6 +1,6 @@
 /** Tests the codes of finish.lua and the states behind each code. */
 import { describe, expect, test } from 'vitest';
-import { NOW, SHARD, useLive } from './live-fixture.ts';
+import { NOW, newPrediction, SHARD, TARGET, useLive } from './live-fixture.ts';
 import { LINGERS_MS, LONG_RESULT, RECORDED_MS, useScripts } from './script-fixture.ts';
 
 const f = useLive();
@@ -42,6 +42,34 @@ describe('a success', () => {
     expect(await f.live.readWhole(two.id)).toMatchObject({ status: 'succeeded', runsForFollowers: false });
     expect(await s.lifetime(two.id)).toBeGreaterThan(0);
   });
+});
+
+test('the flights of 450 successes of one run linger, and a flight of another leader stays', async () => {
+  const items = Array.from({ length: 450 }, (_, n) => newPrediction({ flight: `${s.flight}-${n}` }));
+  const flights = items.map(({ flight }) => f.keys.flight(SHARD, flight ?? ''));
+  await f.live.submit(TARGET, { priority: 'normal', job: 'p-many', nowMs: NOW }, items);
+  const taken = await f.take(items.map(({ id }) => id));
+  const [gone, other] = [flights[1] ?? '', flights[430] ?? ''];
+  await f.redis.del(gone);
+  await f.redis.set(other, 'another', 'PX', 600_000);
+  const run = {
+    status: 'succeeded',
+    result: '1',
+    startedAt: NOW,
+    batchedAt: NOW,
+    inferenceMs: 1,
+    batchSize: 450,
+  } as const;
+  const verdicts = await f.live.finish(
+    SHARD,
+    taken.map((one) => ({ ...one, ...run })),
+    { worker: 'w1', nowMs: NOW },
+  );
+  expect(verdicts).toEqual(items.map(() => 'written'));
+  const left = await Promise.all(flights.map((name) => f.redis.pttl(name)));
+  const lingering = left.filter((ms, n) => flights[n] !== other && ms > 0 && ms <= LINGERS_MS);
+  expect([lingering.length, left[1], await f.redis.get(other)]).toEqual([448, -2, 'another']);
+  expect(left[430]).toBeGreaterThan(LINGERS_MS);
 });
 
 describe('the result of a leader with another end', () => {

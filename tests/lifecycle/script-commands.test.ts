@@ -61,7 +61,7 @@ test('a prediction without followers needs these commands from its submission to
   expect(await commandsOf(takeSecond)).toEqual(['getrange p 0', 'setrange p 10', 'hincrby n']);
   expect(
     await commandsOf(() => live.finish(SHARD, [{ ...taken, ...END, result: '1' }], { worker: 'w1', nowMs: NOW })),
-  ).toEqual(['getrange p 10', 'set p', 'get f', 'pexpire f', 'xadd ev', 'xadd rec']);
+  ).toEqual(['getrange p 10', 'set p', 'mget f', 'pexpire f', 'xadd ev', 'xadd rec']);
 });
 
 test('a prediction without a flight needs no command for a flight, and its end bounds the stream of events', async () => {

@@ -33,6 +33,9 @@ local HEAD_FORM = '^' .. string.rep('%d', 10) .. '[qrsfcel]%d[01][01][01][01]' .
 -- Bytes of a state that a script reads first. A script reads no more of a longer success, because a success never changes and no
 -- script needs its result.
 local PEEK = 131072
+-- The positions of the first and the last of these bytes. Redis converts a number of Lua to text for each call, which takes longer than
+-- to pass a text.
+local FIRST, PEEK_END = '0', format('%d', PEEK - 1)
 
 -- Whether the text is the beginning of a long success, with all fields before the result.
 local function is_cut(v)
@@ -99,7 +102,7 @@ end
 -- A state as text; of a long success only the beginning. Nil if there is no state, or if the key has another type: versions before
 -- 0.1.0 had a hash.
 local function text_of(key)
-  local v = redis.pcall('GETRANGE', key, 0, PEEK - 1)
+  local v = redis.pcall('GETRANGE', key, FIRST, PEEK_END)
   if type(v) ~= 'table' then
     if #v == PEEK and not is_cut(v) then return redis.call('GET', key) end
     if v == '' then return nil end

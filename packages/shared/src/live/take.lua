@@ -104,7 +104,7 @@ local function take_one(n)
     and a and b and a - b < most and z and sub(v, HEAD + z + 1, HEAD + z + 4) == NO_END
     and created and byte(v, created + 14) == 31 then
     local p = sub(v, 12, 12)
-    redis.call('SETRANGE', key, 10, 'r' .. p .. '1000' .. format('%05d', a + 1) .. sub(v, 22, 39) .. now13 .. worker)
+    redis.call('SETRANGE', key, '10', 'r' .. p .. '1000' .. format('%05d', a + 1) .. sub(v, 22, 39) .. now13 .. worker)
     local from = find(v, SEP, created + 15, true) + 1
     count_left(sub(v, from, find(v, SEP, from, true) - 1), p)
     out[n] = v
