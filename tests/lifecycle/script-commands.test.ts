@@ -78,6 +78,17 @@ test('a prediction without a flight needs no command for a flight, and its end b
   expect(limits).toEqual([String(Math.floor(EVENT_BYTES / (await redis.strlen(keys.live(item.id)))))]);
 });
 
+test('a number that the process does not expect needs one more command', async () => {
+  const submit = (store: LiveStore) => {
+    const item = newPrediction();
+    return store.submit(TARGET, { priority: 'low', job: `p-${item.id}`, nowMs: NOW }, [item]);
+  };
+  await submit(new LiveStore(redis, keys));
+  const commands = ['hincrby n', 'publish bell', 'hmget n'];
+  expect(await commandsOf(() => submit(live))).toEqual(['hget n', 'set p', 'setrange p 0', ...commands]);
+  expect(await commandsOf(() => submit(live))).toEqual(['hget n', 'set p', ...commands]);
+});
+
 test('a leader with followers is taken without a copy of its state', async () => {
   const submission = { priority: 'normal', job: 'p-job', nowMs: NOW } as const;
   const [lead, follower] = [newPrediction({ flight: 'taken' }), newPrediction({ flight: 'taken' })];
