@@ -1,7 +1,8 @@
 /** Tests that reads and writes of many results share commands, and have the same outcome as alone. */
 import { randomBytes } from 'node:crypto';
-import { createResultCache } from '@millrace/shared/cache/result-cache';
+import { createResultCache, JOINED_COMMANDS } from '@millrace/shared/cache/result-cache';
 import { encodeResult } from '@millrace/shared/cache/result-value';
+import { isCluster, waitForRedis } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { gatherReads } from '../../apps/api/src/cache/gathered-reads.ts';
@@ -57,6 +58,25 @@ test('results that are written together are read by many callers at once', async
   const ttlMs = await redis.pttl(keys.result(first?.cacheKey ?? ''));
   expect([ttlMs > TTL_MS - 30_000, ttlMs <= TTL_MS]).toEqual([true, true]);
   expect(failures).toEqual([]);
+});
+
+test('a command that serves many callers is sent without a pipeline, except in a cluster', async () => {
+  const piped = connectTestRedis('producer', { autoPipeline: { except: JOINED_COMMANDS } });
+  await waitForRedis(piped, 'Redis', 60_000);
+  const onError = (error: unknown) => failures.push(error);
+  const own = createResultCache(piped, keys, { onError, onDamaged() {}, gather: gatherReads });
+  const [one, two] = [put('1'), put('2')];
+  const writing = own.putMany([one, two]);
+  const inPipelines = isCluster(piped) ? 2 : 0;
+  expect(piped.autoPipelineQueueSize).toBe(inPipelines);
+  await writing;
+  const reading = [own.get(one.cacheKey, 0), own.getMany([one.cacheKey, two.cacheKey], 0)];
+  expect(piped.autoPipelineQueueSize > 0).toBe(isCluster(piped));
+  await Promise.all(reading);
+  const other = piped.exists(keys.result(one.cacheKey));
+  expect(piped.autoPipelineQueueSize).toBe(1);
+  expect([await other, failures]).toEqual([1, []]);
+  piped.disconnect();
 });
 
 test('an empty list is written without a command', async () => {

@@ -34,35 +34,46 @@ export function recordOf(
   const deliveries: Recorded['deliveries'] = [];
   const ended: TerminalRow[] = [];
   let omitted = 0;
-  const reader: Connection = connectTestRedis();
-  const { consumer = 'r1', retryDelaysMs = [20], record = (rows) => recordTerminal(db, rows) } = given;
+  const { record = (rows) => recordTerminal(db, rows), ...others } = given;
   const recorder: Recorder = startRecorder({
+    ...depsOf(fixture, db),
+    ...others,
+    record: (rows) => {
+      statements.push(rows);
+      return record(rows);
+    },
+    onDeliveries: async (some) => void deliveries.push(...some),
+    onEnded: (some) => void ended.push(...some),
+    onOmitted: () => {
+      omitted += 1;
+    },
+  });
+  const { stalledMs, close } = recorder;
+  return { statements, deliveries, ended, omitted: () => omitted, stalledMs, close };
+}
+
+export function depsOf(fixture: LiveFixture, db: Pool): RecorderDeps {
+  const reader: Connection = connectTestRedis();
+  return {
     reader,
     redis: fixture.redis,
     keys: fixture.keys,
     live: fixture.live,
     shards: [SHARD],
-    consumer,
+    consumer: 'r1',
     liveTtlMs: 600_000,
     room: { tight: false },
-    retryDelaysMs,
-    record: (rows) => {
-      statements.push(rows);
-      return record(rows);
-    },
+    retryDelaysMs: [20],
+    record: (rows) => recordTerminal(db, rows),
     findEnds: (ids) => findEnds(db, ids),
     postgresResponds: async () => (await db.query('SELECT 1').catch(() => null)) !== null,
-    onDeliveries: async (some) => void deliveries.push(...some),
+    onDeliveries: async () => {},
     onRecorded: () => {},
-    onEnded: (some) => void ended.push(...some),
+    onEnded: () => {},
     isClockRight: () => true,
-    onOmitted: () => {
-      omitted += 1;
-    },
+    onOmitted: () => {},
     log: pino({ level: 'silent' }),
-  });
-  const { stalledMs, close } = recorder;
-  return { statements, deliveries, ended, omitted: () => omitted, stalledMs, close };
+  };
 }
 
 /** Ends a prediction whose output is text of `characters` characters. Resolves to its id. */

@@ -1,5 +1,5 @@
 /** Connections to the run's Redis, which is one server or a cluster. */
-import { type Connection, connectRedis } from '@millrace/shared/redis/connection';
+import { type Connection, type ConnectOptions, connectRedis } from '@millrace/shared/redis/connection';
 import { Cluster } from 'ioredis';
 import { inject } from 'vitest';
 
@@ -9,8 +9,10 @@ export const redisEnv = (): Record<string, string> => ({
   REDIS_CLUSTER: String(inject('redisCluster')),
 });
 
-export const connectTestRedis = (kind: 'producer' | 'blocking' = 'blocking', options: { timeoutMs?: number } = {}) =>
-  connectRedis(inject('redisUrl'), kind, { ...options, cluster: inject('redisCluster') });
+export const connectTestRedis = (
+  kind: 'producer' | 'blocking' = 'blocking',
+  options: Pick<ConnectOptions, 'timeoutMs' | 'autoPipeline'> = {},
+) => connectRedis(inject('redisUrl'), kind, { ...options, cluster: inject('redisCluster') });
 
 /** Every key that starts with `prefix`, on all servers. */
 export async function keysOf(redis: Connection, prefix: string): Promise<string[]> {

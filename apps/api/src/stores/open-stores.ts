@@ -2,6 +2,7 @@
 import { CacheDamage } from '@millrace/shared/cache/damage';
 import { holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
 import { ReadThrough } from '@millrace/shared/cache/read-through';
+import { JOINED_COMMANDS } from '@millrace/shared/cache/result-cache';
 import { type Clock, startClock } from '@millrace/shared/postgres/clock';
 import { createPool, openConnections, type Pool } from '@millrace/shared/postgres/db';
 import { checkPostgres } from '@millrace/shared/postgres/migrate';
@@ -146,7 +147,8 @@ function openCacheRedis(
   });
   closers.push('cache probe', () => store.close());
   const timeoutMs = Math.min(config.storeTimeoutMs, 200);
-  const redis = store.connect('producer', { timeoutMs, autoPipeline: true, name: 'millrace-api-cache' });
+  const autoPipeline = { except: JOINED_COMMANDS };
+  const redis = store.connect('producer', { timeoutMs, autoPipeline, name: 'millrace-api-cache' });
   closers.push('cache', () => redis.disconnect());
   const largeRedis = store.connect('producer', {
     timeoutMs: LARGE_TIMEOUTS * timeoutMs,

@@ -3,7 +3,7 @@
 import { CacheDamage } from '@millrace/shared/cache/damage';
 import { cacheInQueueMemory, holdsCache, queueMemoryAdvice } from '@millrace/shared/cache/queue-memory';
 import { ReadThrough } from '@millrace/shared/cache/read-through';
-import { createResultCache, type ResultCache } from '@millrace/shared/cache/result-cache';
+import { createResultCache, JOINED_COMMANDS, type ResultCache } from '@millrace/shared/cache/result-cache';
 import { openRedisStore } from '@millrace/shared/redis/redis-store';
 import type { WorkerContext } from '../operations/worker-context.ts';
 import { CacheWrites } from './cache-writes.ts';
@@ -40,9 +40,9 @@ export async function openCaches({
   metrics.gauge('millrace_cache_redis_writable', 'Whether the cache Redis took the last write: 1 or 0.', () =>
     Number(cacheStore.probe.proven),
   );
-  // The results of a batch are stored one by one, and go out in one write.
   const timeoutMs = config.storeTimeoutMs;
-  const cacheRedis = cacheStore.connect('producer', { timeoutMs, name: 'millrace-worker-cache', autoPipeline: true });
+  const autoPipeline = { except: JOINED_COMMANDS };
+  const cacheRedis = cacheStore.connect('producer', { timeoutMs, name: 'millrace-worker-cache', autoPipeline });
   closers.push('cache', () => cacheRedis.disconnect());
   const largeCacheRedis = cacheStore.connect('producer', { timeoutMs, name: 'millrace-worker-cache-large' });
   closers.push('cache for large values', () => largeCacheRedis.disconnect());

@@ -23,6 +23,8 @@ import {
 
 /** The most values that one command reads, since Redis runs no other command meanwhile. */
 export const AT_ONCE = 200;
+/** Commands that read or write the values of many callers (`autoPipeline` of a connection). */
+export const JOINED_COMMANDS: readonly string[] = ['getrange', 'mrGetSmall', 'mrPutSmall'];
 /** The bytes of values that one command writes. */
 const WRITTEN_BYTES = 131_072;
 /** Longer values use the connection for large values, so that small values do not wait behind a large value. */

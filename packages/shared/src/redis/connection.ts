@@ -27,7 +27,11 @@ export interface ConnectOptions {
   timeoutMs?: number;
   silenceMs?: number;
   name?: string;
-  autoPipeline?: boolean;
+  /**
+   * Joins the commands of a turn of the event loop into one write. A command of `except` already serves many callers, and goes out at
+   * once: a pipeline of one command costs more than the command. In a cluster each key has a command, so all commands are joined.
+   */
+  autoPipeline?: { except: readonly string[] };
   onError?: (error: Error) => void;
   /** Sentinels that name the primary; the host and port of the URL are then not used. */
   sentinels?: Sentinels | undefined;
@@ -52,7 +56,8 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
     connectTimeout: OPEN_MS,
     enableReadyCheck: !probe,
     connectionName: options.name,
-    enableAutoPipelining: options.autoPipeline ?? false,
+    enableAutoPipelining: options.autoPipeline !== undefined,
+    autoPipeliningIgnoredCommands: options.cluster ? [] : [...(options.autoPipeline?.except ?? [])],
     ...(kind === 'producer'
       ? {
           maxRetriesPerRequest: 1,
@@ -67,7 +72,7 @@ export function connectRedis(url: string, kind: 'producer' | 'blocking', options
         redisOptions: { ...redisOptions, ...credentials(url) },
         clusterRetryStrategy: retryStrategy,
         enableOfflineQueue: kind === 'blocking',
-        enableAutoPipelining: options.autoPipeline ?? false,
+        enableAutoPipelining: options.autoPipeline !== undefined,
         // While a master fails over, each retry counts as a redirection and follows after 100 ms: blocking connections never stop.
         maxRedirections: kind === 'blocking' ? Number.POSITIVE_INFINITY : 16,
         // A refusal (CLUSTERDOWN) that is retried until the deadline ends as a time-out, and a time-out names no cause.
