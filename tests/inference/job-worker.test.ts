@@ -2,12 +2,13 @@
 import { newPredictionId, shardOf } from '@millrace/shared/predictions/ids';
 import { withTimeout } from '@millrace/shared/process/timeout';
 import { jobIdOf } from '@millrace/shared/queue/job';
-import { createQueues, type Queues } from '@millrace/shared/queue/queues';
+import { type AddJobParams, createQueues, type Queues } from '@millrace/shared/queue/queues';
 import { type Connection, isCluster } from '@millrace/shared/redis/connection';
 import { keysFor } from '@millrace/shared/redis/keys';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { type Consumer, startConsumer } from '../../apps/worker/src/inference/consumer.ts';
+import { type Consumer, type Held, startConsumer } from '../../apps/worker/src/inference/consumer.ts';
+import { HandedBack } from '../../apps/worker/src/inference/dispatcher.ts';
 import { testPrefix } from '../support/test-prefix.ts';
 import { connectTestRedis } from '../support/test-redis.ts';
 
@@ -33,6 +34,7 @@ afterAll(() => redis.disconnect());
 
 interface TakenJob {
   id: string;
+  ahead: Held['ahead'];
   end: PromiseWithResolvers<void>;
 }
 
@@ -60,9 +62,9 @@ function consume({ workerId, isNew = true, concurrency = 8, endMs = 20 }: Consum
     endMs,
     waitingRows: () => 0,
     holdRows: () => 1_000,
-    compute({ ids: [id = ''] }) {
+    compute({ ids: [id = ''], ahead }) {
       const end = Promise.withResolvers<void>();
-      taken.push({ id, end });
+      taken.push({ id, ahead, end });
       return end.promise;
     },
     onLocksLost: () => {},
@@ -72,10 +74,10 @@ function consume({ workerId, isNew = true, concurrency = 8, endMs = 20 }: Consum
   return { consumer, taken };
 }
 
-async function add(): Promise<string> {
+async function add(given: Pick<AddJobParams, 'ahead' | 'slots'> = {}): Promise<string> {
   made += 1;
   const id = newPredictionId(shardOf(MODEL), made);
-  await queues.add({ model: MODEL, version: '1', ids: [id], priority: 5 });
+  await queues.add({ model: MODEL, version: '1', ids: [id], priority: 5, ...given });
   return id;
 }
 
@@ -170,10 +172,29 @@ test('the end of a lone job is written without a next job', async () => {
   await isGone(id);
 });
 
+test('the rows and the slots of a job can be begun when the job is started first, and not when it was started before', async () => {
+  const { consumer, taken } = consume({ workerId: 'begins' });
+  const rows = { ahead: ['1'], slots: ['4 /dev/shm/a'] };
+  await add(rows);
+  await add();
+  const [first, second] = [await one(taken, 0), await one(taken, 1)];
+  expect([first, second].map(({ ahead }) => [ahead?.rows, ahead?.slots])).toEqual([
+    [['1'], ['4 /dev/shm/a']],
+    [[], []],
+  ]);
+  first.end.reject(new HandedBack('the worker stops'));
+  second.end.resolve();
+  const again = await one(taken, 2);
+  expect([again.id, again.ahead]).toEqual([first.id, undefined]);
+  again.end.resolve();
+  await isIdle();
+  await consumer.close();
+});
+
 test('jobs that wait together are all taken, in their order', async () => {
   const { taken } = consume({ workerId: 'many' });
   await isBlocked(waitName());
-  const ids = await Promise.all(Array.from({ length: 6 }, add));
+  const ids = await Promise.all(Array.from({ length: 6 }, () => add()));
   await one(taken, 5);
   expect(taken.map(({ id }) => id).sort()).toEqual(ids.toSorted());
   for (const { end } of taken) end.resolve();

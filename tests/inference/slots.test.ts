@@ -22,6 +22,7 @@ let distant: Connection;
 beforeAll(() => {
   redis = connectTestRedis();
   distant = connectTestRedis();
+  for (const slot of slots()) earlier.add(slot);
 });
 afterEach(() => distant.unsubscribe());
 afterAll(async () => {
@@ -30,6 +31,8 @@ afterAll(async () => {
 });
 
 const folder = slotFolder() ?? '';
+/** Slots of an earlier run of this file, which another process deletes later. */
+const earlier = new Set<string>();
 /**
  * The slots of the inputs of this file, whose rows have a length that other tests do not have. A file with another name has no row: its
  * memory waits for a further row.
@@ -38,7 +41,7 @@ const slots = (): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => path.join(folder, name))
     .filter((file) => {
-      if (!/^\d+$/.test(path.basename(file))) return false;
+      if (!/^\d+$/.test(path.basename(file)) || earlier.has(file)) return false;
       const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
       return size > 4 * COUNT && size < 4 * COUNT + 100;
     });
@@ -105,6 +108,21 @@ test('a large tensor of a waiting caller is in shared memory until its result is
   millrace.workers[0]?.signal('SIGCONT');
   expect(await isComputed(response)).toBe(true);
   await expect.poll(slots).toEqual([]);
+});
+
+/** Calls of the engines of the only worker. */
+async function calls(): Promise<number> {
+  const text = await (await fetch(`${millrace.workers[0]?.url}/metrics`)).text();
+  const counts = [...text.matchAll(/^millrace_model_run_seconds_count\{[^}]*model="image"[^}]*\} (\d+)$/gm)];
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+test('a row in a slot that is begun before its prediction is taken runs once', async () => {
+  expect(await isComputed(predict(input()))).toBe(true);
+  const before = await calls();
+  expect(before).toBeGreaterThan(0);
+  for (let at = 0; at < 5; at += 1) expect(await isComputed(predict(input()))).toBe(true);
+  await expect.poll(calls).toBe(before + 5);
 });
 
 test('a worker that starts later reads the slot', async () => {

@@ -7,7 +7,7 @@ import { Batcher, type BatchListener } from '@millrace/shared/batching/batcher';
 import type { LiveStore, NewPrediction, QueueCounts, Submitted } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { BULL_PRIORITY, type Priority } from '@millrace/shared/predictions/prediction';
-import { jobIdOf, rowsAhead } from '@millrace/shared/queue/job';
+import { jobIdOf, rowsAhead, slotsAhead } from '@millrace/shared/queue/job';
 import type { Queues } from '@millrace/shared/queue/queues';
 import type { Logger } from 'pino';
 
@@ -133,6 +133,7 @@ async function send(deps: SubmitterDeps, { target, priority, items }: Batch): Pr
           jobId,
           rows: open.some(({ rows = 1 }) => rows !== 1) ? open.map(({ rows = 1 }) => rows) : undefined,
           ahead: rowsAhead(open.map(({ task }) => task)),
+          slots: slotsAhead(open.map(({ task }) => task)),
         })
       : undefined;
   const [{ items: submitted, counts }] = await deps.timed(Promise.all([submitting, adding]));

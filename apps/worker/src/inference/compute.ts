@@ -3,7 +3,7 @@ import { problem } from '@millrace/shared/errors';
 import { traceOfState } from '@millrace/shared/live/state';
 import type { LiveStore, Taken } from '@millrace/shared/live/store';
 import { sharedNow } from '@millrace/shared/postgres/clock';
-import type { Row } from '@millrace/shared/predictions/task';
+import { isSlot, type Row } from '@millrace/shared/predictions/task';
 import { afterMicrotasks } from '@millrace/shared/process/turn';
 import type { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import { untilWritable } from '@millrace/shared/redis/until-writable';
@@ -33,7 +33,7 @@ export interface ComputeDeps extends RowsDeps, StoreDeps {
   log: Logger;
 }
 
-/** Results of rows that were begun ahead, before their predictions were taken, by the name of the row. */
+/** Results of rows that were begun ahead, before their predictions were taken, by the name of the row (work.ts). */
 type Begun = ReadonlyMap<string, RowResult>;
 
 interface ComputeParams {
@@ -70,10 +70,8 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
   );
   const results = (await beginning) ?? [];
   if (taken.length === 0) return begins ? ahead.length : 0;
-  const begun: Begun = new Map(
-    begins ? ahead.map((row, at) => [rowName(row, null) ?? '', results[at] as RowResult]) : [],
-  );
   const { works, unreadable } = worksOf(taken);
+  const begun = begunOf(ahead, results, works);
   for (const { taken: one, reason } of unreadable) {
     deps.log.error({ ...namesOfLine(one), model: target.version.model }, reason);
     await live.discard(one.id, one.attempt);
@@ -86,6 +84,24 @@ export async function compute(deps: ComputeDeps, target: Target, params: Compute
   } finally {
     deps.sizes.running(model, -works.length);
   }
+}
+
+/** The results by the names in the tasks. A job names a row in a slot by the slot, and the task by its cache key. */
+function begunOf(ahead: readonly Row[], results: readonly RowResult[], works: readonly Work[]): Begun {
+  const begun = new Map<string, RowResult>();
+  const inSlots = new Map<string, RowResult>();
+  for (const [at, result] of results.entries()) {
+    const row = ahead[at] ?? '';
+    if (isSlot(row)) inSlots.set(row.slot, result);
+    else begun.set(rowName(row, null) ?? '', result);
+  }
+  if (inSlots.size === 0) return begun;
+  for (const { task, names } of works)
+    for (const [at, row] of task.rows.entries()) {
+      const result = isSlot(row) ? inSlots.get(row.slot) : undefined;
+      if (result) begun.set(names[at] ?? '', result);
+    }
+  return begun;
 }
 
 /** Runs the predictions together, and alone each prediction that was running when a worker died: it can be the cause of the death. */

@@ -31,6 +31,7 @@ const WAKE_MS = 1_000;
 /** Rows of a job that can be begun before its predictions are taken, and the time at which the job was added (Unix ms). */
 export interface Ahead {
   rows: readonly string[];
+  slots: readonly string[];
   addedAt: number;
 }
 
@@ -207,9 +208,9 @@ class JobConsumer implements Consumer {
   async #computeJob(job: Job<PredictJob>, token: string): Promise<void> {
     const { model } = this;
     const id = job.id as string;
-    const { version, ids, rows, ahead } = this.#readJob(job);
+    const { version, ids, rows, ahead = [], slots = [] } = this.#readJob(job);
     // A job that was started before can have ended its worker. Its rows are not begun ahead, because one of them can be harmful.
-    const begun = ahead === undefined || job.attemptsStarted > 1;
+    const begun = job.attemptsStarted > 1;
     const kept = keptOf(ids, rows, this.#deps.holdRows(model));
     const computing = this.#deps.compute({
       job: id,
@@ -219,7 +220,7 @@ class JobConsumer implements Consumer {
       rows: rows?.slice(0, kept),
       priority: job.priority,
       addedAt: job.timestamp,
-      ahead: begun ? undefined : { rows: ahead, addedAt: job.timestamp },
+      ahead: begun ? undefined : { rows: ahead, slots, addedAt: job.timestamp },
     });
     this.#arriving.delete(id);
     this.#hold();

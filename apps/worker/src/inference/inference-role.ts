@@ -4,9 +4,9 @@ import type { ResultCache } from '@millrace/shared/cache/result-cache';
 import { sharedNow } from '@millrace/shared/postgres/clock';
 import { SHARDS, shardOf } from '@millrace/shared/predictions/ids';
 import { BULL_PRIORITY, baseOf } from '@millrace/shared/predictions/prediction';
-import { machineName } from '@millrace/shared/predictions/slots';
+import { hasSlot, machineName } from '@millrace/shared/predictions/slots';
 import type { Row } from '@millrace/shared/predictions/task';
-import { parseLift, rowAhead } from '@millrace/shared/queue/job';
+import { parseLift, readSlots, rowAhead } from '@millrace/shared/queue/job';
 import { OutputSizes } from '@millrace/shared/queue/output-sizes';
 import type { Connection } from '@millrace/shared/redis/connection';
 import { expectedOutputBytes } from '@millrace/shared/tensors/expected-output';
@@ -252,6 +252,11 @@ const nameOfPriority = (number: number): string =>
 /** Rows of older jobs are not begun ahead: clients can have canceled their predictions meanwhile. */
 const FRESH_MS = 50;
 
-/** Rows that can be begun ahead. Empty for a job that has waited, and for a job whose time is in the future. */
+/**
+ * Rows that can be begun ahead. Empty for a job that has waited, and for a job whose time is in the future. The API releases a slot at
+ * the earliest when its prediction has succeeded.
+ */
 const rowsOf = (ahead: Ahead | undefined): readonly Row[] =>
-  ahead !== undefined && Math.abs(sharedNow() - ahead.addedAt) < FRESH_MS ? ahead.rows.map(rowAhead) : [];
+  ahead !== undefined && Math.abs(sharedNow() - ahead.addedAt) < FRESH_MS
+    ? [...ahead.rows.map(rowAhead), ...readSlots(ahead.slots).filter(hasSlot)]
+    : [];

@@ -9,9 +9,11 @@ import {
   NewerJobError,
   parseLift,
   parsePredictJob,
+  readSlots,
   rowAhead,
   rowCounts,
   rowsAhead,
+  slotsAhead,
 } from './job.ts';
 
 const ID = '01a20d70-b864-7003-81b6-471cc51458d6';
@@ -41,6 +43,33 @@ test('a job contains no rows if a task is unreadable, or if a row is in a slot',
   expect(rowsAhead([storedTask(task, true)])).toBeUndefined();
 });
 
+const inSlots = (numbers: readonly number[]): Task => ({
+  shape: 'list',
+  rows: numbers.map((number) => ({ slot: `/dev/shm/millrace-0/${ID}/${number}`, bytes: 4 })),
+  keys: numbers.map(() => null),
+  digest: '0'.repeat(64),
+  epoch: 0,
+});
+
+test('a small job names its slots, and the names are read back', () => {
+  const tasks = [inSlots([1, 2]), inSlots([3])];
+  const slots = slotsAhead(tasks.map((task) => storedTask(task, true)));
+  expect(readSlots(slots ?? [])).toEqual(tasks.flatMap(({ rows }) => rows));
+  expect(readSlots(['4 /etc/passwd', '', ...(slots ?? [])])).toEqual(tasks.flatMap(({ rows }) => rows));
+});
+
+test('a job names no slots if a row is in no slot, if a task is long, or if the job has many predictions', () => {
+  const slot = storedTask(inSlots([1]), true);
+  expect(slotsAhead([slot, slot, slot, slot])).toHaveLength(4);
+  expect(slotsAhead([slot, slot, slot, slot, slot])).toBeUndefined();
+  expect(slotsAhead([slot, task(['1'])])).toBeUndefined();
+  const row = tensorRowBytes({ x: { dtype: 'float64', dims: [1, 1], data: new Float64Array(1) } });
+  const mixed = { ...inSlots([1, 2]), rows: [...inSlots([1]).rows, row] };
+  expect(slotsAhead([storedTask(mixed, true)])).toBeUndefined();
+  expect(slotsAhead([storedTask(inSlots(Array.from({ length: 20 }, (_, at) => at)), true)])).toBeUndefined();
+  expect(slotsAhead(['{"rows":'])).toBeUndefined();
+});
+
 test('a job of many predictions, or of long predictions, contains no rows', () => {
   expect(rowsAhead(Array.from({ length: 4 }, () => task(['1'])))).toEqual(['1']);
   expect(rowsAhead(Array.from({ length: 5 }, () => task(['1'])))).toBeUndefined();
@@ -50,6 +79,7 @@ test('a job of many predictions, or of long predictions, contains no rows', () =
 test.each([
   { v: 1, version: '1', ids: [ID] },
   { v: 1, version: '1', ids: [ID], ahead: ['["a","b"]'] },
+  { v: 1, version: '1', ids: [ID], slots: [`4 /dev/shm/millrace-0/${ID}/1`] },
   { v: 1, version: '1', ids: [ID], rows: [10_000] },
   { v: 1, version: '1', ids: [ID, ID], rows: [0, 2] },
 ])('accepts %j', (job) => {
@@ -67,11 +97,13 @@ test.each([
   { v: 1, version: '1', ids: [ID, ID], rows: [1, -1] },
   { v: 1, version: '1', ids: [ID], ahead: [7] },
   { v: 1, version: '1', ids: [ID], ahead: 'x' },
+  { v: 1, version: '1', ids: [ID], slots: 'x' },
+  { v: 1, version: '1', ids: [ID], slots: ['x', 7] },
   { v: 1, version: '1', ids: [ID], rows: [1, 1] },
   { v: 1, version: '1', ids: [ID], rows: ['1'] },
   { v: 1, version: '1', ids: [ID], rows: 1 },
 ])('refuses %j', (job) => {
-  expect(() => parsePredictJob(job)).toThrow('expected a job {v: 1, version, ids, rows?, ahead?}, got');
+  expect(() => parsePredictJob(job)).toThrow('expected a job {v: 1, version, ids, rows?, ahead?, slots?}, got');
 });
 
 test('distinguishes a job of a later version from an invalid job', () => {

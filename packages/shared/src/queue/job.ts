@@ -3,7 +3,8 @@
  * live state, so that the job is small and the worker skips canceled predictions.
  */
 import { isPredictionId } from '../predictions/ids.ts';
-import { type InputRow, isSlot, readTask, type StoredTask } from '../predictions/task.ts';
+import { parseSlot, slotText } from '../predictions/slots.ts';
+import { type InputRow, isSlot, readTask, type SlotRow, type StoredTask } from '../predictions/task.ts';
 
 export const JOB_NAME = 'predict';
 
@@ -19,6 +20,8 @@ export interface PredictJob {
    * trip for a single caller. In a large job the field would only make the job larger.
    */
   ahead?: string[];
+  /** The slots of a small job whose rows are all in slots, as `ahead`. A worker that does not know the field takes the predictions first. */
+  slots?: string[];
 }
 
 const AHEAD_JOB_MAX = 4;
@@ -41,6 +44,22 @@ export function rowsAhead(tasks: readonly StoredTask[]): string[] | undefined {
   }
   return [...rows];
 }
+
+/** Returns `slots` of a job for these tasks; undefined when the tasks are too many, or a row is in no slot. */
+export function slotsAhead(tasks: readonly StoredTask[]): string[] | undefined {
+  if (tasks.length > AHEAD_JOB_MAX) return undefined;
+  const slots: string[] = [];
+  for (const stored of tasks) {
+    // Only a task of bytes has slots. The task of a row in a slot is short.
+    const task = typeof stored === 'string' || stored.length > AHEAD_TASK_MAX ? undefined : readTask(stored);
+    if (!task?.rows.every(isSlot)) return undefined;
+    for (const row of task.rows) slots.push(slotText(row));
+  }
+  return slots;
+}
+
+/** The slots of a job, without texts that name no slot. */
+export const readSlots = (texts: readonly string[]): SlotRow[] => texts.flatMap((text) => parseSlot(text) ?? []);
 
 /** A row of `ahead`. */
 export const rowAhead = (text: string): InputRow =>
@@ -116,13 +135,15 @@ export function parsePredictJob(data: unknown): PredictJob {
   if (isObject(data) && typeof data.v === 'number' && data.v > 1)
     throw new NewerJobError(`its format is ${data.v}, and this version reads format 1`);
   if (!isPredictJob(data))
-    throw new Error(`expected a job {v: 1, version, ids, rows?, ahead?}, got ${JSON.stringify(data).slice(0, 200)}`);
+    throw new Error(
+      `expected a job {v: 1, version, ids, rows?, ahead?, slots?}, got ${JSON.stringify(data).slice(0, 200)}`,
+    );
   return data;
 }
 
 function isPredictJob(data: unknown): data is PredictJob {
   if (!isObject(data)) return false;
-  const { v, version, ids, rows, ahead } = data;
+  const { v, version, ids, rows, ahead, slots } = data;
   return (
     v === 1 &&
     typeof version === 'string' &&
@@ -132,8 +153,11 @@ function isPredictJob(data: unknown): data is PredictJob {
       (Array.isArray(rows) &&
         rows.length === ids.length &&
         rows.every((count) => Number.isInteger(count) && count >= 0))) &&
-    (ahead === undefined || (Array.isArray(ahead) && ahead.every((row) => typeof row === 'string')))
+    (ahead === undefined || areTexts(ahead)) &&
+    (slots === undefined || areTexts(slots))
   );
 }
+
+const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((one) => typeof one === 'string');
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;

@@ -6,7 +6,7 @@ import type { Connection } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 import { JOB_NAME, jobIdOf, jobOptions, type Lift, liftText, type PredictJob } from './job.ts';
 
-export interface AddJobParams extends Pick<PredictJob, 'version' | 'ids' | 'rows' | 'ahead'> {
+export interface AddJobParams extends Pick<PredictJob, 'version' | 'ids' | 'rows' | 'ahead' | 'slots'> {
   model: string;
   /** The number of BullMQ. */
   priority: number;
@@ -40,10 +40,11 @@ export function createQueues(connection: Connection, keys: Keys, onError: (error
     return queue;
   }
   return {
-    async add({ model, version, ids, priority, jobId = jobIdOf(ids[0] ?? ''), rows, ahead }) {
+    async add({ model, version, ids, priority, jobId = jobIdOf(ids[0] ?? ''), rows, ahead, slots }) {
       const data: PredictJob = { v: 1, version, ids };
       if (rows !== undefined) data.rows = rows;
       if (ahead !== undefined) data.ahead = ahead;
+      if (slots !== undefined) data.slots = slots;
       await queueOf(model).add(JOB_NAME, data, jobOptions(jobId, priority));
     },
     async lift({ model, id, priority, jobId }) {
