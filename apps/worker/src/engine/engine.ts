@@ -132,6 +132,8 @@ export class Engine {
         TMPDIR: tmpdir(),
         // glibc would raise this threshold, and would then keep the freed memory of model files.
         MALLOC_MMAP_THRESHOLD_: String(262_144),
+        // Each thread would have an arena of its own, and keep what the load of a model has freed there.
+        MALLOC_ARENA_MAX: '1',
         ...(compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }),
         ...driverVariables(),
       },
